@@ -1,0 +1,81 @@
+# The commands of the project. `make demo` and `make test` work on a machine with Python 3.11 or newer and make.
+
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN  := $(VENV)/bin
+# The first Python that runs and is new enough; 3.11 is the version that everything is tested on.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; exit; }; done)
+
+DEMO_OUT    ?= build/demo
+REPORT_LANG ?= en
+CODE = stream_app tests $(wildcard benchmarks)
+LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command 'make lock' --quiet $(if $(UPGRADE),--upgrade)
+
+.PHONY: help demo test lint format acceptance bench lock clean env env-dev
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+demo: env ## simulate a shop, replay its log, write a report (REPORT_LANG=zh for Chinese)
+	@mkdir -p $(DEMO_OUT)
+	@$(BIN)/stream-app simulate --customers 5000 --days 365 --seed 1 --out $(DEMO_OUT)/shop.jsonl
+	@$(BIN)/stream-app replay $(DEMO_OUT)/shop.jsonl --format jsonl --horizon 60d --active-window 180d --decide-every 7d \
+		--lang $(REPORT_LANG) --out $(DEMO_OUT)/report
+
+test: lint ## everything that must hold: lint, then tests and doctests with coverage
+	@$(BIN)/pytest --cov $(PYTEST)
+
+lint: env-dev ## style, types and the contracts between the parts
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/lint-imports --no-logo
+
+format: env-dev ## put the code into shape
+	@$(BIN)/ruff check --fix $(CODE)
+	@$(BIN)/ruff format $(CODE)
+
+acceptance: env-dev ## the slow tests: the figures to reach on the recorded logs
+	@$(BIN)/pytest --slow -m slow --durations 0 $(PYTEST)
+
+bench: env-dev ## speed and scale
+	@$(BIN)/python -m benchmarks
+
+lock: $(VENV)/.bootstrapped ## resolve requirements/*.txt again (UPGRADE=1 for newer versions)
+	@$(LOCK) --extra replay --output-file requirements/runtime.txt
+	@$(LOCK) --extra replay --group dev --constraints requirements/runtime.txt --output-file requirements/dev.txt
+	@$(subst compile pyproject.toml,compile,$(LOCK)) --group bootstrap --constraints requirements/dev.txt \
+		--output-file requirements/bootstrap.txt
+
+clean: ## remove the environment and everything that was built
+	@rm -rf $(VENV) build dist .coverage* .hypothesis .*_cache *.egg-info
+
+# The environment: a stamp file says what it holds, so that a second run is instant. Only hashed files are installed from.
+env: $(VENV)/.runtime
+env-dev: $(VENV)/.dev
+
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
+SELF    = $(INSTALL) --no-deps --no-build-isolation --offline --editable .
+
+$(VENV)/.bootstrapped: requirements/bootstrap.txt
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found. Install one, or name it: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "make: $(PYTHON) cannot make environments." \
+		"On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Making the environment in $(VENV) with $$("$(PYTHON)" --version) ..."
+	@"$(PYTHON)" -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/bootstrap.txt
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.bootstrapped requirements/runtime.txt pyproject.toml
+	@$(INSTALL) --require-hashes --requirement requirements/runtime.txt
+	@$(SELF)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.bootstrapped requirements/dev.txt pyproject.toml
+	@$(INSTALL) --require-hashes --requirement requirements/dev.txt
+	@$(SELF)
+	@touch $@ $(VENV)/.runtime
