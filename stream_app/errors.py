@@ -63,3 +63,21 @@ class TooManyRejected(ChurnMonitorError):
     """{rejected} of {lines} lines were rejected, more than {limit:.2%}. They are kept, with reasons, in {file}."""
 
     exit_code = 3
+
+
+class ContradictorySettings(ChurnMonitorError):
+    """The setting `{name}` cannot be used: it {problem}. {remedy}"""
+
+    exit_code = 2
+
+
+class UnusableSnapshot(ChurnMonitorError):
+    """The model snapshot {source} cannot be used: {problem}. {remedy}"""
+
+    exit_code = 4
+
+
+class UnusableState(ChurnMonitorError):
+    """The stored state of a customer cannot be read: {problem}. {remedy}"""
+
+    exit_code = 4

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar, cast
 
 import msgspec
 
@@ -18,6 +18,7 @@ MICROSECOND: Final = timedelta(microseconds=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_ID_CHARS: Final = 256
 DEFAULT_SHOP: Final = "default"
+_EnumT = TypeVar("_EnumT", bound=enum.StrEnum)
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
 Instant = Annotated[
@@ -29,7 +30,7 @@ class _OpenEnum(enum.StrEnum):
     """An enum whose unknown values become `other` instead of an error."""
 
     @classmethod
-    def _missing_(cls, value: object) -> _OpenEnum:
+    def _missing_(cls, value: object) -> _OpenEnum:  # noqa: ARG003 - the name is given by enum
         return cls["OTHER"]
 
 
@@ -114,6 +115,11 @@ class _Event(msgspec.Struct, kw_only=True, frozen=True, gc=False, omit_defaults=
         return (self.occurred_at - EPOCH) // MICROSECOND
 
 
+def _written(default: _EnumT) -> _EnumT:
+    """A default that is written out all the same: another reader of the log should not have to know it."""
+    return cast("_EnumT", msgspec.field(default_factory=lambda: default))
+
+
 class Browsing(_Event, tag="browsing", kw_only=True, frozen=True, gc=False):
     """A page view."""
 
@@ -134,7 +140,7 @@ class Browsing(_Event, tag="browsing", kw_only=True, frozen=True, gc=False):
 class Cart(_Event, tag="cart", kw_only=True, frozen=True, gc=False):
     """A change of the cart or the favourites, or a step of the checkout."""
 
-    action: CartAction = CartAction.ADD
+    action: CartAction = _written(CartAction.ADD)
     product_id: str | None = None
     category: str | None = None
     session_id: str | None = None
@@ -146,7 +152,7 @@ class Cart(_Event, tag="cart", kw_only=True, frozen=True, gc=False):
 class Order(_Event, tag="order", kw_only=True, frozen=True, gc=False):
     """A step in the life of an order. Amounts are in the shop's currency, after discounts."""
 
-    action: OrderAction = OrderAction.PAID
+    action: OrderAction = _written(OrderAction.PAID)
     order_id: str | None = None
     amount: float | None = None
     discount: float | None = None
@@ -166,8 +172,8 @@ class Order(_Event, tag="order", kw_only=True, frozen=True, gc=False):
 class Complaint(_Event, tag="complaint", kw_only=True, frozen=True, gc=False):
     """A complaint, low review, return reason, survey answer or unsubscribe, or a step in its handling."""
 
-    form: ComplaintForm = ComplaintForm.COMPLAINT
-    action: ComplaintAction = ComplaintAction.OPENED
+    form: ComplaintForm = _written(ComplaintForm.COMPLAINT)
+    action: ComplaintAction = _written(ComplaintAction.OPENED)
     complaint_id: str | None = None
     order_id: str | None = None
     category: str | None = None
@@ -203,7 +209,7 @@ def rejection(error: msgspec.MsgspecError) -> Rejected:
     """
     text = str(error)
     if missing := _MISSING.search(text):
-        return Rejected(text.split(" - at ")[0], missing["field"])
+        return Rejected(text.partition(" - at ")[0], missing["field"])
     if placed := _PLACE.match(text):
         return Rejected(placed["reason"], placed["field"])
     return Rejected(text)
@@ -212,7 +218,8 @@ def rejection(error: msgspec.MsgspecError) -> Rejected:
 def decode(line: bytes | str) -> Event | Rejected:
     """One JSON event as a typed struct, or why it was rejected. Never raises on any input.
 
-    >>> decode(b'{"type":"cart","event_id":"e","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","action":"new!"}').action
+    >>> line = b'{"type":"cart","event_id":"e","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","action":"new!"}'
+    >>> decode(line).action
     <CartAction.OTHER: 'other'>
     >>> decode(b'{"type":"cart","event_id":"e","customer_id":"c"}')
     Rejected(reason='Object missing required field `occurred_at`', field='occurred_at')

@@ -1,11 +1,11 @@
 """What is remembered of a customer: one vector of numbers of fixed layout, and a ring of recent event ids.
 
-Everything that a feature needs is a number in `facts` at a fixed place, so that the state of a customer is bounded whatever
-he does, a thousand states are one matrix (`features.py` works on such matrices), and the codec is a copy.
+Everything that a feature needs is a number in `facts` at a fixed place, so that the state of a customer is bounded
+whatever he does, a thousand states are one matrix (`features.py` works on such matrices), and the codec is a copy.
 
 Facts do not depend on the order in which events within the allowed lateness arrive, up to rounding: counts and extremes
-commute, decayed counts are kept in forward-decay form, and gaps between order days are kept over a sorted ring that reaches
-further back than the largest allowed lateness.
+commute, decayed counts are kept in forward-decay form, and gaps between order days are kept over a sorted ring that
+reaches further back than the largest allowed lateness.
 """
 
 from __future__ import annotations
@@ -14,158 +14,132 @@ import math
 from array import array
 from typing import Final
 
-import xxhash
-
-from stream_app.core.events import (
-    Browsing,
-    Cart,
-    CartAction,
-    Complaint,
-    ComplaintAction,
-    ComplaintForm,
-    Event,
-    Order,
-    OrderAction,
-)
-
-DAY_US: Final = 86_400_000_000
-NEVER: Final = -1e9  # days; a time long before every log, so that "since" is huge and needs no test for absence
+DAY_US: Final = 86_400_000_000  # microseconds
+NEVER: Final = -1e9  # days; long before every log, so that "days since" is huge and needs no test for absence
 
 HALF_LIVES: Final = (2.0, 7.0, 30.0, 90.0, 365.0)  # days
-DECAYED: Final = ("order", "browsing", "cart", "complaint", "money")
-RING: Final = 8  # order days remembered; reaches further back than MAX_LATENESS_DAYS because order days are distinct
-MAX_LATENESS_DAYS: Final = RING - 1
+DECAYED: Final = ("order", "browsing", "cart", "complaint", "money")  # money: log(1 + amount) of each order
+RING: Final = 8  # order days remembered
+MAX_LATENESS_DAYS: Final = RING - 1  # the ring's days are distinct, so that it always reaches this far back
+CASES: Final = 4  # complaints remembered one by one
+CASE_STEPS: Final = ("opened", "answered", "resolved")  # the latest of each
 ID_RING: Final = 16  # recent event ids, to recognise what a producer sent twice
 
+ORDER_DECAY, BROWSING_DECAY, CART_DECAY, COMPLAINT_DECAY, MONEY_DECAY = range(len(DECAYED))
 
-_names: list[str] = []
-_never: set[int] = set()
+# Times are in days since 1970-01-01 UTC and start as NEVER; all else counts from the first event and starts at 0.
+_TIMES: Final = (
+    "first_seen",
+    "last_seen",
+    "first_order",
+    "last_order",
+    "last_browsing",
+    "last_cart",
+    "last_complaint",
+    *(f"complaint_{i}_{step}" for i in range(CASES) for step in CASE_STEPS),  # the latest complaints (cases.py)
+    *(f"order_day_{i}" for i in range(RING)),  # distinct days with an order on the shop's calendar, oldest first
+    *(f"decayed_{kind}_at" for kind in DECAYED),  # to when the decayed counts of a kind stand
+)
+_AMOUNTS: Final = (
+    "orders",
+    "order_days",
+    "money",
+    "log_money",  # sum of log(1 + amount)
+    "last_amount",
+    "max_amount",
+    "gap_squares",  # days squared: sum over the gaps between order days
+    "gap_logs",
+    "gap_log_squares",
+    "discounted",  # orders with a discount
+    "discount",  # money
+    "member_benefits",
+    "returns",  # orders returned, refunded or cancelled
+    "late_deliveries",
+    "browsings",
+    "slow_pages",
+    "empty_searches",
+    "unavailable",  # views and carts of goods that were not to be had
+    "recommended",
+    "carts",
+    "favourites",
+    "checkouts",
+    "abandoned",
+    "payment_failures",
+    "categories",  # bitmap of SKETCH_BITS bits: linear counting of distinct categories
+    "complaints",
+    *(f"complaint_{i}_key" for i in range(CASES)),  # hash of the complaint's id, 48 bits; 0: empty
+    "low_reviews",
+    "unsubscribes",
+    *(f"decayed_{kind}_{half_life:g}d" for kind in DECAYED for half_life in HALF_LIVES),
+)
+SLOTS: Final = (*_TIMES, *_AMOUNTS)
+SLOT: Final = {name: place for place, name in enumerate(SLOTS)}
+SKETCH_BITS: Final = 48  # a bitmap in a float64 stays exact below 53 bits
 
+FIRST_SEEN, LAST_SEEN = SLOT["first_seen"], SLOT["last_seen"]
+FIRST_ORDER, LAST_ORDER = SLOT["first_order"], SLOT["last_order"]
+LAST_AMOUNT, MAX_AMOUNT = SLOT["last_amount"], SLOT["max_amount"]
+ORDERS, ORDER_DAYS, MONEY, LOG_MONEY = SLOT["orders"], SLOT["order_days"], SLOT["money"], SLOT["log_money"]
+GAP_SQUARES, GAP_LOGS, GAP_LOG_SQUARES = SLOT["gap_squares"], SLOT["gap_logs"], SLOT["gap_log_squares"]
+RING_START, RING_END = SLOT["order_day_0"], SLOT["order_day_0"] + RING
+DECAYED_AT, DECAYED_START = SLOT["decayed_order_at"], SLOT["decayed_order_2d"]
+EMPTY: Final = array("d", [NEVER] * len(_TIMES) + [0.0] * len(_AMOUNTS))
 
-def _slot(name: str, never: bool = False) -> int:
-    _names.append(name)
-    if never:
-        _never.add(len(_names) - 1)
-    return len(_names) - 1
+_RATES: Final = tuple(1.0 / half_life for half_life in HALF_LIVES)
+_GONE: Final = 60.0  # half-lives after which nothing is left that a float64 sum would notice
 
-
-# Times are in days since 1970-01-01 UTC; counts since the first event; money in the shop's currency.
-FIRST_SEEN = _slot("first_seen", never=True)
-LAST_SEEN = _slot("last_seen", never=True)
-FIRST_ORDER = _slot("first_order", never=True)
-LAST_ORDER = _slot("last_order", never=True)
-LAST_BROWSING = _slot("last_browsing", never=True)
-LAST_CART = _slot("last_cart", never=True)
-LAST_COMPLAINT = _slot("last_complaint", never=True)
-ORDERS = _slot("orders")
-ORDER_DAYS = _slot("order_days")
-MONEY = _slot("money")
-LOG_MONEY = _slot("log_money")
-LAST_AMOUNT = _slot("last_amount")
-MAX_AMOUNT = _slot("max_amount")
-GAP_SQUARES = _slot("gap_squares")
-GAP_LOGS = _slot("gap_logs")
-GAP_LOG_SQUARES = _slot("gap_log_squares")
-DISCOUNTED = _slot("discounted")
-DISCOUNT = _slot("discount")
-RETURNS = _slot("returns")
-LATE_DELIVERIES = _slot("late_deliveries")
-BROWSINGS = _slot("browsings")
-CARTS = _slot("carts")
-FAVOURITES = _slot("favourites")
-CHECKOUTS = _slot("checkouts")
-ABANDONED = _slot("abandoned")
-PAYMENT_FAILURES = _slot("payment_failures")
-CATEGORIES = _slot("categories")
-COMPLAINTS = _slot("complaints")
-COMPLAINTS_OPEN = _slot("complaints_open")
-COMPLAINT_OPENED = _slot("complaint_opened", never=True)
-LOW_REVIEWS = _slot("low_reviews")
-UNSUBSCRIBED = _slot("unsubscribed")
-DAYS = len(_names)
-for _i in range(RING):
-    _slot(f"day_{_i}", never=True)
-REFERENCE = len(_names)
-for _kind in DECAYED:
-    _slot(f"reference_{_kind}", never=True)
-DECAY = len(_names)
-for _kind in DECAYED:
-    for _h in HALF_LIVES:
-        _slot(f"decayed_{_kind}_{_h:g}d")
-SLOTS: Final = tuple(_names)
-EMPTY: Final = array("d", [NEVER if i in _never else 0.0 for i in range(len(SLOTS))])
-_RATES: Final = tuple(1.0 / h for h in HALF_LIVES)
-print(len(SLOTS)) if 0 else None
-
-
-class CustomerState:
-    """The facts on one customer."""
-
-    __slots__ = ("facts", "ids")
-
-    def __init__(self) -> None:
-        self.facts = array("d", EMPTY)
-        self.ids = array("Q")
+Facts = array  # of type code "d", len(SLOTS) long
 
 
-def decay_in(facts: array[float], kind: int, day: float, amount: float = 1.0) -> None:
-    """Add an amount to a kind's decayed counts at a day (forward decay, Cormode et al. 2009)."""
-    ref = facts[REFERENCE + kind]
-    i = DECAY + kind * len(HALF_LIVES)
-    age = day - ref
+def new_facts() -> Facts[float]:
+    """The facts on a customer of whom nothing is known."""
+    return array("d", EMPTY)
+
+
+def add_decayed(facts: Facts[float], kind: int, day: float, amount: float = 1.0) -> None:
+    """Add an amount at a day to the decayed counts of a kind, which stand to the latest day seen.
+
+    Forward decay: Cormode, Shkapenyuk, Srivastava, Xu: Forward Decay, ICDE 2009. A late amount arrives already decayed.
+    """
+    age = day - facts[DECAYED_AT + kind]
+    place = DECAYED_START + kind * len(HALF_LIVES)
     if age >= 0:
-        facts[REFERENCE + kind] = day
+        facts[DECAYED_AT + kind] = day
         for rate in _RATES:
-            x = age * rate
-            facts[i] = (facts[i] * 2.0**-x if x < 60 else 0.0) + amount
-            i += 1
+            halvings = age * rate
+            facts[place] = (facts[place] * 2.0**-halvings if halvings < _GONE else 0.0) + amount
+            place += 1
     else:
         for rate in _RATES:
-            facts[i] += amount * 2.0 ** (age * rate)
-            i += 1
+            facts[place] += amount * 2.0 ** max(age * rate, -_GONE)
+            place += 1
 
 
-def add_order_day(facts: array[float], day: float) -> None:
-    """Count a purchase occasion: a distinct day with an order, kept sorted over the last RING days."""
-    last = facts[DAYS + RING - 1]
+def add_order_day(facts: Facts[float], day: float) -> None:
+    """Count a purchase occasion: a distinct day of the shop's calendar with an order, in any order of arrival.
+
+    A day older than the whole ring is counted, but its gaps are not: that can only happen beyond MAX_LATENESS_DAYS.
+    """
+    ring = facts[RING_START:RING_END]
+    last = ring[-1]
     if day > last:
         if last > NEVER:
-            _gap(facts, day - last, 1.0)
-        facts[DAYS : DAYS + RING] = facts[DAYS + 1 : DAYS + RING] + array("d", (day,))
+            _add_gap(facts, day - last, 1)
+        facts[RING_START:RING_END] = ring[1:] + array("d", (day,))
         facts[ORDER_DAYS] += 1
-        return
-    ring = list(facts[DAYS : DAYS + RING])
-    if day in ring:
-        return
-    facts[ORDER_DAYS] += 1
-    later = min(d for d in ring if d > day)
-    before = max((d for d in ring if NEVER < d < day), default=NEVER)
-    if before > NEVER:
-        _gap(facts, later - before, -1.0)
-        _gap(facts, day - before, 1.0)
-    _gap(facts, later - day, 1.0)
-    ring = sorted([*ring, day])[1:]
-    facts[DAYS : DAYS + RING] = array("d", ring)
+    elif day not in ring and (ring[0] == NEVER or day > ring[0]):
+        facts[ORDER_DAYS] += 1
+        later = min(d for d in ring if d > day)
+        before = max(d for d in ring if d < day)
+        if before > NEVER:
+            _add_gap(facts, later - before, -1)
+            _add_gap(facts, day - before, 1)
+        _add_gap(facts, later - day, 1)
+        facts[RING_START:RING_END] = array("d", sorted([*ring[1:], day]))
 
 
-def _gap(facts: array[float], gap: float, sign: float) -> None:
-    log = math.log(gap)
-    facts[GAP_SQUARES] += sign * gap * gap
+def _add_gap(facts: Facts[float], days: float, sign: int) -> None:
+    log = math.log(days)
+    facts[GAP_SQUARES] += sign * days * days
     facts[GAP_LOGS] += sign * log
     facts[GAP_LOG_SQUARES] += sign * log * log
-
-
-def apply_order(facts: array[float], day: float, amount: float) -> None:
-    facts[ORDERS] += 1
-    facts[MONEY] += amount
-    facts[LOG_MONEY] += math.log1p(max(amount, 0.0))
-    if amount > facts[MAX_AMOUNT]:
-        facts[MAX_AMOUNT] = amount
-    if day < facts[FIRST_ORDER] or facts[FIRST_ORDER] == NEVER:
-        facts[FIRST_ORDER] = day
-    if day >= facts[LAST_ORDER]:
-        facts[LAST_ORDER] = day
-        facts[LAST_AMOUNT] = amount
-    add_order_day(facts, math.floor(day))
-    decay_in(facts, 0, day)
-    decay_in(facts, 4, day, math.log1p(max(amount, 0.0)))

@@ -1,0 +1,63 @@
+"""Complaints one by one: which are open, since when, and whether they were answered.
+
+The state keeps the latest CASES complaints by the time of their opening. Each step of a case keeps its latest time, so that the
+steps of a case may arrive in any order and leave the same facts.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from stream_app.core.events import Complaint, ComplaintAction
+from stream_app.core.state import CASE_STEPS, CASES, NEVER, SLOT, Facts
+
+_STEPS: Final = len(CASE_STEPS)
+_FIRST_KEY, _FIRST_STEP = SLOT["complaint_0_key"], SLOT["complaint_0_opened"]
+_KEY_BITS: Final = 48  # exact in a float64
+_STEP_OF: Final = {
+    ComplaintAction.OPENED: 0,
+    ComplaintAction.REOPENED: 0,
+    ComplaintAction.OTHER: 0,
+    ComplaintAction.ANSWERED: 1,
+    ComplaintAction.RESOLVED: 2,
+}
+
+
+def follow_case(facts: Facts[float], event: Complaint, day: float) -> None:
+    """Note a step of a complaint. Steps without a complaint_id belong to the order's case, or to one case for all."""
+    name = event.complaint_id or event.order_id or ""
+    key = float((xxhash.xxh3_64_intdigest(name.encode("utf-8", "surrogatepass")) >> (64 - _KEY_BITS)) | 1)
+    keys = facts[_FIRST_KEY : _FIRST_KEY + CASES]
+    case = keys.index(key) if key in keys else _place_for(facts, day)
+    if case is None:
+        return
+    start = _FIRST_STEP + case * _STEPS
+    if keys[case] != key:
+        facts[_FIRST_KEY + case] = key
+        for step in range(_STEPS):
+            facts[start + step] = NEVER
+    step = start + _STEP_OF[event.action]
+    facts[step] = max(facts[step], day)
+
+
+def _place_for(facts: Facts[float], day: float) -> int | None:
+    """Where a new case goes: an empty place, else the place of the case that moved longest ago, if that is older."""
+    moved = []
+    for case in range(CASES):
+        if facts[_FIRST_KEY + case] == 0:
+            return case
+        start = _FIRST_STEP + case * _STEPS
+        moved.append(max(facts[start : start + _STEPS]))
+    oldest = min(range(CASES), key=moved.__getitem__)
+    return oldest if moved[oldest] < day else None
+
+
+def open_since(facts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """When each open complaint was opened: days since 1970, NEVER where a case is closed or empty; shape (n, CASES)."""
+    steps = facts[:, _FIRST_STEP : _FIRST_STEP + CASES * _STEPS].reshape(len(facts), CASES, _STEPS)
+    opened, resolved = steps[:, :, 0], steps[:, :, 2]
+    return np.where(opened > resolved, opened, NEVER)

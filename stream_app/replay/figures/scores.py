@@ -1,0 +1,143 @@
+"""How good a column of probabilities is: ROC-AUC, PR-AUC, lift, log-loss, Brier score, calibration error.
+
+Ties never depend on the place in the file: where an order is needed, equal probabilities are put in a fixed random order.
+All functions take the outcomes `churned` (n booleans) and the probabilities of churn (n floats).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from stream_app.replay.results import Bools, Floats, Ints
+
+BINS: Final = 10
+CLIP: Final = 1e-6  # a probability of 0 or 1 that fails must not cost infinitely much
+
+
+def ascending(probability: Floats) -> Ints:
+    """Indices by rising probability, ties in a fixed random order.
+
+    >>> ascending(np.array([0.3, 0.1, 0.2])).tolist()
+    [1, 2, 0]
+    """
+    shuffled = np.random.default_rng(0).permutation(len(probability))
+    return np.lexsort((shuffled, probability)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Outcomes beside probabilities, sorted once for all figures that need an order."""
+
+    churned: Bools
+    probability: Floats
+
+    @cached_property
+    def order(self) -> Ints:
+        """Indices by rising probability."""
+        return ascending(self.probability)
+
+    @cached_property
+    def rank(self) -> Ints:
+        """The place of each row in that order, from 0; ties broken."""
+        rank = np.empty(len(self.order), np.int64)
+        rank[self.order] = np.arange(len(self.order))
+        return rank
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether only one outcome occurs, so that nothing can be told apart."""
+        return len(self.churned) == 0 or bool(self.churned.all()) or not self.churned.any()
+
+    @cached_property
+    def placement(self) -> Floats:
+        """For each row the share of the rows with the other outcome that lie below it, ties counting half; shape (n,)."""
+        sorted_p, sorted_y = self.probability[self.order], self.churned[self.order]
+        starts = np.flatnonzero(np.append(True, np.diff(sorted_p) > 0))
+        group = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(sorted_p))))
+        placement = np.empty(len(sorted_p))
+        for outcome in (False, True):
+            others = (sorted_y != outcome).astype(np.float64)
+            within = np.add.reduceat(others, starts)
+            below = np.cumsum(within) - within
+            mine = sorted_y == outcome
+            placement[self.order[mine]] = (below + within / 2)[group[mine]] / max(others.sum(), 1)
+        return placement
+
+
+def roc_auc(scored: Scored) -> float:
+    """The probability that one who left was scored above one who stayed; ties count half. NaN with one outcome only.
+
+    >>> roc_auc(Scored(np.array([False, True, True]), np.array([0.2, 0.2, 0.9])))
+    0.75
+    """
+    return float("nan") if scored.one_sided else float(scored.placement[scored.churned].mean())
+
+
+def pr_auc(scored: Scored) -> float:
+    """Average precision: the precision at each threshold, weighted by the recall that it adds."""
+    if scored.one_sided:
+        return float("nan")
+    falling = scored.order[::-1]
+    last = np.append(np.diff(scored.probability[falling]) != 0, True)
+    hits = np.cumsum(scored.churned[falling])[last]
+    precision = hits / (np.flatnonzero(last) + 1)
+    return float((np.diff(hits, prepend=0) * precision).sum() / hits[-1])
+
+
+def lift(scored: Scored, share: float = 0.1) -> float:
+    """How many times more of the top `share` left than of all."""
+    if scored.one_sided:
+        return float("nan")
+    top = scored.order[-max(1, int(len(scored.order) * share)) :]
+    return float(scored.churned[top].mean() / scored.churned.mean())
+
+
+def log_loss(scored: Scored) -> float:
+    """Mean negative log-likelihood in nats."""
+    p = np.clip(scored.probability, CLIP, 1 - CLIP)
+    return float(-np.log(np.where(scored.churned, p, 1 - p)).mean()) if len(p) else float("nan")
+
+
+def brier(scored: Scored) -> float:
+    """Mean squared difference of probability and outcome (Brier 1950)."""
+    p = np.clip(scored.probability, CLIP, 1 - CLIP)
+    return float(((p - scored.churned) ** 2).mean()) if len(p) else float("nan")
+
+
+def bins_of(scored: Scored, bins: int = BINS) -> list[Ints]:
+    """Row indices in equally filled bins by rising probability."""
+    return [rows for rows in np.array_split(scored.order, bins) if len(rows)]
+
+
+def ece(scored: Scored, bins: int = BINS) -> float:
+    """Expected calibration error: mean distance of promised and measured churn over equally filled bins.
+
+    >>> ece(Scored(np.array([True, False, True, False]), np.full(4, 0.5)), bins=1)
+    0.0
+    """
+    if not len(scored.churned):
+        return float("nan")
+    gaps = [
+        len(rows) * abs(scored.churned[rows].mean() - scored.probability[rows].mean())
+        for rows in bins_of(scored, bins)
+    ]
+    return float(sum(gaps) / len(scored.churned))
+
+
+def precision_at(scored: Scored, day: Ints, capacity: int) -> float:
+    """Share that left among each day's `capacity` highest scores, all days together.
+
+    >>> y, p = np.array([True, False, False, True]), np.array([0.9, 0.8, 0.7, 0.6])
+    >>> precision_at(Scored(y, p), np.array([0, 0, 1, 1]), capacity=1)
+    0.5
+    """
+    if not len(day):
+        return float("nan")
+    by_day = np.lexsort((-scored.rank, day))
+    starts = np.flatnonzero(np.append(True, np.diff(day[by_day]) > 0))
+    place = np.arange(len(day)) - np.repeat(starts, np.diff(np.append(starts, len(day))))
+    return float(scored.churned[by_day[place < capacity]].mean())

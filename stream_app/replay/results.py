@@ -1,0 +1,114 @@
+"""What a replay leaves behind for evaluation: columns of decisions, the alerts, and facts on the log and the models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+OPEN = -1  # label of a decision whose horizon has not passed
+RETAINED = 0
+CHURNED = 1
+SOURCES = ("prior", "model")
+STAGES = ("new", "one_time", "growing", "stable", "declining", "lost")
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Every decision of a replay, in order of (decided_at, customer); all columns have n rows.
+
+    Probabilities are of churn: no order in (decided_at, decided_at + horizon].
+    """
+
+    customer: Ints  # index into customers
+    customers: list[str]
+    decided_at: Ints  # microseconds since 1970-01-01 UTC
+    probability: Floats
+    label: npt.NDArray[np.int8]  # OPEN, RETAINED or CHURNED
+    matured_at: Ints  # microseconds; meaningless while open
+    source: npt.NDArray[np.int8]  # index into SOURCES
+    version: npt.NDArray[np.int32]  # the model version in force
+    experts: dict[str, Floats]  # name -> probability that each expert gave at the time (baselines and challengers too)
+    recency_days: Floats
+    order_days: Floats  # distinct days with an order: the F of RFM
+    money: Floats  # total so far: the M of RFM
+    monthly_worth: Floats  # money a month that the customer has been bringing
+    usual_gap_days: Floats  # the customer's own mean gap between order days, NaN for one-time buyers
+    stage: npt.NDArray[np.int8]  # index into STAGES
+
+
+@dataclass(frozen=True)
+class AlertRecord:
+    """One line of alerts.jsonl: an episode opened or closed."""
+
+    alert_id: str
+    kind: str  # opened, closed
+    customer_id: str
+    at: int  # microseconds
+    rank: int
+    probability: float
+    reason: str  # of closing: returned, lost, fell, expired; empty when opened
+    expires_at: int = 0
+
+
+@dataclass(frozen=True)
+class DriftEvent:
+    """A change that a drift detector saw in the error of the model in force."""
+
+    at: int  # microseconds
+    what: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Version:
+    """A model version that was in force."""
+
+    number: int
+    effective_at: int  # microseconds
+    examples: int
+    weights: dict[str, float]  # expert -> share in the mixture
+
+
+@dataclass(frozen=True)
+class LogFacts:
+    """What was in the log."""
+
+    files: list[str]
+    events: int
+    rejected: int
+    skipped: int
+    duplicates: int
+    late: int
+    first_at: int
+    last_at: int
+    kinds: dict[str, int]
+    fields: dict[str, list[str]]  # kind -> optional fields that were ever present
+    customers: int
+    buyers: int
+
+
+@dataclass(frozen=True)
+class Results:
+    """All of a replay."""
+
+    decisions: Decisions
+    alerts: list[AlertRecord]
+    drift: list[DriftEvent]
+    versions: list[Version]
+    log: LogFacts
+    orders: tuple[Ints, Ints, Floats]  # customer index, time in microseconds, amount of every order: cohorts, lead times, worth
+    importances: dict[str, float]  # feature -> mean absolute contribution to the log-odds
+    effects: dict[str, tuple[int, float]]  # kind of event -> count, mean change of the churn log-odds that it brought
+    settings: dict[str, object]
+    seed: int
+    seconds: float
+    events_per_second: float
+    peak_rss_bytes: int
+    versions_of: dict[str, str] = field(default_factory=dict)  # package -> version

@@ -1,0 +1,66 @@
+"""Small array helpers that the simulator's parts share: ragged rows, running counts, seconds and days."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Table = npt.NDArray[np.void]
+
+HOUR: Final = 3_600.0  # seconds
+DAY: Final = 86_400.0  # seconds
+
+
+def within_group(counts: Ints) -> Ints:
+    """0, 1, 2, … restarting for every group; `counts` are the groups' sizes.
+
+    >>> within_group(np.array([2, 0, 3])).tolist()
+    [0, 1, 0, 1, 2]
+    """
+    starts = np.cumsum(counts) - counts
+    return np.arange(int(counts.sum())) - np.repeat(starts, counts)
+
+
+def owners(counts: Ints) -> Ints:
+    """The number of the group that each row belongs to.
+
+    >>> owners(np.array([2, 0, 3])).tolist()
+    [0, 0, 2, 2, 2]
+    """
+    return np.repeat(np.arange(len(counts)), counts)
+
+
+def running_sum(values: Floats, counts: Ints) -> Floats:
+    """Sum of the values before each row within its group.
+
+    >>> running_sum(np.array([1.0, 2.0, 5.0, 6.0]), np.array([2, 2])).tolist()
+    [0.0, 1.0, 0.0, 5.0]
+    """
+    before = np.concatenate([[0.0], np.cumsum(values)])
+    sums: Floats = before[:-1] - np.repeat(before[np.cumsum(counts) - counts], counts)
+    return sums
+
+
+def pick(rng: np.random.Generator, weights: Floats, size: int) -> Ints:
+    """`size` numbers drawn with the given weights (one dimension; they need not sum to 1).
+
+    >>> pick(np.random.default_rng(0), np.array([0.0, 2.0]), 3).tolist()
+    [1, 1, 1]
+    """
+    cumulative = np.cumsum(weights)
+    drawn = rng.random(size) * cumulative[-1]
+    chosen: Ints = np.minimum(np.searchsorted(cumulative, drawn, side="right"), len(weights) - 1)
+    return chosen
+
+
+def rows(size: int, dtype: np.dtype[np.void], **columns: Any) -> Table:
+    """A structured table of `size` rows; columns that are not named are 0."""
+    table = np.zeros(size, dtype)
+    for name, values in columns.items():
+        table[name] = values
+    return table

@@ -1,0 +1,171 @@
+"""Page views: what customers look at within their visits, and how the site serves them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from stream_app.core.events import Page
+from stream_app.simulate.arrays import Bools, Floats, Ints, Table, owners, rows, running_sum, within_group
+from stream_app.simulate.customers import Customers
+from stream_app.simulate.orders import Orders, draw_products
+from stream_app.simulate.shop import PRODUCTS, Shop
+from stream_app.simulate.tables import BROWSING
+from stream_app.simulate.visits import NO_ORDER, Visits
+from stream_app.simulate.vocabulary import CATEGORIES, TERMS_PER_CATEGORY, VISIT_CHANNELS
+
+PAGES: Final = tuple(Page)
+PAGE: Final = {page: number for number, page in enumerate(PAGES)}
+UNKNOWN: Final = -1
+MAX_VIEWS: Final = 400  # of one visit
+FIRST_PAGES: Final = ((Page.HOME, 0.35), (Page.SEARCH, 0.25), (Page.CATEGORY, 0.15), (Page.PRODUCT, 0.25))
+NEXT_PAGES: Final = (
+    (Page.PRODUCT, 0.66),
+    (Page.CATEGORY, 0.12),
+    (Page.SEARCH, 0.12),
+    (Page.HOME, 0.04),
+    (Page.ACCOUNT, 0.04),
+    (Page.HELP, 0.02),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looks:
+    """What holds for each of v visits: the goods that were looked at last, and how long the visit takes."""
+
+    product: Ints
+    price_cents: Ints
+    seconds: Floats
+    absent: Bools  # the goods were not available
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Views:
+    """The n page views of v visits, an array of length n each."""
+
+    counts: Ints  # of each visit, length v
+    visit: Ints  # row number of the visit
+    position: Ints  # 0 for the first page of the visit
+    left: Ints  # pages until the visit ends, 1 for its last page
+    ordering: Bools  # the visit ends with an order
+    served_ill: Bools  # what is shown does not fit the customer
+    wants_absent: Bools  # the visit is about goods that are not there
+
+    def __len__(self) -> int:
+        return len(self.visit)
+
+
+def page_views(
+    shop: Shop, customers: Customers, orders: Orders, visits: Visits, rng: np.random.Generator
+) -> tuple[Table, Looks]:
+    """A row for each page view, and what the cart needs to know of each visit."""
+    views = _draw_views(shop, customers, visits, rng)
+    who = visits.who[views.visit]
+    page = _draw_pages(views, rng)
+    product = _draw_goods(shop, customers, orders, visits, views, rng)
+    goods = shop.product_categories[product]
+    on_product, searching = page == PAGE[Page.PRODUCT], page == PAGE[Page.SEARCH]
+    absent = _absent(shop, views, rng)
+    search, results = _searches(customers, visits, views, goods, searching, rng)
+    price = np.round(shop.product_cents[product] * customers.spending[who]).astype(np.int64)
+    at, dwell, seconds = _times(visits, views, rng)
+    device = (rng.random(len(views.counts)) ** 2 * len(VISIT_CHANNELS)).astype(np.int64)
+    table = rows(
+        len(views),
+        BROWSING,
+        at=at * 1_000,
+        customer=customers.number[who],
+        session=views.visit,
+        page=page,
+        product=np.where(on_product, product, UNKNOWN),
+        category=np.where(on_product | searching | (page == PAGE[Page.CATEGORY]), goods, UNKNOWN),
+        channel=device[views.visit],
+        dwell_tenths=dwell * 10,
+        load_hundredths=_load_seconds(customers, visits, views, rng) * 100,
+        search=search,
+        results=results,
+        available=np.where(on_product, ~absent, UNKNOWN),
+        recommended=np.where(on_product, rng.random(len(views)) < np.where(views.served_ill, 0.7, 0.25), UNKNOWN),
+        price_cents=np.where(on_product, price, UNKNOWN),
+    )
+    final = np.cumsum(views.counts) - 1
+    return table, Looks(product=product[final], price_cents=price[final], seconds=seconds, absent=absent[final])
+
+
+def _draw_views(shop: Shop, customers: Customers, visits: Visits, rng: np.random.Generator) -> _Views:
+    """Geometric numbers of views, 3 more with an order; the restless and the ill-served look at more."""
+    restless = visits.showing(customers, "too_many_choices") | visits.showing(customers, "no_personal_fit")
+    counts = rng.geometric(1 / (shop.settings.page_views * np.where(restless, 2.5, 1.0)))
+    counts = np.minimum(counts + np.where(visits.order == NO_ORDER, 0, 3), MAX_VIEWS)
+    visit, position = owners(counts), within_group(counts)
+    return _Views(
+        counts=counts,
+        visit=visit,
+        position=position,
+        left=counts[visit] - position,
+        ordering=visits.order[visit] != NO_ORDER,
+        served_ill=visits.showing(customers, "no_personal_fit")[visit],
+        wants_absent=visits.showing(customers, "out_of_stock")[visit],
+    )
+
+
+def _draw_pages(views: _Views, rng: np.random.Generator) -> Ints:
+    """The kind of each page: any at first, mostly products then; product, cart, checkout at the end of an order."""
+    first, later = _pick_pages(FIRST_PAGES, len(views), rng), _pick_pages(NEXT_PAGES, len(views), rng)
+    page = np.where(views.position == 0, first, later)
+    for left, kind in ((3, Page.PRODUCT), (2, Page.CART), (1, Page.CHECKOUT)):
+        page = np.where(views.ordering & (views.left == left), PAGE[kind], page)
+    on_goods = (views.served_ill | views.wants_absent) & (views.left == 1) & ~views.ordering
+    return np.where(on_goods, PAGE[Page.PRODUCT], page)
+
+
+def _pick_pages(choices: tuple[tuple[Page, float], ...], size: int, rng: np.random.Generator) -> Ints:
+    cumulative = np.cumsum([weight for _, weight in choices])
+    pages = np.array([PAGE[page] for page, _ in choices])
+    return pages[np.searchsorted(cumulative[:-1], rng.random(size), side="right")]
+
+
+def _draw_goods(
+    shop: Shop, customers: Customers, orders: Orders, visits: Visits, views: _Views, rng: np.random.Generator
+) -> Ints:
+    """The product that each view is about: the order's own, mostly the home category's, or anything."""
+    product = draw_products(shop, customers, visits.who[views.visit], rng)
+    wandering = views.served_ill | visits.showing(customers, "too_many_choices")[views.visit]
+    product = np.where(wandering, rng.integers(PRODUCTS, size=len(views)), product)
+    bought = np.append(orders.product, UNKNOWN)[visits.order]  # NO_ORDER reads what is appended
+    return np.where(views.ordering, bought[views.visit], product)
+
+
+def _absent(shop: Shop, views: _Views, rng: np.random.Generator) -> Bools:
+    """Whether the goods of a view are not available; the last ones of a visit that is about absent goods never are."""
+    absent = rng.random(len(views)) < np.where(views.wants_absent, 0.7, shop.out_of_stock_rate)
+    missing: Bools = (absent | (views.wants_absent & (views.left == 1))) & ~views.ordering
+    return missing
+
+
+def _times(visits: Visits, views: _Views, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+    """When each page is opened, its dwell seconds, and the seconds of each whole visit; orders end their visits."""
+    dwell = np.clip(rng.lognormal(2.8, 0.8, len(views)) * np.where(views.served_ill, 0.5, 1.0), 1, 1_800)
+    seconds: Floats = np.bincount(views.visit, dwell, minlength=len(views.counts)).astype(np.float64)
+    begin = np.where(visits.order == NO_ORDER, visits.at, visits.at - seconds)
+    return begin[views.visit] + running_sum(dwell, views.counts), dwell, seconds
+
+
+def _load_seconds(customers: Customers, visits: Visits, views: _Views, rng: np.random.Generator) -> Floats:
+    """Load times: around 1 s, several seconds where the site is the cause."""
+    slow = visits.showing(customers, "poor_site")[views.visit]
+    return np.clip(rng.lognormal(0.0, 0.5, len(views)) * np.where(slow, 5.0, 1.0), 0.1, 60)
+
+
+def _searches(
+    customers: Customers, visits: Visits, views: _Views, goods: Ints, searching: Bools, rng: np.random.Generator
+) -> tuple[Ints, Ints]:
+    """Search text and number of results of each view; UNKNOWN for pages that are no search."""
+    half = TERMS_PER_CATEGORY // 2
+    english = customers.english[visits.who][views.visit]
+    text = goods % len(CATEGORIES) * TERMS_PER_CATEGORY + rng.integers(half, size=len(views)) + english * half
+    empty = rng.random(len(views)) < np.where(visits.showing(customers, "poor_site")[views.visit], 0.7, 0.03)
+    results = np.where(empty, 0, 1 + rng.geometric(0.03, len(views)))
+    return np.where(searching, text, UNKNOWN), np.where(searching, results, UNKNOWN)

@@ -1,0 +1,192 @@
+"""Rows of compact columns -> typed events of the wire schema.
+
+Ids are scrambled numbers: unique, the same for the same seed, and silent about who has which hidden facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_app.core.events import KINDS, Event
+from stream_app.simulate import cart, complaints, orders, pages
+from stream_app.simulate.arrays import Ints, Table
+from stream_app.simulate.calendar import SHOP_ZONE
+from stream_app.simulate.shop import BLOCK, PRODUCTS, ShopSettings
+from stream_app.simulate.vocabulary import (
+    ACQUISITION_CHANNELS,
+    CARRIERS,
+    CATEGORIES,
+    COMPLAINT_CATEGORIES,
+    COMPLAINT_CHANNELS,
+    REGIONS,
+    SEARCHES,
+    STAFF,
+    TEXTS,
+    VISIT_CHANNELS,
+)
+
+Unsigned = npt.NDArray[np.uint64]
+Names = list[str | None]
+Columns = dict[str, Iterable[Any]]
+
+CURRENCY: Final = "CNY"
+PRODUCT_IDS: Final = tuple(f"p{number:04d}" for number in range(PRODUCTS))
+PRODUCT_CATEGORIES: Final = tuple(CATEGORIES[number * len(CATEGORIES) // PRODUCTS] for number in range(PRODUCTS))
+NOW: Final = timedelta(0)
+MAYBE: Final = (False, True)
+# Each sort of id scrambles with a salt of its own. Rows of a block need fewer than 32 bits.
+SALTED: Final = (*KINDS, "session_id", "order_id", "complaint_id")
+SALTS: Final = {name: 0x5851F42D4C957F2D * (number + 1) % 2**64 for number, name in enumerate(SALTED)}
+
+
+def scrambled(blocks: Ints, numbers: Ints, salt: int) -> list[str]:
+    """Ids of 16 hexadecimal digits for pairs of (block, number in the block), no two alike for one salt.
+
+    The finalizer of splitmix64 (Steele, Lea, Flood 2014), a bijection of 64-bit numbers.
+
+    >>> scrambled(np.array([0, 0]), np.array([1, 2]), 7)
+    ['d17707977078336c', 'b6bf613dbebb45dc']
+    """
+    mixed: Unsigned = (blocks.astype(np.uint64) << np.uint64(32) | numbers.astype(np.uint64)) ^ np.uint64(salt)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    digits = (mixed ^ (mixed >> np.uint64(31))).astype(">u8").tobytes().hex()
+    return [digits[place : place + 16] for place in range(0, len(digits), 16)]
+
+
+def customer_ids(numbers: Ints) -> list[str]:
+    """Ids as a shop would give them.
+
+    >>> customer_ids(np.array([12345]))
+    ['c00012345']
+    """
+    return [f"c{number:08d}" for number in numbers.tolist()]
+
+
+def _ids(letter: str, table: Table, numbers: Ints, salt: str) -> Names:
+    """Ids with a letter in front; None where the number is −1."""
+    ids = scrambled(table["customer"] // BLOCK, np.maximum(numbers, 0), SALTS[salt])
+    return [None if number < 0 else letter + one for number, one in zip(numbers.tolist(), ids, strict=True)]
+
+
+def _named(names: Sequence[str], codes: Ints) -> Names:
+    """Names of codes; None for −1."""
+    table: Names = [*names, None]
+    return [table[code] for code in codes.tolist()]
+
+
+def _flags(codes: Ints) -> list[bool | None]:
+    table = (*MAYBE, None)
+    return [table[code] for code in codes.tolist()]
+
+
+def _prices(cents: Ints) -> list[float | None]:
+    return [None if price < 0 else price / 100 for price in cents.tolist()]
+
+
+class EventMaker:
+    """Makes typed events from rows of one shop's log.
+
+    >>> from stream_app.simulate.tables import CART
+    >>> made = EventMaker(ShopSettings()).make("cart", np.zeros(1, CART), np.array([0]))
+    >>> made[0].customer_id, str(made[0].occurred_at), made[0].product_id
+    ('c00000000', '2025-01-01 00:00:00+08:00', 'p0000')
+    """
+
+    def __init__(self, settings: ShopSettings) -> None:
+        self._shop_id = settings.shop_id
+        self._start = settings.start.astimezone(SHOP_ZONE)
+        self._columns: dict[str, Callable[[Table], Columns]] = {
+            "browsing": _browsing,
+            "cart": _cart,
+            "order": self._order,
+            "complaint": _complaint,
+        }
+
+    def make(self, kind: str, table: Table, numbers: Ints) -> list[Event]:
+        """One event a row; `numbers` count the rows of a kind within their block, from which event ids are made."""
+        columns: Columns = {
+            "event_id": _ids("e", table, numbers, kind),
+            "customer_id": customer_ids(table["customer"]),
+            "occurred_at": self._times(table["at"]),
+            "shop_id": [self._shop_id] * len(table),
+            **self._columns[kind](table),
+        }
+        make, names = KINDS[kind], tuple(columns)
+        return [make(**dict(zip(names, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+    def _times(self, milliseconds: Ints) -> list[datetime]:
+        after: list[timedelta] = milliseconds.astype("timedelta64[ms]").tolist()
+        return [self._start + one for one in after]
+
+    def _later(self, seconds: Ints) -> list[datetime | None]:
+        after: list[timedelta] = seconds.astype("timedelta64[s]").tolist()
+        return [None if one < NOW else self._start + one for one in after]
+
+    def _order(self, table: Table) -> Columns:
+        return {
+            "action": [orders.ACTIONS[code] for code in table["action"].tolist()],
+            "order_id": _ids("o", table, table["order"], "order_id"),
+            "amount": (table["amount_cents"] / 100).tolist(),
+            "discount": (table["discount_cents"] / 100).tolist(),
+            "currency": [CURRENCY] * len(table),
+            "items": table["items"].tolist(),
+            "product_id": _named(PRODUCT_IDS, table["product"]),
+            "category": _named(PRODUCT_CATEGORIES, table["product"]),
+            "promised_at": self._later(table["promised_seconds"]),
+            "delivered_at": self._later(table["delivered_seconds"]),
+            "carrier": _named(CARRIERS, table["carrier"]),
+            "staff": _named(STAFF, table["staff"]),
+            "region": _named(REGIONS, table["region"]),
+            "acquisition_channel": _named(ACQUISITION_CHANNELS, table["channel"]),
+            "member_benefit": _flags(table["benefit"]),
+        }
+
+
+def _browsing(table: Table) -> Columns:
+    return {
+        "page": [pages.PAGES[code] for code in table["page"].tolist()],
+        "product_id": _named(PRODUCT_IDS, table["product"]),
+        "category": _named(CATEGORIES, table["category"]),
+        "session_id": _ids("s", table, table["session"], "session_id"),
+        "channel": _named(VISIT_CHANNELS, table["channel"]),
+        "dwell_seconds": (table["dwell_tenths"] / 10).tolist(),
+        "load_seconds": (table["load_hundredths"] / 100).tolist(),
+        "search_text": _named(SEARCHES, table["search"]),
+        "search_results": [None if results < 0 else results for results in table["results"].tolist()],
+        "available": _flags(table["available"]),
+        "recommended": _flags(table["recommended"]),
+        "price": _prices(table["price_cents"]),
+    }
+
+
+def _cart(table: Table) -> Columns:
+    return {
+        "action": [cart.ACTIONS[code] for code in table["action"].tolist()],
+        "product_id": _named(PRODUCT_IDS, table["product"]),
+        "category": _named(PRODUCT_CATEGORIES, table["product"]),
+        "session_id": _ids("s", table, table["session"], "session_id"),
+        "price": _prices(table["price_cents"]),
+        "quantity": [quantity or None for quantity in table["quantity"].tolist()],
+        "available": _flags(table["available"]),
+    }
+
+
+def _complaint(table: Table) -> Columns:
+    return {
+        "form": [complaints.FORMS[code] for code in table["form"].tolist()],
+        "action": [complaints.ACTIONS[code] for code in table["action"].tolist()],
+        "complaint_id": _ids("k", table, table["complaint"], "complaint_id"),
+        "order_id": _ids("o", table, table["order"], "order_id"),
+        "category": _named(COMPLAINT_CATEGORIES, table["category"]),
+        "text": _named(TEXTS, table["text"]),
+        "rating": [rating or None for rating in table["rating"].tolist()],
+        "channel": _named(COMPLAINT_CHANNELS, table["channel"]),
+        "staff": _named(STAFF, table["staff"]),
+        "product_id": _named(PRODUCT_IDS, table["product"]),
+    }

@@ -1,0 +1,53 @@
+"""On the recorded logs, our events are the very ones that the independent judge of predictions reads."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stream_app.core.events import Browsing, Cart, Complaint, Event, Order
+from stream_app.replay.readers import LogFormat, LogSummary, open_log
+
+KINDS: dict[type[Event], str] = {Browsing: "browse", Cart: "cart", Complaint: "complaint", Order: "order"}
+LOGS = [
+    ("online_retail_2009_2011.csv.gz", "online-retail", "retail"),
+    ("CDNOW_master.txt.gz", "cdnow", "cdnow"),
+    ("tmall_2013_dev.csv.gz", "tmall", "tmall"),
+]
+
+
+def judge_of(data_dir: Path) -> Any:
+    path = data_dir.parent / "tools" / "judge.py"
+    if not path.exists():
+        pytest.skip(f"the judge is not there: {path}")
+    spec = importlib.util.spec_from_file_location("judge", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def read(file: Path, mapping: str, workdir: Path) -> tuple[LogSummary, list[Event]]:
+    with open_log([file], LogFormat(mapping), workdir) as log:
+        return log.scan(), [event for batch in log.batches() for event in batch]
+
+
+@pytest.mark.parametrize(("file", "mapping", "form"), LOGS, ids=[mapping for _, mapping, _ in LOGS])
+def test_our_events_are_the_judges(data_dir: Path, tmp_path: Path, file: str, mapping: str, form: str) -> None:
+    summary, events = read(data_dir / file, mapping, tmp_path)
+    theirs = judge_of(data_dir).load_log(str(data_dir / file), form)
+
+    assert summary.rejected == 0
+    assert summary.events == len(events) == len(theirs)
+    times = [event.at for event in events]
+    assert times == sorted(times)
+    microseconds = theirs.ts.astype("int64") // 1000
+    amounts = theirs.amount.where(theirs.kind == "order", 0.0)
+    expected = sorted(zip(microseconds, theirs.customer, theirs.kind, amounts, strict=True))
+    ours = sorted((e.at, e.customer_id, KINDS[type(e)], e.amount or 0.0 if isinstance(e, Order) else 0.0) for e in events)
+    assert [row[:3] for row in ours] == [tuple(row[:3]) for row in expected]
+    assert [row[3] for row in ours] == pytest.approx([row[3] for row in expected], abs=1e-6)
