@@ -53,6 +53,10 @@ class NothingReadable(UnusableLog):
     """{file}: none of the first {lines} lines could be read; line {line}, field `{field}`: {reason}. {remedy}"""
 
 
+class NotSorted(ChurnMonitorError):
+    """The log could not be sorted within {memory} of memory and the room in {folder}: {problem}. Give it more."""
+
+
 class BadMapping(ChurnMonitorError):
     """The mapping {file} cannot be used: at `{key}`: {problem}. {remedy}"""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, TypeVar, cast
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -117,7 +117,7 @@ class _Event(msgspec.Struct, kw_only=True, frozen=True, gc=False, omit_defaults=
 
 def _written(default: _EnumT) -> _EnumT:
     """A default that is written out all the same: another reader of the log should not have to know it."""
-    return cast("_EnumT", msgspec.field(default_factory=lambda: default))
+    return msgspec.field(default_factory=lambda: default)
 
 
 class Browsing(_Event, tag="browsing", kw_only=True, frozen=True, gc=False):

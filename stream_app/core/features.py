@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.state import CASES, HALF_LIVES, NEVER
+from stream_app.core.state import HALF_LIVES, NEVER
 from stream_app.core.view import Floats, View
 
 LIMIT: Final = 60.0  # no feature is larger: float16 keeps them all
@@ -336,8 +336,6 @@ _ACTIVITY: Final = tuple(
 )
 FEATURES: Final = (*_OWN_PACE, *_MONEY, *_ACTIVITY)
 NAMES: Final = tuple(feature.name for feature in FEATURES)
-assert len(set(NAMES)) == len(NAMES)
-assert CASES > 0
 
 
 def features(view: View) -> npt.NDArray[np.float16]:

@@ -1,9 +1,9 @@
 """What can be said before anything was learned: the probability of churn from the customer's own pace and recency.
 
-A buy-till-you-die model. While alive a customer orders as a Poisson process whose rate varies over customers as a gamma
-distribution; after each order he may leave for good, with a probability that varies as a beta distribution. This is the MBG/NBD
-model (Batislam, Denizel, Filiztekin: Empirical validation and comparison of models for customer base analysis, IJRM 2007),
-here over distinct order days, with fixed parameters in units of the horizon instead of fitted ones.
+A buy-till-you-die model. While alive a customer orders as a Poisson process whose rate varies over customers as a
+gamma distribution; after each order he may leave for good, with a probability that varies as a beta distribution. This
+is the MBG/NBD model (Batislam, Denizel, Filiztekin: Empirical validation and comparison of models for customer base
+analysis, IJRM 2007), here over distinct order days, with fixed parameters in units of the horizon, not fitted ones.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ LIMIT: Final = 6.0  # log-odds
 def prior_log_odds(view: View) -> Floats:
     """Log-odds of no order within the horizon, shape (n,), between -LIMIT and LIMIT.
 
-    P(churn) = 1 - P(alive) (1 - P(no order in the horizon | alive)), with x repeat order days, the last at t_x, in a life
-    of T days so far:
+    P(churn) = 1 - P(alive) (1 - P(no order in the horizon | alive)), with x repeat order days, the last at t_x, in a
+    life of T days so far:
 
         P(alive) = 1 / (1 + ((alpha + T) / (alpha + t_x)) ** (r + x) / (b + x))
         P(no order | alive) = ((alpha + T) / (alpha + T + horizon)) ** (r + x)

@@ -1,4 +1,4 @@
-"""What a shop decides: horizons, what counts as an order, its calendar, its staff's capacity. Times are microseconds."""
+"""What a shop decides: horizons, what counts as an order, its calendar, its staff. Times are microseconds."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     capacity: int = 30  # new episodes a working day
     alert_lifetime: int = 14 * DAY_US  # an alert that is older must not be acted on
     agreement: int = DAY_US  # two scores at least so far apart must agree before an episode opens
+    rank_by: str = "risk"  # risk: probability of churn; worth: times the money a month that the customer brings
     fallen_odds: float = 0.5  # an episode closes when the odds fall below this share of the odds that opened it
     seed: int = 1
 
@@ -70,6 +71,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
             refuse("lateness", "is out of range", f"Give between 0 and {MAX_LATENESS_DAYS} days.")
         if self.order_action not in ("placed", "paid"):
             refuse("order_action", f"is {self.order_action!r}", "Give placed or paid.")
+        if self.rank_by not in ("risk", "worth"):
+            refuse("rank_by", f"is {self.rank_by!r}", "Give risk or worth.")
+        self._check_calendar()
+
+    def _check_calendar(self) -> None:
         if not 0 <= self.nomination_hour <= 23:
             refuse("nomination_hour", "is not an hour", "Give between 0 and 23.")
         if not self.working_days or not set(self.working_days) <= set(range(7)):

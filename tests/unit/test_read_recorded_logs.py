@@ -48,6 +48,8 @@ def test_our_events_are_the_judges(data_dir: Path, tmp_path: Path, file: str, ma
     microseconds = theirs.ts.astype("int64") // 1000
     amounts = theirs.amount.where(theirs.kind == "order", 0.0)
     expected = sorted(zip(microseconds, theirs.customer, theirs.kind, amounts, strict=True))
-    ours = sorted((e.at, e.customer_id, KINDS[type(e)], e.amount or 0.0 if isinstance(e, Order) else 0.0) for e in events)
+    ours = sorted(
+        (e.at, e.customer_id, KINDS[type(e)], e.amount or 0.0 if isinstance(e, Order) else 0.0) for e in events
+    )
     assert [row[:3] for row in ours] == [tuple(row[:3]) for row in expected]
     assert [row[3] for row in ours] == pytest.approx([row[3] for row in expected], abs=1e-6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +15,7 @@ Read = Callable[[str, str], tuple[LogSummary, list[Event]]]
 
 
 @pytest.fixture
-def read(project: Path, tmp_path: Path) -> Iterator[Read]:
+def read(project: Path, tmp_path: Path) -> Read:
     def read_sample(file: str, mapping: str) -> tuple[LogSummary, list[Event]]:
         with open_log([project / "tests" / "data" / "samples" / file], LogFormat(mapping), tmp_path) as log:
             summary = log.scan()
@@ -89,7 +89,9 @@ def test_online_retail_1_spells_its_columns_and_times_otherwise(read: Read) -> N
 
 def test_cdnow_has_blanks_between_and_keeps_leading_zeros(read: Read) -> None:
     _, events = read("cdnow.txt", "cdnow")
-    assert [(e.customer_id, e.occurred_at.date().isoformat(), e.amount, e.items) for e in events if isinstance(e, Order)] == [
+    assert [
+        (e.customer_id, e.occurred_at.date().isoformat(), e.amount, e.items) for e in events if isinstance(e, Order)
+    ] == [
         ("00102", "1997-01-01", 120.1, 10),
         ("00101", "1997-01-03", 23.54, 2),
         ("00101", "1997-02-15", 11.77, 1),

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.events import Browsing, Cart, Complaint, Event, Order, encode
-from stream_app.errors import EmptyLog, NoSuchLog
+from stream_app.errors import EmptyLog, NoSuchLog, NotSorted
 from stream_app.replay.readers import LogFormat, LogSummary, Progress, open_log, wire
 from stream_app.replay.readers.bounds import Bounds
 from stream_app.replay.readers.rejections import Rejection
@@ -92,7 +92,9 @@ def test_standard_input_is_read(tmp_path: Path) -> None:
 
 def test_events_of_one_moment_come_by_kind_then_by_place(tmp_path: Path) -> None:
     kinds: list[type[Event]] = [Order, Complaint, Cart, Browsing]
-    events = [kind(event_id=f"{n}{kind.__name__}", customer_id="c", occurred_at=START) for n in (1, 2) for kind in kinds]
+    events = [
+        kind(event_id=f"{n}{kind.__name__}", customer_id="c", occurred_at=START) for n in (1, 2) for kind in kinds
+    ]
     (tmp_path / "log").write_bytes(text_of(events))
     summary, seen, _ = read([tmp_path / "log"], tmp_path)
     names = ["Browsing", "Cart", "Complaint", "Order"]
@@ -111,15 +113,22 @@ def test_equal_instants_with_other_offsets_are_equal(tmp_path: Path) -> None:
 
 
 def test_a_log_larger_than_the_memory_limit_is_sorted_outside_it(tmp_path: Path) -> None:
-    events = [order(n, n // 5, region="r" * 900) for n in range(120_000)]  # 130 MB of rows
+    events = [order(n, n // 5, region="r" * 300) for n in range(250_000)]  # 110 MB of rows
+    events[7] = order(7, 1, region="wide" * 2_000)
     shuffled = random.Random(3).sample(events, len(events))
     place = {event.event_id: n for n, event in enumerate(shuffled)}
     (tmp_path / "log").write_bytes(gzip.compress(text_of(shuffled), 1))
     with open_log([tmp_path / "log"], JSONL, tmp_path, memory="96MB") as log:
         assert not log.scan().in_order
-        seen = [event.event_id for batch in log.batches() for event in batch]
-    assert seen == [event.event_id for event in sorted(shuffled, key=lambda e: (e.at, place[e.event_id]))]
+        seen = [event for batch in log.batches() for event in batch]
+    assert seen == sorted(shuffled, key=lambda e: (e.at, place[e.event_id]))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "rejected.jsonl"]
+
+
+def test_too_little_memory_to_sort_is_said(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(text_of([order(n, -n) for n in range(50_000)]))
+    with open_log([tmp_path / "log"], JSONL, tmp_path, memory="1MB") as log, pytest.raises(NotSorted, match="1MB"):
+        log.scan()
 
 
 def test_a_bad_line_is_kept_with_its_place_and_never_stops_the_run(tmp_path: Path) -> None:
@@ -172,7 +181,7 @@ def test_a_file_that_is_cut_off_gives_what_was_there(tmp_path: Path, pack: Calla
     packed = pack(text_of(events))
     (tmp_path / "1").write_bytes(packed[: len(packed) // 2])
     (tmp_path / "2").write_bytes(text_of([order(99_999, 99_999)]))
-    summary, seen, rejected = read([tmp_path / "1", tmp_path / "2"], tmp_path)
+    _, seen, rejected = read([tmp_path / "1", tmp_path / "2"], tmp_path)
     assert seen[:-1] == events[: len(seen) - 1]
     assert seen[-1].event_id == "99999"
     assert 8_000 < len(seen) < 12_000
@@ -200,7 +209,9 @@ def test_blocks_of_any_size_give_the_same(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wire, "BLOCK_BYTES", size)
         batches = list(wire.read_wire(Source(0, "log", file), Bounds.until(None), rejected.append, lambda _: None))
-    assert [event.event_id for batch in batches for event in batch] == [str(n) for n, k in enumerate(kinds) if k == "good"]
+    assert [event.event_id for batch in batches for event in batch] == [
+        str(n) for n, k in enumerate(kinds) if k == "good"
+    ]
     assert [r.line for r in rejected] == [n for n, kind in enumerate(kinds, 1) if kind == "bad"]
 
 

@@ -1,7 +1,7 @@
 """Which decisions count, and what came of them: the protocol, the same as the independent judge's.
 
-A decision counts when its whole horizon lies within the log and it comes after the warm-up: the first 30 % of the time, but at
-least one and a half horizons, in which every model learns from nothing.
+A decision counts when its whole horizon lies within the log and it comes after the warm-up: the first 30 % of the
+time, but at least one and a half horizons, in which every model learns from nothing.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The decisions of a replay that have matured, in order of (time, customer id), and which of them come after warm-up."""
+    """The matured decisions of a replay in order of (time, customer id), and which of them come after the warm-up."""
 
     results: Results
     protocol: Protocol

@@ -1,7 +1,7 @@
 """Intervals of 95 % that know that the decisions of one customer are not independent of each other.
 
-A customer is decided on every week while the horizon is months long, so neighbouring labels overlap almost completely:
-intervals that count decisions would be far too narrow. Here customers are the unit.
+A customer is decided on every week while the horizon is months long, so neighbouring labels overlap almost
+completely: intervals that count decisions would be far too narrow. Here customers are the unit.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How good a column of probabilities is: ROC-AUC, PR-AUC, lift, log-loss, Brier score, calibration error.
 
-Ties never depend on the place in the file: where an order is needed, equal probabilities are put in a fixed random order.
-All functions take the outcomes `churned` (n booleans) and the probabilities of churn (n floats).
+Ties never depend on the place in the file: where an order is needed, equal probabilities are put in a fixed random
+order. All functions take the outcomes `churned` (n booleans) and the probabilities of churn (n floats).
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ class Scored:
 
     churned: Bools
     probability: Floats
+    presorted: Ints | None = None  # indices by rising probability, where they are known already
 
     @cached_property
     def order(self) -> Ints:
         """Indices by rising probability."""
-        return ascending(self.probability)
+        return ascending(self.probability) if self.presorted is None else self.presorted
 
     @cached_property
     def rank(self) -> Ints:
@@ -54,7 +55,7 @@ class Scored:
 
     @cached_property
     def placement(self) -> Floats:
-        """For each row the share of the rows with the other outcome that lie below it, ties counting half; shape (n,)."""
+        """For each row, which share of the rows with the other outcome lies below it, ties counting half; shape (n,)."""
         sorted_p, sorted_y = self.probability[self.order], self.churned[self.order]
         starts = np.flatnonzero(np.append(True, np.diff(sorted_p) > 0))
         group = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(sorted_p))))
@@ -122,8 +123,7 @@ def ece(scored: Scored, bins: int = BINS) -> float:
     if not len(scored.churned):
         return float("nan")
     gaps = [
-        len(rows) * abs(scored.churned[rows].mean() - scored.probability[rows].mean())
-        for rows in bins_of(scored, bins)
+        len(rows) * abs(scored.churned[rows].mean() - scored.probability[rows].mean()) for rows in bins_of(scored, bins)
     ]
     return float(sum(gaps) / len(scored.churned))
 

@@ -83,5 +83,6 @@ def wire_columns(names: Sequence[str]) -> dict[str, str]:
 
 def mapped_columns(mapping: Mapping, columns: Columns) -> list[int]:
     """The places of all columns that a mapping reads, in the order of the file."""
-    wanted = [*mapping.columns.items(), *((f"order {key}", key) for key in mapping.orders.key_columns)]
+    kind = [("type", mapping.columns.get("type", "type"))] if mapping.kinds else []
+    wanted = [*kind, *mapping.columns.items(), *((f"order {key}", key) for key in mapping.orders.key_columns)]
     return sorted({place for field, column in wanted for place in columns.places(field, column)})

@@ -12,6 +12,7 @@ from typing import BinaryIO, Final, Self
 import msgspec
 
 from stream_app.core.events import Event
+from stream_app.errors import EmptyLog
 from stream_app.replay.readers.bounds import Bounds
 from stream_app.replay.readers.formats import LogFormat, choose_mapping
 from stream_app.replay.readers.mapped import MappedReader
@@ -95,10 +96,13 @@ class Log:
         """Read everything once: count, keep what is rejected, and sort what is not in the order of replay.
 
         A table by a mapping is copied to the working folder as events; JSON lines only where they must be sorted.
+        Raises EmptyLog if no line became an event, NotSorted if memory or disk do not suffice.
         """
         if self._summary is None:
             meter = _Meter(self.sources, on_progress)
             self._summary = self._scan_wire(meter) if self.mapping is None else self._scan_table(self.mapping, meter)
+            if not self._summary.events:
+                raise EmptyLog(file=", ".join(source.name for source in self.sources[:3]))
             meter.done(self._summary.events)
         return self._summary
 

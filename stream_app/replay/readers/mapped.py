@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from stream_app.core.events import Event, Rejected
+from stream_app.errors import NoSuchColumn
 from stream_app.replay.readers.bounds import Bounds
 from stream_app.replay.readers.columns import Columns, mapped_columns
 from stream_app.replay.readers.mapping import Mapping
@@ -43,19 +44,25 @@ class MappedReader:
 
         reject: is told of every row that cannot be read. on_bytes: of the bytes of each file that were read so far.
         """
-        for source in sources:
-            yield from self._read_file(source, reject, on_bytes)
+        try:
+            for source in sources:
+                yield from self._read_file(source, reject, on_bytes)
+            yield from self._orders()
+        finally:
+            if self._grouped is not None:
+                self._grouped.remove()
+
+    def _orders(self) -> Iterator[list[Numbered]]:
         if self._grouped is not None:
             self._put_order()
             self._grouped.sort()
             yield from _in_batches(merge_groups(self._grouped.rows()))
-            self._grouped.remove()
 
     def _read_file(self, source: Source, reject: Reject, on_bytes: Callable[[int], None]) -> Iterator[list[Numbered]]:
         table = open_mapped(source, self._mapping)
-        read = RowReader(self._mapping, Columns(source.name, table.header), self._bounds).read
         batch: list[Numbered] = []
         try:
+            read = RowReader(self._mapping, Columns(source.name, table.header), self._bounds).read
             for line, row in table.rows():
                 self.lines += 1
                 row_id = f"{source.index}-{line}"
@@ -95,7 +102,17 @@ class MappedReader:
 
 def open_mapped(source: Source, mapping: Mapping) -> Table:
     """A table with at least the columns that the mapping reads; raises NoSuchColumn where one is missing."""
-    return open_table(source, mapping.file, lambda names: mapped_columns(mapping, Columns(source.name, names)))
+
+    def wanted(names: Sequence[str]) -> list[int]:
+        return mapped_columns(mapping, Columns(source.name, names))
+
+    table = open_table(source, mapping.file, wanted)
+    try:
+        wanted(table.header)
+    except NoSuchColumn:
+        table.close()
+        raise
+    return table
 
 
 def _in_batches(events: Iterator[Numbered]) -> Iterator[list[Numbered]]:

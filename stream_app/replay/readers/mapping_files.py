@@ -69,6 +69,9 @@ def mapping_from_options(
     >>> mapping_from_options({"customer_id": "cust", "occurred_at": "date"}, kind="order").columns["occurred_at"]
     'date'
     """
+    if kind and kinds:
+        remedy = "Give --kind if all lines are of one kind, else --kinds."
+        raise BadMapping(file=_COMMAND_LINE, key="--kind, --kinds", problem="both are given", remedy=remedy)
     base = base or Mapping()
     mapping = msgspec.structs.replace(
         base,

@@ -7,14 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import islice, pairwise, starmap
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from stream_app.core.events import EPOCH, KINDS, MICROSECOND, Event
 from stream_app.replay.readers.spool import KIND_RANK
-
-_REQUIRED: Final = frozenset({"event_id", "customer_id", "occurred_at"})
 
 
 class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +111,12 @@ class Tally:
 
 
 def _optional_fields(kind: type[Event]) -> dict[str, object]:
-    return {field.name: field.default for field in msgspec.structs.fields(kind) if field.name not in _REQUIRED}
+    """The fields of a kind with what they hold when a log does not say."""
+    return {field.name: _default(field) for field in msgspec.structs.fields(kind) if not field.required}
+
+
+def _default(field: msgspec.structs.FieldInfo) -> object:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def _reader(fields: dict[str, object]) -> tuple[object, Callable[[Any], object]]:

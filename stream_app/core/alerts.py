@@ -1,0 +1,154 @@
+"""The policy of alerts: who is nominated, which episodes are opened, and when an episode ends.
+
+The staff's capacity is global while the state is partitioned. So each partition nominates its best customers, and one desk
+merges the lists of a working day and opens the best of them all. The same code ranks in a replay and in the live system.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+Floats = npt.NDArray[np.float64]
+
+RETURNED: Final = "returned"
+LOST: Final = "lost"
+FELL: Final = "fell"
+
+
+@dataclass(frozen=True, slots=True)
+class Nomination:
+    """A customer whom a partition holds to be among those most at risk."""
+
+    customer: str
+    at: int  # the nomination's moment, microseconds
+    rank_value: float  # by which the desk ranks: the risk, or the risk times the worth
+    probability: float
+    monthly_worth: float
+    silent_days: float
+    usual_gap_days: float  # NaN for one-time buyers
+    source: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A customer's time in the hands of the staff: from the alert until he returns, is lost, or the risk has fallen."""
+
+    alert_id: str
+    customer: str
+    opened_at: int  # microseconds
+    expires_at: int  # nobody should act on the alert later than this
+    rank: int  # 1: first of the day
+    bar: float  # probability of the last one opened that day: the rank that opened the episode
+    nomination: Nomination
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The end of an episode."""
+
+    episode: Episode
+    at: int  # microseconds
+    reason: str
+    probability: float
+
+
+def alert_id(customer: str, at: int) -> str:
+    """The same id for the same customer and moment wherever it is computed, and never a function of a probability.
+
+    >>> alert_id("c1", 0) == alert_id("c1", 0) != alert_id("c1", 1)
+    True
+    """
+    return f"al_{xxhash.xxh3_128_hexdigest(f'{customer}|{at}|churn'.encode('utf-8', 'surrogatepass'))}"
+
+
+def open_episodes(nominations: Iterable[Nomination], capacity: int, lifetime: int) -> list[Episode]:
+    """The desk's decision for one working day: the best `capacity` nominations of all partitions, best first."""
+    best = sorted(nominations, key=lambda n: (-n.rank_value, n.customer))[:capacity]
+    if not best:
+        return []
+    bar = min(nomination.probability for nomination in best)
+    return [
+        Episode(alert_id(n.customer, n.at), n.customer, n.at, n.at + lifetime, rank, bar, n)
+        for rank, n in enumerate(best, start=1)
+    ]
+
+
+def has_fallen(probability: float, bar: float, share: float) -> bool:
+    """Whether the odds are below a share of the odds at the bar: well below the rank that opened the episode.
+
+    >>> has_fallen(0.6, bar=0.9, share=0.5), has_fallen(0.85, bar=0.9, share=0.5)
+    (True, False)
+    """
+    return probability * (1.0 - bar) < share * bar * (1.0 - probability)
+
+
+class Ranking:
+    """The scores of a partition's customers, as columns, so that ranking a million of them takes milliseconds.
+
+    A customer's risk for the ranking is the smallest of his last two decisions, at least `agreement` apart, and of his
+    latest score: one high score alone opens nothing.
+    """
+
+    def __init__(self, agreement: int) -> None:
+        self._agreement = agreement
+        self._earlier = np.full(1024, np.nan)  # the decision before the last one; NaN: there is none
+        self._last = np.full(1024, np.nan)
+        self._last_at = np.zeros(1024, dtype=np.int64)
+        self._latest = np.full(1024, np.nan)  # by any event or decision
+        self.open = np.zeros(1024, dtype=bool)
+
+    def reserve(self, size: int) -> None:
+        """Make room for customers with an index below `size`."""
+        room = len(self._last)
+        if size <= room:
+            return
+        more = max(size, 2 * room) - room
+        for name in ("_earlier", "_last", "_latest"):
+            setattr(self, name, np.concatenate([getattr(self, name), np.full(more, np.nan)]))
+        self._last_at = np.concatenate([self._last_at, np.zeros(more, dtype=np.int64)])
+        self.open = np.concatenate([self.open, np.zeros(more, dtype=bool)])
+
+    def decided(self, index: int, at: int, probability: float) -> None:
+        """Note a decision."""
+        if np.isnan(self._last[index]) or at - self._last_at[index] >= self._agreement:
+            self._earlier[index] = self._last[index]
+            self._last_at[index] = at
+        self._last[index] = probability
+
+    def scored(self, indices: npt.NDArray[np.int64], probabilities: Floats) -> None:
+        """Note scores that events brought, in their order."""
+        self._latest[indices] = probabilities
+
+    def forget(self, index: int) -> None:
+        """Take a customer out of the ranking: he ordered, or is not active any more."""
+        self._earlier[index] = self._last[index] = self._latest[index] = np.nan
+
+    def latest(self, index: int) -> float:
+        """The latest score; NaN without one."""
+        return float(self._latest[index])
+
+    def agreed(self, size: int) -> Floats:
+        """The risk of the first `size` customers on which their scores agree; NaN for those who can't be nominated."""
+        agreed = np.minimum(np.minimum(self._earlier[:size], self._last[:size]), self._latest[:size])
+        agreed[self.open[:size]] = np.nan
+        return agreed
+
+
+def best_first(values: Floats, count: int) -> npt.NDArray[np.int64]:
+    """Indices of the `count` largest values and all that tie with the smallest of them; NaN is never among them.
+
+    >>> sorted(best_first(np.array([0.5, np.nan, 0.9, 0.5]), 2).tolist())
+    [0, 2, 3]
+    """
+    eligible = np.flatnonzero(~np.isnan(values))
+    if len(eligible) > count:
+        bar = np.partition(values[eligible], len(eligible) - count)[len(eligible) - count]
+        eligible = eligible[values[eligible] >= bar]
+    return eligible

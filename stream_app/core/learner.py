@@ -1,0 +1,1 @@
+"""stub while the experts are being written"""

@@ -1,0 +1,305 @@
+"""One partition's working set: events in, effects out. Live and replay run this very code.
+
+Everything is decided in stream time, the largest accepted `occurred_at`. A decision that is due at t is made before the
+first event later than t is applied, so that no decision sees its own future, whether the customer stirred or stayed silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import xxhash
+
+from stream_app.core.alerts import (
+    FELL,
+    LOST,
+    RETURNED,
+    Closing,
+    Episode,
+    Nomination,
+    Ranking,
+    best_first,
+    has_fallen,
+)
+from stream_app.core.customer import Customer
+from stream_app.core.events import Event
+from stream_app.core.history import remember
+from stream_app.core.labels import Matured, Pending, Waiting, counts_as_order, note_order
+from stream_app.core.learner import Model, Scores
+from stream_app.core.settings import Settings
+from stream_app.core.state import DAY_US, LAST_ORDER, NEVER, SLOTS
+from stream_app.core.timers import Timers
+from stream_app.core.view import Floats, View
+
+SECOND_US: Final = 1_000_000
+_SAMPLE: Final = 16  # the effect of one event in so many is measured by a score from just before it
+
+
+@dataclass
+class Counts:
+    """What became of the events."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    late: int = 0  # behind stream time, within the lateness: they count in full
+    too_late: int = 0  # further behind: they count where order does not matter, and open no label again
+    excluded: int = 0
+    scored: int = 0
+
+
+@dataclass
+class Effects:
+    """What the caller must carry out after a step."""
+
+    decisions: list[Pending] = field(default_factory=list)
+    scores: Scores | None = None  # of the decisions, row by row
+    view: View | None = None  # of the decisions, row by row
+    matured: list[Matured] = field(default_factory=list)
+    closed: list[Closing] = field(default_factory=list)
+    effects_of: list[tuple[str, float, float]] = field(default_factory=list)  # kind, probability before, after
+
+
+def phase_of(customer: str, period: int) -> int:
+    """Where in the period a customer's decisions lie, microseconds, whole seconds: spread evenly over the customers.
+
+    >>> 0 <= phase_of("c1", 7 * DAY_US) < 7 * DAY_US
+    True
+    """
+    key = xxhash.xxh3_64_intdigest(customer.encode("utf-8", "surrogatepass"))
+    return key % max(period // SECOND_US, 1) * SECOND_US
+
+
+class Partition:
+    """The customers of one partition number, their timers and the decisions that wait for a label.
+
+    Use: `take` events in aligned order, `advance` to a moment up to which everything is known, then `finish` with the model
+    in force, which scores all of it at once and returns the effects. The result does not depend on where batches are cut.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.stream_time = -(1 << 62)  # microseconds
+        self.customers: dict[str, Customer] = {}
+        self.timers: Timers[Customer] = Timers(settings.decide_every // 1024)
+        self.waiting = Waiting(settings.horizon)
+        self.ranking = Ranking(settings.agreement)
+        self.counts = Counts()
+        self.open: dict[str, Customer] = {}  # those with an open episode
+        self._names: list[Customer] = []  # by index
+        self._moments = _Moments()
+        self._closed: list[Closing] = []
+
+    def take(self, event: Event) -> None:
+        """Apply one event, after the decisions that are due before it."""
+        settings, name, at = self.settings, event.customer_id, event.at
+        if name in settings.excluded:
+            self.counts.excluded += 1
+            return
+        if at > self.stream_time:
+            if at > self.timers.next_due:
+                self.advance(at)
+            self.stream_time = at
+        customer = self.customers.get(name) or self._welcome(name)
+        if customer.saw(event.event_id):
+            self.counts.duplicates += 1
+            return
+        self._count(at)
+        counts = counts_as_order(event, settings)
+        scored = customer.facts[LAST_ORDER] != NEVER
+        sampled = scored and self.counts.accepted % _SAMPLE == 0
+        if sampled:
+            self._moments.add(customer, at, None)
+        remember(customer.facts, event, at, settings.local_day(at) if counts else 0, counts)
+        if counts:
+            self._ordered(customer, at)
+        elif scored:
+            self._moments.add(customer, at, None, str(event.__struct_config__.tag) if sampled else "")
+
+    def advance(self, until: int) -> None:
+        """Make every decision that is due before a moment; everything that happened before it must have been taken."""
+        active = self.settings.active_window
+        for due, _, customer in self.timers.take_before(until):
+            if due - round(customer.facts[LAST_ORDER] * DAY_US) > active:
+                customer.due = 0
+                self._moments.forget(customer)
+                continue
+            pending = Pending(customer.name, due)
+            customer.waiting.append(pending)
+            self._moments.add(customer, due, pending)
+            self._arm(customer, due + self.settings.decide_every)
+        self.stream_time = max(self.stream_time, until)
+
+    def finish(self, model: Model, watermark: int | None = None) -> Effects:
+        """Score all that was taken since the last call, and release the labels that the watermark has reached.
+
+        Args:
+            model: the model in force.
+            watermark: up to which all events are known, microseconds; stream time less the lateness if not given.
+        """
+        effects = Effects()
+        self._moments.score(self, model, effects)
+        self._moments = _Moments()
+        effects.closed, self._closed = self._closed, []
+        if watermark is None:
+            watermark = self.stream_time - self.settings.lateness
+        for matured in self.waiting.mature(watermark):
+            self.customers[matured.pending.customer].waiting.pop(0)
+            effects.matured.append(matured)
+        return effects
+
+    def nominate(self, at: int) -> list[Nomination]:
+        """The partition's best customers for the desk at a moment, after `advance` and `finish` up to it."""
+        size = len(self._names)
+        risk = self.ranking.agreed(size)
+        top = best_first(risk, self.settings.capacity) if self.settings.rank_by == "risk" else np.flatnonzero(risk >= 0)
+        nominations = [self._nomination(self._names[index], float(risk[index]), at) for index in top]
+        nominations.sort(key=lambda n: (-n.rank_value, n.customer))
+        return nominations[: self.settings.capacity]
+
+    def opened(self, episode: Episode) -> None:
+        """The desk has opened an episode for one of this partition's customers."""
+        customer = self.customers[episode.customer]
+        customer.episode = episode
+        self.open[customer.name] = customer
+        self.ranking.open[customer.index] = True
+
+    def close_stale(self, at: int) -> None:
+        """Close the episodes of customers whom the shop's own rule calls lost by now, or whose risk has fallen.
+
+        Done once a nomination and not at every score, so that the result does not depend on where batches are cut.
+        """
+        limit = self.settings.lost_after_or_default
+        for customer in list(self.open.values()):
+            latest = self.ranking.latest(customer.index)
+            if at - round(customer.facts[LAST_ORDER] * DAY_US) > limit:
+                self._close(customer, at, LOST, latest)
+            elif customer.episode and has_fallen(latest, customer.episode.bar, self.settings.fallen_odds):
+                self._close(customer, at, FELL, latest)
+
+    def _close(self, customer: Customer, at: int, reason: str, probability: float) -> None:
+        if customer.episode is not None:
+            self._closed.append(Closing(customer.episode, at, reason, probability))
+        customer.episode = None
+        del self.open[customer.name]
+        self.ranking.open[customer.index] = False
+
+    def _welcome(self, name: str) -> Customer:
+        customer = Customer(name, len(self._names))
+        self.customers[name] = customer
+        self._names.append(customer)
+        self.ranking.reserve(len(self._names))
+        return customer
+
+    def _count(self, at: int) -> None:
+        self.counts.accepted += 1
+        if at < self.stream_time:
+            if at < self.stream_time - self.settings.lateness:
+                self.counts.too_late += 1
+            else:
+                self.counts.late += 1
+
+    def _ordered(self, customer: Customer, at: int) -> None:
+        if at >= self.stream_time - self.settings.lateness:
+            note_order(customer.waiting, at, self.settings.horizon)
+        if customer.episode is not None and at > customer.episode.opened_at:
+            self._close(customer, at, RETURNED, 0.0)
+        self._moments.forget(customer)
+        if customer.due == 0:
+            period = self.settings.decide_every
+            earliest = max(at, self.stream_time) + 1
+            phase = phase_of(customer.name, period)
+            self._arm(customer, earliest + (phase - earliest) % period)
+
+    def _arm(self, customer: Customer, due: int) -> None:
+        customer.due = due
+        self.timers.add(due, customer.name, customer)
+
+    def _nomination(self, customer: Customer, risk: float, at: int) -> Nomination:
+        view = View(np.array([customer.facts]), np.array([at / DAY_US]), self.settings.horizon / DAY_US)
+        worth = float(monthly_worth(view)[0])
+        last = customer.waiting[-1] if customer.waiting else None
+        return Nomination(
+            customer=customer.name,
+            at=at,
+            rank_value=risk if self.settings.rank_by == "risk" else risk * worth,
+            probability=risk,
+            monthly_worth=worth,
+            silent_days=float(view.recency[0]),
+            usual_gap_days=float(view.mean_gap[0]) if view.repeats[0] > 0 else float("nan"),
+            source=last.source if last else 0,
+            version=last.version if last else 0,
+        )
+
+
+def monthly_worth(view: View) -> Floats:
+    """Money a month that customers have been bringing, shrunk towards nought over the first horizon."""
+    return view["money"] / (view.age + view.horizon) * 30.44
+
+
+class _Moments:
+    """The states to be scored at the end of a step: of decisions, of events, and of sampled events just before them."""
+
+    def __init__(self) -> None:
+        self._customers: list[Customer] = []
+        self._at: list[int] = []
+        self._facts: list[bytes] = []
+        self._pending: list[Pending | None] = []
+        self._after: list[tuple[int, str]] = []  # row of a sampled event's second score, and its kind
+        self._forgotten: dict[int, int] = {}  # ranking index -> rows before this one count no more
+
+    def add(self, customer: Customer, at: int, pending: Pending | None, sampled: str = "") -> None:
+        """Keep a copy of a customer's facts as they are now."""
+        if sampled:
+            self._after.append((len(self._at), sampled))
+        self._customers.append(customer)
+        self._at.append(at)
+        self._facts.append(customer.facts.tobytes())
+        self._pending.append(pending)
+
+    def forget(self, customer: Customer) -> None:
+        """Take a customer out of the ranking as of now: he ordered, or is not active any more."""
+        self._forgotten[customer.index] = len(self._at)
+
+    def score(self, partition: Partition, model: Model, effects: Effects) -> None:
+        """Score all, fill the decisions in, and bring the scores into the ranking."""
+        for index in self._forgotten:
+            partition.ranking.forget(index)
+        if not self._at:
+            return
+        facts = np.frombuffer(b"".join(self._facts)).reshape(len(self._at), len(SLOTS))
+        now = np.array(self._at, dtype=np.float64) / DAY_US
+        decided = np.array([pending is not None for pending in self._pending])
+        horizon = partition.settings.horizon / DAY_US
+        probability = np.empty(len(now))
+        if decided.any():
+            effects.decisions = [pending for pending in self._pending if pending is not None]
+            effects.view = View(facts[decided], now[decided], horizon)
+            effects.scores = model.decide(effects.view)
+            probability[decided] = effects.scores.probability
+            _fill_in(effects.decisions, effects.scores)
+        if not decided.all():
+            probability[~decided] = model.score(View(facts[~decided], now[~decided], horizon))
+        partition.counts.scored += len(now)
+        effects.effects_of = [(kind, float(probability[row - 1]), float(probability[row])) for row, kind in self._after]
+        self._rank(partition.ranking, probability)
+
+    def _rank(self, ranking: Ranking, probability: Floats) -> None:
+        indices = np.array([customer.index for customer in self._customers], dtype=np.int64)
+        counts = np.arange(len(indices)) >= np.array([self._forgotten.get(int(i), 0) for i in indices])
+        ranking.scored(indices[counts], probability[counts])
+        for row, pending in enumerate(self._pending):
+            if pending is not None and counts[row]:
+                ranking.decided(int(indices[row]), self._at[row], float(probability[row]))
+
+
+def _fill_in(decisions: Iterable[Pending], scores: Scores) -> None:
+    for row, pending in enumerate(decisions):
+        pending.features = scores.features[row].tobytes()
+        pending.log_odds = scores.log_odds[row].tobytes()
+        pending.prior = float(scores.prior[row])
+        pending.probability = float(scores.probability[row])
+        pending.source = scores.source
+        pending.version = scores.version

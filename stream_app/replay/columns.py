@@ -1,0 +1,98 @@
+"""The decisions of a replay as growing columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_app.core.labels import Matured, Pending
+from stream_app.core.learner import Scores
+from stream_app.core.lifecycle import stages
+from stream_app.core.process import monthly_worth
+from stream_app.core.view import View
+from stream_app.replay.results import OPEN, Decisions
+
+_FLOATS: Final = ("probability", "recency_days", "order_days", "money", "monthly_worth", "usual_gap_days")
+
+
+class DecisionColumns:
+    """Decisions in the order in which they are added, chunk by chunk."""
+
+    def __init__(self, expert_names: tuple[str, ...]) -> None:
+        self._expert_names = expert_names
+        self._chunks: dict[str, list[npt.NDArray[np.generic]]] = {}
+        self._customers: dict[str, int] = {}
+        self._labels = np.full(1024, OPEN, dtype=np.int8)
+        self._matured_at = np.zeros(1024, dtype=np.int64)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def customer_index(self, name: str) -> int:
+        """A customer's index, given at his first decision or order."""
+        return self._customers.setdefault(name, len(self._customers))
+
+    def add(self, decisions: list[Pending], scores: Scores, view: View, lost_after_days: float) -> None:
+        """Append the decisions of one step, by (decided_at, customer), and number them."""
+        for index, pending in enumerate(decisions, start=self._count):
+            pending.index = index
+        self._count += len(decisions)
+        self._reserve()
+        self._append("customer", np.array([self.customer_index(p.customer) for p in decisions], dtype=np.int64))
+        self._append("decided_at", np.array([p.decided_at for p in decisions], dtype=np.int64))
+        self._append("source", np.full(len(decisions), scores.source, dtype=np.int8))
+        self._append("version", np.full(len(decisions), scores.version, dtype=np.int32))
+        self._append("log_odds", scores.log_odds)
+        self._append("stage", stages(view, lost_after_days))
+        values = (
+            scores.probability,
+            view.recency,
+            view.order_days,
+            view["money"],
+            monthly_worth(view),
+            np.where(view.repeats > 0, view.mean_gap, np.nan),
+        )
+        for name, value in zip(_FLOATS, values, strict=True):
+            self._append(name, value)
+
+    def label(self, matured: Iterable[Matured]) -> None:
+        """Write the labels that have become known."""
+        for one in matured:
+            self._labels[one.pending.index] = one.label
+            self._matured_at[one.pending.index] = one.matured_at
+
+    def decisions(self) -> Decisions:
+        """All of it."""
+        log_odds = self._column("log_odds", np.float32).reshape(self._count, len(self._expert_names))
+        experts = {
+            name: 1.0 / (1.0 + np.exp(-log_odds[:, place].astype(np.float64)))
+            for place, name in enumerate(self._expert_names)
+        }
+        return Decisions(
+            customer=self._column("customer", np.int64),
+            customers=list(self._customers),
+            decided_at=self._column("decided_at", np.int64),
+            label=self._labels[: self._count].copy(),
+            matured_at=self._matured_at[: self._count].copy(),
+            source=self._column("source", np.int8),
+            version=self._column("version", np.int32),
+            experts=experts,
+            stage=self._column("stage", np.int8),
+            **{name: self._column(name, np.float64) for name in _FLOATS},
+        )
+
+    def _append(self, name: str, values: npt.NDArray[np.generic]) -> None:
+        self._chunks.setdefault(name, []).append(values)
+
+    def _column(self, name: str, dtype: type[np.generic]) -> npt.NDArray[np.generic]:
+        chunks = self._chunks.get(name)
+        return np.concatenate(chunks) if chunks else np.zeros(0, dtype=dtype)
+
+    def _reserve(self) -> None:
+        while len(self._labels) < self._count:
+            self._labels = np.concatenate([self._labels, np.full(len(self._labels), OPEN, dtype=np.int8)])
+            self._matured_at = np.concatenate([self._matured_at, np.zeros(len(self._matured_at), dtype=np.int64)])
