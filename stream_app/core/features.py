@@ -30,6 +30,7 @@ class Feature:
         meaning_zh: in Chinese.
         needs: the kinds of events, or `kind.field`, without which it says nothing.
         value: computes it for n customers, shape (n,).
+        linear: whether the linear expert sees it. What grows with the age of the log is left to cells and trees.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Feature:
     meaning_zh: str
     needs: str
     value: Callable[[View], Floats]
+    linear: bool = True
 
 
 def _log_decayed(kind: str, half_life: float) -> Callable[[View], Floats]:
@@ -334,8 +336,30 @@ _ACTIVITY: Final = tuple(
         lambda v: (v["abandoned"] + v["payment_failures"]) / (v["checkouts"] + 2.0),
     ),
 )
-FEATURES: Final = (*_OWN_PACE, *_MONEY, *_ACTIVITY)
+_LENGTH: Final = (
+    Feature(
+        "age",
+        "log(1 + horizons)",
+        "time since the first order, in horizons",
+        "距首单的时间（以预测窗口计）",
+        "order",
+        lambda v: np.log1p(v.age / v.horizon),
+        linear=False,
+    ),
+    Feature(
+        "order_days",
+        "log(1 + days)",
+        "distinct days with an order",
+        "有订单的天数",
+        "order",
+        lambda v: np.log1p(v.order_days),
+        linear=False,
+    ),
+)
+FEATURES: Final = (*_OWN_PACE, *_MONEY, *_ACTIVITY, *_LENGTH)
 NAMES: Final = tuple(feature.name for feature in FEATURES)
+PLACE: Final = {name: place for place, name in enumerate(NAMES)}
+LINEAR: Final = tuple(place for place, feature in enumerate(FEATURES) if feature.linear)
 
 
 def features(view: View) -> npt.NDArray[np.float16]:

@@ -82,8 +82,16 @@ class Waiting:
             yield Matured(pending, label, pending.decided_at + self._horizon)
 
 
-def note_order(waiting: list[Pending], at: int, horizon: int) -> None:
-    """Tell a customer's waiting decisions of an order; orders may come out of order within the lateness."""
+def note_order(waiting: list[Pending], at: int, horizon: int) -> list[Pending]:
+    """Tell a customer's waiting decisions of an order, and return those that hear of one for the first time.
+
+    Orders may come out of order within the lateness: the earliest counts.
+    """
+    first = []
     for pending in waiting:
-        if pending.decided_at < at <= pending.decided_at + horizon and not 0 < pending.returned_at <= at:
-            pending.returned_at = at
+        if pending.decided_at < at <= pending.decided_at + horizon:
+            if not pending.returned_at:
+                first.append(pending)
+            if not 0 < pending.returned_at <= at:
+                pending.returned_at = at
+    return first

@@ -1,1 +1,189 @@
-"""stub while the experts are being written"""
+"""The model in force, and how it learns: experts, their mixture, the nowcast of the shop's level, and drift.
+
+One object is both the trainer's learner and what workers score with: `decide` and `score` never change it, and `learn_day`
+makes the next version of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_app.core.drift import Drift, DriftWatch
+from stream_app.core.experts.cells import CellsExpert
+from stream_app.core.experts.expert import LIMIT, Expert, Floats, Rows
+from stream_app.core.experts.linear import LinearExpert
+from stream_app.core.experts.recursive import Span
+from stream_app.core.experts.river_models import PlainExpert, TreeExpert
+from stream_app.core.experts.simple import PriorExpert, RecencyExpert
+from stream_app.core.features import NAMES, features
+from stream_app.core.labels import CHURNED, Matured, Pending
+from stream_app.core.mixture import Mixture
+from stream_app.core.nowcast import Nowcast
+from stream_app.core.prior import prior_log_odds
+from stream_app.core.state import DAY_US
+from stream_app.core.view import View
+
+PRIOR_SOURCE, MODEL_SOURCE = 0, 1
+ENOUGH: Final = 100  # labels of each kind before the score is the model's and not the prior's
+MIXTURE: Final = "mixture"  # the column of the mixture before the shop's level is brought in
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What was said of n decisions."""
+
+    features: npt.NDArray[np.float16]  # (n, number of features)
+    prior: Floats  # log-odds
+    log_odds: npt.NDArray[np.float32]  # (n, number of experts + 1): each expert's, then the mixture's
+    probability: Floats
+    source: int
+    version: int
+
+
+class Model(Protocol):
+    """What scores: the learner itself, or a snapshot of it."""
+
+    def decide(self, view: View) -> Scores:
+        """Score decisions with all experts."""
+        ...
+
+    def score(self, view: View) -> Floats:
+        """Probabilities of churn by the experts that are cheap enough for every event."""
+        ...
+
+
+def probability_of(log_odds: Floats) -> Floats:
+    """Log-odds as probabilities."""
+    return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -LIMIT, LIMIT)))
+
+
+class Learner:
+    """All that is learned of a shop.
+
+    Args:
+        horizon: microseconds.
+        decide_every: microseconds.
+        seed: of whatever is random in the experts; none of the present ones is.
+    """
+
+    def __init__(self, horizon: int, decide_every: int, seed: int) -> None:
+        span = Span(horizon / DAY_US, decide_every / DAY_US)
+        self.seed = seed
+        self.experts: list[Expert] = [
+            LinearExpert(span),
+            CellsExpert(span),
+            PriorExpert(),
+            TreeExpert(),
+            RecencyExpert(),
+            PlainExpert(),
+        ]
+        self._mixed = [place for place, expert in enumerate(self.experts) if expert.mixed]
+        self._cheap = [place for place in self._mixed if self.experts[place].cheap]
+        self._mixture = Mixture(tuple(self.experts[place].name for place in self._mixed), span)
+        self._nowcast = Nowcast(span)
+        self._drift = DriftWatch()
+        self.version = 0
+        self.churned = self.retained = 0
+        self.importances = dict.fromkeys(NAMES, 0.0)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of `Scores.log_odds`."""
+        return (*(expert.name for expert in self.experts), MIXTURE)
+
+    @property
+    def examples(self) -> int:
+        """How many labelled decisions were learned from."""
+        return self.churned + self.retained
+
+    @property
+    def source(self) -> int:
+        """Whether a score is the prior's or the model's."""
+        return MODEL_SOURCE if min(self.churned, self.retained) >= ENOUGH else PRIOR_SOURCE
+
+    @property
+    def drift(self) -> list[Drift]:
+        """The changes of the model's loss that were seen so far."""
+        return self._drift.seen
+
+    def shares(self) -> dict[str, float]:
+        """Each mixed expert's share."""
+        return self._mixture.shares()
+
+    def decide(self, view: View) -> Scores:
+        """See Model."""
+        kept = features(view)
+        rows = Rows(kept.astype(np.float64), prior_log_odds(view))
+        table = np.stack([expert.log_odds(rows) for expert in self.experts], axis=1)
+        mixed = self._mixture.log_odds(table[:, self._mixed])
+        said = self._with_level(mixed, rows.prior)
+        log_odds = np.concatenate([table, mixed[:, None]], axis=1).astype(np.float32)
+        return Scores(kept, rows.prior, log_odds, probability_of(said), self.source, self.version)
+
+    def score(self, view: View) -> Floats:
+        """See Model."""
+        rows = Rows(features(view).astype(np.float64), prior_log_odds(view))
+        table = np.stack([self.experts[place].log_odds(rows) for place in self._cheap], axis=1)
+        columns = [self._mixed.index(place) for place in self._cheap]
+        return probability_of(self._with_level(self._mixture.log_odds(table, columns), rows.prior))
+
+    def note_decisions(self, decisions: Sequence[Pending]) -> None:
+        """Note decisions as they are made: the nowcast compares what was expected of them with what comes."""
+        days = np.array([pending.decided_at // DAY_US for pending in decisions], dtype=np.int64)
+        self._nowcast.note_decisions(days, probability_of(self._mixture_column(decisions)))
+
+    def note_returns(self, returned: Sequence[Pending]) -> None:
+        """Note decisions whose customers have ordered, long before their labels are released."""
+        if returned:
+            decided = np.array([pending.decided_at for pending in returned], dtype=np.int64)
+            first = np.array([pending.returned_at for pending in returned], dtype=np.int64)
+            self._nowcast.note_returns(decided // DAY_US, (first - decided) // DAY_US)
+
+    def learn_day(self, matured: Sequence[Matured], moment: int) -> None:
+        """Learn from a day's labels, in order of (matured_at, customer), and make the version in force from `moment`."""
+        if matured:
+            self._learn(matured, moment)
+            self.version += 1
+        self._nowcast.begin_day(moment // DAY_US)
+
+    def _learn(self, matured: Sequence[Matured], moment: int) -> None:
+        labels = np.array([one.label for one in matured], dtype=np.int8)
+        decisions = [one.pending for one in matured]
+        kept = np.frombuffer(b"".join(p.features for p in decisions), dtype=np.float16).reshape(len(labels), -1)
+        rows = Rows(kept.astype(np.float64), np.array([pending.prior for pending in decisions]))
+        said = np.frombuffer(b"".join(p.log_odds for p in decisions), dtype=np.float32).reshape(len(labels), -1)
+        table = said.astype(np.float64)
+        probability = np.array([pending.probability for pending in decisions])
+        self._drift.observe(moment, float(_log_loss(probability, labels).mean()))
+        self._nowcast.learn_day(decisions[0].decided_at // DAY_US, probability_of(table[:, -1]), labels)
+        self._mixture.learn_day(table[:, self._mixed], labels)
+        for expert in self.experts:
+            expert.learn(rows, labels)
+        self._weigh_features(rows)
+        self.churned += int((labels == CHURNED).sum())
+        self.retained += int((labels != CHURNED).sum())
+
+    def _with_level(self, mixed: Floats, prior: Floats) -> Floats:
+        """The mixture at the shop's present level; the prior alone while there is too little to learn from."""
+        return mixed + self._nowcast.shift if self.source == MODEL_SOURCE else prior
+
+    def _weigh_features(self, rows: Rows) -> None:
+        """Mean absolute contribution of each feature to the linear expert's log-odds, over the last learned day."""
+        linear = self.experts[0]
+        if isinstance(linear, LinearExpert):
+            self.importances = {
+                name: float(np.abs(moved - moved.mean()).mean()) for name, moved in linear.contributions(rows).items()
+            }
+
+    def _mixture_column(self, decisions: Sequence[Pending]) -> Floats:
+        said = np.frombuffer(b"".join(p.log_odds for p in decisions), dtype=np.float32)
+        return said.reshape(len(decisions), len(self.names))[:, -1].astype(np.float64)
+
+
+def _log_loss(probability: Floats, labels: npt.NDArray[np.int8]) -> Floats:
+    return -np.log(np.where(labels == CHURNED, probability, 1.0 - probability))

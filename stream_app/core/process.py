@@ -6,6 +6,7 @@ first event later than t is applied, so that no decision sees its own future, wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -59,7 +60,12 @@ class Effects:
     view: View | None = None  # of the decisions, row by row
     matured: list[Matured] = field(default_factory=list)
     closed: list[Closing] = field(default_factory=list)
-    effects_of: list[tuple[str, float, float]] = field(default_factory=list)  # kind, probability before, after
+    returned: list[Pending] = field(
+        default_factory=list
+    )  # decisions whose customer has ordered since, at the first order
+    effects_of: list[tuple[str, float]] = field(
+        default_factory=list
+    )  # kind of event, change of the log-odds it brought
 
 
 def phase_of(customer: str, period: int) -> int:
@@ -91,13 +97,22 @@ class Partition:
         self._names: list[Customer] = []  # by index
         self._moments = _Moments()
         self._closed: list[Closing] = []
+        self._returned: list[Pending] = []
 
-    def take(self, event: Event) -> None:
-        """Apply one event, after the decisions that are due before it."""
-        settings, name, at = self.settings, event.customer_id, event.at
+    def take(self, event: Event, at: int) -> bool:
+        """Apply one event, after the decisions that are due before it.
+
+        Args:
+            event: in aligned order.
+            at: `event.at`, microseconds; the caller has it at hand, and it costs a microsecond to compute.
+
+        Returns:
+            Whether it is a new order that counts.
+        """
+        settings, name = self.settings, event.customer_id
         if name in settings.excluded:
             self.counts.excluded += 1
-            return
+            return False
         if at > self.stream_time:
             if at > self.timers.next_due:
                 self.advance(at)
@@ -105,7 +120,7 @@ class Partition:
         customer = self.customers.get(name) or self._welcome(name)
         if customer.saw(event.event_id):
             self.counts.duplicates += 1
-            return
+            return False
         self._count(at)
         counts = counts_as_order(event, settings)
         scored = customer.facts[LAST_ORDER] != NEVER
@@ -117,6 +132,7 @@ class Partition:
             self._ordered(customer, at)
         elif scored:
             self._moments.add(customer, at, None, str(event.__struct_config__.tag) if sampled else "")
+        return counts
 
     def advance(self, until: int) -> None:
         """Make every decision that is due before a moment; everything that happened before it must have been taken."""
@@ -128,6 +144,7 @@ class Partition:
                 continue
             pending = Pending(customer.name, due)
             customer.waiting.append(pending)
+            self.waiting.add(pending)
             self._moments.add(customer, due, pending)
             self._arm(customer, due + self.settings.decide_every)
         self.stream_time = max(self.stream_time, until)
@@ -143,6 +160,7 @@ class Partition:
         self._moments.score(self, model, effects)
         self._moments = _Moments()
         effects.closed, self._closed = self._closed, []
+        effects.returned, self._returned = self._returned, []
         if watermark is None:
             watermark = self.stream_time - self.settings.lateness
         for matured in self.waiting.mature(watermark):
@@ -203,7 +221,7 @@ class Partition:
 
     def _ordered(self, customer: Customer, at: int) -> None:
         if at >= self.stream_time - self.settings.lateness:
-            note_order(customer.waiting, at, self.settings.horizon)
+            self._returned += note_order(customer.waiting, at, self.settings.horizon)
         if customer.episode is not None and at > customer.episode.opened_at:
             self._close(customer, at, RETURNED, 0.0)
         self._moments.forget(customer)
@@ -283,7 +301,9 @@ class _Moments:
         if not decided.all():
             probability[~decided] = model.score(View(facts[~decided], now[~decided], horizon))
         partition.counts.scored += len(now)
-        effects.effects_of = [(kind, float(probability[row - 1]), float(probability[row])) for row, kind in self._after]
+        effects.effects_of = [
+            (kind, _log_odds(probability[row]) - _log_odds(probability[row - 1])) for row, kind in self._after
+        ]
         self._rank(partition.ranking, probability)
 
     def _rank(self, ranking: Ranking, probability: Floats) -> None:
@@ -293,6 +313,10 @@ class _Moments:
         for row, pending in enumerate(self._pending):
             if pending is not None and counts[row]:
                 ranking.decided(int(indices[row]), self._at[row], float(probability[row]))
+
+
+def _log_odds(probability: float) -> float:
+    return math.log(probability / (1.0 - probability))
 
 
 def _fill_in(decisions: Iterable[Pending], scores: Scores) -> None:

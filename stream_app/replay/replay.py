@@ -15,7 +15,7 @@ from kafka.partitioner.default import murmur2
 
 from stream_app.core.alerts import Closing, Episode, open_episodes
 from stream_app.core.events import Event
-from stream_app.core.labels import Matured, counts_as_order
+from stream_app.core.labels import Matured
 from stream_app.core.learner import Learner
 from stream_app.core.process import Counts, Effects, Partition
 from stream_app.core.settings import Settings
@@ -78,7 +78,7 @@ class Replay:
         last = 0
         for chunk in self._cut(chain.from_iterable(batches)):
             if chunk:
-                last = chunk[-1].at
+                last = chunk[-1][0]
                 self._take(chunk)
         if self.outcome.events:
             self._finish(last + 1, watermark=last)
@@ -95,9 +95,9 @@ class Replay:
                 setattr(total, name, getattr(total, name) + value)
         return total
 
-    def _cut(self, events: Iterator[Event]) -> Iterator[list[Event]]:
+    def _cut(self, events: Iterator[Event]) -> Iterator[list[tuple[int, Event]]]:
         """Events in chunks that end at moments; carries the moments out between the chunks."""
-        chunk: list[Event] = []
+        chunk: list[tuple[int, Event]] = []
         limit = 0
         for event in events:
             at = event.at
@@ -109,7 +109,7 @@ class Replay:
                 else:
                     self._start(at)
                 limit = min(self._midnight, self._nomination)
-            chunk.append(event)
+            chunk.append((at, event))
             if len(chunk) >= _MAX_CHUNK:
                 yield chunk
                 self._finish(None)
@@ -132,13 +132,12 @@ class Replay:
             if moment == self._nomination:
                 self._nomination = self.settings.next_nomination(moment)
 
-    def _take(self, chunk: list[Event]) -> None:
+    def _take(self, chunk: list[tuple[int, Event]]) -> None:
         outcome, count = self.outcome, len(self.partitions)
-        for event in chunk:
-            self.partitions[partition_of(event.customer_id, count)].take(event)
-            if counts_as_order(event, self.settings):
+        for at, event in chunk:
+            if self.partitions[partition_of(event.customer_id, count)].take(event, at):
                 outcome.order_customers.append(outcome.columns.customer_index(event.customer_id))
-                outcome.order_at.append(event.at)
+                outcome.order_at.append(at)
                 outcome.order_amounts.append(getattr(event, "amount", None) or 0.0)
         outcome.events += len(chunk)
         self._on_progress(outcome.events, len(outcome.columns))
@@ -159,6 +158,7 @@ class Replay:
             if one.scores is not None and one.view is not None:
                 outcome.columns.add(one.decisions, one.scores, one.view, lost_after_days)
             self._matured += one.matured
+            self.learner.note_decisions(one.decisions)
             self.learner.note_returns(one.returned)
             outcome.closed += one.closed
             for kind, change in one.effects_of:

@@ -103,7 +103,9 @@ class Results:
     drift: list[DriftEvent]
     versions: list[Version]
     log: LogFacts
-    orders: tuple[Ints, Ints, Floats]  # customer index, time in microseconds, amount of every order: cohorts, lead times, worth
+    orders: tuple[
+        Ints, Ints, Floats
+    ]  # customer index, time in microseconds, amount of every order: cohorts, lead times, worth
     importances: dict[str, float]  # feature -> mean absolute contribution to the log-odds
     effects: dict[str, tuple[int, float]]  # kind of event -> count, mean change of the churn log-odds that it brought
     settings: dict[str, object]

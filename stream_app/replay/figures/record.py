@@ -67,7 +67,7 @@ def metrics(results: Results) -> dict[str, object]:
         "models": model_figures(evaluation),
         "log": log_figures(evaluation),
         "support": support_figures(results.log),
-        "settings": dict(sorted(results.settings.items())),
+        "settings": settings_figures(results),
         "run": run_figures(results),
     }
     return {name: plain(value) for name, value in figures.items()}
@@ -191,6 +191,15 @@ def log_figures(evaluation: Evaluation) -> dict[str, object]:
         "customers": log.customers,
         "buyers": log.buyers,
     }
+
+
+def settings_figures(results: Results) -> dict[str, object]:
+    """All settings by name; of the excluded buyers only how many there are, since ids are personal data."""
+    settings = dict(sorted(results.settings.items()))
+    excluded = settings.get("excluded")
+    if isinstance(excluded, list | tuple | set | frozenset):
+        settings["excluded"] = len(excluded)
+    return settings
 
 
 def run_figures(results: Results) -> dict[str, object]:

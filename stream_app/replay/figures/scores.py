@@ -55,7 +55,7 @@ class Scored:
 
     @cached_property
     def placement(self) -> Floats:
-        """For each row, which share of the rows with the other outcome lies below it, ties counting half; shape (n,)."""
+        """For each row the share of rows with the other outcome that lie below it, ties counting half; shape (n,)."""
         sorted_p, sorted_y = self.probability[self.order], self.churned[self.order]
         starts = np.flatnonzero(np.append(True, np.diff(sorted_p) > 0))
         group = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(sorted_p))))

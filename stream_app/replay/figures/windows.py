@@ -43,11 +43,14 @@ def window_entry(evaluation: Evaluation, window: int, rows: Ints) -> dict[str, o
     scores: dict[str, object] = {}
     for name, column in columns(evaluation).items():
         scored = Scored(churned, column[evaluation.rows[rows]])
-        scores[name] = {
-            "auc": roc_auc(scored) if enough(scored) else None,
-            "log_loss": log_loss(scored),
-            "ece": ece(scored) if enough(scored) else None,
-        }
+        auc, error = (roc_auc(scored), ece(scored)) if enough(scored) else (None, None)
+        scores[name] = {"auc": auc, "log_loss": log_loss(scored), "ece": error}
+    silent = Scored(churned, evaluation.results.decisions.recency_days[evaluation.rows[rows]])
+    scores["longest_silence_first"] = {
+        "auc": roc_auc(silent) if enough(silent) else None,
+        "log_loss": None,
+        "ece": None,
+    }
     return {
         "from": iso_day(start, zone),
         "to": iso_day(start + WINDOW_DAYS * DAY_US - 1, zone),

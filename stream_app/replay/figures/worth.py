@@ -34,6 +34,7 @@ def money_figures(evaluation: Evaluation, departures: Departures) -> dict[str, o
         "known": bool(np.nansum(np.abs(amounts)) > 0 and worth.sum() > 0),
         "currency": str(evaluation.results.settings.get("currency") or ""),
         "active_customers": len(rows),
+        "expected_leavers": p.sum(),
         "monthly_worth": worth.sum(),
         "monthly_worth_at_risk": at_risk.sum(),
         "at_risk_share": at_risk.sum() / worth.sum() if worth.sum() > 0 else None,

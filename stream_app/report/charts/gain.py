@@ -1,0 +1,99 @@
+"""What calls would have reached, and how early."""
+
+from __future__ import annotations
+
+import math
+
+import altair as alt
+
+from stream_app.report.charts.common import PERCENT, Figures, hover
+from stream_app.report.drawing import ACCENT, INK, MUTED, SECOND, Picture, Plot, data, picture
+from stream_app.report.voice import Voice
+
+
+def capacity_chart(m: Figures, voice: Voice, field: str, title: str, description: str) -> Picture:
+    """A share by calls a day, of the product and of the longest silence first; the staff's capacity is marked."""
+    curve, own = m["capacity"], m["protocol"]["capacity"]
+    rows = [
+        {"calls": row["capacity"], "share": row[field], "who": who}
+        for who in ("product", "recency")
+        for row in curve[who]
+        if row[field] is not None
+    ]
+    tips = [
+        {
+            "calls": a["capacity"],
+            "tip": voice.say(
+                "gain.tip",
+                calls=voice.number(a["capacity"]),
+                product=voice.percent(a[field]),
+                recency=voice.percent(b[field]),
+            ),
+        }
+        for a, b in zip(curve["product"], curve["recency"], strict=True)
+    ]
+    ticks = [row["capacity"] for row in curve["product"]]
+
+    def draw(width: int) -> Plot:
+        scale = alt.Scale(type="log", domain=[min(ticks), max(ticks)], padding=14)
+        axis = alt.Axis(values=ticks, labelOverlap=True, format=",d")
+        x = alt.X("calls:Q", scale=scale, title=voice.say("gain.axis_calls"), axis=axis)
+        y = alt.Y("share:Q", title=None, axis=alt.Axis(format=PERCENT, tickCount=5), scale=alt.Scale(domain=[0, 1]))
+        base = alt.Chart(data(rows)).encode(x=x, y=y)
+        who = alt.Color("who:N", scale=alt.Scale(domain=["recency", "product"], range=[SECOND, ACCENT]), legend=None)
+        mine = alt.Chart(data([{"calls": own, "label": voice.say("gain.capacity", n=voice.number(own))}]))
+        side = "right" if own > math.sqrt(min(ticks) * max(ticks)) else "left"
+        return alt.layer(
+            mine.mark_rule(aria=False, strokeDash=[3, 3], color=MUTED).encode(x=x),
+            mine.mark_text(
+                aria=False, align=side, dx=-6 if side == "right" else 6, baseline="bottom", fontSize=12, color=INK
+            ).encode(x=x, y=alt.value(236), text="label:N"),
+            base.mark_line(aria=False, strokeWidth=2.5).encode(color=who),
+            base.mark_point(aria=False, filled=True, size=36, opacity=1).encode(color=who),
+            hover(tips, x, 240, size=alt.value(width / (len(ticks) + 2))),
+        ).properties(width=width, height=290)
+
+    return picture(title, description, draw, half=True)
+
+
+def lead_chart(m: Figures, voice: Voice) -> Picture | None:
+    """How many leavers would have been reached how early."""
+    lead = m["capacity"]["lead"]
+    if not lead["n"]:
+        return None
+    bars = [
+        {
+            "from": bar["from_days"],
+            "to": bar["to_days"],
+            "n": bar["n"],
+            "tip": voice.say(
+                "early.tip",
+                since=voice.number(bar["from_days"]),
+                until=voice.number(bar["to_days"]),
+                n=voice.number(bar["n"]),
+            ),
+        }
+        for bar in lead["histogram"]
+    ]
+    median = [{"at": lead["median_days"], "label": voice.say("early.median", days=voice.number(lead["median_days"]))}]
+
+    def draw(width: int) -> Plot:
+        x = alt.X("from:Q", title=voice.say("early.axis"), axis=alt.Axis(tickMinStep=1, tickCount=width // 90))
+        bar = alt.Chart(data(bars)).mark_bar(aria=True, color=ACCENT, binSpacing=1, cornerRadiusEnd=2)
+        chosen = alt.Chart(data(median))
+        late = lead["median_days"] > bars[-1]["to"] / 2
+        return alt.layer(
+            bar.encode(
+                x=x,
+                x2="to:Q",
+                y=alt.Y("n:Q", title=voice.say("early.count"), axis=alt.Axis(tickMinStep=1, tickCount=5)),
+                description=alt.Description("tip:N"),
+            ),
+            chosen.mark_rule(aria=False, strokeWidth=1.5, color=INK).encode(x="at:Q"),
+            chosen.mark_text(
+                aria=False, align="right" if late else "left", dx=-6 if late else 6, fontSize=13, color=INK
+            ).encode(x="at:Q", y=alt.value(8), text="label:N"),
+        ).properties(width=width, height=250)
+
+    words = {name: voice.number(lead[f"{name}_days"]) for name in ("median", "q25", "q75")}
+    return picture(voice.say("early.chart"), voice.say("early.alt", **words), draw)

@@ -1,0 +1,60 @@
+"""The mixture of experts over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import altair as alt
+
+from stream_app.report.charts.common import PERCENT, Figures, hover
+from stream_app.report.drawing import INK, SERIES, Picture, Plot, data, picture
+from stream_app.report.voice import Voice
+
+
+def weight_chart(m: Figures, voice: Voice) -> Picture | None:
+    """Each expert's share of the mixture over time, with the days of drift."""
+    course = m["models"]["course"]
+    if len(course) < 2:
+        return None
+    names = expert_order(m)
+    rows = [
+        {"from": v["from"], "share": v["weights"].get(name, 0), "name": name, "place": i}
+        for v in course
+        for i, name in enumerate(names)
+    ]
+    tips = [{"from": v["from"], "tip": version_tip(v, names, voice)} for v in course]
+    drift = [{"from": d["on"]} for d in m["models"]["drift"]]
+
+    def draw(width: int) -> Plot:
+        axis = alt.Axis(format="%Y-%m", tickCount=max(3, width // 110), labelOverlap=True)
+        x = alt.X("from:T", title=None, axis=axis, scale=alt.Scale(nice=False))
+        y = alt.Y("share:Q", title=None, axis=alt.Axis(format=PERCENT, tickCount=4), scale=alt.Scale(domain=[0, 1]))
+        fill = alt.Color("name:N", scale=alt.Scale(domain=names, range=list(SERIES[: len(names)])), legend=None)
+        area = alt.Chart(data(rows)).mark_area(aria=False, opacity=1)
+        return alt.layer(
+            area.encode(x=x, y=y, color=fill, order="place:O"),
+            alt.Chart(data(drift)).mark_rule(aria=False, color=INK, strokeDash=[3, 3]).encode(x=x),
+            hover(tips, x, 220, size=alt.value(max(3, width / (len(course) + 1)))),
+        ).properties(width=width, height=240)
+
+    last = ", ".join(f"{voice.name('expert', n)} {voice.percent(course[-1]['weights'].get(n, 0))}" for n in names)
+    return picture(voice.say("models.chart"), voice.say("models.alt", last=last), draw)
+
+
+def expert_order(m: Figures) -> list[str]:
+    """The experts of the mixture, the largest share at the end first; at most as many as there are colours."""
+    last = m["models"]["course"][-1]["weights"]
+    names = {name for version in m["models"]["course"] for name in version["weights"]}
+    return sorted(names, key=lambda name: (-last.get(name, 0), name))[: len(SERIES)]
+
+
+def version_tip(version: Figures, names: Sequence[str], voice: Voice) -> str:
+    """One version and its shares."""
+    lines = [f"{voice.name('expert', n)}: {voice.percent(version['weights'].get(n, 0))}" for n in names]
+    return voice.say(
+        "models.tip",
+        since=voice.day(version["from"]),
+        number=version["number"],
+        examples=voice.number(version["examples"]),
+        lines="¦".join(lines),
+    )

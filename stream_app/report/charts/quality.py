@@ -1,0 +1,148 @@
+"""How good the scores are: over time, and whether a promise holds."""
+
+from __future__ import annotations
+
+import altair as alt
+
+from stream_app.report.charts.common import PERCENT, SILENCE, Figures, hover
+from stream_app.report.drawing import ACCENT, FAINT, INK, MUTED, SECOND, SHADE, Picture, Plot, data, picture
+from stream_app.report.voice import Voice
+
+
+def window_chart(m: Figures, voice: Voice, figure: str, digits: int = 3) -> Picture | None:
+    """A figure in windows of 28 days: the product, the longest silence first, and the experts in grey."""
+    windows = [w for w in m["windows"] if any(s[figure] is not None for s in w["scores"].values())]
+    if not windows:
+        return None
+    rows = [
+        {"from": w["from"], "value": s[figure], "name": name, "who": kind_of(name)}
+        for w in windows
+        for name, s in w["scores"].items()
+        if s[figure] is not None
+    ]
+    tips = [{"from": w["from"], "tip": window_tip(w, voice, figure, digits)} for w in windows]
+    warm = [w["from"] for w in windows if w["warm_up"]]
+    first_counted = next((w["from"] for w in windows if not w["warm_up"]), windows[-1]["from"])
+    shaded = [{"from": warm[0], "to": first_counted, "label": voice.say("trust.warm_up")}] if warm else []
+
+    def draw(width: int) -> Plot:
+        axis = alt.Axis(format="%Y-%m", tickCount=max(3, width // 110), labelOverlap=True)
+        x = alt.X("from:T", title=None, axis=axis, scale=alt.Scale(padding=8, nice=False))
+        y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5))
+        lines = alt.Chart(data(rows)).encode(x=x, y=y, detail="name:N")
+        shade = alt.Chart(data(shaded)).mark_rect(aria=False, color=SHADE, opacity=1).encode(x="from:T", x2="to:T")
+        label = alt.Chart(data(shaded)).mark_text(
+            aria=False, align="left", baseline="top", dx=6, dy=4, fontSize=11, color=MUTED
+        )
+
+        def line(who: str, marker: str, thick: float) -> alt.Chart:
+            return lines.transform_filter(alt.datum.who == who).mark_line(aria=False, color=marker, strokeWidth=thick)
+
+        return alt.layer(
+            *([shade, label.encode(x="from:T", y=alt.value(0), text="label:N")] if shaded else []),
+            line("expert", FAINT, 1.2),
+            line("silence", SECOND, 2),
+            line("product", ACCENT, 2.8),
+            hover(tips, x, 250, size=alt.value(width / (len(windows) + 2))),
+        ).properties(width=width, height=280)
+
+    name = {"auc": "auc", "log_loss": "loss"}[figure]
+    return picture(voice.say(f"trust.chart_{name}"), voice.say(f"trust.alt_{name}"), draw, half=True)
+
+
+def kind_of(name: str) -> str:
+    """How a score is drawn: as the product, as what it is compared with, or as one of the rest."""
+    return {"product": "product", SILENCE: "silence"}.get(name, "expert")
+
+
+def window_tip(window: Figures, voice: Voice, figure: str, digits: int) -> str:
+    """All scores of one window, the product first."""
+    lines = [
+        f"{voice.name('expert', name)}: {voice.number(score[figure], digits)}"
+        for name, score in window["scores"].items()
+        if score[figure] is not None
+    ]
+    return voice.say(
+        "trust.tip",
+        since=voice.day(window["from"]),
+        until=voice.day(window["to"]),
+        n=voice.number(window["n"]),
+        base=voice.percent(window["base_rate"]),
+        lines="¦".join(lines),
+    )
+
+
+def calibration_chart(m: Figures, voice: Voice) -> Picture | None:
+    """The reliability diagram."""
+    bins = m["calibration"]
+    if not bins:
+        return None
+    points = [
+        {
+            **{k: b[k] for k in ("promised", "churned")},
+            "low": b["churned_low"] if b["churned_low"] is not None else b["churned"],
+            "high": b["churned_high"] if b["churned_high"] is not None else b["churned"],
+            "tip": voice.say(
+                "calibration.tip",
+                promised=voice.percent(b["promised"], 1),
+                churned=voice.percent(b["churned"], 1),
+                low=voice.percent(b["churned_low"]),
+                high=voice.percent(b["churned_high"]),
+                n=voice.number(b["n"]),
+            ),
+        }
+        for b in bins
+    ]
+
+    def draw(width: int) -> Plot:
+        axis = alt.Axis(format=PERCENT, values=[0, 0.2, 0.4, 0.6, 0.8, 1], grid=True)
+        scale = alt.Scale(domain=[0, 1])
+        x = alt.X("promised:Q", title=voice.say("calibration.axis_x"), axis=axis, scale=scale)
+        y = alt.Y("churned:Q", title=voice.say("calibration.axis_y"), axis=axis, scale=scale)
+        diagonal = alt.Chart(data([{"promised": v, "churned": v} for v in (0, 1)]))
+        base = alt.Chart(data(points))
+        return alt.layer(
+            diagonal.mark_line(aria=False, color=MUTED, strokeDash=[4, 4], strokeWidth=1).encode(x=x, y=y),
+            base.mark_rule(aria=False, color=ACCENT, strokeWidth=1.5).encode(x=x, y=alt.Y("low:Q"), y2="high:Q"),
+            base.mark_point(aria=False, filled=True, size=55, opacity=1, color=ACCENT).encode(x=x, y=y),
+            base.mark_point(filled=True, size=500, opacity=0, color=INK).encode(
+                x=x, y=y, description=alt.Description("tip:N")
+            ),
+        ).properties(width=width, height=min(width, 400))
+
+    description = voice.say("calibration.alt", ece=voice.number(m["product"]["ece"], 3))
+    return picture(voice.say("calibration.chart"), description, draw, half=True)
+
+
+def lift_chart(m: Figures, voice: Voice) -> Picture | None:
+    """How the tenths of the ranking stand out."""
+    rows = m["deciles"]
+    if not rows:
+        return None
+    bars = [
+        {
+            **row,
+            "tip": voice.say(
+                "calibration.lift_tip",
+                tenth=row["tenth"],
+                lift=voice.number(row["lift"], 2),
+                low=voice.number(row["lift_low"], 2),
+                high=voice.number(row["lift_high"], 2),
+            ),
+        }
+        for row in rows
+    ]
+
+    def draw(width: int) -> Plot:
+        x = alt.X("tenth:O", title=voice.say("calibration.lift_axis_x"), axis=alt.Axis(labelAngle=0))
+        y = alt.Y("lift:Q", title=voice.say("calibration.lift_axis_y"), axis=alt.Axis(tickCount=5))
+        base = alt.Chart(data(bars)).encode(x=x)
+        one = alt.Chart(data([{"lift": 1}])).mark_rule(aria=False, color=MUTED, strokeDash=[4, 4]).encode(y=y)
+        return alt.layer(
+            base.mark_bar(color=ACCENT, cornerRadiusEnd=2).encode(y=y, description=alt.Description("tip:N")),
+            base.mark_rule(aria=False, color=INK, strokeWidth=1.2).encode(y=alt.Y("lift_low:Q"), y2="lift_high:Q"),
+            one,
+        ).properties(width=width, height=min(width, 400))
+
+    words = {"first": voice.number(rows[0]["lift"], 2), "last": voice.number(rows[-1]["lift"], 2)}
+    return picture(voice.say("calibration.lift_chart"), voice.say("calibration.lift_alt", **words), draw, half=True)

@@ -1,0 +1,132 @@
+"""The shop: its churn by month, and what moves the risk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import altair as alt
+
+from stream_app.report.charts.common import PERCENT, Figures
+from stream_app.report.drawing import ACCENT, INK, MUTED, SECOND, Picture, Plot, data, picture
+from stream_app.report.voice import Voice
+
+
+def churn_chart(m: Figures, voice: Voice) -> Picture | None:
+    """The churn rate by calendar month."""
+    months = m["churn_by_month"]
+    if not months:
+        return None
+    bars = [
+        {
+            "month": row["month"],
+            "rate": row["churn_rate"],
+            "tip": voice.say(
+                "cohorts.churn_tip",
+                month=row["month"],
+                lost=voice.number(row["lost"]),
+                customers=voice.number(row["customers"]),
+                rate=voice.percent(row["churn_rate"], 1),
+            ),
+        }
+        for row in months
+    ]
+
+    def draw(width: int) -> Plot:
+        x = alt.X("month:O", title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True))
+        y = alt.Y("rate:Q", title=voice.say("cohorts.churn_axis"), axis=alt.Axis(format=PERCENT, tickCount=4))
+        mark = alt.Chart(data(bars)).mark_bar(color=ACCENT, cornerRadiusEnd=2)
+        return mark.encode(x=x, y=y, description=alt.Description("tip:N")).properties(width=width, height=220)
+
+    words = {
+        "first": voice.percent(months[0]["churn_rate"], 1),
+        "first_month": months[0]["month"],
+        "last": voice.percent(months[-1]["churn_rate"], 1),
+        "last_month": months[-1]["month"],
+    }
+    return picture(voice.say("cohorts.churn"), voice.say("cohorts.churn_alt", **words), draw)
+
+
+def importance_chart(rows: Sequence[Figures], voice: Voice) -> Picture | None:
+    """The features that count most; rows have name, meaning and weight, the largest first."""
+    if not rows:
+        return None
+    bars = [
+        {
+            "name": shortened(row["label"], 20),
+            "weight": row["weight"],
+            "tip": voice.say(
+                "drivers.features_tip",
+                name=row["label"],
+                value=voice.number(row["weight"], 3),
+                meaning=row["meaning"],
+            ).rstrip("¦"),
+        }
+        for row in rows
+    ]
+
+    def draw(width: int) -> Plot:
+        y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=min(260, width // 2), labelColor=INK))
+        x = alt.X("weight:Q", title=voice.say("drivers.features_axis"), axis=alt.Axis(tickCount=4, grid=True))
+        mark = alt.Chart(data(bars)).mark_bar(color=ACCENT, cornerRadiusEnd=2, height=13)
+        encoded = mark.encode(x=x, y=y, description=alt.Description("tip:N"))
+        return encoded.properties(width=width, height=26 * len(bars) + 50)
+
+    first = rows[0]["label"]
+    return picture(voice.say("drivers.features"), voice.say("drivers.features_alt", first=first), draw, half=True)
+
+
+def shortened(text: str, most: int) -> str:
+    """A label that fits beside a bar.
+
+    >>> shortened("days since the last order", 12)
+    'days since …'
+    """
+    return text if len(text) <= most else text[: most - 1].rstrip() + " …"
+
+
+def effect_chart(m: Figures, voice: Voice) -> Picture | None:
+    """By which factor each kind of event changes the odds of leaving; on a logarithmic scale around 1."""
+    effects = m["models"]["effects"]
+    if not effects:
+        return None
+    bars = [
+        {
+            "name": voice.name("drivers", kind),
+            "factor": math.exp(e["log_odds"]),
+            "one": 1,
+            "side": "up" if e["log_odds"] > 0 else "down",
+            "label": f"×{math.exp(e['log_odds']):.2f}",
+            "tip": voice.say(
+                "drivers.effects_tip",
+                name=voice.name("drivers", kind),
+                factor=f"{math.exp(e['log_odds']):.2f}",
+                n=voice.number(e["n"]),
+            ),
+        }
+        for kind, e in effects.items()
+    ]
+
+    def draw(width: int) -> Plot:
+        reach = 1.35 * math.exp(max(abs(e["log_odds"]) for e in effects.values()))
+        scale = alt.Scale(type="log", domain=[1 / reach, reach], nice=False)
+        y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=180, labelColor=INK))
+        axis = alt.Axis(tickCount=3, format="~r")
+        x = alt.X("factor:Q", title=voice.say("drivers.effects_axis"), scale=scale, axis=axis)
+        base = alt.Chart(data(bars)).encode(y=y)
+        side = alt.Color("side:N", scale=alt.Scale(domain=["up", "down"], range=[SECOND, ACCENT]), legend=None)
+
+        def labels(which: str) -> alt.Chart:
+            return base.transform_filter(alt.datum.side == which)
+
+        return alt.layer(
+            base.mark_bar(height=13).encode(x=x, x2="one:Q", color=side, description=alt.Description("tip:N")),
+            labels("up").mark_text(aria=False, align="left", dx=6, fontSize=12, color=INK).encode(x=x, text="label:N"),
+            labels("down")
+            .mark_text(aria=False, align="right", dx=-6, fontSize=12, color=INK)
+            .encode(x=x, text="label:N"),
+            alt.Chart(data([{"factor": 1}])).mark_rule(aria=False, color=MUTED).encode(x=x),
+        ).properties(width=width, height=34 * len(bars) + 60)
+
+    described = ", ".join(f"{b['name']} {b['label']}" for b in bars)
+    return picture(voice.say("drivers.effects"), voice.say("drivers.effects_alt", list=described), draw, half=True)

@@ -1,0 +1,147 @@
+"""The report: one HTML file that needs nothing else, from the figures alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from stream_app.report import story, tables
+from stream_app.report.charts.gain import capacity_chart, lead_chart
+from stream_app.report.charts.mixture import expert_order, weight_chart
+from stream_app.report.charts.quality import calibration_chart, lift_chart, window_chart
+from stream_app.report.charts.shop import churn_chart, effect_chart, importance_chart
+from stream_app.report.drawing import Picture
+from stream_app.report.voice import Voice
+
+Figures = Mapping[str, Any]
+Features = Mapping[str, tuple[str, str, str]]  # name -> (unit, meaning in English, meaning in Chinese)
+MOST_FEATURES: Final = 12
+MOST_COHORTS: Final = 24
+
+
+def write_report(metrics: Figures, path: Path, lang: str, features: Features | None = None) -> None:
+    """Write the report as one self-contained HTML file.
+
+    Args:
+        metrics: what `stream_app.replay.figures.metrics` gave, or the same read back from metrics.json.
+        path: the file to write; its folder must exist.
+        lang: `en` or `zh`; anything else raises ContradictorySettings.
+        features: each feature's unit and its meaning in English and Chinese; names stand for those that are missing.
+    """
+    path.write_text(render(metrics, lang, features), encoding="utf-8")
+
+
+def render(metrics: Figures, lang: str, features: Features | None = None) -> str:
+    """The report as text; the same figures give the same text."""
+    voice = Voice(lang)
+    rows = feature_rows(metrics, voice, features or {})
+    return environment().get_template("report.html.j2").render(
+        m=metrics,
+        voice=voice,
+        story=story,
+        tables=tables,
+        pictures=pictures(metrics, voice, rows),
+        feature_rows=rows,
+        silent_features=silent_features(metrics, voice, features or {}),
+        weights=weight_legend(metrics, voice),
+        cohorts=cohort_rows(metrics),
+        command=command(metrics),
+        style=Markup(asset("style.css")),  # noqa: S704 - ours
+        script=Markup(asset("hover.js")),  # noqa: S704 - ours
+    )  # fmt: skip
+
+
+def pictures(m: Figures, voice: Voice, rows: list[dict[str, Any]]) -> dict[str, Picture | None]:
+    """All charts by name; None where the log gives nothing to draw."""
+    reach, right = voice.say("gain.chart_reach", days=m["capacity"]["early_days"]), gain_right(m, voice)
+    departed = m["protocol"]["departures"] > 0
+    facts = {"n": voice.number(m["protocol"]["capacity"])}
+    facts |= {who: voice.percent(story.own_row(m, who)["early_share"]) for who in ("product", "recency")}
+    return {
+        "reach": capacity_chart(m, voice, "early_share", reach, voice.say("gain.alt_reach", **facts))
+        if departed
+        else None,
+        "right": capacity_chart(m, voice, "precision", right, voice.say("gain.alt_right")),
+        "lead": lead_chart(m, voice),
+        "auc": window_chart(m, voice, "auc"),
+        "loss": window_chart(m, voice, "log_loss"),
+        "calibration": calibration_chart(m, voice),
+        "lift": lift_chart(m, voice),
+        "churn": churn_chart(m, voice),
+        "importance": importance_chart(rows, voice),
+        "effects": effect_chart(m, voice),
+        "weights": weight_chart(m, voice),
+    }
+
+
+def gain_right(m: Figures, voice: Voice) -> str:
+    """The title of the chart of right calls."""
+    return voice.say("gain.chart_right", days=voice.number(m["protocol"]["horizon_days"]))
+
+
+def feature_rows(m: Figures, voice: Voice, features: Features) -> list[dict[str, Any]]:
+    """The features that count most, with unit and meaning where they are known."""
+    found = []
+    for name, weight in list(m["models"]["importances"].items())[:MOST_FEATURES]:
+        unit, english, chinese = features.get(name, ("", "", ""))
+        meaning = chinese if voice.lang == "zh" else english
+        found.append({"name": name, "label": meaning or name, "meaning": meaning, "unit": unit, "weight": weight})
+    return [row for row in found if row["weight"]]
+
+
+def silent_features(m: Figures, voice: Voice, features: Features) -> list[str]:
+    """The features without any influence: most often since their fields never appear."""
+    names = sorted(name for name, weight in m["models"]["importances"].items() if not weight)
+    place = 2 if voice.lang == "zh" else 1
+    return [features[name][place] if name in features else name for name in names]
+
+
+def weight_legend(m: Figures, voice: Voice) -> list[str]:
+    """The experts of the mixture in the order of their colours."""
+    return [voice.name("expert", name) for name in expert_order(m)] if m["models"]["course"] else []
+
+
+def cohort_rows(m: Figures) -> list[dict[str, Any]]:
+    """The latest cohorts; the month of the first order itself is left out, since it is always 100 %."""
+    c = m["cohorts"]
+    rows = [
+        {"month": month, "size": size, "cells": cells[1:]}
+        for month, size, cells in zip(c["months"], c["sizes"], c["retention"], strict=True)
+    ]
+    return rows[-MOST_COHORTS:]
+
+
+def command(m: Figures) -> str:
+    """The command that gives the same decisions again."""
+    p, settings = m["protocol"], m["settings"]
+    days = (("horizon", "horizon_days"), ("active-window", "active_days"), ("decide-every", "every_days"))
+    options = " ".join(f"--{option} {p[name]:g}d" for option, name in days)
+    log_format = f" --format {settings['format']}" if settings.get("format") else ""
+    files = " ".join(m["log"]["files"]) or "LOG"
+    return f"stream-app replay {files}{log_format} {options} --capacity {p['capacity']} --seed {m['run']['seed']}"
+
+
+@cache
+def environment() -> Environment:
+    """Templates from the package, everything escaped, a missing name an error."""
+    env = Environment(
+        loader=FunctionLoader(asset),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    env.filters["svg"] = Markup  # drawn by us; Vega escapes what it is given
+    return env
+
+
+def asset(name: str) -> str:
+    """A file of the layout as text."""
+    return resources.files("stream_app.report").joinpath("layout", name).read_text(encoding="utf-8")
