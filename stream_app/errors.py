@@ -85,3 +85,15 @@ class UnusableState(ChurnMonitorError):
     """The stored state of a customer cannot be read: {problem}. {remedy}"""
 
     exit_code = 4
+
+
+class BadOption(ChurnMonitorError):
+    """{option} cannot be {value!r}. {remedy}"""
+
+    exit_code = 2
+
+
+class MissingExtra(ChurnMonitorError):
+    """`stream-app {command}` needs the package {package}. Install it with: pip install "stream-app[replay]"."""
+
+    exit_code = 2

@@ -33,7 +33,7 @@ SETTINGS: dict[str, object] = {
     "active_days": 180.0,
     "every_days": 7.0,
     "lost_after_days": 180.0,
-    "capacity": 3,
+    "capacity": 2,
     "lang": "en",
     "zone": "Asia/Shanghai",
     "currency": "CNY",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from stream_app.core.process import monthly_worth
 from stream_app.core.view import View
 from stream_app.replay.results import OPEN, Decisions
 
+Number = TypeVar("Number", bound=np.generic)
 _FLOATS: Final = ("probability", "recency_days", "order_days", "money", "monthly_worth", "usual_gap_days")
 
 
@@ -88,9 +89,9 @@ class DecisionColumns:
     def _append(self, name: str, values: npt.NDArray[np.generic]) -> None:
         self._chunks.setdefault(name, []).append(values)
 
-    def _column(self, name: str, dtype: type[np.generic]) -> npt.NDArray[np.generic]:
+    def _column(self, name: str, dtype: type[Number]) -> npt.NDArray[Number]:
         chunks = self._chunks.get(name)
-        return np.concatenate(chunks) if chunks else np.zeros(0, dtype=dtype)
+        return np.concatenate(chunks).astype(dtype, copy=False) if chunks else np.zeros(0, dtype=dtype)
 
     def _reserve(self) -> None:
         while len(self._labels) < self._count:

@@ -1,8 +1,8 @@
 """The in-process shell over a recorded log: partitions, trainer and desk in one loop, in the log's own time.
 
-Time is cut at moments: every midnight (UTC) the trainer learns what has matured and a new model version is in force; at the
-nomination hour of a working day (the shop's clock) the desk opens the day's episodes. Between two moments nothing but events
-and timers happens, so a replay over P partitions gives what P live partitions would.
+Time is cut at moments: every midnight (UTC) the trainer learns what has matured and a new model version is in force; at
+the nomination hour of a working day (the shop's clock) the desk opens the day's episodes. Between two moments nothing
+but events and timers happens, so a replay over P partitions gives what P live partitions would.
 """
 
 from __future__ import annotations

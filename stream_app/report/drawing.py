@@ -54,9 +54,9 @@ def picture(title: str, description: str, draw: Draw, *, half: bool = False) -> 
     return Picture(title, description, wide, svg(draw(NARROW), description), half)
 
 
-def data(values: Values) -> alt.Data:
+def data(values: Values) -> alt.InlineData:
     """Inline data; plain dictionaries, so that pandas is not needed."""
-    return alt.Data(values=values)
+    return alt.InlineData(values=values)
 
 
 def svg(chart: Plot, description: str) -> str:

@@ -91,7 +91,15 @@ def feature_rows(m: Figures, voice: Voice, features: Features) -> list[dict[str,
     for name, weight in list(m["models"]["importances"].items())[:MOST_FEATURES]:
         unit, english, chinese = features.get(name, ("", "", ""))
         meaning = chinese if voice.lang == "zh" else english
-        found.append({"name": name, "label": meaning or name, "meaning": meaning, "unit": unit, "weight": weight})
+        found.append(
+            {
+                "name": name,
+                "label": meaning or name.replace("_", " "),
+                "meaning": meaning,
+                "unit": unit,
+                "weight": weight,
+            }
+        )
     return [row for row in found if row["weight"]]
 
 
@@ -108,13 +116,14 @@ def weight_legend(m: Figures, voice: Voice) -> list[str]:
 
 
 def cohort_rows(m: Figures) -> list[dict[str, Any]]:
-    """The latest cohorts; the month of the first order itself is left out, since it is always 100 %."""
+    """The latest cohorts, each cell a share and its shade; the month of the first order, always 100 %, is left out."""
     c = m["cohorts"]
+    most = max((share for cells in c["retention"] for share in cells[1:]), default=0) or 1
     rows = [
-        {"month": month, "size": size, "cells": cells[1:]}
+        {"month": month, "size": size, "cells": [(share, share / most) for share in cells[1:]]}
         for month, size, cells in zip(c["months"], c["sizes"], c["retention"], strict=True)
     ]
-    return rows[-MOST_COHORTS:]
+    return [row for row in rows if row["size"]][-MOST_COHORTS:]
 
 
 def command(m: Figures) -> str:

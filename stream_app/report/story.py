@@ -42,7 +42,7 @@ class Verdict:
 def own_row(m: Figures, who: str = "product") -> Figures:
     """The capacity curve at the staff's own capacity."""
     capacity = m["protocol"]["capacity"]
-    return next(row for row in m["capacity"][who] if row["capacity"] == capacity)  # type: ignore[no-any-return]
+    return next(row for row in m["capacity"][who] if row["capacity"] == capacity)
 
 
 def headline(m: Figures, voice: Voice) -> str:

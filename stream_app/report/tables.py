@@ -154,7 +154,9 @@ def log_table(m: Figures, voice: Voice) -> Table:
     ]
     rows += [[voice.say(f"data.{key}"), voice.number(log[key]), ""] for key in ("customers", "buyers")]
     kinds = voice.say("data.kinds")
-    rows += [[f"{kinds}: {voice.name('kind', kind)}", voice.number(n), ""] for kind, n in log["kinds"].items()]
+    rows += [
+        [f"{kinds}{voice.colon}{voice.name('kind', kind)}", voice.number(n), ""] for kind, n in log["kinds"].items()
+    ]
     return Table([], rows, text_columns={0, 2})
 
 
@@ -224,5 +226,7 @@ def alert_table(m: Figures, voice: Voice) -> Table:
         [voice.say("alerts.flap"), voice.percent(a["flap_rate"], 1)],
     ]
     why = voice.say("alerts.closed")
-    rows += [[f"{why}: {voice.name('alerts', reason)}", voice.number(n)] for reason, n in a["closed"].items()]
+    rows += [
+        [f"{why}{voice.colon}{voice.name('alerts', reason)}", voice.number(n)] for reason, n in a["closed"].items()
+    ]
     return Table([], rows)

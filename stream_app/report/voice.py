@@ -42,6 +42,7 @@ class Voice:
         self.lang = lang
         self.words = catalogue(lang)
         self.html_language = HTML_LANGUAGE[lang]
+        self.colon, self.gap = ("：", "") if lang == "zh" else (": ", " ")  # the gap parts two sentences
         self.dash = self.words["page"]["none"]
 
     def say(self, key: str, **facts: object) -> str:

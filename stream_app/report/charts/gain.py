@@ -36,17 +36,22 @@ def capacity_chart(m: Figures, voice: Voice, field: str, title: str, description
 
     def draw(width: int) -> Plot:
         scale = alt.Scale(type="log", domain=[min(ticks), max(ticks)], padding=14)
-        axis = alt.Axis(values=ticks, labelOverlap=True, format=",d")
+        axis = alt.Axis(values=ticks, labelOverlap=True, labelSeparation=8, format=",d")
         x = alt.X("calls:Q", scale=scale, title=voice.say("gain.axis_calls"), axis=axis)
         y = alt.Y("share:Q", title=None, axis=alt.Axis(format=PERCENT, tickCount=5), scale=alt.Scale(domain=[0, 1]))
         base = alt.Chart(data(rows)).encode(x=x, y=y)
         who = alt.Color("who:N", scale=alt.Scale(domain=["recency", "product"], range=[SECOND, ACCENT]), legend=None)
         mine = alt.Chart(data([{"calls": own, "label": voice.say("gain.capacity", n=voice.number(own))}]))
-        side = "right" if own > math.sqrt(min(ticks) * max(ticks)) else "left"
+        late = own > math.sqrt(min(ticks) * max(ticks))
         return alt.layer(
             mine.mark_rule(aria=False, strokeDash=[3, 3], color=MUTED).encode(x=x),
             mine.mark_text(
-                aria=False, align=side, dx=-6 if side == "right" else 6, baseline="bottom", fontSize=12, color=INK
+                aria=False,
+                align="right" if late else "left",
+                dx=-6 if late else 6,
+                baseline="bottom",
+                fontSize=12,
+                color=INK,
             ).encode(x=x, y=alt.value(236), text="label:N"),
             base.mark_line(aria=False, strokeWidth=2.5).encode(color=who),
             base.mark_point(aria=False, filled=True, size=36, opacity=1).encode(color=who),
@@ -61,10 +66,11 @@ def lead_chart(m: Figures, voice: Voice) -> Picture | None:
     lead = m["capacity"]["lead"]
     if not lead["n"]:
         return None
+    gap = 0.04 * (lead["histogram"][0]["to_days"] - lead["histogram"][0]["from_days"])
     bars = [
         {
-            "from": bar["from_days"],
-            "to": bar["to_days"],
+            "from": bar["from_days"] + gap,
+            "to": bar["to_days"] - gap,
             "n": bar["n"],
             "tip": voice.say(
                 "early.tip",
@@ -78,15 +84,21 @@ def lead_chart(m: Figures, voice: Voice) -> Picture | None:
     median = [{"at": lead["median_days"], "label": voice.say("early.median", days=voice.number(lead["median_days"]))}]
 
     def draw(width: int) -> Plot:
-        x = alt.X("from:Q", title=voice.say("early.axis"), axis=alt.Axis(tickMinStep=1, tickCount=width // 90))
-        bar = alt.Chart(data(bars)).mark_bar(aria=True, color=ACCENT, binSpacing=1, cornerRadiusEnd=2)
+        x = alt.X(
+            "from:Q", bin="binned", title=voice.say("early.axis"), axis=alt.Axis(tickMinStep=1, tickCount=width // 90)
+        )
+        bar = alt.Chart(data(bars)).mark_rect(color=ACCENT)
         chosen = alt.Chart(data(median))
+        ticks = alt.Axis(tickMinStep=1, tickCount=5)
+        room = alt.Scale(domainMax=1.15 * max(bar["n"] for bar in bars), nice=False)  # for the median's label
+        height = alt.Y("n:Q", title=voice.say("early.count"), axis=ticks, scale=room)
         late = lead["median_days"] > bars[-1]["to"] / 2
         return alt.layer(
             bar.encode(
                 x=x,
                 x2="to:Q",
-                y=alt.Y("n:Q", title=voice.say("early.count"), axis=alt.Axis(tickMinStep=1, tickCount=5)),
+                y2=alt.datum(0),
+                y=height,
                 description=alt.Description("tip:N"),
             ),
             chosen.mark_rule(aria=False, strokeWidth=1.5, color=INK).encode(x="at:Q"),

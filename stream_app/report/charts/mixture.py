@@ -26,7 +26,7 @@ def weight_chart(m: Figures, voice: Voice) -> Picture | None:
     drift = [{"from": d["on"]} for d in m["models"]["drift"]]
 
     def draw(width: int) -> Plot:
-        axis = alt.Axis(format="%Y-%m", tickCount=max(3, width // 110), labelOverlap=True)
+        axis = alt.Axis(format="%Y-%m", tickCount=max(3, width // 110), labelOverlap=True, labelSeparation=8)
         x = alt.X("from:T", title=None, axis=axis, scale=alt.Scale(nice=False))
         y = alt.Y("share:Q", title=None, axis=alt.Axis(format=PERCENT, tickCount=4), scale=alt.Scale(domain=[0, 1]))
         fill = alt.Color("name:N", scale=alt.Scale(domain=names, range=list(SERIES[: len(names)])), legend=None)

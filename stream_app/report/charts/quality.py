@@ -26,7 +26,7 @@ def window_chart(m: Figures, voice: Voice, figure: str, digits: int = 3) -> Pict
     shaded = [{"from": warm[0], "to": first_counted, "label": voice.say("trust.warm_up")}] if warm else []
 
     def draw(width: int) -> Plot:
-        axis = alt.Axis(format="%Y-%m", tickCount=max(3, width // 110), labelOverlap=True)
+        axis = alt.Axis(format="%Y-%m", tickCount=max(3, width // 110), labelOverlap=True, labelSeparation=8)
         x = alt.X("from:T", title=None, axis=axis, scale=alt.Scale(padding=8, nice=False))
         y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5))
         lines = alt.Chart(data(rows)).encode(x=x, y=y, detail="name:N")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
+import textwrap
 from collections.abc import Sequence
 
 import altair as alt
 
 from stream_app.report.charts.common import PERCENT, Figures
-from stream_app.report.drawing import ACCENT, INK, MUTED, SECOND, Picture, Plot, data, picture
+from stream_app.report.drawing import ACCENT, FULL, INK, MUTED, NARROW, SECOND, Picture, Plot, data, picture
 from stream_app.report.voice import Voice
+
+NAME_CHARS = {FULL: 48, NARROW: 20}  # of a feature's name beside its bar, in each width
 
 
 def churn_chart(m: Figures, voice: Voice) -> Picture | None:
@@ -33,7 +37,7 @@ def churn_chart(m: Figures, voice: Voice) -> Picture | None:
     ]
 
     def draw(width: int) -> Plot:
-        x = alt.X("month:O", title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True))
+        x = alt.X("month:O", title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True, labelSeparation=8))
         y = alt.Y("rate:Q", title=voice.say("cohorts.churn_axis"), axis=alt.Axis(format=PERCENT, tickCount=4))
         mark = alt.Chart(data(bars)).mark_bar(color=ACCENT, cornerRadiusEnd=2)
         return mark.encode(x=x, y=y, description=alt.Description("tip:N")).properties(width=width, height=220)
@@ -53,7 +57,7 @@ def importance_chart(rows: Sequence[Figures], voice: Voice) -> Picture | None:
         return None
     bars = [
         {
-            "name": shortened(row["label"], 20),
+            "place": i,
             "weight": row["weight"],
             "tip": voice.say(
                 "drivers.features_tip",
@@ -62,27 +66,29 @@ def importance_chart(rows: Sequence[Figures], voice: Voice) -> Picture | None:
                 meaning=row["meaning"],
             ).rstrip("¦"),
         }
-        for row in rows
+        for i, row in enumerate(rows)
     ]
 
     def draw(width: int) -> Plot:
-        y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=min(260, width // 2), labelColor=INK))
+        names = [wrapped(row["label"], NAME_CHARS[width], voice) for row in rows]
+        axis = alt.Axis(labelColor=INK, labelLimit=400, labelExpr=f"{json.dumps(names)}[datum.value]")
+        y = alt.Y("place:O", title=None, axis=axis)
         x = alt.X("weight:Q", title=voice.say("drivers.features_axis"), axis=alt.Axis(tickCount=4, grid=True))
         mark = alt.Chart(data(bars)).mark_bar(color=ACCENT, cornerRadiusEnd=2, height=13)
         encoded = mark.encode(x=x, y=y, description=alt.Description("tip:N"))
-        return encoded.properties(width=width, height=26 * len(bars) + 50)
+        return encoded.properties(width=width, height=(26 if width == FULL else 38) * len(bars) + 50)
 
     first = rows[0]["label"]
-    return picture(voice.say("drivers.features"), voice.say("drivers.features_alt", first=first), draw, half=True)
+    return picture(voice.say("drivers.features"), voice.say("drivers.features_alt", first=first), draw)
 
 
-def shortened(text: str, most: int) -> str:
-    """A label that fits beside a bar.
+def wrapped(text: str, chars: int, voice: Voice) -> list[str]:
+    """A label in at most two lines; a Chinese character is as wide as two Latin ones.
 
-    >>> shortened("days since the last order", 12)
-    'days since …'
+    >>> wrapped("days since the customer's last order", 20, Voice("en"))
+    ['days since the', "customer's last …"]
     """
-    return text if len(text) <= most else text[: most - 1].rstrip() + " …"
+    return textwrap.wrap(text, chars // 2 if voice.lang == "zh" else chars, max_lines=2, placeholder=" …")
 
 
 def effect_chart(m: Figures, voice: Voice) -> Picture | None:
@@ -108,7 +114,7 @@ def effect_chart(m: Figures, voice: Voice) -> Picture | None:
     ]
 
     def draw(width: int) -> Plot:
-        reach = 1.35 * math.exp(max(abs(e["log_odds"]) for e in effects.values()))
+        reach = (1.35 if width == FULL else 2.2) * math.exp(max(abs(e["log_odds"]) for e in effects.values()))
         scale = alt.Scale(type="log", domain=[1 / reach, reach], nice=False)
         y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=180, labelColor=INK))
         axis = alt.Axis(tickCount=3, format="~r")
@@ -129,4 +135,4 @@ def effect_chart(m: Figures, voice: Voice) -> Picture | None:
         ).properties(width=width, height=34 * len(bars) + 60)
 
     described = ", ".join(f"{b['name']} {b['label']}" for b in bars)
-    return picture(voice.say("drivers.effects"), voice.say("drivers.effects_alt", list=described), draw, half=True)
+    return picture(voice.say("drivers.effects"), voice.say("drivers.effects_alt", list=described), draw)

@@ -1,0 +1,177 @@
+"""The command line. Each command imports what it needs when it runs, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stream_app import __version__
+from stream_app.errors import BadOption, ChurnMonitorError, MissingExtra
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Linear algebra on small matrices is faster on one thread, and its sums are then the same on every machine of a kind.
+for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Real-time churn monitor: who is about to leave, why, how sure it is, and what it is worth.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def common(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+) -> None:
+    """Say what all commands share."""
+    if version:
+        typer.echo(f"stream-app {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    logs: Annotated[list[str], typer.Argument(metavar="LOG...", help="Files, folders, or - for standard input.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    form: Annotated[
+        str, typer.Option("--format", help="jsonl, parquet, csv, a shipped mapping's name, or a mapping's path.")
+    ] = "jsonl",
+    horizon: Annotated[str | None, typer.Option(help="Churned: no order within it. Default 60d.")] = None,
+    active_window: Annotated[
+        str | None, typer.Option(help="Who ordered within it is decided on. Default 180d.")
+    ] = None,
+    decide_every: Annotated[str | None, typer.Option(help="One decision a customer and period. Default 7d.")] = None,
+    lost_after: Annotated[
+        str | None, typer.Option(help="Your own rule: lost after so long. Default: the window.")
+    ] = None,
+    lateness: Annotated[str | None, typer.Option(help="How late an event may come. Default 1d.")] = None,
+    columns: Annotated[list[str] | None, typer.Option(help="customer_id=cust,occurred_at=date")] = None,
+    kinds: Annotated[list[str] | None, typer.Option(help="The log's words: click=browsing,buy=order")] = None,
+    kind: Annotated[str | None, typer.Option(help="What every line is, for logs of one kind.")] = None,
+    order_action: Annotated[str | None, typer.Option(help="What counts as an order: placed or paid.")] = None,
+    zone: Annotated[str | None, typer.Option(help="The shop's time zone, like Asia/Shanghai. Default UTC.")] = None,
+    capacity: Annotated[int | None, typer.Option(help="New alerts that the staff can take a working day.")] = None,
+    rank_by: Annotated[str | None, typer.Option(help="Who is called first: risk, or worth (risk × money).")] = None,
+    settings: Annotated[Path | None, typer.Option(help="TOML file with these and all other settings.")] = None,
+    partitions: Annotated[int, typer.Option(min=1, max=1024, help="Spread the customers as Kafka would.")] = 1,
+    predictions: Annotated[str, typer.Option(help="csv or parquet.")] = "csv",
+    max_rejected: Annotated[str, typer.Option(help="More rejected lines than this: exit status 3.")] = "1%",
+    lang: Annotated[str, typer.Option(help="Of the report: en or zh.")] = "",
+    currency: Annotated[str, typer.Option(help="Shown beside money, like CNY.")] = "",
+    seed: Annotated[int | None, typer.Option(help="Same log, same seed, same result.")] = None,
+) -> None:
+    """Replay a shop's recorded log: how early and how surely you would have known who was leaving."""
+    from stream_app import cli_options as options  # noqa: PLC0415
+
+    durations = {
+        "horizon": horizon,
+        "active_window": active_window,
+        "decide_every": decide_every,
+        "lost_after": lost_after,
+        "lateness": lateness,
+    }
+    plain = {"order_action": order_action, "zone": zone, "capacity": capacity, "rank_by": rank_by, "seed": seed}
+    with _errors_told(), _extra_needed("replay"):
+        from stream_app.cli_replay import run_replay  # noqa: PLC0415
+        from stream_app.replay.readers import LogFormat  # noqa: PLC0415
+        from stream_app.replay.session import Request  # noqa: PLC0415
+
+        given = plain | {name: options.duration(text) for name, text in durations.items() if text is not None}
+        request = Request(
+            logs=tuple(logs),
+            form=LogFormat(form, options.pairs(columns), options.pairs(kinds), kind),
+            settings=options.read_settings(settings, given),
+            out=out,
+            partitions=partitions,
+            predictions=_one_of("--predictions", predictions, "csv", "parquet"),
+            lang=_one_of("--lang", lang or _language(), "en", "zh"),
+            max_rejected=options.share(max_rejected),
+            currency=currency,
+        )
+        run_replay(request, _console())
+
+
+@app.command()
+def simulate(
+    customers: Annotated[int, typer.Option(min=1, help="How many customers.")] = 5000,
+    days: Annotated[int, typer.Option(min=1, help="How many days.")] = 365,
+    seed: Annotated[int, typer.Option(help="Same seed, same shop, same bytes.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="File to write; standard output if not given.")] = None,
+) -> None:
+    """Simulate a shop whose customers leave for known hidden causes, as JSON lines in the wire format."""
+    with _errors_told():
+        from stream_app.cli_simulate import run_simulate  # noqa: PLC0415
+
+        run_simulate(customers, days, seed, out, _console())
+
+
+@app.command()
+def schema(
+    form: Annotated[str, typer.Option("--format", help="json-schema or asyncapi.")] = "json-schema",
+) -> None:
+    """Print the schema of the events."""
+    with _errors_told():
+        from stream_app.schema import render  # noqa: PLC0415
+
+        typer.echo(render(_one_of("--format", form, "json-schema", "asyncapi")))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _language() -> str:
+    """The language of the user's environment."""
+    said = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    return "zh" if said.lower().startswith("zh") else "en"
+
+
+def _one_of(option: str, value: str, *allowed: str) -> str:
+    if value not in allowed:
+        raise BadOption(option=option, value=value, remedy=f"Give {' or '.join(allowed)}.")
+    return value
+
+
+def _console() -> Console:
+    """What people read goes to standard error, so that standard output can be piped."""
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console(stderr=True)
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """Tell an error of ours in one paragraph, with its exit status, instead of a traceback."""
+    try:
+        yield
+    except ChurnMonitorError as error:
+        from rich.text import Text  # noqa: PLC0415
+
+        _console().print(Text(f"stream-app: {error}", style="bold red"))
+        raise typer.Exit(error.exit_code) from error
+    except BrokenPipeError:  # the reader of our output has had enough
+        sys.stderr.close()
+        raise typer.Exit(0) from None
+
+
+@contextmanager
+def _extra_needed(command: str) -> Iterator[None]:
+    """Say how to install what a slim installation lacks."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("altair", "vl_convert", "duckdb", "pyarrow", "zstandard"):
+            raise MissingExtra(command=command, package=error.name) from error
+        raise

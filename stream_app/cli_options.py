@@ -1,0 +1,92 @@
+"""What is written on the command line: durations, shares, lists of pairs, and the settings file."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from stream_app.core.settings import Settings
+from stream_app.core.state import DAY_US
+from stream_app.errors import BadOption
+
+_UNITS: Final = {"h": DAY_US // 24, "d": DAY_US, "w": 7 * DAY_US}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([hdw]?)")
+_DURATIONS: Final = (
+    "horizon",
+    "active_window",
+    "decide_every",
+    "lateness",
+    "lost_after",
+    "alert_lifetime",
+    "agreement",
+)
+
+
+def duration(text: str) -> int:
+    """A duration in microseconds; a number without a unit is days.
+
+    >>> duration("60d") == duration("60") == 60 * DAY_US, duration("36h") / DAY_US, duration("2w") / DAY_US
+    (True, 1.5, 14.0)
+    """
+    match = _DURATION.fullmatch(text.strip().lower())
+    if match is None:
+        raise BadOption(option="a duration", value=text, remedy="Write 60d, 36h or 2w.")
+    return round(float(match[1]) * _UNITS[match[2] or "d"])
+
+
+def share(text: str) -> float:
+    """A share between 0 and 1, also in per cent.
+
+    >>> share("1%"), share("0.05")
+    (0.01, 0.05)
+    """
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        value = float(number) / (100.0 if percent else 1.0)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise BadOption(option="a share", value=text, remedy="Write 1% or 0.01.")
+    return value
+
+
+def pairs(texts: list[str] | None) -> dict[str, str]:
+    """Pairs `name=value`, several with commas between them.
+
+    >>> pairs(["customer_id=cust,occurred_at=date"])
+    {'customer_id': 'cust', 'occurred_at': 'date'}
+    """
+    found: dict[str, str] = {}
+    for part in (part for text in texts or [] for part in text.split(",")):
+        name, separator, value = part.partition("=")
+        if not separator or not name.strip() or not value.strip():
+            raise BadOption(option="--columns or --kinds", value=part, remedy="Write name=value,name=value.")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
+    """The settings of a file, with those that were given on the command line over them.
+
+    The file is TOML with the names of Settings; durations as on the command line. Raises BadOption.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise BadOption(option="--settings", value=path, remedy=f"It does not read as TOML: {error}.") from error
+    for name in _DURATIONS:
+        if isinstance(values.get(name), str):
+            values[name] = duration(values[name])
+        elif isinstance(values.get(name), int | float):
+            values[name] = round(values[name] * DAY_US)
+    values |= {name: value for name, value in given.items() if value is not None}
+    try:
+        return msgspec.convert(values, Settings)
+    except msgspec.ValidationError as error:
+        raise BadOption(option="--settings", value=path, remedy=f"{error}.") from error

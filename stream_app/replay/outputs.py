@@ -1,0 +1,169 @@
+"""The files that a replay leaves in its folder: predictions, alerts, figures. Same log, same seed, same bytes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_app.core.alerts import RETURNED, Closing, Episode
+from stream_app.core.events import EPOCH, MICROSECOND
+from stream_app.replay.results import OPEN, SOURCES, AlertRecord, Decisions
+
+PREDICTION_COLUMNS: Final = (
+    "customer_id",
+    "decided_at",
+    "probability",
+    "label",
+    "matured_at",
+    "source",
+    "model_version",
+)
+_ROWS: Final = 50_000  # written at once
+
+
+def instant(at: int) -> str:
+    """Microseconds since 1970-01-01 UTC as RFC 3339, no finer than needed.
+
+    >>> instant(0), instant(1_500_000)
+    ('1970-01-01T00:00:00Z', '1970-01-01T00:00:01.500000Z')
+    """
+    return (EPOCH + at * MICROSECOND).isoformat().replace("+00:00", "Z")
+
+
+def in_order(decisions: Decisions) -> npt.NDArray[np.int64]:
+    """Row numbers by (decided_at, customer id), whatever the partitions were."""
+    rank = np.empty(len(decisions.customers), dtype=np.int64)
+    rank[sorted(range(len(rank)), key=decisions.customers.__getitem__)] = np.arange(len(rank))
+    return np.lexsort((rank[decisions.customer], decisions.decided_at))
+
+
+def prediction_rows(decisions: Decisions) -> Iterator[list[tuple[str, ...]]]:
+    """The rows of predictions.csv as text, many at once; label and matured_at are empty while open."""
+    order = in_order(decisions)
+    for start in range(0, len(order), _ROWS):
+        rows = order[start : start + _ROWS]
+        yield list(
+            zip(
+                [decisions.customers[index] for index in decisions.customer[rows].tolist()],
+                _instants(decisions.decided_at[rows]),
+                [f"{probability:.6f}" for probability in decisions.probability[rows].tolist()],
+                ["" if label == OPEN else str(label) for label in decisions.label[rows].tolist()],
+                _instants(np.where(decisions.label[rows] == OPEN, -1, decisions.matured_at[rows])),
+                [SOURCES[source] for source in decisions.source[rows].tolist()],
+                [str(version) for version in decisions.version[rows].tolist()],
+                strict=True,
+            )
+        )
+
+
+def _instants(at: npt.NDArray[np.int64]) -> list[str]:
+    """Instants as text; -1 as nothing. Whole seconds are formatted by numpy, for speed."""
+    texts = np.datetime_as_string(at.astype("datetime64[us]"), unit="s")
+    whole = at % 1_000_000 == 0
+    return [
+        "" if value == -1 else (f"{text}Z" if plain else instant(value))
+        for value, text, plain in zip(at.tolist(), texts.tolist(), whole.tolist(), strict=True)
+    ]
+
+
+def write_predictions(decisions: Decisions, path: Path) -> None:
+    """Write predictions as CSV or, where the path says so, as Parquet."""
+    if path.suffix == ".parquet":
+        _write_parquet(decisions, path)
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(PREDICTION_COLUMNS)
+        for rows in prediction_rows(decisions):
+            writer.writerows(rows)
+
+
+def _write_parquet(decisions: Decisions, path: Path) -> None:
+    import pyarrow as pa  # noqa: PLC0415 - only who wants Parquet needs it
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    order = in_order(decisions)
+    still_open = decisions.label[order] == OPEN
+    table = pa.table(
+        {
+            "customer_id": pa.array([decisions.customers[index] for index in decisions.customer[order].tolist()]),
+            "decided_at": pa.array(decisions.decided_at[order], pa.timestamp("us", tz="UTC")),
+            "probability": decisions.probability[order],
+            "label": pa.array(decisions.label[order], mask=still_open),
+            "matured_at": pa.array(decisions.matured_at[order], pa.timestamp("us", tz="UTC"), mask=still_open),
+            "source": pa.array([SOURCES[source] for source in decisions.source[order].tolist()]),
+            "model_version": pa.array(decisions.version[order]),
+        }
+    )
+    pq.write_table(table, path, compression="zstd")
+
+
+def alert_lines(opened: Iterable[Episode], closed: Iterable[Closing]) -> list[dict[str, Any]]:
+    """The lines of alerts.jsonl in order of time; what closes at a moment stands before what opens at it."""
+    lines = [(one.at, 0, one.episode.rank, one.episode.alert_id, _closing(one)) for one in closed]
+    lines += [(one.opened_at, 1, one.rank, one.alert_id, _opening(one)) for one in opened]
+    return [line for *_, line in sorted(lines, key=lambda entry: entry[:4])]
+
+
+def _opening(episode: Episode) -> dict[str, Any]:
+    nomination = episode.nomination
+    return {
+        "kind": "opened",
+        "alert_id": episode.alert_id,
+        "customer_id": episode.customer,
+        "at": instant(episode.opened_at),
+        "expires_at": instant(episode.expires_at),
+        "rank": episode.rank,
+        "probability": round(nomination.probability, 6),
+        "monthly_worth": round(nomination.monthly_worth, 2),
+        "silent_days": round(nomination.silent_days, 2),
+        "usual_gap_days": None if math.isnan(nomination.usual_gap_days) else round(nomination.usual_gap_days, 2),
+        "source": SOURCES[nomination.source],
+        "model_version": nomination.version,
+    }
+
+
+def _closing(closing: Closing) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "kind": "closed",
+        "alert_id": closing.episode.alert_id,
+        "customer_id": closing.episode.customer,
+        "at": instant(closing.at),
+        "reason": closing.reason,
+        "days_open": round((closing.at - closing.episode.opened_at) / 86_400e6, 2),
+    }
+    if closing.reason != RETURNED and not math.isnan(closing.probability):
+        line["probability"] = round(closing.probability, 6)
+    return line
+
+
+def alert_records(opened: Iterable[Episode], closed: Iterable[Closing]) -> list[AlertRecord]:
+    """The same as records for the evaluation."""
+    records = [
+        AlertRecord(e.alert_id, "opened", e.customer, e.opened_at, e.rank, e.nomination.probability, "", e.expires_at)
+        for e in opened
+    ]
+    records += [
+        AlertRecord(c.episode.alert_id, "closed", c.episode.customer, c.at, c.episode.rank, c.probability, c.reason)
+        for c in closed
+    ]
+    return sorted(records, key=lambda record: (record.at, record.kind, record.rank, record.alert_id))
+
+
+def write_json_lines(lines: Iterable[dict[str, Any]], path: Path) -> None:
+    """Write one JSON object a line."""
+    with path.open("w", encoding="utf-8") as file:
+        for line in lines:
+            file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def write_json(value: object, path: Path) -> None:
+    """Write one JSON document for people to look into."""
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,198 @@
+"""One replay from the log to the files in its folder."""
+
+from __future__ import annotations
+
+import gc
+import platform
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from stream_app.core.features import FEATURES
+from stream_app.core.settings import Settings
+from stream_app.core.state import DAY_US
+from stream_app.errors import TooManyRejected
+from stream_app.replay.figures import metrics
+from stream_app.replay.outputs import alert_lines, alert_records, write_json, write_json_lines, write_predictions
+from stream_app.replay.readers import Log, LogFormat, LogSummary, Progress, open_log
+from stream_app.replay.replay import Outcome, Replay
+from stream_app.replay.results import DriftEvent, LogFacts, Results
+from stream_app.report import write_report
+
+REJECTED: Final = "rejected.jsonl"
+_PACKAGES: Final = ("stream-app", "river", "numpy", "msgspec", "duckdb")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be replayed, and where the results go."""
+
+    logs: tuple[str, ...]
+    form: LogFormat
+    settings: Settings
+    out: Path
+    partitions: int = 1
+    predictions: str = "csv"
+    lang: str = "en"
+    max_rejected: float = 0.01  # share of the lines
+    currency: str = ""
+
+
+class Watcher:
+    """Told of how a replay goes on; this one says nothing."""
+
+    def reading(self, progress: Progress) -> None:
+        """The log is being read for the first time."""
+
+    def replaying(self, events: int, of: int, decisions: int) -> None:
+        """Events are being replayed."""
+
+    def writing(self, what: str) -> None:
+        """A file is being written."""
+
+
+def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogSummary]:
+    """Replay a log, write everything into the folder, and return the figures and what the log held.
+
+    Raises UnusableLog and BadMapping before anything was replayed.
+    """
+    request.out.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix=".replay-", dir=request.out) as workdir:
+        rejected = request.out / REJECTED
+        with open_log(request.logs, request.form, Path(workdir), not_after=datetime.now(UTC), rejected=rejected) as log:
+            summary = log.scan(watcher.reading)
+            replay = Replay(
+                request.settings,
+                request.partitions,
+                lambda events, decisions: watcher.replaying(events, summary.events, decisions),
+            )
+            outcome = _without_collector(lambda: replay.run(log.batches()))
+            results = _results(request, log, summary, replay, outcome, time.perf_counter() - started)
+    return write_results(request, results, outcome, watcher), summary
+
+
+def check_rejected(request: Request, summary: LogSummary) -> None:
+    """Raise TooManyRejected if more lines than allowed could not be read. Everything has been written by then."""
+    if summary.rejected_share > request.max_rejected:
+        raise TooManyRejected(
+            rejected=summary.rejected,
+            lines=summary.lines,
+            limit=request.max_rejected,
+            file=request.out / REJECTED,
+        )
+
+
+def write_results(request: Request, results: Results, outcome: Outcome, watcher: Watcher) -> dict[str, Any]:
+    """Write the files, and return what metrics.json holds."""
+    predictions = request.out / f"predictions.{request.predictions}"
+    watcher.writing(predictions.name)
+    write_predictions(results.decisions, predictions)
+    watcher.writing("alerts.jsonl")
+    write_json_lines(alert_lines(outcome.opened, outcome.closed), request.out / "alerts.jsonl")
+    watcher.writing("metrics.json")
+    figures = metrics(results)
+    write_json(figures, request.out / "metrics.json")
+    watcher.writing("report.html")
+    words = {feature.name: (feature.unit, feature.meaning, feature.meaning_zh) for feature in FEATURES}
+    write_report(figures, request.out / "report.html", request.lang, words)
+    return figures
+
+
+def _without_collector(run: Callable[[], Outcome]) -> Outcome:
+    """Run without Python's cyclic collector.
+
+    It walks over every live object again and again, so that its cost an event grows with the number of customers; the
+    replay makes no cycles that would have to be collected.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return run()
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _results(
+    request: Request, log: Log, summary: LogSummary, replay: Replay, outcome: Outcome, seconds: float
+) -> Results:
+    return Results(
+        decisions=outcome.columns.decisions(),
+        alerts=alert_records(outcome.opened, outcome.closed),
+        drift=[DriftEvent(one.at, "log-loss", one.before, one.after) for one in replay.learner.drift],
+        versions=outcome.versions,
+        log=_log_facts(request.logs, log, summary, replay, outcome),
+        orders=(
+            np.array(outcome.order_customers, dtype=np.int64),
+            np.array(outcome.order_at, dtype=np.int64),
+            np.array(outcome.order_amounts, dtype=np.float64),
+        ),
+        importances=replay.learner.importances,
+        effects={kind: (count, total / count) for kind, (count, total) in sorted(outcome.effects.items())},
+        settings=described(request),
+        seed=request.settings.seed,
+        seconds=seconds,
+        events_per_second=summary.events / seconds,
+        peak_rss_bytes=_peak_rss(),
+        versions_of={name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+    )
+
+
+def _log_facts(names: Sequence[str], log: Log, summary: LogSummary, replay: Replay, outcome: Outcome) -> LogFacts:
+    counts = replay.counts
+    return LogFacts(
+        files=[Path(name).name for name in names],
+        events=summary.events,
+        rejected=log.rejections.count,
+        skipped=summary.skipped,
+        duplicates=counts.duplicates,
+        late=counts.late + counts.too_late,
+        first_at=summary.first_at or 0,
+        last_at=summary.last_at or 0,
+        kinds=summary.kinds,
+        fields={kind: sorted(fields) for kind, fields in sorted(summary.fields.items())},
+        customers=outcome.customers,
+        buyers=len(set(outcome.order_customers)),
+    )
+
+
+def described(request: Request) -> dict[str, object]:
+    """The settings of a replay as metrics.json and the report say them: durations in days."""
+    settings = msgspec.to_builtins(request.settings)
+    days = ("horizon", "active_window", "decide_every", "lateness", "lost_after", "alert_lifetime", "agreement")
+    said: dict[str, object] = {
+        "horizon_days": request.settings.horizon / DAY_US,
+        "active_days": request.settings.active_window / DAY_US,
+        "every_days": request.settings.decide_every / DAY_US,
+        "lost_after_days": request.settings.lost_after_or_default / DAY_US,
+        "lateness_days": request.settings.lateness / DAY_US,
+        "alert_lifetime_days": request.settings.alert_lifetime / DAY_US,
+        "agreement_days": request.settings.agreement / DAY_US,
+    }
+    said |= {name: value for name, value in settings.items() if name not in days}
+    said["excluded"] = sorted(request.settings.excluded)
+    said |= {
+        "format": request.form.name,
+        "partitions": request.partitions,
+        "lang": request.lang,
+        "max_rejected": request.max_rejected,
+        "currency": request.currency,
+    }
+    return said
+
+
+def _peak_rss() -> int:
+    """The largest resident set of this process so far, bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,72 @@
+"""The short summary that the terminal shows after a replay, in colour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from stream_app.report import story
+from stream_app.report.voice import Voice
+
+Figures = Mapping[str, Any]
+BEST_EXPERTS: Final = 3
+
+
+def summary(metrics: Figures, lang: str, report: Path | None = None) -> RenderableType:
+    """What a terminal shows of a replay: headline, verdict, the product against others, and where the report lies.
+
+    Args:
+        metrics: what `stream_app.replay.figures.metrics` gave.
+        lang: `en` or `zh`; anything else raises ContradictorySettings.
+        report: where the report was written; left out when None.
+    """
+    voice = Voice(lang)
+    parts: list[RenderableType] = [
+        Text(story.headline(metrics, voice), style="bold"),
+        Text(f"{story.against(metrics, voice)}{voice.gap}{story.money(metrics, voice)}".strip()),
+        Text(),
+        verdict_line(metrics, voice),
+        scores(metrics, voice),
+    ]
+    if report is not None:
+        parts.append(Text.assemble((f"{voice.say('terminal.report')}{voice.colon}", "dim"), (str(report), "cyan")))
+    return Padding(Group(*parts), (1, 2))
+
+
+def verdict_line(m: Figures, voice: Voice) -> Text:
+    """Ready or not yet, and the conditions that are not met."""
+    verdict = story.verdict(m, voice)
+    line = Text.assemble((verdict.title, "bold green" if verdict.ready else "bold yellow"), voice.colon, verdict.text)
+    for condition in verdict.conditions:
+        if not condition.met:
+            line.append(f"\n  ✗ {condition.text}{' – ' if condition.wait else ''}{condition.wait}", "yellow")
+    return line
+
+
+def scores(m: Figures, voice: Voice) -> Table:
+    """The product, the longest silence first and the best experts on the same decisions."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    capacity = voice.number(m["protocol"]["capacity"])
+    table.add_column(voice.say("terminal.score"))
+    for key in ("auc", "lift", "precision", "loss", "ece"):
+        table.add_column(voice.say(f"terminal.{key}", n=capacity), justify="right")
+    experts = sorted(m["experts"].items(), key=lambda item: (-(item[1]["auc"] or 0), item[0]))[:BEST_EXPERTS]
+    rows = [("product", m["product"]), ("longest_silence_first", m["longest_silence_first"]), *experts]
+    for name, s in rows:
+        table.add_row(
+            voice.name("expert", name),
+            voice.number(s["auc"], 3),
+            voice.number(s["lift10"], 2),
+            voice.percent(s["precision_at_capacity"]),
+            voice.number(s.get("log_loss"), 3),
+            voice.number(s.get("ece"), 3),
+            style="bold cyan" if name == "product" else None,
+        )
+    return table
