@@ -11,11 +11,11 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 
 DEMO_OUT    ?= build/demo
 REPORT_LANG ?= en
-CODE = stream_app tests $(wildcard benchmarks)
+CODE = stream_app tests docs $(wildcard benchmarks)
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' --quiet $(if $(UPGRADE),--upgrade)
 
-.PHONY: help demo test lint format acceptance bench lock clean env env-dev
+.PHONY: help demo test lint format docs acceptance bench lock clean env env-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ lint: env-dev ## style, types and the contracts between the parts
 format: env-dev ## put the code into shape
 	@$(BIN)/ruff check --fix $(CODE)
 	@$(BIN)/ruff format $(CODE)
+
+docs: env ## write the pages of docs/ that are made from the code
+	@$(BIN)/python docs/generate.py
 
 acceptance: env-dev ## the slow tests: the figures to reach on the recorded logs
 	@$(BIN)/pytest --slow -m slow --durations 0 $(PYTEST)

@@ -7,7 +7,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from stream_app.replay.readers import Progress as Reading
 from stream_app.replay.session import Request, Watcher, check_rejected, replay_log
-from stream_app.report import summary
+from stream_app.report.terminal import summary
 
 _WORDS = {
     "en": {"read": "Reading the log", "replay": "Replaying", "write": "Writing", "decisions": "decisions"},
@@ -50,5 +50,5 @@ def run_replay(request: Request, console: Console) -> None:
     )
     with Progress(*columns, console=console) as progress:
         figures, log_summary = replay_log(request, _Bars(progress, request.lang))
-    console.print(summary(figures, request.lang, request.out))
+    console.print(summary(figures, request.lang, request.out / "report.html"))
     check_rejected(request, log_summary)

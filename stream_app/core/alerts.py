@@ -1,7 +1,8 @@
 """The policy of alerts: who is nominated, which episodes are opened, and when an episode ends.
 
-The staff's capacity is global while the state is partitioned. So each partition nominates its best customers, and one desk
-merges the lists of a working day and opens the best of them all. The same code ranks in a replay and in the live system.
+The staff's capacity is global while the state is partitioned. So each partition nominates its best customers, and one
+desk merges the lists of a working day and opens the best of them all. The same code ranks in a replay and in the live
+system.
 """
 
 from __future__ import annotations
@@ -116,11 +117,11 @@ class Ranking:
         self.open = np.concatenate([self.open, np.zeros(more, dtype=bool)])
 
     def decided(self, index: int, at: int, probability: float) -> None:
-        """Note a decision."""
+        """Note a decision; one that follows the last too soon to be a second opinion is left to `scored`."""
         if np.isnan(self._last[index]) or at - self._last_at[index] >= self._agreement:
             self._earlier[index] = self._last[index]
             self._last_at[index] = at
-        self._last[index] = probability
+            self._last[index] = probability
 
     def scored(self, indices: npt.NDArray[np.int64], probabilities: Floats) -> None:
         """Note scores that events brought, in their order."""

@@ -1,7 +1,9 @@
 """Complaints one by one: which are open, since when, and whether they were answered.
 
-The state keeps the latest CASES complaints by the time of their opening. Each step of a case keeps its latest time, so that the
-steps of a case may arrive in any order and leave the same facts.
+The state keeps the CASES complaints that moved last. Each step of a case keeps its latest time and cases are kept in
+order of their keys, so that the steps of as many cases may arrive in any order and leave the same facts. Of more cases than
+that, the one that moved longest ago is forgotten, and what comes of it afterwards looks like a case of which only that is
+known.
 """
 
 from __future__ import annotations
@@ -36,12 +38,25 @@ def follow_case(facts: Facts[float], event: Complaint, day: float) -> None:
     if case is None:
         return
     start = _FIRST_STEP + case * _STEPS
-    if keys[case] != key:
+    new = keys[case] != key
+    if new:
         facts[_FIRST_KEY + case] = key
         for step in range(_STEPS):
             facts[start + step] = NEVER
     step = start + _STEP_OF[event.action]
     facts[step] = max(facts[step], day)
+    if new:
+        _sort(facts)
+
+
+def _sort(facts: Facts[float]) -> None:
+    """Bring the cases into the order of their keys, empty places last."""
+    keys = facts[_FIRST_KEY : _FIRST_KEY + CASES]
+    steps = facts[_FIRST_STEP : _FIRST_STEP + CASES * _STEPS]
+    for place, case in enumerate(sorted(range(CASES), key=keys.__getitem__, reverse=True)):
+        facts[_FIRST_KEY + place] = keys[case]
+        start = _FIRST_STEP + place * _STEPS
+        facts[start : start + _STEPS] = steps[case * _STEPS : (case + 1) * _STEPS]
 
 
 def _place_for(facts: Facts[float], day: float) -> int | None:

@@ -34,7 +34,7 @@ class Customer:
         self.episode: Episode | None = None
 
     def saw(self, event_id: str) -> bool:
-        """Whether an event is among the recent ones, noting it if not: producers send an event twice after a timeout."""
+        """Whether an event is among the recent ones, noting it if not: producers send events twice after a timeout."""
         key = xxhash.xxh3_64_intdigest(event_id.encode("utf-8", "surrogatepass"))
         if key in self.ids:
             return True

@@ -1,8 +1,9 @@
 """The wire schema: bytes of one JSON event -> a typed event, or the reason why it was rejected.
 
 Four kinds of events make up a shop's log: browsing, cart, order and complaint (each a topic of its own in Kafka). The
-field `type` names the kind. Unknown fields are ignored, so that a shop may send more than we read; unknown enum values are
-kept as `other`, so that a new payment state never stops a partition; a missing or wrong required field rejects the event.
+field `type` names the kind. Unknown fields are ignored, so that a shop may send more than we read; unknown enum values
+are kept as `other`, so that a new payment state never stops a partition; a missing or wrong required field rejects the
+event.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The features: named numbers on a customer at a moment, each with its unit and its meaning in both languages.
 
-Features are stationary on purpose: rates, decayed counts and comparisons with the customer's own past, rather than totals
-since the log began, which drift with the calendar and teach a model the age of the log (docs/adr/0005-model.md).
+Features are stationary on purpose: rates, decayed counts and comparisons with the customer's own past, rather than
+totals since the log began, which drift with the calendar and teach a model the age of the log (docs/adr/0005-model.md).
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ _MONEY: Final = (
         _share("late_deliveries", "orders"),
     ),
 )
-_ACTIVITY: Final = tuple(
+_COUNTS: Final = tuple(
     _decayed_feature(kind, half_life)
     for kind, half_lives in {
         "order": HALF_LIVES[:4],
@@ -262,7 +262,8 @@ _ACTIVITY: Final = tuple(
         "complaint": HALF_LIVES[1:4],
     }.items()
     for half_life in half_lives
-) + (
+)
+_ACTIVITY: Final = (
     Feature(
         "order_trend",
         "log ratio",
@@ -356,7 +357,7 @@ _LENGTH: Final = (
         linear=False,
     ),
 )
-FEATURES: Final = (*_OWN_PACE, *_MONEY, *_ACTIVITY, *_LENGTH)
+FEATURES: Final = (*_OWN_PACE, *_MONEY, *_COUNTS, *_ACTIVITY, *_LENGTH)
 NAMES: Final = tuple(feature.name for feature in FEATURES)
 PLACE: Final = {name: place for place, name in enumerate(NAMES)}
 LINEAR: Final = tuple(place for place, feature in enumerate(FEATURES) if feature.linear)

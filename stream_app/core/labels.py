@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from stream_app.core.events import Event, Order
 from stream_app.core.settings import Settings
@@ -55,6 +56,13 @@ class Matured:
     matured_at: int  # decided_at + horizon, microseconds
 
 
+class Returned(NamedTuple):
+    """A decision whose customer has ordered since, as first heard of: a late event may yet tell of an earlier order."""
+
+    decided_at: int  # microseconds
+    returned_at: int  # microseconds
+
+
 class Waiting:
     """The decisions of a partition that wait for their labels, oldest first."""
 
@@ -82,7 +90,7 @@ class Waiting:
             yield Matured(pending, label, pending.decided_at + self._horizon)
 
 
-def note_order(waiting: list[Pending], at: int, horizon: int) -> list[Pending]:
+def note_order(waiting: list[Pending], at: int, horizon: int) -> list[Returned]:
     """Tell a customer's waiting decisions of an order, and return those that hear of one for the first time.
 
     Orders may come out of order within the lateness: the earliest counts.
@@ -91,7 +99,7 @@ def note_order(waiting: list[Pending], at: int, horizon: int) -> list[Pending]:
     for pending in waiting:
         if pending.decided_at < at <= pending.decided_at + horizon:
             if not pending.returned_at:
-                first.append(pending)
+                first.append(Returned(pending.decided_at, at))
             if not 0 < pending.returned_at <= at:
                 pending.returned_at = at
     return first

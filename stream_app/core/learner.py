@@ -1,7 +1,7 @@
 """The model in force, and how it learns: experts, their mixture, the nowcast of the shop's level, and drift.
 
-One object is both the trainer's learner and what workers score with: `decide` and `score` never change it, and `learn_day`
-makes the next version of it.
+One object is both the trainer's learner and what workers score with: `decide` and `score` never change it, and
+`learn_day` makes the next version of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from stream_app.core.experts.recursive import Span
 from stream_app.core.experts.river_models import PlainExpert, TreeExpert
 from stream_app.core.experts.simple import PriorExpert, RecencyExpert
 from stream_app.core.features import NAMES, features
-from stream_app.core.labels import CHURNED, Matured, Pending
+from stream_app.core.labels import CHURNED, Matured, Pending, Returned
 from stream_app.core.mixture import Mixture
 from stream_app.core.nowcast import Nowcast
 from stream_app.core.prior import prior_log_odds
@@ -119,11 +119,15 @@ class Learner:
         """See Model."""
         kept = features(view)
         rows = Rows(kept.astype(np.float64), prior_log_odds(view))
+        log_odds, probability = self.judge(rows)
+        return Scores(kept, rows.prior, log_odds.astype(np.float32), probability, self.source, self.version)
+
+    def judge(self, rows: Rows) -> tuple[Floats, Floats]:
+        """What is said of n rows: log-odds in the columns of `names`, shape (n, len(names)), and probabilities."""
         table = np.stack([expert.log_odds(rows) for expert in self.experts], axis=1)
         mixed = self._mixture.log_odds(table[:, self._mixed])
-        said = self._with_level(mixed, rows.prior)
-        log_odds = np.concatenate([table, mixed[:, None]], axis=1).astype(np.float32)
-        return Scores(kept, rows.prior, log_odds, probability_of(said), self.source, self.version)
+        probability = probability_of(self._with_level(mixed, rows.prior))
+        return np.concatenate([table, mixed[:, None]], axis=1), probability
 
     def score(self, view: View) -> Floats:
         """See Model."""
@@ -137,15 +141,15 @@ class Learner:
         days = np.array([pending.decided_at // DAY_US for pending in decisions], dtype=np.int64)
         self._nowcast.note_decisions(days, probability_of(self._mixture_column(decisions)))
 
-    def note_returns(self, returned: Sequence[Pending]) -> None:
+    def note_returns(self, returned: Sequence[Returned]) -> None:
         """Note decisions whose customers have ordered, long before their labels are released."""
         if returned:
-            decided = np.array([pending.decided_at for pending in returned], dtype=np.int64)
-            first = np.array([pending.returned_at for pending in returned], dtype=np.int64)
+            decided = np.array([one.decided_at for one in returned], dtype=np.int64)
+            first = np.array([one.returned_at for one in returned], dtype=np.int64)
             self._nowcast.note_returns(decided // DAY_US, (first - decided) // DAY_US)
 
     def learn_day(self, matured: Sequence[Matured], moment: int) -> None:
-        """Learn from a day's labels, in order of (matured_at, customer), and make the version in force from `moment`."""
+        """Learn from a day's labels, in order of (matured_at, customer): makes the version in force from `moment`."""
         if matured:
             self._learn(matured, moment)
             self.version += 1

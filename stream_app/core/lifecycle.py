@@ -18,9 +18,9 @@ SLOWER: Final = 1.5  # the last gap or the present silence against the usual gap
 def stages(view: View, lost_after_days: float) -> npt.NDArray[np.int8]:
     """The stage of n customers, indices into STAGES, shape (n,).
 
-    lost: no order for lost_after. new: one order day, less than half a horizon ago. one_time: one order day, longer ago.
-    declining: the last gap, or the present silence, is SLOWER times the usual gap or more. growing: two order days, or a
-    last gap of FASTER times the usual one or less. stable: all others.
+    lost: no order for lost_after. new: one order day, less than half a horizon ago. one_time: one order day, longer
+    ago. declining: the last gap, or the present silence, is SLOWER times the usual gap or more. growing: two order
+    days, or a last gap of FASTER times the usual one or less. stable: all others.
     """
     silence_ratio = view.recency / np.maximum(view.mean_gap, 0.5)
     gap_ratio = view.last_gap / np.maximum(view.mean_gap, 0.5)

@@ -1,7 +1,7 @@
 """The mixture: experts weighted by their recent loss.
 
-Exponential weights (Vovk; Cesa-Bianchi, Lugosi: Prediction, Learning, and Games, 2006) on the mean log-loss over the last
-horizons rather than on its sum: rows repeat one another, and a sum would soon leave one expert alone.
+Exponential weights (Vovk; Cesa-Bianchi, Lugosi: Prediction, Learning, and Games, 2006) on the mean log-loss over the
+last horizons rather than on its sum: rows repeat one another, and a sum would soon leave one expert alone.
 """
 
 from __future__ import annotations

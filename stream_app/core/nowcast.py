@@ -1,11 +1,12 @@
 """Is the whole shop returning faster or slower than expected just now? A chain ladder over the decisions still waiting.
 
-Labels are late by a whole horizon, but returns are not: of a cohort decided on 20 days ago we know who has come back within 20
-days, and from complete cohorts which share of all returns comes that early. Observed over expected returns of the recent
-cohorts tells whether a season or a sale is lifting everybody, weeks before the first label says so. This is the chain-ladder
-method of insurers (Mack, ASTIN Bulletin 1993), the nowcasting of reporting delays in epidemiology.
+Labels are late by a whole horizon, but returns are not: of a cohort decided on 20 days ago we know who has come back
+within 20 days, and from complete cohorts which share of all returns comes that early. Observed over expected returns of
+the recent cohorts tells whether a season or a sale is lifting everybody, weeks before the first label says so. This is
+the chain-ladder method of insurers (Mack, ASTIN Bulletin 1993), the nowcasting of reporting delays in epidemiology.
 
-How far the shop's present level tells the level of the next horizon differs from shop to shop: the coefficient is learned.
+How far the shop's present level tells the level of the next horizon differs from shop to shop: the coefficient is
+learned.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Nowcast:
     def __init__(self, span: Span) -> None:
         self._span = span
         self._days = int(span.horizon)
-        self._first_day: int | None = None
+        self._began: int | None = None  # day of the first decision ever
+        self._first_day = 0  # day of the oldest cohort that is kept
         self._returns: npt.NDArray[np.float64] = np.zeros((0, max(self._days, 1)))  # by cohort day and age in days
         self._expected = np.zeros(0)  # returns that the mixture expected of each cohort
         self._deviations: dict[int, float] = {}  # by day, for as long as its decisions wait
@@ -49,25 +51,26 @@ class Nowcast:
         """Note decisions, each with its day since 1970 and the probability of churn that the mixture gave."""
         if len(days):
             self._reserve(int(days.min()), int(days.max()))
-            np.add.at(self._expected, days - (self._first_day or 0), 1.0 - churn)
+            known = days >= self._first_day
+            np.add.at(self._expected, days[known] - self._first_day, 1.0 - churn[known])
 
     def note_returns(self, days: npt.NDArray[np.int64], ages: npt.NDArray[np.int64]) -> None:
         """Note that customers have ordered, each with the day of the decision and its age in whole days."""
-        known = ages < self._days
+        known = (ages < self._days) & (days >= self._first_day)
         if known.any():
-            np.add.at(self._returns, (days[known] - (self._first_day or 0), ages[known]), 1.0)
+            np.add.at(self._returns, (days[known] - self._first_day, ages[known]), 1.0)
 
     def begin_day(self, day: int) -> None:
         """Measure the deviation on the morning of a day."""
-        self.deviation = self._measure(day - (self._first_day or 0)) if self._first_day is not None else 0.0
+        self.deviation = self._measure(day) if self._began is not None else 0.0
         self._deviations[day] = self.deviation
         self._deviations.pop(day - self._days - 10, None)
 
     def learn_day(self, decided_day: int, churn: Floats, labels: npt.NDArray[np.int8]) -> None:
         """Learn how far a day's deviation told what became of its decisions: one step of a scalar Kalman filter.
 
-        The residual level of the day, in log-odds, is - coefficient · deviation + noise; the noise is the day's random effect
-        and the sampling error of correlated rows.
+        The residual level of the day, in log-odds, is - coefficient · deviation + noise; the noise is the day's random
+        effect and the sampling error of correlated rows.
         """
         deviation = self._deviations.get(decided_day, 0.0)
         variance = float((churn * (1.0 - churn)).sum())
@@ -83,13 +86,15 @@ class Nowcast:
         self.coefficient = mean + information * -deviation * (residual + mean * deviation) / self._precision
 
     def _measure(self, today: int) -> float:
-        """log(observed / expected) over the cohorts of the window; `today` counts from the first day.
+        """log(observed / expected) over the cohorts of the window, on the morning of a day since 1970.
 
         The cohort of yesterday is left out: its customers have not had a whole day.
         """
-        complete = today - self._days - 1
-        if self._days < _SHORTEST or complete < self._days // 4 + 5:
+        history = today - self._days - 1 - (self._began or 0)  # complete cohorts so far
+        if self._days < _SHORTEST or history < self._days // 4 + 5:
             return 0.0
+        today -= self._first_day
+        complete = today - self._days - 1
         development = self._returns[max(0, complete - self._days * HISTORY_HORIZONS) : complete].sum(axis=0)
         developed = np.cumsum(development) / max(float(development.sum()), 1.0)
         first = max(0, today - int(WINDOW_HORIZONS * self._days))
@@ -102,8 +107,12 @@ class Nowcast:
 
     def _reserve(self, first: int, last: int) -> None:
         """Make room for the cohorts up to a day, and drop those that nobody looks at any more."""
-        if self._first_day is None:
-            self._first_day = first
+        if self._began is None:
+            self._began = self._first_day = first
+        old = last - (HISTORY_HORIZONS + 2) * max(self._days, 1) - self._first_day
+        if old > len(self._expected) // 2:  # rarely, since all that is kept is copied
+            self._first_day += old
+            self._expected, self._returns = self._expected[old:].copy(), self._returns[old:].copy()
         missing = last + 1 - self._first_day - len(self._expected)
         if missing > 0:
             self._expected = np.concatenate([self._expected, np.zeros(missing)])

@@ -1,13 +1,12 @@
 """One partition's working set: events in, effects out. Live and replay run this very code.
 
 Everything is decided in stream time, the largest accepted `occurred_at`. A decision that is due at t is made before the
-first event later than t is applied, so that no decision sees its own future, whether the customer stirred or stayed silent.
+first event later than t is applied, so that no decision sees its own future, whether the customer stirred or stayed
+silent.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,10 +27,11 @@ from stream_app.core.alerts import (
 from stream_app.core.customer import Customer
 from stream_app.core.events import Event
 from stream_app.core.history import remember
-from stream_app.core.labels import Matured, Pending, Waiting, counts_as_order, note_order
+from stream_app.core.labels import Matured, Pending, Returned, Waiting, counts_as_order, note_order
 from stream_app.core.learner import Model, Scores
+from stream_app.core.moments import Moments
 from stream_app.core.settings import Settings
-from stream_app.core.state import DAY_US, LAST_ORDER, NEVER, SLOTS
+from stream_app.core.state import DAY_US, LAST_ORDER, NEVER
 from stream_app.core.timers import Timers
 from stream_app.core.view import Floats, View
 
@@ -60,12 +60,8 @@ class Effects:
     view: View | None = None  # of the decisions, row by row
     matured: list[Matured] = field(default_factory=list)
     closed: list[Closing] = field(default_factory=list)
-    returned: list[Pending] = field(
-        default_factory=list
-    )  # decisions whose customer has ordered since, at the first order
-    effects_of: list[tuple[str, float]] = field(
-        default_factory=list
-    )  # kind of event, change of the log-odds it brought
+    returned: list[Returned] = field(default_factory=list)  # decisions whose customer has ordered since, once each
+    effects_of: list[tuple[str, float]] = field(default_factory=list)  # kind of event, change of the log-odds
 
 
 def phase_of(customer: str, period: int) -> int:
@@ -81,8 +77,9 @@ def phase_of(customer: str, period: int) -> int:
 class Partition:
     """The customers of one partition number, their timers and the decisions that wait for a label.
 
-    Use: `take` events in aligned order, `advance` to a moment up to which everything is known, then `finish` with the model
-    in force, which scores all of it at once and returns the effects. The result does not depend on where batches are cut.
+    Use: `take` events in aligned order, `advance` to a moment up to which everything is known, then `finish` with the
+    model in force, which scores all of it at once and returns the effects. The result does not depend on where batches
+    are cut.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -95,9 +92,9 @@ class Partition:
         self.counts = Counts()
         self.open: dict[str, Customer] = {}  # those with an open episode
         self._names: list[Customer] = []  # by index
-        self._moments = _Moments()
+        self._moments = Moments()
         self._closed: list[Closing] = []
-        self._returned: list[Pending] = []
+        self._returned: list[Returned] = []
 
     def take(self, event: Event, at: int) -> bool:
         """Apply one event, after the decisions that are due before it.
@@ -136,17 +133,11 @@ class Partition:
 
     def advance(self, until: int) -> None:
         """Make every decision that is due before a moment; everything that happened before it must have been taken."""
-        active = self.settings.active_window
-        for due, _, customer in self.timers.take_before(until):
-            if due - round(customer.facts[LAST_ORDER] * DAY_US) > active:
-                customer.due = 0
-                self._moments.forget(customer)
-                continue
-            pending = Pending(customer.name, due)
-            customer.waiting.append(pending)
-            self.waiting.add(pending)
-            self._moments.add(customer, due, pending)
-            self._arm(customer, due + self.settings.decide_every)
+        period = self.settings.decide_every
+        # Never further than a period at once: every decision sets the timer of the customer's next one, a period later.
+        while (due := self.timers.next_due) < until:
+            for due_at, _, customer in self.timers.take_before(min(until, due + period)):
+                self._decide(customer, due_at)
         self.stream_time = max(self.stream_time, until)
 
     def finish(self, model: Model, watermark: int | None = None) -> Effects:
@@ -154,15 +145,17 @@ class Partition:
 
         Args:
             model: the model in force.
-            watermark: up to which all events are known, microseconds; stream time less the lateness if not given.
+            watermark: up to and including which all events are known, microseconds. If not given: just before stream
+                time less the lateness, since an event at that very microsecond may still come and counts in full.
         """
-        effects = Effects()
-        self._moments.score(self, model, effects)
-        self._moments = _Moments()
+        scored = self._moments.score(model, self.settings.horizon / DAY_US, self.ranking)
+        self.counts.scored += scored.count
+        effects = Effects(scored.decisions, scored.scores, scored.view, effects_of=scored.effects_of)
+        self._moments = Moments()
         effects.closed, self._closed = self._closed, []
         effects.returned, self._returned = self._returned, []
         if watermark is None:
-            watermark = self.stream_time - self.settings.lateness
+            watermark = self.stream_time - self.settings.lateness - 1
         for matured in self.waiting.mature(watermark):
             self.customers[matured.pending.customer].waiting.pop(0)
             effects.matured.append(matured)
@@ -196,6 +189,18 @@ class Partition:
                 self._close(customer, at, LOST, latest)
             elif customer.episode and has_fallen(latest, customer.episode.bar, self.settings.fallen_odds):
                 self._close(customer, at, FELL, latest)
+
+    def _decide(self, customer: Customer, due: int) -> None:
+        """Make the decision that is due, and set the timer of the next; or let go of a customer who is not active."""
+        if due - round(customer.facts[LAST_ORDER] * DAY_US) > self.settings.active_window:
+            customer.due = 0
+            self._moments.forget(customer)
+            return
+        pending = Pending(customer.name, due)
+        customer.waiting.append(pending)
+        self.waiting.add(pending)
+        self._moments.add(customer, due, pending)
+        self._arm(customer, due + self.settings.decide_every)
 
     def _close(self, customer: Customer, at: int, reason: str, probability: float) -> None:
         if customer.episode is not None:
@@ -255,75 +260,3 @@ class Partition:
 def monthly_worth(view: View) -> Floats:
     """Money a month that customers have been bringing, shrunk towards nought over the first horizon."""
     return view["money"] / (view.age + view.horizon) * 30.44
-
-
-class _Moments:
-    """The states to be scored at the end of a step: of decisions, of events, and of sampled events just before them."""
-
-    def __init__(self) -> None:
-        self._customers: list[Customer] = []
-        self._at: list[int] = []
-        self._facts: list[bytes] = []
-        self._pending: list[Pending | None] = []
-        self._after: list[tuple[int, str]] = []  # row of a sampled event's second score, and its kind
-        self._forgotten: dict[int, int] = {}  # ranking index -> rows before this one count no more
-
-    def add(self, customer: Customer, at: int, pending: Pending | None, sampled: str = "") -> None:
-        """Keep a copy of a customer's facts as they are now."""
-        if sampled:
-            self._after.append((len(self._at), sampled))
-        self._customers.append(customer)
-        self._at.append(at)
-        self._facts.append(customer.facts.tobytes())
-        self._pending.append(pending)
-
-    def forget(self, customer: Customer) -> None:
-        """Take a customer out of the ranking as of now: he ordered, or is not active any more."""
-        self._forgotten[customer.index] = len(self._at)
-
-    def score(self, partition: Partition, model: Model, effects: Effects) -> None:
-        """Score all, fill the decisions in, and bring the scores into the ranking."""
-        for index in self._forgotten:
-            partition.ranking.forget(index)
-        if not self._at:
-            return
-        facts = np.frombuffer(b"".join(self._facts)).reshape(len(self._at), len(SLOTS))
-        now = np.array(self._at, dtype=np.float64) / DAY_US
-        decided = np.array([pending is not None for pending in self._pending])
-        horizon = partition.settings.horizon / DAY_US
-        probability = np.empty(len(now))
-        if decided.any():
-            effects.decisions = [pending for pending in self._pending if pending is not None]
-            effects.view = View(facts[decided], now[decided], horizon)
-            effects.scores = model.decide(effects.view)
-            probability[decided] = effects.scores.probability
-            _fill_in(effects.decisions, effects.scores)
-        if not decided.all():
-            probability[~decided] = model.score(View(facts[~decided], now[~decided], horizon))
-        partition.counts.scored += len(now)
-        effects.effects_of = [
-            (kind, _log_odds(probability[row]) - _log_odds(probability[row - 1])) for row, kind in self._after
-        ]
-        self._rank(partition.ranking, probability)
-
-    def _rank(self, ranking: Ranking, probability: Floats) -> None:
-        indices = np.array([customer.index for customer in self._customers], dtype=np.int64)
-        counts = np.arange(len(indices)) >= np.array([self._forgotten.get(int(i), 0) for i in indices])
-        ranking.scored(indices[counts], probability[counts])
-        for row, pending in enumerate(self._pending):
-            if pending is not None and counts[row]:
-                ranking.decided(int(indices[row]), self._at[row], float(probability[row]))
-
-
-def _log_odds(probability: float) -> float:
-    return math.log(probability / (1.0 - probability))
-
-
-def _fill_in(decisions: Iterable[Pending], scores: Scores) -> None:
-    for row, pending in enumerate(decisions):
-        pending.features = scores.features[row].tobytes()
-        pending.log_odds = scores.log_odds[row].tobytes()
-        pending.prior = float(scores.prior[row])
-        pending.probability = float(scores.probability[row])
-        pending.source = scores.source
-        pending.version = scores.version

@@ -118,7 +118,8 @@ def add_decayed(facts: Facts[float], kind: int, day: float, amount: float = 1.0)
 def add_order_day(facts: Facts[float], day: float) -> None:
     """Count a purchase occasion: a distinct day of the shop's calendar with an order, in any order of arrival.
 
-    A day older than the whole ring is counted, but its gaps are not: that can only happen beyond MAX_LATENESS_DAYS.
+    A day older than the whole ring changes nothing, since it may have been counted already: that can only happen beyond
+    MAX_LATENESS_DAYS.
     """
     ring = facts[RING_START:RING_END]
     last = ring[-1]

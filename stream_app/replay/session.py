@@ -27,7 +27,7 @@ from stream_app.replay.outputs import alert_lines, alert_records, write_json, wr
 from stream_app.replay.readers import Log, LogFormat, LogSummary, Progress, open_log
 from stream_app.replay.replay import Outcome, Replay
 from stream_app.replay.results import DriftEvent, LogFacts, Results
-from stream_app.report import write_report
+from stream_app.report.html import write_report
 
 REJECTED: Final = "rejected.jsonl"
 _PACKAGES: Final = ("stream-app", "river", "numpy", "msgspec", "duckdb")

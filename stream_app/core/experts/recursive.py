@@ -2,12 +2,12 @@
 
     log-odds = b + c · prior + w · x,   b ~ N(0, s_b²), c ~ N(1, s_c²), w_i ~ N(0, s_w²)
 
-Each day's matured cohort moves the weights by one Newton step on the posterior (Laplace approximation, as in Spiegelhalter and
-Lauritzen: Sequential updating of conditional probabilities, Networks 1990, and West and Harrison: Bayesian Forecasting and
-Dynamic Models). Three things make it fit for churn:
+Each day's matured cohort moves the weights by one Newton step on the posterior (Laplace approximation, as in
+Spiegelhalter and Lauritzen: Sequential updating of conditional probabilities, Networks 1990, and West and Harrison:
+Bayesian Forecasting and Dynamic Models). Three things make it fit for churn:
 
-- Decisions repeat one another: a customer decided on weekly with a horizon of 60 days gives nine rows on much the same future.
-  A row therefore weighs `weight` = decide_every / horizon.
+- Decisions repeat one another: a customer decided on weekly with a horizon of 60 days gives nine rows on much the same
+  future. A row therefore weighs `weight` = decide_every / horizon.
 - Whole days go up or down together (a sale, a holiday). The day's common deviation is a random effect with the standard
   deviation DAY_EFFECT·√horizon that is integrated out, so that a season does not pull the weights with it.
 - Shops change: the posterior forgets towards the prior with a half-life of FORGET_HORIZONS horizons.

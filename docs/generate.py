@@ -1,0 +1,184 @@
+"""Writes the pages of docs/ that are made from the code: `make docs`. A test keeps them current."""
+
+from __future__ import annotations
+
+import enum
+import json
+import math
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+import msgspec
+
+from stream_app.core.customer import MAX_BYTES
+from stream_app.core.events import KINDS
+from stream_app.core.features import FEATURES
+from stream_app.core.labels import Pending
+from stream_app.core.learner import Learner
+from stream_app.core.settings import Settings
+from stream_app.core.state import DAY_US, DECAYED, HALF_LIVES, ID_RING, SLOTS
+from stream_app.schema import json_schema, render
+from stream_app.schema.channels import TOPICS
+from stream_app.schema.examples import examples
+from stream_app.schema.words import Words, catalogue, meaning_of_kind
+
+DOCS: Final = Path(__file__).parent
+TEMPLATES: Final = DOCS / "templates"
+_NOT_NUMBERS: Final = {"customer", "features", "log_odds"}  # of a waiting decision
+
+
+def pages() -> dict[str, str]:
+    """The text of every generated file, by its path below docs/."""
+    return {
+        "schema/events.schema.json": render("json-schema"),
+        "schema/asyncapi.json": render("asyncapi"),
+        "events.md": filled("events.md.j2", **about_events()),
+        "features.md": filled("features.md.j2", features=FEATURES),
+        "state.md": filled("state.md.j2", **about_state()),
+    }
+
+
+def filled(template: str, **facts: object) -> str:
+    """A template with the facts in their places."""
+    loader = jinja2.FileSystemLoader(TEMPLATES)
+    environment = jinja2.Environment(  # noqa: S701 - Markdown of our own, no HTML from outside
+        loader=loader,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(template).render(facts)
+
+
+def about_events() -> dict[str, object]:
+    """What docs/events.md tells of the wire format."""
+    schema = json_schema()
+    kinds = []
+    for kind, struct in KINDS.items():
+        payload = schema["$defs"][struct.__name__]
+        kinds.append(
+            {
+                "name": kind,
+                "topic": TOPICS[kind],
+                "meaning": meaning_of_kind(kind),
+                "meaning_zh": catalogue().kinds_zh[kind],
+                "fields": field_rows(getattr(catalogue(), kind), payload),
+                "words": enumerations(struct),
+                "example": json.dumps(examples(kind)[0], indent=2, ensure_ascii=False),
+            }
+        )
+    return {"schema": schema, "every": field_rows(catalogue().every, schema["$defs"]["Browsing"]), "kinds": kinds}
+
+
+def field_rows(fields: dict[str, Words], payload: dict[str, Any]) -> list[dict[str, object]]:
+    """A row of the table for each field."""
+    return [
+        {
+            "name": name,
+            "required": name in payload["required"],
+            "type": json_type(payload["properties"][name]),
+            "words": words,
+        }
+        for name, words in fields.items()
+    ]
+
+
+def enumerations(struct: type[msgspec.Struct]) -> dict[str, list[str]]:
+    """The fields that hold a word, and their words."""
+    found = {}
+    for field in msgspec.structs.fields(struct):
+        if isinstance(field.type, enum.EnumType):
+            words: list[str] = [member.value for member in field.type.__members__.values()]
+            found[field.name] = words
+    return found
+
+
+def json_type(schema: dict[str, Any]) -> str:
+    """What stands in the JSON, in a word.
+
+    >>> json_type({"anyOf": [{"type": "number"}, {"type": "null"}]})
+    'number'
+    """
+    options = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    if any("enum" in one for one in options):
+        return "word"
+    return "time" if options[0].get("format") == "date-time" else str(options[0]["type"])
+
+
+def about_state() -> dict[str, object]:
+    """What docs/state.md tells of a customer's state."""
+    rows = [row_of(slot) for slot in SLOTS]
+    return {
+        "slots": len(SLOTS),
+        "ids": ID_RING,
+        "facts": {name: {"places": rows.count(name), **words} for name, words in facts().items()},
+        "decayed": DECAYED,
+        "half_lives": [f"{half_life:g}" for half_life in HALF_LIVES],
+        "size": Sizes(Settings()),
+    }
+
+
+def row_of(slot: str) -> str:
+    """The row of facts.toml that tells of a slot.
+
+    >>> row_of("complaint_3_opened"), row_of("decayed_money_7d"), row_of("orders")
+    ('complaint_N_opened', 'decayed_KIND_Nd', 'orders')
+    """
+    return re.sub(r"\d+", "N", re.sub(rf"^decayed_({'|'.join(DECAYED)})_", "decayed_KIND_", slot))
+
+
+def facts() -> dict[str, dict[str, str]]:
+    """The rows of facts.toml."""
+    return tomllib.loads((TEMPLATES / "facts.toml").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many bytes the data of a customer take at most."""
+
+    settings: Settings
+    state: int = MAX_BYTES
+    features: int = len(FEATURES)
+    numbers: int = len(set(Pending.__slots__) - _NOT_NUMBERS)
+
+    @property
+    def experts(self) -> int:
+        """The experts and the mixture."""
+        return len(Learner(self.settings.horizon, self.settings.decide_every, self.settings.seed).names)
+
+    @property
+    def decision(self) -> int:
+        """Bytes of one waiting decision."""
+        return 2 * self.features + 4 * self.experts + 8 * self.numbers
+
+    @property
+    def waiting(self) -> int:
+        """How many decisions wait at most."""
+        return math.ceil((self.settings.horizon + self.settings.lateness) / self.settings.decide_every) + 1
+
+    @property
+    def total(self) -> int:
+        """Bytes of a customer."""
+        return self.state + self.waiting * self.decision
+
+    @property
+    def days(self) -> list[int]:
+        """Horizon, lateness and period."""
+        return [span // DAY_US for span in (self.settings.horizon, self.settings.lateness, self.settings.decide_every)]
+
+
+def write() -> None:
+    """Write every page."""
+    for name, text in pages().items():
+        path = DOCS / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,108 @@
+"""The states to be scored at the end of a step: copied while events stream by, scored together in one matrix."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_app.core.alerts import Ranking
+from stream_app.core.customer import Customer
+from stream_app.core.labels import Pending
+from stream_app.core.learner import Model, Scores
+from stream_app.core.state import DAY_US, SLOTS
+from stream_app.core.view import Floats, View
+
+
+@dataclass
+class Scored:
+    """What the model said of a step."""
+
+    count: int = 0  # states scored
+    decisions: list[Pending] = field(default_factory=list)
+    scores: Scores | None = None  # of the decisions, row by row; None: there are none
+    view: View | None = None  # of the decisions, row by row
+    effects_of: list[tuple[str, float]] = field(default_factory=list)  # kind of event, change of the log-odds
+
+
+class Moments:
+    """States of customers at their moments: of decisions, of events, and of sampled events just before them."""
+
+    def __init__(self) -> None:
+        self._customers: list[Customer] = []
+        self._at: list[int] = []
+        self._facts: list[bytes] = []
+        self._pending: list[Pending | None] = []
+        self._after: list[tuple[int, str]] = []  # row of a sampled event's second score, and its kind
+        self._forgotten: dict[int, int] = {}  # ranking index -> rows before this one count no more
+
+    def add(self, customer: Customer, at: int, pending: Pending | None, sampled: str = "") -> None:
+        """Keep a copy of a customer's facts as they are now.
+
+        Args:
+            customer: whose facts.
+            at: the moment, microseconds.
+            pending: the decision that is made at that moment, if it is one.
+            sampled: the kind of an event that has just been applied; the row before this one is the state before it.
+        """
+        if sampled:
+            self._after.append((len(self._at), sampled))
+        self._customers.append(customer)
+        self._at.append(at)
+        self._facts.append(customer.facts.tobytes())
+        self._pending.append(pending)
+
+    def forget(self, customer: Customer) -> None:
+        """Take a customer out of the ranking as of now: he ordered, or is not active any more."""
+        self._forgotten[customer.index] = len(self._at)
+
+    def score(self, model: Model, horizon: float, ranking: Ranking) -> Scored:
+        """Score all, fill the decisions in, and bring the scores into the ranking; `horizon` is in days."""
+        for index in self._forgotten:
+            ranking.forget(index)
+        if not self._at:
+            return Scored()
+        facts = np.frombuffer(b"".join(self._facts)).reshape(len(self._at), len(SLOTS))
+        now = np.array(self._at, dtype=np.float64) / DAY_US
+        decided = np.array([pending is not None for pending in self._pending])
+        probability = np.empty(len(now))
+        scored = Scored(count=len(now))
+        if decided.any():
+            scored.decisions = [pending for pending in self._pending if pending is not None]
+            scored.view = View(facts[decided], now[decided], horizon)
+            scored.scores = model.decide(scored.view)
+            probability[decided] = scored.scores.probability
+            _fill_in(scored.decisions, scored.scores)
+        if not decided.all():
+            probability[~decided] = model.score(View(facts[~decided], now[~decided], horizon))
+        scored.effects_of = self._effects(probability)
+        self._rank(ranking, probability)
+        return scored
+
+    def _effects(self, probability: Floats) -> list[tuple[str, float]]:
+        return [(kind, _log_odds(probability[row]) - _log_odds(probability[row - 1])) for row, kind in self._after]
+
+    def _rank(self, ranking: Ranking, probability: Floats) -> None:
+        indices: npt.NDArray[np.int64] = np.array([customer.index for customer in self._customers], dtype=np.int64)
+        counts = np.arange(len(indices)) >= np.array([self._forgotten.get(int(i), 0) for i in indices])
+        ranking.scored(indices[counts], probability[counts])
+        for row, pending in enumerate(self._pending):
+            if pending is not None and counts[row]:
+                ranking.decided(int(indices[row]), self._at[row], float(probability[row]))
+
+
+def _log_odds(probability: float) -> float:
+    return math.log(probability / (1.0 - probability))
+
+
+def _fill_in(decisions: Iterable[Pending], scores: Scores) -> None:
+    for row, pending in enumerate(decisions):
+        pending.features = scores.features[row].tobytes()
+        pending.log_odds = scores.log_odds[row].tobytes()
+        pending.prior = float(scores.prior[row])
+        pending.probability = float(scores.probability[row])
+        pending.source = scores.source
+        pending.version = scores.version

@@ -1,0 +1,94 @@
+"""The four topics and what is sent on them, as an AsyncAPI document.
+
+Specification: AsyncAPI 3.0.0, with the Kafka bindings 0.5.0.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from stream_app import __version__
+from stream_app.core.events import KINDS, MAX_ID_CHARS
+from stream_app.schema.examples import examples
+from stream_app.schema.payloads import Schema, payloads
+from stream_app.schema.words import describe, meaning_of_kind
+
+TOPICS: Final = {
+    "browsing": "shop.browsing",
+    "cart": "shop.cart",
+    "order": "shop.orders",
+    "complaint": "shop.complaints",
+}
+BINDING: Final = "0.5.0"
+_ABOUT: Final = (
+    "The events of an online shop from which the churn monitor learns who is about to leave. Every record is keyed by "
+    "its customer's id and all topics have the same number of partitions, so that all events of a customer meet in one "
+    "place. One record is one JSON object. An event that cannot be read is put aside with the reason and stops nothing."
+)
+
+
+def asyncapi() -> dict[str, Any]:
+    """The topics, operations and messages in AsyncAPI 3.0.0.
+
+    >>> document = asyncapi()
+    >>> [channel["address"] for channel in document["channels"].values()]
+    ['shop.browsing', 'shop.cart', 'shop.orders', 'shop.complaints']
+    """
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Events of an online shop",
+            "version": __version__,
+            "description": _ABOUT,
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "channels": {kind: _channel(kind) for kind in KINDS},
+        "operations": {f"receive{struct.__name__}": _operation(kind) for kind, struct in KINDS.items()},
+        "components": {
+            "messages": {kind: _message(kind, struct.__name__) for kind, struct in KINDS.items()},
+            "schemas": payloads(),
+        },
+    }
+
+
+def _channel(kind: str) -> Schema:
+    return {
+        "address": TOPICS[kind],
+        "title": TOPICS[kind],
+        "description": f"{meaning_of_kind(kind)} Keyed by customer id; the name of the topic is a setting.",
+        "messages": {kind: {"$ref": f"#/components/messages/{kind}"}},
+        "bindings": {
+            "kafka": {
+                "topic": TOPICS[kind],
+                # Records are stamped by the broker: those of a recorded log, stamped 2009, would be deleted at once.
+                "topicConfiguration": {"message.timestamp.type": "LogAppendTime"},
+                "bindingVersion": BINDING,
+            }
+        },
+    }
+
+
+def _operation(kind: str) -> Schema:
+    return {
+        "action": "receive",
+        "channel": {"$ref": f"#/channels/{kind}"},
+        "summary": f"The churn monitor reads {TOPICS[kind]}.",
+        "messages": [{"$ref": f"#/channels/{kind}/messages/{kind}"}],
+        "bindings": {"kafka": {"bindingVersion": BINDING}},
+    }
+
+
+def _message(kind: str, type_name: str) -> Schema:
+    key = {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS, "description": describe(kind, "customer_id")}
+    return {
+        "name": kind,
+        "title": type_name,
+        "summary": meaning_of_kind(kind),
+        "contentType": "application/json",
+        "payload": {"$ref": f"#/components/schemas/{type_name}"},
+        "bindings": {"kafka": {"key": key, "bindingVersion": BINDING}},
+        "examples": [
+            {"name": f"{kind}-{number}", "payload": payload} for number, payload in enumerate(examples(kind), start=1)
+        ],
+    }
