@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import json
 import math
 import re
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import jinja2
-import msgspec
 
 from stream_app.core.customer import MAX_BYTES
 from stream_app.core.events import KINDS
@@ -68,7 +66,7 @@ def about_events() -> dict[str, object]:
                 "meaning": meaning_of_kind(kind),
                 "meaning_zh": catalogue().kinds_zh[kind],
                 "fields": field_rows(getattr(catalogue(), kind), payload),
-                "words": enumerations(struct),
+                "words": enumerations(payload),
                 "example": json.dumps(examples(kind)[0], indent=2, ensure_ascii=False),
             }
         )
@@ -88,14 +86,10 @@ def field_rows(fields: dict[str, Words], payload: dict[str, Any]) -> list[dict[s
     ]
 
 
-def enumerations(struct: type[msgspec.Struct]) -> dict[str, list[str]]:
+def enumerations(payload: dict[str, Any]) -> dict[str, list[str]]:
     """The fields that hold a word, and their words."""
-    found = {}
-    for field in msgspec.structs.fields(struct):
-        if isinstance(field.type, enum.EnumType):
-            words: list[str] = [member.value for member in field.type.__members__.values()]
-            found[field.name] = words
-    return found
+    known = {name: field["anyOf"][0].get("enum") for name, field in payload["properties"].items() if "anyOf" in field}
+    return {name: words for name, words in known.items() if words}
 
 
 def json_type(schema: dict[str, Any]) -> str:

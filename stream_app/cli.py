@@ -159,7 +159,7 @@ def _errors_told() -> Iterator[None]:
     except ChurnMonitorError as error:
         from rich.text import Text  # noqa: PLC0415
 
-        _console().print(Text(f"stream-app: {error}", style="bold red"))
+        _console().print(Text(f"stream-app: {error}", style="bold red"), soft_wrap=True)
         raise typer.Exit(error.exit_code) from error
     except BrokenPipeError:  # the reader of our output has had enough
         sys.stderr.close()

@@ -1,9 +1,9 @@
 """Complaints one by one: which are open, since when, and whether they were answered.
 
 The state keeps the CASES complaints that moved last. Each step of a case keeps its latest time and cases are kept in
-order of their keys, so that the steps of as many cases may arrive in any order and leave the same facts. Of more cases than
-that, the one that moved longest ago is forgotten, and what comes of it afterwards looks like a case of which only that is
-known.
+order of their keys, so that the steps of as many cases may arrive in any order and leave the same facts. Of more cases
+than that, the one that moved longest ago is forgotten, and what comes of it afterwards looks like a case of which only
+that is known.
 """
 
 from __future__ import annotations

@@ -103,8 +103,23 @@ def polished(text: str, description: str) -> str:
     body = _TIP.sub(r' data-tip="\1"', text[size.end() :])
     body = _EMPTY.sub("", _NEEDLESS.sub("", body))
     body = _PLACE.sub(lambda place: re.sub(r"(\.\d)\d+", r"\1", place[0]), body)
-    key = hashlib.blake2b(body.encode(), digest_size=4).hexdigest()
-    body = re.sub(r'(id="|url\(#)clip', rf"\1c{key}-", body)
+    body = with_ids_of_its_own(body)
     width, _, box = size.groups()
     label = html.escape(description, quote=True)
     return f'<svg viewBox="{box}" style="max-width:{width}px" role="img" aria-label="{label}">{body}'
+
+
+_CLIP = re.compile(r'( clip-path="url\(#|<clipPath id=")(clip\d+)')
+
+
+def with_ids_of_its_own(body: str) -> str:
+    """The clips numbered from 0 and named after the chart: Vega counts on over all charts of a process.
+
+    >>> body = '<g clip-path="url(#clip7)"/><clipPath id="clip7"/>'
+    >>> with_ids_of_its_own(body) == with_ids_of_its_own(body.replace("7", "8"))
+    True
+    """
+    numbers = {clip: str(i) for i, clip in enumerate(dict.fromkeys(clip for _, clip in _CLIP.findall(body)))}
+    plain = _CLIP.sub(lambda found: found[1] + numbers[found[2]], body)
+    key = hashlib.blake2b(plain.encode(), digest_size=4).hexdigest()
+    return _CLIP.sub(lambda found: f"{found[1]}c{key}-{numbers[found[2]]}", body)

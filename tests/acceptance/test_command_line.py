@@ -130,7 +130,7 @@ def test_a_wrong_column_fails_at_once_with_the_columns_that_are_there(tmp_path: 
                "--kind", "order", "--out", tmp_path / "out")  # fmt: skip
     told = done.stderr.decode()
     assert done.returncode == 2
-    assert "cust, date" in told
+    assert "`cust`, `date`" in told
     assert "customer" in told
     assert "Traceback" not in told
 

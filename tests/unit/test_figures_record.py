@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import sys
 from dataclasses import replace
@@ -140,7 +141,7 @@ def test_an_expert_without_a_probability_is_not_compared(replayed: Results, figu
 def test_windows_lie_end_to_end_and_the_last_cumulative_is_the_whole(figures: Any) -> None:
     windows = figures["windows"]
     days = [(datetime.fromisoformat(w["from"]), datetime.fromisoformat(w["to"])) for w in windows]
-    assert all((later[0] - earlier[0]).days == 28 for earlier, later in zip(days, days[1:], strict=False))
+    assert all((later[0] - earlier[0]).days == 28 for earlier, later in itertools.pairwise(days))
     assert sum(w["n"] for w in windows) == figures["decisions"]["matured"]
     assert sum(w["n"] for w in windows if not w["warm_up"]) == figures["decisions"]["counted"]
     last = windows[-1]["cumulative"]

@@ -71,7 +71,7 @@ def impurities(code: str) -> Iterator[str]:
                 pass
 
 
-@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.relative_to(PROJECT).as_posix())
 def test_the_core_reads_no_clock_no_file_and_no_shared_randomness(path: Path) -> None:
     assert list(impurities(path.read_text(encoding="utf-8"))) == []
 

@@ -58,7 +58,7 @@ def share_interval(yes: Bools, customer: Ints) -> Interval:
 
     >>> low, high = share_interval(np.arange(100) < 50, np.arange(100))
     >>> round(low, 3), round(high, 3)
-    (0.404, 0.596)
+    (0.403, 0.597)
     """
     n = len(yes)
     if not n:

@@ -135,7 +135,7 @@ def lift_chart(m: Figures, voice: Voice) -> Picture | None:
 
     def draw(width: int) -> Plot:
         x = alt.X("tenth:O", title=voice.say("calibration.lift_axis_x"), axis=alt.Axis(labelAngle=0))
-        y = alt.Y("lift:Q", title=voice.say("calibration.lift_axis_y"), axis=alt.Axis(tickCount=5))
+        y = alt.Y("lift:Q", stack=None, title=voice.say("calibration.lift_axis_y"), axis=alt.Axis(tickCount=5))
         base = alt.Chart(data(bars)).encode(x=x)
         one = alt.Chart(data([{"lift": 1}])).mark_rule(aria=False, color=MUTED, strokeDash=[4, 4]).encode(y=y)
         return alt.layer(

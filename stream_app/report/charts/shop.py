@@ -38,7 +38,9 @@ def churn_chart(m: Figures, voice: Voice) -> Picture | None:
 
     def draw(width: int) -> Plot:
         x = alt.X("month:O", title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True, labelSeparation=8))
-        y = alt.Y("rate:Q", title=voice.say("cohorts.churn_axis"), axis=alt.Axis(format=PERCENT, tickCount=4))
+        y = alt.Y(
+            "rate:Q", stack=None, title=voice.say("cohorts.churn_axis"), axis=alt.Axis(format=PERCENT, tickCount=4)
+        )
         mark = alt.Chart(data(bars)).mark_bar(color=ACCENT, cornerRadiusEnd=2)
         return mark.encode(x=x, y=y, description=alt.Description("tip:N")).properties(width=width, height=220)
 
@@ -73,7 +75,9 @@ def importance_chart(rows: Sequence[Figures], voice: Voice) -> Picture | None:
         names = [wrapped(row["label"], NAME_CHARS[width], voice) for row in rows]
         axis = alt.Axis(labelColor=INK, labelLimit=400, labelExpr=f"{json.dumps(names)}[datum.value]")
         y = alt.Y("place:O", title=None, axis=axis)
-        x = alt.X("weight:Q", title=voice.say("drivers.features_axis"), axis=alt.Axis(tickCount=4, grid=True))
+        x = alt.X(
+            "weight:Q", stack=None, title=voice.say("drivers.features_axis"), axis=alt.Axis(tickCount=4, grid=True)
+        )
         mark = alt.Chart(data(bars)).mark_bar(color=ACCENT, cornerRadiusEnd=2, height=13)
         encoded = mark.encode(x=x, y=y, description=alt.Description("tip:N"))
         return encoded.properties(width=width, height=(26 if width == FULL else 38) * len(bars) + 50)
