@@ -23,8 +23,8 @@ help: ## this list
 demo: env ## simulate a shop, replay its log, write a report (REPORT_LANG=zh for Chinese)
 	@mkdir -p $(DEMO_OUT)
 	@$(BIN)/stream-app simulate --customers 5000 --days 365 --seed 1 --out $(DEMO_OUT)/shop.jsonl
-	@$(BIN)/stream-app replay $(DEMO_OUT)/shop.jsonl --format jsonl --horizon 60d --active-window 180d --decide-every 7d --capacity 5 --zone Asia/Shanghai --currency CNY \
-		--lang $(REPORT_LANG) --out $(DEMO_OUT)/report
+	@$(BIN)/stream-app replay $(DEMO_OUT)/shop.jsonl --format jsonl --horizon 60d --active-window 180d --decide-every 7d \
+		--capacity 5 --zone Asia/Shanghai --currency CNY --lang $(REPORT_LANG) --out $(DEMO_OUT)/report
 
 test: lint ## everything that must hold: lint, then tests and doctests with coverage
 	@$(BIN)/pytest --cov $(PYTEST)

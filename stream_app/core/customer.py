@@ -61,8 +61,8 @@ def decode_state(stored: bytes) -> tuple[Facts[float], array[int]]:
     if len(stored) < _HEADER.size + _BITMAP_BYTES:
         raise UnusableState(problem=f"it is {len(stored)} bytes long", remedy=_REMEDY)
     version, slots, ids = _HEADER.unpack_from(stored)
-    if (version, slots) != (VERSION, len(SLOTS)):
-        raise UnusableState(problem=f"it has version {version} with {slots} facts", remedy=_REMEDY)
+    if (version, slots) != (VERSION, len(SLOTS)) or ids > ID_RING:
+        raise UnusableState(problem=f"it has version {version} with {slots} facts and {ids} ids", remedy=_REMEDY)
     start = _HEADER.size + _BITMAP_BYTES
     bitmap = int.from_bytes(stored[_HEADER.size : start], "little")
     places = [place for place in range(len(SLOTS)) if bitmap >> place & 1]

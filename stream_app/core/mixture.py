@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.experts.expert import Floats, Labels
+from stream_app.core.experts.expert import Floats, Labels, row_sums
 from stream_app.core.experts.recursive import Span
 
 START: Final = {"linear": 0.70, "cells": 0.15, "prior": 0.10, "tree": 0.05}  # shares before any loss is known
@@ -48,7 +48,7 @@ class Mixture:
             columns: which experts are given; all of them if not said. Their shares are scaled to sum to 1.
         """
         shares = self._shares if columns is None else self._shares[columns] / self._shares[columns].sum()
-        return (table * shares).sum(axis=1)
+        return row_sums(table * shares)
 
     def learn_day(self, table: Floats, labels: Labels) -> None:
         """Weigh the experts anew by the log-loss of what they said at the time on the rows that matured on a day."""

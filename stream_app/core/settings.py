@@ -62,24 +62,35 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
-        for name in ("horizon", "active_window", "decide_every", "capacity", "alert_lifetime"):
+        for name in ("horizon", "active_window", "decide_every", "capacity", "alert_lifetime", "fallen_odds"):
             if getattr(self, name) <= 0:
                 refuse(name, "is not greater than zero", "Give a positive number.")
+        for name in ("lost_after", "agreement"):
+            if getattr(self, name) < 0:
+                refuse(name, "is less than nought", "Give 0 or more.")
         if self.decide_every > self.horizon:
             refuse("decide_every", "is longer than the horizon", "Decide at least once a horizon.")
         if not 0 <= self.lateness <= MAX_LATENESS_DAYS * DAY_US:
             refuse("lateness", "is out of range", f"Give between 0 and {MAX_LATENESS_DAYS} days.")
+        self._check_choices()
+        self._check_calendar()
+
+    def _check_choices(self) -> None:
         if self.order_action not in ("placed", "paid"):
             refuse("order_action", f"is {self.order_action!r}", "Give placed or paid.")
         if self.rank_by not in ("risk", "worth"):
             refuse("rank_by", f"is {self.rank_by!r}", "Give risk or worth.")
-        self._check_calendar()
 
     def _check_calendar(self) -> None:
         if not 0 <= self.nomination_hour <= 23:
             refuse("nomination_hour", "is not an hour", "Give between 0 and 23.")
         if not self.working_days or not set(self.working_days) <= set(range(7)):
             refuse("working_days", "names no working day", "Give days from 0 (Monday) to 6 (Sunday).")
+        for campaign in self.campaigns:
+            if campaign.last_day < campaign.first_day:
+                refuse("campaigns", f"have {campaign.name!r} end before it begins", "Give its last_day later.")
+            if campaign.lull_days < 0:
+                refuse("campaigns", f"have {campaign.name!r} with a negative lull", "Give lull_days of 0 or more.")
         try:
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from stream_app.errors import ContradictorySettings
+from stream_app.errors import BadOption
 from stream_app.schema.channels import asyncapi
 from stream_app.schema.payloads import json_schema
 
@@ -19,12 +19,11 @@ def render(format: str) -> str:  # noqa: A002 - the name of the option on the co
         format: `json-schema` (draft 2020-12) or `asyncapi` (3.0.0).
 
     Raises:
-        ContradictorySettings: for any other format, with those that there are.
+        BadOption: for any other format, with those that there are.
 
     >>> json.loads(render("asyncapi"))["asyncapi"], render("json-schema").endswith("}\n")
     ('3.0.0', True)
     """
     if format not in FORMATS:
-        remedy = f"Give {' or '.join(FORMATS)}."
-        raise ContradictorySettings(name="format", problem=f"is {format!r}", remedy=remedy)
+        raise BadOption(option="--format", value=format, remedy=f"Give {' or '.join(FORMATS)}.")
     return json.dumps(FORMATS[format](), indent=2, ensure_ascii=False) + "\n"

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.events import KINDS, Event, Rejected, decode, encode
-from stream_app.errors import ContradictorySettings
+from stream_app.errors import BadOption
 from stream_app.schema import FORMATS, asyncapi, json_schema, render
 from stream_app.schema.channels import TOPICS
 from stream_app.schema.examples import examples
@@ -280,5 +280,5 @@ def test_the_text_is_the_document_and_always_the_same(document: str) -> None:
 
 
 def test_an_unknown_format_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(ContradictorySettings, match=r"`format` .* 'openapi'\. Give json-schema or asyncapi"):
+    with pytest.raises(BadOption, match=r"--format .* 'openapi'\. Give json-schema or asyncapi"):
         render("openapi")

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.experts.expert import LIMIT, Floats, Labels, Rows
+from stream_app.core.experts.expert import LIMIT, Floats, Labels, Rows, row_sums
 from stream_app.core.experts.recursive import RecursiveLogistic, Span
 from stream_app.core.features import PLACE
 
@@ -57,7 +57,7 @@ class CellsExpert:
     def log_odds(self, rows: Rows) -> Floats:
         """See Expert."""
         weights = self._model.mean
-        total = weights[2:][self._cells(rows)].sum(axis=1) + weights[1] * rows.prior + weights[0]
+        total = row_sums(weights[2:][self._cells(rows)]) + weights[1] * rows.prior + weights[0]
         return np.clip(total, -LIMIT, LIMIT)
 
     def learn(self, rows: Rows, labels: Labels) -> None:
@@ -72,7 +72,7 @@ class CellsExpert:
         grids = [_cell(feature[name], *grid) for name, grid in _GRID.items()]
         recency = _cell(np.log1p(np.expm1(feature["recency"]) / self._horizon), 0.0, np.log1p(3.0), _RECENCY_CELLS)
         silence = _cell(feature["silence"], 0.0, np.log1p(self._horizon) + 0.7, _SILENCE_CELLS)
-        order_days = np.rint(np.expm1(feature["order_days"])).astype(np.int64)
+        order_days = np.rint(np.expm1(np.clip(feature["order_days"], 0.0, 3.0))).astype(np.int64)
         # 1 to 6 one by one, 7 to 14, and more
         days = np.where(order_days > 14, _ORDER_DAY_CELLS - 1, np.clip(order_days, 1, _ORDER_DAY_CELLS - 1) - 1)
         crossed = np.minimum(days, _CROSSED_ORDER_DAYS - 1)

@@ -27,6 +27,15 @@ class Rows:
     prior: Floats
 
 
+def row_sums(products: Floats) -> Floats:
+    """The sum of each row, bit by bit the same whatever rows stand beside it.
+
+    numpy adds in an order that follows the layout in memory, and a single row looks like either layout: so fix one. A
+    matrix product would not do: `x @ w` gives other last bits at another number of rows.
+    """
+    return np.ascontiguousarray(products).sum(axis=1)
+
+
 class Expert(Protocol):
     """A model of churn behind one small interface. A contract suite runs over all of them.
 

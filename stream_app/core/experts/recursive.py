@@ -20,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.experts.expert import Floats, Labels
+from stream_app.core.experts.expert import Floats, Labels, row_sums
 
 DAY_EFFECT: Final = 0.3
 BIAS_DEVIATION: Final = 0.25
@@ -64,7 +64,7 @@ class RecursiveLogistic:
 
     def log_odds(self, prior: Floats, inputs: Floats) -> Floats:
         """Log-odds of n rows; a row's sum does not depend on the other rows, as a matrix product's would."""
-        return (inputs * self.mean[2:]).sum(axis=1) + self.mean[1] * prior + self.mean[0]
+        return row_sums(inputs * self.mean[2:]) + self.mean[1] * prior + self.mean[0]
 
     def learn_day(self, prior: Floats, inputs: Floats, labels: Labels) -> None:
         """Learn from the rows that matured on one day."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from river import linear_model, optim, preprocessing, tree
 
-from stream_app.core.experts.expert import LIMIT, Floats, Labels, Rows
+from stream_app.core.experts.expert import LIMIT, Floats, Labels, Rows, row_sums
 from stream_app.core.features import PLACE
 
 PRIOR: Final = "prior"
@@ -101,7 +101,7 @@ class PlainExpert:
     def log_odds(self, rows: Rows) -> Floats:
         """See Expert."""
         scaled = (rows.features[:, self._places] - self._means) * self._scales
-        return np.clip((scaled * self._weights).sum(axis=1) + self._model.intercept, -LIMIT, LIMIT)
+        return np.clip(row_sums(scaled * self._weights) + self._model.intercept, -LIMIT, LIMIT)
 
     def learn(self, rows: Rows, labels: Labels) -> None:
         """See Expert."""

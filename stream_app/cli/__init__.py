@@ -72,7 +72,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     seed: Annotated[int | None, typer.Option(help="Same log, same seed, same result.")] = None,
 ) -> None:
     """Replay a shop's recorded log: how early and how surely you would have known who was leaving."""
-    from stream_app import cli_options as options  # noqa: PLC0415
+    from stream_app.cli import options  # noqa: PLC0415
 
     durations = {
         "horizon": horizon,
@@ -83,7 +83,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     }
     plain = {"order_action": order_action, "zone": zone, "capacity": capacity, "rank_by": rank_by, "seed": seed}
     with _errors_told(), _extra_needed("replay"):
-        from stream_app.cli_replay import run_replay  # noqa: PLC0415
+        from stream_app.cli.replaying import run_replay  # noqa: PLC0415
         from stream_app.replay.readers import LogFormat  # noqa: PLC0415
         from stream_app.replay.session import Request  # noqa: PLC0415
 
@@ -111,7 +111,7 @@ def simulate(
 ) -> None:
     """Simulate a shop whose customers leave for known hidden causes, as JSON lines in the wire format."""
     with _errors_told():
-        from stream_app.cli_simulate import run_simulate  # noqa: PLC0415
+        from stream_app.cli.simulating import run_simulate  # noqa: PLC0415
 
         run_simulate(customers, days, seed, out, _console())
 
@@ -124,7 +124,7 @@ def schema(
     with _errors_told():
         from stream_app.schema import render  # noqa: PLC0415
 
-        typer.echo(render(_one_of("--format", form, "json-schema", "asyncapi")))
+        typer.echo(render(_one_of("--format", form, "json-schema", "asyncapi")), nl=False)
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""Speed and scale of the replay: `python -m benchmarks`, results in docs/benchmarks.md and build/benchmarks.json."""

@@ -1,0 +1,138 @@
+"""The results as people read them: docs/benchmarks.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from benchmarks.results import Against, Flatness, Growth, Part, Report, Spread
+
+_INTRO = """# Benchmarks
+
+Written by `make bench`; do not edit. Figures are medians, with the least and the most of the rounds in brackets.
+"""
+_FLOOR = """
+## Against the floor
+
+The floor is the least that anything built on River must do with a log: read it line by line, decode each line with msgspec into a
+typed event, and predict once with River's `StandardScaler | LogisticRegression` on 24 features. The product is the whole replay as
+`stream-app replay` runs it up to writing its files: both readings of the log, every event applied and scored by the cheap
+experts, every decision made, labelled and learned from, alerts ranked. The two take turns in one process (floor, product, floor, ...), and
+each run of the product is compared with the floor just before and after it.
+"""
+_SCALE = """
+## Cost of an event by the number of customers
+
+The same simulated shop at every size: 45 days, a decision every 14 days, a horizon of 14 days. Each run has a process of its own. Cost is
+CPU time of the replay; the first reading of the log is stated beside it. Memory is what the replay adds to the resident set, over
+the customers seen; it includes the results that are kept for the report.
+"""
+_PARTS = """
+## Where the time goes
+
+Samples of CPU time, each given to the part of the product that is at work; time in numpy and River counts for the part that calls them.
+The first reading of the log is included.
+"""
+_GROWTH = """
+## How the time grows
+
+CPU seconds of the replay while one thing changes and the others stay. "One more" compares each row with the first of its kind.
+"""
+
+
+def document(report: Report) -> str:
+    """All of it as Markdown."""
+    pieces = [_INTRO, _conditions(report), _FLOOR, _against(report.against), _SCALE, _scale(report.flatness)]
+    pieces += [_PARTS, *(_parts(log, parts) for log, parts in report.parts.items()), _GROWTH, _growth(report.growth)]
+    return "\n".join(piece.strip("\n") + "\n" for piece in pieces)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown.
+
+    >>> print(table(["a", "b"], [["1", "2"]]), end="")
+    | a | b |
+    |---|---|
+    | 1 | 2 |
+    """
+    lines = [header, *rows]
+    written = ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join([written[0], "|" + "---|" * len(header), *written[1:]]) + "\n"
+
+
+def _conditions(report: Report) -> str:
+    facts = "; ".join(f"{name} {value}" for name, value in report.machine.items())
+    return (
+        f"Measured on: {facts}. All of it took {report.seconds / 60:.0f} minutes; the load average was {report.load_before:.1f}"
+        f" before and {report.load_after:.1f} after. Where it is above 1, other programs shared the cores: ratios hold, since both"
+        " sides suffered alike, absolute figures are too low.\n"
+    )
+
+
+def _against(rows: Iterable[Against]) -> str:
+    return table(
+        ["what", "floor, a second", "product, a second", "ratio", "wanted", "done at", ""],
+        [
+            [
+                row.what,
+                _spread(row.floor, ",.0f"),
+                f"{_spread(row.product, ',.0f')} {row.unit}",
+                f"**{row.ratio.median:.3f}** ({row.ratio.least:.3f} – {row.ratio.most:.3f})",
+                f"≥ {row.wanted:.2f}",
+                f"≥ {row.done_at:.2f}",
+                row.verdict,
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _scale(flatness: Flatness) -> str:
+    header = ["customers", "events", "decisions an event", "CPU µs an event", "wall µs", "first reading µs"]
+    header += ["memory a customer", "of it state", "of it waiting decisions"]
+    rows = [
+        [
+            f"{size.customers:,}",
+            f"{size.events:,}",
+            f"{size.decisions / size.events:.3f}",
+            _spread(size.cpu_micros, ".1f"),
+            _spread(size.wall_micros, ".1f"),
+            _spread(size.scan_micros, ".1f"),
+            f"{size.bytes_a_customer:,.0f} B",
+            f"{size.state_bytes:,.0f} B",
+            f"{size.waiting / max(size.seen, 1):.2f} × {size.pending_bytes:,.0f} B",
+        ]
+        for size in flatness.sizes
+    ]
+    said = (
+        f"Dearest over cheapest: {flatness.change:+.1%}; largest over smallest: {flatness.growth:+.1%}"
+        f" (wanted within {flatness.wanted:.0%}, done within {flatness.done_at:.0%}): **{flatness.verdict}**.\n"
+    )
+    return table(header, rows) + "\n" + said
+
+
+def _parts(log: str, parts: Iterable[Part]) -> str:
+    rows = [[part.name, f"{part.share:.1%}", f"{part.micros_an_event:.2f}"] for part in parts if part.share >= 0.002]
+    return table([log, "share", "CPU µs an event"], rows)
+
+
+def _growth(rows: Iterable[Growth]) -> str:
+    return table(
+        ["what grows", "to", "events", "decisions", "CPU s", "one more"],
+        [
+            [
+                row.what,
+                row.value,
+                f"{row.events:,}",
+                f"{row.decisions:,}",
+                _spread(row.seconds, ".2f"),
+                row.marginal or "–",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _spread(spread: Spread, form: str) -> str:
+    if spread.rounds == 1:
+        return format(spread.median, form)
+    return f"{spread.median:{form}} ({spread.least:{form}} – {spread.most:{form}})"

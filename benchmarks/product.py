@@ -1,0 +1,100 @@
+"""The product: a whole replay, measured as the command line runs it, up to where it would write its files."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.memory import resident, resident_peak
+from stream_app.core.settings import Settings
+from stream_app.core.state import DAY_US
+from stream_app.replay.readers import LogFormat, open_log
+from stream_app.replay.replay import Replay
+
+# Of the simulated logs: labels come soon enough for a log of a few weeks, and everything is learned.
+SHORT: Final = Settings(horizon=14 * DAY_US, active_window=45 * DAY_US, decide_every=14 * DAY_US)
+WEEKLY: Final = Settings(horizon=60 * DAY_US, active_window=180 * DAY_US, decide_every=7 * DAY_US)
+CDNOW: Final = Settings(horizon=90 * DAY_US, active_window=180 * DAY_US, decide_every=7 * DAY_US)
+
+OnEvents = Callable[[float], None]  # share of the events that were replayed
+
+
+@dataclass(frozen=True)
+class Run:
+    """One replay."""
+
+    events: int
+    scored: int
+    decisions: int
+    labels: int
+    customers: int
+    waiting: int  # decisions without a label at the end
+    scan_seconds: float  # the first reading: counting, checking, sorting
+    replay_seconds: float  # the second reading and everything else
+    replay_cpu_seconds: float
+    replay_bytes: int  # resident memory at its peak, less what was there before the replay
+
+    @property
+    def seconds(self) -> float:
+        """Of all of it."""
+        return self.scan_seconds + self.replay_seconds
+
+
+def replay(
+    log: Path,
+    settings: Settings,
+    form: str = "jsonl",
+    partitions: int = 1,
+    on_events: OnEvents = lambda _: None,
+    keep: Callable[[Replay], None] = lambda _: None,
+) -> Run:
+    """Replay a log: every event applied and scored, every decision made, labelled and learned from.
+
+    Args:
+        log: the file.
+        settings: of the shop.
+        form: of the file: jsonl or the name of a mapping.
+        partitions: how many the customers are spread over.
+        on_events: told of the share that is done.
+        keep: given the finished replay, before its memory is released.
+    """
+    with tempfile.TemporaryDirectory() as folder, open_log([log], LogFormat(form), Path(folder)) as opened:
+        started = time.perf_counter()
+        events = opened.scan().events
+        scanned, before = time.perf_counter(), resident()
+        cpu = time.process_time()
+        replayed = Replay(settings, partitions, lambda done, _: on_events(done / events))
+        with collector_off():
+            outcome = replayed.run(opened.batches())
+        cpu, ended = time.process_time() - cpu, time.perf_counter()
+    keep(replayed)
+    return Run(
+        events=events,
+        scored=replayed.counts.scored,
+        decisions=len(outcome.columns),
+        labels=replayed.learner.examples,
+        customers=outcome.customers,
+        waiting=sum(len(partition.waiting) for partition in replayed.partitions),
+        scan_seconds=scanned - started,
+        replay_seconds=ended - scanned,
+        replay_cpu_seconds=cpu,
+        replay_bytes=max(resident_peak() - before, 0),
+    )
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Without Python's cyclic collector, as the product replays (replay/session.py says why)."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,0 +1,157 @@
+"""The order of the measurements, what is shown meanwhile, and where the results go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks import growth, logs
+from benchmarks.document import document
+from benchmarks.machine import load_average, machine
+from benchmarks.product import CDNOW, SHORT, WEEKLY, replay
+from benchmarks.results import Against, Flatness, Growth, Part, Report
+from benchmarks.sampling import profile
+from benchmarks.scale import flatness
+from benchmarks.versus import decisions_against_floor, events_against_floor
+
+_ROOT: Final = Path(__file__).parent.parent
+_CDNOW_FILE: Final = "CDNOW_master.txt.gz"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured."""
+
+    sizes: tuple[int, ...]  # customers
+    rounds: int
+    decision_rounds: int
+    browsing_customers: int
+    growth_customers: int
+    recorded: bool  # whether CDNOW is used where it is at hand
+
+
+FULL: Final = Plan((10_000, 100_000, 1_000_000), 3, 2, 2_000, 5_000, recorded=True)
+QUICK: Final = Plan((1_000, 10_000), 2, 1, 300, 500, recorded=False)
+
+
+class Bench:
+    """One run of all benchmarks.
+
+    Args:
+        plan: how much is measured.
+        folder: where the simulated logs are kept.
+        data: the folder of recorded logs; need not exist.
+        progress: where it is shown how far this has come.
+    """
+
+    def __init__(self, plan: Plan, folder: Path, data: Path, progress: Progress) -> None:
+        self._plan, self._folder, self._data, self._progress = plan, folder, data, progress
+
+    def run(self, *, quick: bool) -> Report:
+        """Measure everything."""
+        started, load = time.perf_counter(), load_average()
+        browsing = self._log("browsing-heavy", logs.browsing_heavy(self._plan.browsing_customers))
+        against = [self._events(browsing), self._decisions(browsing)]
+        return Report(
+            machine=machine(),
+            load_before=load,
+            against=against,
+            parts=self._parts(browsing),
+            growth=self._growth(),
+            flatness=self._flatness(),
+            load_after=load_average(),
+            seconds=time.perf_counter() - started,
+            quick=quick,
+        )
+
+    def _events(self, browsing: Path) -> Against:
+        step = self._step("Events against the floor", self._plan.rounds)
+        return events_against_floor(browsing, WEEKLY, self._plan.rounds, lambda _: step())
+
+    def _decisions(self, browsing: Path) -> Against:
+        name, log, form = self._many_decisions()
+        step = self._step(f"Decisions against the floor: {name}", self._plan.decision_rounds)
+        return decisions_against_floor(name, log, form, CDNOW, browsing, self._plan.decision_rounds, lambda _: step())
+
+    def _many_decisions(self) -> tuple[str, Path, str]:
+        recorded = self._data / _CDNOW_FILE
+        if self._plan.recorded and recorded.exists():
+            return "CDNOW", recorded, "cdnow"
+        return "simulated orders", self._log("orders", logs.orders_only(self._plan.browsing_customers)), "jsonl"
+
+    def _parts(self, browsing: Path) -> dict[str, list[Part]]:
+        step = self._step("Where the time goes", 2)
+        parts = {}
+        scale = self._log("scale", logs.scale(self._plan.sizes[min(1, len(self._plan.sizes) - 1)] // 2))
+        for name, log, settings in [("browsing-heavy", browsing, WEEKLY), ("ten events a customer", scale, SHORT)]:
+            parts[name] = profile(lambda log=log, settings=settings: replay(log, settings).events)  # type: ignore[misc]
+            step()
+        return parts
+
+    def _growth(self) -> list[Growth]:
+        customers = self._plan.growth_customers
+        visits = {sessions: self._log("visits", logs.visits(customers, sessions)) for sessions in growth.SESSIONS}
+        base = visits[growth.SESSIONS[0]]
+        step = self._step(
+            "How the time grows", 2 * (len(growth.SESSIONS) + len(growth.EVERY_DAYS) + len(growth.PARTITIONS))
+        )
+        return [
+            *growth.by_events(visits, step),
+            *growth.by_decisions(base, step),
+            *growth.by_partitions(base, step),
+        ]
+
+    def _flatness(self) -> Flatness:
+        sizes = {customers: self._log("scale", logs.scale(customers)) for customers in self._plan.sizes}
+        step = self._step("Cost by number of customers", self._plan.rounds * len(sizes))
+        return flatness(sizes, self._plan.rounds, lambda _: step())
+
+    def _log(self, name: str, settings: logs.ShopSettings) -> Path:
+        task = self._progress.add_task(f"Simulating {name}, {settings.customers:,} customers", total=1.0)
+        path = logs.simulated(self._folder, name, settings, lambda share: self._progress.update(task, completed=share))
+        self._progress.remove_task(task)
+        return path
+
+    def _step(self, what: str, steps: int) -> Callable[[], None]:
+        task = self._progress.add_task(what, total=steps)
+        return lambda: self._progress.advance(task)
+
+
+def bench(
+    quick: Annotated[bool, typer.Option(help="Two minutes, small sizes; docs/benchmarks.md stays as it is.")] = False,
+    build: Annotated[Path, typer.Option(help="Folder for the simulated logs and the results.")] = _ROOT / "build",
+    data: Annotated[Path, typer.Option(help="Folder of the recorded logs.", envvar="CHURN_DATA")] = (
+        _ROOT.parent / "shared" / "data"
+    ),
+) -> None:
+    """Measure speed and scale of the replay, and write the tables."""
+    console = Console()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        report = Bench(QUICK if quick else FULL, build / "benchmarks", data, progress).run(quick=quick)
+    text = document(report)
+    build.mkdir(parents=True, exist_ok=True)
+    result = build / ("benchmarks-quick.json" if quick else "benchmarks.json")
+    result.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    if not quick:
+        (_ROOT / "docs" / "benchmarks.md").write_text(text, encoding="utf-8")
+    console.print(Markdown(text))
+
+
+def main() -> None:
+    """The command line."""
+    typer.run(bench)

@@ -1,0 +1,343 @@
+"""What holds for every expert, in the manner of River's own checks; then what each of them promises beyond that."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import pytest
+from river import base, drift, linear_model, optim, preprocessing, tree
+from sklearn.metrics import roc_auc_score
+
+from stream_app.core.drift import DriftWatch
+from stream_app.core.experts.cells import CellsExpert
+from stream_app.core.experts.expert import LIMIT, Expert, Floats, Labels, Rows, row_sums
+from stream_app.core.experts.linear import LinearExpert
+from stream_app.core.experts.recursive import (
+    BIAS_DEVIATION,
+    DAY_EFFECT,
+    PRIOR_DEVIATION,
+    WEIGHT_DEVIATION,
+    RecursiveLogistic,
+    Span,
+)
+from stream_app.core.experts.river_models import PlainExpert, TreeExpert
+from stream_app.core.experts.simple import PriorExpert, RecencyExpert
+from stream_app.core.features import LIMIT as FEATURE_LIMIT
+from stream_app.core.features import LINEAR, NAMES, PLACE
+from stream_app.core.learner import Learner
+from stream_app.core.state import DAY_US
+from tests.shops import rows_of, separable
+
+SPAN: Final = Span(10.0, 2.0)
+MAKERS: Final[dict[str, Callable[[], Expert]]] = {
+    "linear": lambda: LinearExpert(SPAN),
+    "cells": lambda: CellsExpert(SPAN),
+    "prior": PriorExpert,
+    "tree": TreeExpert,
+    "recency": RecencyExpert,
+    "plain": PlainExpert,
+}
+LEARNERS: Final = sorted(MAKERS.keys() - {"prior"})
+
+
+def learned(name: str, days: int = 15, rows_a_day: int = 100) -> Expert:
+    expert = MAKERS[name]()
+    for day in range(days):
+        expert.learn(*separable(np.random.default_rng(day), rows_a_day))
+    return expert
+
+
+@pytest.fixture(scope="module", params=sorted(MAKERS))
+def expert(request: pytest.FixtureRequest) -> Expert:
+    """Every expert, having learned."""
+    return learned(request.param)
+
+
+def part(rows: Rows, chosen: slice) -> Rows:
+    return Rows(rows.features[chosen], rows.prior[chosen])
+
+
+def extreme_rows() -> Rows:
+    """The largest, the smallest and the most ordinary that a row can be."""
+    levels = np.array([-FEATURE_LIMIT, 0.0, 1.0, FEATURE_LIMIT])
+    features = np.repeat(levels[:, None], len(NAMES), axis=1)
+    return Rows(np.repeat(features, 3, axis=0), np.tile([-6.0, 0.0, 6.0], len(levels)))
+
+
+def test_the_suite_covers_every_expert_of_the_learner() -> None:
+    assert [one.name for one in Learner(10 * DAY_US, 2 * DAY_US, 1).experts] != []
+    assert {one.name for one in Learner(10 * DAY_US, 2 * DAY_US, 1).experts} == set(MAKERS)
+    assert all(make().name == name for name, make in MAKERS.items())
+
+
+def test_prediction_changes_nothing(expert: Expert) -> None:
+    before = copy.deepcopy(expert)
+    rows = rows_of(np.random.default_rng(7), 200)
+    features, prior = rows.features.copy(), rows.prior.copy()
+    first = expert.log_odds(rows)
+    assert np.array_equal(first, expert.log_odds(rows))
+    assert np.array_equal(rows.features, features)
+    assert np.array_equal(rows.prior, prior)
+    # It also learns on as if nobody had asked it anything.
+    asked, more = copy.deepcopy(expert), separable(np.random.default_rng(8), 300)
+    asked.learn(*more)
+    before.learn(*more)
+    assert np.array_equal(asked.log_odds(rows), before.log_odds(rows))
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_predictions_are_finite_and_bounded(expert: Expert, fresh: bool) -> None:
+    model = MAKERS[expert.name]() if fresh else expert
+    said = model.log_odds(extreme_rows())
+    assert said.shape == (12,)
+    assert said.dtype == np.float64
+    assert np.isfinite(said).all()
+    assert np.abs(said).max() <= LIMIT
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 499])
+def test_a_row_does_not_depend_on_the_rows_beside_it(expert: Expert, size: int) -> None:
+    rows = rows_of(np.random.default_rng(3), 500)
+    together = expert.log_odds(rows)
+    apart = [expert.log_odds(part(rows, slice(start, start + size))) for start in range(0, 500, size)]
+    assert np.array_equal(np.concatenate(apart), together)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 499])
+@pytest.mark.parametrize("turned", [False, True])
+def test_row_sums_do_not_depend_on_size_or_layout(size: int, turned: bool) -> None:
+    table = np.random.default_rng(1).normal(size=(500, 41))
+    together = row_sums(table)
+    given = np.asfortranarray(table) if turned else table
+    apart = [row_sums(given[start : start + size]) for start in range(0, 500, size)]
+    assert np.array_equal(np.concatenate(apart), together)
+
+
+def test_learning_is_deterministic(expert: Expert) -> None:
+    rows = rows_of(np.random.default_rng(4), 100)
+    assert np.array_equal(learned(expert.name).log_odds(rows), expert.log_odds(rows))
+
+
+def test_a_pickled_expert_predicts_and_learns_on_alike(expert: Expert) -> None:
+    restored = pickle.loads(pickle.dumps(expert))  # noqa: S301 - our own bytes of a moment ago
+    original, rows = copy.deepcopy(expert), rows_of(np.random.default_rng(5), 200)
+    assert np.array_equal(restored.log_odds(rows), original.log_odds(rows))
+    for day in range(40, 45):
+        for model in (restored, original):
+            model.learn(*separable(np.random.default_rng(day), 150))
+    assert np.array_equal(restored.log_odds(rows), original.log_odds(rows))
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_simple_rule_is_learned(name: str) -> None:
+    rows, labels = separable(np.random.default_rng(99), 1000)
+    untaught = roc_auc_score(labels, MAKERS[name]().log_odds(rows)) if name != "recency" else 0.5
+    taught = learned(name, days=25).log_odds(rows)
+    assert roc_auc_score(labels, taught) > 0.8 > untaught + 0.2
+    # A tenth of the labels is noise: who is right about how sure to be loses about 0.33 a row, who says nothing 0.69.
+    assert np.logaddexp(0.0, np.where(labels == 1, -taught, taught)).mean() < 0.62
+
+
+def test_the_prior_learns_nothing() -> None:
+    rows = rows_of(np.random.default_rng(6), 50)
+    assert np.array_equal(learned("prior").log_odds(rows), rows.prior)
+
+
+def test_labels_that_turn_round_turn_the_expert_round() -> None:
+    """Nothing that was learned is for ever, or a shop that changes would be lost."""
+    rows, labels = separable(np.random.default_rng(98), 1000)
+    for name in ("linear", "cells", "plain"):
+        model = learned(name, days=10)
+        for day in range(100):
+            seen, label = separable(np.random.default_rng(day), 100)
+            model.learn(seen, 1 - label)
+        assert roc_auc_score(labels, model.log_odds(rows)) < 0.3, name
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_memory_is_bounded(name: str) -> None:
+    bound = 3_000_000  # bytes
+    model = learned(name, days=10)
+    early = len(pickle.dumps(model))
+    for day in range(60):
+        model.learn(*separable(np.random.default_rng(1000 + day), 300))
+    late = len(pickle.dumps(model))
+    assert late < bound
+    if name != "tree":  # a tree grows to its greatest depth
+        assert late <= early + 200  # counters get longer
+
+
+def test_a_tree_grows_to_a_depth_and_no_further() -> None:
+    model = TreeExpert()
+    for day in range(60):
+        model.learn(*separable(np.random.default_rng(day), 300))
+    assert 1 <= model._model.height <= model._model.max_depth
+
+
+def test_the_tree_is_the_prior_until_it_has_seen_enough() -> None:
+    rows = rows_of(np.random.default_rng(1), 30)
+    assert np.array_equal(learned("tree", days=9).log_odds(rows), rows.prior)
+    assert not np.array_equal(learned("tree", days=10).log_odds(rows), rows.prior)
+
+
+def test_recency_ranks_as_recency_whatever_it_was_told() -> None:
+    expert = RecencyExpert()
+    rows, labels = separable(np.random.default_rng(2), 2000)
+    for _ in range(5):
+        expert.learn(rows, 1 - labels)  # the silent stay: the opposite of what anyone would rank by
+    features = np.zeros((50, len(NAMES)))
+    features[:, PLACE["recency"]] = np.linspace(0.0, 6.0, 50)
+    assert (np.diff(expert.log_odds(Rows(features, np.zeros(50)))) > 0).all()
+
+
+def test_the_plain_expert_is_river_itself() -> None:
+    expert = PlainExpert()
+    for day in range(3):
+        expert.learn(*separable(np.random.default_rng(day), 100))
+    rows = rows_of(np.random.default_rng(11), 200)
+    ours = 1.0 / (1.0 + np.exp(-expert.log_odds(rows)))
+    rivers = [expert.predict_proba_one(features) for features in rows.features]
+    assert np.ptp(rivers) > 0.2
+    np.testing.assert_allclose(ours, rivers, rtol=0, atol=1e-12)
+
+
+def test_contributions_add_up_to_what_the_linear_expert_says() -> None:
+    expert = learned("linear")
+    assert isinstance(expert, LinearExpert)
+    rows = rows_of(np.random.default_rng(12), 40)
+    moved = expert.contributions(rows)
+    assert list(moved) == [NAMES[place] for place in LINEAR]
+    weights = expert._model.mean
+    total = sum(moved.values()) + weights[0] + weights[1] * rows.prior
+    np.testing.assert_allclose(np.clip(total, -LIMIT, LIMIT), expert.log_odds(rows), atol=1e-12)
+
+
+def test_the_linear_scale_is_that_of_all_rows_so_far() -> None:
+    expert, seen = LinearExpert(SPAN), []
+    for day in range(4):
+        rows, labels = separable(np.random.default_rng(day), 20 + 30 * day)
+        expert.learn(rows, labels)
+        seen.append(rows.features[:, list(LINEAR)])
+    together = np.concatenate(seen)
+    np.testing.assert_allclose(expert._mean, together.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(expert._variance, together.var(axis=0), atol=1e-12)
+
+
+# --- recursive logistic regression against the solution of the whole at once -----------------------------------------
+
+WHOLE: Final = Span(1.0, 1.0)  # a row counts in full
+
+
+def some_problem(days: int, rows_a_day: int, shift: float = 0.0) -> list[tuple[Floats, Floats, Labels]]:
+    """Days of (prior, inputs, labels); `shift` raises and lowers whole days in turn, in log-odds."""
+    rng, found = np.random.default_rng(5), []
+    weights = np.array([0.25, -0.15, 0.0, 0.1])
+    for day in range(days):
+        inputs, prior = rng.normal(size=(rows_a_day, 4)), rng.normal(size=rows_a_day)
+        odds = 0.1 + prior + inputs @ weights + shift * (1 if day % 2 else -1)
+        found.append((prior, inputs, (rng.random(rows_a_day) < 1.0 / (1.0 + np.exp(-odds))).astype(np.int8)))
+    return found
+
+
+def posterior_mode(problem: list[tuple[Floats, Floats, Labels]]) -> Floats:
+    """The weights that all rows and the prior agree on, by Newton's method on the whole at once."""
+    prior, inputs, labels = (np.concatenate(column) for column in zip(*problem, strict=True))
+    x = np.concatenate([np.ones((len(prior), 1)), prior[:, None], inputs], axis=1)
+    precision = np.diag(np.array([BIAS_DEVIATION, PRIOR_DEVIATION, *[WEIGHT_DEVIATION] * 4]) ** -2.0)
+    start = np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+    w = start.copy()
+    for _ in range(25):
+        p = 1.0 / (1.0 + np.exp(-x @ w))
+        hessian = (x * (p * (1 - p))[:, None]).T @ x + precision
+        w = w - np.linalg.solve(hessian, x.T @ (p - labels) + precision @ (w - start))
+    return w
+
+
+def learned_days(
+    problem: list[tuple[Floats, Floats, Labels]], monkeypatch: pytest.MonkeyPatch, day_effect: float
+) -> Floats:
+    """The weights after one pass with nothing forgotten."""
+    monkeypatch.setattr("stream_app.core.experts.recursive.DAY_EFFECT", day_effect)
+    monkeypatch.setattr("stream_app.core.experts.recursive.FORGET_HORIZONS", 1e12)
+    model = RecursiveLogistic(4, WHOLE)
+    for day in problem:
+        model.learn_day(*day)
+    return model.mean
+
+
+def test_one_pass_comes_to_the_solution_of_the_whole_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = some_problem(days=60, rows_a_day=50)
+    # An effect of nought would divide by nought; one that is far below the noise is none.
+    weights, mode = learned_days(problem, monkeypatch, day_effect=1e-4), posterior_mode(problem)
+    untaught = np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+    assert np.abs(weights - mode).max() < 0.005 < np.abs(mode - untaught).max() / 10
+
+
+def test_a_day_that_churns_as_a_whole_hardly_moves_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sale lifts an input of everybody's, and nobody comes back within the horizon. No customer has changed."""
+    calm = some_problem(days=30, rows_a_day=100)
+    prior, inputs, labels = calm[0]
+    sale = (prior, inputs + np.array([2.0, 0.0, 0.0, 0.0]), np.ones_like(labels))
+    moved = {}
+    for effect in (1e-4, 1.0):
+        without, with_sale = (learned_days(problem, monkeypatch, effect) for problem in (calm, [*calm, sale]))
+        moved[effect] = abs(float(with_sale[2] - without[2]))
+    assert moved[1e-4] > 0.05
+    assert moved[1.0] < moved[1e-4] / 3
+
+
+def test_what_was_learned_is_forgotten_towards_the_prior() -> None:
+    model = RecursiveLogistic(4, Span(1.0, 1.0))
+    for day in some_problem(days=60, rows_a_day=50):
+        model.learn_day(*day)
+    before = np.abs(model.mean - np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0])).sum()
+    for _ in range(400):  # a hundred half-lives without a row
+        model.learn_day(np.zeros(0), np.zeros((0, 4)), np.zeros(0, dtype=np.int8))
+    np.testing.assert_allclose(model.mean, [0.0, 1.0, 0.0, 0.0, 0.0, 0.0], atol=1e-3)
+    assert before > 0.1
+
+
+def test_a_row_counts_by_how_much_of_its_future_is_its_own() -> None:
+    assert Span(60.0, 7.0).weight == pytest.approx(7 / 60)
+    assert Span(5.0, 7.0).weight == 1.0
+    one_day, once = some_problem(days=1, rows_a_day=200)[0], RecursiveLogistic(4, Span(1.0, 1.0))
+    tenth = RecursiveLogistic(4, Span(10.0, 1.0))
+    once.learn_day(*one_day)
+    tenth.learn_day(*one_day)
+    start = np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+    assert np.abs(tenth.mean - start)[2:].sum() < np.abs(once.mean - start)[2:].sum() / 2
+    assert DAY_EFFECT > 0
+
+
+# --- what we rely on in River ----------------------------------------------------------------------------------------
+
+
+def test_river_has_what_we_call() -> None:
+    model = linear_model.LogisticRegression(optim.AdaGrad(0.05))
+    model.learn_one({"x": 1.0}, 1)
+    assert isinstance(model, base.Classifier)
+    assert set(model.weights) == {"x"}
+    assert isinstance(model.intercept, float)
+    assert set(model.predict_proba_one({"x": 1.0})) == {False, True}
+    scaler = preprocessing.StandardScaler()
+    scaler.learn_one({"x": 3.0})
+    scaler.learn_one({"x": 5.0})
+    assert (scaler.means["x"], scaler.vars["x"]) == (4.0, 1.0)
+    assert scaler.transform_one({"x": 5.0}) == {"x": 1.0}
+    wanted = {"grace_period", "leaf_prediction", "max_depth"}
+    assert wanted <= set(inspect.signature(tree.HoeffdingTreeClassifier).parameters)
+    assert {"delta", "clock"} <= set(inspect.signature(drift.ADWIN).parameters)
+
+
+@pytest.mark.parametrize("step", [0.0, 0.2])
+def test_drift_is_seen_where_the_loss_changes_for_good_and_nowhere_else(step: float) -> None:
+    rng, watch = np.random.default_rng(1), DriftWatch()
+    for day in range(400):
+        watch.observe(day * DAY_US, 0.40 + 0.02 * rng.normal() + (step if day >= 150 else 0.0))
+    assert [150 < one.at // DAY_US < 240 for one in watch.seen] == ([True] if step else [])
+    assert all(0.4 < one.before < one.after < 0.6 for one in watch.seen)

@@ -1,0 +1,322 @@
+"""What is remembered of a customer: against naive computations over all that happened, and as bytes."""
+
+from __future__ import annotations
+
+import math
+import random
+from array import array
+from itertools import pairwise, permutations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_app.core.cases import open_since
+from stream_app.core.customer import MAX_BYTES, Customer, decode_state, encode_state
+from stream_app.core.events import CartAction, Complaint, ComplaintAction, ComplaintForm, Event, OrderAction
+from stream_app.core.history import remember
+from stream_app.core.state import (
+    CASES,
+    DAY_US,
+    DECAYED,
+    DECAYED_AT,
+    DECAYED_START,
+    EMPTY,
+    HALF_LIVES,
+    ID_RING,
+    MAX_LATENESS_DAYS,
+    NEVER,
+    RING,
+    SLOT,
+    SLOTS,
+    add_decayed,
+    add_order_day,
+    new_facts,
+)
+from stream_app.core.view import View
+from stream_app.errors import UnusableState
+from tests.shops import T0, browsing, cart, complaint, order
+
+
+def remembered(events: list[Event], counts: bool = True) -> dict[str, float]:
+    facts = new_facts()
+    for event in events:
+        remember(facts, event, event.at, event.at // DAY_US, counts)
+    return dict(zip(SLOTS, facts, strict=True))
+
+
+# --- order days ------------------------------------------------------------------------------------------------------
+
+
+def naive_gaps(days: list[int]) -> dict[str, float]:
+    gaps = [later - before for before, later in pairwise(sorted(set(days)))]
+    return {
+        "order_days": len(set(days)),
+        "gap_squares": sum(gap * gap for gap in gaps),
+        "gap_logs": sum(math.log(gap) for gap in gaps),
+        "gap_log_squares": sum(math.log(gap) ** 2 for gap in gaps),
+    }
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, MAX_LATENESS_DAYS)), min_size=1, max_size=40))
+def test_order_days_may_come_in_any_order_within_the_lateness(days: list[tuple[int, int]]) -> None:
+    facts = new_facts()
+    for day, _ in sorted(days, key=lambda one: one[0] + one[1]):
+        add_order_day(facts, float(19_000 + day))
+    found = dict(zip(SLOTS, facts, strict=True))
+    for name, wanted in naive_gaps([day for day, _ in days]).items():
+        assert found[name] == pytest.approx(wanted, abs=1e-9), name
+    latest = sorted({19_000 + day for day, _ in days})[-RING:]
+    assert [found[f"order_day_{i}"] for i in range(RING)] == [NEVER] * (RING - len(latest)) + latest
+
+
+@given(st.permutations(range(0, 3 * RING, 3)))
+def test_as_many_days_as_the_ring_holds_may_come_in_any_order_at_all(days: list[int]) -> None:
+    facts = new_facts()
+    for day in days:
+        add_order_day(facts, float(day))
+    found = dict(zip(SLOTS, facts, strict=True))
+    for name, wanted in naive_gaps(days).items():
+        assert found[name] == pytest.approx(wanted, abs=1e-9), name
+
+
+def test_a_day_before_the_whole_ring_changes_nothing() -> None:
+    facts = new_facts()
+    for day in range(100, 100 + RING):
+        add_order_day(facts, float(day))
+    before = facts[:]
+    add_order_day(facts, 99.0)
+    assert facts == before
+
+
+# --- decayed counts --------------------------------------------------------------------------------------------------
+
+AMOUNTS = st.lists(st.tuples(st.floats(0.0, 400.0), st.floats(0.0, 50.0)), min_size=1, max_size=20)
+
+
+@given(AMOUNTS, st.sampled_from(range(len(DECAYED))), st.floats(0.0, 300.0))
+def test_decayed_counts_are_what_they_say_in_any_order(
+    amounts: list[tuple[float, float]], kind: int, later: float
+) -> None:
+    start = 19_000.0
+    facts = new_facts()
+    for day, amount in amounts:
+        add_decayed(facts, kind, start + day, amount)
+    now = start + max(day for day, _ in amounts) + later
+    view = View(np.array([facts]), np.array([now]), 60.0)
+    for half_life in HALF_LIVES:
+        naive = sum(amount * 2.0 ** -((now - start - day) / half_life) for day, amount in amounts)
+        assert view.decayed(DECAYED[kind], half_life)[0] == pytest.approx(naive, rel=1e-9, abs=1e-9)
+
+
+def test_other_kinds_do_not_move() -> None:
+    facts = new_facts()
+    add_decayed(facts, 1, 19_000.0)
+    changed = {SLOTS[place] for place in range(len(SLOTS)) if facts[place] != EMPTY[place]}
+    assert changed == {"decayed_browsing_at", *(f"decayed_browsing_{half_life:g}d" for half_life in HALF_LIVES)}
+    assert (SLOTS[DECAYED_AT], SLOTS[DECAYED_START]) == ("decayed_order_at", "decayed_order_2d")
+
+
+# --- what each event leaves ------------------------------------------------------------------------------------------
+
+
+def test_an_order_is_counted_with_its_money() -> None:
+    found = remembered([
+        order("c", T0, amount=10.0, discount=2.0, member_benefit=True),
+        order("c", T0 + DAY_US, amount=30.0),
+        order("c", T0 + DAY_US, amount=20.0),
+    ])  # fmt: skip
+    assert (found["orders"], found["order_days"], found["money"]) == (3, 2, 60.0)
+    assert (found["last_amount"], found["max_amount"]) == (30.0, 30.0)  # two in one instant: the larger
+    assert found["log_money"] == pytest.approx(math.log(11) + math.log(31) + math.log(21))
+    assert (found["discounted"], found["discount"], found["member_benefits"]) == (1, 2.0, 1)
+    assert (found["first_order"], found["last_order"]) == (T0 / DAY_US, T0 / DAY_US + 1)
+
+
+def test_an_order_that_does_not_count_leaves_no_order() -> None:
+    found = remembered([order("c", T0, action=OrderAction.RETURNED, amount=10.0)], counts=False)
+    assert (found["orders"], found["money"], found["returns"]) == (0, 0, 1)
+    assert found["last_order"] == NEVER
+    assert found["last_seen"] == T0 / DAY_US
+
+
+@pytest.mark.parametrize(("hours", "late"), [(-1, 0), (0, 0), (1, 1)])
+def test_a_delivery_is_late_after_the_promised_time(hours: int, late: int) -> None:
+    promised = order("c", T0).occurred_at
+    delivered = order("c", T0 + hours * DAY_US // 24).occurred_at
+    event = order("c", T0, action=OrderAction.DELIVERED, promised_at=promised, delivered_at=delivered)
+    assert remembered([event], counts=False)["late_deliveries"] == late
+
+
+def test_browsing_and_carts_leave_what_they_were() -> None:
+    found = remembered([
+        browsing("c", T0, category="shoes", load_seconds=3.0, search_results=0, available=False, recommended=True),
+        browsing("c", T0 + 1, category="shoes", load_seconds=2.9, search_results=4, available=True),
+        cart("c", T0 + 2, action=CartAction.FAVOURITE),
+        cart("c", T0 + 3, action=CartAction.CHECKOUT_STARTED),
+        cart("c", T0 + 4, action=CartAction.CHECKOUT_ABANDONED),
+        cart("c", T0 + 5, action=CartAction.PAYMENT_FAILED, available=False),
+    ])  # fmt: skip
+    names = ["browsings", "slow_pages", "empty_searches", "unavailable", "recommended"]
+    assert [found[name] for name in names] == [2, 1, 1, 2, 1]
+    assert [found[name] for name in ["carts", "favourites", "checkouts", "abandoned", "payment_failures"]] == [
+        4,
+        1,
+        1,
+        1,
+        1,
+    ]
+    assert int(found["categories"]).bit_count() == 1
+
+
+def test_displeasure_is_counted_by_its_form() -> None:
+    found = remembered([
+        complaint("c", T0, form=ComplaintForm.LOW_REVIEW),
+        complaint("c", T0 + 1, form=ComplaintForm.SURVEY, rating=2.0),
+        complaint("c", T0 + 2, form=ComplaintForm.SURVEY, rating=2.5),
+        complaint("c", T0 + 3, form=ComplaintForm.UNSUBSCRIBE),
+        complaint("c", T0 + 4, action=ComplaintAction.RESOLVED, complaint_id="a"),
+    ])  # fmt: skip
+    assert [found[name] for name in ["complaints", "low_reviews", "unsubscribes"]] == [4, 2, 1]
+    assert found["last_complaint"] == (T0 + 3) / DAY_US
+
+
+@given(st.permutations(range(8)))
+def test_facts_do_not_depend_on_the_order_of_arrival(places: list[int]) -> None:
+    events: list[Event] = [
+        order("c", T0, amount=5.0),
+        order("c", T0 + DAY_US, amount=9.0),
+        order("c", T0 + 3 * DAY_US, amount=7.0),
+        browsing("c", T0 + 2 * DAY_US, category="a"),
+        browsing("c", T0 + 4, category="b"),
+        cart("c", T0 + 2 * DAY_US),
+        complaint("c", T0 + DAY_US, complaint_id="x"),
+        complaint("c", T0 + 2 * DAY_US, complaint_id="x", action=ComplaintAction.RESOLVED),
+    ]
+    assert remembered([events[place] for place in places]) == pytest.approx(remembered(events), rel=1e-12, abs=1e-9)
+
+
+# --- complaints one by one -------------------------------------------------------------------------------------------
+
+
+def opened(events: list[Complaint]) -> list[float]:
+    facts = new_facts()
+    for event in events:
+        remember(facts, event, event.at, 0, False)
+    return sorted(day for day in open_since(np.array([facts]))[0].tolist() if day > NEVER)
+
+
+def test_a_case_is_open_from_its_opening_to_its_resolution_and_again_when_reopened() -> None:
+    day = T0 // DAY_US
+    steps = [
+        complaint("c", T0, complaint_id="a"),
+        complaint("c", T0 + DAY_US, complaint_id="a", action=ComplaintAction.ANSWERED),
+        complaint("c", T0 + 2 * DAY_US, complaint_id="a", action=ComplaintAction.RESOLVED),
+        complaint("c", T0 + 3 * DAY_US, complaint_id="a", action=ComplaintAction.REOPENED),
+    ]
+    assert [opened(steps[:n]) for n in range(1, 5)] == [[day], [day], [], [day + 3]]
+
+
+def test_steps_of_cases_may_come_in_any_order() -> None:
+    steps: list[Event] = [
+        complaint("c", T0 + at * DAY_US, complaint_id=case, action=action)
+        for at, case, action in [
+            (0, "a", ComplaintAction.OPENED),
+            (1, "b", ComplaintAction.OPENED),
+            (2, "a", ComplaintAction.ANSWERED),
+            (3, "a", ComplaintAction.RESOLVED),
+            (4, "c", ComplaintAction.OPENED),
+        ]
+    ]
+    wanted = remembered(steps)
+    assert opened([step for step in steps if isinstance(step, Complaint)]) == [T0 // DAY_US + 1, T0 // DAY_US + 4]
+    for shuffled in permutations(steps):
+        assert remembered(list(shuffled)) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_a_step_without_a_case_belongs_to_the_order() -> None:
+    first = complaint("c", T0, order_id="o1")
+    assert opened([first, complaint("c", T0 + 1, order_id="o2", action=ComplaintAction.RESOLVED)]) == [T0 / DAY_US]
+    assert opened([first, complaint("c", T0 + 1, order_id="o1", action=ComplaintAction.RESOLVED)]) == []
+
+
+def test_of_more_cases_than_are_kept_the_one_that_moved_longest_ago_goes() -> None:
+    cases = [complaint("c", T0 + i * DAY_US, complaint_id=str(i)) for i in range(CASES + 2)]
+    assert opened(cases) == [T0 / DAY_US + i for i in range(2, CASES + 2)]
+    assert opened([*cases[2:], cases[0], cases[1]]) == opened(cases)  # too old to push out a younger one
+
+
+# --- the codec -------------------------------------------------------------------------------------------------------
+
+
+@given(
+    st.dictionaries(st.integers(0, len(SLOTS) - 1), st.floats(allow_nan=False)),
+    st.lists(st.integers(0, 2**64 - 1), max_size=ID_RING),
+)
+def test_what_is_encoded_comes_back(changed: dict[int, float], ids: list[int]) -> None:
+    facts = new_facts()
+    for place, value in changed.items():
+        facts[place] = value
+    stored = encode_state(facts, array("Q", ids))
+    assert decode_state(stored) == (facts, array("Q", ids))
+    assert len(stored) <= MAX_BYTES
+    assert len(stored) == len(encode_state(new_facts(), array("Q"))) + 8 * (
+        sum(value != EMPTY[place] for place, value in changed.items()) + len(ids)
+    )
+
+
+def test_the_bound_on_the_size_is_attained() -> None:
+    facts = array("d", [1.5] * len(SLOTS))
+    assert len(encode_state(facts, array("Q", range(ID_RING)))) == MAX_BYTES
+
+
+def a_state() -> bytes:
+    customer = Customer("c", 0)
+    remember(customer.facts, order("c", T0, amount=3.0), T0, T0 // DAY_US, True)
+    customer.saw("e1")
+    return encode_state(customer.facts, customer.ids)
+
+
+@pytest.mark.parametrize(
+    ("stored", "problem"),
+    [
+        (b"", "it is 0 bytes long"),
+        (a_state()[:5], "it is 5 bytes long"),
+        (a_state()[:-1], "bytes long, not"),
+        (a_state() + b"\0", "bytes long, not"),
+        (b"\x02" + a_state()[1:], "it has version 2"),
+        (a_state()[:1] + bytes([len(SLOTS) + 1]) + a_state()[2:], f"with {len(SLOTS) + 1} facts"),
+        (a_state()[:2] + bytes([ID_RING + 1]) + a_state()[3:] + bytes(8 * ID_RING), f"{ID_RING + 1} ids"),
+    ],
+)
+def test_a_state_that_is_torn_or_foreign_is_refused(stored: bytes, problem: str) -> None:
+    with pytest.raises(UnusableState) as refused:
+        decode_state(stored)
+    assert problem in str(refused.value)
+    assert "This program reads version 1" in str(refused.value)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_make_anything_but_a_state_or_a_refusal(stored: bytes) -> None:
+    for given_bytes in (stored, a_state()[:3] + stored):
+        try:
+            facts, ids = decode_state(given_bytes)
+        except UnusableState:
+            continue
+        assert (len(facts), len(ids) <= ID_RING) == (len(SLOTS), True)
+
+
+def test_recent_ids_are_kept_and_no_more() -> None:
+    customer, rng = Customer("c", 0), random.Random(1)
+    names = [f"e{i}" for i in range(100)]
+    rng.shuffle(names)
+    assert [customer.saw(name) for name in names] == [False] * 100
+    assert len(customer.ids) == ID_RING
+    assert all(customer.saw(name) for name in names[-ID_RING:])
+    assert not customer.saw(names[0])
+
+
+def test_the_facts_have_names_of_their_own() -> None:
+    assert len(set(SLOTS)) == len(SLOTS) == len(EMPTY) == len(SLOT)
+    assert MAX_LATENESS_DAYS < RING
