@@ -12,15 +12,16 @@ from benchmarks.product import SHORT, Run, replay
 from benchmarks.results import Growth, Spread
 from stream_app.core.state import DAY_US
 
-SESSIONS: Final = (0.6, 4.0, 16.0)  # of the simulated shop: with the same orders, more and more page views
+VISITS: Final = ((0.6, 1.0), (4.0, 3.0), (16.0, 9.0))  # of the simulated shop: visits without an order, pages of each
 EVERY_DAYS: Final = (14, 7, 2)
 PARTITIONS: Final = (1, 4, 16)
 _ROUNDS: Final = 2
+RUNS: Final = _ROUNDS * (len(VISITS) + len(EVERY_DAYS) + len(PARTITIONS))
 
 
-def by_events(logs: dict[float, Path], on_run: Callable[[], None]) -> list[Growth]:
+def by_events(logs: dict[str, Path], on_run: Callable[[], None]) -> list[Growth]:
     """The same customers, orders and decisions with more and more visits."""
-    runs = {f"{sessions:g} × visits": _runs(logs[sessions], on_run=on_run) for sessions in logs}
+    runs = {value: _runs(log, on_run=on_run) for value, log in logs.items()}
     return _series("events", runs, lambda run: run.events, "an event")
 
 
@@ -49,7 +50,7 @@ def _series(what: str, series: dict[str, list[Run]], count: Callable[[Run], int]
     rows: list[Growth] = []
     base: tuple[Run, float] | None = None
     for value, runs in series.items():
-        seconds = Spread.of([run.replay_cpu_seconds for run in runs])
+        seconds = Spread.of([run.replay_seconds for run in runs])
         run = runs[0]
         marginal = ""
         if base is not None and count is None:

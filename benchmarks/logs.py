@@ -41,11 +41,11 @@ def scale(customers: int) -> ShopSettings:
     return ShopSettings(customers=customers, days=45, sessions=0.6, page_views=1.0)
 
 
-def visits(customers: int, sessions: float) -> ShopSettings:
-    """The same customers and orders with more or fewer visits."""
-    return ShopSettings(customers=customers, days=45, sessions=sessions, page_views=1.0)
+def visits(customers: int, sessions: float, page_views: float) -> ShopSettings:
+    """The same customers and orders with more or fewer visits, of more or fewer pages."""
+    return ShopSettings(customers=customers, days=45, sessions=sessions, page_views=page_views)
 
 
 def orders_only(customers: int) -> ShopSettings:
     """Many decisions an event, where CDNOW is not at hand."""
-    return ShopSettings.orders_only(customers, days=730)
+    return ShopSettings.orders_only(customers, days=365)

@@ -55,7 +55,7 @@ class Size:
     seen: int  # customers with an event
     events: int
     decisions: int
-    cpu_micros: Spread  # of replay, an event
+    cpu_micros: Spread  # of the replay without the first reading, an event
     wall_micros: Spread
     scan_micros: Spread
     memory: int  # bytes that the replay added to the process

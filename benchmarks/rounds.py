@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from benchmarks.results import Spread
 
@@ -31,6 +32,6 @@ def take_turns(floor: Rate, product: Rate, rounds: int, on_round: Callable[[int]
         products.append(product())
         floors.append(floor())
         on_round(number + 1)
-    around = [(before + after) / 2 for before, after in zip(floors, floors[1:], strict=False)]
+    around = [(before + after) / 2 for before, after in pairwise(floors)]
     ratios = [one / other for one, other in zip(products, around, strict=True)]
     return Pairs(Spread.of(floors), Spread.of(products), Spread.of(ratios))

@@ -17,11 +17,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from benchmarks import growth, logs
 from benchmarks.document import document
 from benchmarks.machine import load_average, machine
-from benchmarks.product import CDNOW, SHORT, WEEKLY, replay
+from benchmarks.product import CDNOW, DAILY, SHORT, WEEKLY, replay
 from benchmarks.results import Against, Flatness, Growth, Part, Report
 from benchmarks.sampling import profile
 from benchmarks.scale import flatness
-from benchmarks.versus import decisions_against_floor, events_against_floor
+from benchmarks.versus import ManyDecisions, decisions_against_floor, events_against_floor
+from stream_app.simulate import ShopSettings
 
 _ROOT: Final = Path(__file__).parent.parent
 _CDNOW_FILE: Final = "CDNOW_master.txt.gz"
@@ -78,15 +79,16 @@ class Bench:
         return events_against_floor(browsing, WEEKLY, self._plan.rounds, lambda _: step())
 
     def _decisions(self, browsing: Path) -> Against:
-        name, log, form = self._many_decisions()
-        step = self._step(f"Decisions against the floor: {name}", self._plan.decision_rounds)
-        return decisions_against_floor(name, log, form, CDNOW, browsing, self._plan.decision_rounds, lambda _: step())
+        log = self._many_decisions()
+        step = self._step(f"Decisions against the floor: {log.name}", self._plan.decision_rounds)
+        return decisions_against_floor(log, browsing, self._plan.decision_rounds, lambda _: step())
 
-    def _many_decisions(self) -> tuple[str, Path, str]:
+    def _many_decisions(self) -> ManyDecisions:
         recorded = self._data / _CDNOW_FILE
         if self._plan.recorded and recorded.exists():
-            return "CDNOW", recorded, "cdnow"
-        return "simulated orders", self._log("orders", logs.orders_only(self._plan.browsing_customers)), "jsonl"
+            return ManyDecisions("CDNOW", recorded, "cdnow", CDNOW)
+        simulated = self._log("orders", logs.orders_only(self._plan.browsing_customers))
+        return ManyDecisions("simulated orders", simulated, "jsonl", DAILY)
 
     def _parts(self, browsing: Path) -> dict[str, list[Part]]:
         step = self._step("Where the time goes", 2)
@@ -99,11 +101,12 @@ class Bench:
 
     def _growth(self) -> list[Growth]:
         customers = self._plan.growth_customers
-        visits = {sessions: self._log("visits", logs.visits(customers, sessions)) for sessions in growth.SESSIONS}
-        base = visits[growth.SESSIONS[0]]
-        step = self._step(
-            "How the time grows", 2 * (len(growth.SESSIONS) + len(growth.EVERY_DAYS) + len(growth.PARTITIONS))
-        )
+        visits = {
+            f"{sessions:g} × visits, {pages:g} pages": self._log("visits", logs.visits(customers, sessions, pages))
+            for sessions, pages in growth.VISITS
+        }
+        base = next(iter(visits.values()))
+        step = self._step("How the time grows", growth.RUNS)
         return [
             *growth.by_events(visits, step),
             *growth.by_decisions(base, step),
@@ -115,7 +118,7 @@ class Bench:
         step = self._step("Cost by number of customers", self._plan.rounds * len(sizes))
         return flatness(sizes, self._plan.rounds, lambda _: step())
 
-    def _log(self, name: str, settings: logs.ShopSettings) -> Path:
+    def _log(self, name: str, settings: ShopSettings) -> Path:
         task = self._progress.add_task(f"Simulating {name}, {settings.customers:,} customers", total=1.0)
         path = logs.simulated(self._folder, name, settings, lambda share: self._progress.update(task, completed=share))
         self._progress.remove_task(task)

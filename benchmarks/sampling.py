@@ -1,7 +1,7 @@
 """Where the time goes: a sampling profiler that asks, every few milliseconds of CPU time, which part is at work.
 
-A tracing profiler makes small functions look dear; this one costs nothing that would be seen. Time in libraries counts for the
-part that called them.
+A tracing profiler makes small functions look dear; this one costs nothing that would be seen.
+Time in libraries counts for the part that called them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _PACKAGE: Final = "stream_app."
 # The innermost frame whose module is named here says which part is at work; the rest is looked up further out.
 _PARTS: Final = {
     "stream_app.replay.readers": "reading and decoding",
+    "stream_app.core.events": "time stamps",
     "stream_app.core.history": "state: applying events",
     "stream_app.core.state": "state: applying events",
     "stream_app.core.cases": "state: applying events",

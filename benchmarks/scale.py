@@ -1,4 +1,4 @@
-"""The cost of an event at several numbers of customers, each run in a process of its own, so that its memory is its own."""
+"""The cost of an event by the number of customers, each run in a process of its own, so that its memory is its own."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def _size(customers: int, measured: Sequence[Measured]) -> Size:
         seen=first.run.customers,
         events=first.run.events,
         decisions=first.run.decisions,
-        cpu_micros=micros(lambda run: run.replay_cpu_seconds),
-        wall_micros=micros(lambda run: run.replay_seconds),
+        cpu_micros=micros(lambda run: run.replay_seconds),
+        wall_micros=micros(lambda run: run.wall_seconds),
         scan_micros=micros(lambda run: run.scan_seconds),
         memory=first.run.replay_bytes,
         waiting=first.run.waiting,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.floor import Floor
@@ -35,16 +36,21 @@ def events_against_floor(log: Path, settings: Settings, rounds: int, on_round: O
     )
 
 
-def decisions_against_floor(
-    name: str, log: Path, form: str, settings: Settings, floor_log: Path, rounds: int, on_round: OnRound
-) -> Against:
+@dataclass(frozen=True)
+class ManyDecisions:
+    """A log with many decisions an event: its name, file, format and settings."""
+
+    name: str
+    file: Path
+    form: str
+    settings: Settings
+
+
+def decisions_against_floor(log: ManyDecisions, floor_log: Path, rounds: int, on_round: OnRound) -> Against:
     """Decisions a second with all experts, labels and learning, against the floor's predictions.
 
     Args:
-        name: of the log, as people know it.
-        log: with many decisions an event.
-        form: of that log.
-        settings: of that log.
+        log: that is replayed.
         floor_log: a log in the wire format, which the floor reads.
         rounds: of the replay.
         on_round: told of every round that is finished.
@@ -52,12 +58,12 @@ def decisions_against_floor(
     runs: list[Run] = []
 
     def product() -> float:
-        runs.append(replay(log, settings, form))
+        runs.append(replay(log.file, log.settings, log.form))
         return runs[-1].decisions / runs[-1].seconds
 
     pairs = take_turns(_floor_rate(floor_log), product, rounds, on_round)
     return Against(
-        what=f"{name}, {runs[0].decisions / runs[0].events:.0f} decisions an event",
+        what=f"{log.name}, {runs[0].decisions / runs[0].events:.0f} decisions an event",
         unit="decisions",
         floor=pairs.floor,
         product=pairs.product,
@@ -86,4 +92,5 @@ def _notes(run: Run) -> dict[str, float]:
         "scored": run.scored,
         "scan_seconds": run.scan_seconds,
         "replay_seconds": run.replay_seconds,
+        "wall_seconds": run.wall_seconds,
     }

@@ -180,9 +180,10 @@ class Learner:
         """Mean absolute contribution of each feature to the linear expert's log-odds, over the last learned day."""
         linear = self.experts[0]
         if isinstance(linear, LinearExpert):
-            self.importances = {
-                name: float(np.abs(moved - moved.mean()).mean()) for name, moved in linear.contributions(rows).items()
-            }
+            contributions = linear.contributions(rows)
+            moved = np.stack(list(contributions.values()))  # one call for all features, instead of three for each
+            weights = np.abs(moved - moved.mean(axis=1, keepdims=True)).mean(axis=1)
+            self.importances = dict(zip(contributions, weights.tolist(), strict=True))
 
     def _mixture_column(self, decisions: Sequence[Pending]) -> Floats:
         said = np.frombuffer(b"".join(p.log_odds for p in decisions), dtype=np.float32)

@@ -86,8 +86,10 @@ class Moments:
         return [(kind, _log_odds(probability[row]) - _log_odds(probability[row - 1])) for row, kind in self._after]
 
     def _rank(self, ranking: Ranking, probability: Floats) -> None:
-        indices: npt.NDArray[np.int64] = np.array([customer.index for customer in self._customers], dtype=np.int64)
-        counts = np.arange(len(indices)) >= np.array([self._forgotten.get(int(i), 0) for i in indices])
+        places = [customer.index for customer in self._customers]
+        indices: npt.NDArray[np.int64] = np.array(places, dtype=np.int64)
+        forgotten = self._forgotten
+        counts = np.arange(len(indices)) >= np.array([forgotten.get(place, 0) for place in places])
         ranking.scored(indices[counts], probability[counts])
         for row, pending in enumerate(self._pending):
             if pending is not None and counts[row]:

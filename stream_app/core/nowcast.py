@@ -22,8 +22,8 @@ from stream_app.core.experts.recursive import DAY_EFFECT, FORGET_HORIZONS, Span
 WINDOW_HORIZONS: Final = 0.5  # of the recent cohorts that are looked at
 HISTORY_HORIZONS: Final = 3  # of complete cohorts from which the development is read
 CALM_PERIODS: Final = 20.0  # returns, times horizon / decide_every, that are added to both sides of the ratio
-COEFFICIENT: Final = 0.4
-COEFFICIENT_DEVIATION: Final = 0.4
+COEFFICIENT: Final = 0.2  # little, until the shop has shown that its level tells something
+COEFFICIENT_DEVIATION: Final = 0.8
 _SHORTEST: Final = 4  # days; a shorter horizon leaves no recent cohort to look at
 
 
@@ -44,8 +44,8 @@ class Nowcast:
 
     @property
     def shift(self) -> float:
-        """What is added to every customer's log-odds of churn today."""
-        return -self.coefficient * self.deviation
+        """What is added to every customer's log-odds of churn today; a shop above its level is never thought worse."""
+        return -max(self.coefficient, 0.0) * self.deviation
 
     def note_decisions(self, days: npt.NDArray[np.int64], churn: Floats) -> None:
         """Note decisions, each with its day since 1970 and the probability of churn that the mixture gave."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import xxhash
 
 from stream_app.core.alerts import (
@@ -31,7 +32,7 @@ from stream_app.core.labels import Matured, Pending, Returned, Waiting, counts_a
 from stream_app.core.learner import Model, Scores
 from stream_app.core.moments import Moments
 from stream_app.core.settings import Settings
-from stream_app.core.state import DAY_US, LAST_ORDER, NEVER
+from stream_app.core.state import DAY_US, FIRST_ORDER, LAST_ORDER, MONEY, NEVER
 from stream_app.core.timers import Timers
 from stream_app.core.view import Floats, View
 
@@ -163,9 +164,9 @@ class Partition:
 
     def nominate(self, at: int) -> list[Nomination]:
         """The partition's best customers for the desk at a moment, after `advance` and `finish` up to it."""
-        size = len(self._names)
-        risk = self.ranking.agreed(size)
-        top = best_first(risk, self.settings.capacity) if self.settings.rank_by == "risk" else np.flatnonzero(risk >= 0)
+        risk = self.ranking.agreed(len(self._names))
+        rank = risk if self.settings.rank_by == "risk" else risk * self._worth(np.flatnonzero(risk >= 0), at)
+        top = best_first(rank, self.settings.capacity)
         nominations = [self._nomination(self._names[index], float(risk[index]), at) for index in top]
         nominations.sort(key=lambda n: (-n.rank_value, n.customer))
         return nominations[: self.settings.capacity]
@@ -240,6 +241,15 @@ class Partition:
         customer.due = due
         self.timers.add(due, customer.name, customer)
 
+    def _worth(self, indices: npt.NDArray[np.int64], at: int) -> Floats:
+        """What the customers with these indices bring a month; NaN for all others. There may be a million of them."""
+        chosen = [self._names[index].facts for index in indices]
+        money = np.array([facts[MONEY] for facts in chosen])
+        age = np.maximum(at / DAY_US - np.array([facts[FIRST_ORDER] for facts in chosen]), 0.0)
+        worth = np.full(len(self._names), np.nan)
+        worth[indices] = _a_month(money, age, self.settings.horizon / DAY_US)
+        return worth
+
     def _nomination(self, customer: Customer, risk: float, at: int) -> Nomination:
         view = View(np.array([customer.facts]), np.array([at / DAY_US]), self.settings.horizon / DAY_US)
         worth = float(monthly_worth(view)[0])
@@ -259,4 +269,8 @@ class Partition:
 
 def monthly_worth(view: View) -> Floats:
     """Money a month that customers have been bringing, shrunk towards nought over the first horizon."""
-    return view["money"] / (view.age + view.horizon) * 30.44
+    return _a_month(view["money"], view.age, view.horizon)
+
+
+def _a_month(money: Floats, age: Floats, horizon: float) -> Floats:
+    return money / (age + horizon) * 30.44

@@ -189,7 +189,7 @@ def _open(stored: bytes, source: str) -> tuple[Header, bytes]:
     end = start + _LENGTH.unpack_from(stored, len(MAGIC))[0]
     try:
         return msgspec.json.decode(stored[start:end], type=Header), stored[end:]
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         _refuse(source, f"its header cannot be read ({error})", _TAKE_ANOTHER, error)
 
 

@@ -87,7 +87,8 @@ class DecisionColumns:
         )
 
     def _append(self, name: str, values: npt.NDArray[np.generic]) -> None:
-        self._chunks.setdefault(name, []).append(values)
+        # A copy: a row of a view's matrix would keep the whole matrix in memory, 100 numbers a decision instead of one.
+        self._chunks.setdefault(name, []).append(np.array(values))
 
     def _column(self, name: str, dtype: type[Number]) -> npt.NDArray[Number]:
         chunks = self._chunks.get(name)

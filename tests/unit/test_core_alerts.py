@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import date
 
 import msgspec
 import numpy as np
@@ -24,7 +25,7 @@ from stream_app.core.alerts import (
 )
 from stream_app.core.events import Event
 from stream_app.core.process import Partition, phase_of
-from stream_app.core.settings import HOUR_US, Settings
+from stream_app.core.settings import HOUR_US, Campaign, Settings
 from stream_app.core.state import DAY_US
 from tests.shops import SHOP, T0, Shell, browsing, logs, order, play, taught
 
@@ -255,6 +256,30 @@ def test_customers_alike_to_the_last_bit_are_ranked_by_name() -> None:
     assert [one.customer for one in partition.nominate(T0 + DAY_US)] == ["a", "b"]
 
 
+def risky(days: int, events: list[Event], settings: Settings = SHOP) -> set[str]:
+    """Whom a partition nominates so many days after T0, scored after every event."""
+    partition = Partition(settings)
+    for event in events:
+        partition.take(event, event.at)
+        partition.finish(taught())
+    partition.advance(T0 + days * DAY_US)
+    partition.finish(taught())
+    return {one.customer for one in partition.nominate(T0 + days * DAY_US)}
+
+
+def test_whoever_has_just_ordered_is_not_nominated_till_two_new_decisions_agree() -> None:
+    first, again = order("c", T0), order("c", T0 + 9 * DAY_US)
+    assert risky(9, [first]) == {"c"}
+    assert risky(10, [first, again, browsing("c", again.at + 1)]) == set()
+    assert risky(9 + 5, [first, again]) == {"c"}
+
+
+def test_whoever_is_not_active_any_more_is_not_nominated() -> None:
+    days = SHOP.active_window // DAY_US
+    assert risky(days, [order("c", T0)]) == {"c"}
+    assert risky(days + 3, [order("c", T0)]) == set()
+
+
 def test_a_nomination_tells_what_the_staff_must_know() -> None:
     partition = Partition(SHOP)
     for day in (0, 4):
@@ -269,10 +294,6 @@ def test_a_nomination_tells_what_the_staff_must_know() -> None:
 
 
 def test_no_one_is_nominated_in_a_campaign_or_its_lull() -> None:
-    from datetime import date  # noqa: PLC0415 - of this test alone
-
-    from stream_app.core.settings import Campaign  # noqa: PLC0415
-
     campaign = Campaign(
         "sale", date(2024, 1, 10), date(2024, 1, 11), lull_days=3
     )  # 7 to 11 January; a Monday to Thursday

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_app.core.customer import MAX_BYTES, encode_state
 from stream_app.core.events import Event, Order, OrderAction
 from stream_app.core.labels import CHURNED, RETAINED
 from stream_app.core.process import Partition, phase_of
@@ -224,6 +225,17 @@ def test_whoever_is_inactive_gets_none_until_he_orders_again() -> None:
     ]
 
 
+def test_a_first_order_that_comes_late_brings_no_decision_in_the_past() -> None:
+    partition, now = Partition(SHOP), T0 + 10 * DAY_US
+    partition.take(browsing("x", now), now)
+    for i in range(20):
+        partition.take(order(f"c{i}", now - LATENESS), now - LATENESS)
+    partition.advance(now + PERIOD + 1)
+    made = partition.finish(taught()).decisions
+    assert len(made) == 20
+    assert min(one.decided_at for one in made) > now
+
+
 def test_the_active_window_ends_to_the_microsecond() -> None:
     due = first_due("c", T0)
     for early, wanted in [(0, True), (1, False)]:  # the last order lies a window, or a window and a microsecond, before
@@ -265,6 +277,21 @@ def test_both_labels_are_released_at_the_same_moment_when_the_watermark_has_pass
     shell.take(browsing("x", due + HORIZON + LATENESS + 1))
     shell.finish()
     assert shell.played.labels == {("c", due): (RETAINED if returns else CHURNED, due + HORIZON)}
+
+
+@pytest.mark.parametrize(("after", "label"), [(0, CHURNED), (1, RETAINED)])
+def test_an_order_that_comes_late_is_held_to_its_own_time(after: int, label: int) -> None:
+    due = first_due("c", T0)
+    events = [order("c", T0), browsing("x", due + DAY_US // 2), order("c", due + after)]
+    assert play([*events, browsing("x", due + HORIZON + 2)]).labels["c", due] == (label, due + HORIZON)
+
+
+def test_of_two_orders_the_earlier_is_the_return_in_whatever_order_they_come() -> None:
+    partition, due = Partition(SHOP), first_due("c", T0)
+    for event in [order("c", T0), order("c", due + 9), order("c", due + 5)]:
+        partition.take(event, event.at)
+    (pending,) = partition.customers["c"].waiting
+    assert pending.returned_at == due + 5
 
 
 def test_a_return_is_told_once_and_at_once() -> None:
@@ -329,8 +356,6 @@ def test_the_last_order_is_kept_to_the_microsecond() -> None:
 
 
 def test_a_customer_is_bounded_whatever_he_does() -> None:
-    from stream_app.core.customer import MAX_BYTES, encode_state  # noqa: PLC0415 - only this test looks at bytes
-
     partition, sizes = Partition(SHOP), []
     kinds: list[Any] = [order, browsing]
     for i in range(600):

@@ -1,0 +1,139 @@
+"""The benchmarks measure what they say: the work is done, pairs are compared fairly, verdicts follow the figures."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from benchmarks import growth, logs
+from benchmarks.document import document
+from benchmarks.floor import Floor
+from benchmarks.memory import pending_bytes, state_bytes
+from benchmarks.product import SHORT, replay
+from benchmarks.results import Against, Flatness, Part, Report, Size, Spread
+from benchmarks.rounds import take_turns
+from benchmarks.sampling import part_of
+from benchmarks.scale import measure
+from stream_app.core.customer import Customer
+from stream_app.core.labels import Pending
+from stream_app.replay.replay import Replay
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return logs.simulated(tmp_path_factory.mktemp("logs"), "tiny", logs.scale(60), lambda _: None)
+
+
+def test_the_product_applies_decides_and_learns(log: Path) -> None:
+    run = replay(log, SHORT)
+    assert run.events == len(log.read_bytes().splitlines())
+    assert run.scored > run.decisions > run.waiting > 0
+    assert run.labels == run.decisions - run.waiting
+    assert run.customers <= 60
+    assert 0 < run.scan_seconds < run.seconds
+
+
+def test_what_is_kept_of_a_decision_keeps_nothing_else_alive(log: Path) -> None:
+    kept: list[Replay] = []
+    replay(log, SHORT, keep=kept.append)
+    chunks = [chunk for column in kept[0].outcome.columns._chunks.values() for chunk in column]
+    assert chunks
+    assert all(chunk.base is None for chunk in chunks)  # a view would hold all facts of the decision: 760 bytes
+
+
+def test_the_floor_reads_every_event_and_needs_time(log: Path) -> None:
+    events, seconds = Floor().run(log)
+    assert events == len(log.read_bytes().splitlines())
+    assert seconds > 0
+
+
+def test_a_simulated_log_is_made_once(log: Path) -> None:
+    before = log.stat().st_mtime_ns
+    assert logs.simulated(log.parent, "tiny", logs.scale(60), lambda _: None) == log
+    assert log.stat().st_mtime_ns == before
+
+
+def test_each_product_run_is_compared_with_the_floor_around_it() -> None:
+    pairs = take_turns(iter([10.0, 20.0, 40.0]).__next__, iter([3.0, 15.0]).__next__, rounds=2)
+    assert (pairs.ratio.least, pairs.ratio.most) == (0.2, 0.5)
+    assert pairs.floor.rounds == 3
+
+
+def test_the_more_a_customer_does_the_larger_the_state_says_the_scale() -> None:
+    quiet, busy = Customer("a", 0), Customer("b", 1)
+    for number in range(16):
+        busy.saw(str(number))
+    assert state_bytes([busy]) >= state_bytes([quiet]) + 16 * 8
+    light, heavy = Pending("a", 1), Pending("a", 1)
+    heavy.features = bytes(100)
+    assert pending_bytes([heavy]) == pending_bytes([light]) + 100
+
+
+@pytest.mark.parametrize(
+    ("module", "part"),
+    [
+        ("stream_app.core.history", "state: applying events"),
+        ("stream_app.replay.readers.spool", "reading and decoding"),
+        ("somewhere.else", "other"),
+    ],
+)
+def test_time_in_a_library_counts_for_the_part_that_calls_it(module: str, part: str) -> None:
+    space: dict[str, Any] = {"__name__": module}
+    exec("def work(look): return look()", space)  # noqa: S102 - a frame of that module, which calls into this one
+    assert space["work"](lambda: part_of(sys._getframe())) == part
+
+
+def _size(customers: int, micros: float) -> Size:
+    one = Spread.of([micros])
+    return Size(customers, customers, 10 * customers, customers, one, one, one, 3_000 * customers, 0, 1_400.0, 400.0)
+
+
+@pytest.mark.parametrize(
+    ("costs", "verdict"),
+    [((10.0, 11.0, 10.5), "reached"), ((10.0, 12.5, 12.0), "done, not reached"), ((14.0, 11.0, 10.0), "missed")],
+)
+def test_flat_means_neither_dearer_nor_cheaper(costs: tuple[float, ...], verdict: str) -> None:
+    flat = Flatness([_size(10 ** (4 + place), cost) for place, cost in enumerate(costs)])
+    assert flat.verdict == verdict
+
+
+def test_growth_is_told_a_unit(log: Path) -> None:
+    run = replay(log, SHORT)
+    more = replace(run, events=run.events + 1_000, replay_seconds=run.replay_seconds + 0.02)
+    rows = growth._series("events", {"few": [run], "many": [more]}, lambda one: one.events, "an event")
+    assert [row.marginal for row in rows] == ["", "20.0 µs an event"]
+
+
+def test_the_document_says_what_was_reached() -> None:
+    spread = Spread.of([0.2, 0.1])
+    against = Against("a log", "events", spread, spread, spread, wanted=0.3, done_at=0.12)
+    report = Report(
+        machine={"cores": "2"},
+        load_before=0.1,
+        load_after=3.0,
+        seconds=60.0,
+        quick=True,
+        against=[against, replace(against, wanted=0.15), replace(against, done_at=0.2)],
+        flatness=Flatness([_size(10_000, 10.0), _size(100_000, 9.0)]),
+        parts={"a log": [Part("features", 0.5, 3.0), Part("nothing", 0.0001, 0.0)]},
+        growth=[],
+    )
+    text = document(report)
+    assert [row.verdict for row in report.against] == ["done, not reached", "reached", "missed"]
+    assert "**0.150** (0.100 – 0.200) | ≥ 0.30 | ≥ 0.12 | done, not reached |" in text
+    assert "largest over smallest: -10.0%" in text
+    assert "The machine was shared" in text
+    assert "nothing" not in text
+    assert msgspec.json.decode(msgspec.json.encode(report))["against"][0]["wanted"] == 0.3
+
+
+def test_a_size_is_measured_with_what_it_holds(log: Path) -> None:
+    measured = measure(log)
+    assert measured.run.events > 0
+    assert 500 < measured.state_bytes < 3_000
+    assert 100 < measured.pending_bytes < 1_000
