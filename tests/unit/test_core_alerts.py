@@ -268,10 +268,10 @@ def risky(days: int, events: list[Event], settings: Settings = SHOP) -> set[str]
 
 
 def test_whoever_has_just_ordered_is_not_nominated_till_two_new_decisions_agree() -> None:
-    first, again = order("c", T0), order("c", T0 + 9 * DAY_US)
-    assert risky(9, [first]) == {"c"}
-    assert risky(10, [first, again, browsing("c", again.at + 1)]) == set()
-    assert risky(9 + 5, [first, again]) == {"c"}
+    first, stir, again = order("c", T0), browsing("c", T0 + 8 * DAY_US), order("c", T0 + 9 * DAY_US)
+    assert risky(9, [first, stir]) == {"c"}
+    assert risky(10, [first, stir, again, browsing("c", again.at + 1)]) == set()
+    assert risky(9 + 5, [first, stir, again]) == {"c"}
 
 
 def test_whoever_is_not_active_any_more_is_not_nominated() -> None:

@@ -124,12 +124,13 @@ def test_other_kinds_do_not_move() -> None:
 def test_an_order_is_counted_with_its_money() -> None:
     found = remembered([
         order("c", T0, amount=10.0, discount=2.0, member_benefit=True),
-        order("c", T0 + DAY_US, amount=30.0),
         order("c", T0 + DAY_US, amount=20.0),
+        order("c", T0 + DAY_US, amount=30.0),
+        order("c", T0 + DAY_US, amount=1.0),
     ])  # fmt: skip
-    assert (found["orders"], found["order_days"], found["money"]) == (3, 2, 60.0)
+    assert (found["orders"], found["order_days"], found["money"]) == (4, 2, 61.0)
     assert (found["last_amount"], found["max_amount"]) == (30.0, 30.0)  # two in one instant: the larger
-    assert found["log_money"] == pytest.approx(math.log(11) + math.log(31) + math.log(21))
+    assert found["log_money"] == pytest.approx(math.log(11) + math.log(31) + math.log(21) + math.log(2))
     assert (found["discounted"], found["discount"], found["member_benefits"]) == (1, 2.0, 1)
     assert (found["first_order"], found["last_order"]) == (T0 / DAY_US, T0 / DAY_US + 1)
 
@@ -271,6 +272,9 @@ def test_the_bound_on_the_size_is_attained() -> None:
     assert len(encode_state(facts, array("Q", range(ID_RING)))) == MAX_BYTES
 
 
+_BITMAP_END = 3 + (len(SLOTS) + 7) // 8  # the header, then a bit a fact
+
+
 def a_state() -> bytes:
     customer = Customer("c", 0)
     remember(customer.facts, order("c", T0, amount=3.0), T0, T0 // DAY_US, True)
@@ -287,6 +291,10 @@ def a_state() -> bytes:
         (a_state() + b"\0", "bytes long, not"),
         (b"\x02" + a_state()[1:], "it has version 2"),
         (a_state()[:1] + bytes([len(SLOTS) + 1]) + a_state()[2:], f"with {len(SLOTS) + 1} facts"),
+        (
+            a_state()[: _BITMAP_END - 1] + bytes([a_state()[_BITMAP_END - 1] | 128]) + a_state()[_BITMAP_END:],
+            "bytes long",
+        ),
         (a_state()[:2] + bytes([ID_RING + 1]) + a_state()[3:] + bytes(8 * ID_RING), f"{ID_RING + 1} ids"),
     ],
 )
