@@ -27,7 +27,7 @@ _SCALE = """
 The same simulated shop at every size: 45 days, a decision every 14 days, a horizon of 14 days. Each run has a
 process of its own. The cost is that of the replay; the first reading of the log is stated beside it, and is not
 part of the verdict. Memory is what the replay adds to the resident set at its peak, over the customers seen; it
-includes the results that are kept for the report.
+includes the results that are kept for the report, and buffers of some 10 MB that do not grow.
 """
 _PARTS = """
 ## Where the time goes

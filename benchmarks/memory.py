@@ -22,7 +22,12 @@ def resident() -> int:
 
 
 def resident_peak() -> int:
-    """The largest resident set of this process so far, bytes."""
+    """The largest resident set of this process so far, bytes.
+
+    Linux tells it in two ways. `ru_maxrss` survives exec: a small process that a large one started has the large one's.
+    """
+    if high := _status("VmHWM"):
+        return high
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -67,7 +67,9 @@ def decode_state(stored: bytes) -> tuple[Facts[float], array[int]]:
     bitmap = int.from_bytes(stored[_HEADER.size : start], "little")
     places = [place for place in range(len(SLOTS)) if bitmap >> place & 1]
     end = start + 8 * len(places)
-    if len(stored) != end + 8 * ids or bitmap >> len(SLOTS):
+    if bitmap >> len(SLOTS):
+        raise UnusableState(problem="it has facts that nobody knows", remedy=_REMEDY)
+    if len(stored) != end + 8 * ids:
         raise UnusableState(problem=f"it is {len(stored)} bytes long, not {end + 8 * ids}", remedy=_REMEDY)
     facts = new_facts()
     for place, value in zip(places, struct.unpack(f"<{len(places)}d", stored[start:end]), strict=True):

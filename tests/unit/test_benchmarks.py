@@ -13,12 +13,12 @@ import pytest
 from benchmarks import growth, logs
 from benchmarks.document import document
 from benchmarks.floor import Floor
-from benchmarks.memory import pending_bytes, state_bytes
+from benchmarks.memory import pending_bytes, resident_peak, state_bytes
 from benchmarks.product import SHORT, replay
 from benchmarks.results import Against, Flatness, Part, Report, Size, Spread
 from benchmarks.rounds import take_turns
 from benchmarks.sampling import part_of
-from benchmarks.scale import measure
+from benchmarks.scale import in_own_process, measure
 from stream_app.core.customer import Customer
 from stream_app.core.labels import Pending
 from stream_app.replay.replay import Replay
@@ -130,6 +130,12 @@ def test_the_document_says_what_was_reached() -> None:
     assert "The machine was shared" in text
     assert "nothing" not in text
     assert msgspec.json.decode(msgspec.json.encode(report))["against"][0]["wanted"] == 0.3
+
+
+def test_a_process_of_its_own_starts_with_a_peak_of_its_own(log: Path) -> None:
+    held = bytearray(b"1") * 300_000_000  # in this process, which starts the other
+    assert resident_peak() > len(held)
+    assert in_own_process(log).run.replay_bytes < 200_000_000
 
 
 def test_a_size_is_measured_with_what_it_holds(log: Path) -> None:

@@ -293,7 +293,7 @@ def a_state() -> bytes:
         (a_state()[:1] + bytes([len(SLOTS) + 1]) + a_state()[2:], f"with {len(SLOTS) + 1} facts"),
         (
             a_state()[: _BITMAP_END - 1] + bytes([a_state()[_BITMAP_END - 1] | 128]) + a_state()[_BITMAP_END:],
-            "bytes long",
+            "facts that nobody knows",
         ),
         (a_state()[:2] + bytes([ID_RING + 1]) + a_state()[3:] + bytes(8 * ID_RING), f"{ID_RING + 1} ids"),
     ],
