@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,8 +69,13 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     predictions: Annotated[str, typer.Option(help="csv or parquet.")] = "csv",
     max_rejected: Annotated[str, typer.Option(help="More rejected lines than this: exit status 3.")] = "1%",
     lang: Annotated[str, typer.Option(help="Of the report: en or zh.")] = "",
+    not_after: Annotated[
+        datetime | None, typer.Option(help="Reject events later than this day (UTC), as typing errors.")
+    ] = None,
     currency: Annotated[str, typer.Option(help="Shown beside money, like CNY.")] = "",
-    seed: Annotated[int | None, typer.Option(help="Same log, same seed, same result.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Kept with the results; today's models draw nothing by chance.")
+    ] = None,
 ) -> None:
     """Replay a shop's recorded log: how early and how surely you would have known who was leaving."""
     from stream_app.cli import options  # noqa: PLC0415
@@ -98,6 +104,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
             lang=_one_of("--lang", lang or _language(), "en", "zh"),
             max_rejected=options.share(max_rejected),
             currency=currency,
+            not_after=not_after.replace(tzinfo=UTC) if not_after else None,
         )
         run_replay(request, _console())
 

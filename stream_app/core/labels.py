@@ -90,14 +90,16 @@ class Waiting:
             yield Matured(pending, label, pending.decided_at + self._horizon)
 
 
-def note_order(waiting: list[Pending], at: int, horizon: int) -> list[Returned]:
+def note_order(waiting: list[Pending], at: int, horizon: int, closed: int) -> list[Returned]:
     """Tell a customer's waiting decisions of an order, and return those that hear of one for the first time.
 
-    Orders may come out of order within the lateness: the earliest counts.
+    Orders may come out of order: the earliest counts. A decision whose horizon ended by `closed` has its label already,
+    whether it was released in this batch or not.
     """
     first = []
     for pending in waiting:
-        if pending.decided_at < at <= pending.decided_at + horizon:
+        end = pending.decided_at + horizon
+        if pending.decided_at < at <= end and end > closed:
             if not pending.returned_at:
                 first.append(Returned(pending.decided_at, at))
             if not 0 < pending.returned_at <= at:

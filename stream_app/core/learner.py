@@ -164,7 +164,10 @@ class Learner:
         table = said.astype(np.float64)
         probability = np.array([pending.probability for pending in decisions])
         self._drift.observe(moment, float(_log_loss(probability, labels).mean()))
-        self._nowcast.learn_day(decisions[0].decided_at // DAY_US, probability_of(table[:, -1]), labels)
+        expected = probability_of(table[:, -1])
+        days = np.array([pending.decided_at // DAY_US for pending in decisions])
+        for day in np.unique(days).tolist():  # one, unless the horizon is not in whole days
+            self._nowcast.learn_day(day, expected[days == day], labels[days == day])
         self._mixture.learn_day(table[:, self._mixed], labels)
         for expert in self.experts:
             expert.learn(rows, labels)

@@ -122,7 +122,7 @@ class Partition:
         self._count(at)
         counts = counts_as_order(event, settings)
         scored = customer.facts[LAST_ORDER] != NEVER
-        sampled = scored and self.counts.accepted % _SAMPLE == 0
+        sampled = scored and customer.ids[-1] % _SAMPLE == 0  # by the event's id, whatever the partitions are
         if sampled:
             self._moments.add(customer, at, None)
         remember(customer.facts, event, at, settings.local_day(at) if counts else 0, counts)
@@ -165,6 +165,9 @@ class Partition:
     def nominate(self, at: int) -> list[Nomination]:
         """The partition's best customers for the desk at a moment, after `advance` and `finish` up to it."""
         risk = self.ranking.agreed(len(self._names))
+        with np.errstate(invalid="ignore"):  # NaN compares as false: those who can't be nominated stay so
+            risk[risk < self.settings.alert_above] = np.nan
+        risk[[index for index in np.flatnonzero(risk >= 0) if self._is_lost(self._names[index], at)]] = np.nan
         rank = risk if self.settings.rank_by == "risk" else risk * self._worth(np.flatnonzero(risk >= 0), at)
         top = best_first(rank, self.settings.capacity)
         nominations = [self._nomination(self._names[index], float(risk[index]), at) for index in top]
@@ -182,14 +185,20 @@ class Partition:
         """Close the episodes of customers whom the shop's own rule calls lost by now, or whose risk has fallen.
 
         Done once a nomination and not at every score, so that the result does not depend on where batches are cut.
+        Their scores are forgotten: it takes two new decisions that agree before another episode opens.
         """
-        limit = self.settings.lost_after_or_default
         for customer in list(self.open.values()):
             latest = self.ranking.latest(customer.index)
-            if at - round(customer.facts[LAST_ORDER] * DAY_US) > limit:
+            if self._is_lost(customer, at):
                 self._close(customer, at, LOST, latest)
             elif customer.episode and has_fallen(latest, customer.episode.bar, self.settings.fallen_odds):
                 self._close(customer, at, FELL, latest)
+            if customer.episode is None:
+                self.ranking.forget(customer.index)
+
+    def _is_lost(self, customer: Customer, at: int) -> bool:
+        """Whether the shop's own rule calls a customer lost: nobody needs an alert to know it."""
+        return at - round(customer.facts[LAST_ORDER] * DAY_US) > self.settings.lost_after_or_default
 
     def _decide(self, customer: Customer, due: int) -> None:
         """Make the decision that is due, and set the timer of the next; or let go of a customer who is not active."""
@@ -226,8 +235,8 @@ class Partition:
                 self.counts.late += 1
 
     def _ordered(self, customer: Customer, at: int) -> None:
-        if at >= self.stream_time - self.settings.lateness:
-            self._returned += note_order(customer.waiting, at, self.settings.horizon)
+        closed = self.stream_time - self.settings.lateness - 1  # horizons that ended by then have their label
+        self._returned += note_order(customer.waiting, at, self.settings.horizon, closed)
         if customer.episode is not None and at > customer.episode.opened_at:
             self._close(customer, at, RETURNED, 0.0)
         self._moments.forget(customer)

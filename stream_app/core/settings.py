@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     capacity: int = 30  # new episodes a working day
     alert_lifetime: int = 14 * DAY_US  # an alert that is older must not be acted on
     agreement: int = DAY_US  # two scores at least so far apart must agree before an episode opens
+    alert_above: float = 0.5  # both of the scores that agree must lie above it
     rank_by: str = "risk"  # risk: probability of churn; worth: times the money a month that the customer brings
     fallen_odds: float = 0.5  # an episode closes when the odds fall below this share of the odds that opened it
     seed: int = 1
@@ -78,6 +79,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     def _check_choices(self) -> None:
         if self.order_action not in ("placed", "paid"):
             refuse("order_action", f"is {self.order_action!r}", "Give placed or paid.")
+        if not 0.0 <= self.alert_above < 1.0:
+            refuse("alert_above", "is not a probability", "Give 0 or more, and less than 1.")
         if self.rank_by not in ("risk", "worth"):
             refuse("rank_by", f"is {self.rank_by!r}", "Give risk or worth.")
 
@@ -126,6 +129,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         """Whether a day of the shop lies in a campaign or its lull."""
         return any(campaign.covers(day) for campaign in self.campaigns)
 
+    def opens_episodes(self, at: int) -> bool:
+        """Whether new episodes may be opened at a nomination: not in a campaign, when silence is not leaving."""
+        return not self.in_campaign(self.local(at).date())
+
     def next_nomination(self, after: int) -> int:
         """The first nomination later than an instant: the nomination hour of a working day, on the shop's clock.
 
@@ -138,6 +145,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         while True:
             moment = datetime(day.year, day.month, day.day, self.nomination_hour, tzinfo=self.clock)
             at = (moment - EPOCH) // MICROSECOND
-            if at > after and day.weekday() in self.working_days and not self.in_campaign(day):
+            if at > after and day.weekday() in self.working_days:
                 return at
             day += timedelta(days=1)

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.core import labels, lifecycle
+
 OPEN = -1  # label of a decision whose horizon has not passed
-RETAINED = 0
-CHURNED = 1
+RETAINED = labels.RETAINED
+CHURNED = labels.CHURNED
+STAGES = lifecycle.STAGES
 SOURCES = ("prior", "model")
-STAGES = ("new", "one_time", "growing", "stable", "declining", "lost")
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -52,7 +54,7 @@ class AlertRecord:
     at: int  # microseconds
     rank: int
     probability: float
-    reason: str  # of closing: returned, lost, fell, expired; empty when opened
+    reason: str  # of closing: returned, lost, fell; empty when opened
     expires_at: int = 0
 
 
@@ -92,6 +94,7 @@ class LogFacts:
     fields: dict[str, list[str]]  # kind -> optional fields that were ever present
     customers: int
     buyers: int
+    lines: int = 0  # read; several of them may make one order
 
 
 @dataclass(frozen=True)

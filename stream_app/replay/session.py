@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +46,7 @@ class Request:
     lang: str = "en"
     max_rejected: float = 0.01  # share of the lines
     currency: str = ""
+    not_after: datetime | None = None  # later events are rejected; the clock of this machine never decides
 
 
 class Watcher:
@@ -70,7 +71,7 @@ def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogS
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix=".replay-", dir=request.out) as workdir:
         rejected = request.out / REJECTED
-        with open_log(request.logs, request.form, Path(workdir), not_after=datetime.now(UTC), rejected=rejected) as log:
+        with open_log(request.logs, request.form, Path(workdir), not_after=request.not_after, rejected=rejected) as log:
             summary = log.scan(watcher.reading)
             replay = Replay(
                 request.settings,
@@ -164,6 +165,7 @@ def _log_facts(names: Sequence[str], log: Log, summary: LogSummary, replay: Repl
         fields={kind: sorted(fields) for kind, fields in sorted(summary.fields.items())},
         customers=outcome.customers,
         buyers=len(set(outcome.order_customers)),
+        lines=summary.lines,
     )
 
 
@@ -188,6 +190,7 @@ def described(request: Request) -> dict[str, object]:
         "lang": request.lang,
         "max_rejected": request.max_rejected,
         "currency": request.currency,
+        "not_after": request.not_after.isoformat() if request.not_after else None,
     }
     return said
 

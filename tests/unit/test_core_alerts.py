@@ -148,7 +148,7 @@ def test_episodes_keep_the_rules(events: list[Event], cuts: list[bool]) -> None:
     assert set(closed) <= {episode.alert_id for episode in played.opened}
     free_from: dict[str, int] = {}
     for episode in played.opened:
-        assert episode.opened_at >= free_from.get(episode.customer, 0)  # never two at once
+        assert episode.opened_at > free_from.get(episode.customer, 0)  # never two at once
         ended = closed.get(episode.alert_id)
         free_from[episode.customer] = ended.at if ended else 1 << 62
         said = sorted(at for name, at in played.decisions if name == episode.customer and at < episode.opened_at)
@@ -206,7 +206,8 @@ def test_an_episode_ends_when_the_shops_own_rule_calls_the_customer_lost() -> No
     shell = opened_shop(settings)
     lost_at = T0 + settings.lost_after
     shell.take(browsing("x", lost_at + 5 * DAY_US))
-    (closing,) = shell.played.closed[:1]
+    (closing,) = shell.played.closed
+    assert len(shell.played.opened) == 1  # whom the shop's own rule calls lost, nobody is called about again
     assert closing.reason == LOST
     assert lost_at < closing.at <= lost_at + 3 * DAY_US  # the first nomination after it
     assert closing.at == settings.next_nomination(lost_at)
@@ -221,6 +222,30 @@ def test_an_episode_ends_when_the_risk_has_fallen() -> None:
         (settings.next_nomination(episode.opened_at), FELL)
     ]
     assert 0 < shell.played.closed[0].probability < 1
+    closed_at = shell.played.closed[0].at
+    again = [one.opened_at for one in shell.played.opened if one.opened_at >= closed_at]
+    said = sorted(at for name, at in shell.played.decisions if name == "c0" and at > closed_at)
+    assert all(at > said[1] for at in again)  # two new decisions have to agree first
+
+
+def test_both_scores_must_lie_above_the_bar() -> None:
+    shell = silent_shop(settings=msgspec.structs.replace(SHOP, alert_above=0.999))
+    shell.take(browsing("x", T0 + 9 * DAY_US))
+    assert shell.played.opened == []
+
+
+def test_a_campaign_opens_no_episode_but_still_ends_them() -> None:
+    calm = Campaign("sale", date(2024, 1, 1), date(2024, 1, 31))
+    shell = silent_shop(settings=msgspec.structs.replace(SHOP, campaigns=(calm,)))
+    shell.take(browsing("x", T0 + 9 * DAY_US))
+    assert shell.played.opened == []
+    opened = opened_shop(
+        msgspec.structs.replace(
+            SHOP, fallen_odds=1e-9, campaigns=(Campaign("later", date(2024, 1, 15), date(2024, 1, 31), lull_days=0),)
+        )
+    )
+    opened.take(browsing("x", T0 + 25 * DAY_US))
+    assert [one.reason for one in opened.played.closed] == [LOST]
 
 
 @pytest.mark.parametrize(("rank_by", "dearest_first"), [("risk", False), ("worth", True)])
@@ -275,9 +300,16 @@ def test_whoever_has_just_ordered_is_not_nominated_till_two_new_decisions_agree(
 
 
 def test_whoever_is_not_active_any_more_is_not_nominated() -> None:
+    late = msgspec.structs.replace(SHOP, lost_after=2 * SHOP.active_window)
     days = SHOP.active_window // DAY_US
+    assert risky(days, [order("c", T0)], late) == {"c"}
+    assert risky(days + 3, [order("c", T0)], late) == set()
+
+
+def test_whom_the_shops_own_rule_calls_lost_is_not_nominated() -> None:
+    days = SHOP.lost_after // DAY_US
     assert risky(days, [order("c", T0)]) == {"c"}
-    assert risky(days + 3, [order("c", T0)]) == set()
+    assert risky(days + 1, [order("c", T0)]) == set()
 
 
 def test_a_nomination_tells_what_the_staff_must_know() -> None:

@@ -112,12 +112,23 @@ def test_a_later_order_is_counted_and_opens_no_label_again() -> None:
     shell = Shell()
     shell.take(order("c", T0))
     due = first_due("c", T0)
-    shell.take(browsing("d", due + HORIZON + LATENESS))
+    shell.take(browsing("d", due + HORIZON + LATENESS + 1))
     shell.take(order("c", due + HORIZON - 1, amount=5.0))
-    played = shell.end(due + HORIZON + LATENESS)
+    played = shell.end(due + HORIZON + LATENESS + 1)
     assert played.counts.too_late == 1
     assert played.facts["c"][ORDERS] == 2
     assert played.labels["c", due] == (CHURNED, due + HORIZON)
+
+
+def test_an_order_beyond_the_lateness_still_counts_for_labels_that_are_open() -> None:
+    shell = Shell()
+    shell.take(order("c", T0))
+    due = first_due("c", T0)
+    shell.take(browsing("d", due + LATENESS + DAY_US))
+    shell.take(order("c", due + 1))
+    played = shell.end(due + HORIZON + LATENESS + 1)
+    assert played.counts.too_late == 1
+    assert played.labels["c", due] == (RETAINED, due + HORIZON)
 
 
 # --- decisions -------------------------------------------------------------------------------------------------------
@@ -282,7 +293,7 @@ def test_both_labels_are_released_at_the_same_moment_when_the_watermark_has_pass
 @pytest.mark.parametrize(("after", "label"), [(0, CHURNED), (1, RETAINED)])
 def test_an_order_that_comes_late_is_held_to_its_own_time(after: int, label: int) -> None:
     due = first_due("c", T0)
-    events = [order("c", T0), browsing("x", due + DAY_US // 2), order("c", due + after)]
+    events: list[Event] = [order("c", T0), browsing("x", due + DAY_US // 2), order("c", due + after)]
     assert play([*events, browsing("x", due + HORIZON + 2)]).labels["c", due] == (label, due + HORIZON)
 
 

@@ -182,7 +182,7 @@ def log_figures(evaluation: Evaluation) -> dict[str, object]:
         "files": [PurePath(f).name for f in log.files],
         "events": log.events,
         "rejected": log.rejected,
-        "rejected_share": log.rejected / max(log.events + log.rejected, 1),
+        "rejected_share": log.rejected / max(log.lines or log.events + log.rejected, 1),
         "skipped": log.skipped,
         "duplicates": log.duplicates,
         "late": log.late,
