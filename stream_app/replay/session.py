@@ -122,6 +122,7 @@ def _without_collector(run: Callable[[], Outcome]) -> Outcome:
         return run()
     finally:
         if enabled:
+            gc.freeze()  # a first collection over all that a million customers left behind would take seconds
             gc.enable()
 
 
