@@ -63,6 +63,14 @@ class BadMapping(ChurnMonitorError):
     exit_code = 2
 
 
+class NoOrders(UnusableLog):
+    """{file}: none of {events} events counts as an order ({action}). Check --kinds, --kind and --order-action."""
+
+
+class ShortLog(UnusableLog):
+    """{file} covers {days:.0f} days, the horizon is {horizon:.0f}: no label would come. Give a shorter --horizon."""
+
+
 class TooManyRejected(ChurnMonitorError):
     """{rejected} of {lines} lines were rejected, more than {limit:.2%}. They are kept, with reasons, in {file}."""
 

@@ -78,8 +78,11 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
     if path is not None:
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise BadOption(option="--settings", value=path, remedy=f"It does not read as TOML: {error}.") from error
+        except OSError as error:
+            remedy = f"It cannot be opened: {error.strerror}. Check the path."
+            raise BadOption(option="--settings", value=str(path), remedy=remedy) from error
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise BadOption(option="--settings", value=str(path), remedy=f"It is not TOML: {error}.") from error
     for name in _DURATIONS:
         if isinstance(values.get(name), str):
             values[name] = duration(values[name])
@@ -89,4 +92,4 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
     try:
         return msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
-        raise BadOption(option="--settings", value=path, remedy=f"{error}.") from error
+        raise BadOption(option="--settings", value=str(path), remedy=f"{error}.") from error

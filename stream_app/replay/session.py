@@ -21,7 +21,7 @@ import numpy as np
 from stream_app.core.features import FEATURES
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US
-from stream_app.errors import TooManyRejected
+from stream_app.errors import BadOption, NoOrders, ShortLog, TooManyRejected
 from stream_app.replay.figures import metrics
 from stream_app.replay.outputs import alert_lines, alert_records, write_json, write_json_lines, write_predictions
 from stream_app.replay.readers import Log, LogFormat, LogSummary, Progress, open_log
@@ -67,20 +67,43 @@ def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogS
 
     Raises UnusableLog and BadMapping before anything was replayed.
     """
-    request.out.mkdir(parents=True, exist_ok=True)
+    _make_folder(request.out)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix=".replay-", dir=request.out) as workdir:
         rejected = request.out / REJECTED
         with open_log(request.logs, request.form, Path(workdir), not_after=request.not_after, rejected=rejected) as log:
             summary = log.scan(watcher.reading)
+            _check_length(request, summary)
             replay = Replay(
                 request.settings,
                 request.partitions,
                 lambda events, decisions: watcher.replaying(events, summary.events, decisions),
             )
             outcome = _without_collector(lambda: replay.run(log.batches()))
+            if not outcome.order_at:
+                raise NoOrders(
+                    file=", ".join(request.logs),
+                    events=summary.events,
+                    action=request.settings.order_action,
+                )
             results = _results(request, log, summary, replay, outcome, time.perf_counter() - started)
     return write_results(request, results, outcome, watcher), summary
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        remedy = f"No folder can be made there: {error.strerror}. Name another."
+        raise BadOption(option="--out", value=str(out), remedy=remedy) from error
+
+
+def _check_length(request: Request, summary: LogSummary) -> None:
+    """A log shorter than the horizon brings no label at all: better said before the replay than after it."""
+    days = ((summary.last_at or 0) - (summary.first_at or 0)) / DAY_US
+    horizon = request.settings.horizon / DAY_US
+    if days <= horizon:
+        raise ShortLog(file=", ".join(request.logs), days=days, horizon=horizon)
 
 
 def check_rejected(request: Request, summary: LogSummary) -> None:

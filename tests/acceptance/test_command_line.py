@@ -163,6 +163,27 @@ def test_an_unusable_option_names_the_remedy(options: tuple[str, str], word: str
     assert word in done.stderr.decode()
 
 
+def test_a_folder_that_cannot_be_made_is_said_without_a_traceback(shop: Path) -> None:
+    done = run("replay", shop, "--out", shop)
+    assert done.returncode == 2
+    assert "--out" in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
+
+
+def test_a_horizon_longer_than_the_log_is_refused_before_the_replay(shop: Path, tmp_path: Path) -> None:
+    done = run("replay", shop, "--out", tmp_path, "--horizon", "400d")
+    assert done.returncode == 2
+    assert "270 days" in done.stderr.decode()
+
+
+def test_a_log_without_orders_says_what_to_check(shop: Path, tmp_path: Path) -> None:
+    views = tmp_path / "views.jsonl"
+    views.write_bytes(b"".join(x for x in shop.read_bytes().splitlines(keepends=True) if b'"browsing"' in x))
+    done = run("replay", views, "--out", tmp_path / "out", "--horizon", "30d")
+    assert done.returncode == 2
+    assert "--kinds" in done.stderr.decode()
+
+
 def test_settings_file_names_the_unknown_key(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "shop.toml").write_text('horizon = "30d"\nhorizn = 3\n')
     done = run("replay", shop, "--out", tmp_path / "out", "--settings", tmp_path / "shop.toml")
