@@ -141,3 +141,11 @@ def test_wrong_options(tmp_path: Path, form: LogFormat, words: list[str]) -> Non
     error = refuse(tmp_path, TMALL, form)
     assert isinstance(error, BadMapping)
     assert [word for word in words if word not in str(error)] == []
+
+
+def test_a_header_that_is_not_utf8_names_the_encoding_as_the_remedy(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_bytes("会员号,时间\na,2024-01-01\n".encode("gb18030"))
+    form = LogFormat("csv", columns={"customer_id": "会员号", "occurred_at": "时间"}, kind="order")
+    with pytest.raises(NoSuchColumn, match="gb18030"):
+        open_log([log], form, tmp_path)

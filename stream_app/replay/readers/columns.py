@@ -57,7 +57,9 @@ class Columns:
     def _absent(self, field: str, missing: str) -> NoSuchColumn:
         guess = likely_column(field, missing.split("|"), self.names)
         remedy = f"Did you mean `{guess}`? Then: --columns {field}={guess}." if guess else "Name one of these."
-        there = ", ".join(f"`{name}`" for name in self.names)
+        if any("\udc80" <= char <= "\udcff" for char in "".join(self.names)):  # bytes that are not UTF-8
+            remedy = 'The file is not UTF-8. Give a mapping with encoding = "gb18030" under [file] (docs/mappings.md).'
+        there = ", ".join(f"`{name.encode(errors='replace').decode()}`" for name in self.names)
         return NoSuchColumn(file=self.file, column=missing, field=field, columns=there, remedy=remedy)
 
 
