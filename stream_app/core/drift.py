@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Final
 
 from river import drift
 
+RECENT_DAYS: Final = 28  # ADWIN drops too little rather than too much: its window still holds days from before
 CONFIDENCE: Final = 0.002  # ADWIN's delta: the probability of a false alarm a test
 
 
@@ -27,11 +29,14 @@ class DriftWatch:
 
     def __init__(self) -> None:
         self._adwin = drift.ADWIN(delta=CONFIDENCE, clock=1)
+        self._window: list[float] = []  # the losses of ADWIN's window: it tells their mean, but not that of the dropped
         self.seen: list[Drift] = []
 
     def observe(self, at: int, loss: float) -> None:
         """Note a day's mean log-loss."""
-        before = float(self._adwin.estimation)
+        self._window.append(loss)
         self._adwin.update(loss)
-        if self._adwin.drift_detected:
-            self.seen.append(Drift(at, before, float(self._adwin.estimation)))
+        kept = max(int(self._adwin.width), 1)
+        dropped, self._window = self._window[:-kept], self._window[-kept:]
+        if self._adwin.drift_detected and dropped:
+            self.seen.append(Drift(at, fmean(dropped), fmean(self._window[-RECENT_DAYS:])))

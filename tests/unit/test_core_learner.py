@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_app.core.drift import DriftWatch
 from stream_app.core.experts.expert import LIMIT, Floats
 from stream_app.core.experts.recursive import Span
 from stream_app.core.features import NAMES
@@ -285,3 +286,17 @@ def test_drift_is_told() -> None:
     assert learner.drift
     assert learner.drift[0].at > T0 + 60 * DAY_US + SHOP.horizon
     assert learner.drift[0].after > learner.drift[0].before
+
+
+def test_drift_tells_the_level_before_and_after() -> None:
+    watch = DriftWatch()
+    for day in range(400):
+        watch.observe(day * DAY_US, 0.4 if day < 200 else 0.6)
+    (seen,) = watch.seen
+    assert seen.before == pytest.approx(0.4)
+    assert seen.after == pytest.approx(0.6)
+    assert 200 * DAY_US < seen.at < 280 * DAY_US
+    steady = DriftWatch()
+    for day in range(400):
+        steady.observe(day * DAY_US, 0.5 + 0.02 * (day % 2))
+    assert steady.seen == []
