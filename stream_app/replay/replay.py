@@ -177,9 +177,10 @@ class Replay:
         self._matured = []
         self.outcome.columns.label(matured)
         self.learner.learn_day(matured, moment)
-        self.outcome.versions.append(
-            Version(self.learner.version, moment, self.learner.examples, self.learner.shares())
-        )
+        versions = self.outcome.versions
+        if not versions or versions[-1].number != self.learner.version:
+            shares = self.learner.shares()
+            versions.append(Version(self.learner.version, moment, self.learner.examples, shares))
 
     def _nominate(self, moment: int) -> None:
         settings = self.settings

@@ -80,7 +80,7 @@ def importance_chart(rows: Sequence[Figures], voice: Voice) -> Picture | None:
         )
         mark = alt.Chart(data(bars)).mark_bar(color=ACCENT, cornerRadiusEnd=2, height=13)
         encoded = mark.encode(x=x, y=y, description=alt.Description("tip:N"))
-        return encoded.properties(width=width, height=(26 if width == FULL else 38) * len(bars) + 50)
+        return encoded.properties(width=width, height=38 * len(bars) + 50)
 
     first = rows[0]["label"]
     return picture(voice.say("drivers.features"), voice.say("drivers.features_alt", first=first), draw)
