@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +14,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US
 from stream_app.replay.readers import LogFormat, open_log
 from stream_app.replay.replay import Replay
+from stream_app.replay.session import collector_off
 
 # Of the simulated logs: labels come soon enough for a log of a few weeks, and everything is learned.
 SHORT: Final = Settings(horizon=14 * DAY_US, active_window=45 * DAY_US, decide_every=14 * DAY_US)
@@ -86,15 +85,3 @@ def replay(
         wall_seconds=wall,
         replay_bytes=max(resident_peak() - before, 0),
     )
-
-
-@contextmanager
-def collector_off() -> Iterator[None]:
-    """Without Python's cyclic collector, as the product replays (replay/session.py says why)."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

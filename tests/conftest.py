@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
+from types import ModuleType
 
 # Before numpy is imported by anything: on more threads, sums of floating-point numbers come out in another order.
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -46,6 +48,20 @@ def data_dir() -> Path:
     if not folder.is_dir():
         missing(f"no recorded logs in {folder}: set CHURN_DATA to the folder that holds them")
     return folder
+
+
+@pytest.fixture(scope="session")
+def judge(data_dir: Path) -> ModuleType:
+    """The independent judge of predictions, which lies beside the recorded logs."""
+    path = data_dir.parent / "tools" / "judge.py"
+    if not path.exists():
+        missing(f"the judge of predictions: {path}")
+    spec = importlib.util.spec_from_file_location("judge", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def missing(what: str) -> None:

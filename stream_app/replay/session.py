@@ -8,7 +8,8 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -79,7 +80,8 @@ def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogS
                 request.partitions,
                 lambda events, decisions: watcher.replaying(events, summary.events, decisions),
             )
-            outcome = _without_collector(lambda: replay.run(log.batches()))
+            with collector_off():
+                outcome = replay.run(log.batches())
             if not outcome.order_at:
                 raise NoOrders(
                     file=", ".join(request.logs),
@@ -133,8 +135,9 @@ def write_results(request: Request, results: Results, outcome: Outcome, watcher:
     return figures
 
 
-def _without_collector(run: Callable[[], Outcome]) -> Outcome:
-    """Run without Python's cyclic collector.
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Without Python's cyclic collector.
 
     It walks over every live object again and again, so that its cost an event grows with the number of customers; the
     replay makes no cycles that would have to be collected.
@@ -142,7 +145,7 @@ def _without_collector(run: Callable[[], Outcome]) -> Outcome:
     enabled = gc.isenabled()
     gc.disable()
     try:
-        return run()
+        yield
     finally:
         if enabled:
             gc.freeze()  # a first collection over all that a million customers left behind would take seconds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 import sys
@@ -32,19 +31,6 @@ def replayed() -> Results:
 @pytest.fixture(scope="module")
 def figures(replayed: Results) -> Any:
     return metrics(replayed)
-
-
-@pytest.fixture
-def judge(data_dir: Path) -> ModuleType:
-    path = data_dir.parent / "tools" / "judge.py"
-    if not path.exists():
-        pytest.skip(f"no judge in {path}")
-    spec = importlib.util.spec_from_file_location("judge", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def stamp(at: int) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import pytest
 
@@ -19,27 +18,17 @@ LOGS = [
 ]
 
 
-def judge_of(data_dir: Path) -> Any:
-    path = data_dir.parent / "tools" / "judge.py"
-    if not path.exists():
-        pytest.skip(f"the judge is not there: {path}")
-    spec = importlib.util.spec_from_file_location("judge", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def read(file: Path, mapping: str, workdir: Path) -> tuple[LogSummary, list[Event]]:
     with open_log([file], LogFormat(mapping), workdir) as log:
         return log.scan(), [event for batch in log.batches() for event in batch]
 
 
 @pytest.mark.parametrize(("file", "mapping", "form"), LOGS, ids=[mapping for _, mapping, _ in LOGS])
-def test_our_events_are_the_judges(data_dir: Path, tmp_path: Path, file: str, mapping: str, form: str) -> None:
+def test_our_events_are_the_judges(
+    judge: ModuleType, data_dir: Path, tmp_path: Path, file: str, mapping: str, form: str
+) -> None:
     summary, events = read(data_dir / file, mapping, tmp_path)
-    theirs = judge_of(data_dir).load_log(str(data_dir / file), form)
+    theirs = judge.load_log(str(data_dir / file), form)
 
     assert summary.rejected == 0
     assert summary.events == len(events) == len(theirs)

@@ -24,6 +24,7 @@ from stream_app.replay.figures.intervals import auc_difference, auc_interval
 from stream_app.replay.figures.models import model_figures
 from stream_app.replay.figures.readiness import readiness
 from stream_app.replay.figures.scores import (
+    Scored,
     brier,
     ece,
     lift,
@@ -142,6 +143,17 @@ def score_figures(evaluation: Evaluation, column: Floats) -> dict[str, object]:
     if not len(scored.churned) or not np.isfinite(scored.probability).all():
         names = ("auc", "auc_low", "auc_high", "pr_auc", "lift10", "precision_at_capacity")
         return dict.fromkeys((*names, "log_loss", "brier", "ece", "mean_probability"))
+    return {
+        **ranking_figures(evaluation, scored),
+        "log_loss": log_loss(scored),
+        "brier": brier(scored),
+        "ece": ece(scored),
+        "mean_probability": scored.probability.mean(),
+    }
+
+
+def ranking_figures(evaluation: Evaluation, scored: Scored) -> dict[str, object]:
+    """How well a score ranks, whatever its probabilities are."""
     low, high = auc_interval(scored, evaluation.customer)
     return {
         "auc": roc_auc(scored),
@@ -150,25 +162,15 @@ def score_figures(evaluation: Evaluation, column: Floats) -> dict[str, object]:
         "pr_auc": pr_auc(scored),
         "lift10": lift(scored),
         "precision_at_capacity": precision_at(scored, evaluation.day, evaluation.protocol.capacity),
-        "log_loss": log_loss(scored),
-        "brier": brier(scored),
-        "ece": ece(scored),
-        "mean_probability": scored.probability.mean(),
     }
 
 
 def silence_figures(evaluation: Evaluation) -> dict[str, object]:
     """The ranking that needs no model, and how much better the product's is; a ranking has no calibration."""
     scored, customer = evaluation.recency, evaluation.customer
-    low, high = auc_interval(scored, customer)
     difference, difference_low, difference_high = auc_difference(evaluation.product, scored, customer)
     return {
-        "auc": roc_auc(scored),
-        "auc_low": low,
-        "auc_high": high,
-        "pr_auc": pr_auc(scored),
-        "lift10": lift(scored),
-        "precision_at_capacity": precision_at(scored, evaluation.day, evaluation.protocol.capacity),
+        **ranking_figures(evaluation, scored),
         "product_above": difference,
         "product_above_low": difference_low,
         "product_above_high": difference_high,
