@@ -49,8 +49,8 @@ bench: env-dev ## speed and scale
 	@$(BIN)/python -m benchmarks
 
 lock: $(VENV)/.bootstrapped ## resolve requirements/*.txt again (UPGRADE=1 for newer versions)
-	@$(LOCK) --extra replay --output-file requirements/runtime.txt
-	@$(LOCK) --extra replay --group dev --constraints requirements/runtime.txt --output-file requirements/dev.txt
+	@$(LOCK) --extra replay --extra demo --output-file requirements/runtime.txt
+	@$(LOCK) --extra replay --extra demo --group dev --constraints requirements/runtime.txt --output-file requirements/dev.txt
 	@$(subst compile pyproject.toml,compile,$(LOCK)) --group bootstrap --constraints requirements/dev.txt \
 		--output-file requirements/bootstrap.txt
 

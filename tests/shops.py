@@ -13,6 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from stream_app.core.alerts import Closing, Episode, open_episodes
+from stream_app.core.cohorts import Cohorts
 from stream_app.core.events import (
     EPOCH,
     MICROSECOND,
@@ -128,8 +129,8 @@ def matured_rows(learner: Learner, rows: Rows, labels: Labels, decided_at: int, 
     for row, label in enumerate(labels.tolist()):
         pending = Pending(f"c{row:05d}", decided_at)
         pending.features = rows.features[row].astype(np.float16).tobytes()
-        pending.log_odds = log_odds[row].astype(np.float32).tobytes()
-        pending.prior, pending.probability = float(rows.prior[row]), float(probability[row])
+        pending.log_odds = log_odds[row].astype(np.float16).tobytes()
+        pending.probability = float(probability[row])
         found.append(Matured(pending, label, decided_at + horizon))
     return found
 
@@ -143,14 +144,16 @@ def teach(
         rows, labels = separable(rng, rows_a_day)
         decided_at = T0 + day * DAY_US
         matured = matured_rows(learner, rows, labels, decided_at, horizon)
-        learner.note_decisions([one.pending for one in matured])
-        learner.note_returns(
+        cohorts = Cohorts()
+        cohorts.note_decisions([one.pending for one in matured])
+        cohorts.note_returns(
             [
                 Returned(decided_at, decided_at + int(rng.integers(1, horizon)))
                 for one in matured
                 if one.label != CHURNED
             ]
         )
+        learner.note(cohorts)
         learner.learn_day(matured, decided_at + horizon)
 
 

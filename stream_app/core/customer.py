@@ -22,7 +22,7 @@ MAX_BYTES: Final = _HEADER.size + _BITMAP_BYTES + 8 * len(SLOTS) + 8 * ID_RING  
 class Customer:
     """All that a partition knows of one customer."""
 
-    __slots__ = ("due", "episode", "facts", "ids", "index", "name", "waiting")
+    __slots__ = ("due", "episode", "facts", "fresh", "ids", "index", "name", "waiting")
 
     def __init__(self, name: str, index: int) -> None:
         self.name = name
@@ -30,6 +30,7 @@ class Customer:
         self.facts: Facts[float] = new_facts()
         self.ids = array("Q")  # hashes of the recent event ids, oldest first
         self.waiting: list[Pending] = []  # decisions whose label is not known yet, oldest first
+        self.fresh = 0  # of them, the latest so many were made on the facts as they still are
         self.due = 0  # the next decision, microseconds; 0: none
         self.episode: Episode | None = None
 

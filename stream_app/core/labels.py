@@ -27,9 +27,8 @@ class Pending:
         "features",
         "index",
         "log_odds",
-        "prior",
         "probability",
-        "returned_at",
+        "returned",
         "source",
         "version",
     )
@@ -38,13 +37,12 @@ class Pending:
         self.customer = customer
         self.decided_at = decided_at  # microseconds
         self.features = b""  # float16, one a feature
-        self.log_odds = b""  # float32, one an expert
-        self.prior = 0.0  # log-odds of churn by the prior
-        self.probability = 0.5
+        self.log_odds = b""  # float16, one an expert and the mixture's: the columns of learner.Scores.log_odds
+        self.probability = 0.5  # a float32 in exact
         self.source = 0
         self.version = 0
         self.index = 0  # of the decision among all that were made
-        self.returned_at = 0  # the first order later than decided_at, microseconds; 0: none so far
+        self.returned = False  # whether an order later than decided_at, and within the horizon, is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +84,19 @@ class Waiting:
         queue = self._queue
         while queue and queue[0].decided_at + self._horizon <= watermark:
             pending = queue.popleft()
-            label = RETAINED if pending.returned_at else CHURNED
+            label = RETAINED if pending.returned else CHURNED
             yield Matured(pending, label, pending.decided_at + self._horizon)
 
 
 def note_order(waiting: list[Pending], at: int, horizon: int, closed: int) -> list[Returned]:
     """Tell a customer's waiting decisions of an order, and return those that hear of one for the first time.
 
-    Orders may come out of order: the earliest counts. A decision whose horizon ended by `closed` has its label already,
-    whether it was released in this batch or not.
+    A decision whose horizon ended by `closed` has its label already, whether it was released in this batch or not.
     """
     first = []
     for pending in waiting:
         end = pending.decided_at + horizon
-        if pending.decided_at < at <= end and end > closed:
-            if not pending.returned_at:
-                first.append(Returned(pending.decided_at, at))
-            if not 0 < pending.returned_at <= at:
-                pending.returned_at = at
+        if pending.decided_at < at <= end and end > closed and not pending.returned:
+            pending.returned = True
+            first.append(Returned(pending.decided_at, at))
     return first

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.core.cohorts import Cohorts
 from stream_app.core.drift import Drift, DriftWatch
 from stream_app.core.experts.cells import CellsExpert
 from stream_app.core.experts.expert import LIMIT, Expert, Floats, Rows
@@ -21,7 +22,7 @@ from stream_app.core.experts.recursive import Span
 from stream_app.core.experts.river_models import PlainExpert, TreeExpert
 from stream_app.core.experts.simple import PriorExpert, RecencyExpert
 from stream_app.core.features import NAMES, features
-from stream_app.core.labels import CHURNED, Matured, Pending, Returned
+from stream_app.core.labels import CHURNED, Matured
 from stream_app.core.mixture import Mixture
 from stream_app.core.nowcast import Nowcast
 from stream_app.core.prior import prior_log_odds
@@ -38,9 +39,8 @@ class Scores:
     """What was said of n decisions."""
 
     features: npt.NDArray[np.float16]  # (n, number of features)
-    prior: Floats  # log-odds
     log_odds: npt.NDArray[np.float32]  # (n, number of experts + 1): each expert's, then the mixture's
-    probability: Floats
+    probability: Floats  # rounded to what a float32 holds, as it is stored
     source: int
     version: int
 
@@ -84,6 +84,7 @@ class Learner:
         ]
         self._mixed = [place for place, expert in enumerate(self.experts) if expert.mixed]
         self._cheap = [place for place in self._mixed if self.experts[place].cheap]
+        self._prior = self.names.index(PriorExpert.name)  # the column that says what the prior said
         self._mixture = Mixture(tuple(self.experts[place].name for place in self._mixed), span)
         self._nowcast = Nowcast(span)
         self._drift = DriftWatch()
@@ -120,7 +121,7 @@ class Learner:
         kept = features(view)
         rows = Rows(kept.astype(np.float64), prior_log_odds(view))
         log_odds, probability = self.judge(rows)
-        return Scores(kept, rows.prior, log_odds.astype(np.float32), probability, self.source, self.version)
+        return Scores(kept, log_odds.astype(np.float32), _rounded(probability), self.source, self.version)
 
     def judge(self, rows: Rows) -> tuple[Floats, Floats]:
         """What is said of n rows: log-odds in the columns of `names`, shape (n, len(names)), and probabilities."""
@@ -134,34 +135,31 @@ class Learner:
         rows = Rows(features(view).astype(np.float64), prior_log_odds(view))
         table = np.stack([self.experts[place].log_odds(rows) for place in self._cheap], axis=1)
         columns = [self._mixed.index(place) for place in self._cheap]
-        return probability_of(self._with_level(self._mixture.log_odds(table, columns), rows.prior))
+        return _rounded(probability_of(self._with_level(self._mixture.log_odds(table, columns), rows.prior)))
 
-    def note_decisions(self, decisions: Sequence[Pending]) -> None:
-        """Note decisions as they are made: the nowcast compares what was expected of them with what comes."""
-        days = np.array([pending.decided_at // DAY_US for pending in decisions], dtype=np.int64)
-        self._nowcast.note_decisions(days, probability_of(self._mixture_column(decisions)))
-
-    def note_returns(self, returned: Sequence[Returned]) -> None:
-        """Note decisions whose customers have ordered, long before their labels are released."""
-        if returned:
-            decided = np.array([one.decided_at for one in returned], dtype=np.int64)
-            first = np.array([one.returned_at for one in returned], dtype=np.int64)
-            self._nowcast.note_returns(decided // DAY_US, (first - decided) // DAY_US)
+    def note(self, cohorts: Cohorts) -> None:
+        """Note what was decided and who returned: the nowcast compares what was expected with what comes."""
+        self._nowcast.note(cohorts)
 
     def learn_day(self, matured: Sequence[Matured], moment: int) -> None:
-        """Learn from a day's labels, in order of (matured_at, customer): makes the version in force from `moment`."""
+        """Learn from a day's labels, in order of (matured_at, customer): makes the version in force from `moment`.
+
+        The version's number rises whenever anything is said otherwise from now on.
+        """
+        before = self._nowcast.shift
         if matured:
             self._learn(matured, moment)
-            self.version += 1
         self._nowcast.begin_day(moment // DAY_US)
+        if matured or self._nowcast.shift != before:
+            self.version += 1
 
     def _learn(self, matured: Sequence[Matured], moment: int) -> None:
         labels = np.array([one.label for one in matured], dtype=np.int8)
         decisions = [one.pending for one in matured]
         kept = np.frombuffer(b"".join(p.features for p in decisions), dtype=np.float16).reshape(len(labels), -1)
-        rows = Rows(kept.astype(np.float64), np.array([pending.prior for pending in decisions]))
-        said = np.frombuffer(b"".join(p.log_odds for p in decisions), dtype=np.float32).reshape(len(labels), -1)
+        said = np.frombuffer(b"".join(p.log_odds for p in decisions), dtype=np.float16).reshape(len(labels), -1)
         table = said.astype(np.float64)
+        rows = Rows(kept.astype(np.float64), table[:, self._prior].copy())
         probability = np.array([pending.probability for pending in decisions])
         self._drift.observe(moment, float(_log_loss(probability, labels).mean()))
         expected = probability_of(table[:, -1])
@@ -188,10 +186,11 @@ class Learner:
             weights = np.abs(moved - moved.mean(axis=1, keepdims=True)).mean(axis=1)
             self.importances = dict(zip(contributions, weights.tolist(), strict=True))
 
-    def _mixture_column(self, decisions: Sequence[Pending]) -> Floats:
-        said = np.frombuffer(b"".join(p.log_odds for p in decisions), dtype=np.float32)
-        return said.reshape(len(decisions), len(self.names))[:, -1].astype(np.float64)
-
 
 def _log_loss(probability: Floats, labels: npt.NDArray[np.int8]) -> Floats:
     return -np.log(np.where(labels == CHURNED, probability, 1.0 - probability))
+
+
+def _rounded(probability: Floats) -> Floats:
+    """As a float32 holds it: what is kept is what was said."""
+    return probability.astype(np.float32).astype(np.float64)

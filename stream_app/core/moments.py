@@ -101,10 +101,10 @@ def _log_odds(probability: float) -> float:
 
 
 def _fill_in(decisions: Iterable[Pending], scores: Scores) -> None:
+    log_odds = scores.log_odds.astype(np.float16)
     for row, pending in enumerate(decisions):
         pending.features = scores.features[row].tobytes()
-        pending.log_odds = scores.log_odds[row].tobytes()
-        pending.prior = float(scores.prior[row])
+        pending.log_odds = log_odds[row].tobytes()
         pending.probability = float(scores.probability[row])
         pending.source = scores.source
         pending.version = scores.version

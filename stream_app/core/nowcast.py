@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.core.cohorts import Cohorts
 from stream_app.core.experts.expert import Floats
 from stream_app.core.experts.recursive import DAY_EFFECT, FORGET_HORIZONS, Span
 
@@ -47,18 +48,16 @@ class Nowcast:
         """What is added to every customer's log-odds of churn today; a shop above its level is never thought worse."""
         return -max(self.coefficient, 0.0) * self.deviation
 
-    def note_decisions(self, days: npt.NDArray[np.int64], churn: Floats) -> None:
-        """Note decisions, each with its day since 1970 and the probability of churn that the mixture gave."""
-        if len(days):
-            self._reserve(int(days.min()), int(days.max()))
-            known = days >= self._first_day
-            np.add.at(self._expected, days[known] - self._first_day, 1.0 - churn[known])
-
-    def note_returns(self, days: npt.NDArray[np.int64], ages: npt.NDArray[np.int64]) -> None:
-        """Note that customers have ordered, each with the day of the decision and its age in whole days."""
-        known = (ages < self._days) & (days >= self._first_day)
-        if known.any():
-            np.add.at(self._returns, (days[known] - self._first_day, ages[known]), 1.0)
+    def note(self, cohorts: Cohorts) -> None:
+        """Note the decisions that were made, and the orders that were heard of, since the last time."""
+        if cohorts.expected:
+            self._reserve(min(cohorts.expected), max(cohorts.expected))
+        for day, expected in cohorts.expected.items():
+            if day >= self._first_day:
+                self._expected[day - self._first_day] += expected
+        for (day, age), count in cohorts.returns.items():
+            if age < self._days and day >= self._first_day:
+                self._returns[day - self._first_day, age] += count
 
     def begin_day(self, day: int) -> None:
         """Measure the deviation on the morning of a day."""

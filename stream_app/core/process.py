@@ -37,6 +37,7 @@ from stream_app.core.timers import Timers
 from stream_app.core.view import Floats, View
 
 SECOND_US: Final = 1_000_000
+NO_LIMIT: Final = 1 << 62
 _SAMPLE: Final = 16  # the effect of one event in so many is measured by a score from just before it
 
 
@@ -96,6 +97,7 @@ class Partition:
         self._moments = Moments()
         self._closed: list[Closing] = []
         self._returned: list[Returned] = []
+        self._touched: set[Customer] = set()
 
     def take(self, event: Event, at: int) -> bool:
         """Apply one event, after the decisions that are due before it.
@@ -120,6 +122,8 @@ class Partition:
             self.counts.duplicates += 1
             return False
         self._count(at)
+        self._touched.add(customer)
+        customer.fresh = 0
         counts = counts_as_order(event, settings)
         scored = customer.facts[LAST_ORDER] != NEVER
         sampled = scored and customer.ids[-1] % _SAMPLE == 0  # by the event's id, whatever the partitions are
@@ -132,14 +136,28 @@ class Partition:
             self._moments.add(customer, at, None, str(event.__struct_config__.tag) if sampled else "")
         return counts
 
-    def advance(self, until: int) -> None:
-        """Make every decision that is due before a moment; everything that happened before it must have been taken."""
+    def advance(self, until: int, limit: int = NO_LIMIT) -> bool:
+        """Make the decisions that are due before a moment; everything that happened before it must have been taken.
+
+        Args:
+            until: the moment, microseconds, to which stream time is brought.
+            limit: of decisions; if more are due, stream time is brought to the last one that was made.
+
+        Returns:
+            Whether all that was due has been done. If not: `finish`, and call again.
+        """
         period = self.settings.decide_every
         # Never further than a period at once: every decision sets the timer of the customer's next one, a period later.
         while (due := self.timers.next_due) < until:
-            for due_at, _, customer in self.timers.take_before(min(until, due + period)):
+            due_now = self.timers.take_before(min(until, due + period), limit)
+            for due_at, _, customer in due_now:
                 self._decide(customer, due_at)
+            limit -= len(due_now)
+            if limit <= 0 and self.timers.next_due < until:
+                self.stream_time = max(self.stream_time, due_now[-1][0])
+                return False
         self.stream_time = max(self.stream_time, until)
+        return True
 
     def finish(self, model: Model, watermark: int | None = None) -> Effects:
         """Score all that was taken since the last call, and release the labels that the watermark has reached.
@@ -158,7 +176,10 @@ class Partition:
         if watermark is None:
             watermark = self.stream_time - self.settings.lateness - 1
         for matured in self.waiting.mature(watermark):
-            self.customers[matured.pending.customer].waiting.pop(0)
+            customer = self.customers[matured.pending.customer]
+            customer.waiting.pop(0)
+            customer.fresh = min(customer.fresh, len(customer.waiting))
+            self._touched.add(customer)
             effects.matured.append(matured)
         return effects
 
@@ -180,6 +201,38 @@ class Partition:
         customer.episode = episode
         self.open[customer.name] = customer
         self.ranking.open[customer.index] = True
+        self._touched.add(customer)
+        ordered_at = round(customer.facts[LAST_ORDER] * DAY_US)
+        if ordered_at > episode.opened_at:  # while the desk was deciding: what was told later has happened all the same
+            self._close(customer, ordered_at, RETURNED, 0.0)
+
+    def touched(self) -> list[Customer]:
+        """The customers who have changed since the last call, by name: what is to be stored."""
+        touched = sorted(self._touched, key=lambda customer: customer.name)
+        self._touched.clear()
+        return touched
+
+    def restore(self, customers: list[Customer]) -> None:
+        """Take in stored customers, whose index is given here; `settle` when all of them are here."""
+        for customer in customers:
+            customer.index = len(self._names)
+            self.customers[customer.name] = customer
+            self._names.append(customer)
+        self.ranking.reserve(len(self._names))
+
+    def settle(self) -> None:
+        """Set the timers and the queue of waiting decisions after all customers were restored."""
+        waiting: list[Pending] = []
+        for customer in self._names:
+            waiting += customer.waiting
+            if customer.due:
+                self.timers.add(customer.due, customer.name, customer)
+            if customer.episode is not None:
+                self.open[customer.name] = customer
+                self.ranking.open[customer.index] = True
+        waiting.sort(key=lambda pending: (pending.decided_at, pending.customer))
+        for pending in waiting:
+            self.waiting.add(pending)
 
     def close_stale(self, at: int) -> None:
         """Close the episodes of customers whom the shop's own rule calls lost by now, or whose risk has fallen.
@@ -195,6 +248,7 @@ class Partition:
                 self._close(customer, at, FELL, latest)
             if customer.episode is None:
                 self.ranking.forget(customer.index)
+                self._touched.add(customer)
 
     def _is_lost(self, customer: Customer, at: int) -> bool:
         """Whether the shop's own rule calls a customer lost: nobody needs an alert to know it."""
@@ -202,12 +256,14 @@ class Partition:
 
     def _decide(self, customer: Customer, due: int) -> None:
         """Make the decision that is due, and set the timer of the next; or let go of a customer who is not active."""
+        self._touched.add(customer)
         if due - round(customer.facts[LAST_ORDER] * DAY_US) > self.settings.active_window:
             customer.due = 0
             self._moments.forget(customer)
             return
         pending = Pending(customer.name, due)
         customer.waiting.append(pending)
+        customer.fresh += 1
         self.waiting.add(pending)
         self._moments.add(customer, due, pending)
         self._arm(customer, due + self.settings.decide_every)

@@ -54,10 +54,10 @@ class Timers(Generic[ItemT]):
             heappush(self._starts, index)
         self.next_due = min(self.next_due, due)
 
-    def take_before(self, until: int) -> list[tuple[int, str, ItemT]]:
-        """Remove and return all that is due strictly before `until`, by (due, customer)."""
+    def take_before(self, until: int, limit: int = 1 << 62) -> list[tuple[int, str, ItemT]]:
+        """Remove and return what is due strictly before `until`, by (due, customer), at most `limit` of it."""
         taken: list[tuple[int, str, ItemT]] = []
-        while self.next_due < until:
+        while self.next_due < until and len(taken) < limit:
             taken.append(self._current.pop() if self._current else self._open_next().pop())
             self.next_due = self._current[-1][0] if self._current else self._first_of_next()
         self._size -= len(taken)

@@ -298,14 +298,6 @@ def test_an_order_that_comes_late_is_held_to_its_own_time(after: int, label: int
     assert play([*events, browsing("x", due + HORIZON + 2)]).labels["c", due] == (label, due + HORIZON)
 
 
-def test_of_two_orders_the_earlier_is_the_return_in_whatever_order_they_come() -> None:
-    partition, due = Partition(SHOP), first_due("c", T0)
-    for event in [order("c", T0), order("c", due + 9), order("c", due + 5)]:
-        partition.take(event, event.at)
-    (pending,) = partition.customers["c"].waiting
-    assert pending.returned_at == due + 5
-
-
 def test_a_return_is_told_once_and_at_once() -> None:
     shell, due = Shell(), first_due("c", T0)
     for event in [order("c", T0), order("c", due + 5), order("c", due + 9)]:
