@@ -14,8 +14,9 @@ from itertools import chain
 from kafka.partitioner.default import murmur2
 
 from stream_app.core.alerts import Closing, Episode, open_episodes
+from stream_app.core.cohorts import Cohorts
 from stream_app.core.events import Event
-from stream_app.core.labels import Matured, Pending, Returned
+from stream_app.core.labels import Matured
 from stream_app.core.learner import Learner
 from stream_app.core.process import Counts, Effects, Partition
 from stream_app.core.settings import Settings
@@ -70,8 +71,7 @@ class Replay:
         self.outcome = Outcome(DecisionColumns(self.learner.names))
         self._on_progress = on_progress or (lambda _events, _decisions: None)
         self._matured: list[Matured] = []
-        self._decided: list[Pending] = []  # since midnight
-        self._returned: list[Returned] = []  # since midnight
+        self._cohorts = Cohorts()  # since midnight
         self._midnight = 0
         self._nomination = 0
 
@@ -160,8 +160,8 @@ class Replay:
             if one.scores is not None and one.view is not None:
                 outcome.columns.add(one.decisions, one.scores, one.view, lost_after_days)
             self._matured += one.matured
-            self._decided += one.decisions
-            self._returned += one.returned
+            self._cohorts.note_decisions(one.decisions)
+            self._cohorts.note_returns(one.returned)
             outcome.closed += one.closed
             for kind, change in one.effects_of:
                 count, total = outcome.effects.get(kind, (0, 0.0))
@@ -169,10 +169,9 @@ class Replay:
 
     def _learn(self, moment: int) -> None:
         """The trainer's day: what has matured, in order of (matured_at, customer)."""
+        self.learner.note(self._cohorts)
+        self._cohorts = Cohorts()
         # In one order whatever the partitions are: sums of floating-point numbers depend on it.
-        self.learner.note_decisions(sorted(self._decided, key=lambda one: (one.decided_at, one.customer)))
-        self.learner.note_returns(self._returned)
-        self._decided, self._returned = [], []
         matured = sorted(self._matured, key=lambda one: (one.matured_at, one.pending.customer))
         self._matured = []
         self.outcome.columns.label(matured)
