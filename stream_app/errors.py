@@ -105,3 +105,93 @@ class MissingExtra(ChurnMonitorError):
     """`stream-app {command}` needs the package {package}. Install it with: pip install "stream-app[replay]"."""
 
     exit_code = 2
+
+
+class BadConfig(ChurnMonitorError):
+    """The setting {name} cannot be used: it {problem}. {remedy}"""
+
+    exit_code = 2
+
+
+class NoBroker(ChurnMonitorError):
+    """Kafka at {bootstrap} does not answer: {problem}. Check kafka.bootstrap, kafka.security and the broker."""
+
+    exit_code = 5
+
+
+class WrongTopics(ChurnMonitorError):
+    """{count} of the topics would lose or mix up events: {problems}. See `stream-app topics check` for each remedy."""
+
+    exit_code = 1
+
+
+class OtherLog(ChurnMonitorError):
+    """{topic}, partition {partition} ends with {found}. {remedy}"""
+
+    exit_code = 2
+
+
+class NotDelivered(ChurnMonitorError):
+    """{topic} did not take what was published: {problem}. {remedy}"""
+
+    exit_code = 5
+
+
+class AlignmentGap(ChurnMonitorError):
+    """{topic}: a fetch begins at offset {start}, but {expected} is next: events between would be lost. Start again."""
+
+    exit_code = 5
+
+
+class StoreUnavailable(ChurnMonitorError):
+    """Redis at {address} cannot be used: {problem}. {remedy}"""
+
+    exit_code = 5
+
+
+class BadStoreAddress(ChurnMonitorError):
+    """The address of Redis cannot be used: {problem}. Give one like redis://host:6379/0 or rediss://user:password@host:6380/0."""
+
+    exit_code = 2
+
+
+class Fenced(ChurnMonitorError):
+    """{instance} was started again elsewhere, so this one stops writing to {what}. Give each process its own instance id."""
+
+    exit_code = 6
+
+
+class NotClaimed(ChurnMonitorError):
+    """The {store} was written to before it was claimed. Call claim(instance) once when the process starts."""
+
+
+class UnknownVersion(ChurnMonitorError):
+    """The model version {number} is not kept. Kept: {kept}. Name one of them."""
+
+    exit_code = 2
+
+
+class VersionOutOfOrder(ChurnMonitorError):
+    """The model version {number} cannot follow {newest}: numbers only grow. Continue from the latest checkpoint."""
+
+    exit_code = 4
+
+
+class HistoryGone(ChurnMonitorError):
+    """Kafka no longer has {topic}[{partition}] from position {position} on: it begins at {earliest}.
+
+    What lies between would be missing from the customers' states. Restore a Redis backup whose positions Kafka still
+    has, or the topic's older segments; then give the topic a longer retention than your oldest backup.
+    """
+
+    exit_code = 4
+
+
+class PositionAhead(ChurnMonitorError):
+    """Redis has read {topic}[{partition}] up to position {position}, but in Kafka it ends at {end}.
+
+    Redis and Kafka do not belong together, or the topic was made anew or lost records. Check the addresses of both;
+    restore the topic, or a Redis backup from before; or start over with an empty Redis.
+    """
+
+    exit_code = 4

@@ -90,6 +90,21 @@ def has_fallen(probability: float, bar: float, share: float) -> bool:
     return probability * (1.0 - bar) < share * bar * (1.0 - probability)
 
 
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """Rows of the ranking, as columns; NaN: no score."""
+
+    earlier: Floats  # the decision before the last one
+    last: Floats
+    last_at: npt.NDArray[np.int64]  # microseconds; says nothing where there is no last decision
+    latest: Floats  # by any event or decision
+
+    @classmethod
+    def none(cls, size: int) -> Ranks:
+        """Rows without scores."""
+        return cls(np.full(size, np.nan), np.full(size, np.nan), np.zeros(size, dtype=np.int64), np.full(size, np.nan))
+
+
 class Ranking:
     """The scores of a partition's customers, as columns, so that ranking a million of them takes milliseconds.
 
@@ -115,6 +130,15 @@ class Ranking:
             setattr(self, name, np.concatenate([getattr(self, name), np.full(more, np.nan)]))
         self._last_at = np.concatenate([self._last_at, np.zeros(more, dtype=np.int64)])
         self.open = np.concatenate([self.open, np.zeros(more, dtype=bool)])
+
+    def rows(self, indices: npt.NDArray[np.int64]) -> Ranks:
+        """What is known of the customers with these indices."""
+        return Ranks(self._earlier[indices], self._last[indices], self._last_at[indices], self._latest[indices])
+
+    def set_rows(self, indices: npt.NDArray[np.int64], ranks: Ranks) -> None:
+        """Set what `rows` gave, for the same customers in the same order."""
+        self._earlier[indices], self._last[indices] = ranks.earlier, ranks.last
+        self._last_at[indices], self._latest[indices] = ranks.last_at, ranks.latest
 
     def decided(self, index: int, at: int, probability: float) -> None:
         """Note a decision; one that follows the last too soon to be a second opinion is left to `scored`."""

@@ -93,6 +93,7 @@ class Partition:
         self.ranking = Ranking(settings.agreement)
         self.counts = Counts()
         self.open: dict[str, Customer] = {}  # those with an open episode
+        self.decided = 0  # decisions made in the life of this object
         self._names: list[Customer] = []  # by index
         self._moments = Moments()
         self._closed: list[Closing] = []
@@ -261,6 +262,7 @@ class Partition:
             customer.due = 0
             self._moments.forget(customer)
             return
+        self.decided += 1
         pending = Pending(customer.name, due)
         customer.waiting.append(pending)
         customer.fresh += 1

@@ -1,0 +1,115 @@
+"""The desk without its shell: nominations of all partitions in, the day's episodes out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from stream_app.core import outgoing
+from stream_app.core.alerts import Nomination, open_episodes
+from stream_app.core.commit import Commit
+from stream_app.core.events import EPOCH, MICROSECOND
+from stream_app.core.messages import DeskDone, Nominated, Outgoing, encode_message, pack
+from stream_app.core.settings import Settings
+from stream_app.core.training import Read
+
+NEVER: Final = -(1 << 62)
+NUMBER: Final = -1  # under which the desk stands among the partitions of the store
+
+
+class DeskPosition(msgspec.Struct):
+    """How far the desk has come."""
+
+    read: dict[int, Read]
+    moment: int  # the latest that it has decided, microseconds
+    sequence: int  # of its last contact
+
+
+@dataclass
+class Decided:
+    """One moment of the desk: what is to be committed."""
+
+    commit: Commit
+    moment: int
+    nominated: int
+    opened: int
+
+
+class Desk:
+    """Merges the lists of all partitions of a moment, and opens the best episodes of them all.
+
+    Args:
+        partitions: how many there are.
+        settings: of the shop.
+        partition_of: where a customer's contacts go.
+    """
+
+    def __init__(self, partitions: int, settings: Settings, partition_of: Callable[[str], int]) -> None:
+        self.position = DeskPosition(dict.fromkeys(range(partitions), Read()), NEVER, 0)
+        self._settings = settings
+        self._partition_of = partition_of
+        self._base = b""
+        self._heard: dict[int, int] = dict.fromkeys(range(partitions), 0)
+        self._next: dict[int, int] = dict.fromkeys(range(partitions), 0)
+        self._waiting: dict[int, deque[tuple[Nominated, Read]]] = {number: deque() for number in range(partitions)}
+
+    def begin(self, position: bytes) -> None:
+        """Start from what is stored; nothing, if nothing is."""
+        self._base = position
+        if position:
+            self.position = msgspec.json.decode(position, type=DeskPosition)
+            self._heard = {number: read.sequence for number, read in self.position.read.items()}
+            self._next = {number: read.offset for number, read in self.position.read.items()}
+
+    def fetched(self, partition: int) -> int:
+        """The next offset of a partition that is wanted."""
+        return self._next[partition]
+
+    def push(self, partition: int, offset: int, sequence: int, nominated: Nominated) -> bool:
+        """Take in a partition's list; False if it has been told before."""
+        self._next[partition] = max(self._next[partition], offset + 1)
+        if sequence <= self._heard[partition]:
+            return False
+        self._heard[partition] = sequence
+        self._waiting[partition].append((nominated, Read(offset + 1, sequence)))
+        return True
+
+    @property
+    def lacking(self) -> list[int]:
+        """The partitions that have not nominated for the next moment yet."""
+        return [number for number, waiting in self._waiting.items() if not waiting]
+
+    def decide(self) -> Decided | None:
+        """Decide the next moment for which all partitions have nominated; None if there is none yet."""
+        if self.lacking:
+            return None
+        moment = min(waiting[0][0].moment for waiting in self._waiting.values())
+        nominations: list[Nomination] = []
+        for number, waiting in self._waiting.items():
+            if waiting[0][0].moment == moment:
+                nominated, self.position.read[number] = waiting.popleft()
+                nominations += [outgoing.nomination_of(one, moment) for one in nominated.nominees]
+        records, opened = self._records(moment, nominations) if moment > self.position.moment else ([], 0)
+        self.position.moment = max(moment, self.position.moment)
+        position = msgspec.json.encode(self.position)
+        commit = Commit(NUMBER, self._base, position, {}, b"", [pack(record) for record in records])
+        self._base = position
+        return Decided(commit, moment, len(nominations), opened)
+
+    def _records(self, moment: int, nominations: list[Nomination]) -> tuple[list[Outgoing], int]:
+        """Alerts and contacts of the episodes, then a marker to every partition."""
+        settings, position = self._settings, self.position
+        episodes = open_episodes(nominations, settings.capacity, settings.alert_lifetime)
+        records: list[Outgoing] = []
+        for episode in episodes:
+            position.sequence += 1
+            records += outgoing.opening(self._partition_of(episode.customer), episode, position.sequence)
+        for number in self._waiting:
+            position.sequence += 1
+            done = encode_message(DeskDone(EPOCH + moment * MICROSECOND, position.sequence))
+            records.append(Outgoing(outgoing.CONTACTS, number, None, done))
+        return records, len(episodes)

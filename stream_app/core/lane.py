@@ -1,0 +1,328 @@
+"""One partition number from records to commits: everything that a worker decides, without a worker.
+
+A lane takes records of six topics in, brings them into one order, applies a bounded chunk of them to its partition, and
+gives one commit out: the new position, the states that changed, and what is to be told. Nothing has happened until the
+commit is stored; if it cannot be, the lane is thrown away and made anew from what is stored.
+
+The positions of the commit count only what is in the states, so that what comes twice is applied once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from stream_app.core import outgoing
+from stream_app.core.align import Aligner
+from stream_app.core.codec import CODEC_SCHEMA, decode_customers, encode_customers
+from stream_app.core.cohorts import Cohorts
+from stream_app.core.commit import Commit
+from stream_app.core.events import EPOCH, MICROSECOND
+from stream_app.core.intake import CONTACTS, EVENTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
+from stream_app.core.learner import Model
+from stream_app.core.messages import Contact, DeskDone, Outgoing, Tick, pack
+from stream_app.core.process import Counts, Effects, Partition
+from stream_app.core.settings import HOUR_US, Settings
+from stream_app.errors import UnusableState
+
+NEVER: Final = -(1 << 62)
+_FIRST_EVENT: Final = ROLES.index(EVENTS[0])
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How much a lane does at once; the result does not depend on it."""
+
+    events: int = 1_000  # a commit
+    decisions: int = 1_000  # a commit: a tick after a night may make tens of thousands due
+    skew: int = HOUR_US // 12  # how far an event may lie after the broker's append time, microseconds
+    scores: bool = True  # whether scores are told on `shop.scores`
+
+
+class Hold(msgspec.Struct):
+    """A tick after which the lane goes on only when the others have answered."""
+
+    moment: int  # microseconds
+    trainer: bool  # whether the trainer's answer is still awaited
+    desk: bool
+
+
+class Summary(msgspec.Struct):
+    """What a partition remembers beside its customers."""
+
+    schema: str = CODEC_SCHEMA
+    stream_time: int = NEVER  # microseconds
+    ticked: int = NEVER  # time of the latest tick
+    version: int = 0  # of the model in force
+    desk_sequence: int = 0  # of the desk's latest contact
+    hold: Hold | None = None
+    counts: dict[str, int] = {}
+
+
+class Position(msgspec.Struct):
+    """Where a partition stands: the next offset of each topic by role, and the cursor of its timers."""
+
+    offsets: dict[str, int]
+    cursor: tuple[int, int]  # stream time, and number of commits: due decisions are worked off in chunks
+
+
+@dataclass
+class Step:
+    """A commit, and what it holds for those who watch."""
+
+    commit: Commit
+    position: Position
+    events: Counter[str] = field(default_factory=Counter)  # by role
+    rejected: Counter[str] = field(default_factory=Counter)  # by field
+    decisions: int = 0
+    scored: int = 0
+    oldest_append: int = 0  # the broker's time of the oldest event in it, milliseconds; 0: none
+    watermark: int = 0  # microseconds
+
+    def note(self, role: int, appended: int) -> None:
+        """Count an event and keep the oldest."""
+        self.events[ROLES[role]] += 1
+        if not self.oldest_append or appended < self.oldest_append:
+            self.oldest_append = appended
+
+
+class Lane:
+    """A partition number in work.
+
+    Use: `restore` all that is stored and `begin`; then `push` what was fetched, and call `step` with the model of
+    `version` until it returns None. Every step must be committed before the next one is taken.
+
+    Args:
+        number: of the partition.
+        topics: names by role (intake.ROLES).
+        settings: of the shop.
+        limits: of a step.
+        buffer_bytes: of records that wait for their turn.
+    """
+
+    def __init__(
+        self, number: int, topics: dict[str, str], settings: Settings, limits: Limits, buffer_bytes: int = 1 << 24
+    ) -> None:
+        self.number = number
+        self.topics = topics
+        self.partition = Partition(settings)
+        self.aligner: Aligner[tuple[Item, int]] = Aligner(ROLES, buffer_bytes)
+        self.summary = Summary()
+        self._settings = settings
+        self._limits = limits
+        self._base = b""
+        self._commits = 0
+        self._cut = False  # the last chunk of due decisions was not the end of them
+        self._decide_up_to = 0  # decisions of the partition, when the chunk ends
+        self._outbox: list[Outgoing] = []
+
+    # --- from the store ----------------------------------------------------------------------------------------------
+
+    def restore(self, stored: Sequence[tuple[str, bytes]]) -> None:
+        """Take in stored customers, chunk by chunk."""
+        restored = decode_customers(stored, self._settings.horizon)
+        self.partition.restore(restored.customers)
+        restored.rank(self.partition.ranking)
+
+    def begin(self, position: bytes, summary: bytes) -> Position | None:
+        """Start from what is stored, after all customers were restored; returns where to read on, None: at the start.
+
+        Raises UnusableState if another program wrote it.
+        """
+        self._base = position
+        if summary:
+            self.summary = _read_summary(summary)
+            self.partition.stream_time = self.summary.stream_time
+            self.partition.counts = Counts(**self.summary.counts)
+        self.partition.settle()
+        if not position:
+            self.aligner.begin({})
+            return None
+        found = msgspec.json.decode(position, type=Position)
+        self._commits = found.cursor[1]
+        self.aligner.begin(found.offsets)
+        return found
+
+    # --- records in --------------------------------------------------------------------------------------------------
+
+    def push(self, role: str, start: int, records: Sequence[Record], end: int, high_watermark: int) -> None:
+        """Take in what one fetch brought of a topic; see Aligner.push."""
+        items, times = take_in(role, records, self._limits.skew)
+        appended = [record.timestamp for record in records]
+        offsets = [record.offset for record in records]
+        size = sum(len(record.value or b"") for record in records)
+        pairs = list(zip(items, appended, strict=True))
+        self.aligner.push(role, start, pairs, times, offsets, end, high_watermark, size)
+
+    @property
+    def fetched(self) -> dict[str, int]:
+        """The next offset of each topic that is wanted, by role."""
+        return self.aligner.ends
+
+    @property
+    def version(self) -> int:
+        """The version of the model in force."""
+        return self.summary.version
+
+    @property
+    def hold(self) -> Hold | None:
+        """What the lane waits for, if it does."""
+        return self.summary.hold
+
+    def learned(self, version: int) -> None:
+        """The trainer has learned all up to the moment of the hold: this version is in force from there on."""
+        if self.summary.hold is not None:
+            self.summary.version = version
+            self.summary.hold.trainer = False
+            self._release()
+
+    # --- commits out -------------------------------------------------------------------------------------------------
+
+    def step(self, model: Model) -> Step | None:
+        """Apply a chunk of what waits, and return what is to be committed; None if nothing can be done now."""
+        step = Step(Commit(self.number, b"", b"", {}, b"", ()), Position({}, (0, 0)))
+        tick = self._apply_chunk(step)
+        if tick is None and not step.events and not step.rejected and not self._cut:
+            return None
+        self._finish(step, tick, model)
+        self._seal(step)
+        return step
+
+    def _apply_chunk(self, step: Step) -> Tick | None:
+        """Apply records up to the limit, or up to and including a tick, which is returned."""
+        partition, timers = self.partition, self.partition.timers
+        self._cut, self._decide_up_to = False, partition.decided + self._limits.decisions
+        run = self.aligner.pop(self._limits.events, CONTACTS if self.summary.hold is not None else None)
+        for place, (role, _, at, (item, appended)) in enumerate(run):
+            if isinstance(item, Dead):
+                self._bury(item, step)
+            elif role >= _FIRST_EVENT:
+                if at > timers.next_due and not self._advance(at):
+                    self.aligner.put_back(run[place:])
+                    return None
+                partition.take(item, at)
+                step.note(role, appended)
+            elif isinstance(item, Tick):
+                done = self._advance(at)
+                self.aligner.put_back(run[place + done :])
+                step.events[TICKS] += done
+                return item if done else None
+            else:
+                self._hear(item)
+                step.events[CONTACTS] += 1
+        return None
+
+    def _advance(self, at: int) -> bool:
+        """Make what is due before a moment, as far as the limit goes; whether that was all."""
+        self._cut = not self.partition.advance(at, max(self._decide_up_to - self.partition.decided, 1))
+        return not self._cut
+
+    def _bury(self, dead: Dead, step: Step) -> None:
+        step.rejected[dead.rejected.field] += 1
+        self._outbox.append(dead_letter(dead, self.topics[dead.role], self.number))
+
+    def _hear(self, message: Contact | DeskDone) -> None:
+        """Apply what the desk tells, once: it sends again after a crash what it may have sent before."""
+        if message.sequence:
+            if message.sequence <= self.summary.desk_sequence:
+                return
+            self.summary.desk_sequence = message.sequence
+        if isinstance(message, Contact):
+            if message.opening is not None and message.customer_id in self.partition.customers:
+                self.partition.opened(outgoing.episode_of(message.opening, message.customer_id))
+        elif self.summary.hold is not None and _micros(message) >= self.summary.hold.moment:
+            self.summary.hold.desk = False
+            self._release()
+
+    def _release(self) -> None:
+        hold = self.summary.hold
+        if hold is not None and not hold.trainer and not hold.desk:
+            self.summary.hold = None
+
+    def _finish(self, step: Step, tick: Tick | None, model: Model) -> None:
+        """Score what was applied, and do what the tick asks for, in the order of a replay."""
+        at = _micros(tick) if tick is not None else NEVER
+        new = tick is not None and at > self.summary.ticked  # a tick may come twice
+        if tick is None or not new:
+            self._tell(step, self.partition.finish(model), 0)
+            return
+        # 1. Everything before the tick, with the model that was in force.
+        self.partition.advance(at)
+        self._tell(step, self.partition.finish(model, at - 1 if tick.complete else None), 0)
+        # 2. The desk's moment; what it closes belongs to this commit.
+        if tick.nominates:
+            self._nominate(at)
+            self._tell(step, self.partition.finish(model), 0)
+        # 3. The trainer's moment.
+        if tick.learns:
+            moment = at - 1 if tick.complete else at
+            self._outbox += outgoing.labelled(self.number, [], Cohorts(), moment)
+            if tick.waits:
+                self.summary.hold = Hold(moment, trainer=True, desk=False)
+        # 4. From here on.
+        if tick.waits and tick.nominates:
+            self.summary.hold = Hold(at, trainer=tick.learns, desk=True)
+        if tick.version is not None:
+            self.summary.version = tick.version
+        self.summary.ticked = at
+
+    def _nominate(self, at: int) -> None:
+        self.partition.close_stale(at)
+        nominated = self.partition.nominate(at) if self._settings.opens_episodes(at) else []
+        self._outbox.append(outgoing.nominations(self.number, at, nominated))
+
+    def _tell(self, step: Step, effects: Effects, moment: int) -> None:
+        cohorts = Cohorts()
+        cohorts.note_decisions(effects.decisions)
+        cohorts.note_returns(effects.returned)
+        self._outbox += outgoing.labelled(self.number, effects.matured, cohorts, moment)
+        self._outbox += outgoing.closings(self.number, effects.closed)
+        step.decisions += len(effects.decisions)
+
+    def _seal(self, step: Step) -> None:
+        """Make the commit of all that has changed."""
+        partition, summary = self.partition, self.summary
+        touched = partition.touched()
+        if self._limits.scores:
+            told = [(one.name, partition.ranking.latest(one.index)) for one in touched]
+            known = [(name, score) for name, score in told if score == score]  # noqa: PLR0124 - NaN: no score
+            self._outbox += outgoing.scores(self.number, partition.stream_time, summary.version, known)
+            step.scored = len(known)
+        self._commits += 1
+        summary.stream_time = partition.stream_time
+        summary.counts = vars(partition.counts).copy()
+        step.position = Position(self.aligner.positions, (partition.stream_time, self._commits))
+        step.watermark = partition.stream_time - self._settings.lateness - 1
+        encoded = encode_customers(touched, partition.ranking)
+        step.commit = Commit(
+            partition=self.number,
+            base=self._base,
+            position=msgspec.json.encode(step.position),
+            states={one.name: state for one, state in zip(touched, encoded, strict=True)},
+            summary=msgspec.json.encode(summary),
+            outbox=[pack(record) for record in self._outbox],
+        )
+        self._base = step.commit.position
+        self._outbox = []
+
+
+def _micros(message: Tick | Contact | DeskDone) -> int:
+    return (message.occurred_at - EPOCH) // MICROSECOND
+
+
+def _read_summary(stored: bytes) -> Summary:
+    try:
+        summary = msgspec.json.decode(stored, type=Summary)
+    except msgspec.MsgspecError as error:
+        raise UnusableState(problem=f"its summary is not ours ({error})", remedy=_REMEDY) from error
+    if summary.schema != CODEC_SCHEMA:
+        raise UnusableState(problem="it was written with other facts, features or experts", remedy=_REMEDY)
+    return summary
+
+
+_REMEDY: Final = (
+    "Use the version of this program that wrote it, or start on a fresh prefix and let it catch up from Kafka."
+)

@@ -1,0 +1,160 @@
+"""What a step tells the rest of the system, as records of the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from stream_app.core.alerts import Closing, Episode, Nomination
+from stream_app.core.cohorts import Cohorts
+from stream_app.core.events import EPOCH, MICROSECOND
+from stream_app.core.labels import Matured
+from stream_app.core.learner import MODEL_SOURCE
+from stream_app.core.messages import (
+    AlertClosed,
+    AlertOpened,
+    Contact,
+    Example,
+    Labelled,
+    Nominated,
+    Nominee,
+    Opening,
+    Outgoing,
+    Scored,
+    ScoreTold,
+    encode_message,
+    pack,
+)
+
+LABELLED: Final = "labelled"
+NOMINATIONS: Final = "nominations"
+SCORES: Final = "scores"
+ALERTS: Final = "alerts"
+CONTACTS: Final = "contacts"
+DEAD_LETTERS: Final = "dead_letters"
+
+
+def labelled(partition: int, matured: Sequence[Matured], cohorts: Cohorts, moment: int) -> list[Outgoing]:
+    """What the trainer is told; nothing, if there is nothing to tell. `moment`: of a watermark marker, 0 for none."""
+    if not (matured or cohorts or moment):
+        return []
+    message = Labelled(
+        examples=[_example(one) for one in matured],
+        expected=cohorts.expected,
+        returns=[(day, age, count) for (day, age), count in sorted(cohorts.returns.items())],
+        moment=moment,
+    )
+    return [Outgoing(LABELLED, partition, None, pack(message))]
+
+
+def _example(matured: Matured) -> Example:
+    pending = matured.pending
+    return Example(
+        customer=pending.customer,
+        decided_at=pending.decided_at,
+        features=pending.features,
+        log_odds=pending.log_odds,
+        probability=pending.probability,
+        label=matured.label,
+        source=pending.source,
+        version=pending.version,
+    )
+
+
+def nominations(partition: int, moment: int, nominated: Iterable[Nomination]) -> Outgoing:
+    """What the desk is told at a moment, also when nobody was nominated."""
+    message = Nominated(moment, [nominee_of(one) for one in nominated])
+    return Outgoing(NOMINATIONS, partition, None, pack(message))
+
+
+def scores(partition: int, stream_time: int, version: int, told: Sequence[tuple[str, float]]) -> list[Outgoing]:
+    """The latest scores of customers, one record for all of them."""
+    if not told:
+        return []
+    message = Scored(partition, EPOCH + stream_time * MICROSECOND, version, [ScoreTold(*one) for one in told])
+    return [Outgoing(SCORES, partition, None, encode_message(message))]
+
+
+def closings(partition: int, closed: Iterable[Closing]) -> list[Outgoing]:
+    """The episodes that have ended."""
+    return [
+        Outgoing(
+            ALERTS,
+            partition,
+            _key(one.episode.customer),
+            encode_message(
+                AlertClosed(one.episode.alert_id, one.episode.customer, EPOCH + one.at * MICROSECOND, one.reason)
+            ),
+        )
+        for one in closed
+    ]
+
+
+def opening(partition: int, episode: Episode, sequence: int) -> list[Outgoing]:
+    """An episode that the desk opens: the alert for the staff, and the contact for the customer's own partition."""
+    nominee, customer = nominee_of(episode.nomination), episode.customer
+    alert = AlertOpened(
+        alert_id=episode.alert_id,
+        customer_id=customer,
+        opened_at=EPOCH + episode.opened_at * MICROSECOND,
+        expires_at=EPOCH + episode.expires_at * MICROSECOND,
+        rank=episode.rank,
+        probability=nominee.probability,
+        monthly_worth=nominee.monthly_worth,
+        silent_days=nominee.silent_days,
+        usual_gap_days=nominee.usual_gap_days,
+        source="model" if nominee.source == MODEL_SOURCE else "prior",
+        version=nominee.version,
+    )
+    contact = Contact(
+        event_id=episode.alert_id,
+        customer_id=customer,
+        occurred_at=EPOCH + episode.opened_at * MICROSECOND,
+        action="episode_opened",
+        sequence=sequence,
+        opening=Opening(episode.alert_id, episode.opened_at, episode.expires_at, episode.rank, episode.bar, nominee),
+    )
+    return [
+        Outgoing(ALERTS, partition, _key(customer), encode_message(alert)),
+        Outgoing(CONTACTS, partition, _key(customer), encode_message(contact)),
+    ]
+
+
+def nominee_of(nomination: Nomination) -> Nominee:
+    """A nomination as it is sent: NaN has no JSON."""
+    gap = nomination.usual_gap_days
+    return Nominee(
+        customer=nomination.customer,
+        rank_value=nomination.rank_value,
+        probability=nomination.probability,
+        monthly_worth=nomination.monthly_worth,
+        silent_days=nomination.silent_days,
+        usual_gap_days=gap if gap == gap else None,  # noqa: PLR0124 - NaN alone differs from itself
+        source=nomination.source,
+        version=nomination.version,
+    )
+
+
+def nomination_of(nominee: Nominee, moment: int) -> Nomination:
+    """The nomination that was sent; `nomination_of(nominee_of(n), n.at)` equals n but for NaN."""
+    return Nomination(
+        customer=nominee.customer,
+        at=moment,
+        rank_value=nominee.rank_value,
+        probability=nominee.probability,
+        monthly_worth=nominee.monthly_worth,
+        silent_days=nominee.silent_days,
+        usual_gap_days=float("nan") if nominee.usual_gap_days is None else nominee.usual_gap_days,
+        source=nominee.source,
+        version=nominee.version,
+    )
+
+
+def episode_of(told: Opening, customer: str) -> Episode:
+    """The episode that the desk told a partition of."""
+    nomination = nomination_of(told.nominee, told.opened_at)
+    return Episode(told.alert_id, customer, told.opened_at, told.expires_at, told.rank, told.bar, nomination)
+
+
+def _key(customer: str) -> bytes:
+    return customer.encode("utf-8", "surrogatepass")

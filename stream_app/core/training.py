@@ -1,0 +1,153 @@
+"""The trainer without its shell: labelled records of all partitions in, days learned in the order of a replay out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from stream_app.core.cohorts import Cohorts
+from stream_app.core.labels import Matured, Pending
+from stream_app.core.learner import Learner
+from stream_app.core.messages import Example, Labelled
+from stream_app.core.snapshot import restore, snapshot
+from stream_app.errors import UnusableSnapshot
+
+NEVER: Final = -(1 << 62)
+
+
+class Read(msgspec.Struct, frozen=True):
+    """How far a partition's records have gone into the model."""
+
+    offset: int = 0  # next offset to read
+    sequence: int = 0  # of the last record of its outbox
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """All that the trainer needs to go on, as one value."""
+
+    through: int  # moment up to which all has been learned, microseconds
+    read: dict[int, Read]
+    horizon: int
+    learner: bytes  # snapshot.snapshot
+
+
+@dataclass(frozen=True)
+class Told:
+    """A record of a partition, with where it stood."""
+
+    labelled: Labelled
+    read: Read
+
+
+class Training:
+    """Gathers what the partitions tell, and learns a day when all of them have told of it.
+
+    Args:
+        learner: as of the last checkpoint.
+        partitions: how many there are.
+        horizon: microseconds.
+    """
+
+    def __init__(self, learner: Learner, partitions: int, horizon: int) -> None:
+        self.learner = learner
+        self.horizon = horizon
+        self.through = NEVER
+        self.read: dict[int, Read] = dict.fromkeys(range(partitions), Read())
+        self._waiting: dict[int, deque[Told]] = {number: deque() for number in range(partitions)}
+        self._markers: dict[int, deque[int]] = {number: deque() for number in range(partitions)}
+        self._heard: dict[int, int] = dict.fromkeys(range(partitions), 0)
+        self._next: dict[int, int] = dict.fromkeys(range(partitions), 0)
+
+    def fetched(self, partition: int) -> int:
+        """The next offset of a partition that is wanted."""
+        return self._next[partition]
+
+    def push(self, partition: int, offset: int, sequence: int, labelled: Labelled) -> bool:
+        """Take in a record; False if it has been told before: an outbox may send again after a crash."""
+        self._next[partition] = max(self._next[partition], offset + 1)
+        if sequence <= self._heard[partition]:
+            return False
+        self._heard[partition] = sequence
+        self._waiting[partition].append(Told(labelled, Read(offset + 1, sequence)))
+        if labelled.moment:
+            self._markers[partition].append(labelled.moment)
+        return True
+
+    @property
+    def lacking(self) -> list[int]:
+        """The partitions that have not told of the next day yet."""
+        return [number for number, markers in self._markers.items() if not markers]
+
+    def learn(self) -> int | None:
+        """Learn the next day that all partitions have told of; returns its moment, or None if there is none yet."""
+        if self.lacking:
+            return None
+        moment = min(markers[0] for markers in self._markers.values())
+        cohorts, examples = Cohorts(), list[Example]()
+        for number, markers in self._markers.items():
+            if markers[0] == moment:
+                markers.popleft()
+                for labelled in self._up_to(number, moment):
+                    _note(cohorts, labelled)
+                    examples += labelled.examples
+        if moment > self.through:
+            self.learner.note(cohorts)
+            self.learner.learn_day(self._matured(examples), moment)
+            self.through = moment
+        return moment
+
+    def checkpoint(self) -> bytes:
+        """All of this as bytes, as of the last day learned: what came after it will be read again."""
+        return msgspec.msgpack.encode(Checkpoint(self.through, self.read, self.horizon, snapshot(self.learner)))
+
+    @classmethod
+    def restored(cls, stored: bytes, partitions: int, horizon: int) -> Training:
+        """The training of a checkpoint. Raises UnusableSnapshot for one that is torn, foreign or of other settings."""
+        source = "in the trainer's checkpoint"
+        try:
+            checkpoint = msgspec.msgpack.decode(stored, type=Checkpoint)
+        except msgspec.MsgspecError as error:
+            remedy = "Roll back to a kept version, or learn anew under another prefix."
+            raise UnusableSnapshot(source=source, problem=f"it cannot be read ({error})", remedy=remedy) from error
+        if len(checkpoint.read) != partitions or checkpoint.horizon != horizon:
+            problem = f"it was learned over {len(checkpoint.read)} partitions and a horizon of {checkpoint.horizon} µs"
+            remedy = "Start with these settings again, or learn anew under another prefix."
+            raise UnusableSnapshot(source=source, problem=problem, remedy=remedy)
+        training = cls(restore(checkpoint.learner, source), partitions, horizon)
+        training.through, training.read = checkpoint.through, checkpoint.read
+        training._heard = {number: read.sequence for number, read in checkpoint.read.items()}
+        training._next = {number: read.offset for number, read in checkpoint.read.items()}
+        return training
+
+    def _up_to(self, partition: int, moment: int) -> Iterable[Labelled]:
+        """The records of a partition up to and including its marker."""
+        waiting = self._waiting[partition]
+        while True:
+            told = waiting.popleft()
+            self.read[partition] = told.read
+            yield told.labelled
+            if told.labelled.moment == moment:
+                return
+
+    def _matured(self, examples: list[Example]) -> list[Matured]:
+        """Examples as the learner takes them, in order of (matured_at, customer)."""
+        examples.sort(key=lambda one: (one.decided_at, one.customer))
+        return [Matured(_pending(one), one.label, one.decided_at + self.horizon) for one in examples]
+
+
+def _note(cohorts: Cohorts, labelled: Labelled) -> None:
+    told = Cohorts()
+    told.expected.update(labelled.expected)
+    told.returns.update({(day, age): count for day, age, count in labelled.returns})
+    cohorts.merge(told)
+
+
+def _pending(example: Example) -> Pending:
+    pending = Pending(example.customer, example.decided_at)
+    pending.features, pending.log_odds = example.features, example.log_odds
+    pending.probability, pending.source, pending.version = example.probability, example.source, example.version
+    return pending

@@ -1,0 +1,1 @@
+"""The worker: a Faust shell around lanes. Take a batch, step, commit, acknowledge, relay."""

@@ -1,0 +1,252 @@
+"""The partition numbers that this worker owns: each a lane in work, with its commits and its relay."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final
+
+import msgspec
+from faust.types import EventT
+from faust.types.tuples import TP
+
+from stream_app.adapters.kafka_transport import Fetched
+from stream_app.core.intake import ROLES
+from stream_app.core.lane import Lane, Limits, Position, Step
+from stream_app.core.settings import Settings
+from stream_app.errors import CommitRefused, SplitPartition
+from stream_app.ports import ModelStore, Outcome, StateStore
+from stream_app.service.acknowledgements import Acknowledgements
+from stream_app.service.relay import Producer, Relay
+from stream_app.worker.models import Models
+from stream_app.worker.watch import Watch
+
+_HOLD_POLL_SECONDS: Final = 0.01
+_log = logging.getLogger(__name__)
+Crash = Callable[[BaseException], Awaitable[None]]
+
+
+class Work:
+    """One lane in work: its pump turns what was pushed into commits, one after the other."""
+
+    def __init__(self, lane: Lane, relay: Relay, stored: bytes) -> None:
+        self.lane, self.relay = lane, relay
+        self.base = stored  # position that the store has, as far as this worker knows
+        self.wake = asyncio.Event()
+        self.quiet = asyncio.Lock()  # held during a commit
+        self.tasks: list[asyncio.Task[None]] = []
+        self.batch = 0
+        self.stopped = False
+
+
+class Lanes:
+    """All lanes of this worker.
+
+    Args:
+        store: of states.
+        models: versions, and what the trainer has learned.
+        producer: for the relays.
+        topics: names by role, inputs and outputs.
+        settings: of the shop.
+        limits: of a step.
+        buffer_bytes: of a lane.
+        instance: name and epoch, for the ids of batches.
+        watch: told of everything that is measured.
+        crash: ends the process; the cache is worthless after an error.
+        on_step: told before each numbered step of a commit; for tests that crash there.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts that a worker is made of
+        self,
+        *,
+        store: StateStore,
+        model_store: ModelStore,
+        producer: Producer,
+        topics: Mapping[str, str],
+        settings: Settings,
+        limits: Limits,
+        buffer_bytes: int,
+        instance: str,
+        watch: Watch,
+        crash: Crash,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._store, self._model_store, self._producer = store, model_store, producer
+        self._topics, self._settings, self._limits = dict(topics), settings, limits
+        self._roles = {topics[role]: role for role in ROLES}
+        self._buffer_bytes, self._instance, self._watch = buffer_bytes, instance, watch
+        self._crash, self._on_step = crash, on_step
+        self._models = Models(model_store, settings)
+        self._acknowledgements = Acknowledgements()
+        self._work: dict[int, Work] = {}
+        self._opening = asyncio.Lock()
+
+    @property
+    def lanes(self) -> dict[int, Lane]:
+        """The lanes by partition number."""
+        return {number: work.lane for number, work in self._work.items()}
+
+    @property
+    def pending(self) -> int:
+        """Records of the outboxes that Kafka does not have yet."""
+        return sum(work.relay.pending for work in self._work.values())
+
+    # --- assignment --------------------------------------------------------------------------------------------------
+
+    async def positions(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Take over what was assigned, give up the rest, and say where to read on. Called at every assignment.
+
+        Raises SplitPartition if the topics of a partition number were given to different workers.
+        """
+        async with self._opening:
+            numbers = _co_owned(set(tps), set(self._roles))
+            await self._give_up(set(self._work) - numbers)
+            self._acknowledgements.forget(set(tps))
+            stored = await self._store.positions(sorted(numbers))
+            found: dict[TP, int] = {}
+            for number in sorted(numbers):
+                work = self._work.get(number)
+                if work is not None and work.base != stored.get(number, b""):
+                    await self._give_up({number})  # somebody else had it in between
+                    work = None
+                if work is None:
+                    work = await self._open(number)
+                if work.base:
+                    offsets = msgspec.json.decode(work.base, type=Position).offsets
+                    found |= {TP(self._topics[role], number): offset for role, offset in offsets.items()}
+            self._watch.owned(self.lanes)
+            return found
+
+    async def pause(self) -> None:
+        """Finish the commits that are under way: the partitions are about to be somebody else's."""
+        for work in self._work.values():
+            work.stopped = True
+            async with work.quiet:
+                pass
+
+    async def close(self) -> None:
+        """Finish, relay and let go of everything."""
+        await self.pause()
+        await self._give_up(set(self._work), relay=True)
+
+    async def _open(self, number: int) -> Work:
+        started = time.perf_counter()
+        opened = await self._store.open(number)
+        lane = Lane(number, self._topics, self._settings, self._limits, self._buffer_bytes)
+        async for chunk in self._store.states(number):
+            lane.restore(chunk)
+            await asyncio.sleep(0)
+        lane.begin(opened.position, opened.summary)
+        relay = Relay(number, self._store, self._producer, self._topics, self._watch.relayed, self._on_step)
+        await relay.recover()
+        work = Work(lane, relay, opened.position)
+        work.tasks = [asyncio.create_task(self._guarded(run)) for run in (lambda: self._pump(work), relay.run)]
+        self._work[number] = work
+        customers, seconds = len(lane.partition.customers), round(time.perf_counter() - started, 3)
+        _log.info("lane opened", extra={"partition": number, "customers": customers, "seconds": seconds})
+        return work
+
+    async def _give_up(self, numbers: set[int], *, relay: bool = False) -> None:
+        for number in numbers:
+            work = self._work.pop(number)
+            work.stopped = True
+            async with work.quiet:
+                pass
+            for task in work.tasks:
+                task.cancel()
+            await asyncio.gather(*work.tasks, return_exceptions=True)
+            if relay:
+                await work.relay.close()
+            _log.info("lane given up", extra={"partition": number})
+
+    # --- work --------------------------------------------------------------------------------------------------------
+
+    def wants(self, tp: TP) -> bool:
+        """Whether more of a topic partition should be fetched now."""
+        work = self._work.get(tp.partition)
+        return work is not None and work.lane.aligner.wants(self._roles[tp.topic])
+
+    def take(self, tp: TP, fetched: Fetched, event: EventT[Fetched]) -> None:
+        """Take in what was fetched; it is acknowledged when it is stored."""
+        work = self._work.get(tp.partition)
+        if work is None:
+            return  # given up while the message was on its way
+        work.lane.push(
+            self._roles[tp.topic], fetched.start, fetched.records, fetched.end, fetched.high_watermark
+        )
+        self._acknowledgements.hold(tp, fetched.end, event)
+        work.wake.set()
+
+    async def _pump(self, work: Work) -> None:
+        while True:
+            await work.wake.wait()
+            work.wake.clear()
+            while not work.stopped and await self._step(work):
+                await asyncio.sleep(0)
+            if work.lane.hold is not None and work.lane.hold.trainer and not work.stopped:
+                await self._ask_the_trainer(work)
+
+    async def _step(self, work: Work) -> bool:
+        """One commit; False if there is nothing to do."""
+        lane = work.lane
+        await work.relay.has_room()
+        model = await self._models.get(lane.version)
+        async with work.quiet:
+            # 1. Decide. Nothing has happened yet.
+            self._on_step("decide")
+            started = time.perf_counter()
+            step = lane.step(model)
+            if step is None:
+                return False
+            decided = time.perf_counter()
+            # 2. Commit, shielded: half a commit is none, but a reply that nobody hears would cost a restart.
+            self._on_step("commit")
+            await asyncio.shield(self._commit(work, step))
+            self._on_step("committed")
+            # 3. Acknowledge to Faust.
+            for role, offset in step.position.offsets.items():
+                self._acknowledgements.release(TP(self._topics[role], lane.number), offset)
+            self._on_step("acknowledged")
+        self._watch.stepped(lane, step, decided - started, time.perf_counter() - decided)
+        return True
+
+    async def _commit(self, work: Work, step: Step) -> None:
+        work.batch += 1
+        relayed = work.relay.relayed
+        outcome, first = await self._store.commit(step.commit, f"{self._instance}:{work.batch}", relayed)
+        self._watch.committed(outcome)
+        if outcome not in (Outcome.DONE, Outcome.ALREADY_DONE):
+            raise CommitRefused(partition=step.commit.partition, outcome=outcome.value)
+        work.base = step.commit.position
+        work.relay.noted_trim(relayed)
+        work.relay.add(first, list(step.commit.outbox))
+
+    async def _ask_the_trainer(self, work: Work) -> None:
+        """A lane that holds: has the trainer learned up to its moment?"""
+        hold = work.lane.hold
+        if hold is not None and await self._model_store.through() >= hold.moment:
+            work.lane.learned(await self._model_store.version_at(hold.moment) or 0)
+        else:
+            await asyncio.sleep(_HOLD_POLL_SECONDS)
+        work.wake.set()
+
+    async def _guarded(self, run: Callable[[], Awaitable[None]]) -> None:
+        """An error in a task of ours ends the process: what is cached can't be trusted after it."""
+        try:
+            await run()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            await self._crash(error)
+
+
+def _co_owned(tps: set[TP], topics: set[str]) -> set[int]:
+    """The partition numbers of an assignment, each with all of its topics."""
+    numbers = {tp.partition for tp in tps}
+    for number in numbers:
+        lacking = topics - {tp.topic for tp in tps if tp.partition == number}
+        if lacking:
+            raise SplitPartition(partition=number, topics=", ".join(sorted(lacking)))
+    return numbers
