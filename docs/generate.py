@@ -11,14 +11,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import jinja2
+from prometheus_client import CollectorRegistry
 
-from stream_app.core.customer import MAX_BYTES
+from stream_app.adapters.health import BEAT_SECONDS
+from stream_app.config.listing import Row
+from stream_app.config.listing import rows as all_settings
+from stream_app.core.codec import max_bytes
+from stream_app.core.codec_waiting import DECISION_BYTES, EXPERTS, MAX_FEATURE_BYTES
+from stream_app.core.customer import ID_BYTES
 from stream_app.core.events import KINDS
 from stream_app.core.features import FEATURES
-from stream_app.core.labels import Pending
-from stream_app.core.learner import Learner
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US, DECAYED, HALF_LIVES, ID_RING, SLOTS
+from stream_app.errors import Stalled
+from stream_app.metrics import CommitMetrics, DeskMetrics, RelayMetrics, TrainerMetrics, WorkerMetrics
 from stream_app.schema import json_schema, render
 from stream_app.schema.channels import TOPICS
 from stream_app.schema.examples import examples
@@ -26,7 +32,6 @@ from stream_app.schema.words import Words, catalogue, meaning_of_kind
 
 DOCS: Final = Path(__file__).parent
 TEMPLATES: Final = DOCS / "templates"
-_NOT_NUMBERS: Final = {"customer", "features", "log_odds"}  # of a waiting decision
 
 
 def pages() -> dict[str, str]:
@@ -37,6 +42,8 @@ def pages() -> dict[str, str]:
         "events.md": filled("events.md.j2", **about_events()),
         "features.md": filled("features.md.j2", features=FEATURES),
         "state.md": filled("state.md.j2", **about_state()),
+        "settings.md": filled("settings.md.j2", sections=about_settings()),
+        "metrics.md": filled("metrics.md.j2", **about_metrics()),
     }
 
 
@@ -117,6 +124,14 @@ def about_state() -> dict[str, object]:
     }
 
 
+def about_settings() -> dict[str, list[Row]]:
+    """The settings of the running service, by section: `kafka.topics` is one beside `kafka`."""
+    sections: dict[str, list[Row]] = {}
+    for row in all_settings():
+        sections.setdefault(".".join(row.place[:-1]), []).append(row)
+    return sections
+
+
 def row_of(slot: str) -> str:
     """The row of facts.toml that tells of a slot.
 
@@ -131,24 +146,31 @@ def facts() -> dict[str, dict[str, str]]:
     return tomllib.loads((TEMPLATES / "facts.toml").read_text(encoding="utf-8"))
 
 
+def about_metrics() -> dict[str, object]:
+    """What docs/metrics.md tells of health and metrics."""
+    groups = {
+        "Worker": WorkerMetrics,
+        "Commits: worker, trainer, desk": CommitMetrics,
+        "Relay: worker, desk": RelayMetrics,
+        "Trainer": TrainerMetrics,
+        "Desk": DeskMetrics,
+    }
+    described = {title: group(CollectorRegistry()).described for title, group in groups.items()}
+    return {"groups": described, "beat_seconds": f"{BEAT_SECONDS:g}", "stalled_exit": Stalled.exit_code}
+
+
 @dataclass(frozen=True)
 class Sizes:
-    """How many bytes the data of a customer take at most."""
+    """How many bytes are stored of a customer at most."""
 
     settings: Settings
-    state: int = MAX_BYTES
+    decision: int = DECISION_BYTES
+    seen: int = MAX_FEATURE_BYTES
     features: int = len(FEATURES)
-    numbers: int = len(set(Pending.__slots__) - _NOT_NUMBERS)
-
-    @property
-    def experts(self) -> int:
-        """The experts and the mixture."""
-        return len(Learner(self.settings.horizon, self.settings.decide_every, self.settings.seed).names)
-
-    @property
-    def decision(self) -> int:
-        """Bytes of one waiting decision."""
-        return 2 * self.features + 4 * self.experts + 8 * self.numbers
+    experts: int = len(EXPERTS)
+    fact: int = 8 * len(SLOTS)
+    recent: int = ID_BYTES
+    state: int = max_bytes(0)
 
     @property
     def waiting(self) -> int:
@@ -158,7 +180,7 @@ class Sizes:
     @property
     def total(self) -> int:
         """Bytes of a customer."""
-        return self.state + self.waiting * self.decision
+        return max_bytes(self.waiting)
 
     @property
     def days(self) -> list[int]:

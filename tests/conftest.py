@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 # Before numpy is imported by anything: on more threads, sums of floating-point numbers come out in another order.
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -13,8 +16,12 @@ for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import hypothesis  # noqa: E402 - after the variables above
 import pytest  # noqa: E402
+import redis  # noqa: E402
+
+from benchmarks.servers import KafkaServer, Missing, RedisServer, Server  # noqa: E402
 
 PROJECT = Path(__file__).resolve().parents[1]
+ServerT = TypeVar("ServerT", bound=Server)
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 # The same examples in every run of CI, so that a red run is red again; fresh ones on a developer's machine.
@@ -62,6 +69,39 @@ def judge(data_dir: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """A real Kafka broker for the whole run: its address, "127.0.0.1:port". Tests make their own topics and groups."""
+    with _running(KafkaServer()) as server:
+        yield server.bootstrap
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A real Redis for the whole run: its address, "redis://127.0.0.1:port/0". It keeps what earlier tests wrote."""
+    with _running(RedisServer()) as server:
+        yield server.url
+
+
+@pytest.fixture
+def fresh_redis(redis_url: str) -> str:
+    """The real Redis, emptied before the test."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    return redis_url
+
+
+@contextmanager
+def _running(server: ServerT) -> Iterator[ServerT]:
+    """The server, started, for as long as the block lasts."""
+    with closing(server):
+        try:
+            server.start()
+        except Missing as absent:
+            missing(str(absent))
+        yield server
 
 
 def missing(what: str) -> None:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stream_app import __version__
-from stream_app.errors import BadOption, ChurnMonitorError, MissingExtra
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from stream_app.cli import live, services
+from stream_app.cli.telling import console, errors_told, extra_needed
+from stream_app.errors import BadOption
 
 # Linear algebra on small matrices is faster on one thread, and its sums are then the same on every machine of a kind.
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -79,6 +75,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
 ) -> None:
     """Replay a shop's recorded log: how early and how surely you would have known who was leaving."""
     from stream_app.cli import options  # noqa: PLC0415
+    from stream_app.core.durations import duration  # noqa: PLC0415
 
     durations = {
         "horizon": horizon,
@@ -88,12 +85,12 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         "lateness": lateness,
     }
     plain = {"order_action": order_action, "zone": zone, "capacity": capacity, "rank_by": rank_by, "seed": seed}
-    with _errors_told(), _extra_needed("replay"):
+    with errors_told(), extra_needed("replay"):
         from stream_app.cli.replaying import run_replay  # noqa: PLC0415
         from stream_app.replay.readers import LogFormat  # noqa: PLC0415
         from stream_app.replay.session import Request  # noqa: PLC0415
 
-        given = plain | {name: options.duration(text) for name, text in durations.items() if text is not None}
+        given = plain | {name: duration(text) for name, text in durations.items() if text is not None}
         request = Request(
             logs=tuple(logs),
             form=LogFormat(form, options.pairs(columns), options.pairs(kinds), kind),
@@ -106,7 +103,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
             currency=currency,
             not_after=not_after.replace(tzinfo=UTC) if not_after else None,
         )
-        run_replay(request, _console())
+        run_replay(request, console())
 
 
 @app.command()
@@ -117,10 +114,10 @@ def simulate(
     out: Annotated[Path | None, typer.Option(help="File to write; standard output if not given.")] = None,
 ) -> None:
     """Simulate a shop whose customers leave for known hidden causes, as JSON lines in the wire format."""
-    with _errors_told():
+    with errors_told():
         from stream_app.cli.simulating import run_simulate  # noqa: PLC0415
 
-        run_simulate(customers, days, seed, out, _console())
+        run_simulate(customers, days, seed, out, console())
 
 
 @app.command()
@@ -128,7 +125,7 @@ def schema(
     form: Annotated[str, typer.Option("--format", help="json-schema or asyncapi.")] = "json-schema",
 ) -> None:
     """Print the schema of the events."""
-    with _errors_told():
+    with errors_told():
         from stream_app.schema import render  # noqa: PLC0415
 
         typer.echo(render(_one_of("--format", form, "json-schema", "asyncapi")), nl=False)
@@ -151,34 +148,5 @@ def _one_of(option: str, value: str, *allowed: str) -> str:
     return value
 
 
-def _console() -> Console:
-    """What people read goes to standard error, so that standard output can be piped."""
-    from rich.console import Console  # noqa: PLC0415
-
-    return Console(stderr=True)
-
-
-@contextmanager
-def _errors_told() -> Iterator[None]:
-    """Tell an error of ours in one paragraph, with its exit status, instead of a traceback."""
-    try:
-        yield
-    except ChurnMonitorError as error:
-        from rich.text import Text  # noqa: PLC0415
-
-        _console().print(Text(f"stream-app: {error}", style="bold red"), soft_wrap=True)
-        raise typer.Exit(error.exit_code) from error
-    except BrokenPipeError:  # the reader of our output has had enough
-        sys.stderr.close()
-        raise typer.Exit(0) from None
-
-
-@contextmanager
-def _extra_needed(command: str) -> Iterator[None]:
-    """Say how to install what a slim installation lacks."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("altair", "vl_convert", "duckdb", "pyarrow", "zstandard"):
-            raise MissingExtra(command=command, package=error.name) from error
-        raise
+live.register(app)
+services.register(app)

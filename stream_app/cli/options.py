@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from stream_app.core.durations import duration
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US
 from stream_app.errors import BadOption
 
-_UNITS: Final = {"h": DAY_US // 24, "d": DAY_US, "w": 7 * DAY_US}
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([hdw]?)")
 _DURATIONS: Final = (
     "horizon",
     "active_window",
@@ -24,18 +22,6 @@ _DURATIONS: Final = (
     "alert_lifetime",
     "agreement",
 )
-
-
-def duration(text: str) -> int:
-    """A duration in microseconds; a number without a unit is days.
-
-    >>> duration("60d") == duration("60") == 60 * DAY_US, duration("36h") / DAY_US, duration("2w") / DAY_US
-    (True, 1.5, 14.0)
-    """
-    match = _DURATION.fullmatch(text.strip().lower())
-    if match is None:
-        raise BadOption(option="a duration", value=text, remedy="Write 60d, 36h or 2w.")
-    return round(float(match[1]) * _UNITS[match[2] or "d"])
 
 
 def share(text: str) -> float:

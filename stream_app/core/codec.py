@@ -32,14 +32,15 @@ from stream_app.core.codec_waiting import (
     DECISION_BYTES,
     EXPERTS,
     MAX_FEATURE_BYTES,
-    SECOND_US,
     decode_waiting,
     encode_waiting,
 )
 from stream_app.core.customer import ID_BYTES, Customer
 from stream_app.core.features import NAMES
 from stream_app.core.ragged import Bytes, Counts, Reader, cut, narrow, widen
+from stream_app.core.settings import SECOND_US
 from stream_app.core.state import ID_RING, SLOTS
+from stream_app.errors import UnusableState
 
 VERSION: Final = 2
 CODEC_SCHEMA: Final = xxhash.xxh3_64_hexdigest(repr((VERSION, SLOTS, NAMES, EXPERTS)))
@@ -106,7 +107,10 @@ def max_bytes(waiting: int) -> int:
 
 
 def encode_customers(customers: Sequence[Customer], ranking: Ranking) -> list[bytes]:
-    """What is to be stored of customers whose decisions have all been scored; 5 µs a customer, in batches of hundreds.
+    """What is to be stored of customers whose decisions have all been scored.
+
+    Batches of hundreds are the cheapest: see docs/adr/0010-state-codec.md for figures.
+
 
     >>> partition_of_one, ranking = [Customer("c1", 0)], Ranking(agreement=0)
     >>> stored = encode_customers(partition_of_one, ranking)
@@ -232,7 +236,10 @@ def _pack(episode: Episode | None) -> bytes:
 
 
 def _unpack(name: str, packed: bytes) -> Episode:
-    one = msgspec.msgpack.decode(packed, type=_StoredEpisode)
+    try:
+        one = msgspec.msgpack.decode(packed, type=_StoredEpisode)
+    except msgspec.MsgspecError as error:
+        raise UnusableState(problem=f"that of {name!r} has an episode that is not ours", remedy=_REMEDY) from error
     nomination = Nomination(
         customer=name,
         at=one.nominated_at,

@@ -40,7 +40,9 @@ _TWIN_PLACES: Final = [SLOT[name] for name in _TWINS.values()]
 _LASTS: Final = [SLOT[f"last_{kind}"] for kind in _COUNTED]  # the latest of them is last_seen, unless others stirred
 _EMPTY: Final = np.array(EMPTY)
 _SIZES: Final = np.array([0, 1, 2, 8])  # bytes, by how it is stored
-_USED: Final = np.arange(8) < _SIZES[:, None]
+_USED: Final = np.array(
+    [(1 << 64) // 255 & (1 << 8 * int(size)) - 1 for size in _SIZES], dtype="<u8"
+)  # bytes of 0 and 1
 CODE_BYTES: Final = (2 * len(SLOTS) + 7) // 8
 MAX_BYTES: Final = CODE_BYTES + 8 * len(SLOTS)
 
@@ -55,17 +57,19 @@ def encode_facts(facts: Floats) -> tuple[Bytes, list[bytes]]:
         How each is stored, shape (n, CODE_BYTES), and the n pieces.
     """
     codes, small = _codes(facts)
+    used = _used(codes)
     stored = np.where(codes == DOUBLE, facts.view(np.int64), small).astype("<i8").view(np.uint8)
     bits = np.concatenate([codes & 1, codes >> 1], axis=1)
-    return np.packbits(bits, axis=1), cut(stored[_used(codes)].tobytes(), _SIZES[codes].sum(axis=1))
+    return np.packbits(bits, axis=1), cut(stored[used].tobytes(), used.sum(axis=1))
 
 
 def decode_facts(packed: Bytes, reader: Reader) -> Floats:
     """The facts of `encode_facts`, whose pieces stand next in the reader."""
     bits = np.unpackbits(packed, axis=1, count=2 * len(SLOTS))
-    codes = bits[:, : len(SLOTS)] | bits[:, len(SLOTS) :] << 1
+    codes: Bytes = np.bitwise_or(bits[:, : len(SLOTS)], bits[:, len(SLOTS) :] << 1, dtype=np.uint8)
     stored = np.zeros((len(codes), 8 * len(SLOTS)), dtype=np.uint8)
-    stored[_used(codes)] = np.frombuffer(reader.take(_SIZES[codes].sum(axis=1)), dtype=np.uint8)
+    used = _used(codes)
+    stored[used] = np.frombuffer(reader.take(used.sum(axis=1)), dtype=np.uint8)
     numbers = stored.view("<i8").astype(np.int64)
     facts = np.where(codes == DOUBLE, numbers.view(np.float64), numbers)
     foretold = codes == FORETOLD
@@ -78,7 +82,7 @@ def decode_facts(packed: Bytes, reader: Reader) -> Floats:
 
 def _used(codes: Bytes) -> npt.NDArray[np.bool_]:
     """Which of the eight bytes of each fact are stored."""
-    return _USED[codes].reshape(len(codes), 8 * len(SLOTS))
+    return _USED[codes].view(bool)
 
 
 def _codes(facts: Floats) -> tuple[Bytes, Counts]:

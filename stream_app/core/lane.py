@@ -21,8 +21,8 @@ from stream_app.core.align import Aligner
 from stream_app.core.codec import CODEC_SCHEMA, decode_customers, encode_customers
 from stream_app.core.cohorts import Cohorts
 from stream_app.core.commit import Commit
-from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.core.intake import CONTACTS, EVENTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
+from stream_app.core.events import EPOCH, MICROSECOND, Event
+from stream_app.core.intake import CONTACTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
 from stream_app.core.learner import Model
 from stream_app.core.messages import Contact, DeskDone, Outgoing, Tick, pack
 from stream_app.core.process import Counts, Effects, Partition
@@ -30,7 +30,6 @@ from stream_app.core.settings import HOUR_US, Settings
 from stream_app.errors import UnusableState
 
 NEVER: Final = -(1 << 62)
-_FIRST_EVENT: Final = ROLES.index(EVENTS[0])
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -113,7 +112,7 @@ class Lane:
         self.summary = Summary()
         self._settings = settings
         self._limits = limits
-        self._base = b""
+        self.base = b""  # the position of the last commit
         self._commits = 0
         self._cut = False  # the last chunk of due decisions was not the end of them
         self._decide_up_to = 0  # decisions of the partition, when the chunk ends
@@ -132,7 +131,7 @@ class Lane:
 
         Raises UnusableState if another program wrote it.
         """
-        self._base = position
+        self.base = position
         if summary:
             self.summary = _read_summary(summary)
             self.partition.stream_time = self.summary.stream_time
@@ -199,7 +198,7 @@ class Lane:
         for place, (role, _, at, (item, appended)) in enumerate(run):
             if isinstance(item, Dead):
                 self._bury(item, step)
-            elif role >= _FIRST_EVENT:
+            elif isinstance(item, Event):
                 if at > timers.next_due and not self._advance(at):
                     self.aligner.put_back(run[place:])
                     return None
@@ -299,13 +298,13 @@ class Lane:
         encoded = encode_customers(touched, partition.ranking)
         step.commit = Commit(
             partition=self.number,
-            base=self._base,
+            base=self.base,
             position=msgspec.json.encode(step.position),
             states={one.name: state for one, state in zip(touched, encoded, strict=True)},
             summary=msgspec.json.encode(summary),
             outbox=[pack(record) for record in self._outbox],
         )
-        self._base = step.commit.position
+        self.base = step.commit.position
         self._outbox = []
 
 

@@ -14,7 +14,9 @@ from stream_app.core.state import DAY_US, MAX_LATENESS_DAYS
 from stream_app.errors import ContradictorySettings
 
 HOUR_US: Final = DAY_US // 24
+SECOND_US: Final = 1_000_000
 WORKING_DAYS: Final = (0, 1, 2, 3, 4)  # Monday is 0
+MAX_WAITING: Final = 10_000  # decisions of a customer that wait for their label: they are stored with him
 
 
 def refuse(name: str, problem: str, remedy: str) -> NoReturn:
@@ -69,12 +71,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         for name in ("lost_after", "agreement"):
             if getattr(self, name) < 0:
                 refuse(name, "is less than nought", "Give 0 or more.")
-        if self.decide_every > self.horizon:
-            refuse("decide_every", "is longer than the horizon", "Decide at least once a horizon.")
-        if not 0 <= self.lateness <= MAX_LATENESS_DAYS * DAY_US:
-            refuse("lateness", "is out of range", f"Give between 0 and {MAX_LATENESS_DAYS} days.")
+        self._check_times()
         self._check_choices()
         self._check_calendar()
+
+    def _check_times(self) -> None:
+        if self.decide_every > self.horizon:
+            refuse("decide_every", "is longer than the horizon", "Decide at least once a horizon.")
+        if self.decide_every % SECOND_US:  # moments of decision are stored in seconds
+            refuse("decide_every", "is not in whole seconds", "Give whole seconds.")
+        if (self.horizon + self.lateness) // self.decide_every >= MAX_WAITING:
+            refuse("decide_every", f"lets {MAX_WAITING:,} decisions of a customer wait", "Decide less often.")
+        if not 0 <= self.lateness <= MAX_LATENESS_DAYS * DAY_US:
+            refuse("lateness", "is out of range", f"Give between 0 and {MAX_LATENESS_DAYS} days.")
 
     def _check_choices(self) -> None:
         if self.order_action not in ("placed", "paid"):

@@ -100,9 +100,13 @@ class Training:
             self.through = moment
         return moment
 
-    def checkpoint(self) -> bytes:
-        """All of this as bytes, as of the last day learned: what came after it will be read again."""
-        return msgspec.msgpack.encode(Checkpoint(self.through, self.read, self.horizon, snapshot(self.learner)))
+    def checkpoint(self, learner: bytes | None = None) -> bytes:
+        """All of this as bytes, as of the last day learned: what came after it will be read again.
+
+        `learner`: its snapshot, if it has been taken already.
+        """
+        stored = learner if learner is not None else snapshot(self.learner)
+        return msgspec.msgpack.encode(Checkpoint(self.through, self.read, self.horizon, stored))
 
     @classmethod
     def restored(cls, stored: bytes, partitions: int, horizon: int) -> Training:

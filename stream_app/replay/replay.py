@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
-from kafka.partitioner.default import murmur2
-
+from stream_app.adapters.partitioner import partition_of
 from stream_app.core.alerts import Closing, Episode, open_episodes
 from stream_app.core.cohorts import Cohorts
 from stream_app.core.events import Event
@@ -42,17 +41,6 @@ class Outcome:
     order_amounts: list[float] = field(default_factory=list)
     customers: int = 0
     events: int = 0
-
-
-def partition_of(customer: str, partitions: int) -> int:
-    """The partition of a customer as Kafka's Java client computes it (murmur2).
-
-    >>> partition_of("c1", 1), 0 <= partition_of("c1", 8) < 8
-    (0, True)
-    """
-    if partitions == 1:
-        return 0
-    return int(murmur2(customer.encode("utf-8", "surrogatepass")) & 0x7FFFFFFF) % partitions
 
 
 class Replay:

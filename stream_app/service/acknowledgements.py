@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 from faust.types import EventT
 from faust.types.tuples import TP
@@ -15,9 +16,9 @@ class Acknowledgements:
     """
 
     def __init__(self) -> None:
-        self._held: dict[TP, deque[tuple[int, EventT[object]]]] = {}
+        self._held: dict[TP, deque[tuple[int, EventT[Any]]]] = {}
 
-    def hold(self, tp: TP, end: int, event: EventT[object]) -> None:
+    def hold(self, tp: TP, end: int, event: EventT[Any]) -> None:
         """Hold a message whose records end before the offset `end`."""
         self._held.setdefault(tp, deque()).append((end, event))
 

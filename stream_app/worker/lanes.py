@@ -55,6 +55,7 @@ class Lanes:
         instance: name and epoch, for the ids of batches.
         watch: told of everything that is measured.
         crash: ends the process; the cache is worthless after an error.
+        wants_changed: told when more is wanted of what was not.
         on_step: told before each numbered step of a commit; for tests that crash there.
     """
 
@@ -71,8 +72,10 @@ class Lanes:
         instance: str,
         watch: Watch,
         crash: Crash,
+        wants_changed: Callable[[], None] = lambda: None,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._wants_changed, self._refused = wants_changed, False
         self._store, self._model_store, self._producer = store, model_store, producer
         self._topics, self._settings, self._limits = dict(topics), settings, limits
         self._roles = {topics[role]: role for role in ROLES}
@@ -113,6 +116,8 @@ class Lanes:
                     work = None
                 if work is None:
                     work = await self._open(number)
+                work.stopped = False
+                work.wake.set()
                 if work.base:
                     offsets = msgspec.json.decode(work.base, type=Position).offsets
                     found |= {TP(self._topics[role], number): offset for role, offset in offsets.items()}
@@ -166,16 +171,16 @@ class Lanes:
     def wants(self, tp: TP) -> bool:
         """Whether more of a topic partition should be fetched now."""
         work = self._work.get(tp.partition)
-        return work is not None and work.lane.aligner.wants(self._roles[tp.topic])
+        wanted = work is not None and work.lane.aligner.wants(self._roles[tp.topic])
+        self._refused |= not wanted
+        return wanted
 
     def take(self, tp: TP, fetched: Fetched, event: EventT[Fetched]) -> None:
         """Take in what was fetched; it is acknowledged when it is stored."""
         work = self._work.get(tp.partition)
         if work is None:
             return  # given up while the message was on its way
-        work.lane.push(
-            self._roles[tp.topic], fetched.start, fetched.records, fetched.end, fetched.high_watermark
-        )
+        work.lane.push(self._roles[tp.topic], fetched.start, fetched.records, fetched.end, fetched.high_watermark)
         self._acknowledgements.hold(tp, fetched.end, event)
         work.wake.set()
 
@@ -184,7 +189,7 @@ class Lanes:
             await work.wake.wait()
             work.wake.clear()
             while not work.stopped and await self._step(work):
-                await asyncio.sleep(0)
+                pass  # every step waits for a commit, so that the others have their turn
             if work.lane.hold is not None and work.lane.hold.trainer and not work.stopped:
                 await self._ask_the_trainer(work)
 
@@ -196,7 +201,6 @@ class Lanes:
         async with work.quiet:
             # 1. Decide. Nothing has happened yet.
             self._on_step("decide")
-            started = time.perf_counter()
             step = lane.step(model)
             if step is None:
                 return False
@@ -209,7 +213,10 @@ class Lanes:
             for role, offset in step.position.offsets.items():
                 self._acknowledgements.release(TP(self._topics[role], lane.number), offset)
             self._on_step("acknowledged")
-        self._watch.stepped(lane, step, decided - started, time.perf_counter() - decided)
+        self._watch.stepped(lane, step, time.perf_counter() - decided)
+        if self._refused:
+            self._refused = False
+            self._wants_changed()
         return True
 
     async def _commit(self, work: Work, step: Step) -> None:
@@ -218,7 +225,7 @@ class Lanes:
         outcome, first = await self._store.commit(step.commit, f"{self._instance}:{work.batch}", relayed)
         self._watch.committed(outcome)
         if outcome not in (Outcome.DONE, Outcome.ALREADY_DONE):
-            raise CommitRefused(partition=step.commit.partition, outcome=outcome.value)
+            raise CommitRefused(partition=step.commit.partition, outcome=outcome.name.lower())
         work.base = step.commit.position
         work.relay.noted_trim(relayed)
         work.relay.add(first, list(step.commit.outbox))

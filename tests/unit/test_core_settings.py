@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.core.settings import HOUR_US, Campaign, Settings
+from stream_app.core.settings import HOUR_US, SECOND_US, Campaign, Settings
 from stream_app.core.state import DAY_US, MAX_LATENESS_DAYS
 from stream_app.errors import ContradictorySettings
 from tests.shops import T0
@@ -33,6 +33,8 @@ def micros(moment: datetime) -> int:
         ({"capacity": 0}, "positive"),
         ({"alert_lifetime": 0}, "positive"),
         ({"decide_every": 61 * DAY_US}, "at least once a horizon"),
+        ({"decide_every": 7 * DAY_US + 1}, "whole seconds"),
+        ({"decide_every": 500 * SECOND_US}, "less often"),
         ({"lateness": -1}, "between 0 and 7 days"),
         ({"lateness": MAX_LATENESS_DAYS * DAY_US + 1}, "between 0 and 7 days"),
         ({"lost_after": -1}, "0 or more"),
@@ -62,6 +64,7 @@ def test_a_contradiction_is_refused_by_name_and_with_a_remedy(wrong: dict[str, A
     "right",
     [
         {"decide_every": 60 * DAY_US},
+        {"decide_every": 600 * SECOND_US},
         {"lateness": 0},
         {"lateness": MAX_LATENESS_DAYS * DAY_US},
         {"nomination_hour": 0},

@@ -1,10 +1,9 @@
-"""What is remembered of a customer: against naive computations over all that happened, and as bytes."""
+"""What is remembered of a customer: against naive computations over all that happened."""
 
 from __future__ import annotations
 
 import math
 import random
-from array import array
 from itertools import pairwise, permutations
 
 import numpy as np
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.cases import open_since
-from stream_app.core.customer import MAX_BYTES, Customer, decode_state, encode_state
+from stream_app.core.customer import Customer
 from stream_app.core.events import CartAction, Complaint, ComplaintAction, ComplaintForm, Event, OrderAction
 from stream_app.core.history import remember
 from stream_app.core.state import (
@@ -35,7 +34,6 @@ from stream_app.core.state import (
     new_facts,
 )
 from stream_app.core.view import View
-from stream_app.errors import UnusableState
 from tests.shops import T0, browsing, cart, complaint, order
 
 
@@ -248,71 +246,7 @@ def test_of_more_cases_than_are_kept_the_one_that_moved_longest_ago_goes() -> No
     assert opened([*cases[2:], cases[0], cases[1]]) == opened(cases)  # too old to push out a younger one
 
 
-# --- the codec -------------------------------------------------------------------------------------------------------
-
-
-@given(
-    st.dictionaries(st.integers(0, len(SLOTS) - 1), st.floats(allow_nan=False)),
-    st.lists(st.integers(0, 2**64 - 1), max_size=ID_RING),
-)
-def test_what_is_encoded_comes_back(changed: dict[int, float], ids: list[int]) -> None:
-    facts = new_facts()
-    for place, value in changed.items():
-        facts[place] = value
-    stored = encode_state(facts, array("Q", ids))
-    assert decode_state(stored) == (facts, array("Q", ids))
-    assert len(stored) <= MAX_BYTES
-    assert len(stored) == len(encode_state(new_facts(), array("Q"))) + 8 * (
-        sum(value != EMPTY[place] for place, value in changed.items()) + len(ids)
-    )
-
-
-def test_the_bound_on_the_size_is_attained() -> None:
-    facts = array("d", [1.5] * len(SLOTS))
-    assert len(encode_state(facts, array("Q", range(ID_RING)))) == MAX_BYTES
-
-
-_BITMAP_END = 3 + (len(SLOTS) + 7) // 8  # the header, then a bit a fact
-
-
-def a_state() -> bytes:
-    customer = Customer("c", 0)
-    remember(customer.facts, order("c", T0, amount=3.0), T0, T0 // DAY_US, True)
-    customer.saw("e1")
-    return encode_state(customer.facts, customer.ids)
-
-
-@pytest.mark.parametrize(
-    ("stored", "problem"),
-    [
-        (b"", "it is 0 bytes long"),
-        (a_state()[:5], "it is 5 bytes long"),
-        (a_state()[:-1], "bytes long, not"),
-        (a_state() + b"\0", "bytes long, not"),
-        (b"\x02" + a_state()[1:], "it has version 2"),
-        (a_state()[:1] + bytes([len(SLOTS) + 1]) + a_state()[2:], f"with {len(SLOTS) + 1} facts"),
-        (
-            a_state()[: _BITMAP_END - 1] + bytes([a_state()[_BITMAP_END - 1] | 128]) + a_state()[_BITMAP_END:],
-            "facts that nobody knows",
-        ),
-        (a_state()[:2] + bytes([ID_RING + 1]) + a_state()[3:] + bytes(8 * ID_RING), f"{ID_RING + 1} ids"),
-    ],
-)
-def test_a_state_that_is_torn_or_foreign_is_refused(stored: bytes, problem: str) -> None:
-    with pytest.raises(UnusableState) as refused:
-        decode_state(stored)
-    assert problem in str(refused.value)
-    assert "This program reads version 1" in str(refused.value)
-
-
-@given(st.binary(max_size=300))
-def test_no_bytes_make_anything_but_a_state_or_a_refusal(stored: bytes) -> None:
-    for given_bytes in (stored, a_state()[:3] + stored):
-        try:
-            facts, ids = decode_state(given_bytes)
-        except UnusableState:
-            continue
-        assert (len(facts), len(ids) <= ID_RING) == (len(SLOTS), True)
+# --- recent events ---------------------------------------------------------------------------------------------------
 
 
 def test_recent_ids_are_kept_and_no_more() -> None:

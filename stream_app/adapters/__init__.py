@@ -1,0 +1,1 @@
+"""What stands behind the ports: real servers, and twins of them in memory."""

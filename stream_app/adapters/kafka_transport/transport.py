@@ -1,0 +1,84 @@
+"""The transport that an app is given, and the questions that it asks the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar
+
+import faust
+from faust.transport.drivers import aiokafka as stock
+from faust.types import TP
+from faust.types.transports import ConsumerT
+from yarl import URL
+
+from stream_app.adapters.kafka_transport.consumer import BatchingConsumer
+
+# How long a broker may keep a fetch that finds nothing. A partition whose records were not taken in time sits out one
+# fetch, so this is the delay that it then suffers; an idle consumer asks this often.
+FETCH_MAX_WAIT_MS = 20
+
+# At most so much of a partition comes with one fetch: some 1,000 events, one batch for a lane.
+MAX_PARTITION_FETCH_BYTES = 256 * 1024
+
+Wants = Callable[[TP], bool]
+Positions = Callable[[frozenset[TP]], Awaitable[Mapping[TP, int]]]
+
+
+class BatchingTransport(stock.Transport):
+    """Faust's aiokafka transport whose messages are whole fetches. Give it to an app before its first agent.
+
+    Args:
+        url: the brokers.
+        app: the app.
+        positions: where each of these partitions is to be read from; asked at every assignment and resume. A partition
+            that is not in the answer is read from its beginning. From this call on, what was fetched before is void.
+        wants: may more of this partition be fetched now? Asked before every fetch, in the app's thread. Records that
+            have already come are kept, and delivered when the partition is wanted again.
+        fetch_max_wait_ms: how long a broker may keep a fetch that finds nothing.
+        max_partition_fetch_bytes: how much of a partition comes with one fetch, unless a single batch is larger.
+
+    The agent's topics need raw keys and values (`value_serializer="raw"`), its stream `noack()`; an event's `value` is
+    a `Fetched`. Acknowledge events of a partition in order, after their commit. docs/adr/0008-transport.md lists the
+    settings that an app needs.
+
+    ```python
+    app = faust.App("churn-monitor", broker="kafka://localhost:9092", ...)
+    transport = BatchingTransport.install(app, positions=store.positions, wants=lanes.have_room)
+    ```
+    """
+
+    Consumer: ClassVar[type[ConsumerT]] = BatchingConsumer
+    _consumer: BatchingConsumer | None = None
+
+    def __init__(
+        self,
+        url: list[URL],
+        app: faust.App,
+        *,
+        positions: Positions,
+        wants: Wants = lambda _: True,
+        fetch_max_wait_ms: int = FETCH_MAX_WAIT_MS,
+        max_partition_fetch_bytes: int = MAX_PARTITION_FETCH_BYTES,
+    ) -> None:
+        super().__init__(url, app)
+        self.positions, self.wants = positions, wants
+        self.fetch_max_wait_ms, self.max_partition_fetch_bytes = fetch_max_wait_ms, max_partition_fetch_bytes
+
+    @classmethod
+    def install(cls, app: faust.App, *, positions: Positions, **options: Any) -> BatchingTransport:
+        """Make a transport for the app's brokers and let the app consume through it; producers stay Faust's."""
+        transport = cls(app.conf.broker_consumer, app, positions=positions, **options)
+        app.transport = transport
+        return transport
+
+    def create_consumer(self, callback: Any, **kwargs: Any) -> ConsumerT:
+        """Create the app's consumer."""
+        consumer = super().create_consumer(callback, **kwargs)
+        assert isinstance(consumer, BatchingConsumer)  # noqa: S101 - for the type checker
+        self._consumer = consumer
+        return consumer
+
+    def wants_changed(self) -> None:
+        """Say that `wants` would now answer yes for more partitions: a fetch that waits begins anew. Any thread."""
+        if self._consumer is not None:
+            self._consumer.wake()

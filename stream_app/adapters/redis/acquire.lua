@@ -1,0 +1,13 @@
+-- Take or prolong a lease.
+--
+-- KEYS[1]  the lease, a string that expires: its holder
+-- ARGV[1]  holder
+-- ARGV[2]  milliseconds
+-- returns  1 if the holder has it now, else 0
+
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1

@@ -1,0 +1,17 @@
+-- Raise the value that a lease guards.
+--
+-- KEYS[1]  the lease, a string that expires: its holder
+-- KEYS[2]  the value, a string
+-- ARGV[1]  holder
+-- ARGV[2]  value
+-- returns  1 if the holder has the lease and the value stands there now, else 0
+
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  return 0
+end
+local last = redis.call('GET', KEYS[2])
+if last and tonumber(last) > tonumber(ARGV[2]) then
+  return 0
+end
+redis.call('SET', KEYS[2], ARGV[2])
+return 1

@@ -1,0 +1,68 @@
+-- Store the trainer's checkpoint and the version that it has just made, as a whole or not at all.
+--
+-- KEYS[1]  meta, a hash: epoch (of the latest claim), number, written_in (epoch), through, checkpoint, newest, pinned
+-- KEYS[2]  versions, a hash: number -> what is known of it
+-- KEYS[3]  snapshots, a hash: number -> bytes
+-- KEYS[4]  index, a sorted set: number, filled up with zeros, by the moment from which it is in force
+-- ARGV[1]  epoch
+-- ARGV[2]  base: the number of the checkpoint that this one follows, 0 for the first
+-- ARGV[3]  number
+-- ARGV[4]  checkpoint
+-- ARGV[5]  through
+-- ARGV[6]  so many versions are kept, and the pinned one
+-- ARGV[7]  so many versions stay in the index
+-- ARGV[8]  number of the new version, or '' for none, and then:
+-- ARGV[9]  the moment from which it is in force
+-- ARGV[10] what is known of it
+-- ARGV[11] its bytes
+-- returns  {outcome, number of the newest version}; outcomes as in ports.Outcome, and 4: the version does not follow it
+
+local DONE, ALREADY_DONE, FENCED, WRONG_BASE, OUT_OF_ORDER = 0, 1, 2, 3, 4
+local meta, versions, snapshots, index = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local stored = redis.call('HMGET', meta, 'epoch', 'number', 'written_in', 'newest', 'pinned')
+local newest, version = tonumber(stored[4] or '0'), tonumber(ARGV[8])
+
+-- 1. The fence: another trainer has claimed since.
+if stored[1] and tonumber(stored[1]) > tonumber(ARGV[1]) then
+  return {FENCED, newest}
+end
+
+-- 2. The retry of a checkpoint whose reply was lost.
+if stored[2] == ARGV[3] and stored[3] == ARGV[1] then
+  return {ALREADY_DONE, newest}
+end
+
+-- 3. Compare before set.
+if (stored[2] or '0') ~= ARGV[2] then
+  return {WRONG_BASE, newest}
+end
+
+-- 4. Everything that may fail: a version out of order, keys of another type.
+if version and version <= newest then
+  return {OUT_OF_ORDER, newest}
+end
+redis.call('HLEN', versions)
+redis.call('HLEN', snapshots)
+redis.call('ZCARD', index)
+
+-- 5. Writes; the first one is refused as a whole if memory or disk are full.
+redis.call('HSET', meta, 'number', ARGV[3], 'written_in', ARGV[1], 'checkpoint', ARGV[4], 'through', ARGV[5])
+if not version then
+  return {DONE, newest}
+end
+redis.call('HSET', meta, 'newest', ARGV[8])
+redis.call('HSET', versions, ARGV[8], ARGV[10])
+redis.call('HSET', snapshots, ARGV[8], ARGV[11])
+redis.call('ZADD', index, ARGV[9], string.format('%020d', version))
+
+-- 6. Old versions go, but never the pinned one.
+redis.call('ZREMRANGEBYRANK', index, 0, -tonumber(ARGV[7]) - 1)
+local kept = redis.call('HKEYS', versions)
+table.sort(kept, function(a, b) return tonumber(a) > tonumber(b) end)
+for place = tonumber(ARGV[6]) + 1, #kept do
+  if kept[place] ~= stored[5] then
+    redis.call('HDEL', versions, kept[place])
+    redis.call('HDEL', snapshots, kept[place])
+  end
+end
+return {DONE, version}

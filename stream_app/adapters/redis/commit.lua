@@ -1,0 +1,75 @@
+-- Store a batch of one partition: states, outbox, position and the partition's own variables, as a whole or not at all.
+--
+-- KEYS[1]  meta, a hash: position, summary, sequence (of the last record), the last batch (last_epoch, last_batch,
+--          last_first), and epoch:INSTANCE of every instance that has opened the partition
+-- KEYS[2]  states, a hash: customer -> state
+-- KEYS[3]  outbox, a list: records that were not delivered yet; the last one has the number `sequence`
+-- ARGV[1]  instance
+-- ARGV[2]  epoch
+-- ARGV[3]  id of the batch, unique within the epoch
+-- ARGV[4]  base: the position that the batch was computed from
+-- ARGV[5]  position after the batch
+-- ARGV[6]  summary
+-- ARGV[7]  records up to and including this sequence number were delivered
+-- ARGV[8]  states, a msgpack array of strings: customer, state, customer, state, ...
+-- ARGV[9]  records, a msgpack array of strings
+-- returns  {outcome, sequence number of the batch's first record}; outcomes as in ports.Outcome
+--
+-- Redis runs a script alone but undoes nothing when it fails: whatever can fail comes before the first write (5).
+
+local DONE, ALREADY_DONE, FENCED, WRONG_BASE = 0, 1, 2, 3
+local SLICE = 4000  -- values of one call: Lua's `unpack` fails at about 8000; even, so that no pair is torn
+
+local meta, states, outbox = KEYS[1], KEYS[2], KEYS[3]
+local stored = redis.call('HMGET', meta, 'epoch:' .. ARGV[1], 'last_epoch', 'last_batch', 'last_first', 'position', 'sequence')
+
+-- 1. The fence: a later life of this instance works on the partition.
+if stored[1] and tonumber(stored[1]) > tonumber(ARGV[2]) then
+  return {FENCED, 0}
+end
+
+-- 2. The retry of a commit whose reply was lost. The epoch belongs to it: batch ids begin anew in every life.
+if stored[2] == ARGV[2] and stored[3] == ARGV[3] then
+  return {ALREADY_DONE, tonumber(stored[4])}
+end
+
+-- 3. Compare before set: the batch must have been computed from what is stored.
+if (stored[5] or '') ~= ARGV[4] then
+  return {WRONG_BASE, 0}
+end
+
+-- 4. Everything that may fail: unreadable arguments, an outbox that is no list. States are written first, so that
+--    their hash needs no check.
+local function strings(packed)
+  local list = cmsgpack.unpack(packed)
+  for place = 1, #list do
+    if type(list[place]) ~= 'string' then
+      error('argument ' .. place .. ' of the batch is no string')
+    end
+  end
+  return list
+end
+local pairs_, records = strings(ARGV[8]), strings(ARGV[9])
+if #pairs_ % 2 ~= 0 then
+  error('a customer of the batch has no state')
+end
+local sequence, relayed = tonumber(stored[6] or '0'), tonumber(ARGV[7])
+local waiting = redis.call('LLEN', outbox)
+
+-- 5. Writes. The first one is refused as a whole if memory or disk are full; after it Redis refuses none of a script.
+local function write(command, key, list)
+  for from = 1, #list, SLICE do
+    redis.call(command, key, unpack(list, from, math.min(from + SLICE - 1, #list)))
+  end
+end
+write('HSET', states, pairs_)
+write('RPUSH', outbox, records)
+redis.call('HSET', meta, 'position', ARGV[5], 'summary', ARGV[6], 'sequence', string.format('%.0f', sequence + #records),
+  'last_epoch', ARGV[2], 'last_batch', ARGV[3], 'last_first', string.format('%.0f', sequence + 1))
+
+-- 6. What was delivered goes; never a record of this batch, whatever is claimed of it.
+local delivered = math.min(relayed - (sequence - waiting), waiting)
+if delivered > 0 then
+  redis.call('LTRIM', outbox, delivered, -1)
+end
+return {DONE, sequence + 1}

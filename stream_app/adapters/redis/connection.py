@@ -1,0 +1,140 @@
+"""A client of Redis with bounded patience, and the one place where its errors become ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any, Final, TypeAlias, TypeVar, Union
+from urllib.parse import urlsplit
+
+from redis import exceptions
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+
+from stream_app.errors import BadStoreAddress, StoreUnavailable
+
+Client: TypeAlias = Union[Redis, RedisCluster]  # noqa: UP007 - evaluated when the module is loaded
+T = TypeVar("T")
+
+TIMEOUT_SECONDS: Final = 5.0  # for one reply; a commit of 1,000 states takes 10 ms
+RETRIES: Final = 4  # of a call that got no reply: harmless, since every write may be repeated
+_FIRST_PAUSE_SECONDS: Final = 0.05
+_LONGEST_PAUSE_SECONDS: Final = 1.0
+
+# What to do, from the particular to the general: by a word in the message, since Redis before version 7 wraps what goes
+# wrong inside a script, and by type.
+_REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
+    (exceptions.AuthenticationError, "", "Check user and password."),
+    (exceptions.AuthenticationWrongNumberOfArgsError, "", "Check user and password."),
+    (
+        exceptions.NoPermissionError,
+        "",
+        "Give its user the rights for the keys of the prefix, and for EVALSHA and SCRIPT LOAD.",
+    ),
+    (exceptions.BusyLoadingError, "", "It is loading its data: wait."),
+    (exceptions.ReadOnlyError, "", "This is a replica: give the address of the primary."),
+    (exceptions.ResponseError, "READONLY", "This is a replica: give the address of the primary."),
+    (exceptions.OutOfMemoryError, "", "Raise its maxmemory, and leave its maxmemory-policy at noeviction."),
+    (exceptions.ResponseError, "OOM command", "Raise its maxmemory, and leave its maxmemory-policy at noeviction."),
+    (exceptions.ResponseError, "MISCONF", "It cannot save to its disk: make room there, and look into its log."),
+    (exceptions.TimeoutError, "", "It does not answer in time: look at its load (SLOWLOG GET) and at the network."),
+    (exceptions.ConnectionError, "", "Check its address, and that it runs."),
+    (exceptions.RedisClusterException, "", "Check that all slots of the cluster are covered (CLUSTER INFO)."),
+    (exceptions.ResponseError, "", "Look into its log, and that no other program writes to this prefix."),
+)
+
+
+def make_client(
+    url: str,
+    *,
+    password: str | None = None,
+    cluster: bool = False,
+    connect_timeout_seconds: float = TIMEOUT_SECONDS,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    retries: int = RETRIES,
+) -> Client:
+    """A client that has not connected yet. Close it with `await client.aclose()`.
+
+    Args:
+        url: like redis://host:6379/0; rediss:// for TLS, unix:// for a socket.
+        password: if it does not stand in the address.
+        cluster: whether the address is one of a Redis Cluster.
+        connect_timeout_seconds: for a connection.
+        timeout_seconds: for each reply.
+        retries: of a call that got no reply, after pauses that grow from 50 ms to 1 s.
+
+    Raises `BadStoreAddress` for an address that cannot be read.
+    """
+    backoff = ExponentialWithJitterBackoff(base=_FIRST_PAUSE_SECONDS, cap=_LONGEST_PAUSE_SECONDS)
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_seconds,
+        "socket_connect_timeout": connect_timeout_seconds,
+        "retry": Retry(backoff, retries),
+        "protocol": 2,  # of the two the parser in pure Python reads it faster, and no push messages come in between
+    }
+    if password is not None:
+        options["password"] = password
+    try:
+        urlsplit(url).port  # noqa: B018 - reading it checks it
+        return RedisCluster.from_url(url, **options) if cluster else Redis.from_url(url, **options)
+    except ValueError as error:
+        raise BadStoreAddress(problem=str(error).rstrip(".")) from error
+
+
+@contextmanager
+def translated(client: Client) -> Iterator[None]:
+    """Turn what redis-py raises inside the block into `StoreUnavailable`, without the password."""
+    try:
+        yield
+    except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
+        problem = (str(error) or type(error).__name__).strip().rstrip(".")
+        fitting = (text for kind, word, text in _REMEDIES if isinstance(error, kind) and word in problem)
+        remedy = next(fitting, "Check its address, and look into its log.")
+        raise StoreUnavailable(address=address(client), problem=problem, remedy=remedy) from error
+
+
+def address(client: Client) -> str:
+    """Where a client connects to, for people: host and port or a path, never user or password."""
+    if isinstance(client, RedisCluster):
+        return ", ".join(sorted(f"{node.host}:{node.port}" for node in client.nodes_manager.startup_nodes.values()))
+    options = client.connection_pool.connection_kwargs
+    return str(options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}")
+
+
+class Script:
+    """A Lua script of this package.
+
+    Args:
+        client: on which it runs.
+        name: of its file, without `.lua`.
+    """
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self._run = client.register_script((files(__package__) / f"{name}.lua").read_text(encoding="utf-8"))
+
+    async def __call__(self, keys: Sequence[str], *args: bytes | str | int) -> Any:
+        """Run it and return its reply. Raises `StoreUnavailable`."""
+        with translated(self._client):
+            return await self._run(keys=keys, args=args)
+
+
+async def ask(client: Client, command: str, key: str, *args: bytes | str | int) -> Any:
+    """Send a plain command that reads, and return its reply. Raises `StoreUnavailable`."""
+    with translated(client):
+        return await client.execute_command(command, key, *args)
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Await something that must not be left halfway: a cancellation takes effect when it is through."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # nobody else asks for it: the caller is being cancelled
+        raise

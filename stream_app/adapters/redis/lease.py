@@ -1,0 +1,38 @@
+"""The lease of the clock in Redis: `PREFIX:{clock}:holder` expires by itself, `PREFIX:{clock}:last` stays."""
+
+from __future__ import annotations
+
+from stream_app.adapters.redis.connection import Client, Script, ask
+
+
+class RedisLease:
+    """A `ports.Lease` on Redis.
+
+    Args:
+        client: from `make_client`; the caller closes it.
+        prefix: of all keys.
+    """
+
+    def __init__(self, client: Client, prefix: str) -> None:
+        self._client = client
+        self._holder, self._last = f"{prefix}:{{clock}}:holder", f"{prefix}:{{clock}}:last"
+        self._acquire = Script(client, "acquire")
+        self._release = Script(client, "release")
+        self._advance = Script(client, "advance")
+
+    async def acquire(self, holder: str, ttl_ms: int) -> bool:
+        """See `Lease.acquire`."""
+        return bool(await self._acquire([self._holder], holder, ttl_ms))
+
+    async def release(self, holder: str) -> None:
+        """See `Lease.release`."""
+        await self._release([self._holder], holder)
+
+    async def advance(self, holder: str, value: int) -> bool:
+        """See `Lease.advance`."""
+        return bool(await self._advance([self._holder, self._last], holder, value))
+
+    async def last(self) -> int | None:
+        """See `Lease.last`."""
+        found = await ask(self._client, "GET", self._last)
+        return None if found is None else int(found)

@@ -1,0 +1,131 @@
+"""States, positions and outboxes in Redis: three keys a partition, which share a hash tag so that a cluster works.
+
+`PREFIX:{p7}:meta` (hash), `PREFIX:{p7}:states` (one hash for all customers: smaller than a key for each, and read
+without walking over other partitions) and `PREFIX:{p7}:outbox` (list). See commit.lua for what they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
+
+from stream_app.adapters.redis.connection import Client, Script, ask, to_the_end, translated
+from stream_app.adapters.redis.packing import pack_strings, unpack_strings
+from stream_app.core.commit import Commit
+from stream_app.errors import Fenced, NotClaimed
+from stream_app.ports import INSTANCES, Opened, Outcome
+
+PAGE: Final = 1_000  # states of one read: Redis does nothing else for 5 ms
+
+
+class RedisStateStore:
+    """A `ports.StateStore` on Redis.
+
+    Args:
+        client: from `make_client`; the caller closes it.
+        prefix: of all keys.
+    """
+
+    def __init__(self, client: Client, prefix: str) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._life: tuple[str, int] | None = None
+        self._claim = Script(client, "claim")
+        self._open = Script(client, "open")
+        self._commit = Script(client, "commit")
+        self._scan = Script(client, "scan")
+        self._outbox = Script(client, "outbox")
+        self._trim = Script(client, "trim")
+
+    async def claim(self, instance: str) -> int:
+        """See `StateStore.claim`."""
+        epoch = int(await self._claim([f"{self._prefix}:epoch"]))
+        self._life = (instance, epoch)
+        return epoch
+
+    async def open(self, partition: int) -> Opened:
+        """See `StateStore.open`."""
+        instance, epoch = self._claimed()
+        ours, *stored = await self._open([self._key(partition, "meta")], instance, epoch, INSTANCES)
+        if not ours:
+            raise self._fenced(partition, stored[0])
+        position, summary, sequence = stored
+        return Opened(position, summary, int(sequence) + 1)
+
+    async def states(self, partition: int) -> AsyncIterator[list[tuple[str, bytes]]]:
+        """See `StateStore.states`."""
+        cursor, seen = b"0", set[str]()
+        while True:
+            cursor, page = await self._scan([self._key(partition, "states")], cursor, PAGE)
+            values = iter(unpack_strings(page))
+            # A hash that grows or shrinks while it is read shows some of its fields twice.
+            chunk = {_name(customer): state for customer, state in zip(values, values, strict=True)}
+            new = [(customer, state) for customer, state in chunk.items() if customer not in seen]
+            if new:
+                seen.update(customer for customer, _ in new)
+                yield new
+            if cursor == b"0":
+                return
+
+    async def state(self, partition: int, customer: str) -> bytes | None:
+        """See `StateStore.state`."""
+        key = self._key(partition, "states")
+        found: bytes | None = await ask(self._client, "HGET", key, _field(customer))
+        return found
+
+    async def commit(self, commit: Commit, batch: str, relayed: int) -> tuple[Outcome, int]:
+        """See `StateStore.commit`. A cancellation waits until Redis has answered."""
+        instance, epoch = self._claimed()
+        partition = commit.partition
+        flat: list[bytes] = []
+        for customer, state in commit.states.items():
+            flat += (_field(customer), state)
+        keys = [self._key(partition, kind) for kind in ("meta", "states", "outbox")]
+        batch_args = (commit.base, commit.position, commit.summary, relayed)
+        packed = (pack_strings(flat), pack_strings(commit.outbox))
+        outcome, first = await to_the_end(self._commit(keys, instance, epoch, batch, *batch_args, *packed))
+        return Outcome(outcome), first
+
+    async def outbox(self, partition: int, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """See `StateStore.outbox`."""
+        keys = [self._key(partition, "meta"), self._key(partition, "outbox")]
+        first, records = await self._outbox(keys, after, limit)
+        return list(enumerate(records, first))
+
+    async def trim(self, partition: int, through: int) -> None:
+        """See `StateStore.trim`."""
+        instance, epoch = self._claimed()
+        keys = [self._key(partition, "meta"), self._key(partition, "outbox")]
+        ours, *later = await self._trim(keys, instance, epoch, through)
+        if not ours:
+            raise self._fenced(partition, later[0])
+
+    async def positions(self, partitions: Iterable[int]) -> dict[int, bytes]:
+        """See `StateStore.positions`."""
+        wanted = list(partitions)
+        with translated(self._client):
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for partition in wanted:
+                    pipeline.hget(self._key(partition, "meta"), "position")
+                found = await pipeline.execute()
+        return {partition: position or b"" for partition, position in zip(wanted, found, strict=True)}
+
+    def _claimed(self) -> tuple[str, int]:
+        if self._life is None:
+            raise NotClaimed(store="state store")
+        return self._life
+
+    def _key(self, partition: int, kind: str) -> str:
+        return f"{self._prefix}:{{p{partition}}}:{kind}"
+
+    def _fenced(self, partition: int, later: bytes) -> Fenced:
+        instance, epoch = self._claimed()
+        return Fenced(instance=instance, epoch=epoch, later=int(later), what=f"partition {partition}")
+
+
+def _field(customer: str) -> bytes:
+    return customer.encode("utf-8", "surrogatepass")
+
+
+def _name(field: bytes) -> str:
+    return field.decode("utf-8", "surrogatepass")

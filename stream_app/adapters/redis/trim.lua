@@ -1,0 +1,18 @@
+-- Drop records that were delivered.
+--
+-- KEYS[1]  meta of the partition, a hash
+-- KEYS[2]  outbox, a list
+-- ARGV[1]  instance
+-- ARGV[2]  epoch
+-- ARGV[3]  records up to and including this sequence number were delivered
+-- returns  {1}, or {0, the epoch that is registered} if that is later
+
+local stored = redis.call('HMGET', KEYS[1], 'epoch:' .. ARGV[1], 'sequence')
+if stored[1] and tonumber(stored[1]) > tonumber(ARGV[2]) then
+  return {0, stored[1]}
+end
+local delivered = tonumber(ARGV[3]) - (tonumber(stored[2] or '0') - redis.call('LLEN', KEYS[2]))
+if delivered > 0 then
+  redis.call('LTRIM', KEYS[2], delivered, -1)
+end
+return {1}

@@ -1,0 +1,94 @@
+"""`stream-app publish` as people see it: a progress bar, then how far it has come."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event as Flag
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from stream_app.adapters.kafka_topics import require_topics
+from stream_app.config import SHOP_TOPICS, LiveConfig
+from stream_app.publish import Request, Summary, Watcher, publish_log
+from stream_app.replay.readers import Progress as Reading
+
+_SHOWN_EVERY_SECONDS = 0.1
+
+
+class _Bars(Watcher):
+    """Progress bars."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._reading: TaskID | None = None
+        self._publishing: TaskID | None = None
+        self._shown = 0.0
+
+    def reading(self, progress: Reading) -> None:
+        if self._reading is None:
+            self._reading = self._progress.add_task("Reading the log", total=1000, note="")
+        self._progress.update(self._reading, completed=round(progress.share * 1000))
+
+    def publishing(self, summary: Summary) -> None:
+        if self._publishing is None:
+            self._publishing = self._progress.add_task("Publishing", total=summary.total, note="")
+        elif summary.events < summary.total and time.monotonic() - self._shown < _SHOWN_EVERY_SECONDS:
+            return
+        self._shown = time.monotonic()
+        rate = summary.events / max(summary.seconds, 1e-3)
+        until = f"{summary.until:%Y-%m-%d %H:%M}" if summary.until else ""
+        self._progress.update(
+            self._publishing, completed=summary.events, note=f"{rate:,.0f} events/s, the log's time {until}"
+        )
+
+
+def run_publish(config: LiveConfig, request: Request, console: Console) -> None:
+    """Publish, and say how far it came; a signal ends it in order, with exit status 0."""
+    require_topics(config, (*SHOP_TOPICS, "ticks"))
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[note]}"),
+    )
+    with _stopped_by_signals() as stop, Progress(*columns, console=console) as progress:
+        summary = publish_log(config, request, _Bars(progress), stop)
+    console.print(told(summary, request), highlight=False)
+
+
+def told(summary: Summary, request: Request) -> str:
+    """What a publication came to, in a few sentences."""
+    rate = summary.events / max(summary.seconds, 1e-3)
+    passed = f"{summary.events:,} of {summary.total:,} events and {summary.ticks:,} ticks"
+    said = [f"{passed} in {summary.seconds:,.1f} s ({rate:,.0f} events/s): {summary.sent:,} records sent"]
+    if summary.skipped:
+        said[0] += f", {summary.skipped:,} were there from an earlier run"
+    if summary.rejected:
+        kept = f"are in {request.rejected}" if request.rejected else "are kept with --rejected FILE"
+        said.append(f"{summary.rejected:,} lines were rejected; they {kept}")
+    if not summary.finished:
+        until = f" at {summary.until:%Y-%m-%d %H:%M:%S} of the log's time" if summary.until else ""
+        said.append(f"Stopped{until}; the same command goes on from there")
+    return ". ".join(said) + "."
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[Flag]:
+    """A flag that SIGINT and SIGTERM set."""
+    stop = Flag()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

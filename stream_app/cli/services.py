@@ -1,0 +1,93 @@
+"""The commands of the running service: worker, trainer, desk, and what is stored: state, model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stream_app.cli.live import BootstrapOption, ConfigOption, settings
+from stream_app.cli.telling import console, errors_told
+
+state_app = typer.Typer(no_args_is_help=True, help="What is stored of customers.")
+model_app = typer.Typer(no_args_is_help=True, help="The versions of the model, and which one is in force.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for command in (worker, trainer, desk):
+        app.command()(command)
+    app.add_typer(state_app, name="state")
+    app.add_typer(model_app, name="model")
+
+
+def worker(config: ConfigOption = None, bootstrap: BootstrapOption = None) -> None:
+    """Score: consume the shop's events, keep every customer's state, decide, nominate. Any number of them."""
+    with errors_told():
+        from stream_app.service.process import run_service  # noqa: PLC0415
+        from stream_app.worker.service import WorkerService  # noqa: PLC0415
+
+        raise typer.Exit(run_service("worker", settings(config, bootstrap), WorkerService))
+
+
+def trainer(config: ConfigOption = None, bootstrap: BootstrapOption = None) -> None:
+    """Learn from what customers really did. One of them."""
+    with errors_told():
+        from stream_app.service.process import run_service  # noqa: PLC0415
+        from stream_app.trainer.service import TrainerService  # noqa: PLC0415
+
+        raise typer.Exit(run_service("trainer", settings(config, bootstrap), TrainerService))
+
+
+def desk(config: ConfigOption = None, bootstrap: BootstrapOption = None) -> None:
+    """Open the day's episodes among all nominations. One of them."""
+    with errors_told():
+        from stream_app.desk.service import DeskService  # noqa: PLC0415
+        from stream_app.service.process import run_service  # noqa: PLC0415
+
+        raise typer.Exit(run_service("desk", settings(config, bootstrap), DeskService))
+
+
+@state_app.command("show")
+def show_state(
+    customer: Annotated[str, typer.Argument(help="The customer's id.")],
+    form: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+    config: ConfigOption = None,
+) -> None:
+    """Show what is stored of a customer: score, decisions that wait, facts."""
+    with errors_told():
+        from stream_app.cli.stored import run_show_state  # noqa: PLC0415
+
+        run_show_state(settings(config), customer, form, console())
+
+
+@model_app.command("list")
+def list_models(config: ConfigOption = None) -> None:
+    """List the versions that are kept."""
+    with errors_told():
+        from stream_app.cli.stored import run_list_models  # noqa: PLC0415
+
+        run_list_models(settings(config), console())
+
+
+@model_app.command("show")
+def show_model(
+    version: Annotated[int, typer.Argument(help="The version's number.")], config: ConfigOption = None
+) -> None:
+    """Show a version: what it learned from, what its experts count for, what moves it."""
+    with errors_told():
+        from stream_app.cli.stored import run_show_model  # noqa: PLC0415
+
+        run_show_model(settings(config), version, console())
+
+
+@model_app.command("rollback")
+def rollback(
+    version: Annotated[int | None, typer.Argument(help="The version; without one: the newest again.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Put a kept version in force with the next tick, until told otherwise."""
+    with errors_told():
+        from stream_app.cli.stored import run_rollback  # noqa: PLC0415
+
+        run_rollback(settings(config), version, console())

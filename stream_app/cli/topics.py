@@ -1,0 +1,35 @@
+"""`stream-app topics` as people see it."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from stream_app.adapters.kafka_topics import Severity, check_topics, create_topics
+from stream_app.config import INPUTS, OUTPUTS, LiveConfig
+
+
+def run_create(config: LiveConfig, console: Console) -> int:
+    """Make what is missing and check the rest; the exit status."""
+    made = create_topics(config)
+    console.print(f"Made: {', '.join(made)}." if made else "All topics were there already.", highlight=False)
+    return run_check(config, console)
+
+
+def run_check(config: LiveConfig, console: Console) -> int:
+    """Show what is wrong; the exit status, 0 if nothing is."""
+    mismatches = check_topics(config)
+    if not mismatches:
+        topics, partitions = len(INPUTS) + len(OUTPUTS), config.kafka.partitions
+        console.print(f"All {topics} topics are as they must be, with {partitions} partitions each.", highlight=False)
+        return 0
+    table = Table(show_lines=True)
+    for column in ("topic", "", "what is wrong", "what to do"):
+        table.add_column(column, overflow="fold")
+    for one in mismatches:
+        colour = "red" if one.severity is Severity.ERROR else "yellow"
+        table.add_row(one.topic, f"[{colour}]{one.severity}[/]", one.problem, one.remedy)
+    console.print(table)
+    if any(one.severity is Severity.ERROR for one in mismatches):
+        console.print("[red]No worker starts on these topics.[/]")
+    return 1

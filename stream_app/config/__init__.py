@@ -1,0 +1,32 @@
+"""The settings of the running service: typed, documented in docs/settings.md, and refused when they contradict."""
+
+from stream_app.config.clients import confluent_options, kafka_python_options, ssl_context
+from stream_app.config.fields import FOREVER, SECOND_US
+from stream_app.config.kafka import INPUTS, OUTPUTS, SHOP_TOPICS, Kafka, Security, Topics
+from stream_app.config.live import LiveConfig
+from stream_app.config.loading import load_config
+from stream_app.config.parts import Health, Log, Redis, Ticks, Trainer, Worker
+from stream_app.config.shop import Shop
+
+__all__ = [
+    "FOREVER",
+    "INPUTS",
+    "OUTPUTS",
+    "SECOND_US",
+    "SHOP_TOPICS",
+    "Health",
+    "Kafka",
+    "LiveConfig",
+    "Log",
+    "Redis",
+    "Security",
+    "Shop",
+    "Ticks",
+    "Topics",
+    "Trainer",
+    "Worker",
+    "confluent_options",
+    "kafka_python_options",
+    "load_config",
+    "ssl_context",
+]

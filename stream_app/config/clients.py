@@ -1,0 +1,58 @@
+"""The settings of Kafka in the words of each client library."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from stream_app.config.kafka import Kafka
+
+_MILLISECOND_US = 1_000
+
+
+def confluent_options(kafka: Kafka) -> dict[str, Any]:
+    """What every client of confluent-kafka needs to connect; holds the password, so never log it.
+
+    >>> confluent_options(Kafka(bootstrap="kafka:9092"))["bootstrap.servers"]
+    'kafka:9092'
+    """
+    security = kafka.security
+    options = {
+        "bootstrap.servers": kafka.bootstrap,
+        "client.id": kafka.client_id,
+        "security.protocol": security.protocol,
+        "sasl.mechanism": security.sasl_mechanism,
+        "sasl.username": security.username,
+        "sasl.password": security.secret(),
+        "ssl.ca.location": security.ca_file and str(security.ca_file),
+        "ssl.certificate.location": security.cert_file and str(security.cert_file),
+        "ssl.key.location": security.key_file and str(security.key_file),
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def kafka_python_options(kafka: Kafka) -> dict[str, Any]:
+    """What every client of kafka-python needs to connect; holds the password, so never log it."""
+    security = kafka.security
+    options: dict[str, Any] = {
+        "bootstrap_servers": kafka.bootstrap.split(","),
+        "client_id": kafka.client_id,
+        "request_timeout_ms": kafka.request_timeout // _MILLISECOND_US,
+        "security_protocol": security.protocol,
+        "sasl_mechanism": security.sasl_mechanism,
+        "sasl_plain_username": security.username,
+        "sasl_plain_password": security.secret(),
+        "ssl_context": ssl_context(kafka),
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def ssl_context(kafka: Kafka) -> ssl.SSLContext | None:
+    """How connections are encrypted, for the clients that take Python's own; None: they are not."""
+    security = kafka.security
+    if not security.encrypted:
+        return None
+    context = ssl.create_default_context(cafile=security.ca_file)
+    if security.cert_file is not None:
+        context.load_cert_chain(security.cert_file, security.key_file)
+    return context

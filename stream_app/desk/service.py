@@ -1,0 +1,148 @@
+"""The desk as a service. It stands in the store among the partitions, under a number of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from faust.streams import Stream
+from faust.types.tuples import TP
+from prometheus_client import CollectorRegistry
+
+from stream_app.adapters.health import Health
+from stream_app.adapters.kafka_topics import require_topics
+from stream_app.adapters.kafka_transport import BatchingTransport, Fetched
+from stream_app.adapters.partitioner import partition_of
+from stream_app.config import INPUTS, OUTPUTS, LiveConfig
+from stream_app.core.desk import NEVER, NUMBER, Desk
+from stream_app.core.messages import Nominated, unpack
+from stream_app.core.stall import Progress
+from stream_app.errors import CommitRefused
+from stream_app.metrics import CommitMetrics, DeskMetrics, RelayMetrics
+from stream_app.service.acknowledgements import Acknowledgements
+from stream_app.service.app import make_app, make_producer
+from stream_app.service.process import Crash
+from stream_app.service.relay import Relay, sequence_of
+from stream_app.service.stores import open_stores
+
+_log = logging.getLogger(__name__)
+_INSTANCE = "desk"
+
+
+class DeskService:
+    """One agent over the nominations of all partitions.
+
+    Args:
+        config: all settings.
+        registry: for the metrics.
+        crash: ends the process.
+        on_step: told before each numbered step of a commit; for tests that crash there.
+    """
+
+    def __init__(
+        self,
+        config: LiveConfig,
+        registry: CollectorRegistry,
+        crash: Crash,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._config, self._crash, self._on_step = config, crash, on_step
+        self._topic = config.kafka.topics.nominations
+        self._stores = open_stores(config)
+        self._metrics, self._commits = DeskMetrics(registry), CommitMetrics(registry)
+        self._relays = RelayMetrics(registry)
+        self._acknowledgements = Acknowledgements()
+        partitions = config.kafka.partitions
+        self.desk = Desk(partitions, config.shop.settings(), lambda customer: partition_of(customer, partitions))
+        self.app = make_app(config, f"{config.kafka.group}-desk", _INSTANCE)
+        BatchingTransport.install(self.app, positions=self._positions)
+        channel = self.app.topic(self._topic, key_serializer="raw", value_serializer="raw")
+        self.app.agent(channel, name="nominations")(self._consume)
+        self._batch = 0
+
+    async def start(self) -> None:
+        """Become the only desk, take up where the last one stood, and begin to consume."""
+        config = self._config
+        await asyncio.to_thread(require_topics, config)
+        self._epoch = await self._stores.states.claim(_INSTANCE)
+        opened = await self._stores.states.open(NUMBER)
+        self.desk.begin(opened.position)
+        self._producer = make_producer(config)
+        await self._producer.start()
+        topics = config.kafka.topics.of(*INPUTS, *OUTPUTS)
+        self._relay = Relay(NUMBER, self._stores.states, self._producer, topics, self._relayed, self._on_step)
+        await self._relay.recover()
+        await self._relay.flush()
+        await self.app.start()
+
+    async def stop(self) -> None:
+        """Relay what is decided, and leave."""
+        await self.app.stop()
+        await self._relay.close()
+        await self._producer.stop()
+        await self._stores.close()
+
+    def report(self, health: Health) -> None:
+        """See Service."""
+        self._metrics.lacking.set(len(self.desk.lacking))
+        self._relays.outbox.set(self._relay.pending)
+        if self.desk.position.moment != NEVER:
+            self._metrics.through.set(self.desk.position.moment / 1e6)
+        assigned = len(self.app.consumer.assignment()) if self.app.started else 0
+        wanted = self._config.kafka.partitions
+        health.set("assigned", assigned == wanted, f"{assigned} of {wanted} partitions of {self._topic}")
+
+    @property
+    def progress(self) -> Progress:
+        """See Service. It waits for the slowest partition more often than not: the workers have a watchdog for that."""
+        return Progress(position=0, lag=0)
+
+    def _relayed(self, topic: str) -> None:
+        self._relays.relayed.labels(topic).inc()
+
+    async def _positions(self, tps: frozenset[Any]) -> dict[Any, int]:
+        return {tp: self.desk.fetched(tp.partition) for tp in tps}
+
+    async def _consume(self, stream: Stream[Fetched]) -> AsyncIterator[None]:
+        async for event in stream.noack().events():
+            tp, fetched = event.message.tp, event.value
+            for record in fetched.records:
+                nominated = unpack(record.value, Nominated)
+                self.desk.push(tp.partition, record.offset, sequence_of(list(record.headers)), nominated)
+            self._acknowledgements.hold(tp, fetched.end, event)
+            while await self._decide():
+                pass  # one after the other; each waits for its commit
+            yield
+
+    async def _decide(self) -> bool:
+        """One moment, and its commit; False if not all partitions have nominated yet."""
+        # 1. Decide. Nothing has happened yet.
+        self._on_step("decide")
+        decided = self.desk.decide()
+        if decided is None:
+            return False
+        # 2. Commit the episodes, to be told from the outbox.
+        self._on_step("commit")
+        self._batch += 1
+        batch = f"{_INSTANCE}:{self._epoch}:{self._batch}"
+        relayed = self._relay.relayed
+        outcome, first = await asyncio.shield(self._stores.states.commit(decided.commit, batch, relayed))
+        self._commits.outcomes.labels(outcome.name.lower()).inc()
+        if not outcome.stored:
+            raise CommitRefused(partition="of the desk", outcome=outcome.name.lower())
+        self._on_step("committed")
+        # 3. Tell the staff and the partitions.
+        self._relay.noted_trim(relayed)
+        self._relay.add(first, list(decided.commit.outbox))
+        await self._relay.flush()
+        # 4. Acknowledge to Faust.
+        for number, read in self.desk.position.read.items():
+            self._acknowledgements.release(TP(self._topic, number), read.offset)
+        self._on_step("acknowledged")
+        self._metrics.moments.inc()
+        self._metrics.nominations.inc(decided.nominated)
+        self._metrics.episodes.inc(decided.opened)
+        _log.info("moment decided", extra={"nominated": decided.nominated, "opened": decided.opened})
+        return True

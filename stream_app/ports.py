@@ -1,0 +1,216 @@
+"""What the shells need of the world outside, as protocols.
+
+Each has an adapter on Redis and a twin in memory, and one contract suite runs over both (tests/contract/). Every write
+may be repeated without harm, because clients repeat what got no reply. Whatever stands behind a port raises
+`StoreUnavailable` when it cannot be reached or refuses.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import msgspec
+
+from stream_app.core.commit import Commit
+
+NOTHING_LEARNED: Final = -(1 << 62)  # microseconds: before every moment
+INSTANCES: Final = 64  # whose epochs a partition remembers; of more, those that came last
+VERSIONS_INDEXED: Final = 10_000  # versions of which the store remembers when they came into force: 27 years of days
+
+
+class Outcome(enum.Enum):
+    """What became of a commit or a checkpoint. After the last two the process must drop what it holds and exit."""
+
+    DONE = 0  # it is stored
+    ALREADY_DONE = 1  # it was stored by an earlier call whose reply was lost; the same as done
+    FENCED = 2  # a later process of the same name has taken over; nothing was stored
+    WRONG_BASE = 3  # what is stored is not what this was computed from; nothing was stored
+
+    @property
+    def stored(self) -> bool:
+        """Whether it is in the store now.
+
+        >>> [outcome.name for outcome in Outcome if outcome.stored]
+        ['DONE', 'ALREADY_DONE']
+        """
+        return self in {Outcome.DONE, Outcome.ALREADY_DONE}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A partition as it is stored: where it stands, its own variables, and the number that the next record gets."""
+
+    position: bytes  # b"": never committed
+    summary: bytes
+    next_sequence: int  # from 1
+
+
+class StateStore(Protocol):
+    """The truth of states, positions and outboxes, by partition number.
+
+    Use: `claim` once when the process starts; for each partition that is assigned, `open` it, then read `states`, in
+    this order: whoever commits in between makes our first commit end as WRONG_BASE. Then `commit` batch after batch.
+    `open`, `commit` and `trim` raise `NotClaimed` before `claim`.
+    """
+
+    async def claim(self, instance: str) -> int:
+        """Begin a life of this instance; returns its epoch, greater than every epoch that was ever given.
+
+        Call it once when the process starts, never at a rebalance: the fence compares lives of one instance id.
+        """
+        ...
+
+    async def open(self, partition: int) -> Opened:
+        """Say that this life works on a partition now, and return what is stored there.
+
+        From here on every earlier life of the same instance is fenced from the partition. Raises `Fenced` if a later
+        one has opened it already.
+        """
+        ...
+
+    def states(self, partition: int) -> AsyncIterator[list[tuple[str, bytes]]]:
+        """All states of a partition as (customer, encoded state), in chunks, each customer once, in no order."""
+        ...
+
+    async def state(self, partition: int, customer: str) -> bytes | None:
+        """The state of one customer, encoded; None if there is none."""
+        ...
+
+    async def commit(self, commit: Commit, batch: str, relayed: int) -> tuple[Outcome, int]:
+        """Store a batch as a whole or not at all.
+
+        Args:
+            commit: what to store.
+            batch: its id, unique within this life of the process. The same id again is the same batch again.
+            relayed: records of the outbox up to and including this sequence number have been delivered and are dropped.
+
+        Returns: the outcome, and the sequence number of the batch's first record (where it has none, of the record that
+            comes next). The number means something only if the outcome says that it is stored.
+        """
+        ...
+
+    async def outbox(self, partition: int, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """Records that have not been dropped yet, as (sequence number, record), in order.
+
+        Args:
+            partition: its number.
+            after: only sequence numbers greater than this.
+            limit: so many at most.
+        """
+        ...
+
+    async def trim(self, partition: int, through: int) -> None:
+        """Drop records up to and including a sequence number. Raises `Fenced` as `commit` would be."""
+        ...
+
+    async def positions(self, partitions: Iterable[int]) -> dict[int, bytes]:
+        """Where partitions stand, without opening them; b"" for one that was never committed."""
+        ...
+
+
+class ModelVersion(msgspec.Struct, frozen=True):
+    """What is known of a version of the model beside its bytes."""
+
+    number: int  # greater than that of every earlier version
+    effective_at: int  # microseconds, event time: decisions from here on may use it
+    fingerprint: str  # of its predictions on fixed rows: pickles of one model differ
+    examples: int  # that it has learned from
+    stored_bytes: int  # of its snapshot
+    shares: dict[str, float]  # what each expert counts for in the mixture
+    created_at: int  # microseconds, wall clock of the trainer: for people only
+
+
+class ModelStore(Protocol):
+    """The trainer's checkpoint, and the last versions of the model. There is one learner: the latest claim wins."""
+
+    async def claim(self, instance: str) -> int:
+        """Become the only trainer: every earlier claim, of whatever instance, is fenced. Returns the epoch."""
+        ...
+
+    async def checkpoint(
+        self,
+        *,
+        base: int,
+        number: int,
+        checkpoint: bytes,
+        through: int,
+        version: ModelVersion | None = None,
+        snapshot: bytes | None = None,
+    ) -> Outcome:
+        """Store where the trainer stands, and the version that it has just made, as a whole or not at all.
+
+        Args:
+            base: the number of the checkpoint that this one follows; 0 for the first.
+            number: base + 1. The same number again in one life of the trainer is the same checkpoint again.
+            checkpoint: the learner, its position and seeds: one value.
+            through: the moment up to which it has learned, microseconds of event time.
+            version: a new version, if there is one; `snapshot` are its bytes.
+            snapshot: given if and only if `version` is.
+
+        Raises `NotClaimed` before `claim`, and `VersionOutOfOrder` for a version that does not follow the newest one.
+        """
+        ...
+
+    async def latest(self) -> tuple[int, bytes] | None:
+        """The number and the bytes of the checkpoint that is stored; None before the first."""
+        ...
+
+    async def through(self) -> int:
+        """The moment up to which the trainer has learned, microseconds; NOTHING_LEARNED before the first checkpoint."""
+        ...
+
+    async def snapshot(self, number: int) -> bytes | None:
+        """The bytes of a version; None if it is not kept."""
+        ...
+
+    async def versions(self) -> list[ModelVersion]:
+        """The versions that are kept, ascending: the last few, and the pinned one."""
+        ...
+
+    async def pin(self, number: int | None) -> None:
+        """Roll back: name the version that ticks are to put in force; None: the newest again.
+
+        A pinned version is kept. Raises `UnknownVersion` for one that is not kept.
+        """
+        ...
+
+    async def pinned(self) -> int | None:
+        """The version that `pin` named; None: the newest."""
+        ...
+
+    async def version_at(self, moment: int) -> int | None:
+        """The version that came into force last at or before a moment (microseconds); of two at once the higher number.
+
+        Versions whose bytes are gone are found too, back to VERSIONS_INDEXED versions ago.
+        """
+        ...
+
+
+class Lease(Protocol):
+    """Who owns the clock, for a limited time, and how far it has been moved."""
+
+    async def acquire(self, holder: str, ttl_ms: int) -> bool:
+        """Take the lease, or prolong it; whether `holder` has it for the next `ttl_ms` milliseconds.
+
+        Call it again well before that time has passed.
+        """
+        ...
+
+    async def release(self, holder: str) -> None:
+        """Give the lease back, if `holder` has it."""
+        ...
+
+    async def advance(self, holder: str, value: int) -> bool:
+        """Move the guarded value (the moment of the last tick, microseconds) up to `value`.
+
+        Whether `holder` has the lease and the value stands at `value` now: it is never lowered, and the same value
+        again is a repetition, which succeeds.
+        """
+        ...
+
+    async def last(self) -> int | None:
+        """The guarded value; None before the first `advance`."""
+        ...

@@ -1,0 +1,158 @@
+"""How far each partition of each topic has been published already: its last record says so in its headers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from stream_app.config import LiveConfig, confluent_options
+from stream_app.errors import NoBroker, OtherLog
+
+LOG_HEADER: Final = "log"
+PLACE_HEADER: Final = "place"
+PLACE_BYTES: Final = 8  # big-endian
+# Requests of a publisher that was killed may still be on their way: the ends must stand still for so long.
+SETTLE_SECONDS: Final = 1.0
+_ANSWER_SECONDS: Final = 10.0
+_READ_SECONDS: Final = 30.0
+_LOOK_BACK: Final = 16  # the last offsets may hold a transaction's marker, which is no record
+
+Partition = tuple[str, int]  # topic, partition number
+
+
+@dataclass(frozen=True)
+class End:
+    """The end of a partition: the offset that comes next, and what the last record says of itself."""
+
+    offset: int = 0
+    log: bytes | None = None  # None: there is no record, or it is not of a publisher
+    place: int = 0
+    empty: bool = True
+
+
+def read_ends(config: LiveConfig, topics: Iterable[str]) -> dict[Partition, End]:
+    """The end of every partition of some topics. Raises NoBroker."""
+    partitions = [(topic, number) for topic in topics for number in range(config.kafka.partitions)]
+    with _consumer(config) as consumer:
+        marks = _settled(consumer, partitions)
+        last = _last_records(consumer, {one: mark for one, mark in marks.items() if mark[1] > mark[0]})
+        return {one: _end(high, last.get(one)) for one, (_, high) in marks.items()}
+
+
+def read_offsets(config: LiveConfig, partitions: Iterable[Partition]) -> dict[Partition, int]:
+    """The offset that comes next in each partition. Raises NoBroker."""
+    with _consumer(config) as consumer:
+        return {one: high for one, (_, high) in _watermarks(consumer, list(partitions)).items()}
+
+
+def places(ends: Mapping[Partition, End], log: bytes, *, after_other_logs: bool) -> dict[Partition, int]:
+    """How far a log has been published into each partition; 0: not at all.
+
+    Raises OtherLog where something else stands at the end, unless it is meant to be appended to.
+
+    >>> places({("shop.orders", 0): End(7, b"mine", 12, empty=False)}, b"mine", after_other_logs=False)
+    {('shop.orders', 0): 12}
+    """
+    found = {}
+    for (topic, number), end in ends.items():
+        if end.log != log and end.offset and not after_other_logs:
+            raise OtherLog(topic=topic, partition=number, found=_described(end), remedy=_REMEDY)
+        found[topic, number] = end.place if end.log == log else 0
+    return found
+
+
+_REMEDY: Final = (
+    "Publishing on could double or mix up events. Give --after-other-logs to append the log on purpose, or publish to "
+    "fresh topics (kafka.topics names them)."
+)
+
+
+def _described(end: End) -> str:
+    if end.empty:
+        return "records that are gone already, so that nobody knows how far this log was published"
+    if end.log is None:
+        return "a record that no publisher has written"
+    return f"another log ({end.log.decode('ascii', 'replace')}), or this one read with other settings"
+
+
+def _settled(consumer: Consumer, partitions: list[Partition]) -> dict[Partition, tuple[int, int]]:
+    """The first and the next offset of each partition, once they stand still."""
+    marks = _watermarks(consumer, partitions)
+    while any(high > low for low, high in marks.values()):
+        time.sleep(SETTLE_SECONDS)
+        before, marks = marks, _watermarks(consumer, partitions)
+        if {one: high for one, (_, high) in before.items()} == {one: high for one, (_, high) in marks.items()}:
+            break
+    return marks
+
+
+def _watermarks(consumer: Consumer, partitions: list[Partition]) -> dict[Partition, tuple[int, int]]:
+    found = {}
+    for topic, number in partitions:
+        low_high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=_ANSWER_SECONDS)
+        if low_high is None:
+            raise _timed_out(f"no offsets of {topic}, partition {number}")
+        found[topic, number] = low_high
+    return found
+
+
+def _last_records(consumer: Consumer, marks: Mapping[Partition, tuple[int, int]]) -> dict[Partition, Message]:
+    """The last record of each partition; none where only markers of transactions stand at the end."""
+    consumer.assign([TopicPartition(*one, max(low, high - _LOOK_BACK)) for one, (low, high) in marks.items()])
+    unread, last = set(marks), dict[Partition, Message]()
+    deadline = time.monotonic() + _READ_SECONDS
+    while unread:
+        if time.monotonic() > deadline:
+            raise _timed_out(f"the end of {min(unread)} could not be read")
+        message = consumer.poll(1.0)
+        if message is None:
+            continue
+        one = (message.topic() or "", message.partition() or 0)
+        offset, end = message.offset() or 0, marks[one][1]
+        if error := message.error():
+            if error.code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(error)
+        elif offset < end:
+            last[one] = message
+        if error or offset >= end - 1:
+            unread.discard(one)
+    return last
+
+
+def _timed_out(what: str) -> KafkaException:
+    return KafkaException(KafkaError(KafkaError._TIMED_OUT, what))
+
+
+def _end(offset: int, last: Message | None) -> End:
+    if last is None:
+        return End(offset)
+    headers = dict(last.headers() or [])
+    log, place = headers.get(LOG_HEADER), headers.get(PLACE_HEADER)
+    if not isinstance(log, bytes) or not isinstance(place, bytes) or len(place) != PLACE_BYTES:
+        return End(offset, empty=False)
+    return End(offset, log, int.from_bytes(place, "big"), empty=False)
+
+
+@contextmanager
+def _consumer(config: LiveConfig) -> Iterator[Consumer]:
+    """A consumer that commits nothing and belongs to no group; its errors in our words."""
+    options = confluent_options(config.kafka) | {
+        "group.id": f"{config.kafka.group}-publish",
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "error",
+        "log_level": 0,
+    }
+    try:
+        consumer = Consumer(options)
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+    except KafkaException as error:
+        raise NoBroker(bootstrap=config.kafka.bootstrap, problem=error.args[0].str()) from error

@@ -1,0 +1,84 @@
+"""Cuts a log at the moments at which time itself must be told: the ticks of a published log. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Final
+
+from stream_app.core.events import EPOCH, MICROSECOND, Event
+from stream_app.core.messages import Tick
+from stream_app.core.settings import HOUR_US, Settings
+from stream_app.core.state import DAY_US
+
+_when: Final = attrgetter("occurred_at")
+
+
+def steps(
+    batches: Iterable[Sequence[Event]], settings: Settings, *, complete: bool
+) -> Iterator[Sequence[Event] | Tick]:
+    """A log and its ticks in the order in which they happen; a tick comes before the events of its very instant.
+
+    Args:
+        batches: events in order of time.
+        settings: of the shop; its nomination hour and working days.
+        complete: whether nothing follows the log: then a last tick, one microsecond later, ends it.
+
+    >>> from stream_app.core.events import Order
+    >>> at = [datetime.fromisoformat(f"2024-01-01T{hour}Z") for hour in ("21:59", "23:30")]
+    >>> log = [Order(event_id=str(n), customer_id="c", occurred_at=when) for n, when in enumerate(at)]
+    >>> for step in steps([log], Settings(), complete=True):
+    ...     print(f"{step.occurred_at:%d %H:%M} {step.learns}" if isinstance(step, Tick) else f"{len(step)} event")
+    1 event
+    01 22:00 False
+    01 23:00 False
+    1 event
+    01 23:30 True
+    """
+    ticks: _Ticks | None = None
+    last: datetime | None = None
+    for batch in batches:
+        if ticks is None:
+            ticks = _Ticks(batch[0].at, settings)
+        begin = 0
+        while begin < len(batch):
+            end = bisect_left(batch, ticks.next_at, begin, key=_when)
+            if end > begin:
+                yield batch[begin:end]
+            begin = end
+            if begin < len(batch):
+                yield ticks.take()
+        last = batch[-1].occurred_at
+    if last is not None and complete:
+        yield Tick(last + MICROSECOND, learns=True, waits=True, complete=True)
+
+
+class _Ticks:
+    """The ticks after the first event: every full hour (UTC), and every nomination of the shop.
+
+    The moments of a replay are among them: there, everything waits for the trainer and the desk.
+    """
+
+    def __init__(self, first_at: int, settings: Settings) -> None:
+        self._settings = settings
+        self._hour = (first_at // HOUR_US + 1) * HOUR_US
+        self._nomination = settings.next_nomination(first_at)
+        self.next_at = self._next()
+
+    def take(self) -> Tick:
+        """The tick of `next_at`, and on to the one after it."""
+        moment = min(self._hour, self._nomination)
+        learns = moment % DAY_US == 0
+        nominates = moment == self._nomination
+        tick = Tick(self.next_at, learns=learns, nominates=nominates, waits=learns or nominates)
+        if moment == self._hour:
+            self._hour += HOUR_US
+        if nominates:
+            self._nomination = self._settings.next_nomination(moment)
+        self.next_at = self._next()
+        return tick
+
+    def _next(self) -> datetime:
+        return EPOCH + min(self._hour, self._nomination) * MICROSECOND

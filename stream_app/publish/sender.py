@@ -1,0 +1,193 @@
+"""Writes events and ticks into their topics: in order, each once, marked with its place in the log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from stream_app.adapters.partitioner import partition_of
+from stream_app.config import LiveConfig, confluent_options
+from stream_app.core.events import Browsing, Cart, Complaint, Event, Order, encode
+from stream_app.core.messages import Tick, encode_message
+from stream_app.errors import NotDelivered
+from stream_app.publish.ends import LOG_HEADER, PLACE_BYTES, PLACE_HEADER, Partition
+
+ROLES: Final[dict[type[Event], str]] = {
+    Browsing: "browsing",
+    Cart: "cart",
+    Complaint: "complaints",
+    Order: "orders",
+}
+# No compression: not every consumer of these topics has the codecs.
+_PRODUCER: Final[dict[str, Any]] = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "enable.gapless.guarantee": True,
+    # Longer than we wait ourselves: what times out singly would leave a gap that no later run fills.
+    "message.timeout.ms": 600_000,
+    "compression.type": "none",
+    "batch.size": 1_000_000,
+    "batch.num.messages": 10_000,
+    "queue.buffering.max.messages": 100_000,
+    "queue.buffering.max.kbytes": 131_072,
+    "delivery.report.only.error": True,
+}
+_Header = tuple[str, str | bytes | None]  # as confluent-kafka types it
+_LINGER_FLAT_OUT_MS: Final = 20
+_LINGER_PACED_MS: Final = 2
+_STALLED_SECONDS: Final = 60.0
+_REMEMBERED_CUSTOMERS: Final = 200_000
+_quiet: Final = logging.getLogger(__name__)  # the client's own words; what matters comes as an error of ours
+_quiet.addHandler(logging.NullHandler())
+
+
+class Sender:
+    """Sends what lies beyond the places that were published before.
+
+    Args:
+        config: the topics, and how to reach them.
+        log: the id of the log.
+        places: how far each partition was published in earlier runs.
+        flat_out: whether throughput counts more than that a record leaves at once.
+    """
+
+    def __init__(self, config: LiveConfig, log: bytes, places: Mapping[Partition, int], *, flat_out: bool) -> None:
+        self.resumes_after = max(places.values(), default=0)  # behind it nothing has been published
+        self._log: _Header = (LOG_HEADER, log)
+        self._partitions = config.kafka.partitions
+        topics = config.kafka.topics
+        self._ticks = topics.ticks
+        self._done = {
+            topic: [places[topic, number] for number in range(self._partitions)]
+            for topic in (*topics.of(*ROLES.values()).values(), topics.ticks)
+        }
+        self._counts = {topic: [0] * self._partitions for topic in self._done}
+        self._topics = {kind: getattr(topics, role) for kind, role in ROLES.items()}
+        self._customers: dict[str, tuple[bytes, int]] = {}
+        self._refused: tuple[str, KafkaError] | None = None  # topic, why
+        self._fatal: KafkaError | None = None
+        linger = _LINGER_FLAT_OUT_MS if flat_out else _LINGER_PACED_MS
+        callbacks = {
+            "on_delivery": self._delivered,
+            "error_cb": self._on_error,
+            "linger.ms": linger,
+            "logger": _quiet,
+        }
+        self._producer = Producer(confluent_options(config.kafka) | _PRODUCER | callbacks)
+
+    def events(self, events: Sequence[Event], place: int) -> None:
+        """Send events; the first has the given place in the log."""
+        customers, topics, done, counts = self._customers, self._topics, self._done, self._counts
+        log, produce = self._log, self._producer.produce
+        for here, event in enumerate(events, place):
+            key, partition = customers.get(event.customer_id) or self._remember(event.customer_id)
+            topic = topics[type(event)]
+            if here <= done[topic][partition]:
+                continue
+            value = encode(event)
+            headers: list[_Header] = [log, (PLACE_HEADER, here.to_bytes(PLACE_BYTES, "big"))]
+            try:
+                produce(topic, value, key, partition, headers=headers)
+            except (BufferError, KafkaException) as error:
+                self._produce_again(error, topic, value, key, partition, headers)
+            counts[topic][partition] += 1
+        self.serve()
+
+    def tick(self, tick: Tick, place: int) -> None:
+        """Send a tick to every partition."""
+        topic, value = self._ticks, encode_message(tick)
+        headers: list[_Header] = [self._log, (PLACE_HEADER, place.to_bytes(PLACE_BYTES, "big"))]
+        for partition in range(self._partitions):
+            if place > self._done[topic][partition]:
+                try:
+                    self._producer.produce(topic, value, None, partition, headers=headers)
+                except (BufferError, KafkaException) as error:
+                    self._produce_again(error, topic, value, None, partition, headers)
+                self._counts[topic][partition] += 1
+        self.serve()
+
+    def serve(self) -> None:
+        """Hear what the broker has to say; raises NotDelivered if it has refused something."""
+        self._producer.poll(0)
+        if self._fatal is not None and self._refused is None:
+            self._producer.poll(1.0)  # which record it was comes after the news that one was refused
+        if self._refused is not None:
+            topic, error = self._refused
+            raise NotDelivered(topic=topic, problem=error.str(), remedy=_GO_ON)
+        if self._fatal is not None:
+            raise NotDelivered(topic="Kafka", problem=self._fatal.str(), remedy=_GO_ON)
+
+    def flush(self) -> None:
+        """Return when everything has been acknowledged; raises NotDelivered."""
+        stalled = _Stalled(self._producer)
+        while self._producer.flush(0.2):
+            self.serve()
+            stalled.check()
+        self.serve()
+
+    def counts(self) -> dict[Partition, int]:
+        """How many records were sent to each partition."""
+        return {(topic, number): count for topic, counts in self._counts.items() for number, count in enumerate(counts)}
+
+    def abandon(self) -> None:
+        """Throw away what has not been sent yet, in each partition from some place on."""
+        self._producer.purge()
+
+    def _remember(self, customer: str) -> tuple[bytes, int]:
+        """The key and the partition of a customer, kept for the customer's next event."""
+        if len(self._customers) >= _REMEMBERED_CUSTOMERS:
+            self._customers.clear()
+        known = customer.encode("utf-8", "surrogatepass"), partition_of(customer, self._partitions)
+        self._customers[customer] = known
+        return known
+
+    def _produce_again(self, error: Exception, topic: str, value: bytes, key: bytes | None, *rest: Any) -> None:
+        """Wait for room in the queue; anything else that the client refuses is final."""
+        partition, headers = rest
+        stalled = _Stalled(self._producer)
+        while True:
+            self._producer.poll(0.05)
+            self.serve()
+            if not isinstance(error, BufferError):
+                problem = f"the record with the key {key!r} and {len(value):,} bytes was refused: {error}"
+                raise NotDelivered(topic=topic, problem=problem, remedy=_GO_ON) from error
+            stalled.check()
+            try:
+                self._producer.produce(topic, value, key, partition, headers=headers)
+            except (BufferError, KafkaException) as again:
+                error = again
+            else:
+                return
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        """Only failures are told, and the first of them is the one that matters."""
+        if error is not None and self._refused is None:
+            self._refused = message.topic() or "", error
+
+    def _on_error(self, error: KafkaError) -> None:
+        """Brokers that cannot be reached come back or are noticed as a stall; only fatal errors end it at once."""
+        if error.fatal():
+            self._fatal = error
+
+
+_GO_ON: Final = "Nothing is doubled: once that is mended, the same command goes on where this one stopped."
+
+
+class _Stalled:
+    """Notices when no record has left for a minute."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+        self._waiting, self._since = len(producer), time.monotonic()
+
+    def check(self) -> None:
+        """Raise NotDelivered if so."""
+        if len(self._producer) < self._waiting:
+            self._waiting, self._since = len(self._producer), time.monotonic()
+        elif time.monotonic() - self._since > _STALLED_SECONDS:
+            problem = f"no record was acknowledged for {_STALLED_SECONDS:.0f} s, {self._waiting:,} are waiting"
+            raise NotDelivered(topic="Kafka", problem=problem, remedy=f"Is the broker up? {_GO_ON}")

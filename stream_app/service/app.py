@@ -1,0 +1,97 @@
+"""The Faust app and the producer of our services, with the settings that a crash-safe consumer needs.
+
+docs/adr/0008-transport.md tells what each setting prevents.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import faust
+from aiokafka import AIOKafkaProducer
+from faust.auth import SASLCredentials, SSLCredentials
+from faust.types.auth import CredentialsT
+from mode.supervisors import CrashingSupervisor
+
+from stream_app.config import LiveConfig, ssl_context
+from stream_app.config.fields import SECOND_US
+
+MAX_REQUEST_BYTES: Final = 1 << 20  # of a record, as brokers have it unless told otherwise
+_BUFFERED_BATCHES: Final = 8  # of a topic, between Faust's fetch and the agent
+_LINGER_MS: Final = 2  # records of one commit go out together
+
+
+class _App(faust.App):
+    """An app without tables, and therefore without a folder of its own."""
+
+    def _create_directories(self) -> None:
+        """Make no folder in whatever folder the process was started in."""
+
+
+def make_app(config: LiveConfig, group: str, instance: str) -> faust.App:
+    """A Faust app that consumes for a group under a stable name.
+
+    Args:
+        config: where Kafka is, and how long a silent member is waited for.
+        group: the consumer group.
+        instance: name of the member: after a restart it gets its partitions back without a rebalance.
+    """
+    kafka = config.kafka
+    return _App(
+        group,
+        broker=[f"kafka://{address}" for address in kafka.bootstrap.split(",")],
+        broker_credentials=_credentials(config),
+        broker_client_id=kafka.client_id,
+        broker_session_timeout=kafka.session_timeout / SECOND_US,
+        broker_heartbeat_interval=kafka.heartbeat / SECOND_US,
+        broker_request_timeout=kafka.request_timeout / SECOND_US,
+        consumer_group_instance_id=instance,
+        key_serializer="raw",
+        value_serializer="raw",
+        stream_buffer_maxsize=_BUFFERED_BATCHES,
+        stream_wait_empty=False,  # what is not acknowledged is not lost: it is read again
+        agent_supervisor=CrashingSupervisor,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        store="memory://",
+        producer_acks=-1,
+    )
+
+
+def make_producer(config: LiveConfig) -> AIOKafkaProducer:
+    """An idempotent producer: no record twice and none out of order, whatever is sent again after a timeout."""
+    return AIOKafkaProducer(
+        bootstrap_servers=config.kafka.bootstrap,
+        client_id=config.kafka.client_id,
+        enable_idempotence=True,
+        acks="all",
+        linger_ms=_LINGER_MS,
+        max_request_size=MAX_REQUEST_BYTES,
+        request_timeout_ms=config.kafka.request_timeout // 1_000,
+        **_security(config),
+    )
+
+
+def _credentials(config: LiveConfig) -> CredentialsT | None:
+    security = config.kafka.security
+    if security.sasl:
+        return SASLCredentials(
+            username=security.username,
+            password=security.secret(),
+            mechanism=security.sasl_mechanism,
+            ssl_context=ssl_context(config.kafka),
+        )
+    return SSLCredentials(ssl_context(config.kafka)) if security.encrypted else None
+
+
+def _security(config: LiveConfig) -> dict[str, Any]:
+    security = config.kafka.security
+    options = {
+        "security_protocol": security.protocol,
+        "sasl_mechanism": security.sasl_mechanism,
+        "sasl_plain_username": security.username,
+        "sasl_plain_password": security.secret(),
+        "ssl_context": ssl_context(config.kafka),
+    }
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,143 @@
+"""A service as a process: starts, tells how it is, ends on a signal with its batch finished, or at once on an error."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+import faust
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from stream_app.adapters.health import Health, HealthServer
+from stream_app.adapters.logs import set_up
+from stream_app.adapters.watchdog import Watchdog
+from stream_app.config import LiveConfig
+from stream_app.config.fields import SECOND_US
+from stream_app.core.stall import Progress
+from stream_app.errors import ChurnMonitorError
+from stream_app.metrics import new_registry
+
+_REPORT_SECONDS: Final = 0.5
+_STOP_SECONDS: Final = 25.0  # a supervisor of processes usually kills after 30
+_CRASH_STOP_SECONDS: Final = 3.0
+_log = logging.getLogger(__name__)
+Crash = Callable[[BaseException], Awaitable[None]]
+
+
+class Service(Protocol):
+    """What a process runs."""
+
+    app: faust.App
+
+    async def start(self) -> None:
+        """Connect, claim, and begin to consume."""
+        ...
+
+    async def stop(self) -> None:
+        """Finish what is under way, and let go."""
+        ...
+
+    def report(self, health: Health) -> None:
+        """Tell how it is; called twice a second."""
+        ...
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is, for the watchdog; read from another thread."""
+        ...
+
+
+Make = Callable[[LiveConfig, CollectorRegistry, Crash], Service]
+
+
+def run_service(name: str, config: LiveConfig, make: Make) -> int:
+    """Run a service until a signal or an error ends it; returns the exit status.
+
+    SIGTERM and SIGINT finish the batch under way. An error ends the process without that: what it holds in memory can't
+    be trusted, and what is stored is whole.
+    """
+    set_up(config.log.level, config.log.format)
+    registry, health = new_registry(), Health()
+    server = HealthServer(health, registry, config.health.host, config.health.port) if config.health.port else None
+    if server is not None:
+        server.start()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            error = runner.run(_life(name, config, make, registry, health))
+    finally:
+        if server is not None:
+            server.stop()
+    if error is None:
+        return 0
+    _log.error("ended by an error", extra={"service": name, "error": str(error)})
+    if not isinstance(error, ChurnMonitorError):
+        _log.error("the error", exc_info=error)
+    logging.shutdown()
+    sys.stderr.flush()
+    # Faust's consumer thread may wait for what never comes: nothing that it would do is wanted any more.
+    os._exit(error.exit_code if isinstance(error, ChurnMonitorError) else 1)
+
+
+async def _life(
+    name: str, config: LiveConfig, make: Make, registry: CollectorRegistry, health: Health
+) -> BaseException | None:
+    """Start, watch, stop; returns the error that ended it."""
+    ended, errors = asyncio.Event(), list[BaseException]()
+
+    async def crash(error: BaseException) -> None:
+        errors.append(error)
+        ended.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    try:
+        service = make(config, registry, crash)
+        await service.start()
+    except ChurnMonitorError as error:
+        return error
+    _log.info("started", extra={"service": name})
+    watch = asyncio.create_task(_watch(service, health, ended, errors))
+    after = config.health.watchdog_after / SECOND_US
+    watchdog = Watchdog(lambda: service.progress, after) if after else None
+    if watchdog is not None:
+        watchdog.start()
+    await ended.wait()
+    watch.cancel()
+    if watchdog is not None:
+        watchdog.stop()
+    _log.info("stopping", extra={"service": name})
+    if errors:
+        await _abandon(service)
+        return errors[0]
+    await asyncio.wait_for(service.stop(), _STOP_SECONDS)
+    _log.info("stopped", extra={"service": name})
+    return None
+
+
+async def _watch(service: Service, health: Health, ended: asyncio.Event, errors: list[BaseException]) -> None:
+    """Report, and see whether Faust has crashed."""
+    while not ended.is_set():
+        health.beat()
+        service.report(health)
+        if service.app.crashed:
+            errors.append(service.app.crash_reason or RuntimeError("Faust has crashed"))
+            ended.set()
+        elif service.app.should_stop:
+            errors.append(RuntimeError("Faust has stopped"))
+            ended.set()
+        await asyncio.sleep(_REPORT_SECONDS)
+
+
+async def _abandon(service: Service) -> None:
+    """Leave the group if that is quickly done; a static member is waited for anyway."""
+    try:
+        await asyncio.wait_for(service.app.stop(), _CRASH_STOP_SECONDS)
+    except Exception:  # noqa: BLE001 - the process ends, and the first error is the one that counts
+        _log.debug("Faust did not stop in time")

@@ -1,0 +1,38 @@
+"""The stores of a service, from its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stream_app.adapters.redis.connection import Client, make_client
+from stream_app.adapters.redis.lease import RedisLease
+from stream_app.adapters.redis.model_store import RedisModelStore
+from stream_app.adapters.redis.state_store import RedisStateStore
+from stream_app.config import LiveConfig
+from stream_app.config.fields import SECOND_US
+
+
+@dataclass(frozen=True)
+class Stores:
+    """All that stands in one Redis."""
+
+    client: Client
+    states: RedisStateStore
+    models: RedisModelStore
+    lease: RedisLease
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.client.aclose()
+
+
+def open_stores(config: LiveConfig) -> Stores:
+    """Connects with the first call."""
+    redis = config.redis
+    client = make_client(redis.url, password=redis.secret(), timeout_seconds=redis.answer_timeout / SECOND_US)
+    return Stores(
+        client,
+        RedisStateStore(client, redis.prefix),
+        RedisModelStore(client, redis.prefix, config.trainer.keep),
+        RedisLease(client, redis.prefix),
+    )

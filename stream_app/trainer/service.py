@@ -1,0 +1,166 @@
+"""The trainer as a service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from faust.streams import Stream
+from faust.types.tuples import TP
+from prometheus_client import CollectorRegistry
+
+from stream_app.adapters.health import Health
+from stream_app.adapters.kafka_topics import require_topics
+from stream_app.adapters.kafka_transport import BatchingTransport, Fetched
+from stream_app.config import LiveConfig
+from stream_app.core.learner import Learner
+from stream_app.core.messages import Labelled, unpack
+from stream_app.core.snapshot import fingerprint, snapshot
+from stream_app.core.stall import Progress
+from stream_app.core.training import NEVER, Training
+from stream_app.errors import CommitRefused
+from stream_app.metrics import CommitMetrics, TrainerMetrics
+from stream_app.ports import ModelVersion
+from stream_app.service.acknowledgements import Acknowledgements
+from stream_app.service.app import make_app
+from stream_app.service.process import Crash
+from stream_app.service.relay import sequence_of
+from stream_app.service.stores import open_stores
+
+_log = logging.getLogger(__name__)
+
+
+class TrainerService:
+    """One agent over the labelled examples of all partitions.
+
+    Args:
+        config: all settings.
+        registry: for the metrics.
+        crash: ends the process.
+        on_step: told before each numbered step of a checkpoint; for tests that crash there.
+    """
+
+    def __init__(
+        self,
+        config: LiveConfig,
+        registry: CollectorRegistry,
+        crash: Crash,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._config, self._crash, self._on_step = config, crash, on_step
+        self._topic = config.kafka.topics.labelled
+        self._settings = config.shop.settings()
+        self._stores = open_stores(config)
+        self._metrics, self._commits = TrainerMetrics(registry), CommitMetrics(registry)
+        self._acknowledgements = Acknowledgements()
+        self._number = 0  # of the last checkpoint
+        self.app = make_app(config, f"{config.kafka.group}-trainer", "trainer")
+        BatchingTransport.install(self.app, positions=self._positions)
+        channel = self.app.topic(self._topic, key_serializer="raw", value_serializer="raw")
+        self.app.agent(channel, name="labelled")(self._consume)
+        self.training: Training
+
+    async def start(self) -> None:
+        """Become the only trainer, take up the last checkpoint, and begin to consume."""
+        await asyncio.to_thread(require_topics, self._config, ["labelled"])
+        await self._stores.models.claim("trainer")
+        await self._recall()
+        await self.app.start()
+
+    async def stop(self) -> None:
+        """A checkpoint is stored after every day that was learned: there is nothing to finish."""
+        await self.app.stop()
+        await self._stores.close()
+
+    def report(self, health: Health) -> None:
+        """See Service."""
+        self._metrics.lacking.set(len(self.training.lacking))
+        if self.training.through != NEVER:
+            self._metrics.through.set(self.training.through / 1e6)
+        self._metrics.version.set(self.training.learner.version)
+        assigned = len(self.app.consumer.assignment()) if self.app.started else 0
+        wanted = self._config.kafka.partitions
+        health.set("assigned", assigned == wanted, f"{assigned} of {wanted} partitions of {self._topic}")
+
+    @property
+    def progress(self) -> Progress:
+        """See Service. It waits for the slowest partition more often than not: the workers have a watchdog for that."""
+        return Progress(position=0, lag=0)
+
+    async def _recall(self) -> None:
+        settings, partitions = self._settings, self._config.kafka.partitions
+        latest = await self._stores.models.latest()
+        if latest is None:
+            learner = Learner(settings.horizon, settings.decide_every, settings.seed)
+            self.training = Training(learner, partitions, settings.horizon)
+        else:
+            self._number = latest[0]
+            self.training = Training.restored(latest[1], partitions, settings.horizon)
+        _log.info("model recalled", extra={"version": self.training.learner.version, "checkpoint": self._number})
+
+    async def _positions(self, tps: frozenset[Any]) -> dict[Any, int]:
+        # What was pushed and is not learned yet is in memory still: only the checkpoint's positions would read it again.
+        return {tp: self.training.fetched(tp.partition) for tp in tps}
+
+    async def _consume(self, stream: Stream[Fetched]) -> AsyncIterator[None]:
+        async for event in stream.noack().events():
+            tp, fetched = event.message.tp, event.value
+            for record in fetched.records:
+                labelled = unpack(record.value, Labelled)
+                self.training.push(tp.partition, record.offset, sequence_of(list(record.headers)), labelled)
+            self._acknowledgements.hold(tp, fetched.end, event)
+            while await self._learn():
+                pass  # one after the other; each waits for its commit
+            yield
+
+    async def _learn(self) -> bool:
+        """One day, and its checkpoint; False if not all partitions have told of it yet."""
+        learner = self.training.learner
+        before, examples = learner.version, learner.examples
+        # 1. Learn. Nothing has happened yet.
+        self._on_step("learn")
+        moment = self.training.learn()
+        if moment is None:
+            return False
+        # 2. Store where it stands, the model and its new version, at once.
+        self._on_step("checkpoint")
+        await asyncio.shield(self._checkpoint(moment, learner.version != before))
+        self._on_step("checkpointed")
+        # 3. Acknowledge to Faust.
+        for number, read in self.training.read.items():
+            self._acknowledgements.release(TP(self._topic, number), read.offset)
+        self._on_step("acknowledged")
+        self._metrics.moments.inc()
+        self._metrics.examples.inc(learner.examples - examples)
+        return True
+
+    async def _checkpoint(self, moment: int, changed: bool) -> None:
+        started = time.perf_counter()
+        learner, stored = self.training.learner, snapshot(self.training.learner)
+        version = ModelVersion(
+            number=learner.version,
+            effective_at=moment,
+            fingerprint=fingerprint(learner),
+            examples=learner.examples,
+            stored_bytes=len(stored),
+            shares=learner.shares(),
+            created_at=time.time_ns() // 1_000,
+        )
+        checkpoint = self.training.checkpoint(stored)
+        outcome = await self._stores.models.checkpoint(
+            base=self._number,
+            number=self._number + 1,
+            checkpoint=checkpoint,
+            through=self.training.through,
+            version=version if changed else None,
+            snapshot=stored if changed else None,
+        )
+        self._commits.outcomes.labels(outcome.name.lower()).inc()
+        if not outcome.stored:
+            raise CommitRefused(partition="of the trainer", outcome=outcome.name.lower())
+        self._number += 1
+        self._metrics.checkpoint_bytes.set(len(checkpoint))
+        self._metrics.checkpoint_duration.observe(time.perf_counter() - started)

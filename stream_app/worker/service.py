@@ -1,0 +1,166 @@
+"""The worker as a service: one Faust agent over the topics of its partition numbers, feeding their lanes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+from faust.streams import Stream
+from faust.types.tuples import TP
+from prometheus_client import CollectorRegistry
+
+from stream_app.adapters.health import Health
+from stream_app.adapters.kafka_topics import require_topics
+from stream_app.adapters.kafka_transport import BatchingTransport, Fetched
+from stream_app.config import INPUTS, OUTPUTS, LiveConfig
+from stream_app.core.intake import ROLES
+from stream_app.core.lane import Limits
+from stream_app.core.stall import Progress
+from stream_app.service.app import make_app, make_producer
+from stream_app.service.process import Crash
+from stream_app.service.stores import open_stores
+from stream_app.worker.lanes import Lanes
+from stream_app.worker.ticker import Ticker
+from stream_app.worker.watch import Watch
+
+_log = logging.getLogger(__name__)
+MILLISECOND_US: Final = 1_000
+
+
+class WorkerService:
+    """See module.
+
+    Args:
+        config: all settings.
+        registry: for the metrics.
+        crash: ends the process.
+        on_step: told before each numbered step of a commit; for tests that crash there.
+    """
+
+    def __init__(
+        self,
+        config: LiveConfig,
+        registry: CollectorRegistry,
+        crash: Crash,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._config, self._crash, self._on_step = config, crash, on_step
+        self._stores = open_stores(config)
+        self.watch = Watch(registry)
+        self.app = make_app(config, config.kafka.group, config.worker.instance)
+        self._transport = BatchingTransport.install(
+            self.app,
+            positions=self._positions,
+            wants=self._wants,
+            fetch_max_wait_ms=config.kafka.fetch_max_wait // MILLISECOND_US,
+            max_partition_fetch_bytes=config.kafka.fetch_partition_bytes,
+        )
+        self.app.on_partitions_revoked.connect(self._on_revoked)
+        topics = config.kafka.topics.of(*ROLES)
+        channel = self.app.topic(*topics.values(), key_serializer="raw", value_serializer="raw")
+        self.app.agent(channel, name="lanes")(self._consume)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._reported = time.monotonic()
+        self.lanes: Lanes
+
+    async def start(self) -> None:
+        """Check the topics, claim an epoch, and begin to consume."""
+        config = self._config
+        await asyncio.to_thread(require_topics, config)
+        epoch = await self._stores.states.claim(config.worker.instance)
+        self._producer = make_producer(config)
+        await self._producer.start()
+        self.lanes = Lanes(
+            store=self._stores.states,
+            model_store=self._stores.models,
+            producer=self._producer,
+            topics=config.kafka.topics.of(*INPUTS, *OUTPUTS),
+            settings=config.shop.settings(),
+            limits=Limits(
+                events=config.worker.batch_events,
+                decisions=config.worker.decisions_chunk,
+                skew=config.worker.skew,
+                scores=config.worker.publish_scores,
+            ),
+            buffer_bytes=config.worker.buffer_bytes,
+            instance=f"{config.worker.instance}:{epoch}",
+            watch=self.watch,
+            crash=self._crash,
+            wants_changed=self._transport.wants_changed,
+            on_step=self._on_step,
+        )
+        self._ticker = self._make_ticker()
+        if config.ticks.clock == "wall":
+            self._tasks.append(asyncio.create_task(self._guarded(self._ticker.run())))
+        await self.app.start()
+
+    async def stop(self) -> None:
+        """Finish the batch under way, relay what is stored, and leave the group."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.lanes.close()
+        await self.app.stop()
+        await self._producer.stop()
+        await self._stores.close()
+
+    def report(self, health: Health) -> None:
+        """See Service."""
+        now = time.monotonic()
+        lanes = self.lanes.lanes
+        self.watch.gather(lanes, self.lanes.pending, now - self._reported)
+        self.watch.worker.clock_owner.set(self._ticker.owner)
+        self._reported = now
+        waiting = {number: lane.aligner.waiting_for for number, lane in lanes.items() if lane.aligner.waiting_for}
+        health.set("assigned", bool(lanes), "no partition is assigned" if not lanes else "")
+        health.set("aligned", not waiting, f"unknown lag: {waiting}" if waiting else "")
+
+    @property
+    def progress(self) -> Progress:
+        """See Service."""
+        lanes = list(self.lanes.lanes.values())
+        lags = [lag for lane in lanes for lag in lane.aligner.lags.values()]
+        return Progress(
+            position=tuple(lane.base for lane in lanes),
+            lag=None if None in lags else sum(lag or 0 for lag in lags),
+            waiting=any(lane.hold is not None for lane in lanes),
+        )
+
+    def _wants(self, tp: TP) -> bool:
+        return self.lanes.wants(tp)
+
+    async def _positions(self, tps: frozenset[TP]) -> dict[TP, int]:
+        return await self.lanes.positions(tps)
+
+    async def _on_revoked(self, *_: object, **__: object) -> None:
+        await self.lanes.pause()
+
+    async def _consume(self, stream: Stream[Fetched]) -> AsyncIterator[None]:
+        async for event in stream.noack().events():
+            self.lanes.take(event.message.tp, event.value, event)
+            yield
+
+    async def _guarded(self, work: Any) -> None:
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            await self._crash(error)
+
+    def _make_ticker(self) -> Ticker:
+        config = self._config
+        return Ticker(
+            lease=self._stores.lease,
+            models=self._stores.models,
+            producer=self._producer,
+            topic=config.kafka.topics.ticks,
+            partitions=config.kafka.partitions,
+            settings=config.shop.settings(),
+            holder=config.worker.instance,
+            every=config.ticks.every,
+            ttl=config.ticks.lease_ttl,
+        )

@@ -1,0 +1,100 @@
+"""The owner of the clock: of all workers the one that holds the lease writes the ticks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from stream_app.core.clock import Moment, due_ticks
+from stream_app.core.events import EPOCH, MICROSECOND
+from stream_app.core.messages import Tick, encode_message
+from stream_app.core.settings import Settings
+from stream_app.ports import Lease, ModelStore
+from stream_app.service.relay import Producer
+
+SETTLE_US: Final = 2_000_000  # what happened so long ago has reached its topic, so that hardly an event comes late
+_LOOK_SECONDS: Final = 0.5
+_log = logging.getLogger(__name__)
+
+
+class Ticker:
+    """Writes ticks while it holds the lease.
+
+    Args:
+        lease: one for all workers.
+        models: which version is in force.
+        producer: idempotent.
+        topic: of the ticks.
+        partitions: a tick goes to each.
+        settings: of the shop: when the trainer's and the desk's moments are.
+        holder: name of this worker.
+        every: microseconds between two ticks.
+        ttl: of the lease, microseconds.
+        now: the wall clock, microseconds since 1970.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a clock needs
+        self,
+        *,
+        lease: Lease,
+        models: ModelStore,
+        producer: Producer,
+        topic: str,
+        partitions: int,
+        settings: Settings,
+        holder: str,
+        every: int,
+        ttl: int,
+        now: Callable[[], int] = lambda: time.time_ns() // 1_000,
+    ) -> None:
+        self._lease, self._models, self._producer = lease, models, producer
+        self._topic, self._partitions, self._settings = topic, partitions, settings
+        self._holder, self._every, self._ttl_ms, self._now = holder, every, ttl // 1_000, now
+        self.owner = False
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            while True:
+                await self.look()
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            if self.owner:
+                await self._lease.release(self._holder)
+
+    async def look(self) -> int:
+        """Write what is due, if the clock is ours; returns how many ticks that were."""
+        owned = await self._lease.acquire(self._holder, self._ttl_ms)
+        if owned != self.owner:
+            _log.info("clock taken" if owned else "clock lost")
+        self.owner = owned
+        if not owned:
+            return 0
+        due = due_ticks(await self._lease.last(), self._now() - SETTLE_US, self._every, self._settings)
+        for moment in due:
+            await self._write(moment)
+            # After the tick is written: a crash in between writes it again, and a tick may come twice.
+            if not await self._lease.advance(self._holder, moment.at):
+                self.owner = False
+                break
+        return len(due)
+
+    async def _write(self, moment: Moment) -> None:
+        version = await self._models.pinned()
+        if version is None:
+            version = await self._models.version_at(moment.at) or 0
+        tick = Tick(
+            occurred_at=EPOCH + moment.at * MICROSECOND,
+            version=version,
+            learns=moment.learns,
+            nominates=moment.nominates,
+        )
+        value = encode_message(tick)
+        sent = [
+            await self._producer.send(self._topic, value=value, partition=number) for number in range(self._partitions)
+        ]
+        for future in sent:
+            await future

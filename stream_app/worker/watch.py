@@ -1,0 +1,87 @@
+"""What is measured of a worker: told by its lanes as they work, and gathered twice a second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+
+from stream_app.core.intake import ROLES
+from stream_app.core.lane import Lane, Step
+from stream_app.core.process import Counts
+from stream_app.metrics import CommitMetrics, RelayMetrics, WorkerMetrics
+from stream_app.ports import Outcome
+
+_MICROS: Final = 1e6
+
+
+class Watch:
+    """Metrics of a worker."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.worker = WorkerMetrics(registry)
+        self.commits = CommitMetrics(registry)
+        self.relays = RelayMetrics(registry)
+        self._counts: dict[int, Counts] = {}
+        self._held_since: dict[int, float] = {}
+
+    def owned(self, lanes: Mapping[int, Lane]) -> None:
+        """The lanes that are this worker's from now on."""
+        for gone in set(self._counts) - set(lanes):
+            del self._counts[gone]
+            self.worker.forget(gone)
+        for number, lane in lanes.items():
+            self._counts.setdefault(number, replace(lane.partition.counts))
+        self.worker.lanes.set(len(lanes))
+
+    def stepped(self, lane: Lane, step: Step, committed_seconds: float) -> None:
+        """A commit is stored."""
+        metrics, number = self.worker, str(lane.number)
+        for role, count in step.events.items():
+            metrics.events.labels(role).inc(count)
+        metrics.note_rejected(step.rejected)
+        metrics.decisions.inc(step.decisions)
+        metrics.batch.observe(step.events.total())
+        before = self._counts.get(lane.number)
+        if before is not None:
+            metrics.note_counts(before, lane.partition.counts)
+        self._counts[lane.number] = replace(lane.partition.counts)
+        self.commits.duration.observe(committed_seconds)
+        if step.oldest_append:
+            metrics.freshness.observe(max(time.time() - step.oldest_append / 1e3, 0.0))
+        if lane.partition.stream_time > 0:
+            metrics.stream_time.labels(number).set(lane.partition.stream_time / _MICROS)
+            metrics.watermark.labels(number).set(step.watermark / _MICROS)
+
+    def committed(self, outcome: Outcome) -> None:
+        """What came of a commit."""
+        self.commits.outcomes.labels(outcome.name.lower()).inc()
+        if outcome is Outcome.FENCED:
+            self.commits.fence_losses.inc()
+
+    def relayed(self, topic: str) -> None:
+        """A record is on its topic."""
+        self.relays.relayed.labels(topic).inc()
+
+    def gather(self, lanes: Mapping[int, Lane], pending: int, seconds: float) -> None:
+        """What stands at this moment; `seconds` since the last time."""
+        metrics = self.worker
+        lags: dict[str, int] = dict.fromkeys(ROLES, 0)
+        positions: dict[str, int] = dict.fromkeys(ROLES, 0)
+        for lane in lanes.values():
+            for role, lag in lane.aligner.lags.items():
+                lags[role] += lag or 0
+            for role, position in lane.aligner.positions.items():
+                positions[role] += max(position, 0)
+            if lane.hold is not None:
+                metrics.held.labels("trainer" if lane.hold.trainer else "desk").inc(seconds)
+        for role in ROLES:
+            metrics.lag.labels(role).set(lags[role])
+            metrics.position.labels(role).set(positions[role])
+        metrics.cached.set(sum(len(lane.partition.customers) for lane in lanes.values()))
+        metrics.buffered.set(sum(lane.aligner.buffered_bytes for lane in lanes.values()))
+        metrics.model_version.set(min((lane.version for lane in lanes.values()), default=0))
+        self.relays.outbox.set(pending)

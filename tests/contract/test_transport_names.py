@@ -1,0 +1,181 @@
+"""Every private name of Faust and aiokafka that our transport leans on: there, and as it was when it was read."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import aiokafka
+import pytest
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.subscription_state import Assignment, SubscriptionState, TopicPartitionState
+from aiokafka.structs import TopicPartition
+from faust.app.base import App
+from faust.sensors.monitor import Monitor
+from faust.transport.conductor import Conductor
+from faust.transport.consumer import Consumer as BaseConsumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.types.tuples import Message
+from mode.threads import QueueServiceThread
+
+# The versions whose source was read. Another one: read again what is named below, then change this.
+READ = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
+
+# What we override, or call.
+SIGNATURES = {
+    (AIOKafkaConsumerThread, "__post_init__"): "(self)",
+    (AIOKafkaConsumerThread, "_create_worker_consumer"): "(self, transport)",
+    (AIOKafkaConsumerThread, "_ensure_consumer"): "(self)",
+    (AIOKafkaConsumerThread, "on_start"): "(self)",
+    (QueueServiceThread, "call_thread"): "(self, fun, *args, **kwargs)",
+    (Consumer, "_new_consumer_thread"): "(self)",
+    (Consumer, "_getmany"): "(self, active_partitions, timeout)",
+    (Consumer, "_to_message"): "(self, tp, record)",
+    (Consumer, "getmany"): "(self, timeout)",
+    (Consumer, "_wait_next_records"): "(self, timeout)",
+    (Consumer, "perform_seek"): "(self)",
+    (Consumer, "seek_to_committed"): "(self)",
+    (Consumer, "assignment"): "(self)",
+    (Consumer, "stop_flow"): "(self)",
+    (Consumer, "on_partitions_revoked"): "(self, revoked)",
+    (Consumer, "on_partitions_assigned"): "(self, assigned, generation_id=0)",
+    (Consumer, "ack"): "(self, message)",
+    (Consumer, "_new_offset"): "(self, tp)",
+    (Consumer, "_add_gap"): "(self, tp, offset_from, offset_to)",
+    (Conductor, "acks_enabled_for"): "(self, topic)",
+    (Monitor, "track_tp_end_offset"): "(self, tp, offset)",
+    (Fetcher, "_proc_fetch_request"): "(self, assignment, node_id, request)",
+    (Fetcher, "_create_fetch_waiter"): "(self)",
+    (Fetcher, "_notify"): "(self, future)",
+    (Fetcher, "fetched_records"): "(self, partitions, timeout=0, max_records=None)",
+    (Assignment, "state_value"): "(self, tp)",
+    (SubscriptionState, "fetch_context"): "(self)",
+}
+
+# What we read or set on instances.
+CONSUMER_STATE = {"_acked", "_committed_offset", "_read_offset", "_unacked_messages"}
+AIOKAFKA_CONSUMER = {
+    "_auto_offset_reset",
+    "_closed",
+    "_fetch_max_wait_ms",
+    "_fetcher",
+    "_max_partition_fetch_bytes",
+    "_subscription",
+}
+AIOKAFKA_FETCHER = {"_closed", "_fetch_waiters", "_prefetch_backoff", "_subscriptions"}
+
+TP = TopicPartition("shop.orders", 0)
+
+
+def assigned() -> SubscriptionState:
+    """A subscription with one partition assigned."""
+    subscriptions = SubscriptionState()
+    subscriptions.subscribe({TP.topic})
+    subscriptions.assign_from_subscribed({TP})
+    return subscriptions
+
+
+async def fetcher_of(subscriptions: SubscriptionState) -> Fetcher:
+    """A fetcher that never reaches a broker."""
+    loop = asyncio.get_running_loop()
+    cluster = SimpleNamespace(leader_for_partition=lambda _: None)
+    client: Any = SimpleNamespace(
+        _loop=loop, _metadata_max_age_ms=1000, cluster=cluster, force_metadata_update=loop.create_future
+    )
+    return Fetcher(client, subscriptions, prefetch_backoff=0.1)
+
+
+def test_the_versions_are_those_that_were_read(project: Path) -> None:
+    assert {package: version(package) for package in READ} == READ
+    declared = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert f"faust-streaming=={READ['faust-streaming']}" in declared
+    locked = (project / "requirements" / "runtime.txt").read_text()
+    assert all(f"\n{package}=={number} " in f"\n{locked}" for package, number in READ.items())
+
+
+@pytest.mark.parametrize(("owner", "name"), SIGNATURES, ids=lambda each: getattr(each, "__name__", each))
+def test_a_method_is_called_as_it_was(owner: type, name: str) -> None:
+    signature = inspect.signature(getattr(owner, name))
+    bare = [each.replace(annotation=inspect.Parameter.empty) for each in signature.parameters.values()]
+    assert str(inspect.Signature(bare)) == SIGNATURES[owner, name]
+
+
+def test_fausts_consumer_keeps_its_state_under_these_names() -> None:
+    assert {*BaseConsumer.__annotations__} >= CONSUMER_STATE
+    assert BaseConsumer._n_acked == 0
+    assert BaseConsumer._waiting_for_ack is None
+    assert AIOKafkaConsumerThread._consumer is None
+    drains = inspect.getsource(BaseConsumer._drain_messages)
+    assert "self.wait_first(" in drains
+    assert "callback(message), self.suspend_flow.wait()" in drains
+    assert "r_offset is None or offset >= r_offset" in drains
+
+
+def test_faust_still_seeks_before_it_resumes_after_a_rebalance() -> None:
+    from faust.tables.recovery import Recovery  # noqa: PLC0415
+
+    for method in (Recovery._resume_streams, Recovery.on_recovery_completed):
+        source = inspect.getsource(method)
+        assert 0 < source.index("consumer.perform_seek()") < source.index("consumer.resume_flow()")
+        assert source.index("consumer.resume_flow()") < source.index("on_rebalance_end()")
+
+
+def test_an_app_and_its_messages_have_what_is_asked_of_them() -> None:
+    assert {"consumer_generation_id", "rebalancing"} <= {*dir(App)}
+    assert {"acked", "generation_id", "offset", "tp"} <= {*Message.__slots__}
+    assert isinstance(App.transport, property)
+    assert App.transport.fset is not None
+    assert Transport.Consumer is Consumer
+
+
+def test_aiokafkas_consumer_and_fetcher_keep_their_state_under_these_names() -> None:
+    async def attributes() -> tuple[set[str], set[str], object]:
+        consumer = aiokafka.AIOKafkaConsumer(bootstrap_servers="127.0.0.1:1", fetch_max_wait_ms=7)
+        fetcher = await fetcher_of(assigned())
+        names = {*vars(consumer)}, {*vars(fetcher)}, consumer._fetch_max_wait_ms
+        await fetcher.close()
+        consumer._closed = True  # or it warns that it was never stopped
+        return names
+
+    consumer, fetcher, wait = asyncio.run(attributes())
+    assert consumer >= AIOKAFKA_CONSUMER
+    assert fetcher >= AIOKAFKA_FETCHER
+    assert wait == 7
+
+
+def test_aiokafka_hands_its_settings_to_the_fetcher_only_when_it_starts() -> None:
+    source = inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+    for name in ("fetch_max_wait_ms", "max_partition_fetch_bytes", "auto_offset_reset"):
+        assert f"{name}=self._{name}" in source
+
+
+def test_taking_what_has_come_never_waits() -> None:
+    async def take() -> object:
+        fetcher = await fetcher_of(assigned())
+        coroutine = fetcher.fetched_records(frozenset({TP}), timeout=0)
+        with pytest.raises(StopIteration) as done:
+            coroutine.send(None)
+        await fetcher.close()
+        return done.value.value
+
+    assert asyncio.run(take()) == {}
+
+
+def test_a_seek_makes_the_position_valid_and_keeps_the_old_high_watermark() -> None:
+    async def seek() -> TopicPartitionState:
+        subscriptions = assigned()
+        state = subscriptions.subscription.assignment.state_value(TP)
+        assert not state.has_valid_position
+        state.highwater = 9
+        subscriptions.seek(TP, 9)
+        assert subscriptions.reassignment_in_progress in {True, False}
+        return state
+
+    state = asyncio.run(seek())
+    assert state.has_valid_position
+    assert (state.position, state.highwater) == (9, 9)  # so we forget the high watermark ourselves

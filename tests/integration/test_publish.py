@@ -1,0 +1,390 @@
+"""A log on a real broker: every record once, in order, where Kafka's own clients would put it, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event as Flag
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from kafka.admin import ConfigResource, KafkaAdminClient
+
+from stream_app.adapters.kafka_topics import create_topics
+from stream_app.adapters.partitioner import partition_of
+from stream_app.config import LiveConfig, Topics, load_config
+from stream_app.core.events import Event, decode, encode
+from stream_app.core.messages import Tick, decode_message, encode_message
+from stream_app.errors import NoBroker, NotDelivered, OtherLog
+from stream_app.publish import Request, Summary, Watcher, publish_log, speed_factor
+from stream_app.publish.ends import read_offsets
+from stream_app.publish.schedule import steps
+from stream_app.publish.sender import ROLES
+from stream_app.replay.readers import LogFormat, open_log
+from stream_app.simulate import ShopSettings, write_log
+from tests.shops import order
+
+COMMAND = str(Path(sys.executable).parent / "stream-app")
+PARTITIONS = 3
+Record = tuple[bytes | None, bytes, int]  # key, value, place in the log
+Contents = dict[tuple[str, int], list[Record]]  # by role and partition
+
+
+@dataclass
+class Shop:
+    """Topics of a test's own."""
+
+    bootstrap: str
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        prefix = uuid4().hex[:8]
+        self.environ = {
+            "STREAM_APP_KAFKA__BOOTSTRAP": self.bootstrap,
+            "STREAM_APP_KAFKA__PARTITIONS": str(PARTITIONS),
+            "STREAM_APP_SHOP__ZONE": "Asia/Kolkata",  # its nominations lie between the hours
+            **{f"STREAM_APP_KAFKA__TOPICS__{role.upper()}": f"{prefix}.{role}" for role in Topics.model_fields},
+        }
+
+    @property
+    def config(self) -> LiveConfig:
+        return load_config(environ=self.environ)
+
+    def command(self, log: Path, *options: str) -> list[str]:
+        return [COMMAND, "publish", str(log), *options]
+
+    def run(self, log: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(log, *options),
+            env=os.environ | self.environ | {"COLUMNS": "400"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def partitions(self) -> dict[tuple[str, int], str]:
+        """Topic and number -> role."""
+        roles = self.config.kafka.topics.of(*ROLES.values(), "ticks")
+        return {(name, number): role for role, name in roles.items() for number in range(PARTITIONS)}
+
+    def written(self) -> int:
+        """How many records there are."""
+        return sum(read_offsets(self.config, self.partitions()).values())
+
+    def contents(self) -> Contents:
+        """All records, in the order of the broker."""
+        roles = self.partitions()
+        found: Contents = {(role, number): [] for (_, number), role in roles.items()}
+        options = {"bootstrap.servers": self.bootstrap, "group.id": "test", "enable.partition.eof": True}
+        consumer = Consumer(options | {"enable.auto.commit": False})
+        try:
+            consumer.assign([TopicPartition(topic, number, 0) for topic, number in roles])
+            left = set(roles)
+            while left:
+                message = consumer.poll(10.0)
+                assert message is not None, f"no end of {left}"
+                topic, number = message.topic(), message.partition()
+                assert topic is not None
+                assert number is not None
+                if error := message.error():
+                    assert error.code() == KafkaError._PARTITION_EOF, error
+                    left.discard((topic, number))
+                    continue
+                value, place = message.value(), dict(message.headers() or [])["place"]
+                assert isinstance(value, bytes)
+                assert isinstance(place, bytes)
+                key = message.key()
+                assert key is None or isinstance(key, bytes)
+                found[roles[topic, number], number].append((key, value, int.from_bytes(place, "big")))
+        finally:
+            consumer.close()
+        return found
+
+
+@pytest.fixture
+def new_shop(kafka: str) -> Callable[[], Shop]:
+    """A maker of shops whose topics are there."""
+
+    def make() -> Shop:
+        shop = Shop(kafka)
+        create_topics(shop.config)
+        return shop
+
+    return make
+
+
+@pytest.fixture
+def shop(new_shop: Callable[[], Shop]) -> Shop:
+    return new_shop()
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some 16,000 events of 90 days."""
+    path = tmp_path_factory.mktemp("publish") / "shop.jsonl"
+    with path.open("wb") as file:
+        write_log(ShopSettings(customers=1000, days=90), 3, file)
+    return path
+
+
+@pytest.fixture(scope="module")
+def short_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few days."""
+    path = tmp_path_factory.mktemp("publish") / "short.jsonl"
+    with path.open("wb") as file:
+        write_log(ShopSettings(customers=200, days=8), 3, file)
+    return path
+
+
+def publish(shop: Shop, log: Path, speed: str = "max", watcher: Watcher | None = None, **more: Any) -> Summary:
+    request = Request((str(log),), LogFormat("jsonl"), speed_factor(speed), **more)
+    return publish_log(shop.config, request, watcher or Watcher(), Flag())
+
+
+def expected(shop: Shop, log: Path, workdir: Path, *, complete: bool = True) -> Contents:
+    """What must stand in the topics, worked out from the log."""
+    found: Contents = {(role, number): [] for (_, number), role in shop.partitions().items()}
+    place = 0
+    with open_log([log], LogFormat("jsonl"), workdir) as read:
+        for step in steps(read.batches(), shop.config.shop.settings(), complete=complete):
+            if isinstance(step, Tick):
+                place += 1
+                for number in range(PARTITIONS):
+                    found["ticks", number].append((None, encode_message(step), place))
+                continue
+            for event in step:
+                place += 1
+                number = partition_of(event.customer_id, PARTITIONS)
+                found[ROLES[type(event)], number].append((event.customer_id.encode(), encode(event), place))
+    return found
+
+
+def test_every_record_is_there_once_in_order_and_in_its_partition(shop: Shop, log: Path, tmp_path: Path) -> None:
+    summary = publish(shop, log)
+    contents = shop.contents()
+    assert contents == expected(shop, log, tmp_path)
+    assert min(map(len, contents.values())) > 0
+    records = sum(map(len, contents.values()))
+    assert summary.finished
+    assert (summary.sent, summary.skipped, summary.rejected) == (records, 0, 0)
+    assert summary.events == summary.total == len(log.read_bytes().splitlines())
+    assert summary.ticks == len(contents["ticks", 0])
+    again = publish(shop, log)
+    assert (again.sent, again.skipped, again.finished) == (0, records, True)
+    assert shop.contents() == contents
+
+
+@pytest.mark.parametrize(
+    ("key", "hashed"),
+    [  # from UtilsTest of Kafka's own sources
+        ("21", -973932308),
+        ("foobar", -790332482),
+        ("a-little-bit-long-string", -985981536),
+        ("a-little-bit-longer-string", -1486304829),
+        ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+    ],
+)
+def test_customers_are_spread_as_java_spreads_them(key: str, hashed: int) -> None:
+    for partitions in (2, 7, 1_000_003):
+        assert partition_of(key, partitions) == (hashed & 0x7FFFFFFF) % partitions
+
+
+def test_the_clients_own_partitioner_agrees(shop: Shop) -> None:
+    names = [f"c{number:08d}" for number in range(300)] + ["客户", "é", "x" * 255]
+    topic, producer = (
+        shop.config.kafka.topics.orders,
+        Producer({"bootstrap.servers": shop.bootstrap, "partitioner": "murmur2"}),
+    )
+    header: list[tuple[str, str | bytes | None]] = [("place", bytes(8))]
+    for name in names:
+        producer.produce(topic, b"", name.encode(), headers=header)
+    assert producer.flush(10) == 0
+    found = {key.decode(): number for (_, number), records in shop.contents().items() for key, _, _ in records if key}
+    assert found == {name: partition_of(name, PARTITIONS) for name in names}
+
+
+def until(shop: Shop, records: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until so many records are there, or the process has ended."""
+    deadline = time.monotonic() + 60
+    while process.poll() is None and shop.written() < records:
+        assert time.monotonic() < deadline, "nothing is published"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts publishers, and leaves none behind."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start(shop: Shop, log: Path, *options: str) -> subprocess.Popen[bytes]:
+        environ = os.environ | shop.environ
+        processes.append(subprocess.Popen(shop.command(log, *options), env=environ, stderr=subprocess.PIPE))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("speed", ["max", "1500000x"])
+def test_killed_in_the_middle_and_started_again_nothing_is_missing_or_doubled(
+    speed: str, shop: Shop, log: Path, tmp_path: Path, started: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    wanted = expected(shop, log, tmp_path)
+    total = sum(map(len, wanted.values()))
+    kills = 0
+    for share in (0.0, 0.2, 0.4, 0.6):
+        process = started(shop, log, "--speed", speed)
+        until(shop, max(shop.written(), round(total * share)) + 1, process)
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL and 0 < shop.written() < total
+    assert kills  # in the middle, at least once
+    summary = publish(shop, log)
+    assert summary.finished
+    assert shop.contents() == wanted
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_order(
+    number: signal.Signals, shop: Shop, short_log: Path, tmp_path: Path, started: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    process = started(shop, short_log, "--speed", "20000x")  # 8 days in 35 s
+    until(shop, 100, process)
+    process.send_signal(number)
+    said = process.communicate(timeout=30)[1].decode()
+    assert process.returncode == 0, said
+    assert "goes on from there" in " ".join(said.split())
+    wanted, contents = expected(shop, short_log, tmp_path), shop.contents()
+    assert 0 < sum(map(len, contents.values())) < sum(map(len, wanted.values()))
+    assert all(records == wanted[one][: len(records)] for one, records in contents.items())
+    # What was sent is a prefix of the log as a whole, not only of each partition.
+    places = {place for records in contents.values() for _, _, place in records}
+    assert places == set(range(1, max(places) + 1))
+    done = shop.run(short_log)
+    assert done.returncode == 0, done.stderr
+    assert "were there from an earlier run" in done.stderr
+    assert shop.contents() == wanted
+
+
+def test_the_speed_is_kept(shop: Shop, tmp_path: Path) -> None:
+    start = datetime(2024, 1, 1, 12, 1, tzinfo=UTC)
+    path = tmp_path / "log.jsonl"
+    events = [order("c", int((start + timedelta(seconds=second)).timestamp()) * 10**6) for second in (0, 60, 180)]
+    path.write_bytes(b"\n".join(encode(event) for event in events))
+    summary = publish(shop, path, "90x")
+    assert summary.finished
+    assert 2.0 <= summary.seconds < 4.0  # three minutes at 90 times the speed
+
+
+def test_an_open_end_can_be_closed_later(shop: Shop, short_log: Path, tmp_path: Path) -> None:
+    publish(shop, short_log, open_end=True)
+    assert shop.contents() == expected(shop, short_log, tmp_path, complete=False)
+    summary = publish(shop, short_log)
+    assert summary.sent == PARTITIONS
+    assert shop.contents() == expected(shop, short_log, tmp_path)
+    (_, value, _) = shop.contents()["ticks", 0][-1]
+    tick = decode_message(value)
+    assert isinstance(tick, Tick)
+    assert (tick.complete, tick.learns, tick.waits, tick.nominates) == (True, True, True, False)
+
+
+def test_another_log_is_refused_unless_it_is_meant(shop: Shop, short_log: Path, log: Path, tmp_path: Path) -> None:
+    publish(shop, short_log)
+    before = shop.contents()
+    with pytest.raises(OtherLog, match="--after-other-logs"):
+        publish(shop, log)
+    refused = shop.run(log)
+    assert refused.returncode == 2
+    assert "another log" in refused.stderr
+    assert shop.contents() == before
+    publish(shop, log, after_other_logs=True)
+    publish(shop, log, after_other_logs=True)  # the second time there is nothing left to do
+    after = expected(shop, log, tmp_path)
+    assert shop.contents() == {one: records + after[one] for one, records in before.items()}
+
+
+def test_records_of_others_are_refused(shop: Shop, short_log: Path) -> None:
+    producer = Producer({"bootstrap.servers": shop.bootstrap})
+    producer.produce(shop.config.kafka.topics.cart, b"{}", partition=1)
+    assert producer.flush(10) == 0
+    with pytest.raises(OtherLog, match="no publisher has written"):
+        publish(shop, short_log)
+    assert shop.written() == 1
+
+
+class Intruder(Watcher):
+    """Another who writes into the same topic meanwhile."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop, self.done = shop, False
+
+    def publishing(self, summary: Summary) -> None:  # noqa: ARG002 - the watcher's signature
+        if not self.done:
+            self.done = True
+            producer = Producer({"bootstrap.servers": self.shop.bootstrap})
+            producer.produce(self.shop.config.kafka.topics.orders, b"{}", partition=0)
+            assert producer.flush(10) == 0
+
+
+def test_a_second_writer_is_noticed(shop: Shop, short_log: Path) -> None:
+    with pytest.raises(NotDelivered, match=r"partition 0 has \+1 records beside .* Something else wrote there"):
+        publish(shop, short_log, watcher=Intruder(shop))
+
+
+def test_what_the_broker_refuses_ends_it_without_a_gap(shop: Shop, log: Path, tmp_path: Path) -> None:
+    with KafkaAdminClient(bootstrap_servers=shop.bootstrap) as admin:
+
+        def limit(size: int) -> None:
+            name = shop.config.kafka.topics.complaints
+            admin.alter_configs([ConfigResource("TOPIC", name, {"max.message.bytes": str(size)})])
+
+        limit(400)
+        with pytest.raises(NotDelivered, match="the same command goes on") as error:
+            publish(shop, log)
+        assert str(error.value).startswith(f"{shop.config.kafka.topics.complaints} did not take")
+        limit(1_048_588)
+    publish(shop, log)
+    assert shop.contents() == expected(shop, log, tmp_path)
+
+
+def test_what_lies_in_the_future_and_what_cannot_be_read_is_told_and_not_published(shop: Shop, tmp_path: Path) -> None:
+    path, rejected = tmp_path / "log.jsonl", tmp_path / "rejected.jsonl"
+    soon = int((datetime.now(UTC) + timedelta(hours=1)).timestamp()) * 10**6
+    good: list[Event] = [order("a", soon - 7 * 3600 * 10**6), order("b", soon - 6 * 3600 * 10**6)]
+    future = [order("c", soon), order("c", soon + 10 * 365 * 86_400 * 10**6)]
+    path.write_bytes(b"\n".join([encode(event) for event in good + future] + [b"rubbish"]))
+    done = shop.run(path, "--rejected", str(rejected))
+    assert done.returncode == 0, done.stderr
+    assert "3 lines were rejected" in done.stderr
+    assert len(rejected.read_text(encoding="utf-8").splitlines()) == 3
+    now = datetime.now(UTC)
+    for (role, _), records in shop.contents().items():
+        for _, value, _ in records:
+            happened = decode_message(value) if role == "ticks" else decode(value)
+            assert isinstance(happened, Tick | Event)
+            assert happened.occurred_at < now
+
+
+def test_topics_that_are_not_there_are_told_with_the_remedy(kafka: str, short_log: Path) -> None:
+    done = Shop(kafka).run(short_log)
+    assert done.returncode == 1
+    assert "is missing" in done.stderr
+    assert "topics check" in done.stderr
+
+
+def test_a_broker_that_is_not_there_is_told(short_log: Path) -> None:
+    away = Shop("127.0.0.1:9")
+    assert away.run(short_log).returncode == 5
+    with pytest.raises(NoBroker, match=r"127\.0\.0\.1:9"):
+        publish(away, short_log)

@@ -1,0 +1,182 @@
+"""Topics on a real broker: made as they must be, and every mismatch found with its remedy."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from kafka.admin import ConfigResource, KafkaAdminClient
+
+from stream_app.adapters.kafka_topics import Mismatch, Severity, check_topics, create_topics, require_topics
+from stream_app.config import INPUTS, OUTPUTS, LiveConfig, Topics, load_config
+from stream_app.errors import NoBroker, WrongTopics
+
+COMMAND = str(Path(sys.executable).parent / "stream-app")
+
+
+def named(prefix: str) -> dict[str, str]:
+    return {f"STREAM_APP_KAFKA__TOPICS__{role.upper()}": f"{prefix}.{role}" for role in Topics.model_fields}
+
+
+@pytest.fixture
+def environ(kafka: str) -> dict[str, str]:
+    """The settings of a test: topics of its own."""
+    return {"STREAM_APP_KAFKA__BOOTSTRAP": kafka, "STREAM_APP_KAFKA__PARTITIONS": "3"} | named(f"t{uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def config(environ: dict[str, str]) -> LiveConfig:
+    return load_config(environ=environ)
+
+
+@pytest.fixture
+def admin(kafka: str) -> Iterator[KafkaAdminClient]:
+    with KafkaAdminClient(bootstrap_servers=kafka) as client:
+        yield client
+
+
+def run(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    variables = os.environ | environ | {"COLUMNS": "400"}
+    return subprocess.run([COMMAND, *arguments], env=variables, capture_output=True, text=True, check=False, timeout=60)
+
+
+def configs_of(admin: KafkaAdminClient, name: str) -> dict[str, str]:
+    found = admin.describe_configs([ConfigResource("TOPIC", name)], config_filter="all")["topic"][name]
+    return {key: config["value"] for key, config in found.items()}
+
+
+def test_all_topics_are_made_alike_and_only_once(config: LiveConfig, admin: KafkaAdminClient) -> None:
+    made = create_topics(config)
+    assert made == list(config.kafka.topics.of(*INPUTS, *OUTPUTS).values())
+    assert [len(topic["partitions"]) for topic in admin.describe_topics(made)] == [3] * 11
+    orders, scores = (configs_of(admin, name) for name in config.kafka.topics.of("orders", "scores").values())
+    assert orders["message.timestamp.type"] == scores["message.timestamp.type"] == "LogAppendTime"
+    assert (orders["retention.ms"], scores["retention.ms"]) == (str(90 * 86_400_000), str(30 * 86_400_000))
+    assert check_topics(config) == require_topics(config) == []
+    assert create_topics(config) == []
+
+
+def test_what_is_there_stays_as_it_is(config: LiveConfig, admin: KafkaAdminClient) -> None:
+    cart = config.kafka.topics.cart
+    admin.create_topics({cart: {"num_partitions": 5, "replication_factor": 1}})
+    assert cart not in create_topics(config)
+    assert len(admin.describe_topics([cart])[0]["partitions"]) == 5
+    assert {mismatch.topic for mismatch in check_topics(config)} == {cart}
+
+
+GOOD: dict[str, Any] = {
+    "num_partitions": 3,
+    "replication_factor": 1,
+    "configs": {
+        "message.timestamp.type": "LogAppendTime",
+        "retention.ms": str(90 * 86_400_000),
+        "cleanup.policy": "delete",
+        "min.insync.replicas": "1",
+    },
+}
+
+
+def with_config(**changed: str) -> dict[str, Any]:
+    return GOOD | {"configs": GOOD["configs"] | {name.replace("_", "."): value for name, value in changed.items()}}
+
+
+WRONG = {
+    "missing": (None, Severity.ERROR, "is missing", "topics create"),
+    "more partitions": (GOOD | {"num_partitions": 4}, Severity.ERROR, "has 4 partitions", "set kafka.partitions to 4"),
+    "fewer partitions": (GOOD | {"num_partitions": 2}, Severity.ERROR, "has 2 partitions", "moves customers"),
+    "time of the sender": (
+        with_config(message_timestamp_type="CreateTime"),
+        Severity.ERROR,
+        "message.timestamp.type=CreateTime, not LogAppendTime",
+        "--add-config message.timestamp.type=LogAppendTime",
+    ),
+    "compaction": (with_config(cleanup_policy="compact"), Severity.ERROR, "compact", "cleanup.policy=delete"),
+    "too short": (
+        with_config(retention_ms=str(7 * 86_400_000)),
+        Severity.WARNING,
+        "keeps events for 7d only, horizon + lateness are 61d",
+        f"retention.ms={90 * 86_400_000}",
+    ),
+    "other retention": (
+        with_config(retention_ms=str(80 * 86_400_000)),
+        Severity.WARNING,
+        "retention.ms=6912000000, not 7776000000",
+        "kafka-configs.sh --alter",
+    ),
+    "insync": (with_config(min_insync_replicas="2"), Severity.WARNING, "min.insync.replicas=2", "replicas=1"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_every_mismatch_is_found_with_its_remedy(case: str, config: LiveConfig, admin: KafkaAdminClient) -> None:
+    topic, severity, problem, remedy = WRONG[case]
+    orders = config.kafka.topics.orders
+    names = set(config.kafka.topics.of(*INPUTS, *OUTPUTS).values())
+    if topic is not None:
+        admin.create_topics({orders: topic}, wait_for_metadata=True)
+    create_topics(config)
+    if topic is None:
+        admin.delete_topics([orders])
+    (found,) = check_topics(config)
+    assert (found.topic, found.severity) == (orders, severity)
+    assert problem in found.problem
+    assert remedy in found.remedy
+    assert check_topics(config, ["cart"]) == []
+    if severity is Severity.ERROR:
+        with pytest.raises(WrongTopics, match="topics check"):
+            require_topics(config)
+    else:
+        assert require_topics(config) == [found]
+    assert names >= {found.topic}
+
+
+def test_too_few_copies_are_told(config: LiveConfig, environ: dict[str, str]) -> None:
+    create_topics(config)
+    wanting = load_config(environ=environ | {"STREAM_APP_KAFKA__REPLICATION": "3"})
+    found = {(one.severity, one.problem) for one in check_topics(wanting)}
+    assert (Severity.WARNING, "has 1 copies, kafka.replication is 3") in found
+    assert (Severity.WARNING, "has min.insync.replicas=1, not 2") in found
+
+
+def test_the_worst_comes_first(config: LiveConfig, admin: KafkaAdminClient) -> None:
+    topics = config.kafka.topics
+    admin.create_topics({topics.browsing: with_config(retention_ms="86400000")}, wait_for_metadata=True)
+    admin.create_topics({topics.ticks: GOOD | {"num_partitions": 1}}, wait_for_metadata=True)
+    create_topics(config)
+    found: list[Mismatch] = check_topics(config)
+    assert [one.topic for one in found] == [topics.ticks, topics.browsing]
+
+
+def test_a_broker_that_is_not_there_is_told_in_our_words() -> None:
+    config = load_config(
+        environ={"STREAM_APP_KAFKA__BOOTSTRAP": "127.0.0.1:9", "STREAM_APP_KAFKA__REQUEST_TIMEOUT": "1s"}
+    )
+    with pytest.raises(NoBroker, match=r"Kafka at 127\.0\.0\.1:9 does not answer: connection refused"):
+        check_topics(config, ["orders"])
+
+
+def test_the_commands_create_and_check(environ: dict[str, str], config: LiveConfig) -> None:
+    missing = run(environ, "topics", "check")
+    assert missing.returncode == 1
+    assert missing.stderr.count("stream-app topics create") == 11
+    assert "No worker starts" in missing.stderr
+    created = run(environ, "topics", "create")
+    assert created.returncode == 0, created.stderr
+    assert "All 11 topics are as they must be, with 3 partitions each." in created.stderr
+    assert "already" in run(environ, "topics", "create").stderr
+    assert run(environ, "topics", "check").returncode == 0
+
+
+def test_the_names_of_the_topics_are_those_of_the_schema() -> None:
+    document = json.loads(
+        subprocess.run([COMMAND, "schema", "--format", "asyncapi"], capture_output=True, check=True).stdout
+    )
+    addresses = {channel["address"] for channel in document["channels"].values()}
+    assert addresses == set(Topics().of("browsing", "cart", "orders", "complaints").values())
