@@ -228,3 +228,15 @@ class UnknownCustomer(ChurnMonitorError):
     kafka.partitions; a new customer appears with the first event that is worked off."""
 
     exit_code = 1
+
+
+class NoEmbeddedServer(ChurnMonitorError):
+    """The demo's own {server} does not start: {problem}. {remedy}"""
+
+    exit_code = 5
+
+
+class DemoFailed(ChurnMonitorError):
+    """The demo ended: {part} {problem}. Its last words: {words} All logs are in {folder}."""
+
+    exit_code = 1

@@ -110,6 +110,10 @@ class StateStore(Protocol):
         """Where partitions stand, without opening them; b"" for one that was never committed."""
         ...
 
+    async def summaries(self, partitions: Iterable[int]) -> dict[int, bytes]:
+        """The partitions' own variables, without opening them; b"" for one that was never committed."""
+        ...
+
 
 class ModelVersion(msgspec.Struct, frozen=True):
     """What is known of a version of the model beside its bytes."""

@@ -158,6 +158,10 @@ class MemoryStateStore:
         """See `StateStore.positions`."""
         return {number: self._server.partitions[number].position for number in partitions}
 
+    async def summaries(self, partitions: Iterable[int]) -> dict[int, bytes]:
+        """See `StateStore.summaries`."""
+        return {number: self._server.partitions[number].summary for number in partitions}
+
     def _claimed(self) -> tuple[str, int]:
         if self._life is None:
             raise NotClaimed(store="state store")

@@ -151,6 +151,11 @@ class Kafka(Section):
     fetch_max_bytes: Bytes = setting(52_428_800, "Of one answer of the broker, bytes.", "单次拉取的最大字节数")
     fetch_partition_bytes: Bytes = setting(1_048_576, "Of one partition in an answer, bytes.", "单分区拉取的最大字节数")
     fetch_records: Positive = setting(4_096, "Of one partition, taken at once.", "单分区单次处理的记录数")
+    check_topics: bool = setting(
+        True,
+        "Whether topics are checked at the start; false only for the demo's broker, which cannot be asked.",
+        "启动时是否检查主题；仅演示内嵌的 Kafka 无法检查",
+    )
     topics: Topics = setting(Topics(), "The names of the topics.", "主题名称")
     security: Security = setting(Security(), "Encryption and login.", "安全设置")
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.customer import Customer, Stamp
+from stream_app.core.customer import Customer
 from stream_app.core.features import NAMES, features
 from stream_app.core.labels import Pending
 from stream_app.core.learner import Learner
@@ -44,23 +44,14 @@ def encode_waiting(customers: Sequence[Customer]) -> list[bytes]:
 
     It changes when a decision is made, ends or hears of an order, and seldom with an event: it is kept until then.
     """
-    stale = [customer for customer in customers if customer.packed[0] != _stamp(customer)]
+    stale = [customer for customer in customers if customer.packed is None]
     if stale:
         counts: Counts = np.array([len(customer.waiting) for customer in stale], dtype=np.int64)
         said = _said([pending for customer in stale for pending in customer.waiting])
         pieces = [cut(said.tobytes(), counts * DECISION_BYTES), *_seen(stale, counts)]
         for customer, packed in zip(stale, map(b"".join, zip(*pieces, strict=True)), strict=True):
-            customer.packed = (_stamp(customer), packed)
-    return [customer.packed[1] for customer in customers]
-
-
-def _stamp(customer: Customer) -> Stamp:
-    """What tells whether a customer's decisions have changed: they come at one end and go at the other."""
-    waiting = customer.waiting
-    if not waiting:
-        return ()
-    returned = [pending.returned for pending in waiting].count(True)
-    return len(waiting), customer.fresh, waiting[0].decided_at, waiting[-1].decided_at, returned
+            customer.packed = packed
+    return [customer.packed or b"" for customer in customers]
 
 
 def decode_waiting(

@@ -15,8 +15,6 @@ from stream_app.core.state import EMPTY, ID_RING, Facts
 ID_BYTES: Final = 5
 _ID_MASK: Final = (1 << 8 * ID_BYTES) - 1
 _EMPTY: Final = EMPTY.tobytes()
-Stamp = tuple[int, ...]  # of waiting decisions: another when they have changed
-_NOTHING_PACKED: Final[tuple[Stamp, bytes]] = ((), b"")
 
 
 class Customer:
@@ -33,7 +31,7 @@ class Customer:
         self.fresh = 0  # of them, the latest so many were made on the facts as they still are
         self.due = 0  # the next decision, microseconds; 0: none
         self.episode: Episode | None = None
-        self.packed: tuple[Stamp, bytes] = _NOTHING_PACKED  # the waiting decisions as they were stored last
+        self.packed: bytes | None = None  # the waiting decisions as they are stored; None: they have changed since
 
     def saw(self, event_id: str) -> bool:
         """Whether an event is among the recent ones, noting it if not: producers send events twice after a timeout.

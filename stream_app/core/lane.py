@@ -205,14 +205,23 @@ class Lane:
                 partition.take(item, at)
                 step.note(role, appended)
             elif isinstance(item, Tick):
-                done = self._advance(at)
-                self.aligner.put_back(run[place + done :])
-                step.events[TICKS] += done
-                return item if done else None
+                if not self._advance(at):
+                    self.aligner.put_back(run[place:])
+                    return None
+                step.events[TICKS] += 1
+                if self._is_turning_point(item, at):
+                    self.aligner.put_back(run[place + 1 :])
+                    return item
+                self.summary.ticked = max(self.summary.ticked, at)
             else:
                 self._hear(item)
                 step.events[CONTACTS] += 1
         return None
+
+    def _is_turning_point(self, tick: Tick, at: int) -> bool:
+        """Whether more happens at a tick than that time goes on; a tick that has been before is none."""
+        changes = tick.version is not None and tick.version != self.summary.version
+        return at > self.summary.ticked and (changes or tick.learns or tick.nominates or tick.waits or tick.complete)
 
     def _advance(self, at: int) -> bool:
         """Make what is due before a moment, as far as the limit goes; whether that was all."""
@@ -243,13 +252,11 @@ class Lane:
 
     def _finish(self, step: Step, tick: Tick | None, model: Model) -> None:
         """Score what was applied, and do what the tick asks for, in the order of a replay."""
-        at = _micros(tick) if tick is not None else NEVER
-        new = tick is not None and at > self.summary.ticked  # a tick may come twice
-        if tick is None or not new:
+        if tick is None:
             self._tell(step, self.partition.finish(model), 0)
             return
+        at = _micros(tick)
         # 1. Everything before the tick, with the model that was in force.
-        self.partition.advance(at)
         self._tell(step, self.partition.finish(model, at - 1 if tick.complete else None), 0)
         # 2. The desk's moment; what it closes belongs to this commit.
         if tick.nominates:

@@ -124,7 +124,8 @@ class Partition:
             return False
         self._count(at)
         self._touched.add(customer)
-        customer.fresh = 0
+        if customer.fresh:  # what the models saw of these can't be computed from the facts any more
+            customer.fresh, customer.packed = 0, None
         counts = counts_as_order(event, settings)
         scored = customer.facts[LAST_ORDER] != NEVER
         sampled = scored and customer.ids[-1] % _SAMPLE == 0  # by the event's id, whatever the partitions are
@@ -179,6 +180,7 @@ class Partition:
         for matured in self.waiting.mature(watermark):
             customer = self.customers[matured.pending.customer]
             customer.waiting.pop(0)
+            customer.packed = None
             customer.fresh = min(customer.fresh, len(customer.waiting))
             self._touched.add(customer)
             effects.matured.append(matured)
@@ -266,6 +268,7 @@ class Partition:
         pending = Pending(customer.name, due)
         customer.waiting.append(pending)
         customer.fresh += 1
+        customer.packed = None
         self.waiting.add(pending)
         self._moments.add(customer, due, pending)
         self._arm(customer, due + self.settings.decide_every)
@@ -294,7 +297,9 @@ class Partition:
 
     def _ordered(self, customer: Customer, at: int) -> None:
         closed = self.stream_time - self.settings.lateness - 1  # horizons that ended by then have their label
-        self._returned += note_order(customer.waiting, at, self.settings.horizon, closed)
+        if first := note_order(customer.waiting, at, self.settings.horizon, closed):
+            self._returned += first
+            customer.packed = None
         if customer.episode is not None and at > customer.episode.opened_at:
             self._close(customer, at, RETURNED, 0.0)
         self._moments.forget(customer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -112,9 +112,9 @@ class Sender:
 
     def serve(self) -> None:
         """Hear what the broker has to say; raises NotDelivered if it has refused something."""
-        self._producer.poll(0)
+        self._poll(0.0)
         if self._fatal is not None and self._refused is None:
-            self._producer.poll(1.0)  # which record it was comes after the news that one was refused
+            self._poll(1.0)  # which record it was comes after the news that one was refused
         if self._refused is not None:
             topic, error = self._refused
             raise NotDelivered(topic=topic, problem=error.str(), remedy=_GO_ON)
@@ -124,7 +124,8 @@ class Sender:
     def flush(self) -> None:
         """Return when everything has been acknowledged; raises NotDelivered."""
         stalled = _Stalled(self._producer)
-        while self._producer.flush(0.2):
+        while len(self._producer):
+            self._poll(0.2, self._producer.flush)
             self.serve()
             stalled.check()
         self.serve()
@@ -136,6 +137,13 @@ class Sender:
     def abandon(self) -> None:
         """Throw away what has not been sent yet, in each partition from some place on."""
         self._producer.purge()
+
+    def _poll(self, seconds: float, call: Callable[[float], int] | None = None) -> None:
+        """Let the client tell its news; it raises what is fatal, or tells it by `_on_error`."""
+        try:
+            (call or self._producer.poll)(seconds)
+        except KafkaException as error:
+            self._fatal = error.args[0]
 
     def _remember(self, customer: str) -> tuple[bytes, int]:
         """The key and the partition of a customer, kept for the customer's next event."""
@@ -150,7 +158,7 @@ class Sender:
         partition, headers = rest
         stalled = _Stalled(self._producer)
         while True:
-            self._producer.poll(0.05)
+            self._poll(0.05)
             self.serve()
             if not isinstance(error, BufferError):
                 problem = f"the record with the key {key!r} and {len(value):,} bytes was refused: {error}"

@@ -140,7 +140,9 @@ class WorkerService:
 
     async def _consume(self, stream: Stream[Fetched]) -> AsyncIterator[None]:
         async for event in stream.noack().events():
-            self.lanes.take(event.message.tp, event.value, event)
+            # What was fetched before a rebalance is fetched again: the positions were sought since.
+            if event.message.generation_id == self.app.consumer_generation_id:
+                self.lanes.take(event.message.tp, event.value, event)
             yield
 
     async def _guarded(self, work: Any) -> None:

@@ -46,6 +46,7 @@ SIGNATURES = {
     (Consumer, "on_partitions_assigned"): "(self, assigned, generation_id=0)",
     (Consumer, "ack"): "(self, message)",
     (Consumer, "_new_offset"): "(self, tp)",
+    (Consumer, "_commit"): "(self, offsets)",
     (Consumer, "_add_gap"): "(self, tp, offset_from, offset_to)",
     (Conductor, "acks_enabled_for"): "(self, topic)",
     (Monitor, "track_tp_end_offset"): "(self, tp, offset)",

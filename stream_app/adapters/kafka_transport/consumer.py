@@ -17,6 +17,10 @@ from stream_app.adapters.kafka_transport.thread import REBALANCE_PAUSE_SECONDS, 
 if TYPE_CHECKING:
     from stream_app.adapters.kafka_transport.transport import BatchingTransport
 
+# A fetch thread that ends in a crash may never answer, and an app that waits for it never ends. Kafka's commits serve
+# displays only.
+COMMIT_SECONDS = 5.0
+
 _CREATE_TIME = 0  # Kafka's timestamp type of a record that carries its producer's time
 
 
@@ -159,6 +163,15 @@ class BatchingConsumer(Consumer):
         with ack_lock:
             acked = self._acked.pop(tp, None)
         return acked[-1] + 1 if acked else None
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        if self._thread.crashed:
+            return False
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                return await super()._commit(offsets)
+        except TimeoutError:
+            return False
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Offsets between two messages are no gaps: they are the records within."""

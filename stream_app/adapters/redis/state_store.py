@@ -102,13 +102,20 @@ class RedisStateStore:
 
     async def positions(self, partitions: Iterable[int]) -> dict[int, bytes]:
         """See `StateStore.positions`."""
+        return await self._fields(partitions, "position")
+
+    async def summaries(self, partitions: Iterable[int]) -> dict[int, bytes]:
+        """See `StateStore.summaries`."""
+        return await self._fields(partitions, "summary")
+
+    async def _fields(self, partitions: Iterable[int], name: str) -> dict[int, bytes]:
         wanted = list(partitions)
         with translated(self._client):
             async with self._client.pipeline(transaction=False) as pipeline:
                 for partition in wanted:
-                    pipeline.hget(self._key(partition, "meta"), "position")
+                    pipeline.hget(self._key(partition, "meta"), name)
                 found = await pipeline.execute()
-        return {partition: position or b"" for partition, position in zip(wanted, found, strict=True)}
+        return {partition: value or b"" for partition, value in zip(wanted, found, strict=True)}
 
     def _claimed(self) -> tuple[str, int]:
         if self._life is None:

@@ -1,0 +1,68 @@
+"""The demo's processes: each with its log in a file, on a leash, and gone when the demo is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from stream_app.errors import DemoFailed
+
+_STOP_SECONDS: Final = 4.0  # of all together; what they hold is thrown away in any case
+_LAST_LINES: Final = 3
+_LINE_LENGTH: Final = 300  # characters of a line of the log that are quoted
+
+
+class Processes:
+    """All that were started, in order.
+
+    Args:
+        folder: for their logs.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
+        """Start a command; in a process group of its own, so that Ctrl-C is ours alone to hear."""
+        leashed = [sys.executable, "-m", "stream_app.demo.leash", str(os.getpid()), *command]
+        with self._log(name).open("wb") as log:
+            self._running[name] = subprocess.Popen(  # noqa: S603 - a command of our own
+                leashed, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ, process_group=0
+            )
+
+    def check(self) -> None:
+        """Raise DemoFailed if one of them has ended."""
+        for name, process in self._running.items():
+            status = process.poll()
+            if status is not None:
+                words = self._last_words(name) or "none."
+                raise DemoFailed(part=name, problem=f"ended with status {status}", words=words, folder=self._folder)
+
+    def stop(self) -> None:
+        """End all of them, the last one first: by a signal that lets them finish, then for good."""
+        running = list(reversed(self._running.values()))
+        self._running = {}
+        for process in running:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        until = time.monotonic() + _STOP_SECONDS
+        for process in running:
+            try:
+                process.wait(max(until - time.monotonic(), 0.05))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _last_words(self, name: str) -> str:
+        lines = self._log(name).read_text(encoding="utf-8", errors="replace").splitlines()
+        return " / ".join(line[:_LINE_LENGTH] for line in lines[-_LAST_LINES:])
+
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{name}.log"

@@ -1,0 +1,84 @@
+"""The settings that the demo's services run with, and the file that they stand in."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from stream_app.config import LiveConfig, load_config
+from stream_app.config.sources import PREFIX
+from stream_app.demo.broker import PARTITIONS
+
+SERVICES: Final = ("worker", "trainer", "desk")
+ZONE: Final = "Asia/Shanghai"
+CURRENCY: Final = "CNY"
+
+# A month as horizon, so that labels come within the history that is played first. The staff works on all days: a day
+# is a second, and two quiet ones in a row would look like a fault.
+_FILE: Final = """\
+[kafka]
+bootstrap = "{bootstrap}"
+partitions = {partitions}
+check_topics = false
+
+[redis]
+url = "unix://{redis}"
+prefix = "demo"
+
+[shop]
+horizon = "30d"
+active_window = "120d"
+decide_every = "7d"
+zone = "{zone}"
+working_days = [0, 1, 2, 3, 4, 5, 6]
+capacity = {capacity}
+rank_by = "worth"
+
+[worker]
+instance = "worker-1"
+publish_scores = true
+
+[ticks]
+clock = "log"
+
+[health]
+watchdog_after = "0s"
+"""
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """How the services are started, and where they tell how they are."""
+
+    file: Path
+    config: LiveConfig
+    ports: dict[str, int]  # of /metrics and /readyz, by service
+
+    def command(self, service: str) -> list[str]:
+        """The real command."""
+        return [str(Path(sysconfig.get_path("scripts")) / "stream-app"), service, "--config", str(self.file)]
+
+    def environ(self, service: str) -> dict[str, str]:
+        """The environment of a service: the user's, without settings that he has for services of his own."""
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        return environ | {f"{PREFIX}HEALTH__PORT": str(self.ports[service])}
+
+
+def wire(folder: Path, bootstrap: str, redis: Path, capacity: int) -> Wiring:
+    """Write the settings into a folder."""
+    file = folder / "demo.toml"
+    text = _FILE.format(bootstrap=bootstrap, partitions=PARTITIONS, redis=redis, zone=ZONE, capacity=capacity)
+    file.write_text(text, encoding="utf-8")
+    return Wiring(file, load_config(file, environ={}), dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True)))
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
