@@ -10,9 +10,8 @@ from typing import Annotated
 import typer
 
 from stream_app import __version__
-from stream_app.cli import live, services
+from stream_app.cli import demo, live, services
 from stream_app.cli.telling import console, errors_told, extra_needed
-from stream_app.errors import BadOption
 
 # Linear algebra on small matrices is faster on one thread, and its sums are then the same on every machine of a kind.
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -97,8 +96,8 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
             settings=options.read_settings(settings, given),
             out=out,
             partitions=partitions,
-            predictions=_one_of("--predictions", predictions, "csv", "parquet"),
-            lang=_one_of("--lang", lang or _language(), "en", "zh"),
+            predictions=options.one_of("--predictions", predictions, "csv", "parquet"),
+            lang=options.one_of("--lang", lang or options.language(), "en", "zh"),
             max_rejected=options.share(max_rejected),
             currency=currency,
             not_after=not_after.replace(tzinfo=UTC) if not_after else None,
@@ -126,9 +125,10 @@ def schema(
 ) -> None:
     """Print the schema of the events."""
     with errors_told():
+        from stream_app.cli import options  # noqa: PLC0415
         from stream_app.schema import render  # noqa: PLC0415
 
-        typer.echo(render(_one_of("--format", form, "json-schema", "asyncapi")), nl=False)
+        typer.echo(render(options.one_of("--format", form, "json-schema", "asyncapi")), nl=False)
 
 
 def main() -> None:
@@ -136,17 +136,6 @@ def main() -> None:
     app()
 
 
-def _language() -> str:
-    """The language of the user's environment."""
-    said = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
-    return "zh" if said.lower().startswith("zh") else "en"
-
-
-def _one_of(option: str, value: str, *allowed: str) -> str:
-    if value not in allowed:
-        raise BadOption(option=option, value=value, remedy=f"Give {' or '.join(allowed)}.")
-    return value
-
-
 live.register(app)
 services.register(app)
+demo.register(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, Final
@@ -79,3 +80,20 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
         return msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
         raise BadOption(option="--settings", value=str(path), remedy=f"{error}.") from error
+
+
+def language() -> str:
+    """The language of the user's environment, en or zh."""
+    said = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    return "zh" if said.lower().startswith("zh") else "en"
+
+
+def one_of(option: str, value: str, *allowed: str) -> str:
+    """A value that must be one of a few; raises BadOption.
+
+    >>> one_of("--lang", "en", "en", "zh")
+    'en'
+    """
+    if value not in allowed:
+        raise BadOption(option=option, value=value, remedy=f"Give {' or '.join(allowed)}.")
+    return value

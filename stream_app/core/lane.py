@@ -116,6 +116,7 @@ class Lane:
         self._commits = 0
         self._cut = False  # the last chunk of due decisions was not the end of them
         self._decide_up_to = 0  # decisions of the partition, when the chunk ends
+        self._released = False  # a hold has ended, and no commit tells of it yet
         self._outbox: list[Outgoing] = []
 
     # --- from the store ----------------------------------------------------------------------------------------------
@@ -184,7 +185,7 @@ class Lane:
         """Apply a chunk of what waits, and return what is to be committed; None if nothing can be done now."""
         step = Step(Commit(self.number, b"", b"", {}, b"", ()), Position({}, (0, 0)))
         tick = self._apply_chunk(step)
-        if tick is None and not step.events and not step.rejected and not self._cut:
+        if tick is None and not (step.events or step.rejected or self._cut or self._released):
             return None
         self._finish(step, tick, model)
         self._seal(step)
@@ -249,6 +250,7 @@ class Lane:
         hold = self.summary.hold
         if hold is not None and not hold.trainer and not hold.desk:
             self.summary.hold = None
+            self._released = True
 
     def _finish(self, step: Step, tick: Tick | None, model: Model) -> None:
         """Score what was applied, and do what the tick asks for, in the order of a replay."""
@@ -313,6 +315,7 @@ class Lane:
         )
         self.base = step.commit.position
         self._outbox = []
+        self._released = False
 
 
 def _micros(message: Tick | Contact | DeskDone) -> int:

@@ -74,13 +74,13 @@ class DeskService:
         topics = config.kafka.topics.of(*INPUTS, *OUTPUTS)
         self._relay = Relay(NUMBER, self._stores.states, self._producer, topics, self._relayed, self._on_step)
         await self._relay.recover()
-        await self._relay.flush()
+        await self._relay.drain()
         await self.app.start()
 
     async def stop(self) -> None:
         """Relay what is decided, and leave."""
         await self.app.stop()
-        await self._relay.close()
+        await self._relay.drain()
         await self._producer.stop()
         await self._stores.close()
 
@@ -136,7 +136,7 @@ class DeskService:
         # 3. Tell the staff and the partitions.
         self._relay.noted_trim(relayed)
         self._relay.add(first, list(decided.commit.outbox))
-        await self._relay.flush()
+        await self._relay.drain()
         # 4. Acknowledge to Faust.
         for number, read in self.desk.position.read.items():
             self._acknowledgements.release(TP(self._topic, number), read.offset)

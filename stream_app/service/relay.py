@@ -120,7 +120,7 @@ class Relay:
             if len(self._pending) <= MAX_PENDING:
                 self._room.set()
 
-    async def close(self) -> None:
+    async def drain(self) -> None:
         """Send what is left, and trim."""
         await self.flush()
         await self._trim()

@@ -163,7 +163,7 @@ class Lanes:
                 task.cancel()
             await asyncio.gather(*work.tasks, return_exceptions=True)
             if relay:
-                await work.relay.close()
+                await work.relay.drain()
             _log.info("lane given up", extra={"partition": number})
 
     # --- work --------------------------------------------------------------------------------------------------------

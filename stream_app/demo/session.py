@@ -1,0 +1,173 @@
+"""One demo, from the first process that it starts to the last that it ends."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event as Flag
+from types import FrameType
+from typing import Final
+
+from rich.console import Console
+
+from stream_app.config import INPUTS, OUTPUTS, Topics
+from stream_app.core.messages import Scored
+from stream_app.demo.board import Board, Listed
+from stream_app.demo.broker import EmbeddedBroker
+from stream_app.demo.listening import Listener, ask
+from stream_app.demo.living import LivingShop, Phase, Plan
+from stream_app.demo.processes import Processes
+from stream_app.demo.redis_server import start_redis
+from stream_app.demo.screen import Lines, Screen, Show
+from stream_app.demo.settings import SERVICES, Wiring, wire
+from stream_app.demo.summary import print_summary
+from stream_app.demo.voice import DemoVoice
+from stream_app.errors import DemoFailed
+
+_FRAME_SECONDS: Final = 0.12
+_ASK_SECONDS: Final = 0.6
+_SPARE_DAYS: Final = 3  # of the log, beyond what is played
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to show.
+
+    Args:
+        customers: of the shop.
+        history_days: played fast.
+        day_seconds: of a living day.
+        capacity: alerts a day.
+        seconds: after which it ends by itself, counted from the start.
+        lang: en or zh.
+        seed: of the shop.
+    """
+
+    customers: int = 3_000
+    history_days: int = 120
+    day_seconds: float = 1.25
+    capacity: int = 5
+    seconds: float = 75.0
+    lang: str = "en"
+    seed: int = 1
+
+    @property
+    def plan(self) -> Plan:
+        """Of the living shop."""
+        living = int(self.seconds / self.day_seconds) + _SPARE_DAYS
+        return Plan(self.customers, self.history_days, living, self.day_seconds, self.seed)
+
+
+def run_demo(request: Request, console: Console) -> None:
+    """Show it, until its time is over or Ctrl-C; whatever ends it, nothing is left running.
+
+    Raises:
+        NoEmbeddedServer: its Kafka or Redis does not start.
+        DemoFailed: a part has ended; the logs are kept.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="stream-app-demo-"))
+    processes, started = Processes(folder), time.monotonic()
+    try:
+        with _ended_by_signals() as ended:
+            demo = _Demo(request, folder, processes, ended, started)
+            try:
+                demo.show(_show(request, console))
+            finally:
+                demo.close()
+    except DemoFailed:
+        raise
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+    print_summary(demo.board, demo.shop, request.plan, time.monotonic() - started, DemoVoice(request.lang), console)
+
+
+def _show(request: Request, console: Console) -> Show:
+    voice = DemoVoice(request.lang)
+    return Screen(console, voice, request.plan) if console.is_terminal else Lines(console, voice, request.plan)
+
+
+class _Demo:
+    """All parts, from their start on."""
+
+    def __init__(self, request: Request, folder: Path, processes: Processes, ended: Flag, started: float) -> None:
+        self._processes, self._ended = processes, ended
+        self._ends_at = started + request.seconds
+        topics = Topics()
+        self._broker = EmbeddedBroker(topics.of(*INPUTS, *OUTPUTS).values())
+        try:
+            redis = start_redis(processes, folder)
+            self._wiring: Wiring = wire(folder, self._broker.bootstrap, redis, request.capacity)
+            for service in SERVICES:
+                processes.start(service, self._wiring.command(service), self._wiring.environ(service))
+        except BaseException:
+            processes.stop()
+            raise
+        config = self._wiring.config
+        self.board = Board(config.shop.decide_every)
+        self._ready = Flag()
+        self.shop = LivingShop(config, request.plan, self._ready)
+        self._listener = Listener(config)
+        self._asked = 0.0
+
+    def show(self, show: Show) -> None:
+        """Look, and show what is seen, until the end."""
+        self.shop.start()
+        with show:
+            while not self._ended.is_set() and (left := self._ends_at - time.monotonic()) > 0:
+                changed = self._look()
+                show.update(self.board, self.shop, changed, left)
+
+    def close(self) -> None:
+        """End everything."""
+        with suppress(KeyboardInterrupt):
+            self.shop.stop()
+        self._listener.close()
+        self._processes.stop()
+        self._broker.close()
+
+    def _look(self) -> list[Listed]:
+        """Take in what has come since the last time; returns the alerts that are new or have changed."""
+        self._processes.check()
+        if self.shop.error is not None:
+            raise self.shop.error
+        changed = []
+        for told in self._listener.heard(_FRAME_SECONDS):
+            if isinstance(told, Scored):
+                self.board.hear_scores(told)
+            elif (listed := self.board.hear_alert(told)) is not None:
+                changed.append(listed)
+        now = time.monotonic()
+        self.board.note_sent(now, self.shop.sent)
+        if now - self._asked > _ASK_SECONDS:
+            self._asked = now
+            self.board.parts = {service: ask(port) for service, port in self._wiring.ports.items()}
+            if all(part.ready for part in self.board.parts.values()):
+                self._ready.set()
+        return changed
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[Flag]:
+    """A flag that Ctrl-C and its like set."""
+    ended = Flag()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    before = {one: signal.signal(one, on_signal) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield ended
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+__all__ = ["Phase", "Request", "run_demo"]

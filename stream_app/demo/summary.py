@@ -1,0 +1,74 @@
+"""What the demo came to, and where to go from there."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stream_app.demo.board import OPEN, Board
+from stream_app.demo.living import LivingShop, Plan
+from stream_app.demo.screen import EXAMPLES, VERSION
+from stream_app.demo.voice import DemoVoice
+from stream_app.simulate import truth
+
+_NEXT: Final = (
+    ("make report", "summary.report_demo"),
+    ("stream-app replay LOG --out results", "summary.report"),
+    ("stream-app topics create && stream-app worker", "summary.live"),
+)
+
+
+def print_summary(
+    board: Board, shop: LivingShop, plan: Plan, seconds: float, voice: DemoVoice, console: Console
+) -> None:
+    """Print it."""
+    if not board.counts[OPEN]:
+        console.print(voice.say("demo.partial"), highlight=False)
+        return
+    told = [voice.say("summary.came", **_numbers(voice, events=shop.sent, customers=plan.customers, seconds=seconds))]
+    told.append(_learned(board, voice))
+    told.append(_truth(board, plan, voice))
+    console.print()
+    console.print(Text(voice.say("summary.title"), style="bold"))
+    for sentence in told:
+        console.print(sentence, highlight=False)
+    console.print()
+    console.print(voice.say("summary.next"), highlight=False)
+    table = Table.grid(padding=(0, 2))
+    for command, key in _NEXT:
+        table.add_row(Text(f"  {command}", style="cyan"), voice.say(key))
+    console.print(table)
+
+
+def _learned(board: Board, voice: DemoVoice) -> str:
+    counts = board.counts
+    ended = counts["returned"] + counts["fell"] + counts["lost"]
+    return voice.say(
+        "summary.learned",
+        **_numbers(
+            voice,
+            labels=board.figure("trainer", EXAMPLES),
+            version=board.figure("worker", VERSION),
+            opened=counts[OPEN],
+            returned=counts["returned"],
+            fell=counts["fell"],
+            open=counts[OPEN] - ended,
+        ),
+    )
+
+
+def _truth(board: Board, plan: Plan, voice: DemoVoice) -> str:
+    """How many of those who were listed have really left: the only look at what the simulator knows."""
+    left = {one.customer_id for one in truth(plan.shop, plan.seed) if one.left_at is not None}
+    listed, active = [alert.customer_id for alert in board.opened.values()], board.active_customers()
+    share = sum(customer in left for customer in listed) / len(listed)
+    base = sum(customer in left for customer in active) / max(len(active), 1)
+    percents = {"share": voice.percent(share), "base": voice.percent(base)}
+    return voice.say("summary.truth", active=voice.number(len(active)), **percents)
+
+
+def _numbers(voice: DemoVoice, **facts: float) -> dict[str, str]:
+    return {name: voice.number(value) for name, value in facts.items()}
