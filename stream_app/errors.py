@@ -156,7 +156,7 @@ class BadStoreAddress(ChurnMonitorError):
 
 
 class Fenced(ChurnMonitorError):
-    """{instance} was started again elsewhere: this process leaves {what} to it. Give each process its own instance id."""
+    """{instance} was started again elsewhere: this process leaves {what} to it. Give each process an instance id."""
 
     exit_code = 6
 
@@ -211,21 +211,24 @@ class NoHealthAddress(ChurnMonitorError):
 
 class SplitPartition(ChurnMonitorError):
     """Partition {partition} was assigned without {topics}: its events would be decided on apart. Give all input topics
-    the same number of partitions (`stream-app topics check`), and let no other program join the consumer group."""
+    the same number of partitions (`stream-app topics check`), and let no other program join the consumer group.
+    """
 
     exit_code = 5
 
 
 class CommitRefused(ChurnMonitorError):
     """The commit of partition {partition} was refused ({outcome}): another process has worked on it since. Nothing of
-    this batch was stored. Start again; if it comes back, two processes have the same instance id."""
+    this batch was stored. Start again; if it comes back, two processes have the same instance id.
+    """
 
     exit_code = 6
 
 
 class UnknownCustomer(ChurnMonitorError):
-    """Nothing is stored of the customer {customer} (he would be in partition {partition}). Check the id, redis.prefix and
-    kafka.partitions; a new customer appears with the first event that is worked off."""
+    """Nothing is stored of the customer {customer} (he would be in partition {partition}). Check the id, redis.prefix
+    and kafka.partitions; a new customer appears with the first event that is worked off.
+    """
 
     exit_code = 1
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from stream_app.adapters.partitioner import partition_of
 from stream_app.core.clock import moments_between
 from stream_app.core.desk import Desk
 from stream_app.core.events import EPOCH, MICROSECOND, Cart, Complaint, Event, Order, encode
@@ -32,13 +33,12 @@ from stream_app.core.messages import (
 from stream_app.core.settings import Settings
 from stream_app.core.snapshot import restore, snapshot
 from stream_app.core.training import Training
-from stream_app.adapters.partitioner import partition_of
 
 APPENDED_MS = 4_102_444_800_000  # 2100: every log of a test lies in the broker's past
 TOPICS = {role: f"shop.{role}" for role in ROLES}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rec:
     """A record as Kafka keeps it."""
 

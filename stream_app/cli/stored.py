@@ -42,7 +42,9 @@ def run_show_state(config: LiveConfig, customer: str, form: str, console: Consol
         if name not in ("facts", "waiting"):
             table.add_row(name, str(value))
     console.print(table)
-    waiting = Table("decided at", "probability", "version", "ordered since", title="Decisions that wait for their label")
+    waiting = Table(
+        "decided at", "probability", "version", "ordered since", title="Decisions that wait for their label"
+    )
     for one in found["waiting"]:
         waiting.add_row(one["decided_at"], f"{one['probability']:.3f}", str(one["version"]), str(one["returned"]))
     console.print(waiting)
@@ -105,7 +107,11 @@ def run_list_models(config: LiveConfig, console: Console) -> None:
             one.fingerprint[:12],
             mark.strip(),
         )
-    console.print(table if versions else "No version yet: the first comes with the first labels, a horizon after the first decisions.")
+    console.print(
+        table
+        if versions
+        else "No version yet: the first comes with the first labels, a horizon after the first decisions."
+    )
 
 
 async def _versions(stores: Stores, config: LiveConfig) -> tuple[list[ModelVersion], int | None, dict[int, int]]:

@@ -40,6 +40,7 @@ def due_ticks(last: int | None, now: int, every: int, settings: Settings) -> lis
         last: the latest tick that anybody wrote; None: there is none, and the past is nobody's business.
         now: microseconds.
         every: between two ticks, if no moment lies between them.
+        settings: of the shop: when its moments are.
 
     >>> due_ticks(None, 5, 10, Settings()), due_ticks(0, 5, 10, Settings())
     ([Moment(at=5, learns=False, nominates=False)], [])

@@ -1,4 +1,4 @@
-"""What a stretch of time brought for the nowcast: by day of decision, the returns that were expected and those that came.
+"""What a stretch of time brought for the nowcast, by day of decision: returns that were expected, returns that came.
 
 Partitions send these sums to the trainer instead of every single decision. The sums are exact, so that they do not
 depend on how the decisions were spread over batches and partitions.

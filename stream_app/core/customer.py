@@ -33,6 +33,11 @@ class Customer:
         self.episode: Episode | None = None
         self.packed: bytes | None = None  # the waiting decisions as they are stored; None: they have changed since
 
+    def stirs(self) -> None:
+        """Say that the facts change: what the models saw of earlier decisions does not follow from them any more."""
+        if self.fresh:
+            self.fresh, self.packed = 0, None
+
     def saw(self, event_id: str) -> bool:
         """Whether an event is among the recent ones, noting it if not: producers send events twice after a timeout.
 

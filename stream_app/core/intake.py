@@ -23,11 +23,30 @@ EARLIEST: Final = -100 * 365 * DAY_US  # an event from before 1870 is a mistake;
 class Record(Protocol):
     """What Kafka has of a record; aiokafka's ConsumerRecord is one."""
 
-    offset: int
-    timestamp: int  # when the broker appended it, milliseconds
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+        ...
+
+    @property
+    def timestamp(self) -> int:
+        """When the broker appended it, milliseconds."""
+        ...
+
+    @property
+    def key(self) -> bytes | None:
+        """Of an event the customer's id."""
+        ...
+
+    @property
+    def value(self) -> bytes | None:
+        """An event or a message as JSON."""
+        ...
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Whatever the producer added."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

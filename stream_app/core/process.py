@@ -124,8 +124,7 @@ class Partition:
             return False
         self._count(at)
         self._touched.add(customer)
-        if customer.fresh:  # what the models saw of these can't be computed from the facts any more
-            customer.fresh, customer.packed = 0, None
+        customer.stirs()
         counts = counts_as_order(event, settings)
         scored = customer.facts[LAST_ORDER] != NEVER
         sampled = scored and customer.ids[-1] % _SAMPLE == 0  # by the event's id, whatever the partitions are

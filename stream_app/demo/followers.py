@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import msgspec
 
 from stream_app.config import LiveConfig
-from stream_app.core.lane import NEVER, Summary
 from stream_app.service.stores import open_stores
+
+_NEVER: Final = -(1 << 62)
+
+
+class _Told(msgspec.Struct):
+    """What we want of a partition's lane.Summary; to import it takes seconds, for the models that come with it."""
+
+    stream_time: int = _NEVER  # microseconds
 
 
 class Followers:
@@ -34,7 +41,9 @@ class Followers:
     def stream_time(self) -> int:
         """Up to which moment all partitions have come, microseconds."""
         stored = self._ask(self._stores.states.summaries(self._partitions))
-        told = [msgspec.json.decode(summary, type=Summary).stream_time if summary else NEVER for summary in stored.values()]
+        told = [
+            msgspec.json.decode(summary, type=Summary).stream_time if summary else NEVER for summary in stored.values()
+        ]
         return min(told)
 
     def through(self) -> int:

@@ -102,7 +102,11 @@ class Lines:
     def _tell_alert(self, listed: Listed) -> None:
         voice, alert = self._voice, listed.alert
         if listed.state == OPEN:
-            facts = {"risk": voice.percent(alert.probability), "silent": voice.silent(alert), "worth": voice.worth(alert)}
+            facts = {
+                "risk": voice.percent(alert.probability),
+                "silent": voice.silent(alert),
+                "worth": voice.worth(alert),
+            }
             self._print(voice.say("line.opened", customer=masked(alert.customer_id), **facts))
         else:
             state = voice.say(f"state.{listed.state}")

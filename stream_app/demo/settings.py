@@ -30,13 +30,13 @@ url = "unix://{redis}"
 prefix = "demo"
 
 [shop]
-horizon = "30d"
-active_window = "120d"
+horizon = "60d"
+active_window = "180d"
 decide_every = "7d"
 zone = "{zone}"
 working_days = [0, 1, 2, 3, 4, 5, 6]
 capacity = {capacity}
-rank_by = "worth"
+rank_by = "risk"
 
 [worker]
 instance = "worker-1"

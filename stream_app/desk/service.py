@@ -7,13 +7,13 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from faust.streams import Stream
+from faust.types import StreamT
 from faust.types.tuples import TP
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.health import Health
 from stream_app.adapters.kafka_topics import require_topics
-from stream_app.adapters.kafka_transport import BatchingTransport, Fetched
+from stream_app.adapters.kafka_transport import BatchingTransport
 from stream_app.adapters.partitioner import partition_of
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.core.desk import NEVER, NUMBER, Desk
@@ -22,7 +22,7 @@ from stream_app.core.stall import Progress
 from stream_app.errors import CommitRefused
 from stream_app.metrics import CommitMetrics, DeskMetrics, RelayMetrics
 from stream_app.service.acknowledgements import Acknowledgements
-from stream_app.service.app import make_app, make_producer
+from stream_app.service.app import batches, make_app, make_producer
 from stream_app.service.process import Crash
 from stream_app.service.relay import Relay, sequence_of
 from stream_app.service.stores import open_stores
@@ -105,11 +105,10 @@ class DeskService:
     async def _positions(self, tps: frozenset[Any]) -> dict[Any, int]:
         return {tp: self.desk.fetched(tp.partition) for tp in tps}
 
-    async def _consume(self, stream: Stream[Fetched]) -> AsyncIterator[None]:
-        async for event in stream.noack().events():
-            tp, fetched = event.message.tp, event.value
+    async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
+        async for tp, fetched, event in batches(self.app, stream):
             for record in fetched.records:
-                nominated = unpack(record.value, Nominated)
+                nominated = unpack(record.value or b"", Nominated)
                 self.desk.push(tp.partition, record.offset, sequence_of(list(record.headers)), nominated)
             self._acknowledgements.hold(tp, fetched.end, event)
             while await self._decide():

@@ -5,14 +5,19 @@ docs/adr/0008-transport.md tells what each setting prevents.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from typing import Any, Final, cast
 
 import faust
 from aiokafka import AIOKafkaProducer
 from faust.auth import SASLCredentials, SSLCredentials
+from faust.streams import Stream
+from faust.types import EventT, StreamT
 from faust.types.auth import CredentialsT
+from faust.types.tuples import TP
 from mode.supervisors import CrashingSupervisor
 
+from stream_app.adapters.kafka_transport import Fetched
 from stream_app.config import LiveConfig, ssl_context
 from stream_app.config.fields import SECOND_US
 
@@ -57,6 +62,17 @@ def make_app(config: LiveConfig, group: str, instance: str) -> faust.App:
         store="memory://",
         producer_acks=-1,
     )
+
+
+async def batches(app: faust.App, stream: StreamT[Any]) -> AsyncIterator[tuple[TP, Fetched, EventT[Any]]]:
+    """The fetches of an agent's stream, each with the event by which it is acknowledged.
+
+    Faust acknowledges none of them, since an agent that raises would drop what it has. What was fetched before a
+    rebalance is left out: the positions were sought since, and it is fetched again.
+    """
+    async for event in cast("Stream[Fetched]", stream).noack().events():
+        if event.message.generation_id == app.consumer_generation_id:
+            yield event.message.tp, cast("Fetched", event.value), event
 
 
 def make_producer(config: LiveConfig) -> AIOKafkaProducer:

@@ -8,13 +8,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from faust.streams import Stream
+from faust.types import StreamT
 from faust.types.tuples import TP
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.health import Health
 from stream_app.adapters.kafka_topics import require_topics
-from stream_app.adapters.kafka_transport import BatchingTransport, Fetched
+from stream_app.adapters.kafka_transport import BatchingTransport
 from stream_app.config import LiveConfig
 from stream_app.core.learner import Learner
 from stream_app.core.messages import Labelled, unpack
@@ -25,7 +25,7 @@ from stream_app.errors import CommitRefused
 from stream_app.metrics import CommitMetrics, TrainerMetrics
 from stream_app.ports import ModelVersion
 from stream_app.service.acknowledgements import Acknowledgements
-from stream_app.service.app import make_app
+from stream_app.service.app import batches, make_app
 from stream_app.service.process import Crash
 from stream_app.service.relay import sequence_of
 from stream_app.service.stores import open_stores
@@ -102,14 +102,13 @@ class TrainerService:
         _log.info("model recalled", extra={"version": self.training.learner.version, "checkpoint": self._number})
 
     async def _positions(self, tps: frozenset[Any]) -> dict[Any, int]:
-        # What was pushed and is not learned yet is in memory still: only the checkpoint's positions would read it again.
+        # What was pushed and is not learned yet is in memory still.
         return {tp: self.training.fetched(tp.partition) for tp in tps}
 
-    async def _consume(self, stream: Stream[Fetched]) -> AsyncIterator[None]:
-        async for event in stream.noack().events():
-            tp, fetched = event.message.tp, event.value
+    async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
+        async for tp, fetched, event in batches(self.app, stream):
             for record in fetched.records:
-                labelled = unpack(record.value, Labelled)
+                labelled = unpack(record.value or b"", Labelled)
                 self.training.push(tp.partition, record.offset, sequence_of(list(record.headers)), labelled)
             self._acknowledgements.hold(tp, fetched.end, event)
             while await self._learn():

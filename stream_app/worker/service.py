@@ -8,18 +8,18 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
-from faust.streams import Stream
+from faust.types import StreamT
 from faust.types.tuples import TP
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.health import Health
 from stream_app.adapters.kafka_topics import require_topics
-from stream_app.adapters.kafka_transport import BatchingTransport, Fetched
+from stream_app.adapters.kafka_transport import BatchingTransport
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.core.intake import ROLES
 from stream_app.core.lane import Limits
 from stream_app.core.stall import Progress
-from stream_app.service.app import make_app, make_producer
+from stream_app.service.app import batches, make_app, make_producer
 from stream_app.service.process import Crash
 from stream_app.service.stores import open_stores
 from stream_app.worker.lanes import Lanes
@@ -138,11 +138,9 @@ class WorkerService:
     async def _on_revoked(self, *_: object, **__: object) -> None:
         await self.lanes.pause()
 
-    async def _consume(self, stream: Stream[Fetched]) -> AsyncIterator[None]:
-        async for event in stream.noack().events():
-            # What was fetched before a rebalance is fetched again: the positions were sought since.
-            if event.message.generation_id == self.app.consumer_generation_id:
-                self.lanes.take(event.message.tp, event.value, event)
+    async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
+        async for tp, fetched, event in batches(self.app, stream):
+            self.lanes.take(tp, fetched, event)
             yield
 
     async def _guarded(self, work: Any) -> None:

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
+import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.events import Event, encode
+from stream_app.core.events import EPOCH, MICROSECOND, Event, encode
 from stream_app.core.intake import ROLES
-from stream_app.core.lane import Lane, Limits
+from stream_app.core.lane import Hold, Lane, Limits, Step, Summary
 from stream_app.core.learner import Learner
-from stream_app.core.messages import AlertOpened, Labelled, unpack
+from stream_app.core.messages import (
+    AlertClosed,
+    AlertOpened,
+    Contact,
+    DeskDone,
+    Labelled,
+    Nominee,
+    Opening,
+    Outgoing,
+    encode_message,
+    unpack,
+)
 from stream_app.core.settings import Settings
 from stream_app.core.snapshot import fingerprint
 from stream_app.core.state import DAY_US
+from stream_app.errors import UnusableState
 from stream_app.replay.replay import Replay
-from tests.livesystem import APPENDED_MS, Rec, System, Topics, publish, role_of, tick
+from tests.livesystem import APPENDED_MS, TOPICS, Rec, System, publish, role_of, tick
 from tests.shops import SHOP, T0, browsing, logs, order
 
 
@@ -78,3 +90,177 @@ def test_a_published_log_comes_to_what_its_replay_says(events: list[Event], part
 def test_lanes_trainer_and_desk_may_crash_at_any_moment(events: list[Event], partitions: int, seed: int) -> None:
     system = System(publish(events, SHOP, partitions), SHOP, seed, crashes=0.1).run()
     assert_same(system, replayed(events, SHOP, partitions))
+
+
+# --- a single lane, step by step -------------------------------------------------------------------------------------
+
+MODEL = Learner(SHOP.horizon, SHOP.decide_every, 1)
+
+
+def lane_with(limits: Limits | None = None, **records: Sequence[bytes | None]) -> Lane:
+    """A lane that has fetched these values, each topic to its end."""
+    lane = Lane(0, TOPICS, SHOP, limits or Limits())
+    lane.begin(b"", b"")
+    fetch(lane, at=APPENDED_MS, **records)
+    return lane
+
+
+def fetch(lane: Lane, *, at: int = APPENDED_MS, **records: Sequence[bytes | None]) -> None:
+    """What came next, of all topics."""
+    for role in ROLES:
+        start = lane.fetched.get(role, 0)
+        values = records.get(role, ())
+        found = [Rec(start + place, at, b"key", value, [("trace", b"1")]) for place, value in enumerate(values)]
+        lane.push(role, start, found, start + len(found), start + len(found))
+
+
+def steps_of(lane: Lane) -> list[Step]:
+    """All commits that it makes now."""
+    steps = []
+    while (step := lane.step(MODEL)) is not None:
+        steps.append(step)
+    return steps
+
+
+def sent(steps: list[Step], topic: str) -> list[Outgoing]:
+    return [one for step in steps for one in (unpack(o, Outgoing) for o in step.commit.outbox) if one.topic == topic]
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        (b"{", ""),
+        (None, ""),
+        (b'{"type":"order","event_id":"1","customer_id":"c"}', "occurred_at"),
+        (encode(order("c", T0)).replace(b"2024", b"1624"), "occurred_at"),
+    ],
+)
+def test_a_record_that_cannot_be_read_is_a_dead_letter_and_stops_nothing(value: bytes | None, field: str) -> None:
+    steps = steps_of(lane_with(orders=[value, encode(order("c", T0))]))
+    (letter,) = sent(steps, "dead_letters")
+    headers = dict(letter.headers)
+    assert (letter.key, letter.value, headers["trace"]) == (b"key", value or b"", b"1")
+    assert headers["kafka_dlt-original-topic"] == b"shop.orders"
+    assert headers["kafka_dlt-original-offset"] == b"0"
+    assert headers["kafka_dlt-exception-field"] == field.encode()
+    assert headers["kafka_dlt-exception-message"]
+    assert [list(step.commit.states) for step in steps] == [["c"]]
+
+
+def test_an_event_from_the_future_of_the_broker_touches_no_clock() -> None:
+    lane = lane_with()
+    appended_ms = T0 // 1_000
+    skew = Limits().skew
+    fetch(lane, at=appended_ms, orders=[encode(order("c", T0 + skew)), encode(order("d", T0 + skew + 1_000))])
+    steps = steps_of(lane)
+    assert len(sent(steps, "dead_letters")) == 1
+    assert lane.partition.stream_time == T0 + skew
+    assert list(lane.partition.customers) == ["c"]
+
+
+def test_what_a_tick_makes_due_is_worked_off_in_chunks() -> None:
+    customers = [encode(order(f"c{number}", T0)) for number in range(40)]
+    later = T0 + 5 * DAY_US
+    lane = lane_with(Limits(decisions=7), orders=customers, ticks=[tick(later)])
+    steps = steps_of(lane)
+    assert max(step.decisions for step in steps) == 7
+    whole = lane_with(Limits(decisions=10_000), orders=customers, ticks=[tick(later)])
+    steps_of(whole)
+    assert lane.partition.decided == whole.partition.decided > 40
+    assert lane.partition.stream_time == whole.partition.stream_time == later
+    positions = [step.commit.position for step in steps]
+    assert len(set(positions)) == len(positions)  # the store compares them
+
+
+def test_a_tick_that_comes_twice_or_late_changes_nothing() -> None:
+    midnight = tick(T0 + DAY_US, learns=True, nominates=True, version=0)
+    once = steps_of(lane_with(orders=[encode(order("c", T0))], ticks=[midnight]))
+    twice = steps_of(lane_with(orders=[encode(order("c", T0))], ticks=[midnight, midnight, tick(T0, learns=True)]))
+    assert [one.value for one in sent(twice, "nominations")] == [one.value for one in sent(once, "nominations")]
+    markers = [unpack(one.value, Labelled).moment for one in sent(twice, "labelled")]
+    assert [moment for moment in markers if moment] == [T0 + DAY_US]
+
+
+def test_a_version_is_in_force_from_the_tick_that_names_it() -> None:
+    lane = lane_with(orders=[encode(order("c", T0))], ticks=[tick(T0 + DAY_US, version=3)])
+    assert lane.version == 0
+    steps_of(lane)
+    assert lane.version == 3
+    again = Lane(0, TOPICS, SHOP, Limits())
+    again.begin(lane.base, msgspec.json.encode(lane.summary))
+    assert again.version == 3
+
+
+def test_a_lane_that_holds_takes_contacts_alone_until_both_have_answered() -> None:
+    moment = T0 + DAY_US
+    after = encode(order("d", moment + 1))
+    lane = lane_with(
+        orders=[encode(order("c", T0)), after], ticks=[tick(moment, learns=True, nominates=True, waits=True)]
+    )
+    steps_of(lane)
+    assert lane.hold == Hold(moment, trainer=True, desk=True)
+    assert "d" not in lane.partition.customers
+    lane.learned(5)
+    assert steps_of(lane) == []
+    fetch(lane, contacts=[encode_message(DeskDone(EPOCH + moment * MICROSECOND, sequence=1))])
+    steps_of(lane)
+    assert lane.hold is None
+    assert lane.version == 5
+    assert "d" in lane.partition.customers
+
+
+def opening_of(customer: str, at: int, sequence: int) -> bytes:
+    nominee = Nominee(customer, 0.9, 0.9, 10.0, 3.0, None, 0, 0)
+    return encode_message(
+        Contact(
+            event_id=f"al_{customer}",
+            customer_id=customer,
+            occurred_at=EPOCH + at * MICROSECOND,
+            action="episode_opened",
+            sequence=sequence,
+            opening=Opening(f"al_{customer}", at, at + DAY_US, 1, 0.9, nominee),
+        )
+    )
+
+
+def test_what_the_desk_sends_again_is_applied_once() -> None:
+    moment = T0 + DAY_US
+    lane = lane_with(orders=[encode(order("c", T0))], ticks=[tick(moment)])
+    steps_of(lane)
+    fetch(lane, contacts=[opening_of("c", moment, 1), opening_of("nobody", moment, 2)])
+    steps_of(lane)
+    assert lane.partition.customers["c"].episode is not None
+    fetch(lane, orders=[encode(order("c", moment + 5))])
+    (closed,) = sent(steps_of(lane), "alerts")
+    assert msgspec.json.decode(closed.value)["reason"] == "returned"
+    fetch(lane, contacts=[opening_of("c", moment, 1)])
+    steps_of(lane)
+    assert lane.partition.customers["c"].episode is None
+
+
+def test_who_orders_while_the_desk_decides_has_returned() -> None:
+    moment = T0 + DAY_US
+    lane = lane_with(orders=[encode(order("c", T0)), encode(order("c", moment + 9))], ticks=[tick(moment)])
+    steps_of(lane)
+    fetch(lane, contacts=[opening_of("c", moment, 1)])
+    (closed,) = sent(steps_of(lane), "alerts")
+    told = msgspec.json.decode(closed.value, type=AlertClosed)
+    assert (told.reason, told.closed_at) == ("returned", EPOCH + (moment + 9) * MICROSECOND)
+
+
+def test_scores_are_told_for_all_who_changed_and_only_if_wanted() -> None:
+    orders = [encode(order("c", T0)), encode(order("d", T0 + 1))]
+    views = [encode(browsing("c", T0 + 2))]
+    (told,) = sent(steps_of(lane_with(orders=orders, browsing=views)), "scores")
+    scores = msgspec.json.decode(told.value)["scores"]
+    assert [name for name, _ in scores] == ["c"]
+    assert 0.0 < scores[0][1] < 1.0
+    assert sent(steps_of(lane_with(Limits(scores=False), orders=orders, browsing=views)), "scores") == []
+
+
+def test_a_partition_of_another_program_is_refused() -> None:
+    lane = Lane(0, TOPICS, SHOP, Limits())
+    with pytest.raises(UnusableState, match="other facts, features or experts"):
+        lane.begin(b"", msgspec.json.encode(Summary(schema="strange")))
+    with pytest.raises(UnusableState, match="not ours"):
+        lane.begin(b"", b"{")

@@ -84,9 +84,7 @@ A_DAY: Final = 2_000  # decisions
 CHURN: Final = 0.5  # what the mixture expects
 
 
-def cohorts(
-    expected: dict[int, float] | None = None, returns: dict[tuple[int, int], int] | None = None
-) -> Cohorts:
+def cohorts(expected: dict[int, float] | None = None, returns: dict[tuple[int, int], int] | None = None) -> Cohorts:
     """What a day brought."""
     made = Cohorts()
     made.expected.update(expected or {})

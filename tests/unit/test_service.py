@@ -1,0 +1,239 @@
+"""The parts of the shells that need no server: relay, ticker, models, acknowledgements."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from faust.types.tuples import TP
+
+from stream_app.adapters.memory import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
+from stream_app.core.commit import Commit
+from stream_app.core.learner import Learner
+from stream_app.core.messages import Outgoing, Tick, decode_message, pack
+from stream_app.core.settings import HOUR_US, Settings
+from stream_app.core.snapshot import fingerprint, snapshot
+from stream_app.core.state import DAY_US
+from stream_app.ports import ModelVersion
+from stream_app.service.acknowledgements import Acknowledgements
+from stream_app.service.relay import SEQUENCE, Relay, sequence_of
+from stream_app.worker.models import Models
+from stream_app.worker.ticker import SETTLE_US, Ticker
+from tests.shops import SHOP, T0, taught
+
+TOPICS = {"alerts": "shop.alerts", "ticks": "shop.ticks"}
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(work)
+
+
+@dataclass
+class Kafka:
+    """A producer that keeps what it was given; after `fails` records it breaks."""
+
+    records: list[tuple[str, int, bytes, int]] = field(default_factory=list)
+    fails: int = 1 << 30
+
+    async def send(
+        self,
+        topic: str,
+        value: bytes | None = None,
+        key: bytes | None = None,  # noqa: ARG002 - aiokafka's
+        partition: int | None = None,
+        timestamp_ms: int | None = None,  # noqa: ARG002
+        headers: list[tuple[str, bytes]] | None = None,
+    ) -> asyncio.Future[object]:
+        if len(self.records) >= self.fails:
+            raise ConnectionError
+        self.records.append((topic, partition or 0, value or b"", sequence_of(headers or [])))
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        future.set_result(None)
+        return future
+
+
+def outbox(*values: bytes) -> list[bytes]:
+    return [pack(Outgoing("alerts", 1, None, value)) for value in values]
+
+
+async def committed(store: MemoryStateStore, base: bytes, position: bytes, records: list[bytes]) -> int:
+    outcome, first = await store.commit(Commit(1, base, position, {}, b"", records), position.decode(), 0)
+    assert outcome.stored
+    return first
+
+
+# --- relay -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_outbox_is_relayed_in_order_with_its_sequence_and_then_dropped() -> None:
+    async def story() -> None:
+        store, kafka = MemoryStateStore(MemoryServer()), Kafka()
+        await store.claim("w")
+        await store.open(1)
+        relay = Relay(1, store, kafka, TOPICS)
+        first = await committed(store, b"", b"1", outbox(b"a", b"b"))
+        relay.add(first, outbox(b"a", b"b"))
+        relay.add(await committed(store, b"1", b"2", outbox(b"c")), outbox(b"c"))
+        assert relay.pending == 3
+        await relay.drain()
+        assert kafka.records == [
+            ("shop.alerts", 1, value, number) for number, value in enumerate((b"a", b"b", b"c"), 1)
+        ]
+        assert (relay.pending, relay.relayed, await store.outbox(1, 0, 10)) == (0, 3, [])
+
+    run(story())
+
+
+def test_what_an_earlier_owner_stored_is_relayed_by_the_next_one() -> None:
+    async def story() -> None:
+        store, kafka = MemoryStateStore(MemoryServer()), Kafka(fails=2)
+        await store.claim("w")
+        await store.open(1)
+        relay = Relay(1, store, kafka, TOPICS)
+        relay.add(await committed(store, b"", b"1", outbox(b"a", b"b", b"c")), outbox(b"a", b"b", b"c"))
+        with pytest.raises(ConnectionError):
+            await relay.flush()
+        kafka.fails = 1 << 30
+        heir = Relay(1, store, kafka, TOPICS)
+        await heir.recover()
+        await heir.drain()
+        assert [record[3] for record in kafka.records] == [1, 2, 1, 2, 3]  # again, with the same numbers
+
+    run(story())
+
+
+def test_a_lane_waits_while_kafka_is_behind() -> None:
+    async def story() -> None:
+        store, kafka = MemoryStateStore(MemoryServer()), Kafka()
+        await store.claim("w")
+        await store.open(1)
+        relay = Relay(1, store, kafka, TOPICS)
+        many = outbox(*[b"x"] * 2_001)
+        relay.add(await committed(store, b"", b"1", many), many)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(relay.has_room(), 0.01)
+        await relay.flush()
+        await asyncio.wait_for(relay.has_room(), 0.01)
+
+    run(story())
+
+
+def test_a_record_of_somebody_else_has_no_sequence() -> None:
+    assert sequence_of([("other", b"1")]) == 0
+    assert sequence_of([("other", b"1"), (SEQUENCE, b"12")]) == 12
+
+
+# --- ticker ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Clock:
+    now: int
+
+    def __call__(self) -> int:
+        return self.now
+
+
+def ticker_of(server: MemoryServer, kafka: Kafka, clock: Clock, holder: str) -> Ticker:
+    return Ticker(
+        lease=MemoryLease(server), models=MemoryModelStore(server, 3), producer=kafka, topic="shop.ticks",
+        partitions=2, settings=Settings(), holder=holder, every=60_000_000, ttl=30_000_000, now=clock,
+    )  # fmt: skip
+
+
+def ticks(kafka: Kafka) -> list[Tick]:
+    read = [decode_message(value) for _, partition, value, _ in kafka.records if partition == 0]
+    return [one for one in read if isinstance(one, Tick)]
+
+
+def test_one_of_the_workers_writes_the_ticks_and_every_moment_once() -> None:
+    async def story() -> None:
+        kafka, seconds = Kafka(), Clock(0)
+        server = MemoryServer(lambda: seconds.now)
+        clock = Clock(T0 + 8 * HOUR_US + SETTLE_US)
+        first, second = (ticker_of(server, kafka, clock, name) for name in ("a", "b"))
+        assert (await first.look(), await second.look()) == (1, 0)  # to every partition
+        assert [record[1] for record in kafka.records] == [0, 1]
+        # The owner dies before 09:00; whoever takes over writes what was missed, moments included.
+        clock.now = T0 + 33 * HOUR_US + SETTLE_US
+        seconds.now = 31
+        assert await second.look() == 3
+        told = [(one.learns, one.nominates) for one in ticks(kafka)]
+        assert told == [(False, False), (False, True), (True, False), (False, True)]
+        assert await second.look() == 0
+        assert (first.owner, await first.look(), first.owner) == (True, 0, False)
+
+    run(story())
+
+
+def test_a_tick_names_the_version_that_is_in_force_or_pinned() -> None:
+    async def story() -> None:
+        kafka, server, clock = Kafka(), MemoryServer(lambda: 0), Clock(T0 + SETTLE_US)
+        ticker, models = ticker_of(server, kafka, clock, "a"), MemoryModelStore(server, 3)
+        await ticker.look()
+        await models.claim("t")
+        for number in (1, 2):
+            version = ModelVersion(number, T0 + number * DAY_US, "f", 0, 1, {}, 0)
+            await models.checkpoint(
+                base=number - 1, number=number, checkpoint=b"c", through=0, version=version, snapshot=b"s"
+            )
+        clock.now = T0 + DAY_US + HOUR_US
+        await ticker.look()
+        await models.pin(2)
+        clock.now += HOUR_US
+        await ticker.look()
+        first, *_, at_midnight, pinned = [one.version for one in ticks(kafka)]
+        assert (first, at_midnight, pinned) == (0, 1, 2)
+
+    run(story())
+
+
+# --- models ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_version_that_is_gone_is_replaced_by_an_earlier_one_never_by_a_later() -> None:
+    async def story() -> None:
+        store = MemoryModelStore(MemoryServer(), keep=2)
+        await store.claim("t")
+        stored = snapshot(taught())
+        for number in (3, 5, 7):
+            version = ModelVersion(number, number, "f", 0, len(stored), {}, 0)
+            at = (3, 5, 7).index(number)
+            await store.checkpoint(base=at, number=at + 1, checkpoint=b"c", through=0, version=version, snapshot=stored)
+        models = Models(store, SHOP)
+        untaught = fingerprint(Learner(SHOP.horizon, SHOP.decide_every, 1))
+        assert fingerprint(await models.get(0)) == untaught
+        assert fingerprint(await models.get(7)) == fingerprint(taught())
+        assert await models.get(6) is await models.get(5)
+        assert fingerprint(await models.get(3)) == untaught  # not kept, and there is none before it
+
+    run(story())
+
+
+# --- acknowledgements ------------------------------------------------------------------------------------------------
+
+
+class Event:
+    def __init__(self) -> None:
+        self.acked = 0
+
+    def ack(self) -> bool:
+        self.acked += 1
+        return True
+
+
+def test_a_message_is_acknowledged_when_all_of_its_records_are_stored() -> None:
+    held, place = Acknowledgements(), TP("shop.orders", 1)
+    first, second = Event(), Event()
+    held.hold(place, 10, first)  # type: ignore[arg-type] # as far as it is used
+    held.hold(place, 20, second)  # type: ignore[arg-type]
+    held.release(place, 9)
+    assert (first.acked, second.acked) == (0, 0)
+    held.release(place, 19)
+    assert (first.acked, second.acked) == (1, 0)
+    held.forget(keep=set())
+    held.release(place, 20)
+    assert (first.acked, second.acked) == (1, 0)
