@@ -13,7 +13,6 @@ from stream_app.config.fields import (
     SECOND_US,
     Bytes,
     ContradictionError,
-    Positive,
     Retention,
     Section,
     Span,
@@ -147,10 +146,8 @@ class Kafka(Section):
     )
     heartbeat: Span = setting(3 * SECOND_US, "How often a worker tells that it lives.", "心跳间隔")
     request_timeout: Span = setting(30 * SECOND_US, "How long an answer of the broker is waited for.", "请求超时")
-    fetch_max_wait: Span = setting(50_000, "How long the broker waits for new events at most.", "拉取最长等待")
-    fetch_max_bytes: Bytes = setting(52_428_800, "Of one answer of the broker, bytes.", "单次拉取的最大字节数")
-    fetch_partition_bytes: Bytes = setting(1_048_576, "Of one partition in an answer, bytes.", "单分区拉取的最大字节数")
-    fetch_records: Positive = setting(4_096, "Of one partition, taken at once.", "单分区单次处理的记录数")
+    fetch_max_wait: Span = setting(20_000, "How long the broker waits for new events at most.", "拉取最长等待")
+    fetch_partition_bytes: Bytes = setting(262_144, "Of one partition in an answer, bytes.", "单分区拉取的最大字节数")
     check_topics: bool = setting(
         True,
         "Whether topics are checked at the start; false only for the demo's broker, which cannot be asked.",
@@ -164,9 +161,6 @@ class Kafka(Section):
         if self.heartbeat <= 0 or self.heartbeat * 3 > self.session_timeout:
             remedy = "Give at most a third, so that two lost heartbeats cost nothing."
             raise ContradictionError(("heartbeat",), "is more than a third of session_timeout, or nought", remedy)
-        if self.fetch_partition_bytes > self.fetch_max_bytes:
-            problem = "is more than fetch_max_bytes"
-            raise ContradictionError(("fetch_partition_bytes",), problem, "Give less, or raise fetch_max_bytes.")
         for name in ("retention_inputs", "retention_internal"):
             if 0 <= getattr(self, name) < DAY_US and getattr(self, name) != FOREVER:
                 raise ContradictionError((name,), "is less than a day", "Give 1d or more, or forever.")

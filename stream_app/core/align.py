@@ -225,6 +225,11 @@ class Aligner(Generic[ItemT]):
         return {topic: queue.position for topic, queue in self._by_topic.items() if queue.end != _UNKNOWN}
 
     @property
+    def heads(self) -> list[ItemT]:
+        """What waits at the front of each topic that has something."""
+        return [queue.entries[0][3] for queue in self._queues if queue.entries]
+
+    @property
     def ends(self) -> dict[str, int]:
         """The next offset to fetch of each topic whose position is known."""
         return {topic: queue.end for topic, queue in self._by_topic.items() if queue.end != _UNKNOWN}

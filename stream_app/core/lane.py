@@ -163,6 +163,11 @@ class Lane:
         return self.aligner.ends
 
     @property
+    def waiting_since(self) -> int:
+        """The broker's time of the oldest record that waits for its turn, milliseconds; 0: none does."""
+        return min((appended for _, appended in self.aligner.heads), default=0)
+
+    @property
     def version(self) -> int:
         """The version of the model in force."""
         return self.summary.version

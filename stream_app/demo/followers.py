@@ -41,10 +41,7 @@ class Followers:
     def stream_time(self) -> int:
         """Up to which moment all partitions have come, microseconds."""
         stored = self._ask(self._stores.states.summaries(self._partitions))
-        told = [
-            msgspec.json.decode(summary, type=Summary).stream_time if summary else NEVER for summary in stored.values()
-        ]
-        return min(told)
+        return min(msgspec.json.decode(told, type=_Told).stream_time if told else _NEVER for told in stored.values())
 
     def through(self) -> int:
         """Up to which moment the trainer has learned, microseconds."""

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
@@ -22,6 +23,7 @@ from stream_app.config.fields import SECOND_US
 from stream_app.core.stall import Progress
 from stream_app.errors import ChurnMonitorError
 from stream_app.metrics import new_registry
+from stream_app.service.collector import Collector
 
 _REPORT_SECONDS: Final = 0.5
 _STOP_SECONDS: Final = 25.0  # a supervisor of processes usually kills after 30
@@ -123,8 +125,10 @@ async def _life(
 
 async def _watch(service: Service, health: Health, ended: asyncio.Event, errors: list[BaseException]) -> None:
     """Report, and see whether Faust has crashed."""
+    collector = Collector(time.monotonic())
     while not ended.is_set():
         health.beat()
+        collector.look(time.monotonic())
         service.report(health)
         if service.app.crashed:
             errors.append(service.app.crash_reason or RuntimeError("Faust has crashed"))

@@ -29,7 +29,12 @@ class Stores:
 def open_stores(config: LiveConfig) -> Stores:
     """Connects with the first call."""
     redis = config.redis
-    client = make_client(redis.url, password=redis.secret(), timeout_seconds=redis.answer_timeout / SECOND_US)
+    client = make_client(
+        redis.url,
+        password=redis.secret(),
+        connect_timeout_seconds=redis.connect_timeout / SECOND_US,
+        timeout_seconds=redis.answer_timeout / SECOND_US,
+    )
     return Stores(
         client,
         RedisStateStore(client, redis.prefix),

@@ -92,6 +92,11 @@ class Lanes:
         return {number: work.lane for number, work in self._work.items()}
 
     @property
+    def effective_at(self) -> Mapping[int, int]:
+        """When the versions that were fetched came into force, microseconds."""
+        return self._models.effective_at
+
+    @property
     def pending(self) -> int:
         """Records of the outboxes that Kafka does not have yet."""
         return sum(work.relay.pending for work in self._work.values())

@@ -21,6 +21,7 @@ class Models:
 
     def __init__(self, store: ModelStore, settings: Settings) -> None:
         self._store = store
+        self.effective_at: dict[int, int] = {}  # of the versions that were fetched, microseconds
         self._kept: OrderedDict[int, Learner] = OrderedDict()
         self._untaught = Learner(settings.horizon, settings.decide_every, settings.seed)
 
@@ -39,9 +40,10 @@ class Models:
         return self._kept[version]
 
     async def _fetch(self, version: int) -> Learner:
-        stored = await self._store.snapshot(version)
+        stored, versions = await self._store.snapshot(version), await self._store.versions()
+        self.effective_at |= {kept.number: kept.effective_at for kept in versions}
         if stored is None:
-            earlier = [kept.number for kept in await self._store.versions() if kept.number < version]
+            earlier = [kept.number for kept in versions if kept.number < version]
             _log.warning("model version is not kept any more", extra={"version": version, "instead": earlier[-1:]})
             return await self.get(earlier[-1]) if earlier else self._untaught
         return await asyncio.to_thread(restore, stored, f"of version {version}")

@@ -16,6 +16,7 @@ from stream_app.adapters.health import Health
 from stream_app.adapters.kafka_topics import require_topics
 from stream_app.adapters.kafka_transport import BatchingTransport
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
+from stream_app.config.fields import SECOND_US
 from stream_app.core.intake import ROLES
 from stream_app.core.lane import Limits
 from stream_app.core.stall import Progress
@@ -111,12 +112,22 @@ class WorkerService:
         """See Service."""
         now = time.monotonic()
         lanes = self.lanes.lanes
-        self.watch.gather(lanes, self.lanes.pending, now - self._reported)
+        self.watch.gather(lanes, self.lanes.pending, now - self._reported, self.lanes.effective_at)
         self.watch.worker.clock_owner.set(self._ticker.owner)
         self._reported = now
         waiting = {number: lane.aligner.waiting_for for number, lane in lanes.items() if lane.aligner.waiting_for}
+        behind = self._seconds_behind()
+        limit = self._config.worker.fall_behind / SECOND_US
+        health.set(
+            "fresh", behind <= limit, f"the oldest waiting event came {behind:.0f} s ago" if behind > limit else ""
+        )
         health.set("assigned", bool(lanes), "no partition is assigned" if not lanes else "")
         health.set("aligned", not waiting, f"unknown lag: {waiting}" if waiting else "")
+
+    def _seconds_behind(self) -> float:
+        """How long the oldest event has been waiting."""
+        since = [lane.waiting_since for lane in self.lanes.lanes.values() if lane.waiting_since]
+        return max(time.time() - min(since) / 1e3, 0.0) if since else 0.0
 
     @property
     def progress(self) -> Progress:

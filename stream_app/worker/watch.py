@@ -66,8 +66,8 @@ class Watch:
         """A record is on its topic."""
         self.relays.relayed.labels(topic).inc()
 
-    def gather(self, lanes: Mapping[int, Lane], pending: int, seconds: float) -> None:
-        """What stands at this moment; `seconds` since the last time."""
+    def gather(self, lanes: Mapping[int, Lane], pending: int, seconds: float, effective_at: Mapping[int, int]) -> None:
+        """What stands at this moment; `seconds` since the last time; when the versions came into force."""
         metrics = self.worker
         lags: dict[str, int] = dict.fromkeys(ROLES, 0)
         positions: dict[str, int] = dict.fromkeys(ROLES, 0)
@@ -84,4 +84,9 @@ class Watch:
         metrics.cached.set(sum(len(lane.partition.customers) for lane in lanes.values()))
         metrics.buffered.set(sum(lane.aligner.buffered_bytes for lane in lanes.values()))
         metrics.model_version.set(min((lane.version for lane in lanes.values()), default=0))
+        ages = [
+            lane.partition.stream_time - effective_at.get(lane.version, lane.partition.stream_time)
+            for lane in lanes.values()
+        ]
+        metrics.model_age.set(max(ages, default=0) / _MICROS)
         self.relays.outbox.set(pending)

@@ -140,7 +140,6 @@ def test_lists_and_tables_in_the_environment() -> None:
         ({"KAFKA__BOOTSTRAP": "http://kafka"}, ["host:port"]),
         ({"KAFKA__HEARTBEAT": "4s"}, ["session_timeout", "at most a third"]),
         ({"KAFKA__HEARTBEAT": "3"}, ["'3'", "10s"]),
-        ({"KAFKA__FETCH_PARTITION_BYTES": "999999999"}, ["fetch_max_bytes"]),
         ({"KAFKA__RETENTION_INPUTS": "2h"}, ["less than a day", "forever"]),
         ({"KAFKA__TOPICS__CART": "shop.orders"}, ["'shop.orders'", "name of its own"]),
         ({"KAFKA__TOPICS__CART": "shop orders"}, ["'shop orders'"]),
