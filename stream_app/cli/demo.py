@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 def demo(
     seconds: Annotated[float, typer.Option(min=5, help="It ends by itself after so long.")] = 75.0,
     customers: Annotated[int, typer.Option(min=100, max=20_000, help="Of the simulated shop.")] = 3_000,
-    history: Annotated[int, typer.Option(min=45, max=400, help="Days played fast, so that there is a model.")] = 120,
+    history: Annotated[int, typer.Option(min=45, max=400, help="Days played fast, so that there is a model.")] = 110,
     day_seconds: Annotated[float, typer.Option(min=0.3, max=60, help="How long a day of the shop takes then.")] = 1.25,
     capacity: Annotated[int, typer.Option(min=1, max=100, help="New alerts that the staff can take a day.")] = 5,
     lang: Annotated[str, typer.Option(help="en or zh. Default: the environment's.")] = "",

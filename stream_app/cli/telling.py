@@ -14,7 +14,7 @@ from stream_app.errors import ChurnMonitorError, MissingExtra
 if TYPE_CHECKING:
     from rich.console import Console
 
-_EXTRAS: Final = ("altair", "vl_convert", "duckdb", "pyarrow", "zstandard")
+_EXTRAS: Final = ("altair", "vl_convert", "duckdb", "pyarrow")
 
 
 def console() -> Console:

@@ -110,6 +110,7 @@ class LivingShop(Thread):
         )
         self._next = next(self._events)
         self.began = self.now = self._next.at // DAY_US * DAY_US
+        self._labelled_from = self.began + self._settings.horizon + self._settings.lateness
         topics = self._config.kafka.topics
         names = [*topics.of(*ROLES.values()).values(), topics.ticks]
         nothing_yet = {(name, number): 0 for name in names for number in range(self._config.kafka.partitions)}
@@ -157,7 +158,8 @@ class LivingShop(Thread):
     def _tick(self, due: Moment, version: int, *, nominates: bool) -> None:
         at = EPOCH + due.at * MICROSECOND
         self._place += 1
-        self._sender.tick(Tick(at, version=version, learns=due.learns, nominates=nominates), self._place)
+        learns = due.learns and due.at > self._labelled_from  # before it there is nothing to learn from
+        self._sender.tick(Tick(at, version=version, learns=learns, nominates=nominates), self._place)
         self._ticked = due.at
 
     def _wait(self, come: Callable[[], bool]) -> None:

@@ -50,7 +50,7 @@ class Request:
     """
 
     customers: int = 3_000
-    history_days: int = 120
+    history_days: int = 110
     day_seconds: float = 1.25
     capacity: int = 5
     seconds: float = 75.0
@@ -71,6 +71,7 @@ def run_demo(request: Request, console: Console) -> None:
         NoEmbeddedServer: its Kafka or Redis does not start.
         DemoFailed: a part has ended; the logs are kept.
     """
+    console.print(DemoVoice(request.lang).say("demo.begin"), style="dim", highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="stream-app-demo-"))
     processes, started = Processes(folder), time.monotonic()
     try:

@@ -36,7 +36,8 @@ decide_every = "7d"
 zone = "{zone}"
 working_days = [0, 1, 2, 3, 4, 5, 6]
 capacity = {capacity}
-rank_by = "risk"
+rank_by = "worth"
+alert_above = 0.6
 
 [worker]
 instance = "worker-1"

@@ -1,0 +1,144 @@
+"""What was measured of the live system, as values with their verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.results import Part, Spread
+
+
+def verdict(figure: float, wanted: float, done_at: float) -> str:
+    """Whether a figure that should be large is; give all three negative for one that should be small.
+
+    >>> verdict(4.2, 4.0, 2.0), verdict(3.9, 4.0, 2.0), verdict(-160, -50, -150)
+    ('reached', 'done, not reached', 'missed')
+    """
+    if figure >= wanted:
+        return "reached"
+    return "done, not reached" if figure >= done_at else "missed"
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """One worker process against a stock Faust agent that does nothing, in turns."""
+
+    what: str  # how the worker was set
+    records: int  # events and ticks in the topics
+    floor: Spread  # records a second of the stock agent, on the wall
+    product: Spread  # of the worker
+    ratio: Spread
+    cpu_ratio: Spread  # the same by CPU time of the two processes
+    cpu_micros: Spread  # of the worker, a record
+    redis_micros: Spread  # CPU of Redis, a record
+    wanted: float = 4.0
+    done_at: float = 2.0
+
+    @property
+    def verdict(self) -> str:
+        """By the median of the rounds, on the wall."""
+        return verdict(self.ratio.median, self.wanted, self.done_at)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """From an event's append to the commit that makes its score visible, seen from outside."""
+
+    rate: float  # events a second that were sent
+    seconds: float
+    samples: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    p999_ms: float
+    most_ms: float
+    poll_ms: float  # mean time between two looks at Redis, which is part of every figure
+    wanted_ms: float = 50.0
+    done_at_ms: float = 150.0
+
+    @classmethod
+    def of(cls, latencies_ms: Sequence[float], rate: float, seconds: float, poll_ms: float) -> Latency:
+        """Of at least one sample.
+
+        >>> Latency.of([10.0, 20.0, 30.0], rate=100.0, seconds=60.0, poll_ms=2.0).p50_ms
+        20.0
+        """
+        p50, p90, p99, p999 = (float(one) for one in np.percentile(latencies_ms, [50, 90, 99, 99.9]))
+        return cls(rate, seconds, len(latencies_ms), p50, p90, p99, p999, max(latencies_ms), poll_ms)
+
+    @property
+    def verdict(self) -> str:
+        """By the 99th percentile."""
+        return verdict(-self.p99_ms, -self.wanted_ms, -self.done_at_ms)
+
+
+@dataclass(frozen=True)
+class Workers:
+    """What an event costs two workers, against one."""
+
+    one_micros: Spread  # CPU of the worker, a record
+    two_micros: Spread  # CPU of both, a record
+    ratio: Spread
+    one_rate: Spread  # records a second
+    two_rate: Spread
+    wanted: float = 1.05
+    done_at: float = 1.10
+
+    @property
+    def verdict(self) -> str:
+        """By the median of the rounds."""
+        return verdict(-self.ratio.median, -self.wanted, -self.done_at)
+
+
+@dataclass(frozen=True)
+class Publishing:
+    """`stream-app publish LOG`, flat out."""
+
+    events: int
+    ticks: int
+    rate: Spread  # events a second, as the command tells it: without its first reading of the log
+    command_rate: Spread  # of the whole command, its start and the first reading included
+    wanted: float = 50_000.0
+    done_at: float = 25_000.0
+
+    @property
+    def verdict(self) -> str:
+        """By the median of the rounds."""
+        return verdict(self.rate.median, self.wanted, self.done_at)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What Redis holds of a customer; see memory_redis."""
+
+    customers: int
+    bytes_a_customer: float
+    value_bytes: float
+    waiting: float  # decisions that wait for their label, a customer
+    wanted: float = 900.0
+    done_at: float = 1_400.0
+
+    @property
+    def verdict(self) -> str:
+        """Of all of it, as Redis counts it."""
+        return verdict(-self.bytes_a_customer, -self.wanted, -self.done_at)
+
+
+@dataclass(frozen=True)
+class LiveReport:
+    """All of it."""
+
+    machine: dict[str, str]
+    load_before: float
+    load_after: float
+    seconds: float
+    quick: bool
+    throughput: list[Throughput]
+    latency: Latency
+    workers: Workers
+    publishing: Publishing
+    memory: Memory
+    parts: list[Part]  # where the time of a worker's main thread goes
+    threads: dict[str, float]  # CPU of a worker's threads, µs a record
