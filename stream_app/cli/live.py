@@ -19,6 +19,11 @@ BootstrapOption = Annotated[
     str | None, typer.Option("--bootstrap", metavar="HOST:PORT", help="The broker. Default: setting kafka.bootstrap.")
 ]
 
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Any setting of docs/settings.md: --set worker.instance=w2"),
+]
+
 topics_app = typer.Typer(no_args_is_help=True, help="Make the topics, and check that they are as they must be.")
 
 
@@ -28,11 +33,12 @@ def register(app: typer.Typer) -> None:
     app.add_typer(topics_app, name="topics")
 
 
-def settings(config: Path | None, bootstrap: str | None = None) -> LiveConfig:
-    """The settings of the service, with the flags that all its commands have over them."""
+def settings(config: Path | None, bootstrap: str | None = None, given: list[str] | None = None) -> LiveConfig:
+    """The settings of the service, with what the command line says over them."""
+    from stream_app.cli.options import settings_given  # noqa: PLC0415
     from stream_app.config import load_config  # noqa: PLC0415
 
-    return load_config(config, {"kafka.bootstrap": bootstrap})
+    return load_config(config, {"kafka.bootstrap": bootstrap, **settings_given(given)})
 
 
 def publish(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
@@ -51,6 +57,7 @@ def publish(  # noqa: PLR0913, PLR0917 - the options of a command are its parame
     rejected: Annotated[Path | None, typer.Option(help="File for the lines that cannot be read.")] = None,
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
+    given: SetOption = None,
 ) -> None:
     """Feed a recorded log into Kafka, with its own ticks. Stopped or killed, the same command goes on from there."""
     with errors_told(), extra_needed("publish"):
@@ -67,22 +74,22 @@ def publish(  # noqa: PLR0913, PLR0917 - the options of a command are its parame
             after_other_logs=after_other_logs,
             rejected=rejected,
         )
-        run_publish(settings(config, bootstrap), request, console())
+        run_publish(settings(config, bootstrap, given), request, console())
 
 
 @topics_app.command()
-def create(config: ConfigOption = None, bootstrap: BootstrapOption = None) -> None:
+def create(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Make the topics that are not there yet, then check all of them."""
     with errors_told():
         from stream_app.cli.topics import run_create  # noqa: PLC0415
 
-        raise typer.Exit(run_create(settings(config, bootstrap), console()))
+        raise typer.Exit(run_create(settings(config, bootstrap, given), console()))
 
 
 @topics_app.command()
-def check(config: ConfigOption = None, bootstrap: BootstrapOption = None) -> None:
+def check(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Say of every topic what is wrong with it and what to do. Exit status 1 if anything is."""
     with errors_told():
         from stream_app.cli.topics import run_check  # noqa: PLC0415
 
-        raise typer.Exit(run_check(settings(config, bootstrap), console()))
+        raise typer.Exit(run_check(settings(config, bootstrap, given), console()))

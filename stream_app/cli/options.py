@@ -56,6 +56,21 @@ def pairs(texts: list[str] | None) -> dict[str, str]:
     return found
 
 
+def settings_given(texts: list[str] | None) -> dict[str, str]:
+    """Settings given one by one on the command line.
+
+    >>> settings_given(["worker.instance=w2", "kafka.bootstrap=a:1,b:2"])
+    {'worker.instance': 'w2', 'kafka.bootstrap': 'a:1,b:2'}
+    """
+    found = {}
+    for text in texts or []:
+        name, separator, value = text.partition("=")
+        if not separator or not name.strip():
+            raise BadOption(option="--set", value=text, remedy="Write NAME=VALUE, like worker.instance=w2.")
+        found[name.strip()] = value.strip()
+    return found
+
+
 def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
     """The settings of a file, with those that were given on the command line over them.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stream_app.cli.live import BootstrapOption, ConfigOption, settings
+from stream_app.cli.live import BootstrapOption, ConfigOption, SetOption, settings
 from stream_app.cli.telling import console, errors_told
 
 state_app = typer.Typer(no_args_is_help=True, help="What is stored of customers.")
@@ -21,31 +21,31 @@ def register(app: typer.Typer) -> None:
     app.add_typer(model_app, name="model")
 
 
-def worker(config: ConfigOption = None, bootstrap: BootstrapOption = None) -> None:
+def worker(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Score: consume the shop's events, keep every customer's state, decide, nominate. Any number of them."""
     with errors_told():
         from stream_app.service.process import run_service  # noqa: PLC0415
         from stream_app.worker.service import WorkerService  # noqa: PLC0415
 
-        raise typer.Exit(run_service("worker", settings(config, bootstrap), WorkerService))
+        raise typer.Exit(run_service("worker", settings(config, bootstrap, given), WorkerService))
 
 
-def trainer(config: ConfigOption = None, bootstrap: BootstrapOption = None) -> None:
+def trainer(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Learn from what customers really did. One of them."""
     with errors_told():
         from stream_app.service.process import run_service  # noqa: PLC0415
         from stream_app.trainer.service import TrainerService  # noqa: PLC0415
 
-        raise typer.Exit(run_service("trainer", settings(config, bootstrap), TrainerService))
+        raise typer.Exit(run_service("trainer", settings(config, bootstrap, given), TrainerService))
 
 
-def desk(config: ConfigOption = None, bootstrap: BootstrapOption = None) -> None:
+def desk(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Open the day's episodes among all nominations. One of them."""
     with errors_told():
         from stream_app.desk.service import DeskService  # noqa: PLC0415
         from stream_app.service.process import run_service  # noqa: PLC0415
 
-        raise typer.Exit(run_service("desk", settings(config, bootstrap), DeskService))
+        raise typer.Exit(run_service("desk", settings(config, bootstrap, given), DeskService))
 
 
 @state_app.command("show")
@@ -53,41 +53,45 @@ def show_state(
     customer: Annotated[str, typer.Argument(help="The customer's id.")],
     form: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
     config: ConfigOption = None,
+    given: SetOption = None,
 ) -> None:
     """Show what is stored of a customer: score, decisions that wait, facts."""
     with errors_told():
         from stream_app.cli.stored import run_show_state  # noqa: PLC0415
 
-        run_show_state(settings(config), customer, form, console())
+        run_show_state(settings(config, given=given), customer, form, console())
 
 
 @model_app.command("list")
-def list_models(config: ConfigOption = None) -> None:
+def list_models(config: ConfigOption = None, given: SetOption = None) -> None:
     """List the versions that are kept."""
     with errors_told():
         from stream_app.cli.stored import run_list_models  # noqa: PLC0415
 
-        run_list_models(settings(config), console())
+        run_list_models(settings(config, given=given), console())
 
 
 @model_app.command("show")
 def show_model(
-    version: Annotated[int, typer.Argument(help="The version's number.")], config: ConfigOption = None
+    version: Annotated[int, typer.Argument(help="The version's number.")],
+    config: ConfigOption = None,
+    given: SetOption = None,
 ) -> None:
     """Show a version: what it learned from, what its experts count for, what moves it."""
     with errors_told():
         from stream_app.cli.stored import run_show_model  # noqa: PLC0415
 
-        run_show_model(settings(config), version, console())
+        run_show_model(settings(config, given=given), version, console())
 
 
 @model_app.command("rollback")
 def rollback(
     version: Annotated[int | None, typer.Argument(help="The version; without one: the newest again.")] = None,
     config: ConfigOption = None,
+    given: SetOption = None,
 ) -> None:
     """Put a kept version in force with the next tick, until told otherwise."""
     with errors_told():
         from stream_app.cli.stored import run_rollback  # noqa: PLC0415
 
-        run_rollback(settings(config), version, console())
+        run_rollback(settings(config, given=given), version, console())

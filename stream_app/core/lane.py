@@ -48,6 +48,11 @@ class Hold(msgspec.Struct):
     trainer: bool  # whether the trainer's answer is still awaited
     desk: bool
 
+    @property
+    def waits_for(self) -> str:
+        """Who has to answer next."""
+        return "trainer" if self.trainer else "desk"
+
 
 class Summary(msgspec.Struct):
     """What a partition remembers beside its customers."""

@@ -42,8 +42,12 @@ class Processes:
         for name, process in self._running.items():
             status = process.poll()
             if status is not None:
-                words = self._last_words(name) or "none."
-                raise DemoFailed(part=name, problem=f"ended with status {status}", words=words, folder=self._folder)
+                raise self.failed(name, f"ended with status {status}")
+
+    def failed(self, names: str, problem: str) -> DemoFailed:
+        """The error that quotes what processes, named with commas between them, have said last."""
+        words = " / ".join(self._last_words(name) for name in names.split(", ")) or "none."
+        return DemoFailed(part=names, problem=problem, words=words, folder=self._folder)
 
     def stop(self) -> None:
         """End all of them, the last one first: by a signal that lets them finish, then for good."""

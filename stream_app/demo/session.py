@@ -32,6 +32,7 @@ from stream_app.errors import DemoFailed
 
 _FRAME_SECONDS: Final = 0.12
 _ASK_SECONDS: Final = 0.6
+_READY_SECONDS: Final = 120.0
 _SPARE_DAYS: Final = 3  # of the log, beyond what is played
 
 
@@ -44,7 +45,7 @@ class Request:
         history_days: played fast.
         day_seconds: of a living day.
         capacity: alerts a day.
-        seconds: after which it ends by itself, counted from the start.
+        seconds: after which it ends by itself, counted from when the services are ready.
         lang: en or zh.
         seed: of the shop.
     """
@@ -100,7 +101,7 @@ class _Demo:
 
     def __init__(self, request: Request, folder: Path, processes: Processes, ended: Flag, started: float) -> None:
         self._processes, self._ended = processes, ended
-        self._ends_at = started + request.seconds
+        self._seconds, self._began = request.seconds, started
         topics = Topics()
         self._broker = EmbeddedBroker(topics.of(*INPUTS, *OUTPUTS).values())
         try:
@@ -122,7 +123,7 @@ class _Demo:
         """Look, and show what is seen, until the end."""
         self.shop.start()
         with show:
-            while not self._ended.is_set() and (left := self._ends_at - time.monotonic()) > 0:
+            while not self._ended.is_set() and (left := self._left()) > 0:
                 changed = self._look()
                 show.update(self.board, self.shop, changed, left)
 
@@ -133,6 +134,16 @@ class _Demo:
         self._listener.close()
         self._processes.stop()
         self._broker.close()
+
+    def _left(self) -> float:
+        """Seconds until the end; they count from when the services are ready, since machines start them as they can."""
+        waited = time.monotonic() - self._began
+        if self._ready.is_set():
+            return self._seconds - waited
+        if waited > _READY_SECONDS:
+            slow = ", ".join(name for name, part in self.board.parts.items() if not part.ready)
+            raise self._processes.failed(slow, f"was not ready within {_READY_SECONDS:.0f} s")
+        return self._seconds
 
     def _look(self) -> list[Listed]:
         """Take in what has come since the last time; returns the alerts that are new or have changed."""
@@ -150,7 +161,8 @@ class _Demo:
         if now - self._asked > _ASK_SECONDS:
             self._asked = now
             self.board.parts = {service: ask(port) for service, port in self._wiring.ports.items()}
-            if all(part.ready for part in self.board.parts.values()):
+            if not self._ready.is_set() and all(part.ready for part in self.board.parts.values()):
+                self._began = now
                 self._ready.set()
         return changed
 

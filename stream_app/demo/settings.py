@@ -37,7 +37,7 @@ zone = "{zone}"
 working_days = [0, 1, 2, 3, 4, 5, 6]
 capacity = {capacity}
 rank_by = "worth"
-alert_above = 0.6
+alert_above = 0.8
 
 [worker]
 instance = "worker-1"

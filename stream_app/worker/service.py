@@ -118,6 +118,10 @@ class WorkerService:
         waiting = {number: lane.aligner.waiting_for for number, lane in lanes.items() if lane.aligner.waiting_for}
         behind = self._seconds_behind()
         limit = self._config.worker.fall_behind / SECOND_US
+        held = self.watch.longest_hold
+        missing = sorted({lane.hold.waits_for for lane in lanes.values() if lane.hold is not None})
+        silent = f"no answer from the {' and the '.join(missing)} for {held:.0f} s: do they run?"
+        health.set("answered", held <= limit, silent if held > limit else "")
         health.set(
             "fresh", behind <= limit, f"the oldest waiting event came {behind:.0f} s ago" if behind > limit else ""
         )

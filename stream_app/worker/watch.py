@@ -26,16 +26,22 @@ class Watch:
         self.commits = CommitMetrics(registry)
         self.relays = RelayMetrics(registry)
         self._counts: dict[int, Counts] = {}
-        self._held_since: dict[int, float] = {}
+        self._held: dict[int, float] = {}  # seconds that a lane has been waiting at its tick
 
     def owned(self, lanes: Mapping[int, Lane]) -> None:
         """The lanes that are this worker's from now on."""
         for gone in set(self._counts) - set(lanes):
             del self._counts[gone]
+            self._held.pop(gone, None)
             self.worker.forget(gone)
         for number, lane in lanes.items():
             self._counts.setdefault(number, replace(lane.partition.counts))
         self.worker.lanes.set(len(lanes))
+
+    @property
+    def longest_hold(self) -> float:
+        """Seconds that a lane of ours has been waiting for the trainer or the desk."""
+        return max(self._held.values(), default=0.0)
 
     def stepped(self, lane: Lane, step: Step, committed_seconds: float) -> None:
         """A commit is stored."""
@@ -76,8 +82,11 @@ class Watch:
                 lags[role] += lag or 0
             for role, position in lane.aligner.positions.items():
                 positions[role] += max(position, 0)
-            if lane.hold is not None:
-                metrics.held.labels("trainer" if lane.hold.trainer else "desk").inc(seconds)
+            if lane.hold is None:
+                self._held.pop(lane.number, None)
+            else:
+                metrics.held.labels(lane.hold.waits_for).inc(seconds)
+                self._held[lane.number] = self._held.get(lane.number, 0.0) + seconds
         for role in ROLES:
             metrics.lag.labels(role).set(lags[role])
             metrics.position.labels(role).set(positions[role])
