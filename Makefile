@@ -9,22 +9,25 @@ BIN  := $(VENV)/bin
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; exit; }; done)
 
-DEMO_OUT    ?= build/demo
+REPORT_OUT  ?= build/report
 REPORT_LANG ?= en
 CODE = stream_app tests docs $(wildcard benchmarks)
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' --quiet $(if $(UPGRADE),--upgrade)
 
-.PHONY: help demo test lint format docs acceptance bench lock clean env env-dev
+.PHONY: help demo report test lint format docs acceptance bench lock clean env env-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-demo: env ## simulate a shop, replay its log, write a report (REPORT_LANG=zh for Chinese)
-	@mkdir -p $(DEMO_OUT)
-	@$(BIN)/stream-app simulate --customers 5000 --days 365 --seed 1 --out $(DEMO_OUT)/shop.jsonl
-	@$(BIN)/stream-app replay $(DEMO_OUT)/shop.jsonl --format jsonl --horizon 60d --active-window 180d --decide-every 7d \
-		--capacity 5 --zone Asia/Shanghai --currency CNY --lang $(REPORT_LANG) --out $(DEMO_OUT)/report
+demo: env ## a living shop in the terminal, on the real services: no server, no Docker (DEMO='--lang zh --seconds 300')
+	@$(BIN)/stream-app demo $(DEMO)
+
+report: env ## simulate a shop, replay its log, write a report (REPORT_LANG=zh for Chinese)
+	@mkdir -p $(REPORT_OUT)
+	@$(BIN)/stream-app simulate --customers 5000 --days 365 --seed 1 --out $(REPORT_OUT)/shop.jsonl
+	@$(BIN)/stream-app replay $(REPORT_OUT)/shop.jsonl --format jsonl --horizon 60d --active-window 180d --decide-every 7d \
+		--capacity 5 --zone Asia/Shanghai --currency CNY --lang $(REPORT_LANG) --out $(REPORT_OUT)/report
 
 test: lint ## everything that must hold: lint, then tests and doctests with coverage
 	@$(BIN)/pytest --cov $(PYTEST)
@@ -61,7 +64,7 @@ clean: ## remove the environment and everything that was built
 env: $(VENV)/.runtime
 env-dev: $(VENV)/.dev
 
-INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
+INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 SELF    = $(INSTALL) --no-deps --no-build-isolation --offline --editable .
 
 $(VENV)/.bootstrapped: requirements/bootstrap.txt

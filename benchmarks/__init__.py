@@ -1,1 +1,1 @@
-"""Speed and scale of the replay: `python -m benchmarks`, results in docs/benchmarks.md and build/benchmarks.json."""
+"""Speed and scale of the replay and of the live system: `python -m benchmarks`; results in docs/benchmarks.md."""

@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [--quick]`."""
+"""Run the benchmarks: `python -m benchmarks [all|replay|live] [--quick]`."""
 
 from __future__ import annotations
 

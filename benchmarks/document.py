@@ -1,8 +1,9 @@
-"""The results as people read them: docs/benchmarks.md."""
+"""The results of the replay as people read them: the first part of docs/benchmarks.md."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from benchmarks.results import Against, Flatness, Growth, Part, Report, Spread
 
@@ -45,8 +46,13 @@ kind.
 
 def document(report: Report) -> str:
     """All of it as Markdown."""
-    pieces = [_INTRO, _conditions(report), _FLOOR, _against(report.against), _SCALE, _scale(report.flatness)]
-    pieces += [_PARTS, *(_parts(log, parts) for log, parts in report.parts.items()), _GROWTH, _growth(report.growth)]
+    pieces = [_INTRO, conditions(report), _FLOOR, _against(report.against), _SCALE, _scale(report.flatness)]
+    pieces += [
+        _PARTS,
+        *(parts_table(log, "an event", parts) for log, parts in report.parts.items()),
+        _GROWTH,
+        _growth(report.growth),
+    ]
     return "\n".join(piece.strip("\n") + "\n" for piece in pieces)
 
 
@@ -63,7 +69,21 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([written[0], "|" + "---|" * len(header), *written[1:]]) + "\n"
 
 
-def _conditions(report: Report) -> str:
+class Conditions(Protocol):
+    """What a report says of the machine."""
+
+    @property
+    def machine(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def load_before(self) -> float: ...  # noqa: D102
+    @property
+    def load_after(self) -> float: ...  # noqa: D102
+    @property
+    def seconds(self) -> float: ...  # noqa: D102
+
+
+def conditions(report: Conditions) -> str:
+    """What the figures were measured on, and whether the machine was shared."""
     facts = "; ".join(f"{name} {value}" for name, value in report.machine.items())
     said = f"Measured on: {facts}. All of it took {report.seconds / 60:.0f} minutes."
     if max(report.load_before, report.load_after) > 1.5:
@@ -81,8 +101,8 @@ def _against(rows: Iterable[Against]) -> str:
         [
             [
                 row.what,
-                _spread(row.floor, ",.0f"),
-                f"{_spread(row.product, ',.0f')} {row.unit}",
+                spread(row.floor, ",.0f"),
+                f"{spread(row.product, ',.0f')} {row.unit}",
                 f"**{row.ratio.median:.3f}** ({row.ratio.least:.3f} – {row.ratio.most:.3f})",
                 f"≥ {row.wanted:.2f}",
                 f"≥ {row.done_at:.2f}",
@@ -101,9 +121,9 @@ def _scale(flatness: Flatness) -> str:
             f"{size.customers:,}",
             f"{size.events:,}",
             f"{size.decisions / size.events:.3f}",
-            _spread(size.cpu_micros, ".1f"),
-            _spread(size.scan_micros, ".1f"),
-            _spread(size.wall_micros, ".1f"),
+            spread(size.cpu_micros, ".1f"),
+            spread(size.scan_micros, ".1f"),
+            spread(size.wall_micros, ".1f"),
             f"{size.bytes_a_customer:,.0f} B",
             f"{size.state_bytes:,.0f} B",
             f"{size.waiting / max(size.seen, 1):.2f} × {size.pending_bytes:,.0f} B",
@@ -117,9 +137,10 @@ def _scale(flatness: Flatness) -> str:
     return table(header, rows) + "\n" + said
 
 
-def _parts(log: str, parts: Iterable[Part]) -> str:
+def parts_table(what: str, unit: str, parts: Iterable[Part]) -> str:
+    """The parts of a profile that are worth telling, with their cost a unit."""
     rows = [[part.name, f"{part.share:.1%}", f"{part.micros_an_event:.2f}"] for part in parts if part.share >= 0.002]
-    return table([log, "share", "µs an event"], rows)
+    return table([what, "share", f"µs {unit}"], rows)
 
 
 def _growth(rows: Iterable[Growth]) -> str:
@@ -131,7 +152,7 @@ def _growth(rows: Iterable[Growth]) -> str:
                 row.value,
                 f"{row.events:,}",
                 f"{row.decisions:,}",
-                _spread(row.seconds, ".2f"),
+                spread(row.seconds, ".2f"),
                 row.marginal or "–",
             ]
             for row in rows
@@ -139,7 +160,12 @@ def _growth(rows: Iterable[Growth]) -> str:
     )
 
 
-def _spread(spread: Spread, form: str) -> str:
-    if spread.rounds == 1:
-        return format(spread.median, form)
-    return f"{spread.median:{form}} ({spread.least:{form}} – {spread.most:{form}})"
+def spread(of: Spread, form: str) -> str:
+    """The median, and the least and the most if there were several rounds.
+
+    >>> spread(Spread.of([1.0, 2.0, 6.0]), ".1f")
+    '2.0 (1.0 – 6.0)'
+    """
+    if of.rounds == 1:
+        return format(of.median, form)
+    return f"{of.median:{form}} ({of.least:{form}} – {of.most:{form}})"

@@ -1,4 +1,4 @@
-"""How a run goes: what is committed in Redis, and what the processes have used of the CPU, looked at again and again."""
+"""How a run goes: what is committed in Redis, and what the processes have used of the CPU, look by look."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def look(live: LiveSystem, workers: Sequence[Process]) -> Look:
     records = sum(sum(offsets.values()) for offsets in live.positions() if offsets)
     cpu = sum(cpu_seconds(worker.pid) for worker in workers)
     used = live.redis.info("cpu")
-    redis_cpu = float(used["used_cpu_user"]) + float(used["used_cpu_sys"])  # type: ignore[index] # it is no awaitable
+    redis_cpu = float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
     return Look(time.monotonic(), records, cpu, redis_cpu)
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -21,7 +22,7 @@ import msgspec
 
 from benchmarks.live import LiveSystem
 from benchmarks.product import WEEKLY, replay
-from stream_app.config import SHOP_TOPICS, LiveConfig
+from stream_app.config import INPUTS, SHOP_TOPICS, LiveConfig
 from stream_app.core.events import EPOCH, MICROSECOND, Event
 from stream_app.core.learner import Learner
 from stream_app.core.messages import Tick
@@ -107,12 +108,30 @@ def _batches(log: Path, limit: int, until: datetime | None) -> Iterator[Sequence
     yield [msgspec.structs.replace(event, occurred_at=(event.occurred_at + shift).astimezone(UTC)) for event in events]
 
 
-def begin(live: LiveSystem, name: str) -> None:
-    """Let the next workers begin anew: with an empty part of Redis, and as a group of their own."""
-    old = live.config.redis.prefix
-    for key in live.redis.scan_iter(match=f"{old}:*"):
-        live.redis.delete(key)
-    live.settings |= {"redis.prefix": name, "kafka.group": name}
+@contextmanager
+def anew(live: LiveSystem, name: str, settings: Mapping[str, str] | None = None) -> Iterator[LiveSystem]:
+    """A system on the same servers that begins anew: with a part of Redis and a group of its own.
+
+    Its processes end with the block, and what they left in Redis is removed.
+
+    Args:
+        live: whose servers and settings it has.
+        name: that no other had on these servers.
+        settings: that differ.
+    """
+    servers = live.config.kafka.bootstrap, live.config.redis.url
+    own = {"redis.prefix": name, "kafka.group": name}
+    with LiveSystem({**live.settings, **own, **(settings or {})}, *servers) as part:
+        yield part
+        for process in part.processes:
+            process.close()
+        for key in part.redis.scan_iter(match=f"{name}:*"):
+            part.redis.delete(key)
+
+
+def topics_of(name: str) -> dict[str, str]:
+    """Settings by which a system has input topics of its own."""
+    return {f"kafka.topics.{role}": f"{name}.{role}" for role in INPUTS}
 
 
 def put_model(live: LiveSystem, taught: Taught, moment: int) -> None:

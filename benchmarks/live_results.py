@@ -54,19 +54,29 @@ class Latency:
     p99_ms: float
     p999_ms: float
     most_ms: float
-    poll_ms: float  # mean time between two looks at Redis, which is part of every figure
+    look_ms: float  # mean time between two looks at Redis, which is part of every figure
+    commits: float  # a second
+    busy: float  # CPU of the worker, seconds a second
     wanted_ms: float = 50.0
     done_at_ms: float = 150.0
 
     @classmethod
-    def of(cls, latencies_ms: Sequence[float], rate: float, seconds: float, poll_ms: float) -> Latency:
+    def of(cls, latencies_ms: Sequence[float], **conditions: float) -> Latency:
         """Of at least one sample.
 
-        >>> Latency.of([10.0, 20.0, 30.0], rate=100.0, seconds=60.0, poll_ms=2.0).p50_ms
+        >>> Latency.of([10.0, 20.0, 30.0], rate=100.0, seconds=60.0, look_ms=2.0, commits=40.0, busy=0.5).p50_ms
         20.0
         """
         p50, p90, p99, p999 = (float(one) for one in np.percentile(latencies_ms, [50, 90, 99, 99.9]))
-        return cls(rate, seconds, len(latencies_ms), p50, p90, p99, p999, max(latencies_ms), poll_ms)
+        return cls(
+            samples=len(latencies_ms),
+            p50_ms=p50,
+            p90_ms=p90,
+            p99_ms=p99,
+            p999_ms=p999,
+            most_ms=max(latencies_ms),
+            **conditions,
+        )
 
     @property
     def verdict(self) -> str:

@@ -103,7 +103,7 @@ async def _measure(spec: Spec) -> Stock:
             raise TimeoutError("the stock agent was given no event")
         await asyncio.sleep(_LOOK_SECONDS)
     started, cpu = time.monotonic(), time.process_time()
-    while app.monitor.events_total < spec.total and time.monotonic() - started < spec.seconds:
+    while app.monitor.events_total < spec.total and time.monotonic() - started < spec.seconds:  # noqa: ASYNC110
         await asyncio.sleep(_LOOK_SECONDS)
     return Stock(app.monitor.events_total - first, time.monotonic() - started, time.process_time() - cpu)
 

@@ -9,12 +9,12 @@ from typing import Final
 
 from benchmarks.live import LiveSystem
 from benchmarks.live_course import Course, watch
-from benchmarks.live_feed import Fed, Taught, begin, put_model
+from benchmarks.live_feed import Fed, Taught, anew, put_model
 from benchmarks.live_results import Throughput
 from benchmarks.live_stock import Stock, stock_faust
 from benchmarks.results import Spread
 
-RUN_SECONDS: Final = 300.0  # after which a run counts as hung
+RUN_SECONDS: Final = 180.0  # after which a run counts as hung
 # Decode, align, state, every event scored, commit and outbox are always on.
 VARIANTS: Final[dict[str, dict[str, str]]] = {
     "worker": {"worker.publish_scores": "false"},
@@ -22,16 +22,11 @@ VARIANTS: Final[dict[str, dict[str, str]]] = {
 }
 
 
-def worker_run(live: LiveSystem, fed: Fed, taught: Taught, name: str) -> Course:
+def worker_run(live: LiveSystem, fed: Fed, taught: Taught, name: str, settings: Mapping[str, str]) -> Course:
     """One worker from a fresh start through all that is in the topics."""
-    begin(live, name)
-    put_model(live, taught, fed.moment)
-    worker = live.start("worker", instance=name)
-    try:
-        return watch(live, [worker], RUN_SECONDS)
-    finally:
-        worker.close()
-        live.processes.remove(worker)
+    with anew(live, name, settings) as part:
+        put_model(part, taught, fed.moment)
+        return watch(part, [part.start("worker")], RUN_SECONDS)
 
 
 @dataclass
@@ -57,16 +52,10 @@ def throughput(
     seen.stock.append(_stock(live, 0, stock_seconds, on_run))
     for number in range(rounds):
         for place, (what, settings) in enumerate(VARIANTS.items()):
-            with_settings(live, settings)
-            seen.runs[what].append(worker_run(live, fed, taught, f"throughput-{number}-{place}"))
+            seen.runs[what].append(worker_run(live, fed, taught, f"throughput-{number}-{place}", settings))
             on_run()
         seen.stock.append(_stock(live, number + 1, stock_seconds, on_run))
     return [_against(what, runs, seen.stock) for what, runs in seen.runs.items()]
-
-
-def with_settings(live: LiveSystem, settings: Mapping[str, str]) -> None:
-    """Settings of the next processes."""
-    live.settings |= settings
 
 
 def runs_of(rounds: int) -> int:

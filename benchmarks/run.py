@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,6 +17,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import growth, logs
 from benchmarks.document import document
+from benchmarks.live_document import joined, live_document
+from benchmarks.live_results import LiveReport
+from benchmarks.live_run import LIVE_FULL, LIVE_QUICK, LiveBench
 from benchmarks.machine import load_average, machine
 from benchmarks.product import CDNOW, DAILY, SHORT, WEEKLY, replay
 from benchmarks.results import Against, Flatness, Growth, Part, Report
@@ -129,14 +133,25 @@ class Bench:
         return lambda: self._progress.advance(task)
 
 
+class Which(StrEnum):
+    """What is measured."""
+
+    ALL = "all"
+    REPLAY = "replay"
+    LIVE = "live"
+
+
 def bench(
-    quick: Annotated[bool, typer.Option(help="Two minutes, small sizes; docs/benchmarks.md stays as it is.")] = False,
+    which: Annotated[Which, typer.Argument(help="The replay, the live system (needs Kafka and Redis), or all.")] = (
+        Which.ALL
+    ),
+    quick: Annotated[bool, typer.Option(help="Some minutes, small sizes; docs/benchmarks.md stays as it is.")] = False,
     build: Annotated[Path, typer.Option(help="Folder for the simulated logs and the results.")] = _ROOT / "build",
     data: Annotated[Path, typer.Option(help="Folder of the recorded logs.", envvar="CHURN_DATA")] = (
         _ROOT.parent / "shared" / "data"
     ),
 ) -> None:
-    """Measure speed and scale of the replay, and write the tables."""
+    """Measure speed and scale of the replay and of the live system, and write the tables."""
     console = Console()
     columns = (
         TextColumn("{task.description}"),
@@ -144,15 +159,28 @@ def bench(
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
     )
+    replayed: str | None = None
+    lived: str | None = None
     with Progress(*columns, console=console) as progress:
-        report = Bench(QUICK if quick else FULL, build / "benchmarks", data, progress).run(quick=quick)
-    text = document(report)
-    build.mkdir(parents=True, exist_ok=True)
-    result = build / ("benchmarks-quick.json" if quick else "benchmarks.json")
-    result.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+        if which is not Which.LIVE:
+            report = Bench(QUICK if quick else FULL, build / "benchmarks", data, progress).run(quick=quick)
+            replayed = document(report)
+            _keep(report, build, "benchmarks", quick=quick)
+        if which is not Which.REPLAY:
+            live = LiveBench(LIVE_QUICK if quick else LIVE_FULL, build / "benchmarks", progress).run(quick=quick)
+            lived = live_document(live)
+            _keep(live, build, "benchmarks-live", quick=quick)
     if not quick:
-        (_ROOT / "docs" / "benchmarks.md").write_text(text, encoding="utf-8")
-    console.print(Markdown(text))
+        page = _ROOT / "docs" / "benchmarks.md"
+        page.write_text(joined(page.read_text(encoding="utf-8"), replayed, lived), encoding="utf-8")
+    console.print(Markdown(joined("", replayed, lived)))
+
+
+def _keep(report: Report | LiveReport, build: Path, name: str, *, quick: bool) -> None:
+    """The figures for programs."""
+    build.mkdir(parents=True, exist_ok=True)
+    path = build / f"{name}{'-quick' if quick else ''}.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
 
 
 def main() -> None:

@@ -9,16 +9,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import IO, Any, Final, Self
 
 import msgspec
 import redis
 
 from benchmarks.servers import KafkaServer, RedisServer
 from benchmarks.servers.process import with_parent
-from stream_app.config import LiveConfig, load_config
+from stream_app.config import INPUTS, LiveConfig, confluent_options, load_config
+from stream_app.core.desk import NUMBER as DESK
 
 STREAM_APP: Final = Path(sys.executable).parent / "stream-app"
 STOP_SECONDS: Final = 30.0
@@ -108,6 +111,7 @@ class LiveSystem:
         self._bootstrap, self._redis_url = kafka, redis_url
         self.processes: list[Process] = []
         self._servers: list[KafkaServer | RedisServer] = []
+        self._closing = ExitStack()
         self._folder = tempfile.TemporaryDirectory(prefix="live-")
         self.folder = Path(self._folder.name)
 
@@ -130,6 +134,7 @@ class LiveSystem:
     ) -> None:
         for process in self.processes:
             process.close()
+        self._closing.close()
         if hasattr(self, "redis"):
             self.redis.close()
         for server in self._servers:
@@ -146,7 +151,7 @@ class LiveSystem:
         }
         return {**os.environ, "OPENBLAS_NUM_THREADS": "1", **given, **servers}
 
-    @property
+    @cached_property
     def config(self) -> LiveConfig:
         """The settings as the processes see them."""
         return load_config(environ=self.environ)
@@ -171,20 +176,36 @@ class LiveSystem:
         Args:
             name: worker, trainer or desk.
             instance: of a worker; by default its number among the processes.
-            program: what to start instead of the command, such as a script that crashes it; gets `name` as argument.
+            program: what to start instead of the command, such as one that crashes it; `name` is its last argument.
         """
-        instance = instance or f"{name}-{len(self.processes)}"
-        environ = {**self.environ, "STREAM_APP_WORKER__INSTANCE": instance}
-        command = [*(program or [str(STREAM_APP)]), name]
-        process = Process(command, environ, self.folder / f"{instance}.log")
+        log = self.folder / f"{len(self.processes)}-{name}.log"
+        environ = {**self.environ, "STREAM_APP_WORKER__INSTANCE": instance or f"{name}-{len(self.processes)}"}
+        process = Process([*(program or [str(STREAM_APP)]), name], environ, log)
         self.processes.append(process)
         return process
 
     def positions(self) -> list[dict[str, int] | None]:
         """The committed offsets of every partition number by role; None: nothing was committed yet."""
-        prefix = self.config.redis.prefix
-        stored = [self.redis.hget(f"{prefix}:{{p{number}}}:meta", "position") for number in range(self.partitions)]
-        return [msgspec.json.decode(one)["offsets"] if one else None for one in stored]  # type: ignore[arg-type]
+        stored = [self._stored(number, "position") for number in range(self.partitions)]
+        return [msgspec.json.decode(one)["offsets"] if one else None for one in stored]
+
+    def consumed(self) -> int:
+        """How many records of the input topics are in stored commits, over all partitions."""
+        return sum(sum(offsets.values()) for offsets in self.positions() if offsets is not None)
+
+    def hold(self, number: int) -> dict[str, Any] | None:
+        """The tick at which a partition waits for trainer or desk, as stored; None: it goes on."""
+        summary = self._stored(number, "summary")
+        hold: dict[str, Any] | None = msgspec.json.decode(summary)["hold"] if summary else None
+        return hold
+
+    def outbox_sequence(self, number: int) -> int:
+        """The sequence number of the last record in a partition's outbox, or of the desk's (desk.NUMBER)."""
+        return int(self._stored(number, "sequence") or 0)
+
+    def _stored(self, number: int, name: str) -> bytes | None:
+        found: bytes | None = self.redis.hget(f"{self.config.redis.prefix}:{{p{number}}}:meta", name)  # type: ignore[assignment]
+        return found
 
     @property
     def partitions(self) -> int:
@@ -206,33 +227,33 @@ class LiveSystem:
 
     def wait_until_done(self, seconds: float = 300.0) -> float:
         """Wait until a log that was published to its end is worked off, learned from, and told of."""
-        return self.wait("the log is worked off", self.done, seconds)
+        return self.wait("the log is worked off", self.done, seconds, every=0.25)
 
     def done(self) -> bool:
         """Whether every lane is at the end of its topics, holds no more, and its outbox is empty."""
         prefix = self.config.redis.prefix
-        ends = self.ends()
-        for number, offsets in enumerate(self.positions()):
-            if offsets is None or any(offsets[role] != end for (role, at), end in ends.items() if at == number):
-                return False
-            summary = self.redis.hget(f"{prefix}:{{p{number}}}:meta", "summary")
-            if msgspec.json.decode(summary)["hold"] is not None:  # type: ignore[arg-type]
-                return False
-        return all(not self.redis.llen(f"{prefix}:{{p{number}}}:outbox") for number in (*range(self.partitions), -1))
+        positions = self.positions()
+        if None in positions or any(self.hold(number) is not None for number in range(self.partitions)):
+            return False
+        if any(self.redis.llen(f"{prefix}:{{p{number}}}:outbox") for number in (*range(self.partitions), DESK)):
+            return False
+        return all((positions[number] or {})[role] == end for (role, number), end in self.ends().items())
 
     def ends(self) -> dict[tuple[str, int], int]:
         """The end of every input partition, by role and number."""
-        from confluent_kafka import Consumer, TopicPartition  # noqa: PLC0415 - only where a broker is
+        from confluent_kafka import TopicPartition  # noqa: PLC0415 - only where a broker is
 
-        from stream_app.config import INPUTS, confluent_options  # noqa: PLC0415
+        return {
+            (role, number): self._consumer.get_watermark_offsets(TopicPartition(name, number), timeout=10)[1]
+            for role, name in self.config.kafka.topics.of(*INPUTS).items()
+            for number in range(self.partitions)
+        }
 
-        config = self.config
-        consumer = Consumer({**confluent_options(config.kafka), "group.id": "live-ends", "enable.auto.commit": False})
-        try:
-            return {
-                (role, number): consumer.get_watermark_offsets(TopicPartition(name, number), timeout=10)[1]
-                for role, name in config.kafka.topics.of(*INPUTS).items()
-                for number in range(self.partitions)
-            }
-        finally:
-            consumer.close()
+    @cached_property
+    def _consumer(self) -> Any:
+        from confluent_kafka import Consumer  # noqa: PLC0415
+
+        options = {**confluent_options(self.config.kafka), "group.id": "live-ends", "enable.auto.commit": False}
+        consumer = Consumer(options)
+        self._closing.callback(consumer.close)
+        return consumer

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stream_app.cli.telling import console, errors_told
+from stream_app.cli.telling import console, errors_told, extra_needed
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +24,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Same seed, same shop.")] = 1,
 ) -> None:
     """Show a living shop on the real services, with a Kafka and a Redis of its own: no server, no Docker."""
-    with errors_told():
+    with errors_told(), extra_needed("demo"):
         from stream_app.cli.options import language, one_of  # noqa: PLC0415
         from stream_app.demo import Request, run_demo  # noqa: PLC0415
 

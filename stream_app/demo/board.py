@@ -15,6 +15,7 @@ BANDS: Final = (0.8, 0.6, 0.4, 0.0)  # lower edges of the probability, from the 
 OPEN: Final = "open"
 _KEPT: Final = 60  # alerts that could be shown
 _RATE_SECONDS: Final = 3.0  # over which events a second are counted
+_FRESHNESS: Final = "churn_score_freshness_seconds"
 
 
 @dataclass
@@ -49,6 +50,9 @@ class Board:
     counts: Counter[str] = field(default_factory=Counter)  # opened, and how they ended
     opened: dict[str, AlertOpened] = field(default_factory=dict)  # all, by alert id
     _scores: dict[str, tuple[float, int]] = field(default_factory=dict)  # probability, when
+    _seconds: float = 0.0  # of the clock, when the parts were asked last
+    _ready_at: dict[str, float] = field(default_factory=dict)
+    _fresh: deque[tuple[float, float, float]] = field(default_factory=lambda: deque([(0.0, 0.0, 0.0)]))
     _sent: deque[tuple[float, int]] = field(default_factory=deque)  # seconds of the clock, events until then
 
     def hear_scores(self, told: Scored) -> None:
@@ -87,6 +91,27 @@ class Board:
         """Events a second, lately."""
         (first, before), (last, after) = self._sent[0], self._sent[-1]
         return (after - before) / (last - first) if last > first else 0.0
+
+    def note_parts(self, seconds: float, parts: dict[str, Part]) -> None:
+        """The services as they are by now."""
+        self.parts = parts
+        self._seconds = seconds
+        self._ready_at |= {name: seconds for name, part in parts.items() if part.ready}
+        self._fresh.append(
+            (seconds, self.figure("worker", f"{_FRESHNESS}_sum"), self.figure("worker", f"{_FRESHNESS}_count"))
+        )
+        while self._fresh[0][0] < seconds - _RATE_SECONDS:
+            self._fresh.popleft()
+
+    @property
+    def freshness_ms(self) -> float | None:
+        """Mean milliseconds from an event's arrival in Kafka to its score in Redis, lately; None: there was none."""
+        (_, sum_before, before), (_, sum_after, after) = self._fresh[0], self._fresh[-1]
+        return (sum_after - sum_before) / (after - before) * 1e3 if after > before else None
+
+    def well(self, part: str) -> bool:
+        """Whether a service was ready lately: between two fetches a worker may say for a moment that it is not."""
+        return part in self._ready_at and self._seconds - self._ready_at[part] <= _RATE_SECONDS
 
     def active(self) -> list[float]:
         """The probability of every active customer."""

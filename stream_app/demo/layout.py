@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from rich.align import Align
 from rich.console import Group, RenderableType
+from rich.constrain import Constrain
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -14,6 +14,7 @@ from rich.text import Text
 from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.demo.board import OPEN, Board, Listed, in_bands, masked
 from stream_app.demo.living import LivingShop, Phase, Plan
+from stream_app.demo.settings import HORIZON_DAYS
 from stream_app.demo.voice import DemoVoice
 from stream_app.simulate.calendar import SHOP_ZONE
 
@@ -47,8 +48,8 @@ class Layout:
         upper.add_column(width=width - half)
         upper.add_row(self._risk(board, half), self._system(board))
         rows = min(max(height - _OTHER_ROWS, _ROWS.start), _ROWS.stop)
-        head = Align(self._head(shop, left, width), width=width)
-        return Group(head, Align(upper, width=width), Align(self._alerts(board, rows, width), width=width))
+        head = Constrain(self._head(shop, left, width), width)
+        return Group(head, Constrain(upper, width), Constrain(self._alerts(board, rows), width))
 
     # --- the parts of the screen -------------------------------------------------------------------------------------
 
@@ -82,7 +83,9 @@ class Layout:
             bar = Text(_BAR * round(room * count / most), style=style)
             table.add_row(Text(name, style=style), bar, voice.number(count))
         notes = [Text(voice.say("risk.active", active=voice.number(len(active))), style="dim")]
-        notes.append(Text(voice.say("risk.expected", leavers=voice.number(sum(active))), style="dim"))
+        notes.append(
+            Text(voice.say("risk.expected", leavers=voice.number(sum(active)), days=HORIZON_DAYS), style="dim")
+        )
         return self._panel(Group(table, *notes), voice.say("risk.title"))
 
     def _system(self, board: Board) -> Panel:
@@ -91,16 +94,16 @@ class Layout:
         version, labels = board.figure("worker", "churn_model_version"), _labels(board)
         model = say("system.model", version=voice.number(version), labels=voice.number(labels))
         scored, opened = board.figure("worker", "churn_events_scored_total"), board.counts[OPEN]
-        scores = say("system.scores", scores=voice.number(scored), ms=voice.number(self._freshness(board)))
+        scores = say("system.scores", scores=voice.number(scored), ms=voice.number(board.freshness_ms))
         customers = say("system.customers", customers=voice.number(board.figure("worker", "churn_states_cached")))
         table = Table.grid(padding=(0, 1))
         rows = (
             (True, "kafka", say("system.events", rate=voice.number(board.rate))),
             (True, "redis", customers),
-            (self._well(board, "worker"), "worker", scores if scored else say("system.scores_none")),
-            (self._well(board, "trainer"), "trainer", model if labels else say("system.model_none")),
+            (board.well("worker"), "worker", scores if scored else say("system.scores_none")),
+            (board.well("trainer"), "trainer", model if labels else say("system.model_none")),
             (
-                self._well(board, "desk"),
+                board.well("desk"),
                 "desk",
                 say("system.alerts", opened=voice.number(opened)) if opened else say("system.alerts_none"),
             ),
@@ -110,7 +113,7 @@ class Layout:
             table.add_row(dot, say(f"system.{part}"), Text(told, style="dim", no_wrap=True, overflow="ellipsis"))
         return self._panel(Group(table, Text()), say("system.title"))
 
-    def _alerts(self, board: Board, rows: int, width: int) -> Panel:
+    def _alerts(self, board: Board, rows: int) -> Panel:
         say = self._voice.say
         if not board.listed:
             empty = Group(Text(say("alerts.none"), style="dim"), *([Text()] * rows))
@@ -143,16 +146,6 @@ class Layout:
         return " · ".join(f"{count} {self._voice.say(f'state.{state}')}" for state, count in told)
 
     # --- figures -----------------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _well(board: Board, part: str) -> bool:
-        return part in board.parts and board.parts[part].ready
-
-    @staticmethod
-    def _freshness(board: Board) -> float | None:
-        """Mean milliseconds from an event's arrival to its score."""
-        count = board.figure("worker", "churn_score_freshness_seconds_count")
-        return board.figure("worker", "churn_score_freshness_seconds_sum") / count * 1e3 if count else None
 
     def _clock(self, shop: LivingShop) -> str:
         return self._voice.clock((EPOCH + shop.now * MICROSECOND).astimezone(SHOP_ZONE))

@@ -1,4 +1,4 @@
-"""Starts a command that ends when whoever started it ends, whatever ends that: `python -m stream_app.demo.leash COMMAND`.
+"""Starts a command that ends when whoever started it does: `python -m stream_app.demo.leash PARENT COMMAND`.
 
 Kernels other than Linux don't know of such a thing: there a killed demo leaves its services behind.
 """

@@ -61,7 +61,7 @@ class Plan:
 
 
 class LivingShop(Thread):
-    """Feeds the topics, and is the clock: its ticks name the model version, as the worker that owns the clock does live.
+    """Feeds the topics, and is the clock: its ticks name the model version, as those of a worker do live.
 
     Args:
         config: of the services.

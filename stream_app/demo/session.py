@@ -21,7 +21,7 @@ from stream_app.core.messages import Scored
 from stream_app.demo.board import Board, Listed
 from stream_app.demo.broker import EmbeddedBroker
 from stream_app.demo.listening import Listener, ask
-from stream_app.demo.living import LivingShop, Phase, Plan
+from stream_app.demo.living import LivingShop, Plan
 from stream_app.demo.processes import Processes
 from stream_app.demo.redis_server import start_redis
 from stream_app.demo.screen import Lines, Screen, Show
@@ -82,10 +82,10 @@ def run_demo(request: Request, console: Console) -> None:
                 demo.show(_show(request, console))
             finally:
                 demo.close()
-    except DemoFailed:
-        raise
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+    except BaseException as error:
+        processes.stop()
+        if not isinstance(error, DemoFailed):  # its logs are kept
+            shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(folder, ignore_errors=True)
     print_summary(demo.board, demo.shop, request.plan, time.monotonic() - started, DemoVoice(request.lang), console)
@@ -104,14 +104,10 @@ class _Demo:
         self._seconds, self._began = request.seconds, started
         topics = Topics()
         self._broker = EmbeddedBroker(topics.of(*INPUTS, *OUTPUTS).values())
-        try:
-            redis = start_redis(processes, folder)
-            self._wiring: Wiring = wire(folder, self._broker.bootstrap, redis, request.capacity)
-            for service in SERVICES:
-                processes.start(service, self._wiring.command(service), self._wiring.environ(service))
-        except BaseException:
-            processes.stop()
-            raise
+        redis = start_redis(processes, folder)
+        self._wiring: Wiring = wire(folder, self._broker.bootstrap, redis, request.capacity)
+        for service in SERVICES:
+            processes.start(service, self._wiring.command(service), self._wiring.environ(service))
         config = self._wiring.config
         self.board = Board(config.shop.decide_every)
         self._ready = Flag()
@@ -131,8 +127,8 @@ class _Demo:
         """End everything."""
         with suppress(KeyboardInterrupt):
             self.shop.stop()
+        self._processes.stop()  # first: without their broker they would wait
         self._listener.close()
-        self._processes.stop()
         self._broker.close()
 
     def _left(self) -> float:
@@ -160,7 +156,7 @@ class _Demo:
         self.board.note_sent(now, self.shop.sent)
         if now - self._asked > _ASK_SECONDS:
             self._asked = now
-            self.board.parts = {service: ask(port) for service, port in self._wiring.ports.items()}
+            self.board.note_parts(now, {name: ask(port) for name, port in self._wiring.ports.items()})
             if not self._ready.is_set() and all(part.ready for part in self.board.parts.values()):
                 self._began = now
                 self._ready.set()
@@ -181,6 +177,3 @@ def _ended_by_signals() -> Iterator[Flag]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-__all__ = ["Phase", "Request", "run_demo"]

@@ -16,9 +16,9 @@ from stream_app.demo.broker import PARTITIONS
 SERVICES: Final = ("worker", "trainer", "desk")
 ZONE: Final = "Asia/Shanghai"
 CURRENCY: Final = "CNY"
+HORIZON_DAYS: Final = 60
 
-# A month as horizon, so that labels come within the history that is played first. The staff works on all days: a day
-# is a second, and two quiet ones in a row would look like a fault.
+# The staff works on all days: a day takes a second, and two quiet ones in a row would look like a fault.
 _FILE: Final = """\
 [kafka]
 bootstrap = "{bootstrap}"
@@ -30,14 +30,14 @@ url = "unix://{redis}"
 prefix = "demo"
 
 [shop]
-horizon = "60d"
+horizon = "{horizon}d"
 active_window = "180d"
 decide_every = "7d"
 zone = "{zone}"
 working_days = [0, 1, 2, 3, 4, 5, 6]
 capacity = {capacity}
 rank_by = "worth"
-alert_above = 0.8
+alert_above = 0.75
 
 [worker]
 instance = "worker-1"
@@ -72,7 +72,9 @@ class Wiring:
 def wire(folder: Path, bootstrap: str, redis: Path, capacity: int) -> Wiring:
     """Write the settings into a folder."""
     file = folder / "demo.toml"
-    text = _FILE.format(bootstrap=bootstrap, partitions=PARTITIONS, redis=redis, zone=ZONE, capacity=capacity)
+    text = _FILE.format(
+        bootstrap=bootstrap, partitions=PARTITIONS, redis=redis, zone=ZONE, horizon=HORIZON_DAYS, capacity=capacity
+    )
     file.write_text(text, encoding="utf-8")
     return Wiring(file, load_config(file, environ={}), dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True)))
 

@@ -17,7 +17,7 @@ from stream_app.simulate import truth
 _NEXT: Final = (
     ("make report", "summary.report_demo"),
     ("stream-app replay LOG --out results", "summary.report"),
-    ("stream-app topics create && stream-app worker", "summary.live"),
+    ("stream-app topics create", "summary.live"),
 )
 
 

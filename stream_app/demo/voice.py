@@ -36,7 +36,7 @@ class DemoVoice(Voice):
         """For how long a customer has been silent, beside the usual gap between two orders."""
         days = self.number(alert.silent_days)
         if not alert.usual_gap_days:
-            return self.say("alerts.days", days=days)
+            return self.say("alerts.once", days=days)
         return self.say("alerts.gaps", days=days, times=self.number(alert.silent_days / alert.usual_gap_days, 1))
 
     def worth(self, alert: AlertOpened) -> str:

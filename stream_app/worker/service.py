@@ -115,7 +115,6 @@ class WorkerService:
         self.watch.gather(lanes, self.lanes.pending, now - self._reported, self.lanes.effective_at)
         self.watch.worker.clock_owner.set(self._ticker.owner)
         self._reported = now
-        waiting = {number: lane.aligner.waiting_for for number, lane in lanes.items() if lane.aligner.waiting_for}
         behind = self._seconds_behind()
         limit = self._config.worker.fall_behind / SECOND_US
         held = self.watch.longest_hold
@@ -126,7 +125,6 @@ class WorkerService:
             "fresh", behind <= limit, f"the oldest waiting event came {behind:.0f} s ago" if behind > limit else ""
         )
         health.set("assigned", bool(lanes), "no partition is assigned" if not lanes else "")
-        health.set("aligned", not waiting, f"unknown lag: {waiting}" if waiting else "")
 
     def _seconds_behind(self) -> float:
         """How long the oldest event has been waiting."""

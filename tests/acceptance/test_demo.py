@@ -1,0 +1,97 @@
+"""The demo as people start it: without a server, with risk and alerts on the screen, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+STREAM_APP = str(Path(sys.executable).parent / "stream-app")
+# Small, so that it is over soon; a few days are enough for alerts.
+SMALL = ("--customers", "400", "--history", "70", "--day-seconds", "0.6")
+pytestmark = pytest.mark.acceptance
+
+
+def in_session(session: int) -> list[str]:
+    """The command lines of the processes of a session: whatever the demo starts belongs to its own."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append((stat.parent / "cmdline").read_text().replace("\0", " "))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def nobody_left(session: int, within_seconds: float) -> list[str]:
+    until = time.monotonic() + within_seconds
+    while (left := in_session(session)) and time.monotonic() < until:
+        time.sleep(0.1)
+    return left
+
+
+@pytest.fixture
+def demo() -> Iterator[subprocess.Popen[str]]:
+    """The demo in a session of its own, in English, its lines on standard error."""
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("needs /proc to see what is left running")
+    folder = tempfile.mkdtemp(prefix="demo-")  # pytest's own are too long for the path of a socket
+    environ = os.environ | {"COLUMNS": "200", "NO_COLOR": "1", "TMPDIR": folder, "STREAM_APP_KAFKA__PARTITIONS": "7"}
+    process = subprocess.Popen(
+        [STREAM_APP, "demo", "--lang", "en", "--seconds", "14", *SMALL],
+        stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environ, start_new_session=True,
+    )  # fmt: skip
+    yield process
+    if process.poll() is None:
+        process.terminate()
+        process.communicate(timeout=20)
+    shutil.rmtree(folder)
+
+
+def test_it_shows_risk_and_alerts_ends_by_itself_and_leaves_nothing(demo: subprocess.Popen[str]) -> None:
+    said = demo.communicate(timeout=150)[1]
+    assert demo.returncode == 0, said
+    assert nobody_left(demo.pid, 2) == []
+    days = re.findall(r": (\d+) active customers, (\d+) at 80% or more; model (\d+), ([\d,]+) labels", said)
+    assert len(days) > 3, said
+    assert all(int(active) > 50 for active, *_ in days)
+    assert int(days[-1][2]) > 0
+    assert int(days[-1][3].replace(",", "")) > 0
+    alerts = re.findall(r"  alert   c•••\d{3} · risk (\d+)% · silent for \d+ d\S* .* · ¥[\d,]+ a month", said)
+    assert len(alerts) >= 5, said
+    assert all(75 <= int(risk) <= 100 for risk in alerts)
+    assert f"{len(alerts)} alerts" in said
+
+
+def test_a_kill_takes_everything_along(demo: subprocess.Popen[str]) -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux ends the children of a process that is killed")
+    until = time.monotonic() + 60
+    while len(in_session(demo.pid)) < 5 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert len(in_session(demo.pid)) == 5  # itself, Redis, worker, trainer, desk
+    demo.send_signal(signal.SIGKILL)
+    demo.communicate(timeout=10)
+    assert nobody_left(demo.pid, 5) == []
+
+
+def test_ctrl_c_ends_it_in_order(demo: subprocess.Popen[str]) -> None:
+    assert demo.stderr is not None
+    while "opens" not in demo.stderr.readline():
+        assert demo.poll() is None
+    demo.send_signal(signal.SIGINT)
+    said = demo.communicate(timeout=30)[1]
+    assert demo.returncode == 0, said
+    assert "Traceback" not in said
+    assert nobody_left(demo.pid, 2) == []

@@ -1,0 +1,102 @@
+"""The live system, while workers come and go, comes to what a replay of the same recorded log says: to the last bit."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from benchmarks.live import LiveSystem, Outcome, Process, outcome_of, outcome_of_replay
+from stream_app.replay.readers import LogFormat
+
+FIRST, END = datetime(2010, 10, 1), datetime(2010, 12, 1)
+FORMAT = "online-retail"
+PARTITIONS = 4
+# Labels come within the two months, and models learn from them; every version is kept to be compared.
+SETTINGS = {
+    "kafka.partitions": str(PARTITIONS),
+    "shop.horizon": "14d",
+    "shop.active_window": "60d",
+    "shop.decide_every": "2d",
+    "shop.capacity": "5",
+    "shop.zone": "Europe/London",
+    "worker.batch_events": "50",  # many commits, so that workers come and go in the middle of the work
+    "worker.publish_scores": "true",
+    "trainer.keep": "1000",
+    "kafka.session_timeout": "6s",
+    "kafka.heartbeat": "1s",
+}
+
+
+@pytest.fixture(scope="module")
+def log(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two months of Online Retail II, lines as they were recorded."""
+    cut = tmp_path_factory.mktemp("logs") / "retail.csv"
+    with (
+        gzip.open(data_dir / "online_retail_2009_2011.csv.gz", "rt", newline="") as source,
+        cut.open("w", newline="") as out,
+    ):
+        rows = csv.reader(source)
+        head = next(rows)
+        at = head.index("InvoiceDate")
+        written = csv.writer(out)
+        written.writerow(head)
+        written.writerows(row for row in rows if FIRST <= datetime.fromisoformat(row[at]) < END)
+    return cut
+
+
+def owned(process: Process) -> dict[int, str]:
+    """What a worker's log says last of each partition that it has had: lane opened, or lane given up."""
+    found = re.findall(r'"event": "(lane opened|lane given up)".*?"partition": (\d+)', process.log.read_text())
+    return {int(number): event for event, number in found}
+
+
+def owners(live: LiveSystem) -> Iterator[tuple[str, set[int]]]:
+    for process in live.processes:
+        yield process.log.name, {number for number, event in owned(process).items() if event == "lane opened"}
+
+
+@pytest.mark.slow
+@pytest.mark.acceptance
+def test_workers_that_come_and_go_change_nothing(log: Path) -> None:
+    with LiveSystem(SETTINGS) as live:
+        live.run("topics", "create")
+        live.run("publish", str(log), "--format", FORMAT)
+        total = sum(live.ends().values())
+        for name in ("trainer", "desk"):
+            live.start(name)
+        first, second = live.start("worker"), live.start("worker")
+        live.wait("a quarter is done", lambda: live.consumed() > total / 4, 120)
+        third = live.start("worker")
+        live.wait("the third worker has partitions", lambda: bool(owned(third)), 60)
+        joined_at, took_over = live.consumed(), set(owned(third))
+        live.wait("more is done", lambda: live.consumed() > joined_at + total / 8 or live.done(), 120)
+        left_at, left = live.consumed(), set(owned(first))
+        assert first.stop() == 0
+        live.wait_until_done(300)
+        came = outcome_of(live)
+        assert [process.stop() for process in live.processes[:2]] == [0, 0]
+        replayed = outcome_of_replay(live.config.shop.settings(), PARTITIONS, log, LogFormat(FORMAT))
+    # 1. The join and the leave have happened in the middle of the work, and partitions have moved.
+    assert total / 4 < joined_at < left_at < total
+    assert took_over
+    assert left
+    # 2. The log was one in which models learn, and alerts open and close.
+    assert_worth_it(came)
+    # 3. Nothing of it can be seen.
+    assert came.differences(replayed) == []
+    assert came == replayed
+    assert (came.lost, came.doubled) == ([], [])
+
+
+def assert_worth_it(outcome: Outcome) -> None:
+    assert len(outcome.labels) > 1_000
+    assert any(version for *_, version in outcome.labels.values())
+    assert any(alert.source == "model" for alert in outcome.opened.values())
+    assert len(outcome.versions) > 20
+    assert outcome.closed
