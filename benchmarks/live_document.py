@@ -52,7 +52,7 @@ until there are enough: the difference of `used_memory`. `python -m benchmarks.m
 _PARTS = """
 ## Where the time of a worker goes
 
-Samples of the main thread's CPU time over the same log as above, start included. The thread that fetches from Kafka is
+Samples of the main thread's CPU time over the same log as above. The thread that fetches from Kafka is
 counted by the kernel.
 """
 
@@ -104,11 +104,11 @@ def _throughput(rows: list[Throughput]) -> str:
 
 def _latency(report: LiveReport) -> str:
     one = report.latency
-    header = ["events/s", "s", "samples", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "most ms", "a look, ms"]
+    header = ["events/s", "s", "samples", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "most ms", "look mean, p99 ms"]
     header += ["commits/s", "worker's CPU, s/s", "p99 wanted", "done at", ""]
     figures = [one.p50_ms, one.p90_ms, one.p99_ms, one.p999_ms, one.most_ms]
     row = [f"{one.rate:,.0f}", f"{one.seconds:.0f}", f"{one.samples:,}", *(f"{figure:.1f}" for figure in figures)]
-    row += [f"{one.look_ms:.1f}", f"{one.commits:.0f}", f"{one.busy:.2f}"]
+    row += [f"{one.look_ms:.1f}, {one.look_p99_ms:.1f}", f"{one.commits:.0f}", f"{one.busy:.2f}"]
     row += [f"≤ {one.wanted_ms:.0f} ms", f"≤ {one.done_at_ms:.0f} ms", one.verdict]
     row[5] = f"**{row[5]}**"
     return table(header, [row])

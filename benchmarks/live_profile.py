@@ -72,16 +72,18 @@ def worker_part(frame: FrameType | None) -> str:
 
 
 def profile_worker(live: LiveSystem, fed: Fed, taught: Taught) -> tuple[list[Part], dict[str, float]]:
-    """A worker's parts, and the CPU of its threads in µs a record, over all that is in the topics; start included."""
+    """A worker's parts, and the CPU of its threads in µs a record, over all that is in the topics."""
     with anew(live, "profile", VARIANTS["worker"]) as part:
         put_model(part, taught, fed.moment)
         out = part.folder / "profile.json"
         worker = part.start("worker", program=profiled(out))
+        part.wait("a lane is opened", lambda: "lane opened" in worker.said(), RUN_SECONDS, every=0.01)
+        before = thread_seconds(worker.pid)
         course = watch(part, [worker], RUN_SECONDS)
         threads = thread_seconds(worker.pid)
         worker.stop()
         samples = read_samples(out)
-    micros = {name: seconds / course.records * 1e6 for name, seconds in threads.items()}
+    micros = {name: (used - before[name]) / course.records * 1e6 for name, used in threads.items()}
     return parts_of(samples, course.records), micros
 
 
@@ -120,11 +122,17 @@ def _listen(out: Path) -> None:
     parts, functions = Counter[str](), Counter[str]()
     last = time.thread_time()
 
+    begun = False  # by the first work of a lane: imports and start are not told
+
     def note(_number: int, frame: FrameType | None) -> None:
-        nonlocal last
-        now = time.thread_time()
+        nonlocal last, begun
+        now, function = time.thread_time(), _own_function(frame)
+        begun = begun or function.startswith("stream_app.core.")
+        if not begun:
+            last = now
+            return
         parts[worker_part(frame)] += now - last  # type: ignore[assignment] # seconds, not a count
-        functions[_own_function(frame)] += now - last  # type: ignore[assignment]
+        functions[function] += now - last  # type: ignore[assignment]
         last = now
 
     def write() -> None:

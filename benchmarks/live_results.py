@@ -55,6 +55,7 @@ class Latency:
     p999_ms: float
     most_ms: float
     look_ms: float  # mean time between two looks at Redis, which is part of every figure
+    look_p99_ms: float  # what the machine made of it: the probe itself waits for the CPU
     commits: float  # a second
     busy: float  # CPU of the worker, seconds a second
     wanted_ms: float = 50.0
@@ -64,7 +65,8 @@ class Latency:
     def of(cls, latencies_ms: Sequence[float], **conditions: float) -> Latency:
         """Of at least one sample.
 
-        >>> Latency.of([10.0, 20.0, 30.0], rate=100.0, seconds=60.0, look_ms=2.0, commits=40.0, busy=0.5).p50_ms
+        >>> conditions = dict.fromkeys(["rate", "seconds", "look_ms", "look_p99_ms", "commits", "busy"], 1.0)
+        >>> Latency.of([10.0, 20.0, 30.0], **conditions).p50_ms
         20.0
         """
         p50, p90, p99, p999 = (float(one) for one in np.percentile(latencies_ms, [50, 90, 99, 99.9]))

@@ -6,13 +6,23 @@ import random
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
+from confluent_kafka import Producer
 
 from benchmarks.live import LiveSystem, Outcome, Process, outcome_of, outcome_of_replay
+from stream_app.adapters.partitioner import partition_of
+from stream_app.config import confluent_options
+from stream_app.core.events import EPOCH, MICROSECOND, encode
 from stream_app.replay.readers import LogFormat
+from tests.shops import order
 
 CRASHING = Path(__file__).with_name("crashing.py")
 # A log of weeks in which labels come, models are the model's, and alerts open and close.
@@ -103,3 +113,101 @@ def assert_worth_it(outcome: Outcome) -> None:
     assert len(outcome.versions) > 10
     assert len(outcome.opened) > 20
     assert outcome.closed
+
+
+# --- how long a restart takes ----------------------------------------------------------------------------------------
+
+RESTART_SECONDS = 2.0  # a supervisor's pause before it starts a process again
+BACK_SECONDS = 12.0
+DISTURBED_SECONDS = 2.0
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_back_soon_and_the_other_one_never_notices(tell: Callable[[str], None]) -> None:
+    with LiveSystem({"kafka.partitions": "4"}) as live, closing(Feed(live)) as feed:
+        live.run("topics", "create")
+        victim, other = live.start("worker"), live.start("worker")
+        live.wait("both have their partitions", lambda: all(len(owned(one)) == 2 for one in (victim, other)), 60)
+        feed.start()
+        live.wait("all partitions move", lambda: all(sum((of or {}).values()) for of in live.positions()), 60)
+        mine, others = owned(victim), owned(other)
+        before = other.log.read_text()
+        # 1. Kill, wait as a supervisor does, start again.
+        watched = Watched(live)
+        victim.kill()
+        killed = time.monotonic()
+        while time.monotonic() < killed + RESTART_SECONDS:
+            watched.look()
+        stood = {number: watched.positions[number] for number in mine}
+        victim.restart()
+        # 2. Until all of its partitions have moved.
+        while any(watched.positions[number] == stood[number] for number in mine):
+            watched.look()
+            assert time.monotonic() < killed + 60, victim.said()
+        seconds = time.monotonic() - killed
+        tell(f"worked on again {seconds:.1f} s after the kill, {RESTART_SECONDS} s of them until the restart;")
+        tell(f"the other worker's partitions stood still for {watched.longest(others):.2f} s at most")
+        assert "lane" not in other.log.read_text()[len(before) :]
+        assert [victim.stop(), other.stop()] == [0, 0]
+    assert seconds <= BACK_SECONDS
+    assert watched.longest(others) <= DISTURBED_SECONDS
+
+
+class Watched:
+    """The positions as they move, and how long each has stood still."""
+
+    def __init__(self, live: LiveSystem) -> None:
+        self._live = live
+        self.positions: dict[int, int] = {}
+        self._moved: dict[int, float] = {}
+        self._longest: dict[int, float] = {}
+        self.look()
+
+    def look(self) -> None:
+        """See where they are."""
+        time.sleep(0.02)
+        for number, offsets in enumerate(self._live.positions()):
+            position, now = sum((offsets or {}).values()), time.monotonic()
+            moved = self._moved.setdefault(number, now)
+            self._longest[number] = max(self._longest.get(number, 0.0), now - moved)
+            if self.positions.get(number) != position:
+                self.positions[number], self._moved[number] = position, now
+
+    def longest(self, numbers: set[int]) -> float:
+        """The longest time, in seconds, that one of these stood still."""
+        return max(self._longest[number] for number in numbers)
+
+
+class Feed:
+    """Orders of now, a hundred a second over all partitions, from a thread."""
+
+    def __init__(self, live: LiveSystem) -> None:
+        self._live, self._ended = live, Event()
+        self._thread = Thread(target=self._run)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._ended.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        kafka = self._live.config.kafka
+        producer = Producer(confluent_options(kafka))
+        for place in count():
+            customer = f"c{place % 97}"
+            at = (datetime.now(UTC) - EPOCH) // MICROSECOND
+            value = encode(order(customer, at, event_id=f"e{place}"))
+            producer.produce(kafka.topics.orders, value, customer, partition_of(customer, kafka.partitions))
+            if self._ended.wait(0.01):
+                break
+        producer.flush(10)
+
+
+def owned(process: Process) -> set[int]:
+    """The partitions that a worker has, by its log."""
+    told = re.findall(r'"event": "(lane opened|lane given up)".*?"partition": (\d+)', process.log.read_text())
+    latest = {int(number): event for event, number in told}
+    return {number for number, event in latest.items() if event == "lane opened"}

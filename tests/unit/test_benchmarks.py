@@ -13,6 +13,10 @@ import pytest
 from benchmarks import growth, logs
 from benchmarks.document import document
 from benchmarks.floor import Floor
+from benchmarks.live_document import joined, live_document
+from benchmarks.live_latency import Seen, Sent, latencies_ms
+from benchmarks.live_publish import read_told
+from benchmarks.live_results import Latency, LiveReport, Memory, Publishing, Throughput, Workers
 from benchmarks.memory import pending_bytes, resident_peak, state_bytes
 from benchmarks.product import SHORT, replay
 from benchmarks.results import Against, Flatness, Part, Report, Size, Spread
@@ -21,6 +25,7 @@ from benchmarks.sampling import part_of
 from benchmarks.scale import in_own_process, measure
 from stream_app.core.customer import Customer
 from stream_app.core.labels import Pending
+from stream_app.core.lane import Position
 from stream_app.replay.replay import Replay
 
 
@@ -143,3 +148,57 @@ def test_a_size_is_measured_with_what_it_holds(log: Path) -> None:
     assert measured.run.events > 0
     assert 500 < measured.state_bytes < 3_000
     assert 100 < measured.pending_bytes < 1_000
+
+
+def test_a_live_figure_is_judged_by_what_was_wanted() -> None:
+    spread = Spread.of([4.5, 3.9])
+    row = Throughput("worker", 1_000, spread, spread, spread, spread, spread, spread)
+    assert [row.verdict, replace(row, wanted=5.0).verdict, replace(row, wanted=9.0, done_at=5.0).verdict] == [
+        "reached",
+        "done, not reached",
+        "missed",
+    ]
+    assert replace(_live_report().latency, p99_ms=120.0).verdict == "done, not reached"
+    assert replace(_live_report().workers, ratio=Spread.of([1.2])).verdict == "missed"
+
+
+def test_an_event_that_was_never_committed_is_no_sample() -> None:
+    seen = [Seen(1.0, 0, msgspec.json.encode(Position({"orders": 7}, (0, 0))))]
+    with pytest.raises(ValueError, match="never committed"):
+        latencies_ms([Sent("ann", "orders", 0, 7, 900)], seen)
+    assert latencies_ms([Sent("ann", "orders", 0, 6, 900)], seen) == [100.0]
+
+
+def test_a_publication_that_was_stopped_is_no_figure() -> None:
+    with pytest.raises(ValueError, match="not published"):
+        read_told("5 of 6 events and 12 ticks in 2.0 s (3 events/s): 10 records sent.")
+
+
+def test_the_live_document_stands_behind_the_other() -> None:
+    text = live_document(_live_report())
+    assert text.startswith("# The live system")
+    assert "| ≥ 4 | ≥ 2 | reached |" in text
+    assert "decoding" in text
+    page = joined("# Benchmarks\n\n# The live system\n\nold\n", None, text)
+    assert page == "# Benchmarks\n\n" + text
+    assert joined(page, "# Benchmarks, again", None) == "# Benchmarks, again\n\n" + text
+
+
+def _live_report() -> LiveReport:
+    spread = Spread.of([5.0])
+    return LiveReport(
+        machine={"cores": "2"},
+        load_before=0.1,
+        load_after=0.1,
+        seconds=60.0,
+        quick=True,
+        throughput=[Throughput("worker", 1_000, spread, spread, spread, spread, spread, spread)],
+        latency=Latency.of(
+            [10.0, 20.0], rate=100.0, seconds=60.0, look_ms=2.0, look_p99_ms=3.0, commits=40.0, busy=0.5
+        ),
+        workers=Workers(spread, spread, Spread.of([1.01]), spread, spread),
+        publishing=Publishing(1_000, 10, spread, spread),
+        memory=Memory(1_000, 800.0, 700.0, 2.0),
+        parts=[Part("decoding", 1.0, 3.0)],
+        threads={"main": 30.0, "fetching": 6.0},
+    )

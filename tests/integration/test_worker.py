@@ -1,0 +1,343 @@
+"""The services on real servers, one behaviour at a time: poison, stopping, two of one name, the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
+
+from benchmarks.live import LiveSystem, Process
+from benchmarks.live.outcome import messages_of
+from benchmarks.live.system import STREAM_APP
+from benchmarks.servers.process import free_port
+from stream_app.adapters.partitioner import partition_of
+from stream_app.config import Topics, confluent_options
+from stream_app.core.events import EPOCH, MICROSECOND, encode
+from stream_app.core.lane import Summary
+from stream_app.core.learner import Learner
+from stream_app.core.messages import Tick, decode_message
+from stream_app.core.snapshot import fingerprint, snapshot
+from stream_app.core.training import Training
+from stream_app.errors import CommitRefused, Fenced, UnusableSnapshot, WrongTopics
+from stream_app.ports import ModelVersion
+from stream_app.service.stores import Stores, open_stores
+from tests.shops import order, taught
+
+PARTITIONS = 2
+SECONDS = 40.0  # for what takes a few on an idle machine
+Make = Callable[..., LiveSystem]
+
+
+@pytest.fixture
+def make(kafka: str, redis_url: str) -> Iterator[Make]:
+    """Makes systems with topics, keys and a group of their own, on the servers of the whole run."""
+    with ExitStack() as stack:
+
+        def made(settings: Mapping[str, str] | None = None) -> LiveSystem:
+            prefix = f"w{uuid4().hex[:8]}"
+            own = {f"kafka.topics.{role}": f"{prefix}.{role}" for role in Topics.model_fields}
+            own |= {"kafka.group": prefix, "redis.prefix": prefix, "kafka.partitions": str(PARTITIONS)}
+            live = stack.enter_context(LiveSystem({**own, **(settings or {})}, kafka, redis_url))
+            live.run("topics", "create")
+            return live
+
+        yield made
+
+
+def produce(live: LiveSystem, role: str, records: list[tuple[bytes, bytes, list[tuple[str, bytes]]]]) -> None:
+    """Send records of (key, value, headers) where their keys belong."""
+    config = live.config
+    producer = Producer({**confluent_options(config.kafka), "linger.ms": 0})
+    topic = getattr(config.kafka.topics, role)
+    for key, value, headers in records:
+        producer.produce(topic, value, key, partition_of(key.decode(), PARTITIONS), headers=list(headers))
+    assert producer.flush(30) == 0
+
+
+def orders_at(start: datetime, customers: int, each: int = 1) -> list[tuple[bytes, bytes, list[tuple[str, bytes]]]]:
+    """Orders of some customers, a second apart, as records."""
+    first = (start - EPOCH) // MICROSECOND
+    names = [f"c{number:04d}" for number in range(customers)] * each
+    return [
+        (name.encode(), encode(order(name, first + place * 1_000_000, amount=9.0)), [])
+        for place, name in enumerate(names)
+    ]
+
+
+def summaries(live: LiveSystem) -> list[Summary]:
+    """What is stored of each partition beside its customers."""
+    stored = with_stores(live, lambda stores: stores.states.summaries(range(PARTITIONS)))
+    return [msgspec.json.decode(one, type=Summary) if one else Summary() for one in stored.values()]
+
+
+def accepted(live: LiveSystem) -> int:
+    """How many events are in the states, over all partitions."""
+    return sum(one.counts.get("accepted", 0) for one in summaries(live))
+
+
+def stream_times(live: LiveSystem) -> list[datetime]:
+    """How far time has come in each partition."""
+    return [EPOCH + max(one.stream_time, 0) * MICROSECOND for one in summaries(live)]
+
+
+def get(live: LiveSystem, path: str) -> tuple[int, str]:
+    """An answer over HTTP: status and text; status 0 while nothing listens."""
+    url = f"http://127.0.0.1:{live.config.health.port}{path}"
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def ended(process: Process, seconds: float = SECONDS) -> int:
+    """The exit status of a process that ends by itself."""
+    return process.popen.wait(seconds)
+
+
+def lanes_of(process: Process) -> set[int]:
+    """The partitions that a worker has opened so far, from its log."""
+    return {int(number) for number in re.findall(r'"lane opened".*?"partition": (\d+)', process.log.read_text())}
+
+
+def with_stores(live: LiveSystem, work: Callable[[Stores], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        stores = open_stores(live.config)
+        try:
+            return await work(stores)
+        finally:
+            await stores.close()
+
+    return asyncio.run(run())
+
+
+# --- poison ----------------------------------------------------------------------------------------------------------
+
+
+def test_poison_goes_to_the_dead_letters_and_stops_nothing(make: Make) -> None:
+    live = make({"health.port": str(free_port())})
+    now = datetime.now(UTC)
+    good, late = orders_at(now - timedelta(days=3), 20), orders_at(now - timedelta(days=2), 20)
+    key, value, _ = good[0]
+    tomorrow = encode(order("c0000", (now + timedelta(days=1) - EPOCH) // MICROSECOND))
+    traced = [("trace", b"\x00\xff"), ("trace", b"2")]
+    poison = [
+        (key, b"{", "", "not a JSON object"),
+        (key, b"\xff\xfe", "", ""),
+        (key, re.sub(rb'"occurred_at":"[^"]*",?', b"", value), "occurred_at", "missing required field"),
+        (key, tomorrow, "occurred_at", "future"),
+    ]
+    produce(live, "orders", [*good, *[(key, bad, traced) for key, bad, _, _ in poison], *late])
+    worker = live.start("worker")
+    live.wait("all is worked off", live.done, SECONDS)
+    # 1. What is good is in the states, and nothing else.
+    assert accepted(live) == len(good) + len(late)
+    # 2. What is bad lies as it came, with where it came from and why.
+    letters = messages_of(live, "dead_letters")
+    number = partition_of(key.decode(), PARTITIONS)
+    assert [len(letters[one]) for one in range(PARTITIONS)] == [
+        len(poison) * (one == number) for one in range(PARTITIONS)
+    ]
+    for message, (key, bad, field, reason) in zip(letters[number], poison, strict=True):
+        assert (message.key(), message.value()) == (key, bad)
+        headers = message.headers()
+        assert headers[:2] == traced
+        told = {name: text.decode() for name, text in headers[2:]}
+        assert told["kafka_dlt-original-topic"] == live.config.kafka.topics.orders
+        assert told["kafka_dlt-original-partition"] == str(number)
+        original = messages_of(live, "orders")[number][int(told["kafka_dlt-original-offset"])]
+        assert original.value() == bad
+        assert told["kafka_dlt-original-timestamp"] == str(original.timestamp()[1])
+        assert told["kafka_dlt-exception-field"] == field
+        assert reason in told["kafka_dlt-exception-message"]
+    # 3. It is counted, and the worker is well.
+    assert get(live, "/readyz")[0] == 200
+    status, metrics = get(live, "/metrics")
+    assert status == 200
+    rejected = re.findall(r"^churn_\w*rejected\w*_total\{[^}]*\} (\S+)", metrics, re.MULTILINE)
+    assert sum(map(float, rejected)) == len(poison), metrics
+    assert worker.stop() == 0
+
+
+# --- beginning and ending --------------------------------------------------------------------------------------------
+
+
+def test_a_signal_lets_a_worker_finish_its_batch(make: Make) -> None:
+    live = make({"worker.batch_events": "20"})
+    records = orders_at(datetime.now(UTC) - timedelta(days=3), 1_000, each=4)
+    produce(live, "orders", records)
+    worker = live.start("worker")
+    live.wait("something is done", lambda: live.consumed() > 100, SECONDS, every=0.01)
+    assert worker.stop() == 0
+    # 1. In the middle: what is in the positions is in the states, and told.
+    assert 100 < live.consumed() < len(records)
+    assert accepted(live) == live.consumed()
+    prefix = live.config.redis.prefix
+    assert [live.redis.llen(f"{prefix}:{{p{number}}}:outbox") for number in range(PARTITIONS)] == [0] * PARTITIONS
+    # 2. The next one goes on from there.
+    worker.restart()
+    live.wait("all is worked off", live.done, SECONDS)
+    assert accepted(live) == len(records)
+    assert worker.stop() == 0
+
+
+def test_of_two_workers_of_one_name_the_older_one_ends(make: Make) -> None:
+    live = make()
+    produce(live, "orders", orders_at(datetime.now(UTC) - timedelta(days=3), 20))
+    older = live.start("worker", instance="same")
+    live.wait("all is worked off", live.done, SECONDS)
+    newer = live.start("worker", instance="same")
+    live.wait("the newer one has the partitions", lambda: len(lanes_of(newer)) == PARTITIONS, SECONDS)
+    produce(live, "orders", orders_at(datetime.now(UTC) - timedelta(days=2), 20))
+    assert ended(older) == Fenced.exit_code == CommitRefused.exit_code
+    assert newer.running
+    live.processes.remove(older)
+    live.wait("the newer one goes on", live.done, SECONDS)
+    assert accepted(live) == 40
+    older.close()
+
+
+def test_topics_with_unequal_partition_counts_are_refused(make: Make) -> None:
+    live = make()
+    config = live.config.kafka
+    admin = AdminClient(confluent_options(config))
+    admin.create_partitions([NewPartitions(config.topics.cart, PARTITIONS + 1)])[config.topics.cart].result(30)
+    worker = live.start("worker")
+    assert ended(worker) == WrongTopics.exit_code
+    assert config.topics.cart in worker.said()
+
+
+def test_a_torn_checkpoint_is_refused(make: Make) -> None:
+    live = make()
+    settings = live.config.shop.settings()
+    training = Training(Learner(settings.horizon, settings.decide_every, 1), PARTITIONS, settings.horizon)
+
+    async def store(stores: Stores) -> None:
+        await stores.models.claim("trainer")
+        whole = training.checkpoint()
+        await stores.models.checkpoint(base=0, number=1, checkpoint=whole[: len(whole) // 2], through=0)
+
+    with_stores(live, store)
+    trainer = live.start("trainer")
+    assert ended(trainer) == UnusableSnapshot.exit_code
+    assert "checkpoint" in trainer.said()
+
+
+# --- the wall clock, and the versions that it names ------------------------------------------------------------------
+
+WALL = {
+    "ticks.clock": "wall",
+    "ticks.every": "1s",
+    "ticks.lease_ttl": "2s",
+    "shop.horizon": "2d",
+    "shop.decide_every": "1h",
+    "shop.lateness": "0h",
+    "kafka.session_timeout": "6s",
+    "kafka.heartbeat": "1s",
+}
+
+
+def ticks_of(live: LiveSystem) -> list[list[Tick]]:
+    """All ticks so far, by partition."""
+    found = messages_of(live, "ticks")
+    ticks = [[decode_message(message.value()) for message in found[number]] for number in range(PARTITIONS)]
+    assert all(isinstance(tick, Tick) for of in ticks for tick in of)
+    return ticks  # type: ignore[return-value]
+
+
+def shown(live: LiveSystem, *command: str) -> str:
+    """What a command says, in wide lines."""
+    done = subprocess.run(
+        [str(STREAM_APP), *command],
+        env=live.environ | {"COLUMNS": "300"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout + done.stderr
+
+
+def newest(live: LiveSystem) -> list[int | None]:
+    """The version that the latest tick of each partition names."""
+    return [of[-1].version if of else None for of in ticks_of(live)]
+
+
+def test_the_owner_of_the_clock_moves_time_on_and_names_the_version(make: Make) -> None:
+    live = make(WALL)
+    with_stores(live, _learned)
+    began = datetime.now(UTC)
+    produce(live, "orders", orders_at(began - timedelta(hours=2), 20))
+    workers = {name: live.start("worker", instance=name) for name in ("one", "two")}
+    live.wait("both have work", lambda: all(lanes_of(worker) for worker in workers.values()), SECONDS)
+    # 1. Who ordered two hours ago is decided on though nothing follows: the ticks move time on.
+    live.wait("time has come to now", lambda: min(stream_times(live)) > began, SECONDS)
+    for of in ticks_of(live):
+        assert [tick.occurred_at for tick in of] == sorted(tick.occurred_at for tick in of)
+        assert {tick.version for tick in of} == {2}
+        assert not any(tick.waits for tick in of)
+    # 2. What is known of a customer and of a version can be shown.
+    state = msgspec.json.decode(live.run("state", "show", "c0001", "--format", "json"))
+    assert state["customer"] == "c0001"
+    assert 0.0 < state["probability"] < 1.0
+    assert len(state["waiting"]) >= 2
+    assert {one["version"] for one in state["waiting"]} <= {0, 2}  # 0 before the first tick
+    assert f"{taught().examples:,}" in shown(live, "model", "show", "1")
+    # 3. A version that is pinned is named from the next tick on.
+    live.run("model", "rollback", "1")
+    live.wait("the ticks name version 1", lambda: newest(live) == [1, 1], SECONDS)
+    live.wait("it is in force", lambda: {one.version for one in summaries(live)} == {1}, SECONDS)
+    listed = shown(live, "model", "list")
+    assert re.search(r"^\W*1 .* pinned in force in 0, 1\W*$", listed, re.MULTILINE)
+    assert fingerprint(taught())[:12] in listed
+    live.run("model", "rollback")
+    live.wait("the ticks name version 2", lambda: newest(live) == [2, 2], SECONDS)
+    # 4. The owner is killed: the other one moves time on.
+    holder = live.redis.get(f"{live.config.redis.prefix}:{{clock}}:holder").decode()  # type: ignore[union-attr]
+    owner, other = workers.pop(holder), next(iter(workers.values()))
+    assert '"clock taken"' in owner.log.read_text()
+    owner.kill()
+    killed = datetime.now(UTC)
+    live.wait("the clock is taken", lambda: '"clock taken"' in other.log.read_text(), SECONDS)
+    live.wait(
+        "time goes on",
+        lambda: all(of[-1].occurred_at > killed + timedelta(seconds=1) for of in ticks_of(live)),
+        SECONDS,
+    )
+    assert other.stop() == 0
+
+
+async def _learned(stores: Stores) -> None:
+    """Versions 1 and 2, as a trainer would have left them."""
+    learner = taught()
+    stored = snapshot(learner)
+    await stores.models.claim("trainer")
+    for number in (1, 2):
+        version = ModelVersion(
+            number=number,
+            effective_at=number,
+            fingerprint=fingerprint(learner),
+            examples=learner.examples,
+            stored_bytes=len(stored),
+            shares=learner.shares(),
+            created_at=time.time_ns() // 1_000,
+        )
+        await stores.models.checkpoint(
+            base=number - 1, number=number, checkpoint=b"", through=number, version=version, snapshot=stored
+        )
