@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -45,7 +46,7 @@ class Outcome:
     # What a replay knows nothing of: how the outboxes came out, as an internal receiver takes them.
     doubled: list[str] = field(default_factory=list, compare=False)  # ids that it has twice
     lost: list[str] = field(default_factory=list, compare=False)  # sequence numbers that it lacks
-    sent_again: int = field(default=0, compare=False)  # records that it recognised by their sequence number
+    sent_again: Counter[str] = field(default_factory=Counter, compare=False)  # by topic: what it knew by its number
 
     def differences(self, other: Outcome) -> list[str]:
         """What differs, in words: at most three examples of each kind. Empty if the two are equal."""
@@ -142,7 +143,7 @@ class _Received:
         message = _message(role, value)
         outbox = DESK if isinstance(message, AlertOpened | Contact | DeskDone) else partition
         if sequence <= self._last.get((role, partition, outbox), 0):
-            self._outcome.sent_again += 1
+            self._outcome.sent_again[role] += 1
             return
         self._last[role, partition, outbox] = sequence
         self._sequences.setdefault(outbox, set()).add(sequence)

@@ -146,8 +146,13 @@ class Kafka(Section):
     )
     heartbeat: Span = setting(3 * SECOND_US, "How often a worker tells that it lives.", "心跳间隔")
     request_timeout: Span = setting(30 * SECOND_US, "How long an answer of the broker is waited for.", "请求超时")
-    fetch_max_wait: Span = setting(20_000, "How long the broker waits for new events at most.", "拉取最长等待")
-    fetch_partition_bytes: Bytes = setting(262_144, "Of one partition in an answer, bytes.", "单分区拉取的最大字节数")
+    fetch_max_wait: Span = setting(10_000, "How long the broker waits for fetch_min_bytes.", "拉取最长等待")
+    fetch_min_bytes: Bytes = setting(
+        16_384,
+        "Less is waited for: many small answers cost broker and worker more than they save.",
+        "单次拉取的最小字节数",
+    )
+    fetch_partition_bytes: Bytes = setting(1_048_576, "Of one partition in an answer, bytes.", "单分区拉取的最大字节数")
     check_topics: bool = setting(
         True,
         "Whether topics are checked at the start; false only for the demo's broker, which cannot be asked.",

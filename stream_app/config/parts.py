@@ -90,7 +90,7 @@ class Worker(Section):
         description="Which worker this is: the same after a restart, and another for each that runs.",
         json_schema_extra={"zh": "实例标识，重启后不变", "default": "the host's name"},
     )
-    batch_events: Positive = setting(500, "Events of one commit at most.", "单次提交的最大事件数")
+    batch_events: Positive = setting(1_000, "Events of one commit at most.", "单次提交的最大事件数")
     buffer_bytes: Bytes = setting(16_777_216, "Read ahead for one partition number, bytes.", "每个分区号的缓冲字节数")
     decisions_chunk: Positive = setting(2_000, "Decisions of one commit at most.", "单次提交的最大决策数")
     publish_scores: bool = setting(False, "Whether scores are sent to kafka.topics.scores.", "是否发布评分")

@@ -57,6 +57,7 @@ class WorkerService:
             positions=self._positions,
             wants=self._wants,
             fetch_max_wait_ms=config.kafka.fetch_max_wait // MILLISECOND_US,
+            fetch_min_bytes=config.kafka.fetch_min_bytes,
             max_partition_fetch_bytes=config.kafka.fetch_partition_bytes,
         )
         self.app.on_partitions_revoked.connect(self._on_revoked)

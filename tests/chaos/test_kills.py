@@ -94,7 +94,7 @@ def test_killed_at_every_step_nothing_is_lost_and_nothing_doubled(tmp_path: Path
         clean = outcome_of_replay(live.config.shop.settings(), live.partitions, log, LogFormat("jsonl"))
         positions, ends = live.positions(), live.ends()
         kills = sum(map(len, killed.values()))
-        tell(f"{kills} kills in {seconds:.0f} s; {came.sent_again} records were sent again")
+        tell(f"{kills} kills in {seconds:.0f} s; {dict(came.sent_again)} were sent again")
         tell(f"{len(came.labels)} labels, {len(came.versions)} versions, {len(came.opened)} alerts")
     # 1. Every planned kill has happened.
     assert killed == planned

@@ -64,6 +64,7 @@ AIOKAFKA_CONSUMER = {
     "_auto_offset_reset",
     "_closed",
     "_fetch_max_wait_ms",
+    "_fetch_min_bytes",
     "_fetcher",
     "_max_partition_fetch_bytes",
     "_subscription",
@@ -151,7 +152,7 @@ def test_aiokafkas_consumer_and_fetcher_keep_their_state_under_these_names() -> 
 
 def test_aiokafka_hands_its_settings_to_the_fetcher_only_when_it_starts() -> None:
     source = inspect.getsource(aiokafka.AIOKafkaConsumer.start)
-    for name in ("fetch_max_wait_ms", "max_partition_fetch_bytes", "auto_offset_reset"):
+    for name in ("fetch_max_wait_ms", "fetch_min_bytes", "max_partition_fetch_bytes", "auto_offset_reset"):
         assert f"{name}=self._{name}" in source
 
 

@@ -41,6 +41,7 @@ class FetchThread(AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = self.transport.fetch_max_wait_ms
+        consumer._fetch_min_bytes = self.transport.fetch_min_bytes
         consumer._max_partition_fetch_bytes = self.transport.max_partition_fetch_bytes
         consumer._auto_offset_reset = "none"  # a position that Kafka does not have is never replaced in silence
         return consumer

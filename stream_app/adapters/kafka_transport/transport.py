@@ -35,6 +35,7 @@ class BatchingTransport(stock.Transport):
         wants: may more of this partition be fetched now? Asked before every fetch, in the app's thread. Records that
             have already come are kept, and delivered when the partition is wanted again.
         fetch_max_wait_ms: how long a broker may keep a fetch that finds nothing.
+        fetch_min_bytes: a fetch that finds less is kept as long as one that finds nothing.
         max_partition_fetch_bytes: how much of a partition comes with one fetch, unless a single batch is larger.
 
     The agent's topics need raw keys and values (`value_serializer="raw"`), its stream `noack()`; an event's `value` is
@@ -58,11 +59,13 @@ class BatchingTransport(stock.Transport):
         positions: Positions,
         wants: Wants = lambda _: True,
         fetch_max_wait_ms: int = FETCH_MAX_WAIT_MS,
+        fetch_min_bytes: int = 1,
         max_partition_fetch_bytes: int = MAX_PARTITION_FETCH_BYTES,
     ) -> None:
         super().__init__(url, app)
         self.positions, self.wants = positions, wants
         self.fetch_max_wait_ms, self.max_partition_fetch_bytes = fetch_max_wait_ms, max_partition_fetch_bytes
+        self.fetch_min_bytes = fetch_min_bytes
 
     @classmethod
     def install(cls, app: faust.App, *, positions: Positions, **options: Any) -> BatchingTransport:
