@@ -243,3 +243,13 @@ class DemoFailed(ChurnMonitorError):
     """The demo ended: {part} {problem}. Its last words: {words} All logs are in {folder}."""
 
     exit_code = 1
+
+
+class StoreBehind(ChurnMonitorError):
+    """Redis is behind Kafka: {topic}[{partition}] holds record {found} of our outbox, and under the prefix {prefix} no
+    more than {known} are known. Redis was set back to an older state, or the prefix is fresh and the topics are not.
+    Restore the newer state; or begin anew with another redis.prefix and fresh topics for labelled, nominations, alerts,
+    contacts and scores: the shop's events are then worked off again.
+    """
+
+    exit_code = 4

@@ -46,7 +46,7 @@ class Rec:
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 @dataclass
@@ -183,13 +183,13 @@ class System:
     def _relay(self, sequence: int, outgoing: Outgoing) -> None:
         self.sent.append(outgoing)
         if outgoing.topic == "labelled":
-            self._labelled[outgoing.partition].append((sequence, outgoing.value))
+            self._labelled[outgoing.partition].append((sequence, outgoing.payload))
         elif outgoing.topic == "nominations":
-            self._nominated[outgoing.partition].append((sequence, outgoing.value))
+            self._nominated[outgoing.partition].append((sequence, outgoing.payload))
         elif outgoing.topic == "contacts":
             self.topics.append("contacts", outgoing.partition, outgoing.value, outgoing.key)
         elif outgoing.topic == "alerts":
-            self.alerts.append(msgspec.json.decode(outgoing.value, type=AlertOpened | AlertClosed))
+            self.alerts.append(msgspec.json.decode(outgoing.payload, type=AlertOpened | AlertClosed))
 
     def _train(self) -> bool:
         if self.rng.random() < self.crashes:

@@ -49,10 +49,10 @@ def outcome_of_replay(settings: Settings, partitions: int, log: Path, form: LogF
         outcome.states |= {name: told(customer) for name, customer in partition.customers.items()}
         outcome.scores |= scores_of(list(partition.customers.values()), partition.ranking)
     for episode in happened.opened:
-        value = outgoing.opening(0, episode, 0)[0].value
+        value = outgoing.opening(0, episode, 0)[0].payload
         outcome.opened[episode.alert_id] = msgspec.json.decode(value, type=AlertOpened)
     for record in outgoing.closings(0, happened.closed):
-        alert = msgspec.json.decode(record.value, type=AlertClosed)
+        alert = msgspec.json.decode(record.payload, type=AlertClosed)
         outcome.closed[alert.alert_id] = alert
     outcome.model = fingerprint(replay.learner)
     return outcome

@@ -149,7 +149,7 @@ class Kafka(Section):
     fetch_max_wait: Span = setting(10_000, "How long the broker waits for fetch_min_bytes.", "拉取最长等待")
     fetch_min_bytes: Bytes = setting(
         16_384,
-        "Less is waited for: many small answers cost broker and worker more than they save.",
+        "Less is waited for: many small answers cost broker and worker a lot.",
         "单次拉取的最小字节数",
     )
     fetch_partition_bytes: Bytes = setting(1_048_576, "Of one partition in an answer, bytes.", "单分区拉取的最大字节数")

@@ -23,6 +23,7 @@ from stream_app.config.fields import (
 )
 
 MINUTE_US: Final = 60 * SECOND_US
+Chunk = Annotated[int, Field(gt=0, le=20_000)]  # more would be a commit of seconds
 _INSTANCE: Final = re.compile(r"[^a-zA-Z0-9._-]+")
 
 
@@ -40,6 +41,7 @@ class Redis(Section):
     prefix: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]+$")] = setting(
         "churn", "All our keys begin with it; one a shop.", "键的前缀"
     )
+    cluster: bool = setting(False, "Whether the address is one of a Redis Cluster.", "是否为 Redis 集群")
     connect_timeout: Span = setting(5 * SECOND_US, "How long a connection is waited for.", "连接超时")
     answer_timeout: Span = setting(10 * SECOND_US, "How long an answer is waited for.", "应答超时")
 
@@ -90,9 +92,9 @@ class Worker(Section):
         description="Which worker this is: the same after a restart, and another for each that runs.",
         json_schema_extra={"zh": "实例标识，重启后不变", "default": "the host's name"},
     )
-    batch_events: Positive = setting(1_000, "Events of one commit at most.", "单次提交的最大事件数")
+    batch_events: Chunk = setting(1_000, "Events of one commit at most.", "单次提交的最大事件数")
     buffer_bytes: Bytes = setting(16_777_216, "Read ahead for one partition number, bytes.", "每个分区号的缓冲字节数")
-    decisions_chunk: Positive = setting(2_000, "Decisions of one commit at most.", "单次提交的最大决策数")
+    decisions_chunk: Chunk = setting(2_000, "Decisions of one commit at most.", "单次提交的最大决策数")
     publish_scores: bool = setting(False, "Whether scores are sent to kafka.topics.scores.", "是否发布评分")
     skew: Span = setting(
         5 * MINUTE_US, "An event so much later than the broker's clock is refused.", "允许事件时间超前的幅度"

@@ -17,6 +17,9 @@ CONTACTS: Final = "contacts"
 EVENTS: Final = ("browsing", "cart", "complaints", "orders")
 ROLES: Final = (TICKS, CONTACTS, *EVENTS)
 AT_ONCE: Final = -(1 << 62)  # the time of a dead letter: it waits for nothing
+# A dead letter is larger than its record by what is told of it, and a broker takes 1 MiB: a value that leaves no room
+# is cut off at its end.
+MAX_DEAD_BYTES: Final = 900_000
 EARLIEST: Final = -100 * 365 * DAY_US  # an event from before 1870 is a mistake; and numbers stay far from their limits
 
 
@@ -44,8 +47,8 @@ class Record(Protocol):
         ...
 
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """Whatever the producer added."""
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Whatever the producer added; a value may be missing."""
         ...
 
 
@@ -112,6 +115,14 @@ def dead_letter(dead: Dead, topic: str, partition: int) -> Outgoing:
         "kafka_dlt-exception-message": rejected.reason,
         "kafka_dlt-exception-field": rejected.field,
     }
-    headers = [(name, bytes(value)) for name, value in record.headers]
-    headers += [(name, text.encode()) for name, text in told.items()]
-    return Outgoing("dead_letters", partition, record.key, record.value or b"", headers)
+    headers = [(name, None if value is None else bytes(value)) for name, value in record.headers]
+    value = record.value
+    room = MAX_DEAD_BYTES - sum(len(name) + len(value or b"") for name, value in headers)
+    if value is not None and len(value) > room:
+        told["kafka_dlt-original-bytes"] = str(len(value))  # what follows is only its beginning
+        value = value[: max(room, 0)]
+    if room < 0:
+        headers = []
+    return Outgoing(
+        "dead_letters", partition, record.key, value, headers + [(name, text.encode()) for name, text in told.items()]
+    )

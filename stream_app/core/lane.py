@@ -24,7 +24,7 @@ from stream_app.core.commit import Commit
 from stream_app.core.events import EPOCH, MICROSECOND, Event
 from stream_app.core.intake import CONTACTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
 from stream_app.core.learner import Model
-from stream_app.core.messages import Contact, DeskDone, Outgoing, Tick, pack
+from stream_app.core.messages import Contact, DeskDone, Outgoing, SystemMessage, Tick, pack
 from stream_app.core.process import Counts, Effects, Partition
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.errors import UnusableState
@@ -215,19 +215,36 @@ class Lane:
                     return None
                 partition.take(item, at)
                 step.note(role, appended)
-            elif isinstance(item, Tick):
-                if not self._advance(at):
-                    self.aligner.put_back(run[place:])
-                    return None
-                step.events[TICKS] += 1
-                if self._is_turning_point(item, at):
-                    self.aligner.put_back(run[place + 1 :])
-                    return item
-                self.summary.ticked = max(self.summary.ticked, at)
-            else:
-                self._hear(item)
-                step.events[CONTACTS] += 1
+            elif not self._may_come(item, at):
+                self.aligner.put_back(run[place:])
+                return None
+            elif self._is_the_last(item, at, step):
+                self.aligner.put_back(run[place + 1 :])
+                return item if isinstance(item, Tick) else None
         return None
+
+    def _is_the_last(self, item: SystemMessage, at: int, step: Step) -> bool:
+        """Apply a tick or a contact; whether the chunk ends with it."""
+        if isinstance(item, Tick):
+            step.events[TICKS] += 1
+            if self._is_turning_point(item, at):
+                return True
+            self.summary.ticked = max(self.summary.ticked, at)
+            return False
+        step.events[CONTACTS] += 1
+        self._hear(item)
+        return self._released  # the other topics have their turn again
+
+    def _may_come(self, item: SystemMessage, at: int) -> bool:
+        """Whether a tick has had all that is due before it; whether what the desk tells is of a moment that has come.
+
+        A lane that holds and reads its contacts a second time meets those of later moments too.
+        """
+        if isinstance(item, Tick):
+            return self._advance(at)
+        hold = self.summary.hold
+        of_the_desk = isinstance(item, DeskDone) or item.opening is not None
+        return hold is None or at <= hold.moment or not of_the_desk
 
     def _is_turning_point(self, tick: Tick, at: int) -> bool:
         """Whether more happens at a tick than that time goes on; a tick that has been before is none."""

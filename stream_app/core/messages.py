@@ -170,8 +170,13 @@ class Outgoing(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True)
     topic: str  # the role of the topic: labelled, nominations, scores, alerts, contacts, dead_letters
     partition: int
     key: bytes | None
-    value: bytes
-    headers: list[tuple[str, bytes]] = []
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]] = []
+
+    @property
+    def payload(self) -> bytes:
+        """Its value; only a dead letter can be without."""
+        return self.value or b""
 
 
 _json_decoder: Final = msgspec.json.Decoder(SystemMessage)

@@ -32,19 +32,29 @@ SCORES: Final = "scores"
 ALERTS: Final = "alerts"
 CONTACTS: Final = "contacts"
 DEAD_LETTERS: Final = "dead_letters"
+MAX_EXAMPLES: Final = 600  # a record; with the longest ids, of 256 characters of 4 bytes, 0.7 MB
+MAX_SCORES: Final = 800
 
 
 def labelled(partition: int, matured: Sequence[Matured], cohorts: Cohorts, moment: int) -> list[Outgoing]:
-    """What the trainer is told; nothing, if there is nothing to tell. `moment`: of a watermark marker, 0 for none."""
+    """What the trainer is told; nothing, if there is nothing to tell. `moment`: of a watermark marker, 0 for none.
+
+    Many examples are spread over several records, since a broker takes no more than a megabyte; the marker comes last.
+    """
     if not (matured or cohorts or moment):
         return []
-    message = Labelled(
-        examples=[_example(one) for one in matured],
-        expected=cohorts.expected,
-        returns=[(day, age, count) for (day, age), count in sorted(cohorts.returns.items())],
-        moment=moment,
-    )
-    return [Outgoing(LABELLED, partition, None, pack(message))]
+    parts = [matured[start : start + MAX_EXAMPLES] for start in range(0, len(matured), MAX_EXAMPLES)] or [[]]
+    records = []
+    for number, part in enumerate(parts, start=1):
+        last = number == len(parts)
+        message = Labelled(
+            examples=[_example(one) for one in part],
+            expected=cohorts.expected if last else {},
+            returns=[(day, age, count) for (day, age), count in sorted(cohorts.returns.items())] if last else [],
+            moment=moment if last else 0,
+        )
+        records.append(Outgoing(LABELLED, partition, None, pack(message)))
+    return records
 
 
 def _example(matured: Matured) -> Example:
@@ -68,11 +78,13 @@ def nominations(partition: int, moment: int, nominated: Iterable[Nomination]) ->
 
 
 def scores(partition: int, stream_time: int, version: int, told: Sequence[tuple[str, float]]) -> list[Outgoing]:
-    """The latest scores of customers, one record for all of them."""
-    if not told:
-        return []
-    message = Scored(partition, EPOCH + stream_time * MICROSECOND, version, [ScoreTold(*one) for one in told])
-    return [Outgoing(SCORES, partition, None, encode_message(message))]
+    """The latest scores of customers, as few records as a broker takes."""
+    records = []
+    for start in range(0, len(told), MAX_SCORES):
+        part = [ScoreTold(*one) for one in told[start : start + MAX_SCORES]]
+        message = Scored(partition, EPOCH + stream_time * MICROSECOND, version, part)
+        records.append(Outgoing(SCORES, partition, None, encode_message(message)))
+    return records
 
 
 def closings(partition: int, closed: Iterable[Closing]) -> list[Outgoing]:

@@ -12,6 +12,7 @@ from faust.types.tuples import TP
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.health import Health
+from stream_app.adapters.kafka_last import refuse_if_behind
 from stream_app.adapters.kafka_topics import require_topics
 from stream_app.adapters.kafka_transport import BatchingTransport
 from stream_app.adapters.partitioner import partition_of
@@ -68,6 +69,9 @@ class DeskService:
         await asyncio.to_thread(require_topics, config)
         self._epoch = await self._stores.states.claim(_INSTANCE)
         opened = await self._stores.states.open(NUMBER)
+        for number in range(config.kafka.partitions):
+            known = opened.next_sequence - 1
+            await asyncio.to_thread(refuse_if_behind, config, config.kafka.topics.contacts, number, known)
         self.desk.begin(opened.position)
         self._producer = make_producer(config)
         await self._producer.start()
@@ -103,7 +107,8 @@ class DeskService:
         self._relays.relayed.labels(topic).inc()
 
     async def _positions(self, tps: frozenset[Any]) -> dict[Any, int]:
-        return {tp: self.desk.fetched(tp.partition) for tp in tps}
+        wanted = {tp: self.desk.fetched(tp.partition) for tp in tps}
+        return {tp: offset for tp, offset in wanted.items() if offset}  # the others: from what Kafka still has
 
     async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
         async for tp, fetched, event in batches(self.app, stream):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
+from stream_app.adapters.kafka_last import SEQUENCE
 from stream_app.core.messages import Outgoing, unpack
 from stream_app.ports import StateStore
 
-SEQUENCE: Final = "sequence"
 MAX_PENDING: Final = 2_000  # records; beyond it the lane waits for Kafka
 _CHUNK: Final = 500
 _TRIM_SECONDS: Final = 1.0
@@ -30,7 +30,7 @@ class Producer(Protocol):
         key: bytes | None = None,
         partition: int | None = None,
         timestamp_ms: int | None = None,
-        headers: list[tuple[str, bytes]] | None = None,
+        headers: list[tuple[str, bytes | None]] | None = None,
     ) -> asyncio.Future[object]: ...
 
 
@@ -142,13 +142,13 @@ class Relay:
             self._trimmed = self.relayed
 
 
-def sequence_of(headers: list[tuple[str, bytes]]) -> int:
+def sequence_of(headers: Sequence[tuple[str, bytes | None]]) -> int:
     """The sequence number of a relayed record; 0 if it was produced by somebody else.
 
     >>> sequence_of([("sequence", b"7")]), sequence_of([])
     (7, 0)
     """
     for name, value in headers:
-        if name == SEQUENCE:
+        if name == SEQUENCE and value:
             return int(value)
     return 0

@@ -32,6 +32,7 @@ def open_stores(config: LiveConfig) -> Stores:
     client = make_client(
         redis.url,
         password=redis.secret(),
+        cluster=redis.cluster,
         connect_timeout_seconds=redis.connect_timeout / SECOND_US,
         timeout_seconds=redis.answer_timeout / SECOND_US,
     )

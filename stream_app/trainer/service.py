@@ -103,7 +103,8 @@ class TrainerService:
 
     async def _positions(self, tps: frozenset[Any]) -> dict[Any, int]:
         # What was pushed and is not learned yet is in memory still.
-        return {tp: self.training.fetched(tp.partition) for tp in tps}
+        wanted = {tp: self.training.fetched(tp.partition) for tp in tps}
+        return {tp: offset for tp, offset in wanted.items() if offset}  # the others: from what Kafka still has
 
     async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
         async for tp, fetched, event in batches(self.app, stream):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -23,9 +24,15 @@ from stream_app.service.relay import Producer, Relay
 from stream_app.worker.models import Models
 from stream_app.worker.watch import Watch
 
-_HOLD_POLL_SECONDS: Final = 0.01
+_HOLD_POLL_SECONDS: Final = 0.005
+_LONGEST_POLL_SECONDS: Final = 0.25
 _log = logging.getLogger(__name__)
 Crash = Callable[[BaseException], Awaitable[None]]
+CheckSent = Callable[[int, int], Awaitable[None]]
+
+
+async def _nothing_to_check(_number: int, _known: int) -> None:
+    """Where no topic outlives the store."""
 
 
 class Work:
@@ -39,6 +46,7 @@ class Work:
         self.tasks: list[asyncio.Task[None]] = []
         self.batch = 0
         self.stopped = False
+        self.patience = _HOLD_POLL_SECONDS  # between two questions whether the trainer has learned
 
 
 class Lanes:
@@ -55,6 +63,7 @@ class Lanes:
         instance: name and epoch, for the ids of batches.
         watch: told of everything that is measured.
         crash: ends the process; the cache is worthless after an error.
+        check_sent: raises if Kafka has more of a partition's outbox than the given sequence number.
         wants_changed: told when more is wanted of what was not.
         on_step: told before each numbered step of a commit; for tests that crash there.
     """
@@ -72,10 +81,12 @@ class Lanes:
         instance: str,
         watch: Watch,
         crash: Crash,
+        check_sent: CheckSent = _nothing_to_check,
         wants_changed: Callable[[], None] = lambda: None,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._wants_changed, self._refused = wants_changed, False
+        self._check_sent = check_sent
         self._store, self._model_store, self._producer = store, model_store, producer
         self._topics, self._settings, self._limits = dict(topics), settings, limits
         self._roles = {topics[role]: role for role in ROLES}
@@ -85,6 +96,7 @@ class Lanes:
         self._acknowledgements = Acknowledgements()
         self._work: dict[int, Work] = {}
         self._opening = asyncio.Lock()
+        self._revocations = 0
 
     @property
     def lanes(self) -> dict[int, Lane]:
@@ -109,6 +121,7 @@ class Lanes:
         Raises SplitPartition if the topics of a partition number were given to different workers.
         """
         async with self._opening:
+            revocations = self._revocations
             numbers = _co_owned(set(tps), set(self._roles))
             await self._give_up(set(self._work) - numbers)
             self._acknowledgements.forget(set(tps))
@@ -121,16 +134,19 @@ class Lanes:
                     work = None
                 if work is None:
                     work = await self._open(number)
-                work.stopped = False
-                work.wake.set()
                 if work.base:
                     offsets = msgspec.json.decode(work.base, type=Position).offsets
                     found |= {TP(self._topics[role], number): offset for role, offset in offsets.items()}
+            if self._revocations == revocations:  # else they are on their way to somebody else already
+                for work in self._work.values():
+                    work.stopped = False
+                    work.wake.set()
             self._watch.owned(self.lanes)
             return found
 
     async def pause(self) -> None:
         """Finish the commits that are under way: the partitions are about to be somebody else's."""
+        self._revocations += 1
         for work in self._work.values():
             work.stopped = True
             async with work.quiet:
@@ -138,12 +154,14 @@ class Lanes:
 
     async def close(self) -> None:
         """Finish, relay and let go of everything."""
-        await self.pause()
-        await self._give_up(set(self._work), relay=True)
+        async with self._opening:
+            await self.pause()
+            await self._give_up(set(self._work), relay=True)
 
     async def _open(self, number: int) -> Work:
         started = time.perf_counter()
         opened = await self._store.open(number)
+        await self._check_sent(number, opened.next_sequence - 1)
         lane = Lane(number, self._topics, self._settings, self._limits, self._buffer_bytes)
         async for chunk in self._store.states(number):
             lane.restore(chunk)
@@ -151,7 +169,9 @@ class Lanes:
         lane.begin(opened.position, opened.summary)
         relay = Relay(number, self._store, self._producer, self._topics, self._watch.relayed, self._on_step)
         await relay.recover()
+        gc.freeze()  # customers have no cycles: the collector need not walk over them
         work = Work(lane, relay, opened.position)
+        work.stopped = True  # until all of the assignment is there
         work.tasks = [asyncio.create_task(self._guarded(run)) for run in (lambda: self._pump(work), relay.run)]
         self._work[number] = work
         customers, seconds = len(lane.partition.customers), round(time.perf_counter() - started, 3)
@@ -204,6 +224,8 @@ class Lanes:
         await work.relay.has_room()
         model = await self._models.get(lane.version)
         async with work.quiet:
+            if work.stopped:  # while this waited, the partition was taken away
+                return False
             # 1. Decide. Nothing has happened yet.
             self._on_step("decide")
             step = lane.step(model)
@@ -240,8 +262,10 @@ class Lanes:
         hold = work.lane.hold
         if hold is not None and await self._model_store.through() >= hold.moment:
             work.lane.learned(await self._model_store.version_at(hold.moment) or 0)
+            work.patience = _HOLD_POLL_SECONDS
         else:
-            await asyncio.sleep(_HOLD_POLL_SECONDS)
+            work.patience = min(2 * work.patience, _LONGEST_POLL_SECONDS)
+            await asyncio.sleep(work.patience)
         work.wake.set()
 
     async def _guarded(self, run: Callable[[], Awaitable[None]]) -> None:

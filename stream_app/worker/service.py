@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 from faust.types import StreamT
@@ -13,12 +13,13 @@ from faust.types.tuples import TP
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.health import Health
+from stream_app.adapters.kafka_last import refuse_if_behind
 from stream_app.adapters.kafka_topics import require_topics
 from stream_app.adapters.kafka_transport import BatchingTransport
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.config.fields import SECOND_US
 from stream_app.core.intake import ROLES
-from stream_app.core.lane import Limits
+from stream_app.core.lane import Lane, Limits
 from stream_app.core.stall import Progress
 from stream_app.service.app import batches, make_app, make_producer
 from stream_app.service.process import Crash
@@ -66,6 +67,7 @@ class WorkerService:
         self.app.agent(channel, name="lanes")(self._consume)
         self._tasks: list[asyncio.Task[None]] = []
         self._reported = time.monotonic()
+        self._progress = Progress(position=0, lag=0)
         self.lanes: Lanes
 
     async def start(self) -> None:
@@ -91,6 +93,7 @@ class WorkerService:
             instance=f"{config.worker.instance}:{epoch}",
             watch=self.watch,
             crash=self._crash,
+            check_sent=self._check_sent,
             wants_changed=self._transport.wants_changed,
             on_step=self._on_step,
         )
@@ -116,6 +119,7 @@ class WorkerService:
         self.watch.gather(lanes, self.lanes.pending, now - self._reported, self.lanes.effective_at)
         self.watch.worker.clock_owner.set(self._ticker.owner)
         self._reported = now
+        self._progress = self._progress_of(list(lanes.values()))
         behind = self._seconds_behind()
         limit = self._config.worker.fall_behind / SECOND_US
         held = self.watch.longest_hold
@@ -134,13 +138,17 @@ class WorkerService:
 
     @property
     def progress(self) -> Progress:
-        """See Service."""
-        lanes = list(self.lanes.lanes.values())
-        lags = [lag for lane in lanes for lag in lane.aligner.lags.values()]
+        """See Service; as of the last report, since it is read from another thread."""
+        return self._progress
+
+    def _progress_of(self, lanes: Sequence[Lane]) -> Progress:
+        """Of the lanes that don't wait for trainer or desk."""
+        moving = [lane for lane in lanes if lane.hold is None]
+        lags = [lag for lane in moving for lag in lane.aligner.lags.values()]
         return Progress(
-            position=tuple(lane.base for lane in lanes),
+            position=tuple(lane.base for lane in moving),
             lag=None if None in lags else sum(lag or 0 for lag in lags),
-            waiting=any(lane.hold is not None for lane in lanes),
+            waiting=not moving,
         )
 
     def _wants(self, tp: TP) -> bool:
@@ -148,6 +156,9 @@ class WorkerService:
 
     async def _positions(self, tps: frozenset[TP]) -> dict[TP, int]:
         return await self.lanes.positions(tps)
+
+    async def _check_sent(self, number: int, known: int) -> None:
+        await asyncio.to_thread(refuse_if_behind, self._config, self._config.kafka.topics.labelled, number, known)
 
     async def _on_revoked(self, *_: object, **__: object) -> None:
         await self.lanes.pause()

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_app.core.cohorts import Cohorts
 from stream_app.core.events import EPOCH, MICROSECOND, Event, encode
 from stream_app.core.intake import ROLES
+from stream_app.core.labels import Matured, Pending
 from stream_app.core.lane import Hold, Lane, Limits, Step, Summary
 from stream_app.core.learner import Learner
 from stream_app.core.messages import (
@@ -23,8 +25,10 @@ from stream_app.core.messages import (
     Opening,
     Outgoing,
     encode_message,
+    pack,
     unpack,
 )
+from stream_app.core.outgoing import labelled
 from stream_app.core.settings import Settings
 from stream_app.core.snapshot import fingerprint
 from stream_app.core.state import DAY_US
@@ -68,7 +72,7 @@ def assert_same(system: System, replay: Replay) -> None:
     # 2. Labels, with the probabilities that were given.
     told = {}
     for outgoing in system.told("labelled"):
-        for one in unpack(outgoing.value, Labelled).examples:
+        for one in unpack(outgoing.payload, Labelled).examples:
             told[one.customer, one.decided_at] = (one.label, one.probability, one.version)
     assert told == {key: row for key, row in decisions_of(replay).items() if row[0] >= 0}
     # 3. What was learned.
@@ -139,12 +143,49 @@ def test_a_record_that_cannot_be_read_is_a_dead_letter_and_stops_nothing(value: 
     steps = steps_of(lane_with(orders=[value, encode(order("c", T0))]))
     (letter,) = sent(steps, "dead_letters")
     headers = dict(letter.headers)
-    assert (letter.key, letter.value, headers["trace"]) == (b"key", value or b"", b"1")
+    assert (letter.key, letter.value, headers["trace"]) == (b"key", value, b"1")
     assert headers["kafka_dlt-original-topic"] == b"shop.orders"
     assert headers["kafka_dlt-original-offset"] == b"0"
     assert headers["kafka_dlt-exception-field"] == field.encode()
     assert headers["kafka_dlt-exception-message"]
     assert [list(step.commit.states) for step in steps] == [["c"]]
+
+
+def test_a_dead_letter_may_have_headers_without_a_value_and_is_never_larger_than_a_broker_takes() -> None:
+    record = Rec(0, APPENDED_MS, None, b"x" * 2_000_000, [("empty", None)])
+    lane = lane_with()
+    lane.push("cart", 0, [record], 1, 1)
+    (letter,) = sent(steps_of(lane), "dead_letters")
+    headers = dict(letter.headers)
+    assert (headers["empty"], headers["kafka_dlt-original-bytes"]) == (None, b"2000000")
+    assert 800_000 < len(pack(letter)) < 1_000_000
+
+
+def test_what_the_trainer_is_told_is_spread_over_records_that_a_broker_takes() -> None:
+    pending = Pending("客" * 256, T0)
+    pending.features, pending.log_odds = bytes(92), bytes(14)
+    cohorts = Cohorts()
+    cohorts.expected[1] = 2.0
+    records = labelled(0, [Matured(pending, 1, T0)] * 1_500, cohorts, T0)
+    told = [unpack(one.payload, Labelled) for one in records]
+    assert [len(one.examples) for one in told] == [600, 600, 300]
+    assert [(one.moment, one.expected) for one in told] == [(0, {}), (0, {}), (T0, {1: 2.0})]
+    assert max(len(pack(one)) for one in records) < 1_000_000
+
+
+def test_a_lane_that_holds_leaves_what_the_desk_says_of_later_moments() -> None:
+    moment = T0 + DAY_US
+    ticks = [tick(at, nominates=True, waits=True) for at in (moment, moment + DAY_US)]
+    lane = lane_with(orders=[encode(order("c", T0))], ticks=ticks)
+    steps_of(lane)
+    done = [
+        encode_message(DeskDone(EPOCH + at * MICROSECOND, number))
+        for number, at in enumerate((moment, moment + DAY_US), 1)
+    ]
+    fetch(lane, contacts=done)  # the topic is read a second time, and has both
+    steps_of(lane)
+    assert lane.hold is None
+    assert lane.summary.ticked == moment + DAY_US
 
 
 def test_an_event_from_the_future_of_the_broker_touches_no_clock() -> None:
@@ -177,7 +218,7 @@ def test_a_tick_that_comes_twice_or_late_changes_nothing() -> None:
     once = steps_of(lane_with(orders=[encode(order("c", T0))], ticks=[midnight]))
     twice = steps_of(lane_with(orders=[encode(order("c", T0))], ticks=[midnight, midnight, tick(T0, learns=True)]))
     assert [one.value for one in sent(twice, "nominations")] == [one.value for one in sent(once, "nominations")]
-    markers = [unpack(one.value, Labelled).moment for one in sent(twice, "labelled")]
+    markers = [unpack(one.payload, Labelled).moment for one in sent(twice, "labelled")]
     assert [moment for moment in markers if moment] == [T0 + DAY_US]
 
 
@@ -232,7 +273,7 @@ def test_what_the_desk_sends_again_is_applied_once() -> None:
     assert lane.partition.customers["c"].episode is not None
     fetch(lane, orders=[encode(order("c", moment + 5))])
     (closed,) = sent(steps_of(lane), "alerts")
-    assert msgspec.json.decode(closed.value)["reason"] == "returned"
+    assert msgspec.json.decode(closed.payload)["reason"] == "returned"
     fetch(lane, contacts=[opening_of("c", moment, 1)])
     steps_of(lane)
     assert lane.partition.customers["c"].episode is None
@@ -244,7 +285,7 @@ def test_who_orders_while_the_desk_decides_has_returned() -> None:
     steps_of(lane)
     fetch(lane, contacts=[opening_of("c", moment, 1)])
     (closed,) = sent(steps_of(lane), "alerts")
-    told = msgspec.json.decode(closed.value, type=AlertClosed)
+    told = msgspec.json.decode(closed.payload, type=AlertClosed)
     assert (told.reason, told.closed_at) == ("returned", EPOCH + (moment + 9) * MICROSECOND)
 
 
@@ -252,7 +293,7 @@ def test_scores_are_told_for_all_who_changed_and_only_if_wanted() -> None:
     orders = [encode(order("c", T0)), encode(order("d", T0 + 1))]
     views = [encode(browsing("c", T0 + 2))]
     (told,) = sent(steps_of(lane_with(orders=orders, browsing=views)), "scores")
-    scores = msgspec.json.decode(told.value)["scores"]
+    scores = msgspec.json.decode(told.payload)["scores"]
     assert [name for name, _ in scores] == ["c"]
     assert 0.0 < scores[0][1] < 1.0
     assert sent(steps_of(lane_with(Limits(scores=False), orders=orders, browsing=views)), "scores") == []

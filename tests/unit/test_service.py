@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from faust.types.tuples import TP
 
+from stream_app.adapters.kafka_last import SEQUENCE
 from stream_app.adapters.memory import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
 from stream_app.core.commit import Commit
 from stream_app.core.learner import Learner
@@ -19,7 +20,7 @@ from stream_app.core.snapshot import fingerprint, snapshot
 from stream_app.core.state import DAY_US
 from stream_app.ports import ModelVersion
 from stream_app.service.acknowledgements import Acknowledgements
-from stream_app.service.relay import SEQUENCE, Relay, sequence_of
+from stream_app.service.relay import Relay, sequence_of
 from stream_app.worker.models import Models
 from stream_app.worker.ticker import SETTLE_US, Ticker
 from tests.shops import SHOP, T0, taught
@@ -45,7 +46,7 @@ class Kafka:
         key: bytes | None = None,  # noqa: ARG002 - aiokafka's
         partition: int | None = None,
         timestamp_ms: int | None = None,  # noqa: ARG002
-        headers: list[tuple[str, bytes]] | None = None,
+        headers: list[tuple[str, bytes | None]] | None = None,
     ) -> asyncio.Future[object]:
         if len(self.records) >= self.fails:
             raise ConnectionError
