@@ -204,7 +204,7 @@ class Stalled(ChurnMonitorError):
 
 
 class NoHealthAddress(ChurnMonitorError):
-    """Health and metrics cannot be served on {host}, port {port}: {problem}. Give another address or port; 0 is any."""
+    """Health and metrics cannot be served on {host}, port {port}: {problem}. Give another; 0: not served."""
 
     exit_code = 2
 

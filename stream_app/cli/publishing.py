@@ -75,6 +75,7 @@ def told(summary: Summary, request: Request) -> str:
     if not summary.finished:
         until = f" at {summary.until:%Y-%m-%d %H:%M:%S} of the log's time" if summary.until else ""
         said.append(f"Stopped{until}; the same command goes on from there")
+    said.append("Workers read it with ticks.clock = log, beside a trainer and a desk")
     return ". ".join(said) + "."
 
 

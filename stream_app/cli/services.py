@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stream_app.cli.live import BootstrapOption, ConfigOption, SetOption, settings
-from stream_app.cli.telling import console, errors_told
+from stream_app.cli.telling import errors_told, output
 
 state_app = typer.Typer(no_args_is_help=True, help="What is stored of customers.")
 model_app = typer.Typer(no_args_is_help=True, help="The versions of the model, and which one is in force.")
@@ -59,7 +59,7 @@ def show_state(
     with errors_told():
         from stream_app.cli.stored import run_show_state  # noqa: PLC0415
 
-        run_show_state(settings(config, given=given), customer, form, console())
+        run_show_state(settings(config, given=given), customer, form, output())
 
 
 @model_app.command("list")
@@ -68,7 +68,7 @@ def list_models(config: ConfigOption = None, given: SetOption = None) -> None:
     with errors_told():
         from stream_app.cli.stored import run_list_models  # noqa: PLC0415
 
-        run_list_models(settings(config, given=given), console())
+        run_list_models(settings(config, given=given), output())
 
 
 @model_app.command("show")
@@ -81,7 +81,7 @@ def show_model(
     with errors_told():
         from stream_app.cli.stored import run_show_model  # noqa: PLC0415
 
-        run_show_model(settings(config, given=given), version, console())
+        run_show_model(settings(config, given=given), version, output())
 
 
 @model_app.command("rollback")
@@ -94,4 +94,4 @@ def rollback(
     with errors_told():
         from stream_app.cli.stored import run_rollback  # noqa: PLC0415
 
-        run_rollback(settings(config, given=given), version, console())
+        run_rollback(settings(config, given=given), version, output())

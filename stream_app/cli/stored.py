@@ -162,7 +162,10 @@ def run_rollback(config: LiveConfig, version: int | None, console: Console) -> N
 
     _with_stores(config, pin)
     what = f"Version {version}" if version is not None else "The newest version"
-    console.print(f"{what} is put in force with the next tick.")
+    when = "with the next tick"
+    if config.ticks.clock == "log":
+        when += ", which a published log has only where it goes on (ticks.clock is log)"
+    console.print(f"{what} is put in force {when}.")
 
 
 def _with_stores(config: LiveConfig, work: Callable[[Stores], Awaitable[T]]) -> T:

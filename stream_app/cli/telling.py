@@ -24,6 +24,13 @@ def console() -> Console:
     return Console(stderr=True)
 
 
+def output() -> Console:
+    """Standard output, for what was asked for."""
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console()
+
+
 @contextmanager
 def errors_told() -> Iterator[None]:
     """Tell an error of ours in one paragraph, with its exit status, instead of a traceback."""

@@ -14,7 +14,6 @@ from stream_app.config.fields import (
     SECOND_US,
     Bytes,
     ContradictionError,
-    Port,
     Positive,
     Section,
     Span,
@@ -23,6 +22,7 @@ from stream_app.config.fields import (
 )
 
 MINUTE_US: Final = 60 * SECOND_US
+PORT_OFFSETS: Final = {"worker": 0, "trainer": 1, "desk": 2}  # above health.port: all may run on one machine
 Chunk = Annotated[int, Field(gt=0, le=20_000)]  # more would be a commit of seconds
 _INSTANCE: Final = re.compile(r"[^a-zA-Z0-9._-]+")
 
@@ -132,7 +132,11 @@ class Health(Section):
     """What the process tells of itself over HTTP."""
 
     host: str = setting("127.0.0.1", "Where /livez, /readyz and /metrics are served.", "健康检查监听地址")
-    port: Port = setting(9464, "0: not served.", "健康检查端口")
+    port: Annotated[int, Field(ge=0, le=65_533)] = setting(
+        9464,
+        "Of a worker; the trainer's is one higher, the desk's two. 0: not served.",
+        "健康检查端口：训练进程 +1，预警台 +2",
+    )
     watchdog_after: Span = setting(
         2 * MINUTE_US,
         "A worker that stands still for so long while there is lag ends itself; 0: never.",

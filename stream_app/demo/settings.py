@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from stream_app.config import LiveConfig, load_config
+from stream_app.config.parts import PORT_OFFSETS
 from stream_app.config.sources import PREFIX
 from stream_app.demo.broker import PARTITIONS
 
@@ -66,7 +67,7 @@ class Wiring:
     def environ(self, service: str) -> dict[str, str]:
         """The environment of a service: the user's, without settings that he has for services of his own."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        return environ | {f"{PREFIX}HEALTH__PORT": str(self.ports[service])}
+        return environ | {f"{PREFIX}HEALTH__PORT": str(self.ports[service] - PORT_OFFSETS[service])}
 
 
 def wire(folder: Path, bootstrap: str, redis: Path, capacity: int) -> Wiring:

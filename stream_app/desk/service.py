@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -131,8 +132,9 @@ class DeskService:
         self._on_step("commit")
         self._batch += 1
         batch = f"{_INSTANCE}:{self._epoch}:{self._batch}"
-        relayed = self._relay.relayed
+        relayed, started = self._relay.relayed, time.perf_counter()
         outcome, first = await asyncio.shield(self._stores.states.commit(decided.commit, batch, relayed))
+        self._commits.duration.observe(time.perf_counter() - started)
         self._commits.outcomes.labels(outcome.name.lower()).inc()
         if not outcome.stored:
             raise CommitRefused(partition="of the desk", outcome=outcome.name.lower())

@@ -20,11 +20,13 @@ from stream_app.adapters.logs import set_up
 from stream_app.adapters.watchdog import Watchdog
 from stream_app.config import LiveConfig
 from stream_app.config.fields import SECOND_US
+from stream_app.config.parts import PORT_OFFSETS
 from stream_app.core.stall import Progress
 from stream_app.errors import ChurnMonitorError
 from stream_app.metrics import new_registry
 from stream_app.service.collector import Collector
 
+STARTED: Final = "started"  # the first check of every service
 _REPORT_SECONDS: Final = 0.5
 _STOP_SECONDS: Final = 25.0  # a supervisor of processes usually kills after 30
 _CRASH_STOP_SECONDS: Final = 3.0
@@ -69,8 +71,9 @@ def run_service(name: str, config: LiveConfig, make: Make) -> int:
     """
     set_up(config.log.level, config.log.format)
     sys.setswitchinterval(_SWITCH_SECONDS)
-    registry, health = new_registry(), Health()
-    server = HealthServer(health, registry, config.health.host, config.health.port) if config.health.port else None
+    registry, health = new_registry(), Health([STARTED])
+    port = config.health.port and config.health.port + PORT_OFFSETS[name]
+    server = HealthServer(health, registry, config.health.host, port) if port else None
     if server is not None:
         server.start()
     try:
@@ -109,6 +112,7 @@ async def _life(
     except Exception as error:  # noqa: BLE001 - whatever it is, the process ends with it
         return error
     _log.info("started", extra={"service": name})
+    health.set(STARTED, ok=True)
     watch = asyncio.create_task(_watch(service, health, ended, errors))
     after = config.health.watchdog_after / SECOND_US
     watchdog = Watchdog(lambda: service.progress, after) if after else None

@@ -158,6 +158,7 @@ class TrainerService:
             version=version if changed else None,
             snapshot=stored if changed else None,
         )
+        self._commits.duration.observe(time.perf_counter() - started)
         self._commits.outcomes.labels(outcome.name.lower()).inc()
         if not outcome.stored:
             raise CommitRefused(partition="of the trainer", outcome=outcome.name.lower())

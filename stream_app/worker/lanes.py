@@ -134,6 +134,8 @@ class Lanes:
                     work = None
                 if work is None:
                     work = await self._open(number)
+                else:
+                    await self._store.open(number)  # raises Fenced if a later process of our name has been here
                 if work.base:
                     offsets = msgspec.json.decode(work.base, type=Position).offsets
                     found |= {TP(self._topics[role], number): offset for role, offset in offsets.items()}
