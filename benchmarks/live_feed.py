@@ -22,7 +22,8 @@ import msgspec
 
 from benchmarks.live import LiveSystem
 from benchmarks.product import WEEKLY, replay
-from stream_app.config import INPUTS, SHOP_TOPICS, LiveConfig
+from stream_app.adapters.kafka_topics import create_topics
+from stream_app.config import INPUTS, OUTPUTS, SHOP_TOPICS, LiveConfig
 from stream_app.core.events import EPOCH, MICROSECOND, Event
 from stream_app.core.learner import Learner
 from stream_app.core.messages import Tick
@@ -110,7 +111,7 @@ def _batches(log: Path, limit: int, until: datetime | None) -> Iterator[Sequence
 
 @contextmanager
 def anew(live: LiveSystem, name: str, settings: Mapping[str, str] | None = None) -> Iterator[LiveSystem]:
-    """A system on the same servers that begins anew: with a part of Redis and a group of its own.
+    """A system on the same servers that begins anew: with a part of Redis, a group and output topics of its own.
 
     Its processes end with the block, and what they left in Redis is removed.
 
@@ -121,7 +122,9 @@ def anew(live: LiveSystem, name: str, settings: Mapping[str, str] | None = None)
     """
     servers = live.config.kafka.bootstrap, live.config.redis.url
     own = {"redis.prefix": name, "kafka.group": name}
+    own |= {f"kafka.topics.{role}": f"{name}.{role}" for role in OUTPUTS}
     with LiveSystem({**live.settings, **own, **(settings or {})}, *servers) as part:
+        create_topics(part.config)
         yield part
         for process in part.processes:
             process.close()
