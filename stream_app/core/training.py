@@ -94,7 +94,7 @@ class Training:
                 for labelled in self._up_to(number, moment):
                     _note(cohorts, labelled)
                     examples += labelled.examples
-        if moment > self.through:
+        if moment >= self.through:  # the end of a log may lie on the midnight that was learned last
             self.learner.note(cohorts)
             self.learner.learn_day(self._matured(examples), moment)
             self.through = moment

@@ -49,7 +49,7 @@ def demo() -> Iterator[subprocess.Popen[str]]:
     folder = tempfile.mkdtemp(prefix="demo-")  # pytest's own are too long for the path of a socket
     environ = os.environ | {"COLUMNS": "200", "NO_COLOR": "1", "TMPDIR": folder, "STREAM_APP_KAFKA__PARTITIONS": "7"}
     process = subprocess.Popen(
-        [STREAM_APP, "demo", "--lang", "en", "--seconds", "14", *SMALL],
+        [STREAM_APP, "demo", "--lang", "en", "--seconds", "32", *SMALL],
         stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environ, start_new_session=True,
     )  # fmt: skip
     yield process

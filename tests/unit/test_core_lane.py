@@ -305,3 +305,8 @@ def test_a_partition_of_another_program_is_refused() -> None:
         lane.begin(b"", msgspec.json.encode(Summary(schema="strange")))
     with pytest.raises(UnusableState, match="not ours"):
         lane.begin(b"", b"{")
+
+
+def test_a_log_may_end_on_the_very_midnight_at_which_a_day_was_learned() -> None:
+    events: list[Event] = [order("c", T0 + DAY_US), order("c", T0 + 26 * DAY_US)]
+    assert_same(System(publish(events, SHOP, 1), SHOP).run(), replayed(events, SHOP, 1))
