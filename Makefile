@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 
 REPORT_OUT  ?= build/report
 REPORT_LANG ?= en
-CODE = stream_app tests docs $(wildcard benchmarks)
+CODE = stream_app tests docs $(wildcard benchmarks) $(wildcard grafana)
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' --quiet $(if $(UPGRADE),--upgrade)
 

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from stream_app.core.events import DEFAULT_SHOP, Id, Instant, Rejected, rejection
+from stream_app.core.explanation import Explanation
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
@@ -139,8 +140,13 @@ class Scored(msgspec.Struct, frozen=True, omit_defaults=True):
     scores: list[ScoreTold]
 
 
-class AlertOpened(msgspec.Struct, frozen=True, tag="opened"):
-    """An episode has opened: the staff should act, until it expires. On `shop.alerts`, as JSON."""
+class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True):
+    """An episode has opened: the staff should act, until it expires. On `shop.alerts`, as JSON.
+
+    Attributes:
+        rank: 1: the first of the day; 0: an urgent case, which has passed the desk at once.
+        urgent: a complaint is past its service target: to be told at once, whatever the risk.
+    """
 
     alert_id: str
     customer_id: str
@@ -153,6 +159,9 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened"):
     usual_gap_days: float | None
     source: str  # prior or model
     version: int
+    shop_id: Id = DEFAULT_SHOP
+    urgent: bool = False
+    explanation: Explanation = Explanation()
 
 
 class AlertClosed(msgspec.Struct, frozen=True, tag="closed"):
