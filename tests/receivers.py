@@ -5,10 +5,12 @@ A robot checks signature, size and rate, and answers rejections with HTTP 200 an
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
+import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -160,3 +162,26 @@ class Site:
 
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
+
+
+class SiteThread:
+    """A site in a thread of its own, beside a test that waits for processes."""
+
+    def __init__(self, **handlers: Handler) -> None:
+        self.site = Site(**handlers)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def url(self, name: str) -> str:
+        return self.site.url(name)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self.site.__aenter__(), self._loop).result(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self.site.__aexit__(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()

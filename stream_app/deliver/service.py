@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from stream_app.core.delivery.book import Book
 from stream_app.core.messages import AlertClosed, AlertOpened
 from stream_app.core.stall import Progress
 from stream_app.deliver.building import KINDS, Words, make_channels, make_composer, make_policy, make_route
+from stream_app.deliver.clock import now_us
 from stream_app.deliver.commits import Commits
 from stream_app.deliver.requests import Requests
 from stream_app.deliver.sender import Sender
@@ -35,7 +35,7 @@ from stream_app.service.stores import open_stores
 INSTANCE: Final = "deliver"
 CHUNK: Final = 200  # records of one commit
 _REQUEST_SECONDS: Final = 1.0
-_FORGET_SECONDS: Final = 600.0
+_FORGET_SECONDS: Final = 5.0  # so long one that was started anew elsewhere may go on, if it has nothing to store
 _FINISH_SECONDS: Final = 15.0
 _log = logging.getLogger(__name__)
 _decoder: Final = msgspec.json.Decoder(AlertOpened | AlertClosed)
@@ -172,16 +172,11 @@ class DeliverService:
             await asyncio.sleep(_REQUEST_SECONDS)
 
     async def _forget(self) -> None:
-        """Drop what ended long ago."""
+        """Drop what ended long ago. Raises Fenced if there is a later deliverer."""
         while True:
             while await self._store.forget(now_us() - self._file.keep, self._file.keep_at_most):
                 self.book.dead = len(await self._store.dead())
             await asyncio.sleep(_FORGET_SECONDS)
-
-
-def now_us() -> int:
-    """The clock, microseconds since 1970."""
-    return time.time_ns() // 1_000
 
 
 def _decoded(value: bytes | None) -> AlertOpened | AlertClosed | None:

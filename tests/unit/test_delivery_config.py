@@ -142,7 +142,7 @@ def test_a_mistake_is_told_with_line_field_and_remedy(tmp_path: Path, text: str,
 
 def test_a_webhook_secret_that_is_none_is_told_without_it(tmp_path: Path) -> None:
     channels = read(tmp_path, WHOLE, HOOK="t0ken", HOOK_OLD=SECRET)
-    with pytest.raises(BadChannels, match="is no secret of Standard Webhooks. It is whsec_") as raised:
+    with pytest.raises(BadChannels, match=r"is no secret of Standard Webhooks\. It is whsec_") as raised:
         make_channels(channels)
     assert "t0ken" not in str(raised.value)
 

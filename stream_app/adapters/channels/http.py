@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -82,7 +84,9 @@ class Poster:
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return f"the certificate of {self.host} is not trusted"
         if isinstance(error, aiohttp.ClientConnectorError):
-            return f"cannot connect to {self.host}: {error.os_error.strerror or 'no address'}"
+            number = error.os_error.errno
+            unknown = number is None or isinstance(error.os_error, socket.gaierror)
+            return f"cannot connect to {self.host}: {'its name is not known' if unknown else os.strerror(number)}"
         return f"the connection to {self.host} broke: {type(error).__name__}"
 
     async def _post(self, body: bytes, headers: Mapping[str, str], query: str) -> Reply:
