@@ -24,7 +24,7 @@ from stream_app.core.features import FEATURES
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US, DECAYED, HALF_LIVES, ID_RING, SLOTS
 from stream_app.errors import Stalled
-from stream_app.metrics import CommitMetrics, DeskMetrics, RelayMetrics, TrainerMetrics, WorkerMetrics
+from stream_app.metrics import CommitMetrics, DeliveryMetrics, DeskMetrics, RelayMetrics, TrainerMetrics, WorkerMetrics
 from stream_app.schema import json_schema, render
 from stream_app.schema.channels import TOPICS
 from stream_app.schema.examples import examples
@@ -150,10 +150,11 @@ def about_metrics() -> dict[str, object]:
     """What docs/metrics.md tells of health and metrics."""
     groups = {
         "Worker": WorkerMetrics,
-        "Commits: worker, trainer, desk": CommitMetrics,
+        "Commits: worker, trainer, desk, deliverer": CommitMetrics,
         "Relay: worker, desk": RelayMetrics,
         "Trainer": TrainerMetrics,
         "Desk": DeskMetrics,
+        "Deliverer": DeliveryMetrics,
     }
     described = {title: group(CollectorRegistry()).described for title, group in groups.items()}
     return {"groups": described, "beat_seconds": f"{BEAT_SECONDS:g}", "stalled_exit": Stalled.exit_code}

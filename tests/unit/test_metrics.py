@@ -26,7 +26,7 @@ from stream_app.metrics import (
 
 UNITS = ("_seconds", "_bytes", "_records", "_events", "_partitions", "_ratio", "_info", "_version", "_owned", "_cached")
 NO_UNIT = {"churn_clock_owner"}
-LABELS = {"topic", "field", "outcome", "reason", "partition"}
+LABELS = {"topic", "field", "outcome", "reason", "partition", "channel"}
 
 
 def service(name: str) -> tuple[CollectorRegistry, list[Description]]:
