@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
@@ -17,7 +17,9 @@ from stream_app.core.delivery.book import Book
 from stream_app.core.delivery.records import REASONS, STATES
 from stream_app.core.delivery.route import Route
 from stream_app.core.events import KINDS
-from stream_app.core.process import Counts
+
+if TYPE_CHECKING:  # it brings the models with it, which the deliverer and its commands do without
+    from stream_app.core.process import Counts
 
 PREFIX: Final = "churn_"
 OUTCOMES: Final = ("done", "already_done", "fenced", "wrong_base")  # of a commit

@@ -7,12 +7,15 @@ import base64
 import hashlib
 import json
 import re
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 from uuid import uuid4
@@ -30,6 +33,7 @@ from stream_app.core.delivery.records import DEAD, SENT, ChannelState, Delivery,
 from stream_app.core.messages import AlertOpened, encode_message
 from tests.receivers import FeishuRobot, SiteThread
 
+CRASHING: Final = Path(__file__).with_name("crashing.py")
 ALERTS: Final = 10_000
 KILLS: Final = 20
 PARTITIONS: Final = 4
@@ -126,6 +130,9 @@ class Receivers:
         self.trap += 1
         return web.Response()
 
+    def reached(self, count: int) -> bool:
+        return self.done() >= count
+
     def done(self) -> int:
         return sum(len(seen.accepted) for seen in self.seen.values())
 
@@ -184,23 +191,68 @@ def deliveries(live: LiveSystem) -> dict[str, Delivery]:
     return {name.decode(): decode_record(value, Delivery) for name, value in stored.items()}
 
 
+STEPS: Final = ("commit", "torn", "sent", "stored", "committed", "attempt", "attempted")
+ROUNDS: Final = 3  # of all steps
+
+
+@pytest.mark.slow
+def test_a_deliverer_that_is_killed_at_any_step_loses_nothing(
+    kafka: str, redis_url: str, tell: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kills at planned steps: see crashing.py."""
+    receivers, rng = Receivers(), Random(7)
+    plans = [f"{step}:{rng.randrange(1, 12)}" for _ in range(ROUNDS) for step in rng.sample(STEPS, len(STEPS))]
+    numbers = range(900)
+    with ExitStack() as stack:
+        live = _system(stack, receivers, kafka, redis_url, monkeypatch)
+        started = time.monotonic()
+        program = [sys.executable, str(CRASHING), *plans]
+        deliverer = live.start("deliver", program=program)
+        for start in numbers[::30]:  # in portions, so that every life has something to do
+            produce(live, range(start, start + 30))
+            time.sleep(0.2)
+        life = f"killed at {plans[-1]} after"
+        live.wait("all kills have been", lambda: deliverer.log.read_text().count(life) > 0, 120, every=0.25)
+        live.wait("nothing is pending", lambda: _settled(live, len(numbers)), 60, every=0.25)
+        assert deliverer.log.read_text().count("killed at ") == len(plans)
+        for name in ("ok", "busy", "broken", "hang", "cut", "redirect", "robot"):
+            seen = receivers.seen[name]
+            assert set(seen.accepted) == {f"al_{n}" for n in numbers if SHOPS[n % len(SHOPS)] == name}, name
+            assert all(len(bodies) == 1 for bodies in seen.bodies.values())
+            assert all(len(ids) == 1 for ids in seen.alerts.values())
+        assert receivers.trap == 0
+        repeated = sum(seen.accepted.total() - len(seen.accepted) for seen in receivers.seen.values())
+        assert repeated <= len(plans) * CONCURRENCY * len(SHOPS)
+        tell(f"{len(plans)} kills at {len(STEPS)} steps, {time.monotonic() - started:.0f} s: {repeated} repetitions")
+        assert deliverer.stop() == 0
+
+
+def _system(
+    stack: ExitStack, receivers: Receivers, kafka: str, redis_url: str, patch: pytest.MonkeyPatch
+) -> LiveSystem:
+    """Receivers, topics and a file of channels."""
+    prefix = f"k{uuid4().hex[:8]}"
+    own = {f"kafka.topics.{role}": f"{prefix}.{role}" for role in Topics.model_fields}
+    own |= {"kafka.group": prefix, "redis.prefix": prefix, "kafka.partitions": str(PARTITIONS)}
+    site = stack.enter_context(SiteThread(**receivers.handlers()))
+    receivers.trap_url = site.url("trap")
+    for name, value in {"HOOK": SECRET, "ROBOT": site.url("robot"), "ROBOT_SECRET": "s3"}.items():
+        patch.setenv(name, value)
+    live = stack.enter_context(LiveSystem(own, kafka, redis_url))
+    path = live.folder / "channels.yaml"
+    path.write_text(channels_file(site))
+    live.settings["delivery.config"] = str(path)
+    live.run("topics", "create")
+    return live
+
+
 @pytest.mark.slow
 def test_every_alert_arrives_whatever_receivers_do_and_however_often_the_deliverer_is_killed(
     kafka: str, redis_url: str, tell: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    receivers, rng, prefix = Receivers(), Random(5), f"k{uuid4().hex[:8]}"
-    own = {f"kafka.topics.{role}": f"{prefix}.{role}" for role in Topics.model_fields}
-    own |= {"kafka.group": prefix, "redis.prefix": prefix, "kafka.partitions": str(PARTITIONS)}
+    receivers, rng = Receivers(), Random(5)
     with ExitStack() as stack:
-        site = stack.enter_context(SiteThread(**receivers.handlers()))
-        receivers.trap_url = site.url("trap")
-        for name, value in {"HOOK": SECRET, "ROBOT": site.url("robot"), "ROBOT_SECRET": "s3"}.items():
-            monkeypatch.setenv(name, value)
-        live = stack.enter_context(LiveSystem(own, kafka, redis_url))
-        path = live.folder / "channels.yaml"
-        path.write_text(channels_file(site))
-        live.settings["delivery.config"] = str(path)
-        live.run("topics", "create")
+        live = _system(stack, receivers, kafka, redis_url, monkeypatch)
         started = time.monotonic()
         # 1. Alerts come in portions; in the middle of each one the deliverer is killed.
         deliverer = live.start("deliver")
@@ -210,20 +262,20 @@ def test_every_alert_arrives_whatever_receivers_do_and_however_often_the_deliver
             if kill == KILLS:
                 break
             wanted = receivers.done() + rng.randrange(10, step // 2)
-            live.wait(f"life {kill} delivers", lambda wanted=wanted: receivers.done() >= wanted, 60, every=0.002)
+            live.wait(f"life {kill} delivers", partial(receivers.reached, wanted), 60, every=0.002)
             time.sleep(rng.random() * 0.05)
             deliverer.kill()
             deliverer.restart()
         # 2. The last life brings all to an end.
-        live.wait("nothing is pending", lambda: _settled(live), 120, every=0.5)
+        live.wait("nothing is pending", lambda: _settled(live, ALERTS), 120, every=0.5)
         seconds = time.monotonic() - started
         assert deliverer.stop() == 0
         _check(live, receivers, tell, seconds)
 
 
-def _settled(live: LiveSystem) -> bool:
+def _settled(live: LiveSystem, alerts: int) -> bool:
     keys = f"{live.config.redis.prefix}:{{deliver}}"
-    return live.redis.hlen(f"{keys}:deliveries") == ALERTS and live.redis.scard(f"{keys}:open") == 0
+    return live.redis.hlen(f"{keys}:deliveries") == alerts and live.redis.scard(f"{keys}:open") == 0
 
 
 def _check(live: LiveSystem, receivers: Receivers, tell: Callable[[str], None], seconds: float) -> None:

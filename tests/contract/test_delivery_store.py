@@ -285,7 +285,8 @@ def history(run: Play, moves: list[Move]) -> list[object]:
             elif what == "claim":
                 answer = await store.claim("deliver") > 0
             elif what == "ask":
-                answer = await store.ask(name.encode())
+                await store.ask(name.encode())
+                answer = None
             else:
                 try:
                     answer = await store.forget(which, 3)

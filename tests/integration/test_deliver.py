@@ -146,7 +146,7 @@ def test_alerts_reach_webhook_and_robot_and_are_delivered_once(make: Make) -> No
         live.wait("it is counted", lambda: 'crm",outcome="sent"} ' in urllib.request.urlopen(url).read().decode(), 5)
         metrics = urllib.request.urlopen(url).read().decode()
         assert 'churn_delivery_attempts_total{channel="team",outcome="delivered"} 1.0' in metrics
-        stored = b"".join(live.redis.dump(key) or b"" for key in live.redis.keys(f"{live.config.redis.prefix}:*"))  # type: ignore[union-attr,operator,misc]
+        stored = b"".join(live.redis.dump(key) or b"" for key in live.redis.keys(f"{live.config.redis.prefix}:*"))
         for secret in ("t0ken", SECRET, SECRET.removeprefix("whsec_")):
             assert secret not in deliverer.log.read_text()
             assert secret not in metrics

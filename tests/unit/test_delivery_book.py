@@ -259,7 +259,8 @@ def test_who_has_come_back_is_not_called() -> None:
 
 
 def test_a_closing_meets_a_letter_under_way() -> None:
-    for answer, state in [(Delivered(), (SENT, "")), (Retry("down"), (SUPPRESSED, CLOSED))]:
+    ends: list[tuple[Answer, tuple[str, str]]] = [(Delivered(), (SENT, "")), (Retry("down"), (SUPPRESSED, CLOSED))]
+    for answer, state in ends:
         desk = Desk()
         desk.take(urgent("a"))
         letter = desk.due()

@@ -84,9 +84,7 @@ class Poster:
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return f"the certificate of {self.host} is not trusted"
         if isinstance(error, aiohttp.ClientConnectorError):
-            number = error.os_error.errno
-            unknown = number is None or isinstance(error.os_error, socket.gaierror)
-            return f"cannot connect to {self.host}: {'its name is not known' if unknown else os.strerror(number)}"
+            return f"cannot connect to {self.host}: {_words(error.os_error)}"
         return f"the connection to {self.host} broke: {type(error).__name__}"
 
     async def _post(self, body: bytes, headers: Mapping[str, str], query: str) -> Reply:
@@ -115,6 +113,12 @@ class Poster:
             await self._session.close()
             self._session = None
             await asyncio.sleep(0)
+
+
+def _words(error: OSError) -> str:
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return "its name is not known"
+    return os.strerror(error.errno)
 
 
 def host_of(url: str) -> str:
