@@ -23,7 +23,6 @@ from stream_app.core.messages import Nominated, unpack
 from stream_app.core.stall import Progress
 from stream_app.errors import CommitRefused
 from stream_app.metrics import CommitMetrics, DeskMetrics, RelayMetrics
-from stream_app.service.acknowledgements import Acknowledgements
 from stream_app.service.app import batches, make_app, make_producer
 from stream_app.service.process import Crash
 from stream_app.service.relay import Relay, sequence_of
@@ -55,11 +54,10 @@ class DeskService:
         self._stores = open_stores(config)
         self._metrics, self._commits = DeskMetrics(registry), CommitMetrics(registry)
         self._relays = RelayMetrics(registry)
-        self._acknowledgements = Acknowledgements()
         partitions = config.kafka.partitions
         self.desk = Desk(partitions, config.shop.settings(), lambda customer: partition_of(customer, partitions))
         self.app = make_app(config, f"{config.kafka.group}-desk", _INSTANCE)
-        BatchingTransport.install(self.app, positions=self._positions)
+        self._transport = BatchingTransport.install(self.app, positions=self._positions)
         channel = self.app.topic(self._topic, key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name="nominations")(self._consume)
         self._batch = 0
@@ -112,11 +110,10 @@ class DeskService:
         return {tp: offset for tp, offset in wanted.items() if offset}  # the others: from what Kafka still has
 
     async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
-        async for tp, fetched, event in batches(self.app, stream):
+        async for tp, fetched in batches(self.app, stream):
             for record in fetched.records:
                 nominated = unpack(record.value or b"", Nominated)
                 self.desk.push(tp.partition, record.offset, sequence_of(list(record.headers)), nominated)
-            self._acknowledgements.hold(tp, fetched.end, event)
             while await self._decide():
                 pass  # one after the other; each waits for its commit
             yield
@@ -143,9 +140,9 @@ class DeskService:
         self._relay.noted_trim(relayed)
         self._relay.add(first, list(decided.commit.outbox))
         await self._relay.drain()
-        # 4. Acknowledge to Faust.
+        # 4. Tell Kafka, for its displays of lag.
         for number, read in self.desk.position.read.items():
-            self._acknowledgements.release(TP(self._topic, number), read.offset)
+            self._transport.done(TP(self._topic, number), read.offset)
         self._on_step("acknowledged")
         self._metrics.moments.inc()
         self._metrics.nominations.inc(decided.nominated)

@@ -94,6 +94,7 @@ class WorkerService:
             watch=self.watch,
             crash=self._crash,
             check_sent=self._check_sent,
+            done=self._transport.done,
             wants_changed=self._transport.wants_changed,
             on_step=self._on_step,
         )
@@ -164,8 +165,8 @@ class WorkerService:
         await self.lanes.pause()
 
     async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
-        async for tp, fetched, event in batches(self.app, stream):
-            self.lanes.take(tp, fetched, event)
+        async for tp, fetched in batches(self.app, stream):
+            self.lanes.take(tp, fetched)
             yield
 
     async def _guarded(self, work: Any) -> None:

@@ -1,4 +1,4 @@
-"""The parts of the shells that need no server: relay, ticker, models, acknowledgements."""
+"""The parts of the shells that need no server: relay, ticker, models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from faust.types.tuples import TP
 
 from stream_app.adapters.kafka_last import SEQUENCE
 from stream_app.adapters.memory import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
@@ -19,7 +18,6 @@ from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.snapshot import fingerprint, snapshot
 from stream_app.core.state import DAY_US
 from stream_app.ports import ModelVersion
-from stream_app.service.acknowledgements import Acknowledgements
 from stream_app.service.relay import Relay, sequence_of
 from stream_app.worker.models import Models
 from stream_app.worker.ticker import SETTLE_US, Ticker
@@ -212,29 +210,3 @@ def test_a_version_that_is_gone_is_replaced_by_an_earlier_one_never_by_a_later()
         assert fingerprint(await models.get(3)) == untaught  # not kept, and there is none before it
 
     run(story())
-
-
-# --- acknowledgements ------------------------------------------------------------------------------------------------
-
-
-class Event:
-    def __init__(self) -> None:
-        self.acked = 0
-
-    def ack(self) -> bool:
-        self.acked += 1
-        return True
-
-
-def test_a_message_is_acknowledged_when_all_of_its_records_are_stored() -> None:
-    held, place = Acknowledgements(), TP("shop.orders", 1)
-    first, second = Event(), Event()
-    held.hold(place, 10, first)  # type: ignore[arg-type] # as far as it is used
-    held.hold(place, 20, second)  # type: ignore[arg-type]
-    held.release(place, 9)
-    assert (first.acked, second.acked) == (0, 0)
-    held.release(place, 19)
-    assert (first.acked, second.acked) == (1, 0)
-    held.forget(keep=set())
-    held.release(place, 20)
-    assert (first.acked, second.acked) == (1, 0)
