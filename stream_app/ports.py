@@ -196,6 +196,14 @@ class ModelStore(Protocol):
 class Lease(Protocol):
     """Who owns the clock, for a limited time, and how far it has been moved."""
 
+    async def now(self) -> int:
+        """The store's own wall clock, microseconds since 1970.
+
+        One clock for all holders: the value that is guarded only ever rises, so one machine whose own clock runs a year
+        ahead would stop time for everybody.
+        """
+        ...
+
     async def acquire(self, holder: str, ttl_ms: int) -> bool:
         """Take the lease, or prolong it; whether `holder` has it for the next `ttl_ms` milliseconds.
 

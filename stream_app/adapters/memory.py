@@ -72,9 +72,11 @@ class MemoryServer:
 
     Args:
         now_seconds: the clock by which the lease expires.
+        now_us: the wall clock, microseconds since 1970.
     """
 
     now_seconds: Callable[[], float] = time.monotonic
+    now_us: Callable[[], int] = lambda: time.time_ns() // 1_000
     epoch: int = 0
     partitions: defaultdict[int, StoredPartition] = field(default_factory=lambda: defaultdict(StoredPartition))
     models: StoredModels = field(default_factory=StoredModels)
@@ -270,6 +272,10 @@ class MemoryLease:
 
     def __init__(self, server: MemoryServer) -> None:
         self._server = server
+
+    async def now(self) -> int:
+        """See `Lease.now`."""
+        return self._server.now_us()
 
     async def acquire(self, holder: str, ttl_ms: int) -> bool:
         """See `Lease.acquire`."""

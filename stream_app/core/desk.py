@@ -18,6 +18,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.training import Read
 
 NEVER: Final = -(1 << 62)
+MOMENTS_AHEAD: Final = 64  # of a partition, kept in memory while a slower one is waited for
 NUMBER: Final = -1  # under which the desk stands among the partitions of the store
 
 
@@ -77,6 +78,10 @@ class Desk:
         self._heard[partition] = sequence
         self._waiting[partition].append((nominated, Read(offset + 1, sequence)))
         return True
+
+    def wants(self, partition: int) -> bool:
+        """Whether more of a partition is to be read: one that is far ahead of the slowest waits in Kafka, not here."""
+        return len(self._waiting[partition]) < MOMENTS_AHEAD
 
     @property
     def lacking(self) -> list[int]:

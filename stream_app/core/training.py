@@ -17,6 +17,7 @@ from stream_app.core.snapshot import restore, snapshot
 from stream_app.errors import UnusableSnapshot
 
 NEVER: Final = -(1 << 62)
+DAYS_AHEAD: Final = 8  # of a partition, kept in memory while a slower one is waited for
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -76,6 +77,10 @@ class Training:
         if labelled.moment:
             self._markers[partition].append(labelled.moment)
         return True
+
+    def wants(self, partition: int) -> bool:
+        """Whether more of a partition is to be read: one that is days ahead of the slowest waits in Kafka, not here."""
+        return len(self._markers[partition]) < DAYS_AHEAD
 
     @property
     def lacking(self) -> list[int]:

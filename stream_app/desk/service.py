@@ -57,7 +57,7 @@ class DeskService:
         partitions = config.kafka.partitions
         self.desk = Desk(partitions, config.shop.settings(), lambda customer: partition_of(customer, partitions))
         self.app = make_app(config, f"{config.kafka.group}-desk", _INSTANCE)
-        self._transport = BatchingTransport.install(self.app, positions=self._positions)
+        self._transport = BatchingTransport.install(self.app, positions=self._positions, wants=self._wants)
         channel = self.app.topic(self._topic, key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name="nominations")(self._consume)
         self._batch = 0
@@ -99,8 +99,11 @@ class DeskService:
 
     @property
     def progress(self) -> Progress:
-        """See Service. It waits for the slowest partition more often than not: the workers have a watchdog for that."""
-        return Progress(position=0, lag=0)
+        """See Service. Work waits when all partitions have told; for a slow one the workers have a watchdog."""
+        return Progress(position=self.desk.position.moment, lag=0 if self.desk.lacking else 1)
+
+    def _wants(self, tp: TP) -> bool:
+        return self.desk.wants(tp.partition)
 
     def _relayed(self, topic: str) -> None:
         self._relays.relayed.labels(topic).inc()
@@ -114,8 +117,11 @@ class DeskService:
             for record in fetched.records:
                 nominated = unpack(record.value or b"", Nominated)
                 self.desk.push(tp.partition, record.offset, sequence_of(list(record.headers)), nominated)
+            moved = False
             while await self._decide():
-                pass  # one after the other; each waits for its commit
+                moved = True  # one after the other; each waits for its commit
+            if moved:
+                self._transport.wants_changed()
             yield
 
     async def _decide(self) -> bool:

@@ -56,7 +56,7 @@ class TrainerService:
         self._metrics, self._commits = TrainerMetrics(registry), CommitMetrics(registry)
         self._number = 0  # of the last checkpoint
         self.app = make_app(config, f"{config.kafka.group}-trainer", "trainer")
-        self._transport = BatchingTransport.install(self.app, positions=self._positions)
+        self._transport = BatchingTransport.install(self.app, positions=self._positions, wants=self._wants)
         channel = self.app.topic(self._topic, key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name="labelled")(self._consume)
         self.training: Training
@@ -85,8 +85,11 @@ class TrainerService:
 
     @property
     def progress(self) -> Progress:
-        """See Service. It waits for the slowest partition more often than not: the workers have a watchdog for that."""
-        return Progress(position=0, lag=0)
+        """See Service. Work waits when all partitions have told; for a slow one the workers have a watchdog."""
+        return Progress(position=self.training.through, lag=0 if self.training.lacking else 1)
+
+    def _wants(self, tp: TP) -> bool:
+        return self.training.wants(tp.partition)
 
     async def _recall(self) -> None:
         settings, partitions = self._settings, self._config.kafka.partitions
@@ -109,8 +112,11 @@ class TrainerService:
             for record in fetched.records:
                 labelled = unpack(record.value or b"", Labelled)
                 self.training.push(tp.partition, record.offset, sequence_of(list(record.headers)), labelled)
+            moved = False
             while await self._learn():
-                pass  # one after the other; each waits for its commit
+                moved = True  # one after the other; each waits for its commit
+            if moved:
+                self._transport.wants_changed()
             yield
 
     async def _learn(self) -> bool:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.cohorts import Cohorts
+from stream_app.core.desk import MOMENTS_AHEAD, Desk
 from stream_app.core.events import EPOCH, MICROSECOND, Event, encode
 from stream_app.core.intake import ROLES
 from stream_app.core.labels import Matured, Pending
@@ -21,6 +22,7 @@ from stream_app.core.messages import (
     Contact,
     DeskDone,
     Labelled,
+    Nominated,
     Nominee,
     Opening,
     Outgoing,
@@ -32,6 +34,7 @@ from stream_app.core.outgoing import labelled
 from stream_app.core.settings import Settings
 from stream_app.core.snapshot import fingerprint
 from stream_app.core.state import DAY_US
+from stream_app.core.training import DAYS_AHEAD, Training
 from stream_app.errors import UnusableState
 from stream_app.replay.replay import Replay
 from tests.livesystem import APPENDED_MS, TOPICS, Rec, System, publish, role_of, tick
@@ -310,3 +313,24 @@ def test_a_partition_of_another_program_is_refused() -> None:
 def test_a_log_may_end_on_the_very_midnight_at_which_a_day_was_learned() -> None:
     events: list[Event] = [order("c", T0 + DAY_US), order("c", T0 + 26 * DAY_US)]
     assert_same(System(publish(events, SHOP, 1), SHOP).run(), replayed(events, SHOP, 1))
+
+
+def test_who_is_far_ahead_of_the_slowest_partition_waits_in_kafka() -> None:
+    training = Training(Learner(SHOP.horizon, SHOP.decide_every, 1), 2, SHOP.horizon)
+    desk = Desk(2, SHOP, lambda _: 0)
+    days = iter(range(1, 1_000))
+    while training.wants(0):
+        training.push(0, day := next(days), day, Labelled(moment=day * DAY_US))
+    moments = iter(range(1, 1_000))
+    while desk.wants(0):
+        desk.push(0, moment := next(moments), moment, Nominated(moment * DAY_US, []))
+    assert (next(days), next(moments)) == (DAYS_AHEAD + 1, MOMENTS_AHEAD + 1)
+    # The slow one is always wanted, and when it has told of the first day, the fast one is wanted again.
+    assert training.wants(1)
+    assert desk.wants(1)
+    training.push(1, 1, 1, Labelled(moment=DAY_US))
+    desk.push(1, 1, 1, Nominated(DAY_US, []))
+    assert training.learn() == DAY_US
+    assert desk.decide() is not None
+    assert training.wants(0)
+    assert desk.wants(0)

@@ -136,10 +136,10 @@ class Clock:
         return self.now
 
 
-def ticker_of(server: MemoryServer, kafka: Kafka, clock: Clock, holder: str) -> Ticker:
+def ticker_of(server: MemoryServer, kafka: Kafka, holder: str) -> Ticker:
     return Ticker(
         lease=MemoryLease(server), models=MemoryModelStore(server, 3), producer=kafka, topic="shop.ticks",
-        partitions=2, settings=Settings(), holder=holder, every=60_000_000, ttl=30_000_000, now=clock,
+        partitions=2, settings=Settings(), holder=holder, every=60_000_000, ttl=30_000_000,
     )  # fmt: skip
 
 
@@ -151,9 +151,9 @@ def ticks(kafka: Kafka) -> list[Tick]:
 def test_one_of_the_workers_writes_the_ticks_and_every_moment_once() -> None:
     async def story() -> None:
         kafka, seconds = Kafka(), Clock(0)
-        server = MemoryServer(lambda: seconds.now)
         clock = Clock(T0 + 8 * HOUR_US + SETTLE_US)
-        first, second = (ticker_of(server, kafka, clock, name) for name in ("a", "b"))
+        server = MemoryServer(lambda: seconds.now, clock)
+        first, second = (ticker_of(server, kafka, name) for name in ("a", "b"))
         assert (await first.look(), await second.look()) == (1, 0)  # to every partition
         assert [record[1] for record in kafka.records] == [0, 1]
         # The owner dies before 09:00; whoever takes over writes what was missed, moments included.
@@ -170,8 +170,9 @@ def test_one_of_the_workers_writes_the_ticks_and_every_moment_once() -> None:
 
 def test_a_tick_names_the_version_that_is_in_force_or_pinned() -> None:
     async def story() -> None:
-        kafka, server, clock = Kafka(), MemoryServer(lambda: 0), Clock(T0 + SETTLE_US)
-        ticker, models = ticker_of(server, kafka, clock, "a"), MemoryModelStore(server, 3)
+        kafka, clock = Kafka(), Clock(T0 + SETTLE_US)
+        server = MemoryServer(lambda: 0, clock)
+        ticker, models = ticker_of(server, kafka, "a"), MemoryModelStore(server, 3)
         await ticker.look()
         await models.claim("t")
         for number in (1, 2):
