@@ -8,7 +8,7 @@ may be repeated without harm, because clients repeat what got no reply. Whatever
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -104,6 +104,21 @@ class StateStore(Protocol):
 
     async def trim(self, partition: int, through: int) -> None:
         """Drop records up to and including a sequence number. Raises `Fenced` as `commit` would be."""
+        ...
+
+    async def skip(self, partition: int, seen: int, records: Sequence[bytes]) -> int:
+        """Go on behind sequence numbers that were given by a life which this store does not know: it was set back.
+
+        The outbox is replaced: what it holds was relayed, since a later number was. Nothing happens if the number is
+        known.
+
+        Args:
+            partition: its number.
+            seen: the highest sequence number that was relayed.
+            records: for the outbox: what tells the receivers what is void.
+
+        Returns: the sequence number of the first record; 0 if nothing was to be done. Raises `Fenced` as `trim` does.
+        """
         ...
 
     async def positions(self, partitions: Iterable[int]) -> dict[int, bytes]:

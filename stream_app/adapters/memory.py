@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from stream_app.core.commit import Commit
@@ -155,6 +155,15 @@ class MemoryStateStore:
         """See `StateStore.trim`."""
         self._fence(partition)
         self._server.partitions[partition].drop(through)
+
+    async def skip(self, partition: int, seen: int, records: Sequence[bytes]) -> int:
+        """See `StateStore.skip`."""
+        self._fence(partition)
+        stored = self._server.partitions[partition]
+        if stored.sequence >= seen:
+            return 0
+        stored.outbox, stored.sequence = list(records), seen + len(records)
+        return seen + 1
 
     async def positions(self, partitions: Iterable[int]) -> dict[int, bytes]:
         """See `StateStore.positions`."""

@@ -13,7 +13,7 @@ from faust.types.tuples import TP
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.health import Health
-from stream_app.adapters.kafka_last import refuse_if_behind
+from stream_app.adapters.kafka_last import last_of_the_desk
 from stream_app.adapters.kafka_topics import require_topics
 from stream_app.adapters.kafka_transport import BatchingTransport
 from stream_app.adapters.partitioner import partition_of
@@ -21,8 +21,9 @@ from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.core.desk import NEVER, NUMBER, Desk
 from stream_app.core.messages import Nominated, unpack
 from stream_app.core.stall import Progress
-from stream_app.errors import CommitRefused
+from stream_app.errors import CommitRefused, StoreBehind
 from stream_app.metrics import CommitMetrics, DeskMetrics, RelayMetrics
+from stream_app.ports import Opened
 from stream_app.service.app import batches, make_app, make_producer
 from stream_app.service.process import Crash
 from stream_app.service.relay import Relay, sequence_of
@@ -68,10 +69,8 @@ class DeskService:
         await asyncio.to_thread(require_topics, config)
         self._epoch = await self._stores.states.claim(_INSTANCE)
         opened = await self._stores.states.open(NUMBER)
-        for number in range(config.kafka.partitions):
-            known = opened.next_sequence - 1
-            await asyncio.to_thread(refuse_if_behind, config, config.kafka.topics.contacts, number, known)
         self.desk.begin(opened.position)
+        await self._catch_up(opened)
         self._producer = make_producer(config)
         await self._producer.start()
         topics = config.kafka.topics.of(*INPUTS, *OUTPUTS)
@@ -79,6 +78,27 @@ class DeskService:
         await self._relay.recover()
         await self._relay.drain()
         await self.app.start()
+
+    async def _catch_up(self, opened: Opened) -> None:
+        """Where Kafka has more of our outbox than the store knows of, the store was set back: go on behind that."""
+        config, known = self._config, opened.next_sequence - 1
+        told = [
+            await asyncio.to_thread(last_of_the_desk, config, config.kafka.topics.contacts, number)
+            for number in range(config.kafka.partitions)
+        ]
+        sent, contact = max(one[0] for one in told), max(one[1] for one in told)
+        if sent <= known:
+            return
+        if not opened.position:
+            raise StoreBehind(partition="of the desk", found=sent)
+        # A moment that only some partitions were told of is decided anew: the same customers have the same alert ids.
+        done = min(moment for _, _, moment in told)
+        commit = self.desk.recover(done, contact)
+        outcome, _ = await self._stores.states.commit(commit, f"{_INSTANCE}:{self._epoch}:recover", 0)
+        if not outcome.stored:
+            raise CommitRefused(partition="of the desk", outcome=outcome.name.lower())
+        await self._stores.states.skip(NUMBER, sent, [])
+        _log.warning("the store was set back: going on behind what was told", extra={"known": known, "sent": sent})
 
     async def stop(self) -> None:
         """Relay what is decided, and leave."""

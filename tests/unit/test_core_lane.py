@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from stream_app.core.desk import MOMENTS_AHEAD, Desk
 from stream_app.core.events import EPOCH, MICROSECOND, Event, encode
 from stream_app.core.intake import ROLES
 from stream_app.core.labels import Matured, Pending
-from stream_app.core.lane import Hold, Lane, Limits, Step, Summary
+from stream_app.core.lane import NEVER, Hold, Lane, Limits, Step, Summary
 from stream_app.core.learner import Learner
 from stream_app.core.messages import (
     AlertClosed,
@@ -31,7 +32,7 @@ from stream_app.core.messages import (
     unpack,
 )
 from stream_app.core.outgoing import labelled
-from stream_app.core.settings import Settings
+from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.snapshot import fingerprint
 from stream_app.core.state import DAY_US
 from stream_app.core.training import DAYS_AHEAD, Training
@@ -97,6 +98,31 @@ def test_a_published_log_comes_to_what_its_replay_says(events: list[Event], part
 def test_lanes_trainer_and_desk_may_crash_at_any_moment(events: list[Event], partitions: int, seed: int) -> None:
     system = System(publish(events, SHOP, partitions), SHOP, seed, crashes=0.1).run()
     assert_same(system, replayed(events, SHOP, partitions))
+
+
+def busy_log(seed: int) -> list[Event]:
+    """Eight weeks of a shop in which something matures on every day."""
+    rng = Random(seed)
+    moments = sorted(rng.randrange(56 * 24) * HOUR_US for _ in range(150))
+    return [order(f"c{rng.randrange(12)}", T0 + at, event_id=f"e{place}") for place, at in enumerate(moments)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_redis_that_was_set_back_is_caught_up_from_kafka(seed: int) -> None:
+    """Void is also what the trainer has not learned yet, and what it has: both are told again."""
+    events, rng = as_read(busy_log(seed)), Random(seed)
+    replay = replayed(events, SHOP, 2)
+    dropped = learned = 0
+    for _ in range(4):
+        system = System(publish(events, SHOP, 2), SHOP, rng.randrange(1 << 30), Limits(events=3, decisions=5), 0.01)
+        saved = system.run(rng.randrange(250)).save()  # of some 500 turns
+        system.run(rng.randrange(250))
+        dropped += sum(len(told) for told in system.training._waiting.values())
+        system.set_back(saved)
+        assert_same(system.run(), replay)
+        learned += any(floor > NEVER for floor in system.training._floors.values())
+    assert dropped
+    assert learned
 
 
 # --- a single lane, step by step -------------------------------------------------------------------------------------
