@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote_plus
 
-from stream_app.adapters.channels.http import Poster
+from stream_app.adapters.channels.http import Poster, hidden_parts
 from stream_app.adapters.channels.robot import Codes, told
 from stream_app.core.delivery.answer import Answer
 from stream_app.core.delivery.attempts import MINUTE, SECOND, Limit
@@ -50,7 +50,7 @@ class DingTalk:
 
     def __init__(self, poster: Poster, secret: str, url: str, now: Callable[[], float] = time.time) -> None:
         self._poster, self._secret, self._now = poster, secret, now
-        self._hidden = (secret, url, url.rpartition("=")[2])
+        self._hidden = hidden_parts(url, secret)
 
     async def send(self, letter: Letter) -> Answer:
         """See `Channel.send`."""

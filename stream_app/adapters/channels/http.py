@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
 
@@ -22,6 +22,7 @@ MAX_ANSWER_BYTES: Final = 65_536
 _SHOWN: Final = 200  # characters of what a receiver says
 _JSON: Final = "application/json; charset=utf-8"
 _ALLOW: Final = "Write allow_private: true for the channel if this is a receiver of yours."
+_SECRET_LENGTH: Final = 8  # what is shorter is a word or a number, and nobody's key
 _AGENT: Final = "stream-app"
 
 
@@ -131,6 +132,20 @@ def host_of(url: str) -> str:
         return urlsplit(url).hostname or "the receiver"
     except ValueError:
         return "the receiver"
+
+
+def hidden_parts(url: str, *secrets: str) -> tuple[str, ...]:
+    """What must not be shown of an address: the whole, every value of its query, and the end of its path.
+
+    >>> hidden_parts("https://host/send?access_token=0123456789&v=1")
+    ('https://host/send?access_token=0123456789&v=1', '0123456789')
+    """
+    try:
+        parts = urlsplit(url)
+        found = [value for _, value in parse_qsl(parts.query)] + [parts.path.rpartition("/")[2]]
+    except ValueError:
+        found = []
+    return (*(one for one in secrets if one), url, *(one for one in found if len(one) >= _SECRET_LENGTH))
 
 
 def retry_after(text: str | None, now: datetime) -> int | None:
