@@ -93,8 +93,10 @@ class Sender:
                 task.result()
         at = self._book.wake_at(self._name, self._now()) if len(self._under_way) < self._concurrency else None
         wait = LONGEST_SLEEP_SECONDS if at is None else (at - self._now()) / SECOND_US
+        # Python 3.11's `wait_for` loses a cancellation that comes together with what is waited for; `timeout` does not.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._new.wait(), min(max(wait, 0.001), LONGEST_SLEEP_SECONDS))
+            async with asyncio.timeout(min(max(wait, 0.001), LONGEST_SLEEP_SECONDS)):
+                await self._new.wait()
 
     async def _send(self, letter: Letter) -> None:
         """One attempt, and what comes of it."""
@@ -112,7 +114,8 @@ class Sender:
 
     async def _tried(self, letter: Letter) -> Answer:
         try:
-            return await asyncio.wait_for(self._channel.send(letter), self._timeout_seconds * _HARD_LIMIT)
+            async with asyncio.timeout(self._timeout_seconds * _HARD_LIMIT):
+                return await self._channel.send(letter)
         except TimeoutError:
             return Retry("the attempt did not come to an end")
         # A fault of ours in one channel stops no other one. Its text may show an address, so it is not told.

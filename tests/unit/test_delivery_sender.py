@@ -209,6 +209,21 @@ def test_a_later_deliverer_ends_the_earlier_one() -> None:
     play(scenario)
 
 
+def test_a_sender_ends_when_it_is_told_to_though_something_comes_at_that_very_moment() -> None:
+    async def scenario() -> None:
+        for turns in range(6):
+            async with Deliverer(team=Channel()) as deliverer:
+                await asyncio.sleep(0.002)
+                deliverer.senders[0].wake()
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                deliverer.tasks[0].cancel()
+                await asyncio.wait(deliverer.tasks, timeout=10)
+                assert deliverer.tasks[0].cancelled()
+
+    play(scenario)
+
+
 def test_what_people_ask_for_is_carried_out_once() -> None:
     async def scenario() -> None:
         channel = Channel(Gone("410"))

@@ -41,9 +41,8 @@ class AppriseChannel:
             return Refused("apprise does not understand the address", _REMEDY)
         loop = asyncio.get_running_loop()
         try:
-            done = await asyncio.wait_for(
-                loop.run_in_executor(self._thread, self._notify, letter), self._timeout_seconds
-            )
+            async with asyncio.timeout(self._timeout_seconds):
+                done = await loop.run_in_executor(self._thread, self._notify, letter)
         except TimeoutError:
             return Retry(f"no answer within {self._timeout_seconds:g} s")
         except Exception as error:  # noqa: BLE001 - a hundred services fail in a hundred ways; the text may show a secret

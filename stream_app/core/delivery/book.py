@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Final, Protocol
-
-import msgspec
+from typing import Protocol
 
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused
 from stream_app.core.delivery.attempts import free_at, remembered
 from stream_app.core.delivery.changes import Changes, Stored
+from stream_app.core.delivery.ledger import Ledger
 from stream_app.core.delivery.queue import Queue
 from stream_app.core.delivery.records import (
     CLOSED,
@@ -27,7 +25,6 @@ from stream_app.core.delivery.records import (
     Delivery,
     Letter,
     Text,
-    decode_record,
     delivery_id,
     digest_id,
     encode_record,
@@ -35,8 +32,6 @@ from stream_app.core.delivery.records import (
 from stream_app.core.delivery.route import Policy, Route
 from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.messages import AlertClosed, AlertOpened
-
-LEAVES: Final = ""  # reason of a delivery that leaves
 
 
 class Writer(Protocol):
@@ -51,7 +46,7 @@ class Writer(Protocol):
         ...
 
 
-class Book:
+class Book(Ledger):
     """All deliveries that are pending, and what becomes of them.
 
     Every method changes the book in memory and notes what is to be stored: take `changes`, store them, say `stored`.
@@ -64,35 +59,19 @@ class Book:
     """
 
     def __init__(self, routes: Sequence[Route], policy: Policy, writer: Writer) -> None:
-        self.position: dict[int, int] = {}  # next offset by partition
+        super().__init__(route.channel for route in routes)
         self.routes: Mapping[str, Route] = {route.channel: route for route in routes}
-        self.channels = {name: ChannelState() for name in self.routes}
-        self.deliveries: dict[str, Delivery] = {}  # pending
-        self.letters: dict[str, Letter] = {}  # pending
-        self.outcomes: Counter[tuple[str, str, str]] = Counter()  # channel, state, reason: since somebody took them
-        self.dead = 0
         self._policy, self._writer = policy, writer
-        self._number = 0
         self._queues = {name: Queue() for name in self.routes}
         self._out: set[str] = set()  # letters under way
         self._closed: set[str] = set()  # letters under way whose alert has closed meanwhile
-        self._changes: Changes | None = None
 
     # --- beginning, storing ---------------------------------------------------------------------------------------
 
     def begin(self, stored: Stored, now: int) -> None:
         """Take up what is stored; what belongs to a channel that is not there any more ends."""
-        self._number, self.dead = stored.number, stored.dead
-        if stored.position:
-            self.position = msgspec.json.decode(stored.position, type=dict[int, int])
-        for name, value in stored.channels.items():
-            if name in self.channels:
-                self.channels[name] = decode_record(value, ChannelState)
-        deliveries = [decode_record(value, Delivery) for value in stored.deliveries]
-        letters = [decode_record(value, Letter) for value in stored.letters]
-        self.deliveries = {delivery.id: delivery for delivery in deliveries}
-        self.letters = {letter.id: letter for letter in letters}
-        self._take_up(deliveries, letters, now)
+        self._load(stored)
+        self._take_up(list(self.deliveries.values()), list(self.letters.values()), now)
 
     def _take_up(self, deliveries: Sequence[Delivery], letters: Sequence[Letter], now: int) -> None:
         for letter in letters:
@@ -105,16 +84,6 @@ class Book:
                 self._finish(delivery, SUPPRESSED, REMOVED, now)
             elif delivery.channel in self.routes and not delivery.letter:
                 self._queues[delivery.channel].collect(delivery)
-
-    def changes(self) -> Changes | None:
-        """What is to be stored since the last time; None: nothing."""
-        changes, self._changes = self._changes, None
-        if changes is None:
-            return None
-        changes.position = msgspec.json.encode(self.position)
-        changes.base = self._number
-        self._number += 1
-        return changes
 
     def stored(self, changes: Changes) -> None:
         """Say that changes are stored: their letters may be sent now."""
@@ -285,7 +254,7 @@ class Book:
         closed = name in self._closed
         self._closed.discard(name)
         if isinstance(answer, Delivered):
-            self._end(letter, SENT, LEAVES, now)
+            self._end(letter, SENT, "", now)
         elif isinstance(answer, Gone):
             state = self.channels[letter.channel]
             state.gone_at, state.reason = now, answer.reason
@@ -343,62 +312,6 @@ class Book:
     def answered(self, requests: int) -> None:
         """Say that so many requests have been carried out."""
         self._noted().answered += requests
-
-    # --- how it is ------------------------------------------------------------------------------------------------
-
-    def oldest(self) -> dict[str, int]:
-        """By channel: when the oldest letter was written that has not arrived yet."""
-        oldest: dict[str, int] = {}
-        for letter in self.letters.values():
-            oldest[letter.channel] = min(letter.opened_at, oldest.get(letter.channel, letter.opened_at))
-        return oldest
-
-    def pending(self) -> Counter[str]:
-        """By channel: deliveries that are pending."""
-        return Counter(delivery.channel for delivery in self.deliveries.values())
-
-    # --- notes for the store --------------------------------------------------------------------------------------
-
-    def _noted(self) -> Changes:
-        if self._changes is None:
-            self._changes = Changes(0, b"")
-        return self._changes
-
-    def _keep(self, delivery: Delivery) -> None:
-        self._noted().deliveries[delivery.id] = encode_record(delivery)
-
-    def _keep_channel(self, name: str) -> None:
-        self._noted().channels[name] = encode_record(self.channels[name])
-
-    def _write(self, letter: Letter) -> None:
-        """A new letter, which carries its deliveries from now on."""
-        self.letters[letter.id] = letter
-        for name in letter.deliveries:
-            self.deliveries[name].letter = letter.id
-        self._noted().letters[letter.id] = encode_record(letter)
-
-    def _end(self, letter: Letter, state: str, reason: str, now: int) -> None:
-        """A letter's way ends, and that of all its deliveries."""
-        self.letters.pop(letter.id, None)
-        if state == DEAD:
-            letter.problem = reason
-        self._noted().letters[letter.id] = encode_record(letter) if state == DEAD else None
-        for name in letter.deliveries:
-            if (delivery := self.deliveries.get(name)) is not None:
-                self._finish(delivery, state, reason, now)
-
-    def _finish(self, delivery: Delivery, state: str, reason: str, now: int) -> None:
-        self.deliveries.pop(delivery.id, None)
-        delivery.state, delivery.reason, delivery.changed_at, delivery.alert = state, reason, now, None
-        self._keep(delivery)
-        changes = self._noted()
-        changes.ended[delivery.id] = now
-        if delivery.id in changes.opened:
-            changes.opened.remove(delivery.id)
-        if state == DEAD:
-            changes.dead.append(delivery.id)
-            self.dead += 1
-        self.outcomes[delivery.channel, state, reason if state == SUPPRESSED else ""] += 1
 
 
 def _micros(at: datetime) -> int:
