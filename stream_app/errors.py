@@ -253,3 +253,21 @@ class StoreBehind(ChurnMonitorError):
     """
 
     exit_code = 4
+
+
+class NotTheClock(ChurnMonitorError):
+    """The simulated shop brings its own ticks, but ticks.clock is {clock}. Set it to log for it and for the workers."""
+
+    exit_code = 2
+
+
+class NoReceiverAddress(ChurnMonitorError):
+    """The receiver cannot listen on {host}, port {port}: {problem}. Give another."""
+
+    exit_code = 2
+
+
+class BadSecret(ChurnMonitorError):
+    """The secret {source} cannot be used: it {problem}. {remedy}"""
+
+    exit_code = 2
