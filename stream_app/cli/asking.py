@@ -10,14 +10,14 @@ from stream_app.config.parts import PORT_OFFSETS
 from stream_app.errors import BadOption
 
 _SHOP_OFFSET = 4  # as demo.shop has it, which takes a second to import
-_RECEIVER_PORT = 8090
+_RECEIVER_PORT = 8080
 
 
 def port_of(service: str, config: LiveConfig) -> int:
     """Where a service tells how it is. Raises BadOption.
 
     >>> port_of("trainer", LiveConfig()), port_of("shop", LiveConfig()), port_of("receiver", LiveConfig())
-    (9465, 9468, 8090)
+    (9465, 9468, 8080)
     """
     if service == "receiver":
         return _RECEIVER_PORT

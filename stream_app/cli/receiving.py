@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.text import Text
@@ -12,9 +13,18 @@ from stream_app.demo.receiver import Inbox, Say, serve
 from stream_app.demo.webhook import Verifier, read_secret, webhook_key
 
 
-def run_receiver(secret: str, host: str, port: int, keep: int, console: Console) -> None:
+@dataclass(frozen=True)
+class Wishes:
+    """How many messages are kept, and what needs no signature."""
+
+    keep: int
+    unsigned: str | None
+
+
+def run_receiver(secret: str, host: str, port: int, wishes: Wishes, console: Console) -> None:
     """Receive until a signal."""
-    inbox = Inbox(Verifier(webhook_key(read_secret(secret), source=secret)), keep)
+    verifier = Verifier(webhook_key(read_secret(secret), source=secret))
+    inbox = Inbox(verifier, wishes.keep, unsigned=wishes.unsigned)
 
     def say(line: str) -> None:
         console.print(Text(line), soft_wrap=True, highlight=False)

@@ -21,44 +21,45 @@ def register(app: typer.Typer) -> None:
 def shop(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     customers: Annotated[int, typer.Option(min=100, help="Of all its years.")] = 12_000,
     days: Annotated[int, typer.Option(min=30, help="For which it exists; then it is closed.")] = 1_461,
-    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Its first day.")] = datetime(2025, 1, 1),  # noqa: DTZ001 - a day; its zone is the shop's
-    history: Annotated[int, typer.Option(min=0, help="Days at its beginning, sent as fast as it goes.")] = 110,
-    day_seconds: Annotated[float, typer.Option(min=0.1, help="How long a day takes then.")] = 60.0,
-    real_time: Annotated[bool, typer.Option("--real-time", help="Fast until today, then as time goes.")] = False,
+    start: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Its first day. Default: that of the topics, or months ago."),
+    ] = None,
+    last_days: Annotated[float, typer.Option(min=0, help="Before today, shown at the pace of --day-seconds.")] = 13.0,
+    day_seconds: Annotated[float, typer.Option(min=0.1, max=86_400, help="How long such a day takes.")] = 60.0,
     seconds: Annotated[float | None, typer.Option(min=1, help="End after so long. Default: never.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same shop.")] = 1,
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
     given: SetOption = None,
 ) -> None:
-    """Keep a simulated shop alive on Kafka, with its own clock. Stopped or killed, the command goes on from there."""
-    with errors_told(), extra_needed("shop"):
-        from stream_app.cli.shopping import run_shop  # noqa: PLC0415
-        from stream_app.demo.shop import REAL_TIME, Plan  # noqa: PLC0415
-        from stream_app.simulate.calendar import SHOP_ZONE  # noqa: PLC0415
+    """Keep a simulated shop alive on Kafka: its past fast, its last days at a pace for people, then in real time.
 
-        plan = Plan(
-            customers=customers,
-            days=days,
-            start=start.replace(tzinfo=SHOP_ZONE),
-            seed=seed,
-            history_days=history,
-            day_seconds=REAL_TIME if real_time else day_seconds,
+    It is the clock of the services (ticks.clock = log). Stopped or killed, the same command goes on from there.
+    """
+    with errors_told(), extra_needed("shop"):
+        from stream_app.cli.shopping import Asked, run_shop  # noqa: PLC0415
+
+        run_shop(
+            settings(config, bootstrap, given),
+            Asked(customers, days, start, seed, last_days=last_days, day_seconds=day_seconds, seconds=seconds),
         )
-        run_shop(settings(config, bootstrap, given), plan, seconds)
 
 
 def receiver(
     secret: Annotated[str, typer.Option(metavar="env:NAME|file:PATH", help="Where the secret, whsec_…, stands.")],
     host: Annotated[str, typer.Option(help="Where it listens; beyond the loopback only by decision.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="Where it listens.")] = 8090,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Where it listens.")] = 8080,
     keep: Annotated[int, typer.Option(min=1, max=10_000, help="How many messages are kept, in memory.")] = 100,
+    unsigned: Annotated[
+        str | None, typer.Option(metavar="/PATH", help="What is posted there needs no signature: Alertmanager's.")
+    ] = None,
 ) -> None:
     """Receive webhooks, check their signatures (Standard Webhooks), and show what came on a page."""
     with errors_told():
-        from stream_app.cli.receiving import run_receiver  # noqa: PLC0415
+        from stream_app.cli.receiving import Wishes, run_receiver  # noqa: PLC0415
 
-        run_receiver(secret, host, port, keep, output())
+        run_receiver(secret, host, port, Wishes(keep, unsigned), output())
 
 
 def health(

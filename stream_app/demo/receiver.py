@@ -18,7 +18,7 @@ from stream_app.demo.voice import DemoVoice
 from stream_app.demo.webhook import Verifier
 from stream_app.errors import NoReceiverAddress
 
-DEFAULT_PORT: Final = 8090
+DEFAULT_PORT: Final = 8080
 KEPT: Final = 100  # messages
 MAX_BODY_BYTES: Final = 256 * 1024
 _SHOWN_CHARACTERS: Final = 8_000  # of a body
@@ -42,7 +42,9 @@ class Received:
     identity: str
     kind: str  # what the message says of itself
     size: int  # bytes
-    body: str  # for people; empty if it was refused
+    title: str  # of the message in it, if there is one
+    text: str
+    body: str  # all of it, for people; empty if it was refused
     problem: str | None  # why it was refused: one of webhook.REFUSALS
     times: int = 1  # that this id has come
 
@@ -50,7 +52,7 @@ class Received:
     def line(self) -> str:
         """For the terminal: nothing of the body, since a log lives long.
 
-        >>> Received(datetime(2025, 6, 1, tzinfo=UTC), "msg_1", "alert.opened", 120, "{}", None, 2).line
+        >>> Received(datetime(2025, 6, 1, tzinfo=UTC), "msg_1", "alert.opened", 120, "", "", "{}", None, 2).line
         '2025-06-01T00:00:00Z accepted msg_1 alert.opened 120 bytes (came 2 times)'
         """
         state = "accepted" if self.problem is None else "refused"
@@ -68,23 +70,32 @@ class Inbox:
     Args:
         verifier: of the signatures.
         kept: how many messages.
+        unsigned: the path of a sender that cannot sign; None: there is none.
         now: seconds since 1970.
     """
 
-    def __init__(self, verifier: Verifier, kept: int = KEPT, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        verifier: Verifier,
+        kept: int = KEPT,
+        unsigned: str | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self.messages: deque[Received] = deque(maxlen=kept)
         self.accepted = self.refused = self.repeated = 0
-        self._verifier, self._now = verifier, now
+        self._verifier, self._unsigned, self._now = verifier, unsigned, now
         self._times: OrderedDict[str, int] = OrderedDict()
 
-    def take(self, headers: dict[str, str], body: bytes) -> Received:
+    def take(self, path: str, headers: dict[str, str], body: bytes) -> Received:
         """A request, checked and kept."""
-        now = self._now()
-        problem = self._verifier.problem(headers, body, now)
-        identity = _plain(headers.get("webhook-id", ""))
-        times = 1 if problem else self._count(identity)
-        kind, text = ("", "") if problem else _read(body)
-        received = Received(datetime.fromtimestamp(now, UTC), identity, kind, len(body), text, problem, times)
+        now, signed = self._now(), path != self._unsigned
+        problem = self._verifier.problem(headers, body, now) if signed else None
+        identity = _plain(headers.get("webhook-id", "")) if signed else ""
+        times = self._count(identity) if identity and not problem else 1
+        kind, title, text, whole = ("", "", "", "") if problem else _read(body)
+        at = datetime.fromtimestamp(now, UTC)
+        kind = kind if signed else f"{_plain(path)} (unsigned)"
+        received = Received(at, identity, kind, len(body), title, text, whole, problem, times)
         self.accepted += problem is None
         self.refused += problem is not None
         self.repeated += times > 1
@@ -104,15 +115,36 @@ def _plain(text: str) -> str:
     return "".join(one if one.isprintable() else "?" for one in text[:256])
 
 
-def _read(body: bytes) -> tuple[str, str]:
-    """What a message says of its kind, and its text for people."""
+class _Message(msgspec.Struct, frozen=True):
+    """What a chat would show."""
+
+    title: str = ""
+    plain: str = ""
+
+
+class _Data(msgspec.Struct, frozen=True):
+    message: _Message = _Message()
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """What we know of a body; Standard Webhooks wants a type and data."""
+
+    type: str = ""
+    data: _Data = _Data()
+
+
+def _read(body: bytes) -> tuple[str, str, str, str]:
+    """A body's type, the title and text of its message, and all of it; what it has not is empty."""
     try:
-        said = msgspec.json.decode(body)
-        text = msgspec.json.format(body, indent=2).decode()
+        whole = msgspec.json.format(body, indent=2).decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return "", body.decode("utf-8", "replace")[:_SHOWN_CHARACTERS]
-    kind = said.get("type") if isinstance(said, dict) else None
-    return _plain(kind) if isinstance(kind, str) else "", text[:_SHOWN_CHARACTERS]
+        return "", "", "", body.decode("utf-8", "replace")[:_SHOWN_CHARACTERS]
+    try:
+        told = msgspec.json.decode(body, type=_Told)
+    except (msgspec.DecodeError, RecursionError):
+        told = _Told()
+    message = told.data.message
+    return _plain(told.type), message.title, message.plain, whole[:_SHOWN_CHARACTERS]
 
 
 def receiver_app(inbox: Inbox, say: Say) -> web.Application:
@@ -124,7 +156,7 @@ def receiver_app(inbox: Inbox, say: Say) -> web.Application:
 
     async def deliver(request: web.Request) -> web.Response:
         body = await request.read()
-        received = inbox.take({name.lower(): value for name, value in request.headers.items()}, body)
+        received = inbox.take(request.path, {name.lower(): value for name, value in request.headers.items()}, body)
         say(received.line)
         return web.Response(status=HTTPStatus.NO_CONTENT if received.problem is None else HTTPStatus.UNAUTHORIZED)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from threading import Event as Flag
 from typing import Final
 
@@ -18,19 +18,19 @@ from prometheus_client import CollectorRegistry
 from stream_app.adapters.health import Health, HealthServer
 from stream_app.adapters.kafka_topics import require_topics
 from stream_app.config import SHOP_TOPICS, LiveConfig
-from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.state import DAY_US
 from stream_app.errors import NotTheClock
-from stream_app.publish.ends import places, read_ends
+from stream_app.publish.ends import End, Partition, places, read_ends
 from stream_app.publish.feed import Feed, Listener, Summary
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import Sender
 from stream_app.simulate import ShopSettings, simulate
+from stream_app.simulate.calendar import SHOP_ZONE
 
 PORT_OFFSET: Final = 4  # above health.port
 KAFKA: Final = "kafka"  # the check of its health
 SETTLE_US: Final = 2_000_000  # behind the wall clock: workers refuse what lies in their future
-REAL_TIME: Final = 86_400.0  # seconds of a day
+_HISTORY_DAYS: Final = 120  # before today at least, so that labels have come and there is a model
 _VERSION: Final = 1  # of the rules by which a plan becomes records
 _NAP_SECONDS: Final = 0.2
 _TOLD_SECONDS: Final = 1.0  # between two lines of the log at least
@@ -41,21 +41,24 @@ _log = logging.getLogger(__name__)
 class Plan:
     """Which shop it is, and how its time goes.
 
+    Its past is sent as fast as it can be, its last days before today at a pace for people, and then it goes on in real
+    time.
+
     Args:
         customers: of all its years.
         days: for which the shop exists.
         start: its first moment; with an offset.
         seed: same seed, same shop.
-        history_days: at its beginning, sent as fast as it goes, so that there is a model soon.
-        day_seconds: that a day takes then. REAL_TIME: as long as a day takes; then all that is past counts as history.
+        last_days: before today, that take `day_seconds` each.
+        day_seconds: of such a day.
     """
 
     customers: int
     days: int
     start: datetime
     seed: int = 1
-    history_days: int = 0
-    day_seconds: float = REAL_TIME
+    last_days: float = 0.0
+    day_seconds: float = 60.0
 
     @property
     def shop(self) -> ShopSettings:
@@ -74,14 +77,31 @@ class Plan:
         shaping = [shop.zone, shop.working_days, shop.nomination_hour, config.kafka.partitions]
         return xxhash.xxh3_64(msgspec.json.encode([*what, *shaping])).hexdigest().encode("ascii")
 
-    def history_until(self, now: int) -> int:
-        """Before which moment all is sent as fast as it goes, microseconds."""
-        end = (self.start - EPOCH) // MICROSECOND + self.history_days * DAY_US
-        return now if self.day_seconds >= REAL_TIME else end
+    def starting(self, start: datetime) -> Plan:
+        """The same with another first moment."""
+        return replace(self, start=start)
+
+
+def starts(today: datetime, days: int) -> list[datetime]:
+    """First moments for a shop that has a past today: the first of a month, the latest of them first.
+
+    The list of another day has mostly the same ones: a shop that was begun on one of them is found again.
+
+    >>> found = starts(datetime(2026, 6, 15, tzinfo=SHOP_ZONE), days=730)
+    >>> found[0].isoformat(), found[-1].isoformat()
+    ('2026-02-01T00:00:00+08:00', '2024-07-01T00:00:00+08:00')
+    """
+    found = []
+    at = today.astimezone(SHOP_ZONE).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    while (today - at).days < days:
+        if (today - at).days >= _HISTORY_DAYS:
+            found.append(at)
+        at = (at - timedelta(days=1)).replace(day=1)
+    return found
 
 
 class ShopClock:
-    """The shop's time: fast through the history, then at its pace, and never ahead of the wall clock.
+    """The shop's time: fast through the history, then at its pace, and with the wall clock when it has come to it.
 
     Args:
         fast_until: end of the history, microseconds.
@@ -145,31 +165,44 @@ class _Diary(Listener):
         self._day, self._events, self._told = day, summary.events, now
 
 
-def keep_shop(config: LiveConfig, plan: Plan, stop: Flag) -> Summary:
-    """Keep the shop alive until `stop` is set or its last day is over. What was sent before is not sent again.
+def keep_shop(config: LiveConfig, plans: Sequence[Plan], stop: Flag) -> Summary:
+    """Keep a shop alive until `stop` is set or its last day is over. What was sent before is not sent again.
+
+    Args:
+        config: of the services.
+        plans: the shop is the one of them that the topics hold; if they are empty, the first.
+        stop: ends it in order.
 
     Raises:
         NotTheClock: the settings say that the workers make the ticks.
         WrongTopics, NoBroker, NotDelivered: Kafka is not there, or not as it must be.
-        OtherLog: the topics hold something else than this very shop.
+        OtherLog: the topics hold something else than one of these shops.
     """
     if config.ticks.clock != "log":
         raise NotTheClock(clock=config.ticks.clock)
-    require_topics(config, (*SHOP_TOPICS, "ticks"))
     with closing(_Told(config)) as told:
+        require_topics(config, (*SHOP_TOPICS, "ticks"))
         topics = config.kafka.topics
-        names = [*topics.of(*SHOP_TOPICS).values(), topics.ticks]
-        identity = plan.identity(config)
-        done = places(read_ends(config, names), identity, after_other_logs=False)
-        clock = ShopClock(plan.history_until(time.time_ns() // 1_000), plan.day_seconds, stop)
-        sender = Sender(config, identity, done, flat_out=False)
+        ends = read_ends(config, [*topics.of(*SHOP_TOPICS).values(), topics.ticks])
+        plan = _held(plans, ends, config)
+        sender = Sender(
+            config, plan.identity(config), places(ends, plan.identity(config), after_other_logs=False), flat_out=False
+        )
         told.health.set(KAFKA, ok=True)  # it has answered; if it stops to, the process ends
-        _log.info("opened", extra={"resumes_after": sender.resumes_after, "customers": plan.customers})
+        _log.info("opened", extra={"start": plan.start.isoformat(), "resumes_after": sender.resumes_after})
+        fast_until = time.time_ns() // 1_000 - round(plan.last_days * DAY_US)
+        clock = _Beating(ShopClock(fast_until, plan.day_seconds, stop), told.health)
         diary = _Diary(told.health, sender.resumes_after)
-        feed = Feed(sender, _Beating(clock, told.health), config.kafka.partitions, diary, stop)
+        feed = Feed(sender, clock, config.kafka.partitions, diary, stop)
         feed.go(steps(simulate(plan.shop, plan.seed), config.shop.settings(), complete=False))
     _log.info("closed", extra={"finished": feed.summary.finished, "sent": feed.summary.sent})
     return feed.summary
+
+
+def _held(plans: Sequence[Plan], ends: Mapping[Partition, End], config: LiveConfig) -> Plan:
+    """The plan that the topics hold, or the first."""
+    there = {end.log for end in ends.values()}
+    return next((plan for plan in plans if plan.identity(config) in there), plans[0])
 
 
 class _Beating:

@@ -22,14 +22,16 @@ from stream_app.adapters.health import Health, HealthServer
 from stream_app.adapters.probe import ask
 from stream_app.cli import app
 from stream_app.cli.asking import port_of
+from stream_app.cli.shopping import Asked
 from stream_app.config import LiveConfig, load_config
 from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.state import DAY_US
 from stream_app.demo.receiver import Inbox, serve
 from stream_app.demo.secrets import new_secret, write_missing
-from stream_app.demo.shop import PORT_OFFSET, REAL_TIME, SETTLE_US, Plan, ShopClock, keep_shop
+from stream_app.demo.shop import PORT_OFFSET, SETTLE_US, Plan, ShopClock, _held, keep_shop
 from stream_app.demo.webhook import Verifier, read_secret, webhook_key
 from stream_app.errors import BadOption, BadSecret, NoReceiverAddress, NotTheClock
+from stream_app.publish.ends import End
 
 SECRET = "whsec_" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -119,19 +121,28 @@ def received(
 
 @pytest.mark.parametrize(("lang", "title"), [("en", "Webhook receiver"), ("zh-CN", "Webhook 接收端")])
 def test_the_page_shows_what_came_in_two_languages_and_nothing_of_it_becomes_html(lang: str, title: str) -> None:
-    body = json.dumps({"type": "alert<b>", "text": "<script>alert(1)</script> 投诉 2 次"}, ensure_ascii=False)
+    message = {"title": "c•••001 <em>", "plain": "<script>alert(1)</script> 投诉 2 次"}
+    body = json.dumps({"type": "alert<b>", "data": {"message": message}}, ensure_ascii=False)
     statuses, page, said = received([(signed(body), body.encode())] * 2 + [({"webhook-id": "<i>"}, b"<u>")], lang)
     assert statuses == [204, 204, 401]
     assert title in page
     assert "投诉 2 次" in page
     assert "&lt;script&gt;" in page
     assert "<script" not in page
+    assert "<h2>c•••001 &lt;em&gt;</h2>" in page
     assert "<b>" not in page
     assert "<i>" not in page
     assert "<u>" not in page
     assert [line.split()[1] for line in said.splitlines()] == ["accepted", "accepted", "refused"]
     assert "came 2 times" in said
     assert "投诉" not in said  # a terminal's log lives longer than the page
+
+
+def test_only_one_path_may_bring_what_is_not_signed() -> None:
+    inbox = Inbox(Verifier(webhook_key(SECRET)), unsigned="/alertmanager")
+    assert inbox.take("/alertmanager", {}, b'{"status":"firing"}').kind == "/alertmanager (unsigned)"
+    assert inbox.take("/alertmanager/", {}, b"{}").problem == "id"
+    assert (inbox.accepted, inbox.refused, inbox.repeated) == (1, 1, 0)
 
 
 def test_only_the_last_ones_are_kept_and_too_large_ones_are_not_read() -> None:
@@ -256,10 +267,24 @@ def test_the_shop_is_never_ahead_of_the_wall_clock() -> None:
     assert hands.seconds == pytest.approx(30.0 + SETTLE_US / 1e6)
 
 
-def test_in_real_time_all_that_is_past_is_history() -> None:
-    plan = Plan(100, 30, START, day_seconds=REAL_TIME, history_days=3)
-    assert plan.history_until(AT + 20 * DAY_US) == AT + 20 * DAY_US
-    assert Plan(100, 30, START, day_seconds=60.0, history_days=3).history_until(AT) == AT + 3 * DAY_US
+def test_a_shop_that_was_begun_months_ago_is_found_again() -> None:
+    config, today = LiveConfig(), datetime(2026, 11, 26, tzinfo=UTC)
+    asked = Asked(100, 1_461, None, 1, last_days=1.0, day_seconds=1.0, seconds=None)
+    begun = asked.plans(today)[0]
+    assert 120 <= (today - begun.start).days < 152
+    later = asked.plans(today + timedelta(days=400))
+    assert later[0].start > begun.start
+    empty, held = End(), End(7, begun.identity(config), 7, empty=False)
+    assert _held(later, {("shop.orders", 0): empty, ("shop.orders", 1): held}, config) == begun
+    assert _held(later, {("shop.orders", 0): empty}, config) == later[0]
+
+
+def test_a_day_that_is_given_is_the_first_one_and_what_cannot_be_is_refused() -> None:
+    given = Asked(100, 30, datetime(2025, 3, 1), 1, last_days=0, day_seconds=1.0, seconds=None)  # noqa: DTZ001
+    assert [plan.start.isoformat() for plan in given.plans(datetime.now(UTC))] == ["2025-03-01T00:00:00+08:00"]
+    for days in (30, 10_000):
+        with pytest.raises(BadOption):
+            Asked(100, days, None, 1, last_days=0, day_seconds=1.0, seconds=None).plans(datetime.now(UTC))
 
 
 def test_a_stop_ends_the_waiting() -> None:
@@ -275,7 +300,7 @@ def test_a_stop_ends_the_waiting() -> None:
 def test_the_pace_is_no_part_of_what_shop_it_is_but_all_else_is() -> None:
     config = LiveConfig()
     plan = Plan(100, 30, START, seed=1)
-    assert plan.identity(config) == Plan(100, 30, START, 1, history_days=9, day_seconds=2.0).identity(config)
+    assert plan.identity(config) == Plan(100, 30, START, 1, last_days=9, day_seconds=2.0).identity(config)
     others = [Plan(101, 30, START), Plan(100, 31, START), Plan(100, 30, START, 2), Plan(100, 30, START + timedelta(1))]
     assert len({plan.identity(config), *(other.identity(config) for other in others)}) == 5
     assert plan.identity(config) != plan.identity(load_config(flags={"kafka.partitions": 8}))
@@ -283,4 +308,4 @@ def test_the_pace_is_no_part_of_what_shop_it_is_but_all_else_is() -> None:
 
 def test_it_does_not_run_beside_the_workers_own_clock() -> None:
     with pytest.raises(NotTheClock, match="brings its own ticks"):
-        keep_shop(LiveConfig(), Plan(100, 30, START), Flag())
+        keep_shop(LiveConfig(), [Plan(100, 30, START)], Flag())
