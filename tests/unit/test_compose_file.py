@@ -14,6 +14,7 @@ import subprocess
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft7Validator
 
 from stream_app.config import load_config
@@ -244,3 +245,37 @@ def test_the_channels_of_the_stack_name_its_receiver_and_hold_no_secret() -> Non
     assert "http://receiver:8080/alerts" in text
     assert "file:/secrets/webhook/key" in text
     assert "whsec_" not in text
+
+
+def test_grafana_finds_its_dashboards_where_they_are_mounted() -> None:
+    providers = PROJECT / "grafana" / "provisioning" / "dashboards"
+    if not providers.exists():
+        pytest.skip("./grafana/provisioning is not there yet")
+    paths = [
+        provider["options"]["path"]
+        for file in providers.glob("*.y*ml")
+        for provider in yaml.safe_load(file.read_text(encoding="utf-8"))["providers"]
+    ]
+    mounted = {source: target for source, target, _ in FILE.services["grafana"].mounts}
+    assert paths
+    for path in paths:
+        assert path.startswith(mounted["./grafana/dashboards"])
+        there = PROJECT / "grafana" / "dashboards" / path.removeprefix(mounted["./grafana/dashboards"]).strip("/")
+        assert list(there.glob("*.json")), f"{there} is empty"
+
+
+def test_prometheus_scrapes_and_alertmanager_calls_what_the_file_starts() -> None:
+    folder = PROJECT / "prometheus"
+    if not folder.exists():
+        pytest.skip("./prometheus is not there yet")
+    scraped = yaml.safe_load((folder / "prometheus.yml").read_text(encoding="utf-8"))
+    targets = {
+        target for job in scraped["scrape_configs"] for static in job["static_configs"] for target in static["targets"]
+    }
+    for target in targets | {"alertmanager:9093"}:
+        host, _, port = target.partition(":")
+        assert int(port) in FILE.services["prometheus" if host == "localhost" else host].ports, target
+    ours = {one.name for one in RUNNING if one.ours} - {"shop", "receiver"}
+    assert {target.partition(":")[0] for target in targets} >= ours
+    for address in re.findall(r"http://([\w-]+):(\d+)", (folder / "alertmanager.yml").read_text(encoding="utf-8")):
+        assert int(address[1]) in FILE.services[address[0]].ports, address
