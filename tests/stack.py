@@ -32,7 +32,7 @@ PROJECT: Final = Path(__file__).resolve().parents[1]
 STREAM_APP: Final = Path(sys.executable).parent / "stream-app"
 OUR_IMAGE: Final = "stream-app:local"
 HEALTH_PORT: Final = "STREAM_APP_HEALTH__PORT"
-HEALTHY_SECONDS: Final = 180.0  # on a machine that does other things as well
+HEALTHY_SECONDS: Final = 240.0  # at least; on a machine that does other things as well
 ONCE_SECONDS: Final = 60.0
 CHECK_SECONDS: Final = 10.0
 _KAFKA_SETUP: Final = ("kafka.docker.KafkaDockerWrapper", "setup")  # what the image runs before the broker
@@ -78,6 +78,12 @@ class Service:
         kind, *command = self.spec["healthcheck"]["test"]
         assert kind == "CMD", "a shell is one more thing that an image must have"
         return command
+
+    @property
+    def healthy_within(self) -> float:
+        """Seconds in which its health check must be well."""
+        period = str(self.spec["healthcheck"]["start_period"])
+        return max(float(period.removesuffix("s")), HEALTHY_SECONDS)
 
     @property
     def needs(self) -> dict[str, str]:
@@ -209,7 +215,7 @@ class Stack:
             return
         self.running[service.name] = process
         started = time.monotonic()
-        self.wait(f"{service.name} is healthy", lambda: self.is_healthy(service), HEALTHY_SECONDS)
+        self.wait(f"{service.name} is healthy", lambda: self.is_healthy(service), service.healthy_within)
         self.healthy_after[service.name] = time.monotonic() - started
 
     def _finish(self, service: Service, process: Process) -> None:
