@@ -245,6 +245,24 @@ class DemoFailed(ChurnMonitorError):
     exit_code = 1
 
 
+class NotTheClock(ChurnMonitorError):
+    """The simulated shop brings its own ticks, but ticks.clock is {clock}. Set it to log for it and for the workers."""
+
+    exit_code = 2
+
+
+class NoReceiverAddress(ChurnMonitorError):
+    """The receiver cannot listen on {host}, port {port}: {problem}. Give another."""
+
+    exit_code = 2
+
+
+class BadSecret(ChurnMonitorError):
+    """The secret {source} cannot be used: it {problem}. {remedy}"""
+
+    exit_code = 2
+
+
 class StoreBehind(ChurnMonitorError):
     """Redis knows nothing of partition {partition}, but Kafka holds record {found} of its outbox: the prefix is fresh
     and the topics are not, or Redis has lost everything. Restore a file of Redis, however old: what it lacks is caught
