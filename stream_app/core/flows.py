@@ -201,9 +201,9 @@ def _note_complaint(row: Row, event: Complaint) -> None:
 def category_of(event: Complaint) -> str:
     """One of CATEGORIES.
 
-    >>> from datetime import UTC
-    >>> told = {"event_id": "1", "customer_id": "c", "occurred_at": datetime(2026, 1, 1, tzinfo=UTC)}
-    >>> category_of(Complaint(**told, category="logistics")), category_of(Complaint(**told, category="物流"))
+    >>> from stream_app.core.events import decode
+    >>> head = b'{"type":"complaint","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","category":'
+    >>> category_of(decode(head + b'"logistics"}')), category_of(decode(head + b'"slow"}'))
     ('logistics', 'other')
     """
     if event.form is ComplaintForm.UNSUBSCRIBE:
