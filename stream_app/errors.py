@@ -246,10 +246,10 @@ class DemoFailed(ChurnMonitorError):
 
 
 class StoreBehind(ChurnMonitorError):
-    """Redis is behind Kafka: {topic}[{partition}] holds record {found} of our outbox, and under the prefix {prefix} no
-    more than {known} are known. Redis was set back to an older state, or the prefix is fresh and the topics are not.
-    Restore the newer state; or begin anew with another redis.prefix and fresh topics for labelled, nominations, alerts,
-    contacts and scores: the shop's events are then worked off again.
+    """Redis knows nothing of partition {partition}, but Kafka holds record {found} of its outbox: the prefix is fresh
+    and the topics are not, or Redis has lost everything. Restore a file of Redis, however old: what it lacks is caught
+    up from Kafka. Or begin anew with fresh topics for labelled, nominations, alerts, contacts and scores
+    (kafka.topics): the shop's events are then worked off again.
     """
 
     exit_code = 4

@@ -8,7 +8,7 @@ may be repeated without harm, because clients repeat what got no reply. Whatever
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -106,6 +106,21 @@ class StateStore(Protocol):
         """Drop records up to and including a sequence number. Raises `Fenced` as `commit` would be."""
         ...
 
+    async def skip(self, partition: int, seen: int, records: Sequence[bytes]) -> int:
+        """Go on behind sequence numbers that were given by a life which this store does not know: it was set back.
+
+        The outbox is replaced: what it holds was relayed, since a later number was. Nothing happens if the number is
+        known.
+
+        Args:
+            partition: its number.
+            seen: the highest sequence number that was relayed.
+            records: for the outbox: what tells the receivers what is void.
+
+        Returns: the sequence number of the first record; 0 if nothing was to be done. Raises `Fenced` as `trim` does.
+        """
+        ...
+
     async def positions(self, partitions: Iterable[int]) -> dict[int, bytes]:
         """Where partitions stand, without opening them; b"" for one that was never committed."""
         ...
@@ -195,6 +210,14 @@ class ModelStore(Protocol):
 
 class Lease(Protocol):
     """Who owns the clock, for a limited time, and how far it has been moved."""
+
+    async def now(self) -> int:
+        """The store's own wall clock, microseconds since 1970.
+
+        One clock for all holders: the value that is guarded only ever rises, so one machine whose own clock runs a year
+        ahead would stop time for everybody.
+        """
+        ...
 
     async def acquire(self, holder: str, ttl_ms: int) -> bool:
         """Take the lease, or prolong it; whether `holder` has it for the next `ttl_ms` milliseconds.
