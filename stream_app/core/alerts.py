@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float64]
 RETURNED: Final = "returned"
 LOST: Final = "lost"
 FELL: Final = "fell"
+CLOSE_REASONS: Final = (RETURNED, LOST, FELL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,10 @@ class Ranking:
     def latest(self, index: int) -> float:
         """The latest score; NaN without one."""
         return float(self._latest[index])
+
+    def latest_of(self, start: int, end: int) -> Floats:
+        """The latest scores of customers with indices from `start` up to `end`; NaN without one."""
+        return self._latest[start:end]
 
     def agreed(self, size: int) -> Floats:
         """The risk of the first `size` customers on which their scores agree; NaN for those who can't be nominated."""
