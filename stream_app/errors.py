@@ -253,3 +253,15 @@ class StoreBehind(ChurnMonitorError):
     """
 
     exit_code = 4
+
+
+class BadPlaybook(ChurnMonitorError):
+    """{file}, line {line}, {field}: {problem}. {remedy}"""
+
+    exit_code = 2
+
+
+class BadTemplate(ChurnMonitorError):
+    """The template {file}, line {line}, cannot be used: {problem}. {remedy}"""
+
+    exit_code = 2
