@@ -99,7 +99,7 @@ class Limits:
 
     Attributes:
         contacts_a_week: care contacts to one customer, at most.
-        phone_from: money a month, in the shop's currency, from which a customer is called; service calls are free of it.
+        phone_from: money a month, in the shop's currency, from which a customer is called; for service all are.
     """
 
     contacts_a_week: int = 1
@@ -118,7 +118,7 @@ class Playbook:
     layers: tuple[dict[tuple[str, str], Part], ...] = field(default=())  # by cause and segment, the shop's own first
 
     def measure(self, cause: str, segment: str = DEFAULT) -> Measure:
-        """The measure for a cause and a segment; an unknown segment has the default. Raises KeyError for a cause without."""
+        """The measure for a cause and a segment; an unknown segment has the default. Raises KeyError for a cause."""
         chain = [layer[key] for layer in self.layers for key in ((cause, segment), (cause, DEFAULT)) if key in layer]
         if not chain:
             raise KeyError(cause)

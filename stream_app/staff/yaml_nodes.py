@@ -71,7 +71,10 @@ class Node:
 
     def number(self, least: float, most: float) -> float:
         """A number within bounds."""
-        value = float(self._scalar("int", "float").replace("_", ""))
+        try:
+            value = float(self._scalar("int", "float"))
+        except ValueError:  # YAML has more ways to write one: 0x10, 1_000, .nan
+            self.refuse("it is not a plain number", f"Give between {least:g} and {most:g}, in decimal digits.")
         if not least <= value <= most:
             self.refuse(f"{value:g} is out of range", f"Give between {least:g} and {most:g}.")
         return value
