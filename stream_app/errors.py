@@ -265,3 +265,15 @@ class BadTemplate(ChurnMonitorError):
     """The template {file}, line {line}, cannot be used: {problem}. {remedy}"""
 
     exit_code = 2
+
+
+class NoSuchEpisode(ChurnMonitorError):
+    """No open episode has the id {alert_id}. {remedy}"""
+
+    exit_code = 1
+
+
+class EpisodeTaken(ChurnMonitorError):
+    """The episode {alert_id} belongs to {owner}. Ask {owner}, or add --take-over to make it yours."""
+
+    exit_code = 1

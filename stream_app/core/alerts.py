@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float64]
 RETURNED: Final = "returned"
 LOST: Final = "lost"
 FELL: Final = "fell"
+RESOLVED: Final = "resolved"  # by the staff
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ class Episode:
     rank: int  # 1: first of the day
     bar: float  # probability of the last one opened that day: the rank that opened the episode
     nomination: Nomination
+    owner: str = ""  # of the staff; empty: nobody has taken it on
+    acked_at: int = 0  # since when, microseconds
+    snoozed_until: int = 0  # it rests until then, microseconds; 0: it does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,9 @@ class Closing:
     at: int  # microseconds
     reason: str
     probability: float
+    outcome: str = ""  # with RESOLVED: what the staff says
+    cause: str = ""
+    staff: str = ""
 
 
 def alert_id(customer: str, at: int) -> str:

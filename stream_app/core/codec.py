@@ -61,7 +61,7 @@ _RANKS: Final = np.dtype([
     ("last_at", "u1", (5,)),  # seconds
 ])  # fmt: skip
 _CHECKSUM_BYTES: Final = 4
-_MAX_EPISODE_BYTES: Final = 128
+_MAX_EPISODE_BYTES: Final = 320  # of which an owner's name, 40 characters of 4 bytes, takes the half
 _REMEDY: Final = (
     f"This program reads version {VERSION}: use the program that wrote it, or start on a fresh prefix and let it"
     " catch up from Kafka."
@@ -96,6 +96,9 @@ class _StoredEpisode(msgspec.Struct, array_like=True, gc=False):
     usual_gap_days: float
     source: int
     version: int
+    owner: str = ""
+    acked_at: int = 0
+    snoozed_until: int = 0
 
 
 def max_bytes(waiting: int) -> int:
@@ -231,6 +234,9 @@ def _pack(episode: Episode | None) -> bytes:
             usual_gap_days=one.usual_gap_days,
             source=one.source,
             version=one.version,
+            owner=episode.owner,
+            acked_at=episode.acked_at,
+            snoozed_until=episode.snoozed_until,
         )
     )
 
@@ -252,4 +258,15 @@ def _unpack(name: str, packed: bytes) -> Episode:
         version=one.version,
     )
     told = one.alert_id or alert_id(name, one.opened_at)
-    return Episode(told, name, one.opened_at, one.expires_at, one.rank, one.bar, nomination)
+    return Episode(
+        told,
+        name,
+        one.opened_at,
+        one.expires_at,
+        one.rank,
+        one.bar,
+        nomination,
+        one.owner,
+        one.acked_at,
+        one.snoozed_until,
+    )

@@ -18,6 +18,7 @@ import msgspec
 
 from stream_app.core import outgoing
 from stream_app.core.align import Aligner
+from stream_app.core.casework import ACTIONS
 from stream_app.core.codec import CODEC_SCHEMA, decode_customers, encode_customers
 from stream_app.core.cohorts import Cohorts
 from stream_app.core.commit import Commit
@@ -85,6 +86,7 @@ class Step:
     scored: int = 0
     oldest_append: int = 0  # the broker's time of the oldest event in it, milliseconds; 0: none
     watermark: int = 0  # microseconds
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)  # resolved episodes, by outcome and cause
 
     def note(self, role: int, appended: int) -> None:
         """Count an event and keep the oldest."""
@@ -269,6 +271,8 @@ class Lane:
         if isinstance(message, Contact):
             if message.opening is not None and message.customer_id in self.partition.customers:
                 self.partition.opened(outgoing.episode_of(message.opening, message.customer_id))
+            elif message.action in ACTIONS:
+                self.partition.worked(message, _micros(message))
         elif self.summary.hold is not None and _micros(message) >= self.summary.hold.moment:
             self.summary.hold.desk = False
             self._release()
@@ -315,6 +319,7 @@ class Lane:
         cohorts.note_returns(effects.returned)
         self._outbox += outgoing.labelled(self.number, effects.matured, cohorts, moment)
         self._outbox += outgoing.closings(self.number, effects.closed)
+        step.outcomes.update((one.outcome, one.cause) for one in effects.closed if one.outcome)
         step.decisions += len(effects.decisions)
 
     def _seal(self, step: Step) -> None:
@@ -339,6 +344,7 @@ class Lane:
             states={one.name: state for one, state in zip(touched, encoded, strict=True)},
             summary=msgspec.json.encode(summary),
             outbox=[pack(record) for record in self._outbox],
+            episodes=self.partition.take_notes(),
         )
         self.base = step.commit.position
         self._outbox = []

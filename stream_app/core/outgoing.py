@@ -94,12 +94,15 @@ def closings(partition: int, closed: Iterable[Closing]) -> list[Outgoing]:
             ALERTS,
             partition,
             _key(one.episode.customer),
-            encode_message(
-                AlertClosed(one.episode.alert_id, one.episode.customer, EPOCH + one.at * MICROSECOND, one.reason)
-            ),
+            encode_message(_closed(one)),
         )
         for one in closed
     ]
+
+
+def _closed(one: Closing) -> AlertClosed:
+    at, episode = EPOCH + one.at * MICROSECOND, one.episode
+    return AlertClosed(episode.alert_id, episode.customer, at, one.reason, one.outcome, one.cause, one.staff)
 
 
 def opening(partition: int, episode: Episode, sequence: int) -> list[Outgoing]:

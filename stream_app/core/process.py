@@ -17,6 +17,7 @@ import xxhash
 from stream_app.core.alerts import (
     FELL,
     LOST,
+    RESOLVED,
     RETURNED,
     Closing,
     Episode,
@@ -25,11 +26,13 @@ from stream_app.core.alerts import (
     best_first,
     has_fallen,
 )
+from stream_app.core.casework import NO_VERDICT, Verdict, no_notes_of, notes_of, work_notes_of, work_on
 from stream_app.core.customer import Customer
 from stream_app.core.events import Event
 from stream_app.core.history import remember
 from stream_app.core.labels import Matured, Pending, Returned, Waiting, counts_as_order, note_order
 from stream_app.core.learner import Model, Scores
+from stream_app.core.messages import Contact
 from stream_app.core.moments import Moments
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US, FIRST_ORDER, LAST_ORDER, MONEY, NEVER
@@ -98,6 +101,7 @@ class Partition:
         self._moments = Moments()
         self._closed: list[Closing] = []
         self._returned: list[Returned] = []
+        self._notes: dict[str, bytes] = {}  # of open episodes: what has changed
         self._touched: set[Customer] = set()
 
     def take(self, event: Event, at: int) -> bool:
@@ -204,9 +208,31 @@ class Partition:
         self.open[customer.name] = customer
         self.ranking.open[customer.index] = True
         self._touched.add(customer)
+        self._notes |= notes_of(episode)
         ordered_at = round(customer.facts[LAST_ORDER] * DAY_US)
         if ordered_at > episode.opened_at:  # while the desk was deciding: what was told later has happened all the same
             self._close(customer, ordered_at, RETURNED, 0.0)
+
+    def worked(self, contact: Contact, at: int) -> None:
+        """The staff has said something of an episode, at a moment; applied once, and only if that episode is open."""
+        customer = self.customers.get(contact.customer_id)
+        if customer is None or customer.episode is None or customer.episode.alert_id != contact.alert_id:
+            return
+        self._touched.add(customer)
+        if customer.saw(contact.event_id):
+            return
+        done = work_on(customer.episode, contact, at)
+        if isinstance(done, Verdict):
+            self._close(customer, at, RESOLVED, self.ranking.latest(customer.index), done)
+            self.ranking.forget(customer.index)  # it takes two new decisions that agree before another episode opens
+        elif done is not None:
+            customer.episode = done
+            self._notes |= work_notes_of(done)
+
+    def take_notes(self) -> dict[str, bytes]:
+        """What has changed of the open episodes since the last call, for the store; an empty value: it has ended."""
+        notes, self._notes = self._notes, {}
+        return notes
 
     def touched(self) -> list[Customer]:
         """The customers who have changed since the last call, by name: what is to be stored."""
@@ -272,9 +298,13 @@ class Partition:
         self._moments.add(customer, due, pending)
         self._arm(customer, due + self.settings.decide_every)
 
-    def _close(self, customer: Customer, at: int, reason: str, probability: float) -> None:
+    def _close(
+        self, customer: Customer, at: int, reason: str, probability: float, verdict: Verdict = NO_VERDICT
+    ) -> None:
         if customer.episode is not None:
-            self._closed.append(Closing(customer.episode, at, reason, probability))
+            said = (verdict.outcome, verdict.cause, verdict.staff)
+            self._closed.append(Closing(customer.episode, at, reason, probability, *said))
+            self._notes |= no_notes_of(customer.episode)
         customer.episode = None
         del self.open[customer.name]
         self.ranking.open[customer.index] = False

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import stream_app.words
 from stream_app.core.events import EPOCH
 from stream_app.core.explanation import Cause, Evidence, Explanation
 from stream_app.core.messages import AlertOpened
@@ -32,7 +33,7 @@ class PlaybookComposer:
 
     Args:
         playbook: of the shop.
-        words: names of causes, segments and signs: `stream_app.words`.
+        words: names of causes, segments and signs.
         templates: a folder with templates of the shop's own.
         zone: the shop's time zone.
         currency: shown beside money; empty: none.
@@ -41,7 +42,12 @@ class PlaybookComposer:
     """
 
     def __init__(
-        self, playbook: Playbook, words: Words, templates: Path | None = None, zone: str = "UTC", currency: str = ""
+        self,
+        playbook: Playbook,
+        words: Words = stream_app.words,
+        templates: Path | None = None,
+        zone: str = "UTC",
+        currency: str = "",
     ) -> None:
         self._views = Views(playbook, words, zone, currency)
         self._templates = Templates(templates)

@@ -17,6 +17,7 @@ URGENT_CAUSE: Final = "unresolved_complaint"  # a complaint past its service tar
 HARASSED: Final = "ad_harassment"
 _HARASSED_FROM: Final = 0.15  # probability from which its warnings are said beside another cause's measure
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # shown as it is, so that it can be copied
+_KEY: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")  # of a cause, a segment, a sign: nothing else is ours
 _SURE: Final = (
     (0.9, "almost certain", "几乎确定"),
     (0.75, "very likely", "很可能"),
@@ -29,15 +30,15 @@ class Words(Protocol):
     """The names of things in both languages: the module `stream_app.words` is one."""
 
     def cause_name(self, key: str, lang: str) -> str:
-        """Of a cause; raises KeyError for an unknown one."""
+        """Of a cause; of an unknown one the key, made readable, or a KeyError."""
         ...
 
     def segment_name(self, key: str, lang: str) -> str:
-        """Of a segment; raises KeyError for an unknown one."""
+        """Of a segment; likewise."""
         ...
 
     def evidence_text(self, evidence: Evidence, lang: str) -> str:
-        """A sign in words with its numbers; raises KeyError for an unknown one."""
+        """A sign in words with its numbers; likewise."""
         ...
 
 
@@ -133,6 +134,8 @@ class Views:
     def _causes(self, alert: AlertOpened, language: str) -> tuple[CauseView, ...]:
         found = []
         for cause in alert.explanation.causes:
+            if not _KEY.fullmatch(cause.key):
+                continue
             try:
                 found.append(CauseView(self._words.cause_name(cause.key, language), _percent(cause.probability)))
             except KeyError:
@@ -142,6 +145,8 @@ class Views:
     def _evidence(self, alert: AlertOpened, language: str) -> tuple[str, ...]:
         found = []
         for one in alert.explanation.evidence:
+            if not all(_KEY.fullmatch(key) for key in (one.sign, *one.numbers)):
+                continue
             try:
                 found.append(self._words.evidence_text(one, language))
             except KeyError:
@@ -150,7 +155,7 @@ class Views:
 
     def _segment(self, key: str, language: str) -> str:
         try:
-            return self._words.segment_name(key, language) if key else ""
+            return self._words.segment_name(key, language) if _KEY.fullmatch(key) else ""
         except KeyError:
             return ""
 

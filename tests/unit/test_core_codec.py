@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from stream_app.core import codec
 from stream_app.core.alerts import Episode, Nomination, Ranking, alert_id
+from stream_app.core.casework import MAX_STAFF
 from stream_app.core.codec import VERSION, decode_customers, encode_customers, max_bytes
 from stream_app.core.codec_waiting import EXPERTS
 from stream_app.core.customer import Customer
@@ -295,7 +296,8 @@ def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
     customer, ranking = largest(waiting), Ranking(0)
     ranking.scored(np.array([0]), np.array([0.5]))
     top = replace(an_episode(1 / 3), rank=10**9, bar=1 / 3)
-    customer.episode = replace(top, nomination=replace(top.nomination, version=2**24 - 1))
+    worked = {"owner": "𠀀" * MAX_STAFF, "acked_at": 2**60, "snoozed_until": 2**60}
+    customer.episode = replace(top, nomination=replace(top.nomination, version=2**24 - 1), **worked)
     (stored,) = encode_customers([customer], ranking)
     assert max_bytes(waiting) - 60 <= len(stored) <= max_bytes(waiting)
 

@@ -181,6 +181,16 @@ def test_an_alert_without_an_explanation_or_with_one_of_a_later_version_is_told_
     assert "1. Give first notice of the next sale" in text
 
 
+def test_keys_that_are_none_are_not_told_even_by_words_that_would() -> None:
+    lenient: Any = SimpleNamespace(
+        cause_name=lambda key, _: key, segment_name=lambda key, _: key, evidence_text=lambda one, _: str(one)
+    )
+    composer = PlaybookComposer(load_playbook(), lenient)
+    odd = Explanation("@all", (Cause("[x](http://a)", 0.9),), (Evidence("@all"), Evidence("fine", {"<at>": 1.0})))
+    text = composer.alert(changed(explanation=odd), "en", 4_096).plain
+    assert not set("@[<") & set(text)
+
+
 def many(count: int) -> list[AlertOpened]:
     return [changed(alert_id=f"al_{rank:03}", rank=rank, urgent=rank % 10 == 0) for rank in range(1, count + 1)]
 
