@@ -8,15 +8,19 @@ system.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from stream_app.core.events import DEFAULT_SHOP
+from stream_app.core.explanation import Explanation
+
 Floats = npt.NDArray[np.float64]
 
+UNEXPLAINED: Final = Explanation()
 RETURNED: Final = "returned"
 LOST: Final = "lost"
 FELL: Final = "fell"
@@ -36,6 +40,8 @@ class Nomination:
     usual_gap_days: float  # NaN for one-time buyers
     source: int
     version: int
+    shop_id: str = DEFAULT_SHOP
+    explanation: Explanation = UNEXPLAINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,10 @@ class Episode:
     acked_at: int = 0  # since when, microseconds
     snoozed_until: int = 0  # it rests until then, microseconds; 0: it does not
 
+    def unexplained(self) -> Episode:
+        """The episode without what only the alert tells."""
+        return replace(self, nomination=replace(self.nomination, shop_id=DEFAULT_SHOP, explanation=UNEXPLAINED))
+
 
 @dataclass(frozen=True, slots=True)
 class Closing:
@@ -67,13 +77,13 @@ class Closing:
     staff: str = ""
 
 
-def alert_id(customer: str, at: int) -> str:
-    """The same id for the same customer and moment wherever it is computed, and never a function of a probability.
+def alert_id(customer: str, at: int, kind: str = "churn") -> str:
+    """The same id for the same customer, moment and kind wherever it is computed, never a function of a probability.
 
     >>> alert_id("c1", 0) == alert_id("c1", 0) != alert_id("c1", 1)
     True
     """
-    return f"al_{xxhash.xxh3_128_hexdigest(f'{customer}|{at}|churn'.encode('utf-8', 'surrogatepass'))}"
+    return f"al_{xxhash.xxh3_128_hexdigest(f'{customer}|{at}|{kind}'.encode('utf-8', 'surrogatepass'))}"
 
 
 def open_episodes(nominations: Iterable[Nomination], capacity: int, lifetime: int) -> list[Episode]:

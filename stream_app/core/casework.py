@@ -12,9 +12,10 @@ from typing import Final
 import msgspec
 
 from stream_app.core.alerts import Episode
-from stream_app.core.events import EPOCH, MICROSECOND, Instant
+from stream_app.core.events import DEFAULT_SHOP, EPOCH, MICROSECOND, Id, Instant
 from stream_app.core.explanation import Explanation
 from stream_app.core.messages import Contact
+from stream_app.core.priors import CAUSES, FAMILY
 
 ACKED: Final = "episode_acked"
 SNOOZED: Final = "episode_snoozed"
@@ -23,7 +24,6 @@ ACTIONS: Final = (ACKED, SNOOZED, RESOLVED)
 OUTCOMES: Final = ("retained", "lost", "unreachable", "no_action")
 OTHER_OUTCOME: Final = "other"  # what a shop's own tools may say beside them
 MAX_STAFF: Final = 40  # characters of a name that are kept with the episode
-MAX_CAUSE: Final = 40
 WORK: Final = ":work"  # behind the id of an alert: the key of what is done about it, among the stored episodes
 
 
@@ -51,6 +51,7 @@ class EpisodeNote(msgspec.Struct, frozen=True, omit_defaults=True):
     monthly_worth: float
     silent_days: float
     usual_gap_days: float | None = None
+    shop_id: Id = DEFAULT_SHOP
     explanation: Explanation = Explanation()
 
 
@@ -87,7 +88,8 @@ def work_on(episode: Episode, contact: Contact, at: int) -> Episode | Verdict | 
         return None
     if contact.action == RESOLVED:
         outcome = contact.outcome if contact.outcome in OUTCOMES else OTHER_OUTCOME
-        return Verdict(outcome, _key(contact.cause), staff or episode.owner)
+        cause = contact.cause if contact.cause in (*CAUSES, FAMILY) else ""
+        return Verdict(outcome, cause or "", staff or episode.owner)
     if not staff:
         return None  # an owner has a name
     if contact.action == ACKED:
@@ -122,6 +124,8 @@ def notes_of(episode: Episode) -> dict[str, bytes]:
         monthly_worth=one.monthly_worth,
         silent_days=one.silent_days,
         usual_gap_days=gap if gap == gap else None,  # noqa: PLR0124 - NaN alone differs from itself
+        shop_id=one.shop_id,
+        explanation=one.explanation,
     )
     return {episode.alert_id: msgspec.json.encode(note)} | work_notes_of(episode)
 
@@ -138,11 +142,6 @@ def work_notes_of(episode: Episode) -> dict[str, bytes]:
 def no_notes_of(episode: Episode) -> dict[str, bytes]:
     """What takes an episode out of the store: empty values."""
     return {episode.alert_id: b"", episode.alert_id + WORK: b""}
-
-
-def _key(cause: str | None) -> str:
-    key = cause or ""
-    return key if key.isascii() and key.replace("_", "").isalpha() and len(key) <= MAX_CAUSE else ""
 
 
 def _instant(at: int) -> Instant:

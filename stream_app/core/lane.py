@@ -22,12 +22,14 @@ from stream_app.core.casework import ACTIONS
 from stream_app.core.codec import CODEC_SCHEMA, decode_customers, encode_customers
 from stream_app.core.cohorts import Cohorts
 from stream_app.core.commit import Commit
+from stream_app.core.complaint_kinds import Classifier, unread
 from stream_app.core.events import EPOCH, MICROSECOND, Event
 from stream_app.core.intake import CONTACTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
 from stream_app.core.learner import Model
 from stream_app.core.messages import Contact, DeskDone, Outgoing, SystemMessage, Tick, pack
 from stream_app.core.process import Counts, Effects, Partition
 from stream_app.core.settings import HOUR_US, Settings
+from stream_app.core.shops import KnownShop, Shops
 from stream_app.errors import UnusableState
 
 NEVER: Final = -(1 << 62)
@@ -65,6 +67,7 @@ class Summary(msgspec.Struct):
     desk_sequence: int = 0  # of the desk's latest contact
     hold: Hold | None = None
     counts: dict[str, int] = {}
+    shops: list[KnownShop] = []
 
 
 class Position(msgspec.Struct):
@@ -107,14 +110,21 @@ class Lane:
         settings: of the shop.
         limits: of a step.
         buffer_bytes: of records that wait for their turn.
+        classify: says what a complaint's text is about.
     """
 
     def __init__(
-        self, number: int, topics: dict[str, str], settings: Settings, limits: Limits, buffer_bytes: int = 1 << 24
+        self,
+        number: int,
+        topics: dict[str, str],
+        settings: Settings,
+        limits: Limits,
+        buffer_bytes: int = 1 << 24,
+        classify: Classifier = unread,
     ) -> None:
         self.number = number
         self.topics = topics
-        self.partition = Partition(settings)
+        self.partition = Partition(settings, classify)
         self.aligner: Aligner[tuple[Item, int]] = Aligner(ROLES, buffer_bytes)
         self.summary = Summary()
         self._settings = settings
@@ -144,6 +154,7 @@ class Lane:
             self.summary = _read_summary(summary)
             self.partition.stream_time = self.summary.stream_time
             self.partition.counts = Counts(**self.summary.counts)
+            self.partition.explainer.shops = Shops(self.summary.shops)
         self.partition.settle()
         if not position:
             self.aligner.begin({})
@@ -273,6 +284,8 @@ class Lane:
                 self.partition.opened(outgoing.episode_of(message.opening, message.customer_id))
             elif message.action in ACTIONS:
                 self.partition.worked(message, _micros(message))
+            elif message.opening is None and message.action == "sent":
+                self.partition.contacted(message.customer_id, message.event_id, _micros(message))
         elif self.summary.hold is not None and _micros(message) >= self.summary.hold.moment:
             self.summary.hold.desk = False
             self._release()
@@ -320,6 +333,7 @@ class Lane:
         self._outbox += outgoing.labelled(self.number, effects.matured, cohorts, moment)
         self._outbox += outgoing.closings(self.number, effects.closed)
         step.outcomes.update((one.outcome, one.cause) for one in effects.closed if one.outcome)
+        self._outbox += outgoing.urgent(self.number, effects.breaches, effects.met)
         step.decisions += len(effects.decisions)
 
     def _seal(self, step: Step) -> None:
@@ -334,6 +348,7 @@ class Lane:
         self._commits += 1
         summary.stream_time = partition.stream_time
         summary.counts = vars(partition.counts).copy()
+        summary.shops = partition.explainer.shops.known
         step.position = Position(self.aligner.positions, (partition.stream_time, self._commits))
         step.watermark = partition.stream_time - self._settings.lateness - 1
         encoded = encode_customers(touched, partition.ranking)

@@ -34,7 +34,7 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
     complete: bool = False
 
 
-class Nominee(msgspec.Struct, frozen=True):
+class Nominee(msgspec.Struct, frozen=True, omit_defaults=True):
     """A nomination as it is sent: see alerts.Nomination."""
 
     customer: str
@@ -45,6 +45,8 @@ class Nominee(msgspec.Struct, frozen=True):
     usual_gap_days: float | None  # None: one-time buyer
     source: int
     version: int
+    shop_id: Id = DEFAULT_SHOP
+    explanation: Explanation = Explanation()
 
 
 class Opening(msgspec.Struct, frozen=True):

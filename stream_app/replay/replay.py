@@ -20,6 +20,7 @@ from stream_app.core.learner import Learner
 from stream_app.core.process import Counts, Effects, Partition
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US
+from stream_app.core.targets import Breach, BreachMet
 from stream_app.replay.columns import DecisionColumns
 from stream_app.replay.results import Version
 
@@ -34,6 +35,8 @@ class Outcome:
     columns: DecisionColumns
     opened: list[Episode] = field(default_factory=list)
     closed: list[Closing] = field(default_factory=list)
+    breaches: list[Breach] = field(default_factory=list)  # urgent alerts
+    met: list[BreachMet] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
     effects: dict[str, tuple[int, float]] = field(default_factory=dict)  # kind -> count, sum of changes of log-odds
     order_customers: list[int] = field(default_factory=list)
@@ -151,6 +154,8 @@ class Replay:
             self._cohorts.note_decisions(one.decisions)
             self._cohorts.note_returns(one.returned)
             outcome.closed += one.closed
+            outcome.breaches += one.breaches
+            outcome.met += one.met
             for kind, change in one.effects_of:
                 count, total = outcome.effects.get(kind, (0, 0.0))
                 outcome.effects[kind] = (count + 1, total + change)

@@ -6,26 +6,12 @@ import enum
 from dataclasses import dataclass, field
 from typing import Final
 
-# The causes of docs/causes.md. The family `poor_experience` is the five after `price`, told apart by events.
-CAUSES: Final = (
-    "forgot_shop",
-    "price",
-    "too_many_choices",
-    "product_quality",
-    "logistics",
-    "service",
-    "unresolved_complaint",
-    "broken_promise",
-    "habit_change",
-    "poor_site",
-    "out_of_stock",
-    "no_personal_fit",
-    "ad_harassment",
-    "privacy",
-    "small_customer_neglect",
-    "natural",
-)
-SEGMENTS: Final = ("one_time", "growing", "loyal", "declining", "vip", "complaining", "price_sensitive")
+from stream_app.core.priors import CAUSES as KNOWN
+from stream_app.core.priors import FAMILY
+from stream_app.core.segments import SEGMENTS
+
+# A cause that events cannot split is told by the name of its family, and needs a measure too.
+CAUSES: Final = (*KNOWN, FAMILY)
 DEFAULT: Final = "default"  # stands where a segment would: for all customers
 LANGUAGES: Final = ("en", "zh")
 

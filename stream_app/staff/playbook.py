@@ -6,11 +6,11 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
 
+from stream_app.core.segments import SEGMENTS
 from stream_app.staff.measures import (
     CAUSES,
     DEFAULT,
     LANGUAGES,
-    SEGMENTS,
     Channel,
     Kind,
     Limits,

@@ -22,6 +22,7 @@ from stream_app.core.customer import Customer
 from stream_app.core.events import Event
 from stream_app.core.features import NAMES
 from stream_app.core.labels import Pending
+from stream_app.core.marks import MARKS, MOST
 from stream_app.core.process import Partition
 from stream_app.core.settings import HOUR_US
 from stream_app.core.state import ID_RING, SLOTS, new_facts
@@ -57,8 +58,9 @@ class Storing(Shell):
                 restored = decode_customers(chunk, HORIZON)
                 new.restore(restored.customers)
                 restored.rank(new.ranking)
-            new.settle()
             new.stream_time, new.counts = old.stream_time, old.counts
+            new.explainer.shops = old.explainer.shops
+            new.settle()
             assert {name: held(one) for name, one in new.customers.items()} == {
                 name: held(one) for name, one in old.customers.items()
             }
@@ -172,7 +174,17 @@ def held(customer: Customer) -> tuple[object, ...]:
         for one in customer.waiting
     ]
     facts = customer.facts.tobytes()
-    return customer.name, facts, list(customer.ids), customer.fresh, customer.due, repr(customer.episode), decisions
+    marks = customer.marks.tobytes()
+    return (
+        customer.name,
+        facts,
+        marks,
+        list(customer.ids),
+        customer.fresh,
+        customer.due,
+        repr(customer.episode),
+        decisions,
+    )
 
 
 def stored_and_back(customer: Customer) -> Customer:
@@ -287,6 +299,7 @@ def largest(waiting: int) -> Customer:
     rng, customer = np.random.default_rng(1), Customer("c", 0)
     customer.facts[:] = type(customer.facts)("d", rng.normal(0.0, 1.0, len(SLOTS)))
     customer.ids.extend(range(ID_RING))
+    customer.marks[:] = type(customer.marks)("H", [MOST] * len(MARKS))
     customer.waiting = [a_decision(T0 + i * DAY, rng) for i in range(waiting)]
     return customer
 

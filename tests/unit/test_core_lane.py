@@ -28,7 +28,7 @@ from stream_app.core.messages import (
     pack,
     unpack,
 )
-from stream_app.core.outgoing import labelled
+from stream_app.core.outgoing import closings, labelled, opening, urgent
 from stream_app.core.settings import Settings
 from stream_app.core.snapshot import fingerprint
 from stream_app.core.state import DAY_US
@@ -78,10 +78,13 @@ def assert_same(system: System, replay: Replay) -> None:
     # 3. What was learned.
     assert fingerprint(system.training.learner) == fingerprint(replay.learner)
     # 4. Alerts, each once.
-    opened = {one.alert_id: one.customer_id for one in system.alerts if isinstance(one, AlertOpened)}
-    assert opened == {one.alert_id: one.customer for one in replay.outcome.opened}
-    closed = {one.alert_id: one.reason for one in system.alerts if not isinstance(one, AlertOpened)}
-    assert closed == {one.episode.alert_id: one.reason for one in replay.outcome.closed}
+    outcome = replay.outcome
+    records = [record for episode in outcome.opened for record in opening(0, episode, 0) if record.topic == "alerts"]
+    records += [*urgent(0, outcome.breaches, outcome.met), *closings(0, outcome.closed)]
+    expected = [msgspec.json.decode(one.payload, type=AlertOpened | AlertClosed) for one in records]
+    for kind in (AlertOpened, AlertClosed):
+        came = {one.alert_id: one for one in system.alerts if isinstance(one, kind)}
+        assert came == {one.alert_id: one for one in expected if isinstance(one, kind)}
 
 
 @given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32))

@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from stream_app.core.events import EPOCH
 from stream_app.core.explanation import Cause, Evidence, Explanation
 from stream_app.core.messages import AlertOpened
+from stream_app.core.segments import SEGMENTS
 from stream_app.errors import BadTemplate
 from stream_app.staff.composer import PlaybookComposer
 from stream_app.staff.masking import harmless, mask
-from stream_app.staff.measures import CAUSES, SEGMENTS
+from stream_app.staff.measures import CAUSES
 from stream_app.staff.playbook import load_playbook
+from stream_app.words import cause_name
 
 NAMES = {
     "forgot_shop": ("forgot the shop's name", "忘记店铺"),
@@ -256,3 +258,14 @@ def test_a_template_that_fails_or_reaches_for_more_is_refused_when_it_is_loaded(
 def test_a_folder_of_templates_that_is_not_there_is_told() -> None:
     with pytest.raises(BadTemplate, match="is not there"):
         PlaybookComposer(load_playbook(), WORDS, Path("/nowhere"))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_shipped_words_name_every_cause_and_segment_of_the_playbook(language: str) -> None:
+    composer = PlaybookComposer(load_playbook())
+    for cause in CAUSES:
+        explanation = Explanation("vip", (Cause(cause, 0.8),), (Evidence("silence", {"days": 41.0, "times": 2.31}),))
+        text = composer.alert(changed(explanation=explanation), language, 4_096).plain
+        assert cause not in text.replace(cause_name(cause, "en"), "")
+        assert cause_name(cause, language) in text
+        assert "2.3" in text

@@ -29,7 +29,9 @@ NOW = EPOCH + 10 * DAY
 def episode(alert_id: str = "al_abcdef01", day: int = 9, rank: int = 1, **work: Any) -> OpenEpisode:
     opened = EPOCH + day * DAY
     why = Explanation("one_time", (Cause("price", 0.7),))
-    note = EpisodeNote(alert_id, "王小明13812345678", opened, opened + 14 * DAY, rank, 0.87, 320.0, 40.0, None, why)
+    note = EpisodeNote(
+        alert_id, "王小明13812345678", opened, opened + 14 * DAY, rank, 0.87, 320.0, 40.0, explanation=why
+    )
     return OpenEpisode(0, note, WorkNote(**work))
 
 

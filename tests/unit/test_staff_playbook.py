@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from stream_app.core.segments import SEGMENTS
 from stream_app.errors import BadPlaybook
-from stream_app.staff.measures import CAUSES, DEFAULT, SEGMENTS, Channel, Kind, Limits
+from stream_app.staff.measures import CAUSES, DEFAULT, Channel, Kind, Limits
 from stream_app.staff.playbook import load_playbook
 
 CHINESE = range(0x4E00, 0xA000)
