@@ -239,6 +239,12 @@ class NoEmbeddedServer(ChurnMonitorError):
     exit_code = 5
 
 
+class NoPageAddress(ChurnMonitorError):
+    """The demo's page cannot be served on port {port}: {problem}. Give another with --port; 0: any that is free."""
+
+    exit_code = 2
+
+
 class DemoFailed(ChurnMonitorError):
     """The demo ended: {part} {problem}. Its last words: {words} All logs are in {folder}."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Mapping
 from importlib.resources import files
@@ -16,6 +17,7 @@ from stream_app.errors import BadTemplate
 NAMES: Final = ("alert", "item", "title")
 # What a template of the shop's own may do wrong when it runs, beside what Jinja finds itself.
 _FAILURES: Final = (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_BLANK_LINES: Final = re.compile(r"\n(?:[ \t]*\n)+\n")  # what was left out leaves them
 _REMEDY: Final = "Mend it, or remove it to use the shipped one; docs/playbook.md lists what a template sees."
 
 
@@ -45,10 +47,11 @@ class Templates:
         )
 
     def render(self, language: str, name: str, values: Mapping[str, Any]) -> str:
-        """The text, without blank lines at its ends. Raises BadTemplate."""
+        """The text, without blank lines at its ends or two in a row. Raises BadTemplate."""
         file = f"{language}/{name}.j2"
         try:
-            return self._environment.get_template(file).render(values).strip()
+            text = self._environment.get_template(file).render(values).strip()
+            return _BLANK_LINES.sub("\n\n", text)
         except _FAILURES as error:
             problem = f"{type(error).__name__}: {error}".rstrip(".")
             raise BadTemplate(file=file, line=_line(error, file), problem=problem, remedy=_REMEDY) from error

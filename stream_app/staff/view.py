@@ -14,6 +14,7 @@ from stream_app.staff.masking import harmless, mask
 from stream_app.staff.measures import Channel, Measure, Playbook
 
 URGENT_CAUSE: Final = "unresolved_complaint"  # a complaint past its service target comes before every other cause
+HALF_A_UNIT: Final = 0.5  # of money: less is said as nothing
 HARASSED: Final = "ad_harassment"
 _HARASSED_FROM: Final = 0.15  # probability from which its warnings are said beside another cause's measure
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # shown as it is, so that it can be copied
@@ -60,9 +61,9 @@ class AlertView:
     segment: str  # empty: unknown
     urgent: bool
     rank: int
-    sure: str  # probability in words
+    sure: str  # probability in words; empty: an urgent case of a customer without a score
     percent: int
-    worth: str  # money a month
+    worth: str  # money a month; empty: nothing yet
     silent_days: int
     silence: float | None  # in the customer's usual gaps; None: bought once
     causes: tuple[CauseView, ...]
@@ -100,9 +101,9 @@ class Views:
             segment=self._segment(alert.explanation.segment, language),
             urgent=alert.urgent,
             rank=alert.rank,
-            sure=how_sure(alert.probability, language),
+            sure=how_sure(alert.probability, language) if alert.probability > 0 else "",
             percent=_percent(alert.probability),
-            worth=_money(alert.monthly_worth, self._currency),
+            worth=_money(alert.monthly_worth, self._currency) if alert.monthly_worth >= HALF_A_UNIT else "",
             silent_days=round(alert.silent_days),
             silence=round(alert.silent_days / gap, 1) if gap else None,
             causes=self._causes(alert, language),

@@ -167,6 +167,15 @@ def test_an_urgent_case_says_so_and_puts_the_complaint_first() -> None:
     assert COMPOSER.alert(urgent, "zh", 4_096).markdown.startswith("**【紧急】")
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_an_urgent_case_of_somebody_without_a_score_says_nothing_of_a_risk(language: str) -> None:
+    message = COMPOSER.alert(changed(urgent=True, probability=0.0, monthly_worth=0.1), language, 4_096)
+    (digest, _), *_ = COMPOSER.digest([changed(urgent=True, probability=0.0, monthly_worth=0.1)], language, 4_096)
+    for text in (message.title, message.plain.split("forgot")[0].split("忘记")[0], digest.plain.split("\n")[2]):
+        assert "%" not in text
+        assert "CNY" not in text
+
+
 def test_who_may_be_annoyed_by_messages_is_offered_nothing_whatever_else_may_be_the_cause() -> None:
     causes = (Cause("price", 0.5), Cause("ad_harassment", 0.3))
     text = COMPOSER.alert(changed(explanation=Explanation("vip", causes)), "en", 500).plain
