@@ -7,12 +7,14 @@ import math
 import re
 import tomllib
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import jinja2
 from prometheus_client import CollectorRegistry
 
+from stream_app import words
 from stream_app.adapters.health import BEAT_SECONDS
 from stream_app.config.listing import Row
 from stream_app.config.listing import rows as all_settings
@@ -20,7 +22,9 @@ from stream_app.core.codec import max_bytes
 from stream_app.core.codec_waiting import DECISION_BYTES, EXPERTS, MAX_FEATURE_BYTES
 from stream_app.core.customer import ID_BYTES
 from stream_app.core.events import KINDS
+from stream_app.core.explanation import Cause, Evidence, Explanation
 from stream_app.core.features import FEATURES
+from stream_app.core.messages import AlertOpened
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US, DECAYED, HALF_LIVES, ID_RING, SLOTS
 from stream_app.errors import Stalled
@@ -29,6 +33,9 @@ from stream_app.schema import json_schema, render
 from stream_app.schema.channels import TOPICS
 from stream_app.schema.examples import examples
 from stream_app.schema.words import Words, catalogue, meaning_of_kind
+from stream_app.staff.composer import PlaybookComposer
+from stream_app.staff.measures import CAUSES, LANGUAGES, Playbook
+from stream_app.staff.playbook import load_playbook
 
 DOCS: Final = Path(__file__).parent
 TEMPLATES: Final = DOCS / "templates"
@@ -44,6 +51,8 @@ def pages() -> dict[str, str]:
         "state.md": filled("state.md.j2", **about_state()),
         "settings.md": filled("settings.md.j2", sections=about_settings()),
         "metrics.md": filled("metrics.md.j2", **about_metrics()),
+        "playbook.md": filled("playbook.md.j2", **about_playbook()),
+        "playbook.zh.md": filled("playbook.zh.md.j2", **about_playbook()),
     }
 
 
@@ -157,6 +166,66 @@ def about_metrics() -> dict[str, object]:
     }
     described = {title: group(CollectorRegistry()).described for title, group in groups.items()}
     return {"groups": described, "beat_seconds": f"{BEAT_SECONDS:g}", "stalled_exit": Stalled.exit_code}
+
+
+def about_playbook() -> dict[str, object]:
+    """What docs/playbook.md tells of measures and messages."""
+    playbook = load_playbook()
+    causes = [
+        {
+            "key": key,
+            "name": {lang: words.cause_name(key, lang) for lang in LANGUAGES},
+            "measure": playbook.measure(key),
+            "channels": ", ".join(channel.value for channel in playbook.measure(key).channels),
+            "segments": ", ".join(words.segment_name(one, "en") for one in playbook.overridden(key)),
+            "segments_zh": "、".join(words.segment_name(one, "zh") for one in playbook.overridden(key)),
+        }
+        for key in CAUSES
+    ]
+    example = (TEMPLATES / "playbook.example.yaml").read_text(encoding="utf-8")
+    return {
+        "causes": causes,
+        "never": playbook.never,
+        "limits": playbook.limits,
+        "example": example,
+        "samples": message_samples(playbook),
+    }
+
+
+def message_samples(playbook: Playbook) -> dict[str, str]:
+    """Real messages, composed from fixed alerts."""
+    composer = PlaybookComposer(playbook, zone="Asia/Shanghai", currency="CNY")
+    (urgent, plain), size = sample_alerts(), 2_048
+    texts = {f"alert_{lang}": composer.alert(plain, lang, size).markdown for lang in LANGUAGES}
+    for lang in LANGUAGES:
+        ((digest, _),) = composer.digest([plain, urgent], lang, size)
+        texts[f"digest_{lang}"] = digest.markdown
+    return {name: "\n".join(line.rstrip() for line in text.split("\n")) for name, text in texts.items()}
+
+
+def sample_alerts() -> tuple[AlertOpened, AlertOpened]:
+    """An urgent alert and one of the day's; their customers do not exist."""
+    opened_at = datetime(2026, 11, 12, 1, tzinfo=UTC)
+    facts = {"opened_at": opened_at, "expires_at": opened_at + timedelta(days=14), "source": "model", "version": 58}
+    forgot = Explanation(
+        "one_time",
+        (Cause("forgot_shop", 0.74), Cause("price", 0.11), Cause("habit_change", 0.05)),
+        (Evidence("silence_once", {"days": 46.0}), Evidence("no_visit", {"days": 46.0}), Evidence("no_favourite")),
+    )
+    waits = Explanation(
+        "complaining",
+        (Cause("unresolved_complaint", 0.91), Cause("logistics", 0.06)),
+        (Evidence("open_complaint", {"complaints": 2.0, "open": 1.0, "days": 6.0}),),
+    )
+    urgent = AlertOpened(
+        "al_81c0d2", "王小明13812345678", rank=0, probability=0.62, monthly_worth=410.0, silent_days=12.0,
+        usual_gap_days=15.0, urgent=True, explanation=waits, **facts,
+    )  # fmt: skip
+    plain = AlertOpened(
+        "al_3f2a91", "ann.lee@example.com", rank=1, probability=0.87, monthly_worth=78.0, silent_days=46.0,
+        usual_gap_days=None, explanation=forgot, **facts,
+    )  # fmt: skip
+    return urgent, plain
 
 
 @dataclass(frozen=True)
