@@ -206,7 +206,12 @@ def message_samples(playbook: Playbook) -> dict[str, str]:
 def sample_alerts() -> tuple[AlertOpened, AlertOpened]:
     """An urgent alert and one of the day's; their customers do not exist."""
     opened_at = datetime(2026, 11, 12, 1, tzinfo=UTC)
-    facts = {"opened_at": opened_at, "expires_at": opened_at + timedelta(days=14), "source": "model", "version": 58}
+    facts: dict[str, Any] = {
+        "opened_at": opened_at,
+        "expires_at": opened_at + timedelta(days=14),
+        "source": "model",
+        "version": 58,
+    }
     forgot = Explanation(
         "one_time",
         (Cause("forgot_shop", 0.74), Cause("price", 0.11), Cause("habit_change", 0.05)),

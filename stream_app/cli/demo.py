@@ -22,7 +22,9 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
     capacity: Annotated[int, typer.Option(min=1, max=100, help="New alerts that the staff can take a day.")] = 5,
     lang: Annotated[str, typer.Option(help="en or zh. Default: the environment's.")] = "",
     seed: Annotated[int, typer.Option(help="Same seed, same shop.")] = 1,
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Of its page on this machine; 0: any free.")] = 8465,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Of its page on this machine; 0: any free. Default 8465.")
+    ] = None,
 ) -> None:
     """Show a living shop on the real services, with a Kafka and a Redis of its own: no server, no Docker."""
     with errors_told(), extra_needed("demo"):

@@ -30,7 +30,7 @@ from stream_app.demo.settings import CURRENCY, SERVICES, ZONE, Wiring, wire
 from stream_app.demo.sight import Sight
 from stream_app.demo.summary import print_summary
 from stream_app.demo.voice import DemoVoice
-from stream_app.demo.web_page import DEFAULT_PORT, Several, WebPage
+from stream_app.demo.web_page import Several, WebPage
 from stream_app.errors import DemoFailed
 from stream_app.staff.playbook import load_playbook
 from stream_app.staff.view import Views
@@ -53,7 +53,7 @@ class Request:
         seconds: after which it ends by itself, counted from when the services are ready.
         lang: en or zh.
         seed: of the shop.
-        port: of the page; 0: any that is free.
+        port: of the page; 0: any that is free; None: the usual one, if it is.
     """
 
     customers: int = 3_000
@@ -63,7 +63,7 @@ class Request:
     seconds: float = 75.0
     lang: str = "en"
     seed: int = 1
-    port: int = DEFAULT_PORT
+    port: int | None = None
 
     @property
     def plan(self) -> Plan:

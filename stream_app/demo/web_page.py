@@ -24,6 +24,7 @@ from stream_app.errors import NoPageAddress
 
 DEFAULT_PORT: Final = 8465
 HOST: Final = "127.0.0.1"
+_NOTHING_YET: Final = b"null"
 _KEPT: Final = 60  # alerts that a page which opens late gets
 _WORDS: Final = ("why", "facts", "todo", "never", "until", "urgent", "over", "channels")
 # Nothing is loaded from elsewhere, and nothing that an alert says can run.
@@ -38,33 +39,41 @@ _TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript"
 
 
 class WebPage:
-    """A Show on a port of the loopback address. It is served from threads; what they serve is replaced as a whole.
+    """A Show on a port of the loopback address: served from now on, until its block is left.
+
+    It is served from threads; what they serve is replaced as a whole.
 
     Args:
         voice: of the viewer's language.
         sight: what is shown.
-        port: 0: any that is free.
+        port: 0: any that is free; None: the usual one, or any that is free if it is taken.
 
     Raises NoPageAddress if the port is taken.
     """
 
-    def __init__(self, voice: DemoVoice, sight: Sight, port: int = DEFAULT_PORT) -> None:
+    def __init__(self, voice: DemoVoice, sight: Sight, port: int | None = None) -> None:
         self._sight = sight
         self._alerts: list[dict[str, Any]] = []
         self._states: dict[str, str] = {}
         self._count = 0
-        self._told: tuple[bytes, list[dict[str, Any]], dict[str, str]] = (b"null", [], {})
+        self._told: tuple[bytes, list[dict[str, Any]], dict[str, str]] = (_NOTHING_YET, [], {})
         folder = files("stream_app.demo") / "web"
         self._files = {
             "/": (_page(voice), "html"),
             "/style.css": ((folder / "style.css").read_bytes(), "css"),
             "/page.js": ((folder / "page.js").read_bytes(), "js"),
         }
-        try:
-            self._server = ThreadingHTTPServer((HOST, port), _handler(self))
-        except OSError as error:
-            raise NoPageAddress(port=port, problem=error.strerror or error) from error
+        self._server = self._served(DEFAULT_PORT if port is None else port, or_any=port is None)
         self._server.daemon_threads = True
+        Thread(target=self._server.serve_forever, name="page", daemon=True).start()
+
+    def _served(self, port: int, *, or_any: bool) -> ThreadingHTTPServer:
+        try:
+            return ThreadingHTTPServer((HOST, port), _handler(self))
+        except OSError as error:
+            if or_any:
+                return self._served(0, or_any=False)
+            raise NoPageAddress(port=port, problem=error.strerror or error) from error
 
     @property
     def address(self) -> str:
@@ -72,7 +81,6 @@ class WebPage:
         return f"http://{HOST}:{self._server.server_port}/"
 
     def __enter__(self) -> Self:
-        Thread(target=self._server.serve_forever, name="page", daemon=True).start()
         return self
 
     def __exit__(
@@ -107,8 +115,6 @@ class WebPage:
         if asked.path != "/state":
             return self._files.get(asked.path)
         figures, alerts, states = self._told
-        if figures == b"null":
-            return None
         try:
             after = int(parse_qs(asked.query).get("after", ["0"])[0])
         except ValueError:

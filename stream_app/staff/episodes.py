@@ -51,7 +51,10 @@ def episode_of(episodes: Iterable[OpenEpisode], alert_id: str) -> OpenEpisode:
     exact = [one for one in known if one.note.alert_id == alert_id]
     found = exact or [one for one in known if one.note.alert_id.startswith(alert_id) and len(alert_id) >= SHORTEST_ID]
     if not found:
-        remedy = "`stream-app episode list --all` shows the open ones; it may have ended by itself."
+        remedy = (
+            "`stream-app episode list --all` shows the open ones. It may have ended by itself; and an urgent case is no"
+            " episode: it closes when the complaint is answered or solved."
+        )
         raise NoSuchEpisode(alert_id=alert_id, remedy=remedy)
     if len(found) > 1:
         raise NoSuchEpisode(alert_id=alert_id, remedy=f"{len(found)} begin so: give more of it.")

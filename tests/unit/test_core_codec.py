@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pytest
@@ -309,7 +309,7 @@ def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
     customer, ranking = largest(waiting), Ranking(0)
     ranking.scored(np.array([0]), np.array([0.5]))
     top = replace(an_episode(1 / 3), rank=10**9, bar=1 / 3)
-    worked = {"owner": "𠀀" * MAX_STAFF, "acked_at": 2**60, "snoozed_until": 2**60}
+    worked: dict[str, Any] = {"owner": "𠀀" * MAX_STAFF, "acked_at": 2**60, "snoozed_until": 2**60}
     customer.episode = replace(top, nomination=replace(top.nomination, version=2**24 - 1), **worked)
     (stored,) = encode_customers([customer], ranking)
     assert max_bytes(waiting) - 60 <= len(stored) <= max_bytes(waiting)

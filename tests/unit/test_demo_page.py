@@ -128,8 +128,8 @@ def test_there_is_nothing_else(page: WebPage, path: str) -> None:
     assert get(page, path)[0] == 404
 
 
-def test_before_anything_is_known_there_is_no_state(page: WebPage) -> None:
-    assert get(page, "/state")[0] == 404
+def test_before_anything_is_known_it_says_so(page: WebPage) -> None:
+    assert state(page) == {"figures": None, "alerts": [], "states": {}}
 
 
 def test_nobody_is_answered_under_another_name(page: WebPage) -> None:
@@ -164,3 +164,12 @@ def test_a_port_that_is_taken_is_told_with_a_way_out(page: WebPage) -> None:
     sight = Sight(voice, Views(load_playbook(), words, "UTC", ""), Plan(100, 9, 9, 1.0))
     with pytest.raises(NoPageAddress, match="--port; 0: any"):
         WebPage(voice, sight, taken)
+
+
+def test_two_demos_may_run_at_once_when_nobody_asked_for_a_port(monkeypatch: pytest.MonkeyPatch, page: WebPage) -> None:
+    taken = int(page.address.rstrip("/").rpartition(":")[2])
+    monkeypatch.setattr("stream_app.demo.web_page.DEFAULT_PORT", taken)
+    voice = DemoVoice("en")
+    with WebPage(voice, Sight(voice, Views(load_playbook(), words, "UTC", ""), Plan(100, 9, 9, 1.0))) as other:
+        assert other.address != page.address
+        assert get(other, "/")[0] == 200

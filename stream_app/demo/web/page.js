@@ -122,7 +122,7 @@ async function look() {
     const answer = await fetch(`state?after=${after}`, { cache: "no-store" });
     if (!answer.ok) throw new Error(answer.statusText);
     const told = await answer.json();
-    showFigures(told.figures);
+    if (told.figures) showFigures(told.figures);
     showAlerts(told);
   } catch {
     byId("left").textContent = words.over;
