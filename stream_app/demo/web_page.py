@@ -103,7 +103,7 @@ class WebPage:
             self._count += 1
             self._alerts.append(self._sight.alert(listed, self._count))
         elif alert_id not in self._states:
-            return  # it is older than what is kept
+            return  # it is older than what is kept, or was over between two looks
         self._states[alert_id] = listed.state
         for gone in self._alerts[:-_KEPT]:
             self._states.pop(gone["alert_id"], None)
