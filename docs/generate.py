@@ -14,18 +14,23 @@ from typing import Any, Final
 import jinja2
 from prometheus_client import CollectorRegistry
 
-from stream_app import words
 from stream_app.adapters.health import BEAT_SECONDS
 from stream_app.config.listing import Row
 from stream_app.config.listing import rows as all_settings
+from stream_app.core.causes import MISLED, TOLD
 from stream_app.core.codec import max_bytes
+from stream_app.core.codec_marks import MARK_BYTES
 from stream_app.core.codec_waiting import DECISION_BYTES, EXPERTS, MAX_FEATURE_BYTES
 from stream_app.core.customer import ID_BYTES
 from stream_app.core.events import KINDS
 from stream_app.core.explanation import Cause, Evidence, Explanation
 from stream_app.core.features import FEATURES
+from stream_app.core.marks import COMPLAINED, CONTACT_PERIOD_DAYS, MARKS, PERIOD_DAYS
 from stream_app.core.messages import AlertOpened
+from stream_app.core.priors import CAUSES, FAMILY, ONE_TIME, POOR_EXPERIENCE, REPEAT
+from stream_app.core.segments import SEGMENTS
 from stream_app.core.settings import Settings
+from stream_app.core.signs import SIGNS, Sign
 from stream_app.core.state import DAY_US, DECAYED, HALF_LIVES, ID_RING, SLOTS
 from stream_app.errors import Stalled
 from stream_app.metrics import CommitMetrics, DeskMetrics, RelayMetrics, TrainerMetrics, WorkerMetrics
@@ -34,8 +39,11 @@ from stream_app.schema.channels import TOPICS
 from stream_app.schema.examples import examples
 from stream_app.schema.words import Words, catalogue, meaning_of_kind
 from stream_app.staff.composer import PlaybookComposer
-from stream_app.staff.measures import CAUSES, LANGUAGES, Playbook
+from stream_app.staff.measures import CAUSES as MEASURED
+from stream_app.staff.measures import Playbook
 from stream_app.staff.playbook import load_playbook
+from stream_app.words import LANGUAGES, cause_name, segment_name
+from stream_app.words.voice import catalogue as spoken
 
 DOCS: Final = Path(__file__).parent
 TEMPLATES: Final = DOCS / "templates"
@@ -53,6 +61,7 @@ def pages() -> dict[str, str]:
         "metrics.md": filled("metrics.md.j2", **about_metrics()),
         "playbook.md": filled("playbook.md.j2", **about_playbook()),
         "playbook.zh.md": filled("playbook.zh.md.j2", **about_playbook()),
+        "causes.md": filled("causes.md.j2", **about_causes()),
     }
 
 
@@ -127,10 +136,62 @@ def about_state() -> dict[str, object]:
         "slots": len(SLOTS),
         "ids": ID_RING,
         "facts": {name: {"places": rows.count(name), **words} for name, words in facts().items()},
+        "marks": marks(),
+        "mark_count": len(MARKS),
+        "period": PERIOD_DAYS,
+        "contact_period": CONTACT_PERIOD_DAYS,
         "decayed": DECAYED,
         "half_lives": [f"{half_life:g}" for half_life in HALF_LIVES],
         "size": Sizes(Settings()),
     }
+
+
+def about_causes() -> dict[str, object]:
+    """What docs/causes.md tells of causes, signs and segments."""
+    return {
+        "causes": [
+            {
+                "key": cause,
+                "family": cause in POOR_EXPERIENCE,
+                "names": [cause_name(cause, lang) for lang in LANGUAGES],
+                "one_time": ONE_TIME[cause],
+                "repeat": REPEAT[cause],
+                "signs": [sign_row(sign, cause) for sign in SIGNS if cause in sign.chances],
+            }
+            for cause in CAUSES
+        ],
+        "plain": [sign_row(sign) for sign in SIGNS if not sign.chances],
+        "family": [FAMILY, *(cause_name(FAMILY, lang) for lang in LANGUAGES)],
+        "segments": [(key, *(segment_name(key, lang) for lang in LANGUAGES)) for key in SEGMENTS],
+        "told": TOLD,
+        "misled": MISLED,
+        "period": PERIOD_DAYS,
+        "contact_period": CONTACT_PERIOD_DAYS,
+        "kinds": COMPLAINED,
+    }
+
+
+def sign_row(sign: Sign, cause: str = "") -> dict[str, object]:
+    """A row of the table of a cause: what the sign needs, when it is there, how often it is seen, and its words."""
+    return {
+        "key": sign.key,
+        "needs": sign.needs,
+        "given": [str(threshold) for threshold in sign.given],
+        "thresholds": [str(threshold) for threshold in sign.thresholds],
+        "chance": sign.chances.get(cause, 0.0),
+        "otherwise": sign.otherwise,
+        "words": [example_words(sign.key, lang) for lang in LANGUAGES],
+    }
+
+
+def example_words(key: str, lang: str) -> str:
+    """The words of a sign with the names of its numbers in their places.
+
+    >>> example_words("reopened", "en")
+    '‹complaints› complaint(s) reopened'
+    """
+    text = re.sub(r"\{(\w+):n (\w[^|}]*)\|[^}]*\}", r"‹\1› \2(s)", spoken(lang)["signs"][key])
+    return re.sub(r"\{(\w+)[^}]*\}", r"‹\1›", text)
 
 
 def about_settings() -> dict[str, list[Row]]:
@@ -148,6 +209,20 @@ def row_of(slot: str) -> str:
     ('complaint_N_opened', 'decayed_KIND_Nd', 'orders')
     """
     return re.sub(r"\d+", "N", re.sub(rf"^decayed_({'|'.join(DECAYED)})_", "decayed_KIND_", slot))
+
+
+def marks() -> dict[str, dict[str, str]]:
+    """The rows of marks.toml, one for each of marks.COUNTED; all kinds of complaints have one."""
+    return tomllib.loads((TEMPLATES / "marks.toml").read_text(encoding="utf-8"))
+
+
+def mark_row_of(name: str) -> str:
+    """The row of marks.toml that tells of a count.
+
+    >>> mark_row_of("about_price"), mark_row_of("late")
+    ('about_KIND', 'late')
+    """
+    return "about_KIND" if name.startswith("about_") else name
 
 
 def facts() -> dict[str, dict[str, str]]:
@@ -174,13 +249,13 @@ def about_playbook() -> dict[str, object]:
     causes = [
         {
             "key": key,
-            "name": {lang: words.cause_name(key, lang) for lang in LANGUAGES},
+            "name": {lang: cause_name(key, lang) for lang in LANGUAGES},
             "measure": playbook.measure(key),
             "channels": ", ".join(channel.value for channel in playbook.measure(key).channels),
-            "segments": ", ".join(words.segment_name(one, "en") for one in playbook.overridden(key)),
-            "segments_zh": "、".join(words.segment_name(one, "zh") for one in playbook.overridden(key)),
+            "segments": ", ".join(segment_name(one, "en") for one in playbook.overridden(key)),
+            "segments_zh": "、".join(segment_name(one, "zh") for one in playbook.overridden(key)),
         }
-        for key in CAUSES
+        for key in MEASURED
     ]
     example = (TEMPLATES / "playbook.example.yaml").read_text(encoding="utf-8")
     return {
@@ -243,6 +318,7 @@ class Sizes:
     features: int = len(FEATURES)
     experts: int = len(EXPERTS)
     fact: int = 8 * len(SLOTS)
+    mark: int = MARK_BYTES
     recent: int = ID_BYTES
     state: int = max_bytes(0)
 

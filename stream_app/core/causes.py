@@ -1,12 +1,13 @@
 """Why a customer leaves: a probability over the causes, from priors and from the signs in his events.
 
-For each cause c the evidence E is weighed as a mixture, since the events do not always tell:
+For each cause c, its signs are weighed as mixtures, since the events do not always tell, and sometimes mislead:
 
-    P(c | E) ∝ prior(c) × (1 - TOLD + TOLD × Π over the signs s of c: r(s))
+    P(c | signs) ∝ prior(c) × (1 - TOLD + TOLD × with(c) ÷ ((1 - MISLED) × otherwise(c) + MISLED × with(c)))
 
-where r(s) is chance ÷ otherwise if the sign is there, (1 - chance) ÷ (1 - otherwise) if it is not although the shop
-sends its fields, and 1 if the shop does not. So a missing sign weakens a cause no further than to a share of its prior,
-and one misleading sign does not end the argument.
+where with(c) and otherwise(c) are products over the signs of c: of their chances where they are there, and of 1 minus
+their chances where they are not, although the shop sends their fields and they can be asked of the customer. So missing
+signs weaken a cause no further than to a share of its prior, and all its signs together strengthen it no further than
+1 ÷ MISLED: whoever was misled once saw all of them.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from stream_app.core.circumstances import Circumstances
 from stream_app.core.explanation import Cause, Evidence, Explanation
 from stream_app.core.priors import CAUSES, FAMILY, POOR_EXPERIENCE
 from stream_app.core.segments import segment_of
-from stream_app.core.signs import SIGNS, UNSPLIT, Numbers, Sign
+from stream_app.core.signs import SIGNS, UNSPLIT, Numbers, Reading, Sign
 
-TOLD: Final = 0.7  # share of those who leave whose events tell why
+TOLD: Final = 0.8  # share of those who leave whose events tell why
+MISLED: Final = 0.003  # share of all others whose events tell of this cause all the same
 MAX_CAUSES: Final = 5  # that are told
 MAX_EVIDENCE: Final = 6
-LEAST: Final = 0.01  # a cause less likely than that is not told
 _DIGITS: Final = 4
+_SIGNS_OF: Final = {cause: [sign for sign in SIGNS if cause in sign.chances] for cause in CAUSES}
 
 
 def explain(about: Circumstances, priors: Mapping[str, float]) -> Explanation:
@@ -35,39 +37,45 @@ def explain(about: Circumstances, priors: Mapping[str, float]) -> Explanation:
         about: the customer at his moment.
         priors: by cause, of his kind of buyer.
     """
-    seen = read_signs(about)
-    posterior = probabilities(about, priors, seen)
+    read = read_signs(about)
+    seen = {key: reading.numbers for key, reading in read.items() if reading.there}
+    posterior = probabilities(priors, read)
     best = sorted(_told(posterior, seen).items(), key=lambda cause: -cause[1])[:MAX_CAUSES]
-    causes = tuple(Cause(key, round(p, _DIGITS)) for key, p in best if p >= LEAST)
+    causes = tuple(Cause(key, round(p, _DIGITS)) for key, p in best if round(p, _DIGITS) > 0.0)
     return Explanation(segment_of(about), causes, _evidence(posterior, seen))
 
 
-def read_signs(about: Circumstances) -> dict[str, Numbers]:
-    """The numbers of all signs that are there, by key."""
-    read = ((sign.key, sign.read(about)) for sign in SIGNS if sign.can_be_read(about))
-    return {key: numbers for key, numbers in read if numbers is not None}
+def read_signs(about: Circumstances) -> dict[str, Reading]:
+    """What the signs say that say anything, by key."""
+    read = ((sign.key, sign.read(about)) for sign in SIGNS)
+    return {key: reading for key, reading in read if reading is not None}
 
 
-def probabilities(about: Circumstances, priors: Mapping[str, float], seen: Mapping[str, Numbers]) -> dict[str, float]:
+def probabilities(priors: Mapping[str, float], read: Mapping[str, Reading]) -> dict[str, float]:
     """The probability of each of CAUSES; they sum to 1.
 
     Args:
-        about: the customer at his moment.
         priors: by cause; one that is not named has none.
-        seen: the signs that are there.
+        read: what the signs say.
+
+    >>> posterior = probabilities({"price": 0.5, "logistics": 0.5}, {"late_parcel": Reading(True, {"parcels": 1.0})})
+    >>> posterior["logistics"] > 0.8
+    True
     """
-    ratios = dict.fromkeys(CAUSES, 1.0)
-    for sign in SIGNS:
-        if sign.chances and sign.can_be_read(about):
-            for cause, chance in sign.chances.items():
-                ratios[cause] *= _ratio(chance, sign.otherwise, there=sign.key in seen)
-    weights = {cause: priors.get(cause, 0.0) * (1.0 - TOLD + TOLD * ratio) for cause, ratio in ratios.items()}
+    weights = {cause: priors.get(cause, 0.0) * _support(cause, read) for cause in CAUSES}
     total = math.fsum(weights.values())
     return {cause: weight / total for cause, weight in weights.items()}
 
 
-def _ratio(chance: float, otherwise: float, there: bool) -> float:
-    return chance / otherwise if there else (1.0 - chance) / (1.0 - otherwise)
+def _support(cause: str, read: Mapping[str, Reading]) -> float:
+    """How much likelier the signs of a cause are with it than otherwise."""
+    with_it = otherwise = 1.0
+    for sign in _SIGNS_OF[cause]:
+        if sign.key in read:
+            there, chance = read[sign.key].there, sign.chances[cause]
+            with_it *= chance if there else 1.0 - chance
+            otherwise *= sign.otherwise if there else 1.0 - sign.otherwise
+    return 1.0 - TOLD + TOLD * with_it / ((1.0 - MISLED) * otherwise + MISLED * with_it)
 
 
 def _told(posterior: Mapping[str, float], seen: Mapping[str, Numbers]) -> dict[str, float]:

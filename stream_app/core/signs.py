@@ -37,6 +37,14 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """Whether a sign is there, and the numbers that are told of it."""
+
+    there: bool
+    numbers: Numbers
+
+
+@dataclass(frozen=True, slots=True)
 class Sign:
     """One row of the table.
 
@@ -44,6 +52,7 @@ class Sign:
         needs: the fields without which nothing can be said (shops.FIELDS).
         chances: by cause: how often it is seen with those who leave for it and whose events tell of it.
         otherwise: how often it is seen with all others.
+        given: of whom the sign can be asked at all; of others its absence says nothing.
     """
 
     key: str
@@ -52,15 +61,16 @@ class Sign:
     thresholds: tuple[Threshold, ...]
     chances: Mapping[str, float] = field(default_factory=dict)
     otherwise: float = 1.0
+    given: tuple[Threshold, ...] = ()
 
-    def read(self, about: Circumstances) -> Numbers | None:
-        """The numbers that are told of the sign, if it is there; None: it is not, or its field is never sent."""
+    def read(self, about: Circumstances) -> Reading | None:
+        """What the sign says of a customer; None: nothing, as a field is never sent or it cannot be asked of him."""
+        if not all(about.shop.sends(name) for name in self.needs):
+            return None
         numbers = self.measure(about)
-        return numbers if all(threshold.holds(numbers) for threshold in self.thresholds) else None
-
-    def can_be_read(self, about: Circumstances) -> bool:
-        """Whether the customer's shop is known to send all that the sign needs."""
-        return all(about.shop.sends(name) for name in self.needs)
+        if not all(threshold.holds(numbers) for threshold in self.given):
+            return None
+        return Reading(all(threshold.holds(numbers) for threshold in self.thresholds), numbers)
 
 
 def at_least(number: str, value: float) -> Threshold:
@@ -156,7 +166,7 @@ def _unavailable(about: Circumstances) -> Numbers:
 
 def _ignored(about: Circumstances) -> Numbers:
     brief = about.count("brief")
-    return {"views": brief, "share": _share(brief, about.count("recommended"))}
+    return {"views": brief, "share": _share(brief, about.count("views"))}
 
 
 def _contacts(about: Circumstances) -> Numbers:
@@ -186,9 +196,10 @@ SIGNS: Final = (
         "no_visit",
         ("browsing",),
         _no_visit,
-        (at_most("days_visited", 0.5), at_least("days", 21.0)),
-        {"forgot_shop": 0.95, "natural": 0.95},
-        0.35,
+        (at_most("days_visited", 0.5),),
+        {"forgot_shop": 0.75, "natural": 0.60},
+        0.2,
+        (at_least("days", 14.0),),
     ),
     Sign(
         "no_favourite",
@@ -196,25 +207,26 @@ SIGNS: Final = (
         _no_favourite,
         (at_most("favourites", 0.0),),
         {"forgot_shop": 0.98},
-        0.60,
+        0.58,
     ),
     # price
     Sign(
         "only_discounts",
         ("order.discount",),
         _discounts,
-        (at_least("with_discount", 1.0), at_least("orders", 2.0)),
-        {"price": 0.70},
-        0.06,
+        (at_least("with_discount", 1.0),),
+        {"price": 0.90},
+        0.08,
+        (at_least("orders", 2.0),),
     ),
-    Sign("deep_discounts", ("order.discount",), _discounts, (at_least("depth", 0.20),), {"price": 0.75}, 0.03),
+    Sign("deep_discounts", ("order.discount",), _discounts, (at_least("depth", 0.20),), {"price": 0.80}, 0.02),
     Sign(
         "abandoned_after_price",
         ("cart.checkout_abandoned", "cart.price"),
         _counted("checkouts", "abandoned"),
         (at_least("checkouts", 1.0),),
-        {"price": 0.80, "poor_site": 0.70},
-        0.12,
+        {"price": 0.90, "poor_site": 0.85},
+        0.08,
     ),
     Sign(
         "price_complaint",
@@ -230,27 +242,28 @@ SIGNS: Final = (
         ("cart.add",),
         _carts_without_order,
         (at_least("carts", 2.0),),
-        {"too_many_choices": 0.70},
-        0.10,
+        {"too_many_choices": 0.75},
+        0.06,
     ),
     Sign(
         "wandering",
         ("browsing.category", "browsing.session_id"),
         _wandering,
         (at_least("categories", 6.0), at_least("views", 4.5)),
-        {"too_many_choices": 0.70, "no_personal_fit": 0.70},
-        0.10,
+        {"too_many_choices": 0.80, "no_personal_fit": 0.85},
+        0.06,
     ),
     Sign(
         "shrinking_orders",
         ("order.amount",),
         _shrinking,
-        (at_most("share", 0.6), at_least("orders", 3.0)),
-        {"too_many_choices": 0.50},
-        0.12,
+        (at_most("share", 0.6),),
+        {"too_many_choices": 0.40},
+        0.22,
+        (at_least("orders", 3.0),),
     ),
     # product_quality
-    Sign("sent_back", ("order.returned",), _sent_back, (at_least("returns", 1.0),), {"product_quality": 0.75}, 0.04),
+    Sign("sent_back", ("order.returned",), _sent_back, (at_least("returns", 1.0),), {"product_quality": 0.70}, 0.03),
     Sign(
         "quality_complaint",
         ("complaint.category",),
@@ -264,8 +277,8 @@ SIGNS: Final = (
         ("complaint.rating",),
         _counted("ratings", "low_ratings"),
         (at_least("ratings", 1.0),),
-        {"product_quality": 0.65},
-        0.02,
+        {"product_quality": 0.55},
+        0.015,
     ),
     # logistics
     Sign(
@@ -274,15 +287,15 @@ SIGNS: Final = (
         _late,
         (at_least("parcels", 1.0), at_most("rushed", 0.0)),
         {"logistics": 0.95},
-        0.06,
+        0.07,
     ),
     Sign(
         "logistics_complaint",
         ("complaint.category",),
         _counted("complaints", "about_logistics"),
         (at_least("complaints", 1.0),),
-        {"logistics": 0.80, "unresolved_complaint": 0.25},
-        0.01,
+        {"logistics": 0.75, "unresolved_complaint": 0.25},
+        0.015,
     ),
     # service
     Sign(
@@ -290,7 +303,7 @@ SIGNS: Final = (
         ("complaint.answered",),
         _waiting,
         (at_least("hours", 24.0),),
-        {"service": 0.90, "unresolved_complaint": 0.70},
+        {"service": 0.45, "unresolved_complaint": 0.60},
         0.01,
     ),
     Sign(
@@ -307,7 +320,7 @@ SIGNS: Final = (
         _counted("complaints", "about_service"),
         (at_least("complaints", 1.0),),
         {"service": 0.95, "unresolved_complaint": 0.25},
-        0.01,
+        0.015,
     ),
     # unresolved_complaint
     Sign(
@@ -341,7 +354,7 @@ SIGNS: Final = (
         _counted("complaints", "about_promise"),
         (at_least("complaints", 1.0),),
         {"broken_promise": 0.80},
-        0.01,
+        0.015,
     ),
     # the family of the five above: something went wrong, and nobody says what
     Sign(
@@ -357,9 +370,10 @@ SIGNS: Final = (
         "growing_gaps",
         ("order",),
         _growing_gaps,
-        (at_least("times", 1.3), at_least("repeats", 3.0)),
-        {"habit_change": 0.45},
-        0.25,
+        (at_least("times", 1.3),),
+        {"habit_change": 0.50},
+        0.3,
+        (at_least("repeats", 3.0),),
     ),
     # poor_site
     Sign(
@@ -367,23 +381,23 @@ SIGNS: Final = (
         ("browsing.load_seconds",),
         _slow_pages,
         (at_least("pages", 3.0), at_least("share", 0.15)),
-        {"poor_site": 0.85},
-        0.02,
+        {"poor_site": 0.95},
+        0.01,
     ),
     Sign(
         "empty_searches",
         ("browsing.search_results",),
         _counted("searches", "empty_searches"),
         (at_least("searches", 1.0),),
-        {"poor_site": 0.60},
-        0.04,
+        {"poor_site": 0.70},
+        0.07,
     ),
     Sign(
         "payment_failures",
         ("cart.payment_failed",),
         _counted("payments", "payment_failures"),
         (at_least("payments", 1.0),),
-        {"poor_site": 0.65},
+        {"poor_site": 0.80},
         0.03,
     ),
     Sign(
@@ -400,7 +414,7 @@ SIGNS: Final = (
         ("browsing.available",),
         _unavailable,
         (at_least("views", 2.0), at_least("share", 0.10)),
-        {"out_of_stock": 0.90},
+        {"out_of_stock": 0.95},
         0.02,
     ),
     Sign(
@@ -416,9 +430,9 @@ SIGNS: Final = (
         "ignored_recommendations",
         ("browsing.recommended", "browsing.dwell_seconds"),
         _ignored,
-        (at_least("views", 3.0), at_least("share", 0.5)),
+        (at_least("views", 3.0), at_least("share", 0.2)),
         {"no_personal_fit": 0.85},
-        0.03,
+        0.015,
     ),
     # ad_harassment
     Sign(
@@ -426,16 +440,16 @@ SIGNS: Final = (
         ("complaint.unsubscribe",),
         _counted("times", "unsubscribes"),
         (at_least("times", 1.0),),
-        {"ad_harassment": 0.85},
-        0.01,
+        {"ad_harassment": 0.80},
+        0.015,
     ),
     Sign(
         "message_complaint",
         ("complaint.category",),
         _counted("complaints", "about_messages"),
         (at_least("complaints", 1.0),),
-        {"ad_harassment": 0.50},
-        0.005,
+        {"ad_harassment": 0.45},
+        0.01,
     ),
     Sign("many_contacts", ("contact",), _contacts, (at_least("contacts", 2.0),), {"ad_harassment": 0.60}, 0.10),
     # privacy
@@ -444,32 +458,34 @@ SIGNS: Final = (
         ("complaint.category",),
         _counted("complaints", "about_privacy"),
         (at_least("complaints", 1.0),),
-        {"privacy": 0.80},
-        0.005,
+        {"privacy": 0.75},
+        0.01,
     ),
     Sign(
         "payment_method_removed",
         ("cart.payment_method_removed",),
         _counted("times", "methods_removed"),
         (at_least("times", 1.0),),
-        {"privacy": 0.80},
-        0.01,
+        {"privacy": 0.95},
+        0.015,
     ),
     # small_customer_neglect
     Sign(
         "small_orders",
         ("order.amount",),
         _small_orders,
-        (at_most("share", 0.5), at_least("orders", 2.0)),
-        {"small_customer_neglect": 0.80},
-        0.15,
+        (at_most("share", 0.5),),
+        {"small_customer_neglect": 0.90},
+        0.16,
+        (at_least("orders", 2.0),),
     ),
     Sign(
         "no_member_benefit",
         ("order.member_benefit",),
         _no_benefit,
-        (at_most("benefits", 0.0), at_least("orders", 3.0)),
-        {"small_customer_neglect": 0.80},
-        0.30,
+        (at_most("benefits", 0.0),),
+        {"small_customer_neglect": 0.95},
+        0.35,
+        (at_least("orders", 3.0),),
     ),
 )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
+from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.partitioner import partition_of
 from stream_app.core.alerts import Closing, Episode, open_episodes
 from stream_app.core.cohorts import Cohorts
@@ -57,7 +58,7 @@ class Replay:
 
     def __init__(self, settings: Settings, partitions: int = 1, on_progress: OnProgress | None = None) -> None:
         self.settings = settings
-        self.partitions = [Partition(settings) for _ in range(partitions)]
+        self.partitions = [Partition(settings, complaint_reader()) for _ in range(partitions)]
         self.learner = Learner(settings.horizon, settings.decide_every, settings.seed)
         self.outcome = Outcome(DecisionColumns(self.learner.names))
         self._on_progress = on_progress or (lambda _events, _decisions: None)

@@ -13,6 +13,7 @@ import msgspec
 from faust.types import EventT
 from faust.types.tuples import TP
 
+from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.kafka_transport import Fetched
 from stream_app.core.intake import ROLES
 from stream_app.core.lane import Lane, Limits, Position, Step
@@ -164,7 +165,7 @@ class Lanes:
         started = time.perf_counter()
         opened = await self._store.open(number)
         await self._check_sent(number, opened.next_sequence - 1)
-        lane = Lane(number, self._topics, self._settings, self._limits, self._buffer_bytes)
+        lane = Lane(number, self._topics, self._settings, self._limits, self._buffer_bytes, complaint_reader())
         async for chunk in self._store.states(number):
             lane.restore(chunk)
             await asyncio.sleep(0)

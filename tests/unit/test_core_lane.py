@@ -64,6 +64,7 @@ def assert_same(system: System, replay: Replay) -> None:
         for name, customer in lane.partition.customers.items():
             known = partition.customers[name]
             assert customer.facts == known.facts, name
+            assert customer.marks == known.marks, name
             assert list(customer.ids) == list(known.ids)
             assert (customer.due, customer.fresh) == (known.due, known.fresh)
             waits = [(p.decided_at, p.features, p.log_odds, p.probability, p.returned) for p in customer.waiting]

@@ -16,6 +16,7 @@ from stream_app.core.codec import encode_customers
 from stream_app.core.events import EPOCH, Order
 from stream_app.core.features import FEATURES
 from stream_app.core.learner import Learner
+from stream_app.core.marks import COUNTED
 from stream_app.core.process import Partition
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US, SLOTS
@@ -34,6 +35,7 @@ MADE = [
     "metrics.md",
     "playbook.md",
     "playbook.zh.md",
+    "causes.md",
 ]
 
 
@@ -54,6 +56,11 @@ def test_no_page_is_made_without_a_test() -> None:
 def test_every_fact_is_told_and_none_that_is_not_there() -> None:
     row_of = generator()["row_of"]
     assert {row_of(slot) for slot in SLOTS} == generator()["facts"]().keys()
+
+
+def test_every_count_is_told_and_none_that_is_not_there() -> None:
+    row_of = generator()["mark_row_of"]
+    assert {row_of(name) for name in COUNTED} == generator()["marks"]().keys()
 
 
 @pytest.mark.parametrize("page", ["features.md", "state.md", "events.md", "settings.md"])
