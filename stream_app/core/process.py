@@ -314,17 +314,18 @@ class Partition:
 
     def _apply(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
         """Remember an event, and follow what it means for the service targets."""
-        is_complaint = isinstance(event, Complaint)
-        before = targets_of(customer.facts, self.settings) if is_complaint else set()
+        before = targets_of(customer.facts, self.settings) if isinstance(event, Complaint) else None
         remember(customer.facts, event, at, self.settings.local_day(at) if counts else 0, counts)
         self.explainer.note(customer, event, at, counts)
-        if is_complaint:
+        if before is not None:
+            self.explainer.note_step(customer, event, self.stream_time)
             self._tell(self.targets.follow(customer, before, at, self.stream_time))
 
     def _tell(self, missed: list[Missed]) -> None:
         """Tell of service targets that were missed."""
-        for customer, (at, kind) in missed:
-            if is_told(kind, self.explainer.shop_of(customer)):
+        for customer, target in missed:
+            if is_told(target, self.explainer.shop_of(customer)):
+                at, kind = target
                 breach = breach_of(self._nomination(customer, 0.0, at), kind, self.settings)
                 self._breaches.append(breach)
                 if customer.facts[LAST_ORDER] != NEVER:
