@@ -7,7 +7,7 @@ silent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -211,7 +211,7 @@ class Partition:
         top = best_first(rank, self.settings.capacity)
         nominations = [self._nomination(self._names[index], float(risk[index]), at) for index in top]
         nominations.sort(key=lambda n: (-n.rank_value, n.customer))
-        return nominations[: self.settings.capacity]
+        return [self._explained(one) for one in nominations[: self.settings.capacity]]
 
     def opened(self, episode: Episode) -> None:
         """The desk has opened an episode for one of this partition's customers."""
@@ -326,7 +326,7 @@ class Partition:
         for customer, target in missed:
             if is_told(target, self.explainer.shop_of(customer)):
                 at, kind = target
-                breach = breach_of(self._nomination(customer, 0.0, at), kind, self.settings)
+                breach = breach_of(self._explained(self._nomination(customer, 0.0, at)), kind, self.settings)
                 self._breaches.append(breach)
                 if customer.facts[LAST_ORDER] != NEVER:
                     self._moments.add_aside(customer, breach)
@@ -381,8 +381,12 @@ class Partition:
             source=last.source if last else 0,
             version=last.version if last else 0,
             shop_id=about.shop.name,
-            explanation=self.explainer.explain(about),
         )
+
+    def _explained(self, nomination: Nomination) -> Nomination:
+        """A nomination with its reasons, which only those need who are told of: many more may tie for a place."""
+        about = self.explainer.circumstances(self.customers[nomination.customer], nomination.at)
+        return replace(nomination, explanation=self.explainer.explain(about))
 
 
 def monthly_worth(view: View) -> Floats:

@@ -118,10 +118,13 @@ def test_more_partitions_give_the_same_predictions_and_episodes(shop: Path, repl
     assert episodes(tmp_path) == episodes(replayed)
 
 
+EXPLAINED = ("causes", "evidence", "segment")
+
+
 def episodes(folder: Path) -> list[dict[str, Any]]:
     """The alerts without what depends on the partitions: each knows of the shop only what it has seen of it."""
     told = [line for line in alerts(folder) if not line.get("urgent") and line.get("reason") != "met"]
-    return [{name: value for name, value in line.items() if name not in ("causes", "evidence")} for line in told]
+    return [{name: value for name, value in line.items() if name not in EXPLAINED} for line in told]
 
 
 def test_standard_input_and_parquet(shop: Path, replayed: Path, tmp_path: Path) -> None:

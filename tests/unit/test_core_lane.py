@@ -320,10 +320,10 @@ def test_a_log_may_end_on_the_very_midnight_at_which_a_day_was_learned() -> None
 def test_messages_of_the_shop_count_and_those_of_the_desk_do_not() -> None:
     moment = T0 + DAY_US
 
-    def message(name: str, **fields: object) -> bytes:
-        return encode_message(Contact(name, "c", EPOCH + moment * MICROSECOND, **fields))
+    def message(name: str, action: str = "sent") -> bytes:
+        return encode_message(Contact(name, "c", EPOCH + moment * MICROSECOND, action))
 
-    contacts = [message("m1"), message("m1"), message("m2"), message("m3", action="opened")]
+    contacts = [message("m1"), message("m1"), message("m2"), message("m3", "opened")]
     lane = lane_with(orders=[encode(order("c", T0))], contacts=contacts, ticks=[tick(T0 + 2 * DAY_US)])
     steps_of(lane)
     customer = lane.partition.customers["c"]
