@@ -8,10 +8,10 @@ from stream_app.core.causes import explain
 from stream_app.core.circumstances import Circumstances
 from stream_app.core.complaint_kinds import Classifier
 from stream_app.core.customer import Customer
-from stream_app.core.events import Event, Order
+from stream_app.core.events import Complaint, Event, Order
 from stream_app.core.explanation import Explanation
 from stream_app.core.marking import mark
-from stream_app.core.marks import count_contact, set_shop, shop_number
+from stream_app.core.marks import SHOP, count_contact, set_shop, shop_number
 from stream_app.core.settings import Settings
 from stream_app.core.shops import KnownShop, Shops
 from stream_app.core.state import DAY_US
@@ -38,11 +38,16 @@ class Explainer:
 
     def note(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
         """Note an event; `counts`: as an order."""
-        shop = self.shop_of(customer)
+        shop = self.shops.known[customer.marks[SHOP]]
         shop.note(event)
         if counts and isinstance(event, Order):
             shop.note_order(event.amount or 0.0)
         mark(customer.marks, event, at, counts, self._classify)
+
+    def note_step(self, customer: Customer, event: Event, stream_time: int) -> None:
+        """Note that a shop tells what becomes of complaints."""
+        if isinstance(event, Complaint):
+            self.shop_of(customer).note_step(event.action, stream_time)
 
     def note_contact(self, customer: Customer, at: int) -> None:
         """Note a message to a customer."""

@@ -17,8 +17,7 @@ from stream_app.core.events import (
     OrderAction,
 )
 from stream_app.core.history import LOW_RATING, SLOW_PAGE_SECONDS
-from stream_app.core.marks import COUNTED, Marks, count, place_in, sketch
-from stream_app.core.state import DAY_US
+from stream_app.core.marks import COUNTED, MOST, Marks, bit_of, count, place_in
 
 BRIEF_SECONDS: Final = 15.0  # who leaves recommended goods so soon did not want them
 RUSH_HOURS: Final = 36  # a delivery that was promised so soon after the payment
@@ -49,7 +48,7 @@ def mark(marks: Marks[int], event: Event, at: int, counts: bool, classify: Class
         counts: whether it counts as an order.
         classify: says what a complaint's text is about.
     """
-    place = place_in(marks, at / DAY_US)
+    place = place_in(marks, at)
     if place is None:
         return
     if isinstance(event, Browsing):
@@ -63,11 +62,12 @@ def mark(marks: Marks[int], event: Event, at: int, counts: bool, classify: Class
 
 
 def _mark_browsing(marks: Marks[int], place: int, event: Browsing) -> None:
-    count(marks, place + _VIEWS)
+    if marks[place + _VIEWS] < MOST:
+        marks[place + _VIEWS] += 1
     if event.session_id is not None:
-        sketch(marks, place + _SESSIONS, event.session_id)
+        marks[place + _SESSIONS] |= bit_of(event.session_id)
     if event.category is not None:
-        sketch(marks, place + _CATEGORIES, event.category)
+        marks[place + _CATEGORIES] |= bit_of(event.category)
     if event.load_seconds is not None and event.load_seconds >= SLOW_PAGE_SECONDS:
         count(marks, place + _SLOW)
     if event.search_results == 0:
@@ -75,9 +75,13 @@ def _mark_browsing(marks: Marks[int], place: int, event: Browsing) -> None:
     if event.available is False:
         count(marks, place + _UNAVAILABLE)
     if event.recommended:
-        count(marks, place + _RECOMMENDED)
-        if event.dwell_seconds is not None and event.dwell_seconds < BRIEF_SECONDS:
-            count(marks, place + _BRIEF)
+        _mark_recommended(marks, place, event)
+
+
+def _mark_recommended(marks: Marks[int], place: int, event: Browsing) -> None:
+    count(marks, place + _RECOMMENDED)
+    if event.dwell_seconds is not None and event.dwell_seconds < BRIEF_SECONDS:
+        count(marks, place + _BRIEF)
 
 
 def _mark_cart(marks: Marks[int], place: int, event: Cart) -> None:

@@ -10,9 +10,12 @@ Within the allowed lateness, which is shorter than a period, the counts do not d
 from __future__ import annotations
 
 from array import array
+from functools import lru_cache
 from typing import Final
 
 import xxhash
+
+from stream_app.core.state import DAY_US
 
 PERIOD_DAYS: Final = 90
 CONTACT_PERIOD_DAYS: Final = 28
@@ -61,23 +64,25 @@ MARK: Final = {name: place for place, name in enumerate(MARKS)}
 SKETCH_BITS: Final = 16
 MOST: Final = 65_535  # counts stop here
 
-_SHOP, _PERIOD, _CONTACT_PERIOD, _CONTACTS, _CONTACTS_BEFORE = range(len(_ALONE))
+SHOP, _PERIOD, _CONTACT_PERIOD, _CONTACTS, _CONTACTS_BEFORE = range(len(_ALONE))
 _NOW, _BEFORE = len(_ALONE), len(_ALONE) + len(COUNTED)
 _NOTHING: Final = array("H", [0] * len(COUNTED))
 _FIRST_DAY: Final = 36_600  # days before 1970 that a time may lie (intake.EARLIEST), and more: periods are not negative
+_FIRST_US: Final = _FIRST_DAY * DAY_US
+_PERIOD_US: Final = PERIOD_DAYS * DAY_US
 EMPTY_MARKS: Final = bytes(2 * len(MARKS))
 
 Marks = array  # of type code "H", len(MARKS) long
 
 
-def place_in(marks: Marks[int], day: float) -> int | None:
-    """Where the counts of a day's period begin, after the counts have moved on if need be; None: it is too long ago.
+def place_in(marks: Marks[int], at: int) -> int | None:
+    """Where the counts of a moment's period begin, after the counts have moved on if need be; None: it is long past.
 
-    >>> marks = array("H", EMPTY_MARKS)
-    >>> place_in(marks, 20_000.0) == place_in(marks, 20_001.0) != place_in(marks, 20_000.0 - PERIOD_DAYS)
+    >>> marks, day = array("H", EMPTY_MARKS), 86_400_000_000
+    >>> place_in(marks, 20_000 * day) == place_in(marks, 20_001 * day) != place_in(marks, (20_000 - PERIOD_DAYS) * day)
     True
     """
-    period = int(day + _FIRST_DAY) // PERIOD_DAYS
+    period = (at + _FIRST_US) // _PERIOD_US
     if (ahead := period - marks[_PERIOD]) == 0:
         return _NOW
     if ahead > 0:
@@ -93,9 +98,10 @@ def count(marks: Marks[int], place: int, amount: int = 1) -> None:
     marks[place] = min(marks[place] + amount, MOST)
 
 
-def sketch(marks: Marks[int], place: int, name: str) -> None:
-    """Note a name in a bitmap: linear counting, Whang, Vander-Zanden, Taylor, ACM TODS 1990."""
-    marks[place] |= 1 << xxhash.xxh3_64_intdigest(name.encode("utf-8", "surrogatepass")) % SKETCH_BITS
+@lru_cache(maxsize=1 << 16)
+def bit_of(name: str) -> int:
+    """The bit of a name in a bitmap: linear counting, Whang, Vander-Zanden, Taylor, ACM TODS 1990."""
+    return 1 << xxhash.xxh3_64_intdigest(name.encode("utf-8", "surrogatepass")) % SKETCH_BITS
 
 
 def count_contact(marks: Marks[int], day: float) -> None:
@@ -132,9 +138,9 @@ def distinct(marks: Marks[int], name: str) -> int:
 
 def shop_number(marks: Marks[int]) -> int:
     """The number of the customer's shop among those that the partition knows."""
-    return marks[_SHOP]
+    return marks[SHOP]
 
 
 def set_shop(marks: Marks[int], number: int) -> None:
     """Say which of the partition's shops a customer belongs to."""
-    marks[_SHOP] = number
+    marks[SHOP] = number

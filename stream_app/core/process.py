@@ -7,7 +7,7 @@ silent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -215,7 +215,7 @@ class Partition:
         top = best_first(rank, self.settings.capacity)
         nominations = [self._nomination(self._names[index], float(risk[index]), at) for index in top]
         nominations.sort(key=lambda n: (-n.rank_value, n.customer))
-        return nominations[: self.settings.capacity]
+        return [self._explained(one) for one in nominations[: self.settings.capacity]]
 
     def opened(self, episode: Episode) -> None:
         """The desk has opened an episode for one of this partition's customers."""
@@ -344,18 +344,19 @@ class Partition:
 
     def _apply(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
         """Remember an event, and follow what it means for the service targets."""
-        is_complaint = isinstance(event, Complaint)
-        before = targets_of(customer.facts, self.settings) if is_complaint else set()
+        before = targets_of(customer.facts, self.settings) if isinstance(event, Complaint) else None
         remember(customer.facts, event, at, self.settings.local_day(at) if counts else 0, counts)
         self.explainer.note(customer, event, at, counts)
-        if is_complaint:
+        if before is not None:
+            self.explainer.note_step(customer, event, self.stream_time)
             self._tell(self.targets.follow(customer, before, at, self.stream_time))
 
     def _tell(self, missed: list[Missed]) -> None:
         """Tell of service targets that were missed."""
-        for customer, (at, kind) in missed:
-            if is_told(kind, self.explainer.shop_of(customer)):
-                breach = breach_of(self._nomination(customer, 0.0, at), kind, self.settings)
+        for customer, target in missed:
+            if is_told(target, self.explainer.shop_of(customer)):
+                at, kind = target
+                breach = breach_of(self._explained(self._nomination(customer, 0.0, at)), kind, self.settings)
                 self._breaches.append(breach)
                 if customer.facts[LAST_ORDER] != NEVER:
                     self._moments.add_aside(customer, breach)
@@ -410,8 +411,12 @@ class Partition:
             source=last.source if last else 0,
             version=last.version if last else 0,
             shop_id=about.shop.name,
-            explanation=self.explainer.explain(about),
         )
+
+    def _explained(self, nomination: Nomination) -> Nomination:
+        """A nomination with its reasons, which only those need who are told of: many more may tie for a place."""
+        about = self.explainer.circumstances(self.customers[nomination.customer], nomination.at)
+        return replace(nomination, explanation=self.explainer.explain(about))
 
 
 def monthly_worth(view: View) -> Floats:

@@ -24,6 +24,7 @@ from stream_app.core.events import (
     OrderAction,
 )
 
+NOT_YET: Final = 1 << 62
 MAX_SHOPS: Final = 50  # customers of more shops than that are told under the last one's name
 _ANSWERS: Final = (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED)
 
@@ -85,12 +86,16 @@ class KnownShop(msgspec.Struct):
     Attributes:
         fields: bits, by the places of FIELDS.
         log_money: sum of log(1 + amount) of its orders.
+        answers_since: stream time at which it first told of an answer to a complaint, microseconds; NOT_YET: never.
+        solves_since: the same of a complaint that was solved.
     """
 
     name: str = DEFAULT_SHOP
     fields: int = 0
     orders: int = 0
     log_money: float = 0.0
+    answers_since: int = NOT_YET
+    solves_since: int = NOT_YET
 
     def note(self, event: Event) -> None:
         """Note the fields that an event shows."""
@@ -100,6 +105,13 @@ class KnownShop(msgspec.Struct):
             for bit, test in tests:
                 if bit & missing and test(event):
                     self.fields |= bit
+
+    def note_step(self, action: ComplaintAction, stream_time: int) -> None:
+        """Note from when on the shop tells what becomes of complaints."""
+        if action in _ANSWERS:
+            self.answers_since = min(self.answers_since, stream_time)
+        if action is ComplaintAction.RESOLVED:
+            self.solves_since = min(self.solves_since, stream_time)
 
     def note_order(self, amount: float) -> None:
         """Note what an order that counts was worth."""

@@ -189,8 +189,8 @@ def _sent_back(about: Circumstances) -> Numbers:
 
 SIGNS: Final = (
     # How long he has been silent: always told first, and speaks for no cause by itself.
-    Sign("silence", ("order",), _silence, (at_least("times", 1.0),)),
-    Sign("silence_once", ("order",), _silence_once, (at_most("repeats", 0.0), at_least("days", 7.0))),
+    Sign("silence", ("order",), _silence, (at_least("times", 0.0),)),
+    Sign("silence_once", ("order",), _silence_once, (at_most("repeats", 0.0),)),
     # forgot_shop, natural: nothing more is heard of him.
     Sign(
         "no_visit",

@@ -21,7 +21,6 @@ from stream_app.core.timers import Timers
 
 UNANSWERED: Final = "unanswered"
 UNSOLVED: Final = "unsolved"
-NEEDS: Final = {UNANSWERED: "complaint.answered", UNSOLVED: "complaint.resolved"}  # fields that the shop must send
 MET: Final = "met"  # an urgent alert closes: what was to be done has been done, or the complaint was opened anew
 
 Target = tuple[int, str]  # the moment after which it is missed, microseconds; UNANSWERED or UNSOLVED
@@ -134,7 +133,7 @@ class TargetWatch:
         return [
             BreachMet(breach_id(customer.name, target), customer.name, at)
             for customer, target, at in met
-            if is_told(target[1], shop_of(customer))
+            if is_told(target, shop_of(customer))
         ]
 
 
@@ -147,6 +146,7 @@ def breach_of(told: Nomination, kind: str, settings: Settings) -> Breach:
     return Breach(kind, told.at + settings.alert_lifetime, nomination)
 
 
-def is_told(kind: str, shop: KnownShop) -> bool:
-    """Whether a missed target is told: not by a shop that never says when complaints are answered or solved."""
-    return shop.sends(NEEDS[kind])
+def is_told(target: Target, shop: KnownShop) -> bool:
+    """Whether a missed target is told: only if the shop had said by then that complaints are answered, or solved."""
+    due, kind = target
+    return due >= (shop.answers_since if kind == UNANSWERED else shop.solves_since)

@@ -259,7 +259,7 @@ def test_a_column_of_priors_sums_to_one(column: dict[str, float]) -> None:
 def test_priors_that_are_no_shares_are_refused(wrong: dict[str, float]) -> None:
     for name in ("one_time_priors", "repeat_priors"):
         with pytest.raises(ContradictorySettings, match=name):
-            Settings(**{name: wrong})
+            msgspec.convert({name: wrong}, Settings)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from stream_app.core.intake import ROLES
 from stream_app.core.labels import Matured, Pending
 from stream_app.core.lane import Hold, Lane, Limits, Step, Summary
 from stream_app.core.learner import Learner
+from stream_app.core.marks import MARK, contacts_a_week
 from stream_app.core.messages import (
     AlertClosed,
     AlertOpened,
@@ -314,3 +315,21 @@ def test_a_partition_of_another_program_is_refused() -> None:
 def test_a_log_may_end_on_the_very_midnight_at_which_a_day_was_learned() -> None:
     events: list[Event] = [order("c", T0 + DAY_US), order("c", T0 + 26 * DAY_US)]
     assert_same(System(publish(events, SHOP, 1), SHOP).run(), replayed(events, SHOP, 1))
+
+
+def test_messages_of_the_shop_count_and_those_of_the_desk_do_not() -> None:
+    moment = T0 + DAY_US
+
+    def message(name: str, action: str = "sent") -> bytes:
+        return encode_message(Contact(name, "c", EPOCH + moment * MICROSECOND, action))
+
+    contacts = [message("m1"), message("m1"), message("m2"), message("m3", "opened")]
+    lane = lane_with(orders=[encode(order("c", T0))], contacts=contacts, ticks=[tick(T0 + 2 * DAY_US)])
+    steps_of(lane)
+    customer = lane.partition.customers["c"]
+    assert contacts_a_week(customer.marks, moment / DAY_US) > 0.0
+    assert customer.marks[MARK["contacts"]] == 2
+    assert lane.partition.explainer.shop_of(customer).sends("contact")
+    again = Lane(0, TOPICS, SHOP, Limits())
+    again.begin(lane.base, msgspec.json.encode(lane.summary))
+    assert again.partition.explainer.shops.known == lane.partition.explainer.shops.known
