@@ -239,6 +239,12 @@ class NoEmbeddedServer(ChurnMonitorError):
     exit_code = 5
 
 
+class NoPageAddress(ChurnMonitorError):
+    """The demo's page cannot be served on port {port}: {problem}. Give another with --port; 0: any that is free."""
+
+    exit_code = 2
+
+
 class DemoFailed(ChurnMonitorError):
     """The demo ended: {part} {problem}. Its last words: {words} All logs are in {folder}."""
 
@@ -271,3 +277,27 @@ class StoreBehind(ChurnMonitorError):
     """
 
     exit_code = 4
+
+
+class BadPlaybook(ChurnMonitorError):
+    """{file}, line {line}, {field}: {problem}. {remedy}"""
+
+    exit_code = 2
+
+
+class BadTemplate(ChurnMonitorError):
+    """The template {file}, line {line}, cannot be used: {problem}. {remedy}"""
+
+    exit_code = 2
+
+
+class NoSuchEpisode(ChurnMonitorError):
+    """No open episode has the id {alert_id}. {remedy}"""
+
+    exit_code = 1
+
+
+class EpisodeTaken(ChurnMonitorError):
+    """The episode {alert_id} belongs to {owner}. Ask {owner}, or add --take-over to make it yours."""
+
+    exit_code = 1

@@ -18,9 +18,9 @@ from stream_app import __version__
 from stream_app.core.alerts import CLOSE_REASONS
 from stream_app.core.bands import BANDS
 from stream_app.core.events import KINDS
-from stream_app.core.explanation import CAUSE_KEYS
 from stream_app.core.flows import AMOUNTS, CATEGORIES, CHECKOUT_LOSSES, FUNNEL, ORDER_KINDS
 from stream_app.core.lifecycle import STAGES
+from stream_app.core.priors import CAUSES, FAMILY
 from stream_app.core.process import Counts
 from stream_app.core.quality import PRODUCT, WINDOWS
 
@@ -39,7 +39,7 @@ SUPPRESSIONS: Final = ("campaign", "capacity")  # why a customer at risk got no 
 VALUES: Final[dict[str, tuple[str, ...]]] = {
     "band": BANDS,
     "category": CATEGORIES,
-    "cause": (*CAUSE_KEYS, "unknown"),
+    "cause": (*CAUSES, FAMILY, "unknown"),
     "kind": ORDER_KINDS,
     "month": MONTHS,
     "outcome": (*OUTCOMES, *EPISODE_OUTCOMES),

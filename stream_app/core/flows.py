@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final, NamedTuple
 
+from stream_app.core.complaint_kinds import OTHER, Classifier, kind_of, unread
 from stream_app.core.customer import Customer
 from stream_app.core.events import (
     Browsing,
@@ -22,6 +23,7 @@ from stream_app.core.events import (
     Order,
     OrderAction,
 )
+from stream_app.core.marks import COMPLAINED
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.shop_names import ShopNames
 from stream_app.core.state import DAY_US, LAST_ORDER, ORDERS, SLOT
@@ -30,20 +32,7 @@ FUNNEL: Final = ("browse", "favourite", "cart", "checkout", "order", "paid", "de
 AMOUNTS: Final = ("cart", "checkout", "abandoned", "order", "paid", "refunded")  # whose money is counted
 CHECKOUT_LOSSES: Final = ("abandoned", "payment_failed")
 ORDER_KINDS: Final = ("first", "repeat")
-CATEGORIES: Final = (  # of complaints; a shop's own words are "other"
-    "quality",
-    "logistics",
-    "service",
-    "refund",
-    "promise",
-    "price",
-    "messages",
-    "privacy",
-    "site",
-    "stock",
-    "unsubscribe",
-    "other",
-)
+CATEGORIES: Final = (*COMPLAINED, "unsubscribe", OTHER)  # of complaints
 # Days without a page view after which the next begins a visit: half an hour, and a millisecond since days are floats.
 VISIT_GAP: Final = (HOUR_US // 2 + 1_000) / DAY_US
 
@@ -112,10 +101,11 @@ class Flows:
     Args:
         settings: for the shop's clock.
         shops: of the partition.
+        classify: reads the text of a complaint without a category.
     """
 
-    def __init__(self, settings: Settings, shops: ShopNames) -> None:
-        self._settings, self._shops = settings, shops
+    def __init__(self, settings: Settings, shops: ShopNames, classify: Classifier = unread) -> None:
+        self._settings, self._shops, self._classify = settings, shops, classify
         self._rows: dict[str, Row] = {}
         self._day = (0, 0)  # the midnights around the moment that was last asked for, microseconds
         self.opened: Counter[tuple[str, str]] = Counter()  # episodes by shop and cause
@@ -142,7 +132,7 @@ class Flows:
             if counts:
                 self._note_purchase(row, customer, event, at)
         else:
-            _note_complaint(row, event)
+            _note_complaint(row, event, self._classify)
 
     def take(self) -> dict[str, Row]:
         """The rows by shop since the last time."""
@@ -190,22 +180,21 @@ def _note_step(row: Row, action: CartAction | OrderAction, money: float | None) 
             row[place] += max(money, 0.0)
 
 
-def _note_complaint(row: Row, event: Complaint) -> None:
+def _note_complaint(row: Row, event: Complaint, classify: Classifier) -> None:
     if event.action in _HANDLING or event.form is ComplaintForm.SURVEY:
         return
-    row[_COMPLAINT[category_of(event)]] += 1
+    row[_COMPLAINT[category_of(event, classify)]] += 1
     if event.form in _ABOUT_AN_ORDER:
         row[_STEP["complained"]] += 1
 
 
-def category_of(event: Complaint) -> str:
-    """One of CATEGORIES.
+def category_of(event: Complaint, classify: Classifier) -> str:
+    """One of CATEGORIES, as causes are told by it; `classify` reads the text of a complaint without a category.
 
+    >>> from stream_app.core.complaint_kinds import unread
     >>> from stream_app.core.events import decode
     >>> head = b'{"type":"complaint","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","category":'
-    >>> category_of(decode(head + b'"logistics"}')), category_of(decode(head + b'"slow"}'))
+    >>> category_of(decode(head + b'"delivery"}'), unread), category_of(decode(head + b'"slow"}'), unread)
     ('logistics', 'other')
     """
-    if event.form is ComplaintForm.UNSUBSCRIBE:
-        return "unsubscribe"
-    return event.category if event.category is not None and event.category in _COMPLAINT else "other"
+    return "unsubscribe" if event.form is ComplaintForm.UNSUBSCRIBE else kind_of(event, classify)

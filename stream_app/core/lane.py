@@ -18,9 +18,11 @@ import msgspec
 
 from stream_app.core import outgoing
 from stream_app.core.align import Aligner
+from stream_app.core.casework import ACTIONS
 from stream_app.core.codec import CODEC_SCHEMA, decode_customers, encode_customers
 from stream_app.core.cohorts import Cohorts
 from stream_app.core.commit import Commit
+from stream_app.core.complaint_kinds import Classifier, unread
 from stream_app.core.events import EPOCH, MICROSECOND, Event
 from stream_app.core.flows import Row
 from stream_app.core.intake import CONTACTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
@@ -28,6 +30,7 @@ from stream_app.core.learner import Model
 from stream_app.core.messages import Contact, DeskDone, Outgoing, SystemMessage, Tick, pack
 from stream_app.core.process import Counts, Effects, Partition
 from stream_app.core.settings import HOUR_US, Settings
+from stream_app.core.shops import KnownShop, Shops
 from stream_app.core.tally import Memory
 from stream_app.errors import UnusableState
 
@@ -67,6 +70,7 @@ class Summary(msgspec.Struct):
     hold: Hold | None = None
     counts: dict[str, int] = {}
     tally: Memory = Memory()
+    shops: list[KnownShop] = []
 
 
 class Position(msgspec.Struct):
@@ -92,6 +96,7 @@ class Step:
     opened: Counter[tuple[str, str]] = field(default_factory=Counter)  # episodes by shop and cause
     closed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by shop and reason
     suppressed: int = 0  # nominations for which the calendar let no episode open
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)  # resolved episodes, by outcome and cause
 
     def note(self, role: int, appended: int) -> None:
         """Count an event and keep the oldest."""
@@ -112,14 +117,21 @@ class Lane:
         settings: of the shop.
         limits: of a step.
         buffer_bytes: of records that wait for their turn.
+        classify: says what a complaint's text is about.
     """
 
     def __init__(
-        self, number: int, topics: dict[str, str], settings: Settings, limits: Limits, buffer_bytes: int = 1 << 24
+        self,
+        number: int,
+        topics: dict[str, str],
+        settings: Settings,
+        limits: Limits,
+        buffer_bytes: int = 1 << 24,
+        classify: Classifier = unread,
     ) -> None:
         self.number = number
         self.topics = topics
-        self.partition = Partition(settings)
+        self.partition = Partition(settings, classify)
         self.aligner: Aligner[tuple[Item, int]] = Aligner(ROLES, buffer_bytes)
         self.summary = Summary()
         self._settings = settings
@@ -150,6 +162,7 @@ class Lane:
             self.summary = _read_summary(summary)
             self.partition.stream_time = self.summary.stream_time
             self.partition.counts = Counts(**self.summary.counts)
+            self.partition.explainer.shops = Shops(self.summary.shops)
         self.partition.settle(self.summary.tally if summary else None)
         if not position:
             self.aligner.begin({})
@@ -277,6 +290,10 @@ class Lane:
         if isinstance(message, Contact):
             if message.opening is not None and message.customer_id in self.partition.customers:
                 self.partition.opened(outgoing.episode_of(message.opening, message.customer_id))
+            elif message.action in ACTIONS:
+                self.partition.worked(message, _micros(message))
+            elif message.opening is None and message.action == "sent":
+                self.partition.contacted(message.customer_id, message.event_id, _micros(message))
         elif self.summary.hold is not None and _micros(message) >= self.summary.hold.moment:
             self.summary.hold.desk = False
             self._release()
@@ -325,6 +342,8 @@ class Lane:
         cohorts.note_returns(effects.returned)
         self._outbox += outgoing.labelled(self.number, effects.matured, cohorts, moment)
         self._outbox += outgoing.closings(self.number, effects.closed)
+        step.outcomes.update((one.outcome, one.cause) for one in effects.closed if one.outcome)
+        self._outbox += outgoing.urgent(self.number, effects.breaches, effects.met)
         step.decisions += len(effects.decisions)
 
     def _seal(self, step: Step) -> None:
@@ -344,6 +363,7 @@ class Lane:
         step.flows = partition.tally.flows.take()
         step.opened, step.closed = partition.tally.flows.take_episodes()
         step.suppressed, self._suppressed = self._suppressed, 0
+        summary.shops = partition.explainer.shops.known
         step.position = Position(self.aligner.positions, (partition.stream_time, self._commits))
         step.watermark = partition.stream_time - self._settings.lateness - 1
         encoded = encode_customers(touched, partition.ranking)
@@ -354,6 +374,7 @@ class Lane:
             states={one.name: state for one, state in zip(touched, encoded, strict=True)},
             summary=msgspec.json.encode(summary),
             outbox=[pack(record) for record in self._outbox],
+            episodes=self.partition.take_notes(),
         )
         self.base = step.commit.position
         self._outbox = []

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from stream_app.core.alerts import Episode
+from stream_app.core.complaint_kinds import Classifier, unread
 from stream_app.core.customer import Customer
 from stream_app.core.events import Event
 from stream_app.core.flows import Flows
@@ -34,14 +35,14 @@ class Tally:
     Use: `flows.note` every new event, and `ordered` for an order that counts, before the customer's facts are changed.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, classify: Classifier = unread) -> None:
+        self._settings, self._classify = settings, classify
         self._begin(ShopNames())
 
     def _begin(self, shops: ShopNames) -> None:
         settings = self._settings
         self.shops = shops
-        self.flows, self.months = Flows(settings, shops), Months(settings, shops)
+        self.flows, self.months = Flows(settings, shops, self._classify), Months(settings, shops)
         self.standing = Standing(shops, settings.horizon / DAY_US, settings.lost_after_or_default / DAY_US)
 
     def ordered(self, customer: Customer, event: Event, at: int, stream_time: int) -> None:
@@ -81,5 +82,4 @@ class Tally:
 
 def cause_of(episode: Episode) -> str:
     """The likeliest cause of an episode; UNKNOWN_CAUSE without one."""
-    explanation = getattr(episode.nomination, "explanation", None)
-    return explanation.causes[0].key if explanation is not None and explanation.causes else UNKNOWN_CAUSE
+    return episode.unexplained().cause or UNKNOWN_CAUSE

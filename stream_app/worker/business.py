@@ -66,6 +66,7 @@ class Business:
             self.metrics.closed.labels(self._label(shop), reason).inc(count)
         if step.suppressed:
             self.metrics.suppressed.labels("campaign").inc(step.suppressed)
+        self.resolved(step.outcomes)
 
     def resolved(self, outcomes: Mapping[tuple[str, str], int]) -> None:
         """Count episodes that the staff has resolved, by outcome and cause; whatever else is said is `other`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+from dataclasses import fields
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -15,10 +16,14 @@ from stream_app.core.codec import encode_customers
 from stream_app.core.events import EPOCH, Order
 from stream_app.core.features import FEATURES
 from stream_app.core.learner import Learner
+from stream_app.core.marks import COUNTED
 from stream_app.core.process import Partition
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US, SLOTS
 from stream_app.metrics import SERVICES
+from stream_app.staff.playbook import load_playbook
+from stream_app.staff.room import Room
+from stream_app.staff.view import AlertView
 
 DOCS = Path(__file__).parents[2] / "docs"
 MADE = [
@@ -30,6 +35,9 @@ MADE = [
     "settings.md",
     "metrics.md",
     "metrics.zh.md",
+    "playbook.md",
+    "playbook.zh.md",
+    "causes.md",
 ]
 
 
@@ -50,6 +58,11 @@ def test_no_page_is_made_without_a_test() -> None:
 def test_every_fact_is_told_and_none_that_is_not_there() -> None:
     row_of = generator()["row_of"]
     assert {row_of(slot) for slot in SLOTS} == generator()["facts"]().keys()
+
+
+def test_every_count_is_told_and_none_that_is_not_there() -> None:
+    row_of = generator()["mark_row_of"]
+    assert {row_of(name) for name in COUNTED} == generator()["marks"]().keys()
 
 
 @pytest.mark.parametrize("page", ["features.md", "state.md", "events.md", "settings.md", "metrics.zh.md"])
@@ -125,3 +138,17 @@ def test_every_file_that_a_page_names_is_there(page: str) -> None:
     named = set(re.findall(r"`((?:stream_app|tests|docs|benchmarks)/[\w./-]*)`", text))
     assert named
     assert [name for name in sorted(named) if not (DOCS.parent / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["playbook.md", "playbook.zh.md"])
+def test_every_value_that_a_template_sees_is_told(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    names = [f"`alert.{field.name}`" for field in fields(AlertView)] + [
+        f"`room.{field.name}`" for field in fields(Room)
+    ]
+    assert [name for name in names if name not in text] == []
+
+
+def test_the_example_of_a_playbook_can_be_used() -> None:
+    playbook = load_playbook(DOCS / "templates" / "playbook.example.yaml")
+    assert playbook.measure("price", "one_time").steps[0].en.startswith("Say what the goods cost")
