@@ -69,7 +69,7 @@ def _part(node: Node, cause: str) -> Part:
     entries = node.entries(("kind", "steps", "channels", "never"), "field")
     kind = Kind(entries["kind"].word([one.value for one in Kind])) if "kind" in entries else None
     if kind is Kind.PROMOTION and cause in _NO_OFFERS:
-        entries["kind"].refuse("a promotion is never an answer to this cause", "Write service, care or rest.")
+        entries["kind"].refuse("a promotion is never an answer to this cause", "Write service or rest.")
     if kind is Kind.CARE and cause == "ad_harassment":
         entries["kind"].refuse("one more message is never an answer to this cause", "Write service or rest.")
     return Part(
