@@ -364,6 +364,7 @@ SIGNS: Final = (
         (at_least("complaints", 1.0),),
         dict.fromkeys(POOR_EXPERIENCE, 0.30),
         0.03,
+        (at_least("complaints", 1.0),),  # who says what it is about does not speak against them
     ),
     # habit_change
     Sign(
