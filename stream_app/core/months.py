@@ -19,7 +19,7 @@ from stream_app.core.codec_facts import matrix
 from stream_app.core.customer import Customer
 from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.settings import Settings
-from stream_app.core.shop_names import ShopNames
+from stream_app.core.shop_names import ShopNames, shop_key
 from stream_app.core.state import DAY_US, LAST_ORDER, NEVER, SHOP
 
 _EPOCH_DAY: Final = EPOCH.toordinal()
@@ -72,9 +72,13 @@ class Months:
     def ordered(self, customer: Customer, at: int, shop: str) -> None:
         """Note an order that counts; the calendar has been brought to the stream time of the order."""
         last = customer.facts[LAST_ORDER]
-        if self.today is None or at <= round(last * DAY_US):
+        if self.today is None or at < round(last * DAY_US):
             return  # an earlier order, that comes late, changes nobody's last one
         place, day = self._shops.place(shop), self._settings.local_day(at)
+        if at == round(last * DAY_US):
+            if shop_key(shop) > customer.facts[SHOP]:  # which of two shops in one instant: as history.py decides
+                self._move(self._shops.place_of_key(customer.facts[SHOP]), place, day)
+            return
         if last != NEVER:
             self._take_out(customer, round(last * DAY_US), shop)
         if self._is_lost(day):
@@ -120,6 +124,17 @@ class Months:
             self._last_orders[day, place] -= 1
             if not self._last_orders[day, place]:
                 del self._last_orders[day, place]
+
+    def _move(self, old: int, new: int, day: int) -> None:
+        """Let a customer whose last order was on a day belong to another shop."""
+        if self._is_lost(day):
+            self.lost[old] -= 1
+            self.lost[new] += 1
+            return
+        self._last_orders[day, old] -= 1
+        if not self._last_orders[day, old]:
+            del self._last_orders[day, old]
+        self._last_orders[day, new] += 1
 
     def _is_lost(self, last_order: int) -> bool:
         return self.today is not None and self.today - last_order > self._lost_after

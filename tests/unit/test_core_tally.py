@@ -32,6 +32,7 @@ from stream_app.core.lifecycle import STAGES, stages
 from stream_app.core.process import Partition
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.shop_names import MAX_SHOPS, OTHER_SHOPS, ShopNames, shop_key
+from stream_app.core.shops import Shops
 from stream_app.core.standing import Counted
 from stream_app.core.state import DAY_US, LAST_ORDER, NEVER, ORDERS
 from stream_app.core.tally import Memory
@@ -238,6 +239,7 @@ def months_by_hand(events: Sequence[Event], until: int, settings: Settings) -> d
     if not orders:
         return {}
     last: dict[str, tuple[date, str]] = {}
+    latest: dict[str, int] = {}
     day, end = day_of(orders[0].at), day_of(until)
     months: dict[date, list[Counter[str]]] = {day.replace(day=1): [Counter(), Counter(), Counter()]}
     while day <= end:
@@ -250,7 +252,12 @@ def months_by_hand(events: Sequence[Event], until: int, settings: Settings) -> d
             before = last.get(one.customer_id)
             if before is not None and (day - before[0]).days > keep:
                 month[2][one.shop_id] += 1
-            last[one.customer_id] = (day, one.shop_id)
+            if latest.get(one.customer_id) == one.at:  # two orders in one instant: whichever came first
+                _, shop = last[one.customer_id]
+                last[one.customer_id] = (day, max(shop, one.shop_id, key=shop_key))
+            else:
+                last[one.customer_id] = (day, one.shop_id)
+            latest[one.customer_id] = one.at
         day += timedelta(days=1)
     return months
 
@@ -363,6 +370,7 @@ def restored(partition: Partition, settings: Settings) -> Partition:
     memory = msgspec.json.decode(msgspec.json.encode(partition.tally.memory), type=Memory)
     stored = zip((one.name for one in customers), encode_customers(customers, partition.ranking), strict=True)
     again = Partition(settings)
+    again.explainer.shops = Shops(partition.explainer.shops.known)
     found = decode_customers(list(stored), settings.horizon)
     again.restore(found.customers)
     found.rank(again.ranking)
