@@ -7,6 +7,7 @@ import math
 import re
 import tomllib
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,19 +17,45 @@ from prometheus_client import CollectorRegistry
 from stream_app.adapters.health import BEAT_SECONDS
 from stream_app.config.listing import Row
 from stream_app.config.listing import rows as all_settings
+from stream_app.core.causes import MISLED, TOLD
 from stream_app.core.codec import max_bytes
+from stream_app.core.codec_marks import MARK_BYTES
 from stream_app.core.codec_waiting import DECISION_BYTES, EXPERTS, MAX_FEATURE_BYTES
 from stream_app.core.customer import ID_BYTES
 from stream_app.core.events import KINDS
+from stream_app.core.explanation import Cause, Evidence, Explanation
 from stream_app.core.features import FEATURES
+from stream_app.core.marks import COMPLAINED, CONTACT_PERIOD_DAYS, MARKS, PERIOD_DAYS
+from stream_app.core.messages import AlertOpened
+from stream_app.core.priors import CAUSES, FAMILY, ONE_TIME, POOR_EXPERIENCE, REPEAT
+from stream_app.core.segments import SEGMENTS
 from stream_app.core.settings import Settings
+from stream_app.core.shop_names import MAX_SHOPS
+from stream_app.core.signs import SIGNS, Sign
 from stream_app.core.state import DAY_US, DECAYED, HALF_LIVES, ID_RING, SLOTS
 from stream_app.errors import Stalled
-from stream_app.metrics import CommitMetrics, DeliveryMetrics, DeskMetrics, RelayMetrics, TrainerMetrics, WorkerMetrics
+from stream_app.metrics import (
+    VALUES,
+    BusinessMetrics,
+    CommitMetrics,
+    DeliveryMetrics,
+    DeskMetrics,
+    Metrics,
+    QualityMetrics,
+    RelayMetrics,
+    TrainerMetrics,
+    WorkerMetrics,
+)
 from stream_app.schema import json_schema, render
 from stream_app.schema.channels import TOPICS
 from stream_app.schema.examples import examples
 from stream_app.schema.words import Words, catalogue, meaning_of_kind
+from stream_app.staff.composer import PlaybookComposer
+from stream_app.staff.measures import CAUSES as MEASURED
+from stream_app.staff.measures import Playbook
+from stream_app.staff.playbook import load_playbook
+from stream_app.words import LANGUAGES, cause_name, segment_name
+from stream_app.words.voice import catalogue as spoken
 
 DOCS: Final = Path(__file__).parent
 TEMPLATES: Final = DOCS / "templates"
@@ -43,7 +70,11 @@ def pages() -> dict[str, str]:
         "features.md": filled("features.md.j2", features=FEATURES),
         "state.md": filled("state.md.j2", **about_state()),
         "settings.md": filled("settings.md.j2", sections=about_settings()),
-        "metrics.md": filled("metrics.md.j2", **about_metrics()),
+        "metrics.md": filled("metrics.md.j2", **about_metrics(TITLES)),
+        "metrics.zh.md": filled("metrics.zh.md.j2", zh=metrics_zh(), **about_metrics(TITLES_ZH)),
+        "playbook.md": filled("playbook.md.j2", **about_playbook()),
+        "playbook.zh.md": filled("playbook.zh.md.j2", **about_playbook()),
+        "causes.md": filled("causes.md.j2", **about_causes()),
     }
 
 
@@ -118,10 +149,62 @@ def about_state() -> dict[str, object]:
         "slots": len(SLOTS),
         "ids": ID_RING,
         "facts": {name: {"places": rows.count(name), **words} for name, words in facts().items()},
+        "marks": marks(),
+        "mark_count": len(MARKS),
+        "period": PERIOD_DAYS,
+        "contact_period": CONTACT_PERIOD_DAYS,
         "decayed": DECAYED,
         "half_lives": [f"{half_life:g}" for half_life in HALF_LIVES],
         "size": Sizes(Settings()),
     }
+
+
+def about_causes() -> dict[str, object]:
+    """What docs/causes.md tells of causes, signs and segments."""
+    return {
+        "causes": [
+            {
+                "key": cause,
+                "family": cause in POOR_EXPERIENCE,
+                "names": [cause_name(cause, lang) for lang in LANGUAGES],
+                "one_time": ONE_TIME[cause],
+                "repeat": REPEAT[cause],
+                "signs": [sign_row(sign, cause) for sign in SIGNS if cause in sign.chances],
+            }
+            for cause in CAUSES
+        ],
+        "plain": [sign_row(sign) for sign in SIGNS if not sign.chances],
+        "family": [FAMILY, *(cause_name(FAMILY, lang) for lang in LANGUAGES)],
+        "segments": [(key, *(segment_name(key, lang) for lang in LANGUAGES)) for key in SEGMENTS],
+        "told": TOLD,
+        "misled": MISLED,
+        "period": PERIOD_DAYS,
+        "contact_period": CONTACT_PERIOD_DAYS,
+        "kinds": COMPLAINED,
+    }
+
+
+def sign_row(sign: Sign, cause: str = "") -> dict[str, object]:
+    """A row of the table of a cause: what the sign needs, when it is there, how often it is seen, and its words."""
+    return {
+        "key": sign.key,
+        "needs": sign.needs,
+        "given": [str(threshold) for threshold in sign.given],
+        "thresholds": [str(threshold) for threshold in sign.thresholds],
+        "chance": sign.chances.get(cause, 0.0),
+        "otherwise": sign.otherwise,
+        "words": [example_words(sign.key, lang) for lang in LANGUAGES],
+    }
+
+
+def example_words(key: str, lang: str) -> str:
+    """The words of a sign with the names of its numbers in their places.
+
+    >>> example_words("reopened", "en")
+    '‹complaints› complaint(s) reopened'
+    """
+    text = re.sub(r"\{(\w+):n (\w[^|}]*)\|[^}]*\}", r"‹\1› \2(s)", spoken(lang)["signs"][key])
+    return re.sub(r"\{(\w+)[^}]*\}", r"‹\1›", text)
 
 
 def about_settings() -> dict[str, list[Row]]:
@@ -141,23 +224,126 @@ def row_of(slot: str) -> str:
     return re.sub(r"\d+", "N", re.sub(rf"^decayed_({'|'.join(DECAYED)})_", "decayed_KIND_", slot))
 
 
+def marks() -> dict[str, dict[str, str]]:
+    """The rows of marks.toml, one for each of marks.COUNTED; all kinds of complaints have one."""
+    return tomllib.loads((TEMPLATES / "marks.toml").read_text(encoding="utf-8"))
+
+
+def mark_row_of(name: str) -> str:
+    """The row of marks.toml that tells of a count.
+
+    >>> mark_row_of("about_price"), mark_row_of("late")
+    ('about_KIND', 'late')
+    """
+    return "about_KIND" if name.startswith("about_") else name
+
+
 def facts() -> dict[str, dict[str, str]]:
     """The rows of facts.toml."""
     return tomllib.loads((TEMPLATES / "facts.toml").read_text(encoding="utf-8"))
 
 
-def about_metrics() -> dict[str, object]:
+TITLES: Final[dict[type[Metrics], str]] = {
+    BusinessMetrics: "Customers and shop: worker",
+    WorkerMetrics: "Worker",
+    QualityMetrics: "Quality of the model: trainer",
+    TrainerMetrics: "Trainer",
+    DeskMetrics: "Desk",
+    DeliveryMetrics: "Deliverer",
+    CommitMetrics: "Commits: worker, trainer, desk, deliverer",
+    RelayMetrics: "Relay: worker, desk",
+}
+TITLES_ZH: Final[dict[type[Metrics], str]] = {
+    BusinessMetrics: "客户与店铺：worker",
+    WorkerMetrics: "worker（评分进程）",
+    QualityMetrics: "模型质量：trainer",
+    TrainerMetrics: "trainer（训练进程）",
+    DeskMetrics: "desk（预警台）",
+    DeliveryMetrics: "deliver（通知进程）",
+    CommitMetrics: "提交：worker、trainer、desk、deliver",
+    RelayMetrics: "转发：worker、desk",
+}
+
+
+def about_metrics(titles: dict[type[Metrics], str]) -> dict[str, object]:
     """What docs/metrics.md tells of health and metrics."""
-    groups = {
-        "Worker": WorkerMetrics,
-        "Commits: worker, trainer, desk, deliverer": CommitMetrics,
-        "Relay: worker, desk": RelayMetrics,
-        "Trainer": TrainerMetrics,
-        "Desk": DeskMetrics,
-        "Deliverer": DeliveryMetrics,
+    return {
+        "groups": {title: group(CollectorRegistry()).described for group, title in titles.items()},
+        "labels": VALUES,
+        "shops": MAX_SHOPS,
+        "beat_seconds": f"{BEAT_SECONDS:g}",
+        "stalled_exit": Stalled.exit_code,
     }
-    described = {title: group(CollectorRegistry()).described for title, group in groups.items()}
-    return {"groups": described, "beat_seconds": f"{BEAT_SECONDS:g}", "stalled_exit": Stalled.exit_code}
+
+
+def metrics_zh() -> dict[str, str]:
+    """What every metric means in Chinese."""
+    return tomllib.loads((TEMPLATES / "metrics.toml").read_text(encoding="utf-8"))
+
+
+def about_playbook() -> dict[str, object]:
+    """What docs/playbook.md tells of measures and messages."""
+    playbook = load_playbook()
+    causes = [
+        {
+            "key": key,
+            "name": {lang: cause_name(key, lang) for lang in LANGUAGES},
+            "measure": playbook.measure(key),
+            "channels": ", ".join(channel.value for channel in playbook.measure(key).channels),
+            "segments": ", ".join(segment_name(one, "en") for one in playbook.overridden(key)),
+            "segments_zh": "、".join(segment_name(one, "zh") for one in playbook.overridden(key)),
+        }
+        for key in MEASURED
+    ]
+    example = (TEMPLATES / "playbook.example.yaml").read_text(encoding="utf-8")
+    return {
+        "causes": causes,
+        "never": playbook.never,
+        "limits": playbook.limits,
+        "example": example,
+        "samples": message_samples(playbook),
+    }
+
+
+def message_samples(playbook: Playbook) -> dict[str, str]:
+    """Real messages, composed from fixed alerts."""
+    composer = PlaybookComposer(playbook, zone="Asia/Shanghai", currency="CNY")
+    (urgent, plain), size = sample_alerts(), 2_048
+    texts = {f"alert_{lang}": composer.alert(plain, lang, size).markdown for lang in LANGUAGES}
+    for lang in LANGUAGES:
+        ((digest, _),) = composer.digest([plain, urgent], lang, size)
+        texts[f"digest_{lang}"] = digest.markdown
+    return {name: "\n".join(line.rstrip() for line in text.split("\n")) for name, text in texts.items()}
+
+
+def sample_alerts() -> tuple[AlertOpened, AlertOpened]:
+    """An urgent alert and one of the day's; their customers do not exist."""
+    opened_at = datetime(2026, 11, 12, 1, tzinfo=UTC)
+    facts: dict[str, Any] = {
+        "opened_at": opened_at,
+        "expires_at": opened_at + timedelta(days=14),
+        "source": "model",
+        "version": 58,
+    }
+    forgot = Explanation(
+        "one_time",
+        (Cause("forgot_shop", 0.74), Cause("price", 0.11), Cause("habit_change", 0.05)),
+        (Evidence("silence_once", {"days": 46.0}), Evidence("no_visit", {"days": 46.0}), Evidence("no_favourite")),
+    )
+    waits = Explanation(
+        "complaining",
+        (Cause("unresolved_complaint", 0.91), Cause("logistics", 0.06)),
+        (Evidence("open_complaint", {"complaints": 2.0, "open": 1.0, "days": 6.0}),),
+    )
+    urgent = AlertOpened(
+        "al_81c0d2", "王小明13812345678", rank=0, probability=0.62, monthly_worth=410.0, silent_days=12.0,
+        usual_gap_days=15.0, urgent=True, explanation=waits, **facts,
+    )  # fmt: skip
+    plain = AlertOpened(
+        "al_3f2a91", "ann.lee@example.com", rank=1, probability=0.87, monthly_worth=78.0, silent_days=46.0,
+        usual_gap_days=None, explanation=forgot, **facts,
+    )  # fmt: skip
+    return urgent, plain
 
 
 @dataclass(frozen=True)
@@ -170,6 +356,7 @@ class Sizes:
     features: int = len(FEATURES)
     experts: int = len(EXPERTS)
     fact: int = 8 * len(SLOTS)
+    mark: int = MARK_BYTES
     recent: int = ID_BYTES
     state: int = max_bytes(0)
 

@@ -239,10 +239,34 @@ class NoEmbeddedServer(ChurnMonitorError):
     exit_code = 5
 
 
+class NoPageAddress(ChurnMonitorError):
+    """The demo's page cannot be served on port {port}: {problem}. Give another with --port; 0: any that is free."""
+
+    exit_code = 2
+
+
 class DemoFailed(ChurnMonitorError):
     """The demo ended: {part} {problem}. Its last words: {words} All logs are in {folder}."""
 
     exit_code = 1
+
+
+class NotTheClock(ChurnMonitorError):
+    """The simulated shop brings its own ticks, but ticks.clock is {clock}. Set it to log for it and for the workers."""
+
+    exit_code = 2
+
+
+class NoReceiverAddress(ChurnMonitorError):
+    """The receiver cannot listen on {host}, port {port}: {problem}. Give another."""
+
+    exit_code = 2
+
+
+class BadSecret(ChurnMonitorError):
+    """The secret {source} cannot be used: it {problem}. {remedy}"""
+
+    exit_code = 2
 
 
 class StoreBehind(ChurnMonitorError):
@@ -253,6 +277,30 @@ class StoreBehind(ChurnMonitorError):
     """
 
     exit_code = 4
+
+
+class BadPlaybook(ChurnMonitorError):
+    """{file}, line {line}, {field}: {problem}. {remedy}"""
+
+    exit_code = 2
+
+
+class BadTemplate(ChurnMonitorError):
+    """The template {file}, line {line}, cannot be used: {problem}. {remedy}"""
+
+    exit_code = 2
+
+
+class NoSuchEpisode(ChurnMonitorError):
+    """No open episode has the id {alert_id}. {remedy}"""
+
+    exit_code = 1
+
+
+class EpisodeTaken(ChurnMonitorError):
+    """The episode {alert_id} belongs to {owner}. Ask {owner}, or add --take-over to make it yours."""
+
+    exit_code = 1
 
 
 class BadChannels(ChurnMonitorError):

@@ -80,6 +80,10 @@ class StateStore(Protocol):
         """The state of one customer, encoded; None if there is none."""
         ...
 
+    async def episodes(self, partition: int) -> dict[str, bytes]:
+        """What is noted of the open episodes of a partition, by key (see core/casework.py). There are never many."""
+        ...
+
     async def commit(self, commit: Commit, batch: str, relayed: int) -> tuple[Outcome, int]:
         """Store a batch as a whole or not at all.
 

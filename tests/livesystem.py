@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.partitioner import partition_of
 from stream_app.core import outgoing
 from stream_app.core.clock import moments_between
@@ -137,7 +138,7 @@ class System:
 
     def _lane(self, number: int) -> Lane:
         stored = self.stored[number]
-        lane = Lane(number, TOPICS, self.settings, self.limits)
+        lane = Lane(number, TOPICS, self.settings, self.limits, classify=complaint_reader())
         names = list(stored.states)
         self.rng.shuffle(names)
         for start in range(0, len(names), 3):

@@ -33,6 +33,7 @@ from stream_app.core.learner import Learner
 from stream_app.core.process import Counts, Partition
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.state import DAY_US
+from stream_app.core.targets import Breach, BreachMet
 
 T0: Final = 1_704_067_200_000_000  # 2024-01-01 00:00 UTC, a Monday, microseconds
 SECOND: Final = 1_000_000
@@ -174,6 +175,9 @@ class Played:
     opened: list[Episode] = field(default_factory=list, compare=False)  # NaN is not equal to itself: see `told`
     closed: list[Closing] = field(default_factory=list, compare=False)
     told: list[str] = field(default_factory=list)  # all of both, as text
+    breaches: list[Breach] = field(default_factory=list, compare=False)
+    met: list[BreachMet] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)  # explanations and breaches, as text
     returned: list[Returned] = field(default_factory=list)
     facts: dict[str, list[float]] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
@@ -227,6 +231,8 @@ class Shell:
                 assert key not in self.played.labels
                 self.played.labels[key] = (matured.label, matured.matured_at)
             self.played.closed += effects.closed
+            self.played.breaches += effects.breaches
+            self.played.met += effects.met
             self.played.returned += effects.returned
 
     def end(self, last: int) -> Played:
@@ -240,7 +246,10 @@ class Shell:
             for name, value in vars(partition.counts).items():
                 setattr(played.counts, name, getattr(played.counts, name) + value)
         played.closed.sort(key=lambda one: (one.at, one.episode.customer))
-        played.told = [repr(one) for one in (*played.opened, *played.closed)]
+        played.told = [repr(one) for one in (*(episode.unexplained() for episode in played.opened), *played.closed)]
+        explained = [repr(one.nomination.explanation) for one in played.opened]
+        played.explained = [*explained, *map(repr, sorted(played.breaches, key=lambda one: one.alert_id))]
+        played.met.sort(key=lambda one: (one.at, one.alert_id))
         played.returned.sort()
         return played
 

@@ -73,6 +73,7 @@ def told(customer: Customer) -> tuple[Any, ...]:
     """A state as plain values."""
     return (
         tuple(customer.facts),
+        tuple(customer.marks),
         tuple(customer.ids),
         customer.due,
         customer.fresh,
@@ -141,7 +142,8 @@ class _Received:
         if not sequence:
             return  # produced by somebody else
         message = _message(role, value)
-        outbox = DESK if isinstance(message, AlertOpened | Contact | DeskDone) else partition
+        of_desk = isinstance(message, Contact | DeskDone) or (isinstance(message, AlertOpened) and not message.urgent)
+        outbox = DESK if of_desk else partition
         if sequence <= self._last.get((role, partition, outbox), 0):
             self._outcome.sent_again[role] += 1
             return

@@ -51,8 +51,12 @@ def outcome_of_replay(settings: Settings, partitions: int, log: Path, form: LogF
     for episode in happened.opened:
         value = outgoing.opening(0, episode, 0)[0].payload
         outcome.opened[episode.alert_id] = msgspec.json.decode(value, type=AlertOpened)
-    for record in outgoing.closings(0, happened.closed):
-        alert = msgspec.json.decode(record.payload, type=AlertClosed)
-        outcome.closed[alert.alert_id] = alert
+    urgent = outgoing.urgent(0, happened.breaches, happened.met)
+    for record in (*urgent, *outgoing.closings(0, happened.closed)):
+        alert = msgspec.json.decode(record.payload, type=AlertOpened | AlertClosed)
+        if isinstance(alert, AlertOpened):
+            outcome.opened[alert.alert_id] = alert
+        else:
+            outcome.closed[alert.alert_id] = alert
     outcome.model = fingerprint(replay.learner)
     return outcome

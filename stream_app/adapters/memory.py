@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stream_app.core.commit import Commit
@@ -26,9 +26,16 @@ class StoredPartition:
     summary: bytes = b""
     sequence: int = 0  # of the last record
     states: dict[str, bytes] = field(default_factory=dict)
+    episodes: dict[str, bytes] = field(default_factory=dict)
     outbox: list[bytes] = field(default_factory=list)  # not delivered yet; the last one has the number `sequence`
     epochs: dict[str, int] = field(default_factory=dict)  # by instance
     last_batch: tuple[int, str, int] | None = None  # epoch, batch id, first sequence
+
+    def note(self, episodes: Mapping[str, bytes]) -> None:
+        """Note what has changed of the open episodes."""
+        self.episodes |= episodes
+        for gone in [key for key, note in episodes.items() if not note]:
+            del self.episodes[gone]
 
     def drop(self, through: int) -> None:
         """Drop records up to and including a sequence number."""
@@ -126,6 +133,10 @@ class MemoryStateStore:
         """See `StateStore.state`."""
         return self._server.partitions[partition].states.get(customer)
 
+    async def episodes(self, partition: int) -> dict[str, bytes]:
+        """See `StateStore.episodes`."""
+        return dict(self._server.partitions[partition].episodes)
+
     async def commit(self, commit: Commit, batch: str, relayed: int) -> tuple[Outcome, int]:
         """See `StateStore.commit`; the steps are those of commit.lua."""
         _, epoch = self._claimed()
@@ -139,6 +150,7 @@ class MemoryStateStore:
         first = stored.sequence + 1
         stored.drop(relayed)
         stored.states.update(commit.states)
+        stored.note(commit.episodes)
         stored.outbox += commit.outbox
         stored.sequence += len(commit.outbox)
         stored.position, stored.summary = commit.position, commit.summary

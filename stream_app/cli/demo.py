@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
     app.command()(demo)
 
 
-def demo(
+def demo(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     seconds: Annotated[float, typer.Option(min=5, help="It ends by itself after so long.")] = 75.0,
     customers: Annotated[int, typer.Option(min=100, max=20_000, help="Of the simulated shop.")] = 3_000,
     history: Annotated[int, typer.Option(min=45, max=400, help="Days played fast, so that there is a model.")] = 110,
@@ -22,6 +22,9 @@ def demo(
     capacity: Annotated[int, typer.Option(min=1, max=100, help="New alerts that the staff can take a day.")] = 5,
     lang: Annotated[str, typer.Option(help="en or zh. Default: the environment's.")] = "",
     seed: Annotated[int, typer.Option(help="Same seed, same shop.")] = 1,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Of its page on this machine; 0: any free. Default 8465.")
+    ] = None,
 ) -> None:
     """Show a living shop on the real services, with a Kafka and a Redis of its own: no server, no Docker."""
     with errors_told(), extra_needed("demo"):
@@ -36,5 +39,6 @@ def demo(
             seconds=seconds,
             lang=one_of("--lang", lang or language(), "en", "zh"),
             seed=seed,
+            port=port,
         )
         run_demo(request, console())

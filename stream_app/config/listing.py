@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,8 @@ def _default(info: FieldInfo, kind: str) -> str:
         return "—"
     if kind.startswith("duration"):
         return "forever" if value == FOREVER else written(value)
+    if isinstance(value, dict):
+        return json.dumps(value)
     if isinstance(value, tuple | frozenset):
         return ",".join(map(str, value)) or "none"
     return str(value).lower() if isinstance(value, bool) else str(value)

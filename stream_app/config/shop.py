@@ -68,6 +68,20 @@ class Shop(Section):
         "An alert closes when the odds fall below this share of those that opened it.",
         "关闭预警的赔率比例",
     )
+    answer_within: ShopSpan = _of_shop(
+        "answer_within", "A complaint without an answer by then is an urgent alert; 0: never.", "投诉须在此时间内答复"
+    )
+    solve_within: ShopSpan = _of_shop(
+        "solve_within", "A complaint that is not solved by then is an urgent alert; 0: never.", "投诉须在此时间内解决"
+    )
+    one_time_priors: Annotated[dict[str, float], Tables] = _of_shop(
+        "one_time_priors",
+        "Shares of the causes among lost one-time buyers; they sum to 1.",
+        "一次性买家流失原因的先验占比",
+    )
+    repeat_priors: Annotated[dict[str, float], Tables] = _of_shop(
+        "repeat_priors", "Shares of the causes among lost repeat buyers; they sum to 1.", "复购买家流失原因的先验占比"
+    )
     seed: int = _of_shop("seed", "Kept with the results.", "随机种子")
 
     def settings(self) -> Settings:

@@ -8,18 +8,24 @@ system.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from stream_app.core.events import DEFAULT_SHOP
+from stream_app.core.explanation import Explanation
+
 Floats = npt.NDArray[np.float64]
 
+UNEXPLAINED: Final = Explanation()
 RETURNED: Final = "returned"
 LOST: Final = "lost"
 FELL: Final = "fell"
+RESOLVED: Final = "resolved"  # by the staff
+CLOSE_REASONS: Final = (RETURNED, LOST, FELL, RESOLVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class Nomination:
     usual_gap_days: float  # NaN for one-time buyers
     source: int
     version: int
+    shop_id: str = DEFAULT_SHOP
+    explanation: Explanation = UNEXPLAINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,18 @@ class Episode:
     rank: int  # 1: first of the day
     bar: float  # probability of the last one opened that day: the rank that opened the episode
     nomination: Nomination
+    owner: str = ""  # of the staff; empty: nobody has taken it on
+    acked_at: int = 0  # since when, microseconds
+    snoozed_until: int = 0  # it rests until then, microseconds; 0: it does not
+    cause: str = ""  # the likeliest when it was opened; set where the explanation is left out
+
+    def unexplained(self) -> Episode:
+        """The episode without what only the alert tells; the likeliest cause stays."""
+        causes = self.nomination.explanation.causes
+        cause = causes[0].key if causes else self.cause
+        return replace(
+            self, cause=cause, nomination=replace(self.nomination, shop_id=DEFAULT_SHOP, explanation=UNEXPLAINED)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +78,18 @@ class Closing:
     at: int  # microseconds
     reason: str
     probability: float
+    outcome: str = ""  # with RESOLVED: what the staff says
+    cause: str = ""
+    staff: str = ""
 
 
-def alert_id(customer: str, at: int) -> str:
-    """The same id for the same customer and moment wherever it is computed, and never a function of a probability.
+def alert_id(customer: str, at: int, kind: str = "churn") -> str:
+    """The same id for the same customer, moment and kind wherever it is computed, never a function of a probability.
 
     >>> alert_id("c1", 0) == alert_id("c1", 0) != alert_id("c1", 1)
     True
     """
-    return f"al_{xxhash.xxh3_128_hexdigest(f'{customer}|{at}|churn'.encode('utf-8', 'surrogatepass'))}"
+    return f"al_{xxhash.xxh3_128_hexdigest(f'{customer}|{at}|{kind}'.encode('utf-8', 'surrogatepass'))}"
 
 
 def open_episodes(nominations: Iterable[Nomination], capacity: int, lifetime: int) -> list[Episode]:
@@ -158,6 +181,10 @@ class Ranking:
     def latest(self, index: int) -> float:
         """The latest score; NaN without one."""
         return float(self._latest[index])
+
+    def latest_of(self, start: int, end: int) -> Floats:
+        """The latest scores of customers with indices from `start` up to `end`; NaN without one."""
+        return self._latest[start:end]
 
     def agreed(self, size: int) -> Floats:
         """The risk of the first `size` customers on which their scores agree; NaN for those who can't be nominated."""

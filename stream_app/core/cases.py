@@ -8,7 +8,8 @@ that is known.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,37 @@ _STEP_OF: Final = {
     ComplaintAction.ANSWERED: 1,
     ComplaintAction.RESOLVED: 2,
 }
+
+
+class Case(NamedTuple):
+    """One complaint: the latest time of each step, days since 1970, NEVER where it has not been taken."""
+
+    opened: float
+    answered: float
+    resolved: float
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has been opened, and not resolved since."""
+        return self.opened > self.resolved
+
+    @property
+    def was_answered(self) -> bool:
+        """Whether it has been opened, and answered since."""
+        return self.answered >= self.opened > NEVER
+
+
+def has_cases(facts: Facts[float]) -> bool:
+    """Whether any complaint is remembered; places are filled from the first one on."""
+    return facts[_FIRST_KEY] != 0
+
+
+def steps_of(facts: Facts[float]) -> Iterator[Case]:
+    """The complaints that are remembered of a customer."""
+    for case in range(CASES):
+        if facts[_FIRST_KEY + case]:
+            start = _FIRST_STEP + case * _STEPS
+            yield Case(*facts[start : start + _STEPS])
 
 
 def follow_case(facts: Facts[float], event: Complaint, day: float) -> None:

@@ -2,17 +2,18 @@
 
 Many customers are encoded at once, column by column. A value is laid out like this, numbers little-endian:
 
-    head               version, what follows, how each fact is stored
+    head               version, what follows, how each fact and mark is stored
     ranking            their scores in the partition's ranking, if they have any
     ids                5 bytes for each recent event
     facts              those in one byte, those in two, those in eight (codec_facts.py)
+    marks              those that are not 0 (codec_marks.py)
     decisions          27 bytes for each one that waits for its label (codec_waiting.py)
     features           of the decisions that were made on other facts than these: a map, and what differs
     episode            MessagePack, if one is open
     checksum           xxh32 of all before it
 
-Another version of the program may have other facts, features or experts: CODEC_SCHEMA stands for all of them. It is
-stored once for a partition and not with every customer.
+Another version of the program may have other facts, marks, features or experts: CODEC_SCHEMA stands for all of them.
+It is stored once for a partition and not with every customer.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ import xxhash
 from stream_app.core.alerts import Episode, Nomination, Ranking, Ranks, alert_id
 from stream_app.core.codec_facts import CODE_BYTES, decode_facts, encode_facts, matrix
 from stream_app.core.codec_facts import MAX_BYTES as MAX_FACT_BYTES
+from stream_app.core.codec_marks import MAX_BYTES as MAX_MARK_BYTES
+from stream_app.core.codec_marks import SUMMARY_BYTES, decode_marks, encode_marks
 from stream_app.core.codec_waiting import (
     DECISION_BYTES,
     EXPERTS,
@@ -37,13 +40,14 @@ from stream_app.core.codec_waiting import (
 )
 from stream_app.core.customer import ID_BYTES, Customer
 from stream_app.core.features import NAMES
+from stream_app.core.marks import MARKS
 from stream_app.core.ragged import Bytes, Counts, Reader, cut, narrow, widen
 from stream_app.core.settings import SECOND_US
 from stream_app.core.state import ID_RING, SLOTS
 from stream_app.errors import UnusableState
 
-VERSION: Final = 2
-CODEC_SCHEMA: Final = xxhash.xxh3_64_hexdigest(repr((VERSION, SLOTS, NAMES, EXPERTS)))
+VERSION: Final = 3
+CODEC_SCHEMA: Final = xxhash.xxh3_64_hexdigest(repr((VERSION, SLOTS, MARKS, NAMES, EXPERTS)))
 _HEAD: Final = np.dtype([
     ("version", "u1"),
     ("ranked", "u1"),
@@ -53,6 +57,7 @@ _HEAD: Final = np.dtype([
     ("episode", "<u2"),  # bytes; 0: none
     ("due", "u1", (5,)),  # seconds; 0: no decision is due
     ("codes", "u1", (CODE_BYTES,)),
+    ("marks", "u1", (SUMMARY_BYTES,)),
 ])  # fmt: skip
 _RANKS: Final = np.dtype([
     ("earlier", "<f4"),
@@ -61,7 +66,7 @@ _RANKS: Final = np.dtype([
     ("last_at", "u1", (5,)),  # seconds
 ])  # fmt: skip
 _CHECKSUM_BYTES: Final = 4
-_MAX_EPISODE_BYTES: Final = 128
+_MAX_EPISODE_BYTES: Final = 320  # of which an owner's name, 40 characters of 4 bytes, takes the half
 _REMEDY: Final = (
     f"This program reads version {VERSION}: use the program that wrote it, or start on a fresh prefix and let it"
     " catch up from Kafka."
@@ -96,6 +101,10 @@ class _StoredEpisode(msgspec.Struct, array_like=True, gc=False):
     usual_gap_days: float
     source: int
     version: int
+    owner: str = ""
+    acked_at: int = 0
+    snoozed_until: int = 0
+    cause: str = ""
 
 
 def max_bytes(waiting: int) -> int:
@@ -103,7 +112,7 @@ def max_bytes(waiting: int) -> int:
     ranking_and_ids = _RANKS.itemsize + ID_BYTES * ID_RING
     facts = MAX_FACT_BYTES - CODE_BYTES
     decisions = waiting * (DECISION_BYTES + MAX_FEATURE_BYTES)
-    return _HEAD.itemsize + ranking_and_ids + facts + decisions + _MAX_EPISODE_BYTES + _CHECKSUM_BYTES
+    return _HEAD.itemsize + ranking_and_ids + facts + MAX_MARK_BYTES + decisions + _MAX_EPISODE_BYTES + _CHECKSUM_BYTES
 
 
 def encode_customers(customers: Sequence[Customer], ranking: Ranking) -> list[bytes]:
@@ -122,6 +131,7 @@ def encode_customers(customers: Sequence[Customer], ranking: Ranking) -> list[by
     head = np.zeros(len(customers), dtype=_HEAD)
     facts = matrix([customer.facts for customer in customers])
     head["codes"], fact_pieces = encode_facts(facts)
+    head["marks"], mark_pieces = encode_marks([customer.marks for customer in customers])
     ids = [customer.ids for customer in customers]
     head["ids"] = lengths = np.array([len(one) for one in ids], dtype=np.int64)
     recent = narrow(np.frombuffer(b"".join(ids), dtype=np.int64))
@@ -137,6 +147,7 @@ def encode_customers(customers: Sequence[Customer], ranking: Ranking) -> list[by
         ranks,
         cut(recent.tobytes(), ID_BYTES * lengths),
         fact_pieces,
+        mark_pieces,
         encode_waiting(customers),
         episodes,
     ]
@@ -163,6 +174,7 @@ def decode_customers(stored: Sequence[tuple[str, bytes]], horizon: int) -> Resto
     recent = widen(np.frombuffer(reader.take(ID_BYTES * ids), dtype=np.uint8).reshape(-1, ID_BYTES))
     recent &= (1 << 8 * ID_BYTES) - 1
     facts = decode_facts(head["codes"], reader)
+    marks = decode_marks(head["marks"], reader)
     decisions = decode_waiting(names, facts, waiting, fresh, reader, horizon)
     sizes = head["episode"].astype(np.int64)
     episodes = cut(bytes(reader.take(sizes)), sizes)
@@ -171,7 +183,7 @@ def decode_customers(stored: Sequence[tuple[str, bytes]], horizon: int) -> Resto
     due = (widen(head["due"]) * SECOND_US).tolist()
     customers = []
     for place, name in enumerate(names):
-        customer = Customer(name, -1, fact_bytes[place], id_bytes[place])
+        customer = Customer(name, -1, fact_bytes[place], id_bytes[place], marks[place])
         customer.waiting, customer.fresh, customer.due = decisions[place], int(fresh[place]), due[place]
         customer.episode = _unpack(name, episodes[place]) if episodes[place] else None
         customers.append(customer)
@@ -231,6 +243,10 @@ def _pack(episode: Episode | None) -> bytes:
             usual_gap_days=one.usual_gap_days,
             source=one.source,
             version=one.version,
+            owner=episode.owner,
+            acked_at=episode.acked_at,
+            snoozed_until=episode.snoozed_until,
+            cause=episode.cause,
         )
     )
 
@@ -252,4 +268,16 @@ def _unpack(name: str, packed: bytes) -> Episode:
         version=one.version,
     )
     told = one.alert_id or alert_id(name, one.opened_at)
-    return Episode(told, name, one.opened_at, one.expires_at, one.rank, one.bar, nomination)
+    return Episode(
+        told,
+        name,
+        one.opened_at,
+        one.expires_at,
+        one.rank,
+        one.bar,
+        nomination,
+        one.owner,
+        one.acked_at,
+        one.snoozed_until,
+        one.cause,
+    )

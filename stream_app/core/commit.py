@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class Commit:
         states: what changed, encoded, by customer. Names may hold lone surrogates.
         summary: the partition's own variables, encoded.
         outbox: what leaves, in order. Each record gets the next sequence number of the partition, from 1.
+        episodes: what has changed of the open ones, by key (casework.py); an empty value takes it out.
 
     >>> Commit(7, base=b"", position=b"1", states={"ann": b"state"}, summary=b"", outbox=[b"alert"]).partition
     7
@@ -28,3 +29,4 @@ class Commit:
     states: Mapping[str, bytes]
     summary: bytes
     outbox: Sequence[bytes]
+    episodes: Mapping[str, bytes] = field(default_factory=dict)

@@ -18,15 +18,20 @@ import msgspec
 
 from stream_app.core import outgoing
 from stream_app.core.align import Aligner
+from stream_app.core.casework import ACTIONS
 from stream_app.core.codec import CODEC_SCHEMA, decode_customers, encode_customers
 from stream_app.core.cohorts import Cohorts
 from stream_app.core.commit import Commit
+from stream_app.core.complaint_kinds import Classifier, unread
 from stream_app.core.events import EPOCH, MICROSECOND, Event
+from stream_app.core.flows import Row
 from stream_app.core.intake import CONTACTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
 from stream_app.core.learner import Model
 from stream_app.core.messages import Contact, DeskDone, Outgoing, SystemMessage, Tick, pack
 from stream_app.core.process import Counts, Effects, Partition
 from stream_app.core.settings import HOUR_US, Settings
+from stream_app.core.shops import KnownShop, Shops
+from stream_app.core.tally import Memory
 from stream_app.errors import UnusableState
 
 NEVER: Final = -(1 << 62)
@@ -64,6 +69,8 @@ class Summary(msgspec.Struct):
     desk_sequence: int = 0  # of the desk's latest contact
     hold: Hold | None = None
     counts: dict[str, int] = {}
+    tally: Memory = Memory()
+    shops: list[KnownShop] = []
 
 
 class Position(msgspec.Struct):
@@ -85,6 +92,11 @@ class Step:
     scored: int = 0
     oldest_append: int = 0  # the broker's time of the oldest event in it, milliseconds; 0: none
     watermark: int = 0  # microseconds
+    flows: dict[str, Row] = field(default_factory=dict)  # by shop
+    opened: Counter[tuple[str, str]] = field(default_factory=Counter)  # episodes by shop and cause
+    closed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by shop and reason
+    suppressed: int = 0  # nominations for which the calendar let no episode open
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)  # resolved episodes, by outcome and cause
 
     def note(self, role: int, appended: int) -> None:
         """Count an event and keep the oldest."""
@@ -105,14 +117,21 @@ class Lane:
         settings: of the shop.
         limits: of a step.
         buffer_bytes: of records that wait for their turn.
+        classify: says what a complaint's text is about.
     """
 
     def __init__(
-        self, number: int, topics: dict[str, str], settings: Settings, limits: Limits, buffer_bytes: int = 1 << 24
+        self,
+        number: int,
+        topics: dict[str, str],
+        settings: Settings,
+        limits: Limits,
+        buffer_bytes: int = 1 << 24,
+        classify: Classifier = unread,
     ) -> None:
         self.number = number
         self.topics = topics
-        self.partition = Partition(settings)
+        self.partition = Partition(settings, classify)
         self.aligner: Aligner[tuple[Item, int]] = Aligner(ROLES, buffer_bytes)
         self.summary = Summary()
         self._settings = settings
@@ -122,6 +141,7 @@ class Lane:
         self._cut = False  # the last chunk of due decisions was not the end of them
         self._decide_up_to = 0  # decisions of the partition, when the chunk ends
         self._released = False  # a hold has ended, and no commit tells of it yet
+        self._suppressed = 0  # nominations of a day on which no episode opens
         self._outbox: list[Outgoing] = []
 
     # --- from the store ----------------------------------------------------------------------------------------------
@@ -142,7 +162,8 @@ class Lane:
             self.summary = _read_summary(summary)
             self.partition.stream_time = self.summary.stream_time
             self.partition.counts = Counts(**self.summary.counts)
-        self.partition.settle()
+            self.partition.explainer.shops = Shops(self.summary.shops)
+        self.partition.settle(self.summary.tally if summary else None)
         if not position:
             self.aligner.begin({})
             return None
@@ -269,6 +290,10 @@ class Lane:
         if isinstance(message, Contact):
             if message.opening is not None and message.customer_id in self.partition.customers:
                 self.partition.opened(outgoing.episode_of(message.opening, message.customer_id))
+            elif message.action in ACTIONS:
+                self.partition.worked(message, _micros(message))
+            elif message.opening is None and message.action == "sent":
+                self.partition.contacted(message.customer_id, message.event_id, _micros(message))
         elif self.summary.hold is not None and _micros(message) >= self.summary.hold.moment:
             self.summary.hold.desk = False
             self._release()
@@ -306,7 +331,9 @@ class Lane:
 
     def _nominate(self, at: int) -> None:
         self.partition.close_stale(at)
-        nominated = self.partition.nominate(at) if self._settings.opens_episodes(at) else []
+        nominated = self.partition.nominate(at)
+        if not self._settings.opens_episodes(at):
+            self._suppressed, nominated = len(nominated), []
         self._outbox.append(outgoing.nominations(self.number, at, nominated))
 
     def _tell(self, step: Step, effects: Effects, moment: int) -> None:
@@ -315,6 +342,8 @@ class Lane:
         cohorts.note_returns(effects.returned)
         self._outbox += outgoing.labelled(self.number, effects.matured, cohorts, moment)
         self._outbox += outgoing.closings(self.number, effects.closed)
+        step.outcomes.update((one.outcome, one.cause) for one in effects.closed if one.outcome)
+        self._outbox += outgoing.urgent(self.number, effects.breaches, effects.met)
         step.decisions += len(effects.decisions)
 
     def _seal(self, step: Step) -> None:
@@ -329,6 +358,12 @@ class Lane:
         self._commits += 1
         summary.stream_time = partition.stream_time
         summary.counts = vars(partition.counts).copy()
+        partition.tally.months.turn(partition.stream_time)
+        summary.tally = partition.tally.memory
+        step.flows = partition.tally.flows.take()
+        step.opened, step.closed = partition.tally.flows.take_episodes()
+        step.suppressed, self._suppressed = self._suppressed, 0
+        summary.shops = partition.explainer.shops.known
         step.position = Position(self.aligner.positions, (partition.stream_time, self._commits))
         step.watermark = partition.stream_time - self._settings.lateness - 1
         encoded = encode_customers(touched, partition.ranking)
@@ -339,6 +374,7 @@ class Lane:
             states={one.name: state for one, state in zip(touched, encoded, strict=True)},
             summary=msgspec.json.encode(summary),
             outbox=[pack(record) for record in self._outbox],
+            episodes=self.partition.take_notes(),
         )
         self.base = step.commit.position
         self._outbox = []

@@ -34,7 +34,7 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
     complete: bool = False
 
 
-class Nominee(msgspec.Struct, frozen=True):
+class Nominee(msgspec.Struct, frozen=True, omit_defaults=True):
     """A nomination as it is sent: see alerts.Nomination."""
 
     customer: str
@@ -45,6 +45,8 @@ class Nominee(msgspec.Struct, frozen=True):
     usual_gap_days: float | None  # None: one-time buyer
     source: int
     version: int
+    shop_id: Id = DEFAULT_SHOP
+    explanation: Explanation = Explanation()
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -64,18 +66,30 @@ class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True):
     Attributes:
         sequence: of the desk's outbox, 0 for contacts of others: what the desk sends twice is applied once.
         opening: with action `episode_opened`: the episode.
+        alert_id: with action `episode_acked`, `episode_snoozed` or `episode_resolved`: of which episode.
+        until: with `episode_snoozed`: it rests until then.
+        outcome: with `episode_resolved`: retained, lost, unreachable or no_action.
+        cause: with `episode_resolved`: why the customer was leaving, as the staff has found.
+        take_over: whether it is done though the episode belongs to somebody else.
+        note: for people who read the topic; nothing else is made of it.
     """
 
     event_id: Id
     customer_id: Id
     occurred_at: Instant
-    action: str = "sent"  # sent, delivered, opened, replied, failed, episode_opened
+    action: str = "sent"  # sent, delivered, opened, replied, failed, episode_opened|acked|snoozed|resolved
     channel: str | None = None
     measure: str | None = None
     staff: str | None = None
     shop_id: Id = DEFAULT_SHOP
     sequence: int = 0
     opening: Opening | None = None
+    alert_id: Id | None = None
+    until: Instant | None = None
+    outcome: str | None = None
+    cause: str | None = None
+    take_over: bool = False
+    note: str | None = None
 
 
 class DeskDone(msgspec.Struct, frozen=True, tag="desk_done", omit_defaults=True):
@@ -172,13 +186,24 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
     explanation: Explanation = Explanation()
 
 
-class AlertClosed(msgspec.Struct, frozen=True, tag="closed"):
-    """An episode has ended: the customer returned, is lost, or the risk has fallen. On `shop.alerts`, as JSON."""
+class AlertClosed(msgspec.Struct, frozen=True, tag="closed", omit_defaults=True):
+    """An episode has ended: the customer returned, is lost, the risk has fallen, or the staff says what came of it.
+
+    On `shop.alerts`, as JSON.
+
+    Attributes:
+        outcome: with reason `resolved`: see casework.OUTCOMES.
+        cause: with reason `resolved`: confirmed by the staff; empty: not known.
+        staff: with reason `resolved`: who says so.
+    """
 
     alert_id: str
     customer_id: str
     closed_at: Instant
     reason: str
+    outcome: str = ""
+    cause: str = ""
+    staff: str = ""
 
 
 class Outgoing(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from stream_app.core.customer import Customer
 from stream_app.core.labels import Pending
 from stream_app.core.learner import Model, Scores
 from stream_app.core.state import DAY_US, SLOTS
+from stream_app.core.targets import Breach
 from stream_app.core.view import Floats, View
 
 
@@ -37,6 +38,7 @@ class Moments:
         self._facts: list[bytes] = []
         self._pending: list[Pending | None] = []
         self._after: list[tuple[int, str]] = []  # row of a sampled event's second score, and its kind
+        self._aside: list[tuple[Breach, bytes]] = []  # who is told of at once, and the facts on him
         self._forgotten: dict[int, int] = {}  # ranking index -> rows before this one count no more
 
     def add(self, customer: Customer, at: int, pending: Pending | None, sampled: str = "") -> None:
@@ -55,6 +57,10 @@ class Moments:
         self._facts.append(customer.facts.tobytes())
         self._pending.append(pending)
 
+    def add_aside(self, customer: Customer, breach: Breach) -> None:
+        """Keep a copy of a customer's facts for the score in an urgent alert; the ranking hears nothing of it."""
+        self._aside.append((breach, customer.facts.tobytes()))
+
     def forget(self, customer: Customer) -> None:
         """Take a customer out of the ranking as of now: he ordered, or is not active any more."""
         self._forgotten[customer.index] = len(self._at)
@@ -63,6 +69,7 @@ class Moments:
         """Score all, fill the decisions in, and bring the scores into the ranking; `horizon` is in days."""
         for index in self._forgotten:
             ranking.forget(index)
+        self._score_aside(model, horizon)
         if not self._at:
             return Scored()
         facts = np.frombuffer(b"".join(self._facts)).reshape(len(self._at), len(SLOTS))
@@ -81,6 +88,17 @@ class Moments:
         scored.effects_of = self._effects(probability)
         self._rank(ranking, probability)
         return scored
+
+    def _score_aside(self, model: Model, horizon: float) -> None:
+        if not self._aside:
+            return
+        now = np.array([breach.nomination.at for breach, _ in self._aside], dtype=np.float64) / DAY_US
+        facts = np.frombuffer(b"".join(facts for _, facts in self._aside)).reshape(len(now), len(SLOTS))
+        scores = model.decide(View(facts, now, horizon))
+        for (breach, _), probability in zip(self._aside, scores.probability.tolist(), strict=True):
+            breach.nomination = replace(
+                breach.nomination, probability=probability, source=scores.source, version=scores.version
+            )
 
     def _effects(self, probability: Floats) -> list[tuple[str, float]]:
         return [(kind, _log_odds(probability[row]) - _log_odds(probability[row - 1])) for row, kind in self._after]

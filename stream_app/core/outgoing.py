@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+import msgspec
+
 from stream_app.core.alerts import Closing, Episode, Nomination
 from stream_app.core.cohorts import Cohorts
 from stream_app.core.events import EPOCH, MICROSECOND
+from stream_app.core.explanation import Explanation
 from stream_app.core.labels import Matured
 from stream_app.core.learner import MODEL_SOURCE
 from stream_app.core.messages import (
@@ -25,6 +28,7 @@ from stream_app.core.messages import (
     encode_message,
     pack,
 )
+from stream_app.core.targets import MET, Breach, BreachMet
 
 LABELLED: Final = "labelled"
 NOMINATIONS: Final = "nominations"
@@ -102,37 +106,69 @@ def closings(partition: int, closed: Iterable[Closing]) -> list[Outgoing]:
             ALERTS,
             partition,
             _key(one.episode.customer),
-            encode_message(
-                AlertClosed(one.episode.alert_id, one.episode.customer, EPOCH + one.at * MICROSECOND, one.reason)
-            ),
+            encode_message(_closed(one)),
         )
         for one in closed
     ]
 
 
-def opening(partition: int, episode: Episode, sequence: int) -> list[Outgoing]:
-    """An episode that the desk opens: the alert for the staff, and the contact for the customer's own partition."""
-    nominee, customer = nominee_of(episode.nomination), episode.customer
-    alert = AlertOpened(
-        alert_id=episode.alert_id,
-        customer_id=customer,
-        opened_at=EPOCH + episode.opened_at * MICROSECOND,
-        expires_at=EPOCH + episode.expires_at * MICROSECOND,
-        rank=episode.rank,
+def _closed(one: Closing) -> AlertClosed:
+    at, episode = EPOCH + one.at * MICROSECOND, one.episode
+    return AlertClosed(episode.alert_id, episode.customer, at, one.reason, one.outcome, one.cause, one.staff)
+
+
+def urgent(partition: int, breaches: Iterable[Breach], met: Iterable[BreachMet]) -> list[Outgoing]:
+    """The urgent alerts that a partition opens and closes itself, without the desk."""
+    records = [
+        Outgoing(ALERTS, partition, _key(one.nomination.customer), encode_message(alarm(one))) for one in breaches
+    ]
+    for one in met:
+        closed = AlertClosed(one.alert_id, one.customer, EPOCH + one.at * MICROSECOND, MET)
+        records.append(Outgoing(ALERTS, partition, _key(one.customer), encode_message(closed)))
+    return records
+
+
+def alarm(breach: Breach) -> AlertOpened:
+    """An urgent alert as the staff gets it."""
+    return _alert(breach.alert_id, breach.nomination, breach.expires_at, rank=0, urgent=True)
+
+
+def _alert(told_as: str, nomination: Nomination, expires_at: int, rank: int, urgent: bool = False) -> AlertOpened:
+    nominee = nominee_of(nomination)
+    return AlertOpened(
+        alert_id=told_as,
+        customer_id=nominee.customer,
+        opened_at=EPOCH + nomination.at * MICROSECOND,
+        expires_at=EPOCH + expires_at * MICROSECOND,
+        rank=rank,
         probability=nominee.probability,
         monthly_worth=nominee.monthly_worth,
         silent_days=nominee.silent_days,
         usual_gap_days=nominee.usual_gap_days,
         source="model" if nominee.source == MODEL_SOURCE else "prior",
         version=nominee.version,
+        shop_id=nominee.shop_id,
+        urgent=urgent,
+        explanation=nominee.explanation,
     )
+
+
+def opening(partition: int, episode: Episode, sequence: int) -> list[Outgoing]:
+    """An episode that the desk opens: the alert for the staff, and the contact for the customer's own partition."""
+    nominee, customer = nominee_of(episode.nomination), episode.customer
+    alert = _alert(episode.alert_id, episode.nomination, episode.expires_at, episode.rank)
+    # The customer's own partition has no use for the explanation, which its state does not keep.
+    unexplained = msgspec.structs.replace(nominee, explanation=Explanation())
     contact = Contact(
         event_id=episode.alert_id,
         customer_id=customer,
         occurred_at=EPOCH + episode.opened_at * MICROSECOND,
         action="episode_opened",
         sequence=sequence,
-        opening=Opening(episode.alert_id, episode.opened_at, episode.expires_at, episode.rank, episode.bar, nominee),
+        shop_id=nominee.shop_id,
+        opening=Opening(
+            episode.alert_id, episode.opened_at, episode.expires_at, episode.rank, episode.bar, unexplained
+        ),
     )
     return [
         Outgoing(ALERTS, partition, _key(customer), encode_message(alert)),
@@ -152,6 +188,8 @@ def nominee_of(nomination: Nomination) -> Nominee:
         usual_gap_days=gap if gap == gap else None,  # noqa: PLR0124 - NaN alone differs from itself
         source=nomination.source,
         version=nomination.version,
+        shop_id=nomination.shop_id,
+        explanation=nomination.explanation,
     )
 
 
@@ -167,6 +205,8 @@ def nomination_of(nominee: Nominee, moment: int) -> Nomination:
         usual_gap_days=float("nan") if nominee.usual_gap_days is None else nominee.usual_gap_days,
         source=nominee.source,
         version=nominee.version,
+        shop_id=nominee.shop_id,
+        explanation=nominee.explanation,
     )
 
 

@@ -7,7 +7,7 @@ silent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ import xxhash
 from stream_app.core.alerts import (
     FELL,
     LOST,
+    RESOLVED,
     RETURNED,
     Closing,
     Episode,
@@ -25,14 +26,20 @@ from stream_app.core.alerts import (
     best_first,
     has_fallen,
 )
+from stream_app.core.casework import NO_VERDICT, Verdict, no_notes_of, notes_of, work_notes_of, work_on
+from stream_app.core.complaint_kinds import Classifier, unread
 from stream_app.core.customer import Customer
-from stream_app.core.events import Event
+from stream_app.core.events import Complaint, Event
+from stream_app.core.explaining import Explainer
 from stream_app.core.history import remember
 from stream_app.core.labels import Matured, Pending, Returned, Waiting, counts_as_order, note_order
 from stream_app.core.learner import Model, Scores
+from stream_app.core.messages import Contact
 from stream_app.core.moments import Moments
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US, FIRST_ORDER, LAST_ORDER, MONEY, NEVER
+from stream_app.core.tally import Memory, Tally
+from stream_app.core.targets import Breach, BreachMet, Missed, TargetWatch, breach_of, is_told, targets_of
 from stream_app.core.timers import Timers
 from stream_app.core.view import Floats, View
 
@@ -64,6 +71,8 @@ class Effects:
     closed: list[Closing] = field(default_factory=list)
     returned: list[Returned] = field(default_factory=list)  # decisions whose customer has ordered since, once each
     effects_of: list[tuple[str, float]] = field(default_factory=list)  # kind of event, change of the log-odds
+    breaches: list[Breach] = field(default_factory=list)  # urgent alerts
+    met: list[BreachMet] = field(default_factory=list)  # and those that have ended
 
 
 def phase_of(customer: str, period: int) -> int:
@@ -82,22 +91,31 @@ class Partition:
     Use: `take` events in aligned order, `advance` to a moment up to which everything is known, then `finish` with the
     model in force, which scores all of it at once and returns the effects. The result does not depend on where batches
     are cut.
+
+    Args:
+        settings: of the shop.
+        classify: says what a complaint's text is about, where the shop gives no category.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, classify: Classifier = unread) -> None:
         self.settings = settings
         self.stream_time = -(1 << 62)  # microseconds
         self.customers: dict[str, Customer] = {}
         self.timers: Timers[Customer] = Timers(settings.decide_every // 1024)
+        self.targets = TargetWatch(settings)
+        self.explainer = Explainer(settings, classify)
         self.waiting = Waiting(settings.horizon)
         self.ranking = Ranking(settings.agreement)
         self.counts = Counts()
+        self.tally = Tally(settings, classify)
         self.open: dict[str, Customer] = {}  # those with an open episode
         self.decided = 0  # decisions made in the life of this object
         self._names: list[Customer] = []  # by index
         self._moments = Moments()
         self._closed: list[Closing] = []
         self._returned: list[Returned] = []
+        self._notes: dict[str, bytes] = {}  # of open episodes: what has changed
+        self._breaches: list[Breach] = []
         self._touched: set[Customer] = set()
 
     def take(self, event: Event, at: int) -> bool:
@@ -115,10 +133,10 @@ class Partition:
             self.counts.excluded += 1
             return False
         if at > self.stream_time:
-            if at > self.timers.next_due:
+            if at > self.timers.next_due or at > self.targets.next_due:
                 self.advance(at)
             self.stream_time = at
-        customer = self.customers.get(name) or self._welcome(name)
+        customer = self.customers.get(name) or self._welcome(event)
         if customer.saw(event.event_id):
             self.counts.duplicates += 1
             return False
@@ -130,7 +148,7 @@ class Partition:
         sampled = scored and customer.ids[-1] % _SAMPLE == 0  # by the event's id, whatever the partitions are
         if sampled:
             self._moments.add(customer, at, None)
-        remember(customer.facts, event, at, settings.local_day(at) if counts else 0, counts)
+        self._apply(customer, event, at, counts)
         if counts:
             self._ordered(customer, at)
         elif scored:
@@ -156,8 +174,10 @@ class Partition:
             limit -= len(due_now)
             if limit <= 0 and self.timers.next_due < until:
                 self.stream_time = max(self.stream_time, due_now[-1][0])
+                self._tell(self.targets.judge(self.stream_time))
                 return False
         self.stream_time = max(self.stream_time, until)
+        self._tell(self.targets.judge(self.stream_time))
         return True
 
     def finish(self, model: Model, watermark: int | None = None) -> Effects:
@@ -174,6 +194,8 @@ class Partition:
         self._moments = Moments()
         effects.closed, self._closed = self._closed, []
         effects.returned, self._returned = self._returned, []
+        effects.breaches, self._breaches = self._breaches, []
+        effects.met = self.targets.take_met(self.explainer.shop_of)
         if watermark is None:
             watermark = self.stream_time - self.settings.lateness - 1
         for matured in self.waiting.mature(watermark):
@@ -195,18 +217,48 @@ class Partition:
         top = best_first(rank, self.settings.capacity)
         nominations = [self._nomination(self._names[index], float(risk[index]), at) for index in top]
         nominations.sort(key=lambda n: (-n.rank_value, n.customer))
-        return nominations[: self.settings.capacity]
+        return [self._explained(one) for one in nominations[: self.settings.capacity]]
 
     def opened(self, episode: Episode) -> None:
         """The desk has opened an episode for one of this partition's customers."""
         customer = self.customers[episode.customer]
-        customer.episode = episode
+        customer.episode = episode.unexplained()  # as it is stored: what was told is of no use here
         self.open[customer.name] = customer
         self.ranking.open[customer.index] = True
         self._touched.add(customer)
+        self.tally.opened(customer, episode)
+        self._notes |= notes_of(episode)
         ordered_at = round(customer.facts[LAST_ORDER] * DAY_US)
         if ordered_at > episode.opened_at:  # while the desk was deciding: what was told later has happened all the same
             self._close(customer, ordered_at, RETURNED, 0.0)
+
+    def worked(self, contact: Contact, at: int) -> None:
+        """The staff has said something of an episode, at a moment; applied once, and only if that episode is open."""
+        customer = self.customers.get(contact.customer_id)
+        if customer is None or customer.episode is None or customer.episode.alert_id != contact.alert_id:
+            return
+        self._touched.add(customer)
+        if customer.saw(contact.event_id):
+            return
+        done = work_on(customer.episode, contact, at)
+        if isinstance(done, Verdict):
+            self._close(customer, at, RESOLVED, self.ranking.latest(customer.index), done)
+            self.ranking.forget(customer.index)  # it takes two new decisions that agree before another episode opens
+        elif done is not None:
+            customer.episode = done
+            self._notes |= work_notes_of(done)
+
+    def take_notes(self) -> dict[str, bytes]:
+        """What has changed of the open episodes since the last call, for the store; an empty value: it has ended."""
+        notes, self._notes = self._notes, {}
+        return notes
+
+    def contacted(self, name: str, event_id: str, at: int) -> None:
+        """A message has gone to a customer; one to somebody whom the partition does not know changes nothing."""
+        customer = self.customers.get(name)
+        if customer is not None and not customer.saw(event_id):
+            self._touched.add(customer)
+            self.explainer.note_contact(customer, at)
 
     def touched(self) -> list[Customer]:
         """The customers who have changed since the last call, by name: what is to be stored."""
@@ -222,13 +274,19 @@ class Partition:
             self._names.append(customer)
         self.ranking.reserve(len(self._names))
 
-    def settle(self) -> None:
-        """Set the timers and the queue of waiting decisions after all customers were restored."""
+    def settle(self, memory: Memory | None = None) -> None:
+        """Set the timers and the queue of waiting decisions after all customers were restored.
+
+        `memory`: of the tally, stored beside them.
+        """
+        if memory is not None:
+            self.tally.restore(self._names, memory, self.stream_time)
         waiting: list[Pending] = []
         for customer in self._names:
             waiting += customer.waiting
             if customer.due:
                 self.timers.add(customer.due, customer.name, customer)
+            self.targets.settle(customer, self.stream_time)
             if customer.episode is not None:
                 self.open[customer.name] = customer
                 self.ranking.open[customer.index] = True
@@ -272,19 +330,48 @@ class Partition:
         self._moments.add(customer, due, pending)
         self._arm(customer, due + self.settings.decide_every)
 
-    def _close(self, customer: Customer, at: int, reason: str, probability: float) -> None:
+    def _close(
+        self, customer: Customer, at: int, reason: str, probability: float, verdict: Verdict = NO_VERDICT
+    ) -> None:
         if customer.episode is not None:
-            self._closed.append(Closing(customer.episode, at, reason, probability))
+            self.tally.closed(customer, reason)
+            said = (verdict.outcome, verdict.cause, verdict.staff)
+            self._closed.append(Closing(customer.episode, at, reason, probability, *said))
+            self._notes |= no_notes_of(customer.episode)
         customer.episode = None
         del self.open[customer.name]
         self.ranking.open[customer.index] = False
 
-    def _welcome(self, name: str) -> Customer:
+    def _welcome(self, event: Event) -> Customer:
+        name = event.customer_id
         customer = Customer(name, len(self._names))
+        self.explainer.welcome(customer, event.shop_id)
         self.customers[name] = customer
         self._names.append(customer)
         self.ranking.reserve(len(self._names))
         return customer
+
+    def _apply(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
+        """Count an event, while the facts are as before it; remember it, and follow what it means for the targets."""
+        self.tally.flows.note(customer, event, at, counts)
+        if counts:
+            self.tally.ordered(customer, event, at, self.stream_time)
+        before = targets_of(customer.facts, self.settings) if isinstance(event, Complaint) else None
+        remember(customer.facts, event, at, self.settings.local_day(at) if counts else 0, counts)
+        self.explainer.note(customer, event, at, counts)
+        if before is not None:
+            self.explainer.note_step(customer, event, self.stream_time)
+            self._tell(self.targets.follow(customer, before, at, self.stream_time))
+
+    def _tell(self, missed: list[Missed]) -> None:
+        """Tell of service targets that were missed."""
+        for customer, target in missed:
+            if is_told(target, self.explainer.shop_of(customer)):
+                at, kind = target
+                breach = breach_of(self._explained(self._nomination(customer, 0.0, at)), kind, self.settings)
+                self._breaches.append(breach)
+                if customer.facts[LAST_ORDER] != NEVER:
+                    self._moments.add_aside(customer, breach)
 
     def _count(self, at: int) -> None:
         self.counts.accepted += 1
@@ -322,8 +409,8 @@ class Partition:
         return worth
 
     def _nomination(self, customer: Customer, risk: float, at: int) -> Nomination:
-        view = View(np.array([customer.facts]), np.array([at / DAY_US]), self.settings.horizon / DAY_US)
-        worth = float(monthly_worth(view)[0])
+        about = self.explainer.circumstances(customer, at)
+        worth = float(monthly_worth(about.view)[0])
         last = customer.waiting[-1] if customer.waiting else None
         return Nomination(
             customer=customer.name,
@@ -331,11 +418,17 @@ class Partition:
             rank_value=risk if self.settings.rank_by == "risk" else risk * worth,
             probability=risk,
             monthly_worth=worth,
-            silent_days=float(view.recency[0]),
-            usual_gap_days=float(view.mean_gap[0]) if view.repeats[0] > 0 else float("nan"),
+            silent_days=about.silent_days,
+            usual_gap_days=about.usual_gap_days,
             source=last.source if last else 0,
             version=last.version if last else 0,
+            shop_id=about.shop.name,
         )
+
+    def _explained(self, nomination: Nomination) -> Nomination:
+        """A nomination with its reasons, which only those need who are told of: many more may tie for a place."""
+        about = self.explainer.circumstances(self.customers[nomination.customer], nomination.at)
+        return replace(nomination, explanation=self.explainer.explain(about))
 
 
 def monthly_worth(view: View) -> Floats:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from stream_app.core.events import EPOCH, MICROSECOND
+from stream_app.core.priors import ONE_TIME, REPEAT, problem_of
 from stream_app.core.state import DAY_US, MAX_LATENESS_DAYS
 from stream_app.errors import ContradictorySettings
 
@@ -61,6 +62,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     alert_above: float = 0.5  # both of the scores that agree must lie above it
     rank_by: str = "risk"  # risk: probability of churn; worth: times the money a month that the customer brings
     fallen_odds: float = 0.5  # an episode closes when the odds fall below this share of the odds that opened it
+    answer_within: int = DAY_US  # a complaint that has had no answer by then is an urgent alert; 0: never
+    solve_within: int = 3 * DAY_US  # the same for one that is not solved; 0: never
+    one_time_priors: dict[str, float] = msgspec.field(default_factory=ONE_TIME.copy)  # causes of lost one-time buyers
+    repeat_priors: dict[str, float] = msgspec.field(default_factory=REPEAT.copy)  # and of lost repeat buyers
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -68,7 +73,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         for name in ("horizon", "active_window", "decide_every", "capacity", "alert_lifetime", "fallen_odds"):
             if getattr(self, name) <= 0:
                 refuse(name, "is not greater than zero", "Give a positive number.")
-        for name in ("lost_after", "agreement"):
+        for name in ("lost_after", "agreement", "answer_within", "solve_within"):
             if getattr(self, name) < 0:
                 refuse(name, "is less than nought", "Give 0 or more.")
         self._check_times()
@@ -92,6 +97,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
             refuse("alert_above", "is not a probability", "Give 0 or more, and less than 1.")
         if self.rank_by not in ("risk", "worth"):
             refuse("rank_by", f"is {self.rank_by!r}", "Give risk or worth.")
+        for name in ("one_time_priors", "repeat_priors"):
+            if problem := problem_of(getattr(self, name)):
+                refuse(name, problem, "Give shares of the causes in docs/causes.md that sum to 1.")
 
     def _check_calendar(self) -> None:
         if not 0 <= self.nomination_hour <= 23:
@@ -133,6 +141,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         1
         """
         return at // DAY_US if self.zone == "UTC" else self.local(at).toordinal() - EPOCH.toordinal()
+
+    def local_midnights(self, at: int) -> tuple[int, int]:
+        """The midnights of the shop's clock around an instant, the first not later than it; microseconds.
+
+        >>> [midnight // HOUR_US for midnight in Settings(zone="Asia/Shanghai").local_midnights(0)]
+        [-8, 16]
+        """
+        today = self.local(at).date()
+        days = (today, today + timedelta(days=1))
+        begin, end = (
+            (datetime(day.year, day.month, day.day, tzinfo=self.clock) - EPOCH) // MICROSECOND for day in days
+        )
+        return begin, end
 
     def in_campaign(self, day: date) -> bool:
         """Whether a day of the shop lies in a campaign or its lull."""

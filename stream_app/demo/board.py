@@ -20,7 +20,7 @@ _FRESHNESS: Final = "churn_score_freshness_seconds"
 
 @dataclass
 class Listed:
-    """An alert, and what became of it: open, returned, fell or lost."""
+    """An alert, and what became of it: open, returned, fell, met or lost."""
 
     alert: AlertOpened
     state: str = OPEN

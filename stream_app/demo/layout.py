@@ -23,7 +23,7 @@ _OTHER_ROWS: Final = 17  # all but the alerts
 _ROWS: Final = range(3, 13)  # alerts shown, least and most
 _BAND_NAMES: Final = ("80–100%", "60–80%", "40–60%", "0–40%")
 _BAND_STYLES: Final = ("red", "dark_orange", "yellow", "green")
-_STATE_STYLES: Final = {OPEN: "default", "returned": "bold green", "fell": "green", "lost": "dim"}
+_STATE_STYLES: Final = {OPEN: "default", "returned": "bold green", "fell": "green", "met": "green", "lost": "dim"}
 _BORDER: Final = "bright_black"
 _BAR: Final = "━"
 
@@ -142,7 +142,7 @@ class Layout:
 
     def _ends(self, board: Board) -> str:
         """How alerts have ended so far."""
-        told = [(state, board.counts[state]) for state in ("returned", "fell", "lost") if board.counts[state]]
+        told = [(state, board.counts[state]) for state in ("returned", "fell", "met", "lost") if board.counts[state]]
         return " · ".join(f"{count} {self._voice.say(f'state.{state}')}" for state, count in told)
 
     # --- figures -----------------------------------------------------------------------------------------------------

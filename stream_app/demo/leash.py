@@ -1,4 +1,6 @@
-"""Starts a command that ends when whoever started it does: `python -m stream_app.demo.leash PARENT COMMAND`.
+"""Starts a command that ends when whoever started it does: `python leash.py PARENT COMMAND`.
+
+It is run as a file and imports nothing of ours: until it has asked for the signal, a killed demo leaves it behind.
 
 Kernels other than Linux don't know of such a thing: there a killed demo leaves its services behind.
 """

@@ -101,7 +101,9 @@ class Lines:
 
     def _tell_alert(self, listed: Listed) -> None:
         voice, alert = self._voice, listed.alert
-        if listed.state == OPEN:
+        if listed.state == OPEN and alert.urgent:  # at any risk, and perhaps without a score
+            self._print(voice.say("line.urgent", customer=masked(alert.customer_id)))
+        elif listed.state == OPEN:
             facts = {
                 "risk": voice.percent(alert.probability),
                 "silent": voice.silent(alert),

@@ -16,6 +16,7 @@ from typing import Final
 
 from rich.console import Console
 
+from stream_app import words
 from stream_app.config import INPUTS, OUTPUTS, Topics
 from stream_app.core.messages import Scored
 from stream_app.demo.board import Board, Listed
@@ -25,10 +26,14 @@ from stream_app.demo.living import LivingShop, Plan
 from stream_app.demo.processes import Processes
 from stream_app.demo.redis_server import start_redis
 from stream_app.demo.screen import Lines, Screen, Show
-from stream_app.demo.settings import SERVICES, Wiring, wire
+from stream_app.demo.settings import CURRENCY, SERVICES, ZONE, Wiring, wire
+from stream_app.demo.sight import Sight
 from stream_app.demo.summary import print_summary
 from stream_app.demo.voice import DemoVoice
+from stream_app.demo.web_page import Several, WebPage
 from stream_app.errors import DemoFailed
+from stream_app.staff.playbook import load_playbook
+from stream_app.staff.view import Views
 
 _FRAME_SECONDS: Final = 0.12
 _ASK_SECONDS: Final = 0.6
@@ -48,6 +53,7 @@ class Request:
         seconds: after which it ends by itself, counted from when the services are ready.
         lang: en or zh.
         seed: of the shop.
+        port: of the page; 0: any that is free; None: the usual one, if it is.
     """
 
     customers: int = 3_000
@@ -57,6 +63,7 @@ class Request:
     seconds: float = 75.0
     lang: str = "en"
     seed: int = 1
+    port: int | None = None
 
     @property
     def plan(self) -> Plan:
@@ -69,17 +76,21 @@ def run_demo(request: Request, console: Console) -> None:
     """Show it, until its time is over or Ctrl-C; whatever ends it, nothing is left running.
 
     Raises:
+        NoPageAddress: the port of its page is taken.
         NoEmbeddedServer: its Kafka or Redis does not start.
         DemoFailed: a part has ended; the logs are kept.
     """
-    console.print(DemoVoice(request.lang).say("demo.begin"), style="dim", highlight=False)
+    voice = DemoVoice(request.lang)
+    page = WebPage(voice, Sight(voice, Views(load_playbook(), words, ZONE, CURRENCY), request.plan), request.port)
+    console.print(voice.say("demo.begin"), style="dim", highlight=False)
+    console.print(voice.say("page.at", address=page.address), highlight=False, soft_wrap=True)
     folder = Path(tempfile.mkdtemp(prefix="stream-app-demo-"))
     processes, started = Processes(folder), time.monotonic()
     try:
         with _ended_by_signals() as ended:
             demo = _Demo(request, folder, processes, ended, started)
             try:
-                demo.show(_show(request, console))
+                demo.show(Several(_show(request, console), page))
             finally:
                 demo.close()
     except BaseException as error:
@@ -88,7 +99,7 @@ def run_demo(request: Request, console: Console) -> None:
             shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(folder, ignore_errors=True)
-    print_summary(demo.board, demo.shop, request.plan, time.monotonic() - started, DemoVoice(request.lang), console)
+    print_summary(demo.board, demo.shop, request.plan, time.monotonic() - started, voice, console)
 
 
 def _show(request: Request, console: Console) -> Show:

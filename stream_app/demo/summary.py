@@ -45,7 +45,7 @@ def print_summary(
 
 def _learned(board: Board, voice: DemoVoice) -> str:
     counts = board.counts
-    ended = counts["returned"] + counts["fell"] + counts["lost"]
+    ended = counts["returned"] + counts["fell"] + counts["met"] + counts["lost"]
     return voice.say(
         "summary.learned",
         **_numbers(
@@ -63,8 +63,9 @@ def _learned(board: Board, voice: DemoVoice) -> str:
 def _truth(board: Board, plan: Plan, voice: DemoVoice) -> str:
     """How many of those who were listed have really left: the only look at what the simulator knows."""
     left = {one.customer_id for one in truth(plan.shop, plan.seed) if one.left_at is not None}
-    listed, active = [alert.customer_id for alert in board.opened.values()], board.active_customers()
-    share = sum(customer in left for customer in listed) / len(listed)
+    listed = [alert.customer_id for alert in board.opened.values() if not alert.urgent]
+    active = board.active_customers()
+    share = sum(customer in left for customer in listed) / max(len(listed), 1)
     base = sum(customer in left for customer in active) / max(len(active), 1)
     percents = {"share": voice.percent(share), "base": voice.percent(base)}
     return voice.say("summary.truth", active=voice.number(len(active)), **percents)

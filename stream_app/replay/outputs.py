@@ -12,8 +12,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.alerts import RETURNED, Closing, Episode
+from stream_app.core.alerts import RETURNED, Closing, Episode, Nomination
 from stream_app.core.events import EPOCH, MICROSECOND
+from stream_app.core.targets import MET, Breach, BreachMet
 from stream_app.replay.results import OPEN, SOURCES, AlertRecord, Decisions
 
 PREDICTION_COLUMNS: Final = (
@@ -105,10 +106,17 @@ def _write_parquet(decisions: Decisions, path: Path) -> None:
     pq.write_table(table, path, compression="zstd")
 
 
-def alert_lines(opened: Iterable[Episode], closed: Iterable[Closing]) -> list[dict[str, Any]]:
+def alert_lines(
+    opened: Iterable[Episode],
+    closed: Iterable[Closing],
+    breaches: Iterable[Breach] = (),
+    met: Iterable[BreachMet] = (),
+) -> list[dict[str, Any]]:
     """The lines of alerts.jsonl in order of time; what closes at a moment stands before what opens at it."""
     lines = [(one.at, 0, one.episode.rank, one.episode.alert_id, _closing(one)) for one in closed]
+    lines += [(one.at, 0, 0, one.alert_id, _met(one)) for one in met]
     lines += [(one.opened_at, 1, one.rank, one.alert_id, _opening(one)) for one in opened]
+    lines += [(one.nomination.at, 1, 0, one.alert_id, _urgent(one)) for one in breaches]
     return [line for *_, line in sorted(lines, key=lambda entry: entry[:4])]
 
 
@@ -121,12 +129,46 @@ def _opening(episode: Episode) -> dict[str, Any]:
         "at": instant(episode.opened_at),
         "expires_at": instant(episode.expires_at),
         "rank": episode.rank,
+        **_nominated(nomination),
+    }
+
+
+def _urgent(breach: Breach) -> dict[str, Any]:
+    nomination = breach.nomination
+    return {
+        "kind": "opened",
+        "alert_id": breach.alert_id,
+        "customer_id": nomination.customer,
+        "at": instant(nomination.at),
+        "expires_at": instant(breach.expires_at),
+        "rank": 0,
+        "urgent": True,
+        **_nominated(nomination),
+    }
+
+
+def _nominated(nomination: Nomination) -> dict[str, Any]:
+    explanation = nomination.explanation
+    return {
         "probability": round(nomination.probability, 6),
         "monthly_worth": round(nomination.monthly_worth, 2),
         "silent_days": round(nomination.silent_days, 2),
         "usual_gap_days": None if math.isnan(nomination.usual_gap_days) else round(nomination.usual_gap_days, 2),
         "source": SOURCES[nomination.source],
         "model_version": nomination.version,
+        "segment": explanation.segment,
+        "causes": {cause.key: cause.probability for cause in explanation.causes},
+        "evidence": {evidence.sign: evidence.numbers for evidence in explanation.evidence},
+    }
+
+
+def _met(met: BreachMet) -> dict[str, Any]:
+    return {
+        "kind": "closed",
+        "alert_id": met.alert_id,
+        "customer_id": met.customer,
+        "at": instant(met.at),
+        "reason": MET,
     }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
+from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.partitioner import partition_of
 from stream_app.core.alerts import Closing, Episode, open_episodes
 from stream_app.core.cohorts import Cohorts
@@ -20,6 +21,7 @@ from stream_app.core.learner import Learner
 from stream_app.core.process import Counts, Effects, Partition
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US
+from stream_app.core.targets import Breach, BreachMet
 from stream_app.replay.columns import DecisionColumns
 from stream_app.replay.results import Version
 
@@ -34,6 +36,8 @@ class Outcome:
     columns: DecisionColumns
     opened: list[Episode] = field(default_factory=list)
     closed: list[Closing] = field(default_factory=list)
+    breaches: list[Breach] = field(default_factory=list)  # urgent alerts
+    met: list[BreachMet] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
     effects: dict[str, tuple[int, float]] = field(default_factory=dict)  # kind -> count, sum of changes of log-odds
     order_customers: list[int] = field(default_factory=list)
@@ -54,7 +58,7 @@ class Replay:
 
     def __init__(self, settings: Settings, partitions: int = 1, on_progress: OnProgress | None = None) -> None:
         self.settings = settings
-        self.partitions = [Partition(settings) for _ in range(partitions)]
+        self.partitions = [Partition(settings, complaint_reader()) for _ in range(partitions)]
         self.learner = Learner(settings.horizon, settings.decide_every, settings.seed)
         self.outcome = Outcome(DecisionColumns(self.learner.names))
         self._on_progress = on_progress or (lambda _events, _decisions: None)
@@ -151,6 +155,8 @@ class Replay:
             self._cohorts.note_decisions(one.decisions)
             self._cohorts.note_returns(one.returned)
             outcome.closed += one.closed
+            outcome.breaches += one.breaches
+            outcome.met += one.met
             for kind, change in one.effects_of:
                 count, total = outcome.effects.get(kind, (0, 0.0))
                 outcome.effects[kind] = (count + 1, total + change)

@@ -125,7 +125,9 @@ def write_results(request: Request, results: Results, outcome: Outcome, watcher:
     watcher.writing(predictions.name)
     write_predictions(results.decisions, predictions)
     watcher.writing("alerts.jsonl")
-    write_json_lines(alert_lines(outcome.opened, outcome.closed), request.out / "alerts.jsonl")
+    write_json_lines(
+        alert_lines(outcome.opened, outcome.closed, outcome.breaches, outcome.met), request.out / "alerts.jsonl"
+    )
     watcher.writing("metrics.json")
     figures = metrics(results)
     write_json(figures, request.out / "metrics.json")
@@ -199,7 +201,10 @@ def _log_facts(names: Sequence[str], log: Log, summary: LogSummary, replay: Repl
 def described(request: Request) -> dict[str, object]:
     """The settings of a replay as metrics.json and the report say them: durations in days."""
     settings = msgspec.to_builtins(request.settings)
-    days = ("horizon", "active_window", "decide_every", "lateness", "lost_after", "alert_lifetime", "agreement")
+    days = (
+        *("horizon", "active_window", "decide_every", "lateness", "lost_after"),
+        *("alert_lifetime", "agreement", "answer_within", "solve_within"),
+    )
     said: dict[str, object] = {
         "horizon_days": request.settings.horizon / DAY_US,
         "active_days": request.settings.active_window / DAY_US,
@@ -208,6 +213,8 @@ def described(request: Request) -> dict[str, object]:
         "lateness_days": request.settings.lateness / DAY_US,
         "alert_lifetime_days": request.settings.alert_lifetime / DAY_US,
         "agreement_days": request.settings.agreement / DAY_US,
+        "answer_within_days": request.settings.answer_within / DAY_US,
+        "solve_within_days": request.settings.solve_within / DAY_US,
     }
     said |= {name: value for name, value in settings.items() if name not in days}
     said["excluded"] = sorted(request.settings.excluded)

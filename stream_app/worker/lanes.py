@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from faust.types.tuples import TP
 
+from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.kafka_transport import Fetched
 from stream_app.core import outgoing
 from stream_app.core.intake import ROLES
@@ -166,7 +167,7 @@ class Lanes:
         started = time.perf_counter()
         opened = await self._store.open(number)
         await self._catch_up(number, opened)
-        lane = Lane(number, self._topics, self._settings, self._limits, self._buffer_bytes)
+        lane = Lane(number, self._topics, self._settings, self._limits, self._buffer_bytes, complaint_reader())
         async for chunk in self._store.states(number):
             lane.restore(chunk)
             await asyncio.sleep(0)

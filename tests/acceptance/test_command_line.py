@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -75,8 +76,25 @@ def test_predictions_have_the_promised_columns_and_one_decision_a_period(replaye
     assert len({(row["customer_id"], row["decided_at"]) for row in found}) == len(found)
 
 
+def alerts(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "alerts.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_alerts_are_explained_and_urgent_ones_come_at_any_hour(replayed: Path) -> None:
+    opened = [line for line in alerts(replayed) if line["kind"] == "opened"]
+    assert all(line["segment"] and line["causes"] and line["evidence"] for line in opened)
+    urgent = [line for line in opened if line.get("urgent")]
+    assert urgent
+    assert {next(iter(line["evidence"])) for line in urgent} == {"unanswered", "unsolved"}
+    assert {line["rank"] for line in urgent} == {0}
+    ids = {line["alert_id"] for line in urgent}
+    assert len(ids) == len(urgent)
+    met = {line["alert_id"] for line in alerts(replayed) if line.get("reason") == "met"}
+    assert met <= ids
+
+
 def test_alerts_respect_the_capacity_and_are_never_open_twice(replayed: Path) -> None:
-    lines = [json.loads(line) for line in (replayed / "alerts.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = [line for line in alerts(replayed) if not line.get("urgent") and line.get("reason") != "met"]
     opened: dict[str, list[int]] = {}
     open_now: set[str] = set()
     for line in lines:
@@ -93,11 +111,20 @@ def test_alerts_respect_the_capacity_and_are_never_open_twice(replayed: Path) ->
     assert all(ranks == list(range(1, len(ranks) + 1)) and len(ranks) <= 3 for ranks in opened.values())
 
 
-def test_more_partitions_give_the_same_bytes(shop: Path, replayed: Path, tmp_path: Path) -> None:
+def test_more_partitions_give_the_same_predictions_and_episodes(shop: Path, replayed: Path, tmp_path: Path) -> None:
     arguments = ("--horizon", "30d", "--active-window", "90d", "--capacity", 3, "--out", tmp_path, "--partitions", 4)
     assert run("replay", shop, *arguments).returncode == 0
-    for name in ("predictions.csv", "alerts.jsonl"):
-        assert (tmp_path / name).read_bytes() == (replayed / name).read_bytes()
+    assert (tmp_path / "predictions.csv").read_bytes() == (replayed / "predictions.csv").read_bytes()
+    assert episodes(tmp_path) == episodes(replayed)
+
+
+EXPLAINED = ("causes", "evidence", "segment")
+
+
+def episodes(folder: Path) -> list[dict[str, Any]]:
+    """The alerts without what depends on the partitions: each knows of the shop only what it has seen of it."""
+    told = [line for line in alerts(folder) if not line.get("urgent") and line.get("reason") != "met"]
+    return [{name: value for name, value in line.items() if name not in EXPLAINED} for line in told]
 
 
 def test_standard_input_and_parquet(shop: Path, replayed: Path, tmp_path: Path) -> None:
@@ -201,7 +228,7 @@ def test_settings_file_excludes_buyers_and_knows_the_calendar(shop: Path, replay
     assert done.returncode == 0, done.stderr.decode()
     assert somebody not in {row["customer_id"] for row in rows(tmp_path / "out" / "predictions.csv")}
     lines = [json.loads(line) for line in (tmp_path / "out" / "alerts.jsonl").read_text().splitlines()]
-    days = {line["at"] for line in lines if line["kind"] == "opened"}
+    days = {line["at"] for line in lines if line["kind"] == "opened" and not line.get("urgent")}
     assert all(day.endswith("T01:00:00Z") for day in days)  # 09:00 in Shanghai
     assert not [day for day in days if "2025-05-25" <= day[:10] <= "2025-06-18"]
 

@@ -683,3 +683,24 @@ def test_two_stores_on_one_memory_server_are_two_processes() -> None:
         assert await one.claim("a") < await two.claim("a")
 
     asyncio.run(scenario())
+
+
+def test_open_episodes_are_noted_with_the_batch_and_go_with_an_empty_note(play: Play) -> None:
+    async def scenario(door: Door) -> None:
+        store = await worker(door)
+        await store.open(3)
+        assert await store.episodes(3) == {}
+        noted = {"al_1": b'{"a":1}', "al_1:work": b"\x00\xff", "al_2": b"two"}
+        assert await store.commit(batch_of(3, episodes=noted), "1", 0) == (DONE, 1)
+        assert await store.episodes(3) == noted
+        assert await store.episodes(4) == {}
+        changed = {"al_1": b"", "al_1:work": b"", "al_2": b"again", "al_9": b""}
+        assert await store.commit(batch_of(3, b"1", b"2", episodes=changed), "2", 0) == (DONE, 2)
+        assert await store.episodes(3) == {"al_2": b"again"}
+        refused = batch_of(3, b"1", b"3", episodes={"al_2": b""})
+        assert (await store.commit(refused, "3", 0))[0] is WRONG_BASE
+        assert await store.episodes(3) == {"al_2": b"again"}
+        again = batch_of(3, b"1", b"2", episodes=changed)
+        assert (await store.commit(again, "2", 0))[0] is ALREADY_DONE
+
+    play(scenario)

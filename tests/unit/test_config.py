@@ -83,6 +83,8 @@ def test_every_setting_of_the_shop_reaches_the_core(tmp_path: Path) -> None:
         'order_action = "placed"\nexcluded = ["a", "b"]\nzone = "Asia/Shanghai"\nworking_days = [0, 6]\n'
         'nomination_hour = 10\ncapacity = 3\nalert_lifetime = "5d"\nagreement = "0"\nalert_above = 0.25\n'
         'rank_by = "worth"\nfallen_odds = 0.75\nseed = 7\n'
+        'answer_within = "12h"\nsolve_within = 2\n'
+        "one_time_priors = { price = 1.0 }\nrepeat_priors = { forgot_shop = 0.5, natural = 0.5 }\n"
         '[[shop.campaigns]]\nname = "双11"\nfirst_day = 2025-11-01\nlast_day = 2025-11-11\nlull_days = 3\n',
         encoding="utf-8",
     )
@@ -103,6 +105,10 @@ def test_every_setting_of_the_shop_reaches_the_core(tmp_path: Path) -> None:
         alert_above=0.25,
         rank_by="worth",
         fallen_odds=0.75,
+        answer_within=DAY_US // 2,
+        solve_within=2 * DAY_US,
+        one_time_priors={"price": 1.0},
+        repeat_priors={"forgot_shop": 0.5, "natural": 0.5},
         seed=7,
         campaigns=(
             msgspec.convert(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pytest
@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 
 from stream_app.core import codec
 from stream_app.core.alerts import Episode, Nomination, Ranking, alert_id
+from stream_app.core.casework import MAX_STAFF
 from stream_app.core.codec import VERSION, decode_customers, encode_customers, max_bytes
 from stream_app.core.codec_waiting import EXPERTS
 from stream_app.core.customer import Customer
 from stream_app.core.events import Event
 from stream_app.core.features import NAMES
 from stream_app.core.labels import Pending
+from stream_app.core.marks import MARKS, MOST
 from stream_app.core.process import Partition
 from stream_app.core.settings import HOUR_US
 from stream_app.core.state import ID_RING, SLOTS, new_facts
@@ -56,8 +58,9 @@ class Storing(Shell):
                 restored = decode_customers(chunk, HORIZON)
                 new.restore(restored.customers)
                 restored.rank(new.ranking)
-            new.settle()
             new.stream_time, new.counts = old.stream_time, old.counts
+            new.explainer.shops = old.explainer.shops
+            new.settle()
             assert {name: held(one) for name, one in new.customers.items()} == {
                 name: held(one) for name, one in old.customers.items()
             }
@@ -171,7 +174,17 @@ def held(customer: Customer) -> tuple[object, ...]:
         for one in customer.waiting
     ]
     facts = customer.facts.tobytes()
-    return customer.name, facts, list(customer.ids), customer.fresh, customer.due, repr(customer.episode), decisions
+    marks = customer.marks.tobytes()
+    return (
+        customer.name,
+        facts,
+        marks,
+        list(customer.ids),
+        customer.fresh,
+        customer.due,
+        repr(customer.episode),
+        decisions,
+    )
 
 
 def stored_and_back(customer: Customer) -> Customer:
@@ -286,6 +299,7 @@ def largest(waiting: int) -> Customer:
     rng, customer = np.random.default_rng(1), Customer("c", 0)
     customer.facts[:] = type(customer.facts)("d", rng.normal(0.0, 1.0, len(SLOTS)))
     customer.ids.extend(range(ID_RING))
+    customer.marks[:] = type(customer.marks)("H", [MOST] * len(MARKS))
     customer.waiting = [a_decision(T0 + i * DAY, rng) for i in range(waiting)]
     return customer
 
@@ -295,7 +309,8 @@ def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
     customer, ranking = largest(waiting), Ranking(0)
     ranking.scored(np.array([0]), np.array([0.5]))
     top = replace(an_episode(1 / 3), rank=10**9, bar=1 / 3)
-    customer.episode = replace(top, nomination=replace(top.nomination, version=2**24 - 1))
+    worked: dict[str, Any] = {"owner": "𠀀" * MAX_STAFF, "acked_at": 2**60, "snoozed_until": 2**60}
+    customer.episode = replace(top, nomination=replace(top.nomination, version=2**24 - 1), **worked)
     (stored,) = encode_customers([customer], ranking)
     assert max_bytes(waiting) - 60 <= len(stored) <= max_bytes(waiting)
 

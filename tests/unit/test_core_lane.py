@@ -17,6 +17,7 @@ from stream_app.core.intake import ROLES
 from stream_app.core.labels import Matured, Pending
 from stream_app.core.lane import NEVER, Hold, Lane, Limits, Step, Summary
 from stream_app.core.learner import Learner
+from stream_app.core.marks import MARK, contacts_a_week
 from stream_app.core.messages import (
     AlertClosed,
     AlertOpened,
@@ -31,7 +32,7 @@ from stream_app.core.messages import (
     pack,
     unpack,
 )
-from stream_app.core.outgoing import labelled
+from stream_app.core.outgoing import closings, labelled, opening, urgent
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.snapshot import fingerprint
 from stream_app.core.state import DAY_US
@@ -68,6 +69,7 @@ def assert_same(system: System, replay: Replay) -> None:
         for name, customer in lane.partition.customers.items():
             known = partition.customers[name]
             assert customer.facts == known.facts, name
+            assert customer.marks == known.marks, name
             assert list(customer.ids) == list(known.ids)
             assert (customer.due, customer.fresh) == (known.due, known.fresh)
             waits = [(p.decided_at, p.features, p.log_odds, p.probability, p.returned) for p in customer.waiting]
@@ -82,10 +84,13 @@ def assert_same(system: System, replay: Replay) -> None:
     # 3. What was learned.
     assert fingerprint(system.training.learner) == fingerprint(replay.learner)
     # 4. Alerts, each once.
-    opened = {one.alert_id: one.customer_id for one in system.alerts if isinstance(one, AlertOpened)}
-    assert opened == {one.alert_id: one.customer for one in replay.outcome.opened}
-    closed = {one.alert_id: one.reason for one in system.alerts if not isinstance(one, AlertOpened)}
-    assert closed == {one.episode.alert_id: one.reason for one in replay.outcome.closed}
+    outcome = replay.outcome
+    records = [record for episode in outcome.opened for record in opening(0, episode, 0) if record.topic == "alerts"]
+    records += [*urgent(0, outcome.breaches, outcome.met), *closings(0, outcome.closed)]
+    expected = [msgspec.json.decode(one.payload, type=AlertOpened | AlertClosed) for one in records]
+    for kind in (AlertOpened, AlertClosed):
+        came = {one.alert_id: one for one in system.alerts if isinstance(one, kind)}
+        assert came == {one.alert_id: one for one in expected if isinstance(one, kind)}
 
 
 @given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32))
@@ -360,3 +365,21 @@ def test_who_is_far_ahead_of_the_slowest_partition_waits_in_kafka() -> None:
     assert desk.decide() is not None
     assert training.wants(0)
     assert desk.wants(0)
+
+
+def test_messages_of_the_shop_count_and_those_of_the_desk_do_not() -> None:
+    moment = T0 + DAY_US
+
+    def message(name: str, action: str = "sent") -> bytes:
+        return encode_message(Contact(name, "c", EPOCH + moment * MICROSECOND, action))
+
+    contacts = [message("m1"), message("m1"), message("m2"), message("m3", "opened")]
+    lane = lane_with(orders=[encode(order("c", T0))], contacts=contacts, ticks=[tick(T0 + 2 * DAY_US)])
+    steps_of(lane)
+    customer = lane.partition.customers["c"]
+    assert contacts_a_week(customer.marks, moment / DAY_US) > 0.0
+    assert customer.marks[MARK["contacts"]] == 2
+    assert lane.partition.explainer.shop_of(customer).sends("contact")
+    again = Lane(0, TOPICS, SHOP, Limits())
+    again.begin(lane.base, msgspec.json.encode(lane.summary))
+    assert again.partition.explainer.shops.known == lane.partition.explainer.shops.known

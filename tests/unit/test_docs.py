@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+from dataclasses import fields
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -15,9 +16,14 @@ from stream_app.core.codec import encode_customers
 from stream_app.core.events import EPOCH, Order
 from stream_app.core.features import FEATURES
 from stream_app.core.learner import Learner
+from stream_app.core.marks import COUNTED
 from stream_app.core.process import Partition
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US, SLOTS
+from stream_app.metrics import SERVICES
+from stream_app.staff.playbook import load_playbook
+from stream_app.staff.room import Room
+from stream_app.staff.view import AlertView
 
 DOCS = Path(__file__).parents[2] / "docs"
 MADE = [
@@ -28,6 +34,10 @@ MADE = [
     "state.md",
     "settings.md",
     "metrics.md",
+    "metrics.zh.md",
+    "playbook.md",
+    "playbook.zh.md",
+    "causes.md",
 ]
 
 
@@ -50,11 +60,27 @@ def test_every_fact_is_told_and_none_that_is_not_there() -> None:
     assert {row_of(slot) for slot in SLOTS} == generator()["facts"]().keys()
 
 
-@pytest.mark.parametrize("page", ["features.md", "state.md", "events.md", "settings.md"])
+def test_every_count_is_told_and_none_that_is_not_there() -> None:
+    row_of = generator()["mark_row_of"]
+    assert {row_of(name) for name in COUNTED} == generator()["marks"]().keys()
+
+
+@pytest.mark.parametrize("page", ["features.md", "state.md", "events.md", "settings.md", "metrics.zh.md"])
 def test_every_row_speaks_both_languages(page: str) -> None:
     rows = re.findall(r"^\| `[\w.]+`.*\|$", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE)
     assert len(rows) > 20
     assert [row for row in rows if not re.search(r"[\u4e00-\u9fff]", row)] == []
+
+
+def test_every_metric_has_its_chinese_words_and_nothing_else_has() -> None:
+    groups = generator()["about_metrics"](generator()["TITLES"])["groups"]
+    names = [one.name for described in groups.values() for one in described]
+    assert sorted(set(names)) == sorted(generator()["metrics_zh"]())
+
+
+def test_every_class_of_metrics_has_a_place_on_the_pages() -> None:
+    classes = {kind for kinds in SERVICES.values() for kind in kinds}
+    assert classes == set(generator()["TITLES"]) == set(generator()["TITLES_ZH"])
 
 
 def test_every_feature_has_a_row() -> None:
@@ -112,3 +138,17 @@ def test_every_file_that_a_page_names_is_there(page: str) -> None:
     named = set(re.findall(r"`((?:stream_app|tests|docs|benchmarks)/[\w./-]*)`", text))
     assert named
     assert [name for name in sorted(named) if not (DOCS.parent / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["playbook.md", "playbook.zh.md"])
+def test_every_value_that_a_template_sees_is_told(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    names = [f"`alert.{field.name}`" for field in fields(AlertView)] + [
+        f"`room.{field.name}`" for field in fields(Room)
+    ]
+    assert [name for name in names if name not in text] == []
+
+
+def test_the_example_of_a_playbook_can_be_used() -> None:
+    playbook = load_playbook(DOCS / "templates" / "playbook.example.yaml")
+    assert playbook.measure("price", "one_time").steps[0].en.startswith("Say what the goods cost")

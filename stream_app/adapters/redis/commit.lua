@@ -4,6 +4,7 @@
 --          last_first), and epoch:INSTANCE of every instance that has opened the partition
 -- KEYS[2]  states, a hash: customer -> state
 -- KEYS[3]  outbox, a list: records that were not delivered yet; the last one has the number `sequence`
+-- KEYS[4]  episodes, a hash: id of an open episode, or id with `:work` -> note (core/casework.py)
 -- ARGV[1]  instance
 -- ARGV[2]  epoch
 -- ARGV[3]  id of the batch, unique within the epoch
@@ -13,6 +14,7 @@
 -- ARGV[7]  records up to and including this sequence number were delivered
 -- ARGV[8]  states, a msgpack array of strings: customer, state, customer, state, ...
 -- ARGV[9]  records, a msgpack array of strings
+-- ARGV[10] what has changed of the open episodes, a msgpack array of strings: key, note, key, note, ...; empty: it goes
 -- returns  {outcome, sequence number of the batch's first record}; outcomes as in ports.Outcome
 --
 -- Redis runs a script alone but undoes nothing when it fails: whatever can fail comes before the first write (5).
@@ -20,7 +22,7 @@
 local DONE, ALREADY_DONE, FENCED, WRONG_BASE = 0, 1, 2, 3
 local SLICE = 4000  -- values of one call: Lua's `unpack` fails at about 8000; even, so that no pair is torn
 
-local meta, states, outbox = KEYS[1], KEYS[2], KEYS[3]
+local meta, states, outbox, episodes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local stored = redis.call('HMGET', meta, 'epoch:' .. ARGV[1], 'last_epoch', 'last_batch', 'last_first', 'position', 'sequence')
 
 -- 1. The fence: a later life of this instance works on the partition.
@@ -49,12 +51,15 @@ local function strings(packed)
   end
   return list
 end
-local pairs_, records = strings(ARGV[8]), strings(ARGV[9])
-if #pairs_ % 2 ~= 0 then
-  error('a customer of the batch has no state')
+local pairs_, records, notes = strings(ARGV[8]), strings(ARGV[9]), strings(ARGV[10])
+if #pairs_ % 2 ~= 0 or #notes % 2 ~= 0 then
+  error('a customer of the batch has no state, or an episode no note')
 end
 local sequence, relayed = tonumber(stored[6] or '0'), tonumber(ARGV[7])
 local waiting = redis.call('LLEN', outbox)
+if #notes > 0 then
+  redis.call('HLEN', episodes)
+end
 
 -- 5. Writes. The first one is refused as a whole if memory or disk are full; after it Redis refuses none of a script.
 local function write(command, key, list)
@@ -64,6 +69,13 @@ local function write(command, key, list)
 end
 write('HSET', states, pairs_)
 write('RPUSH', outbox, records)
+for place = 1, #notes, 2 do
+  if notes[place + 1] == '' then
+    redis.call('HDEL', episodes, notes[place])
+  else
+    redis.call('HSET', episodes, notes[place], notes[place + 1])
+  end
+end
 redis.call('HSET', meta, 'position', ARGV[5], 'summary', ARGV[6], 'sequence', string.format('%.0f', sequence + #records),
   'last_epoch', ARGV[2], 'last_batch', ARGV[3], 'last_first', string.format('%.0f', sequence + 1))
 

@@ -1,7 +1,8 @@
-"""States, positions and outboxes in Redis: three keys a partition, which share a hash tag so that a cluster works.
+"""States, positions and outboxes in Redis: four keys a partition, which share a hash tag so that a cluster works.
 
 `PREFIX:{p7}:meta` (hash), `PREFIX:{p7}:states` (one hash for all customers: smaller than a key for each, and read
-without walking over other partitions) and `PREFIX:{p7}:outbox` (list). See commit.lua for what they hold.
+without walking over other partitions), `PREFIX:{p7}:outbox` (list) and `PREFIX:{p7}:episodes` (hash: who looks for the
+open ones need not walk over all states). See commit.lua for what they hold.
 """
 
 from __future__ import annotations
@@ -74,6 +75,11 @@ class RedisStateStore:
         found: bytes | None = await ask(self._client, "HGET", key, _field(customer))
         return found
 
+    async def episodes(self, partition: int) -> dict[str, bytes]:
+        """See `StateStore.episodes`."""
+        found: dict[bytes, bytes] = await ask(self._client, "HGETALL", self._key(partition, "episodes"))
+        return {_name(key): note for key, note in found.items()}
+
     async def commit(self, commit: Commit, batch: str, relayed: int) -> tuple[Outcome, int]:
         """See `StateStore.commit`. A cancellation waits until Redis has answered."""
         instance, epoch = self._claimed()
@@ -81,9 +87,10 @@ class RedisStateStore:
         flat: list[bytes] = []
         for customer, state in commit.states.items():
             flat += (_field(customer), state)
-        keys = [self._key(partition, kind) for kind in ("meta", "states", "outbox")]
+        keys = [self._key(partition, kind) for kind in ("meta", "states", "outbox", "episodes")]
         batch_args = (commit.base, commit.position, commit.summary, relayed)
-        packed = (pack_strings(flat), pack_strings(commit.outbox))
+        notes = [part for key, note in commit.episodes.items() for part in (_field(key), note)]
+        packed = (pack_strings(flat), pack_strings(commit.outbox), pack_strings(notes))
         outcome, first = await to_the_end(self._commit(keys, instance, epoch, batch, *batch_args, *packed))
         return Outcome(outcome), first
 

@@ -1,0 +1,81 @@
+"""Reads what the text of a complaint is about, in Chinese and in English, by a lexicon that ships.
+
+Chinese is cut into words by jieba with the lexicon's own words as its dictionary: its large one would take seconds and
+some hundred megabytes in every worker, and what stands between our words tells nothing. Live services and replays make
+their classifier here, so that both read the same.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import tomllib
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+from typing import Final
+
+import jieba
+
+from stream_app.core.complaint_kinds import OTHER
+
+MAX_CHARS: Final = 2_000  # of a text that are read: what it is about is said by then
+_NOTHING: Final = "nothing"
+_LATIN: Final = re.compile("[a-z]")
+_FREQUENCY: Final = 100.0  # of a word, to the power of its length: the longest words win where several would fit
+
+
+class ComplaintReader:
+    """A classifier of texts: see core.complaint_kinds.Classifier.
+
+    Args:
+        lexicon: for each kind its words by language, `zh` and `en`.
+
+    >>> read = complaint_reader()
+    >>> read("快递太慢了，等了十天"), read("The staff was rude to me"), read("很满意")
+    ('logistics', 'service', 'other')
+    """
+
+    def __init__(self, lexicon: dict[str, dict[str, list[str]]]) -> None:
+        self._kinds = [kind for kind in lexicon if kind != _NOTHING]
+        self._chinese = {word: kind for kind, words in lexicon.items() for word in words["zh"]}
+        self._tokenizer = _tokenizer(self._chinese)
+        self._english = {kind: _pattern(words["en"]) for kind, words in lexicon.items()}
+
+    def __call__(self, text: str) -> str:
+        """One of marks.COMPLAINED, or OTHER where no word of the lexicon is found."""
+        text = text[:MAX_CHARS].lower()
+        found = dict.fromkeys(self._kinds, 0)
+        for word in set(self._tokenizer.cut(text, HMM=False)):
+            kind = self._chinese.get(word, _NOTHING)
+            if kind != _NOTHING:
+                found[kind] += 1
+        if _LATIN.search(text):
+            english = self._english[_NOTHING].sub(" ", text)
+            for kind in self._kinds:
+                found[kind] += len(set(self._english[kind].findall(english)))
+        best = max(self._kinds, key=found.__getitem__)
+        return best if found[best] else OTHER
+
+
+@cache
+def complaint_reader() -> ComplaintReader:
+    """The classifier by the lexicon that ships, made when it is first asked for."""
+    text = resources.files("stream_app.adapters").joinpath("complaint_lexicon.toml").read_text(encoding="utf-8")
+    return ComplaintReader(tomllib.loads(text))
+
+
+def _tokenizer(words: Iterable[str]) -> jieba.Tokenizer:
+    """A tokenizer that knows these words and no others; it reads and writes no file."""
+    tokenizer = jieba.Tokenizer()
+    lines = "".join(f"{word} {math.ceil(_FREQUENCY ** len(word))}\n" for word in words)
+    tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(io.BytesIO(lines.encode()))
+    tokenizer.initialized = True
+    return tokenizer
+
+
+def _pattern(words: Iterable[str]) -> re.Pattern[str]:
+    """Any of the words or phrases, as whole words."""
+    parts = (re.escape(word).replace(r"\*", r"\w*") for word in sorted(words, key=len, reverse=True))
+    return re.compile(rf"\b(?:{'|'.join(parts)})(?!\w)")

@@ -1,0 +1,192 @@
+"""`stream-app episode` as people see it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text as Line
+
+from stream_app import words
+from stream_app.adapters.kafka_contacts import send_contact
+from stream_app.cli.options import one_of
+from stream_app.config import LiveConfig
+from stream_app.core.casework import ACKED, RESOLVED, SNOOZED
+from stream_app.core.durations import duration
+from stream_app.core.events import EPOCH, MICROSECOND
+from stream_app.core.lane import Summary
+from stream_app.core.messages import Contact
+from stream_app.errors import BadOption, EpisodeTaken
+from stream_app.service.stores import Stores, open_stores
+from stream_app.staff.episodes import OpenEpisode, contact_of, episode_of, open_episodes
+from stream_app.staff.masking import mask
+
+T = TypeVar("T")
+
+_PATIENCE_SECONDS: Final = 10.0  # until a worker has applied what was written
+_POLL_SECONDS: Final = 0.1
+_SAID: Final = {
+    "en": {
+        "title": "Open episodes",
+        "columns": ("episode", "customer", "opened", "rank", "risk", "a month", "cause", "owner", "rests until"),
+        "none": "No episode is open.",
+        "resting": "{count} more rest until later: --all shows them.",
+        ACKED: "{id} is yours, {staff}.",
+        SNOOZED: "{id} rests until {until}.",
+        RESOLVED: "{id} is closed: {outcome}.",
+        "pending": "It is written and will count; no worker has applied it yet (is one running?).",
+    },
+    "zh": {
+        "title": "未结案件",
+        "columns": ("案件", "客户", "开立", "名次", "风险", "每月", "原因", "负责人", "暂缓至"),
+        "none": "没有未结案件。",
+        "resting": "另有 {count} 件暂缓：--all 可显示。",
+        ACKED: "{id} 由您负责，{staff}。",
+        SNOOZED: "{id} 暂缓至 {until}。",
+        RESOLVED: "{id} 已结案：{outcome}。",
+        "pending": "已写入，将会生效；尚无工作进程处理（是否有 worker 在运行？）。",
+    },
+}
+
+
+def run_list(config: LiveConfig, form: str, lang: str, console: Console, *, everything: bool) -> None:
+    """A table of the open episodes; or all of them as JSON lines."""
+    one_of("--format", form, "table", "json")
+    found, now = _with_stores(config, lambda stores: _found(stores, config))
+    said = _SAID[lang]
+    if form == "json":
+        for one in found:
+            sys.stdout.buffer.write(msgspec.json.encode(_told(one)) + b"\n")
+        return
+    shown = [one for one in found if everything or not one.rests(now)]
+    if shown:
+        console.print(_table(shown, ZoneInfo(config.shop.zone), lang))
+    else:
+        console.print(said["none"])
+    if len(shown) < len(found):
+        console.print(str(said["resting"]).format(count=len(found) - len(shown)))
+
+
+def run_show(config: LiveConfig, alert_id: str, console: Console) -> None:
+    """One episode as JSON, with the customer's full id: for those who are about to work on it."""
+    found, _ = _with_stores(config, lambda stores: _found(stores, config))
+    told = msgspec.json.format(msgspec.json.encode(_told(episode_of(found, alert_id)))).decode()
+    console.print(Line(told), soft_wrap=True)
+
+
+def run_work(
+    config: LiveConfig, alert_id: str, action: str, given: dict[str, Any], lang: str, console: Console
+) -> None:
+    """Write what somebody says of an episode, and say what has come of it.
+
+    `given`: staff, take_over, and what the action needs: for (a duration), outcome, cause, note.
+    """
+    found, now = _with_stores(config, lambda stores: _found(stores, config))
+    episode = episode_of(found, alert_id)
+    contact = contact_of(episode, action, given["staff"], now, take_over=given["take_over"])
+    more = {name: given.get(name) or None for name in ("outcome", "cause", "note")}
+    if action == SNOOZED:
+        more["until"] = _until(given["until"], now)
+    contact = msgspec.structs.replace(contact, **more)
+    send_contact(config, contact)
+    applied = _with_stores(config, lambda stores: _applied(stores, episode, contact))
+    said = _SAID[lang]
+    if not applied:
+        console.print(said["pending"])
+        return
+    until = contact.until.astimezone(ZoneInfo(config.shop.zone)) if contact.until else None
+    facts = {"id": episode.note.alert_id, "staff": contact.staff, "outcome": contact.outcome}
+    console.print(Line(str(said[action]).format(**facts, until=f"{until:%Y-%m-%d %H:%M}" if until else "")))
+
+
+async def _found(stores: Stores, config: LiveConfig) -> tuple[list[OpenEpisode], datetime]:
+    numbers = range(config.kafka.partitions)
+    return await open_episodes(stores.states, numbers), await _now(stores, config)
+
+
+async def _now(stores: Stores, config: LiveConfig) -> datetime:
+    """The moment at which something is said: on the clock that the shop runs on."""
+    if config.ticks.clock != "log":
+        return datetime.now(UTC)
+    summaries = (await stores.states.summaries(range(config.kafka.partitions))).values()
+    times = [msgspec.json.decode(one, type=Summary).stream_time for one in summaries if one]
+    return EPOCH + max([0, *times]) * MICROSECOND
+
+
+async def _applied(stores: Stores, episode: OpenEpisode, contact: Contact) -> bool:
+    """Wait for the customer's worker. Raises EpisodeTaken if somebody else was quicker."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < until:
+        open_now = await open_episodes(stores.states, [episode.partition])
+        now = next((one for one in open_now if one.note.alert_id == contact.alert_id), None)
+        if now is None:
+            return contact.action == RESOLVED
+        work = now.work
+        if work.owner not in {episode.work.owner, contact.staff}:
+            raise EpisodeTaken(alert_id=episode.note.alert_id, owner=work.owner)
+        if contact.action == ACKED and work.owner == contact.staff and work.snoozed_until is None:
+            return True
+        if contact.action == SNOOZED and work.snoozed_until == _capped(contact, now):
+            return True
+        await asyncio.sleep(_POLL_SECONDS)
+    return False
+
+
+def _capped(contact: Contact, episode: OpenEpisode) -> datetime | None:
+    return min(contact.until, episode.note.expires_at) if contact.until else None
+
+
+def _until(text: str, now: datetime) -> datetime:
+    """A moment: a duration from now on, or a time with an offset."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return now + timedelta(microseconds=duration(text))
+    if moment.tzinfo is None or moment <= now:
+        remedy = "Give a time to come with an offset, like 2026-11-12T09:00+08:00, or a duration like 2d."
+        raise BadOption(option="--until", value=text, remedy=remedy)
+    return moment
+
+
+def _table(episodes: list[OpenEpisode], zone: ZoneInfo, lang: str) -> Table:
+    said = _SAID[lang]
+    table = Table(*said["columns"], title=str(said["title"]))
+    for one in episodes:
+        note, until = one.note, one.work.snoozed_until
+        causes = note.explanation.causes
+        row = (
+            note.alert_id,
+            mask(note.customer_id),
+            f"{note.opened_at.astimezone(zone):%Y-%m-%d}",
+            str(note.rank),
+            f"{note.probability:.0%}",
+            f"{note.monthly_worth:,.0f}",
+            words.cause_name(causes[0].key, lang) if causes else "",
+            one.work.owner,
+            f"{until.astimezone(zone):%Y-%m-%d %H:%M}" if until else "",
+        )
+        table.add_row(*map(Line, row))
+    return table
+
+
+def _told(one: OpenEpisode) -> dict[str, Any]:
+    return {**msgspec.to_builtins(one.note), **msgspec.to_builtins(one.work), "partition": one.partition}
+
+
+def _with_stores(config: LiveConfig, work: Callable[[Stores], Awaitable[T]]) -> T:
+    async def run() -> T:
+        stores = open_stores(config)
+        try:
+            return await work(stores)
+        finally:
+            await stores.close()
+
+    return asyncio.run(run())

@@ -1,0 +1,96 @@
+"""`stream-app playbook` as people see it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text as Line
+
+from stream_app import words
+from stream_app.cli.options import one_of
+from stream_app.staff.composer import PlaybookComposer
+from stream_app.staff.measures import CAUSES, DEFAULT, Channel, Measure, Playbook
+from stream_app.staff.playbook import load_playbook
+
+_SAID: Final = {
+    "en": {
+        "fine": "The playbook is complete: {causes} causes, {entries} entries of your own.",
+        "templates": "The templates in {folder} render in both languages.",
+        "cause": "cause",
+        "name": "name",
+        "kind": "kind",
+        "channels": "channels",
+        "first": "first step",
+        "own": "segments of their own",
+        "default": "all others",
+        "never": "never",
+        "title": "What to do about each cause",
+    },
+    "zh": {
+        "fine": "剧本完整：{causes} 个原因，您自己的条目 {entries} 条。",
+        "templates": "{folder} 中的模板在两种语言下均可使用。",
+        "cause": "原因键",
+        "name": "名称",
+        "kind": "类别",
+        "channels": "渠道",
+        "first": "第一步",
+        "own": "单独规定的客群",
+        "default": "其他客户",
+        "never": "切勿",
+        "title": "各原因的应对措施",
+    },
+}
+
+
+def run_check(own: Path | None, templates: Path | None, lang: str, console: Console) -> None:
+    """Say that all is well; raises BadPlaybook or BadTemplate if it is not."""
+    playbook, said = load_playbook(own), _SAID[lang]
+    entries = len(playbook.layers[0]) if own is not None and len(playbook.layers) > 1 else 0
+    console.print(Line(said["fine"].format(causes=len(CAUSES), entries=entries)))
+    if templates is not None:
+        PlaybookComposer(playbook, templates=templates)
+        console.print(Line(said["templates"].format(folder=templates)))
+
+
+def run_show(cause: str, own: Path | None, lang: str, console: Console) -> None:
+    """An overview, or one cause with all of its segments."""
+    playbook = load_playbook(own)
+    if not cause:
+        console.print(_overview(playbook, lang))
+        return
+    one_of("CAUSE", cause, *CAUSES)
+    console.print(Line(f"{words.cause_name(cause, lang)} ({cause})", style="bold"))
+    for segment in (*playbook.overridden(cause), DEFAULT):
+        name = _SAID[lang]["default"] if segment == DEFAULT else words.segment_name(segment, lang)
+        console.print(Line(f"\n{name}", style="bold cyan"))
+        console.print(_told(playbook, playbook.measure(cause, segment), lang))
+
+
+def _overview(playbook: Playbook, lang: str) -> Table:
+    said = _SAID[lang]
+    columns = [said[name] for name in ("cause", "name", "kind", "first", "own")]
+    table = Table(*columns, title=said["title"])
+    for cause in CAUSES:
+        measure = playbook.measure(cause)
+        segments = ", ".join(words.segment_name(one, lang) for one in playbook.overridden(cause))
+        row = (cause, words.cause_name(cause, lang), measure.kind.value, measure.steps[0].said(lang), segments)
+        table.add_row(*map(Line, row))
+    return table
+
+
+def _told(playbook: Playbook, measure: Measure, lang: str) -> Line:
+    said = _SAID[lang]
+    channels = ", ".join(_channel(playbook, measure, one) for one in measure.channels)
+    lines = [f"  {said['kind']}: {measure.kind.value}   {said['channels']}: {channels}"]
+    lines += [f"  {number}. {step.said(lang)}" for number, step in enumerate(measure.steps, 1)]
+    lines += [f"  {said['never']}: {one.said(lang)}" for one in (*measure.never, *playbook.never)]
+    return Line("\n".join(lines))
+
+
+def _channel(playbook: Playbook, measure: Measure, channel: Channel) -> str:
+    """A channel, and from what worth on it is used."""
+    limited = channel is Channel.PHONE and playbook.channel(measure, 0.0) is not Channel.PHONE
+    return f"{channel.value} (≥ {playbook.limits.phone_from:g})" if limited else channel.value

@@ -1,0 +1,114 @@
+"""What the demo's page shows, as plain values: the board's figures, and alerts with cause, evidence and measure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from stream_app.core.events import EPOCH, MICROSECOND
+from stream_app.demo.board import BANDS, OPEN, Board, Listed, in_bands
+from stream_app.demo.living import LivingShop, Phase, Plan
+from stream_app.demo.settings import HORIZON_DAYS
+from stream_app.demo.voice import DemoVoice
+from stream_app.simulate.calendar import SHOP_ZONE
+from stream_app.staff.view import Views
+
+ENDS: Final = (OPEN, "met", "returned", "fell", "lost")
+_FACTS: Final = 4  # of an alert
+_CAUSES: Final = 3
+_STEPS: Final = 3
+
+
+class Sight:
+    """Turns the board into what a page shows, in one language.
+
+    Args:
+        voice: of the viewer's language.
+        views: of alerts, with the playbook.
+        plan: of the shop.
+    """
+
+    def __init__(self, voice: DemoVoice, views: Views, plan: Plan) -> None:
+        self._voice, self._views, self._plan = voice, views, plan
+
+    def figures(self, board: Board, shop: LivingShop, left: float) -> dict[str, Any]:
+        """Everything but the alerts."""
+        voice, active = self._voice, board.active()
+        counts = in_bands(active)
+        return {
+            "clock": self._clock(shop),
+            "left": voice.say("demo.ends_in", seconds=f"{left:.0f}") if shop.phase is Phase.LIVING else "",
+            "history": round(100 * shop.history_share) if shop.phase is Phase.HISTORY else None,
+            "bands": [
+                {"name": name, "count": count, "said": voice.number(count)}
+                for name, count in zip(_band_names(), counts, strict=True)
+            ],
+            "active": voice.say("risk.active", active=voice.number(len(active))),
+            "expected": voice.say("risk.expected", leavers=voice.number(sum(active)), days=HORIZON_DAYS),
+            "ends": [{"name": self._end(state), "said": voice.number(board.counts[state])} for state in ENDS],
+            "parts": self._parts(board),
+        }
+
+    def alert(self, listed: Listed, number: int) -> dict[str, Any]:
+        """One alert; `number`: how many came before it, and itself."""
+        voice, alert = self._voice, listed.alert
+        view = self._views.view(alert, voice.lang)
+        told: dict[str, Any] = msgspec.to_builtins(view)
+        band = next(place for place, count in enumerate(in_bands([alert.probability])) if count)
+        return told | {
+            "number": number,
+            "band": band,
+            "risk": f"{view.sure} · {view.percent}%" if view.sure else "",
+            "worth": voice.say("page.month", worth=voice.worth(alert)) if view.worth else "",
+            "opened": f"{alert.opened_at.astimezone(SHOP_ZONE):%m-%d}",
+            "causes": told["causes"][:_CAUSES],
+            "evidence": told["evidence"][:_FACTS] or [voice.silent(alert)],
+            "steps": told["steps"][:_STEPS],
+            "never": told["never"][:1],
+        }
+
+    def _end(self, state: str) -> str:
+        return self._voice.say("page.opened") if state == OPEN else self._voice.name("state", state)
+
+    def _clock(self, shop: LivingShop) -> str:
+        voice = self._voice
+        if shop.phase is Phase.LIVING:
+            return voice.clock((EPOCH + shop.now * MICROSECOND).astimezone(SHOP_ZONE))
+        if shop.phase is Phase.HISTORY:
+            return voice.say("demo.history", days=self._plan.history_days)
+        key = "demo.starting" if shop.began else "demo.opening"
+        return voice.say(key, customers=voice.number(self._plan.customers))
+
+    def _parts(self, board: Board) -> list[dict[str, Any]]:
+        voice = self._voice
+        say, number = voice.say, voice.number
+        labels, opened = board.figure("trainer", "churn_trainer_examples_total"), board.counts[OPEN]
+        scored, version = (
+            board.figure("worker", "churn_events_scored_total"),
+            board.figure("worker", "churn_model_version"),
+        )
+        told = {
+            "kafka": say("system.events", rate=number(board.rate)),
+            "redis": say("system.customers", customers=number(board.figure("worker", "churn_states_cached"))),
+            "worker": say("system.scores", scores=number(scored), ms=number(board.freshness_ms))
+            if scored
+            else say("system.scores_none"),
+            "trainer": say("system.model", version=number(version), labels=number(labels))
+            if labels
+            else say("system.model_none"),
+            "desk": say("system.alerts", opened=number(opened)) if opened else say("system.alerts_none"),
+        }
+        return [
+            {"name": say(f"system.{part}"), "said": said, "well": part in {"kafka", "redis"} or board.well(part)}
+            for part, said in told.items()
+        ]
+
+
+def _band_names() -> list[str]:
+    """The bands of risk in words.
+
+    >>> _band_names()
+    ['80–100%', '60–80%', '40–60%', '0–40%']
+    """
+    return [f"{lower:.0%}–{upper:.0%}".replace("%–", "–") for lower, upper in zip(BANDS, (1.0, *BANDS), strict=False)]

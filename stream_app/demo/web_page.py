@@ -1,0 +1,178 @@
+"""The demo's page: alerts with cause, evidence and measure as they come, beside live figures; on this machine only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from threading import Thread
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import parse_qs, urlsplit
+
+import jinja2
+import msgspec
+
+from stream_app.demo.board import OPEN, Board, Listed
+from stream_app.demo.living import LivingShop
+from stream_app.demo.screen import Show
+from stream_app.demo.sight import Sight
+from stream_app.demo.voice import DemoVoice
+from stream_app.errors import NoPageAddress
+
+DEFAULT_PORT: Final = 8465
+HOST: Final = "127.0.0.1"
+_NOTHING_YET: Final = b"null"
+_KEPT: Final = 60  # alerts that a page which opens late gets
+_WORDS: Final = ("why", "facts", "todo", "never", "until", "urgent", "over", "channels")
+# Nothing is loaded from elsewhere, and nothing that an alert says can run.
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript", "json": "application/json"}
+
+
+class WebPage:
+    """A Show on a port of the loopback address: served from now on, until its block is left.
+
+    It is served from threads; what they serve is replaced as a whole.
+
+    Args:
+        voice: of the viewer's language.
+        sight: what is shown.
+        port: 0: any that is free; None: the usual one, or any that is free if it is taken.
+
+    Raises NoPageAddress if the port is taken.
+    """
+
+    def __init__(self, voice: DemoVoice, sight: Sight, port: int | None = None) -> None:
+        self._sight = sight
+        self._alerts: list[dict[str, Any]] = []
+        self._states: dict[str, str] = {}
+        self._count = 0
+        self._told: tuple[bytes, list[dict[str, Any]], dict[str, str]] = (_NOTHING_YET, [], {})
+        folder = files("stream_app.demo") / "web"
+        self._files = {
+            "/": (_page(voice), "html"),
+            "/style.css": ((folder / "style.css").read_bytes(), "css"),
+            "/page.js": ((folder / "page.js").read_bytes(), "js"),
+        }
+        self._server = self._served(DEFAULT_PORT if port is None else port, or_any=port is None)
+        self._server.daemon_threads = True
+        Thread(target=self._server.serve_forever, name="page", daemon=True).start()
+
+    def _served(self, port: int, *, or_any: bool) -> ThreadingHTTPServer:
+        try:
+            return ThreadingHTTPServer((HOST, port), _handler(self))
+        except OSError as error:
+            if or_any:
+                return self._served(0, or_any=False)
+            raise NoPageAddress(port=port, problem=error.strerror or error) from error
+
+    @property
+    def address(self) -> str:
+        """Where it is."""
+        return f"http://{HOST}:{self._server.server_port}/"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def update(self, board: Board, shop: LivingShop, changed: Sequence[Listed], left: float) -> None:
+        """See Show."""
+        for listed in changed:
+            self._note(listed)
+        figures = msgspec.json.encode(self._sight.figures(board, shop, left))
+        self._told = (figures, list(self._alerts), dict(self._states))
+
+    def _note(self, listed: Listed) -> None:
+        """Keep an alert that is new, and the state of one that is kept."""
+        alert_id = listed.alert.alert_id
+        if listed.state == OPEN:
+            self._count += 1
+            self._alerts.append(self._sight.alert(listed, self._count))
+        elif alert_id not in self._states:
+            return  # it is older than what is kept, or was over between two looks
+        self._states[alert_id] = listed.state
+        for gone in self._alerts[:-_KEPT]:
+            self._states.pop(gone["alert_id"], None)
+        del self._alerts[:-_KEPT]
+
+    def answer(self, path: str) -> tuple[bytes, str] | None:
+        """What stands at a path: bytes and kind; None: nothing."""
+        asked = urlsplit(path)
+        if asked.path != "/state":
+            return self._files.get(asked.path)
+        figures, alerts, states = self._told
+        try:
+            after = int(parse_qs(asked.query).get("after", ["0"])[0])
+        except ValueError:
+            after = 0
+        new = [alert for alert in alerts if alert["number"] > after]
+        return msgspec.json.encode({"figures": msgspec.Raw(figures), "alerts": new, "states": states}), "json"
+
+
+class Several:
+    """Shows that are shown to at once; the first one is entered last, and left first."""
+
+    def __init__(self, *shows: Show) -> None:
+        self._shows = shows
+
+    def __enter__(self) -> Self:
+        for show in reversed(self._shows):
+            show.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for show in self._shows:
+            show.__exit__(kind, error, trace)
+
+    def update(self, board: Board, shop: LivingShop, changed: Sequence[Listed], left: float) -> None:
+        """See Show."""
+        for show in self._shows:
+            show.update(board, shop, changed, left)
+
+
+def _page(voice: DemoVoice) -> bytes:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("stream_app.demo", "web"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    words = {name: voice.words["page"][name] for name in _WORDS} | {"states": voice.words["state"]}
+    template = environment.get_template("index.html.j2")
+    return template.render(lang=voice.lang, say=voice.say, words=json.dumps(words, ensure_ascii=False)).encode()
+
+
+def _handler(page: WebPage) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 10.0  # seconds that a silent connection may hold a thread
+
+        def do_GET(self) -> None:
+            """Answer, to those who ask for this machine by its name: no other page may have us asked by ours."""
+            host = (self.headers.get("Host") or "").rpartition(":")[0]
+            found = page.answer(self.path) if host in {HOST, "localhost"} else None
+            body, kind = found or (b"", "html")
+            self.send_response(HTTPStatus.OK if found else HTTPStatus.NOT_FOUND)
+            for name, value in _HEADERS.items():
+                self.send_header(name, value)
+            self.send_header("Content-Type", f"{_TYPES[kind]}; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name in the base class
+            """Say nothing: the terminal is in use."""
+
+    return Handler

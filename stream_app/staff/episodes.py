@@ -1,0 +1,92 @@
+"""Open episodes as the staff works on them: found in the store, and what may be said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import uuid4
+
+import msgspec
+
+from stream_app.core.casework import WORK, EpisodeNote, WorkNote, may_act, staff_name
+from stream_app.core.messages import Contact
+from stream_app.errors import BadOption, EpisodeTaken, NoSuchEpisode
+from stream_app.ports import StateStore
+
+SHORTEST_ID: Final = 6  # characters of an id that may stand for the whole
+_note: Final = msgspec.json.Decoder(EpisodeNote)
+_work: Final = msgspec.json.Decoder(WorkNote)
+
+
+@dataclass(frozen=True)
+class OpenEpisode:
+    """An episode and what is done about it."""
+
+    partition: int
+    note: EpisodeNote
+    work: WorkNote
+
+    def rests(self, now: datetime) -> bool:
+        """Whether it was put off until later."""
+        return self.work.snoozed_until is not None and self.work.snoozed_until > now
+
+
+async def open_episodes(store: StateStore, partitions: Iterable[int]) -> list[OpenEpisode]:
+    """All open episodes, the latest day first and then by rank. As many as the staff's capacity lets be open."""
+    found = []
+    for number in partitions:
+        noted = await store.episodes(number)
+        for key, value in noted.items():
+            if not key.endswith(WORK):
+                work = noted.get(key + WORK)
+                found.append(OpenEpisode(number, _note.decode(value), _work.decode(work) if work else WorkNote()))
+    return sorted(found, key=lambda one: (-one.note.opened_at.timestamp(), one.note.rank, one.note.alert_id))
+
+
+def episode_of(episodes: Iterable[OpenEpisode], alert_id: str) -> OpenEpisode:
+    """The one with an id, or with an id that begins so and no other does. Raises NoSuchEpisode."""
+    known = list(episodes)
+    exact = [one for one in known if one.note.alert_id == alert_id]
+    found = exact or [one for one in known if one.note.alert_id.startswith(alert_id) and len(alert_id) >= SHORTEST_ID]
+    if not found:
+        remedy = (
+            "`stream-app episode list --all` shows the open ones. It may have ended by itself; and an urgent case is no"
+            " episode: it closes when the complaint is answered or solved."
+        )
+        raise NoSuchEpisode(alert_id=alert_id, remedy=remedy)
+    if len(found) > 1:
+        raise NoSuchEpisode(alert_id=alert_id, remedy=f"{len(found)} begin so: give more of it.")
+    return found[0]
+
+
+def contact_of(
+    episode: OpenEpisode, action: str, staff: str, occurred_at: datetime, *, take_over: bool, event_id: str = ""
+) -> Contact:
+    """What is to be written of an episode.
+
+    Args:
+        episode: which.
+        action: one of casework.ACTIONS.
+        staff: who does it.
+        occurred_at: when.
+        take_over: whether also if it belongs to somebody else.
+        event_id: of the contact; empty: a new one.
+
+    Raises EpisodeTaken if it does and may not, BadOption for a name that says nothing.
+    """
+    name, owner = staff_name(staff), episode.work.owner
+    if not name:
+        raise BadOption(option="--staff", value=staff, remedy="Give your name, as your colleagues know it.")
+    if not may_act(owner, name, take_over=take_over):
+        raise EpisodeTaken(alert_id=episode.note.alert_id, owner=owner)
+    return Contact(
+        event_id=event_id or f"staff-{uuid4().hex}",
+        customer_id=episode.note.customer_id,
+        occurred_at=occurred_at,
+        action=action,
+        staff=name,
+        alert_id=episode.note.alert_id,
+        take_over=take_over,
+    )

@@ -1,0 +1,56 @@
+"""How much of an alert has place in a message: what is dropped first when it grows too large."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """So many of each at most; `extras`: segment, shop and the reminder of restraint."""
+
+    causes: int
+    evidence: int
+    steps: int
+    never: int
+    extras: bool
+
+
+# From everything to the least that is of use: who, how sure, the likeliest cause, what to do first.
+ALERT_ROOMS: Final = (
+    Room(3, 5, 6, 6, extras=True),
+    Room(3, 4, 6, 3, extras=True),
+    Room(3, 3, 4, 2, extras=True),
+    Room(2, 3, 3, 2, extras=True),
+    Room(2, 3, 3, 1, extras=False),
+    Room(2, 2, 2, 1, extras=False),
+    Room(1, 2, 1, 1, extras=False),
+    Room(1, 1, 1, 1, extras=False),
+    Room(1, 1, 1, 0, extras=False),
+    Room(1, 0, 1, 0, extras=False),
+)
+ITEM_ROOMS: Final = (
+    Room(2, 2, 1, 1, extras=True),
+    Room(2, 1, 1, 0, extras=True),
+    Room(1, 1, 1, 0, extras=False),
+    Room(1, 0, 1, 0, extras=False),
+)
+
+
+def cut(text: str, max_bytes: int) -> str:
+    """Text of at most so many bytes of UTF-8, cut between characters, with an ellipsis where there is place for it.
+
+    >>> cut("客户流失", 9), cut("客户流失", 2), cut("short", 9)
+    ('客户…', '', 'short')
+    """
+    if size(text) <= max_bytes:
+        return text
+    ellipsis = "…" if max_bytes > size("…") else ""
+    kept = text.encode()[: max(max_bytes - size(ellipsis), 0)].decode("utf-8", "ignore")
+    return kept + ellipsis if kept else ""
+
+
+def size(text: str) -> int:
+    """Bytes of UTF-8."""
+    return len(text.encode())

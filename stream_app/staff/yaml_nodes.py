@@ -1,0 +1,131 @@
+"""Reading YAML by its nodes, so that whatever is wrong can be told with file, line, field and remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final, NoReturn
+
+import yaml
+
+from stream_app.errors import BadPlaybook
+
+MAX_BYTES: Final = 1_000_000
+_SCALARS: Final = {"str": "text", "int": "a number", "float": "a number", "bool": "true or false", "null": "nothing"}
+
+
+class Node:
+    """A place in a YAML file.
+
+    Args:
+        file: for errors.
+        field: the path to it, like causes.price.default.
+        node: PyYAML's.
+    """
+
+    def __init__(self, file: str, field: str, node: yaml.Node) -> None:
+        self.file, self.field, self._node = file, field, node
+
+    def refuse(self, problem: str, remedy: str) -> NoReturn:
+        """Raise BadPlaybook for this place."""
+        line = self._node.start_mark.line + 1
+        raise BadPlaybook(file=self.file, line=line, field=self.field or "the file", problem=problem, remedy=remedy)
+
+    def entries(self, allowed: Collection[str], what: str) -> dict[str, Node]:
+        """The entries of a mapping, whose names must be among those allowed; `what` says what a name is."""
+        if not isinstance(self._node, yaml.MappingNode):
+            self.refuse(f"it is {self._kind()}", f"Write names with values, like `{next(iter(allowed))}: ...`.")
+        found: dict[str, Node] = {}
+        for key, value in self._node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+            here = Node(self.file, f"{self.field}.{name}".lstrip("."), value)
+            at_key = Node(self.file, here.field, key)
+            if name not in allowed:
+                at_key.refuse(f"no such {what}", f"Use one of: {', '.join(allowed)}.")
+            if name in found:
+                at_key.refuse("it stands there twice", "Keep one of the two.")
+            found[name] = here
+        return found
+
+    def items(self) -> list[Node]:
+        """The items of a list."""
+        if not isinstance(self._node, yaml.SequenceNode):
+            self.refuse(f"it is {self._kind()}", "Write a list: one item a line, each after `- `.")
+        return [Node(self.file, f"{self.field}[{place}]", node) for place, node in enumerate(self._node.value)]
+
+    def text(self, max_length: int) -> str:
+        """A text that is not empty, on one line."""
+        value = self._scalar("str")
+        if not value.strip():
+            self.refuse("it is empty", "Write what is to be said, or leave the entry out.")
+        if len(value) > max_length:
+            self.refuse(f"it has {len(value)} characters", f"Say it in {max_length} at the most.")
+        return " ".join(value.split())
+
+    def word(self, allowed: Collection[str]) -> str:
+        """One of a few words."""
+        value = self._scalar("str")
+        if value not in allowed:
+            self.refuse(f"`{value}` is not known here", f"Use one of: {', '.join(allowed)}.")
+        return value
+
+    def number(self, least: float, most: float) -> float:
+        """A number within bounds."""
+        try:
+            value = float(self._scalar("int", "float"))
+        except ValueError:  # YAML has more ways to write one: 0x10, 1_000, .nan
+            self.refuse("it is not a plain number", f"Give between {least:g} and {most:g}, in decimal digits.")
+        if not least <= value <= most:
+            self.refuse(f"{value:g} is out of range", f"Give between {least:g} and {most:g}.")
+        return value
+
+    def _scalar(self, *kinds: str) -> str:
+        if not isinstance(self._node, yaml.ScalarNode) or self._node.tag.rpartition(":")[2] not in kinds:
+            quotes = " Put it in quotes." if isinstance(self._node, yaml.ScalarNode) and "str" in kinds else ""
+            self.refuse(f"it is {self._kind()}", f"Write {_SCALARS[kinds[0]]}.{quotes}")
+        return str(self._node.value)
+
+    def _kind(self) -> str:
+        if isinstance(self._node, yaml.MappingNode):
+            return "a group of names"
+        if isinstance(self._node, yaml.SequenceNode):
+            return "a list"
+        return _SCALARS.get(self._node.tag.rpartition(":")[2], "something else")
+
+
+def read_yaml(path: Path, name: str | None = None) -> Node:
+    """The root of a YAML file. Nothing in it is run, whatever its tags say. Raises BadPlaybook.
+
+    Args:
+        path: of the file.
+        name: under which errors name it.
+    """
+    file = name or str(path)
+    try:
+        text = path.read_bytes()[: MAX_BYTES + 1].decode("utf-8")
+    except OSError as error:
+        problem = f"it cannot be opened ({error.strerror})"
+        raise BadPlaybook(file=file, line=1, field="the file", problem=problem, remedy="Check the path.") from error
+    except UnicodeDecodeError as error:
+        remedy = "Save it as UTF-8."
+        raise BadPlaybook(file=file, line=1, field="the file", problem="it is not UTF-8", remedy=remedy) from error
+    if len(text) > MAX_BYTES:
+        raise BadPlaybook(file=file, line=1, field="the file", problem="it is too large", remedy="Keep it below 1 MB.")
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise _unreadable(file, error) from error
+    if root is None:
+        raise BadPlaybook(file=file, line=1, field="the file", problem="it is empty", remedy="Begin with `causes:`.")
+    return Node(file, "", root)
+
+
+def _unreadable(file: str, error: Exception) -> BadPlaybook:
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return BadPlaybook(
+        file=file,
+        line=mark.line + 1 if mark else 1,
+        field="the file",
+        problem=f"it is not YAML ({problem or type(error).__name__})",
+        remedy="Mind indents, and put texts with `: ` or `#` in quotes.",
+    )

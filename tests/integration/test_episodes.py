@@ -1,0 +1,87 @@
+"""An alert in work, on a real Kafka and Redis with the real commands: taken on, refused, put off, resolved."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from benchmarks.live import LiveSystem
+from benchmarks.live.outcome import records_of
+from benchmarks.live.system import STREAM_APP
+from stream_app.core.messages import AlertClosed, Contact, Nominee, Opening, encode_message
+from tests.integration.test_worker import SECONDS, Make, make, orders_at, produce
+
+__all__ = ["make"]  # the fixture of the systems
+NAMES = [f"c{number:04d}" for number in range(4)]
+
+
+def opening(customer: str, at: datetime) -> bytes:
+    """What the desk would say."""
+    micros = round(at.timestamp() * 1_000_000)
+    nominee = Nominee(customer, 0.9, 0.9, 10.0, 3.0, None, 0, 0)
+    told = Opening(f"al_{customer}", micros, micros + 14 * 86_400_000_000, 1, 0.9, nominee)
+    contact = Contact(f"al_{customer}", customer, at, "episode_opened", opening=told)
+    return encode_message(contact)
+
+
+def command(live: LiveSystem, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command as a person would type it."""
+    return subprocess.run(
+        [str(STREAM_APP), "episode", *arguments],
+        env={**live.environ, "LC_ALL": "C.UTF-8"}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def listed(live: LiveSystem) -> dict[str, dict[str, Any]]:
+    """The open episodes."""
+    said = command(live, "list", "--format", "json")
+    assert said.returncode == 0, said.stderr
+    found = [json.loads(line) for line in said.stdout.splitlines()]
+    return {one["alert_id"]: one for one in found}
+
+
+@pytest.mark.slow
+def test_an_alert_is_taken_on_refused_to_others_put_off_and_resolved(make: Make) -> None:
+    live = make({"ticks.clock": "wall"})
+    now = datetime.now(UTC)
+    worker = live.start("worker")
+    produce(live, "orders", orders_at(now - timedelta(hours=2), len(NAMES)))
+    produce(live, "contacts", [(name.encode(), opening(name, now - timedelta(hours=1)), []) for name in NAMES])
+    live.wait("the episodes are open", lambda: len(listed(live)) == len(NAMES), SECONDS)
+    # 1. Taken on, and refused to a colleague.
+    taken = command(live, "ack", "al_c0000", "--staff", "li")
+    assert (taken.returncode, taken.stdout) == (0, "al_c0000 is yours, li.\n")
+    refused = command(live, "ack", "al_c0000", "--staff", "wang")
+    assert refused.returncode == 1
+    assert "belongs to li" in refused.stderr
+    over = command(live, "ack", "al_c0000", "--staff", "wang", "--take-over")
+    assert (over.returncode, listed(live)["al_c0000"]["owner"]) == (0, "wang")
+    # 2. Put off.
+    assert command(live, "snooze", "al_c0001", "--staff", "li", "--until", "2d").returncode == 0
+    assert "snoozed_until" in listed(live)["al_c0001"]
+    table = command(live, "list").stdout
+    assert "1 more rest until later" in table
+    # 3. Resolved; after a crash of the worker the owner is still known.
+    worker.kill()
+    worker.restart()
+    resolve = ["--outcome", "retained", "--cause", "price"]
+    refused = command(live, "resolve", "al_c0000", "--staff", "li", *resolve)
+    assert refused.returncode == 1
+    done = command(live, "resolve", "al_c0000", "--staff", "wang", *resolve)
+    assert (done.returncode, done.stdout) == (0, "al_c0000 is closed: retained.\n"), done.stderr
+    assert set(listed(live)) == {"al_c0001", "al_c0002", "al_c0003"}
+    gone = command(live, "ack", "al_c0000", "--staff", "wang")
+    assert gone.returncode == 1
+    assert "No open episode has the id al_c0000" in gone.stderr
+    odd = command(live, "resolve", "al_c0001", "--staff", "li", "--outcome", "great")
+    assert (odd.returncode, "Give retained or lost" in odd.stderr) == (2, True)
+    # 4. Told to all who read alerts.
+    records = {value for alerts in records_of(live, "alerts").values() for _, value in alerts}
+    (closed,) = [msgspec.json.decode(value, type=AlertClosed) for value in records]
+    told = (closed.alert_id, closed.reason, closed.outcome, closed.cause, closed.staff)
+    assert told == ("al_c0000", "resolved", "retained", "price", "wang")

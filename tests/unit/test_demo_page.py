@@ -1,0 +1,175 @@
+"""The demo's page: what it is told, to whom it answers, and that nothing of it can run or leave the machine."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from stream_app import words
+from stream_app.core.explanation import Cause, Evidence, Explanation
+from stream_app.core.messages import AlertClosed
+from stream_app.demo.board import Board, Part
+from stream_app.demo.living import Phase, Plan
+from stream_app.demo.sight import Sight
+from stream_app.demo.voice import DemoVoice
+from stream_app.demo.web_page import WebPage
+from stream_app.errors import NoPageAddress
+from stream_app.staff.playbook import load_playbook
+from stream_app.staff.view import Views
+from tests.unit.test_demo import AT, NOON, board, opened
+
+WHY = Explanation("one_time", (Cause("forgot_shop", 0.61),), (Evidence("one_order", {"days": 46.0}),))
+
+
+def page_in(lang: str) -> WebPage:
+    voice = DemoVoice(lang)
+    return WebPage(voice, Sight(voice, Views(load_playbook(), words, "Asia/Shanghai", "CNY"), Plan(100, 9, 9, 1.0)), 0)
+
+
+@pytest.fixture(params=["en", "zh"])
+def page(request: pytest.FixtureRequest) -> Iterator[WebPage]:
+    with page_in(request.param) as served:
+        yield served
+
+
+def shop(phase: Phase = Phase.LIVING) -> Any:
+    return SimpleNamespace(phase=phase, now=AT, began=AT, history_share=0.42)
+
+
+def shown(page: WebPage, board: Board, *changes: Any, phase: Phase = Phase.LIVING) -> None:
+    """Show what has changed, as the demo does."""
+    changed = [listed for listed in map(board.hear_alert, changes) if listed is not None]
+    board.note_sent(0.0, 0)
+    page.update(board, shop(phase), changed, 42.0)
+
+
+def get(page: WebPage, path: str, host: str = "") -> tuple[int, bytes, dict[str, str]]:
+    port = int(page.address.rstrip("/").rpartition(":")[2])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", path, headers={"Host": host or f"127.0.0.1:{port}"})
+    answer = connection.getresponse()
+    return answer.status, answer.read(), dict(answer.getheaders())
+
+
+def state(page: WebPage, after: int = 0) -> dict[str, Any]:
+    status, body, _ = get(page, f"/state?after={after}")
+    assert status == 200
+    found: dict[str, Any] = json.loads(body)
+    return found
+
+
+def explained(number: int) -> Any:
+    return msgspec.structs.replace(opened(number), explanation=WHY)
+
+
+def test_an_alert_is_told_with_cause_evidence_and_measure(page: WebPage) -> None:
+    shown(page, board(), explained(1))
+    (alert,) = state(page)["alerts"]
+    lang = "zh" if "可能" in alert["sure"] or "几乎" in alert["sure"] else "en"
+    measure = load_playbook().measure("forgot_shop", "one_time")
+    assert alert["causes"] == [{"name": words.cause_name("forgot_shop", lang), "percent": 61}]
+    assert alert["evidence"] == [words.evidence_text(WHY.evidence[0], lang)]
+    assert alert["steps"] == [step.said(lang) for step in measure.steps]
+    assert alert["never"] == [measure.never[0].said(lang)]
+    assert "120" in alert["worth"]
+    assert alert["who"] == "c••0001"
+    assert state(page)["states"] == {"al_1": "open"}
+
+
+def test_who_asks_again_gets_what_is_new_and_how_the_others_are(page: WebPage) -> None:
+    told = board()
+    shown(page, told, *(explained(number) for number in range(3)))
+    assert [alert["number"] for alert in state(page)["alerts"]] == [1, 2, 3]
+    shown(page, told, AlertClosed("al_1", "c00000001", NOON, "returned"), explained(9))
+    later = state(page, after=3)
+    assert [alert["alert_id"] for alert in later["alerts"]] == ["al_9"]
+    assert later["states"] == {"al_0": "open", "al_1": "returned", "al_2": "open", "al_9": "open"}
+
+
+def test_only_the_latest_alerts_are_kept_and_an_old_one_that_ends_does_not_come_back(page: WebPage) -> None:
+    told = board()
+    shown(page, told, *(explained(number) for number in range(100)))
+    shown(page, told, AlertClosed("al_1", "c00000001", NOON, "returned"))
+    kept = state(page)
+    assert len(kept["alerts"]) == len(kept["states"]) == 60
+    assert kept["alerts"][-1]["number"] == 100
+    assert "al_1" not in kept["states"]
+
+
+def test_the_figures_are_those_of_the_board(page: WebPage) -> None:
+    told = board()
+    told.note_parts(1.0, {"worker": Part(True, {"churn_events_scored_total": 1_234.0})})
+    shown(page, told, opened(1))
+    figures = state(page)["figures"]
+    assert [band["count"] for band in figures["bands"]] == [1, 0, 0, 1]
+    assert figures["history"] is None
+    assert "42" in figures["left"]
+    assert any("1,234" in part["said"] for part in figures["parts"])
+    shown(page, told, phase=Phase.HISTORY)
+    assert state(page)["figures"]["history"] == 42
+
+
+@pytest.mark.parametrize("path", ["/state?after=x", "/state?after=", "/state?after=1&after=2", "/state"])
+def test_odd_questions_are_answered_too(path: str) -> None:
+    with page_in("en") as page:
+        shown(page, board(), opened(1))
+        assert get(page, path)[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/../session.py", "/state/", "/%2e%2e/web_page.py"])
+def test_there_is_nothing_else(page: WebPage, path: str) -> None:
+    assert get(page, path)[0] == 404
+
+
+def test_before_anything_is_known_it_says_so(page: WebPage) -> None:
+    assert state(page) == {"figures": None, "alerts": [], "states": {}}
+
+
+def test_nobody_is_answered_under_another_name(page: WebPage) -> None:
+    assert get(page, "/", host="evil.example:80")[0] == 404
+    assert get(page, "/", host="localhost:1")[0] == 200
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_runs_only_its_own_script(page: WebPage) -> None:
+    for path in ("/", "/style.css", "/page.js"):
+        status, body, headers = get(page, path)
+        assert status == 200
+        assert b"http://" not in body
+        assert b"https://" not in body
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+    _, script, _ = get(page, "/page.js")
+    assert not re.search(rb"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", script)
+
+
+def test_the_words_of_the_page_are_all_there(page: WebPage) -> None:
+    _, body, _ = get(page, "/")
+    script = get(page, "/page.js")[1].decode()
+    found = re.search(r'data-words="([^"]*)"', body.decode())
+    assert found is not None
+    told = json.loads(found[1].replace("&#34;", '"').replace("&#39;", "'").replace("&amp;", "&"))
+    assert set(re.findall(r"words\.(\w+)", script)) == set(told)
+    assert set(told["states"]) >= {"open", "returned", "fell", "lost", "resolved", "met"}
+
+
+def test_a_port_that_is_taken_is_told_with_a_way_out(page: WebPage) -> None:
+    taken = int(page.address.rstrip("/").rpartition(":")[2])
+    voice = DemoVoice("en")
+    sight = Sight(voice, Views(load_playbook(), words, "UTC", ""), Plan(100, 9, 9, 1.0))
+    with pytest.raises(NoPageAddress, match="--port; 0: any"):
+        WebPage(voice, sight, taken)
+
+
+def test_two_demos_may_run_at_once_when_nobody_asked_for_a_port(monkeypatch: pytest.MonkeyPatch, page: WebPage) -> None:
+    taken = int(page.address.rstrip("/").rpartition(":")[2])
+    monkeypatch.setattr("stream_app.demo.web_page.DEFAULT_PORT", taken)
+    voice = DemoVoice("en")
+    with WebPage(voice, Sight(voice, Views(load_playbook(), words, "UTC", ""), Plan(100, 9, 9, 1.0))) as other:
+        assert other.address != page.address
+        assert get(other, "/")[0] == 200

@@ -1,0 +1,136 @@
+"""Episodes as the staff sees them: found by the beginning of an id, refused in words when they are a colleague's."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from stream_app.adapters.memory import MemoryServer, MemoryStateStore
+from stream_app.cli import episodes as shown
+from stream_app.config import LiveConfig, load_config
+from stream_app.core.casework import WORK, EpisodeNote, WorkNote
+from stream_app.core.commit import Commit
+from stream_app.core.events import EPOCH
+from stream_app.core.explanation import Cause, Explanation
+from stream_app.core.messages import Contact
+from stream_app.errors import BadOption, EpisodeTaken, NoSuchEpisode
+from stream_app.staff.episodes import OpenEpisode, contact_of, episode_of, open_episodes
+
+DAY = timedelta(days=1)
+NOW = EPOCH + 10 * DAY
+
+
+def episode(alert_id: str = "al_abcdef01", day: int = 9, rank: int = 1, **work: Any) -> OpenEpisode:
+    opened = EPOCH + day * DAY
+    why = Explanation("one_time", (Cause("price", 0.7),))
+    note = EpisodeNote(
+        alert_id, "王小明13812345678", opened, opened + 14 * DAY, rank, 0.87, 320.0, 40.0, explanation=why
+    )
+    return OpenEpisode(0, note, WorkNote(**work))
+
+
+def stored(*episodes: OpenEpisode) -> MemoryStateStore:
+    notes = {one.note.alert_id: msgspec.json.encode(one.note) for one in episodes}
+    notes |= {one.note.alert_id + WORK: msgspec.json.encode(one.work) for one in episodes if one.work.owner}
+    store = MemoryStateStore(MemoryServer())
+
+    async def fill() -> None:
+        await store.claim("w")
+        await store.commit(Commit(0, b"", b"1", {}, b"", [], notes), "1", 0)
+
+    asyncio.run(fill())
+    return store
+
+
+def test_the_latest_day_comes_first_and_within_it_the_rank() -> None:
+    kept = [episode("al_a", 8, 1), episode("al_b", 9, 2, owner="li"), episode("al_c", 9, 1)]
+    found = asyncio.run(open_episodes(stored(*kept), [0, 1]))
+    assert found == [kept[2], kept[1], kept[0]]
+
+
+def test_an_id_may_be_named_by_its_beginning_if_no_other_begins_so() -> None:
+    known = [episode("al_abcdef01"), episode("al_abcdef02"), episode("al_xyz98765")]
+    assert episode_of(known, "al_abcdef02") is known[1]
+    assert episode_of(known, "al_xyz") is known[2]
+    for odd, why in [("al_abc", "2 begin so"), ("al_", "may have ended"), ("nothing", "may have ended")]:
+        with pytest.raises(NoSuchEpisode, match=why):
+            episode_of(known, odd)
+
+
+def test_a_second_person_is_refused_in_words_unless_the_episode_is_taken_over() -> None:
+    taken = episode(owner="li")
+    with pytest.raises(EpisodeTaken, match=r"belongs to li\. Ask li, or add --take-over"):
+        contact_of(taken, "episode_acked", "wang", NOW, take_over=False)
+    contact = contact_of(taken, "episode_acked", " wang ", NOW, take_over=True)
+    assert (contact.staff, contact.take_over, contact.alert_id) == ("wang", True, "al_abcdef01")
+    assert contact_of(taken, "episode_resolved", "li", NOW, take_over=False).staff == "li"
+    with pytest.raises(BadOption, match="Give your name"):
+        contact_of(taken, "episode_acked", "  ", NOW, take_over=False)
+
+
+def test_two_contacts_never_have_one_id() -> None:
+    ids = {contact_of(episode(), "episode_acked", "li", NOW, take_over=False).event_id for _ in range(100)}
+    assert len(ids) == 100
+
+
+class Given:
+    """The command's surroundings: a store, and what is written, applied or not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *kept: OpenEpisode) -> None:
+        self.written: list[Contact] = []
+        found = list(kept)
+
+        async def here(*_: object) -> tuple[list[OpenEpisode], Any]:
+            return found, NOW
+
+        async def applied(*_: object) -> bool:
+            return True
+
+        monkeypatch.setattr(shown, "_found", here)
+        monkeypatch.setattr(shown, "_applied", applied)
+        monkeypatch.setattr(shown, "send_contact", lambda _, contact: self.written.append(contact))
+        self.config: LiveConfig = load_config(None, {"shop.zone": "Asia/Shanghai"})
+        self.out = StringIO()
+        self.console = Console(file=self.out, width=200)
+
+
+def test_the_list_masks_customers_and_leaves_out_who_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    rests = episode("al_rests", owner="li", snoozed_until=NOW + DAY)
+    given = Given(monkeypatch, episode(), rests)
+    shown.run_list(given.config, "table", "zh", given.console, everything=False)
+    text = given.out.getvalue()
+    assert "王••••5678" in text
+    assert "小明" not in text
+    assert "87%" in text
+    assert "al_rests" not in text
+    assert "另有 1 件暂缓" in text
+    shown.run_list(given.config, "table", "en", given.console, everything=True)
+    assert "al_rests" in given.out.getvalue()
+
+
+def test_an_episode_is_put_off_for_a_while_or_until_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Given(monkeypatch, episode())
+    said: dict[str, Any] = {"staff": "li", "take_over": False}
+    for until in ("2d", "1970-01-13T08:00+08:00"):
+        shown.run_work(given.config, "al_abcdef01", "episode_snoozed", said | {"until": until}, "en", given.console)
+    assert [contact.until for contact in given.written] == [NOW + 2 * DAY, NOW + 2 * DAY]
+    assert "rests until 1970-01-13 08:00" in given.out.getvalue()
+    for odd in ("1970-01-13T08:00", "1970-01-01T08:00+08:00"):
+        with pytest.raises(BadOption, match="Give a time to come"):
+            shown.run_work(given.config, "al_abcdef01", "episode_snoozed", said | {"until": odd}, "en", given.console)
+
+
+def test_what_came_of_an_episode_is_written_as_it_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Given(monkeypatch, episode(owner="li"))
+    said = {"staff": "li", "take_over": False, "outcome": "retained", "cause": "price", "note": ""}
+    shown.run_work(given.config, "al_abcd", "episode_resolved", said, "zh", given.console)
+    (contact,) = given.written
+    assert (contact.outcome, contact.cause, contact.note) == ("retained", "price", None)
+    assert contact.occurred_at == NOW
+    assert "已结案：retained" in given.out.getvalue()
