@@ -22,9 +22,20 @@ from stream_app.core.customer import ID_BYTES
 from stream_app.core.events import KINDS
 from stream_app.core.features import FEATURES
 from stream_app.core.settings import Settings
+from stream_app.core.shops import MAX_SHOPS
 from stream_app.core.state import DAY_US, DECAYED, HALF_LIVES, ID_RING, SLOTS
 from stream_app.errors import Stalled
-from stream_app.metrics import CommitMetrics, DeskMetrics, RelayMetrics, TrainerMetrics, WorkerMetrics
+from stream_app.metrics import (
+    VALUES,
+    BusinessMetrics,
+    CommitMetrics,
+    DeskMetrics,
+    Metrics,
+    QualityMetrics,
+    RelayMetrics,
+    TrainerMetrics,
+    WorkerMetrics,
+)
 from stream_app.schema import json_schema, render
 from stream_app.schema.channels import TOPICS
 from stream_app.schema.examples import examples
@@ -43,7 +54,8 @@ def pages() -> dict[str, str]:
         "features.md": filled("features.md.j2", features=FEATURES),
         "state.md": filled("state.md.j2", **about_state()),
         "settings.md": filled("settings.md.j2", sections=about_settings()),
-        "metrics.md": filled("metrics.md.j2", **about_metrics()),
+        "metrics.md": filled("metrics.md.j2", **about_metrics(TITLES)),
+        "metrics.zh.md": filled("metrics.zh.md.j2", zh=metrics_zh(), **about_metrics(TITLES_ZH)),
     }
 
 
@@ -146,17 +158,40 @@ def facts() -> dict[str, dict[str, str]]:
     return tomllib.loads((TEMPLATES / "facts.toml").read_text(encoding="utf-8"))
 
 
-def about_metrics() -> dict[str, object]:
+TITLES: Final[dict[type[Metrics], str]] = {
+    BusinessMetrics: "Customers and shop: worker",
+    WorkerMetrics: "Worker",
+    QualityMetrics: "Quality of the model: trainer",
+    TrainerMetrics: "Trainer",
+    DeskMetrics: "Desk",
+    CommitMetrics: "Commits: worker, trainer, desk",
+    RelayMetrics: "Relay: worker, desk",
+}
+TITLES_ZH: Final[dict[type[Metrics], str]] = {
+    BusinessMetrics: "客户与店铺：worker",
+    WorkerMetrics: "worker（评分进程）",
+    QualityMetrics: "模型质量：trainer",
+    TrainerMetrics: "trainer（训练进程）",
+    DeskMetrics: "desk（预警台）",
+    CommitMetrics: "提交：worker、trainer、desk",
+    RelayMetrics: "转发：worker、desk",
+}
+
+
+def about_metrics(titles: dict[type[Metrics], str]) -> dict[str, object]:
     """What docs/metrics.md tells of health and metrics."""
-    groups = {
-        "Worker": WorkerMetrics,
-        "Commits: worker, trainer, desk": CommitMetrics,
-        "Relay: worker, desk": RelayMetrics,
-        "Trainer": TrainerMetrics,
-        "Desk": DeskMetrics,
+    return {
+        "groups": {title: group(CollectorRegistry()).described for group, title in titles.items()},
+        "labels": VALUES,
+        "shops": MAX_SHOPS,
+        "beat_seconds": f"{BEAT_SECONDS:g}",
+        "stalled_exit": Stalled.exit_code,
     }
-    described = {title: group(CollectorRegistry()).described for title, group in groups.items()}
-    return {"groups": described, "beat_seconds": f"{BEAT_SECONDS:g}", "stalled_exit": Stalled.exit_code}
+
+
+def metrics_zh() -> dict[str, str]:
+    """What every metric means in Chinese."""
+    return tomllib.loads((TEMPLATES / "metrics.toml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,21 @@ it, the classes of what runs in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from stream_app import __version__
+from stream_app.core.alerts import CLOSE_REASONS
+from stream_app.core.bands import BANDS
 from stream_app.core.events import KINDS
+from stream_app.core.explanation import CAUSE_KEYS
+from stream_app.core.flows import AMOUNTS, CATEGORIES, CHECKOUT_LOSSES, FUNNEL, ORDER_KINDS
+from stream_app.core.lifecycle import STAGES
 from stream_app.core.process import Counts
 
 PREFIX: Final = "churn_"
@@ -23,6 +30,27 @@ NO_FIELD: Final = "none"  # the whole record is to blame: it is not JSON
 OTHER_FIELD: Final = "other"
 # What an event may be rejected for: a field of ours. A made-up field name in bad input must not become a label.
 FIELDS: Final = frozenset({"type", *(name for kind in KINDS.values() for name in kind.__struct_fields__)})
+
+MONTHS: Final = ("current", "previous")  # of the shop's calendar
+SUPPRESSIONS: Final = ("campaign", "capacity")  # why a customer at risk got no episode: the calendar; better ones first
+WINDOWS: Final = ("28d", "all")  # of decisions whose label is known
+PRODUCT: Final = "product"  # the scorer that is the probability as it was given
+# What a label may say, where the words are ours. Of `shop` there are MAX_SHOPS and `other`; `partition` is a number.
+VALUES: Final[dict[str, tuple[str, ...]]] = {
+    "band": BANDS,
+    "category": CATEGORIES,
+    "cause": (*CAUSE_KEYS, "unknown"),
+    "kind": ORDER_KINDS,
+    "month": MONTHS,
+    "outcome": OUTCOMES,
+    "reason": (*HOLDS, *CHECKOUT_LOSSES, *CLOSE_REASONS, *SUPPRESSIONS),
+    "scorer": (PRODUCT, "mixture", "linear", "cells", "prior", "tree", "recency", "plain"),
+    "side": ("before", "after"),
+    "stage": STAGES,
+    "step": tuple(dict.fromkeys((*FUNNEL, *AMOUNTS))),
+    "tenth": tuple(str(tenth) for tenth in range(1, 11)),
+    "window": WINDOWS,
+}
 
 # Seconds. The promised figures lie on edges: 50 ms and 150 ms from append to score.
 _FRESHNESS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -39,6 +67,39 @@ class Description(NamedTuple):
     meaning: str
 
 
+class GaugeTable(Collector):
+    """A gauge whose series are all replaced at once: a scrape sees the old ones or the new, and none that has gone.
+
+    >>> registry = CollectorRegistry()
+    >>> table = GaugeTable("churn_risk_customers", "Customers by band.", ("shop", "band"), registry)
+    >>> table.replace({("s1", "low"): 3.0})
+    >>> table.replace({("s2", "low"): 4.0})
+    >>> registry.get_sample_value("churn_risk_customers", {"shop": "s1", "band": "low"})
+    >>> registry.get_sample_value("churn_risk_customers", {"shop": "s2", "band": "low"})
+    4.0
+    """
+
+    def __init__(self, name: str, meaning: str, labels: Sequence[str], registry: CollectorRegistry) -> None:
+        self._name, self._meaning, self.labels = name, meaning, tuple(labels)
+        self._numbers: Mapping[tuple[str, ...], float] = {}
+        registry.register(self)
+
+    def replace(self, numbers: Mapping[tuple[str, ...], float]) -> None:
+        """Tell these from now on, and no others; the keys are values of the labels, in their order."""
+        self._numbers = dict(numbers)
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """What it is called."""
+        return [GaugeMetricFamily(self._name, self._meaning, labels=self.labels)]
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """All of its numbers, as of one moment."""
+        family = GaugeMetricFamily(self._name, self._meaning, labels=self.labels)
+        for labels, number in self._numbers.items():
+            family.add_metric(labels, number)
+        return [family]
+
+
 class Metrics:
     """What the classes below share: they make their metrics through it, so that each one is described."""
 
@@ -53,6 +114,11 @@ class Metrics:
     def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
         self.described.append(Description(PREFIX + name, "gauge", labels, meaning))
         return Gauge(PREFIX + name, meaning, labels, registry=self.registry)
+
+    def _table(self, name: str, meaning: str, *labels: str) -> GaugeTable:
+        """A gauge whose series are replaced all at once."""
+        self.described.append(Description(PREFIX + name, "gauge", labels, meaning))
+        return GaugeTable(PREFIX + name, meaning, labels, self.registry)
 
     def _histogram(self, name: str, meaning: str, buckets: Sequence[float]) -> Histogram:
         self.described.append(Description(PREFIX + name, "histogram", (), meaning))
@@ -158,6 +224,100 @@ class WorkerMetrics(Metrics):
             gauge.remove_by_labels({"partition": str(partition)})
 
 
+class BusinessMetrics(Metrics):
+    """Of the shop and its customers, as far as a worker's own partitions know them: sum over all workers.
+
+    What each of them means, and how rates are made of them: docs/adr/0015-business-metrics.md.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self._about_customers()
+        self._about_months()
+        self._about_visits()
+        self._about_orders()
+        self._about_episodes()
+
+    def _about_customers(self) -> None:
+        self.by_band = self._table(
+            "risk_customers",
+            "Customers with a score, by the band of their latest probability of churn"
+            " (low: below 0.25; medium: below 0.5; high: below 0.75; very_high).",
+            "shop",
+            "band",
+        )
+        self.by_stage = self._table("stage_customers", "Buyers, by stage of their life with the shop.", "shop", "stage")
+        self.buyers = self._table("buyers", "Customers with one order that counts, or more.", "shop")
+        self.repeat_buyers = self._table(
+            "repeat_buyers", "Customers with two orders that count, or more; of buyers: the repurchase rate.", "shop"
+        )
+        self.inactive_buyers = self._table(
+            "inactive_buyers", "Buyers without an order for lost_after; of buyers: the inactive share.", "shop"
+        )
+
+    def _about_months(self) -> None:
+        self.month_start = self._table(
+            "month_start_timestamp_seconds",
+            "First moment of the calendar month on the shop's clock; take the largest of all workers.",
+            "month",
+        )
+        self.month_customers = self._table(
+            "month_start_customers", "Buyers who were not lost when the calendar month began.", "shop", "month"
+        )
+        self.month_lost = self._table(
+            "month_lost_customers",
+            "Of those, buyers whom lost_after called lost in the month; of month_start_customers: the churn rate.",
+            "shop",
+            "month",
+        )
+        self.month_returned = self._table(
+            "month_returned_customers", "Lost buyers who ordered again in the month.", "shop", "month"
+        )
+
+    def _about_visits(self) -> None:
+        self.page_views = self._counter("page_views", "Page views.", "shop")
+        self.visits = self._counter(
+            "visits", "Visits: page views with no other of the customer in the 30 minutes before.", "shop"
+        )
+        self.visits_continued = self._counter(
+            "visits_continued", "Visits with a second page view; what lacks of visits are bounces.", "shop"
+        )
+        self.visitors = self._counter("visitors", "Distinct visitors of each day, summed over the days.", "shop")
+        self.funnel = self._counter(
+            "funnel_steps",
+            "Steps of the funnel that were taken: visits, favourites, goods into the cart, checkouts, orders placed,"
+            " paid, delivered, and complaints, reviews and returns about orders.",
+            "shop",
+            "step",
+        )
+        self.amounts = self._counter(
+            "funnel_amount", "Money at the steps of the funnel, in the shop's currency.", "shop", "step"
+        )
+        self.checkout_losses = self._counter(
+            "checkout_losses", "Checkouts that were abandoned, or whose payment failed.", "shop", "reason"
+        )
+
+    def _about_orders(self) -> None:
+        self.orders = self._counter(
+            "orders", "Orders that count, by whether they are the customer's first.", "shop", "kind"
+        )
+        self.revenue = self._counter("revenue_amount", "Money of orders that count, in the shop's currency.", "shop")
+        self.buyer_days = self._counter(
+            "daily_buyers", "Distinct buyers of each day, summed over the days; of visitors: the conversion.", "shop"
+        )
+        self.complaints = self._counter(
+            "complaints", "Complaints, low reviews, return reasons and unsubscribes, by category.", "shop", "category"
+        )
+
+    def _about_episodes(self) -> None:
+        self.open_episodes = self._table("open_episodes", "Open episodes, by their likeliest cause.", "shop", "cause")
+        self.opened = self._counter("episodes_opened", "Episodes opened, by their likeliest cause.", "shop", "cause")
+        self.closed = self._counter("episodes_closed", "Episodes closed, by reason.", "shop", "reason")
+        self.suppressed = self._counter(
+            "nominations_suppressed", "Customers at risk for whom no episode was opened, by reason.", "reason"
+        )
+
+
 class RelayMetrics(Metrics):
     """Of the relay from the outbox to Kafka, in whatever process it runs."""
 
@@ -184,6 +344,59 @@ class TrainerMetrics(Metrics):
         )
 
 
+class QualityMetrics(Metrics):
+    """How good the model has been, on decisions whose label is known: told by the trainer.
+
+    The product's probability as it was given, each expert, their mixture, and the plain baselines, by `scorer`;
+    of the last 28 days of decisions and of all of them, by `window`.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self._about_figures()
+        self._about_calibration()
+        self._about_the_model()
+
+    def _about_figures(self) -> None:
+        both = ("scorer", "window")
+        self.auc = self._table(
+            "quality_auc_ratio", "ROC-AUC: how often one who left was scored above one who stayed.", *both
+        )
+        self.log_loss = self._table("quality_log_loss_nats", "Mean log-loss.", *both)
+        self.brier = self._table("quality_brier_ratio", "Brier score: mean squared error of the probability.", *both)
+        self.calibration_error = self._table(
+            "quality_calibration_error_ratio", "Expected calibration error over ten equally filled bins.", *both
+        )
+        self.lift = self._table("quality_lift_ratio", "How many times more of the top tenth left than of all.", *both)
+        self.precision = self._table(
+            "quality_precision_ratio", "Share that left among each day's `capacity` highest scores.", *both
+        )
+        self.base_rate = self._table("quality_base_rate_ratio", "Share of all that left.", "window")
+        self.examples = self._table("quality_examples", "Decisions with a label.", "window")
+
+    def _about_calibration(self) -> None:
+        self.promised = self._table(
+            "quality_promised_ratio",
+            "Mean probability in each tenth of the decisions, 1 the lowest.",
+            "tenth",
+            "window",
+        )
+        self.measured = self._table(
+            "quality_measured_ratio", "Share that left in each tenth of the decisions, 1 the lowest.", "tenth", "window"
+        )
+
+    def _about_the_model(self) -> None:
+        self.shares = self._table("model_expert_share_ratio", "Each expert's share in the mixture.", "scorer")
+        self.shift = self._gauge(
+            "model_level_log_odds", "What the shop's present level adds to every customer's log-odds of churn."
+        )
+        self.drifts = self._gauge("model_drift_changes", "Changes of the daily log-loss that chance does not explain.")
+        self.drifted = self._table("model_drift_timestamp_seconds", "Moment of the latest of them, in event time.")
+        self.drift_loss = self._table(
+            "model_drift_log_loss_nats", "Mean daily log-loss on either side of the latest of them.", "side"
+        )
+
+
 class DeskMetrics(Metrics):
     """Of the desk."""
 
@@ -192,6 +405,9 @@ class DeskMetrics(Metrics):
         self.moments = self._counter("desk_moments", "Moments at which the desk chose among all nominations.")
         self.nominations = self._counter("desk_nominations", "Customers nominated by the partitions.")
         self.episodes = self._counter("desk_episodes", "Episodes opened: customers handed to the staff.")
+        self.suppressed = self._counter(
+            "nominations_suppressed", "Customers at risk for whom no episode was opened, by reason.", "reason"
+        )
         self.lacking = self._gauge(
             "desk_lacking_partitions", "Partitions that have not nominated for the next moment yet."
         )
@@ -199,8 +415,8 @@ class DeskMetrics(Metrics):
 
 
 SERVICES: Final[dict[str, tuple[type[Metrics], ...]]] = {
-    "worker": (WorkerMetrics, CommitMetrics, RelayMetrics),
-    "trainer": (TrainerMetrics, CommitMetrics),
+    "worker": (WorkerMetrics, BusinessMetrics, CommitMetrics, RelayMetrics),
+    "trainer": (TrainerMetrics, QualityMetrics, CommitMetrics),
     "desk": (DeskMetrics, CommitMetrics, RelayMetrics),
 }
 

@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float64]
 RETURNED: Final = "returned"
 LOST: Final = "lost"
 FELL: Final = "fell"
+CLOSE_REASONS: Final = (RETURNED, LOST, FELL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+CAUSE_KEYS: Final = (
+    "forgot_shop",
+    "price",
+    "too_many_choices",
+    "product_quality",
+    "logistics",
+    "service",
+    "unresolved_complaint",
+    "broken_promise",
+    "habit_change",
+    "poor_site",
+    "out_of_stock",
+    "no_personal_fit",
+    "ad_harassment",
+    "privacy",
+    "small_customer_neglect",
+    "natural",
+)
 
 
 class Cause(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from stream_app.core.learner import Learner
 from stream_app.core.process import Partition
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US, SLOTS
+from stream_app.metrics import SERVICES
 
 DOCS = Path(__file__).parents[2] / "docs"
 MADE = [
@@ -28,6 +29,7 @@ MADE = [
     "state.md",
     "settings.md",
     "metrics.md",
+    "metrics.zh.md",
 ]
 
 
@@ -50,11 +52,22 @@ def test_every_fact_is_told_and_none_that_is_not_there() -> None:
     assert {row_of(slot) for slot in SLOTS} == generator()["facts"]().keys()
 
 
-@pytest.mark.parametrize("page", ["features.md", "state.md", "events.md", "settings.md"])
+@pytest.mark.parametrize("page", ["features.md", "state.md", "events.md", "settings.md", "metrics.zh.md"])
 def test_every_row_speaks_both_languages(page: str) -> None:
     rows = re.findall(r"^\| `[\w.]+`.*\|$", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE)
     assert len(rows) > 20
     assert [row for row in rows if not re.search(r"[\u4e00-\u9fff]", row)] == []
+
+
+def test_every_metric_has_its_chinese_words_and_nothing_else_has() -> None:
+    groups = generator()["about_metrics"](generator()["TITLES"])["groups"]
+    names = [one.name for described in groups.values() for one in described]
+    assert sorted(set(names)) == sorted(generator()["metrics_zh"]())
+
+
+def test_every_class_of_metrics_has_a_place_on_the_pages() -> None:
+    classes = {kind for kinds in SERVICES.values() for kind in kinds}
+    assert classes == set(generator()["TITLES"]) == set(generator()["TITLES_ZH"])
 
 
 def test_every_feature_has_a_row() -> None:

@@ -16,17 +16,22 @@ from stream_app.core.process import Counts
 from stream_app.metrics import (
     FIELDS,
     SERVICES,
+    VALUES,
     CommitMetrics,
     Description,
+    GaugeTable,
     RelayMetrics,
     WorkerMetrics,
     field_label,
     new_registry,
 )
 
-UNITS = ("_seconds", "_bytes", "_records", "_events", "_partitions", "_ratio", "_info", "_version", "_owned", "_cached")
-NO_UNIT = {"churn_clock_owner"}
-LABELS = {"topic", "field", "outcome", "reason", "partition"}
+UNITS = (
+    *("_seconds", "_bytes", "_records", "_events", "_partitions", "_ratio", "_info", "_version", "_owned", "_cached"),
+    *("_customers", "_buyers", "_episodes", "_examples", "_changes", "_nats", "_log_odds"),
+)
+NO_UNIT = {"churn_clock_owner", "churn_buyers"}
+LABELS = {"topic", "field", "partition", "shop", *VALUES}
 
 
 def service(name: str) -> tuple[CollectorRegistry, list[Description]]:
@@ -37,6 +42,8 @@ def service(name: str) -> tuple[CollectorRegistry, list[Description]]:
         metrics = kind(registry)
         described += metrics.described
         for metric in vars(metrics).values():
+            if isinstance(metric, GaugeTable):
+                metric.replace({tuple("0" for _ in metric.labels): 1.0})
             labels = getattr(metric, "_labelnames", None)
             if labels is None:
                 continue
