@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Final
 
 from grafana.page import PAGES
-from grafana.pages import service
+from grafana.pages import causes, churn_today, quality, service
 from grafana.words import LANGUAGES
 
 FOLDER: Final = Path(__file__).parent / "dashboards"
-_MAKERS: Final = {"service": service.page}
+_MAKERS: Final = {
+    "churn_today": churn_today.page,
+    "causes": causes.page,
+    "quality": quality.page,
+    "service": service.page,
+}
 
 
 def dashboards() -> dict[str, str]:
     """The text of every file, by its path below grafana/dashboards."""
-    return {
-        f"{lang}/{name.replace('_', '-')}.json": _MAKERS[name](lang).json()
-        for name in PAGES
-        if name in _MAKERS
-        for lang in LANGUAGES
-    }
+    return {f"{lang}/{name.replace('_', '-')}.json": _MAKERS[name](lang).json() for name in PAGES for lang in LANGUAGES}
 
 
 def write() -> None:

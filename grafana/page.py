@@ -28,10 +28,12 @@ class Variable:
     Attributes:
         name: in the queries; its label is found in the words.
         query: what Grafana asks for the values.
+        chosen: the one value that it begins with; "": all of them, and one may choose several.
     """
 
     name: str
     query: str
+    chosen: str = ""
 
 
 class _Mark(model.AnnotationQuery):
@@ -111,15 +113,20 @@ class Page:
     def bars(
         self,
         key: str,
-        label: str,
-        expr: str,
+        queries: Mapping[str, str],
         measure: Measure,
         width: int = 8,
+        height: int = TREND_HEIGHT,
         names: Names | None = None,
     ) -> None:
-        """The latest value of each series, called by the value of a label."""
-        panel = panels.bars(self._frame(key, width, TREND_HEIGHT), Query(expr, f"{{{{{label}}}}}"), measure)
-        self._add(panel, names)
+        """The latest value of each series; the queries by legend, as in `trend`."""
+        asked = [Query(expr, self._legend(key, legend)) for legend, expr in queries.items()]
+        self._add(panels.bars(self._frame(key, width, height), asked, measure), names)
+
+    def columns(self, key: str, label: str, queries: Mapping[str, str], measure: Measure, width: int = 8) -> None:
+        """Values side by side for each value of a label; the queries by a key of the panel's words."""
+        asked = [Query(expr, self._say(key, legend)) for legend, expr in queries.items()]
+        self._add(panels.columns(self._frame(key, width, TREND_HEIGHT), label, asked, measure), None)
 
     def buckets(self, key: str, expr: str, measure: Measure, width: int = 8) -> None:
         """A histogram over time."""
@@ -163,9 +170,12 @@ class Page:
         for variable in variables:
             choice = frame.QueryVariable(variable.name).label(say(self.lang, "variables", variable.name))
             choice.datasource(SOURCE).query({"query": variable.query, "refId": variable.name})
-            choice.multi(True).include_all(True).all_value(".*").sort(model.VariableSort.NATURAL_ASC)
-            choice.refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
-            choice.current(model.VariableOption(True, say(self.lang, "common", "all"), "$__all"))
+            choice.sort(model.VariableSort.NATURAL_ASC).refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
+            if variable.chosen:
+                choice.current(model.VariableOption(True, variable.chosen, variable.chosen))
+            else:
+                choice.multi(True).include_all(True).all_value(".*")
+                choice.current(model.VariableOption(True, say(self.lang, "common", "all"), "$__all"))
             self._dashboard.with_variable(choice)
 
     def _links(self) -> None:

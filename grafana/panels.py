@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias, TypeVar
 
-from grafana_foundation_sdk.builders import bargauge, common, heatmap, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.builders import barchart, bargauge, common, heatmap, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.builders import dashboard as frame
 from grafana_foundation_sdk.models import common as looks
 from grafana_foundation_sdk.models import dashboard as model
@@ -15,9 +15,10 @@ from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
+LETTERS: Final = "ABCDEFGHIJ"  # of the queries of a panel
 GREEN, YELLOW, ORANGE, RED, BLUE, GREY = "green", "yellow", "orange", "red", "blue", "text"
-Panel: TypeAlias = stat.Panel | timeseries.Panel | bargauge.Panel | table.Panel | heatmap.Panel
-PanelT = TypeVar("PanelT", stat.Panel, timeseries.Panel, bargauge.Panel, table.Panel, heatmap.Panel)
+Panel: TypeAlias = stat.Panel | timeseries.Panel | bargauge.Panel | barchart.Panel | table.Panel | heatmap.Panel
+PanelT = TypeVar("PanelT", stat.Panel, timeseries.Panel, bargauge.Panel, barchart.Panel, table.Panel, heatmap.Panel)
 Steps: TypeAlias = Sequence[tuple[float, str]]  # from this value on this colour
 
 
@@ -91,12 +92,7 @@ def trend(place: Frame, queries: Sequence[Query], measure: Measure, style: Style
     """Values over time."""
     panel = timeseries.Panel().line_width(1.5).fill_opacity(60 if style is Style.STACKED else 8)
     panel.show_points(looks.VisibilityMode.NEVER)
-    panel.legend(
-        common.VizLegendOptions()
-        .show_legend(True)
-        .display_mode(looks.LegendDisplayMode.LIST)
-        .placement(looks.LegendPlacement.BOTTOM)
-    )
+    panel.legend(_legend_below())
     panel.tooltip(common.VizTooltipOptions().mode(looks.TooltipDisplayMode.MULTI).sort(looks.SortOrder.DESCENDING))
     if style is Style.STACKED:
         panel.stacking(common.StackingConfig().mode(looks.StackingMode.NORMAL))
@@ -105,19 +101,36 @@ def trend(place: Frame, queries: Sequence[Query], measure: Measure, style: Style
     if measure.steps:
         panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(looks.GraphThresholdsStyleMode.DASHED))
     panel.color_scheme(frame.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC))
-    for place_in_row, query in enumerate(queries):
-        panel.with_target(_target(query, chr(ord("A") + place_in_row)))
+    for letter, query in zip(LETTERS, queries, strict=False):
+        panel.with_target(_target(query, letter))
     _measured(panel, measure)
     return _framed(panel, place)
 
 
-def bars(place: Frame, query: Query, measure: Measure) -> bargauge.Panel:
-    """The latest value of each series as a bar, the longest first if the query sorts them."""
+def bars(place: Frame, queries: Sequence[Query], measure: Measure) -> bargauge.Panel:
+    """The latest value of each series as a bar; in the order of the queries, and of what each of them finds."""
     panel = bargauge.Panel().orientation(looks.VizOrientation.HORIZONTAL)
     panel.display_mode(looks.BarGaugeDisplayMode.BASIC).value_mode(looks.BarGaugeValueMode.TEXT)
     panel.name_placement(looks.BarGaugeNamePlacement.LEFT).show_unfilled(False)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    panel.with_target(_target(query, "A", instant=True))
+    for letter, query in zip(LETTERS, queries, strict=False):
+        panel.with_target(_target(query, letter, instant=True))
+    _measured(panel, measure)
+    return _framed(panel, place)
+
+
+def columns(place: Frame, label: str, queries: Sequence[Query], measure: Measure) -> barchart.Panel:
+    """Values side by side for each value of a label, in the order of the first query's values."""
+    panel = barchart.Panel().x_field(label).group_width(0.8).bar_width(0.95)
+    panel.legend(_legend_below()).tooltip(common.VizTooltipOptions().mode(looks.TooltipDisplayMode.MULTI))
+    titles = {}
+    for letter, query in zip(LETTERS, queries, strict=False):
+        panel.with_target(_target(query, letter, instant=True, form=PromQueryFormat.TABLE))
+        titles[f"Value #{letter}"] = query.legend
+    _joined(panel, {label: label, **titles})
+    order = {"fields": {}, "sort": [{"field": queries[0].legend}]}
+    panel.with_transformation(model.DataTransformerConfig(id_val="sortBy", options=order))
+    panel.color_scheme(frame.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC))
     _measured(panel, measure)
     return _framed(panel, place)
 
@@ -157,19 +170,17 @@ class Column:
 def listing(place: Frame, columns: Sequence[Column]) -> table.Panel:
     """A table with a row for each combination of labels; the queries are joined on them."""
     panel = table.Panel().show_header(True).cell_height(looks.TableCellHeight.SM)
-    titles, order = {}, {}
-    letters = iter("ABCDEFGH")
-    for position, column in enumerate(columns):
-        field = column.name
+    asking = sum(bool(one.query) for one in columns)
+    titles, letters = {}, iter(LETTERS)
+    for column in columns:
+        name = column.name
         if column.query:
             letter = next(letters)
             panel.with_target(_target(Query(column.query), letter, instant=True, form=PromQueryFormat.TABLE))
-            field = f"Value #{letter}" if sum(bool(one.query) for one in columns) > 1 else "Value"
-        titles[field], order[field] = column.title, position
+            name = f"Value #{letter}" if asking > 1 else "Value"  # as Grafana calls the values of several and of one
+        titles[name] = column.title
         panel.override_by_name(column.title, _column(column))
-    options = {"excludeByName": {"Time": True}, "renameByName": titles, "indexByName": order}
-    panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
-    panel.with_transformation(model.DataTransformerConfig(id_val="organize", options=options))
+    _joined(panel, titles)
     panel.unit("short")
     return _framed(panel, place)
 
@@ -194,6 +205,19 @@ def call(panel: Panel, names: Mapping[str, str], colours: Mapping[str, str]) -> 
         if value in colours:
             properties.append(_fixed(colours[value]))
         panel.override_by_name(value, properties)
+
+
+def _joined(panel: table.Panel | barchart.Panel, titles: Mapping[str, str]) -> None:
+    """One row for each combination of labels, with these columns in this order."""
+    order = {name: place for place, name in enumerate(titles)}
+    options = {"excludeByName": {"Time": True}, "renameByName": dict(titles), "indexByName": order}
+    panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
+    panel.with_transformation(model.DataTransformerConfig(id_val="organize", options=options))
+
+
+def _legend_below() -> common.VizLegendOptions:
+    legend = common.VizLegendOptions().show_legend(True).display_mode(looks.LegendDisplayMode.LIST)
+    return legend.placement(looks.LegendPlacement.BOTTOM)
 
 
 def _fixed(colour: str) -> model.DynamicConfigValue:
@@ -224,7 +248,7 @@ def _target(
     return target.instant() if instant else target.range()
 
 
-def _measured(panel: stat.Panel | timeseries.Panel | bargauge.Panel, measure: Measure) -> None:
+def _measured(panel: stat.Panel | timeseries.Panel | bargauge.Panel | barchart.Panel, measure: Measure) -> None:
     panel.unit(measure.unit).thresholds(_thresholds(measure))
     if measure.decimals is not None:
         panel.decimals(measure.decimals)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from grafana.asking import Asking
 from grafana.page import Page, Variable
 from grafana.panels import BLUE, GREEN, ORANGE, RED, Column, Measure, Names, Style
 
 VARIABLES: Final = (Variable("instance", "label_values(churn_build_info, instance)"),)
-_MINE: Final = 'instance=~"$instance"'
+_ASK: Final = Asking('instance=~"$instance"')
+_MINE: Final = _ASK.where
 _JOBS: Final = "worker|trainer|desk|deliver"
 
 COUNT: Final = Measure("short", decimals=0)
@@ -18,23 +20,6 @@ BYTES: Final = Measure("bytes")
 LAG: Final = Measure("short", GREEN, ((10_000, ORANGE), (100_000, RED)), decimals=0)
 FRESH: Final = Measure("s", GREEN, ((1, ORANGE), (10, RED)))
 NONE_IS_GOOD: Final = Measure("short", GREEN, ((1, RED),), decimals=0)
-
-
-def quantile(share: float, metric: str) -> str:
-    """The value below which a share of a histogram lies, lately."""
-    return f"histogram_quantile({share}, sum by (le) (rate({metric}_bucket{{{_MINE}}}[$__rate_interval])))"
-
-
-def rate(metric: str, by: str = "") -> str:
-    """How much a counter grows a second."""
-    grouped = f" by ({by})" if by else ""
-    return f"sum{grouped} (rate({metric}{{{_MINE}}}[$__rate_interval]))"
-
-
-def total(metric: str, by: str = "") -> str:
-    """A gauge, summed over the processes."""
-    grouped = f" by ({by})" if by else ""
-    return f"sum{grouped} ({metric}{{{_MINE}}})"
 
 
 def page(lang: str) -> Page:
@@ -55,9 +40,9 @@ def _at_a_glance(page: Page) -> None:
         Measure("percentunit", RED, ((1, GREEN),), decimals=0, highest=1),
     )
     page.number("firing", 'count(ALERTS{alertstate="firing"}) or vector(0)', NONE_IS_GOOD)
-    page.number("lag", total("churn_lag_records"), LAG)
-    page.number("fresh", quantile(0.99, "churn_score_freshness_seconds"), FRESH)
-    page.number("events", rate("churn_events_total"), RATE)
+    page.number("lag", _ASK.total("churn_lag_records"), LAG)
+    page.number("fresh", _ASK.quantile(0.99, "churn_score_freshness_seconds"), FRESH)
+    page.number("events", _ASK.rate("churn_events_total"), RATE)
     page.number(
         "dead",
         f'sum(increase(churn_relayed_records_total{{topic="dead_letters",{_MINE}}}[$__range]))',
@@ -69,42 +54,44 @@ def _flow(page: Page) -> None:
     page.row("flow")
     page.trend(
         "events_by_topic",
-        {"{{topic}}": rate("churn_events_total", "topic")},
+        {"{{topic}}": _ASK.rate("churn_events_total", "topic")},
         RATE,
         style=Style.STACKED,
         names=Names("topics"),
     )
-    page.trend("lag_by_topic", {"{{topic}}": total("churn_lag_records", "topic")}, LAG, names=Names("topics"))
+    page.trend("lag_by_topic", {"{{topic}}": _ASK.total("churn_lag_records", "topic")}, LAG, names=Names("topics"))
     page.trend(
         "freshness",
         {
-            name: quantile(share, "churn_score_freshness_seconds")
+            name: _ASK.quantile(share, "churn_score_freshness_seconds")
             for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
         },
         FRESH,
     )
     page.trend(
-        "decisions", {"decided": rate("churn_decisions_total"), "scored": rate("churn_events_scored_total")}, RATE
+        "decisions",
+        {"decided": _ASK.rate("churn_decisions_total"), "scored": _ASK.rate("churn_events_scored_total")},
+        RATE,
     )
     page.trend(
         "odd",
         {
-            "rejected": rate("churn_events_rejected_total"),
-            "duplicate": rate("churn_events_duplicate_total"),
-            "late": rate("churn_events_late_total"),
-            "too_late": rate("churn_events_too_late_total"),
-            "excluded": rate("churn_events_excluded_total"),
+            "rejected": f"{_ASK.rate('churn_events_rejected_total')} or vector(0)",  # no field was to blame yet
+            "duplicate": _ASK.rate("churn_events_duplicate_total"),
+            "late": _ASK.rate("churn_events_late_total"),
+            "too_late": _ASK.rate("churn_events_too_late_total"),
+            "excluded": _ASK.rate("churn_events_excluded_total"),
         },
         RATE,
     )
-    page.trend("holds", {"{{reason}}": rate("churn_hold_seconds_total", "reason")}, SECONDS, names=Names("holds"))
+    page.trend("holds", {"{{reason}}": _ASK.rate("churn_hold_seconds_total", "reason")}, SECONDS, names=Names("holds"))
 
 
 def _commits(page: Page) -> None:
     page.row("commits")
     page.trend(
         "commit_time",
-        {name: quantile(share, "churn_commit_duration_seconds") for name, share in (("p50", 0.5), ("p99", 0.99))},
+        {name: _ASK.quantile(share, "churn_commit_duration_seconds") for name, share in (("p50", 0.5), ("p99", 0.99))},
         Measure("s", GREEN, ((0.5, ORANGE), (2.5, RED))),
     )
     page.buckets(
@@ -112,17 +99,19 @@ def _commits(page: Page) -> None:
         f"sum by (le) (increase(churn_commit_duration_seconds_bucket{{{_MINE}}}[$__rate_interval]))",
         SECONDS,
     )
-    page.trend("outcomes", {"{{outcome}}": rate("churn_commits_total", "outcome")}, RATE, names=Names("outcomes"))
+    page.trend("outcomes", {"{{outcome}}": _ASK.rate("churn_commits_total", "outcome")}, RATE, names=Names("outcomes"))
     page.trend(
-        "batch", {name: quantile(share, "churn_batch_events") for name, share in (("p50", 0.5), ("p99", 0.99))}, COUNT
+        "batch",
+        {name: _ASK.quantile(share, "churn_batch_events") for name, share in (("p50", 0.5), ("p99", 0.99))},
+        COUNT,
     )
-    page.trend("outbox", {"waiting": total("churn_outbox_records")}, COUNT)
-    page.trend("relayed", {"{{topic}}": rate("churn_relayed_records_total", "topic")}, RATE, names=Names("topics"))
+    page.trend("outbox", {"waiting": _ASK.total("churn_outbox_records")}, COUNT)
+    page.trend("relayed", {"{{topic}}": _ASK.rate("churn_relayed_records_total", "topic")}, RATE, names=Names("topics"))
 
 
 def _learning(page: Page) -> None:
     page.row("learning")
-    page.trend("learned", {"examples": rate("churn_trainer_examples_total")}, RATE)
+    page.trend("learned", {"examples": _ASK.rate("churn_trainer_examples_total")}, RATE)
     page.trend(
         "version",
         {"trained": f"max(churn_trainer_model_version{{{_MINE}}})", "in_force": f"min(churn_model_version{{{_MINE}}})"},
@@ -131,14 +120,19 @@ def _learning(page: Page) -> None:
     )
     page.trend(
         "lacking",
-        {"trainer": total("churn_trainer_lacking_partitions"), "desk": total("churn_desk_lacking_partitions")},
+        {
+            "trainer": _ASK.total("churn_trainer_lacking_partitions"),
+            "desk": _ASK.total("churn_desk_lacking_partitions"),
+        },
         COUNT,
         style=Style.STEPS,
     )
-    page.trend("checkpoint", {"size": total("churn_trainer_checkpoint_bytes")}, BYTES, style=Style.STEPS)
-    page.trend("checkpoint_time", {"p99": quantile(0.99, "churn_trainer_checkpoint_duration_seconds")}, SECONDS)
+    page.trend("checkpoint", {"size": _ASK.total("churn_trainer_checkpoint_bytes")}, BYTES, style=Style.STEPS)
+    page.trend("checkpoint_time", {"p99": _ASK.quantile(0.99, "churn_trainer_checkpoint_duration_seconds")}, SECONDS)
     page.trend(
-        "desk", {"nominated": rate("churn_desk_nominations_total"), "opened": rate("churn_desk_episodes_total")}, RATE
+        "desk",
+        {"nominated": _ASK.rate("churn_desk_nominations_total"), "opened": _ASK.rate("churn_desk_episodes_total")},
+        RATE,
     )
 
 
@@ -146,11 +140,11 @@ def _processes(page: Page) -> None:
     page.row("processes")
     page.trend(
         "cpu",
-        {"{{job}} {{instance}}": rate("process_cpu_seconds_total", "job, instance")},
+        {"{{job}} {{instance}}": _ASK.rate("process_cpu_seconds_total", "job, instance")},
         Measure("percentunit"),
     )
-    page.trend("memory", {"{{job}} {{instance}}": total("process_resident_memory_bytes", "job, instance")}, BYTES)
-    page.trend("cached", {"{{instance}}": total("churn_states_cached", "instance")}, COUNT)
+    page.trend("memory", {"{{job}} {{instance}}": _ASK.total("process_resident_memory_bytes", "job, instance")}, BYTES)
+    page.trend("cached", {"{{instance}}": _ASK.total("churn_states_cached", "instance")}, COUNT)
     page.table(
         "instances",
         [
@@ -163,8 +157,8 @@ def _processes(page: Page) -> None:
                 named="up",
             ),
             Column("lanes", query=f"max by (job, instance) (churn_lanes_owned{{{_MINE}}})", measure=COUNT),
-            Column("lag", query=total("churn_lag_records", "job, instance"), measure=LAG),
-            Column("memory", query=total("process_resident_memory_bytes", "job, instance"), measure=BYTES),
+            Column("lag", query=_ASK.total("churn_lag_records", "job, instance"), measure=LAG),
+            Column("memory", query=_ASK.total("process_resident_memory_bytes", "job, instance"), measure=BYTES),
             Column(
                 "started",
                 query=f"max by (job, instance) (process_start_time_seconds{{{_MINE}}}) * 1000",
