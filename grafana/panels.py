@@ -170,6 +170,7 @@ class Column:
 def listing(place: Frame, columns: Sequence[Column]) -> table.Panel:
     """A table with a row for each combination of labels; the queries are joined on them."""
     panel = table.Panel().show_header(True).cell_height(looks.TableCellHeight.SM)
+    panel.align(looks.FieldTextAlignment.AUTO).inspect(False)
     asking = sum(bool(one.query) for one in columns)
     titles, letters = {}, iter(LETTERS)
     for column in columns:

@@ -18,18 +18,24 @@ _GAP, _ROW, _HEAD = 8, 30, 26  # pixels: between panels, of a row of the grid, o
 _TOP: Final = 96  # above the grid
 _STYLE: Final = """
 body { margin: 0; background: #f4f5f5; font: 12px Inter, Helvetica, "Noto Sans CJK SC", sans-serif; color: #24292e; }
-h1 { font-size: 20px; margin: 14px 16px 2px; } header p { margin: 0 16px; color: #6a7078; }
-nav { position: absolute; right: 16px; top: 18px; } nav span, .choice { border: 1px solid #d0d3d8; background: #fff;
-padding: 4px 9px; border-radius: 2px; margin-left: 6px; } .choices { margin: 10px 10px 0; } .choice b { color: #6a7078;
-font-weight: 500; padding-right: 8px; } .panel { position: absolute; background: #fff; border: 1px solid #e1e3e6;
-border-radius: 2px; overflow: hidden; } .panel h2 { font-size: 13px; font-weight: 500; margin: 6px 9px 4px; height: 16px;
-white-space: nowrap; overflow: hidden; } .row { position: absolute; left: 10px; font-size: 15px; font-weight: 500; }
-svg { display: block; } svg text { font-size: 11px; fill: #6a7078; } svg text.big { text-anchor: middle; fill: inherit;
-dominant-baseline: central; font-weight: 500; } svg text.value { fill: inherit; font-weight: 600; } .grid { stroke: #eceef0; }
-.legend { margin: 0 9px; height: 20px; overflow: hidden; white-space: nowrap; } .legend span { margin-right: 12px; }
-.legend i { display: inline-block; width: 12px; height: 4px; border-radius: 2px; margin-right: 5px; vertical-align: middle; }
-.nothing { color: #6a7078; text-align: center; padding-top: 24px; } table { width: 100%; border-collapse: collapse; }
-th { text-align: left; color: #1F60C4; font-weight: 500; } th, td { padding: 5px 9px; border-bottom: 1px solid #eceef0; }
+h1 { font-size: 20px; margin: 14px 16px 2px; }
+header p { margin: 0 16px; color: #6a7078; }
+nav { position: absolute; right: 16px; top: 18px; }
+nav span, .choice { border: 1px solid #d0d3d8; background: #fff; padding: 4px 9px; margin-left: 6px; }
+.choices { margin: 10px; }
+.choice b { color: #6a7078; font-weight: 500; padding-right: 8px; }
+.panel { position: absolute; background: #fff; border: 1px solid #e1e3e6; border-radius: 2px; overflow: hidden; }
+.panel h2 { font-size: 13px; font-weight: 500; margin: 6px 9px 4px; height: 16px; white-space: nowrap; }
+.row { position: absolute; left: 10px; font-size: 15px; font-weight: 500; }
+svg { display: block; }
+svg text { font-size: 11px; }
+.legend { margin: 0 9px; height: 20px; overflow: hidden; white-space: nowrap; }
+.legend span { margin-right: 12px; }
+.legend i { display: inline-block; width: 12px; height: 4px; margin-right: 5px; vertical-align: middle; }
+.nothing { color: #6a7078; text-align: center; padding-top: 24px; }
+table { width: 100%; border-collapse: collapse; }
+th { text-align: left; color: #1f60c4; font-weight: 500; }
+th, td { padding: 5px 9px; border-bottom: 1px solid #eceef0; }
 """
 
 
@@ -65,9 +71,10 @@ def photograph(board: Board, to: Path) -> None:
         source.write_text(text, encoding="utf-8")
         command = [
             program("chromium", "chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-            f"--user-data-dir={folder}/profile", f"--window-size={WIDTH},{height}", f"--screenshot={to.resolve()}", source.as_uri(),
+            f"--user-data-dir={folder}/profile", f"--window-size={WIDTH},{height}",
+            f"--screenshot={to.resolve()}", source.as_uri(),
         ]  # fmt: skip
-        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        subprocess.run(command, check=True, capture_output=True, timeout=120)  # noqa: S603 - a command of our own
 
 
 def _box(place: Mapping[str, int]) -> tuple[int, int, int, int]:

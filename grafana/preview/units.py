@@ -13,7 +13,6 @@ _SECONDS: Final = (
     (3600.0, 1 / 60, "min"),
     (86400.0, 1 / 3600, "h"),
 )
-_STEPS: Final = ("", " K", " Mil", " Bil")
 
 
 def written(value: float, unit: str, decimals: int | None = None) -> str:
@@ -24,29 +23,23 @@ def written(value: float, unit: str, decimals: int | None = None) -> str:
     """
     if math.isnan(value):
         return "NaN"
-    match unit:
-        case "s":
-            return _seconds(value, decimals)
-        case "d":
-            return f"{_rounded(value, decimals)} d"
-        case "percentunit":
-            return f"{_rounded(value * 100, decimals)}%"
-        case "bytes":
-            return _scaled(value, 1024.0, (" B", " KiB", " MiB", " GiB", " TiB"), decimals)
-        case "cps":
-            return f"{_scaled(value, 1000.0, _STEPS, decimals)} c/s"
-        case "dateTimeAsIso":
-            return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        case "currencyCNY":
-            return f"¥{_scaled(value, 1000.0, _STEPS, decimals)}"
-        case _:
-            return _scaled(value, 1000.0, _STEPS, decimals)
+    return _WRITERS.get(unit, _short)(value, decimals)
+
+
+def _short(value: float, decimals: int | None) -> str:
+    return _scaled(value, 1000.0, ("", " K", " Mil", " Bil"), decimals)
+
+
+def _moment(milliseconds: float, _decimals: int | None) -> str:
+    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _seconds(value: float, decimals: int | None) -> str:
+    if not value:
+        return "0 s"
     for below, factor, name in _SECONDS:
         if abs(value) < below:
-            return f"{_rounded(value * factor, decimals)} {name}" if value else "0 s"
+            return f"{_rounded(value * factor, decimals)} {name}"
     return f"{_rounded(value / 86400, decimals)} d"
 
 
@@ -62,3 +55,12 @@ def _rounded(value: float, decimals: int | None) -> str:
         return f"{value:.{decimals}f}"
     size = abs(value)
     return f"{value:.3g}" if 0 < size < 1000 else f"{value:.0f}"
+
+
+_WRITERS: Final = {
+    "s": _seconds,
+    "percentunit": lambda value, decimals: f"{_rounded(value * 100, decimals)}%",
+    "bytes": lambda value, decimals: _scaled(value, 1024.0, (" B", " KiB", " MiB", " GiB"), decimals),
+    "cps": lambda value, decimals: f"{_short(value, decimals)} c/s",
+    "dateTimeAsIso": _moment,
+}
