@@ -253,3 +253,27 @@ class StoreBehind(ChurnMonitorError):
     """
 
     exit_code = 4
+
+
+class BadChannels(ChurnMonitorError):
+    """{file}, line {line}: {field} {problem}. {remedy}"""
+
+    exit_code = 2
+
+
+class UnknownChannel(ChurnMonitorError):
+    """There is no channel {channel}. The channels: {known}. They stand in the file that delivery.config names."""
+
+    exit_code = 2
+
+
+class UnknownDelivery(ChurnMonitorError):
+    """No delivery {delivery} is dead. See `stream-app alerts list --state dead` for those that are."""
+
+    exit_code = 1
+
+
+class PrivateAddress(ChurnMonitorError):
+    """{host} leads to {address}, which is not public. Write allow_private: true if it is a receiver of yours."""
+
+    exit_code = 2

@@ -17,6 +17,9 @@ from prometheus_client.registry import Collector
 from stream_app import __version__
 from stream_app.core.alerts import CLOSE_REASONS
 from stream_app.core.bands import BANDS
+from stream_app.core.delivery.book import Book
+from stream_app.core.delivery.records import REASONS, STATES
+from stream_app.core.delivery.route import Route
 from stream_app.core.events import KINDS
 from stream_app.core.explanation import CAUSE_KEYS
 from stream_app.core.flows import AMOUNTS, CATEGORIES, CHECKOUT_LOSSES, FUNNEL, ORDER_KINDS
@@ -55,6 +58,8 @@ VALUES: Final[dict[str, tuple[str, ...]]] = {
 # Seconds. The promised figures lie on edges: 50 ms and 150 ms from append to score.
 _FRESHNESS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _DURATION: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_ATTEMPT: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
+ATTEMPTS: Final = ("delivered", "retry", "refused", "gone")  # what comes of a request to a receiver
 _BATCH: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)  # events
 
 
@@ -414,10 +419,67 @@ class DeskMetrics(Metrics):
         self.through = self._gauge("desk_through_timestamp_seconds", "The latest moment that was decided.")
 
 
+class DeliveryMetrics(Metrics):
+    """Of the deliverer. The names of channels are labels: the configuration bounds their number.
+
+    Args:
+        registry: of the process.
+        routes: of all channels.
+    """
+
+    def __init__(self, registry: CollectorRegistry, routes: Iterable[Route] = ()) -> None:
+        super().__init__(registry)
+        self.alerts = self._counter("delivery_alerts", "Alerts taken in, opened and closed.")
+        self.deliveries = self._counter(
+            "deliveries",
+            "Deliveries (an alert on a channel) that ended, by how: sent, suppressed, dead.",
+            "channel",
+            "outcome",
+        )
+        self.suppressed = self._counter("deliveries_suppressed", "Deliveries that were not sent, by why.", "reason")
+        self.attempts = self._counter(
+            "delivery_attempts", "Requests to receivers, by what came of them.", "channel", "outcome"
+        )
+        self.duration = self._histogram("delivery_attempt_duration_seconds", "Time of one request.", _ATTEMPT)
+        self.pending = self._gauge("delivery_pending_records", "Deliveries on their way, digests included.", "channel")
+        self.dead = self._gauge("delivery_dead_records", "Deliveries that were given up and can be redriven.")
+        self.oldest = self._gauge(
+            "delivery_oldest_pending_seconds", "Age of the oldest message that has not arrived yet.", "channel"
+        )
+        self.closed = self._gauge(
+            "delivery_closed_ratio",
+            "1: the receiver said that it wants nothing more (HTTP 410), 0: it is open.",
+            "channel",
+        )
+        self._names = [route.channel for route in routes]
+        for name in self._names:
+            for outcome in STATES[1:]:
+                self.deliveries.labels(name, outcome)
+            for outcome in ATTEMPTS:
+                self.attempts.labels(name, outcome)
+        for reason in REASONS:
+            self.suppressed.labels(reason)
+
+    def note(self, book: Book, now: int) -> None:
+        """Tell how the book is, and what has ended in it since the last time; `now` is microseconds."""
+        for (channel, state, reason), count in book.outcomes.items():
+            self.deliveries.labels(channel, state).inc(count)
+            if reason:
+                self.suppressed.labels(reason).inc(count)
+        book.outcomes.clear()
+        pending, oldest = book.pending(), book.oldest()
+        for name in self._names:
+            self.pending.labels(name).set(pending[name])
+            self.oldest.labels(name).set(max(now - oldest.get(name, now), 0) / 1e6)
+            self.closed.labels(name).set(bool(book.channels[name].gone_at))
+        self.dead.set(book.dead)
+
+
 SERVICES: Final[dict[str, tuple[type[Metrics], ...]]] = {
     "worker": (WorkerMetrics, BusinessMetrics, CommitMetrics, RelayMetrics),
     "trainer": (TrainerMetrics, QualityMetrics, CommitMetrics),
     "desk": (DeskMetrics, CommitMetrics, RelayMetrics),
+    "deliver": (DeliveryMetrics, CommitMetrics),
 }
 
 

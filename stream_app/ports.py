@@ -8,13 +8,14 @@ may be repeated without harm, because clients repeat what got no reply. Whatever
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import msgspec
 
 from stream_app.core.commit import Commit
+from stream_app.core.delivery.changes import Changes, Stored
 
 NOTHING_LEARNED: Final = -(1 << 62)  # microseconds: before every moment
 INSTANCES: Final = 64  # whose epochs a partition remembers; of more, those that came last
@@ -217,4 +218,65 @@ class Lease(Protocol):
 
     async def last(self) -> int | None:
         """The guarded value; None before the first `advance`."""
+        ...
+
+
+class DeliveryStore(Protocol):
+    """The truth of what is delivered to the staff. One deliverer writes, the latest that has claimed; others may ask.
+
+    Use: `claim` once when the process starts, `load`, then `commit` after `commit`, each with what changed.
+    """
+
+    async def claim(self, instance: str) -> int:
+        """Become the only deliverer: the writes of every earlier one are refused from now on. Returns the epoch."""
+        ...
+
+    async def load(self) -> Stored:
+        """What a deliverer takes up: where it stands, and all that is pending."""
+        ...
+
+    async def commit(self, changes: Changes, batch: str) -> Outcome:
+        """Store changes as a whole or not at all; `batch` is their id, unique within this life of the process.
+
+        Raises `NotClaimed` before `claim`.
+        """
+        ...
+
+    async def known(self, ids: Sequence[str]) -> set[str]:
+        """Which of these deliveries have been made before, whatever became of them."""
+        ...
+
+    async def deliveries(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """Some deliveries, encoded, by id; those that are not kept are left out."""
+        ...
+
+    async def letters(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """Some letters, encoded, by id; those that are not kept are left out."""
+        ...
+
+    async def channels(self) -> dict[str, bytes]:
+        """What is remembered of channels, encoded, by name."""
+        ...
+
+    def all_deliveries(self) -> AsyncIterator[list[bytes]]:
+        """All deliveries, encoded, in chunks, each once, in no order."""
+        ...
+
+    async def dead(self) -> list[str]:
+        """The ids of all dead deliveries, in order."""
+        ...
+
+    async def ask(self, request: bytes) -> None:
+        """Leave a request to the deliverer. Anybody may."""
+        ...
+
+    async def asked(self, limit: int) -> list[bytes]:
+        """The oldest requests that have not been carried out."""
+        ...
+
+    async def forget(self, before: int, keep: int) -> int:
+        """Drop some deliveries that ended before a moment (microseconds), or are not among the last `keep` that ended.
+
+        Returns how many were dropped; call it again until there are none. Raises `Fenced` and `NotClaimed`.
+        """
         ...

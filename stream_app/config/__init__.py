@@ -1,6 +1,9 @@
 """The settings of the running service: typed, documented in docs/settings.md, and refused when they contradict."""
 
+from stream_app.config.channel_file import Channels, Secrets, read_channels
+from stream_app.config.channels import Channel, ChannelsFile
 from stream_app.config.clients import confluent_options, kafka_python_options, ssl_context
+from stream_app.config.delivery import Delivery
 from stream_app.config.fields import FOREVER, SECOND_US
 from stream_app.config.kafka import INPUTS, OUTPUTS, SHOP_TOPICS, Kafka, Security, Topics
 from stream_app.config.live import LiveConfig
@@ -14,11 +17,16 @@ __all__ = [
     "OUTPUTS",
     "SECOND_US",
     "SHOP_TOPICS",
+    "Channel",
+    "Channels",
+    "ChannelsFile",
+    "Delivery",
     "Health",
     "Kafka",
     "LiveConfig",
     "Log",
     "Redis",
+    "Secrets",
     "Security",
     "Shop",
     "Ticks",
@@ -28,5 +36,6 @@ __all__ = [
     "confluent_options",
     "kafka_python_options",
     "load_config",
+    "read_channels",
     "ssl_context",
 ]

@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from stream_app.config.delivery import Delivery
 from stream_app.config.fields import ContradictionError, setting
 from stream_app.config.kafka import Kafka
 from stream_app.config.parts import Health, Log, Redis, Ticks, Trainer, Worker
@@ -29,6 +30,7 @@ class LiveConfig(BaseSettings):
     worker: Worker = setting(Worker(), "The processes that score.", "工作进程")
     ticks: Ticks = setting(Ticks(), "Who moves time on.", "时间刻度")
     trainer: Trainer = setting(Trainer(), "The process that learns.", "训练进程")
+    delivery: Delivery = setting(Delivery(), "How alerts reach the staff.", "通知")
     health: Health = setting(Health(), "What is told over HTTP.", "健康检查")
     log: Log = setting(Log(), "What is written to standard error.", "日志")
 

@@ -22,7 +22,12 @@ from stream_app.config.fields import (
 )
 
 MINUTE_US: Final = 60 * SECOND_US
-PORT_OFFSETS: Final = {"worker": 0, "trainer": 1, "desk": 2}  # above health.port: all may run on one machine
+PORT_OFFSETS: Final = {
+    "worker": 0,
+    "trainer": 1,
+    "desk": 2,
+    "deliver": 3,
+}  # above health.port: all may run on one machine
 Chunk = Annotated[int, Field(gt=0, le=20_000)]  # more would be a commit of seconds
 _INSTANCE: Final = re.compile(r"[^a-zA-Z0-9._-]+")
 
@@ -132,10 +137,10 @@ class Health(Section):
     """What the process tells of itself over HTTP."""
 
     host: str = setting("127.0.0.1", "Where /livez, /readyz and /metrics are served.", "健康检查监听地址")
-    port: Annotated[int, Field(ge=0, le=65_533)] = setting(
+    port: Annotated[int, Field(ge=0, le=65_532)] = setting(
         9464,
-        "Of a worker; the trainer's is one higher, the desk's two. 0: not served.",
-        "健康检查端口：训练进程 +1，预警台 +2",
+        "Of a worker; the trainer's is one higher, the desk's two, the deliverer's three. 0: not served.",
+        "健康检查端口：训练进程 +1，预警台 +2，通知进程 +3",
     )
     watchdog_after: Span = setting(
         2 * MINUTE_US,

@@ -1,0 +1,104 @@
+"""Only public addresses: a receiver's name is resolved here, judged, and connected to at that very address.
+
+What checks a name and then lets a client resolve it again is fooled by a name that changes its answer in between
+("DNS rebinding"). So the addresses that were judged are those that aiohttp gets, and no others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any, Final
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from stream_app.errors import PrivateAddress
+
+# An IPv4 address inside of an IPv6 one: a translator on the way would lead to it.
+_NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+Lookup = Callable[[str, int, int], Awaitable[list[Any]]]  # host, port, family: as getaddrinfo
+
+
+def is_public(text: str) -> bool:
+    """Whether an address lies in the open internet.
+
+    Not if it is private, loopback, link-local (where clouds keep their metadata), shared, reserved or multicast, nor if
+    it stands for such a one.
+
+    >>> is_public("93.184.216.34"), is_public("169.254.169.254"), is_public("::ffff:10.0.0.1")
+    (True, False, False)
+    """
+    address = ip_address(text.partition("%")[0])
+    inner = _inside(address) if isinstance(address, IPv6Address) else None
+    if inner is not None:
+        return is_public(str(inner))
+    return address.is_global and not address.is_multicast and not address.is_unspecified
+
+
+def _inside(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that an IPv6 one stands for."""
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if address.teredo is not None:
+        return address.teredo[1]
+    if any(address in network for network in _NAT64) or int(address) >> 32 == 0:  # the last: "IPv4-compatible"
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return None
+
+
+def refuse_private_literal(host: str) -> None:
+    """Raise PrivateAddress for an address that is written as such: aiohttp asks no resolver for it."""
+    try:
+        public = is_public(host.strip("[]"))
+    except ValueError:
+        return  # a name
+    if not public:
+        raise PrivateAddress(host=host, address=host)
+
+
+async def system_lookup(host: str, port: int, family: int) -> list[Any]:
+    """What the system's resolver says."""
+    loop = asyncio.get_running_loop()
+    return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG)
+
+
+class GuardedResolver(AbstractResolver):
+    """A resolver for aiohttp that gives no address which is not public.
+
+    Args:
+        allow_private: the receiver stands in our own network, and the configuration says so.
+        lookup: where the addresses come from.
+    """
+
+    def __init__(self, *, allow_private: bool, lookup: Lookup = system_lookup) -> None:
+        self._allow_private, self._lookup = allow_private, lookup
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of a host. Raises PrivateAddress if any of them is not public, and OSError if there is none."""
+        found: list[ResolveResult] = []
+        for kind, _, proto, _, where in await self._lookup(host, port, family):
+            address = str(where[0])
+            if not self._allow_private and not is_public(address):
+                raise PrivateAddress(host=host, address=address)
+            found.append(
+                ResolveResult(
+                    hostname=host,
+                    host=address,
+                    port=port,
+                    family=kind,
+                    proto=proto,
+                    flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+                )
+            )
+        if not found:
+            raise OSError(None, "no address")
+        return found
+
+    async def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,34 @@
+-- Drop deliveries that ended long ago, and the letters of those that are dead.
+--
+-- KEYS[1]  meta, a hash: epoch
+-- KEYS[2]  deliveries, a hash
+-- KEYS[3]  letters, a hash
+-- KEYS[4]  ended, a sorted set
+-- KEYS[5]  dead, a set
+-- ARGV[1]  epoch
+-- ARGV[2]  those that ended before this moment go
+-- ARGV[3]  so many stay, the last that ended
+-- ARGV[4]  so many at most in one call
+-- returns  {1, how many}, or {0, the epoch that is registered} if that is later
+
+local epoch = redis.call('HGET', KEYS[1], 'epoch')
+if epoch and tonumber(epoch) > tonumber(ARGV[1]) then
+  return {0, epoch}
+end
+local most = tonumber(ARGV[4])
+local ids = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', '(' .. ARGV[2], 'LIMIT', 0, most)
+local surplus = math.min(redis.call('ZCARD', KEYS[4]) - tonumber(ARGV[3]), most)
+if surplus > #ids then
+  ids = redis.call('ZRANGE', KEYS[4], 0, surplus - 1)
+end
+for _, id in ipairs(ids) do
+  local delivery = redis.call('HGET', KEYS[2], id)
+  local letter = delivery and cjson.decode(delivery)['letter']
+  if letter then
+    redis.call('HDEL', KEYS[3], letter)
+  end
+  redis.call('HDEL', KEYS[2], id)
+  redis.call('SREM', KEYS[5], id)
+  redis.call('ZREM', KEYS[4], id)
+end
+return {1, #ids}

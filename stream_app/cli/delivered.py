@@ -1,0 +1,219 @@
+"""`stream-app alerts` as people see it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text as Rich
+
+from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
+from stream_app.cli.options import one_of
+from stream_app.config import LiveConfig, read_channels
+from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused
+from stream_app.core.delivery.records import (
+    DEAD,
+    STATES,
+    ChannelState,
+    Delivery,
+    Letter,
+    Request,
+    decode_record,
+    encode_record,
+)
+from stream_app.core.delivery.route import Route
+from stream_app.core.events import EPOCH, MICROSECOND
+from stream_app.core.explanation import Cause, Evidence, Explanation
+from stream_app.core.messages import AlertOpened
+from stream_app.deliver.building import Words, make_channel, make_composer, make_route
+from stream_app.deliver.requests import ENABLE, REDRIVE
+from stream_app.deliver.service import now_us
+from stream_app.errors import BadOption, UnknownChannel, UnknownDelivery
+from stream_app.service.stores import open_stores
+
+T = TypeVar("T")
+_MARKED: Final = {"en": "[TEST] ", "zh": "【测试】"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which deliveries are asked for, and how they are shown."""
+
+    state: str | None
+    channel: str | None
+    limit: int
+    form: str
+
+
+def run_list(config: LiveConfig, wanted: Wanted, console: Console) -> None:
+    """The latest deliveries, as a table on the terminal or as JSON lines on standard output."""
+    one_of("--format", wanted.form, "table", "json")
+    if wanted.state is not None:
+        one_of("--state", wanted.state, *STATES)
+    found, letters, channels = _with_store(config, lambda store: _find(store, wanted))
+    if wanted.form == "json":
+        for one in found:
+            letter = letters.get(one.letter)
+            sys.stdout.buffer.write(msgspec.json.encode(_told(one, letter)) + b"\n")
+        return
+    table = Table("delivery", "state", "since", "attempts", "why, or what comes next", title="Deliveries")
+    for one in found:
+        letter = letters.get(one.letter)
+        attempts = str(letter.attempts) if letter is not None else ""
+        table.add_row(
+            Rich(one.id, overflow="fold"), one.state, _time(one.changed_at), attempts, Rich(_why(one, letter))
+        )
+    console.print(table if found else "No deliveries.")
+    for name, state in channels.items():
+        if state.gone_at:
+            console.print(f"Channel {name} is closed since {_time(state.gone_at)}: {state.reason}.", markup=False)
+            console.print(f"Open it again with: stream-app alerts enable {name}")
+
+
+async def _find(
+    store: RedisDeliveryStore, wanted: Wanted
+) -> tuple[list[Delivery], dict[str, Letter], dict[str, ChannelState]]:
+    found: list[Delivery] = []
+    async for chunk in store.all_deliveries():
+        read = (decode_record(value, Delivery) for value in chunk)
+        found += [one for one in read if wanted.state in {None, one.state} and wanted.channel in {None, one.channel}]
+    found = sorted(found, key=lambda one: (-one.changed_at, one.id))[: wanted.limit]
+    letters = await store.letters(sorted({one.letter for one in found} - {""}))
+    channels = await store.channels()
+    return (
+        found,
+        {name: decode_record(value, Letter) for name, value in letters.items()},
+        {name: decode_record(value, ChannelState) for name, value in channels.items()},
+    )
+
+
+def _why(delivery: Delivery, letter: Letter | None) -> str:
+    if delivery.reason:
+        return delivery.reason
+    if letter is None:
+        return "" if delivery.letter else f"waits for the digest of {_time(delivery.due_at)}"
+    return f"{letter.problem}; again at {_time(letter.due_at)}" if letter.problem else ""
+
+
+def _told(delivery: Delivery, letter: Letter | None) -> dict[str, Any]:
+    return {
+        "delivery": delivery.id,
+        "alert": delivery.alert_id,
+        "channel": delivery.channel,
+        "shop": delivery.shop_id,
+        "state": delivery.state,
+        "why": _why(delivery, letter),
+        "urgent": delivery.urgent,
+        "since": _time(delivery.changed_at),
+        "expires": _time(delivery.expires_at),
+        "attempts": letter.attempts if letter is not None else None,
+    }
+
+
+def run_redrive(config: LiveConfig, delivery: str | None, everything: bool, console: Console) -> None:
+    """Leave the request to the deliverer."""
+    if everything == (delivery is not None):
+        remedy = "Name one dead delivery, or give --all."
+        raise BadOption(option="The delivery to redrive", value=delivery, remedy=remedy)
+
+    async def ask(store: RedisDeliveryStore) -> int:
+        dead = await store.dead()
+        if delivery is not None and delivery not in dead:
+            raise UnknownDelivery(delivery=delivery)
+        if dead:
+            await store.ask(encode_record(Request(REDRIVE, delivery or "")))
+        return 1 if delivery is not None else len(dead)
+
+    count = _with_store(config, ask)
+    done = "The deliverer tries again within a second, or when it runs."
+    console.print(f"Asked for: {count}. {done}" if count else f"No delivery is {DEAD}.")
+
+
+def run_enable(config: LiveConfig, channel: str, console: Console) -> None:
+    """Leave the request to the deliverer."""
+    _channel_known(config, channel)
+    _with_store(config, lambda store: store.ask(encode_record(Request(ENABLE, channel))))
+    console.print(f"{channel} is opened within a second, or when the deliverer runs.")
+    console.print("What was given up meanwhile comes back with: stream-app alerts redrive --all")
+
+
+def run_test(config: LiveConfig, channel: str, console: Console) -> int:
+    """Send a sample now, past mode, hours and limits; returns the exit status."""
+    _channel_known(config, channel)
+    channels = read_channels(config.delivery.config)
+    entry = channels.file.channels[channel]
+    route = make_route(channel, entry, config.shop.settings().clock)
+    letter = _sample(config, route)
+
+    async def send() -> Answer:
+        receiver = make_channel(channel, entry, channels.secrets[channel])
+        try:
+            return await receiver.send(letter)
+        finally:
+            await receiver.close()
+
+    answer = asyncio.run(send())
+    if isinstance(answer, Delivered):
+        console.print(f"{channel} has taken the sample. Look for {letter.title!r} there.", markup=False)
+        return 0
+    remedy = answer.remedy if isinstance(answer, Refused) else _later(answer)
+    console.print(f"{channel} has not taken the sample: {answer.reason}. {remedy}", markup=False)
+    return 1
+
+
+def _later(answer: Answer) -> str:
+    if isinstance(answer, Gone):
+        return "Ask its owner; when it wants messages again, give `stream-app alerts enable`."
+    return "A real alert would be tried again. Check the address, the receiver, and the way to it (firewall, proxy)."
+
+
+def _sample(config: LiveConfig, route: Route) -> Letter:
+    now = now_us()
+    opened_at = EPOCH + now * MICROSECOND
+    causes = (Cause("logistics", 0.62), Cause("price", 0.2))
+    alert = AlertOpened(
+        alert_id=f"test_{now}",
+        customer_id="sample-customer",
+        opened_at=opened_at,
+        expires_at=opened_at + timedelta(days=1),
+        rank=1,
+        probability=0.87,
+        monthly_worth=120.0,
+        silent_days=41.0,
+        usual_gap_days=18.0,
+        source="model",
+        version=0,
+        explanation=Explanation("loyal", causes, (Evidence("silent", {"days": 41.0}),)),
+    )
+    text = Words(make_composer(config)).alert(alert, route)
+    mark = _MARKED[route.language]
+    title, markdown, plain = (mark + form for form in text)
+    return Letter(alert.alert_id, route.channel, (), title, markdown, plain, now, now, now, alert)
+
+
+def _channel_known(config: LiveConfig, channel: str) -> None:
+    known = read_channels(config.delivery.config).file.channels
+    if channel not in known:
+        raise UnknownChannel(channel=channel, known=", ".join(known) or "none")
+
+
+def _with_store(config: LiveConfig, work: Callable[[RedisDeliveryStore], Awaitable[T]]) -> T:
+    async def run() -> T:
+        stores = open_stores(config)
+        try:
+            return await work(RedisDeliveryStore(stores.client, config.redis.prefix))
+        finally:
+            await stores.close()
+
+    return asyncio.run(run())
+
+
+def _time(at: int) -> str:
+    return (EPOCH + at * MICROSECOND).isoformat(timespec="seconds")

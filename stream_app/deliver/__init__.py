@@ -1,0 +1,1 @@
+"""The service that brings alerts to the staff."""
