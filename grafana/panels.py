@@ -122,6 +122,7 @@ def bars(place: Frame, queries: Sequence[Query], measure: Measure) -> bargauge.P
 def columns(place: Frame, label: str, queries: Sequence[Query], measure: Measure) -> barchart.Panel:
     """Values side by side for each value of a label, in the order of the first query's values."""
     panel = barchart.Panel().x_field(label).group_width(0.8).bar_width(0.95)
+    panel.line_width(1).fill_opacity(80).gradient_mode(looks.GraphGradientMode.NONE)
     panel.legend(_legend_below()).tooltip(common.VizTooltipOptions().mode(looks.TooltipDisplayMode.MULTI))
     titles = {}
     for letter, query in zip(LETTERS, queries, strict=False):
@@ -141,6 +142,7 @@ def buckets(place: Frame, query: Query, measure: Measure) -> heatmap.Panel:
     panel.y_axis(heatmap.YAxisConfig().unit(measure.unit).axis_placement(looks.AxisPlacement.LEFT))
     panel.color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Blues").steps(32))
     panel.show_legend().cell_gap(1)
+    panel.scale_distribution(common.ScaleDistributionConfig().type(looks.ScaleDistribution.LINEAR))
     panel.with_target(_target(query, "A", form=PromQueryFormat.HEATMAP))
     panel.unit(measure.unit)
     return _framed(panel, place)

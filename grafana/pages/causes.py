@@ -6,16 +6,19 @@ from typing import Final
 
 from grafana.asking import Asking
 from grafana.page import Page, Variable
-from grafana.panels import BLUE, Column, Measure, Names, Style
+from grafana.panels import BLUE, GREEN, ORANGE, RED, Column, Measure, Names, Style
 
 VARIABLES: Final = (
     Variable("shop", "label_values(churn_open_episodes, shop)"),
     Variable("cause", "label_values(churn_open_episodes, cause)"),
+    Variable("channel", "label_values(churn_delivery_pending_records, channel)"),
 )
 CAUSES: Final = Names("causes")
 OUTCOMES: Final = Names("closings", {"returned": "green", "fell": "light-green", "lost": "text"})
 _SHOP: Final = Asking('shop=~"$shop"')
 _ASK: Final = Asking('shop=~"$shop",cause=~"$cause"')
+_SENT: Final = Asking('channel=~"$channel"')
+SENT: Final = 'outcome="sent"'
 
 PEOPLE: Final = Measure("short", BLUE, decimals=0)
 PERCENT: Final = Measure("percentunit", BLUE, decimals=1)
@@ -27,6 +30,7 @@ def page(lang: str) -> Page:
     _at_a_glance(made)
     _causes(made)
     _outcomes(made)
+    _delivery(made)
     return made
 
 
@@ -90,4 +94,41 @@ def _outcomes(page: Page) -> None:
                 measure=PERCENT,
             ),
         ],
+    )
+
+
+def _delivery(page: Page) -> None:
+    page.row("delivery")
+    ended = "churn_deliveries_total"
+    page.number("sent", _SENT.gained(ended, more=SENT), PEOPLE)
+    page.number("pending", _SENT.total("churn_delivery_pending_records"), PEOPLE)
+    late = Measure("s", GREEN, ((2 * 3_600, ORANGE), (12 * 3_600, RED)))
+    page.number("oldest", f"max({_SENT.series('churn_delivery_oldest_pending_seconds')})", late)
+    page.number("dead", "sum(churn_delivery_dead_records)", Measure("short", GREEN, ((1, RED),), decimals=0))
+    page.number("held_back", _SENT.gained(ended, more='outcome="suppressed"'), PEOPLE)
+    closed = Measure("short", GREEN, ((1, RED),), decimals=0)
+    page.number("closed_channels", _SENT.total("churn_delivery_closed_ratio"), closed)
+    page.trend(
+        "sent_course",
+        {"{{channel}}": f"sum by (channel) (increase({_SENT.series(ended, SENT)}[$__rate_interval]))"},
+        PEOPLE, 8, Style.STACKED,
+    )  # fmt: skip
+    reasons = {"{{reason}}": "sum by (reason) (increase(churn_deliveries_suppressed_total[$__rate_interval]))"}
+    page.trend("held_course", reasons, PEOPLE, 8, Style.STACKED, Names("held_back"))
+    page.table(
+        "channels",
+        [
+            Column("channel", name="channel"),
+            Column("sent", query=_SENT.gained(ended, "channel", SENT), measure=PEOPLE),
+            Column("pending", query=_SENT.total("churn_delivery_pending_records", "channel"), measure=PEOPLE),
+            Column("oldest", query=_SENT.total("churn_delivery_oldest_pending_seconds", "channel"), measure=late),
+            Column("gave_up", query=_SENT.gained(ended, "channel", 'outcome="dead"'), measure=PEOPLE),
+            Column(
+                "state",
+                query=_SENT.total("churn_delivery_closed_ratio", "channel"),
+                measure=closed,
+                named="channel_states",
+            ),
+        ],
+        width=8,
     )

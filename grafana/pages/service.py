@@ -29,6 +29,7 @@ def page(lang: str) -> Page:
     _flow(made)
     _commits(made)
     _learning(made)
+    _delivery(made)
     _processes(made)
     return made
 
@@ -134,6 +135,25 @@ def _learning(page: Page) -> None:
         {"nominated": _ASK.rate("churn_desk_nominations_total"), "opened": _ASK.rate("churn_desk_episodes_total")},
         RATE,
     )
+
+
+def _delivery(page: Page) -> None:
+    page.row("delivery")
+    page.trend(
+        "attempts",
+        {"{{outcome}}": _ASK.rate("churn_delivery_attempts_total", "outcome")},
+        RATE,
+        names=Names("attempts"),
+    )
+    page.trend(
+        "attempt_time",
+        {
+            name: _ASK.quantile(share, "churn_delivery_attempt_duration_seconds")
+            for name, share in (("p50", 0.5), ("p99", 0.99))
+        },
+        SECONDS,
+    )
+    page.trend("on_the_way", {"{{channel}}": _ASK.total("churn_delivery_pending_records", "channel")}, COUNT)
 
 
 def _processes(page: Page) -> None:
