@@ -22,7 +22,7 @@ from stream_app.core.customer import ID_BYTES
 from stream_app.core.events import KINDS
 from stream_app.core.features import FEATURES
 from stream_app.core.settings import Settings
-from stream_app.core.shops import MAX_SHOPS
+from stream_app.core.shop_names import MAX_SHOPS
 from stream_app.core.state import DAY_US, DECAYED, HALF_LIVES, ID_RING, SLOTS
 from stream_app.errors import Stalled
 from stream_app.metrics import (

@@ -321,6 +321,7 @@ class BusinessMetrics(Metrics):
         self.suppressed = self._counter(
             "nominations_suppressed", "Customers at risk for whom no episode was opened, by reason.", "reason"
         )
+        self.suppressed.labels("campaign")
 
 
 class RelayMetrics(Metrics):
@@ -413,6 +414,7 @@ class DeskMetrics(Metrics):
         self.suppressed = self._counter(
             "nominations_suppressed", "Customers at risk for whom no episode was opened, by reason.", "reason"
         )
+        self.suppressed.labels("capacity")
         self.lacking = self._gauge(
             "desk_lacking_partitions", "Partitions that have not nominated for the next moment yet."
         )

@@ -160,6 +160,10 @@ class Ranking:
         """The latest score; NaN without one."""
         return float(self._latest[index])
 
+    def latest_of(self, start: int, end: int) -> Floats:
+        """The latest scores of customers with indices from `start` up to `end`; NaN without one."""
+        return self._latest[start:end]
+
     def agreed(self, size: int) -> Floats:
         """The risk of the first `size` customers on which their scores agree; NaN for those who can't be nominated."""
         agreed = np.minimum(np.minimum(self._earlier[:size], self._last[:size]), self._latest[:size])

@@ -20,7 +20,7 @@ _EMPTY: Final = EMPTY.tobytes()
 class Customer:
     """All that a partition knows of one customer."""
 
-    __slots__ = ("due", "episode", "facts", "fresh", "ids", "index", "name", "packed", "waiting")
+    __slots__ = ("due", "episode", "facts", "fresh", "glances", "ids", "index", "name", "packed", "waiting")
 
     def __init__(self, name: str, index: int, facts: bytes = _EMPTY, ids: bytes = b"") -> None:
         self.name = name
@@ -31,6 +31,7 @@ class Customer:
         self.fresh = 0  # of them, the latest so many were made on the facts as they still are
         self.due = 0  # the next decision, microseconds; 0: none
         self.episode: Episode | None = None
+        self.glances = False  # whether his present visit has had one page view so far; not stored, for metrics alone
         self.packed: bytes | None = None  # the waiting decisions as they are stored; None: they have changed since
 
     def stirs(self) -> None:

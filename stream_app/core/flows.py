@@ -1,16 +1,40 @@
-"""What happened in a shop since it was last asked: visits, steps of the funnel, orders, complaints."""
+"""What happened in the shops since it was last asked: visits, steps of the funnel, orders, complaints, episodes.
+
+An event costs a fraction of a microsecond here: its row is a list, and what needs a calendar is asked once a visit or
+an order.
+The definitions, each with its reason: docs/adr/0015-business-metrics.md.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from stream_app.core.customer import Customer
+from stream_app.core.events import (
+    EPOCH,
+    MICROSECOND,
+    Browsing,
+    Cart,
+    CartAction,
+    Complaint,
+    ComplaintAction,
+    ComplaintForm,
+    Event,
+    Order,
+    OrderAction,
+)
+from stream_app.core.settings import HOUR_US, Settings
+from stream_app.core.shop_names import ShopNames
+from stream_app.core.state import DAY_US, LAST_ORDER, ORDERS, SLOT
 
 FUNNEL: Final = ("browse", "favourite", "cart", "checkout", "order", "paid", "delivered", "complained")
 AMOUNTS: Final = ("cart", "checkout", "abandoned", "order", "paid", "refunded")  # whose money is counted
 CHECKOUT_LOSSES: Final = ("abandoned", "payment_failed")
 ORDER_KINDS: Final = ("first", "repeat")
-CATEGORIES: Final = (  # of complaints; a shop's own words are "other", none at all is "unknown"
+CATEGORIES: Final = (  # of complaints; a shop's own words are "other"
     "quality",
-    "description",
     "logistics",
     "service",
     "refund",
@@ -18,7 +42,183 @@ CATEGORIES: Final = (  # of complaints; a shop's own words are "other", none at 
     "price",
     "messages",
     "privacy",
+    "site",
+    "stock",
     "unsubscribe",
     "other",
-    "unknown",
 )
+# Days without a page view after which the next begins a visit: half an hour, and a millisecond since days are floats.
+VISIT_GAP: Final = (HOUR_US // 2 + 1_000) / DAY_US
+
+
+class Flow(NamedTuple):
+    """One number of a shop: what is counted, and which of its kinds; empty: there is one kind only."""
+
+    what: str
+    kind: str = ""
+
+
+FLOWS: Final = (
+    Flow("page_views"),
+    Flow("visits"),
+    Flow("visits_continued"),
+    Flow("visitors"),
+    Flow("daily_buyers"),
+    Flow("revenue"),
+    *(Flow("funnel", step) for step in FUNNEL),
+    *(Flow("amounts", step) for step in AMOUNTS),
+    *(Flow("checkout_losses", reason) for reason in CHECKOUT_LOSSES),
+    *(Flow("orders", kind) for kind in ORDER_KINDS),
+    *(Flow("complaints", category) for category in CATEGORIES),
+)
+PLACE: Final = {flow: place for place, flow in enumerate(FLOWS)}
+_PAGE_VIEWS, _VISITS, _CONTINUED = (PLACE[Flow(name)] for name in ("page_views", "visits", "visits_continued"))
+_VISITORS, _DAILY_BUYERS, _REVENUE = (PLACE[Flow(name)] for name in ("visitors", "daily_buyers", "revenue"))
+_STEP: Final = {step: PLACE[Flow("funnel", step)] for step in FUNNEL}
+_AMOUNT: Final = {step: PLACE[Flow("amounts", step)] for step in AMOUNTS}
+_LOSS: Final = {reason: PLACE[Flow("checkout_losses", reason)] for reason in CHECKOUT_LOSSES}
+_ORDER: Final = {kind: PLACE[Flow("orders", kind)] for kind in ORDER_KINDS}
+_COMPLAINT: Final = {category: PLACE[Flow("complaints", category)] for category in CATEGORIES}
+_BROWSE: Final = _STEP["browse"]
+_LAST_BROWSING: Final = SLOT["last_browsing"]
+
+# Of an action: the place that counts it, and the place of its money.
+_NO_MONEY: Final = -1
+_CARTS: Final = {
+    CartAction.FAVOURITE: (_STEP["favourite"], _NO_MONEY),
+    CartAction.ADD: (_STEP["cart"], _AMOUNT["cart"]),
+    CartAction.CHECKOUT_STARTED: (_STEP["checkout"], _AMOUNT["checkout"]),
+    CartAction.CHECKOUT_ABANDONED: (_LOSS["abandoned"], _AMOUNT["abandoned"]),
+    CartAction.PAYMENT_FAILED: (_LOSS["payment_failed"], _NO_MONEY),
+}
+_ORDERS: Final = {
+    OrderAction.PLACED: (_STEP["order"], _AMOUNT["order"]),
+    OrderAction.PAID: (_STEP["paid"], _AMOUNT["paid"]),
+    OrderAction.DELIVERED: (_STEP["delivered"], _NO_MONEY),
+}
+_HANDLING: Final = (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED, ComplaintAction.REOPENED)
+_ABOUT_AN_ORDER: Final = (ComplaintForm.COMPLAINT, ComplaintForm.LOW_REVIEW, ComplaintForm.RETURN_REASON)
+
+Row = list[float]  # by place in FLOWS
+
+
+class Flows:
+    """Counts since the last `take`.
+
+    Use: `note` every new event before the customer's facts are changed by it.
+
+    Args:
+        settings: for the shop's clock.
+        shops: of the partition.
+    """
+
+    def __init__(self, settings: Settings, shops: ShopNames) -> None:
+        self._settings, self._shops = settings, shops
+        self._rows: dict[str, Row] = {}
+        self._day_begins = self._day_ends = 0.0  # the midnights of the day that was last asked for, days since 1970 UTC
+        self.opened: Counter[tuple[str, str]] = Counter()  # episodes by shop and cause
+        self.closed: Counter[tuple[str, str]] = Counter()  # by shop and reason
+
+    def note(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
+        """Count an event; `at` in microseconds, `counts`: whether it is an order that counts."""
+        row = self._rows.get(event.shop_id)
+        if row is None:
+            row = self._row(event.shop_id)
+        if isinstance(event, Browsing):
+            row[_PAGE_VIEWS] += 1
+            day = at / DAY_US
+            last = customer.facts[_LAST_BROWSING]
+            since = day - last
+            if since > VISIT_GAP:
+                row[_VISITS] += 1
+                row[_BROWSE] += 1
+                customer.glances = True
+            elif customer.glances and since >= 0:
+                row[_CONTINUED] += 1
+                customer.glances = False
+            if since > 0 and (last < self._day_begins or day >= self._day_ends) and last < self._midnight(day):
+                row[_VISITORS] += 1
+        elif isinstance(event, Cart):
+            _note_cart(row, event)
+        elif isinstance(event, Order):
+            self._note_order(row, customer, event, at, counts)
+        else:
+            _note_complaint(row, event)
+
+    def take(self) -> dict[str, Row]:
+        """The rows by shop since the last time."""
+        rows, self._rows = self._rows, {}
+        return rows
+
+    def take_episodes(self) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
+        """The episodes opened and closed since the last time."""
+        taken = self.opened, self.closed
+        self.opened, self.closed = Counter(), Counter()
+        return taken
+
+    def _row(self, shop: str) -> Row:
+        name = self._shops.names[self._shops.place(shop)]
+        return self._rows.setdefault(name, [0.0] * len(FLOWS))
+
+    def _note_order(self, row: Row, customer: Customer, event: Order, at: int, counts: bool) -> None:
+        amount = event.amount or 0.0
+        if (places := _ORDERS.get(event.action)) is not None:
+            _count(row, places, amount)
+        elif event.action is OrderAction.REFUNDED:
+            row[_AMOUNT["refunded"]] += max(amount, 0.0)
+        if not counts:
+            return
+        facts = customer.facts
+        row[_ORDER["repeat" if facts[ORDERS] else "first"]] += 1
+        row[_REVENUE] += max(amount, 0.0)
+        if facts[LAST_ORDER] < self._midnight(at / DAY_US):
+            row[_DAILY_BUYERS] += 1
+
+    def _midnight(self, day: float) -> float:
+        """The midnight on the shop's clock before a moment; both in days since 1970 UTC."""
+        if not self._day_begins <= day < self._day_ends:
+            self._day_begins, self._day_ends = _midnights(self._settings, round(day * DAY_US))
+        return self._day_begins
+
+
+def _count(row: Row, places: tuple[int, int], amount: float) -> None:
+    row[places[0]] += 1
+    if places[1] != _NO_MONEY:
+        row[places[1]] += max(amount, 0.0)
+
+
+def _note_cart(row: Row, event: Cart) -> None:
+    places = _CARTS.get(event.action)
+    if places is not None:
+        _count(row, places, (event.price or 0.0) * (1.0 if event.quantity is None else event.quantity))
+
+
+def _note_complaint(row: Row, event: Complaint) -> None:
+    if event.action in _HANDLING or event.form is ComplaintForm.SURVEY:
+        return
+    row[_COMPLAINT[category_of(event)]] += 1
+    if event.form in _ABOUT_AN_ORDER:
+        row[_STEP["complained"]] += 1
+
+
+def category_of(event: Complaint) -> str:
+    """One of CATEGORIES.
+
+    >>> from datetime import UTC
+    >>> told = {"event_id": "1", "customer_id": "c", "occurred_at": datetime(2026, 1, 1, tzinfo=UTC)}
+    >>> category_of(Complaint(**told, category="logistics")), category_of(Complaint(**told, category="物流"))
+    ('logistics', 'other')
+    """
+    if event.form is ComplaintForm.UNSUBSCRIBE:
+        return "unsubscribe"
+    return event.category if event.category is not None and event.category in _COMPLAINT else "other"
+
+
+def _midnights(settings: Settings, at: int) -> tuple[float, float]:
+    """The midnights on the shop's clock around a moment, microseconds; in days since 1970 UTC."""
+    today = settings.local(at).date()
+    found = []
+    for day in (today, today + timedelta(days=1)):
+        midnight = datetime(day.year, day.month, day.day, tzinfo=settings.clock)
+        found.append((midnight - EPOCH) // MICROSECOND / DAY_US)
+    return found[0], found[1]

@@ -19,6 +19,7 @@ from stream_app.core.events import (
     Order,
     OrderAction,
 )
+from stream_app.core.shop_names import shop_key
 from stream_app.core.state import (
     BROWSING_DECAY,
     CART_DECAY,
@@ -36,6 +37,7 @@ from stream_app.core.state import (
     NEVER,
     ORDER_DECAY,
     ORDERS,
+    SHOP,
     SKETCH_BITS,
     SLOT,
     Facts,
@@ -153,9 +155,10 @@ def _remember_purchase(facts: Facts[float], event: Order, day: float, local_day:
         facts[FIRST_ORDER] = day
     if day > facts[LAST_ORDER]:
         facts[LAST_ORDER] = day
-        facts[LAST_AMOUNT] = amount
+        facts[LAST_AMOUNT], facts[SHOP] = amount, shop_key(event.shop_id)
     elif day == facts[LAST_ORDER]:  # two orders in one instant: the larger, so that their order does not matter
         facts[LAST_AMOUNT] = max(facts[LAST_AMOUNT], amount)
+        facts[SHOP] = max(facts[SHOP], shop_key(event.shop_id))
     add_order_day(facts, local_day)
     add_decayed(facts, ORDER_DECAY, day)
     add_decayed(facts, MONEY_DECAY, day, log_amount)

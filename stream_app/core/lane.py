@@ -22,11 +22,13 @@ from stream_app.core.codec import CODEC_SCHEMA, decode_customers, encode_custome
 from stream_app.core.cohorts import Cohorts
 from stream_app.core.commit import Commit
 from stream_app.core.events import EPOCH, MICROSECOND, Event
+from stream_app.core.flows import Row
 from stream_app.core.intake import CONTACTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
 from stream_app.core.learner import Model
 from stream_app.core.messages import Contact, DeskDone, Outgoing, SystemMessage, Tick, pack
 from stream_app.core.process import Counts, Effects, Partition
 from stream_app.core.settings import HOUR_US, Settings
+from stream_app.core.tally import Memory
 from stream_app.errors import UnusableState
 
 NEVER: Final = -(1 << 62)
@@ -64,6 +66,7 @@ class Summary(msgspec.Struct):
     desk_sequence: int = 0  # of the desk's latest contact
     hold: Hold | None = None
     counts: dict[str, int] = {}
+    tally: Memory = Memory()
 
 
 class Position(msgspec.Struct):
@@ -85,6 +88,10 @@ class Step:
     scored: int = 0
     oldest_append: int = 0  # the broker's time of the oldest event in it, milliseconds; 0: none
     watermark: int = 0  # microseconds
+    flows: dict[str, Row] = field(default_factory=dict)  # by shop
+    opened: Counter[tuple[str, str]] = field(default_factory=Counter)  # episodes by shop and cause
+    closed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by shop and reason
+    suppressed: int = 0  # nominations for which the calendar let no episode open
 
     def note(self, role: int, appended: int) -> None:
         """Count an event and keep the oldest."""
@@ -122,6 +129,7 @@ class Lane:
         self._cut = False  # the last chunk of due decisions was not the end of them
         self._decide_up_to = 0  # decisions of the partition, when the chunk ends
         self._released = False  # a hold has ended, and no commit tells of it yet
+        self._suppressed = 0  # nominations of a day on which no episode opens
         self._outbox: list[Outgoing] = []
 
     # --- from the store ----------------------------------------------------------------------------------------------
@@ -142,7 +150,7 @@ class Lane:
             self.summary = _read_summary(summary)
             self.partition.stream_time = self.summary.stream_time
             self.partition.counts = Counts(**self.summary.counts)
-        self.partition.settle()
+        self.partition.settle(self.summary.tally if summary else None)
         if not position:
             self.aligner.begin({})
             return None
@@ -306,7 +314,9 @@ class Lane:
 
     def _nominate(self, at: int) -> None:
         self.partition.close_stale(at)
-        nominated = self.partition.nominate(at) if self._settings.opens_episodes(at) else []
+        nominated = self.partition.nominate(at)
+        if not self._settings.opens_episodes(at):
+            self._suppressed, nominated = len(nominated), []
         self._outbox.append(outgoing.nominations(self.number, at, nominated))
 
     def _tell(self, step: Step, effects: Effects, moment: int) -> None:
@@ -329,6 +339,11 @@ class Lane:
         self._commits += 1
         summary.stream_time = partition.stream_time
         summary.counts = vars(partition.counts).copy()
+        partition.tally.months.turn(partition.stream_time)
+        summary.tally = partition.tally.memory
+        step.flows = partition.tally.flows.take()
+        step.opened, step.closed = partition.tally.flows.take_episodes()
+        step.suppressed, self._suppressed = self._suppressed, 0
         step.position = Position(self.aligner.positions, (partition.stream_time, self._commits))
         step.watermark = partition.stream_time - self._settings.lateness - 1
         encoded = encode_customers(touched, partition.ranking)

@@ -33,6 +33,7 @@ from stream_app.core.learner import Model, Scores
 from stream_app.core.moments import Moments
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US, FIRST_ORDER, LAST_ORDER, MONEY, NEVER
+from stream_app.core.tally import Memory, Tally
 from stream_app.core.timers import Timers
 from stream_app.core.view import Floats, View
 
@@ -92,6 +93,7 @@ class Partition:
         self.waiting = Waiting(settings.horizon)
         self.ranking = Ranking(settings.agreement)
         self.counts = Counts()
+        self.tally = Tally(settings)
         self.open: dict[str, Customer] = {}  # those with an open episode
         self.decided = 0  # decisions made in the life of this object
         self._names: list[Customer] = []  # by index
@@ -130,6 +132,7 @@ class Partition:
         sampled = scored and customer.ids[-1] % _SAMPLE == 0  # by the event's id, whatever the partitions are
         if sampled:
             self._moments.add(customer, at, None)
+        self.tally.note(customer, event, at, self.stream_time, counts)
         remember(customer.facts, event, at, settings.local_day(at) if counts else 0, counts)
         if counts:
             self._ordered(customer, at)
@@ -204,6 +207,7 @@ class Partition:
         self.open[customer.name] = customer
         self.ranking.open[customer.index] = True
         self._touched.add(customer)
+        self.tally.opened(customer, episode)
         ordered_at = round(customer.facts[LAST_ORDER] * DAY_US)
         if ordered_at > episode.opened_at:  # while the desk was deciding: what was told later has happened all the same
             self._close(customer, ordered_at, RETURNED, 0.0)
@@ -222,8 +226,13 @@ class Partition:
             self._names.append(customer)
         self.ranking.reserve(len(self._names))
 
-    def settle(self) -> None:
-        """Set the timers and the queue of waiting decisions after all customers were restored."""
+    def settle(self, memory: Memory | None = None) -> None:
+        """Set the timers and the queue of waiting decisions after all customers were restored.
+
+        `memory`: of the tally, stored beside them.
+        """
+        if memory is not None:
+            self.tally.restore(self._names, memory, self.stream_time)
         waiting: list[Pending] = []
         for customer in self._names:
             waiting += customer.waiting
@@ -275,6 +284,7 @@ class Partition:
     def _close(self, customer: Customer, at: int, reason: str, probability: float) -> None:
         if customer.episode is not None:
             self._closed.append(Closing(customer.episode, at, reason, probability))
+            self.tally.closed(customer, reason)
         customer.episode = None
         del self.open[customer.name]
         self.ranking.open[customer.index] = False

@@ -47,6 +47,7 @@ _AMOUNTS: Final = (
     "log_money",  # sum of log(1 + amount)
     "last_amount",
     "max_amount",
+    "shop",  # of the last order: shop_names.shop_key
     "gap_squares",  # days squared: sum over the gaps between order days
     "gap_logs",
     "gap_log_squares",
@@ -80,6 +81,7 @@ FIRST_SEEN, LAST_SEEN = SLOT["first_seen"], SLOT["last_seen"]
 FIRST_ORDER, LAST_ORDER = SLOT["first_order"], SLOT["last_order"]
 LAST_AMOUNT, MAX_AMOUNT = SLOT["last_amount"], SLOT["max_amount"]
 ORDERS, ORDER_DAYS, MONEY, LOG_MONEY = SLOT["orders"], SLOT["order_days"], SLOT["money"], SLOT["log_money"]
+SHOP: Final = SLOT["shop"]
 GAP_SQUARES, GAP_LOGS, GAP_LOG_SQUARES = SLOT["gap_squares"], SLOT["gap_logs"], SLOT["gap_log_squares"]
 RING_START, RING_END = SLOT["order_day_0"], SLOT["order_day_0"] + RING
 DECAYED_AT, DECAYED_START = SLOT["decayed_order_at"], SLOT["decayed_order_2d"]

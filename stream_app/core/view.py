@@ -31,6 +31,11 @@ LONG_AGO: Final = 400.0  # days; "never" and "longer than a year ago" say the sa
 _DECAY_LIMIT: Final = 1000.0  # half-lives; 2 ** -1000 is still a number
 
 
+def mean_gap(repeats: Floats, span: Floats, age: Floats, horizon: float) -> Floats:
+    """Mean gap between order days, days: see View.mean_gap. All arguments but the repeats are in days."""
+    return np.where(repeats > 0, span / np.maximum(repeats, 1.0), age + horizon / 2)
+
+
 class View:
     """Columns over n customers.
 
@@ -97,7 +102,7 @@ class View:
     @cached_property
     def mean_gap(self) -> Floats:
         """Mean gap between order days, days; for one-time buyers their age plus half a horizon: no gap seen so far."""
-        return np.where(self.repeats > 0, self.span / np.maximum(self.repeats, 1.0), self.age + self.horizon / 2)
+        return mean_gap(self.repeats, self.span, self.age, self.horizon)
 
     @cached_property
     def gap_deviation(self) -> Floats:

@@ -150,5 +150,7 @@ class DeskService:
         self._metrics.moments.inc()
         self._metrics.nominations.inc(decided.nominated)
         self._metrics.episodes.inc(decided.opened)
+        if decided.opened:  # else the moment had been decided before
+            self._metrics.suppressed.labels("capacity").inc(decided.nominated - decided.opened)
         _log.info("moment decided", extra={"nominated": decided.nominated, "opened": decided.opened})
         return True

@@ -100,6 +100,7 @@ class WorkerService:
         self._ticker = self._make_ticker()
         if config.ticks.clock == "wall":
             self._tasks.append(asyncio.create_task(self._guarded(self._ticker.run())))
+        self._tasks.append(asyncio.create_task(self._guarded(self.watch.business.run(lambda: self.lanes.lanes))))
         await self.app.start()
 
     async def stop(self) -> None:

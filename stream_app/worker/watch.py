@@ -12,8 +12,9 @@ from prometheus_client import CollectorRegistry
 from stream_app.core.intake import ROLES
 from stream_app.core.lane import Lane, Step
 from stream_app.core.process import Counts
-from stream_app.metrics import CommitMetrics, RelayMetrics, WorkerMetrics
+from stream_app.metrics import BusinessMetrics, CommitMetrics, RelayMetrics, WorkerMetrics
 from stream_app.ports import Outcome
+from stream_app.worker.business import Business
 
 _MICROS: Final = 1e6
 
@@ -25,6 +26,7 @@ class Watch:
         self.worker = WorkerMetrics(registry)
         self.commits = CommitMetrics(registry)
         self.relays = RelayMetrics(registry)
+        self.business = Business(BusinessMetrics(registry))
         self._counts: dict[int, Counts] = {}
         self._held: dict[int, float] = {}  # seconds that a lane has been waiting at its tick
 
@@ -36,6 +38,7 @@ class Watch:
             self.worker.forget(gone)
         for number, lane in lanes.items():
             self._counts.setdefault(number, replace(lane.partition.counts))
+        self.business.owned(lanes.values())
         self.worker.lanes.set(len(lanes))
 
     @property
@@ -55,6 +58,7 @@ class Watch:
         if before is not None:
             metrics.note_counts(before, lane.partition.counts)
         self._counts[lane.number] = replace(lane.partition.counts)
+        self.business.stepped(step)
         self.commits.duration.observe(committed_seconds)
         if step.oldest_append:
             metrics.freshness.observe(max(time.time() - step.oldest_append / 1e3, 0.0))

@@ -1,0 +1,87 @@
+"""What a partition counts for those who watch the shop: flows, months, and how its customers stand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from stream_app.core.alerts import Episode
+from stream_app.core.customer import Customer
+from stream_app.core.events import Event
+from stream_app.core.flows import Flows
+from stream_app.core.months import Month, Months
+from stream_app.core.settings import Settings
+from stream_app.core.shop_names import ShopNames
+from stream_app.core.standing import Standing
+from stream_app.core.state import DAY_US, SHOP
+
+UNKNOWN_CAUSE: Final = "unknown"
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """What of it does not follow from the customers' states; stored with every commit."""
+
+    shops: list[str] = []
+    months: list[Month] = []
+
+
+class Tally:
+    """The counts of one partition.
+
+    Use: `note` every new event before the customer's facts are changed by it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._begin(ShopNames())
+
+    def _begin(self, shops: ShopNames) -> None:
+        settings = self._settings
+        self.shops = shops
+        self.flows, self.months = Flows(settings, shops), Months(settings, shops)
+        self.standing = Standing(shops, settings.horizon / DAY_US, settings.lost_after_or_default / DAY_US)
+
+    def note(self, customer: Customer, event: Event, at: int, stream_time: int, counts: bool) -> None:
+        """Count a new event; times in microseconds, `counts`: whether it is an order that counts."""
+        self.flows.note(customer, event, at, counts)
+        if counts:
+            self.months.turn(stream_time)
+            self.months.ordered(customer, at, event.shop_id)
+            self.standing.ordered(customer)
+
+    def opened(self, customer: Customer, episode: Episode) -> None:
+        """Count an episode that has opened."""
+        self.flows.opened[self.shop_of(customer), cause_of(episode)] += 1
+
+    def closed(self, customer: Customer, reason: str) -> None:
+        """Count an episode that has ended."""
+        self.flows.closed[self.shop_of(customer), reason] += 1
+
+    def open_now(self, customers: Iterable[Customer]) -> Counter[tuple[str, str]]:
+        """Open episodes by shop and cause."""
+        episodes = ((customer, customer.episode) for customer in customers)
+        return Counter((self.shop_of(one), cause_of(episode)) for one, episode in episodes if episode is not None)
+
+    def shop_of(self, customer: Customer) -> str:
+        """The shop that a customer belongs to: that of his last order."""
+        return self.shops.names[self.shops.place_of_key(customer.facts[SHOP])]
+
+    @property
+    def memory(self) -> Memory:
+        """What is to be stored."""
+        return Memory(self.shops.names, self.months.known)
+
+    def restore(self, customers: Sequence[Customer], memory: Memory, stream_time: int) -> None:
+        """Take up where the last commit stood; `stream_time`: its, microseconds."""
+        self._begin(ShopNames(memory.shops))
+        self.standing.restore(customers)
+        self.months.restore(customers, memory.months, stream_time)
+
+
+def cause_of(episode: Episode) -> str:
+    """The likeliest cause of an episode; UNKNOWN_CAUSE without one."""
+    explanation = getattr(episode.nomination, "explanation", None)
+    return explanation.causes[0].key if explanation is not None and explanation.causes else UNKNOWN_CAUSE

@@ -1,0 +1,168 @@
+"""The shop and its customers as this worker's partitions know them: counted a chunk at a time, between other work."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from prometheus_client import Counter as PrometheusCounter
+
+from stream_app.core.alerts import CLOSE_REASONS
+from stream_app.core.bands import BANDS
+from stream_app.core.flows import FLOWS, Flow, Row
+from stream_app.core.lane import Lane, Step
+from stream_app.core.lifecycle import STAGES
+from stream_app.core.shop_names import ShopNames
+from stream_app.core.standing import Counted
+from stream_app.metrics import MONTHS, VALUES, BusinessMetrics
+
+EVERY_SECONDS: Final = 5.0  # between two counts, at the least
+_SHARE: Final = 0.01  # of the time that counting may take: who has a hundred times as many customers counts more seldom
+_MICROS: Final = 1e6
+_Labels = tuple[str, ...]
+
+
+class Totals:
+    """Sums over the lanes, by the labels of each table."""
+
+    def __init__(self) -> None:
+        self.bands: Counter[_Labels] = Counter()
+        self.stages: Counter[_Labels] = Counter()
+        self.buyers: Counter[_Labels] = Counter()
+        self.repeat_buyers: Counter[_Labels] = Counter()
+        self.inactive: Counter[_Labels] = Counter()
+        self.episodes: Counter[_Labels] = Counter()
+        self.month_start: dict[_Labels, float] = {}
+        self.month_customers: Counter[_Labels] = Counter()
+        self.month_lost: Counter[_Labels] = Counter()
+        self.month_returned: Counter[_Labels] = Counter()
+
+
+class Business:
+    """Tells of the shop.
+
+    Use: `stepped` after every commit; `run` beside the lanes, or `count` to have it at once.
+    """
+
+    def __init__(self, metrics: BusinessMetrics) -> None:
+        self.metrics = metrics
+        self._shops = ShopNames()  # of all partitions: together they may know more than may be told
+        self._counters: dict[str, list[PrometheusCounter]] = {}  # of each shop, by place in FLOWS
+
+    def stepped(self, step: Step) -> None:
+        """Count what a stored commit held."""
+        for shop, row in step.flows.items():
+            self._note(self._label(shop), row)
+        for (shop, cause), count in step.opened.items():
+            self.metrics.opened.labels(self._label(shop), cause).inc(count)
+        for (shop, reason), count in step.closed.items():
+            self.metrics.closed.labels(self._label(shop), reason).inc(count)
+        if step.suppressed:
+            self.metrics.suppressed.labels("campaign").inc(step.suppressed)
+
+    def owned(self, lanes: Iterable[Lane]) -> None:
+        """The lanes that are this worker's from now on: a rate needs the zero before the first event."""
+        for lane in lanes:
+            for shop in lane.partition.tally.shops.names:
+                self._label(shop)
+
+    async def run(self, lanes: Callable[[], Mapping[int, Lane]]) -> None:
+        """Count the lanes of the moment again and again, until cancelled."""
+        while True:
+            busy = 0.0
+            totals, started = Totals(), time.perf_counter()
+            for lane in list(lanes().values()):
+                for _ in self._count(lane, totals):
+                    busy += time.perf_counter() - started
+                    await asyncio.sleep(0)
+                    started = time.perf_counter()
+            self._publish(totals)
+            busy += time.perf_counter() - started
+            await asyncio.sleep(max(EVERY_SECONDS, busy / _SHARE))
+
+    def count(self, lanes: Iterable[Lane]) -> None:
+        """Count all at once."""
+        totals = Totals()
+        for lane in lanes:
+            for _ in self._count(lane, totals):
+                pass
+        self._publish(totals)
+
+    def _note(self, shop: str, row: Row) -> None:
+        counters = self._counters[shop]
+        for place, count in enumerate(row):
+            if count:
+                counters[place].inc(count)
+
+    def _label(self, shop: str) -> str:
+        """The label of a shop; one that is new has all of its counters from now on."""
+        label = self._shops.names[self._shops.place(shop)]
+        if label not in self._counters:
+            self._counters[label] = [self._counter(label, flow) for flow in FLOWS]
+            for cause in VALUES["cause"]:
+                self.metrics.opened.labels(label, cause)
+            for reason in CLOSE_REASONS:
+                self.metrics.closed.labels(label, reason)
+        return label
+
+    def _counter(self, label: str, flow: Flow) -> PrometheusCounter:
+        counter: PrometheusCounter = getattr(self.metrics, flow.what)
+        return counter.labels(label, flow.kind) if flow.kind else counter.labels(label)
+
+    def _count(self, lane: Lane, totals: Totals) -> Iterator[None]:
+        """Add a lane's customers to the totals, a chunk at a time."""
+        partition, tally = lane.partition, lane.partition.tally
+        counted = Counted()
+        yield from tally.standing.count(counted, partition.ranking, len(partition.customers), partition.stream_time)
+        shops = [self._label(name) for name in tally.shops.names]
+        _add_table(totals.bands, shops, BANDS, counted.bands)
+        _add_table(totals.stages, shops, STAGES, counted.stages)
+        _add_column(totals.buyers, shops, counted.buyers)
+        _add_column(totals.repeat_buyers, shops, counted.repeat_buyers)
+        for place, count in tally.months.lost.items():
+            totals.inactive[shops[place],] += count
+        for (shop, cause), count in tally.open_now(partition.open.values()).items():
+            totals.episodes[self._label(shop), cause] += count
+        self._add_months(lane, totals)
+
+    def _add_months(self, lane: Lane, totals: Totals) -> None:
+        months = lane.partition.tally.months
+        for name, month in zip(MONTHS, months.known, strict=False):
+            start = months.start_of(month) / _MICROS
+            totals.month_start[name,] = max(totals.month_start.get((name,), start), start)
+            for counts, total in (
+                (month.customers, totals.month_customers),
+                (month.lost, totals.month_lost),
+                (month.returned, totals.month_returned),
+            ):
+                for shop in lane.partition.tally.shops.names:
+                    total[self._label(shop), name] += counts.get(shop, 0)
+
+    def _publish(self, totals: Totals) -> None:
+        metrics = self.metrics
+        metrics.by_band.replace(totals.bands)
+        metrics.by_stage.replace(totals.stages)
+        metrics.buyers.replace(totals.buyers)
+        metrics.repeat_buyers.replace(totals.repeat_buyers)
+        metrics.inactive_buyers.replace(totals.inactive)
+        metrics.open_episodes.replace(totals.episodes)
+        metrics.month_start.replace(totals.month_start)
+        metrics.month_customers.replace(totals.month_customers)
+        metrics.month_lost.replace(totals.month_lost)
+        metrics.month_returned.replace(totals.month_returned)
+
+
+def _add_table(total: Counter[_Labels], shops: list[str], kinds: _Labels, counts: npt.NDArray[np.int64]) -> None:
+    for shop, row in zip(shops, counts.tolist(), strict=False):
+        for kind, count in zip(kinds, row, strict=True):
+            total[shop, kind] += count
+
+
+def _add_column(total: Counter[_Labels], shops: list[str], counts: npt.NDArray[np.int64]) -> None:
+    for shop, count in zip(shops, counts.tolist(), strict=False):
+        total[shop,] += count
