@@ -8,13 +8,10 @@ The definitions, each with its reason: docs/adr/0015-business-metrics.md.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from stream_app.core.customer import Customer
 from stream_app.core.events import (
-    EPOCH,
-    MICROSECOND,
     Browsing,
     Cart,
     CartAction,
@@ -115,7 +112,7 @@ class Flows:
     def __init__(self, settings: Settings, shops: ShopNames) -> None:
         self._settings, self._shops = settings, shops
         self._rows: dict[str, Row] = {}
-        self._day_begins = self._day_ends = 0.0  # the midnights of the day that was last asked for, days since 1970 UTC
+        self._day = (0, 0)  # the midnights around the moment that was last asked for, microseconds
         self.opened: Counter[tuple[str, str]] = Counter()  # episodes by shop and cause
         self.closed: Counter[tuple[str, str]] = Counter()  # by shop and reason
 
@@ -126,18 +123,12 @@ class Flows:
             row = self._row(event.shop_id)
         if isinstance(event, Browsing):
             row[_PAGE_VIEWS] += 1
-            day = at / DAY_US
-            last = customer.facts[_LAST_BROWSING]
-            since = day - last
+            since = at / DAY_US - customer.facts[_LAST_BROWSING]
             if since > VISIT_GAP:
-                row[_VISITS] += 1
-                row[_BROWSE] += 1
-                customer.glances = True
+                self._begin_visit(row, customer, at)
             elif customer.glances and since >= 0:
                 row[_CONTINUED] += 1
                 customer.glances = False
-            if since > 0 and (last < self._day_begins or day >= self._day_ends) and last < self._midnight(day):
-                row[_VISITORS] += 1
         elif isinstance(event, Cart):
             _note_cart(row, event)
         elif isinstance(event, Order):
@@ -158,7 +149,14 @@ class Flows:
 
     def _row(self, shop: str) -> Row:
         name = self._shops.names[self._shops.place(shop)]
-        return self._rows.setdefault(name, [0.0] * len(FLOWS))
+        return self._rows.setdefault(name, [0] * len(FLOWS))
+
+    def _begin_visit(self, row: Row, customer: Customer, at: int) -> None:
+        customer.glances = True
+        row[_VISITS] += 1
+        row[_BROWSE] += 1
+        if customer.facts[_LAST_BROWSING] < self._midnight(at):
+            row[_VISITORS] += 1
 
     def _note_order(self, row: Row, customer: Customer, event: Order, at: int, counts: bool) -> None:
         amount = event.amount or 0.0
@@ -171,14 +169,14 @@ class Flows:
         facts = customer.facts
         row[_ORDER["repeat" if facts[ORDERS] else "first"]] += 1
         row[_REVENUE] += max(amount, 0.0)
-        if facts[LAST_ORDER] < self._midnight(at / DAY_US):
+        if facts[LAST_ORDER] < self._midnight(at):
             row[_DAILY_BUYERS] += 1
 
-    def _midnight(self, day: float) -> float:
-        """The midnight on the shop's clock before a moment; both in days since 1970 UTC."""
-        if not self._day_begins <= day < self._day_ends:
-            self._day_begins, self._day_ends = _midnights(self._settings, round(day * DAY_US))
-        return self._day_begins
+    def _midnight(self, at: int) -> float:
+        """The midnight on the shop's clock before a moment, days since 1970 UTC."""
+        if not self._day[0] <= at < self._day[1]:
+            self._day = self._settings.local_midnights(at)
+        return self._day[0] / DAY_US
 
 
 def _count(row: Row, places: tuple[int, int], amount: float) -> None:
@@ -212,13 +210,3 @@ def category_of(event: Complaint) -> str:
     if event.form is ComplaintForm.UNSUBSCRIBE:
         return "unsubscribe"
     return event.category if event.category is not None and event.category in _COMPLAINT else "other"
-
-
-def _midnights(settings: Settings, at: int) -> tuple[float, float]:
-    """The midnights on the shop's clock around a moment, microseconds; in days since 1970 UTC."""
-    today = settings.local(at).date()
-    found = []
-    for day in (today, today + timedelta(days=1)):
-        midnight = datetime(day.year, day.month, day.day, tzinfo=settings.clock)
-        found.append((midnight - EPOCH) // MICROSECOND / DAY_US)
-    return found[0], found[1]

@@ -51,15 +51,17 @@ class Months:
         self._settings, self._shops = settings, shops
         self._lost_after = settings.lost_after_or_default // DAY_US  # days of the calendar
         self._last_orders: Counter[tuple[int, int]] = Counter()  # customers who are not lost, by day and shop's place
+        self._turns_at = _NO_TIME + 1  # when the next day begins, microseconds
         self.today: int | None = None  # days since 1970; None: nothing has happened
         self.known: list[Month] = []  # the present month first
         self.lost: Counter[int] = Counter()  # buyers who are lost now, by shop's place
 
     def turn(self, at: int) -> None:
         """Bring the calendar to a moment of stream time, microseconds."""
-        if at <= _NO_TIME:
+        if at < self._turns_at:
             return
         day = self._settings.local_day(at)
+        self._turns_at = self._settings.local_midnights(at)[1]
         if self.today is None:
             self.today = day
             self.known = [Month(_first_of_month(day))]

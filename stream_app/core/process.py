@@ -132,13 +132,16 @@ class Partition:
         sampled = scored and customer.ids[-1] % _SAMPLE == 0  # by the event's id, whatever the partitions are
         if sampled:
             self._moments.add(customer, at, None)
-        self.tally.note(customer, event, at, self.stream_time, counts)
-        remember(customer.facts, event, at, settings.local_day(at) if counts else 0, counts)
+        self.tally.flows.note(customer, event, at, counts)
         if counts:
+            self.tally.ordered(customer, event, at, self.stream_time)
+            remember(customer.facts, event, at, settings.local_day(at), counts)
             self._ordered(customer, at)
-        elif scored:
+            return True
+        remember(customer.facts, event, at, 0, counts)
+        if scored:
             self._moments.add(customer, at, None, str(event.__struct_config__.tag) if sampled else "")
-        return counts
+        return False
 
     def advance(self, until: int, limit: int = NO_LIMIT) -> bool:
         """Make the decisions that are due before a moment; everything that happened before it must have been taken.

@@ -134,6 +134,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         """
         return at // DAY_US if self.zone == "UTC" else self.local(at).toordinal() - EPOCH.toordinal()
 
+    def local_midnights(self, at: int) -> tuple[int, int]:
+        """The midnights of the shop's clock around an instant, the first not later than it; microseconds.
+
+        >>> [midnight // HOUR_US for midnight in Settings(zone="Asia/Shanghai").local_midnights(0)]
+        [-8, 16]
+        """
+        today = self.local(at).date()
+        days = (today, today + timedelta(days=1))
+        begin, end = (
+            (datetime(day.year, day.month, day.day, tzinfo=self.clock) - EPOCH) // MICROSECOND for day in days
+        )
+        return begin, end
+
     def in_campaign(self, day: date) -> bool:
         """Whether a day of the shop lies in a campaign or its lull."""
         return any(campaign.covers(day) for campaign in self.campaigns)

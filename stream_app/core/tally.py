@@ -31,7 +31,7 @@ class Memory(msgspec.Struct, frozen=True):
 class Tally:
     """The counts of one partition.
 
-    Use: `note` every new event before the customer's facts are changed by it.
+    Use: `flows.note` every new event, and `ordered` for an order that counts, before the customer's facts are changed.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -44,13 +44,11 @@ class Tally:
         self.flows, self.months = Flows(settings, shops), Months(settings, shops)
         self.standing = Standing(shops, settings.horizon / DAY_US, settings.lost_after_or_default / DAY_US)
 
-    def note(self, customer: Customer, event: Event, at: int, stream_time: int, counts: bool) -> None:
-        """Count a new event; times in microseconds, `counts`: whether it is an order that counts."""
-        self.flows.note(customer, event, at, counts)
-        if counts:
-            self.months.turn(stream_time)
-            self.months.ordered(customer, at, event.shop_id)
-            self.standing.ordered(customer)
+    def ordered(self, customer: Customer, event: Event, at: int, stream_time: int) -> None:
+        """Count an order that counts; times in microseconds."""
+        self.months.turn(stream_time)
+        self.months.ordered(customer, at, event.shop_id)
+        self.standing.ordered(customer)
 
     def opened(self, customer: Customer, episode: Episode) -> None:
         """Count an episode that has opened."""

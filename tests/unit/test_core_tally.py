@@ -131,17 +131,18 @@ def first_of_days(events: Sequence[Any], what: str) -> list[Told]:
 
 def of_visits(views: Sequence[Browsing]) -> list[Told]:
     found: list[Told] = [(view.shop_id, Flow("page_views"), 1) for view in views]
-    starts, pages = [views[0]], 1
+    starts, new, pages = [views[0]], [views[0]], 1
     for before, view in pairwise(views):
         if view.at - before.at > 30 * MINUTE_US:
             starts.append(view)
+            new += [view] if day_of(before.at) != day_of(view.at) else []
             pages = 0
         pages += 1
         if pages == 2:
             found.append((view.shop_id, Flow("visits_continued"), 1))
     for start in starts:
         found += [(start.shop_id, Flow("visits"), 1), (start.shop_id, Flow("funnel", "browse"), 1)]
-    return found + first_of_days(views, "visitors")
+    return found + [(start.shop_id, Flow("visitors"), 1) for start in new]
 
 
 def of_cart(event: Cart) -> list[Told]:
