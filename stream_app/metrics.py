@@ -307,7 +307,7 @@ class BusinessMetrics(Metrics):
             "orders", "Orders that count, by whether they are the customer's first.", "shop", "kind"
         )
         self.revenue = self._counter("revenue_amount", "Money of orders that count, in the shop's currency.", "shop")
-        self.buyer_days = self._counter(
+        self.daily_buyers = self._counter(
             "daily_buyers", "Distinct buyers of each day, summed over the days; of visitors: the conversion.", "shop"
         )
         self.complaints = self._counter(
