@@ -33,6 +33,7 @@ from stream_app.metrics import (
     Metrics,
     QualityMetrics,
     RelayMetrics,
+    StoreMetrics,
     TrainerMetrics,
     WorkerMetrics,
 )
@@ -166,6 +167,7 @@ TITLES: Final[dict[type[Metrics], str]] = {
     DeskMetrics: "Desk",
     CommitMetrics: "Commits: worker, trainer, desk",
     RelayMetrics: "Relay: worker, desk",
+    StoreMetrics: "Redis: desk",
 }
 TITLES_ZH: Final[dict[type[Metrics], str]] = {
     BusinessMetrics: "客户与店铺：worker",
@@ -175,6 +177,7 @@ TITLES_ZH: Final[dict[type[Metrics], str]] = {
     DeskMetrics: "desk（预警台）",
     CommitMetrics: "提交：worker、trainer、desk",
     RelayMetrics: "转发：worker、desk",
+    StoreMetrics: "Redis：desk",
 }
 
 

@@ -55,6 +55,7 @@ class WatchedShop(LiveSystem):
 
     def __enter__(self) -> Self:
         super().__enter__()
+        self.redis.config_set("maxmemory", "512mb")
         self.run("topics", "create")
         for name in self.services:
             port = free_port()

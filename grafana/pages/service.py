@@ -162,9 +162,13 @@ def _processes(page: Page) -> None:
         "cpu",
         {"{{job}} {{instance}}": _ASK.rate("process_cpu_seconds_total", "job, instance")},
         Measure("percentunit"),
+        6,
     )
-    page.trend("memory", {"{{job}} {{instance}}": _ASK.total("process_resident_memory_bytes", "job, instance")}, BYTES)
-    page.trend("cached", {"{{instance}}": _ASK.total("churn_states_cached", "instance")}, COUNT)
+    memory = {"{{job}} {{instance}}": _ASK.total("process_resident_memory_bytes", "job, instance")}
+    page.trend("memory", memory, BYTES, 6)
+    page.trend("cached", {"{{instance}}": _ASK.total("churn_states_cached", "instance")}, COUNT, 6)
+    redis = {"used": "max(churn_redis_used_memory_bytes)", "limit": "max(churn_redis_max_memory_bytes) > 0"}
+    page.trend("redis", redis, BYTES, 6)
     page.table(
         "instances",
         [

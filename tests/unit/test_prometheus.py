@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from stream_app.config.parts import PORT_OFFSETS
+from stream_app.metrics import SERVICES
 from tests.conftest import PROJECT, missing
 from tests.unit.test_dashboards import GIVEN, metrics_in, told
 
@@ -25,6 +26,7 @@ ALL: Final[list[dict[str, Any]]] = [
 ]
 ALERTS: Final = {rule["alert"]: rule for rule in ALL if "alert" in rule}
 RECORDED: Final = {rule["record"] for rule in ALL if "record" in rule}
+FIRST_PORT: Final = 9464  # of the compose stack
 TESTS: Final = FOLDER / "tests" / "alerts.yml"
 
 each_alert = pytest.mark.parametrize("alert", ALERTS.values(), ids=ALERTS)
@@ -103,9 +105,9 @@ def test_only_what_is_told_or_recorded_is_asked_for(rule: dict[str, Any]) -> Non
 def test_every_service_is_scraped_where_it_listens() -> None:
     config = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))
     jobs = {one["job_name"]: one["static_configs"][0]["targets"] for one in config["scrape_configs"]}
-    assert jobs.keys() == {*PORT_OFFSETS, "prometheus"}
-    for name, offset in PORT_OFFSETS.items():
-        assert {target.rpartition(":")[2] for target in jobs[name]} == {str(9464 + offset)}
+    assert jobs.keys() == {*SERVICES, "prometheus"}
+    for name in SERVICES:
+        assert {target.rpartition(":")[2] for target in jobs[name]} == {str(FIRST_PORT + PORT_OFFSETS[name])}
 
 
 @pytest.mark.parametrize(
