@@ -105,8 +105,12 @@ class Page:
         style: Style = Style.LINES,
         names: Names | None = None,
     ) -> None:
-        """Values over time; the queries by legend: a key of the panel's words, or a label as `{{label}}`."""
-        asked = [Query(expr, self._legend(key, legend)) for legend, expr in queries.items()]
+        """Values over time.
+
+        The queries stand by legend: a key of the panel's words; a label as `{{label}}`; or a value of a label that
+        `names` has a name for, so that the order of the queries is that of the series.
+        """
+        asked = self._queries(key, queries, names)
         panel = panels.trend(self._frame(key, width, TREND_HEIGHT), asked, measure, style)
         self._add(panel, names)
 
@@ -120,7 +124,7 @@ class Page:
         names: Names | None = None,
     ) -> None:
         """The latest value of each series; the queries by legend, as in `trend`."""
-        asked = [Query(expr, self._legend(key, legend)) for legend, expr in queries.items()]
+        asked = self._queries(key, queries, names)
         self._add(panels.bars(self._frame(key, width, height), asked, measure), names)
 
     def columns(self, key: str, label: str, queries: Mapping[str, str], measure: Measure, width: int = 8) -> None:
@@ -134,13 +138,16 @@ class Page:
             panels.buckets(self._frame(key, width, TREND_HEIGHT), Query(expr, "{{le}}"), measure)
         )
 
-    def table(self, key: str, columns: Sequence[Column], width: int = 24, height: int = TREND_HEIGHT) -> None:
-        """A table; a column's title is a key of the panel's words."""
+    def table(
+        self, key: str, columns: Sequence[Column], width: int = 24, height: int = TREND_HEIGHT, largest: str = ""
+    ) -> None:
+        """A table; a column's title is a key of the panel's words, and so is the one whose `largest` comes first."""
         titled = [
             replace(one, title=self._say(key, one.title), texts=names_of(self.lang, one.named) if one.named else None)
             for one in columns
         ]
-        self._dashboard.with_panel(panels.listing(self._frame(key, width, height), titled))
+        first = self._say(key, largest) if largest else ""
+        self._dashboard.with_panel(panels.listing(self._frame(key, width, height), titled, first))
 
     def json(self) -> str:
         """As Grafana reads it."""
@@ -156,8 +163,12 @@ class Page:
     def _say(self, key: str, what: str) -> str:
         return say(self.lang, self.name, key, what)
 
-    def _legend(self, key: str, legend: str) -> str:
-        return legend if "{{" in legend else self._say(key, legend)
+    def _queries(self, key: str, queries: Mapping[str, str], names: Names | None) -> list[Query]:
+        as_they_are = names_of(self.lang, names.of).keys() if names else ()
+        return [
+            Query(expr, legend if "{{" in legend or legend in as_they_are else self._say(key, legend))
+            for legend, expr in queries.items()
+        ]
 
     def _frame(self, key: str, width: int, height: int) -> Frame:
         self._key += 1

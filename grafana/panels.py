@@ -169,8 +169,8 @@ class Column:
     texts: Mapping[str, str] | None = None
 
 
-def listing(place: Frame, columns: Sequence[Column]) -> table.Panel:
-    """A table with a row for each combination of labels; the queries are joined on them."""
+def listing(place: Frame, columns: Sequence[Column], largest: str = "") -> table.Panel:
+    """A table with a row for each combination of labels, joined on them; the `largest` of a column comes first."""
     panel = table.Panel().show_header(True).cell_height(looks.TableCellHeight.SM)
     panel.align(looks.FieldTextAlignment.AUTO).inspect(False)
     asking = sum(bool(one.query) for one in columns)
@@ -184,6 +184,8 @@ def listing(place: Frame, columns: Sequence[Column]) -> table.Panel:
         titles[name] = column.title
         panel.override_by_name(column.title, _column(column))
     _joined(panel, titles)
+    if largest:
+        panel.sort_by([common.TableSortByFieldState().display_name(largest).desc(True)])
     panel.unit("short")
     return _framed(panel, place)
 

@@ -94,6 +94,7 @@ def _outcomes(page: Page) -> None:
                 measure=PERCENT,
             ),
         ],
+        largest="open",
     )
 
 

@@ -15,10 +15,10 @@ BANDS: Final = Names("bands", {"low": "green", "medium": "yellow", "high": "oran
 STAGES: Final = Names(
     "stages",
     {
+        "stable": "dark-green",
+        "growing": "light-green",
         "new": "light-blue",
         "one_time": "blue",
-        "growing": "light-green",
-        "stable": "dark-green",
         "declining": "orange",
         "lost": "text",
     },
@@ -30,7 +30,6 @@ _LIKELY: Final = 'band=~"high|very_high"'
 PEOPLE: Final = Measure("short", BLUE, decimals=0)
 PERCENT: Final = Measure("percentunit", BLUE, decimals=1)
 MONEY: Final = Measure("short", BLUE, decimals=0)
-A_SECOND: Final = Measure("cps")
 
 
 def page(lang: str) -> Page:
@@ -45,6 +44,15 @@ def page(lang: str) -> Page:
 
 def _churn_rate(month: str, by: str = "") -> str:
     return _ASK.ratio("churn_month_lost_customers", "churn_month_start_customers", f'month="{month}"', by)
+
+
+def _each(metric: str, label: str, values: tuple[str, ...]) -> dict[str, str]:
+    """A query for each value, so that the areas lie in this order, the first at the bottom."""
+    return {value: _ASK.total(metric, more=f'{label}="{value}"') for value in values}
+
+
+def _an_hour(metric: str, label: str) -> str:
+    return f"{_ASK.rate(metric, label)} * 3600"
 
 
 def _likely_share(by: str = "") -> str:
@@ -79,8 +87,10 @@ def _at_a_glance(page: Page) -> None:
 
 def _customers(page: Page) -> None:
     page.row("customers")
-    page.trend("bands", {"{{band}}": _ASK.total("churn_risk_customers", "band")}, PEOPLE, 8, Style.STACKED, BANDS)
-    page.trend("stages", {"{{stage}}": _ASK.total("churn_stage_customers", "stage")}, PEOPLE, 8, Style.STACKED, STAGES)
+    bands = _each("churn_risk_customers", "band", ("very_high", "high", "medium", "low"))
+    page.trend("bands", bands, PEOPLE, 8, Style.STACKED, BANDS)
+    stages = _each("churn_stage_customers", "stage", tuple(STAGES.colours))
+    page.trend("stages", stages, PEOPLE, 8, Style.STACKED, STAGES)
     page.trend("churn_course", {"current": _churn_rate("current"), "previous": _churn_rate("previous")}, PERCENT)
     page.trend(
         "month",
@@ -142,12 +152,12 @@ def _money(page: Page) -> None:
     page.number("left_in_carts", _left_in_carts("$__range"), MONEY)
     page.number("bounce", _bounces("$__range"), PERCENT)
     page.trend(
-        "orders", {"{{kind}}": _ASK.rate("churn_orders_total", "kind")}, A_SECOND, 12, Style.STACKED, Names("kinds")
+        "orders", {"{{kind}}": _an_hour("churn_orders_total", "kind")}, PEOPLE, 12, Style.STACKED, Names("kinds")
     )
     page.trend(
         "checkout_losses",
-        {"{{reason}}": _ASK.rate("churn_checkout_losses_total", "reason")},
-        A_SECOND,
+        {"{{reason}}": _an_hour("churn_checkout_losses_total", "reason")},
+        PEOPLE,
         12,
         Style.STACKED,
         Names("checkout"),
@@ -164,4 +174,5 @@ def _money(page: Page) -> None:
             Column("revenue", query=_ASK.gained("churn_revenue_amount_total", "shop"), measure=MONEY),
         ],
         height=6,
+        largest="buyers",
     )

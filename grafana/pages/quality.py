@@ -79,6 +79,7 @@ def _beside(page: Page) -> None:
             ),
         ],
         height=9,
+        largest="auc",
     )
 
 

@@ -21,7 +21,7 @@ _CLASSIC: Final = (
     "#73BF69", "#F2CC0C", "#8AB8FF", "#FF780A", "#F2495C", "#5794F2", "#B877D9", "#705DA0", "#37872D", "#FADE2A",
     "#447EBC", "#C15C17", "#890F02", "#0A437C", "#6D1F62", "#584477", "#B7DBAB",
 )  # fmt: skip
-_BAR: Final = 26.0  # pixels of a bar's height, at most
+_BAR: Final = 38.0  # pixels of a bar's height, at most
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,8 @@ def rows_of(answered: Answered) -> tuple[list[str], list[dict[str, Any]]]:
     rows = [{titles[name]: value for name, value in row.items() if name in titles} for row in joined.values()]
     for one in steps.get("sortBy", {}).get("sort", []):
         rows.sort(key=lambda row: row[one["field"]])
+    for one in answered.panel.get("options", {}).get("sortBy", []):
+        rows.sort(key=lambda row: row.get(one["displayName"], -math.inf), reverse=one["desc"])
     return [titles[name] for name in sorted(order, key=lambda name: order[name])], rows
 
 

@@ -15,7 +15,7 @@ from grafana.preview.drawing import drawn
 
 WIDTH: Final = 1480
 _GAP, _ROW, _HEAD = 8, 30, 26  # pixels: between panels, of a row of the grid, of a panel's title
-_TOP: Final = 96  # above the grid
+_TOP: Final = 102  # above the grid
 _STYLE: Final = """
 body { margin: 0; background: #f4f5f5; font: 12px Inter, Helvetica, "Noto Sans CJK SC", sans-serif; color: #24292e; }
 h1 { font-size: 20px; margin: 14px 16px 2px; }
