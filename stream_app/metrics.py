@@ -25,6 +25,7 @@ from stream_app.core.explanation import CAUSE_KEYS
 from stream_app.core.flows import AMOUNTS, CATEGORIES, CHECKOUT_LOSSES, FUNNEL, ORDER_KINDS
 from stream_app.core.lifecycle import STAGES
 from stream_app.core.process import Counts
+from stream_app.core.quality import PRODUCT, WINDOWS
 
 PREFIX: Final = "churn_"
 OUTCOMES: Final = ("done", "already_done", "fenced", "wrong_base")  # of a commit
@@ -36,8 +37,6 @@ FIELDS: Final = frozenset({"type", *(name for kind in KINDS.values() for name in
 
 MONTHS: Final = ("current", "previous")  # of the shop's calendar
 SUPPRESSIONS: Final = ("campaign", "capacity")  # why a customer at risk got no episode: the calendar; better ones first
-WINDOWS: Final = ("28d", "all")  # of decisions whose label is known
-PRODUCT: Final = "product"  # the scorer that is the probability as it was given
 # What a label may say, where the words are ours. Of `shop` there are MAX_SHOPS and `other`; `partition` is a number.
 VALUES: Final[dict[str, tuple[str, ...]]] = {
     "band": BANDS,

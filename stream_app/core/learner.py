@@ -108,6 +108,11 @@ class Learner:
         return MODEL_SOURCE if min(self.churned, self.retained) >= ENOUGH else PRIOR_SOURCE
 
     @property
+    def level(self) -> float:
+        """What the shop's present level adds to every customer's log-odds of churn."""
+        return self._nowcast.shift
+
+    @property
     def drift(self) -> list[Drift]:
         """The changes of the model's loss that were seen so far."""
         return self._drift.seen

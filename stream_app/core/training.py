@@ -13,10 +13,13 @@ from stream_app.core.cohorts import Cohorts
 from stream_app.core.labels import Matured, Pending
 from stream_app.core.learner import Learner
 from stream_app.core.messages import Example, Labelled
+from stream_app.core.quality import Quality
+from stream_app.core.settings import Settings
 from stream_app.core.snapshot import restore, snapshot
 from stream_app.errors import UnusableSnapshot
 
 NEVER: Final = -(1 << 62)
+CAPACITY: Final = Settings().capacity
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -33,6 +36,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     read: dict[int, Read]
     horizon: int
     learner: bytes  # snapshot.snapshot
+    quality: bytes = b""  # Quality.stored
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,12 @@ class Training:
         learner: as of the last checkpoint.
         partitions: how many there are.
         horizon: microseconds.
+        capacity: calls that the staff can make a day, for the figures of quality.
     """
 
-    def __init__(self, learner: Learner, partitions: int, horizon: int) -> None:
+    def __init__(self, learner: Learner, partitions: int, horizon: int, capacity: int = CAPACITY) -> None:
         self.learner = learner
+        self.quality = Quality(learner.names, capacity)
         self.horizon = horizon
         self.through = NEVER
         self.read: dict[int, Read] = dict.fromkeys(range(partitions), Read())
@@ -96,7 +102,9 @@ class Training:
                     examples += labelled.examples
         if moment >= self.through:  # the end of a log may lie on the midnight that was learned last
             self.learner.note(cohorts)
-            self.learner.learn_day(self._matured(examples), moment)
+            matured = self._matured(examples)
+            self.learner.learn_day(matured, moment)
+            self.quality.note(matured)
             self.through = moment
         return moment
 
@@ -106,10 +114,10 @@ class Training:
         `learner`: its snapshot, if it has been taken already.
         """
         stored = learner if learner is not None else snapshot(self.learner)
-        return msgspec.msgpack.encode(Checkpoint(self.through, self.read, self.horizon, stored))
+        return msgspec.msgpack.encode(Checkpoint(self.through, self.read, self.horizon, stored, self.quality.stored()))
 
     @classmethod
-    def restored(cls, stored: bytes, partitions: int, horizon: int) -> Training:
+    def restored(cls, stored: bytes, partitions: int, horizon: int, capacity: int = CAPACITY) -> Training:
         """The training of a checkpoint. Raises UnusableSnapshot for one that is torn, foreign or of other settings."""
         source = "in the trainer's checkpoint"
         try:
@@ -121,7 +129,8 @@ class Training:
             problem = f"it was learned over {len(checkpoint.read)} partitions and a horizon of {checkpoint.horizon} µs"
             remedy = "Start with these settings again, or learn anew under another prefix."
             raise UnusableSnapshot(source=source, problem=problem, remedy=remedy)
-        training = cls(restore(checkpoint.learner, source), partitions, horizon)
+        training = cls(restore(checkpoint.learner, source), partitions, horizon, capacity)
+        training.quality.restore(checkpoint.quality)
         training.through, training.read = checkpoint.through, checkpoint.read
         training._heard = {number: read.sequence for number, read in checkpoint.read.items()}
         training._next = {number: read.offset for number, read in checkpoint.read.items()}

@@ -22,13 +22,14 @@ from stream_app.core.snapshot import fingerprint, snapshot
 from stream_app.core.stall import Progress
 from stream_app.core.training import NEVER, Training
 from stream_app.errors import CommitRefused
-from stream_app.metrics import CommitMetrics, TrainerMetrics
+from stream_app.metrics import CommitMetrics, QualityMetrics, TrainerMetrics
 from stream_app.ports import ModelVersion
 from stream_app.service.acknowledgements import Acknowledgements
 from stream_app.service.app import batches, make_app
 from stream_app.service.process import Crash
 from stream_app.service.relay import sequence_of
 from stream_app.service.stores import open_stores
+from stream_app.trainer.quality_watch import QualityWatch
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class TrainerService:
         self._settings = config.shop.settings()
         self._stores = open_stores(config)
         self._metrics, self._commits = TrainerMetrics(registry), CommitMetrics(registry)
+        self._quality = QualityWatch(QualityMetrics(registry))
         self._acknowledgements = Acknowledgements()
         self._number = 0  # of the last checkpoint
         self.app = make_app(config, f"{config.kafka.group}-trainer", "trainer")
@@ -81,6 +83,7 @@ class TrainerService:
         if self.training.through != NEVER:
             self._metrics.through.set(self.training.through / 1e6)
         self._metrics.version.set(self.training.learner.version)
+        self._quality.look(self.training)
         assigned = len(self.app.consumer.assignment()) if self.app.started else 0
         wanted = self._config.kafka.partitions
         health.set("assigned", assigned == wanted, f"{assigned} of {wanted} partitions of {self._topic}")
@@ -95,10 +98,10 @@ class TrainerService:
         latest = await self._stores.models.latest()
         if latest is None:
             learner = Learner(settings.horizon, settings.decide_every, settings.seed)
-            self.training = Training(learner, partitions, settings.horizon)
+            self.training = Training(learner, partitions, settings.horizon, settings.capacity)
         else:
             self._number = latest[0]
-            self.training = Training.restored(latest[1], partitions, settings.horizon)
+            self.training = Training.restored(latest[1], partitions, settings.horizon, settings.capacity)
         _log.info("model recalled", extra={"version": self.training.learner.version, "checkpoint": self._number})
 
     async def _positions(self, tps: frozenset[Any]) -> dict[Any, int]:

@@ -10,14 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from stream_app.replay.figures.intervals import (
-    auc_difference,
-    auc_influence,
-    auc_interval,
-    share_interval,
-    wilson,
-)
-from stream_app.replay.figures.scores import (
+from stream_app.core.scores import (
     Scored,
     ascending,
     brier,
@@ -27,6 +20,13 @@ from stream_app.replay.figures.scores import (
     pr_auc,
     precision_at,
     roc_auc,
+)
+from stream_app.replay.figures.intervals import (
+    auc_difference,
+    auc_influence,
+    auc_interval,
+    share_interval,
+    wilson,
 )
 
 

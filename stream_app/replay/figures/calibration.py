@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from stream_app.core.scores import bins_of
 from stream_app.replay.figures.evaluation import Evaluation
 from stream_app.replay.figures.intervals import share_interval
-from stream_app.replay.figures.scores import bins_of
 from stream_app.replay.results import Ints
 
 

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from stream_app.core.scores import Scored
 from stream_app.errors import ContradictorySettings
 from stream_app.replay.figures.calendar import DAY_US, index_of, midnights
-from stream_app.replay.figures.scores import Scored
 from stream_app.replay.results import CHURNED, OPEN, Bools, Floats, Ints, Results
 
 ROUNDING_US: Final = 86_400  # 1e-6 days: what two ways to round a time may differ by

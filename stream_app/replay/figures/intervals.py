@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.replay.figures.scores import Scored, roc_auc
+from stream_app.core.scores import Scored, roc_auc
 from stream_app.replay.results import Bools, Floats, Ints
 
 Z: Final = 1.959964  # the 97.5 % point of the normal distribution

@@ -13,6 +13,16 @@ from typing import Final
 import numpy as np
 
 import stream_app
+from stream_app.core.scores import (
+    Scored,
+    brier,
+    ece,
+    lift,
+    log_loss,
+    pr_auc,
+    precision_at,
+    roc_auc,
+)
 from stream_app.replay.figures.alerts import alert_figures
 from stream_app.replay.figures.calendar import DAY_US, iso_day
 from stream_app.replay.figures.calibration import deciles, reliability
@@ -23,16 +33,6 @@ from stream_app.replay.figures.evaluation import Evaluation, evaluate
 from stream_app.replay.figures.intervals import auc_difference, auc_interval
 from stream_app.replay.figures.models import model_figures
 from stream_app.replay.figures.readiness import readiness
-from stream_app.replay.figures.scores import (
-    Scored,
-    brier,
-    ece,
-    lift,
-    log_loss,
-    pr_auc,
-    precision_at,
-    roc_auc,
-)
 from stream_app.replay.figures.segments import segment_tables
 from stream_app.replay.figures.support import support_figures
 from stream_app.replay.figures.windows import windows

@@ -6,13 +6,12 @@ from typing import Final
 
 import numpy as np
 
+from stream_app.core.scores import CLIP, Scored, ece, enough, log_loss, roc_auc
 from stream_app.replay.figures.calendar import DAY_US, iso_day
 from stream_app.replay.figures.evaluation import Evaluation
-from stream_app.replay.figures.scores import CLIP, Scored, ece, log_loss, roc_auc
 from stream_app.replay.results import Bools, Floats, Ints
 
 WINDOW_DAYS: Final = 28
-ENOUGH: Final = 30  # of each outcome: below, a window's AUC is noise
 
 
 def windows(evaluation: Evaluation) -> list[dict[str, object]]:
@@ -59,12 +58,6 @@ def window_entry(evaluation: Evaluation, window: int, rows: Ints) -> dict[str, o
         "base_rate": churned.mean() if len(rows) else None,
         "scores": scores,
     }
-
-
-def enough(scored: Scored) -> bool:
-    """Whether both outcomes occur often enough, and every row has a probability, for an AUC to mean something."""
-    left = int(scored.churned.sum())
-    return min(left, len(scored.churned) - left) >= ENOUGH and bool(np.isfinite(scored.probability).all())
 
 
 def cumulative(evaluation: Evaluation, column: Floats, number: Ints) -> list[dict[str, object]]:

@@ -11,10 +11,14 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from stream_app.replay.results import Bools, Floats, Ints
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 BINS: Final = 10
+ENOUGH: Final = 30  # of each outcome: below, what tells them apart is noise
 CLIP: Final = 1e-6  # a probability of 0 or 1 that fails must not cost infinitely much
 
 
@@ -67,6 +71,12 @@ class Scored:
             mine = sorted_y == outcome
             placement[self.order[mine]] = (below + within / 2)[group[mine]] / max(others.sum(), 1)
         return placement
+
+
+def enough(scored: Scored) -> bool:
+    """Whether both outcomes occur often enough, and every row has a probability, for an AUC to mean something."""
+    left = int(scored.churned.sum())
+    return min(left, len(scored.churned) - left) >= ENOUGH and bool(np.isfinite(scored.probability).all())
 
 
 def roc_auc(scored: Scored) -> float:

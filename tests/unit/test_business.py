@@ -1,0 +1,133 @@
+"""What a worker tells of the shop: sums over its lanes, and a bounded number of series."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from stream_app.core.events import Event
+from stream_app.core.flows import CATEGORIES, FLOWS
+from stream_app.core.lane import Lane, Limits
+from stream_app.core.learner import Learner
+from stream_app.core.shop_names import MAX_SHOPS, OTHER_SHOPS
+from stream_app.core.state import DAY_US
+from stream_app.metrics import SERVICES, VALUES, BusinessMetrics, GaugeTable, new_registry
+from stream_app.worker.business import Business
+from tests.shops import SHOP, T0, browsing, complaint, order
+
+# Series at 50 shops and `other`, of whatever is told, with every value that a label may have: more cannot come.
+MOST_SERIES = {"worker": 7_000, "trainer": 250, "desk": 150}
+
+
+def lane_with(number: int, events: Iterable[Event]) -> Lane:
+    """A lane that has taken events, and has not told of them yet."""
+    lane = Lane(number, {}, SHOP, Limits(scores=False))
+    for event in events:
+        lane.partition.take(event, event.at)
+    lane.partition.tally.months.turn(lane.partition.stream_time)
+    lane.partition.finish(Learner(SHOP.horizon, SHOP.decide_every, seed=1))
+    return lane
+
+
+def told_of(*lanes: Lane) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    Business(BusinessMetrics(registry)).count(lanes)
+    return registry
+
+
+def test_a_worker_tells_the_sum_of_its_lanes() -> None:
+    first = lane_with(0, [order("a", T0, shop_id="s1"), order("b", T0 + 1), order("b", T0 + DAY_US)])
+    second = lane_with(1, [order("c", T0, shop_id="s1")])
+    value = told_of(first, second).get_sample_value
+    assert value("churn_buyers", {"shop": "s1"}) == 2
+    assert value("churn_buyers", {"shop": "default"}) == 1
+    assert value("churn_repeat_buyers", {"shop": "default"}) == 1
+    assert value("churn_month_start_timestamp_seconds", {"month": "current"}) == T0 / 1e6
+    assert value("churn_stage_customers", {"shop": "s1", "stage": "new"}) == 2
+
+
+def test_the_customers_of_a_lane_that_was_given_up_are_told_of_no_more() -> None:
+    first, second = lane_with(0, [order("a", T0, shop_id="s1")]), lane_with(1, [order("c", T0, shop_id="s2")])
+    registry = CollectorRegistry()
+    business = Business(BusinessMetrics(registry))
+    business.count([first, second])
+    assert registry.get_sample_value("churn_buyers", {"shop": "s1"}) == 1
+    business.count([second])
+    assert registry.get_sample_value("churn_buyers", {"shop": "s1"}) is None
+    assert registry.get_sample_value("churn_buyers", {"shop": "s2"}) == 1
+
+
+def test_counting_goes_on_beside_other_work_until_it_is_cancelled() -> None:
+    registry = CollectorRegistry()
+    business = Business(BusinessMetrics(registry))
+    lanes = {0: lane_with(0, [order("a", T0)])}
+
+    async def run() -> None:
+        task = asyncio.create_task(business.run(lambda: lanes))
+        for _ in range(10):  # the count lets go after each of its chunks
+            await asyncio.sleep(0)
+        task.cancel()
+
+    asyncio.run(run())
+    assert registry.get_sample_value("churn_buyers", {"shop": "default"}) == 1
+
+
+def test_shops_that_senders_make_up_share_one_label_whatever_the_partition() -> None:
+    lanes = [
+        lane_with(number, [order(f"c{shop}", T0 + shop, shop_id=f"p{number}s{shop}") for shop in range(60)])
+        for number in range(4)
+    ]
+    registry = told_of(*lanes)
+    (family,) = [one for one in registry.collect() if one.name == "churn_buyers"]
+    assert len(family.samples) == MAX_SHOPS + 1
+    assert sum(sample.value for sample in family.samples) == 240
+    assert registry.get_sample_value("churn_buyers", {"shop": OTHER_SHOPS}) == 190
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_number_of_series_is_bounded(name: str) -> None:
+    registry = new_registry()
+    values = {
+        "shop": [f"s{number}" for number in range(MAX_SHOPS)] + [OTHER_SHOPS],
+        "topic": [f"t{number}" for number in range(12)],
+        "field": [f"f{number}" for number in range(60)],
+        "partition": [f"{number}" for number in range(64)],
+        **{label: list(known) for label, known in VALUES.items()},
+        # several metrics have words of their own for these
+        "step": [f"step{number}" for number in range(8)],
+        "reason": [f"reason{number}" for number in range(5)],
+    }
+    for kind in SERVICES[name]:
+        for metric in vars(kind(registry)).values():
+            labels = metric.labels if isinstance(metric, GaugeTable) else getattr(metric, "_labelnames", None)
+            if labels is not None:
+                _fill(metric, [values[label] for label in labels])
+    series = sum(len(family.samples) for family in registry.collect())
+    assert series <= MOST_SERIES[name]
+
+
+def _fill(metric: object, values: list[list[str]]) -> None:
+    combined: list[tuple[str, ...]] = [()]
+    for options in values:
+        combined = [(*one, option) for one in combined for option in options]
+    if isinstance(metric, GaugeTable):
+        metric.replace(dict.fromkeys(combined, 1.0))
+    elif values:
+        for one in combined:
+            metric.labels(*one)  # type: ignore[attr-defined]  # a Counter, Gauge or Histogram
+
+
+def test_what_is_told_uses_no_other_words_than_the_pages_name() -> None:
+    lane = lane_with(0, [order("a", T0), browsing("a", T0 + 1), complaint("a", T0 + 2, category="made up by a sender")])
+    registry = CollectorRegistry()
+    business = Business(BusinessMetrics(registry))
+    business.owned([lane])
+    business.count([lane])
+    for family in registry.collect():
+        for sample in family.samples:
+            for label, word in sample.labels.items():
+                assert label == "shop" or word in VALUES[label]
+    assert {flow.kind for flow in FLOWS if flow.what == "complaints"} == set(CATEGORIES)
