@@ -18,7 +18,7 @@ from grafana.words import LANGUAGES, names_of, say, words
 PAGES: Final = ("churn_today", "causes", "quality", "service")
 STAT_HEIGHT, TREND_HEIGHT = 4, 8
 _ALERTS: Final = 'ALERTS{alertstate="firing"}'
-_VERSIONS: Final = "changes(churn_trainer_model_version[$__interval]) > 0"
+_VERSIONS: Final = "changes(churn_trainer_model_version[$__rate_interval]) > 0"
 
 
 @dataclass(frozen=True)

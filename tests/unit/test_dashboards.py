@@ -28,7 +28,7 @@ from stream_app.metrics import ATTEMPTS, HOLDS, OUTCOMES, SERVICES, SUPPRESSIONS
 from tests.conftest import PROJECT
 
 BOARDS: Final = {name: json.loads(text) for name, text in dashboards().items()}
-GRAFANA: Final = {"datasource", "__rate_interval", "__range", "__interval"}  # variables that are always there
+GRAFANA: Final = {"datasource", "__rate_interval", "__range"}  # variables that are always there
 # What Prometheus and its client tell by themselves.
 GIVEN: Final = {
     "up",
@@ -112,7 +112,7 @@ def test_no_source_is_written_into_a_board(board: dict[str, Any]) -> None:
 @each_board
 def test_rates_follow_the_range_of_time(board: dict[str, Any]) -> None:
     for query in queries(board):
-        assert set(re.findall(r"\[([^]]+)\]", query)) <= {"$__rate_interval", "$__range", "$__interval"}, query
+        assert set(re.findall(r"\[([^]]+)\]", query)) <= {"$__rate_interval", "$__range"}, query
 
 
 @each_board
