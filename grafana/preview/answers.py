@@ -64,17 +64,22 @@ def variables_of(dashboard: Mapping[str, Any]) -> dict[str, str]:
     return {one["name"]: one["query"]["query"] for one in dashboard["templating"]["list"] if one["type"] == "query"}
 
 
+def chosen_in(dashboard: Mapping[str, Any]) -> dict[str, str]:
+    """What stands in the place of each variable when the page opens."""
+    variables = [one for one in dashboard["templating"]["list"] if one["type"] == "query"]
+    return {one["name"]: one["allValue"] if one["includeAll"] else one["current"]["value"] for one in variables}
+
+
 def ask(dashboard: Mapping[str, Any], prometheus: Prometheus, over: Range) -> Board:
-    """Ask every query of every panel, variable and mark; all variables stand at "all". Raises Refused."""
+    """Ask every query of every panel, variable and mark, with the choices that the page opens with. Raises Refused."""
     choices = {name: prometheus.label_values(query, over) for name, query in variables_of(dashboard).items()}
-    everything = dict.fromkeys(choices, ".*")
+    chosen = chosen_in(dashboard)
     panels = [
-        Answered(panel, [_answer(target, prometheus, over, everything) for target in panel["targets"]])
+        Answered(panel, [_answer(target, prometheus, over, chosen) for target in panel["targets"]])
         for panel in panels_of(dashboard)
     ]
     marks = {
-        one["name"]: prometheus.course(over.fill(one["expr"], everything), over)
-        for one in dashboard["annotations"]["list"]
+        one["name"]: prometheus.course(over.fill(one["expr"], chosen), over) for one in dashboard["annotations"]["list"]
     }
     return Board(dashboard, over, panels, choices, marks)
 
