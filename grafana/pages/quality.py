@@ -9,7 +9,19 @@ from grafana.page import Page, Variable
 from grafana.panels import BLUE, GREEN, ORANGE, RED, Column, Measure, Names, Style
 
 VARIABLES: Final = (Variable("window", "label_values(churn_quality_examples, window)", chosen="28d"),)
-SCORERS: Final = Names("scorers", {"product": "dark-blue", "recency": "orange", "plain": "yellow", "prior": "text"})
+SCORERS: Final = Names(
+    "scorers",
+    {
+        "product": "dark-blue",
+        "mixture": "light-blue",
+        "linear": "green",
+        "cells": "dark-green",
+        "tree": "purple",
+        "prior": "text",
+        "recency": "orange",
+        "plain": "yellow",
+    },
+)
 _ASK: Final = Asking('window=~"$window"')
 _PRODUCT: Final = 'scorer="product"'
 

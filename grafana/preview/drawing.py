@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from grafana.preview.answers import Answered
-from grafana.preview.plot import LEFT, Plot, label
+from grafana.preview.plot import LEFT, Plot, label, ticks
 from grafana.preview.prometheus import Range, Series
 from grafana.preview.units import written
 
 COLOURS: Final = {
     "green": "#73BF69", "dark-green": "#37872D", "light-green": "#96D98D", "yellow": "#F2CC0C", "orange": "#FF9830",
-    "red": "#F2495C", "blue": "#5794F2", "dark-blue": "#1F60C4", "light-blue": "#8AB8FF", "text": "#7B8087",
+    "red": "#F2495C", "blue": "#5794F2", "dark-blue": "#1F60C4", "light-blue": "#8AB8FF",
+    "purple": "#B877D9", "text": "#7B8087",
 }  # fmt: skip
 _CLASSIC: Final = (
     "#73BF69", "#F2CC0C", "#8AB8FF", "#FF780A", "#F2495C", "#5794F2", "#B877D9", "#705DA0", "#37872D", "#FADE2A",
@@ -128,14 +129,16 @@ def _trend(answered: Answered, looks: Looks, plot: Plot) -> str:
     stacked = looks.custom.get("stacking", {}).get("mode") == "normal"
     stacks = _stacked([line.series for line in lines]) if stacked else [line.series for line in lines]
     low = looks.defaults.get("min", _lowest(stacks))
-    own = Plot(plot.over, plot.width, plot.height - 22, low, looks.defaults.get("max") or _highest(stacks))
+    entries = [(one.name, one.colour) for one in lines]
+    high = looks.defaults.get("max") or _highest(stacks)
+    own = Plot(plot.over, plot.width, plot.height - _legend_height(entries, plot.width), low, high)
     inside = [own.axes(looks.defaults["unit"]), _limits(looks, own)]
     for line, series in reversed(list(zip(lines, stacks, strict=True))):
         if stacked:
             inside.append(f'<path d="{own.area(series.points)}" fill="{line.colour}"/>')
         path = own.path(series.points, steps=looks.custom.get("lineInterpolation") == "stepAfter")
         inside.append(f'<path d="{path}" fill="none" stroke="{line.colour}" stroke-width="1.6"/>')
-    return f"{_svg(own)}{''.join(inside)}</svg>{_legend([(one.name, one.colour) for one in lines])}"
+    return f"{_svg(own)}{''.join(inside)}</svg>{_legend(entries)}"
 
 
 def _bars(answered: Answered, looks: Looks, plot: Plot) -> str:
@@ -159,7 +162,7 @@ def _columns(answered: Answered, looks: Looks, plot: Plot) -> str:
     high = looks.defaults.get("max") or max(row[title] for row in rows for title in titles) * 1.05
     own = Plot(Range(0, len(rows)), plot.width, plot.height - 22, 0.0, high)
     inside = []
-    for value in (0, high / 4, high / 2, high * 3 / 4):
+    for value in ticks(0.0, high, 10):
         inside.append(own.across(value, "#eceef0"))
         inside.append(label(LEFT - 6, own.y(value) + 4, written(value, looks.defaults["unit"], 0), "end"))
     wide = (own.x(1) - own.x(0)) * 0.8 / len(titles)
@@ -242,6 +245,11 @@ def _limits(looks: Looks, plot: Plot) -> str:
 def _legend(entries: Sequence[tuple[str, str]]) -> str:
     spans = [f'<span><i style="background:{colour}"></i>{html.escape(name)}</span>' for name, colour in entries]
     return f'<div class="legend">{"".join(spans)}</div>'
+
+
+def _legend_height(entries: Sequence[tuple[str, str]], width: float) -> int:
+    wide = sum(_wide(name) * 6.4 + 30 for name, _ in entries)
+    return 6 + 16 * min(math.ceil(wide / width), 3)
 
 
 def _block(x: float, y: float, width: float, height: float, colour: str, opacity: float = 1.0) -> str:

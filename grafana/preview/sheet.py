@@ -29,8 +29,8 @@ nav span, .choice { border: 1px solid #d0d3d8; background: #fff; padding: 4px 9p
 .row { position: absolute; left: 10px; font-size: 15px; font-weight: 500; }
 svg { display: block; }
 svg text { font-size: 11px; }
-.legend { margin: 0 9px; height: 20px; overflow: hidden; white-space: nowrap; }
-.legend span { margin-right: 12px; }
+.legend { margin: 0 9px; line-height: 16px; }
+.legend span { margin-right: 12px; white-space: nowrap; }
 .legend i { display: inline-block; width: 12px; height: 4px; margin-right: 5px; vertical-align: middle; }
 .nothing { color: #6a7078; text-align: center; padding-top: 24px; }
 table { width: 100%; border-collapse: collapse; }
