@@ -127,15 +127,17 @@ class Months:
     def _put_in(self, facts: np.typing.NDArray[np.float64]) -> None:
         """Bring buyers of stored states into the histogram."""
         quarters = np.round(facts[:, LAST_ORDER] * DAY_US).astype(np.int64) // _QUARTER_US
-        pairs, counts = np.unique(np.stack([quarters, facts[:, SHOP].astype(np.int64)]), axis=1, return_counts=True)
-        for quarter, key, count in zip(*pairs.tolist(), counts.tolist(), strict=True):
-            day, place = self._settings.local_day(quarter * _QUARTER_US), self._shops.place_of_key(float(key))
+        pairs, counts = np.unique(quarters * _PLACES + self._shops.places_of_keys(facts[:, SHOP]), return_counts=True)
+        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+            quarter, place = divmod(pair, _PLACES)
+            day = self._settings.local_day(quarter * _QUARTER_US)
             if self._is_lost(day):
                 self.lost[place] += count
             else:
                 self._last_orders[day, place] += count
 
 
+_PLACES: Final = 64  # more than there are shops
 _AT_ONCE: Final = 10_000  # customers whose facts are copied at once
 
 

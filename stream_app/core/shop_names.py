@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import xxhash
 
 from stream_app.core.events import DEFAULT_SHOP
@@ -51,6 +53,11 @@ class ShopNames:
         """The place of a shop by its key in the facts; that of OTHER_SHOPS for one whose name is not kept."""
         found = self._keys.get(key)
         return found if found is not None else self.place(OTHER_SHOPS)
+
+    def places_of_keys(self, keys: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """The same for n customers, shape (n,)."""
+        distinct, which = np.unique(keys, return_inverse=True)
+        return np.array([self.place_of_key(key) for key in distinct.tolist()], dtype=np.int64)[which]
 
     def _take_in(self, name: str) -> int:
         if name != OTHER_SHOPS and (len(self.names) - (OTHER_SHOPS in self._places) >= MAX_SHOPS or not _written(name)):

@@ -127,7 +127,7 @@ class Standing:
         rows["last_gap"] = np.where(before != NEVER, last - before, np.nan)
         rows["order_days"], rows["repeats"] = facts[:, ORDER_DAYS], facts[:, ORDERS] >= 2
         rows["buyer"] = buyer = facts[:, LAST_ORDER] != NEVER
-        rows["shop"][buyer] = [self._shops.place_of_key(key) for key in facts[buyer, SHOP].tolist()]
+        rows["shop"][buyer] = self._shops.places_of_keys(facts[buyer, SHOP])
         self._rows[indices] = rows
 
     def _reserve(self, size: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import subprocess
 import time
 import urllib.error
@@ -127,6 +128,15 @@ def with_stores(live: LiveSystem, work: Callable[[Stores], Awaitable[Any]]) -> A
     return asyncio.run(run())
 
 
+def promtool_says(metrics: str) -> str:
+    """What Prometheus' own lint has to say of an answer of /metrics; nothing where it is not installed."""
+    program = shutil.which("promtool")
+    if program is None:
+        return ""
+    run = subprocess.run([program, "check", "metrics"], input=metrics, capture_output=True, check=False, text=True)
+    return run.stdout + run.stderr
+
+
 # --- poison ----------------------------------------------------------------------------------------------------------
 
 
@@ -172,6 +182,13 @@ def test_poison_goes_to_the_dead_letters_and_stops_nothing(make: Make) -> None:
     assert status == 200
     rejected = re.findall(r"^churn_\w*rejected\w*_total\{[^}]*\} (\S+)", metrics, re.MULTILINE)
     assert sum(map(float, rejected)) == len(poison), metrics
+    # 4. So are the customers and their orders.
+    live.wait("customers are counted", lambda: "churn_buyers{" in get(live, "/metrics")[1], SECONDS)
+    metrics = get(live, "/metrics")[1]
+    assert 'churn_buyers{shop="default"} 20.0' in metrics
+    assert 'churn_repeat_buyers{shop="default"} 20.0' in metrics
+    assert 'churn_orders_total{kind="repeat",shop="default"} 20.0' in metrics
+    assert promtool_says(metrics) == ""
     assert worker.stop() == 0
 
 

@@ -1,0 +1,155 @@
+"""What it costs to tell of a million customers: a count of all of them, and a scrape. `python -m benchmarks.scrape`."""
+
+from __future__ import annotations
+
+import os
+
+# As the command line of the product does, and before numpy is imported: one thread for linear algebra.
+for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+import time  # noqa: E402 - numpy must find the variables
+import urllib.request  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
+from dataclasses import dataclass  # noqa: E402
+from typing import Annotated, Final  # noqa: E402
+
+import numpy as np  # noqa: E402
+import typer  # noqa: E402
+
+from stream_app.adapters.health import Health, HealthServer  # noqa: E402
+from stream_app.core.alerts import Ranks  # noqa: E402
+from stream_app.core.customer import Customer  # noqa: E402
+from stream_app.core.lane import Lane, Limits  # noqa: E402
+from stream_app.core.settings import Settings  # noqa: E402
+from stream_app.core.shop_names import shop_key  # noqa: E402
+from stream_app.core.state import (  # noqa: E402
+    DAY_US,
+    FIRST_ORDER,
+    LAST_ORDER,
+    NEVER,
+    ORDER_DAYS,
+    ORDERS,
+    RING_END,
+    SHOP,
+    new_facts,
+)
+from stream_app.core.tally import Memory  # noqa: E402
+from stream_app.metrics import new_registry  # noqa: E402
+from stream_app.worker.watch import Watch  # noqa: E402
+
+TODAY: Final = 20_000 * DAY_US
+SHARE_OF_BUYERS: Final = 0.8
+_MS: Final = 1e3
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was measured, milliseconds."""
+
+    count: float  # CPU of counting all customers once
+    hold: float  # CPU for which a chunk of it held the event loop: the longest
+    scrape: float  # wall time of one GET /metrics: the median
+    scrape_cpu: float  # CPU of it, and of the client: the least
+    answer_bytes: int
+    restore: float  # of what a count needs, when the lanes are opened
+
+
+def main(
+    customers: Annotated[int, typer.Option(help="How many customers, over all lanes.")] = 1_000_000,
+    lanes: Annotated[int, typer.Option(help="How many partition numbers the worker has.")] = 8,
+    shops: Annotated[int, typer.Option(help="How many shops.")] = 50,
+) -> None:
+    """Measure, and print what was seen."""
+    cost = measure(customers, lanes, shops)
+    print(f"{customers:,} customers, {lanes} lanes, {shops} shops")
+    print(f"count of all customers: {cost.count:.1f} ms CPU, {cost.hold:.1f} ms the longest chunk")
+    print(f"one scrape: {cost.scrape:.1f} ms, {cost.answer_bytes:,} bytes (wanted within 50 ms, done within 200 ms)")
+    print(f"its CPU, with the client's: {cost.scrape_cpu:.1f} ms")
+    print(f"columns of restored customers: {cost.restore:,.0f} ms, {cost.restore / customers * _MS:.2f} µs a customer")
+
+
+def measure(customers: int, lanes: int, shops: int, scrapes: int = 9) -> Cost:
+    """Build a worker's lanes, count their customers, and scrape them over HTTP."""
+    registry = new_registry()
+    watch = Watch(registry)
+    names = [f"shop-{number}" for number in range(shops)]
+    owned, restore = {}, 0.0
+    for number in range(lanes):
+        owned[number], seconds = _lane(number, customers // lanes, names)
+        restore += seconds
+    watch.owned(owned)
+    watch.business.count(owned.values())  # so that all series are there
+    holds: list[float] = []
+    before = time.process_time()
+    for _ in _held(watch, owned, holds):
+        pass
+    count = time.process_time() - before
+    server = HealthServer(Health(), registry)
+    server.start()
+    try:
+        times: list[float] = []
+        busy: list[float] = []
+        answer = b""
+        for _ in range(scrapes):
+            started, before = time.perf_counter(), time.process_time()
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics") as reply:
+                answer = reply.read()
+            times.append(time.perf_counter() - started)
+            busy.append(time.process_time() - before)
+    finally:
+        server.stop()
+    return Cost(
+        count=count * _MS,
+        hold=max(holds) * _MS,
+        scrape=float(np.median(times)) * _MS,
+        scrape_cpu=min(busy) * _MS,
+        answer_bytes=len(answer),
+        restore=restore * _MS,
+    )
+
+
+def _held(watch: Watch, lanes: dict[int, Lane], holds: list[float]) -> Iterator[None]:
+    """Count chunk by chunk, noting for how long each of them took the event loop."""
+    started = time.thread_time()
+    for _ in watch.business.chunks(lanes.values()):
+        holds.append(time.thread_time() - started)
+        yield
+        started = time.thread_time()
+    holds.append(time.thread_time() - started)
+
+
+def _lane(number: int, customers: int, shops: list[str]) -> tuple[Lane, float]:
+    """A lane of customers as if they had been restored, and the seconds that their columns took."""
+    rng = np.random.default_rng(number)
+    lane = Lane(number, {}, Settings(), Limits())
+    partition = lane.partition
+    partition.restore([_customer(f"c{number}-{one}", rng, shops) for one in range(customers)])
+    partition.ranking.set_rows(np.arange(customers), _ranks(rng, customers))
+    partition.stream_time = TODAY
+    started = time.process_time()
+    partition.tally.restore(list(partition.customers.values()), Memory(shops, []), TODAY)
+    return lane, time.process_time() - started
+
+
+def _customer(name: str, rng: np.random.Generator, shops: list[str]) -> Customer:
+    facts = new_facts()
+    draw = rng.random(4)
+    if draw[0] < SHARE_OF_BUYERS:
+        orders = int(draw[1] * 6) + 1
+        last = TODAY / DAY_US - draw[2] * 400
+        facts[LAST_ORDER], facts[FIRST_ORDER] = last, last - (orders - 1) * 30
+        facts[ORDERS] = facts[ORDER_DAYS] = orders
+        facts[RING_END - 1], facts[RING_END - 2] = int(last), int(last) - 30 if orders > 1 else NEVER
+        facts[SHOP] = shop_key(shops[int(draw[3] * len(shops))])
+    return Customer(name, 0, facts.tobytes())
+
+
+def _ranks(rng: np.random.Generator, customers: int) -> Ranks:
+    ranks = Ranks.none(customers)
+    ranks.latest[:] = np.where(rng.random(customers) < SHARE_OF_BUYERS / 2, rng.random(customers), np.nan)
+    return ranks
+
+
+if __name__ == "__main__":
+    typer.run(main)
