@@ -29,6 +29,7 @@ from stream_app.metrics import (
     VALUES,
     BusinessMetrics,
     CommitMetrics,
+    DeliveryMetrics,
     DeskMetrics,
     Metrics,
     QualityMetrics,
@@ -168,6 +169,7 @@ TITLES: Final[dict[type[Metrics], str]] = {
     CommitMetrics: "Commits: worker, trainer, desk",
     RelayMetrics: "Relay: worker, desk",
     StoreMetrics: "Redis: desk",
+    DeliveryMetrics: "Deliverer",
 }
 TITLES_ZH: Final[dict[type[Metrics], str]] = {
     BusinessMetrics: "客户与店铺：worker",
@@ -178,6 +180,7 @@ TITLES_ZH: Final[dict[type[Metrics], str]] = {
     CommitMetrics: "提交：worker、trainer、desk",
     RelayMetrics: "转发：worker、desk",
     StoreMetrics: "Redis：desk",
+    DeliveryMetrics: "deliver（投递进程）",
 }
 
 

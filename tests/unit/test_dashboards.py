@@ -194,6 +194,14 @@ def test_every_value_of_a_label_has_a_name(of: str, values: tuple[str, ...]) -> 
         assert words(lang)["names"][of].keys() == set(values)
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_cause_is_called_as_in_the_alerts(lang: str) -> None:
+    alerts = pytest.importorskip("stream_app.words")
+    assert {key: words(lang)["names"]["causes"][key] for key in CAUSE_KEYS} == {
+        key: alerts.cause_name(key, lang) for key in CAUSE_KEYS
+    }
+
+
 @pytest.mark.parametrize("name", ["datasources/prometheus.yml", "dashboards/stream-app.yml"])
 def test_grafana_is_provisioned_with_what_is_there(name: str) -> None:
     provided = yaml.safe_load((PROJECT / "grafana" / "provisioning" / name).read_text(encoding="utf-8"))
