@@ -248,7 +248,7 @@ def _legend(entries: Sequence[tuple[str, str]]) -> str:
 
 
 def _legend_height(entries: Sequence[tuple[str, str]], width: float) -> int:
-    wide = sum(_wide(name) * 6.4 + 30 for name, _ in entries)
+    wide = sum(_wide(name) * 6.4 + 36 for name, _ in entries)
     return 6 + 16 * min(math.ceil(wide / width), 3)
 
 
