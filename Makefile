@@ -15,7 +15,7 @@ CODE = stream_app tests docs $(wildcard benchmarks) $(wildcard grafana)
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' --quiet $(if $(UPGRADE),--upgrade)
 
-.PHONY: help demo report test lint format dashboards docs acceptance bench lock clean env env-dev
+.PHONY: help demo report test lint format dashboards docs acceptance stack-test bench lock clean env env-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,9 @@ docs: env ## write the pages of docs/ that are made from the code
 
 acceptance: env-dev ## the slow tests: the figures to reach on the recorded logs
 	@$(BIN)/pytest --slow -m slow --durations 0 $(PYTEST)
+
+stack-test: env-dev ## every service of docker-compose.yml as a process, on real servers
+	@$(BIN)/pytest --slow tests/unit/test_compose_file.py tests/acceptance/test_stack.py $(PYTEST)
 
 bench: env-dev ## speed and scale
 	@$(BIN)/python -m benchmarks

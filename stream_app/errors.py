@@ -245,11 +245,29 @@ class DemoFailed(ChurnMonitorError):
     exit_code = 1
 
 
+class NotTheClock(ChurnMonitorError):
+    """The simulated shop brings its own ticks, but ticks.clock is {clock}. Set it to log for it and for the workers."""
+
+    exit_code = 2
+
+
+class NoReceiverAddress(ChurnMonitorError):
+    """The receiver cannot listen on {host}, port {port}: {problem}. Give another."""
+
+    exit_code = 2
+
+
+class BadSecret(ChurnMonitorError):
+    """The secret {source} cannot be used: it {problem}. {remedy}"""
+
+    exit_code = 2
+
+
 class StoreBehind(ChurnMonitorError):
-    """Redis is behind Kafka: {topic}[{partition}] holds record {found} of our outbox, and under the prefix {prefix} no
-    more than {known} are known. Redis was set back to an older state, or the prefix is fresh and the topics are not.
-    Restore the newer state; or begin anew with another redis.prefix and fresh topics for labelled, nominations, alerts,
-    contacts and scores: the shop's events are then worked off again.
+    """Redis knows nothing of partition {partition}, but Kafka holds record {found} of its outbox: the prefix is fresh
+    and the topics are not, or Redis has lost everything. Restore a file of Redis, however old: what it lacks is caught
+    up from Kafka. Or begin anew with fresh topics for labelled, nominations, alerts, contacts and scores
+    (kafka.topics): the shop's events are then worked off again.
     """
 
     exit_code = 4

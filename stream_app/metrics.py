@@ -29,6 +29,7 @@ from stream_app.core.quality import PRODUCT, WINDOWS
 
 PREFIX: Final = "churn_"
 OUTCOMES: Final = ("done", "already_done", "fenced", "wrong_base")  # of a commit
+EPISODE_OUTCOMES: Final = ("retained", "lost", "unreachable", "no_action", "other")  # as the staff says
 HOLDS: Final = ("trainer", "desk")  # for whose answer a lane waits at a tick
 NO_FIELD: Final = "none"  # the whole record is to blame: it is not JSON
 OTHER_FIELD: Final = "other"
@@ -44,7 +45,7 @@ VALUES: Final[dict[str, tuple[str, ...]]] = {
     "cause": (*CAUSE_KEYS, "unknown"),
     "kind": ORDER_KINDS,
     "month": MONTHS,
-    "outcome": OUTCOMES,
+    "outcome": (*OUTCOMES, *EPISODE_OUTCOMES),
     "reason": (*HOLDS, *CHECKOUT_LOSSES, *CLOSE_REASONS, *SUPPRESSIONS),
     "scorer": (PRODUCT, "mixture", "linear", "cells", "prior", "tree", "recency", "plain"),
     "side": ("before", "after"),
@@ -317,6 +318,12 @@ class BusinessMetrics(Metrics):
         self.open_episodes = self._table("open_episodes", "Open episodes, by their likeliest cause.", "shop", "cause")
         self.opened = self._counter("episodes_opened", "Episodes opened, by their likeliest cause.", "shop", "cause")
         self.closed = self._counter("episodes_closed", "Episodes closed, by reason.", "shop", "reason")
+        self.outcomes = self._counter(
+            "episode_outcomes",
+            "Episodes that the staff has resolved, by what came of them and the cause that it found.",
+            "outcome",
+            "cause",
+        )
         self.suppressed = self._counter(
             "nominations_suppressed", "Customers at risk for whom no episode was opened, by reason.", "reason"
         )

@@ -107,6 +107,21 @@ class StateStore(Protocol):
         """Drop records up to and including a sequence number. Raises `Fenced` as `commit` would be."""
         ...
 
+    async def skip(self, partition: int, seen: int, records: Sequence[bytes]) -> int:
+        """Go on behind sequence numbers that were given by a life which this store does not know: it was set back.
+
+        The outbox is replaced: what it holds was relayed, since a later number was. Nothing happens if the number is
+        known.
+
+        Args:
+            partition: its number.
+            seen: the highest sequence number that was relayed.
+            records: for the outbox: what tells the receivers what is void.
+
+        Returns: the sequence number of the first record; 0 if nothing was to be done. Raises `Fenced` as `trim` does.
+        """
+        ...
+
     async def positions(self, partitions: Iterable[int]) -> dict[int, bytes]:
         """Where partitions stand, without opening them; b"" for one that was never committed."""
         ...
@@ -196,6 +211,14 @@ class ModelStore(Protocol):
 
 class Lease(Protocol):
     """Who owns the clock, for a limited time, and how far it has been moved."""
+
+    async def now(self) -> int:
+        """The store's own wall clock, microseconds since 1970.
+
+        One clock for all holders: the value that is guarded only ever rises, so one machine whose own clock runs a year
+        ahead would stop time for everybody.
+        """
+        ...
 
     async def acquire(self, holder: str, ttl_ms: int) -> bool:
         """Take the lease, or prolong it; whether `holder` has it for the next `ttl_ms` milliseconds.

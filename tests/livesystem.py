@@ -7,6 +7,7 @@ at any moment, as a crash does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 
 from stream_app.adapters.partitioner import partition_of
+from stream_app.core import outgoing
 from stream_app.core.clock import moments_between
 from stream_app.core.desk import Desk
 from stream_app.core.events import EPOCH, MICROSECOND, Cart, Complaint, Event, Order, encode
@@ -23,10 +25,13 @@ from stream_app.core.learner import Learner
 from stream_app.core.messages import (
     AlertClosed,
     AlertOpened,
+    Contact,
+    DeskDone,
     Labelled,
     Nominated,
     Outgoing,
     Tick,
+    decode_message,
     encode_message,
     unpack,
 )
@@ -140,10 +145,10 @@ class System:
         lane.begin(stored.position, stored.summary)
         return lane
 
-    def run(self) -> System:
-        """Until nothing moves any more."""
+    def run(self, turns: int = 1 << 62) -> System:
+        """Until nothing moves any more, or for so many turns."""
         idle = 0
-        while idle < 200:
+        while idle < 200 and (turns := turns - 1) >= 0:
             number = self.rng.randrange(self.topics.partitions)
             if self.rng.random() < self.crashes:
                 self.lanes[number] = self._lane(number)
@@ -180,16 +185,16 @@ class System:
                 self._relay(stored.sequence, unpack(record, Outgoing))
         return True
 
-    def _relay(self, sequence: int, outgoing: Outgoing) -> None:
-        self.sent.append(outgoing)
-        if outgoing.topic == "labelled":
-            self._labelled[outgoing.partition].append((sequence, outgoing.payload))
-        elif outgoing.topic == "nominations":
-            self._nominated[outgoing.partition].append((sequence, outgoing.payload))
-        elif outgoing.topic == "contacts":
-            self.topics.append("contacts", outgoing.partition, outgoing.value, outgoing.key)
-        elif outgoing.topic == "alerts":
-            self.alerts.append(msgspec.json.decode(outgoing.payload, type=AlertOpened | AlertClosed))
+    def _relay(self, sequence: int, record: Outgoing) -> None:
+        self.sent.append(record)
+        if record.topic == "labelled":
+            self._labelled[record.partition].append((sequence, record.payload))
+        elif record.topic == "nominations":
+            self._nominated[record.partition].append((sequence, record.payload))
+        elif record.topic == "contacts":
+            self.topics.append("contacts", record.partition, record.value, record.key)
+        elif record.topic == "alerts":
+            self.alerts.append(msgspec.json.decode(record.payload, type=AlertOpened | AlertClosed))
 
     def _train(self) -> bool:
         if self.rng.random() < self.crashes:
@@ -233,6 +238,35 @@ class System:
         if version not in self._models:
             self._models[version] = restore(self.versions[version])
         return self._models[version]
+
+    def save(self) -> tuple[Any, ...]:
+        """All that a Redis holds, as a file of it would."""
+        return deepcopy((self.stored, self.desk_stored, self.versions, self.effective, self.checkpoint))
+
+    def set_back(self, saved: tuple[Any, ...]) -> None:
+        """Redis is set back to a file, and everything starts from it; Kafka keeps what it has."""
+        self.stored, self.desk_stored, self.versions, self.effective, self.checkpoint = deepcopy(saved)
+        for number, stored in self.stored.items():
+            sent = max(
+                (sequence for log in (self._labelled, self._nominated) for sequence, _ in log[number]), default=0
+            )
+            if sent > stored.sequence:
+                known, stored.sequence = stored.sequence, sent
+                for record in outgoing.voids(number, known):
+                    stored.sequence += 1
+                    self._relay(stored.sequence, record)
+            self.lanes[number] = self._lane(number)
+        self.training = Training.restored(self.checkpoint, self.topics.partitions, self.settings.horizon)
+        self._models = {0: self._models[0]}
+        self.desk = Desk(self.topics.partitions, self.settings, lambda one: partition_of(one, self.topics.partitions))
+        self.desk.begin(self.desk_stored)
+        told = [
+            [decode_message(record.value or b"") for record in self.topics.of("contacts", number)]
+            for number in range(self.topics.partitions)
+        ]
+        done = [[(m.occurred_at - EPOCH) // MICROSECOND for m in of if isinstance(m, DeskDone)] for of in told]
+        contact = max((m.sequence for of in told for m in of if isinstance(m, Contact | DeskDone)), default=0)
+        self.desk_stored = self.desk.recover(min(max(of, default=-1) for of in done), contact).position
 
     def told(self, kind: str) -> Iterable[Outgoing]:
         """All that was sent to a topic."""

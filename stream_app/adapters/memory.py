@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from stream_app.core.commit import Commit
@@ -72,9 +72,11 @@ class MemoryServer:
 
     Args:
         now_seconds: the clock by which the lease expires.
+        now_us: the wall clock, microseconds since 1970.
     """
 
     now_seconds: Callable[[], float] = time.monotonic
+    now_us: Callable[[], int] = lambda: time.time_ns() // 1_000
     epoch: int = 0
     partitions: defaultdict[int, StoredPartition] = field(default_factory=lambda: defaultdict(StoredPartition))
     models: StoredModels = field(default_factory=StoredModels)
@@ -153,6 +155,15 @@ class MemoryStateStore:
         """See `StateStore.trim`."""
         self._fence(partition)
         self._server.partitions[partition].drop(through)
+
+    async def skip(self, partition: int, seen: int, records: Sequence[bytes]) -> int:
+        """See `StateStore.skip`."""
+        self._fence(partition)
+        stored = self._server.partitions[partition]
+        if stored.sequence >= seen:
+            return 0
+        stored.outbox, stored.sequence = list(records), seen + len(records)
+        return seen + 1
 
     async def positions(self, partitions: Iterable[int]) -> dict[int, bytes]:
         """See `StateStore.positions`."""
@@ -270,6 +281,10 @@ class MemoryLease:
 
     def __init__(self, server: MemoryServer) -> None:
         self._server = server
+
+    async def now(self) -> int:
+        """See `Lease.now`."""
+        return self._server.now_us()
 
     async def acquire(self, holder: str, ttl_ms: int) -> bool:
         """See `Lease.acquire`."""

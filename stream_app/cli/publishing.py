@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Event as Flag
-from types import FrameType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from stream_app.adapters.kafka_topics import require_topics
+from stream_app.cli.signals import stopped_by_signals
 from stream_app.config import SHOP_TOPICS, LiveConfig
 from stream_app.publish import Request, Summary, Watcher, publish_log
 from stream_app.replay.readers import Progress as Reading
@@ -57,7 +53,7 @@ def run_publish(config: LiveConfig, request: Request, console: Console) -> None:
         TimeElapsedColumn(),
         TextColumn("[dim]{task.fields[note]}"),
     )
-    with _stopped_by_signals() as stop, Progress(*columns, console=console) as progress:
+    with stopped_by_signals() as stop, Progress(*columns, console=console) as progress:
         summary = publish_log(config, request, _Bars(progress), stop)
     console.print(told(summary, request), highlight=False)
 
@@ -77,19 +73,3 @@ def told(summary: Summary, request: Request) -> str:
         said.append(f"Stopped{until}; the same command goes on from there")
     said.append("Workers read it with ticks.clock = log, beside a trainer and a desk")
     return ". ".join(said) + "."
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[Flag]:
-    """A flag that SIGINT and SIGTERM set."""
-    stop = Flag()
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -148,7 +148,7 @@ class Kafka(Section):
     request_timeout: Span = setting(30 * SECOND_US, "How long an answer of the broker is waited for.", "请求超时")
     fetch_max_wait: Span = setting(10_000, "How long the broker waits for fetch_min_bytes.", "拉取最长等待")
     fetch_min_bytes: Bytes = setting(
-        16_384,
+        32_768,
         "Less is waited for: many small answers cost broker and worker a lot.",
         "单次拉取的最小字节数",
     )

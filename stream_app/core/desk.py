@@ -18,6 +18,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.training import Read
 
 NEVER: Final = -(1 << 62)
+MOMENTS_AHEAD: Final = 64  # of a partition, kept in memory while a slower one is waited for
 NUMBER: Final = -1  # under which the desk stands among the partitions of the store
 
 
@@ -75,8 +76,29 @@ class Desk:
         if sequence <= self._heard[partition]:
             return False
         self._heard[partition] = sequence
+        if (since := nominated.voids) is not None:
+            self._waiting[partition] = deque(told for told in self._waiting[partition] if told[1].sequence <= since)
+            return True
         self._waiting[partition].append((nominated, Read(offset + 1, sequence)))
         return True
+
+    def recover(self, moment: int, sequence: int) -> Commit:
+        """Go on behind what Kafka has of a desk that the store does not know, since it was set back.
+
+        The staff was told: what was decided up to `moment` is not decided anew.
+
+        Args:
+            moment: the latest of which every partition was told that it is done, microseconds.
+            sequence: the highest number of a contact.
+        """
+        self.position.moment = max(moment, self.position.moment)
+        self.position.sequence = max(sequence, self.position.sequence)
+        base, self._base = self._base, msgspec.json.encode(self.position)
+        return Commit(NUMBER, base, self._base, {}, b"", [])
+
+    def wants(self, partition: int) -> bool:
+        """Whether more of a partition is to be read: one that is far ahead of the slowest waits in Kafka, not here."""
+        return len(self._waiting[partition]) < MOMENTS_AHEAD
 
     @property
     def lacking(self) -> list[int]:

@@ -80,18 +80,23 @@ _BROWSE: Final = _STEP["browse"]
 _LAST_BROWSING: Final = SLOT["last_browsing"]
 
 # Of an action: the place that counts it, and the place of its money.
-_NO_MONEY: Final = -1
-_CARTS: Final = {
-    CartAction.FAVOURITE: (_STEP["favourite"], _NO_MONEY),
-    CartAction.ADD: (_STEP["cart"], _AMOUNT["cart"]),
-    CartAction.CHECKOUT_STARTED: (_STEP["checkout"], _AMOUNT["checkout"]),
-    CartAction.CHECKOUT_ABANDONED: (_LOSS["abandoned"], _AMOUNT["abandoned"]),
-    CartAction.PAYMENT_FAILED: (_LOSS["payment_failed"], _NO_MONEY),
+_COUNTS: Final[dict[CartAction | OrderAction, int]] = {
+    CartAction.FAVOURITE: _STEP["favourite"],
+    CartAction.ADD: _STEP["cart"],
+    CartAction.CHECKOUT_STARTED: _STEP["checkout"],
+    CartAction.CHECKOUT_ABANDONED: _LOSS["abandoned"],
+    CartAction.PAYMENT_FAILED: _LOSS["payment_failed"],
+    OrderAction.PLACED: _STEP["order"],
+    OrderAction.PAID: _STEP["paid"],
+    OrderAction.DELIVERED: _STEP["delivered"],
 }
-_ORDERS: Final = {
-    OrderAction.PLACED: (_STEP["order"], _AMOUNT["order"]),
-    OrderAction.PAID: (_STEP["paid"], _AMOUNT["paid"]),
-    OrderAction.DELIVERED: (_STEP["delivered"], _NO_MONEY),
+_MONEY: Final[dict[CartAction | OrderAction, int]] = {
+    CartAction.ADD: _AMOUNT["cart"],
+    CartAction.CHECKOUT_STARTED: _AMOUNT["checkout"],
+    CartAction.CHECKOUT_ABANDONED: _AMOUNT["abandoned"],
+    OrderAction.PLACED: _AMOUNT["order"],
+    OrderAction.PAID: _AMOUNT["paid"],
+    OrderAction.REFUNDED: _AMOUNT["refunded"],
 }
 _HANDLING: Final = (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED, ComplaintAction.REOPENED)
 _ABOUT_AN_ORDER: Final = (ComplaintForm.COMPLAINT, ComplaintForm.LOW_REVIEW, ComplaintForm.RETURN_REASON)
@@ -130,9 +135,12 @@ class Flows:
                 row[_CONTINUED] += 1
                 customer.glances = False
         elif isinstance(event, Cart):
-            _note_cart(row, event)
+            price, quantity = event.price, event.quantity
+            _note_step(row, event.action, price if price is None or quantity is None else price * quantity)
         elif isinstance(event, Order):
-            self._note_order(row, customer, event, at, counts)
+            _note_step(row, event.action, event.amount)
+            if counts:
+                self._note_purchase(row, customer, event, at)
         else:
             _note_complaint(row, event)
 
@@ -158,17 +166,10 @@ class Flows:
         if customer.facts[_LAST_BROWSING] < self._midnight(at):
             row[_VISITORS] += 1
 
-    def _note_order(self, row: Row, customer: Customer, event: Order, at: int, counts: bool) -> None:
-        amount = event.amount or 0.0
-        if (places := _ORDERS.get(event.action)) is not None:
-            _count(row, places, amount)
-        elif event.action is OrderAction.REFUNDED:
-            row[_AMOUNT["refunded"]] += max(amount, 0.0)
-        if not counts:
-            return
+    def _note_purchase(self, row: Row, customer: Customer, event: Order, at: int) -> None:
         facts = customer.facts
         row[_ORDER["repeat" if facts[ORDERS] else "first"]] += 1
-        row[_REVENUE] += max(amount, 0.0)
+        row[_REVENUE] += max(event.amount or 0.0, 0.0)
         if facts[LAST_ORDER] < self._midnight(at):
             row[_DAILY_BUYERS] += 1
 
@@ -179,16 +180,14 @@ class Flows:
         return self._day[0] / DAY_US
 
 
-def _count(row: Row, places: tuple[int, int], amount: float) -> None:
-    row[places[0]] += 1
-    if places[1] != _NO_MONEY:
-        row[places[1]] += max(amount, 0.0)
-
-
-def _note_cart(row: Row, event: Cart) -> None:
-    places = _CARTS.get(event.action)
-    if places is not None:
-        _count(row, places, (event.price or 0.0) * (1.0 if event.quantity is None else event.quantity))
+def _note_step(row: Row, action: CartAction | OrderAction, money: float | None) -> None:
+    place = _COUNTS.get(action)
+    if place is not None:
+        row[place] += 1
+    if money:
+        place = _MONEY.get(action)
+        if place is not None:
+            row[place] += max(money, 0.0)
 
 
 def _note_complaint(row: Row, event: Complaint) -> None:
@@ -202,9 +201,9 @@ def _note_complaint(row: Row, event: Complaint) -> None:
 def category_of(event: Complaint) -> str:
     """One of CATEGORIES.
 
-    >>> from datetime import UTC
-    >>> told = {"event_id": "1", "customer_id": "c", "occurred_at": datetime(2026, 1, 1, tzinfo=UTC)}
-    >>> category_of(Complaint(**told, category="logistics")), category_of(Complaint(**told, category="物流"))
+    >>> from stream_app.core.events import decode
+    >>> head = b'{"type":"complaint","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","category":'
+    >>> category_of(decode(head + b'"logistics"}')), category_of(decode(head + b'"slow"}'))
     ('logistics', 'other')
     """
     if event.form is ComplaintForm.UNSUBSCRIBE:

@@ -109,19 +109,27 @@ class Labelled(msgspec.Struct, frozen=True, array_like=True):
         expected: by day since 1970: returns expected of the decisions made (cohorts.Cohorts).
         returns: by day since 1970 and age in days: decisions whose customers have ordered since.
         moment: a watermark marker: all up to this moment, microseconds, has been told; 0: none.
+        voids: what was told before this under a greater sequence number is void, and is told again, since the store was
+            set back.
     """
 
     examples: list[Example] = []
     expected: dict[int, float] = {}
     returns: list[tuple[int, int, int]] = []
     moment: int = 0
+    voids: int | None = None
 
 
 class Nominated(msgspec.Struct, frozen=True, array_like=True):
-    """A partition's best customers at a moment, on `shop.nominations`; an empty list says that there are none."""
+    """A partition's best customers at a moment, on `shop.nominations`; an empty list says that there are none.
+
+    Attributes:
+        voids: as in `Labelled`; then this is no list of anybody.
+    """
 
     moment: int  # microseconds
     nominees: list[Nominee]
+    voids: int | None = None
 
 
 class ScoreTold(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -77,6 +77,14 @@ def nominations(partition: int, moment: int, nominated: Iterable[Nomination]) ->
     return Outgoing(NOMINATIONS, partition, None, pack(message))
 
 
+def voids(partition: int, since: int) -> list[Outgoing]:
+    """What trainer and desk are told when the store was set back: records after this sequence number are told again."""
+    return [
+        Outgoing(LABELLED, partition, None, pack(Labelled(voids=since))),
+        Outgoing(NOMINATIONS, partition, None, pack(Nominated(0, [], voids=since))),
+    ]
+
+
 def scores(partition: int, stream_time: int, version: int, told: Sequence[tuple[str, float]]) -> list[Outgoing]:
     """The latest scores of customers, as few records as a broker takes."""
     records = []

@@ -20,6 +20,7 @@ from stream_app.errors import UnusableSnapshot
 
 NEVER: Final = -(1 << 62)
 CAPACITY: Final = Settings().capacity
+DAYS_AHEAD: Final = 8  # of a partition, kept in memory while a slower one is waited for
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -36,6 +37,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     read: dict[int, Read]
     horizon: int
     learner: bytes  # snapshot.snapshot
+    floors: dict[int, int] = {}
     quality: bytes = b""  # Quality.stored
 
 
@@ -66,6 +68,7 @@ class Training:
         self._waiting: dict[int, deque[Told]] = {number: deque() for number in range(partitions)}
         self._markers: dict[int, deque[int]] = {number: deque() for number in range(partitions)}
         self._heard: dict[int, int] = dict.fromkeys(range(partitions), 0)
+        self._floors: dict[int, int] = {}  # of partitions that tell again: moments up to which all has been learned
         self._next: dict[int, int] = dict.fromkeys(range(partitions), 0)
 
     def fetched(self, partition: int) -> int:
@@ -78,10 +81,23 @@ class Training:
         if sequence <= self._heard[partition]:
             return False
         self._heard[partition] = sequence
+        if labelled.voids is not None:
+            self._void(partition, labelled.voids)
         self._waiting[partition].append(Told(labelled, Read(offset + 1, sequence)))
         if labelled.moment:
             self._markers[partition].append(labelled.moment)
         return True
+
+    def _void(self, partition: int, since: int) -> None:
+        """Forget what waits and is told again; what has been learned of it stays learned, and is not learned twice."""
+        kept = [told for told in self._waiting[partition] if told.read.sequence <= since]
+        self._waiting[partition] = deque(kept)
+        self._markers[partition] = deque(told.labelled.moment for told in kept if told.labelled.moment)
+        self._floors[partition] = self.through
+
+    def wants(self, partition: int) -> bool:
+        """Whether more of a partition is to be read: one that is days ahead of the slowest waits in Kafka, not here."""
+        return len(self._markers[partition]) < DAYS_AHEAD
 
     @property
     def lacking(self) -> list[int]:
@@ -93,14 +109,17 @@ class Training:
         if self.lacking:
             return None
         moment = min(markers[0] for markers in self._markers.values())
-        cohorts, examples = Cohorts(), list[Example]()
+        cohorts, examples, new = Cohorts(), list[Example](), False
         for number, markers in self._markers.items():
             if markers[0] == moment:
                 markers.popleft()
-                for labelled in self._up_to(number, moment):
-                    _note(cohorts, labelled)
-                    examples += labelled.examples
-        if moment >= self.through:  # the end of a log may lie on the midnight that was learned last
+                told = list(self._up_to(number, moment))
+                if moment > self._floors.get(number, NEVER):
+                    new = True
+                    for labelled in told:
+                        _note(cohorts, labelled)
+                        examples += labelled.examples
+        if new and moment >= self.through:  # the end of a log may lie on the midnight that was learned last
             self.learner.note(cohorts)
             matured = self._matured(examples)
             self.learner.learn_day(matured, moment)
@@ -114,7 +133,10 @@ class Training:
         `learner`: its snapshot, if it has been taken already.
         """
         stored = learner if learner is not None else snapshot(self.learner)
-        return msgspec.msgpack.encode(Checkpoint(self.through, self.read, self.horizon, stored, self.quality.stored()))
+        checkpoint = Checkpoint(
+            self.through, self.read, self.horizon, stored, floors=self._floors, quality=self.quality.stored()
+        )
+        return msgspec.msgpack.encode(checkpoint)
 
     @classmethod
     def restored(cls, stored: bytes, partitions: int, horizon: int, capacity: int = CAPACITY) -> Training:
@@ -132,6 +154,7 @@ class Training:
         training = cls(restore(checkpoint.learner, source), partitions, horizon, capacity)
         training.quality.restore(checkpoint.quality)
         training.through, training.read = checkpoint.through, checkpoint.read
+        training._floors = dict(checkpoint.floors)
         training._heard = {number: read.sequence for number, read in checkpoint.read.items()}
         training._next = {number: read.offset for number, read in checkpoint.read.items()}
         return training

@@ -13,7 +13,7 @@ from faust.types.tuples import TP
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.health import Health
-from stream_app.adapters.kafka_last import refuse_if_behind
+from stream_app.adapters.kafka_last import last_of_the_desk
 from stream_app.adapters.kafka_topics import require_topics
 from stream_app.adapters.kafka_transport import BatchingTransport
 from stream_app.adapters.partitioner import partition_of
@@ -21,9 +21,9 @@ from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.core.desk import NEVER, NUMBER, Desk
 from stream_app.core.messages import Nominated, unpack
 from stream_app.core.stall import Progress
-from stream_app.errors import CommitRefused
+from stream_app.errors import CommitRefused, StoreBehind
 from stream_app.metrics import CommitMetrics, DeskMetrics, RelayMetrics, StoreMetrics
-from stream_app.service.acknowledgements import Acknowledgements
+from stream_app.ports import Opened
 from stream_app.service.app import batches, make_app, make_producer
 from stream_app.service.memory import watch_memory
 from stream_app.service.process import Crash
@@ -56,11 +56,10 @@ class DeskService:
         self._stores = open_stores(config)
         self._metrics, self._commits = DeskMetrics(registry), CommitMetrics(registry)
         self._relays, self._store_metrics = RelayMetrics(registry), StoreMetrics(registry)
-        self._acknowledgements = Acknowledgements()
         partitions = config.kafka.partitions
         self.desk = Desk(partitions, config.shop.settings(), lambda customer: partition_of(customer, partitions))
         self.app = make_app(config, f"{config.kafka.group}-desk", _INSTANCE)
-        BatchingTransport.install(self.app, positions=self._positions)
+        self._transport = BatchingTransport.install(self.app, positions=self._positions, wants=self._wants)
         channel = self.app.topic(self._topic, key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name="nominations")(self._consume)
         self._batch = 0
@@ -71,10 +70,8 @@ class DeskService:
         await asyncio.to_thread(require_topics, config)
         self._epoch = await self._stores.states.claim(_INSTANCE)
         opened = await self._stores.states.open(NUMBER)
-        for number in range(config.kafka.partitions):
-            known = opened.next_sequence - 1
-            await asyncio.to_thread(refuse_if_behind, config, config.kafka.topics.contacts, number, known)
         self.desk.begin(opened.position)
+        await self._catch_up(opened)
         self._producer = make_producer(config)
         await self._producer.start()
         topics = config.kafka.topics.of(*INPUTS, *OUTPUTS)
@@ -83,6 +80,27 @@ class DeskService:
         await self._relay.drain()
         self._memory = asyncio.create_task(watch_memory(self._stores.client, self._store_metrics))
         await self.app.start()
+
+    async def _catch_up(self, opened: Opened) -> None:
+        """Where Kafka has more of our outbox than the store knows of, the store was set back: go on behind that."""
+        config, known = self._config, opened.next_sequence - 1
+        told = [
+            await asyncio.to_thread(last_of_the_desk, config, config.kafka.topics.contacts, number)
+            for number in range(config.kafka.partitions)
+        ]
+        sent, contact = max(one[0] for one in told), max(one[1] for one in told)
+        if sent <= known:
+            return
+        if not opened.position:
+            raise StoreBehind(partition="of the desk", found=sent)
+        # A moment that only some partitions were told of is decided anew: the same customers have the same alert ids.
+        done = min(moment for _, _, moment in told)
+        commit = self.desk.recover(done, contact)
+        outcome, _ = await self._stores.states.commit(commit, f"{_INSTANCE}:{self._epoch}:recover", 0)
+        if not outcome.stored:
+            raise CommitRefused(partition="of the desk", outcome=outcome.name.lower())
+        await self._stores.states.skip(NUMBER, sent, [])
+        _log.warning("the store was set back: going on behind what was told", extra={"known": known, "sent": sent})
 
     async def stop(self) -> None:
         """Relay what is decided, and leave."""
@@ -104,8 +122,11 @@ class DeskService:
 
     @property
     def progress(self) -> Progress:
-        """See Service. It waits for the slowest partition more often than not: the workers have a watchdog for that."""
-        return Progress(position=0, lag=0)
+        """See Service. Work waits when all partitions have told; for a slow one the workers have a watchdog."""
+        return Progress(position=self.desk.position.moment, lag=0 if self.desk.lacking else 1)
+
+    def _wants(self, tp: TP) -> bool:
+        return self.desk.wants(tp.partition)
 
     def _relayed(self, topic: str) -> None:
         self._relays.relayed.labels(topic).inc()
@@ -115,13 +136,15 @@ class DeskService:
         return {tp: offset for tp, offset in wanted.items() if offset}  # the others: from what Kafka still has
 
     async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
-        async for tp, fetched, event in batches(self.app, stream):
+        async for tp, fetched in batches(self.app, stream):
             for record in fetched.records:
                 nominated = unpack(record.value or b"", Nominated)
                 self.desk.push(tp.partition, record.offset, sequence_of(list(record.headers)), nominated)
-            self._acknowledgements.hold(tp, fetched.end, event)
+            moved = False
             while await self._decide():
-                pass  # one after the other; each waits for its commit
+                moved = True  # one after the other; each waits for its commit
+            if moved:
+                self._transport.wants_changed()
             yield
 
     async def _decide(self) -> bool:
@@ -146,9 +169,9 @@ class DeskService:
         self._relay.noted_trim(relayed)
         self._relay.add(first, list(decided.commit.outbox))
         await self._relay.drain()
-        # 4. Acknowledge to Faust.
+        # 4. Tell Kafka, for its displays of lag.
         for number, read in self.desk.position.read.items():
-            self._acknowledgements.release(TP(self._topic, number), read.offset)
+            self._transport.done(TP(self._topic, number), read.offset)
         self._on_step("acknowledged")
         self._metrics.moments.inc()
         self._metrics.nominations.inc(decided.nominated)

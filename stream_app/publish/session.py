@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event as Flag
 
 from stream_app.config import LiveConfig
-from stream_app.core.events import EPOCH, MICROSECOND, Event
-from stream_app.core.messages import Tick
 from stream_app.errors import NotDelivered
 from stream_app.publish.ends import End, Partition, places, read_ends, read_offsets
+from stream_app.publish.feed import Feed, Listener, Summary
 from stream_app.publish.identity import log_id
 from stream_app.publish.pace import Pace
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES, Sender
-from stream_app.replay.readers import Log, LogFormat, LogSummary, Progress, open_log
+from stream_app.replay.readers import LogFormat, Progress, open_log
 from stream_app.replay.readers.bounds import TOLERATED_SKEW
 
 
@@ -35,34 +32,11 @@ class Request:
     rejected: Path | None = None  # where lines that cannot be read are kept; None: they are counted only
 
 
-@dataclass
-class Summary:
-    """How far a publication has come."""
-
-    events: int = 0  # of the log, passed so far
-    ticks: int = 0  # moments passed so far; each is a record in every partition
-    sent: int = 0  # records
-    skipped: int = 0  # records that an earlier run had sent
-    seconds: float = 0.0  # of publishing; reading the log for the first time is not in it
-    rejected: int = 0  # lines that could not be read, or lie in the future
-    total: int = 0  # events of the log
-    until: datetime | None = None  # the log's time
-    finished: bool = False
-
-    @property
-    def place(self) -> int:
-        """Events and ticks so far: the place of the last record in the stream."""
-        return self.events + self.ticks
-
-
-class Watcher:
+class Watcher(Listener):
     """Told of how a publication goes on; this one says nothing."""
 
     def reading(self, progress: Progress) -> None:
         """The log is being read for the first time."""
-
-    def publishing(self, summary: Summary) -> None:
-        """Records are being sent."""
 
 
 def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Flag) -> Summary:
@@ -87,71 +61,13 @@ def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Fl
         ends = read_ends(config, names)
         done = places(ends, identity, after_other_logs=request.after_other_logs)
         scanned = log.scan(watcher.reading)
-        sender = Sender(config, identity, done, flat_out=Pace(request.speed, stop).flat_out)
-        run = _Run(config, request, sender, watcher, stop)
-        try:
-            run.go(log, scanned)
-        except BaseException:
-            sender.abandon()
-            raise
+        pace = Pace(request.speed, stop)
+        sender = Sender(config, identity, done, flat_out=pace.flat_out)
+        feed = Feed(sender, pace, config.kafka.partitions, watcher, stop)
+        feed.summary.total, feed.summary.rejected = scanned.events, scanned.rejected
+        feed.go(steps(log.batches(), config.shop.settings(), complete=not request.open_end))
         _check_alone(config, ends, sender)
-    return run.summary
-
-
-class _Run:
-    """The loop over a log's events and ticks."""
-
-    def __init__(self, config: LiveConfig, request: Request, sender: Sender, watcher: Watcher, stop: Flag) -> None:
-        self.summary = Summary()
-        self._shop, self._partitions = config.shop.settings(), config.kafka.partitions
-        self._request, self._sender, self._watcher, self._stop = request, sender, watcher, stop
-        self._pace = Pace(request.speed, stop)
-
-    def go(self, log: Log, scanned: LogSummary) -> None:
-        """Send everything, or as much as there is time for."""
-        summary, started = self.summary, time.monotonic()
-        summary.total, summary.rejected = scanned.events, scanned.rejected
-        for step in steps(log.batches(), self._shop, complete=not self._request.open_end):
-            if self._stop.is_set():
-                break
-            if isinstance(step, Tick):
-                self._tick(step)
-            elif self._pace.flat_out or summary.place + len(step) <= self._sender.resumes_after:
-                self._events(step)
-            else:
-                self._paced(step)
-            summary.seconds = time.monotonic() - started
-            self._watcher.publishing(summary)
-        self._sender.flush()
-        summary.finished = not self._stop.is_set()
-        summary.seconds = time.monotonic() - started
-        summary.sent = sum(self._sender.counts().values())
-        summary.skipped = summary.events + summary.ticks * self._partitions - summary.sent
-
-    def _events(self, events: Sequence[Event]) -> None:
-        self._sender.events(events, self.summary.place + 1)
-        self.summary.events += len(events)
-        self.summary.until = events[-1].occurred_at
-
-    def _paced(self, events: Sequence[Event]) -> None:
-        """Each event when its time has come."""
-        for event in events:
-            if self.summary.place >= self._sender.resumes_after:
-                self._pace.wait(event.at, self._sender.serve)
-            if self._stop.is_set():
-                return
-            self._events([event])
-
-    def _tick(self, tick: Tick) -> None:
-        if not self._pace.flat_out and self.summary.place >= self._sender.resumes_after:
-            self._pace.wait((tick.occurred_at - EPOCH) // MICROSECOND, self._sender.serve)
-            if self._stop.is_set():
-                return
-            # A reader at the head of the topics must not hear that time has passed before it could read what happened.
-            self._sender.flush()
-        self._sender.tick(tick, self.summary.place + 1)
-        self.summary.ticks += 1
-        self.summary.until = tick.occurred_at
+    return feed.summary
 
 
 def _check_alone(config: LiveConfig, ends: dict[Partition, End], sender: Sender) -> None:

@@ -5,14 +5,15 @@ docs/adr/0008-transport.md tells what each setting prevents.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, cast
 
 import faust
 from aiokafka import AIOKafkaProducer
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.streams import Stream
-from faust.types import EventT, StreamT
+from faust.types import StreamT
 from faust.types.auth import CredentialsT
 from faust.types.tuples import TP
 from mode.supervisors import CrashingSupervisor
@@ -22,7 +23,9 @@ from stream_app.config import LiveConfig, ssl_context
 from stream_app.config.fields import SECOND_US
 
 MAX_REQUEST_BYTES: Final = 1 << 20  # of a record, as brokers have it unless told otherwise
-_BUFFERED_BATCHES: Final = 8  # of a topic, between Faust's fetch and the agent
+_BUFFERED_BATCHES: Final = 2  # between Faust's fetch and the agent, each of all partitions
+_MANY: Final = 500  # records
+Haul = Sequence[tuple[TP, Fetched]]  # what one fetch brought
 _LINGER_MS: Final = 2  # records of one commit go out together
 
 
@@ -64,15 +67,20 @@ def make_app(config: LiveConfig, group: str, instance: str) -> faust.App:
     )
 
 
-async def batches(app: faust.App, stream: StreamT[Any]) -> AsyncIterator[tuple[TP, Fetched, EventT[Any]]]:
-    """The fetches of an agent's stream, each with the event by which it is acknowledged.
+async def batches(app: faust.App, stream: StreamT[Any]) -> AsyncIterator[tuple[TP, Fetched]]:
+    """What the fetches of an agent's stream brought, partition by partition.
 
-    Faust acknowledges none of them, since an agent that raises would drop what it has. What was fetched before a
+    What is stored of it is told to the transport (`done`), and not by acknowledging messages. What was fetched before a
     rebalance is left out: the positions were sought since, and it is fetched again.
     """
-    async for event in cast("Stream[Fetched]", stream).noack().events():
-        if event.message.generation_id == app.consumer_generation_id:
-            yield event.message.tp, cast("Fetched", event.value), event
+    async for event in cast("Stream[Haul]", stream).noack().events():
+        event.ack()
+        for tp, fetched in event.value:
+            if event.message.generation_id != app.consumer_generation_id:
+                break
+            yield tp, fetched
+            if len(fetched.records) > _MANY:
+                await asyncio.sleep(0)  # a lane that is behind gets thousands at once: let the others have a turn
 
 
 def make_producer(config: LiveConfig) -> AIOKafkaProducer:

@@ -24,7 +24,6 @@ from stream_app.core.training import NEVER, Training
 from stream_app.errors import CommitRefused
 from stream_app.metrics import CommitMetrics, QualityMetrics, TrainerMetrics
 from stream_app.ports import ModelVersion
-from stream_app.service.acknowledgements import Acknowledgements
 from stream_app.service.app import batches, make_app
 from stream_app.service.process import Crash
 from stream_app.service.relay import sequence_of
@@ -57,10 +56,9 @@ class TrainerService:
         self._stores = open_stores(config)
         self._metrics, self._commits = TrainerMetrics(registry), CommitMetrics(registry)
         self._quality = QualityWatch(QualityMetrics(registry))
-        self._acknowledgements = Acknowledgements()
         self._number = 0  # of the last checkpoint
         self.app = make_app(config, f"{config.kafka.group}-trainer", "trainer")
-        BatchingTransport.install(self.app, positions=self._positions)
+        self._transport = BatchingTransport.install(self.app, positions=self._positions, wants=self._wants)
         channel = self.app.topic(self._topic, key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name="labelled")(self._consume)
         self.training: Training
@@ -90,8 +88,11 @@ class TrainerService:
 
     @property
     def progress(self) -> Progress:
-        """See Service. It waits for the slowest partition more often than not: the workers have a watchdog for that."""
-        return Progress(position=0, lag=0)
+        """See Service. Work waits when all partitions have told; for a slow one the workers have a watchdog."""
+        return Progress(position=self.training.through, lag=0 if self.training.lacking else 1)
+
+    def _wants(self, tp: TP) -> bool:
+        return self.training.wants(tp.partition)
 
     async def _recall(self) -> None:
         settings, partitions = self._settings, self._config.kafka.partitions
@@ -110,13 +111,15 @@ class TrainerService:
         return {tp: offset for tp, offset in wanted.items() if offset}  # the others: from what Kafka still has
 
     async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
-        async for tp, fetched, event in batches(self.app, stream):
+        async for tp, fetched in batches(self.app, stream):
             for record in fetched.records:
                 labelled = unpack(record.value or b"", Labelled)
                 self.training.push(tp.partition, record.offset, sequence_of(list(record.headers)), labelled)
-            self._acknowledgements.hold(tp, fetched.end, event)
+            moved = False
             while await self._learn():
-                pass  # one after the other; each waits for its commit
+                moved = True  # one after the other; each waits for its commit
+            if moved:
+                self._transport.wants_changed()
             yield
 
     async def _learn(self) -> bool:
@@ -132,9 +135,9 @@ class TrainerService:
         self._on_step("checkpoint")
         await asyncio.shield(self._checkpoint(moment, learner.version != before))
         self._on_step("checkpointed")
-        # 3. Acknowledge to Faust.
+        # 3. Tell Kafka, for its displays of lag.
         for number, read in self.training.read.items():
-            self._acknowledgements.release(TP(self._topic, number), read.offset)
+            self._transport.done(TP(self._topic, number), read.offset)
         self._on_step("acknowledged")
         self._metrics.moments.inc()
         self._metrics.examples.inc(learner.examples - examples)

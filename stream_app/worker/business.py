@@ -19,10 +19,12 @@ from stream_app.core.lane import Lane, Step
 from stream_app.core.lifecycle import STAGES
 from stream_app.core.shop_names import ShopNames
 from stream_app.core.standing import Counted
-from stream_app.metrics import MONTHS, VALUES, BusinessMetrics
+from stream_app.core.tally import UNKNOWN_CAUSE
+from stream_app.metrics import EPISODE_OUTCOMES, MONTHS, VALUES, BusinessMetrics
 
 EVERY_SECONDS: Final = 5.0  # between two counts, at the least
 _SHARE: Final = 0.005  # of the time that counting may take: who has many customers counts more seldom
+OTHER: Final = "other"
 _MICROS: Final = 1e6
 _Labels = tuple[str, ...]
 
@@ -64,6 +66,13 @@ class Business:
             self.metrics.closed.labels(self._label(shop), reason).inc(count)
         if step.suppressed:
             self.metrics.suppressed.labels("campaign").inc(step.suppressed)
+
+    def resolved(self, outcomes: Mapping[tuple[str, str], int]) -> None:
+        """Count episodes that the staff has resolved, by outcome and cause; whatever else is said is `other`."""
+        for (outcome, cause), count in outcomes.items():
+            known = outcome if outcome in EPISODE_OUTCOMES else OTHER
+            found = cause if cause in VALUES["cause"] else UNKNOWN_CAUSE
+            self.metrics.outcomes.labels(known, found).inc(count)
 
     def owned(self, lanes: Iterable[Lane]) -> None:
         """The lanes that are this worker's from now on: a rate needs the zero before the first event."""

@@ -10,16 +10,16 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
-from faust.types import EventT
 from faust.types.tuples import TP
 
 from stream_app.adapters.kafka_transport import Fetched
+from stream_app.core import outgoing
 from stream_app.core.intake import ROLES
 from stream_app.core.lane import Lane, Limits, Position, Step
+from stream_app.core.messages import pack
 from stream_app.core.settings import Settings
-from stream_app.errors import CommitRefused, SplitPartition
-from stream_app.ports import ModelStore, Outcome, StateStore
-from stream_app.service.acknowledgements import Acknowledgements
+from stream_app.errors import CommitRefused, SplitPartition, StoreBehind
+from stream_app.ports import ModelStore, Opened, Outcome, StateStore
 from stream_app.service.relay import Producer, Relay
 from stream_app.worker.models import Models
 from stream_app.worker.watch import Watch
@@ -28,11 +28,12 @@ _HOLD_POLL_SECONDS: Final = 0.005
 _LONGEST_POLL_SECONDS: Final = 0.25
 _log = logging.getLogger(__name__)
 Crash = Callable[[BaseException], Awaitable[None]]
-CheckSent = Callable[[int, int], Awaitable[None]]
+LastSent = Callable[[int], Awaitable[int]]
 
 
-async def _nothing_to_check(_number: int, _known: int) -> None:
+async def _nothing_sent(_number: int) -> int:
     """Where no topic outlives the store."""
+    return 0
 
 
 class Work:
@@ -63,7 +64,8 @@ class Lanes:
         instance: name and epoch, for the ids of batches.
         watch: told of everything that is measured.
         crash: ends the process; the cache is worthless after an error.
-        check_sent: raises if Kafka has more of a partition's outbox than the given sequence number.
+        last_sent: the highest sequence number of a partition's outbox that Kafka has.
+        done: told the position up to which a topic partition is stored.
         wants_changed: told when more is wanted of what was not.
         on_step: told before each numbered step of a commit; for tests that crash there.
     """
@@ -81,19 +83,20 @@ class Lanes:
         instance: str,
         watch: Watch,
         crash: Crash,
-        check_sent: CheckSent = _nothing_to_check,
+        last_sent: LastSent = _nothing_sent,
+        done: Callable[[TP, int], None] = lambda _tp, _position: None,
         wants_changed: Callable[[], None] = lambda: None,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._wants_changed, self._refused = wants_changed, False
-        self._check_sent = check_sent
+        self._done, self._wants_changed, self._refused = done, wants_changed, False
+        self._turn = asyncio.Lock()
+        self._last_sent = last_sent
         self._store, self._model_store, self._producer = store, model_store, producer
         self._topics, self._settings, self._limits = dict(topics), settings, limits
         self._roles = {topics[role]: role for role in ROLES}
         self._buffer_bytes, self._instance, self._watch = buffer_bytes, instance, watch
         self._crash, self._on_step = crash, on_step
         self._models = Models(model_store, settings)
-        self._acknowledgements = Acknowledgements()
         self._work: dict[int, Work] = {}
         self._opening = asyncio.Lock()
         self._revocations = 0
@@ -124,7 +127,6 @@ class Lanes:
             revocations = self._revocations
             numbers = _co_owned(set(tps), set(self._roles))
             await self._give_up(set(self._work) - numbers)
-            self._acknowledgements.forget(set(tps))
             stored = await self._store.positions(sorted(numbers))
             found: dict[TP, int] = {}
             for number in sorted(numbers):
@@ -163,7 +165,7 @@ class Lanes:
     async def _open(self, number: int) -> Work:
         started = time.perf_counter()
         opened = await self._store.open(number)
-        await self._check_sent(number, opened.next_sequence - 1)
+        await self._catch_up(number, opened)
         lane = Lane(number, self._topics, self._settings, self._limits, self._buffer_bytes)
         async for chunk in self._store.states(number):
             lane.restore(chunk)
@@ -179,6 +181,22 @@ class Lanes:
         customers, seconds = len(lane.partition.customers), round(time.perf_counter() - started, 3)
         _log.info("lane opened", extra={"partition": number, "customers": customers, "seconds": seconds})
         return work
+
+    async def _catch_up(self, number: int, opened: Opened) -> None:
+        """Where Kafka has more of our outbox than the store knows of, the store was set back to an older file.
+
+        The shop's events are worked off again from there. What was told meanwhile is void for trainer and desk, and
+        is told again under numbers that nobody has heard.
+        """
+        known, sent = opened.next_sequence - 1, await self._last_sent(number)
+        if sent <= known:
+            return
+        if not opened.position:
+            raise StoreBehind(partition=number, found=sent)
+        await self._store.skip(number, sent, [pack(record) for record in outgoing.voids(number, known)])
+        _log.warning(
+            "the store was set back: catching up from Kafka", extra={"partition": number, "known": known, "sent": sent}
+        )
 
     async def _give_up(self, numbers: set[int], *, relay: bool = False) -> None:
         for number in numbers:
@@ -202,13 +220,12 @@ class Lanes:
         self._refused |= not wanted
         return wanted
 
-    def take(self, tp: TP, fetched: Fetched, event: EventT[Fetched]) -> None:
-        """Take in what was fetched; it is acknowledged when it is stored."""
+    def take(self, tp: TP, fetched: Fetched) -> None:
+        """Take in what was fetched."""
         work = self._work.get(tp.partition)
         if work is None:
             return  # given up while the message was on its way
         work.lane.push(self._roles[tp.topic], fetched.start, fetched.records, fetched.end, fetched.high_watermark)
-        self._acknowledgements.hold(tp, fetched.end, event)
         work.wake.set()
 
     async def _pump(self, work: Work) -> None:
@@ -230,7 +247,9 @@ class Lanes:
                 return False
             # 1. Decide. Nothing has happened yet.
             self._on_step("decide")
-            step = lane.step(model)
+            async with self._turn:
+                await asyncio.sleep(0)
+                step = lane.step(model)
             if step is None:
                 return False
             decided = time.perf_counter()
@@ -238,9 +257,9 @@ class Lanes:
             self._on_step("commit")
             await asyncio.shield(self._commit(work, step))
             self._on_step("committed")
-            # 3. Acknowledge to Faust.
+            # 3. Tell Kafka, for its displays of lag.
             for role, offset in step.position.offsets.items():
-                self._acknowledgements.release(TP(self._topics[role], lane.number), offset)
+                self._done(TP(self._topics[role], lane.number), offset)
             self._on_step("acknowledged")
         self._watch.stepped(lane, step, time.perf_counter() - decided)
         if self._refused:

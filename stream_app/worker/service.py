@@ -13,7 +13,7 @@ from faust.types.tuples import TP
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.health import Health
-from stream_app.adapters.kafka_last import refuse_if_behind
+from stream_app.adapters.kafka_last import last_sequence
 from stream_app.adapters.kafka_topics import require_topics
 from stream_app.adapters.kafka_transport import BatchingTransport
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
@@ -93,7 +93,8 @@ class WorkerService:
             instance=f"{config.worker.instance}:{epoch}",
             watch=self.watch,
             crash=self._crash,
-            check_sent=self._check_sent,
+            last_sent=self._last_sent,
+            done=self._transport.done,
             wants_changed=self._transport.wants_changed,
             on_step=self._on_step,
         )
@@ -158,15 +159,16 @@ class WorkerService:
     async def _positions(self, tps: frozenset[TP]) -> dict[TP, int]:
         return await self.lanes.positions(tps)
 
-    async def _check_sent(self, number: int, known: int) -> None:
-        await asyncio.to_thread(refuse_if_behind, self._config, self._config.kafka.topics.labelled, number, known)
+    async def _last_sent(self, number: int) -> int:
+        topics = self._config.kafka.topics.of("labelled", "nominations", "scores")
+        return await asyncio.to_thread(last_sequence, self._config, list(topics.values()), number)
 
     async def _on_revoked(self, *_: object, **__: object) -> None:
         await self.lanes.pause()
 
     async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
-        async for tp, fetched, event in batches(self.app, stream):
-            self.lanes.take(tp, fetched, event)
+        async for tp, fetched in batches(self.app, stream):
+            self.lanes.take(tp, fetched)
             yield
 
     async def _guarded(self, work: Any) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable
 from typing import Final
 
 from stream_app.core.clock import Moment, due_ticks
@@ -24,7 +22,7 @@ class Ticker:
     """Writes ticks while it holds the lease.
 
     Args:
-        lease: one for all workers.
+        lease: one for all workers, with one clock for all.
         models: which version is in force.
         producer: idempotent.
         topic: of the ticks.
@@ -33,7 +31,6 @@ class Ticker:
         holder: name of this worker.
         every: microseconds between two ticks.
         ttl: of the lease, microseconds.
-        now: the wall clock, microseconds since 1970.
     """
 
     def __init__(  # noqa: PLR0913 - what a clock needs
@@ -48,11 +45,10 @@ class Ticker:
         holder: str,
         every: int,
         ttl: int,
-        now: Callable[[], int] = lambda: time.time_ns() // 1_000,
     ) -> None:
         self._lease, self._models, self._producer = lease, models, producer
         self._topic, self._partitions, self._settings = topic, partitions, settings
-        self._holder, self._every, self._ttl_ms, self._now = holder, every, ttl // 1_000, now
+        self._holder, self._every, self._ttl_ms = holder, every, ttl // 1_000
         self.owner = False
 
     async def run(self) -> None:
@@ -73,7 +69,7 @@ class Ticker:
         self.owner = owned
         if not owned:
             return 0
-        due = due_ticks(await self._lease.last(), self._now() - SETTLE_US, self._every, self._settings)
+        due = due_ticks(await self._lease.last(), await self._lease.now() - SETTLE_US, self._every, self._settings)
         for moment in due:
             await self._write(moment)
             # After the tick is written: a crash in between writes it again, and a tick may come twice.

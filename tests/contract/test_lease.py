@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Final
 
 from stream_app.adapters.memory import MemoryLease, MemoryServer
@@ -11,6 +12,7 @@ from tests.contract.conftest import Door, Play
 
 LONG_MS: Final = 60_000
 SHORT_MS: Final = 60
+TOLERATED_US: Final = 5_000  # Redis reads its clock when a call begins
 MOMENT_US: Final = 1_786_000_000_123_456
 
 
@@ -91,6 +93,18 @@ def test_moments_before_1970_are_numbers_too(play: Play) -> None:
         assert not await one.advance("one", -MOMENT_US - 1)
         assert await one.advance("one", 0)
         assert await one.last() == 0
+
+    play(scenario)
+
+
+def test_the_clock_is_that_of_the_store(play: Play) -> None:
+    async def scenario(door: Door) -> None:
+        before = time.time_ns() // 1_000
+        seen = [await door.lease().now() for _ in range(3)]  # servers of tests are on this machine
+        after = time.time_ns() // 1_000
+        assert seen == sorted(seen)
+        assert before - TOLERATED_US <= seen[0]
+        assert seen[-1] <= after + TOLERATED_US
 
     play(scenario)
 

@@ -247,6 +247,26 @@ def test_delivered_records_are_dropped_with_the_commit(play: Play) -> None:
     play(scenario)
 
 
+def test_a_store_that_was_set_back_goes_on_behind_what_was_sent(play: Play) -> None:
+    async def scenario(door: Door) -> None:
+        store = await worker(door)
+        await store.commit(batch_of(0, outbox=[b"1", b"2", b"3"]), "1", 0)
+        await store.trim(0, 1)
+        assert await store.skip(0, 3, [b"void"]) == 0  # known: nothing is void
+        assert await store.outbox(0, 0, 9) == [(2, b"2"), (3, b"3")]
+        assert await store.skip(0, 9, [b"void", b"too"]) == 10
+        assert await store.outbox(0, 0, 9) == [(10, b"void"), (11, b"too")]
+        assert await store.skip(0, 9, [b"void", b"too"]) == 0  # the retry of a call whose reply was lost
+        assert await store.commit(batch_of(0, b"1", b"2", outbox=[b"4"]), "2", 10) == (DONE, 12)
+        assert await store.outbox(0, 0, 9) == [(11, b"too"), (12, b"4")]
+        old, new = await worker(door), await worker(door)  # two lives of one name
+        await new.open(0)
+        with pytest.raises(Fenced):
+            await old.skip(0, 99, [])
+
+    play(scenario)
+
+
 def test_trimming_may_be_repeated(play: Play) -> None:
     async def scenario(door: Door) -> None:
         store = await worker(door)

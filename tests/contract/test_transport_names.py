@@ -17,7 +17,6 @@ from aiokafka.consumer.subscription_state import Assignment, SubscriptionState, 
 from aiokafka.structs import TopicPartition
 from faust.app.base import App
 from faust.sensors.monitor import Monitor
-from faust.transport.conductor import Conductor
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types.tuples import Message
@@ -48,7 +47,6 @@ SIGNATURES = {
     (Consumer, "_new_offset"): "(self, tp)",
     (Consumer, "_commit"): "(self, offsets)",
     (Consumer, "_add_gap"): "(self, tp, offset_from, offset_to)",
-    (Conductor, "acks_enabled_for"): "(self, topic)",
     (Monitor, "track_tp_end_offset"): "(self, tp, offset)",
     (Fetcher, "_proc_fetch_request"): "(self, assignment, node_id, request)",
     (Fetcher, "_create_fetch_waiter"): "(self)",

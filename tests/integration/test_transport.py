@@ -90,14 +90,14 @@ class Store:
 
 
 class Reader:
-    """A Faust app with one agent over all topics, which commits each batch to the store and acknowledges it."""
+    """A Faust app with one agent over all topics, which commits each batch to the store and tells that it is done."""
 
     def __init__(self, shop: Shop, store: Store, folder: Path, group: str = "", **options: Any) -> None:
         self.shop, self.store = shop, store
         self.got: dict[TP, list[Fetched]] = defaultdict(list)
         self.asked: list[frozenset[TP]] = []
         self.unwanted: set[TP] = set()
-        self.acknowledges: Callable[[TP], bool] = lambda _: True
+        self.tells: Callable[[TP], bool] = lambda _: True
         self.group = group or f"group-{uuid.uuid4().hex[:8]}"
         self.app = faust.App(
             self.group,
@@ -121,12 +121,15 @@ class Reader:
 
     async def consume(self, stream: Any) -> None:
         async for event in stream.noack().events():
-            tp, fetched = event.message.tp, event.value
-            assert event.message.offset == fetched.end - 1
-            self.got[tp].append(fetched)
-            self.store.commit(tp, fetched)
-            if self.acknowledges(tp):
-                event.ack()
+            message = event.message
+            assert message.offset == dict(event.value)[message.tp].end - 1
+            for tp, fetched in event.value:
+                self.got[tp].append(fetched)
+                self.store.commit(tp, fetched)
+                if self.tells(tp):
+                    self.transport.done(tp, fetched.end)
+            event.ack()
+            assert message not in self.app.consumer.unacked
 
     def crash(self) -> BaseException | None:
         return self.app.crash_reason
@@ -271,12 +274,12 @@ def test_reading_begins_at_the_stored_positions(kafka: str, tmp_path: Path) -> N
     assert reader.got[missing][0].start == 0
 
 
-def test_the_offsets_committed_to_kafka_are_those_after_the_last_acknowledged(kafka: str, tmp_path: Path) -> None:
+def test_the_offsets_committed_to_kafka_are_the_positions_that_were_told_last(kafka: str, tmp_path: Path) -> None:
     shop, store = Shop(kafka, topics=2), Store()
     silent, empty = shop.tps[0], shop.tps[1]
     shop.append(600, *(tp for tp in shop.tps if tp != empty))
     reader = Reader(shop, store, tmp_path, max_partition_fetch_bytes=2048)
-    reader.acknowledges = lambda tp: tp != silent and store.positions[tp] < 70
+    reader.tells = lambda tp: tp != silent and store.positions[tp] < 70
 
     async def scenario() -> dict[TP, int]:
         async with reader.running():
@@ -285,12 +288,12 @@ def test_the_offsets_committed_to_kafka_are_those_after_the_last_acknowledged(ka
             return shop.committed(reader.group)
 
     committed = asyncio.run(scenario())
-    acknowledged = {
+    told = {
         tp: max([batch.end for batch in batches if batch.end < 70], default=None)
         for tp, batches in reader.got.items()
         if tp != silent
     }
-    assert committed == {tp: end for tp, end in acknowledged.items() if end is not None}
+    assert committed == {tp: end for tp, end in told.items() if end is not None}
     assert committed[empty] == 0
 
 

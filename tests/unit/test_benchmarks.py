@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks import growth, logs
+from benchmarks import growth, logs, scrape
 from benchmarks.document import document
 from benchmarks.floor import Floor
 from benchmarks.live_document import joined, live_document
@@ -172,6 +172,13 @@ def test_an_event_that_was_never_committed_is_no_sample() -> None:
 def test_a_publication_that_was_stopped_is_no_figure() -> None:
     with pytest.raises(ValueError, match="not published"):
         read_told("5 of 6 events and 12 ticks in 2.0 s (3 events/s): 10 records sent.")
+
+
+def test_the_scrape_that_is_measured_tells_of_all_customers() -> None:
+    cost = scrape.measure(customers=600, lanes=2, shops=3, scrapes=2)
+    assert cost.answer_bytes > 10_000  # three shops with all of their series
+    assert 0 < cost.hold <= cost.count
+    assert min(cost.scrape, cost.scrape_cpu, cost.restore) > 0
 
 
 def test_the_live_document_stands_behind_the_other() -> None:

@@ -133,3 +133,12 @@ def test_what_is_told_uses_no_other_words_than_the_pages_name() -> None:
             for label, word in sample.labels.items():
                 assert label == "shop" or word in VALUES[label]
     assert {flow.kind for flow in FLOWS if flow.what == "complaints"} == set(CATEGORIES)
+
+
+def test_what_the_staff_says_of_an_episode_is_counted_in_words_that_are_known() -> None:
+    registry = CollectorRegistry()
+    business = Business(BusinessMetrics(registry))
+    business.resolved({("retained", "price"): 2, ("made up", "by a sender"): 1})
+    name, value = "churn_episode_outcomes_total", registry.get_sample_value
+    assert value(name, {"outcome": "retained", "cause": "price"}) == 2
+    assert value(name, {"outcome": "other", "cause": "unknown"}) == 1

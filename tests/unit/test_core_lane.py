@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 
 import msgspec
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.cohorts import Cohorts
+from stream_app.core.desk import MOMENTS_AHEAD, Desk
 from stream_app.core.events import EPOCH, MICROSECOND, Event, encode
 from stream_app.core.intake import ROLES
 from stream_app.core.labels import Matured, Pending
-from stream_app.core.lane import Hold, Lane, Limits, Step, Summary
+from stream_app.core.lane import NEVER, Hold, Lane, Limits, Step, Summary
 from stream_app.core.learner import Learner
 from stream_app.core.messages import (
     AlertClosed,
@@ -21,6 +23,7 @@ from stream_app.core.messages import (
     Contact,
     DeskDone,
     Labelled,
+    Nominated,
     Nominee,
     Opening,
     Outgoing,
@@ -29,9 +32,10 @@ from stream_app.core.messages import (
     unpack,
 )
 from stream_app.core.outgoing import labelled
-from stream_app.core.settings import Settings
+from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.snapshot import fingerprint
 from stream_app.core.state import DAY_US
+from stream_app.core.training import DAYS_AHEAD, Training
 from stream_app.errors import UnusableState
 from stream_app.replay.replay import Replay
 from tests.livesystem import APPENDED_MS, TOPICS, Rec, System, publish, role_of, tick
@@ -94,6 +98,31 @@ def test_a_published_log_comes_to_what_its_replay_says(events: list[Event], part
 def test_lanes_trainer_and_desk_may_crash_at_any_moment(events: list[Event], partitions: int, seed: int) -> None:
     system = System(publish(events, SHOP, partitions), SHOP, seed, crashes=0.1).run()
     assert_same(system, replayed(events, SHOP, partitions))
+
+
+def busy_log(seed: int) -> list[Event]:
+    """Eight weeks of a shop in which something matures on every day."""
+    rng = Random(seed)
+    moments = sorted(rng.randrange(56 * 24) * HOUR_US for _ in range(150))
+    return [order(f"c{rng.randrange(12)}", T0 + at, event_id=f"e{place}") for place, at in enumerate(moments)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_redis_that_was_set_back_is_caught_up_from_kafka(seed: int) -> None:
+    """Void is also what the trainer has not learned yet, and what it has: both are told again."""
+    events, rng = as_read(busy_log(seed)), Random(seed)
+    replay = replayed(events, SHOP, 2)
+    dropped = learned = 0
+    for _ in range(4):
+        system = System(publish(events, SHOP, 2), SHOP, rng.randrange(1 << 30), Limits(events=3, decisions=5), 0.01)
+        saved = system.run(rng.randrange(250)).save()  # of some 500 turns
+        system.run(rng.randrange(250))
+        dropped += sum(len(told) for told in system.training._waiting.values())
+        system.set_back(saved)
+        assert_same(system.run(), replay)
+        learned += any(floor > NEVER for floor in system.training._floors.values())
+    assert dropped
+    assert learned
 
 
 # --- a single lane, step by step -------------------------------------------------------------------------------------
@@ -310,3 +339,24 @@ def test_a_partition_of_another_program_is_refused() -> None:
 def test_a_log_may_end_on_the_very_midnight_at_which_a_day_was_learned() -> None:
     events: list[Event] = [order("c", T0 + DAY_US), order("c", T0 + 26 * DAY_US)]
     assert_same(System(publish(events, SHOP, 1), SHOP).run(), replayed(events, SHOP, 1))
+
+
+def test_who_is_far_ahead_of_the_slowest_partition_waits_in_kafka() -> None:
+    training = Training(Learner(SHOP.horizon, SHOP.decide_every, 1), 2, SHOP.horizon)
+    desk = Desk(2, SHOP, lambda _: 0)
+    days = iter(range(1, 1_000))
+    while training.wants(0):
+        training.push(0, day := next(days), day, Labelled(moment=day * DAY_US))
+    moments = iter(range(1, 1_000))
+    while desk.wants(0):
+        desk.push(0, moment := next(moments), moment, Nominated(moment * DAY_US, []))
+    assert (next(days), next(moments)) == (DAYS_AHEAD + 1, MOMENTS_AHEAD + 1)
+    # The slow one is always wanted, and when it has told of the first day, the fast one is wanted again.
+    assert training.wants(1)
+    assert desk.wants(1)
+    training.push(1, 1, 1, Labelled(moment=DAY_US))
+    desk.push(1, 1, 1, Nominated(DAY_US, []))
+    assert training.learn() == DAY_US
+    assert desk.decide() is not None
+    assert training.wants(0)
+    assert desk.wants(0)

@@ -1,4 +1,4 @@
-"""The parts of the shells that need no server: relay, ticker, models, acknowledgements."""
+"""The parts of the shells that need no server: relay, ticker, models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from faust.types.tuples import TP
 
 from stream_app.adapters.kafka_last import SEQUENCE
 from stream_app.adapters.memory import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
@@ -19,7 +18,6 @@ from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.snapshot import fingerprint, snapshot
 from stream_app.core.state import DAY_US
 from stream_app.ports import ModelVersion
-from stream_app.service.acknowledgements import Acknowledgements
 from stream_app.service.relay import Relay, sequence_of
 from stream_app.worker.models import Models
 from stream_app.worker.ticker import SETTLE_US, Ticker
@@ -138,10 +136,10 @@ class Clock:
         return self.now
 
 
-def ticker_of(server: MemoryServer, kafka: Kafka, clock: Clock, holder: str) -> Ticker:
+def ticker_of(server: MemoryServer, kafka: Kafka, holder: str) -> Ticker:
     return Ticker(
         lease=MemoryLease(server), models=MemoryModelStore(server, 3), producer=kafka, topic="shop.ticks",
-        partitions=2, settings=Settings(), holder=holder, every=60_000_000, ttl=30_000_000, now=clock,
+        partitions=2, settings=Settings(), holder=holder, every=60_000_000, ttl=30_000_000,
     )  # fmt: skip
 
 
@@ -153,9 +151,9 @@ def ticks(kafka: Kafka) -> list[Tick]:
 def test_one_of_the_workers_writes_the_ticks_and_every_moment_once() -> None:
     async def story() -> None:
         kafka, seconds = Kafka(), Clock(0)
-        server = MemoryServer(lambda: seconds.now)
         clock = Clock(T0 + 8 * HOUR_US + SETTLE_US)
-        first, second = (ticker_of(server, kafka, clock, name) for name in ("a", "b"))
+        server = MemoryServer(lambda: seconds.now, clock)
+        first, second = (ticker_of(server, kafka, name) for name in ("a", "b"))
         assert (await first.look(), await second.look()) == (1, 0)  # to every partition
         assert [record[1] for record in kafka.records] == [0, 1]
         # The owner dies before 09:00; whoever takes over writes what was missed, moments included.
@@ -172,8 +170,9 @@ def test_one_of_the_workers_writes_the_ticks_and_every_moment_once() -> None:
 
 def test_a_tick_names_the_version_that_is_in_force_or_pinned() -> None:
     async def story() -> None:
-        kafka, server, clock = Kafka(), MemoryServer(lambda: 0), Clock(T0 + SETTLE_US)
-        ticker, models = ticker_of(server, kafka, clock, "a"), MemoryModelStore(server, 3)
+        kafka, clock = Kafka(), Clock(T0 + SETTLE_US)
+        server = MemoryServer(lambda: 0, clock)
+        ticker, models = ticker_of(server, kafka, "a"), MemoryModelStore(server, 3)
         await ticker.look()
         await models.claim("t")
         for number in (1, 2):
@@ -212,29 +211,3 @@ def test_a_version_that_is_gone_is_replaced_by_an_earlier_one_never_by_a_later()
         assert fingerprint(await models.get(3)) == untaught  # not kept, and there is none before it
 
     run(story())
-
-
-# --- acknowledgements ------------------------------------------------------------------------------------------------
-
-
-class Event:
-    def __init__(self) -> None:
-        self.acked = 0
-
-    def ack(self) -> bool:
-        self.acked += 1
-        return True
-
-
-def test_a_message_is_acknowledged_when_all_of_its_records_are_stored() -> None:
-    held, place = Acknowledgements(), TP("shop.orders", 1)
-    first, second = Event(), Event()
-    held.hold(place, 10, first)  # type: ignore[arg-type] # as far as it is used
-    held.hold(place, 20, second)  # type: ignore[arg-type]
-    held.release(place, 9)
-    assert (first.acked, second.acked) == (0, 0)
-    held.release(place, 19)
-    assert (first.acked, second.acked) == (1, 0)
-    held.forget(keep=set())
-    held.release(place, 20)
-    assert (first.acked, second.acked) == (1, 0)

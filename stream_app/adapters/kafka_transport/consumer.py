@@ -12,6 +12,7 @@ from faust.types import TP, ConsumerMessage, Message
 from faust.types.tuples import ack_lock
 from mode.utils.futures import notify
 
+from stream_app.adapters.kafka_transport.fetched import Fetched
 from stream_app.adapters.kafka_transport.thread import REBALANCE_PAUSE_SECONDS, FetchThread
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ _CREATE_TIME = 0  # Kafka's timestamp type of a record that carries its producer
 
 
 class BatchingConsumer(Consumer):
-    """Yields one message a partition and fetch; its value is a `Fetched`, its offset that of the last record.
+    """Yields one message a fetch; its value holds a `Fetched` for each partition that something came for.
+
+    Faust keeps its books by partition and offset: a message bears those of the last record of one of its partitions.
+    Which of them does not matter, since positions come from the store and never from Faust's books.
 
     A partition is fetched only after it was sought, since the last assignment or stop of the flow, to the position that
     the transport's `positions` gave. Whoever resumes the flow, and in whatever order, thus starts from there.
@@ -115,24 +119,25 @@ class BatchingConsumer(Consumer):
         return fetched if epoch == self._epoch else {}
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's name
-        """One message for each partition that something came for.
+        """One message for all that came.
 
-        When the flow stops in between, the rest is dropped: before it goes on, all partitions are sought.
+        Faust takes four turns of the event loop for a message and the stream another one, and in every turn lanes may
+        be at work: with a message for each of 24 partitions a fetch took a hundred turns to arrive.
         """
-        fetched: Any = (await self._wait_next_records(timeout))[0] or {}
-        epoch = self._epoch  # not sooner: the line above may have waited for a new assignment
-        for tp, batch in fetched.items():
-            if self.should_stop or epoch != self._epoch:
-                return
-            self.app.monitor.track_tp_end_offset(tp, batch.high_watermark)
-            yield tp, self._to_message(tp, batch)
+        fetched: Any = (await self._wait_next_records(timeout))[0]
+        if fetched and not self.should_stop:
+            for tp, batch in fetched.items():
+                self.app.monitor.track_tp_end_offset(tp, batch.high_watermark)
+            tp = next(iter(fetched))
+            yield tp, self._to_message(tp, tuple(fetched.items()))
 
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
-        last_ms = record.records[-1].timestamp if record.records else 0
+        first: Fetched = record[0][1]
+        last_ms = first.records[-1].timestamp if first.records else 0
         return ConsumerMessage(
             tp.topic,
             tp.partition,
-            record.end - 1,
+            first.end - 1,
             last_ms / 1000.0,
             _CREATE_TIME,
             None,
@@ -146,18 +151,21 @@ class BatchingConsumer(Consumer):
     # What to commit.
 
     def ack(self, message: Message) -> bool:
-        """Note a message as done. Those of a partition must be acknowledged in order; a repeated offset is harmless."""
+        """Let go of a message. What is stored of its partitions is told by `done`, partition by partition."""
         with ack_lock:
             if message.acked:
                 return False
             message.acked = True
             self._unacked_messages.discard(message)
-            stale = message.generation_id != self.app.consumer_generation_id
-            if not stale and self.app.topics.acks_enabled_for(message.topic):
-                self._acked[message.tp].append(message.offset)
-                self._n_acked += 1
             notify(self._waiting_for_ack)
-            return not stale
+            return True
+
+    def done(self, tp: TP, position: int) -> None:
+        """Note that all of a partition before a position is stored: it is committed to Kafka, for displays of lag."""
+        with ack_lock:
+            if tp in self._sought:  # else it is on its way to somebody else
+                self._acked[tp] = [position - 1]
+                self._n_acked += 1
 
     def _new_offset(self, tp: TP) -> int | None:
         with ack_lock:

@@ -38,9 +38,9 @@ class BatchingTransport(stock.Transport):
         fetch_min_bytes: a fetch that finds less is kept as long as one that finds nothing.
         max_partition_fetch_bytes: how much of a partition comes with one fetch, unless a single batch is larger.
 
-    The agent's topics need raw keys and values (`value_serializer="raw"`), its stream `noack()`; an event's `value` is
-    a `Fetched`. Acknowledge events of a partition in order, after their commit. docs/adr/0008-transport.md lists the
-    settings that an app needs.
+    The agent's topics need raw keys and values (`value_serializer="raw"`), its stream `noack()`; an event's `value`
+    holds pairs of a partition and its `Fetched`. Acknowledge an event when it is taken, and say `done` when what it
+    held is stored. docs/adr/0008-transport.md lists the settings that an app needs.
 
     ```python
     app = faust.App("churn-monitor", broker="kafka://localhost:9092", ...)
@@ -80,6 +80,14 @@ class BatchingTransport(stock.Transport):
         assert isinstance(consumer, BatchingConsumer)  # noqa: S101 - for the type checker
         self._consumer = consumer
         return consumer
+
+    def done(self, tp: TP, position: int) -> None:
+        """Say that all of a partition before a position is stored; Kafka's displays of lag are told. The app's thread.
+
+        Nothing else depends on it: reading begins where `positions` says.
+        """
+        if self._consumer is not None:
+            self._consumer.done(tp, position)
 
     def wants_changed(self) -> None:
         """Say that `wants` would now answer yes for more partitions: a fetch that waits begins anew. Any thread."""

@@ -19,6 +19,12 @@ class RedisLease:
         self._acquire = Script(client, "acquire")
         self._release = Script(client, "release")
         self._advance = Script(client, "advance")
+        self._now = Script(client, "now")
+
+    async def now(self) -> int:
+        """See `Lease.now`."""
+        seconds, micros = await self._now([self._holder])
+        return int(seconds) * 1_000_000 + int(micros)
 
     async def acquire(self, holder: str, ttl_ms: int) -> bool:
         """See `Lease.acquire`."""

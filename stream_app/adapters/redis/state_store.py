@@ -6,7 +6,7 @@ without walking over other partitions) and `PREFIX:{p7}:outbox` (list). See comm
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final
 
 from stream_app.adapters.redis.connection import Client, Script, ask, to_the_end, translated
@@ -36,6 +36,7 @@ class RedisStateStore:
         self._scan = Script(client, "scan")
         self._outbox = Script(client, "outbox")
         self._trim = Script(client, "trim")
+        self._skip = Script(client, "skip")
 
     async def claim(self, instance: str) -> int:
         """See `StateStore.claim`."""
@@ -99,6 +100,15 @@ class RedisStateStore:
         ours, *later = await self._trim(keys, instance, epoch, through)
         if not ours:
             raise self._fenced(partition, later[0])
+
+    async def skip(self, partition: int, seen: int, records: Sequence[bytes]) -> int:
+        """See `StateStore.skip`."""
+        instance, epoch = self._claimed()
+        keys = [self._key(partition, "meta"), self._key(partition, "outbox")]
+        ours, first = await self._skip(keys, instance, epoch, seen, pack_strings(records))
+        if not ours:
+            raise self._fenced(partition, first)
+        return int(first)
 
     async def positions(self, partitions: Iterable[int]) -> dict[int, bytes]:
         """See `StateStore.positions`."""

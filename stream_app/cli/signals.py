@@ -1,0 +1,25 @@
+"""Signals that end a command in order."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event as Flag
+from types import FrameType
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[Flag]:
+    """A flag that SIGINT and SIGTERM set."""
+    stop = Flag()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
