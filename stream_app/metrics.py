@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
@@ -24,8 +24,10 @@ from stream_app.core.events import KINDS
 from stream_app.core.explanation import CAUSE_KEYS
 from stream_app.core.flows import AMOUNTS, CATEGORIES, CHECKOUT_LOSSES, FUNNEL, ORDER_KINDS
 from stream_app.core.lifecycle import STAGES
-from stream_app.core.process import Counts
 from stream_app.core.quality import PRODUCT, WINDOWS
+
+if TYPE_CHECKING:  # it brings the models with it, which the deliverer and its commands do without
+    from stream_app.core.process import Counts
 
 PREFIX: Final = "churn_"
 OUTCOMES: Final = ("done", "already_done", "fenced", "wrong_base")  # of a commit

@@ -33,8 +33,8 @@ from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.explanation import Cause, Evidence, Explanation
 from stream_app.core.messages import AlertOpened
 from stream_app.deliver.building import Words, make_channel, make_composer, make_route
+from stream_app.deliver.clock import now_us
 from stream_app.deliver.requests import ENABLE, REDRIVE
-from stream_app.deliver.service import now_us
 from stream_app.errors import BadOption, UnknownChannel, UnknownDelivery
 from stream_app.service.stores import open_stores
 

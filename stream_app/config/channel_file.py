@@ -54,9 +54,9 @@ def read_channels(path: Path | None, environ: Mapping[str, str] | None = None) -
         values, lines = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         problem = f"cannot be opened: {error.strerror}"
-        raise BadChannels(file=path, line=0, field="the file", problem=problem, remedy="Check the path.") from error
+        raise BadChannels(file=path, line=1, field="the file", problem=problem, remedy="Check the path.") from error
     except UnicodeDecodeError as error:
-        raise BadChannels(file=path, line=0, field="the file", problem="is not UTF-8", remedy="Save it so.") from error
+        raise BadChannels(file=path, line=1, field="the file", problem="is not UTF-8", remedy="Save it so.") from error
     except YamlProblemError as error:
         told = {"field": "the file", "problem": error.problem, "remedy": error.remedy}
         raise BadChannels(file=path, line=error.line, **told) from error

@@ -104,7 +104,7 @@ def _key(name: str, secret: str) -> bytes:
     except ValueError as error:
         remedy = "It is whsec_ and the base64 of 24 to 64 bytes: openssl rand -base64 32 makes one."
         field = f"channels.{name}.secret or one of its old_secrets"
-        raise BadChannels(file="the file of channels", line=0, field=field, problem=str(error), remedy=remedy) from None
+        raise BadChannels(file="the file of channels", line=1, field=field, problem=str(error), remedy=remedy) from None
 
 
 def make_composer(config: LiveConfig) -> Composer:  # noqa: ARG001 - another composer has settings

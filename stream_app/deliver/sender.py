@@ -99,9 +99,9 @@ class Sender:
     async def _send(self, letter: Letter) -> None:
         """One attempt, and what comes of it."""
         tried_at, started = self._now(), time.perf_counter()
-        self._on_step("send")
+        self._on_step("attempt")
         answer = await self._tried(letter)
-        self._on_step("sent")
+        self._on_step("attempted")
         self._metrics.duration.observe(time.perf_counter() - started)
         self._metrics.attempts.labels(self._name, _OUTCOMES[type(answer)]).inc()
         if not isinstance(answer, Delivered):

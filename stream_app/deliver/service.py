@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final
 
@@ -23,11 +22,11 @@ from stream_app.core.delivery.book import Book
 from stream_app.core.messages import AlertClosed, AlertOpened
 from stream_app.core.stall import Progress
 from stream_app.deliver.building import KINDS, Words, make_channels, make_composer, make_policy, make_route
+from stream_app.deliver.clock import now_us
 from stream_app.deliver.commits import Commits
 from stream_app.deliver.requests import Requests
 from stream_app.deliver.sender import Sender
 from stream_app.metrics import CommitMetrics, DeliveryMetrics
-from stream_app.service.acknowledgements import Acknowledgements
 from stream_app.service.app import batches, make_app
 from stream_app.service.process import Crash
 from stream_app.service.stores import open_stores
@@ -35,7 +34,7 @@ from stream_app.service.stores import open_stores
 INSTANCE: Final = "deliver"
 CHUNK: Final = 200  # records of one commit
 _REQUEST_SECONDS: Final = 1.0
-_FORGET_SECONDS: Final = 600.0
+_FORGET_SECONDS: Final = 5.0  # so long one that was started anew elsewhere may go on, if it has nothing to store
 _FINISH_SECONDS: Final = 15.0
 _log = logging.getLogger(__name__)
 _decoder: Final = msgspec.json.Decoder(AlertOpened | AlertClosed)
@@ -69,10 +68,9 @@ class DeliverService:
         self._stores = open_stores(config)
         self._store = RedisDeliveryStore(self._stores.client, config.redis.prefix)
         self._metrics, self._commit_metrics = DeliveryMetrics(registry, routes), CommitMetrics(registry)
-        self._acknowledgements = Acknowledgements()
         self._tasks: list[asyncio.Task[None]] = []
         self.app = make_app(config, f"{config.kafka.group}-deliver", INSTANCE)
-        BatchingTransport.install(self.app, positions=self._positions)
+        self._transport = BatchingTransport.install(self.app, positions=self._positions)
         channel = self.app.topic(self._topic, key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name="alerts")(self._consume)
 
@@ -140,8 +138,7 @@ class DeliverService:
         return {tp: offset for tp, offset in wanted.items() if offset}  # the others: from what Kafka still has
 
     async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
-        async for tp, fetched, event in batches(self.app, stream):
-            self._acknowledgements.hold(tp, fetched.end, event)
+        async for tp, fetched in batches(self.app, stream):
             records = [one for one in fetched.records if one.offset >= self.book.position.get(tp.partition, 0)]
             for start in range(0, len(records), CHUNK):
                 chunk = records[start : start + CHUNK]
@@ -157,8 +154,8 @@ class DeliverService:
         # 3. Decide, and commit the deliveries together with the position.
         self.book.take(tp.partition, end, messages, known, now_us())
         await self._commits.store()
-        # 4. Acknowledge to Faust, and send.
-        self._acknowledgements.release(tp, end)
+        # 4. Tell Kafka, for its displays of lag, and send.
+        self._transport.done(tp, end)
         self._metrics.alerts.inc(len(messages))
         for sender in self._senders.values():
             sender.wake()
@@ -172,16 +169,11 @@ class DeliverService:
             await asyncio.sleep(_REQUEST_SECONDS)
 
     async def _forget(self) -> None:
-        """Drop what ended long ago."""
+        """Drop what ended long ago. Raises Fenced if there is a later deliverer."""
         while True:
             while await self._store.forget(now_us() - self._file.keep, self._file.keep_at_most):
                 self.book.dead = len(await self._store.dead())
             await asyncio.sleep(_FORGET_SECONDS)
-
-
-def now_us() -> int:
-    """The clock, microseconds since 1970."""
-    return time.time_ns() // 1_000
 
 
 def _decoded(value: bytes | None) -> AlertOpened | AlertClosed | None:

@@ -29,13 +29,20 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio.connection import AbstractConnection
 
 from stream_app.config import LiveConfig, load_config
+from stream_app.deliver.service import DeliverService
 from stream_app.desk.service import DeskService
 from stream_app.service.process import Crash, Service, run_service
 from stream_app.trainer.service import TrainerService
 from stream_app.worker.service import WorkerService
 
-SERVICES: dict[str, Any] = {"worker": WorkerService, "trainer": TrainerService, "desk": DeskService}
-COMMITS = {"worker": "commit", "desk": "commit", "trainer": "checkpoint"}  # the step before the call to Redis
+SERVICES: dict[str, Any] = {
+    "worker": WorkerService,
+    "trainer": TrainerService,
+    "desk": DeskService,
+    "deliver": DeliverService,
+}
+# The step before the call to Redis.
+COMMITS = {"worker": "commit", "desk": "commit", "trainer": "checkpoint", "deliver": "commit"}
 PR_SET_PDEATHSIG = 1  # of Linux: the kernel kills this process when its parent ends
 FLUSHED_SECONDS = 0.001  # uvloop writes at the end of its round
 ANSWERED_SECONDS = 0.05  # Redis needs one or two milliseconds for a commit

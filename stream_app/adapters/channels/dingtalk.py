@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote_plus
 
-from stream_app.adapters.channels.http import Poster
+from stream_app.adapters.channels.http import Poster, hidden_parts
 from stream_app.adapters.channels.robot import Codes, told
 from stream_app.core.delivery.answer import Answer
 from stream_app.core.delivery.attempts import MINUTE, SECOND, Limit
@@ -25,8 +25,8 @@ CODES: Final = Codes(
     message="errmsg",
     busy={-1: 10 * SECOND, 130101: 10 * MINUTE, 410100: 10 * MINUTE, 90030: 10 * MINUTE},
     refused={
-        310000: "Its security setting refuses: check the secret and this machine's clock (加签), the keyword (自定义关键词)"
-        " must be in every message, or add this machine's address (IP 地址段).",
+        310000: "Its security setting refuses. 加签: check the secret and this machine's clock. 自定义关键词: every"
+        " message must hold the keyword. IP 地址段: add this machine's address.",
         300001: "The access_token is unknown: copy the robot's address again.",
         300005: "The access_token is unknown: copy the robot's address again.",
         400101: "The access_token is unknown: copy the robot's address again.",
@@ -50,7 +50,7 @@ class DingTalk:
 
     def __init__(self, poster: Poster, secret: str, url: str, now: Callable[[], float] = time.time) -> None:
         self._poster, self._secret, self._now = poster, secret, now
-        self._hidden = (secret, url, url.rpartition("=")[2])
+        self._hidden = hidden_parts(url, secret)
 
     async def send(self, letter: Letter) -> Answer:
         """See `Channel.send`."""
@@ -67,7 +67,7 @@ def signature(secret: str, now_ms: int) -> str:
     """The query that proves the secret: HMAC-SHA256 of the time and the secret, under the secret.
 
     >>> signature("SEC1", 1_700_000_000_000)
-    'timestamp=1700000000000&sign=tnlVQuVUhRXGjpPQl3xfsTKfNrSuPQRiPUqQn60GJ6Y%3D'
+    'timestamp=1700000000000&sign=ukR4%2BWoOOBTGaOauYqugxVrMSFyr92q4hPxJxuOkiio%3D'
     """
     digest = hmac.new(secret.encode(), f"{now_ms}\n{secret}".encode(), hashlib.sha256).digest()
     return f"timestamp={now_ms}&sign={quote_plus(base64.b64encode(digest))}"

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from stream_app.errors import PrivateAddress
 
+# What Python's own tables call public although it is not: a cloud has its metadata there.
+_NOT_PUBLIC: Final = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
 # An IPv4 address inside of an IPv6 one: a translator on the way would lead to it.
 _NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 Lookup = Callable[[str, int, int], Awaitable[list[Any]]]  # host, port, family: as getaddrinfo
@@ -34,6 +36,8 @@ def is_public(text: str) -> bool:
     inner = _inside(address) if isinstance(address, IPv6Address) else None
     if inner is not None:
         return is_public(str(inner))
+    if isinstance(address, IPv4Address) and any(address in network for network in _NOT_PUBLIC):
+        return False
     return address.is_global and not address.is_multicast and not address.is_unspecified
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
 
@@ -20,6 +22,7 @@ MAX_ANSWER_BYTES: Final = 65_536
 _SHOWN: Final = 200  # characters of what a receiver says
 _JSON: Final = "application/json; charset=utf-8"
 _ALLOW: Final = "Write allow_private: true for the channel if this is a receiver of yours."
+_SECRET_LENGTH: Final = 8  # what is shorter is a word or a number, and nobody's key
 _AGENT: Final = "stream-app"
 
 
@@ -82,7 +85,7 @@ class Poster:
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return f"the certificate of {self.host} is not trusted"
         if isinstance(error, aiohttp.ClientConnectorError):
-            return f"cannot connect to {self.host}: {error.os_error.strerror or 'no address'}"
+            return f"cannot connect to {self.host}: {_words(error.os_error)}"
         return f"the connection to {self.host} broke: {type(error).__name__}"
 
     async def _post(self, body: bytes, headers: Mapping[str, str], query: str) -> Reply:
@@ -113,6 +116,12 @@ class Poster:
             await asyncio.sleep(0)
 
 
+def _words(error: OSError) -> str:
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return "its name is not known"
+    return os.strerror(error.errno)
+
+
 def host_of(url: str) -> str:
     """The host of an address, all that may be shown of it.
 
@@ -123,6 +132,20 @@ def host_of(url: str) -> str:
         return urlsplit(url).hostname or "the receiver"
     except ValueError:
         return "the receiver"
+
+
+def hidden_parts(url: str, *secrets: str) -> tuple[str, ...]:
+    """What must not be shown of an address: the whole, every value of its query, and the end of its path.
+
+    >>> hidden_parts("https://host/send?access_token=0123456789&v=1")
+    ('https://host/send?access_token=0123456789&v=1', '0123456789')
+    """
+    try:
+        parts = urlsplit(url)
+        found = [value for _, value in parse_qsl(parts.query)] + [parts.path.rpartition("/")[2]]
+    except ValueError:
+        found = []
+    return (*(one for one in secrets if one), url, *(one for one in found if len(one) >= _SECRET_LENGTH))
 
 
 def retry_after(text: str | None, now: datetime) -> int | None:

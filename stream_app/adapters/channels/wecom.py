@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stream_app.adapters.channels.http import Poster
+from stream_app.adapters.channels.http import Poster, hidden_parts
 from stream_app.adapters.channels.robot import Codes, told
 from stream_app.core.delivery.answer import Answer, Refused
 from stream_app.core.delivery.attempts import MINUTE, SECOND, Limit
@@ -39,7 +39,7 @@ class WeCom:
 
     def __init__(self, poster: Poster, url: str) -> None:
         self._poster = poster
-        self._hidden = (url, url.rpartition("=")[2])
+        self._hidden = hidden_parts(url)
 
     async def send(self, letter: Letter) -> Answer:
         """See `Channel.send`."""

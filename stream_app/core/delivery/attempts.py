@@ -12,6 +12,7 @@ SECOND: Final = 1_000_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 SHORTEST: Final = SECOND // 10  # between two attempts, whatever chance says
+_MARGIN: Final = 20  # a limit's span is taken longer by this part of it: what is sent evenly may arrive unevenly
 _SPREAD: Final = 0.1  # of what the receiver asks for: those who were told the same do not come back at once
 
 # What Standard Webhooks 1.0.0 proposes, as the most that each pause may be.
@@ -77,18 +78,22 @@ def free_at(limits: Sequence[Limit], sent: Sequence[int], now: int) -> int:
     Not a bucket that fills up again: a bucket of 20 a minute lets 40 pass within a minute, and a robot is then
     silenced for ten.
 
-    >>> free_at([Limit(2, MINUTE)], [0, 10], now=20) == MINUTE, free_at([Limit(2, MINUTE)], [0], now=20)
-    (True, 20)
+    >>> free_at([Limit(2, MINUTE)], [0, 10], now=20) / MINUTE, free_at([Limit(2, MINUTE)], [0], now=20)
+    (1.05, 20)
     """
     free = now
     for limit in limits:
         if len(sent) >= limit.count:
-            free = max(free, sent[-limit.count] + limit.span)
+            free = max(free, sent[-limit.count] + _span(limit))
     return free
 
 
 def remembered(limits: Sequence[Limit], sent: Sequence[int], now: int) -> list[int]:
     """The moments of attempts that a limit still looks at."""
-    longest = max((limit.span for limit in limits), default=0)
+    longest = max(map(_span, limits), default=0)
     most = max((limit.count for limit in limits), default=0)
     return [at for at in sent if at > now - longest][-most:] if most else []
+
+
+def _span(limit: Limit) -> int:
+    return limit.span + limit.span // _MARGIN

@@ -380,7 +380,8 @@ class Book:
     def _end(self, letter: Letter, state: str, reason: str, now: int) -> None:
         """A letter's way ends, and that of all its deliveries."""
         self.letters.pop(letter.id, None)
-        letter.problem = reason
+        if state == DEAD:
+            letter.problem = reason
         self._noted().letters[letter.id] = encode_record(letter) if state == DEAD else None
         for name in letter.deliveries:
             if (delivery := self.deliveries.get(name)) is not None:
