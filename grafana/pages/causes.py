@@ -17,6 +17,7 @@ CAUSES: Final = Names("causes")
 OUTCOMES: Final = Names("closings", {"returned": "green", "fell": "light-green", "lost": "text"})
 _SHOP: Final = Asking('shop=~"$shop"')
 _ASK: Final = Asking('shop=~"$shop",cause=~"$cause"')
+_FOUND: Final = Asking('cause=~"$cause"')  # the staff's word bears no shop
 _SENT: Final = Asking('channel=~"$channel"')
 SENT: Final = 'outcome="sent"'
 
@@ -94,8 +95,11 @@ def _outcomes(page: Page) -> None:
                 measure=PERCENT,
             ),
         ],
+        16,
         largest="open",
     )
+    found = _FOUND.gained("churn_episode_outcomes_total", "outcome")
+    page.bars("found", {"{{outcome}}": f"sort_desc({found} > 0)"}, PEOPLE, names=Names("staff_outcomes"))
 
 
 def _delivery(page: Page) -> None:

@@ -27,6 +27,7 @@ SECONDS: Final = 240.0
 # What may be empty by nature, by the metric that is asked for, and why.
 MAY_BE_EMPTY: Final = {
     "churn_model_drift_log_loss_nats": "there is none on either side of a change until one is found",
+    "churn_episode_outcomes_total": "no staff resolves episodes here",
 }
 
 

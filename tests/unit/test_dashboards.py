@@ -24,7 +24,7 @@ from stream_app.core.delivery.records import REASONS
 from stream_app.core.explanation import CAUSE_KEYS
 from stream_app.core.flows import CATEGORIES, CHECKOUT_LOSSES, ORDER_KINDS
 from stream_app.core.lifecycle import STAGES
-from stream_app.metrics import ATTEMPTS, HOLDS, OUTCOMES, SERVICES, SUPPRESSIONS, VALUES, new_registry
+from stream_app.metrics import ATTEMPTS, EPISODE_OUTCOMES, HOLDS, OUTCOMES, SERVICES, SUPPRESSIONS, VALUES, new_registry
 from tests.conftest import PROJECT
 
 BOARDS: Final = {name: json.loads(text) for name, text in dashboards().items()}
@@ -187,6 +187,7 @@ def test_both_languages_say_the_same_things() -> None:
         ("suppressions", SUPPRESSIONS),
         ("held_back", REASONS),
         ("attempts", ATTEMPTS),
+        ("staff_outcomes", EPISODE_OUTCOMES),
     ],
 )
 def test_every_value_of_a_label_has_a_name(of: str, values: tuple[str, ...]) -> None:
@@ -208,5 +209,7 @@ def test_grafana_is_provisioned_with_what_is_there(name: str) -> None:
     assert provided["apiVersion"] == 1
     for source in provided.get("datasources", []):
         assert (source["type"], source["uid"]) == ("prometheus", "prometheus")
-    folders = [one["options"]["path"].rpartition("/")[2] for one in provided.get("providers", [])]
-    assert folders in ([], sorted(LANGUAGES))
+    compose = yaml.safe_load((PROJECT / "docker-compose.yml").read_text(encoding="utf-8"))
+    mounted = dict(volume.split(":")[:2] for volume in compose["services"]["grafana"]["volumes"])
+    there = [f"{mounted['./grafana/dashboards']}/{lang}" for lang in LANGUAGES]
+    assert [one["options"]["path"] for one in provided.get("providers", [])] in ([], there)
