@@ -38,10 +38,12 @@ from stream_app.metrics import (
     VALUES,
     BusinessMetrics,
     CommitMetrics,
+    DeliveryMetrics,
     DeskMetrics,
     Metrics,
     QualityMetrics,
     RelayMetrics,
+    StoreMetrics,
     TrainerMetrics,
     WorkerMetrics,
 )
@@ -248,8 +250,10 @@ TITLES: Final[dict[type[Metrics], str]] = {
     QualityMetrics: "Quality of the model: trainer",
     TrainerMetrics: "Trainer",
     DeskMetrics: "Desk",
-    CommitMetrics: "Commits: worker, trainer, desk",
+    CommitMetrics: "Commits: worker, trainer, desk, deliverer",
     RelayMetrics: "Relay: worker, desk",
+    StoreMetrics: "Redis: desk",
+    DeliveryMetrics: "Deliverer",
 }
 TITLES_ZH: Final[dict[type[Metrics], str]] = {
     BusinessMetrics: "客户与店铺：worker",
@@ -257,8 +261,10 @@ TITLES_ZH: Final[dict[type[Metrics], str]] = {
     QualityMetrics: "模型质量：trainer",
     TrainerMetrics: "trainer（训练进程）",
     DeskMetrics: "desk（预警台）",
-    CommitMetrics: "提交：worker、trainer、desk",
+    CommitMetrics: "提交：worker、trainer、desk、deliver",
     RelayMetrics: "转发：worker、desk",
+    StoreMetrics: "Redis：desk",
+    DeliveryMetrics: "deliver（投递进程）",
 }
 
 

@@ -429,6 +429,15 @@ class DeskMetrics(Metrics):
         self.through = self._gauge("desk_through_timestamp_seconds", "The latest moment that was decided.")
 
 
+class StoreMetrics(Metrics):
+    """Of the Redis that holds everything; the desk tells of it, since there is one."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.used = self._gauge("redis_used_memory_bytes", "Memory that Redis uses; of a cluster, its fullest node.")
+        self.limit = self._gauge("redis_max_memory_bytes", "Memory that Redis may use (maxmemory); 0: no limit.")
+
+
 class DeliveryMetrics(Metrics):
     """Of the deliverer. The names of channels are labels: the configuration bounds their number.
 
@@ -488,7 +497,7 @@ class DeliveryMetrics(Metrics):
 SERVICES: Final[dict[str, tuple[type[Metrics], ...]]] = {
     "worker": (WorkerMetrics, BusinessMetrics, CommitMetrics, RelayMetrics),
     "trainer": (TrainerMetrics, QualityMetrics, CommitMetrics),
-    "desk": (DeskMetrics, CommitMetrics, RelayMetrics),
+    "desk": (DeskMetrics, CommitMetrics, RelayMetrics, StoreMetrics),
     "deliver": (DeliveryMetrics, CommitMetrics),
 }
 
