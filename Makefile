@@ -15,7 +15,7 @@ CODE = stream_app tests docs $(wildcard benchmarks) $(wildcard grafana)
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' --quiet $(if $(UPGRADE),--upgrade)
 
-.PHONY: help demo report test lint format docs acceptance stack-test bench lock clean env env-dev
+.PHONY: help demo report test lint format dashboards docs acceptance stack-test bench lock clean env env-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ lint: env-dev ## style, types and the contracts between the parts
 format: env-dev ## put the code into shape
 	@$(BIN)/ruff check --fix $(CODE)
 	@$(BIN)/ruff format $(CODE)
+
+dashboards: env-dev ## write the dashboards that Grafana is provisioned with
+	@$(BIN)/python -m grafana.build
 
 docs: env ## write the pages of docs/ that are made from the code
 	@$(BIN)/python docs/generate.py

@@ -43,6 +43,7 @@ from stream_app.metrics import (
     Metrics,
     QualityMetrics,
     RelayMetrics,
+    StoreMetrics,
     TrainerMetrics,
     WorkerMetrics,
 )
@@ -249,9 +250,10 @@ TITLES: Final[dict[type[Metrics], str]] = {
     QualityMetrics: "Quality of the model: trainer",
     TrainerMetrics: "Trainer",
     DeskMetrics: "Desk",
-    DeliveryMetrics: "Deliverer",
     CommitMetrics: "Commits: worker, trainer, desk, deliverer",
     RelayMetrics: "Relay: worker, desk",
+    StoreMetrics: "Redis: desk",
+    DeliveryMetrics: "Deliverer",
 }
 TITLES_ZH: Final[dict[type[Metrics], str]] = {
     BusinessMetrics: "客户与店铺：worker",
@@ -259,9 +261,10 @@ TITLES_ZH: Final[dict[type[Metrics], str]] = {
     QualityMetrics: "模型质量：trainer",
     TrainerMetrics: "trainer（训练进程）",
     DeskMetrics: "desk（预警台）",
-    DeliveryMetrics: "deliver（通知进程）",
     CommitMetrics: "提交：worker、trainer、desk、deliver",
     RelayMetrics: "转发：worker、desk",
+    StoreMetrics: "Redis：desk",
+    DeliveryMetrics: "deliver（投递进程）",
 }
 
 

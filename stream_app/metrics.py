@@ -24,8 +24,10 @@ from stream_app.core.events import KINDS
 from stream_app.core.flows import AMOUNTS, CATEGORIES, CHECKOUT_LOSSES, FUNNEL, ORDER_KINDS
 from stream_app.core.lifecycle import STAGES
 from stream_app.core.priors import CAUSES, FAMILY
-from stream_app.core.process import Counts
 from stream_app.core.quality import PRODUCT, WINDOWS
+
+if TYPE_CHECKING:  # it brings the models with it, which the deliverer and its commands do without
+    from stream_app.core.process import Counts
 
 PREFIX: Final = "churn_"
 OUTCOMES: Final = ("done", "already_done", "fenced", "wrong_base")  # of a commit
@@ -428,6 +430,15 @@ class DeskMetrics(Metrics):
         self.through = self._gauge("desk_through_timestamp_seconds", "The latest moment that was decided.")
 
 
+class StoreMetrics(Metrics):
+    """Of the Redis that holds everything; the desk tells of it, since there is one."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.used = self._gauge("redis_used_memory_bytes", "Memory that Redis uses; of a cluster, its fullest node.")
+        self.limit = self._gauge("redis_max_memory_bytes", "Memory that Redis may use (maxmemory); 0: no limit.")
+
+
 class DeliveryMetrics(Metrics):
     """Of the deliverer. The names of channels are labels: the configuration bounds their number.
 
@@ -487,7 +498,7 @@ class DeliveryMetrics(Metrics):
 SERVICES: Final[dict[str, tuple[type[Metrics], ...]]] = {
     "worker": (WorkerMetrics, BusinessMetrics, CommitMetrics, RelayMetrics),
     "trainer": (TrainerMetrics, QualityMetrics, CommitMetrics),
-    "desk": (DeskMetrics, CommitMetrics, RelayMetrics),
+    "desk": (DeskMetrics, CommitMetrics, RelayMetrics, StoreMetrics),
     "deliver": (DeliveryMetrics, CommitMetrics),
 }
 

@@ -1,4 +1,4 @@
-"""Real servers on loopback for tests and benchmarks: a Kafka broker and Debian's redis-server.
+"""Real servers on loopback for tests and benchmarks: a Kafka broker, and Debian's redis-server and Prometheus.
 
 ```python
 from benchmarks.servers import KafkaServer, RedisServer
@@ -10,6 +10,7 @@ with KafkaServer() as kafka, RedisServer() as redis:
 
 from benchmarks.servers.kafka import KafkaServer
 from benchmarks.servers.process import Missing, Server
+from benchmarks.servers.prometheus import PrometheusServer
 from benchmarks.servers.redis import RedisServer
 
-__all__ = ["KafkaServer", "Missing", "RedisServer", "Server"]
+__all__ = ["KafkaServer", "Missing", "PrometheusServer", "RedisServer", "Server"]

@@ -139,6 +139,7 @@ def main() -> None:
 live.register(app)
 services.register(app)
 staff.register(app)
+alerts.register(app)
 demo.register(app)
 stack.register(app)
 alerts.register(app)

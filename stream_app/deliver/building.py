@@ -22,7 +22,9 @@ from stream_app.core.delivery.route import Policy, Route
 from stream_app.core.messages import AlertOpened
 from stream_app.deliver.plain import PlainComposer
 from stream_app.errors import BadChannels
+from stream_app.staff.composer import PlaybookComposer
 from stream_app.staff.message import Composer, Message
+from stream_app.staff.playbook import load_playbook
 
 _log = logging.getLogger(__name__)
 
@@ -107,9 +109,15 @@ def _key(name: str, secret: str) -> bytes:
         raise BadChannels(file="the file of channels", line=1, field=field, problem=str(error), remedy=remedy) from None
 
 
-def make_composer(config: LiveConfig) -> Composer:  # noqa: ARG001 - another composer has settings
-    """What puts alerts into words."""
-    return PlainComposer()
+def make_composer(config: LiveConfig) -> Composer:
+    """What puts alerts into words. Raises BadPlaybook or BadTemplate for a file of the shop's own that is no good."""
+    delivery = config.delivery
+    return PlaybookComposer(
+        load_playbook(delivery.playbook),
+        templates=delivery.templates,
+        zone=config.shop.settings().zone,
+        currency=delivery.currency,
+    )
 
 
 class Words:

@@ -16,6 +16,7 @@ _LINES: Final = {
     "en": "{name}: risk {risk:.0%}, silent for {days:.0f} days",
     "zh": "{name}：流失概率 {risk:.0%}，已沉默 {days:.0f} 天",
 }
+_WITHOUT_SCORE: Final = {"en": "{name}: silent for {days:.0f} days", "zh": "{name}：已沉默 {days:.0f} 天"}
 _SHOWN: Final = 2  # characters at each end of a customer's id
 
 
@@ -50,7 +51,8 @@ class PlainComposer:
 
 def _line(alert: AlertOpened, language: str) -> str:
     name = masked(alert.customer_id)
-    return _LINES[language].format(name=name, risk=alert.probability, days=alert.silent_days)
+    lines = _LINES if alert.probability else _WITHOUT_SCORE  # an urgent case may be of somebody who has no score
+    return lines[language].format(name=name, risk=alert.probability, days=alert.silent_days)
 
 
 def _message(title: str, lines: list[str], max_bytes: int) -> Message:

@@ -22,9 +22,10 @@ from stream_app.core.desk import NEVER, NUMBER, Desk
 from stream_app.core.messages import Nominated, unpack
 from stream_app.core.stall import Progress
 from stream_app.errors import CommitRefused, StoreBehind
-from stream_app.metrics import CommitMetrics, DeskMetrics, RelayMetrics
+from stream_app.metrics import CommitMetrics, DeskMetrics, RelayMetrics, StoreMetrics
 from stream_app.ports import Opened
 from stream_app.service.app import batches, make_app, make_producer
+from stream_app.service.memory import watch_memory
 from stream_app.service.process import Crash
 from stream_app.service.relay import Relay, sequence_of
 from stream_app.service.stores import open_stores
@@ -54,7 +55,7 @@ class DeskService:
         self._topic = config.kafka.topics.nominations
         self._stores = open_stores(config)
         self._metrics, self._commits = DeskMetrics(registry), CommitMetrics(registry)
-        self._relays = RelayMetrics(registry)
+        self._relays, self._store_metrics = RelayMetrics(registry), StoreMetrics(registry)
         partitions = config.kafka.partitions
         self.desk = Desk(partitions, config.shop.settings(), lambda customer: partition_of(customer, partitions))
         self.app = make_app(config, f"{config.kafka.group}-desk", _INSTANCE)
@@ -77,6 +78,7 @@ class DeskService:
         self._relay = Relay(NUMBER, self._stores.states, self._producer, topics, self._relayed, self._on_step)
         await self._relay.recover()
         await self._relay.drain()
+        self._memory = asyncio.create_task(watch_memory(self._stores.client, self._store_metrics))
         await self.app.start()
 
     async def _catch_up(self, opened: Opened) -> None:
@@ -103,6 +105,7 @@ class DeskService:
     async def stop(self) -> None:
         """Relay what is decided, and leave."""
         await self.app.stop()
+        self._memory.cancel()
         await self._relay.drain()
         await self._producer.stop()
         await self._stores.close()

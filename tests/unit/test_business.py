@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import pytest
 from prometheus_client import CollectorRegistry
 
+from stream_app.config.channels import MAX_CHANNELS
 from stream_app.core.events import Event
 from stream_app.core.flows import CATEGORIES, FLOWS
 from stream_app.core.lane import Lane, Limits
@@ -19,7 +20,7 @@ from stream_app.worker.business import Business
 from tests.shops import SHOP, T0, browsing, complaint, order
 
 # Series at 50 shops and `other`, of whatever is told, with every value that a label may have: more cannot come.
-MOST_SERIES = {"worker": 7_000, "trainer": 250, "desk": 150}
+MOST_SERIES = {"worker": 7_000, "trainer": 250, "desk": 150, "deliver": 500}
 
 
 def lane_with(number: int, events: Iterable[Event]) -> Lane:
@@ -95,6 +96,7 @@ def test_the_number_of_series_is_bounded(name: str) -> None:
         "topic": [f"t{number}" for number in range(12)],
         "field": [f"f{number}" for number in range(60)],
         "partition": [f"{number}" for number in range(64)],
+        "channel": [f"c{number}" for number in range(MAX_CHANNELS)],
         **{label: list(known) for label, known in VALUES.items()},
         # several metrics have words of their own for these
         "step": [f"step{number}" for number in range(8)],

@@ -1,0 +1,178 @@
+"""*Churn today*, for managers: how many leave, how many are about to, and where the shop loses them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final
+
+from grafana.asking import Asking
+from grafana.page import Page, Variable
+from grafana.panels import BLUE, Column, Measure, Names, Style
+
+VARIABLES: Final = (Variable("shop", "label_values(churn_buyers, shop)"),)
+FUNNEL: Final = ("browse", "favourite", "cart", "checkout", "order", "paid", "delivered")
+BANDS: Final = Names("bands", {"low": "green", "medium": "yellow", "high": "orange", "very_high": "red"})
+STAGES: Final = Names(
+    "stages",
+    {
+        "stable": "dark-green",
+        "growing": "light-green",
+        "new": "light-blue",
+        "one_time": "blue",
+        "declining": "orange",
+        "lost": "text",
+    },
+)
+_ASK: Final = Asking('shop=~"$shop"')
+_CURRENT: Final = 'month="current"'
+_LIKELY: Final = 'band=~"high|very_high"'
+
+PEOPLE: Final = Measure("short", BLUE, decimals=0)
+PERCENT: Final = Measure("percentunit", BLUE, decimals=1)
+MONEY: Final = Measure("short", BLUE, decimals=0)
+
+
+def page(lang: str) -> Page:
+    """The page in a language."""
+    made = Page("churn_today", lang, VARIABLES, since="now-24h", refresh="1m")
+    _at_a_glance(made)
+    _customers(made)
+    _funnel(made)
+    _money(made)
+    return made
+
+
+def _churn_rate(month: str, by: str = "") -> str:
+    return _ASK.ratio("churn_month_lost_customers", "churn_month_start_customers", f'month="{month}"', by)
+
+
+def _each(metric: str, label: str, values: tuple[str, ...]) -> dict[str, str]:
+    """A query for each value, so that the areas lie in this order, the first at the bottom."""
+    return {value: _ASK.total(metric, more=f'{label}="{value}"') for value in values}
+
+
+def _an_hour(metric: str, label: str) -> str:
+    return f"{_ASK.rate(metric, label)} * 3600"
+
+
+def _likely_share(by: str = "") -> str:
+    likely, all_scored = _ASK.total("churn_risk_customers", by, _LIKELY), _ASK.total("churn_risk_customers", by)
+    return f"{likely} / ({all_scored} > 0)"
+
+
+def _conversion(over: str) -> str:
+    return _ASK.share("churn_daily_buyers_total", "churn_visitors_total", over)
+
+
+def _bounces(over: str) -> str:
+    return f"1 - {_ASK.share('churn_visits_continued_total', 'churn_visits_total', over)}"
+
+
+def _left_in_carts(over: str) -> str:
+    """Value that was put into carts and not paid for; price rises between cart and payment do not make it negative."""
+    in_carts, paid = (
+        _ASK.gained("churn_funnel_amount_total", more=f'step="{step}"', over=over) for step in ("cart", "paid")
+    )
+    return f"clamp_min({in_carts} - {paid}, 0)"
+
+
+def _at_a_glance(page: Page) -> None:
+    page.number("churn_rate", _churn_rate("current"), PERCENT)
+    page.number("lost", _ASK.total("churn_month_lost_customers", more=_CURRENT), PEOPLE)
+    page.number("likely", _ASK.total("churn_risk_customers", more=_LIKELY), PEOPLE)
+    page.number("open", _ASK.total("churn_open_episodes"), PEOPLE)
+    page.number("inactive", _ASK.ratio("churn_inactive_buyers", "churn_buyers"), PERCENT)
+    page.number("repurchase", _ASK.ratio("churn_repeat_buyers", "churn_buyers"), PERCENT)
+
+
+def _customers(page: Page) -> None:
+    page.row("customers")
+    bands = _each("churn_risk_customers", "band", ("very_high", "high", "medium", "low"))
+    page.trend("bands", bands, PEOPLE, 8, Style.STACKED, BANDS)
+    stages = _each("churn_stage_customers", "stage", tuple(STAGES.colours))
+    page.trend("stages", stages, PEOPLE, 8, Style.STACKED, STAGES)
+    page.trend("churn_course", {"current": _churn_rate("current"), "previous": _churn_rate("previous")}, PERCENT)
+    page.trend(
+        "month",
+        {
+            "lost": _ASK.total("churn_month_lost_customers", more=_CURRENT),
+            "returned": _ASK.total("churn_month_returned_customers", more=_CURRENT),
+        },
+        PEOPLE,
+    )
+    page.trend(
+        "shares",
+        {
+            "likely": _likely_share(),
+            "inactive": _ASK.ratio("churn_inactive_buyers", "churn_buyers"),
+            "repurchase": _ASK.ratio("churn_repeat_buyers", "churn_buyers"),
+        },
+        PERCENT,
+    )
+    page.bars(
+        "complaints",
+        {"{{category}}": f"sort_desc({_ASK.gained('churn_complaints_total', 'category')} > 0)"},
+        PEOPLE,
+        names=Names("categories"),
+    )
+
+
+def _funnel(page: Page) -> None:
+    page.row("funnel")
+    steps = {f"step_{step}": _ASK.gained("churn_funnel_steps_total", more=f'step="{step}"') for step in FUNNEL}
+    page.bars("funnel", steps, PEOPLE)
+    losses = {
+        f"after_{before}": f"clamp_min(1 - {_ASK.share(_step(after), _step(before))}, 0)"
+        for before, after in pairwise(("browse", "cart", "checkout", "order", "paid", "delivered"))
+    }
+    page.bars("losses", losses, PERCENT)
+    hour = "$__rate_interval"
+    page.trend(
+        "rates",
+        {
+            "conversion": _conversion(hour),
+            "bounce": _bounces(hour),
+            "favourite": _ASK.share(_step("favourite"), "churn_page_views_total", hour),
+            "cart": _ASK.share(_step("cart"), "churn_page_views_total", hour),
+        },
+        PERCENT,
+    )
+
+
+def _step(step: str) -> str:
+    return f'churn_funnel_steps_total{{step="{step}"}}'
+
+
+def _money(page: Page) -> None:
+    page.row("money")
+    page.number("revenue", _ASK.gained("churn_revenue_amount_total"), MONEY)
+    page.number("visitors", _ASK.gained("churn_visitors_total"), PEOPLE)
+    page.number("conversion", _conversion("$__range"), PERCENT)
+    page.number("visitor_value", _ASK.share("churn_revenue_amount_total", "churn_visitors_total"), Measure("short"))
+    page.number("left_in_carts", _left_in_carts("$__range"), MONEY)
+    page.number("bounce", _bounces("$__range"), PERCENT)
+    page.trend(
+        "orders", {"{{kind}}": _an_hour("churn_orders_total", "kind")}, PEOPLE, 12, Style.STACKED, Names("kinds")
+    )
+    page.trend(
+        "checkout_losses",
+        {"{{reason}}": _an_hour("churn_checkout_losses_total", "reason")},
+        PEOPLE,
+        12,
+        Style.STACKED,
+        Names("checkout"),
+    )
+    page.table(
+        "shops",
+        [
+            Column("shop", name="shop"),
+            Column("buyers", query=_ASK.total("churn_buyers", "shop"), measure=PEOPLE),
+            Column("churn_rate", query=_churn_rate("current", "shop"), measure=PERCENT),
+            Column("likely", query=_likely_share("shop"), measure=PERCENT),
+            Column("repurchase", query=_ASK.ratio("churn_repeat_buyers", "churn_buyers", by="shop"), measure=PERCENT),
+            Column("open", query=_ASK.total("churn_open_episodes", "shop"), measure=PEOPLE),
+            Column("revenue", query=_ASK.gained("churn_revenue_amount_total", "shop"), measure=MONEY),
+        ],
+        height=6,
+        largest="buyers",
+    )

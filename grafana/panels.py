@@ -1,0 +1,275 @@
+"""How a panel looks: five kinds, all with a unit, a description and words for the case that there is nothing yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, TypeAlias, TypeVar
+
+from grafana_foundation_sdk.builders import barchart, bargauge, common, heatmap, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.builders import dashboard as frame
+from grafana_foundation_sdk.models import common as looks
+from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+SOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
+LETTERS: Final = "ABCDEFGHIJ"  # of the queries of a panel
+GREEN, YELLOW, ORANGE, RED, BLUE, GREY = "green", "yellow", "orange", "red", "blue", "text"
+Panel: TypeAlias = stat.Panel | timeseries.Panel | bargauge.Panel | barchart.Panel | table.Panel | heatmap.Panel
+PanelT = TypeVar("PanelT", stat.Panel, timeseries.Panel, bargauge.Panel, barchart.Panel, table.Panel, heatmap.Panel)
+Steps: TypeAlias = Sequence[tuple[float, str]]  # from this value on this colour
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is asked of Prometheus.
+
+    Attributes:
+        expr: in PromQL, with the variables of the page.
+        legend: of a series: words, with `{{label}}` for its labels.
+    """
+
+    expr: str
+    legend: str = ""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What stands beside the values of a panel.
+
+    Attributes:
+        unit: as Grafana calls it: s, bytes, percentunit, cps, short.
+        base: the colour below all thresholds.
+        steps: thresholds.
+        decimals: of the values; None: as many as tell them apart.
+        lowest: where the axis begins.
+        highest: where it ends.
+    """
+
+    unit: str
+    base: str = BLUE
+    steps: Steps = ()
+    decimals: int | None = None
+    lowest: float | None = 0.0
+    highest: float | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a panel stands, and what it says of itself."""
+
+    key: int
+    title: str
+    description: str
+    nothing: str  # said where there is no value
+    width: int  # of 24 columns
+    height: int
+
+
+def big_number(place: Frame, query: Query, measure: Measure, texts: Mapping[str, str] | None = None) -> stat.Panel:
+    """One figure, with its course behind it; `texts` are words in place of single values."""
+    panel = stat.Panel().color_mode(looks.BigValueColorMode.VALUE).graph_mode(looks.BigValueGraphMode.AREA)
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    panel.text_mode(looks.BigValueTextMode.VALUE)
+    if texts:
+        panel.mappings([model.ValueMap({value: model.ValueMappingResult(text=text) for value, text in texts.items()})])
+    panel.with_target(_target(query, "A"))
+    _measured(panel, measure)
+    return _framed(panel, place)
+
+
+class Style(StrEnum):
+    """How a trend is drawn."""
+
+    LINES = "lines"
+    STACKED = "stacked"  # areas on top of each other: parts of a whole
+    STEPS = "steps"  # values that hold until the next
+
+
+def trend(place: Frame, queries: Sequence[Query], measure: Measure, style: Style) -> timeseries.Panel:
+    """Values over time."""
+    panel = timeseries.Panel().line_width(1.5).fill_opacity(60 if style is Style.STACKED else 8)
+    panel.show_points(looks.VisibilityMode.NEVER)
+    panel.legend(_legend_below())
+    panel.tooltip(common.VizTooltipOptions().mode(looks.TooltipDisplayMode.MULTI).sort(looks.SortOrder.DESCENDING))
+    if style is Style.STACKED:
+        panel.stacking(common.StackingConfig().mode(looks.StackingMode.NORMAL))
+    if style is Style.STEPS:
+        panel.line_interpolation(looks.LineInterpolation.STEP_AFTER)
+    if measure.steps:
+        panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(looks.GraphThresholdsStyleMode.DASHED))
+    panel.color_scheme(frame.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC))
+    for letter, query in zip(LETTERS, queries, strict=False):
+        panel.with_target(_target(query, letter))
+    _measured(panel, measure)
+    return _framed(panel, place)
+
+
+def bars(place: Frame, queries: Sequence[Query], measure: Measure) -> bargauge.Panel:
+    """The latest value of each series as a bar; in the order of the queries, and of what each of them finds."""
+    panel = bargauge.Panel().orientation(looks.VizOrientation.HORIZONTAL)
+    panel.display_mode(looks.BarGaugeDisplayMode.BASIC).value_mode(looks.BarGaugeValueMode.TEXT)
+    panel.name_placement(looks.BarGaugeNamePlacement.LEFT).show_unfilled(False)
+    panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    for letter, query in zip(LETTERS, queries, strict=False):
+        panel.with_target(_target(query, letter, instant=True))
+    _measured(panel, measure)
+    return _framed(panel, place)
+
+
+def columns(place: Frame, label: str, queries: Sequence[Query], measure: Measure) -> barchart.Panel:
+    """Values side by side for each value of a label, in the order of the first query's values."""
+    panel = barchart.Panel().x_field(label).group_width(0.8).bar_width(0.95)
+    panel.line_width(1).fill_opacity(80).gradient_mode(looks.GraphGradientMode.NONE)
+    panel.legend(_legend_below()).tooltip(common.VizTooltipOptions().mode(looks.TooltipDisplayMode.MULTI))
+    titles = {}
+    for letter, query in zip(LETTERS, queries, strict=False):
+        panel.with_target(_target(query, letter, instant=True, form=PromQueryFormat.TABLE))
+        titles[f"Value #{letter}"] = query.legend
+    _joined(panel, {label: label, **titles})
+    order = {"fields": {}, "sort": [{"field": queries[0].legend}]}
+    panel.with_transformation(model.DataTransformerConfig(id_val="sortBy", options=order))
+    panel.color_scheme(frame.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC))
+    _measured(panel, measure)
+    return _framed(panel, place)
+
+
+def buckets(place: Frame, query: Query, measure: Measure) -> heatmap.Panel:
+    """A histogram over time; the query sums the buckets' rates by `le`."""
+    panel = heatmap.Panel().calculate(False)
+    panel.y_axis(heatmap.YAxisConfig().unit(measure.unit).axis_placement(looks.AxisPlacement.LEFT))
+    panel.color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Blues").steps(32))
+    panel.show_legend().cell_gap(1)
+    panel.scale_distribution(common.ScaleDistributionConfig().type(looks.ScaleDistribution.LINEAR))
+    panel.with_target(_target(query, "A", form=PromQueryFormat.HEATMAP))
+    panel.unit(measure.unit)
+    return _framed(panel, place)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: a label, or the value of a query.
+
+    Attributes:
+        name: of the label; "" for a value.
+        title: what stands above it.
+        query: what its values are.
+        measure: of the values.
+        named: in which list of names the words for its values are found; "": none.
+        texts: these words.
+    """
+
+    title: str
+    name: str = ""
+    query: str = ""
+    measure: Measure | None = None
+    named: str = ""
+    texts: Mapping[str, str] | None = None
+
+
+def listing(place: Frame, columns: Sequence[Column], largest: str = "") -> table.Panel:
+    """A table with a row for each combination of labels, joined on them; the `largest` of a column comes first."""
+    panel = table.Panel().show_header(True).cell_height(looks.TableCellHeight.SM)
+    panel.align(looks.FieldTextAlignment.AUTO).inspect(False)
+    asking = sum(bool(one.query) for one in columns)
+    titles, letters = {}, iter(LETTERS)
+    for column in columns:
+        name = column.name
+        if column.query:
+            letter = next(letters)
+            panel.with_target(_target(Query(column.query), letter, instant=True, form=PromQueryFormat.TABLE))
+            name = f"Value #{letter}" if asking > 1 else "Value"  # as Grafana calls the values of several and of one
+        titles[name] = column.title
+        panel.override_by_name(column.title, _column(column))
+    _joined(panel, titles)
+    if largest:
+        panel.sort_by([common.TableSortByFieldState().display_name(largest).desc(True)])
+    panel.unit("short")
+    return _framed(panel, place)
+
+
+@dataclass(frozen=True)
+class Names:
+    """Series are called by words instead of by the value of their label, and may have colours that mean something.
+
+    Attributes:
+        of: the list of names in the words.
+        colours: by value.
+    """
+
+    of: str
+    colours: Mapping[str, str] = field(default_factory=dict)
+
+
+def call(panel: Panel, names: Mapping[str, str], colours: Mapping[str, str]) -> None:
+    """Give the series of a panel these names and colours, by value of their label."""
+    for value, name in names.items():
+        properties = [model.DynamicConfigValue(id_val="displayName", value=name)]
+        if value in colours:
+            properties.append(_fixed(colours[value]))
+        panel.override_by_name(value, properties)
+
+
+def _joined(panel: table.Panel | barchart.Panel, titles: Mapping[str, str]) -> None:
+    """One row for each combination of labels, with these columns in this order."""
+    order = {name: place for place, name in enumerate(titles)}
+    options = {"excludeByName": {"Time": True}, "renameByName": dict(titles), "indexByName": order}
+    panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
+    panel.with_transformation(model.DataTransformerConfig(id_val="organize", options=options))
+
+
+def _legend_below() -> common.VizLegendOptions:
+    legend = common.VizLegendOptions().show_legend(True).display_mode(looks.LegendDisplayMode.LIST)
+    return legend.placement(looks.LegendPlacement.BOTTOM)
+
+
+def _fixed(colour: str) -> model.DynamicConfigValue:
+    return model.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": colour})
+
+
+def _column(column: Column) -> list[model.DynamicConfigValue]:
+    properties = []
+    if column.measure is not None:
+        properties.append(model.DynamicConfigValue(id_val="unit", value=column.measure.unit))
+        if column.measure.decimals is not None:
+            properties.append(model.DynamicConfigValue(id_val="decimals", value=column.measure.decimals))
+        if column.measure.steps:
+            properties.append(model.DynamicConfigValue(id_val="thresholds", value=_thresholds(column.measure).build()))
+            cell = {"type": "color-text"}
+            properties.append(model.DynamicConfigValue(id_val="custom.cellOptions", value=cell))
+    if column.texts:
+        words = {value: model.ValueMappingResult(text=text) for value, text in column.texts.items()}
+        properties.append(model.DynamicConfigValue(id_val="mappings", value=[model.ValueMap(words)]))
+    return properties
+
+
+def _target(
+    query: Query, letter: str, *, instant: bool = False, form: PromQueryFormat = PromQueryFormat.TIME_SERIES
+) -> prometheus.Dataquery:
+    target = prometheus.Dataquery().datasource(SOURCE).expr(query.expr).legend_format(query.legend).ref_id(letter)
+    target.format(form)
+    return target.instant() if instant else target.range()
+
+
+def _measured(panel: stat.Panel | timeseries.Panel | bargauge.Panel | barchart.Panel, measure: Measure) -> None:
+    panel.unit(measure.unit).thresholds(_thresholds(measure))
+    if measure.decimals is not None:
+        panel.decimals(measure.decimals)
+    if measure.lowest is not None:
+        panel.min(measure.lowest)
+    if measure.highest is not None:
+        panel.max(measure.highest)
+
+
+def _thresholds(measure: Measure) -> frame.ThresholdsConfig:
+    steps = [model.Threshold(value=None, color=measure.base)]
+    steps += [model.Threshold(value=value, color=colour) for value, colour in measure.steps]
+    return frame.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(steps)
+
+
+def _framed(panel: PanelT, place: Frame) -> PanelT:
+    panel.id(place.key).title(place.title).description(place.description).no_value(place.nothing)
+    panel.datasource(SOURCE).span(place.width).height(place.height)
+    return panel

@@ -1,0 +1,117 @@
+"""The questions that Grafana would ask, and Prometheus' answers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+_SECONDS: Final = 30.0  # for an answer
+_POINTS: Final = 240  # of a trend
+_VALUES: Final = re.compile(r"label_values\((?:(?P<metric>.+),\s*)?(?P<label>\w+)\)")
+
+
+class Refused(Exception):
+    """Prometheus answers that a query is wrong."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """The range of time above a page, in seconds since 1970, and how often metrics are scraped."""
+
+    start: float
+    end: float
+    scrape: int = 5
+
+    @property
+    def step(self) -> int:
+        """Seconds between the points of a trend: `$__interval`."""
+        return max(math.ceil((self.end - self.start) / _POINTS), self.scrape)
+
+    def fill(self, expr: str, choices: Mapping[str, str]) -> str:
+        """A query with Grafana's variables in their places.
+
+        >>> Range(0, 600).fill('rate(x{a=~"$a"}[$__rate_interval])', {"a": ".*"})
+        'rate(x{a=~".*"}[20s])'
+        """
+        own = {
+            "__rate_interval": f"{max(self.step + self.scrape, 4 * self.scrape)}s",
+            "__interval": f"{self.step}s",
+            "__range": f"{round(self.end - self.start)}s",
+        }
+        return re.sub(r"\$\{?(\w+)\}?", lambda found: {**choices, **own}[found[1]], expr)
+
+
+@dataclass(frozen=True)
+class Series:
+    """What Prometheus has under one set of labels: (seconds, value)."""
+
+    labels: Mapping[str, str]
+    points: list[tuple[float, float]]
+
+    @property
+    def last(self) -> float:
+        """The latest value that is a number."""
+        known = [value for _, value in self.points if not math.isnan(value)]
+        return known[-1] if known else math.nan
+
+
+class Prometheus:
+    """A Prometheus at a URL."""
+
+    def __init__(self, url: str) -> None:
+        self._host = urlsplit(url).netloc
+
+    def instant(self, expr: str, at: float) -> list[Series]:
+        """The values at a moment. Raises Refused."""
+        found = self._ask("query", query=expr, time=at)
+        if found["resultType"] == "scalar":
+            return [Series({}, [_point(found["result"])])]
+        return [Series(_labels(one), [_point(one["value"])]) for one in found["result"]]
+
+    def course(self, expr: str, over: Range) -> list[Series]:
+        """The values over a range of time. Raises Refused."""
+        found = self._ask("query_range", query=expr, start=over.start, end=over.end, step=over.step)
+        return [Series(_labels(one), [_point(pair) for pair in one["values"]]) for one in found["result"]]
+
+    def label_values(self, query: str, over: Range) -> list[str]:
+        """What `label_values(metric, label)` of a variable finds."""
+        asked = _VALUES.fullmatch(query)
+        if asked is None:
+            raise Refused(f"not a query of a variable: {query}")
+        more = {"match[]": asked["metric"]} if asked["metric"] else {}
+        found: list[str] = self._ask(f"label/{asked['label']}/values", start=over.start, end=over.end, **more)
+        return found
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Every rule, with its health and what it last said."""
+        return [rule for group in self._ask("rules")["groups"] for rule in group["rules"]]
+
+    def targets(self) -> list[dict[str, Any]]:
+        """Every target that is scraped."""
+        found: list[dict[str, Any]] = self._ask("targets")["activeTargets"]
+        return found
+
+    def _ask(self, path: str, **given: object) -> Any:
+        connection = http.client.HTTPConnection(self._host, timeout=_SECONDS)
+        try:
+            connection.request("GET", f"/api/v1/{path}?{urlencode(given)}")
+            answer = json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+        if answer["status"] != "success":
+            raise Refused(f"{answer['error']}: {given.get('query', path)}")
+        return answer["data"]
+
+
+def _labels(found: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value for name, value in found["metric"].items() if name != "__name__"}
+
+
+def _point(pair: list[Any]) -> tuple[float, float]:
+    return float(pair[0]), float(pair[1])

@@ -1,0 +1,125 @@
+"""Every query of every dashboard and rule, on a real Prometheus that watches a living shop."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+
+from benchmarks.live.watched import WatchedShop
+from benchmarks.servers import Missing
+from grafana.build import FOLDER
+from grafana.preview.answers import Board, ask
+from grafana.preview.prometheus import Prometheus, Range
+from stream_app.demo.living import Phase
+from tests.conftest import PROJECT, missing
+
+pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
+
+RULES: Final = sorted((PROJECT / "prometheus" / "rules").glob("*.yml"))
+LIVED_SECONDS: Final = 75.0  # after the history: two months, so that months end and episodes close
+SECONDS: Final = 240.0
+# What may be empty by nature, by the metric that is asked for, and why.
+MAY_BE_EMPTY: Final = {
+    "churn_model_drift_log_loss_nats": "there is none on either side of a change until one is found",
+    "churn_episode_outcomes_total": "no staff resolves episodes here",
+}
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What was seen of the shop while it lived."""
+
+    prometheus: Prometheus
+    over: Range
+    boards: dict[str, Board]
+
+
+@pytest.fixture(scope="module")
+def watched() -> Iterator[Watched]:
+    started = time.time()
+    try:
+        with WatchedShop(RULES) as shop:
+            shop.wait("the history has been played", lambda: shop.shop.phase is Phase.LIVING, SECONDS)
+            time.sleep(LIVED_SECONDS)
+            assert shop.shop.error is None
+            prometheus = Prometheus(shop.prometheus.url)
+            over = Range(started, time.time())
+            boards = {
+                f"{path.parent.name}/{path.stem}": ask(json.loads(path.read_text(encoding="utf-8")), prometheus, over)
+                for path in sorted(FOLDER.glob("*/*.json"))
+            }
+            yield Watched(prometheus, over, boards)
+    except Missing as absent:
+        missing(str(absent))
+
+
+def test_every_process_is_scraped(watched: Watched) -> None:
+    assert [one["lastError"] for one in watched.prometheus.targets() if one["health"] != "up"] == []
+
+
+def test_every_panel_finds_something(watched: Watched) -> None:
+    empty = {
+        f"{name}: {panel.panel['title']}: {expr}"
+        for name, board in watched.boards.items()
+        for panel in board.panels
+        for expr in panel.empty
+        if not any(metric in expr for metric in MAY_BE_EMPTY)
+    }
+    assert empty == set()
+
+
+def test_what_may_be_empty_is_asked_for(watched: Watched) -> None:
+    asked = " ".join(one.expr for board in watched.boards.values() for panel in board.panels for one in panel.asked)
+    assert [metric for metric in MAY_BE_EMPTY if metric not in asked] == []
+
+
+def test_every_variable_offers_something(watched: Watched) -> None:
+    for name, board in watched.boards.items():
+        assert [variable for variable, values in board.choices.items() if not values] == [], name
+
+
+def test_new_versions_are_marked_and_every_mark_can_be_asked_for(watched: Watched) -> None:
+    for board in watched.boards.values():
+        _, versions = board.marks.values()
+        assert versions
+
+
+def test_shares_are_shares_and_counts_are_not_negative(watched: Watched) -> None:
+    for board in watched.boards.values():
+        for panel in board.panels:
+            unit = panel.panel["fieldConfig"]["defaults"]["unit"]
+            values = [value for one in panel.asked for series in one.found for _, value in series.points]
+            known = [value for value in values if math.isfinite(value)]
+            if unit == "percentunit" and "process_cpu" not in panel.asked[0].expr:
+                assert all(-1e-9 <= value <= 1.02 for value in known), panel.panel["title"]
+            if panel.panel["fieldConfig"]["defaults"].get("min") == 0:
+                assert all(value >= 0 for value in known), panel.panel["title"]
+
+
+def test_what_is_shown_is_what_the_shop_told(watched: Watched) -> None:
+    """Two ways to one number: a panel, and the sum over what each process tells."""
+    (shown,) = one_panel(watched.boards["en/churn-today"], "In the hands of the staff")
+    told = sum(one.last for one in watched.prometheus.instant("churn_open_episodes", watched.over.end))
+    assert told > 0
+    assert shown.found[0].last == pytest.approx(told, rel=0.2)
+
+
+def one_panel(board: Board, title: str) -> Any:
+    return next(panel.asked for panel in board.panels if panel.panel["title"] == title)
+
+
+def test_every_rule_is_evaluated_and_none_that_means_a_fault_fires(watched: Watched) -> None:
+    rules = watched.prometheus.rules()
+    assert [(rule["name"], rule.get("lastError")) for rule in rules if rule["health"] != "ok"] == []
+    for rule in rules:  # a rule that is quiet now still must be right: its parts are asked by themselves
+        watched.prometheus.course(rule["query"], watched.over)
+    recorded = [rule["name"] for rule in rules if rule["type"] == "recording"]
+    assert [name for name in recorded if not watched.prometheus.course(name, watched.over)] == []
+    firing = {rule["name"] for rule in rules if rule["type"] == "alerting" and rule["state"] == "firing"}
+    assert firing <= {"ChurnDriftFound"}
