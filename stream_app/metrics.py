@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
@@ -38,17 +38,19 @@ OTHER_FIELD: Final = "other"
 # What an event may be rejected for: a field of ours. A made-up field name in bad input must not become a label.
 FIELDS: Final = frozenset({"type", *(name for kind in KINDS.values() for name in kind.__struct_fields__)})
 
+ATTEMPTS: Final = ("delivered", "retry", "refused", "gone")  # what comes of a request to a receiver
 MONTHS: Final = ("current", "previous")  # of the shop's calendar
 SUPPRESSIONS: Final = ("campaign", "capacity")  # why a customer at risk got no episode: the calendar; better ones first
-# What a label may say, where the words are ours. Of `shop` there are MAX_SHOPS and `other`; `partition` is a number.
+# What a label may say, where the words are ours. Of `shop` there are MAX_SHOPS and `other`; `partition` is a
+# number; the file of channels holds at most 20 names for `channel`.
 VALUES: Final[dict[str, tuple[str, ...]]] = {
     "band": BANDS,
     "category": CATEGORIES,
     "cause": (*CAUSES, FAMILY, "unknown"),
     "kind": ORDER_KINDS,
     "month": MONTHS,
-    "outcome": (*OUTCOMES, *EPISODE_OUTCOMES),
-    "reason": (*HOLDS, *CHECKOUT_LOSSES, *CLOSE_REASONS, *SUPPRESSIONS),
+    "outcome": (*OUTCOMES, *EPISODE_OUTCOMES, *STATES[1:], *ATTEMPTS),
+    "reason": (*HOLDS, *CHECKOUT_LOSSES, *CLOSE_REASONS, *SUPPRESSIONS, *REASONS),
     "scorer": (PRODUCT, "mixture", "linear", "cells", "prior", "tree", "recency", "plain"),
     "side": ("before", "after"),
     "stage": STAGES,
@@ -61,7 +63,6 @@ VALUES: Final[dict[str, tuple[str, ...]]] = {
 _FRESHNESS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _DURATION: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ATTEMPT: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
-ATTEMPTS: Final = ("delivered", "retry", "refused", "gone")  # what comes of a request to a receiver
 _BATCH: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)  # events
 
 

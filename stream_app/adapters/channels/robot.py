@@ -9,7 +9,6 @@ import msgspec
 
 from stream_app.adapters.channels.http import Poster, Reply, shown, unexpected
 from stream_app.core.delivery.answer import Answer, Delivered, Refused, Retry
-from stream_app.core.delivery.attempts import MINUTE
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,3 @@ def _read(reply: Reply, codes: Codes, secrets: Sequence[str]) -> Answer | None:
     if code in codes.busy:
         return Retry(said, max(codes.busy[code], reply.retry_after or 0))
     return Refused(said, codes.refused.get(code, codes.otherwise))
-
-
-TOO_FAST = MINUTE
