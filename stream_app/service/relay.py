@@ -98,7 +98,8 @@ class Relay:
         """Relay until cancelled; trims by itself only when no commit does it."""
         while True:
             try:
-                await asyncio.wait_for(self._changed.wait(), _TRIM_SECONDS)
+                async with asyncio.timeout(_TRIM_SECONDS):  # `wait_for` of Python 3.11 may lose a cancellation
+                    await self._changed.wait()
             except TimeoutError:
                 await self._trim()
                 continue

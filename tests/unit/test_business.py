@@ -9,17 +9,28 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from stream_app.config.channels import MAX_CHANNELS
+from stream_app.core.delivery.records import STATES
 from stream_app.core.events import Event
 from stream_app.core.flows import CATEGORIES, FLOWS
 from stream_app.core.lane import Lane, Limits
 from stream_app.core.learner import Learner
 from stream_app.core.shop_names import MAX_SHOPS, OTHER_SHOPS
 from stream_app.core.state import DAY_US
-from stream_app.metrics import SERVICES, VALUES, BusinessMetrics, GaugeTable, new_registry
+from stream_app.metrics import (
+    ATTEMPTS,
+    EPISODE_OUTCOMES,
+    OUTCOMES,
+    SERVICES,
+    VALUES,
+    BusinessMetrics,
+    GaugeTable,
+    new_registry,
+)
 from stream_app.worker.business import Business
 from tests.shops import SHOP, T0, browsing, complaint, order
 
 # Series at 50 shops and `other`, of whatever is told, with every value that a label may have: more cannot come.
+OUTCOMES_OF = (OUTCOMES, EPISODE_OUTCOMES, STATES, ATTEMPTS)  # each metric has one of these
 MOST_SERIES = {"worker": 7_000, "trainer": 250, "desk": 150, "deliver": 500}
 
 
@@ -101,6 +112,7 @@ def test_the_number_of_series_is_bounded(name: str) -> None:
         # several metrics have words of their own for these
         "step": [f"step{number}" for number in range(8)],
         "reason": [f"reason{number}" for number in range(5)],
+        "outcome": [f"outcome{number}" for number in range(max(map(len, OUTCOMES_OF)))],
     }
     for kind in SERVICES[name]:
         for metric in vars(kind(registry)).values():
