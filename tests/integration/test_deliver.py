@@ -131,7 +131,7 @@ def test_alerts_reach_webhook_and_robot_and_are_delivered_once(make: Make) -> No
         live.wait("all is noted", lambda: set(states(live).values()) == {"sent", "suppressed"}, SECONDS)
         assert {one["data"]["alert"]["alert_id"] for one in hook.got} == {"a", "b", "calm0", "calm1", "calm2"}
         assert len(hook.ids) == len(set(hook.ids)) == 5
-        digest = [one for one in robot.taken if "即将流失的客户：3 位" in one["markdown"]["text"]]
+        digest = [one for one in robot.taken if "3 位客户有流失风险" in one["markdown"]["text"]]
         assert len(digest) == 1
         assert len(robot.taken) == 3
         assert states(live)["late:crm"] == states(live)["late:team"] == "suppressed"
