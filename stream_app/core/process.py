@@ -243,7 +243,9 @@ class Partition:
         done = work_on(customer.episode, contact, at)
         if isinstance(done, Verdict):
             self._close(customer, at, RESOLVED, self.ranking.latest(customer.index), done)
-            self.ranking.forget(customer.index)  # it takes two new decisions that agree before another episode opens
+            # It takes two new decisions that agree before another episode opens. Not at once, but in its place among the
+            # decisions that are scored when the step ends: the result must not depend on where batches are cut.
+            self._moments.forget(customer)
         elif done is not None:
             customer.episode = done
             self._notes |= work_notes_of(done)

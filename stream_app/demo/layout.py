@@ -96,6 +96,7 @@ class Layout:
         scored, opened = board.figure("worker", "churn_events_scored_total"), board.counts[OPEN]
         scores = say("system.scores", scores=voice.number(scored), ms=voice.number(board.freshness_ms))
         customers = say("system.customers", customers=voice.number(board.figure("worker", "churn_states_cached")))
+        sent = board.figure("deliver", "churn_delivery_attempts_total")
         table = Table.grid(padding=(0, 1))
         rows = (
             (True, "kafka", say("system.events", rate=voice.number(board.rate))),
@@ -107,11 +108,16 @@ class Layout:
                 "desk",
                 say("system.alerts", opened=voice.number(opened)) if opened else say("system.alerts_none"),
             ),
+            (
+                board.well("deliver"),
+                "deliver",
+                say("system.sent", sent=voice.number(sent)) if sent else say("system.sent_none"),
+            ),
         )
         for well, part, told in rows:
             dot = Text("●", style="green" if well else "yellow")
             table.add_row(dot, say(f"system.{part}"), Text(told, style="dim", no_wrap=True, overflow="ellipsis"))
-        return self._panel(Group(table, Text()), say("system.title"))
+        return self._panel(table, say("system.title"))
 
     def _alerts(self, board: Board, rows: int) -> Panel:
         say = self._voice.say

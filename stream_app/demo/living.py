@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from threading import Event as Flag
 from threading import Thread
@@ -19,6 +20,7 @@ from stream_app.core.state import DAY_US
 from stream_app.demo.followers import Followers
 from stream_app.publish.sender import ROLES, Sender
 from stream_app.simulate import ShopSettings, simulate
+from stream_app.simulate.shop import DEFAULT_START
 
 _AHEAD_US: Final = 8 * DAY_US  # of the slowest partition while the history is played: the broker keeps little
 _BEHIND_US: Final = 2 * DAY_US  # when the services are so far behind, the shop's clock waits for them
@@ -46,6 +48,7 @@ class Plan:
         living_days: at a living pace, at most.
         day_seconds: of a living day.
         seed: of the shop.
+        start: its first moment.
     """
 
     customers: int
@@ -53,11 +56,12 @@ class Plan:
     living_days: int
     day_seconds: float
     seed: int = 1
+    start: datetime = DEFAULT_START
 
     @property
     def shop(self) -> ShopSettings:
         """For the simulator."""
-        return ShopSettings(customers=self.customers, days=self.history_days + self.living_days)
+        return ShopSettings(customers=self.customers, days=self.history_days + self.living_days, start=self.start)
 
 
 class LivingShop(Thread):

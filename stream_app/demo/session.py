@@ -8,7 +8,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from datetime import time as midnight
 from pathlib import Path
 from threading import Event as Flag
 from types import FrameType
@@ -26,12 +28,15 @@ from stream_app.demo.living import LivingShop, Plan
 from stream_app.demo.processes import Processes
 from stream_app.demo.redis_server import start_redis
 from stream_app.demo.screen import Lines, Screen, Show
-from stream_app.demo.settings import CURRENCY, SERVICES, ZONE, Wiring, wire
+from stream_app.demo.secrets import new_secret
+from stream_app.demo.settings import CURRENCY, SERVICES, ZONE, Hook, Wiring, wire
 from stream_app.demo.sight import Sight
 from stream_app.demo.summary import print_summary
 from stream_app.demo.voice import DemoVoice
-from stream_app.demo.web_page import Several, WebPage
+from stream_app.demo.web_page import DELIVERED, Several, WebPage
+from stream_app.demo.webhook import Verifier, webhook_key
 from stream_app.errors import DemoFailed
+from stream_app.simulate.calendar import SHOP_ZONE
 from stream_app.staff.playbook import load_playbook
 from stream_app.staff.view import Views
 
@@ -54,6 +59,7 @@ class Request:
         lang: en or zh.
         seed: of the shop.
         port: of the page; 0: any that is free; None: the usual one, if it is.
+        today: on which the shop's log ends: the deliverer goes by the wall clock, and calls nobody about last year.
     """
 
     customers: int = 3_000
@@ -64,12 +70,15 @@ class Request:
     lang: str = "en"
     seed: int = 1
     port: int | None = None
+    today: date = field(default_factory=lambda: datetime.now(SHOP_ZONE).date())
 
     @property
     def plan(self) -> Plan:
         """Of the living shop."""
         living = int(self.seconds / self.day_seconds) + _SPARE_DAYS
-        return Plan(self.customers, self.history_days, living, self.day_seconds, self.seed)
+        end = datetime.combine(self.today, midnight(), SHOP_ZONE)
+        start = end - timedelta(days=self.history_days + living)
+        return Plan(self.customers, self.history_days, living, self.day_seconds, self.seed, start)
 
 
 def run_demo(request: Request, console: Console) -> None:
@@ -81,14 +90,17 @@ def run_demo(request: Request, console: Console) -> None:
         DemoFailed: a part has ended; the logs are kept.
     """
     voice = DemoVoice(request.lang)
-    page = WebPage(voice, Sight(voice, Views(load_playbook(), words, ZONE, CURRENCY), request.plan), request.port)
+    secret = new_secret("webhook")
+    sight = Sight(voice, Views(load_playbook(), words, ZONE, CURRENCY), request.plan)
+    page = WebPage(voice, sight, request.port, Verifier(webhook_key(secret)))
+    hook = Hook(f"{page.address}{DELIVERED}", secret, request.lang)
     console.print(voice.say("demo.begin"), style="dim", highlight=False)
     console.print(voice.say("page.at", address=page.address), highlight=False, soft_wrap=True)
     folder = Path(tempfile.mkdtemp(prefix="stream-app-demo-"))
     processes, started = Processes(folder), time.monotonic()
     try:
         with _ended_by_signals() as ended:
-            demo = _Demo(request, folder, processes, ended, started)
+            demo = _Demo(request, folder, processes, ended, started, hook)
             try:
                 demo.show(Several(_show(request, console), page))
             finally:
@@ -110,13 +122,15 @@ def _show(request: Request, console: Console) -> Show:
 class _Demo:
     """All parts, from their start on."""
 
-    def __init__(self, request: Request, folder: Path, processes: Processes, ended: Flag, started: float) -> None:
+    def __init__(
+        self, request: Request, folder: Path, processes: Processes, ended: Flag, started: float, hook: Hook
+    ) -> None:
         self._processes, self._ended = processes, ended
         self._seconds, self._began = request.seconds, started
         topics = Topics()
         self._broker = EmbeddedBroker(topics.of(*INPUTS, *OUTPUTS).values())
         redis = start_redis(processes, folder)
-        self._wiring: Wiring = wire(folder, self._broker.bootstrap, redis, request.capacity)
+        self._wiring: Wiring = wire(folder, self._broker.bootstrap, redis, request.capacity, hook)
         for service in SERVICES:
             processes.start(service, self._wiring.command(service), self._wiring.environ(service))
         config = self._wiring.config

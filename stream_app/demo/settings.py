@@ -14,7 +14,7 @@ from stream_app.config.parts import PORT_OFFSETS
 from stream_app.config.sources import PREFIX
 from stream_app.demo.broker import PARTITIONS
 
-SERVICES: Final = ("worker", "trainer", "desk")
+SERVICES: Final = ("worker", "trainer", "desk", "deliver")
 ZONE: Final = "Asia/Shanghai"
 CURRENCY: Final = "CNY"
 HORIZON_DAYS: Final = 60
@@ -39,6 +39,7 @@ working_days = [0, 1, 2, 3, 4, 5, 6]
 capacity = {capacity}
 rank_by = "worth"
 alert_above = 0.75
+alert_lifetime = "120d"
 
 [worker]
 instance = "worker-1"
@@ -49,7 +50,30 @@ clock = "log"
 
 [health]
 watchdog_after = "0s"
+
+[delivery]
+config = "{channels}"
+currency = "{currency}"
 """
+_CHANNELS: Final = """\
+mode: live
+channels:
+  page:
+    kind: webhook
+    url: {address}
+    secret: file:{key}
+    language: {lang}
+    allow_private: true
+"""
+
+
+@dataclass(frozen=True)
+class Hook:
+    """The demo's page as a receiver of webhooks: its address, its secret, and the language of its reader."""
+
+    address: str
+    secret: str
+    lang: str
 
 
 @dataclass(frozen=True)
@@ -70,11 +94,20 @@ class Wiring:
         return environ | {f"{PREFIX}HEALTH__PORT": str(self.ports[service] - PORT_OFFSETS[service])}
 
 
-def wire(folder: Path, bootstrap: str, redis: Path, capacity: int) -> Wiring:
-    """Write the settings into a folder."""
-    file = folder / "demo.toml"
+def wire(folder: Path, bootstrap: str, redis: Path, capacity: int, hook: Hook) -> Wiring:
+    """Write the settings into a folder, which is ours alone."""
+    file, channels, key = folder / "demo.toml", folder / "channels.yaml", folder / "webhook.key"
+    key.write_text(f"{hook.secret}\n", encoding="utf-8")
+    channels.write_text(_CHANNELS.format(address=hook.address, key=key, lang=hook.lang), encoding="utf-8")
     text = _FILE.format(
-        bootstrap=bootstrap, partitions=PARTITIONS, redis=redis, zone=ZONE, horizon=HORIZON_DAYS, capacity=capacity
+        bootstrap=bootstrap,
+        partitions=PARTITIONS,
+        redis=redis,
+        zone=ZONE,
+        horizon=HORIZON_DAYS,
+        capacity=capacity,
+        channels=channels,
+        currency=CURRENCY,
     )
     file.write_text(text, encoding="utf-8")
     return Wiring(file, load_config(file, environ={}), dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True)))

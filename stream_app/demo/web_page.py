@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -20,13 +21,17 @@ from stream_app.demo.living import LivingShop
 from stream_app.demo.screen import Show
 from stream_app.demo.sight import Sight
 from stream_app.demo.voice import DemoVoice
+from stream_app.demo.webhook import Verifier
 from stream_app.errors import NoPageAddress
 
 DEFAULT_PORT: Final = 8465
 HOST: Final = "127.0.0.1"
 _NOTHING_YET: Final = b"null"
 _KEPT: Final = 60  # alerts that a page which opens late gets
-_WORDS: Final = ("why", "facts", "todo", "never", "until", "urgent", "over", "channels")
+_WORDS: Final = ("why", "facts", "todo", "never", "until", "urgent", "over", "channels", "delivered")
+DELIVERED: Final = "delivered"  # path to which alerts are delivered
+_REMEMBERED: Final = 2_000  # alerts that were delivered
+_MOST_BYTES: Final = 100_000  # of a delivery
 # Nothing is loaded from elsewhere, and nothing that an alert says can run.
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -38,6 +43,20 @@ _HEADERS: Final = {
 _TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript", "json": "application/json"}
 
 
+class _Alert(msgspec.Struct):
+    alert_id: str
+
+
+class _Data(msgspec.Struct):
+    alert: _Alert
+
+
+class _Delivered(msgspec.Struct):
+    """As much of a webhook's body as is read here."""
+
+    data: _Data
+
+
 class WebPage:
     """A Show on a port of the loopback address: served from now on, until its block is left.
 
@@ -47,12 +66,16 @@ class WebPage:
         voice: of the viewer's language.
         sight: what is shown.
         port: 0: any that is free; None: the usual one, or any that is free if it is taken.
+        verifier: of the deliverer's signature; None: nothing is delivered here.
 
     Raises NoPageAddress if the port is taken.
     """
 
-    def __init__(self, voice: DemoVoice, sight: Sight, port: int | None = None) -> None:
-        self._sight = sight
+    def __init__(
+        self, voice: DemoVoice, sight: Sight, port: int | None = None, verifier: Verifier | None = None
+    ) -> None:
+        self._sight, self._verifier = sight, verifier
+        self._delivered: dict[str, None] = {}  # ids of alerts, in order
         self._alerts: list[dict[str, Any]] = []
         self._states: dict[str, str] = {}
         self._count = 0
@@ -109,6 +132,19 @@ class WebPage:
             self._states.pop(gone["alert_id"], None)
         del self._alerts[:-_KEPT]
 
+    def deliver(self, headers: Mapping[str, str], body: bytes) -> HTTPStatus:
+        """Take in what the deliverer brings; anything else is refused."""
+        if self._verifier is None or self._verifier.problem(headers, body, time.time()) is not None:
+            return HTTPStatus.UNAUTHORIZED
+        try:
+            told = msgspec.json.decode(body, type=_Delivered)
+        except msgspec.MsgspecError:
+            return HTTPStatus.BAD_REQUEST
+        self._delivered[told.data.alert.alert_id] = None
+        while len(self._delivered) > _REMEMBERED:
+            del self._delivered[next(iter(self._delivered))]
+        return HTTPStatus.NO_CONTENT
+
     def answer(self, path: str) -> tuple[bytes, str] | None:
         """What stands at a path: bytes and kind; None: nothing."""
         asked = urlsplit(path)
@@ -120,7 +156,9 @@ class WebPage:
         except ValueError:
             after = 0
         new = [alert for alert in alerts if alert["number"] > after]
-        return msgspec.json.encode({"figures": msgspec.Raw(figures), "alerts": new, "states": states}), "json"
+        delivered = [alert_id for alert_id in states if alert_id in self._delivered]
+        told = {"figures": msgspec.Raw(figures), "alerts": new, "states": states, "delivered": delivered}
+        return msgspec.json.encode(told), "json"
 
 
 class Several:
@@ -171,6 +209,18 @@ def _handler(page: WebPage) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            """Take in a delivery."""
+            size = self.headers.get("Content-Length", "")
+            if self.path != f"/{DELIVERED}" or not size.isdecimal() or int(size) > _MOST_BYTES:
+                status = HTTPStatus.NOT_FOUND
+            else:
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                status = page.deliver(headers, self.rfile.read(int(size)))
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name in the base class
             """Say nothing: the terminal is in use."""

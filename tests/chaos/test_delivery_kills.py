@@ -114,12 +114,12 @@ class Receivers:
         """HTTP 200 with an error in the body for the first attempt of every third alert."""
         raw, seen = await request.read(), self.seen["robot"]
         text = json.loads(raw)["card"]["elements"][0]["content"]
-        named = re.search(r"\bal_\d+", text)
+        named = re.search(r"\bal_(\d+)", text)
         assert named is not None
         alert = named[0]
         seen.asked += 1
         seen.tries[alert] += 1
-        if seen.tries[alert] == 1 and int(number[1]) % 27 < 9:
+        if seen.tries[alert] == 1 and int(named[1]) % 27 < 9:
             return web.json_response({"code": 99991400, "msg": "request trigger frequency limit"}, headers={})
         status, body = self.robot.answer({}, raw)
         assert body["code"] == 0, body

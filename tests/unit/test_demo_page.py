@@ -5,21 +5,26 @@ from __future__ import annotations
 import http.client
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
+from standardwebhooks import Webhook
 
 from stream_app import words
 from stream_app.core.explanation import Cause, Evidence, Explanation
 from stream_app.core.messages import AlertClosed
 from stream_app.demo.board import Board, Part
 from stream_app.demo.living import Phase, Plan
+from stream_app.demo.secrets import new_secret
 from stream_app.demo.sight import Sight
 from stream_app.demo.voice import DemoVoice
 from stream_app.demo.web_page import WebPage
+from stream_app.demo.webhook import Verifier, webhook_key
 from stream_app.errors import NoPageAddress
 from stream_app.staff.playbook import load_playbook
 from stream_app.staff.view import Views
@@ -123,13 +128,43 @@ def test_odd_questions_are_answered_too(path: str) -> None:
         assert get(page, path)[0] == 200
 
 
+def test_what_the_deliverer_brings_is_marked_and_nothing_else_is_taken() -> None:
+    voice, secret = DemoVoice("en"), new_secret("webhook")
+    sight = Sight(voice, Views(load_playbook(), words, "UTC", ""), Plan(100, 9, 9, 1.0))
+    body = json.dumps({"type": "alert.opened", "data": {"alert": {"alert_id": "al_1"}}}).encode()
+    now = datetime.now(UTC)
+    signed = {
+        "webhook-id": "al_1",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(secret).sign("al_1", now, body.decode()),
+    }
+    with WebPage(voice, sight, 0, Verifier(webhook_key(secret))) as page:
+        shown(page, board(), explained(1))
+        assert posted(page, body, {}) == posted(page, body + b" ", signed) == 401
+        assert posted(page, body, signed, "/elsewhere") == 404
+        assert state(page)["delivered"] == []
+        assert posted(page, body, signed) == 204
+        assert state(page)["delivered"] == ["al_1"]
+    with page_in("en") as page:
+        assert posted(page, body, signed) == 401  # nothing was to be delivered to this one
+
+
+def posted(page: WebPage, body: bytes, headers: Mapping[str, str], path: str = "/delivered") -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(page.address).port or 0, timeout=5)
+    try:
+        connection.request("POST", path, body, dict(headers))
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 @pytest.mark.parametrize("path", ["/nothing", "/../session.py", "/state/", "/%2e%2e/web_page.py"])
 def test_there_is_nothing_else(page: WebPage, path: str) -> None:
     assert get(page, path)[0] == 404
 
 
 def test_before_anything_is_known_it_says_so(page: WebPage) -> None:
-    assert state(page) == {"figures": None, "alerts": [], "states": {}}
+    assert state(page) == {"figures": None, "alerts": [], "states": {}, "delivered": []}
 
 
 def test_nobody_is_answered_under_another_name(page: WebPage) -> None:

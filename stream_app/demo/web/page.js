@@ -64,6 +64,10 @@ function mark(card, state, urgent) {
   card.classList.toggle("ended", !open);
 }
 
+function markDelivered(card) {
+  if (!card.querySelector(".sent")) card.querySelector(".about").after(make("span", "sent", words.delivered));
+}
+
 function fill(node, children) {
   node.replaceChildren(...children);
 }
@@ -108,6 +112,7 @@ function showAlerts(told) {
   for (const [id, one] of shown) {
     if (id in told.states) mark(one.card, told.states[id], one.urgent);
   }
+  for (const id of told.delivered) if (shown.has(id)) markDelivered(shown.get(id).card);
   for (const [id, one] of shown) {
     if (shown.size <= MOST) break;
     one.card.remove();
