@@ -111,18 +111,20 @@ class StateStore(Protocol):
         """Drop records up to and including a sequence number. Raises `Fenced` as `commit` would be."""
         ...
 
-    async def skip(self, partition: int, seen: int, records: Sequence[bytes]) -> int:
+    async def skip(self, partition: int, seen: int, first_void: int, records: Sequence[bytes]) -> int:
         """Go on behind sequence numbers that were given by a life which this store does not know: it was set back.
 
-        The outbox is replaced: what it holds was relayed, since a later number was. Nothing happens if the number is
+        What the outbox holds may have been relayed or not: it stays, under new numbers. Nothing happens if `seen` is
         known.
 
         Args:
             partition: its number.
             seen: the highest sequence number that was relayed.
-            records: for the outbox: what tells the receivers what is void.
+            first_void: number of the oldest record in the outbox; if it is empty, of the next one that would be given.
+            records: for the outbox, before all that it holds: what tells the receivers what is void.
 
-        Returns: the sequence number of the first record; 0 if nothing was to be done. Raises `Fenced` as `trim` does.
+        Returns: the sequence number of the first record; 0 if nothing was to be done; -1 if `first_void` is not right,
+            since somebody has trimmed the outbox meanwhile. Raises `Fenced` as `trim` does.
         """
         ...
 

@@ -10,12 +10,12 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from stream_app.config import LiveConfig, confluent_options
 from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.core.messages import DeskDone, Opening, decode_message
+from stream_app.core.messages import Contact, DeskDone, decode_message
 from stream_app.errors import NoBroker
 
 SEQUENCE: Final = "sequence"  # the header of a relayed record
 _LOOK_BACK: Final = 16  # the last offsets may hold what others have written
-_LOOK_BACK_CONTACTS: Final = 2_000  # the shop's own tools write contacts too
+_FURTHER: Final = 8  # times as far back, where nothing of ours was found: the shop's own tools write contacts too
 _ANSWER_SECONDS: Final = 10.0
 
 
@@ -38,14 +38,19 @@ def last_of_the_desk(config: LiveConfig, topic: str, partition: int) -> tuple[in
 
     Microseconds; a moment of -1: none is. Raises NoBroker.
     """
-    sequence, contact, moment = 0, 0, -1
-    for message in _tail(config, [topic], partition, _LOOK_BACK_CONTACTS):
-        told = decode_message(message.value() or b"")
-        if isinstance(told, DeskDone) or isinstance(getattr(told, "opening", None), Opening):
-            sequence, contact = max(sequence, _sequence(message)), max(contact, getattr(told, "sequence", 0))
-        if isinstance(told, DeskDone):
-            moment = max(moment, (told.occurred_at - EPOCH) // MICROSECOND)
-    return sequence, contact, moment
+    look_back = _LOOK_BACK
+    while True:
+        sequence, contact, moment, seen = 0, 0, -1, 0
+        for message in _tail(config, [topic], partition, look_back):
+            seen += 1
+            told = decode_message(message.value() or b"")
+            if isinstance(told, DeskDone) or (isinstance(told, Contact) and told.opening is not None):
+                sequence, contact = max(sequence, _sequence(message)), max(contact, told.sequence)
+            if isinstance(told, DeskDone):
+                moment = max(moment, (told.occurred_at - EPOCH) // MICROSECOND)
+        if moment >= 0 or seen < look_back:  # else what others have written may hide it
+            return sequence, contact, moment
+        look_back *= _FURTHER
 
 
 def _tail(config: LiveConfig, topics: Sequence[str], partition: int, look_back: int) -> Iterator[Message]:
@@ -62,23 +67,29 @@ def _tail(config: LiveConfig, topics: Sequence[str], partition: int, look_back: 
                 places.append(TopicPartition(topic, partition, max(low, high - look_back)))
         if places:
             consumer.assign(places)
-            yield from _read(consumer, ends)
-    except KafkaException as error:
+            yield from _read(consumer, ends, partition)
+    except (KafkaException, TimeoutError) as error:
         raise NoBroker(bootstrap=config.kafka.bootstrap, problem=str(error)) from error
     finally:
         consumer.close()
 
 
-def _read(consumer: Consumer, ends: dict[str, int]) -> Iterator[Message]:
+def _read(consumer: Consumer, ends: dict[str, int], partition: int) -> Iterator[Message]:
+    """Up to these ends. Raises TimeoutError when nothing comes: what was not read must not count as not there."""
     until = time.monotonic() + _ANSWER_SECONDS
-    while ends and time.monotonic() < until:
+    while ends:
         message = consumer.poll(0.2)
-        if message is None or message.error() is not None:
-            continue
-        topic = message.topic() or ""
-        yield message
-        if (message.offset() or 0) >= ends.get(topic, 0) - 1:
-            ends.pop(topic, None)
+        if message is not None:
+            if (error := message.error()) is not None:
+                raise KafkaException(error)
+            until = time.monotonic() + _ANSWER_SECONDS
+            yield message
+        elif time.monotonic() > until:
+            raise TimeoutError(f"nothing came of {', '.join(sorted(ends))}")
+        # A log may end in a marker of a transaction, which is no message.
+        for place in consumer.position([TopicPartition(topic, partition) for topic in ends]):
+            if place.offset >= ends[place.topic]:
+                del ends[place.topic]
 
 
 def _sequence(message: Message) -> int:

@@ -168,13 +168,16 @@ class MemoryStateStore:
         self._fence(partition)
         self._server.partitions[partition].drop(through)
 
-    async def skip(self, partition: int, seen: int, records: Sequence[bytes]) -> int:
+    async def skip(self, partition: int, seen: int, first_void: int, records: Sequence[bytes]) -> int:
         """See `StateStore.skip`."""
         self._fence(partition)
         stored = self._server.partitions[partition]
         if stored.sequence >= seen:
             return 0
-        stored.outbox, stored.sequence = list(records), seen + len(records)
+        if stored.sequence - len(stored.outbox) + 1 != first_void:
+            return -1
+        stored.outbox = [*records, *stored.outbox]
+        stored.sequence = seen + len(stored.outbox)
         return seen + 1
 
     async def positions(self, partitions: Iterable[int]) -> dict[int, bytes]:

@@ -222,6 +222,8 @@ class Partition:
     def opened(self, episode: Episode) -> None:
         """The desk has opened an episode for one of this partition's customers."""
         customer = self.customers[episode.customer]
+        if customer.saw(episode.alert_id):
+            return  # a desk whose store was set back may tell of it again, when the staff has long worked on it
         customer.episode = episode.unexplained()  # as it is stored: what was told is of no use here
         self.open[customer.name] = customer
         self.ranking.open[customer.index] = True
@@ -242,9 +244,9 @@ class Partition:
             return
         done = work_on(customer.episode, contact, at)
         if isinstance(done, Verdict):
-            self._close(customer, at, RESOLVED, self.ranking.latest(customer.index), done)
-            # It takes two new decisions that agree before another episode opens. Not at once, but in its place among the
-            # decisions that are scored when the step ends: the result must not depend on where batches are cut.
+            self._close(customer, at, RESOLVED, 0.0, done)
+            # It takes two new decisions that agree before another episode opens. Not at once, but in its place among
+            # the decisions that are scored when the step ends: the result must not depend on where batches are cut.
             self._moments.forget(customer)
         elif done is not None:
             customer.episode = done

@@ -21,13 +21,14 @@ from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.core.desk import NEVER, NUMBER, Desk
 from stream_app.core.messages import Nominated, unpack
 from stream_app.core.stall import Progress
-from stream_app.errors import CommitRefused, StoreBehind
+from stream_app.errors import CommitRefused
 from stream_app.metrics import CommitMetrics, DeskMetrics, RelayMetrics, StoreMetrics
 from stream_app.ports import Opened
 from stream_app.service.app import batches, make_app, make_producer
 from stream_app.service.memory import watch_memory
 from stream_app.service.process import Crash
 from stream_app.service.relay import Relay, sequence_of
+from stream_app.service.set_back import go_on_behind, is_behind
 from stream_app.service.stores import open_stores
 
 _log = logging.getLogger(__name__)
@@ -89,17 +90,15 @@ class DeskService:
             for number in range(config.kafka.partitions)
         ]
         sent, contact = max(one[0] for one in told), max(one[1] for one in told)
-        if sent <= known:
+        if not is_behind(opened, sent, "of the desk"):
             return
-        if not opened.position:
-            raise StoreBehind(partition="of the desk", found=sent)
         # A moment that only some partitions were told of is decided anew: the same customers have the same alert ids.
         done = min(moment for _, _, moment in told)
         commit = self.desk.recover(done, contact)
         outcome, _ = await self._stores.states.commit(commit, f"{_INSTANCE}:{self._epoch}:recover", 0)
         if not outcome.stored:
             raise CommitRefused(partition="of the desk", outcome=outcome.name.lower())
-        await self._stores.states.skip(NUMBER, sent, [])
+        await go_on_behind(self._stores.states, NUMBER, opened, sent, lambda _: [])
         _log.warning("the store was set back: going on behind what was told", extra={"known": known, "sent": sent})
 
     async def stop(self) -> None:

@@ -19,9 +19,10 @@ from stream_app.core.intake import ROLES
 from stream_app.core.lane import Lane, Limits, Position, Step
 from stream_app.core.messages import pack
 from stream_app.core.settings import Settings
-from stream_app.errors import CommitRefused, SplitPartition, StoreBehind
+from stream_app.errors import CommitRefused, SplitPartition
 from stream_app.ports import ModelStore, Opened, Outcome, StateStore
 from stream_app.service.relay import Producer, Relay
+from stream_app.service.set_back import go_on_behind, is_behind
 from stream_app.worker.models import Models
 from stream_app.worker.watch import Watch
 
@@ -189,15 +190,13 @@ class Lanes:
         The shop's events are worked off again from there. What was told meanwhile is void for trainer and desk, and
         is told again under numbers that nobody has heard.
         """
-        known, sent = opened.next_sequence - 1, await self._last_sent(number)
-        if sent <= known:
+        sent = await self._last_sent(number)
+        if not is_behind(opened, sent, number):
             return
-        if not opened.position:
-            raise StoreBehind(partition=number, found=sent)
-        await self._store.skip(number, sent, [pack(record) for record in outgoing.voids(number, known)])
-        _log.warning(
-            "the store was set back: catching up from Kafka", extra={"partition": number, "known": known, "sent": sent}
-        )
+        if await go_on_behind(self._store, number, opened, sent, lambda since: _voids(number, since)):
+            known = opened.next_sequence - 1
+            told = {"partition": number, "known": known, "sent": sent}
+            _log.warning("the store was set back: catching up from Kafka", extra=told)
 
     async def _give_up(self, numbers: set[int], *, relay: bool = False) -> None:
         for number in numbers:
@@ -298,6 +297,10 @@ class Lanes:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is
             await self._crash(error)
+
+
+def _voids(number: int, since: int) -> list[bytes]:
+    return [pack(record) for record in outgoing.voids(number, since)]
 
 
 def _co_owned(tps: set[TP], topics: set[str]) -> set[int]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from stream_app.core.casework import MAX_STAFF, OTHER_OUTCOME, EpisodeNote, WorkNote
@@ -176,3 +177,30 @@ def test_who_was_seen_to_waits_for_two_new_scores_before_he_is_nominated_again()
     lane, _ = with_episode()
     hear(lane, said("episode_resolved", OPENED + HOUR_US, outcome="no_action"))
     assert lane.partition.nominate(OPENED + 2 * HOUR_US) == []
+
+
+def test_where_commits_are_cut_does_not_show_in_the_ranking() -> None:
+    """A decision of the very step in which the episode is resolved is forgotten with the others."""
+
+    def ranks_with(events: int) -> tuple[float, ...]:
+        lane = Lane(0, TOPICS, SHOP, Limits(events=events))
+        lane.begin(b"", b"")
+        fetch(lane, orders=[encode(order("c", T0))], ticks=[tick(OPENED)])
+        steps_of(lane)
+        hear(lane, opening_of("c", OPENED, 1))
+        at = OPENED + 2 * SHOP.decide_every
+        fetch(lane, ticks=[tick(at)], contacts=[said("episode_resolved", at + 1, outcome="lost")])
+        assert len(steps_of(lane)) == (2 if events == 1 else 1)
+        ranks = lane.partition.ranking.rows(np.array([lane.partition.customers["c"].index]))
+        return tuple(float(one[0]) for one in (ranks.earlier, ranks.last, ranks.latest))
+
+    np.testing.assert_equal(ranks_with(1), ranks_with(1_000))
+    np.testing.assert_equal(ranks_with(1), (np.nan, np.nan, np.nan))
+
+
+def test_an_opening_that_is_told_again_does_not_open_what_the_staff_has_closed() -> None:
+    lane, _ = with_episode()
+    hear(lane, said("episode_resolved", OPENED + HOUR_US, outcome="retained"))
+    hear(lane, opening_of("c", OPENED, 7))  # from a desk whose store was set back
+    assert lane.partition.customers["c"].episode is None
+    assert not lane.partition.open

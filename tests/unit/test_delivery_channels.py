@@ -58,6 +58,25 @@ def play(scenario: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
+def test_an_answer_that_comes_in_pieces_is_read_to_its_end() -> None:
+    """Else a message that has arrived would be sent again, for days."""
+
+    async def slowly(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in (b'{"errcode":0,', b'"errmsg":"ok"}'):
+            await response.write(piece)
+            await asyncio.sleep(0.1)
+        return response
+
+    async def scenario() -> None:
+        async with Site(robot=slowly) as site:
+            address = f"http://127.0.0.1:{site.port}/robot?key=k"
+            assert await sent(WeCom(poster(address), address)) == [Delivered()]
+
+    play(scenario)
+
+
 # --- robots ----------------------------------------------------------------------------------------------------------
 
 
@@ -346,7 +365,11 @@ def test_a_name_that_leads_to_a_private_address_gets_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.1", "0x7f.0.0.1", "2130706433", "localhost", "[::1]", "[::ffff:7f00:1]"]
+    "host",
+    [
+        *("127.0.0.1", "127.1", "0x7f.0.0.1", "2130706433", "localhost", "[::1]", "[::ffff:7f00:1]"),
+        *("１２７.0.0.1", "①②⑦.⓪.⓪.①", "127。0。0。1"),  # which become digits and dots on the way
+    ],
 )
 def test_a_private_address_gets_nothing_however_it_is_written(host: str) -> None:
     async def scenario() -> None:

@@ -211,3 +211,38 @@ def test_a_version_that_is_gone_is_replaced_by_an_earlier_one_never_by_a_later()
         assert fingerprint(await models.get(3)) == untaught  # not kept, and there is none before it
 
     run(story())
+
+
+def test_a_version_that_is_still_to_come_is_waited_for_and_a_stand_in_is_not_kept() -> None:
+    """A store that was set back: ticks in Kafka name versions that the trainer is about to make again."""
+
+    async def story() -> None:
+        store = MemoryModelStore(MemoryServer(), keep=9)
+        await store.claim("t")
+        stored = snapshot(taught())
+        looks: list[float] = []
+
+        async def add(number: int) -> None:
+            version = ModelVersion(number, number, "f", 0, len(stored), {}, 0)
+            at = await store.latest()
+            base = at[0] if at else 0
+            await store.checkpoint(
+                base=base, number=base + 1, checkpoint=b"c", through=0, version=version, snapshot=stored
+            )
+
+        async def sleep(seconds: float) -> None:
+            looks.append(seconds)
+            if len(looks) == 3:
+                await add(7)
+
+        models = Models(store, SHOP, sleep)
+        assert fingerprint(await models.get(7)) == fingerprint(taught())
+        assert len(looks) == 3
+        untaught = fingerprint(Learner(SHOP.horizon, SHOP.decide_every, 1))
+        assert await models.get(9) is await models.get(7)  # it does not come
+        assert len(looks) > 60
+        await add(9)
+        assert await models.get(9) is not await models.get(7)
+        assert fingerprint(await models.get(9)) != untaught
+
+    run(story())

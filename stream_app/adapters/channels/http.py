@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
+from yarl import URL
 
 from stream_app.adapters.channels.guard import GuardedResolver, Lookup, refuse_private_literal, system_lookup
 from stream_app.core.delivery.answer import Refused, Retry
@@ -68,8 +69,8 @@ class Poster:
             query: to be appended to the address, encoded.
         """
         try:
-            if not self._allow_private:
-                refuse_private_literal(self.host)
+            if not self._allow_private:  # as aiohttp will write the host: it makes 127.0.0.1 of other ways to write it
+                refuse_private_literal(URL(self._url).raw_host or "")
             return await self._post(body, headers or {}, query)
         except PrivateAddress as error:
             return Refused(f"{self.host} leads to {error.facts['address']}, which is not a public address", _ALLOW)
@@ -93,7 +94,7 @@ class Poster:
         given = {"Content-Type": _JSON, "User-Agent": _AGENT, **headers}
         session = self._opened()
         async with session.post(url, data=body, headers=given, allow_redirects=False) as response:
-            answer = await response.content.read(MAX_ANSWER_BYTES)
+            answer = await _head_of(response.content)
             return Reply(response.status, answer, retry_after(response.headers.get("Retry-After"), datetime.now(UTC)))
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -114,6 +115,14 @@ class Poster:
             await self._session.close()
             self._session = None
             await asyncio.sleep(0)
+
+
+async def _head_of(content: aiohttp.StreamReader) -> bytes:
+    """An answer's body, as much of it as is read: it may come in pieces."""
+    read = bytearray()
+    while len(read) < MAX_ANSWER_BYTES and (piece := await content.read(MAX_ANSWER_BYTES - len(read))):
+        read += piece
+    return bytes(read)
 
 
 def _words(error: OSError) -> str:

@@ -1,7 +1,7 @@
-"""Faust's Kafka transport, a batch at a time: one message a partition and fetch instead of one a record.
+"""Faust's Kafka transport, a batch at a time: one message a fetch instead of one a record.
 
-Stock Faust spends an asyncio round trip on every record. Here an agent receives `Fetched` values, each with all records
-that one fetch brought for one partition, where they begin and end, and how far that partition reaches by its own last
+Stock Faust spends an asyncio round trip on every record. Here an agent receives, for each fetch, a `Fetched` with all
+records that came for a partition, where they begin and end, and how far that partition reaches by its own last
 fetch response, which is what the alignment of topics needs to know. docs/adr/0008-transport.md tells why and how.
 """
 

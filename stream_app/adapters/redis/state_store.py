@@ -108,11 +108,11 @@ class RedisStateStore:
         if not ours:
             raise self._fenced(partition, later[0])
 
-    async def skip(self, partition: int, seen: int, records: Sequence[bytes]) -> int:
+    async def skip(self, partition: int, seen: int, first_void: int, records: Sequence[bytes]) -> int:
         """See `StateStore.skip`."""
         instance, epoch = self._claimed()
         keys = [self._key(partition, "meta"), self._key(partition, "outbox")]
-        ours, first = await self._skip(keys, instance, epoch, seen, pack_strings(records))
+        ours, first = await self._skip(keys, instance, epoch, seen, first_void, pack_strings(records))
         if not ours:
             raise self._fenced(partition, first)
         return int(first)
