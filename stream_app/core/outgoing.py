@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import msgspec
-
 from stream_app.core.alerts import Closing, Episode, Nomination
 from stream_app.core.cohorts import Cohorts
 from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.core.explanation import Explanation
 from stream_app.core.labels import Matured
 from stream_app.core.learner import MODEL_SOURCE
 from stream_app.core.messages import (
@@ -157,8 +154,6 @@ def opening(partition: int, episode: Episode, sequence: int) -> list[Outgoing]:
     """An episode that the desk opens: the alert for the staff, and the contact for the customer's own partition."""
     nominee, customer = nominee_of(episode.nomination), episode.customer
     alert = _alert(episode.alert_id, episode.nomination, episode.expires_at, episode.rank)
-    # The customer's own partition has no use for the explanation, which its state does not keep.
-    unexplained = msgspec.structs.replace(nominee, explanation=Explanation())
     contact = Contact(
         event_id=episode.alert_id,
         customer_id=customer,
@@ -166,9 +161,7 @@ def opening(partition: int, episode: Episode, sequence: int) -> list[Outgoing]:
         action="episode_opened",
         sequence=sequence,
         shop_id=nominee.shop_id,
-        opening=Opening(
-            episode.alert_id, episode.opened_at, episode.expires_at, episode.rank, episode.bar, unexplained
-        ),
+        opening=Opening(episode.alert_id, episode.opened_at, episode.expires_at, episode.rank, episode.bar, nominee),
     )
     return [
         Outgoing(ALERTS, partition, _key(customer), encode_message(alert)),

@@ -17,7 +17,10 @@ from stream_app.demo.living import LivingShop, Phase, Plan
 from stream_app.demo.settings import HORIZON_DAYS
 from stream_app.demo.voice import DemoVoice
 from stream_app.simulate.calendar import SHOP_ZONE
+from stream_app.words import cause_name
 
+_WIDE: Final = 100  # columns from which there is room for the cause
+_COLUMNS: Final = ("since", "customer", "risk", "why", "silent", "worth", "now")
 MAX_WIDTH: Final = 110
 _OTHER_ROWS: Final = 17  # all but the alerts
 _ROWS: Final = range(3, 13)  # alerts shown, least and most
@@ -49,7 +52,7 @@ class Layout:
         upper.add_row(self._risk(board, half), self._system(board))
         rows = min(max(height - _OTHER_ROWS, _ROWS.start), _ROWS.stop)
         head = Constrain(self._head(shop, left, width), width)
-        return Group(head, Constrain(upper, width), Constrain(self._alerts(board, rows), width))
+        return Group(head, Constrain(upper, width), Constrain(self._alerts(board, rows, width >= _WIDE), width))
 
     # --- the parts of the screen -------------------------------------------------------------------------------------
 
@@ -66,7 +69,9 @@ class Layout:
             return Group(head, Text())
         if shop.phase is Phase.HISTORY:
             head.add_row(Text(say("demo.history", days=self._plan.history_days)), Text(self._date(shop), style="cyan"))
-            return Group(head, ProgressBar(total=1.0, completed=shop.history_share, width=width, complete_style="cyan"))
+            bar = Table.grid()  # a bar by itself ends no line
+            bar.add_row(ProgressBar(total=1.0, completed=shop.history_share, width=width, complete_style="cyan"))
+            return Group(head, bar)
         key = "demo.starting" if shop.began else "demo.opening"
         head.add_row(Text(say(key, customers=self._voice.number(self._plan.customers))), Text())
         return Group(head, Text())
@@ -119,30 +124,33 @@ class Layout:
             table.add_row(dot, say(f"system.{part}"), Text(told, style="dim", no_wrap=True, overflow="ellipsis"))
         return self._panel(table, say("system.title"))
 
-    def _alerts(self, board: Board, rows: int) -> Panel:
+    def _alerts(self, board: Board, rows: int, wide: bool) -> Panel:
         say = self._voice.say
         if not board.listed:
             empty = Group(Text(say("alerts.none"), style="dim"), *([Text()] * rows))
             return self._panel(empty, say("alerts.title"))
         table = Table(box=None, expand=True, pad_edge=False, padding=(0, 1), header_style="dim")
-        for name in ("since", "customer", "risk", "silent", "worth", "now"):
+        for name in _COLUMNS if wide else [name for name in _COLUMNS if name != "why"]:
             justify: Any = "right" if name in {"risk", "worth"} else "left"
             table.add_column(say(f"alerts.{name}"), justify=justify, no_wrap=True)
         for listed in list(board.listed)[:rows]:
-            table.add_row(*self._row(listed))
+            table.add_row(*self._row(listed, wide))
         filling = [Text()] * (rows - min(rows, len(board.listed)))
         return self._panel(Group(table, *filling), say("alerts.title"), self._ends(board))
 
-    def _row(self, listed: Listed) -> tuple[RenderableType, ...]:
+    def _row(self, listed: Listed, wide: bool) -> tuple[RenderableType, ...]:
         voice, alert, style = self._voice, listed.alert, _STATE_STYLES.get(listed.state, "dim")
         risk = next(s for s, count in zip(_BAND_STYLES, in_bands([alert.probability]), strict=True) if count)
         opened = alert.opened_at.astimezone(SHOP_ZONE)
+        causes = alert.explanation.causes
+        why = (cause_name(causes[0].key, voice.lang) if causes else "",) if wide else ()
         return (
             Text(f"{opened:%m-%d}", style="dim"),
             masked(alert.customer_id),
-            Text(voice.percent(alert.probability), style=risk),
+            Text(voice.percent(alert.probability), style=risk) if alert.probability else "–",  # who has no score
+            *why,
             voice.silent(alert),
-            voice.worth(alert),
+            voice.worth(alert) if alert.monthly_worth else "–",
             Text(voice.name("state", listed.state), style=style),
         )
 

@@ -111,9 +111,9 @@ def test_a_kill_takes_everything_along(demo: subprocess.Popen[str]) -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux ends the children of a process that is killed")
     until = time.monotonic() + 60
-    while len(in_session(demo.pid)) < 5 and time.monotonic() < until:
+    while len(in_session(demo.pid)) < 6 and time.monotonic() < until:
         time.sleep(0.05)
-    assert len(in_session(demo.pid)) == 5  # itself, Redis, worker, trainer, desk
+    assert len(in_session(demo.pid)) == 6  # itself, Redis, worker, trainer, desk, deliverer
     demo.send_signal(signal.SIGKILL)
     demo.communicate(timeout=10)
     assert nobody_left(demo.pid, 5) == []

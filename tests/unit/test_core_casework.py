@@ -9,11 +9,14 @@ import msgspec
 import numpy as np
 import pytest
 
+from stream_app.core.alerts import Episode, Nomination
 from stream_app.core.casework import MAX_STAFF, OTHER_OUTCOME, EpisodeNote, WorkNote
 from stream_app.core.codec import decode_customers
 from stream_app.core.events import EPOCH, MICROSECOND, encode
+from stream_app.core.explanation import Cause, Evidence, Explanation
 from stream_app.core.lane import Lane, Limits, Step
 from stream_app.core.messages import AlertClosed, Contact, Outgoing, encode_message, unpack
+from stream_app.core.outgoing import opening
 from stream_app.core.settings import HOUR_US
 from stream_app.core.state import DAY_US
 from tests.livesystem import APPENDED_MS, TOPICS, Rec, tick
@@ -204,3 +207,22 @@ def test_an_opening_that_is_told_again_does_not_open_what_the_staff_has_closed()
     hear(lane, opening_of("c", OPENED, 7))  # from a desk whose store was set back
     assert lane.partition.customers["c"].episode is None
     assert not lane.partition.open
+
+
+def test_why_goes_with_the_episode_from_the_desk_to_the_note_and_the_counts() -> None:
+    why = Explanation("loyal", (Cause("price", 0.6), Cause("natural", 0.2)), (Evidence("silence", {"days": 40.0}),))
+    nomination = Nomination("c", OPENED, 0.9, 0.9, 12.0, 40.0, float("nan"), 1, 1, explanation=why)
+    episode = Episode(ALERT, "c", OPENED, OPENED + DAY_US, 1, 0.9, nomination)
+    told = [one for one in opening(0, episode, 1) if one.topic == "contacts"]
+    lane = Lane(0, TOPICS, SHOP, Limits())
+    lane.begin(b"", b"")
+    fetch(lane, orders=[encode(order("c", T0))], ticks=[tick(OPENED)])
+    steps_of(lane)
+    steps = hear(lane, told[0].payload)
+    assert msgspec.json.decode(noted(steps, {})[ALERT], type=EpisodeNote).explanation == why
+    assert [dict(step.opened) for step in steps] == [{("default", "price"): 1}]
+    # What is stored with the customer is the cause alone, and it is there again after a restart.
+    (state,) = steps[-1].commit.states.values()
+    (customer,) = decode_customers([("c", state)], SHOP.horizon).customers
+    assert customer.episode is not None
+    assert (customer.episode.cause, customer.episode.nomination.explanation) == ("price", Explanation())
