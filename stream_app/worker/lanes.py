@@ -28,8 +28,8 @@ from stream_app.worker.watch import Watch
 
 _HOLD_POLL_SECONDS: Final = 0.005
 _LONGEST_POLL_SECONDS: Final = 0.25
-# A fetch takes some turns of the event loop from its thread to the lanes. With a step of some milliseconds in each of them it
-# would arrive late, bring more, and make the steps longer still.
+# A fetch takes some turns of the event loop from its thread to the lanes. With a step of some milliseconds in each of
+# them it would arrive late, bring more, and make the steps longer still.
 _TURNS_BETWEEN_STEPS: Final = 8
 _log = logging.getLogger(__name__)
 Crash = Callable[[BaseException], Awaitable[None]]
