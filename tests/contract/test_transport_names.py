@@ -41,6 +41,7 @@ SIGNATURES = {
     (Consumer, "seek_to_committed"): "(self)",
     (Consumer, "assignment"): "(self)",
     (Consumer, "stop_flow"): "(self)",
+    (Consumer, "on_buffer_full"): "(self, tp)",
     (Consumer, "on_partitions_revoked"): "(self, revoked)",
     (Consumer, "on_partitions_assigned"): "(self, assigned, generation_id=0)",
     (Consumer, "ack"): "(self, message)",

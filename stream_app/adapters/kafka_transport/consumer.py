@@ -148,6 +148,13 @@ class BatchingConsumer(Consumer):
             generation_id=self.app.consumer_generation_id,
         )
 
+    def on_buffer_full(self, tp: TP) -> None:
+        """Hold nothing back.
+
+        Faust would fetch no more of one partition until its queue is empty. But a message is of all partitions, and a
+        lane waits for the topic that is held back; a queue that is full makes the next fetch wait as it is.
+        """
+
     # What to commit.
 
     def ack(self, message: Message) -> bool:
