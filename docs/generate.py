@@ -260,7 +260,7 @@ TITLES_ZH: Final[dict[type[Metrics], str]] = {
     WorkerMetrics: "worker（评分进程）",
     QualityMetrics: "模型质量：trainer",
     TrainerMetrics: "trainer（训练进程）",
-    DeskMetrics: "desk（预警台）",
+    DeskMetrics: "desk（派单台）",
     CommitMetrics: "提交：worker、trainer、desk、deliver",
     RelayMetrics: "转发：worker、desk",
     StoreMetrics: "Redis：desk",

@@ -166,7 +166,8 @@ def _repartition(there: int, wanted: int) -> str:
 
 
 def _alter(name: str, key: str, value: str) -> str:
-    return f"kafka-configs.sh --alter --entity-type topics --entity-name {name} --add-config {key}={value}"
+    where = "--bootstrap-server HOST:PORT --entity-type topics"
+    return f"kafka-configs.sh --alter {where} --entity-name {name} --add-config {key}={value}"
 
 
 def _describe(admin: KafkaAdminClient, names: list[str]) -> dict[str, Found]:

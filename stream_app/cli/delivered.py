@@ -64,12 +64,11 @@ def run_list(config: LiveConfig, wanted: Wanted, console: Console) -> None:
             sys.stdout.buffer.write(msgspec.json.encode(_told(one, letter)) + b"\n")
         return
     table = Table("delivery", "state", "since", "attempts", "why, or what comes next", title="Deliveries")
+    table.columns[0].no_wrap = True  # an id is there to be copied
     for one in found:
         letter = letters.get(one.letter)
         attempts = str(letter.attempts) if letter is not None else ""
-        table.add_row(
-            Rich(one.id, overflow="fold"), one.state, _time(one.changed_at), attempts, Rich(_why(one, letter))
-        )
+        table.add_row(Rich(one.id), one.state, _time(one.changed_at), attempts, Rich(_why(one, letter)))
     console.print(table if found else "No deliveries.")
     for name, state in channels.items():
         if state.gone_at:

@@ -55,6 +55,7 @@ _SAID: Final = {
         "pending": "已写入，将会生效；尚无工作进程处理（是否有 worker 在运行？）。",
     },
 }
+_ID_WIDTH: Final = 35  # of an alert's id
 
 
 def run_list(config: LiveConfig, form: str, lang: str, console: Console, *, everything: bool) -> None:
@@ -159,6 +160,8 @@ def _until(text: str, now: datetime) -> datetime:
 def _table(episodes: list[OpenEpisode], zone: ZoneInfo, lang: str) -> Table:
     said = _SAID[lang]
     table = Table(*said["columns"], title=str(said["title"]))
+    table.columns[0].no_wrap = True  # an id is there to be copied
+    table.columns[0].min_width = _ID_WIDTH
     for one in episodes:
         note, until = one.note, one.work.snoozed_until
         causes = note.explanation.causes

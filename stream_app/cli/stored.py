@@ -21,7 +21,7 @@ from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.lane import Summary
 from stream_app.core.learner import Learner
 from stream_app.core.snapshot import restore
-from stream_app.core.state import EMPTY, SLOTS
+from stream_app.core.state import DAY_US, EMPTY, SLOTS, TIME_SLOTS
 from stream_app.errors import BadOption, UnknownCustomer, UnknownVersion
 from stream_app.ports import ModelVersion
 from stream_app.service.stores import Stores, open_stores
@@ -50,7 +50,7 @@ def run_show_state(config: LiveConfig, customer: str, form: str, console: Consol
     console.print(waiting)
     facts = Table("fact", "value", title="Facts")
     for name, value in found["facts"].items():
-        facts.add_row(name, f"{value:g}")
+        facts.add_row(name, _time(round(value * DAY_US)) if name in TIME_SLOTS else f"{value:g}")
     console.print(facts)
 
 

@@ -140,7 +140,7 @@ class Health(Section):
     port: Annotated[int, Field(ge=0, le=65_532)] = setting(
         9464,
         "Of a worker; the trainer's is one higher, the desk's two, the deliverer's three. 0: not served.",
-        "健康检查端口：训练进程 +1，预警台 +2，通知进程 +3",
+        "健康检查端口：训练进程 +1，派单台 +2，通知进程 +3",
     )
     watchdog_after: Span = setting(
         2 * MINUTE_US,

@@ -74,6 +74,7 @@ _AMOUNTS: Final = (
     *(f"decayed_{kind}_{half_life:g}d" for kind in DECAYED for half_life in HALF_LIVES),
 )
 SLOTS: Final = (*_TIMES, *_AMOUNTS)
+TIME_SLOTS: Final = frozenset(_TIMES)
 SLOT: Final = {name: place for place, name in enumerate(SLOTS)}
 SKETCH_BITS: Final = 48  # a bitmap in a float64 stays exact below 53 bits
 
