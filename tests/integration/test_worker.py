@@ -314,6 +314,7 @@ def test_the_owner_of_the_clock_moves_time_on_and_names_the_version(make: Make) 
     assert state["customer"] == "c0001"
     assert 0.0 < state["probability"] < 1.0
     assert len(state["waiting"]) >= 2
+    assert re.search(r"last_order\W+\d{4}-\d\d-\d\d", shown(live, "state", "show", "c0001"))
     assert {one.version for one in summaries(live)} == {2}
     assert f"{taught().examples:,}" in shown(live, "model", "show", "1")
     # 3. A version that is pinned is named from the next tick on.
