@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -103,7 +104,10 @@ def cpu_seconds(pid: int) -> float:
 
 def thread_seconds(pid: int) -> dict[str, float]:
     """CPU time of the main thread of a process, and of all others."""
-    tasks = {task.name: _cpu(task / "stat") for task in Path(f"/proc/{pid}/task").iterdir()}
+    tasks: dict[str, float] = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended between the two looks
+            tasks[task.name] = _cpu(task / "stat")
     main = tasks.pop(str(pid))
     return {"main": main, "fetching": sum(tasks.values())}
 
