@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from stream_app.demo.webhook import PREFIX
+from stream_app.adapters.channels.webhook import PREFIX
 from stream_app.errors import BadSecret
 
 FORMS: Final = ("webhook", "password")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import os
 import re
@@ -12,11 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from stream_app.adapters.channels.webhook import KEY_BYTES, PREFIX, signatures
 from stream_app.errors import BadSecret
 
-PREFIX: Final = "whsec_"
 TOLERATED_SECONDS: Final = 300  # of difference between the clocks; a request that was recorded is refused later
-KEY_BYTES: Final = range(24, 65)  # as Standard Webhooks 1.0.0 wants it
 REFUSALS: Final = ("id", "timestamp", "stale", "signature")  # what is missing or wrong
 _ID: Final = re.compile(r"[!-~]{1,256}")
 _SECONDS: Final = re.compile(r"[0-9]{1,12}")
@@ -54,15 +52,11 @@ class Verifier:
             return "timestamp"
         if abs(now - int(sent)) > TOLERATED_SECONDS:
             return "stale"
-        right = self._signature(identity, sent, body)
+        right = signatures([self._key], identity, sent, body).encode("ascii")
         # Several stand side by side while a secret is being changed.
         given = headers.get("webhook-signature", "").split(" ")
         well = [hmac.compare_digest(right, one.encode("utf-8", "replace")) for one in given]
         return None if any(well) else "signature"
-
-    def _signature(self, identity: str, sent: str, body: bytes) -> bytes:
-        signed = b".".join([identity.encode(), sent.encode(), body])
-        return b"v1," + base64.b64encode(hmac.digest(self._key, signed, hashlib.sha256))
 
 
 def webhook_key(secret: str, source: str = "given") -> bytes:

@@ -19,7 +19,7 @@ from stream_app.core.delivery.records import Letter
 from stream_app.core.events import EPOCH, MICROSECOND
 
 PREFIX: Final = "whsec_"
-KEY_BYTES: Final = range(24, 65)
+KEY_BYTES: Final = range(24, 65)  # as Standard Webhooks 1.0.0 wants it
 OPENED: Final = "alert.opened"
 
 
