@@ -37,6 +37,20 @@ _WORKERS = """
 CPU time of all workers for the same log, in turns. They first share the lanes, which hold, and are then let go, so that
 no rebalance is measured.
 """
+_OBSERVED = """
+## A worker that is watched
+
+The same log, worked off by one worker alone and by one whose `/metrics` is scraped every 5 seconds, beside a deliverer
+(scraped too) to whom 10 urgent alerts a second come, each signed and taken by a webhook; in turns. All of it shares the
+machine's cores, so that the rate on the wall tells what the deliverer takes as well; by CPU time, only what being
+scraped costs the worker.
+"""
+_SCRAPE = """
+## A scrape
+
+A worker that knows all customers: one `GET /metrics` over HTTP, and the count of all customers that it tells of, which
+is made every 5 seconds at the most, in chunks between other work. `python -m benchmarks.scrape` alone.
+"""
 _PUBLISH = """
 ## Publishing
 
@@ -60,7 +74,8 @@ counted by the kernel.
 def live_document(report: LiveReport) -> str:
     """All of it as Markdown, beginning with `HEADING`."""
     pieces = [_INTRO, conditions(report), _THROUGHPUT, _throughput(report.throughput), _LATENCY, _latency(report)]
-    pieces += [_WORKERS, _workers(report), _PUBLISH, _publishing(report), _MEMORY, _memory(report)]
+    pieces += [_WORKERS, _workers(report), _OBSERVED, _observed(report), _SCRAPE, _scrape(report)]
+    pieces += [_PUBLISH, _publishing(report), _MEMORY, _memory(report)]
     pieces += [_PARTS, _threads(report), parts_table("main thread", "a record", report.parts)]
     return "\n".join(piece.strip("\n") + "\n" for piece in pieces)
 
@@ -120,6 +135,23 @@ def _workers(report: LiveReport) -> str:
     row = [spread(one.one_micros, ".1f"), spread(one.two_micros, ".1f"), f"**{spread(one.ratio, '.3f')}**"]
     row += [spread(one.one_rate, ",.0f"), spread(one.two_rate, ",.0f")]
     return table([*header, "wanted", "done at", ""], [[*row, f"≤ {one.wanted}", f"≤ {one.done_at:.2f}", one.verdict]])
+
+
+def _observed(report: LiveReport) -> str:
+    one = report.observed
+    header = ["alone, records/s", "watched, records/s", "ratio", "ratio by the worker's CPU time"]
+    row = [spread(one.alone, ",.0f"), spread(one.watched, ",.0f"), f"**{spread(one.ratio, '.3f')}**"]
+    row += [spread(one.cpu_ratio, ".3f"), f"{one.seconds:.0f}", f"{one.scrapes:,}", f"{one.deliveries:,}"]
+    header += ["s watched", "scrapes", "deliveries", "wanted", "done at", ""]
+    return table(header, [[*row, f"≥ {one.wanted}", f"≥ {one.done_at}", one.verdict]])
+
+
+def _scrape(report: LiveReport) -> str:
+    one = report.scrape
+    header = ["customers", "shops", "one scrape, ms", "of it CPU", "bytes", "count, CPU ms", "longest chunk, CPU ms"]
+    row = [f"{one.customers:,}", f"{one.shops}", f"**{one.wall:.1f}**", f"{one.cpu:.1f}", f"{one.answer_bytes:,}"]
+    row += [f"{one.count:.1f}", f"{one.hold:.1f}", f"≤ {one.wanted:.0f} ms", f"≤ {one.done_at:.0f} ms", one.verdict]
+    return table([*header, "wanted", "done at", ""], [row])
 
 
 def _publishing(report: LiveReport) -> str:

@@ -105,6 +105,47 @@ class Workers:
 
 
 @dataclass(frozen=True)
+class Observed:
+    """A worker that is scraped every few seconds beside a deliverer at work, against one alone, in turns."""
+
+    alone: Spread  # records a second
+    watched: Spread
+    ratio: Spread  # of the rates, on the wall
+    cpu_ratio: Spread  # records a second of the worker's CPU time
+    seconds: float  # of all watched runs
+    scrapes: int  # of worker and deliverer in that time
+    deliveries: int  # alerts that the webhook took in that time
+    wanted: float = 0.98
+    done_at: float = 0.95
+
+    @property
+    def verdict(self) -> str:
+        """By the median of the rounds, on the wall."""
+        return verdict(self.ratio.median, self.wanted, self.done_at)
+
+
+@dataclass(frozen=True)
+class Scrape:
+    """What it costs to tell of all customers of a worker, milliseconds; see scrape.py."""
+
+    customers: int
+    shops: int
+    wall: float  # of one GET /metrics: the median
+    cpu: float  # of it, and of the client: the least
+    count: float  # CPU of counting all customers once
+    hold: float  # CPU for which a chunk of the count held the event loop: the longest
+    answer_bytes: int
+    restore: float  # CPU of what a count needs, when the lanes are opened
+    wanted: float = 50.0
+    done_at: float = 200.0
+
+    @property
+    def verdict(self) -> str:
+        """By the wall time of a scrape."""
+        return verdict(-self.wall, -self.wanted, -self.done_at)
+
+
+@dataclass(frozen=True)
 class Publishing:
     """`stream-app publish LOG`, flat out."""
 
@@ -150,6 +191,8 @@ class LiveReport:
     throughput: list[Throughput]
     latency: Latency
     workers: Workers
+    observed: Observed
+    scrape: Scrape
     publishing: Publishing
     memory: Memory
     parts: list[Part]  # where the time of a worker's main thread goes

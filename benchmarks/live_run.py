@@ -14,16 +14,20 @@ from benchmarks import logs
 from benchmarks.live import LiveSystem
 from benchmarks.live_feed import Fed, Taught, feed
 from benchmarks.live_latency import latency
+from benchmarks.live_observed import cost_of_watching
 from benchmarks.live_profile import profile_worker
 from benchmarks.live_publish import publishing
-from benchmarks.live_results import LiveReport, Memory
+from benchmarks.live_results import LiveReport, Memory, Scrape
 from benchmarks.live_throughput import runs_of, throughput
 from benchmarks.live_workers import cost_of_two
 from benchmarks.machine import load_average, machine
 from benchmarks.memory_redis import encoded, stored
+from benchmarks.scrape import in_own_process
 from stream_app.simulate import ShopSettings
 
 PARTITIONS: Final = 4
+SCRAPED_LANES: Final = 8
+SCRAPED_SHOPS: Final = 50
 _YEAR: Final = 365  # days
 
 
@@ -61,7 +65,7 @@ class LiveBench:
         """Measure everything. Raises `Missing` where Kafka or Redis cannot be had."""
         plan, started, load = self._plan, time.perf_counter(), load_average()
         log = self._log("browsing-heavy", logs.browsing_heavy(plan.customers))
-        memory = self._memory()
+        memory, scrape = self._memory(), self._scrape()
         taught = self._taught(log)
         with LiveSystem({"kafka.partitions": str(PARTITIONS)}) as live:
             fed = self._feed(live, log)
@@ -69,6 +73,8 @@ class LiveBench:
             rows = throughput(live, fed, taught, plan.rounds, plan.stock_seconds, step)
             step = self._step("Two workers", 2 * plan.rounds + 1)
             workers = cost_of_two(live, fed, taught, plan.rounds, step)
+            step = self._step("A worker that is watched", 2 * plan.rounds + 1)
+            observed = cost_of_watching(live, fed, taught, plan.rounds, step)
             step = self._step("Where the time of a worker goes", 1)
             parts, threads = profile_worker(live, fed, taught)
             step()
@@ -87,6 +93,8 @@ class LiveBench:
             throughput=rows,
             latency=seen,
             workers=workers,
+            observed=observed,
+            scrape=scrape,
             publishing=published,
             memory=memory,
             parts=parts,
@@ -101,6 +109,12 @@ class LiveBench:
         held = stored(shop.values, plan.stored_customers)
         step()
         return Memory(held.customers, held.bytes_a_customer, held.value_bytes / held.customers, shop.waiting)
+
+    def _scrape(self) -> Scrape:
+        step = self._step("A scrape", 1)
+        cost = in_own_process(self._plan.stored_customers, SCRAPED_LANES, SCRAPED_SHOPS)
+        step()
+        return cost
 
     def _taught(self, log: Path) -> Taught:
         step = self._step("Teaching a model", 1)

@@ -12,6 +12,7 @@ from benchmarks import logs
 from benchmarks.live import LiveSystem
 from benchmarks.live_feed import Fed, Taught, feed, topics_of
 from benchmarks.live_latency import latency
+from benchmarks.live_observed import cost_of_watching
 from benchmarks.live_profile import profile_worker
 from benchmarks.live_publish import publishing
 from benchmarks.live_throughput import VARIANTS, throughput
@@ -61,6 +62,14 @@ def test_two_workers_share_the_log(live: LiveSystem, fed: Fed, taught: Taught) -
     cost = cost_of_two(live, fed, taught, rounds=1, on_run=lambda: None)
     assert cost.one_micros.rounds == 2
     assert cost.two_micros.least > 0
+
+
+def test_a_watched_worker_is_scraped_beside_deliveries(live: LiveSystem, fed: Fed, taught: Taught) -> None:
+    cost = cost_of_watching(live, fed, taught, rounds=1, on_run=lambda: None, scrape_seconds=0.05)
+    assert cost.alone.rounds == 2
+    assert cost.watched.least > 0
+    assert cost.scrapes > 0
+    assert cost.deliveries > 0
 
 
 def test_a_profile_names_the_parts_of_a_worker(live: LiveSystem, fed: Fed, taught: Taught) -> None:

@@ -16,7 +16,7 @@ from benchmarks.floor import Floor
 from benchmarks.live_document import joined, live_document
 from benchmarks.live_latency import Seen, Sent, latencies_ms
 from benchmarks.live_publish import read_told
-from benchmarks.live_results import Latency, LiveReport, Memory, Publishing, Throughput, Workers
+from benchmarks.live_results import Latency, LiveReport, Memory, Observed, Publishing, Scrape, Throughput, Workers
 from benchmarks.memory import pending_bytes, resident_peak, state_bytes
 from benchmarks.product import SHORT, replay
 from benchmarks.results import Against, Flatness, Part, Report, Size, Spread
@@ -178,13 +178,15 @@ def test_the_scrape_that_is_measured_tells_of_all_customers() -> None:
     cost = scrape.measure(customers=600, lanes=2, shops=3, scrapes=2)
     assert cost.answer_bytes > 10_000  # three shops with all of their series
     assert 0 < cost.hold <= cost.count
-    assert min(cost.scrape, cost.scrape_cpu, cost.restore) > 0
+    assert min(cost.wall, cost.cpu, cost.restore) > 0
 
 
 def test_the_live_document_stands_behind_the_other() -> None:
     text = live_document(_live_report())
     assert text.startswith("# The live system")
     assert "| ≥ 4 | ≥ 2 | reached |" in text
+    assert "| 5 | 5 | **0.970** | 0.990 | 60 | 12 | 600 | ≥ 0.98 | ≥ 0.95 | done, not reached |" in text
+    assert "| 1,000 | 3 | **20.0** | 15.0 |" in text
     assert "decoding" in text
     page = joined("# Benchmarks\n\n# The live system\n\nold\n", None, text)
     assert page == "# Benchmarks\n\n" + text
@@ -204,6 +206,10 @@ def _live_report() -> LiveReport:
             [10.0, 20.0], rate=100.0, seconds=60.0, look_ms=2.0, look_p99_ms=3.0, commits=40.0, busy=0.5
         ),
         workers=Workers(spread, spread, Spread.of([1.01]), spread, spread),
+        observed=Observed(
+            spread, spread, Spread.of([0.97]), Spread.of([0.99]), seconds=60.0, scrapes=12, deliveries=600
+        ),
+        scrape=Scrape(1_000, 3, wall=20.0, cpu=15.0, count=40.0, hold=4.0, answer_bytes=70_000, restore=900.0),
         publishing=Publishing(1_000, 10, spread, spread),
         memory=Memory(1_000, 800.0, 700.0, 2.0),
         parts=[Part("decoding", 1.0, 3.0)],
