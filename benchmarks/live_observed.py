@@ -138,19 +138,20 @@ def _delivering(part: LiveSystem, watching: _Watching) -> Iterator[int]:
         part.settings["delivery.config"] = str(channels)
         part.settings["health.port"] = str(port - PORT_OFFSETS["deliver"])
         deliverer = part.start("deliver")
-        alerts = Repeated(1.0 / ALERTS_A_SECOND, _sending(part))
+        producer = Producer({**confluent_options(part.config.kafka), "linger.ms": 0})
+        alerts = Repeated(1.0 / ALERTS_A_SECOND, _sending(producer, part))
         alerts.start()
         part.wait("the first alert is delivered", lambda: receiver.taken > 0, _READY_SECONDS)
         before = receiver.taken
         yield port
         watching.deliveries += receiver.taken - before
         alerts.stop()
+        producer.flush()
         deliverer.close()
 
 
-def _sending(part: LiveSystem) -> Callable[[], None]:
+def _sending(producer: Producer, part: LiveSystem) -> Callable[[], None]:
     """What sends one urgent alert, which waits for no digest, every time that it is called."""
-    producer = Producer({**confluent_options(part.config.kafka), "linger.ms": 0})
     topic, partitions, numbers = part.config.kafka.topics.alerts, part.partitions, count()
 
     def send() -> None:
