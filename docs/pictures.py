@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from html import unescape
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -22,6 +23,7 @@ from typing import Final, Self
 import jinja2
 from markdown_it import MarkdownIt
 from markupsafe import Markup
+from rich.cells import cell_len
 from rich.console import Console
 
 from stream_app.adapters.channels import dingtalk, feishu
@@ -41,9 +43,9 @@ DOCS: Final = Path(__file__).parent
 IMAGES: Final = DOCS / "images"
 TAKEN_AT: Final = 35.0  # seconds before the end of the demo: there are alerts of many days, and some have ended
 TERMINAL: Final = (110, 30)  # columns, rows
-PAGE: Final = {"page": (1280, 1120), "page-narrow": (500, 1300)}  # pixels; Chromium makes no narrower window
+PAGE: Final = (1280, 1090)  # pixels
 CHATS_WIDTH: Final = 1080
-_IN_DIGEST: Final = 3  # alerts that are shown of one: five would be a long picture
+_CAPACITY: Final = 3  # alerts a day: a digest of five would be a long picture
 _CHATS: Final = {
     "en": (
         "A complaint past its service target, at once: a DingTalk group",
@@ -94,8 +96,7 @@ class Camera:
         return IMAGES / f"{name}-{self._request.lang}.png"
 
     def _take_page(self) -> None:
-        for name, size in PAGE.items():
-            shoot(self._address, self._to(name), size)
+        shoot(self._address, self._to("page"), PAGE)
 
     def _take_terminal(self, board: Board, shop: LivingShop, left: float) -> None:
         width, height = TERMINAL
@@ -119,12 +120,12 @@ class Camera:
 
 
 def chosen(board: Board) -> tuple[AlertOpened, list[AlertOpened]]:
-    """An urgent alert, the one with most to tell of the latest, and the first of the latest day's list."""
+    """An urgent alert, the one with most to tell of the latest, and the latest day's list."""
     listed = [one.alert for one in board.listed]
     urgent = max((alert for alert in listed if alert.urgent), key=lambda alert: len(alert.explanation.evidence))
     daily = [alert for alert in listed if not alert.urgent]
     newest = daily[0].opened_at
-    return urgent, [alert for alert in daily if alert.opened_at == newest][:_IN_DIGEST]
+    return urgent, [alert for alert in daily if alert.opened_at == newest]
 
 
 def _chat(where: str, alert: AlertOpened, message: Message, *, titled: bool) -> Chat:
@@ -137,15 +138,20 @@ def shoot_text(text: str, kind: str, to: Path) -> None:
     """The picture of an SVG image or of a page, as large as it is."""
     with tempfile.TemporaryDirectory(prefix="pictures-") as folder:
         source = Path(folder) / f"page.{kind}"
-        source.write_text(_own_fonts(text) if kind == "svg" else text, encoding="utf-8")
+        source.write_text(_as_here(text) if kind == "svg" else text, encoding="utf-8")
         shoot(source.as_uri(), to, _size_of_svg(text) if kind == "svg" else _size_of_page(source))
 
 
-def _own_fonts(svg: str) -> str:
-    """Without those that would be loaded from elsewhere."""
-    return re.sub(
-        r"font-family: [^;]*;", f"font-family: {_FONTS};", re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
-    )
+def _as_here(svg: str) -> str:
+    """Rich's SVG without fonts from elsewhere, and with room for Chinese: it takes every character for one column."""
+    svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"font-family: [^;]*;", f"font-family: {_FONTS};", svg)
+    return re.sub(r'textLength="([\d.]+)"([^>]*)>([^<]*)<', _wide, svg)
+
+
+def _wide(text: re.Match[str]) -> str:
+    said = unescape(text[3])
+    return f'textLength="{float(text[1]) / len(said) * cell_len(said):.1f}"{text[2]}>{text[3]}<'
 
 
 def _size_of_svg(svg: str) -> tuple[int, int]:
@@ -186,7 +192,7 @@ def _chromium(*arguments: str) -> str:
 def main() -> None:
     """All pictures, in both languages."""
     for lang in ("en", "zh"):
-        request = Request(lang=lang, port=0, seconds=80)
+        request = Request(lang=lang, port=0, seconds=80, capacity=_CAPACITY)
         run_demo(request, Console(stderr=True), partial(Camera, request))
 
 

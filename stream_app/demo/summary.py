@@ -42,7 +42,7 @@ def print_summary(
     console.print(voice.say("summary.next"), highlight=False)
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
-    table.add_column()
+    table.add_column(overflow="fold")
     for command, key in _NEXT:
         table.add_row(Text(f"  {command.format(command=own_command())}", style="cyan"), voice.say(key))
     console.print(table)
