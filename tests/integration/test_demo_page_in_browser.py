@@ -17,6 +17,7 @@ import pytest
 from stream_app.core.messages import AlertClosed
 from stream_app.demo.board import Part
 from stream_app.demo.web_page import WebPage
+from tests.conftest import missing
 from tests.unit.test_demo import NOON, board
 from tests.unit.test_demo_page import explained, page_in, shown
 
@@ -102,7 +103,8 @@ class Tab:
 def browser() -> Iterator[str]:
     """A browser's address for its tabs."""
     if CHROMIUM is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
+        missing("Chromium: apt-get install chromium")
+    assert CHROMIUM is not None
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
             [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0",
