@@ -15,7 +15,7 @@ CODE = stream_app tests docs $(wildcard benchmarks) $(wildcard grafana)
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' --quiet $(if $(UPGRADE),--upgrade)
 
-.PHONY: help demo report test lint format dashboards docs acceptance stack-test bench lock clean env env-dev
+.PHONY: help demo report test lint format dashboards docs pictures acceptance stack-test bench lock clean env env-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ dashboards: env-dev ## write the dashboards that Grafana is provisioned with
 
 docs: env ## write the pages of docs/ that are made from the code
 	@$(BIN)/python docs/generate.py
+
+pictures: env-dev ## take the pictures of the demo and of its messages anew (needs Chromium; five minutes)
+	@$(BIN)/python docs/pictures.py
 
 acceptance: env-dev ## the slow tests: the figures to reach on the recorded logs
 	@$(BIN)/pytest --slow -m slow --durations 0 $(PYTEST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort_left
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,11 @@ class Listed:
     alert: AlertOpened
     state: str = OPEN
 
+    @property
+    def place(self) -> tuple[float, int]:
+        """In a list whose newest stand first, and of one moment the most pressing: partitions tell at their pace."""
+        return -self.alert.opened_at.timestamp(), self.alert.rank
+
 
 @dataclass
 class Part:
@@ -46,7 +52,7 @@ class Board:
     told_every: int
     stream_time: int = 0  # the latest that a score was told for, microseconds
     parts: dict[str, Part] = field(default_factory=dict)
-    listed: deque[Listed] = field(default_factory=lambda: deque(maxlen=_KEPT))  # the newest first
+    listed: list[Listed] = field(default_factory=list)  # the newest first
     counts: Counter[str] = field(default_factory=Counter)  # opened, and how they ended
     opened: dict[str, AlertOpened] = field(default_factory=dict)  # all, by alert id
     _scores: dict[str, tuple[float, int]] = field(default_factory=dict)  # probability, when
@@ -69,8 +75,10 @@ class Board:
                 return None
             self.opened[told.alert_id] = told
             self.counts[OPEN] += 1
-            self.listed.appendleft(Listed(told))
-            return self.listed[0]
+            listed = Listed(told)
+            insort_left(self.listed, listed, key=lambda one: one.place)
+            del self.listed[_KEPT:]
+            return listed
         if told.alert_id not in self.opened:
             return None
         self.counts[told.reason] += 1

@@ -21,6 +21,7 @@ from stream_app.words import cause_name
 
 _WIDE: Final = 100  # columns from which there is room for the cause
 _COLUMNS: Final = ("since", "customer", "risk", "why", "silent", "worth", "now")
+_YIELDING: Final = {"why", "silent"}  # columns that are cut where room is short
 MAX_WIDTH: Final = 110
 _OTHER_ROWS: Final = 17  # all but the alerts
 _ROWS: Final = range(3, 13)  # alerts shown, least and most
@@ -132,7 +133,7 @@ class Layout:
         table = Table(box=None, expand=True, pad_edge=False, padding=(0, 1), header_style="dim")
         for name in _COLUMNS if wide else [name for name in _COLUMNS if name != "why"]:
             justify: Any = "right" if name in {"risk", "worth"} else "left"
-            table.add_column(say(f"alerts.{name}"), justify=justify, no_wrap=True)
+            table.add_column(say(f"alerts.{name}"), justify=justify, no_wrap=name not in _YIELDING)
         for listed in list(board.listed)[:rows]:
             table.add_row(*self._row(listed, wide))
         filling = [Text()] * (rows - min(rows, len(board.listed)))
@@ -143,15 +144,18 @@ class Layout:
         risk = next(s for s, count in zip(_BAND_STYLES, in_bands([alert.probability]), strict=True) if count)
         opened = alert.opened_at.astimezone(SHOP_ZONE)
         causes = alert.explanation.causes
-        why = (cause_name(causes[0].key, voice.lang) if causes else "",) if wide else ()
+        why = (_cut(cause_name(causes[0].key, voice.lang) if causes else ""),) if wide else ()
+        state = Text(voice.name("state", listed.state), style=style)
+        if alert.urgent and listed.state == OPEN:
+            state = Text(voice.say("page.urgent"), style="bold red")
         return (
             Text(f"{opened:%m-%d}", style="dim"),
             masked(alert.customer_id),
             Text(voice.percent(alert.probability), style=risk) if alert.probability else "–",  # who has no score
             *why,
-            voice.silent(alert),
+            _cut(voice.silent(alert)),
             voice.worth(alert) if alert.monthly_worth else "–",
-            Text(voice.name("state", listed.state), style=style),
+            state,
         )
 
     def _ends(self, board: Board) -> str:
@@ -177,6 +181,11 @@ class Layout:
             subtitle_align="right",
             border_style=_BORDER,
         )
+
+
+def _cut(text: str) -> Text:
+    """Of one row, whatever the room."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def _labels(board: Board) -> float:

@@ -6,7 +6,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -29,7 +29,7 @@ from stream_app.demo.processes import Processes
 from stream_app.demo.redis_server import start_redis
 from stream_app.demo.screen import Lines, Screen, Show
 from stream_app.demo.secrets import new_secret
-from stream_app.demo.settings import CURRENCY, SERVICES, ZONE, Hook, Wiring, wire
+from stream_app.demo.settings import CURRENCY, SERVICES, ZONE, Hook, Pace, Wiring, wire
 from stream_app.demo.sight import Sight
 from stream_app.demo.summary import print_summary
 from stream_app.demo.voice import DemoVoice
@@ -44,6 +44,8 @@ _FRAME_SECONDS: Final = 0.12
 _ASK_SECONDS: Final = 0.6
 _READY_SECONDS: Final = 120.0
 _SPARE_DAYS: Final = 3  # of the log, beyond what is played
+_AHEAD_DAYS: Final = 170  # of today at most: worker.skew must not be longer than shop.active_window
+_LIFETIME_DAYS: Final = 14  # of an alert, as by default
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Request:
         lang: en or zh.
         seed: of the shop.
         port: of the page; 0: any that is free; None: the usual one, if it is.
-        today: on which the shop's log ends: the deliverer goes by the wall clock, and calls nobody about last year.
+        today: until which the history is played; from there the days go on, a second or two each.
     """
 
     customers: int = 3_000
@@ -75,14 +77,33 @@ class Request:
     @property
     def plan(self) -> Plan:
         """Of the living shop."""
-        living = int(self.seconds / self.day_seconds) + _SPARE_DAYS
-        end = datetime.combine(self.today, midnight(), SHOP_ZONE)
-        start = end - timedelta(days=self.history_days + living)
-        return Plan(self.customers, self.history_days, living, self.day_seconds, self.seed, start)
+        today = datetime.combine(self.today, midnight(), SHOP_ZONE)
+        start = today - timedelta(days=self.history_days + self._days_before_today)
+        return Plan(self.customers, self.history_days, self._living_days, self.day_seconds, self.seed, start)
+
+    @property
+    def pace(self) -> Pace:
+        """How the shop's days lie beside those of the wall clock."""
+        ahead = self._living_days - self._days_before_today
+        return Pace(ahead, _LIFETIME_DAYS + self._days_before_today)
+
+    @property
+    def _living_days(self) -> int:
+        return int(self.seconds / self.day_seconds) + _SPARE_DAYS
+
+    @property
+    def _days_before_today(self) -> int:
+        """Living days of a long demo that lie in the past."""
+        return max(0, self._living_days - _AHEAD_DAYS)
 
 
-def run_demo(request: Request, console: Console) -> None:
+def run_demo(request: Request, console: Console, onlooker: Callable[[str], Show] | None = None) -> None:
     """Show it, until its time is over or Ctrl-C; whatever ends it, nothing is left running.
+
+    Args:
+        request: what to show.
+        console: where to.
+        onlooker: makes one more that it is shown to, of the page's address.
 
     Raises:
         NoPageAddress: the port of its page is taken.
@@ -102,7 +123,8 @@ def run_demo(request: Request, console: Console) -> None:
         with _ended_by_signals() as ended:
             demo = _Demo(request, folder, processes, ended, started, hook)
             try:
-                demo.show(Several(_show(request, console), page))
+                also = (onlooker(page.address),) if onlooker else ()
+                demo.show(Several(_show(request, console), *also, page))
             finally:
                 demo.close()
     except BaseException as error:
@@ -130,7 +152,7 @@ class _Demo:
         topics = Topics()
         self._broker = EmbeddedBroker(topics.of(*INPUTS, *OUTPUTS).values())
         redis = start_redis(processes, folder)
-        self._wiring: Wiring = wire(folder, self._broker.bootstrap, redis, request.capacity, hook)
+        self._wiring: Wiring = wire(folder, self._broker.bootstrap, redis, request.capacity, hook, request.pace)
         for service in SERVICES:
             processes.start(service, self._wiring.command(service), self._wiring.environ(service))
         config = self._wiring.config

@@ -39,11 +39,12 @@ working_days = [0, 1, 2, 3, 4, 5, 6]
 capacity = {capacity}
 rank_by = "worth"
 alert_above = 0.75
-alert_lifetime = "120d"
+alert_lifetime = "{lifetime}d"
 
 [worker]
 instance = "worker-1"
 publish_scores = true
+skew = "{ahead}d"
 
 [ticks]
 clock = "log"
@@ -77,6 +78,19 @@ class Hook:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How the shop's days lie beside the wall clock's; the deliverer goes by these, and calls nobody about last year.
+
+    Args:
+        ahead_days: how far the shop's last day lies in the future.
+        lifetime_days: how long an alert may be acted on.
+    """
+
+    ahead_days: int
+    lifetime_days: int
+
+
+@dataclass(frozen=True)
 class Wiring:
     """How the services are started, and where they tell how they are."""
 
@@ -94,7 +108,7 @@ class Wiring:
         return environ | {f"{PREFIX}HEALTH__PORT": str(self.ports[service] - PORT_OFFSETS[service])}
 
 
-def wire(folder: Path, bootstrap: str, redis: Path, capacity: int, hook: Hook) -> Wiring:
+def wire(folder: Path, bootstrap: str, redis: Path, capacity: int, hook: Hook, pace: Pace) -> Wiring:
     """Write the settings into a folder, which is ours alone."""
     file, channels, key = folder / "demo.toml", folder / "channels.yaml", folder / "webhook.key"
     key.write_text(f"{hook.secret}\n", encoding="utf-8")
@@ -106,6 +120,8 @@ def wire(folder: Path, bootstrap: str, redis: Path, capacity: int, hook: Hook) -
         zone=ZONE,
         horizon=HORIZON_DAYS,
         capacity=capacity,
+        lifetime=pace.lifetime_days,
+        ahead=pace.ahead_days + 1,
         channels=channels,
         currency=CURRENCY,
     )

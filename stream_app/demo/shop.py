@@ -186,7 +186,10 @@ def keep_shop(config: LiveConfig, plans: Sequence[Plan], stop: Flag) -> Summary:
         ends = read_ends(config, [*topics.of(*SHOP_TOPICS).values(), topics.ticks])
         plan = _held(plans, ends, config)
         sender = Sender(
-            config, plan.identity(config), places(ends, plan.identity(config), after_other_logs=False), flat_out=False
+            config,
+            plan.identity(config),
+            places(ends, plan.identity(config), ticks=topics.ticks, after_other_logs=False),
+            flat_out=False,
         )
         told.health.set(KAFKA, ok=True)  # it has answered; if it stops to, the process ends
         _log.info("opened", extra={"start": plan.start.isoformat(), "resumes_after": sender.resumes_after})

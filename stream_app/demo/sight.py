@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from stream_app.core.events import EPOCH, MICROSECOND
+from stream_app.core.messages import AlertOpened
 from stream_app.demo.board import BANDS, OPEN, Board, Listed, in_bands
 from stream_app.demo.living import LivingShop, Phase, Plan
 from stream_app.demo.settings import HORIZON_DAYS
@@ -15,6 +16,8 @@ from stream_app.simulate.calendar import SHOP_ZONE
 from stream_app.staff.view import Views
 
 ENDS: Final = (OPEN, "met", "returned", "fell", "lost")
+URGENT: Final = "urgent"
+_TONES: Final = {OPEN: "open", URGENT: URGENT, "lost": ""}  # of the others: good
 _FACTS: Final = 4  # of an alert
 _CAUSES: Final = 3
 _STEPS: Final = 3
@@ -44,6 +47,7 @@ class Sight:
                 {"name": name, "count": count, "said": voice.number(count)}
                 for name, count in zip(_band_names(), counts, strict=True)
             ],
+            "most": max(*counts, 1),
             "active": voice.say("risk.active", active=voice.number(len(active))),
             "expected": voice.say("risk.expected", leavers=voice.number(sum(active)), days=HORIZON_DAYS),
             "ends": [{"name": self._end(state), "said": voice.number(board.counts[state])} for state in ENDS],
@@ -54,19 +58,46 @@ class Sight:
         """One alert; `number`: how many came before it, and itself."""
         voice, alert = self._voice, listed.alert
         view = self._views.view(alert, voice.lang)
+        channels: Any = voice.words["page"]["channels"]
+        worth = voice.say("page.month", worth=voice.worth(alert)) if view.worth else ""
         told: dict[str, Any] = msgspec.to_builtins(view)
         band = next(place for place, count in enumerate(in_bands([alert.probability])) if count)
         return told | {
             "number": number,
-            "band": band,
+            "at": (alert.opened_at - EPOCH) // MICROSECOND,
+            "tone": f"b{0 if alert.urgent else band}",
             "risk": f"{view.sure} · {view.percent}%" if view.sure else "",
-            "worth": voice.say("page.month", worth=voice.worth(alert)) if view.worth else "",
-            "opened": f"{alert.opened_at.astimezone(SHOP_ZONE):%m-%d}",
-            "causes": told["causes"][:_CAUSES],
+            "about": " · ".join(filter(None, (view.segment, worth, self._opened(alert)))),
+            "causes": [cause | {"said": f"{cause['percent']}%"} for cause in told["causes"][:_CAUSES]],
             "evidence": told["evidence"][:_FACTS] or [voice.silent(alert)],
             "steps": told["steps"][:_STEPS],
-            "never": told["never"][:1],
+            "todo": " · ".join(filter(None, (voice.say("page.todo"), channels.get(view.channel)))),
+            "never": "".join(f"{voice.say('page.never')}{never}" for never in told["never"][:1]),
+            "until": f"{voice.say('page.until')}{view.until}",
         }
+
+    def nothing_yet(self) -> dict[str, Any]:
+        """The figures before anything is known."""
+        return {
+            "clock": self._voice.say("demo.starting"),
+            "left": "",
+            "history": None,
+            "bands": [{"name": name, "count": 0, "said": "0"} for name in _band_names()],
+            "most": 1,
+            "active": "",
+            "expected": "",
+            "ends": [{"name": self._end(state), "said": "0"} for state in ENDS],
+            "parts": [],
+        }
+
+    def states(self) -> dict[str, dict[str, str]]:
+        """How the states of an alert are shown: name and tone; an open one may be urgent."""
+        voice = self._voice
+        names = voice.words["state"] | {URGENT: voice.say("page.urgent")}
+        return {state: {"name": name, "tone": _TONES.get(state, "good")} for state, name in names.items()}
+
+    def _opened(self, alert: AlertOpened) -> str:
+        return f"{alert.opened_at.astimezone(SHOP_ZONE):%m-%d %H:%M}"
 
     def _end(self, state: str) -> str:
         return self._voice.say("page.opened") if state == OPEN else self._voice.name("state", state)

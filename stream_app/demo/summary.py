@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sysconfig
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -16,8 +19,8 @@ from stream_app.simulate import truth
 
 _NEXT: Final = (
     ("make report", "summary.report_demo"),
-    ("stream-app replay LOG --out results", "summary.report"),
-    ("stream-app topics create", "summary.live"),
+    ("{command} replay LOG --out results", "summary.report"),
+    ("{command} topics create", "summary.live"),
 )
 
 
@@ -38,9 +41,20 @@ def print_summary(
     console.print()
     console.print(voice.say("summary.next"), highlight=False)
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for command, key in _NEXT:
-        table.add_row(Text(f"  {command}", style="cyan"), voice.say(key))
+        table.add_row(Text(f"  {command.format(command=own_command())}", style="cyan"), voice.say(key))
     console.print(table)
+
+
+def own_command() -> str:
+    """What to type to run `stream-app`: its name where the shell finds it, else the way to it from here."""
+    path = Path(sysconfig.get_path("scripts")) / "stream-app"
+    found = shutil.which("stream-app")
+    if found is not None and Path(found).resolve() == path.resolve():
+        return "stream-app"
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _learned(board: Board, voice: DemoVoice) -> str:
@@ -55,6 +69,8 @@ def _learned(board: Board, voice: DemoVoice) -> str:
             opened=counts[OPEN],
             returned=counts["returned"],
             fell=counts["fell"],
+            met=counts["met"],
+            lost=counts["lost"],
             open=counts[OPEN] - ended,
         ),
     )

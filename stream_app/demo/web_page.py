@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -19,16 +19,16 @@ import msgspec
 from stream_app.demo.board import OPEN, Board, Listed
 from stream_app.demo.living import LivingShop
 from stream_app.demo.screen import Show
-from stream_app.demo.sight import Sight
+from stream_app.demo.sight import URGENT, Sight
 from stream_app.demo.voice import DemoVoice
 from stream_app.demo.webhook import Verifier
 from stream_app.errors import NoPageAddress
 
 DEFAULT_PORT: Final = 8465
 HOST: Final = "127.0.0.1"
-_NOTHING_YET: Final = b"null"
 _KEPT: Final = 60  # alerts that a page which opens late gets
-_WORDS: Final = ("why", "facts", "todo", "never", "until", "urgent", "over", "channels", "delivered")
+_TEXTS: Final = ("alert_id", "at", "rank", "tone", "who", "risk", "about", "todo", "never", "until")
+_LISTS: Final = ("causes", "evidence", "steps")
 DELIVERED: Final = "delivered"  # path to which alerts are delivered
 _REMEMBERED: Final = 2_000  # alerts that were delivered
 _MOST_BYTES: Final = 100_000  # of a delivery
@@ -41,6 +41,13 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 _TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript", "json": "application/json"}
+
+
+_Told = tuple[dict[str, Any], list[dict[str, Any]], dict[str, str]]  # figures, alerts, their states
+_BLANK: Final[dict[str, dict[str, Any]]] = {  # an alert that the script fills
+    "alert": {"urgent": False} | dict.fromkeys(_TEXTS, "") | {name: [] for name in _LISTS},
+    "state": {"name": "", "tone": "", "ended": False},
+}
 
 
 class _Alert(msgspec.Struct):
@@ -79,10 +86,10 @@ class WebPage:
         self._alerts: list[dict[str, Any]] = []
         self._states: dict[str, str] = {}
         self._count = 0
-        self._told: tuple[bytes, list[dict[str, Any]], dict[str, str]] = (_NOTHING_YET, [], {})
+        self._told: _Told = (sight.nothing_yet(), [], {})
+        self._page = _Page(voice, sight)
         folder = files("stream_app.demo") / "web"
         self._files = {
-            "/": (_page(voice), "html"),
             "/style.css": ((folder / "style.css").read_bytes(), "css"),
             "/page.js": ((folder / "page.js").read_bytes(), "js"),
         }
@@ -116,7 +123,7 @@ class WebPage:
         """See Show."""
         for listed in changed:
             self._note(listed)
-        figures = msgspec.json.encode(self._sight.figures(board, shop, left))
+        figures = self._sight.figures(board, shop, left)
         self._told = (figures, list(self._alerts), dict(self._states))
 
     def _note(self, listed: Listed) -> None:
@@ -148,6 +155,8 @@ class WebPage:
     def answer(self, path: str) -> tuple[bytes, str] | None:
         """What stands at a path: bytes and kind; None: nothing."""
         asked = urlsplit(path)
+        if asked.path == "/":
+            return self._page.drawn(self._told, self._delivered.keys()), "html"
         if asked.path != "/state":
             return self._files.get(asked.path)
         figures, alerts, states = self._told
@@ -157,7 +166,7 @@ class WebPage:
             after = 0
         new = [alert for alert in alerts if alert["number"] > after]
         delivered = [alert_id for alert_id in states if alert_id in self._delivered]
-        told = {"figures": msgspec.Raw(figures), "alerts": new, "states": states, "delivered": delivered}
+        told = {"figures": figures, "alerts": new, "states": states, "delivered": delivered}
         return msgspec.json.encode(told), "json"
 
 
@@ -184,13 +193,49 @@ class Several:
             show.update(board, shop, changed, left)
 
 
-def _page(voice: DemoVoice) -> bytes:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("stream_app.demo", "web"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    words = {name: voice.words["page"][name] for name in _WORDS} | {"states": voice.words["state"]}
-    template = environment.get_template("index.html.j2")
-    return template.render(lang=voice.lang, say=voice.say, words=json.dumps(words, ensure_ascii=False)).encode()
+class _Page:
+    """The page with what is known when somebody asks for it: it tells of it before its script has run."""
+
+    def __init__(self, voice: DemoVoice, sight: Sight) -> None:
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("stream_app.demo", "web"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        self._states = sight.states()
+        words = {"over": voice.say("page.over"), "states": self._states}
+        self._template = environment.get_template("index.html.j2")
+        self._always = {
+            "lang": voice.lang,
+            "say": voice.say,
+            "words": json.dumps(words, ensure_ascii=False),
+            "blank": _BLANK,
+        }
+
+    def drawn(self, told: _Told, delivered: Container[str]) -> bytes:
+        """Its bytes."""
+        figures, alerts, states = told
+        shown = [
+            {
+                "alert": alert,
+                "state": self._state(states[alert["alert_id"]], urgent=alert["urgent"]),
+                "delivered": alert["alert_id"] in delivered,
+            }
+            for alert in sorted(alerts, key=_place)
+        ]
+        after = max((alert["number"] for alert in alerts), default=0)
+        return self._template.render(**self._always, figures=figures, alerts=shown, after=after).encode()
+
+    def _state(self, state: str, *, urgent: bool) -> dict[str, Any]:
+        told = self._states[URGENT if urgent and state == OPEN else state]
+        return told | {"ended": state != OPEN}
+
+
+def _place(alert: Mapping[str, Any]) -> tuple[int, int, int]:
+    """The newest first, and of one moment the most pressing."""
+    return -alert["at"], alert["rank"], -alert["number"]
 
 
 def _handler(page: WebPage) -> type[BaseHTTPRequestHandler]:

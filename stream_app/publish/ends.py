@@ -50,17 +50,26 @@ def read_offsets(config: LiveConfig, partitions: Iterable[Partition]) -> dict[Pa
         return {one: high for one, (_, high) in _watermarks(consumer, list(partitions)).items()}
 
 
-def places(ends: Mapping[Partition, End], log: bytes, *, after_other_logs: bool) -> dict[Partition, int]:
+def places(ends: Mapping[Partition, End], log: bytes, *, ticks: str, after_other_logs: bool) -> dict[Partition, int]:
     """How far a log has been published into each partition; 0: not at all.
+
+    Args:
+        ends: of all partitions.
+        log: the id of the log.
+        ticks: the topic of the ticks, which workers write to as well.
+        after_other_logs: whether something else at the end is meant to be appended to.
 
     Raises OtherLog where something else stands at the end, unless it is meant to be appended to.
 
-    >>> places({("shop.orders", 0): End(7, b"mine", 12, empty=False)}, b"mine", after_other_logs=False)
+    >>> ends = {("shop.orders", 0): End(7, b"mine", 12, empty=False)}
+    >>> places(ends, b"mine", ticks="shop.ticks", after_other_logs=False)
     {('shop.orders', 0): 12}
     """
     found = {}
     for (topic, number), end in ends.items():
         if end.log != log and end.offset and not after_other_logs:
+            if topic == ticks and end.log is None and not end.empty:
+                raise OtherLog(topic=topic, partition=number, found=_A_WORKERS_TICK, remedy=CLOCK_REMEDY)
             raise OtherLog(topic=topic, partition=number, found=_described(end), remedy=_REMEDY)
         found[topic, number] = end.place if end.log == log else 0
     return found
@@ -69,6 +78,14 @@ def places(ends: Mapping[Partition, End], log: bytes, *, after_other_logs: bool)
 _REMEDY: Final = (
     "Publishing on could double or mix up events. Give --after-other-logs to append the log on purpose, or publish to "
     "fresh topics (kafka.topics names them)."
+)
+_A_WORKERS_TICK: Final = (
+    "a tick of a worker on the wall clock, so that for every customer the time of the log is over, and its events come "
+    "too late"
+)
+CLOCK_REMEDY: Final = (
+    "Beside a published log, which brings its own ticks, workers run with --set ticks.clock=log. End that worker, take "
+    "fresh topics (kafka.topics) and a fresh redis.prefix, start the workers with it, and publish again."
 )
 
 

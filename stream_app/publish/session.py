@@ -10,7 +10,7 @@ from threading import Event as Flag
 
 from stream_app.config import LiveConfig
 from stream_app.errors import NotDelivered
-from stream_app.publish.ends import End, Partition, places, read_ends, read_offsets
+from stream_app.publish.ends import CLOCK_REMEDY, End, Partition, places, read_ends, read_offsets
 from stream_app.publish.feed import Feed, Listener, Summary
 from stream_app.publish.identity import log_id
 from stream_app.publish.pace import Pace
@@ -59,7 +59,7 @@ def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Fl
     ):
         identity = log_id(log, config.shop.settings(), config.kafka.partitions)
         ends = read_ends(config, names)
-        done = places(ends, identity, after_other_logs=request.after_other_logs)
+        done = places(ends, identity, ticks=topics.ticks, after_other_logs=request.after_other_logs)
         scanned = log.scan(watcher.reading)
         pace = Pace(request.speed, stop)
         sender = Sender(config, identity, done, flat_out=pace.flat_out)
@@ -78,4 +78,6 @@ def _check_alone(config: LiveConfig, ends: dict[Partition, End], sender: Sender)
         if more:
             problem = f"partition {number} has {more:+,} records beside the {counts[topic, number]:,} of this publisher"
             remedy = "Something else wrote there meanwhile: if it was another publisher, publish to fresh topics."
+            if topic == config.kafka.topics.ticks:
+                remedy = f"Was it a worker on the wall clock? {CLOCK_REMEDY}"
             raise NotDelivered(topic=topic, problem=problem, remedy=remedy)

@@ -323,6 +323,16 @@ def test_records_of_others_are_refused(shop: Shop, short_log: Path) -> None:
     assert shop.written() == 1
 
 
+def test_a_tick_of_a_worker_on_the_wall_clock_is_named(shop: Shop, short_log: Path) -> None:
+    producer = Producer({"bootstrap.servers": shop.bootstrap})
+    tick = encode_message(Tick(datetime.now(UTC)))
+    producer.produce(shop.config.kafka.topics.ticks, tick, partition=1)
+    assert producer.flush(10) == 0
+    with pytest.raises(OtherLog, match=r"wall clock.*--set ticks\.clock=log"):
+        publish(shop, short_log)
+    assert shop.written() == 1
+
+
 class Intruder(Watcher):
     """Another who writes into the same topic meanwhile."""
 

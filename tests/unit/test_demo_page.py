@@ -6,7 +6,7 @@ import http.client
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -79,11 +79,11 @@ def test_an_alert_is_told_with_cause_evidence_and_measure(page: WebPage) -> None
     (alert,) = state(page)["alerts"]
     lang = "zh" if "可能" in alert["sure"] or "几乎" in alert["sure"] else "en"
     measure = load_playbook().measure("forgot_shop", "one_time")
-    assert alert["causes"] == [{"name": words.cause_name("forgot_shop", lang), "percent": 61}]
+    assert alert["causes"] == [{"name": words.cause_name("forgot_shop", lang), "percent": 61, "said": "61%"}]
     assert alert["evidence"] == [words.evidence_text(WHY.evidence[0], lang)]
     assert alert["steps"] == [step.said(lang) for step in measure.steps]
-    assert alert["never"] == [measure.never[0].said(lang)]
-    assert "120" in alert["worth"]
+    assert measure.never[0].said(lang) in alert["never"]
+    assert "120" in alert["about"]
     assert alert["who"] == "c••0001"
     assert state(page)["states"] == {"al_1": "open"}
 
@@ -164,7 +164,44 @@ def test_there_is_nothing_else(page: WebPage, path: str) -> None:
 
 
 def test_before_anything_is_known_it_says_so(page: WebPage) -> None:
-    assert state(page) == {"figures": None, "alerts": [], "states": {}, "delivered": []}
+    told = state(page)
+    assert (told["alerts"], told["states"], told["delivered"]) == ([], {}, [])
+    _, body, _ = get(page, "/")
+    assert told["figures"]["clock"] in body.decode()
+    assert set(told["figures"]) == set(figures_of(page))
+
+
+def figures_of(page: WebPage) -> dict[str, Any]:
+    """The figures when something is known."""
+    shown(page, board())
+    found: dict[str, Any] = state(page)["figures"]
+    return found
+
+
+def test_the_page_tells_what_is_known_before_its_script_has_run(page: WebPage) -> None:
+    told = board()
+    shown(page, told, explained(1), explained(2))
+    shown(page, told, AlertClosed("al_1", "c00000001", NOON, "returned"))
+    text = get(page, "/")[1].decode()
+    now = state(page)
+    assert now["figures"]["clock"] in text
+    assert "starting" not in text
+    assert "正在启动" not in text
+    for alert in now["alerts"]:
+        assert all(alert[part] in text for part in ("who", "risk", "about", "until"))
+        assert all(step in text for step in alert["steps"])
+    assert re.findall(r'class="alert (b\d(?: ended)?)" data-id="(\w+)"', text) == [("b0", "al_2"), ("b0 ended", "al_1")]
+    assert 'data-after="2"' in text
+
+
+def test_alerts_stand_in_the_order_in_which_they_were_opened_not_in_which_they_came(page: WebPage) -> None:
+    told = board()
+    late = [
+        msgspec.structs.replace(explained(number), opened_at=NOON - timedelta(hours=number)) for number in (3, 9, 1)
+    ]
+    shown(page, told, *late)
+    assert [one.alert.alert_id for one in told.listed] == ["al_1", "al_3", "al_9"]
+    assert re.findall(r'data-id="(al_\d)"', get(page, "/")[1].decode()) == ["al_1", "al_3", "al_9"]
 
 
 def test_nobody_is_answered_under_another_name(page: WebPage) -> None:

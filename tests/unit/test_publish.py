@@ -187,6 +187,12 @@ def test_flat_out_is_told_by_the_factor() -> None:
 def test_what_is_not_of_this_log_is_refused_unless_it_is_meant(end: End, words: str) -> None:
     ends = {("shop.orders", 0): End(9, b"mine", 7, empty=False), ("shop.orders", 1): End(), ("shop.orders", 2): end}
     with pytest.raises(OtherLog, match=r"shop\.orders, partition 2 ends with .*--after-other-logs") as error:
-        places(ends, b"mine", after_other_logs=False)
+        places(ends, b"mine", ticks="shop.ticks", after_other_logs=False)
     assert words in str(error.value)
-    assert list(places(ends, b"mine", after_other_logs=True).values()) == [7, 0, 0]
+    assert list(places(ends, b"mine", ticks="shop.ticks", after_other_logs=True).values()) == [7, 0, 0]
+
+
+def test_a_tick_of_a_worker_on_the_wall_clock_is_refused_with_the_setting_that_prevents_it() -> None:
+    ends = {("shop.orders", 0): End(9, b"mine", 7, empty=False), ("shop.ticks", 0): End(3, None, 0, empty=False)}
+    with pytest.raises(OtherLog, match=r"wall clock.*--set ticks\.clock=log.*redis\.prefix"):
+        places(ends, b"mine", ticks="shop.ticks", after_other_logs=False)

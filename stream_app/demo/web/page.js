@@ -2,13 +2,13 @@
 "use strict";
 
 const words = JSON.parse(document.body.dataset.words);
-const shown = new Map(); // alert id -> its card
 const MOST = 60; // cards
 const PERIOD = 1000; // milliseconds
-let after = 0; // number of the latest alert that we have
-let first = true;
+let after = Number(document.body.dataset.after); // number of the latest alert that we have
 
 const byId = (id) => document.getElementById(id);
+const cards = new Map(); // alert id -> its card
+for (const card of byId("list").children) cards.set(card.dataset.id, card); // those that came with the page
 
 function make(tag, className, text) {
   const node = document.createElement(tag);
@@ -17,109 +17,84 @@ function make(tag, className, text) {
   return node;
 }
 
-function bar(share, tone) {
-  const track = make("div", "bar"), fill = make("span");
-  fill.style.width = `${Math.round(100 * share)}%`;
-  if (tone) fill.style.setProperty("--tone", tone);
-  track.append(fill);
-  return track;
+function bar(value, most, tone) {
+  const made = byId("bar").content.firstElementChild.cloneNode();
+  made.value = value;
+  made.max = most;
+  if (tone) made.classList.add(tone);
+  return made;
 }
 
-function listOf(className, items) {
-  const list = make("ul", className);
-  for (const item of items) list.append(make("li", "", item));
-  return list;
+function row(...children) {
+  const made = make("li");
+  made.append(...children);
+  return made;
 }
 
 function cardOf(alert) {
-  const card = make("article", first ? "alert" : "alert new");
-  card.style.setProperty("--tone", `var(--b${alert.urgent ? 0 : alert.band})`);
-  const head = make("header");
-  head.append(make("h3", "", alert.who), make("span", "risk", alert.risk));
-  head.append(make("span", "about", [alert.segment, alert.worth, alert.opened].filter(Boolean).join(" · ")));
-  head.append(make("span", "badge"));
-  const why = make("div", "body"), todo = make("div", "body");
-  why.append(make("h4", "", words.why));
-  const causes = make("ul", "causes");
-  for (const cause of alert.causes) {
-    const row = make("li");
-    row.append(make("span", "", cause.name), bar(cause.percent / 100), make("b", "", `${cause.percent}%`));
-    causes.append(row);
-  }
-  why.append(causes, make("h4", "", words.facts), listOf("facts", alert.evidence));
-  const steps = make("ol", "steps");
-  for (const step of alert.steps) steps.append(make("li", "", step));
-  const channel = words.channels[alert.channel];
-  todo.append(make("h4", "", channel ? `${words.todo} · ${channel}` : words.todo), steps);
-  if (alert.never.length) todo.append(make("p", "never", `${words.never}${alert.never[0]}`));
-  todo.append(make("p", "until", `${words.until}${alert.until}`));
-  card.append(head, why, todo);
+  const card = byId("card").content.firstElementChild.cloneNode(true);
+  const part = (selector) => card.querySelector(selector);
+  card.classList.add(alert.tone, "new");
+  Object.assign(card.dataset, { id: alert.alert_id, at: alert.at, rank: alert.rank, urgent: alert.urgent });
+  part("h3").textContent = alert.who;
+  for (const name of ["risk", "about", "todo", "never", "until"]) part(`.${name}`).textContent = alert[name];
+  part(".causes").append(...alert.causes.map((cause) =>
+    row(make("span", "", cause.name), bar(cause.percent, 100), make("b", "", cause.said))));
+  part(".facts").append(...alert.evidence.map((text) => make("li", "", text)));
+  part(".steps").append(...alert.steps.map((text) => make("li", "", text)));
   return card;
 }
 
-function mark(card, state, urgent) {
+// The newest first, and of one moment the most pressing: partitions tell of theirs as they come to it.
+function isBefore(card, other) {
+  const [at, rank, otherAt, otherRank] = [card.dataset.at, card.dataset.rank, other.dataset.at, other.dataset.rank].map(Number);
+  return at === otherAt ? rank <= otherRank : at > otherAt;
+}
+
+function insert(card) {
+  const list = byId("list");
+  list.insertBefore(card, Array.from(list.children).find((other) => isBefore(card, other)) ?? null);
+}
+
+function mark(card, state) {
   const badge = card.querySelector(".badge"), open = state === "open";
-  badge.textContent = open && urgent ? words.urgent : words.states[state] ?? state;
-  badge.className = `badge ${open ? (urgent ? "urgent" : "open") : state === "lost" ? "" : "good"}`;
+  const told = words.states[open && card.dataset.urgent === "true" ? "urgent" : state];
+  badge.textContent = told ? told.name : state;
+  badge.className = `badge ${told ? told.tone : ""}`;
   card.classList.toggle("ended", !open);
 }
 
-function markDelivered(card) {
-  if (!card.querySelector(".sent")) card.querySelector(".about").after(make("span", "sent", words.delivered));
-}
-
-function fill(node, children) {
-  node.replaceChildren(...children);
-}
-
 function showFigures(told) {
-  byId("clock").textContent = told.clock;
-  byId("left").textContent = told.left;
-  const history = byId("history");
-  history.hidden = told.history === null;
-  if (told.history !== null) {
-    history.firstElementChild.style.width = `${told.history}%`;
-    history.setAttribute("aria-valuenow", told.history);
-  }
-  const most = Math.max(1, ...told.bands.map((band) => band.count));
-  fill(byId("bands"), told.bands.map((band, place) => {
-    const row = make("li");
-    row.append(make("span", "", band.name), bar(band.count / most, `var(--b${place})`), make("b", "", band.said));
-    return row;
-  }));
-  byId("active").textContent = told.active;
-  byId("expected").textContent = told.expected;
-  fill(byId("ends"), told.ends.map((end) => {
+  for (const name of ["clock", "left", "active", "expected"]) byId(name).textContent = told[name];
+  byId("history").hidden = told.history === null;
+  byId("history").value = told.history ?? 0;
+  byId("bands").replaceChildren(...told.bands.map((band, place) =>
+    row(make("span", "", band.name), bar(band.count, told.most, `b${place}`), make("b", "", band.said))));
+  byId("ends").replaceChildren(...told.ends.map((end) => {
     const one = make("div");
     one.append(make("dt", "", end.name), make("dd", "", end.said));
     return one;
   }));
-  fill(byId("parts"), told.parts.map((part) => {
-    const row = make("li");
-    row.append(make("i", part.well ? "well" : ""), make("b", "", part.name), make("span", "", part.said));
-    return row;
-  }));
+  byId("parts").replaceChildren(...told.parts.map((part) =>
+    row(make("i", part.well ? "well" : ""), make("b", "", part.name), make("span", "", part.said))));
 }
 
 function showAlerts(told) {
   for (const alert of told.alerts) {
-    if (shown.has(alert.alert_id)) continue;
-    const card = cardOf(alert);
-    shown.set(alert.alert_id, { card, urgent: alert.urgent });
-    byId("list").prepend(card);
     after = Math.max(after, alert.number);
+    if (cards.has(alert.alert_id)) continue;
+    const card = cardOf(alert);
+    cards.set(alert.alert_id, card);
+    insert(card);
   }
-  for (const [id, one] of shown) {
-    if (id in told.states) mark(one.card, told.states[id], one.urgent);
+  for (const [id, card] of cards) if (id in told.states) mark(card, told.states[id]);
+  for (const id of told.delivered) if (cards.has(id)) cards.get(id).querySelector(".sent").hidden = false;
+  const list = byId("list");
+  while (list.children.length > MOST) {
+    cards.delete(list.lastElementChild.dataset.id);
+    list.lastElementChild.remove();
   }
-  for (const id of told.delivered) if (shown.has(id)) markDelivered(shown.get(id).card);
-  for (const [id, one] of shown) {
-    if (shown.size <= MOST) break;
-    one.card.remove();
-    shown.delete(id);
-  }
-  byId("none").hidden = shown.size > 0;
-  first = false;
+  byId("none").hidden = cards.size > 0;
 }
 
 async function look() {
@@ -127,7 +102,7 @@ async function look() {
     const answer = await fetch(`state?after=${after}`, { cache: "no-store" });
     if (!answer.ok) throw new Error(answer.statusText);
     const told = await answer.json();
-    if (told.figures) showFigures(told.figures);
+    showFigures(told.figures);
     showAlerts(told);
   } catch {
     byId("left").textContent = words.over;
