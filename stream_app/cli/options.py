@@ -15,6 +15,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US
 from stream_app.errors import BadOption
 
+_FEW: Final = 4  # choices that are told with `or` between them
 _DURATIONS: Final = (
     "horizon",
     "active_window",
@@ -116,5 +117,7 @@ def one_of(option: str, value: str, *allowed: str) -> str:
     if value not in allowed:
         close = difflib.get_close_matches(value.lower(), allowed, n=1)
         meant = f"Did you mean {close[0]}? " if close else ""
-        raise BadOption(option=option, value=value, remedy=f"{meant}Give {' or '.join(allowed)}.")
+        *others, last = allowed
+        few = " or ".join(allowed) if len(allowed) <= _FEW else f"{', '.join(others)} or {last}"
+        raise BadOption(option=option, value=value, remedy=f"{meant}Give {few}.")
     return value

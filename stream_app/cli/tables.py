@@ -63,5 +63,22 @@ def _stack(console: Console, columns: Sequence[Column], rows: Sequence[Sequence[
     for first, *others in rows:
         console.print(Line(first, style="cyan"), soft_wrap=True)
         named = zip((column.name for column in columns[1:]), others, strict=True)
-        rest = " · ".join(f"{name}: {cell}" if name else cell for name, cell in named if cell)
-        console.print(Padding(Line(rest), (0, 0, 0, _INDENT)))
+        parts = [f"{name}: {cell}" if name else cell for name, cell in named if cell]
+        for line in _packed(parts, console.width - _INDENT):
+            console.print(Padding(Line(line), (0, 0, 0, _INDENT), expand=False))
+
+
+def _packed(parts: Sequence[str], width: int) -> list[str]:
+    """Parts side by side on as few lines as hold them; one that is wider than a line begins one of its own.
+
+    >>> _packed(["a: 1", "b: 2", "c: a long one"], 12)
+    ['a: 1 · b: 2', 'c: a long one']
+    """
+    lines: list[str] = []
+    for part in parts:
+        longer = f"{lines[-1]} · {part}" if lines else part
+        if lines and cell_len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines
