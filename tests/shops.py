@@ -33,7 +33,7 @@ from stream_app.core.learner import Learner
 from stream_app.core.process import Counts, Partition
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.state import DAY_US
-from stream_app.core.targets import Breach, BreachMet
+from stream_app.core.targets import Breach, BreachEnded
 
 T0: Final = 1_704_067_200_000_000  # 2024-01-01 00:00 UTC, a Monday, microseconds
 SECOND: Final = 1_000_000
@@ -176,7 +176,7 @@ class Played:
     closed: list[Closing] = field(default_factory=list, compare=False)
     told: list[str] = field(default_factory=list)  # all of both, as text
     breaches: list[Breach] = field(default_factory=list, compare=False)
-    met: list[BreachMet] = field(default_factory=list)
+    ended: list[BreachEnded] = field(default_factory=list)
     explained: list[str] = field(default_factory=list)  # explanations and breaches, as text
     returned: list[Returned] = field(default_factory=list)
     facts: dict[str, list[float]] = field(default_factory=dict)
@@ -232,7 +232,7 @@ class Shell:
                 self.played.labels[key] = (matured.label, matured.matured_at)
             self.played.closed += effects.closed
             self.played.breaches += effects.breaches
-            self.played.met += effects.met
+            self.played.ended += effects.ended
             self.played.returned += effects.returned
 
     def end(self, last: int) -> Played:
@@ -249,7 +249,7 @@ class Shell:
         played.told = [repr(one) for one in (*(episode.unexplained() for episode in played.opened), *played.closed)]
         explained = [repr(one.nomination.explanation) for one in played.opened]
         played.explained = [*explained, *map(repr, sorted(played.breaches, key=lambda one: one.alert_id))]
-        played.met.sort(key=lambda one: (one.at, one.alert_id))
+        played.ended.sort(key=lambda one: (one.at, one.alert_id))
         played.returned.sort()
         return played
 

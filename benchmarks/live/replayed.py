@@ -51,7 +51,7 @@ def outcome_of_replay(settings: Settings, partitions: int, log: Path, form: LogF
     for episode in happened.opened:
         value = outgoing.opening(0, episode, 0)[0].payload
         outcome.opened[episode.alert_id] = msgspec.json.decode(value, type=AlertOpened)
-    urgent = outgoing.urgent(0, happened.breaches, happened.met)
+    urgent = outgoing.urgent(0, happened.breaches, happened.ended)
     for record in (*urgent, *outgoing.closings(0, happened.closed)):
         alert = msgspec.json.decode(record.payload, type=AlertOpened | AlertClosed)
         if isinstance(alert, AlertOpened):

@@ -29,14 +29,16 @@ def deliver(config: ConfigOption = None, bootstrap: BootstrapOption = None, give
 
 @alerts_app.command("list")
 def list_alerts(
-    state: Annotated[str | None, typer.Option(help="pending, sent, suppressed or dead. Default: all.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="pending, sent, suppressed, dead, or why suppressed: shadow, ...")
+    ] = None,
     channel: Annotated[str | None, typer.Option(help="Only of this channel.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="So many at most, the latest.")] = 50,
     form: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
     config: ConfigOption = None,
     given: SetOption = None,
 ) -> None:
-    """List deliveries, the latest first: alert, channel, state and why."""
+    """List deliveries, the last to change its state first: alert, channel, state and why."""
     with errors_told():
         from stream_app.cli.delivered import Wanted, run_list  # noqa: PLC0415
 

@@ -11,16 +11,23 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text as Rich
 
 from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
 from stream_app.cli.options import one_of
+from stream_app.cli.tables import Column, show_table
 from stream_app.config import LiveConfig, read_channels
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused
 from stream_app.core.delivery.records import (
+    CLOSED,
     DEAD,
+    EXPIRED,
+    PENDING,
+    REASONS,
+    REMOVED,
+    SENT,
+    SHADOW,
     STATES,
+    SUPPRESSED,
     ChannelState,
     Delivery,
     Letter,
@@ -39,6 +46,18 @@ from stream_app.errors import BadOption, UnknownChannel, UnknownDelivery
 from stream_app.service.stores import open_stores
 
 T = TypeVar("T")
+_WHY_CELLS: Final = 24  # in which a reason still reads well
+_NONE: Final = {
+    None: "No deliveries yet: they come with the first alert while `stream-app deliver` runs.",
+    PENDING: "No delivery is pending: nothing waits to be sent.",
+    SENT: "No delivery has been sent. In shadow mode none is: see `--state shadow`.",
+    SUPPRESSED: "No delivery was suppressed.",
+    DEAD: "No delivery is dead: nothing was given up.",
+    EXPIRED: "No delivery was suppressed because its alert had expired.",
+    CLOSED: "No delivery was suppressed because its episode had ended.",
+    SHADOW: "No delivery was held back by shadow mode.",
+    REMOVED: "No delivery was suppressed because its channel had been removed.",
+}
 _MARKED: Final = {"en": "[TEST] ", "zh": "【测试】"}
 
 
@@ -46,30 +65,40 @@ _MARKED: Final = {"en": "[TEST] ", "zh": "【测试】"}
 class Wanted:
     """Which deliveries are asked for, and how they are shown."""
 
-    state: str | None
+    state: str | None  # or why it was suppressed
     channel: str | None
     limit: int
     form: str
+
+    def has(self, delivery: Delivery) -> bool:
+        """Whether a delivery is among them."""
+        in_state = self.state in {None, delivery.state} or (delivery.state, delivery.reason) == (SUPPRESSED, self.state)
+        return in_state and self.channel in {None, delivery.channel}
 
 
 def run_list(config: LiveConfig, wanted: Wanted, console: Console) -> None:
     """The latest deliveries, as a table on the terminal or as JSON lines on standard output."""
     one_of("--format", wanted.form, "table", "json")
     if wanted.state is not None:
-        one_of("--state", wanted.state, *STATES)
-    found, letters, channels = _with_store(config, lambda store: _find(store, wanted))
+        one_of("--state", wanted.state, *STATES, *REASONS)
+    known, letters, channels = _with_store(config, lambda store: _find(store, wanted))
+    found = known[: wanted.limit]
     if wanted.form == "json":
         for one in found:
             letter = letters.get(one.letter)
             sys.stdout.buffer.write(msgspec.json.encode(_told(one, letter)) + b"\n")
         return
-    table = Table("delivery", "state", "since", "attempts", "why, or what comes next", title="Deliveries")
-    table.columns[0].no_wrap = True  # an id is there to be copied
-    for one in found:
-        letter = letters.get(one.letter)
-        attempts = str(letter.attempts) if letter is not None else ""
-        table.add_row(Rich(one.id), one.state, _time(one.changed_at), attempts, Rich(_why(one, letter)))
-    console.print(table if found else "No deliveries.")
+    if found:
+        columns = [
+            *map(Column, ("delivery", "state", "since", "attempts")),
+            Column("why, or what comes next", _WHY_CELLS),
+        ]
+        some = f"the latest {len(found)} of {len(known)}, " if len(known) > len(found) else ""
+        title = f"Deliveries: {some}the last to change its state first"
+        show_table(console, title, columns, [_row(one, letters.get(one.letter)) for one in found])
+    else:
+        where = f" (channel {wanted.channel})" if wanted.channel else ""
+        console.print(f"{_NONE[wanted.state]}{where}", markup=False, soft_wrap=True)
     for name, state in channels.items():
         if state.gone_at:
             console.print(f"Channel {name} is closed since {_time(state.gone_at)}: {state.reason}.", markup=False)
@@ -81,16 +110,20 @@ async def _find(
 ) -> tuple[list[Delivery], dict[str, Letter], dict[str, ChannelState]]:
     found: list[Delivery] = []
     async for chunk in store.all_deliveries():
-        read = (decode_record(value, Delivery) for value in chunk)
-        found += [one for one in read if wanted.state in {None, one.state} and wanted.channel in {None, one.channel}]
-    found = sorted(found, key=lambda one: (-one.changed_at, one.id))[: wanted.limit]
-    letters = await store.letters(sorted({one.letter for one in found} - {""}))
+        found += filter(wanted.has, (decode_record(value, Delivery) for value in chunk))
+    found.sort(key=lambda one: (-one.changed_at, one.id))
+    letters = await store.letters(sorted({one.letter for one in found[: wanted.limit]} - {""}))
     channels = await store.channels()
     return (
         found,
         {name: decode_record(value, Letter) for name, value in letters.items()},
         {name: decode_record(value, ChannelState) for name, value in channels.items()},
     )
+
+
+def _row(delivery: Delivery, letter: Letter | None) -> tuple[str, ...]:
+    attempts = str(letter.attempts) if letter is not None and letter.attempts else ""
+    return delivery.id, delivery.state, _time(delivery.changed_at), attempts, _why(delivery, letter)
 
 
 def _why(delivery: Delivery, letter: Letter | None) -> str:

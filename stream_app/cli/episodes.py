@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text as Line
 
 from stream_app import words
 from stream_app.adapters.kafka_contacts import send_contact
 from stream_app.cli.options import one_of
+from stream_app.cli.tables import Column, show_table
 from stream_app.config import LiveConfig
-from stream_app.core.casework import ACKED, RESOLVED, SNOOZED
+from stream_app.core.casework import ACKED, RESOLVED, SNOOZED, EpisodeNote
 from stream_app.core.durations import duration
 from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.lane import Summary
@@ -35,9 +35,10 @@ _PATIENCE_SECONDS: Final = 10.0  # until a worker has applied what was written
 _POLL_SECONDS: Final = 0.1
 _SAID: Final = {
     "en": {
-        "title": "Open episodes",
+        "title": "Open episodes: urgent cases first, then the latest day, by rank",
         "columns": ("episode", "customer", "opened", "rank", "risk", "a month", "cause", "owner", "rests until"),
-        "none": "No episode is open.",
+        "urgent": "urgent",
+        "none": "No episode is open, and no urgent case.",
         "resting": "{count} more rest until later: --all shows them.",
         ACKED: "{id} is yours, {staff}.",
         SNOOZED: "{id} rests until {until}.",
@@ -45,9 +46,10 @@ _SAID: Final = {
         "pending": "It is written and will count; no worker has applied it yet (is one running?).",
     },
     "zh": {
-        "title": "未结案件",
+        "title": "未结案件：紧急案件在前，其余按日期从新到旧、按名次排列",
         "columns": ("案件", "客户", "开立", "名次", "风险", "每月", "原因", "负责人", "暂缓至"),
-        "none": "没有未结案件。",
+        "urgent": "紧急",
+        "none": "没有未结案件，也没有紧急案件。",
         "resting": "另有 {count} 件暂缓：--all 可显示。",
         ACKED: "{id} 由您负责，{staff}。",
         SNOOZED: "{id} 暂缓至 {until}。",
@@ -55,7 +57,7 @@ _SAID: Final = {
         "pending": "已写入，将会生效；尚无工作进程处理（是否有 worker 在运行？）。",
     },
 }
-_ID_WIDTH: Final = 35  # of an alert's id
+_CAUSE_CELLS: Final = 20  # in which a cause still reads well
 
 
 def run_list(config: LiveConfig, form: str, lang: str, console: Console, *, everything: bool) -> None:
@@ -69,8 +71,8 @@ def run_list(config: LiveConfig, form: str, lang: str, console: Console, *, ever
         return
     shown = [one for one in found if everything or not one.rests(now)]
     if shown:
-        console.print(_table(shown, ZoneInfo(config.shop.zone), lang))
-    else:
+        _show(shown, ZoneInfo(config.shop.zone), lang, console)
+    elif not found:
         console.print(said["none"])
     if len(shown) < len(found):
         console.print(str(said["resting"]).format(count=len(found) - len(shown)))
@@ -157,27 +159,35 @@ def _until(text: str, now: datetime) -> datetime:
     return moment
 
 
-def _table(episodes: list[OpenEpisode], zone: ZoneInfo, lang: str) -> Table:
+def _show(episodes: list[OpenEpisode], zone: ZoneInfo, lang: str, console: Console) -> None:
     said = _SAID[lang]
-    table = Table(*said["columns"], title=str(said["title"]))
-    table.columns[0].no_wrap = True  # an id is there to be copied
-    table.columns[0].min_width = _ID_WIDTH
-    for one in episodes:
-        note, until = one.note, one.work.snoozed_until
-        causes = note.explanation.causes
-        row = (
-            note.alert_id,
-            mask(note.customer_id),
-            f"{note.opened_at.astimezone(zone):%Y-%m-%d}",
-            str(note.rank),
-            f"{note.probability:.0%}",
-            f"{note.monthly_worth:,.0f}",
-            words.cause_name(causes[0].key, lang) if causes else "",
-            one.work.owner,
-            f"{until.astimezone(zone):%Y-%m-%d %H:%M}" if until else "",
-        )
-        table.add_row(*map(Line, row))
-    return table
+    names = [str(name) for name in said["columns"]]
+    why = len(names) - 3
+    columns = [Column(name, _CAUSE_CELLS if place == why else 0) for place, name in enumerate(names)]
+    show_table(console, str(said["title"]), columns, [_row(one, zone, lang) for one in episodes])
+
+
+def _row(one: OpenEpisode, zone: ZoneInfo, lang: str) -> tuple[str, ...]:
+    note, until = one.note, one.work.snoozed_until
+    return (
+        note.alert_id,
+        mask(note.customer_id),
+        f"{note.opened_at.astimezone(zone):%Y-%m-%d}",
+        str(_SAID[lang]["urgent"]) if note.urgent else str(note.rank),
+        f"{note.probability:.0%}" if note.probability else "",  # who has never ordered has no score
+        f"{note.monthly_worth:,.0f}",
+        _why(note, lang),
+        one.work.owner,
+        f"{until.astimezone(zone):%Y-%m-%d %H:%M}" if until else "",
+    )
+
+
+def _why(note: EpisodeNote, lang: str) -> str:
+    """The likeliest cause; of an urgent case the target that was missed, which is the first of its evidence."""
+    told = note.explanation
+    if note.urgent and told.evidence:
+        return words.evidence_text(told.evidence[0], lang)
+    return words.cause_name(told.causes[0].key, lang) if told.causes else ""
 
 
 def _told(one: OpenEpisode) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
 from pathlib import Path
@@ -14,6 +15,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US
 from stream_app.errors import BadOption
 
+_FEW: Final = 4  # choices that are told with `or` between them
 _DURATIONS: Final = (
     "horizon",
     "active_window",
@@ -104,11 +106,18 @@ def language() -> str:
 
 
 def one_of(option: str, value: str, *allowed: str) -> str:
-    """A value that must be one of a few; raises BadOption.
+    """A value that must be one of a few; raises BadOption, which names the one that may have been meant.
 
     >>> one_of("--lang", "en", "en", "zh")
     'en'
+    >>> one_of("CAUSE", "prices", "price", "quality")
+    Traceback (most recent call last):
+    stream_app.errors.BadOption: CAUSE cannot be 'prices'. Did you mean price? Give price or quality.
     """
     if value not in allowed:
-        raise BadOption(option=option, value=value, remedy=f"Give {' or '.join(allowed)}.")
+        close = difflib.get_close_matches(value.lower(), allowed, n=1)
+        meant = f"Did you mean {close[0]}? " if close else ""
+        *others, last = allowed
+        few = " or ".join(allowed) if len(allowed) <= _FEW else f"{', '.join(others)} or {last}"
+        raise BadOption(option=option, value=value, remedy=f"{meant}Give {few}.")
     return value

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text as Line
 
 from stream_app import words
 from stream_app.cli.options import one_of
+from stream_app.cli.tables import Column, show_table
 from stream_app.staff.composer import PlaybookComposer
 from stream_app.staff.measures import CAUSES, DEFAULT, Channel, Measure, Playbook
 from stream_app.staff.playbook import load_playbook
 
+_STEP_CELLS: Final = 36  # in which a step still reads well
+_SEGMENT_CELLS: Final = 20
 _SAID: Final = {
     "en": {
         "fine": "The playbook is complete: {causes} causes, {entries} entries of your own.",
@@ -59,7 +61,7 @@ def run_show(cause: str, own: Path | None, lang: str, console: Console) -> None:
     """An overview, or one cause with all of its segments."""
     playbook = load_playbook(own)
     if not cause:
-        console.print(_overview(playbook, lang))
+        _overview(playbook, lang, console)
         return
     one_of("CAUSE", cause, *CAUSES)
     console.print(Line(f"{words.cause_name(cause, lang)} ({cause})", style="bold"))
@@ -69,16 +71,16 @@ def run_show(cause: str, own: Path | None, lang: str, console: Console) -> None:
         console.print(_told(playbook, playbook.measure(cause, segment), lang))
 
 
-def _overview(playbook: Playbook, lang: str) -> Table:
+def _overview(playbook: Playbook, lang: str, console: Console) -> None:
     said = _SAID[lang]
-    columns = [said[name] for name in ("cause", "name", "kind", "first", "own")]
-    table = Table(*columns, title=said["title"])
+    cells = {"first": _STEP_CELLS, "own": _SEGMENT_CELLS}
+    columns = [Column(said[name], cells.get(name, 0)) for name in ("cause", "name", "kind", "first", "own")]
+    rows = []
     for cause in CAUSES:
         measure = playbook.measure(cause)
         segments = ", ".join(words.segment_name(one, lang) for one in playbook.overridden(cause))
-        row = (cause, words.cause_name(cause, lang), measure.kind.value, measure.steps[0].said(lang), segments)
-        table.add_row(*map(Line, row))
-    return table
+        rows.append((cause, words.cause_name(cause, lang), measure.kind.value, measure.steps[0].said(lang), segments))
+    show_table(console, said["title"], columns, rows)
 
 
 def _told(playbook: Playbook, measure: Measure, lang: str) -> Line:

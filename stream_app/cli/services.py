@@ -73,7 +73,7 @@ def list_models(config: ConfigOption = None, given: SetOption = None) -> None:
 
 @model_app.command("show")
 def show_model(
-    version: Annotated[int, typer.Argument(help="The version's number.")],
+    version: Annotated[int | None, typer.Argument(help="Its number; without one: the version in force.")] = None,
     config: ConfigOption = None,
     given: SetOption = None,
 ) -> None:

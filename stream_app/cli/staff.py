@@ -65,7 +65,7 @@ def list_episodes(
     config: ConfigOption = None,
     given: SetOption = None,
 ) -> None:
-    """List the open episodes: the latest day first, then by rank."""
+    """List the open episodes: urgent cases first, then the latest day, by rank."""
     with errors_told():
         from stream_app.cli.episodes import run_list  # noqa: PLC0415
 
@@ -74,7 +74,7 @@ def list_episodes(
 
 @episode_app.command("show")
 def show_episode(alert_id: IdArgument, config: ConfigOption = None, given: SetOption = None) -> None:
-    """Show an open episode as JSON, with the customer's full id."""
+    """Show an open episode or urgent case as JSON, with the customer's full id."""
     with errors_told():
         from stream_app.cli.episodes import run_show  # noqa: PLC0415
 
@@ -91,7 +91,7 @@ def ack(
     bootstrap: BootstrapOption = None,
     given: SetOption = None,
 ) -> None:
-    """Take an episode on: from now on it is yours, and a colleague's `ack` is refused."""
+    """Take an episode or urgent case on: from now on it is yours, and a colleague's `ack` is refused."""
     _work(ACK, alert_id, {"staff": staff, "take_over": take_over}, lang, (config, bootstrap, given))
 
 
@@ -106,7 +106,7 @@ def snooze(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     bootstrap: BootstrapOption = None,
     given: SetOption = None,
 ) -> None:
-    """Put an episode off until a time, at most until it expires; it is yours then."""
+    """Put an episode or urgent case off until a time, at most until it expires; it is yours then."""
     said = {"staff": staff, "take_over": take_over, "until": until}
     _work(SNOOZE, alert_id, said, lang, (config, bootstrap, given))
 
@@ -124,7 +124,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - the options of a command are its parame
     bootstrap: BootstrapOption = None,
     given: SetOption = None,
 ) -> None:
-    """End an episode with what came of it, and with the cause that you have confirmed."""
+    """End an episode or urgent case with what came of it, and with the cause that you have confirmed."""
     with errors_told():
         from stream_app.cli.options import one_of  # noqa: PLC0415
         from stream_app.core.casework import OUTCOMES  # noqa: PLC0415

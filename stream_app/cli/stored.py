@@ -6,13 +6,13 @@ import asyncio
 import math
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
 from stream_app.adapters.partitioner import partition_of
+from stream_app.cli.tables import Column, show_table
 from stream_app.config import LiveConfig
 from stream_app.core.alerts import Ranking
 from stream_app.core.codec import decode_customers
@@ -27,6 +27,11 @@ from stream_app.ports import ModelVersion
 from stream_app.service.stores import Stores, open_stores
 
 T = TypeVar("T")
+_TABLES: Final = ("facts", "waiting")  # of what is told of a customer
+_NO_VERSION: Final = "No version yet: the first comes with the first labels, a horizon after the first decisions."
+_NONE_IN_FORCE: Final = "No version is in force yet: the next tick puts the newest in force. `model list` shows them."
+_USED_CELLS: Final = 12  # in which it still reads well where a version is in force
+_TWO: Final = [Column("name"), Column("value", 24)]
 
 
 def run_show_state(config: LiveConfig, customer: str, form: str, console: Console) -> None:
@@ -37,21 +42,28 @@ def run_show_state(config: LiveConfig, customer: str, form: str, console: Consol
     if form == "json":
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
         return
-    table = Table(title=f"Customer {customer}", show_header=False)
-    for name, value in found.items():
-        if name not in ("facts", "waiting"):
-            table.add_row(name, str(value))
-    console.print(table)
-    waiting = Table(
-        "decided at", "probability", "version", "ordered since", title="Decisions that wait for their label"
-    )
-    for one in found["waiting"]:
-        waiting.add_row(one["decided_at"], f"{one['probability']:.3f}", str(one["version"]), str(one["returned"]))
-    console.print(waiting)
-    facts = Table("fact", "value", title="Facts")
-    for name, value in found["facts"].items():
-        facts.add_row(name, _time(round(value * DAY_US)) if name in TIME_SLOTS else f"{value:g}")
-    console.print(facts)
+    said = [(name, "none" if value is None else str(value)) for name, value in found.items() if name not in _TABLES]
+    show_table(console, f"Customer {customer}", _TWO, said)
+    waits = [
+        (one["decided_at"], f"{one['probability']:.3f}", str(one["version"]), "yes" if one["returned"] else "no")
+        for one in found["waiting"]
+    ]
+    columns = [Column(name) for name in ("decided at", "probability", "version", "ordered since")]
+    show_table(console, "Decisions that wait for their label", columns, waits)
+    facts = [(name, _fact(name, value)) for name, value in found["facts"].items()]
+    show_table(console, "Facts (docs/state.md); times in UTC", _TWO, facts)
+
+
+def _fact(name: str, value: float) -> str:
+    """A fact as people read it: a moment, a day of the shop's calendar, or a number.
+
+    >>> _fact("last_order", 19_675.5), _fact("order_day_7", 19_675.0), _fact("orders", 3.0)
+    ('2023-11-14T12:00:00+00:00', '2023-11-14', '3')
+    """
+    if name not in TIME_SLOTS:
+        return f"{value:g}"
+    moment = _time(round(value * DAY_US))
+    return moment.partition("T")[0] if name.startswith("order_day_") else moment
 
 
 async def _find(stores: Stores, config: LiveConfig, name: str) -> dict[str, Any]:
@@ -94,24 +106,34 @@ def _told(customer: Customer, partition: int, size: int, score: float) -> dict[s
 def run_list_models(config: LiveConfig, console: Console) -> None:
     """A table of the versions that are kept, the newest last."""
     versions, pinned, in_force = _with_stores(config, lambda stores: _versions(stores, config))
-    table = Table("version", "in force from", "examples", "bytes", "fingerprint", "", title="Versions of the model")
-    for one in versions:
-        mark = "pinned" if one.number == pinned else ""
-        used = [str(number) for number, version in in_force.items() if version == one.number]
-        mark += f" in force in {', '.join(used)}" if used else ""
-        table.add_row(
+    if not versions:
+        console.print(_NO_VERSION, soft_wrap=True)
+        return
+    names = ("version", "in force from", "examples", "bytes", "fingerprint", "")
+    rows = [
+        (
             str(one.number),
             _time(one.effective_at),
             f"{one.examples:,}",
             f"{one.stored_bytes:,}",
             one.fingerprint[:12],
-            mark.strip(),
+            _used(one.number, pinned, in_force),
         )
-    console.print(
-        table
-        if versions
-        else "No version yet: the first comes with the first labels, a horizon after the first decisions."
-    )
+        for one in versions
+    ]
+    columns = [Column(name, 0 if name else _USED_CELLS) for name in names]
+    show_table(console, "Versions of the model, the newest last", columns, rows)
+
+
+def _used(number: int, pinned: int | None, in_force: dict[int, int]) -> str:
+    """Whether a version is pinned, and in which partitions it is in force.
+
+    >>> _used(3, 3, {0: 3, 1: 2}), _used(2, None, {0: 2, 1: 2}), _used(1, None, {0: 2})
+    ('pinned, in force in partition 0', 'in force', '')
+    """
+    used = [str(partition) for partition, version in in_force.items() if version == number]
+    where = "" if len(used) == len(in_force) else f" in partition {', '.join(used)}"
+    return ", ".join(["pinned"] * (number == pinned) + [f"in force{where}"] * bool(used))
 
 
 async def _versions(stores: Stores, config: LiveConfig) -> tuple[list[ModelVersion], int | None, dict[int, int]]:
@@ -123,10 +145,14 @@ async def _versions(stores: Stores, config: LiveConfig) -> tuple[list[ModelVersi
     return await stores.models.versions(), await stores.models.pinned(), in_force
 
 
-def run_show_model(config: LiveConfig, version: int, console: Console) -> None:
-    """One version: what is known of it, and what its bytes say."""
-    told, learner = _with_stores(config, lambda stores: _model(stores, version))
-    table = Table(title=f"Version {version}", show_header=False)
+def run_show_model(config: LiveConfig, version: int | None, console: Console) -> None:
+    """One version, by default that in force: what is known of it, and what its bytes say."""
+    versions, _, in_force = _with_stores(config, lambda stores: _versions(stores, config))
+    number = max(in_force.values(), default=0) if version is None else version
+    if version is None and not number:
+        console.print(_NO_VERSION if not versions else _NONE_IN_FORCE, soft_wrap=True)
+        return
+    told, learner = _with_stores(config, lambda stores: _model(stores, number))
     rows = {
         "in force from": _time(told.effective_at),
         "learned from": f"{learner.examples:,} examples, {learner.churned:,} of them churned",
@@ -135,14 +161,12 @@ def run_show_model(config: LiveConfig, version: int, console: Console) -> None:
         "shares": ", ".join(f"{name} {share:.2f}" for name, share in learner.shares().items()),
         "drift": f"{len(learner.drift)} changes of its loss",
     }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    console.print(table)
+    where = _used(number, None, in_force)
+    show_table(console, f"Version {number}{f', {where}' if where else ''}", _TWO, list(rows.items()))
     moves = sorted(learner.importances.items(), key=lambda one: -one[1])[:8]
-    weights = Table("feature", "mean change of the log-odds", title="What moved its scores on the last day")
-    for name, weight in moves:
-        weights.add_row(name, f"{weight:.3f}")
-    console.print(weights)
+    columns = [Column("feature"), Column("mean change of the log-odds")]
+    moved = [(name, f"{weight:.3f}") for name, weight in moves]
+    show_table(console, "What moved its scores on the last day", columns, moved)
 
 
 async def _model(stores: Stores, version: int) -> tuple[ModelVersion, Learner]:

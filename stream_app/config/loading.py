@@ -59,12 +59,14 @@ def _told(errors: Sequence[ErrorDetails], layers: Sequence[Layer]) -> BadConfig:
     """The first error in our words."""
     error = errors[0]
     place = tuple(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":  # of an unknown section pydantic names no setting
+        place = next((given for layer in layers if (given := layer.under(place))), place)
     cause = error.get("ctx", {}).get("error")
     if isinstance(cause, ContradictionError):
         place += cause.place
         problem, remedy = cause.problem, cause.remedy
     else:
-        problem, remedy = _problem(error, place), _remedy(error, place)
+        problem, remedy = _problem(error, place), _remedy(error, place, layers)
     more = f" (Besides this one, wrong: {len(errors) - 1}.)" if len(errors) > 1 else ""
     return BadConfig(name=_name(place, layers), problem=problem, remedy=remedy + more)
 
@@ -89,18 +91,22 @@ def _problem(error: ErrorDetails, place: Place) -> str:
             return f"has {_shown(error['input'], place)}: {message}"
 
 
-def _remedy(error: ErrorDetails, place: Place) -> str:
+def _remedy(error: ErrorDetails, place: Place, layers: Sequence[Layer]) -> str:
     known = {row.place: row for row in rows()}
     if error["type"] == "extra_forbidden":
-        return f"{_closest(place, known)}All settings are in docs/settings.md."
+        layer = next((one for one in layers if one.given(place)), None)
+        return f"{_closest(place, known, layer)}All settings are in docs/settings.md."
     row = known.get(place) or known.get(place[:2])  # a part of a list
     return f"{row.meaning} Default: {row.default}." if row else "See docs/settings.md."
 
 
-def _closest(place: Place, known: Mapping[Place, Row]) -> str:
-    names = [".".join(one) for one in known]
+def _closest(place: Place, known: Mapping[Place, Row], layer: Layer | None) -> str:
+    """The setting that was meant, written as it must be where this one was: in the environment as a variable."""
+    names = {".".join(one): row for one, row in known.items()}
     close = difflib.get_close_matches(".".join(place), names, n=1, cutoff=0.6)
-    return f"Did you mean {close[0]}? " if close else ""
+    if not close:
+        return ""
+    return f"Did you mean {names[close[0]].variable if isinstance(layer, Environment) else close[0]}? "
 
 
 def _shown(value: Any, place: Place) -> str:

@@ -46,6 +46,10 @@ class Layer(PydanticBaseSettingsSource):
         """The setting of a place as it was given here: a part of a list belongs to the list; None: it was not."""
         return next((given for given in self._given if place[: len(given)] == given), None)
 
+    def under(self, place: Place) -> Place | None:
+        """The first setting that was given here in a section; None: none was."""
+        return next((given for given in self._given if given[: len(place)] == place), None)
+
     def __call__(self) -> dict[str, Any]:
         """All that was given, nested by sections."""
         nested: dict[str, Any] = {}

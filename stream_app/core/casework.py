@@ -1,4 +1,4 @@
-"""What the staff does about an episode: takes it on, puts it off, or ends it with what came of it.
+"""What the staff does about an episode or an urgent case: takes it on, puts it off, or ends it with what came of it.
 
 They say it as contacts on `shop.contacts`; the customer's own partition applies them, so that an episode has one
 owner whoever was quicker. What is refused here changes nothing; `stream-app episode` refuses it in words beforehand.
@@ -7,15 +7,17 @@ owner whoever was quicker. What is refused here changes nothing; `stream-app epi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
-from stream_app.core.alerts import Episode
+from stream_app.core.alerts import Episode, Nomination
 from stream_app.core.events import DEFAULT_SHOP, EPOCH, MICROSECOND, Id, Instant
 from stream_app.core.explanation import Explanation
 from stream_app.core.messages import Contact
 from stream_app.core.priors import CAUSES, FAMILY
+from stream_app.core.targets import Breach
+from stream_app.core.urgent import UrgentCase
 
 ACKED: Final = "episode_acked"
 SNOOZED: Final = "episode_snoozed"
@@ -37,22 +39,24 @@ class Verdict:
 
 
 NO_VERDICT: Final = Verdict("", "", "")
+_Worked = TypeVar("_Worked", Episode, UrgentCase)
 
 
 class EpisodeNote(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An open episode as those see it who look for open ones; as JSON, by its id."""
+    """An open episode or urgent case as those see it who look for open ones; as JSON, by its id."""
 
     alert_id: str
     customer_id: str
     opened_at: Instant
     expires_at: Instant
-    rank: int
+    rank: int  # 0: an urgent case, which has none
     probability: float
     monthly_worth: float
     silent_days: float
     usual_gap_days: float | None = None
     shop_id: Id = DEFAULT_SHOP
     explanation: Explanation = Explanation()
+    urgent: bool = False  # a complaint is past its service target
 
 
 class WorkNote(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -72,8 +76,8 @@ def may_act(owner: str, staff: str, *, take_over: bool) -> bool:
     return not owner or owner == staff or take_over
 
 
-def work_on(episode: Episode, contact: Contact, at: int) -> Episode | Verdict | None:
-    """What an episode becomes by a contact of the staff.
+def work_on(episode: _Worked, contact: Contact, at: int) -> _Worked | Verdict | None:
+    """What an episode or an urgent case becomes by a contact of the staff.
 
     Args:
         episode: which is open.
@@ -81,7 +85,7 @@ def work_on(episode: Episode, contact: Contact, at: int) -> Episode | Verdict | 
         at: when, microseconds.
 
     Returns:
-        The episode with its new owner or pause; the verdict that ends it; or None, if the contact may not change it.
+        It with its new owner or pause; the verdict that ends it; or None, if the contact may not change it.
     """
     staff = staff_name(contact.staff)
     if not may_act(episode.owner, staff, take_over=contact.take_over):
@@ -113,24 +117,35 @@ def staff_name(staff: str | None) -> str:
 
 def notes_of(episode: Episode) -> dict[str, bytes]:
     """An episode that has just opened, for the store."""
-    one, gap = episode.nomination, episode.nomination.usual_gap_days
-    note = EpisodeNote(
-        alert_id=episode.alert_id,
-        customer_id=episode.customer.encode("utf-8", "replace").decode(),
-        opened_at=_instant(episode.opened_at),
-        expires_at=_instant(episode.expires_at),
-        rank=episode.rank,
-        probability=one.probability,
-        monthly_worth=one.monthly_worth,
-        silent_days=one.silent_days,
-        usual_gap_days=gap if gap == gap else None,  # noqa: PLR0124 - NaN alone differs from itself
-        shop_id=one.shop_id,
-        explanation=one.explanation,
-    )
+    note = _noted(episode.alert_id, episode.nomination, episode.opened_at, episode.expires_at)
+    note = msgspec.structs.replace(note, rank=episode.rank)
     return {episode.alert_id: msgspec.json.encode(note)} | work_notes_of(episode)
 
 
-def work_notes_of(episode: Episode) -> dict[str, bytes]:
+def case_notes_of(breach: Breach) -> dict[str, bytes]:
+    """An urgent case that has just opened, for the store."""
+    note = _noted(breach.alert_id, breach.nomination, breach.nomination.at, breach.expires_at)
+    return {breach.alert_id: msgspec.json.encode(msgspec.structs.replace(note, urgent=True))}
+
+
+def _noted(told_as: str, nomination: Nomination, opened_at: int, expires_at: int) -> EpisodeNote:
+    gap = nomination.usual_gap_days
+    return EpisodeNote(
+        alert_id=told_as,
+        customer_id=nomination.customer.encode("utf-8", "replace").decode(),
+        opened_at=_instant(opened_at),
+        expires_at=_instant(expires_at),
+        rank=0,
+        probability=nomination.probability,
+        monthly_worth=nomination.monthly_worth,
+        silent_days=nomination.silent_days,
+        usual_gap_days=gap if gap == gap else None,  # noqa: PLR0124 - NaN alone differs from itself
+        shop_id=nomination.shop_id,
+        explanation=nomination.explanation,
+    )
+
+
+def work_notes_of(episode: Episode | UrgentCase) -> dict[str, bytes]:
     """What is done about an episode, for the store; nothing, if nothing is."""
     if not episode.owner:
         return {}
@@ -139,9 +154,9 @@ def work_notes_of(episode: Episode) -> dict[str, bytes]:
     return {episode.alert_id + WORK: msgspec.json.encode(note)}
 
 
-def no_notes_of(episode: Episode) -> dict[str, bytes]:
-    """What takes an episode out of the store: empty values."""
-    return {episode.alert_id: b"", episode.alert_id + WORK: b""}
+def no_notes_of(told_as: str) -> dict[str, bytes]:
+    """What takes an episode or a case out of the store, by its id: empty values."""
+    return {told_as: b"", told_as + WORK: b""}
 
 
 def _instant(at: int) -> Instant:

@@ -9,7 +9,7 @@ Many customers are encoded at once, column by column. A value is laid out like t
     marks              those that are not 0 (codec_marks.py)
     decisions          27 bytes for each one that waits for its label (codec_waiting.py)
     features           of the decisions that were made on other facts than these: a map, and what differs
-    episode            MessagePack, if one is open
+    episode            MessagePack, if one is open or an urgent case is worked on (codec_work.py)
     checksum           xxh32 of all before it
 
 Another version of the program may have other facts, marks, features or experts: CODEC_SCHEMA stands for all of them.
@@ -26,7 +26,7 @@ import msgspec
 import numpy as np
 import xxhash
 
-from stream_app.core.alerts import Episode, Nomination, Ranking, Ranks, alert_id
+from stream_app.core.alerts import Episode, Ranking, Ranks
 from stream_app.core.codec_facts import CODE_BYTES, decode_facts, encode_facts, matrix
 from stream_app.core.codec_facts import MAX_BYTES as MAX_FACT_BYTES
 from stream_app.core.codec_marks import MAX_BYTES as MAX_MARK_BYTES
@@ -38,12 +38,15 @@ from stream_app.core.codec_waiting import (
     decode_waiting,
     encode_waiting,
 )
+from stream_app.core.codec_work import MAX_BYTES as MAX_WORK_BYTES
+from stream_app.core.codec_work import decode_work, encode_work
 from stream_app.core.customer import ID_BYTES, Customer
 from stream_app.core.features import NAMES
 from stream_app.core.marks import MARKS
 from stream_app.core.ragged import Bytes, Counts, Reader, cut, narrow, widen
 from stream_app.core.settings import SECOND_US
 from stream_app.core.state import ID_RING, SLOTS
+from stream_app.core.urgent import Target, UrgentCase
 from stream_app.errors import UnusableState
 
 VERSION: Final = 3
@@ -66,7 +69,6 @@ _RANKS: Final = np.dtype([
     ("last_at", "u1", (5,)),  # seconds
 ])  # fmt: skip
 _CHECKSUM_BYTES: Final = 4
-_MAX_EPISODE_BYTES: Final = 320  # of which an owner's name, 40 characters of 4 bytes, takes the half
 _REMEDY: Final = (
     f"This program reads version {VERSION}: use the program that wrote it, or start on a fresh prefix and let it"
     " catch up from Kafka."
@@ -85,34 +87,12 @@ class Restored:
         ranking.set_rows(_indices(self.customers), self.ranks)
 
 
-class _StoredEpisode(msgspec.Struct, array_like=True, gc=False):
-    """An episode without what its customer and its moment tell."""
-
-    alert_id: str  # empty: as alerts.alert_id gives it
-    opened_at: int
-    expires_at: int
-    rank: int
-    bar: float
-    nominated_at: int
-    rank_value: float
-    probability: float
-    monthly_worth: float
-    silent_days: float
-    usual_gap_days: float
-    source: int
-    version: int
-    owner: str = ""
-    acked_at: int = 0
-    snoozed_until: int = 0
-    cause: str = ""
-
-
 def max_bytes(waiting: int) -> int:
     """The most bytes that a customer with so many waiting decisions takes, whatever happened."""
     ranking_and_ids = _RANKS.itemsize + ID_BYTES * ID_RING
     facts = MAX_FACT_BYTES - CODE_BYTES
     decisions = waiting * (DECISION_BYTES + MAX_FEATURE_BYTES)
-    return _HEAD.itemsize + ranking_and_ids + facts + MAX_MARK_BYTES + decisions + _MAX_EPISODE_BYTES + _CHECKSUM_BYTES
+    return _HEAD.itemsize + ranking_and_ids + facts + MAX_MARK_BYTES + decisions + MAX_WORK_BYTES + _CHECKSUM_BYTES
 
 
 def encode_customers(customers: Sequence[Customer], ranking: Ranking) -> list[bytes]:
@@ -135,7 +115,7 @@ def encode_customers(customers: Sequence[Customer], ranking: Ranking) -> list[by
     ids = [customer.ids for customer in customers]
     head["ids"] = lengths = np.array([len(one) for one in ids], dtype=np.int64)
     recent = narrow(np.frombuffer(b"".join(ids), dtype=np.int64))
-    episodes = [_pack(customer.episode) for customer in customers]
+    episodes = [encode_work(customer) for customer in customers]
     head["version"] = VERSION
     head["waiting"] = [len(customer.waiting) for customer in customers]
     head["fresh"] = [customer.fresh for customer in customers]
@@ -185,7 +165,8 @@ def decode_customers(stored: Sequence[tuple[str, bytes]], horizon: int) -> Resto
     for place, name in enumerate(names):
         customer = Customer(name, -1, fact_bytes[place], id_bytes[place], marks[place])
         customer.waiting, customer.fresh, customer.due = decisions[place], int(fresh[place]), due[place]
-        customer.episode = _unpack(name, episodes[place]) if episodes[place] else None
+        if episodes[place]:
+            customer.episode, customer.cases = _work(name, episodes[place])
         customers.append(customer)
     return Restored(customers, ranks)
 
@@ -224,60 +205,8 @@ def _decode_ranks(ranked: np.typing.NDArray[np.bool_], reader: Reader) -> Ranks:
     return ranks
 
 
-def _pack(episode: Episode | None) -> bytes:
-    if episode is None:
-        return b""
-    one, told = episode.nomination, alert_id(episode.customer, episode.opened_at)
-    return msgspec.msgpack.encode(
-        _StoredEpisode(
-            alert_id="" if episode.alert_id == told else episode.alert_id,
-            opened_at=episode.opened_at,
-            expires_at=episode.expires_at,
-            rank=episode.rank,
-            bar=episode.bar,
-            nominated_at=one.at,
-            rank_value=one.rank_value,
-            probability=one.probability,
-            monthly_worth=one.monthly_worth,
-            silent_days=one.silent_days,
-            usual_gap_days=one.usual_gap_days,
-            source=one.source,
-            version=one.version,
-            owner=episode.owner,
-            acked_at=episode.acked_at,
-            snoozed_until=episode.snoozed_until,
-            cause=episode.cause,
-        )
-    )
-
-
-def _unpack(name: str, packed: bytes) -> Episode:
+def _work(name: str, packed: bytes) -> tuple[Episode | None, dict[Target, UrgentCase]]:
     try:
-        one = msgspec.msgpack.decode(packed, type=_StoredEpisode)
-    except msgspec.MsgspecError as error:
+        return decode_work(name, packed)
+    except (msgspec.MsgspecError, IndexError) as error:
         raise UnusableState(problem=f"that of {name!r} has an episode that is not ours", remedy=_REMEDY) from error
-    nomination = Nomination(
-        customer=name,
-        at=one.nominated_at,
-        rank_value=one.rank_value,
-        probability=one.probability,
-        monthly_worth=one.monthly_worth,
-        silent_days=one.silent_days,
-        usual_gap_days=one.usual_gap_days,
-        source=one.source,
-        version=one.version,
-    )
-    told = one.alert_id or alert_id(name, one.opened_at)
-    return Episode(
-        told,
-        name,
-        one.opened_at,
-        one.expires_at,
-        one.rank,
-        one.bar,
-        nomination,
-        one.owner,
-        one.acked_at,
-        one.snoozed_until,
-        one.cause,
-    )

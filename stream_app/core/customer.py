@@ -11,6 +11,7 @@ from stream_app.core.alerts import Episode
 from stream_app.core.labels import Pending
 from stream_app.core.marks import EMPTY_MARKS, Marks
 from stream_app.core.state import EMPTY, ID_RING, Facts
+from stream_app.core.urgent import Target, UrgentCase
 
 # Of the hash of an event id. A new event is taken for one of 16 recent ones once in 2^40 / 16 = 69 billion events.
 ID_BYTES: Final = 5
@@ -21,7 +22,10 @@ _EMPTY: Final = EMPTY.tobytes()
 class Customer:
     """All that a partition knows of one customer."""
 
-    __slots__ = ("due", "episode", "facts", "fresh", "glances", "ids", "index", "marks", "name", "packed", "waiting")
+    __slots__ = (
+        *("cases", "due", "episode", "facts", "fresh", "glances", "ids", "index", "marks", "name", "packed"),
+        "waiting",
+    )
 
     def __init__(
         self, name: str, index: int, facts: bytes = _EMPTY, ids: bytes = b"", marks: bytes = EMPTY_MARKS
@@ -35,6 +39,7 @@ class Customer:
         self.fresh = 0  # of them, the latest so many were made on the facts as they still are
         self.due = 0  # the next decision, microseconds; 0: none
         self.episode: Episode | None = None
+        self.cases: dict[Target, UrgentCase] = {}  # urgent ones on which the staff has worked
         self.glances = False  # whether his present visit has had one page view so far; not stored, for metrics alone
         self.packed: bytes | None = None  # the waiting decisions as they are stored; None: they have changed since
 

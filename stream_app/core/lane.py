@@ -96,7 +96,7 @@ class Step:
     opened: Counter[tuple[str, str]] = field(default_factory=Counter)  # episodes by shop and cause
     closed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by shop and reason
     suppressed: int = 0  # nominations for which the calendar let no episode open
-    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)  # resolved episodes, by outcome and cause
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)  # of what the staff resolved, with the cause
 
     def note(self, role: int, appended: int) -> None:
         """Count an event and keep the oldest."""
@@ -343,7 +343,8 @@ class Lane:
         self._outbox += outgoing.labelled(self.number, effects.matured, cohorts, moment)
         self._outbox += outgoing.closings(self.number, effects.closed)
         step.outcomes.update((one.outcome, one.cause) for one in effects.closed if one.outcome)
-        self._outbox += outgoing.urgent(self.number, effects.breaches, effects.met)
+        step.outcomes.update((one.outcome, one.cause) for one in effects.ended if one.outcome)
+        self._outbox += outgoing.urgent(self.number, effects.breaches, effects.ended)
         step.decisions += len(effects.decisions)
 
     def _seal(self, step: Step) -> None:

@@ -25,7 +25,7 @@ from stream_app.core.messages import (
     encode_message,
     pack,
 )
-from stream_app.core.targets import MET, Breach, BreachMet
+from stream_app.core.targets import Breach, BreachEnded
 
 LABELLED: Final = "labelled"
 NOMINATIONS: Final = "nominations"
@@ -114,13 +114,14 @@ def _closed(one: Closing) -> AlertClosed:
     return AlertClosed(episode.alert_id, episode.customer, at, one.reason, one.outcome, one.cause, one.staff)
 
 
-def urgent(partition: int, breaches: Iterable[Breach], met: Iterable[BreachMet]) -> list[Outgoing]:
+def urgent(partition: int, breaches: Iterable[Breach], ended: Iterable[BreachEnded]) -> list[Outgoing]:
     """The urgent alerts that a partition opens and closes itself, without the desk."""
     records = [
         Outgoing(ALERTS, partition, _key(one.nomination.customer), encode_message(alarm(one))) for one in breaches
     ]
-    for one in met:
-        closed = AlertClosed(one.alert_id, one.customer, EPOCH + one.at * MICROSECOND, MET)
+    for one in ended:
+        at = EPOCH + one.at * MICROSECOND
+        closed = AlertClosed(one.alert_id, one.customer, at, one.reason, one.outcome, one.cause, one.staff)
         records.append(Outgoing(ALERTS, partition, _key(one.customer), encode_message(closed)))
     return records
 

@@ -26,7 +26,7 @@ from stream_app.core.alerts import (
     best_first,
     has_fallen,
 )
-from stream_app.core.casework import NO_VERDICT, Verdict, no_notes_of, notes_of, work_notes_of, work_on
+from stream_app.core.casework import NO_VERDICT, Verdict, case_notes_of, no_notes_of, notes_of, work_notes_of, work_on
 from stream_app.core.complaint_kinds import Classifier, unread
 from stream_app.core.customer import Customer
 from stream_app.core.events import Complaint, Event
@@ -39,7 +39,7 @@ from stream_app.core.moments import Moments
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US, FIRST_ORDER, LAST_ORDER, MONEY, NEVER
 from stream_app.core.tally import Memory, Tally
-from stream_app.core.targets import Breach, BreachMet, Missed, TargetWatch, breach_of, is_told, targets_of
+from stream_app.core.targets import Breach, BreachEnded, Missed, TargetWatch, breach_of, is_told, targets_of
 from stream_app.core.timers import Timers
 from stream_app.core.view import Floats, View
 
@@ -72,7 +72,7 @@ class Effects:
     returned: list[Returned] = field(default_factory=list)  # decisions whose customer has ordered since, once each
     effects_of: list[tuple[str, float]] = field(default_factory=list)  # kind of event, change of the log-odds
     breaches: list[Breach] = field(default_factory=list)  # urgent alerts
-    met: list[BreachMet] = field(default_factory=list)  # and those that have ended
+    ended: list[BreachEnded] = field(default_factory=list)  # and those that have ended
 
 
 def phase_of(customer: str, period: int) -> int:
@@ -116,6 +116,7 @@ class Partition:
         self._returned: list[Returned] = []
         self._notes: dict[str, bytes] = {}  # of open episodes: what has changed
         self._breaches: list[Breach] = []
+        self._resolved: list[BreachEnded] = []  # urgent cases that the staff has ended
         self._touched: set[Customer] = set()
 
     def take(self, event: Event, at: int) -> bool:
@@ -174,10 +175,10 @@ class Partition:
             limit -= len(due_now)
             if limit <= 0 and self.timers.next_due < until:
                 self.stream_time = max(self.stream_time, due_now[-1][0])
-                self._tell(self.targets.judge(self.stream_time))
+                self._judge()
                 return False
         self.stream_time = max(self.stream_time, until)
-        self._tell(self.targets.judge(self.stream_time))
+        self._judge()
         return True
 
     def finish(self, model: Model, watermark: int | None = None) -> Effects:
@@ -195,7 +196,9 @@ class Partition:
         effects.closed, self._closed = self._closed, []
         effects.returned, self._returned = self._returned, []
         effects.breaches, self._breaches = self._breaches, []
-        effects.met = self.targets.take_met(self.explainer.shop_of)
+        effects.ended = [*self.targets.take_met(self.explainer.shop_of), *self._resolved]
+        self._resolved = []
+        self._note_cases(effects)
         if watermark is None:
             watermark = self.stream_time - self.settings.lateness - 1
         for matured in self.waiting.mature(watermark):
@@ -235,9 +238,12 @@ class Partition:
             self._close(customer, ordered_at, RETURNED, 0.0)
 
     def worked(self, contact: Contact, at: int) -> None:
-        """The staff has said something of an episode, at a moment; applied once, and only if that episode is open."""
+        """The staff has said something of an episode or an urgent case; applied once, and only if that is open."""
         customer = self.customers.get(contact.customer_id)
-        if customer is None or customer.episode is None or customer.episode.alert_id != contact.alert_id:
+        if customer is None or contact.alert_id is None:
+            return
+        if customer.episode is None or customer.episode.alert_id != contact.alert_id:
+            self._worked_on_case(customer, contact.alert_id, contact, at)
             return
         self._touched.add(customer)
         if customer.saw(contact.event_id):
@@ -251,6 +257,31 @@ class Partition:
         elif done is not None:
             customer.episode = done
             self._notes |= work_notes_of(done)
+
+    def _worked_on_case(self, customer: Customer, told_as: str, contact: Contact, at: int) -> None:
+        found = self.targets.case_of(customer, told_as, self.stream_time, self.explainer.shop_of(customer))
+        if found is None:
+            return
+        self._touched.add(customer)
+        if customer.saw(contact.event_id):
+            return
+        target, case = found
+        done = work_on(case, contact, at)
+        if isinstance(done, Verdict):
+            customer.cases[target] = replace(case, resolved=True)
+            said = (done.outcome, done.cause, done.staff)
+            self._resolved.append(BreachEnded(told_as, customer.name, at, RESOLVED, *said))
+        elif done is not None:
+            customer.cases[target] = done
+            self._notes |= work_notes_of(done)
+
+    def _note_cases(self, effects: Effects) -> None:
+        """Note the urgent cases that have opened, now that they are scored, and take out those that have ended."""
+        for breach in effects.breaches:
+            if breach.expires_at >= self.stream_time:  # a complaint may come later than that
+                self._notes = case_notes_of(breach) | self._notes  # what is known of its work came after it
+        for one in effects.ended:
+            self._notes |= no_notes_of(one.alert_id)
 
     def take_notes(self) -> dict[str, bytes]:
         """What has changed of the open episodes since the last call, for the store; an empty value: it has ended."""
@@ -341,7 +372,7 @@ class Partition:
             self.tally.closed(customer, reason)
             said = (verdict.outcome, verdict.cause, verdict.staff)
             self._closed.append(Closing(customer.episode, at, reason, probability, *said))
-            self._notes |= no_notes_of(customer.episode)
+            self._notes |= no_notes_of(customer.episode.alert_id)
         customer.episode = None
         del self.open[customer.name]
         self.ranking.open[customer.index] = False
@@ -366,6 +397,12 @@ class Partition:
         if before is not None:
             self.explainer.note_step(customer, event, self.stream_time)
             self._tell(self.targets.follow(customer, before, at, self.stream_time))
+
+    def _judge(self) -> None:
+        """What stream time has brought about: targets are missed, and urgent cases expire."""
+        self._tell(self.targets.judge(self.stream_time))
+        for told_as in self.targets.expire(self.stream_time):
+            self._notes |= no_notes_of(told_as)
 
     def _tell(self, missed: list[Missed]) -> None:
         """Tell of service targets that were missed."""

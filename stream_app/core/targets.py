@@ -1,7 +1,8 @@
 """Service targets: a complaint must be answered, and solved, in time. Whoever misses one hears of it at once.
 
 What has been missed follows from the complaints in a customer's state and from stream time alone, so that it needs no
-memory of its own: a target whose moment lies before stream time has been judged, all others have a timer.
+memory of its own: a target whose moment lies before stream time has been judged, all others have a timer. Only what the
+staff does about an urgent case is remembered with the customer.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.shops import KnownShop
 from stream_app.core.state import DAY_US, Facts
 from stream_app.core.timers import Timers
+from stream_app.core.urgent import Target, UrgentCase
 
 UNANSWERED: Final = "unanswered"
 UNSOLVED: Final = "unsolved"
 MET: Final = "met"  # an urgent alert closes: what was to be done has been done, or the complaint was opened anew
 
-Target = tuple[int, str]  # the moment after which it is missed, microseconds; UNANSWERED or UNSOLVED
 Missed = tuple[Customer, Target]
 
 
@@ -42,12 +43,16 @@ class Breach:
 
 
 @dataclass(frozen=True, slots=True)
-class BreachMet:
-    """The end of an urgent alert."""
+class BreachEnded:
+    """The end of an urgent alert: its target was met after all, or the staff says what came of it."""
 
     alert_id: str
     customer: str
     at: int  # microseconds
+    reason: str = MET
+    outcome: str = ""  # as in alerts.Closing
+    cause: str = ""
+    staff: str = ""
 
 
 def breach_id(customer: str, target: Target) -> str:
@@ -86,18 +91,27 @@ class TargetWatch:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._timers: Timers[Customer] = Timers(HOUR_US)
+        self._expiries: Timers[Customer] = Timers(HOUR_US)  # a lifetime later
         self._met: list[tuple[Customer, Target, int]] = []
 
     @property
     def next_due(self) -> int:
-        """No target is missed before it, microseconds."""
-        return self._timers.next_due
+        """No target is missed before it and no urgent case expires, microseconds."""
+        return min(self._timers.next_due, self._expiries.next_due)
 
     def settle(self, customer: Customer, stream_time: int) -> None:
         """Set the timers of a customer who was restored: what lies before stream time has been told."""
         for target in targets_of(customer.facts, self._settings):
-            if target[0] >= stream_time:
-                self._timers.add(target[0], customer.name, customer)
+            self._arm(customer, target, stream_time)
+
+    def _arm(self, customer: Customer, target: Target, stream_time: int) -> None:
+        """Set the timers of a target that lie ahead."""
+        for timers, due in ((self._timers, target[0]), (self._expiries, self._expires_at(target))):
+            if due >= stream_time:
+                timers.add(due, customer.name, customer)
+
+    def _expires_at(self, target: Target) -> int:
+        return target[0] + self._settings.alert_lifetime
 
     def follow(self, customer: Customer, before: set[Target], at: int, stream_time: int) -> list[Missed]:
         """Set timers for the targets that a step of a complaint has set, and note those that it has met too late.
@@ -113,9 +127,11 @@ class TargetWatch:
         """
         after = targets_of(customer.facts, self._settings)
         for target in after - before:
-            if target[0] >= stream_time:
-                self._timers.add(target[0], customer.name, customer)
-        self._met += [(customer, target, at) for target in sorted(before - after) if target[0] < stream_time]
+            self._arm(customer, target, stream_time)
+        for target in sorted(before - after):
+            worked = customer.cases.pop(target, None)
+            if target[0] < stream_time and not (worked and worked.resolved):
+                self._met.append((customer, target, at))
         return [(customer, target) for target in sorted(after - before) if target[0] < stream_time]
 
     def judge(self, stream_time: int) -> list[Missed]:
@@ -127,11 +143,32 @@ class TargetWatch:
                     missed[name, target] = (customer, target)
         return list(missed.values())
 
-    def take_met(self, shop_of: Callable[[Customer], KnownShop]) -> list[BreachMet]:
-        """The urgent alerts that have ended since the last call."""
+    def expire(self, stream_time: int) -> list[str]:
+        """The urgent cases that are open and nobody should act on any more since stream time has come, by their ids."""
+        due = self._expiries.take_before(stream_time)
+        return [
+            breach_id(name, target)
+            for at, name, customer in due
+            for target in targets_of(customer.facts, self._settings)
+            if self._expires_at(target) == at
+        ]
+
+    def case_of(
+        self, customer: Customer, told_as: str, stream_time: int, shop: KnownShop
+    ) -> tuple[Target, UrgentCase] | None:
+        """An urgent case that is open and may be worked on, by its id, with its target; None if there is none."""
+        for target in targets_of(customer.facts, self._settings):
+            if breach_id(customer.name, target) == told_as:
+                case = customer.cases.get(target) or UrgentCase(told_as, self._expires_at(target))
+                is_open = target[0] < stream_time <= case.expires_at and is_told(target, shop)
+                return (target, case) if is_open and not case.resolved else None
+        return None
+
+    def take_met(self, shop_of: Callable[[Customer], KnownShop]) -> list[BreachEnded]:
+        """The urgent alerts whose targets were met since the last call."""
         met, self._met = self._met, []
         return [
-            BreachMet(breach_id(customer.name, target), customer.name, at)
+            BreachEnded(breach_id(customer.name, target), customer.name, at)
             for customer, target, at in met
             if is_told(target, shop_of(customer))
         ]

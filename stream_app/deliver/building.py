@@ -121,7 +121,7 @@ def make_composer(config: LiveConfig) -> Composer:
 
 
 class Words:
-    """A `core.delivery.book.Writer`: the composer, and the plain one where it fails. A bad template stops nothing."""
+    """A `core.delivery.writer.Writer`: the composer, and the plain one where it fails. A bad template stops nothing."""
 
     def __init__(self, composer: Composer) -> None:
         self._composer, self._plain = composer, PlainComposer()

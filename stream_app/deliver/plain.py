@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from stream_app.core.messages import AlertOpened
+from stream_app.staff.masking import mask
 from stream_app.staff.message import Message
 
 _WORDS: Final = {
@@ -17,7 +18,6 @@ _LINES: Final = {
     "zh": "{name}：流失概率 {risk:.0%}，已沉默 {days:.0f} 天",
 }
 _WITHOUT_SCORE: Final = {"en": "{name}: silent for {days:.0f} days", "zh": "{name}：已沉默 {days:.0f} 天"}
-_SHOWN: Final = 2  # characters at each end of a customer's id
 
 
 class PlainComposer:
@@ -50,7 +50,7 @@ class PlainComposer:
 
 
 def _line(alert: AlertOpened, language: str) -> str:
-    name = masked(alert.customer_id)
+    name = mask(alert.customer_id)
     lines = _LINES if alert.probability else _WITHOUT_SCORE  # an urgent case may be of somebody who has no score
     return lines[language].format(name=name, risk=alert.probability, days=alert.silent_days)
 
@@ -63,12 +63,3 @@ def _message(title: str, lines: list[str], max_bytes: int) -> Message:
 
 def _cut(text: str, max_bytes: int) -> str:
     return text.encode("utf-8", "replace")[:max_bytes].decode(errors="ignore")
-
-
-def masked(name: str) -> str:
-    """A customer's id so that who knows it recognises it.
-
-    >>> masked("customer-17"), masked("ann")
-    ('cu…17', '…')
-    """
-    return f"{name[:_SHOWN]}…{name[-_SHOWN:]}" if len(name) > 2 * _SHOWN + 1 else "…"

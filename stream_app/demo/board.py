@@ -145,12 +145,3 @@ def in_bands(probabilities: Sequence[float]) -> list[int]:
     for probability in probabilities:
         counts[next(place for place, edge in enumerate(BANDS) if probability >= edge)] += 1
     return counts
-
-
-def masked(customer: str) -> str:
-    """A customer's id as a stranger may see it.
-
-    >>> masked("c00001234")
-    'c•••234'
-    """
-    return f"{customer[:1]}•••{customer[-3:]}"

@@ -12,11 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.demo.board import OPEN, Board, Listed, in_bands, masked
+from stream_app.demo.board import OPEN, Board, Listed, in_bands
 from stream_app.demo.living import LivingShop, Phase, Plan
 from stream_app.demo.settings import HORIZON_DAYS
 from stream_app.demo.voice import DemoVoice
 from stream_app.simulate.calendar import SHOP_ZONE
+from stream_app.staff.masking import mask
 from stream_app.words import cause_name
 
 _WIDE: Final = 100  # columns from which there is room for the cause
@@ -150,7 +151,7 @@ class Layout:
             state = Text(voice.say("page.urgent"), style="bold red")
         return (
             Text(f"{opened:%m-%d}", style="dim"),
-            masked(alert.customer_id),
+            mask(alert.customer_id),
             Text(voice.percent(alert.probability), style=risk) if alert.probability else "–",  # who has no score
             *why,
             _cut(voice.silent(alert)),

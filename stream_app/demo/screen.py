@@ -12,11 +12,12 @@ from rich.live import Live
 
 from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.state import DAY_US
-from stream_app.demo.board import OPEN, Board, Listed, in_bands, masked
+from stream_app.demo.board import OPEN, Board, Listed, in_bands
 from stream_app.demo.layout import Layout
 from stream_app.demo.living import LivingShop, Phase, Plan
 from stream_app.demo.voice import DemoVoice
 from stream_app.simulate.calendar import SHOP_ZONE
+from stream_app.staff.masking import mask
 
 EXAMPLES: Final = "churn_trainer_examples_total"
 VERSION: Final = "churn_model_version"
@@ -102,17 +103,17 @@ class Lines:
     def _tell_alert(self, listed: Listed) -> None:
         voice, alert = self._voice, listed.alert
         if listed.state == OPEN and alert.urgent:  # at any risk, and perhaps without a score
-            self._print(voice.say("line.urgent", customer=masked(alert.customer_id)))
+            self._print(voice.say("line.urgent", customer=mask(alert.customer_id)))
         elif listed.state == OPEN:
             facts = {
                 "risk": voice.percent(alert.probability),
                 "silent": voice.silent(alert),
                 "worth": voice.worth(alert),
             }
-            self._print(voice.say("line.opened", customer=masked(alert.customer_id), **facts))
+            self._print(voice.say("line.opened", customer=mask(alert.customer_id), **facts))
         else:
             state = voice.say(f"state.{listed.state}")
-            self._print(voice.say("line.closed", customer=masked(alert.customer_id), state=state))
+            self._print(voice.say("line.closed", customer=mask(alert.customer_id), state=state))
 
     def _say(self, key: str, board: Board, shop: LivingShop, **facts: str) -> None:
         voice, active = self._voice, board.active()

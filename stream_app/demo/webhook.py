@@ -8,10 +8,11 @@ import hmac
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 from stream_app.adapters.channels.webhook import KEY_BYTES, PREFIX, signatures
+from stream_app.config.fields import ContradictionError
+from stream_app.config.secrets import is_reference, resolved
 from stream_app.errors import BadSecret
 
 TOLERATED_SECONDS: Final = 300  # of difference between the clocks; a request that was recorded is refused later
@@ -71,25 +72,16 @@ def webhook_key(secret: str, source: str = "given") -> bytes:
 
 
 def read_secret(reference: str, environ: Mapping[str, str] | None = None) -> str:
-    """The secret that `env:NAME` or `file:PATH` refers to: its first line. Raises BadSecret.
+    """The secret that `env:NAME` or `file:PATH` refers to. Raises BadSecret.
 
     >>> read_secret("env:HOOK", {"HOOK": "whsec_…"})
     'whsec_…'
     """
-    kind, _, name = reference.partition(":")
-    if kind == "env" and name:
-        text = (os.environ if environ is None else environ).get(name, "")
-    elif kind == "file" and name:
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadSecret(source=reference, problem="cannot be read", remedy="Check the path.") from error
-    else:
-        # Not shown: it may be the secret itself.
+    if not is_reference(reference):  # not shown: it may be the secret itself
         raise BadSecret(
             source="reference", problem="is neither a name nor a path", remedy="Give env:NAME or file:PATH."
         )
-    line = text.partition("\n")[0].strip()
-    if not line:
-        raise BadSecret(source=reference, problem="is empty", remedy="Write the secret there.")
-    return line
+    try:
+        return resolved(reference, os.environ if environ is None else environ)
+    except ContradictionError as error:
+        raise BadSecret(source=reference, problem=error.problem, remedy=error.remedy) from error

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from stream_app.core.alerts import RETURNED, Closing, Episode, Nomination
 from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.core.targets import MET, Breach, BreachMet
+from stream_app.core.targets import Breach, BreachEnded
 from stream_app.replay.results import OPEN, SOURCES, AlertRecord, Decisions
 
 PREDICTION_COLUMNS: Final = (
@@ -110,11 +110,11 @@ def alert_lines(
     opened: Iterable[Episode],
     closed: Iterable[Closing],
     breaches: Iterable[Breach] = (),
-    met: Iterable[BreachMet] = (),
+    ended: Iterable[BreachEnded] = (),
 ) -> list[dict[str, Any]]:
     """The lines of alerts.jsonl in order of time; what closes at a moment stands before what opens at it."""
     lines = [(one.at, 0, one.episode.rank, one.episode.alert_id, _closing(one)) for one in closed]
-    lines += [(one.at, 0, 0, one.alert_id, _met(one)) for one in met]
+    lines += [(one.at, 0, 0, one.alert_id, _ended(one)) for one in ended]
     lines += [(one.opened_at, 1, one.rank, one.alert_id, _opening(one)) for one in opened]
     lines += [(one.nomination.at, 1, 0, one.alert_id, _urgent(one)) for one in breaches]
     return [line for *_, line in sorted(lines, key=lambda entry: entry[:4])]
@@ -162,13 +162,13 @@ def _nominated(nomination: Nomination) -> dict[str, Any]:
     }
 
 
-def _met(met: BreachMet) -> dict[str, Any]:
+def _ended(ended: BreachEnded) -> dict[str, Any]:
     return {
         "kind": "closed",
-        "alert_id": met.alert_id,
-        "customer_id": met.customer,
-        "at": instant(met.at),
-        "reason": MET,
+        "alert_id": ended.alert_id,
+        "customer_id": ended.customer,
+        "at": instant(ended.at),
+        "reason": ended.reason,
     }
 
 

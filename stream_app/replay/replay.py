@@ -21,7 +21,7 @@ from stream_app.core.learner import Learner
 from stream_app.core.process import Counts, Effects, Partition
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US
-from stream_app.core.targets import Breach, BreachMet
+from stream_app.core.targets import Breach, BreachEnded
 from stream_app.replay.columns import DecisionColumns
 from stream_app.replay.results import Version
 
@@ -37,7 +37,7 @@ class Outcome:
     opened: list[Episode] = field(default_factory=list)
     closed: list[Closing] = field(default_factory=list)
     breaches: list[Breach] = field(default_factory=list)  # urgent alerts
-    met: list[BreachMet] = field(default_factory=list)
+    ended: list[BreachEnded] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
     effects: dict[str, tuple[int, float]] = field(default_factory=dict)  # kind -> count, sum of changes of log-odds
     order_customers: list[int] = field(default_factory=list)
@@ -143,6 +143,7 @@ class Replay:
             if until is not None:
                 partition.advance(until)
             effects.append(partition.finish(self.learner, watermark))
+            partition.take_notes()  # for a store, which a replay has not
         self._record(effects)
 
     def _record(self, effects: list[Effects]) -> None:
@@ -156,7 +157,7 @@ class Replay:
             self._cohorts.note_returns(one.returned)
             outcome.closed += one.closed
             outcome.breaches += one.breaches
-            outcome.met += one.met
+            outcome.ended += one.ended
             for kind, change in one.effects_of:
                 count, total = outcome.effects.get(kind, (0, 0.0))
                 outcome.effects[kind] = (count + 1, total + change)

@@ -55,6 +55,22 @@ def headline(m: Figures, voice: Voice) -> str:
         calls=voice.number(own["capacity"]),
         share=voice.percent(own["reached_share"]),
         days=voice.number(own["lead_median_days"]),
+        rule=voice.number(m["protocol"]["lost_after_days"]),
+    )
+
+
+def reach_note(m: Figures, voice: Voice) -> str:
+    """Why the chart of those reached in time shows less than the headline says; empty where nobody was reached."""
+    own, rule = own_row(m), m["protocol"]["lost_after_days"]
+    if not own["reached"]:
+        return ""
+    return voice.say(
+        "gain.note",
+        calls=voice.number(own["capacity"]),
+        rule=voice.number(rule),
+        days=voice.number(m["capacity"]["early_days"]),
+        reached=voice.percent(own["reached_share"]),
+        early=voice.percent(own["early_share"]),
     )
 
 
@@ -102,19 +118,21 @@ def verdict(m: Figures, voice: Voice) -> Verdict:
         title = voice.say("verdict.not_yet")
         on = r["expected_on"]
         text = voice.say("verdict.not_yet_on", date=voice.day(on)) if on else voice.say("verdict.not_yet_open")
-    return Verdict(r["ready"], title, text, [condition(c, voice) for c in r["conditions"]])
+    return Verdict(r["ready"], title, text, [condition(c, m, voice) for c in r["conditions"]])
 
 
-def condition(c: Figures, voice: Voice) -> Condition:
+def condition(c: Figures, m: Figures, voice: Voice) -> Condition:
     """One condition in words."""
     wait = voice.say("verdict.in_days", days=voice.number(c["days_to_go"])) if c["days_to_go"] else ""
     if c["name"] != "better_than_recency":
-        text = voice.say(f"verdict.{c['name']}", have=voice.number(c["have"]), need=voice.number(c["need"]))
+        days = voice.number(m["protocol"]["horizon_days"])
+        have, need = voice.number(c["have"]), voice.number(c["need"])
+        text = voice.say(f"verdict.{c['name']}", have=have, need=need, days=days)
         return Condition(text, c["met"], wait)
     if c["have"] is None or c["low"] is None:
         return Condition(voice.say("verdict.better_unknown"), c["met"], wait)
-    have, low, high = (signed(c[name], voice) for name in ("have", "low", "high"))
-    return Condition(voice.say("verdict.better_than_recency", have=have, low=low, high=high), c["met"], wait)
+    difference, low, high = (signed(c[name], voice) for name in ("have", "low", "high"))
+    return Condition(voice.say("verdict.better_than_recency", have=difference, low=low, high=high), c["met"], wait)
 
 
 def signed(value: float | None, voice: Voice, digits: int = 3) -> str:
@@ -130,13 +148,13 @@ def tiles(m: Figures, voice: Voice) -> list[Tile]:
     """The four figures under the headline."""
     own, auc = own_row(m), m["product"]["auc"]
     calls, horizon = voice.number(own["capacity"]), voice.number(m["protocol"]["horizon_days"])
-    recency = voice.percent(m["longest_silence_first"]["auc"])
+    recency, rule = voice.percent(m["longest_silence_first"]["auc"]), voice.number(m["protocol"]["lost_after_days"])
     return [
         risk_tile(m, voice),
         Tile(
             voice.percent(own["reached_share"]), voice.say("tile.reached"), voice.say("tile.reached_note", calls=calls)
         ),
-        Tile(voice.number(own["lead_median_days"]), voice.say("tile.early"), voice.say("tile.early_note")),
+        Tile(voice.number(own["lead_median_days"]), voice.say("tile.early"), voice.say("tile.early_note", rule=rule)),
         Tile(voice.percent(own["precision"]), voice.say("tile.right"), voice.say("tile.right_note", days=horizon)),
         Tile(voice.percent(auc), voice.say("tile.auc"), voice.say("tile.auc_note", recency=recency)),
     ]

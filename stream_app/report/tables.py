@@ -58,7 +58,7 @@ def score_row(s: Figures, voice: Voice) -> list[str | Cell]:
 
 def capacity_table(m: Figures, voice: Voice) -> Table:
     """The capacity curve."""
-    keys = ("calls", "reached", "early", "lead", "right", "baseline")
+    keys = ("calls", "reached", "early", "lead", "right", "baseline", "baseline_early")
     head = [voice.say(f"gain.col_{key}", days=m["capacity"]["early_days"]) for key in keys]
     rows: list[list[str | Cell]] = [
         [
@@ -68,6 +68,7 @@ def capacity_table(m: Figures, voice: Voice) -> Table:
             voice.number(a["lead_median_days"]),
             voice.percent(a["precision"], 1),
             voice.percent(b["reached_share"], 1),
+            voice.percent(b["early_share"], 1),
         ]
         for a, b in zip(m["capacity"]["product"], m["capacity"]["recency"], strict=True)
     ]

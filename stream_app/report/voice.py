@@ -33,7 +33,7 @@ class Voice:
     """How one language says things. Missing figures (None) are said as a dash.
 
     >>> Voice("en").say("verdict.buyers", have="1,200", need="500")
-    '1,200 of at least 500 buyers'
+    '1,200 buyers; at least 500 are needed'
     >>> Voice("zh").percent(0.413), Voice("en").percent(0.413)
     ('41%', '41%')
     """

@@ -84,13 +84,21 @@ def run_service(name: str, config: LiveConfig, make: Make) -> int:
             server.stop()
     if error is None:
         return 0
-    _log.error("ended by an error", extra={"service": name, "error": str(error)})
-    if not isinstance(error, ChurnMonitorError):
-        _log.error("the error", exc_info=error)
+    _tell(name, error)
     logging.shutdown()
     sys.stderr.flush()
     # Faust's consumer thread may wait for what never comes: nothing that it would do is wanted any more.
     os._exit(error.exit_code if isinstance(error, ChurnMonitorError) else 1)
+
+
+def _tell(name: str, error: BaseException) -> None:
+    """Say why the service ends: in a terminal an error of ours as it is, for it holds the remedy; else in the log."""
+    if isinstance(error, ChurnMonitorError) and sys.stderr.isatty():
+        sys.stderr.write(f"stream-app {name}: {error}\n")
+        return
+    _log.error("ended by an error", extra={"service": name, "error": str(error)})
+    if not isinstance(error, ChurnMonitorError):
+        _log.error("the error", exc_info=error)
 
 
 async def _life(

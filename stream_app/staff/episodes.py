@@ -1,4 +1,4 @@
-"""Open episodes as the staff works on them: found in the store, and what may be said of them."""
+"""Open episodes and urgent cases as the staff works on them: found in the store, and what may be said of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _work: Final = msgspec.json.Decoder(WorkNote)
 
 @dataclass(frozen=True)
 class OpenEpisode:
-    """An episode and what is done about it."""
+    """An episode or an urgent case, and what is done about it."""
 
     partition: int
     note: EpisodeNote
@@ -34,7 +34,7 @@ class OpenEpisode:
 
 
 async def open_episodes(store: StateStore, partitions: Iterable[int]) -> list[OpenEpisode]:
-    """All open episodes, the latest day first and then by rank. As many as the staff's capacity lets be open."""
+    """All that is open: urgent cases first, then episodes, the latest day first and then by rank."""
     found = []
     for number in partitions:
         noted = await store.episodes(number)
@@ -42,7 +42,12 @@ async def open_episodes(store: StateStore, partitions: Iterable[int]) -> list[Op
             if not key.endswith(WORK):
                 work = noted.get(key + WORK)
                 found.append(OpenEpisode(number, _note.decode(value), _work.decode(work) if work else WorkNote()))
-    return sorted(found, key=lambda one: (-one.note.opened_at.timestamp(), one.note.rank, one.note.alert_id))
+    return sorted(found, key=_order)
+
+
+def _order(one: OpenEpisode) -> tuple[bool, float, int, str]:
+    note = one.note
+    return not note.urgent, -note.opened_at.timestamp(), note.rank, note.alert_id
 
 
 def episode_of(episodes: Iterable[OpenEpisode], alert_id: str) -> OpenEpisode:
@@ -52,8 +57,8 @@ def episode_of(episodes: Iterable[OpenEpisode], alert_id: str) -> OpenEpisode:
     found = exact or [one for one in known if one.note.alert_id.startswith(alert_id) and len(alert_id) >= SHORTEST_ID]
     if not found:
         remedy = (
-            "`stream-app episode list --all` shows the open ones. It may have ended by itself; and an urgent case is no"
-            " episode: it closes when the complaint is answered or solved."
+            "`stream-app episode list --all` shows the open ones. It may have ended by itself: an episode when the"
+            " customer orders, an urgent case when the complaint is answered or solved, or when it has expired."
         )
         raise NoSuchEpisode(alert_id=alert_id, remedy=remedy)
     if len(found) > 1:

@@ -97,13 +97,13 @@ def test_it_shows_risk_and_alerts_ends_by_itself_and_leaves_nothing(demo: subpro
     assert all(int(active) > 50 for active, *_ in days)
     assert int(days[-1][2]) > 0
     assert int(days[-1][3].replace(",", "")) > 0
-    alerts = re.findall(r"  alert   c•••\d{3} · risk (\d+)% · silent for \d+ d\S* .* · ¥[\d,]+ a month", said)
+    alerts = re.findall(r"  alert   c••\d{4} · risk (\d+)% · silent for \d+ d\S* .* · ¥[\d,]+ a month", said)
     assert len(alerts) >= 5, said
     assert all(75 <= int(risk) <= 100 for risk in alerts)
-    alerts += re.findall(r"  urgent  c•••\d{3} · a complaint is past its service target", said)
+    alerts += re.findall(r"  urgent  c••\d{4} · a complaint is past its service target", said)
     told = re.search(r"(\d+) alerts: ", said)
     assert told is not None, said
-    ended = re.findall(r"  closed  c•••\d{3} · ", said)  # of some that open and end between two looks, this is all
+    ended = re.findall(r"  closed  c••\d{4} · ", said)  # of some that open and end between two looks, this is all
     assert len(alerts) <= int(told[1]) <= len(alerts) + len(ended) + 10  # others come while it is ending
 
 

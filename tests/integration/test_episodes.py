@@ -13,8 +13,10 @@ import pytest
 from benchmarks.live import LiveSystem
 from benchmarks.live.outcome import records_of
 from benchmarks.live.system import STREAM_APP
+from stream_app.core.events import ComplaintAction, encode
 from stream_app.core.messages import AlertClosed, Contact, Nominee, Opening, encode_message
 from tests.integration.test_worker import SECONDS, Make, make, orders_at, produce
+from tests.shops import complaint
 
 __all__ = ["make"]  # the fixture of the systems
 NAMES = [f"c{number:04d}" for number in range(4)]
@@ -43,6 +45,60 @@ def listed(live: LiveSystem) -> dict[str, dict[str, Any]]:
     assert said.returncode == 0, said.stderr
     found = [json.loads(line) for line in said.stdout.splitlines()]
     return {one["alert_id"]: one for one in found}
+
+
+def complaints_at(now: datetime) -> list[tuple[bytes, bytes, list[Any]]]:
+    """Two that nobody has answered for 25 hours, after others that were: the shop is known to say when it answers."""
+    hour = 3_600_000_000
+    at = round(now.timestamp() * 1_000_000)
+    answered = ComplaintAction.ANSWERED
+    steps = []
+    for name in ("u1", "u2"):
+        steps += [complaint(name, at - 100 * hour), complaint(name, at - 99 * hour, action=answered)]
+        steps += [complaint(name, at - 25 * hour, complaint_id=name)]
+    return [(one.customer_id.encode(), encode(one), []) for one in steps]
+
+
+@pytest.mark.slow
+def test_an_urgent_case_is_worked_on_with_the_same_commands(make: Make) -> None:
+    live = make({"ticks.clock": "wall"})
+    now = datetime.now(UTC)
+    worker = live.start("worker")
+    produce(live, "complaints", complaints_at(now))
+    live.wait("the cases are open", lambda: len(listed(live)) == 2, SECONDS)
+    assert all(one["urgent"] and "rank" in one for one in listed(live).values())
+    by_customer = {one["customer_id"]: one["alert_id"] for one in listed(live).values()}
+    first, second = by_customer["u1"], by_customer["u2"]
+    table = command(live, "list", "--lang", "en").stdout
+    assert {first, second} <= set(table.splitlines())  # a pipe is 80 columns wide: the ids stand whole
+    assert " ".join(table.split()).count("a complaint has had no answer within 24 hours") == 2
+    # 1. Taken on, refused to a colleague, put off.
+    taken = command(live, "ack", first[:12], "--staff", "li")
+    assert (taken.returncode, taken.stdout) == (0, f"{first} is yours, li.\n"), taken.stderr
+    refused = command(live, "snooze", first, "--staff", "wang", "--until", "2d")
+    assert (refused.returncode, "belongs to li" in refused.stderr) == (1, True)
+    assert command(live, "snooze", first, "--staff", "li", "--until", "2d").returncode == 0
+    assert "1 more rest until later" in command(live, "list", "--lang", "en").stdout
+    # 2. Resolved, after a kill of the worker; then the complaint is answered, which says nothing more.
+    worker.kill()
+    worker.restart()
+    assert command(live, "resolve", first, "--staff", "wang", "--outcome", "retained").returncode == 1
+    done = command(live, "resolve", first, "--staff", "li", "--outcome", "retained", "--cause", "service")
+    assert (done.returncode, done.stdout) == (0, f"{first} is closed: retained.\n"), done.stderr
+    answers = [
+        complaint(name, round(datetime.now(UTC).timestamp() * 1e6), action=ComplaintAction.ANSWERED, complaint_id=name)
+        for name in ("u1", "u2")
+    ]
+    produce(live, "complaints", [(one.customer_id.encode(), encode(one), []) for one in answers])
+    live.wait("nothing is open", lambda: not listed(live), SECONDS)
+    # 3. Told to all who read alerts, and counted.
+    records = [value for alerts in records_of(live, "alerts").values() for _, value in alerts]
+    told = {msgspec.json.decode(value, type=AlertClosed) for value in records if b'"type":"closed"' in value}
+    ours = [one for one in told if one.alert_id in {first, second}]  # the older complaints may end once more
+    assert {(one.alert_id, one.reason, one.outcome, one.cause, one.staff) for one in ours} == {
+        (first, "resolved", "retained", "service", "li"),
+        (second, "met", "", "", ""),
+    }
 
 
 @pytest.mark.slow

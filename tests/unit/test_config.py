@@ -138,7 +138,12 @@ def test_lists_and_tables_in_the_environment() -> None:
 @pytest.mark.parametrize(
     ("environ", "words"),
     [
-        ({"KAFKA__BOTSTRAP": "x:1"}, ["unknown", "Did you mean kafka.bootstrap?"]),
+        ({"KAFKA__BOTSTRAP": "x:1"}, ["unknown", "Did you mean STREAM_APP_KAFKA__BOOTSTRAP?"]),
+        (
+            {"_KAFKA__BOOTSTRAP": "x:1"},
+            ["unknown", "Did you mean STREAM_APP_KAFKA__BOOTSTRAP?"],
+        ),
+        ({"KAFKA_BOOTSTRAP": "x:1"}, ["unknown", "Did you mean STREAM_APP_KAFKA__BOOTSTRAP?"]),
         ({"KAFKAS": "x"}, ["unknown", "docs/settings.md"]),
         ({"KAFKA": "x"}, ["section"]),
         ({"KAFKA__PARTITIONS": "0"}, ["'0'", "greater than or equal to 1", "Default: 4"]),

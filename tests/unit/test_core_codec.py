@@ -18,6 +18,7 @@ from stream_app.core.alerts import Episode, Nomination, Ranking, alert_id
 from stream_app.core.casework import MAX_STAFF
 from stream_app.core.codec import VERSION, decode_customers, encode_customers, max_bytes
 from stream_app.core.codec_waiting import EXPERTS
+from stream_app.core.codec_work import decode_work, encode_work
 from stream_app.core.customer import Customer
 from stream_app.core.events import Event
 from stream_app.core.features import NAMES
@@ -25,7 +26,9 @@ from stream_app.core.labels import Pending
 from stream_app.core.marks import MARKS, MOST
 from stream_app.core.process import Partition
 from stream_app.core.settings import HOUR_US
-from stream_app.core.state import ID_RING, SLOTS, new_facts
+from stream_app.core.state import CASES, ID_RING, SLOTS, new_facts
+from stream_app.core.targets import UNANSWERED, UNSOLVED, breach_id
+from stream_app.core.urgent import UrgentCase
 from stream_app.errors import UnusableState
 from tests.shops import SECOND, SHOP, T0, Played, Shell, browsing, logs, order, taught
 
@@ -242,6 +245,28 @@ def test_an_open_episode_comes_back(episode: Episode) -> None:
     assert repr(stored_and_back(customer).episode) == repr(episode)
 
 
+def test_urgent_cases_that_were_worked_on_come_back_with_an_episode_and_without() -> None:
+    customer = Customer("c", 0)
+    for place, kind in enumerate((UNANSWERED, UNSOLVED)):
+        target = (T0 + place, kind)
+        case = UrgentCase(breach_id("c", target), T0 + 14 * DAY, "li", T0 + 5, place * T0, resolved=place > 0)
+        customer.cases[target] = case
+    back = stored_and_back(customer)
+    assert (back.cases, back.episode) == (customer.cases, None)
+    customer.episode = an_episode(8.5)
+    back = stored_and_back(customer)
+    assert (back.cases, back.episode) == (customer.cases, customer.episode)
+
+
+def test_an_episode_that_was_stored_before_there_were_cases_is_read() -> None:
+    customer = Customer("c", 0)
+    customer.episode = an_episode(8.5)
+    new = encode_work(customer)
+    assert new[:2] == b"\xdc\x00"  # an array of more than 15
+    old = b"\xdc\x00" + bytes([new[2] - 1]) + new[3:-1]
+    assert decode_work("c", old) == decode_work("c", new) == (customer.episode, {})
+
+
 @pytest.mark.parametrize(
     "scores", [(math.nan,) * 3, (math.nan, 0.5, 0.25), (0.125, 0.5, math.nan), (math.nan, math.nan, 0.75)], ids=str
 )
@@ -311,8 +336,10 @@ def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
     top = replace(an_episode(1 / 3), rank=10**9, bar=1 / 3)
     worked: dict[str, Any] = {"owner": "𠀀" * MAX_STAFF, "acked_at": 2**60, "snoozed_until": 2**60}
     customer.episode = replace(top, nomination=replace(top.nomination, version=2**24 - 1), **worked)
+    for place in range(2 * CASES):
+        customer.cases[2**60 + place, UNSOLVED] = UrgentCase("", 2**60, **worked, resolved=True)
     (stored,) = encode_customers([customer], ranking)
-    assert max_bytes(waiting) - 60 <= len(stored) <= max_bytes(waiting)
+    assert max_bytes(waiting) - 100 <= len(stored) <= max_bytes(waiting)
 
 
 def test_an_empty_customer_takes_few_bytes() -> None:

@@ -86,7 +86,7 @@ def assert_same(system: System, replay: Replay) -> None:
     # 4. Alerts, each once.
     outcome = replay.outcome
     records = [record for episode in outcome.opened for record in opening(0, episode, 0) if record.topic == "alerts"]
-    records += [*urgent(0, outcome.breaches, outcome.met), *closings(0, outcome.closed)]
+    records += [*urgent(0, outcome.breaches, outcome.ended), *closings(0, outcome.closed)]
     expected = [msgspec.json.decode(one.payload, type=AlertOpened | AlertClosed) for one in records]
     for kind in (AlertOpened, AlertClosed):
         came = {one.alert_id: one for one in system.alerts if isinstance(one, kind)}

@@ -42,7 +42,7 @@ def partition_with(*events: Event, settings: Settings = SHOP) -> Partition:
 def told(*effects: Effects) -> list[tuple[str, float]]:
     """Urgent alerts as (kind, hours after T0), and those that have ended."""
     opened = [(one.kind, (one.nomination.at - T0) / HOUR_US) for each in effects for one in each.breaches]
-    return sorted(opened) + [("met", (one.at - T0) / HOUR_US) for each in effects for one in each.met]
+    return sorted(opened) + [("met", (one.at - T0) / HOUR_US) for each in effects for one in each.ended]
 
 
 def after(partition: Partition, hours: float) -> Effects:
@@ -113,8 +113,8 @@ def test_batches_and_restarts_change_nothing(cuts: tuple[int, ...]) -> None:
     for hours in (*cuts, 100):
         effects.append(after(partition, hours))
         partition = restarted(partition)
-    parts = [record for each in effects for record in urgent(0, each.breaches, each.met)]
-    assert parts == urgent(0, whole.breaches, whole.met)
+    parts = [record for each in effects for record in urgent(0, each.breaches, each.ended)]
+    assert parts == urgent(0, whole.breaches, whole.ended)
     assert len(parts) == 4
 
 
@@ -136,7 +136,7 @@ def test_an_urgent_alert_says_all_that_an_alert_says_at_any_risk() -> None:
     known = complaint("yan", T0 - 2 * DAY_US, action=ComplaintAction.ANSWERED, shop_id="north")
     ordered = order("ann", T0 - DAY_US, amount=30.0, shop_id="north")
     effects = after(partition_with(known, ordered, step(0, shop_id="north")), 25)
-    (record,) = urgent(3, effects.breaches, effects.met)
+    (record,) = urgent(3, effects.breaches, effects.ended)
     alert = msgspec.json.decode(record.payload, type=AlertOpened)
     assert (record.topic, record.partition, record.key) == ("alerts", 3, b"ann")
     assert (alert.urgent, alert.rank, alert.shop_id, alert.customer_id) == (True, 0, "north", "ann")
@@ -157,7 +157,7 @@ def test_who_has_never_ordered_has_no_risk_and_is_told_of_all_the_same() -> None
 
 def test_the_end_has_the_id_of_the_beginning() -> None:
     effects = after(partition_with(order("ann", T0), step(0), step(30, ANSWERED)), 40)
-    opened, closed = (record.payload for record in urgent(0, effects.breaches, effects.met))
+    opened, closed = (record.payload for record in urgent(0, effects.breaches, effects.ended))
     first, last = msgspec.json.decode(opened, type=AlertOpened), msgspec.json.decode(closed, type=AlertClosed)
     assert first.alert_id == last.alert_id
     assert (last.reason, last.customer_id) == ("met", "ann")

@@ -110,6 +110,17 @@ def test_a_column_that_holds_something_else(tmp_path: Path) -> None:
     ] == []
 
 
+def test_dates_whose_day_and_month_could_be_swapped_name_the_way_out(tmp_path: Path) -> None:
+    error = refuse(tmp_path, "cust,date\nann,03/04/2024 08:00\n", LogFormat("csv", ORDERS, kind="order"))
+    wanted = (
+        "`03/04/2024 08:00` is no time",
+        "dates that begin with the year",
+        "`format` under [time]",
+        "docs/mappings.md",
+    )
+    assert [word for word in wanted if word not in str(error)] == []
+
+
 def test_kinds_that_no_column_holds(tmp_path: Path) -> None:
     error = refuse(tmp_path, TMALL, LogFormat("csv", ORDERS, {"buys": "order"}))
     assert isinstance(error, UnusableLog)

@@ -23,7 +23,7 @@ from stream_app.replay.figures import metrics
 from stream_app.replay.figures.segments import RFM
 from stream_app.replay.figures.support import SIGNS
 from stream_app.replay.results import STAGES, Results
-from stream_app.report import html
+from stream_app.report import html, story
 from stream_app.report.charts.mixture import weight_chart
 from stream_app.report.drawing import Picture
 from stream_app.report.html import pictures, render, write_report
@@ -184,6 +184,28 @@ def test_the_headline_says_what_the_figures_say(figures: Any, pages: dict[str, s
         assert days in match[1]
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_page_says_why_the_chart_shows_fewer_reached_than_the_headline(
+    figures: Any, pages: dict[str, str], lang: str
+) -> None:
+    own = next(r for r in figures["capacity"]["product"] if r["capacity"] == figures["protocol"]["capacity"])
+    note = story.reach_note(figures, Voice(lang))
+    assert f"{own['reached_share'] * 100:.0f}%" in note
+    assert f"{own['early_share'] * 100:.0f}%" in note
+    assert note in " ".join(read(pages[lang]).text)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_headline_names_the_rule_by_its_days_and_the_page_says_where_it_is_set(
+    figures: Any, pages: dict[str, str], lang: str
+) -> None:
+    rule = f"{figures['protocol']['lost_after_days']:.0f}"
+    found = re.search(r'class="headline">(.*?)</p>', pages[lang])
+    assert found
+    assert rule in found[1]
+    assert "--lost-after" in " ".join(read(pages[lang]).text)
+
+
 def test_the_same_figures_give_the_same_page(
     figures: Any, pages: dict[str, str], drawn: dict[str, Picture | None], tmp_path: Path
 ) -> None:
@@ -322,6 +344,18 @@ def test_the_summary_says_headline_verdict_scores_and_place(figures: Any, lang: 
     assert f"{figures['product']['auc']:.3f}" in text
     assert f"{figures['longest_silence_first']['auc']:.3f}" in text
     assert "out/report.html" in text
+
+
+@pytest.mark.parametrize(
+    ("lang", "wanted"), [("en", "scores after which an order came within 60 days"), ("zh", "天内又下单")]
+)
+def test_what_is_not_met_is_said_in_whole_sentences(lang: str, wanted: str) -> None:
+    young: Any = metrics(results(customers=30, days=50, seed=2))
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(summary(young, lang))
+    text, voice = console.export_text(), Voice(lang)
+    assert f"{voice.say('verdict.not_yet')}{voice.colon}{voice.say('verdict.not_yet_open')}" in text
+    assert wanted.replace("60", f"{young['protocol']['horizon_days']:.0f}") in text
 
 
 def test_the_summary_needs_no_plots() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -17,7 +19,9 @@ from stream_app.core.messages import Outgoing, Tick, decode_message, pack
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.snapshot import fingerprint, snapshot
 from stream_app.core.state import DAY_US
+from stream_app.errors import NoBroker
 from stream_app.ports import ModelVersion
+from stream_app.service import process
 from stream_app.service.relay import Relay, sequence_of
 from stream_app.worker.models import Models
 from stream_app.worker.ticker import SETTLE_US, Ticker
@@ -246,3 +250,37 @@ def test_a_version_that_is_still_to_come_is_waited_for_and_a_stand_in_is_not_kep
         assert fingerprint(await models.get(9)) != untaught
 
     run(story())
+
+
+# --- how a service says why it ends --------------------------------------------------------------------------------
+
+
+class Terminal(StringIO):
+    """Standard error as a terminal, or as a pipe."""
+
+    def __init__(self, tty: bool) -> None:
+        super().__init__()
+        self._tty = tty
+
+    def isatty(self) -> bool:
+        return self._tty
+
+
+@pytest.mark.parametrize("tty", [True, False])
+def test_an_error_of_ours_is_a_sentence_in_a_terminal_and_a_line_of_the_log_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tty: bool
+) -> None:
+    screen, error = Terminal(tty), NoBroker(bootstrap="kafka:9092", problem="it is not there")
+    monkeypatch.setattr(sys, "stderr", screen)
+    process._tell("worker", error)
+    told = f"stream-app worker: {error}\n"
+    assert screen.getvalue() == (told if tty else "")
+    assert [record.getMessage() for record in caplog.records] == ([] if tty else ["ended by an error"])
+
+
+def test_what_we_did_not_foresee_is_always_told_with_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal(tty=True))
+    process._tell("worker", ValueError("odd"))
+    assert caplog.records[-1].exc_info

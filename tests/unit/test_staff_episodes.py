@@ -6,9 +6,11 @@ import asyncio
 from datetime import timedelta
 from io import StringIO
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from stream_app.adapters.memory import MemoryServer, MemoryStateStore
@@ -17,7 +19,7 @@ from stream_app.config import LiveConfig, load_config
 from stream_app.core.casework import WORK, EpisodeNote, WorkNote
 from stream_app.core.commit import Commit
 from stream_app.core.events import EPOCH
-from stream_app.core.explanation import Cause, Explanation
+from stream_app.core.explanation import Cause, Evidence, Explanation
 from stream_app.core.messages import Contact
 from stream_app.errors import BadOption, EpisodeTaken, NoSuchEpisode
 from stream_app.staff.episodes import OpenEpisode, contact_of, episode_of, open_episodes
@@ -32,6 +34,12 @@ def episode(alert_id: str = "al_abcdef01", day: int = 9, rank: int = 1, **work: 
     note = EpisodeNote(
         alert_id, "王小明13812345678", opened, opened + 14 * DAY, rank, 0.87, 320.0, 40.0, explanation=why
     )
+    return OpenEpisode(0, note, WorkNote(**work))
+
+
+def urgent(alert_id: str = "al_urgent01", day: int = 8, **work: Any) -> OpenEpisode:
+    why = Explanation("complaining", (Cause("service", 0.6),), (Evidence("unanswered", {"hours": 24.0}),))
+    note = msgspec.structs.replace(episode(alert_id, day).note, rank=0, urgent=True, probability=0.0, explanation=why)
     return OpenEpisode(0, note, WorkNote(**work))
 
 
@@ -52,6 +60,17 @@ def test_the_latest_day_comes_first_and_within_it_the_rank() -> None:
     kept = [episode("al_a", 8, 1), episode("al_b", 9, 2, owner="li"), episode("al_c", 9, 1)]
     found = asyncio.run(open_episodes(stored(*kept), [0, 1]))
     assert found == [kept[2], kept[1], kept[0]]
+
+
+def test_urgent_cases_come_before_everything() -> None:
+    kept = [episode("al_a", 9, 1), urgent(day=3), urgent("al_urgent02", 4)]
+    assert asyncio.run(open_episodes(stored(*kept), [0])) == [kept[2], kept[1], kept[0]]
+
+
+def test_a_note_that_was_stored_before_there_were_cases_is_an_episode() -> None:
+    old = msgspec.to_builtins(episode().note)
+    assert "urgent" not in old
+    assert msgspec.convert(old, EpisodeNote).urgent is False
 
 
 def test_an_id_may_be_named_by_its_beginning_if_no_other_begins_so() -> None:
@@ -112,6 +131,33 @@ def test_the_list_masks_customers_and_leaves_out_who_rests(monkeypatch: pytest.M
     assert "另有 1 件暂缓" in text
     shown.run_list(given.config, "table", "en", given.console, everything=True)
     assert "al_rests" in given.out.getvalue()
+
+
+def test_an_urgent_case_says_which_target_was_missed_and_has_no_rank() -> None:
+    out = StringIO()
+    zone = ZoneInfo("Asia/Shanghai")
+    shown._show([urgent(), episode()], zone, "en", Console(file=out, width=200))
+    (line,) = [line for line in out.getvalue().splitlines() if "al_urgent01" in line]
+    assert "urgent" in line
+    assert "a complaint has had no answer within 24 hours" in line
+    assert "%" not in line  # who has never ordered has no score
+    shown._show([urgent()], zone, "zh", Console(file=out, width=200))
+    assert "紧急" in out.getvalue()
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_in_80_columns_every_id_stands_whole_on_a_line_and_nothing_is_lost(lang: str) -> None:
+    out = StringIO()
+    kept = [urgent("al_" + "0" * 32, owner="wang"), episode("al_" + "1" * 32), episode("al_" + "2" * 32, owner="li")]
+    shown._show(kept, ZoneInfo("Asia/Shanghai"), lang, Console(file=out, width=80))
+    lines = out.getvalue().splitlines()
+    assert [line for line in lines if line.startswith("al_")] == [one.note.alert_id for one in kept]
+    assert max(map(cell_len, lines)) <= 80
+    whole = " ".join(" ".join(lines).split())
+    for said in ("王••••5678", "87%", "320", "wang", "2" * 32):
+        assert said in whole
+    why = {"en": "a complaint has had no answer within 24 hours", "zh": "投诉超过 24 小时仍未答复"}
+    assert why[lang] in whole
 
 
 def test_an_episode_is_put_off_for_a_while_or_until_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

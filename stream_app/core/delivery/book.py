@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Protocol
 
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused
 from stream_app.core.delivery.attempts import free_at, remembered
@@ -24,26 +23,14 @@ from stream_app.core.delivery.records import (
     ChannelState,
     Delivery,
     Letter,
-    Text,
     delivery_id,
     digest_id,
     encode_record,
 )
 from stream_app.core.delivery.route import Policy, Route
+from stream_app.core.delivery.writer import Writer
 from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.messages import AlertClosed, AlertOpened
-
-
-class Writer(Protocol):
-    """Puts alerts into words, for a channel's language and size."""
-
-    def alert(self, alert: AlertOpened, route: Route) -> Text:
-        """The message of one alert."""
-        ...
-
-    def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[Text, tuple[str, ...]]]:
-        """As few messages as hold all alerts, each with the ids of its alerts."""
-        ...
 
 
 class Book(Ledger):

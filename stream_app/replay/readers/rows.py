@@ -25,7 +25,11 @@ T = TypeVar("T")
 NULLS: Final = frozenset({"", "NULL", "null", "\\N"})
 # Table programs write a missing customer like this; nobody is called so.
 NO_CUSTOMERS: Final = NULLS | {"nan", "NaN", "None", "<NA>"}
-_BAD_TIME: Final = "`{text}` is no time that the mapping's format ({formats}) reads: set `format` under [time]"
+_BAD_TIME: Final = (
+    "`{text}` is no time that the mapping's format ({formats}) reads: auto takes ISO 8601, dates that begin with the"
+    " year, and numbers of seconds since 1970; for others write a mapping with `format` under [time], like"
+    ' "%d/%m/%Y %H:%M" (docs/mappings.md)'
+)
 _BAD_NUMBER: Final = "`{text}` is no finite number: check the column, or the sign before the fraction (`decimal`)"
 _BAD_BYTES: Final = "bytes that are not {encoding}: set `encoding` under [file], Chinese logs often need gb18030"
 _BAD_KIND: Final = "`{text}` is not among the kinds of the mapping: add it under [kinds], as `skip` to pass over it"

@@ -1,0 +1,22 @@
+"""What the deliverer's book needs of whoever puts alerts into words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from stream_app.core.delivery.records import Text
+from stream_app.core.delivery.route import Route
+from stream_app.core.messages import AlertOpened
+
+
+class Writer(Protocol):
+    """Puts alerts into words, for a channel's language and size."""
+
+    def alert(self, alert: AlertOpened, route: Route) -> Text:
+        """The message of one alert."""
+        ...
+
+    def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[Text, tuple[str, ...]]]:
+        """As few messages as hold all alerts, each with the ids of its alerts."""
+        ...
