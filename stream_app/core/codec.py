@@ -105,6 +105,7 @@ class _StoredEpisode(msgspec.Struct, array_like=True, gc=False):
     acked_at: int = 0
     snoozed_until: int = 0
     cause: str = ""
+    segment: str = ""  # of one that was stored before there was this field: not known
 
 
 def max_bytes(waiting: int) -> int:
@@ -247,6 +248,7 @@ def _pack(episode: Episode | None) -> bytes:
             acked_at=episode.acked_at,
             snoozed_until=episode.snoozed_until,
             cause=episode.cause,
+            segment=episode.segment,
         )
     )
 
@@ -280,4 +282,5 @@ def _unpack(name: str, packed: bytes) -> Episode:
         one.acked_at,
         one.snoozed_until,
         one.cause,
+        one.segment,
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import pytest
 import xxhash
@@ -23,7 +24,9 @@ from stream_app.core.events import Event
 from stream_app.core.features import NAMES
 from stream_app.core.labels import Pending
 from stream_app.core.marks import MARKS, MOST
+from stream_app.core.priors import CAUSES
 from stream_app.core.process import Partition
+from stream_app.core.segments import SEGMENTS
 from stream_app.core.settings import HOUR_US
 from stream_app.core.state import ID_RING, SLOTS, new_facts
 from stream_app.errors import UnusableState
@@ -310,6 +313,7 @@ def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
     ranking.scored(np.array([0]), np.array([0.5]))
     top = replace(an_episode(1 / 3), rank=10**9, bar=1 / 3)
     worked: dict[str, Any] = {"owner": "𠀀" * MAX_STAFF, "acked_at": 2**60, "snoozed_until": 2**60}
+    worked |= {"cause": max(CAUSES, key=len), "segment": max(SEGMENTS, key=len)}
     customer.episode = replace(top, nomination=replace(top.nomination, version=2**24 - 1), **worked)
     (stored,) = encode_customers([customer], ranking)
     assert max_bytes(waiting) - 60 <= len(stored) <= max_bytes(waiting)
@@ -411,6 +415,13 @@ def changed(field: str, value: int) -> bytes:
 )
 def test_bytes_that_are_not_ours_are_refused(stored: bytes, problem: str) -> None:
     assert problem in refusal(stored)
+
+
+def test_an_episode_that_was_stored_before_segments_were_is_read_without_one() -> None:
+    packed = codec._pack(replace(an_episode(), segment="vip"))
+    older = msgspec.msgpack.encode(msgspec.msgpack.decode(packed)[:-1])
+    assert codec._unpack("c", packed).segment == "vip"
+    assert codec._unpack("c", older).segment == ""
 
 
 def test_an_episode_that_is_not_ours_is_refused() -> None:
