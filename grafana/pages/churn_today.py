@@ -135,14 +135,15 @@ def _customers(page: Page) -> None:
     )
     segments = _each("churn_segment_customers", "segment", tuple(one for one in SEGMENTS.colours if one != "unknown"))
     page.trend("segments", segments, PEOPLE, 8, Style.STACKED, SEGMENTS)
+    buyers, open_now = (_WHO.total(one, "segment") for one in ("churn_segment_customers", "churn_open_episodes"))
     page.table(
         "by_segment",
         [
             Column("segment", name="segment", named="segments"),
-            Column("buyers", query=_WHO.total("churn_segment_customers", "segment"), measure=PEOPLE),
+            Column("buyers", query=buyers, measure=PEOPLE),
             Column("scored", query=_WHO.total("churn_risk_customers", "segment"), measure=PEOPLE),
             Column("likely", query=_likely_share("segment"), measure=PERCENT),
-            Column("open", query=_WHO.total("churn_open_episodes", "segment"), measure=PEOPLE),
+            Column("open", query=f"{open_now} or 0 * {buyers}", measure=PEOPLE),
         ],
         16,
         largest="buyers",
