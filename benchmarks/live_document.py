@@ -148,8 +148,24 @@ def _observed(report: LiveReport) -> str:
 
 def _scrape(report: LiveReport) -> str:
     one = report.scrape
-    header = ["customers", "shops", "one scrape, ms", "of it CPU", "bytes", "count, CPU ms", "longest chunk, CPU ms"]
-    row = [f"{one.customers:,}", f"{one.shops}", f"**{one.wall:.1f}**", f"{one.cpu:.1f}", f"{one.answer_bytes:,}"]
+    header = [
+        "customers",
+        "shops",
+        "series",
+        "one scrape, ms",
+        "of it CPU",
+        "bytes",
+        "count, CPU ms",
+        "longest chunk, CPU ms",
+    ]
+    row = [
+        f"{one.customers:,}",
+        f"{one.shops}",
+        f"{one.series:,}",
+        f"**{one.wall:.1f}**",
+        f"{one.cpu:.1f}",
+        f"{one.answer_bytes:,}",
+    ]
     row += [f"{one.count:.1f}", f"{one.hold:.1f}", f"≤ {one.wanted:.0f} ms", f"≤ {one.done_at:.0f} ms", one.verdict]
     return table([*header, "wanted", "done at", ""], [row])
 

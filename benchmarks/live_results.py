@@ -130,6 +130,7 @@ class Scrape:
 
     customers: int
     shops: int
+    series: int  # that the answer holds
     wall: float  # of one GET /metrics: the median
     cpu: float  # of it, and of the client: the least
     count: float  # CPU of counting all customers once

@@ -28,6 +28,7 @@ from stream_app.simulate import ShopSettings
 PARTITIONS: Final = 4
 SCRAPED_LANES: Final = 8
 SCRAPED_SHOPS: Final = 50
+SCRAPED_EPISODES: Final = 1_500
 _YEAR: Final = 365  # days
 
 
@@ -112,7 +113,7 @@ class LiveBench:
 
     def _scrape(self) -> Scrape:
         step = self._step("A scrape", 1)
-        cost = in_own_process(self._plan.stored_customers, SCRAPED_LANES, SCRAPED_SHOPS)
+        cost = in_own_process(self._plan.stored_customers, SCRAPED_LANES, SCRAPED_SHOPS, SCRAPED_EPISODES)
         step()
         return cost
 

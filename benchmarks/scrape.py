@@ -12,6 +12,7 @@ import time  # noqa: E402 - numpy must find the variables
 import urllib.request  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from concurrent.futures import ProcessPoolExecutor  # noqa: E402
+from itertools import islice  # noqa: E402
 from multiprocessing import get_context  # noqa: E402
 from typing import Annotated, Final  # noqa: E402
 
@@ -20,9 +21,12 @@ import typer  # noqa: E402
 
 from benchmarks.live_results import Scrape  # noqa: E402
 from stream_app.adapters.health import Health, HealthServer  # noqa: E402
-from stream_app.core.alerts import Ranks  # noqa: E402
+from stream_app.core.alerts import CLOSE_REASONS, Episode, Nomination, Ranks, alert_id  # noqa: E402
 from stream_app.core.customer import Customer  # noqa: E402
+from stream_app.core.explanation import Cause, Explanation  # noqa: E402
 from stream_app.core.lane import Lane, Limits  # noqa: E402
+from stream_app.core.priors import CAUSES  # noqa: E402
+from stream_app.core.segments import SEGMENTS  # noqa: E402
 from stream_app.core.settings import Settings  # noqa: E402
 from stream_app.core.shop_names import shop_key  # noqa: E402
 from stream_app.core.state import (  # noqa: E402
@@ -49,10 +53,11 @@ def main(
     customers: Annotated[int, typer.Option(help="How many customers, over all lanes.")] = 1_000_000,
     lanes: Annotated[int, typer.Option(help="How many partition numbers the worker has.")] = 8,
     shops: Annotated[int, typer.Option(help="How many shops.")] = 50,
+    episodes: Annotated[int, typer.Option(help="How many episodes are open, of any cause and segment.")] = 1_500,
 ) -> None:
     """Measure, and print what was seen."""
-    cost = measure(customers, lanes, shops)
-    print(f"{customers:,} customers, {lanes} lanes, {shops} shops")
+    cost = measure(customers, lanes, shops, episodes)
+    print(f"{customers:,} customers, {lanes} lanes, {shops} shops, {episodes:,} open episodes: {cost.series:,} series")
     print(f"count of all customers: {cost.count:.1f} ms CPU, {cost.hold:.1f} ms the longest chunk")
     wanted = f"wanted within {cost.wanted:.0f} ms, done within {cost.done_at:.0f} ms"
     print(f"one scrape: {cost.wall:.1f} ms, {cost.answer_bytes:,} bytes ({wanted})")
@@ -60,13 +65,13 @@ def main(
     print(f"columns of restored customers: {cost.restore:,.0f} ms, {cost.restore / customers * _MS:.2f} µs a customer")
 
 
-def in_own_process(customers: int, lanes: int, shops: int) -> Scrape:
+def in_own_process(customers: int, lanes: int, shops: int, episodes: int) -> Scrape:
     """The same in a new process, whose memory goes with it."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(measure, customers, lanes, shops).result()
+        return pool.submit(measure, customers, lanes, shops, episodes).result()
 
 
-def measure(customers: int, lanes: int, shops: int, scrapes: int = 9) -> Scrape:
+def measure(customers: int, lanes: int, shops: int, episodes: int = 0, scrapes: int = 9) -> Scrape:
     """Build a worker's lanes, count their customers, and scrape them over HTTP."""
     registry = new_registry()
     watch = Watch(registry)
@@ -76,6 +81,8 @@ def measure(customers: int, lanes: int, shops: int, scrapes: int = 9) -> Scrape:
         owned[number], seconds = _lane(number, customers // lanes, names)
         restore += seconds
     watch.owned(owned)
+    for lane in owned.values():
+        _open_episodes(lane, watch, episodes // lanes)
     watch.business.count(owned.values())  # so that all series are there
     holds: list[float] = []
     before = time.process_time()
@@ -105,6 +112,7 @@ def measure(customers: int, lanes: int, shops: int, scrapes: int = 9) -> Scrape:
         cpu=min(busy) * _MS,
         answer_bytes=len(answer),
         restore=restore * _MS,
+        series=sum(not line.startswith(b"#") for line in answer.splitlines()),
     )
 
 
@@ -129,6 +137,21 @@ def _lane(number: int, customers: int, shops: list[str]) -> tuple[Lane, float]:
     started = time.process_time()
     partition.tally.restore(list(partition.customers.values()), Memory(shops, []), TODAY)
     return lane, time.process_time() - started
+
+
+def _open_episodes(lane: Lane, watch: Watch, count: int) -> None:
+    """Open episodes of any cause and segment, as a desk would, and tell of them."""
+    rng, partition = np.random.default_rng(lane.number), lane.partition
+    buyers = (one for one in partition.customers.values() if one.facts[LAST_ORDER] != NEVER)
+    for customer in islice(buyers, count):
+        why = Explanation(str(rng.choice(SEGMENTS)), (Cause(str(rng.choice(CAUSES)), 0.5),))
+        nominee = Nomination(customer.name, TODAY, 0.9, 0.9, 1.0, 40.0, 30.0, 1, 1, explanation=why)
+        partition.opened(Episode(alert_id(customer.name, TODAY), customer.name, TODAY, TODAY + DAY_US, 1, 0.9, nominee))
+    opened, _ = partition.tally.flows.take_episodes()
+    for (shop, cause, segment), number in opened.items():
+        for reason in CLOSE_REASONS:
+            watch.business.metrics.closed.add((shop, reason, segment), number)
+        watch.business.opened(shop, cause, segment, number)
 
 
 def _customer(name: str, rng: np.random.Generator, shops: list[str]) -> Customer:

@@ -29,11 +29,13 @@ class Variable:
         name: in the queries; its label is found in the words.
         query: what Grafana asks for the values.
         chosen: the one value that it begins with; "": all of them, and one may choose several.
+        named: instead of a query: the list of names in the words that has the values, and what people call them.
     """
 
     name: str
-    query: str
+    query: str = ""
     chosen: str = ""
+    named: str = ""
 
 
 class _Mark(model.AnnotationQuery):
@@ -179,15 +181,20 @@ class Page:
         source = frame.DatasourceVariable("datasource").label(say(self.lang, "variables", "datasource"))
         self._dashboard.with_variable(source.type("prometheus"))
         for variable in variables:
-            choice = frame.QueryVariable(variable.name).label(say(self.lang, "variables", variable.name))
-            choice.datasource(SOURCE).query({"query": variable.query, "refId": variable.name})
-            choice.sort(model.VariableSort.NATURAL_ASC).refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
+            choice = self._named(variable) if variable.named else _asked(variable)
+            choice.label(say(self.lang, "variables", variable.name))
             if variable.chosen:
                 choice.current(model.VariableOption(True, variable.chosen, variable.chosen))
             else:
                 choice.multi(True).include_all(True).all_value(".*")
                 choice.current(model.VariableOption(True, say(self.lang, "common", "all"), "$__all"))
             self._dashboard.with_variable(choice)
+
+    def _named(self, variable: Variable) -> frame.CustomVariable:
+        names = names_of(self.lang, variable.named)
+        choice = frame.CustomVariable(variable.name)
+        choice.values(", ".join(f"{_escaped(name)} : {value}" for value, name in names.items()))
+        return choice.options([model.VariableOption(False, name, value) for value, name in names.items()])
 
     def _links(self) -> None:
         for name in PAGES:
@@ -217,6 +224,17 @@ class _Built(frame.AnnotationQuery):
     def __init__(self, mark: _Mark) -> None:
         super().__init__()
         self._internal = mark
+
+
+def _asked(variable: Variable) -> frame.QueryVariable:
+    choice = frame.QueryVariable(variable.name).datasource(SOURCE)
+    choice.query({"query": variable.query, "refId": variable.name})
+    return choice.sort(model.VariableSort.NATURAL_ASC).refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
+
+
+def _escaped(name: str) -> str:
+    """A name in the list of a custom variable, whose entries end with a comma."""
+    return name.replace(",", "\\,")
 
 
 def uid(name: str, lang: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from stream_app import __version__
@@ -25,6 +25,7 @@ from stream_app.core.flows import AMOUNTS, CATEGORIES, CHECKOUT_LOSSES, FUNNEL, 
 from stream_app.core.lifecycle import STAGES
 from stream_app.core.priors import CAUSES, FAMILY
 from stream_app.core.quality import PRODUCT, WINDOWS
+from stream_app.core.segments import SEGMENTS
 
 if TYPE_CHECKING:  # it brings the models with it, which the deliverer and its commands do without
     from stream_app.core.process import Counts
@@ -41,6 +42,9 @@ FIELDS: Final = frozenset({"type", *(name for kind in KINDS.values() for name in
 ATTEMPTS: Final = ("delivered", "retry", "refused", "gone")  # what comes of a request to a receiver
 MONTHS: Final = ("current", "previous")  # of the shop's calendar
 SUPPRESSIONS: Final = ("campaign", "capacity")  # why a customer at risk got no episode: the calendar; better ones first
+# Combinations of shop, cause and segment that a worker tells of; beyond them the segment is `unknown`. With one shop
+# there are 152, with fifty there could be 7,752, and each takes microseconds of every scrape.
+MAX_EPISODE_KINDS: Final = 1_000
 # What a label may say, where the words are ours. Of `shop` there are MAX_SHOPS and `other`; `partition` is a
 # number; the file of channels holds at most 20 names for `channel`.
 VALUES: Final[dict[str, tuple[str, ...]]] = {
@@ -52,7 +56,8 @@ VALUES: Final[dict[str, tuple[str, ...]]] = {
     "outcome": (*OUTCOMES, *EPISODE_OUTCOMES, *STATES[1:], *ATTEMPTS),
     "reason": (*HOLDS, *CHECKOUT_LOSSES, *CLOSE_REASONS, *SUPPRESSIONS, *REASONS),
     "scorer": (PRODUCT, "mixture", "linear", "cells", "prior", "tree", "recency", "plain"),
-    "side": ("before", "after"),
+    "segment": (*SEGMENTS, "unknown"),
+    "side": ("before", "after", "now"),
     "stage": STAGES,
     "step": tuple(dict.fromkeys((*FUNNEL, *AMOUNTS))),
     "tenth": tuple(str(tenth) for tenth in range(1, 11)),
@@ -108,6 +113,43 @@ class GaugeTable(Collector):
         return [family]
 
 
+class CounterTable(Collector):
+    """A counter whose series come into being with what they count, where far more could be than ever will.
+
+    Prometheus sees a growth only from one scrape to the next: what a new series has counted is told from its second
+    scrape on, and nought at the first.
+
+    >>> registry = CollectorRegistry()
+    >>> table = CounterTable("churn_episodes_opened", "Episodes opened.", ("shop", "cause"), registry)
+    >>> table.add(("s1", "price"), 2)
+    >>> labels = {"shop": "s1", "cause": "price"}
+    >>> [registry.get_sample_value("churn_episodes_opened_total", labels) for _ in range(2)]
+    [0.0, 2.0]
+    """
+
+    def __init__(self, name: str, meaning: str, labels: Sequence[str], registry: CollectorRegistry) -> None:
+        self._name, self._meaning, self.labels = name, meaning, tuple(labels)
+        self._counts: dict[tuple[str, ...], float] = {}
+        self._told: set[tuple[str, ...]] = set()
+        registry.register(self)
+
+    def add(self, labels: tuple[str, ...], count: float = 1) -> None:
+        """Count; the values of the labels stand in their order."""
+        self._counts[labels] = self._counts.get(labels, 0.0) + count
+
+    def describe(self) -> Iterable[CounterMetricFamily]:
+        """What it is called."""
+        return [CounterMetricFamily(self._name, self._meaning, labels=self.labels)]
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """All of its numbers."""
+        family = CounterMetricFamily(self._name, self._meaning, labels=self.labels)
+        for labels, count in list(self._counts.items()):  # a scrape comes while another thread counts
+            family.add_metric(labels, count if labels in self._told else 0.0)
+            self._told.add(labels)
+        return [family]
+
+
 class Metrics:
     """What the classes below share: they make their metrics through it, so that each one is described."""
 
@@ -127,6 +169,11 @@ class Metrics:
         """A gauge whose series are replaced all at once."""
         self.described.append(Description(PREFIX + name, "gauge", labels, meaning))
         return GaugeTable(PREFIX + name, meaning, labels, self.registry)
+
+    def _counter_table(self, name: str, meaning: str, *labels: str) -> CounterTable:
+        """A counter with many possible series."""
+        self.described.append(Description(f"{PREFIX}{name}_total", "counter", labels, meaning))
+        return CounterTable(PREFIX + name, meaning, labels, self.registry)
 
     def _histogram(self, name: str, meaning: str, buckets: Sequence[float]) -> Histogram:
         self.described.append(Description(PREFIX + name, "histogram", (), meaning))
@@ -252,7 +299,11 @@ class BusinessMetrics(Metrics):
             "Customers with a score, by the band of their latest probability of churn"
             " (low: below 0.25; medium: below 0.5; high: below 0.75; very_high).",
             "shop",
+            "segment",
             "band",
+        )
+        self.by_segment = self._table(
+            "segment_customers", "Buyers, by the segment that a measure must fit.", "shop", "segment"
         )
         self.by_stage = self._table("stage_customers", "Buyers, by stage of their life with the shop.", "shop", "stage")
         self.buyers = self._table("buyers", "Customers with one order that counts, or more.", "shop")
@@ -318,14 +369,26 @@ class BusinessMetrics(Metrics):
         )
 
     def _about_episodes(self) -> None:
-        self.open_episodes = self._table("open_episodes", "Open episodes, by their likeliest cause.", "shop", "cause")
-        self.opened = self._counter("episodes_opened", "Episodes opened, by their likeliest cause.", "shop", "cause")
-        self.closed = self._counter("episodes_closed", "Episodes closed, by reason.", "shop", "reason")
-        self.outcomes = self._counter(
+        self.open_episodes = self._table(
+            "open_episodes",
+            "Open episodes, by their likeliest cause and the customer's segment when they were opened"
+            f" (unknown: opened by an older version, or beyond {MAX_EPISODE_KINDS:,} combinations in one worker).",
+            "shop",
+            "cause",
+            "segment",
+        )
+        self.opened = self._counter_table(
+            "episodes_opened", "Episodes opened, by their likeliest cause and by segment.", "shop", "cause", "segment"
+        )
+        self.closed = self._counter_table(
+            "episodes_closed", "Episodes closed, by reason and by segment.", "shop", "reason", "segment"
+        )
+        self.outcomes = self._counter_table(
             "episode_outcomes",
-            "Episodes that the staff has resolved, by what came of them and the cause that it found.",
+            "Episodes that the staff has resolved, by what came of them, the cause that it found, and segment.",
             "outcome",
             "cause",
+            "segment",
         )
         self.suppressed = self._counter(
             "nominations_suppressed", "Customers at risk for whom no episode was opened, by reason.", "reason"
@@ -407,8 +470,13 @@ class QualityMetrics(Metrics):
         )
         self.drifts = self._gauge("model_drift_changes", "Changes of the daily log-loss that chance does not explain.")
         self.drifted = self._table("model_drift_timestamp_seconds", "Moment of the latest of them, in event time.")
+        self.drift_window = self._gauge(
+            "model_drift_window_seconds", "Length of the days that the search for changes (ADWIN) holds for one regime."
+        )
         self.drift_loss = self._table(
-            "model_drift_log_loss_nats", "Mean daily log-loss on either side of the latest of them.", "side"
+            "model_drift_log_loss_nats",
+            "Mean daily log-loss over these days (now), and on either side of the latest change once there is one.",
+            "side",
         )
 
 

@@ -10,14 +10,16 @@ from grafana.panels import BLUE, GREEN, ORANGE, RED, Column, Measure, Names, Sty
 
 VARIABLES: Final = (
     Variable("shop", "label_values(churn_open_episodes, shop)"),
-    Variable("cause", "label_values(churn_open_episodes, cause)"),
+    Variable("cause", named="causes"),
+    Variable("segment", named="segments"),
     Variable("channel", "label_values(churn_delivery_pending_records, channel)"),
 )
 CAUSES: Final = Names("causes")
 OUTCOMES: Final = Names("closings", {"returned": "green", "fell": "light-green", "lost": "text"})
 _SHOP: Final = Asking('shop=~"$shop"')
-_ASK: Final = Asking('shop=~"$shop",cause=~"$cause"')
-_FOUND: Final = Asking('cause=~"$cause"')  # the staff's word bears no shop
+_CLOSED: Final = Asking('shop=~"$shop",segment=~"$segment"')  # how a case ended bears no cause
+_ASK: Final = Asking('shop=~"$shop",cause=~"$cause",segment=~"$segment"')
+_FOUND: Final = Asking('cause=~"$cause",segment=~"$segment"')  # the staff's word bears no shop
 _SENT: Final = Asking('channel=~"$channel"')
 SENT: Final = 'outcome="sent"'
 
@@ -36,7 +38,7 @@ def page(lang: str) -> Page:
 
 
 def _closed(reason: str) -> str:
-    return _SHOP.gained("churn_episodes_closed_total", more=f'reason="{reason}"')
+    return _CLOSED.gained("churn_episodes_closed_total", more=f'reason="{reason}"')
 
 
 def _at_a_glance(page: Page) -> None:
@@ -44,7 +46,7 @@ def _at_a_glance(page: Page) -> None:
     page.number("opened", _ASK.gained("churn_episodes_opened_total"), PEOPLE)
     page.number("returned", _closed("returned"), Measure("short", "green", decimals=0))
     page.number("lost", _closed("lost"), PEOPLE)
-    share = f"{_closed('returned')} / ({_SHOP.gained('churn_episodes_closed_total')} > 0)"
+    share = f"{_closed('returned')} / ({_CLOSED.gained('churn_episodes_closed_total')} > 0)"
     page.number("returned_share", share, PERCENT)
     suppressed = "sum(increase(churn_nominations_suppressed_total[$__range]))"
     page.number("suppressed", suppressed, PEOPLE)
@@ -55,12 +57,17 @@ def _causes(page: Page) -> None:
     page.bars(
         "open_by_cause",
         {"{{cause}}": f"sort_desc({_ASK.total('churn_open_episodes', 'cause')} > 0)"},
-        PEOPLE, 12, 10, CAUSES,
+        PEOPLE, 10, 10, CAUSES,
+    )  # fmt: skip
+    page.bars(
+        "open_by_segment",
+        {"{{segment}}": f"sort_desc({_ASK.total('churn_open_episodes', 'segment')} > 0)"},
+        PEOPLE, 7, 10, Names("segments"),
     )  # fmt: skip
     page.bars(
         "complaints",
         {"{{category}}": f"sort_desc({_SHOP.gained('churn_complaints_total', 'category')} > 0)"},
-        PEOPLE, 12, 10, Names("categories"),
+        PEOPLE, 7, 10, Names("categories"),
     )  # fmt: skip
     page.trend(
         "open_course",
@@ -78,7 +85,7 @@ def _causes(page: Page) -> None:
 
 def _outcomes(page: Page) -> None:
     page.row("outcomes")
-    closed = f"sum by (reason) (increase({_SHOP.series('churn_episodes_closed_total')}[$__rate_interval]))"
+    closed = f"sum by (reason) (increase({_CLOSED.series('churn_episodes_closed_total')}[$__rate_interval]))"
     page.trend("closed", {"{{reason}}": closed}, PEOPLE, 12, Style.STACKED, OUTCOMES)
     suppressed = "sum by (reason) (increase(churn_nominations_suppressed_total[$__rate_interval]))"
     page.trend("suppressed_course", {"{{reason}}": suppressed}, PEOPLE, 12, Style.STACKED, Names("suppressions"))

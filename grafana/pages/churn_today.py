@@ -9,7 +9,10 @@ from grafana.asking import Asking
 from grafana.page import Page, Variable
 from grafana.panels import BLUE, Column, Measure, Names, Style
 
-VARIABLES: Final = (Variable("shop", "label_values(churn_buyers, shop)"),)
+VARIABLES: Final = (
+    Variable("shop", "label_values(churn_buyers, shop)"),
+    Variable("segment", named="segments"),
+)
 FUNNEL: Final = ("browse", "favourite", "cart", "checkout", "order", "paid", "delivered")
 BANDS: Final = Names("bands", {"low": "green", "medium": "yellow", "high": "orange", "very_high": "red"})
 STAGES: Final = Names(
@@ -23,7 +26,21 @@ STAGES: Final = Names(
         "lost": "text",
     },
 )
+SEGMENTS: Final = Names(
+    "segments",
+    {
+        "loyal": "dark-green",
+        "vip": "purple",
+        "growing": "light-green",
+        "one_time": "blue",
+        "price_sensitive": "yellow",
+        "declining": "orange",
+        "complaining": "red",
+        "unknown": "text",
+    },
+)
 _ASK: Final = Asking('shop=~"$shop"')
+_WHO: Final = Asking('shop=~"$shop",segment=~"$segment"')  # what is told by segment
 _CURRENT: Final = 'month="current"'
 _LIKELY: Final = 'band=~"high|very_high"'
 
@@ -48,7 +65,8 @@ def _churn_rate(month: str, by: str = "") -> str:
 
 def _each(metric: str, label: str, values: tuple[str, ...]) -> dict[str, str]:
     """A query for each value, so that the areas lie in this order, the first at the bottom."""
-    return {value: _ASK.total(metric, more=f'{label}="{value}"') for value in values}
+    asking = _ASK if metric == "churn_stage_customers" else _WHO
+    return {value: asking.total(metric, more=f'{label}="{value}"') for value in values}
 
 
 def _an_hour(metric: str, label: str) -> str:
@@ -56,7 +74,7 @@ def _an_hour(metric: str, label: str) -> str:
 
 
 def _likely_share(by: str = "") -> str:
-    likely, all_scored = _ASK.total("churn_risk_customers", by, _LIKELY), _ASK.total("churn_risk_customers", by)
+    likely, all_scored = _WHO.total("churn_risk_customers", by, _LIKELY), _WHO.total("churn_risk_customers", by)
     return f"{likely} / ({all_scored} > 0)"
 
 
@@ -80,7 +98,7 @@ def _at_a_glance(page: Page) -> None:
     page.number("churn_rate", _churn_rate("current"), PERCENT)
     page.number("lost", _ASK.total("churn_month_lost_customers", more=_CURRENT), PEOPLE)
     page.number("likely", _ASK.total("churn_risk_customers", more=_LIKELY), PEOPLE)
-    page.number("open", _ASK.total("churn_open_episodes"), PEOPLE)
+    page.number("open", _WHO.total("churn_open_episodes"), PEOPLE)
     page.number("inactive", _ASK.ratio("churn_inactive_buyers", "churn_buyers"), PERCENT)
     page.number("repurchase", _ASK.ratio("churn_repeat_buyers", "churn_buyers"), PERCENT)
 
@@ -114,6 +132,21 @@ def _customers(page: Page) -> None:
         {"{{category}}": f"sort_desc({_ASK.gained('churn_complaints_total', 'category')} > 0)"},
         PEOPLE,
         names=Names("categories"),
+    )
+    segments = _each("churn_segment_customers", "segment", tuple(one for one in SEGMENTS.colours if one != "unknown"))
+    page.trend("segments", segments, PEOPLE, 8, Style.STACKED, SEGMENTS)
+    buyers, open_now = (_WHO.total(one, "segment") for one in ("churn_segment_customers", "churn_open_episodes"))
+    page.table(
+        "by_segment",
+        [
+            Column("segment", name="segment", named="segments"),
+            Column("buyers", query=buyers, measure=PEOPLE),
+            Column("scored", query=_WHO.total("churn_risk_customers", "segment"), measure=PEOPLE),
+            Column("likely", query=_likely_share("segment"), measure=PERCENT),
+            Column("open", query=f"{open_now} or 0 * {buyers}", measure=PEOPLE),
+        ],
+        16,
+        largest="buyers",
     )
 
 
@@ -170,7 +203,7 @@ def _money(page: Page) -> None:
             Column("churn_rate", query=_churn_rate("current", "shop"), measure=PERCENT),
             Column("likely", query=_likely_share("shop"), measure=PERCENT),
             Column("repurchase", query=_ASK.ratio("churn_repeat_buyers", "churn_buyers", by="shop"), measure=PERCENT),
-            Column("open", query=_ASK.total("churn_open_episodes", "shop"), measure=PEOPLE),
+            Column("open", query=_WHO.total("churn_open_episodes", "shop"), measure=PEOPLE),
             Column("revenue", query=_ASK.gained("churn_revenue_amount_total", "shop"), measure=MONEY),
         ],
         height=6,

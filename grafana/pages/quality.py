@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from grafana.asking import Asking
-from grafana.page import Page, Variable
+from grafana.page import STAT_HEIGHT, Page, Variable
 from grafana.panels import BLUE, GREEN, ORANGE, RED, Column, Measure, Names, Style
 
 VARIABLES: Final = (Variable("window", "label_values(churn_quality_examples, window)", chosen="28d"),)
@@ -125,8 +125,9 @@ def _inside(page: Page) -> None:
     page.trend("experts", shares, Measure("percentunit", BLUE, highest=1.0), 8, Style.STACKED, SCORERS)
     page.trend("level", {"level": "max(churn_model_level_log_odds)"}, NUMBER)
     page.trend("version", {"version": "max(churn_trainer_model_version)"}, COUNT, style=Style.STEPS)
-    page.number("drifts", "max(churn_model_drift_changes)", Measure("short", GREEN, ((1, ORANGE),), decimals=0), 6)
-    page.number("before", 'max(churn_model_drift_log_loss_nats{side="before"})', NUMBER, 6)
-    page.number("after", 'max(churn_model_drift_log_loss_nats{side="after"})', NUMBER, 6)
+    page.number("drifts", "max(churn_model_drift_changes)", Measure("short", GREEN, ((1, ORANGE),), decimals=0))
+    page.number("steady", "max(churn_model_drift_window_seconds)", Measure("s", BLUE))
     age = Measure("s", GREEN, ((3 * 86_400, ORANGE), (7 * 86_400, RED)))
-    page.number("age", "max(churn_model_age_seconds)", age, 6)
+    page.number("age", "max(churn_model_age_seconds)", age)
+    sides = {"{{side}}": "max by (side) (churn_model_drift_log_loss_nats)"}
+    page.bars("around", sides, Measure("short", BLUE, decimals=3), 12, STAT_HEIGHT, Names("sides"))

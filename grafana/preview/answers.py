@@ -66,13 +66,20 @@ def variables_of(dashboard: Mapping[str, Any]) -> dict[str, str]:
 
 def chosen_in(dashboard: Mapping[str, Any]) -> dict[str, str]:
     """What stands in the place of each variable when the page opens."""
-    variables = [one for one in dashboard["templating"]["list"] if one["type"] == "query"]
+    variables = [one for one in dashboard["templating"]["list"] if one["type"] != "datasource"]
     return {one["name"]: one["allValue"] if one["includeAll"] else one["current"]["value"] for one in variables}
+
+
+def options_of(dashboard: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The values of the variables that ask nobody for them, by name."""
+    variables = [one for one in dashboard["templating"]["list"] if one["type"] == "custom"]
+    return {one["name"]: [option["value"] for option in one["options"]] for one in variables}
 
 
 def ask(dashboard: Mapping[str, Any], prometheus: Prometheus, over: Range) -> Board:
     """Ask every query of every panel, variable and mark, with the choices that the page opens with. Raises Refused."""
     choices = {name: prometheus.label_values(query, over) for name, query in variables_of(dashboard).items()}
+    choices |= options_of(dashboard)
     chosen = chosen_in(dashboard)
     panels = [
         Answered(panel, [_answer(target, prometheus, over, chosen) for target in panel["targets"]])

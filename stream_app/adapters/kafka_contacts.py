@@ -1,4 +1,4 @@
-"""Writes a contact to the partition of its customer, and waits until Kafka has it."""
+"""Writes contacts to the partition of their customer, and waits until Kafka has them."""
 
 from __future__ import annotations
 
@@ -18,30 +18,52 @@ _quiet.addHandler(logging.NullHandler())
 _REMEDY: Final = "Check that the broker is up (kafka.bootstrap), and try again: a contact that comes twice counts once."
 
 
+class Contacts:
+    """The topic `shop.contacts`, for those who say something now and then.
+
+    Args:
+        config: of the services.
+    """
+
+    def __init__(self, config: LiveConfig) -> None:
+        self._topic, self._partitions = config.kafka.topics.contacts, config.kafka.partitions
+        self._options: dict[str, Any] = confluent_options(config.kafka) | {
+            "acks": "all",
+            "enable.idempotence": True,
+            "compression.type": "none",
+            "linger.ms": 0,
+            "message.timeout.ms": round(_SECONDS * 1_000),
+            "logger": _quiet,
+        }
+        self._producer: Producer | None = None
+
+    def send(self, contact: Contact) -> None:
+        """Produce a contact, keyed by the customer. Raises NotDelivered."""
+        failures: list[KafkaError] = []
+
+        def delivered(error: KafkaError | None, _message: Message) -> None:
+            if error is not None:
+                failures.append(error)
+
+        customer = contact.customer_id
+        number = partition_of(customer, self._partitions)
+        try:
+            if self._producer is None:
+                self._producer = Producer(self._options)
+            self._producer.produce(
+                self._topic, encode_message(contact), customer.encode(), number, on_delivery=delivered
+            )
+            waiting = self._producer.flush(_SECONDS + 1.0)
+        except KafkaException as error:
+            raise self._failed(error.args[0].str()) from error
+        if failures or waiting:
+            raise self._failed(failures[0].str() if failures else "no answer in time")
+
+    def _failed(self, problem: str) -> NotDelivered:
+        self._producer = None  # one that has failed for good stays so
+        return NotDelivered(topic=self._topic, problem=problem, remedy=_REMEDY)
+
+
 def send_contact(config: LiveConfig, contact: Contact) -> None:
-    """Produce a contact to `shop.contacts`, keyed by the customer. Raises NotDelivered."""
-    topic, customer = config.kafka.topics.contacts, contact.customer_id
-    failures: list[KafkaError] = []
-
-    def delivered(error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            failures.append(error)
-
-    options: dict[str, Any] = confluent_options(config.kafka) | {
-        "acks": "all",
-        "enable.idempotence": True,
-        "compression.type": "none",
-        "linger.ms": 0,
-        "message.timeout.ms": round(_SECONDS * 1_000),
-        "logger": _quiet,
-    }
-    try:
-        producer = Producer(options)
-        number = partition_of(customer, config.kafka.partitions)
-        producer.produce(topic, encode_message(contact), customer.encode(), number, on_delivery=delivered)
-        waiting = producer.flush(_SECONDS + 1.0)
-    except KafkaException as error:
-        raise NotDelivered(topic=topic, problem=error.args[0].str(), remedy=_REMEDY) from error
-    if failures or waiting:
-        problem = failures[0].str() if failures else "no answer in time"
-        raise NotDelivered(topic=topic, problem=problem, remedy=_REMEDY)
+    """Produce one contact. Raises NotDelivered."""
+    Contacts(config).send(contact)

@@ -25,6 +25,7 @@ class Asked:
     last_days: float
     day_seconds: float
     seconds: float | None  # None: until a signal
+    staffed: bool = True
 
     def plans(self, today: datetime) -> list[Plan]:
         """The shops that it may be. Raises BadOption."""
@@ -50,6 +51,6 @@ def run_shop(config: LiveConfig, asked: Asked) -> None:
         if asked.seconds:
             timer.start()
         try:
-            keep_shop(config, plans, stop)
+            keep_shop(config, plans, stop, staffed=asked.staffed)
         finally:
             timer.cancel()

@@ -29,6 +29,9 @@ def shop(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
     day_seconds: Annotated[float, typer.Option(min=0.1, max=86_400, help="How long such a day takes.")] = 60.0,
     seconds: Annotated[float | None, typer.Option(min=1, help="End after so long. Default: never.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same shop.")] = 1,
+    staff: Annotated[
+        bool, typer.Option(help="A simulated staff works on the alerts. Without it, you do: stream-app episode.")
+    ] = True,
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
     given: SetOption = None,
@@ -42,7 +45,7 @@ def shop(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
 
         run_shop(
             settings(config, bootstrap, given),
-            Asked(customers, days, start, seed, last_days=last_days, day_seconds=day_seconds, seconds=seconds),
+            Asked(customers, days, start, seed, last_days, day_seconds, seconds, staff),
         )
 
 

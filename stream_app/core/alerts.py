@@ -60,13 +60,16 @@ class Episode:
     acked_at: int = 0  # since when, microseconds
     snoozed_until: int = 0  # it rests until then, microseconds; 0: it does not
     cause: str = ""  # the likeliest when it was opened; set where the explanation is left out
+    segment: str = ""  # of the customer when it was opened; the same
 
     def unexplained(self) -> Episode:
-        """The episode without what only the alert tells; the likeliest cause stays."""
-        causes = self.nomination.explanation.causes
-        cause = causes[0].key if causes else self.cause
+        """The episode without what only the alert tells; the likeliest cause and the segment stay."""
+        told = self.nomination.explanation
         return replace(
-            self, cause=cause, nomination=replace(self.nomination, shop_id=DEFAULT_SHOP, explanation=UNEXPLAINED)
+            self,
+            cause=told.causes[0].key if told.causes else self.cause,
+            segment=told.segment or self.segment,
+            nomination=replace(self.nomination, shop_id=DEFAULT_SHOP, explanation=UNEXPLAINED),
         )
 
 
@@ -177,6 +180,7 @@ class Ranking:
     def forget(self, index: int) -> None:
         """Take a customer out of the ranking: he ordered, or is not active any more."""
         self._earlier[index] = self._last[index] = self._latest[index] = np.nan
+        self._last_at[index] = 0  # it would say nothing, but be stored
 
     def latest(self, index: int) -> float:
         """The latest score; NaN without one."""

@@ -13,7 +13,7 @@ from stream_app.core.targets import UNANSWERED, UNSOLVED, breach_id
 from stream_app.core.urgent import Target, UrgentCase
 
 _KINDS: Final = (UNANSWERED, UNSOLVED)  # stored by their places
-_EPISODE_BYTES: Final = 320  # of which an owner's name, 40 characters of 4 bytes, takes the half
+_EPISODE_BYTES: Final = 336  # of which an owner's name, 40 characters of 4 bytes, takes the half
 _CASE_BYTES: Final = 200  # here too
 MAX_BYTES: Final = _EPISODE_BYTES + 2 * CASES * _CASE_BYTES  # each complaint has two targets
 
@@ -51,6 +51,7 @@ class _StoredEpisode(msgspec.Struct, array_like=True, gc=False):
     snoozed_until: int = 0
     cause: str = ""
     cases: list[_StoredCase] = []
+    segment: str = ""  # of one that was stored before there was this field: not known
 
 
 def encode_work(customer: Customer) -> bytes:
@@ -87,6 +88,7 @@ def _stored(episode: Episode | None, cases: list[_StoredCase]) -> _StoredEpisode
         snoozed_until=episode.snoozed_until,
         cause=episode.cause,
         cases=cases,
+        segment=episode.segment,
     )
 
 
@@ -127,4 +129,5 @@ def _episode(name: str, one: _StoredEpisode) -> Episode:
         one.acked_at,
         one.snoozed_until,
         one.cause,
+        one.segment,
     )

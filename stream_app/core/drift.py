@@ -32,6 +32,11 @@ class DriftWatch:
         self._window: list[float] = []  # the losses of ADWIN's window: it tells their mean, but not that of the dropped
         self.seen: list[Drift] = []
 
+    @property
+    def window(self) -> tuple[int, float]:
+        """What ADWIN holds for one regime: how many days with labels, and their mean log-loss; NaN of none."""
+        return len(self._window), fmean(self._window) if self._window else float("nan")
+
     def observe(self, at: int, loss: float) -> None:
         """Note a day's mean log-loss."""
         self._window.append(loss)

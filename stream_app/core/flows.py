@@ -108,8 +108,8 @@ class Flows:
         self._settings, self._shops, self._classify = settings, shops, classify
         self._rows: dict[str, Row] = {}
         self._day = (0, 0)  # the midnights around the moment that was last asked for, microseconds
-        self.opened: Counter[tuple[str, str]] = Counter()  # episodes by shop and cause
-        self.closed: Counter[tuple[str, str]] = Counter()  # by shop and reason
+        self.opened: Counter[tuple[str, str, str]] = Counter()  # episodes by shop, cause and segment
+        self.closed: Counter[tuple[str, str, str]] = Counter()  # by shop, reason and segment
 
     def note(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
         """Count an event; `at` in microseconds, `counts`: whether it is an order that counts."""
@@ -139,7 +139,7 @@ class Flows:
         rows, self._rows = self._rows, {}
         return rows
 
-    def take_episodes(self) -> tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]:
+    def take_episodes(self) -> tuple[Counter[tuple[str, str, str]], Counter[tuple[str, str, str]]]:
         """The episodes opened and closed since the last time."""
         taken = self.opened, self.closed
         self.opened, self.closed = Counter(), Counter()

@@ -29,9 +29,10 @@ from stream_app.core.intake import CONTACTS, ROLES, TICKS, Dead, Item, Record, d
 from stream_app.core.learner import Model
 from stream_app.core.messages import Contact, DeskDone, Outgoing, SystemMessage, Tick, pack
 from stream_app.core.process import Counts, Effects, Partition
+from stream_app.core.segments import COMPLAINING, SEGMENTS
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.shops import KnownShop, Shops
-from stream_app.core.tally import Memory
+from stream_app.core.tally import Memory, segment_in
 from stream_app.errors import UnusableState
 
 NEVER: Final = -(1 << 62)
@@ -93,10 +94,11 @@ class Step:
     oldest_append: int = 0  # the broker's time of the oldest event in it, milliseconds; 0: none
     watermark: int = 0  # microseconds
     flows: dict[str, Row] = field(default_factory=dict)  # by shop
-    opened: Counter[tuple[str, str]] = field(default_factory=Counter)  # episodes by shop and cause
-    closed: Counter[tuple[str, str]] = field(default_factory=Counter)  # by shop and reason
+    opened: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # episodes by shop, cause and segment
+    closed: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by shop, reason and segment
     suppressed: int = 0  # nominations for which the calendar let no episode open
-    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)  # of what the staff resolved, with the cause
+    # resolved episodes, by outcome, by the cause that the staff has found, and by segment
+    outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def note(self, role: int, appended: int) -> None:
         """Count an event and keep the oldest."""
@@ -342,8 +344,9 @@ class Lane:
         cohorts.note_returns(effects.returned)
         self._outbox += outgoing.labelled(self.number, effects.matured, cohorts, moment)
         self._outbox += outgoing.closings(self.number, effects.closed)
-        step.outcomes.update((one.outcome, one.cause) for one in effects.closed if one.outcome)
-        step.outcomes.update((one.outcome, one.cause) for one in effects.ended if one.outcome)
+        step.outcomes.update((one.outcome, one.cause, segment_in(one.episode)) for one in effects.closed if one.outcome)
+        # Whoever has an urgent case has complained.
+        step.outcomes.update((one.outcome, one.cause, SEGMENTS[COMPLAINING]) for one in effects.ended if one.outcome)
         self._outbox += outgoing.urgent(self.number, effects.breaches, effects.ended)
         step.decisions += len(effects.decisions)
 

@@ -117,6 +117,11 @@ class Learner:
         """The changes of the model's loss that were seen so far."""
         return self._drift.seen
 
+    @property
+    def drift_window(self) -> tuple[int, float]:
+        """Days since the latest change that still count, and their mean log-loss: see DriftWatch.window."""
+        return self._drift.window
+
     def shares(self) -> dict[str, float]:
         """Each mixed expert's share."""
         return self._mixture.shares()

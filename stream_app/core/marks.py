@@ -10,9 +10,12 @@ Within the allowed lateness, which is shorter than a period, the counts do not d
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import xxhash
 
 from stream_app.core.state import DAY_US
@@ -64,7 +67,7 @@ MARK: Final = {name: place for place, name in enumerate(MARKS)}
 SKETCH_BITS: Final = 16
 MOST: Final = 65_535  # counts stop here
 
-SHOP, _PERIOD, _CONTACT_PERIOD, _CONTACTS, _CONTACTS_BEFORE = range(len(_ALONE))
+SHOP, PERIOD, _CONTACT_PERIOD, _CONTACTS, _CONTACTS_BEFORE = range(len(_ALONE))
 _NOW, _BEFORE = len(_ALONE), len(_ALONE) + len(COUNTED)
 _NOTHING: Final = array("H", [0] * len(COUNTED))
 _FIRST_DAY: Final = 36_600  # days before 1970 that a time may lie (intake.EARLIEST), and more: periods are not negative
@@ -83,12 +86,12 @@ def place_in(marks: Marks[int], at: int) -> int | None:
     True
     """
     period = (at + _FIRST_US) // _PERIOD_US
-    if (ahead := period - marks[_PERIOD]) == 0:
+    if (ahead := period - marks[PERIOD]) == 0:
         return _NOW
     if ahead > 0:
         marks[_BEFORE:] = marks[_NOW:_BEFORE] if ahead == 1 else _NOTHING
         marks[_NOW:_BEFORE] = _NOTHING
-        marks[_PERIOD] = period
+        marks[PERIOD] = period
         return _NOW
     return _BEFORE if ahead == -1 else None
 
@@ -129,6 +132,11 @@ def mark_value(marks: Marks[int], name: str) -> int:
     0
     """
     return marks[MARK[name]] + marks[MARK[f"{name}_before"]]
+
+
+def matrix(marks: Sequence[Marks[int]]) -> npt.NDArray[np.uint16]:
+    """The marks of n customers, shape (n, len(MARKS))."""
+    return np.frombuffer(b"".join(marks), dtype=np.uint16).reshape(len(marks), len(MARKS))
 
 
 def distinct(marks: Marks[int], name: str) -> int:

@@ -34,6 +34,7 @@ from stream_app.core.explaining import Explainer
 from stream_app.core.history import remember
 from stream_app.core.labels import Matured, Pending, Returned, Waiting, counts_as_order, note_order
 from stream_app.core.learner import Model, Scores
+from stream_app.core.marks import PERIOD
 from stream_app.core.messages import Contact
 from stream_app.core.moments import Moments
 from stream_app.core.settings import Settings
@@ -369,7 +370,7 @@ class Partition:
         self, customer: Customer, at: int, reason: str, probability: float, verdict: Verdict = NO_VERDICT
     ) -> None:
         if customer.episode is not None:
-            self.tally.closed(customer, reason)
+            self.tally.closed(customer, customer.episode, reason)
             said = (verdict.outcome, verdict.cause, verdict.staff)
             self._closed.append(Closing(customer.episode, at, reason, probability, *said))
             self._notes |= no_notes_of(customer.episode.alert_id)
@@ -392,8 +393,11 @@ class Partition:
         if counts:
             self.tally.ordered(customer, event, at, self.stream_time)
         before = targets_of(customer.facts, self.settings) if isinstance(event, Complaint) else None
+        period = customer.marks[PERIOD]
         remember(customer.facts, event, at, self.settings.local_day(at) if counts else 0, counts)
         self.explainer.note(customer, event, at, counts)
+        if counts or before is not None or customer.marks[PERIOD] != period:
+            self.tally.moved(customer)
         if before is not None:
             self.explainer.note_step(customer, event, self.stream_time)
             self._tell(self.targets.follow(customer, before, at, self.stream_time))

@@ -1,53 +1,102 @@
-"""Which segment a customer belongs to: what is done must fit the cause and the segment."""
+"""Which segment a customer belongs to: what is done must fit the cause and the segment.
+
+The rule stands here once, over columns: an explanation asks it of one customer, the metrics of all of them.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from stream_app.core.circumstances import Circumstances
-from stream_app.core.lifecycle import DECLINING, GROWING, LOST, NEW, ONE_TIME, stages
+from stream_app.core.lifecycle import DECLINING, GROWING, LOST, NEW, ONE_TIME, STAGES, Life, stages
+from stream_app.core.view import Floats
 
 SEGMENTS: Final = ("complaining", "vip", "price_sensitive", "one_time", "growing", "declining", "loyal")
+COMPLAINING, VIP, PRICE_SENSITIVE, ONCE, RISING, FADING, LOYAL = range(len(SEGMENTS))
 NEVER_LOST: Final = float("inf")  # days: who is lost keeps the segment that he had
-VIP_SCORE: Final = 4  # of 5, for frequency and for money
-FREQUENT: Final = (2, 3, 5, 9)  # order days from which on frequency scores 2, 3, 4, 5
-RICH: Final = (1.5, 3.0, 6.0, 12.0)  # usual orders of the shop that the money of all orders makes
-RECENT: Final = (8.0, 4.0, 2.0, 1.0)  # usual gaps of silence down to which recency scores 2, 3, 4, 5
+# A VIP is one by recency, frequency and money, never by money alone.
+VIP_SILENCE: Final = 8.0  # of the customer's usual gaps, at the most
+VIP_ORDER_DAYS: Final = 5  # at the least
+VIP_MONEY: Final = 6.0  # usual orders of the shop that all of his orders make, at the least
 CHEAP_SHARE: Final = 0.75  # of the orders, that had a discount
 CHEAP_DEPTH: Final = 0.10  # of the money
 
+Flags = npt.NDArray[np.bool_]
+_OF_STAGE: Final = np.full(len(STAGES), LOYAL, dtype=np.int8)
+_OF_STAGE[[NEW, ONE_TIME]] = ONCE
+_OF_STAGE[GROWING], _OF_STAGE[[DECLINING, LOST]] = RISING, FADING
 
-def scores(about: Circumstances) -> tuple[int, int, int]:
-    """Recency, frequency and money, from 1 to 5 each: worth is judged on all three, never on money alone.
 
-    Recency is measured in the customer's own gaps, money in what an order of the shop is usually worth.
+class Dealings(Life, Protocol):
+    """What the segment of n customers is read from, beside their stage."""
+
+    @property
+    def money(self) -> Floats:
+        """Of all orders."""
+        ...
+
+    @property
+    def usual_amount(self) -> Floats:
+        """What an order of the customer's shop is usually worth; 0: not known."""
+        ...
+
+    @property
+    def complains(self) -> Flags:
+        """Whether there was a complaint lately, or one is open."""
+        ...
+
+    @property
+    def is_price_sensitive(self) -> Flags:
+        """See `price_sensitive`."""
+        ...
+
+
+def segments(of: Dealings) -> npt.NDArray[np.int8]:
+    """The segment of n customers, indices into SEGMENTS, shape (n,).
+
+    It is the first that fits: what must not be overlooked stands before how somebody buys.
     """
-    silence = about.silent_days / max(float(about.view.mean_gap[0]), 0.5)
-    recency = 1 + sum(silence <= bar for bar in RECENT)
-    frequency = 1 + sum(about.view.order_days[0] >= bar for bar in FREQUENT)
-    usual = about.shop.usual_amount
-    money = 1 + sum(about.fact("money") >= bar * usual for bar in RICH) if usual > 0 else 1
-    return recency, int(frequency), int(money)
+    usual = of.usual_amount
+    segment = _OF_STAGE[stages(of, NEVER_LOST)]
+    segment[of.is_price_sensitive] = PRICE_SENSITIVE
+    is_vip = (of.order_days >= VIP_ORDER_DAYS) & (usual > 0) & (of.money >= VIP_MONEY * usual)
+    is_vip &= of.recency <= VIP_SILENCE * np.maximum(of.mean_gap, 0.5)
+    segment[is_vip] = VIP
+    segment[of.complains] = COMPLAINING
+    return segment
+
+
+def price_sensitive(orders: Floats, discounted: Floats, money: Floats, discount: Floats) -> Flags:
+    """Whether most orders had a discount worth naming; one order alone may be chance, unless it was a deep one.
+
+    Args:
+        orders: that count, shape (n,).
+        discounted: of them, those with a discount.
+        money: paid for all of them.
+        discount: saved on all of them.
+    """
+    whole = money + discount
+    depth = np.where(whole > 0, discount / np.where(whole > 0, whole, 1.0), 0.0)
+    often = (orders > 0) & (discounted >= CHEAP_SHARE * orders)
+    return often & (depth >= np.where(orders > 1, CHEAP_DEPTH, 2 * CHEAP_DEPTH))
 
 
 def segment_of(about: Circumstances) -> str:
-    """The segment: the first of SEGMENTS that fits; what must not be overlooked stands before how he buys."""
-    if about.count("complaints") or about.open_days:
-        return "complaining"
-    recency, frequency, money = scores(about)
-    if frequency >= VIP_SCORE and money >= VIP_SCORE and recency > 1:
-        return "vip"
-    if _is_price_sensitive(about):
-        return "price_sensitive"
-    stage = int(stages(about.view, NEVER_LOST)[0])
-    if stage in (NEW, ONE_TIME):
-        return "one_time"
-    return {GROWING: "growing", DECLINING: "declining", LOST: "declining"}.get(stage, "loyal")
+    """The segment of one customer."""
+    return SEGMENTS[segments(_Alone(about))[0]]
 
 
-def _is_price_sensitive(about: Circumstances) -> bool:
-    """Whether most orders had a discount worth naming; one order alone may be chance, unless it was a deep one."""
-    paid, saved = about.fact("money"), about.fact("discount")
-    depth = saved / (paid + saved) if paid + saved > 0 else 0.0
-    often = about.orders > 0 and about.fact("discounted") / about.orders >= CHEAP_SHARE
-    return often and depth >= (CHEAP_DEPTH if about.orders > 1 else 2 * CHEAP_DEPTH)
+class _Alone:
+    """One customer as columns."""
+
+    def __init__(self, about: Circumstances) -> None:
+        view = about.view
+        self.horizon, self.order_days = view.horizon, view.order_days
+        self.recency, self.mean_gap, self.last_gap = view.recency, view.mean_gap, view.last_gap
+        self.money = view["money"]
+        self.usual_amount: Floats = np.array([about.shop.usual_amount])
+        self.complains: Flags = np.array([bool(about.count("complaints") or about.open_days)])
+        self.is_price_sensitive = price_sensitive(view["orders"], view["discounted"], self.money, view["discount"])

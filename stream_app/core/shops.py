@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from stream_app.core.events import (
     DEFAULT_SHOP,
@@ -155,6 +157,12 @@ class Shops:
             number = self._numbers[name] = len(self.known)
             self.known.append(KnownShop(name))
         return number
+
+    def usual_amounts(self) -> npt.NDArray[np.float64]:
+        """What an order of each shop is usually worth, by its number; 0: not known; shape (MAX_SHOPS,)."""
+        usual = np.zeros(MAX_SHOPS)
+        usual[: len(self.known)] = [shop.usual_amount for shop in self.known]
+        return usual
 
     def __getitem__(self, number: int) -> KnownShop:
         return self.known[number] if number < len(self.known) else KnownShop()

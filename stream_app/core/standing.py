@@ -14,22 +14,47 @@ import numpy.typing as npt
 
 from stream_app.core.alerts import Ranking
 from stream_app.core.bands import BANDS, bands
+from stream_app.core.cases import open_since
 from stream_app.core.codec_facts import matrix
 from stream_app.core.customer import Customer
 from stream_app.core.lifecycle import STAGES, stages
+from stream_app.core.marks import MARK
+from stream_app.core.marks import SHOP as MARKED_SHOP
+from stream_app.core.marks import matrix as marks_matrix
+from stream_app.core.segments import SEGMENTS, Flags, price_sensitive, segments
 from stream_app.core.shop_names import MAX_SHOPS, ShopNames
-from stream_app.core.state import DAY_US, FIRST_ORDER, LAST_ORDER, NEVER, ORDER_DAYS, ORDERS, RING_END, SHOP
+from stream_app.core.state import (
+    DAY_US,
+    FIRST_ORDER,
+    LAST_ORDER,
+    MONEY,
+    NEVER,
+    ORDER_DAYS,
+    ORDERS,
+    RING_END,
+    SHOP,
+    SLOT,
+)
 from stream_app.core.view import Floats, mean_gap
 
-CHUNK: Final = 32_768  # customers counted at once: some 3 ms
+CHUNK: Final = 16_384  # customers counted at once: some 3 ms
 _MOVED_AT_ONCE: Final = 4_096  # customers whose facts are copied at once
+_DISCOUNTED, _DISCOUNT = SLOT["discounted"], SLOT["discount"]
+_COMPLAINTS: Final = [MARK["complaints"], MARK["complaints_before"]]
 _Table = npt.NDArray[np.int64]
 
 
 class Pace:
-    """Of n buyers, what their stage is read from: see lifecycle.Life."""
+    """Of n buyers, what their stage and their segment are read from: see lifecycle.Life and segments.Dealings.
 
-    def __init__(self, rows: npt.NDArray[np.void], now: float, horizon: float) -> None:
+    Args:
+        rows: theirs.
+        now: days since 1970-01-01 UTC.
+        horizon: days.
+        usual: what an order of each shop is usually worth, by the number that its customers are marked with.
+    """
+
+    def __init__(self, rows: npt.NDArray[np.void], now: float, horizon: float, usual: Floats) -> None:
         self.horizon = horizon
         self.order_days: Floats = rows["order_days"].astype(np.float64)
         self.recency: Floats = np.maximum(now - rows["last_order"], 0.0)
@@ -38,6 +63,10 @@ class Pace:
         self.mean_gap = mean_gap(repeats, span, np.maximum(now - rows["first_order"], 0.0), horizon)
         last_gap = rows["last_gap"].astype(np.float64)
         self.last_gap: Floats = np.where(np.isnan(last_gap), self.mean_gap, last_gap)
+        self.money: Floats = rows["money"]
+        self.usual_amount: Floats = usual[rows["marked_shop"]]
+        self.complains: Flags = rows["complains"]
+        self.is_price_sensitive: Flags = rows["price_sensitive"]
 
 
 _ROW: Final = np.dtype([
@@ -48,6 +77,10 @@ _ROW: Final = np.dtype([
     ("repeats", "?"),  # two orders or more
     ("buyer", "?"),
     ("shop", "u1"),
+    ("marked_shop", "u1"),  # by its number among shops.Shops: an explanation goes by the shop that he came to first
+    ("money", "f8"),
+    ("complains", "?"),
+    ("price_sensitive", "?"),
 ])  # fmt: skip
 
 
@@ -59,7 +92,8 @@ def _nobody(kinds: int) -> _Table:
 class Counted:
     """Customers by shop's place: the rows of each table."""
 
-    bands: _Table = field(default_factory=lambda: _nobody(len(BANDS)))  # by band
+    bands: _Table = field(default_factory=lambda: _nobody(len(SEGMENTS) * len(BANDS)))  # by segment, and in it by band
+    segments: _Table = field(default_factory=lambda: _nobody(len(SEGMENTS)))  # buyers, by segment
     stages: _Table = field(default_factory=lambda: _nobody(len(STAGES)))  # buyers, by stage
     buyers: _Table = field(default_factory=lambda: _nobody(1)[:, 0])
     repeat_buyers: _Table = field(default_factory=lambda: _nobody(1)[:, 0])
@@ -79,8 +113,8 @@ class Standing:
         self._rows = np.zeros(1024, dtype=_ROW)
         self._moved: list[Customer] = []
 
-    def ordered(self, customer: Customer) -> None:
-        """Note that a customer has ordered: his row is made anew before the next count."""
+    def moved(self, customer: Customer) -> None:
+        """Note that what a customer's row is made of has changed: it is made anew before the next count."""
         self._moved.append(customer)
         if len(self._moved) >= _MOVED_AT_ONCE:
             self._settle()
@@ -90,28 +124,37 @@ class Standing:
         for start in range(0, len(customers), _MOVED_AT_ONCE):
             self._take_in(customers[start : start + _MOVED_AT_ONCE])
 
-    def count(self, counted: Counted, ranking: Ranking, size: int, now: int) -> Iterator[None]:
-        """Count the first `size` customers as of a moment, microseconds, chunk by chunk, into `counted`."""
+    def count(self, counted: Counted, ranking: Ranking, size: int, now: int, usual: Floats) -> Iterator[None]:
+        """Count the first `size` customers as of a moment, microseconds, chunk by chunk, into `counted`.
+
+        `usual`: see Pace.
+        """
         self._settle()
         yield
         self._reserve(size)
         for start in range(0, size, CHUNK):
             end = min(start + CHUNK, size)
-            self._count(counted, self._rows[start:end], ranking.latest_of(start, end), now / DAY_US)
+            rows = self._rows[start:end]
+            who = np.flatnonzero(rows["buyer"])
+            buyers = rows.take(who)
+            pace = Pace(buyers, now / DAY_US, self._horizon, usual)
+            self._count(counted, buyers, ranking.latest_of(start, end)[who], pace)
             yield
 
     def _settle(self) -> None:
         moved, self._moved = self._moved, []
         self._take_in(moved)
 
-    def _count(self, counted: Counted, rows: npt.NDArray[np.void], latest: Floats, now: float) -> None:
-        band, shop = bands(latest), rows["shop"].astype(np.int64)
-        scored = band >= 0
-        counted.bands += _by_shop(shop[scored], band[scored], counted.bands.shape)
-        buyers = rows[rows["buyer"]]
+    def _count(self, counted: Counted, buyers: npt.NDArray[np.void], latest: Floats, pace: Pace) -> None:
+        """Count buyers; nobody else has a score."""
         shop = buyers["shop"].astype(np.int64)
-        stage = stages(Pace(buyers, now, self._horizon), self._lost_after)
-        counted.stages += _by_shop(shop, stage, counted.stages.shape)
+        segment = segments(pace).astype(np.int64)
+        counted.segments += _by_shop(shop, segment, counted.segments.shape)
+        band = bands(latest)
+        scored = band >= 0
+        kind = segment[scored] * len(BANDS) + band[scored]
+        counted.bands += _by_shop(shop[scored], kind, counted.bands.shape)
+        counted.stages += _by_shop(shop, stages(pace, self._lost_after), counted.stages.shape)
         counted.buyers += np.bincount(shop, minlength=len(counted.buyers))
         counted.repeat_buyers += np.bincount(shop[buyers["repeats"]], minlength=len(counted.buyers))
 
@@ -128,6 +171,12 @@ class Standing:
         rows["order_days"], rows["repeats"] = facts[:, ORDER_DAYS], facts[:, ORDERS] >= 2
         rows["buyer"] = buyer = facts[:, LAST_ORDER] != NEVER
         rows["shop"][buyer] = self._shops.places_of_keys(facts[buyer, SHOP])
+        marks = marks_matrix([customer.marks for customer in customers])
+        rows["marked_shop"], rows["money"] = marks[:, MARKED_SHOP], facts[:, MONEY]
+        rows["complains"] = marks[:, _COMPLAINTS].any(axis=1) | (open_since(facts) != NEVER).any(axis=1)
+        rows["price_sensitive"] = price_sensitive(
+            facts[:, ORDERS], facts[:, _DISCOUNTED], facts[:, MONEY], facts[:, _DISCOUNT]
+        )
         self._rows[indices] = rows
 
     def _reserve(self, size: int) -> None:

@@ -19,7 +19,7 @@ from stream_app.core.shop_names import ShopNames
 from stream_app.core.standing import Standing
 from stream_app.core.state import DAY_US, SHOP
 
-UNKNOWN_CAUSE: Final = "unknown"
+UNKNOWN: Final = "unknown"  # a cause or a segment that an episode does not tell
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -32,7 +32,8 @@ class Memory(msgspec.Struct, frozen=True):
 class Tally:
     """The counts of one partition.
 
-    Use: `flows.note` every new event, and `ordered` for an order that counts, before the customer's facts are changed.
+    Use: `flows.note` every new event, and `ordered` for an order that counts, before the customer's facts are changed;
+    `moved` when what he stands by has changed.
     """
 
     def __init__(self, settings: Settings, classify: Classifier = unread) -> None:
@@ -49,20 +50,27 @@ class Tally:
         """Count an order that counts; times in microseconds."""
         self.months.turn(stream_time)
         self.months.ordered(customer, at, event.shop_id)
-        self.standing.ordered(customer)
+
+    def moved(self, customer: Customer) -> None:
+        """Note that a customer has ordered or complained, or that what he once complained of is past."""
+        self.standing.moved(customer)
 
     def opened(self, customer: Customer, episode: Episode) -> None:
         """Count an episode that has opened."""
-        self.flows.opened[self.shop_of(customer), cause_of(episode)] += 1
+        self.flows.opened[self.shop_of(customer), cause_of(episode), segment_in(episode)] += 1
 
-    def closed(self, customer: Customer, reason: str) -> None:
+    def closed(self, customer: Customer, episode: Episode, reason: str) -> None:
         """Count an episode that has ended."""
-        self.flows.closed[self.shop_of(customer), reason] += 1
+        self.flows.closed[self.shop_of(customer), reason, segment_in(episode)] += 1
 
-    def open_now(self, customers: Iterable[Customer]) -> Counter[tuple[str, str]]:
-        """Open episodes by shop and cause."""
+    def open_now(self, customers: Iterable[Customer]) -> Counter[tuple[str, str, str]]:
+        """Open episodes by shop, cause and segment."""
         episodes = ((customer, customer.episode) for customer in customers)
-        return Counter((self.shop_of(one), cause_of(episode)) for one, episode in episodes if episode is not None)
+        return Counter(
+            (self.shop_of(one), cause_of(episode), segment_in(episode))
+            for one, episode in episodes
+            if episode is not None
+        )
 
     def shop_of(self, customer: Customer) -> str:
         """The shop that a customer belongs to: that of his last order."""
@@ -81,5 +89,10 @@ class Tally:
 
 
 def cause_of(episode: Episode) -> str:
-    """The likeliest cause of an episode; UNKNOWN_CAUSE without one."""
-    return episode.unexplained().cause or UNKNOWN_CAUSE
+    """The likeliest cause of an episode; UNKNOWN without one."""
+    return episode.unexplained().cause or UNKNOWN
+
+
+def segment_in(episode: Episode) -> str:
+    """The segment of the customer when an episode was opened; UNKNOWN if it was not told."""
+    return episode.unexplained().segment or UNKNOWN

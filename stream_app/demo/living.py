@@ -1,4 +1,7 @@
-"""The living shop: its history is played as fast as the services follow, then time goes on at a pace for people."""
+"""The living shop: its history is played as fast as the services follow, then time goes on at a pace for people.
+
+Once it lives, a simulated staff works on its alerts.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from stream_app.core.messages import Tick
 from stream_app.core.settings import HOUR_US
 from stream_app.core.state import DAY_US
 from stream_app.demo.followers import Followers
+from stream_app.demo.staff import StaffRoom
 from stream_app.publish.sender import ROLES, Sender
 from stream_app.simulate import ShopSettings, simulate
 from stream_app.simulate.shop import DEFAULT_START
@@ -86,6 +90,7 @@ class LivingShop(Thread):
         self._ticked: int | None = None
         self._place = 0
         self._next: Event | None = None
+        self._staff = StaffRoom(config, plan.shop, plan.seed, lambda: self.now)
 
     def stop(self) -> None:
         """Close the shop, and wait until it is."""
@@ -104,9 +109,12 @@ class LivingShop(Thread):
             self._open()
             with Followers(self._config) as followers:
                 self._play_history(followers)
+                self._staff.start()
                 self._live(followers)
         except Exception as error:  # noqa: BLE001 - told by the main thread, which ends the demo
             self.error = error
+        finally:
+            self._staff.stop()
 
     def _open(self) -> None:
         self._events: Iterator[Event] = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Event as Flag
@@ -18,7 +18,9 @@ from prometheus_client import CollectorRegistry
 from stream_app.adapters.health import Health, HealthServer
 from stream_app.adapters.kafka_topics import require_topics
 from stream_app.config import SHOP_TOPICS, LiveConfig
+from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.state import DAY_US
+from stream_app.demo.staff import StaffRoom
 from stream_app.errors import NotTheClock
 from stream_app.publish.ends import End, Partition, places, read_ends
 from stream_app.publish.feed import Feed, Listener, Summary
@@ -165,13 +167,14 @@ class _Diary(Listener):
         self._day, self._events, self._told = day, summary.events, now
 
 
-def keep_shop(config: LiveConfig, plans: Sequence[Plan], stop: Flag) -> Summary:
+def keep_shop(config: LiveConfig, plans: Sequence[Plan], stop: Flag, *, staffed: bool = False) -> Summary:
     """Keep a shop alive until `stop` is set or its last day is over. What was sent before is not sent again.
 
     Args:
         config: of the services.
         plans: the shop is the one of them that the topics hold; if they are empty, the first.
         stop: ends it in order.
+        staffed: whether a simulated staff works on its alerts, once the history is over.
 
     Raises:
         NotTheClock: the settings say that the workers make the ticks.
@@ -197,7 +200,8 @@ def keep_shop(config: LiveConfig, plans: Sequence[Plan], stop: Flag) -> Summary:
         clock = _Beating(ShopClock(fast_until, plan.day_seconds, stop), told.health)
         diary = _Diary(told.health, sender.resumes_after)
         feed = Feed(sender, clock, config.kafka.partitions, diary, stop)
-        feed.go(steps(simulate(plan.shop, plan.seed), config.shop.settings(), complete=False))
+        with _staffed(StaffRoom(config, plan.shop, plan.seed, _time_of(feed, fast_until)), staffed=staffed):
+            feed.go(steps(simulate(plan.shop, plan.seed), config.shop.settings(), complete=False))
     _log.info("closed", extra={"finished": feed.summary.finished, "sent": feed.summary.sent})
     return feed.summary
 
@@ -206,6 +210,27 @@ def _held(plans: Sequence[Plan], ends: Mapping[Partition, End], config: LiveConf
     """The plan that the topics hold, or the first."""
     there = {end.log for end in ends.values()}
     return next((plan for plan in plans if plan.identity(config) in there), plans[0])
+
+
+@contextmanager
+def _staffed(room: StaffRoom, *, staffed: bool) -> Iterator[None]:
+    if staffed:
+        room.start()
+    try:
+        yield
+    finally:
+        room.stop()
+
+
+def _time_of(feed: Feed, fast_until: int) -> Callable[[], int]:
+    """The shop's time, microseconds; 0 as long as its history is played."""
+
+    def now() -> int:
+        until = feed.summary.until
+        at = (until - EPOCH) // MICROSECOND if until is not None else 0
+        return at if at >= fast_until else 0
+
+    return now
 
 
 class _Beating:

@@ -11,6 +11,7 @@ from stream_app.core.training import NEVER, Training
 from stream_app.metrics import GaugeTable, QualityMetrics
 
 _MICROS: Final = 1e6
+_DAY: Final = 86_400.0  # seconds
 _Told = dict[tuple[str, ...], float]
 
 
@@ -81,10 +82,14 @@ class QualityWatch:
         metrics.shares.replace({(name,): share for name, share in learner.shares().items()})
         metrics.shift.set(learner.level)
         metrics.drifts.set(len(learner.drift))
+        days, loss = learner.drift_window
+        metrics.drift_window.set(days * _DAY)
+        losses: _Told = {("now",): loss} if days else {}
         if learner.drift:
             latest = learner.drift[-1]
             metrics.drifted.replace({(): latest.at / _MICROS})
-            metrics.drift_loss.replace({("before",): latest.before, ("after",): latest.after})
+            losses |= {("before",): latest.before, ("after",): latest.after}
+        metrics.drift_loss.replace(losses)
 
 
 def _tenths(quality: Quality, column: int) -> _Told:

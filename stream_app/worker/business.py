@@ -6,27 +6,32 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from prometheus_client import Counter as PrometheusCounter
 
-from stream_app.core.alerts import CLOSE_REASONS
 from stream_app.core.bands import BANDS
 from stream_app.core.flows import FLOWS, Flow, Row
 from stream_app.core.lane import Lane, Step
 from stream_app.core.lifecycle import STAGES
+from stream_app.core.segments import SEGMENTS
 from stream_app.core.shop_names import ShopNames
 from stream_app.core.standing import Counted
-from stream_app.core.tally import UNKNOWN_CAUSE
-from stream_app.metrics import EPISODE_OUTCOMES, MONTHS, VALUES, BusinessMetrics
+from stream_app.core.tally import UNKNOWN
+from stream_app.metrics import EPISODE_OUTCOMES, MAX_EPISODE_KINDS, MONTHS, VALUES, BusinessMetrics
 
 EVERY_SECONDS: Final = 5.0  # between two counts, at the least
 _SHARE: Final = 0.005  # of the time that counting may take: who has many customers counts more seldom
 OTHER: Final = "other"
 _MICROS: Final = 1e6
 _Labels = tuple[str, ...]
+_Kinds = tuple[_Labels, ...]
+_BANDS: Final[_Kinds] = tuple(product(SEGMENTS, BANDS))
+_SEGMENTS: Final[_Kinds] = tuple(product(SEGMENTS))
+_STAGES: Final[_Kinds] = tuple(product(STAGES))
 
 
 class Totals:
@@ -34,6 +39,7 @@ class Totals:
 
     def __init__(self) -> None:
         self.bands: Counter[_Labels] = Counter()
+        self.segments: Counter[_Labels] = Counter()
         self.stages: Counter[_Labels] = Counter()
         self.buyers: Counter[_Labels] = Counter()
         self.repeat_buyers: Counter[_Labels] = Counter()
@@ -55,25 +61,29 @@ class Business:
         self.metrics = metrics
         self._shops = ShopNames()  # of all partitions: together they may know more than may be told
         self._counters: dict[str, list[PrometheusCounter]] = {}  # of each shop, by place in FLOWS
+        self._episodes: set[_Labels] = set()  # shop, cause and segment as they are told together
 
     def stepped(self, step: Step) -> None:
         """Count what a stored commit held."""
         for shop, row in step.flows.items():
             self._note(self._label(shop), row)
-        for (shop, cause), count in step.opened.items():
-            self.metrics.opened.labels(self._label(shop), cause).inc(count)
-        for (shop, reason), count in step.closed.items():
-            self.metrics.closed.labels(self._label(shop), reason).inc(count)
+        for (shop, cause, segment), count in step.opened.items():
+            self.opened(shop, cause, segment, count)
+        for (shop, reason, segment), count in step.closed.items():
+            self.metrics.closed.add((self._label(shop), reason, _known("segment", segment)), count)
         if step.suppressed:
             self.metrics.suppressed.labels("campaign").inc(step.suppressed)
         self.resolved(step.outcomes)
 
-    def resolved(self, outcomes: Mapping[tuple[str, str], int]) -> None:
-        """Count episodes that the staff has resolved, by outcome and cause; whatever else is said is `other`."""
-        for (outcome, cause), count in outcomes.items():
+    def opened(self, shop: str, cause: str, segment: str, count: int) -> None:
+        """Count episodes that were opened."""
+        self.metrics.opened.add(self._episode(shop, cause, segment), count)
+
+    def resolved(self, outcomes: Mapping[tuple[str, str, str], int]) -> None:
+        """Count episodes that the staff has resolved, by outcome, cause and segment; any other outcome is `other`."""
+        for (outcome, cause, segment), count in outcomes.items():
             known = outcome if outcome in EPISODE_OUTCOMES else OTHER
-            found = cause if cause in VALUES["cause"] else UNKNOWN_CAUSE
-            self.metrics.outcomes.labels(known, found).inc(count)
+            self.metrics.outcomes.add((known, _known("cause", cause), _known("segment", segment)), count)
 
     def owned(self, lanes: Iterable[Lane]) -> None:
         """The lanes that are this worker's from now on: a rate needs the zero before the first event."""
@@ -115,11 +125,16 @@ class Business:
         label = self._shops.names[self._shops.place(shop)]
         if label not in self._counters:
             self._counters[label] = [self._counter(label, flow) for flow in FLOWS]
-            for cause in VALUES["cause"]:
-                self.metrics.opened.labels(label, cause)
-            for reason in CLOSE_REASONS:
-                self.metrics.closed.labels(label, reason)
         return label
+
+    def _episode(self, shop: str, cause: str, segment: str) -> _Labels:
+        """The labels of an episode; of more combinations than MAX_EPISODE_KINDS the segment is not told."""
+        labels = self._label(shop), _known("cause", cause), _known("segment", segment)
+        if labels not in self._episodes:
+            if len(self._episodes) >= MAX_EPISODE_KINDS:
+                return (*labels[:2], UNKNOWN)
+            self._episodes.add(labels)
+        return labels
 
     def _counter(self, label: str, flow: Flow) -> PrometheusCounter:
         counter: PrometheusCounter = getattr(self.metrics, flow.what)
@@ -129,16 +144,18 @@ class Business:
         """Add a lane's customers to the totals, a chunk at a time."""
         partition, tally = lane.partition, lane.partition.tally
         counted = Counted()
-        yield from tally.standing.count(counted, partition.ranking, len(partition.customers), partition.stream_time)
+        size, usual = len(partition.customers), partition.explainer.shops.usual_amounts()
+        yield from tally.standing.count(counted, partition.ranking, size, partition.stream_time, usual)
         shops = [self._label(name) for name in tally.shops.names]
-        _add_table(totals.bands, shops, BANDS, counted.bands)
-        _add_table(totals.stages, shops, STAGES, counted.stages)
+        _add_table(totals.bands, shops, _BANDS, counted.bands)
+        _add_table(totals.segments, shops, _SEGMENTS, counted.segments)
+        _add_table(totals.stages, shops, _STAGES, counted.stages)
         _add_column(totals.buyers, shops, counted.buyers)
         _add_column(totals.repeat_buyers, shops, counted.repeat_buyers)
         for place, count in tally.months.lost.items():
             totals.inactive[shops[place],] += count
-        for (shop, cause), count in tally.open_now(partition.open.values()).items():
-            totals.episodes[self._label(shop), cause] += count
+        for episode, count in tally.open_now(partition.open.values()).items():
+            totals.episodes[self._episode(*episode)] += count
         self._add_months(lane, totals)
 
     def _add_months(self, lane: Lane, totals: Totals) -> None:
@@ -157,6 +174,7 @@ class Business:
     def _publish(self, totals: Totals) -> None:
         metrics = self.metrics
         metrics.by_band.replace(totals.bands)
+        metrics.by_segment.replace(totals.segments)
         metrics.by_stage.replace(totals.stages)
         metrics.buyers.replace(totals.buyers)
         metrics.repeat_buyers.replace(totals.repeat_buyers)
@@ -168,10 +186,15 @@ class Business:
         metrics.month_returned.replace(totals.month_returned)
 
 
-def _add_table(total: Counter[_Labels], shops: list[str], kinds: _Labels, counts: npt.NDArray[np.int64]) -> None:
+def _known(label: str, word: str) -> str:
+    """A word that may stand for a label; UNKNOWN for any other."""
+    return word if word in VALUES[label] else UNKNOWN
+
+
+def _add_table(total: Counter[_Labels], shops: list[str], kinds: _Kinds, counts: npt.NDArray[np.int64]) -> None:
     for shop, row in zip(shops, counts.tolist(), strict=False):
         for kind, count in zip(kinds, row, strict=True):
-            total[shop, kind] += count
+            total[(shop, *kind)] += count
 
 
 def _add_column(total: Counter[_Labels], shops: list[str], counts: npt.NDArray[np.int64]) -> None:

@@ -24,11 +24,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
 RULES: Final = sorted((PROJECT / "prometheus" / "rules").glob("*.yml"))
 LIVED_SECONDS: Final = 75.0  # after the history: two months, so that months end and episodes close
 SECONDS: Final = 240.0
-# What may be empty by nature, by the metric that is asked for, and why.
-MAY_BE_EMPTY: Final = {
-    "churn_model_drift_log_loss_nats": "there is none on either side of a change until one is found",
-    "churn_episode_outcomes_total": "no staff resolves episodes here",
-}
 
 
 @dataclass(frozen=True)
@@ -69,14 +64,24 @@ def test_every_panel_finds_something(watched: Watched) -> None:
         for name, board in watched.boards.items()
         for panel in board.panels
         for expr in panel.empty
-        if not any(metric in expr for metric in MAY_BE_EMPTY)
     }
     assert empty == set()
 
 
-def test_what_may_be_empty_is_asked_for(watched: Watched) -> None:
-    asked = " ".join(one.expr for board in watched.boards.values() for panel in board.panels for one in panel.asked)
-    assert [metric for metric in MAY_BE_EMPTY if metric not in asked] == []
+def test_a_choice_of_a_segment_narrows_what_is_told_and_all_segments_make_the_whole(watched: Watched) -> None:
+    (shown,) = one_panel(watched.boards["en/churn-today"], "Buyers by segment")[:1]
+    by_segment = watched.prometheus.instant("sum by (segment) (churn_segment_customers)", watched.over.end)
+    (buyers,) = watched.prometheus.instant("sum(churn_buyers)", watched.over.end)
+    assert len(by_segment) == 7
+    assert min(one.last for one in by_segment) > 0
+    assert sum(one.last for one in by_segment) == pytest.approx(buyers.last)
+    assert 0 < shown.found[0].last < buyers.last
+
+
+def test_the_staff_finds_what_the_simulator_hides(watched: Watched) -> None:
+    told = watched.prometheus.instant("sum by (outcome) (churn_episode_outcomes_total)", watched.over.end)
+    found = {one.labels["outcome"]: one.last for one in told}
+    assert {"retained", "lost", "unreachable"} <= {outcome for outcome, count in found.items() if count}
 
 
 def test_every_variable_offers_something(watched: Watched) -> None:

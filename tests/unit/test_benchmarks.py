@@ -186,7 +186,7 @@ def test_the_live_document_stands_behind_the_other() -> None:
     assert text.startswith("# The live system")
     assert "| ≥ 4 | ≥ 2 | reached |" in text
     assert "| 5 | 5 | **0.970** | 0.990 | 60 | 12 | 600 | ≥ 0.98 | ≥ 0.95 | done, not reached |" in text
-    assert "| 1,000 | 3 | **20.0** | 15.0 |" in text
+    assert "| 1,000 | 3 | 1,200 | **20.0** | 15.0 |" in text
     assert "decoding" in text
     page = joined("# Benchmarks\n\n# The live system\n\nold\n", None, text)
     assert page == "# Benchmarks\n\n" + text
@@ -209,7 +209,7 @@ def _live_report() -> LiveReport:
         observed=Observed(
             spread, spread, Spread.of([0.97]), Spread.of([0.99]), seconds=60.0, scrapes=12, deliveries=600
         ),
-        scrape=Scrape(1_000, 3, wall=20.0, cpu=15.0, count=40.0, hold=4.0, answer_bytes=70_000, restore=900.0),
+        scrape=Scrape(1_000, 3, 1_200, wall=20.0, cpu=15.0, count=40.0, hold=4.0, answer_bytes=70_000, restore=900.0),
         publishing=Publishing(1_000, 10, spread, spread),
         memory=Memory(1_000, 800.0, 700.0, 2.0),
         parts=[Part("decoding", 1.0, 3.0)],

@@ -102,7 +102,9 @@ def test_an_episode_that_is_resolved_is_closed_with_its_outcome_and_its_confirme
     assert closed(steps) == [
         AlertClosed(ALERT, "c", EPOCH + at * MICROSECOND, "resolved", "retained", "price", "li"),
     ]
-    assert sum((step.outcomes for step in steps), start=type(steps[0].outcomes)()) == {("retained", "price"): 1}
+    assert sum((step.outcomes for step in steps), start=type(steps[0].outcomes)()) == {
+        ("retained", "price", "unknown"): 1
+    }
     assert noted(steps, stored) == {}
     assert lane.partition.customers["c"].episode is None
     assert not lane.partition.open
@@ -220,9 +222,10 @@ def test_why_goes_with_the_episode_from_the_desk_to_the_note_and_the_counts() ->
     steps_of(lane)
     steps = hear(lane, told[0].payload)
     assert msgspec.json.decode(noted(steps, {})[ALERT], type=EpisodeNote).explanation == why
-    assert [dict(step.opened) for step in steps] == [{("default", "price"): 1}]
-    # What is stored with the customer is the cause alone, and it is there again after a restart.
+    assert [dict(step.opened) for step in steps] == [{("default", "price", "loyal"): 1}]
+    # What is stored with the customer is cause and segment alone, and they are there again after a restart.
     (state,) = steps[-1].commit.states.values()
     (customer,) = decode_customers([("c", state)], SHOP.horizon).customers
     assert customer.episode is not None
-    assert (customer.episode.cause, customer.episode.nomination.explanation) == ("price", Explanation())
+    assert (customer.episode.cause, customer.episode.segment) == ("price", "loyal")
+    assert customer.episode.nomination.explanation == Explanation()

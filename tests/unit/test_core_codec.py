@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import pytest
 import xxhash
@@ -24,7 +25,9 @@ from stream_app.core.events import Event
 from stream_app.core.features import NAMES
 from stream_app.core.labels import Pending
 from stream_app.core.marks import MARKS, MOST
+from stream_app.core.priors import CAUSES
 from stream_app.core.process import Partition
+from stream_app.core.segments import SEGMENTS
 from stream_app.core.settings import HOUR_US
 from stream_app.core.state import CASES, ID_RING, SLOTS, new_facts
 from stream_app.core.targets import UNANSWERED, UNSOLVED, breach_id
@@ -263,7 +266,7 @@ def test_an_episode_that_was_stored_before_there_were_cases_is_read() -> None:
     customer.episode = an_episode(8.5)
     new = encode_work(customer)
     assert new[:2] == b"\xdc\x00"  # an array of more than 15
-    old = b"\xdc\x00" + bytes([new[2] - 1]) + new[3:-1]
+    old = b"\xdc\x00" + bytes([new[2] - 2]) + new[3:-2]  # without cases and segment, both empty
     assert decode_work("c", old) == decode_work("c", new) == (customer.episode, {})
 
 
@@ -335,7 +338,8 @@ def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
     ranking.scored(np.array([0]), np.array([0.5]))
     top = replace(an_episode(1 / 3), rank=10**9, bar=1 / 3)
     worked: dict[str, Any] = {"owner": "𠀀" * MAX_STAFF, "acked_at": 2**60, "snoozed_until": 2**60}
-    customer.episode = replace(top, nomination=replace(top.nomination, version=2**24 - 1), **worked)
+    told: dict[str, Any] = {"cause": max(CAUSES, key=len), "segment": max(SEGMENTS, key=len)}
+    customer.episode = replace(top, nomination=replace(top.nomination, version=2**24 - 1), **worked, **told)
     for place in range(2 * CASES):
         customer.cases[2**60 + place, UNSOLVED] = UrgentCase("", 2**60, **worked, resolved=True)
     (stored,) = encode_customers([customer], ranking)
@@ -438,6 +442,17 @@ def changed(field: str, value: int) -> bytes:
 )
 def test_bytes_that_are_not_ours_are_refused(stored: bytes, problem: str) -> None:
     assert problem in refusal(stored)
+
+
+def test_an_episode_that_was_stored_before_segments_were_is_read_without_one() -> None:
+    customer = Customer("c", 0)
+    customer.episode = replace(an_episode(), segment="vip")
+    packed = encode_work(customer)
+    older = msgspec.msgpack.encode(msgspec.msgpack.decode(packed)[:-1])
+    assert [episode and episode.segment for episode, _ in (decode_work("c", packed), decode_work("c", older))] == [
+        "vip",
+        "",
+    ]
 
 
 def test_an_episode_that_is_not_ours_is_refused() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
 from stream_app.core import quality_sample
+from stream_app.core.drift import DriftWatch
 from stream_app.core.labels import CHURNED, Matured
 from stream_app.core.learner import Learner, probability_of
 from stream_app.core.quality import ALL, PRODUCT, RECENT, RECENT_DAYS, Figures, Quality
@@ -159,3 +162,25 @@ def test_what_is_told_is_what_was_found() -> None:
     assert registry.get_sample_value("churn_quality_examples", {"window": "28d"}) == 400
     for name, share in taught().shares().items():
         assert registry.get_sample_value("churn_model_expert_share_ratio", {"scorer": name}) == share
+
+
+def test_the_present_log_loss_is_told_before_any_change_and_beside_it() -> None:
+    training = Training(copy.deepcopy(taught()), 2, SHOP.horizon, CAPACITY)
+    watch = training.learner._drift = DriftWatch()
+    for day in range(100):
+        watch.observe(day, 0.3)
+    assert drift_told(training) == {"now": pytest.approx(0.3)}
+    days, loss = training.learner.drift_window
+    assert (days, round(loss, 9)) == (100, 0.3)
+    for day in range(100, 200):
+        watch.observe(day, 0.8)
+    told = drift_told(training)
+    assert told["before"] < told["after"] <= told["now"] == training.learner.drift_window[1]
+    assert training.learner.drift_window[0] < 200
+
+
+def drift_told(training: Training) -> dict[str, float]:
+    registry = CollectorRegistry()
+    QualityWatch(QualityMetrics(registry)).finish(training)
+    (family,) = [one for one in registry.collect() if one.name == "churn_model_drift_log_loss_nats"]
+    return {sample.labels["side"]: sample.value for sample in family.samples}

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_app.core import standing
 from stream_app.core.bands import BANDS, bands
 from stream_app.core.codec import decode_customers, encode_customers
 from stream_app.core.events import (
@@ -29,7 +30,9 @@ from stream_app.core.events import (
 )
 from stream_app.core.flows import CATEGORIES, FLOWS, Flow
 from stream_app.core.lifecycle import STAGES, stages
+from stream_app.core.marks import PERIOD_DAYS
 from stream_app.core.process import Partition
+from stream_app.core.segments import SEGMENTS, segment_of
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.shop_names import MAX_SHOPS, OTHER_SHOPS, ShopNames, shop_key
 from stream_app.core.shops import Shops
@@ -308,13 +311,14 @@ def test_an_order_that_comes_late_moves_nobody_back() -> None:
 
 
 def standing_of(partition: Partition) -> tuple[dict[tuple[str, str], int], ...]:
-    """Bands, stages, buyers and repeat buyers by shop, without noughts."""
+    """Bands by segment, segments, stages, buyers and repeat buyers by shop, without noughts."""
     counted, shops = Counted(), partition.tally.shops.names
-    now = partition.stream_time
-    for _ in partition.tally.standing.count(counted, partition.ranking, len(partition.customers), now):
+    now, usual = partition.stream_time, partition.explainer.shops.usual_amounts()
+    for _ in partition.tally.standing.count(counted, partition.ranking, len(partition.customers), now, usual):
         pass
     tables = (
-        (counted.bands, BANDS),
+        (counted.bands, [f"{segment} {band}" for segment in SEGMENTS for band in BANDS]),
+        (counted.segments, SEGMENTS),
         (counted.stages, STAGES),
         (counted.buyers[:, None], ("",)),
         (counted.repeat_buyers[:, None], ("",)),
@@ -326,7 +330,7 @@ def standing_of(partition: Partition) -> tuple[dict[tuple[str, str], int], ...]:
 
 
 def standing_by_hand(partition: Partition) -> tuple[dict[tuple[str, str], int], ...]:
-    found: tuple[Counter[tuple[str, str]], ...] = (Counter(), Counter(), Counter(), Counter())
+    found: tuple[Counter[tuple[str, str]], ...] = (Counter(), Counter(), Counter(), Counter(), Counter())
     settings = partition.settings
     for customer in partition.customers.values():
         facts = np.array([customer.facts])
@@ -335,11 +339,13 @@ def standing_by_hand(partition: Partition) -> tuple[dict[tuple[str, str], int], 
         view = View(facts, np.array([partition.stream_time / DAY_US]), settings.horizon / DAY_US)
         shop = partition.tally.shop_of(customer)
         latest = partition.ranking.latest(customer.index)
+        segment = segment_of(partition.explainer.circumstances(customer, partition.stream_time))
         if not np.isnan(latest):
-            found[0][shop, BANDS[bands(np.array([latest]))[0]]] += 1
-        found[1][shop, STAGES[stages(view, settings.lost_after / DAY_US)[0]]] += 1
-        found[2][shop, ""] += 1
-        found[3][shop, ""] += facts[0, ORDERS] >= 2
+            found[0][shop, f"{segment} {BANDS[bands(np.array([latest]))[0]]}"] += 1
+        found[1][shop, segment] += 1
+        found[2][shop, STAGES[stages(view, settings.lost_after / DAY_US)[0]]] += 1
+        found[3][shop, ""] += 1
+        found[4][shop, ""] += facts[0, ORDERS] >= 2
     return tuple({key: count for key, count in one.items() if count} for one in found)
 
 
@@ -352,6 +358,22 @@ def test_customers_stand_as_each_of_them_does_by_himself(events: list[Event], si
     assert standing_of(partition) == standing_by_hand(partition)
 
 
+def test_a_complaint_counts_until_it_is_solved_and_two_periods_have_passed() -> None:
+    shell = played([order("c", T0), complaint("c", T0 + HOUR_US, complaint_id="1")])
+    (partition,) = shell.partitions
+    assert standing_of(partition)[1] == {("default", "complaining"): 1}
+    shell.take(complaint("c", T0 + DAY_US, complaint_id="1", action=ComplaintAction.RESOLVED))
+    assert standing_of(partition)[1] == {("default", "complaining"): 1}
+    shell.take(browsing("c", T0 + 2 * PERIOD_DAYS * DAY_US))
+    assert standing_of(partition)[1] == {("default", "one_time"): 1}
+
+
+def test_the_last_of_many_orders_counts_as_those_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standing, "_MOVED_AT_ONCE", 1)  # so that each order is taken in at once
+    (partition,) = played([order("c", T0), order("c", T0 + DAY_US)]).partitions
+    assert standing_of(partition)[4] == {("default", ""): 1}
+
+
 def test_a_customer_belongs_to_the_shop_of_his_last_order() -> None:
     events: list[Event] = [
         order("c", T0, shop_id="s1"),
@@ -359,7 +381,7 @@ def test_a_customer_belongs_to_the_shop_of_his_last_order() -> None:
         browsing("c", T0 + DAY_US),
     ]
     (partition,) = played(events).partitions
-    assert standing_of(partition)[2] == {("s2", ""): 1}
+    assert standing_of(partition)[3] == {("s2", ""): 1}
     assert partition.tally.shop_of(partition.customers["c"]) == "s2"
 
 

@@ -116,7 +116,7 @@ def test_a_resolved_case_is_closed_once_whatever_becomes_of_the_complaint() -> N
     done = hear(lane, resolve)
     closed = AlertClosed(ALERT, "c", EPOCH + at * MICROSECOND, "resolved", "retained", "service", "li")
     assert told(done) == [closed]
-    assert sum((step.outcomes for step in done), start=Counter()) == {("retained", "service"): 1}
+    assert sum((step.outcomes for step in done), start=Counter()) == {("retained", "service", "complaining"): 1}
     assert noted(done, noted(steps)) == {}
     assert told(hear(lane, resolve, said("episode_acked", at + 1))) == []
     fetch(lane, complaints=[encode(of("k", at + 2, ANSWERED))])

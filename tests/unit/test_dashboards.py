@@ -23,8 +23,9 @@ from stream_app.core.bands import BANDS
 from stream_app.core.delivery.records import REASONS
 from stream_app.core.flows import CATEGORIES, CHECKOUT_LOSSES, ORDER_KINDS
 from stream_app.core.lifecycle import STAGES
+from stream_app.core.segments import SEGMENTS
 from stream_app.metrics import ATTEMPTS, EPISODE_OUTCOMES, HOLDS, OUTCOMES, SERVICES, SUPPRESSIONS, VALUES, new_registry
-from stream_app.words import cause_name
+from stream_app.words import cause_name, segment_name
 from tests.conftest import PROJECT
 
 BOARDS: Final = {name: json.loads(text) for name, text in dashboards().items()}
@@ -106,7 +107,7 @@ def test_no_source_is_written_into_a_board(board: dict[str, Any]) -> None:
     assert all(one["datasource"] == source for one in board["annotations"]["list"])
     first, *others = board["templating"]["list"]
     assert first["type"] == "datasource"
-    assert all(one["datasource"] == source for one in others)
+    assert all(one["datasource"] == source for one in others if one["type"] != "custom")
 
 
 @each_board
@@ -188,11 +189,31 @@ def test_both_languages_say_the_same_things() -> None:
         ("held_back", REASONS),
         ("attempts", ATTEMPTS),
         ("staff_outcomes", EPISODE_OUTCOMES),
+        ("segments", VALUES["segment"]),
+        ("sides", VALUES["side"]),
     ],
 )
 def test_every_value_of_a_label_has_a_name(of: str, values: tuple[str, ...]) -> None:
     for lang in LANGUAGES:
         assert words(lang)["names"][of].keys() == set(values)
+
+
+@each_board
+def test_a_choice_of_names_offers_every_value_by_its_name(board: dict[str, Any]) -> None:
+    """As Grafana reads such a list: entries end with a comma that is not escaped, names with a colon."""
+    (lang,) = set(board["tags"]) & set(LANGUAGES)
+    for one in board["templating"]["list"]:
+        if one["type"] == "custom":
+            entries = [entry.strip().split(" : ") for entry in re.split(r"(?<!\\),", one["query"])]
+            offered = {value: name.replace("\\,", ",") for name, value in entries}
+            assert offered == words(lang)["names"][f"{one['name']}s"]
+            assert {option["value"]: option["text"] for option in one["options"]} == offered
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_segment_is_called_as_in_the_alerts(lang: str) -> None:
+    for key in SEGMENTS:
+        assert segment_name(key, lang).startswith(words(lang)["names"]["segments"][key].removesuffix("s"))
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -18,6 +18,7 @@ from stream_app.metrics import (
     SERVICES,
     VALUES,
     CommitMetrics,
+    CounterTable,
     Description,
     GaugeTable,
     RelayMetrics,
@@ -44,6 +45,8 @@ def service(name: str) -> tuple[CollectorRegistry, list[Description]]:
         for metric in vars(metrics).values():
             if isinstance(metric, GaugeTable):
                 metric.replace({tuple("0" for _ in metric.labels): 1.0})
+            if isinstance(metric, CounterTable):
+                metric.add(tuple("0" for _ in metric.labels))
             labels = getattr(metric, "_labelnames", None)
             if labels is None:
                 continue

@@ -70,7 +70,7 @@ def test_no_variable_is_left_in_what_is_asked(board: dict[str, Any]) -> None:
 
 
 def test_a_page_opens_with_all_shops_and_one_window() -> None:
-    assert chosen_in(BOARDS["en/churn-today.json"]) == {"shop": ".*"}
+    assert chosen_in(BOARDS["en/churn-today.json"]) == {"shop": ".*", "segment": ".*"}
     assert chosen_in(BOARDS["zh/quality.json"]) == {"window": "28d"}
 
 
