@@ -21,6 +21,6 @@ async def silent(self: Any, **asked: Any) -> Any:
 
 
 if __name__ == "__main__":
-    BatchingConsumer._getmany = silent  # type: ignore[method-assign]
+    BatchingConsumer._getmany = silent  # type: ignore[method-assign,assignment]
     name = sys.argv[-1]
     sys.exit(run_service(name, load_config(), SERVICES[name]))

@@ -28,6 +28,7 @@ def produce(live: LiveSystem) -> None:
     assert producer.flush(30) == 0
 
 
+@pytest.mark.slow
 def test_a_service_whose_consumer_goes_silent_ends(kafka: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     prefix = f"s{uuid4().hex[:8]}"
