@@ -203,6 +203,14 @@ class Stalled(ChurnMonitorError):
     exit_code = 75  # EX_TEMPFAIL: a supervisor may try again
 
 
+class StopCutShort(ChurnMonitorError):
+    """The stop was cut short after {seconds:.0f} s: Kafka or Redis does not answer. What is stored is whole, and the
+    next start goes on from there.
+    """
+
+    exit_code = 5
+
+
 class NoHealthAddress(ChurnMonitorError):
     """Health and metrics cannot be served on {host}, port {port}: {problem}. Give another; 0: not served."""
 

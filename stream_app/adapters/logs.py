@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import sys
+import time
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
 import msgspec
@@ -18,7 +21,8 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("json", "console")
 PERSONAL: Final = frozenset({"customer", "customer_id"})
 # At their level `info` they tell of every fetch session and every rebalance step, in words for their own developers.
-CHATTY: Final = ("aiokafka", "kafka", "faust", "mode")
+CHATTY: Final = ("aiokafka", "kafka", "faust", "librdkafka", "mode")
+REPEAT_SECONDS: Final = 10.0  # aiokafka tells a hundred times a second that a broker is gone
 _HASH_BYTES: Final = 6
 
 
@@ -43,7 +47,7 @@ def set_up(level: str = "info", form: str = "json", key: bytes = b"", stream: Te
     if form not in FORMATS:
         raise BadOption(option="The log format", value=form, remedy=f"Give {' or '.join(FORMATS)}.")
     shared = _shared(key)
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = Handler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -62,6 +66,70 @@ def set_up(level: str = "info", form: str = "json", key: bytes = b"", stream: Te
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+
+
+class Handler(logging.StreamHandler[TextIO]):
+    """Writes what libraries say again and again once in a while, with how often it was said; our own lines at once.
+
+    Lines are of one kind when logger, level and text are the same before facts are put into it. The first of a kind is
+    written at once. Those that follow are counted, and the last of them is written when `every` seconds are over.
+
+    Args:
+        stream: where to.
+        every: seconds between two lines of one kind.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self, stream: TextIO, every: float = REPEAT_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(stream)
+        self._every, self._clock = every, clock
+        self._kinds: dict[tuple[object, ...], _Kind] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write or count a line, and write what was counted for long enough; the lock is held."""
+        now = self._clock()
+        self._tell(now - self._every)
+        if record.name.partition(".")[0] not in CHATTY:
+            super().emit(record)
+            return
+        error = record.exc_info[0] if record.exc_info else None
+        kind = self._kinds.get(name := (record.name, record.levelno, str(record.msg), error))
+        if kind is None:
+            self._kinds[name] = _Kind(now)
+            super().emit(record)
+        else:
+            kind.count, kind.last = kind.count + 1, record
+
+    def close(self) -> None:
+        """Write what is counted still."""
+        with self.lock or nullcontext():
+            self._tell(self._clock())
+        super().close()
+
+    def _tell(self, until: float) -> None:
+        """Write the last of each kind that is counted since then or longer, with the number; count from now on."""
+        now = self._clock()
+        for name, kind in list(self._kinds.items()):
+            if kind.since > until:
+                continue
+            if kind.last is None:
+                del self._kinds[name]
+                continue
+            said = kind.last.getMessage()
+            kind.last.msg, kind.last.args = f"{said} (repeated {kind.count} times in {now - kind.since:.0f} s)", None
+            self._kinds[name] = _Kind(now)
+            super().emit(kind.last)
+
+
+@dataclass
+class _Kind:
+    """Lines of one kind since the first."""
+
+    since: float
+    count: int = 0
+    last: logging.LogRecord | None = None
 
 
 def _shared(key: bytes) -> list[Processor]:

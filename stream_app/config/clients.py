@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from typing import Any
 
 from stream_app.config.kafka import Kafka
 
 _MILLISECOND_US = 1_000
+# Without a logger librdkafka writes to standard error by itself. Where no logs are set up, as in commands, nothing of
+# it is written: what matters comes as an error of ours.
+_librdkafka = logging.getLogger("librdkafka")
+_librdkafka.addHandler(logging.NullHandler())
 
 
 def confluent_options(kafka: Kafka) -> dict[str, Any]:
@@ -20,6 +25,7 @@ def confluent_options(kafka: Kafka) -> dict[str, Any]:
     options = {
         "bootstrap.servers": kafka.bootstrap,
         "client.id": kafka.client_id,
+        "logger": _librdkafka,
         "security.protocol": security.protocol,
         "sasl.mechanism": security.sasl_mechanism,
         "sasl.username": security.username,

@@ -144,7 +144,7 @@ class Health(Section):
     )
     watchdog_after: Span = setting(
         2 * MINUTE_US,
-        "A worker that stands still for so long while there is lag ends itself; 0: never.",
+        "A process that stands still for so long while there is lag ends itself; 0: never.",
         "停滞多久后自行退出",
     )
 

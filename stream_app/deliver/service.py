@@ -69,6 +69,7 @@ class DeliverService:
         self._store = RedisDeliveryStore(self._stores.client, config.redis.prefix)
         self._metrics, self._commit_metrics = DeliveryMetrics(registry, routes), CommitMetrics(registry)
         self._tasks: list[asyncio.Task[None]] = []
+        self._progress = Progress(position=(), lag=0)
         self.app = make_app(config, f"{config.kafka.group}-deliver", INSTANCE)
         self._transport = BatchingTransport.install(self.app, positions=self._positions)
         channel = self.app.topic(self._topic, key_serializer="raw", value_serializer="raw")
@@ -110,7 +111,7 @@ class DeliverService:
     @property
     def progress(self) -> Progress:
         """See Service. Alerts are few: hours without one are as they should be."""
-        return Progress(position=0, lag=0)
+        return self._progress
 
     def _sender(self, name: str) -> Sender:
         channel = self._file.channels[name]
@@ -141,8 +142,10 @@ class DeliverService:
         async for tp, fetched in batches(self.app, stream):
             records = [one for one in fetched.records if one.offset >= self.book.position.get(tp.partition, 0)]
             for start in range(0, len(records), CHUNK):
+                self._progress = Progress(position=(tp, records[start].offset), lag=len(records) - start)
                 chunk = records[start : start + CHUNK]
                 await self._take(tp, chunk[-1].offset + 1, [record.value for record in chunk])
+            self._progress = Progress(position=(), lag=0)
             yield
 
     async def _take(self, tp: TP, end: int, values: list[bytes | None]) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from stream_app.demo.hosts import asked_directly
 from stream_app.demo.voice import DemoVoice
 from stream_app.demo.webhook import Verifier
 from stream_app.errors import NoReceiverAddress
@@ -161,6 +162,8 @@ def receiver_app(inbox: Inbox, say: Say) -> web.Application:
         return web.Response(status=HTTPStatus.NO_CONTENT if received.problem is None else HTTPStatus.UNAUTHORIZED)
 
     async def page(request: web.Request) -> web.Response:
+        if not asked_directly(request.headers.get("Host")):
+            raise web.HTTPNotFound(headers=_HEADERS)
         lang = _language(request)
         html = template.render(voice=voices[lang], inbox=inbox, refresh=_REFRESH_SECONDS)
         return web.Response(text=html, content_type="text/html", headers=_HEADERS)

@@ -17,6 +17,7 @@ import jinja2
 import msgspec
 
 from stream_app.demo.board import OPEN, Board, Listed
+from stream_app.demo.hosts import asked_directly
 from stream_app.demo.living import LivingShop
 from stream_app.demo.screen import Show
 from stream_app.demo.sight import URGENT, Sight
@@ -244,8 +245,7 @@ def _handler(page: WebPage) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             """Answer, to those who ask for this machine by its name: no other page may have us asked by ours."""
-            host = (self.headers.get("Host") or "").rpartition(":")[0]
-            found = page.answer(self.path) if host in {HOST, "localhost"} else None
+            found = page.answer(self.path) if asked_directly(self.headers.get("Host")) else None
             body, kind = found or (b"", "html")
             self.send_response(HTTPStatus.OK if found else HTTPStatus.NOT_FOUND)
             for name, value in _HEADERS.items():

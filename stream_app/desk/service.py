@@ -24,7 +24,7 @@ from stream_app.core.stall import Progress
 from stream_app.errors import CommitRefused
 from stream_app.metrics import CommitMetrics, DeskMetrics, RelayMetrics, StoreMetrics
 from stream_app.ports import Opened
-from stream_app.service.app import batches, make_app, make_producer
+from stream_app.service.app import batches, make_app, make_producer, stop_producer
 from stream_app.service.memory import watch_memory
 from stream_app.service.process import Crash
 from stream_app.service.relay import Relay, sequence_of
@@ -105,8 +105,8 @@ class DeskService:
         """Relay what is decided, and leave."""
         await self.app.stop()
         self._memory.cancel()
-        await self._relay.drain()
-        await self._producer.stop()
+        await self._relay.close()
+        await stop_producer(self._producer)
         await self._stores.close()
 
     def report(self, health: Health) -> None:

@@ -6,7 +6,7 @@ docs/adr/0008-transport.md tells what each setting prevents.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 import faust
@@ -18,7 +18,7 @@ from faust.types.auth import CredentialsT
 from faust.types.tuples import TP
 from mode.supervisors import CrashingSupervisor
 
-from stream_app.adapters.kafka_transport import Fetched
+from stream_app.adapters.kafka_transport import BatchingTransport, Fetched
 from stream_app.config import LiveConfig, ssl_context
 from stream_app.config.fields import SECOND_US
 
@@ -26,6 +26,7 @@ MAX_REQUEST_BYTES: Final = 1 << 20  # of a record, as brokers have it unless tol
 _BUFFERED_BATCHES: Final = 2  # between Faust's fetch and the agent, each of all partitions
 _MANY: Final = 500  # records
 Haul = Sequence[tuple[TP, Fetched]]  # what one fetch brought
+_PRODUCER_SECONDS: Final = 3.0  # for its last records
 _LINGER_MS: Final = 2  # records of one commit go out together
 
 
@@ -83,6 +84,12 @@ async def batches(app: faust.App, stream: StreamT[Any]) -> AsyncIterator[tuple[T
                 await asyncio.sleep(0)  # a lane that is behind gets thousands at once: let the others have a turn
 
 
+def standing(app: faust.App) -> Mapping[TP, int]:
+    """Up to where the app's consumer has brought each partition of which more is wanted now."""
+    transport = app.transport
+    return transport.standing() if isinstance(transport, BatchingTransport) and app.started else {}
+
+
 def make_producer(config: LiveConfig) -> AIOKafkaProducer:
     """An idempotent producer: no record twice and none out of order, whatever is sent again after a timeout."""
     return AIOKafkaProducer(
@@ -95,6 +102,14 @@ def make_producer(config: LiveConfig) -> AIOKafkaProducer:
         request_timeout_ms=config.kafka.request_timeout // 1_000,
         **_security(config),
     )
+
+
+async def stop_producer(producer: AIOKafkaProducer) -> None:
+    """Close a producer, without waiting for a Kafka that is away: all that it was given stands in an outbox too."""
+    stopping = asyncio.create_task(producer.stop())
+    await asyncio.wait({stopping}, timeout=_PRODUCER_SECONDS)
+    if stopping.done():
+        stopping.result()
 
 
 def _credentials(config: LiveConfig) -> CredentialsT | None:

@@ -9,21 +9,24 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 import faust
 import uvloop
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.health import Health, HealthServer
+from stream_app.adapters.kafka_ends import KafkaEnds
 from stream_app.adapters.logs import set_up
+from stream_app.adapters.lookout import Lookout
 from stream_app.adapters.watchdog import Watchdog
 from stream_app.config import LiveConfig
 from stream_app.config.fields import SECOND_US
 from stream_app.config.parts import PORT_OFFSETS
 from stream_app.core.stall import Progress
-from stream_app.errors import ChurnMonitorError
+from stream_app.errors import ChurnMonitorError, StopCutShort
 from stream_app.metrics import new_registry
+from stream_app.service.app import standing
 from stream_app.service.collector import Collector
 
 STARTED: Final = "started"  # the first check of every service
@@ -79,11 +82,16 @@ def run_service(name: str, config: LiveConfig, make: Make) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             error = runner.run(_life(name, config, make, registry, health))
+            if error is not None:
+                _leave(name, error)  # before the runner waits for tasks that may wait for what never comes
     finally:
         if server is not None:
             server.stop()
-    if error is None:
-        return 0
+    return 0
+
+
+def _leave(name: str, error: BaseException) -> NoReturn:
+    """Say why, and end at once."""
     _tell(name, error)
     logging.shutdown()
     sys.stderr.flush()
@@ -121,44 +129,70 @@ async def _life(
         return error
     _log.info("started", extra={"service": name})
     health.set(STARTED, ok=True)
-    watch = asyncio.create_task(_watch(service, health, ended, errors))
-    after = config.health.watchdog_after / SECOND_US
-    watchdog = Watchdog(lambda: service.progress, after) if after else None
-    if watchdog is not None:
-        watchdog.start()
+    # Who has heard nothing of Kafka for so long has lost his partitions.
+    lookout = Lookout(KafkaEnds(config.kafka), away_after=config.kafka.session_timeout / SECOND_US)
+    lookout.start()
+    watch = asyncio.create_task(_watch(service, health, lookout, ended, errors))
+    watchdogs = _watchdogs(service, lookout, config.health.watchdog_after / SECOND_US)
     await ended.wait()
     watch.cancel()
-    if watchdog is not None:
+    for watchdog in watchdogs:
         watchdog.stop()
+    lookout.stop()
     _log.info("stopping", extra={"service": name})
     if errors:
         await _abandon(service)
         return errors[0]
-    try:
-        await asyncio.wait_for(service.stop(), _STOP_SECONDS)
-    except Exception as error:  # noqa: BLE001 - Kafka or Redis are gone, or too slow: what is stored is whole
-        return error
-    _log.info("stopped", extra={"service": name})
-    return None
+    unfinished = await _stopped(service)
+    if unfinished is None:
+        _log.info("stopped", extra={"service": name})
+    return unfinished
 
 
-async def _watch(service: Service, health: Health, ended: asyncio.Event, errors: list[BaseException]) -> None:
+def _watchdogs(service: Service, lookout: Lookout, after: float) -> list[Watchdog]:
+    """One for what has come, and one for what should come; none if they are switched off."""
+    if not after:
+        return []
+    watchdogs = [
+        Watchdog(lambda: lookout.excused(service.progress), after),
+        Watchdog(lambda: lookout.progress, after),
+    ]
+    for watchdog in watchdogs:
+        watchdog.start()
+    return watchdogs
+
+
+async def _stopped(service: Service) -> BaseException | None:
+    """Let a service finish; returns why it did not."""
+    stopping = asyncio.create_task(service.stop())
+    await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
+    if not stopping.done():  # it is left as it is: whoever waits for a dead broker may not hear of a cancellation
+        return StopCutShort(seconds=_STOP_SECONDS)
+    return stopping.exception()  # Kafka or Redis are gone, or too slow: what is stored is whole
+
+
+async def _watch(
+    service: Service, health: Health, lookout: Lookout, ended: asyncio.Event, errors: list[BaseException]
+) -> None:
     """Look twice a second, until something is wrong."""
     collector = Collector(time.monotonic())
     while not ended.is_set():
         try:
-            _look(service, health, collector)
+            _look(service, health, lookout, collector)
         except Exception as error:  # noqa: BLE001 - a process that nobody watches must not go on
             errors.append(error)
             ended.set()
         await asyncio.sleep(_REPORT_SECONDS)
 
 
-def _look(service: Service, health: Health, collector: Collector) -> None:
+def _look(service: Service, health: Health, lookout: Lookout, collector: Collector) -> None:
     """Report, and see whether Faust has crashed."""
     health.beat()
     collector.look(time.monotonic())
     service.report(health)
+    lookout.note({(tp.topic, tp.partition): at for tp, at in standing(service.app).items()})
+    away = lookout.away
+    health.set("kafka", not away, f"Kafka has not answered for {lookout.silent_seconds:.0f} s" if away else "")
     if service.app.crashed:
         raise service.app.crash_reason or RuntimeError("Faust has crashed")
     if service.app.should_stop:

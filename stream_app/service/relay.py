@@ -7,6 +7,7 @@ recognise them; and the ids in them are those of the first time.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
@@ -18,6 +19,8 @@ from stream_app.ports import StateStore
 MAX_PENDING: Final = 2_000  # records; beyond it the lane waits for Kafka
 _CHUNK: Final = 500
 _TRIM_SECONDS: Final = 1.0
+_LAST_SECONDS: Final = 5.0  # of a stop; what Kafka does not take by then stands in the outbox
+_log = logging.getLogger(__name__)
 
 
 class Producer(Protocol):
@@ -125,6 +128,16 @@ class Relay:
         """Send what is left, and trim."""
         await self.flush()
         await self._trim()
+
+    async def close(self) -> None:
+        """Drain if Kafka answers soon; otherwise whoever takes up the outbox next sends what is left."""
+        try:
+            async with asyncio.timeout(_LAST_SECONDS):
+                await self.drain()
+        except TimeoutError:
+            _log.warning(
+                "Kafka does not take what is left to tell: the next start sends it", extra={"left": self.pending}
+            )
 
     async def _send(self, sequence: int, record: bytes) -> asyncio.Future[object]:
         outgoing = unpack(record, Outgoing)

@@ -202,16 +202,17 @@ class Lanes:
             _log.warning("the store was set back: catching up from Kafka", extra=told)
 
     async def _give_up(self, numbers: set[int], *, relay: bool = False) -> None:
-        for number in numbers:
-            work = self._work.pop(number)
+        given_up = {number: self._work.pop(number) for number in numbers}
+        for work in given_up.values():
             work.stopped = True
             async with work.quiet:
                 pass
             for task in work.tasks:
                 task.cancel()
             await asyncio.gather(*work.tasks, return_exceptions=True)
-            if relay:
-                await work.relay.drain()
+        if relay:
+            await asyncio.gather(*(work.relay.close() for work in given_up.values()))
+        for number in given_up:
             _log.info("lane given up", extra={"partition": number})
 
     # --- work --------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from stream_app.config.fields import SECOND_US
 from stream_app.core.intake import ROLES
 from stream_app.core.lane import Lane, Limits
 from stream_app.core.stall import Progress
-from stream_app.service.app import batches, make_app, make_producer
+from stream_app.service.app import batches, make_app, make_producer, stop_producer
 from stream_app.service.process import Crash
 from stream_app.service.stores import open_stores
 from stream_app.worker.lanes import Lanes
@@ -111,7 +111,7 @@ class WorkerService:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.lanes.close()
         await self.app.stop()
-        await self._producer.stop()
+        await stop_producer(self._producer)
         await self._stores.close()
 
     def report(self, health: Health) -> None:

@@ -350,6 +350,14 @@ def test_pauses_stay_within_the_schedule_and_the_patience(name: str, failures: i
     assert at == Retries().next_try(name, failures, NOW, now)  # chance is a hash
 
 
+def test_a_receiver_that_wants_to_be_left_alone_for_too_long_is_tried_a_last_time() -> None:
+    retries = Retries(give_up_after=DAY)
+    last = retries.next_try("a", 1, NOW, NOW, after=7 * DAY)
+    assert last == NOW + DAY
+    assert retries.next_try("a", 2, NOW, last, after=7 * DAY) is None
+    assert retries.next_try("a", 2, NOW, last + 1) is None
+
+
 def test_chance_spreads_the_attempts() -> None:
     pauses = [(Retries().next_try(f"a{place}", 3, NOW, NOW) or 0) - NOW for place in range(1_000)]
     assert 0.45 < sum(pauses) / len(pauses) / SCHEDULE[2] < 0.55

@@ -115,3 +115,34 @@ def test_what_json_cannot_hold_is_written_as_text(stream: io.StringIO, lines: Li
 def test_an_unknown_level_or_format_is_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(BadOption, match="Give"):
         logs.set_up(**wrong)  # type: ignore[arg-type] # the test is about the values
+
+
+def test_what_a_library_says_again_and_again_is_counted(stream: io.StringIO) -> None:
+    now = [0.0]
+    handler = logs.Handler(stream, every=10, clock=lambda: now[0])
+
+    def say(name: str, message: str, *facts: object) -> None:
+        handler.handle(logging.LogRecord(name, logging.ERROR, "", 0, message, facts, None))
+
+    for number in range(700):  # ten a second
+        now[0] = number / 10
+        say("aiokafka.conn", "no broker %s", number)
+        if number == 350:
+            say("aiokafka.conn", "of another kind")
+            say("stream_app.worker", "ours")
+            say("stream_app.worker", "ours")
+    handler.close()
+    said = stream.getvalue().splitlines()
+    assert said[0] == "no broker 0"
+    assert [line for line in said if "broker" not in line] == ["of another kind", "ours", "ours"]
+    counted = [int(line.partition("repeated ")[2].split()[0]) for line in said if "repeated" in line]
+    assert len(counted) == 7
+    assert sum(counted) == 699  # nothing is lost
+    assert said[-1].startswith("no broker 699 (repeated")
+
+
+def test_errors_of_two_kinds_behind_the_same_words_are_both_told(stream: io.StringIO) -> None:
+    handler = logs.Handler(stream, clock=lambda: 0.0)
+    for error in (OSError("a"), ValueError("b")):
+        handler.handle(logging.LogRecord("aiokafka", logging.ERROR, "", 0, "failed", (), (type(error), error, None)))
+    assert stream.getvalue().count("failed") == 2

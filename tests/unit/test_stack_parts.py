@@ -110,6 +110,8 @@ def received(
                 async with session.get("/", headers={"Accept-Language": lang}) as answer:
                     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
                     page = await answer.text()
+                async with session.get("/", headers={"Host": f"evil.example:{port}"}) as answer:
+                    assert (answer.status, "webhook" in (await answer.text()).lower()) == (404, False)
                 assert (await asyncio.to_thread(ask, port)).ready
                 return statuses, page
         finally:

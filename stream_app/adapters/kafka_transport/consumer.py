@@ -155,6 +155,11 @@ class BatchingConsumer(Consumer):
         lane waits for the topic that is held back; a queue that is full makes the next fetch wait as it is.
         """
 
+    def standing(self) -> dict[TP, int]:
+        """The offset before which all was handed over, of every partition of which more is wanted."""
+        ends, wants = self._thread._ends, self.transport.wants
+        return {tp: ends[tp] for tp in self._sought if tp in ends and wants(tp)}
+
     # What to commit.
 
     def ack(self, message: Message) -> bool:

@@ -54,7 +54,14 @@ class FetchThread(AIOKafkaConsumerThread):
         respond = fetcher._proc_fetch_request
 
         async def respond_and_notify(*request: Any) -> bool:
-            came: bool = await respond(*request)
+            try:
+                came: bool = await respond(*request)
+            except asyncio.CancelledError:
+                # aiokafka cancels its requests when it closes, and takes the end of one for its own: the thread ended
+                # with a traceback, and the app waited for it in vain.
+                if not fetcher._closed:
+                    raise
+                return False
             # Without records nobody is woken, but a partition may now be known to be caught up.
             if not came:
                 self._notify()

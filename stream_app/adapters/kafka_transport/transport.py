@@ -93,3 +93,7 @@ class BatchingTransport(stock.Transport):
         """Say that `wants` would now answer yes for more partitions: a fetch that waits begins anew. Any thread."""
         if self._consumer is not None:
             self._consumer.wake()
+
+    def standing(self) -> Mapping[TP, int]:
+        """Up to where each partition was handed over of which more is wanted now; the app's thread."""
+        return self._consumer.standing() if self._consumer is not None else {}

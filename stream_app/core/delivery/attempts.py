@@ -40,7 +40,7 @@ class Retries:
 
         The pause is drawn evenly between nought and the schedule's ("full jitter", M. Brooker, "Exponential Backoff And
         Jitter", 2015), by a hash of letter and attempt: who looks twice sees the same. A receiver that says how long it
-        wants to be left alone gets at least that.
+        wants to be left alone gets at least that, or what is left until we give up: then it is tried a last time.
 
         Args:
             letter: its id.
@@ -54,14 +54,19 @@ class Retries:
         True
         >>> Retries().next_try("al_1:team", 1, 0, 0, after=HOUR) >= HOUR, Retries().next_try("x", 9, 0, 100 * HOUR)
         (True, None)
+        >>> Retries().next_try("x", 1, 0, 0, after=100 * HOUR) // HOUR
+        72
         """
+        last = first_at + self.give_up_after
         chance = xxhash.xxh3_64_intdigest(f"{letter}|{failures}".encode("utf-8", "surrogatepass")) / 2.0**64
         longest = self.schedule[min(failures, len(self.schedule)) - 1]
         pause = max(round(longest * chance), SHORTEST)
         if after is not None:
             pause = max(pause, after + round(after * _SPREAD * chance))
         at = now + pause
-        return at if at <= first_at + self.give_up_after else None
+        if after is not None and now < last:
+            return min(at, last)
+        return at if at <= last else None
 
 
 @dataclass(frozen=True, slots=True)

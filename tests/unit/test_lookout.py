@@ -1,0 +1,72 @@
+"""What a second look at Kafka tells of a consumer, and of Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from stream_app.adapters.kafka_ends import Place
+from stream_app.adapters.lookout import Lookout
+from stream_app.core.stall import Progress, Stall
+from stream_app.errors import NoBroker
+
+ALERTS = ("shop.alerts", 0)
+
+
+class World:
+    """A Kafka that may be away, and a clock."""
+
+    def __init__(self) -> None:
+        self.now, self.end, self.answers = 0.0, 5, True
+        self.lookout = Lookout(self.ends, away_after=10, clock=lambda: self.now)
+
+    def ends(self, places: Collection[Place]) -> Mapping[Place, int]:
+        if not self.answers:
+            raise NoBroker(bootstrap="x:1", problem="refused")
+        return dict.fromkeys(places, self.end)
+
+    def stalls(self, seconds: int, *, moves: bool = False) -> bool:
+        """Whether a watchdog of 60 s would end a consumer in so many seconds."""
+        stall = Stall(60, longest_look=12)
+        stalled = False
+        for second in range(seconds):
+            self.now += 1
+            self.lookout.note({ALERTS: 5 + second * moves})
+            self.lookout.look()
+            self.end += moves
+            stalled |= stall.stalled(self.now, self.lookout.progress)
+        return stalled
+
+
+def test_a_consumer_for_which_there_is_nothing_may_be_silent() -> None:
+    assert not World().stalls(200)
+
+
+def test_a_consumer_that_does_not_bring_what_is_there_is_seen() -> None:
+    world = World()
+    world.end = 6
+    assert not world.stalls(59)
+    assert world.stalls(70)
+
+
+def test_a_consumer_that_moves_is_well_however_far_behind() -> None:
+    world = World()
+    world.end = 1_000
+    assert not world.stalls(200, moves=True)
+
+
+def test_while_kafka_is_away_nobody_is_blamed_and_everybody_is_told() -> None:
+    world = World()
+    world.end = 6
+    world.stalls(5)
+    world.answers = False
+    assert not world.stalls(10)
+    assert not world.lookout.away
+    assert not world.stalls(200)
+    assert world.lookout.away
+    assert world.lookout.silent_seconds == 210
+    assert world.lookout.excused(Progress(position=1, lag=1)).waiting
+    world.answers = True
+    world.lookout.look()
+    assert not world.lookout.away
+    assert not world.lookout.excused(Progress(position=1, lag=1)).waiting
+    assert world.stalls(70)  # and who is silent still is seen again
