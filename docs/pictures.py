@@ -129,7 +129,8 @@ def chosen(board: Board) -> tuple[AlertOpened, list[AlertOpened]]:
 
 
 def _chat(where: str, alert: AlertOpened, message: Message, *, titled: bool) -> Chat:
-    html = MarkdownIt("commonmark", {"breaks": True, "html": False}).render(message.markdown)
+    text = feishu.below_header(message.title, message.markdown) if titled else message.markdown
+    html = MarkdownIt("commonmark", {"breaks": True, "html": False}).render(text)
     when = f"{alert.opened_at.astimezone(SHOP_ZONE):%m-%d %H:%M}"
     return Chat(where, when, message.title if titled else "", Markup(html))  # noqa: S704 - made without raw HTML
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 from standardwebhooks import Webhook as Verifier
@@ -99,6 +100,19 @@ ROBOTS: list[Callable[[], Robot]] = [
     FeishuRobot,
     WeComRobot,
 ]
+
+
+def test_a_card_says_its_title_once() -> None:
+    async def scenario() -> None:
+        robot = FeishuRobot()
+        async with Site(robot=robot.handle) as site:
+            titled = msgspec.structs.replace(letter(), title="2 at risk", markdown="**2 at risk**\n\nann, bob")
+            assert await sent(channel_of(robot, site.url("robot")), titled) == [Delivered()]
+        (body,) = robot.taken
+        assert body["card"]["header"]["title"]["content"] == "2 at risk"
+        assert body["card"]["elements"] == [{"tag": "markdown", "content": "ann, bob"}]
+
+    play(scenario)
 
 
 @pytest.mark.parametrize("make", ROBOTS, ids=["dingtalk signed", "dingtalk", "feishu signed", "feishu", "wecom"])

@@ -54,7 +54,7 @@ class Feishu:
             "msg_type": "interactive",
             "card": {
                 "header": {"title": {"tag": "plain_text", "content": letter.title}},
-                "elements": [{"tag": "markdown", "content": letter.markdown}],
+                "elements": [{"tag": "markdown", "content": below_header(letter.title, letter.markdown)}],
             },
         }
         if self._secret:
@@ -65,6 +65,15 @@ class Feishu:
     async def close(self) -> None:
         """See `Channel.close`."""
         await self._poster.close()
+
+
+def below_header(title: str, markdown: str) -> str:
+    r"""The text of a card whose header shows the title: without a first line that says it again.
+
+    >>> below_header("2 customers at risk", "**2 customers at risk**\n\nann ...")
+    'ann ...'
+    """
+    return markdown.removeprefix(f"**{title}**").lstrip("\n") or markdown
 
 
 def signature(secret: str, now: int) -> str:
