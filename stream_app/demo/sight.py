@@ -73,7 +73,7 @@ class Sight:
             "steps": told["steps"][:_STEPS],
             "todo": " · ".join(filter(None, (voice.say("page.todo"), channels.get(view.channel)))),
             "never": "".join(f"{voice.say('page.never')}{never}" for never in told["never"][:1]),
-            "until": f"{voice.say('page.until')}{view.until}",
+            "until": "" if view.urgent else f"{voice.say('page.until')}{view.until}",
         }
 
     def nothing_yet(self) -> dict[str, Any]:
