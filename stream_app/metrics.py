@@ -6,7 +6,8 @@ it, the classes of what runs in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -45,6 +46,7 @@ SUPPRESSIONS: Final = ("campaign", "capacity")  # why a customer at risk got no 
 # Combinations of shop, cause and segment that a worker tells of; beyond them the segment is `unknown`. With one shop
 # there are 152, with fifty there could be 7,752, and each takes microseconds of every scrape.
 MAX_EPISODE_KINDS: Final = 1_000
+NOUGHT_SECONDS: Final = 30.0  # for which a new series is told as nought; two scrapes of any usual Prometheus
 # What a label may say, where the words are ours. Of `shop` there are MAX_SHOPS and `other`; `partition` is a
 # number; the file of channels holds at most 20 names for `channel`.
 VALUES: Final[dict[str, tuple[str, ...]]] = {
@@ -116,21 +118,38 @@ class GaugeTable(Collector):
 class CounterTable(Collector):
     """A counter whose series come into being with what they count, where far more could be than ever will.
 
-    Prometheus sees a growth only from one scrape to the next: what a new series has counted is told from its second
-    scrape on, and nought at the first.
+    Prometheus sees a growth only from one scrape to the next. A new series is therefore told as nought for
+    NOUGHT_SECONDS, to all who ask, and then with what it has counted.
 
-    >>> registry = CollectorRegistry()
-    >>> table = CounterTable("churn_episodes_opened", "Episodes opened.", ("shop", "cause"), registry)
+    Args:
+        name: of the counter, without `_total`.
+        meaning: its help text.
+        labels: their names.
+        registry: that tells it.
+        clock: seconds that never go back.
+
+    >>> registry, now = CollectorRegistry(), [0.0]
+    >>> table = CounterTable("opened", "Episodes opened.", ("shop", "cause"), registry, clock=lambda: now[0])
     >>> table.add(("s1", "price"), 2)
-    >>> labels = {"shop": "s1", "cause": "price"}
-    >>> [registry.get_sample_value("churn_episodes_opened_total", labels) for _ in range(2)]
-    [0.0, 2.0]
+    >>> told = lambda: registry.get_sample_value("opened_total", {"shop": "s1", "cause": "price"})
+    >>> first = told()
+    >>> now[0] = NOUGHT_SECONDS
+    >>> first, told()
+    (0.0, 2.0)
     """
 
-    def __init__(self, name: str, meaning: str, labels: Sequence[str], registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        name: str,
+        meaning: str,
+        labels: Sequence[str],
+        registry: CollectorRegistry,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._name, self._meaning, self.labels = name, meaning, tuple(labels)
+        self._clock = clock
         self._counts: dict[tuple[str, ...], float] = {}
-        self._told: set[tuple[str, ...]] = set()
+        self._first_told: dict[tuple[str, ...], float] = {}
         registry.register(self)
 
     def add(self, labels: tuple[str, ...], count: float = 1) -> None:
@@ -143,10 +162,10 @@ class CounterTable(Collector):
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         """All of its numbers."""
-        family = CounterMetricFamily(self._name, self._meaning, labels=self.labels)
+        family, now = CounterMetricFamily(self._name, self._meaning, labels=self.labels), self._clock()
         for labels, count in list(self._counts.items()):  # a scrape comes while another thread counts
-            family.add_metric(labels, count if labels in self._told else 0.0)
-            self._told.add(labels)
+            since = self._first_told.setdefault(labels, now)
+            family.add_metric(labels, count if now - since >= NOUGHT_SECONDS else 0.0)
         return [family]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from typing import Any, Final
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # it says so at run time only
 
 from stream_app.config import Kafka, confluent_options
@@ -48,9 +48,11 @@ class KafkaEnds:
         found, refused = {}, None
         for place, answer in answers.items():
             try:
-                found[place.topic, place.partition] = answer.result().offset
+                found[place.topic, place.partition] = answer.result(timeout=2 * ANSWER_SECONDS).offset
             except KafkaException as error:
                 refused = error
+            except TimeoutError:
+                refused = KafkaException(KafkaError(KafkaError._TIMED_OUT))
         if refused is not None and not found:
             raise refused
         return found

@@ -114,13 +114,20 @@ class Handler(logging.StreamHandler[TextIO]):
         for name, kind in list(self._kinds.items()):
             if kind.since > until:
                 continue
-            if kind.last is None:
-                del self._kinds[name]
-                continue
-            said = kind.last.getMessage()
-            kind.last.msg, kind.last.args = f"{said} (repeated {kind.count} times in {now - kind.since:.0f} s)", None
-            self._kinds[name] = _Kind(now)
-            super().emit(kind.last)
+            del self._kinds[name]
+            if kind.last is not None:
+                self._kinds[name] = _Kind(now)
+                self._repeat(kind.last, kind.count, now - kind.since)
+
+    def _repeat(self, record: logging.LogRecord, count: int, seconds: float) -> None:
+        """Write a line with the number of those like it; one that its library cannot format is no error of ours."""
+        try:
+            said = record.getMessage()
+        except Exception:  # noqa: BLE001 - as logging itself does: a line that is wrong never stops a program
+            self.handleError(record)
+            return
+        record.msg, record.args = f"{said} (repeated {count} times in {seconds:.0f} s)", None
+        super().emit(record)
 
 
 @dataclass

@@ -102,4 +102,7 @@ class Lookout:
 
     def _watch(self) -> None:
         while not self._stopped.wait(self._every):
-            self.look()
+            try:
+                self.look()
+            except Exception:  # noqa: BLE001 - without this thread Kafka would be away, and every stall excused, for ever
+                _log.exception("a look at Kafka failed")

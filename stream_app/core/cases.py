@@ -53,6 +53,11 @@ def has_cases(facts: Facts[float]) -> bool:
     return facts[_FIRST_KEY] != 0
 
 
+def keys_of(facts: Facts[float]) -> frozenset[float]:
+    """Which complaints are remembered."""
+    return frozenset(facts[_FIRST_KEY : _FIRST_KEY + CASES]) - {0.0}
+
+
 def steps_of(facts: Facts[float]) -> Iterator[Case]:
     """The complaints that are remembered of a customer."""
     for case in range(CASES):

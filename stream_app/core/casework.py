@@ -98,8 +98,8 @@ def work_on(episode: _Worked, contact: Contact, at: int) -> _Worked | Verdict | 
         return None  # an owner has a name
     if contact.action == ACKED:
         return replace(episode, owner=staff, acked_at=at, snoozed_until=0)
-    if contact.action == SNOOZED and contact.until is not None:
-        until = min((contact.until - EPOCH) // MICROSECOND, episode.expires_at)
+    until = min((contact.until - EPOCH) // MICROSECOND, episode.expires_at) if contact.until is not None else at
+    if contact.action == SNOOZED and until > at:  # a shop's own tools may tell of a pause that is over
         acked_at = episode.acked_at if episode.owner == staff else at
         return replace(episode, owner=staff, acked_at=acked_at, snoozed_until=until)
     return None

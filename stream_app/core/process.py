@@ -40,7 +40,7 @@ from stream_app.core.moments import Moments
 from stream_app.core.settings import Settings
 from stream_app.core.state import DAY_US, FIRST_ORDER, LAST_ORDER, MONEY, NEVER
 from stream_app.core.tally import Memory, Tally
-from stream_app.core.targets import Breach, BreachEnded, Missed, TargetWatch, breach_of, is_told, targets_of
+from stream_app.core.targets import Before, Breach, BreachEnded, Missed, TargetWatch, breach_of, is_told
 from stream_app.core.timers import Timers
 from stream_app.core.view import Floats, View
 
@@ -283,6 +283,8 @@ class Partition:
                 self._notes = case_notes_of(breach) | self._notes  # what is known of its work came after it
         for one in effects.ended:
             self._notes |= no_notes_of(one.alert_id)
+        for told_as in self.targets.take_forgotten():
+            self._notes |= no_notes_of(told_as)
 
     def take_notes(self) -> dict[str, bytes]:
         """What has changed of the open episodes since the last call, for the store; an empty value: it has ended."""
@@ -392,7 +394,7 @@ class Partition:
         self.tally.flows.note(customer, event, at, counts)
         if counts:
             self.tally.ordered(customer, event, at, self.stream_time)
-        before = targets_of(customer.facts, self.settings) if isinstance(event, Complaint) else None
+        before = Before.of(customer.facts, self.settings) if isinstance(event, Complaint) else None
         period = customer.marks[PERIOD]
         remember(customer.facts, event, at, self.settings.local_day(at) if counts else 0, counts)
         self.explainer.note(customer, event, at, counts)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from stream_app.core.alerts import Nomination, alert_id
-from stream_app.core.cases import Case, has_cases, steps_of
+from stream_app.core.cases import Case, has_cases, keys_of, steps_of
 from stream_app.core.customer import Customer
 from stream_app.core.explanation import Evidence, Explanation
 from stream_app.core.settings import HOUR_US, Settings
@@ -71,6 +71,19 @@ def targets_of(facts: Facts[float], settings: Settings) -> set[Target]:
     return {target for case in steps_of(facts) if case.is_open for target in _targets(case, settings)}
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a customer's complaints were before a step of one of them."""
+
+    targets: set[Target]
+    keys: frozenset[float]
+
+    @classmethod
+    def of(cls, facts: Facts[float], settings: Settings) -> Before:
+        """As they are now."""
+        return cls(targets_of(facts, settings), keys_of(facts))
+
+
 def _targets(case: Case, settings: Settings) -> list[Target]:
     opened = round(case.opened * DAY_US)
     targets = []
@@ -93,6 +106,7 @@ class TargetWatch:
         self._timers: Timers[Customer] = Timers(HOUR_US)
         self._expiries: Timers[Customer] = Timers(HOUR_US)  # a lifetime later
         self._met: list[tuple[Customer, Target, int]] = []
+        self._forgotten: list[str] = []
 
     @property
     def next_due(self) -> int:
@@ -113,12 +127,12 @@ class TargetWatch:
     def _expires_at(self, target: Target) -> int:
         return target[0] + self._settings.alert_lifetime
 
-    def follow(self, customer: Customer, before: set[Target], at: int, stream_time: int) -> list[Missed]:
+    def follow(self, customer: Customer, before: Before, at: int, stream_time: int) -> list[Missed]:
         """Set timers for the targets that a step of a complaint has set, and note those that it has met too late.
 
         Args:
             customer: after the step.
-            before: his targets before it.
+            before: his complaints before it.
             at: when it was taken, microseconds.
             stream_time: microseconds.
 
@@ -126,13 +140,20 @@ class TargetWatch:
             The new targets that have passed already, because the complaint itself came late.
         """
         after = targets_of(customer.facts, self._settings)
-        for target in after - before:
+        for target in after - before.targets:
             self._arm(customer, target, stream_time)
-        for target in sorted(before - after):
+        # A step moves one complaint. If it has put a new one into the place of another, that one was not met: more were
+        # opened than are remembered, and its alert stands until it expires.
+        forgotten = not before.keys <= keys_of(customer.facts)
+        for target in sorted(before.targets - after):
             worked = customer.cases.pop(target, None)
-            if target[0] < stream_time and not (worked and worked.resolved):
+            if target[0] >= stream_time or (worked and worked.resolved):
+                continue
+            if forgotten:
+                self._forgotten.append(breach_id(customer.name, target))
+            else:
                 self._met.append((customer, target, at))
-        return [(customer, target) for target in sorted(after - before) if target[0] < stream_time]
+        return [(customer, target) for target in sorted(after - before.targets) if target[0] < stream_time]
 
     def judge(self, stream_time: int) -> list[Missed]:
         """The targets that were missed before stream time, once each."""
@@ -163,6 +184,11 @@ class TargetWatch:
                 is_open = target[0] < stream_time <= case.expires_at and is_told(target, shop)
                 return (target, case) if is_open and not case.resolved else None
         return None
+
+    def take_forgotten(self) -> list[str]:
+        """The ids of urgent cases that are remembered no more since the last call: nobody has met them."""
+        forgotten, self._forgotten = self._forgotten, []
+        return forgotten
 
     def take_met(self, shop_of: Callable[[Customer], KnownShop]) -> list[BreachEnded]:
         """The urgent alerts whose targets were met since the last call."""

@@ -14,7 +14,7 @@ from stream_app.core.events import EPOCH, MICROSECOND, ComplaintAction, Event, e
 from stream_app.core.lane import Lane, Limits, Step
 from stream_app.core.messages import AlertClosed, AlertOpened, Contact, encode_message
 from stream_app.core.settings import HOUR_US
-from stream_app.core.state import DAY_US
+from stream_app.core.state import CASES, DAY_US
 from stream_app.core.targets import UNANSWERED, UNSOLVED, breach_id
 from tests.livesystem import APPENDED_MS, TOPICS, Rec, tick
 from tests.shops import SHOP, T0, complaint, order
@@ -137,6 +137,23 @@ def test_a_complaint_that_is_answered_ends_its_case_and_what_was_known_of_it() -
     assert not lane.partition.customers["c"].cases
     assert not any(step.outcomes for step in done)
     assert hear(lane, said("episode_acked", DUE + 3 * HOUR_US))[-1].commit.episodes == {}
+
+
+def test_a_case_that_newer_complaints_push_out_is_not_told_as_met() -> None:
+    lane, steps = lane_at(DUE + 1)
+    stored = noted(hear(lane, said("episode_acked", DUE + 1)), noted(steps))
+    assert ALERT in stored
+    fetch(lane, complaints=[encode(of(f"new-{place}", DUE + HOUR_US + place)) for place in range(CASES)])
+    more = steps_of(lane)
+    assert [one for one in told(more) if isinstance(one, AlertClosed)] == []
+    assert not lane.partition.customers["c"].cases
+    assert not [key for key in noted(more, stored) if key.startswith(ALERT)]
+
+
+def test_a_pause_that_is_over_before_it_begins_changes_nothing() -> None:
+    lane, steps = lane_at(DUE + 1)
+    before = noted(steps)
+    assert noted(hear(lane, said("episode_snoozed", DUE + 1, until=EPOCH)), before) == before
 
 
 @pytest.mark.parametrize("action", ["episode_acked", "episode_snoozed", "episode_resolved"])

@@ -141,6 +141,20 @@ def test_what_a_library_says_again_and_again_is_counted(stream: io.StringIO) -> 
     assert said[-1].startswith("no broker 699 (repeated")
 
 
+def test_a_line_that_its_library_cannot_format_stops_nobody(
+    stream: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    handler = logs.Handler(stream, every=10, clock=lambda: now[0])
+    for moment in (0.0, 1.0, 20.0, 40.0):
+        now[0] = moment
+        handler.handle(logging.LogRecord("aiokafka.x", logging.WARNING, "", 0, "bad %d %s", ("x",), None))
+        handler.handle(logging.LogRecord("stream_app.x", logging.WARNING, "", 0, "ours", (), None))
+    handler.close()
+    assert stream.getvalue().splitlines() == ["ours"] * 4
+    assert "Logging error" in capsys.readouterr().err
+
+
 def test_errors_of_two_kinds_behind_the_same_words_are_both_told(stream: io.StringIO) -> None:
     handler = logs.Handler(stream, clock=lambda: 0.0)
     for error in (OSError("a"), ValueError("b")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from threading import Semaphore
 
 from stream_app.adapters.kafka_ends import Place
 from stream_app.adapters.lookout import Lookout
@@ -70,3 +71,18 @@ def test_while_kafka_is_away_nobody_is_blamed_and_everybody_is_told() -> None:
     assert not world.lookout.away
     assert not world.lookout.excused(Progress(position=1, lag=1)).waiting
     assert world.stalls(70)  # and who is silent still is seen again
+
+
+def test_a_look_that_fails_for_another_reason_does_not_end_the_watch() -> None:
+    looks = Semaphore(0)
+
+    def ends(places: Collection[Place]) -> Mapping[Place, int]:
+        looks.release()
+        raise RuntimeError("made up")
+
+    lookout = Lookout(ends, away_after=10, every=0.001)
+    lookout.start()
+    try:
+        assert all(looks.acquire(timeout=10) for _ in range(3))
+    finally:
+        lookout.stop()
