@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 from rich.text import Text as Line
@@ -17,7 +18,7 @@ from stream_app.staff.playbook import load_playbook
 
 _STEP_CELLS: Final = 36  # in which a step still reads well
 _SEGMENT_CELLS: Final = 20
-_SAID: Final = {
+_SAID: Final[dict[str, dict[str, Any]]] = {
     "en": {
         "fine": "The playbook is complete: {causes} causes, {entries} entries of your own.",
         "templates": "The templates in {folder} render in both languages.",
@@ -30,6 +31,9 @@ _SAID: Final = {
         "default": "all others",
         "never": "never",
         "title": "What to do about each cause",
+        "from": "≥ {worth:g} a month",
+        "kinds": {"service": "service", "care": "care", "promotion": "promotion", "rest": "rest"},
+        "names": {"phone": "phone", "chat": "chat", "sms": "sms", "email": "email", "app": "app", "none": "none"},
     },
     "zh": {
         "fine": "剧本完整：{causes} 个原因，您自己的条目 {entries} 条。",
@@ -43,6 +47,16 @@ _SAID: Final = {
         "default": "其他客户",
         "never": "切勿",
         "title": "各原因的应对措施",
+        "from": "每月 ≥ {worth:g}",
+        "kinds": {"service": "服务", "care": "关怀", "promotion": "促销", "rest": "不打扰"},
+        "names": {
+            "phone": "电话",
+            "chat": "在线客服",
+            "sms": "短信",
+            "email": "邮件",
+            "app": "App 内消息",
+            "none": "不联系",
+        },
     },
 }
 
@@ -79,20 +93,29 @@ def _overview(playbook: Playbook, lang: str, console: Console) -> None:
     for cause in CAUSES:
         measure = playbook.measure(cause)
         segments = ", ".join(words.segment_name(one, lang) for one in playbook.overridden(cause))
-        rows.append((cause, words.cause_name(cause, lang), measure.kind.value, measure.steps[0].said(lang), segments))
+        rows.append(
+            (
+                cause,
+                words.cause_name(cause, lang),
+                said["kinds"][measure.kind.value],
+                measure.steps[0].said(lang),
+                segments,
+            )
+        )
     show_table(console, said["title"], columns, rows)
 
 
 def _told(playbook: Playbook, measure: Measure, lang: str) -> Line:
     said = _SAID[lang]
-    channels = ", ".join(_channel(playbook, measure, one) for one in measure.channels)
-    lines = [f"  {said['kind']}: {measure.kind.value}   {said['channels']}: {channels}"]
+    channels = ", ".join(_channel(playbook, measure, one, said) for one in measure.channels)
+    lines = [f"  {said['kind']}: {said['kinds'][measure.kind.value]}   {said['channels']}: {channels}"]
     lines += [f"  {number}. {step.said(lang)}" for number, step in enumerate(measure.steps, 1)]
     lines += [f"  {said['never']}: {one.said(lang)}" for one in (*measure.never, *playbook.never)]
     return Line("\n".join(lines))
 
 
-def _channel(playbook: Playbook, measure: Measure, channel: Channel) -> str:
+def _channel(playbook: Playbook, measure: Measure, channel: Channel, said: Mapping[str, Any]) -> str:
     """A channel, and from what worth on it is used."""
+    name: str = said["names"][channel.value]
     limited = channel is Channel.PHONE and playbook.channel(measure, 0.0) is not Channel.PHONE
-    return f"{channel.value} (≥ {playbook.limits.phone_from:g})" if limited else channel.value
+    return f"{name} ({said['from'].format(worth=playbook.limits.phone_from)})" if limited else name

@@ -20,7 +20,7 @@ from stream_app.simulate.calendar import SHOP_ZONE
 from stream_app.staff.masking import mask
 from stream_app.words import cause_name
 
-_WIDE: Final = 100  # columns from which there is room for the cause
+_WIDE: Final = 100  # columns from which there is room for what a customer is worth
 _COLUMNS: Final = ("since", "customer", "risk", "why", "silent", "worth", "now")
 _YIELDING: Final = {"why", "silent"}  # columns that are cut where room is short
 MAX_WIDTH: Final = 110
@@ -132,7 +132,7 @@ class Layout:
             empty = Group(Text(say("alerts.none"), style="dim"), *([Text()] * rows))
             return self._panel(empty, say("alerts.title"))
         table = Table(box=None, expand=True, pad_edge=False, padding=(0, 1), header_style="dim")
-        for name in _COLUMNS if wide else [name for name in _COLUMNS if name != "why"]:
+        for name in _COLUMNS if wide else [name for name in _COLUMNS if name != "worth"]:
             justify: Any = "right" if name in {"risk", "worth"} else "left"
             table.add_column(say(f"alerts.{name}"), justify=justify, no_wrap=name not in _YIELDING)
         for listed in list(board.listed)[:rows]:
@@ -145,7 +145,7 @@ class Layout:
         risk = next(s for s, count in zip(_BAND_STYLES, in_bands([alert.probability]), strict=True) if count)
         opened = alert.opened_at.astimezone(SHOP_ZONE)
         causes = alert.explanation.causes
-        why = (_cut(cause_name(causes[0].key, voice.lang) if causes else ""),) if wide else ()
+        worth = (voice.worth(alert) if alert.monthly_worth else "–",) if wide else ()
         state = Text(voice.name("state", listed.state), style=style)
         if alert.urgent and listed.state == OPEN:
             state = Text(voice.say("page.urgent"), style="bold red")
@@ -153,9 +153,9 @@ class Layout:
             Text(f"{opened:%m-%d}", style="dim"),
             mask(alert.customer_id),
             Text(voice.percent(alert.probability), style=risk) if alert.probability else "–",  # who has no score
-            *why,
+            _cut(cause_name(causes[0].key, voice.lang) if causes else ""),
             _cut(voice.silent(alert)),
-            voice.worth(alert) if alert.monthly_worth else "–",
+            *worth,
             state,
         )
 

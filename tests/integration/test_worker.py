@@ -322,7 +322,7 @@ def test_the_owner_of_the_clock_moves_time_on_and_names_the_version(make: Make) 
     live.wait("the ticks name version 1", lambda: newest(live) == [1, 1], SECONDS)
     live.wait("it is in force", lambda: {one.version for one in summaries(live)} == {1}, SECONDS)
     listed = shown(live, "model", "list")
-    assert re.search(r"^\W*1 .* pinned in force in 0, 1\W*$", listed, re.MULTILINE)
+    assert re.search(r"^\W*1 .* pinned, in force\W*$", listed, re.MULTILINE)
     assert fingerprint(taught())[:12] in listed
     live.run("model", "rollback")
     live.wait("the ticks name version 2", lambda: newest(live) == [2, 2], SECONDS)
