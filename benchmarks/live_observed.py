@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import count
 from threading import Event, Thread
 from typing import Final
 
 from confluent_kafka import Producer
 
-from benchmarks.live import LiveSystem
+from benchmarks.live import LiveSystem, Process
+from benchmarks.live.alerts import urgent_alert
 from benchmarks.live.receiver import Receiver
 from benchmarks.live_course import Course, watch
 from benchmarks.live_feed import Fed, Taught, anew, put_model
@@ -27,12 +26,12 @@ from benchmarks.servers.process import free_port
 from stream_app.adapters.partitioner import partition_of
 from stream_app.config import confluent_options
 from stream_app.config.parts import PORT_OFFSETS
-from stream_app.core.messages import AlertOpened, encode_message
+from stream_app.core.messages import encode_message
+from stream_app.demo.secrets import new_secret
 
 SCRAPE_SECONDS: Final = 5.0
 ALERTS_A_SECOND: Final = 10.0  # more than any staff could call: 36,000 an hour
 _READY_SECONDS: Final = 60.0
-_LIFE: Final = timedelta(days=14)
 
 
 class Repeated(Thread):
@@ -108,15 +107,13 @@ def _turns_again(alone: Sequence[float], watched: Sequence[float]) -> Spread:
 
 
 def _run(live: LiveSystem, fed: Fed, taught: Taught, name: str, watching: _Watching | None) -> Course:
-    worker_port = free_port()
     with anew(live, name, VARIANTS["worker"]) as part:
         put_model(part, taught, fed.moment)
         if watching is None:
-            part.settings["health.port"] = str(worker_port)
-            return watch(part, [part.start("worker")], RUN_SECONDS)
+            worker, _ = _started(part, "worker")
+            return watch(part, [worker], RUN_SECONDS)
         with _delivering(part, watching) as deliver_port:
-            part.settings["health.port"] = str(worker_port)
-            worker = part.start("worker")
+            worker, worker_port = _started(part, "worker")
             part.wait("the worker can be scraped", lambda: _answers(worker_port), _READY_SECONDS, every=0.02)
             scraping = Repeated(watching.scrape_seconds, lambda: _scrape(worker_port, deliver_port))
             scraping.start()
@@ -126,28 +123,35 @@ def _run(live: LiveSystem, fed: Fed, taught: Taught, name: str, watching: _Watch
             return course
 
 
+def _started(part: LiveSystem, name: str) -> tuple[Process, int]:
+    """A service whose metrics are told, and their port."""
+    port = free_port()
+    part.settings["health.port"] = str(port - PORT_OFFSETS[name])
+    return part.start(name), port
+
+
 @contextmanager
 def _delivering(part: LiveSystem, watching: _Watching) -> Iterator[int]:
     """A deliverer at work: alerts come, and a webhook takes them. Yields the port of its metrics."""
-    port = free_port()
     secret, channels = part.folder / "secret", part.folder / "channels.yml"
-    secret.write_text(f"whsec_{b64encode(bytes(range(24))).decode()}", encoding="utf-8")
+    secret.write_text(new_secret("webhook"), encoding="utf-8")
+    producer = Producer({**confluent_options(part.config.kafka), "linger.ms": 0})
     with Receiver() as receiver:
         team = {"kind": "webhook", "url": receiver.url("team"), "secret": f"file:{secret}", "allow_private": True}
         channels.write_text(json.dumps({"mode": "live", "channels": {"team": team}}), encoding="utf-8")
         part.settings["delivery.config"] = str(channels)
-        part.settings["health.port"] = str(port - PORT_OFFSETS["deliver"])
-        deliverer = part.start("deliver")
-        producer = Producer({**confluent_options(part.config.kafka), "linger.ms": 0})
+        deliverer, port = _started(part, "deliver")
         alerts = Repeated(1.0 / ALERTS_A_SECOND, _sending(producer, part))
         alerts.start()
-        part.wait("the first alert is delivered", lambda: receiver.taken > 0, _READY_SECONDS)
-        before = receiver.taken
-        yield port
-        watching.deliveries += receiver.taken - before
-        alerts.stop()
-        producer.flush()
-        deliverer.close()
+        try:
+            part.wait("the first alert is delivered", lambda: receiver.taken > 0, _READY_SECONDS)
+            before = receiver.taken
+            yield port
+            watching.deliveries += receiver.taken - before
+        finally:  # whatever goes wrong: no run that follows is measured beside these alerts
+            alerts.stop()
+            producer.flush()
+            deliverer.close()
 
 
 def _sending(producer: Producer, part: LiveSystem) -> Callable[[], None]:
@@ -155,31 +159,13 @@ def _sending(producer: Producer, part: LiveSystem) -> Callable[[], None]:
     topic, partitions, numbers = part.config.kafka.topics.alerts, part.partitions, count()
 
     def send() -> None:
-        one = _alert(next(numbers))
+        one = urgent_alert(next(numbers))
         producer.produce(
             topic, encode_message(one), one.customer_id.encode(), partition_of(one.customer_id, partitions)
         )
         producer.poll(0)
 
     return send
-
-
-def _alert(number: int) -> AlertOpened:
-    now = datetime.now(UTC)
-    return AlertOpened(
-        alert_id=f"al_{number}",
-        customer_id=f"customer-{number}",
-        opened_at=now,
-        expires_at=now + _LIFE,
-        rank=0,
-        probability=0.8,
-        monthly_worth=9.0,
-        silent_days=60.0,
-        usual_gap_days=30.0,
-        source="model",
-        version=1,
-        urgent=True,
-    )
 
 
 def _scrape(*ports: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from benchmarks.servers import PrometheusServer
 from benchmarks.servers.process import free_port
 from stream_app.config.parts import PORT_OFFSETS
 from stream_app.demo.living import LivingShop, Plan
+from stream_app.demo.secrets import new_secret
 from stream_app.simulate import ShopSettings
 from stream_app.simulate.calendar import SHOP_ZONE
 
@@ -83,7 +83,7 @@ class WatchedShop(LiveSystem):
         super().__enter__()
         receiver = self._closing.enter_context(Receiver())
         secret, channels = self.folder / "secret", self.folder / "channels.yml"
-        secret.write_text(f"whsec_{b64encode(bytes(range(24))).decode()}", encoding="utf-8")
+        secret.write_text(new_secret("webhook"), encoding="utf-8")
         text = _CHANNELS.format(team=receiver.url("team"), spare=receiver.url("spare"), secret=secret)
         channels.write_text(text, encoding="utf-8")
         self.settings["delivery.config"] = str(channels)

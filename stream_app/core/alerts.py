@@ -62,13 +62,23 @@ class Episode:
     cause: str = ""  # the likeliest when it was opened; set where the explanation is left out
     segment: str = ""  # of the customer when it was opened; the same
 
+    @property
+    def likeliest_cause(self) -> str:
+        """When it was opened, whether or not the explanation is at hand; empty: not known."""
+        causes = self.nomination.explanation.causes
+        return causes[0].key if causes else self.cause
+
+    @property
+    def told_segment(self) -> str:
+        """Of the customer when it was opened, whether or not the explanation is at hand; empty: not known."""
+        return self.nomination.explanation.segment or self.segment
+
     def unexplained(self) -> Episode:
         """The episode without what only the alert tells; the likeliest cause and the segment stay."""
-        told = self.nomination.explanation
         return replace(
             self,
-            cause=told.causes[0].key if told.causes else self.cause,
-            segment=told.segment or self.segment,
+            cause=self.likeliest_cause,
+            segment=self.told_segment,
             nomination=replace(self.nomination, shop_id=DEFAULT_SHOP, explanation=UNEXPLAINED),
         )
 

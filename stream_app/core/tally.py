@@ -90,9 +90,9 @@ class Tally:
 
 def cause_of(episode: Episode) -> str:
     """The likeliest cause of an episode; UNKNOWN without one."""
-    return episode.unexplained().cause or UNKNOWN
+    return episode.likeliest_cause or UNKNOWN
 
 
 def segment_in(episode: Episode) -> str:
     """The segment of the customer when an episode was opened; UNKNOWN if it was not told."""
-    return episode.unexplained().segment or UNKNOWN
+    return episode.told_segment or UNKNOWN

@@ -13,7 +13,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -27,10 +26,11 @@ from confluent_kafka import Producer
 from standardwebhooks import Webhook as Verifier
 
 from benchmarks.live import LiveSystem
+from benchmarks.live.alerts import urgent_alert
 from stream_app.adapters.partitioner import partition_of
 from stream_app.config import Topics, confluent_options
 from stream_app.core.delivery.records import DEAD, SENT, ChannelState, Delivery, decode_record
-from stream_app.core.messages import AlertOpened, encode_message
+from stream_app.core.messages import encode_message
 from tests.receivers import FeishuRobot, SiteThread
 
 CRASHING: Final = Path(__file__).with_name("crashing.py")
@@ -158,29 +158,10 @@ def channels_file(site: SiteThread) -> str:
     return "\n".join(lines)
 
 
-def alert(number: int) -> AlertOpened:
-    now = datetime.now(UTC)
-    return AlertOpened(
-        alert_id=f"al_{number}",
-        customer_id=f"customer-{number}",
-        opened_at=now,
-        expires_at=now + timedelta(days=14),
-        rank=0,
-        probability=0.8,
-        monthly_worth=9.0,
-        silent_days=float(number),
-        usual_gap_days=None,
-        source="model",
-        version=1,
-        shop_id=SHOPS[number % len(SHOPS)],
-        urgent=True,
-    )
-
-
 def produce(live: LiveSystem, numbers: range) -> None:
     producer = Producer({**confluent_options(live.config.kafka), "linger.ms": 5})
     for number in numbers:
-        one = alert(number)
+        one = urgent_alert(number, SHOPS[number % len(SHOPS)])
         where = partition_of(one.customer_id, PARTITIONS)
         producer.produce(live.config.kafka.topics.alerts, encode_message(one), one.customer_id.encode(), where)
     assert producer.flush(60) == 0
