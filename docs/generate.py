@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import math
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import jinja2
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.health import BEAT_SECONDS
@@ -32,6 +34,7 @@ from stream_app.core.segments import SEGMENTS
 from stream_app.core.settings import Settings
 from stream_app.core.shop_names import MAX_SHOPS
 from stream_app.core.signs import SIGNS, Sign
+from stream_app.core.spellings import SPELLINGS
 from stream_app.core.state import DAY_US, DECAYED, HALF_LIVES, ID_RING, SLOTS
 from stream_app.errors import Stalled
 from stream_app.metrics import (
@@ -106,6 +109,11 @@ def about_events() -> dict[str, object]:
                 "meaning_zh": catalogue().kinds_zh[kind],
                 "fields": field_rows(getattr(catalogue(), kind), payload),
                 "words": enumerations(payload),
+                "spellings": {
+                    field.name: SPELLINGS[field.type.__name__]
+                    for field in msgspec.structs.fields(struct)
+                    if isinstance(field.type, enum.EnumType)
+                },
                 "example": json.dumps(examples(kind)[0], indent=2, ensure_ascii=False),
             }
         )

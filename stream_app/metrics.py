@@ -27,6 +27,7 @@ from stream_app.core.lifecycle import STAGES
 from stream_app.core.priors import CAUSES, FAMILY
 from stream_app.core.quality import PRODUCT, WINDOWS
 from stream_app.core.segments import SEGMENTS
+from stream_app.core.unknown_words import MAX_WORDS, MORE, UNREADABLE
 
 if TYPE_CHECKING:  # it brings the models with it, which the deliverer and its commands do without
     from stream_app.core.process import Counts
@@ -236,6 +237,13 @@ class WorkerMetrics(Metrics):
             "Records that could not be applied and went to the dead letters, by the field to blame"
             f" ({NO_FIELD}: not JSON; {OTHER_FIELD}: not a field of an event).",
             "field",
+        )
+        self.unknown_words = self._counter(
+            "unknown_words",
+            f"Words of an enumeration that are not understood and count as `other`, by field; {MAX_WORDS} words at most"
+            f" ({MORE}: all others; {UNREADABLE}: not a word).",
+            "field",
+            "word",
         )
         self.duplicates = self._counter("events_duplicate", "Events recognised by their id as sent twice.")
         self.late = self._counter("events_late", "Events behind stream time, within the lateness: they count in full.")

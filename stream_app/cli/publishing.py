@@ -68,6 +68,9 @@ def told(summary: Summary, request: Request) -> str:
     if summary.rejected:
         kept = f"are in {request.rejected}" if request.rejected else "are kept with --rejected FILE"
         said.append(f"{summary.rejected:,} lines were rejected; they {kept}")
+    for field, words in summary.unknown_words.items():
+        counted = ", ".join(f"{word} ({count:,})" for word, count in words.items())
+        said.append(f"{field} has words that count as other, send one of those in docs/events.md: {counted}")
     if not summary.finished:
         until = f" at {summary.until:%Y-%m-%d %H:%M:%S} of the log's time" if summary.until else ""
         said.append(f"Stopped{until}; the same command goes on from there")

@@ -1,9 +1,9 @@
 """The wire schema: bytes of one JSON event -> a typed event, or the reason why it was rejected.
 
 Four kinds of events make up a shop's log: browsing, cart, order and complaint (each a topic of its own in Kafka). The
-field `type` names the kind. Unknown fields are ignored, so that a shop may send more than we read; unknown enum values
-are kept as `other`, so that a new payment state never stops a partition; a missing or wrong required field rejects the
-event.
+field `type` names the kind. Unknown fields are ignored, so that a shop may send more than we read; other spellings of
+an enum value are understood (spellings.py), and what is unknown all the same counts as `other`, so that a new payment
+state never stops a partition; a missing or wrong required field rejects the event.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from __future__ import annotations
 import enum
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, TypeVar
+from functools import lru_cache
+from typing import Annotated, ClassVar, Final, TypeVar
 
 import msgspec
+
+from stream_app.core.spellings import word_of
 
 MICROSECOND: Final = timedelta(microseconds=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,17 +25,46 @@ DEFAULT_SHOP: Final = "default"
 _EnumT = TypeVar("_EnumT", bound=enum.StrEnum)
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
+# Stars. A rating on another scale would be read wrongly in silence, so it is refused.
+Rating = Annotated[float, msgspec.Meta(ge=1, le=5)]
 Instant = Annotated[
     datetime, msgspec.Meta(tz=True, description="RFC 3339 with an offset, for example 2026-11-11T20:00:00+08:00")
 ]
 
 
-class _OpenEnum(enum.StrEnum):
-    """An enum whose unknown values become `other` instead of an error."""
+class _Word:
+    """What an enum's own members say of themselves."""
+
+    is_unknown: ClassVar[bool] = False
+
+
+class _OpenEnum(_Word, enum.StrEnum):
+    """An enum that understands other spellings of its values, and whose unknown values are no error.
+
+    An unknown value becomes a member by the name of OTHER that keeps its word, so that it can be counted by it and is
+    written out again as it came. Only values that are not the wire's own come to `_missing_`.
+    """
 
     @classmethod
-    def _missing_(cls, value: object) -> _OpenEnum:  # noqa: ARG003 - the name is given by enum
-        return cls["OTHER"]
+    def _missing_(cls, value: object) -> _OpenEnum:
+        word = str(value)
+        return _understood(cls, word) if len(word) <= _MAX_SPELLING else _unknown(cls, word)
+
+
+_MAX_SPELLING: Final = 64  # characters; longer words are not looked up
+
+
+@lru_cache(maxsize=1 << 10)
+def _understood(kind: type[_OpenEnum], word: str) -> _OpenEnum:
+    known = word_of(kind.__name__, word)
+    return _unknown(kind, word) if known is None else kind(known)
+
+
+def _unknown(kind: type[_OpenEnum], word: str) -> _OpenEnum:
+    unknown = str.__new__(kind, word)
+    unknown._name_, unknown._value_ = "OTHER", word
+    unknown.is_unknown = True  # type: ignore[misc] # of this one, in place of the class's
+    return unknown
 
 
 class Page(_OpenEnum):
@@ -179,7 +211,7 @@ class Complaint(_Event, tag="complaint", kw_only=True, frozen=True, gc=False):
     order_id: str | None = None
     category: str | None = None
     text: str | None = None
-    rating: float | None = None
+    rating: Rating | None = None
     channel: str | None = None
     staff: str | None = None
     product_id: str | None = None
@@ -221,7 +253,7 @@ def decode(line: bytes | str) -> Event | Rejected:
 
     >>> line = b'{"type":"cart","event_id":"e","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","action":"new!"}'
     >>> decode(line).action
-    <CartAction.OTHER: 'other'>
+    <CartAction.OTHER: 'new!'>
     >>> decode(b'{"type":"cart","event_id":"e","customer_id":"c"}')
     Rejected(reason='Object missing required field `occurred_at`', field='occurred_at')
     """

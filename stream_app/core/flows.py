@@ -27,6 +27,7 @@ from stream_app.core.marks import COMPLAINED
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.shop_names import ShopNames
 from stream_app.core.state import DAY_US, LAST_ORDER, ORDERS, SLOT
+from stream_app.core.unknown_words import UnknownWords
 
 FUNNEL: Final = ("browse", "favourite", "cart", "checkout", "order", "paid", "delivered", "complained")
 AMOUNTS: Final = ("cart", "checkout", "abandoned", "order", "paid", "refunded")  # whose money is counted
@@ -110,6 +111,7 @@ class Flows:
         self._day = (0, 0)  # the midnights around the moment that was last asked for, microseconds
         self.opened: Counter[tuple[str, str, str]] = Counter()  # episodes by shop, cause and segment
         self.closed: Counter[tuple[str, str, str]] = Counter()  # by shop, reason and segment
+        self.unknown_words = UnknownWords()
 
     def note(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
         """Count an event; `at` in microseconds, `counts`: whether it is an order that counts."""
@@ -118,20 +120,29 @@ class Flows:
             row = self._row(event.shop_id)
         if isinstance(event, Browsing):
             row[_PAGE_VIEWS] += 1
+            if event.page.is_unknown:
+                self.unknown_words.note(event)
             since = at / DAY_US - customer.facts[_LAST_BROWSING]
             if since > VISIT_GAP:
                 self._begin_visit(row, customer, at)
             elif customer.glances and since >= 0:
                 row[_CONTINUED] += 1
                 customer.glances = False
-        elif isinstance(event, Cart):
+        else:
+            self._note_action(row, customer, event, at, counts)
+
+    def _note_action(
+        self, row: Row, customer: Customer, event: Cart | Order | Complaint, at: int, counts: bool
+    ) -> None:
+        if isinstance(event, Cart):
             price, quantity = event.price, event.quantity
-            _note_step(row, event.action, price if price is None or quantity is None else price * quantity)
+            self._note_step(row, event, price if price is None or quantity is None else price * quantity)
         elif isinstance(event, Order):
-            _note_step(row, event.action, event.amount)
+            self._note_step(row, event, event.amount)
             if counts:
                 self._note_purchase(row, customer, event, at)
         else:
+            self.unknown_words.note(event)
             _note_complaint(row, event, self._classify)
 
     def take(self) -> dict[str, Row]:
@@ -163,21 +174,22 @@ class Flows:
         if facts[LAST_ORDER] < self._midnight(at):
             row[_DAILY_BUYERS] += 1
 
+    def _note_step(self, row: Row, event: Cart | Order, money: float | None) -> None:
+        place = _COUNTS.get(event.action)
+        if place is None:
+            self.unknown_words.note(event)
+        else:
+            row[place] += 1
+        if money:
+            place = _MONEY.get(event.action)
+            if place is not None:
+                row[place] += max(money, 0.0)
+
     def _midnight(self, at: int) -> float:
         """The midnight on the shop's clock before a moment, days since 1970 UTC."""
         if not self._day[0] <= at < self._day[1]:
             self._day = self._settings.local_midnights(at)
         return self._day[0] / DAY_US
-
-
-def _note_step(row: Row, action: CartAction | OrderAction, money: float | None) -> None:
-    place = _COUNTS.get(action)
-    if place is not None:
-        row[place] += 1
-    if money:
-        place = _MONEY.get(action)
-        if place is not None:
-            row[place] += max(money, 0.0)
 
 
 def _note_complaint(row: Row, event: Complaint, classify: Classifier) -> None:

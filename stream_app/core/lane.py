@@ -33,6 +33,7 @@ from stream_app.core.segments import COMPLAINING, SEGMENTS
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.shops import KnownShop, Shops
 from stream_app.core.tally import Memory, segment_in
+from stream_app.core.unknown_words import Found
 from stream_app.errors import UnusableState
 
 NEVER: Final = -(1 << 62)
@@ -99,6 +100,7 @@ class Step:
     suppressed: int = 0  # nominations for which the calendar let no episode open
     # resolved episodes, by outcome, by the cause that the staff has found, and by segment
     outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    unknown_words: Counter[Found] = field(default_factory=Counter)
 
     def note(self, role: int, appended: int) -> None:
         """Count an event and keep the oldest."""
@@ -366,6 +368,7 @@ class Lane:
         summary.tally = partition.tally.memory
         step.flows = partition.tally.flows.take()
         step.opened, step.closed = partition.tally.flows.take_episodes()
+        step.unknown_words = partition.tally.flows.unknown_words.take()
         step.suppressed, self._suppressed = self._suppressed, 0
         summary.shops = partition.explainer.shops.known
         step.position = Position(self.aligner.positions, (partition.stream_time, self._commits))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event as Flag
 from typing import Protocol
@@ -25,6 +25,7 @@ class Summary:
     seconds: float = 0.0  # of publishing; reading the log for the first time is not in it
     rejected: int = 0  # lines that could not be read, or lie in the future
     total: int = 0  # events of the log
+    unknown_words: dict[str, dict[str, int]] = field(default_factory=dict)  # as in LogSummary
     until: datetime | None = None  # the log's time
     finished: bool = False
 

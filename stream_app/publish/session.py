@@ -65,6 +65,7 @@ def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Fl
         sender = Sender(config, identity, done, flat_out=pace.flat_out)
         feed = Feed(sender, pace, config.kafka.partitions, watcher, stop)
         feed.summary.total, feed.summary.rejected = scanned.events, scanned.rejected
+        feed.summary.unknown_words = scanned.unknown_words
         feed.go(steps(log.batches(), config.shop.settings(), complete=not request.open_end))
         _check_alone(config, ends, sender)
     return feed.summary

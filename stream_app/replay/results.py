@@ -95,6 +95,7 @@ class LogFacts:
     customers: int
     buyers: int
     lines: int = 0  # read; several of them may make one order
+    unknown_words: dict[str, dict[str, int]] = field(default_factory=dict)  # field -> word -> events that have it
 
 
 @dataclass(frozen=True)

@@ -195,6 +195,7 @@ def _log_facts(names: Sequence[str], log: Log, summary: LogSummary, replay: Repl
         customers=outcome.customers,
         buyers=len(set(outcome.order_customers)),
         lines=summary.lines,
+        unknown_words=summary.unknown_words,
     )
 
 

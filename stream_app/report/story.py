@@ -170,3 +170,11 @@ def risk_tile(m: Figures, voice: Voice) -> Tile:
     active, days = voice.number(figures["active_customers"]), voice.number(m["protocol"]["horizon_days"])
     note = voice.say("tile.leavers_note", active=active, days=days)
     return Tile(voice.number(figures["expected_leavers"]), voice.say("tile.leavers"), note)
+
+
+def unknown_words(m: Figures, voice: Voice) -> list[tuple[str, str]]:
+    """Each field with words that are not understood, and its words with their counts."""
+    return [
+        (field, ", ".join(f"{word} ({voice.number(count)})" for word, count in words.items()))
+        for field, words in m["log"]["unknown_words"].items()
+    ]

@@ -34,6 +34,7 @@ def summary(metrics: Figures, lang: str, report: Path | None = None) -> Renderab
         Text(),
         verdict_line(metrics, voice),
         scores(metrics, voice),
+        *unknown_words(metrics, voice),
     ]
     if report is not None:
         parts.append(Text.assemble((f"{voice.say('terminal.report')}{voice.colon}", "dim"), (str(report), "cyan")))
@@ -48,6 +49,12 @@ def verdict_line(m: Figures, voice: Voice) -> Text:
         if not condition.met:
             line.append(f"\n  ✗ {condition.text}{' – ' if condition.wait else ''}{condition.wait}", "yellow")
     return line
+
+
+def unknown_words(m: Figures, voice: Voice) -> list[Text]:
+    """Each field with words that are not understood, and what to do about them."""
+    lines = [Text(f"  {field}{voice.colon}{words}", "yellow") for field, words in story.unknown_words(m, voice)]
+    return [Text(voice.say("data.unknown_words_lead"), "bold yellow"), *lines, Text()] if lines else []
 
 
 def scores(m: Figures, voice: Voice) -> Table:

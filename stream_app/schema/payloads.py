@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 INSTANT: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:?[0-9]{2})$"
 _ABOUT: Final = (
-    "One event of a shop's log. Unknown fields are ignored and unknown words of an enumeration are kept as `other`; an "
+    "One event of a shop's log. Unknown fields are ignored and unknown words of an enumeration count as `other`; an "
     "event whose required field is missing or wrong, or whose optional field has the wrong type, is rejected with the "
     "field's name."
 )
@@ -66,7 +66,10 @@ def open_enum(field: msgspec.structs.FieldInfo) -> Schema:
     """An enumeration that no foreign value makes invalid: its words are told, any other word is allowed."""
     default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     known = {"description": "The words that are understood.", "enum": [member.value for member in field.type]}
-    foreign = {"description": "Any other word is accepted and kept as `other`.", "type": "string"}
+    foreign = {
+        "description": "Other spellings are understood; any other word counts as `other`.",
+        "type": "string",
+    }
     return {"anyOf": [known, foreign], "default": default.value}
 
 

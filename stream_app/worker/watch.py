@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,11 +13,14 @@ from prometheus_client import CollectorRegistry
 from stream_app.core.intake import ROLES
 from stream_app.core.lane import Lane, Step
 from stream_app.core.process import Counts
+from stream_app.core.unknown_words import UnknownWords
 from stream_app.metrics import BusinessMetrics, CommitMetrics, RelayMetrics, WorkerMetrics
 from stream_app.ports import Outcome
 from stream_app.worker.business import Business
 
+_log = logging.getLogger(__name__)
 _MICROS: Final = 1e6
+_REMEDY: Final = "send one of the words that docs/events.md lists"
 
 
 class Watch:
@@ -27,6 +31,7 @@ class Watch:
         self.commits = CommitMetrics(registry)
         self.relays = RelayMetrics(registry)
         self.business = Business(BusinessMetrics(registry))
+        self._unknown_words = UnknownWords()
         self._counts: dict[int, Counts] = {}
         self._held: dict[int, float] = {}  # seconds that a lane has been waiting at its tick
 
@@ -52,6 +57,7 @@ class Watch:
         for role, count in step.events.items():
             metrics.events.labels(role).inc(count)
         metrics.note_rejected(step.rejected)
+        self._note_unknown_words(step)
         metrics.decisions.inc(step.decisions)
         metrics.batch.observe(step.events.total())
         before = self._counts.get(lane.number)
@@ -65,6 +71,16 @@ class Watch:
         if lane.partition.stream_time > 0:
             metrics.stream_time.labels(number).set(lane.partition.stream_time / _MICROS)
             metrics.watermark.labels(number).set(step.watermark / _MICROS)
+
+    def _note_unknown_words(self, step: Step) -> None:
+        """Count unknown words, and log each of them once."""
+        for (field, word), count in step.unknown_words.items():
+            known = len(self._unknown_words.counts)
+            counted_as = self._unknown_words.add(field, word, count)
+            self.worker.unknown_words.labels(*counted_as).inc(count)
+            if len(self._unknown_words.counts) > known:
+                told = {"field": counted_as[0], "word": counted_as[1], "remedy": _REMEDY}
+                _log.warning("unknown word, it counts as other", extra=told)
 
     def committed(self, outcome: Outcome) -> None:
         """What came of a commit."""

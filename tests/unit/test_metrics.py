@@ -32,7 +32,7 @@ UNITS = (
     *("_customers", "_buyers", "_episodes", "_examples", "_changes", "_nats", "_log_odds"),
 )
 NO_UNIT = {"churn_clock_owner", "churn_buyers"}
-LABELS = {"topic", "field", "partition", "shop", "channel", *VALUES}
+LABELS = {"topic", "field", "word", "partition", "shop", "channel", *VALUES}
 
 
 def service(name: str) -> tuple[CollectorRegistry, list[Description]]:

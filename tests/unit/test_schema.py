@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.events import KINDS, Event, Rejected, decode, encode
+from stream_app.core.events import KINDS, Event, Rating, Rejected, decode, encode
 from stream_app.errors import BadOption
 from stream_app.schema import FORMATS, asyncapi, json_schema, render
 from stream_app.schema.channels import TOPICS
@@ -116,6 +116,7 @@ def events(draw: st.DrawFn) -> Event:
     by_type: dict[object, st.SearchStrategy[object]] = {
         str | None: st.none() | st.text(max_size=20),
         float | None: st.none() | numbers,
+        Rating | None: st.none() | st.floats(1, 5),
         int | None: st.none() | st.integers(-(1 << 62), 1 << 62),
         bool | None: st.none() | st.booleans(),
     }
@@ -194,7 +195,8 @@ def test_the_schema_and_the_decoder_agree_on_any_value_of_any_field(kind: str, f
 def test_a_foreign_word_is_valid_and_kept_as_other(kind: str, field: str) -> None:
     line = least(kind) | {field: "teleported"}
     assert is_valid(line)
-    assert getattr(event_of(line), field) == "other"
+    word = getattr(event_of(line), field)
+    assert (word.name, word.value, word.is_unknown) == ("OTHER", "teleported", True)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -192,6 +192,7 @@ def log_figures(evaluation: Evaluation) -> dict[str, object]:
         "fields": {kind: sorted(fields) for kind, fields in sorted(log.fields.items())},
         "customers": log.customers,
         "buyers": log.buyers,
+        "unknown_words": log.unknown_words,
     }
 
 

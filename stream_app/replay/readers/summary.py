@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from stream_app.core.events import EPOCH, KINDS, MICROSECOND, Event
+from stream_app.core.unknown_words import UnknownWords
 from stream_app.replay.readers.spool import KIND_RANK
 
 
@@ -22,6 +23,7 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
     skipped: lines that a mapping passes over (without a customer, of a kind that it leaves out).
     first_at, last_at: microseconds since 1970-01-01 UTC, None without events. kinds: events of each kind.
     fields: for each kind the optional fields that ever hold something; what is missing here, no feature can use.
+    unknown_words: for each field with words, how often each word stood there that nobody understands.
     in_order: whether the events stood in the order of replay already, so that nothing had to be sorted.
     """
 
@@ -33,6 +35,7 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
     last_at: int | None
     kinds: dict[str, int]
     fields: dict[str, frozenset[str]]
+    unknown_words: dict[str, dict[str, int]]
     in_order: bool
 
     @property
@@ -60,6 +63,7 @@ class Tally:
         self._last: datetime | None = None
         self._latest: Event | None = None
         self._kinds: Counter[type[Event]] = Counter()
+        self._unknown_words = UnknownWords()
         self._unseen = {kind: _optional_fields(kind) for kind in KINDS.values()}
 
     def add(self, events: Sequence[Event]) -> None:
@@ -75,6 +79,8 @@ class Tally:
         self._last = last if self._last is None else max(last, self._last)
         self._latest = events[-1]
         self._see_fields(events)
+        for event in events:
+            self._unknown_words.note(event)
 
     def _follows(self, event: Event) -> bool:
         return self._latest is None or _place(self._latest) <= _place(event)
@@ -106,6 +112,7 @@ class Tally:
                 for name, kind in KINDS.items()
                 if self._kinds[kind]
             },
+            unknown_words=self._unknown_words.by_field,
             in_order=self.in_order,
         )
 

@@ -1,0 +1,126 @@
+"""The words of enumerations: other spellings are understood, unknown ones keep their word and are counted by it."""
+
+from __future__ import annotations
+
+import enum
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from stream_app.core.events import (
+    KINDS,
+    CartAction,
+    ComplaintAction,
+    ComplaintForm,
+    Event,
+    OrderAction,
+    Rejected,
+    decode,
+    encode,
+)
+from stream_app.core.labels import counts_as_order
+from stream_app.core.settings import Settings
+from stream_app.core.spellings import SPELLINGS, letters_of, word_of
+from stream_app.core.unknown_words import MAX_WORDS, MORE, UNREADABLE, UnknownWords
+
+ENUMERATIONS: dict[str, type[enum.StrEnum]] = {
+    field.type.__name__: field.type
+    for kind in KINDS.values()
+    for field in msgspec.structs.fields(kind)
+    if isinstance(field.type, enum.EnumType)
+}
+
+
+def event_of(kind: str, **fields: Any) -> Event:
+    head = {"type": kind, "event_id": "1", "customer_id": "c", "occurred_at": "2026-01-01T00:00:00Z"}
+    event = decode(json.dumps(head | fields))
+    assert not isinstance(event, Rejected), event
+    return event
+
+
+@pytest.mark.parametrize("word", ["PAID", "Paid ", "p-a-i-d", "已付款", "支付成功", "payment_success", "ＰＡＩＤ"])
+def test_a_paid_order_counts_however_it_is_written(word: str) -> None:
+    event = event_of("order", action=word)
+    assert event.action is OrderAction.PAID
+    assert counts_as_order(event, Settings())
+    assert json.loads(encode(event))["action"] == "paid"
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "word", "meant"),
+    [
+        ("order", "action", "Canceled", OrderAction.CANCELLED),
+        ("order", "action", "WAIT_BUYER_PAY", OrderAction.PLACED),
+        ("order", "action", "已签收", OrderAction.DELIVERED),
+        ("cart", "action", "addToCart", CartAction.ADD),
+        ("cart", "action", "favorite", CartAction.FAVOURITE),
+        ("cart", "action", "加入购物车", CartAction.ADD),
+        ("complaint", "action", "CLOSED", ComplaintAction.RESOLVED),
+        ("complaint", "form", "差评", ComplaintForm.LOW_REVIEW),
+    ],
+)
+def test_known_spellings_are_read(kind: str, field: str, word: str, meant: object) -> None:
+    assert getattr(event_of(kind, **{field: word}), field) is meant
+
+
+@pytest.mark.parametrize("word", ["completed", "success", "TRADE_FINISHED", "closed", "pending", "已完成", "待发货"])
+def test_a_word_that_means_different_things_in_different_systems_is_not_guessed(word: str) -> None:
+    assert word_of("OrderAction", word) is None
+
+
+def test_the_table_names_every_enumeration_and_gives_each_spelling_one_meaning() -> None:
+    assert SPELLINGS.keys() == ENUMERATIONS.keys()
+    for name, words in SPELLINGS.items():
+        assert {*words, "other"} == set(ENUMERATIONS[name])
+        spelled = [letters_of(one) for word, others in words.items() for one in (word, *others)]
+        assert sorted(spelled) == sorted(set(spelled))
+        assert all(spelled)
+
+
+@pytest.mark.parametrize("word", ["completed", "teleported", "", "x" * 1_000])
+def test_an_unknown_word_counts_as_other_and_is_written_out_as_it_came(word: str) -> None:
+    event = event_of("order", action=word)
+    assert (event.action.name, event.action.is_unknown) == ("OTHER", True)
+    assert json.loads(encode(event))["action"] == word
+    assert decode(encode(event)) == event
+
+
+@pytest.mark.parametrize("word", ["other", "OTHER", "其他"])
+def test_other_itself_is_no_unknown_word(word: str) -> None:
+    assert not event_of("order", action=word).action.is_unknown
+
+
+def test_unknown_words_are_counted_by_field_and_word() -> None:
+    words = UnknownWords()
+    for event in (
+        event_of("order", action="completed"),
+        event_of("order", action="completed"),
+        event_of("order", action="paid"),
+        event_of("cart", action="nudged"),
+        event_of("browsing", page="landing"),
+        event_of("complaint", action="assigned", form="shouting"),
+    ):
+        words.note(event)
+    assert words.by_field == {
+        "browsing.page": {"landing": 1},
+        "cart.action": {"nudged": 1},
+        "complaint.action": {"assigned": 1},
+        "complaint.form": {"shouting": 1},
+        "order.action": {"completed": 2},
+    }
+
+
+def test_what_is_kept_of_unknown_words_is_bounded_and_no_personal_data() -> None:
+    words = UnknownWords()
+    for number in range(1_000):
+        words.add("order.action", f"word {chr(0x4E00 + number)}")
+    for odd in ("li@example.com", "+86 138 0013 8000", "x" * 41, "", "\x00"):
+        words.add("cart.action", odd)
+    assert len(words.by_field["order.action"]) == MAX_WORDS + 1
+    assert words.by_field["order.action"][MORE] == 1_000 - MAX_WORDS
+    assert words.by_field["cart.action"] == {MORE: 5}
+    fresh = UnknownWords()
+    fresh.add("cart.action", "li@example.com")
+    assert fresh.by_field == {"cart.action": {UNREADABLE: 1}}
