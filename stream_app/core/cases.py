@@ -24,7 +24,6 @@ _KEY_BITS: Final = 48  # exact in a float64
 _STEP_OF: Final = {
     ComplaintAction.OPENED: 0,
     ComplaintAction.REOPENED: 0,
-    ComplaintAction.OTHER: 0,
     ComplaintAction.ANSWERED: 1,
     ComplaintAction.RESOLVED: 2,
 }

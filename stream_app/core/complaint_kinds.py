@@ -1,14 +1,16 @@
-"""What a complaint is about: the shop's own category, or what its text says."""
+"""Whether an event of the complaints topic is displeasure, and what it is about: the shop's category, or its text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
-from stream_app.core.events import Complaint
+from stream_app.core.events import Complaint, ComplaintAction, ComplaintForm
 from stream_app.core.marks import COMPLAINED
 
 OTHER: Final = "other"
+HANDLING: Final = (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED)
+LOW_RATING: Final = 2.0  # of 5; this and less is displeasure
 Classifier = Callable[[str], str]  # a complaint's text -> one of COMPLAINED, or OTHER
 
 # The names that shops give, beside those of COMPLAINED themselves.
@@ -31,6 +33,31 @@ _ALIASES: Final = {
     "website": "site",
 }
 _KINDS: Final = {**_ALIASES, **{kind: kind for kind in COMPLAINED}}
+
+
+def is_displeasure(event: Complaint) -> bool:
+    """Return whether a customer voices displeasure: what is none counts as no complaint anywhere.
+
+    The rating decides wherever there is one, whatever the form. Without one, every form but a survey is displeasure.
+    An answer and a resolution are none, with any rating, since it rates the handling; nor is a step that is unknown.
+
+    >>> from stream_app.core.events import decode
+    >>> head = b'{"type":"complaint","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","form":'
+    >>> [is_displeasure(decode(head + rest)) for rest in (b'"survey","rating":1}', b'"survey"}', b'"low_review"}')]
+    [True, False, True]
+    >>> is_displeasure(decode(head + b'"complaint","rating":3}'))
+    False
+    """
+    if event.action is not ComplaintAction.OPENED and event.action is not ComplaintAction.REOPENED:
+        return False
+    if event.rating is not None:
+        return event.rating <= LOW_RATING
+    return event.form is not ComplaintForm.SURVEY
+
+
+def is_low_rating(event: Complaint) -> bool:
+    """Return whether displeasure shows in a rating; a low review may come without its number."""
+    return event.rating is not None or event.form is ComplaintForm.LOW_REVIEW
 
 
 def unread(_text: str) -> str:

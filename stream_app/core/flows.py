@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final, NamedTuple
 
-from stream_app.core.complaint_kinds import OTHER, Classifier, kind_of, unread
+from stream_app.core.complaint_kinds import OTHER, Classifier, is_displeasure, kind_of, unread
 from stream_app.core.customer import Customer
 from stream_app.core.events import (
     Browsing,
@@ -88,7 +88,6 @@ _MONEY: Final[dict[CartAction | OrderAction, int]] = {
     OrderAction.PAID: _AMOUNT["paid"],
     OrderAction.REFUNDED: _AMOUNT["refunded"],
 }
-_HANDLING: Final = (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED, ComplaintAction.REOPENED)
 _ABOUT_AN_ORDER: Final = (ComplaintForm.COMPLAINT, ComplaintForm.LOW_REVIEW, ComplaintForm.RETURN_REASON)
 
 Row = list[float]  # by place in FLOWS
@@ -193,7 +192,7 @@ class Flows:
 
 
 def _note_complaint(row: Row, event: Complaint, classify: Classifier) -> None:
-    if event.action in _HANDLING or event.form is ComplaintForm.SURVEY:
+    if event.action is ComplaintAction.REOPENED or not is_displeasure(event):
         return
     row[_COMPLAINT[category_of(event, classify)]] += 1
     if event.form in _ABOUT_AN_ORDER:

@@ -8,12 +8,12 @@ from typing import Final
 import xxhash
 
 from stream_app.core.cases import follow_case
+from stream_app.core.complaint_kinds import HANDLING, is_displeasure, is_low_rating
 from stream_app.core.events import (
     Browsing,
     Cart,
     CartAction,
     Complaint,
-    ComplaintAction,
     ComplaintForm,
     Event,
     Order,
@@ -46,7 +46,6 @@ from stream_app.core.state import (
 )
 
 SLOW_PAGE_SECONDS: Final = 3.0  # from here on visitors give up waiting for a page in noticeable numbers
-LOW_RATING: Final = 2.0
 
 _LAST_BROWSING, _LAST_CART, _LAST_COMPLAINT = SLOT["last_browsing"], SLOT["last_cart"], SLOT["last_complaint"]
 _BROWSINGS, _CARTS, _CATEGORIES = SLOT["browsings"], SLOT["carts"], SLOT["categories"]
@@ -165,9 +164,10 @@ def _remember_purchase(facts: Facts[float], event: Order, day: float, local_day:
 
 
 def _remember_complaint(facts: Facts[float], event: Complaint, day: float) -> None:
-    if event.form is ComplaintForm.COMPLAINT:
+    displeased = is_displeasure(event)
+    if event.form is ComplaintForm.COMPLAINT and (displeased or event.action in HANDLING):
         follow_case(facts, event, day)
-    if event.action not in (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED):
+    if displeased:
         _remember_displeasure(facts, event, day)
 
 
@@ -175,7 +175,7 @@ def _remember_displeasure(facts: Facts[float], event: Complaint, day: float) -> 
     if day > facts[_LAST_COMPLAINT]:
         facts[_LAST_COMPLAINT] = day
     facts[_COMPLAINTS] += 1
-    if event.form is ComplaintForm.LOW_REVIEW or (event.rating is not None and event.rating <= LOW_RATING):
+    if is_low_rating(event):
         facts[_LOW_REVIEWS] += 1
     if event.form is ComplaintForm.UNSUBSCRIBE:
         facts[_UNSUBSCRIBES] += 1

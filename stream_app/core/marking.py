@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stream_app.core.complaint_kinds import Classifier, kind_of
+from stream_app.core.complaint_kinds import Classifier, is_displeasure, is_low_rating, kind_of
 from stream_app.core.events import (
     Browsing,
     Cart,
@@ -16,7 +16,7 @@ from stream_app.core.events import (
     Order,
     OrderAction,
 )
-from stream_app.core.history import LOW_RATING, SLOW_PAGE_SECONDS
+from stream_app.core.history import SLOW_PAGE_SECONDS
 from stream_app.core.marks import COUNTED, MOST, Marks, bit_of, count, place_in
 
 BRIEF_SECONDS: Final = 15.0  # who leaves recommended goods so soon did not want them
@@ -113,19 +113,16 @@ def _mark_order(marks: Marks[int], place: int, event: Order, counts: bool) -> No
 
 
 def _mark_complaint(marks: Marks[int], place: int, event: Complaint, classify: Classifier) -> None:
+    if not is_displeasure(event):
+        return
     if event.action is ComplaintAction.REOPENED:
         count(marks, place + _REOPENED)
-        return
-    if event.action in (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED):
         return
     if event.form is ComplaintForm.UNSUBSCRIBE:
         count(marks, place + _UNSUBSCRIBES)
         return
     if event.form is ComplaintForm.COMPLAINT:
         count(marks, place + _COMPLAINTS)
-    low = event.rating is not None and event.rating <= LOW_RATING
-    if low or event.form is ComplaintForm.LOW_REVIEW:
+    if is_low_rating(event):
         count(marks, place + _LOW)
-    if event.form is ComplaintForm.SURVEY and not low:  # an answer that is no displeasure
-        return
     count(marks, place + _PLACE[f"about_{kind_of(event, classify)}"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from itertools import pairwise, permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -173,12 +174,42 @@ def test_displeasure_is_counted_by_its_form() -> None:
     found = remembered([
         complaint("c", T0, form=ComplaintForm.LOW_REVIEW),
         complaint("c", T0 + 1, form=ComplaintForm.SURVEY, rating=2.0),
-        complaint("c", T0 + 2, form=ComplaintForm.SURVEY, rating=2.5),
         complaint("c", T0 + 3, form=ComplaintForm.UNSUBSCRIBE),
         complaint("c", T0 + 4, action=ComplaintAction.RESOLVED, complaint_id="a"),
     ])  # fmt: skip
-    assert [found[name] for name in ["complaints", "low_reviews", "unsubscribes"]] == [4, 2, 1]
+    assert [found[name] for name in ["complaints", "low_reviews", "unsubscribes"]] == [3, 2, 1]
     assert found["last_complaint"] == (T0 + 3) / DAY_US
+
+
+PLEASED: list[dict[str, Any]] = [
+    {"rating": 3.0},
+    {"rating": 2.5},
+    {"rating": 5.0},
+    *({"form": form, "rating": 5.0} for form in ComplaintForm),
+    {"action": ComplaintAction.REOPENED, "rating": 4.0},
+    {"form": ComplaintForm.SURVEY},
+    {"form": ComplaintForm.SURVEY, "text": "差"},
+    {"action": ComplaintAction.OTHER},
+    {"form": ComplaintForm.LOW_REVIEW, "action": ComplaintAction.RESOLVED, "rating": 1.0},
+    {"form": ComplaintForm.SURVEY, "action": ComplaintAction.ANSWERED, "rating": 1.0},
+]
+
+
+@pytest.mark.parametrize("fields", PLEASED, ids=str)
+def test_what_is_no_displeasure_changes_nothing_but_when_the_customer_was_seen(fields: dict[str, Any]) -> None:
+    seen = {"first_seen", "last_seen"}
+    found = remembered([complaint("c", T0, complaint_id="k", **fields)])
+    assert {name: value for name, value in found.items() if name not in seen} == {
+        name: value for name, value in remembered([]).items() if name not in seen
+    }
+
+
+@pytest.mark.parametrize("form", list(ComplaintForm))
+@pytest.mark.parametrize("rating", [1.0, 2.0])
+def test_a_low_rating_is_displeasure_in_every_form(form: ComplaintForm, rating: float) -> None:
+    found = remembered([complaint("c", T0, form=form, rating=rating)])
+    assert (found["complaints"], found["low_reviews"]) == (1, 1)
+    assert found["decayed_complaint_7d"] == 1
 
 
 @given(st.permutations(range(8)))

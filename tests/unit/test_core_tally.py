@@ -175,7 +175,7 @@ def of_order(event: Order) -> list[Told]:
 
 
 def of_complaint(event: Complaint) -> list[Told]:
-    if event.action not in ("opened", "other") or event.form == "survey":
+    if event.action != "opened" or (event.form == "survey" if event.rating is None else event.rating > 2):
         return []
     category = event.category if event.category in CATEGORIES else "other"
     kind = "unsubscribe" if event.form == "unsubscribe" else category
@@ -205,12 +205,14 @@ def test_each_kind_of_event_is_counted_with_its_money() -> None:
         complaint("c", T0 + 9, form=ComplaintForm.UNSUBSCRIBE),
         complaint("c", T0 + 10, form=ComplaintForm.SURVEY, rating=1.0),
         complaint("c", T0 + 11, category="太慢"),
+        complaint("c", T0 + 12, form=ComplaintForm.SURVEY, rating=5.0),
+        complaint("c", T0 + 13, rating=3.0),
     ]
     found = flows_of(played(events))
     assert found == counted_by_hand(events)
     assert found["s1", Flow("amounts", "cart")] == 30.0
     assert found["default", Flow("complaints", "logistics")] == 1
-    assert found["default", Flow("complaints", "other")] == 1
+    assert found["default", Flow("complaints", "other")] == 2  # of them a survey with one star
     assert found["default", Flow("funnel", "complained")] == 2
 
 
