@@ -64,7 +64,9 @@ _CATEGORY_BITS: dict[str, int] = {}  # memory of a pure function: category -> it
 _MAX_REMEMBERED: Final = 100_000
 
 
-def remember(facts: Facts[float], event: Event, at: int, local_day: int, counts: bool) -> None:
+def remember(
+    facts: Facts[float], event: Event, at: int, local_day: int, counts: bool, followed_days: float = math.inf
+) -> None:
     """Change the facts on a customer by one event.
 
     Args:
@@ -73,6 +75,7 @@ def remember(facts: Facts[float], event: Event, at: int, local_day: int, counts:
         at: when, in microseconds since 1970-01-01 UTC (`event.at`, which costs a microsecond to compute).
         local_day: the day of the shop's calendar; read only if the event counts as an order.
         counts: whether the event counts as an order (`labels.counts_as_order`).
+        followed_days: after which nobody acts on a complaint any more.
     """
     day = at / DAY_US
     if facts[FIRST_SEEN] == NEVER or day < facts[FIRST_SEEN]:
@@ -86,7 +89,7 @@ def remember(facts: Facts[float], event: Event, at: int, local_day: int, counts:
     elif isinstance(event, Cart):
         _remember_cart(facts, event, day)
     else:
-        _remember_complaint(facts, event, day)
+        _remember_complaint(facts, event, day, followed_days)
 
 
 def _remember_browsing(facts: Facts[float], event: Browsing, day: float) -> None:
@@ -163,10 +166,10 @@ def _remember_purchase(facts: Facts[float], event: Order, day: float, local_day:
     add_decayed(facts, MONEY_DECAY, day, log_amount)
 
 
-def _remember_complaint(facts: Facts[float], event: Complaint, day: float) -> None:
+def _remember_complaint(facts: Facts[float], event: Complaint, day: float, followed_days: float) -> None:
     displeased = is_displeasure(event)
     if event.form is ComplaintForm.COMPLAINT and (displeased or event.action in HANDLING):
-        follow_case(facts, event, day)
+        follow_case(facts, event, day, followed_days)
     if displeased:
         _remember_displeasure(facts, event, day)
 

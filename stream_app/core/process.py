@@ -111,6 +111,8 @@ class Partition:
         self.tally = Tally(settings, classify)
         self.open: dict[str, Customer] = {}  # those with an open episode
         self.decided = 0  # decisions made in the life of this object
+        # From then on the urgent alerts of a complaint have expired.
+        self._followed_days = (max(settings.answer_within, settings.solve_within) + settings.alert_lifetime) / DAY_US
         self._names: list[Customer] = []  # by index
         self._moments = Moments()
         self._closed: list[Closing] = []
@@ -396,7 +398,8 @@ class Partition:
             self.tally.ordered(customer, event, at, self.stream_time)
         before = Before.of(customer.facts, self.settings) if isinstance(event, Complaint) else None
         period = customer.marks[PERIOD]
-        remember(customer.facts, event, at, self.settings.local_day(at) if counts else 0, counts)
+        local_day = self.settings.local_day(at) if counts else 0
+        remember(customer.facts, event, at, local_day, counts, self._followed_days)
         self.explainer.note(customer, event, at, counts)
         if counts or before is not None or customer.marks[PERIOD] != period:
             self.tally.moved(customer)

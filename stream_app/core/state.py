@@ -21,8 +21,8 @@ HALF_LIVES: Final = (2.0, 7.0, 30.0, 90.0, 365.0)  # days
 DECAYED: Final = ("order", "browsing", "cart", "complaint", "money")  # money: log(1 + amount) of each order
 RING: Final = 8  # order days remembered
 MAX_LATENESS_DAYS: Final = RING - 1  # the ring's days are distinct, so that it always reaches this far back
-CASES: Final = 4  # complaints remembered one by one
-CASE_STEPS: Final = ("opened", "answered", "resolved")  # the latest of each
+CASES: Final = 4  # places for complaints, which are remembered one by one
+CASE_STEPS: Final = ("opened", "answered", "resolved")  # as in cases.Case
 ID_RING: Final = 16  # recent event ids, to recognise what a producer sent twice
 
 ORDER_DECAY, BROWSING_DECAY, CART_DECAY, COMPLAINT_DECAY, MONEY_DECAY = range(len(DECAYED))
@@ -36,7 +36,7 @@ _TIMES: Final = (
     "last_browsing",
     "last_cart",
     "last_complaint",
-    *(f"complaint_{i}_{step}" for i in range(CASES) for step in CASE_STEPS),  # the latest complaints (cases.py)
+    *(f"complaint_{i}_{step}" for i in range(CASES) for step in CASE_STEPS),  # complaints (cases.py)
     *(f"order_day_{i}" for i in range(RING)),  # distinct days with an order on the shop's calendar, oldest first
     *(f"decayed_{kind}_at" for kind in DECAYED),  # to when the decayed counts of a kind stand
 )

@@ -23,7 +23,7 @@ from stream_app.core.urgent import Target, UrgentCase
 
 UNANSWERED: Final = "unanswered"
 UNSOLVED: Final = "unsolved"
-MET: Final = "met"  # an urgent alert closes: what was to be done has been done, or the complaint was opened anew
+MET: Final = "met"  # an urgent alert closes: answered or resolved, though late, or opened again after an answer
 
 Missed = tuple[Customer, Target]
 
@@ -143,7 +143,7 @@ class TargetWatch:
         for target in after - before.targets:
             self._arm(customer, target, stream_time)
         # A step moves one complaint. If it has put a new one into the place of another, that one was not met: more were
-        # opened than are remembered, and its alert stands until it expires.
+        # opened than are remembered, and its alert stays open until it expires.
         forgotten = not before.keys <= keys_of(customer.facts)
         for target in sorted(before.targets - after):
             worked = customer.cases.pop(target, None)

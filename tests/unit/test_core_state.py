@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.cases import open_since
+from stream_app.core.complaint_kinds import HANDLING
 from stream_app.core.customer import Customer
 from stream_app.core.events import CartAction, Complaint, ComplaintAction, ComplaintForm, Event, OrderAction
 from stream_app.core.history import remember
@@ -271,10 +272,78 @@ def test_a_step_without_a_case_belongs_to_the_order() -> None:
     assert opened([first, complaint("c", T0 + 1, order_id="o1", action=ComplaintAction.RESOLVED)]) == []
 
 
-def test_of_more_cases_than_are_kept_the_one_that_moved_longest_ago_goes() -> None:
-    cases = [complaint("c", T0 + i * DAY_US, complaint_id=str(i)) for i in range(CASES + 2)]
-    assert opened(cases) == [T0 / DAY_US + i for i in range(2, CASES + 2)]
-    assert opened([*cases[2:], cases[0], cases[1]]) == opened(cases)  # too old to push out a younger one
+def openings(count: int, **fields: Any) -> list[Complaint]:
+    """A complaint a day, each of its own unless the fields say otherwise."""
+    return [complaint("c", T0 + i * DAY_US, **({"complaint_id": str(i)} | fields)) for i in range(count)]
+
+
+def since(*days: int) -> list[float]:
+    return [T0 / DAY_US + day for day in days]
+
+
+@given(st.permutations(range(CASES + 3)))
+def test_of_more_open_cases_than_places_those_that_wait_longest_stay(places: list[int]) -> None:
+    cases = openings(CASES + 3)
+    assert opened([cases[place] for place in places]) == since(*range(CASES))
+
+
+def test_a_closed_case_goes_before_an_open_one_and_an_answered_one_before_one_that_waits() -> None:
+    cases = openings(CASES)
+    for action in (ComplaintAction.RESOLVED, ComplaintAction.ANSWERED):
+        done = complaint("c", T0 + CASES * DAY_US, complaint_id="0", action=action)
+        new = complaint("c", T0 + (CASES + 1) * DAY_US, complaint_id="new")
+        assert opened([*cases, done, new]) == since(1, 2, 3, CASES + 1)
+    for step in (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED):  # of a complaint that was forgotten
+        assert opened([*cases, complaint("c", T0 + 9 * DAY_US, complaint_id="x", action=step)]) == since(0, 1, 2, 3)
+
+
+def test_an_open_case_that_nobody_acts_on_any_more_makes_room() -> None:
+    facts = new_facts()
+    for event in openings(CASES + 3):
+        remember(facts, event, event.at, 0, False, followed_days=CASES + 1)
+    assert sorted(open_since(np.array([facts]))[0].tolist()) == since(1, 2, 3, 6)
+
+
+@pytest.mark.parametrize("name", ["a", None])
+@pytest.mark.parametrize("action", [ComplaintAction.OPENED, ComplaintAction.REOPENED])
+def test_a_complaint_that_is_repeated_is_one_that_is_open_since_the_first_time(
+    name: str | None, action: ComplaintAction
+) -> None:
+    steps = [*openings(1, complaint_id=name), *openings(9, complaint_id=name, action=action)[1:]]
+    assert [opened(steps[:n]) for n in range(1, 10)] == [since(0)] * 9
+    other = complaint("c", T0 + 20 * DAY_US, complaint_id="other")
+    assert opened([*steps, other]) == since(0, 20)
+    answer = complaint("c", T0 + 7 * DAY_US + 1, complaint_id=name, action=ComplaintAction.ANSWERED)
+    assert opened([*steps, answer]) == since(8)  # the answer came late: what was opened after it still waits
+
+
+@st.composite
+def case_steps(draw: st.DrawFn) -> list[Complaint]:
+    """Up to CASES openings of three complaints, and any number of answers and resolutions of the same ones."""
+    wanted = draw(st.lists(st.sampled_from("ab "), min_size=1, max_size=CASES))
+    actions = [ComplaintAction.ANSWERED, ComplaintAction.RESOLVED]
+    steps = [(name, ComplaintAction.OPENED) for name in wanted]
+    steps += draw(st.lists(st.tuples(st.sampled_from(wanted), st.sampled_from(actions)), max_size=5))
+    times = draw(st.lists(st.integers(0, 9), min_size=len(steps), max_size=len(steps)))
+    return [
+        complaint("c", T0 + at * DAY_US, complaint_id=name.strip() or None, action=action)
+        for (name, action), at in zip(steps, times, strict=True)
+    ]
+
+
+@given(case_steps(), st.randoms(use_true_random=False))
+def test_as_many_openings_as_places_and_all_their_steps_may_come_in_any_order(
+    steps: list[Complaint], rng: random.Random
+) -> None:
+    shuffled = rng.sample(steps, len(steps))
+    found, wanted = remembered([*shuffled]), remembered([*steps])
+    cases = [name for name in SLOTS if name.startswith("complaint_")]
+    assert {name: found[name] for name in cases} == {name: wanted[name] for name in cases}
+    for name in {step.complaint_id for step in steps}:
+        own = [step for step in steps if step.complaint_id == name]
+        done = max((one.at for one in own if one.action in HANDLING), default=0)
+        waits = [one.at for one in own if one.action not in HANDLING and one.at > done]
+        assert not waits or min(waits) / DAY_US in opened(shuffled)
 
 
 # --- recent events ---------------------------------------------------------------------------------------------------

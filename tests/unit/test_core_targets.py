@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from stream_app.core.codec import decode_customers, encode_customers
-from stream_app.core.events import EPOCH, MICROSECOND, ComplaintAction, ComplaintForm, Event
+from stream_app.core.events import EPOCH, MICROSECOND, Complaint, ComplaintAction, ComplaintForm, Event
 from stream_app.core.learner import Learner
 from stream_app.core.messages import AlertClosed, AlertOpened
 from stream_app.core.outgoing import urgent
@@ -16,6 +16,7 @@ from stream_app.core.process import Effects, Partition
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.shops import Shops
 from stream_app.core.state import DAY_US
+from stream_app.core.targets import breach_id
 from tests.shops import T0, browsing, complaint, order
 
 SHOP: Final = Settings(alert_above=0.99)
@@ -72,6 +73,34 @@ def test_a_target_is_missed_when_nothing_was_done_in_time(
     steps: list[Event], expected: list[tuple[str, float]]
 ) -> None:
     assert told(after(partition_with(order("ann", T0 - DAY_US), *steps), 100)) == expected
+
+
+@pytest.mark.parametrize(
+    "complaints",
+    [
+        [step(6 * place, case=str(place)) for place in range(20)],
+        [step(6 * place, case=str(place), order_id="o") for place in range(20)],
+        [step(6 * place) for place in range(20)],
+        [step(6 * place, case="") for place in range(20)],
+        [step(0), *(step(6 * place, REOPENED) for place in range(1, 20))],
+    ],
+    ids=["ids", "ids and order", "one id", "no id", "reopened"],
+)
+def test_who_complains_every_six_hours_becomes_urgent_and_an_answer_to_the_first_ends_it(
+    complaints: list[Event],
+) -> None:
+    partition = partition_with(*complaints[:5])
+    assert told(after(partition, 24 + MINUTE)) == [("unanswered", 24.0)]
+    for one in complaints[5:]:
+        partition.take(one, one.at)
+    until = after(partition, 19 * 6 + 1)
+    assert ("unsolved", 72.0) in told(until)
+    assert until.ended == []
+    first = complaints[0]
+    assert isinstance(first, Complaint)
+    answer = step(120, ANSWERED, case=first.complaint_id or "", order_id=first.order_id)
+    partition.take(answer, answer.at)
+    assert breach_id("ann", (T0 + DAY_US, "unanswered")) in {one.alert_id for one in partition.finish(MODEL).ended}
 
 
 def test_time_alone_tells_and_not_before_it_has_passed_the_target() -> None:

@@ -139,15 +139,32 @@ def test_a_complaint_that_is_answered_ends_its_case_and_what_was_known_of_it() -
     assert hear(lane, said("episode_acked", DUE + 3 * HOUR_US))[-1].commit.episodes == {}
 
 
-def test_a_case_that_newer_complaints_push_out_is_not_told_as_met() -> None:
+def test_newer_complaints_push_no_case_out_that_may_be_acted_on() -> None:
     lane, steps = lane_at(DUE + 1)
     stored = noted(hear(lane, said("episode_acked", DUE + 1)), noted(steps))
-    assert ALERT in stored
-    fetch(lane, complaints=[encode(of(f"new-{place}", DUE + HOUR_US + place)) for place in range(CASES)])
+    fetch(lane, complaints=[encode(of(f"new-{place}", DUE + HOUR_US + place)) for place in range(2 * CASES)])
+    more = steps_of(lane)
+    assert told(more) == []
+    assert {key for key in noted(more, stored) if key.startswith(ALERT)} == {ALERT, f"{ALERT}:work"}
+    fetch(lane, complaints=[encode(of("k", DUE + 2 * HOUR_US, ANSWERED))])
+    assert [(one.alert_id, one.reason) for one in told(steps_of(lane)) if isinstance(one, AlertClosed)] == [
+        (ALERT, "met")
+    ]
+
+
+def test_a_case_that_newer_complaints_push_out_is_not_told_as_met() -> None:
+    lane, steps = lane_at(OPENED + 3 * DAY_US + 1, None)
+    fetch(lane, complaints=[encode(of("k", OPENED + 3 * DAY_US + 1, ANSWERED))])
+    unsolved = breach_id("c", (OPENED + 3 * DAY_US, UNSOLVED))
+    steps += hear(lane, said("episode_acked", OPENED + 3 * DAY_US + 2, alert_id=unsolved))
+    stored = noted(steps)
+    assert unsolved in stored
+    at = OPENED + 3 * DAY_US + HOUR_US
+    fetch(lane, complaints=[encode(of(f"new-{place}", at + place)) for place in range(CASES)])
     more = steps_of(lane)
     assert [one for one in told(more) if isinstance(one, AlertClosed)] == []
     assert not lane.partition.customers["c"].cases
-    assert not [key for key in noted(more, stored) if key.startswith(ALERT)]
+    assert not [key for key in noted(more, stored) if key.startswith(unsolved)]
 
 
 def test_a_pause_that_is_over_before_it_begins_changes_nothing() -> None:
