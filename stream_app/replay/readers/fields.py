@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, get_type_hints
 
 import msgspec
 
@@ -55,7 +55,7 @@ def kinds_with(key: str) -> list[str]:
 
 def is_number(key: str) -> bool:
     """Whether a field holds a number with a fraction: its column may be a product such as `Quantity * Price`."""
-    return any(FIELDS[kind][key.rpartition(".")[2]] == float | None for kind in kinds_with(key))
+    return any(get_type_hints(KINDS[kind])[key.rpartition(".")[2]] == float | None for kind in kinds_with(key))
 
 
 def field_names() -> list[str]:
