@@ -46,6 +46,7 @@ from stream_app.metrics import (
     Metrics,
     QualityMetrics,
     RelayMetrics,
+    SkippedMetrics,
     StoreMetrics,
     TrainerMetrics,
     WorkerMetrics,
@@ -260,6 +261,7 @@ TITLES: Final[dict[type[Metrics], str]] = {
     DeskMetrics: "Desk",
     CommitMetrics: "Commits: worker, trainer, desk, deliverer",
     RelayMetrics: "Relay: worker, desk",
+    SkippedMetrics: "Skipped records: trainer, desk, deliverer",
     StoreMetrics: "Redis: desk",
     DeliveryMetrics: "Deliverer",
 }
@@ -271,6 +273,7 @@ TITLES_ZH: Final[dict[type[Metrics], str]] = {
     DeskMetrics: "desk（派单台）",
     CommitMetrics: "提交：worker、trainer、desk、deliver",
     RelayMetrics: "转发：worker、desk",
+    SkippedMetrics: "跳过的记录：trainer、desk、deliver",
     StoreMetrics: "Redis：desk",
     DeliveryMetrics: "deliver（投递进程）",
 }

@@ -433,6 +433,16 @@ class RelayMetrics(Metrics):
         self.relayed.labels("dead_letters")
 
 
+class SkippedMetrics(Metrics):
+    """Of a service that reads a topic of ours: what it could not use."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.records = self._counter(
+            "records_skipped", "Records of an internal topic that could not be used and were passed over.", "topic"
+        )
+
+
 class TrainerMetrics(Metrics):
     """Of the trainer."""
 
@@ -592,9 +602,9 @@ class DeliveryMetrics(Metrics):
 
 SERVICES: Final[dict[str, tuple[type[Metrics], ...]]] = {
     "worker": (WorkerMetrics, BusinessMetrics, CommitMetrics, RelayMetrics),
-    "trainer": (TrainerMetrics, QualityMetrics, CommitMetrics),
-    "desk": (DeskMetrics, CommitMetrics, RelayMetrics, StoreMetrics),
-    "deliver": (DeliveryMetrics, CommitMetrics),
+    "trainer": (TrainerMetrics, QualityMetrics, CommitMetrics, SkippedMetrics),
+    "desk": (DeskMetrics, CommitMetrics, RelayMetrics, SkippedMetrics, StoreMetrics),
+    "deliver": (DeliveryMetrics, CommitMetrics, SkippedMetrics),
 }
 
 

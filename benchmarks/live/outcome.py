@@ -19,10 +19,18 @@ from stream_app.core.codec import decode_customers
 from stream_app.core.customer import Customer
 from stream_app.core.desk import NUMBER as DESK
 from stream_app.core.lane import Summary
-from stream_app.core.messages import AlertClosed, AlertOpened, Contact, DeskDone, Labelled, decode_message, unpack
+from stream_app.core.messages import (
+    AlertClosed,
+    AlertOpened,
+    Contact,
+    DeskDone,
+    Labelled,
+    decode_message,
+    sequence_of,
+    unpack,
+)
 from stream_app.core.snapshot import fingerprint, restore
 from stream_app.core.training import Checkpoint
-from stream_app.service.relay import sequence_of
 from stream_app.service.stores import open_stores
 
 CONTACTS: Final = "contacts"

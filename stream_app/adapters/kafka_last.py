@@ -10,10 +10,9 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from stream_app.config import LiveConfig, confluent_options
 from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.core.messages import Contact, DeskDone, decode_message
+from stream_app.core.messages import Contact, DeskDone, decode_message, sequence_of
 from stream_app.errors import NoBroker
 
-SEQUENCE: Final = "sequence"  # the header of a relayed record
 _LOOK_BACK: Final = 16  # the last offsets may hold what others have written
 _FURTHER: Final = 8  # times as far back, where nothing of ours was found: the shop's own tools write contacts too
 _ANSWER_SECONDS: Final = 10.0
@@ -93,5 +92,5 @@ def _read(consumer: Consumer, ends: dict[str, int], partition: int) -> Iterator[
 
 
 def _sequence(message: Message) -> int:
-    told = dict(message.headers() or []).get(SEQUENCE)
-    return int(told) if told else 0
+    headers = dict(message.headers() or [])
+    return sequence_of([(name, value) for name, value in headers.items() if isinstance(value, bytes)])

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from stream_app.core.delivery.changes import Changes, Stored
-from stream_app.core.delivery.records import Delivery, decode_record
+from stream_app.core.delivery.records import Delivery, readable
 from stream_app.errors import Fenced, NotClaimed
 from stream_app.ports import Outcome
 
@@ -57,7 +57,7 @@ class MemoryDeliveryStore:
         """See `DeliveryStore.load`."""
         server = self._server
         deliveries = [server.deliveries[name] for name in sorted(server.open)]
-        wanted = {decode_record(value, Delivery).letter for value in deliveries} - {""}
+        wanted = {one.letter for one in readable(deliveries, Delivery)[0]} - {""}
         letters = [server.letters[name] for name in sorted(wanted) if name in server.letters]
         return Stored(server.number, server.position, deliveries, letters, dict(server.channels), len(server.dead))
 
@@ -138,8 +138,8 @@ class MemoryDeliveryStore:
         old = [name for name in by_age if server.ended[name] < before][:PAGE]
         surplus = by_age[: min(max(len(by_age) - keep, 0), PAGE)]
         for name in max(old, surplus, key=len):
-            letter = decode_record(server.deliveries.pop(name), Delivery).letter
-            server.letters.pop(letter, None)
+            for gone in readable([server.deliveries.pop(name)], Delivery)[0]:
+                server.letters.pop(gone.letter, None)
             server.dead.discard(name)
             del server.ended[name]
         return len(max(old, surplus, key=len))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -32,8 +32,8 @@ from stream_app.core.delivery.records import (
     Delivery,
     Letter,
     Request,
-    decode_record,
     encode_record,
+    readable,
 )
 from stream_app.core.delivery.route import Route
 from stream_app.core.events import EPOCH, MICROSECOND
@@ -46,6 +46,7 @@ from stream_app.errors import BadOption, UnknownChannel, UnknownDelivery
 from stream_app.service.stores import open_stores
 
 T = TypeVar("T")
+_RecordT = TypeVar("_RecordT", Delivery, Letter, ChannelState)
 _WHY_CELLS: Final = 24  # in which a reason still reads well
 _NONE: Final = {
     None: "No deliveries yet: they come with the first alert while `stream-app deliver` runs.",
@@ -110,15 +111,23 @@ async def _find(
 ) -> tuple[list[Delivery], dict[str, Letter], dict[str, ChannelState]]:
     found: list[Delivery] = []
     async for chunk in store.all_deliveries():
-        found += filter(wanted.has, (decode_record(value, Delivery) for value in chunk))
+        found += filter(wanted.has, _readable(chunk, Delivery))
     found.sort(key=lambda one: (-one.changed_at, one.id))
     letters = await store.letters(sorted({one.letter for one in found[: wanted.limit]} - {""}))
     channels = await store.channels()
     return (
         found,
-        {name: decode_record(value, Letter) for name, value in letters.items()},
-        {name: decode_record(value, ChannelState) for name, value in channels.items()},
+        {one.id: one for one in _readable(letters.values(), Letter)},
+        {name: state for name, value in channels.items() for state in _readable([value], ChannelState)},
     )
+
+
+def _readable(values: Iterable[bytes], kind: type[_RecordT]) -> list[_RecordT]:
+    """What can be read of stored values; the rest is named on standard error."""
+    found, problems = readable(values, kind)
+    for problem in problems:
+        sys.stderr.write(f"Skipped a stored record that cannot be read: {problem!a}\n")
+    return found
 
 
 def _row(delivery: Delivery, letter: Letter | None) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
@@ -112,7 +113,11 @@ def run_work(
 
 async def _found(stores: Stores, config: LiveConfig) -> tuple[list[OpenEpisode], datetime]:
     numbers = range(config.kafka.partitions)
-    return await open_episodes(stores.states, numbers), await _now(stores, config)
+    return await open_episodes(stores.states, numbers, _say_skipped), await _now(stores, config)
+
+
+def _say_skipped(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 async def _now(stores: Stores, config: LiveConfig) -> datetime:
@@ -186,7 +191,8 @@ def _why(note: EpisodeNote, lang: str) -> str:
     """The likeliest cause; of an urgent case the target that was missed, which is the first of its evidence."""
     told = note.explanation
     if note.urgent and told.evidence:
-        return words.evidence_text(told.evidence[0], lang)
+        with suppress(KeyError):  # a sign of another version may have other numbers
+            return words.evidence_text(told.evidence[0], lang)
     return words.cause_name(told.causes[0].key, lang) if told.causes else ""
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from stream_app.core.alerts import Episode, Nomination
 from stream_app.core.events import DEFAULT_SHOP, EPOCH, MICROSECOND, Id, Instant
-from stream_app.core.explanation import Explanation
+from stream_app.core.explanation import Explanation, Number, Probability, sendable
 from stream_app.core.messages import Contact
 from stream_app.core.priors import CAUSES, FAMILY
 from stream_app.core.targets import Breach
@@ -50,10 +50,10 @@ class EpisodeNote(msgspec.Struct, frozen=True, omit_defaults=True):
     opened_at: Instant
     expires_at: Instant
     rank: int  # 0: an urgent case, which has none
-    probability: float
-    monthly_worth: float
-    silent_days: float
-    usual_gap_days: float | None = None
+    probability: Probability
+    monthly_worth: Number
+    silent_days: Number
+    usual_gap_days: Number | None = None
     shop_id: Id = DEFAULT_SHOP
     explanation: Explanation = Explanation()
     urgent: bool = False  # a complaint is past its service target
@@ -137,9 +137,9 @@ def _noted(told_as: str, nomination: Nomination, opened_at: int, expires_at: int
         expires_at=_instant(expires_at),
         rank=0,
         probability=nomination.probability,
-        monthly_worth=nomination.monthly_worth,
-        silent_days=nomination.silent_days,
-        usual_gap_days=gap if gap == gap else None,  # noqa: PLR0124 - NaN alone differs from itself
+        monthly_worth=sendable(nomination.monthly_worth),
+        silent_days=sendable(nomination.silent_days),
+        usual_gap_days=sendable(gap) if gap == gap else None,  # noqa: PLR0124 - NaN alone differs from itself
         shop_id=nomination.shop_id,
         explanation=nomination.explanation,
     )

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from stream_app.core.circumstances import Circumstances
-from stream_app.core.explanation import Cause, Evidence, Explanation
+from stream_app.core.explanation import Cause, Evidence, Explanation, sendable
 from stream_app.core.priors import CAUSES, FAMILY, POOR_EXPERIENCE
 from stream_app.core.segments import segments_of
 from stream_app.core.signs import SIGNS, UNSPLIT, Numbers, Reading, Sign
@@ -96,7 +96,9 @@ def _evidence(posterior: Mapping[str, float], seen: Mapping[str, Numbers]) -> tu
     """The signs that are there, strongest first; how long the customer has been silent comes before all."""
     weights = {sign.key: _strength(sign, posterior) for sign in SIGNS if sign.key in seen}
     keys = sorted(weights, key=lambda key: -weights[key])[:MAX_EVIDENCE]
-    return tuple(Evidence(key, {name: round(float(value), 2) for name, value in seen[key].items()}) for key in keys)
+    return tuple(
+        Evidence(key, {name: round(sendable(float(value)), 2) for name, value in seen[key].items()}) for key in keys
+    )
 
 
 def _strength(sign: Sign, posterior: Mapping[str, float]) -> float:

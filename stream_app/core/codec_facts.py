@@ -43,6 +43,7 @@ _SIZES: Final = np.array([0, 1, 2, 8])  # bytes, by how it is stored
 _USED: Final = np.array(
     [(1 << 64) // 255 & (1 << 8 * int(size)) - 1 for size in _SIZES], dtype="<u8"
 )  # bytes of 0 and 1
+MAX_FACT: Final = 1e30  # of a fact; no sum of amounts that events may have comes near it
 CODE_BYTES: Final = (2 * len(SLOTS) + 7) // 8
 MAX_BYTES: Final = CODE_BYTES + 8 * len(SLOTS)
 
@@ -77,6 +78,9 @@ def decode_facts(packed: Bytes, reader: Reader) -> Floats:
     for place, twin in zip(_PLACES, _TWIN_PLACES, strict=True):
         facts[:, place] = np.where(foretold[:, place], facts[:, twin], facts[:, place])
     facts[:, LAST_SEEN] = np.where(foretold[:, LAST_SEEN], facts[:, _LASTS].max(axis=1), facts[:, LAST_SEEN])
+    # An older version took in any amount: what it stored of them may be infinite, or become it.
+    if not (np.abs(facts) <= MAX_FACT).all():
+        facts = np.clip(np.nan_to_num(facts, nan=0.0), -MAX_FACT, MAX_FACT)
     return facts
 
 

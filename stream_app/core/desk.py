@@ -82,6 +82,10 @@ class Desk:
         self._waiting[partition].append((nominated, Read(offset + 1, sequence)))
         return True
 
+    def skip(self, partition: int, offset: int) -> None:
+        """Pass over a record that is none of ours."""
+        self._next[partition] = max(self._next[partition], offset + 1)
+
     def recover(self, moment: int, sequence: int) -> Commit:
         """Go on behind what Kafka has of a desk that the store does not know, since it was set back.
 

@@ -3,7 +3,8 @@
 Four kinds of events make up a shop's log: browsing, cart, order and complaint (each a topic of its own in Kafka). The
 field `type` names the kind. Unknown fields are ignored, so that a shop may send more than we read; other spellings of
 an enum value are understood (spellings.py), and what is unknown all the same counts as `other`, so that a new payment
-state never stops a partition; a missing or wrong required field rejects the event.
+state never stops a partition; a missing or wrong required field rejects the event. So does a value that no shop has:
+the types below hold the limits, for the live services and for replays alike.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import enum
 import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Annotated, ClassVar, Final, TypeVar
+from typing import Annotated, ClassVar, Final, NoReturn, TypeVar
 
 import msgspec
 
@@ -21,12 +22,26 @@ from stream_app.core.spellings import word_of
 MICROSECOND: Final = timedelta(microseconds=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_ID_CHARS: Final = 256
+MAX_NAME_CHARS: Final = 8_192  # a product may be named by its URL, a session by a token
+MAX_TEXT_CHARS: Final = 100_000
+MAX_MONEY: Final = 1e12
+# Missing times are written as zero: 1970 by Unix, 1900 by spreadsheets, year 1 by .NET. No online shop is older.
+EARLIEST: Final = datetime(1980, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)  # it leaves room for a lifetime or a zone to be added
+MAX_DELIVERY: Final = timedelta(days=3_653)  # between an order's step and its delivery, promised or real
 DEFAULT_SHOP: Final = "default"
 _EnumT = TypeVar("_EnumT", bound=enum.StrEnum)
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
+Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)]
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)]
+Micros = Annotated[int, msgspec.Meta(ge=0, le=(LATEST - EPOCH) // MICROSECOND)]  # since 1970-01-01 UTC
+# Finite, and far enough from the limits of a float64 that no sum of them is not. A count of -1 stands for "unknown".
+Money = Annotated[float, msgspec.Meta(ge=-MAX_MONEY, le=MAX_MONEY)]
+Seconds = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
 # Stars. A rating on another scale would be read wrongly in silence, so it is refused.
 Rating = Annotated[float, msgspec.Meta(ge=1, le=5)]
+Count = Annotated[int, msgspec.Meta(ge=-(10**12), le=10**12)]
 Instant = Annotated[
     datetime, msgspec.Meta(tz=True, description="RFC 3339 with an offset, for example 2026-11-11T20:00:00+08:00")
 ]
@@ -130,6 +145,35 @@ class ComplaintAction(_OpenEnum):
     OTHER = "other"
 
 
+class Rejected(msgspec.Struct, frozen=True):
+    """An event that could not be read: why, and which field is to blame (empty: the whole line)."""
+
+    reason: str
+    field: str = ""
+
+
+def refuse(field: str, problem: str, remedy: str) -> NoReturn:
+    """Reject a message from its `__post_init__`: the decoder reports it like a wrong type of the field."""
+    raise ValueError(f"{problem}: {remedy} - at `$.{field}`")
+
+
+REMEDY_TIME: Final = "check the time's unit and format, and leave the field out where the time is not known"
+NO_CUSTOMER: Final = Rejected(
+    'there is no customer: every event needs one (missing_customer = "skip" in a mapping passes over such lines)',
+    "customer_id",
+)
+
+
+def refuse_blank(event_id: str, customer_id: str, shop_id: str) -> None:
+    """Refuse blank ids: all customers without one would be one customer."""
+    if customer_id.isspace():
+        raise ValueError(f"{NO_CUSTOMER.reason} - at `$.customer_id`")
+    if event_id.isspace():
+        refuse("event_id", "is blank", "give every event an id of its own")
+    if shop_id.isspace():
+        refuse("shop_id", "is blank", "leave it out where there is only one shop")
+
+
 class _Event(msgspec.Struct, kw_only=True, frozen=True, gc=False, omit_defaults=True, tag_field="type"):
     """What every event has."""
 
@@ -137,6 +181,10 @@ class _Event(msgspec.Struct, kw_only=True, frozen=True, gc=False, omit_defaults=
     customer_id: Id
     occurred_at: Instant
     shop_id: Id = DEFAULT_SHOP
+
+    def __post_init__(self) -> None:
+        """Refuse blank ids: see `refuse`."""
+        refuse_blank(self.event_id, self.customer_id, self.shop_id)
 
     @property
     def at(self) -> int:
@@ -157,28 +205,28 @@ class Browsing(_Event, tag="browsing", kw_only=True, frozen=True, gc=False):
     """A page view."""
 
     page: Page = Page.OTHER
-    product_id: str | None = None
-    category: str | None = None
-    session_id: str | None = None
-    channel: str | None = None
-    dwell_seconds: float | None = None
-    load_seconds: float | None = None
-    search_text: str | None = None
-    search_results: int | None = None
+    product_id: Name | None = None
+    category: Name | None = None
+    session_id: Name | None = None
+    channel: Name | None = None
+    dwell_seconds: Seconds | None = None
+    load_seconds: Seconds | None = None
+    search_text: Text | None = None
+    search_results: Count | None = None
     available: bool | None = None
     recommended: bool | None = None
-    price: float | None = None
+    price: Money | None = None
 
 
 class Cart(_Event, tag="cart", kw_only=True, frozen=True, gc=False):
     """A change of the cart or the favourites, or a step of the checkout."""
 
     action: CartAction = _written(CartAction.ADD)
-    product_id: str | None = None
-    category: str | None = None
-    session_id: str | None = None
-    price: float | None = None
-    quantity: float | None = None
+    product_id: Name | None = None
+    category: Name | None = None
+    session_id: Name | None = None
+    price: Money | None = None
+    quantity: Money | None = None
     available: bool | None = None
 
 
@@ -186,20 +234,28 @@ class Order(_Event, tag="order", kw_only=True, frozen=True, gc=False):
     """A step in the life of an order. Amounts are in the shop's currency, after discounts."""
 
     action: OrderAction = _written(OrderAction.PAID)
-    order_id: str | None = None
-    amount: float | None = None
-    discount: float | None = None
-    currency: str | None = None
-    items: int | None = None
-    product_id: str | None = None
-    category: str | None = None
+    order_id: Name | None = None
+    amount: Money | None = None
+    discount: Money | None = None
+    currency: Name | None = None
+    items: Count | None = None
+    product_id: Name | None = None
+    category: Name | None = None
     promised_at: Instant | None = None
     delivered_at: Instant | None = None
-    carrier: str | None = None
-    staff: str | None = None
-    region: str | None = None
-    acquisition_channel: str | None = None
+    carrier: Name | None = None
+    staff: Name | None = None
+    region: Name | None = None
+    acquisition_channel: Name | None = None
     member_benefit: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse blank ids, and a delivery that is years away from the order."""
+        refuse_blank(self.event_id, self.customer_id, self.shop_id)
+        for name in ("promised_at", "delivered_at") if self.promised_at or self.delivered_at else ():
+            at = getattr(self, name)
+            if at is not None and abs(at - self.occurred_at) > MAX_DELIVERY:
+                refuse(name, f"{at.isoformat()} is more than ten years away from occurred_at", REMEDY_TIME)
 
 
 class Complaint(_Event, tag="complaint", kw_only=True, frozen=True, gc=False):
@@ -207,25 +263,18 @@ class Complaint(_Event, tag="complaint", kw_only=True, frozen=True, gc=False):
 
     form: ComplaintForm = _written(ComplaintForm.COMPLAINT)
     action: ComplaintAction = _written(ComplaintAction.OPENED)
-    complaint_id: str | None = None
-    order_id: str | None = None
-    category: str | None = None
-    text: str | None = None
+    complaint_id: Name | None = None
+    order_id: Name | None = None
+    category: Name | None = None
+    text: Text | None = None
     rating: Rating | None = None
-    channel: str | None = None
-    staff: str | None = None
-    product_id: str | None = None
+    channel: Name | None = None
+    staff: Name | None = None
+    product_id: Name | None = None
 
 
 Event = Browsing | Cart | Order | Complaint
 KINDS: Final[dict[str, type[Event]]] = {"browsing": Browsing, "cart": Cart, "order": Order, "complaint": Complaint}
-
-
-class Rejected(msgspec.Struct, frozen=True):
-    """An event that could not be read: why, and which field is to blame (empty: the whole line)."""
-
-    reason: str
-    field: str = ""
 
 
 _decoder = msgspec.json.Decoder(Event)

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Final
+
 import msgspec
+
+MAX_NUMBER: Final = 1e15  # of a number that is sent, either way: finite, and still exact in whole units
+Number = Annotated[float, msgspec.Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Key = Annotated[str, msgspec.Meta(max_length=40)]  # of a cause, a segment, a sign; another version may have others
+
+
+def sendable(number: float) -> float:
+    """A number as a message may hold it: neither JSON nor a reader has infinities or NaN.
+
+    >>> sendable(float("inf")), sendable(float("nan")), sendable(2.5)
+    (1000000000000000.0, 0.0, 2.5)
+    """
+    return min(max(number, -MAX_NUMBER), MAX_NUMBER) if number == number else 0.0  # noqa: PLR0124 - NaN alone differs from itself
 
 
 class Cause(msgspec.Struct, frozen=True):
     """One cause of leaving: its key (docs/causes.md) and its probability among all causes."""
 
-    key: str
-    probability: float
+    key: Key
+    probability: Probability
 
 
 class Evidence(msgspec.Struct, frozen=True):
     """One sign in a customer's events: its key, and the numbers that its words name (days, counts, shares of 1)."""
 
-    sign: str
-    numbers: dict[str, float] = {}
+    sign: Key
+    numbers: Annotated[dict[Key, Number], msgspec.Meta(max_length=16)] = {}
 
 
 class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -28,10 +44,10 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
     'forgot_shop'
     """
 
-    segment: str = ""
-    causes: tuple[Cause, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
-    also: tuple[str, ...] = ()
+    segment: Key = ""
+    causes: Annotated[tuple[Cause, ...], msgspec.Meta(max_length=16)] = ()
+    evidence: Annotated[tuple[Evidence, ...], msgspec.Meta(max_length=16)] = ()
+    also: Annotated[tuple[Key, ...], msgspec.Meta(max_length=16)] = ()
 
     @property
     def segments(self) -> tuple[str, ...]:

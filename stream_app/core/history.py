@@ -10,6 +10,7 @@ import xxhash
 from stream_app.core.cases import follow_case
 from stream_app.core.complaint_kinds import HANDLING, is_displeasure, is_low_rating
 from stream_app.core.events import (
+    MAX_ID_CHARS,
     Browsing,
     Cart,
     CartAction,
@@ -114,7 +115,7 @@ def _remember_category(facts: Facts[float], category: str) -> None:
     bit = _CATEGORY_BITS.get(category)
     if bit is None:
         bit = 1 << xxhash.xxh3_64_intdigest(category.encode("utf-8", "surrogatepass")) % SKETCH_BITS
-        if len(_CATEGORY_BITS) < _MAX_REMEMBERED:
+        if len(_CATEGORY_BITS) < _MAX_REMEMBERED and len(category) <= MAX_ID_CHARS:
             _CATEGORY_BITS[category] = bit
     facts[_CATEGORIES] = int(facts[_CATEGORIES]) | bit
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
-from stream_app.core.events import EPOCH, MICROSECOND, Event, Rejected, decode
-from stream_app.core.messages import Outgoing, SystemMessage, decode_message
-from stream_app.core.state import DAY_US
+from stream_app.core.bounds import Bounds
+from stream_app.core.events import EARLIEST, EPOCH, LATEST, MICROSECOND, Event, Rejected, decode
+from stream_app.core.messages import (
+    SEQUENCE,
+    Outgoing,
+    SystemMessage,
+    decode_message,
+    read_message,
+    sequence_of,
+)
 
 # The topics of a partition number by role, in the order in which records of one instant are taken. A tick says that all
 # before it has happened, so it comes first; events come as a replay reads them.
@@ -20,7 +27,20 @@ AT_ONCE: Final = -(1 << 62)  # the time of a dead letter: it waits for nothing
 # A dead letter is larger than its record by what is told of it, and a broker takes 1 MiB: a value that leaves no room
 # is cut off at its end.
 MAX_DEAD_BYTES: Final = 900_000
-EARLIEST: Final = -100 * 365 * DAY_US  # an event from before 1870 is a mistake; and numbers stay far from their limits
+_EARLIEST: Final = (EARLIEST - EPOCH) // MICROSECOND
+_LATEST: Final = (LATEST - EPOCH) // MICROSECOND
+
+
+class Dated(Protocol):
+    """What a message of ours has."""
+
+    @property
+    def latest(self) -> int:
+        """The latest moment that it tells of as past, microseconds."""
+        ...
+
+
+_DatedT = TypeVar("_DatedT", bound=Dated)
 
 
 class Record(Protocol):
@@ -83,19 +103,40 @@ def take_in(role: str, records: Sequence[Record], skew: int) -> tuple[list[Item]
             times.append(AT_ONCE)
             continue
         at = (item.occurred_at - EPOCH) // MICROSECOND
-        if EARLIEST < at <= record.timestamp * 1000 + skew:
+        if _EARLIEST <= at <= _LATEST and at <= record.timestamp * 1000 + skew:
             items.append(item)
             times.append(at)
         else:
-            items.append(Dead(role, record, _out_of_time(at)))
+            items.append(Dead(role, record, _bounds(record, skew).out_of_bounds(item.occurred_at)))
             times.append(AT_ONCE)
     return items, times
 
 
-def _out_of_time(at: int) -> Rejected:
-    if at <= EARLIEST:
-        return Rejected("lies more than a century before 1970", "occurred_at")
-    return Rejected("lies in the future of the broker", "occurred_at")
+def _bounds(record: Record, skew: int) -> Bounds:
+    """Between which instants the event of a record may lie; a producer may write any number as its timestamp."""
+    latest = min(max(record.timestamp * 1000 + skew, _EARLIEST), _LATEST)
+    return Bounds(EARLIEST, EPOCH + latest * MICROSECOND)
+
+
+def read_internal(
+    record: Record, decode: Callable[[bytes], _DatedT], skew: int, *, numbered: bool = True
+) -> _DatedT | Rejected:
+    """Return the message of a record on an internal topic, or why it was rejected. Never raises.
+
+    Args:
+        record: of the topic.
+        decode: reads its messages.
+        skew: as in `take_in`: a moment from the year 2199 would be waited for, and so would all that comes behind it.
+        numbered: whether a record must have the number under which a relay has sent it.
+    """
+    message = read_message(record.value, decode)
+    if isinstance(message, Rejected):
+        return message
+    if numbered and not sequence_of(record.headers):
+        return Rejected("has no number of an outbox: nobody but a worker writes to this topic", SEQUENCE)
+    if message.latest > record.timestamp * 1000 + skew:
+        return Rejected("tells of a moment that lies in the future of the broker: check the clocks")
+    return message
 
 
 def dead_letter(dead: Dead, topic: str, partition: int) -> Outgoing:

@@ -68,7 +68,8 @@ class Summary(msgspec.Struct):
     stream_time: int = NEVER  # microseconds
     ticked: int = NEVER  # time of the latest tick
     version: int = 0  # of the model in force
-    desk_sequence: int = 0  # of the desk's latest contact
+    desk_moment: int = NEVER  # of the desk's latest contact, microseconds
+    desk_sequence: int = 0  # and its number
     hold: Hold | None = None
     counts: dict[str, int] = {}
     tally: Memory = Memory()
@@ -286,11 +287,16 @@ class Lane:
         self._outbox.append(dead_letter(dead, self.topics[dead.role], self.number))
 
     def _hear(self, message: Contact | DeskDone) -> None:
-        """Apply what the desk tells, once: it sends again after a crash what it may have sent before."""
+        """Apply what the desk tells, once: it sends again after a crash what it may have sent before.
+
+        Both the moments and the numbers of its contacts ascend. The moment comes first: the broker's clock bounds it,
+        so that a number that is far too high hides no contact of a later day.
+        """
         if message.sequence:
-            if message.sequence <= self.summary.desk_sequence:
+            told, summary = (_micros(message), message.sequence), self.summary
+            if told <= (summary.desk_moment, summary.desk_sequence):
                 return
-            self.summary.desk_sequence = message.sequence
+            summary.desk_moment, summary.desk_sequence = told
         if isinstance(message, Contact):
             if message.opening is not None and message.customer_id in self.partition.customers:
                 self.partition.opened(outgoing.episode_of(message.opening, message.customer_id))

@@ -6,12 +6,37 @@ read (labelled examples, nominations, scores, the outbox) is MessagePack.
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
 
-from stream_app.core.events import DEFAULT_SHOP, Id, Instant, Rejected, rejection
-from stream_app.core.explanation import Explanation
+from stream_app.core.events import (
+    DEFAULT_SHOP,
+    EPOCH,
+    LATEST,
+    MICROSECOND,
+    Id,
+    Instant,
+    Micros,
+    Name,
+    Rejected,
+    Text,
+    refuse,
+    refuse_blank,
+    rejection,
+)
+from stream_app.core.explanation import Explanation, Key, Number, Probability
+from stream_app.core.state import DAY_US
+
+SEQUENCE: Final = "sequence"  # the header of a relayed record
+_SEQUENCE_DIGITS: Final = 15  # a partition that writes a thousand records a second needs thirty thousand years
+SequenceNumber = Annotated[int, msgspec.Meta(ge=0, lt=10**_SEQUENCE_DIGITS)]
+Version = Annotated[int, msgspec.Meta(ge=0, lt=10**9)]  # of a model
+Source = Annotated[int, msgspec.Meta(ge=0, le=1)]  # learner.PRIOR_SOURCE or MODEL_SOURCE
+Days = Annotated[int, msgspec.Meta(ge=0, le=84_006)]  # since 1970-01-01, or an age
+Figure = Annotated[float, msgspec.Meta(ge=0.0, le=1e12)]
+_Values = msgspec.Meta(max_length=10_000)  # of a list; far more than a record of 1 MiB holds
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
@@ -27,7 +52,7 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
     """
 
     occurred_at: Instant
-    version: int | None = None
+    version: Version | None = None
     learns: bool = False
     nominates: bool = False
     waits: bool = False
@@ -37,14 +62,14 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
 class Nominee(msgspec.Struct, frozen=True, omit_defaults=True):
     """A nomination as it is sent: see alerts.Nomination."""
 
-    customer: str
-    rank_value: float
-    probability: float
-    monthly_worth: float
-    silent_days: float
-    usual_gap_days: float | None  # None: one-time buyer
-    source: int
-    version: int
+    customer: Id
+    rank_value: Number
+    probability: Probability
+    monthly_worth: Number
+    silent_days: Number
+    usual_gap_days: Number | None  # None: one-time buyer
+    source: Source
+    version: Version
     shop_id: Id = DEFAULT_SHOP
     explanation: Explanation = Explanation()
 
@@ -52,11 +77,11 @@ class Nominee(msgspec.Struct, frozen=True, omit_defaults=True):
 class Opening(msgspec.Struct, frozen=True):
     """An episode as the desk has opened it: see alerts.Episode."""
 
-    alert_id: str
-    opened_at: int  # microseconds
-    expires_at: int
-    rank: int
-    bar: float
+    alert_id: Id
+    opened_at: Micros
+    expires_at: Micros
+    rank: Annotated[int, msgspec.Meta(ge=1, le=10**6)]
+    bar: Probability
     nominee: Nominee
 
 
@@ -77,26 +102,41 @@ class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True):
     event_id: Id
     customer_id: Id
     occurred_at: Instant
-    action: str = "sent"  # sent, delivered, opened, replied, failed, episode_opened|acked|snoozed|resolved
-    channel: str | None = None
-    measure: str | None = None
-    staff: str | None = None
+    action: Name = "sent"  # sent, delivered, opened, replied, failed, episode_opened|acked|snoozed|resolved
+    channel: Name | None = None
+    measure: Name | None = None
+    staff: Name | None = None
     shop_id: Id = DEFAULT_SHOP
-    sequence: int = 0
+    sequence: SequenceNumber = 0
     opening: Opening | None = None
     alert_id: Id | None = None
     until: Instant | None = None
-    outcome: str | None = None
-    cause: str | None = None
+    outcome: Name | None = None
+    cause: Name | None = None
     take_over: bool = False
-    note: str | None = None
+    note: Text | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse blank ids, an episode that contradicts its contact, and a number of the desk's without an episode."""
+        refuse_blank(self.event_id, self.customer_id, self.shop_id)
+        opening = self.opening
+        if opening is None:
+            if self.sequence:
+                refuse("sequence", "is the desk's", "leave it out of contacts without an episode")
+            return
+        if opening.opened_at != (self.occurred_at - EPOCH) // MICROSECOND:
+            refuse("opening.opened_at", "is not the contact's own moment", "set it to occurred_at")
+        if opening.expires_at <= opening.opened_at:
+            refuse("opening.expires_at", "is not later than opened_at", "set it to the end of the episode")
+        if opening.nominee.customer != self.customer_id:
+            refuse("opening.nominee.customer", "is another customer", "set it to customer_id")
 
 
 class DeskDone(msgspec.Struct, frozen=True, tag="desk_done", omit_defaults=True):
     """The desk has opened all episodes of a nomination that lie in this partition."""
 
     occurred_at: Instant  # the nomination's moment
-    sequence: int = 0
+    sequence: SequenceNumber = 0
 
 
 SystemMessage = Tick | Contact | DeskDone
@@ -105,14 +145,14 @@ SystemMessage = Tick | Contact | DeskDone
 class Example(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A decision with its label, as the trainer learns from it: see labels.Pending."""
 
-    customer: str
-    decided_at: int  # microseconds
+    customer: Id
+    decided_at: Micros
     features: bytes  # float16
     log_odds: bytes  # float16
-    probability: float
-    label: int
-    source: int
-    version: int
+    probability: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
+    label: Annotated[int, msgspec.Meta(ge=0, le=1)]
+    source: Source
+    version: Version
 
 
 class Labelled(msgspec.Struct, frozen=True, array_like=True):
@@ -127,11 +167,18 @@ class Labelled(msgspec.Struct, frozen=True, array_like=True):
             set back.
     """
 
-    examples: list[Example] = []
-    expected: dict[int, float] = {}
-    returns: list[tuple[int, int, int]] = []
-    moment: int = 0
-    voids: int | None = None
+    examples: Annotated[list[Example], _Values] = []
+    expected: Annotated[dict[Days, Figure], _Values] = {}
+    returns: list[tuple[Days, Days, Annotated[int, msgspec.Meta(ge=0, le=10**12)]]] = []
+    moment: Micros = 0
+    voids: SequenceNumber | None = None
+
+    @property
+    def latest(self) -> int:
+        """The latest moment that it tells of, microseconds."""
+        decided = max((one.decided_at for one in self.examples), default=0)
+        day = max([*self.expected, *(one[0] for one in self.returns)], default=0)
+        return max(self.moment, decided, day * DAY_US)
 
 
 class Nominated(msgspec.Struct, frozen=True, array_like=True):
@@ -141,16 +188,21 @@ class Nominated(msgspec.Struct, frozen=True, array_like=True):
         voids: as in `Labelled`; then this is no list of anybody.
     """
 
-    moment: int  # microseconds
-    nominees: list[Nominee]
-    voids: int | None = None
+    moment: Micros
+    nominees: Annotated[list[Nominee], _Values]
+    voids: SequenceNumber | None = None
+
+    @property
+    def latest(self) -> int:
+        """The latest moment that it tells of, microseconds."""
+        return self.moment
 
 
 class ScoreTold(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A customer's latest probability of churn."""
 
-    customer: str
-    probability: float
+    customer: Id
+    probability: Probability
 
 
 class Scored(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -158,8 +210,8 @@ class Scored(msgspec.Struct, frozen=True, omit_defaults=True):
 
     partition: int
     stream_time: Instant
-    version: int
-    scores: list[ScoreTold]
+    version: Version
+    scores: Annotated[list[ScoreTold], _Values]
 
 
 class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True):
@@ -170,20 +222,31 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
         urgent: a complaint is past its service target: to be told at once, whatever the risk.
     """
 
-    alert_id: str
-    customer_id: str
+    alert_id: Id
+    customer_id: Id
     opened_at: Instant
     expires_at: Instant
-    rank: int
-    probability: float
-    monthly_worth: float
-    silent_days: float
-    usual_gap_days: float | None
-    source: str  # prior or model
-    version: int
+    rank: Annotated[int, msgspec.Meta(ge=0, le=10**6)]
+    probability: Probability
+    monthly_worth: Number
+    silent_days: Number
+    usual_gap_days: Number | None
+    source: Key  # prior or model
+    version: Version
     shop_id: Id = DEFAULT_SHOP
     urgent: bool = False
     explanation: Explanation = Explanation()
+
+    def __post_init__(self) -> None:
+        """Refuse moments that leave no room for a zone or a lifetime."""
+        for name in ("opened_at", "expires_at"):
+            if not EPOCH <= getattr(self, name) < LATEST:
+                refuse(name, "does not lie between 1970 and 2200", "check the time's unit and format")
+
+    @property
+    def latest(self) -> int:
+        """The latest moment that it tells of as past, microseconds."""
+        return (self.opened_at - EPOCH) // MICROSECOND
 
 
 class AlertClosed(msgspec.Struct, frozen=True, tag="closed", omit_defaults=True):
@@ -197,13 +260,21 @@ class AlertClosed(msgspec.Struct, frozen=True, tag="closed", omit_defaults=True)
         staff: with reason `resolved`: who says so.
     """
 
-    alert_id: str
-    customer_id: str
+    alert_id: Id
+    customer_id: Id
     closed_at: Instant
-    reason: str
-    outcome: str = ""
-    cause: str = ""
-    staff: str = ""
+    reason: Key
+    outcome: Name = ""
+    cause: Name = ""
+    staff: Name = ""
+
+    @property
+    def latest(self) -> int:
+        """The latest moment that it tells of as past, microseconds."""
+        return (self.closed_at - EPOCH) // MICROSECOND
+
+
+Alert: TypeAlias = AlertOpened | AlertClosed
 
 
 class Outgoing(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
@@ -225,6 +296,11 @@ _json_decoder: Final = msgspec.json.Decoder(SystemMessage)
 _json_encoder: Final = msgspec.json.Encoder()
 _packer: Final = msgspec.msgpack.Encoder()
 _MessageT = TypeVar("_MessageT")
+_ReadT = TypeVar("_ReadT")
+_alerts: Final[msgspec.json.Decoder[Alert]] = msgspec.json.Decoder(Alert)
+decode_alert: Final = _alerts.decode
+decode_labelled: Final = msgspec.msgpack.Decoder(Labelled).decode
+decode_nominated: Final = msgspec.msgpack.Decoder(Nominated).decode
 
 
 def decode_message(value: bytes) -> SystemMessage | Rejected:
@@ -251,6 +327,31 @@ def encode_message(message: SystemMessage | AlertOpened | AlertClosed | Scored) 
 def pack(message: Labelled | Nominated | Outgoing) -> bytes:
     """A message among our own parts as MessagePack."""
     return _packer.encode(message)
+
+
+def read_message(value: bytes | None, decode: Callable[[bytes], _ReadT]) -> _ReadT | Rejected:
+    """Return a message of an internal topic, or why it was rejected. Never raises.
+
+    >>> read_message(b"not msgpack", decode_nominated).reason
+    'not one of our messages: Expected `array`, got `int`'
+    """
+    try:
+        return decode(value or b"")
+    except msgspec.ValidationError as error:
+        found = rejection(error)
+        return found if found.field else Rejected(f"not one of our messages: {found.reason}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Rejected(f"not one of our messages: {error}")
+
+
+def sequence_of(headers: Iterable[tuple[str, bytes | None]]) -> int:
+    """The sequence number of a relayed record; 0 if somebody else has produced it.
+
+    >>> sequence_of([("sequence", b"7")]), sequence_of([("sequence", b"abc")]), sequence_of([])
+    (7, 0, 0)
+    """
+    value = dict(headers).get(SEQUENCE) or b""
+    return int(value) if value.isdigit() and len(value) <= _SEQUENCE_DIGITS else 0
 
 
 def unpack(value: bytes, kind: type[_MessageT]) -> _MessageT:

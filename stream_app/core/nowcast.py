@@ -56,7 +56,7 @@ class Nowcast:
             if day >= self._first_day:
                 self._expected[day - self._first_day] += expected
         for (day, age), count in cohorts.returns.items():
-            if age < self._days and day >= self._first_day:
+            if age < self._days and self._first_day <= day < self._first_day + len(self._expected):
                 self._returns[day - self._first_day, age] += count
 
     def begin_day(self, day: int) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from stream_app.core.alerts import Closing, Episode, Nomination
 from stream_app.core.cohorts import Cohorts
 from stream_app.core.events import EPOCH, MICROSECOND
+from stream_app.core.explanation import sendable
 from stream_app.core.labels import Matured
 from stream_app.core.learner import MODEL_SOURCE
 from stream_app.core.messages import (
@@ -171,15 +172,15 @@ def opening(partition: int, episode: Episode, sequence: int) -> list[Outgoing]:
 
 
 def nominee_of(nomination: Nomination) -> Nominee:
-    """A nomination as it is sent: NaN has no JSON."""
+    """A nomination as it is sent: see `sendable`."""
     gap = nomination.usual_gap_days
     return Nominee(
         customer=nomination.customer,
-        rank_value=nomination.rank_value,
+        rank_value=sendable(nomination.rank_value),
         probability=nomination.probability,
-        monthly_worth=nomination.monthly_worth,
-        silent_days=nomination.silent_days,
-        usual_gap_days=gap if gap == gap else None,  # noqa: PLR0124 - NaN alone differs from itself
+        monthly_worth=sendable(nomination.monthly_worth),
+        silent_days=sendable(nomination.silent_days),
+        usual_gap_days=sendable(gap) if gap == gap else None,  # noqa: PLR0124 - NaN alone differs from itself
         source=nomination.source,
         version=nomination.version,
         shop_id=nomination.shop_id,

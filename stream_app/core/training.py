@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from stream_app.core.cohorts import Cohorts
+from stream_app.core.features import NAMES
 from stream_app.core.labels import Matured, Pending
 from stream_app.core.learner import Learner
 from stream_app.core.messages import Example, Labelled
@@ -64,6 +66,9 @@ class Training:
         self.quality = Quality(learner.names, capacity)
         self.horizon = horizon
         self.through = NEVER
+        self.unfit = 0  # examples that were left out, since the start
+        half = np.dtype(np.float16).itemsize
+        self._bytes = half * len(NAMES), half * len(learner.names)
         self.read: dict[int, Read] = dict.fromkeys(range(partitions), Read())
         self._waiting: dict[int, deque[Told]] = {number: deque() for number in range(partitions)}
         self._markers: dict[int, deque[int]] = {number: deque() for number in range(partitions)}
@@ -81,12 +86,30 @@ class Training:
         if sequence <= self._heard[partition]:
             return False
         self._heard[partition] = sequence
+        labelled = self._learnable(labelled)
         if labelled.voids is not None:
             self._void(partition, labelled.voids)
         self._waiting[partition].append(Told(labelled, Read(offset + 1, sequence)))
         if labelled.moment:
             self._markers[partition].append(labelled.moment)
         return True
+
+    def skip(self, partition: int, offset: int) -> None:
+        """Pass over a record that is none of ours."""
+        self._next[partition] = max(self._next[partition], offset + 1)
+
+    def _learnable(self, labelled: Labelled) -> Labelled:
+        """A record without the examples that this learner cannot read: one with an infinity would spoil the model."""
+        fit = [one for one in labelled.examples if self._fits(one)]
+        if len(fit) == len(labelled.examples):
+            return labelled
+        self.unfit += len(labelled.examples) - len(fit)
+        return msgspec.structs.replace(labelled, examples=fit)
+
+    def _fits(self, one: Example) -> bool:
+        if (len(one.features), len(one.log_odds)) != self._bytes:
+            return False
+        return bool(np.isfinite(np.frombuffer(one.features + one.log_odds, dtype=np.float16)).all())
 
     def _void(self, partition: int, since: int) -> None:
         """Forget what waits and is told again; what has been learned of it stays learned, and is not learned twice."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Final
-
-import msgspec
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeVar
 
 from stream_app.core.delivery.book import Book
-from stream_app.core.delivery.records import Delivery, Letter, Request, decode_record
+from stream_app.core.delivery.records import Delivery, Letter, Request, readable
 from stream_app.deliver.commits import Commits
 from stream_app.ports import DeliveryStore
 
@@ -18,6 +16,7 @@ REDRIVE: Final = "redrive"
 _AT_ONCE: Final = 100
 _REDRIVEN_AT_ONCE: Final = 500
 _log = logging.getLogger(__name__)
+_RecordT = TypeVar("_RecordT", Delivery, Letter, Request)
 
 
 class Requests:
@@ -30,15 +29,12 @@ class Requests:
         """Carry out what has been asked for; whether there was anything. A crash in between carries it out again."""
         asked = await self._store.asked(_AT_ONCE)
         for value in asked:
-            try:
-                request = decode_record(value, Request)
-            except msgspec.MsgspecError:
-                continue
-            if request.action == ENABLE:
-                self._book.enable(request.name)
-            elif request.action == REDRIVE:
-                await self._redrive([request.name] if request.name else await self._store.dead(), now)
-            _log.info("asked for", extra={"action": request.action, "subject": request.name or "all"})
+            for request in _readable([value], Request):
+                if request.action == ENABLE:
+                    self._book.enable(request.name)
+                elif request.action == REDRIVE:
+                    await self._redrive([request.name] if request.name else await self._store.dead(), now)
+                _log.info("asked for", extra={"action": request.action, "subject": request.name or "all"})
         if asked:
             self._book.answered(len(asked))
             await self._commits.store()
@@ -52,9 +48,17 @@ class Requests:
 
     async def _with_letters(self, names: Sequence[str]) -> tuple[list[Delivery], Mapping[str, Letter]]:
         """Deliveries and all others that went with them, and the letters in which they were."""
-        found = [decode_record(value, Delivery) for value in (await self._store.deliveries(names)).values()]
+        found = _readable((await self._store.deliveries(names)).values(), Delivery)
         stored = await self._store.letters(sorted({one.letter for one in found} - {""}))
-        letters = {name: decode_record(value, Letter) for name, value in stored.items()}
+        letters = {letter.id: letter for letter in _readable(stored.values(), Letter)}
         together = sorted({name for letter in letters.values() for name in letter.deliveries})
         deliveries = await self._store.deliveries(together)
-        return [decode_record(value, Delivery) for value in deliveries.values()], letters
+        return _readable(deliveries.values(), Delivery), letters
+
+
+def _readable(values: Iterable[bytes], kind: type[_RecordT]) -> list[_RecordT]:
+    """What can be read of stored values; the rest is logged and left alone."""
+    found, problems = readable(values, kind)
+    for problem in problems:
+        _log.error("a stored record cannot be read: it is left alone", extra={"problem": problem})
+    return found

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Final
 
-import msgspec
 from faust.types import StreamT
 from faust.types.tuples import TP
 from prometheus_client import CollectorRegistry
@@ -19,16 +18,19 @@ from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
 from stream_app.config import LiveConfig, read_channels
 from stream_app.config.fields import SECOND_US
 from stream_app.core.delivery.book import Book
-from stream_app.core.messages import AlertClosed, AlertOpened
+from stream_app.core.events import Rejected
+from stream_app.core.intake import Record, read_internal
+from stream_app.core.messages import decode_alert
 from stream_app.core.stall import Progress
 from stream_app.deliver.building import KINDS, Words, make_channels, make_composer, make_policy, make_route
 from stream_app.deliver.clock import now_us
 from stream_app.deliver.commits import Commits
 from stream_app.deliver.requests import Requests
 from stream_app.deliver.sender import Sender
-from stream_app.metrics import CommitMetrics, DeliveryMetrics
+from stream_app.metrics import CommitMetrics, DeliveryMetrics, SkippedMetrics
 from stream_app.service.app import batches, make_app
 from stream_app.service.process import Crash
+from stream_app.service.skipped import Skipped
 from stream_app.service.stores import open_stores
 
 INSTANCE: Final = "deliver"
@@ -37,7 +39,6 @@ _REQUEST_SECONDS: Final = 1.0
 _FORGET_SECONDS: Final = 5.0  # so long one that was started anew elsewhere may go on, if it has nothing to store
 _FINISH_SECONDS: Final = 15.0
 _log = logging.getLogger(__name__)
-_decoder: Final = msgspec.json.Decoder(AlertOpened | AlertClosed)
 
 
 class DeliverService:
@@ -68,6 +69,7 @@ class DeliverService:
         self._stores = open_stores(config)
         self._store = RedisDeliveryStore(self._stores.client, config.redis.prefix)
         self._metrics, self._commit_metrics = DeliveryMetrics(registry, routes), CommitMetrics(registry)
+        self._skipped = Skipped(SkippedMetrics(registry), "alerts")
         self._tasks: list[asyncio.Task[None]] = []
         self._progress = Progress(position=(), lag=0)
         self.app = make_app(config, f"{config.kafka.group}-deliver", INSTANCE)
@@ -80,6 +82,8 @@ class DeliverService:
         await asyncio.to_thread(require_topics, self._config)
         await self._store.claim(INSTANCE)
         self.book.begin(await self._store.load(), now_us())
+        for problem in self.book.unreadable:
+            _log.error("a stored record cannot be read: it is left alone", extra={"problem": problem})
         self._commits = Commits(self.book, self._store, self._commit_metrics, self._on_step)
         self._senders = {name: self._sender(name) for name in self.book.routes}
         self._requests = Requests(self.book, self._store, self._commits)
@@ -144,14 +148,20 @@ class DeliverService:
             for start in range(0, len(records), CHUNK):
                 self._progress = Progress(position=(tp, records[start].offset), lag=len(records) - start)
                 chunk = records[start : start + CHUNK]
-                await self._take(tp, chunk[-1].offset + 1, [record.value for record in chunk])
+                await self._take(tp, chunk)
             self._progress = Progress(position=(), lag=0)
             yield
 
-    async def _take(self, tp: TP, end: int, values: list[bytes | None]) -> None:
+    async def _take(self, tp: TP, records: Sequence[Record]) -> None:
         """Some records, and their commit."""
         # 1. Decode. What cannot be read is nobody's alert.
-        messages = [message for message in map(_decoded, values) if message is not None]
+        end, messages = records[-1].offset + 1, []
+        for record in records:
+            told = read_internal(record, decode_alert, self._config.worker.skew, numbered=False)
+            if isinstance(told, Rejected):
+                self._skipped.note(tp, record.offset, told)
+            else:
+                messages.append(told)
         # 2. What has been made before is not made again: a relay may send twice.
         known = await self._store.known([name for message in messages for name in self.book.ids(message)])
         # 3. Decide, and commit the deliveries together with the position.
@@ -177,11 +187,3 @@ class DeliverService:
             while await self._store.forget(now_us() - self._file.keep, self._file.keep_at_most):
                 self.book.dead = len(await self._store.dead())
             await asyncio.sleep(_FORGET_SECONDS)
-
-
-def _decoded(value: bytes | None) -> AlertOpened | AlertClosed | None:
-    try:
-        return _decoder.decode(value or b"")
-    except msgspec.MsgspecError as error:
-        _log.warning("a record is no alert", extra={"problem": type(error).__name__})
-        return None

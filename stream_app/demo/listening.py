@@ -35,7 +35,12 @@ class Listener:
         for message in self._consumer.consume(_AT_ONCE, seconds):
             value = message.value()
             if message.error() is None and value is not None:
-                yield (_alerts if message.topic() == self._alerts else _scores).decode(value)
+                decoder = _alerts if message.topic() == self._alerts else _scores
+                try:
+                    told = decoder.decode(value)
+                except (ValueError, RecursionError):  # a record of somebody else
+                    continue
+                yield told
 
     def close(self) -> None:
         """Listen no more."""

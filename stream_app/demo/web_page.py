@@ -146,7 +146,7 @@ class WebPage:
             return HTTPStatus.UNAUTHORIZED
         try:
             told = msgspec.json.decode(body, type=_Delivered)
-        except msgspec.MsgspecError:
+        except ValueError:  # of msgspec, and of bytes that are not UTF-8
             return HTTPStatus.BAD_REQUEST
         self._delivered[told.data.alert.alert_id] = None
         while len(self._delivered) > _REMEMBERED:

@@ -19,16 +19,19 @@ from stream_app.adapters.kafka_transport import BatchingTransport
 from stream_app.adapters.partitioner import partition_of
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.core.desk import NEVER, NUMBER, Desk
-from stream_app.core.messages import Nominated, unpack
+from stream_app.core.events import Rejected
+from stream_app.core.intake import Record, read_internal
+from stream_app.core.messages import decode_nominated, sequence_of
 from stream_app.core.stall import Progress
 from stream_app.errors import CommitRefused
-from stream_app.metrics import CommitMetrics, DeskMetrics, RelayMetrics, StoreMetrics
+from stream_app.metrics import CommitMetrics, DeskMetrics, RelayMetrics, SkippedMetrics, StoreMetrics
 from stream_app.ports import Opened
 from stream_app.service.app import batches, make_app, make_producer, stop_producer
 from stream_app.service.memory import watch_memory
 from stream_app.service.process import Crash
-from stream_app.service.relay import Relay, sequence_of
+from stream_app.service.relay import Relay
 from stream_app.service.set_back import go_on_behind, is_behind
+from stream_app.service.skipped import Skipped
 from stream_app.service.stores import open_stores
 
 _log = logging.getLogger(__name__)
@@ -57,6 +60,7 @@ class DeskService:
         self._stores = open_stores(config)
         self._metrics, self._commits = DeskMetrics(registry), CommitMetrics(registry)
         self._relays, self._store_metrics = RelayMetrics(registry), StoreMetrics(registry)
+        self._skipped = Skipped(SkippedMetrics(registry), "nominations")
         partitions = config.kafka.partitions
         self.desk = Desk(partitions, config.shop.settings(), lambda customer: partition_of(customer, partitions))
         self.app = make_app(config, f"{config.kafka.group}-desk", _INSTANCE)
@@ -137,14 +141,22 @@ class DeskService:
     async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
         async for tp, fetched in batches(self.app, stream):
             for record in fetched.records:
-                nominated = unpack(record.value or b"", Nominated)
-                self.desk.push(tp.partition, record.offset, sequence_of(list(record.headers)), nominated)
+                self._take(tp, record)
             moved = False
             while await self._decide():
                 moved = True  # one after the other; each waits for its commit
             if moved:
                 self._transport.wants_changed()
             yield
+
+    def _take(self, tp: TP, record: Record) -> None:
+        """A partition's list; what is none of ours is passed over."""
+        told = read_internal(record, decode_nominated, self._config.worker.skew)
+        if isinstance(told, Rejected):
+            self._skipped.note(tp, record.offset, told)
+            self.desk.skip(tp.partition, record.offset)
+        else:
+            self.desk.push(tp.partition, record.offset, sequence_of(record.headers), told)
 
     async def _decide(self) -> bool:
         """One moment, and its commit; False if not all partitions have nominated yet."""

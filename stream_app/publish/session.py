@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event as Flag
 
 from stream_app.config import LiveConfig
+from stream_app.core.bounds import TOLERATED_SKEW
 from stream_app.errors import NotDelivered
 from stream_app.publish.ends import CLOCK_REMEDY, End, Partition, places, read_ends, read_offsets
 from stream_app.publish.feed import Feed, Listener, Summary
@@ -17,7 +18,6 @@ from stream_app.publish.pace import Pace
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES, Sender
 from stream_app.replay.readers import LogFormat, Progress, open_log
-from stream_app.replay.readers.bounds import TOLERATED_SKEW
 
 
 @dataclass(frozen=True)

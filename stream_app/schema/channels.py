@@ -80,7 +80,13 @@ def _operation(kind: str) -> Schema:
 
 
 def _message(kind: str, type_name: str) -> Schema:
-    key = {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS, "description": describe(kind, "customer_id")}
+    key = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_ID_CHARS,
+        "pattern": r"\S",
+        "description": describe(kind, "customer_id"),
+    }
     return {
         "name": kind,
         "title": type_name,

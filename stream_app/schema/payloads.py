@@ -19,8 +19,8 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 INSTANT: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:?[0-9]{2})$"
 _ABOUT: Final = (
     "One event of a shop's log. Unknown fields are ignored and unknown words of an enumeration count as `other`; an "
-    "event whose required field is missing or wrong, or whose optional field has the wrong type, is rejected with the "
-    "field's name."
+    "event whose required field is missing or wrong, or whose optional field has the wrong type or a value out of "
+    "range, is rejected with the field's name."
 )
 
 
@@ -53,6 +53,8 @@ def _payload(kind: str, struct: type[Event]) -> Schema:
     schema = components[struct.__name__]
     fields = schema["properties"]
     fields["type"]["description"] = "The kind of event."
+    for name in ("event_id", "customer_id", "shop_id"):
+        fields[name]["pattern"] = r"\S"  # not blank
     for field in msgspec.structs.fields(struct):
         if isinstance(field.type, enum.EnumType):
             fields[field.name] = open_enum(field)

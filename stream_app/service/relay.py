@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-from stream_app.adapters.kafka_last import SEQUENCE
-from stream_app.core.messages import Outgoing, unpack
+from stream_app.core.messages import SEQUENCE, Outgoing, unpack
 from stream_app.ports import StateStore
 
 MAX_PENDING: Final = 2_000  # records; beyond it the lane waits for Kafka
@@ -154,15 +153,3 @@ class Relay:
         if self.relayed > self._trimmed:
             await self._store.trim(self.number, self.relayed)
             self._trimmed = self.relayed
-
-
-def sequence_of(headers: Sequence[tuple[str, bytes | None]]) -> int:
-    """The sequence number of a relayed record; 0 if it was produced by somebody else.
-
-    >>> sequence_of([("sequence", b"7")]), sequence_of([])
-    (7, 0)
-    """
-    for name, value in headers:
-        if name == SEQUENCE and value:
-            return int(value)
-    return 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -16,6 +17,7 @@ from stream_app.errors import BadOption, EpisodeTaken, NoSuchEpisode
 from stream_app.ports import StateStore
 
 SHORTEST_ID: Final = 6  # characters of an id that may stand for the whole
+_log = logging.getLogger(__name__)
 _note: Final = msgspec.json.Decoder(EpisodeNote)
 _work: Final = msgspec.json.Decoder(WorkNote)
 
@@ -33,15 +35,27 @@ class OpenEpisode:
         return self.work.snoozed_until is not None and self.work.snoozed_until > now
 
 
-async def open_episodes(store: StateStore, partitions: Iterable[int]) -> list[OpenEpisode]:
-    """All that is open: urgent cases first, then episodes, the latest day first and then by rank."""
+async def open_episodes(
+    store: StateStore, partitions: Iterable[int], skip: Callable[[str], None] = _log.warning
+) -> list[OpenEpisode]:
+    """All that is open: urgent cases first, then episodes, the latest day first and then by rank.
+
+    Args:
+        store: of the states.
+        partitions: of which the open ones are wanted.
+        skip: called with a line for each one that cannot be read.
+    """
     found = []
     for number in partitions:
         noted = await store.episodes(number)
         for key, value in noted.items():
-            if not key.endswith(WORK):
-                work = noted.get(key + WORK)
+            if key.endswith(WORK):
+                continue
+            work = noted.get(key + WORK)
+            try:
                 found.append(OpenEpisode(number, _note.decode(value), _work.decode(work) if work else WorkNote()))
+            except (ValueError, RecursionError) as error:  # of msgspec, and of bytes that are not UTF-8
+                skip(f"Skipped episode {key!a} of partition {number}, which cannot be read: {error}")
     return sorted(found, key=_order)
 
 

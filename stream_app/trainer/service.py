@@ -16,17 +16,19 @@ from stream_app.adapters.health import Health
 from stream_app.adapters.kafka_topics import require_topics
 from stream_app.adapters.kafka_transport import BatchingTransport
 from stream_app.config import LiveConfig
+from stream_app.core.events import Rejected
+from stream_app.core.intake import Record, read_internal
 from stream_app.core.learner import Learner
-from stream_app.core.messages import Labelled, unpack
+from stream_app.core.messages import decode_labelled, sequence_of
 from stream_app.core.snapshot import fingerprint, snapshot
 from stream_app.core.stall import Progress
 from stream_app.core.training import NEVER, Training
 from stream_app.errors import CommitRefused
-from stream_app.metrics import CommitMetrics, QualityMetrics, TrainerMetrics
+from stream_app.metrics import CommitMetrics, QualityMetrics, SkippedMetrics, TrainerMetrics
 from stream_app.ports import ModelVersion
 from stream_app.service.app import batches, make_app
 from stream_app.service.process import Crash
-from stream_app.service.relay import sequence_of
+from stream_app.service.skipped import Skipped
 from stream_app.service.stores import open_stores
 from stream_app.trainer.quality_watch import QualityWatch
 
@@ -56,6 +58,7 @@ class TrainerService:
         self._stores = open_stores(config)
         self._metrics, self._commits = TrainerMetrics(registry), CommitMetrics(registry)
         self._quality = QualityWatch(QualityMetrics(registry))
+        self._skipped = Skipped(SkippedMetrics(registry), "labelled")
         self._number = 0  # of the last checkpoint
         self.app = make_app(config, f"{config.kafka.group}-trainer", "trainer")
         self._transport = BatchingTransport.install(self.app, positions=self._positions, wants=self._wants)
@@ -113,14 +116,26 @@ class TrainerService:
     async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
         async for tp, fetched in batches(self.app, stream):
             for record in fetched.records:
-                labelled = unpack(record.value or b"", Labelled)
-                self.training.push(tp.partition, record.offset, sequence_of(list(record.headers)), labelled)
+                self._take(tp, record)
             moved = False
             while await self._learn():
                 moved = True  # one after the other; each waits for its commit
             if moved:
                 self._transport.wants_changed()
             yield
+
+    def _take(self, tp: TP, record: Record) -> None:
+        """A partition's record; what is none of ours is passed over."""
+        told = read_internal(record, decode_labelled, self._config.worker.skew)
+        if isinstance(told, Rejected):
+            self._skipped.note(tp, record.offset, told)
+            self.training.skip(tp.partition, record.offset)
+            return
+        unfit = self.training.unfit
+        self.training.push(tp.partition, record.offset, sequence_of(record.headers), told)
+        if self.training.unfit > unfit:
+            problem = f"{self.training.unfit - unfit} examples that this model cannot read"
+            self._skipped.note(tp, record.offset, Rejected(problem, "examples"))
 
     async def _learn(self) -> bool:
         """One day, and its checkpoint; False if not all partitions have told of it yet."""

@@ -16,6 +16,7 @@ from stream_app.ports import ModelStore
 _KEPT: Final = 8  # lanes of one worker are seldom more than a few versions apart
 _LOOK_SECONDS: Final = 0.5
 _LOOKS: Final = 60  # for a version that is still to come
+_AHEAD: Final = 1_000  # of the newest one; a tick that names a later version is nobody's
 _log = logging.getLogger(__name__)
 
 
@@ -27,6 +28,7 @@ class Models:
     ) -> None:
         self._store, self._sleep = store, sleep
         self.effective_at: dict[int, int] = {}  # of the versions that were fetched, microseconds
+        self._given_up: set[int] = set()  # versions that did not come: they are not waited for again
         self._kept: OrderedDict[int, Learner] = OrderedDict()
         self._untaught = Learner(settings.horizon, settings.decide_every, settings.seed)
 
@@ -50,14 +52,17 @@ class Models:
 
     async def _find(self, version: int) -> Learner | None:
         """A version's model as soon as it is there; None if it is gone, or has not come for long."""
-        for _ in range(_LOOKS):
+        for _ in range(1 if version in self._given_up else _LOOKS):
             stored, versions = await self._store.snapshot(version), await self._store.versions()
             self.effective_at |= {kept.number: kept.effective_at for kept in versions}
             if stored is not None:
                 return await asyncio.to_thread(restore, stored, f"of version {version}")
-            if versions and versions[-1].number > version:
+            newest = versions[-1].number if versions else 0
+            if newest > version or version > newest + _AHEAD:
                 return None
-            await self._sleep(_LOOK_SECONDS)
+            if version not in self._given_up:
+                await self._sleep(_LOOK_SECONDS)
+        self._given_up.add(version)
         return None
 
     async def _stand_in(self, version: int) -> Learner:

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_app.core.bounds import Bounds
 from stream_app.core.events import Browsing, Cart, Complaint, Event, Order, encode
 from stream_app.errors import EmptyLog, NoSuchLog, NotSorted
 from stream_app.replay.readers import LogFormat, LogSummary, Progress, open_log, wire
-from stream_app.replay.readers.bounds import Bounds
 from stream_app.replay.readers.rejections import Rejection
 from stream_app.replay.readers.sources import Source
 

@@ -19,7 +19,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.events import KINDS, Event, Rating, Rejected, decode, encode
+from stream_app.core.events import (
+    KINDS,
+    MAX_DELIVERY,
+    MAX_MONEY,
+    Count,
+    Event,
+    Money,
+    Name,
+    Rating,
+    Rejected,
+    Seconds,
+    Text,
+    decode,
+    encode,
+)
 from stream_app.errors import BadOption
 from stream_app.schema import FORMATS, asyncapi, json_schema, render
 from stream_app.schema.channels import TOPICS
@@ -112,12 +126,13 @@ def instants() -> st.SearchStrategy[datetime]:
 @st.composite
 def events(draw: st.DrawFn) -> Event:
     kind = draw(st.sampled_from(list(KINDS.values())))
-    numbers = st.floats(allow_nan=False, allow_infinity=False)
     by_type: dict[object, st.SearchStrategy[object]] = {
-        str | None: st.none() | st.text(max_size=20),
-        float | None: st.none() | numbers,
+        Name | None: st.none() | st.text(max_size=20),
+        Text | None: st.none() | st.text(max_size=20),
+        Money | None: st.none() | st.floats(-MAX_MONEY, MAX_MONEY),
+        Seconds | None: st.none() | st.floats(-1e9, 1e9),
         Rating | None: st.none() | st.floats(1, 5),
-        int | None: st.none() | st.integers(-(1 << 62), 1 << 62),
+        Count | None: st.none() | st.integers(-(10**12), 10**12),
         bool | None: st.none() | st.booleans(),
     }
     fields = {}
@@ -126,11 +141,13 @@ def events(draw: st.DrawFn) -> Event:
             fields[field.name] = draw(st.sampled_from(words_of(field.type)))
         elif field.type in by_type:
             fields[field.name] = draw(by_type[field.type])
+        elif field.name == "occurred_at":
+            fields[field.name] = draw(instants())
         elif field.name.endswith("_at"):
-            optional = st.none() if not field.required else st.nothing()
-            fields[field.name] = draw(optional | instants())
+            away = st.timedeltas(-MAX_DELIVERY, MAX_DELIVERY)
+            fields[field.name] = draw(st.none() | away.map(lambda span: fields["occurred_at"] + span))
         else:
-            fields[field.name] = draw(st.text(min_size=1, max_size=256))
+            fields[field.name] = draw(st.text(min_size=1, max_size=256).filter(lambda text: not text.isspace()))
     return kind(**fields)
 
 

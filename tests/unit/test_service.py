@@ -11,18 +11,17 @@ from typing import Any
 
 import pytest
 
-from stream_app.adapters.kafka_last import SEQUENCE
 from stream_app.adapters.memory import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
 from stream_app.core.commit import Commit
 from stream_app.core.learner import Learner
-from stream_app.core.messages import Outgoing, Tick, decode_message, pack
+from stream_app.core.messages import SEQUENCE, Outgoing, Tick, decode_message, pack, sequence_of
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.snapshot import fingerprint, snapshot
 from stream_app.core.state import DAY_US
 from stream_app.errors import NoBroker
 from stream_app.ports import ModelVersion
 from stream_app.service import process
-from stream_app.service.relay import Relay, sequence_of
+from stream_app.service.relay import Relay
 from stream_app.worker.models import Models
 from stream_app.worker.ticker import SETTLE_US, Ticker
 from tests.shops import SHOP, T0, taught

@@ -49,7 +49,7 @@ def _read(reply: Reply, codes: Codes, secrets: Sequence[str]) -> Answer | None:
     """The answer in a body; None: there is none."""
     try:
         found = msgspec.json.decode(reply.body, type=dict[str, object])
-    except msgspec.MsgspecError:
+    except ValueError:  # of msgspec, and of bytes that are not UTF-8
         return None
     code = found.get(codes.field)
     if not isinstance(code, int):

@@ -10,7 +10,7 @@ from uuid import uuid4
 from stream_app.adapters.redis.connection import Client, Script, ask, to_the_end
 from stream_app.adapters.redis.packing import pack_strings, unpack_strings
 from stream_app.core.delivery.changes import Changes, Stored
-from stream_app.core.delivery.records import Delivery, decode_record
+from stream_app.core.delivery.records import Delivery, readable
 from stream_app.errors import Fenced, NotClaimed
 from stream_app.ports import Outcome
 
@@ -45,7 +45,7 @@ class RedisDeliveryStore:
         number, position = await ask(self._client, "HMGET", self._key("meta"), "number", "position")
         pending = [_text(one) for one in await ask(self._client, "SMEMBERS", self._key("open"))]
         deliveries = await self.deliveries(pending)
-        wanted = {_letter_of(value) for value in deliveries.values()} - {""}
+        wanted = {one.letter for one in readable(deliveries.values(), Delivery)[0]} - {""}
         return Stored(
             int(number or 0),
             position or b"",
@@ -142,10 +142,6 @@ class RedisDeliveryStore:
 
     def _key(self, kind: str) -> str:
         return f"{self._prefix}:{{deliver}}:{kind}"
-
-
-def _letter_of(delivery: bytes) -> str:
-    return decode_record(delivery, Delivery).letter
 
 
 def _pairs(values: Mapping[str, bytes]) -> bytes:

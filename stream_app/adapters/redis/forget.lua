@@ -23,7 +23,8 @@ if surplus > #ids then
 end
 for _, id in ipairs(ids) do
   local delivery = redis.call('HGET', KEYS[2], id)
-  local letter = delivery and cjson.decode(delivery)['letter']
+  local readable, record = pcall(cjson.decode, delivery or '')
+  local letter = readable and type(record) == 'table' and record['letter']
   if letter then
     redis.call('HDEL', KEYS[3], letter)
   end

@@ -14,8 +14,8 @@ from stream_app.core.delivery.records import (
     ChannelState,
     Delivery,
     Letter,
-    decode_record,
     encode_record,
+    readable,
 )
 
 
@@ -33,6 +33,7 @@ class Ledger:
         self.letters: dict[str, Letter] = {}  # pending
         self.outcomes: Counter[tuple[str, str, str]] = Counter()  # channel, state, reason: since somebody took them
         self.dead = 0
+        self.unreadable: list[str] = []  # what was stored and cannot be read: it stays in the store
         self._number = 0
         self._changes: Changes | None = None
 
@@ -42,9 +43,12 @@ class Ledger:
             self.position = msgspec.json.decode(stored.position, type=dict[int, int])
         for name, value in stored.channels.items():
             if name in self.channels:
-                self.channels[name] = decode_record(value, ChannelState)
-        deliveries = [decode_record(value, Delivery) for value in stored.deliveries]
-        letters = [decode_record(value, Letter) for value in stored.letters]
+                states, unread = readable([value], ChannelState)
+                self.unreadable += unread
+                self.channels[name] = states[0] if states else ChannelState()
+        deliveries, unread = readable(stored.deliveries, Delivery)
+        letters, unread_letters = readable(stored.letters, Letter)
+        self.unreadable += [*unread, *unread_letters]
         self.deliveries = {delivery.id: delivery for delivery in deliveries}
         self.letters = {letter.id: letter for letter in letters}
 

@@ -110,6 +110,7 @@ class Request(msgspec.Struct, omit_defaults=True):
     name: str = ""
 
 
+_SHOWN_BYTES: Final = 120  # of a value that cannot be read: its id stands at its beginning
 _RecordT = TypeVar("_RecordT", Delivery, Letter, ChannelState, Request)
 
 
@@ -137,5 +138,20 @@ def encode_record(record: Delivery | Letter | ChannelState | Request) -> bytes:
 
 
 def decode_record(value: bytes, kind: type[_RecordT]) -> _RecordT:
-    """The record of `encode_record`; raises msgspec.MsgspecError for foreign bytes."""
+    """The record of `encode_record`; raises ValueError for foreign bytes."""
     return msgspec.json.decode(value, type=kind)
+
+
+def readable(values: Iterable[bytes], kind: type[_RecordT]) -> tuple[list[_RecordT], list[str]]:
+    """Return the records among stored values, and for each of the others its beginning and the problem.
+
+    >>> readable([b'{"action":"enable"}', b"?"], Request)[1]
+    ['?: JSON is malformed: invalid character (byte 0)']
+    """
+    found, problems = [], []
+    for value in values:
+        try:
+            found.append(decode_record(value, kind))
+        except (ValueError, RecursionError) as error:  # of msgspec, and of bytes that are not UTF-8
+            problems.append(f"{value[:_SHOWN_BYTES].decode(errors='replace')}: {error}")
+    return found, problems

@@ -11,9 +11,9 @@ from typing import BinaryIO, Final, Self
 
 import msgspec
 
+from stream_app.core.bounds import Bounds
 from stream_app.core.events import Event
 from stream_app.errors import EmptyLog
-from stream_app.replay.readers.bounds import Bounds
 from stream_app.replay.readers.formats import LogFormat, choose_mapping
 from stream_app.replay.readers.mapped import MappedReader
 from stream_app.replay.readers.mapping import Mapping

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from stream_app.core.bounds import Bounds
 from stream_app.core.events import Event, Rejected
 from stream_app.errors import NoSuchColumn
-from stream_app.replay.readers.bounds import Bounds
 from stream_app.replay.readers.columns import Columns, mapped_columns
 from stream_app.replay.readers.mapping import Mapping
 from stream_app.replay.readers.orders import OrderLines, merge_groups

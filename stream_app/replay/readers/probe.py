@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
+from stream_app.core.bounds import Bounds
 from stream_app.core.events import Event, Rejected, decode
 from stream_app.errors import EmptyLog, NothingReadable, UnusableLog, WrongFormat
-from stream_app.replay.readers.bounds import Bounds
 from stream_app.replay.readers.columns import Columns, likely_column
 from stream_app.replay.readers.mapped import open_mapped
 from stream_app.replay.readers.mapping import FileLayout, Mapping

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from stream_app.core.events import KINDS, Event, Rejected, rejection
-from stream_app.replay.readers.bounds import NO_CUSTOMER, Bounds
+from stream_app.core.bounds import Bounds
+from stream_app.core.events import KINDS, NO_CUSTOMER, Event, Rejected, rejection
 from stream_app.replay.readers.columns import Columns
 from stream_app.replay.readers.fields import SKIP, Value, is_number, kinds_with, parse_kind
 from stream_app.replay.readers.mapping import Mapping

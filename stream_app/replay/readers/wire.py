@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
+from stream_app.core.bounds import Bounds
 from stream_app.core.events import Event, Rejected, decode
-from stream_app.replay.readers.bounds import Bounds
 from stream_app.replay.readers.rejections import Rejection
 from stream_app.replay.readers.sources import Source, SourceStream
 
