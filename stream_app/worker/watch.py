@@ -15,6 +15,7 @@ from stream_app.core.process import Counts
 from stream_app.metrics import BusinessMetrics, CommitMetrics, RelayMetrics, WorkerMetrics
 from stream_app.ports import Outcome
 from stream_app.worker.business import Business
+from stream_app.worker.placement import Placement
 
 _MICROS: Final = 1e6
 
@@ -28,6 +29,7 @@ class Watch:
         self.relays = RelayMetrics(registry)
         self.business = Business(BusinessMetrics(registry))
         self._counts: dict[int, Counts] = {}
+        self.placement = Placement()
         self._held: dict[int, float] = {}  # seconds that a lane has been waiting at its tick
 
     def owned(self, lanes: Mapping[int, Lane]) -> None:
@@ -52,6 +54,9 @@ class Watch:
         for role, count in step.events.items():
             metrics.events.labels(role).inc(count)
         metrics.note_rejected(step.rejected)
+        self.placement.note(step.events + step.misplaced if lane.buries_misplaced else step.events, step.misplaced)
+        for role, count in step.misplaced.items():
+            metrics.misplaced.labels(role).inc(count)
         metrics.decisions.inc(step.decisions)
         metrics.batch.observe(step.events.total())
         before = self._counts.get(lane.number)
@@ -75,6 +80,10 @@ class Watch:
     def relayed(self, topic: str) -> None:
         """A record is on its topic."""
         self.relays.relayed.labels(topic).inc()
+
+    def dropped(self, topic: str) -> None:
+        """A record was refused for good."""
+        self.relays.dropped.labels(topic).inc()
 
     def gather(self, lanes: Mapping[int, Lane], pending: int, seconds: float, effective_at: Mapping[int, int]) -> None:
         """What stands at this moment; `seconds` since the last time; when the versions came into force."""
