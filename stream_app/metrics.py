@@ -251,6 +251,9 @@ class WorkerMetrics(Metrics):
             "events_too_late", "Events further behind: they count only where order does not matter."
         )
         self.excluded = self._counter("events_excluded", "Events of fake, staff and test buyers, left out.")
+        self.misplaced = self._counter(
+            "records_misplaced", "Records in another partition than their customer's, by role of the topic.", "topic"
+        )
         self.batch = self._histogram("batch_events", "Events in one commit.", _BATCH)
 
     def _about_scores(self) -> None:
@@ -431,6 +434,11 @@ class RelayMetrics(Metrics):
         self.outbox = self._gauge("outbox_records", "Records committed and not yet on their topic.")
         self.relayed = self._counter("relayed_records", "Records put on their topic, by its role.", "topic")
         self.relayed.labels("dead_letters")
+        self.dropped = self._counter(
+            "dropped_records", "Records that the broker refused for good, by role of their topic.", "topic"
+        )
+        for role in ("alerts", "dead_letters", "scores"):
+            self.dropped.labels(role)
 
 
 class SkippedMetrics(Metrics):

@@ -16,12 +16,26 @@ from stream_app.config import FOREVER, INPUTS, OUTPUTS, LiveConfig, kafka_python
 from stream_app.core.durations import written
 from stream_app.errors import NoBroker, WrongTopics
 
+MISSING: Final = "is missing"
 _MILLISECOND_US: Final = 1_000
 _CONNECT_MS: Final = 10_000
 _TIMESTAMPS: Final = "message.timestamp.type"
 _RETENTION: Final = "retention.ms"
 _CLEANUP: Final = "cleanup.policy"
 _IN_SYNC: Final = "min.insync.replicas"
+_LARGEST: Final = "max.message.bytes"
+# What a topic must take at least, bytes: our records (outgoing.MAX_RECORD_BYTES), or a producer's batch of small ones.
+_NEEDED_BYTES: Final = {
+    "labelled": 1_000_000,
+    "nominations": 1_000_000,
+    "contacts": 65_536,
+    "ticks": 65_536,
+    "scores": 1_000_000,
+    "alerts": 65_536,
+    "dead_letters": 1_000_000,
+}
+# What is refused here is cut or dropped, and counted; on the others the services would stop.
+_MAY_LACK: Final = frozenset({"scores", "alerts", "dead_letters"})
 
 
 class Severity(StrEnum):
@@ -125,7 +139,7 @@ def compare(config: LiveConfig, role: str, name: str, found: Found | None) -> It
     ['has 8 partitions, kafka.partitions is 4']
     """
     if found is None:
-        yield Mismatch(name, Severity.ERROR, "is missing", "Run `stream-app topics create`.")
+        yield Mismatch(name, Severity.ERROR, MISSING, "Run `stream-app topics create`.")
         return
     wanted = config.kafka
     if found.partitions != wanted.partitions:
@@ -141,7 +155,16 @@ def compare(config: LiveConfig, role: str, name: str, found: Found | None) -> It
                 Severity.ERROR if key == _CLEANUP or (key == _TIMESTAMPS and role in INPUTS) else Severity.WARNING
             )
             yield Mismatch(name, severity, f"has {key}={found.configs.get(key)}, not {value}", _alter(name, key, value))
+    yield from _compare_size(role, name, found)
     yield from _compare_retention(config, role, name, found)
+
+
+def _compare_size(role: str, name: str, found: Found) -> Iterator[Mismatch]:
+    needed = _NEEDED_BYTES.get(role, 0)
+    if int(found.configs.get(_LARGEST, needed)) < needed:
+        severity = Severity.WARNING if role in _MAY_LACK else Severity.ERROR
+        problem = f"has {_LARGEST}={found.configs[_LARGEST]}, records take up to {needed}"
+        yield Mismatch(name, severity, problem, _alter(name, _LARGEST, str(needed)))
 
 
 def _compare_retention(config: LiveConfig, role: str, name: str, found: Found) -> Iterator[Mismatch]:

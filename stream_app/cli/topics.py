@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from stream_app.adapters.kafka_topics import Severity, check_topics, create_topics
+from stream_app.adapters.kafka_placement import check_placement
+from stream_app.adapters.kafka_topics import MISSING, Severity, check_topics, create_topics
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 
 
@@ -19,6 +20,8 @@ def run_create(config: LiveConfig, console: Console) -> int:
 def run_check(config: LiveConfig, console: Console) -> int:
     """Show what is wrong; the exit status, 0 if nothing is."""
     mismatches = check_topics(config)
+    if not any(one.problem == MISSING for one in mismatches):
+        mismatches += check_placement(config)
     if not mismatches:
         topics, partitions = len(INPUTS) + len(OUTPUTS), config.kafka.partitions
         console.print(f"All {topics} topics are as they must be, with {partitions} partitions each.", highlight=False)

@@ -153,6 +153,11 @@ class Kafka(Section):
         "单次拉取的最小字节数",
     )
     fetch_partition_bytes: Bytes = setting(1_048_576, "Of one partition in an answer, bytes.", "单分区拉取的最大字节数")
+    misplaced: Literal["count", "dead_letter"] = setting(
+        "count",
+        "A record in another partition than its customer's: counted and applied, or a dead letter.",
+        "记录不在其客户所属分区时：count 计数并照常处理，dead_letter 进入死信主题",
+    )
     check_topics: bool = setting(
         True,
         "Whether topics are checked at the start; false only for the demo's broker, which cannot be asked.",

@@ -24,7 +24,7 @@ class Customer:
 
     __slots__ = (
         *("cases", "due", "episode", "facts", "fresh", "glances", "ids", "index", "marks", "name", "packed"),
-        "waiting",
+        *("placed", "waiting"),
     )
 
     def __init__(
@@ -41,6 +41,7 @@ class Customer:
         self.episode: Episode | None = None
         self.cases: dict[Target, UrgentCase] = {}  # urgent ones on which the staff has worked
         self.glances = False  # whether his present visit has had one page view so far; not stored, for metrics alone
+        self.placed: bool | None = None  # whether he belongs to this partition; not stored; None: not looked at yet
         self.packed: bytes | None = None  # the waiting decisions as they are stored; None: they have changed since
 
     def stirs(self) -> None:

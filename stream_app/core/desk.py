@@ -102,12 +102,12 @@ class Desk:
 
     def wants(self, partition: int) -> bool:
         """Whether more of a partition is to be read: one that is far ahead of the slowest waits in Kafka, not here."""
-        return len(self._waiting[partition]) < MOMENTS_AHEAD
+        return sum(not nominated.more for nominated, _ in self._waiting[partition]) < MOMENTS_AHEAD
 
     @property
     def lacking(self) -> list[int]:
         """The partitions that have not nominated for the next moment yet."""
-        return [number for number, waiting in self._waiting.items() if not waiting]
+        return [number for number, waiting in self._waiting.items() if all(part.more for part, _ in waiting)]
 
     def decide(self) -> Decided | None:
         """Decide the next moment for which all partitions have nominated; None if there is none yet."""
@@ -116,9 +116,11 @@ class Desk:
         moment = min(waiting[0][0].moment for waiting in self._waiting.values())
         nominations: list[Nomination] = []
         for number, waiting in self._waiting.items():
-            if waiting[0][0].moment == moment:
+            while waiting and waiting[0][0].moment == moment:
                 nominated, self.position.read[number] = waiting.popleft()
                 nominations += [outgoing.nomination_of(one, moment) for one in nominated.nominees]
+                if not nominated.more:
+                    break
         records, opened = self._records(moment, nominations) if moment > self.position.moment else ([], 0)
         self.position.moment = max(moment, self.position.moment)
         position = msgspec.json.encode(self.position)

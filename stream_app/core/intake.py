@@ -13,9 +13,11 @@ from stream_app.core.messages import (
     Outgoing,
     SystemMessage,
     decode_message,
+    header_bytes,
     read_message,
     sequence_of,
 )
+from stream_app.core.outgoing import MAX_RECORD_BYTES
 
 # The topics of a partition number by role, in the order in which records of one instant are taken. A tick says that all
 # before it has happened, so it comes first; events come as a replay reads them.
@@ -24,9 +26,27 @@ CONTACTS: Final = "contacts"
 EVENTS: Final = ("browsing", "cart", "complaints", "orders")
 ROLES: Final = (TICKS, CONTACTS, *EVENTS)
 AT_ONCE: Final = -(1 << 62)  # the time of a dead letter: it waits for nothing
-# A dead letter is larger than its record by what is told of it, and a broker takes 1 MiB: a value that leaves no room
-# is cut off at its end.
-MAX_DEAD_BYTES: Final = 900_000
+# A dead letter is larger than its record by what is told of it, and a broker takes 1 MiB.
+MAX_DEAD_BYTES: Final = MAX_RECORD_BYTES
+MIN_DEAD_BYTES: Final = 2_000  # room for the headers of ours
+MAX_REASON_CHARS: Final = 200
+MAX_HEADERS: Final = 256  # of a dead letter: 100,000 empty ones take a megabyte, and more in memory
+# Headers of a dead letter: where the record came from and why it is here; and what it was before it was cut.
+ORIGINAL_TOPIC: Final = "kafka_dlt-original-topic"
+ORIGINAL_PARTITION: Final = "kafka_dlt-original-partition"
+ORIGINAL_OFFSET: Final = "kafka_dlt-original-offset"
+ORIGINAL_TIMESTAMP: Final = "kafka_dlt-original-timestamp"
+EXCEPTION_MESSAGE: Final = "kafka_dlt-exception-message"
+EXCEPTION_FIELD: Final = "kafka_dlt-exception-field"
+ORIGINAL_BYTES: Final = "kafka_dlt-original-bytes"  # of the value; -1: it had neither key nor value
+ORIGINAL_KEY_BYTES: Final = "kafka_dlt-original-key-bytes"
+ORIGINAL_HEADERS: Final = "kafka_dlt-original-headers"  # their number
+_OURS: Final = frozenset(
+    {
+        *(ORIGINAL_TOPIC, ORIGINAL_PARTITION, ORIGINAL_OFFSET, ORIGINAL_TIMESTAMP),
+        *(EXCEPTION_MESSAGE, EXCEPTION_FIELD, ORIGINAL_BYTES, ORIGINAL_KEY_BYTES, ORIGINAL_HEADERS),
+    }
+)
 _EARLIEST: Final = (EARLIEST - EPOCH) // MICROSECOND
 _LATEST: Final = (LATEST - EPOCH) // MICROSECOND
 
@@ -142,6 +162,8 @@ def read_internal(
 def dead_letter(dead: Dead, topic: str, partition: int) -> Outgoing:
     """A record for the dead-letter topic: as it came, with headers that say where it came from and why.
 
+    What a broker would not accept is cut off, and headers say how much that was; see `cut`.
+
     Args:
         dead: the record.
         topic: the name of the topic that it came from.
@@ -149,21 +171,52 @@ def dead_letter(dead: Dead, topic: str, partition: int) -> Outgoing:
     """
     record, rejected = dead.record, dead.rejected
     told = {
-        "kafka_dlt-original-topic": topic,
-        "kafka_dlt-original-partition": str(partition),
-        "kafka_dlt-original-offset": str(record.offset),
-        "kafka_dlt-original-timestamp": str(record.timestamp),
-        "kafka_dlt-exception-message": rejected.reason,
-        "kafka_dlt-exception-field": rejected.field,
+        ORIGINAL_TOPIC: topic,
+        ORIGINAL_PARTITION: str(partition),
+        ORIGINAL_OFFSET: str(record.offset),
+        ORIGINAL_TIMESTAMP: str(record.timestamp),
+        EXCEPTION_MESSAGE: rejected.reason[:MAX_REASON_CHARS],
+        EXCEPTION_FIELD: rejected.field[:MAX_REASON_CHARS],
     }
-    headers = [(name, None if value is None else bytes(value)) for name, value in record.headers]
     value = record.value
-    room = MAX_DEAD_BYTES - sum(len(name) + len(value or b"") for name, value in headers)
+    if value is None and record.key is None:  # clients refuse to send a record without both
+        told[ORIGINAL_BYTES], value = "-1", b""
+    headers = [(name, None if value is None else bytes(value)) for name, value in record.headers if name not in _OURS]
+    headers += [(name, text.encode("utf-8", "replace")) for name, text in told.items()]
+    return cut(Outgoing("dead_letters", partition, record.key, value, headers), MAX_DEAD_BYTES)
+
+
+def cut(letter: Outgoing, limit: int) -> Outgoing:
+    """Return a dead letter in at most `limit` bytes, at least MIN_DEAD_BYTES: of what is too long the beginning.
+
+    The record's own headers and its key get a quarter each, the value gets what is left. Headers of ours say how many
+    there were: bytes of the value, bytes of the key, headers.
+
+    >>> letter = Outgoing("dead_letters", 0, b"k" * 2_000, b"v" * 9_000, [("trace", b"1")] * 400)
+    >>> short = cut(letter, 4_000)
+    >>> short.size <= 4_000, len(short.key), dict(short.headers)["kafka_dlt-original-headers"]
+    (True, 1000, b'400')
+    """
+    if letter.size <= limit and len(letter.headers) <= MAX_HEADERS:
+        return letter
+    quarter = limit // 4
+    theirs = [header for header in letter.headers if header[0] not in _OURS]
+    told = {name: (value or b"")[: quarter // 4] for name, value in letter.headers if name in _OURS}
+    headers, room = list[tuple[str, bytes | None]](), quarter
+    for header in theirs[: MAX_HEADERS - len(_OURS)]:
+        room -= header_bytes(header)
+        if room < 0:
+            break
+        headers.append(header)
+    if len(headers) < len(theirs):
+        told.setdefault(ORIGINAL_HEADERS, b"%d" % len(theirs))
+    key, value = letter.key, letter.value
+    if key is not None and len(key) > quarter:
+        told.setdefault(ORIGINAL_KEY_BYTES, b"%d" % len(key))
+        key = key[:quarter]
+    rest = Outgoing(letter.topic, letter.partition, key, None, [*headers, *told.items()])
+    room = limit - rest.size
     if value is not None and len(value) > room:
-        told["kafka_dlt-original-bytes"] = str(len(value))  # what follows is only its beginning
-        value = value[: max(room, 0)]
-    if room < 0:
-        headers = []
-    return Outgoing(
-        "dead_letters", partition, record.key, value, headers + [(name, text.encode()) for name, text in told.items()]
-    )
+        told.setdefault(ORIGINAL_BYTES, b"%d" % len(value))
+        value = value[: max(room - header_bytes((ORIGINAL_BYTES, told[ORIGINAL_BYTES])), 0)]
+    return Outgoing(letter.topic, letter.partition, key, value, [*headers, *told.items()])

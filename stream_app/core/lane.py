@@ -10,8 +10,9 @@ The positions of the commit count only what is in the states, so that what comes
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Final
 
 import msgspec
@@ -23,7 +24,7 @@ from stream_app.core.codec import CODEC_SCHEMA, decode_customers, encode_custome
 from stream_app.core.cohorts import Cohorts
 from stream_app.core.commit import Commit
 from stream_app.core.complaint_kinds import Classifier, unread
-from stream_app.core.events import EPOCH, MICROSECOND, Event
+from stream_app.core.events import EPOCH, MICROSECOND, Event, Rejected
 from stream_app.core.flows import Row
 from stream_app.core.intake import CONTACTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
 from stream_app.core.learner import Model
@@ -37,6 +38,10 @@ from stream_app.core.unknown_words import Found
 from stream_app.errors import UnusableState
 
 NEVER: Final = -(1 << 62)
+MAX_DEAD_LETTER_BYTES: Final = 8 << 20  # of a commit: Redis takes 512 MB in one argument, and stops while it copies
+_HEADER_BYTES: Final = 100  # of a header in memory, beside its value
+# An item, the broker's time of its record in milliseconds, and the record if the item may still become a dead letter.
+_Entry = tuple[Item, int, Record | None]
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -46,6 +51,7 @@ class Limits(msgspec.Struct, frozen=True):
     decisions: int = 1_000  # a commit: a tick after a night may make tens of thousands due
     skew: int = HOUR_US // 12  # how far an event may lie after the broker's append time, microseconds
     scores: bool = True  # whether scores are told on `shop.scores`
+    bury_misplaced: bool = False  # whether records of customers of other partitions become dead letters
 
 
 class Hold(msgspec.Struct):
@@ -91,6 +97,7 @@ class Step:
     position: Position
     events: Counter[str] = field(default_factory=Counter)  # by role
     rejected: Counter[str] = field(default_factory=Counter)  # by field
+    misplaced: Counter[str] = field(default_factory=Counter)  # by role: records of customers of other partitions
     decisions: int = 0
     scored: int = 0
     oldest_append: int = 0  # the broker's time of the oldest event in it, milliseconds; 0: none
@@ -123,6 +130,7 @@ class Lane:
         limits: of a step.
         buffer_bytes: of records that wait for their turn.
         classify: says what a complaint's text is about.
+        partition_of: the partition where a customer's records belong; None: everything that comes belongs here.
     """
 
     def __init__(
@@ -133,11 +141,13 @@ class Lane:
         limits: Limits,
         buffer_bytes: int = 1 << 24,
         classify: Classifier = unread,
+        partition_of: Callable[[str], int] | None = None,
     ) -> None:
         self.number = number
         self.topics = topics
+        self._partition_of = partition_of
         self.partition = Partition(settings, classify)
-        self.aligner: Aligner[tuple[Item, int]] = Aligner(ROLES, buffer_bytes)
+        self.aligner: Aligner[_Entry] = Aligner(ROLES, buffer_bytes)
         self.summary = Summary()
         self._settings = settings
         self._limits = limits
@@ -148,6 +158,7 @@ class Lane:
         self._released = False  # a hold has ended, and no commit tells of it yet
         self._suppressed = 0  # nominations of a day on which no episode opens
         self._outbox: list[Outgoing] = []
+        self._dead_letter_bytes = 0  # in the outbox
 
     # --- from the store ----------------------------------------------------------------------------------------------
 
@@ -184,9 +195,9 @@ class Lane:
         items, times = take_in(role, records, self._limits.skew)
         appended = [record.timestamp for record in records]
         offsets = [record.offset for record in records]
-        size = sum(len(record.value or b"") for record in records)
-        pairs = list(zip(items, appended, strict=True))
-        self.aligner.push(role, start, pairs, times, offsets, end, high_watermark, size)
+        kept: Iterable[Record | None] = records if self._limits.bury_misplaced else repeat(None)
+        entries = list(zip(items, appended, kept, strict=False))
+        self.aligner.push(role, start, entries, times, offsets, end, high_watermark, _bytes_of(records))
 
     @property
     def fetched(self) -> dict[str, int]:
@@ -196,7 +207,12 @@ class Lane:
     @property
     def waiting_since(self) -> int:
         """The broker's time of the oldest record that waits for its turn, milliseconds; 0: none does."""
-        return min((appended for _, appended in self.aligner.heads), default=0)
+        return min((appended for _, appended, _ in self.aligner.heads), default=0)
+
+    @property
+    def buries_misplaced(self) -> bool:
+        """Whether records of customers of other partitions become dead letters."""
+        return self._limits.bury_misplaced
 
     @property
     def version(self) -> int:
@@ -221,35 +237,71 @@ class Lane:
         """Apply a chunk of what waits, and return what is to be committed; None if nothing can be done now."""
         step = Step(Commit(self.number, b"", b"", {}, b"", ()), Position({}, (0, 0)))
         tick = self._apply_chunk(step)
-        if tick is None and not (step.events or step.rejected or self._cut or self._released):
+        if tick is None and not (step.events or step.rejected or step.misplaced or self._cut or self._released):
             return None
         self._finish(step, tick, model)
         self._seal(step)
         return step
 
-    def _apply_chunk(self, step: Step) -> Tick | None:
+    def _apply_chunk(self, step: Step) -> Tick | None:  # noqa: C901 - a call for each record would cost more
         """Apply records up to the limit, or up to and including a tick, which is returned."""
         partition, timers = self.partition, self.partition.timers
         self._cut, self._decide_up_to = False, partition.decided + self._limits.decisions
         run = self.aligner.pop(self._limits.events, CONTACTS if self.summary.hold is not None else None)
-        for place, (role, _, at, (item, appended)) in enumerate(run):
+        customers = partition.customers
+        for place, (role, _, at, (item, appended, record)) in enumerate(run):
             if isinstance(item, Dead):
                 self._bury(item, step)
             elif isinstance(item, Event):
                 if at > timers.next_due and not self._advance(at):
                     self.aligner.put_back(run[place:])
                     return None
-                partition.take(item, at)
-                step.note(role, appended)
+                customer = customers.get(item.customer_id)
+                if customer is not None and customer.placed:
+                    partition.take(item, at)
+                    step.note(role, appended)
+                else:
+                    self._take_unplaced(item, at, role, appended, record, step)
             elif not self._may_come(item, at):
                 self.aligner.put_back(run[place:])
                 return None
-            elif self._is_the_last(item, at, step):
+            elif self._is_the_last(item, at, record, step):
                 self.aligner.put_back(run[place + 1 :])
                 return item if isinstance(item, Tick) else None
+            if self._dead_letter_bytes > MAX_DEAD_LETTER_BYTES:
+                self.aligner.put_back(run[place + 1 :])
+                return None
         return None
 
-    def _is_the_last(self, item: SystemMessage, at: int, step: Step) -> bool:
+    def _take_unplaced(
+        self, event: Event, at: int, role: int, appended: int, record: Record | None, step: Step
+    ) -> None:
+        """Apply an event of a customer who is new, belongs elsewhere, or was not looked at since the start."""
+        placed = self._is_placed(event.customer_id)
+        if not placed and self._is_stray(ROLES[role], record, step):
+            return
+        self.partition.take(event, at)
+        step.note(role, appended)
+        customer = self.partition.customers.get(event.customer_id)
+        if customer is not None:  # the shop excludes some
+            customer.placed = placed
+
+    def _is_placed(self, name: str) -> bool:
+        """Return whether a customer belongs to this partition. Computed once for each: it costs a tenth of an event."""
+        customer = self.partition.customers.get(name)
+        if customer is not None and customer.placed is not None:
+            return customer.placed
+        return self._partition_of is None or self._partition_of(name) == self.number
+
+    def _is_stray(self, role: str, record: Record | None, step: Step) -> bool:
+        """Count a record in another partition than its customer's; return whether it has become a dead letter."""
+        step.misplaced[role] += 1
+        if record is None:
+            return False
+        self._bury(Dead(role, record, Rejected(_MISPLACED, "customer_id")), step)
+        return True
+
+    def _is_the_last(self, item: SystemMessage, at: int, record: Record | None, step: Step) -> bool:
         """Apply a tick or a contact; whether the chunk ends with it."""
         if isinstance(item, Tick):
             step.events[TICKS] += 1
@@ -257,9 +309,17 @@ class Lane:
                 return True
             self.summary.ticked = max(self.summary.ticked, at)
             return False
+        if isinstance(item, Contact) and self._is_stray_contact(item, record, step):
+            return False
         step.events[CONTACTS] += 1
         self._hear(item)
         return self._released  # the other topics have their turn again
+
+    def _is_stray_contact(self, contact: Contact, record: Record | None, step: Step) -> bool:
+        """Do as `_is_stray` does. Contacts of the desk have a number, and are where they belong."""
+        if contact.sequence or self._is_placed(contact.customer_id):
+            return False
+        return self._is_stray(CONTACTS, record, step)
 
     def _may_come(self, item: SystemMessage, at: int) -> bool:
         """Whether a tick has had all that is due before it; whether what the desk tells is of a moment that has come.
@@ -284,7 +344,9 @@ class Lane:
 
     def _bury(self, dead: Dead, step: Step) -> None:
         step.rejected[dead.rejected.field] += 1
-        self._outbox.append(dead_letter(dead, self.topics[dead.role], self.number))
+        letter = dead_letter(dead, self.topics[dead.role], self.number)
+        self._outbox.append(letter)
+        self._dead_letter_bytes += letter.size
 
     def _hear(self, message: Contact | DeskDone) -> None:
         """Apply what the desk tells, once: it sends again after a crash what it may have sent before.
@@ -344,7 +406,7 @@ class Lane:
         nominated = self.partition.nominate(at)
         if not self._settings.opens_episodes(at):
             self._suppressed, nominated = len(nominated), []
-        self._outbox.append(outgoing.nominations(self.number, at, nominated))
+        self._outbox += outgoing.nominations(self.number, at, nominated)
 
     def _tell(self, step: Step, effects: Effects, moment: int) -> None:
         cohorts = Cohorts()
@@ -390,8 +452,14 @@ class Lane:
             episodes=self.partition.take_notes(),
         )
         self.base = step.commit.position
-        self._outbox = []
+        self._outbox, self._dead_letter_bytes = [], 0
         self._released = False
+
+
+def _bytes_of(records: Sequence[Record]) -> int:
+    """Return the bytes of records in memory, roughly."""
+    parts = sum([len(record.value or b"") + len(record.key or b"") for record in records])
+    return parts + sum([_HEADER_BYTES + len(value or b"") for record in records for _, value in record.headers])
 
 
 def _micros(message: Tick | Contact | DeskDone) -> int:
@@ -408,6 +476,7 @@ def _read_summary(stored: bytes) -> Summary:
     return summary
 
 
+_MISPLACED: Final = "the customer belongs to another partition: key by customer_id, partition by murmur2"
 _REMEDY: Final = (
     "Use the version of this program that wrote it, or start on a fresh prefix and let it catch up from Kafka."
 )

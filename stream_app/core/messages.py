@@ -186,11 +186,13 @@ class Nominated(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         voids: as in `Labelled`; then this is no list of anybody.
+        more: the list continues in the partition's next record.
     """
 
     moment: Micros
     nominees: Annotated[list[Nominee], _Values]
     voids: SequenceNumber | None = None
+    more: bool = False
 
     @property
     def latest(self) -> int:
@@ -290,6 +292,25 @@ class Outgoing(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True)
     def payload(self) -> bytes:
         """Its value; only a dead letter can be without."""
         return self.value or b""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes on the wire, rounded up: key, value and headers."""
+        parts = len(self.key or b"") + len(self.value or b"") + RECORD_OVERHEAD
+        return parts + sum(map(header_bytes, self.headers))
+
+
+RECORD_OVERHEAD: Final = 200  # bytes of a record beside key, value and headers, the batch around it included
+
+
+def header_bytes(header: tuple[str, bytes | None]) -> int:
+    """Return the bytes of a header on the wire, rounded up; the two lengths take at most 5 each.
+
+    >>> header_bytes(("trace", b"12"))
+    17
+    """
+    name, value = header
+    return len(name.encode("utf-8", "surrogatepass")) + len(value or b"") + 10
 
 
 _json_decoder: Final = msgspec.json.Decoder(SystemMessage)

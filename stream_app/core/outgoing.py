@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
 
-from stream_app.core.alerts import Closing, Episode, Nomination
+import msgspec
+
+from stream_app.core.alerts import UNEXPLAINED, Closing, Episode, Nomination
 from stream_app.core.cohorts import Cohorts
 from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.explanation import sendable
 from stream_app.core.labels import Matured
 from stream_app.core.learner import MODEL_SOURCE
 from stream_app.core.messages import (
+    RECORD_OVERHEAD,
     AlertClosed,
     AlertOpened,
     Contact,
@@ -36,6 +40,9 @@ CONTACTS: Final = "contacts"
 DEAD_LETTERS: Final = "dead_letters"
 MAX_EXAMPLES: Final = 600  # a record; with the longest ids, of 256 characters of 4 bytes, 0.7 MB
 MAX_SCORES: Final = 800
+# Bytes of a record with key and headers. Brokers accept a batch of 1 MiB by default, older ones 1,000,012 bytes.
+MAX_RECORD_BYTES: Final = 900_000
+_PayloadT = TypeVar("_PayloadT")
 
 
 def labelled(partition: int, matured: Sequence[Matured], cohorts: Cohorts, moment: int) -> list[Outgoing]:
@@ -55,8 +62,28 @@ def labelled(partition: int, matured: Sequence[Matured], cohorts: Cohorts, momen
             returns=[(day, age, count) for (day, age), count in sorted(cohorts.returns.items())] if last else [],
             moment=moment if last else 0,
         )
-        records.append(Outgoing(LABELLED, partition, None, pack(message)))
+        records += [Outgoing(LABELLED, partition, None, value) for value in _split(message, pack, _halves_of_labelled)]
     return records
+
+
+def _split(
+    message: _PayloadT,
+    encode: Callable[[_PayloadT], bytes],
+    halves: Callable[[_PayloadT], tuple[_PayloadT, _PayloadT]],
+) -> list[bytes]:
+    """Return a message as payloads that fit into a record each, in order: it is halved until they do."""
+    value = encode(message)
+    if len(value) + RECORD_OVERHEAD <= MAX_RECORD_BYTES:
+        return [value]
+    return [part for half in halves(message) for part in _split(half, encode, halves)]
+
+
+def _halves_of_labelled(message: Labelled) -> tuple[Labelled, Labelled]:
+    examples, returns, expected = len(message.examples) // 2, len(message.returns) // 2, list(message.expected.items())
+    days = len(expected) // 2
+    first = Labelled(message.examples[:examples], dict(expected[:days]), message.returns[:returns])
+    last = Labelled(message.examples[examples:], dict(expected[days:]), message.returns[returns:], message.moment)
+    return first, last
 
 
 def _example(matured: Matured) -> Example:
@@ -73,10 +100,16 @@ def _example(matured: Matured) -> Example:
     )
 
 
-def nominations(partition: int, moment: int, nominated: Iterable[Nomination]) -> Outgoing:
-    """What the desk is told at a moment, also when nobody was nominated."""
+def nominations(partition: int, moment: int, nominated: Iterable[Nomination]) -> list[Outgoing]:
+    """What the desk is told at a moment, also when nobody was nominated; a long list takes several records."""
     message = Nominated(moment, [nominee_of(one) for one in nominated])
-    return Outgoing(NOMINATIONS, partition, None, pack(message))
+    return [Outgoing(NOMINATIONS, partition, None, value) for value in _split(message, pack, _halves_of_nominated)]
+
+
+def _halves_of_nominated(message: Nominated) -> tuple[Nominated, Nominated]:
+    half = len(message.nominees) // 2
+    first = Nominated(message.moment, message.nominees[:half], more=True)
+    return first, Nominated(message.moment, message.nominees[half:], more=message.more)
 
 
 def voids(partition: int, since: int) -> list[Outgoing]:
@@ -93,8 +126,15 @@ def scores(partition: int, stream_time: int, version: int, told: Sequence[tuple[
     for start in range(0, len(told), MAX_SCORES):
         part = [ScoreTold(*one) for one in told[start : start + MAX_SCORES]]
         message = Scored(partition, EPOCH + stream_time * MICROSECOND, version, part)
-        records.append(Outgoing(SCORES, partition, None, encode_message(message)))
+        parts = _split(message, encode_message, _halves_of_scored)
+        records += [Outgoing(SCORES, partition, None, value) for value in parts]
     return records
+
+
+def _halves_of_scored(message: Scored) -> tuple[Scored, Scored]:
+    half = len(message.scores) // 2
+    first, last = message.scores[:half], message.scores[half:]
+    return msgspec.structs.replace(message, scores=first), msgspec.structs.replace(message, scores=last)
 
 
 def closings(partition: int, closed: Iterable[Closing]) -> list[Outgoing]:
@@ -154,6 +194,14 @@ def _alert(told_as: str, nomination: Nomination, expires_at: int, rank: int, urg
 
 def opening(partition: int, episode: Episode, sequence: int) -> list[Outgoing]:
     """An episode that the desk opens: the alert for the staff, and the contact for the customer's own partition."""
+    records = _opening(partition, episode, sequence)
+    if any(one.size > MAX_RECORD_BYTES for one in records):  # an explanation that no partition of ours has made
+        nomination = replace(episode.nomination, explanation=UNEXPLAINED)
+        records = _opening(partition, replace(episode, nomination=nomination), sequence)
+    return records
+
+
+def _opening(partition: int, episode: Episode, sequence: int) -> list[Outgoing]:
     nominee, customer = nominee_of(episode.nomination), episode.customer
     alert = _alert(episode.alert_id, episode.nomination, episode.expires_at, episode.rank)
     contact = Contact(

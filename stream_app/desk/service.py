@@ -80,7 +80,8 @@ class DeskService:
         self._producer = make_producer(config)
         await self._producer.start()
         topics = config.kafka.topics.of(*INPUTS, *OUTPUTS)
-        self._relay = Relay(NUMBER, self._stores.states, self._producer, topics, self._relayed, self._on_step)
+        told = self._relayed, self._on_step, self._dropped
+        self._relay = Relay(NUMBER, self._stores.states, self._producer, topics, *told)
         await self._relay.recover()
         await self._relay.drain()
         self._memory = asyncio.create_task(watch_memory(self._stores.client, self._store_metrics))
@@ -133,6 +134,9 @@ class DeskService:
 
     def _relayed(self, topic: str) -> None:
         self._relays.relayed.labels(topic).inc()
+
+    def _dropped(self, topic: str) -> None:
+        self._relays.dropped.labels(topic).inc()
 
     async def _positions(self, tps: frozenset[Any]) -> dict[Any, int]:
         wanted = {tp: self.desk.fetched(tp.partition) for tp in tps}

@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 
 import faust
 from aiokafka import AIOKafkaProducer
+from aiokafka.structs import TopicPartition
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.streams import Stream
 from faust.types import StreamT
@@ -90,9 +91,17 @@ def standing(app: faust.App) -> Mapping[TP, int]:
     return transport.standing() if isinstance(transport, BatchingTransport) and app.started else {}
 
 
-def make_producer(config: LiveConfig) -> AIOKafkaProducer:
+class Producer(AIOKafkaProducer):
+    """An idempotent producer that goes on after a record that the broker has refused for good."""
+
+    def take_back(self, topic: str, partition: int, records: int) -> None:
+        """See relay.Producer. Nothing of the partition may be under way."""
+        self._txn_manager.increment_sequence_number(TopicPartition(topic, partition), -records)
+
+
+def make_producer(config: LiveConfig) -> Producer:
     """An idempotent producer: no record twice and none out of order, whatever is sent again after a timeout."""
-    return AIOKafkaProducer(
+    return Producer(
         bootstrap_servers=config.kafka.bootstrap,
         client_id=config.kafka.client_id,
         enable_idempotence=True,

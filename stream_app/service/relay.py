@@ -8,15 +8,43 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
+from aiokafka import errors as kafka_errors
+
+from stream_app.core.intake import MIN_DEAD_BYTES, cut
 from stream_app.core.messages import SEQUENCE, Outgoing, unpack
+from stream_app.core.outgoing import ALERTS, DEAD_LETTERS, MAX_RECORD_BYTES, SCORES
+from stream_app.errors import NotDelivered
 from stream_app.ports import StateStore
 
 MAX_PENDING: Final = 2_000  # records; beyond it the lane waits for Kafka
+MAX_PENDING_BYTES: Final = 32 << 20  # the same
 _CHUNK: Final = 500
+_CHUNK_BYTES: Final = 8 << 20
+
+
+class InvalidRecordError(kafka_errors.BrokerResponseError):
+    """What a broker answers to a record that its topic cannot hold, such as one without a key on a compacted topic."""
+
+    errno = 87
+    message = "INVALID_RECORD"
+    description = "The record was refused by the broker."
+
+
+# aiokafka knows the number of this error, and not its name; unknown errors of a broker may pass.
+kafka_errors.kafka_errors.setdefault(InvalidRecordError.errno, InvalidRecordError)
+TOO_LARGE: Final = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)
+# The broker gives the same answer as often as it is asked. Missing permission is not among them: it may be granted.
+REFUSED: Final = (*TOO_LARGE, InvalidRecordError, kafka_errors.PolicyViolationError, kafka_errors.InvalidTimestampError)
+_OUT_OF_ORDER: Final = kafka_errors.OutOfOrderSequenceNumber
+# What nobody waits for. Without the other records the trainer, the desk or a customer's partition would wait for ever,
+# or decide something else: they are not dropped, and the process ends and says what is to be mended.
+MAY_BE_DROPPED: Final = (DEAD_LETTERS, ALERTS, SCORES)
+_NO_PERMISSION: Final = ("the broker does not permit it", "Grant WRITE on the topic; the records are kept in Redis.")
 _TRIM_SECONDS: Final = 1.0
 _LAST_SECONDS: Final = 5.0  # of a stop; what Kafka does not take by then stands in the outbox
 _log = logging.getLogger(__name__)
@@ -35,6 +63,20 @@ class Producer(Protocol):
         headers: list[tuple[str, bytes | None]] | None = None,
     ) -> asyncio.Future[object]: ...
 
+    def take_back(self, topic: str, partition: int, records: int) -> None:
+        """Let the next record follow the last one that the broker has taken, not these, which it has refused."""
+        ...
+
+
+@dataclass
+class _Sent:
+    """A record that was given to the producer, and what came of it."""
+
+    sequence: int
+    outgoing: Outgoing
+    future: asyncio.Future[object] | None  # None: the client has not taken it
+    refusal: Exception | None = None
+
 
 class Relay:
     """The outbox of one partition number.
@@ -45,6 +87,7 @@ class Relay:
         producer: idempotent, all replicas acknowledge.
         topics: names by role.
         on_sent: told the role of every record that Kafka has.
+        on_dropped: told the role of every record that the broker refused for good.
         on_step: told before records are produced, and after; for tests that crash there.
     """
 
@@ -56,12 +99,15 @@ class Relay:
         topics: Mapping[str, str],
         on_sent: Callable[[str], None] = lambda _: None,
         on_step: Callable[[str], None] = lambda _: None,
+        on_dropped: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.number = number
         self.relayed = 0  # sequence up to which Kafka has everything
         self._store, self._producer, self._topics = store, producer, topics
-        self._on_sent, self._on_step = on_sent, on_step
+        self._on_sent, self._on_step, self._on_dropped = on_sent, on_step, on_dropped
         self._pending: deque[tuple[int, bytes]] = deque()
+        self._pending_bytes = 0
+        self._fits = MAX_RECORD_BYTES  # bytes of a dead letter that its topic takes, as far as is known
         self._trimmed = 0
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
@@ -76,17 +122,26 @@ class Relay:
         """Take up what an earlier owner stored and may not have sent."""
         after = 0
         while entries := await self._store.outbox(self.number, after, _CHUNK):
-            self._pending.extend(entries)
+            self._queue(entries)
             after = entries[-1][0]
         self._changed.set()
 
     def add(self, first: int, records: list[bytes]) -> None:
         """Take up the outbox of a commit, whose first sequence number is given."""
-        self._pending.extend(enumerate(records, start=first))
+        self._queue(enumerate(records, start=first))
         if self._pending:
             self._changed.set()
-        if len(self._pending) > MAX_PENDING:
+
+    def _queue(self, entries: Iterable[tuple[int, bytes]]) -> None:
+        for entry in entries:
+            self._pending.append(entry)
+            self._pending_bytes += len(entry[1])
+        if not self._has_room:
             self._room.clear()
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._pending) <= MAX_PENDING and self._pending_bytes <= MAX_PENDING_BYTES
 
     async def has_room(self) -> None:
         """Wait until Kafka has caught up with the commits."""
@@ -111,17 +166,108 @@ class Relay:
     async def flush(self) -> None:
         """Produce all that is pending, and wait until Kafka has it."""
         while self._pending:
-            chunk = [self._pending[place] for place in range(min(_CHUNK, len(self._pending)))]
+            chunk = self._next_chunk()
             self._on_step("produce")
-            sent = [(await self._send(*entry), entry[0]) for entry in chunk]
-            for future, _ in sent:
-                await future
+            await self._produce(chunk)
             self._on_step("produced")
             for _ in chunk:
-                self._pending.popleft()
+                self._pending_bytes -= len(self._pending.popleft()[1])
             self.relayed = chunk[-1][0]
-            if len(self._pending) <= MAX_PENDING:
+            if self._has_room:
                 self._room.set()
+
+    def _next_chunk(self) -> list[tuple[int, bytes]]:
+        chunk, size = list[tuple[int, bytes]](), 0
+        for entry in self._pending:
+            size += len(entry[1])
+            if len(chunk) == _CHUNK or (chunk and size > _CHUNK_BYTES):
+                break
+            chunk.append(entry)
+        return chunk
+
+    async def _produce(self, chunk: list[tuple[int, bytes]]) -> None:
+        """Produce some records. What is refused is tried again one by one: a whole batch is refused for one of it."""
+        sent = [await self._send(sequence, unpack(record, Outgoing)) for sequence, record in chunk]
+        refused = [one for one in sent if not await self._is_taken(one)]
+        self._take_back(sent, refused)
+        for one in refused:
+            await self._produce_alone(one)
+
+    async def _send(self, sequence: int, outgoing: Outgoing) -> _Sent:
+        if outgoing.topic == DEAD_LETTERS:
+            outgoing = cut(outgoing, self._fits)
+        try:
+            future = await self._producer.send(
+                self._topics[outgoing.topic],
+                value=outgoing.value,
+                key=outgoing.key,
+                partition=outgoing.partition,
+                headers=[*outgoing.headers, (SEQUENCE, str(sequence).encode())],
+            )
+        except TOO_LARGE as error:  # the client itself does not take it
+            return _Sent(sequence, outgoing, None, error)
+        except kafka_errors.TopicAuthorizationFailedError as error:
+            raise self._not_delivered(outgoing, *_NO_PERMISSION) from error
+        return _Sent(sequence, outgoing, future)
+
+    async def _is_taken(self, sent: _Sent) -> bool:
+        """Wait for the broker's answer. Raises NotDelivered where no other answer is to be expected."""
+        try:
+            if sent.future is not None:
+                await sent.future
+        except (*REFUSED, _OUT_OF_ORDER) as error:
+            sent.refusal = error
+        except kafka_errors.TopicAuthorizationFailedError as error:
+            raise self._not_delivered(sent.outgoing, *_NO_PERMISSION) from error
+        if sent.refusal is not None:
+            return False
+        self._on_sent(sent.outgoing.topic)
+        return True
+
+    def _take_back(self, sent: Sequence[_Sent], refused: Sequence[_Sent]) -> None:
+        """Tell the producer how many records at the end of each topic partition have not become part of it.
+
+        aiokafka numbers them all the same, and at the gap the broker would refuse everything that follows.
+        """
+        if not refused:
+            return
+        trailing: Counter[tuple[str, int]] = Counter()
+        for one in sent:
+            place = one.outgoing.topic, one.outgoing.partition
+            if one.refusal is None:
+                trailing[place] = 0
+            elif one.future is not None:
+                trailing[place] += 1
+        for (role, partition), records in trailing.items():
+            if records:
+                self._producer.take_back(self._topics[role], partition, records)
+
+    async def _produce_alone(self, sent: _Sent) -> None:
+        """Produce a record by itself, a dead letter shorter and shorter; what is refused even so is dropped."""
+        role, limit = sent.outgoing.topic, min(sent.outgoing.size, self._fits)
+        while not await self._is_taken(again := await self._send(sent.sequence, sent.outgoing)):
+            self._take_back([again], [again])
+            if isinstance(again.refusal, _OUT_OF_ORDER):  # though nothing was refused before it
+                raise again.refusal
+            too_large = isinstance(again.refusal, TOO_LARGE)
+            if role == DEAD_LETTERS and too_large and limit > MIN_DEAD_BYTES:
+                self._fits = limit = max(min(limit, again.outgoing.size) // 2, MIN_DEAD_BYTES)
+                continue
+            self._drop(again)
+            return
+
+    def _drop(self, sent: _Sent) -> None:
+        """Go on without a record; raises NotDelivered for one that others wait for, if its topic could take it."""
+        outgoing = sent.outgoing
+        if outgoing.topic not in MAY_BE_DROPPED and outgoing.size <= MAX_RECORD_BYTES:
+            remedy = "Set the topic as `stream-app topics check` says; then start again: the record is kept in Redis."
+            raise self._not_delivered(outgoing, f"it refused record {sent.sequence}: {sent.refusal}", remedy)
+        self._on_dropped(outgoing.topic)
+        extra = {"topic": self._topics[outgoing.topic], "partition": outgoing.partition, "sequence": sent.sequence}
+        _log.error("refused for good and dropped", extra=extra | {"bytes": outgoing.size, "problem": str(sent.refusal)})
+
+    def _not_delivered(self, outgoing: Outgoing, problem: str, remedy: str) -> NotDelivered:
+        return NotDelivered(topic=self._topics[outgoing.topic], problem=problem, remedy=remedy)
 
     async def drain(self) -> None:
         """Send what is left, and trim."""
@@ -137,17 +283,6 @@ class Relay:
             _log.warning(
                 "Kafka does not take what is left to tell: the next start sends it", extra={"left": self.pending}
             )
-
-    async def _send(self, sequence: int, record: bytes) -> asyncio.Future[object]:
-        outgoing = unpack(record, Outgoing)
-        self._on_sent(outgoing.topic)
-        return await self._producer.send(
-            self._topics[outgoing.topic],
-            value=outgoing.value,
-            key=outgoing.key,
-            partition=outgoing.partition,
-            headers=[*outgoing.headers, (SEQUENCE, str(sequence).encode())],
-        )
 
     async def _trim(self) -> None:
         if self.relayed > self._trimmed:

@@ -64,6 +64,7 @@ class Lanes:
         producer: for the relays.
         topics: names by role, inputs and outputs.
         settings: of the shop.
+        partition_of: the partition where a customer's records belong.
         limits: of a step.
         buffer_bytes: of a lane.
         instance: name and epoch, for the ids of batches.
@@ -83,6 +84,7 @@ class Lanes:
         producer: Producer,
         topics: Mapping[str, str],
         settings: Settings,
+        partition_of: Callable[[str], int],
         limits: Limits,
         buffer_bytes: int,
         instance: str,
@@ -98,6 +100,7 @@ class Lanes:
         self._last_sent = last_sent
         self._store, self._model_store, self._producer = store, model_store, producer
         self._topics, self._settings, self._limits = dict(topics), settings, limits
+        self._partition_of = partition_of
         self._roles = {topics[role]: role for role in ROLES}
         self._buffer_bytes, self._instance, self._watch = buffer_bytes, instance, watch
         self._crash, self._on_step = crash, on_step
@@ -171,12 +174,14 @@ class Lanes:
         started = time.perf_counter()
         opened = await self._store.open(number)
         await self._catch_up(number, opened)
-        lane = Lane(number, self._topics, self._settings, self._limits, self._buffer_bytes, complaint_reader())
+        bounds = self._limits, self._buffer_bytes
+        lane = Lane(number, self._topics, self._settings, *bounds, complaint_reader(), self._partition_of)
         async for chunk in self._store.states(number):
             lane.restore(chunk)
             await asyncio.sleep(0)
         lane.begin(opened.position, opened.summary)
-        relay = Relay(number, self._store, self._producer, self._topics, self._watch.relayed, self._on_step)
+        told = self._watch.relayed, self._on_step, self._watch.dropped
+        relay = Relay(number, self._store, self._producer, self._topics, *told)
         await relay.recover()
         gc.freeze()  # customers have no cycles: the collector need not walk over them
         work = Work(lane, relay, opened.position)

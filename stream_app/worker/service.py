@@ -16,6 +16,7 @@ from stream_app.adapters.health import Health
 from stream_app.adapters.kafka_last import last_sequence
 from stream_app.adapters.kafka_topics import require_topics
 from stream_app.adapters.kafka_transport import BatchingTransport
+from stream_app.adapters.partitioner import partition_of
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.config.fields import SECOND_US
 from stream_app.core.intake import ROLES
@@ -83,11 +84,13 @@ class WorkerService:
             producer=self._producer,
             topics=config.kafka.topics.of(*INPUTS, *OUTPUTS),
             settings=config.shop.settings(),
+            partition_of=lambda customer: partition_of(customer, config.kafka.partitions),
             limits=Limits(
                 events=config.worker.batch_events,
                 decisions=config.worker.decisions_chunk,
                 skew=config.worker.skew,
                 scores=config.worker.publish_scores,
+                bury_misplaced=config.kafka.misplaced == "dead_letter",
             ),
             buffer_bytes=config.worker.buffer_bytes,
             instance=f"{config.worker.instance}:{epoch}",
@@ -131,6 +134,8 @@ class WorkerService:
         health.set(
             "fresh", behind <= limit, f"the oldest waiting event came {behind:.0f} s ago" if behind > limit else ""
         )
+        placement = self.watch.placement
+        health.set("placed", placement.ready, placement.told(self._config.kafka.topics.of(*ROLES)))
         health.set("assigned", bool(lanes), "no partition is assigned" if not lanes else "")
 
     def _seconds_behind(self) -> float:

@@ -17,6 +17,7 @@ from stream_app.core.unknown_words import UnknownWords
 from stream_app.metrics import BusinessMetrics, CommitMetrics, RelayMetrics, WorkerMetrics
 from stream_app.ports import Outcome
 from stream_app.worker.business import Business
+from stream_app.worker.placement import Placement
 
 _log = logging.getLogger(__name__)
 _MICROS: Final = 1e6
@@ -33,6 +34,7 @@ class Watch:
         self.business = Business(BusinessMetrics(registry))
         self._unknown_words = UnknownWords()
         self._counts: dict[int, Counts] = {}
+        self.placement = Placement()
         self._held: dict[int, float] = {}  # seconds that a lane has been waiting at its tick
 
     def owned(self, lanes: Mapping[int, Lane]) -> None:
@@ -58,6 +60,9 @@ class Watch:
             metrics.events.labels(role).inc(count)
         metrics.note_rejected(step.rejected)
         self._note_unknown_words(step)
+        self.placement.note(step.events + step.misplaced if lane.buries_misplaced else step.events, step.misplaced)
+        for role, count in step.misplaced.items():
+            metrics.misplaced.labels(role).inc(count)
         metrics.decisions.inc(step.decisions)
         metrics.batch.observe(step.events.total())
         before = self._counts.get(lane.number)
@@ -91,6 +96,10 @@ class Watch:
     def relayed(self, topic: str) -> None:
         """A record is on its topic."""
         self.relays.relayed.labels(topic).inc()
+
+    def dropped(self, topic: str) -> None:
+        """A record was refused for good."""
+        self.relays.dropped.labels(topic).inc()
 
     def gather(self, lanes: Mapping[int, Lane], pending: int, seconds: float, effective_at: Mapping[int, int]) -> None:
         """What stands at this moment; `seconds` since the last time; when the versions came into force."""

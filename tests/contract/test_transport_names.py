@@ -12,8 +12,12 @@ from typing import Any
 
 import aiokafka
 import pytest
+from aiokafka import errors as kafka_errors
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.subscription_state import Assignment, SubscriptionState, TopicPartitionState
+from aiokafka.producer.message_accumulator import MessageAccumulator
+from aiokafka.producer.sender import SendProduceReqHandler
+from aiokafka.producer.transaction_manager import TransactionManager
 from aiokafka.structs import TopicPartition
 from faust.app.base import App
 from faust.sensors.monitor import Monitor
@@ -21,6 +25,8 @@ from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types.tuples import Message
 from mode.threads import QueueServiceThread
+
+from stream_app.service.relay import InvalidRecordError
 
 # The versions whose source was read. Another one: read again what is named below, then change this.
 READ = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
@@ -104,6 +110,24 @@ def test_a_method_is_called_as_it_was(owner: type, name: str) -> None:
     signature = inspect.signature(getattr(owner, name))
     bare = [each.replace(annotation=inspect.Parameter.empty) for each in signature.parameters.values()]
     assert str(inspect.Signature(bare)) == SIGNATURES[owner, name]
+
+
+def test_the_producer_numbers_records_under_these_names() -> None:
+    """`Producer.take_back` sets a number back, which is right while a batch gets its number once, when it leaves."""
+    assert kafka_errors.for_code(InvalidRecordError.errno) is InvalidRecordError
+    assert "self._txn_manager = " in inspect.getsource(aiokafka.AIOKafkaProducer.__init__)
+
+    async def number() -> int:
+        numbers = TransactionManager(None, 60_000)
+        numbers.increment_sequence_number(TP, 5)
+        numbers.increment_sequence_number(TP, -2)
+        return int(numbers.sequence_number(TP))
+
+    assert asyncio.run(number()) == 3
+    leaves = inspect.getsource(MessageAccumulator._pop_batch)
+    assert "not_retry = batch.retry_count == 0" in leaves
+    assert "self._txn_manager.increment_sequence_number(batch.tp, batch.record_count)" in leaves
+    assert "batch.failure(exception=exc)" in inspect.getsource(SendProduceReqHandler.handle_response)
 
 
 def test_fausts_consumer_keeps_its_state_under_these_names() -> None:

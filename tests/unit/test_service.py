@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
 
 import pytest
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    PolicyViolationError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+)
 
 from stream_app.adapters.memory import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
 from stream_app.core.commit import Commit
@@ -18,15 +26,15 @@ from stream_app.core.messages import SEQUENCE, Outgoing, Tick, decode_message, p
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.snapshot import fingerprint, snapshot
 from stream_app.core.state import DAY_US
-from stream_app.errors import NoBroker
+from stream_app.errors import NoBroker, NotDelivered
 from stream_app.ports import ModelVersion
 from stream_app.service import process
-from stream_app.service.relay import Relay
+from stream_app.service.relay import InvalidRecordError, Relay
 from stream_app.worker.models import Models
 from stream_app.worker.ticker import SETTLE_US, Ticker
 from tests.shops import SHOP, T0, taught
 
-TOPICS = {"alerts": "shop.alerts", "ticks": "shop.ticks"}
+TOPICS = {role: f"shop.{role}" for role in ("alerts", "ticks", "labelled", "dead_letters", "scores", "contacts")}
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -35,10 +43,16 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 
 @dataclass
 class Kafka:
-    """A producer that keeps what it was given; after `fails` records it breaks."""
+    """A producer that keeps what it was given; after `fails` records it breaks. What `refuses` names is never taken."""
 
     records: list[tuple[str, int, bytes, int]] = field(default_factory=list)
     fails: int = 1 << 30
+    refuses: Callable[[bytes], Exception | None] = lambda _: None
+    gap: bool = False  # the numbers of the producer are ahead of the broker's
+    taken_back: int = 0
+
+    def take_back(self, topic: str, partition: int, records: int) -> None:  # noqa: ARG002 - there is one partition
+        self.gap, self.taken_back = False, self.taken_back + records
 
     async def send(
         self,
@@ -51,8 +65,13 @@ class Kafka:
     ) -> asyncio.Future[object]:
         if len(self.records) >= self.fails:
             raise ConnectionError
-        self.records.append((topic, partition or 0, value or b"", sequence_of(headers or [])))
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        refusal = OutOfOrderSequenceNumber() if self.gap else self.refuses(value or b"")
+        if refusal is not None:
+            self.gap = True
+            future.set_exception(refusal)
+            return future
+        self.records.append((topic, partition or 0, value or b"", sequence_of(headers or [])))
         future.set_result(None)
         return future
 
@@ -119,6 +138,98 @@ def test_a_lane_waits_while_kafka_is_behind() -> None:
             await asyncio.wait_for(relay.has_room(), 0.01)
         await relay.flush()
         await asyncio.wait_for(relay.has_room(), 0.01)
+
+    run(story())
+
+
+def relayed(kafka: Kafka, *records: Outgoing) -> list[str]:
+    """Relay some records to the end; returns the roles of what was dropped."""
+    dropped: list[str] = []
+
+    async def story() -> None:
+        store = MemoryStateStore(MemoryServer())
+        await store.claim("w")
+        await store.open(1)
+        packed = [pack(one) for one in records]
+        relay = Relay(1, store, kafka, TOPICS, on_dropped=dropped.append)
+        relay.add(await committed(store, b"", b"1", packed), packed)
+        await relay.drain()
+        assert (relay.relayed, await store.outbox(1, 0, 10)) == (len(records), [])
+
+    run(story())
+    return dropped
+
+
+@pytest.mark.parametrize(
+    "refusal", [MessageSizeTooLargeError, RecordListTooLargeError, InvalidRecordError, PolicyViolationError]
+)
+@pytest.mark.parametrize("role", ["alerts", "scores", "dead_letters"])
+def test_what_the_broker_refuses_for_good_is_dropped_and_the_others_arrive_in_order(
+    refusal: type[KafkaError], role: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    kafka = Kafka(refuses=lambda value: refusal() if value.startswith(b"bad") else None)
+    values = [b"a", b"bad", b"b", b"c", b"bad2", b"d"]
+    assert relayed(kafka, *[Outgoing(role, 1, None, value) for value in values]) == [role] * 2
+    assert [(value, number) for _, _, value, number in kafka.records] == [(b"a", 1), (b"b", 3), (b"c", 4), (b"d", 6)]
+    assert [record.sequence for record in caplog.records] == [2, 5]  # type: ignore[attr-defined]
+
+
+def test_a_dead_letter_is_cut_until_its_topic_takes_it_and_the_next_ones_at_once() -> None:
+    asked: list[int] = []
+
+    def refuses(value: bytes) -> Exception | None:
+        asked.append(len(value))
+        return MessageSizeTooLargeError() if len(value) > 10_000 else None
+
+    kafka = Kafka(refuses=refuses)
+    assert relayed(kafka, *[Outgoing("dead_letters", 1, b"key", b"x" * size) for size in (500_000, 5, 400_000)]) == []
+    assert [number for _, _, _, number in kafka.records] == [1, 2, 3]
+    assert min(len(value) for _, _, value, _ in kafka.records if len(value) > 5) > 5_000
+    assert len(asked) < 15
+    assert not kafka.gap
+
+
+@pytest.mark.parametrize("role", ["labelled", "contacts"])
+def test_what_others_wait_for_stops_the_relay_in_words_and_stays_in_the_store(role: str) -> None:
+    async def story() -> None:
+        store = MemoryStateStore(MemoryServer())
+        await store.claim("w")
+        await store.open(1)
+        packed = [pack(Outgoing(role, 1, None, b"marker"))]
+        first = await committed(store, b"", b"1", packed)
+        for refusal in (MessageSizeTooLargeError, TopicAuthorizationFailedError):
+            relay = Relay(1, store, Kafka(refuses=lambda _, refusal=refusal: refusal()), TOPICS)  # type: ignore[misc]
+            relay.add(first, packed)
+            with pytest.raises(NotDelivered, match=f"shop.{role} did not take"):
+                await relay.flush()
+        assert len(await store.outbox(1, 0, 10)) == 1
+
+    run(story())
+
+
+def test_no_permission_is_not_for_good() -> None:
+    kafka = Kafka(refuses=lambda _: TopicAuthorizationFailedError())
+    with pytest.raises(NotDelivered, match="does not permit"):
+        relayed(kafka, Outgoing("alerts", 1, None, b"alert"))
+
+
+def test_numbers_out_of_order_without_a_refusal_are_an_error() -> None:
+    with pytest.raises(OutOfOrderSequenceNumber):
+        relayed(Kafka(refuses=lambda _: OutOfOrderSequenceNumber()), Outgoing("alerts", 1, None, b"alert"))
+
+
+def test_a_lane_waits_while_few_but_large_records_are_pending() -> None:
+    async def story() -> None:
+        store, kafka = MemoryStateStore(MemoryServer()), Kafka()
+        await store.claim("w")
+        await store.open(1)
+        relay = Relay(1, store, kafka, TOPICS)
+        many = outbox(*[b"x" * 900_000] * 40)
+        relay.add(await committed(store, b"", b"1", many), many)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(relay.has_room(), 0.01)
+        await relay.drain()
+        await asyncio.wait_for(relay.has_room(), 1.0)
 
     run(story())
 
