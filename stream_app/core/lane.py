@@ -36,6 +36,7 @@ from stream_app.core.tally import Memory, segment_in
 from stream_app.errors import UnusableState
 
 NEVER: Final = -(1 << 62)
+RECORD_BYTES: Final = 256  # what a record takes in a buffer besides its value: without it, empty ones would be free
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -181,7 +182,7 @@ class Lane:
         items, times = take_in(role, records, self._limits.skew)
         appended = [record.timestamp for record in records]
         offsets = [record.offset for record in records]
-        size = sum(len(record.value or b"") for record in records)
+        size = sum(len(record.value or b"") for record in records) + RECORD_BYTES * len(records)
         pairs = list(zip(items, appended, strict=True))
         self.aligner.push(role, start, pairs, times, offsets, end, high_watermark, size)
 
