@@ -16,6 +16,7 @@ from stream_app.adapters.kafka_transport.reading import (
     HEADER_BYTES,
     LOG_HEADER_BYTES,
     MAGIC_AT,
+    Body,
     Fault,
     consumer_record,
     legacy_records,
@@ -108,23 +109,26 @@ class Batches:
 
     def _read(self, end: int, high_watermark: int | None) -> tuple[list[ConsumerRecord], int, int]:
         """The records of the batch, the offset after it, and its bytes."""
-        if end > self._size:
-            raise Fault("it breaks off")
-        data = self._data[self._at : end]
-        if data[MAGIC_AT] < 2:
+        if end <= self._size and self._data[self._at + MAGIC_AT] < 2:
+            data = self._data[self._at : end]
             records, following = legacy_records(self._tp, data, self._unpacker)
             self._check(following, high_watermark)
             return records, following, len(data)
-        body = unpacked(data, self._unpacker)
-        following = body.batch.next_offset
-        self._check(following, high_watermark)
+        body = self._unpacked(end, high_watermark)
         records = [] if body.batch.is_control_batch else records_of(self._tp, body)
-        return records, following, len(body.payload)
+        return records, body.batch.next_offset, len(body.payload)
+
+    def _unpacked(self, end: int, high_watermark: int | None) -> Body:
+        if end > self._size:
+            raise Fault("it breaks off")
+        body = unpacked(self._data[self._at : end], self._unpacker)
+        self._check(body.batch.next_offset, high_watermark)
+        return body
 
     def _check(self, following: int, high_watermark: int | None) -> None:
         """Raise Fault if the batch cannot lie where it was found: the checksum does not cover its base offset."""
         if not self._is_ahead(following, high_watermark):
-            raise Fault(f"it ends before offset {following}, and was found at {self.next_fetch_offset}")
+            raise Fault(f"it says that it ends before offset {following}, and was found at {self.next_fetch_offset}")
 
     def _is_ahead(self, following: int, high_watermark: int | None) -> bool:
         return self.next_fetch_offset < following and (high_watermark is None or following <= high_watermark)
@@ -145,7 +149,7 @@ class Batches:
             return
         # 2. Twice is not: go on behind it.
         following = self._following(end, high_watermark)
-        kept = self._salvaged(position, min(end, self._size), problem)
+        kept = self._salvaged(end, high_watermark, problem)
         if isinstance(error, MemoryError) and not any(isinstance(one, Unreadable) for one in kept):
             raise error  # there is nothing wrong with it: memory has run out
         self._faults.skip(self._tp, position, following - 1, problem)
@@ -164,15 +168,15 @@ class Batches:
             guesses.append(_offset(data[end:]))
         return next((one for one in guesses if self._is_ahead(one, high_watermark)), self.next_fetch_offset + 1)
 
-    def _salvaged(self, position: int, end: int, problem: str) -> list[Taken]:
+    def _salvaged(self, end: int, high_watermark: int | None, problem: str) -> list[Taken]:
         """What can be read of a bad batch, and the rest as it is."""
-        data = self._data[self._at : end]
         try:
-            body = unpacked(data, self._unpacker)
+            body = self._unpacked(end, high_watermark)
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001 - see _take_batch
-            return [Unreadable(Kept(position, 0, None, bytes(data[:MAX_KEPT_BYTES])), f"a record batch: {problem}")]
+            data = bytes(self._data[self._at : min(end, self._size, self._at + MAX_KEPT_BYTES)])
+            return [Unreadable(Kept(self.next_fetch_offset, 0, None, data), f"a record batch: {problem}")]
         return [
             one if isinstance(one, Unreadable) else consumer_record(self._tp, one, one.offset, one.timestamp)
             for one in salvage(*body)

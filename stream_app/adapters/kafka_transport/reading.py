@@ -10,13 +10,12 @@ from aiokafka.record.legacy_records import LegacyRecordBatch
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
-from stream_app.adapters.kafka_transport.salvage import MAX_RECORD_BYTES, longest
+from stream_app.adapters.kafka_transport.salvage import MAX_HEADERS, MAX_RECORD_BYTES, longest
 from stream_app.adapters.kafka_transport.unpacking import Unpacker
 
 # Every event has an id of its own, so 1 MiB cannot hold as many, however well they pack. Each record becomes an object
 # of some hundred bytes, and a batch that unpacks to 32 MiB may hold 4,000,000 of 7 bytes.
 MAX_RECORDS: Final = 100_000
-MAX_HEADERS: Final = 250_000  # of all records of a batch, for the same reason
 
 LOG_HEADER_BYTES: Final = 12  # base offset, and the length of what follows
 MAGIC_AT: Final = 16  # the version of the format

@@ -12,7 +12,7 @@ from stream_app.core.unreadable import Kept, Unreadable
 
 # A producer refuses a record of more than 1 MiB before it packs it, unless told otherwise.
 MAX_RECORD_BYTES: Final = 2 << 20
-MAX_RECORD_HEADERS: Final = 1_000
+MAX_HEADERS: Final = 250_000  # of all records of a batch: each becomes an object
 MAX_KEPT_BYTES: Final = 1 << 20  # no dead letter holds more
 _NUMBER_BITS: Final = 63
 
@@ -37,7 +37,7 @@ def salvage(batch: Any, count: int, payload: memoryview) -> Iterator[Record | Un
         count: the number of records by its header.
         payload: the records, unpacked.
     """
-    at, next_offset = 0, batch.base_offset
+    at, next_offset, room = 0, batch.base_offset, MAX_HEADERS
     gapless = count == batch.last_offset_delta + 1  # else compaction has removed records
     for _ in range(count):
         begin = at
@@ -49,7 +49,8 @@ def salvage(batch: Any, count: int, payload: memoryview) -> Iterator[Record | Un
         except (ValueError, IndexError) as error:
             yield _kept(batch, next_offset, payload[begin:], f"the batch breaks off: {error}")
             return
-        one = _read(batch, next_offset, payload[start:at])
+        one = _read(batch, next_offset, payload[start:at], room)
+        room -= len(one.headers)
         if isinstance(one, Record) and not _is_in_place(one.offset, next_offset, batch.next_offset, gapless):
             reason = f"the record says it has offset {one.offset}, and stands where {next_offset} is next"
             one = Unreadable(Kept(next_offset, batch.max_timestamp, one.key, one.value, one.headers), reason)
@@ -73,12 +74,12 @@ def _is_in_place(offset: int, next_offset: int, end: int, gapless: bool) -> bool
     return offset == next_offset if gapless else next_offset <= offset < end
 
 
-def _read(batch: Any, offset: int, body: memoryview) -> Record | Unreadable:
+def _read(batch: Any, offset: int, body: memoryview, room: int) -> Record | Unreadable:
     """One record; `offset` stands for it if its own cannot be read."""
     if len(body) > MAX_RECORD_BYTES:
         return _kept(batch, offset, body, f"the record has {len(body)} bytes, more than {MAX_RECORD_BYTES}")
     try:
-        record, is_utf8 = _parsed(batch, body)
+        record, is_utf8 = _parsed(batch, body, room)
     except (ValueError, IndexError) as error:
         return _kept(batch, offset, body, f"the record cannot be read: {error}")
     if is_utf8:
@@ -87,7 +88,7 @@ def _read(batch: Any, offset: int, body: memoryview) -> Record | Unreadable:
     return Unreadable(kept, "the name of a header is not UTF-8")
 
 
-def _parsed(batch: Any, body: memoryview) -> tuple[Record, bool]:
+def _parsed(batch: Any, body: memoryview, room: int) -> tuple[Record, bool]:
     """The record, and whether the names of its headers are UTF-8."""
     _, at = _number(body, 0)  # attributes: none are in use
     timestamp_delta, at = _number(body, at)
@@ -95,8 +96,8 @@ def _parsed(batch: Any, body: memoryview) -> tuple[Record, bool]:
     key, at = _bytes(body, at)
     value, at = _bytes(body, at)
     count, at = _number(body, at)
-    if not 0 <= count <= MAX_RECORD_HEADERS:
-        raise ValueError(f"it has {count} headers; the limit is {MAX_RECORD_HEADERS}")
+    if not 0 <= count <= room:
+        raise ValueError(f"it has {count} headers; the limit is {MAX_HEADERS} a batch")
     headers, is_utf8 = [], True
     for _ in range(count):
         name, at = _bytes(body, at)
