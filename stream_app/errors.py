@@ -197,6 +197,22 @@ class PositionAhead(ChurnMonitorError):
     exit_code = 4
 
 
+class MissingCodec(ChurnMonitorError):
+    """Record batches packed with {codec} cannot be read: {problem}. Install the codec with: pip install "cramjam>=2.11"."""
+
+    exit_code = 2
+
+
+class TooManyUnreadable(ChurnMonitorError):
+    """More than {limit} record batches within {minutes:.0f} minutes could not be read; the last one is
+    {topic}[{partition}], offsets {first} to {last}: {problem}. Either a producer writes broken batches, or a disk of
+    Kafka loses data: the log names each batch that was skipped. Stop the producer, or check the broker with
+    `kafka-dump-log.sh`; then start again.
+    """
+
+    exit_code = 4
+
+
 class Stalled(ChurnMonitorError):
     """The position has not moved for {seconds:.0f} s while {lag} records wait. The process ends: restart it."""
 

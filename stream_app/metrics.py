@@ -426,6 +426,18 @@ class BusinessMetrics(Metrics):
         self.suppressed.labels("campaign")
 
 
+class InputMetrics(Metrics):
+    """Of whoever consumes from Kafka: all four services."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.unreadable = self._counter(
+            "unreadable_batches",
+            "Record batches that could not be read (a wrong checksum, a broken record, too large once unpacked) and were"
+            " skipped; the log names each one. More than 100 within 10 minutes end the process.",
+        )
+
+
 class RelayMetrics(Metrics):
     """Of the relay from the outbox to Kafka, in whatever process it runs."""
 
@@ -609,10 +621,10 @@ class DeliveryMetrics(Metrics):
 
 
 SERVICES: Final[dict[str, tuple[type[Metrics], ...]]] = {
-    "worker": (WorkerMetrics, BusinessMetrics, CommitMetrics, RelayMetrics),
-    "trainer": (TrainerMetrics, QualityMetrics, CommitMetrics, SkippedMetrics),
-    "desk": (DeskMetrics, CommitMetrics, RelayMetrics, SkippedMetrics, StoreMetrics),
-    "deliver": (DeliveryMetrics, CommitMetrics, SkippedMetrics),
+    "worker": (WorkerMetrics, BusinessMetrics, CommitMetrics, InputMetrics, RelayMetrics),
+    "trainer": (TrainerMetrics, QualityMetrics, CommitMetrics, InputMetrics, SkippedMetrics),
+    "desk": (DeskMetrics, CommitMetrics, InputMetrics, RelayMetrics, SkippedMetrics, StoreMetrics),
+    "deliver": (DeliveryMetrics, CommitMetrics, InputMetrics, SkippedMetrics),
 }
 
 

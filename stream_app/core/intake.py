@@ -18,6 +18,7 @@ from stream_app.core.messages import (
     sequence_of,
 )
 from stream_app.core.outgoing import MAX_RECORD_BYTES
+from stream_app.core.unreadable import Unreadable
 
 # The topics of a partition number by role, in the order in which records of one instant are taken. A tick says that all
 # before it has happened, so it comes first; events come as a replay reads them.
@@ -119,7 +120,10 @@ def take_in(role: str, records: Sequence[Record], skew: int) -> tuple[list[Item]
     for record in records:
         item = read(record.value or b"")
         if isinstance(item, Rejected):
-            items.append(Dead(role, record, item))
+            dead = Dead(role, record, item)
+            if isinstance(record, Unreadable):
+                dead = Dead(role, record.kept, Rejected(record.reason))
+            items.append(dead)
             times.append(AT_ONCE)
             continue
         at = (item.occurred_at - EPOCH) // MICROSECOND

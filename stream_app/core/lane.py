@@ -39,6 +39,7 @@ from stream_app.errors import UnusableState
 
 NEVER: Final = -(1 << 62)
 MAX_DEAD_LETTER_BYTES: Final = 8 << 20  # of a commit: Redis takes 512 MB in one argument, and stops while it copies
+RECORD_BYTES: Final = 256  # what a record takes in a buffer besides its parts: without it, empty ones would be free
 _HEADER_BYTES: Final = 100  # of a header in memory, beside its value
 # An item, the broker's time of its record in milliseconds, and the record if the item may still become a dead letter.
 _Entry = tuple[Item, int, Record | None]
@@ -458,7 +459,7 @@ class Lane:
 
 def _bytes_of(records: Sequence[Record]) -> int:
     """Return the bytes of records in memory, roughly."""
-    parts = sum([len(record.value or b"") + len(record.key or b"") for record in records])
+    parts = sum([RECORD_BYTES + len(record.value or b"") + len(record.key or b"") for record in records])
     return parts + sum([_HEADER_BYTES + len(value or b"") for record in records for _, value in record.headers])
 
 

@@ -27,7 +27,7 @@ from stream_app.deliver.clock import now_us
 from stream_app.deliver.commits import Commits
 from stream_app.deliver.requests import Requests
 from stream_app.deliver.sender import Sender
-from stream_app.metrics import CommitMetrics, DeliveryMetrics, SkippedMetrics
+from stream_app.metrics import CommitMetrics, DeliveryMetrics, InputMetrics, SkippedMetrics
 from stream_app.service.app import batches, make_app
 from stream_app.service.process import Crash
 from stream_app.service.skipped import Skipped
@@ -73,7 +73,9 @@ class DeliverService:
         self._tasks: list[asyncio.Task[None]] = []
         self._progress = Progress(position=(), lag=0)
         self.app = make_app(config, f"{config.kafka.group}-deliver", INSTANCE)
-        self._transport = BatchingTransport.install(self.app, positions=self._positions)
+        self._transport = BatchingTransport.install(
+            self.app, positions=self._positions, skipped=InputMetrics(registry).unreadable.inc
+        )
         channel = self.app.topic(self._topic, key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name="alerts")(self._consume)
 

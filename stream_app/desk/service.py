@@ -24,7 +24,7 @@ from stream_app.core.intake import Record, read_internal
 from stream_app.core.messages import decode_nominated, sequence_of
 from stream_app.core.stall import Progress
 from stream_app.errors import CommitRefused
-from stream_app.metrics import CommitMetrics, DeskMetrics, RelayMetrics, SkippedMetrics, StoreMetrics
+from stream_app.metrics import CommitMetrics, DeskMetrics, InputMetrics, RelayMetrics, SkippedMetrics, StoreMetrics
 from stream_app.ports import Opened
 from stream_app.service.app import batches, make_app, make_producer, stop_producer
 from stream_app.service.memory import watch_memory
@@ -64,7 +64,9 @@ class DeskService:
         partitions = config.kafka.partitions
         self.desk = Desk(partitions, config.shop.settings(), lambda customer: partition_of(customer, partitions))
         self.app = make_app(config, f"{config.kafka.group}-desk", _INSTANCE)
-        self._transport = BatchingTransport.install(self.app, positions=self._positions, wants=self._wants)
+        self._transport = BatchingTransport.install(
+            self.app, positions=self._positions, wants=self._wants, skipped=InputMetrics(registry).unreadable.inc
+        )
         channel = self.app.topic(self._topic, key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name="nominations")(self._consume)
         self._batch = 0

@@ -24,7 +24,7 @@ from stream_app.core.snapshot import fingerprint, snapshot
 from stream_app.core.stall import Progress
 from stream_app.core.training import NEVER, Training
 from stream_app.errors import CommitRefused
-from stream_app.metrics import CommitMetrics, QualityMetrics, SkippedMetrics, TrainerMetrics
+from stream_app.metrics import CommitMetrics, InputMetrics, QualityMetrics, SkippedMetrics, TrainerMetrics
 from stream_app.ports import ModelVersion
 from stream_app.service.app import batches, make_app
 from stream_app.service.process import Crash
@@ -61,7 +61,9 @@ class TrainerService:
         self._skipped = Skipped(SkippedMetrics(registry), "labelled")
         self._number = 0  # of the last checkpoint
         self.app = make_app(config, f"{config.kafka.group}-trainer", "trainer")
-        self._transport = BatchingTransport.install(self.app, positions=self._positions, wants=self._wants)
+        self._transport = BatchingTransport.install(
+            self.app, positions=self._positions, wants=self._wants, skipped=InputMetrics(registry).unreadable.inc
+        )
         channel = self.app.topic(self._topic, key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name="labelled")(self._consume)
         self.training: Training

@@ -22,6 +22,7 @@ from stream_app.config.fields import SECOND_US
 from stream_app.core.intake import ROLES
 from stream_app.core.lane import Lane, Limits
 from stream_app.core.stall import Progress
+from stream_app.metrics import InputMetrics
 from stream_app.service.app import batches, make_app, make_producer, stop_producer
 from stream_app.service.process import Crash
 from stream_app.service.stores import open_stores
@@ -61,6 +62,8 @@ class WorkerService:
             fetch_max_wait_ms=config.kafka.fetch_max_wait // MILLISECOND_US,
             fetch_min_bytes=config.kafka.fetch_min_bytes,
             max_partition_fetch_bytes=config.kafka.fetch_partition_bytes,
+            skipped=InputMetrics(registry).unreadable.inc,
+            keep_unreadable=True,  # for the dead letters
         )
         self.app.on_partitions_revoked.connect(self._on_revoked)
         topics = config.kafka.topics.of(*ROLES)

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from aiokafka.structs import ConsumerRecord
 
+from stream_app.core.unreadable import Unreadable
+
 
 class Fetched(NamedTuple):
     """The records of one partition that came with one fetch, between two positions.
@@ -16,7 +18,8 @@ class Fetched(NamedTuple):
 
     Attributes:
         start: the position at which this fetch began.
-        records: what came, in order of offset. Empty when the partition is only now known to be caught up.
+        records: what came, in order of offset; `Unreadable` for what cannot be read, if the transport keeps it. Empty
+            when the partition is only now known to be caught up, or when all that came is left out.
         end: the next position, after the records.
         high_watermark: the end of the partition by its own last fetch response.
 
@@ -25,7 +28,7 @@ class Fetched(NamedTuple):
     """
 
     start: int
-    records: Sequence[ConsumerRecord]
+    records: Sequence[ConsumerRecord | Unreadable]
     end: int
     high_watermark: int
 

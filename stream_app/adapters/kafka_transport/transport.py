@@ -12,6 +12,8 @@ from faust.types.transports import ConsumerT
 from yarl import URL
 
 from stream_app.adapters.kafka_transport.consumer import BatchingConsumer
+from stream_app.adapters.kafka_transport.faults import Faults
+from stream_app.adapters.kafka_transport.unpacking import Unpacker
 
 # How long a broker may keep a fetch that finds nothing. A partition whose records were not taken in time sits out one
 # fetch, so this is the delay that it then suffers; an idle consumer asks this often.
@@ -37,6 +39,11 @@ class BatchingTransport(stock.Transport):
         fetch_max_wait_ms: how long a broker may keep a fetch that finds nothing.
         fetch_min_bytes: a fetch that finds less is kept as long as one that finds nothing.
         max_partition_fetch_bytes: how much of a partition comes with one fetch, unless a single batch is larger.
+        skipped: called for each batch that cannot be read, in the thread that fetches.
+        keep_unreadable: what could not be read comes as `Unreadable` in its place among the records; else it is left
+            out, and only the log tells of it.
+
+    Raises MissingCodec if a batch of some codec could not be unpacked here.
 
     The agent's topics need raw keys and values (`value_serializer="raw"`), its stream `noack()`; an event's `value`
     holds pairs of a partition and its `Fetched`. Acknowledge an event when it is taken, and say `done` when what it
@@ -61,11 +68,14 @@ class BatchingTransport(stock.Transport):
         fetch_max_wait_ms: int = FETCH_MAX_WAIT_MS,
         fetch_min_bytes: int = 1,
         max_partition_fetch_bytes: int = MAX_PARTITION_FETCH_BYTES,
+        skipped: Callable[[], None] = lambda: None,
+        keep_unreadable: bool = False,
     ) -> None:
         super().__init__(url, app)
         self.positions, self.wants = positions, wants
         self.fetch_max_wait_ms, self.max_partition_fetch_bytes = fetch_max_wait_ms, max_partition_fetch_bytes
         self.fetch_min_bytes = fetch_min_bytes
+        self.faults, self.unpacker, self.keep_unreadable = Faults(skipped), Unpacker(), keep_unreadable
 
     @classmethod
     def install(cls, app: faust.App, *, positions: Positions, **options: Any) -> BatchingTransport:
