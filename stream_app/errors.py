@@ -287,6 +287,16 @@ class StoreBehind(ChurnMonitorError):
     exit_code = 4
 
 
+class StoreIncomplete(ChurnMonitorError):
+    """Redis lacks data of {what}: {problem}. It was deleted, evicted or overwritten by something else, and what is left
+    would give wrong results. Restore a backup of the whole Redis, however old: what it lacks is read again from Kafka.
+    Or start over with a fresh redis.prefix and fresh topics for labelled, nominations, alerts, contacts and scores
+    (kafka.topics). Keep its maxmemory-policy at noeviction.
+    """
+
+    exit_code = 4
+
+
 class BadPlaybook(ChurnMonitorError):
     """{file}, line {line}, {field}: {problem}. {remedy}"""
 

@@ -68,12 +68,20 @@ class StateStore(Protocol):
         """Say that this life works on a partition now, and return what is stored there.
 
         From here on every earlier life of the same instance is fenced from the partition. Raises `Fenced` if a later
-        one has opened it already.
+        one has opened it already, and `StoreIncomplete` if something that belongs to the position is gone.
         """
         ...
 
+    def close(self, partition: int) -> None:
+        """Say that this life no longer works on a partition."""
+        ...
+
     def states(self, partition: int) -> AsyncIterator[list[tuple[str, bytes]]]:
-        """All states of a partition as (customer, encoded state), in chunks, each customer once, in no order."""
+        """All states of a partition as (customer, encoded state), in chunks, each customer once, in no order.
+
+        Raises `StoreIncomplete` after the last chunk if this life has opened the partition and the states are not those
+        that its commits have stored.
+        """
         ...
 
     async def state(self, partition: int, customer: str) -> bytes | None:
@@ -94,6 +102,8 @@ class StateStore(Protocol):
 
         Returns: the outcome, and the sequence number of the batch's first record (where it has none, of the record that
             comes next). The number means something only if the outcome says that it is stored.
+
+        Raises `StoreIncomplete` if something that belongs to the position is gone; so do `trim` and `skip`.
         """
         ...
 
@@ -153,7 +163,14 @@ class ModelStore(Protocol):
     """The trainer's checkpoint, and the last versions of the model. There is one learner: the latest claim wins."""
 
     async def claim(self, instance: str) -> int:
-        """Become the only trainer: every earlier claim, of whatever instance, is fenced. Returns the epoch."""
+        """Become the only trainer: every earlier claim, of whatever instance, is fenced. Returns the epoch.
+
+        Raises `StoreIncomplete` as `verify` does.
+        """
+        ...
+
+    async def verify(self) -> None:
+        """Raise `StoreIncomplete` if something that belongs to the checkpoint is gone."""
         ...
 
     async def checkpoint(
@@ -176,7 +193,8 @@ class ModelStore(Protocol):
             version: a new version, if there is one; `snapshot` are its bytes.
             snapshot: given if and only if `version` is.
 
-        Raises `NotClaimed` before `claim`, and `VersionOutOfOrder` for a version that does not follow the newest one.
+        Raises `NotClaimed` before `claim`, `VersionOutOfOrder` for a version that does not follow the newest one, and
+        `StoreIncomplete` as `verify` does.
         """
         ...
 
@@ -257,7 +275,10 @@ class DeliveryStore(Protocol):
     """
 
     async def claim(self, instance: str) -> int:
-        """Become the only deliverer: the writes of every earlier one are refused from now on. Returns the epoch."""
+        """Become the only deliverer: the writes of every earlier one are refused from now on. Returns the epoch.
+
+        Raises `StoreIncomplete` if something that belongs to the last commit is gone; so do `commit` and `forget`.
+        """
         ...
 
     async def load(self) -> Stored:

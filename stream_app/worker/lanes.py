@@ -213,6 +213,7 @@ class Lanes:
         if relay:
             await asyncio.gather(*(work.relay.close() for work in given_up.values()))
         for number in given_up:
+            self._store.close(number)
             _log.info("lane given up", extra={"partition": number})
 
     # --- work --------------------------------------------------------------------------------------------------------
