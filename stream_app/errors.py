@@ -197,6 +197,16 @@ class PositionAhead(ChurnMonitorError):
     exit_code = 4
 
 
+class OtherTopic(ChurnMonitorError):
+    """{topic} is another topic than the one that was read: its id is {present}, and the positions in Redis count in
+    {stored}. It was deleted and created again, or kafka.bootstrap or kafka.topics name another one. Its first records
+    would be skipped. Restore the topic or the settings; or run `stream-app topics accept {topic}`, which reads it from
+    its beginning; or start over with a fresh redis.prefix and fresh topics.
+    """
+
+    exit_code = 4
+
+
 class Stalled(ChurnMonitorError):
     """The position has not moved for {seconds:.0f} s while {lag} records wait. The process ends: restart it."""
 

@@ -8,7 +8,7 @@ may be repeated without harm, because clients repeat what got no reply. Whatever
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -70,6 +70,17 @@ class StateStore(Protocol):
         From here on every earlier life of the same instance is fenced from the partition. Raises `Fenced` if a later
         one has opened it already, and `StoreIncomplete` if something that belongs to the position is gone.
         """
+        ...
+
+    async def keep_topics(self, partition: int, ids: Mapping[str, str]) -> dict[str, str]:
+        """Keep the ids of the topics in which a partition's positions count, by role; returns those that are kept.
+
+        An id that is kept stays once a commit is stored, whatever is given: the caller compares.
+        """
+        ...
+
+    async def accept_topic(self, partition: int, role: str, topic_id: str) -> None:
+        """Replace the id of a topic, of which nothing has been read since."""
         ...
 
     def close(self, partition: int) -> None:
@@ -169,6 +180,14 @@ class ModelStore(Protocol):
         """
         ...
 
+    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
+        """Keep the ids of the topics that are read, by role; see `StateStore.keep_topics`."""
+        ...
+
+    async def accept_topic(self, role: str, topic_id: str) -> None:
+        """Replace the id of a topic, of which nothing has been read since."""
+        ...
+
     async def verify(self) -> None:
         """Raise `StoreIncomplete` if something that belongs to the checkpoint is gone."""
         ...
@@ -228,7 +247,8 @@ class ModelStore(Protocol):
     async def version_at(self, moment: int) -> int | None:
         """The version that came into force last at or before a moment (microseconds); of two at once the higher number.
 
-        Versions whose bytes are gone are found too, back to VERSIONS_INDEXED versions ago.
+        Versions whose bytes are gone are found too, back to VERSIONS_INDEXED versions ago. Raises `StoreIncomplete` as
+        `verify` does.
         """
         ...
 
@@ -279,6 +299,14 @@ class DeliveryStore(Protocol):
 
         Raises `StoreIncomplete` if something that belongs to the last commit is gone; so do `commit` and `forget`.
         """
+        ...
+
+    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
+        """Keep the ids of the topics that are read, by role; see `StateStore.keep_topics`."""
+        ...
+
+    async def accept_topic(self, role: str, topic_id: str) -> None:
+        """Replace the id of a topic, of which nothing has been read since."""
         ...
 
     async def load(self) -> Stored:

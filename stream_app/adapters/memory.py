@@ -33,6 +33,7 @@ class StoredPartition:
     last_batch: tuple[int, str, int] | None = None  # epoch, batch id, first sequence
     counts: dict[str, int] = field(default_factory=dict)  # entries that the last commit left
     digest: int = 0  # over all states
+    topics: dict[str, str] = field(default_factory=dict)  # ids by role
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -72,6 +73,7 @@ class StoredModels:
     versions: dict[int, tuple[ModelVersion, bytes]] = field(default_factory=dict)
     index: list[tuple[int, int]] = field(default_factory=list)  # effective_at, number; ascending
     counts: dict[str, int] = field(default_factory=dict)  # entries that the last checkpoint left
+    topics: dict[str, str] = field(default_factory=dict)  # ids by role
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -147,6 +149,15 @@ class MemoryStateStore:
         stored.epochs = dict(latest) | {instance: epoch}
         self._opened.add(partition)
         return Opened(stored.position, stored.summary, stored.sequence + 1)
+
+    async def keep_topics(self, partition: int, ids: Mapping[str, str]) -> dict[str, str]:
+        """See `StateStore.keep_topics`."""
+        stored = self._server.partitions[partition]
+        return keep_topics(stored.topics, ids, committed=bool(stored.position))
+
+    async def accept_topic(self, partition: int, role: str, topic_id: str) -> None:
+        """See `StateStore.accept_topic`."""
+        self._server.partitions[partition].topics[role] = topic_id
 
     def close(self, partition: int) -> None:
         """See `StateStore.close`."""
@@ -248,6 +259,12 @@ class MemoryStateStore:
             raise Fenced(instance=instance, epoch=epoch, later=later, what=f"partition {partition}")
 
 
+def keep_topics(kept: dict[str, str], ids: Mapping[str, str], *, committed: bool) -> dict[str, str]:
+    """Keep ids where none is kept yet, and all of them before the first commit; the steps are those of topics.lua."""
+    kept |= {role: kept.get(role, one) if committed else one for role, one in ids.items()}
+    return {role: kept[role] for role in ids}
+
+
 def _part(customer: str, state: bytes) -> int:
     return digest_of(customer.encode("utf-8", "surrogatepass"), state)
 
@@ -272,6 +289,14 @@ class MemoryModelStore:
         self._epoch = self._models.epoch
         await self.verify()
         return self._epoch
+
+    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
+        """See `ModelStore.keep_topics`."""
+        return keep_topics(self._models.topics, ids, committed=bool(self._models.number))
+
+    async def accept_topic(self, role: str, topic_id: str) -> None:
+        """See `ModelStore.accept_topic`."""
+        self._models.topics[role] = topic_id
 
     async def verify(self) -> None:
         """See `ModelStore.verify`."""
@@ -343,6 +368,7 @@ class MemoryModelStore:
 
     async def version_at(self, moment: int) -> int | None:
         """See `ModelStore.version_at`."""
+        await self.verify()
         return next((number for effective_at, number in reversed(self._models.index) if effective_at <= moment), None)
 
 

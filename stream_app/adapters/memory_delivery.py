@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stream_app.adapters.complete import require_complete
+from stream_app.adapters.memory import keep_topics
 from stream_app.core.delivery.changes import Changes, Stored
 from stream_app.core.delivery.records import Delivery, decode_record
 from stream_app.errors import Fenced, NotClaimed
@@ -30,6 +31,7 @@ class StoredDeliveries:
     dead: set[str] = field(default_factory=set)
     requests: list[bytes] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)  # entries that the last commit left
+    topics: dict[str, str] = field(default_factory=dict)  # ids by role
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -61,6 +63,14 @@ class MemoryDeliveryStore:
         self._life = (instance, self._server.epoch)
         self._require_complete()
         return self._server.epoch
+
+    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
+        """See `DeliveryStore.keep_topics`."""
+        return keep_topics(self._server.topics, ids, committed=bool(self._server.number))
+
+    async def accept_topic(self, role: str, topic_id: str) -> None:
+        """See `DeliveryStore.accept_topic`."""
+        self._server.topics[role] = topic_id
 
     async def load(self) -> Stored:
         """See `DeliveryStore.load`."""

@@ -30,6 +30,7 @@ from stream_app.metrics import CommitMetrics, DeliveryMetrics
 from stream_app.service.app import batches, make_app
 from stream_app.service.process import Crash
 from stream_app.service.stores import open_stores
+from stream_app.service.topic_watch import TopicWatch
 
 INSTANCE: Final = "deliver"
 CHUNK: Final = 200  # records of one commit
@@ -66,6 +67,7 @@ class DeliverService:
         routes = [make_route(name, one, zone) for name, one in self._file.channels.items()]
         self.book = Book(routes, make_policy(self._file, zone), Words(make_composer(config)))
         self._stores = open_stores(config)
+        self.topic_watch = TopicWatch(config, ["alerts"])
         self._store = RedisDeliveryStore(self._stores.client, config.redis.prefix)
         self._metrics, self._commit_metrics = DeliveryMetrics(registry, routes), CommitMetrics(registry)
         self._tasks: list[asyncio.Task[None]] = []
@@ -78,7 +80,9 @@ class DeliverService:
     async def start(self) -> None:
         """Become the only deliverer, take up what is pending, and begin to consume and to send."""
         await asyncio.to_thread(require_topics, self._config)
+        await self.topic_watch.begin()
         await self._store.claim(INSTANCE)
+        self.topic_watch.require(await self._store.keep_topics(self.topic_watch.ids))
         self.book.begin(await self._store.load(), now_us())
         self._commits = Commits(self.book, self._store, self._commit_metrics, self._on_step)
         self._senders = {name: self._sender(name) for name in self.book.routes}

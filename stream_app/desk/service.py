@@ -30,6 +30,7 @@ from stream_app.service.process import Crash
 from stream_app.service.relay import Relay, sequence_of
 from stream_app.service.set_back import go_on_behind, is_behind
 from stream_app.service.stores import open_stores
+from stream_app.service.topic_watch import TopicWatch
 
 _log = logging.getLogger(__name__)
 _INSTANCE = "desk"
@@ -55,6 +56,7 @@ class DeskService:
         self._config, self._crash, self._on_step = config, crash, on_step
         self._topic = config.kafka.topics.nominations
         self._stores = open_stores(config)
+        self.topic_watch = TopicWatch(config, ["nominations"])
         self._metrics, self._commits = DeskMetrics(registry), CommitMetrics(registry)
         self._relays, self._store_metrics = RelayMetrics(registry), StoreMetrics(registry)
         partitions = config.kafka.partitions
@@ -69,8 +71,10 @@ class DeskService:
         """Become the only desk, take up where the last one stood, and begin to consume."""
         config = self._config
         await asyncio.to_thread(require_topics, config)
+        await self.topic_watch.begin()
         self._epoch = await self._stores.states.claim(_INSTANCE)
         opened = await self._stores.states.open(NUMBER)
+        self.topic_watch.require(await self._stores.states.keep_topics(NUMBER, self.topic_watch.ids))
         self.desk.begin(opened.position)
         await self._catch_up(opened)
         self._producer = make_producer(config)

@@ -24,6 +24,7 @@ from stream_app.core.stall import Progress
 from stream_app.service.app import batches, make_app, make_producer, stop_producer
 from stream_app.service.process import Crash
 from stream_app.service.stores import open_stores
+from stream_app.service.topic_watch import TopicWatch
 from stream_app.worker.lanes import Lanes
 from stream_app.worker.ticker import Ticker
 from stream_app.worker.watch import Watch
@@ -52,6 +53,7 @@ class WorkerService:
         self._config, self._crash, self._on_step = config, crash, on_step
         self._stores = open_stores(config)
         self.watch = Watch(registry)
+        self.topic_watch = TopicWatch(config, ROLES)
         self.app = make_app(config, config.kafka.group, config.worker.instance)
         self._transport = BatchingTransport.install(
             self.app,
@@ -74,6 +76,7 @@ class WorkerService:
         """Check the topics, claim an epoch, and begin to consume."""
         config = self._config
         await asyncio.to_thread(require_topics, config)
+        await self.topic_watch.begin()
         epoch = await self._stores.states.claim(config.worker.instance)
         self._producer = make_producer(config)
         await self._producer.start()
@@ -93,6 +96,7 @@ class WorkerService:
             instance=f"{config.worker.instance}:{epoch}",
             watch=self.watch,
             crash=self._crash,
+            topic_watch=self.topic_watch,
             last_sent=self._last_sent,
             done=self._transport.done,
             wants_changed=self._transport.wants_changed,

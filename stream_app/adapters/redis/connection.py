@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, Final, TypeAlias, TypeVar, Union
@@ -151,8 +151,31 @@ class Verify:
         return StoreIncomplete(what=what, problem="something else writes to its keys")
 
 
+class Topics:
+    """Keeps the ids of the topics in which the positions of a store count.
+
+    Args:
+        client: on which it runs.
+        committed: the field of meta that every commit writes.
+    """
+
+    def __init__(self, client: Client, committed: str) -> None:
+        self._client, self._committed = client, committed
+        self._run = Script(client, "topics")
+
+    async def keep(self, meta: str, ids: Mapping[str, str]) -> dict[str, str]:
+        """Keep ids by role where none is kept yet; returns those that are."""
+        pairs = [part for pair in ids.items() for part in pair]
+        kept = await self._run([meta], self._committed, *pairs)
+        return {role: one.decode() for role, one in zip(ids, kept, strict=True)}
+
+    async def accept(self, meta: str, role: str, topic_id: str) -> None:
+        """Replace the id that is kept."""
+        await ask(self._client, "HSET", meta, f"topic:{role}", topic_id)
+
+
 async def ask(client: Client, command: str, key: str, *args: bytes | str | int) -> Any:
-    """Send a plain command that reads, and return its reply. Raises `StoreUnavailable`."""
+    """Send a plain command that may be repeated, and return its reply. Raises `StoreUnavailable`."""
     with translated(client):
         return await client.execute_command(command, key, *args)
 

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Final
 from uuid import uuid4
 
-from stream_app.adapters.redis.connection import Client, Script, Verify, ask, to_the_end
+from stream_app.adapters.redis.connection import Client, Script, Topics, Verify, ask, to_the_end
 from stream_app.adapters.redis.packing import pack_strings, unpack_strings
 from stream_app.core.delivery.changes import Changes, Stored
 from stream_app.core.delivery.records import Delivery, decode_record
@@ -38,6 +38,7 @@ class RedisDeliveryStore:
         self._forget = Script(client, "forget")
         self._scan = Script(client, "scan")
         self._verify = Verify(client, "number", _COUNTED)
+        self._topics = Topics(client, "number")
 
     async def claim(self, instance: str) -> int:
         """See `DeliveryStore.claim`."""
@@ -45,6 +46,14 @@ class RedisDeliveryStore:
         self._life = (instance, epoch)
         await self._verify(_WHAT, self._key)
         return epoch
+
+    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
+        """See `DeliveryStore.keep_topics`."""
+        return await self._topics.keep(self._key("meta"), ids)
+
+    async def accept_topic(self, role: str, topic_id: str) -> None:
+        """See `DeliveryStore.accept_topic`."""
+        await self._topics.accept(self._key("meta"), role, topic_id)
 
     async def load(self) -> Stored:
         """See `DeliveryStore.load`."""

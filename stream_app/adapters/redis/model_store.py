@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from stream_app.adapters.redis.connection import Client, Script, Verify, ask, to_the_end
+from stream_app.adapters.redis.connection import Client, Script, Topics, Verify, ask, to_the_end
 from stream_app.errors import NotClaimed, UnknownVersion, VersionOutOfOrder
 from stream_app.ports import NOTHING_LEARNED, VERSIONS_INDEXED, ModelVersion, Outcome
 
@@ -41,6 +42,7 @@ class RedisModelStore:
         self._checkpoint = Script(client, "checkpoint")
         self._pin = Script(client, "pin")
         self._verify = Verify(client, "checkpoint", kinds)
+        self._topics = Topics(client, "checkpoint")
 
     async def claim(self, instance: str) -> int:
         """See `ModelStore.claim`."""
@@ -74,6 +76,14 @@ class RedisModelStore:
         if outcome == _OUT_OF_ORDER:
             raise VersionOutOfOrder(number=made[0], newest=newest)
         return Outcome(outcome)
+
+    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
+        """See `ModelStore.keep_topics`."""
+        return await self._topics.keep(self._meta, ids)
+
+    async def accept_topic(self, role: str, topic_id: str) -> None:
+        """See `ModelStore.accept_topic`."""
+        await self._topics.accept(self._meta, role, topic_id)
 
     async def verify(self) -> None:
         """See `ModelStore.verify`."""
@@ -111,6 +121,7 @@ class RedisModelStore:
 
     async def version_at(self, moment: int) -> int | None:
         """See `ModelStore.version_at`."""
+        await self.verify()
         found = await ask(self._client, "ZREVRANGEBYSCORE", self._index, moment, "-inf", "LIMIT", 0, 1)
         return int(found[0]) if found else None
 

@@ -7,12 +7,12 @@ open ones need not walk over all states). See commit.lua for what they hold.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 from stream_app.adapters.complete import OTHER_VALUES, Digest
-from stream_app.adapters.redis.connection import Client, Script, Verify, ask, to_the_end, translated
+from stream_app.adapters.redis.connection import Client, Script, Topics, Verify, ask, to_the_end, translated
 from stream_app.adapters.redis.packing import pack_strings, unpack_strings
 from stream_app.core.commit import Commit
 from stream_app.errors import Fenced, NotClaimed, StoreIncomplete
@@ -46,6 +46,7 @@ class RedisStateStore:
         self._trim = Script(client, "trim")
         self._skip = Script(client, "skip")
         self._verify = Verify(client, "position", _COUNTED)
+        self._topics = Topics(client, "position")
 
     async def claim(self, instance: str) -> int:
         """See `StateStore.claim`."""
@@ -67,6 +68,14 @@ class RedisStateStore:
             self._digests.pop(partition, None)
         self._opened[partition] = position
         return Opened(position, summary, int(sequence) + 1)
+
+    async def keep_topics(self, partition: int, ids: Mapping[str, str]) -> dict[str, str]:
+        """See `StateStore.keep_topics`."""
+        return await self._topics.keep(self._key(partition, "meta"), ids)
+
+    async def accept_topic(self, partition: int, role: str, topic_id: str) -> None:
+        """See `StateStore.accept_topic`."""
+        await self._topics.accept(self._key(partition, "meta"), role, topic_id)
 
     def close(self, partition: int) -> None:
         """See `StateStore.close`."""
