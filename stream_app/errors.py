@@ -149,6 +149,14 @@ class StoreUnavailable(ChurnMonitorError):
     exit_code = 5
 
 
+class EvictingStore(ChurnMonitorError):
+    """Redis at {address} may evict customers when its memory is full: its maxmemory-policy is {policy}. Set it to
+    noeviction (CONFIG SET maxmemory-policy noeviction, and in redis.conf), or use another Redis.
+    """
+
+    exit_code = 5
+
+
 class BadStoreAddress(ChurnMonitorError):
     """The address of Redis cannot be used: {problem}. Give one like redis://host:6379/0 or rediss://user:password@host:6380/0."""
 

@@ -81,6 +81,7 @@ class DeliverService:
         """Become the only deliverer, take up what is pending, and begin to consume and to send."""
         await asyncio.to_thread(require_topics, self._config)
         await self.topic_watch.begin()
+        await self._stores.eviction.begin()
         await self._store.claim(INSTANCE)
         self.topic_watch.require(await self._store.keep_topics(self.topic_watch.ids))
         self.book.begin(await self._store.load(), now_us())
@@ -107,6 +108,8 @@ class DeliverService:
 
     def report(self, health: Health) -> None:
         """See Service."""
+        problem = self._stores.eviction.problem
+        health.set("redis", not problem, problem)
         self._metrics.note(self.book, now_us())
         assigned = len(self.app.consumer.assignment()) if self.app.started else 0
         wanted = self._config.kafka.partitions

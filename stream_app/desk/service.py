@@ -72,6 +72,7 @@ class DeskService:
         config = self._config
         await asyncio.to_thread(require_topics, config)
         await self.topic_watch.begin()
+        await self._stores.eviction.begin()
         self._epoch = await self._stores.states.claim(_INSTANCE)
         opened = await self._stores.states.open(NUMBER)
         self.topic_watch.require(await self._stores.states.keep_topics(NUMBER, self.topic_watch.ids))
@@ -115,6 +116,8 @@ class DeskService:
 
     def report(self, health: Health) -> None:
         """See Service."""
+        problem = self._stores.eviction.problem
+        health.set("redis", not problem, problem)
         self._metrics.lacking.set(len(self.desk.lacking))
         self._relays.outbox.set(self._relay.pending)
         if self.desk.position.moment != NEVER:

@@ -69,6 +69,7 @@ class TrainerService:
         """Become the only trainer, take up the last checkpoint, and begin to consume."""
         await asyncio.to_thread(require_topics, self._config, ["labelled"])
         await self.topic_watch.begin()
+        await self._stores.eviction.begin()
         await self._stores.models.claim("trainer")
         self.topic_watch.require(await self._stores.models.keep_topics(self.topic_watch.ids))
         await self._recall()
@@ -81,6 +82,8 @@ class TrainerService:
 
     def report(self, health: Health) -> None:
         """See Service."""
+        problem = self._stores.eviction.problem
+        health.set("redis", not problem, problem)
         self._metrics.lacking.set(len(self.training.lacking))
         if self.training.through != NEVER:
             self._metrics.through.set(self.training.through / 1e6)

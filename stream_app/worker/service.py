@@ -77,6 +77,7 @@ class WorkerService:
         config = self._config
         await asyncio.to_thread(require_topics, config)
         await self.topic_watch.begin()
+        await self._stores.eviction.begin()
         epoch = await self._stores.states.claim(config.worker.instance)
         self._producer = make_producer(config)
         await self._producer.start()
@@ -120,6 +121,8 @@ class WorkerService:
 
     def report(self, health: Health) -> None:
         """See Service."""
+        problem = self._stores.eviction.problem
+        health.set("redis", not problem, problem)
         now = time.monotonic()
         lanes = self.lanes.lanes
         self.watch.gather(lanes, self.lanes.pending, now - self._reported, self.lanes.effective_at)
