@@ -435,3 +435,41 @@ def test_a_key_of_another_type_is_refused(redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     asyncio.run(run())
+
+
+# --- ids of topics ----------------------------------------------------------------------------------------------------
+
+
+def test_ids_of_topics_stay_once_something_was_read(play: Play) -> None:
+    async def scenario(hands: Hands) -> None:
+        store = await worker(hands)
+        await opened(store)
+        assert await store.keep_topics(3, {"orders": "a", "cart": "b"}) == {"orders": "a", "cart": "b"}
+        assert await store.keep_topics(3, {"orders": "c"}) == {"orders": "c"}
+        assert (await store.commit(batch(b"", b"1", ann=b"a1"), "1", 0))[0] is DONE
+        kept = await store.keep_topics(3, {"cart": "x", "orders": "y", "ticks": "z"})
+        assert kept == {"cart": "b", "orders": "c", "ticks": "z"}
+        assert await store.keep_topics(4, {"orders": "d"}) == {"orders": "d"}
+        await store.accept_topic(3, "orders", "y")
+        assert await store.keep_topics(3, {"orders": "c"}) == {"orders": "y"}
+        assert await store.keep_topics(3, {}) == {}
+
+    play(scenario)
+
+
+def test_trainer_and_deliverer_keep_ids_too(play: Play) -> None:
+    async def scenario(hands: Hands) -> None:
+        models, deliveries = await trainer(hands), await deliverer(hands)
+        assert await models.keep_topics({"labelled": "a"}) == {"labelled": "a"}
+        assert await models.keep_topics({"labelled": "b"}) == {"labelled": "b"}
+        assert await learn(models, 1) is DONE
+        assert await models.keep_topics({"labelled": "c"}) == {"labelled": "b"}
+        await models.accept_topic("labelled", "c")
+        assert await models.keep_topics({"labelled": "b"}) == {"labelled": "c"}
+        assert await deliveries.keep_topics({"alerts": "a"}) == {"alerts": "a"}
+        assert await deliveries.commit(changes(0), "1") is DONE
+        assert await deliveries.keep_topics({"alerts": "b"}) == {"alerts": "a"}
+        await deliveries.accept_topic("alerts", "b")
+        assert await deliveries.keep_topics({"alerts": "a"}) == {"alerts": "b"}
+
+    play(scenario)

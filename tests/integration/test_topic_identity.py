@@ -32,6 +32,7 @@ from stream_app.core.training import Checkpoint
 from stream_app.errors import NoBroker, OtherTopic
 from tests.shops import order
 
+pytestmark = pytest.mark.slow
 PARTITIONS: Final = 2
 SECONDS: Final = 40.0
 START: Final = (datetime.now(UTC) - timedelta(days=3) - EPOCH) // MICROSECOND
