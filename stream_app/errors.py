@@ -149,6 +149,14 @@ class StoreUnavailable(ChurnMonitorError):
     exit_code = 5
 
 
+class EvictingStore(ChurnMonitorError):
+    """Redis at {address} may evict customers when its memory is full: its maxmemory-policy is {policy}. Set it to
+    noeviction (CONFIG SET maxmemory-policy noeviction, and in redis.conf), or use another Redis.
+    """
+
+    exit_code = 5
+
+
 class BadStoreAddress(ChurnMonitorError):
     """The address of Redis cannot be used: {problem}. Give one like redis://host:6379/0 or rediss://user:password@host:6380/0."""
 
@@ -208,6 +216,16 @@ class TooManyUnreadable(ChurnMonitorError):
     {topic}[{partition}], offsets {first} to {last}: {problem}. Either a producer writes broken batches, or a disk of
     Kafka loses data: the log names each batch that was skipped. Stop the producer, or check the broker with
     `kafka-dump-log.sh`; then start again.
+    """
+
+    exit_code = 4
+
+
+class OtherTopic(ChurnMonitorError):
+    """{topic} is another topic than the one that was read: its id is {present}, and the positions in Redis count in
+    {stored}. It was deleted and created again, or kafka.bootstrap or kafka.topics name another one. Its first records
+    would be skipped. Restore the topic or the settings; or run `stream-app topics accept {topic}`, which reads it from
+    its beginning; or start over with a fresh redis.prefix and fresh topics.
     """
 
     exit_code = 4
@@ -298,6 +316,16 @@ class StoreBehind(ChurnMonitorError):
     and the topics are not, or Redis has lost everything. Restore a file of Redis, however old: what it lacks is caught
     up from Kafka. Or begin anew with fresh topics for labelled, nominations, alerts, contacts and scores
     (kafka.topics): the shop's events are then worked off again.
+    """
+
+    exit_code = 4
+
+
+class StoreIncomplete(ChurnMonitorError):
+    """Redis lacks data of {what}: {problem}. It was deleted, evicted or overwritten by something else, and what is left
+    would give wrong results. Restore a backup of the whole Redis, however old: what it lacks is read again from Kafka.
+    Or start over with a fresh redis.prefix and fresh topics for labelled, nominations, alerts, contacts and scores
+    (kafka.topics). Keep its maxmemory-policy at noeviction.
     """
 
     exit_code = 4

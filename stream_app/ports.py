@@ -8,7 +8,7 @@ may be repeated without harm, because clients repeat what got no reply. Whatever
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -68,12 +68,31 @@ class StateStore(Protocol):
         """Say that this life works on a partition now, and return what is stored there.
 
         From here on every earlier life of the same instance is fenced from the partition. Raises `Fenced` if a later
-        one has opened it already.
+        one has opened it already, and `StoreIncomplete` if something that belongs to the position is gone.
         """
         ...
 
+    async def keep_topics(self, partition: int, ids: Mapping[str, str]) -> dict[str, str]:
+        """Keep the ids of the topics in which a partition's positions count, by role; returns those that are kept.
+
+        An id that is kept stays once a commit is stored, whatever is given: the caller compares.
+        """
+        ...
+
+    async def accept_topic(self, partition: int, role: str, topic_id: str) -> None:
+        """Replace the id of a topic, of which nothing has been read since."""
+        ...
+
+    def close(self, partition: int) -> None:
+        """Say that this life no longer works on a partition."""
+        ...
+
     def states(self, partition: int) -> AsyncIterator[list[tuple[str, bytes]]]:
-        """All states of a partition as (customer, encoded state), in chunks, each customer once, in no order."""
+        """All states of a partition as (customer, encoded state), in chunks, each customer once, in no order.
+
+        Raises `StoreIncomplete` after the last chunk if this life has opened the partition and the states are not those
+        that its commits have stored.
+        """
         ...
 
     async def state(self, partition: int, customer: str) -> bytes | None:
@@ -94,6 +113,8 @@ class StateStore(Protocol):
 
         Returns: the outcome, and the sequence number of the batch's first record (where it has none, of the record that
             comes next). The number means something only if the outcome says that it is stored.
+
+        Raises `StoreIncomplete` if something that belongs to the position is gone; so do `trim` and `skip`.
         """
         ...
 
@@ -153,7 +174,22 @@ class ModelStore(Protocol):
     """The trainer's checkpoint, and the last versions of the model. There is one learner: the latest claim wins."""
 
     async def claim(self, instance: str) -> int:
-        """Become the only trainer: every earlier claim, of whatever instance, is fenced. Returns the epoch."""
+        """Become the only trainer: every earlier claim, of whatever instance, is fenced. Returns the epoch.
+
+        Raises `StoreIncomplete` as `verify` does.
+        """
+        ...
+
+    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
+        """Keep the ids of the topics that are read, by role; see `StateStore.keep_topics`."""
+        ...
+
+    async def accept_topic(self, role: str, topic_id: str) -> None:
+        """Replace the id of a topic, of which nothing has been read since."""
+        ...
+
+    async def verify(self) -> None:
+        """Raise `StoreIncomplete` if something that belongs to the checkpoint is gone."""
         ...
 
     async def checkpoint(
@@ -176,7 +212,8 @@ class ModelStore(Protocol):
             version: a new version, if there is one; `snapshot` are its bytes.
             snapshot: given if and only if `version` is.
 
-        Raises `NotClaimed` before `claim`, and `VersionOutOfOrder` for a version that does not follow the newest one.
+        Raises `NotClaimed` before `claim`, `VersionOutOfOrder` for a version that does not follow the newest one, and
+        `StoreIncomplete` as `verify` does.
         """
         ...
 
@@ -210,7 +247,8 @@ class ModelStore(Protocol):
     async def version_at(self, moment: int) -> int | None:
         """The version that came into force last at or before a moment (microseconds); of two at once the higher number.
 
-        Versions whose bytes are gone are found too, back to VERSIONS_INDEXED versions ago.
+        Versions whose bytes are gone are found too, back to VERSIONS_INDEXED versions ago. Raises `StoreIncomplete` as
+        `verify` does.
         """
         ...
 
@@ -257,7 +295,18 @@ class DeliveryStore(Protocol):
     """
 
     async def claim(self, instance: str) -> int:
-        """Become the only deliverer: the writes of every earlier one are refused from now on. Returns the epoch."""
+        """Become the only deliverer: the writes of every earlier one are refused from now on. Returns the epoch.
+
+        Raises `StoreIncomplete` if something that belongs to the last commit is gone; so do `commit` and `forget`.
+        """
+        ...
+
+    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
+        """Keep the ids of the topics that are read, by role; see `StateStore.keep_topics`."""
+        ...
+
+    async def accept_topic(self, role: str, topic_id: str) -> None:
+        """Replace the id of a topic, of which nothing has been read since."""
         ...
 
     async def load(self) -> Stored:

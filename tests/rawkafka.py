@@ -66,7 +66,9 @@ def batch(records: Sequence[bytes], codec: str = "none", packed: bytes | None = 
     payload = pack(codec, b"".join(records)) if packed is None else packed
     count = wrong.get("count", len(records))
     attributes = CODECS["snappy" if codec == "xerial" else codec]
-    checked = struct.pack(">hiqqqhii", attributes, wrong.get("last_delta", count - 1), 0, 0, -1, -1, -1, count) + payload
+    checked = (
+        struct.pack(">hiqqqhii", attributes, wrong.get("last_delta", count - 1), 0, 0, -1, -1, -1, count) + payload
+    )
     crc = wrong.get("crc", calc_crc32c(checked))
     after = struct.pack(">ibI", -1, wrong.get("magic", 2), crc) + checked
     return struct.pack(">qi", wrong.get("base", 0), wrong.get("length", len(after))) + after

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -12,7 +12,7 @@ import structlog
 
 from stream_app.adapters.kafka_ends import Place
 from stream_app.core.stall import Progress
-from stream_app.errors import NoBroker
+from stream_app.errors import NoBroker, OtherTopic
 
 LOOK_SECONDS: Final = 2.0
 _log = structlog.stdlib.get_logger(__name__)
@@ -30,6 +30,7 @@ class Lookout:
         away_after: seconds without an answer after which Kafka counts as away.
         every: seconds between two looks.
         clock: seconds that never go back.
+        gone: tells which topics are gone; raises OtherTopic if one was created again, and NoBroker.
 
     >>> lookout = Lookout(lambda places: dict.fromkeys(places, 9), away_after=10, clock=lambda: 0.0)
     >>> lookout.note({("shop.alerts", 0): 7})
@@ -44,7 +45,11 @@ class Lookout:
         away_after: float,
         every: float = LOOK_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        gone: Callable[[], Sequence[str]] = tuple,
     ) -> None:
+        self.gone_topics: Sequence[str] = ()
+        self.other_topic: OtherTopic | None = None  # a topic is not the one that was read before
+        self._gone = gone
         self._ask, self._away_after, self._every, self._clock = ends, away_after, every, clock
         self._answered = clock()
         self._standing: Mapping[Place, int] = {}
@@ -91,6 +96,9 @@ class Lookout:
         try:
             self._ends = self._ask(self._standing)
             self._answered = self._clock()
+            self.gone_topics = self._gone()
+        except OtherTopic as error:
+            self.other_topic = error
         except NoBroker as error:
             if self.away and not self._told:
                 self._told = True

@@ -11,8 +11,9 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from stream_app.adapters.complete import OTHER_VALUES, digest_of, require_complete, written
 from stream_app.core.commit import Commit
-from stream_app.errors import Fenced, NotClaimed, UnknownVersion, VersionOutOfOrder
+from stream_app.errors import Fenced, NotClaimed, StoreIncomplete, UnknownVersion, VersionOutOfOrder
 from stream_app.ports import INSTANCES, NOTHING_LEARNED, VERSIONS_INDEXED, ModelVersion, Opened, Outcome
 
 PAGE = 1_000  # states of one chunk
@@ -30,6 +31,21 @@ class StoredPartition:
     outbox: list[bytes] = field(default_factory=list)  # not delivered yet; the last one has the number `sequence`
     epochs: dict[str, int] = field(default_factory=dict)  # by instance
     last_batch: tuple[int, str, int] | None = None  # epoch, batch id, first sequence
+    counts: dict[str, int] = field(default_factory=dict)  # entries that the last commit left
+    digest: int = 0  # over all states
+    topics: dict[str, str] = field(default_factory=dict)  # ids by role
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The entries that there are."""
+        return {"states": len(self.states), "outbox": len(self.outbox), "episodes": len(self.episodes)}
+
+    def put(self, states: Mapping[str, bytes]) -> None:
+        """Replace states."""
+        for customer, state in states.items():
+            before = self.states.get(customer)
+            self.digest += _part(customer, state) - (0 if before is None else _part(customer, before))
+            self.states[customer] = state
 
     def note(self, episodes: Mapping[str, bytes]) -> None:
         """Note what has changed of the open episodes."""
@@ -40,6 +56,7 @@ class StoredPartition:
     def drop(self, through: int) -> None:
         """Drop records up to and including a sequence number."""
         del self.outbox[: max(through - (self.sequence - len(self.outbox)), 0)]
+        self.counts["outbox"] = len(self.outbox)
 
 
 @dataclass
@@ -55,6 +72,13 @@ class StoredModels:
     pinned: int | None = None
     versions: dict[int, tuple[ModelVersion, bytes]] = field(default_factory=dict)
     index: list[tuple[int, int]] = field(default_factory=list)  # effective_at, number; ascending
+    counts: dict[str, int] = field(default_factory=dict)  # entries that the last checkpoint left
+    topics: dict[str, str] = field(default_factory=dict)  # ids by role
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The entries that there are."""
+        return {"versions": len(self.versions), "index": len(self.index)}
 
     def prune(self, keep: int, indexed: int) -> None:
         """Forget old versions, but never the pinned one."""
@@ -107,6 +131,7 @@ class MemoryStateStore:
     def __init__(self, server: MemoryServer) -> None:
         self._server = server
         self._life: tuple[str, int] | None = None
+        self._opened: set[int] = set()
 
     async def claim(self, instance: str) -> int:
         """See `StateStore.claim`."""
@@ -117,17 +142,36 @@ class MemoryStateStore:
     async def open(self, partition: int) -> Opened:
         """See `StateStore.open`."""
         self._fence(partition)
+        self._require_complete(partition)
         instance, epoch = self._claimed()
         stored = self._server.partitions[partition]
         latest = sorted((stored.epochs | {instance: epoch}).items(), key=lambda known: known[1])[-INSTANCES:]
         stored.epochs = dict(latest) | {instance: epoch}
+        self._opened.add(partition)
         return Opened(stored.position, stored.summary, stored.sequence + 1)
+
+    async def keep_topics(self, partition: int, ids: Mapping[str, str]) -> dict[str, str]:
+        """See `StateStore.keep_topics`."""
+        stored = self._server.partitions[partition]
+        return keep_topics(stored.topics, ids, committed=bool(stored.position))
+
+    async def accept_topic(self, partition: int, role: str, topic_id: str) -> None:
+        """See `StateStore.accept_topic`."""
+        self._server.partitions[partition].topics[role] = topic_id
+
+    def close(self, partition: int) -> None:
+        """See `StateStore.close`."""
+        self._opened.discard(partition)
 
     async def states(self, partition: int) -> AsyncIterator[list[tuple[str, bytes]]]:
         """See `StateStore.states`."""
-        states = list(self._server.partitions[partition].states.items())
+        stored = self._server.partitions[partition]
+        states, position, digest = list(stored.states.items()), stored.position, written(stored.digest)
         for start in range(0, len(states), PAGE):
             yield states[start : start + PAGE]
+        found = written(sum(_part(customer, state) for customer, state in states))
+        if partition in self._opened and position == stored.position and found != digest:
+            raise StoreIncomplete(what=f"partition {partition}", problem=OTHER_VALUES)
 
     async def state(self, partition: int, customer: str) -> bytes | None:
         """See `StateStore.state`."""
@@ -147,14 +191,15 @@ class MemoryStateStore:
             return Outcome.ALREADY_DONE, stored.last_batch[2]
         if stored.position != commit.base:
             return Outcome.WRONG_BASE, 0
+        self._require_complete(commit.partition)
         first = stored.sequence + 1
         stored.drop(relayed)
-        stored.states.update(commit.states)
+        stored.put(commit.states)
         stored.note(commit.episodes)
         stored.outbox += commit.outbox
         stored.sequence += len(commit.outbox)
         stored.position, stored.summary = commit.position, commit.summary
-        stored.last_batch = (epoch, batch, first)
+        stored.last_batch, stored.counts = (epoch, batch, first), stored.sizes
         return Outcome.DONE, first
 
     async def outbox(self, partition: int, after: int, limit: int) -> list[tuple[int, bytes]]:
@@ -166,11 +211,13 @@ class MemoryStateStore:
     async def trim(self, partition: int, through: int) -> None:
         """See `StateStore.trim`."""
         self._fence(partition)
+        self._require_complete(partition)
         self._server.partitions[partition].drop(through)
 
     async def skip(self, partition: int, seen: int, first_void: int, records: Sequence[bytes]) -> int:
         """See `StateStore.skip`."""
         self._fence(partition)
+        self._require_complete(partition)
         stored = self._server.partitions[partition]
         if stored.sequence >= seen:
             return 0
@@ -178,6 +225,7 @@ class MemoryStateStore:
             return -1
         stored.outbox = [*records, *stored.outbox]
         stored.sequence = seen + len(stored.outbox)
+        stored.counts["outbox"] = len(stored.outbox)
         return seen + 1
 
     async def positions(self, partitions: Iterable[int]) -> dict[int, bytes]:
@@ -193,6 +241,11 @@ class MemoryStateStore:
             raise NotClaimed(store="state store")
         return self._life
 
+    def _require_complete(self, partition: int) -> None:
+        stored = self._server.partitions[partition]
+        counts = {kind: (stored.counts.get(kind), found) for kind, found in stored.sizes.items()}
+        require_complete(f"partition {partition}", bool(stored.position), counts)
+
     def _later(self, partition: int) -> int | None:
         """The epoch of a later life of this instance at a partition."""
         instance, epoch = self._claimed()
@@ -204,6 +257,16 @@ class MemoryStateStore:
         if later is not None:
             instance, epoch = self._claimed()
             raise Fenced(instance=instance, epoch=epoch, later=later, what=f"partition {partition}")
+
+
+def keep_topics(kept: dict[str, str], ids: Mapping[str, str], *, committed: bool) -> dict[str, str]:
+    """Keep ids where none is kept yet, and all of them before the first commit; the steps are those of topics.lua."""
+    kept |= {role: kept.get(role, one) if committed else one for role, one in ids.items()}
+    return {role: kept[role] for role in ids}
+
+
+def _part(customer: str, state: bytes) -> int:
+    return digest_of(customer.encode("utf-8", "surrogatepass"), state)
 
 
 class MemoryModelStore:
@@ -224,7 +287,22 @@ class MemoryModelStore:
         """See `ModelStore.claim`."""
         self._models.epoch += 1
         self._epoch = self._models.epoch
+        await self.verify()
         return self._epoch
+
+    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
+        """See `ModelStore.keep_topics`."""
+        return keep_topics(self._models.topics, ids, committed=bool(self._models.number))
+
+    async def accept_topic(self, role: str, topic_id: str) -> None:
+        """See `ModelStore.accept_topic`."""
+        self._models.topics[role] = topic_id
+
+    async def verify(self) -> None:
+        """See `ModelStore.verify`."""
+        models = self._models
+        counts = {kind: (models.counts.get(kind), found) for kind, found in models.sizes.items()}
+        require_complete("the trainer", bool(models.number), counts)
 
     async def checkpoint(
         self,
@@ -248,6 +326,7 @@ class MemoryModelStore:
             return Outcome.ALREADY_DONE
         if models.number != base:
             return Outcome.WRONG_BASE
+        await self.verify()
         if version is not None and version.number <= models.newest:
             raise VersionOutOfOrder(number=version.number, newest=models.newest)
         models.number, models.written_in = number, self._epoch
@@ -257,6 +336,7 @@ class MemoryModelStore:
             models.versions[version.number] = (version, snapshot)
             models.index = sorted([*models.index, (version.effective_at, version.number)])
             models.prune(self._keep, self._indexed)
+        models.counts = models.sizes
         return Outcome.DONE
 
     async def latest(self) -> tuple[int, bytes] | None:
@@ -288,6 +368,7 @@ class MemoryModelStore:
 
     async def version_at(self, moment: int) -> int | None:
         """See `ModelStore.version_at`."""
+        await self.verify()
         return next((number for effective_at, number in reversed(self._models.index) if effective_at <= moment), None)
 
 

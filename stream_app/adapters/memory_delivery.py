@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from stream_app.adapters.complete import require_complete
+from stream_app.adapters.memory import keep_topics
 from stream_app.core.delivery.changes import Changes, Stored
 from stream_app.core.delivery.records import Delivery, readable
 from stream_app.errors import Fenced, NotClaimed
@@ -28,6 +30,14 @@ class StoredDeliveries:
     ended: dict[str, int] = field(default_factory=dict)
     dead: set[str] = field(default_factory=set)
     requests: list[bytes] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)  # entries that the last commit left
+    topics: dict[str, str] = field(default_factory=dict)  # ids by role
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The entries that there are."""
+        kinds = ("deliveries", "letters", "channels", "open", "ended", "dead")
+        return {kind: len(getattr(self, kind)) for kind in kinds}
 
 
 class MemoryDeliveryStore:
@@ -51,7 +61,16 @@ class MemoryDeliveryStore:
         """See `DeliveryStore.claim`."""
         self._server.epoch += 1
         self._life = (instance, self._server.epoch)
+        self._require_complete()
         return self._server.epoch
+
+    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
+        """See `DeliveryStore.keep_topics`."""
+        return keep_topics(self._server.topics, ids, committed=bool(self._server.number))
+
+    async def accept_topic(self, role: str, topic_id: str) -> None:
+        """See `DeliveryStore.accept_topic`."""
+        self._server.topics[role] = topic_id
 
     async def load(self) -> Stored:
         """See `DeliveryStore.load`."""
@@ -71,6 +90,7 @@ class MemoryDeliveryStore:
             return Outcome.ALREADY_DONE
         if server.number != changes.base:
             return Outcome.WRONG_BASE
+        self._require_complete()
         server.number, server.position, server.last_batch = changes.base + 1, changes.position, (epoch, batch)
         server.deliveries |= changes.deliveries
         for name, value in changes.letters.items():
@@ -81,6 +101,7 @@ class MemoryDeliveryStore:
         server.channels |= changes.channels
         self._move(changes)
         del server.requests[: changes.answered]
+        server.counts = server.sizes
         return Outcome.DONE
 
     def _move(self, changes: Changes) -> None:
@@ -134,6 +155,7 @@ class MemoryDeliveryStore:
         server = self._server
         if server.epoch > epoch:
             raise Fenced(instance=instance, epoch=epoch, later=server.epoch, what="the deliveries")
+        self._require_complete()
         by_age = sorted(server.ended, key=lambda name: (server.ended[name], name))
         old = [name for name in by_age if server.ended[name] < before][:PAGE]
         surplus = by_age[: min(max(len(by_age) - keep, 0), PAGE)]
@@ -142,7 +164,14 @@ class MemoryDeliveryStore:
                 server.letters.pop(gone.letter, None)
             server.dead.discard(name)
             del server.ended[name]
+        if server.counts:
+            server.counts = server.sizes
         return len(max(old, surplus, key=len))
+
+    def _require_complete(self) -> None:
+        server = self._server
+        counts = {kind: (server.counts.get(kind), found) for kind, found in server.sizes.items()}
+        require_complete("the deliverer", bool(server.number), counts)
 
     def _claimed(self) -> tuple[str, int]:
         if self._life is None:

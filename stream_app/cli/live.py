@@ -93,3 +93,17 @@ def check(config: ConfigOption = None, bootstrap: BootstrapOption = None, given:
         from stream_app.cli.topics import run_check  # noqa: PLC0415
 
         raise typer.Exit(run_check(settings(config, bootstrap, given), console()))
+
+
+@topics_app.command()
+def accept(
+    topic: Annotated[str, typer.Argument(help="Its name in Kafka.")],
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    given: SetOption = None,
+) -> None:
+    """Accept a topic that was deleted and created again: it is read from its beginning. Stop the services first."""
+    with errors_told():
+        from stream_app.cli.topics import run_accept  # noqa: PLC0415
+
+        raise typer.Exit(run_accept(settings(config, bootstrap, given), topic, console()))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from rich.console import Console
 from rich.table import Table
 
 from stream_app.adapters.kafka_placement import check_placement
 from stream_app.adapters.kafka_topics import MISSING, Severity, check_topics, create_topics
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
+from stream_app.service.accept import accept_topic
 
 
 def run_create(config: LiveConfig, console: Console) -> int:
@@ -36,3 +39,11 @@ def run_check(config: LiveConfig, console: Console) -> int:
     if any(one.severity is Severity.ERROR for one in mismatches):
         console.print("[red]No worker starts on these topics.[/]")
     return 1
+
+
+def run_accept(config: LiveConfig, topic: str, console: Console) -> int:
+    """Accept a topic that was created again; the exit status."""
+    accepted = asyncio.run(accept_topic(config, topic))
+    done = "is read from its beginning at the next start" if accepted else "is the topic that was read before"
+    console.print(f"{topic} {done}.", highlight=False)
+    return 0

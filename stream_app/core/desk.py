@@ -15,7 +15,7 @@ from stream_app.core.commit import Commit
 from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.messages import DeskDone, Nominated, Outgoing, encode_message, pack
 from stream_app.core.settings import Settings
-from stream_app.core.training import Read
+from stream_app.core.training import Read, unread
 
 NEVER: Final = -(1 << 62)
 MOMENTS_AHEAD: Final = 64  # of a partition, kept in memory while a slower one is waited for
@@ -28,6 +28,12 @@ class DeskPosition(msgspec.Struct):
     read: dict[int, Read]
     moment: int  # the latest that it has decided, microseconds
     sequence: int  # of its last contact
+
+
+def from_the_beginning(position: bytes) -> bytes:
+    """A stored position from which all partitions are read from their beginnings; no moment is decided again."""
+    found = msgspec.json.decode(position, type=DeskPosition)
+    return msgspec.json.encode(DeskPosition(unread(found.read), found.moment, found.sequence))
 
 
 @dataclass

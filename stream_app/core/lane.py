@@ -463,6 +463,17 @@ def _bytes_of(records: Sequence[Record]) -> int:
     return parts + sum([_HEADER_BYTES + len(value or b"") for record in records for _, value in record.headers])
 
 
+def from_the_beginning(position: bytes, role: str) -> bytes:
+    """A stored position from which a topic is read from its beginning again, and all others on.
+
+    >>> from_the_beginning(b'{"offsets": {"orders": 7, "cart": 9}, "cursor": [5, 2]}', "orders")
+    b'{"offsets":{"cart":9},"cursor":[5,3]}'
+    """
+    found = msgspec.json.decode(position, type=Position)
+    offsets = {name: offset for name, offset in found.offsets.items() if name != role}
+    return msgspec.json.encode(Position(offsets, (found.cursor[0], found.cursor[1] + 1)))
+
+
 def _micros(message: Tick | Contact | DeskDone) -> int:
     return (message.occurred_at - EPOCH) // MICROSECOND
 

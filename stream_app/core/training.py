@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -196,6 +196,21 @@ class Training:
         """Examples as the learner takes them, in order of (matured_at, customer)."""
         examples.sort(key=lambda one: (one.decided_at, one.customer))
         return [Matured(_pending(one), one.label, one.decided_at + self.horizon) for one in examples]
+
+
+def from_the_beginning(stored: bytes) -> bytes:
+    """A checkpoint after which all partitions are read from their beginnings; what was learned is not learned again."""
+    checkpoint = msgspec.msgpack.decode(stored, type=Checkpoint)
+    return msgspec.msgpack.encode(msgspec.structs.replace(checkpoint, read=unread(checkpoint.read)))
+
+
+def unread(read: Mapping[int, Read]) -> dict[int, Read]:
+    """The beginnings of partitions, whose outboxes go on.
+
+    >>> unread({3: Read(offset=7, sequence=9)})
+    {3: Read(offset=0, sequence=9)}
+    """
+    return {number: Read(0, one.sequence) for number, one in read.items()}
 
 
 def _note(cohorts: Cohorts, labelled: Labelled) -> None:

@@ -32,6 +32,7 @@ from stream_app.service.app import batches, make_app
 from stream_app.service.process import Crash
 from stream_app.service.skipped import Skipped
 from stream_app.service.stores import open_stores
+from stream_app.service.topic_watch import TopicWatch
 
 INSTANCE: Final = "deliver"
 CHUNK: Final = 200  # records of one commit
@@ -67,6 +68,7 @@ class DeliverService:
         routes = [make_route(name, one, zone) for name, one in self._file.channels.items()]
         self.book = Book(routes, make_policy(self._file, zone), Words(make_composer(config)))
         self._stores = open_stores(config)
+        self.topic_watch = TopicWatch(config, ["alerts"])
         self._store = RedisDeliveryStore(self._stores.client, config.redis.prefix)
         self._metrics, self._commit_metrics = DeliveryMetrics(registry, routes), CommitMetrics(registry)
         self._skipped = Skipped(SkippedMetrics(registry), "alerts")
@@ -82,7 +84,10 @@ class DeliverService:
     async def start(self) -> None:
         """Become the only deliverer, take up what is pending, and begin to consume and to send."""
         await asyncio.to_thread(require_topics, self._config)
+        await self.topic_watch.begin()
+        await self._stores.eviction.begin()
         await self._store.claim(INSTANCE)
+        self.topic_watch.require(await self._store.keep_topics(self.topic_watch.ids))
         self.book.begin(await self._store.load(), now_us())
         for problem in self.book.unreadable:
             _log.error("a stored record cannot be read: it is left alone", extra={"problem": problem})
@@ -109,6 +114,8 @@ class DeliverService:
 
     def report(self, health: Health) -> None:
         """See Service."""
+        problem = self._stores.eviction.problem
+        health.set("redis", not problem, problem)
         self._metrics.note(self.book, now_us())
         assigned = len(self.app.consumer.assignment()) if self.app.started else 0
         wanted = self._config.kafka.partitions

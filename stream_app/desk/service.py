@@ -33,6 +33,7 @@ from stream_app.service.relay import Relay
 from stream_app.service.set_back import go_on_behind, is_behind
 from stream_app.service.skipped import Skipped
 from stream_app.service.stores import open_stores
+from stream_app.service.topic_watch import TopicWatch
 
 _log = logging.getLogger(__name__)
 _INSTANCE = "desk"
@@ -58,6 +59,7 @@ class DeskService:
         self._config, self._crash, self._on_step = config, crash, on_step
         self._topic = config.kafka.topics.nominations
         self._stores = open_stores(config)
+        self.topic_watch = TopicWatch(config, ["nominations"])
         self._metrics, self._commits = DeskMetrics(registry), CommitMetrics(registry)
         self._relays, self._store_metrics = RelayMetrics(registry), StoreMetrics(registry)
         self._skipped = Skipped(SkippedMetrics(registry), "nominations")
@@ -75,8 +77,11 @@ class DeskService:
         """Become the only desk, take up where the last one stood, and begin to consume."""
         config = self._config
         await asyncio.to_thread(require_topics, config)
+        await self.topic_watch.begin()
+        await self._stores.eviction.begin()
         self._epoch = await self._stores.states.claim(_INSTANCE)
         opened = await self._stores.states.open(NUMBER)
+        self.topic_watch.require(await self._stores.states.keep_topics(NUMBER, self.topic_watch.ids))
         self.desk.begin(opened.position)
         await self._catch_up(opened)
         self._producer = make_producer(config)
@@ -118,6 +123,8 @@ class DeskService:
 
     def report(self, health: Health) -> None:
         """See Service."""
+        problem = self._stores.eviction.problem
+        health.set("redis", not problem, problem)
         self._metrics.lacking.set(len(self.desk.lacking))
         self._relays.outbox.set(self._relay.pending)
         if self.desk.position.moment != NEVER:

@@ -28,6 +28,7 @@ from stream_app.errors import ChurnMonitorError, StopCutShort
 from stream_app.metrics import new_registry
 from stream_app.service.app import standing
 from stream_app.service.collector import Collector
+from stream_app.service.topic_watch import TopicWatch
 
 STARTED: Final = "started"  # the first check of every service
 _REPORT_SECONDS: Final = 0.5
@@ -44,6 +45,7 @@ class Service(Protocol):
     """What a process runs."""
 
     app: faust.App
+    topic_watch: TopicWatch
 
     async def start(self) -> None:
         """Connect, claim, and begin to consume."""
@@ -130,7 +132,8 @@ async def _life(
     _log.info("started", extra={"service": name})
     health.set(STARTED, ok=True)
     # Who has heard nothing of Kafka for so long has lost his partitions.
-    lookout = Lookout(KafkaEnds(config.kafka), away_after=config.kafka.session_timeout / SECOND_US)
+    away_after = config.kafka.session_timeout / SECOND_US
+    lookout = Lookout(KafkaEnds(config.kafka), away_after=away_after, gone=service.topic_watch.look)
     lookout.start()
     watch = asyncio.create_task(_watch(service, health, lookout, ended, errors))
     watchdogs = _watchdogs(service, lookout, config.health.watchdog_after / SECOND_US)
@@ -193,6 +196,10 @@ def _look(service: Service, health: Health, lookout: Lookout, collector: Collect
     lookout.note({(tp.topic, tp.partition): at for tp, at in standing(service.app).items()})
     away = lookout.away
     health.set("kafka", not away, f"Kafka has not answered for {lookout.silent_seconds:.0f} s" if away else "")
+    gone = lookout.gone_topics
+    health.set("topics", not gone, f"{', '.join(gone)}: no longer in Kafka" if gone else "")
+    if lookout.other_topic is not None:
+        raise lookout.other_topic
     if service.app.crashed:
         raise service.app.crash_reason or RuntimeError("Faust has crashed")
     if service.app.should_stop:

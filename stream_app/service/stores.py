@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stream_app.adapters.redis.connection import Client, make_client
+from stream_app.adapters.redis.eviction import EvictionWatch
 from stream_app.adapters.redis.lease import RedisLease
 from stream_app.adapters.redis.model_store import RedisModelStore
 from stream_app.adapters.redis.state_store import RedisStateStore
@@ -20,9 +21,11 @@ class Stores:
     states: RedisStateStore
     models: RedisModelStore
     lease: RedisLease
+    eviction: EvictionWatch
 
     async def close(self) -> None:
         """Close the connections."""
+        await self.eviction.end()
         await self.client.aclose()
 
 
@@ -41,4 +44,5 @@ def open_stores(config: LiveConfig) -> Stores:
         RedisStateStore(client, redis.prefix),
         RedisModelStore(client, redis.prefix, config.trainer.keep),
         RedisLease(client, redis.prefix),
+        EvictionWatch(client),
     )

@@ -30,6 +30,7 @@ from stream_app.service.app import batches, make_app
 from stream_app.service.process import Crash
 from stream_app.service.skipped import Skipped
 from stream_app.service.stores import open_stores
+from stream_app.service.topic_watch import TopicWatch
 from stream_app.trainer.quality_watch import QualityWatch
 
 _log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class TrainerService:
         self._topic = config.kafka.topics.labelled
         self._settings = config.shop.settings()
         self._stores = open_stores(config)
+        self.topic_watch = TopicWatch(config, ["labelled"])
         self._metrics, self._commits = TrainerMetrics(registry), CommitMetrics(registry)
         self._quality = QualityWatch(QualityMetrics(registry))
         self._skipped = Skipped(SkippedMetrics(registry), "labelled")
@@ -71,7 +73,10 @@ class TrainerService:
     async def start(self) -> None:
         """Become the only trainer, take up the last checkpoint, and begin to consume."""
         await asyncio.to_thread(require_topics, self._config, ["labelled"])
+        await self.topic_watch.begin()
+        await self._stores.eviction.begin()
         await self._stores.models.claim("trainer")
+        self.topic_watch.require(await self._stores.models.keep_topics(self.topic_watch.ids))
         await self._recall()
         await self.app.start()
 
@@ -82,6 +87,8 @@ class TrainerService:
 
     def report(self, health: Health) -> None:
         """See Service."""
+        problem = self._stores.eviction.problem
+        health.set("redis", not problem, problem)
         self._metrics.lacking.set(len(self.training.lacking))
         if self.training.through != NEVER:
             self._metrics.through.set(self.training.through / 1e6)

@@ -23,6 +23,7 @@ from stream_app.errors import CommitRefused, SplitPartition
 from stream_app.ports import ModelStore, Opened, Outcome, StateStore
 from stream_app.service.relay import Producer, Relay
 from stream_app.service.set_back import go_on_behind, is_behind
+from stream_app.service.topic_watch import TopicWatch
 from stream_app.worker.models import Models
 from stream_app.worker.watch import Watch
 
@@ -70,6 +71,7 @@ class Lanes:
         instance: name and epoch, for the ids of batches.
         watch: told of everything that is measured.
         crash: ends the process; the cache is worthless after an error.
+        topic_watch: the topics that are read; None: their ids are not compared.
         last_sent: the highest sequence number of a partition's outbox that Kafka has.
         done: told the position up to which a topic partition is stored.
         wants_changed: told when more is wanted of what was not.
@@ -90,6 +92,7 @@ class Lanes:
         instance: str,
         watch: Watch,
         crash: Crash,
+        topic_watch: TopicWatch | None = None,
         last_sent: LastSent = _nothing_sent,
         done: Callable[[TP, int], None] = lambda _tp, _position: None,
         wants_changed: Callable[[], None] = lambda: None,
@@ -97,7 +100,7 @@ class Lanes:
     ) -> None:
         self._done, self._wants_changed, self._refused = done, wants_changed, False
         self._turn = asyncio.Lock()
-        self._last_sent = last_sent
+        self._last_sent, self._topic_watch = last_sent, topic_watch
         self._store, self._model_store, self._producer = store, model_store, producer
         self._topics, self._settings, self._limits = dict(topics), settings, limits
         self._partition_of = partition_of
@@ -173,6 +176,8 @@ class Lanes:
     async def _open(self, number: int) -> Work:
         started = time.perf_counter()
         opened = await self._store.open(number)
+        if self._topic_watch is not None:
+            self._topic_watch.require(await self._store.keep_topics(number, self._topic_watch.ids))
         await self._catch_up(number, opened)
         bounds = self._limits, self._buffer_bytes
         lane = Lane(number, self._topics, self._settings, *bounds, complaint_reader(), self._partition_of)
@@ -218,6 +223,7 @@ class Lanes:
         if relay:
             await asyncio.gather(*(work.relay.close() for work in given_up.values()))
         for number in given_up:
+            self._store.close(number)
             _log.info("lane given up", extra={"partition": number})
 
     # --- work --------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from stream_app.metrics import InputMetrics
 from stream_app.service.app import batches, make_app, make_producer, stop_producer
 from stream_app.service.process import Crash
 from stream_app.service.stores import open_stores
+from stream_app.service.topic_watch import TopicWatch
 from stream_app.worker.lanes import Lanes
 from stream_app.worker.ticker import Ticker
 from stream_app.worker.watch import Watch
@@ -54,6 +55,7 @@ class WorkerService:
         self._config, self._crash, self._on_step = config, crash, on_step
         self._stores = open_stores(config)
         self.watch = Watch(registry)
+        self.topic_watch = TopicWatch(config, ROLES)
         self.app = make_app(config, config.kafka.group, config.worker.instance)
         self._transport = BatchingTransport.install(
             self.app,
@@ -78,6 +80,8 @@ class WorkerService:
         """Check the topics, claim an epoch, and begin to consume."""
         config = self._config
         await asyncio.to_thread(require_topics, config)
+        await self.topic_watch.begin()
+        await self._stores.eviction.begin()
         epoch = await self._stores.states.claim(config.worker.instance)
         self._producer = make_producer(config)
         await self._producer.start()
@@ -99,6 +103,7 @@ class WorkerService:
             instance=f"{config.worker.instance}:{epoch}",
             watch=self.watch,
             crash=self._crash,
+            topic_watch=self.topic_watch,
             last_sent=self._last_sent,
             done=self._transport.done,
             wants_changed=self._transport.wants_changed,
@@ -122,6 +127,8 @@ class WorkerService:
 
     def report(self, health: Health) -> None:
         """See Service."""
+        problem = self._stores.eviction.problem
+        health.set("redis", not problem, problem)
         now = time.monotonic()
         lanes = self.lanes.lanes
         self.watch.gather(lanes, self.lanes.pending, now - self._reported, self.lanes.effective_at)

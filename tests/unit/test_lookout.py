@@ -8,7 +8,7 @@ from threading import Semaphore
 from stream_app.adapters.kafka_ends import Place
 from stream_app.adapters.lookout import Lookout
 from stream_app.core.stall import Progress, Stall
-from stream_app.errors import NoBroker
+from stream_app.errors import NoBroker, OtherTopic
 
 ALERTS = ("shop.alerts", 0)
 
@@ -86,3 +86,23 @@ def test_a_look_that_fails_for_another_reason_does_not_end_the_watch() -> None:
         assert all(looks.acquire(timeout=10) for _ in range(3))
     finally:
         lookout.stop()
+
+
+def test_a_topic_that_was_created_again_or_is_gone_is_told_of() -> None:
+    gone: list[str] = []
+    other: list[OtherTopic] = []
+
+    def look() -> list[str]:
+        if other:
+            raise other[0]
+        return gone
+
+    lookout = Lookout(lambda places: dict.fromkeys(places, 9), away_after=10, clock=lambda: 0.0, gone=look)
+    lookout.look()
+    assert (lookout.gone_topics, lookout.other_topic) == ([], None)
+    gone.append("shop.orders")
+    lookout.look()
+    assert lookout.gone_topics == ["shop.orders"]
+    other.append(OtherTopic(topic="shop.orders", present="b", stored="a"))
+    lookout.look()
+    assert lookout.other_topic is other[0]

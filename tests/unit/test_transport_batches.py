@@ -348,4 +348,3 @@ def test_every_byte_of_the_records_may_be_wrong() -> None:
         assert set(offsets) <= {0, 1, 2}
         assert offsets[0] == 0
         assert reader.position == 3
-

@@ -1,6 +1,7 @@
 -- Store the trainer's checkpoint and the version that it has just made, as a whole or not at all.
 --
--- KEYS[1]  meta, a hash: epoch (of the latest claim), number, written_in (epoch), through, checkpoint, newest, pinned
+-- KEYS[1]  meta, a hash: epoch (of the latest claim), number, written_in (epoch), through, checkpoint, newest, pinned,
+--          and count:versions, count:snapshots and count:index (entries of the other keys)
 -- KEYS[2]  versions, a hash: number -> what is known of it
 -- KEYS[3]  snapshots, a hash: number -> bytes
 -- KEYS[4]  index, a sorted set: number, filled up with zeros, by the moment from which it is in force
@@ -15,11 +16,13 @@
 -- ARGV[9]  the moment from which it is in force
 -- ARGV[10] what is known of it
 -- ARGV[11] its bytes
--- returns  {outcome, number of the newest version}; outcomes as in ports.Outcome, and 4: the version does not follow it
+-- returns  {outcome, number of the newest version}; outcomes as in ports.Outcome, 4: another key lacks
+--          entries, and 5: the version does not follow it
 
-local DONE, ALREADY_DONE, FENCED, WRONG_BASE, OUT_OF_ORDER = 0, 1, 2, 3, 4
+local DONE, ALREADY_DONE, FENCED, WRONG_BASE, INCOMPLETE, OUT_OF_ORDER = 0, 1, 2, 3, 4, 5
 local meta, versions, snapshots, index = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local stored = redis.call('HMGET', meta, 'epoch', 'number', 'written_in', 'newest', 'pinned')
+local stored = redis.call('HMGET', meta, 'epoch', 'number', 'written_in', 'newest', 'pinned', 'count:versions',
+  'count:snapshots', 'count:index')
 local newest, version = tonumber(stored[4] or '0'), tonumber(ARGV[8])
 
 -- 1. The fence: another trainer has claimed since.
@@ -37,17 +40,29 @@ if (stored[2] or '0') ~= ARGV[2] then
   return {WRONG_BASE, newest}
 end
 
--- 4. Everything that may fail: a version out of order, keys of another type.
+-- 4. The other keys hold as many entries as the last checkpoint left. A key of another type fails here.
+local function sizes()
+  return {redis.call('HLEN', versions), redis.call('HLEN', snapshots), redis.call('ZCARD', index)}
+end
+for place, found in ipairs(sizes()) do
+  if stored[5 + place] and tonumber(stored[5 + place]) ~= found then
+    return {INCOMPLETE, newest}
+  end
+end
+
+-- 5. Everything else that may fail: a version out of order.
 if version and version <= newest then
   return {OUT_OF_ORDER, newest}
 end
-redis.call('HLEN', versions)
-redis.call('HLEN', snapshots)
-redis.call('ZCARD', index)
 
--- 5. Writes; the first one is refused as a whole if memory or disk are full.
+-- 6. Writes; the first one is refused as a whole if memory or disk are full.
+local function counted()
+  local now = sizes()
+  redis.call('HSET', meta, 'count:versions', now[1], 'count:snapshots', now[2], 'count:index', now[3])
+end
 redis.call('HSET', meta, 'number', ARGV[3], 'written_in', ARGV[1], 'checkpoint', ARGV[4], 'through', ARGV[5])
 if not version then
+  counted()
   return {DONE, newest}
 end
 redis.call('HSET', meta, 'newest', ARGV[8])
@@ -55,7 +70,7 @@ redis.call('HSET', versions, ARGV[8], ARGV[10])
 redis.call('HSET', snapshots, ARGV[8], ARGV[11])
 redis.call('ZADD', index, ARGV[9], string.format('%020d', version))
 
--- 6. Old versions go, but never the pinned one.
+-- 7. Old versions go, but never the pinned one.
 redis.call('ZREMRANGEBYRANK', index, 0, -tonumber(ARGV[7]) - 1)
 local kept = redis.call('HKEYS', versions)
 table.sort(kept, function(a, b) return tonumber(a) > tonumber(b) end)
@@ -65,4 +80,5 @@ for place = tonumber(ARGV[6]) + 1, #kept do
     redis.call('HDEL', snapshots, kept[place])
   end
 end
+counted()
 return {DONE, version}

@@ -1,7 +1,8 @@
 -- Store a batch of one partition: states, outbox, position and the partition's own variables, as a whole or not at all.
 --
 -- KEYS[1]  meta, a hash: position, summary, sequence (of the last record), the last batch (last_epoch, last_batch,
---          last_first), and epoch:INSTANCE of every instance that has opened the partition
+--          last_first), count:states, count:outbox and count:episodes (entries of the other keys), digest (of all states),
+--          and epoch:INSTANCE of every instance that has opened the partition
 -- KEYS[2]  states, a hash: customer -> state
 -- KEYS[3]  outbox, a list: records that were not delivered yet; the last one has the number `sequence`
 -- KEYS[4]  episodes, a hash: id of an open episode, or id with `:work` -> note (core/casework.py)
@@ -15,15 +16,18 @@
 -- ARGV[8]  states, a msgpack array of strings: customer, state, customer, state, ...
 -- ARGV[9]  records, a msgpack array of strings
 -- ARGV[10] what has changed of the open episodes, a msgpack array of strings: key, note, key, note, ...; empty: it goes
--- returns  {outcome, sequence number of the batch's first record}; outcomes as in ports.Outcome
+-- ARGV[11] digest of all states after the batch; empty: not known, and none is kept
+-- returns  {outcome, sequence number of the batch's first record}; outcomes as in ports.Outcome,
+--          and 4: another key lacks entries
 --
--- Redis runs a script alone but undoes nothing when it fails: whatever can fail comes before the first write (5).
+-- Redis runs a script alone but undoes nothing when it fails: whatever can fail comes before the first write (6).
 
-local DONE, ALREADY_DONE, FENCED, WRONG_BASE = 0, 1, 2, 3
+local DONE, ALREADY_DONE, FENCED, WRONG_BASE, INCOMPLETE = 0, 1, 2, 3, 4
 local SLICE = 4000  -- values of one call: Lua's `unpack` fails at about 8000; even, so that no pair is torn
 
 local meta, states, outbox, episodes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local stored = redis.call('HMGET', meta, 'epoch:' .. ARGV[1], 'last_epoch', 'last_batch', 'last_first', 'position', 'sequence')
+local stored = redis.call('HMGET', meta, 'epoch:' .. ARGV[1], 'last_epoch', 'last_batch', 'last_first', 'position', 'sequence',
+  'count:states', 'count:outbox', 'count:episodes')
 
 -- 1. The fence: a later life of this instance works on the partition.
 if stored[1] and tonumber(stored[1]) > tonumber(ARGV[2]) then
@@ -40,8 +44,16 @@ if (stored[5] or '') ~= ARGV[4] then
   return {WRONG_BASE, 0}
 end
 
--- 4. Everything that may fail: unreadable arguments, an outbox that is no list. States are written first, so that
---    their hash needs no check.
+-- 4. The other keys hold as many entries as the last commit left. A key of another type fails here.
+local waiting = redis.call('LLEN', outbox)
+local found = {redis.call('HLEN', states), waiting, redis.call('HLEN', episodes)}
+for place = 1, #found do
+  if stored[6 + place] and tonumber(stored[6 + place]) ~= found[place] then
+    return {INCOMPLETE, 0}
+  end
+end
+
+-- 5. Everything else that may fail: unreadable arguments.
 local function strings(packed)
   local list = cmsgpack.unpack(packed)
   for place = 1, #list do
@@ -56,12 +68,8 @@ if #pairs_ % 2 ~= 0 or #notes % 2 ~= 0 then
   error('a customer of the batch has no state, or an episode no note')
 end
 local sequence, relayed = tonumber(stored[6] or '0'), tonumber(ARGV[7])
-local waiting = redis.call('LLEN', outbox)
-if #notes > 0 then
-  redis.call('HLEN', episodes)
-end
 
--- 5. Writes. The first one is refused as a whole if memory or disk are full; after it Redis refuses none of a script.
+-- 6. Writes. The first one is refused as a whole if memory or disk are full; after it Redis refuses none of a script.
 local function write(command, key, list)
   for from = 1, #list, SLICE do
     redis.call(command, key, unpack(list, from, math.min(from + SLICE - 1, #list)))
@@ -76,12 +84,21 @@ for place = 1, #notes, 2 do
     redis.call('HSET', episodes, notes[place], notes[place + 1])
   end
 end
-redis.call('HSET', meta, 'position', ARGV[5], 'summary', ARGV[6], 'sequence', string.format('%.0f', sequence + #records),
-  'last_epoch', ARGV[2], 'last_batch', ARGV[3], 'last_first', string.format('%.0f', sequence + 1))
 
--- 6. What was delivered goes; never a record of this batch, whatever is claimed of it.
+-- 7. What was delivered goes; never a record of this batch, whatever is claimed of it.
 local delivered = math.min(relayed - (sequence - waiting), waiting)
 if delivered > 0 then
   redis.call('LTRIM', outbox, delivered, -1)
+end
+
+-- 8. Where all of this stands.
+redis.call('HSET', meta, 'position', ARGV[5], 'summary', ARGV[6], 'sequence', string.format('%.0f', sequence + #records),
+  'last_epoch', ARGV[2], 'last_batch', ARGV[3], 'last_first', string.format('%.0f', sequence + 1),
+  'count:states', redis.call('HLEN', states), 'count:outbox', redis.call('LLEN', outbox),
+  'count:episodes', redis.call('HLEN', episodes))
+if ARGV[11] == '' then
+  redis.call('HDEL', meta, 'digest')
+else
+  redis.call('HSET', meta, 'digest', ARGV[11])
 end
 return {DONE, sequence + 1}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, Final, TypeAlias, TypeVar, Union
@@ -14,7 +14,8 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
-from stream_app.errors import BadStoreAddress, StoreUnavailable
+from stream_app.adapters.complete import require_complete
+from stream_app.errors import BadStoreAddress, StoreIncomplete, StoreUnavailable
 
 Client: TypeAlias = Union[Redis, RedisCluster]  # noqa: UP007 - evaluated when the module is loaded
 T = TypeVar("T")
@@ -122,8 +123,59 @@ class Script:
             return await self._run(keys=keys, args=args)
 
 
+class Verify:
+    """Compares the keys of a store with what its last commit left in them.
+
+    Args:
+        client: on which it runs.
+        committed: the field of meta that every commit writes.
+        kinds: of the other keys.
+    """
+
+    def __init__(self, client: Client, committed: str, kinds: Sequence[str]) -> None:
+        self._run, self._committed, self._kinds = Script(client, "verify"), committed, kinds
+
+    async def __call__(self, what: str, key_of: Callable[[str], str]) -> None:
+        """Raise StoreIncomplete if a key lacks entries; `what`: whose keys; `key_of`: names one by its kind."""
+        kinds = self._kinds
+        committed, *sizes = await self._run(list(map(key_of, ("meta", *kinds))), self._committed, *kinds)
+        stored = (None if count < 0 else count for count in sizes[::2])
+        require_complete(what, bool(committed), dict(zip(kinds, zip(stored, sizes[1::2], strict=True), strict=True)))
+
+    async def refusal(self, what: str, key_of: Callable[[str], str]) -> StoreIncomplete:
+        """The error for a commit that was refused because a key lacks entries."""
+        try:
+            await self(what, key_of)
+        except StoreIncomplete as error:
+            return error
+        return StoreIncomplete(what=what, problem="something else writes to its keys")
+
+
+class Topics:
+    """Keeps the ids of the topics in which the positions of a store count.
+
+    Args:
+        client: on which it runs.
+        committed: the field of meta that every commit writes.
+    """
+
+    def __init__(self, client: Client, committed: str) -> None:
+        self._client, self._committed = client, committed
+        self._run = Script(client, "topics")
+
+    async def keep(self, meta: str, ids: Mapping[str, str]) -> dict[str, str]:
+        """Keep ids by role where none is kept yet; returns those that are."""
+        pairs = [part for pair in ids.items() for part in pair]
+        kept = await self._run([meta], self._committed, *pairs)
+        return {role: one.decode() for role, one in zip(ids, kept, strict=True)}
+
+    async def accept(self, meta: str, role: str, topic_id: str) -> None:
+        """Replace the id that is kept."""
+        await ask(self._client, "HSET", meta, f"topic:{role}", topic_id)
+
+
 async def ask(client: Client, command: str, key: str, *args: bytes | str | int) -> Any:
-    """Send a plain command that reads, and return its reply. Raises `StoreUnavailable`."""
+    """Send a plain command that may be repeated, and return its reply. Raises `StoreUnavailable`."""
     with translated(client):
         return await client.execute_command(command, key, *args)
 

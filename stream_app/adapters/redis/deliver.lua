@@ -1,6 +1,7 @@
 -- Store what changed among the deliveries, as a whole or not at all.
 --
--- KEYS[1]  meta, a hash: epoch (of the latest claim), number (of the last commit), position, last_epoch, last_batch
+-- KEYS[1]  meta, a hash: epoch (of the latest claim), number (of the last commit), position, last_epoch, last_batch,
+--          and count:KIND (entries) of the keys 2 to 7
 -- KEYS[2]  deliveries, a hash: id -> delivery
 -- KEYS[3]  letters, a hash: id -> letter
 -- KEYS[4]  channels, a hash: name -> what is remembered of it
@@ -15,11 +16,11 @@
 -- ARGV[5]  so many requests have been carried out
 -- ARGV[6]  to [12], msgpack arrays of strings: deliveries (id, delivery, ...), letters (id, letter, ...), ids of letters
 --          that go, channels (name, state, ...), ids opened, ended (moment, id, ...), ids dead
--- returns  the outcome, as in ports.Outcome
+-- returns  the outcome, as in ports.Outcome, or 4: a key lacks entries
 --
--- Redis runs a script alone but undoes nothing when it fails: whatever can fail comes before the first write (5).
+-- Redis runs a script alone but undoes nothing when it fails: whatever can fail comes before the first write (6).
 
-local DONE, ALREADY_DONE, FENCED, WRONG_BASE = 0, 1, 2, 3
+local DONE, ALREADY_DONE, FENCED, WRONG_BASE, INCOMPLETE = 0, 1, 2, 3, 4
 local SLICE = 4000  -- values of one call: Lua's `unpack` fails at about 8000; even, so that no pair is torn
 local stored = redis.call('HMGET', KEYS[1], 'epoch', 'number', 'last_epoch', 'last_batch')
 
@@ -38,7 +39,17 @@ if (stored[2] or '0') ~= ARGV[3] then
   return WRONG_BASE
 end
 
--- 4. Everything that may fail: unreadable arguments, keys of another type.
+-- 4. The keys hold as many entries as the last commit left. A key of another type fails here.
+local KINDS = {'deliveries', 'letters', 'channels', 'open', 'ended', 'dead'}
+local SIZES = {'HLEN', 'HLEN', 'HLEN', 'SCARD', 'ZCARD', 'SCARD'}
+for place, kind in ipairs(KINDS) do
+  local counted = redis.call('HGET', KEYS[1], 'count:' .. kind)
+  if redis.call(SIZES[place], KEYS[1 + place]) ~= tonumber(counted) and counted then
+    return INCOMPLETE
+  end
+end
+
+-- 5. Everything else that may fail: unreadable arguments, requests that are no list.
 local lists = {}
 for place = 6, 12 do
   local list = cmsgpack.unpack(ARGV[place])
@@ -54,15 +65,9 @@ for place = 1, #lists[11], 2 do
     error('a delivery has ended at no moment')
   end
 end
-for _, key in ipairs({KEYS[2], KEYS[3], KEYS[4]}) do
-  redis.call('HLEN', key)
-end
-redis.call('SCARD', KEYS[5])
-redis.call('ZCARD', KEYS[6])
-redis.call('SCARD', KEYS[7])
 redis.call('LLEN', KEYS[8])
 
--- 5. Writes. The first one is refused as a whole if memory or disk are full; after it Redis refuses none of a script.
+-- 6. Writes. The first one is refused as a whole if memory or disk are full; after it Redis refuses none of a script.
 local function write(command, key, list)
   for from = 1, #list, SLICE do
     redis.call(command, key, unpack(list, from, math.min(from + SLICE - 1, #list)))
@@ -82,6 +87,9 @@ for place = 2, #lists[11], 2 do
   redis.call('SREM', KEYS[5], lists[11][place])
 end
 write('SADD', KEYS[7], lists[12])
+for place, kind in ipairs(KINDS) do
+  redis.call('HSET', KEYS[1], 'count:' .. kind, redis.call(SIZES[place], KEYS[1 + place]))
+end
 if tonumber(ARGV[5]) > 0 then
   redis.call('LTRIM', KEYS[8], ARGV[5], -1)
 end

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Final
 from uuid import uuid4
 
-from stream_app.adapters.redis.connection import Client, Script, ask, to_the_end
+from stream_app.adapters.redis.connection import Client, Script, Topics, Verify, ask, to_the_end
 from stream_app.adapters.redis.packing import pack_strings, unpack_strings
 from stream_app.core.delivery.changes import Changes, Stored
 from stream_app.core.delivery.records import Delivery, readable
@@ -16,6 +16,10 @@ from stream_app.ports import Outcome
 
 PAGE: Final = 1_000  # records of one read, and of one call that forgets
 _COMMITTED: Final = ("meta", "deliveries", "letters", "channels", "open", "ended", "dead", "requests")
+_COUNTED: Final = _COMMITTED[1:-1]  # anybody may leave a request
+_WHAT: Final = "the deliverer"
+_INCOMPLETE: Final = 4  # what deliver.lua says beside the outcomes
+_LACKS: Final = 2  # what forget.lua says
 
 
 class RedisDeliveryStore:
@@ -33,12 +37,23 @@ class RedisDeliveryStore:
         self._commit = Script(client, "deliver")
         self._forget = Script(client, "forget")
         self._scan = Script(client, "scan")
+        self._verify = Verify(client, "number", _COUNTED)
+        self._topics = Topics(client, "number")
 
     async def claim(self, instance: str) -> int:
         """See `DeliveryStore.claim`."""
         epoch = int(await self._claim([self._key("meta")], instance, uuid4().hex))
         self._life = (instance, epoch)
+        await self._verify(_WHAT, self._key)
         return epoch
+
+    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
+        """See `DeliveryStore.keep_topics`."""
+        return await self._topics.keep(self._key("meta"), ids)
+
+    async def accept_topic(self, role: str, topic_id: str) -> None:
+        """See `DeliveryStore.accept_topic`."""
+        await self._topics.accept(self._key("meta"), role, topic_id)
 
     async def load(self) -> Stored:
         """See `DeliveryStore.load`."""
@@ -72,7 +87,10 @@ class RedisDeliveryStore:
         )
         keys = [self._key(kind) for kind in _COMMITTED]
         args = (epoch, batch, changes.base, changes.position, changes.answered)
-        return Outcome(await to_the_end(self._commit(keys, *args, *packed)))
+        outcome = await to_the_end(self._commit(keys, *args, *packed))
+        if outcome == _INCOMPLETE:
+            raise await self._verify.refusal(_WHAT, self._key)
+        return Outcome(outcome)
 
     async def known(self, ids: Sequence[str]) -> set[str]:
         """See `DeliveryStore.known`."""
@@ -123,6 +141,8 @@ class RedisDeliveryStore:
         instance, epoch = self._claimed()
         keys = [self._key(kind) for kind in ("meta", "deliveries", "letters", "ended", "dead")]
         ours, found = await self._forget(keys, epoch, before, keep, PAGE)
+        if ours == _LACKS:
+            raise await self._verify.refusal(_WHAT, self._key)
         if not ours:
             raise Fenced(instance=instance, epoch=epoch, later=int(found), what="the deliveries")
         return int(found)

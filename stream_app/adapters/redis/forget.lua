@@ -1,6 +1,6 @@
 -- Drop deliveries that ended long ago, and the letters of those that are dead.
 --
--- KEYS[1]  meta, a hash: epoch
+-- KEYS[1]  meta, a hash: epoch, and count:KIND (entries) of the other keys
 -- KEYS[2]  deliveries, a hash
 -- KEYS[3]  letters, a hash
 -- KEYS[4]  ended, a sorted set
@@ -9,11 +9,19 @@
 -- ARGV[2]  those that ended before this moment go
 -- ARGV[3]  so many stay, the last that ended
 -- ARGV[4]  so many at most in one call
--- returns  {1, how many}, or {0, the epoch that is registered} if that is later
+-- returns  {1, how many}; {0, the epoch that is registered} if that is later; or {2, 0} if a key lacks entries
 
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 if epoch and tonumber(epoch) > tonumber(ARGV[1]) then
   return {0, epoch}
+end
+local KINDS = {'deliveries', 'letters', 'ended', 'dead'}
+local SIZES = {'HLEN', 'HLEN', 'ZCARD', 'SCARD'}
+for place, kind in ipairs(KINDS) do
+  local counted = redis.call('HGET', KEYS[1], 'count:' .. kind)
+  if redis.call(SIZES[place], KEYS[1 + place]) ~= tonumber(counted) and counted then
+    return {2, 0}
+  end
 end
 local most = tonumber(ARGV[4])
 local ids = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', '(' .. ARGV[2], 'LIMIT', 0, most)
@@ -31,5 +39,10 @@ for _, id in ipairs(ids) do
   redis.call('HDEL', KEYS[2], id)
   redis.call('SREM', KEYS[5], id)
   redis.call('ZREM', KEYS[4], id)
+end
+if #ids > 0 then
+  for place, kind in ipairs(KINDS) do
+    redis.call('HSET', KEYS[1], 'count:' .. kind, redis.call(SIZES[place], KEYS[1 + place]))
+  end
 end
 return {1, #ids}

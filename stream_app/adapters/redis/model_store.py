@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from stream_app.adapters.redis.connection import Client, Script, ask, to_the_end
+from stream_app.adapters.redis.connection import Client, Script, Topics, Verify, ask, to_the_end
 from stream_app.errors import NotClaimed, UnknownVersion, VersionOutOfOrder
 from stream_app.ports import NOTHING_LEARNED, VERSIONS_INDEXED, ModelVersion, Outcome
 
-_OUT_OF_ORDER: Final = 4  # what checkpoint.lua says beside the outcomes
+_INCOMPLETE: Final = 4  # what checkpoint.lua says beside the outcomes
+_OUT_OF_ORDER: Final = 5
+_WHAT: Final = "the trainer"
 _decoder: Final = msgspec.json.Decoder(ModelVersion)
 
 
@@ -32,16 +35,19 @@ class RedisModelStore:
         self._client = client
         self._kept = (max(keep, 1), indexed)
         self._epoch: int | None = None
-        self._meta, self._versions, self._snapshots, self._index = (
-            f"{prefix}:{{model}}:{kind}" for kind in ("meta", "versions", "snapshots", "index")
-        )
+        self._prefix = prefix
+        kinds = ("versions", "snapshots", "index")
+        self._meta, self._versions, self._snapshots, self._index = map(self._key, ("meta", *kinds))
         self._claim = Script(client, "claim_trainer")
         self._checkpoint = Script(client, "checkpoint")
         self._pin = Script(client, "pin")
+        self._verify = Verify(client, "checkpoint", kinds)
+        self._topics = Topics(client, "checkpoint")
 
     async def claim(self, instance: str) -> int:
         """See `ModelStore.claim`."""
         self._epoch = int(await self._claim([self._meta], instance, uuid.uuid4().hex))
+        await self.verify()
         return self._epoch
 
     async def checkpoint(
@@ -65,9 +71,23 @@ class RedisModelStore:
         keys = [self._meta, self._versions, self._snapshots, self._index]
         stands = (self._epoch, base, number, checkpoint, through)
         outcome, newest = await to_the_end(self._checkpoint(keys, *stands, *self._kept, *made))
+        if outcome == _INCOMPLETE:
+            raise await self._verify.refusal(_WHAT, self._key)
         if outcome == _OUT_OF_ORDER:
             raise VersionOutOfOrder(number=made[0], newest=newest)
         return Outcome(outcome)
+
+    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
+        """See `ModelStore.keep_topics`."""
+        return await self._topics.keep(self._meta, ids)
+
+    async def accept_topic(self, role: str, topic_id: str) -> None:
+        """See `ModelStore.accept_topic`."""
+        await self._topics.accept(self._meta, role, topic_id)
+
+    async def verify(self) -> None:
+        """See `ModelStore.verify`."""
+        await self._verify(_WHAT, self._key)
 
     async def latest(self) -> tuple[int, bytes] | None:
         """See `ModelStore.latest`."""
@@ -101,8 +121,12 @@ class RedisModelStore:
 
     async def version_at(self, moment: int) -> int | None:
         """See `ModelStore.version_at`."""
+        await self.verify()
         found = await ask(self._client, "ZREVRANGEBYSCORE", self._index, moment, "-inf", "LIMIT", 0, 1)
         return int(found[0]) if found else None
+
+    def _key(self, kind: str) -> str:
+        return f"{self._prefix}:{{model}}:{kind}"
 
     async def _field(self, name: str) -> int | None:
         found = await ask(self._client, "HGET", self._meta, name)

@@ -7,16 +7,21 @@ open ones need not walk over all states). See commit.lua for what they hold.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
-from stream_app.adapters.redis.connection import Client, Script, ask, to_the_end, translated
+from stream_app.adapters.complete import OTHER_VALUES, Digest
+from stream_app.adapters.redis.connection import Client, Script, Topics, Verify, ask, to_the_end, translated
 from stream_app.adapters.redis.packing import pack_strings, unpack_strings
 from stream_app.core.commit import Commit
-from stream_app.errors import Fenced, NotClaimed
+from stream_app.errors import Fenced, NotClaimed, StoreIncomplete
 from stream_app.ports import INSTANCES, Opened, Outcome
 
 PAGE: Final = 1_000  # states of one read: Redis does nothing else for 5 ms
+_INCOMPLETE: Final = 4  # what commit.lua says beside the outcomes
+_LACKS: Final = 2  # what trim.lua and skip.lua say of an outbox
+_COUNTED: Final = ("states", "outbox", "episodes")
 
 
 class RedisStateStore:
@@ -31,6 +36,8 @@ class RedisStateStore:
         self._client = client
         self._prefix = prefix
         self._life: tuple[str, int] | None = None
+        self._opened: dict[int, bytes] = {}  # where partitions stood when they were opened
+        self._digests: dict[int, Digest] = {}  # of those whose states are all known here
         self._claim = Script(client, "claim")
         self._open = Script(client, "open")
         self._commit = Script(client, "commit")
@@ -38,6 +45,8 @@ class RedisStateStore:
         self._outbox = Script(client, "outbox")
         self._trim = Script(client, "trim")
         self._skip = Script(client, "skip")
+        self._verify = Verify(client, "position", _COUNTED)
+        self._topics = Topics(client, "position")
 
     async def claim(self, instance: str) -> int:
         """See `StateStore.claim`."""
@@ -52,11 +61,30 @@ class RedisStateStore:
         if not ours:
             raise self._fenced(partition, stored[0])
         position, summary, sequence = stored
+        await self._verify(_what(partition), self._keys(partition))
+        if not position:
+            self._digests[partition] = Digest()
+        elif self._opened.get(partition) != position:
+            self._digests.pop(partition, None)
+        self._opened[partition] = position
         return Opened(position, summary, int(sequence) + 1)
+
+    async def keep_topics(self, partition: int, ids: Mapping[str, str]) -> dict[str, str]:
+        """See `StateStore.keep_topics`."""
+        return await self._topics.keep(self._key(partition, "meta"), ids)
+
+    async def accept_topic(self, partition: int, role: str, topic_id: str) -> None:
+        """See `StateStore.accept_topic`."""
+        await self._topics.accept(self._key(partition, "meta"), role, topic_id)
+
+    def close(self, partition: int) -> None:
+        """See `StateStore.close`."""
+        self._opened.pop(partition, None)
+        self._digests.pop(partition, None)
 
     async def states(self, partition: int) -> AsyncIterator[list[tuple[str, bytes]]]:
         """See `StateStore.states`."""
-        cursor, seen = b"0", set[str]()
+        cursor, seen, digest = b"0", set[str](), Digest()
         while True:
             cursor, page = await self._scan([self._key(partition, "states")], cursor, PAGE)
             values = iter(unpack_strings(page))
@@ -65,9 +93,21 @@ class RedisStateStore:
             new = [(customer, state) for customer, state in chunk.items() if customer not in seen]
             if new:
                 seen.update(customer for customer, _ in new)
+                for customer, state in new:
+                    digest.put(customer, _field(customer), state)
                 yield new
             if cursor == b"0":
-                return
+                break
+        await self._compare(partition, digest)
+
+    async def _compare(self, partition: int, digest: Digest) -> None:
+        """Compare what was read with what was stored, and keep its digest up to date from here on."""
+        position, stored = await ask(self._client, "HMGET", self._key(partition, "meta"), "position", "digest")
+        if self._opened.get(partition) != (position or b""):
+            return  # opened by somebody else, who may have replaced states while they were read
+        if stored is not None and stored.decode() != str(digest):
+            raise StoreIncomplete(what=_what(partition), problem=OTHER_VALUES)
+        self._digests[partition] = digest
 
     async def state(self, partition: int, customer: str) -> bytes | None:
         """See `StateStore.state`."""
@@ -85,13 +125,21 @@ class RedisStateStore:
         instance, epoch = self._claimed()
         partition = commit.partition
         flat: list[bytes] = []
+        digest = self._digests.pop(partition, None)  # until it is stored
         for customer, state in commit.states.items():
-            flat += (_field(customer), state)
+            field = _field(customer)
+            flat += (field, state)
+            if digest is not None:
+                digest.put(customer, field, state)
         keys = [self._key(partition, kind) for kind in ("meta", "states", "outbox", "episodes")]
         batch_args = (commit.base, commit.position, commit.summary, relayed)
         notes = [part for key, note in commit.episodes.items() for part in (_field(key), note)]
-        packed = (pack_strings(flat), pack_strings(commit.outbox), pack_strings(notes))
+        packed = (pack_strings(flat), pack_strings(commit.outbox), pack_strings(notes), str(digest or ""))
         outcome, first = await to_the_end(self._commit(keys, instance, epoch, batch, *batch_args, *packed))
+        if outcome == _INCOMPLETE:
+            raise await self._verify.refusal(_what(partition), self._keys(partition))
+        if digest is not None and Outcome(outcome).stored:
+            self._digests[partition], self._opened[partition] = digest, commit.position
         return Outcome(outcome), first
 
     async def outbox(self, partition: int, after: int, limit: int) -> list[tuple[int, bytes]]:
@@ -105,6 +153,8 @@ class RedisStateStore:
         instance, epoch = self._claimed()
         keys = [self._key(partition, "meta"), self._key(partition, "outbox")]
         ours, *later = await self._trim(keys, instance, epoch, through)
+        if ours == _LACKS:
+            raise await self._verify.refusal(_what(partition), self._keys(partition))
         if not ours:
             raise self._fenced(partition, later[0])
 
@@ -113,6 +163,8 @@ class RedisStateStore:
         instance, epoch = self._claimed()
         keys = [self._key(partition, "meta"), self._key(partition, "outbox")]
         ours, first = await self._skip(keys, instance, epoch, seen, first_void, pack_strings(records))
+        if ours == _LACKS:
+            raise await self._verify.refusal(_what(partition), self._keys(partition))
         if not ours:
             raise self._fenced(partition, first)
         return int(first)
@@ -134,6 +186,9 @@ class RedisStateStore:
                 found = await pipeline.execute()
         return {partition: value or b"" for partition, value in zip(wanted, found, strict=True)}
 
+    def _keys(self, partition: int) -> Callable[[str], str]:
+        return partial(self._key, partition)
+
     def _claimed(self) -> tuple[str, int]:
         if self._life is None:
             raise NotClaimed(store="state store")
@@ -145,6 +200,10 @@ class RedisStateStore:
     def _fenced(self, partition: int, later: bytes) -> Fenced:
         instance, epoch = self._claimed()
         return Fenced(instance=instance, epoch=epoch, later=int(later), what=f"partition {partition}")
+
+
+def _what(partition: int) -> str:
+    return f"partition {partition}" if partition >= 0 else "the desk"
 
 
 def _field(customer: str) -> bytes:

@@ -5,14 +5,19 @@
 -- ARGV[1]  instance
 -- ARGV[2]  epoch
 -- ARGV[3]  records up to and including this sequence number were delivered
--- returns  {1}, or {0, the epoch that is registered} if that is later
+-- returns  {1}; {0, the epoch that is registered} if that is later; or {2} if the outbox lacks records
 
-local stored = redis.call('HMGET', KEYS[1], 'epoch:' .. ARGV[1], 'sequence')
+local stored = redis.call('HMGET', KEYS[1], 'epoch:' .. ARGV[1], 'sequence', 'count:outbox')
 if stored[1] and tonumber(stored[1]) > tonumber(ARGV[2]) then
   return {0, stored[1]}
 end
-local delivered = tonumber(ARGV[3]) - (tonumber(stored[2] or '0') - redis.call('LLEN', KEYS[2]))
+local waiting = redis.call('LLEN', KEYS[2])
+if stored[3] and tonumber(stored[3]) ~= waiting then
+  return {2}
+end
+local delivered = tonumber(ARGV[3]) - (tonumber(stored[2] or '0') - waiting)
 if delivered > 0 then
   redis.call('LTRIM', KEYS[2], delivered, -1)
+  redis.call('HSET', KEYS[1], 'count:outbox', redis.call('LLEN', KEYS[2]))
 end
 return {1}
