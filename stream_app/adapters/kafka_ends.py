@@ -9,6 +9,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # it says so at run time only
 
+from stream_app.adapters.kafka_refusals import refusal
 from stream_app.config import Kafka, confluent_options
 from stream_app.errors import NoBroker
 
@@ -50,6 +51,9 @@ class KafkaEnds:
             try:
                 found[place.topic, place.partition] = answer.result(timeout=2 * ANSWER_SECONDS).offset
             except KafkaException as error:
+                denied = refusal(error, "Describe", topic=place.topic)
+                if denied is not None:
+                    raise denied from error
                 refused = error
             except TimeoutError:
                 refused = KafkaException(KafkaError(KafkaError._TIMED_OUT))

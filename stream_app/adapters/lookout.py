@@ -50,6 +50,7 @@ class Lookout:
         self._standing: Mapping[Place, int] = {}
         self._ends: Mapping[Place, int] = {}
         self._told = False
+        self.problem = ""  # why the last question was not answered, if Kafka has said why
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="lookout", daemon=True)
 
@@ -91,7 +92,9 @@ class Lookout:
         try:
             self._ends = self._ask(self._standing)
             self._answered = self._clock()
+            self.problem = ""
         except NoBroker as error:
+            self.problem = str(error)
             if self.away and not self._told:
                 self._told = True
                 _log.warning("Kafka does not answer", seconds=round(self.silent_seconds), problem=str(error))

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.health import Health, HealthServer
 from stream_app.adapters.kafka_ends import KafkaEnds
+from stream_app.adapters.kafka_refusals import refusal
 from stream_app.adapters.logs import set_up
 from stream_app.adapters.lookout import Lookout
 from stream_app.adapters.watchdog import Watchdog
@@ -83,7 +84,9 @@ def run_service(name: str, config: LiveConfig, make: Make) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             error = runner.run(_life(name, config, make, registry, health))
             if error is not None:
-                _leave(name, error)  # before the runner waits for tasks that may wait for what never comes
+                # Only a consumer's refusals, which come by way of Faust, are not in our words yet.
+                refused = refusal(error, "Read")
+                _leave(name, refused or error)  # before the runner waits for tasks that may wait for what never comes
     finally:
         if server is not None:
             server.stop()
@@ -192,7 +195,8 @@ def _look(service: Service, health: Health, lookout: Lookout, collector: Collect
     service.report(health)
     lookout.note({(tp.topic, tp.partition): at for tp, at in standing(service.app).items()})
     away = lookout.away
-    health.set("kafka", not away, f"Kafka has not answered for {lookout.silent_seconds:.0f} s" if away else "")
+    silent = f"Kafka has not answered for {lookout.silent_seconds:.0f} s. {lookout.problem}".rstrip()
+    health.set("kafka", not away, silent if away else "")
     if service.app.crashed:
         raise service.app.crash_reason or RuntimeError("Faust has crashed")
     if service.app.should_stop:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from stream_app.adapters.kafka_last import SEQUENCE
+from stream_app.adapters.kafka_refusals import refusals
 from stream_app.core.messages import Outgoing, unpack
 from stream_app.ports import StateStore
 
@@ -114,9 +115,10 @@ class Relay:
         while self._pending:
             chunk = [self._pending[place] for place in range(min(_CHUNK, len(self._pending)))]
             self._on_step("produce")
-            sent = [(await self._send(*entry), entry[0]) for entry in chunk]
-            for future, _ in sent:
-                await future
+            with refusals("Write"):
+                sent = [(await self._send(*entry), entry[0]) for entry in chunk]
+                for future, _ in sent:
+                    await future
             self._on_step("produced")
             for _ in chunk:
                 self._pending.popleft()

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import Any, Final, TypeAlias, TypeVar, Union
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, Union
 from urllib.parse import urlsplit
 
 from redis import exceptions
@@ -24,15 +25,23 @@ RETRIES: Final = 4  # of a call that got no reply: harmless, since every write m
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 1.0
 
+_GRANT: Final = "Grant its user the command and the keys: `stream-app acls redis` prints all that a service needs."
+_TRUST: Final = (
+    "Give redis.ca_file the certificate of the CA that signed the server's; the host in redis.url must be one of the "
+    "certificate's names."
+)
 # What to do, from the particular to the general: by a word in the message, since Redis before version 7 wraps what goes
 # wrong inside a script, and by type.
 _REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (exceptions.AuthenticationError, "", "Check user and password."),
     (exceptions.AuthenticationWrongNumberOfArgsError, "", "Check user and password."),
+    (exceptions.NoPermissionError, "", _GRANT),
+    (exceptions.ResponseError, "The user executing the script can't", _GRANT),
+    (exceptions.ConnectionError, "CERTIFICATE_VERIFY_FAILED", _TRUST),
     (
-        exceptions.NoPermissionError,
-        "",
-        "Give its user the rights for the keys of the prefix, and for EVALSHA and SCRIPT LOAD.",
+        exceptions.ConnectionError,
+        "WRONG_VERSION_NUMBER",
+        "This port speaks no TLS: write redis://, or its TLS port.",
     ),
     (exceptions.BusyLoadingError, "", "It is loading its data: wait."),
     (exceptions.ReadOnlyError, "", "This is a replica: give the address of the primary."),
@@ -47,11 +56,20 @@ _REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
 )
 
 
+class TlsFiles(NamedTuple):
+    """PEM files of a connection with encryption."""
+
+    ca_file: Path | None = None  # trusted besides the system's certificates
+    cert_file: Path | None = None  # the client's own
+    key_file: Path | None = None
+
+
 def make_client(
     url: str,
     *,
     password: str | None = None,
     cluster: bool = False,
+    tls: TlsFiles | None = None,
     connect_timeout_seconds: float = TIMEOUT_SECONDS,
     timeout_seconds: float = TIMEOUT_SECONDS,
     retries: int = RETRIES,
@@ -62,6 +80,7 @@ def make_client(
         url: like redis://host:6379/0; rediss:// for TLS, unix:// for a socket.
         password: if it does not stand in the address.
         cluster: whether the address is one of a Redis Cluster.
+        tls: files for a rediss:// address; by default the system's certificates are trusted.
         connect_timeout_seconds: for a connection.
         timeout_seconds: for each reply.
         retries: of a call that got no reply, after pauses that grow from 50 ms to 1 s.
@@ -77,6 +96,9 @@ def make_client(
     }
     if password is not None:
         options["password"] = password
+    if tls is not None:
+        files_of = {"ssl_ca_certs": tls.ca_file, "ssl_certfile": tls.cert_file, "ssl_keyfile": tls.key_file}
+        options |= {name: str(path) for name, path in files_of.items() if path is not None}
     try:
         urlsplit(url).port  # noqa: B018 - reading it checks it
         return RedisCluster.from_url(url, **options) if cluster else Redis.from_url(url, **options)
@@ -85,14 +107,21 @@ def make_client(
 
 
 @contextmanager
-def translated(client: Client) -> Iterator[None]:
-    """Turn what redis-py raises inside the block into `StoreUnavailable`, without the password."""
+def translated(client: Client, call: str = "") -> Iterator[None]:
+    """Turn what redis-py raises inside the block into `StoreUnavailable`, without the password.
+
+    Args:
+        client: that is used inside.
+        call: what is sent, for the error if the user lacks a right: command or script, and keys.
+    """
     try:
         yield
     except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
         problem = (str(error) or type(error).__name__).strip().rstrip(".")
         fitting = (text for kind, word, text in _REMEDIES if isinstance(error, kind) and word in problem)
         remedy = next(fitting, "Check its address, and look into its log.")
+        if remedy is _GRANT:
+            problem = f"{problem} ({call})"
         raise StoreUnavailable(address=address(client), problem=problem, remedy=remedy) from error
 
 
@@ -113,18 +142,18 @@ class Script:
     """
 
     def __init__(self, client: Client, name: str) -> None:
-        self._client = client
+        self._client, self._name = client, name
         self._run = client.register_script((files(__package__) / f"{name}.lua").read_text(encoding="utf-8"))
 
     async def __call__(self, keys: Sequence[str], *args: bytes | str | int) -> Any:
         """Run it and return its reply. Raises `StoreUnavailable`."""
-        with translated(self._client):
+        with translated(self._client, f"{self._name}.lua on {', '.join(keys)}"):
             return await self._run(keys=keys, args=args)
 
 
 async def ask(client: Client, command: str, key: str, *args: bytes | str | int) -> Any:
     """Send a plain command that reads, and return its reply. Raises `StoreUnavailable`."""
-    with translated(client):
+    with translated(client, f"{command} {key}"):
         return await client.execute_command(command, key, *args)
 
 
