@@ -8,8 +8,10 @@ from typing import Final
 
 from aiokafka.errors import KafkaError as AiokafkaError
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 from kafka.errors import KafkaError as KafkaPythonError
 
+from stream_app.config import Kafka, confluent_options
 from stream_app.errors import KafkaDenied, LoginRefused, NoBroker
 
 # What the authorizer of a broker checks, by the error code of the protocol; all three libraries know it by this number.
@@ -17,6 +19,7 @@ _RESOURCES: Final = {29: "topic", 30: "group", 31: "cluster", 53: "transactional
 _LOGIN_CODES: Final = {33, 34, 58, KafkaError._AUTHENTICATION}  # mechanism, state, password; found by librdkafka itself
 _REFUSED: Final = _RESOURCES.keys() | _LOGIN_CODES
 _LOGIN_WORDS: Final = ("AuthenticationFailed", "SaslAuthentication", "UnsupportedSaslMechanism")
+_PROBE_SECONDS: Final = 3.0
 _LIBRARIES: Final = (KafkaException, AiokafkaError, KafkaPythonError)
 
 
@@ -57,6 +60,38 @@ def refusals(right: str, *, topic: str = "", group: str = "") -> Iterator[None]:
         if (refused := refusal(error, right, topic=topic, group=group)) is not None:
             raise refused from error
         raise
+
+
+class Complaints:
+    """What librdkafka says of its connections; an `error_cb`. A call that fails for want of one says "timed out" only.
+
+    >>> complaints = Complaints("kafka:9092")
+    >>> complaints(KafkaError(KafkaError._AUTHENTICATION, "Invalid username or password"))
+    >>> print(complaints.cause)
+    Kafka refuses the login: Invalid username or password. ...
+    """
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self.cause: NoBroker | None = None  # the latest that says why there is no connection
+
+    def __call__(self, error: KafkaError) -> None:
+        """Note an error if it says why."""
+        if error.code() == KafkaError._SSL:
+            self.cause = NoBroker(bootstrap=self._bootstrap, problem=error.str())
+        else:
+            self.cause = refusal(KafkaException(error), "Describe") or self.cause
+
+
+def why_no_connection(kafka: Kafka) -> NoBroker | None:
+    """Connect once more, to learn why it fails; None if that is not known, or if it does not fail."""
+    complaints = Complaints(kafka.bootstrap)
+    admin = AdminClient(confluent_options(kafka) | {"error_cb": complaints})
+    try:
+        admin.list_topics(timeout=_PROBE_SECONDS)
+    except KafkaException:
+        admin.poll(0)
+    return complaints.cause
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from stream_app.adapters.kafka_refusals import refusal, refusals
+from stream_app.adapters.kafka_refusals import refusal, refusals, why_no_connection
 from stream_app.config import FOREVER, INPUTS, OUTPUTS, LiveConfig, kafka_python_options
 from stream_app.core.durations import written
 from stream_app.errors import KafkaDenied, NoBroker, WrongTopics
@@ -210,6 +210,8 @@ def _admin(config: LiveConfig) -> Iterator[KafkaAdminClient]:
         ):
             yield admin
     except KafkaError as error:
+        if (cause := why_no_connection(config.kafka)) is not None:
+            raise cause from error
         raise NoBroker(bootstrap=config.kafka.bootstrap, problem=str(error) or type(error).__name__) from error
 
 

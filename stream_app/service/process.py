@@ -17,7 +17,6 @@ from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.health import Health, HealthServer
 from stream_app.adapters.kafka_ends import KafkaEnds
-from stream_app.adapters.kafka_refusals import refusal
 from stream_app.adapters.logs import set_up
 from stream_app.adapters.lookout import Lookout
 from stream_app.adapters.watchdog import Watchdog
@@ -84,9 +83,7 @@ def run_service(name: str, config: LiveConfig, make: Make) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             error = runner.run(_life(name, config, make, registry, health))
             if error is not None:
-                # Only a consumer's refusals, which come by way of Faust, are not in our words yet.
-                refused = refusal(error, "Read")
-                _leave(name, refused or error)  # before the runner waits for tasks that may wait for what never comes
+                _leave(name, error)  # before the runner waits for tasks that may wait for what never comes
     finally:
         if server is not None:
             server.stop()
@@ -127,7 +124,7 @@ async def _life(
         loop.add_signal_handler(number, ended.set)
     try:
         service = make(config, registry, crash)
-        await service.start()
+        await _started(service, health)
     except Exception as error:  # noqa: BLE001 - whatever it is, the process ends with it
         return error
     _log.info("started", extra={"service": name})
@@ -150,6 +147,17 @@ async def _life(
     if unfinished is None:
         _log.info("stopped", extra={"service": name})
     return unfinished
+
+
+async def _started(service: Service, health: Health) -> None:
+    """Start a service. Raises what ended Faust meanwhile: its own start may wait for ever."""
+    starting = asyncio.create_task(service.start())
+    while not (starting.done() or service.app.crashed):
+        health.beat()
+        await asyncio.wait({starting}, timeout=_REPORT_SECONDS)
+    if service.app.crashed:
+        raise service.app.crash_reason or RuntimeError("Faust has crashed")
+    await starting
 
 
 def _watchdogs(service: Service, lookout: Lookout, after: float) -> list[Watchdog]:

@@ -1,17 +1,13 @@
-"""Every service and command under the rights that deploy/ ships, on a real Kafka and a real Redis that grant nothing else."""
+"""Every service and command under the rights that deploy/ ships, on real servers that grant nothing else."""
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
-import shutil
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 

@@ -11,6 +11,7 @@ from aiokafka.errors import ConsumerStoppedError, OffsetOutOfRangeError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
 from faust.types import TP
 
+from stream_app.adapters.kafka_refusals import refusals
 from stream_app.adapters.kafka_transport.fetched import Fetched
 from stream_app.errors import HistoryGone, PositionAhead
 
@@ -69,6 +70,21 @@ class FetchThread(AIOKafkaConsumerThread):
 
         fetcher._proc_fetch_request = respond_and_notify
 
+    def _stopped_set(self) -> None:
+        # After a crash the thread may have ended already: Faust's own raises then, and the log has a second error.
+        if not self.thread_loop.is_closed():
+            super()._stopped_set()
+
+    async def check_group(self) -> None:
+        """Raise what the coordinator of the group has refused, as KafkaDenied if that is a right."""
+        with refusals("Read"):
+            await self.call_thread(self._check_group)
+
+    async def _check_group(self) -> None:
+        coordinator = self._consumer and self._consumer._coordinator
+        if coordinator is not None:
+            coordinator.check_errors()
+
     def wake(self) -> None:
         """End a fetch that waits, from any thread: other partitions are wanted now, or none."""
         self.wakes += 1
@@ -91,8 +107,10 @@ class FetchThread(AIOKafkaConsumerThread):
         Raises:
             HistoryGone: a partition no longer has the position that was to be fetched.
             PositionAhead: a partition ends before the position that was to be fetched.
+            KafkaDenied: Kafka refuses a topic.
         """
-        fetched: dict[TP, Fetched] = await self.call_thread(self._fetch, wanted, wakes, timeout)
+        with refusals("Read"):
+            fetched: dict[TP, Fetched] = await self.call_thread(self._fetch, wanted, wakes, timeout)
         return fetched
 
     async def _fetch(self, wanted: frozenset[TP], wakes: int, timeout: float) -> dict[TP, Fetched]:  # noqa: ASYNC109
@@ -156,7 +174,8 @@ class FetchThread(AIOKafkaConsumerThread):
             HistoryGone: a partition begins after its stored position.
             PositionAhead: a partition ends before its stored position.
         """
-        positions: dict[TP, int] = await self.call_thread(self._seek_all, stored, frozenset(assigned))
+        with refusals("Describe"):
+            positions: dict[TP, int] = await self.call_thread(self._seek_all, stored, frozenset(assigned))
         return positions
 
     async def _seek_all(self, stored: Mapping[TP, int], assigned: frozenset[TP]) -> dict[TP, int]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 from urllib.parse import urlsplit
 
+from stream_app.adapters.redis.connection import commands_in
 from stream_app.config import Redis
 
-# A script runs with the rights of its caller: the commands in it count, too.
-_CALLED: Final = re.compile(r"\b(?:redis\.call|write)\('([A-Z]+)'")
 # Memory, for the metrics; and maxmemory-policy, since a Redis that evicts would lose states.
 _ABOUT_THE_SERVER: Final = ("info", "config|get")
 _OF_A_CLUSTER: Final = ("cluster|slots", "command")  # where each key is
@@ -109,4 +107,4 @@ def commands_of(script: str) -> set[str]:
     ['get', 'set', 'time']
     """
     text = (files(__package__) / f"{script}.lua").read_text(encoding="utf-8")
-    return {command.lower() for command in _CALLED.findall(text)}
+    return {command.lower() for command in commands_in(text)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
@@ -25,6 +26,7 @@ RETRIES: Final = 4  # of a call that got no reply: harmless, since every write m
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 1.0
 
+_CALLED: Final = re.compile(r"\b(?:redis\.call|write)\('([A-Z]+)'")
 _GRANT: Final = "Grant its user the command and the keys: `stream-app acls redis` prints all that a service needs."
 _TRUST: Final = (
     "Give redis.ca_file the certificate of the CA that signed the server's; the host in redis.url must be one of the "
@@ -142,13 +144,23 @@ class Script:
     """
 
     def __init__(self, client: Client, name: str) -> None:
-        self._client, self._name = client, name
-        self._run = client.register_script((files(__package__) / f"{name}.lua").read_text(encoding="utf-8"))
+        text = (files(__package__) / f"{name}.lua").read_text(encoding="utf-8")
+        self._client, self._run = client, client.register_script(text)
+        self._told = f"EVALSHA of {name}.lua, which calls {', '.join(sorted(commands_in(text)))}"
 
     async def __call__(self, keys: Sequence[str], *args: bytes | str | int) -> Any:
         """Run it and return its reply. Raises `StoreUnavailable`."""
-        with translated(self._client, f"{self._name}.lua on {', '.join(keys)}"):
+        with translated(self._client, f"{self._told}, on {', '.join(keys)}"):
             return await self._run(keys=keys, args=args)
+
+
+def commands_in(script: str) -> set[str]:
+    """Return the commands that a Lua script calls: its caller needs the right for each.
+
+    >>> commands_in("local now = redis.call('TIME')")
+    {'TIME'}
+    """
+    return set(_CALLED.findall(script))
 
 
 async def ask(client: Client, command: str, key: str, *args: bytes | str | int) -> Any:
