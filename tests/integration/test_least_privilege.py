@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -53,7 +54,7 @@ channels:
   team: {kind: webhook, url: "http://127.0.0.1:9/alerts", secret: "env:HOOK", allow_private: true}
 """
 OFFSETS = {"worker": 0, "trainer": 1, "desk": 2, "deliver": 3}
-SECONDS = 90.0
+SECONDS = 180.0  # for what takes ten on an idle machine
 
 
 class Secured:
@@ -241,13 +242,161 @@ def done(secured: Secured) -> bool:
     return None not in positions and not any(outboxes) and bool(delivered)
 
 
+def test_a_denied_write_ends_the_worker_with_the_right_and_the_topic(secured: Secured) -> None:
+    with secured.denied("worker", AclOperation.WRITE, ResourceType.TOPIC, "shop.labelled"):
+        assert "denies Write on the topic shop.labelled" in ended(secured, "worker")
+
+
 def test_every_service_starts_is_killed_and_starts_again_with_the_shipped_rights(secured: Secured) -> None:
+    secured.redis_admin.execute_command("ACL", "LOG", "RESET")
+    processes = []
     for _ in range(3):  # the first start finds empty topics; a later one reads what it has sent itself
-        running = [secured.start(service) for service in SERVICES]
+        processes = [secured.start(service) for service in SERVICES]
         secured.wait("all ready", lambda: all(map(secured.ready, SERVICES)))
         secured.wait("alerts are recorded", lambda: done(secured))
-        for process in running:
+        for process in processes:
             process.kill()
-    said = "".join(path.read_text() for path in secured.folder.glob("*.log"))
-    assert [word for word in ("uthorization", "NOPERM", "Traceback", "refuse") if word in said] == []
+    said = "".join(process.log.read_text() for process in secured.processes)
+    assert [word for word in ("uthorization", "NOPERM", "Traceback", "denie") if word in said] == []
     assert secured.redis_admin.execute_command("ACL", "LOG") == []
+
+
+def test_every_command_runs_with_the_shipped_rights(secured: Secured) -> None:
+    for service in SERVICES:
+        secured.start(service)
+    secured.wait("all ready", lambda: all(map(secured.ready, SERVICES)))
+    secured.redis_admin.execute_command("ACL", "LOG", "RESET")
+    assert "are as they must be" in secured.run("operator", "topics", "check")
+    customer = next(iter(secured.redis_admin.hkeys("churn:{p0}:states"))).decode()
+    assert customer in secured.run("operator", "state", "show", customer)
+    assert "in force" in secured.run("operator", "model", "list")
+    assert "fingerprint" in secured.run("operator", "model", "show")
+    version = min(secured.redis_admin.hkeys("churn:{model}:versions")).decode()
+    assert "put in force" in secured.run("operator", "model", "rollback", version)
+    listed = secured.command("operator", "episode", "list", "--format", "json").stdout
+    alert = json.loads(listed.splitlines()[0])["alert_id"]
+    assert alert in secured.run("operator", "episode", "show", alert)
+    assert "is yours" in secured.run("operator", "episode", "ack", alert, "--staff", "Li Na", "--lang", "en")
+    assert "team" in secured.run("operator", "alerts", "list", "--format", "json")
+    assert "No delivery is dead" in secured.run("operator", "alerts", "redrive", "--all")
+    assert "is opened" in secured.run("operator", "alerts", "enable", "team")
+    published = secured.run("publish", "publish", str(secured.folder / "shop.jsonl"), "--open-end")
+    assert "0 records sent" in published
+    secured.run("worker", "health", "worker")
+    assert secured.redis_admin.execute_command("ACL", "LOG") == []
+
+
+DENIED = [
+    ("worker", AclOperation.READ, ResourceType.GROUP, "churn", "Read on the group churn"),
+    ("worker", AclOperation.READ, ResourceType.GROUP, "churn-last", "Read on the group churn-last"),
+    ("worker", AclOperation.READ, ResourceType.TOPIC, "shop.orders", "Read on the topic shop.orders"),
+    (
+        "worker",
+        AclOperation.DESCRIBE_CONFIGS,
+        ResourceType.TOPIC,
+        "shop.cart",
+        "DescribeConfigs on the topic shop.cart",
+    ),
+    ("trainer", AclOperation.READ, ResourceType.GROUP, "churn-trainer", "Read on the group churn-trainer"),
+    ("trainer", AclOperation.DESCRIBE, ResourceType.TOPIC, "shop.labelled", "Describe on the topic shop.labelled"),
+    ("desk", AclOperation.READ, ResourceType.TOPIC, "shop.contacts", "Read on the topic shop.contacts"),
+    ("desk", AclOperation.READ, ResourceType.GROUP, "churn-desk", "Read on the group churn-desk"),
+    ("deliver", AclOperation.READ, ResourceType.TOPIC, "shop.alerts", "Read on the topic shop.alerts"),
+]
+
+
+@pytest.mark.parametrize(("service", "operation", "kind", "name", "words"), DENIED, ids=str)
+def test_a_denied_right_in_kafka_ends_the_service_and_is_named(
+    secured: Secured, service: str, operation: AclOperation, kind: ResourceType, name: str, words: str
+) -> None:
+    with secured.denied(service, operation, kind, name):
+        assert f"denies {words}" in ended(secured, service)
+
+
+def test_a_right_that_is_taken_while_it_runs_ends_the_service_and_is_named(secured: Secured) -> None:
+    process = secured.start("trainer")
+    secured.wait("ready", lambda: secured.ready("trainer"))
+    with secured.denied("trainer", AclOperation.READ, ResourceType.GROUP, "churn-trainer"):
+        assert process.popen.wait(SECONDS) == 5
+    assert "denies Read on the group churn-trainer" in process.said()
+
+
+def test_a_producer_that_may_write_nowhere_is_told_so(secured: Secured) -> None:
+    with ExitStack() as stack:
+        for topic in ("contacts", "ticks", "labelled", "nominations", "scores", "alerts", "dead-letters"):
+            denied = secured.denied("worker", AclOperation.WRITE, ResourceType.TOPIC, f"shop.{topic}")
+            stack.enter_context(denied)
+        assert "denies IdempotentWrite" in ended(secured, "worker")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_wrong_password_ends_the_service_and_is_told(secured: Secured, service: str) -> None:
+    said = ended(secured, service, STREAM_APP_KAFKA__SECURITY__PASSWORD="wrong-word")
+    assert "Kafka refuses the login" in said
+    url = f"redis://churn-{service}:wrong-word@127.0.0.1:{secured.redis.port}/0"
+    assert "invalid username-password pair" in ended(secured, service, STREAM_APP_REDIS__URL=url)
+
+
+IN_REDIS = [
+    ("worker", ["-evalsha"], ["+evalsha"], "'evalsha'"),
+    ("worker", ["-hmget"], ["+hmget"], "which calls HDEL, HGET, HKEYS, HMGET, HSET, on churn:{p"),
+    ("trainer", ["resetkeys"], ["~churn:{model}:*"], "claim_trainer.lua"),
+    ("trainer", ["-hmget"], ["+hmget"], "HMGET"),
+    ("desk", ["-get"], ["+get"], "claim.lua"),
+    ("deliver", ["-smembers"], ["+smembers"], "SMEMBERS churn:{deliver}:open"),
+]
+
+
+@pytest.mark.parametrize(("service", "rules", "back", "words"), IN_REDIS, ids=str)
+def test_a_denied_right_in_redis_ends_the_service_and_is_named(
+    secured: Secured, service: str, rules: list[str], back: list[str], words: str
+) -> None:
+    with secured.redis_denied(service, *rules, back=back):
+        said = ended(secured, service)
+    assert words in said
+    assert "stream-app acls redis" in said
+
+
+def test_a_denied_right_is_named_by_each_command(secured: Secured) -> None:
+    topic, group = ResourceType.TOPIC, ResourceType.GROUP
+    with secured.denied("operator", AclOperation.DESCRIBE, topic, "shop.scores"):
+        assert "denies Describe on the topic shop.scores" in refused(secured, "operator", "topics", "check")
+    other = {"STREAM_APP_KAFKA__TOPICS__SCORES": "foreign"}
+    assert "denies Create on the topic foreign" in refused(secured, "operator", "topics", "create", **other)
+    publish = ("publish", "publish", str(secured.folder / "shop.jsonl"), "--after-other-logs")
+    with secured.denied("publish", AclOperation.READ, group, "churn-publish"):
+        assert "denies Read on the group churn-publish" in refused(secured, *publish)
+    with secured.denied("publish", AclOperation.READ, topic, "shop.orders"):
+        assert "denies Read on the topic shop.orders" in refused(secured, *publish)
+    another = {"STREAM_APP_SHOP__NOMINATION_HOUR": "8"}  # another stream of records, so that something is sent
+    with secured.denied("publish", AclOperation.WRITE, topic, "shop.browsing"):
+        assert "denies Write on the topic shop.browsing" in refused(secured, *publish, **another)
+    listed = secured.command("operator", "episode", "list", "--format", "json").stdout
+    ack = ("episode", "ack", json.loads(listed.splitlines()[0])["alert_id"], "--staff", "Li Na", "--take-over")
+    with secured.denied("operator", AclOperation.WRITE, topic, "shop.contacts"):
+        said = refused(secured, "operator", *ack)
+        assert "denies Write on the topic shop.contacts" in said or "IdempotentWrite" in said
+    wrong = {"STREAM_APP_KAFKA__SECURITY__PASSWORD": "wrong-word"}
+    assert "Kafka refuses the login" in refused(secured, "operator", "topics", "check", **wrong)
+    assert "Kafka refuses the login" in refused(secured, "operator", *ack, **wrong)
+    with secured.redis_denied("operator", "-hvals", back=["+hvals"]):
+        assert "'hvals' command (HVALS churn:{model}:versions)" in refused(secured, "operator", "model", "list")
+
+
+def ended(secured: Secured, service: str, **other: str) -> str:
+    """Start a service that must end by itself, without a traceback or a password in its log; its last lines."""
+    process = secured.start(service, **other)
+    assert process.popen.wait(SECONDS) == 5, process.said()
+    log = process.log.read_text()
+    assert "Traceback" not in log
+    assert [word for word in PASSWORDS.values() if word in log] == []
+    return process.said()
+
+
+def refused(secured: Secured, user: str, *arguments: str, **other: str) -> str:
+    """Run a command that must fail; what it printed."""
+    failed = secured.command(user, *arguments, **other)
+    said = failed.stdout + failed.stderr
+    assert failed.returncode == 5, said
+    assert "Traceback" not in said
+    return said
