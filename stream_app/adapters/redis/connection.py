@@ -42,9 +42,10 @@ _REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (exceptions.ConnectionError, "CERTIFICATE_VERIFY_FAILED", _TRUST),
     (
         exceptions.ConnectionError,
-        "WRONG_VERSION_NUMBER",
-        "This port speaks no TLS: write redis://, or its TLS port.",
+        "CERTIFICATE_REQUIRED",
+        "It wants a client's certificate: give redis.cert_file and key_file.",
     ),
+    (exceptions.TimeoutError, "Timeout connecting", "Check its address; a port without TLS never answers rediss://."),
     (exceptions.BusyLoadingError, "", "It is loading its data: wait."),
     (exceptions.ReadOnlyError, "", "This is a replica: give the address of the primary."),
     (exceptions.ResponseError, "READONLY", "This is a replica: give the address of the primary."),
@@ -52,7 +53,7 @@ _REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (exceptions.ResponseError, "OOM command", "Raise its maxmemory, and leave its maxmemory-policy at noeviction."),
     (exceptions.ResponseError, "MISCONF", "It cannot save to its disk: make room there, and look into its log."),
     (exceptions.TimeoutError, "", "It does not answer in time: look at its load (SLOWLOG GET) and at the network."),
-    (exceptions.ConnectionError, "", "Check its address, and that it runs."),
+    (exceptions.ConnectionError, "", "Check its address, and that it runs. A port with TLS needs rediss://."),
     (exceptions.RedisClusterException, "", "Check that all slots of the cluster are covered (CLUSTER INFO)."),
     (exceptions.ResponseError, "", "Look into its log, and that no other program writes to this prefix."),
 )
