@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -199,7 +200,8 @@ def acl_file(folder: Path) -> Path:
     lines = []
     for line in (PROJECT / "deploy" / "redis-users.acl").read_text().splitlines():
         name = line.split()[1]
-        lines.append(f"{line} >{PASSWORDS[name]}" if name in PASSWORDS else line)
+        digest = hashlib.sha256(PASSWORDS.get(name, "").encode()).hexdigest()
+        lines.append(line.replace(" on ", f" on #{digest} ") if name in PASSWORDS else line)  # as docs/deploy.md does
     lines.append(f"user {ADMIN} on >{PASSWORDS[ADMIN]} ~* &* +@all")
     path = folder / "users.acl"
     path.write_text("\n".join([*lines, ""]))
