@@ -17,6 +17,9 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.health import BEAT_SECONDS
+from stream_app.adapters.kafka_acls import kafka_acls
+from stream_app.adapters.redis.acls import redis_acls
+from stream_app.config import LiveConfig
 from stream_app.config.listing import Row
 from stream_app.config.listing import rows as all_settings
 from stream_app.core.causes import MISLED, TOLD
@@ -81,6 +84,8 @@ def pages() -> dict[str, str]:
         "playbook.md": filled("playbook.md.j2", **about_playbook()),
         "playbook.zh.md": filled("playbook.zh.md.j2", **about_playbook()),
         "causes.md": filled("causes.md.j2", **about_causes()),
+        "../deploy/kafka-acls.sh": kafka_acls(LiveConfig().kafka),
+        "../deploy/redis-users.acl": redis_acls(LiveConfig().redis),
     }
 
 

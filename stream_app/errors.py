@@ -119,6 +119,16 @@ class NoBroker(ChurnMonitorError):
     exit_code = 5
 
 
+class KafkaDenied(NoBroker):
+    """Kafka denies {right} on {resource}. Grant it to the user of kafka.security: `stream-app acls kafka` prints every
+    right that a service needs.
+    """
+
+
+class LoginRefused(NoBroker):
+    """Kafka refuses the login: {problem}. Check kafka.security: username, password and sasl_mechanism."""
+
+
 class WrongTopics(ChurnMonitorError):
     """{count} of the topics would lose or mix up events: {problems}. See `stream-app topics check` for each remedy."""
 

@@ -12,7 +12,7 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.live.system import LiveSystem
-from stream_app.config import confluent_options
+from stream_app.config import reader_options
 from stream_app.config.kafka import OUTPUTS
 from stream_app.core.alerts import Ranking
 from stream_app.core.codec import decode_customers
@@ -204,7 +204,7 @@ def messages_of(live: LiveSystem, role: str) -> dict[int, list[Any]]:
     """All messages of a topic by partition, as confluent-kafka has them."""
     config = live.config
     topic = getattr(config.kafka.topics, role)
-    consumer = Consumer({**confluent_options(config.kafka), "group.id": "outcome", "enable.auto.commit": False})
+    consumer = Consumer(reader_options(config.kafka, "outcome"))
     found: dict[int, list[Any]] = {}
     try:
         for number in range(live.partitions):

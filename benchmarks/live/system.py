@@ -20,7 +20,7 @@ import redis
 
 from benchmarks.servers import KafkaServer, RedisServer
 from benchmarks.servers.process import with_parent
-from stream_app.config import INPUTS, LiveConfig, confluent_options, load_config
+from stream_app.config import INPUTS, LiveConfig, load_config, reader_options
 from stream_app.core.desk import NUMBER as DESK
 
 STREAM_APP: Final = Path(sys.executable).parent / "stream-app"
@@ -253,7 +253,6 @@ class LiveSystem:
     def _consumer(self) -> Any:
         from confluent_kafka import Consumer  # noqa: PLC0415
 
-        options = {**confluent_options(self.config.kafka), "group.id": "live-ends", "enable.auto.commit": False}
-        consumer = Consumer(options)
+        consumer = Consumer(reader_options(self.config.kafka, "live-ends"))
         self._closing.callback(consumer.close)
         return consumer

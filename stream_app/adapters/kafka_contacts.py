@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from stream_app.adapters.kafka_refusals import refusal, why_no_connection
 from stream_app.adapters.partitioner import partition_of
 from stream_app.config import LiveConfig, confluent_options
 from stream_app.core.messages import Contact, encode_message
@@ -26,6 +27,7 @@ class Contacts:
     """
 
     def __init__(self, config: LiveConfig) -> None:
+        self._kafka = config.kafka
         self._topic, self._partitions = config.kafka.topics.contacts, config.kafka.partitions
         self._options: dict[str, Any] = confluent_options(config.kafka) | {
             "acks": "all",
@@ -56,6 +58,12 @@ class Contacts:
             waiting = self._producer.flush(_SECONDS + 1.0)
         except KafkaException as error:
             raise self._failed(error.args[0].str()) from error
+        if failures and (refused := refusal(KafkaException(failures[0]), "Write", topic=self._topic)):
+            self._producer = None
+            raise refused
+        if waiting and (cause := why_no_connection(self._kafka)) is not None:
+            self._producer = None
+            raise cause
         if failures or waiting:
             raise self._failed(failures[0].str() if failures else "no answer in time")
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # it says so at run time only
 
+from stream_app.adapters.kafka_refusals import Complaints, refusal
 from stream_app.config import Kafka, confluent_options
 from stream_app.errors import NoBroker
 
@@ -22,7 +23,8 @@ class KafkaEnds:
 
     def __init__(self, kafka: Kafka) -> None:
         self._bootstrap = kafka.bootstrap
-        self._admin = AdminClient(confluent_options(kafka))
+        self._complaints = Complaints(kafka.bootstrap)
+        self._admin = AdminClient(confluent_options(kafka) | {"error_cb": self._complaints})
 
     def __call__(self, places: Collection[Place]) -> Mapping[Place, int]:
         """Where these partitions end; one without a leader is left out. Raises NoBroker if nothing is answered."""
@@ -35,7 +37,9 @@ class KafkaEnds:
                 self._admin.list_topics(timeout=ANSWER_SECONDS)
                 return self._ends(places)
         except KafkaException as error:
-            raise NoBroker(bootstrap=self._bootstrap, problem=error.args[0].str()) from error
+            self._complaints.cause = None
+            self._admin.poll(0)
+            raise self._complaints.cause or NoBroker(bootstrap=self._bootstrap, problem=error.args[0].str()) from error
 
     def _ends(self, places: Collection[Place]) -> Mapping[Place, int]:
         if not places:
@@ -50,6 +54,9 @@ class KafkaEnds:
             try:
                 found[place.topic, place.partition] = answer.result(timeout=2 * ANSWER_SECONDS).offset
             except KafkaException as error:
+                denied = refusal(error, "Describe", topic=place.topic)
+                if denied is not None:
+                    raise denied from error
                 refused = error
             except TimeoutError:
                 refused = KafkaException(KafkaError(KafkaError._TIMED_OUT))

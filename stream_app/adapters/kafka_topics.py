@@ -12,9 +12,10 @@ from typing import Any, Final
 from kafka.admin import ConfigResource, KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from stream_app.adapters.kafka_refusals import refusal, refusals, why_no_connection
 from stream_app.config import FOREVER, INPUTS, OUTPUTS, LiveConfig, kafka_python_options
 from stream_app.core.durations import written
-from stream_app.errors import NoBroker, WrongTopics
+from stream_app.errors import KafkaDenied, NoBroker, WrongTopics
 
 MISSING: Final = "is missing"
 _MILLISECOND_US: Final = 1_000
@@ -88,7 +89,8 @@ def _create(admin: KafkaAdminClient, config: LiveConfig, role: str, name: str) -
         "configs": wanted_configs(config, role),
     }
     try:
-        admin.create_topics({name: topic})
+        with refusals("Create", topic=name):
+            admin.create_topics({name: topic})
     except TopicAlreadyExistsError:  # someone else makes them at the same moment
         return False
     return True
@@ -197,6 +199,8 @@ def _describe(admin: KafkaAdminClient, names: list[str]) -> dict[str, Found]:
     topics: dict[str, dict[str, Any]] = {}
     for topic in admin.describe_topics(names):
         error = for_code(topic["error_code"])
+        if refused := refusal(error(topic["name"]), "Describe"):
+            raise refused
         if topic["error_code"] and error.__name__ != "UnknownTopicOrPartitionError":
             raise error(topic["name"])
         if not topic["error_code"]:
@@ -205,6 +209,9 @@ def _describe(admin: KafkaAdminClient, names: list[str]) -> dict[str, Found]:
         return {}
     resources = [ConfigResource("TOPIC", name) for name in topics]
     configs = admin.describe_configs(resources, config_filter="all")["topic"]
+    for name in topics:
+        if not configs[name]:  # every topic has settings, but kafka-python keeps silent about a refusal
+            raise KafkaDenied(right="DescribeConfigs", resource=f"the topic {name}")
     return {
         name: Found(
             partitions=len(topic["partitions"]),
@@ -220,9 +227,14 @@ def _admin(config: LiveConfig) -> Iterator[KafkaAdminClient]:
     """A client of the broker's administration; its errors in our words."""
     _knock(config)
     try:
-        with KafkaAdminClient(bootstrap_timeout_ms=_CONNECT_MS, **kafka_python_options(config.kafka)) as admin:
+        with (
+            refusals("Describe"),
+            KafkaAdminClient(bootstrap_timeout_ms=_CONNECT_MS, **kafka_python_options(config.kafka)) as admin,
+        ):
             yield admin
     except KafkaError as error:
+        if (cause := why_no_connection(config.kafka)) is not None:
+            raise cause from error
         raise NoBroker(bootstrap=config.kafka.bootstrap, problem=str(error) or type(error).__name__) from error
 
 

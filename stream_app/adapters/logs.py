@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from stream_app.errors import BadOption
+from stream_app.errors import BadOption, ChurnMonitorError
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("json", "console")
@@ -149,6 +149,7 @@ def _shared(key: bytes) -> list[Processor]:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
+        plain_refusals,
         hide_customers(key),
     ]
 
@@ -158,6 +159,22 @@ def _last(form: str) -> list[Processor]:
     if form == "console":
         return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str, ensure_ascii=False)]
+
+
+def plain_refusals(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Write an error of ours as its sentence, without a traceback: it says what is wrong and what to do.
+
+    >>> from stream_app.errors import EmptyLog
+    >>> error = EmptyLog(file="a.jsonl")
+    >>> plain_refusals(None, "error", {"event": "crashed", "exc_info": (EmptyLog, error, None)})["error"]
+    'a.jsonl holds no events: nothing can be replayed. Check the path, and that the export is complete.'
+    """
+    given = line.get("exc_info")
+    error = given[1] if isinstance(given, tuple) else given
+    if isinstance(error, ChurnMonitorError):
+        del line["exc_info"]
+        line["error"] = str(error)
+    return line
 
 
 def hide_customers(key: bytes) -> Callable[[WrappedLogger, str, EventDict], MutableMapping[str, Any]]:

@@ -55,6 +55,7 @@ class Lookout:
         self._standing: Mapping[Place, int] = {}
         self._ends: Mapping[Place, int] = {}
         self._told = False
+        self.problem = ""  # why the last question was not answered, if Kafka has said why
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="lookout", daemon=True)
 
@@ -96,10 +97,12 @@ class Lookout:
         try:
             self._ends = self._ask(self._standing)
             self._answered = self._clock()
+            self.problem = ""
             self.gone_topics = self._gone()
         except OtherTopic as error:
             self.other_topic = error
         except NoBroker as error:
+            self.problem = str(error)
             if self.away and not self._told:
                 self._told = True
                 _log.warning("Kafka does not answer", seconds=round(self.silent_seconds), problem=str(error))

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from stream_app import __version__
-from stream_app.cli import alerts, demo, live, services, stack, staff
+from stream_app.cli import alerts, demo, live, rights, services, stack, staff
 from stream_app.cli.telling import console, errors_told, extra_needed
 
 # Linear algebra on small matrices is faster on one thread, and its sums are then the same on every machine of a kind.
@@ -142,3 +142,4 @@ staff.register(app)
 alerts.register(app)
 demo.register(app)
 stack.register(app)
+rights.register(app)

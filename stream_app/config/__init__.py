@@ -2,7 +2,7 @@
 
 from stream_app.config.channel_file import Channels, Secrets, read_channels
 from stream_app.config.channels import Channel, ChannelsFile
-from stream_app.config.clients import confluent_options, kafka_python_options, ssl_context
+from stream_app.config.clients import confluent_options, kafka_python_options, reader_options, ssl_context
 from stream_app.config.delivery import Delivery
 from stream_app.config.fields import FOREVER, SECOND_US
 from stream_app.config.kafka import INPUTS, OUTPUTS, SHOP_TOPICS, Kafka, Security, Topics
@@ -37,5 +37,6 @@ __all__ = [
     "kafka_python_options",
     "load_config",
     "read_channels",
+    "reader_options",
     "ssl_context",
 ]

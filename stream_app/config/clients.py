@@ -6,6 +6,7 @@ import logging
 import ssl
 from typing import Any
 
+from stream_app.config.fields import tls_context
 from stream_app.config.kafka import Kafka
 
 _MILLISECOND_US = 1_000
@@ -37,6 +38,18 @@ def confluent_options(kafka: Kafka) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def reader_options(kafka: Kafka, name: str) -> dict[str, Any]:
+    """Return the options of a consumer of confluent-kafka that is assigned its partitions and commits nothing.
+
+    The library asks for the coordinator of a group even then. The group's name begins with `kafka.group`, so that one
+    prefixed ACL covers every group of the product.
+
+    >>> reader_options(Kafka(group="shop-1"), "last")["group.id"]
+    'shop-1-last'
+    """
+    return confluent_options(kafka) | {"group.id": f"{kafka.group}-{name}", "enable.auto.commit": False}
+
+
 def kafka_python_options(kafka: Kafka) -> dict[str, Any]:
     """What every client of kafka-python needs to connect; holds the password, so never log it."""
     security = kafka.security
@@ -58,7 +71,4 @@ def ssl_context(kafka: Kafka) -> ssl.SSLContext | None:
     security = kafka.security
     if not security.encrypted:
         return None
-    context = ssl.create_default_context(cafile=security.ca_file)
-    if security.cert_file is not None:
-        context.load_cert_chain(security.cert_file, security.key_file)
-    return context
+    return tls_context(security.ca_file, security.cert_file, security.key_file)

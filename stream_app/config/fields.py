@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -16,6 +17,7 @@ from stream_app.errors import BadOption
 SECOND_US: Final = 1_000_000
 FOREVER: Final = -1  # as Kafka writes it
 Place = tuple[str, ...]  # of a setting: ("kafka", "bootstrap")
+_PEM: Final = "Give a file of PEM certificates: it has lines `-----BEGIN CERTIFICATE-----`."
 
 
 class Section(BaseModel):
@@ -103,6 +105,61 @@ def secret(password: SecretStr | None, file: Path | None) -> str | None:
     if not line:
         raise ContradictionError(("password_file",), "has nothing in its first line", "Write the password there.")
     return line
+
+
+def tls_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:
+    """Return a context for clients: it trusts the certificates in `ca_file`, or else the system's.
+
+    Raises ContradictionError that names the setting of a file that is missing, unreadable or of no use.
+    """
+    for name, path in {"ca_file": ca_file, "cert_file": cert_file, "key_file": key_file}.items():
+        if path is not None:
+            _require_readable(name, path)
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError as error:
+        raise ContradictionError(("ca_file",), f"is {str(ca_file)!r}, which holds no certificate", _PEM) from error
+    if cert_file is not None:
+        try:
+            context.load_cert_chain(cert_file, key_file, password="")  # without one it would ask on the terminal
+        except ssl.SSLError as error:
+            problem = f"is {str(cert_file)!r}, which cannot be used with its key ({error.reason or 'no PEM'})"
+            remedy = "Give the certificate and its own key, PEM, without a password; key_file names the key."
+            raise ContradictionError(("cert_file",), problem, remedy) from error
+    return context
+
+
+def require_tls_files(
+    files: tuple[Path | None, Path | None, Path | None], *, encrypted: bool, scheme: str, remedy: str
+) -> None:
+    """Check the settings `ca_file`, `cert_file` and `key_file` of one server.
+
+    Args:
+        files: the three, in this order.
+        encrypted: whether the connection is.
+        scheme: the protocol that the settings name, for the error.
+        remedy: what to write instead of it.
+
+    Raises ContradictionError.
+    """
+    for name, path in zip(("ca_file", "cert_file", "key_file"), files, strict=True):
+        if path is not None and not encrypted:
+            raise ContradictionError((name,), f"has no use with {scheme}", remedy)
+    _, cert_file, key_file = files
+    if key_file is not None and cert_file is None:
+        raise ContradictionError(("key_file",), "is given without cert_file", "Give both.")
+    if any(files):
+        tls_context(*files)
+
+
+def _require_readable(name: str, path: Path) -> None:
+    if not path.is_file():
+        raise ContradictionError((name,), f"is {str(path)!r}, and no file is there", "Check the path.")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        problem = f"is {str(path)!r}, which cannot be read: {(error.strerror or str(error)).lower()}"
+        raise ContradictionError((name,), problem, "Give the user of the process the right to read it.") from error
 
 
 def is_section(info: FieldInfo) -> bool:

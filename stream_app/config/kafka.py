@@ -16,6 +16,7 @@ from stream_app.config.fields import (
     Retention,
     Section,
     Span,
+    require_tls_files,
     secret,
     setting,
 )
@@ -108,15 +109,9 @@ class Security(Section):
         return self
 
     def _check_files(self) -> None:
-        files = {"ca_file": self.ca_file, "cert_file": self.cert_file, "key_file": self.key_file}
-        for name, path in files.items():
-            if path is not None and not self.encrypted:
-                remedy = "Give protocol SSL or SASL_SSL, or leave it out."
-                raise ContradictionError((name,), f"has no use with {self.protocol}", remedy)
-            if path is not None and not path.is_file():
-                raise ContradictionError((name,), f"is {str(path)!r}, and no file is there", "Check the path.")
-        if self.key_file is not None and self.cert_file is None:
-            raise ContradictionError(("key_file",), "is given without cert_file", "Give both.")
+        files = (self.ca_file, self.cert_file, self.key_file)
+        remedy = "Give protocol SSL or SASL_SSL, or leave it out."
+        require_tls_files(files, encrypted=self.encrypted, scheme=self.protocol, remedy=remedy)
 
 
 class Kafka(Section):
@@ -127,7 +122,7 @@ class Kafka(Section):
     )
     client_id: str = setting("stream-app", "What the broker's logs call us.", "客户端名称")
     group: str = setting(
-        "churn", "The consumer group of the workers; the trainer's and the desk's begin with it.", "消费组"
+        "churn", "The consumer group of the workers; all other groups begin with it.", "消费组，其余消费组均以此为前缀"
     )
     partitions: Annotated[int, Field(ge=1, le=1024)] = setting(
         4, "Partitions of every topic. The most workers that can share the work.", "每个主题的分区数"

@@ -17,6 +17,7 @@ from stream_app.config.fields import (
     Positive,
     Section,
     Span,
+    require_tls_files,
     secret,
     setting,
 )
@@ -43,6 +44,11 @@ class Redis(Section):
     url: str = setting("redis://127.0.0.1:6379/0", "redis://host:port/db, rediss:// with encryption.", "Redis 地址")
     password: SecretStr | None = setting(None, "The password; from the environment only.", "密码，只能来自环境变量")
     password_file: Path | None = setting(None, "A file with the password in its first line.", "存放密码的文件")
+    ca_file: Path | None = setting(
+        None, "Certificates to trust besides the system's, PEM, for rediss://.", "除系统证书外额外信任的 CA 证书（PEM）"
+    )
+    cert_file: Path | None = setting(None, "The client's certificate, PEM.", "客户端证书（PEM）")
+    key_file: Path | None = setting(None, "The key of the client's certificate, PEM.", "客户端私钥（PEM）")
     prefix: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]+$")] = setting(
         "churn", "All our keys begin with it; one a shop.", "键的前缀"
     )
@@ -72,6 +78,10 @@ class Redis(Section):
         if self.password is not None and self.password_file is not None:
             raise ContradictionError(("password_file",), "is given beside a password", "Give one of the two.")
         self.secret()
+        files = (self.ca_file, self.cert_file, self.key_file)
+        remedy = "Write rediss:// in redis.url, or leave it out."
+        encrypted = parts.scheme == "rediss"
+        require_tls_files(files, encrypted=encrypted, scheme=f"{parts.scheme}://", remedy=remedy)
         return self
 
     def secret(self) -> str | None:

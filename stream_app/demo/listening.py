@@ -10,7 +10,7 @@ import msgspec
 from confluent_kafka import Consumer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-from stream_app.config import LiveConfig, confluent_options
+from stream_app.config import LiveConfig, reader_options
 from stream_app.core.messages import AlertClosed, AlertOpened, Scored
 from stream_app.demo.board import Part
 
@@ -25,8 +25,7 @@ class Listener:
 
     def __init__(self, config: LiveConfig) -> None:
         self._alerts, self._scores = config.kafka.topics.alerts, config.kafka.topics.scores
-        options = {"group.id": f"{config.kafka.group}-demo", "enable.auto.commit": False, "log_level": 0}
-        self._consumer = Consumer(confluent_options(config.kafka) | options)
+        self._consumer = Consumer(reader_options(config.kafka, "demo") | {"log_level": 0})
         numbers = range(config.kafka.partitions)
         self._consumer.assign([TopicPartition(name, n, 0) for name in (self._alerts, self._scores) for n in numbers])
 

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.health import Health
 from stream_app.adapters.kafka_last import last_of_the_desk
+from stream_app.adapters.kafka_refusals import refusals
 from stream_app.adapters.kafka_topics import require_topics
 from stream_app.adapters.kafka_transport import BatchingTransport
 from stream_app.adapters.partitioner import partition_of
@@ -85,7 +86,8 @@ class DeskService:
         self.desk.begin(opened.position)
         await self._catch_up(opened)
         self._producer = make_producer(config)
-        await self._producer.start()
+        with refusals("Write"):
+            await self._producer.start()
         topics = config.kafka.topics.of(*INPUTS, *OUTPUTS)
         told = self._relayed, self._on_step, self._dropped
         self._relay = Relay(NUMBER, self._stores.states, self._producer, topics, *told)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from stream_app.adapters.kafka_refusals import refusal
 from stream_app.adapters.partitioner import partition_of
 from stream_app.config import LiveConfig, confluent_options
 from stream_app.core.events import Browsing, Cart, Complaint, Event, Order, encode
@@ -117,8 +118,12 @@ class Sender:
             self._poll(1.0)  # which record it was comes after the news that one was refused
         if self._refused is not None:
             topic, error = self._refused
+            if denied := refusal(KafkaException(error), "Write", topic=topic):
+                raise denied
             raise NotDelivered(topic=topic, problem=error.str(), remedy=_GO_ON)
         if self._fatal is not None:
+            if denied := refusal(KafkaException(self._fatal), "Write"):
+                raise denied
             raise NotDelivered(topic="Kafka", problem=self._fatal.str(), remedy=_GO_ON)
 
     def flush(self) -> None:

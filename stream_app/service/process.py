@@ -126,7 +126,7 @@ async def _life(
         loop.add_signal_handler(number, ended.set)
     try:
         service = make(config, registry, crash)
-        await service.start()
+        await _started(service, health)
     except Exception as error:  # noqa: BLE001 - whatever it is, the process ends with it
         return error
     _log.info("started", extra={"service": name})
@@ -150,6 +150,17 @@ async def _life(
     if unfinished is None:
         _log.info("stopped", extra={"service": name})
     return unfinished
+
+
+async def _started(service: Service, health: Health) -> None:
+    """Start a service. Raises what ended Faust meanwhile: its own start may wait for ever."""
+    starting = asyncio.create_task(service.start())
+    while not (starting.done() or service.app.crashed):
+        health.beat()
+        await asyncio.wait({starting}, timeout=_REPORT_SECONDS)
+    if service.app.crashed:
+        raise service.app.crash_reason or RuntimeError("Faust has crashed")
+    await starting
 
 
 def _watchdogs(service: Service, lookout: Lookout, after: float) -> list[Watchdog]:
@@ -195,7 +206,8 @@ def _look(service: Service, health: Health, lookout: Lookout, collector: Collect
     service.report(health)
     lookout.note({(tp.topic, tp.partition): at for tp, at in standing(service.app).items()})
     away = lookout.away
-    health.set("kafka", not away, f"Kafka has not answered for {lookout.silent_seconds:.0f} s" if away else "")
+    silent = f"Kafka has not answered for {lookout.silent_seconds:.0f} s. {lookout.problem}".rstrip()
+    health.set("kafka", not away, silent if away else "")
     gone = lookout.gone_topics
     health.set("topics", not gone, f"{', '.join(gone)}: no longer in Kafka" if gone else "")
     if lookout.other_topic is not None:

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from aiokafka import errors as kafka_errors
 
+from stream_app.adapters.kafka_refusals import refusals
 from stream_app.core.intake import MIN_DEAD_BYTES, cut
 from stream_app.core.messages import SEQUENCE, Outgoing, unpack
 from stream_app.core.outgoing import ALERTS, DEAD_LETTERS, MAX_RECORD_BYTES, SCORES
@@ -44,7 +45,6 @@ _OUT_OF_ORDER: Final = kafka_errors.OutOfOrderSequenceNumber
 # What nobody waits for. Without the other records the trainer, the desk or a customer's partition would wait for ever,
 # or decide something else: they are not dropped, and the process ends and says what is to be mended.
 MAY_BE_DROPPED: Final = (DEAD_LETTERS, ALERTS, SCORES)
-_NO_PERMISSION: Final = ("the broker does not permit it", "Grant WRITE on the topic; the records are kept in Redis.")
 _TRIM_SECONDS: Final = 1.0
 _LAST_SECONDS: Final = 5.0  # of a stop; what Kafka does not take by then stands in the outbox
 _log = logging.getLogger(__name__)
@@ -196,29 +196,28 @@ class Relay:
     async def _send(self, sequence: int, outgoing: Outgoing) -> _Sent:
         if outgoing.topic == DEAD_LETTERS:
             outgoing = cut(outgoing, self._fits)
+        topic = self._topics[outgoing.topic]
         try:
-            future = await self._producer.send(
-                self._topics[outgoing.topic],
-                value=outgoing.value,
-                key=outgoing.key,
-                partition=outgoing.partition,
-                headers=[*outgoing.headers, (SEQUENCE, str(sequence).encode())],
-            )
+            with refusals("Write", topic=topic):
+                future = await self._producer.send(
+                    topic,
+                    value=outgoing.value,
+                    key=outgoing.key,
+                    partition=outgoing.partition,
+                    headers=[*outgoing.headers, (SEQUENCE, str(sequence).encode())],
+                )
         except TOO_LARGE as error:  # the client itself does not take it
             return _Sent(sequence, outgoing, None, error)
-        except kafka_errors.TopicAuthorizationFailedError as error:
-            raise self._not_delivered(outgoing, *_NO_PERMISSION) from error
         return _Sent(sequence, outgoing, future)
 
     async def _is_taken(self, sent: _Sent) -> bool:
-        """Wait for the broker's answer. Raises NotDelivered where no other answer is to be expected."""
+        """Wait for the answer. Raises KafkaDenied, which is not for good: the record stays in the outbox."""
         try:
             if sent.future is not None:
-                await sent.future
+                with refusals("Write", topic=self._topics[sent.outgoing.topic]):
+                    await sent.future
         except (*REFUSED, _OUT_OF_ORDER) as error:
             sent.refusal = error
-        except kafka_errors.TopicAuthorizationFailedError as error:
-            raise self._not_delivered(sent.outgoing, *_NO_PERMISSION) from error
         if sent.refusal is not None:
             return False
         self._on_sent(sent.outgoing.topic)

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.health import Health
 from stream_app.adapters.kafka_last import last_sequence
+from stream_app.adapters.kafka_refusals import refusals
 from stream_app.adapters.kafka_topics import require_topics
 from stream_app.adapters.kafka_transport import BatchingTransport
 from stream_app.adapters.partitioner import partition_of
@@ -84,7 +85,8 @@ class WorkerService:
         await self._stores.eviction.begin()
         epoch = await self._stores.states.claim(config.worker.instance)
         self._producer = make_producer(config)
-        await self._producer.start()
+        with refusals("Write"):
+            await self._producer.start()
         self.lanes = Lanes(
             store=self._stores.states,
             model_store=self._stores.models,

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import Final
 
+from stream_app.adapters.kafka_refusals import refusals
 from stream_app.core.clock import Moment, due_ticks
 from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.messages import Tick, encode_message
@@ -89,8 +90,10 @@ class Ticker:
             nominates=moment.nominates,
         )
         value = encode_message(tick)
-        sent = [
-            await self._producer.send(self._topic, value=value, partition=number) for number in range(self._partitions)
-        ]
-        for future in sent:
-            await future
+        with refusals("Write"):
+            sent = [
+                await self._producer.send(self._topic, value=value, partition=number)
+                for number in range(self._partitions)
+            ]
+            for future in sent:
+                await future

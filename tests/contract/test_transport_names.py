@@ -14,6 +14,7 @@ import aiokafka
 import pytest
 from aiokafka import errors as kafka_errors
 from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, SubscriptionState, TopicPartitionState
 from aiokafka.producer.message_accumulator import MessageAccumulator
 from aiokafka.producer.sender import SendProduceReqHandler
@@ -38,6 +39,8 @@ SIGNATURES = {
     (AIOKafkaConsumerThread, "_ensure_consumer"): "(self)",
     (AIOKafkaConsumerThread, "on_start"): "(self)",
     (QueueServiceThread, "call_thread"): "(self, fun, *args, **kwargs)",
+    (QueueServiceThread, "_stopped_set"): "(self)",
+    (GroupCoordinator, "check_errors"): "(self)",
     (Consumer, "_new_consumer_thread"): "(self)",
     (Consumer, "_getmany"): "(self, active_partitions, timeout)",
     (Consumer, "_to_message"): "(self, tp, record)",
@@ -68,6 +71,7 @@ CONSUMER_STATE = {"_acked", "_committed_offset", "_read_offset", "_unacked_messa
 AIOKAFKA_CONSUMER = {
     "_auto_offset_reset",
     "_closed",
+    "_coordinator",
     "_fetch_max_wait_ms",
     "_fetch_min_bytes",
     "_fetcher",

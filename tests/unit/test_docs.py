@@ -38,6 +38,8 @@ MADE = [
     "playbook.md",
     "playbook.zh.md",
     "causes.md",
+    "../deploy/kafka-acls.sh",
+    "../deploy/redis-users.acl",
 ]
 
 

@@ -26,7 +26,7 @@ from stream_app.core.messages import SEQUENCE, Outgoing, Tick, decode_message, p
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.snapshot import fingerprint, snapshot
 from stream_app.core.state import DAY_US
-from stream_app.errors import NoBroker, NotDelivered
+from stream_app.errors import KafkaDenied, NoBroker, NotDelivered
 from stream_app.ports import ModelVersion
 from stream_app.service import process
 from stream_app.service.relay import InvalidRecordError, Relay
@@ -197,10 +197,13 @@ def test_what_others_wait_for_stops_the_relay_in_words_and_stays_in_the_store(ro
         await store.open(1)
         packed = [pack(Outgoing(role, 1, None, b"marker"))]
         first = await committed(store, b"", b"1", packed)
-        for refusal in (MessageSizeTooLargeError, TopicAuthorizationFailedError):
+        for refusal, told in (
+            (MessageSizeTooLargeError, f"shop.{role} did not take"),
+            (TopicAuthorizationFailedError, f"Kafka denies Write on the topic shop.{role}"),
+        ):
             relay = Relay(1, store, Kafka(refuses=lambda _, refusal=refusal: refusal()), TOPICS)  # type: ignore[misc]
             relay.add(first, packed)
-            with pytest.raises(NotDelivered, match=f"shop.{role} did not take"):
+            with pytest.raises((NotDelivered, KafkaDenied), match=told):
                 await relay.flush()
         assert len(await store.outbox(1, 0, 10)) == 1
 
@@ -209,7 +212,7 @@ def test_what_others_wait_for_stops_the_relay_in_words_and_stays_in_the_store(ro
 
 def test_no_permission_is_not_for_good() -> None:
     kafka = Kafka(refuses=lambda _: TopicAuthorizationFailedError())
-    with pytest.raises(NotDelivered, match="does not permit"):
+    with pytest.raises(KafkaDenied, match="denies Write on the topic"):
         relayed(kafka, Outgoing("alerts", 1, None, b"alert"))
 
 

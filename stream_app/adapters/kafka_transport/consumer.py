@@ -10,6 +10,7 @@ from aiokafka.errors import IllegalStateError
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP, ConsumerMessage, Message
 from faust.types.tuples import ack_lock
+from mode.services import Service
 from mode.utils.futures import notify
 
 from stream_app.adapters.kafka_transport.fetched import Fetched
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 # A fetch thread that ends in a crash may never answer, and an app that waits for it never ends. Kafka's commits serve
 # displays only.
 COMMIT_SECONDS = 5.0
+
+WATCH_GROUP_SECONDS = 0.5
 
 _CREATE_TIME = 0  # Kafka's timestamp type of a record that carries its producer's time
 
@@ -46,6 +49,13 @@ class BatchingConsumer(Consumer):
 
     def _new_consumer_thread(self) -> FetchThread:
         return FetchThread(self, loop=self.loop, beacon=self.beacon)
+
+    @Service.task
+    async def _watch_group(self) -> None:
+        """Crash on what the coordinator of the group refuses: until partitions are assigned nobody else asks for it."""
+        while not self.should_stop:
+            await self._thread.check_group()
+            await self.sleep(WATCH_GROUP_SECONDS)
 
     def wake(self) -> None:
         """Choose anew which partitions are wanted."""

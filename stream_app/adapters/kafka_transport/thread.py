@@ -13,6 +13,7 @@ from aiokafka.errors import ConsumerStoppedError, OffsetOutOfRangeError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
 from faust.types import TP
 
+from stream_app.adapters.kafka_refusals import refusals
 from stream_app.adapters.kafka_transport.batches import TAKEN_BYTES, TAKEN_RECORDS, Batches, FetchedBytes, Taken
 from stream_app.adapters.kafka_transport.fetched import Fetched
 from stream_app.core.unreadable import Unreadable
@@ -79,6 +80,21 @@ class FetchThread(AIOKafkaConsumerThread):
         transport = self.transport
         return Batches(TP(*tp), records.data, position, transport.faults, transport.unpacker)
 
+    def _stopped_set(self) -> None:
+        # After a crash the thread may have ended already: Faust's own raises then, and the log has a second error.
+        if not self.thread_loop.is_closed():
+            super()._stopped_set()
+
+    async def check_group(self) -> None:
+        """Raise what the coordinator of the group has refused, as KafkaDenied if that is a right."""
+        with refusals("Read"):
+            await self.call_thread(self._check_group)
+
+    async def _check_group(self) -> None:
+        coordinator = self._consumer and self._consumer._coordinator
+        if coordinator is not None:
+            coordinator.check_errors()
+
     def wake(self) -> None:
         """End a fetch that waits, from any thread: other partitions are wanted now, or none."""
         self.wakes += 1
@@ -101,8 +117,10 @@ class FetchThread(AIOKafkaConsumerThread):
         Raises:
             HistoryGone: a partition no longer has the position that was to be fetched.
             PositionAhead: a partition ends before the position that was to be fetched.
+            KafkaDenied: Kafka refuses a topic.
         """
-        fetched: dict[TP, Fetched] = await self.call_thread(self._fetch, wanted, wakes, timeout)
+        with refusals("Read"):
+            fetched: dict[TP, Fetched] = await self.call_thread(self._fetch, wanted, wakes, timeout)
         return fetched
 
     async def _fetch(self, wanted: frozenset[TP], wakes: int, timeout: float) -> dict[TP, Fetched]:  # noqa: ASYNC109
@@ -195,7 +213,8 @@ class FetchThread(AIOKafkaConsumerThread):
             HistoryGone: a partition begins after its stored position.
             PositionAhead: a partition ends before its stored position.
         """
-        positions: dict[TP, int] = await self.call_thread(self._seek_all, stored, frozenset(assigned))
+        with refusals("Describe"):
+            positions: dict[TP, int] = await self.call_thread(self._seek_all, stored, frozenset(assigned))
         return positions
 
     async def _seek_all(self, stored: Mapping[TP, int], assigned: frozenset[TP]) -> dict[TP, int]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import Any, Final, TypeAlias, TypeVar, Union
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, Union
 from urllib.parse import urlsplit
 
 from redis import exceptions
@@ -25,16 +27,26 @@ RETRIES: Final = 4  # of a call that got no reply: harmless, since every write m
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 1.0
 
+_CALLED: Final = re.compile(r"\b(?:redis\.call|write)\('([A-Z]+)'")
+_GRANT: Final = "Grant its user the command and the keys: `stream-app acls redis` prints all that a service needs."
+_TRUST: Final = (
+    "Give redis.ca_file the certificate of the CA that signed the server's; the host in redis.url must be one of the "
+    "certificate's names."
+)
 # What to do, from the particular to the general: by a word in the message, since Redis before version 7 wraps what goes
 # wrong inside a script, and by type.
 _REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (exceptions.AuthenticationError, "", "Check user and password."),
     (exceptions.AuthenticationWrongNumberOfArgsError, "", "Check user and password."),
+    (exceptions.NoPermissionError, "", _GRANT),
+    (exceptions.ResponseError, "The user executing the script can't", _GRANT),
+    (exceptions.ConnectionError, "CERTIFICATE_VERIFY_FAILED", _TRUST),
     (
-        exceptions.NoPermissionError,
-        "",
-        "Give its user the rights for the keys of the prefix, and for EVALSHA and SCRIPT LOAD.",
+        exceptions.ConnectionError,
+        "CERTIFICATE_REQUIRED",
+        "It wants a client's certificate: give redis.cert_file and key_file.",
     ),
+    (exceptions.TimeoutError, "Timeout connecting", "Check its address; a port without TLS never answers rediss://."),
     (exceptions.BusyLoadingError, "", "It is loading its data: wait."),
     (exceptions.ReadOnlyError, "", "This is a replica: give the address of the primary."),
     (exceptions.ResponseError, "READONLY", "This is a replica: give the address of the primary."),
@@ -42,10 +54,18 @@ _REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (exceptions.ResponseError, "OOM command", "Raise its maxmemory, and leave its maxmemory-policy at noeviction."),
     (exceptions.ResponseError, "MISCONF", "It cannot save to its disk: make room there, and look into its log."),
     (exceptions.TimeoutError, "", "It does not answer in time: look at its load (SLOWLOG GET) and at the network."),
-    (exceptions.ConnectionError, "", "Check its address, and that it runs."),
+    (exceptions.ConnectionError, "", "Check its address, and that it runs. A port with TLS needs rediss://."),
     (exceptions.RedisClusterException, "", "Check that all slots of the cluster are covered (CLUSTER INFO)."),
     (exceptions.ResponseError, "", "Look into its log, and that no other program writes to this prefix."),
 )
+
+
+class TlsFiles(NamedTuple):
+    """PEM files of a connection with encryption."""
+
+    ca_file: Path | None = None  # trusted besides the system's certificates
+    cert_file: Path | None = None  # the client's own
+    key_file: Path | None = None
 
 
 def make_client(
@@ -53,6 +73,7 @@ def make_client(
     *,
     password: str | None = None,
     cluster: bool = False,
+    tls: TlsFiles | None = None,
     connect_timeout_seconds: float = TIMEOUT_SECONDS,
     timeout_seconds: float = TIMEOUT_SECONDS,
     retries: int = RETRIES,
@@ -63,6 +84,7 @@ def make_client(
         url: like redis://host:6379/0; rediss:// for TLS, unix:// for a socket.
         password: if it does not stand in the address.
         cluster: whether the address is one of a Redis Cluster.
+        tls: files for a rediss:// address; by default the system's certificates are trusted.
         connect_timeout_seconds: for a connection.
         timeout_seconds: for each reply.
         retries: of a call that got no reply, after pauses that grow from 50 ms to 1 s.
@@ -78,6 +100,9 @@ def make_client(
     }
     if password is not None:
         options["password"] = password
+    if tls is not None:
+        files_of = {"ssl_ca_certs": tls.ca_file, "ssl_certfile": tls.cert_file, "ssl_keyfile": tls.key_file}
+        options |= {name: str(path) for name, path in files_of.items() if path is not None}
     try:
         urlsplit(url).port  # noqa: B018 - reading it checks it
         return RedisCluster.from_url(url, **options) if cluster else Redis.from_url(url, **options)
@@ -86,14 +111,21 @@ def make_client(
 
 
 @contextmanager
-def translated(client: Client) -> Iterator[None]:
-    """Turn what redis-py raises inside the block into `StoreUnavailable`, without the password."""
+def translated(client: Client, call: str = "") -> Iterator[None]:
+    """Turn what redis-py raises inside the block into `StoreUnavailable`, without the password.
+
+    Args:
+        client: that is used inside.
+        call: what is sent, for the error if the user lacks a right: command or script, and keys.
+    """
     try:
         yield
     except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
         problem = (str(error) or type(error).__name__).strip().rstrip(".")
         fitting = (text for kind, word, text in _REMEDIES if isinstance(error, kind) and word in problem)
         remedy = next(fitting, "Check its address, and look into its log.")
+        if remedy is _GRANT:
+            problem = f"{problem} ({call})"
         raise StoreUnavailable(address=address(client), problem=problem, remedy=remedy) from error
 
 
@@ -114,12 +146,13 @@ class Script:
     """
 
     def __init__(self, client: Client, name: str) -> None:
-        self._client = client
-        self._run = client.register_script((files(__package__) / f"{name}.lua").read_text(encoding="utf-8"))
+        text = (files(__package__) / f"{name}.lua").read_text(encoding="utf-8")
+        self._client, self._run = client, client.register_script(text)
+        self._told = f"EVALSHA of {name}.lua, which calls {', '.join(sorted(commands_in(text)))}"
 
     async def __call__(self, keys: Sequence[str], *args: bytes | str | int) -> Any:
         """Run it and return its reply. Raises `StoreUnavailable`."""
-        with translated(self._client):
+        with translated(self._client, f"{self._told}, on {', '.join(keys)}"):
             return await self._run(keys=keys, args=args)
 
 
@@ -174,9 +207,18 @@ class Topics:
         await ask(self._client, "HSET", meta, f"topic:{role}", topic_id)
 
 
+def commands_in(script: str) -> set[str]:
+    """Return the commands that a Lua script calls: its caller needs the right for each.
+
+    >>> commands_in("local now = redis.call('TIME')")
+    {'TIME'}
+    """
+    return set(_CALLED.findall(script))
+
+
 async def ask(client: Client, command: str, key: str, *args: bytes | str | int) -> Any:
     """Send a plain command that may be repeated, and return its reply. Raises `StoreUnavailable`."""
-    with translated(client):
+    with translated(client, f"{command} {key}"):
         return await client.execute_command(command, key, *args)
 
 

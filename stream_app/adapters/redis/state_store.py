@@ -179,7 +179,7 @@ class RedisStateStore:
 
     async def _fields(self, partitions: Iterable[int], name: str) -> dict[int, bytes]:
         wanted = list(partitions)
-        with translated(self._client):
+        with translated(self._client, f"HGET {self._prefix}:{{p*}}:meta"):
             async with self._client.pipeline(transaction=False) as pipeline:
                 for partition in wanted:
                     pipeline.hget(self._key(partition, "meta"), name)

@@ -1,0 +1,399 @@
+"""Every service and command under the rights that deploy/ ships, on real servers that grant nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+from confluent_kafka.admin import (  # type: ignore[attr-defined] # it says so at run time only
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
+from typer.testing import CliRunner
+
+from benchmarks.live.system import STREAM_APP, Process
+from benchmarks.servers import KafkaServer, RedisServer
+from benchmarks.servers.kafka import ADMIN, fetch_jars
+from benchmarks.servers.process import free_port, program
+from stream_app.adapters.kafka_acls import NEEDS
+from stream_app.adapters.redis.acls import NEEDS as REDIS_NEEDS
+from stream_app.cli import app
+from tests.conftest import PROJECT
+
+pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
+
+PASSWORDS = {name: f"{name}-word" for name in (ADMIN, *(f"churn-{service}" for service in NEEDS))}
+SERVICES = ("worker", "trainer", "desk", "deliver")
+SHOP = {
+    "STREAM_APP_KAFKA__PARTITIONS": "2",
+    "STREAM_APP_SHOP__HORIZON": "10d",
+    "STREAM_APP_SHOP__ACTIVE_WINDOW": "40d",
+    "STREAM_APP_SHOP__DECIDE_EVERY": "2d",
+    "STREAM_APP_SHOP__CAPACITY": "3",
+    "STREAM_APP_SHOP__ALERT_ABOVE": "0.3",
+    "STREAM_APP_TICKS__CLOCK": "log",
+    "STREAM_APP_WORKER__PUBLISH_SCORES": "true",
+    "STREAM_APP_WORKER__INSTANCE": "w1",
+    "STREAM_APP_KAFKA__SECURITY__PROTOCOL": "SASL_PLAINTEXT",
+    "STREAM_APP_KAFKA__SECURITY__SASL_MECHANISM": "PLAIN",
+}
+CHANNELS = """\
+mode: shadow
+channels:
+  team: {kind: webhook, url: "http://127.0.0.1:9/alerts", secret: "env:HOOK", allow_private: true}
+"""
+OFFSETS = {"worker": 0, "trainer": 1, "desk": 2, "deliver": 3}
+SECONDS = 180.0  # for what takes ten on an idle machine
+
+
+class Secured:
+    """The two servers, and the processes of the product as their users."""
+
+    def __init__(self, kafka: KafkaServer, redis_server: RedisServer, folder: Path) -> None:
+        self.kafka, self.redis, self.folder = kafka, redis_server, folder
+        self.port = free_port()
+        self.processes: list[Process] = []
+        self.redis_admin = redis.Redis(port=redis_server.port, username=ADMIN, password=PASSWORDS[ADMIN])
+        self.kafka_admin = AdminClient({**kafka.client(), "log_level": 0})
+        (folder / "channels.yaml").write_text(CHANNELS)
+
+    def environ(self, user: str, **other: str) -> dict[str, str]:
+        """Of a process that runs as a user: churn-USER in Kafka and in Redis."""
+        name, redis_name = f"churn-{user}", f"churn-{user if user in REDIS_NEEDS else 'operator'}"
+        return {
+            **os.environ,
+            **SHOP,
+            "OPENBLAS_NUM_THREADS": "1",
+            "COLUMNS": "400",
+            "HOOK": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "STREAM_APP_DELIVERY__CONFIG": str(self.folder / "channels.yaml"),
+            "STREAM_APP_HEALTH__PORT": str(self.port),
+            "STREAM_APP_KAFKA__BOOTSTRAP": self.kafka.bootstrap,
+            "STREAM_APP_KAFKA__SECURITY__USERNAME": name,
+            "STREAM_APP_KAFKA__SECURITY__PASSWORD": PASSWORDS[name],
+            "STREAM_APP_REDIS__URL": f"redis://{redis_name}:{PASSWORDS[redis_name]}@127.0.0.1:{self.redis.port}/0",
+            **other,
+        }
+
+    def command(self, user: str, *arguments: str, **other: str) -> tuple[int, str]:
+        """Run a command to its end, in this process: a new one takes seconds to start. Exit status and words."""
+        done = CliRunner().invoke(app, arguments, env=self.environ(user, **other))
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, done.output
+
+    def run(self, user: str, *arguments: str, **other: str) -> str:
+        """Run a command that must succeed; what it printed."""
+        status, said = self.command(user, *arguments, **other)
+        assert status == 0, f"{arguments}: {said}"
+        return said
+
+    def start(self, service: str, **other: str) -> Process:
+        """Start a service as its user."""
+        log = self.folder / f"{len(self.processes)}-{service}.log"
+        process = Process([str(STREAM_APP), service], self.environ(service, **other), log)
+        self.processes.append(process)
+        return process
+
+    def ready(self, service: str) -> bool:
+        """Whether its /readyz is well."""
+        return self.readyz(service)[0] == 200
+
+    def readyz(self, service: str) -> tuple[int, str]:
+        """Status and text of its /readyz; 0 while nothing listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port + OFFSETS[service]}/readyz", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def wait(self, what: str, until: object) -> None:
+        """Wait until a function says yes; fails when a process has ended."""
+        assert callable(until)
+        deadline = time.monotonic() + SECONDS
+        while not until():
+            for process in self.processes:
+                assert process.running or process.popen.returncode == -9, f"{process.command}: {process.said()}"
+            assert time.monotonic() < deadline, f"{what}: {[process.said()[-1500:] for process in self.processes]}"
+            time.sleep(0.2)
+
+    def end(self) -> None:
+        """End all processes."""
+        for process in self.processes:
+            process.close()
+        self.processes.clear()
+
+    @contextmanager
+    def denied(self, user: str, operation: AclOperation, kind: ResourceType, name: str) -> Iterator[None]:
+        """Deny a user of Kafka a right: a denial counts more than what is granted."""
+        pattern, principal = ResourcePatternType.LITERAL, f"User:churn-{user}"
+        binding = AclBinding(kind, name, pattern, principal, "*", operation, AclPermissionType.DENY)
+        for future in self.kafka_admin.create_acls([binding]).values():
+            future.result(10)
+        try:
+            yield
+        finally:
+            for future in self.kafka_admin.delete_acls([binding_filter(binding)]).values():
+                future.result(10)
+
+    @contextmanager
+    def redis_denied(self, user: str, *rules: str, back: list[str]) -> Iterator[None]:
+        """Take rights from a user of Redis for a while."""
+        self.redis_admin.execute_command("ACL", "SETUSER", f"churn-{user}", *rules)
+        try:
+            yield
+        finally:
+            self.redis_admin.execute_command("ACL", "SETUSER", f"churn-{user}", *back)
+
+
+def binding_filter(binding: AclBinding) -> object:
+    from confluent_kafka.admin import AclBindingFilter  # type: ignore[attr-defined]  # noqa: PLC0415
+
+    return AclBindingFilter(
+        binding.restype,
+        binding.name,
+        binding.resource_pattern_type,
+        binding.principal,
+        binding.host,
+        binding.operation,
+        binding.permission_type,
+    )
+
+
+def grant(kafka: KafkaServer, folder: Path) -> None:
+    """Run deploy/kafka-acls.sh with Kafka's own tool."""
+    tool = folder / "kafka-acls.sh"
+    java, jars = program("java", "default-jre-headless"), fetch_jars()
+    quiet = "-XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=error"
+    tool.write_text(f'#!/bin/sh\nexec {java} {quiet} -cp "{jars}/*" org.apache.kafka.tools.AclCommand "$@"\n')
+    tool.chmod(0o755)
+    login = folder / "admin.properties"
+    module = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    login.write_text(
+        "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\n"
+        f'sasl.jaas.config={module} username="{ADMIN}" password="{PASSWORDS[ADMIN]}";\n'
+    )
+    variables = {"BOOTSTRAP": kafka.bootstrap, "ADMIN_CONFIG": str(login), "KAFKA_ACLS": str(tool)}
+    script = ["sh", str(PROJECT / "deploy" / "kafka-acls.sh")]
+    done = subprocess.run(script, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def acl_file(folder: Path) -> Path:
+    """deploy/redis-users.acl with passwords, and an administrator."""
+    lines = []
+    for line in (PROJECT / "deploy" / "redis-users.acl").read_text().splitlines():
+        name = line.split()[1]
+        digest = hashlib.sha256(PASSWORDS.get(name, "").encode()).hexdigest()
+        lines.append(line.replace(" on ", f" on #{digest} ") if name in PASSWORDS else line)  # as docs/deploy.md does
+    lines.append(f"user {ADMIN} on >{PASSWORDS[ADMIN]} ~* &* +@all")
+    path = folder / "users.acl"
+    path.write_text("\n".join([*lines, ""]))
+    return path
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    folder = tmp_path_factory.mktemp("secured")
+    with ExitStack() as stack:
+        kafka = stack.enter_context(KafkaServer(PASSWORDS))
+        server = stack.enter_context(RedisServer(options=["--aclfile", str(acl_file(folder))]))
+        grant(kafka, folder)
+        system = Secured(kafka, server, folder)
+        stack.callback(system.redis_admin.close)
+        stack.callback(system.end)
+        system.run("topics", "topics", "create")
+        log = folder / "shop.jsonl"
+        simulated = ["simulate", "--customers", "300", "--days", "60", "--seed", "3", "--out", str(log)]
+        subprocess.run([str(STREAM_APP), *simulated], check=True, capture_output=True, timeout=SECONDS)
+        system.run("publish", "publish", str(log), "--open-end")
+        yield system
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(secured: Secured) -> Iterator[None]:
+    yield
+    secured.end()
+
+
+def done(secured: Secured) -> bool:
+    """Whether both partitions have stored something of the last day, alerts are delivered, and outboxes are empty."""
+    admin = secured.redis_admin
+    positions = [admin.hget(f"churn:{{p{number}}}:meta", "position") for number in range(2)]
+    outboxes = [admin.llen(f"churn:{{p{number}}}:outbox") for number in (0, 1, -1)]
+    delivered = admin.hlen("churn:{deliver}:deliveries")
+    return None not in positions and not any(outboxes) and bool(delivered)
+
+
+def test_a_denied_write_ends_the_worker_with_the_right_and_the_topic(secured: Secured) -> None:
+    with secured.denied("worker", AclOperation.WRITE, ResourceType.TOPIC, "shop.labelled"):
+        assert "denies Write on the topic shop.labelled" in ended(secured, "worker")
+
+
+def test_every_service_starts_is_killed_and_starts_again_with_the_shipped_rights(secured: Secured) -> None:
+    secured.redis_admin.execute_command("ACL", "LOG", "RESET")
+    processes = []
+    for _ in range(3):  # the first start finds empty topics; a later one reads what it has sent itself
+        processes = [secured.start(service) for service in SERVICES]
+        secured.wait("all ready", lambda: all(map(secured.ready, SERVICES)))
+        secured.wait("alerts are recorded", lambda: done(secured))
+        for process in processes:
+            process.kill()
+    said = "".join(process.log.read_text() for process in secured.processes)
+    assert [word for word in ("uthorization", "NOPERM", "Traceback", "denie") if word in said] == []
+    assert secured.redis_admin.execute_command("ACL", "LOG") == []
+
+
+def test_every_command_runs_with_the_shipped_rights(secured: Secured) -> None:
+    for service in SERVICES:
+        secured.start(service)
+    secured.wait("all ready", lambda: all(map(secured.ready, SERVICES)))
+    secured.redis_admin.execute_command("ACL", "LOG", "RESET")
+    assert "are as they must be" in secured.run("operator", "topics", "check")
+    customer = next(iter(secured.redis_admin.hkeys("churn:{p0}:states"))).decode()
+    assert customer in secured.run("operator", "state", "show", customer)
+    assert "in force" in secured.run("operator", "model", "list")
+    assert "fingerprint" in secured.run("operator", "model", "show")
+    version = min(secured.redis_admin.hkeys("churn:{model}:versions")).decode()
+    assert "put in force" in secured.run("operator", "model", "rollback", version)
+    listed = secured.run("operator", "episode", "list", "--format", "json")
+    alert = json.loads(listed.splitlines()[0])["alert_id"]
+    assert alert in secured.run("operator", "episode", "show", alert)
+    assert "is yours" in secured.run("operator", "episode", "ack", alert, "--staff", "Li Na", "--lang", "en")
+    assert "team" in secured.run("operator", "alerts", "list", "--format", "json")
+    assert "No delivery is dead" in secured.run("operator", "alerts", "redrive", "--all")
+    assert "is opened" in secured.run("operator", "alerts", "enable", "team")
+    published = secured.run("publish", "publish", str(secured.folder / "shop.jsonl"), "--open-end")
+    assert "0 records sent" in published
+    secured.run("worker", "health", "worker")
+    assert secured.redis_admin.execute_command("ACL", "LOG") == []
+
+
+DENIED = [
+    ("worker", AclOperation.READ, ResourceType.GROUP, "churn", "Read on the group churn"),
+    ("worker", AclOperation.READ, ResourceType.GROUP, "churn-last", "Read on the group churn-last"),
+    ("worker", AclOperation.READ, ResourceType.TOPIC, "shop.orders", "Read on the topic shop.orders"),
+    (
+        "worker",
+        AclOperation.DESCRIBE_CONFIGS,
+        ResourceType.TOPIC,
+        "shop.cart",
+        "DescribeConfigs on the topic shop.cart",
+    ),
+    ("trainer", AclOperation.READ, ResourceType.GROUP, "churn-trainer", "Read on the group churn-trainer"),
+    ("trainer", AclOperation.DESCRIBE, ResourceType.TOPIC, "shop.labelled", "Describe on the topic shop.labelled"),
+    ("desk", AclOperation.READ, ResourceType.TOPIC, "shop.contacts", "Read on the topic shop.contacts"),
+    ("desk", AclOperation.READ, ResourceType.GROUP, "churn-desk", "Read on the group churn-desk"),
+    ("deliver", AclOperation.READ, ResourceType.TOPIC, "shop.alerts", "Read on the topic shop.alerts"),
+]
+
+
+@pytest.mark.parametrize(("service", "operation", "kind", "name", "words"), DENIED, ids=str)
+def test_a_denied_right_in_kafka_ends_the_service_and_is_named(
+    secured: Secured, service: str, operation: AclOperation, kind: ResourceType, name: str, words: str
+) -> None:
+    with secured.denied(service, operation, kind, name):
+        assert f"denies {words}" in ended(secured, service)
+
+
+def test_a_right_that_is_taken_while_it_runs_ends_the_service_and_is_named(secured: Secured) -> None:
+    process = secured.start("trainer")
+    secured.wait("ready", lambda: secured.ready("trainer"))
+    with secured.denied("trainer", AclOperation.READ, ResourceType.GROUP, "churn-trainer"):
+        assert process.popen.wait(SECONDS) == 5
+    assert "denies Read on the group churn-trainer" in process.said()
+
+
+def test_a_producer_that_may_write_nowhere_is_told_so(secured: Secured) -> None:
+    with ExitStack() as stack:
+        for topic in ("contacts", "ticks", "labelled", "nominations", "scores", "alerts", "dead-letters"):
+            denied = secured.denied("worker", AclOperation.WRITE, ResourceType.TOPIC, f"shop.{topic}")
+            stack.enter_context(denied)
+        assert "denies IdempotentWrite" in ended(secured, "worker")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_wrong_password_ends_the_service_and_is_told(secured: Secured, service: str) -> None:
+    said = ended(secured, service, STREAM_APP_KAFKA__SECURITY__PASSWORD="wrong-word")
+    assert "Kafka refuses the login" in said
+    url = f"redis://churn-{service}:wrong-word@127.0.0.1:{secured.redis.port}/0"
+    assert "invalid username-password pair" in ended(secured, service, STREAM_APP_REDIS__URL=url)
+
+
+IN_REDIS = [
+    ("worker", ["-evalsha"], ["+evalsha"], "'evalsha'"),
+    ("worker", ["-hmget"], ["+hmget"], "which calls HDEL, HGET, HKEYS, HMGET, HSET, on churn:{p"),
+    ("trainer", ["resetkeys"], ["~churn:{model}:*"], "claim_trainer.lua"),
+    ("trainer", ["-hmget"], ["+hmget"], "HMGET"),
+    ("desk", ["-get"], ["+get"], "claim.lua"),
+    ("deliver", ["-smembers"], ["+smembers"], "SMEMBERS churn:{deliver}:open"),
+]
+
+
+@pytest.mark.parametrize(("service", "rules", "back", "words"), IN_REDIS, ids=str)
+def test_a_denied_right_in_redis_ends_the_service_and_is_named(
+    secured: Secured, service: str, rules: list[str], back: list[str], words: str
+) -> None:
+    with secured.redis_denied(service, *rules, back=back):
+        said = ended(secured, service)
+    assert words in said
+    assert "stream-app acls redis" in said
+
+
+def test_a_denied_right_is_named_by_each_command(secured: Secured) -> None:
+    topic, group = ResourceType.TOPIC, ResourceType.GROUP
+    with secured.denied("operator", AclOperation.DESCRIBE, topic, "shop.scores"):
+        assert "denies Describe on the topic shop.scores" in refused(secured, "operator", "topics", "check")
+    other = {"STREAM_APP_KAFKA__TOPICS__SCORES": "foreign"}
+    assert "denies Create on the topic foreign" in refused(secured, "operator", "topics", "create", **other)
+    publish = ("publish", "publish", str(secured.folder / "shop.jsonl"), "--after-other-logs")
+    with secured.denied("publish", AclOperation.READ, group, "churn-publish"):
+        assert "denies Read on the group churn-publish" in refused(secured, *publish)
+    with secured.denied("publish", AclOperation.READ, topic, "shop.orders"):
+        assert "denies Read on the topic shop.orders" in refused(secured, *publish)
+    another = {"STREAM_APP_SHOP__NOMINATION_HOUR": "8"}  # another stream of records, so that something is sent
+    with secured.denied("publish", AclOperation.WRITE, topic, "shop.browsing"):
+        assert "denies Write on the topic shop.browsing" in refused(secured, *publish, **another)
+    listed = secured.run("operator", "episode", "list", "--format", "json")
+    ack = ("episode", "ack", json.loads(listed.splitlines()[0])["alert_id"], "--staff", "Li Na", "--take-over")
+    with secured.denied("operator", AclOperation.WRITE, topic, "shop.contacts"):
+        said = refused(secured, "operator", *ack)
+        assert "denies Write on the topic shop.contacts" in said or "IdempotentWrite" in said
+    wrong = {"STREAM_APP_KAFKA__SECURITY__PASSWORD": "wrong-word"}
+    assert "Kafka refuses the login" in refused(secured, "operator", "topics", "check", **wrong)
+    assert "Kafka refuses the login" in refused(secured, "operator", *ack, **wrong)
+    with secured.redis_denied("operator", "-hvals", back=["+hvals"]):
+        assert "'hvals' command (HVALS churn:{model}:versions)" in refused(secured, "operator", "model", "list")
+
+
+def ended(secured: Secured, service: str, **other: str) -> str:
+    """Start a service that must end by itself, without a traceback or a password in its log; its last lines."""
+    process = secured.start(service, **other)
+    assert process.popen.wait(SECONDS) == 5, process.said()
+    log = process.log.read_text()
+    assert "Traceback" not in log
+    assert [word for word in PASSWORDS.values() if word in log] == []
+    return process.said()
+
+
+def refused(secured: Secured, user: str, *arguments: str, **other: str) -> str:
+    """Run a command that must fail; what it printed."""
+    status, said = secured.command(user, *arguments, **other)
+    assert status == 5, said
+    return said

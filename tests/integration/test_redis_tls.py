@@ -1,0 +1,152 @@
+"""A Redis with TLS whose certificate a private CA has signed; and every way in which that goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.servers import RedisServer
+from benchmarks.servers.process import free_port, program
+from stream_app.config import load_config
+from stream_app.errors import BadConfig, StoreUnavailable
+from stream_app.service.stores import open_stores
+
+
+class Authority:
+    """A CA of this test, which signs certificates; made with the openssl command."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.file, self._key = folder, folder / f"{name}.pem", folder / f"{name}.key"
+        new = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
+        openssl(*new, "-keyout", str(self._key), "-out", str(self.file))
+
+    def signed(self, name: str) -> tuple[Path, Path]:
+        """A certificate for 127.0.0.1, and its key."""
+        key, request, cert = (self.folder / f"{name}.{end}" for end in ("key", "csr", "pem"))
+        extensions = self.folder / "extensions"
+        extensions.write_text("subjectAltName=IP:127.0.0.1\n")
+        openssl(
+            "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request)
+        )
+        by = ["-CA", str(self.file), "-CAkey", str(self._key), "-CAcreateserial", "-extfile", str(extensions)]
+        openssl("x509", "-req", "-days", "2", "-in", str(request), "-out", str(cert), *by)
+        return cert, key
+
+
+def openssl(*arguments: str) -> None:
+    subprocess.run([program("openssl", "openssl"), *arguments], check=True, capture_output=True)
+
+
+class Door:
+    """A Redis with a TLS port beside its plain one, and the CA of its certificate."""
+
+    def __init__(self, folder: Path, *, clients: bool) -> None:
+        self.authority = Authority(folder, "authority")
+        cert, key = self.authority.signed("server")
+        self.tls_port = free_port()
+        files = [
+            "--tls-cert-file",
+            str(cert),
+            "--tls-key-file",
+            str(key),
+            "--tls-ca-cert-file",
+            str(self.authority.file),
+        ]
+        wanted = "yes" if clients else "no"
+        self.server = RedisServer(options=["--tls-port", str(self.tls_port), "--tls-auth-clients", wanted, *files])
+        self.url = f"rediss://127.0.0.1:{self.tls_port}/0"
+
+    def ask(self, url: str = "", **settings: object) -> str:
+        """Ask for the versions of the model; what went wrong, or nothing."""
+        given = {f"STREAM_APP_REDIS__{name.upper()}": str(value) for name, value in settings.items()}
+        environ = {"STREAM_APP_REDIS__URL": url or self.url, "STREAM_APP_REDIS__CONNECT_TIMEOUT": "1s", **given}
+
+        async def versions() -> None:
+            stores = open_stores(load_config(environ=environ))
+            try:
+                assert await stores.models.versions() == []
+            finally:
+                await stores.close()
+
+        try:
+            asyncio.run(versions())
+        except (StoreUnavailable, BadConfig) as error:
+            return str(error)
+        return ""
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    made = Door(tmp_path_factory.mktemp("tls"), clients=False)
+    with made.server:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    made = Door(tmp_path_factory.mktemp("strict"), clients=True)
+    with made.server:
+        yield made
+
+
+def test_a_private_ca_is_trusted_if_the_setting_names_it(door: Door) -> None:
+    assert door.ask(ca_file=door.authority.file) == ""
+
+
+def test_without_the_setting_the_systems_certificates_are_trusted(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = door.ask()
+    assert "CERTIFICATE_VERIFY_FAILED" in said
+    assert "Give redis.ca_file" in said
+    monkeypatch.setenv("SSL_CERT_FILE", str(door.authority.file))  # where OpenSSL looks for the system's
+    assert door.ask() == ""
+
+
+def test_another_ca_is_not_trusted(door: Door, tmp_path: Path) -> None:
+    assert "CERTIFICATE_VERIFY_FAILED" in door.ask(ca_file=Authority(tmp_path, "stranger").file)
+
+
+def test_the_certificate_must_bear_the_name_of_the_host(door: Door) -> None:
+    said = door.ask(f"rediss://localhost:{door.tls_port}/0", ca_file=door.authority.file)
+    assert "'localhost'" in said
+    assert "one of the certificate's names" in said
+
+
+def test_a_port_without_tls_and_a_scheme_without_it_are_told(door: Door) -> None:
+    plain = door.server.url.replace("redis://", "rediss://")
+    assert "a port without TLS never answers rediss://" in door.ask(plain, ca_file=door.authority.file)
+    assert "A port with TLS needs rediss://" in door.ask(f"redis://127.0.0.1:{door.tls_port}/0")
+    with_file = door.ask(f"redis://127.0.0.1:{door.tls_port}/0", ca_file=door.authority.file)
+    assert "REDIS__CA_FILE (environment) cannot be used: it has no use with redis://" in with_file
+
+
+def test_a_client_proves_who_it_is_with_a_certificate(strict: Door) -> None:
+    cert, key = strict.authority.signed("client")
+    assert strict.ask(ca_file=strict.authority.file, cert_file=cert, key_file=key) == ""
+    assert "give redis.cert_file" in strict.ask(ca_file=strict.authority.file)
+
+
+def test_a_file_that_cannot_be_used_is_named(door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing, absent = tmp_path / "empty.pem", tmp_path / "absent.pem"
+    nothing.write_text("nothing\n")
+    ours, stranger = door.authority.signed("ours"), Authority(tmp_path, "stranger").signed("theirs")
+    for settings, words in (
+        ({"ca_file": absent}, f"REDIS__CA_FILE (environment) cannot be used: it is '{absent}', and no file is there"),
+        ({"ca_file": nothing}, f"it is '{nothing}', which holds no certificate"),
+        (
+            {"cert_file": nothing},
+            f"REDIS__CERT_FILE (environment) cannot be used: it is '{nothing}', which cannot be used",
+        ),
+        ({"cert_file": ours[0], "key_file": stranger[1]}, "KEY_VALUES_MISMATCH"),
+        ({"key_file": ours[1]}, "REDIS__KEY_FILE (environment) cannot be used: it is given without cert_file"),
+    ):
+        assert words in door.ask(**settings), settings
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)  # a test may run as root, who may read every file
+    assert "which cannot be read: permission denied. Give the user" in door.ask(ca_file=door.authority.file)
