@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from stream_app.adapters.redis.connection import Client, make_client
 from stream_app.adapters.redis.lease import RedisLease
@@ -39,6 +40,6 @@ def open_stores(config: LiveConfig) -> Stores:
     return Stores(
         client,
         RedisStateStore(client, redis.prefix),
-        RedisModelStore(client, redis.prefix, config.trainer.keep),
+        RedisModelStore(client, redis.prefix, config.trainer.keep, cache(config.model.keys)),
         RedisLease(client, redis.prefix),
     )

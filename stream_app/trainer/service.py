@@ -54,6 +54,7 @@ class TrainerService:
         self._topic = config.kafka.topics.labelled
         self._settings = config.shop.settings()
         self._stores = open_stores(config)
+        config.model.keys()  # without a key it must not start, rather than end with the first version
         self._metrics, self._commits = TrainerMetrics(registry), CommitMetrics(registry)
         self._quality = QualityWatch(QualityMetrics(registry))
         self._number = 0  # of the last checkpoint
