@@ -143,7 +143,7 @@ class Model(Section):
 
     key_file: Path | None = setting(
         None,
-        "A file with the key that signs the model, the same for the trainer and all workers; a second line: the old key.",
+        "File with the key that signs the model, the same for the trainer and all workers; second line: the old key.",
         "模型签名密钥文件，训练进程与所有工作进程相同；第二行可为旧密钥",
     )
 
@@ -152,17 +152,15 @@ class Model(Section):
         if self.key_file is None:
             self._refuse("is not given, and a model must be signed", "Set it for the trainer and all workers.")
         try:
-            lines = self.key_file.read_text(encoding="utf-8").split()
+            keys = self.key_file.read_text(encoding="utf-8").split()
         except (OSError, UnicodeDecodeError) as error:
             problem = error.strerror if isinstance(error, OSError) else "it is not text"
             self._refuse(f"names {self.key_file}, which cannot be read ({problem})", "Check path and permissions.")
-        if not 1 <= len(lines) <= _KEYS:
-            self._refuse(
-                f"names {self.key_file}, which holds {len(lines)} lines", "Write one key, or the new and the old."
-            )
-        if min(map(len, lines)) < _KEY_LENGTH:
+        if not 1 <= len(keys) <= _KEYS:
+            self._refuse(f"names {self.key_file}, which holds {len(keys)} keys", "Write one, or the new and the old.")
+        if min(map(len, keys)) < _KEY_LENGTH:
             self._refuse(f"names {self.key_file}, with a key of fewer than {_KEY_LENGTH} characters", "Make a new one.")
-        return tuple(line.encode() for line in lines)
+        return tuple(key.encode() for key in keys)
 
     def _refuse(self, problem: str, remedy: str) -> NoReturn:
         make = "`stream-app secret model.key --form password` makes a key (docs/deploy.md, Signed models)."

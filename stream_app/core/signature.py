@@ -59,7 +59,7 @@ def verified(signed: bytes, context: str, keys: Keys, source: str) -> bytes:
     if not signed.startswith(MAGIC):
         _refuse(source, "it is not signed", _UNSIGNED)
     given, content = signed[len(MAGIC) : _START], signed[_START:]
-    if not any([hmac.compare_digest(given, _mac(content, context, key)) for key in keys]):
+    if not any(hmac.compare_digest(given, _mac(content, context, key)) for key in keys):
         problem = "its signature is wrong: it was signed with another key, written for another place, or changed"
         _refuse(source, problem, _OTHER_KEY)
     return content

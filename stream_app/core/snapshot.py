@@ -2,8 +2,8 @@
 
 Layout: MAGIC, the length of the header (4 bytes, little-endian), the header (JSON), the body (a pickle). The header is
 checked before the body is touched. The body can name nothing but what ALLOWED names, so that it constructs models at
-worst, and never calls what touches the world. An array is its code, shape and bytes: `numpy.dtype` would believe a state
-that lies about sizes and pointers.
+worst, and never calls what touches the world. An array is its code, shape and bytes: `numpy.dtype` would believe a
+state that lies about sizes and pointers.
 
 The list is the second line of defence. River's own classes restore any state that they are given, so whoever stores
 snapshots where others can write signs them (core/signature.py), and verifies the signature before anything is read.
