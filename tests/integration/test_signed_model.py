@@ -245,7 +245,7 @@ def test_after_the_keys_of_an_unsigned_model_are_deleted_the_trainer_learns_agai
     live.redis.hset(model_key(live, "meta"), mapping={"number": 1, "checkpoint": pickled(taught()), "epoch": 7})
     refused(live.start("trainer"), "it is not signed")
     live.redis.delete(*live.redis.keys(model_key(live, "*")))  # type: ignore[misc]
-    live.processes.clear()
+    live.processes.pop().close()
     trainer = live.start("trainer")
     live.wait("the trainer has started", lambda: '"started"' in trainer.log.read_text(), 40)
     assert trainer.stop() == 0

@@ -93,7 +93,9 @@ class RedisModelStore:
     async def snapshot(self, number: int) -> bytes | None:
         """See `ModelStore.snapshot`."""
         found: bytes | None = await ask(self._client, "HGET", self._snapshots, number)
-        return found and verified(found, self._version(number), self._keys(), f"of version {number}")
+        if found is None:
+            return None
+        return verified(found, self._version(number), self._keys(), f"of version {number}")
 
     async def versions(self) -> list[ModelVersion]:
         """See `ModelStore.versions`."""
