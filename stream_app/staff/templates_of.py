@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import jinja2
-from jinja2 import nodes
-from jinja2.defaults import DEFAULT_FILTERS, DEFAULT_TESTS
+from jinja2 import filters, nodes, tests
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from stream_app.errors import BadTemplate
@@ -43,7 +42,7 @@ _PROBLEMS: Final[dict[type[nodes.Node], str]] = {
     nodes.For: f"a loop runs through {', '.join(LISTS)} or a part, at most {MAX_LOOPS} within each other",
     nodes.Filter: f"join takes one of {', '.join(LISTS)} or a part, and a constant text",
 }
-_BLANK_LINES: Final = re.compile(r"\n(?:[ \t]*\n)+\n")  # what was left out leaves them
+_BLANK_LINES: Final = re.compile(r"\n(?:[ \t]*\n){2,}+")  # what was left out leaves them; possessive, so linear
 _REMEDY: Final = "Mend it, or remove it to use the shipped one; docs/playbook.md lists what a template sees."
 
 
@@ -71,8 +70,8 @@ class Templates:
             autoescape=False,
         )
         self._environment.globals.clear()  # some of them are types
-        self._environment.filters = {name: DEFAULT_FILTERS[name] for name in FILTERS}
-        self._environment.tests = {name: DEFAULT_TESTS[name] for name in TESTS}
+        self._environment.filters = {name: filters.FILTERS[name] for name in FILTERS}
+        self._environment.tests = {name: tests.TESTS[name] for name in TESTS}
 
     def render(self, language: str, name: str, values: Mapping[str, Any]) -> str:
         """The text, without blank lines at its ends or two in a row. Raises BadTemplate."""
@@ -86,11 +85,8 @@ class Templates:
             raise BadTemplate(file=file, line=_line(error, file), problem=problem, remedy=_REMEDY) from error
 
     def _load(self, name: str) -> tuple[str, str, None]:
-        """The source of a template, checked. Whatever a link leads to outside of the folder is not read."""
-        shipped, own = Path(str(files(__package__))) / "templates" / name, self._own and self._own / name
-        path = own if own is not None and (own.exists() or own.is_symlink()) else shipped
-        if path is own and not (path.is_file() and path.resolve().is_relative_to(self._own.resolve())):
-            raise jinja2.TemplateSyntaxError("it is not a file in the folder of templates", 1, name)
+        """The source of a template, checked; it is read once."""
+        path = self._own_file(name) or Path(str(files(__package__))) / "templates" / name
         with path.open("rb") as file:
             source = file.read(MAX_SOURCE_BYTES + 1)
         if len(source) > MAX_SOURCE_BYTES:
@@ -98,6 +94,17 @@ class Templates:
         text = source.decode("utf-8")
         _check(self._environment.parse(text, name))
         return text, name, None
+
+    def _own_file(self, name: str) -> Path | None:
+        """The file of the shop's own; None if there is none. What a link leads to outside of the folder is not read."""
+        if self._own is None:
+            return None
+        path = self._own / name
+        if not path.exists() and not path.is_symlink():
+            return None
+        if not path.is_file() or not path.resolve().is_relative_to(self._own.resolve()):
+            raise jinja2.TemplateSyntaxError("it is not a file in the folder of templates", 1, name)
+        return path
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):

@@ -225,6 +225,15 @@ def test_a_text_that_grows_beyond_all_channels_is_cut_off_while_it_grows(tmp_pat
         templates.render("en", "alert", {"alert": many})
 
 
+def test_blank_lines_cost_no_more_than_others(tmp_path: Path) -> None:
+    text = "{% for a in alert.causes %}{% for b in alert.steps %}" + "\n " * 4_000 + "{% endfor %}{% endfor %}x"
+    templates = Templates(template(tmp_path, "y" + text))
+    started = time.process_time()
+    said = templates.render("en", "alert", {"alert": SimpleNamespace(causes=[1] * 7, steps=[1])})
+    assert time.process_time() - started < 1.0
+    assert said == "y \n\nx"
+
+
 # --- the folder ----------------------------------------------------------------------------------------------------
 
 
