@@ -29,7 +29,7 @@ FROM python:3.11.14-slim-bookworm
 # A number that no user of the host has. The folders give a new volume its owner.
 RUN groupadd --gid 10001 stream-app \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin stream-app \
-    && install --directory --owner 10001 --group 10001 --mode 0755 /secrets/webhook /secrets/grafana
+    && install --directory --owner 10001 --group 10001 --mode 0755 /secrets/model /secrets/webhook /secrets/grafana
 
 COPY --from=build /opt/stream-app /opt/stream-app
 

@@ -59,6 +59,7 @@ from stream_app.schema import json_schema, render
 from stream_app.schema.channels import TOPICS
 from stream_app.schema.examples import examples
 from stream_app.schema.words import Words, catalogue, meaning_of_kind
+from stream_app.staff import templates_of
 from stream_app.staff.composer import PlaybookComposer
 from stream_app.staff.measures import CAUSES as MEASURED
 from stream_app.staff.measures import Playbook
@@ -324,7 +325,16 @@ def about_playbook() -> dict[str, object]:
         "limits": playbook.limits,
         "example": example,
         "samples": message_samples(playbook),
+        "template_filters": _code(templates_of.FILTERS),
+        "template_tests": _code(templates_of.TESTS),
+        "template_lists": _code(templates_of.LISTS),
+        "template_loops": templates_of.MAX_LOOPS,
+        "template_bytes": f"{templates_of.MAX_SOURCE_BYTES:,}",
     }
+
+
+def _code(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def message_samples(playbook: Playbook) -> dict[str, str]:

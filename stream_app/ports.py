@@ -171,7 +171,10 @@ class ModelVersion(msgspec.Struct, frozen=True):
 
 
 class ModelStore(Protocol):
-    """The trainer's checkpoint, and the last versions of the model. There is one learner: the latest claim wins."""
+    """The trainer's checkpoint, and the last versions of the model. There is one learner: the latest claim wins.
+
+    What others could have changed is verified: bytes that this installation did not store raise `UnusableSnapshot`.
+    """
 
     async def claim(self, instance: str) -> int:
         """Become the only trainer: every earlier claim, of whatever instance, is fenced. Returns the epoch.

@@ -22,6 +22,7 @@ from benchmarks.servers import KafkaServer, RedisServer
 from benchmarks.servers.process import with_parent
 from stream_app.config import INPUTS, LiveConfig, load_config, reader_options
 from stream_app.core.desk import NUMBER as DESK
+from stream_app.demo.secrets import write_missing
 
 STREAM_APP: Final = Path(sys.executable).parent / "stream-app"
 STOP_SECONDS: Final = 30.0
@@ -107,13 +108,15 @@ class LiveSystem:
     def __init__(
         self, settings: Mapping[str, str] | None = None, kafka: str | None = None, redis_url: str | None = None
     ) -> None:
-        self.settings = {"ticks.clock": "log", "health.port": "0", **(settings or {})}
         self._bootstrap, self._redis_url = kafka, redis_url
         self.processes: list[Process] = []
         self._servers: list[KafkaServer | RedisServer] = []
         self._closing = ExitStack()
         self._folder = tempfile.TemporaryDirectory(prefix="live-")
         self.folder = Path(self._folder.name)
+        key = self.folder / "model.key"
+        write_missing(key, "password", shared=False)
+        self.settings = {"ticks.clock": "log", "health.port": "0", "model.key_file": str(key), **(settings or {})}
 
     def __enter__(self) -> Self:
         if self._bootstrap is None:

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from stream_app.config.delivery import Delivery
 from stream_app.config.fields import ContradictionError, setting
 from stream_app.config.kafka import Kafka
-from stream_app.config.parts import Health, Log, Redis, Ticks, Trainer, Worker
+from stream_app.config.parts import Health, Log, Model, Redis, Ticks, Trainer, Worker
 from stream_app.config.shop import Shop
 
 
@@ -30,6 +30,7 @@ class LiveConfig(BaseSettings):
     worker: Worker = setting(Worker(), "The processes that score.", "工作进程")
     ticks: Ticks = setting(Ticks(), "Who moves time on.", "时间刻度")
     trainer: Trainer = setting(Trainer(), "The process that learns.", "训练进程")
+    model: Model = setting(Model(), "Who may write the model.", "模型签名")
     delivery: Delivery = setting(Delivery(), "How alerts reach the staff.", "通知")
     health: Health = setting(Health(), "What is told over HTTP.", "健康检查")
     log: Log = setting(Log(), "What is written to standard error.", "日志")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, NoReturn, Self
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
@@ -21,6 +21,8 @@ from stream_app.config.fields import (
     secret,
     setting,
 )
+from stream_app.core.signature import Keys
+from stream_app.errors import BadConfig
 
 MINUTE_US: Final = 60 * SECOND_US
 PORT_OFFSETS: Final = {
@@ -30,6 +32,9 @@ PORT_OFFSETS: Final = {
     "deliver": 3,
 }  # above health.port: all may run on one machine
 Chunk = Annotated[int, Field(gt=0, le=20_000)]  # more would be a commit of seconds
+_KEYS: Final = 2  # while one replaces the other
+_KEY_LENGTH: Final = 32  # characters of a key of signatures
+_KEY_SETTING: Final = "model.key_file (STREAM_APP_MODEL__KEY_FILE)"
 _INSTANCE: Final = re.compile(r"[^a-zA-Z0-9._-]+")
 
 
@@ -141,6 +146,35 @@ class Trainer(Section):
     """The one process that learns."""
 
     keep: Positive = setting(30, "Versions of the model that are kept to roll back to.", "保留的模型版本数")
+
+
+class Model(Section):
+    """Who may write the model."""
+
+    key_file: Path | None = setting(
+        None,
+        "File with the key that signs the model, the same for the trainer and all workers; second line: the old key.",
+        "模型签名密钥文件，训练进程与所有工作进程相同；第二行可为旧密钥",
+    )
+
+    def keys(self) -> Keys:
+        """Return the keys of the file: the first signs, all verify. Raise BadConfig if there is none of use."""
+        if self.key_file is None:
+            self._refuse("is not given, and a model must be signed", "Set it for the trainer and all workers.")
+        try:
+            keys = self.key_file.read_text(encoding="utf-8").split()
+        except (OSError, UnicodeDecodeError) as error:
+            problem = error.strerror if isinstance(error, OSError) else "it is not text"
+            self._refuse(f"names {self.key_file}, which cannot be read ({problem})", "Check path and permissions.")
+        if not 1 <= len(keys) <= _KEYS:
+            self._refuse(f"names {self.key_file}, which holds {len(keys)} keys", "Write one, or the new and the old.")
+        if min(map(len, keys)) < _KEY_LENGTH:
+            self._refuse(f"names {self.key_file}, with a key of fewer than {_KEY_LENGTH} characters", "Make a new one.")
+        return tuple(key.encode() for key in keys)
+
+    def _refuse(self, problem: str, remedy: str) -> NoReturn:
+        make = "`stream-app secret model.key --form password` makes a key (docs/deploy.md, Signed models)."
+        raise BadConfig(name=_KEY_SETTING, problem=problem, remedy=f"{remedy} {make}")
 
 
 class Health(Section):

@@ -13,6 +13,7 @@ from stream_app.config import LiveConfig, load_config
 from stream_app.config.parts import PORT_OFFSETS
 from stream_app.config.sources import PREFIX
 from stream_app.demo.broker import PARTITIONS
+from stream_app.demo.secrets import write_missing
 
 SERVICES: Final = ("worker", "trainer", "desk", "deliver")
 ZONE: Final = "Asia/Shanghai"
@@ -48,6 +49,9 @@ skew = "{ahead}d"
 
 [ticks]
 clock = "log"
+
+[model]
+key_file = "{model_key}"
 
 [health]
 watchdog_after = "0s"
@@ -112,6 +116,8 @@ def wire(folder: Path, bootstrap: str, redis: Path, capacity: int, hook: Hook, p
     """Write the settings into a folder, which is ours alone."""
     file, channels, key = folder / "demo.toml", folder / "channels.yaml", folder / "webhook.key"
     key.write_text(f"{hook.secret}\n", encoding="utf-8")
+    model_key = folder / "model.key"
+    write_missing(model_key, "password", shared=False)
     channels.write_text(_CHANNELS.format(address=hook.address, key=key, lang=hook.lang), encoding="utf-8")
     text = _FILE.format(
         bootstrap=bootstrap,
@@ -122,6 +128,7 @@ def wire(folder: Path, bootstrap: str, redis: Path, capacity: int, hook: Hook, p
         capacity=capacity,
         lifetime=pace.lifetime_days,
         ahead=pace.ahead_days + 1,
+        model_key=model_key,
         channels=channels,
         currency=CURRENCY,
     )

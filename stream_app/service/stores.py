@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from stream_app.adapters.redis.connection import Client, TlsFiles, make_client
 from stream_app.adapters.redis.eviction import EvictionWatch
@@ -43,7 +44,7 @@ def open_stores(config: LiveConfig) -> Stores:
     return Stores(
         client,
         RedisStateStore(client, redis.prefix),
-        RedisModelStore(client, redis.prefix, config.trainer.keep),
+        RedisModelStore(client, redis.prefix, config.trainer.keep, cache(config.model.keys)),
         RedisLease(client, redis.prefix),
         EvictionWatch(client),
     )

@@ -99,7 +99,7 @@ class PlaybookComposer:
             "alert": view,
             "room": room,
             "contacts_a_week": self._contacts,
-            "strong": _strong if form == MARKDOWN else str,
+            "strong": _strong if form == MARKDOWN else _plain,
         }
         text = self._templates.render(language, template, values)
         return _broken(text) if form == MARKDOWN else text
@@ -139,6 +139,10 @@ def _packed(sizes: Sequence[int], room: int) -> list[int]:
 
 def _strong(text: str) -> str:
     return f"**{text}**"
+
+
+def _plain(text: str) -> str:
+    return text
 
 
 def _broken(text: str) -> str:

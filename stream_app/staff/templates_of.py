@@ -1,23 +1,48 @@
-"""The templates of messages: sandboxed, in two languages, each replaceable by a file of the shop's own."""
+"""The templates of messages: sandboxed, in two languages, each replaceable by a file of the shop's own.
+
+A template is a text with gaps, and no program: `_ALLOWED` is the part of Jinja2 that it may use. It cannot call a
+method, keep a value or read another file, and nothing in it multiplies a text: its size bounds what it costs to render.
+"""
 
 from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 import jinja2
+from jinja2 import filters, nodes, tests
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from stream_app.errors import BadTemplate
 
 NAMES: Final = ("alert", "item", "title")
-# What a template of the shop's own may do wrong when it runs, beside what Jinja finds itself.
-_FAILURES: Final = (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-_BLANK_LINES: Final = re.compile(r"\n(?:[ \t]*\n)+\n")  # what was left out leaves them
+FUNCTIONS: Final = ("strong",)  # what a template may call
+LISTS: Final = ("alerts", "causes", "evidence", "never", "steps")  # what it may run through
+FILTERS: Final = (
+    "capitalize", "count", "d", "default", "first", "int", "join", "last", "length", "lower", "title", "trim",
+    "truncate", "upper",
+)  # fmt: skip
+TESTS: Final = ("defined", "in", "none", "number", "string", "undefined")  # `odd` is `%`, which may format
+MAX_SOURCE_BYTES: Final = 10_000
+MAX_CHARACTERS: Final = 60_000  # of a text: three times what the roomiest channel takes
+MAX_LOOPS: Final = 2  # within each other
+_ALLOWED: Final = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.CondExpr, nodes.Const, nodes.Getattr,
+    nodes.Getitem, nodes.Slice, nodes.Tuple, nodes.List, nodes.Dict, nodes.Pair, nodes.Compare, nodes.Operand,
+    nodes.And, nodes.Or, nodes.Not, nodes.Neg, nodes.Concat, nodes.Add, nodes.Sub, nodes.Div, nodes.FloorDiv,
+    nodes.Keyword, nodes.Test,
+)  # fmt: skip
+_PROBLEMS: Final[dict[type[nodes.Node], str]] = {
+    nodes.Call: f"nothing can be called but {', '.join(FUNCTIONS)}(text)",
+    nodes.Name: f"{', '.join(FUNCTIONS)} is a function and needs a text; {', '.join(LISTS)} keep their names",
+    nodes.For: f"a loop runs through {', '.join(LISTS)} or a part, at most {MAX_LOOPS} within each other",
+    nodes.Filter: f"join takes one of {', '.join(LISTS)} or a part, and a constant text",
+}
+_BLANK_LINES: Final = re.compile(r"\n(?:[ \t]*\n){2,}+")  # what was left out leaves them; possessive, so linear
 _REMEDY: Final = "Mend it, or remove it to use the shipped one; docs/playbook.md lists what a template sees."
 
 
@@ -32,29 +57,117 @@ class Templates:
     """
 
     def __init__(self, own: Path | None = None) -> None:
-        shipped = files(__package__) / "templates"
-        folders = [*([str(own)] if own else []), str(shipped)]
         if own is not None and not own.is_dir():
             problem = "the folder is not there"
             raise BadTemplate(file=own, line=1, problem=problem, remedy="Check the path.")
+        self._own = own
         # Nothing is escaped as HTML: it is Markdown and plain text, and `masking` has made the words of others safe.
-        self._environment = ImmutableSandboxedEnvironment(
-            loader=jinja2.FileSystemLoader(folders),
+        self._environment = _Sandbox(
+            loader=jinja2.FunctionLoader(self._load),
             trim_blocks=True,
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
             autoescape=False,
         )
+        self._environment.globals.clear()  # some of them are types
+        self._environment.filters = {name: filters.FILTERS[name] for name in FILTERS}
+        self._environment.tests = {name: tests.TESTS[name] for name in TESTS}
 
     def render(self, language: str, name: str, values: Mapping[str, Any]) -> str:
         """The text, without blank lines at its ends or two in a row. Raises BadTemplate."""
         file = f"{language}/{name}.j2"
         try:
-            text = self._environment.get_template(file).render(values).strip()
-            return _BLANK_LINES.sub("\n\n", text)
-        except _FAILURES as error:
-            problem = f"{type(error).__name__}: {error}".rstrip(".")
+            parts = self._environment.get_template(file).generate(values)
+            return _BLANK_LINES.sub("\n\n", "".join(_bounded(parts)).strip())
+        except Exception as error:  # whatever it raises, it must not end the deliverer
+            said = error.message if isinstance(error, jinja2.TemplateError) else error
+            problem = f"{type(error).__name__}: {said}".rstrip(".")
             raise BadTemplate(file=file, line=_line(error, file), problem=problem, remedy=_REMEDY) from error
+
+    def _load(self, name: str) -> tuple[str, str, None]:
+        """The source of a template, checked; it is read once."""
+        path = self._own_file(name) or Path(str(files(__package__))) / "templates" / name
+        with path.open("rb") as file:
+            source = file.read(MAX_SOURCE_BYTES + 1)
+        if len(source) > MAX_SOURCE_BYTES:
+            raise jinja2.TemplateSyntaxError(f"it is larger than {MAX_SOURCE_BYTES:,} bytes", 1, name)
+        text = source.decode("utf-8")
+        _check(self._environment.parse(text, name))
+        return text, name, None
+
+    def _own_file(self, name: str) -> Path | None:
+        """The file of the shop's own; None if there is none. What a link leads to outside of the folder is not read."""
+        if self._own is None:
+            return None
+        path = self._own / name
+        if not path.exists() and not path.is_symlink():
+            return None
+        if not path.is_file() or not path.resolve().is_relative_to(self._own.resolve()):
+            raise jinja2.TemplateSyntaxError("it is not a file in the folder of templates", 1, name)
+        return path
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """No type and no method can be reached, and nothing but the functions that are handed over can be called."""
+
+    def wrap_str_format(self, value: Any) -> None:  # noqa: ARG002 - there is no `format` to wrap
+        return None
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        return super().is_safe_attribute(obj, attr, value) and not callable(value)
+
+
+def _check(node: nodes.Node, loops: int = 0) -> None:
+    """Raise TemplateSyntaxError if a template uses more than it may."""
+    loops += isinstance(node, nodes.For)
+    if not _is_allowed(node, loops):
+        problem = _PROBLEMS.get(type(node), f"`{type(node).__name__.lower()}` is no part of a message's template")
+        raise jinja2.TemplateSyntaxError(problem, node.lineno)
+    for child in node.iter_child_nodes():
+        if not (isinstance(node, nodes.Call) and child is node.node):
+            _check(child, loops)
+
+
+def _is_allowed(node: nodes.Node, loops: int) -> bool:
+    """Whether a node by itself may stand in a template, within so many loops."""
+    match node:
+        case nodes.Call(node=nodes.Name(name=name), dyn_args=None, dyn_kwargs=None):
+            return name in FUNCTIONS
+        case nodes.Name():
+            return node.name not in FUNCTIONS and (node.ctx == "load" or node.name not in LISTS)
+        case nodes.For():
+            return loops <= MAX_LOOPS and not node.recursive and _is_list(node.iter)
+        case nodes.Filter():
+            return node.name != "join" or (_is_list(node.node) and _is_constant(node))
+        case _:
+            return isinstance(node, _ALLOWED)
+
+
+def _is_list(node: nodes.Node | None) -> bool:
+    """Whether it is one of LISTS or a part of one, like `alert.causes[:room.causes]`, and no text with its letters."""
+    while isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
+        node = node.node
+    if isinstance(node, nodes.Getattr):
+        inner, name = node.node, node.attr
+        while isinstance(inner, nodes.Getitem | nodes.Getattr):
+            inner = inner.node
+        return isinstance(inner, nodes.Name) and name in LISTS
+    return isinstance(node, nodes.Name) and node.name in LISTS
+
+
+def _is_constant(node: nodes.Filter) -> bool:
+    """Whether all arguments of a filter are constants."""
+    arguments = [*node.args, *(keyword.value for keyword in node.kwargs)]
+    return all(isinstance(one, nodes.Const) for one in arguments) and not (node.dyn_args or node.dyn_kwargs)
+
+
+def _bounded(parts: Iterator[str]) -> Iterator[str]:
+    length = 0
+    for part in parts:
+        length += len(part)
+        if length > MAX_CHARACTERS:
+            raise ValueError(f"its text is longer than {MAX_CHARACTERS:,} characters")
+        yield part
 
 
 def _line(error: BaseException, file: str) -> int:

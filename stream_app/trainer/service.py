@@ -58,6 +58,7 @@ class TrainerService:
         self._settings = config.shop.settings()
         self._stores = open_stores(config)
         self.topic_watch = TopicWatch(config, ["labelled"])
+        config.model.keys()  # without a key it must not start, rather than end with the first version
         self._metrics, self._commits = TrainerMetrics(registry), CommitMetrics(registry)
         self._quality = QualityWatch(QualityMetrics(registry))
         self._skipped = Skipped(SkippedMetrics(registry), "labelled")

@@ -55,6 +55,7 @@ class WorkerService:
     ) -> None:
         self._config, self._crash, self._on_step = config, crash, on_step
         self._stores = open_stores(config)
+        config.model.keys()  # without a key it must not start, rather than end with the first version
         self.watch = Watch(registry)
         self.topic_watch = TopicWatch(config, ROLES)
         self.app = make_app(config, config.kafka.group, config.worker.instance)

@@ -65,7 +65,7 @@ class RedisDoor(Door):
         return RedisStateStore(self._client(), "test")
 
     def model_store(self, keep: int = 3, indexed: int = VERSIONS_INDEXED) -> ModelStore:
-        return RedisModelStore(self._client(), "test", keep, indexed)
+        return RedisModelStore(self._client(), "test", keep, lambda: (b"key",), indexed)
 
     def lease(self) -> Lease:
         return RedisLease(self._client(), "test")

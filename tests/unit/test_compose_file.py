@@ -144,13 +144,14 @@ def test_no_secret_stands_in_the_file(service: Service) -> None:
 
 
 def test_a_secret_is_mounted_for_its_readers_alone() -> None:
-    readers: dict[str, set[str]] = {"webhook-secret": set(), "grafana-secret": set()}
+    readers: dict[str, set[str]] = {"model-secret": set(), "webhook-secret": set(), "grafana-secret": set()}
     for service in SERVICES:
         for source, _, mode in service.mounts:
             if source in readers:
                 readers[source].add(service.name)
                 assert mode == ("rw" if service.once else "ro"), service.name
     assert readers == {
+        "model-secret": {"model-secret", "trainer", "worker-1", "worker-2"},
         "webhook-secret": {"webhook-secret", "receiver", "deliver"},
         "grafana-secret": {"grafana-secret", "grafana"},
     }

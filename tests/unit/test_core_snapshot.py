@@ -7,6 +7,10 @@ import io
 import os
 import pickle
 import pickletools
+import struct
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +24,19 @@ from stream_app.core.experts.cells import CellsExpert
 from stream_app.core.experts.recursive import Span
 from stream_app.core.labels import Pending
 from stream_app.core.learner import Learner
-from stream_app.core.snapshot import ALLOWED, FORMAT, MAGIC, Header, fingerprint, pack, restore, schema, snapshot
+from stream_app.core.snapshot import (
+    ALLOWED,
+    FORMAT,
+    MAGIC,
+    Header,
+    array,
+    fingerprint,
+    pack,
+    pickled,
+    restore,
+    schema,
+    snapshot,
+)
 from stream_app.core.state import DAY_US
 from stream_app.errors import UnusableSnapshot
 from tests.shops import SHOP, rows_of, taught, teach
@@ -127,7 +143,7 @@ def test_the_list_names_no_way_out() -> None:
     allowed = {f"{module}.{name}" for module, name in ALLOWED}
     assert {name for name in allowed if name.startswith("builtins.")} == {"builtins.float"}
     modules = {module.split(".")[0] for module, _ in ALLOWED}
-    assert modules == {"stream_app", "river", "numpy", "collections", "builtins", "random"}
+    assert modules == {"stream_app", "river", "collections", "builtins", "random"}
 
 
 class Evil:
@@ -151,6 +167,105 @@ def test_a_name_with_dots_leads_nowhere() -> None:
     body = b"\x80\x04\x8c\x0bcollections\x8c\x0c_sys.modules\x93."
     assert [op.name for op, _, _ in pickletools.genops(body)][-2] == "STACK_GLOBAL"
     assert "collections._sys.modules" in refusal(pack(header(body), body))
+
+
+# --- arrays ----------------------------------------------------------------------------------------------------------
+
+
+def arrays_in(thing: Any, seen: set[int]) -> list[np.ndarray[Any, Any]]:
+    """Every array that a learner holds, however deep."""
+    if id(thing) in seen or isinstance(thing, str | bytes | int | float | type(None)):
+        return []
+    seen.add(id(thing))
+    if isinstance(thing, np.ndarray):
+        return [thing]
+    inner = [*thing.keys(), *thing.values()] if isinstance(thing, dict) else []
+    inner += list(thing) if isinstance(thing, list | tuple | set) else []
+    inner += list(getattr(thing, "__dict__", {}).values())
+    return [one for part in inner for one in arrays_in(part, seen)]
+
+
+def test_an_array_is_its_code_shape_and_bytes_and_comes_back_as_it_was() -> None:
+    learner = drifted()
+    stored, restored = arrays_in(learner, set()), arrays_in(restore(snapshot(learner)), set())
+    assert len(stored) == len(restored) > 10
+    for one, other in zip(stored, restored, strict=True):
+        assert one.flags.c_contiguous, "else the order in memory, and so the last bits of a product, would be lost"
+        assert (other.dtype, other.shape, other.strides) == (one.dtype, one.shape, one.strides)
+        assert other.flags.writeable
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("code", "shape", "data"),
+    [
+        ("|O", (1,), bytes(8)),
+        ("<f8", (2,), bytes(8)),
+        ("<f8", (1 << 62,), bytes(8)),
+        ("<f8", (-1, 3), bytes(8)),
+        ("<f8", "x", bytes(8)),
+        ("<f8", (1,), bytes(7)),
+        ("<f8", (1,), None),
+        (["<f8"], (1,), bytes(8)),
+        ("f8,(9999999999)i8", (1,), bytes(8)),
+        ("<M8[s]", (1,), bytes(8)),
+    ],
+)
+def test_an_array_that_is_none_is_refused(code: Any, shape: Any, data: Any) -> None:
+    body = pickle.dumps(Evil(array, code, shape, data), protocol=5)
+    assert "body cannot be read" in refusal(pack(header(body), body))
+
+
+def test_a_learner_with_an_array_of_objects_is_not_stored() -> None:
+    learner = copy.deepcopy(taught())
+    learner.importances = {"x": np.array([object()])}  # type: ignore[dict-item]
+    with pytest.raises(TypeError, match="no array of object"):
+        snapshot(learner)
+
+
+class Forged:
+    """An array of eight bytes whose type says that they point to an object, and that it holds no pointers."""
+
+    def __reduce__(self) -> Any:
+        array_of = np.array([0.0]).__reduce_ex__(5)[0]
+        return array_of, (struct.pack("<Q", 0x4141414141414141), Lying(), (1,), "C")
+
+
+class Lying:
+    """`numpy.dtype` with a state that lies."""
+
+    def __reduce__(self) -> Any:
+        no_flags = 0
+        state = (3, "|", None, ("f",), {"f": (np.dtype(object), 0)}, 8, 8, no_flags)
+        return np.dtype, ("V8", False, True), state
+
+
+_LOADS: Final = """
+import pickle, sys
+print(pickle.loads(sys.stdin.buffer.read())["f"][0])
+"""
+_RESTORES: Final = """
+import sys
+from stream_app.core.snapshot import restore
+from stream_app.errors import UnusableSnapshot
+try:
+    restore(sys.stdin.buffer.read(), "versions/30")
+except UnusableSnapshot as error:
+    print(error)
+"""
+
+
+def child(program: str, given: bytes) -> subprocess.CompletedProcess[bytes]:
+    folder = Path(__file__).parents[2]
+    return subprocess.run([sys.executable, "-c", program], input=given, capture_output=True, check=False, cwd=folder)
+
+
+def test_a_type_of_numpy_that_lies_about_its_bytes_is_refused_in_words_and_ends_no_process() -> None:
+    body = pickle.dumps(Forged(), protocol=5)
+    assert child(_LOADS, body).returncode < 0, "this is what would happen: a signal, not an error"
+    refused = child(_RESTORES, pack(header(body), body))
+    assert (refused.returncode, refused.stderr) == (0, b"")
+    assert b"which no model of ours has" in refused.stdout
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------
@@ -188,7 +303,7 @@ def test_another_version_of_numpy_will_do_while_the_predictions_are_the_same() -
     ids=lambda thing: type(thing).__name__,
 )
 def test_a_body_that_holds_no_learner_is_refused(thing: Any) -> None:
-    body = pickle.dumps(thing, protocol=5)
+    body = pickled(thing)
     assert "it holds no learner but " + type(thing).__name__ in refusal(pack(header(body), body))
 
 
@@ -201,7 +316,7 @@ def test_a_learner_with_strangers_in_it_is_refused() -> None:
 def test_a_learner_that_lacks_a_part_is_refused() -> None:
     learner = copy.deepcopy(taught())
     del learner._mixture
-    body = pickle.dumps(learner, protocol=5)
+    body = pickled(learner)
     assert "body cannot be read" in refusal(pack(header(body), body))
 
 

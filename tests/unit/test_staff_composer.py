@@ -263,10 +263,10 @@ def test_a_template_of_the_shops_own_replaces_one_and_leaves_the_others(tmp_path
         ("one\n{% if %}", 2, "TemplateSyntaxError"),
         ("one\n\n{{ alert.phone }}", 3, "no attribute 'phone'"),
         ("{{ 1 / 0 }}", 1, "ZeroDivisionError"),
-        ("{{ alert.steps.append(1) }}", 1, "no attribute 'append'"),
-        ("{{ strong.__globals__ }}", 1, "SecurityError"),
+        ("{{ alert.steps.append(1) }}", 1, "nothing can be called but strong(text)"),
+        ("{{ strong.__globals__ }}", 1, "strong is a function"),
         ("{{ alert.__class__.__mro__ }}", 1, "SecurityError"),
-        ("{% for one in range(1000000000) %}x{% endfor %}", 1, "Range too big"),
+        ("{% for one in range(1000000000) %}x{% endfor %}", 1, "a loop runs through alerts"),
     ],
 )
 def test_a_template_that_fails_or_reaches_for_more_is_refused_when_it_is_loaded(

@@ -1,18 +1,20 @@
 """The trainer's checkpoint and the last versions of the model in Redis, in keys that share the hash tag `{model}`.
 
-`PREFIX:{model}:meta`, `:versions`, `:snapshots` (hashes) and `:index` (sorted set): see checkpoint.lua.
+`PREFIX:{model}:meta`, `:versions`, `:snapshots` (hashes) and `:index` (sorted set): see checkpoint.lua. Checkpoints and
+snapshots are signed (core/signature.py) when they are written, and verified before anybody sees them.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, NoReturn
 
 import msgspec
 
 from stream_app.adapters.redis.connection import Client, Script, Topics, Verify, ask, to_the_end
-from stream_app.errors import NotClaimed, UnknownVersion, VersionOutOfOrder
+from stream_app.core.signature import Keys, sign, verified
+from stream_app.errors import NotClaimed, UnknownVersion, UnusableSnapshot, VersionOutOfOrder
 from stream_app.ports import NOTHING_LEARNED, VERSIONS_INDEXED, ModelVersion, Outcome
 
 _INCOMPLETE: Final = 4  # what checkpoint.lua says beside the outcomes
@@ -28,14 +30,16 @@ class RedisModelStore:
         client: from `make_client`; the caller closes it.
         prefix: of all keys.
         keep: so many versions are kept, and the pinned one; at least 1.
+        keys: returns the keys of signatures; called only where bytes of a model are written or read.
         indexed: of so many versions it is remembered when they came into force.
     """
 
-    def __init__(self, client: Client, prefix: str, keep: int, indexed: int = VERSIONS_INDEXED) -> None:
-        self._client = client
+    def __init__(
+        self, client: Client, prefix: str, keep: int, keys: Callable[[], Keys], indexed: int = VERSIONS_INDEXED
+    ) -> None:
+        self._client, self._prefix, self._keys = client, prefix, keys
         self._kept = (max(keep, 1), indexed)
         self._epoch: int | None = None
-        self._prefix = prefix
         kinds = ("versions", "snapshots", "index")
         self._meta, self._versions, self._snapshots, self._index = map(self._key, ("meta", *kinds))
         self._claim = Script(client, "claim_trainer")
@@ -67,9 +71,10 @@ class RedisModelStore:
             raise ValueError("a version and its snapshot belong together")
         made: tuple[bytes | str | int, ...] = ("",)
         if version is not None and snapshot is not None:
-            made = (version.number, version.effective_at, msgspec.json.encode(version), snapshot)
+            signed = sign(snapshot, self._version(version.number), self._keys())
+            made = (version.number, version.effective_at, msgspec.json.encode(version), signed)
         keys = [self._meta, self._versions, self._snapshots, self._index]
-        stands = (self._epoch, base, number, checkpoint, through)
+        stands = (self._epoch, base, number, sign(checkpoint, self._checkpoint_of(number), self._keys()), through)
         outcome, newest = await to_the_end(self._checkpoint(keys, *stands, *self._kept, *made))
         if outcome == _INCOMPLETE:
             raise await self._verify.refusal(_WHAT, self._key)
@@ -91,8 +96,12 @@ class RedisModelStore:
 
     async def latest(self) -> tuple[int, bytes] | None:
         """See `ModelStore.latest`."""
-        number, checkpoint = await ask(self._client, "HMGET", self._meta, "number", "checkpoint")
-        return None if number is None else (int(number), checkpoint)
+        stored, checkpoint = await ask(self._client, "HMGET", self._meta, "number", "checkpoint")
+        if stored is None:
+            return None
+        number = self._number("number", stored)
+        context = self._checkpoint_of(number)
+        return number, verified(checkpoint or b"", context, self._keys(), "in the trainer's checkpoint")
 
     async def through(self) -> int:
         """See `ModelStore.through`."""
@@ -102,12 +111,17 @@ class RedisModelStore:
     async def snapshot(self, number: int) -> bytes | None:
         """See `ModelStore.snapshot`."""
         found: bytes | None = await ask(self._client, "HGET", self._snapshots, number)
-        return found
+        if found is None:
+            return None
+        return verified(found, self._version(number), self._keys(), f"of version {number}")
 
     async def versions(self) -> list[ModelVersion]:
         """See `ModelStore.versions`."""
         kept: list[bytes] = await ask(self._client, "HVALS", self._versions)
-        return sorted(map(_decoder.decode, kept), key=lambda version: version.number)
+        try:
+            return sorted(map(_decoder.decode, kept), key=lambda version: version.number)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            self._refuse(self._versions, f"it is no version of a model ({error})", error)
 
     async def pin(self, number: int | None) -> None:
         """See `ModelStore.pin`."""
@@ -123,11 +137,27 @@ class RedisModelStore:
         """See `ModelStore.version_at`."""
         await self.verify()
         found = await ask(self._client, "ZREVRANGEBYSCORE", self._index, moment, "-inf", "LIMIT", 0, 1)
-        return int(found[0]) if found else None
+        return self._number("index", found[0]) if found else None
 
     def _key(self, kind: str) -> str:
         return f"{self._prefix}:{{model}}:{kind}"
 
     async def _field(self, name: str) -> int | None:
         found = await ask(self._client, "HGET", self._meta, name)
-        return None if found is None else int(found)
+        return None if found is None else self._number(name, found)
+
+    def _version(self, number: int) -> str:
+        return f"{self._prefix} version {number}"
+
+    def _checkpoint_of(self, number: int) -> str:
+        return f"{self._prefix} checkpoint {number}"
+
+    def _number(self, name: str, stored: bytes) -> int:
+        try:
+            return int(stored)
+        except ValueError as error:
+            self._refuse(f"{self._meta} ({name})", f"it is no number: {stored[:40]!r}", error)
+
+    def _refuse(self, where: str, problem: str, cause: Exception) -> NoReturn:
+        remedy = "Restore these keys of Redis from a copy, or delete PREFIX:{model}:* and let the trainer learn again."
+        raise UnusableSnapshot(source=f"under {where}", problem=problem, remedy=remedy) from cause
