@@ -10,14 +10,14 @@ The positions of the commit count only what is in the states, so that what comes
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from stream_app.core import outgoing
-from stream_app.core.align import Aligner
+from stream_app.core.align import UNENDING, Aligner
 from stream_app.core.casework import ACTIONS
 from stream_app.core.codec import CODEC_SCHEMA, decode_customers, encode_customers
 from stream_app.core.cohorts import Cohorts
@@ -25,7 +25,7 @@ from stream_app.core.commit import Commit
 from stream_app.core.complaint_kinds import Classifier, unread
 from stream_app.core.events import EPOCH, MICROSECOND, Event
 from stream_app.core.flows import Row
-from stream_app.core.intake import CONTACTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
+from stream_app.core.intake import CONTACTS, EVENTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
 from stream_app.core.learner import Model
 from stream_app.core.messages import Contact, DeskDone, Outgoing, SystemMessage, Tick, pack
 from stream_app.core.process import Counts, Effects, Partition
@@ -45,6 +45,7 @@ class Limits(msgspec.Struct, frozen=True):
     decisions: int = 1_000  # a commit: a tick after a night may make tens of thousands due
     skew: int = HOUR_US // 12  # how far an event may lie after the broker's append time, microseconds
     scores: bool = True  # whether scores are told on `shop.scores`
+    follows: bool = False  # whether records wait for the next tick of the publisher that writes them
 
 
 class Hold(msgspec.Struct):
@@ -68,6 +69,7 @@ class Summary(msgspec.Struct):
     ticked: int = NEVER  # time of the latest tick
     version: int = 0  # of the model in force
     desk_sequence: int = 0  # of the desk's latest contact
+    following: bool = False  # the latest tick is a publisher's, and another one is to come
     hold: Hold | None = None
     counts: dict[str, int] = {}
     tally: Memory = Memory()
@@ -166,12 +168,10 @@ class Lane:
             self.partition.counts = Counts(**self.summary.counts)
             self.partition.explainer.shops = Shops(self.summary.shops)
         self.partition.settle(self.summary.tally if summary else None)
-        if not position:
-            self.aligner.begin({})
-            return None
-        found = msgspec.json.decode(position, type=Position)
-        self._commits = found.cursor[1]
-        self.aligner.begin(found.offsets)
+        found = msgspec.json.decode(position, type=Position) if position else None
+        self._commits = found.cursor[1] if found else 0
+        self.aligner.begin(found.offsets if found else {})
+        self._follow({}, more=self.summary.following)
         return found
 
     # --- records in --------------------------------------------------------------------------------------------------
@@ -184,6 +184,21 @@ class Lane:
         size = sum(len(record.value or b"") for record in records)
         pairs = list(zip(items, appended, strict=True))
         self.aligner.push(role, start, pairs, times, offsets, end, high_watermark, size)
+        if role == TICKS:
+            latest = next((item for item in reversed(items) if isinstance(item, Tick)), None)
+            if latest is not None:
+                self._follow(latest.ends or {}, more=_more_follows(latest))
+
+    def _follow(self, ends: Mapping[str, int], *, more: bool) -> None:
+        """Wait for all that precedes the latest tick, and for the next tick if there is one to come.
+
+        The topics of a publisher race: without this, a reader at the head applies orders of months before it has
+        fetched the browsing of the first day.
+        """
+        if self._limits.follows:
+            self.aligner.promise(TICKS, UNENDING if more else 0)
+            for role in EVENTS:
+                self.aligner.promise(role, ends.get(role, 0))
 
     @property
     def fetched(self) -> dict[str, int]:
@@ -194,6 +209,11 @@ class Lane:
     def waiting_since(self) -> int:
         """The broker's time of the oldest record that waits for its turn, milliseconds; 0: none does."""
         return min((appended for _, appended in self.aligner.heads), default=0)
+
+    @property
+    def awaits_publisher(self) -> bool:
+        """Whether what waits does so until the publisher writes its next tick, or the records before the latest one."""
+        return bool(self.aligner.promised_by)
 
     @property
     def version(self) -> int:
@@ -253,6 +273,7 @@ class Lane:
             if self._is_turning_point(item, at):
                 return True
             self.summary.ticked = max(self.summary.ticked, at)
+            self.summary.following = _more_follows(item)
             return False
         step.events[CONTACTS] += 1
         self._hear(item)
@@ -330,6 +351,7 @@ class Lane:
         if tick.version is not None:
             self.summary.version = tick.version
         self.summary.ticked = at
+        self.summary.following = _more_follows(tick)
 
     def _nominate(self, at: int) -> None:
         self.partition.close_stale(at)
@@ -383,6 +405,10 @@ class Lane:
         self.base = step.commit.position
         self._outbox = []
         self._released = False
+
+
+def _more_follows(tick: Tick) -> bool:
+    return tick.ends is not None and not tick.complete
 
 
 def _micros(message: Tick | Contact | DeskDone) -> int:

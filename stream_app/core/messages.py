@@ -6,12 +6,16 @@ read (labelled examples, nominations, scores, the outbox) is MessagePack.
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
 from stream_app.core.events import DEFAULT_SHOP, Id, Instant, Rejected, rejection
 from stream_app.core.explanation import Explanation
+
+
+_Role = Annotated[str, msgspec.Meta(max_length=32)]
+_Offset = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
@@ -24,6 +28,8 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
         nominates: the partition nominates customers for the desk.
         waits: go on only when the trainer and the desk have answered to this tick, as a replay does.
         complete: all that happened before this tick is in the log: nothing late is waited for.
+        ends: by role of a topic of events, the offset behind the last record of this partition that precedes the tick.
+            A publisher writes them; another tick with `ends` follows unless this one is `complete`.
     """
 
     occurred_at: Instant
@@ -32,6 +38,7 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
     nominates: bool = False
     waits: bool = False
     complete: bool = False
+    ends: dict[_Role, _Offset] | None = None
 
 
 class Nominee(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -88,6 +88,7 @@ class WorkerService:
                 decisions=config.worker.decisions_chunk,
                 skew=config.worker.skew,
                 scores=config.worker.publish_scores,
+                follows=config.ticks.clock == "log",
             ),
             buffer_bytes=config.worker.buffer_bytes,
             instance=f"{config.worker.instance}:{epoch}",
@@ -134,8 +135,9 @@ class WorkerService:
         health.set("assigned", bool(lanes), "no partition is assigned" if not lanes else "")
 
     def _seconds_behind(self) -> float:
-        """How long the oldest event has been waiting."""
-        since = [lane.waiting_since for lane in self.lanes.lanes.values() if lane.waiting_since]
+        """How long the oldest event has been waiting, of those that do not wait for a publisher."""
+        lanes = [lane for lane in self.lanes.lanes.values() if not lane.awaits_publisher]
+        since = [lane.waiting_since for lane in lanes if lane.waiting_since]
         return max(time.time() - min(since) / 1e3, 0.0) if since else 0.0
 
     @property
@@ -144,8 +146,8 @@ class WorkerService:
         return self._progress
 
     def _progress_of(self, lanes: Sequence[Lane]) -> Progress:
-        """Of the lanes that don't wait for trainer or desk."""
-        moving = [lane for lane in lanes if lane.hold is None]
+        """Of the lanes that don't wait for trainer, desk or publisher."""
+        moving = [lane for lane in lanes if lane.hold is None and not lane.awaits_publisher]
         lags = [lag for lane in moving for lag in lane.aligner.lags.values()]
         return Progress(
             position=tuple(lane.base for lane in moving),
