@@ -30,6 +30,12 @@ from stream_app.worker.watch import Watch
 
 _log = logging.getLogger(__name__)
 MILLISECOND_US: Final = 1_000
+TOLERATED_TOO_LATE: Final = 0.01  # of the events of some minutes
+FEW_TOO_LATE: Final = 10  # are no trend
+_TOO_LATE: Final = (
+    "{too_late:,} of the latest {events:,} events lie further behind their partition's time than shop.lateness, so their "
+    "order no longer counts: is a log of the past written beside the wall clock (ticks.clock), or does a topic lag?"
+)
 
 
 class WorkerService:
@@ -133,6 +139,9 @@ class WorkerService:
             "fresh", behind <= limit, f"the oldest waiting event came {behind:.0f} s ago" if behind > limit else ""
         )
         health.set("assigned", bool(lanes), "no partition is assigned" if not lanes else "")
+        events, too_late = self.watch.recent.events, self.watch.recent.too_late
+        in_time = too_late <= max(TOLERATED_TOO_LATE * events, FEW_TOO_LATE)
+        health.set("in_time", in_time, "" if in_time else _TOO_LATE.format(too_late=too_late, events=events))
 
     def _seconds_behind(self) -> float:
         """How long the oldest event has been waiting, of those that do not wait for a publisher."""
