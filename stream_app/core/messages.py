@@ -13,7 +13,6 @@ import msgspec
 from stream_app.core.events import DEFAULT_SHOP, Id, Instant, Rejected, rejection
 from stream_app.core.explanation import Explanation
 
-
 _Role = Annotated[str, msgspec.Meta(max_length=32)]
 _Offset = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 

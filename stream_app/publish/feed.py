@@ -65,7 +65,7 @@ class Feed:
         look: called after each tick and while the feed waits; it may raise to end the feed.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a feed
+    def __init__(
         self,
         sender: Sender,
         pace: Clock,

@@ -129,8 +129,7 @@ class Sender:
         if self._begins is None:
             return None
         return {
-            role: self._begins[topic, partition] + self._counts[topic][partition]
-            for role, topic in self._roles.items()
+            role: self._begins[topic, partition] + self._counts[topic][partition] for role, topic in self._roles.items()
         }
 
     def serve(self) -> None:
