@@ -163,7 +163,8 @@ def expected(
             if isinstance(step, Tick):
                 place += 1
                 for number in range(PARTITIONS):
-                    ends = {role: len((before or {}).get((role, number), [])) + len(found[role, number]) for role in ROLES.values()}
+                    sent = {role: len(found[role, number]) for role in ROLES.values()}
+                    ends = {role: count + len((before or {}).get((role, number), [])) for role, count in sent.items()}
                     found["ticks", number].append((None, encode_message(replace(step, ends=ends)), place))
                 continue
             for event in step:
