@@ -20,7 +20,7 @@ from stream_app.core import outgoing
 from stream_app.core.clock import moments_between
 from stream_app.core.desk import Desk
 from stream_app.core.events import EPOCH, MICROSECOND, Cart, Complaint, Event, Order, encode
-from stream_app.core.intake import ROLES
+from stream_app.core.intake import EVENTS, ROLES, TICKS
 from stream_app.core.lane import Lane, Limits
 from stream_app.core.learner import Learner
 from stream_app.core.messages import (
@@ -89,8 +89,10 @@ def publish(events: Sequence[Event], settings: Settings, partitions: int) -> Top
 
     def tick_all(at: int, **fields: Any) -> None:
         for number in range(partitions):
-            topics.append("ticks", number, tick(at, **fields))
+            ends = {role: len(topics.of(role, number)) for role in EVENTS}
+            topics.append("ticks", number, tick(at, ends=ends, **fields))
 
+    tick_all(ticked)
     for event in events:
         for moment in moments_between(ticked, event.at, settings):
             tick_all(moment.at, learns=moment.learns, nominates=moment.nominates, waits=True)
@@ -145,6 +147,24 @@ class System:
             lane.restore([(name, stored.states[name]) for name in names[start : start + 3]])
         lane.begin(stored.position, stored.summary)
         return lane
+
+    def run_beside(self, published: Topics) -> System:
+        """While a log is being published, partition by partition at any speed; the topics are empty at first.
+
+        The first tick is there before anything else is.
+        """
+        ahead = {place: list(log) for place, log in published.records.items()}
+        for number in range(published.partitions):
+            self.topics.records[TICKS, number] = [ahead[TICKS, number].pop(0)]
+        for number, lane in self.lanes.items():
+            lane.push(TICKS, 0, self.topics.of(TICKS, number), 1, 1)
+        while any(ahead.values()):
+            place = self.rng.choice([place for place, log in ahead.items() if log])
+            count = self.rng.randrange(1, 8)
+            self.topics.of(*place).extend(ahead[place][:count])
+            del ahead[place][:count]
+            self.run(self.rng.randrange(4))
+        return self.run()
 
     def run(self, turns: int = 1 << 62) -> System:
         """Until nothing moves any more, or for so many turns."""

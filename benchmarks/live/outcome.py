@@ -109,6 +109,13 @@ def outcome_of(live: LiveSystem) -> Outcome:
     return outcome
 
 
+def outcome_in_redis(live: LiveSystem) -> Outcome:
+    """Read what Redis has: states, scores and models, without labels and alerts."""
+    outcome = Outcome()
+    asyncio.run(_read_redis(live, outcome))
+    return outcome
+
+
 async def _read_redis(live: LiveSystem, outcome: Outcome) -> dict[int, int]:
     """Fill in what Redis has; returns the last sequence number of every outbox, the desk's too."""
     config = live.config

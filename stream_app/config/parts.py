@@ -128,7 +128,9 @@ class Ticks(Section):
     """Who moves time on where nothing happens."""
 
     clock: Literal["wall", "log"] = setting(
-        "wall", "wall: the workers' clock; log: a published log brings its own ticks.", "时间来源：真实时钟或日志"
+        "wall",
+        "wall: the workers' clock; log: a published log brings its own ticks, and lanes wait for them.",
+        "时间来源：真实时钟或日志",
     )
     every: Span = setting(10 * SECOND_US, "How often a tick is written.", "刻度间隔")
     lease_ttl: Span = setting(30 * SECOND_US, "A silent owner of the clock loses it after so long.", "时钟租约时长")

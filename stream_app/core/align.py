@@ -15,6 +15,7 @@ from stream_app.errors import AlignmentGap
 ItemT = TypeVar("ItemT")
 Entry: TypeAlias = tuple[int, int, int, ItemT]  # index of the topic, offset, time in µs, the item
 MAX_BYTES: Final = 48 << 20  # of all buffers of a partition number
+UNENDING: Final = 1 << 63  # an offset that no topic reaches
 _UNKNOWN: Final = -1  # an offset that no fetch has told yet
 _NEVER: Final = 1 << 63  # µs: later than all times
 _TIME: Final = 2  # where the time stands in an entry; a named tuple would triple the cost of a push
@@ -30,12 +31,13 @@ class _Fetch:
 class _Queue(Generic[ItemT]):
     """What is buffered of one topic."""
 
-    __slots__ = ("end", "entries", "fetched_bytes", "fetches", "high_watermark", "pushed")
+    __slots__ = ("end", "entries", "fetched_bytes", "fetches", "high_watermark", "promised", "pushed")
 
     def __init__(self, end: int) -> None:
         self.entries: deque[Entry[ItemT]] = deque()
         self.end = end  # next offset to fetch
         self.high_watermark = _UNKNOWN
+        self.promised = 0  # there are records up to this offset, whatever the last fetch has found
         self.pushed = 0  # items ever
         self.fetches: deque[_Fetch] = deque()
         self.fetched_bytes = 0  # of all in `fetches`
@@ -46,7 +48,7 @@ class _Queue(Generic[ItemT]):
 
     @property
     def caught_up(self) -> bool:
-        return self.end >= self.high_watermark != _UNKNOWN
+        return self.end >= self.high_watermark != _UNKNOWN and self.end >= self.promised
 
     @property
     def buffered_bytes(self) -> int:
@@ -73,7 +75,7 @@ class Aligner(Generic[ItemT]):
     A worker that catches up reads its topics at different speeds. An empty buffer therefore holds the others back
     while its lag may be above zero, and for no longer: caught up means that the topic's own last fetch ended at its
     high watermark. A log that was published completely has one order, however it is cut into fetches; at the head of
-    the log nothing waits.
+    the log nothing waits, unless more is promised.
 
     The order is by heads: an event that comes late in its own topic keeps its place there, and goes next once it is
     the head.
@@ -163,6 +165,18 @@ class Aligner(Generic[ItemT]):
         if entries:
             queue.add(entries, size * len(entries) // len(items))
 
+    def promise(self, topic: str, end: int) -> None:
+        """Hold the others back while a topic is empty and not fetched up to `end`, although it seems to be caught up.
+
+        A publisher writes its topics at once, and a fetch of one of them may be older than one of another. The latest
+        promise counts, so that a wrong one lasts no longer than until the next.
+
+        Args:
+            topic: one of `topics`.
+            end: an offset; UNENDING: whenever the topic is empty, more is to come.
+        """
+        self._by_topic[topic].promised = end
+
     def pop(self, limit: int, only: str | None = None) -> list[Entry[ItemT]]:
         """Take the next entries in order.
 
@@ -246,6 +260,14 @@ class Aligner(Generic[ItemT]):
     def waiting_for(self) -> tuple[str, ...]:
         """The topics that hold the others back: empty and not known to be caught up."""
         return tuple(topic for topic, queue in self._by_topic.items() if not queue.entries and not queue.caught_up)
+
+    @property
+    def promised_by(self) -> tuple[str, ...]:
+        """Those of `waiting_for` in which the last fetch found nothing, although more is promised."""
+        queues = self._by_topic.items()
+        return tuple(
+            topic for topic, queue in queues if not queue.entries and queue.promised > queue.end >= queue.high_watermark
+        )
 
     @property
     def buffered_bytes(self) -> int:

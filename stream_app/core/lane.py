@@ -10,7 +10,7 @@ The positions of the commit count only what is in the states, so that what comes
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Final
@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from stream_app.core import outgoing
-from stream_app.core.align import Aligner
+from stream_app.core.align import UNENDING, Aligner
 from stream_app.core.casework import ACTIONS
 from stream_app.core.codec import CODEC_SCHEMA, decode_customers, encode_customers
 from stream_app.core.cohorts import Cohorts
@@ -26,7 +26,7 @@ from stream_app.core.commit import Commit
 from stream_app.core.complaint_kinds import Classifier, unread
 from stream_app.core.events import EPOCH, MICROSECOND, Event, Rejected
 from stream_app.core.flows import Row
-from stream_app.core.intake import CONTACTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
+from stream_app.core.intake import CONTACTS, EVENTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
 from stream_app.core.learner import Model
 from stream_app.core.messages import Contact, DeskDone, Outgoing, SystemMessage, Tick, pack
 from stream_app.core.process import Counts, Effects, Partition
@@ -53,6 +53,7 @@ class Limits(msgspec.Struct, frozen=True):
     skew: int = HOUR_US // 12  # how far an event may lie after the broker's append time, microseconds
     scores: bool = True  # whether scores are told on `shop.scores`
     bury_misplaced: bool = False  # whether records of customers of other partitions become dead letters
+    follows: bool = False  # whether records wait for the next tick of the publisher that writes them
 
 
 class Hold(msgspec.Struct):
@@ -77,6 +78,7 @@ class Summary(msgspec.Struct):
     version: int = 0  # of the model in force
     desk_moment: int = NEVER  # of the desk's latest contact, microseconds
     desk_sequence: int = 0  # and its number
+    following: bool = False  # the latest tick is a publisher's, and another one is to come
     hold: Hold | None = None
     counts: dict[str, int] = {}
     tally: Memory = Memory()
@@ -181,12 +183,10 @@ class Lane:
             self.partition.counts = Counts(**self.summary.counts)
             self.partition.explainer.shops = Shops(self.summary.shops)
         self.partition.settle(self.summary.tally if summary else None)
-        if not position:
-            self.aligner.begin({})
-            return None
-        found = msgspec.json.decode(position, type=Position)
-        self._commits = found.cursor[1]
-        self.aligner.begin(found.offsets)
+        found = msgspec.json.decode(position, type=Position) if position else None
+        self._commits = found.cursor[1] if found else 0
+        self.aligner.begin(found.offsets if found else {})
+        self._follow({}, more=self.summary.following)
         return found
 
     # --- records in --------------------------------------------------------------------------------------------------
@@ -199,6 +199,21 @@ class Lane:
         kept: Iterable[Record | None] = records if self._limits.bury_misplaced else repeat(None)
         entries = list(zip(items, appended, kept, strict=False))
         self.aligner.push(role, start, entries, times, offsets, end, high_watermark, _bytes_of(records))
+        if role == TICKS:
+            latest = next((item for item in reversed(items) if isinstance(item, Tick)), None)
+            if latest is not None:
+                self._follow(latest.ends or {}, more=_more_follows(latest))
+
+    def _follow(self, ends: Mapping[str, int], *, more: bool) -> None:
+        """Wait for all that precedes the latest tick, and for the next tick if there is one to come.
+
+        The topics of a publisher race: without this, a reader at the head applies orders of months before it has
+        fetched the browsing of the first day.
+        """
+        if self._limits.follows:
+            self.aligner.promise(TICKS, UNENDING if more else 0)
+            for role in EVENTS:
+                self.aligner.promise(role, ends.get(role, 0))
 
     @property
     def fetched(self) -> dict[str, int]:
@@ -214,6 +229,11 @@ class Lane:
     def buries_misplaced(self) -> bool:
         """Whether records of customers of other partitions become dead letters."""
         return self._limits.bury_misplaced
+
+    @property
+    def awaits_publisher(self) -> bool:
+        """Whether what waits does so until the publisher writes its next tick, or the records before the latest one."""
+        return bool(self.aligner.promised_by)
 
     @property
     def version(self) -> int:
@@ -309,6 +329,7 @@ class Lane:
             if self._is_turning_point(item, at):
                 return True
             self.summary.ticked = max(self.summary.ticked, at)
+            self.summary.following = _more_follows(item)
             return False
         if isinstance(item, Contact) and self._is_stray_contact(item, record, step):
             return False
@@ -401,6 +422,7 @@ class Lane:
         if tick.version is not None:
             self.summary.version = tick.version
         self.summary.ticked = at
+        self.summary.following = _more_follows(tick)
 
     def _nominate(self, at: int) -> None:
         self.partition.close_stale(at)
@@ -472,6 +494,10 @@ def from_the_beginning(position: bytes, role: str) -> bytes:
     found = msgspec.json.decode(position, type=Position)
     offsets = {name: offset for name, offset in found.offsets.items() if name != role}
     return msgspec.json.encode(Position(offsets, (found.cursor[0], found.cursor[1] + 1)))
+
+
+def _more_follows(tick: Tick) -> bool:
+    return tick.ends is not None and not tick.complete
 
 
 def _micros(message: Tick | Contact | DeskDone) -> int:

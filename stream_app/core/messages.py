@@ -38,6 +38,9 @@ Days = Annotated[int, msgspec.Meta(ge=0, le=84_006)]  # since 1970-01-01, or an 
 Figure = Annotated[float, msgspec.Meta(ge=0.0, le=1e12)]
 _Values = msgspec.Meta(max_length=10_000)  # of a list; far more than a record of 1 MiB holds
 
+_Role = Annotated[str, msgspec.Meta(max_length=32)]
+_Offset = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+
 
 class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
     """Time has come this far in a partition, whether or not anything happened. Idempotent, and aligned like an event.
@@ -49,6 +52,8 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
         nominates: the partition nominates customers for the desk.
         waits: go on only when the trainer and the desk have answered to this tick, as a replay does.
         complete: all that happened before this tick is in the log: nothing late is waited for.
+        ends: by role of a topic of events, the offset behind the last record of this partition that precedes the tick.
+            A publisher writes them; another tick with `ends` follows unless this one is `complete`.
     """
 
     occurred_at: Instant
@@ -57,6 +62,7 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
     nominates: bool = False
     waits: bool = False
     complete: bool = False
+    ends: dict[_Role, _Offset] | None = None
 
 
 class Nominee(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -50,8 +50,16 @@ def read_ends(config: LiveConfig, topics: Iterable[str]) -> dict[Partition, End]
 
 def read_offsets(config: LiveConfig, partitions: Iterable[Partition]) -> dict[Partition, int]:
     """The offset that comes next in each partition. Raises NoBroker."""
+    with watched(config, partitions) as offsets:
+        return offsets()
+
+
+@contextmanager
+def watched(config: LiveConfig, partitions: Iterable[Partition]) -> Iterator[Callable[[], dict[Partition, int]]]:
+    """A function that returns the offset that comes next in each of some partitions. It raises NoBroker."""
+    wanted = list(partitions)
     with _consumer(config) as consumer:
-        return {one: high for one, (_, high) in _watermarks(consumer, list(partitions)).items()}
+        yield lambda: {one: high for one, (_, high) in _watermarks(consumer, wanted).items()}
 
 
 def places(ends: Mapping[Partition, End], log: bytes, *, ticks: str, after_other_logs: bool) -> dict[Partition, int]:

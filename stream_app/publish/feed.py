@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event as Flag
-from typing import Protocol
+from typing import Final, Protocol
 
 from stream_app.core.events import EPOCH, MICROSECOND, Event
 from stream_app.core.messages import Tick
 from stream_app.publish.sender import Sender
+
+_OPENING_SECONDS: Final = 0.5  # far longer than a fetch of a reader at the head
 
 
 @dataclass
@@ -61,12 +63,21 @@ class Feed:
         partitions: of every topic.
         listener: is told after each step.
         stop: ends it early, and in order.
+        look: called after each tick and while the feed waits; it may raise to end the feed.
     """
 
-    def __init__(self, sender: Sender, pace: Clock, partitions: int, listener: Listener, stop: Flag) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        pace: Clock,
+        partitions: int,
+        listener: Listener,
+        stop: Flag,
+        look: Callable[[], None] = lambda: None,
+    ) -> None:
         self.summary = Summary()
         self._sender, self._pace, self._partitions = sender, pace, partitions
-        self._listener, self._stop = listener, stop
+        self._listener, self._stop, self._look = listener, stop, look
 
     def go(self, steps: Iterable[Sequence[Event] | Tick]) -> None:
         """Send everything, or as much as there is time for; raises NotDelivered, with nothing left half sent."""
@@ -104,18 +115,27 @@ class Feed:
         """Each event when its time has come."""
         for event in events:
             if self.summary.place >= self._sender.resumes_after:
-                self._pace.wait(event.at, self._sender.serve)
+                self._pace.wait(event.at, self._meanwhile)
             if self._stop.is_set():
                 return
             self._events([event])
 
     def _tick(self, tick: Tick) -> None:
         if not self._pace.flat_out and self.summary.place >= self._sender.resumes_after:
-            self._pace.wait((tick.occurred_at - EPOCH) // MICROSECOND, self._sender.serve)
+            self._pace.wait((tick.occurred_at - EPOCH) // MICROSECOND, self._meanwhile)
             if self._stop.is_set():
                 return
             # A reader at the head of the topics must not hear that time has passed before it could read what happened.
             self._sender.flush()
         self._sender.tick(tick, self.summary.place + 1)
+        if not self.summary.place and not self._sender.resumes_after:
+            # Readers at the head must have the first tick before the first event: from it on they wait for the next.
+            self._sender.flush()
+            self._stop.wait(_OPENING_SECONDS)
         self.summary.ticks += 1
         self.summary.until = tick.occurred_at
+        self._look()
+
+    def _meanwhile(self) -> None:
+        self._sender.serve()
+        self._look()

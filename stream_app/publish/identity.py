@@ -12,7 +12,7 @@ from stream_app.core.settings import Settings
 from stream_app.replay.readers import Log
 
 HEAD_BYTES: Final = 65_536
-_VERSION: Final = 1  # of the rules by which a log becomes records; another one is another stream
+_VERSION: Final = 2  # of the rules by which a log becomes records; another one is another stream
 
 
 def log_id(log: Log, settings: Settings, partitions: int) -> bytes:

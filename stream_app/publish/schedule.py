@@ -17,7 +17,7 @@ _when: Final = attrgetter("occurred_at")
 
 
 def steps(
-    batches: Iterable[Sequence[Event]], settings: Settings, *, complete: bool
+    batches: Iterable[Sequence[Event]], settings: Settings, *, complete: bool, opening: bool = False
 ) -> Iterator[Sequence[Event] | Tick]:
     """A log and its ticks in the order in which they happen; a tick comes before the events of its very instant.
 
@@ -25,6 +25,7 @@ def steps(
         batches: events in order of time.
         settings: of the shop; its nomination hour and working days.
         complete: whether nothing follows the log: then a last tick, one microsecond later, ends it.
+        opening: whether a tick precedes the first event.
 
     >>> from stream_app.core.events import Order
     >>> at = [datetime.fromisoformat(f"2024-01-01T{hour}Z") for hour in ("21:59", "23:30")]
@@ -42,6 +43,8 @@ def steps(
     for batch in batches:
         if ticks is None:
             ticks = _Ticks(batch[0].at, settings)
+            if opening:
+                yield Tick(batch[0].occurred_at)
         begin = 0
         while begin < len(batch):
             end = bisect_left(batch, ticks.next_at, begin, key=_when)

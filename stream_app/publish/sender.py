@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from msgspec.structs import replace
 
 from stream_app.adapters.kafka_refusals import refusal
 from stream_app.adapters.partitioner import partition_of
@@ -54,9 +55,19 @@ class Sender:
         log: the id of the log.
         places: how far each partition was published in earlier runs.
         flat_out: whether throughput counts more than that a record leaves at once.
+        begins: the offset at which each partition begins for this sender, so that its ticks say how far the topics
+            reach, and lanes wait for it; None: they say nothing, and nothing waits.
     """
 
-    def __init__(self, config: LiveConfig, log: bytes, places: Mapping[Partition, int], *, flat_out: bool) -> None:
+    def __init__(
+        self,
+        config: LiveConfig,
+        log: bytes,
+        places: Mapping[Partition, int],
+        *,
+        flat_out: bool,
+        begins: Mapping[Partition, int] | None = None,
+    ) -> None:
         self.resumes_after = max(places.values(), default=0)  # behind it nothing has been published
         self._log: _Header = (LOG_HEADER, log)
         self._partitions = config.kafka.partitions
@@ -66,8 +77,10 @@ class Sender:
             topic: [places[topic, number] for number in range(self._partitions)]
             for topic in (*topics.of(*ROLES.values()).values(), topics.ticks)
         }
+        self._begins = begins
         self._counts = {topic: [0] * self._partitions for topic in self._done}
         self._topics = {kind: getattr(topics, role) for kind, role in ROLES.items()}
+        self._roles = topics.of(*ROLES.values())
         self._customers: dict[str, tuple[bytes, int]] = {}
         self._refused: tuple[str, KafkaError] | None = None  # topic, why
         self._fatal: KafkaError | None = None
@@ -100,16 +113,25 @@ class Sender:
 
     def tick(self, tick: Tick, place: int) -> None:
         """Send a tick to every partition."""
-        topic, value = self._ticks, encode_message(tick)
+        topic = self._ticks
         headers: list[_Header] = [self._log, (PLACE_HEADER, place.to_bytes(PLACE_BYTES, "big"))]
         for partition in range(self._partitions):
             if place > self._done[topic][partition]:
+                value = encode_message(replace(tick, ends=self._ends(partition)))
                 try:
                     self._producer.produce(topic, value, None, partition, headers=headers)
                 except (BufferError, KafkaException) as error:
                     self._produce_again(error, topic, value, None, partition, headers)
                 self._counts[topic][partition] += 1
         self.serve()
+
+    def _ends(self, partition: int) -> dict[str, int] | None:
+        """How far the topics of a partition number reach, with all that was sent so far."""
+        if self._begins is None:
+            return None
+        return {
+            role: self._begins[topic, partition] + self._counts[topic][partition] for role, topic in self._roles.items()
+        }
 
     def serve(self) -> None:
         """Hear what the broker has to say; raises NotDelivered if it has refused something."""

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import tempfile
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event as Flag
+from typing import Final
 
 from stream_app.config import LiveConfig
 from stream_app.core.bounds import TOLERATED_SKEW
 from stream_app.errors import NotDelivered
-from stream_app.publish.ends import CLOCK_REMEDY, End, Partition, places, read_ends, read_offsets
+from stream_app.publish.ends import CLOCK_REMEDY, Partition, places, read_ends, read_offsets, watched
 from stream_app.publish.feed import Feed, Listener, Summary
 from stream_app.publish.identity import log_id
 from stream_app.publish.pace import Pace
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES, Sender
 from stream_app.replay.readers import LogFormat, Progress, open_log
+
+_LOOK_SECONDS: Final = 1.0  # between two looks for ticks of others
 
 
 @dataclass(frozen=True)
@@ -62,21 +67,59 @@ def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Fl
         done = places(ends, identity, ticks=topics.ticks, after_other_logs=request.after_other_logs)
         scanned = log.scan(watcher.reading)
         pace = Pace(request.speed, stop)
-        sender = Sender(config, identity, done, flat_out=pace.flat_out)
-        feed = Feed(sender, pace, config.kafka.partitions, watcher, stop)
-        feed.summary.total, feed.summary.rejected = scanned.events, scanned.rejected
-        feed.summary.unknown_words = scanned.unknown_words
-        feed.go(steps(log.batches(), config.shop.settings(), complete=not request.open_end))
-        _check_alone(config, ends, sender)
+        begins = {one: end.offset for one, end in ends.items()}
+        sender = Sender(config, identity, done, flat_out=pace.flat_out, begins=begins)
+        ticks = [one for one in begins if one[0] == topics.ticks]
+        with watched(config, ticks) as offsets:
+            alone = _Alone(config, begins, sender, offsets)
+            feed = Feed(sender, pace, config.kafka.partitions, watcher, stop, alone.look)
+            feed.summary.total, feed.summary.rejected = scanned.events, scanned.rejected
+            feed.summary.unknown_words = scanned.unknown_words
+            feed.go(steps(log.batches(), config.shop.settings(), complete=not request.open_end, opening=True))
+        alone.check(read_offsets(config, begins))
     return feed.summary
 
 
-def _check_alone(config: LiveConfig, ends: dict[Partition, End], sender: Sender) -> None:
-    """Two publishers at once double events, and nothing else would tell."""
-    counts = sender.counts()
-    for (topic, number), offset in read_offsets(config, counts).items():
-        more = offset - ends[topic, number].offset - counts[topic, number]
-        if more:
+class _Alone:
+    """Notices other writers: two publishers double events, and a worker on the wall clock ends the log's time.
+
+    Args:
+        config: for the names of the topics.
+        begins: the offset at which each partition began for this publisher.
+        sender: counts what it has sent.
+        offsets: the next offset of each partition of the ticks.
+    """
+
+    def __init__(
+        self,
+        config: LiveConfig,
+        begins: Mapping[Partition, int],
+        sender: Sender,
+        offsets: Callable[[], Mapping[Partition, int]],
+    ) -> None:
+        self._config, self._begins, self._sender, self._offsets = config, begins, sender, offsets
+        self._looked = time.monotonic()
+
+    def look(self) -> None:
+        """Look for ticks of others, now and then, while records are on their way. Raises NotDelivered."""
+        if time.monotonic() - self._looked >= _LOOK_SECONDS:
+            self.check(self._offsets(), arrived=False)
+            self._looked = time.monotonic()
+
+    def check(self, offsets: Mapping[Partition, int], *, arrived: bool = True) -> None:
+        """Compare what there is with what was sent.
+
+        Args:
+            offsets: the next offset of each partition.
+            arrived: whether all that was sent is there.
+
+        Raises NotDelivered for records of others.
+        """
+        config, counts = self._config, self._sender.counts()
+        for (topic, number), offset in offsets.items():
+            more = offset - self._begins[topic, number] - counts[topic, number]
+            if more == 0 or (more < 0 and not arrived):
+                continue
             problem = f"partition {number} has {more:+,} records beside the {counts[topic, number]:,} of this publisher"
             remedy = "Something else wrote there meanwhile: if it was another publisher, publish to fresh topics."
             if topic == config.kafka.topics.ticks:

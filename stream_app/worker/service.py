@@ -34,6 +34,12 @@ from stream_app.worker.watch import Watch
 
 _log = logging.getLogger(__name__)
 MILLISECOND_US: Final = 1_000
+TOLERATED_TOO_LATE: Final = 0.01  # of the events of some minutes
+FEW_TOO_LATE: Final = 10  # are no trend
+_TOO_LATE: Final = (
+    "{too_late:,} of the latest {events:,} events lie further behind their partition's time than shop.lateness, "
+    "so their order no longer counts: is a log of the past written beside the wall clock (ticks.clock), or does a topic lag?"
+)
 
 
 class WorkerService:
@@ -101,6 +107,7 @@ class WorkerService:
                 skew=config.worker.skew,
                 scores=config.worker.publish_scores,
                 bury_misplaced=config.kafka.misplaced == "dead_letter",
+                follows=config.ticks.clock == "log",
             ),
             buffer_bytes=config.worker.buffer_bytes,
             instance=f"{config.worker.instance}:{epoch}",
@@ -150,10 +157,14 @@ class WorkerService:
         placement = self.watch.placement
         health.set("placed", placement.ready, placement.told(self._config.kafka.topics.of(*ROLES)))
         health.set("assigned", bool(lanes), "no partition is assigned" if not lanes else "")
+        events, too_late = self.watch.recent.events, self.watch.recent.too_late
+        in_time = too_late <= max(TOLERATED_TOO_LATE * events, FEW_TOO_LATE)
+        health.set("in_time", in_time, "" if in_time else _TOO_LATE.format(too_late=too_late, events=events))
 
     def _seconds_behind(self) -> float:
-        """How long the oldest event has been waiting."""
-        since = [lane.waiting_since for lane in self.lanes.lanes.values() if lane.waiting_since]
+        """How long the oldest event has been waiting, of those that do not wait for a publisher."""
+        lanes = [lane for lane in self.lanes.lanes.values() if not lane.awaits_publisher]
+        since = [lane.waiting_since for lane in lanes if lane.waiting_since]
         return max(time.time() - min(since) / 1e3, 0.0) if since else 0.0
 
     @property
@@ -162,8 +173,8 @@ class WorkerService:
         return self._progress
 
     def _progress_of(self, lanes: Sequence[Lane]) -> Progress:
-        """Of the lanes that don't wait for trainer or desk."""
-        moving = [lane for lane in lanes if lane.hold is None]
+        """Of the lanes that don't wait for trainer, desk or publisher."""
+        moving = [lane for lane in lanes if lane.hold is None and not lane.awaits_publisher]
         lags = [lag for lane in moving for lag in lane.aligner.lags.values()]
         return Progress(
             position=tuple(lane.base for lane in moving),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -22,6 +23,48 @@ from stream_app.worker.placement import Placement
 _log = logging.getLogger(__name__)
 _MICROS: Final = 1e6
 _REMEDY: Final = "send one of the words that docs/events.md lists"
+_RECENT_SECONDS: Final = 300.0
+_SAMPLE_SECONDS: Final = 5.0
+
+
+class Recent:
+    """Events of the last minutes, and those among them that came too late.
+
+    Args:
+        clock: seconds that never go back.
+
+    >>> recent = Recent(clock=lambda: 0.0)
+    >>> recent.add(events=100, too_late=7)
+    >>> recent.events, recent.too_late
+    (100, 7)
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._samples: deque[tuple[float, int, int]] = deque()  # since when, events, too late
+
+    def add(self, events: int, too_late: int) -> None:
+        """Count some events."""
+        now = self._clock()
+        if not self._samples or now - self._samples[-1][0] >= _SAMPLE_SECONDS:
+            self._samples.append((now, 0, 0))
+        since, before, late = self._samples[-1]
+        self._samples[-1] = since, before + events, late + too_late
+
+    @property
+    def events(self) -> int:
+        """Number of events."""
+        return sum(events for _, events, _ in self._kept())
+
+    @property
+    def too_late(self) -> int:
+        """Number of events that lay further behind the partition's time than the lateness."""
+        return sum(late for _, _, late in self._kept())
+
+    def _kept(self) -> deque[tuple[float, int, int]]:
+        while self._samples and self._clock() - self._samples[0][0] > _RECENT_SECONDS:
+            self._samples.popleft()
+        return self._samples
 
 
 class Watch:
@@ -33,6 +76,7 @@ class Watch:
         self.relays = RelayMetrics(registry)
         self.business = Business(BusinessMetrics(registry))
         self._unknown_words = UnknownWords()
+        self.recent = Recent()
         self._counts: dict[int, Counts] = {}
         self.placement = Placement()
         self._held: dict[int, float] = {}  # seconds that a lane has been waiting at its tick
@@ -67,7 +111,9 @@ class Watch:
         metrics.batch.observe(step.events.total())
         before = self._counts.get(lane.number)
         if before is not None:
-            metrics.note_counts(before, lane.partition.counts)
+            now = lane.partition.counts
+            metrics.note_counts(before, now)
+            self.recent.add(now.accepted - before.accepted, now.too_late - before.too_late)
         self._counts[lane.number] = replace(lane.partition.counts)
         self.business.stepped(step)
         self.commits.duration.observe(committed_seconds)

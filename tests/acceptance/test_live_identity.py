@@ -93,3 +93,38 @@ def assert_worth_it(outcome: Outcome) -> None:
     assert any(alert.source == "model" for alert in outcome.opened.values())
     assert len(outcome.versions) > 20
     assert outcome.closed
+
+
+# --- a log that is published while the services run -----------------------------------------------------------------
+
+RACING = {
+    "kafka.partitions": "2",
+    "shop.horizon": "10d",
+    "shop.active_window": "40d",
+    "shop.decide_every": "2d",
+    "shop.capacity": "3",
+    "shop.alert_above": "0.3",
+    "trainer.keep": "1000",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.acceptance
+@pytest.mark.parametrize("speed", ["max", "150000x"])
+def test_publishing_to_services_that_run_already_changes_nothing(speed: str, tmp_path: Path) -> None:
+    racing = tmp_path / "shop.jsonl"
+    with LiveSystem(RACING) as live:
+        live.run("simulate", "--customers", "300", "--days", "30", "--seed", "3", "--out", str(racing))
+        live.run("topics", "create")
+        for name in ("trainer", "desk"):
+            live.start(name)
+        workers = live.start("worker"), live.start("worker")
+        live.wait("both workers have a partition", lambda: all(len(owned(one)) == 1 for one in workers), 60)
+        live.run("publish", str(racing), "--speed", speed)
+        live.wait_until_done(120)
+        came = outcome_of(live)
+        replayed = outcome_of_replay(live.config.shop.settings(), live.partitions, racing, LogFormat("jsonl"))
+    assert len(came.opened) > 5
+    assert sum(counts["too_late"] + counts["late"] for counts in came.counts.values()) == 0
+    assert came.differences(replayed) == []
+    assert (came.lost, came.doubled) == ([], [])

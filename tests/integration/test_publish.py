@@ -18,6 +18,7 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from kafka.admin import ConfigResource, KafkaAdminClient
+from msgspec.structs import replace
 
 from stream_app.adapters.kafka_topics import create_topics
 from stream_app.adapters.partitioner import partition_of
@@ -151,22 +152,61 @@ def publish(shop: Shop, log: Path, speed: str = "max", watcher: Watcher | None =
     return publish_log(shop.config, request, watcher or Watcher(), Flag())
 
 
-def expected(shop: Shop, log: Path, workdir: Path, *, complete: bool = True) -> Contents:
-    """What must stand in the topics, worked out from the log."""
+def expected(
+    shop: Shop, log: Path, workdir: Path, *, complete: bool = True, before: Contents | None = None
+) -> Contents:
+    """What must stand in the topics behind what stood there before, worked out from the log."""
     found: Contents = {(role, number): [] for (_, number), role in shop.partitions().items()}
     place = 0
     with open_log([log], LogFormat("jsonl"), workdir) as read:
-        for step in steps(read.batches(), shop.config.shop.settings(), complete=complete):
+        for step in steps(read.batches(), shop.config.shop.settings(), complete=complete, opening=True):
             if isinstance(step, Tick):
                 place += 1
                 for number in range(PARTITIONS):
-                    found["ticks", number].append((None, encode_message(step), place))
+                    sent = {role: len(found[role, number]) for role in ROLES.values()}
+                    ends = {role: count + len((before or {}).get((role, number), [])) for role, count in sent.items()}
+                    found["ticks", number].append((None, encode_message(replace(step, ends=ends)), place))
                 continue
             for event in step:
                 place += 1
                 number = partition_of(event.customer_id, PARTITIONS)
                 found[ROLES[type(event)], number].append((event.customer_id.encode(), encode(event), place))
     return found
+
+
+def tick_of(value: bytes) -> Tick:
+    tick = decode_message(value)
+    assert isinstance(tick, Tick)
+    return tick
+
+
+def ends_of(value: bytes) -> dict[str, int]:
+    ends = tick_of(value).ends
+    assert ends is not None
+    return ends
+
+
+def without_ends(contents: Contents) -> Contents:
+    """The same, with ticks that do not say how far the topics reach."""
+    return {
+        (role, number): records
+        if role != "ticks"
+        else [(key, encode_message(replace(tick_of(value), ends=None)), place) for key, value, place in records]
+        for (role, number), records in contents.items()
+    }
+
+
+def assert_continued(contents: Contents, wanted: Contents) -> None:
+    """All is there that several runs had to send.
+
+    A tick that is sent by a later run may count what an earlier run has sent beyond it, but nothing that is not there.
+    """
+    assert without_ends(contents) == without_ends(wanted)
+    for number in range(PARTITIONS):
+        ticks = [ends_of(value) for _, value, _ in contents["ticks", number]]
+        least = [ends_of(value) for _, value, _ in wanted["ticks", number]]
+        there = {role: len(contents[role, number]) for role in ROLES.values()}
+        assert all(least[at][role] <= ends[role] <= there[role] for at, ends in enumerate(ticks) for role in there)
 
 
 def test_every_record_is_there_once_in_order_and_in_its_partition(shop: Shop, log: Path, tmp_path: Path) -> None:
@@ -252,7 +292,7 @@ def test_killed_in_the_middle_and_started_again_nothing_is_missing_or_doubled(
     assert kills  # in the middle, at least once
     summary = publish(shop, log)
     assert summary.finished
-    assert shop.contents() == wanted
+    assert_continued(shop.contents(), wanted)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -310,7 +350,7 @@ def test_another_log_is_refused_unless_it_is_meant(shop: Shop, short_log: Path, 
     assert shop.contents() == before
     publish(shop, log, after_other_logs=True)
     publish(shop, log, after_other_logs=True)  # the second time there is nothing left to do
-    after = expected(shop, log, tmp_path)
+    after = expected(shop, log, tmp_path, before=before)
     assert shop.contents() == {one: records + after[one] for one, records in before.items()}
 
 
@@ -336,20 +376,28 @@ def test_a_tick_of_a_worker_on_the_wall_clock_is_named(shop: Shop, short_log: Pa
 class Intruder(Watcher):
     """Another who writes into the same topic meanwhile."""
 
-    def __init__(self, shop: Shop) -> None:
-        self.shop, self.done = shop, False
+    def __init__(self, shop: Shop, role: str = "orders", value: bytes = b"{}") -> None:
+        self.shop, self.role, self.value, self.done = shop, role, value, False
 
     def publishing(self, summary: Summary) -> None:  # noqa: ARG002 - the watcher's signature
         if not self.done:
             self.done = True
             producer = Producer({"bootstrap.servers": self.shop.bootstrap})
-            producer.produce(self.shop.config.kafka.topics.orders, b"{}", partition=0)
+            producer.produce(getattr(self.shop.config.kafka.topics, self.role), self.value, partition=0)
             assert producer.flush(10) == 0
 
 
 def test_a_second_writer_is_noticed(shop: Shop, short_log: Path) -> None:
     with pytest.raises(NotDelivered, match=r"partition 0 has \+1 records beside .* Something else wrote there"):
         publish(shop, short_log, watcher=Intruder(shop))
+
+
+def test_a_tick_of_a_worker_on_the_wall_clock_ends_it_at_once(shop: Shop, log: Path) -> None:
+    intruder = Intruder(shop, "ticks", encode_message(Tick(datetime.now(UTC))))
+    started = time.monotonic()
+    with pytest.raises(NotDelivered, match=r"Was it a worker on the wall clock\? .*--set ticks\.clock=log"):
+        publish(shop, log, "1000x", watcher=intruder)  # two hours in all
+    assert time.monotonic() - started < 15
 
 
 def test_what_the_broker_refuses_ends_it_without_a_gap(shop: Shop, log: Path, tmp_path: Path) -> None:
@@ -365,7 +413,7 @@ def test_what_the_broker_refuses_ends_it_without_a_gap(shop: Shop, log: Path, tm
         assert str(error.value).startswith(f"{shop.config.kafka.topics.complaints} did not take")
         limit(1_048_588)
     publish(shop, log)
-    assert shop.contents() == expected(shop, log, tmp_path)
+    assert_continued(shop.contents(), expected(shop, log, tmp_path))
 
 
 def test_what_lies_in_the_future_and_what_cannot_be_read_is_told_and_not_published(shop: Shop, tmp_path: Path) -> None:

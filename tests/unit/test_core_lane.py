@@ -39,7 +39,7 @@ from stream_app.core.state import DAY_US
 from stream_app.core.training import DAYS_AHEAD, Training
 from stream_app.errors import UnusableState
 from stream_app.replay.replay import Replay
-from tests.livesystem import APPENDED_MS, TOPICS, Rec, System, publish, role_of, tick
+from tests.livesystem import APPENDED_MS, TOPICS, Rec, System, Topics, publish, role_of, tick
 from tests.shops import SHOP, T0, browsing, logs, order
 
 
@@ -103,6 +103,18 @@ def test_a_published_log_comes_to_what_its_replay_says(events: list[Event], part
 def test_lanes_trainer_and_desk_may_crash_at_any_moment(events: list[Event], partitions: int, seed: int) -> None:
     system = System(publish(events, SHOP, partitions), SHOP, seed, crashes=0.1).run()
     assert_same(system, replayed(events, SHOP, partitions))
+
+
+FOLLOWING = Limits(events=7, decisions=5, follows=True)
+
+
+@given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32), st.sampled_from((0, 0.1)))
+def test_a_log_that_is_published_meanwhile_comes_to_what_its_replay_says(
+    events: list[Event], partitions: int, seed: int, crashes: float
+) -> None:
+    system = System(Topics(partitions), SHOP, seed, FOLLOWING, crashes).run_beside(publish(events, SHOP, partitions))
+    assert_same(system, replayed(events, SHOP, partitions))
+    assert not any(lane.partition.counts.late or lane.partition.counts.too_late for lane in system.lanes.values())
 
 
 def busy_log(seed: int) -> list[Event]:
