@@ -19,8 +19,8 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 INSTANT: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:?[0-9]{2})$"
 _ABOUT: Final = (
     "One event of a shop's log. Unknown fields are ignored and unknown words of an enumeration are kept as `other`; an "
-    "event whose required field is missing or wrong, or whose optional field has the wrong type or a value out of range, "
-    "is rejected with the field's name."
+    "event whose required field is missing or wrong, or whose optional field has the wrong type or a value out of "
+    "range, is rejected with the field's name."
 )
 
 
