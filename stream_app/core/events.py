@@ -174,6 +174,11 @@ def refuse_blank(event_id: str, customer_id: str, shop_id: str) -> None:
         refuse("shop_id", "is blank", "leave it out where there is only one shop")
 
 
+def _refuse_far(field: str, at: datetime, occurred_at: datetime) -> None:
+    if not -MAX_DELIVERY <= at - occurred_at <= MAX_DELIVERY:
+        refuse(field, f"{at.isoformat()} is more than ten years away from occurred_at", REMEDY_TIME)
+
+
 class _Event(msgspec.Struct, kw_only=True, frozen=True, gc=False, omit_defaults=True, tag_field="type"):
     """What every event has."""
 
@@ -184,7 +189,8 @@ class _Event(msgspec.Struct, kw_only=True, frozen=True, gc=False, omit_defaults=
 
     def __post_init__(self) -> None:
         """Refuse blank ids: see `refuse`."""
-        refuse_blank(self.event_id, self.customer_id, self.shop_id)
+        if self.customer_id.isspace() or self.event_id.isspace() or self.shop_id.isspace():
+            refuse_blank(self.event_id, self.customer_id, self.shop_id)
 
     @property
     def at(self) -> int:
@@ -251,11 +257,12 @@ class Order(_Event, tag="order", kw_only=True, frozen=True, gc=False):
 
     def __post_init__(self) -> None:
         """Refuse blank ids, and a delivery that is years away from the order."""
-        refuse_blank(self.event_id, self.customer_id, self.shop_id)
-        for name in ("promised_at", "delivered_at") if self.promised_at or self.delivered_at else ():
-            at = getattr(self, name)
-            if at is not None and abs(at - self.occurred_at) > MAX_DELIVERY:
-                refuse(name, f"{at.isoformat()} is more than ten years away from occurred_at", REMEDY_TIME)
+        if self.customer_id.isspace() or self.event_id.isspace() or self.shop_id.isspace():
+            refuse_blank(self.event_id, self.customer_id, self.shop_id)
+        if self.promised_at is not None:
+            _refuse_far("promised_at", self.promised_at, self.occurred_at)
+        if self.delivered_at is not None:
+            _refuse_far("delivered_at", self.delivered_at, self.occurred_at)
 
 
 class Complaint(_Event, tag="complaint", kw_only=True, frozen=True, gc=False):

@@ -130,7 +130,7 @@ class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True):
             if self.sequence:
                 refuse("sequence", "is the desk's", "leave it out of contacts without an episode")
             return
-        if opening.opened_at != (self.occurred_at - EPOCH) // MICROSECOND:
+        if abs(opening.opened_at - (self.occurred_at - EPOCH) // MICROSECOND) > DAY_US:
             refuse("opening.opened_at", "is not the contact's own moment", "set it to occurred_at")
         if opening.expires_at <= opening.opened_at:
             refuse("opening.expires_at", "is not later than opened_at", "set it to the end of the episode")

@@ -365,6 +365,26 @@ def test_a_version_that_is_still_to_come_is_waited_for_and_a_stand_in_is_not_kep
     run(story())
 
 
+def test_a_version_that_nobody_makes_is_waited_for_once_or_not_at_all() -> None:
+    """A tick may name any number; each step of a lane asks for it."""
+
+    async def story() -> None:
+        looks: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            looks.append(seconds)
+
+        models = Models(MemoryModelStore(MemoryServer(), keep=9), SHOP, sleep)
+        for _ in range(3):
+            await models.get(999_999)
+        assert not looks
+        for _ in range(3):
+            await models.get(12)
+        assert len(looks) == 60
+
+    run(story())
+
+
 # --- how a service says why it ends --------------------------------------------------------------------------------
 
 

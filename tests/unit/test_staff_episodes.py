@@ -56,6 +56,29 @@ def stored(*episodes: OpenEpisode) -> MemoryStateStore:
     return store
 
 
+@pytest.mark.parametrize(
+    "bad", [b"?", b"\xff\xfe", b"[]", msgspec.json.encode(episode().note).replace(b"320.0", b"null")]
+)
+def test_an_episode_that_cannot_be_read_is_named_and_the_others_are_listed(bad: bytes) -> None:
+    store, skipped = MemoryStateStore(MemoryServer()), list[str]()
+    notes = {"al_bad": bad, "al_good": msgspec.json.encode(episode("al_good").note)}
+
+    async def listed() -> list[OpenEpisode]:
+        await store.claim("w")
+        await store.commit(Commit(0, b"", b"1", {}, b"", [], notes), "1", 0)
+        return await open_episodes(store, [0], skipped.append)
+
+    assert [one.note.alert_id for one in asyncio.run(listed())] == ["al_good"]
+    assert len(skipped) == 1
+    assert "'al_bad' of partition 0" in skipped[0]
+
+
+def test_a_sign_whose_numbers_are_unknown_fails_no_list() -> None:
+    why = Explanation("complaining", (Cause("new_cause", 0.6),), (Evidence("unanswered", {}),))
+    note = msgspec.structs.replace(urgent().note, explanation=why)
+    assert shown._why(note, "en") == "new cause"
+
+
 def test_the_latest_day_comes_first_and_within_it_the_rank() -> None:
     kept = [episode("al_a", 8, 1), episode("al_b", 9, 2, owner="li"), episode("al_c", 9, 1)]
     found = asyncio.run(open_episodes(stored(*kept), [0, 1]))

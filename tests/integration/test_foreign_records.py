@@ -1,0 +1,182 @@
+"""Records of strangers on every internal topic, on real servers: no service ends, and the good ones count."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+from confluent_kafka import Producer
+
+from benchmarks.live import LiveSystem
+from benchmarks.live.outcome import messages_of
+from benchmarks.live.system import STREAM_APP
+from benchmarks.servers.process import free_port
+from stream_app.config import Topics, confluent_options
+from stream_app.config.parts import PORT_OFFSETS
+from stream_app.core.events import EPOCH, MICROSECOND
+from stream_app.core.messages import (
+    AlertOpened,
+    Contact,
+    DeskDone,
+    Labelled,
+    Nominated,
+    Nominee,
+    Opening,
+    Tick,
+    encode_message,
+    pack,
+)
+from tests.integration.test_worker import PARTITIONS, SECONDS, Make, accepted, orders_at, produce
+
+FOREIGN = [b"not msgpack", None, b"\xff\xfe", b"{}", b"\xc1", b"\x93\x01\x02\x03", b"", b"[1,2]"]
+CHANNELS = """\
+mode: live
+channels:
+  crm: {kind: webhook, url: "http://127.0.0.1:9/", secret: "env:HOOK", allow_private: true, timeout: 1s}
+"""
+
+
+@pytest.fixture
+def make(kafka: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    """Makes systems with topics, keys and a group of their own, and a channel that nobody answers."""
+    monkeypatch.setenv("HOOK", "whsec_" + "A" * 43 + "=")
+    with ExitStack() as stack:
+
+        def made(settings: Mapping[str, str] | None = None) -> LiveSystem:
+            prefix = f"f{uuid4().hex[:8]}"
+            own = {f"kafka.topics.{role}": f"{prefix}.{role}" for role in Topics.model_fields}
+            own |= {"kafka.group": prefix, "redis.prefix": prefix, "kafka.partitions": str(PARTITIONS)}
+            live = stack.enter_context(LiveSystem({**own, **(settings or {})}, kafka, redis_url))
+            path = live.folder / "channels.yaml"
+            path.write_text(CHANNELS)
+            live.settings["delivery.config"] = str(path)
+            live.run("topics", "create")
+            return live
+
+        yield made
+
+
+def put(live: LiveSystem, role: str, *values: bytes | None, **headers: bytes) -> int:
+    """Produce values to every partition of a topic; how many records that were."""
+    config = live.config
+    producer = Producer({**confluent_options(config.kafka), "linger.ms": 0})
+    for value in values:
+        for number in range(PARTITIONS):
+            producer.produce(getattr(config.kafka.topics, role), value, b"k", number, headers=list(headers.items()))
+    assert producer.flush(30) == 0
+    return len(values) * PARTITIONS
+
+
+def counted(live: LiveSystem, name: str, service: str = "worker") -> float:
+    """A counter of a service over all of its series."""
+    address = f"http://127.0.0.1:{live.config.health.port + PORT_OFFSETS[service]}/metrics"
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:  # it does not listen yet
+        return 0.0
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+
+def alert(at: datetime, **fields: Any) -> AlertOpened:
+    given = {"expires_at": at + timedelta(days=14), "rank": 1, "probability": 0.8, "monthly_worth": 9.0}
+    given |= {"silent_days": 30.0, "usual_gap_days": None, "source": "model", "version": 1, "urgent": True}
+    return AlertOpened(**{"alert_id": "al_good", "customer_id": "nobody", "opened_at": at, **given, **fields})
+
+
+@pytest.mark.parametrize("service", ["trainer", "desk", "deliver"])
+def test_a_service_passes_over_what_it_cannot_use(make: Make, service: str) -> None:
+    live = make({"health.port": str(free_port()), "shop.capacity": "3"})
+    now = datetime.now(UTC)
+    moment = (now - timedelta(days=1) - EPOCH) // MICROSECOND
+    absurd = Nominee("c", float("inf"), 0.9, 1e308, 3.0, None, 0, 0)
+    role, good, bad = {
+        "trainer": ("labelled", pack(Labelled(moment=moment)), [pack(Labelled(moment=1 << 62))]),
+        "desk": ("nominations", pack(Nominated(moment, [])), [pack(Nominated(moment, [absurd]))]),
+        "deliver": ("alerts", encode_message(alert(now)), [encode_message(alert(now)).replace(b"9.0", b"null")]),
+    }[service]
+    sent = put(live, role, *FOREIGN, sequence=b"1") + put(live, role, *bad, sequence=b"1")
+    if service != "deliver":
+        sent += put(live, role, good, sequence=b"abc") + put(live, role, good, sequence=b"9" * 5_000)
+    put(live, role, good, sequence=b"2")
+    process = live.start(service)
+    live.wait("all is passed over", lambda: counted(live, "churn_records_skipped_total", service) == sent, SECONDS)
+    done = {"trainer": "churn_trainer_moments_total", "desk": "churn_desk_moments_total"}
+    name = done.get(service, "churn_delivery_alerts_total")
+    live.wait("the good one counts", lambda: counted(live, name, service) >= 1, SECONDS)
+    logged = [json.loads(line) for line in process.log.read_text().splitlines() if "record skipped" in line]
+    assert 0 < len(logged) <= 10
+    assert logged[0]["topic"] == getattr(live.config.kafka.topics, role)
+    assert {"partition", "offset", "reason"} <= logged[0].keys()
+    assert process.stop() == 0
+    put(live, role, *FOREIGN, sequence=b"1")
+    again = live.start(service)  # and so does the next one
+    live.wait("all is passed over", lambda: counted(live, "churn_records_skipped_total", service) >= 16, SECONDS)
+    assert again.stop() == 0
+
+
+def test_a_worker_keeps_what_it_cannot_use_and_works_on(make: Make) -> None:
+    live = make({"health.port": str(free_port())})
+    now = datetime.now(UTC)
+    orders = orders_at(now - timedelta(days=3), 20)
+    produce(live, "orders", orders)
+    at = (now - timedelta(days=1) - EPOCH) // MICROSECOND
+    told = Opening("al", at, at + 1, 1, 0.9, Nominee("c0001", 0.9, 0.9, 10.0, 3.0, None, 0, 0))
+    contact = encode_message(Contact("al", "c0001", EPOCH + at * MICROSECOND, "episode_opened", opening=told))
+    far = str(1 << 62).encode()
+    bad = [
+        *FOREIGN,
+        contact.replace(f'"opened_at":{at}'.encode(), b'"opened_at":' + far),
+        contact.replace(b'"rank":1', b'"rank":0'),
+        encode_message(DeskDone(EPOCH + at * MICROSECOND)).replace(b"}", b',"sequence":' + far + b"}"),
+        b'{"type":"contact","event_id":"  ","customer_id":"c0001","occurred_at":"2024-05-01T00:00:00Z"}',
+        b'{"type":"contact","event_id":"e","customer_id":"c0001","occurred_at":"9999-12-31T23:59:59-14:00"}',
+    ]
+    ticks = [*FOREIGN, encode_message(Tick(EPOCH + at * MICROSECOND, 1)).replace(b":1}", b":" + far + b"}")]
+    events = [
+        b'{"type":"order","event_id":"x","customer_id":"k","occurred_at":"2024-05-01T00:00:00Z","amount":-1e308}',
+        b'{"type":"order","event_id":"x","customer_id":"   ","occurred_at":"2024-05-01T00:00:00Z"}',
+        b'{"type":"order","event_id":"x","customer_id":"k","occurred_at":"1970-01-01T00:00:00Z"}',
+    ]
+    sent = put(live, "contacts", *bad) + put(live, "ticks", *ticks) + put(live, "orders", *events)
+    put(live, "ticks", encode_message(Tick(EPOCH + at * MICROSECOND, 999_999)))  # nobody has made this version
+    worker = live.start("worker")
+    live.wait("all is worked off", live.done, SECONDS)
+    assert accepted(live) == len(orders)
+    letters = messages_of(live, "dead_letters")
+    live.wait("they are kept", lambda: sum(map(len, messages_of(live, "dead_letters").values())) == sent, SECONDS)
+    assert letters
+    assert counted(live, "churn_events_rejected_total") == sent
+    assert worker.stop() == 0
+
+
+def test_an_unreadable_record_in_the_store_fails_no_list(make: Make) -> None:
+    live = make()
+    prefix = live.config.redis.prefix
+    live.redis.hset(f"{prefix}:{{deliver}}:deliveries", "al_bad:crm", b'{"id":"al_bad:crm","due_at":null}')
+    live.redis.sadd(f"{prefix}:{{deliver}}:open", "al_bad:crm")
+    live.redis.rpush(f"{prefix}:{{deliver}}:requests", b"\xff\xfe", b"[]")
+    process = live.start("deliver")
+    put(live, "alerts", encode_message(alert(datetime.now(UTC))))
+    done = subprocess.CompletedProcess[str]([], 1)
+
+    def listed() -> bool:
+        nonlocal done
+        words = [str(STREAM_APP), "alerts", "list", "--format", "json"]
+        done = subprocess.run(words, env=live.environ, capture_output=True, text=True, check=False, timeout=60)
+        return "al_good" in done.stdout
+
+    live.wait("the good one is listed", listed, SECONDS)
+    assert done.returncode == 0
+    assert "al_bad" in done.stderr
+    assert [msgspec.json.decode(line)["alert"] for line in done.stdout.splitlines()] == ["al_good"]
+    live.wait("the requests are answered", lambda: live.redis.llen(f"{prefix}:{{deliver}}:requests") == 0, SECONDS)
+    assert process.stop() == 0
