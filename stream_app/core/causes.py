@@ -19,7 +19,7 @@ from typing import Final
 from stream_app.core.circumstances import Circumstances
 from stream_app.core.explanation import Cause, Evidence, Explanation
 from stream_app.core.priors import CAUSES, FAMILY, POOR_EXPERIENCE
-from stream_app.core.segments import segment_of
+from stream_app.core.segments import segments_of
 from stream_app.core.signs import SIGNS, UNSPLIT, Numbers, Reading, Sign
 
 TOLD: Final = 0.8  # share of those who leave whose events tell why
@@ -42,7 +42,8 @@ def explain(about: Circumstances, priors: Mapping[str, float]) -> Explanation:
     posterior = probabilities(priors, read)
     best = sorted(_told(posterior, seen).items(), key=lambda cause: -cause[1])[:MAX_CAUSES]
     causes = tuple(Cause(key, round(p, _DIGITS)) for key, p in best if round(p, _DIGITS) > 0.0)
-    return Explanation(segment_of(about), causes, _evidence(posterior, seen))
+    segment, *also = segments_of(about)
+    return Explanation(segment, causes, _evidence(posterior, seen), tuple(also))
 
 
 def read_signs(about: Circumstances) -> dict[str, Reading]:

@@ -20,7 +20,9 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The likeliest causes, best first, the evidence, strongest first, and the segment that a measure must fit.
+    """The likeliest causes, best first, the evidence, strongest first, and the segments that a measure must fit.
+
+    `segment` is the one in which the customer is counted; `also` are the others that fit, in their order.
 
     >>> Explanation("one_time", (Cause("forgot_shop", 0.6),), (Evidence("no_visit", {"days": 40.0}),)).causes[0].key
     'forgot_shop'
@@ -29,3 +31,9 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
     segment: str = ""
     causes: tuple[Cause, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    also: tuple[str, ...] = ()
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """All segments of the customer, the first one first."""
+        return (self.segment, *self.also) if self.segment else self.also

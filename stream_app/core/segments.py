@@ -59,14 +59,18 @@ def segments(of: Dealings) -> npt.NDArray[np.int8]:
 
     It is the first that fits: what must not be overlooked stands before how somebody buys.
     """
-    usual = of.usual_amount
     segment = _OF_STAGE[stages(of, NEVER_LOST)]
-    segment[of.is_price_sensitive] = PRICE_SENSITIVE
+    for one, belong in reversed(_before_stages(of)):
+        segment[belong] = one
+    return segment
+
+
+def _before_stages(of: Dealings) -> list[tuple[int, Flags]]:
+    """The segments that come before those of the stages, the first that fits first, and who belongs to each."""
+    usual = of.usual_amount
     is_vip = (of.order_days >= VIP_ORDER_DAYS) & (usual > 0) & (of.money >= VIP_MONEY * usual)
     is_vip &= of.recency <= VIP_SILENCE * np.maximum(of.mean_gap, 0.5)
-    segment[is_vip] = VIP
-    segment[of.complains] = COMPLAINING
-    return segment
+    return [(COMPLAINING, of.complains), (VIP, is_vip), (PRICE_SENSITIVE, of.is_price_sensitive)]
 
 
 def price_sensitive(orders: Floats, discounted: Floats, money: Floats, discount: Floats) -> Flags:
@@ -84,9 +88,11 @@ def price_sensitive(orders: Floats, discounted: Floats, money: Floats, discount:
     return often & (depth >= np.where(orders > 1, CHEAP_DEPTH, 2 * CHEAP_DEPTH))
 
 
-def segment_of(about: Circumstances) -> str:
-    """The segment of one customer."""
-    return SEGMENTS[segments(_Alone(about))[0]]
+def segments_of(about: Circumstances) -> tuple[str, ...]:
+    """Every segment to which one customer belongs; the first is the customer's segment."""
+    alone = _Alone(about)
+    found = [one for one, belong in _before_stages(alone) if belong[0]]
+    return tuple(SEGMENTS[one] for one in (*found, _OF_STAGE[stages(alone, NEVER_LOST)][0]))
 
 
 class _Alone:

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
+
 from stream_app.core.alerts import Nomination, alert_id
 from stream_app.core.cases import Case, has_cases, keys_of, steps_of
 from stream_app.core.customer import Customer
-from stream_app.core.explanation import Evidence, Explanation
+from stream_app.core.explanation import Evidence
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.shops import KnownShop
 from stream_app.core.state import DAY_US, Facts
@@ -204,7 +206,7 @@ def breach_of(told: Nomination, kind: str, settings: Settings) -> Breach:
     """The urgent alert of a customer at the moment of his target; first of its evidence is the target itself."""
     within = settings.answer_within if kind == UNANSWERED else settings.solve_within
     first = Evidence(kind, {"hours": within / HOUR_US})
-    explained = Explanation(told.explanation.segment, told.explanation.causes, (first, *told.explanation.evidence))
+    explained = msgspec.structs.replace(told.explanation, evidence=(first, *told.explanation.evidence))
     nomination = replace(told, explanation=explained)
     return Breach(kind, told.at + settings.alert_lifetime, nomination)
 

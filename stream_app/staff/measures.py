@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from stream_app.core.priors import CAUSES as KNOWN
 from stream_app.core.priors import FAMILY
-from stream_app.core.segments import SEGMENTS
+from stream_app.core.segments import COMPLAINING, SEGMENTS
 
 # A cause that events cannot split is told by the name of its family, and needs a measure too.
 CAUSES: Final = (*KNOWN, FAMILY)
+COMPLAINS: Final = SEGMENTS[COMPLAINING]
 DEFAULT: Final = "default"  # stands where a segment would: for all customers
 LANGUAGES: Final = ("en", "zh")
 
@@ -79,6 +81,10 @@ class Part:
     never: tuple[Text, ...] | None = None
 
 
+_SILENT: Final = Part()
+_T = TypeVar("_T")
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Restraint, whatever the cause.
@@ -96,24 +102,57 @@ class Limits:
 class Playbook:
     """The measures of a shop: by cause, and within a cause by segment.
 
-    A shop's own entries stand before all shipped ones of the cause; within each, the segment's before the default.
+    A shop's own entries stand before all shipped ones of the cause; within each, the segment's before the default. Of
+    several segments of a customer, the first with an entry counts. `complaining` is no kind of buyer but something that
+    happens to one: its texts stand before those of the other segments, and hide none of them.
     """
 
     limits: Limits = Limits()
     never: tuple[Text, ...] = ()  # with every measure
     layers: tuple[dict[tuple[str, str], Part], ...] = field(default=())  # by cause and segment, the shop's own first
 
-    def measure(self, cause: str, segment: str = DEFAULT) -> Measure:
-        """The measure for a cause and a segment; an unknown segment has the default. Raises KeyError for a cause."""
-        chain = [layer[key] for layer in self.layers for key in ((cause, segment), (cause, DEFAULT)) if key in layer]
-        if not chain:
+    def measure(self, cause: str, *segments: str) -> Measure:
+        """The measure for a cause and a customer's segments, the first one first. Raises KeyError for a cause.
+
+        An unknown segment has the default.
+        """
+        complains = tuple(one for one in segments if one == COMPLAINS)
+        others = tuple(one for one in segments if one != COMPLAINS)
+        if not any(key == cause for layer in self.layers for key, _ in layer):
             raise KeyError(cause)
+        kind, _ = self._first(cause, (*complains, *others), lambda part: part.kind)
+        channels, _ = self._first(cause, (*complains, *others), lambda part: part.channels)
         return Measure(
-            kind=next((part.kind for part in chain if part.kind is not None), Kind.CARE),
-            steps=next((part.steps for part in chain if part.steps is not None), ()),
-            channels=next((part.channels for part in chain if part.channels is not None), ()),
-            never=next((part.never for part in chain if part.never is not None), ()),
+            kind=kind or Kind.CARE,
+            steps=self._joined(cause, complains, others, lambda part: part.steps),
+            channels=channels or (),
+            never=self._joined(cause, complains, others, lambda part: part.never),
         )
+
+    def _first(
+        self, cause: str, segments: tuple[str, ...], field_of: Callable[[Part], _T | None]
+    ) -> tuple[_T | None, bool]:
+        """What the first entry that says it has for a field, and whether it is an entry of one of the segments."""
+        for layer in self.layers:
+            for segment in (*segments, DEFAULT):
+                value = field_of(layer.get((cause, segment), _SILENT))
+                if value is not None:
+                    return value, segment != DEFAULT
+        return None, False
+
+    def _joined(
+        self,
+        cause: str,
+        complains: tuple[str, ...],
+        others: tuple[str, ...],
+        field_of: Callable[[Part], tuple[Text, ...] | None],
+    ) -> tuple[Text, ...]:
+        """The texts for a complaint, then those of the other segments; the default's where there is no first part."""
+        first, of_complaint = self._first(cause, complains, field_of)
+        then, of_others = self._first(cause, others, field_of)
+        if not of_complaint:
+            return then or ()
+        return tuple(dict.fromkeys((*(first or ()), *((then or ()) if of_others else ()))))
 
     def overridden(self, cause: str) -> list[str]:
         """The segments with an entry of their own for a cause, in their fixed order."""

@@ -11,7 +11,7 @@ from stream_app.core.events import DEFAULT_SHOP
 from stream_app.core.explanation import Evidence
 from stream_app.core.messages import AlertOpened
 from stream_app.staff.masking import harmless, mask
-from stream_app.staff.measures import Channel, Measure, Playbook
+from stream_app.staff.measures import COMPLAINS, Channel, Measure, Playbook
 
 URGENT_CAUSE: Final = "unresolved_complaint"  # a complaint past its service target comes before every other cause
 HALF_A_UNIT: Final = 0.5  # of money: less is said as nothing
@@ -98,7 +98,7 @@ class Views:
             alert_id=alert.alert_id if _ID.fullmatch(alert.alert_id) else harmless(alert.alert_id),
             who=mask(alert.customer_id),
             shop="" if alert.shop_id == DEFAULT_SHOP else harmless(alert.shop_id),
-            segment=self._segment(alert.explanation.segment, language),
+            segment=self._segments(alert.explanation.segments, language),
             urgent=alert.urgent,
             rank=alert.rank,
             sure=how_sure(alert.probability, language) if alert.probability > 0 else "",
@@ -119,7 +119,7 @@ class Views:
         keys = [URGENT_CAUSE] if alert.urgent else [cause.key for cause in alert.explanation.causes]
         for key in keys:
             try:
-                return self._playbook.measure(key, alert.explanation.segment)
+                return self._playbook.measure(key, *alert.explanation.segments)
             except KeyError:
                 continue
         return None
@@ -129,7 +129,7 @@ class Views:
         texts = list(measure.never) if measure else []
         for cause in alert.explanation.causes:
             if cause.key == HARASSED and cause.probability >= _HARASSED_FROM:
-                texts = [*self._playbook.measure(HARASSED, alert.explanation.segment).never, *texts]
+                texts = [*self._playbook.measure(HARASSED, *alert.explanation.segments).never, *texts]
         return tuple(dict.fromkeys(text.said(language) for text in (*texts, *self._playbook.never)))
 
     def _causes(self, alert: AlertOpened, language: str) -> tuple[CauseView, ...]:
@@ -153,6 +153,12 @@ class Views:
             except KeyError:
                 continue
         return tuple(found)
+
+    def _segments(self, keys: tuple[str, ...], language: str) -> str:
+        """The first segment by name; of who complains the next one too, whose steps follow those for the complaint."""
+        shown = keys[:2] if keys[:1] == (COMPLAINS,) else keys[:1]
+        names = [name for key in shown if (name := self._segment(key, language))]
+        return ("、" if language == "zh" else ", ").join(names)
 
     def _segment(self, key: str, language: str) -> str:
         try:

@@ -32,7 +32,7 @@ from stream_app.core.flows import CATEGORIES, FLOWS, Flow
 from stream_app.core.lifecycle import STAGES, stages
 from stream_app.core.marks import PERIOD_DAYS
 from stream_app.core.process import Partition
-from stream_app.core.segments import SEGMENTS, segment_of
+from stream_app.core.segments import SEGMENTS, segments_of
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.shop_names import MAX_SHOPS, OTHER_SHOPS, ShopNames, shop_key
 from stream_app.core.shops import Shops
@@ -341,7 +341,7 @@ def standing_by_hand(partition: Partition) -> tuple[dict[tuple[str, str], int], 
         view = View(facts, np.array([partition.stream_time / DAY_US]), settings.horizon / DAY_US)
         shop = partition.tally.shop_of(customer)
         latest = partition.ranking.latest(customer.index)
-        segment = segment_of(partition.explainer.circumstances(customer, partition.stream_time))
+        segment, *_ = segments_of(partition.explainer.circumstances(customer, partition.stream_time))
         if not np.isnan(latest):
             found[0][shop, f"{segment} {BANDS[bands(np.array([latest]))[0]]}"] += 1
         found[1][shop, segment] += 1

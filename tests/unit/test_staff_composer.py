@@ -29,7 +29,11 @@ NAMES = {
     "price": ("price", "价格"),
     "ad_harassment": ("too many messages", "广告骚扰"),
 }
-SEGMENT_NAMES = {"one_time": ("one-time buyer", "一次性买家"), "vip": ("VIP", "贵宾")}
+SEGMENT_NAMES = {
+    "complaining": ("complaining customer", "投诉客户"),
+    "one_time": ("one-time buyer", "一次性买家"),
+    "vip": ("VIP", "贵宾"),
+}
 WORDS: Any = SimpleNamespace(
     cause_name=lambda key, lang: NAMES[key][lang == "zh"],
     segment_name=lambda key, lang: SEGMENT_NAMES[key][lang == "zh"],
@@ -95,15 +99,29 @@ def test_a_message_says_who_how_sure_what_it_is_worth_why_what_to_do_what_never_
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("cause", CAUSES)
-@pytest.mark.parametrize("segment", ["", *SEGMENTS])
+@pytest.mark.parametrize("segments", [(), *((one,) for one in SEGMENTS), ("complaining", "vip")], ids="+".join)
 def test_a_full_message_of_every_cause_and_segment_has_place_in_the_smallest_robot(
-    language: str, cause: str, segment: str
+    language: str, cause: str, segments: tuple[str, ...]
 ) -> None:
-    explanation = msgspec.structs.replace(ALERT.explanation, segment=segment, causes=(Cause(cause, 0.9),))
+    segment, also = next(iter(segments), ""), segments[1:]
+    explanation = msgspec.structs.replace(ALERT.explanation, segment=segment, also=also, causes=(Cause(cause, 0.9),))
     message = COMPOSER.alert(changed(explanation=explanation), language, 2_048)
-    measure = load_playbook().measure(cause, segment)
+    measure = load_playbook().measure(cause, *segments)
     for text in (*measure.steps, measure.never[0]):
         assert text.said(language) in message.markdown
+
+
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        ("en", ["complaining customer, VIP", "1. The team's lead calls within the hour", "2. Solve it first"]),
+        ("zh", ["（投诉客户、贵宾）", "1. 主管一小时内致电并负责到底", "2. 先解决"]),
+    ],
+)
+def test_the_urgent_alert_of_a_vip_who_complains_has_the_steps_for_vips(language: str, says: list[str]) -> None:
+    explanation = msgspec.structs.replace(ALERT.explanation, segment="complaining", also=("vip", "declining"))
+    message = COMPOSER.alert(changed(explanation=explanation, urgent=True), language, 4_096)
+    assert [one for one in says if one not in message.plain] == []
 
 
 @given(st.integers(60, 1_200), st.sampled_from(["en", "zh"]), st.text(max_size=80), st.floats(0, 1))

@@ -82,6 +82,47 @@ causes:
     assert mixed.never == shipped.never
 
 
+@pytest.mark.parametrize("cause", ["logistics", "product_quality", "unresolved_complaint", "poor_experience"])
+def test_a_vip_who_complains_gets_the_steps_for_vips(cause: str) -> None:
+    playbook = load_playbook()
+    assert playbook.measure(cause, "complaining", "vip", "loyal") == playbook.measure(cause, "vip")
+    assert playbook.measure(cause, "complaining", "vip") != playbook.measure(cause, "complaining")
+
+
+def test_what_a_complaint_asks_for_comes_first_and_hides_nothing(tmp_path: Path) -> None:
+    text = """
+causes:
+  service:
+    vip: {kind: care, steps: [{en: V, zh: V}], never: [{en: no V, zh: 不 V}], channels: [email]}
+    declining: {steps: [{en: D, zh: D}]}
+  price:
+    complaining: {kind: service, steps: [{en: C, zh: C}]}
+"""
+    shipped, mixed = load_playbook(), load_playbook(own(tmp_path, text))
+    complaint = [step.en for step in shipped.measure("service", "complaining").steps]
+    for segment, own_steps in (("vip", ["V"]), ("declining", ["D"]), ("loyal", [])):
+        both = mixed.measure("service", "complaining", segment)
+        assert [step.en for step in both.steps] == [*complaint, *own_steps]
+    both = mixed.measure("service", "complaining", "vip", "declining")
+    assert [step.en for step in both.steps] == [*complaint, "V"]  # the first of the others that has an entry
+    assert ([one.zh for one in both.never], both.channels) == (["不 V"], (Channel.EMAIL,))
+    for segment in ("vip", "price_sensitive", "one_time", "loyal"):
+        both = mixed.measure("price", "complaining", segment)
+        entry = shipped.measure("price", segment) if segment != "loyal" else None
+        assert (
+            [step.en for step in both.steps] == ["C", *(step.en for step in entry.steps if entry)] if entry else ["C"]
+        )
+        assert both.kind is Kind.SERVICE
+
+
+def test_of_several_segments_the_first_with_an_entry_counts() -> None:
+    playbook = load_playbook()
+    assert playbook.measure("too_many_choices", "price_sensitive", "loyal") == playbook.measure(
+        "too_many_choices", "loyal"
+    )
+    assert playbook.measure("price", "vip", "price_sensitive", "loyal") == playbook.measure("price", "vip")
+
+
 @pytest.mark.parametrize(
     ("text", "line", "field", "says"),
     [
