@@ -64,7 +64,7 @@ class BadMapping(ChurnMonitorError):
 
 
 class NoOrders(UnusableLog):
-    """{file}: none of {events} events counts as an order ({action}). Check --kinds, --kind and --order-action."""
+    """{file}: none of {events} events counts as an order ({action}).{unknown} Check --kinds, --kind, --order-action."""
 
 
 class ShortLog(UnusableLog):

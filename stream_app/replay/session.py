@@ -87,9 +87,20 @@ def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogS
                     file=", ".join(request.logs),
                     events=summary.events,
                     action=request.settings.order_action,
+                    unknown=_said_of(summary.unknown_words.get("order.action", {})),
                 )
             results = _results(request, log, summary, replay, outcome, time.perf_counter() - started)
     return write_results(request, results, outcome, watcher), summary
+
+
+def _said_of(unknown: dict[str, int]) -> str:
+    """The words for an order's step that nobody understands, as an error names them; empty: there are none."""
+    words = ", ".join(f"{word} ({count:,})" for word, count in unknown.items())
+    return (
+        f" These words of order.action are not understood, docs/events.md lists those that are: {words}."
+        if words
+        else ""
+    )
 
 
 def _make_folder(out: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import enum
 import json
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
 from stream_app.core.events import (
     KINDS,
@@ -16,16 +19,26 @@ from stream_app.core.events import (
     ComplaintForm,
     Event,
     OrderAction,
+    Page,
     Rejected,
     decode,
     encode,
 )
 from stream_app.core.labels import counts_as_order
+from stream_app.core.lane import Lane, Limits
 from stream_app.core.settings import Settings
 from stream_app.core.spellings import SPELLINGS, letters_of, word_of
+from stream_app.core.state import DAY_US
 from stream_app.core.unknown_words import MAX_WORDS, MORE, UNREADABLE, UnknownWords
+from stream_app.errors import NoOrders
+from stream_app.replay.readers import LogFormat
+from stream_app.replay.session import Request, Watcher, replay_log
+from stream_app.worker.watch import Watch
+from tests.livesystem import TOPICS
+from tests.shops import SHOP, T0, browsing, order
+from tests.unit.test_core_lane import lane_with, steps_of
 
-ENUMERATIONS: dict[str, type[enum.StrEnum]] = {
+ENUMERATIONS: dict[str, Any] = {
     field.type.__name__: field.type
     for kind in KINDS.values()
     for field in msgspec.structs.fields(kind)
@@ -33,7 +46,7 @@ ENUMERATIONS: dict[str, type[enum.StrEnum]] = {
 }
 
 
-def event_of(kind: str, **fields: Any) -> Event:
+def event_of(kind: str, **fields: Any) -> Any:
     head = {"type": kind, "event_id": "1", "customer_id": "c", "occurred_at": "2026-01-01T00:00:00Z"}
     event = decode(json.dumps(head | fields))
     assert not isinstance(event, Rejected), event
@@ -124,3 +137,36 @@ def test_what_is_kept_of_unknown_words_is_bounded_and_no_personal_data() -> None
     fresh = UnknownWords()
     fresh.add("cart.action", "li@example.com")
     assert fresh.by_field == {"cart.action": {UNREADABLE: 1}}
+
+
+def test_a_worker_counts_unknown_words_by_field_and_word_and_logs_each_once(caplog: pytest.LogCaptureFixture) -> None:
+    watch = Watch(CollectorRegistry())
+    for batch in range(2):
+        events = [
+            order("c", T0 + batch, action=OrderAction("completed")),
+            order("c", T0 + 10 + batch, action=OrderAction("PAID")),
+            browsing("c", T0 + 20 + batch, page=Page("landing")),
+        ]
+        for step in steps_of(lane_with(orders=encoded(events))):
+            watch.stepped(Lane(0, TOPICS, SHOP, Limits()), step, 0.1)
+    counted = {
+        (sample.labels["field"], sample.labels["word"]): sample.value
+        for sample in next(iter(watch.worker.unknown_words.collect())).samples
+        if sample.name.endswith("_total")
+    }
+    assert counted == {("order.action", "completed"): 2, ("browsing.page", "landing"): 2}
+    logged = [(vars(record)["field"], vars(record)["word"]) for record in caplog.records]
+    assert sorted(logged) == [("browsing.page", "landing"), ("order.action", "completed")]
+
+
+def test_a_log_is_summed_up_with_its_unknown_words_and_a_replay_without_orders_names_them(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    days = [order("c", T0 + day * DAY_US, f"e{day}", action=OrderAction("completed")) for day in range(100)]
+    log.write_bytes(b"\n".join(encoded(reversed(days))))  # out of order: sorting must not lose the words
+    request = Request((str(log),), LogFormat("jsonl"), Settings(), tmp_path / "out")
+    with pytest.raises(NoOrders, match=r"order\.action are not understood.*completed \(100\)"):
+        replay_log(request, Watcher())
+
+
+def encoded(events: Iterable[Event]) -> list[bytes]:
+    return [encode(event) for event in events]

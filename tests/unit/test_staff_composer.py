@@ -29,7 +29,11 @@ NAMES = {
     "price": ("price", "价格"),
     "ad_harassment": ("too many messages", "广告骚扰"),
 }
-SEGMENT_NAMES = {"one_time": ("one-time buyer", "一次性买家"), "vip": ("VIP", "贵宾")}
+SEGMENT_NAMES = {
+    "complaining": ("complaining customer", "投诉客户"),
+    "one_time": ("one-time buyer", "一次性买家"),
+    "vip": ("VIP", "贵宾"),
+}
 WORDS: Any = SimpleNamespace(
     cause_name=lambda key, lang: NAMES[key][lang == "zh"],
     segment_name=lambda key, lang: SEGMENT_NAMES[key][lang == "zh"],
@@ -111,7 +115,7 @@ def test_a_full_message_of_every_cause_and_segment_has_place_in_the_smallest_rob
     ("language", "says"),
     [
         ("en", ["complaining customer, VIP", "1. The team's lead calls within the hour", "2. Solve it first"]),
-        ("zh", ["投诉", "、VIP", "1. 主管一小时内致电并负责到底", "2. 先解决"]),
+        ("zh", ["（投诉客户、贵宾）", "1. 主管一小时内致电并负责到底", "2. 先解决"]),
     ],
 )
 def test_the_urgent_alert_of_a_vip_who_complains_has_the_steps_for_vips(language: str, says: list[str]) -> None:
