@@ -433,8 +433,8 @@ class InputMetrics(Metrics):
         super().__init__(registry)
         self.unreadable = self._counter(
             "unreadable_batches",
-            "Record batches that could not be read (a wrong checksum, a broken record, too large once unpacked) and were"
-            " skipped; the log names each one. More than 100 within 10 minutes end the process.",
+            "Record batches that could not be read (a wrong checksum, a broken record, too large once unpacked) and"
+            " were skipped; the log names each one. More than 100 within 10 minutes end the process.",
         )
 
 

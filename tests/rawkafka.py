@@ -48,7 +48,7 @@ def record(
 def pack(codec: str, payload: bytes) -> bytes:
     """The payload as a codec packs it; `xerial` is snappy in blocks, as Java writes it."""
     if codec == "gzip":
-        return gzip.compress(payload)
+        return gzip.compress(payload, compresslevel=1)
     if codec == "xerial":
         blocks = [bytes(cramjam.snappy.compress_raw(payload[at : at + 32768])) for at in range(0, len(payload), 32768)]
         return XERIAL + b"".join(struct.pack(">i", len(block)) + block for block in blocks)

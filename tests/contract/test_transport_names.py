@@ -13,12 +13,13 @@ from typing import Any
 import aiokafka
 import pytest
 from aiokafka import errors as kafka_errors
-from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import Assignment, SubscriptionState, TopicPartitionState
 from aiokafka.producer.message_accumulator import MessageAccumulator
 from aiokafka.producer.sender import SendProduceReqHandler
 from aiokafka.producer.transaction_manager import TransactionManager
+from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.structs import TopicPartition
 from faust.app.base import App
 from faust.sensors.monitor import Monitor
@@ -28,6 +29,7 @@ from faust.types.tuples import Message
 from mode.threads import QueueServiceThread
 
 from stream_app.service.relay import InvalidRecordError
+from tests.rawkafka import batch, record
 
 # The versions whose source was read. Another one: read again what is named below, then change this.
 READ = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
@@ -61,7 +63,10 @@ SIGNATURES = {
     (Fetcher, "_proc_fetch_request"): "(self, assignment, node_id, request)",
     (Fetcher, "_create_fetch_waiter"): "(self)",
     (Fetcher, "_notify"): "(self, future)",
-    (Fetcher, "fetched_records"): "(self, partitions, timeout=0, max_records=None)",
+    (FetchResult, "check_assignment"): "(self, tp)",
+    (FetchResult, "_update_position"): "(self)",
+    (FetchError, "check_raise"): "(self)",
+    (SubscriptionState, "is_assigned"): "(self, tp)",
     (Assignment, "state_value"): "(self, tp)",
     (SubscriptionState, "fetch_context"): "(self)",
 }
@@ -78,7 +83,14 @@ AIOKAFKA_CONSUMER = {
     "_max_partition_fetch_bytes",
     "_subscription",
 }
-AIOKAFKA_FETCHER = {"_closed", "_fetch_waiters", "_prefetch_backoff", "_subscriptions"}
+AIOKAFKA_FETCHER = {
+    "_closed",
+    "_fetch_waiters",
+    "_prefetch_backoff",
+    "_records",
+    "_subscriptions",
+    "_wait_consume_future",
+}
 
 TP = TopicPartition("shop.orders", 0)
 
@@ -183,16 +195,34 @@ def test_aiokafka_hands_its_settings_to_the_fetcher_only_when_it_starts() -> Non
         assert f"{name}=self._{name}" in source
 
 
-def test_taking_what_has_come_never_waits() -> None:
-    async def take() -> object:
-        fetcher = await fetcher_of(assigned())
-        coroutine = fetcher.fetched_records(frozenset({TP}), timeout=0)
-        with pytest.raises(StopIteration) as done:
-            coroutine.send(None)
-        await fetcher.close()
-        return done.value.value
+def test_our_readers_take_the_place_of_aiokafkas() -> None:
+    fetch = inspect.getsource(Fetcher._proc_fetch_request)
+    assert "records = MemoryRecords(part_data[-1])" in fetch
+    assert "if records.has_next():" in fetch
+    given = "tp, records, aborted_transactions, fetch_offset, self._key_deserializer, self._value_deserializer"
+    assert f"PartitionRecords( {given}," in " ".join(fetch.split())
+    assert Fetcher._proc_fetch_request.__closure__ is None
+    assert Fetcher._proc_fetch_request.__defaults__ is None
+    # What is asked of them, and what taking from a result does.
+    assert {*inspect.signature(FetchResult).parameters} == {"tp", "assignment", "partition_records", "backoff"}
+    for method in (FetchResult.check_assignment, FetchResult._update_position):
+        assert "self._partition_records.next_fetch_offset" in inspect.getsource(method)
+    taking = inspect.getsource(Fetcher.fetched_records)
+    assert taking.count("self._notify(self._wait_consume_future)") == 2
+    assert "if not self._subscriptions.is_assigned(tp):" in taking
 
-    assert asyncio.run(take()) == {}
+
+def test_aiokafkas_parsers_give_what_is_read_of_a_batch() -> None:
+    data = batch([record(0, b"value", b"key", [(b"a", None)])])
+    parsed = DefaultRecordBatch(memoryview(data))
+    assert DefaultRecordBatch.__module__ == "aiokafka.record._crecords.default_records"  # not the slow one
+    assert (parsed.base_offset, parsed.last_offset_delta, parsed.next_offset) == (0, 0, 1)
+    assert (parsed.first_timestamp, parsed.max_timestamp, parsed.timestamp_type) == (0, 0, 0)
+    assert parsed.validate_crc()
+    assert not parsed.is_control_batch
+    (one,) = parsed
+    assert (one.offset, one.timestamp, one.timestamp_type, one.key, one.value) == (0, 0, 0, b"key", b"value")
+    assert (one.headers, one.checksum) == ([("a", None)], None)
 
 
 def test_a_seek_makes_the_position_valid_and_keeps_the_old_high_watermark() -> None:

@@ -42,10 +42,7 @@ def salvage(batch: Any, count: int, payload: memoryview) -> Iterator[Record | Un
     for _ in range(count):
         begin = at
         try:
-            length, start = _number(payload, at)
-            at = start + length
-            if length < 0 or at > len(payload):
-                raise ValueError("the record is longer than the batch")
+            start, at = _bounds(payload, at)
         except (ValueError, IndexError) as error:
             yield _kept(batch, next_offset, payload[begin:], f"the batch breaks off: {error}")
             return
@@ -62,12 +59,17 @@ def longest(payload: memoryview, count: int) -> int:
     """The bytes of the longest record. Raises ValueError or IndexError if the records are not as long as they say."""
     at = found = 0
     for _ in range(count):
-        length, start = _number(payload, at)
-        at = start + length
-        if length < 0 or at > len(payload):
-            raise ValueError("a record is longer than the batch")
-        found = max(found, length)
+        start, at = _bounds(payload, at)
+        found = max(found, at - start)
     return found
+
+
+def _bounds(payload: memoryview, at: int) -> tuple[int, int]:
+    """Where a record begins behind its length, and where it ends."""
+    length, start = _number(payload, at)
+    if not 0 <= length <= len(payload) - start:
+        raise ValueError("a record is longer than the batch")
+    return start, start + length
 
 
 def _is_in_place(offset: int, next_offset: int, end: int, gapless: bool) -> bool:

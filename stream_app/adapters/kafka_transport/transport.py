@@ -58,7 +58,7 @@ class BatchingTransport(stock.Transport):
     Consumer: ClassVar[type[ConsumerT]] = BatchingConsumer
     _consumer: BatchingConsumer | None = None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an app may choose
         self,
         url: list[URL],
         app: faust.App,

@@ -27,7 +27,10 @@ Decompress = Callable[[Any, memoryview], int]  # the packed bytes, where to; ret
 
 
 def require_codecs() -> dict[int, Decompress]:
-    """The decoder of each codec. Raises MissingCodec: a batch that cannot be unpacked must not be taken for a bad one."""
+    """Return the decoder of each codec.
+
+    Raises MissingCodec: else every batch of that codec would be taken for a bad one.
+    """
     found: dict[int, Decompress] = {}
     for codec, name in _NAMES.items():
         try:

@@ -1,0 +1,176 @@
+"""Batches that no client library writes, on a real Kafka, through the real services: none of them ends one."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiokafka
+import pytest
+from confluent_kafka import Producer
+
+from benchmarks.live import LiveSystem, Process
+from benchmarks.live.outcome import messages_of
+from benchmarks.servers.process import free_port
+from stream_app.adapters.partitioner import partition_of
+from stream_app.config import confluent_options
+from stream_app.config.parts import PORT_OFFSETS
+from stream_app.core.events import EPOCH, MICROSECOND, encode
+from stream_app.errors import MissingCodec, TooManyUnreadable
+from tests.integration.test_worker import PARTITIONS, SECONDS, Make, accepted, ended, make
+from tests.rawkafka import batch, pack, record, send
+from tests.shops import order
+
+__all__ = ["make"]  # a fixture
+
+Records = list[tuple[bytes, bytes]]
+START = datetime.now(UTC) - timedelta(days=3)
+FIRST = (START - EPOCH) // MICROSECOND
+PACKED = ("gzip", "snappy", "xerial", "lz4", "zstd")
+
+
+def an_order(name: str) -> bytes:
+    return encode(order(name, FIRST, amount=9.0))
+
+
+def raw(live: LiveSystem, role: str, partition: int, data: bytes) -> int:
+    return send(live.config.kafka.bootstrap, getattr(live.config.kafka.topics, role), partition, data)
+
+
+NAMES = [name for name in (f"customer {number}" for number in range(400)) if partition_of(name, PARTITIONS) == 0]
+OTHER = next(name for name in (f"other {number}" for number in range(400)) if partition_of(name, PARTITIONS) == 1)
+
+
+def good(index: int, name: str) -> bytes:
+    return record(index, an_order(name), name.encode())
+
+
+def count_of(live: LiveSystem, metric: str, port: int = 0) -> float:
+    """A metric of a process; -1 while it does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port or live.config.health.port}/metrics", timeout=5) as answer:
+            found = re.search(rf"^{metric} (\S+)", answer.read().decode(), re.MULTILINE)
+    except OSError:
+        return -1.0
+    return float(found[1]) if found else -1.0
+
+
+def peak_mib(process: Process) -> float:
+    status = Path(f"/proc/{process.popen.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
+
+
+async def through_aiokafka(bootstrap: str, topic: str, codec: str, records: Records) -> None:
+    async with aiokafka.AIOKafkaProducer(bootstrap_servers=bootstrap, compression_type=codec) as producer:
+        for key, value in records:
+            await producer.send(topic, value, key, partition_of(key.decode(), PARTITIONS))
+
+
+def through_librdkafka(live: LiveSystem, codec: str, records: Records) -> None:
+    producer = Producer({**confluent_options(live.config.kafka), "compression.codec": codec, "linger.ms": 50})
+    for key, value in records:
+        producer.produce(live.config.kafka.topics.orders, value, key, partition_of(key.decode(), PARTITIONS))
+    assert producer.flush(30) == 0
+
+
+def test_batches_of_every_codec_and_client_are_read(make: Make) -> None:
+    live = make()
+    sent = 0
+    for codec in ("gzip", "snappy", "lz4", "zstd"):
+        rdkafka, python = (
+            [(name.encode(), an_order(name)) for name in (f"{client} {codec} {number}" for number in range(50))]
+            for client in ("librdkafka", "aiokafka")
+        )
+        through_librdkafka(live, codec, rdkafka)
+        asyncio.run(through_aiokafka(live.config.kafka.bootstrap, live.config.kafka.topics.orders, codec, python))
+        sent += len(rdkafka) + len(python)
+    worker = live.start("worker")
+    live.wait("all is worked off", live.done, SECONDS)
+    assert accepted(live) == sent
+    assert worker.stop() == 0
+
+
+def bad_batches(names: Iterator[str]) -> list[tuple[bytes, int]]:
+    """Batches that a broker takes with one bad record between two good ones; and the place of the bad one."""
+    bad = [record(1, an_order("bad"), b"bad", [(b"\xff\xfe", b"x")])]
+    between = [(batch([good(0, next(names)), *bad, good(2, next(names))], codec), 1) for codec in ("none", *PACKED)]
+    moved = record(0, an_order("bad"), b"bad", delta=1000)
+    return [*between, (batch([moved, good(1, next(names)), good(2, next(names))]), 0)]
+
+
+def bombs() -> list[bytes]:
+    """Batches of less than 1 MiB that unpack to many times as much."""
+    empty = b"".join(record(index, None) for index in range(300_000))
+    headers = record(0, b"", headers_count=3_000_000, tail=b"\0\1" * 3_000_000)
+    return [
+        *(batch([record(0, bytes(200 << 20))], codec) for codec in ("gzip", "zstd")),
+        batch([record(0, bytes(90 << 20))], "lz4"),
+        *(batch([record(0, bytes(19 << 20))], codec) for codec in ("snappy", "xerial")),
+        *(batch([], codec, packed=pack(codec, empty), count=300_000) for codec in ("gzip", "zstd")),
+        *(batch([headers], codec) for codec in PACKED),
+    ]
+
+
+def test_a_worker_steps_over_bad_batches_and_bombs_and_loses_nothing_else(make: Make) -> None:
+    live = make({"health.port": str(free_port()), "worker.batch_events": "4"})
+    names = iter(NAMES)
+    bad = bad_batches(names)
+    offset, expected = 0, []
+    for data, place in [*bad, *((one, 0) for one in bombs())]:
+        assert raw(live, "orders", 0, data) == 0
+        expected.append(offset + place)
+        offset += int.from_bytes(data[57:61], "big")
+        assert raw(live, "orders", 0, batch([good(0, next(names))])) == 0
+        offset += 1
+    assert raw(live, "orders", 1, batch([record(0, an_order(OTHER), OTHER.encode())])) == 0
+    # A worker that is killed in between, and one that goes on.
+    first = live.start("worker")
+    live.wait("something is stored", lambda: accepted(live) > 0, SECONDS)
+    first.kill()
+    worker = live.start("worker", instance="worker-0")
+    live.wait("all is worked off", live.done, 2 * SECONDS)
+    assert accepted(live) == 2 * len(bad) + len(expected) + 1
+    letters = [dict(message.headers()) for message in messages_of(live, "dead_letters")[0]]
+    assert [int(one["kafka_dlt-original-offset"]) for one in letters] == expected
+    assert peak_mib(worker) < 700
+    assert 0 < count_of(live, "churn_unreadable_batches_total") <= len(expected)
+    said = worker.said() + first.said()
+    assert f'"first": {expected[-1]}' in said
+    assert worker.stop() == 0
+
+
+@pytest.mark.parametrize(("service", "role"), [("trainer", "labelled"), ("desk", "nominations")])
+def test_trainer_and_desk_step_over_a_bad_batch(make: Make, service: str, role: str) -> None:
+    live = make({"health.port": str(free_port())})
+    header = record(0, b"x", None, [(b"\xff", b"x")])
+    for data in (batch([header]), batch([record(0, bytes(200 << 20))], "zstd")):
+        assert raw(live, role, 0, data) == 0
+    process = live.start(service)
+    port = live.config.health.port + PORT_OFFSETS[service]
+    live.wait("both are counted", lambda: count_of(live, "churn_unreadable_batches_total", port) == 2, SECONDS)
+    assert process.running
+    assert process.stop() == 0
+
+
+def test_more_than_a_hundred_bad_batches_end_a_worker_in_words(make: Make) -> None:
+    live = make()
+    bad = batch([record(0, an_order("bad"), b"bad", [(b"\xff", b"x")])])
+    for _ in range(101):
+        assert raw(live, "orders", 0, bad) == 0
+    worker = live.start("worker")
+    assert ended(worker, 2 * SECONDS) == TooManyUnreadable.exit_code
+    assert "kafka-dump-log" in worker.said()
+
+
+@pytest.mark.parametrize("service", ["worker", "trainer", "desk"])
+def test_a_service_without_a_codec_refuses_to_start(make: Make, service: str) -> None:
+    live = make()
+    without = "import sys; sys.modules['cramjam'] = None; from stream_app.cli import main; main()"
+    process = live.start(service, program=[sys.executable, "-c", without])
+    assert ended(process) == MissingCodec.exit_code
+    assert "pip install" in process.said()
