@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from concurrent.futures import Future
-from typing import Final
+from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, Uuid
-from confluent_kafka.admin import AdminClient, TopicDescription
+from confluent_kafka.admin import AdminClient
 
 from stream_app.config import Kafka, confluent_options
 from stream_app.errors import NoBroker
@@ -42,7 +42,7 @@ class KafkaIds:
             raise NoBroker(bootstrap=self._bootstrap, problem="no answer in time") from error
         return {name: None if one == _NO_ID else one for name, one in found.items() if one}
 
-    def _id_of(self, answer: Future[TopicDescription]) -> str:
+    def _id_of(self, answer: Future[Any]) -> str:
         try:
             return str(answer.result(timeout=2 * self._seconds).topic_id)
         except KafkaException as error:
