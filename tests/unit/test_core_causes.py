@@ -303,3 +303,24 @@ def test_marks_do_not_depend_on_the_order_of_arrival() -> None:
         return sorted(events, key=lambda one: (one.at // (7 * 24 * HOUR_US), -one.at))
 
     assert shuffled_twice(in_time) == shuffled_twice(a_little_late)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"form": "survey", "rating": 5.0, "category": "quality"},
+        {"form": "survey", "category": "quality"},
+        {"rating": 3.0, "category": "quality"},
+        {"form": "low_review", "rating": 4.0, "category": "quality"},
+        {"action": "answered", "rating": 1.0, "category": "quality"},
+    ],
+    ids=str,
+)
+def test_what_is_no_displeasure_is_no_evidence_and_no_segment(fields: dict[str, Any]) -> None:
+    before = [bought(), bought(day=10.0), *OTHERS]
+    told = explained(*before, complaint(12.0, **fields))
+    silent = explained(*before)
+    assert told.segment == silent.segment != "complaining"
+    assert signs_of(told).keys() == signs_of(silent).keys()
+    low = explained(*before, complaint(12.0, form="survey", rating=1.0, category="quality"))
+    assert {"quality_complaint", "low_rating"} <= signs_of(low).keys()
