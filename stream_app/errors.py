@@ -216,7 +216,9 @@ class PositionAhead(ChurnMonitorError):
 
 
 class MissingCodec(ChurnMonitorError):
-    """Record batches packed with {codec} cannot be read: {problem}. Install the codec with: pip install "cramjam>=2.11,<3" """
+    """Record batches packed with {codec} cannot be read: {problem}. Install the codec with
+    pip install "cramjam>=2.11,<3"; then start again.
+    """
 
     exit_code = 2
 
