@@ -26,9 +26,9 @@ from stream_app.core.commit import Commit
 from stream_app.core.complaint_kinds import Classifier, unread
 from stream_app.core.events import EPOCH, MICROSECOND, Event, Rejected
 from stream_app.core.flows import Row
-from stream_app.core.intake import CONTACTS, EVENTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
+from stream_app.core.intake import AT_ONCE, CONTACTS, EVENTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
 from stream_app.core.learner import Model
-from stream_app.core.messages import Contact, DeskDone, Outgoing, SystemMessage, Tick, pack
+from stream_app.core.messages import Contact, DeskDone, Outgoing, SystemMessage, Tick, header_bytes, pack
 from stream_app.core.process import Counts, Effects, Partition
 from stream_app.core.segments import COMPLAINING, SEGMENTS
 from stream_app.core.settings import HOUR_US, Settings
@@ -196,9 +196,14 @@ class Lane:
         items, times = take_in(role, records, self._limits.skew)
         appended = [record.timestamp for record in records]
         offsets = [record.offset for record in records]
-        kept: Iterable[Record | None] = records if self._limits.bury_misplaced else repeat(None)
+        size = RECORD_BYTES * len(records) + sum([len(record.value or b"") for record in records])
+        kept: Iterable[Record | None] = repeat(None)
+        if self._limits.bury_misplaced:
+            kept, size = records, size + _bytes_beside_values(records)
+        elif AT_ONCE in times:
+            size += _bytes_beside_values([item.record for item in items if isinstance(item, Dead)])
         entries = list(zip(items, appended, kept, strict=False))
-        self.aligner.push(role, start, entries, times, offsets, end, high_watermark, _bytes_of(records))
+        self.aligner.push(role, start, entries, times, offsets, end, high_watermark, size)
         if role == TICKS:
             latest = next((item for item in reversed(items) if isinstance(item, Tick)), None)
             if latest is not None:
@@ -279,7 +284,7 @@ class Lane:
                     return None
                 customer = customers.get(item.customer_id)
                 if customer is not None and customer.placed:
-                    partition.take(item, at)
+                    partition.take(item, at, customer)
                     step.note(role, appended)
                 else:
                     self._take_unplaced(item, at, role, appended, record, step)
@@ -479,10 +484,11 @@ class Lane:
         self._released = False
 
 
-def _bytes_of(records: Sequence[Record]) -> int:
-    """Return the bytes of records in memory, roughly."""
-    parts = sum([RECORD_BYTES + len(record.value or b"") + len(record.key or b"") for record in records])
-    return parts + sum([_HEADER_BYTES + len(value or b"") for record in records for _, value in record.headers])
+def _bytes_beside_values(records: Sequence[Record]) -> int:
+    """Return what the keys and headers of records that are kept whole take in memory, roughly."""
+    keys = sum(len(record.key or b"") for record in records)
+    headers = [header for record in records for header in record.headers]
+    return keys + sum(_HEADER_BYTES + header_bytes(header) for header in headers)
 
 
 def from_the_beginning(position: bytes, role: str) -> bytes:

@@ -122,12 +122,13 @@ class Partition:
         self._resolved: list[BreachEnded] = []  # urgent cases that the staff has ended
         self._touched: set[Customer] = set()
 
-    def take(self, event: Event, at: int) -> bool:
+    def take(self, event: Event, at: int, known: Customer | None = None) -> bool:
         """Apply one event, after the decisions that are due before it.
 
         Args:
             event: in aligned order.
             at: `event.at`, microseconds; the caller has it at hand, and it costs a microsecond to compute.
+            known: the event's customer, if the caller has it at hand.
 
         Returns:
             Whether it is a new order that counts.
@@ -140,7 +141,7 @@ class Partition:
             if at > self.timers.next_due or at > self.targets.next_due:
                 self.advance(at)
             self.stream_time = at
-        customer = self.customers.get(name) or self._welcome(event)
+        customer = known or self.customers.get(name) or self._welcome(event)
         if customer.saw(event.event_id):
             self.counts.duplicates += 1
             return False

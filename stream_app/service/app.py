@@ -91,7 +91,7 @@ def standing(app: faust.App) -> Mapping[TP, int]:
     return transport.standing() if isinstance(transport, BatchingTransport) and app.started else {}
 
 
-class Producer(AIOKafkaProducer):
+class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
     """An idempotent producer that goes on after a record that the broker has refused for good."""
 
     def take_back(self, topic: str, partition: int, records: int) -> None:

@@ -28,7 +28,7 @@ _CHUNK: Final = 500
 _CHUNK_BYTES: Final = 8 << 20
 
 
-class InvalidRecordError(kafka_errors.BrokerResponseError):
+class InvalidRecordError(kafka_errors.BrokerResponseError):  # type: ignore[misc]  # aiokafka has no types
     """What a broker answers to a record that its topic cannot hold, such as one without a key on a compacted topic."""
 
     errno = 87

@@ -33,6 +33,7 @@ from tests.integration.test_worker import (
 from tests.shops import browsing
 
 __all__ = ["make"]
+Produced = tuple[bytes, bytes, list[tuple[str, bytes]]]
 UNKNOWN_TYPE = b'{"type":"%s","event_id":"1","customer_id":"c0000","occurred_at":"2026-01-01T00:00:00Z"}'
 
 
@@ -118,11 +119,12 @@ def test_a_topic_with_a_small_limit_gets_shorter_dead_letters_and_stops_nothing(
     start = datetime.now(UTC) - timedelta(days=3)
     # The scores of a commit of 300 customers take 8 KB.
     good = orders_at(start, 600)
-    views = [
-        (key, encode(browsing(key.decode(), _micros(start) + 10_000_000_000 + at)), [])
-        for at, (key, *_) in enumerate(good)
+    at = _micros(start) + 10_000_000_000
+    views: list[Produced] = [
+        (key, encode(browsing(key.decode(), at + place)), []) for place, (key, *_) in enumerate(good)
     ]
-    bad = [(f"c{n:04d}".encode(), b"x" * size, []) for n, size in enumerate([100, 300, 50_000, 9_000, 200] * 40)]
+    sizes = [100, 300, 50_000, 9_000, 200] * 40
+    bad: list[Produced] = [(f"c{number:04d}".encode(), b"x" * size, []) for number, size in enumerate(sizes)]
     limits = {"dead_letters": 10_000, "scores": 5_000}
     if when == "before":
         for role, largest in limits.items():
