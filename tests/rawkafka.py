@@ -48,7 +48,7 @@ def record(
 def pack(codec: str, payload: bytes) -> bytes:
     """The payload as a codec packs it; `xerial` is snappy in blocks, as Java writes it."""
     if codec == "gzip":
-        return gzip.compress(payload)
+        return gzip.compress(payload, compresslevel=1)
     if codec == "xerial":
         blocks = [bytes(cramjam.snappy.compress_raw(payload[at : at + 32768])) for at in range(0, len(payload), 32768)]
         return XERIAL + b"".join(struct.pack(">i", len(block)) + block for block in blocks)
@@ -66,7 +66,9 @@ def batch(records: Sequence[bytes], codec: str = "none", packed: bytes | None = 
     payload = pack(codec, b"".join(records)) if packed is None else packed
     count = wrong.get("count", len(records))
     attributes = CODECS["snappy" if codec == "xerial" else codec]
-    checked = struct.pack(">hiqqqhii", attributes, wrong.get("last_delta", count - 1), 0, 0, -1, -1, -1, count) + payload
+    checked = (
+        struct.pack(">hiqqqhii", attributes, wrong.get("last_delta", count - 1), 0, 0, -1, -1, -1, count) + payload
+    )
     crc = wrong.get("crc", calc_crc32c(checked))
     after = struct.pack(">ibI", -1, wrong.get("magic", 2), crc) + checked
     return struct.pack(">qi", wrong.get("base", 0), wrong.get("length", len(after))) + after
