@@ -320,7 +320,7 @@ def packed_labelled(maker: Maker) -> bytes:
 def packed_nominated(maker: Maker) -> bytes:
     """Lists of nominees that cannot be."""
     good = {**_NOMINEE, "customer": maker.customer}
-    wrong = [
+    wrong: list[Json] = [
         {"rank_value": float("inf")}, {"rank_value": float("nan")}, {"probability": float("nan")}, {"version": 2**62},
         {"monthly_worth": 1e308}, {"silent_days": float("-inf")}, {"customer": ""}, {"customer": "c" * 100_000},
     ]  # fmt: skip

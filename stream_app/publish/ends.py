@@ -164,7 +164,10 @@ def _timed_out(what: str) -> KafkaException:
 def _end(offset: int, last: Message | None) -> End:
     if last is None:
         return End(offset)
-    headers = dict(last.headers() or [])
+    try:
+        headers = dict(last.headers() or [])
+    except UnicodeDecodeError:  # the name of a header is no text
+        return End(offset, empty=False)
     log, place = headers.get(LOG_HEADER), headers.get(PLACE_HEADER)
     if not isinstance(log, bytes) or not isinstance(place, bytes) or len(place) != PLACE_BYTES:
         return End(offset, empty=False)

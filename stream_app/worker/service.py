@@ -37,9 +37,9 @@ MILLISECOND_US: Final = 1_000
 TOLERATED_TOO_LATE: Final = 0.01  # of the events of some minutes
 FEW_TOO_LATE: Final = 10  # are no trend
 _TOO_LATE: Final = (
-    "{too_late:,} of the latest {events:,} events lie further behind their partition's time than shop.lateness, "
-    "so their order no longer counts: is a log of the past written beside the wall clock (ticks.clock), or does a "
-    "topic lag?"
+    "{too_late:,} of the latest {events:,} events lie further behind their partition's time than shop.lateness, so"
+    " their order no longer counts: is a log of the past written beside the wall clock (ticks.clock), or does a topic"
+    " lag?"
 )
 
 

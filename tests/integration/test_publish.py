@@ -32,6 +32,7 @@ from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES
 from stream_app.replay.readers import LogFormat, open_log
 from stream_app.simulate import ShopSettings, write_log
+from tests import rawkafka
 from tests.shops import order
 
 COMMAND = str(Path(sys.executable).parent / "stream-app")
@@ -361,6 +362,13 @@ def test_records_of_others_are_refused(shop: Shop, short_log: Path) -> None:
     with pytest.raises(OtherLog, match="no publisher has written"):
         publish(shop, short_log)
     assert shop.written() == 1
+
+
+def test_a_record_whose_header_is_no_text_is_refused(shop: Shop, short_log: Path) -> None:
+    batch = rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"\xff\xfe", b"x")])])
+    assert rawkafka.send(shop.bootstrap, shop.config.kafka.topics.cart, 1, batch) == 0
+    with pytest.raises(OtherLog, match="no publisher has written"):
+        publish(shop, short_log)
 
 
 def test_a_tick_of_a_worker_on_the_wall_clock_is_named(shop: Shop, short_log: Path) -> None:
