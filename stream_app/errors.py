@@ -216,9 +216,7 @@ class PositionAhead(ChurnMonitorError):
 
 
 class MissingCodec(ChurnMonitorError):
-    """Record batches packed with {codec} cannot be read: {problem}. Install the codec with
-    pip install "cramjam>=2.11,<3"; then start again.
-    """
+    """Record batches packed with {codec} cannot be read: {problem}. Install it with: pip install "cramjam>=2.11,<3"."""
 
     exit_code = 2
 

@@ -86,7 +86,7 @@ class Store:
             self.wrong_bases.append((tp, base, fetched))
             return
         self.positions[tp] = fetched.end
-        self.values[tp] += [record.value for record in fetched.records]
+        self.values[tp] += [record.value or b"" for record in fetched.records]
 
 
 class Reader:

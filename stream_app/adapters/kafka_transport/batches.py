@@ -5,7 +5,7 @@ aiokafka's own reader raises at such a batch at every attempt, and unpacks whate
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.structs import ConsumerRecord
@@ -30,7 +30,7 @@ from stream_app.core.unreadable import Kept, Unreadable
 # So much of one partition is handed over at once; the rest waits, still packed.
 TAKEN_BYTES: Final = 32 << 20
 TAKEN_RECORDS: Final = 100_000
-Taken = ConsumerRecord | Unreadable
+Taken: TypeAlias = ConsumerRecord | Unreadable
 
 
 class FetchedBytes:

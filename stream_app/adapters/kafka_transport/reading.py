@@ -35,7 +35,7 @@ class Body(NamedTuple):
     """An intact batch with its records unpacked."""
 
     batch: Any
-    count: int  # of records, by the header
+    expected: int  # records, by the header
     payload: memoryview  # the records
 
 
@@ -60,7 +60,7 @@ def unpacked(data: memoryview, unpacker: Unpacker) -> Body:
 
 def records_of(tp: TP, body: Body) -> list[ConsumerRecord]:
     """The records of a batch. Raises Fault, or what aiokafka's parser raises."""
-    if len(body.payload) > MAX_RECORD_BYTES and longest(body.payload, body.count) > MAX_RECORD_BYTES:
+    if len(body.payload) > MAX_RECORD_BYTES and longest(body.payload, body.expected) > MAX_RECORD_BYTES:
         raise Fault(f"a record has more than {MAX_RECORD_BYTES} bytes")
     topic, partition = tp
     records: list[ConsumerRecord] = []

@@ -48,7 +48,7 @@ class Unpacker:
         self._decoders = require_codecs()
         self._memory = memoryview(mmap.mmap(-1, MAX_UNPACKED_BYTES + PADDING))
 
-    def unpack(self, codec: int, packed: memoryview, head: bytes = b"") -> memoryview:
+    def unpack(self, codec: int, packed: memoryview, head: bytes | bytearray = b"") -> memoryview:
         """The unpacked bytes behind `head`; valid until the next call.
 
         Raises ValueError for an unknown codec, and what the codec raises if the bytes are wrong or too many.
@@ -58,7 +58,7 @@ class Unpacker:
         start = len(head)
         self._memory[:start] = head
         room = self._memory[start:MAX_UNPACKED_BYTES]
-        if codec == SNAPPY and packed[: len(_XERIAL)] == _XERIAL:
+        if codec == SNAPPY and bytes(packed[: len(_XERIAL)]) == _XERIAL:
             size = self._unpack_blocks(packed[_XERIAL_HEADER_BYTES:], room)
         else:
             size = self._decoders[codec](packed, room)
