@@ -31,15 +31,16 @@ class KafkaEnds:
         self._admin.poll(0)  # what the client has to say goes to its logger
         try:
             try:
-                return self._ends(places)
+                found = self._ends(places)
             except KafkaException:
                 # After an outage librdkafka finds no leader in what it remembers, and connects again for metadata only.
                 self._admin.list_topics(timeout=ANSWER_SECONDS)
-                return self._ends(places)
+                found = self._ends(places)
         except KafkaException as error:
-            self._complaints.cause = None
             self._admin.poll(0)
             raise self._complaints.cause or NoBroker(bootstrap=self._bootstrap, problem=error.args[0].str()) from error
+        self._complaints.cause = None
+        return found
 
     def _ends(self, places: Collection[Place]) -> Mapping[Place, int]:
         if not places:

@@ -143,7 +143,7 @@ def test_a_file_that_cannot_be_used_is_named(door: Door, tmp_path: Path, monkeyp
         ({"cert_file": ours[0], "key_file": stranger[1]}, "KEY_VALUES_MISMATCH"),
         ({"key_file": ours[1]}, "REDIS__KEY_FILE (environment) cannot be used: it is given without cert_file"),
     ):
-        assert words in door.ask(**settings), settings
+        assert words in door.ask("", **settings), settings
 
     def denied(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
