@@ -5,7 +5,8 @@ aiokafka's own reader raises at such a batch at every attempt, and unpacks whate
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+import struct
+from typing import Any, Final, TypeAlias
 
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.structs import ConsumerRecord
@@ -16,9 +17,9 @@ from stream_app.adapters.kafka_transport.reading import (
     HEADER_BYTES,
     LOG_HEADER_BYTES,
     MAGIC_AT,
-    Body,
     Fault,
     consumer_record,
+    count_of,
     legacy_records,
     records_of,
     unpacked,
@@ -30,6 +31,7 @@ from stream_app.core.unreadable import Kept, Unreadable
 # So much of one partition is handed over at once; the rest waits, still packed.
 TAKEN_BYTES: Final = 32 << 20
 TAKEN_RECORDS: Final = 100_000
+_LENGTH: Final = struct.Struct(">8xi")  # of what follows the header of the log
 Taken: TypeAlias = ConsumerRecord | Unreadable
 
 
@@ -98,11 +100,11 @@ class Batches:
 
     def _end(self) -> int:
         """Where the batch that is next ends; after the bytes if it is broken."""
-        left = self._size - self._at
-        if left > LOG_HEADER_BYTES:
-            length = int.from_bytes(self._data[self._at + 8 : self._at + LOG_HEADER_BYTES], "big")
-            if MAGIC_AT < LOG_HEADER_BYTES + length <= left:
-                return self._at + LOG_HEADER_BYTES + length
+        if self._at + LOG_HEADER_BYTES < self._size:
+            (length,) = _LENGTH.unpack_from(self._data, self._at)
+            end: int = self._at + LOG_HEADER_BYTES + length
+            if self._at + MAGIC_AT < end <= self._size:
+                return end
         # A response ends where the broker has cut it. Only the first batch is always whole.
         self.done = self._at > 0
         return self._size + 1
@@ -112,26 +114,27 @@ class Batches:
         if end <= self._size and self._data[self._at + MAGIC_AT] < 2:
             data = self._data[self._at : end]
             records, following = legacy_records(self._tp, data, self._unpacker)
-            self._check(following, high_watermark)
+            if not self._is_ahead(following, high_watermark):
+                raise Fault(self._misplaced(following))
             return records, following, len(data)
-        body = self._unpacked(end, high_watermark)
-        records = [] if body.batch.is_control_batch else records_of(self._tp, body)
-        return records, body.batch.next_offset, len(body.payload)
+        batch, data = self._unpacked(end, high_watermark)
+        records = [] if batch.is_control_batch else records_of(self._tp, batch, data)
+        return records, batch.next_offset, len(data)
 
-    def _unpacked(self, end: int, high_watermark: int | None) -> Body:
+    def _unpacked(self, end: int, high_watermark: int | None) -> tuple[Any, memoryview]:
         if end > self._size:
             raise Fault("it breaks off")
-        body = unpacked(self._data[self._at : end], self._unpacker)
-        self._check(body.batch.next_offset, high_watermark)
-        return body
-
-    def _check(self, following: int, high_watermark: int | None) -> None:
-        """Raise Fault if the batch cannot lie where it was found: the checksum does not cover its base offset."""
-        if not self._is_ahead(following, high_watermark):
-            raise Fault(f"it says that it ends before offset {following}, and was found at {self.next_fetch_offset}")
+        batch, data = unpacked(self._data[self._at : end], self._unpacker)
+        if not self._is_ahead(batch.next_offset, high_watermark):
+            raise Fault(self._misplaced(batch.next_offset))
+        return batch, data
 
     def _is_ahead(self, following: int, high_watermark: int | None) -> bool:
+        """Whether a batch may lie where it was found: the checksum does not cover its base offset."""
         return self.next_fetch_offset < following and (high_watermark is None or following <= high_watermark)
+
+    def _misplaced(self, following: int) -> str:
+        return f"it says that it ends before offset {following}, and was found at {self.next_fetch_offset}"
 
     def _add(self, taken: list[Taken], records: list[ConsumerRecord]) -> None:
         """Keep what lies after the position: it may lie within a batch."""
@@ -171,15 +174,15 @@ class Batches:
     def _salvaged(self, end: int, high_watermark: int | None, problem: str) -> list[Taken]:
         """What can be read of a bad batch, and the rest as it is."""
         try:
-            body = self._unpacked(end, high_watermark)
+            batch, data = self._unpacked(end, high_watermark)
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001 - see _take_batch
-            data = bytes(self._data[self._at : min(end, self._size, self._at + MAX_KEPT_BYTES)])
-            return [Unreadable(Kept(self.next_fetch_offset, 0, None, data), f"a record batch: {problem}")]
+            kept = bytes(self._data[self._at : min(end, self._size, self._at + MAX_KEPT_BYTES)])
+            return [Unreadable(Kept(self.next_fetch_offset, 0, None, kept), f"a record batch: {problem}")]
         return [
             one if isinstance(one, Unreadable) else consumer_record(self._tp, one, one.offset, one.timestamp)
-            for one in salvage(*body)
+            for one in salvage(batch, count_of(data), data[HEADER_BYTES:])
         ]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
@@ -21,7 +22,7 @@ LOG_HEADER_BYTES: Final = 12  # base offset, and the length of what follows
 MAGIC_AT: Final = 16  # the version of the format
 HEADER_BYTES: Final = 61
 _ATTRIBUTES_AT: Final = 22  # of two bytes the one with the codec
-_COUNT_AT: Final = 57
+_COUNT: Final = struct.Struct(">57xi")  # of records
 _LEGACY_BYTES: Final = 26  # of the shortest batch
 _LEGACY_ATTRIBUTES_AT: Final = 17
 _CODEC: Final = 7  # these bits of the attributes
@@ -31,41 +32,44 @@ class Fault(ValueError):
     """What is wrong with the bytes of a batch."""
 
 
-class Body(NamedTuple):
-    """An intact batch with its records unpacked."""
+def unpacked(data: memoryview, unpacker: Unpacker) -> tuple[Any, memoryview]:
+    """Check a batch and unpack it.
 
-    batch: Any
-    expected: int  # records, by the header
-    payload: memoryview  # the records
+    Returns aiokafka's batch and the bytes that it reads; both are valid until the next batch is unpacked.
 
-
-def unpacked(data: memoryview, unpacker: Unpacker) -> Body:
-    """Check a batch and unpack it; valid until the next one is unpacked. Raises Fault, or what a codec raises."""
-    if data[MAGIC_AT] != 2 or len(data) < HEADER_BYTES:
+    Raises Fault, or what a codec raises.
+    """
+    if len(data) < HEADER_BYTES or data[MAGIC_AT] != 2:
         raise Fault(f"it is no record batch (version {data[MAGIC_AT]}, {len(data)} bytes)")
     batch = DefaultRecordBatch(data)
     if not batch.validate_crc():
         raise Fault("the checksum does not match")
-    count = int.from_bytes(data[_COUNT_AT:HEADER_BYTES], "big", signed=True)
+    count = count_of(data)
     if not 0 <= count <= MAX_RECORDS:
         raise Fault(f"it has {count} records; the limit is {MAX_RECORDS}")
     codec = data[_ATTRIBUTES_AT] & _CODEC
     if not codec or batch.is_control_batch:
-        return Body(batch, count, data[HEADER_BYTES:])
+        return batch, data
     head = bytearray(data[:HEADER_BYTES])
     head[_ATTRIBUTES_AT] &= ~_CODEC
     plain = unpacker.unpack(codec, data[HEADER_BYTES:], head)
-    return Body(DefaultRecordBatch(plain), count, plain[HEADER_BYTES:])
+    return DefaultRecordBatch(plain), plain
 
 
-def records_of(tp: TP, body: Body) -> list[ConsumerRecord]:
-    """The records of a batch. Raises Fault, or what aiokafka's parser raises."""
-    if len(body.payload) > MAX_RECORD_BYTES and longest(body.payload, body.expected) > MAX_RECORD_BYTES:
+def count_of(data: memoryview) -> int:
+    """The number of records by the header of a batch."""
+    count: int = _COUNT.unpack_from(data)[0]
+    return count
+
+
+def records_of(tp: TP, batch: Any, data: memoryview) -> list[ConsumerRecord]:
+    """The records of a batch as `unpacked` gives it. Raises Fault, or what aiokafka's parser raises."""
+    if len(data) > MAX_RECORD_BYTES and longest(data[HEADER_BYTES:], count_of(data)) > MAX_RECORD_BYTES:
         raise Fault(f"a record has more than {MAX_RECORD_BYTES} bytes")
     topic, partition = tp
     records: list[ConsumerRecord] = []
-    next_offset, headers = body.batch.base_offset, 0
-    for record in body.batch:
+    next_offset, headers = batch.base_offset, 0
+    for record in batch:
         offset, key, value, own = record.offset, record.key, record.value, record.headers
         # A broker does not check the offsets of records that are not compressed.
         if offset < next_offset:
@@ -90,7 +94,7 @@ def records_of(tp: TP, body: Body) -> list[ConsumerRecord]:
                 tuple(own),
             )
         )
-    if next_offset > body.batch.next_offset:
+    if next_offset > batch.next_offset:
         raise Fault(f"offset {next_offset - 1} lies after its end")
     return records
 
