@@ -93,8 +93,9 @@ class RedisStateStore:
             new = [(customer, state) for customer, state in chunk.items() if customer not in seen]
             if new:
                 seen.update(customer for customer, _ in new)
-                for customer, state in new:
-                    digest.put(customer, _field(customer), state)
+                digest.put(
+                    [customer for customer, _ in new], [part for one in new for part in (_field(one[0]), one[1])]
+                )
                 yield new
             if cursor == b"0":
                 break
@@ -127,10 +128,9 @@ class RedisStateStore:
         flat: list[bytes] = []
         digest = self._digests.pop(partition, None)  # until it is stored
         for customer, state in commit.states.items():
-            field = _field(customer)
-            flat += (field, state)
-            if digest is not None:
-                digest.put(customer, field, state)
+            flat += (_field(customer), state)
+        if digest is not None:
+            digest.put(commit.states, flat)
         keys = [self._key(partition, kind) for kind in ("meta", "states", "outbox", "episodes")]
         batch_args = (commit.base, commit.position, commit.summary, relayed)
         notes = [part for key, note in commit.episodes.items() for part in (_field(key), note)]
