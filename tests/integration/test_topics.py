@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,31 @@ def test_every_mismatch_is_found_with_its_remedy(case: str, config: LiveConfig, 
     else:
         assert require_topics(config) == [found]
     assert names >= {found.topic}
+
+
+@pytest.mark.parametrize(
+    ("role", "largest", "severity"),
+    [
+        ("labelled", 999_999, Severity.ERROR),
+        ("nominations", 10_000, Severity.ERROR),
+        ("contacts", 10_000, Severity.ERROR),
+        ("dead_letters", 10_000, Severity.WARNING),
+        ("scores", 10_000, Severity.WARNING),
+        ("alerts", 10_000, Severity.WARNING),
+    ],
+)
+def test_a_topic_that_does_not_take_our_records_is_told(
+    config: LiveConfig, admin: KafkaAdminClient, role: str, largest: int, severity: Severity
+) -> None:
+    create_topics(config)
+    name = getattr(config.kafka.topics, role)
+    admin.alter_configs([ConfigResource("TOPIC", name, configs={"max.message.bytes": str(largest)})])
+    found: list[Mismatch] = []
+    until = time.monotonic() + 10
+    while not found and time.monotonic() < until:
+        found = [one for one in check_topics(config, [role]) if "max.message.bytes" in one.problem]
+    assert [(one.topic, one.severity) for one in found] == [(name, severity)]
+    assert "--add-config max.message.bytes=" in found[0].remedy
 
 
 def test_too_few_copies_are_told(config: LiveConfig, environ: dict[str, str]) -> None:
