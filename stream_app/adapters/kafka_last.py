@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from aiokafka.structs import ConsumerRecord
 
-from stream_app.adapters.kafka_refusals import refusal, refusals
-from stream_app.config import LiveConfig, reader_options
+from stream_app.adapters.kafka_tail import read_tail
+from stream_app.config import LiveConfig
 from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.messages import Contact, DeskDone, decode_message, sequence_of
-from stream_app.errors import NoBroker
 
 _LOOK_BACK: Final = 16  # the last offsets may hold what others have written
 _FURTHER: Final = 8  # times as far back, where nothing of ours was found: the shop's own tools write contacts too
-_ANSWER_SECONDS: Final = 10.0
-_GROUP: Final = "last"
 
 
 def last_sequence(config: LiveConfig, topics: Sequence[str], partition: int, look_back: int = _LOOK_BACK) -> int:
@@ -31,7 +27,7 @@ def last_sequence(config: LiveConfig, topics: Sequence[str], partition: int, loo
 
     Raises NoBroker.
     """
-    return max((_sequence(message) for message in _tail(config, topics, partition, look_back)), default=0)
+    return max((_sequence(record) for record in read_tail(config, topics, partition, look_back)), default=0)
 
 
 def last_of_the_desk(config: LiveConfig, topic: str, partition: int) -> tuple[int, int, int]:
@@ -42,11 +38,11 @@ def last_of_the_desk(config: LiveConfig, topic: str, partition: int) -> tuple[in
     look_back = _LOOK_BACK
     while True:
         sequence, contact, moment, seen = 0, 0, -1, 0
-        for message in _tail(config, [topic], partition, look_back):
+        for record in read_tail(config, [topic], partition, look_back):
             seen += 1
-            told = decode_message(message.value() or b"")
+            told = decode_message(record.value or b"")
             if isinstance(told, DeskDone) or (isinstance(told, Contact) and told.opening is not None):
-                sequence, contact = max(sequence, _sequence(message)), max(contact, told.sequence)
+                sequence, contact = max(sequence, _sequence(record)), max(contact, told.sequence)
             if isinstance(told, DeskDone):
                 moment = max(moment, (told.occurred_at - EPOCH) // MICROSECOND)
         if moment >= 0 or seen < look_back:  # else what others have written may hide it
@@ -54,46 +50,5 @@ def last_of_the_desk(config: LiveConfig, topic: str, partition: int) -> tuple[in
         look_back *= _FURTHER
 
 
-def _tail(config: LiveConfig, topics: Sequence[str], partition: int, look_back: int) -> Iterator[Message]:
-    """The last records of a partition of some topics."""
-    consumer = Consumer(reader_options(config.kafka, _GROUP) | {"auto.offset.reset": "earliest"})
-    try:
-        ends: dict[str, int] = {}
-        places = []
-        for topic in topics:
-            with refusals("Describe", topic=topic):
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_ANSWER_SECONDS)
-            if high > low:
-                ends[topic] = high
-                places.append(TopicPartition(topic, partition, max(low, high - look_back)))
-        if places:
-            consumer.assign(places)
-            yield from _read(consumer, ends, partition, f"{config.kafka.group}-{_GROUP}")
-    except (KafkaException, TimeoutError) as error:
-        raise NoBroker(bootstrap=config.kafka.bootstrap, problem=str(error)) from error
-    finally:
-        consumer.close()
-
-
-def _read(consumer: Consumer, ends: dict[str, int], partition: int, group: str) -> Iterator[Message]:
-    """Up to these ends. Raises TimeoutError when nothing comes: what was not read must not count as not there."""
-    until = time.monotonic() + _ANSWER_SECONDS
-    while ends:
-        message = consumer.poll(0.2)
-        if message is not None:
-            if (error := message.error()) is not None:
-                failed = KafkaException(error)
-                raise refusal(failed, "Read", topic=message.topic() or "", group=group) or failed
-            until = time.monotonic() + _ANSWER_SECONDS
-            yield message
-        elif time.monotonic() > until:
-            raise TimeoutError(f"nothing came of {', '.join(sorted(ends))}")
-        # A log may end in a marker of a transaction, which is no message.
-        for place in consumer.position([TopicPartition(topic, partition) for topic in ends]):
-            if place.offset >= ends[place.topic]:
-                del ends[place.topic]
-
-
-def _sequence(message: Message) -> int:
-    headers = dict(message.headers() or [])
-    return sequence_of([(name, value) for name, value in headers.items() if isinstance(value, bytes)])
+def _sequence(record: ConsumerRecord) -> int:
+    return sequence_of(record.headers)

@@ -17,10 +17,12 @@ from confluent_kafka import Producer
 from benchmarks.live import LiveSystem, Process
 from benchmarks.live.outcome import messages_of
 from benchmarks.servers.process import free_port
+from stream_app.adapters.kafka_last import last_of_the_desk, last_sequence
 from stream_app.adapters.partitioner import partition_of
 from stream_app.config import confluent_options
 from stream_app.config.parts import PORT_OFFSETS
 from stream_app.core.events import EPOCH, MICROSECOND, encode
+from stream_app.core.messages import DeskDone, encode_message
 from stream_app.errors import MissingCodec, TooManyUnreadable
 from tests.integration.test_worker import PARTITIONS, SECONDS, Make, accepted, ended, make
 from tests.rawkafka import batch, pack, record, send
@@ -144,6 +146,31 @@ def test_a_worker_steps_over_bad_batches_and_bombs_and_loses_nothing_else(make: 
     said = worker.said() + first.said()
     assert f'"first": {expected[-1]}' in said
     assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("role", ["labelled", "contacts"])
+def test_the_end_of_a_topic_that_cannot_be_read_stops_no_start(make: Make, role: str) -> None:
+    live = make()
+    topic = getattr(live.config.kafka.topics, role)
+    done = encode_message(DeskDone(occurred_at=START, sequence=0)) if role == "contacts" else b""
+    sent = [record(index, done, None, [(b"sequence", b"%d" % (5 + index))]) for index in range(2)]
+    bad = [
+        batch([record(0, b"x", None, [(b"\xff", b"x")])]),
+        batch([record(0, b"short", length=3), record(1, b"{}")], "gzip"),
+        batch([record(0, bytes(200 << 20))], "zstd"),
+        batch([record(0, bytes(200 << 20))], "gzip"),
+    ]
+    assert last(live, topic) == 0
+    for data in (batch(sent), *bad):
+        assert raw(live, role, 0, data) == 0
+    assert last(live, topic) == 6
+
+
+def last(live: LiveSystem, topic: str) -> int:
+    """The number of the last record of an outbox on a topic."""
+    if topic == live.config.kafka.topics.contacts:
+        return last_of_the_desk(live.config, topic, 0)[0]
+    return last_sequence(live.config, [topic], 0)
 
 
 @pytest.mark.parametrize(("service", "role"), [("trainer", "labelled"), ("desk", "nominations")])

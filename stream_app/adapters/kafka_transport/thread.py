@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 import aiokafka
-from aiokafka.consumer.fetcher import FetchError
 from aiokafka.errors import ConsumerStoppedError, OffsetOutOfRangeError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
 from faust.types import TP
 
 from stream_app.adapters.kafka_refusals import refusals
-from stream_app.adapters.kafka_transport.batches import TAKEN_BYTES, TAKEN_RECORDS, Batches, FetchedBytes, Taken
+from stream_app.adapters.kafka_transport.batches import Taken
 from stream_app.adapters.kafka_transport.fetched import Fetched
+from stream_app.adapters.kafka_transport.fetcher import drain, responding
 from stream_app.core.unreadable import Unreadable
 from stream_app.errors import HistoryGone, PositionAhead
 
@@ -56,8 +55,7 @@ class FetchThread(AIOKafkaConsumerThread):
         await super().on_start()
         fetcher = self._ensure_consumer()._fetcher
         fetcher._prefetch_backoff = PREFETCH_BACKOFF_SECONDS
-        # The same method, with readers that step over bytes that cannot be read in place of those that raise.
-        respond = _with(fetcher._proc_fetch_request, MemoryRecords=FetchedBytes, PartitionRecords=self._batches)
+        respond = responding(fetcher, self.transport.faults, self.transport.unpacker)
 
         async def respond_and_notify(*request: Any) -> bool:
             try:
@@ -74,11 +72,6 @@ class FetchThread(AIOKafkaConsumerThread):
             return came
 
         fetcher._proc_fetch_request = respond_and_notify
-
-    def _batches(self, tp: TP, records: FetchedBytes, _: Any, position: int, *__: Any) -> Batches:
-        """What aiokafka makes of the bytes of a partition; it hands over what it gave to its own reader."""
-        transport = self.transport
-        return Batches(TP(*tp), records.data, position, transport.faults, transport.unpacker)
 
     def _stopped_set(self) -> None:
         # After a crash the thread may have ended already: Faust's own raises then, and the log has a second error.
@@ -149,7 +142,7 @@ class FetchThread(AIOKafkaConsumerThread):
     async def _take(self, fetcher: Any, wanted: frozenset[TP]) -> dict[TP, Fetched]:
         """What has come; without waiting, so that positions and records belong together."""
         try:
-            records = self._drain(fetcher, wanted)
+            records = drain(fetcher, wanted)
         except OffsetOutOfRangeError as error:
             raise await self._unreachable(*error.args) from error
         assignment = fetcher._subscriptions.subscription.assignment
@@ -160,41 +153,14 @@ class FetchThread(AIOKafkaConsumerThread):
                 continue
             start, end, caught_up = self._ends[tp], state.position, state.position >= state.highwater
             if end > start or (caught_up and self._told.get(tp) != end):
-                found[tp] = Fetched(start, records.get(tp, ()), end, state.highwater)
+                found[tp] = Fetched(start, self._kept(records.get(tp, [])), end, state.highwater)
                 self._ends[tp] = end
             if caught_up:
                 self._told[tp] = end
         return found
 
-    def _drain(self, fetcher: Any, wanted: frozenset[TP]) -> dict[TP, list[Taken]]:
-        """A bounded part of the records that have come for these partitions; does what aiokafka's getmany does.
-
-        Raises what the broker has answered instead of records, and TooManyUnreadable.
-        """
-        records: dict[TP, list[Taken]] = {}
-        size = count = 0
-        for tp, result in list(fetcher._records.items()):
-            if tp not in wanted:
-                if not fetcher._subscriptions.is_assigned(tp):
-                    del fetcher._records[tp]
-                continue
-            if size >= TAKEN_BYTES or count >= TAKEN_RECORDS or (records and isinstance(result, FetchError)):
-                break  # comes next time
-            done = True
-            if isinstance(result, FetchError):
-                del fetcher._records[tp]
-                fetcher._notify(fetcher._wait_consume_future)
-                result.check_raise()
-            elif result.check_assignment(tp):
-                batches: Batches = result._partition_records
-                taken, taken_bytes = batches.take(result._assignment.state_value(tp).highwater)
-                result._update_position()
-                records[tp] = taken if self.transport.keep_unreadable else _readable(taken)
-                size, count, done = size + taken_bytes, count + len(taken), batches.done
-            if done:
-                del fetcher._records[tp]
-                fetcher._notify(fetcher._wait_consume_future)
-        return records
+    def _kept(self, taken: list[Taken]) -> list[Taken]:
+        return taken if self.transport.keep_unreadable else [one for one in taken if not isinstance(one, Unreadable)]
 
     async def _unreachable(self, positions: Mapping[TP, int]) -> Exception:
         """The error that says why the first of these positions could not be fetched."""
@@ -247,14 +213,3 @@ def unreachable(tp: TP, position: int, earliest: int, end: int) -> HistoryGone |
     if position > end:
         return PositionAhead(topic=tp.topic, partition=tp.partition, position=position, end=end)
     return None
-
-
-def _readable(taken: list[Taken]) -> list[Taken]:
-    return [one for one in taken if not isinstance(one, Unreadable)]
-
-
-def _with(method: Any, **names: Any) -> MethodType:
-    """The same method, for which these global names are something else."""
-    function = method.__func__
-    known = {**function.__globals__, **names}
-    return MethodType(FunctionType(function.__code__, known, function.__name__), method.__self__)
