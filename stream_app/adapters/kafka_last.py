@@ -8,7 +8,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from stream_app.adapters.kafka_refusals import refusal, refusals
+from stream_app.adapters.kafka_refusals import failure, refusals
 from stream_app.config import LiveConfig, reader_options
 from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.messages import Contact, DeskDone, decode_message
@@ -18,7 +18,6 @@ SEQUENCE: Final = "sequence"  # the header of a relayed record
 _LOOK_BACK: Final = 16  # the last offsets may hold what others have written
 _FURTHER: Final = 8  # times as far back, where nothing of ours was found: the shop's own tools write contacts too
 _ANSWER_SECONDS: Final = 10.0
-_GROUP: Final = "last"
 
 
 def last_sequence(config: LiveConfig, topics: Sequence[str], partition: int, look_back: int = _LOOK_BACK) -> int:
@@ -57,36 +56,36 @@ def last_of_the_desk(config: LiveConfig, topic: str, partition: int) -> tuple[in
 
 def _tail(config: LiveConfig, topics: Sequence[str], partition: int, look_back: int) -> Iterator[Message]:
     """The last records of a partition of some topics."""
-    consumer = Consumer(reader_options(config.kafka, _GROUP) | {"auto.offset.reset": "earliest"})
+    consumer = Consumer(reader_options(config.kafka, "last") | {"auto.offset.reset": "earliest"})
     try:
         ends: dict[str, int] = {}
         places = []
         for topic in topics:
-            with refusals("Describe", topic=topic):
+            with refusals("Describe", topic):
                 low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_ANSWER_SECONDS)
             if high > low:
                 ends[topic] = high
                 places.append(TopicPartition(topic, partition, max(low, high - look_back)))
         if places:
             consumer.assign(places)
-            yield from _read(consumer, ends, partition, f"{config.kafka.group}-{_GROUP}")
+            yield from _read(consumer, ends, partition)
     except (KafkaException, TimeoutError) as error:
         raise NoBroker(bootstrap=config.kafka.bootstrap, problem=str(error)) from error
     finally:
         consumer.close()
 
 
-def _read(consumer: Consumer, ends: dict[str, int], partition: int, group: str) -> Iterator[Message]:
+def _read(consumer: Consumer, ends: dict[str, int], partition: int) -> Iterator[Message]:
     """Up to these ends. Raises TimeoutError when nothing comes: what was not read must not count as not there."""
     until = time.monotonic() + _ANSWER_SECONDS
     while ends:
         message = consumer.poll(0.2)
         if message is not None:
-            if (error := message.error()) is not None:
-                failed = KafkaException(error)
-                raise refusal(failed, "Read", topic=message.topic() or "", group=group) or failed
             until = time.monotonic() + _ANSWER_SECONDS
-            yield message
+            if (error := message.error()) is None:
+                yield message
+            elif (failed := failure(error, message.topic() or "")) is not None:
+                raise failed
         elif time.monotonic() > until:
             raise TimeoutError(f"nothing came of {', '.join(sorted(ends))}")
         # A log may end in a marker of a transaction, which is no message.
