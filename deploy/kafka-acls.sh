@@ -44,13 +44,13 @@ allow churn-deliver --operation Read --group churn --resource-pattern-type prefi
 allow churn-publish --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.ticks
 allow churn-publish --operation Read --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.ticks
 allow churn-publish --operation Write --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.ticks
-allow churn-publish --operation Read --group churn --resource-pattern-type prefixed
+allow churn-publish --operation Describe --group churn --resource-pattern-type prefixed
 
 # shop
 allow churn-shop --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.ticks
 allow churn-shop --operation Read --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.ticks
 allow churn-shop --operation Write --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.ticks --topic shop.contacts
-allow churn-shop --operation Read --group churn --resource-pattern-type prefixed
+allow churn-shop --operation Describe --group churn --resource-pattern-type prefixed
 
 # operator
 allow churn-operator --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters

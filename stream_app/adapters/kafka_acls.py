@@ -23,14 +23,14 @@ class Needs:
         reads: it consumes from them.
         writes: it produces to them; an idempotent producer needs no other right.
         creates: it makes those that are missing.
-        groups: whether it uses consumer groups, or asks for those of others.
+        groups: what it does with the consumer groups: Read (join and commit), Describe, or nothing.
     """
 
     checks: Sequence[str] = _ALL
     reads: Sequence[str] = ()
     writes: Sequence[str] = ()
     creates: Sequence[str] = ()
-    groups: bool = True
+    groups: str = "Read"
 
 
 # At the start worker and desk read the topics of their own outbox: does Redis still know of all that was sent?
@@ -42,10 +42,10 @@ NEEDS: Final = {
     "trainer": Needs(checks=("labelled", *_DEAD_LETTERS), reads=("labelled",), writes=_DEAD_LETTERS),
     "desk": Needs(reads=("nominations", "contacts"), writes=("alerts", "contacts", *_DEAD_LETTERS)),
     "deliver": Needs(reads=("alerts",), writes=_DEAD_LETTERS),
-    "publish": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=_PUBLISHED),
-    "shop": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=(*_PUBLISHED, "contacts")),
-    "operator": Needs(writes=("contacts",), groups=False),  # topics check, episode ack, snooze, resolve
-    "topics": Needs(creates=_ALL, groups=False),  # topics create
+    "publish": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=_PUBLISHED, groups="Describe"),
+    "shop": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=(*_PUBLISHED, "contacts"), groups="Describe"),
+    "operator": Needs(writes=("contacts",), groups=""),  # topics check, episode ack, snooze, resolve
+    "topics": Needs(creates=_ALL, groups=""),  # topics create
 }
 _HEAD: Final = """\
 #!/bin/sh
@@ -98,5 +98,5 @@ def _rights(kafka: Kafka, needs: Needs) -> Iterator[str]:
         if roles:
             names = (f"--topic {name}" for name in kafka.topics.of(*roles).values())
             yield " ".join((*(f"--operation {one}" for one in operations), *names))
-    if needs.groups:  # Read implies Describe
-        yield f"--operation Read --group {shlex.quote(kafka.group)} --resource-pattern-type prefixed"
+    if needs.groups:
+        yield f"--operation {needs.groups} --group {shlex.quote(kafka.group)} --resource-pattern-type prefixed"

@@ -58,7 +58,7 @@ class Contacts:
             waiting = self._producer.flush(_SECONDS + 1.0)
         except KafkaException as error:
             raise self._failed(error.args[0].str()) from error
-        if failures and (refused := refusal(KafkaException(failures[0]), "Write", topic=self._topic)):
+        if failures and (refused := refusal(KafkaException(failures[0]), "Write", self._topic)):
             self._producer = None
             raise refused
         if waiting and (cause := why_no_connection(self._kafka)) is not None:

@@ -55,7 +55,7 @@ class KafkaEnds:
             try:
                 found[place.topic, place.partition] = answer.result(timeout=2 * ANSWER_SECONDS).offset
             except KafkaException as error:
-                denied = refusal(error, "Describe", topic=place.topic)
+                denied = refusal(error, "Describe", place.topic)
                 if denied is not None:
                     raise denied from error
                 refused = error

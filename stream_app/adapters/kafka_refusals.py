@@ -23,14 +23,13 @@ _PROBE_SECONDS: Final = 3.0
 _LIBRARIES: Final = (KafkaException, AiokafkaError, KafkaPythonError)
 
 
-def refusal(error: BaseException, right: str, *, topic: str = "", group: str = "") -> NoBroker | None:
+def refusal(error: BaseException, right: str, topic: str = "") -> NoBroker | None:
     """Return what an error of a client library means if Kafka refused a right or the login; None for any other.
 
     Args:
         error: of aiokafka, confluent-kafka or kafka-python.
         right: what was being done, as kafka-acls.sh names it.
         topic: on which, where the error itself does not say.
-        group: in which consumer group, likewise.
 
     >>> from aiokafka.errors import TopicAuthorizationFailedError
     >>> print(refusal(TopicAuthorizationFailedError("shop.orders"), "Read"))
@@ -47,19 +46,30 @@ def refusal(error: BaseException, right: str, *, topic: str = "", group: str = "
         right = "Read"
     elif kind == "cluster" and right == "Write":  # only an idempotent producer asks the cluster
         right = "IdempotentWrite (granted with Write on any topic)"
-    named = _named(error) or {"topic": topic, "group": group}.get(kind, "")
+    named = _named(error) or (topic if kind == "topic" else "")
     return KafkaDenied(right=right, resource=f"the {kind} {named}".strip())
 
 
 @contextmanager
-def refusals(right: str, *, topic: str = "", group: str = "") -> Iterator[None]:
+def refusals(right: str, topic: str = "") -> Iterator[None]:
     """Turn a refusal that is raised inside the block into KafkaDenied or LoginRefused; see `refusal`."""
     try:
         yield
     except _LIBRARIES as error:
-        if (refused := refusal(error, right, topic=topic, group=group)) is not None:
+        if (refused := refusal(error, right, topic)) is not None:
             raise refused from error
         raise
+
+
+def failure(error: KafkaError, topic: str) -> Exception | None:
+    """Return what is raised for an error that a consumer with assigned partitions receives; None if it goes on.
+
+    Nobody needs a right to the group of such a consumer: librdkafka looks for its coordinator, but never joins it.
+    """
+    if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+        return None
+    failed = KafkaException(error)
+    return refusal(failed, "Read", topic) or failed
 
 
 class Complaints:
@@ -108,8 +118,8 @@ def _code(error: BaseException) -> int:
 
 
 def _named(error: BaseException) -> str:
-    """The topics or the group that an error carries; confluent-kafka's carries a sentence."""
-    if isinstance(error, KafkaException) or not error.args:
+    """The topics or the group that an error of aiokafka carries; those of the other libraries carry a sentence."""
+    if not isinstance(error, AiokafkaError) or not error.args:
         return ""
     named = error.args[0]
     return ", ".join(sorted(map(str, named))) if isinstance(named, set | frozenset | list | tuple) else str(named)

@@ -89,7 +89,7 @@ def _create(admin: KafkaAdminClient, config: LiveConfig, role: str, name: str) -
         "configs": wanted_configs(config, role),
     }
     try:
-        with refusals("Create", topic=name):
+        with refusals("Create", name):
             admin.create_topics({name: topic})
     except TopicAlreadyExistsError:  # someone else makes them at the same moment
         return False
@@ -199,7 +199,7 @@ def _describe(admin: KafkaAdminClient, names: list[str]) -> dict[str, Found]:
     topics: dict[str, dict[str, Any]] = {}
     for topic in admin.describe_topics(names):
         error = for_code(topic["error_code"])
-        if refused := refusal(error(topic["name"]), "Describe"):
+        if refused := refusal(error(), "Describe", topic["name"]):
             raise refused
         if topic["error_code"] and error.__name__ != "UnknownTopicOrPartitionError":
             raise error(topic["name"])

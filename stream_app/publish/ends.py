@@ -10,7 +10,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from stream_app.adapters.kafka_refusals import refusal, refusals
+from stream_app.adapters.kafka_refusals import failure, refusals
 from stream_app.config import LiveConfig, reader_options
 from stream_app.errors import NoBroker, OtherLog
 
@@ -22,8 +22,6 @@ SETTLE_SECONDS: Final = 1.0
 _ANSWER_SECONDS: Final = 10.0
 _READ_SECONDS: Final = 30.0
 _LOOK_BACK: Final = 16  # the last offsets may hold a transaction's marker, which is no record
-
-_GROUP: Final = "publish"
 
 Partition = tuple[str, int]  # topic, partition number
 
@@ -43,8 +41,7 @@ def read_ends(config: LiveConfig, topics: Iterable[str]) -> dict[Partition, End]
     partitions = [(topic, number) for topic in topics for number in range(config.kafka.partitions)]
     with _consumer(config) as consumer:
         marks = _settled(consumer, partitions)
-        filled = {one: mark for one, mark in marks.items() if mark[1] > mark[0]}
-        last = _last_records(consumer, filled, f"{config.kafka.group}-{_GROUP}")
+        last = _last_records(consumer, {one: mark for one, mark in marks.items() if mark[1] > mark[0]})
         return {one: _end(high, last.get(one)) for one, (_, high) in marks.items()}
 
 
@@ -123,7 +120,7 @@ def _settled(consumer: Consumer, partitions: list[Partition]) -> dict[Partition,
 def _watermarks(consumer: Consumer, partitions: list[Partition]) -> dict[Partition, tuple[int, int]]:
     found = {}
     for topic, number in partitions:
-        with refusals("Describe", topic=topic):
+        with refusals("Describe", topic):
             low_high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=_ANSWER_SECONDS)
         if low_high is None:
             raise _timed_out(f"no offsets of {topic}, partition {number}")
@@ -131,9 +128,7 @@ def _watermarks(consumer: Consumer, partitions: list[Partition]) -> dict[Partiti
     return found
 
 
-def _last_records(
-    consumer: Consumer, marks: Mapping[Partition, tuple[int, int]], group: str
-) -> dict[Partition, Message]:
+def _last_records(consumer: Consumer, marks: Mapping[Partition, tuple[int, int]]) -> dict[Partition, Message]:
     """The last record of each partition; none where only markers of transactions stand at the end."""
     consumer.assign([TopicPartition(*one, max(low, high - _LOOK_BACK)) for one, (low, high) in marks.items()])
     unread, last = set(marks), dict[Partition, Message]()
@@ -144,13 +139,13 @@ def _last_records(
         message = consumer.poll(1.0)
         if message is None:
             continue
-        one = (message.topic() or "", message.partition() or 0)
+        one, error = (message.topic() or "", message.partition() or 0), message.error()
+        if error and error.code() != KafkaError._PARTITION_EOF:
+            if (failed := failure(error, one[0])) is not None:
+                raise failed
+            continue
         offset, end = message.offset() or 0, marks[one][1]
-        if error := message.error():
-            if error.code() != KafkaError._PARTITION_EOF:
-                failed = KafkaException(error)
-                raise refusal(failed, "Read", topic=one[0], group=group) or failed
-        elif offset < end:
+        if not error and offset < end:
             last[one] = message
         if error or offset >= end - 1:
             unread.discard(one)
@@ -177,7 +172,7 @@ def _end(offset: int, last: Message | None) -> End:
 @contextmanager
 def _consumer(config: LiveConfig) -> Iterator[Consumer]:
     """A consumer that commits nothing and belongs to no group; its errors in our words."""
-    options = reader_options(config.kafka, _GROUP) | {
+    options = reader_options(config.kafka, "publish") | {
         "enable.partition.eof": True,
         "auto.offset.reset": "error",
         "log_level": 0,

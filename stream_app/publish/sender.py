@@ -140,7 +140,7 @@ class Sender:
             self._poll(1.0)  # which record it was comes after the news that one was refused
         if self._refused is not None:
             topic, error = self._refused
-            if denied := refusal(KafkaException(error), "Write", topic=topic):
+            if denied := refusal(KafkaException(error), "Write", topic):
                 raise denied
             raise NotDelivered(topic=topic, problem=error.str(), remedy=_GO_ON)
         if self._fatal is not None:

@@ -647,7 +647,7 @@ def test_who_may_not_come_in_is_told_so_without_the_password(fresh_redis: str) -
         finally:
             client.execute_command("ACL SETUSER", "default", "nopass")
             client.execute_command("ACL DELUSER", "ann")
-    assert "Give its user the rights" in said
+    assert "Grant its user the command and the keys" in said
     assert "geheim" not in said
 
 

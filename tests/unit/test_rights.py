@@ -13,7 +13,7 @@ from kafka import errors as kafka_python
 from typer.testing import CliRunner
 
 from stream_app.adapters.kafka_acls import NEEDS, kafka_acls
-from stream_app.adapters.kafka_refusals import refusal, refusals
+from stream_app.adapters.kafka_refusals import failure, refusal, refusals
 from stream_app.adapters.memory import MemoryServer, MemoryStateStore
 from stream_app.adapters.redis.acls import NEEDS as REDIS_NEEDS
 from stream_app.adapters.redis.acls import redis_acls
@@ -99,13 +99,13 @@ TOPIC = KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
         (aiokafka.TopicAuthorizationFailedError({"b", "a"}), "denies Write on the topic a, b"),
         (kafka_python.TopicAuthorizationFailedError(), "denies Write on the topic shop.alerts"),
         (aiokafka.GroupAuthorizationFailedError("churn"), "denies Read on the group churn"),
-        (KafkaException(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED)), "denies Read on the group churn-last"),
+        (kafka_python.TopicAuthorizationFailedError("a long sentence"), "denies Write on the topic shop.alerts"),
         (aiokafka.ClusterAuthorizationFailedError(), "denies IdempotentWrite (granted with Write on any topic)"),
         (aiokafka.TransactionalIdAuthorizationFailed("tx"), "denies Write on the transactional id tx"),
     ],
 )
 def test_a_denial_names_the_right_and_the_resource(error: Exception, words: str) -> None:
-    refused = refusal(error, "Write", topic="shop.alerts", group="churn-last")
+    refused = refusal(error, "Write", "shop.alerts")
     assert isinstance(refused, KafkaDenied)
     assert words in str(refused)
     assert "`stream-app acls kafka`" in str(refused)
@@ -130,6 +130,12 @@ def test_a_refused_login_is_told(error: Exception) -> None:
 def test_what_is_no_refusal_stays_as_it_is(error: Exception) -> None:
     with pytest.raises(type(error)), refusals("Read"):
         raise error
+
+
+def test_a_reader_without_a_group_goes_on_where_its_group_is_denied() -> None:
+    assert failure(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED), "") is None
+    assert isinstance(failure(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), "shop.orders"), KafkaDenied)
+    assert isinstance(failure(KafkaError(KafkaError._TRANSPORT), "shop.orders"), KafkaException)
 
 
 def test_a_refusal_is_found_behind_what_a_library_makes_of_it() -> None:
