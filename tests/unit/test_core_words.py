@@ -142,7 +142,7 @@ def test_what_is_kept_of_unknown_words_is_bounded_and_no_personal_data() -> None
 def test_a_worker_counts_unknown_words_by_field_and_word_and_logs_each_once(caplog: pytest.LogCaptureFixture) -> None:
     watch = Watch(CollectorRegistry())
     for batch in range(2):
-        events = [
+        events: list[Event] = [
             order("c", T0 + batch, action=OrderAction("completed")),
             order("c", T0 + 10 + batch, action=OrderAction("PAID")),
             browsing("c", T0 + 20 + batch, page=Page("landing")),
@@ -161,8 +161,10 @@ def test_a_worker_counts_unknown_words_by_field_and_word_and_logs_each_once(capl
 
 def test_a_log_is_summed_up_with_its_unknown_words_and_a_replay_without_orders_names_them(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
-    days = [order("c", T0 + day * DAY_US, f"e{day}", action=OrderAction("completed")) for day in range(100)]
-    log.write_bytes(b"\n".join(encoded(reversed(days))))  # out of order: sorting must not lose the words
+    days: list[Event] = [
+        order("c", T0 + day * DAY_US, f"e{day}", action=OrderAction("completed")) for day in range(100)
+    ]
+    log.write_bytes(b"\n".join(encoded(days[::-1])))  # out of order: sorting must not lose the words
     request = Request((str(log),), LogFormat("jsonl"), Settings(), tmp_path / "out")
     with pytest.raises(NoOrders, match=r"order\.action are not understood.*completed \(100\)"):
         replay_log(request, Watcher())
