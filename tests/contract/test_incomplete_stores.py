@@ -77,7 +77,7 @@ class RedisHands:
         return RedisStateStore(self._client(), "test")
 
     def models(self) -> ModelStore:
-        return RedisModelStore(self._client(), "test", KEEP)
+        return RedisModelStore(self._client(), "test", KEEP, lambda: (b"key",))
 
     def deliverer(self) -> DeliveryStore:
         return RedisDeliveryStore(self._client(), "test")
