@@ -26,6 +26,7 @@ from stream_app.core.learner import Learner
 from stream_app.core.messages import Contact
 from stream_app.core.shop_names import MAX_SHOPS, OTHER_SHOPS
 from stream_app.core.state import DAY_US
+from stream_app.core.unknown_words import MAX_WORDS
 from stream_app.metrics import (
     ATTEMPTS,
     EPISODE_OUTCOMES,
@@ -137,7 +138,9 @@ def test_the_number_of_series_is_bounded(name: str) -> None:
         for metric in vars(kind(registry)).values():
             is_table = isinstance(metric, GaugeTable | CounterTable)
             labels = metric.labels if is_table else getattr(metric, "_labelnames", None)
-            if labels == OF_EPISODES:  # the worker holds these to fewer: see the test of too many kinds
+            if labels == ("field", "word"):  # the worker holds these to MAX_WORDS words in all
+                _tell(metric, [("action", f"word{number}") for number in range(MAX_WORDS + 2)])
+            elif labels == OF_EPISODES:  # the worker holds these to fewer: see the test of too many kinds
                 few = [("s0", "price", f"{number}") for number in range(MAX_EPISODE_KINDS)]
                 rest = [(shop, cause, "unknown") for shop in values["shop"] for cause in values["cause"]]
                 _tell(metric, few + rest)

@@ -23,7 +23,7 @@ from stream_app.core.outgoing import MAX_RECORD_BYTES
 from stream_app.core.training import Training
 from tests.livesystem import APPENDED_MS, TOPICS, Rec, tick
 from tests.shops import SHOP, T0, order
-from tests.unit.test_core_lane import MODEL, fetch, sent, steps_of
+from tests.unit.test_core_lane import MODEL, fetch, opening_of, sent, steps_of
 
 HEADERS = st.lists(st.tuples(st.sampled_from(["a", "名" * 400, "kafka_dlt-original-topic"]), st.binary(max_size=900)))
 
@@ -239,15 +239,15 @@ def test_misplaced_records_may_become_dead_letters_as_they_came() -> None:
     assert steps[0].rejected == {"customer_id": 1}
 
 
-def contact(customer: str, sequence: int = 0) -> bytes:
+def contact(customer: str) -> bytes:
     at = order("c", T0).occurred_at
-    return encode_message(Contact(event_id=f"e{customer}", customer_id=customer, occurred_at=at, sequence=sequence))
+    return encode_message(Contact(event_id=f"e{customer}", customer_id=customer, occurred_at=at))
 
 
 @pytest.mark.parametrize("bury", [False, True])
 def test_misplaced_contacts_count_too_and_ticks_and_the_desk_never(bury: bool) -> None:
     lane = placed_lane(Limits(bury_misplaced=bury))
-    contacts = [contact(OURS[0]), contact(THEIRS[0]), contact(THEIRS[1], sequence=1)]
+    contacts = [contact(OURS[0]), contact(THEIRS[0]), opening_of(THEIRS[1], T0, 1)]
     fetch(lane, contacts=contacts, ticks=[tick(T0 + 1)])
     steps = steps_of(lane)
     assert sum(step.misplaced.total() for step in steps) == 1
