@@ -24,11 +24,12 @@ from stream_app.config.parts import PORT_OFFSETS
 from stream_app.core.events import EPOCH, MICROSECOND, encode
 from stream_app.core.messages import DeskDone, encode_message
 from stream_app.errors import MissingCodec, TooManyUnreadable
+from tests.integration.test_deliver import make as make_deliverer
 from tests.integration.test_worker import PARTITIONS, SECONDS, Make, accepted, ended, make
 from tests.rawkafka import batch, pack, record, send
 from tests.shops import order
 
-__all__ = ["make"]  # a fixture
+__all__ = ["make", "make_deliverer"]  # fixtures
 
 Records = list[tuple[bytes, bytes]]
 START = datetime.now(UTC) - timedelta(days=3)
@@ -183,6 +184,16 @@ def test_trainer_and_desk_step_over_a_bad_batch(make: Make, service: str, role: 
     port = live.config.health.port + PORT_OFFSETS[service]
     live.wait("both are counted", lambda: count_of(live, "churn_unreadable_batches_total", port) == 2, SECONDS)
     assert process.running
+    assert process.stop() == 0
+
+
+def test_a_deliverer_steps_over_a_bad_batch(make_deliverer: Make) -> None:
+    live = make_deliverer("mode: shadow\n", {}, {"health.port": str(free_port())})
+    for data in (batch([record(0, b"x", None, [(b"\xff", b"x")])]), batch([record(0, bytes(200 << 20))], "zstd")):
+        assert raw(live, "alerts", 0, data) == 0
+    process = live.start("deliver")
+    port = live.config.health.port + PORT_OFFSETS["deliver"]
+    live.wait("both are counted", lambda: count_of(live, "churn_unreadable_batches_total", port) == 2, SECONDS)
     assert process.stop() == 0
 
 

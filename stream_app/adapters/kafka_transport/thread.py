@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import aiokafka
@@ -153,14 +153,16 @@ class FetchThread(AIOKafkaConsumerThread):
                 continue
             start, end, caught_up = self._ends[tp], state.position, state.position >= state.highwater
             if end > start or (caught_up and self._told.get(tp) != end):
-                found[tp] = Fetched(start, self._kept(records.get(tp, [])), end, state.highwater)
+                found[tp] = Fetched(start, self._kept(records.get(tp, ())), end, state.highwater)
                 self._ends[tp] = end
             if caught_up:
                 self._told[tp] = end
         return found
 
-    def _kept(self, taken: list[Taken]) -> list[Taken]:
-        return taken if self.transport.keep_unreadable else [one for one in taken if not isinstance(one, Unreadable)]
+    def _kept(self, taken: Sequence[Taken]) -> Sequence[Taken]:
+        if not taken or self.transport.keep_unreadable:
+            return taken
+        return [one for one in taken if not isinstance(one, Unreadable)]
 
     async def _unreachable(self, positions: Mapping[TP, int]) -> Exception:
         """The error that says why the first of these positions could not be fetched."""
