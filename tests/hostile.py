@@ -22,6 +22,7 @@ PACKED: Final = ("labelled", "nominations")
 OTHERS: Final = ("alerts", "scores", "dead_letters")
 ROLES: Final = ("ticks", "contacts", *EVENTS, *PACKED, *OTHERS)
 PREFIX: Final = "hostile-"
+SHOP: Final = "hostile-shop"
 _CUSTOMERS: Final = 100
 # Fields with which an event of each type is valid and changes nobody else.
 _HARMLESS: Final[dict[str, dict[str, Any]]] = {
@@ -30,6 +31,7 @@ _HARMLESS: Final[dict[str, dict[str, Any]]] = {
     "order": {"action": "shipped"},
     "complaint": {"form": "survey", "action": "opened", "rating": 5},
 }
+_LONG_AGO: Final = "1990-01-01T00:00:00Z"
 _MARK: Final = "\uf8ff"
 _ESCAPED: Final = "\\uf8ff"
 _BOMB_BYTES: Final = 300_000_000
@@ -83,10 +85,15 @@ class Maker:
 
     def event(self, **fields: Any) -> Json:
         """A valid event or message of the role that changes nobody else, but for these fields."""
-        basics: Json = {"occurred_at": self.at}
         if self.role == "ticks":
             return {"type": "tick", "occurred_at": "1971-01-01T00:00:00Z", **fields}
-        basics |= {"event_id": f"{PREFIX}{self.rng.getrandbits(60):x}", "customer_id": self.customer}
+        # A shop of their own: which fields a shop sends changes how its customers are explained.
+        basics: Json = {
+            "occurred_at": self.at,
+            "shop_id": SHOP,
+            "event_id": f"{PREFIX}{self.rng.getrandbits(60):x}",
+            "customer_id": self.customer,
+        }
         if self.role == "contacts":
             return {"type": "contact", **basics, "action": "delivered", **fields}
         kind = EVENTS[self.role]
@@ -345,7 +352,18 @@ def alert(maker: Maker) -> bytes:
     return json.dumps({**whole, field: value}).encode()
 
 
-SEQUENCES: Final = (b"", None, b"abc", b"-1", b"0", b"1e9", b"9" * 5_000, b"\xff", b"99999999999999999999", b" 7 ")
+SEQUENCES: Final = (
+    b"",
+    None,
+    b"abc",
+    b"-1",
+    b"0",
+    b"1e9",
+    b"9" * 5_000,
+    b"\xff",
+    b"99999999999999999999",
+    b" 7 ",
+)
 
 
 # --- kinds -----------------------------------------------------------------------------------------------------------
@@ -420,11 +438,17 @@ def _sequence(maker: Maker) -> Record:
     return maker.record("sequence header", maker.rng.choice([b"{}", b"\x90", b"\x92\x00\x90"]), headers=headers)
 
 
+def _forged_number(maker: Maker) -> Record:
+    """A number that an outbox may come to, on a value that is no message."""
+    return maker.record("forged number", b"{}", headers=[("sequence", b"999999")])
+
+
 _OTHER: Final[dict[str, Callable[[Maker], Record]]] = {
     "many headers": _many_headers,
     "large key": _large_key,
     "binary key": _binary_key,
     "sequence header": _sequence,
+    "forged number": _forged_number,
 }
 _OF_SHOP: Final = {"misplaced": _misplaced, "compressed": _compressed}
 
@@ -441,13 +465,18 @@ def _null_header(maker: Maker) -> bytes:
     return rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"name", None)])])
 
 
-def _trailing(maker: Maker) -> bytes:
-    """Records with bytes behind them that no field accounts for, packed so that the broker does not look."""
-    return _gzip([rawkafka.record(0, b"{}", None, headers_count=3, tail=b"\xff" * 7)])
+def _packed_header_name(maker: Maker) -> bytes:
+    return _gzip([rawkafka.record(0, b"{}", maker.customer.encode(), [(b"\xff", b"x")])])
 
 
-def _broken_headers(maker: Maker) -> bytes:
-    return _gzip([rawkafka.record(0, b"{}", None, headers_count=2, tail=b"\x7f")])
+def _offset(maker: Maker) -> bytes:
+    """A record that claims to lie far behind its batch."""
+    return rawkafka.batch([rawkafka.record(0, b"{}", maker.customer.encode(), delta=1_000)])
+
+
+def _crowd(_maker: Maker) -> bytes:
+    """Some KB that unpack to a hundred thousand empty records."""
+    return _gzip([rawkafka.record(index, None) for index in range(100_000)])
 
 
 def _bomb(maker: Maker) -> bytes:
@@ -470,31 +499,31 @@ def _gzip(records: Sequence[bytes]) -> bytes:
 BATCHES: Final[dict[str, Callable[[Maker], bytes]]] = {
     "header name": _header_name,
     "null header": _null_header,
-    "trailing bytes": _trailing,
-    "broken headers": _broken_headers,
+    "packed header name": _packed_header_name,
+    "offset": _offset,
 }
-BOMB: Final = "bomb"
+BOMBS: Final[dict[str, Callable[[Maker], bytes]]] = {"bomb": _bomb, "crowd": _crowd}
 
 KINDS: Final = (
     *dict.fromkeys(name for values in _VALUES.values() for name in values),
-    *_LARGE, *_OTHER, *_OF_SHOP, "wide", *BATCHES, BOMB,
+    *_LARGE, *_OTHER, *_OF_SHOP, "wide", *BATCHES, *BOMBS,
 )  # fmt: skip
 
 
-def few(seed: int, at: str, kinds: Collection[str] = KINDS, roles: Collection[str] = ROLES) -> Iterator[Record]:
+def few(seed: int, kinds: Collection[str] = KINDS, roles: Collection[str] = ROLES) -> Iterator[Record]:
     """Records that are large, or that a process counts and does not forgive for ever: two of each kind and role."""
     for role in roles:
         rng = Random(f"{seed} {role} few")
         for _ in range(2):
-            maker = Maker(role, rng, at)
+            maker = Maker(role, rng, _LONG_AGO)
             for name, value in _LARGE.items():
                 if name in kinds:
                     yield maker.record(name, value(maker))
             if "wide" in kinds:
                 yield _wide(maker)
             yield from (Record(name, role, batch=batch(maker)) for name, batch in BATCHES.items() if name in kinds)
-        if BOMB in kinds and role not in OTHERS:
-            yield Record(BOMB, role, batch=_bomb(Maker(role, rng, at)))
+        maker, bombs = Maker(role, rng, _LONG_AGO), BOMBS if role in ("orders", "alerts", *PACKED) else {}
+        yield from (Record(name, role, batch=bomb(maker)) for name, bomb in bombs.items() if name in kinds)
 
 
 def many(
