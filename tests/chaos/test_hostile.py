@@ -42,7 +42,7 @@ SETTINGS: Final = {
     "trainer.keep": "1000",
     "health.watchdog_after": "0s",
 }
-CUSTOMERS, DAYS = 5_400, 28
+CUSTOMERS, DAYS = 5_900, 28
 GOOD, HOSTILE, SEED = 100_000, 10_000, 7
 FIRST_GOOD: Final = 1_000  # events before the first hostile record
 SERVICES: Final = ("worker", "worker", "trainer", "desk", "deliver")
