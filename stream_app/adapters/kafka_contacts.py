@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from stream_app.adapters.kafka_refusals import refusal, why_no_connection
+from stream_app.adapters.kafka_refusals import Complaints, refusal
 from stream_app.adapters.partitioner import partition_of
 from stream_app.config import LiveConfig, confluent_options
 from stream_app.core.messages import Contact, encode_message
@@ -27,15 +27,18 @@ class Contacts:
     """
 
     def __init__(self, config: LiveConfig) -> None:
-        self._kafka = config.kafka
+        self._complaints = Complaints(config.kafka.bootstrap, "Write")
         self._topic, self._partitions = config.kafka.topics.contacts, config.kafka.partitions
         self._options: dict[str, Any] = confluent_options(config.kafka) | {
             "acks": "all",
-            "enable.idempotence": True,
+            # A contact that comes twice counts once. An idempotent producer that is denied its id raises in the middle
+            # of its callbacks, which the library answers with a SystemError.
+            "enable.idempotence": False,
             "compression.type": "none",
             "linger.ms": 0,
             "message.timeout.ms": round(_SECONDS * 1_000),
             "logger": _quiet,
+            "error_cb": self._complaints,
         }
         self._producer: Producer | None = None
 
@@ -51,6 +54,7 @@ class Contacts:
         number = partition_of(customer, self._partitions)
         try:
             if self._producer is None:
+                self._complaints.cause = None
                 self._producer = Producer(self._options)
             self._producer.produce(
                 self._topic, encode_message(contact), customer.encode(), number, on_delivery=delivered
@@ -58,14 +62,14 @@ class Contacts:
             waiting = self._producer.flush(_SECONDS + 1.0)
         except KafkaException as error:
             raise self._failed(error.args[0].str()) from error
-        if failures and (refused := refusal(KafkaException(failures[0]), "Write", self._topic)):
-            self._producer = None
-            raise refused
-        if waiting and (cause := why_no_connection(self._kafka)) is not None:
+        if not failures and not waiting:
+            return
+        denied = refusal(KafkaException(failures[0]), "Write", self._topic) if failures else None
+        cause = denied or self._complaints.cause
+        if cause is not None:
             self._producer = None
             raise cause
-        if failures or waiting:
-            raise self._failed(failures[0].str() if failures else "no answer in time")
+        raise self._failed(failures[0].str() if failures else "no answer in time")
 
     def _failed(self, problem: str) -> NotDelivered:
         self._producer = None  # one that has failed for good stays so

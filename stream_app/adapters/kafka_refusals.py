@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -17,6 +18,8 @@ from stream_app.errors import KafkaDenied, LoginRefused, NoBroker
 # What the authorizer of a broker checks, by the error code of the protocol; all three libraries know it by this number.
 _RESOURCES: Final = {29: "topic", 30: "group", 31: "cluster", 53: "transactional id"}
 _LOGIN_CODES: Final = {33, 34, 58, KafkaError._AUTHENTICATION}  # mechanism, state, password; found by librdkafka itself
+_SENTENCES: Final = {code: KafkaError(code).str().removeprefix("Broker: ") for code in _RESOURCES}
+_PRODUCED: Final = re.compile(r"ProduceRequest for (\S+) \[")
 _REFUSED: Final = _RESOURCES.keys() | _LOGIN_CODES
 _LOGIN_WORDS: Final = ("AuthenticationFailed", "SaslAuthentication", "UnsupportedSaslMechanism")
 _PROBE_SECONDS: Final = 3.0
@@ -81,8 +84,8 @@ class Complaints:
     Kafka refuses the login: Invalid username or password. ...
     """
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, bootstrap: str, right: str = "Describe") -> None:
+        self._bootstrap, self._right = bootstrap, right
         self.cause: NoBroker | None = None  # the latest that says why there is no connection
 
     def __call__(self, error: KafkaError) -> None:
@@ -90,7 +93,7 @@ class Complaints:
         if error.code() == KafkaError._SSL:
             self.cause = NoBroker(bootstrap=self._bootstrap, problem=error.str())
         else:
-            self.cause = refusal(KafkaException(error), "Describe") or self.cause
+            self.cause = refusal(KafkaException(error), self._right) or self.cause
 
 
 def why_no_connection(kafka: Kafka) -> NoBroker | None:
@@ -113,12 +116,16 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _code(error: BaseException) -> int:
     if isinstance(error, KafkaException):
-        return int(error.args[0].code())
+        told = error.args[0]
+        # A fatal error of a producer has a code of its own, and that of the broker in its sentence only.
+        return next((code for code, words in _SENTENCES.items() if words in told.str()), int(told.code()))
     return int(getattr(error, "errno", None) or 0)
 
 
 def _named(error: BaseException) -> str:
-    """The topics or the group that an error of aiokafka carries; those of the other libraries carry a sentence."""
+    """The topics or the group that an error of aiokafka carries; of a fatal one of librdkafka, the topic."""
+    if isinstance(error, KafkaException) and (found := _PRODUCED.search(error.args[0].str())):
+        return found[1]
     if not isinstance(error, AiokafkaError) or not error.args:
         return ""
     named = error.args[0]

@@ -138,15 +138,12 @@ class Sender:
         self._poll(0.0)
         if self._fatal is not None and self._refused is None:
             self._poll(1.0)  # which record it was comes after the news that one was refused
-        if self._refused is not None:
-            topic, error = self._refused
-            if denied := refusal(KafkaException(error), "Write", topic):
+        topic, refused = self._refused or ("Kafka", self._fatal)
+        for error in (refused, self._fatal):  # after a denial that is fatal all records are only "purged"
+            if error is not None and (denied := refusal(KafkaException(error), "Write", topic)):
                 raise denied
-            raise NotDelivered(topic=topic, problem=error.str(), remedy=_GO_ON)
-        if self._fatal is not None:
-            if denied := refusal(KafkaException(self._fatal), "Write"):
-                raise denied
-            raise NotDelivered(topic="Kafka", problem=self._fatal.str(), remedy=_GO_ON)
+        if refused is not None:
+            raise NotDelivered(topic=topic, problem=refused.str(), remedy=_GO_ON)
 
     def flush(self) -> None:
         """Return when everything has been acknowledged; raises NotDelivered."""
@@ -171,6 +168,10 @@ class Sender:
             (call or self._producer.poll)(seconds)
         except KafkaException as error:
             self._fatal = error.args[0]
+        except SystemError as error:  # raised in the middle of the callbacks
+            if not isinstance(error.__cause__, KafkaException):
+                raise
+            self._fatal = error.__cause__.args[0]
 
     def _remember(self, customer: str) -> tuple[bytes, int]:
         """The key and the partition of a customer, kept for the customer's next event."""
