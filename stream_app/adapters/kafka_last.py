@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Final
 
 from aiokafka.structs import ConsumerRecord
 
 from stream_app.adapters.kafka_tail import read_tail
 from stream_app.config import LiveConfig
-from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.core.messages import Contact, DeskDone, decode_message, sequence_of
+from stream_app.core.events import EPOCH, MICROSECOND, Rejected
+from stream_app.core.messages import (
+    Contact,
+    DeskDone,
+    decode_labelled,
+    decode_message,
+    decode_nominated,
+    decode_scored,
+    read_message,
+    sequence_of,
+)
+from stream_app.core.outgoing import LABELLED, NOMINATIONS, SCORES
 
 _LOOK_BACK: Final = 16  # the last offsets may hold what others have written
+# The topics to which a worker alone relays, and nobody else.
+_WRITTEN: Final[dict[str, Callable[[bytes], object]]] = {
+    LABELLED: decode_labelled,
+    NOMINATIONS: decode_nominated,
+    SCORES: decode_scored,
+}
 _FURTHER: Final = 8  # times as far back, where nothing of ours was found: the shop's own tools write contacts too
 
 
-def last_sequence(config: LiveConfig, topics: Sequence[str], partition: int, look_back: int = _LOOK_BACK) -> int:
-    """The highest sequence number among the last records of a partition of some topics; 0 if there is none.
+def last_sequence(config: LiveConfig, partition: int, look_back: int = _LOOK_BACK) -> int:
+    """Return the highest sequence number among the last records that a worker has written for a partition; 0: none.
+
+    Only records that decode count: with a number on foreign bytes no worker would start.
 
     Args:
         config: where Kafka is.
-        topics: to which one outbox is relayed, and no other.
         partition: its number.
-        look_back: so many offsets.
+        look_back: number of offsets of each topic.
 
     Raises NoBroker.
     """
-    return max((_sequence(record) for record in read_tail(config, topics, partition, look_back)), default=0)
+    decoders = {config.kafka.topics.of(role)[role]: decode for role, decode in _WRITTEN.items()}
+    records = read_tail(config, list(decoders), partition, look_back)
+    ours = [one for one in records if not isinstance(read_message(one.value, decoders[one.topic]), Rejected)]
+    return max(map(_sequence, ours), default=0)
 
 
 def last_of_the_desk(config: LiveConfig, topic: str, partition: int) -> tuple[int, int, int]:

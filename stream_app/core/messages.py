@@ -328,6 +328,7 @@ _alerts: Final[msgspec.json.Decoder[Alert]] = msgspec.json.Decoder(Alert)
 decode_alert: Final = _alerts.decode
 decode_labelled: Final = msgspec.msgpack.Decoder(Labelled).decode
 decode_nominated: Final = msgspec.msgpack.Decoder(Nominated).decode
+decode_scored: Final = msgspec.json.Decoder(Scored).decode
 
 
 def decode_message(value: bytes) -> SystemMessage | Rejected:

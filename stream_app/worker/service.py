@@ -190,8 +190,7 @@ class WorkerService:
         return await self.lanes.positions(tps)
 
     async def _last_sent(self, number: int) -> int:
-        topics = self._config.kafka.topics.of("labelled", "nominations", "scores")
-        return await asyncio.to_thread(last_sequence, self._config, list(topics.values()), number)
+        return await asyncio.to_thread(last_sequence, self._config, number)
 
     async def _on_revoked(self, *_: object, **__: object) -> None:
         await self.lanes.pause()
