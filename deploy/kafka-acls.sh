@@ -54,7 +54,11 @@ allow churn-shop --operation Describe --group churn --resource-pattern-type pref
 
 # operator
 allow churn-operator --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
+allow churn-operator --operation Read --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts
 allow churn-operator --operation Write --topic shop.contacts
+
+# accept
+allow churn-accept --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
 
 # topics
 allow churn-topics --operation Create --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters

@@ -44,7 +44,9 @@ NEEDS: Final = {
     "deliver": Needs(reads=("alerts",), writes=_DEAD_LETTERS),
     "publish": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=_PUBLISHED, groups="Describe"),
     "shop": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=(*_PUBLISHED, "contacts"), groups="Describe"),
-    "operator": Needs(writes=("contacts",), groups=""),  # topics check, episode ack, snooze, resolve
+    # topics check, which looks at the last records of the shop, and episode ack, snooze, resolve
+    "operator": Needs(reads=(*SHOP_TOPICS, "contacts"), writes=("contacts",), groups=""),
+    "accept": Needs(groups=""),  # topics accept
     "topics": Needs(creates=_ALL, groups=""),  # topics create
 }
 _HEAD: Final = """\

@@ -8,9 +8,10 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from stream_app.adapters.kafka_refusals import failure, refusals
 from stream_app.adapters.kafka_topics import Mismatch, Severity
 from stream_app.adapters.partitioner import partition_of
-from stream_app.config import SHOP_TOPICS, LiveConfig, confluent_options
+from stream_app.config import SHOP_TOPICS, LiveConfig, reader_options
 from stream_app.core.events import Rejected, decode
 from stream_app.core.messages import Contact, decode_message
 from stream_app.errors import NoBroker
@@ -71,8 +72,7 @@ def _customer_of(role: str, value: bytes) -> str | None:
 
 def _last_records(config: LiveConfig, topics: list[str]) -> Iterator[Message]:
     """Return the last records of every partition of some topics. Raises TimeoutError when the broker sends nothing."""
-    options = {"group.id": f"{config.kafka.group}-check", "enable.auto.commit": False, "enable.partition.eof": True}
-    consumer = Consumer({**confluent_options(config.kafka), **options})
+    consumer = Consumer(reader_options(config.kafka, "check") | {"enable.partition.eof": True})
     try:
         places = [_start(consumer, topic, number) for topic in topics for number in range(config.kafka.partitions)]
         consumer.assign(places)
@@ -86,12 +86,13 @@ def _last_records(config: LiveConfig, topics: list[str]) -> Iterator[Message]:
                 yield message
             elif error.code() == KafkaError._PARTITION_EOF:
                 unread.discard((message.topic() or "", message.partition() or 0))
-            else:
-                raise KafkaException(error)
+            elif (failed := failure(error, message.topic() or "")) is not None:
+                raise failed
     finally:
         consumer.close()
 
 
 def _start(consumer: Consumer, topic: str, number: int) -> TopicPartition:
-    low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=_ANSWER_SECONDS)
+    with refusals("Describe", topic):
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=_ANSWER_SECONDS)
     return TopicPartition(topic, number, max(low, high - LOOK_BACK))

@@ -368,7 +368,8 @@ class MemoryModelStore:
 
     async def version_at(self, moment: int) -> int | None:
         """See `ModelStore.version_at`."""
-        await self.verify()
+        if not self._models.index:  # a lost index would put the prior in force
+            await self.verify()
         return next((number for effective_at, number in reversed(self._models.index) if effective_at <= moment), None)
 
 

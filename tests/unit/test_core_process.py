@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -43,13 +44,17 @@ def test_late_events_in_batches_that_are_cut_anywhere(
     assert play(shuffled, cuts=cuts) == play(shuffled)
 
 
+CAUSE = re.compile(r"\bcause='\w*'")
+
+
 @given(logs(), st.integers(2, 4))
 def test_customers_may_be_spread_over_partitions(events: list[Event], partitions: int) -> None:
     one, many = play(events), play(events, partitions=partitions)
     assert many.decisions == one.decisions
     assert many.labels == one.labels
     assert many.facts == one.facts
-    assert many.told == one.told  # what explanations say may differ: a partition knows what it has seen of the shop
+    # The likeliest cause may differ: a partition knows what it has seen of the shop.
+    assert [CAUSE.sub("", text) for text in many.told] == [CAUSE.sub("", text) for text in one.told]
 
 
 @given(logs(), st.data())

@@ -35,19 +35,20 @@ class Needs:
     reads: Sequence[str] = ()
 
 
-_OUTBOX: Final = ("claim", "open", "commit", "outbox", "skip", "trim")
+_OPEN: Final = ("topics", "verify")  # do the positions count in these topics, and does each key hold what was stored?
+_OUTBOX: Final = ("claim", "open", *_OPEN, "commit", "outbox", "skip", "trim")
 _CLOCK: Final = ("acquire", "advance", "now", "release")
 NEEDS: Final = {
     "worker": Needs(
         (*_OUTBOX, "scan", *_CLOCK),
-        ("get", "hget", "hvals", "zrevrangebyscore"),
+        ("get", "hget", "hvals", "zcard", "zrevrangebyscore"),
         ("epoch", _STATES, "{clock}:*"),
         ("{model}:*",),
     ),
-    "trainer": Needs(("claim_trainer", "checkpoint"), ("hmget",), ("{model}:*",)),
+    "trainer": Needs(("claim_trainer", *_OPEN, "checkpoint"), ("hget", "hmget"), ("{model}:*",)),
     "desk": Needs(_OUTBOX, (), ("epoch", "{p-1}:*")),
     "deliver": Needs(
-        ("claim_deliverer", "deliver", "forget", "scan"),
+        ("claim_deliverer", *_OPEN, "deliver", "forget", "scan"),
         ("hgetall", "hmget", "lrange", "scard", "smembers"),
         ("{deliver}:*",),
     ),
@@ -57,6 +58,12 @@ NEEDS: Final = {
         ("hget", "hgetall", "hmget", "hvals", "rpush", "smembers"),
         ("{model}:meta", "{model}:versions", "{deliver}:deliveries", "{deliver}:requests"),
         (_STATES, "{model}:*", "{deliver}:*"),
+    ),
+    # topics accept: it moves the positions of whoever reads the topic
+    "accept": Needs(
+        (*_OUTBOX, "scan", "claim_trainer", "checkpoint", "claim_deliverer", "deliver"),
+        ("hget", "hgetall", "hmget", "hset", "scard", "smembers"),
+        ("epoch", _STATES, "{model}:*", "{deliver}:*"),
     ),
 }
 
