@@ -11,7 +11,6 @@ from stream_app.config import INPUTS, OUTPUTS, SHOP_TOPICS, Kafka
 
 _ALL: Final = INPUTS + OUTPUTS
 _PUBLISHED: Final = (*SHOP_TOPICS, "ticks")
-_DEAD_LETTERS: Final = ("dead_letters",)
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Needs:
         reads: it consumes from them.
         writes: it produces to them; an idempotent producer needs no other right.
         creates: it makes those that are missing.
-        groups: what it does with the consumer groups: Read (join and commit), Describe, or nothing.
+        groups: what it does with the consumer groups: Read (join and commit), or nothing.
     """
 
     checks: Sequence[str] = _ALL
@@ -37,13 +36,13 @@ class Needs:
 NEEDS: Final = {
     "worker": Needs(
         reads=(*INPUTS, "labelled", "nominations", "scores"),
-        writes=("contacts", "ticks", "labelled", "nominations", "scores", "alerts", *_DEAD_LETTERS),
+        writes=("contacts", "ticks", "labelled", "nominations", "scores", "alerts", "dead_letters"),
     ),
-    "trainer": Needs(checks=("labelled", *_DEAD_LETTERS), reads=("labelled",), writes=_DEAD_LETTERS),
-    "desk": Needs(reads=("nominations", "contacts"), writes=("alerts", "contacts", *_DEAD_LETTERS)),
-    "deliver": Needs(reads=("alerts",), writes=_DEAD_LETTERS),
-    "publish": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=_PUBLISHED, groups="Describe"),
-    "shop": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=(*_PUBLISHED, "contacts"), groups="Describe"),
+    "trainer": Needs(checks=("labelled",), reads=("labelled",)),
+    "desk": Needs(reads=("nominations", "contacts"), writes=("alerts", "contacts")),
+    "deliver": Needs(reads=("alerts",)),
+    "publish": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=_PUBLISHED, groups=""),
+    "shop": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=(*_PUBLISHED, "contacts"), groups=""),
     # topics check, which looks at the last records of the shop, and episode ack, snooze, resolve
     "operator": Needs(reads=(*SHOP_TOPICS, "contacts"), writes=("contacts",), groups=""),
     "accept": Needs(groups=""),  # topics accept

@@ -134,9 +134,8 @@ def test_what_is_no_refusal_stays_as_it_is(error: Exception) -> None:
 
 def test_the_refusal_behind_a_fatal_error_of_the_producer_is_named() -> None:
     told = (
-        "Gap-less ordering would not be guaranteed if proceeding: ProduceRequest for shop.browsing [0] with 1665"
-        " message(s) failed: Broker: Topic authorization failed (broker 1 PID{Id:5,Epoch:0}, base seq 0): unable to"
-        " satisfy guarantee"
+        "Gap-less ordering would not be guaranteed: ProduceRequest for shop.browsing [0] with 9 message(s) "
+        "failed: Broker: Topic authorization failed (broker 1): unable to satisfy gap-less guarantee"
     )
     refused = refusal(KafkaException(KafkaError(KafkaError._GAPLESS_GUARANTEE, told)), "Write")
     assert "denies Write on the topic shop.browsing" in str(refused)
