@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stream_app.adapters.kafka_placement import check_placement
-from stream_app.adapters.kafka_topics import MISSING, Severity, check_topics, create_topics
+from stream_app.adapters.kafka_topics import MISSING, Mismatch, Severity, check_topics, create_topics
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.service.accept import accept_topic
 
@@ -17,7 +17,7 @@ def run_create(config: LiveConfig, console: Console) -> int:
     """Make what is missing and check the rest; the exit status."""
     made = create_topics(config)
     console.print(f"Made: {', '.join(made)}." if made else "All topics were there already.", highlight=False)
-    return run_check(config, console)
+    return _show(check_topics(config), config, console)
 
 
 def run_check(config: LiveConfig, console: Console) -> int:
@@ -25,6 +25,10 @@ def run_check(config: LiveConfig, console: Console) -> int:
     mismatches = check_topics(config)
     if not any(one.problem == MISSING for one in mismatches):
         mismatches += check_placement(config)
+    return _show(mismatches, config, console)
+
+
+def _show(mismatches: list[Mismatch], config: LiveConfig, console: Console) -> int:
     if not mismatches:
         topics, partitions = len(INPUTS) + len(OUTPUTS), config.kafka.partitions
         console.print(f"All {topics} topics are as they must be, with {partitions} partitions each.", highlight=False)

@@ -14,14 +14,14 @@ import msgspec
 from stream_app.core.alerts import Episode, Nomination
 from stream_app.core.events import DEFAULT_SHOP, EPOCH, MICROSECOND, Id, Instant
 from stream_app.core.explanation import Explanation, Number, Probability, sendable
-from stream_app.core.messages import Contact
+from stream_app.core.messages import Contact, ContactAction
 from stream_app.core.priors import CAUSES, FAMILY
 from stream_app.core.targets import Breach
 from stream_app.core.urgent import UrgentCase
 
-ACKED: Final = "episode_acked"
-SNOOZED: Final = "episode_snoozed"
-RESOLVED: Final = "episode_resolved"
+ACKED: Final = ContactAction.EPISODE_ACKED
+SNOOZED: Final = ContactAction.EPISODE_SNOOZED
+RESOLVED: Final = ContactAction.EPISODE_RESOLVED
 ACTIONS: Final = (ACKED, SNOOZED, RESOLVED)
 OUTCOMES: Final = ("retained", "lost", "unreachable", "no_action")
 OTHER_OUTCOME: Final = "other"  # what a shop's own tools may say beside them

@@ -53,7 +53,7 @@ class _Word:
     is_unknown: ClassVar[bool] = False
 
 
-class _OpenEnum(_Word, enum.StrEnum):
+class OpenEnum(_Word, enum.StrEnum):
     """An enum that understands other spellings of its values, and whose unknown values are no error.
 
     An unknown value becomes a member by the name of OTHER that keeps its word, so that it can be counted by it and is
@@ -61,7 +61,7 @@ class _OpenEnum(_Word, enum.StrEnum):
     """
 
     @classmethod
-    def _missing_(cls, value: object) -> _OpenEnum:
+    def _missing_(cls, value: object) -> OpenEnum:
         word = str(value)
         return _understood(cls, word) if len(word) <= _MAX_SPELLING else _unknown(cls, word)
 
@@ -70,19 +70,19 @@ _MAX_SPELLING: Final = 64  # characters; longer words are not looked up
 
 
 @lru_cache(maxsize=1 << 10)
-def _understood(kind: type[_OpenEnum], word: str) -> _OpenEnum:
+def _understood(kind: type[OpenEnum], word: str) -> OpenEnum:
     known = word_of(kind.__name__, word)
     return _unknown(kind, word) if known is None else kind(known)
 
 
-def _unknown(kind: type[_OpenEnum], word: str) -> _OpenEnum:
+def _unknown(kind: type[OpenEnum], word: str) -> OpenEnum:
     unknown = str.__new__(kind, word)
     unknown._name_, unknown._value_ = "OTHER", word
     unknown.is_unknown = True  # type: ignore[misc] # of this one, in place of the class's
     return unknown
 
 
-class Page(_OpenEnum):
+class Page(OpenEnum):
     """What kind of page was viewed."""
 
     HOME = "home"
@@ -96,7 +96,7 @@ class Page(_OpenEnum):
     OTHER = "other"
 
 
-class CartAction(_OpenEnum):
+class CartAction(OpenEnum):
     """What a customer did with the cart, the favourites or the checkout."""
 
     ADD = "add"
@@ -110,7 +110,7 @@ class CartAction(_OpenEnum):
     OTHER = "other"
 
 
-class OrderAction(_OpenEnum):
+class OrderAction(OpenEnum):
     """A step in the life of an order."""
 
     PLACED = "placed"
@@ -123,7 +123,7 @@ class OrderAction(_OpenEnum):
     OTHER = "other"
 
 
-class ComplaintForm(_OpenEnum):
+class ComplaintForm(OpenEnum):
     """Through what a customer voiced displeasure."""
 
     COMPLAINT = "complaint"
@@ -135,7 +135,7 @@ class ComplaintForm(_OpenEnum):
     OTHER = "other"
 
 
-class ComplaintAction(_OpenEnum):
+class ComplaintAction(OpenEnum):
     """A step in the handling of a complaint."""
 
     OPENED = "opened"

@@ -28,7 +28,7 @@ from stream_app.core.events import EPOCH, MICROSECOND, Event, Rejected
 from stream_app.core.flows import Row
 from stream_app.core.intake import AT_ONCE, CONTACTS, EVENTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
 from stream_app.core.learner import Model
-from stream_app.core.messages import Contact, DeskDone, Outgoing, SystemMessage, Tick, header_bytes, pack
+from stream_app.core.messages import Contact, ContactAction, DeskDone, Outgoing, SystemMessage, Tick, header_bytes, pack
 from stream_app.core.process import Counts, Effects, Partition
 from stream_app.core.segments import COMPLAINING, SEGMENTS
 from stream_app.core.settings import HOUR_US, Settings
@@ -387,15 +387,21 @@ class Lane:
                 return
             summary.desk_moment, summary.desk_sequence = told
         if isinstance(message, Contact):
-            if message.opening is not None and message.customer_id in self.partition.customers:
-                self.partition.opened(outgoing.episode_of(message.opening, message.customer_id))
-            elif message.action in ACTIONS:
-                self.partition.worked(message, _micros(message))
-            elif message.opening is None and message.action == "sent":
-                self.partition.contacted(message.customer_id, message.event_id, _micros(message))
+            self._hear_contact(message)
         elif self.summary.hold is not None and _micros(message) >= self.summary.hold.moment:
             self.summary.hold.desk = False
             self._release()
+
+    def _hear_contact(self, contact: Contact) -> None:
+        partition, at = self.partition, _micros(contact)
+        if contact.opening is not None and contact.customer_id in partition.customers:
+            partition.opened(outgoing.episode_of(contact.opening, contact.customer_id))
+        elif contact.action in ACTIONS:
+            partition.worked(contact, at)
+        elif contact.opening is None and contact.action is ContactAction.SENT:
+            partition.contacted(contact.customer_id, contact.event_id, at)
+        elif contact.action.is_unknown:
+            partition.tally.flows.unknown_words.note(contact)
 
     def _release(self) -> None:
         hold = self.summary.hold

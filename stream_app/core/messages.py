@@ -20,6 +20,7 @@ from stream_app.core.events import (
     Instant,
     Micros,
     Name,
+    OpenEnum,
     Rejected,
     Text,
     refuse,
@@ -91,6 +92,21 @@ class Opening(msgspec.Struct, frozen=True):
     nominee: Nominee
 
 
+class ContactAction(OpenEnum):
+    """What became of a message to a customer, or what the desk or the staff did with an alert."""
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+    OPENED = "opened"
+    REPLIED = "replied"
+    FAILED = "failed"
+    EPISODE_OPENED = "episode_opened"
+    EPISODE_ACKED = "episode_acked"
+    EPISODE_SNOOZED = "episode_snoozed"
+    EPISODE_RESOLVED = "episode_resolved"
+    OTHER = "other"
+
+
 class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True):
     """A message to a customer, by us or by the shop's own tools, or what became of it; or an episode of the desk.
 
@@ -108,7 +124,7 @@ class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True):
     event_id: Id
     customer_id: Id
     occurred_at: Instant
-    action: Name = "sent"  # sent, delivered, opened, replied, failed, episode_opened|acked|snoozed|resolved
+    action: ContactAction = ContactAction.SENT
     channel: Name | None = None
     measure: Name | None = None
     staff: Name | None = None

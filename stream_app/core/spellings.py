@@ -203,6 +203,17 @@ SPELLINGS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         ),
         "reopened": ("reopen", "重新打开", "重开", "已重开", "再次打开", "再次投诉", "重新投诉"),
     },
+    "ContactAction": {
+        "sent": ("send", "message sent", "email sent", "sms sent", "发送", "已发送", "发送成功"),
+        "delivered": ("received", "delivery", "已送达", "送达", "已接收"),
+        "opened": ("open", "read", "viewed", "已读", "已打开", "打开"),
+        "replied": ("reply", "answered", "responded", "已回复", "回复"),
+        "failed": ("failure", "bounce", "bounced", "undelivered", "not delivered", "发送失败", "失败", "退信"),
+        "episode_opened": (),
+        "episode_acked": (),
+        "episode_snoozed": (),
+        "episode_resolved": (),
+    },
 }
 
 

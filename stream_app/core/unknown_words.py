@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Final
 
 from stream_app.core.events import Browsing, Complaint, Event
+from stream_app.core.messages import Contact
 
 MAX_WORDS: Final = 50  # that are counted by themselves, over all fields
 MAX_CHARS: Final = 40  # of a word; a longer one is no word
@@ -31,8 +32,8 @@ class UnknownWords:
     def __init__(self) -> None:
         self.counts: Counter[Found] = Counter()
 
-    def note(self, event: Event) -> None:
-        """Count the unknown words of an event."""
+    def note(self, event: Event | Contact) -> None:
+        """Count the unknown words of an event or a contact."""
         if isinstance(event, Browsing):
             if event.page.is_unknown:
                 self.add("browsing.page", event.page)

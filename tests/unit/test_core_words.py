@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from stream_app.core.events import (
+    EPOCH,
     KINDS,
+    MICROSECOND,
     CartAction,
     ComplaintAction,
     ComplaintForm,
@@ -26,6 +29,7 @@ from stream_app.core.events import (
 )
 from stream_app.core.labels import counts_as_order
 from stream_app.core.lane import Lane, Limits
+from stream_app.core.messages import Contact
 from stream_app.core.settings import Settings
 from stream_app.core.spellings import SPELLINGS, letters_of, word_of
 from stream_app.core.state import DAY_US
@@ -36,11 +40,11 @@ from stream_app.replay.session import Request, Watcher, replay_log
 from stream_app.worker.watch import Watch
 from tests.livesystem import TOPICS
 from tests.shops import SHOP, T0, browsing, order
-from tests.unit.test_core_lane import lane_with, steps_of
+from tests.unit.test_core_lane import fetch, lane_with, steps_of
 
 ENUMERATIONS: dict[str, Any] = {
     field.type.__name__: field.type
-    for kind in KINDS.values()
+    for kind in (*KINDS.values(), Contact)
     for field in msgspec.structs.fields(kind)
     if isinstance(field.type, enum.EnumType)
 }
@@ -76,6 +80,29 @@ def test_a_paid_order_counts_however_it_is_written(word: str) -> None:
 )
 def test_known_spellings_are_read(kind: str, field: str, word: str, meant: object) -> None:
     assert getattr(event_of(kind, **{field: word}), field) is meant
+
+
+@pytest.mark.parametrize("word", ["SENT", "Sent", "发送成功"])
+def test_a_message_to_a_customer_counts_however_it_is_written(word: str) -> None:
+    lane = lane_with(orders=[encode(order("c", T0))])
+    steps_of(lane)
+    fetch(lane, contacts=[contact_of(word)])
+    steps_of(lane)
+    assert lane.partition.customers["c"].saw("sent-1")
+
+
+def test_an_unknown_word_of_a_contact_is_counted() -> None:
+    lane = lane_with(orders=[encode(order("c", T0))])
+    steps_of(lane)
+    fetch(lane, contacts=[contact_of("teleported")])
+    counts = sum((step.unknown_words for step in steps_of(lane)), Counter())
+    assert counts == {("contact.action", "teleported"): 1}
+
+
+def contact_of(action: str) -> bytes:
+    at = (EPOCH + (T0 + 1) * MICROSECOND).isoformat()
+    head = {"type": "contact", "event_id": "sent-1", "customer_id": "c", "occurred_at": at}
+    return json.dumps(head | {"action": action}).encode()
 
 
 @pytest.mark.parametrize("word", ["completed", "success", "TRADE_FINISHED", "closed", "pending", "已完成", "待发货"])
