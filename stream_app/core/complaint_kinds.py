@@ -10,6 +10,7 @@ from stream_app.core.marks import COMPLAINED
 
 OTHER: Final = "other"
 HANDLING: Final = (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED)
+ACTS: Final = (ComplaintForm.UNSUBSCRIBE, ComplaintForm.RETURN_REASON, ComplaintForm.CANCELLATION)
 LOW_RATING: Final = 2.0  # of 5; this and less is displeasure
 Classifier = Callable[[str], str]  # a complaint's text -> one of COMPLAINED, or OTHER
 
@@ -38,18 +39,21 @@ _KINDS: Final = {**_ALIASES, **{kind: kind for kind in COMPLAINED}}
 def is_displeasure(event: Complaint) -> bool:
     """Return whether a customer voices displeasure: what is none counts as no complaint anywhere.
 
-    The rating decides wherever there is one, whatever the form. Without one, every form but a survey is displeasure.
-    An answer and a resolution are none, with any rating, since it rates the handling; nor is a step that is unknown.
+    A rating decides for what a customer says: a complaint, a review, a survey. What they do (unsubscribe, return,
+    cancel) is displeasure with any rating. Without a rating, every form but a survey is displeasure. An answer and a
+    resolution are none, with any rating, since it rates the handling; nor is a step that is unknown.
 
     >>> from stream_app.core.events import decode
     >>> head = b'{"type":"complaint","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","form":'
     >>> [is_displeasure(decode(head + rest)) for rest in (b'"survey","rating":1}', b'"survey"}', b'"low_review"}')]
     [True, False, True]
-    >>> is_displeasure(decode(head + b'"complaint","rating":3}'))
-    False
+    >>> [is_displeasure(decode(head + rest)) for rest in (b'"complaint","rating":3}', b'"unsubscribe","rating":5}')]
+    [False, True]
     """
     if event.action is not ComplaintAction.OPENED and event.action is not ComplaintAction.REOPENED:
         return False
+    if event.form in ACTS:
+        return True
     if event.rating is not None:
         return event.rating <= LOW_RATING
     return event.form is not ComplaintForm.SURVEY
@@ -57,7 +61,8 @@ def is_displeasure(event: Complaint) -> bool:
 
 def is_low_rating(event: Complaint) -> bool:
     """Return whether displeasure shows in a rating; a low review may come without its number."""
-    return event.rating is not None or event.form is ComplaintForm.LOW_REVIEW
+    rated_low = event.rating is not None and event.rating <= LOW_RATING
+    return rated_low or event.form is ComplaintForm.LOW_REVIEW
 
 
 def unread(_text: str) -> str:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.cases import open_since
-from stream_app.core.complaint_kinds import HANDLING
+from stream_app.core.complaint_kinds import ACTS, HANDLING
 from stream_app.core.customer import Customer
 from stream_app.core.events import CartAction, Complaint, ComplaintAction, ComplaintForm, Event, OrderAction
 from stream_app.core.history import remember
@@ -186,7 +186,7 @@ PLEASED: list[dict[str, Any]] = [
     {"rating": 3.0},
     {"rating": 2.5},
     {"rating": 5.0},
-    *({"form": form, "rating": 5.0} for form in ComplaintForm),
+    *({"form": form, "rating": 5.0} for form in ComplaintForm if form not in ACTS),
     {"action": ComplaintAction.REOPENED, "rating": 4.0},
     {"form": ComplaintForm.SURVEY},
     {"form": ComplaintForm.SURVEY, "text": "差"},
@@ -203,6 +203,12 @@ def test_what_is_no_displeasure_changes_nothing_but_when_the_customer_was_seen(f
     assert {name: value for name, value in found.items() if name not in seen} == {
         name: value for name, value in remembered([]).items() if name not in seen
     }
+
+
+@pytest.mark.parametrize("form", ACTS)
+def test_what_a_customer_does_counts_with_any_rating(form: ComplaintForm) -> None:
+    found = remembered([complaint("c", T0, form=form, rating=5.0)])
+    assert (found["complaints"], found["low_reviews"]) == (1, 0)
 
 
 @pytest.mark.parametrize("form", list(ComplaintForm))

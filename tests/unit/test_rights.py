@@ -17,6 +17,7 @@ from stream_app.adapters.kafka_refusals import failure, refusal, refusals
 from stream_app.adapters.memory import MemoryServer, MemoryStateStore
 from stream_app.adapters.redis.acls import NEEDS as REDIS_NEEDS
 from stream_app.adapters.redis.acls import redis_acls
+from stream_app.adapters.redis.connection import commands_in
 from stream_app.cli import app
 from stream_app.config import INPUTS, OUTPUTS, Kafka, Redis, Topics
 from stream_app.core.messages import Outgoing, pack
@@ -47,6 +48,15 @@ def test_every_script_and_command_of_the_stores_is_granted_to_somebody() -> None
     asked = {command.lower() for command in re.findall(r'\bask\(self\._client, "([A-Z]+)"', stores)}
     assert asked
     assert asked - {command for needs in REDIS_NEEDS.values() for command in needs.commands} == set()
+
+
+def test_every_command_of_a_script_is_found() -> None:
+    for path in (PACKAGE / "adapters" / "redis").glob("*.lua"):
+        script = path.read_text(encoding="utf-8")
+        named = re.findall(r"redis\.call\(([^',]+),", script)
+        assert set(named) <= {"command", "size", "SIZES[place]"}, path.name  # `write`, or a table by the name of SIZES
+    commands_of_verify = commands_in((PACKAGE / "adapters/redis/verify.lua").read_text(encoding="utf-8"))
+    assert {"HLEN", "LLEN", "SCARD", "TYPE", "ZCARD"} <= commands_of_verify
 
 
 def test_the_kafka_script_follows_the_settings() -> None:

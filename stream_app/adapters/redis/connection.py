@@ -28,6 +28,7 @@ _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 1.0
 
 _CALLED: Final = re.compile(r"\b(?:redis\.call|write)\('([A-Z]+)'")
+_TABLE: Final = re.compile(r"\bSIZES = \{(.*?)\}")  # commands that a script calls by a name from a table
 _GRANT: Final = "Grant its user the command and the keys: `stream-app acls redis` prints all that a service needs."
 _TRUST: Final = (
     "Give redis.ca_file the certificate of the CA that signed the server's; the host in redis.url must be one of the "
@@ -213,7 +214,8 @@ def commands_in(script: str) -> set[str]:
     >>> commands_in("local now = redis.call('TIME')")
     {'TIME'}
     """
-    return set(_CALLED.findall(script))
+    tables = " ".join(_TABLE.findall(script))
+    return {*_CALLED.findall(script), *re.findall(r"'([A-Z]+)'", tables)}
 
 
 async def ask(client: Client, command: str, key: str, *args: bytes | str | int) -> Any:
