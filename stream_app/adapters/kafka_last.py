@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from aiokafka.structs import ConsumerRecord
@@ -29,6 +29,7 @@ _WRITTEN: Final[dict[str, Callable[[bytes], object]]] = {
     NOMINATIONS: decode_nominated,
     SCORES: decode_scored,
 }
+_FORGED: Final = 10**9  # records between the oldest and the newest of some last ones
 _FURTHER: Final = 8  # times as far back, where nothing of ours was found: the shop's own tools write contacts too
 
 
@@ -47,7 +48,7 @@ def last_sequence(config: LiveConfig, partition: int, look_back: int = _LOOK_BAC
     decoders = {config.kafka.topics.of(role)[role]: decode for role, decode in _WRITTEN.items()}
     records = read_tail(config, list(decoders), partition, look_back)
     ours = [one for one in records if not isinstance(read_message(one.value, decoders[one.topic]), Rejected)]
-    return max(map(_sequence, ours), default=0)
+    return highest(map(_sequence, ours))
 
 
 def last_of_the_desk(config: LiveConfig, topic: str, partition: int) -> tuple[int, int, int]:
@@ -68,6 +69,16 @@ def last_of_the_desk(config: LiveConfig, topic: str, partition: int) -> tuple[in
         if moment >= 0 or seen < look_back:  # else what others have written may hide it
             return sequence, contact, moment
         look_back *= _FURTHER
+
+
+def highest(numbers: Iterable[int]) -> int:
+    """Return the highest of some sequence numbers, without those that are too far above the lowest to be real.
+
+    >>> highest([0, 7, 5_000_000]), highest([7, 999_999_999_999]), highest([])
+    (5000000, 7, 0)
+    """
+    real = [number for number in numbers if number]
+    return max((number for number in real if number - min(real) < _FORGED), default=0)
 
 
 def _sequence(record: ConsumerRecord) -> int:

@@ -13,7 +13,7 @@ from stream_app.core import outgoing
 from stream_app.core.alerts import Nomination, open_episodes
 from stream_app.core.commit import Commit
 from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.core.messages import DeskDone, Nominated, Outgoing, encode_message, pack
+from stream_app.core.messages import DeskDone, Nominated, Outgoing, encode_message, is_repeat, pack
 from stream_app.core.settings import Settings
 from stream_app.core.training import Read, unread
 
@@ -79,7 +79,7 @@ class Desk:
     def push(self, partition: int, offset: int, sequence: int, nominated: Nominated) -> bool:
         """Take in a partition's list; False if it has been told before."""
         self._next[partition] = max(self._next[partition], offset + 1)
-        if sequence <= self._heard[partition]:
+        if is_repeat(sequence, self._heard[partition]):
             return False
         self._heard[partition] = sequence
         if (since := nominated.voids) is not None:

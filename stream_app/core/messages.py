@@ -31,6 +31,7 @@ from stream_app.core.explanation import Explanation, Key, Number, Probability
 from stream_app.core.state import DAY_US
 
 SEQUENCE: Final = "sequence"  # the header of a relayed record
+MOST_REPEATED: Final = 100_000  # records; far more than a relay has pending
 _SEQUENCE_DIGITS: Final = 15  # a partition that writes a thousand records a second needs thirty thousand years
 SequenceNumber = Annotated[int, msgspec.Meta(ge=0, lt=10**_SEQUENCE_DIGITS)]
 Version = Annotated[int, msgspec.Meta(ge=0, lt=10**9)]  # of a model
@@ -396,6 +397,18 @@ def sequence_of(headers: Iterable[tuple[str, bytes | None]]) -> int:
     """
     value = dict(headers).get(SEQUENCE) or b""
     return int(value) if value.isdigit() and len(value) <= _SEQUENCE_DIGITS else 0
+
+
+def is_repeat(sequence: int, highest: int) -> bool:
+    """Return whether a record was received before, by its number and the highest one so far.
+
+    After a crash a relay sends again what was pending, some thousand records. A number further below was never reached:
+    then the highest one was somebody's invention, and believing it would silence the partition.
+
+    >>> is_repeat(7, 7), is_repeat(8, 7), is_repeat(8, 999_999_999)
+    (True, False, False)
+    """
+    return highest - MOST_REPEATED < sequence <= highest
 
 
 def unpack(value: bytes, kind: type[_MessageT]) -> _MessageT:

@@ -14,7 +14,7 @@ from stream_app.core.cohorts import Cohorts
 from stream_app.core.features import NAMES
 from stream_app.core.labels import Matured, Pending
 from stream_app.core.learner import Learner
-from stream_app.core.messages import Example, Labelled
+from stream_app.core.messages import Example, Labelled, is_repeat
 from stream_app.core.quality import Quality
 from stream_app.core.settings import Settings
 from stream_app.core.snapshot import restore, snapshot
@@ -83,7 +83,7 @@ class Training:
     def push(self, partition: int, offset: int, sequence: int, labelled: Labelled) -> bool:
         """Take in a record; False if it has been told before: an outbox may send again after a crash."""
         self._next[partition] = max(self._next[partition], offset + 1)
-        if sequence <= self._heard[partition]:
+        if is_repeat(sequence, self._heard[partition]):
             return False
         self._heard[partition] = sequence
         labelled = self._learnable(labelled)

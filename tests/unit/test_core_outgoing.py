@@ -266,3 +266,19 @@ def test_the_result_is_the_same_wherever_a_chunk_ends() -> None:
         found.append((sum(s.misplaced["orders"] for s in steps), len(sent(steps, "dead_letters")), lane.base[:60]))
         assert set(lane.partition.customers) == set(OURS[:3])
     assert {one[:2] for one in found} == {(12, 12)}
+
+
+def test_a_forged_number_silences_no_partition() -> None:
+    """Whoever may write to these topics can number a valid message at will; the next real one counts all the same."""
+    training = Training(MODEL, 1, SHOP.horizon)
+    desk = Desk(1, SHOP, lambda _: 0)
+    forged = 999_999_999_999_999
+    assert training.push(0, 0, 7, Labelled())
+    assert training.push(0, 1, forged, Labelled())
+    assert training.push(0, 2, 8, Labelled())
+    assert not training.push(0, 3, 8, Labelled())  # a relay that repeats itself
+    assert training.push(0, 4, 9, Labelled(moment=T0))
+    assert training.lacking == []
+    assert desk.push(0, 0, forged, Nominated(T0 - 1, []))
+    assert desk.push(0, 1, 7, Nominated(T0, []))
+    assert not desk.push(0, 2, 7, Nominated(T0, []))
