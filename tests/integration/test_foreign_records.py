@@ -160,23 +160,20 @@ def test_a_worker_keeps_what_it_cannot_use_and_works_on(make: Make) -> None:
 
 def test_an_unreadable_record_in_the_store_fails_no_list(make: Make) -> None:
     live = make()
-    prefix = live.config.redis.prefix
-    live.redis.hset(f"{prefix}:{{deliver}}:deliveries", "al_bad:crm", b'{"id":"al_bad:crm","due_at":null}')
-    live.redis.sadd(f"{prefix}:{{deliver}}:open", "al_bad:crm")
-    live.redis.rpush(f"{prefix}:{{deliver}}:requests", b"\xff\xfe", b"[]")
+    prefix = f"{live.config.redis.prefix}:{{deliver}}"
     process = live.start("deliver")
-    put(live, "alerts", encode_message(alert(datetime.now(UTC))))
-    done = subprocess.CompletedProcess[str]([], 1)
-
-    def listed() -> bool:
-        nonlocal done
-        words = [str(STREAM_APP), "alerts", "list", "--format", "json"]
-        done = subprocess.run(words, env=live.environ, capture_output=True, text=True, check=False, timeout=60)
-        return "al_good" in done.stdout
-
-    live.wait("the good one is listed", listed, SECONDS)
-    assert done.returncode == 0
+    now = datetime.now(UTC)
+    put(live, "alerts", encode_message(alert(now)), encode_message(alert(now, alert_id="al_bad")))
+    live.wait("both are taken", lambda: live.redis.hlen(f"{prefix}:deliveries") == 2, SECONDS)
+    assert process.stop() == 0
+    live.redis.hset(f"{prefix}:deliveries", "al_bad:crm", b'{"id":"al_bad:crm","due_at":null}')
+    assert live.redis.hlen(f"{prefix}:deliveries") == 2
+    live.redis.rpush(f"{prefix}:requests", b"\xff\xfe", b"[]")
+    process = live.start("deliver")
+    words = [str(STREAM_APP), "alerts", "list", "--format", "json"]
+    done = subprocess.run(words, env=live.environ, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
     assert "al_bad" in done.stderr
     assert [msgspec.json.decode(line)["alert"] for line in done.stdout.splitlines()] == ["al_good"]
-    live.wait("the requests are answered", lambda: live.redis.llen(f"{prefix}:{{deliver}}:requests") == 0, SECONDS)
+    live.wait("the requests are answered", lambda: live.redis.llen(f"{prefix}:requests") == 0, SECONDS)
     assert process.stop() == 0
