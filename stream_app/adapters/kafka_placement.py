@@ -14,23 +14,24 @@ from stream_app.adapters.partitioner import partition_of
 from stream_app.config import SHOP_TOPICS, LiveConfig, reader_options
 from stream_app.core.events import Rejected, decode
 from stream_app.core.messages import Contact, decode_message
+from stream_app.core.placement import KEY_REMEDY, PARTITIONER_REMEDY
 from stream_app.errors import NoBroker
 
 LOOK_BACK: Final = 200  # records of a partition
 _ANSWER_SECONDS: Final = 10.0
 _CONTACTS: Final = "contacts"
 _ALL, _OTHER_KEY, _SAME_KEY = "all", "the key is not customer_id", "the partitioner is not murmur2"
-OTHER_KEY_REMEDY: Final = (
-    "Key records by customer_id as plain text. Debezium: message.key.columns, with ExtractField$Key and StringConverter"
-    " for the bare string."
-)
-PARTITIONER_REMEDY: Final = (
-    "Partition by murmur2, as Java does. librdkafka (Python, Go, C#, PHP): partitioner=murmur2_random. Sarama:"
-    " NewCustomPartitioner with a murmur2 hash. kafka-go: Murmur2Balancer. KafkaJS: DefaultPartitioner of version 2,"
-    " JavaCompatiblePartitioner before it. Producers that name the partition: murmur2(customer_id) & 0x7fffffff,"
-    " modulo kafka.partitions."
-)
-AFTERWARDS: Final = "Records that are misplaced stay so: publish to fresh topics, under a fresh redis.prefix."
+_REMEDIES: Final = {
+    _OTHER_KEY: (
+        f"{KEY_REMEDY} Debezium: message.key.columns, with ExtractField$Key and StringConverter for the bare string."
+    ),
+    _SAME_KEY: (
+        f"{PARTITIONER_REMEDY} Sarama: NewCustomPartitioner with a murmur2 hash. kafka-go: Murmur2Balancer."
+        " KafkaJS: DefaultPartitioner of version 2, JavaCompatiblePartitioner before it. Producers that name the"
+        " partition: murmur2(customer_id) & 0x7fffffff, modulo kafka.partitions."
+    ),
+}
+_AFTERWARDS: Final = "Records that are misplaced stay so: publish to fresh topics, under a fresh redis.prefix."
 
 
 def check_placement(config: LiveConfig) -> list[Mismatch]:
@@ -56,10 +57,10 @@ def _count(counts: Counter[str], record: Message, role: str, partitions: int) ->
 
 
 def _mismatches(topic: str, counts: Counter[str]) -> Iterator[Mismatch]:
-    for why, remedy in ((_OTHER_KEY, OTHER_KEY_REMEDY), (_SAME_KEY, PARTITIONER_REMEDY)):
+    for why, remedy in _REMEDIES.items():
         if counts[why]:
             problem = f"has {counts[why]} of its last {counts[_ALL]} records in another partition than their customer's"
-            yield Mismatch(topic, Severity.WARNING, f"{problem}: {why}", f"{remedy} {AFTERWARDS}")
+            yield Mismatch(topic, Severity.WARNING, f"{problem}: {why}", f"{remedy} {_AFTERWARDS}")
 
 
 def _customer_of(role: str, value: bytes) -> str | None:
