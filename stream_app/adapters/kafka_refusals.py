@@ -64,17 +64,6 @@ def refusals(right: str, topic: str = "") -> Iterator[None]:
         raise
 
 
-def failure(error: KafkaError, topic: str) -> Exception | None:
-    """Return what is raised for an error that a consumer with assigned partitions receives; None if it goes on.
-
-    Nobody needs a right to the group of such a consumer: librdkafka looks for its coordinator, but never joins it.
-    """
-    if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-        return None
-    failed = KafkaException(error)
-    return refusal(failed, "Read", topic) or failed
-
-
 class ConnectionErrors:
     """What librdkafka says of its connections; an `error_cb`. A call that fails for want of one says "timed out" only.
 

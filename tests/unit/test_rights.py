@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from stream_app.adapters import kafka_ids
 from stream_app.adapters.kafka_acls import NEEDS, kafka_acls
 from stream_app.adapters.kafka_ids import KafkaIds
-from stream_app.adapters.kafka_refusals import failure, refusal, refusals
+from stream_app.adapters.kafka_refusals import refusal, refusals
 from stream_app.adapters.memory import MemoryServer, MemoryStateStore
 from stream_app.adapters.redis.acls import NEEDS as REDIS_NEEDS
 from stream_app.adapters.redis.acls import redis_acls
@@ -144,12 +144,6 @@ def test_the_refusal_behind_a_fatal_error_of_the_producer_is_named() -> None:
     )
     refused = refusal(KafkaException(KafkaError(KafkaError._GAPLESS_GUARANTEE, told)), "Write")
     assert "denies Write on the topic shop.browsing" in str(refused)
-
-
-def test_a_reader_without_a_group_goes_on_where_its_group_is_denied() -> None:
-    assert failure(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED), "") is None
-    assert isinstance(failure(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), "shop.orders"), KafkaDenied)
-    assert isinstance(failure(KafkaError(KafkaError._TRANSPORT), "shop.orders"), KafkaException)
 
 
 def test_a_refusal_is_found_behind_what_a_library_makes_of_it() -> None:
