@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from stream_app.adapters.kafka_refusals import Complaints, refusal
+from stream_app.adapters.kafka_refusals import ConnectionErrors, refusal
 from stream_app.adapters.partitioner import partition_of
 from stream_app.config import LiveConfig, confluent_options
 from stream_app.core.messages import Contact, encode_message
@@ -27,7 +27,7 @@ class Contacts:
     """
 
     def __init__(self, config: LiveConfig) -> None:
-        self._complaints = Complaints(config.kafka.bootstrap, "Write")
+        self._errors = ConnectionErrors(config.kafka.bootstrap, "Write")
         self._topic, self._partitions = config.kafka.topics.contacts, config.kafka.partitions
         self._options: dict[str, Any] = confluent_options(config.kafka) | {
             "acks": "all",
@@ -38,7 +38,7 @@ class Contacts:
             "linger.ms": 0,
             "message.timeout.ms": round(_SECONDS * 1_000),
             "logger": _quiet,
-            "error_cb": self._complaints,
+            "error_cb": self._errors,
         }
         self._producer: Producer | None = None
 
@@ -54,7 +54,7 @@ class Contacts:
         number = partition_of(customer, self._partitions)
         try:
             if self._producer is None:
-                self._complaints.cause = None
+                self._errors.cause = None
                 self._producer = Producer(self._options)
             self._producer.produce(
                 self._topic, encode_message(contact), customer.encode(), number, on_delivery=delivered
@@ -65,7 +65,7 @@ class Contacts:
         if not failures and not waiting:
             return
         denied = refusal(KafkaException(failures[0]), "Write", self._topic) if failures else None
-        cause = denied or self._complaints.cause
+        cause = denied or self._errors.cause
         if cause is not None:
             self._producer = None
             raise cause

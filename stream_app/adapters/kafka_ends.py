@@ -9,7 +9,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined] # it says so at run time only
 
-from stream_app.adapters.kafka_refusals import Complaints, refusal
+from stream_app.adapters.kafka_refusals import ConnectionErrors, refusal
 from stream_app.config import Kafka, confluent_options
 from stream_app.errors import NoBroker
 
@@ -23,8 +23,8 @@ class KafkaEnds:
 
     def __init__(self, kafka: Kafka) -> None:
         self._bootstrap = kafka.bootstrap
-        self._complaints = Complaints(kafka.bootstrap)
-        self._admin = AdminClient(confluent_options(kafka) | {"error_cb": self._complaints})
+        self._errors = ConnectionErrors(kafka.bootstrap)
+        self._admin = AdminClient(confluent_options(kafka) | {"error_cb": self._errors})
 
     def __call__(self, places: Collection[Place]) -> Mapping[Place, int]:
         """Where these partitions end; one without a leader is left out. Raises NoBroker if nothing is answered."""
@@ -38,8 +38,8 @@ class KafkaEnds:
                 found = self._ends(places)
         except KafkaException as error:
             self._admin.poll(0)
-            raise self._complaints.cause or NoBroker(bootstrap=self._bootstrap, problem=error.args[0].str()) from error
-        self._complaints.cause = None
+            raise self._errors.cause or NoBroker(bootstrap=self._bootstrap, problem=error.args[0].str()) from error
+        self._errors.cause = None
         return found
 
     def _ends(self, places: Collection[Place]) -> Mapping[Place, int]:

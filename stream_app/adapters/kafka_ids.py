@@ -9,6 +9,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, Uuid
 from confluent_kafka.admin import AdminClient
 
+from stream_app.adapters.kafka_refusals import ConnectionErrors, refusals
 from stream_app.config import Kafka, confluent_options
 from stream_app.errors import NoBroker
 
@@ -26,25 +27,29 @@ class KafkaIds:
 
     def __init__(self, kafka: Kafka, seconds: float = ANSWER_SECONDS) -> None:
         self._bootstrap, self._seconds = kafka.bootstrap, seconds
-        self._admin = AdminClient(confluent_options(kafka))
+        self._errors = ConnectionErrors(kafka.bootstrap)
+        self._admin = AdminClient(confluent_options(kafka) | {"error_cb": self._errors})
 
     def __call__(self, topics: Collection[str]) -> dict[str, str | None]:
         """The ids of topics by name; None: the broker gives none. A topic that does not exist is left out.
 
-        Raises NoBroker if Kafka does not answer or refuses.
+        Raises NoBroker if Kafka does not answer, as KafkaDenied or LoginRefused if it refuses.
         """
+        self._admin.poll(0)  # delivers earlier errors and log lines of the client
         try:
             answers = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._seconds)
-            found = {name: self._id_of(answer) for name, answer in answers.items()}
-        except KafkaException as error:
-            raise NoBroker(bootstrap=self._bootstrap, problem=error.args[0].str()) from error
-        except TimeoutError as error:
-            raise NoBroker(bootstrap=self._bootstrap, problem="no answer in time") from error
+            found = {name: self._id_of(name, answer) for name, answer in answers.items()}
+        except (KafkaException, TimeoutError) as error:
+            self._admin.poll(0)
+            problem = error.args[0].str() if isinstance(error, KafkaException) else "no answer in time"
+            raise self._errors.cause or NoBroker(bootstrap=self._bootstrap, problem=problem) from error
+        self._errors.cause = None
         return {name: None if one == _NO_ID else one for name, one in found.items() if one}
 
-    def _id_of(self, answer: Future[Any]) -> str:
+    def _id_of(self, topic: str, answer: Future[Any]) -> str:
         try:
-            return str(answer.result(timeout=2 * self._seconds).topic_id)
+            with refusals("Describe", topic):
+                return str(answer.result(timeout=2 * self._seconds).topic_id)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return ""

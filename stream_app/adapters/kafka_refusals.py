@@ -64,23 +64,12 @@ def refusals(right: str, topic: str = "") -> Iterator[None]:
         raise
 
 
-def failure(error: KafkaError, topic: str) -> Exception | None:
-    """Return what is raised for an error that a consumer with assigned partitions receives; None if it goes on.
-
-    Nobody needs a right to the group of such a consumer: librdkafka looks for its coordinator, but never joins it.
-    """
-    if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-        return None
-    failed = KafkaException(error)
-    return refusal(failed, "Read", topic) or failed
-
-
-class Complaints:
+class ConnectionErrors:
     """What librdkafka says of its connections; an `error_cb`. A call that fails for want of one says "timed out" only.
 
-    >>> complaints = Complaints("kafka:9092")
-    >>> complaints(KafkaError(KafkaError._AUTHENTICATION, "Invalid username or password"))
-    >>> print(complaints.cause)
+    >>> errors = ConnectionErrors("kafka:9092")
+    >>> errors(KafkaError(KafkaError._AUTHENTICATION, "Invalid username or password"))
+    >>> print(errors.cause)
     Kafka refuses the login: Invalid username or password. ...
     """
 
@@ -98,13 +87,13 @@ class Complaints:
 
 def why_no_connection(kafka: Kafka) -> NoBroker | None:
     """Connect once more, to learn why it fails; None if that is not known, or if it does not fail."""
-    complaints = Complaints(kafka.bootstrap)
-    admin = AdminClient(confluent_options(kafka) | {"error_cb": complaints})
+    errors = ConnectionErrors(kafka.bootstrap)
+    admin = AdminClient(confluent_options(kafka) | {"error_cb": errors})
     try:
         admin.list_topics(timeout=_PROBE_SECONDS)
     except KafkaException:
         admin.poll(0)
-    return complaints.cause
+    return errors.cause
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -17,7 +17,6 @@ from stream_app.config import FOREVER, INPUTS, OUTPUTS, LiveConfig, kafka_python
 from stream_app.core.durations import written
 from stream_app.errors import KafkaDenied, NoBroker, WrongTopics
 
-MISSING: Final = "is missing"
 _MILLISECOND_US: Final = 1_000
 _CONNECT_MS: Final = 10_000
 _TIMESTAMPS: Final = "message.timestamp.type"
@@ -54,6 +53,7 @@ class Mismatch:
     severity: Severity
     problem: str
     remedy: str
+    unequal: bool = False  # it is missing, or has another number of partitions than the settings say
 
 
 @dataclass(frozen=True)
@@ -141,12 +141,13 @@ def compare(config: LiveConfig, role: str, name: str, found: Found | None) -> It
     ['has 8 partitions, kafka.partitions is 4']
     """
     if found is None:
-        yield Mismatch(name, Severity.ERROR, MISSING, "Run `stream-app topics create`.")
+        yield Mismatch(name, Severity.ERROR, "is missing", "Run `stream-app topics create`.", unequal=True)
         return
     wanted = config.kafka
     if found.partitions != wanted.partitions:
         problem = f"has {found.partitions} partitions, kafka.partitions is {wanted.partitions}"
-        yield Mismatch(name, Severity.ERROR, problem, _repartition(found.partitions, wanted.partitions))
+        remedy = _repartition(found.partitions, wanted.partitions)
+        yield Mismatch(name, Severity.ERROR, problem, remedy, unequal=True)
     if found.replication < wanted.replication:
         problem = f"has {found.replication} copies, kafka.replication is {wanted.replication}"
         remedy = "Reassign its partitions to more brokers with kafka-reassign-partitions.sh."

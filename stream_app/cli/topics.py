@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stream_app.adapters.kafka_placement import check_placement
-from stream_app.adapters.kafka_topics import MISSING, Mismatch, Severity, check_topics, create_topics
+from stream_app.adapters.kafka_topics import Mismatch, Severity, check_topics, create_topics
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.service.accept import accept_topic
 
@@ -23,8 +23,7 @@ def run_create(config: LiveConfig, console: Console) -> int:
 def run_check(config: LiveConfig, console: Console) -> int:
     """Show what is wrong; the exit status, 0 if nothing is."""
     mismatches = check_topics(config)
-    if not any(one.problem == MISSING for one in mismatches):
-        mismatches += check_placement(config)
+    mismatches += check_placement(config, {one.topic for one in mismatches if one.unequal})
     return _show(mismatches, config, console)
 
 

@@ -41,8 +41,8 @@ def confluent_options(kafka: Kafka) -> dict[str, Any]:
 def reader_options(kafka: Kafka, name: str) -> dict[str, Any]:
     """Return the options of a consumer of confluent-kafka that is assigned its partitions and commits nothing.
 
-    The library looks for the coordinator of a group even then. No right to it is needed (see kafka_refusals.failure),
-    but where one is given it covers this group too: its name begins with `kafka.group`, as all do.
+    The library looks for the coordinator of a group even then. No right to it is needed, but where one is given
+    it covers this group too: its name begins with `kafka.group`, as all do.
 
     >>> reader_options(Kafka(group="shop-1"), "last")["group.id"]
     'shop-1-last'

@@ -29,6 +29,7 @@ from stream_app.core.flows import Row
 from stream_app.core.intake import AT_ONCE, CONTACTS, EVENTS, ROLES, TICKS, Dead, Item, Record, dead_letter, take_in
 from stream_app.core.learner import Model
 from stream_app.core.messages import Contact, ContactAction, DeskDone, Outgoing, SystemMessage, Tick, header_bytes, pack
+from stream_app.core.placement import PLACEMENT_REMEDY
 from stream_app.core.process import Counts, Effects, Partition
 from stream_app.core.segments import COMPLAINING, SEGMENTS
 from stream_app.core.settings import HOUR_US, Settings
@@ -526,7 +527,7 @@ def _read_summary(stored: bytes) -> Summary:
     return summary
 
 
-_MISPLACED: Final = "the customer belongs to another partition: key by customer_id, partition by murmur2"
+_MISPLACED: Final = f"the customer belongs to another partition. {PLACEMENT_REMEDY}"
 _REMEDY: Final = (
     "Use the version of this program that wrote it, or start on a fresh prefix and let it catch up from Kafka."
 )

@@ -8,10 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from faust.types import TP
 
-from stream_app.adapters.kafka_refusals import failure, refusals
+from stream_app.adapters.kafka_refusals import refusals
+from stream_app.adapters.kafka_tail import read_tails
+from stream_app.adapters.kafka_transport.batches import Taken
 from stream_app.config import LiveConfig, reader_options
+from stream_app.core.unreadable import Unreadable
 from stream_app.errors import NoBroker, OtherLog
 
 LOG_HEADER: Final = "log"
@@ -20,7 +24,6 @@ PLACE_BYTES: Final = 8  # big-endian
 # Requests of a publisher that was killed may still be on their way: the ends must stand still for so long.
 SETTLE_SECONDS: Final = 1.0
 _ANSWER_SECONDS: Final = 10.0
-_READ_SECONDS: Final = 30.0
 _LOOK_BACK: Final = 16  # the last offsets may hold a transaction's marker, which is no record
 
 Partition = tuple[str, int]  # topic, partition number
@@ -41,8 +44,8 @@ def read_ends(config: LiveConfig, topics: Iterable[str]) -> dict[Partition, End]
     partitions = [(topic, number) for topic in topics for number in range(config.kafka.partitions)]
     with _consumer(config) as consumer:
         marks = _settled(consumer, partitions)
-        last = _last_records(consumer, {one: mark for one, mark in marks.items() if mark[1] > mark[0]})
-        return {one: _end(high, last.get(one)) for one, (_, high) in marks.items()}
+    last = _last_records(config, {one: high for one, (low, high) in marks.items() if high > low})
+    return {one: _end(high, last.get(one)) for one, (_, high) in marks.items()}
 
 
 def read_offsets(config: LiveConfig, partitions: Iterable[Partition]) -> dict[Partition, int]:
@@ -102,7 +105,7 @@ def _described(end: End) -> str:
     if end.empty:
         return "records that are gone already, so that nobody knows how far this log was published"
     if end.log is None:
-        return "a record that no publisher has written"
+        return "a record that no publisher has written, or that cannot be read"
     return f"another log ({end.log.decode('ascii', 'replace')}), or this one read with other settings"
 
 
@@ -123,46 +126,29 @@ def _watermarks(consumer: Consumer, partitions: list[Partition]) -> dict[Partiti
         with refusals("Describe", topic):
             low_high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=_ANSWER_SECONDS)
         if low_high is None:
-            raise _timed_out(f"no offsets of {topic}, partition {number}")
+            problem = f"no offsets of {topic}, partition {number}"
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, problem))
         found[topic, number] = low_high
     return found
 
 
-def _last_records(consumer: Consumer, marks: Mapping[Partition, tuple[int, int]]) -> dict[Partition, Message]:
-    """The last record of each partition; none where only markers of transactions stand at the end."""
-    consumer.assign([TopicPartition(*one, max(low, high - _LOOK_BACK)) for one, (low, high) in marks.items()])
-    unread, last = set(marks), dict[Partition, Message]()
-    deadline = time.monotonic() + _READ_SECONDS
-    while unread:
-        if time.monotonic() > deadline:
-            raise _timed_out(f"the end of {min(unread)} could not be read")
-        message = consumer.poll(1.0)
-        if message is None:
-            continue
-        one, error = (message.topic() or "", message.partition() or 0), message.error()
-        if error and error.code() != KafkaError._PARTITION_EOF:
-            if (failed := failure(error, one[0])) is not None:
-                raise failed
-            continue
-        offset, end = message.offset() or 0, marks[one][1]
-        if not error and offset < end:
-            last[one] = message
-        if error or offset >= end - 1:
-            unread.discard(one)
+def _last_records(config: LiveConfig, ends: Mapping[Partition, int]) -> dict[Partition, Taken]:
+    """The last record before the end of each partition; none where only markers of transactions are there."""
+    last: dict[Partition, Taken] = {}
+
+    def take(tp: TP, taken: list[Taken]) -> None:
+        before = [one for one in taken if one.offset < ends[tp]]
+        if before:
+            last[tp] = before[-1]
+
+    read_tails(config, [TP(*one) for one in ends], _LOOK_BACK, take)
     return last
 
 
-def _timed_out(what: str) -> KafkaException:
-    return KafkaException(KafkaError(KafkaError._TIMED_OUT, what))
-
-
-def _end(offset: int, last: Message | None) -> End:
+def _end(offset: int, last: Taken | None) -> End:
     if last is None:
         return End(offset)
-    try:
-        headers = dict(last.headers() or [])
-    except UnicodeDecodeError:  # the name of a header is no text
-        return End(offset, empty=False)
+    headers = {} if isinstance(last, Unreadable) else dict(last.headers)
     log, place = headers.get(LOG_HEADER), headers.get(PLACE_HEADER)
     if not isinstance(log, bytes) or not isinstance(place, bytes) or len(place) != PLACE_BYTES:
         return End(offset, empty=False)
@@ -172,13 +158,8 @@ def _end(offset: int, last: Message | None) -> End:
 @contextmanager
 def _consumer(config: LiveConfig) -> Iterator[Consumer]:
     """A consumer that commits nothing and belongs to no group; its errors in our words."""
-    options = reader_options(config.kafka, "publish") | {
-        "enable.partition.eof": True,
-        "auto.offset.reset": "error",
-        "log_level": 0,
-    }
     try:
-        consumer = Consumer(options)
+        consumer = Consumer(reader_options(config.kafka, "publish") | {"log_level": 0})
         try:
             yield consumer
         finally:

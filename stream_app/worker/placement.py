@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from stream_app.core.placement import PLACEMENT_REMEDY
+
 WINDOW: Final = 1_000  # records of a topic
 MAX_SHARE: Final = 0.01  # of misplaced records, above which the worker is not ready
 FEWEST: Final = 10  # below it a share says nothing
-REMEDY: Final = (
-    "key records by customer_id and partition them by murmur2; for librdkafka: partitioner=murmur2_random"
-    " (stream-app topics check says more)"
-)
 
 
 class Placement:
@@ -55,7 +53,7 @@ class Placement:
         ]
         if not found:
             return ""
-        return f"{', '.join(found)} are in another partition than their customer's: {REMEDY}"
+        return f"{', '.join(found)} are in another partition than their customer's: {PLACEMENT_REMEDY}"
 
     def _windows(self) -> dict[str, tuple[int, int]]:
         windows = {}

@@ -371,6 +371,41 @@ def test_a_record_whose_header_is_no_text_is_refused(shop: Shop, short_log: Path
         publish(shop, short_log)
 
 
+@pytest.mark.parametrize(
+    "batch",
+    [
+        rawkafka.batch([rawkafka.record(0, b"{}", delta=1_000)]),  # claims an offset far behind its batch
+        rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"\xff", b"x")])], "gzip"),
+    ],
+    ids=["offset", "packed header"],
+)
+def test_a_last_batch_that_cannot_be_read_is_refused_unless_it_is_meant(
+    shop: Shop, short_log: Path, batch: bytes
+) -> None:
+    publish(shop, short_log)
+    before = shop.written()
+    assert rawkafka.send(shop.bootstrap, shop.config.kafka.topics.cart, 1, batch) == 0
+    refused = shop.run(short_log)
+    assert (refused.returncode, shop.written()) == (2, before + 1)
+    assert f"{shop.config.kafka.topics.cart}" in refused.stderr
+    assert "no publisher has written, or that cannot be read" in refused.stderr
+    assert "skipped" not in refused.stderr
+    done = shop.run(short_log, "--after-other-logs")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_bad_batch_before_the_last_record_hides_nothing(shop: Shop, short_log: Path, log: Path) -> None:
+    bad = rawkafka.batch([rawkafka.record(0, b"{}", delta=1_000)])
+    for number in range(PARTITIONS):
+        assert rawkafka.send(shop.bootstrap, shop.config.kafka.topics.orders, number, bad) == 0
+    publish(shop, short_log, after_other_logs=True)
+    before = shop.written()
+    publish(shop, short_log, after_other_logs=True)
+    assert shop.written() == before
+    with pytest.raises(OtherLog, match="another log"):
+        publish(shop, log)
+
+
 def test_a_tick_of_a_worker_on_the_wall_clock_is_named(shop: Shop, short_log: Path) -> None:
     producer = Producer({"bootstrap.servers": shop.bootstrap})
     tick = encode_message(Tick(datetime.now(UTC)))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,9 +16,15 @@ from uuid import uuid4
 import pytest
 from kafka.admin import ConfigResource, KafkaAdminClient
 
+from stream_app.adapters.kafka_placement import check_placement
 from stream_app.adapters.kafka_topics import Mismatch, Severity, check_topics, create_topics, require_topics
-from stream_app.config import INPUTS, OUTPUTS, LiveConfig, Topics, load_config
+from stream_app.adapters.kafka_transport.faults import MOST
+from stream_app.adapters.partitioner import partition_of
+from stream_app.config import INPUTS, OUTPUTS, SHOP_TOPICS, LiveConfig, Topics, load_config
+from stream_app.core.events import encode
 from stream_app.errors import NoBroker, WrongTopics
+from tests import rawkafka
+from tests.shops import order
 
 COMMAND = str(Path(sys.executable).parent / "stream-app")
 
@@ -198,6 +205,64 @@ def test_the_commands_create_and_check(environ: dict[str, str], config: LiveConf
     assert "All 11 topics are as they must be, with 3 partitions each." in created.stderr
     assert "already" in run(environ, "topics", "create").stderr
     assert run(environ, "topics", "check").returncode == 0
+
+
+BAD = {
+    "offset": rawkafka.batch([rawkafka.record(0, b"{}", delta=1_000)]),  # claims an offset far behind its batch
+    "header": rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"\xff", b"x")])]),
+    "packed header": rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"\xff", b"x")])], "gzip"),
+}
+
+
+def stray(partitions: int) -> tuple[str, bytes]:
+    """A customer who does not belong to partition 0, and an order of theirs."""
+    customer = next(one for one in map("c{}".format, count()) if partition_of(one, partitions))
+    return customer, encode(order(customer, 1_700_000_000_000_000))
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_batches_hide_nothing_from_the_check(case: str, environ: dict[str, str], config: LiveConfig) -> None:
+    create_topics(config)
+    topics = config.kafka.topics
+    for name in topics.of(*SHOP_TOPICS, "contacts").values():
+        for number in range(3):
+            assert rawkafka.send(config.kafka.bootstrap, name, number, BAD[case]) == 0
+    done = run(environ, "topics", "check")
+    assert (done.returncode, "skipped" in done.stderr) == (0, False), done.stderr
+    customer, value = stray(3)
+    for batch in (rawkafka.batch([rawkafka.record(0, value, customer.encode())]), BAD[case]):
+        assert rawkafka.send(config.kafka.bootstrap, topics.orders, 0, batch) == 0
+    (mismatch,) = check_placement(config)
+    assert (mismatch.topic, "has 1 of its last 1 records" in mismatch.problem) == (topics.orders, True)
+
+
+def test_more_bad_batches_than_a_service_skips_do_not_end_the_check(config: LiveConfig) -> None:
+    create_topics(config)
+    for _ in range(MOST + 1):
+        assert rawkafka.send(config.kafka.bootstrap, config.kafka.topics.cart, 2, BAD["offset"]) == 0
+    assert check_placement(config) == []
+
+
+@pytest.mark.parametrize("partitions", [2, 4])
+def test_a_wrong_number_of_partitions_does_not_end_the_check(
+    partitions: int, environ: dict[str, str], config: LiveConfig, admin: KafkaAdminClient
+) -> None:
+    topics = config.kafka.topics
+    admin.create_topics({topics.cart: GOOD | {"num_partitions": partitions}}, wait_for_metadata=True)
+    create_topics(config)
+    customer, value = stray(3)
+    batch = rawkafka.batch([rawkafka.record(0, value, customer.encode())])
+    for name in (topics.cart, topics.orders):
+        assert rawkafka.send(config.kafka.bootstrap, name, 0, batch) == 0
+    done = run(environ, "topics", "check")
+    assert done.returncode == 1
+    assert f"has {partitions} partitions" in done.stderr
+    assert done.stderr.count("in another partition than their customer's") == 1
+
+
+def test_topics_that_are_gone_meanwhile_end_the_check_in_our_words(config: LiveConfig) -> None:
+    with pytest.raises(NoBroker, match="no answer in time"):
+        check_placement(config)
 
 
 def test_the_names_of_the_topics_are_those_of_the_schema() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import errors as aiokafka
@@ -12,8 +15,10 @@ from confluent_kafka import KafkaError, KafkaException
 from kafka import errors as kafka_python
 from typer.testing import CliRunner
 
+from stream_app.adapters import kafka_ids
 from stream_app.adapters.kafka_acls import NEEDS, kafka_acls
-from stream_app.adapters.kafka_refusals import failure, refusal, refusals
+from stream_app.adapters.kafka_ids import KafkaIds
+from stream_app.adapters.kafka_refusals import refusal, refusals
 from stream_app.adapters.memory import MemoryServer, MemoryStateStore
 from stream_app.adapters.redis.acls import NEEDS as REDIS_NEEDS
 from stream_app.adapters.redis.acls import redis_acls
@@ -21,7 +26,7 @@ from stream_app.adapters.redis.connection import commands_in
 from stream_app.cli import app
 from stream_app.config import INPUTS, OUTPUTS, Kafka, Redis, Topics
 from stream_app.core.messages import Outgoing, pack
-from stream_app.errors import KafkaDenied, LoginRefused
+from stream_app.errors import KafkaDenied, LoginRefused, NoBroker
 from stream_app.service.relay import Relay
 
 PACKAGE = Path(__file__).parents[2] / "stream_app"
@@ -151,12 +156,6 @@ def test_the_refusal_behind_a_fatal_error_of_the_producer_is_named() -> None:
     assert "denies Write on the topic shop.browsing" in str(refused)
 
 
-def test_a_reader_without_a_group_goes_on_where_its_group_is_denied() -> None:
-    assert failure(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED), "") is None
-    assert isinstance(failure(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), "shop.orders"), KafkaDenied)
-    assert isinstance(failure(KafkaError(KafkaError._TRANSPORT), "shop.orders"), KafkaException)
-
-
 def test_a_refusal_is_found_behind_what_a_library_makes_of_it() -> None:
     wrapped = aiokafka.KafkaError("Unexpected error during batch delivery")
     wrapped.__cause__ = aiokafka.ClusterAuthorizationFailedError()
@@ -178,3 +177,39 @@ def test_a_relay_whose_topic_is_denied_says_which() -> None:
     with pytest.raises(KafkaDenied) as refused:
         asyncio.run(relayed())
     assert "Write on the topic shop.labelled" in str(refused.value)
+
+
+class FailingAdmin:
+    """An AdminClient whose requests fail; its connection reports an error when it is polled."""
+
+    def __init__(self, options: dict[str, Any], answer: int, connection: int | None) -> None:
+        self._report: Callable[[KafkaError], None] = options["error_cb"]
+        self._answer, self._connection = answer, connection
+
+    def describe_topics(self, topics: object, **_: object) -> dict[str, Future[Any]]:  # noqa: ARG002 - its signature
+        future = Future[Any]()
+        future.set_exception(KafkaException(KafkaError(self._answer)))
+        return {"shop.orders": future}
+
+    def poll(self, _seconds: float) -> None:
+        if self._connection is not None:
+            self._report(KafkaError(self._connection, "wrong password"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "connection", "kind", "words"),
+    [
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, None, KafkaDenied, "denies Describe on the topic shop.orders"),
+        (KafkaError.CLUSTER_AUTHORIZATION_FAILED, None, KafkaDenied, "denies Describe on the cluster"),
+        (KafkaError._TIMED_OUT, KafkaError._AUTHENTICATION, LoginRefused, "refuses the login: wrong password"),
+        (KafkaError._TIMED_OUT, KafkaError._SSL, NoBroker, "wrong password"),
+        (KafkaError._TIMED_OUT, None, NoBroker, "imed out"),
+    ],
+)
+def test_a_refusal_of_the_ids_of_topics_is_named(
+    monkeypatch: pytest.MonkeyPatch, answer: int, connection: int | None, kind: type[NoBroker], words: str
+) -> None:
+    monkeypatch.setattr(kafka_ids, "AdminClient", lambda options: FailingAdmin(options, answer, connection))
+    with pytest.raises(NoBroker, match=words) as refused:
+        KafkaIds(Kafka())(["shop.orders"])
+    assert type(refused.value) is kind

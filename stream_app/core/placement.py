@@ -1,0 +1,11 @@
+"""The remedy for records in another partition than their customer's, wherever one is found."""
+
+from __future__ import annotations
+
+from typing import Final
+
+KEY_REMEDY: Final = "Key records by customer_id as plain text."
+PARTITIONER_REMEDY: Final = (
+    "Partition by murmur2, as Java does. librdkafka (Python, Go, C#, PHP): partitioner=murmur2_random."
+)
+PLACEMENT_REMEDY: Final = f"{KEY_REMEDY} {PARTITIONER_REMEDY} `stream-app topics check` covers other clients."
