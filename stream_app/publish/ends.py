@@ -23,6 +23,7 @@ PLACE_HEADER: Final = "place"
 PLACE_BYTES: Final = 8  # big-endian
 # Requests of a publisher that was killed may still be on their way: the ends must stand still for so long.
 SETTLE_SECONDS: Final = 1.0
+_LONGEST_SETTLE_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 10.0
 _LOOK_BACK: Final = 16  # the last offsets may hold a transaction's marker, which is no record
 
@@ -110,9 +111,12 @@ def _described(end: End) -> str:
 
 
 def _settled(consumer: Consumer, partitions: list[Partition]) -> dict[Partition, tuple[int, int]]:
-    """The first and the next offset of each partition, once they stand still."""
-    marks = _watermarks(consumer, partitions)
-    while any(high > low for low, high in marks.values()):
+    """The first and the next offset of each partition, once they stand still: a killed publisher's last records arrive.
+
+    The ticks of a worker on the wall clock never end, so this does not wait for ever.
+    """
+    marks, until = _watermarks(consumer, partitions), time.monotonic() + _LONGEST_SETTLE_SECONDS
+    while any(high > low for low, high in marks.values()) and time.monotonic() < until:
         time.sleep(SETTLE_SECONDS)
         before, marks = marks, _watermarks(consumer, partitions)
         if {one: high for one, (_, high) in before.items()} == {one: high for one, (_, high) in marks.items()}:
