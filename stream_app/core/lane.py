@@ -384,7 +384,9 @@ class Lane:
         """
         if message.sequence:
             told, summary = (_micros(message), message.sequence), self.summary
-            if told <= (summary.desk_moment, summary.desk_sequence):
+            # Version 0.1.0 stored the number alone.
+            latest = told[0] if summary.desk_moment == NEVER else summary.desk_moment, summary.desk_sequence
+            if told <= latest:
                 return
             summary.desk_moment, summary.desk_sequence = told
         if isinstance(message, Contact):

@@ -325,6 +325,19 @@ def test_what_the_desk_sends_again_is_applied_once() -> None:
     assert lane.partition.customers["c"].episode is None
 
 
+def test_what_version_0_1_0_has_applied_is_not_applied_again() -> None:
+    moment = T0 + DAY_US
+    lane = lane_with(orders=[encode(order("c", T0))], ticks=[tick(moment)])
+    steps_of(lane)
+    lane.summary.desk_sequence = 1  # as 0.1.0 stored it: without a moment
+    fetch(lane, contacts=[opening_of("c", moment, 1)])
+    steps_of(lane)
+    assert lane.partition.customers["c"].episode is None
+    fetch(lane, contacts=[opening_of("c", moment, 2)])
+    steps_of(lane)
+    assert lane.partition.customers["c"].episode is not None
+
+
 def test_who_orders_while_the_desk_decides_has_returned() -> None:
     moment = T0 + DAY_US
     lane = lane_with(orders=[encode(order("c", T0)), encode(order("c", moment + 9))], ticks=[tick(moment)])
