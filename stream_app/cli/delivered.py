@@ -49,7 +49,8 @@ T = TypeVar("T")
 _RecordT = TypeVar("_RecordT", Delivery, Letter, ChannelState)
 _WHY_CELLS: Final = 24  # in which a reason still reads well
 _NONE: Final = {
-    None: "No deliveries yet: they come with the first alert while `stream-app deliver` runs.",
+    None: "No deliveries yet: they come with the first alert while `stream-app deliver` runs with channels"
+    " (delivery.config).",
     PENDING: "No delivery is pending: nothing waits to be sent.",
     SENT: "No delivery has been sent. In shadow mode none is: see `--state shadow`.",
     SUPPRESSED: "No delivery was suppressed.",

@@ -134,6 +134,10 @@ class _Told(msgspec.Struct, frozen=True):
     data: _Data = _Data()
 
 
+# Made once, before any thread decodes: at the first use of a type msgspec fills a table that other threads may read.
+_told: Final = msgspec.json.Decoder(_Told)
+
+
 def _read(body: bytes) -> tuple[str, str, str, str]:
     """A body's type, the title and text of its message, and all of it; what it has not is empty."""
     try:
@@ -141,7 +145,7 @@ def _read(body: bytes) -> tuple[str, str, str, str]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "", "", "", body.decode("utf-8", "replace")[:_SHOWN_CHARACTERS]
     try:
-        told = msgspec.json.decode(body, type=_Told)
+        told = _told.decode(body)
     except (msgspec.DecodeError, RecursionError):
         told = _Told()
     message = told.data.message

@@ -65,6 +65,10 @@ class _Delivered(msgspec.Struct):
     data: _Data
 
 
+# Made once, before any thread decodes: at the first use of a type msgspec fills a table that other threads may read.
+_delivered: Final = msgspec.json.Decoder(_Delivered)
+
+
 class WebPage:
     """A Show on a port of the loopback address: served from now on, until its block is left.
 
@@ -145,7 +149,7 @@ class WebPage:
         if self._verifier is None or self._verifier.problem(headers, body, time.time()) is not None:
             return HTTPStatus.UNAUTHORIZED
         try:
-            told = msgspec.json.decode(body, type=_Delivered)
+            told = _delivered.decode(body)
         except ValueError:  # of msgspec, and of bytes that are not UTF-8
             return HTTPStatus.BAD_REQUEST
         self._delivered[told.data.alert.alert_id] = None

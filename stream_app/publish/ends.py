@@ -78,11 +78,12 @@ def places(ends: Mapping[Partition, End], log: bytes, *, ticks: str, after_other
     >>> places(ends, b"mine", ticks="shop.ticks", after_other_logs=False)
     {('shop.orders', 0): 12}
     """
+    for (topic, number), end in ends.items():  # first: nothing that follows such a tick can be meant
+        if topic == ticks and end.offset and end.log is None and not end.empty:
+            raise OtherLog(topic=topic, partition=number, found=_A_WORKERS_TICK, remedy=CLOCK_REMEDY)
     found = {}
     for (topic, number), end in ends.items():
         if end.log != log and end.offset and not after_other_logs:
-            if topic == ticks and end.log is None and not end.empty:
-                raise OtherLog(topic=topic, partition=number, found=_A_WORKERS_TICK, remedy=CLOCK_REMEDY)
             raise OtherLog(topic=topic, partition=number, found=_described(end), remedy=_REMEDY)
         found[topic, number] = end.place if end.log == log else 0
     return found

@@ -194,5 +194,7 @@ def test_what_is_not_of_this_log_is_refused_unless_it_is_meant(end: End, words: 
 
 def test_a_tick_of_a_worker_on_the_wall_clock_is_refused_with_the_setting_that_prevents_it() -> None:
     ends = {("shop.orders", 0): End(9, b"mine", 7, empty=False), ("shop.ticks", 0): End(3, None, 0, empty=False)}
-    with pytest.raises(OtherLog, match=r"wall clock.*--set ticks\.clock=log.*redis\.prefix"):
-        places(ends, b"mine", ticks="shop.ticks", after_other_logs=False)
+    ends[("shop.cart", 0)] = End(5, None, 0, empty=False)
+    for meant in (False, True):
+        with pytest.raises(OtherLog, match=r"wall clock.*--set ticks\.clock=log.*redis\.prefix"):
+            places(ends, b"mine", ticks="shop.ticks", after_other_logs=meant)
