@@ -63,7 +63,7 @@ class DeskService:
         self.topic_watch = TopicWatch(config, ["nominations"])
         self._metrics, self._commits = DeskMetrics(registry), CommitMetrics(registry)
         self._relays, self._store_metrics = RelayMetrics(registry), StoreMetrics(registry)
-        self._skipped = Skipped(SkippedMetrics(registry), "nominations")
+        self._skipped = Skipped(SkippedMetrics(registry), "nominations", config)
         partitions = config.kafka.partitions
         self.desk = Desk(partitions, config.shop.settings(), lambda customer: partition_of(customer, partitions))
         self.app = make_app(config, f"{config.kafka.group}-desk", _INSTANCE)
@@ -121,6 +121,7 @@ class DeskService:
         self._memory.cancel()
         await self._relay.close()
         await stop_producer(self._producer)
+        await self._skipped.close()
         await self._stores.close()
 
     def report(self, health: Health) -> None:
@@ -157,6 +158,7 @@ class DeskService:
         async for tp, fetched in batches(self.app, stream):
             for record in fetched.records:
                 self._take(tp, record)
+            await self._skipped.bury()
             moved = False
             while await self._decide():
                 moved = True  # one after the other; each waits for its commit
@@ -168,7 +170,7 @@ class DeskService:
         """A partition's list; what is none of ours is passed over."""
         told = read_internal(record, decode_nominated, self._config.worker.skew)
         if isinstance(told, Rejected):
-            self._skipped.note(tp, record.offset, told)
+            self._skipped.note(tp, record, told)
             self.desk.skip(tp.partition, record.offset)
         else:
             self.desk.push(tp.partition, record.offset, sequence_of(record.headers), told)

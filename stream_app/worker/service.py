@@ -74,7 +74,6 @@ class WorkerService:
             fetch_min_bytes=config.kafka.fetch_min_bytes,
             max_partition_fetch_bytes=config.kafka.fetch_partition_bytes,
             skipped=InputMetrics(registry).unreadable.inc,
-            keep_unreadable=True,  # for the dead letters
         )
         self.app.on_partitions_revoked.connect(self._on_revoked)
         topics = config.kafka.topics.of(*ROLES)
