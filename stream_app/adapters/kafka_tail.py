@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import aiokafka
 from aiokafka.errors import KafkaError
@@ -27,8 +27,25 @@ _ANSWER_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.02
 
 
+class Tail(NamedTuple):
+    """What the last offsets hold.
+
+    Attributes:
+        records: those that can be read.
+        whole: nothing lies before these offsets, in none of the topics.
+    """
+
+    records: list[ConsumerRecord]
+    whole: bool
+
+
 def read_tail(config: LiveConfig, topics: Sequence[str], partition: int, look_back: int) -> list[ConsumerRecord]:
-    """The records among the last offsets of a partition of some topics; runs an event loop of its own.
+    """The records among the last offsets of a partition of some topics; see `tail`."""
+    return tail(config, topics, partition, look_back).records
+
+
+def tail(config: LiveConfig, topics: Sequence[str], partition: int, look_back: int) -> Tail:
+    """The last offsets of a partition of some topics; runs an event loop of its own.
 
     Raises NoBroker, as KafkaDenied where a right is lacking; also when nothing comes: what was not read must not count
     as not there.
@@ -40,7 +57,7 @@ def read_tail(config: LiveConfig, topics: Sequence[str], partition: int, look_ba
         raise NoBroker(bootstrap=config.kafka.bootstrap, problem=str(error)) from error
 
 
-async def _read(tps: list[TP], config: LiveConfig, look_back: int) -> list[ConsumerRecord]:
+async def _read(tps: list[TP], config: LiveConfig, look_back: int) -> Tail:
     # Without a group: no right to one is needed, and nobody else is disturbed.
     consumer = aiokafka.AIOKafkaConsumer(
         **kafka_python_options(config.kafka), group_id=None, auto_offset_reset="none", enable_auto_commit=False
@@ -53,7 +70,8 @@ async def _read(tps: list[TP], config: LiveConfig, look_back: int) -> list[Consu
         lows, highs = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
         for tp in tps:
             consumer.seek(tp, max(lows[tp], highs[tp] - look_back))
-        return await _up_to(consumer, highs)
+        whole = all(highs[tp] - look_back <= lows[tp] for tp in tps)
+        return Tail(await _up_to(consumer, highs), whole)
     finally:
         await consumer.stop()
 

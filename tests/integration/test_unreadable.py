@@ -175,6 +175,18 @@ def test_the_end_of_a_topic_that_cannot_be_read_stops_no_start(make: Make, role:
     assert last(live, topic) == 6  # a number on what is no message is nobody's
 
 
+def test_a_desk_looks_behind_what_cannot_be_read(make: Make) -> None:
+    """It was told of a moment further back than it looks at first, and what cannot be read hides how far that is."""
+    live = make()
+    topic = live.config.kafka.topics.contacts
+    assert last_of_the_desk(live.config, topic, 0) == (0, 0, -1)
+    done = encode_message(DeskDone(occurred_at=START, sequence=7))
+    assert raw(live, "contacts", 0, batch([record(0, done, None, [(b"sequence", b"5")])])) == 0
+    for _ in range(20):
+        assert raw(live, "contacts", 0, batch([record(0, b"x", None, [(b"\xff", b"x")])])) == 0
+    assert last_of_the_desk(live.config, topic, 0) == (5, 7, FIRST)
+
+
 def last(live: LiveSystem, topic: str) -> int:
     """The number of the last record of an outbox on a topic."""
     if topic == live.config.kafka.topics.contacts:
