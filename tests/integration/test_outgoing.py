@@ -8,7 +8,7 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -245,33 +245,52 @@ def test_a_desk_keeps_its_contacts_and_goes_on_once_the_topic_is_mended(make: Ma
     assert desk.stop() == 0
 
 
+async def relaying(live: LiveSystem, role: str, mended: Callable[[Relay], Awaitable[None]]) -> None:
+    """Relay a large record and a small one by a producer of which the broker has heard nothing yet."""
+    records = [pack(Outgoing(role, 0, None, value)) for value in (b"large" * 5_000, b"small")]
+    store = MemoryStateStore(MemoryServer())
+    await store.claim("w")
+    await store.open(0)
+    _, first = await store.commit(Commit(0, b"", b"1", {}, b"", records), "1", 0)
+    producer = make_producer(live.config)
+    await producer.start()
+    try:
+        relay = Relay(0, store, producer, live.config.kafka.topics.of(*INPUTS, *OUTPUTS))
+        relay.add(first, records)
+        draining = asyncio.create_task(relay.drain())
+        await mended(relay)
+        await asyncio.wait_for(draining, SECONDS)
+    finally:
+        await producer.stop()
+
+
 def test_nothing_overtakes_what_a_topic_refuses(make: Make) -> None:
     """A broker that has heard nothing of a producer yet takes any of its numbers, also one behind a refused record."""
     live = make()
     limit(live, "labelled", max_message_bytes=2_000)
-    records = [pack(Outgoing("labelled", 0, None, value)) for value in (b"large" * 5_000, b"small")]
 
-    async def story() -> None:
-        store = MemoryStateStore(MemoryServer())
-        await store.claim("w")
-        await store.open(0)
-        _, first = await store.commit(Commit(0, b"", b"1", {}, b"", records), "1", 0)
-        producer = make_producer(live.config)
-        await producer.start()
-        try:
-            relay = Relay(0, store, producer, live.config.kafka.topics.of(*INPUTS, *OUTPUTS))
-            relay.add(first, records)
-            draining = asyncio.create_task(relay.drain())
-            while not relay.refused:  # noqa: ASYNC110 - the relay has no event for it
-                await asyncio.sleep(0.05)
-            assert await asyncio.to_thread(messages_of, live, "labelled") == {0: [], 1: []}
-            await asyncio.to_thread(limit, live, "labelled", max_message_bytes=1_048_588)
-            await asyncio.wait_for(draining, SECONDS)
-        finally:
-            await producer.stop()
+    async def mended(relay: Relay) -> None:
+        while not relay.refused:  # noqa: ASYNC110 - the relay has no event for it
+            await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(messages_of, live, "labelled") == {0: [], 1: []}
+        await asyncio.to_thread(limit, live, "labelled", max_message_bytes=1_048_588)
 
-    asyncio.run(story())
+    asyncio.run(relaying(live, "labelled", mended))
     assert [len(one.value()) for one in messages_of(live, "labelled")[0]] == [25_000, 5]
+
+
+@pytest.mark.parametrize(("role", "kept"), [("alerts", 1), ("dead_letters", 2)])
+def test_a_refused_record_may_be_the_first_of_a_producer(make: Make, role: str, kept: int) -> None:
+    live = make()
+    limit(live, role, max_message_bytes=10_000)
+
+    async def mended(_: Relay) -> None:
+        """It is not."""
+
+    asyncio.run(relaying(live, role, mended))
+    sizes = [len(one.value()) for one in messages_of(live, role)[0]]
+    assert len(sizes) == kept
+    assert 5 in sizes
 
 
 def produce_ticks(live: LiveSystem, tick: Mapping[str, Any]) -> None:
