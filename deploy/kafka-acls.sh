@@ -25,17 +25,19 @@ allow churn-worker --operation Read --group churn --resource-pattern-type prefix
 # trainer
 allow churn-trainer --operation Describe --operation DescribeConfigs --topic shop.labelled
 allow churn-trainer --operation Read --topic shop.labelled
+allow churn-trainer --operation Write --topic shop.dead-letters
 allow churn-trainer --operation Read --group churn --resource-pattern-type prefixed
 
 # desk
 allow churn-desk --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
 allow churn-desk --operation Read --topic shop.nominations --topic shop.contacts
-allow churn-desk --operation Write --topic shop.alerts --topic shop.contacts
+allow churn-desk --operation Write --topic shop.alerts --topic shop.contacts --topic shop.dead-letters
 allow churn-desk --operation Read --group churn --resource-pattern-type prefixed
 
 # deliver
 allow churn-deliver --operation Describe --operation DescribeConfigs --topic shop.browsing --topic shop.cart --topic shop.complaints --topic shop.orders --topic shop.contacts --topic shop.ticks --topic shop.labelled --topic shop.nominations --topic shop.scores --topic shop.alerts --topic shop.dead-letters
 allow churn-deliver --operation Read --topic shop.alerts
+allow churn-deliver --operation Write --topic shop.dead-letters
 allow churn-deliver --operation Read --group churn --resource-pattern-type prefixed
 
 # publish

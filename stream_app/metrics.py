@@ -459,7 +459,9 @@ class SkippedMetrics(Metrics):
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
         self.records = self._counter(
-            "records_skipped", "Records of an internal topic that could not be used and were passed over.", "topic"
+            "records_skipped",
+            "Records of an internal topic that could not be used and went to the dead letters.",
+            "topic",
         )
 
 

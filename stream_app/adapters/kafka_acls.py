@@ -38,9 +38,9 @@ NEEDS: Final = {
         reads=(*INPUTS, "labelled", "nominations", "scores"),
         writes=("contacts", "ticks", "labelled", "nominations", "scores", "alerts", "dead_letters"),
     ),
-    "trainer": Needs(checks=("labelled",), reads=("labelled",)),
-    "desk": Needs(reads=("nominations", "contacts"), writes=("alerts", "contacts")),
-    "deliver": Needs(reads=("alerts",)),
+    "trainer": Needs(checks=("labelled",), reads=("labelled",), writes=("dead_letters",)),
+    "desk": Needs(reads=("nominations", "contacts"), writes=("alerts", "contacts", "dead_letters")),
+    "deliver": Needs(reads=("alerts",), writes=("dead_letters",)),
     "publish": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=_PUBLISHED, groups=""),
     "shop": Needs(checks=_PUBLISHED, reads=_PUBLISHED, writes=(*_PUBLISHED, "contacts"), groups=""),
     # topics check, which looks at the last records of the shop, and episode ack, snooze, resolve

@@ -7,7 +7,7 @@ from typing import Final
 
 from aiokafka.structs import ConsumerRecord
 
-from stream_app.adapters.kafka_tail import read_tail
+from stream_app.adapters.kafka_tail import read_tail, tail
 from stream_app.config import LiveConfig
 from stream_app.core.events import EPOCH, MICROSECOND, Rejected
 from stream_app.core.messages import (
@@ -58,16 +58,17 @@ def last_of_the_desk(config: LiveConfig, topic: str, partition: int) -> tuple[in
     """
     look_back = _LOOK_BACK
     while True:
-        sequence, contact, moment, seen = 0, 0, -1, 0
-        for record in read_tail(config, [topic], partition, look_back):
-            seen += 1
+        numbers, contacts, moment = list[int](), list[int](), -1
+        last = tail(config, [topic], partition, look_back)
+        for record in last.records:
             told = decode_message(record.value or b"")
             if isinstance(told, DeskDone) or (isinstance(told, Contact) and told.opening is not None):
-                sequence, contact = max(sequence, _sequence(record)), max(contact, told.sequence)
+                numbers.append(_sequence(record))
+                contacts.append(told.sequence)
             if isinstance(told, DeskDone):
                 moment = max(moment, (told.occurred_at - EPOCH) // MICROSECOND)
-        if moment >= 0 or seen < look_back:  # else what others have written may hide it
-            return sequence, contact, moment
+        if moment >= 0 or last.whole:  # else what others have written may hide it
+            return highest(numbers), highest(contacts), moment
         look_back *= _FURTHER
 
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import aiokafka
 from aiokafka.errors import KafkaError
@@ -32,8 +32,25 @@ Take: TypeAlias = Callable[[TP, list[Taken]], None]
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
+class Tail(NamedTuple):
+    """What the last offsets hold.
+
+    Attributes:
+        records: those that can be read.
+        whole: nothing lies before these offsets, in none of the topics.
+    """
+
+    records: list[ConsumerRecord]
+    whole: bool
+
+
 def read_tail(config: LiveConfig, topics: Sequence[str], partition: int, look_back: int) -> list[ConsumerRecord]:
-    """The records among the last offsets of a partition of some topics; runs an event loop of its own.
+    """The records among the last offsets of a partition of some topics; see `tail`."""
+    return tail(config, topics, partition, look_back).records
+
+
+def tail(config: LiveConfig, topics: Sequence[str], partition: int, look_back: int) -> Tail:
+    """The last offsets of a partition of some topics; runs an event loop of its own.
 
     Raises NoBroker, as KafkaDenied where a right is lacking; also when nothing comes: what was not read must not count
     as not there.
@@ -43,12 +60,12 @@ def read_tail(config: LiveConfig, topics: Sequence[str], partition: int, look_ba
     def take(_tp: TP, taken: list[Taken]) -> None:
         found.extend(one for one in taken if not isinstance(one, Unreadable))
 
-    read_tails(config, [TP(topic, partition) for topic in topics], look_back, take)
-    return found
+    whole = read_tails(config, [TP(topic, partition) for topic in topics], look_back, take)
+    return Tail(found, whole)
 
 
-def read_tails(config: LiveConfig, tps: Sequence[TP], look_back: int, take: Take) -> None:
-    """Read the last offsets of some partitions; runs an event loop of its own.
+def read_tails(config: LiveConfig, tps: Sequence[TP], look_back: int, take: Take) -> bool:
+    """Read the last offsets of some partitions, and return whether nothing lies before; runs an event loop of its own.
 
     Args:
         config: where Kafka is.
@@ -59,10 +76,10 @@ def read_tails(config: LiveConfig, tps: Sequence[TP], look_back: int, take: Take
     Raises NoBroker, as KafkaDenied where a right is lacking.
     """
     if not tps:
-        return
+        return True
     try:
         with refusals("Read", topic=", ".join(sorted({tp.topic for tp in tps}))):
-            asyncio.run(_read(list(tps), config, look_back, take))
+            return asyncio.run(_read(list(tps), config, look_back, take))
     except (KafkaError, TimeoutError) as error:
         problem = str(error) or "no answer in time"
         raise NoBroker(bootstrap=config.kafka.bootstrap, problem=problem) from error
@@ -75,7 +92,7 @@ class _Ignored(Faults):
         pass
 
 
-async def _read(tps: list[TP], config: LiveConfig, look_back: int, take: Take) -> None:
+async def _read(tps: list[TP], config: LiveConfig, look_back: int, take: Take) -> bool:
     # Without a group: no right to one is needed, and nobody else is disturbed.
     consumer = aiokafka.AIOKafkaConsumer(
         **kafka_python_options(config.kafka), group_id=None, auto_offset_reset="none", enable_auto_commit=False
@@ -90,6 +107,7 @@ async def _read(tps: list[TP], config: LiveConfig, look_back: int, take: Take) -
         for tp in tps:
             consumer.seek(tp, max(lows[tp], highs[tp] - look_back))
         await _up_to(consumer, highs, take)
+        return all(highs[tp] - look_back <= lows[tp] for tp in tps)
     finally:
         await consumer.stop()
 

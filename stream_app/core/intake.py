@@ -120,10 +120,7 @@ def take_in(role: str, records: Sequence[Record], skew: int) -> tuple[list[Item]
     for record in records:
         item = read(record.value or b"")
         if isinstance(item, Rejected):
-            dead = Dead(role, record, item)
-            if isinstance(record, Unreadable):
-                dead = Dead(role, record.kept, Rejected(record.reason))
-            items.append(dead)
+            items.append(dead_of(role, record, item))
             times.append(AT_ONCE)
             continue
         at = (item.occurred_at - EPOCH) // MICROSECOND
@@ -134,6 +131,13 @@ def take_in(role: str, records: Sequence[Record], skew: int) -> tuple[list[Item]
             items.append(Dead(role, record, _bounds(record, skew).out_of_bounds(item.occurred_at)))
             times.append(AT_ONCE)
     return items, times
+
+
+def dead_of(role: str, record: Record, rejected: Rejected) -> Dead:
+    """A record that cannot be applied; of one that could not even be read, what is left of it."""
+    if isinstance(record, Unreadable):
+        return Dead(role, record.kept, Rejected(record.reason))
+    return Dead(role, record, rejected)
 
 
 def _bounds(record: Record, skew: int) -> Bounds:

@@ -71,7 +71,7 @@ class DeliverService:
         self.topic_watch = TopicWatch(config, ["alerts"])
         self._store = RedisDeliveryStore(self._stores.client, config.redis.prefix)
         self._metrics, self._commit_metrics = DeliveryMetrics(registry, routes), CommitMetrics(registry)
-        self._skipped = Skipped(SkippedMetrics(registry), "alerts")
+        self._skipped = Skipped(SkippedMetrics(registry), "alerts", config)
         self._tasks: list[asyncio.Task[None]] = []
         self._progress = Progress(position=(), lag=0)
         self.app = make_app(config, f"{config.kafka.group}-deliver", INSTANCE)
@@ -108,6 +108,7 @@ class DeliverService:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(sender.finish(_FINISH_SECONDS) for sender in self._senders.values()))
         await self._commits.store()
+        await self._skipped.close()
         for receiver in self._receivers.values():
             await receiver.close()
         await self._stores.close()
@@ -157,20 +158,23 @@ class DeliverService:
             for start in range(0, len(records), CHUNK):
                 self._progress = Progress(position=(tp, records[start].offset), lag=len(records) - start)
                 chunk = records[start : start + CHUNK]
-                await self._take(tp, chunk)
+                # What cannot be read may stand for more offsets than its own.
+                end = fetched.end if chunk[-1] is records[-1] else chunk[-1].offset + 1
+                await self._take(tp, chunk, end)
             self._progress = Progress(position=(), lag=0)
             yield
 
-    async def _take(self, tp: TP, records: Sequence[Record]) -> None:
-        """Some records, and their commit."""
+    async def _take(self, tp: TP, records: Sequence[Record], end: int) -> None:
+        """Some records, and their commit with the position behind them."""
         # 1. Decode. What cannot be read is nobody's alert.
-        end, messages = records[-1].offset + 1, []
+        messages = []
         for record in records:
             told = read_internal(record, decode_alert, self._config.worker.skew, numbered=False)
             if isinstance(told, Rejected):
-                self._skipped.note(tp, record.offset, told)
+                self._skipped.note(tp, record, told)
             else:
                 messages.append(told)
+        await self._skipped.bury()
         # 2. What has been made before is not made again: a relay may send twice.
         known = await self._store.known([name for message in messages for name in self.book.ids(message)])
         # 3. Decide, and commit the deliveries together with the position.

@@ -63,7 +63,7 @@ class DeskService:
         self.topic_watch = TopicWatch(config, ["nominations"])
         self._metrics, self._commits = DeskMetrics(registry), CommitMetrics(registry)
         self._relays, self._store_metrics = RelayMetrics(registry), StoreMetrics(registry)
-        self._skipped = Skipped(SkippedMetrics(registry), "nominations")
+        self._skipped = Skipped(SkippedMetrics(registry), "nominations", config)
         partitions = config.kafka.partitions
         self.desk = Desk(partitions, config.shop.settings(), lambda customer: partition_of(customer, partitions))
         self.app = make_app(config, f"{config.kafka.group}-desk", _INSTANCE)
@@ -92,7 +92,7 @@ class DeskService:
         told = self._relayed, self._on_step, self._dropped
         self._relay = Relay(NUMBER, self._stores.states, self._producer, topics, *told)
         await self._relay.recover()
-        await self._relay.drain()
+        self._recovered = asyncio.create_task(self._recover())
         self._memory = asyncio.create_task(watch_memory(self._stores.client, self._store_metrics))
         await self.app.start()
 
@@ -115,18 +115,31 @@ class DeskService:
         await go_on_behind(self._stores.states, NUMBER, opened, sent, lambda _: [])
         _log.warning("the store was set back: going on behind what was told", extra={"known": known, "sent": sent})
 
+    async def _recover(self) -> None:
+        """Relay what an earlier desk decided; Kafka may refuse it for long, and then the process says so."""
+        try:
+            await self._relay.drain()
+        except Exception as error:
+            await self._crash(error)
+            raise
+
     async def stop(self) -> None:
         """Relay what is decided, and leave."""
         await self.app.stop()
+        self._recovered.cancel()
+        await asyncio.wait({self._recovered})
         self._memory.cancel()
         await self._relay.close()
         await stop_producer(self._producer)
+        await self._skipped.close()
         await self._stores.close()
 
     def report(self, health: Health) -> None:
         """See Service."""
         problem = self._stores.eviction.problem
         health.set("redis", not problem, problem)
+        refused = self._relay.refused
+        health.set("relayed", not refused, refused)
         self._metrics.lacking.set(len(self.desk.lacking))
         self._relays.outbox.set(self._relay.pending)
         if self.desk.position.moment != NEVER:
@@ -138,10 +151,11 @@ class DeskService:
     @property
     def progress(self) -> Progress:
         """See Service. Work waits when all partitions have told; for a slow one the workers have a watchdog."""
-        return Progress(position=self.desk.position.moment, lag=0 if self.desk.lacking else 1)
+        lag = 0 if self.desk.lacking else 1
+        return Progress(position=self.desk.position.moment, lag=lag, waiting=bool(self._relay.refused))
 
     def _wants(self, tp: TP) -> bool:
-        return self.desk.wants(tp.partition)
+        return self.desk.wants(tp.partition) and not self._relay.refused  # nothing is decided meanwhile
 
     def _relayed(self, topic: str) -> None:
         self._relays.relayed.labels(topic).inc()
@@ -157,7 +171,9 @@ class DeskService:
         async for tp, fetched in batches(self.app, stream):
             for record in fetched.records:
                 self._take(tp, record)
-            moved = False
+            await self._skipped.bury()
+            moved = not self._recovered.done()  # it was not wanted meanwhile
+            await asyncio.shield(self._recovered)
             while await self._decide():
                 moved = True  # one after the other; each waits for its commit
             if moved:
@@ -168,7 +184,7 @@ class DeskService:
         """A partition's list; what is none of ours is passed over."""
         told = read_internal(record, decode_nominated, self._config.worker.skew)
         if isinstance(told, Rejected):
-            self._skipped.note(tp, record.offset, told)
+            self._skipped.note(tp, record, told)
             self.desk.skip(tp.partition, record.offset)
         else:
             self.desk.push(tp.partition, record.offset, sequence_of(record.headers), told)

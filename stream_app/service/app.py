@@ -99,12 +99,17 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
         self._txn_manager.increment_sequence_number(TopicPartition(topic, partition), -records)
 
 
-def make_producer(config: LiveConfig) -> Producer:
-    """An idempotent producer: no record twice and none out of order, whatever is sent again after a timeout."""
+def make_producer(config: LiveConfig, *, idempotent: bool = True) -> Producer:
+    """A producer to all replicas. Idempotent: no record twice and none out of order, whatever is sent again.
+
+    Args:
+        config: where Kafka is.
+        idempotent: without it a record may come twice, and one that is refused for good does not hold up the next.
+    """
     return Producer(
         bootstrap_servers=config.kafka.bootstrap,
         client_id=config.kafka.client_id,
-        enable_idempotence=True,
+        enable_idempotence=idempotent,
         acks="all",
         linger_ms=_LINGER_MS,
         max_request_size=MAX_REQUEST_BYTES,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,6 @@ from stream_app.adapters.kafka_refusals import refusals
 from stream_app.core.intake import MIN_DEAD_BYTES, cut
 from stream_app.core.messages import SEQUENCE, Outgoing, unpack
 from stream_app.core.outgoing import ALERTS, DEAD_LETTERS, MAX_RECORD_BYTES, SCORES
-from stream_app.errors import NotDelivered
 from stream_app.ports import StateStore
 
 MAX_PENDING: Final = 2_000  # records; beyond it the lane waits for Kafka
@@ -43,9 +43,12 @@ TOO_LARGE: Final = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordLi
 REFUSED: Final = (*TOO_LARGE, InvalidRecordError, kafka_errors.PolicyViolationError, kafka_errors.InvalidTimestampError)
 _OUT_OF_ORDER: Final = kafka_errors.OutOfOrderSequenceNumber
 # What nobody waits for. Without the other records the trainer, the desk or a customer's partition would wait for ever,
-# or decide something else: they are not dropped, and the process ends and says what is to be mended.
+# or decide something else: they stay in the outbox and are tried again until their topic is mended.
 MAY_BE_DROPPED: Final = (DEAD_LETTERS, ALERTS, SCORES)
 _TRIM_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 3.0  # until a record that was refused for good is tried again
+REMIND_SECONDS: Final = 60.0  # between two lines of the log about it
+MEND: Final = "Mend the topic (max.message.bytes, cleanup.policy; see `stream-app topics check`)"
 _LAST_SECONDS: Final = 5.0  # of a stop; what Kafka does not take by then stands in the outbox
 _log = logging.getLogger(__name__)
 
@@ -103,11 +106,13 @@ class Relay:
     ) -> None:
         self.number = number
         self.relayed = 0  # sequence up to which Kafka has everything
+        self.refused = ""  # what Kafka refuses for good and others wait for, and the remedy; empty: nothing
         self._store, self._producer, self._topics = store, producer, topics
         self._on_sent, self._on_step, self._on_dropped = on_sent, on_step, on_dropped
         self._pending: deque[tuple[int, bytes]] = deque()
         self._pending_bytes = 0
         self._fits = MAX_RECORD_BYTES  # bytes of a dead letter that its topic takes, as far as is known
+        self._begun: set[tuple[str, int]] = set()  # where the broker knows the producer's numbers, of what is kept
         self._trimmed = 0
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
@@ -187,7 +192,19 @@ class Relay:
 
     async def _produce(self, chunk: list[tuple[int, bytes]]) -> None:
         """Produce some records. What is refused is tried again one by one: a whole batch is refused for one of it."""
-        sent = [await self._send(sequence, unpack(record, Outgoing)) for sequence, record in chunk]
+        sent = []
+        for sequence, record in chunk:
+            one = await self._send(sequence, unpack(record, Outgoing))
+            place = one.outgoing.topic, one.outgoing.partition
+            if place[0] in MAY_BE_DROPPED or place in self._begun:
+                sent.append(one)
+                continue
+            # Behind a refused record the broker refuses all that follows, by the producer's numbers; but the first
+            # number that it hears in a partition may be any. What came before its turn would hide what comes late.
+            if not await self._is_taken(one):
+                self._take_back([one], [one])
+                await self._produce_alone(one)
+            self._begun.add(place)
         refused = [one for one in sent if not await self._is_taken(one)]
         self._take_back(sent, refused)
         for one in refused:
@@ -242,8 +259,11 @@ class Relay:
                 self._producer.take_back(self._topics[role], partition, records)
 
     async def _produce_alone(self, sent: _Sent) -> None:
-        """Produce a record by itself, a dead letter shorter and shorter; what is refused even so is dropped."""
-        role, limit = sent.outgoing.topic, min(sent.outgoing.size, self._fits)
+        """Produce a record by itself, a dead letter shorter and shorter; what is refused even so is dropped.
+
+        What others wait for is not dropped: wait here until its topic is mended.
+        """
+        role, limit, reminded = sent.outgoing.topic, min(sent.outgoing.size, self._fits), -REMIND_SECONDS
         while not await self._is_taken(again := await self._send(sent.sequence, sent.outgoing)):
             self._take_back([again], [again])
             if isinstance(again.refusal, _OUT_OF_ORDER):  # though nothing was refused before it
@@ -252,21 +272,32 @@ class Relay:
             if role == DEAD_LETTERS and too_large and limit > MIN_DEAD_BYTES:
                 self._fits = limit = max(min(limit, again.outgoing.size) // 2, MIN_DEAD_BYTES)
                 continue
-            self._drop(again)
-            return
+            if role in MAY_BE_DROPPED or again.outgoing.size > MAX_RECORD_BYTES:
+                self._drop(again)
+                return
+            self.refused = self._told(again)
+            if time.monotonic() - reminded >= REMIND_SECONDS:
+                reminded = time.monotonic()
+                _log.error("refused for good and kept", extra={"problem": self.refused, "pending": self.pending})
+            await asyncio.sleep(_RETRY_SECONDS)
+        if self.refused:
+            self.refused = ""
+            _log.warning("what was refused is taken", extra={"topic": self._topics[role], "sequence": sent.sequence})
+
+    def _told(self, sent: _Sent) -> str:
+        outgoing = sent.outgoing
+        place, why = f"{self._topics[outgoing.topic]}[{outgoing.partition}]", sent.refusal
+        return (
+            f"{place} refuses record {sent.sequence} ({outgoing.size:,} bytes), which others wait for: {why}. {MEND}:"
+            f" the record is kept in Redis and tried again every {_RETRY_SECONDS:.0f} s"
+        )
 
     def _drop(self, sent: _Sent) -> None:
-        """Go on without a record; raises NotDelivered for one that others wait for, if its topic could take it."""
+        """Go on without a record."""
         outgoing = sent.outgoing
-        if outgoing.topic not in MAY_BE_DROPPED and outgoing.size <= MAX_RECORD_BYTES:
-            remedy = "Set the topic as `stream-app topics check` says; then start again: the record is kept in Redis."
-            raise self._not_delivered(outgoing, f"it refused record {sent.sequence}: {sent.refusal}", remedy)
         self._on_dropped(outgoing.topic)
         extra = {"topic": self._topics[outgoing.topic], "partition": outgoing.partition, "sequence": sent.sequence}
         _log.error("refused for good and dropped", extra=extra | {"bytes": outgoing.size, "problem": str(sent.refusal)})
-
-    def _not_delivered(self, outgoing: Outgoing, problem: str, remedy: str) -> NotDelivered:
-        return NotDelivered(topic=self._topics[outgoing.topic], problem=problem, remedy=remedy)
 
     async def drain(self) -> None:
         """Send what is left, and trim."""

@@ -61,7 +61,7 @@ class TrainerService:
         config.model.keys()  # without a key it must not start, rather than end with the first version
         self._metrics, self._commits = TrainerMetrics(registry), CommitMetrics(registry)
         self._quality = QualityWatch(QualityMetrics(registry))
-        self._skipped = Skipped(SkippedMetrics(registry), "labelled")
+        self._skipped = Skipped(SkippedMetrics(registry), "labelled", config)
         self._number = 0  # of the last checkpoint
         self.app = make_app(config, f"{config.kafka.group}-trainer", "trainer")
         self._transport = BatchingTransport.install(
@@ -84,6 +84,7 @@ class TrainerService:
     async def stop(self) -> None:
         """A checkpoint is stored after every day that was learned: there is nothing to finish."""
         await self.app.stop()
+        await self._skipped.close()
         await self._stores.close()
 
     def report(self, health: Health) -> None:
@@ -127,6 +128,7 @@ class TrainerService:
         async for tp, fetched in batches(self.app, stream):
             for record in fetched.records:
                 self._take(tp, record)
+            await self._skipped.bury()
             moved = False
             while await self._learn():
                 moved = True  # one after the other; each waits for its commit
@@ -138,14 +140,14 @@ class TrainerService:
         """A partition's record; what is none of ours is passed over."""
         told = read_internal(record, decode_labelled, self._config.worker.skew)
         if isinstance(told, Rejected):
-            self._skipped.note(tp, record.offset, told)
+            self._skipped.note(tp, record, told)
             self.training.skip(tp.partition, record.offset)
             return
         unfit = self.training.unfit
         self.training.push(tp.partition, record.offset, sequence_of(record.headers), told)
         if self.training.unfit > unfit:
             problem = f"{self.training.unfit - unfit} examples that this model cannot read"
-            self._skipped.note(tp, record.offset, Rejected(problem, "examples"))
+            self._skipped.note(tp, record, Rejected(problem, "examples"))
 
     async def _learn(self) -> bool:
         """One day, and its checkpoint; False if not all partitions have told of it yet."""

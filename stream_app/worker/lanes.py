@@ -127,6 +127,11 @@ class Lanes:
         """Records of the outboxes that Kafka does not have yet."""
         return sum(work.relay.pending for work in self._work.values())
 
+    @property
+    def refused(self) -> dict[int, str]:
+        """What Kafka refuses for good of an outbox, in words, by partition number."""
+        return {number: work.relay.refused for number, work in self._work.items() if work.relay.refused}
+
     # --- assignment --------------------------------------------------------------------------------------------------
 
     async def positions(self, tps: Iterable[TP]) -> dict[TP, int]:

@@ -74,7 +74,6 @@ class WorkerService:
             fetch_min_bytes=config.kafka.fetch_min_bytes,
             max_partition_fetch_bytes=config.kafka.fetch_partition_bytes,
             skipped=InputMetrics(registry).unreadable.inc,
-            keep_unreadable=True,  # for the dead letters
         )
         self.app.on_partitions_revoked.connect(self._on_revoked)
         topics = config.kafka.topics.of(*ROLES)
@@ -145,7 +144,11 @@ class WorkerService:
         self.watch.gather(lanes, self.lanes.pending, now - self._reported, self.lanes.effective_at)
         self.watch.worker.clock_owner.set(self._ticker.owner)
         self._reported = now
-        self._progress = self._progress_of(list(lanes.values()))
+        refused = self.lanes.refused
+        # Whose outbox Kafka refuses waits for whoever mends the topic.
+        self._progress = self._progress_of([lane for number, lane in lanes.items() if number not in refused])
+        told = next(iter(refused.values()), "") or self._ticker.refused
+        health.set("relayed", not told, told)
         behind = self._seconds_behind()
         limit = self._config.worker.fall_behind / SECOND_US
         held = self.watch.longest_hold

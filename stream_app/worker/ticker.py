@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Final
 
 from stream_app.adapters.kafka_refusals import refusals
@@ -12,7 +13,7 @@ from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.messages import Tick, encode_message
 from stream_app.core.settings import Settings
 from stream_app.ports import Lease, ModelStore
-from stream_app.service.relay import Producer
+from stream_app.service.relay import MEND, REFUSED, REMIND_SECONDS, Producer
 
 SETTLE_US: Final = 2_000_000  # what happened so long ago has reached its topic, so that hardly an event comes late
 _LOOK_SECONDS: Final = 0.5
@@ -51,12 +52,18 @@ class Ticker:
         self._topic, self._partitions, self._settings = topic, partitions, settings
         self._holder, self._every, self._ttl_ms = holder, every, ttl // 1_000
         self.owner = False
+        self.refused = ""  # why the topic takes no tick, and the remedy; empty: it does
+        self._reminded = 0.0
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. A tick that the broker refuses is tried again at the next look: a topic can be mended."""
         try:
             while True:
-                await self.look()
+                try:
+                    await self.look()
+                    self.refused = ""
+                except REFUSED as error:
+                    self._note_refused(error)
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
             if self.owner:
@@ -95,5 +102,19 @@ class Ticker:
                 await self._producer.send(self._topic, value=value, partition=number)
                 for number in range(self._partitions)
             ]
-            for future in sent:
-                await future
+            refusal: Exception | None = None
+            for number, future in enumerate(sent):
+                try:
+                    await future
+                except REFUSED as error:
+                    self._producer.take_back(self._topic, number, 1)
+                    refusal = error
+        if refusal is not None:
+            raise refusal
+
+    def _note_refused(self, error: Exception) -> None:
+        now = time.monotonic()
+        if not self.refused or now - self._reminded >= REMIND_SECONDS:
+            self._reminded = now
+            _log.error("refused for good, tried again", extra={"topic": self._topic, "problem": str(error)})
+        self.refused = f"{self._topic} refuses a tick: {error}. {MEND}"

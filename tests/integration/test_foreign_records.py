@@ -34,6 +34,7 @@ from stream_app.core.messages import (
     encode_message,
     pack,
 )
+from tests.integration.test_outgoing import limit
 from tests.integration.test_worker import PARTITIONS, SECONDS, Make, accepted, orders_at, produce
 
 FOREIGN = [b"not msgpack", None, b"\xff\xfe", b"{}", b"\xc1", b"\x93\x01\x02\x03", b"", b"[1,2]"]
@@ -116,11 +117,48 @@ def test_a_service_passes_over_what_it_cannot_use(make: Make, service: str) -> N
     assert 0 < len(logged) <= 10
     assert logged[0]["topic"] == getattr(live.config.kafka.topics, role)
     assert {"partition", "offset", "reason"} <= logged[0].keys()
+    letters = [one for of in messages_of(live, "dead_letters").values() for one in of]
+    assert len(letters) == sent
+    kept = [dict(one.headers()) for one in letters]
+    assert {one["kafka_dlt-original-topic"].decode() for one in kept} == {getattr(live.config.kafka.topics, role)}
+    assert len({(one["kafka_dlt-original-partition"], one["kafka_dlt-original-offset"]) for one in kept}) == sent
+    assert all(one["kafka_dlt-exception-message"] for one in kept)
+    assert {one.value() for one in letters} >= {*filter(None, FOREIGN), *bad}
     assert process.stop() == 0
     put(live, role, *FOREIGN, sequence=b"1")
     again = live.start(service)  # and so does the next one
     live.wait("all is passed over", lambda: counted(live, "churn_records_skipped_total", service) >= 16, SECONDS)
     assert again.stop() == 0
+
+
+@pytest.mark.parametrize("service", ["trainer", "desk", "deliver"])
+def test_a_dead_letter_that_kafka_does_not_take_ends_no_service(make: Make, service: str) -> None:
+    live = make({"health.port": str(free_port()), "shop.capacity": "3"})
+    limit(live, "dead_letters", max_message_bytes=5_000)
+    now = datetime.now(UTC)
+    moment = (now - timedelta(days=1) - EPOCH) // MICROSECOND
+    role, good, name = {
+        "trainer": ("labelled", pack(Labelled(moment=moment)), "churn_trainer_moments_total"),
+        "desk": ("nominations", pack(Nominated(moment, [])), "churn_desk_moments_total"),
+        "deliver": ("alerts", encode_message(alert(now)), "churn_delivery_alerts_total"),
+    }[service]
+    # Small ones together make a batch that is refused; the large one is cut.
+    sent = put(live, role, *[b"x" * 300] * 40, b"y" * 50_000, sequence=b"1")
+    process = live.start(service)
+    live.wait("all are kept", lambda: sum(map(len, messages_of(live, "dead_letters").values())) == sent, SECONDS)
+    cut = [dict(one.headers()) for of in messages_of(live, "dead_letters").values() for one in of]
+    assert [one.get("kafka_dlt-original-bytes") for one in cut].count(b"50000") == PARTITIONS
+    limit(live, "dead_letters", max_message_bytes=100)
+    sent += put(live, role, b"z", sequence=b"1")
+    put(live, role, good, sequence=b"2")
+    live.wait("the good one counts", lambda: counted(live, name, service) >= 1, SECONDS)
+    assert counted(live, "churn_records_skipped_total", service) == sent
+    logged = [json.loads(line) for line in process.log.read_text().splitlines() if "dead letter not written" in line]
+    assert sorted((one["topic"], one["partition"], one["offset"]) for one in logged) == [
+        (getattr(live.config.kafka.topics, role), number, 41) for number in range(PARTITIONS)
+    ]
+    assert "MessageSizeTooLarge" in logged[0]["problem"]
+    assert process.stop() == 0
 
 
 def test_a_worker_keeps_what_it_cannot_use_and_works_on(make: Make) -> None:

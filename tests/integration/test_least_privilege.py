@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from confluent_kafka import Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined] # it says so at run time only
     AclBinding,
     AclBindingFilter,
@@ -329,6 +330,21 @@ def test_a_denied_right_in_kafka_ends_the_service_and_is_named(
 ) -> None:
     with secured.denied(service, operation, kind, name):
         assert f"denies {words}" in ended(secured, service)
+
+
+@pytest.mark.parametrize(
+    ("service", "topic"), [("trainer", "labelled"), ("desk", "nominations"), ("deliver", "alerts")]
+)
+def test_a_dead_letter_that_may_not_be_written_ends_no_service(secured: Secured, service: str, topic: str) -> None:
+    with secured.denied(service, AclOperation.WRITE, ResourceType.TOPIC, "shop.dead-letters"):
+        process = secured.start(service)
+        secured.wait("ready", lambda: secured.ready(service))
+        producer = Producer({**secured.kafka.client()})
+        producer.produce(f"shop.{topic}", b"foreign", None, 0)
+        assert producer.flush(30) == 0
+        secured.wait("it is told", lambda: "dead letter not written" in process.log.read_text())
+        assert secured.ready(service)
+    assert "denies Write on the topic shop.dead-letters" in process.log.read_text()
 
 
 def test_a_right_that_is_taken_while_it_runs_ends_the_service_and_is_named(secured: Secured) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Mapping
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,9 +20,15 @@ from benchmarks.live import LiveSystem
 from benchmarks.live.outcome import messages_of
 from benchmarks.servers.process import free_port
 from stream_app.adapters.kafka_placement import check_placement
+from stream_app.adapters.memory import MemoryServer, MemoryStateStore
 from stream_app.adapters.partitioner import partition_of
-from stream_app.config import confluent_options
+from stream_app.config import INPUTS, OUTPUTS, confluent_options
+from stream_app.config.parts import PORT_OFFSETS
+from stream_app.core.commit import Commit
 from stream_app.core.events import EPOCH, MICROSECOND, encode
+from stream_app.core.messages import Nominated, Outgoing, pack
+from stream_app.service.app import make_producer
+from stream_app.service.relay import Relay
 from tests.integration.test_worker import (
     PARTITIONS,
     SECONDS,
@@ -162,21 +172,125 @@ def test_a_topic_with_a_small_limit_gets_shorter_dead_letters_and_stops_nothing(
     assert worker.stop() == 0
 
 
-def test_records_that_others_wait_for_are_kept_and_the_worker_says_what_to_do(make: Make) -> None:
-    live = make({"kafka.check_topics": "false"})
+def checks(live: LiveSystem, service: str = "worker") -> dict[str, Any]:
+    """The checks of /readyz; empty while nothing listens."""
+    port = live.config.health.port + PORT_OFFSETS[service]
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+            said = answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            said = error.read()
+    except OSError:
+        return {}
+    found: dict[str, Any] = json.loads(said)["checks"]
+    return found
+
+
+def refused(live: LiveSystem, service: str) -> bool:
+    return checks(live, service).get("relayed", {}).get("ok") is False
+
+
+def test_a_worker_keeps_what_others_wait_for_and_goes_on_once_the_topic_is_mended(make: Make) -> None:
+    live = make({"health.port": str(free_port()), "kafka.check_topics": "false", "health.watchdog_after": "3s"})
     limit(live, "nominations", max_message_bytes=50)
     start = datetime.now(UTC) - timedelta(days=3)
     produce(live, "orders", orders_at(start, 2))
     tick = {"type": "tick", "occurred_at": (start + timedelta(days=2)).isoformat(), "nominates": True}
     produce_ticks(live, tick)
     worker = live.start("worker")
-    assert worker.popen.wait(SECONDS) == 5
-    assert "nominations" in worker.said()
-    assert "stream-app topics check" in worker.said()
+    live.wait("it is told", lambda: refused(live, "worker"), SECONDS)
+    reason = checks(live)["relayed"]["reason"]
+    assert live.config.kafka.topics.nominations in reason
+    assert "stream-app topics check" in reason
+    worker.kill()  # and the next one is no worse off
+    worker = live.start("worker")
+    live.wait("it is told again", lambda: refused(live, "worker"), SECONDS)
+    time.sleep(10.0)  # three times as long as the watchdog waits
+    assert worker.running
+    assert 1 <= worker.log.read_text().count("refused for good and kept") <= PARTITIONS
     limit(live, "nominations", max_message_bytes=1_048_588)
-    worker.restart()
     live.wait("all is worked off and relayed", lambda: relayed(live), SECONDS)
+    live.wait("it is told", lambda: checks(live)["relayed"]["ok"], SECONDS)
     assert [len(of) for of in messages_of(live, "nominations").values()] == [1] * PARTITIONS
+    assert worker.stop() == 0
+
+
+def test_a_desk_keeps_its_contacts_and_goes_on_once_the_topic_is_mended(make: Make) -> None:
+    live = make({"health.port": str(free_port()), "kafka.check_topics": "false", "health.watchdog_after": "3s"})
+    limit(live, "contacts", max_message_bytes=50)
+    moments = [_micros(datetime.now(UTC) - timedelta(days=days)) for days in (3, 2)]
+    producer = Producer(confluent_options(live.config.kafka))
+
+    def nominate(sequence: int, moment: int) -> None:
+        for number in range(PARTITIONS):
+            headers: list[tuple[str, bytes]] = [("sequence", b"%d" % sequence)]
+            topic = live.config.kafka.topics.nominations
+            producer.produce(topic, pack(Nominated(moment, [])), None, number, headers=list(headers))
+        assert producer.flush(30) == 0
+
+    nominate(1, moments[0])
+    desk = live.start("desk")
+    live.wait("it is told", lambda: refused(live, "desk"), SECONDS)
+    assert live.config.kafka.topics.contacts in checks(live, "desk")["relayed"]["reason"]
+    assert desk.stop() == 0  # a stop is not held up
+    desk = live.start("desk")
+    live.wait("it is told again", lambda: refused(live, "desk"), SECONDS)
+    nominate(2, moments[1])
+    time.sleep(10.0)  # three times as long as the watchdog waits
+    assert desk.running
+    limit(live, "contacts", max_message_bytes=1_048_588)
+    live.wait("both are told", lambda: [len(of) for of in messages_of(live, "contacts").values()] == [2, 2], SECONDS)
+    live.wait("it is well", lambda: checks(live, "desk")["relayed"]["ok"], SECONDS)
+    assert desk.stop() == 0
+
+
+async def relaying(live: LiveSystem, role: str, mended: Callable[[Relay], Awaitable[None]]) -> None:
+    """Relay a large record and a small one by a producer of which the broker has heard nothing yet."""
+    records = [pack(Outgoing(role, 0, None, value)) for value in (b"large" * 5_000, b"small")]
+    store = MemoryStateStore(MemoryServer())
+    await store.claim("w")
+    await store.open(0)
+    _, first = await store.commit(Commit(0, b"", b"1", {}, b"", records), "1", 0)
+    producer = make_producer(live.config)
+    await producer.start()
+    try:
+        relay = Relay(0, store, producer, live.config.kafka.topics.of(*INPUTS, *OUTPUTS))
+        relay.add(first, records)
+        draining = asyncio.create_task(relay.drain())
+        await mended(relay)
+        await asyncio.wait_for(draining, SECONDS)
+    finally:
+        await producer.stop()
+
+
+def test_nothing_overtakes_what_a_topic_refuses(make: Make) -> None:
+    """A broker that has heard nothing of a producer yet takes any of its numbers, also one behind a refused record."""
+    live = make()
+    limit(live, "labelled", max_message_bytes=2_000)
+
+    async def mended(relay: Relay) -> None:
+        while not relay.refused:  # noqa: ASYNC110 - the relay has no event for it
+            await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(messages_of, live, "labelled") == {0: [], 1: []}
+        await asyncio.to_thread(limit, live, "labelled", max_message_bytes=1_048_588)
+
+    asyncio.run(relaying(live, "labelled", mended))
+    assert [len(one.value()) for one in messages_of(live, "labelled")[0]] == [25_000, 5]
+
+
+@pytest.mark.parametrize(("role", "kept"), [("alerts", 1), ("dead_letters", 2)])
+def test_a_refused_record_may_be_the_first_of_a_producer(make: Make, role: str, kept: int) -> None:
+    live = make()
+    limit(live, role, max_message_bytes=10_000)
+
+    async def mended(_: Relay) -> None:
+        """It is not."""
+
+    asyncio.run(relaying(live, role, mended))
+    sizes = [len(one.value()) for one in messages_of(live, role)[0]]
+    assert len(sizes) == kept
+    assert 5 in sizes
 
 
 def produce_ticks(live: LiveSystem, tick: Mapping[str, Any]) -> None:

@@ -175,6 +175,18 @@ def test_the_end_of_a_topic_that_cannot_be_read_stops_no_start(make: Make, role:
     assert last(live, topic) == 6  # a number on what is no message is nobody's
 
 
+def test_a_desk_looks_behind_what_cannot_be_read(make: Make) -> None:
+    """It was told of a moment further back than it looks at first, and what cannot be read hides how far that is."""
+    live = make()
+    topic = live.config.kafka.topics.contacts
+    assert last_of_the_desk(live.config, topic, 0) == (0, 0, -1)
+    done = encode_message(DeskDone(occurred_at=START, sequence=7))
+    assert raw(live, "contacts", 0, batch([record(0, done, None, [(b"sequence", b"5")])])) == 0
+    for _ in range(20):
+        assert raw(live, "contacts", 0, batch([record(0, b"x", None, [(b"\xff", b"x")])])) == 0
+    assert last_of_the_desk(live.config, topic, 0) == (5, 7, FIRST)
+
+
 def last(live: LiveSystem, topic: str) -> int:
     """The number of the last record of an outbox on a topic."""
     if topic == live.config.kafka.topics.contacts:
@@ -182,27 +194,49 @@ def last(live: LiveSystem, topic: str) -> int:
     return last_sequence(live.config, 0)
 
 
-@pytest.mark.parametrize(("service", "role"), [("trainer", "labelled"), ("desk", "nominations")])
-def test_trainer_and_desk_step_over_a_bad_batch(make: Make, service: str, role: str) -> None:
-    live = make({"health.port": str(free_port())})
-    header = record(0, b"x", None, [(b"\xff", b"x")])
-    for data in (batch([header]), batch([record(0, bytes(200 << 20))], "zstd")):
+def buried(live: LiveSystem, role: str) -> dict[int, tuple[bytes | None, dict[str, bytes | None]]]:
+    """Value and headers of the dead letters of a topic's first partition, by the offset of the record."""
+    topic, found = getattr(live.config.kafka.topics, role).encode(), {}
+    for message in messages_of(live, "dead_letters")[0]:
+        headers = dict(message.headers())
+        if headers["kafka_dlt-original-topic"] == topic:
+            found[int(headers["kafka_dlt-original-offset"])] = message.value(), headers
+    return found
+
+
+def bury_bad_batches(live: LiveSystem, service: str, role: str) -> None:
+    """Let a service step over bad batches, and read its dead letters back."""
+    mixed = [record(0, b"before", b"k"), record(1, b"bad", b"k", [(b"\xff", b"x")]), record(2, b"after")]
+    for data in (batch(mixed), batch([record(0, bytes(200 << 20))], "zstd")):
         assert raw(live, role, 0, data) == 0
     process = live.start(service)
     port = live.config.health.port + PORT_OFFSETS[service]
     live.wait("both are counted", lambda: count_of(live, "churn_unreadable_batches_total", port) == 2, SECONDS)
-    assert process.running
+    live.wait("all are kept", lambda: buried(live, role).keys() == {0, 1, 2, 3}, SECONDS)
+    letters = buried(live, role)
+    assert [letters[offset][0] for offset in range(3)] == [b"before", b"bad", b"after"]
+    assert letters[1][1]["kafka_dlt-exception-message"] == b"the name of a header is not UTF-8"
+    assert b"batch" in (letters[3][1]["kafka_dlt-exception-message"] or b"")
+    assert len(letters[3][0] or b"") > 1_000  # the packed bytes
+    skipped = f'churn_records_skipped_total{{topic="{role}"}}'
+    live.wait("they are counted", lambda: count_of(live, re.escape(skipped), port) == 4, SECONDS)
     assert process.stop() == 0
 
 
-def test_a_deliverer_steps_over_a_bad_batch(make_deliverer: Make) -> None:
+@pytest.mark.parametrize(("service", "role"), [("trainer", "labelled"), ("desk", "nominations")])
+def test_trainer_and_desk_keep_a_bad_batch_as_dead_letters(make: Make, service: str, role: str) -> None:
+    bury_bad_batches(make({"health.port": str(free_port())}), service, role)
+
+
+def test_a_deliverer_keeps_a_bad_batch_as_dead_letters(make_deliverer: Make) -> None:
     live = make_deliverer("mode: shadow\n", {}, {"health.port": str(free_port())})
-    for data in (batch([record(0, b"x", None, [(b"\xff", b"x")])]), batch([record(0, bytes(200 << 20))], "zstd")):
-        assert raw(live, "alerts", 0, data) == 0
-    process = live.start("deliver")
-    port = live.config.health.port + PORT_OFFSETS["deliver"]
-    live.wait("both are counted", lambda: count_of(live, "churn_unreadable_batches_total", port) == 2, SECONDS)
-    assert process.stop() == 0
+    bury_bad_batches(live, "deliver", "alerts")
+    # Its position is behind the bad batches: nothing is read again.
+    again = live.start("deliver")
+    assert raw(live, "alerts", 0, batch([record(0, b"later")])) == 0
+    live.wait("the next one is kept", lambda: 4 in buried(live, "alerts"), SECONDS)
+    assert len(messages_of(live, "dead_letters")[0]) == 5
+    assert again.stop() == 0
 
 
 def test_more_than_a_hundred_bad_batches_end_a_worker_in_words(make: Make) -> None:

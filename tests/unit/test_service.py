@@ -26,10 +26,12 @@ from stream_app.core.messages import SEQUENCE, Outgoing, Tick, decode_message, p
 from stream_app.core.settings import HOUR_US, Settings
 from stream_app.core.snapshot import fingerprint, snapshot
 from stream_app.core.state import DAY_US
-from stream_app.errors import KafkaDenied, NoBroker, NotDelivered
+from stream_app.errors import KafkaDenied, NoBroker
 from stream_app.ports import ModelVersion
 from stream_app.service import process
+from stream_app.service import relay as relay_module
 from stream_app.service.relay import InvalidRecordError, Relay
+from stream_app.worker import ticker as ticker_module
 from stream_app.worker.models import Models
 from stream_app.worker.ticker import SETTLE_US, Ticker
 from tests.shops import SHOP, T0, taught
@@ -48,11 +50,13 @@ class Kafka:
     records: list[tuple[str, int, bytes, int]] = field(default_factory=list)
     fails: int = 1 << 30
     refuses: Callable[[bytes], Exception | None] = lambda _: None
-    gap: bool = False  # the numbers of the producer are ahead of the broker's
+    gaps: set[tuple[str, int]] = field(default_factory=set)  # where the producer's numbers are ahead of the broker's
     taken_back: int = 0
+    lenient: bool = False  # it takes any number as the first of a producer in a topic, as real brokers may
 
-    def take_back(self, topic: str, partition: int, records: int) -> None:  # noqa: ARG002 - there is one partition
-        self.gap, self.taken_back = False, self.taken_back + records
+    def take_back(self, topic: str, partition: int, records: int) -> None:
+        self.gaps.discard((topic, partition))
+        self.taken_back += records
 
     async def send(
         self,
@@ -66,9 +70,11 @@ class Kafka:
         if len(self.records) >= self.fails:
             raise ConnectionError
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        refusal = OutOfOrderSequenceNumber() if self.gap else self.refuses(value or b"")
+        known = not self.lenient or any(one[0] == topic for one in self.records)
+        place = topic, partition or 0
+        refusal = OutOfOrderSequenceNumber() if place in self.gaps and known else self.refuses(value or b"")
         if refusal is not None:
-            self.gap = True
+            self.gaps.add(place)
             future.set_exception(refusal)
             return future
         self.records.append((topic, partition or 0, value or b"", sequence_of(headers or [])))
@@ -186,25 +192,61 @@ def test_a_dead_letter_is_cut_until_its_topic_takes_it_and_the_next_ones_at_once
     assert [number for _, _, _, number in kafka.records] == [1, 2, 3]
     assert min(len(value) for _, _, value, _ in kafka.records if len(value) > 5) > 5_000
     assert len(asked) < 15
-    assert not kafka.gap
+    assert not kafka.gaps
 
 
+@pytest.mark.parametrize("refusal", [MessageSizeTooLargeError, PolicyViolationError, InvalidRecordError])
 @pytest.mark.parametrize("role", ["labelled", "contacts"])
-def test_what_others_wait_for_stops_the_relay_in_words_and_stays_in_the_store(role: str) -> None:
+@pytest.mark.parametrize("values", [[b"a", b"bad", b"b"], [b"bad", b"b"]])
+def test_what_others_wait_for_is_kept_and_goes_on_once_the_topic_is_mended(
+    values: list[bytes],
+    role: str,
+    refusal: type[KafkaError],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(relay_module, "_RETRY_SECONDS", 0.01)
+    mended = False
+    kafka = Kafka(refuses=lambda value: None if mended or value != b"bad" else refusal(), lenient=True)
+
+    async def story() -> None:
+        nonlocal mended
+        store = MemoryStateStore(MemoryServer())
+        await store.claim("w")
+        await store.open(1)
+        packed = [pack(Outgoing(role, 1, None, value)) for value in values]
+        relay = Relay(1, store, kafka, TOPICS)
+        relay.add(await committed(store, b"", b"1", packed), packed)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(relay.drain(), 0.2)
+        assert f"shop.{role}[1] refuses record {values.index(b'bad') + 1}" in relay.refused
+        assert "stream-app topics check" in relay.refused
+        assert (relay.pending, len(await store.outbox(1, 0, 10))) == (len(values), len(values))
+        assert len(caplog.records) == 1, caplog.messages  # and not one a try
+        draining = asyncio.create_task(relay.drain())
+        await asyncio.sleep(0.05)
+        assert relay.refused
+        mended = True
+        await asyncio.wait_for(draining, 5.0)
+        assert (relay.refused, relay.pending, await store.outbox(1, 0, 10)) == ("", 0, [])
+
+    run(story())
+    # Some may come twice, and none before its turn: whoever has heard a number takes lower ones for known.
+    heard = list(dict.fromkeys(number for *_, number in kafka.records))
+    assert heard == [1, 2, 3][: len(values)]
+    assert not kafka.gaps
+
+
+def test_what_others_wait_for_and_may_not_be_written_ends_the_relay_and_stays_in_the_store() -> None:
     async def story() -> None:
         store = MemoryStateStore(MemoryServer())
         await store.claim("w")
         await store.open(1)
-        packed = [pack(Outgoing(role, 1, None, b"marker"))]
-        first = await committed(store, b"", b"1", packed)
-        for refusal, told in (
-            (MessageSizeTooLargeError, f"shop.{role} did not take"),
-            (TopicAuthorizationFailedError, f"Kafka denies Write on the topic shop.{role}"),
-        ):
-            relay = Relay(1, store, Kafka(refuses=lambda _, refusal=refusal: refusal()), TOPICS)  # type: ignore[misc]
-            relay.add(first, packed)
-            with pytest.raises((NotDelivered, KafkaDenied), match=told):
-                await relay.flush()
+        packed = [pack(Outgoing("labelled", 1, None, b"marker"))]
+        relay = Relay(1, store, Kafka(refuses=lambda _: TopicAuthorizationFailedError()), TOPICS)
+        relay.add(await committed(store, b"", b"1", packed), packed)
+        with pytest.raises(KafkaDenied, match=r"Kafka denies Write on the topic shop\.labelled"):
+            await relay.flush()
         assert len(await store.outbox(1, 0, 10)) == 1
 
     run(story())
@@ -281,6 +323,27 @@ def test_one_of_the_workers_writes_the_ticks_and_every_moment_once() -> None:
         assert told == [(False, False), (False, True), (True, False), (False, True)]
         assert await second.look() == 0
         assert (first.owner, await first.look(), first.owner) == (True, 0, False)
+
+    run(story())
+
+
+def test_a_tick_that_is_refused_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticker_module, "_LOOK_SECONDS", 0.01)
+
+    async def story() -> None:
+        mended = False
+        kafka = Kafka(refuses=lambda _: None if mended else MessageSizeTooLargeError())
+        server = MemoryServer(lambda: 0, Clock(T0 + 8 * HOUR_US + SETTLE_US))
+        ticker = ticker_of(server, kafka, "a")
+        running = asyncio.create_task(ticker.run())
+        await asyncio.sleep(0.2)
+        assert not running.done()
+        assert "shop.ticks refuses a tick" in ticker.refused
+        assert "stream-app topics check" in ticker.refused
+        mended = True
+        await asyncio.sleep(0.2)
+        assert (ticker.refused, [partition for _, partition, _, _ in kafka.records]) == ("", [0, 1])
+        running.cancel()
 
     run(story())
 

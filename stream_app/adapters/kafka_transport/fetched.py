@@ -18,8 +18,8 @@ class Fetched(NamedTuple):
 
     Attributes:
         start: the position at which this fetch began.
-        records: what came, in order of offset; `Unreadable` for what cannot be read, if the transport keeps it. Empty
-            when the partition is only now known to be caught up, or when all that came is left out.
+        records: what came, in order of offset; `Unreadable` for what cannot be read. Empty when the partition is only
+            now known to be caught up.
         end: the next position, after the records.
         high_watermark: the end of the partition by its own last fetch response.
 

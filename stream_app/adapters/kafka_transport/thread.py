@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import aiokafka
@@ -12,10 +12,8 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
 from faust.types import TP
 
 from stream_app.adapters.kafka_refusals import refusals
-from stream_app.adapters.kafka_transport.batches import Taken
 from stream_app.adapters.kafka_transport.fetched import Fetched
 from stream_app.adapters.kafka_transport.fetcher import drain, responding
-from stream_app.core.unreadable import Unreadable
 from stream_app.errors import HistoryGone, PositionAhead
 
 if TYPE_CHECKING:
@@ -153,16 +151,11 @@ class FetchThread(AIOKafkaConsumerThread):
                 continue
             start, end, caught_up = self._ends[tp], state.position, state.position >= state.highwater
             if end > start or (caught_up and self._told.get(tp) != end):
-                found[tp] = Fetched(start, self._kept(records.get(tp, ())), end, state.highwater)
+                found[tp] = Fetched(start, records.get(tp, ()), end, state.highwater)
                 self._ends[tp] = end
             if caught_up:
                 self._told[tp] = end
         return found
-
-    def _kept(self, taken: Sequence[Taken]) -> Sequence[Taken]:
-        if not taken or self.transport.keep_unreadable:
-            return taken
-        return [one for one in taken if not isinstance(one, Unreadable)]
 
     async def _unreachable(self, positions: Mapping[TP, int]) -> Exception:
         """The error that says why the first of these positions could not be fetched."""

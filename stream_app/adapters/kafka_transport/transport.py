@@ -40,8 +40,8 @@ class BatchingTransport(stock.Transport):
         fetch_min_bytes: a fetch that finds less is kept as long as one that finds nothing.
         max_partition_fetch_bytes: how much of a partition comes with one fetch, unless a single batch is larger.
         skipped: called for each batch that cannot be read, in the thread that fetches.
-        keep_unreadable: what could not be read comes as `Unreadable` in its place among the records; else it is left
-            out, and only the log tells of it.
+
+    What cannot be read comes as `Unreadable` in its place among the records.
 
     Raises MissingCodec if a batch of some codec could not be unpacked here.
 
@@ -69,13 +69,12 @@ class BatchingTransport(stock.Transport):
         fetch_min_bytes: int = 1,
         max_partition_fetch_bytes: int = MAX_PARTITION_FETCH_BYTES,
         skipped: Callable[[], None] = lambda: None,
-        keep_unreadable: bool = False,
     ) -> None:
         super().__init__(url, app)
         self.positions, self.wants = positions, wants
         self.fetch_max_wait_ms, self.max_partition_fetch_bytes = fetch_max_wait_ms, max_partition_fetch_bytes
         self.fetch_min_bytes = fetch_min_bytes
-        self.faults, self.unpacker, self.keep_unreadable = Faults(skipped), Unpacker(), keep_unreadable
+        self.faults, self.unpacker = Faults(skipped), Unpacker()
 
     @classmethod
     def install(cls, app: faust.App, *, positions: Positions, **options: Any) -> BatchingTransport:
