@@ -395,6 +395,8 @@ def test_a_denied_right_is_named_by_each_command(secured: Secured) -> None:
     topic = ResourceType.TOPIC
     with secured.denied("operator", AclOperation.DESCRIBE, topic, "shop.scores"):
         assert "denies Describe on the topic shop.scores" in refused(secured, "operator", "topics", "check")
+    with secured.denied("operator", AclOperation.READ, topic, "shop.orders"):
+        assert "denies Read on the topic shop.orders" in refused(secured, "operator", "topics", "check")
     other = {"STREAM_APP_KAFKA__TOPICS__SCORES": "foreign"}
     assert "denies Create on the topic foreign" in refused(secured, "operator", "topics", "create", **other)
     publish = ("publish", "publish", str(secured.folder / "shop.jsonl"), "--after-other-logs")

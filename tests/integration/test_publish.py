@@ -376,8 +376,11 @@ def test_a_record_whose_header_is_no_text_is_refused(shop: Shop, short_log: Path
     [
         rawkafka.batch([rawkafka.record(0, b"{}", delta=1_000)]),  # claims an offset far behind its batch
         rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"\xff", b"x")])], "gzip"),
+        rawkafka.batch(
+            [rawkafka.record(0, b"{}")], "lz4", rawkafka.pack("lz4", rawkafka.record(0, b"{}")) + b"garbage"
+        ),
     ],
-    ids=["offset", "packed header"],
+    ids=["offset", "packed header", "bytes behind lz4"],
 )
 def test_a_last_batch_that_cannot_be_read_is_refused_unless_it_is_meant(
     shop: Shop, short_log: Path, batch: bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -207,10 +208,14 @@ def test_the_commands_create_and_check(environ: dict[str, str], config: LiveConf
     assert run(environ, "topics", "check").returncode == 0
 
 
+EMPTY = rawkafka.record(0, b"{}")
 BAD = {
     "offset": rawkafka.batch([rawkafka.record(0, b"{}", delta=1_000)]),  # claims an offset far behind its batch
     "header": rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"\xff", b"x")])]),
     "packed header": rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"\xff", b"x")])], "gzip"),
+    # librdkafka answers the first with an error, and never gets past the second.
+    "bytes behind lz4": rawkafka.batch([EMPTY], "lz4", rawkafka.pack("lz4", EMPTY) + b"garbage"),
+    "gzip in two parts": rawkafka.batch([EMPTY], "gzip", gzip.compress(EMPTY[:2]) + gzip.compress(EMPTY[2:])),
 }
 
 
