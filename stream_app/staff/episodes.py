@@ -12,7 +12,7 @@ from uuid import uuid4
 import msgspec
 
 from stream_app.core.casework import WORK, EpisodeNote, WorkNote, may_act, staff_name
-from stream_app.core.messages import Contact
+from stream_app.core.messages import Contact, ContactAction
 from stream_app.errors import BadOption, EpisodeTaken, NoSuchEpisode
 from stream_app.ports import StateStore
 
@@ -104,7 +104,7 @@ def contact_of(
         event_id=event_id or f"staff-{uuid4().hex}",
         customer_id=episode.note.customer_id,
         occurred_at=occurred_at,
-        action=action,
+        action=ContactAction(action),
         staff=name,
         alert_id=episode.note.alert_id,
         take_over=take_over,

@@ -14,7 +14,7 @@ from benchmarks.live import LiveSystem
 from benchmarks.live.outcome import records_of
 from benchmarks.live.system import STREAM_APP
 from stream_app.core.events import ComplaintAction, encode
-from stream_app.core.messages import AlertClosed, Contact, Nominee, Opening, encode_message
+from stream_app.core.messages import AlertClosed, Contact, ContactAction, Nominee, Opening, encode_message
 from tests.integration.test_worker import SECONDS, Make, make, orders_at, produce
 from tests.shops import complaint
 
@@ -27,7 +27,7 @@ def opening(customer: str, at: datetime) -> bytes:
     micros = round(at.timestamp() * 1_000_000)
     nominee = Nominee(customer, 0.9, 0.9, 10.0, 3.0, None, 0, 0)
     told = Opening(f"al_{customer}", micros, micros + 14 * 86_400_000_000, 1, 0.9, nominee)
-    contact = Contact(f"al_{customer}", customer, at, "episode_opened", opening=told)
+    contact = Contact(f"al_{customer}", customer, at, ContactAction.EPISODE_OPENED, opening=told)
     return encode_message(contact)
 
 

@@ -25,6 +25,7 @@ from stream_app.core.events import EPOCH, MICROSECOND
 from stream_app.core.messages import (
     AlertOpened,
     Contact,
+    ContactAction,
     DeskDone,
     Labelled,
     Nominated,
@@ -168,7 +169,9 @@ def test_a_worker_keeps_what_it_cannot_use_and_works_on(make: Make) -> None:
     produce(live, "orders", orders)
     at = (now - timedelta(days=1) - EPOCH) // MICROSECOND
     told = Opening("al", at, at + 1, 1, 0.9, Nominee("c0001", 0.9, 0.9, 10.0, 3.0, None, 0, 0))
-    contact = encode_message(Contact("al", "c0001", EPOCH + at * MICROSECOND, "episode_opened", opening=told))
+    contact = encode_message(
+        Contact("al", "c0001", EPOCH + at * MICROSECOND, ContactAction.EPISODE_OPENED, opening=told)
+    )
     far = str(1 << 62).encode()
     bad = [
         *FOREIGN,

@@ -28,6 +28,7 @@ from stream_app.core.messages import (
     AlertClosed,
     AlertOpened,
     Contact,
+    ContactAction,
     DeskDone,
     Example,
     Labelled,
@@ -198,7 +199,9 @@ def nominee(customer: str = "c", **fields: Any) -> Nominee:
 def opening(at: int = T0, customer: str = "c", sequence: int = 1) -> dict[str, Any]:
     """A contact of the desk, as JSON that can be spoilt."""
     told = Opening(f"al_{at}", at, at + 14 * DAY_US, 1, 0.9, nominee(customer))
-    contact = Contact(f"al_{at}", customer, EPOCH + at * MICROSECOND, "episode_opened", sequence=sequence, opening=told)
+    contact = Contact(
+        f"al_{at}", customer, EPOCH + at * MICROSECOND, ContactAction.EPISODE_OPENED, sequence=sequence, opening=told
+    )
     found: dict[str, Any] = json.loads(encode_message(contact))
     return found
 
@@ -417,7 +420,9 @@ def spoil(draw: st.DrawFn, value: Any) -> Any:
 
 @st.composite
 def spoilt_records(draw: st.DrawFn) -> tuple[str, bytes]:
-    contact = json.loads(encode_message(Contact("w1", "c", EPOCH + T0 * MICROSECOND, "episode_snoozed", alert_id="al")))
+    contact = json.loads(
+        encode_message(Contact("w1", "c", EPOCH + T0 * MICROSECOND, ContactAction.EPISODE_SNOOZED, alert_id="al"))
+    )
     done = json.loads(encode_message(DeskDone(EPOCH + T0 * MICROSECOND, 3)))
     tick = json.loads(encode_message(Tick(EPOCH + T0 * MICROSECOND, 1, learns=True, nominates=True)))
     events = [json.loads(event(kind, amount=1.0, price=1.0, rating=1.0, text="x")) for kind in KINDS]

@@ -15,7 +15,7 @@ from stream_app.core.codec import decode_customers
 from stream_app.core.events import EPOCH, MICROSECOND, encode
 from stream_app.core.explanation import Cause, Evidence, Explanation
 from stream_app.core.lane import Lane, Limits, Step
-from stream_app.core.messages import AlertClosed, Contact, Outgoing, encode_message, unpack
+from stream_app.core.messages import AlertClosed, Contact, ContactAction, Outgoing, encode_message, unpack
 from stream_app.core.outgoing import opening
 from stream_app.core.settings import HOUR_US
 from stream_app.core.state import DAY_US
@@ -48,7 +48,9 @@ def noted(steps: list[Step], before: Mapping[str, bytes]) -> dict[str, bytes]:
 def said(action: str, at: int, event_id: str = "", **more: Any) -> bytes:
     fields: dict[str, Any] = {"customer_id": "c", "alert_id": ALERT, "staff": "li"} | more
     occurred_at = EPOCH + at * MICROSECOND
-    return encode_message(Contact(event_id or f"{action}-{at}", occurred_at=occurred_at, action=action, **fields))
+    return encode_message(
+        Contact(event_id or f"{action}-{at}", occurred_at=occurred_at, action=ContactAction(action), **fields)
+    )
 
 
 def hear(lane: Lane, *contacts: bytes) -> list[Step]:

@@ -22,6 +22,7 @@ from stream_app.core.messages import (
     AlertClosed,
     AlertOpened,
     Contact,
+    ContactAction,
     DeskDone,
     Labelled,
     Nominated,
@@ -303,7 +304,7 @@ def opening_of(customer: str, at: int, sequence: int) -> bytes:
             event_id=f"al_{customer}",
             customer_id=customer,
             occurred_at=EPOCH + at * MICROSECOND,
-            action="episode_opened",
+            action=ContactAction.EPISODE_OPENED,
             sequence=sequence,
             opening=Opening(f"al_{customer}", at, at + DAY_US, 1, 0.9, nominee),
         )
@@ -396,7 +397,7 @@ def test_messages_of_the_shop_count_and_those_of_the_desk_do_not() -> None:
     moment = T0 + DAY_US
 
     def message(name: str, action: str = "sent") -> bytes:
-        return encode_message(Contact(name, "c", EPOCH + moment * MICROSECOND, action))
+        return encode_message(Contact(name, "c", EPOCH + moment * MICROSECOND, ContactAction(action)))
 
     contacts = [message("m1"), message("m1"), message("m2"), message("m3", "opened")]
     lane = lane_with(orders=[encode(order("c", T0))], contacts=contacts, ticks=[tick(T0 + 2 * DAY_US)])

@@ -12,7 +12,7 @@ import pytest
 from stream_app.core.casework import EpisodeNote, WorkNote
 from stream_app.core.events import EPOCH, MICROSECOND, ComplaintAction, Event, encode
 from stream_app.core.lane import Lane, Limits, Step
-from stream_app.core.messages import AlertClosed, AlertOpened, Contact, encode_message
+from stream_app.core.messages import AlertClosed, AlertOpened, Contact, ContactAction, encode_message
 from stream_app.core.settings import HOUR_US
 from stream_app.core.state import CASES, DAY_US
 from stream_app.core.targets import UNANSWERED, UNSOLVED, breach_id
@@ -54,7 +54,9 @@ def noted(steps: list[Step], before: Mapping[str, bytes] | None = None) -> dict[
 
 def said(action: str, at: int, **more: Any) -> bytes:
     fields: dict[str, Any] = {"customer_id": "c", "alert_id": ALERT, "staff": "li"} | more
-    return encode_message(Contact(f"{action}-{at}", occurred_at=EPOCH + at * MICROSECOND, action=action, **fields))
+    return encode_message(
+        Contact(f"{action}-{at}", occurred_at=EPOCH + at * MICROSECOND, action=ContactAction(action), **fields)
+    )
 
 
 def hear(lane: Lane, *contacts: bytes) -> list[Step]:
