@@ -76,6 +76,8 @@ class Secured:
         )
         self.kafka_admin = AdminClient({**kafka.client(), "log_level": 0})
         (folder / "channels.yaml").write_text(CHANNELS)
+        (folder / "model.key").write_text("k" * 43)
+        (folder / "model.key").chmod(0o600)
 
     def environ(self, user: str, **other: str) -> dict[str, str]:
         """Of a process that runs as a user: churn-USER in Kafka and in Redis."""
@@ -87,6 +89,7 @@ class Secured:
             "COLUMNS": "400",
             "HOOK": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "STREAM_APP_DELIVERY__CONFIG": str(self.folder / "channels.yaml"),
+            "STREAM_APP_MODEL__KEY_FILE": str(self.folder / "model.key"),
             "STREAM_APP_HEALTH__PORT": str(self.ports.get(user, 0) and self.ports[user] - OFFSETS[user]),
             "STREAM_APP_KAFKA__BOOTSTRAP": self.kafka.bootstrap,
             "STREAM_APP_KAFKA__SECURITY__USERNAME": name,
