@@ -234,7 +234,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         log = folder / "shop.jsonl"
         simulated = ["simulate", "--customers", "300", "--days", "60", "--seed", "3", "--out", str(log)]
         subprocess.run([str(STREAM_APP), *simulated], check=True, capture_output=True, timeout=SECONDS)
-        system.run("publish", "publish", str(log), "--open-end")
+        system.run("publish", "publish", str(log))
         yield system
 
 
@@ -291,7 +291,7 @@ def test_every_command_runs_with_the_shipped_rights(secured: Secured) -> None:
     assert "team" in secured.run("operator", "alerts", "list", "--format", "json")
     assert "No delivery is dead" in secured.run("operator", "alerts", "redrive", "--all")
     assert "is opened" in secured.run("operator", "alerts", "enable", "team")
-    published = secured.run("publish", "publish", str(secured.folder / "shop.jsonl"), "--open-end")
+    published = secured.run("publish", "publish", str(secured.folder / "shop.jsonl"))
     assert "0 records sent" in published
     secured.run("worker", "health", "worker")
     assert secured.acl("LOG") == []
@@ -305,7 +305,7 @@ def test_who_only_looks_at_the_last_records_needs_no_group(secured: Secured) -> 
         for service in SERVICES:
             secured.start(service)
         secured.wait("all ready", lambda: all(map(secured.ready, SERVICES)))
-        published = secured.run("publish", "publish", str(secured.folder / "shop.jsonl"), "--open-end")
+        published = secured.run("publish", "publish", str(secured.folder / "shop.jsonl"))
         assert "0 records sent" in published
 
 
