@@ -28,6 +28,7 @@ from stream_app.config import Kafka, Topics, confluent_options
 from stream_app.core.desk import DeskPosition
 from stream_app.core.events import EPOCH, MICROSECOND, encode
 from stream_app.core.messages import Labelled, Nominated, pack
+from stream_app.core.signature import verified
 from stream_app.core.training import Checkpoint
 from stream_app.errors import NoBroker, OtherTopic, SplitPartition
 from tests.shops import order
@@ -95,7 +96,9 @@ def positions(live: LiveSystem, role: str) -> list[int]:
         found = msgspec.json.decode(stored, type=dict[int, int])
         return [found.get(number, 0) for number in range(PARTITIONS)]
     if role == "labelled":
-        read = msgspec.msgpack.decode(stored, type=Checkpoint).read
+        number = int(live.redis.hget(f"{prefix}:{{model}}:meta", "number") or 0)
+        checkpoint = verified(stored, f"{prefix} checkpoint {number}", live.config.model.keys(), "of the test")
+        read = msgspec.msgpack.decode(checkpoint, type=Checkpoint).read
     else:
         read = msgspec.json.decode(stored, type=DeskPosition).read
     return [read[number].offset for number in range(PARTITIONS)]
