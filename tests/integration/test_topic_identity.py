@@ -283,9 +283,6 @@ def test_only_topics_with_positions_are_accepted(make: Make) -> None:
     live = make()
     status, said = command(live, "topics", "accept", live.config.kafka.topics.scores)
     assert (status, "Give one of" in said) == (2, True)
-    (deleted,) = (
-        AdminClient(confluent_options(live.config.kafka)).delete_topics([live.config.kafka.topics.cart]).values()
-    )
-    deleted.result(30)
+    delete(live, "cart")
     status, said = command(live, "topics", "accept", live.config.kafka.topics.cart)
     assert (status, "Kafka has no such topic" in said) == (2, True)
