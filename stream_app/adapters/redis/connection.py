@@ -55,13 +55,13 @@ _REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (exceptions.ResponseError, "OOM command", "Raise its maxmemory, and leave its maxmemory-policy at noeviction."),
     (exceptions.ResponseError, "MISCONF", "It cannot save to its disk: make room there, and look into its log."),
     (exceptions.TimeoutError, "", "It does not answer in time: look at its load (SLOWLOG GET) and at the network."),
-    # The server's answer to a client without a certificate may come after the client has written: then it is lost.
+    # A server that wants a client's certificate may close the connection before its answer has arrived.
     (
         exceptions.ConnectionError,
-        "lost",
-        "A port with TLS needs rediss://; if it wants a client's certificate, give redis.cert_file and key_file.",
+        "",
+        "Check its address, and that it runs. A port with TLS needs rediss://; if it wants a client's certificate, give "
+        "redis.cert_file and key_file.",
     ),
-    (exceptions.ConnectionError, "", "Check its address, and that it runs. A port with TLS needs rediss://."),
     (exceptions.RedisClusterException, "", "Check that all slots of the cluster are covered (CLUSTER INFO)."),
     (exceptions.ResponseError, "", "Look into its log, and that no other program writes to this prefix."),
 )
