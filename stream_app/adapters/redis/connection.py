@@ -59,8 +59,10 @@ _REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (
         exceptions.ConnectionError,
         "",
-        "Check its address, and that it runs. A port with TLS needs rediss://; if it wants a client's certificate, give "
-        "redis.cert_file and key_file.",
+        (
+            "Check its address, and that it runs. A port with TLS needs rediss://; if it wants a client's certificate,"
+            " give redis.cert_file and key_file."
+        ),
     ),
     (exceptions.RedisClusterException, "", "Check that all slots of the cluster are covered (CLUSTER INFO)."),
     (exceptions.ResponseError, "", "Look into its log, and that no other program writes to this prefix."),
