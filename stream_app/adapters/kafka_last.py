@@ -7,7 +7,7 @@ from typing import Final
 
 from aiokafka.structs import ConsumerRecord
 
-from stream_app.adapters.kafka_tail import read_tail, tail
+from stream_app.adapters.kafka_tail import tail
 from stream_app.config import LiveConfig
 from stream_app.core.events import EPOCH, MICROSECOND, Rejected
 from stream_app.core.messages import (
@@ -46,7 +46,7 @@ def last_sequence(config: LiveConfig, partition: int, look_back: int = _LOOK_BAC
     Raises NoBroker.
     """
     decoders = {config.kafka.topics.of(role)[role]: decode for role, decode in _WRITTEN.items()}
-    records = read_tail(config, list(decoders), partition, look_back)
+    records = tail(config, list(decoders), partition, look_back).records
     ours = [one for one in records if not isinstance(read_message(one.value, decoders[one.topic]), Rejected)]
     return highest(map(_sequence, ours))
 

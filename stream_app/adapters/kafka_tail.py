@@ -44,11 +44,6 @@ class Tail(NamedTuple):
     whole: bool
 
 
-def read_tail(config: LiveConfig, topics: Sequence[str], partition: int, look_back: int) -> list[ConsumerRecord]:
-    """The records among the last offsets of a partition of some topics; see `tail`."""
-    return tail(config, topics, partition, look_back).records
-
-
 def tail(config: LiveConfig, topics: Sequence[str], partition: int, look_back: int) -> Tail:
     """The last offsets of a partition of some topics; runs an event loop of its own.
 
