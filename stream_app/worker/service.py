@@ -89,6 +89,9 @@ class WorkerService:
         config = self._config
         await asyncio.to_thread(require_topics, config)
         await self.topic_watch.begin()
+        for number in range(config.kafka.partitions):
+            # Before the group is joined: it may return the assignment of an earlier process, from when the topic was gone.
+            self.topic_watch.require(await self._stores.states.keep_topics(number, self.topic_watch.ids))
         await self._stores.eviction.begin()
         epoch = await self._stores.states.claim(config.worker.instance)
         self._producer = make_producer(config)
