@@ -8,7 +8,7 @@ import os
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
-from benchmarks.run import main  # noqa: E402 - numpy must find the variables
+from benchmarks.run import main
 
 if __name__ == "__main__":
     main()

@@ -18,28 +18,28 @@ _INTERVAL_SECONDS: Final = 0.004
 _PACKAGE: Final = "stream_app."
 # The innermost frame whose module is named here says which part is at work; the rest is looked up further out.
 _PARTS: Final = {
-    "stream_app.replay.readers": "reading and decoding",
-    "stream_app.core.events": "time stamps",
-    "stream_app.core.history": "state: applying events",
-    "stream_app.core.state": "state: applying events",
-    "stream_app.core.cases": "state: applying events",
-    "stream_app.core.customer": "recognising duplicates",
-    "stream_app.core.view": "features",
-    "stream_app.core.features": "features",
-    "stream_app.core.prior": "features",
-    "stream_app.core.timers": "timers, labels and routing",
-    "stream_app.core.labels": "timers, labels and routing",
-    "stream_app.core.process": "timers, labels and routing",
-    "stream_app.core.moments": "gathering states to score",
-    "stream_app.core.alerts": "ranking and alerts",
-    "stream_app.core.nowcast": "nowcast, mixture and drift",
-    "stream_app.core.mixture": "nowcast, mixture and drift",
-    "stream_app.core.drift": "nowcast, mixture and drift",
+    "stream_app.ingest": "reading and decoding",
+    "stream_app.core.events.schema": "time stamps",
+    "stream_app.core.state.update": "state: applying events",
+    "stream_app.core.state.vector": "state: applying events",
+    "stream_app.core.state.complaints": "state: applying events",
+    "stream_app.core.customers.customer": "recognising duplicates",
+    "stream_app.core.state.frame": "features",
+    "stream_app.core.model.features": "features",
+    "stream_app.core.model.bg_nbd": "features",
+    "stream_app.core.partition.timers": "timers, labels and routing",
+    "stream_app.core.model.labels": "timers, labels and routing",
+    "stream_app.core.partition.processor": "timers, labels and routing",
+    "stream_app.core.partition.score_batch": "gathering states to score",
+    "stream_app.core.alerts.lifecycle": "ranking and alerts",
+    "stream_app.core.model.nowcast": "nowcast, mixture and drift",
+    "stream_app.core.model.ensemble": "nowcast, mixture and drift",
+    "stream_app.core.model.drift": "nowcast, mixture and drift",
     "stream_app.replay.columns": "keeping results",
-    "stream_app.core.lifecycle": "keeping results",
+    "stream_app.core.segments.lifecycle_stage": "keeping results",
     "stream_app.replay": "the replay's loop",
 }
-_EXPERTS: Final = "stream_app.core.experts."
+_EXPERTS: Final = "stream_app.core.model.experts."
 _OTHER: Final = "other"
 
 

@@ -16,30 +16,33 @@ import jinja2
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from stream_app.adapters.health import BEAT_SECONDS
-from stream_app.adapters.kafka_acls import kafka_acls
+from stream_app.adapters.http.health import BEAT_SECONDS
+from stream_app.adapters.kafka.acls import kafka_acls
 from stream_app.adapters.redis.acls import redis_acls
 from stream_app.config import LiveConfig
 from stream_app.config.listing import Row
 from stream_app.config.listing import rows as all_settings
-from stream_app.core.causes import MISLED, TOLD
-from stream_app.core.codec import max_bytes
-from stream_app.core.codec_marks import MARK_BYTES
-from stream_app.core.codec_waiting import DECISION_BYTES, EXPERTS, MAX_FEATURE_BYTES
-from stream_app.core.customer import ID_BYTES
-from stream_app.core.events import KINDS
-from stream_app.core.explanation import Cause, Evidence, Explanation
-from stream_app.core.features import FEATURES
-from stream_app.core.marks import COMPLAINED, CONTACT_PERIOD_DAYS, MARKS, PERIOD_DAYS
-from stream_app.core.messages import AlertOpened
-from stream_app.core.priors import CAUSES, FAMILY, ONE_TIME, POOR_EXPERIENCE, REPEAT
-from stream_app.core.segments import SEGMENTS
+from stream_app.core.causes.catalogue import CAUSES, FAMILY, ONE_TIME, POOR_EXPERIENCE, REPEAT
+from stream_app.core.causes.evidence_rules import SIGNS, Sign
+from stream_app.core.causes.explanation import Cause, Evidence, Explanation
+from stream_app.core.causes.inference import MISLED, TOLD
+from stream_app.core.customers.codec.counters import MARK_BYTES
+from stream_app.core.customers.codec.pending import DECISION_BYTES, EXPERTS, MAX_FEATURE_BYTES
+from stream_app.core.customers.codec.states import max_bytes
+from stream_app.core.customers.customer import ID_BYTES
+from stream_app.core.events.schema import KINDS
+from stream_app.core.events.spellings import SPELLINGS
+from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.model.features import FEATURES
+from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.settings import Settings
-from stream_app.core.shop_names import MAX_SHOPS
-from stream_app.core.signs import SIGNS, Sign
-from stream_app.core.spellings import SPELLINGS
-from stream_app.core.state import DAY_US, DECAYED, HALF_LIVES, ID_RING, SLOTS
+from stream_app.core.shops.registry import MAX_SHOPS
+from stream_app.core.state.counters import COMPLAINED, CONTACT_PERIOD_DAYS, MARKS, PERIOD_DAYS
+from stream_app.core.state.vector import DECAYED, HALF_LIVES, ID_RING, SLOTS
+from stream_app.core.units import DAY_US
 from stream_app.errors import Stalled
+from stream_app.i18n import LANGUAGES, cause_name, segment_name
+from stream_app.i18n.explanations import catalogue as spoken
 from stream_app.metrics import (
     VALUES,
     BusinessMetrics,
@@ -55,17 +58,15 @@ from stream_app.metrics import (
     TrainerMetrics,
     WorkerMetrics,
 )
+from stream_app.notifications.messages import template_loader
+from stream_app.notifications.messages.composer import PlaybookComposer
+from stream_app.notifications.playbook.measures import CAUSES as MEASURED
+from stream_app.notifications.playbook.measures import Playbook
+from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.schema import json_schema, render
 from stream_app.schema.channels import TOPICS
 from stream_app.schema.examples import examples
 from stream_app.schema.words import Words, catalogue, meaning_of_kind
-from stream_app.staff import templates_of
-from stream_app.staff.composer import PlaybookComposer
-from stream_app.staff.measures import CAUSES as MEASURED
-from stream_app.staff.measures import Playbook
-from stream_app.staff.playbook import load_playbook
-from stream_app.words import LANGUAGES, cause_name, segment_name
-from stream_app.words.voice import catalogue as spoken
 
 DOCS: Final = Path(__file__).parent
 TEMPLATES: Final = DOCS / "templates"
@@ -325,11 +326,11 @@ def about_playbook() -> dict[str, object]:
         "limits": playbook.limits,
         "example": example,
         "samples": message_samples(playbook),
-        "template_filters": _code(templates_of.FILTERS),
-        "template_tests": _code(templates_of.TESTS),
-        "template_lists": _code(templates_of.LISTS),
-        "template_loops": templates_of.MAX_LOOPS,
-        "template_bytes": f"{templates_of.MAX_SOURCE_BYTES:,}",
+        "template_filters": _code(template_loader.FILTERS),
+        "template_tests": _code(template_loader.TESTS),
+        "template_lists": _code(template_loader.LISTS),
+        "template_loops": template_loader.MAX_LOOPS,
+        "template_bytes": f"{template_loader.MAX_SOURCE_BYTES:,}",
     }
 
 

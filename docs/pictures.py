@@ -26,18 +26,18 @@ from markupsafe import Markup
 from rich.cells import cell_len
 from rich.console import Console
 
-from stream_app.adapters.channels import dingtalk, feishu
-from stream_app.core.messages import AlertOpened
+from stream_app.core.messages.schema import AlertOpened
 from stream_app.demo import Request, run_demo
-from stream_app.demo.board import Board, Listed
 from stream_app.demo.layout import Layout
-from stream_app.demo.living import LivingShop, Phase
 from stream_app.demo.settings import CURRENCY, ZONE
+from stream_app.demo.simulation import LivingShop, Phase
+from stream_app.demo.state import Board, Listed
 from stream_app.demo.voice import DemoVoice
+from stream_app.notifications.channels import dingtalk, feishu
+from stream_app.notifications.messages.composer import PlaybookComposer
+from stream_app.notifications.messages.message import Message
+from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.simulate.calendar import SHOP_ZONE
-from stream_app.staff.composer import PlaybookComposer
-from stream_app.staff.message import Message
-from stream_app.staff.playbook import load_playbook
 
 DOCS: Final = Path(__file__).parent
 IMAGES: Final = DOCS / "images"

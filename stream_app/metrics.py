@@ -16,21 +16,21 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from stream_app import __version__
-from stream_app.core.alerts import CLOSE_REASONS
-from stream_app.core.bands import BANDS
-from stream_app.core.delivery.book import Book
+from stream_app.core.alerts.lifecycle import CLOSE_REASONS
+from stream_app.core.causes.catalogue import CAUSES, FAMILY
 from stream_app.core.delivery.records import REASONS, STATES
-from stream_app.core.delivery.route import Route
-from stream_app.core.events import KINDS
-from stream_app.core.flows import AMOUNTS, CATEGORIES, CHECKOUT_LOSSES, FUNNEL, ORDER_KINDS
-from stream_app.core.lifecycle import STAGES
-from stream_app.core.priors import CAUSES, FAMILY
-from stream_app.core.quality import PRODUCT, WINDOWS
-from stream_app.core.segments import SEGMENTS
-from stream_app.core.unknown_words import MAX_WORDS, MORE, UNREADABLE
+from stream_app.core.delivery.routing import Route
+from stream_app.core.delivery.scheduler import Book
+from stream_app.core.events.schema import KINDS
+from stream_app.core.kpis.event_counts import AMOUNTS, CATEGORIES, CHECKOUT_LOSSES, FUNNEL, ORDER_KINDS
+from stream_app.core.kpis.risk_bands import BANDS
+from stream_app.core.messages.unknown_words import MAX_WORDS, MORE, UNREADABLE
+from stream_app.core.segments.lifecycle_stage import STAGES
+from stream_app.core.segments.segments import SEGMENTS
+from stream_app.core.training.quality import PRODUCT, WINDOWS
 
 if TYPE_CHECKING:  # it brings the models with it, which the deliverer and its commands do without
-    from stream_app.core.process import Counts
+    from stream_app.core.partition.processor import Counts
 
 PREFIX: Final = "churn_"
 OUTCOMES: Final = ("done", "already_done", "fenced", "wrong_base")  # of a commit

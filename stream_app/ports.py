@@ -14,8 +14,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from stream_app.core.commit import Commit
 from stream_app.core.delivery.changes import Changes, Stored
+from stream_app.core.partition.commit import Commit
 
 NOTHING_LEARNED: Final = -(1 << 62)  # microseconds: before every moment
 INSTANCES: Final = 64  # whose epochs a partition remembers; of more, those that came last
@@ -100,7 +100,7 @@ class StateStore(Protocol):
         ...
 
     async def episodes(self, partition: int) -> dict[str, bytes]:
-        """What is noted of the open episodes of a partition, by key (see core/casework.py). There are never many."""
+        """Return the notes on the open alerts of a partition, by key (see core/alerts/staff_actions.py)."""
         ...
 
     async def commit(self, commit: Commit, batch: str, relayed: int) -> tuple[Outcome, int]:

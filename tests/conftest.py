@@ -19,7 +19,7 @@ import hypothesis  # noqa: E402 - after the variables above
 import pytest  # noqa: E402
 import redis  # noqa: E402
 
-from benchmarks.servers import KafkaServer, Missing, RedisServer, Server  # noqa: E402
+from tests.harness.servers import KafkaServer, Missing, RedisServer, Server  # noqa: E402
 
 PROJECT = Path(__file__).resolve().parents[1]
 ServerT = TypeVar("ServerT", bound=Server)

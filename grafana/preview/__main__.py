@@ -10,12 +10,12 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.live.watched import WatchedShop
 from grafana.build import FOLDER
 from grafana.preview.answers import ask
 from grafana.preview.prometheus import Prometheus, Range
 from grafana.preview.sheet import photograph
-from stream_app.demo.living import Phase
+from stream_app.demo.simulation import Phase
+from tests.harness.live.watched import WatchedShop
 
 _START_SECONDS = 240.0  # for a history to be played, on a busy machine
 _RULES = sorted((FOLDER.parents[1] / "prometheus" / "rules").glob("*.yml"))

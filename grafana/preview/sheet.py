@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.servers.process import program
 from grafana.preview.answers import Board
 from grafana.preview.drawing import drawn
+from tests.harness.servers.process import program
 
 WIDTH: Final = 1480
 _GAP, _ROW, _HEAD = 8, 30, 26  # pixels: between panels, of a row of the grid, of a panel's title

@@ -18,7 +18,7 @@ from typing import Final
 
 import jieba
 
-from stream_app.core.complaint_kinds import OTHER
+from stream_app.core.state.complaint_kinds import OTHER
 
 MAX_CHARS: Final = 2_000  # of a text that are read: what it is about is said by then
 _NOTHING: Final = "nothing"

@@ -73,8 +73,8 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     ] = None,
 ) -> None:
     """Replay a shop's recorded log: how early and how surely you would have known who was leaving."""
-    from stream_app.cli import options  # noqa: PLC0415
-    from stream_app.core.durations import duration  # noqa: PLC0415
+    from stream_app.cli import options
+    from stream_app.core.durations import duration
 
     durations = {
         "horizon": horizon,
@@ -85,9 +85,9 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     }
     plain = {"order_action": order_action, "zone": zone, "capacity": capacity, "rank_by": rank_by, "seed": seed}
     with errors_told(), extra_needed("replay"):
-        from stream_app.cli.replaying import run_replay  # noqa: PLC0415
-        from stream_app.replay.readers import LogFormat  # noqa: PLC0415
-        from stream_app.replay.session import Request  # noqa: PLC0415
+        from stream_app.cli.replaying import run_replay
+        from stream_app.ingest import LogFormat
+        from stream_app.replay.session import Request
 
         given = plain | {name: duration(text) for name, text in durations.items() if text is not None}
         request = Request(
@@ -114,7 +114,7 @@ def simulate(
 ) -> None:
     """Simulate a shop whose customers leave for known hidden causes, as JSON lines in the wire format."""
     with errors_told():
-        from stream_app.cli.simulating import run_simulate  # noqa: PLC0415
+        from stream_app.cli.simulating import run_simulate
 
         run_simulate(customers, days, seed, out, console())
 
@@ -125,8 +125,8 @@ def schema(
 ) -> None:
     """Print the schema of the events."""
     with errors_told():
-        from stream_app.cli import options  # noqa: PLC0415
-        from stream_app.schema import render  # noqa: PLC0415
+        from stream_app.cli import options
+        from stream_app.schema import render
 
         typer.echo(render(options.one_of("--format", form, "json-schema", "asyncapi")), nl=False)
 

@@ -21,8 +21,8 @@ def register(app: typer.Typer) -> None:
 def deliver(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Bring alerts to the staff's chats and to webhooks. One of them."""
     with errors_told():
-        from stream_app.deliver.service import DeliverService  # noqa: PLC0415
-        from stream_app.service.process import run_service  # noqa: PLC0415
+        from stream_app.services.notifier.service import DeliverService
+        from stream_app.services.runtime.process import run_service
 
         raise typer.Exit(run_service("deliver", settings(config, bootstrap, given), DeliverService))
 
@@ -40,7 +40,7 @@ def list_alerts(
 ) -> None:
     """List deliveries, the last to change its state first: alert, channel, state and why."""
     with errors_told():
-        from stream_app.cli.delivered import Wanted, run_list  # noqa: PLC0415
+        from stream_app.cli.delivered import Wanted, run_list
 
         run_list(settings(config, given=given), Wanted(state, channel, limit, form), output())
 
@@ -54,7 +54,7 @@ def redrive(
 ) -> None:
     """Ask the deliverer to try dead deliveries again. Those that have expired are suppressed instead."""
     with errors_told():
-        from stream_app.cli.delivered import run_redrive  # noqa: PLC0415
+        from stream_app.cli.delivered import run_redrive
 
         run_redrive(settings(config, given=given), delivery, everything, output())
 
@@ -67,7 +67,7 @@ def enable(
 ) -> None:
     """Open a channel again that its receiver has closed (HTTP 410)."""
     with errors_told():
-        from stream_app.cli.delivered import run_enable  # noqa: PLC0415
+        from stream_app.cli.delivered import run_enable
 
         run_enable(settings(config, given=given), channel, output())
 
@@ -80,6 +80,6 @@ def send_sample(
 ) -> None:
     """Send a sample to a channel now, marked as such; say what went wrong and what to do. Exit status 1 if it did."""
     with errors_told():
-        from stream_app.cli.delivered import run_test  # noqa: PLC0415
+        from stream_app.cli.delivered import run_test
 
         raise typer.Exit(run_test(settings(config, given=given), channel, console()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from stream_app.adapters.probe import ask
+from stream_app.adapters.http.probe import ask
 from stream_app.config import LiveConfig
 from stream_app.config.parts import PORT_OFFSETS
 from stream_app.errors import BadOption

@@ -15,7 +15,8 @@ from rich.console import Console
 from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
 from stream_app.cli.options import one_of
 from stream_app.cli.tables import Column, show_table
-from stream_app.config import LiveConfig, read_channels
+from stream_app.config import LiveConfig
+from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused
 from stream_app.core.delivery.records import (
     CLOSED,
@@ -35,15 +36,15 @@ from stream_app.core.delivery.records import (
     encode_record,
     readable,
 )
-from stream_app.core.delivery.route import Route
-from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.core.explanation import Cause, Evidence, Explanation
-from stream_app.core.messages import AlertOpened
-from stream_app.deliver.building import Words, make_channel, make_composer, make_route
-from stream_app.deliver.clock import now_us
-from stream_app.deliver.requests import ENABLE, REDRIVE
+from stream_app.core.delivery.routing import Route
+from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import BadOption, UnknownChannel, UnknownDelivery
-from stream_app.service.stores import open_stores
+from stream_app.notifications.channel_file import read_channels
+from stream_app.notifications.channels.registry import Words, make_channel, make_composer, make_route
+from stream_app.services.notifier.clock import now_us
+from stream_app.services.notifier.requests import ENABLE, REDRIVE
+from stream_app.services.runtime.stores import open_stores
 
 T = TypeVar("T")
 _RecordT = TypeVar("_RecordT", Delivery, Letter, ChannelState)

@@ -28,8 +28,8 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
 ) -> None:
     """Show a living shop on the real services, with a Kafka and a Redis of its own: no server, no Docker."""
     with errors_told(), extra_needed("demo"):
-        from stream_app.cli.options import language, one_of  # noqa: PLC0415
-        from stream_app.demo import Request, run_demo  # noqa: PLC0415
+        from stream_app.cli.options import language, one_of
+        from stream_app.demo import Request, run_demo
 
         request = Request(
             customers=customers,

@@ -15,20 +15,20 @@ import msgspec
 from rich.console import Console
 from rich.text import Text as Line
 
-from stream_app import words
-from stream_app.adapters.kafka_contacts import send_contact
+from stream_app import i18n
+from stream_app.adapters.kafka.contacts import send_contact
 from stream_app.cli.options import one_of
 from stream_app.cli.tables import Column, show_table
 from stream_app.config import LiveConfig
-from stream_app.core.casework import ACKED, RESOLVED, SNOOZED, EpisodeNote
+from stream_app.core.alerts.staff_actions import ACKED, RESOLVED, SNOOZED, EpisodeNote
 from stream_app.core.durations import duration
-from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.core.lane import Summary
-from stream_app.core.messages import Contact
+from stream_app.core.messages.schema import Contact
+from stream_app.core.partition.task import Summary
+from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import BadOption, EpisodeTaken
-from stream_app.service.stores import Stores, open_stores
-from stream_app.staff.episodes import OpenEpisode, contact_of, episode_of, open_episodes
-from stream_app.staff.masking import mask
+from stream_app.notifications.messages.masking import mask
+from stream_app.notifications.open_alerts import OpenEpisode, contact_of, episode_of, open_episodes
+from stream_app.services.runtime.stores import Stores, open_stores
 
 T = TypeVar("T")
 
@@ -192,8 +192,8 @@ def _why(note: EpisodeNote, lang: str) -> str:
     told = note.explanation
     if note.urgent and told.evidence:
         with suppress(KeyError):  # a sign of another version may have other numbers
-            return words.evidence_text(told.evidence[0], lang)
-    return words.cause_name(told.causes[0].key, lang) if told.causes else ""
+            return i18n.evidence_text(told.evidence[0], lang)
+    return i18n.cause_name(told.causes[0].key, lang) if told.causes else ""
 
 
 def _told(one: OpenEpisode) -> dict[str, Any]:

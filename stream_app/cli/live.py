@@ -35,8 +35,8 @@ def register(app: typer.Typer) -> None:
 
 def settings(config: Path | None, bootstrap: str | None = None, given: list[str] | None = None) -> LiveConfig:
     """The settings of the service, with what the command line says over them."""
-    from stream_app.cli.options import settings_given  # noqa: PLC0415
-    from stream_app.config import load_config  # noqa: PLC0415
+    from stream_app.cli.options import settings_given
+    from stream_app.config import load_config
 
     return load_config(config, {"kafka.bootstrap": bootstrap, **settings_given(given)})
 
@@ -61,10 +61,10 @@ def publish(  # noqa: PLR0913, PLR0917 - the options of a command are its parame
 ) -> None:
     """Feed a recorded log into Kafka, with its own ticks. Stopped or killed, the same command goes on from there."""
     with errors_told(), extra_needed("publish"):
-        from stream_app.cli import options  # noqa: PLC0415
-        from stream_app.cli.publishing import run_publish  # noqa: PLC0415
-        from stream_app.publish import Request, speed_factor  # noqa: PLC0415
-        from stream_app.replay.readers import LogFormat  # noqa: PLC0415
+        from stream_app.cli import options
+        from stream_app.cli.publishing import run_publish
+        from stream_app.ingest import LogFormat
+        from stream_app.publish import Request, speed_factor
 
         request = Request(
             logs=tuple(logs),
@@ -81,7 +81,7 @@ def publish(  # noqa: PLR0913, PLR0917 - the options of a command are its parame
 def create(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Make the topics that are not there yet, then check all of them."""
     with errors_told():
-        from stream_app.cli.topics import run_create  # noqa: PLC0415
+        from stream_app.cli.topics import run_create
 
         raise typer.Exit(run_create(settings(config, bootstrap, given), console()))
 
@@ -90,7 +90,7 @@ def create(config: ConfigOption = None, bootstrap: BootstrapOption = None, given
 def check(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Say of every topic what is wrong with it and what to do. Exit status 1 if anything is."""
     with errors_told():
-        from stream_app.cli.topics import run_check  # noqa: PLC0415
+        from stream_app.cli.topics import run_check
 
         raise typer.Exit(run_check(settings(config, bootstrap, given), console()))
 
@@ -104,6 +104,6 @@ def accept(
 ) -> None:
     """Accept a topic that was deleted and created again: it is read from its beginning. Stop the services first."""
     with errors_told():
-        from stream_app.cli.topics import run_accept  # noqa: PLC0415
+        from stream_app.cli.topics import run_accept
 
         raise typer.Exit(run_accept(settings(config, bootstrap, given), topic, console()))

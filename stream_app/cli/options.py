@@ -12,7 +12,7 @@ import msgspec
 
 from stream_app.core.durations import duration
 from stream_app.core.settings import Settings
-from stream_app.core.state import DAY_US
+from stream_app.core.units import DAY_US
 from stream_app.errors import BadOption
 
 _FEW: Final = 4  # choices that are told with `or` between them

@@ -9,12 +9,12 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text as Line
 
-from stream_app import words
+from stream_app import i18n
 from stream_app.cli.options import one_of
 from stream_app.cli.tables import Column, show_table
-from stream_app.staff.composer import PlaybookComposer
-from stream_app.staff.measures import CAUSES, DEFAULT, Channel, Measure, Playbook
-from stream_app.staff.playbook import load_playbook
+from stream_app.notifications.messages.composer import PlaybookComposer
+from stream_app.notifications.playbook.measures import CAUSES, DEFAULT, Channel, Measure, Playbook
+from stream_app.notifications.playbook.playbook import load_playbook
 
 _STEP_CELLS: Final = 36  # in which a step still reads well
 _SEGMENT_CELLS: Final = 20
@@ -78,9 +78,9 @@ def run_show(cause: str, own: Path | None, lang: str, console: Console) -> None:
         _overview(playbook, lang, console)
         return
     one_of("CAUSE", cause, *CAUSES)
-    console.print(Line(f"{words.cause_name(cause, lang)} ({cause})", style="bold"))
+    console.print(Line(f"{i18n.cause_name(cause, lang)} ({cause})", style="bold"))
     for segment in (*playbook.overridden(cause), DEFAULT):
-        name = _SAID[lang]["default"] if segment == DEFAULT else words.segment_name(segment, lang)
+        name = _SAID[lang]["default"] if segment == DEFAULT else i18n.segment_name(segment, lang)
         console.print(Line(f"\n{name}", style="bold cyan"))
         console.print(_told(playbook, playbook.measure(cause, segment), lang))
 
@@ -92,11 +92,11 @@ def _overview(playbook: Playbook, lang: str, console: Console) -> None:
     rows = []
     for cause in CAUSES:
         measure = playbook.measure(cause)
-        segments = ", ".join(words.segment_name(one, lang) for one in playbook.overridden(cause))
+        segments = ", ".join(i18n.segment_name(one, lang) for one in playbook.overridden(cause))
         rows.append(
             (
                 cause,
-                words.cause_name(cause, lang),
+                i18n.cause_name(cause, lang),
                 said["kinds"][measure.kind.value],
                 measure.steps[0].said(lang),
                 segments,

@@ -7,11 +7,11 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from stream_app.adapters.kafka_topics import require_topics
+from stream_app.adapters.kafka.topics import require_topics
 from stream_app.cli.signals import stopped_by_signals
 from stream_app.config import SHOP_TOPICS, LiveConfig
+from stream_app.ingest import Progress as Reading
 from stream_app.publish import Request, Summary, Watcher, publish_log
-from stream_app.replay.readers import Progress as Reading
 
 _SHOWN_EVERY_SECONDS = 0.1
 

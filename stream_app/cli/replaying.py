@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from stream_app.replay.readers import Progress as Reading
+from stream_app.ingest import Progress as Reading
 from stream_app.replay.session import Request, Watcher, check_rejected, replay_log
 from stream_app.report.terminal import summary
 

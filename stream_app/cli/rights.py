@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 def kafka(user: UserOption = None, config: ConfigOption = None, given: SetOption = None) -> None:
     """Print a shell script that grants each service its rights with kafka-acls.sh."""
     with errors_told():
-        from stream_app.adapters.kafka_acls import kafka_acls  # noqa: PLC0415
+        from stream_app.adapters.kafka.acls import kafka_acls
 
         typer.echo(kafka_acls(settings(config, given=given).kafka, user), nl=False)
 
@@ -34,6 +34,6 @@ def kafka(user: UserOption = None, config: ConfigOption = None, given: SetOption
 def redis(user: UserOption = None, config: ConfigOption = None, given: SetOption = None) -> None:
     """Print an ACL file for redis-server, without passwords."""
     with errors_told():
-        from stream_app.adapters.redis.acls import redis_acls  # noqa: PLC0415
+        from stream_app.adapters.redis.acls import redis_acls
 
         typer.echo(redis_acls(settings(config, given=given).redis, user), nl=False)

@@ -24,8 +24,8 @@ def register(app: typer.Typer) -> None:
 def worker(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Score: consume the shop's events, keep every customer's state, decide, nominate. Any number of them."""
     with errors_told():
-        from stream_app.service.process import run_service  # noqa: PLC0415
-        from stream_app.worker.service import WorkerService  # noqa: PLC0415
+        from stream_app.services.runtime.process import run_service
+        from stream_app.services.worker.service import WorkerService
 
         raise typer.Exit(run_service("worker", settings(config, bootstrap, given), WorkerService))
 
@@ -33,8 +33,8 @@ def worker(config: ConfigOption = None, bootstrap: BootstrapOption = None, given
 def trainer(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Learn from what customers really did. One of them."""
     with errors_told():
-        from stream_app.service.process import run_service  # noqa: PLC0415
-        from stream_app.trainer.service import TrainerService  # noqa: PLC0415
+        from stream_app.services.runtime.process import run_service
+        from stream_app.services.trainer.service import TrainerService
 
         raise typer.Exit(run_service("trainer", settings(config, bootstrap, given), TrainerService))
 
@@ -42,8 +42,8 @@ def trainer(config: ConfigOption = None, bootstrap: BootstrapOption = None, give
 def desk(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Open the day's episodes among all nominations. One of them."""
     with errors_told():
-        from stream_app.desk.service import DeskService  # noqa: PLC0415
-        from stream_app.service.process import run_service  # noqa: PLC0415
+        from stream_app.services.allocator.service import DeskService
+        from stream_app.services.runtime.process import run_service
 
         raise typer.Exit(run_service("desk", settings(config, bootstrap, given), DeskService))
 
@@ -57,7 +57,7 @@ def show_state(
 ) -> None:
     """Show what is stored of a customer: score, decisions that wait, facts."""
     with errors_told():
-        from stream_app.cli.stored import run_show_state  # noqa: PLC0415
+        from stream_app.cli.stored import run_show_state
 
         run_show_state(settings(config, given=given), customer, form, output())
 
@@ -66,7 +66,7 @@ def show_state(
 def list_models(config: ConfigOption = None, given: SetOption = None) -> None:
     """List the versions that are kept."""
     with errors_told():
-        from stream_app.cli.stored import run_list_models  # noqa: PLC0415
+        from stream_app.cli.stored import run_list_models
 
         run_list_models(settings(config, given=given), output())
 
@@ -79,7 +79,7 @@ def show_model(
 ) -> None:
     """Show a version: what it learned from, what its experts count for, what moves it."""
     with errors_told():
-        from stream_app.cli.stored import run_show_model  # noqa: PLC0415
+        from stream_app.cli.stored import run_show_model
 
         run_show_model(settings(config, given=given), version, output())
 
@@ -92,6 +92,6 @@ def rollback(
 ) -> None:
     """Put a kept version in force with the next tick, until told otherwise."""
     with errors_told():
-        from stream_app.cli.stored import run_rollback  # noqa: PLC0415
+        from stream_app.cli.stored import run_rollback
 
         run_rollback(settings(config, given=given), version, output())

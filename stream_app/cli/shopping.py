@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Timer
 
-from stream_app.adapters.logs import set_up
 from stream_app.cli.signals import stopped_by_signals
 from stream_app.config import LiveConfig
 from stream_app.demo.shop import Plan, keep_shop, starts
 from stream_app.errors import BadOption
+from stream_app.services.runtime.logs import set_up
 from stream_app.simulate.calendar import SHOP_ZONE
 
 

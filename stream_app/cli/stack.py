@@ -41,7 +41,7 @@ def shop(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
     It is the clock of the services (ticks.clock = log). Stopped or killed, the same command goes on from there.
     """
     with errors_told(), extra_needed("shop"):
-        from stream_app.cli.shopping import Asked, run_shop  # noqa: PLC0415
+        from stream_app.cli.shopping import Asked, run_shop
 
         run_shop(
             settings(config, bootstrap, given),
@@ -60,7 +60,7 @@ def receiver(
 ) -> None:
     """Receive webhooks, check their signatures (Standard Webhooks), and show what came on a page."""
     with errors_told():
-        from stream_app.cli.receiving import Wishes, run_receiver  # noqa: PLC0415
+        from stream_app.cli.receiving import Wishes, run_receiver
 
         run_receiver(secret, host, port, Wishes(keep, unsigned), output())
 
@@ -73,7 +73,7 @@ def health(
 ) -> None:
     """Ask a service on this machine whether it is ready: exit status 0, or 1 and why not."""
     with errors_told():
-        from stream_app.cli.asking import port_of, run_health  # noqa: PLC0415
+        from stream_app.cli.asking import port_of, run_health
 
         asked = port or port_of(service, settings(config, given=given))
         raise typer.Exit(run_health(service, asked, console()))
@@ -86,8 +86,8 @@ def secret(
 ) -> None:
     """Write a new random secret into a file, unless it is there."""
     with errors_told():
-        from stream_app.cli.options import one_of  # noqa: PLC0415
-        from stream_app.demo.secrets import FORMS, write_missing  # noqa: PLC0415
+        from stream_app.cli.options import one_of
+        from stream_app.demo.secrets import FORMS, write_missing
 
         written = write_missing(path, one_of("--form", form, *FORMS), shared=shared)
         console().print(f"{path}: {'written' if written else 'was there already'}", highlight=False, markup=False)

@@ -33,7 +33,7 @@ def check_playbook(
 ) -> None:
     """Check a playbook and templates before they are used. Exit status 2 if one is wrong, with line and remedy."""
     with errors_told():
-        from stream_app.cli.playbooks import run_check  # noqa: PLC0415
+        from stream_app.cli.playbooks import run_check
 
         run_check(own, templates, _lang(lang), output())
 
@@ -46,7 +46,7 @@ def show_playbook(
 ) -> None:
     """Show the measures: an overview of all causes, or everything that is said of one."""
     with errors_told():
-        from stream_app.cli.playbooks import run_show  # noqa: PLC0415
+        from stream_app.cli.playbooks import run_show
 
         run_show(cause, own, _lang(lang), output())
 
@@ -67,7 +67,7 @@ def list_episodes(
 ) -> None:
     """List the open episodes: urgent cases first, then the latest day, by rank."""
     with errors_told():
-        from stream_app.cli.episodes import run_list  # noqa: PLC0415
+        from stream_app.cli.episodes import run_list
 
         run_list(settings(config, given=given), form, _lang(lang), output(), everything=everything)
 
@@ -76,7 +76,7 @@ def list_episodes(
 def show_episode(alert_id: IdArgument, config: ConfigOption = None, given: SetOption = None) -> None:
     """Show an open episode or urgent case as JSON, with the customer's full id."""
     with errors_told():
-        from stream_app.cli.episodes import run_show  # noqa: PLC0415
+        from stream_app.cli.episodes import run_show
 
         run_show(settings(config, given=given), alert_id, output())
 
@@ -126,9 +126,9 @@ def resolve(  # noqa: PLR0913, PLR0917 - the options of a command are its parame
 ) -> None:
     """End an episode or urgent case with what came of it, and with the cause that you have confirmed."""
     with errors_told():
-        from stream_app.cli.options import one_of  # noqa: PLC0415
-        from stream_app.core.casework import OUTCOMES  # noqa: PLC0415
-        from stream_app.staff.measures import CAUSES  # noqa: PLC0415
+        from stream_app.cli.options import one_of
+        from stream_app.core.alerts.staff_actions import OUTCOMES
+        from stream_app.notifications.playbook.measures import CAUSES
 
         one_of("--outcome", outcome, *OUTCOMES)
         if cause:
@@ -145,12 +145,12 @@ def _work(
     where: tuple[Path | None, str | None, list[str] | None],
 ) -> None:
     with errors_told():
-        from stream_app.cli.episodes import run_work  # noqa: PLC0415
+        from stream_app.cli.episodes import run_work
 
         run_work(settings(*where), alert_id, action, said, _lang(lang), output())
 
 
 def _lang(given: str) -> str:
-    from stream_app.cli.options import language, one_of  # noqa: PLC0415
+    from stream_app.cli.options import language, one_of
 
     return one_of("--lang", given or language(), "en", "zh")

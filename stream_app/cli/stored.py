@@ -11,20 +11,20 @@ from typing import Any, Final, TypeVar
 import msgspec
 from rich.console import Console
 
-from stream_app.adapters.partitioner import partition_of
+from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.cli.tables import Column, show_table
 from stream_app.config import LiveConfig
-from stream_app.core.alerts import Ranking
-from stream_app.core.codec import decode_customers
-from stream_app.core.customer import Customer
-from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.core.lane import Summary
-from stream_app.core.learner import Learner
-from stream_app.core.snapshot import restore
-from stream_app.core.state import DAY_US, EMPTY, SLOTS, TIME_SLOTS
+from stream_app.core.alerts.lifecycle import Ranking
+from stream_app.core.customers.codec.states import decode_customers
+from stream_app.core.customers.customer import Customer
+from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.snapshot import restore
+from stream_app.core.partition.task import Summary
+from stream_app.core.state.vector import EMPTY, SLOTS, TIME_SLOTS
+from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.errors import BadOption, UnknownCustomer, UnknownVersion
 from stream_app.ports import ModelVersion
-from stream_app.service.stores import Stores, open_stores
+from stream_app.services.runtime.stores import Stores, open_stores
 
 T = TypeVar("T")
 _TABLES: Final = ("facts", "waiting")  # of what is told of a customer

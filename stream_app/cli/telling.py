@@ -19,14 +19,14 @@ _EXTRAS: Final = ("altair", "vl_convert", "duckdb", "pyarrow")
 
 def console() -> Console:
     """What people read goes to standard error, so that standard output can be piped."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
     return Console(stderr=True)
 
 
 def output() -> Console:
     """Standard output, for what was asked for."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
     return Console()
 
@@ -37,7 +37,7 @@ def errors_told() -> Iterator[None]:
     try:
         yield
     except ChurnMonitorError as error:
-        from rich.text import Text  # noqa: PLC0415
+        from rich.text import Text
 
         console().print(Text(f"stream-app: {error}", style="bold red"), soft_wrap=True)
         raise typer.Exit(error.exit_code) from error

@@ -7,10 +7,10 @@ import asyncio
 from rich.console import Console
 from rich.table import Table
 
-from stream_app.adapters.kafka_placement import check_placement
-from stream_app.adapters.kafka_topics import Mismatch, Severity, check_topics, create_topics
+from stream_app.adapters.kafka.placement import check_placement
+from stream_app.adapters.kafka.topics import Mismatch, Severity, check_topics, create_topics
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
-from stream_app.service.accept import accept_topic
+from stream_app.services.runtime.topic_acceptance import accept_topic
 
 
 def run_create(config: LiveConfig, console: Console) -> int:

@@ -1,7 +1,5 @@
 """The settings of the running service: typed, documented in docs/settings.md, and refused when they contradict."""
 
-from stream_app.config.channel_file import Channels, Secrets, read_channels
-from stream_app.config.channels import Channel, ChannelsFile
 from stream_app.config.clients import confluent_options, kafka_python_options, reader_options, ssl_context
 from stream_app.config.delivery import Delivery
 from stream_app.config.fields import FOREVER, SECOND_US
@@ -17,16 +15,12 @@ __all__ = [
     "OUTPUTS",
     "SECOND_US",
     "SHOP_TOPICS",
-    "Channel",
-    "Channels",
-    "ChannelsFile",
     "Delivery",
     "Health",
     "Kafka",
     "LiveConfig",
     "Log",
     "Redis",
-    "Secrets",
     "Security",
     "Shop",
     "Ticks",
@@ -36,7 +30,6 @@ __all__ = [
     "confluent_options",
     "kafka_python_options",
     "load_config",
-    "read_channels",
     "reader_options",
     "ssl_context",
 ]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.fields import FieldInfo
 
 from stream_app.core.durations import duration, short_duration
-from stream_app.core.state import DAY_US
+from stream_app.core.units import DAY_US
 from stream_app.errors import BadOption
 
 SECOND_US: Final = 1_000_000

@@ -20,7 +20,7 @@ from stream_app.config.fields import (
     secret,
     setting,
 )
-from stream_app.core.state import DAY_US
+from stream_app.core.units import DAY_US
 
 TopicName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
 SHOP_TOPICS: Final = ("browsing", "cart", "complaints", "orders")

@@ -21,7 +21,7 @@ from stream_app.config.fields import (
     secret,
     setting,
 )
-from stream_app.core.signature import Keys
+from stream_app.core.model.signature import Keys
 from stream_app.errors import BadConfig
 
 MINUTE_US: Final = 60 * SECOND_US

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from stream_app.core.state import DAY_US
+from stream_app.core.units import DAY_US
 from stream_app.errors import BadOption
 
 _UNITS: Final = {"w": 7 * DAY_US, "d": DAY_US, "h": DAY_US // 24, "m": 60_000_000, "s": 1_000_000, "ms": 1_000}

@@ -9,13 +9,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.core.priors import ONE_TIME, REPEAT, problem_of
-from stream_app.core.state import DAY_US, MAX_LATENESS_DAYS
+from stream_app.core.causes.catalogue import ONE_TIME, REPEAT, problem_of
+from stream_app.core.state.vector import MAX_LATENESS_DAYS
+from stream_app.core.units import DAY_US, EPOCH, MICROSECOND, SECOND_US
 from stream_app.errors import ContradictorySettings
 
-HOUR_US: Final = DAY_US // 24
-SECOND_US: Final = 1_000_000
 WORKING_DAYS: Final = (0, 1, 2, 3, 4)  # Monday is 0
 MAX_WAITING: Final = 10_000  # decisions of a customer that wait for their label: they are stored with him
 
@@ -137,6 +135,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     def local_day(self, at: int) -> int:
         """The day of the shop's calendar, counted from 1970-01-01.
 
+        >>> from stream_app.core.units import HOUR_US
         >>> Settings(zone="Asia/Shanghai").local_day(20 * HOUR_US)
         1
         """
@@ -145,6 +144,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     def local_midnights(self, at: int) -> tuple[int, int]:
         """The midnights of the shop's clock around an instant, the first not later than it; microseconds.
 
+        >>> from stream_app.core.units import HOUR_US
         >>> [midnight // HOUR_US for midnight in Settings(zone="Asia/Shanghai").local_midnights(0)]
         [-8, 16]
         """
@@ -166,6 +166,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     def next_nomination(self, after: int) -> int:
         """The first nomination later than an instant: the nomination hour of a working day, on the shop's clock.
 
+        >>> from stream_app.core.units import HOUR_US
         >>> Settings().next_nomination(0) // HOUR_US  # 1970-01-01 was a Thursday
         9
         >>> Settings().next_nomination(33 * HOUR_US) // HOUR_US  # from Friday 09:00 to Monday

@@ -11,14 +11,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.demo.board import OPEN, Board, Listed, in_bands
-from stream_app.demo.living import LivingShop, Phase, Plan
+from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.demo.settings import HORIZON_DAYS
+from stream_app.demo.simulation import LivingShop, Phase, Plan
+from stream_app.demo.state import OPEN, Board, Listed, in_bands
 from stream_app.demo.voice import DemoVoice
+from stream_app.i18n import cause_name
+from stream_app.notifications.messages.masking import mask
 from stream_app.simulate.calendar import SHOP_ZONE
-from stream_app.staff.masking import mask
-from stream_app.words import cause_name
 
 _WIDE: Final = 100  # columns from which there is room for what a customer is worth
 _COLUMNS: Final = ("since", "customer", "risk", "why", "silent", "worth", "now")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from stream_app.demo import leash
+from stream_app.demo import parent_death_guard
 from stream_app.errors import DemoFailed
 
 _STOP_SECONDS: Final = 4.0  # of all together; what they hold is thrown away in any case
@@ -32,7 +32,13 @@ class Processes:
 
     def start(self, name: str, command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
         """Start a command; in a process group of its own, so that Ctrl-C is ours alone to hear."""
-        leashed = [sys.executable, "-P", leash.__file__, str(os.getpid()), *command]  # -P: our modules hide no others
+        leashed = [
+            sys.executable,
+            "-P",
+            parent_death_guard.__file__,
+            str(os.getpid()),
+            *command,
+        ]  # -P: our modules hide no others
         with self._log(name).open("wb") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - a command of our own
                 leashed, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ, process_group=0

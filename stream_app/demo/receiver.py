@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from stream_app.demo.hosts import asked_directly
+from stream_app.demo.host_check import asked_directly
 from stream_app.demo.voice import DemoVoice
 from stream_app.demo.webhook import Verifier
 from stream_app.errors import NoReceiverAddress

@@ -10,14 +10,13 @@ from typing import Final, Protocol, Self
 from rich.console import Console
 from rich.live import Live
 
-from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.core.state import DAY_US
-from stream_app.demo.board import OPEN, Board, Listed, in_bands
+from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.demo.layout import Layout
-from stream_app.demo.living import LivingShop, Phase, Plan
+from stream_app.demo.simulation import LivingShop, Phase, Plan
+from stream_app.demo.state import OPEN, Board, Listed, in_bands
 from stream_app.demo.voice import DemoVoice
+from stream_app.notifications.messages.masking import mask
 from stream_app.simulate.calendar import SHOP_ZONE
-from stream_app.staff.masking import mask
 
 EXAMPLES: Final = "churn_trainer_examples_total"
 VERSION: Final = "churn_model_version"

@@ -8,8 +8,8 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from stream_app.adapters.channels.webhook import PREFIX
 from stream_app.errors import BadSecret
+from stream_app.notifications.channels.webhook import PREFIX
 
 FORMS: Final = ("webhook", "password")
 _BYTES: Final = 32

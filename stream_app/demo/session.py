@@ -18,27 +18,27 @@ from typing import Final
 
 from rich.console import Console
 
-from stream_app import words
+from stream_app import i18n
 from stream_app.config import INPUTS, OUTPUTS, Topics
-from stream_app.core.messages import Scored
-from stream_app.demo.board import Board, Listed
+from stream_app.core.messages.schema import Scored
 from stream_app.demo.broker import EmbeddedBroker
-from stream_app.demo.listening import Listener, ask
-from stream_app.demo.living import LivingShop, Plan
+from stream_app.demo.page_model import Sight
 from stream_app.demo.processes import Processes
 from stream_app.demo.redis_server import start_redis
 from stream_app.demo.screen import Lines, Screen, Show
 from stream_app.demo.secrets import new_secret
 from stream_app.demo.settings import CURRENCY, SERVICES, ZONE, Hook, Pace, Wiring, wire
-from stream_app.demo.sight import Sight
+from stream_app.demo.simulation import LivingShop, Plan
+from stream_app.demo.state import Board, Listed
+from stream_app.demo.subscriber import Listener, ask
 from stream_app.demo.summary import print_summary
 from stream_app.demo.voice import DemoVoice
 from stream_app.demo.web_page import DELIVERED, Several, WebPage
 from stream_app.demo.webhook import Verifier, webhook_key
 from stream_app.errors import DemoFailed
+from stream_app.notifications.messages.alert_view import Views
+from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.simulate.calendar import SHOP_ZONE
-from stream_app.staff.playbook import load_playbook
-from stream_app.staff.view import Views
 
 _FRAME_SECONDS: Final = 0.12
 _ASK_SECONDS: Final = 0.6
@@ -112,7 +112,7 @@ def run_demo(request: Request, console: Console, onlooker: Callable[[str], Show]
     """
     voice = DemoVoice(request.lang)
     secret = new_secret("webhook")
-    sight = Sight(voice, Views(load_playbook(), words, ZONE, CURRENCY), request.plan)
+    sight = Sight(voice, Views(load_playbook(), i18n, ZONE, CURRENCY), request.plan)
     page = WebPage(voice, sight, request.port, Verifier(webhook_key(secret)))
     hook = Hook(f"{page.address}{DELIVERED}", secret, request.lang)
     console.print(voice.say("demo.begin"), style="dim", highlight=False)

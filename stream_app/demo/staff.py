@@ -20,15 +20,15 @@ from typing import Final
 import msgspec
 import xxhash
 
-from stream_app.adapters.kafka_contacts import Contacts
+from stream_app.adapters.kafka.contacts import Contacts
 from stream_app.config import LiveConfig
-from stream_app.core.casework import ACKED, RESOLVED, EpisodeNote
-from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.core.messages import Contact
-from stream_app.service.stores import open_stores
+from stream_app.core.alerts.staff_actions import ACKED, RESOLVED, EpisodeNote
+from stream_app.core.messages.schema import Contact
+from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.notifications.open_alerts import OpenEpisode, contact_of, open_episodes
+from stream_app.services.runtime.stores import open_stores
 from stream_app.simulate import ShopSettings
 from stream_app.simulate.truth import Truth, truth
-from stream_app.staff.episodes import OpenEpisode, contact_of, open_episodes
 
 TEAM: Final = ("Li Na", "Wang Wei", "Zhang Min")
 # Of all cases: calls nobody answers; and cases that are left to run, so that they end by what the customer does.

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stream_app.demo.board import OPEN, Board
-from stream_app.demo.living import LivingShop, Plan
 from stream_app.demo.screen import EXAMPLES, VERSION
+from stream_app.demo.simulation import LivingShop, Plan
+from stream_app.demo.state import OPEN, Board
 from stream_app.demo.voice import DemoVoice
 from stream_app.simulate import truth
 

@@ -16,11 +16,11 @@ from urllib.parse import parse_qs, urlsplit
 import jinja2
 import msgspec
 
-from stream_app.demo.board import OPEN, Board, Listed
-from stream_app.demo.hosts import asked_directly
-from stream_app.demo.living import LivingShop
+from stream_app.demo.host_check import asked_directly
+from stream_app.demo.page_model import URGENT, Sight
 from stream_app.demo.screen import Show
-from stream_app.demo.sight import URGENT, Sight
+from stream_app.demo.simulation import LivingShop
+from stream_app.demo.state import OPEN, Board, Listed
 from stream_app.demo.voice import DemoVoice
 from stream_app.demo.webhook import Verifier
 from stream_app.errors import NoPageAddress

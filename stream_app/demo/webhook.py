@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from stream_app.adapters.channels.webhook import KEY_BYTES, PREFIX, signatures
 from stream_app.config.fields import ContradictionError
 from stream_app.config.secrets import is_reference, resolved
 from stream_app.errors import BadSecret
+from stream_app.notifications.channels.webhook import KEY_BYTES, PREFIX, signatures
 
 TOLERATED_SECONDS: Final = 300  # of difference between the clocks; a request that was recorded is refused later
 REFUSALS: Final = ("id", "timestamp", "stale", "signature")  # what is missing or wrong

@@ -9,8 +9,9 @@ from datetime import datetime
 from threading import Event as Flag
 from typing import Final, Protocol
 
-from stream_app.core.events import EPOCH, MICROSECOND, Event
-from stream_app.core.messages import Tick
+from stream_app.core.events.schema import Event
+from stream_app.core.messages.schema import Tick
+from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.publish.sender import Sender
 
 _OPENING_SECONDS: Final = 0.5  # far longer than a fetch of a reader at the head

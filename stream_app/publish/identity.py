@@ -9,7 +9,7 @@ import msgspec
 import xxhash
 
 from stream_app.core.settings import Settings
-from stream_app.replay.readers import Log
+from stream_app.ingest import Log
 
 HEAD_BYTES: Final = 65_536
 _VERSION: Final = 2  # of the rules by which a log becomes records; another one is another stream

@@ -8,10 +8,10 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Final
 
-from stream_app.core.events import EPOCH, MICROSECOND, Event
-from stream_app.core.messages import Tick
-from stream_app.core.settings import HOUR_US, Settings
-from stream_app.core.state import DAY_US
+from stream_app.core.events.schema import Event
+from stream_app.core.messages.schema import Tick
+from stream_app.core.settings import Settings
+from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
 
 _when: Final = attrgetter("occurred_at")
 
@@ -27,7 +27,7 @@ def steps(
         complete: whether nothing follows the log: then a last tick, one microsecond later, ends it.
         opening: whether a tick precedes the first event.
 
-    >>> from stream_app.core.events import Order
+    >>> from stream_app.core.events.schema import Order
     >>> at = [datetime.fromisoformat(f"2024-01-01T{hour}Z") for hour in ("21:59", "23:30")]
     >>> log = [Order(event_id=str(n), customer_id="c", occurred_at=when) for n, when in enumerate(at)]
     >>> for step in steps([log], Settings(), complete=True):

@@ -12,15 +12,15 @@ from threading import Event as Flag
 from typing import Final
 
 from stream_app.config import LiveConfig
-from stream_app.core.bounds import TOLERATED_SKEW
+from stream_app.core.events.bounds import TOLERATED_SKEW
 from stream_app.errors import NotDelivered
-from stream_app.publish.ends import CLOCK_REMEDY, Partition, places, read_ends, read_offsets, watched
+from stream_app.ingest import LogFormat, Progress, open_log
 from stream_app.publish.feed import Feed, Listener, Summary
 from stream_app.publish.identity import log_id
 from stream_app.publish.pace import Pace
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES, Sender
-from stream_app.replay.readers import LogFormat, Progress, open_log
+from stream_app.publish.watermarks import CLOCK_REMEDY, Partition, places, read_ends, read_offsets, watched
 
 _LOOK_SECONDS: Final = 1.0  # between two looks for ticks of others
 

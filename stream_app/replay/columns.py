@@ -8,11 +8,11 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.labels import Matured, Pending
-from stream_app.core.learner import Scores
-from stream_app.core.lifecycle import stages
-from stream_app.core.process import monthly_worth
-from stream_app.core.view import View
+from stream_app.core.model.churn_model import Scores
+from stream_app.core.model.labels import Matured, Pending
+from stream_app.core.partition.processor import monthly_worth
+from stream_app.core.segments.lifecycle_stage import stages
+from stream_app.core.state.frame import View
 from stream_app.replay.results import OPEN, Decisions
 
 Number = TypeVar("Number", bound=np.generic)

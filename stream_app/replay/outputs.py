@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.alerts import RETURNED, Closing, Episode, Nomination
-from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.core.targets import Breach, BreachEnded
+from stream_app.core.alerts.lifecycle import RETURNED, Closing, Episode, Nomination
+from stream_app.core.alerts.sla import Breach, BreachEnded
+from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.replay.results import OPEN, SOURCES, AlertRecord, Decisions
 
 PREDICTION_COLUMNS: Final = (

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core import labels, lifecycle
+from stream_app.core.model import labels
+from stream_app.core.segments import lifecycle_stage
 
 OPEN = -1  # label of a decision whose horizon has not passed
 RETAINED = labels.RETAINED
 CHURNED = labels.CHURNED
-STAGES = lifecycle.STAGES
+STAGES = lifecycle_stage.STAGES
 SOURCES = ("prior", "model")
 
 Floats = npt.NDArray[np.float64]

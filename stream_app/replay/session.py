@@ -19,15 +19,15 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from stream_app.core.features import FEATURES
+from stream_app.core.model.features import FEATURES
 from stream_app.core.settings import Settings
-from stream_app.core.state import DAY_US
+from stream_app.core.units import DAY_US
 from stream_app.errors import BadOption, NoOrders, ShortLog, TooManyRejected
-from stream_app.replay.figures import metrics
+from stream_app.ingest import Log, LogFormat, LogSummary, Progress, open_log
+from stream_app.replay.evaluation import metrics
 from stream_app.replay.outputs import alert_lines, alert_records, write_json, write_json_lines, write_predictions
-from stream_app.replay.readers import Log, LogFormat, LogSummary, Progress, open_log
-from stream_app.replay.replay import Outcome, Replay
 from stream_app.replay.results import DriftEvent, LogFacts, Results
+from stream_app.replay.runner import Outcome, Replay
 from stream_app.report.html import write_report
 
 REJECTED: Final = "rejected.jsonl"

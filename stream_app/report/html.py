@@ -29,7 +29,7 @@ def write_report(metrics: Figures, path: Path, lang: str, features: Features | N
     """Write the report as one self-contained HTML file.
 
     Args:
-        metrics: what `stream_app.replay.figures.metrics` gave, or the same read back from metrics.json.
+        metrics: what `stream_app.replay.evaluation.metrics` gave, or the same read back from metrics.json.
         path: the file to write; its folder must exist.
         lang: `en` or `zh`; anything else raises ContradictorySettings.
         features: each feature's unit and its meaning in English and Chinese; names stand for those that are missing.

@@ -23,7 +23,7 @@ def summary(metrics: Figures, lang: str, report: Path | None = None) -> Renderab
     """What a terminal shows of a replay: headline, verdict, the product against others, and where the report lies.
 
     Args:
-        metrics: what `stream_app.replay.figures.metrics` gave.
+        metrics: what `stream_app.replay.evaluation.metrics` gave.
         lang: `en` or `zh`; anything else raises ContradictorySettings.
         report: where the report was written; left out when None.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from stream_app import __version__
-from stream_app.core.events import KINDS, MAX_ID_CHARS
+from stream_app.core.events.schema import KINDS, MAX_ID_CHARS
 from stream_app.schema.examples import examples
 from stream_app.schema.payloads import Schema, payloads
 from stream_app.schema.words import describe, meaning_of_kind

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stream_app.core.events import (
+from stream_app.core.events.schema import (
     KINDS,
     Browsing,
     Cart,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stream_app.core.events import KINDS, Event
+from stream_app.core.events.schema import KINDS, Event
 from stream_app.schema.examples import examples
 from stream_app.schema.words import describe
 

@@ -9,7 +9,7 @@ from importlib import resources
 
 import msgspec
 
-from stream_app.core.events import KINDS
+from stream_app.core.events.schema import KINDS
 
 
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

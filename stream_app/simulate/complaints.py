@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.events import ComplaintAction, ComplaintForm
+from stream_app.core.events.schema import ComplaintAction, ComplaintForm
 from stream_app.simulate.arrays import DAY, HOUR, Bools, Floats, Ints, Table, pick, rows
 from stream_app.simulate.customers import Customers
 from stream_app.simulate.orders import NEVER, Orders

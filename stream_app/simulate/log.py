@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 import msgspec
 import numpy as np
 
-from stream_app.core.events import Event
+from stream_app.core.events.schema import Event
 from stream_app.simulate.arrays import DAY, Ints, Table
 from stream_app.simulate.cart import cart_steps
 from stream_app.simulate.complaints import complaint_events, draw_complaints

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.events import KINDS, Event
+from stream_app.core.events.schema import KINDS, Event
 from stream_app.simulate import cart, complaints, orders, pages
 from stream_app.simulate.arrays import Ints, Table
 from stream_app.simulate.calendar import SHOP_ZONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.causes import explained_leavers, found
+from benchmarks.replay.causes import explained_leavers, found
 from stream_app.simulate import ShopSettings
 
 FLOOR_1, FLOOR_3 = 0.55, 0.80

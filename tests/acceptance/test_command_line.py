@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from stream_app.core.events import Order, decode
+from stream_app.core.events.schema import Order, decode
 
 STREAM_APP = str(Path(sys.executable).parent / "stream-app")
 pytestmark = pytest.mark.acceptance

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import pytest
 
-from benchmarks.live.watched import WatchedShop
-from benchmarks.servers import Missing
 from grafana.build import FOLDER
 from grafana.preview.answers import Board, ask
 from grafana.preview.prometheus import Prometheus, Range
-from stream_app.demo.living import Phase
+from stream_app.demo.simulation import Phase
 from tests.conftest import PROJECT, missing
+from tests.harness.live.watched import WatchedShop
+from tests.harness.servers import Missing
 
 pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
 

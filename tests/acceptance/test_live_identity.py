@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.live import LiveSystem, Outcome, Process, outcome_of, outcome_of_replay
-from stream_app.replay.readers import LogFormat
+from stream_app.ingest import LogFormat
+from tests.harness.live import LiveSystem, Outcome, Process, outcome_of, outcome_of_replay
 
 FIRST, END = datetime(2010, 10, 1, tzinfo=UTC), datetime(2010, 12, 1, tzinfo=UTC)
 FORMAT = "online-retail"

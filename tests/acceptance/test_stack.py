@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.servers import Missing
 from tests.conftest import missing
-from tests.stack import TERMINATED, ComposeFile, Stack
+from tests.harness.servers import Missing
+from tests.harness.stack import TERMINATED, ComposeFile, Stack
 
 FILE = ComposeFile()
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]

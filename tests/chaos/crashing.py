@@ -29,11 +29,11 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio.connection import AbstractConnection
 
 from stream_app.config import LiveConfig, load_config
-from stream_app.deliver.service import DeliverService
-from stream_app.desk.service import DeskService
-from stream_app.service.process import Crash, Service, run_service
-from stream_app.trainer.service import TrainerService
-from stream_app.worker.service import WorkerService
+from stream_app.services.allocator.service import DeskService
+from stream_app.services.notifier.service import DeliverService
+from stream_app.services.runtime.process import Crash, Service, run_service
+from stream_app.services.trainer.service import TrainerService
+from stream_app.services.worker.service import WorkerService
 
 SERVICES: dict[str, Any] = {
     "worker": WorkerService,

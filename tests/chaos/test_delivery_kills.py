@@ -25,13 +25,13 @@ from aiohttp import web
 from confluent_kafka import Producer
 from standardwebhooks import Webhook as Verifier
 
-from benchmarks.live import LiveSystem
-from benchmarks.live.alerts import urgent_alert
-from stream_app.adapters.partitioner import partition_of
+from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import Topics, confluent_options
 from stream_app.core.delivery.records import DEAD, SENT, ChannelState, Delivery, decode_record
-from stream_app.core.messages import encode_message
-from tests.receivers import FeishuRobot, SiteThread
+from stream_app.core.messages.schema import encode_message
+from tests.harness.live import LiveSystem
+from tests.harness.live.alerts import urgent_alert
+from tests.harness.receivers import FeishuRobot, SiteThread
 
 CRASHING: Final = Path(__file__).with_name("crashing.py")
 ALERTS: Final = 10_000

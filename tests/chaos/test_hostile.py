@@ -15,22 +15,22 @@ import msgspec
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
-from benchmarks.live import LiveSystem, Outcome, outcome_of_replay
-from benchmarks.live.alerts import urgent_alert
-from benchmarks.live.outcome import outcome_in_redis
-from benchmarks.live.receiver import Receiver
-from stream_app.adapters.partitioner import partition_of
+from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import confluent_options
-from stream_app.core.messages import AlertClosed, AlertOpened, encode_message
+from stream_app.core.messages.schema import AlertClosed, AlertOpened, encode_message
 from stream_app.demo.secrets import new_secret
-from stream_app.publish.ends import read_ends
+from stream_app.ingest import LogFormat, open_log
 from stream_app.publish.feed import Feed, Listener, Summary
 from stream_app.publish.pace import FLAT_OUT, Pace
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES, Sender
-from stream_app.replay.readers import LogFormat, open_log
+from stream_app.publish.watermarks import read_ends
 from stream_app.simulate import ShopSettings, write_log
-from tests import hostile, rawkafka
+from tests.harness import hostile, rawkafka
+from tests.harness.live import LiveSystem, Outcome, outcome_of_replay
+from tests.harness.live.alerts import urgent_alert
+from tests.harness.live.outcome import outcome_in_redis
+from tests.harness.live.receiver import Receiver
 
 SETTINGS: Final = {
     "kafka.partitions": "4",

@@ -17,12 +17,13 @@ from threading import Event, Thread
 import pytest
 from confluent_kafka import Producer
 
-from benchmarks.live import LiveSystem, Outcome, Process, outcome_of, outcome_of_replay
-from stream_app.adapters.partitioner import partition_of
+from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import confluent_options
-from stream_app.core.events import EPOCH, MICROSECOND, encode
-from stream_app.replay.readers import LogFormat
-from tests.shops import order
+from stream_app.core.events.schema import encode
+from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.ingest import LogFormat
+from tests.harness.live import LiveSystem, Outcome, Process, outcome_of, outcome_of_replay
+from tests.harness.shops import order
 
 CRASHING = Path(__file__).with_name("crashing.py")
 # A log of weeks in which labels come, models are the model's, and alerts open and close.

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.live import LiveSystem
-from benchmarks.servers import KafkaServer
 from stream_app.config.parts import PORT_OFFSETS
+from tests.harness.live import LiveSystem
+from tests.harness.servers import KafkaServer
 
 SERVICES = ("worker", "trainer", "desk", "deliver")
 SETTINGS = {"kafka.partitions": "2", "ticks.clock": "wall", "ticks.every": "1s", "ticks.lease_ttl": "5s"}

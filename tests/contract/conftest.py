@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 import pytest
 import redis
 
-from benchmarks.servers import Missing, RedisServer
-from benchmarks.servers.process import free_port
-from stream_app.adapters.memory import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
 from stream_app.adapters.redis.connection import Client, make_client
 from stream_app.adapters.redis.lease import RedisLease
 from stream_app.adapters.redis.model_store import RedisModelStore
 from stream_app.adapters.redis.state_store import RedisStateStore
 from stream_app.ports import VERSIONS_INDEXED, Lease, ModelStore, StateStore
 from tests.conftest import missing
+from tests.fakes.stores import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
+from tests.harness.servers import Missing, RedisServer
+from tests.harness.servers.process import free_port
 
 
 class Door(ABC):

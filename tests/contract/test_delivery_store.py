@@ -12,13 +12,13 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.adapters.memory_delivery import MemoryDeliveryStore, StoredDeliveries
 from stream_app.adapters.redis.connection import make_client
 from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
 from stream_app.core.delivery.changes import Changes, Stored
 from stream_app.core.delivery.records import Delivery, Letter, encode_record
 from stream_app.errors import Fenced, NotClaimed, StoreUnavailable
 from stream_app.ports import DeliveryStore, Outcome
+from tests.fakes.delivery_store import MemoryDeliveryStore, StoredDeliveries
 
 DONE, ALREADY_DONE, FENCED, WRONG_BASE = Outcome.DONE, Outcome.ALREADY_DONE, Outcome.FENCED, Outcome.WRONG_BASE
 Make = Callable[[], DeliveryStore]

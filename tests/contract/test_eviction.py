@@ -10,12 +10,12 @@ from contextlib import closing, suppress
 import pytest
 import redis
 
-from benchmarks.servers import RedisServer
 from stream_app.adapters.redis import eviction
 from stream_app.adapters.redis.connection import make_client
 from stream_app.adapters.redis.eviction import EvictionWatch, policies
 from stream_app.errors import EvictingStore, StoreUnavailable
 from tests.contract.conftest import ClusterNode
+from tests.harness.servers import RedisServer
 
 Watched = Callable[[EvictionWatch], Awaitable[None]]
 

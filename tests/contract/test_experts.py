@@ -13,24 +13,24 @@ import pytest
 from river import base, drift, linear_model, optim, preprocessing, tree
 from sklearn.metrics import roc_auc_score
 
-from stream_app.core.drift import DriftWatch
-from stream_app.core.experts.cells import CellsExpert
-from stream_app.core.experts.expert import LIMIT, Expert, Floats, Labels, Rows, row_sums
-from stream_app.core.experts.linear import LinearExpert
-from stream_app.core.experts.recursive import (
+from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.drift import DriftWatch
+from stream_app.core.model.experts.baselines import PriorExpert, RecencyExpert
+from stream_app.core.model.experts.binned import CellsExpert
+from stream_app.core.model.experts.expert import LIMIT, Expert, Floats, Labels, Rows, row_sums
+from stream_app.core.model.experts.linear import LinearExpert
+from stream_app.core.model.experts.recursive import (
     BIAS_DEVIATION,
     PRIOR_DEVIATION,
     WEIGHT_DEVIATION,
     RecursiveLogistic,
     Span,
 )
-from stream_app.core.experts.river_models import PlainExpert, TreeExpert
-from stream_app.core.experts.simple import PriorExpert, RecencyExpert
-from stream_app.core.features import LIMIT as FEATURE_LIMIT
-from stream_app.core.features import LINEAR, NAMES, PLACE
-from stream_app.core.learner import Learner
-from stream_app.core.state import DAY_US
-from tests.shops import rows_of, separable
+from stream_app.core.model.experts.river_models import PlainExpert, TreeExpert
+from stream_app.core.model.features import LIMIT as FEATURE_LIMIT
+from stream_app.core.model.features import LINEAR, NAMES, PLACE
+from stream_app.core.units import DAY_US
+from tests.harness.shops import rows_of, separable
 
 SPAN: Final = Span(10.0, 2.0)
 MAKERS: Final[dict[str, Callable[[], Expert]]] = {
@@ -260,8 +260,8 @@ def learned_days(
     problem: list[tuple[Floats, Floats, Labels]], monkeypatch: pytest.MonkeyPatch, day_effect: float
 ) -> Floats:
     """The weights after one pass with nothing forgotten."""
-    monkeypatch.setattr("stream_app.core.experts.recursive.DAY_EFFECT", day_effect)
-    monkeypatch.setattr("stream_app.core.experts.recursive.FORGET_HORIZONS", 1e12)
+    monkeypatch.setattr("stream_app.core.model.experts.recursive.DAY_EFFECT", day_effect)
+    monkeypatch.setattr("stream_app.core.model.experts.recursive.FORGET_HORIZONS", 1e12)
     model = RecursiveLogistic(4, WHOLE)
     for day in problem:
         model.learn_day(*day)

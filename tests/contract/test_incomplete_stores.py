@@ -11,17 +11,17 @@ from typing import Any, Final
 import pytest
 import redis
 
-from stream_app.adapters.memory import MemoryModelStore, MemoryServer, MemoryStateStore
-from stream_app.adapters.memory_delivery import MemoryDeliveryStore, StoredDeliveries
 from stream_app.adapters.redis.connection import make_client
 from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
 from stream_app.adapters.redis.model_store import RedisModelStore
 from stream_app.adapters.redis.state_store import RedisStateStore
-from stream_app.core.commit import Commit
 from stream_app.core.delivery.changes import Changes
 from stream_app.core.delivery.records import Delivery, Letter, encode_record
+from stream_app.core.partition.commit import Commit
 from stream_app.errors import StoreIncomplete, StoreUnavailable
 from stream_app.ports import DeliveryStore, ModelStore, ModelVersion, Outcome, StateStore
+from tests.fakes.delivery_store import MemoryDeliveryStore, StoredDeliveries
+from tests.fakes.stores import MemoryModelStore, MemoryServer, MemoryStateStore
 
 DONE: Final = Outcome.DONE
 KEEP: Final = 3

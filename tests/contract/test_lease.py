@@ -6,9 +6,9 @@ import asyncio
 import time
 from typing import Final
 
-from stream_app.adapters.memory import MemoryLease, MemoryServer
 from stream_app.ports import Lease
 from tests.contract.conftest import Door, Play
+from tests.fakes.stores import MemoryLease, MemoryServer
 
 LONG_MS: Final = 60_000
 SHORT_MS: Final = 60

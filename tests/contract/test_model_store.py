@@ -263,7 +263,8 @@ def test_the_retry_of_a_claim_gives_the_same_epoch(fresh_redis: str) -> None:
         store = await trainer(door)
         with redis.Redis.from_url(fresh_redis) as client:
             token, epoch = client.hmget("test:{model}:meta", "claim", "epoch")
-            script = client.register_script((files("stream_app.adapters.redis") / "claim_trainer.lua").read_bytes())
+            folder = files("stream_app.adapters.redis") / "scripts"
+            script = client.register_script((folder / "claim_trainer.lua").read_bytes())
             assert script(keys=["test:{model}:meta"], args=["trainer-1", token]) == int(epoch)
         assert await learn(store, 1, version_of(1)) is Outcome.DONE
 

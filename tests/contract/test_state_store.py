@@ -15,14 +15,14 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.adapters.memory import MemoryServer, MemoryStateStore
 from stream_app.adapters.redis.connection import make_client
 from stream_app.adapters.redis.packing import pack_strings
 from stream_app.adapters.redis.state_store import RedisStateStore
-from stream_app.core.commit import Commit
+from stream_app.core.partition.commit import Commit
 from stream_app.errors import BadStoreAddress, Fenced, NotClaimed, StoreUnavailable
 from stream_app.ports import INSTANCES, Opened, Outcome, StateStore
 from tests.contract.conftest import Door, Play, Scenario, play_in_memory, play_on_redis
+from tests.fakes.stores import MemoryServer, MemoryStateStore
 
 DONE, ALREADY_DONE, FENCED, WRONG_BASE = Outcome.DONE, Outcome.ALREADY_DONE, Outcome.FENCED, Outcome.WRONG_BASE
 ODD_NAMES: Final = ["ann", "", "客户-7", "\udcff lone \ud800", "a\x00b", "x" * 5_000]
@@ -564,7 +564,7 @@ def test_arguments_that_cannot_be_read_leave_nothing_half_applied(
     fresh_redis: str, states: bytes, records: bytes
 ) -> None:
     with redis.Redis.from_url(fresh_redis) as client:
-        script = client.register_script((files("stream_app.adapters.redis") / "commit.lua").read_bytes())
+        script = client.register_script((files("stream_app.adapters.redis") / "scripts" / "commit.lua").read_bytes())
         keys = [f"test:{{p0}}:{kind}" for kind in ("meta", "states", "outbox")]
         with pytest.raises(redis.ResponseError):
             script(keys=keys, args=["worker-1", 1, "1", b"", b"1", b"", 0, states, records])

@@ -28,8 +28,8 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from faust.types.tuples import Message
 from mode.threads import QueueServiceThread
 
-from stream_app.service.relay import InvalidRecordError
-from tests.rawkafka import batch, record
+from stream_app.services.runtime.outbox_relay import InvalidRecordError
+from tests.harness.rawkafka import batch, record
 
 # The versions whose source was read. Another one: read again what is named below, then change this.
 READ = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}

@@ -6,9 +6,9 @@ import asyncio
 import sys
 from typing import Any
 
-from stream_app.adapters.kafka_transport.consumer import BatchingConsumer
+from stream_app.adapters.kafka.faust_transport.consumer import BatchingConsumer
 from stream_app.config import load_config
-from stream_app.service.process import run_service
+from stream_app.services.runtime.process import run_service
 from tests.chaos.crashing import SERVICES
 
 _getmany = BatchingConsumer._getmany

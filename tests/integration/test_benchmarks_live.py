@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks import logs
-from benchmarks.live import LiveSystem
-from benchmarks.live_feed import Fed, Taught, feed, topics_of
-from benchmarks.live_latency import latency
-from benchmarks.live_observed import cost_of_watching
-from benchmarks.live_profile import profile_worker
-from benchmarks.live_publish import publishing
-from benchmarks.live_throughput import VARIANTS, throughput
-from benchmarks.live_workers import cost_of_two
+from benchmarks.live.feed import Fed, Taught, feed, topics_of
+from benchmarks.live.latency import latency
+from benchmarks.live.observed import cost_of_watching
+from benchmarks.live.profile import profile_worker
+from benchmarks.live.publish import publishing
+from benchmarks.live.throughput import VARIANTS, throughput
+from benchmarks.live.workers import cost_of_two
+from tests.harness.live import LiveSystem
 
 pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
 PARTITIONS = 2

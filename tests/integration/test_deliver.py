@@ -17,14 +17,14 @@ from aiohttp import web
 from confluent_kafka import Producer
 from standardwebhooks import Webhook as Verifier
 
-from benchmarks.live import LiveSystem
-from benchmarks.live.system import STREAM_APP
-from benchmarks.servers.process import free_port
-from stream_app.adapters.partitioner import partition_of
+from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import Topics, confluent_options
 from stream_app.core.delivery.records import Delivery, decode_record
-from stream_app.core.messages import AlertClosed, AlertOpened, encode_message
-from tests.receivers import DingTalkRobot, SiteThread
+from stream_app.core.messages.schema import AlertClosed, AlertOpened, encode_message
+from tests.harness.live import LiveSystem
+from tests.harness.live.system import STREAM_APP
+from tests.harness.receivers import DingTalkRobot, SiteThread
+from tests.harness.servers.process import free_port
 
 PARTITIONS = 2
 SECONDS = 40.0  # for what takes a few on an idle machine

@@ -14,12 +14,12 @@ import aiohttp
 import msgspec
 import pytest
 
-from stream_app.core.messages import AlertClosed
-from stream_app.demo.board import Part
+from stream_app.core.messages.schema import AlertClosed
+from stream_app.demo.state import Part
 from stream_app.demo.web_page import WebPage
 from tests.conftest import missing
-from tests.unit.test_demo import NOON, board
-from tests.unit.test_demo_page import explained, page_in, shown
+from tests.unit.demo.test_demo import NOON, board
+from tests.unit.demo.test_page import explained, page_in, shown
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # What sticks out of the window or is cut off, and the least contrast of a text with what lies behind it (WCAG 2.2).

@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks.live import LiveSystem
-from benchmarks.live.outcome import records_of
-from benchmarks.live.system import STREAM_APP
-from stream_app.core.events import ComplaintAction, encode
-from stream_app.core.messages import AlertClosed, Contact, ContactAction, Nominee, Opening, encode_message
+from stream_app.core.events.schema import ComplaintAction, encode
+from stream_app.core.messages.schema import AlertClosed, Contact, ContactAction, Nominee, Opening, encode_message
+from tests.harness.live import LiveSystem
+from tests.harness.live.outcome import records_of
+from tests.harness.live.system import STREAM_APP
+from tests.harness.shops import complaint
 from tests.integration.test_worker import SECONDS, Make, make, orders_at, produce
-from tests.shops import complaint
 
 __all__ = ["make"]  # the fixture of the systems
 NAMES = [f"c{number:04d}" for number in range(4)]

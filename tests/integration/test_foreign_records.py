@@ -15,14 +15,9 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from benchmarks.live import LiveSystem
-from benchmarks.live.outcome import messages_of
-from benchmarks.live.system import STREAM_APP
-from benchmarks.servers.process import free_port
 from stream_app.config import Topics, confluent_options
 from stream_app.config.parts import PORT_OFFSETS
-from stream_app.core.events import EPOCH, MICROSECOND
-from stream_app.core.messages import (
+from stream_app.core.messages.schema import (
     AlertOpened,
     Contact,
     ContactAction,
@@ -35,6 +30,11 @@ from stream_app.core.messages import (
     encode_message,
     pack,
 )
+from stream_app.core.units import EPOCH, MICROSECOND
+from tests.harness.live import LiveSystem
+from tests.harness.live.outcome import messages_of
+from tests.harness.live.system import STREAM_APP
+from tests.harness.servers.process import free_port
 from tests.integration.test_outgoing import limit
 from tests.integration.test_worker import PARTITIONS, SECONDS, Make, accepted, orders_at, produce
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from stream_app.adapters import health as module
-from stream_app.adapters.health import Health, HealthServer
+from stream_app.adapters.http import health as module
+from stream_app.adapters.http.health import Health, HealthServer
 from stream_app.errors import NoHealthAddress
 from stream_app.metrics import WorkerMetrics, new_registry
 

@@ -28,14 +28,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined] # it says so a
 )
 from typer.testing import CliRunner
 
-from benchmarks.live.system import STREAM_APP, Process
-from benchmarks.servers import KafkaServer, RedisServer
-from benchmarks.servers.kafka import ADMIN, fetch_jars
-from benchmarks.servers.process import free_port, program
-from stream_app.adapters.kafka_acls import NEEDS
+from stream_app.adapters.kafka.acls import NEEDS
 from stream_app.adapters.redis.acls import NEEDS as REDIS_NEEDS
 from stream_app.cli import app
 from tests.conftest import PROJECT
+from tests.harness.live.system import STREAM_APP, Process
+from tests.harness.servers import KafkaServer, RedisServer
+from tests.harness.servers.kafka import ADMIN, fetch_jars
+from tests.harness.servers.process import free_port, program
 
 pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
 

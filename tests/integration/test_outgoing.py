@@ -16,19 +16,21 @@ import pytest
 from confluent_kafka import Producer
 from kafka.admin import ConfigResource, KafkaAdminClient
 
-from benchmarks.live import LiveSystem
-from benchmarks.live.outcome import messages_of
-from benchmarks.servers.process import free_port
-from stream_app.adapters.kafka_placement import check_placement
-from stream_app.adapters.memory import MemoryServer, MemoryStateStore
-from stream_app.adapters.partitioner import partition_of
+from stream_app.adapters.kafka.partitioner import partition_of
+from stream_app.adapters.kafka.placement import check_placement
 from stream_app.config import INPUTS, OUTPUTS, confluent_options
 from stream_app.config.parts import PORT_OFFSETS
-from stream_app.core.commit import Commit
-from stream_app.core.events import EPOCH, MICROSECOND, encode
-from stream_app.core.messages import Nominated, Outgoing, pack
-from stream_app.service.app import make_producer
-from stream_app.service.relay import Relay
+from stream_app.core.events.schema import encode
+from stream_app.core.messages.schema import Nominated, Outgoing, pack
+from stream_app.core.partition.commit import Commit
+from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.services.runtime.faust_app import make_producer
+from stream_app.services.runtime.outbox_relay import Relay
+from tests.fakes.stores import MemoryServer, MemoryStateStore
+from tests.harness.live import LiveSystem
+from tests.harness.live.outcome import messages_of
+from tests.harness.servers.process import free_port
+from tests.harness.shops import browsing
 from tests.integration.test_worker import (
     PARTITIONS,
     SECONDS,
@@ -40,7 +42,6 @@ from tests.integration.test_worker import (
     produce,
     with_stores,
 )
-from tests.shops import browsing
 
 __all__ = ["make"]
 Produced = tuple[bytes, bytes, list[tuple[str, bytes]]]

@@ -20,20 +20,20 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from kafka.admin import ConfigResource, KafkaAdminClient
 from msgspec.structs import replace
 
-from stream_app.adapters.kafka_topics import create_topics
-from stream_app.adapters.partitioner import partition_of
+from stream_app.adapters.kafka.partitioner import partition_of
+from stream_app.adapters.kafka.topics import create_topics
 from stream_app.config import LiveConfig, Topics, load_config
-from stream_app.core.events import Event, decode, encode
-from stream_app.core.messages import Tick, decode_message, encode_message
+from stream_app.core.events.schema import Event, decode, encode
+from stream_app.core.messages.schema import Tick, decode_message, encode_message
 from stream_app.errors import NoBroker, NotDelivered, OtherLog
+from stream_app.ingest import LogFormat, open_log
 from stream_app.publish import Request, Summary, Watcher, publish_log, speed_factor
-from stream_app.publish.ends import read_offsets
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES
-from stream_app.replay.readers import LogFormat, open_log
+from stream_app.publish.watermarks import read_offsets
 from stream_app.simulate import ShopSettings, write_log
-from tests import rawkafka
-from tests.shops import order
+from tests.harness import rawkafka
+from tests.harness.shops import order
 
 COMMAND = str(Path(sys.executable).parent / "stream-app")
 PARTITIONS = 3

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.live import LiveSystem
-from benchmarks.live.system import STREAM_APP
-from benchmarks.servers.process import free_port
 from stream_app.errors import NotDelivered, OtherLog
 from stream_app.simulate import ShopSettings, write_log
+from tests.harness.live import LiveSystem
+from tests.harness.live.system import STREAM_APP
+from tests.harness.servers.process import free_port
 from tests.integration.test_worker import SECONDS, WALL, Make, get, make, orders_at, produce, stream_times, summaries
 
 __all__ = ["make"]  # the fixture of the systems

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.servers import RedisServer
-from benchmarks.servers.process import free_port, program
 from stream_app.config import load_config
 from stream_app.errors import BadConfig, StoreUnavailable
-from stream_app.service.stores import open_stores
+from stream_app.services.runtime.stores import open_stores
+from tests.harness.servers import RedisServer
+from tests.harness.servers.process import free_port, program
 
 
 class Authority:

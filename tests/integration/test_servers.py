@@ -5,7 +5,7 @@ from __future__ import annotations
 import redis
 from confluent_kafka.admin import AdminClient
 
-from benchmarks.servers import RedisServer
+from tests.harness.servers import RedisServer
 
 
 def test_a_broker_without_topics_that_makes_none(kafka: str) -> None:

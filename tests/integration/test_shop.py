@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
-from stream_app.adapters.kafka_topics import create_topics
-from stream_app.core.messages import Tick, decode_message
+from stream_app.adapters.kafka.topics import create_topics
+from stream_app.core.messages.schema import Tick, decode_message
 from stream_app.publish.schedule import steps
 from stream_app.simulate import ShopSettings, simulate
 from tests.integration.test_publish import COMMAND, PARTITIONS, Shop

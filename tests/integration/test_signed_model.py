@@ -15,18 +15,18 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from benchmarks.live import LiveSystem, Process
-from benchmarks.live.system import STREAM_APP
 from stream_app.config import Topics
-from stream_app.core.learner import Learner
-from stream_app.core.signature import sign
-from stream_app.core.snapshot import pickled, restore, snapshot
-from stream_app.core.training import Training
+from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.signature import sign
+from stream_app.core.model.snapshot import pickled, restore, snapshot
+from stream_app.core.training.trainer import Training
 from stream_app.demo.secrets import new_secret
 from stream_app.errors import BadConfig, UnusableSnapshot
-from stream_app.service.stores import Stores
+from stream_app.services.runtime.stores import Stores
+from tests.harness.live import LiveSystem, Process
+from tests.harness.live.system import STREAM_APP
+from tests.harness.shops import taught
 from tests.integration.test_worker import PARTITIONS, WALL, _learned, ended, orders_at, produce, with_stores
-from tests.shops import taught
 
 Make = Callable[..., LiveSystem]
 

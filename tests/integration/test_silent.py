@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer
 
-from benchmarks.live import LiveSystem
 from stream_app.config import Topics, confluent_options
 from stream_app.errors import Stalled
+from tests.harness.live import LiveSystem
 
 PROGRAM = [sys.executable, str(Path(__file__).with_name("silent.py"))]
 # A worker is told by its own lanes: to them a consumer that never said where a topic ends may have more for them.

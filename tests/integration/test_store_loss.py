@@ -11,14 +11,15 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer
 
-from benchmarks.live import LiveSystem, Process
-from benchmarks.servers.process import free_port
-from stream_app.adapters.partitioner import partition_of
-from stream_app.adapters.probe import ask
+from stream_app.adapters.http.probe import ask
+from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import Topics, confluent_options
-from stream_app.core.events import EPOCH, MICROSECOND, encode
+from stream_app.core.events.schema import encode
+from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import EvictingStore, StoreIncomplete
-from tests.shops import order
+from tests.harness.live import LiveSystem, Process
+from tests.harness.servers.process import free_port
+from tests.harness.shops import order
 
 pytestmark = pytest.mark.slow
 PARTITIONS: Final = 2

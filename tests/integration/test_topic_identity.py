@@ -19,19 +19,20 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
-from benchmarks.live import LiveSystem, Process
-from benchmarks.live.system import STREAM_APP
-from benchmarks.servers.process import free_port
-from stream_app.adapters.kafka_ids import KafkaIds
-from stream_app.adapters.partitioner import partition_of
+from stream_app.adapters.kafka.partitioner import partition_of
+from stream_app.adapters.kafka.topic_ids import KafkaIds
 from stream_app.config import Kafka, Topics, confluent_options
-from stream_app.core.desk import DeskPosition
-from stream_app.core.events import EPOCH, MICROSECOND, encode
-from stream_app.core.messages import Labelled, Nominated, pack
-from stream_app.core.signature import verified
-from stream_app.core.training import Checkpoint
+from stream_app.core.allocation.allocator import DeskPosition
+from stream_app.core.events.schema import encode
+from stream_app.core.messages.schema import Labelled, Nominated, pack
+from stream_app.core.model.signature import verified
+from stream_app.core.training.trainer import Checkpoint
+from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import NoBroker, OtherTopic, SplitPartition
-from tests.shops import order
+from tests.harness.live import LiveSystem, Process
+from tests.harness.live.system import STREAM_APP
+from tests.harness.servers.process import free_port
+from tests.harness.shops import order
 
 pytestmark = pytest.mark.slow
 PARTITIONS: Final = 2

@@ -17,15 +17,15 @@ from uuid import uuid4
 import pytest
 from kafka.admin import ConfigResource, KafkaAdminClient
 
-from stream_app.adapters.kafka_placement import check_placement
-from stream_app.adapters.kafka_topics import Mismatch, Severity, check_topics, create_topics, require_topics
-from stream_app.adapters.kafka_transport.faults import MOST
-from stream_app.adapters.partitioner import partition_of
+from stream_app.adapters.kafka.faust_transport.faults import MOST
+from stream_app.adapters.kafka.partitioner import partition_of
+from stream_app.adapters.kafka.placement import check_placement
+from stream_app.adapters.kafka.topics import Mismatch, Severity, check_topics, create_topics, require_topics
 from stream_app.config import INPUTS, OUTPUTS, SHOP_TOPICS, LiveConfig, Topics, load_config
-from stream_app.core.events import encode
+from stream_app.core.events.schema import encode
 from stream_app.errors import NoBroker, WrongTopics
-from tests import rawkafka
-from tests.shops import order
+from tests.harness import rawkafka
+from tests.harness.shops import order
 
 COMMAND = str(Path(sys.executable).parent / "stream-app")
 

@@ -21,8 +21,8 @@ from confluent_kafka.cimpl import NewTopic
 from faust.types import TP
 from mode import CrashingSupervisor
 
-from stream_app.adapters.kafka_transport import BatchingTransport, Fetched
-from stream_app.adapters.kafka_transport.consumer import BatchingConsumer
+from stream_app.adapters.kafka.faust_transport import BatchingTransport, Fetched
+from stream_app.adapters.kafka.faust_transport.consumer import BatchingConsumer
 from stream_app.errors import HistoryGone, PositionAhead
 
 # Faust and mode leave futures of services that they cancelled; what they warn of is theirs.

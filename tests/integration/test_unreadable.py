@@ -15,20 +15,21 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from benchmarks.live import LiveSystem, Process
-from benchmarks.live.outcome import messages_of
-from benchmarks.servers.process import free_port
-from stream_app.adapters.kafka_last import last_of_the_desk, last_sequence
-from stream_app.adapters.partitioner import partition_of
+from stream_app.adapters.kafka.last_records import last_of_the_desk, last_sequence
+from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import confluent_options
 from stream_app.config.parts import PORT_OFFSETS
-from stream_app.core.events import EPOCH, MICROSECOND, encode
-from stream_app.core.messages import DeskDone, Labelled, encode_message
+from stream_app.core.events.schema import encode
+from stream_app.core.messages.schema import DeskDone, Labelled, encode_message
+from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import MissingCodec, TooManyUnreadable
+from tests.harness.live import LiveSystem, Process
+from tests.harness.live.outcome import messages_of
+from tests.harness.rawkafka import batch, pack, record, send
+from tests.harness.servers.process import free_port
+from tests.harness.shops import order
 from tests.integration.test_deliver import make as make_deliverer
 from tests.integration.test_worker import PARTITIONS, SECONDS, Make, accepted, ended, make
-from tests.rawkafka import batch, pack, record, send
-from tests.shops import order
 
 __all__ = ["make", "make_deliverer"]  # fixtures
 

@@ -9,14 +9,14 @@ import threading
 
 import pytest
 
-from stream_app.adapters.watchdog import Watchdog, thread_dump
 from stream_app.core.stall import Progress
 from stream_app.errors import Stalled
+from stream_app.services.runtime.watchdog import Watchdog, thread_dump
 
 STANDS_STILL = """
 import time
 from stream_app.adapters import logs
-from stream_app.adapters.watchdog import Watchdog
+from stream_app.services.runtime.watchdog import Watchdog
 from stream_app.core.stall import Progress
 
 def stuck():

@@ -20,22 +20,23 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 
-from benchmarks.live import LiveSystem, Process
-from benchmarks.live.outcome import messages_of
-from benchmarks.live.system import STREAM_APP
-from benchmarks.servers.process import free_port
-from stream_app.adapters.partitioner import partition_of
+from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import Topics, confluent_options
-from stream_app.core.events import EPOCH, MICROSECOND, encode
-from stream_app.core.lane import Summary
-from stream_app.core.learner import Learner
-from stream_app.core.messages import Tick, decode_message
-from stream_app.core.snapshot import fingerprint, snapshot
-from stream_app.core.training import Training
+from stream_app.core.events.schema import encode
+from stream_app.core.messages.schema import Tick, decode_message
+from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.snapshot import fingerprint, snapshot
+from stream_app.core.partition.task import Summary
+from stream_app.core.training.trainer import Training
+from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import CommitRefused, Fenced, UnusableSnapshot, WrongTopics
 from stream_app.ports import ModelVersion
-from stream_app.service.stores import Stores, open_stores
-from tests.shops import order, taught
+from stream_app.services.runtime.stores import Stores, open_stores
+from tests.harness.live import LiveSystem, Process
+from tests.harness.live.outcome import messages_of
+from tests.harness.live.system import STREAM_APP
+from tests.harness.servers.process import free_port
+from tests.harness.shops import order, taught
 
 PARTITIONS = 2
 SECONDS = 40.0  # for what takes a few on an idle machine

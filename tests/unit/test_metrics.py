@@ -11,8 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from stream_app.core.events import decode
-from stream_app.core.process import Counts
+from stream_app.core.events.schema import decode
+from stream_app.core.partition.processor import Counts
 from stream_app.metrics import (
     FIELDS,
     SERVICES,

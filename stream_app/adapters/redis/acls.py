@@ -113,5 +113,5 @@ def commands_of(script: str) -> set[str]:
     >>> sorted(commands_of("claim"))
     ['get', 'set', 'time']
     """
-    text = (files(__package__) / f"{script}.lua").read_text(encoding="utf-8")
+    text = (files(__package__) / "scripts" / f"{script}.lua").read_text(encoding="utf-8")
     return {command.lower() for command in commands_in(text)}

@@ -16,7 +16,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
-from stream_app.adapters.complete import require_complete
+from stream_app.adapters.redis.completeness import require_complete
 from stream_app.errors import BadStoreAddress, StoreIncomplete, StoreUnavailable
 
 Client: TypeAlias = Union[Redis, RedisCluster]  # noqa: UP007 - evaluated when the module is loaded
@@ -155,7 +155,7 @@ class Script:
     """
 
     def __init__(self, client: Client, name: str) -> None:
-        text = (files(__package__) / f"{name}.lua").read_text(encoding="utf-8")
+        text = (files(__package__) / "scripts" / f"{name}.lua").read_text(encoding="utf-8")
         self._client, self._run = client, client.register_script(text)
         self._told = f"EVALSHA of {name}.lua, which calls {', '.join(sorted(commands_in(text)))}"
 

@@ -1,7 +1,7 @@
 """The trainer's checkpoint and the last versions of the model in Redis, in keys that share the hash tag `{model}`.
 
 `PREFIX:{model}:meta`, `:versions`, `:snapshots` (hashes) and `:index` (sorted set): see checkpoint.lua. Checkpoints and
-snapshots are signed (core/signature.py) when they are written, and verified before anybody sees them.
+snapshots are signed (core/model/signature.py) when they are written, and verified before anybody sees them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from stream_app.adapters.complete import require_complete
+from stream_app.adapters.redis.completeness import require_complete
 from stream_app.adapters.redis.connection import Client, Script, Topics, Verify, ask, to_the_end
-from stream_app.core.signature import Keys, sign, verified
+from stream_app.core.model.signature import Keys, sign, verified
 from stream_app.errors import NotClaimed, UnknownVersion, UnusableSnapshot, VersionOutOfOrder
 from stream_app.ports import NOTHING_LEARNED, VERSIONS_INDEXED, ModelVersion, Outcome
 

@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from stream_app.adapters.complete import OTHER_VALUES, Digest
+from stream_app.adapters.redis.completeness import OTHER_VALUES, Digest
 from stream_app.adapters.redis.connection import Client, Script, Topics, Verify, ask, to_the_end, translated
 from stream_app.adapters.redis.packing import pack_strings, unpack_strings
-from stream_app.core.commit import Commit
+from stream_app.core.partition.commit import Commit
 from stream_app.errors import Fenced, NotClaimed, StoreIncomplete
 from stream_app.ports import INSTANCES, Opened, Outcome
 

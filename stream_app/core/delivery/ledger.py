@@ -8,15 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from stream_app.core.delivery.changes import Changes, Stored
-from stream_app.core.delivery.records import (
-    DEAD,
-    SUPPRESSED,
-    ChannelState,
-    Delivery,
-    Letter,
-    encode_record,
-    readable,
-)
+from stream_app.core.delivery.records import DEAD, SUPPRESSED, ChannelState, Delivery, Letter, encode_record, readable
 
 
 class Ledger:

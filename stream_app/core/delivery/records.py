@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 import xxhash
 
-from stream_app.core.messages import AlertOpened
+from stream_app.core.messages.schema import AlertOpened
 
 PENDING: Final = "pending"
 SENT: Final = "sent"

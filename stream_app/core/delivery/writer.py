@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from stream_app.core.delivery.records import Text
-from stream_app.core.delivery.route import Route
-from stream_app.core.messages import AlertOpened
+from stream_app.core.delivery.routing import Route
+from stream_app.core.messages.schema import AlertOpened
 
 
 class Writer(Protocol):

@@ -1,0 +1,1 @@
+"""HTTP endpoint of health and metrics."""

@@ -1,0 +1,1 @@
+"""Kafka: the Faust transport, topics, offsets, placement and access rights."""

@@ -1,0 +1,81 @@
+"""Writes contacts to the partition of their customer, and waits until Kafka has them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from stream_app.adapters.kafka.partitioner import partition_of
+from stream_app.adapters.kafka.refusals import ConnectionErrors, refusal
+from stream_app.config import LiveConfig, confluent_options
+from stream_app.core.messages.schema import Contact, encode_message
+from stream_app.errors import NotDelivered
+
+_SECONDS: Final = 20.0
+_quiet: Final = logging.getLogger(__name__)  # the client's own words; what matters comes as an error of ours
+_quiet.addHandler(logging.NullHandler())
+_REMEDY: Final = "Check that the broker is up (kafka.bootstrap), and try again: a contact that comes twice counts once."
+
+
+class Contacts:
+    """The topic `shop.contacts`, for those who say something now and then.
+
+    Args:
+        config: of the services.
+    """
+
+    def __init__(self, config: LiveConfig) -> None:
+        self._errors = ConnectionErrors(config.kafka.bootstrap, "Write")
+        self._topic, self._partitions = config.kafka.topics.contacts, config.kafka.partitions
+        self._options: dict[str, Any] = confluent_options(config.kafka) | {
+            "acks": "all",
+            # A contact that comes twice counts once. An idempotent producer that is denied its id raises in the middle
+            # of its callbacks, which the library answers with a SystemError.
+            "enable.idempotence": False,
+            "compression.type": "none",
+            "linger.ms": 0,
+            "message.timeout.ms": round(_SECONDS * 1_000),
+            "logger": _quiet,
+            "error_cb": self._errors,
+        }
+        self._producer: Producer | None = None
+
+    def send(self, contact: Contact) -> None:
+        """Produce a contact, keyed by the customer. Raises NotDelivered."""
+        failures: list[KafkaError] = []
+
+        def delivered(error: KafkaError | None, _message: Message) -> None:
+            if error is not None:
+                failures.append(error)
+
+        customer = contact.customer_id
+        number = partition_of(customer, self._partitions)
+        try:
+            if self._producer is None:
+                self._errors.cause = None
+                self._producer = Producer(self._options)
+            self._producer.produce(
+                self._topic, encode_message(contact), customer.encode(), number, on_delivery=delivered
+            )
+            waiting = self._producer.flush(_SECONDS + 1.0)
+        except KafkaException as error:
+            raise self._failed(error.args[0].str()) from error
+        if not failures and not waiting:
+            return
+        denied = refusal(KafkaException(failures[0]), "Write", self._topic) if failures else None
+        cause = denied or self._errors.cause
+        if cause is not None:
+            self._producer = None
+            raise cause
+        raise self._failed(failures[0].str() if failures else "no answer in time")
+
+    def _failed(self, problem: str) -> NotDelivered:
+        self._producer = None  # one that has failed for good stays so
+        return NotDelivered(topic=self._topic, problem=problem, remedy=_REMEDY)
+
+
+def send_contact(config: LiveConfig, contact: Contact) -> None:
+    """Produce one contact. Raises NotDelivered."""
+    Contacts(config).send(contact)

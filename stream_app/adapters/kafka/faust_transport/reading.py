@@ -1,0 +1,164 @@
+"""From the bytes of one record batch to its records, through aiokafka's own parser, with bounds on what they take."""
+
+from __future__ import annotations
+
+import struct
+from itertools import pairwise
+from typing import Any, Final
+
+from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.legacy_records import LegacyRecordBatch
+from aiokafka.structs import ConsumerRecord
+from faust.types import TP
+
+from stream_app.adapters.kafka.faust_transport.salvage import MAX_HEADERS, MAX_RECORD_BYTES, longest
+from stream_app.adapters.kafka.faust_transport.unpacking import Unpacker
+
+# Every event has an id of its own, so 1 MiB cannot hold as many, however well they pack. Each record becomes an object
+# of some hundred bytes, and a batch that unpacks to 32 MiB may hold 4,000,000 of 7 bytes.
+MAX_RECORDS: Final = 100_000
+
+LOG_HEADER_BYTES: Final = 12  # base offset, and the length of what follows
+MAGIC_AT: Final = 16  # the version of the format
+HEADER_BYTES: Final = 61
+_ATTRIBUTES_AT: Final = 22  # of two bytes the one with the codec
+_COUNT: Final = struct.Struct(">57xi")  # of records
+_LEGACY_BYTES: Final = 26  # of the shortest batch
+_LEGACY_ATTRIBUTES_AT: Final = 17
+_CODEC: Final = 7  # these bits of the attributes
+
+
+class Fault(ValueError):
+    """What is wrong with the bytes of a batch."""
+
+
+def unpacked(data: memoryview, unpacker: Unpacker) -> tuple[Any, memoryview]:
+    """Check a batch and unpack it.
+
+    Returns aiokafka's batch and the bytes that it reads; both are valid until the next batch is unpacked.
+
+    Raises Fault, or what a codec raises.
+    """
+    if len(data) < HEADER_BYTES or data[MAGIC_AT] != 2:
+        raise Fault(f"it is no record batch (version {data[MAGIC_AT]}, {len(data)} bytes)")
+    batch = DefaultRecordBatch(data)
+    if not batch.validate_crc():
+        raise Fault("the checksum does not match")
+    count = count_of(data)
+    if not 0 <= count <= MAX_RECORDS:
+        raise Fault(f"it has {count} records; the limit is {MAX_RECORDS}")
+    codec = data[_ATTRIBUTES_AT] & _CODEC
+    if not codec or batch.is_control_batch:
+        return batch, data
+    head = bytearray(data[:HEADER_BYTES])
+    head[_ATTRIBUTES_AT] &= ~_CODEC
+    plain = unpacker.unpack(codec, data[HEADER_BYTES:], head)
+    return DefaultRecordBatch(plain), plain
+
+
+def count_of(data: memoryview) -> int:
+    """The number of records by the header of a batch."""
+    count: int = _COUNT.unpack_from(data)[0]
+    return count
+
+
+def records_of(tp: TP, batch: Any, data: memoryview) -> list[ConsumerRecord]:
+    """The records of a batch as `unpacked` gives it. Raises Fault, or what aiokafka's parser raises."""
+    if len(data) > MAX_RECORD_BYTES and longest(data[HEADER_BYTES:], count_of(data)) > MAX_RECORD_BYTES:
+        raise Fault(f"a record has more than {MAX_RECORD_BYTES} bytes")
+    topic, partition = tp
+    records: list[ConsumerRecord] = []
+    next_offset, headers = batch.base_offset, 0
+    for record in batch:
+        offset, key, value, own = record.offset, record.key, record.value, record.headers
+        # A broker does not check the offsets of records that are not compressed.
+        if offset < next_offset:
+            raise Fault(f"offset {offset} follows {next_offset - 1}")
+        next_offset = offset + 1
+        if own:
+            headers += len(own)
+            if headers > MAX_HEADERS:
+                raise Fault(f"its records have more than {MAX_HEADERS} headers")
+        records.append(
+            ConsumerRecord(
+                topic,
+                partition,
+                offset,
+                record.timestamp,
+                record.timestamp_type,
+                key,
+                value,
+                None,
+                -1 if key is None else len(key),
+                -1 if value is None else len(value),
+                tuple(own),
+            )
+        )
+    if next_offset > batch.next_offset:
+        raise Fault(f"offset {next_offset - 1} lies after its end")
+    return records
+
+
+def legacy_records(tp: TP, data: memoryview, unpacker: Unpacker) -> tuple[list[ConsumerRecord], int]:
+    """The records of a message of Kafka before 0.11, or of the messages packed in it; and the offset after them.
+
+    Raises Fault, or what aiokafka or a codec raises.
+    """
+    if len(data) < _LEGACY_BYTES:
+        raise Fault(f"it has {len(data)} bytes")
+    batch = LegacyRecordBatch(data, data[MAGIC_AT])
+    if not batch.validate_crc():
+        raise Fault("the checksum does not match")
+    codec = data[_LEGACY_ATTRIBUTES_AT] & _CODEC
+    end = batch.next_offset
+    if not codec:
+        return [consumer_record(tp, one, one.offset, one.timestamp) for one in batch], end
+    # With its codec taken out, the wrapper is a message whose value is the packed messages.
+    wrapper = bytearray(data)
+    wrapper[_LEGACY_ATTRIBUTES_AT] &= ~_CODEC
+    (outer,) = LegacyRecordBatch(wrapper, data[MAGIC_AT])
+    inner = _messages(unpacker.unpack(codec, memoryview(outer.value or b"")))
+    # Offsets within are relative from version 1 on, times those of the wrapper where the broker has set them.
+    shift = end - 1 - inner[-1].offset if inner and data[MAGIC_AT] else 0
+    offsets = [one.offset + shift for one in inner]
+    if any(later <= earlier for earlier, later in pairwise((-1, *offsets, end))):
+        raise Fault("the offsets of its messages do not ascend")
+    by_broker = outer.timestamp_type
+    return [
+        consumer_record(tp, one, offset, outer.timestamp if by_broker else one.timestamp)
+        for one, offset in zip(inner, offsets, strict=True)
+    ], end
+
+
+def _messages(data: memoryview) -> list[Any]:
+    """The messages of a set, none of which may be a set again."""
+    found: list[Any] = []
+    at = 0
+    while at < len(data):
+        length = int.from_bytes(data[at + LOG_HEADER_BYTES - 4 : at + LOG_HEADER_BYTES], "big")
+        one = data[at : at + LOG_HEADER_BYTES + length]
+        if not _LEGACY_BYTES <= len(one) == LOG_HEADER_BYTES + length or one[_LEGACY_ATTRIBUTES_AT] & _CODEC:
+            raise Fault("a message within it is broken")
+        if len(found) == MAX_RECORDS:
+            raise Fault(f"it has more than {MAX_RECORDS} records")
+        found += LegacyRecordBatch(one, one[MAGIC_AT])
+        at += len(one)
+    return found
+
+
+def consumer_record(tp: TP, record: Any, offset: int, timestamp: int | None) -> ConsumerRecord:
+    """A record of a parser as aiokafka hands it over."""
+    key, value = record.key, record.value
+    return ConsumerRecord(
+        tp.topic,
+        tp.partition,
+        offset,
+        timestamp or 0,
+        record.timestamp_type,
+        key,
+        value,
+        record.checksum,
+        -1 if key is None else len(key),
+        -1 if value is None else len(value),
+        tuple(record.headers),
+    )

@@ -1,0 +1,210 @@
+"""The thread in which aiokafka fetches: it takes what came, partition by partition, with the positions around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import aiokafka
+from aiokafka.errors import ConsumerStoppedError, OffsetOutOfRangeError
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
+from faust.types import TP
+
+from stream_app.adapters.kafka.faust_transport.fetched import Fetched
+from stream_app.adapters.kafka.faust_transport.fetcher import drain, responding
+from stream_app.adapters.kafka.refusals import refusals
+from stream_app.errors import HistoryGone, PositionAhead
+
+if TYPE_CHECKING:
+    from stream_app.adapters.kafka.faust_transport.transport import BatchingTransport
+
+# aiokafka sends no fetch to a broker while records of its partitions wait to be taken, but after this long it sends one
+# without those partitions. With its usual 0.1 s a partition that is held back stops all others for as long, each time.
+# With 0 the next request leaves before the records that just came can be taken: their partitions sit it out.
+PREFETCH_BACKOFF_SECONDS = 0.005
+
+# While a rebalance goes on there is nothing to take; looked at again after this long.
+REBALANCE_PAUSE_SECONDS = 0.01
+
+
+class FetchThread(AIOKafkaConsumerThread):
+    """Faust's consumer thread, asked for all records of some partitions instead of for single records."""
+
+    transport: BatchingTransport
+    _ends: dict[TP, int]  # where the last `Fetched` of a partition ended
+    _told: dict[TP, int]  # the position at which a partition was last told to be caught up
+    wakes: int  # counts `wake`, so that a call between a decision and the wait that follows is not missed
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._ends, self._told, self.wakes = {}, {}, 0
+
+    def _create_worker_consumer(self, transport: Transport) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = self.transport.fetch_max_wait_ms
+        consumer._fetch_min_bytes = self.transport.fetch_min_bytes
+        consumer._max_partition_fetch_bytes = self.transport.max_partition_fetch_bytes
+        consumer._auto_offset_reset = "none"  # a position that Kafka does not have is never replaced in silence
+        return consumer
+
+    async def on_start(self) -> None:
+        """Start aiokafka's consumer, and watch its fetch responses."""
+        await super().on_start()
+        fetcher = self._ensure_consumer()._fetcher
+        fetcher._prefetch_backoff = PREFETCH_BACKOFF_SECONDS
+        respond = responding(fetcher, self.transport.faults, self.transport.unpacker)
+
+        async def respond_and_notify(*request: Any) -> bool:
+            try:
+                came: bool = await respond(*request)
+            except asyncio.CancelledError:
+                # aiokafka cancels its requests when it closes, and takes the end of one for its own: the thread ended
+                # with a traceback, and the app waited for it in vain.
+                if not fetcher._closed:
+                    raise
+                return False
+            # Without records nobody is woken, but a partition may now be known to be caught up.
+            if not came:
+                self._notify()
+            return came
+
+        fetcher._proc_fetch_request = respond_and_notify
+
+    def _stopped_set(self) -> None:
+        # After a crash the thread may have ended already: Faust's own raises then, and the log has a second error.
+        if not self.thread_loop.is_closed():
+            super()._stopped_set()
+
+    async def check_group(self) -> None:
+        """Raise what the coordinator of the group has refused, as KafkaDenied if that is a right."""
+        with refusals("Read"):
+            await self.call_thread(self._check_group)
+
+    async def _check_group(self) -> None:
+        coordinator = self._consumer and self._consumer._coordinator
+        if coordinator is not None:
+            coordinator.check_errors()
+
+    def wake(self) -> None:
+        """End a fetch that waits, from any thread: other partitions are wanted now, or none."""
+        self.wakes += 1
+        self.thread_loop.call_soon_threadsafe(self._notify)
+
+    def _notify(self) -> None:
+        if self._consumer is not None:
+            fetcher = self._consumer._fetcher
+            for waiter in tuple(fetcher._fetch_waiters):
+                fetcher._notify(waiter)
+
+    async def fetch(self, wanted: frozenset[TP], wakes: int, timeout: float) -> dict[TP, Fetched]:  # noqa: ASYNC109
+        """All that has come for these partitions; waits up to `timeout` seconds for something, or until woken.
+
+        Args:
+            wanted: the partitions to take from; what came for others stays where it is.
+            wakes: what `self.wakes` was before `wanted` was chosen.
+            timeout: seconds.
+
+        Raises:
+            HistoryGone: a partition no longer has the position that was to be fetched.
+            PositionAhead: a partition ends before the position that was to be fetched.
+            KafkaDenied: Kafka refuses a topic.
+        """
+        with refusals("Read"):
+            fetched: dict[TP, Fetched] = await self.call_thread(self._fetch, wanted, wakes, timeout)
+        return fetched
+
+    async def _fetch(self, wanted: frozenset[TP], wakes: int, timeout: float) -> dict[TP, Fetched]:  # noqa: ASYNC109
+        consumer = self._ensure_consumer()
+        fetcher, now = consumer._fetcher, self.thread_loop.time
+        until = now() + timeout
+        with fetcher._subscriptions.fetch_context():
+            while self.consumer.flow_active:
+                if consumer._closed or fetcher._closed:
+                    raise ConsumerStoppedError
+                if fetcher._subscriptions.reassignment_in_progress:
+                    await asyncio.sleep(REBALANCE_PAUSE_SECONDS)
+                    break
+                found = await self._take(fetcher, wanted)
+                left = until - now()
+                if found or left <= 0 or self.wakes != wakes:
+                    return found
+                waiter = fetcher._create_fetch_waiter()
+                done, _ = await asyncio.wait([waiter], timeout=left)
+                if not done:
+                    waiter.cancel()
+                else:
+                    waiter.result()  # raises what the group coordinator refused
+        return {}
+
+    async def _take(self, fetcher: Any, wanted: frozenset[TP]) -> dict[TP, Fetched]:
+        """What has come; without waiting, so that positions and records belong together."""
+        try:
+            records = drain(fetcher, wanted)
+        except OffsetOutOfRangeError as error:
+            raise await self._unreachable(*error.args) from error
+        assignment = fetcher._subscriptions.subscription.assignment
+        found = {}
+        for tp in wanted:
+            state = assignment.state_value(tp)
+            if state is None or not state.has_valid_position or state.highwater is None or tp not in self._ends:
+                continue
+            start, end, caught_up = self._ends[tp], state.position, state.position >= state.highwater
+            if end > start or (caught_up and self._told.get(tp) != end):
+                found[tp] = Fetched(start, records.get(tp, ()), end, state.highwater)
+                self._ends[tp] = end
+            if caught_up:
+                self._told[tp] = end
+        return found
+
+    async def _unreachable(self, positions: Mapping[TP, int]) -> Exception:
+        """The error that says why the first of these positions could not be fetched."""
+        (topic, partition), position = next(iter(positions.items()))
+        return await self._checked(TP(topic, partition), position) or OffsetOutOfRangeError(dict(positions))
+
+    async def _checked(self, tp: TP, position: int) -> Exception | None:
+        consumer = self._ensure_consumer()
+        earliest, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
+        return unreachable(tp, position, earliest, end)
+
+    async def seek_all(self, stored: Mapping[TP, int], assigned: Iterable[TP]) -> dict[TP, int]:
+        """Seek every assigned partition to its stored position, or to its beginning; returns where to.
+
+        Raises:
+            HistoryGone: a partition begins after its stored position.
+            PositionAhead: a partition ends before its stored position.
+        """
+        with refusals("Describe"):
+            positions: dict[TP, int] = await self.call_thread(self._seek_all, stored, frozenset(assigned))
+        return positions
+
+    async def _seek_all(self, stored: Mapping[TP, int], assigned: frozenset[TP]) -> dict[TP, int]:
+        consumer = self._ensure_consumer()
+        # 1. Check all, so that nothing has moved when one is refused.
+        earliest, ends = await consumer.beginning_offsets(assigned), await consumer.end_offsets(assigned)
+        positions = {tp: stored.get(tp, earliest[tp]) for tp in assigned}
+        for tp, position in sorted(positions.items()):
+            if refused := unreachable(tp, position, earliest[tp], ends[tp]):
+                raise refused
+        # 2. Move, without a wait in between. Raises IllegalStateError for a partition that was revoked meanwhile.
+        for tp, position in positions.items():
+            consumer.seek(tp, position)
+            # The high watermark that is known may be older than the position: it would make it look caught up.
+            consumer._subscription.subscription.assignment.state_value(tp).highwater = None
+            self._ends[tp] = position
+            self._told.pop(tp, None)
+        return positions
+
+
+def unreachable(tp: TP, position: int, earliest: int, end: int) -> HistoryGone | PositionAhead | None:
+    """Why a position cannot be fetched from a partition that reaches from `earliest` to `end`; none if it can.
+
+    >>> print(unreachable(TP("shop.orders", 3), 5, earliest=9, end=20))
+    Kafka no longer has shop.orders[3] from position 5 on: it begins at 9. ...
+    >>> unreachable(TP("shop.orders", 3), 20, earliest=9, end=20)
+    """
+    if position < earliest:
+        return HistoryGone(topic=tp.topic, partition=tp.partition, position=position, earliest=earliest)
+    if position > end:
+        return PositionAhead(topic=tp.topic, partition=tp.partition, position=position, end=end)
+    return None

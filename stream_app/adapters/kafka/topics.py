@@ -1,0 +1,253 @@
+"""Makes the topics, and says of each what would lose, delay or mix up events. By kafka-python's admin client."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from kafka.admin import ConfigResource, KafkaAdminClient
+from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from stream_app.adapters.kafka.refusals import refusal, refusals, why_no_connection
+from stream_app.config import FOREVER, INPUTS, OUTPUTS, LiveConfig, kafka_python_options
+from stream_app.core.durations import written
+from stream_app.errors import KafkaDenied, NoBroker, WrongTopics
+
+_MILLISECOND_US: Final = 1_000
+_CONNECT_MS: Final = 10_000
+_TIMESTAMPS: Final = "message.timestamp.type"
+_RETENTION: Final = "retention.ms"
+_CLEANUP: Final = "cleanup.policy"
+_IN_SYNC: Final = "min.insync.replicas"
+_LARGEST: Final = "max.message.bytes"
+# What a topic must take at least, bytes: our records (outgoing.MAX_RECORD_BYTES), or a producer's batch of small ones.
+_NEEDED_BYTES: Final = {
+    "labelled": 1_000_000,
+    "nominations": 1_000_000,
+    "contacts": 65_536,
+    "ticks": 65_536,
+    "scores": 1_000_000,
+    "alerts": 65_536,
+    "dead_letters": 1_000_000,
+}
+# What is refused here is cut or dropped, and counted; on the others the services would stop.
+_MAY_LACK: Final = frozenset({"scores", "alerts", "dead_letters"})
+
+
+class Severity(StrEnum):
+    """How much a mismatch matters."""
+
+    ERROR = "error"  # events would be lost, or their order or owner confused: no worker starts on such topics
+    WARNING = "warning"  # less safe than the settings say
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """What is wrong with a topic, and what to do about it."""
+
+    topic: str
+    severity: Severity
+    problem: str
+    remedy: str
+    unequal: bool = False  # it is missing, or has another number of partitions than the settings say
+
+
+@dataclass(frozen=True)
+class Found:
+    """A topic as the broker has it."""
+
+    partitions: int
+    replication: int  # of the partition that has the fewest copies
+    configs: Mapping[str, str]
+
+
+def create_topics(config: LiveConfig) -> list[str]:
+    """Make the topics that are not there yet, and return their names; those that are there stay as they are.
+
+    Raises NoBroker if Kafka does not answer or refuses.
+    """
+    wanted = config.kafka.topics.of(*INPUTS, *OUTPUTS)
+    with _admin(config) as admin:
+        there = set(admin.list_topics())
+        made = []
+        for role, name in wanted.items():
+            if name not in there and _create(admin, config, role, name):
+                made.append(name)
+        if made:
+            admin.wait_for_topics(made)
+    return made
+
+
+def _create(admin: KafkaAdminClient, config: LiveConfig, role: str, name: str) -> bool:
+    topic = {
+        "num_partitions": config.kafka.partitions,
+        "replication_factor": config.kafka.replication,
+        "configs": wanted_configs(config, role),
+    }
+    try:
+        with refusals("Create", name):
+            admin.create_topics({name: topic})
+    except TopicAlreadyExistsError:  # someone else makes them at the same moment
+        return False
+    return True
+
+
+def check_topics(config: LiveConfig, roles: Sequence[str] = (*INPUTS, *OUTPUTS)) -> list[Mismatch]:
+    """Everything about some topics that is not as the settings say, the worst first. Raises NoBroker."""
+    names = config.kafka.topics.of(*roles)
+    with _admin(config) as admin:
+        found = _describe(admin, list(names.values()))
+    mismatches = [mismatch for role, name in names.items() for mismatch in compare(config, role, name, found.get(name))]
+    return sorted(mismatches, key=lambda mismatch: mismatch.severity)  # "error" before "warning"; sorting is stable
+
+
+def require_topics(config: LiveConfig, roles: Sequence[str] = (*INPUTS, *OUTPUTS)) -> list[Mismatch]:
+    """The warnings about some topics; raises WrongTopics where a worker must not start."""
+    if not config.kafka.check_topics:  # the demo's broker knows no administration; the demo has made its topics itself
+        return []
+    mismatches = check_topics(config, roles)
+    errors = [mismatch for mismatch in mismatches if mismatch.severity is Severity.ERROR]
+    if errors:
+        raise WrongTopics(count=len(errors), problems="; ".join(f"{one.topic} {one.problem}" for one in errors[:5]))
+    return mismatches
+
+
+def wanted_configs(config: LiveConfig, role: str) -> dict[str, str]:
+    """The topic's own settings on the broker.
+
+    >>> wanted_configs(LiveConfig(), "orders")["message.timestamp.type"]
+    'LogAppendTime'
+    """
+    retention = config.kafka.retention_of(role)
+    return {
+        # A record of 2009 that bore its own time would be deleted at the first retention check.
+        _TIMESTAMPS: "LogAppendTime",
+        _RETENTION: str(FOREVER if retention == FOREVER else retention // _MILLISECOND_US),
+        _CLEANUP: "delete",
+        # With three copies an acknowledged record survives the loss of one broker.
+        _IN_SYNC: "2" if config.kafka.replication > 2 else "1",
+    }
+
+
+def compare(config: LiveConfig, role: str, name: str, found: Found | None) -> Iterator[Mismatch]:
+    """What is wrong with one topic.
+
+    >>> wrong = Found(8, 1, wanted_configs(LiveConfig(), "orders"))
+    >>> [mismatch.problem for mismatch in compare(LiveConfig(), "orders", "shop.orders", wrong)]
+    ['has 8 partitions, kafka.partitions is 4']
+    """
+    if found is None:
+        yield Mismatch(name, Severity.ERROR, "is missing", "Run `stream-app topics create`.", unequal=True)
+        return
+    wanted = config.kafka
+    if found.partitions != wanted.partitions:
+        problem = f"has {found.partitions} partitions, kafka.partitions is {wanted.partitions}"
+        remedy = _repartition(found.partitions, wanted.partitions)
+        yield Mismatch(name, Severity.ERROR, problem, remedy, unequal=True)
+    if found.replication < wanted.replication:
+        problem = f"has {found.replication} copies, kafka.replication is {wanted.replication}"
+        remedy = "Reassign its partitions to more brokers with kafka-reassign-partitions.sh."
+        yield Mismatch(name, Severity.WARNING, problem, remedy)
+    for key, value in wanted_configs(config, role).items():
+        if key != _RETENTION and found.configs.get(key) != value:
+            severity = (
+                Severity.ERROR if key == _CLEANUP or (key == _TIMESTAMPS and role in INPUTS) else Severity.WARNING
+            )
+            yield Mismatch(name, severity, f"has {key}={found.configs.get(key)}, not {value}", _alter(name, key, value))
+    yield from _compare_size(role, name, found)
+    yield from _compare_retention(config, role, name, found)
+
+
+def _compare_size(role: str, name: str, found: Found) -> Iterator[Mismatch]:
+    needed = _NEEDED_BYTES.get(role, 0)
+    if int(found.configs.get(_LARGEST, needed)) < needed:
+        severity = Severity.WARNING if role in _MAY_LACK else Severity.ERROR
+        problem = f"has {_LARGEST}={found.configs[_LARGEST]}, records take up to {needed}"
+        yield Mismatch(name, severity, problem, _alter(name, _LARGEST, str(needed)))
+
+
+def _compare_retention(config: LiveConfig, role: str, name: str, found: Found) -> Iterator[Mismatch]:
+    value = wanted_configs(config, role)[_RETENTION]
+    kept = int(found.configs.get(_RETENTION, FOREVER)) * _MILLISECOND_US
+    needed = config.shop.horizon + config.shop.lateness
+    if kept >= 0 and role in INPUTS and kept < needed:
+        problem = f"keeps events for {written(kept)} only, horizon + lateness are {written(needed)}"
+        remedy = _alter(name, _RETENTION, str(max(needed // _MILLISECOND_US, int(value))))
+        yield Mismatch(name, Severity.WARNING, problem, f"State that is lost could not be made anew. {remedy}")
+    elif found.configs.get(_RETENTION) != value:
+        problem = f"has {_RETENTION}={found.configs.get(_RETENTION)}, not {value}"
+        yield Mismatch(name, Severity.WARNING, problem, _alter(name, _RETENTION, value))
+
+
+def _repartition(there: int, wanted: int) -> str:
+    remedy = f"All topics need equally many. If all others have {there}, set kafka.partitions to {there}"
+    if there < wanted:
+        # More partitions would move customers away from their events, their state and their timers.
+        return f"{remedy}. Adding partitions moves customers: while the topic is empty, delete it and create it anew."
+    return f"{remedy}; else delete the topic and create it anew."
+
+
+def _alter(name: str, key: str, value: str) -> str:
+    where = "--bootstrap-server HOST:PORT --entity-type topics"
+    return f"kafka-configs.sh --alter {where} --entity-name {name} --add-config {key}={value}"
+
+
+def _describe(admin: KafkaAdminClient, names: list[str]) -> dict[str, Found]:
+    topics: dict[str, dict[str, Any]] = {}
+    for topic in admin.describe_topics(names):
+        error = for_code(topic["error_code"])
+        if refused := refusal(error(), "Describe", topic["name"]):
+            raise refused
+        if topic["error_code"] and error.__name__ != "UnknownTopicOrPartitionError":
+            raise error(topic["name"])
+        if not topic["error_code"]:
+            topics[topic["name"]] = topic
+    if not topics:
+        return {}
+    resources = [ConfigResource("TOPIC", name) for name in topics]
+    configs = admin.describe_configs(resources, config_filter="all")["topic"]
+    for name in topics:
+        if not configs[name]:  # every topic has settings, but kafka-python keeps silent about a refusal
+            raise KafkaDenied(right="DescribeConfigs", resource=f"the topic {name}")
+    return {
+        name: Found(
+            partitions=len(topic["partitions"]),
+            replication=min(len(partition["replica_nodes"]) for partition in topic["partitions"]),
+            configs={key: str(config["value"]) for key, config in configs[name].items()},
+        )
+        for name, topic in topics.items()
+    }
+
+
+@contextmanager
+def _admin(config: LiveConfig) -> Iterator[KafkaAdminClient]:
+    """A client of the broker's administration; its errors in our words."""
+    _knock(config)
+    try:
+        with (
+            refusals("Describe"),
+            KafkaAdminClient(bootstrap_timeout_ms=_CONNECT_MS, **kafka_python_options(config.kafka)) as admin,
+        ):
+            yield admin
+    except KafkaError as error:
+        if (cause := why_no_connection(config.kafka)) is not None:
+            raise cause from error
+        raise NoBroker(bootstrap=config.kafka.bootstrap, problem=str(error) or type(error).__name__) from error
+
+
+def _knock(config: LiveConfig) -> None:
+    """Raise NoBroker if nothing listens there: the client would try for long, and then not say what is wrong."""
+    problem = ""
+    for address in config.kafka.bootstrap.split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=_CONNECT_MS / 1_000).close()
+        except OSError as error:
+            problem = error.strerror or str(error)
+        else:
+            return
+    raise NoBroker(bootstrap=config.kafka.bootstrap, problem=problem.lower())

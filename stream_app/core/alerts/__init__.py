@@ -1,0 +1,1 @@
+"""Alerts: ranking and lifecycle, service-level targets and staff actions."""

@@ -1,0 +1,1 @@
+"""Allocation of the staff's daily capacity to alert candidates."""

@@ -1,0 +1,1 @@
+"""Causes of churn: catalogue, evidence rules and inference."""

@@ -1,0 +1,44 @@
+"""The marks of many customers as bytes: most are 0, and take less than a bit of a map.
+
+The low bytes of all marks are followed by the high ones. A map of bits says which of these bytes are not 0, and a
+summary of bits which bytes of the map are not. The summary stands in the customer's head; what is not 0 of the map and
+of the bytes follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from stream_app.core.customers.codec.ragged import Bytes, Reader, cut
+from stream_app.core.state.counters import MARKS, Marks
+
+MARK_BYTES: Final = 2 * len(MARKS)
+MAP_BYTES: Final = (MARK_BYTES + 7) // 8
+SUMMARY_BYTES: Final = (MAP_BYTES + 7) // 8
+MAX_BYTES: Final = MAP_BYTES + MARK_BYTES
+
+
+def encode_marks(marks: Sequence[Marks[int]]) -> tuple[Bytes, list[bytes]]:
+    """Marks as bytes: their summaries, shape (n, SUMMARY_BYTES), and the n pieces."""
+    numbers = np.frombuffer(b"".join(marks), dtype=np.uint16).reshape(len(marks), len(MARKS))
+    table = np.concatenate([numbers & 0xFF, numbers >> 8], axis=1).astype(np.uint8)
+    used = table != 0
+    maps = np.packbits(used, axis=1)
+    kept = maps != 0
+    heads, values = cut(maps[kept].tobytes(), kept.sum(axis=1)), cut(table[used].tobytes(), used.sum(axis=1))
+    return np.packbits(kept, axis=1), [head + value for head, value in zip(heads, values, strict=True)]
+
+
+def decode_marks(summaries: Bytes, reader: Reader) -> list[bytes]:
+    """The marks of `encode_marks`, whose pieces stand next in the reader."""
+    kept = np.unpackbits(summaries, axis=1, count=MAP_BYTES).astype(bool)
+    maps: Bytes = np.zeros(kept.shape, dtype=np.uint8)
+    maps[kept] = np.frombuffer(reader.take(kept.sum(axis=1)), dtype=np.uint8)
+    used = np.unpackbits(maps, axis=1, count=MARK_BYTES).astype(bool)
+    table = np.zeros(used.shape, dtype=np.uint16)
+    table[used] = np.frombuffer(reader.take(used.sum(axis=1)), dtype=np.uint8)
+    numbers = table[:, : len(MARKS)] | table[:, len(MARKS) :] << 8
+    return cut(numbers.tobytes(), np.full(len(numbers), MARK_BYTES))

@@ -1,0 +1,212 @@
+"""What is stored of customers, as compact bytes: all that a running partition holds of them, to the last bit.
+
+Many customers are encoded at once, column by column. A value is laid out like this, numbers little-endian:
+
+    head               version, what follows, how each fact and mark is stored
+    ranking            their scores in the partition's ranking, if they have any
+    ids                5 bytes for each recent event
+    facts              those in one byte, those in two, those in eight (codec_facts.py)
+    marks              those that are not 0 (codec_marks.py)
+    decisions          27 bytes for each one that waits for its label (codec_waiting.py)
+    features           of the decisions that were made on other facts than these: a map, and what differs
+    episode            MessagePack, if one is open or an urgent case is worked on (codec_work.py)
+    checksum           xxh32 of all before it
+
+Another version of the program may have other facts, marks, features or experts: CODEC_SCHEMA stands for all of them.
+It is stored once for a partition and not with every customer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import numpy as np
+import xxhash
+
+from stream_app.core.alerts.lifecycle import Episode, Ranking, Ranks
+from stream_app.core.alerts.urgent_case import Target, UrgentCase
+from stream_app.core.customers.codec.counters import MAX_BYTES as MAX_MARK_BYTES
+from stream_app.core.customers.codec.counters import SUMMARY_BYTES, decode_marks, encode_marks
+from stream_app.core.customers.codec.pending import (
+    DECISION_BYTES,
+    EXPERTS,
+    MAX_FEATURE_BYTES,
+    decode_waiting,
+    encode_waiting,
+)
+from stream_app.core.customers.codec.ragged import Bytes, Counts, Reader, cut, narrow, widen
+from stream_app.core.customers.codec.staff_work import MAX_BYTES as MAX_WORK_BYTES
+from stream_app.core.customers.codec.staff_work import decode_work, encode_work
+from stream_app.core.customers.codec.vectors import CODE_BYTES, decode_facts, encode_facts, matrix
+from stream_app.core.customers.codec.vectors import MAX_BYTES as MAX_FACT_BYTES
+from stream_app.core.customers.customer import ID_BYTES, Customer
+from stream_app.core.model.features import NAMES
+from stream_app.core.state.counters import MARKS
+from stream_app.core.state.vector import ID_RING, SLOTS
+from stream_app.core.units import SECOND_US
+from stream_app.errors import UnusableState
+
+VERSION: Final = 3
+CODEC_SCHEMA: Final = xxhash.xxh3_64_hexdigest(repr((VERSION, SLOTS, MARKS, NAMES, EXPERTS)))
+_HEAD: Final = np.dtype([
+    ("version", "u1"),
+    ("ranked", "u1"),
+    ("ids", "u1"),
+    ("waiting", "<u2"),
+    ("fresh", "<u2"),
+    ("episode", "<u2"),  # bytes; 0: none
+    ("due", "u1", (5,)),  # seconds; 0: no decision is due
+    ("codes", "u1", (CODE_BYTES,)),
+    ("marks", "u1", (SUMMARY_BYTES,)),
+])  # fmt: skip
+_RANKS: Final = np.dtype([
+    ("earlier", "<f4"),
+    ("last", "<f4"),
+    ("latest", "<f4"),
+    ("last_at", "u1", (5,)),  # seconds
+])  # fmt: skip
+_CHECKSUM_BYTES: Final = 4
+_REMEDY: Final = (
+    f"This program reads version {VERSION}: use the program that wrote it, or start on a fresh prefix and let it"
+    " catch up from Kafka."
+)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """Stored customers, whose index is not given yet, and their rows of the ranking."""
+
+    customers: list[Customer]
+    ranks: Ranks
+
+    def rank(self, ranking: Ranking) -> None:
+        """Bring the customers' scores into the ranking, after their index was given (`Partition.restore`)."""
+        ranking.set_rows(_indices(self.customers), self.ranks)
+
+
+def max_bytes(waiting: int) -> int:
+    """The most bytes that a customer with so many waiting decisions takes, whatever happened."""
+    ranking_and_ids = _RANKS.itemsize + ID_BYTES * ID_RING
+    facts = MAX_FACT_BYTES - CODE_BYTES
+    decisions = waiting * (DECISION_BYTES + MAX_FEATURE_BYTES)
+    return _HEAD.itemsize + ranking_and_ids + facts + MAX_MARK_BYTES + decisions + MAX_WORK_BYTES + _CHECKSUM_BYTES
+
+
+def encode_customers(customers: Sequence[Customer], ranking: Ranking) -> list[bytes]:
+    """What is to be stored of customers whose decisions have all been scored.
+
+    Batches of hundreds are the cheapest: see docs/adr/0010-state-codec.md for figures.
+
+
+    >>> partition_of_one, ranking = [Customer("c1", 0)], Ranking(agreement=0)
+    >>> stored = encode_customers(partition_of_one, ranking)
+    >>> decode_customers([("c1", stored[0])], horizon=1).customers[0].name
+    'c1'
+    """
+    if not customers:
+        return []
+    head = np.zeros(len(customers), dtype=_HEAD)
+    facts = matrix([customer.facts for customer in customers])
+    head["codes"], fact_pieces = encode_facts(facts)
+    head["marks"], mark_pieces = encode_marks([customer.marks for customer in customers])
+    ids = [customer.ids for customer in customers]
+    head["ids"] = lengths = np.array([len(one) for one in ids], dtype=np.int64)
+    recent = narrow(np.frombuffer(b"".join(ids), dtype=np.int64))
+    episodes = [encode_work(customer) for customer in customers]
+    head["version"] = VERSION
+    head["waiting"] = [len(customer.waiting) for customer in customers]
+    head["fresh"] = [customer.fresh for customer in customers]
+    head["episode"] = [len(packed) for packed in episodes]
+    head["due"] = narrow(np.array([customer.due for customer in customers], dtype=np.int64) // SECOND_US)
+    head["ranked"], ranks = _encode_ranks(ranking.rows(_indices(customers)))
+    pieces = [
+        cut(head.tobytes(), np.full(len(customers), _HEAD.itemsize)),
+        ranks,
+        cut(recent.tobytes(), ID_BYTES * lengths),
+        fact_pieces,
+        mark_pieces,
+        encode_waiting(customers),
+        episodes,
+    ]
+    return [whole + xxhash.xxh32_digest(whole) for whole in map(b"".join, zip(*pieces, strict=True))]
+
+
+def decode_customers(stored: Sequence[tuple[str, bytes]], horizon: int) -> Restored:
+    """Customers as they were when they were encoded.
+
+    Args:
+        stored: names and bytes.
+        horizon: of the shop, microseconds, with which their decisions were made.
+
+    Raises:
+        UnusableState: for torn, damaged or foreign bytes, and those of another version.
+    """
+    names, values = [name for name, _ in stored], [value for _, value in stored]
+    reader = _open(names, values)
+    every = np.ones(len(values), dtype=np.int64)
+    head = np.frombuffer(reader.take(every * _HEAD.itemsize), dtype=_HEAD)
+    ids, waiting, fresh = (head[name].astype(np.int64) for name in ("ids", "waiting", "fresh"))
+    reader.refuse((head["ranked"] > 1) | (ids > ID_RING) | (fresh > waiting), "holds what nobody knows")
+    ranks = _decode_ranks(head["ranked"].astype(bool), reader)
+    recent = widen(np.frombuffer(reader.take(ID_BYTES * ids), dtype=np.uint8).reshape(-1, ID_BYTES))
+    recent &= (1 << 8 * ID_BYTES) - 1
+    facts = decode_facts(head["codes"], reader)
+    marks = decode_marks(head["marks"], reader)
+    decisions = decode_waiting(names, facts, waiting, fresh, reader, horizon)
+    sizes = head["episode"].astype(np.int64)
+    episodes = cut(bytes(reader.take(sizes)), sizes)
+    reader.finish()
+    fact_bytes, id_bytes = cut(facts.tobytes(), every * facts.itemsize * len(SLOTS)), cut(recent.tobytes(), 8 * ids)
+    due = (widen(head["due"]) * SECOND_US).tolist()
+    customers = []
+    for place, name in enumerate(names):
+        customer = Customer(name, -1, fact_bytes[place], id_bytes[place], marks[place])
+        customer.waiting, customer.fresh, customer.due = decisions[place], int(fresh[place]), due[place]
+        if episodes[place]:
+            customer.episode, customer.cases = _work(name, episodes[place])
+        customers.append(customer)
+    return Restored(customers, ranks)
+
+
+def _open(names: Sequence[str], values: Sequence[bytes]) -> Reader:
+    """A reader of values that are of this version and whole."""
+    lengths: Counts = np.array([len(value) for value in values], dtype=np.int64) - _CHECKSUM_BYTES
+    reader = Reader(names, values, lengths, _REMEDY)
+    reader.refuse(lengths < _HEAD.itemsize, "is too short")
+    versions = np.array([value[0] for value in values], dtype=np.uint8)
+    other = versions != VERSION
+    reader.refuse(other, f"has version {versions[other][0] if other.any() else VERSION}")
+    sums = [xxhash.xxh32_digest(value[:-_CHECKSUM_BYTES]) != value[-_CHECKSUM_BYTES:] for value in values]
+    reader.refuse(np.array(sums, dtype=bool), "is torn or damaged: its checksum differs")
+    return reader
+
+
+def _indices(customers: Sequence[Customer]) -> Counts:
+    return np.array([customer.index for customer in customers], dtype=np.int64)
+
+
+def _encode_ranks(ranks: Ranks) -> tuple[Bytes, list[bytes]]:
+    """Who has scores, and a piece for each."""
+    ranked = ~(np.isnan(ranks.earlier) & np.isnan(ranks.last) & np.isnan(ranks.latest))
+    rows = np.empty(int(ranked.sum()), dtype=_RANKS)
+    rows["earlier"], rows["last"], rows["latest"] = ranks.earlier[ranked], ranks.last[ranked], ranks.latest[ranked]
+    rows["last_at"] = narrow(ranks.last_at[ranked] // SECOND_US)
+    return ranked.astype(np.uint8), cut(rows.tobytes(), ranked * np.int64(_RANKS.itemsize))
+
+
+def _decode_ranks(ranked: np.typing.NDArray[np.bool_], reader: Reader) -> Ranks:
+    rows = np.frombuffer(reader.take(ranked * np.int64(_RANKS.itemsize)), dtype=_RANKS)
+    ranks = Ranks.none(len(ranked))
+    ranks.earlier[ranked], ranks.last[ranked], ranks.latest[ranked] = rows["earlier"], rows["last"], rows["latest"]
+    ranks.last_at[ranked] = widen(rows["last_at"]) * SECOND_US
+    return ranks
+
+
+def _work(name: str, packed: bytes) -> tuple[Episode | None, dict[Target, UrgentCase]]:
+    try:
+        return decode_work(name, packed)
+    except (msgspec.MsgspecError, IndexError) as error:
+        raise UnusableState(problem=f"that of {name!r} has an episode that is not ours", remedy=_REMEDY) from error

@@ -1,0 +1,1 @@
+"""Aggregated figures of a shop: events, population, monthly churn and risk bands."""

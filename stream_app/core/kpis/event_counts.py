@@ -1,0 +1,212 @@
+"""What happened in the shops since it was last asked: visits, steps of the funnel, orders, complaints, episodes.
+
+An event costs a fraction of a microsecond here: its row is a list, and what needs a calendar is asked once a visit or
+an order.
+The definitions, each with its reason: docs/adr/0015-business-metrics.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final, NamedTuple
+
+from stream_app.core.customers.customer import Customer
+from stream_app.core.events.schema import (
+    Browsing,
+    Cart,
+    CartAction,
+    Complaint,
+    ComplaintAction,
+    ComplaintForm,
+    Event,
+    Order,
+    OrderAction,
+)
+from stream_app.core.messages.unknown_words import UnknownWords
+from stream_app.core.settings import Settings
+from stream_app.core.shops.registry import ShopNames
+from stream_app.core.state.complaint_kinds import OTHER, Classifier, is_displeasure, kind_of, unread
+from stream_app.core.state.counters import COMPLAINED
+from stream_app.core.state.vector import LAST_ORDER, ORDERS, SLOT
+from stream_app.core.units import DAY_US, HOUR_US
+
+FUNNEL: Final = ("browse", "favourite", "cart", "checkout", "order", "paid", "delivered", "complained")
+AMOUNTS: Final = ("cart", "checkout", "abandoned", "order", "paid", "refunded")  # whose money is counted
+CHECKOUT_LOSSES: Final = ("abandoned", "payment_failed")
+ORDER_KINDS: Final = ("first", "repeat")
+CATEGORIES: Final = (*COMPLAINED, "unsubscribe", OTHER)  # of complaints
+# Days without a page view after which the next begins a visit: half an hour, and a millisecond since days are floats.
+VISIT_GAP: Final = (HOUR_US // 2 + 1_000) / DAY_US
+
+
+class Flow(NamedTuple):
+    """One number of a shop: what is counted, and which of its kinds; empty: there is one kind only."""
+
+    what: str
+    kind: str = ""
+
+
+FLOWS: Final = (
+    Flow("page_views"),
+    Flow("visits"),
+    Flow("visits_continued"),
+    Flow("visitors"),
+    Flow("daily_buyers"),
+    Flow("revenue"),
+    *(Flow("funnel", step) for step in FUNNEL),
+    *(Flow("amounts", step) for step in AMOUNTS),
+    *(Flow("checkout_losses", reason) for reason in CHECKOUT_LOSSES),
+    *(Flow("orders", kind) for kind in ORDER_KINDS),
+    *(Flow("complaints", category) for category in CATEGORIES),
+)
+PLACE: Final = {flow: place for place, flow in enumerate(FLOWS)}
+_PAGE_VIEWS, _VISITS, _CONTINUED = (PLACE[Flow(name)] for name in ("page_views", "visits", "visits_continued"))
+_VISITORS, _DAILY_BUYERS, _REVENUE = (PLACE[Flow(name)] for name in ("visitors", "daily_buyers", "revenue"))
+_STEP: Final = {step: PLACE[Flow("funnel", step)] for step in FUNNEL}
+_AMOUNT: Final = {step: PLACE[Flow("amounts", step)] for step in AMOUNTS}
+_LOSS: Final = {reason: PLACE[Flow("checkout_losses", reason)] for reason in CHECKOUT_LOSSES}
+_ORDER: Final = {kind: PLACE[Flow("orders", kind)] for kind in ORDER_KINDS}
+_COMPLAINT: Final = {category: PLACE[Flow("complaints", category)] for category in CATEGORIES}
+_BROWSE: Final = _STEP["browse"]
+_LAST_BROWSING: Final = SLOT["last_browsing"]
+
+# Of an action: the place that counts it, and the place of its money.
+_COUNTS: Final[dict[CartAction | OrderAction, int]] = {
+    CartAction.FAVOURITE: _STEP["favourite"],
+    CartAction.ADD: _STEP["cart"],
+    CartAction.CHECKOUT_STARTED: _STEP["checkout"],
+    CartAction.CHECKOUT_ABANDONED: _LOSS["abandoned"],
+    CartAction.PAYMENT_FAILED: _LOSS["payment_failed"],
+    OrderAction.PLACED: _STEP["order"],
+    OrderAction.PAID: _STEP["paid"],
+    OrderAction.DELIVERED: _STEP["delivered"],
+}
+_MONEY: Final[dict[CartAction | OrderAction, int]] = {
+    CartAction.ADD: _AMOUNT["cart"],
+    CartAction.CHECKOUT_STARTED: _AMOUNT["checkout"],
+    CartAction.CHECKOUT_ABANDONED: _AMOUNT["abandoned"],
+    OrderAction.PLACED: _AMOUNT["order"],
+    OrderAction.PAID: _AMOUNT["paid"],
+    OrderAction.REFUNDED: _AMOUNT["refunded"],
+}
+_ABOUT_AN_ORDER: Final = (ComplaintForm.COMPLAINT, ComplaintForm.LOW_REVIEW, ComplaintForm.RETURN_REASON)
+
+Row = list[float]  # by place in FLOWS
+
+
+class Flows:
+    """Counts since the last `take`.
+
+    Use: `note` every new event before the customer's facts are changed by it.
+
+    Args:
+        settings: for the shop's clock.
+        shops: of the partition.
+        classify: reads the text of a complaint without a category.
+    """
+
+    def __init__(self, settings: Settings, shops: ShopNames, classify: Classifier = unread) -> None:
+        self._settings, self._shops, self._classify = settings, shops, classify
+        self._rows: dict[str, Row] = {}
+        self._day = (0, 0)  # the midnights around the moment that was last asked for, microseconds
+        self.opened: Counter[tuple[str, str, str]] = Counter()  # episodes by shop, cause and segment
+        self.closed: Counter[tuple[str, str, str]] = Counter()  # by shop, reason and segment
+        self.unknown_words = UnknownWords()
+
+    def note(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
+        """Count an event; `at` in microseconds, `counts`: whether it is an order that counts."""
+        row = self._rows.get(event.shop_id)
+        if row is None:
+            row = self._row(event.shop_id)
+        if isinstance(event, Browsing):
+            row[_PAGE_VIEWS] += 1
+            if event.page.is_unknown:
+                self.unknown_words.note(event)
+            since = at / DAY_US - customer.facts[_LAST_BROWSING]
+            if since > VISIT_GAP:
+                self._begin_visit(row, customer, at)
+            elif customer.glances and since >= 0:
+                row[_CONTINUED] += 1
+                customer.glances = False
+        else:
+            self._note_action(row, customer, event, at, counts)
+
+    def _note_action(
+        self, row: Row, customer: Customer, event: Cart | Order | Complaint, at: int, counts: bool
+    ) -> None:
+        if isinstance(event, Cart):
+            price, quantity = event.price, event.quantity
+            self._note_step(row, event, price if price is None or quantity is None else price * quantity)
+        elif isinstance(event, Order):
+            self._note_step(row, event, event.amount)
+            if counts:
+                self._note_purchase(row, customer, event, at)
+        else:
+            self.unknown_words.note(event)
+            _note_complaint(row, event, self._classify)
+
+    def take(self) -> dict[str, Row]:
+        """The rows by shop since the last time."""
+        rows, self._rows = self._rows, {}
+        return rows
+
+    def take_episodes(self) -> tuple[Counter[tuple[str, str, str]], Counter[tuple[str, str, str]]]:
+        """The episodes opened and closed since the last time."""
+        taken = self.opened, self.closed
+        self.opened, self.closed = Counter(), Counter()
+        return taken
+
+    def _row(self, shop: str) -> Row:
+        name = self._shops.names[self._shops.place(shop)]
+        return self._rows.setdefault(name, [0] * len(FLOWS))
+
+    def _begin_visit(self, row: Row, customer: Customer, at: int) -> None:
+        customer.glances = True
+        row[_VISITS] += 1
+        row[_BROWSE] += 1
+        if customer.facts[_LAST_BROWSING] < self._midnight(at):
+            row[_VISITORS] += 1
+
+    def _note_purchase(self, row: Row, customer: Customer, event: Order, at: int) -> None:
+        facts = customer.facts
+        row[_ORDER["repeat" if facts[ORDERS] else "first"]] += 1
+        row[_REVENUE] += max(event.amount or 0.0, 0.0)
+        if facts[LAST_ORDER] < self._midnight(at):
+            row[_DAILY_BUYERS] += 1
+
+    def _note_step(self, row: Row, event: Cart | Order, money: float | None) -> None:
+        place = _COUNTS.get(event.action)
+        if place is None:
+            self.unknown_words.note(event)
+        else:
+            row[place] += 1
+        if money:
+            place = _MONEY.get(event.action)
+            if place is not None:
+                row[place] += max(money, 0.0)
+
+    def _midnight(self, at: int) -> float:
+        """The midnight on the shop's clock before a moment, days since 1970 UTC."""
+        if not self._day[0] <= at < self._day[1]:
+            self._day = self._settings.local_midnights(at)
+        return self._day[0] / DAY_US
+
+
+def _note_complaint(row: Row, event: Complaint, classify: Classifier) -> None:
+    if event.action is ComplaintAction.REOPENED or not is_displeasure(event):
+        return
+    row[_COMPLAINT[category_of(event, classify)]] += 1
+    if event.form in _ABOUT_AN_ORDER:
+        row[_STEP["complained"]] += 1
+
+
+def category_of(event: Complaint, classify: Classifier) -> str:
+    """One of CATEGORIES, as causes are told by it; `classify` reads the text of a complaint without a category.
+
+    >>> from stream_app.core.state.complaint_kinds import unread
+    >>> from stream_app.core.events.schema import decode
+    >>> head = b'{"type":"complaint","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","category":'
+    >>> category_of(decode(head + b'"delivery"}'), unread), category_of(decode(head + b'"slow"}'), unread)
+    ('logistics', 'other')
+    """
+    return "unsubscribe" if event.form is ComplaintForm.UNSUBSCRIBE else kind_of(event, classify)

@@ -1,0 +1,179 @@
+"""How the customers of a partition stand: columns that follow from their states, counted a chunk at a time.
+
+A count of a million customers takes tens of milliseconds, and no chunk of it holds an event loop for more than a few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_app.core.alerts.lifecycle import Ranking
+from stream_app.core.customers.codec.vectors import matrix
+from stream_app.core.customers.customer import Customer
+from stream_app.core.kpis.risk_bands import BANDS, bands
+from stream_app.core.segments.lifecycle_stage import STAGES, stages
+from stream_app.core.segments.segments import SEGMENTS, Flags, price_sensitive, segments
+from stream_app.core.shops.registry import MAX_SHOPS, ShopNames
+from stream_app.core.state.complaints import open_since
+from stream_app.core.state.counters import MARK
+from stream_app.core.state.counters import SHOP as MARKED_SHOP
+from stream_app.core.state.counters import matrix as marks_matrix
+from stream_app.core.state.frame import Floats, mean_gap
+from stream_app.core.state.vector import FIRST_ORDER, LAST_ORDER, MONEY, NEVER, ORDER_DAYS, ORDERS, RING_END, SHOP, SLOT
+from stream_app.core.units import DAY_US
+
+CHUNK: Final = 16_384  # customers counted at once: some 3 ms
+_MOVED_AT_ONCE: Final = 4_096  # customers whose facts are copied at once
+_DISCOUNTED, _DISCOUNT = SLOT["discounted"], SLOT["discount"]
+_COMPLAINTS: Final = [MARK["complaints"], MARK["complaints_before"]]
+_Table = npt.NDArray[np.int64]
+
+
+class Pace:
+    """Of n buyers, what their stage and their segment are read from: see lifecycle.Life and segments.Dealings.
+
+    Args:
+        rows: theirs.
+        now: days since 1970-01-01 UTC.
+        horizon: days.
+        usual: what an order of each shop is usually worth, by the number that its customers are marked with.
+    """
+
+    def __init__(self, rows: npt.NDArray[np.void], now: float, horizon: float, usual: Floats) -> None:
+        self.horizon = horizon
+        self.order_days: Floats = rows["order_days"].astype(np.float64)
+        self.recency: Floats = np.maximum(now - rows["last_order"], 0.0)
+        repeats = np.maximum(self.order_days - 1.0, 0.0)
+        span = np.maximum(rows["last_order"] - rows["first_order"], 0.0)
+        self.mean_gap = mean_gap(repeats, span, np.maximum(now - rows["first_order"], 0.0), horizon)
+        last_gap = rows["last_gap"].astype(np.float64)
+        self.last_gap: Floats = np.where(np.isnan(last_gap), self.mean_gap, last_gap)
+        self.money: Floats = rows["money"]
+        self.usual_amount: Floats = usual[rows["marked_shop"]]
+        self.complains: Flags = rows["complains"]
+        self.is_price_sensitive: Flags = rows["price_sensitive"]
+
+
+_ROW: Final = np.dtype([
+    ("last_order", "f8"),
+    ("first_order", "f8"),
+    ("last_gap", "f4"),  # whole days; NaN: there is none
+    ("order_days", "f4"),
+    ("repeats", "?"),  # two orders or more
+    ("buyer", "?"),
+    ("shop", "u1"),
+    ("marked_shop", "u1"),  # by its number among shops.Shops: an explanation goes by the shop that he came to first
+    ("money", "f8"),
+    ("complains", "?"),
+    ("price_sensitive", "?"),
+])  # fmt: skip
+
+
+def _nobody(kinds: int) -> _Table:
+    return np.zeros((MAX_SHOPS + 1, kinds), dtype=np.int64)
+
+
+@dataclass
+class Counted:
+    """Customers by shop's place: the rows of each table."""
+
+    bands: _Table = field(default_factory=lambda: _nobody(len(SEGMENTS) * len(BANDS)))  # by segment, and in it by band
+    segments: _Table = field(default_factory=lambda: _nobody(len(SEGMENTS)))  # buyers, by segment
+    stages: _Table = field(default_factory=lambda: _nobody(len(STAGES)))  # buyers, by stage
+    buyers: _Table = field(default_factory=lambda: _nobody(1)[:, 0])
+    repeat_buyers: _Table = field(default_factory=lambda: _nobody(1)[:, 0])
+
+
+class Standing:
+    """The columns of a partition's customers, by their index.
+
+    Args:
+        shops: of the partition.
+        horizon: days.
+        lost_after: days.
+    """
+
+    def __init__(self, shops: ShopNames, horizon: float, lost_after: float) -> None:
+        self._shops, self._horizon, self._lost_after = shops, horizon, lost_after
+        self._rows = np.zeros(1024, dtype=_ROW)
+        self._moved: list[Customer] = []
+
+    def moved(self, customer: Customer) -> None:
+        """Note that what a customer's row is made of has changed: it is made anew before the next count."""
+        self._moved.append(customer)
+        if len(self._moved) >= _MOVED_AT_ONCE:
+            self._settle()
+
+    def restore(self, customers: Sequence[Customer]) -> None:
+        """Make the rows of stored customers, whose index has been given."""
+        for start in range(0, len(customers), _MOVED_AT_ONCE):
+            self._take_in(customers[start : start + _MOVED_AT_ONCE])
+
+    def count(self, counted: Counted, ranking: Ranking, size: int, now: int, usual: Floats) -> Iterator[None]:
+        """Count the first `size` customers as of a moment, microseconds, chunk by chunk, into `counted`.
+
+        `usual`: see Pace.
+        """
+        self._settle()
+        yield
+        self._reserve(size)
+        for start in range(0, size, CHUNK):
+            end = min(start + CHUNK, size)
+            rows = self._rows[start:end]
+            who = np.flatnonzero(rows["buyer"])
+            buyers = rows.take(who)
+            pace = Pace(buyers, now / DAY_US, self._horizon, usual)
+            self._count(counted, buyers, ranking.latest_of(start, end)[who], pace)
+            yield
+
+    def _settle(self) -> None:
+        moved, self._moved = self._moved, []
+        self._take_in(moved)
+
+    def _count(self, counted: Counted, buyers: npt.NDArray[np.void], latest: Floats, pace: Pace) -> None:
+        """Count buyers; nobody else has a score."""
+        shop = buyers["shop"].astype(np.int64)
+        segment = segments(pace).astype(np.int64)
+        counted.segments += _by_shop(shop, segment, counted.segments.shape)
+        band = bands(latest)
+        scored = band >= 0
+        kind = segment[scored] * len(BANDS) + band[scored]
+        counted.bands += _by_shop(shop[scored], kind, counted.bands.shape)
+        counted.stages += _by_shop(shop, stages(pace, self._lost_after), counted.stages.shape)
+        counted.buyers += np.bincount(shop, minlength=len(counted.buyers))
+        counted.repeat_buyers += np.bincount(shop[buyers["repeats"]], minlength=len(counted.buyers))
+
+    def _take_in(self, customers: Sequence[Customer]) -> None:
+        indices = np.array([customer.index for customer in customers], dtype=np.int64)
+        if not len(indices):
+            return
+        self._reserve(int(indices.max()) + 1)
+        facts = matrix([customer.facts for customer in customers])
+        rows = np.zeros(len(indices), dtype=_ROW)
+        rows["last_order"], rows["first_order"] = facts[:, LAST_ORDER], facts[:, FIRST_ORDER]
+        before, last = facts[:, RING_END - 2], facts[:, RING_END - 1]
+        rows["last_gap"] = np.where(before != NEVER, last - before, np.nan)
+        rows["order_days"], rows["repeats"] = facts[:, ORDER_DAYS], facts[:, ORDERS] >= 2
+        rows["buyer"] = buyer = facts[:, LAST_ORDER] != NEVER
+        rows["shop"][buyer] = self._shops.places_of_keys(facts[buyer, SHOP])
+        marks = marks_matrix([customer.marks for customer in customers])
+        rows["marked_shop"], rows["money"] = marks[:, MARKED_SHOP], facts[:, MONEY]
+        rows["complains"] = marks[:, _COMPLAINTS].any(axis=1) | (open_since(facts) != NEVER).any(axis=1)
+        rows["price_sensitive"] = price_sensitive(
+            facts[:, ORDERS], facts[:, _DISCOUNTED], facts[:, MONEY], facts[:, _DISCOUNT]
+        )
+        self._rows[indices] = rows
+
+    def _reserve(self, size: int) -> None:
+        room = len(self._rows)
+        if size > room:
+            self._rows = np.concatenate([self._rows, np.zeros(max(size, 2 * room) - room, dtype=_ROW)])
+
+
+def _by_shop(shop: _Table, kind: npt.NDArray[np.integer], shape: tuple[int, ...]) -> _Table:
+    return np.bincount(shop * shape[1] + kind, minlength=shape[0] * shape[1]).reshape(shape)

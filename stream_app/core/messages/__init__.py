@@ -1,0 +1,1 @@
+"""Wire messages: schema, decoding and what cannot be decoded."""

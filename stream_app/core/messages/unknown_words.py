@@ -1,0 +1,79 @@
+"""Words of an enumeration that no spelling explains, counted: what they say has no effect until somebody mends them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from stream_app.core.events.schema import Browsing, Complaint, Event
+from stream_app.core.messages.schema import Contact
+
+MAX_WORDS: Final = 50  # that are counted by themselves, over all fields
+MAX_CHARS: Final = 40  # of a word; a longer one is no word
+MORE: Final = "(more)"  # stands for all words beyond MAX_WORDS
+UNREADABLE: Final = "(unreadable)"  # stands for what does not look like a word: it may be a number or an address
+_MOST_DIGITS: Final = 3
+_MARKS: Final = frozenset(" _-./:")
+
+Found = tuple[str, str]  # a field, as `order.action`, and a word
+
+
+class UnknownWords:
+    """Counts of unknown words by field and word, of bounded size.
+
+    >>> from stream_app.core.events.schema import decode
+    >>> words = UnknownWords()
+    >>> words.note(decode('{"type":"order","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z",'
+    ...                   '"action":"Completed"}'))
+    >>> words.counts
+    Counter({('order.action', 'Completed'): 1})
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[Found] = Counter()
+
+    def note(self, event: Event | Contact) -> None:
+        """Count the unknown words of an event or a contact."""
+        if isinstance(event, Browsing):
+            if event.page.is_unknown:
+                self.add("browsing.page", event.page)
+            return
+        if event.action.is_unknown:
+            self.add(f"{event.__struct_config__.tag}.action", event.action)
+        if isinstance(event, Complaint) and event.form.is_unknown:
+            self.add("complaint.form", event.form)
+
+    def add(self, field: str, word: str, count: int = 1) -> Found:
+        """Count a word of a field, and return under what it is counted."""
+        found = (field, shown(word))
+        if found not in self.counts and len(self.counts) >= MAX_WORDS:
+            found = (field, MORE)
+        self.counts[found] += count
+        return found
+
+    @property
+    def by_field(self) -> dict[str, dict[str, int]]:
+        """The counts of each field by word, the most frequent word first."""
+        fields: dict[str, dict[str, int]] = {}
+        for (field, word), count in sorted(self.counts.items(), key=lambda one: (one[0][0], -one[1], one[0][1])):
+            fields.setdefault(field, {})[word] = count
+        return fields
+
+    def take(self) -> Counter[Found]:
+        """Return the counts since the last call."""
+        counts, self.counts = self.counts, Counter()
+        return counts
+
+
+def shown(word: str) -> str:
+    """Return a word as it may be told, UNREADABLE if it does not look like a word.
+
+    >>> shown(" Completed "), shown("已完成"), shown("li@example.com"), shown("13800138000")
+    ('Completed', '已完成', '(unreadable)', '(unreadable)')
+    """
+    word = word.strip()
+    if word in (MORE, UNREADABLE):
+        return word
+    if not 0 < len(word) <= MAX_CHARS or sum(map(str.isdigit, word)) > _MOST_DIGITS:
+        return UNREADABLE
+    return word if all(one.isalnum() or one in _MARKS for one in word) else UNREADABLE

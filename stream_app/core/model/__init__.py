@@ -1,0 +1,1 @@
+"""The churn model: features, labels, experts, ensemble and evaluation metrics."""

@@ -1,0 +1,38 @@
+"""What can be said before anything was learned: the probability of churn from the customer's own pace and recency.
+
+A buy-till-you-die model. While alive a customer orders as a Poisson process whose rate varies over customers as a
+gamma distribution; after each order he may leave for good, with a probability that varies as a beta distribution. This
+is the MBG/NBD model (Batislam, Denizel, Filiztekin: Empirical validation and comparison of models for customer base
+analysis, IJRM 2007), here over distinct order days, with fixed parameters in units of the horizon, not fitted ones.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from stream_app.core.state.frame import Floats, View
+
+SHAPE: Final = 1.0  # r of the gamma distribution over order rates
+SCALE_HORIZONS: Final = 2.0  # alpha of it, in horizons: a customer of whom nothing is known orders every two horizons
+STAY: Final = 2.5  # b of the beta distribution over the probability of leaving after an order; its a is 1
+LIMIT: Final = 6.0  # log-odds
+
+
+def prior_log_odds(view: View) -> Floats:
+    """Log-odds of no order within the horizon, shape (n,), between -LIMIT and LIMIT.
+
+    P(churn) = 1 - P(alive) (1 - P(no order in the horizon | alive)), with x repeat order days, the last at t_x, in a
+    life of T days so far:
+
+        P(alive) = 1 / (1 + ((alpha + T) / (alpha + t_x)) ** (r + x) / (b + x))
+        P(no order | alive) = ((alpha + T) / (alpha + T + horizon)) ** (r + x)
+    """
+    alpha = SCALE_HORIZONS * view.horizon
+    pace = SHAPE + view.repeats
+    gone = pace * np.log((alpha + view.age) / (alpha + view.span)) - np.log(STAY + view.repeats)
+    alive = 1.0 / (1.0 + np.exp(np.clip(gone, -50.0, 50.0)))
+    none = np.exp(pace * np.log((alpha + view.age) / (alpha + view.age + view.horizon)))
+    stays = np.clip(alive * (1.0 - none), 1e-9, 1.0 - 1e-9)
+    return np.clip(np.log1p(-stays) - np.log(stays), -LIMIT, LIMIT)

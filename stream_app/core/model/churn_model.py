@@ -1,0 +1,206 @@
+"""The model in force, and how it learns: experts, their mixture, the nowcast of the shop's level, and drift.
+
+One object is both the trainer's learner and what workers score with: `decide` and `score` never change it, and
+`learn_day` makes the next version of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_app.core.model.bg_nbd import prior_log_odds
+from stream_app.core.model.cohorts import Cohorts
+from stream_app.core.model.drift import Drift, DriftWatch
+from stream_app.core.model.ensemble import Mixture
+from stream_app.core.model.experts.baselines import PriorExpert, RecencyExpert
+from stream_app.core.model.experts.binned import CellsExpert
+from stream_app.core.model.experts.expert import LIMIT, Expert, Floats, Rows
+from stream_app.core.model.experts.linear import LinearExpert
+from stream_app.core.model.experts.recursive import Span
+from stream_app.core.model.experts.river_models import PlainExpert, TreeExpert
+from stream_app.core.model.features import NAMES, features
+from stream_app.core.model.labels import CHURNED, Matured
+from stream_app.core.model.nowcast import Nowcast
+from stream_app.core.state.frame import View
+from stream_app.core.units import DAY_US
+
+PRIOR_SOURCE, MODEL_SOURCE = 0, 1
+ENOUGH: Final = 100  # labels of each kind before the score is the model's and not the prior's
+MIXTURE: Final = "mixture"  # the column of the mixture before the shop's level is brought in
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What was said of n decisions."""
+
+    features: npt.NDArray[np.float16]  # (n, number of features)
+    log_odds: npt.NDArray[np.float32]  # (n, number of experts + 1): each expert's, then the mixture's
+    probability: Floats  # rounded to what a float32 holds, as it is stored
+    source: int
+    version: int
+
+
+class Model(Protocol):
+    """What scores: the learner itself, or a snapshot of it."""
+
+    def decide(self, view: View) -> Scores:
+        """Score decisions with all experts."""
+        ...
+
+    def score(self, view: View) -> Floats:
+        """Probabilities of churn by the experts that are cheap enough for every event."""
+        ...
+
+
+def probability_of(log_odds: Floats) -> Floats:
+    """Log-odds as probabilities."""
+    return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -LIMIT, LIMIT)))
+
+
+class Learner:
+    """All that is learned of a shop.
+
+    Args:
+        horizon: microseconds.
+        decide_every: microseconds.
+        seed: of whatever is random in the experts; none of the present ones is.
+    """
+
+    def __init__(self, horizon: int, decide_every: int, seed: int) -> None:
+        span = Span(horizon / DAY_US, decide_every / DAY_US)
+        self.seed = seed
+        self.experts: list[Expert] = [
+            LinearExpert(span),
+            CellsExpert(span),
+            PriorExpert(),
+            TreeExpert(),
+            RecencyExpert(),
+            PlainExpert(),
+        ]
+        self._mixed = [place for place, expert in enumerate(self.experts) if expert.mixed]
+        self._cheap = [place for place in self._mixed if self.experts[place].cheap]
+        self._prior = self.names.index(PriorExpert.name)  # the column that says what the prior said
+        self._mixture = Mixture(tuple(self.experts[place].name for place in self._mixed), span)
+        self._nowcast = Nowcast(span)
+        self._drift = DriftWatch()
+        self.version = 0
+        self.churned = self.retained = 0
+        self.importances = dict.fromkeys(NAMES, 0.0)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of `Scores.log_odds`."""
+        return (*(expert.name for expert in self.experts), MIXTURE)
+
+    @property
+    def examples(self) -> int:
+        """How many labelled decisions were learned from."""
+        return self.churned + self.retained
+
+    @property
+    def source(self) -> int:
+        """Whether a score is the prior's or the model's."""
+        return MODEL_SOURCE if min(self.churned, self.retained) >= ENOUGH else PRIOR_SOURCE
+
+    @property
+    def level(self) -> float:
+        """What the shop's present level adds to every customer's log-odds of churn."""
+        return self._nowcast.shift
+
+    @property
+    def drift(self) -> list[Drift]:
+        """The changes of the model's loss that were seen so far."""
+        return self._drift.seen
+
+    @property
+    def drift_window(self) -> tuple[int, float]:
+        """Days since the latest change that still count, and their mean log-loss: see DriftWatch.window."""
+        return self._drift.window
+
+    def shares(self) -> dict[str, float]:
+        """Each mixed expert's share."""
+        return self._mixture.shares()
+
+    def decide(self, view: View) -> Scores:
+        """See Model."""
+        kept = features(view)
+        rows = Rows(kept.astype(np.float64), prior_log_odds(view))
+        log_odds, probability = self.judge(rows)
+        return Scores(kept, log_odds.astype(np.float32), _rounded(probability), self.source, self.version)
+
+    def judge(self, rows: Rows) -> tuple[Floats, Floats]:
+        """What is said of n rows: log-odds in the columns of `names`, shape (n, len(names)), and probabilities."""
+        table = np.stack([expert.log_odds(rows) for expert in self.experts], axis=1)
+        mixed = self._mixture.log_odds(table[:, self._mixed])
+        probability = probability_of(self._with_level(mixed, rows.prior))
+        return np.concatenate([table, mixed[:, None]], axis=1), probability
+
+    def score(self, view: View) -> Floats:
+        """See Model."""
+        rows = Rows(features(view).astype(np.float64), prior_log_odds(view))
+        table = np.stack([self.experts[place].log_odds(rows) for place in self._cheap], axis=1)
+        columns = [self._mixed.index(place) for place in self._cheap]
+        return _rounded(probability_of(self._with_level(self._mixture.log_odds(table, columns), rows.prior)))
+
+    def note(self, cohorts: Cohorts) -> None:
+        """Note what was decided and who returned: the nowcast compares what was expected with what comes."""
+        self._nowcast.note(cohorts)
+
+    def learn_day(self, matured: Sequence[Matured], moment: int) -> None:
+        """Learn from a day's labels, in order of (matured_at, customer): makes the version in force from `moment`.
+
+        The version's number rises whenever anything is said otherwise from now on.
+        """
+        before = self._nowcast.shift
+        if matured:
+            self._learn(matured, moment)
+        self._nowcast.begin_day(moment // DAY_US)
+        if matured or self._nowcast.shift != before:
+            self.version += 1
+
+    def _learn(self, matured: Sequence[Matured], moment: int) -> None:
+        labels = np.array([one.label for one in matured], dtype=np.int8)
+        decisions = [one.pending for one in matured]
+        kept = np.frombuffer(b"".join(p.features for p in decisions), dtype=np.float16).reshape(len(labels), -1)
+        said = np.frombuffer(b"".join(p.log_odds for p in decisions), dtype=np.float16).reshape(len(labels), -1)
+        table = said.astype(np.float64)
+        rows = Rows(kept.astype(np.float64), table[:, self._prior].copy())
+        probability = np.array([pending.probability for pending in decisions])
+        self._drift.observe(moment, float(_log_loss(probability, labels).mean()))
+        expected = probability_of(table[:, -1])
+        days = np.array([pending.decided_at // DAY_US for pending in decisions])
+        for day in np.unique(days).tolist():  # one, unless the horizon is not in whole days
+            self._nowcast.learn_day(day, expected[days == day], labels[days == day])
+        self._mixture.learn_day(table[:, self._mixed], labels)
+        for expert in self.experts:
+            expert.learn(rows, labels)
+        self._weigh_features(rows)
+        self.churned += int((labels == CHURNED).sum())
+        self.retained += int((labels != CHURNED).sum())
+
+    def _with_level(self, mixed: Floats, prior: Floats) -> Floats:
+        """The mixture at the shop's present level; the prior alone while there is too little to learn from."""
+        return mixed + self._nowcast.shift if self.source == MODEL_SOURCE else prior
+
+    def _weigh_features(self, rows: Rows) -> None:
+        """Mean absolute contribution of each feature to the linear expert's log-odds, over the last learned day."""
+        linear = self.experts[0]
+        if isinstance(linear, LinearExpert):
+            contributions = linear.contributions(rows)
+            moved = np.stack(list(contributions.values()))  # one call for all features, instead of three for each
+            weights = np.abs(moved - moved.mean(axis=1, keepdims=True)).mean(axis=1)
+            self.importances = dict(zip(contributions, weights.tolist(), strict=True))
+
+
+def _log_loss(probability: Floats, labels: npt.NDArray[np.int8]) -> Floats:
+    return -np.log(np.where(labels == CHURNED, probability, 1.0 - probability))
+
+
+def _rounded(probability: Floats) -> Floats:
+    """As a float32 holds it: what is kept is what was said."""
+    return probability.astype(np.float32).astype(np.float64)

@@ -1,0 +1,51 @@
+"""The prior as an expert, and recency as the baseline: what a shop can do today without any model."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import numpy as np
+
+from stream_app.core.model.experts.expert import LIMIT, Floats, Labels, Rows
+from stream_app.core.model.features import PLACE
+
+_RECENCY: Final = PLACE["recency"]
+
+
+class PriorExpert:
+    """The prior as it stands: it learns nothing and so cannot be led astray."""
+
+    name: ClassVar[str] = "prior"
+    cheap: ClassVar[bool] = True
+    mixed: ClassVar[bool] = True
+
+    def log_odds(self, rows: Rows) -> Floats:
+        """See Expert."""
+        return rows.prior.copy()
+
+    def learn(self, rows: Rows, labels: Labels) -> None:
+        """See Expert. Nothing to learn."""
+
+
+class RecencyExpert:
+    """The longer silent, the more likely lost: recency alone, turned into a probability by a straight line."""
+
+    name: ClassVar[str] = "recency"
+    cheap: ClassVar[bool] = True
+    mixed: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self._scale = np.array([0.0, 1.0])  # intercept and slope over log(1 + days)
+        self._curvature = np.eye(2)
+
+    def log_odds(self, rows: Rows) -> Floats:
+        """See Expert. Strictly rising in recency, whatever was learned, so that the ranking is recency's own."""
+        recency = rows.features[:, _RECENCY]
+        return np.clip(self._scale[0] + max(self._scale[1], 0.05) * (recency - 3.0), -LIMIT, LIMIT)
+
+    def learn(self, rows: Rows, labels: Labels) -> None:
+        """See Expert. One Newton step of a logistic regression on recency alone."""
+        x = np.stack([np.ones(len(labels)), rows.features[:, _RECENCY] - 3.0], axis=1)
+        expected = 1.0 / (1.0 + np.exp(-np.clip(x @ self._scale, -30.0, 30.0)))
+        self._curvature = self._curvature + (x * (expected * (1.0 - expected))[:, None]).T @ x
+        self._scale = self._scale - np.linalg.solve(self._curvature, x.T @ (expected - labels))

@@ -1,0 +1,83 @@
+"""The binned expert: one weight for each cell of a coarse grid over the features, and over crosses of two of them.
+
+What the linear expert cannot say: that recency matters in steps, or matters differently for those who ordered once.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_app.core.model.experts.expert import LIMIT, Floats, Labels, Rows, row_sums
+from stream_app.core.model.experts.recursive import RecursiveLogistic, Span
+from stream_app.core.model.features import PLACE
+
+Cells = npt.NDArray[np.int64]
+
+# name -> lowest value, highest value, number of cells between them; in the feature's own unit
+_GRID: Final = {
+    "recency_to_gap": (0.0, 2.5, 7),
+    "order_90d": (0.0, 1.8, 6),
+    "browsing_7d": (0.0, 3.5, 5),
+    "age": (0.0, float(np.log1p(8.0)), 6),
+}
+_RECENCY_CELLS: Final = 7
+_ORDER_DAY_CELLS: Final = 8
+_CROSSED_ORDER_DAYS: Final = 5
+_SILENCE_CELLS: Final = 7
+_PRIOR_CELLS: Final = 8
+_SIZES: Final = (
+    *(count for _, _, count in _GRID.values()),
+    _RECENCY_CELLS,
+    _SILENCE_CELLS,
+    _ORDER_DAY_CELLS,
+    _PRIOR_CELLS,
+    _CROSSED_ORDER_DAYS * _RECENCY_CELLS,
+    _CROSSED_ORDER_DAYS * 6,
+)
+
+
+def _cell(values: Floats, low: float, high: float, count: int) -> Cells:
+    return np.clip((values - low) / (high - low) * count, 0, count - 1).astype(np.int64)
+
+
+class CellsExpert:
+    """Recursive logistic regression on one-hot cells."""
+
+    name: ClassVar[str] = "cells"
+    cheap: ClassVar[bool] = True
+    mixed: ClassVar[bool] = True
+
+    def __init__(self, span: Span) -> None:
+        self._horizon = span.horizon
+        self._model = RecursiveLogistic(sum(_SIZES), span)
+
+    def log_odds(self, rows: Rows) -> Floats:
+        """See Expert."""
+        weights = self._model.mean
+        total = row_sums(weights[2:][self._cells(rows)]) + weights[1] * rows.prior + weights[0]
+        return np.clip(total, -LIMIT, LIMIT)
+
+    def learn(self, rows: Rows, labels: Labels) -> None:
+        """See Expert."""
+        inputs = np.zeros((len(labels), sum(_SIZES)))
+        np.put_along_axis(inputs, self._cells(rows), 1.0, axis=1)
+        self._model.learn_day(rows.prior, inputs, labels)
+
+    def _cells(self, rows: Rows) -> Cells:
+        """The cell of each row on each grid, as places among all cells; shape (n, number of grids)."""
+        feature = {name: rows.features[:, place] for name, place in PLACE.items()}
+        grids = [_cell(feature[name], *grid) for name, grid in _GRID.items()]
+        recency = _cell(np.log1p(np.expm1(feature["recency"]) / self._horizon), 0.0, np.log1p(3.0), _RECENCY_CELLS)
+        silence = _cell(feature["silence"], 0.0, np.log1p(self._horizon) + 0.7, _SILENCE_CELLS)
+        order_days = np.rint(np.expm1(np.clip(feature["order_days"], 0.0, 3.0))).astype(np.int64)
+        # 1 to 6 one by one, 7 to 14, and more
+        days = np.where(order_days > 14, _ORDER_DAY_CELLS - 1, np.clip(order_days, 1, _ORDER_DAY_CELLS - 1) - 1)
+        crossed = np.minimum(days, _CROSSED_ORDER_DAYS - 1)
+        age = grids[list(_GRID).index("age")]
+        prior = _cell(rows.prior, -2.0, 3.0, _PRIOR_CELLS)
+        grids += [recency, silence, days, prior, crossed * _RECENCY_CELLS + recency, crossed * 6 + age]
+        offsets = np.concatenate([[0], np.cumsum(_SIZES)[:-1]])
+        return np.stack(grids, axis=1) + offsets

@@ -1,0 +1,59 @@
+"""The linear expert: the prior's log-odds, corrected by the standardised stationary features."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import numpy as np
+
+from stream_app.core.model.experts.expert import LIMIT, Floats, Labels, Rows
+from stream_app.core.model.experts.recursive import RecursiveLogistic, Span
+from stream_app.core.model.features import LINEAR, NAMES
+
+CLIP: Final = 4.0  # standard deviations
+_FLAT: Final = 1e-6  # a feature that deviates less says nothing (yet)
+
+
+class LinearExpert:
+    """Recursive logistic regression on the features, scaled by the running mean and deviation of the learned rows."""
+
+    name: ClassVar[str] = "linear"
+    cheap: ClassVar[bool] = True
+    mixed: ClassVar[bool] = True
+
+    def __init__(self, span: Span) -> None:
+        self._places = list(LINEAR)
+        self._model = RecursiveLogistic(len(self._places), span)
+        self._count = 0
+        self._mean = np.zeros(len(self._places))
+        self._variance = np.zeros(len(self._places))
+
+    def log_odds(self, rows: Rows) -> Floats:
+        """See Expert."""
+        return np.clip(self._model.log_odds(rows.prior, self._scaled(rows)), -LIMIT, LIMIT)
+
+    def learn(self, rows: Rows, labels: Labels) -> None:
+        """See Expert. The scale moves first, so that the first rows ever are not scaled by nothing."""
+        self._measure(rows.features[:, self._places])
+        self._model.learn_day(rows.prior, self._scaled(rows), labels)
+
+    def contributions(self, rows: Rows) -> dict[str, Floats]:
+        """What each feature adds to the log-odds of each row."""
+        moved = self._scaled(rows) * self._model.mean[2:]
+        return {NAMES[place]: moved[:, column] for column, place in enumerate(self._places)}
+
+    def _scaled(self, rows: Rows) -> Floats:
+        deviation = np.sqrt(self._variance)
+        scale = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > _FLAT)
+        return np.clip((rows.features[:, self._places] - self._mean) * scale, -CLIP, CLIP)
+
+    def _measure(self, features: Floats) -> None:
+        """Merge the mean and variance of new rows into the running ones (Chan, Golub, LeVeque 1979)."""
+        count = len(features)
+        total = self._count + count
+        gap = features.mean(axis=0) - self._mean
+        self._variance = (
+            self._variance * self._count + features.var(axis=0) * count + gap * gap * self._count * count / total
+        ) / total
+        self._mean = self._mean + gap * count / total
+        self._count = total

@@ -1,0 +1,127 @@
+"""Experts that River learns: a Hoeffding tree, and the plain pipeline that everything else has to beat."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from river import linear_model, optim, preprocessing, tree
+
+from stream_app.core.model.experts.expert import LIMIT, Floats, Labels, Rows, row_sums
+from stream_app.core.model.features import PLACE
+
+PRIOR: Final = "prior"
+TREE_FEATURES: Final = (
+    "recency",
+    "silence",
+    "recency_to_gap",
+    "mean_gap",
+    "gap_deviation",
+    "order_30d",
+    "order_90d",
+    "browsing_7d",
+    "browsing_30d",
+    "cart_30d",
+    "complaint_90d",
+    "mean_amount",
+    "expected_orders",
+    "gap_trend",
+)
+PLAIN_FEATURES: Final = (
+    "recency",
+    "recency_to_gap",
+    "mean_gap",
+    "gap_deviation",
+    "order_days",
+    "order_30d",
+    "order_90d",
+    "browsing_7d",
+    "browsing_30d",
+    "cart_30d",
+    "complaint_90d",
+    "mean_amount",
+)
+_ENOUGH: Final = 1_000  # rows before a tree says more than the prior
+_SURE: Final = 0.05  # a leaf of a few rows is no reason to be surer than this
+
+
+class TreeExpert:
+    """River's Hoeffding tree (Domingos, Hulten: Mining high-speed data streams, KDD 2000), over the main features."""
+
+    name: ClassVar[str] = "tree"
+    cheap: ClassVar[bool] = False
+    mixed: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self._places = [PLACE[name] for name in TREE_FEATURES]
+        self._model = tree.HoeffdingTreeClassifier(grace_period=200, leaf_prediction="nba", max_depth=8)
+        self._learned = 0
+
+    def log_odds(self, rows: Rows) -> Floats:
+        """See Expert. The prior itself until there is enough to split on."""
+        if self._learned < _ENOUGH:
+            return rows.prior.copy()
+        return np.array([_logit(self._model.predict_proba_one(x).get(1, 0.5)) for x in self._inputs(rows)])
+
+    def learn(self, rows: Rows, labels: Labels) -> None:
+        """See Expert."""
+        for x, label in zip(self._inputs(rows), labels.tolist(), strict=True):
+            self._model.learn_one(x, label)
+        self._learned += len(labels)
+
+    def _inputs(self, rows: Rows) -> list[dict[str, float]]:
+        table = np.concatenate([rows.features[:, self._places], rows.prior[:, None]], axis=1)
+        names = (*TREE_FEATURES, PRIOR)
+        return [dict(zip(names, row, strict=True)) for row in table.tolist()]
+
+
+def _logit(probability: float) -> float:
+    bounded = min(max(probability, _SURE), 1.0 - _SURE)
+    return math.log(bounded / (1.0 - bounded))
+
+
+class PlainExpert:
+    """The challenger: River's scaler and logistic regression as anyone would write them in three lines.
+
+    Learned by River one row at a time; many rows are predicted at once with River's own weights, which a test holds to
+    `predict_proba_one`.
+    """
+
+    name: ClassVar[str] = "plain"
+    cheap: ClassVar[bool] = True
+    mixed: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self._places = [PLACE[name] for name in PLAIN_FEATURES]
+        self._scaler = preprocessing.StandardScaler()
+        self._model = linear_model.LogisticRegression(optim.AdaGrad(0.05))
+        self._export()
+
+    def log_odds(self, rows: Rows) -> Floats:
+        """See Expert."""
+        scaled = (rows.features[:, self._places] - self._means) * self._scales
+        return np.clip(row_sums(scaled * self._weights) + self._model.intercept, -LIMIT, LIMIT)
+
+    def learn(self, rows: Rows, labels: Labels) -> None:
+        """See Expert."""
+        table = rows.features[:, self._places].tolist()
+        for row, label in zip(table, labels.tolist(), strict=True):
+            x = dict(zip(PLAIN_FEATURES, row, strict=True))
+            self._scaler.learn_one(x)
+            self._model.learn_one(self._scaler.transform_one(x), label)
+        self._export()
+
+    def predict_proba_one(self, features: Floats) -> float:
+        """The probability of churn of one row by River itself, as a reference for `log_odds`."""
+        x = dict(zip(PLAIN_FEATURES, features[self._places].tolist(), strict=True))
+        return float(self._model.predict_proba_one(self._scaler.transform_one(x))[True])
+
+    def _export(self) -> None:
+        """River's numbers as arrays."""
+        weights: dict[str, Any] = self._model.weights
+        means, variances = self._scaler.means, self._scaler.vars
+        self._means = np.array([means.get(name, 0.0) for name in PLAIN_FEATURES])
+        deviations = np.sqrt(np.array([variances.get(name, 0.0) for name in PLAIN_FEATURES]))
+        self._scales = np.divide(1.0, deviations, out=np.zeros_like(deviations), where=deviations > 0)
+        self._weights = np.array([weights.get(name, 0.0) for name in PLAIN_FEATURES])

@@ -1,0 +1,374 @@
+"""The features: named numbers on a customer at a moment, each with its unit and its meaning in both languages.
+
+Features are stationary on purpose: rates, decayed counts and comparisons with the customer's own past, rather than
+totals since the log began, which drift with the calendar and teach a model the age of the log (docs/adr/0005-model.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_app.core.state.frame import Floats, View
+from stream_app.core.state.vector import HALF_LIVES, NEVER
+
+LIMIT: Final = 60.0  # no feature is larger: float16 keeps them all
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One number.
+
+    Attributes:
+        name: as in the code, the logs and the metrics.
+        unit: of the value that the models see.
+        meaning: in English.
+        meaning_zh: in Chinese.
+        needs: the kinds of events, or `kind.field`, without which it says nothing.
+        value: computes it for n customers, shape (n,).
+        linear: whether the linear expert sees it. What grows with the age of the log is left to cells and trees.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    meaning_zh: str
+    needs: str
+    value: Callable[[View], Floats]
+    linear: bool = True
+
+
+def _log_decayed(kind: str, half_life: float) -> Callable[[View], Floats]:
+    return lambda view: np.log1p(view.decayed(kind, half_life))
+
+
+_KIND_WORDS: Final = {
+    "order": ("orders", "订单"),
+    "browsing": ("page views", "浏览"),
+    "cart": ("cart and favourite actions", "加购与收藏"),
+    "complaint": ("complaints", "投诉"),
+}
+
+
+def _decayed_feature(kind: str, half_life: float) -> Feature:
+    english, chinese = _KIND_WORDS[kind]
+    return Feature(
+        f"{kind}_{half_life:g}d",
+        "log(1 + count)",
+        f"recent {english}, each losing half its weight every {half_life:g} days",
+        f"近期{chinese}次数，每 {half_life:g} 天权重减半",
+        kind,
+        _log_decayed(kind, half_life),
+    )
+
+
+def _trend(kind: str, short: float, long: float, floor: float) -> Callable[[View], Floats]:
+    """Logarithm of the ratio of two rates of a kind; `floor` events in each keep it calm when there is little."""
+    return lambda view: np.log((view.decayed(kind, short) + floor) / (view.decayed(kind, long) * short / long + floor))
+
+
+def _log_since(name: str) -> Callable[[View], Floats]:
+    return lambda view: np.log1p(view.days_since(name))
+
+
+def _open_complaint_age(view: View) -> Floats:
+    oldest = np.min(np.where(view.complaint_opened > NEVER, view.complaint_opened, np.inf), axis=1)
+    return np.log1p(np.where(np.isfinite(oldest), np.maximum(view.now - oldest, 0.0) + 1.0, 0.0))
+
+
+def _rate_recency(view: View) -> Floats:
+    return view.recency * view.order_days / (view.age + view.horizon)
+
+
+def _share(part: str, whole: str) -> Callable[[View], Floats]:
+    """A share, shrunk towards nought by two."""
+    return lambda view: view[part] / (view[whole] + 2.0)
+
+
+_OWN_PACE: Final = (
+    Feature(
+        "recency",
+        "log(1 + days)",
+        "days since the last order",
+        "距上次下单的天数",
+        "order",
+        lambda v: np.log1p(v.recency),
+    ),
+    Feature(
+        "silence",
+        "log(1 + days)",
+        "days since any sign of life",
+        "距最近一次任何行为的天数",
+        "order",
+        lambda v: np.log1p(v.silence),
+    ),
+    Feature(
+        "recency_to_gap",
+        "log(1 + ratio)",
+        "silence compared with the customer's usual gap between orders",
+        "沉默时间与其平常下单间隔之比",
+        "order",
+        lambda v: np.log1p(v.recency / np.maximum(np.where(v.repeats > 0, v.mean_gap, v.horizon / 2), 0.5)),
+    ),
+    Feature(
+        "expected_orders",
+        "orders",
+        "orders that the customer's own rate would have brought since the last one",
+        "按其自身频率，自上次下单以来本应产生的订单数",
+        "order",
+        _rate_recency,
+    ),
+    Feature(
+        "expected_orders_squared",
+        "orders²",
+        "the same, squared: very overdue",
+        "同上的平方：严重逾期",
+        "order",
+        lambda v: np.minimum(_rate_recency(v), 7.0) ** 2,
+    ),
+    Feature(
+        "expected_repeats",
+        "log(1 + orders)",
+        "the same by the rate between the first order and the last",
+        "同上，按首末两单之间的频率计算",
+        "order",
+        lambda v: np.log1p(v.recency * (v.repeats + 1.0) / (v.span + v.horizon)),
+    ),
+    Feature(
+        "mean_gap",
+        "log(1 + days)",
+        "usual gap between order days",
+        "平常的下单间隔",
+        "order",
+        lambda v: np.log1p(v.mean_gap),
+    ),
+    Feature(
+        "gap_deviation",
+        "log(1 + days)",
+        "how irregular the gaps are",
+        "下单间隔的波动",
+        "order",
+        lambda v: np.log1p(v.gap_deviation),
+    ),
+    Feature(
+        "last_gap",
+        "log(1 + days)",
+        "the last gap between order days",
+        "最近一次下单间隔",
+        "order",
+        lambda v: np.log1p(v.last_gap),
+    ),
+    Feature(
+        "gap_trend",
+        "log ratio",
+        "the last gap compared with the usual one: are the gaps growing?",
+        "最近间隔与平常之比：间隔是否在变长",
+        "order",
+        lambda v: np.log1p(v.last_gap) - v.log_gap,
+    ),
+    Feature(
+        "gap_score",
+        "standard deviations",
+        "how unusual the present silence is for this customer",
+        "目前的沉默对该客户有多不寻常",
+        "order",
+        lambda v: np.clip((np.log1p(v.recency) - v.log_gap) / v.log_gap_deviation, -8.0, 8.0),
+    ),
+    Feature(
+        "longer_gaps",
+        "share",
+        "share of the last gaps that were longer than the present silence",
+        "近期间隔中比目前沉默更长的比例",
+        "order",
+        lambda v: (v.longer_gaps + 0.5) / (np.minimum(v.repeats, 7.0) + 1.0),
+    ),
+    Feature(
+        "gaps_ending",
+        "share",
+        "of those, the share that ended within the horizon",
+        "其中在预测窗口内结束的比例",
+        "order",
+        lambda v: (v.gaps_ending_within_horizon + 0.3) / (v.longer_gaps + 0.6 + (v.repeats == 0)),
+    ),
+    Feature(
+        "one_time",
+        "0 or 1",
+        "has ordered on one day only",
+        "只在一天下过单",
+        "order",
+        lambda v: (v.order_days <= 1).astype(np.float64),
+    ),
+    Feature(
+        "second_order",
+        "0 or 1",
+        "has ordered on two days",
+        "在两天下过单",
+        "order",
+        lambda v: (v.order_days == 2).astype(np.float64),
+    ),
+)
+_MONEY: Final = (
+    Feature(
+        "mean_amount",
+        "log(1 + money)",
+        "mean amount of an order",
+        "平均订单金额",
+        "order.amount",
+        lambda v: np.log1p(np.maximum(v["money"], 0.0) / np.maximum(v["orders"], 1.0)),
+    ),
+    Feature(
+        "last_amount",
+        "log(1 + money)",
+        "amount of the last order",
+        "最近一单金额",
+        "order.amount",
+        lambda v: np.log1p(np.maximum(v["last_amount"], 0.0)),
+    ),
+    Feature(
+        "discount_share",
+        "share",
+        "orders with a discount",
+        "使用优惠的订单占比",
+        "order.discount",
+        _share("discounted", "orders"),
+    ),
+    Feature(
+        "return_share",
+        "share",
+        "orders returned, refunded or cancelled",
+        "退货、退款或取消占比",
+        "order.action",
+        _share("returns", "orders"),
+    ),
+    Feature(
+        "late_share",
+        "share",
+        "orders delivered after the promised time",
+        "晚于承诺时间送达的占比",
+        "order.promised_at",
+        _share("late_deliveries", "orders"),
+    ),
+)
+_COUNTS: Final = tuple(
+    _decayed_feature(kind, half_life)
+    for kind, half_lives in {
+        "order": HALF_LIVES[:4],
+        "browsing": HALF_LIVES[:4],
+        "cart": HALF_LIVES[:4],
+        "complaint": HALF_LIVES[1:4],
+    }.items()
+    for half_life in half_lives
+)
+_ACTIVITY: Final = (
+    Feature(
+        "order_trend",
+        "log ratio",
+        "orders of the last month against those of the last quarter",
+        "近一月与近一季订单之比",
+        "order",
+        _trend("order", 30.0, 90.0, 0.2),
+    ),
+    Feature(
+        "browsing_trend_week",
+        "log ratio",
+        "page views of the last week against those of the last month",
+        "近一周与近一月浏览之比",
+        "browsing",
+        _trend("browsing", 7.0, 30.0, 0.5),
+    ),
+    Feature(
+        "browsing_trend_month",
+        "log ratio",
+        "page views of the last month against those of the last quarter",
+        "近一月与近一季浏览之比",
+        "browsing",
+        _trend("browsing", 30.0, 90.0, 0.5),
+    ),
+    Feature(
+        "browsing_recency",
+        "log(1 + days)",
+        "days since the last page view",
+        "距最近一次浏览的天数",
+        "browsing",
+        _log_since("last_browsing"),
+    ),
+    Feature(
+        "cart_recency",
+        "log(1 + days)",
+        "days since the last cart or favourite action",
+        "距最近一次加购或收藏的天数",
+        "cart",
+        _log_since("last_cart"),
+    ),
+    Feature(
+        "complaint_recency",
+        "log(1 + days)",
+        "days since the last complaint",
+        "距最近一次投诉的天数",
+        "complaint",
+        _log_since("last_complaint"),
+    ),
+    Feature(
+        "open_complaint_age",
+        "log(1 + days)",
+        "days for which a complaint has been open",
+        "投诉未解决的天数",
+        "complaint.action",
+        _open_complaint_age,
+    ),
+    Feature(
+        "open_complaints",
+        "count",
+        "complaints that are open",
+        "未解决的投诉数",
+        "complaint.action",
+        lambda v: (v.complaint_opened > NEVER).sum(axis=1).astype(np.float64),
+    ),
+    Feature(
+        "checkout_loss",
+        "share",
+        "checkouts abandoned or failed in payment",
+        "结算放弃或支付失败的占比",
+        "cart.action",
+        lambda v: (v["abandoned"] + v["payment_failures"]) / (v["checkouts"] + 2.0),
+    ),
+)
+_LENGTH: Final = (
+    Feature(
+        "age",
+        "log(1 + horizons)",
+        "time since the first order, in horizons",
+        "距首单的时间（以预测窗口计）",
+        "order",
+        lambda v: np.log1p(v.age / v.horizon),
+        linear=False,
+    ),
+    Feature(
+        "order_days",
+        "log(1 + days)",
+        "distinct days with an order",
+        "有订单的天数",
+        "order",
+        lambda v: np.log1p(v.order_days),
+        linear=False,
+    ),
+)
+FEATURES: Final = (*_OWN_PACE, *_MONEY, *_COUNTS, *_ACTIVITY, *_LENGTH)
+NAMES: Final = tuple(feature.name for feature in FEATURES)
+PLACE: Final = {name: place for place, name in enumerate(NAMES)}
+LINEAR: Final = tuple(place for place, feature in enumerate(FEATURES) if feature.linear)
+
+
+def features(view: View) -> npt.NDArray[np.float16]:
+    """The features of n customers, shape (n, len(FEATURES)).
+
+    float16 is what is kept until the label is known, so it is also what every model sees.
+    """
+    table = np.empty((len(view.now), len(FEATURES)))
+    for place, feature in enumerate(FEATURES):
+        table[:, place] = feature.value(view)
+    return np.clip(table, -LIMIT, LIMIT).astype(np.float16)

@@ -1,0 +1,1 @@
+"""Processing of one partition: record merge, event processor, timers, outbox and commit."""

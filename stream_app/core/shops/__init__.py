@@ -1,0 +1,1 @@
+"""Shops: which fields a shop sends, and the registry of shop names."""

@@ -1,0 +1,168 @@
+"""What a partition knows of each shop: which fields it sends, and what an order there is usually worth.
+
+A sign whose field a shop never sends is not there, and that says nothing: only of a shop that is known to send the
+field is a missing sign evidence against a cause.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from stream_app.core.events.schema import (
+    DEFAULT_SHOP,
+    Browsing,
+    Cart,
+    CartAction,
+    Complaint,
+    ComplaintAction,
+    Event,
+    Order,
+    OrderAction,
+)
+
+NOT_YET: Final = 1 << 62
+MAX_SHOPS: Final = 50  # customers of more shops than that are told under the last one's name
+_ANSWERS: Final = (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED)
+
+# field, as docs/causes.md names it -> whether an event of its kind shows that the shop sends it
+_BROWSING: Final[dict[str, Callable[[Browsing], bool]]] = {
+    "browsing": lambda _: True,
+    "browsing.session_id": lambda event: event.session_id is not None,
+    "browsing.category": lambda event: event.category is not None,
+    "browsing.load_seconds": lambda event: event.load_seconds is not None,
+    "browsing.search_results": lambda event: event.search_results is not None,
+    "browsing.available": lambda event: event.available is not None,
+    "browsing.recommended": lambda event: event.recommended is not None,
+    "browsing.dwell_seconds": lambda event: event.dwell_seconds is not None,
+}
+_CART: Final[dict[str, Callable[[Cart], bool]]] = {
+    "cart.add": lambda event: event.action is CartAction.ADD,
+    "cart.favourite": lambda event: event.action is CartAction.FAVOURITE,
+    "cart.checkout_abandoned": lambda event: event.action is CartAction.CHECKOUT_ABANDONED,
+    "cart.price": lambda event: event.price is not None,
+    "cart.payment_failed": lambda event: event.action is CartAction.PAYMENT_FAILED,
+    "cart.payment_method_removed": lambda event: event.action is CartAction.PAYMENT_METHOD_REMOVED,
+}
+_ORDER: Final[dict[str, Callable[[Order], bool]]] = {
+    "order": lambda _: True,
+    "order.amount": lambda event: event.amount is not None,
+    "order.discount": lambda event: event.discount is not None,
+    "order.promised_at": lambda event: event.promised_at is not None,
+    "order.delivered_at": lambda event: event.delivered_at is not None,
+    "order.member_benefit": lambda event: event.member_benefit is not None,
+    "order.returned": lambda event: event.action in (OrderAction.RETURNED, OrderAction.REFUNDED),
+}
+_COMPLAINT: Final[dict[str, Callable[[Complaint], bool]]] = {
+    "complaint": lambda _: True,
+    "complaint.category": lambda event: event.category is not None or event.text is not None,
+    "complaint.rating": lambda event: event.rating is not None,
+    "complaint.answered": lambda event: event.action in _ANSWERS,
+    "complaint.resolved": lambda event: event.action is ComplaintAction.RESOLVED,
+    "complaint.reopened": lambda event: event.action is ComplaintAction.REOPENED,
+    "complaint.unsubscribe": lambda event: event.form == "unsubscribe",
+}
+CONTACTS: Final = "contact"
+_OF_KIND: Final[dict[type, dict[str, Callable[..., bool]]]] = {
+    Browsing: dict(_BROWSING),
+    Cart: dict(_CART),
+    Order: dict(_ORDER),
+    Complaint: dict(_COMPLAINT),
+}
+FIELDS: Final = (*_BROWSING, *_CART, *_ORDER, *_COMPLAINT, CONTACTS)
+_BIT: Final = {field: 1 << place for place, field in enumerate(FIELDS)}
+_TESTS: Final = {
+    kind: (sum(_BIT[field] for field in tests), [(_BIT[field], test) for field, test in tests.items()])
+    for kind, tests in _OF_KIND.items()
+}
+
+
+class KnownShop(msgspec.Struct):
+    """One shop, as far as a partition has seen it.
+
+    Attributes:
+        fields: bits, by the places of FIELDS.
+        log_money: sum of log(1 + amount) of its orders.
+        answers_since: stream time at which it first told of an answer to a complaint, microseconds; NOT_YET: never.
+        solves_since: the same of a complaint that was solved.
+    """
+
+    name: str = DEFAULT_SHOP
+    fields: int = 0
+    orders: int = 0
+    log_money: float = 0.0
+    answers_since: int = NOT_YET
+    solves_since: int = NOT_YET
+
+    def note(self, event: Event) -> None:
+        """Note the fields that an event shows."""
+        every, tests = _TESTS[type(event)]
+        missing = every & ~self.fields
+        if missing:
+            for bit, test in tests:
+                if bit & missing and test(event):
+                    self.fields |= bit
+
+    def note_step(self, action: ComplaintAction, stream_time: int) -> None:
+        """Note from when on the shop tells what becomes of complaints."""
+        if action in _ANSWERS:
+            self.answers_since = min(self.answers_since, stream_time)
+        if action is ComplaintAction.RESOLVED:
+            self.solves_since = min(self.solves_since, stream_time)
+
+    def note_order(self, amount: float) -> None:
+        """Note what an order that counts was worth."""
+        self.orders += 1
+        self.log_money += math.log1p(max(amount, 0.0))
+
+    def note_contact(self) -> None:
+        """Note that the shop tells whom it writes to."""
+        self.fields |= _BIT[CONTACTS]
+
+    def sends(self, field: str) -> bool:
+        """Whether the shop is known to send a field, one of FIELDS.
+
+        >>> from stream_app.core.events.schema import decode
+        >>> shop = KnownShop()
+        >>> shop.note(decode(b'{"type":"order","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z"}'))
+        >>> shop.sends("order"), shop.sends("order.discount")
+        (True, False)
+        """
+        return bool(self.fields & _BIT[field])
+
+    @property
+    def usual_amount(self) -> float:
+        """What an order is usually worth: the geometric mean; 0 before the first one."""
+        return math.expm1(self.log_money / self.orders) if self.orders else 0.0
+
+
+class Shops:
+    """The shops of a partition by name and by number, in the order in which they were first seen."""
+
+    def __init__(self, known: list[KnownShop] | None = None) -> None:
+        self.known = known or []
+        self._numbers = {shop.name: number for number, shop in enumerate(self.known)}
+
+    def number(self, name: str) -> int:
+        """The number of a shop, given to it when it is first seen."""
+        number = self._numbers.get(name)
+        if number is None:
+            if len(self.known) == MAX_SHOPS:
+                return MAX_SHOPS - 1
+            number = self._numbers[name] = len(self.known)
+            self.known.append(KnownShop(name))
+        return number
+
+    def usual_amounts(self) -> npt.NDArray[np.float64]:
+        """What an order of each shop is usually worth, by its number; 0: not known; shape (MAX_SHOPS,)."""
+        usual = np.zeros(MAX_SHOPS)
+        usual[: len(self.known)] = [shop.usual_amount for shop in self.known]
+        return usual
+
+    def __getitem__(self, number: int) -> KnownShop:
+        return self.known[number] if number < len(self.known) else KnownShop()

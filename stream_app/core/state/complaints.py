@@ -1,0 +1,154 @@
+"""Complaints one by one: which are open, since when, and whether they were answered.
+
+The state has CASES places. A complaint takes one, and one more for each further opening while the customer still
+waits: the customer waits since the first of them, whatever is opened later. What is kept follows from the openings and
+from the latest answer and resolution alone, so up to CASES openings and all their steps leave the same facts in any
+order of arrival.
+
+Where there are more, these are forgotten, in this order: further openings of a complaint, closed complaints, open ones
+that are too old for anybody to act on, answered ones, and last the newest that waits for an answer. So the complaint
+that has waited longest stays. What comes of a forgotten one afterwards looks like a case of which only that is known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from stream_app.core.events.schema import Complaint, ComplaintAction
+from stream_app.core.state.vector import CASE_STEPS, CASES, NEVER, SLOT, Facts
+
+_STEPS: Final = len(CASE_STEPS)
+_FIRST_KEY, _FIRST_STEP = SLOT["complaint_0_key"], SLOT["complaint_0_opened"]
+_KEY_BITS: Final = 48  # exact in a float64
+
+
+class Case(NamedTuple):
+    """One complaint, days since 1970, NEVER where a step has not been taken.
+
+    `opened` is the first opening since the latest answer or resolution; where there is none, the latest opening.
+    """
+
+    opened: float
+    answered: float
+    resolved: float
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has been opened, and not resolved since."""
+        return self.opened > self.resolved
+
+    @property
+    def was_answered(self) -> bool:
+        """Whether it has been opened, and answered since."""
+        return self.answered >= self.opened > NEVER
+
+
+class _Place(NamedTuple):
+    """A place of the state: the complaint's key, and one opening of it."""
+
+    key: float
+    case: Case
+
+
+_EMPTY: Final = _Place(0.0, Case(NEVER, NEVER, NEVER))
+
+
+def has_cases(facts: Facts[float]) -> bool:
+    """Whether any complaint is remembered; places are filled from the first one on."""
+    return facts[_FIRST_KEY] != 0
+
+
+def keys_of(facts: Facts[float]) -> frozenset[float]:
+    """Which complaints are remembered."""
+    return frozenset(facts[_FIRST_KEY : _FIRST_KEY + CASES]) - {0.0}
+
+
+def steps_of(facts: Facts[float]) -> Iterator[Case]:
+    """The complaints that are remembered of a customer."""
+    before = 0.0
+    for key, case in _places(facts):
+        if key != before:
+            yield case
+        before = key
+
+
+def _places(facts: Facts[float]) -> list[_Place]:
+    """The places that are taken: by key, and the openings of a complaint in order."""
+    places = []
+    for place in range(CASES):
+        if key := facts[_FIRST_KEY + place]:
+            start = _FIRST_STEP + place * _STEPS
+            places.append(_Place(key, Case(*facts[start : start + _STEPS])))
+    return places
+
+
+def follow_case(facts: Facts[float], event: Complaint, day: float, followed_days: float = math.inf) -> None:
+    """Note a step of a complaint. Steps without a complaint_id belong to the order's case, or to one case for all.
+
+    Args:
+        facts: the customer's, changed in place.
+        event: the step.
+        day: when, days since 1970.
+        followed_days: after which nobody acts on a complaint any more.
+    """
+    name = event.complaint_id or event.order_id or ""
+    key = float((xxhash.xxh3_64_intdigest(name.encode("utf-8", "surrogatepass")) >> (64 - _KEY_BITS)) | 1)
+    places = _places(facts)
+    others = [one for one in places if one.key != key]
+    own = _after_step([one.case for one in places if one.key == key], event.action, day)
+    kept = _that_fit([*others, *(_Place(key, case) for case in own)], day - followed_days)
+    kept.sort(key=lambda one: (-one.key, one.case.opened))
+    for place, (kept_key, case) in enumerate([*kept, *[_EMPTY] * (CASES - len(kept))]):
+        facts[_FIRST_KEY + place] = kept_key
+        for step, at in enumerate(case, _FIRST_STEP + place * _STEPS):
+            facts[step] = at
+
+
+def _after_step(known: Sequence[Case], action: ComplaintAction, day: float) -> list[Case]:
+    """One complaint after a step: the openings for which the customer waits, or the latest one if he does not."""
+    openings = {case.opened for case in known}
+    answered = max((case.answered for case in known), default=NEVER)
+    resolved = max((case.resolved for case in known), default=NEVER)
+    if action is ComplaintAction.ANSWERED:
+        answered = max(answered, day)
+    elif action is ComplaintAction.RESOLVED:
+        resolved = max(resolved, day)
+    else:
+        openings.add(day)
+    waits = [opened for opened in openings if opened > max(answered, resolved)]
+    return [Case(opened, answered, resolved) for opened in waits or [max(openings, default=NEVER)]]
+
+
+def _that_fit(places: list[_Place], expired: float) -> list[_Place]:
+    """The places that are kept; an open complaint from before `expired` is one that nobody acts on any more."""
+
+    def worth(one: _Place) -> tuple[int, float, float]:
+        """What has the least is forgotten first."""
+        key, (opened, answered, resolved) = one
+        if any(other.key == key and other.case.opened < opened for other in places):
+            return 0, opened, key
+        if not one.case.is_open:
+            return 1, max(opened, answered, resolved), key
+        if opened < expired:
+            return 2, opened, key
+        return 3 if one.case.was_answered else 4, -opened, key
+
+    while len(places) > CASES:
+        places.remove(min(places, key=worth))
+    return places
+
+
+def open_since(facts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """When each open complaint was opened: days since 1970, NEVER where a case is closed or empty; shape (n, CASES)."""
+    steps = facts[:, _FIRST_STEP : _FIRST_STEP + CASES * _STEPS].reshape(len(facts), CASES, _STEPS)
+    opened, resolved = steps[:, :, 0], steps[:, :, 2]
+    is_open = opened > resolved
+    keys = facts[:, _FIRST_KEY : _FIRST_KEY + CASES]
+    is_open[:, 1:] &= keys[:, 1:] != keys[:, :-1]  # a further opening of the complaint before it
+    return np.where(is_open, opened, NEVER)

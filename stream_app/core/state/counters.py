@@ -1,0 +1,154 @@
+"""What is remembered of a customer to tell why he leaves: small counts over two periods, beside the facts.
+
+Models score a vector of facts at every event; what only an explanation needs, for the few who are nominated, stands
+here and costs them nothing. A count says what happened in the period of the customer's latest event and in the one
+before it: what preceded his silence stays, however long the silence, and what was forgiven a year ago is forgotten.
+
+Within the allowed lateness, which is shorter than a period, the counts do not depend on the order of arrival.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from stream_app.core.units import DAY_US
+
+PERIOD_DAYS: Final = 90
+CONTACT_PERIOD_DAYS: Final = 28
+COMPLAINED: Final = (
+    "quality",
+    "logistics",
+    "service",
+    "refund",
+    "promise",
+    "price",
+    "messages",
+    "privacy",
+    "site",
+    "stock",
+)  # what complaints are about (complaint_kinds.py)
+COUNTED: Final = (
+    "views",
+    "sessions",  # bitmap of SKETCH_BITS bits: linear counting
+    "categories",  # bitmap, the same
+    "slow_pages",
+    "empty_searches",
+    "unavailable",  # views and carts of goods that were not to be had
+    "recommended",  # views of recommended goods
+    "brief",  # of them, those that were left at once
+    "adds",  # to the cart
+    "abandoned",  # checkouts, with a price in view
+    "payment_failures",
+    "methods_removed",
+    "orders",
+    "returned",
+    "refunded",
+    "delivered",  # with both times told
+    "late",
+    "late_hours",  # whole hours, over all that were late
+    "rushed",  # orders that were promised within RUSH_HOURS
+    "complaints",
+    "reopened",
+    "low_ratings",
+    "unsubscribes",
+    *(f"about_{kind}" for kind in COMPLAINED),
+    "about_other",
+)
+_ALONE: Final = ("shop", "period", "contact_period", "contacts", "contacts_before")
+MARKS: Final = (*_ALONE, *COUNTED, *(f"{name}_before" for name in COUNTED))
+MARK: Final = {name: place for place, name in enumerate(MARKS)}
+SKETCH_BITS: Final = 16
+MOST: Final = 65_535  # counts stop here
+
+SHOP, PERIOD, _CONTACT_PERIOD, _CONTACTS, _CONTACTS_BEFORE = range(len(_ALONE))
+_NOW, _BEFORE = len(_ALONE), len(_ALONE) + len(COUNTED)
+_NOTHING: Final = array("H", [0] * len(COUNTED))
+_FIRST_DAY: Final = 36_600  # days before 1970 that a time may lie (intake.EARLIEST), and more: periods are not negative
+_FIRST_US: Final = _FIRST_DAY * DAY_US
+_PERIOD_US: Final = PERIOD_DAYS * DAY_US
+EMPTY_MARKS: Final = bytes(2 * len(MARKS))
+
+Marks = array  # of type code "H", len(MARKS) long
+
+
+def place_in(marks: Marks[int], at: int) -> int | None:
+    """Where the counts of a moment's period begin, after the counts have moved on if need be; None: it is long past.
+
+    >>> marks, day = array("H", EMPTY_MARKS), 86_400_000_000
+    >>> place_in(marks, 20_000 * day) == place_in(marks, 20_001 * day) != place_in(marks, (20_000 - PERIOD_DAYS) * day)
+    True
+    """
+    period = (at + _FIRST_US) // _PERIOD_US
+    if (ahead := period - marks[PERIOD]) == 0:
+        return _NOW
+    if ahead > 0:
+        marks[_BEFORE:] = marks[_NOW:_BEFORE] if ahead == 1 else _NOTHING
+        marks[_NOW:_BEFORE] = _NOTHING
+        marks[PERIOD] = period
+        return _NOW
+    return _BEFORE if ahead == -1 else None
+
+
+def count(marks: Marks[int], place: int, amount: int = 1) -> None:
+    """Add to a count, up to MOST."""
+    marks[place] = min(marks[place] + amount, MOST)
+
+
+@lru_cache(maxsize=1 << 16)
+def bit_of(name: str) -> int:
+    """The bit of a name in a bitmap: linear counting, Whang, Vander-Zanden, Taylor, ACM TODS 1990."""
+    return 1 << xxhash.xxh3_64_intdigest(name.encode("utf-8", "surrogatepass")) % SKETCH_BITS
+
+
+def count_contact(marks: Marks[int], day: float) -> None:
+    """Count a message to the customer. Messages have a period of their own: they go on when he is silent."""
+    period = int(day + _FIRST_DAY) // CONTACT_PERIOD_DAYS
+    if (ahead := period - marks[_CONTACT_PERIOD]) > 0:
+        marks[_CONTACTS_BEFORE] = marks[_CONTACTS] if ahead == 1 else 0
+        marks[_CONTACT_PERIOD], marks[_CONTACTS] = period, 0
+    if ahead >= -1:
+        count(marks, _CONTACTS if ahead >= 0 else _CONTACTS_BEFORE)
+
+
+def contacts_a_week(marks: Marks[int], day: float) -> float:
+    """Messages a week, over the period of a day so far and the one before it."""
+    into = (day + _FIRST_DAY) % CONTACT_PERIOD_DAYS
+    ahead = int(day + _FIRST_DAY) // CONTACT_PERIOD_DAYS - marks[_CONTACT_PERIOD]
+    sent = marks[_CONTACTS] + marks[_CONTACTS_BEFORE] if ahead == 0 else marks[_CONTACTS] if ahead == 1 else 0
+    return sent / (into + CONTACT_PERIOD_DAYS) * 7.0
+
+
+def mark_value(marks: Marks[int], name: str) -> int:
+    """A count over both periods.
+
+    >>> mark_value(array("H", EMPTY_MARKS), "late")
+    0
+    """
+    return marks[MARK[name]] + marks[MARK[f"{name}_before"]]
+
+
+def matrix(marks: Sequence[Marks[int]]) -> npt.NDArray[np.uint16]:
+    """The marks of n customers, shape (n, len(MARKS))."""
+    return np.frombuffer(b"".join(marks), dtype=np.uint16).reshape(len(marks), len(MARKS))
+
+
+def distinct(marks: Marks[int], name: str) -> int:
+    """How many distinct names a bitmap has seen in both periods, as far as its bits can tell."""
+    return (marks[MARK[name]] | marks[MARK[f"{name}_before"]]).bit_count()
+
+
+def shop_number(marks: Marks[int]) -> int:
+    """The number of the customer's shop among those that the partition knows."""
+    return marks[SHOP]
+
+
+def set_shop(marks: Marks[int], number: int) -> None:
+    """Say which of the partition's shops a customer belongs to."""
+    marks[SHOP] = number

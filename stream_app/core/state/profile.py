@@ -1,0 +1,97 @@
+"""One customer at one moment, as an explanation looks at him: facts, marks, open complaints, and his shop."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from stream_app.core.shops.capabilities import KnownShop
+from stream_app.core.state.complaints import steps_of
+from stream_app.core.state.counters import Marks, contacts_a_week, distinct, mark_value
+from stream_app.core.state.frame import View
+from stream_app.core.state.vector import NEVER, SLOT, Facts
+
+HOURS_A_DAY: Final = 24.0
+
+
+class Circumstances:
+    """What signs are read from.
+
+    Args:
+        facts: the customer's.
+        marks: the customer's.
+        now: the moment, days since 1970-01-01 UTC.
+        horizon: of the shop, days.
+        shop: the customer's.
+        solve_days: within which a complaint should be solved.
+    """
+
+    def __init__(
+        self, facts: Facts[float], marks: Marks[int], now: float, horizon: float, shop: KnownShop, solve_days: float
+    ) -> None:
+        self.facts = facts
+        self.marks = marks
+        self.now = now
+        self.shop = shop
+        self.solve_days = solve_days
+        self.view = View(np.array([facts]), np.array([now]), horizon)
+
+    def fact(self, name: str) -> float:
+        """A fact by its name."""
+        return float(self.facts[SLOT[name]])
+
+    def count(self, name: str) -> int:
+        """A count of marks.COUNTED over the last two periods."""
+        return mark_value(self.marks, name)
+
+    def distinct(self, name: str) -> int:
+        """Distinct names of a bitmap of marks.COUNTED over the last two periods."""
+        return distinct(self.marks, name)
+
+    @cached_property
+    def silent_days(self) -> float:
+        """Days since the last order; since anything at all, where there is none."""
+        has_ordered = self.fact("last_order") != NEVER
+        return float(self.view.recency[0] if has_ordered else self.view.silence[0])
+
+    @cached_property
+    def repeats(self) -> int:
+        """Gaps between order days."""
+        return int(self.view.repeats[0])
+
+    @cached_property
+    def usual_gap_days(self) -> float:
+        """The mean gap between order days; NaN for one-time buyers."""
+        return float(self.view.mean_gap[0]) if self.repeats else float("nan")
+
+    @cached_property
+    def orders(self) -> int:
+        """Orders that count, ever."""
+        return int(self.fact("orders"))
+
+    @cached_property
+    def mean_amount(self) -> float:
+        """What an order of the customer is usually worth: the geometric mean."""
+        return float(np.expm1(self.fact("log_money") / self.orders)) if self.orders else 0.0
+
+    @cached_property
+    def open_days(self) -> list[float]:
+        """For how many days each complaint that is open has been, longest first."""
+        return sorted((self.now - case.opened for case in steps_of(self.facts) if case.is_open), reverse=True)
+
+    @cached_property
+    def answer_hours(self) -> float:
+        """The longest that a complaint has waited for its first answer, or still waits; 0 without complaints."""
+        waits = [
+            (case.answered if case.was_answered else self.now) - case.opened
+            for case in steps_of(self.facts)
+            if case.was_answered or (case.is_open and not case.was_answered)
+        ]
+        return max(waits, default=0.0) * HOURS_A_DAY
+
+    @cached_property
+    def contacts_a_week(self) -> float:
+        """Messages to the customer a week, lately."""
+        return contacts_a_week(self.marks, self.now)

@@ -1,0 +1,186 @@
+"""How an event changes what is remembered of a customer."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import xxhash
+
+from stream_app.core.events.schema import (
+    MAX_ID_CHARS,
+    Browsing,
+    Cart,
+    CartAction,
+    Complaint,
+    ComplaintForm,
+    Event,
+    Order,
+    OrderAction,
+)
+from stream_app.core.shops.registry import shop_key
+from stream_app.core.state.complaint_kinds import HANDLING, is_displeasure, is_low_rating
+from stream_app.core.state.complaints import follow_case
+from stream_app.core.state.vector import (
+    BROWSING_DECAY,
+    CART_DECAY,
+    COMPLAINT_DECAY,
+    FIRST_ORDER,
+    FIRST_SEEN,
+    LAST_AMOUNT,
+    LAST_ORDER,
+    LAST_SEEN,
+    LOG_MONEY,
+    MAX_AMOUNT,
+    MONEY,
+    MONEY_DECAY,
+    NEVER,
+    ORDER_DECAY,
+    ORDERS,
+    SHOP,
+    SKETCH_BITS,
+    SLOT,
+    Facts,
+    add_decayed,
+    add_order_day,
+)
+from stream_app.core.units import DAY_US
+
+SLOW_PAGE_SECONDS: Final = 3.0  # from here on visitors give up waiting for a page in noticeable numbers
+
+_LAST_BROWSING, _LAST_CART, _LAST_COMPLAINT = SLOT["last_browsing"], SLOT["last_cart"], SLOT["last_complaint"]
+_BROWSINGS, _CARTS, _CATEGORIES = SLOT["browsings"], SLOT["carts"], SLOT["categories"]
+_SLOW_PAGES, _EMPTY_SEARCHES = SLOT["slow_pages"], SLOT["empty_searches"]
+_UNAVAILABLE, _RECOMMENDED = SLOT["unavailable"], SLOT["recommended"]
+_DISCOUNTED, _DISCOUNT, _MEMBER = SLOT["discounted"], SLOT["discount"], SLOT["member_benefits"]
+_RETURNS, _LATE = SLOT["returns"], SLOT["late_deliveries"]
+_COMPLAINTS, _LOW_REVIEWS, _UNSUBSCRIBES = SLOT["complaints"], SLOT["low_reviews"], SLOT["unsubscribes"]
+_CART_COUNTERS: Final = {
+    CartAction.FAVOURITE: SLOT["favourites"],
+    CartAction.CHECKOUT_STARTED: SLOT["checkouts"],
+    CartAction.CHECKOUT_ABANDONED: SLOT["abandoned"],
+    CartAction.PAYMENT_FAILED: SLOT["payment_failures"],
+}
+_CATEGORY_BITS: dict[str, int] = {}  # memory of a pure function: category -> its bit
+_MAX_REMEMBERED: Final = 100_000
+
+
+def remember(
+    facts: Facts[float], event: Event, at: int, local_day: int, counts: bool, followed_days: float = math.inf
+) -> None:
+    """Change the facts on a customer by one event.
+
+    Args:
+        facts: the customer's facts, changed in place.
+        event: what happened.
+        at: when, in microseconds since 1970-01-01 UTC (`event.at`, which costs a microsecond to compute).
+        local_day: the day of the shop's calendar; read only if the event counts as an order.
+        counts: whether the event counts as an order (`labels.counts_as_order`).
+        followed_days: after which nobody acts on a complaint any more.
+    """
+    day = at / DAY_US
+    if facts[FIRST_SEEN] == NEVER or day < facts[FIRST_SEEN]:
+        facts[FIRST_SEEN] = day
+    if day > facts[LAST_SEEN]:
+        facts[LAST_SEEN] = day
+    if isinstance(event, Browsing):
+        _remember_browsing(facts, event, day)
+    elif isinstance(event, Order):
+        _remember_order(facts, event, day, local_day, counts)
+    elif isinstance(event, Cart):
+        _remember_cart(facts, event, day)
+    else:
+        _remember_complaint(facts, event, day, followed_days)
+
+
+def _remember_browsing(facts: Facts[float], event: Browsing, day: float) -> None:
+    if day > facts[_LAST_BROWSING]:
+        facts[_LAST_BROWSING] = day
+    facts[_BROWSINGS] += 1
+    if event.category is not None:
+        _remember_category(facts, event.category)
+    if event.load_seconds is not None and event.load_seconds >= SLOW_PAGE_SECONDS:
+        facts[_SLOW_PAGES] += 1
+    if event.search_results == 0:
+        facts[_EMPTY_SEARCHES] += 1
+    if event.available is False:
+        facts[_UNAVAILABLE] += 1
+    if event.recommended:
+        facts[_RECOMMENDED] += 1
+    add_decayed(facts, BROWSING_DECAY, day)
+
+
+def _remember_category(facts: Facts[float], category: str) -> None:
+    """Linear counting over a bitmap: Whang, Vander-Zanden, Taylor, ACM TODS 1990."""
+    bit = _CATEGORY_BITS.get(category)
+    if bit is None:
+        bit = 1 << xxhash.xxh3_64_intdigest(category.encode("utf-8", "surrogatepass")) % SKETCH_BITS
+        if len(_CATEGORY_BITS) < _MAX_REMEMBERED and len(category) <= MAX_ID_CHARS:
+            _CATEGORY_BITS[category] = bit
+    facts[_CATEGORIES] = int(facts[_CATEGORIES]) | bit
+
+
+def _remember_cart(facts: Facts[float], event: Cart, day: float) -> None:
+    if day > facts[_LAST_CART]:
+        facts[_LAST_CART] = day
+    facts[_CARTS] += 1
+    counter = _CART_COUNTERS.get(event.action)
+    if counter is not None:
+        facts[counter] += 1
+    if event.available is False:
+        facts[_UNAVAILABLE] += 1
+    add_decayed(facts, CART_DECAY, day)
+
+
+def _remember_order(facts: Facts[float], event: Order, day: float, local_day: int, counts: bool) -> None:
+    if counts:
+        _remember_purchase(facts, event, day, local_day)
+    if event.action in (OrderAction.RETURNED, OrderAction.REFUNDED, OrderAction.CANCELLED):
+        facts[_RETURNS] += 1
+    if event.promised_at is not None and event.delivered_at is not None and event.delivered_at > event.promised_at:
+        facts[_LATE] += 1
+
+
+def _remember_purchase(facts: Facts[float], event: Order, day: float, local_day: int) -> None:
+    amount = event.amount or 0.0
+    log_amount = math.log1p(max(amount, 0.0))
+    facts[ORDERS] += 1
+    facts[MONEY] += amount
+    facts[LOG_MONEY] += log_amount
+    if event.discount:
+        facts[_DISCOUNTED] += 1
+        facts[_DISCOUNT] += event.discount
+    if event.member_benefit:
+        facts[_MEMBER] += 1
+    if amount > facts[MAX_AMOUNT]:
+        facts[MAX_AMOUNT] = amount
+    if facts[FIRST_ORDER] == NEVER or day < facts[FIRST_ORDER]:
+        facts[FIRST_ORDER] = day
+    if day > facts[LAST_ORDER]:
+        facts[LAST_ORDER] = day
+        facts[LAST_AMOUNT], facts[SHOP] = amount, shop_key(event.shop_id)
+    elif day == facts[LAST_ORDER]:  # two orders in one instant: the larger, so that their order does not matter
+        facts[LAST_AMOUNT] = max(facts[LAST_AMOUNT], amount)
+        facts[SHOP] = max(facts[SHOP], shop_key(event.shop_id))
+    add_order_day(facts, local_day)
+    add_decayed(facts, ORDER_DECAY, day)
+    add_decayed(facts, MONEY_DECAY, day, log_amount)
+
+
+def _remember_complaint(facts: Facts[float], event: Complaint, day: float, followed_days: float) -> None:
+    displeased = is_displeasure(event)
+    if event.form is ComplaintForm.COMPLAINT and (displeased or event.action in HANDLING):
+        follow_case(facts, event, day, followed_days)
+    if displeased:
+        _remember_displeasure(facts, event, day)
+
+
+def _remember_displeasure(facts: Facts[float], event: Complaint, day: float) -> None:
+    if day > facts[_LAST_COMPLAINT]:
+        facts[_LAST_COMPLAINT] = day
+    facts[_COMPLAINTS] += 1
+    if is_low_rating(event):
+        facts[_LOW_REVIEWS] += 1
+    if event.form is ComplaintForm.UNSUBSCRIBE:
+        facts[_UNSUBSCRIBES] += 1
+    add_decayed(facts, COMPLAINT_DECAY, day)

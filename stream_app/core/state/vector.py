@@ -1,0 +1,148 @@
+"""What is remembered of a customer: one vector of numbers of fixed layout, and a ring of recent event ids.
+
+Everything that a feature needs is a number in `facts` at a fixed place, so that the state of a customer is bounded
+whatever he does, a thousand states are one matrix (`features.py` works on such matrices), and the codec is a copy.
+
+Facts do not depend on the order in which events within the allowed lateness arrive, up to rounding: counts and extremes
+commute, decayed counts are kept in forward-decay form, and gaps between order days are kept over a sorted ring that
+reaches further back than the largest allowed lateness.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from typing import Final
+
+NEVER: Final = -1e9  # days; long before every log, so that "days since" is huge and needs no test for absence
+
+HALF_LIVES: Final = (2.0, 7.0, 30.0, 90.0, 365.0)  # days
+DECAYED: Final = ("order", "browsing", "cart", "complaint", "money")  # money: log(1 + amount) of each order
+RING: Final = 8  # order days remembered
+MAX_LATENESS_DAYS: Final = RING - 1  # the ring's days are distinct, so that it always reaches this far back
+CASES: Final = 4  # places for complaints, which are remembered one by one
+CASE_STEPS: Final = ("opened", "answered", "resolved")  # as in cases.Case
+ID_RING: Final = 16  # recent event ids, to recognise what a producer sent twice
+
+ORDER_DECAY, BROWSING_DECAY, CART_DECAY, COMPLAINT_DECAY, MONEY_DECAY = range(len(DECAYED))
+
+# Times are in days since 1970-01-01 UTC and start as NEVER; all else counts from the first event and starts at 0.
+_TIMES: Final = (
+    "first_seen",
+    "last_seen",
+    "first_order",
+    "last_order",
+    "last_browsing",
+    "last_cart",
+    "last_complaint",
+    *(f"complaint_{i}_{step}" for i in range(CASES) for step in CASE_STEPS),  # complaints (cases.py)
+    *(f"order_day_{i}" for i in range(RING)),  # distinct days with an order on the shop's calendar, oldest first
+    *(f"decayed_{kind}_at" for kind in DECAYED),  # to when the decayed counts of a kind stand
+)
+_AMOUNTS: Final = (
+    "orders",
+    "order_days",
+    "money",
+    "log_money",  # sum of log(1 + amount)
+    "last_amount",
+    "max_amount",
+    "shop",  # of the last order: shop_names.shop_key
+    "gap_squares",  # days squared: sum over the gaps between order days
+    "gap_logs",
+    "gap_log_squares",
+    "discounted",  # orders with a discount
+    "discount",  # money
+    "member_benefits",
+    "returns",  # orders returned, refunded or cancelled
+    "late_deliveries",
+    "browsings",
+    "slow_pages",
+    "empty_searches",
+    "unavailable",  # views and carts of goods that were not to be had
+    "recommended",
+    "carts",
+    "favourites",
+    "checkouts",
+    "abandoned",
+    "payment_failures",
+    "categories",  # bitmap of SKETCH_BITS bits: linear counting of distinct categories
+    "complaints",
+    *(f"complaint_{i}_key" for i in range(CASES)),  # hash of the complaint's id, 48 bits; 0: empty
+    "low_reviews",
+    "unsubscribes",
+    *(f"decayed_{kind}_{half_life:g}d" for kind in DECAYED for half_life in HALF_LIVES),
+)
+SLOTS: Final = (*_TIMES, *_AMOUNTS)
+TIME_SLOTS: Final = frozenset(_TIMES)
+SLOT: Final = {name: place for place, name in enumerate(SLOTS)}
+SKETCH_BITS: Final = 48  # a bitmap in a float64 stays exact below 53 bits
+
+FIRST_SEEN, LAST_SEEN = SLOT["first_seen"], SLOT["last_seen"]
+FIRST_ORDER, LAST_ORDER = SLOT["first_order"], SLOT["last_order"]
+LAST_AMOUNT, MAX_AMOUNT = SLOT["last_amount"], SLOT["max_amount"]
+ORDERS, ORDER_DAYS, MONEY, LOG_MONEY = SLOT["orders"], SLOT["order_days"], SLOT["money"], SLOT["log_money"]
+SHOP: Final = SLOT["shop"]
+GAP_SQUARES, GAP_LOGS, GAP_LOG_SQUARES = SLOT["gap_squares"], SLOT["gap_logs"], SLOT["gap_log_squares"]
+RING_START, RING_END = SLOT["order_day_0"], SLOT["order_day_0"] + RING
+DECAYED_AT, DECAYED_START = SLOT["decayed_order_at"], SLOT["decayed_order_2d"]
+EMPTY: Final = array("d", [NEVER] * len(_TIMES) + [0.0] * len(_AMOUNTS))
+
+_RATES: Final = tuple(1.0 / half_life for half_life in HALF_LIVES)
+_GONE: Final = 60.0  # half-lives after which nothing is left that a float64 sum would notice
+
+Facts = array  # of type code "d", len(SLOTS) long
+
+
+def new_facts() -> Facts[float]:
+    """The facts on a customer of whom nothing is known."""
+    return array("d", EMPTY)
+
+
+def add_decayed(facts: Facts[float], kind: int, day: float, amount: float = 1.0) -> None:
+    """Add an amount at a day to the decayed counts of a kind, which stand to the latest day seen.
+
+    Forward decay: Cormode, Shkapenyuk, Srivastava, Xu: Forward Decay, ICDE 2009. A late amount arrives already decayed.
+    """
+    age = day - facts[DECAYED_AT + kind]
+    place = DECAYED_START + kind * len(HALF_LIVES)
+    if age >= 0:
+        facts[DECAYED_AT + kind] = day
+        for rate in _RATES:
+            halvings = age * rate
+            facts[place] = (facts[place] * 2.0**-halvings if halvings < _GONE else 0.0) + amount
+            place += 1
+    else:
+        for rate in _RATES:
+            facts[place] += amount * 2.0 ** max(age * rate, -_GONE)
+            place += 1
+
+
+def add_order_day(facts: Facts[float], day: float) -> None:
+    """Count a purchase occasion: a distinct day of the shop's calendar with an order, in any order of arrival.
+
+    A day older than the whole ring changes nothing, since it may have been counted already: that can only happen beyond
+    MAX_LATENESS_DAYS.
+    """
+    ring = facts[RING_START:RING_END]
+    last = ring[-1]
+    if day > last:
+        if last > NEVER:
+            _add_gap(facts, day - last, 1)
+        facts[RING_START:RING_END] = ring[1:] + array("d", (day,))
+        facts[ORDER_DAYS] += 1
+    elif day not in ring and (ring[0] == NEVER or day > ring[0]):
+        facts[ORDER_DAYS] += 1
+        later = min(d for d in ring if d > day)
+        before = max(d for d in ring if d < day)
+        if before > NEVER:
+            _add_gap(facts, later - before, -1)
+            _add_gap(facts, day - before, 1)
+        _add_gap(facts, later - day, 1)
+        facts[RING_START:RING_END] = array("d", sorted([*ring[1:], day]))
+
+
+def _add_gap(facts: Facts[float], days: float, sign: int) -> None:
+    log = math.log(days)
+    facts[GAP_SQUARES] += sign * days * days
+    facts[GAP_LOGS] += sign * log
+    facts[GAP_LOG_SQUARES] += sign * log * log

@@ -1,0 +1,1 @@
+"""Training of the churn model and monitoring of its quality."""

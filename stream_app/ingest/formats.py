@@ -1,0 +1,106 @@
+"""The option --format and its companions: which mapping they mean together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dict
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from stream_app.errors import BadMapping, UnusableLog
+from stream_app.ingest.probe import first_with_content, refuse_wrong_table
+from stream_app.ingest.sources import Source
+from stream_app.ingest.tables import open_table
+from stream_app.mapping.checks import REQUIRED
+from stream_app.mapping.columns import Columns, likely_column, wire_columns
+from stream_app.mapping.fields import SUBKINDS
+from stream_app.mapping.files import load_mapping, mapping_from_options
+from stream_app.mapping.mapping import FileLayout, Mapping
+
+JSON_LINES: Final = "jsonl"
+TABLES: Final = ("csv", "parquet")
+SAMPLED_ROWS: Final = 1_000
+
+
+class LogFormat(msgspec.Struct, frozen=True):
+    """How a log is written, as it is said on the command line.
+
+    name: `jsonl`, `parquet`, `csv`, a shipped mapping or the path of one's own. columns: wire field -> column.
+    kinds: the log's word -> kind. kind: what every line is. The last three add to a mapping, or make one for tables.
+    """
+
+    name: str
+    columns: dict[str, str] = {}
+    kinds: dict[str, str] = {}
+    kind: str | None = None
+
+
+class _Sample(msgspec.Struct, frozen=True):
+    """The beginning of a table."""
+
+    source: Source
+    header: list[str]
+    rows: list[list[str]]
+
+    @property
+    def there(self) -> str:
+        return f"the columns there: {', '.join(self.header)}"
+
+
+def choose_mapping(form: LogFormat, sources: Sequence[Source]) -> Mapping | None:
+    """The mapping of a format; None for JSON lines, which are events already.
+
+    `csv` and `parquet` without columns take those that are named after the fields of the wire format.
+    Raises BadMapping, or UnusableLog for a file without the needed columns.
+    """
+    given = bool(form.columns or form.kinds or form.kind)
+    if form.name == JSON_LINES:
+        if given:
+            problem, remedy = "JSON lines are read as they are", "Leave them out, or use --format csv for a table."
+            raise BadMapping(file="jsonl", key="--columns, --kinds, --kind", problem=problem, remedy=remedy)
+        return None
+    if form.name not in TABLES:
+        mapping = load_mapping(form.name)
+        return mapping_from_options(form.columns, form.kinds, form.kind, mapping) if given else mapping
+    first = first_with_content(sources)
+    refuse_wrong_table(first, form.name)
+    return _from_header(form, _sample(first))
+
+
+def _sample(source: Source) -> _Sample:
+    table = open_table(source, FileLayout(), lambda names: range(len(names)))
+    try:
+        rows = [row for _, row in islice(table.rows(), SAMPLED_ROWS) if not isinstance(row, str)]
+    finally:
+        table.close()
+    return _Sample(source, table.header, rows)
+
+
+def _from_header(form: LogFormat, sample: _Sample) -> Mapping:
+    columns = dict(form.columns) or wire_columns(sample.header)
+    for field in REQUIRED:
+        Columns(sample.source.name, sample.header).places(field, columns.get(field, field))
+    kinds = dict(form.kinds)
+    if not form.kind and "type" not in columns:
+        columns["type"] = _column_of_kinds(sample, kinds)
+    if not form.kind and not kinds:
+        kinds = {kind: kind for kind in SUBKINDS}
+    return mapping_from_options(columns, kinds, form.kind)
+
+
+def _column_of_kinds(sample: _Sample, kinds: Dict[str, str]) -> str:
+    """The column whose values are the words of --kinds."""
+    if not kinds:
+        remedy = "Give --kind order if every line is an order, else --columns type=COLUMN and --kinds WORD=KIND,…"
+        raise UnusableLog(
+            file=sample.source.name, problem=f"what the lines are is not said; {sample.there}", remedy=remedy
+        )
+    for place, name in enumerate(sample.header):
+        values = {row[place].strip() for row in sample.rows}
+        if values & kinds.keys() and len(values - kinds.keys()) <= len(values) / 2:
+            return name
+    likely = likely_column("type", ["type"], sample.header) or "COLUMN"
+    problem = f"no column holds the words of --kinds ({', '.join(kinds)}); {sample.there}"
+    raise UnusableLog(file=sample.source.name, problem=problem, remedy=f"Name it: --columns type={likely}.")

@@ -1,0 +1,202 @@
+"""A recorded log, opened by `open_log`: counted once, then read in the order of replay as often as wished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Self
+
+import msgspec
+
+from stream_app.core.events.bounds import Bounds
+from stream_app.core.events.schema import Event
+from stream_app.errors import EmptyLog
+from stream_app.ingest.formats import LogFormat, choose_mapping
+from stream_app.ingest.mapped import MappedReader
+from stream_app.ingest.probe import probe
+from stream_app.ingest.rejections import RejectionLog
+from stream_app.ingest.sources import Source, expand
+from stream_app.ingest.spool import DEFAULT_MEMORY, Spool
+from stream_app.ingest.summary import LogSummary, Tally
+from stream_app.ingest.wire import Reject, read_wire
+from stream_app.mapping.mapping import Mapping
+
+BATCH_EVENTS: Final = 4_096
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a scan has come: the share of the log's bytes, from 0 to 1, and the events so far."""
+
+    share: float
+    events: int
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def open_log(
+    paths: Sequence[str | Path],
+    form: LogFormat,
+    workdir: Path,
+    *,
+    not_after: datetime | None = None,
+    rejected: Path | None = None,
+    memory: str = DEFAULT_MEMORY,
+    stdin: BinaryIO | None = None,
+) -> Log:
+    r"""A log, found to be readable by its first lines.
+
+    paths: files, folders, `-`. workdir: an existing folder for what does not fit into memory.
+    not_after: events more than a day later are rejected (the present, for a log of the past; None: no limit).
+    rejected: where rejections are written, by default `rejected.jsonl` in workdir.
+    memory: DuckDB's limit when it sorts. stdin: what `-` reads, by default the standard input of the process.
+
+    Raises UnusableLog or BadMapping, which say what to do, before anything but the first lines was read.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "log.csv").write_text("cust,date\nann,2024-03-02\nbob,2024-03-01\nann,tomorrow\n")
+    ...     form = LogFormat("csv", columns={"customer_id": "cust", "occurred_at": "date"}, kind="order")
+    ...     with open_log([f"{folder}/log.csv"], form, Path(folder)) as log:
+    ...         summary = log.scan()
+    ...         [event.customer_id for batch in log.batches() for event in batch], [r.line for r in log.rejections]
+    (['bob', 'ann'], [4])
+    """
+    sources = expand(paths, workdir, stdin)
+    bounds = Bounds.until(not_after)
+    mapping = choose_mapping(form, sources)
+    probe(sources, mapping, bounds)
+    return Log(sources, mapping, bounds, RejectionLog(rejected or workdir / "rejected.jsonl"), workdir, memory)
+
+
+class Log:
+    """A log of one or more files: `scan` counts it once, `batches` reads it as often as wished.
+
+    Leave it as a context manager, or `close` it: what was copied to the working folder goes then.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        mapping: Mapping | None,
+        bounds: Bounds,
+        rejections: RejectionLog,
+        workdir: Path,
+        memory: str = DEFAULT_MEMORY,
+    ) -> None:
+        self.sources, self.mapping, self.rejections = [s for s in sources if s.size], mapping, rejections
+        self._bounds, self._workdir, self._memory = bounds, workdir, memory
+        self._summary: LogSummary | None = None
+        self._spool: Spool | None = None
+
+    def scan(self, on_progress: OnProgress | None = None) -> LogSummary:
+        """Read everything once: count, keep what is rejected, and sort what is not in the order of replay.
+
+        A table by a mapping is copied to the working folder as events; JSON lines only where they must be sorted.
+        Raises EmptyLog if no line became an event, NotSorted if memory or disk do not suffice.
+        """
+        if self._summary is None:
+            meter = _Meter(self.sources, on_progress)
+            self._summary = self._scan_wire(meter) if self.mapping is None else self._scan_table(self.mapping, meter)
+            if not self._summary.events:
+                raise EmptyLog(file=", ".join(source.name for source in self.sources[:3]))
+            meter.done(self._summary.events)
+        return self._summary
+
+    def _scan_wire(self, meter: _Meter) -> LogSummary:
+        tally = Tally()
+        for events in self._read_wire(self.rejections.add, meter):
+            tally.add(events)
+            meter.events = tally.events
+        if not tally.in_order:
+            self._spool = Spool.by_time(self._workdir, self._memory)
+            numbered = enumerate(chain.from_iterable(self._read_wire(_forget, _Meter(self.sources, None))))
+            _fill(self._spool, numbered)
+            self._spool.sort()
+        rejected = self.rejections.count
+        return tally.summary(lines=tally.events + rejected, rejected=rejected, skipped=0)
+
+    def _scan_table(self, mapping: Mapping, meter: _Meter) -> LogSummary:
+        tally = Tally()
+        reader = MappedReader(mapping, self._bounds, self._workdir, self._memory)
+        self._spool = Spool.by_time(self._workdir, self._memory)
+        for numbered in reader.read(self.sources, self.rejections.add, meter.at):
+            tally.add([event for _, event in numbered])
+            _fill(self._spool, numbered)
+            meter.events = tally.events
+        if tally.in_order and not mapping.orders.group_by:
+            self._spool.finish()
+        else:
+            self._spool.sort()
+        return tally.summary(lines=reader.lines, rejected=self.rejections.count, skipped=reader.skipped)
+
+    def _read_wire(self, reject: Reject, meter: _Meter) -> Iterator[list[Event]]:
+        for source in self.sources:
+            yield from read_wire(source, self._bounds, reject, meter.at)
+            meter.next_file()
+
+    def batches(self, size: int = BATCH_EVENTS) -> Iterator[list[Event]]:
+        """The events by (time, kind in alphabetical order, place in the log), `size` in each list but the last."""
+        self.scan()
+        if self._spool is not None:
+            yield from self._spool.batches(size)
+            return
+        waiting: list[Event] = []
+        for events in self._read_wire(_forget, _Meter(self.sources, None)):
+            waiting += events
+            while len(waiting) >= size:
+                yield waiting[:size]
+                del waiting[:size]
+        if waiting:
+            yield waiting
+
+    def close(self) -> None:
+        """Delete what was copied to the working folder; the rejections stay."""
+        self.rejections.close()
+        if self._spool is not None:
+            self._spool.remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _fill(spool: Spool, numbered: Iterable[tuple[int, Event]]) -> None:
+    for place, event in numbered:
+        spool.add(event.at, place, event)
+
+
+def _forget(_: object) -> None:
+    """Rejections were kept in the first reading."""
+
+
+class _Meter:
+    """Turns bytes of a file into the share of the whole log."""
+
+    def __init__(self, sources: Sequence[Source], on_progress: OnProgress | None) -> None:
+        self.events = 0
+        self._sizes = [source.size for source in sources]
+        self._total, self._before, self._file = sum(self._sizes) or 1, 0, 0
+        self._tell = on_progress
+
+    def at(self, position: int) -> None:
+        """So many bytes of the present file were read."""
+        if self._tell is not None:
+            self._tell(Progress(min((self._before + position) / self._total, 1.0), self.events))
+
+    def next_file(self) -> None:
+        """The present file is finished."""
+        self._before += self._sizes[self._file]
+        self._file += 1
+
+    def done(self, events: int) -> None:
+        """Everything is read and sorted."""
+        self.events, self._before = events, 0
+        self.at(self._total)

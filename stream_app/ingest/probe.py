@@ -1,0 +1,164 @@
+"""Whether a log can be read at all, by its first lines; if not, why, and what was likely meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from stream_app.core.events.bounds import Bounds
+from stream_app.core.events.schema import Event, Rejected, decode
+from stream_app.errors import EmptyLog, NothingReadable, UnusableLog, WrongFormat
+from stream_app.ingest.mapped import open_mapped
+from stream_app.ingest.sources import PARQUET, Source
+from stream_app.ingest.tables import open_table
+from stream_app.ingest.wire import BLOCK_BYTES, BOM
+from stream_app.mapping.columns import Columns, likely_column
+from stream_app.mapping.files import load_mapping, shipped_mappings
+from stream_app.mapping.mapping import FileLayout, Mapping
+from stream_app.mapping.rows import RowReader
+
+PROBED_LINES: Final = 1_000
+# What people pass though it is no log: a zip is most often a spreadsheet.
+_FOREIGN: Final = {
+    b"PK\x03\x04": ("it is a zip archive or an Excel file", "Unpack it, or save the sheet as CSV."),
+    b"\xd0\xcf\x11\xe0": ("it is an old Excel file", "Save the sheet as CSV."),
+    b"\xff\xfe": ("it is text in UTF-16", 'Convert it to UTF-8, or map it with encoding = "utf-16".'),
+}
+
+
+def first_with_content(sources: Sequence[Source]) -> Source:
+    """The first file that is not empty; raises EmptyLog if there is none."""
+    for source in sources:
+        if source.size:
+            return source
+    raise EmptyLog(file=", ".join(source.name for source in sources[:3]))
+
+
+def probe(sources: Sequence[Source], mapping: Mapping | None, bounds: Bounds) -> None:
+    """Raise UnusableLog if the log is empty, lacks a column, or none of its first lines can be read."""
+    first = first_with_content(sources)
+    if mapping is None:
+        _probe_wire(first, bounds)
+        return
+    _refuse_foreign(first, _start(first), "a table", mapping.file.encoding)
+    for source in sources:
+        if source.size:
+            open_mapped(source, mapping).close()
+    _probe_table(first, mapping, bounds)
+
+
+def refuse_wrong_table(source: Source, name: str) -> None:
+    """Raise WrongFormat for a file that is not the `csv` or `parquet` that it was said to be."""
+    if source.magic == PARQUET:  # right for both: the first bytes say what it is
+        return
+    start = _start(source)
+    _refuse_foreign(source, start, name)
+    looks_json = start.lstrip().startswith((b"{", b"["))
+    if name == "parquet" or looks_json:
+        found = "its lines are JSON" if looks_json else "it does not begin as Parquet does"
+        remedy = f"Use --format {'jsonl' if looks_json else 'csv'}."
+        raise WrongFormat(file=source.name, expected=name, found=found, remedy=remedy)
+
+
+def _start(source: Source) -> bytes:
+    with source.open() as stream:
+        return stream.read(BLOCK_BYTES).removeprefix(BOM)
+
+
+def _refuse_foreign(source: Source, start: bytes, expected: str, encoding: str = "utf-8") -> None:
+    for magic, (found, remedy) in _FOREIGN.items():
+        if start.startswith(magic) and not encoding.lower().startswith("utf-16"):
+            raise WrongFormat(file=source.name, expected=expected, found=found, remedy=remedy)
+
+
+def _probe_table(source: Source, mapping: Mapping, bounds: Bounds) -> None:
+    table = open_mapped(source, mapping)
+    try:
+        reader = RowReader(mapping, Columns(source.name, table.header), bounds)
+        bad: list[tuple[int, Rejected]] = []
+        for line, row in islice(table.rows(), PROBED_LINES):
+            event = Rejected(row) if isinstance(row, str) else reader.read(row, "probe")
+            if not isinstance(event, Rejected):
+                return
+            bad.append((line, event))
+    finally:
+        table.close()
+    if bad:
+        remedy = f"The columns there: {', '.join(table.header)}."
+        raise _nothing_readable(source, bad[0], len(bad), remedy)
+
+
+def _nothing_readable(source: Source, first: tuple[int, Rejected], lines: int, remedy: str) -> NothingReadable:
+    line, why = first
+    field = why.field or "(the whole line)"
+    return NothingReadable(file=source.name, lines=lines, line=line, field=field, reason=why.reason, remedy=remedy)
+
+
+def _probe_wire(source: Source, bounds: Bounds) -> None:
+    start = _start(source)
+    numbered = enumerate(start.split(b"\n")[:PROBED_LINES], 1)
+    lines = [(number, line) for number, line in numbered if line.strip()]
+    if not lines:
+        raise EmptyLog(file=source.name)
+    _refuse_foreign(source, start, "JSON lines")
+    bad = [(number, problem) for number, line in lines if (problem := _problem(decode(line), bounds))]
+    if len(bad) == len(lines):
+        raise _not_json_lines(source, lines[0][1]) or _nothing_readable(
+            source, bad[0], len(bad), f"The fields there: {_keys(lines[0][1])}. `stream-app schema` describes all."
+        )
+
+
+def _problem(event: Event | Rejected, bounds: Bounds) -> Rejected | None:
+    return event if isinstance(event, Rejected) else bounds.problem(event)
+
+
+def _keys(line: bytes) -> str:
+    try:
+        return ", ".join(msgspec.json.decode(line, type=dict[str, msgspec.Raw]))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return "(the first line is no JSON object)"
+
+
+def _not_json_lines(source: Source, line: bytes) -> WrongFormat | None:
+    """What the file is instead, by its first line; None if that is a JSON object."""
+    text = line.strip()
+    if text.startswith(PARQUET):
+        return _instead(source, "it is a Parquet file", "Use --format parquet.")
+    if text.startswith(b"["):
+        return _instead(source, "it is one JSON array", "Write one event a line: jq -c '.[]'.")
+    if text == b"{":
+        return _instead(source, "an event spans several lines", "Write one event a line: jq -c '.'.")
+    return None if text.startswith(b"{") else _table_instead(source, text.decode("utf-8", "replace"))
+
+
+def _instead(source: Source, found: str, remedy: str) -> WrongFormat:
+    return WrongFormat(file=source.name, expected="JSON lines", found=found, remedy=remedy)
+
+
+def _table_instead(source: Source, line: str) -> WrongFormat:
+    """The error for a table that was given as JSON lines, with the options that read it."""
+    table = open_table(source, FileLayout(), lambda names: range(len(names)))
+    table.close()
+    if len(table.header) < 2:
+        return _instead(source, f"its first line is `{line[:200]}`", "docs/mappings.md says how to read a table.")
+    found = f"it is a table with the columns {', '.join(table.header)}"
+    for name in shipped_mappings():
+        if _fits(source, load_mapping(name)):
+            return _instead(source, found, f"Use --format {name}.")
+    guess = {field: likely_column(field, [field], table.header) for field in ("customer_id", "occurred_at")}
+    options = ",".join(f"{field}={column or 'COLUMN'}" for field, column in guess.items())
+    return _instead(source, found, f"Try --format csv --columns {options} --kind order.")
+
+
+def _fits(source: Source, mapping: Mapping) -> bool:
+    """Whether a mapping that names its columns by the file's own header reads the first lines."""
+    if mapping.file.header:
+        return False
+    try:
+        _probe_table(source, mapping, Bounds.until(None))
+    except UnusableLog:
+        return False
+    return True

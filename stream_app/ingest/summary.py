@@ -1,0 +1,148 @@
+"""What a log holds, counted while it is read for the first time."""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from itertools import islice, pairwise, starmap
+from typing import Any
+
+import msgspec
+
+from stream_app.core.events.schema import KINDS, Event
+from stream_app.core.messages.unknown_words import UnknownWords
+from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.ingest.spool import KIND_RANK
+
+
+class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a log holds.
+
+    lines: read, not counting blank ones. events: what they became. rejected: lines that could not be read.
+    skipped: lines that a mapping passes over (without a customer, of a kind that it leaves out).
+    first_at, last_at: microseconds since 1970-01-01 UTC, None without events. kinds: events of each kind.
+    fields: for each kind the optional fields that ever hold something; what is missing here, no feature can use.
+    unknown_words: for each field with words, how often each word stood there that nobody understands.
+    in_order: whether the events stood in the order of replay already, so that nothing had to be sorted.
+    """
+
+    lines: int
+    events: int
+    rejected: int
+    skipped: int
+    first_at: int | None
+    last_at: int | None
+    kinds: dict[str, int]
+    fields: dict[str, frozenset[str]]
+    unknown_words: dict[str, dict[str, int]]
+    in_order: bool
+
+    @property
+    def rejected_share(self) -> float:
+        """Rejected lines among all lines, 0 for an empty log."""
+        return self.rejected / max(self.lines, 1)
+
+
+class Tally:
+    """Counts blocks of events into a summary.
+
+    >>> from stream_app.core.events.schema import decode
+    >>> tally = Tally()
+    >>> line = '{"type":"order","event_id":"1","customer_id":"c","occurred_at":"2024-01-01T00:00:00Z","amount":5}'
+    >>> tally.add([decode(line), decode(line)])
+    >>> s = tally.summary(lines=3, rejected=1, skipped=0)
+    >>> s.kinds, s.fields["order"], s.in_order, s.first_at == s.last_at
+    ({'order': 2}, frozenset({'amount'}), True, True)
+    """
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.in_order = True
+        self._first: datetime | None = None
+        self._last: datetime | None = None
+        self._latest: Event | None = None
+        self._kinds: Counter[type[Event]] = Counter()
+        self._unknown_words = UnknownWords()
+        self._unseen = {kind: _optional_fields(kind) for kind in KINDS.values()}
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Count one more block, in the order of the log."""
+        if not events:
+            return
+        self.events += len(events)
+        self._kinds.update(map(type, events))
+        times = [event.occurred_at for event in events]
+        self.in_order = self.in_order and self._follows(events[0]) and _ordered(events, times)
+        first, last = (times[0], times[-1]) if self.in_order else (min(times), max(times))
+        self._first = first if self._first is None else min(first, self._first)
+        self._last = last if self._last is None else max(last, self._last)
+        self._latest = events[-1]
+        self._see_fields(events)
+        for event in events:
+            self._unknown_words.note(event)
+
+    def _follows(self, event: Event) -> bool:
+        return self._latest is None or _place(self._latest) <= _place(event)
+
+    def _see_fields(self, events: Sequence[Event]) -> None:
+        for kind, unseen in self._unseen.items():
+            if unseen and self._kinds[kind]:
+                defaults, values = _reader(unseen)
+                of_kind = [event for event in events if type(event) is kind]
+                if any(values(event) != defaults for event in of_kind):
+                    self._unseen[kind] = {
+                        name: default
+                        for name, default in unseen.items()
+                        if all(getattr(event, name) == default for event in of_kind)
+                    }
+
+    def summary(self, *, lines: int, rejected: int, skipped: int) -> LogSummary:
+        """What was counted, with the lines that became no events."""
+        return LogSummary(
+            lines=lines,
+            events=self.events,
+            rejected=rejected,
+            skipped=skipped,
+            first_at=_microseconds(self._first),
+            last_at=_microseconds(self._last),
+            kinds={name: self._kinds[kind] for name, kind in KINDS.items() if self._kinds[kind]},
+            fields={
+                name: frozenset(_optional_fields(kind)) - frozenset(self._unseen[kind])
+                for name, kind in KINDS.items()
+                if self._kinds[kind]
+            },
+            unknown_words=self._unknown_words.by_field,
+            in_order=self.in_order,
+        )
+
+
+def _optional_fields(kind: type[Event]) -> dict[str, object]:
+    """The fields of a kind with what they hold when a log does not say."""
+    return {field.name: _default(field) for field in msgspec.structs.fields(kind) if not field.required}
+
+
+def _default(field: msgspec.structs.FieldInfo) -> object:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+
+
+def _reader(fields: dict[str, object]) -> tuple[object, Callable[[Any], object]]:
+    """The defaults of fields and a function that reads them, both in the form that attrgetter gives."""
+    defaults: Any = tuple(fields.values()) if len(fields) > 1 else next(iter(fields.values()))
+    return defaults, operator.attrgetter(*fields)
+
+
+def _place(event: Event) -> tuple[datetime, int]:
+    return event.occurred_at, KIND_RANK[type(event)]
+
+
+def _ordered(events: Iterable[Event], times: Sequence[datetime]) -> bool:
+    """Whether events stand in the order of replay; nearly always the times alone tell."""
+    if all(map(operator.lt, times, islice(times, 1, None))):
+        return True
+    return all(starmap(operator.le, pairwise(map(_place, events))))
+
+
+def _microseconds(at: datetime | None) -> int | None:
+    return None if at is None else (at - EPOCH) // MICROSECOND

@@ -1,0 +1,180 @@
+"""Tables as text: CSV and its kin, and columns with blanks between."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from stream_app.errors import EmptyLog
+from stream_app.ingest.sources import Source, SourceStream
+from stream_app.mapping.mapping import FileLayout, delimiter_of
+
+# A file without line ends must not be gathered whole in memory while looking for one.
+MAX_LINE_CHARS: Final = 1_048_576
+CHUNK_CHARS: Final = 65_536
+_DELIMITERS: Final = (",", "\t", ";", "|")
+_BLANKS: Final = "whitespace"
+_OPEN_QUOTE: Final = "a quote opens here and is not closed as it should be: double the quotes within fields"
+
+
+class TextTable:
+    """A table as text; see tables.Table. Unknown bytes hurt only the field they stand in.
+
+    Chunks in which every line is one row, nearly all, are split at once; the others record by record.
+    """
+
+    def __init__(self, source: Source, layout: FileLayout) -> None:
+        self._stream = source.open()
+        self._lines = _Lines(self._stream, layout.encoding)
+        self._line = 1
+        self._chunk: Sequence[str] = [""]
+        self._place = 0
+        self.header: list[str] = list(layout.header)
+        self._delimiter = delimiter_of(layout)
+        if self._delimiter == "auto":
+            self._delimiter = self._commonest_delimiter()
+        if not self.header:
+            self.header = [name.strip() for name in self._record()]
+            self._line += len(self._lines.seen)
+        if not any(self.header):
+            self.close()
+            raise EmptyLog(file=source.name)
+
+    def _commonest_delimiter(self) -> str:
+        first = next(self._lines, "")
+        self._lines.push_back([first] if first else [])
+        return max(_DELIMITERS, key=first.count)
+
+    def rows(self) -> Iterator[tuple[int, list[str] | str]]:
+        """See tables.Table; blank lines are passed over."""
+        while lines := self._lines.take():
+            plain = self._plain_rows(lines)
+            if plain is None:
+                self._lines.push_back(lines)
+                yield from self._careful_rows()
+                continue
+            self._chunk, first = lines, self._line
+            for self._place, row in enumerate(plain):
+                yield first + self._place, row
+            self._line = first + len(lines)
+
+    def _plain_rows(self, lines: Sequence[str]) -> list[list[str]] | None:
+        """The rows of a chunk if each line is one row of the right width, else None."""
+        if lines[-1][-1] != "\n":
+            return None
+        try:
+            # Strict: a quote that is open at the chunk's end is an error then.
+            rows = (
+                [line.split() for line in lines]
+                if self._delimiter == _BLANKS
+                else list(csv.reader(lines, delimiter=self._delimiter, strict=True))
+            )
+        except csv.Error:
+            return None
+        return rows if len(rows) == len(lines) and set(map(len, rows)) == {len(self.header)} else None
+
+    def _careful_rows(self) -> Iterator[tuple[int, list[str] | str]]:
+        """The rows of the lines that were pushed back, and of those that the last of them needs."""
+        width = len(self.header)
+        while self._lines.pushed:
+            row, line = self._record(), self._line
+            self._chunk, self._place = ["".join(self._lines.seen)], 0
+            self._line += len(self._lines.seen)
+            if len(row) == width or isinstance(row, str):
+                yield line, row
+            elif any(field.strip() for field in row):
+                yield line, f"{len(row)} columns where there should be {width}: check the delimiter and the quotes"
+
+    def _record(self) -> list[str] | str:
+        """The next record, nothing at the end of the file, or why it cannot be split."""
+        lines = self._lines
+        lines.seen.clear()
+        if self._delimiter == _BLANKS:
+            return next(lines, "").split()
+        row: list[str] | str
+        try:
+            row = next(csv.reader(lines, delimiter=self._delimiter), [])
+        except csv.Error as error:
+            row = f"{error}: check the delimiter and the quotes"
+        if len(lines.seen) > 1 and self.header and len(row) != len(self.header):
+            # A stray quote has swallowed the lines after it: give up the first only and read the others again.
+            lines.push_back(lines.seen[1:])
+            del lines.seen[1:]
+            return _OPEN_QUOTE
+        return row
+
+    def text(self) -> str:
+        """See tables.Table."""
+        return self._lines.cut_off or self._chunk[self._place].rstrip("\r\n")
+
+    @property
+    def damage(self) -> str:
+        """See tables.Table."""
+        return self._stream.damage
+
+    @property
+    def position(self) -> int:
+        """See tables.Table."""
+        return self._stream.position
+
+    def close(self) -> None:
+        """See tables.Table."""
+        self._lines.close()
+
+
+class _Lines:
+    """The lines of a text, remembering those of the record that is being read, and giving back what is pushed back."""
+
+    def __init__(self, stream: SourceStream, encoding: str) -> None:
+        self.seen: list[str] = []
+        self.pushed: list[str] = []
+        self.cut_off = ""
+        self._stream = stream
+        encoding = "utf-8-sig" if encoding.lower() in {"utf-8", "utf8"} else encoding
+        buffer = io.BufferedReader(stream, CHUNK_CHARS)
+        self._text = io.TextIOWrapper(buffer, encoding, errors="surrogateescape", newline="")
+
+    def take(self) -> list[str]:
+        """The next lines at once; none at the end."""
+        if self.pushed:
+            lines = self.pushed[::-1]
+            self.pushed.clear()
+            return lines
+        chunk = self._text.read(CHUNK_CHARS)
+        if chunk[-1:] != "\n":
+            chunk += self._text.readline(MAX_LINE_CHARS)
+        # Not splitlines(): it also splits at form feeds and at the line separators of Unicode.
+        return list(io.StringIO(chunk, newline=""))
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self.pushed.pop() if self.pushed else self._text.readline(MAX_LINE_CHARS)
+        if line[-1:] != "\n":
+            line = self._unended(line)
+        self.seen.append(line)
+        return line
+
+    def _unended(self, line: str) -> str:
+        """The last line of a file, unless the file is cut off in its midst; or the beginning of an endless line."""
+        if len(line) >= MAX_LINE_CHARS:
+            while (part := self._text.readline(MAX_LINE_CHARS)) and not part.endswith(("\n", "\r")):
+                pass
+            return line[:CHUNK_CHARS]
+        if line and self._stream.damage:
+            # Half a line may well read as a whole one, with `1` for an amount of `100`.
+            self.cut_off, line = line, ""
+        if not line:
+            raise StopIteration
+        return line
+
+    def push_back(self, lines: Sequence[str]) -> None:
+        """Let lines be read again, in their order."""
+        self.pushed.extend(reversed(lines))
+
+    def close(self) -> None:
+        """Close the stream too."""
+        self._text.close()

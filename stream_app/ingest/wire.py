@@ -1,0 +1,103 @@
+"""The wire format as JSON lines: blocks of whole lines, each decoded at once; line by line only where one is bad."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+
+from stream_app.core.events.bounds import Bounds
+from stream_app.core.events.schema import Event, Rejected, decode
+from stream_app.ingest.rejections import Rejection
+from stream_app.ingest.sources import Source, SourceStream
+
+BLOCK_BYTES: Final = 262_144
+# A file without line ends (a picture, a dump) must not be gathered whole in memory while looking for one.
+MAX_LINE_BYTES: Final = 1_048_576
+BOM: Final = b"\xef\xbb\xbf"
+
+Reject = Callable[[Rejection], None]
+_decoder = msgspec.json.Decoder(Event)
+
+
+class Block(msgspec.Struct, frozen=True):
+    """Whole lines. first_line counts from 1; overlong: the beginning of a line that is too long to be read."""
+
+    first_line: int
+    data: bytes
+    overlong: bool = False
+
+
+def blocks(stream: SourceStream) -> Iterator[Block]:
+    """Cut a stream into blocks of whole lines; the last may lack its line end."""
+    line, rest = 1, stream.read(BLOCK_BYTES).removeprefix(BOM)
+    while chunk := stream.read(BLOCK_BYTES):
+        cut = chunk.rfind(b"\n") + 1
+        if cut:
+            data = rest + chunk[:cut]
+            yield Block(line, data)
+            line, rest = line + data.count(b"\n"), chunk[cut:]
+        elif len(rest) > MAX_LINE_BYTES:
+            cut = rest.rfind(b"\n") + 1
+            yield Block(line, rest[:cut])
+            line += rest.count(b"\n")
+            yield Block(line, rest[cut : cut + MAX_LINE_BYTES], overlong=True)
+            line, rest = line + 1, _after_line_end(stream)
+        else:
+            rest += chunk
+    yield Block(line, rest)
+
+
+def _after_line_end(stream: SourceStream) -> bytes:
+    while chunk := stream.read(BLOCK_BYTES):
+        _, end, rest = chunk.partition(b"\n")
+        if end:
+            return rest
+    return b""
+
+
+def read_wire(source: Source, bounds: Bounds, reject: Reject, on_bytes: Callable[[int], None]) -> Iterator[list[Event]]:
+    """The events of one file, block by block, in the file's own order.
+
+    reject: is told of every line that cannot be read. on_bytes: of the bytes of the file that were read so far.
+    """
+    with source.open() as stream:
+        for block in blocks(stream):
+            yield _decode_block(source.name, block, bounds, reject)
+            on_bytes(stream.position)
+        if stream.damage:
+            reject(Rejection(source.name, 0, f"{stream.damage}: what came before is used; copy the file again"))
+
+
+def _decode_block(file: str, block: Block, bounds: Bounds, reject: Reject) -> list[Event]:
+    if block.overlong:
+        reason = f"longer than {MAX_LINE_BYTES} bytes: is this JSON lines, one event a line?"
+        reject(Rejection(file, block.first_line, reason, "", block.data[:8_192].decode("utf-8", "replace")))
+        return []
+    try:
+        events = _decoder.decode_lines(block.data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _decode_each(file, block, bounds, reject)
+    # Blank lines, or values that span lines: the slow path knows the line of each.
+    if len(events) != _line_count(block.data) or not bounds.hold(events):
+        return _decode_each(file, block, bounds, reject)
+    return events
+
+
+def _line_count(data: bytes) -> int:
+    return data.count(b"\n") + (not data.endswith(b"\n") and data != b"")
+
+
+def _decode_each(file: str, block: Block, bounds: Bounds, reject: Reject) -> list[Event]:
+    events: list[Event] = []
+    for number, line in enumerate(block.data.split(b"\n"), block.first_line):
+        if not line.strip():
+            continue
+        event = decode(line)
+        problem = event if isinstance(event, Rejected) else bounds.problem(event)
+        if problem is not None:
+            reject(Rejection(file, number, problem.reason, problem.field, line.decode("utf-8", "replace")))
+        elif not isinstance(event, Rejected):
+            events.append(event)
+    return events

@@ -1,0 +1,90 @@
+"""The columns that a mapping names -> their places in the header of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from stream_app.errors import NoSuchColumn
+from stream_app.mapping.fields import factors, field_names, nearest
+from stream_app.mapping.mapping import Mapping
+
+OPTIONAL: Final = "?"
+# What the columns of the fields that every log needs are often called, for guesses in errors only.
+_OFTEN: Final = {
+    "customer_id": ("customer_id", "customerid", "cust", "user_id", "userid", "buyer_id", "member_id", "visitorid"),
+    "occurred_at": ("occurred_at", "date", "time", "timestamp", "datetime", "created_at", "event_time", "order_date"),
+    "type": ("type", "event", "event_type", "behavior", "kind"),
+    "amount": ("amount", "price", "total", "revenue", "payment", "value"),
+}
+
+
+class Columns:
+    """Finds columns in a file's header.
+
+    >>> columns = Columns("a.csv", ["Invoice", "Price "])
+    >>> columns.places("amount", "Quantity?"), columns.place("amount", "UnitPrice|Price")
+    ((), 1)
+    """
+
+    def __init__(self, file: str, header: Sequence[str]) -> None:
+        self.file = file
+        self.names = [name.strip() for name in header]
+
+    def places(self, field: str, column: str) -> tuple[int, ...]:
+        """Where the factors of a column stand; nothing for an optional column that is not there.
+
+        Raises NoSuchColumn, which names the columns that are there and the one that is likely meant.
+        """
+        if column in self.names:
+            return (self.names.index(column),)
+        optional, spellings = column.endswith(OPTIONAL), column.removesuffix(OPTIONAL)
+        found = [self._find(factor.split("|")) for factor in factors(spellings)]
+        if None not in found:
+            return tuple(place for place in found if place is not None)
+        if optional:
+            return ()
+        missing = factors(spellings)[found.index(None)]
+        raise self._absent(field, missing)
+
+    def place(self, field: str, column: str) -> int:
+        """Where one column stands."""
+        return self.places(field, column)[0]
+
+    def _find(self, spellings: Sequence[str]) -> int | None:
+        return next((self.names.index(name.strip()) for name in spellings if name.strip() in self.names), None)
+
+    def _absent(self, field: str, missing: str) -> NoSuchColumn:
+        guess = likely_column(field, missing.split("|"), self.names)
+        remedy = f"Did you mean `{guess}`? Then: --columns {field}={guess}." if guess else "Name one of these."
+        if any("\udc80" <= char <= "\udcff" for char in "".join(self.names)):  # bytes that are not UTF-8
+            remedy = 'The file is not UTF-8. Give a mapping with encoding = "gb18030" under [file] (docs/mappings.md).'
+        there = ", ".join(f"`{name.encode(errors='replace').decode()}`" for name in self.names)
+        return NoSuchColumn(file=self.file, column=missing, field=field, columns=there, remedy=remedy)
+
+
+def likely_column(field: str, spellings: Sequence[str], names: Sequence[str]) -> str | None:
+    """The column that is likely meant for a field: one of a similar name, or of a name that such columns often have.
+
+    >>> likely_column("customer_id", ["custmer"], ["date", "customer"])
+    'customer'
+    >>> likely_column("occurred_at", ["x"], ["date", "n"])
+    'date'
+    """
+    for word in (*spellings, field, *_OFTEN.get(field, ())):
+        if match := nearest(word, names):
+            return match
+    return None
+
+
+def wire_columns(names: Sequence[str]) -> dict[str, str]:
+    """The columns of a table whose names are the wire fields already: each mapped to itself."""
+    known = set(field_names())
+    return {name: name for name in names if name in known}
+
+
+def mapped_columns(mapping: Mapping, columns: Columns) -> list[int]:
+    """The places of all columns that a mapping reads, in the order of the file."""
+    kind = [("type", mapping.columns.get("type", "type"))] if mapping.kinds else []
+    wanted = [*kind, *mapping.columns.items(), *((f"order {key}", key) for key in mapping.orders.key_columns)]
+    return sorted({place for field, column in wanted for place in columns.places(field, column)})

@@ -1,0 +1,76 @@
+"""The lines of an order -> one event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from stream_app.core.events.schema import Event, Order
+
+_OF_THE_FIRST: Final = frozenset({"event_id", "customer_id", "occurred_at", "shop_id", "action", "form"})
+_SUMMED: Final = ("amount", "discount", "items")
+
+
+class OrderLines:
+    """Gathers the lines of one order, given in the order of the log, into one event.
+
+    The event lies at the earliest line's time and belongs to the first line's customer; amounts, discounts and items
+    are summed in the order of the log; `items` is the number of lines where they say none; any other field stays if
+    all lines agree on it. Gathering may go in steps: what was gathered counts as a line again.
+
+    >>> from stream_app.core.events.schema import decode
+    >>> text = '{"type":"order","event_id":"o","customer_id":"c","occurred_at":"2024-01-01T00:0%d:00Z","amount":%d}'
+    >>> lines = OrderLines(decode(text % (5, 3)))
+    >>> lines.add(decode(text % (2, 4)))
+    >>> event = lines.event()
+    >>> event.amount, event.items, event.occurred_at.minute
+    (7.0, 2, 2)
+    """
+
+    def __init__(self, first: Event) -> None:
+        self._first, self._earliest, self._count = first, first.occurred_at, 1
+        is_order = isinstance(first, Order)
+        self._sums: dict[str, Any] = {name: getattr(first, name) for name in _SUMMED if is_order}
+        # A field that the first line lacks is settled: either all lack it, or they do not agree.
+        skip = _OF_THE_FIRST.union(self._sums)
+        named = ((name, getattr(first, name)) for name in first.__struct_fields__ if name not in skip)
+        self._agreed = {name: value for name, value in named if value is not None}
+        self._disagreed: dict[str, None] = {}
+
+    def add(self, line: Event) -> None:
+        """Add the next line."""
+        self._count += 1
+        if line.occurred_at < self._earliest:
+            self._earliest = line.occurred_at
+        for name, total in self._sums.items():
+            value = getattr(line, name)
+            if value is not None:
+                self._sums[name] = value if total is None else total + value
+        for name, value in self._agreed.items():
+            if getattr(line, name) != value:
+                self._disagreed[name] = None
+        if self._disagreed:
+            self._agreed = {name: value for name, value in self._agreed.items() if name not in self._disagreed}
+
+    def event(self) -> Event:
+        """The order as one event."""
+        sums = self._sums
+        if sums and sums["items"] is None:
+            sums = {**sums, "items": self._count}
+        return msgspec.structs.replace(self._first, occurred_at=self._earliest, **sums, **self._disagreed)
+
+
+def merge_groups(rows: Iterable[tuple[str | int, int, Event]]) -> Iterator[tuple[int, Event]]:
+    """(key, seq, line) sorted by key and seq -> (seq of the first line, event) for each key."""
+    order, order_key, order_seq = None, None, 0
+    for key, seq, line in rows:
+        if order is not None and key == order_key:
+            order.add(line)
+            continue
+        if order is not None:
+            yield order_seq, order.event()
+        order, order_key, order_seq = OrderLines(line), key, seq
+    if order is not None:
+        yield order_seq, order.event()

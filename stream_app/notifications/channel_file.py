@@ -1,0 +1,113 @@
+"""Reads the file of channels, and tells what is wrong with it: file, line, field, remedy. It never shows a value."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from stream_app.config.fields import ContradictionError, Place
+from stream_app.config.secrets import is_reference, resolved
+from stream_app.config.yaml_lines import Lines, YamlProblemError, line_of, read_yaml
+from stream_app.errors import BadChannels
+from stream_app.notifications.channel_settings import MAX_CHANNELS, Channel, ChannelsFile, Digest, Retry
+
+_SEE: Final = "See docs/delivery.md."
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What a channel's references named. It is never shown."""
+
+    url: str = field(repr=False)
+    keys: tuple[str, ...] = field(default=(), repr=False)  # the newest first
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The file with its secrets."""
+
+    file: ChannelsFile
+    secrets: Mapping[str, Secrets]
+
+
+def read_channels(path: Path | None, environ: Mapping[str, str] | None = None) -> Channels:
+    """The channels of a file; none without a file.
+
+    Args:
+        path: of the YAML file.
+        environ: where `env:NAME` is looked up; by default the environment of this process.
+
+    Raises:
+        BadChannels: names file, line, field and remedy.
+    """
+    environ = os.environ if environ is None else environ
+    if path is None:
+        return Channels(ChannelsFile.model_validate({}), {})
+    try:
+        values, lines = read_yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        problem = f"cannot be opened: {error.strerror}"
+        raise BadChannels(file=path, line=1, field="the file", problem=problem, remedy="Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise BadChannels(file=path, line=1, field="the file", problem="is not UTF-8", remedy="Save it so.") from error
+    except YamlProblemError as error:
+        told = {"field": "the file", "problem": error.problem, "remedy": error.remedy}
+        raise BadChannels(file=path, line=error.line, **told) from error
+    try:
+        file = ChannelsFile.model_validate(values)
+    except ValidationError as error:
+        # Without its cause: pydantic's error quotes what was given, a secret perhaps.
+        raise _told(error.errors(include_url=False)[0], path, lines) from None
+    return Channels(file, {name: _secrets(name, one, path, lines, environ) for name, one in file.channels.items()})
+
+
+def _secrets(name: str, channel: Channel, path: Path, lines: Lines, environ: Mapping[str, str]) -> Secrets:
+    def of(reference: str, *place: str) -> str:
+        try:
+            return resolved(reference, environ)
+        except ContradictionError as error:
+            raise _bad(("channels", name, *place), error.problem, error.remedy, path, lines) from error
+
+    url = of(channel.url, "url") if is_reference(channel.url) else channel.url
+    keys = [of(channel.secret, "secret")] if channel.secret is not None else []
+    keys += [of(old, "old_secrets", str(number)) for number, old in enumerate(channel.old_secrets)]
+    return Secrets(url, tuple(keys))
+
+
+def _told(error: ErrorDetails, path: Path, lines: Lines) -> BadChannels:
+    """An error of pydantic in our words."""
+    place = tuple(str(part) for part in error["loc"] if part != "[key]")
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, ContradictionError):
+        return _bad((*place, *cause.place), cause.problem, cause.remedy, path, lines)
+    match error["type"]:
+        case "extra_forbidden":
+            return _bad(place, "is unknown", f"{_closest(place)}{_SEE}", path, lines)
+        case "missing":
+            return _bad(place, "is missing", _SEE, path, lines)
+        case "string_pattern_mismatch":
+            remedy = "A channel's name has small letters, digits and -, begins with a letter, and has at most 30."
+            return _bad(place, "is not how it is written", remedy, path, lines)
+        case "too_long":
+            return _bad(place, "has too many entries", f"At most {MAX_CHANNELS} channels. {_SEE}", path, lines)
+        case _:
+            return _bad(place, error["msg"][:1].lower() + error["msg"][1:], _SEE, path, lines)
+
+
+def _bad(place: Place, problem: str, remedy: str, path: Path, lines: Lines) -> BadChannels:
+    told = ".".join(place) or "the file"
+    return BadChannels(file=path, line=line_of(place, lines), field=told, problem=problem, remedy=remedy)
+
+
+def _closest(place: Place) -> str:
+    sections: dict[str, type[BaseModel]] = {"digest": Digest, "retry": Retry, "channels": Channel}
+    model = sections.get(place[0], ChannelsFile) if len(place) > 1 else ChannelsFile
+    close = difflib.get_close_matches(place[-1], model.model_fields, n=1, cutoff=0.6)
+    return f"Did you mean {close[0]}? " if close else ""

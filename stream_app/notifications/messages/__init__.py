@@ -1,0 +1,1 @@
+"""Messages to staff: composed from alerts, within the size limits of a channel."""

@@ -1,0 +1,1 @@
+"""The playbook: measures against each cause of churn."""

@@ -1,0 +1,77 @@
+"""How the alerts did: how many, how early, how right, how steady."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+import numpy as np
+
+from stream_app.replay.evaluation.calendar import DAY_US
+from stream_app.replay.evaluation.departures import Departures, lead_summary
+from stream_app.replay.evaluation.evaluation import Evaluation
+from stream_app.replay.results import AlertRecord, Ints
+
+FLAP_DAYS: Final = 14.0  # an episode that opens again so soon, though nothing happened, should not have closed
+
+
+def alert_figures(evaluation: Evaluation, departures: Departures) -> dict[str, object]:
+    """All figures of the alerts that opened after the warm-up."""
+    alerts = [a for a in evaluation.results.alerts if a.at >= evaluation.warm_at]
+    opened = [a for a in alerts if a.kind == "opened"]
+    reasons = Counter(a.reason for a in alerts if a.kind == "closed")
+    flapped = flaps(evaluation.results.alerts, evaluation.warm_at)
+    days = customer_days(evaluation)
+    order, at = last_orders(evaluation, departures, opened)
+    lead = departures.lead_days(order, at) if len(order) else np.zeros(0)
+    left = departures.left[order] & (lead > 0) if len(order) else np.zeros(0, bool)
+    return {
+        "opened": len(opened),
+        "per_1000_customers_and_day": 1000 * len(opened) / days if days else None,
+        "closed": dict(sorted(reasons.items())),
+        "flaps": flapped,
+        "flap_rate": flapped / len(opened) if opened else None,
+        "precision": precision(evaluation, departures, order, at),
+        "reached": len(np.unique(order[left])),
+        "reached_share": len(np.unique(order[left])) / departures.count if departures.count and opened else None,
+        "lead": lead_summary(lead[left]),
+    }
+
+
+def customer_days(evaluation: Evaluation) -> float:
+    """Days of active customers after the warm-up: each decision stands for one period of one customer."""
+    decided = evaluation.results.decisions.decided_at
+    return float((decided >= evaluation.warm_at).sum() * evaluation.protocol.every_days)
+
+
+def flaps(alerts: list[AlertRecord], since: int) -> int:
+    """Episodes that opened within FLAP_DAYS after the same customer's last one had closed for no event of theirs."""
+    closed: dict[str, AlertRecord] = {}
+    found = 0
+    for alert in sorted(alerts, key=lambda a: (a.at, a.kind != "closed")):
+        if alert.kind == "closed":
+            closed[alert.customer_id] = alert
+        elif alert.at >= since and (before := closed.get(alert.customer_id)):
+            unmoved = before.reason not in {"returned", "lost"}
+            found += unmoved and alert.at - before.at <= FLAP_DAYS * DAY_US
+    return found
+
+
+def last_orders(evaluation: Evaluation, departures: Departures, opened: list[AlertRecord]) -> tuple[Ints, Ints]:
+    """The index of the last order before each alert, and the alert's time; alerts without one are left out."""
+    index = {name: i for i, name in enumerate(evaluation.results.decisions.customers)}
+    known = [a for a in opened if a.customer_id in index]
+    customer = np.array([index[a.customer_id] for a in known], np.int64)
+    at = np.array([a.at for a in known], np.int64)
+    order = departures.orders.last_before(customer, at)
+    return order[order >= 0], at[order >= 0]
+
+
+def precision(evaluation: Evaluation, departures: Departures, order: Ints, at: Ints) -> float | None:
+    """Share of the alerts after which no order came within the horizon, of those whose horizon has passed."""
+    horizon = round(evaluation.protocol.horizon_days * DAY_US)
+    ripe = at + horizon <= evaluation.end_at
+    next_at = departures.orders.at[order] + departures.orders.silence[order]
+    ended = next_at >= evaluation.end_at
+    stayed_away = ended | (next_at > at + horizon)
+    return float(stayed_away[ripe].mean()) if ripe.any() else None

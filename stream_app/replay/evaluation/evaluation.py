@@ -1,0 +1,171 @@
+"""Which decisions count, and what came of them: the protocol, the same as the independent judge's.
+
+A decision counts when its whole horizon lies within the log and it comes after the warm-up: the first 30 % of the
+time, but at least one and a half horizons, in which every model learns from nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from stream_app.core.model.evaluation_metrics import Scored
+from stream_app.errors import ContradictorySettings
+from stream_app.replay.evaluation.calendar import DAY_US, index_of, midnights
+from stream_app.replay.results import CHURNED, OPEN, Bools, Floats, Ints, Results
+
+ROUNDING_US: Final = 86_400  # 1e-6 days: what two ways to round a time may differ by
+WARM_HORIZONS: Final = 1.5
+WARM_SHARE: Final = 0.3
+UNEVEN: Final = 0.05  # periods by which a decision may be late without being judged otherwise
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The settings that an evaluation depends on."""
+
+    horizon_days: float
+    active_days: float
+    every_days: float
+    lost_after_days: float
+    capacity: int
+    zone: ZoneInfo
+    working_days: tuple[int, ...] = (0, 1, 2, 3, 4)  # Monday is 0
+    hour: int = 9
+
+    @classmethod
+    def of(cls, settings: dict[str, object]) -> Protocol:
+        """From the settings of a replay. Raises ContradictorySettings that names what is missing."""
+
+        def number(name: str) -> float:
+            value = settings.get(name)
+            if not isinstance(value, int | float) or value <= 0:
+                raise ContradictorySettings(
+                    name=name, problem=f"is {value!r}", remedy="Give a number greater than zero to the evaluation."
+                )
+            return float(value)
+
+        days = settings.get("working_days", cls.working_days)
+        hour = settings.get("nomination_hour", cls.hour)
+        return cls(
+            horizon_days=number("horizon_days"),
+            active_days=number("active_days"),
+            every_days=number("every_days"),
+            lost_after_days=number("lost_after_days"),
+            capacity=int(number("capacity")),
+            zone=ZoneInfo(str(settings.get("zone", "UTC"))),
+            working_days=tuple(days) if isinstance(days, list | tuple) else cls.working_days,
+            hour=hour if isinstance(hour, int) else cls.hour,
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The matured decisions of a replay in order of (time, customer id), and which of them come after the warm-up."""
+
+    results: Results
+    protocol: Protocol
+    rows: Ints  # of results.decisions, matured
+    churned: Bools  # of each row
+    first_order_at: int
+    warm_at: int
+    end_at: int
+
+    @cached_property
+    def counted(self) -> Bools:
+        """Which rows come after the warm-up."""
+        return self.results.decisions.decided_at[self.rows] >= self.warm_at
+
+    @cached_property
+    def customer(self) -> Ints:
+        """The customer's index, of each counted row."""
+        return self.results.decisions.customer[self.rows[self.counted]]
+
+    @cached_property
+    def outcome(self) -> Bools:
+        """Whether the customer left, of each counted row."""
+        return self.churned[self.counted]
+
+    @cached_property
+    def day(self) -> Ints:
+        """The day of the shop's calendar, of each counted row, from 0."""
+        at = self.results.decisions.decided_at[self.rows[self.counted]]
+        return index_of(at, midnights(self.warm_at, self.end_at, self.protocol.zone)) if len(at) else at
+
+    @cached_property
+    def product(self) -> Scored:
+        """The product's probabilities beside the outcomes, of the counted rows."""
+        return self.scored(self.results.decisions.probability)
+
+    @cached_property
+    def recency(self) -> Scored:
+        """The plainest rule: who has been silent longest is said to leave. An order only, not a probability."""
+        silent = self.results.decisions.recency_days[self.rows[self.counted]]
+        return Scored(self.outcome, silent / max(float(silent.max(initial=0.0)), 1e-9))
+
+    def scored(self, column: Floats) -> Scored:
+        """A column of all decisions beside the outcomes, of the counted rows."""
+        return Scored(self.outcome, column[self.rows[self.counted]])
+
+
+def evaluate(results: Results) -> Evaluation:
+    """The protocol applied to a replay."""
+    protocol, decisions = Protocol.of(results.settings), results.decisions
+    start, warm_at = warm_up(results, protocol)
+    end_at = results.log.last_at
+    horizon = round(protocol.horizon_days * DAY_US)
+    ripe = decisions.decided_at + horizon <= end_at + ROUNDING_US
+    active = decisions.recency_days <= protocol.active_days + UNEVEN * protocol.every_days
+    rows = np.flatnonzero(ripe & active)
+    rows = rows[np.lexsort((ranks(decisions.customers)[decisions.customer[rows]], decisions.decided_at[rows]))]
+    churned = outcomes(results, rows, horizon)
+    return Evaluation(results, protocol, rows.astype(np.int64), churned, start, warm_at, end_at)
+
+
+def ranks(names: list[str]) -> Ints:
+    """The place of each name in alphabetical order."""
+    rank = np.empty(len(names), np.int64)
+    rank[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    return rank
+
+
+def warm_up(results: Results, protocol: Protocol) -> tuple[int, int]:
+    """When the first order came, and from when on decisions count; microseconds."""
+    times = results.orders[1]
+    first = int(times.min()) if len(times) else results.log.first_at
+    start = first + protocol.every_days * DAY_US
+    last = results.log.last_at - protocol.horizon_days * DAY_US
+    wait = max(WARM_HORIZONS * protocol.horizon_days * DAY_US, WARM_SHARE * (last - start))
+    return first, round(start + wait)
+
+
+def outcomes(results: Results, rows: Ints, horizon: int) -> Bools:
+    """Who left, of each row: by its label; where the log ended before the watermark could close it, by the orders."""
+    decisions = results.decisions
+    churned = decisions.label[rows] == CHURNED
+    unlabelled = np.flatnonzero(decisions.label[rows] == OPEN)
+    if len(unlabelled):
+        late = rows[unlabelled]
+        following = next_order(results, decisions.customer[late], decisions.decided_at[late] + ROUNDING_US)
+        churned[unlabelled] = following > decisions.decided_at[late] + horizon + ROUNDING_US
+    return churned
+
+
+def next_order(results: Results, customer: Ints, after: Ints) -> Ints:
+    """When each customer's first order later than `after` came; the largest integer where none did."""
+    never = np.iinfo(np.int64).max
+    buyers, times, _ = results.orders
+    by_customer = np.lexsort((times, buyers))
+    buyers, times = buyers[by_customer], times[by_customer]
+    starts = np.searchsorted(buyers, np.arange(len(results.decisions.customers) + 1))
+    found = np.full(len(customer), never)
+    for i, (who, moment) in enumerate(zip(customer.tolist(), after.tolist(), strict=True)):
+        mine = times[starts[who] : starts[who + 1]]
+        place = int(np.searchsorted(mine, moment, side="right"))
+        if place < len(mine):
+            found[i] = mine[place]
+    return found

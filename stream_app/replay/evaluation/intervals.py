@@ -1,0 +1,76 @@
+"""Intervals of 95 % that know that the decisions of one customer are not independent of each other.
+
+A customer is decided on every week while the horizon is months long, so neighbouring labels overlap almost
+completely: intervals that count decisions would be far too narrow. Here customers are the unit.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from stream_app.core.model.evaluation_metrics import Scored, roc_auc
+from stream_app.replay.results import Bools, Floats, Ints
+
+Z: Final = 1.959964  # the 97.5 % point of the normal distribution
+Interval = tuple[float, float]
+
+
+def clustered_error(influence: Floats, customer: Ints) -> float:
+    """Standard error of an estimate from each row's influence on it, summed within customers."""
+    sums = np.bincount(customer, weights=influence)
+    clusters = len(np.unique(customer))
+    if clusters < 2:
+        return float("nan")
+    return float(np.sqrt(clusters / (clusters - 1) * (sums**2).sum()))
+
+
+def auc_influence(scored: Scored) -> Floats:
+    """Each row's influence on the ROC-AUC; shape (n,), sum 0.
+
+    The structural components of DeLong, DeLong & Clarke-Pearson (1988); clustered as in Obuchowski (1997).
+    """
+    auc, left = roc_auc(scored), int(scored.churned.sum())
+    stayed = len(scored.churned) - left
+    return np.where(scored.churned, (scored.placement - auc) / left, (1 - scored.placement - auc) / stayed)
+
+
+def auc_interval(scored: Scored, customer: Ints) -> Interval:
+    """The ROC-AUC's interval; NaN with one outcome only."""
+    if scored.one_sided:
+        return float("nan"), float("nan")
+    auc, half = roc_auc(scored), Z * clustered_error(auc_influence(scored), customer)
+    return max(0.0, auc - half), min(1.0, auc + half)
+
+
+def auc_difference(first: Scored, second: Scored, customer: Ints) -> tuple[float, float, float]:
+    """By how much the first AUC exceeds the second on the same rows, with its interval."""
+    if first.one_sided:
+        return float("nan"), float("nan"), float("nan")
+    difference = roc_auc(first) - roc_auc(second)
+    half = Z * clustered_error(auc_influence(first) - auc_influence(second), customer)
+    return difference, difference - half, difference + half
+
+
+def share_interval(yes: Bools, customer: Ints) -> Interval:
+    """The interval of a share: Wilson (1927), with as many independent rows as the clusters are worth.
+
+    >>> low, high = share_interval(np.arange(100) < 50, np.arange(100))
+    >>> round(low, 3), round(high, 3)
+    (0.403, 0.597)
+    """
+    n = len(yes)
+    if not n:
+        return float("nan"), float("nan")
+    share = float(yes.mean())
+    error = clustered_error((yes - share) / n, customer)
+    worth = share * (1 - share) / error**2 if error > 0 else float(len(np.unique(customer)))
+    return wilson(share, min(worth, n))
+
+
+def wilson(share: float, n: float) -> Interval:
+    """Wilson's interval of a share of n independent rows."""
+    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    return float(max(0.0, centre - half)), float(min(1.0, centre + half))

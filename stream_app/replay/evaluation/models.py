@@ -1,0 +1,52 @@
+"""The models of a replay: versions in force, each expert's share over time, drift, and what moves the risk."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from stream_app.replay.evaluation.calendar import iso_day
+from stream_app.replay.evaluation.evaluation import Evaluation
+from stream_app.replay.results import Version
+
+POINTS: Final = 60  # versions kept for the course of the shares
+
+
+def model_figures(evaluation: Evaluation) -> dict[str, object]:
+    """All of it; features by falling importance, events by falling strength."""
+    results, zone = evaluation.results, evaluation.protocol.zone
+    return {
+        "versions": len(results.versions),
+        "course": [version_entry(evaluation, version) for version in thinned(results.versions)],
+        "drift": [
+            {"on": iso_day(d.at, zone), "what": d.what, "before": d.before, "after": d.after}
+            for d in sorted(results.drift, key=lambda d: d.at)
+        ],
+        "importances": dict(sorted(results.importances.items(), key=lambda item: (-item[1], item[0]))),
+        "effects": {
+            kind: {"n": n, "log_odds": change}
+            for kind, (n, change) in sorted(results.effects.items(), key=lambda item: (-abs(item[1][1]), item[0]))
+        },
+    }
+
+
+def version_entry(evaluation: Evaluation, version: Version) -> dict[str, object]:
+    """One version: when it came into force, what it had learned from, and the experts' shares."""
+    return {
+        "number": version.number,
+        "from": iso_day(version.effective_at, evaluation.protocol.zone),
+        "examples": version.examples,
+        "weights": dict(sorted(version.weights.items())),
+    }
+
+
+def thinned(versions: list[Version], points: int = POINTS) -> list[Version]:
+    """At most `points` of the versions, evenly spaced, the first and the last among them.
+
+    >>> [v.number for v in thinned([Version(i, 0, 0, {}) for i in range(9)], points=3)]
+    [0, 4, 8]
+    """
+    if len(versions) <= points:
+        return list(versions)
+    return [versions[int(i)] for i in np.linspace(0, len(versions) - 1, points).round()]

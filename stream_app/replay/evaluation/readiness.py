@@ -1,0 +1,79 @@
+"""Whether there is enough of everything to rely on the scores, and if not, when there will be."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from math import ceil
+from typing import Final
+
+import numpy as np
+
+from stream_app.replay.evaluation.calendar import DAY_US, local
+from stream_app.replay.evaluation.evaluation import Evaluation
+from stream_app.replay.evaluation.intervals import auc_difference
+from stream_app.replay.results import CHURNED, RETAINED
+
+MIN_BUYERS: Final = 500
+MIN_LABELS: Final = 100  # of each outcome
+NEVER_DAYS: Final = 3650  # a forecast beyond ten years is no forecast
+
+
+def readiness(evaluation: Evaluation) -> dict[str, object]:
+    """The four conditions, each with what is there, what is needed and when it will be met at the present growth."""
+    label, log = evaluation.results.decisions.label, evaluation.results.log
+    span = max((evaluation.end_at - log.first_at) / DAY_US, 1.0)
+    horizon = evaluation.protocol.horizon_days
+    conditions = [
+        condition("buyers", log.buyers, MIN_BUYERS, span),
+        condition("churned_labels", int((label == CHURNED).sum()), MIN_LABELS, max(span - horizon, 1.0)),
+        condition("retained_labels", int((label == RETAINED).sum()), MIN_LABELS, max(span - horizon, 1.0)),
+        better_than_recency(evaluation),
+    ]
+    waits = [c["days_to_go"] for c in conditions if not c["met"]]
+    known = [w for w in waits if isinstance(w, int)]
+    wait = max(known) if waits and len(known) == len(waits) else None
+    end = local(evaluation.end_at, evaluation.protocol.zone)
+    return {
+        "ready": not waits,
+        "conditions": conditions,
+        "days_to_go": 0 if not waits else wait,
+        "expected_on": (end + timedelta(days=wait)).date().isoformat() if wait is not None else None,
+    }
+
+
+def condition(name: str, have: int, need: int, days: float) -> dict[str, object]:
+    """A count against its minimum, and the days until it is met if it goes on growing as it did.
+
+    >>> condition("buyers", 250, 500, 100.0)["days_to_go"]
+    100
+    """
+    wait = ceil((need - have) / (have / days)) if 0 < have < need else None
+    return {
+        "name": name,
+        "have": have,
+        "need": need,
+        "met": have >= need,
+        "days_to_go": 0 if have >= need else wait if wait is not None and wait <= NEVER_DAYS else None,
+    }
+
+
+def better_than_recency(evaluation: Evaluation) -> dict[str, object]:
+    """Whether the score ranks surely better than "longest silent first": the whole interval lies above zero.
+
+    The interval narrows with the square root of the time, which gives the day on which it would be sure.
+    """
+    difference, low, high = auc_difference(evaluation.product, evaluation.recency, evaluation.customer)
+    met = bool(low > 0)
+    half, elapsed = high - difference, (evaluation.end_at - evaluation.warm_at) / DAY_US
+    wait = None
+    if not met and np.isfinite(half) and difference > 0:
+        wait = ceil(elapsed * ((half / difference) ** 2 - 1))
+    return {
+        "name": "better_than_recency",
+        "have": difference,
+        "need": 0.0,
+        "low": low,
+        "high": high,
+        "met": met,
+        "days_to_go": 0 if met else wait if wait is not None and wait <= NEVER_DAYS else None,
+    }

@@ -1,0 +1,208 @@
+"""All figures of a replay in one dictionary that JSON can hold: keys in a fixed order, floats rounded, NaN as null.
+
+Two replays of the same log with the same seed and settings give the same figures, but for `run` (seconds, memory).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Final
+
+import numpy as np
+
+import stream_app
+from stream_app.core.model.evaluation_metrics import Scored, brier, ece, lift, log_loss, pr_auc, precision_at, roc_auc
+from stream_app.replay.evaluation.alerts import alert_figures
+from stream_app.replay.evaluation.calendar import DAY_US, iso_day
+from stream_app.replay.evaluation.calibration import deciles, reliability
+from stream_app.replay.evaluation.capacity import capacity_curve
+from stream_app.replay.evaluation.cohorts import churn_by_month, cohort_retention, repurchase
+from stream_app.replay.evaluation.departures import Departures, find_departures
+from stream_app.replay.evaluation.evaluation import Evaluation, evaluate
+from stream_app.replay.evaluation.intervals import auc_difference, auc_interval
+from stream_app.replay.evaluation.models import model_figures
+from stream_app.replay.evaluation.readiness import readiness
+from stream_app.replay.evaluation.segments import segment_tables
+from stream_app.replay.evaluation.support import support_figures
+from stream_app.replay.evaluation.windows import windows
+from stream_app.replay.evaluation.worth import money_figures
+from stream_app.replay.results import OPEN, SOURCES, Floats, Results
+
+SCHEMA: Final = 1
+DIGITS: Final = 6
+
+
+def metrics(results: Results) -> dict[str, object]:
+    """All figures of a replay. Raises ContradictorySettings where a setting that they need is missing."""
+    evaluation = evaluate(results)
+    departures = find_departures(evaluation)
+    figures = {
+        "schema": SCHEMA,
+        "protocol": protocol_figures(evaluation, departures),
+        "decisions": decision_counts(evaluation),
+        "product": score_figures(evaluation, results.decisions.probability),
+        "experts": {name: score_figures(evaluation, p) for name, p in sorted(results.decisions.experts.items())},
+        "longest_silence_first": silence_figures(evaluation),
+        "calibration": reliability(evaluation),
+        "deciles": deciles(evaluation),
+        "windows": windows(evaluation),
+        "alerts": alert_figures(evaluation, departures),
+        "capacity": capacity_curve(evaluation, departures),
+        "money": money_figures(evaluation, departures),
+        "segments": segment_tables(evaluation),
+        "repurchase": repurchase(evaluation),
+        "cohorts": cohort_retention(evaluation),
+        "churn_by_month": churn_by_month(evaluation, departures),
+        "readiness": readiness(evaluation),
+        "models": model_figures(evaluation),
+        "log": log_figures(evaluation),
+        "support": support_figures(results.log),
+        "settings": settings_figures(results),
+        "run": run_figures(results),
+    }
+    return {name: plain(value) for name, value in figures.items()}
+
+
+def plain(value: object) -> object:  # noqa: PLR0911 - one case a type
+    """A value as JSON can hold it: numpy numbers as Python's, floats rounded, NaN and infinities as None.
+
+    >>> plain({"a": np.float64(1 / 3), "b": [np.int64(2), float("nan")]})
+    {'a': 0.333333, 'b': [2, None]}
+    """
+    match value:
+        case Mapping():
+            return {str(k): plain(v) for k, v in value.items()}
+        case list() | tuple() | set() | frozenset() | np.ndarray():
+            items = sorted(value) if isinstance(value, set | frozenset) else value
+            return [plain(v) for v in items]
+        case bool() | str() | None:
+            return value
+        case np.bool_():
+            return bool(value)
+        case int() | np.integer():
+            return int(value)
+        case float() | np.floating():
+            return round(float(value), DIGITS) if math.isfinite(value) else None
+        case _:
+            return str(value)
+
+
+def protocol_figures(evaluation: Evaluation, departures: Departures) -> dict[str, object]:
+    """What was measured, and over which time."""
+    p = evaluation.protocol
+
+    def day(at: int) -> str:
+        return iso_day(at, p.zone)
+
+    return {
+        "horizon_days": p.horizon_days,
+        "active_days": p.active_days,
+        "every_days": p.every_days,
+        "lost_after_days": p.lost_after_days,
+        "capacity": p.capacity,
+        "zone": str(p.zone),
+        "first_event": day(evaluation.results.log.first_at),
+        "last_event": day(evaluation.end_at),
+        "first_order": day(evaluation.first_order_at),
+        "counted_from": day(evaluation.warm_at),
+        "counted_until": day(evaluation.end_at - round(p.horizon_days * DAY_US)),
+        "departure_means": departures.definition,
+        "departures": departures.count,
+    }
+
+
+def decision_counts(evaluation: Evaluation) -> dict[str, object]:
+    """How many decisions there are, and what became of them."""
+    d = evaluation.results.decisions
+    sources = d.source[evaluation.rows[evaluation.counted]]
+    return {
+        "total": len(d.label),
+        "matured": len(evaluation.rows),
+        "open": int((d.label == OPEN).sum()),
+        "counted": int(evaluation.counted.sum()),
+        "customers_counted": len(np.unique(evaluation.customer)),
+        "base_rate": evaluation.outcome.mean() if evaluation.counted.any() else None,
+        "by_source": {name: int((sources == i).sum()) for i, name in enumerate(SOURCES)},
+    }
+
+
+def score_figures(evaluation: Evaluation, column: Floats) -> dict[str, object]:
+    """All figures of one column of probabilities; all None where some counted decision has none."""
+    scored = evaluation.scored(column)
+    if not len(scored.churned) or not np.isfinite(scored.probability).all():
+        names = ("auc", "auc_low", "auc_high", "pr_auc", "lift10", "precision_at_capacity")
+        return dict.fromkeys((*names, "log_loss", "brier", "ece", "mean_probability"))
+    return {
+        **ranking_figures(evaluation, scored),
+        "log_loss": log_loss(scored),
+        "brier": brier(scored),
+        "ece": ece(scored),
+        "mean_probability": scored.probability.mean(),
+    }
+
+
+def ranking_figures(evaluation: Evaluation, scored: Scored) -> dict[str, object]:
+    """How well a score ranks, whatever its probabilities are."""
+    low, high = auc_interval(scored, evaluation.customer)
+    return {
+        "auc": roc_auc(scored),
+        "auc_low": low,
+        "auc_high": high,
+        "pr_auc": pr_auc(scored),
+        "lift10": lift(scored),
+        "precision_at_capacity": precision_at(scored, evaluation.day, evaluation.protocol.capacity),
+    }
+
+
+def silence_figures(evaluation: Evaluation) -> dict[str, object]:
+    """The ranking that needs no model, and how much better the product's is; a ranking has no calibration."""
+    scored, customer = evaluation.recency, evaluation.customer
+    difference, difference_low, difference_high = auc_difference(evaluation.product, scored, customer)
+    return {
+        **ranking_figures(evaluation, scored),
+        "product_above": difference,
+        "product_above_low": difference_low,
+        "product_above_high": difference_high,
+    }
+
+
+def log_figures(evaluation: Evaluation) -> dict[str, object]:
+    """What was in the log."""
+    log = evaluation.results.log
+    return {
+        "files": [PurePath(f).name for f in log.files],
+        "events": log.events,
+        "rejected": log.rejected,
+        "rejected_share": log.rejected / max(log.lines or log.events + log.rejected, 1),
+        "skipped": log.skipped,
+        "duplicates": log.duplicates,
+        "late": log.late,
+        "kinds": dict(sorted(log.kinds.items())),
+        "fields": {kind: sorted(fields) for kind, fields in sorted(log.fields.items())},
+        "customers": log.customers,
+        "buyers": log.buyers,
+        "unknown_words": log.unknown_words,
+    }
+
+
+def settings_figures(results: Results) -> dict[str, object]:
+    """All settings by name; of the excluded buyers only how many there are, since ids are personal data."""
+    settings = dict(sorted(results.settings.items()))
+    excluded = settings.get("excluded")
+    if isinstance(excluded, list | tuple | set | frozenset):
+        settings["excluded"] = len(excluded)
+    return settings
+
+
+def run_figures(results: Results) -> dict[str, object]:
+    """How the run went; the only part that differs from run to run."""
+    return {
+        "seed": results.seed,
+        "events": results.log.events,
+        "seconds": round(results.seconds, 3),
+        "events_per_second": round(results.events_per_second, 1),
+        "peak_rss_bytes": results.peak_rss_bytes,
+        "versions": {"stream-app": stream_app.__version__, **dict(sorted(results.versions_of.items()))},
+    }

@@ -1,7 +1,0 @@
-"""The figures of a replay: everything that metrics.json holds and the report shows."""
-
-from __future__ import annotations
-
-from stream_app.replay.figures.record import metrics
-
-__all__ = ["metrics"]

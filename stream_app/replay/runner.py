@@ -1,0 +1,188 @@
+"""The in-process shell over a recorded log: partitions, trainer and desk in one loop, in the log's own time.
+
+Time is cut at moments: every midnight (UTC) the trainer learns what has matured and a new model version is in force; at
+the nomination hour of a working day (the shop's clock) the desk opens the day's episodes. Between two moments nothing
+but events and timers happens, so a replay over P partitions gives what P live partitions would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+
+from stream_app.adapters.complaint_text import complaint_reader
+from stream_app.adapters.kafka.partitioner import partition_of
+from stream_app.core.alerts.lifecycle import Closing, Episode, open_episodes
+from stream_app.core.alerts.sla import Breach, BreachEnded
+from stream_app.core.events.schema import Event
+from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.cohorts import Cohorts
+from stream_app.core.model.labels import Matured
+from stream_app.core.partition.processor import Counts, Effects, Partition
+from stream_app.core.settings import Settings
+from stream_app.core.units import DAY_US
+from stream_app.replay.columns import DecisionColumns
+from stream_app.replay.results import Version
+
+OnProgress = Callable[[int, int], None]  # events so far, decisions so far
+_MAX_CHUNK = 8_192  # events that are scored at once; bounds memory, changes nothing
+
+
+@dataclass
+class Outcome:
+    """What happened in a replay."""
+
+    columns: DecisionColumns
+    opened: list[Episode] = field(default_factory=list)
+    closed: list[Closing] = field(default_factory=list)
+    breaches: list[Breach] = field(default_factory=list)  # urgent alerts
+    ended: list[BreachEnded] = field(default_factory=list)
+    versions: list[Version] = field(default_factory=list)
+    effects: dict[str, tuple[int, float]] = field(default_factory=dict)  # kind -> count, sum of changes of log-odds
+    order_customers: list[int] = field(default_factory=list)
+    order_at: list[int] = field(default_factory=list)
+    order_amounts: list[float] = field(default_factory=list)
+    customers: int = 0
+    events: int = 0
+
+
+class Replay:
+    """Replays events in order of time through the core.
+
+    Args:
+        settings: of the shop.
+        partitions: how many the customers are spread over.
+        on_progress: told of every chunk.
+    """
+
+    def __init__(self, settings: Settings, partitions: int = 1, on_progress: OnProgress | None = None) -> None:
+        self.settings = settings
+        self.partitions = [Partition(settings, complaint_reader()) for _ in range(partitions)]
+        self.learner = Learner(settings.horizon, settings.decide_every, settings.seed)
+        self.outcome = Outcome(DecisionColumns(self.learner.names))
+        self._on_progress = on_progress or (lambda _events, _decisions: None)
+        self._matured: list[Matured] = []
+        self._cohorts = Cohorts()  # since midnight
+        self._midnight = 0
+        self._nomination = 0
+
+    def run(self, batches: Iterable[list[Event]]) -> Outcome:
+        """Replay a whole log. The log is complete at its end: every horizon that has passed by then gets its label."""
+        last = 0
+        for chunk in self._cut(chain.from_iterable(batches)):
+            if chunk:
+                last = chunk[-1][0]
+                self._take(chunk)
+        if self.outcome.events:
+            self._finish(last + 1, watermark=last)
+            self._learn(last)
+        self.outcome.customers = sum(len(partition.customers) for partition in self.partitions)
+        return self.outcome
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the events, over all partitions."""
+        total = Counts()
+        for partition in self.partitions:
+            for name, value in vars(partition.counts).items():
+                setattr(total, name, getattr(total, name) + value)
+        return total
+
+    def _cut(self, events: Iterator[Event]) -> Iterator[list[tuple[int, Event]]]:
+        """Events in chunks that end at moments; carries the moments out between the chunks."""
+        chunk: list[tuple[int, Event]] = []
+        limit = 0
+        for event in events:
+            at = event.at
+            if at >= limit:
+                if limit:
+                    yield chunk
+                    chunk = []
+                    self._pass_moments(at)
+                else:
+                    self._start(at)
+                limit = min(self._midnight, self._nomination)
+            chunk.append((at, event))
+            if len(chunk) >= _MAX_CHUNK:
+                yield chunk
+                self._finish(None)
+                chunk = []
+        yield chunk
+
+    def _start(self, at: int) -> None:
+        self._midnight = (at // DAY_US + 1) * DAY_US
+        self._nomination = self.settings.next_nomination(at)
+
+    def _pass_moments(self, at: int) -> None:
+        """Carry out every moment up to and including the time of the next event."""
+        while (moment := min(self._midnight, self._nomination)) <= at:
+            self._finish(moment)
+            if moment == self._nomination:
+                self._nominate(moment)
+            if moment == self._midnight:
+                self._learn(moment)
+                self._midnight += DAY_US
+            if moment == self._nomination:
+                self._nomination = self.settings.next_nomination(moment)
+
+    def _take(self, chunk: list[tuple[int, Event]]) -> None:
+        outcome, count = self.outcome, len(self.partitions)
+        for at, event in chunk:
+            if self.partitions[partition_of(event.customer_id, count)].take(event, at):
+                outcome.order_customers.append(outcome.columns.customer_index(event.customer_id))
+                outcome.order_at.append(at)
+                outcome.order_amounts.append(getattr(event, "amount", None) or 0.0)
+        outcome.events += len(chunk)
+        self._on_progress(outcome.events, len(outcome.columns))
+
+    def _finish(self, until: int | None, watermark: int | None = None) -> None:
+        """Bring every partition up to a moment and gather what it has decided and what has matured."""
+        effects = []
+        for partition in self.partitions:
+            if until is not None:
+                partition.advance(until)
+            effects.append(partition.finish(self.learner, watermark))
+            partition.take_notes()  # for a store, which a replay has not
+        self._record(effects)
+
+    def _record(self, effects: list[Effects]) -> None:
+        outcome = self.outcome
+        lost_after_days = self.settings.lost_after_or_default / DAY_US
+        for one in effects:
+            if one.scores is not None and one.view is not None:
+                outcome.columns.add(one.decisions, one.scores, one.view, lost_after_days)
+            self._matured += one.matured
+            self._cohorts.note_decisions(one.decisions)
+            self._cohorts.note_returns(one.returned)
+            outcome.closed += one.closed
+            outcome.breaches += one.breaches
+            outcome.ended += one.ended
+            for kind, change in one.effects_of:
+                count, total = outcome.effects.get(kind, (0, 0.0))
+                outcome.effects[kind] = (count + 1, total + change)
+
+    def _learn(self, moment: int) -> None:
+        """The trainer's day: what has matured, in order of (matured_at, customer)."""
+        self.learner.note(self._cohorts)
+        self._cohorts = Cohorts()
+        # In one order whatever the partitions are: sums of floating-point numbers depend on it.
+        matured = sorted(self._matured, key=lambda one: (one.matured_at, one.pending.customer))
+        self._matured = []
+        self.outcome.columns.label(matured)
+        self.learner.learn_day(matured, moment)
+        versions = self.outcome.versions
+        if not versions or versions[-1].number != self.learner.version:
+            shares = self.learner.shares()
+            versions.append(Version(self.learner.version, moment, self.learner.examples, shares))
+
+    def _nominate(self, moment: int) -> None:
+        settings = self.settings
+        nominations = []
+        for partition in self.partitions:
+            partition.close_stale(moment)
+            if settings.opens_episodes(moment):
+                nominations += partition.nominate(moment)
+        for episode in open_episodes(nominations, settings.capacity, settings.alert_lifetime):
+            self.partitions[partition_of(episode.customer, len(self.partitions))].opened(episode)
+            self.outcome.opened.append(episode)

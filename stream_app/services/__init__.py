@@ -1,0 +1,1 @@
+"""Services: the processes of the live system and the runtime they share."""

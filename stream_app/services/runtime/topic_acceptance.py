@@ -1,0 +1,99 @@
+"""Accepts a topic that was created again under its name: it is read from its beginning, all others go on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
+from stream_app.adapters.redis.state_store import RedisStateStore
+from stream_app.config import INPUTS, LiveConfig
+from stream_app.core.allocation import allocator
+from stream_app.core.delivery.changes import Changes
+from stream_app.core.partition import task
+from stream_app.core.partition.commit import Commit
+from stream_app.core.training import trainer
+from stream_app.errors import BadOption, CommitRefused
+from stream_app.ports import DeliveryStore, ModelStore, Outcome
+from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.topic_watch import TopicWatch
+
+ACCEPTED: Final = (*INPUTS, "labelled", "nominations", "alerts")  # what is read from stored positions
+_INSTANCE: Final = "topics accept"
+
+
+async def accept_topic(config: LiveConfig, topic: str) -> bool:
+    """Read a topic from its beginning under its present id; False if that is the id that is stored already.
+
+    A service that runs meanwhile ends at its next commit, and begins from there when it is started again.
+
+    Raises BadOption for a topic without positions, and what Kafka and Redis refuse.
+    """
+    roles = {name: role for role, name in config.kafka.topics.of(*ACCEPTED).items()}
+    if topic not in roles:
+        raise BadOption(option="TOPIC", value=topic, remedy=f"Give one of {', '.join(roles)}.")
+    role = roles[topic]
+    watch = TopicWatch(config, [role])
+    await watch.begin()
+    if role not in watch.ids:
+        raise BadOption(option="TOPIC", value=topic, remedy="Kafka has no such topic: run `stream-app topics create`.")
+    stores = open_stores(config)
+    try:
+        if role == "labelled":
+            return await _accept_labelled(stores.models, watch.ids[role])
+        if role == "alerts":
+            return await _accept_alerts(RedisDeliveryStore(stores.client, config.redis.prefix), watch.ids[role])
+        await stores.states.claim(_INSTANCE)
+        numbers = [allocator.NUMBER] if role == "nominations" else range(config.kafka.partitions)
+        return any([await _accept_in(stores.states, number, role, watch.ids[role]) for number in numbers])
+    finally:
+        await stores.close()
+
+
+async def _accept_in(store: RedisStateStore, number: int, role: str, topic_id: str) -> bool:
+    opened = await store.open(number)
+    kept = await store.keep_topics(number, {role: topic_id})
+    if kept[role] == topic_id:
+        return False
+    async for _ in store.states(number):
+        pass  # so that the commit keeps their digest
+    if number == allocator.NUMBER:
+        position = allocator.from_the_beginning(opened.position)
+    else:
+        position = task.from_the_beginning(opened.position, role)
+    commit = Commit(number, opened.position, position, {}, opened.summary, [])
+    outcome, _ = await store.commit(commit, topic_id, 0)
+    _require(outcome, number)
+    await store.accept_topic(number, role, topic_id)
+    return True
+
+
+async def _accept_labelled(store: ModelStore, topic_id: str) -> bool:
+    await store.claim(_INSTANCE)
+    kept, latest = await store.keep_topics({"labelled": topic_id}), await store.latest()
+    if kept["labelled"] == topic_id or latest is None:
+        return False
+    number, checkpoint = latest
+    outcome = await store.checkpoint(
+        base=number,
+        number=number + 1,
+        checkpoint=trainer.from_the_beginning(checkpoint),
+        through=await store.through(),
+    )
+    _require(outcome, "of the trainer")
+    await store.accept_topic("labelled", topic_id)
+    return True
+
+
+async def _accept_alerts(store: DeliveryStore, topic_id: str) -> bool:
+    await store.claim(_INSTANCE)
+    kept = await store.keep_topics({"alerts": topic_id})
+    if kept["alerts"] == topic_id:
+        return False
+    _require(await store.commit(Changes((await store.load()).number, b"{}"), topic_id), "of the deliverer")
+    await store.accept_topic("alerts", topic_id)
+    return True
+
+
+def _require(outcome: Outcome, what: object) -> None:
+    if not outcome.stored:
+        raise CommitRefused(partition=what, outcome=outcome.name.lower())

@@ -1,0 +1,176 @@
+"""What is measured of a worker: told by its lanes as they work, and gathered twice a second."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+
+from stream_app.core.messages.decoding import ROLES
+from stream_app.core.messages.unknown_words import UnknownWords
+from stream_app.core.partition.processor import Counts
+from stream_app.core.partition.task import Lane, Step
+from stream_app.metrics import BusinessMetrics, CommitMetrics, RelayMetrics, WorkerMetrics
+from stream_app.ports import Outcome
+from stream_app.services.worker.kpi_metrics import Business
+from stream_app.services.worker.placement import Placement
+
+_log = logging.getLogger(__name__)
+_MICROS: Final = 1e6
+_REMEDY: Final = "send one of the words that docs/events.md lists"
+_RECENT_SECONDS: Final = 300.0
+_SAMPLE_SECONDS: Final = 5.0
+
+
+class Recent:
+    """Events of the last minutes, and those among them that came too late.
+
+    Args:
+        clock: seconds that never go back.
+
+    >>> recent = Recent(clock=lambda: 0.0)
+    >>> recent.add(events=100, too_late=7)
+    >>> recent.events, recent.too_late
+    (100, 7)
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._samples: deque[tuple[float, int, int]] = deque()  # since when, events, too late
+
+    def add(self, events: int, too_late: int) -> None:
+        """Count some events."""
+        now = self._clock()
+        if not self._samples or now - self._samples[-1][0] >= _SAMPLE_SECONDS:
+            self._samples.append((now, 0, 0))
+        since, before, late = self._samples[-1]
+        self._samples[-1] = since, before + events, late + too_late
+
+    @property
+    def events(self) -> int:
+        """Number of events."""
+        return sum(events for _, events, _ in self._kept())
+
+    @property
+    def too_late(self) -> int:
+        """Number of events that lay further behind the partition's time than the lateness."""
+        return sum(late for _, _, late in self._kept())
+
+    def _kept(self) -> deque[tuple[float, int, int]]:
+        while self._samples and self._clock() - self._samples[0][0] > _RECENT_SECONDS:
+            self._samples.popleft()
+        return self._samples
+
+
+class Watch:
+    """Metrics of a worker."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.worker = WorkerMetrics(registry)
+        self.commits = CommitMetrics(registry)
+        self.relays = RelayMetrics(registry)
+        self.business = Business(BusinessMetrics(registry))
+        self._unknown_words = UnknownWords()
+        self.recent = Recent()
+        self._counts: dict[int, Counts] = {}
+        self.placement = Placement()
+        self._held: dict[int, float] = {}  # seconds that a lane has been waiting at its tick
+
+    def owned(self, lanes: Mapping[int, Lane]) -> None:
+        """The lanes that are this worker's from now on."""
+        for gone in set(self._counts) - set(lanes):
+            del self._counts[gone]
+            self._held.pop(gone, None)
+            self.worker.forget(gone)
+        for number, lane in lanes.items():
+            self._counts.setdefault(number, replace(lane.partition.counts))
+        self.business.owned(lanes.values())
+        self.worker.lanes.set(len(lanes))
+
+    @property
+    def longest_hold(self) -> float:
+        """Seconds that a lane of ours has been waiting for the trainer or the desk."""
+        return max(self._held.values(), default=0.0)
+
+    def stepped(self, lane: Lane, step: Step, committed_seconds: float) -> None:
+        """A commit is stored."""
+        metrics, number = self.worker, str(lane.number)
+        for role, count in step.events.items():
+            metrics.events.labels(role).inc(count)
+        metrics.note_rejected(step.rejected)
+        self._note_unknown_words(step)
+        self.placement.note(step.events + step.misplaced if lane.buries_misplaced else step.events, step.misplaced)
+        for role, count in step.misplaced.items():
+            metrics.misplaced.labels(role).inc(count)
+        metrics.decisions.inc(step.decisions)
+        metrics.batch.observe(step.events.total())
+        before = self._counts.get(lane.number)
+        if before is not None:
+            now = lane.partition.counts
+            metrics.note_counts(before, now)
+            self.recent.add(now.accepted - before.accepted, now.too_late - before.too_late)
+        self._counts[lane.number] = replace(lane.partition.counts)
+        self.business.stepped(step)
+        self.commits.duration.observe(committed_seconds)
+        if step.oldest_append:
+            metrics.freshness.observe(max(time.time() - step.oldest_append / 1e3, 0.0))
+        if lane.partition.stream_time > 0:
+            metrics.stream_time.labels(number).set(lane.partition.stream_time / _MICROS)
+            metrics.watermark.labels(number).set(step.watermark / _MICROS)
+
+    def _note_unknown_words(self, step: Step) -> None:
+        """Count unknown words, and log each of them once."""
+        for (field, word), count in step.unknown_words.items():
+            known = len(self._unknown_words.counts)
+            counted_as = self._unknown_words.add(field, word, count)
+            self.worker.unknown_words.labels(*counted_as).inc(count)
+            if len(self._unknown_words.counts) > known:
+                told = {"field": counted_as[0], "word": counted_as[1], "remedy": _REMEDY}
+                _log.warning("unknown word, it counts as other", extra=told)
+
+    def committed(self, outcome: Outcome) -> None:
+        """What came of a commit."""
+        self.commits.outcomes.labels(outcome.name.lower()).inc()
+        if outcome is Outcome.FENCED:
+            self.commits.fence_losses.inc()
+
+    def relayed(self, topic: str) -> None:
+        """A record is on its topic."""
+        self.relays.relayed.labels(topic).inc()
+
+    def dropped(self, topic: str) -> None:
+        """A record was refused for good."""
+        self.relays.dropped.labels(topic).inc()
+
+    def gather(self, lanes: Mapping[int, Lane], pending: int, seconds: float, effective_at: Mapping[int, int]) -> None:
+        """What stands at this moment; `seconds` since the last time; when the versions came into force."""
+        metrics = self.worker
+        lags: dict[str, int] = dict.fromkeys(ROLES, 0)
+        positions: dict[str, int] = dict.fromkeys(ROLES, 0)
+        for lane in lanes.values():
+            for role, lag in lane.aligner.lags.items():
+                lags[role] += lag or 0
+            for role, position in lane.aligner.positions.items():
+                positions[role] += max(position, 0)
+            if lane.hold is None:
+                self._held.pop(lane.number, None)
+            else:
+                metrics.held.labels(lane.hold.waits_for).inc(seconds)
+                self._held[lane.number] = self._held.get(lane.number, 0.0) + seconds
+        for role in ROLES:
+            metrics.lag.labels(role).set(lags[role])
+            metrics.position.labels(role).set(positions[role])
+        metrics.cached.set(sum(len(lane.partition.customers) for lane in lanes.values()))
+        metrics.buffered.set(sum(lane.aligner.buffered_bytes for lane in lanes.values()))
+        metrics.model_version.set(min((lane.version for lane in lanes.values()), default=0))
+        ages = [
+            lane.partition.stream_time - effective_at.get(lane.version, lane.partition.stream_time)
+            for lane in lanes.values()
+        ]
+        metrics.model_age.set(max(ages, default=0) / _MICROS)
+        self.relays.outbox.set(pending)

@@ -1,0 +1,179 @@
+"""The twin of the delivery store, in memory: see memory.py."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from stream_app.adapters.redis.completeness import require_complete
+from stream_app.core.delivery.changes import Changes, Stored
+from stream_app.core.delivery.records import Delivery, readable
+from stream_app.errors import Fenced, NotClaimed
+from stream_app.ports import Outcome
+from tests.fakes.stores import keep_topics
+
+PAGE = 1_000
+
+
+@dataclass
+class StoredDeliveries:
+    """What a server would hold of deliveries. Hand the same one to several stores, as if they were processes."""
+
+    epoch: int = 0
+    number: int = 0
+    position: bytes = b""
+    last_batch: tuple[int, str] | None = None
+    deliveries: dict[str, bytes] = field(default_factory=dict)
+    letters: dict[str, bytes] = field(default_factory=dict)
+    channels: dict[str, bytes] = field(default_factory=dict)
+    open: set[str] = field(default_factory=set)
+    ended: dict[str, int] = field(default_factory=dict)
+    dead: set[str] = field(default_factory=set)
+    requests: list[bytes] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)  # entries that the last commit left
+    topics: dict[str, str] = field(default_factory=dict)  # ids by role
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The entries that there are."""
+        kinds = ("deliveries", "letters", "channels", "open", "ended", "dead")
+        return {kind: len(getattr(self, kind)) for kind in kinds}
+
+
+class MemoryDeliveryStore:
+    """A `ports.DeliveryStore` in memory.
+
+    >>> import asyncio
+    >>> async def first() -> int:
+    ...     store = MemoryDeliveryStore(StoredDeliveries())
+    ...     await store.claim("deliver")
+    ...     await store.commit(Changes(base=0, position=b"{}"), "batch 1")
+    ...     return (await store.load()).number
+    >>> asyncio.run(first())
+    1
+    """
+
+    def __init__(self, server: StoredDeliveries) -> None:
+        self._server = server
+        self._life: tuple[str, int] | None = None
+
+    async def claim(self, instance: str) -> int:
+        """See `DeliveryStore.claim`."""
+        self._server.epoch += 1
+        self._life = (instance, self._server.epoch)
+        self._require_complete()
+        return self._server.epoch
+
+    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
+        """See `DeliveryStore.keep_topics`."""
+        return keep_topics(self._server.topics, ids, committed=bool(self._server.number))
+
+    async def accept_topic(self, role: str, topic_id: str) -> None:
+        """See `DeliveryStore.accept_topic`."""
+        self._server.topics[role] = topic_id
+
+    async def load(self) -> Stored:
+        """See `DeliveryStore.load`."""
+        server = self._server
+        deliveries = [server.deliveries[name] for name in sorted(server.open)]
+        wanted = {one.letter for one in readable(deliveries, Delivery)[0]} - {""}
+        letters = [server.letters[name] for name in sorted(wanted) if name in server.letters]
+        return Stored(server.number, server.position, deliveries, letters, dict(server.channels), len(server.dead))
+
+    async def commit(self, changes: Changes, batch: str) -> Outcome:
+        """See `DeliveryStore.commit`; the steps are those of deliver.lua."""
+        _, epoch = self._claimed()
+        server = self._server
+        if server.epoch > epoch:
+            return Outcome.FENCED
+        if server.last_batch == (epoch, batch):
+            return Outcome.ALREADY_DONE
+        if server.number != changes.base:
+            return Outcome.WRONG_BASE
+        self._require_complete()
+        server.number, server.position, server.last_batch = changes.base + 1, changes.position, (epoch, batch)
+        server.deliveries |= changes.deliveries
+        for name, value in changes.letters.items():
+            if value is None:
+                server.letters.pop(name, None)
+            else:
+                server.letters[name] = value
+        server.channels |= changes.channels
+        self._move(changes)
+        del server.requests[: changes.answered]
+        server.counts = server.sizes
+        return Outcome.DONE
+
+    def _move(self, changes: Changes) -> None:
+        server = self._server
+        for name in changes.opened:
+            server.open.add(name)
+            server.ended.pop(name, None)
+            server.dead.discard(name)
+        for name, at in changes.ended.items():
+            server.ended[name] = at
+            server.open.discard(name)
+        server.dead |= set(changes.dead)
+
+    async def known(self, ids: Sequence[str]) -> set[str]:
+        """See `DeliveryStore.known`."""
+        return set(await self.deliveries(ids))
+
+    async def deliveries(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """See `DeliveryStore.deliveries`."""
+        return {name: self._server.deliveries[name] for name in ids if name in self._server.deliveries}
+
+    async def letters(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """See `DeliveryStore.letters`."""
+        return {name: self._server.letters[name] for name in ids if name in self._server.letters}
+
+    async def channels(self) -> dict[str, bytes]:
+        """See `DeliveryStore.channels`."""
+        return dict(self._server.channels)
+
+    async def all_deliveries(self) -> AsyncIterator[list[bytes]]:
+        """See `DeliveryStore.all_deliveries`."""
+        values = list(self._server.deliveries.values())
+        for start in range(0, len(values), PAGE):
+            yield values[start : start + PAGE]
+
+    async def dead(self) -> list[str]:
+        """See `DeliveryStore.dead`."""
+        return sorted(self._server.dead)
+
+    async def ask(self, request: bytes) -> None:
+        """See `DeliveryStore.ask`."""
+        self._server.requests.append(request)
+
+    async def asked(self, limit: int) -> list[bytes]:
+        """See `DeliveryStore.asked`."""
+        return self._server.requests[:limit]
+
+    async def forget(self, before: int, keep: int) -> int:
+        """See `DeliveryStore.forget`; the steps are those of forget.lua."""
+        instance, epoch = self._claimed()
+        server = self._server
+        if server.epoch > epoch:
+            raise Fenced(instance=instance, epoch=epoch, later=server.epoch, what="the deliveries")
+        self._require_complete()
+        by_age = sorted(server.ended, key=lambda name: (server.ended[name], name))
+        old = [name for name in by_age if server.ended[name] < before][:PAGE]
+        surplus = by_age[: min(max(len(by_age) - keep, 0), PAGE)]
+        for name in max(old, surplus, key=len):
+            for gone in readable([server.deliveries.pop(name)], Delivery)[0]:
+                server.letters.pop(gone.letter, None)
+            server.dead.discard(name)
+            del server.ended[name]
+        if server.counts:
+            server.counts = server.sizes
+        return len(max(old, surplus, key=len))
+
+    def _require_complete(self) -> None:
+        server = self._server
+        counts = {kind: (server.counts.get(kind), found) for kind, found in server.sizes.items()}
+        require_complete("the deliverer", bool(server.number), counts)
+
+    def _claimed(self) -> tuple[str, int]:
+        if self._life is None:
+            raise NotClaimed(store="delivery store")
+        return self._life

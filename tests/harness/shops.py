@@ -1,0 +1,267 @@
+"""Small shops for tests of the core: events by hand, logs by hypothesis, a model that was taught, and a small shell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import count
+from typing import Any, Final
+from zlib import crc32
+
+import numpy as np
+from hypothesis import strategies as st
+
+from stream_app.core.alerts.lifecycle import Closing, Episode, open_episodes
+from stream_app.core.alerts.sla import Breach, BreachEnded
+from stream_app.core.events.schema import (
+    Browsing,
+    Cart,
+    CartAction,
+    Complaint,
+    ComplaintAction,
+    Event,
+    Order,
+    OrderAction,
+)
+from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.cohorts import Cohorts
+from stream_app.core.model.experts.expert import Labels, Rows
+from stream_app.core.model.features import NAMES
+from stream_app.core.model.labels import CHURNED, Matured, Pending, Returned
+from stream_app.core.partition.processor import Counts, Partition
+from stream_app.core.settings import Settings
+from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
+
+T0: Final = 1_704_067_200_000_000  # 2024-01-01 00:00 UTC, a Monday, microseconds
+SECOND: Final = 1_000_000
+SHOP: Final = Settings(
+    horizon=10 * DAY_US,
+    active_window=25 * DAY_US,
+    decide_every=2 * DAY_US,
+    lateness=DAY_US,
+    lost_after=15 * DAY_US,
+    capacity=2,
+    agreement=DAY_US,
+    alert_above=0.01,  # the taught model is seldom sure; the bar has a test of its own
+)
+_ids = count()
+
+
+def _basics(customer: str, at: int, event_id: str | None) -> dict[str, Any]:
+    named = event_id if event_id is not None else f"e{next(_ids)}"
+    return {"event_id": named, "customer_id": customer, "occurred_at": EPOCH + at * MICROSECOND}
+
+
+def order(customer: str, at: int, event_id: str | None = None, **fields: Any) -> Order:
+    """A paid order, unless the fields say otherwise; `at` in microseconds."""
+    return Order(**_basics(customer, at, event_id), **fields)
+
+
+def browsing(customer: str, at: int, event_id: str | None = None, **fields: Any) -> Browsing:
+    """A page view."""
+    return Browsing(**_basics(customer, at, event_id), **fields)
+
+
+def cart(customer: str, at: int, event_id: str | None = None, **fields: Any) -> Cart:
+    """A cart event: something was added, unless the fields say otherwise."""
+    return Cart(**_basics(customer, at, event_id), **fields)
+
+
+def complaint(customer: str, at: int, event_id: str | None = None, **fields: Any) -> Complaint:
+    """A step of a complaint: opened, unless the fields say otherwise."""
+    return Complaint(**_basics(customer, at, event_id), **fields)
+
+
+@st.composite
+def some_event(draw: st.DrawFn, at: int, customers: int) -> Event:
+    """An event of any kind."""
+    customer = f"c{draw(st.integers(0, customers - 1))}"
+    kind = draw(st.sampled_from(["order", "order", "browsing", "cart", "complaint"]))
+    match kind:
+        case "order":
+            action = draw(
+                st.sampled_from([OrderAction.PAID, OrderAction.PAID, OrderAction.PLACED, OrderAction.RETURNED])
+            )
+            return order(customer, at, action=action, amount=draw(st.sampled_from([None, 0.0, 9.9, 250.0])))
+        case "browsing":
+            return browsing(customer, at, category=draw(st.sampled_from([None, "shoes", "hats"])))
+        case "cart":
+            return cart(customer, at, action=draw(st.sampled_from(CartAction)))
+        case _:
+            case = draw(st.sampled_from(["a", "b", "c"]))
+            return complaint(customer, at, action=draw(st.sampled_from(ComplaintAction)), complaint_id=case)
+
+
+@st.composite
+def logs(draw: st.DrawFn, customers: int = 4, max_size: int = 25, start: int = T0) -> list[Event]:
+    """A log in order of time, whose gaps like the lengths at which something happens in SHOP."""
+    special = [0, 1, HOUR_US, DAY_US, SHOP.decide_every, SHOP.horizon, SHOP.horizon + 1, SHOP.active_window]
+    gaps = draw(st.lists(st.sampled_from(special) | st.integers(0, 4 * DAY_US), min_size=1, max_size=max_size))
+    at, events = start, []
+    for gap in gaps:
+        at += gap
+        events.append(draw(some_event(at, customers)))
+    return events
+
+
+def rows_of(rng: np.random.Generator, size: int) -> Rows:
+    """Rows of plausible features: float16 values as they are kept, and a prior."""
+    features = rng.uniform(0.0, 5.0, (size, len(NAMES))).astype(np.float16).astype(np.float64)
+    return Rows(features, rng.normal(0.0, 1.0, size))
+
+
+def separable(rng: np.random.Generator, size: int) -> tuple[Rows, Labels]:
+    """Rows on which the longer silent churn, but for a tenth: a rule that every expert but the prior can learn."""
+    rows = rows_of(rng, size)
+    place = NAMES.index("recency")
+    for other in ("recency_to_gap", "silence"):  # what in a real log goes with recency
+        rows.features[:, NAMES.index(other)] = rows.features[:, place] / 2
+    labels = (rows.features[:, place] > 2.5) ^ (rng.random(size) < 0.1)
+    return rows, labels.astype(np.int8)
+
+
+def matured_rows(learner: Learner, rows: Rows, labels: Labels, decided_at: int, horizon: int) -> list[Matured]:
+    """Decisions on rows, said by the learner as it is now, with their labels."""
+    log_odds, probability = learner.judge(rows)
+    found = []
+    for row, label in enumerate(labels.tolist()):
+        pending = Pending(f"c{row:05d}", decided_at)
+        pending.features = rows.features[row].astype(np.float16).tobytes()
+        pending.log_odds = log_odds[row].astype(np.float16).tobytes()
+        pending.probability = float(probability[row])
+        found.append(Matured(pending, label, decided_at + horizon))
+    return found
+
+
+def teach(
+    learner: Learner, days: Iterable[int], seed: int = 1, rows_a_day: int = 120, horizon: int = SHOP.horizon
+) -> None:
+    """Let a learner learn days of separable rows, with decisions and returns noted as a shell does it."""
+    for day in days:
+        rng = np.random.default_rng([seed, day])
+        rows, labels = separable(rng, rows_a_day)
+        decided_at = T0 + day * DAY_US
+        matured = matured_rows(learner, rows, labels, decided_at, horizon)
+        cohorts = Cohorts()
+        cohorts.note_decisions([one.pending for one in matured])
+        cohorts.note_returns(
+            [
+                Returned(decided_at, decided_at + int(rng.integers(1, horizon)))
+                for one in matured
+                if one.label != CHURNED
+            ]
+        )
+        learner.note(cohorts)
+        learner.learn_day(matured, decided_at + horizon)
+
+
+@cache
+def taught() -> Learner:
+    """A learner whose scores are the model's, with a tree that has split. Don't change it."""
+    learner = Learner(SHOP.horizon, SHOP.decide_every, seed=1)
+    teach(learner, range(30))
+    return learner
+
+
+@dataclass
+class Played:
+    """What a shop's log came to."""
+
+    decisions: dict[tuple[str, int], tuple[float, bytes, bytes]] = field(default_factory=dict)
+    labels: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)  # -> label, matured_at
+    opened: list[Episode] = field(default_factory=list, compare=False)  # NaN is not equal to itself: see `told`
+    closed: list[Closing] = field(default_factory=list, compare=False)
+    told: list[str] = field(default_factory=list)  # all of both, as text
+    breaches: list[Breach] = field(default_factory=list, compare=False)
+    ended: list[BreachEnded] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)  # explanations and breaches, as text
+    returned: list[Returned] = field(default_factory=list)
+    facts: dict[str, list[float]] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
+
+
+class Shell:
+    """The smallest shell there can be: partitions, a desk and a model that stays as it is."""
+
+    def __init__(self, settings: Settings = SHOP, partitions: int = 1, model: Learner | None = None) -> None:
+        self.settings = settings
+        self.model = model or taught()
+        self.partitions = [Partition(settings) for _ in range(partitions)]
+        self.played = Played()
+        self._nomination = settings.next_nomination(T0)
+
+    def of(self, customer: str) -> Partition:
+        """The partition of a customer."""
+        return self.partitions[crc32(customer.encode()) % len(self.partitions)]
+
+    def take(self, event: Event) -> None:
+        """Apply an event, after the nominations that lie before it."""
+        while self._nomination <= event.at:
+            self.nominate(self._nomination)
+            self._nomination = self.settings.next_nomination(self._nomination)
+        self.of(event.customer_id).take(event, event.at)
+
+    def nominate(self, at: int) -> None:
+        """The desk's work at a moment."""
+        for partition in self.partitions:
+            partition.advance(at)
+        self.finish()
+        nominations = []
+        for partition in self.partitions:
+            partition.close_stale(at)
+            if self.settings.opens_episodes(at):
+                nominations += partition.nominate(at)
+        for episode in open_episodes(nominations, self.settings.capacity, self.settings.alert_lifetime):
+            self.of(episode.customer).opened(episode)
+            self.played.opened.append(episode)
+
+    def finish(self, watermark: int | None = None) -> None:
+        """Score and gather."""
+        for partition in self.partitions:
+            effects = partition.finish(self.model, watermark)
+            for one in effects.decisions:
+                key = (one.customer, one.decided_at)
+                assert key not in self.played.decisions
+                self.played.decisions[key] = (one.probability, one.features, one.log_odds)
+            for matured in effects.matured:
+                key = (matured.pending.customer, matured.pending.decided_at)
+                assert key not in self.played.labels
+                self.played.labels[key] = (matured.label, matured.matured_at)
+            self.played.closed += effects.closed
+            self.played.breaches += effects.breaches
+            self.played.ended += effects.ended
+            self.played.returned += effects.returned
+
+    def end(self, last: int) -> Played:
+        """The log is complete up to a moment."""
+        for partition in self.partitions:
+            partition.advance(last + 1)
+        self.finish(watermark=last)
+        played = self.played
+        for partition in self.partitions:
+            played.facts |= {name: customer.facts.tolist() for name, customer in partition.customers.items()}
+            for name, value in vars(partition.counts).items():
+                setattr(played.counts, name, getattr(played.counts, name) + value)
+        played.closed.sort(key=lambda one: (one.at, one.episode.customer))
+        played.told = [repr(one) for one in (*(episode.unexplained() for episode in played.opened), *played.closed)]
+        explained = [repr(one.nomination.explanation) for one in played.opened]
+        played.explained = [*explained, *map(repr, sorted(played.breaches, key=lambda one: one.alert_id))]
+        played.ended.sort(key=lambda one: (one.at, one.alert_id))
+        played.returned.sort()
+        return played
+
+
+def play(
+    events: Sequence[Event],
+    settings: Settings = SHOP,
+    cuts: Sequence[bool] = (),
+    partitions: int = 1,
+) -> Played:
+    """Play a log to its end; where `cuts` says so, everything is scored and released after an event of that place."""
+    shell = Shell(settings, partitions)
+    for place, event in enumerate(events):
+        shell.take(event)
+        if place < len(cuts) and cuts[place]:
+            shell.finish()
+    return shell.end(max(event.at for event in events))

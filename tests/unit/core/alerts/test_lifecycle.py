@@ -1,0 +1,339 @@
+"""The policy of alerts: who is nominated, how many episodes are opened, and when one ends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import date
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_app.core.alerts.lifecycle import (
+    FELL,
+    LOST,
+    RETURNED,
+    Nomination,
+    Ranking,
+    alert_id,
+    best_first,
+    has_fallen,
+    open_episodes,
+)
+from stream_app.core.events.schema import Event
+from stream_app.core.partition.processor import Partition, phase_of
+from stream_app.core.settings import Campaign, Settings
+from stream_app.core.units import DAY_US, HOUR_US
+from tests.harness.shops import SHOP, T0, Shell, browsing, logs, order, play, taught
+
+NAN = float("nan")
+
+
+def nomination(customer: str, value: float, probability: float = 0.8) -> Nomination:
+    return Nomination(customer, T0, value, probability, 10.0, 3.0, NAN, 1, 1)
+
+
+# --- the desk --------------------------------------------------------------------------------------------------------
+
+
+def test_the_best_of_all_partitions_are_opened_and_names_break_ties() -> None:
+    given_all = [
+        nomination("d", 0.5, 0.5),
+        nomination("b", 0.9, 0.9),
+        nomination("a", 0.5, 0.5),
+        nomination("c", 0.7, 0.7),
+    ]
+    episodes = open_episodes(given_all, 3, SHOP.alert_lifetime)
+    assert [(one.customer, one.rank) for one in episodes] == [("b", 1), ("c", 2), ("a", 3)]
+    assert {one.bar for one in episodes} == {0.5}
+    assert all(one.expires_at == one.opened_at + SHOP.alert_lifetime == T0 + SHOP.alert_lifetime for one in episodes)
+    assert open_episodes(reversed(given_all), 3, SHOP.alert_lifetime) == episodes
+
+
+def test_no_nominations_open_nothing() -> None:
+    assert open_episodes([], 3, DAY_US) == []
+
+
+def test_an_alert_is_known_by_customer_and_moment_alone() -> None:
+    one, two = nomination("c", 0.5), replace(nomination("c", 0.9), probability=0.99, version=7)
+    (first,), (second,) = open_episodes([one], 1, DAY_US), open_episodes([two], 1, DAY_US)
+    assert first.alert_id == second.alert_id == alert_id("c", T0)
+    assert len({alert_id("c", T0), alert_id("c", T0 + 1), alert_id("d", T0)}) == 3
+    assert alert_id("customer-1", 1_700_000_000_000_000) == "al_802f395703274b2ee5fb6b8e26a55a81"  # written down once
+
+
+@given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.floats(0.05, 1.0))
+def test_the_risk_has_fallen_when_the_odds_have(probability: float, bar: float, share: float) -> None:
+    odds, limit = probability / (1 - probability), share * bar / (1 - bar)
+    if abs(odds / limit - 1) > 1e-9:
+        assert has_fallen(probability, bar, share) is (odds < limit)
+    assert not has_fallen(NAN, bar, share)
+
+
+@given(st.lists(st.sampled_from([NAN, 0.1, 0.2, 0.3, 0.4]), max_size=20), st.integers(1, 10))
+def test_best_first_has_all_that_tie_with_the_last(values: list[float], count: int) -> None:
+    known = sorted((value for value in values if value == value), reverse=True)  # noqa: PLR0124 - NaN is not itself
+    bar = known[min(count, len(known)) - 1] if known else 1.0
+    wanted = [place for place, value in enumerate(values) if value >= bar]
+    assert sorted(best_first(np.array(values), count).tolist()) == wanted
+
+
+# --- the ranking -----------------------------------------------------------------------------------------------------
+
+
+def ranked(*decisions: tuple[int, float], latest: float | None = None) -> float:
+    ranking = Ranking(agreement=24)
+    for at, probability in decisions:
+        ranking.decided(0, at, probability)
+        ranking.scored(np.array([0]), np.array([probability]))
+    if latest is not None:
+        ranking.scored(np.array([0]), np.array([latest]))
+    return float(ranking.agreed(1)[0])
+
+
+def test_the_risk_is_the_least_that_two_decisions_and_the_latest_score_agree_on() -> None:
+    assert np.isnan(ranked())
+    assert np.isnan(ranked((0, 0.9)))
+    assert np.isnan(ranked((0, 0.9), latest=0.95))
+    assert ranked((0, 0.9), (24, 0.8)) == 0.8
+    assert ranked((0, 0.7), (24, 0.8)) == 0.7
+    assert ranked((0, 0.9), (24, 0.8), latest=0.2) == 0.2
+    assert ranked((0, 0.1), (24, 0.8), (48, 0.9)) == 0.8
+
+
+def test_scores_that_lie_too_close_are_one_opinion() -> None:
+    assert np.isnan(ranked((0, 0.9), (23, 0.8)))
+    assert ranked((0, 0.9), (12, 0.5), (24, 0.8), (36, 0.85)) == 0.8  # that of hour 0 and that of hour 24
+    assert ranked((0, 0.6), (12, 0.9), (24, 0.8), (36, 0.85)) == 0.6
+
+
+def test_whoever_orders_starts_anew() -> None:
+    ranking = Ranking(agreement=24)
+    for at in (0, 24):
+        ranking.decided(0, at, 0.9)
+    ranking.scored(np.array([0]), np.array([0.9]))
+    assert ranking.latest(0) == 0.9
+    ranking.forget(0)
+    assert np.isnan(ranking.latest(0))
+    ranking.decided(0, 48, 0.9)
+    ranking.scored(np.array([0]), np.array([0.9]))
+    assert np.isnan(ranking.agreed(1)[0])
+
+
+def test_there_is_room_for_any_number_of_customers() -> None:
+    ranking = Ranking(agreement=1)
+    ranking.decided(5, 0, 0.5)
+    ranking.open[7] = True
+    ranking.reserve(100_000)
+    ranking.decided(99_999, 0, 0.9)
+    ranking.decided(5, 1, 0.6)
+    ranking.scored(np.array([5, 7, 99_999]), np.array([0.7, 0.7, 0.7]))
+    agreed = ranking.agreed(100_000)
+    assert np.flatnonzero(~np.isnan(agreed)).tolist() == [5]
+    assert ranking.open.sum() == 1
+
+
+# --- in a shop -------------------------------------------------------------------------------------------------------
+
+
+@given(logs(customers=6, max_size=40), st.lists(st.booleans(), max_size=40))
+def test_episodes_keep_the_rules(events: list[Event], cuts: list[bool]) -> None:
+    played = play(events, cuts=cuts)
+    assert max(Counter(episode.opened_at for episode in played.opened).values(), default=0) <= SHOP.capacity
+    closed = {one.episode.alert_id: one for one in played.closed}
+    assert len(closed) == len(played.closed)
+    assert set(closed) <= {episode.alert_id for episode in played.opened}
+    free_from: dict[str, int] = {}
+    for episode in played.opened:
+        assert episode.opened_at > free_from.get(episode.customer, 0)  # never two at once
+        ended = closed.get(episode.alert_id)
+        free_from[episode.customer] = ended.at if ended else 1 << 62
+        said = sorted(at for name, at in played.decisions if name == episode.customer and at < episode.opened_at)
+        assert any(later - before >= SHOP.agreement for before in said for later in said)
+    for one in played.closed:
+        assert one.at > one.episode.opened_at
+        assert one.reason in (RETURNED, LOST, FELL)
+
+
+def silent_shop(customers: int = 6, settings: Settings = SHOP) -> Shell:
+    """Customers who ordered once, on the same day, more than two decisions ago."""
+    shell = Shell(settings)
+    for i in range(customers):
+        shell.take(order(f"c{i}", T0 + i, amount=10.0 * (i + 1)))
+    return shell
+
+
+def test_as_many_as_the_staff_can_take_are_opened_on_every_working_day() -> None:
+    shell = silent_shop()
+    shell.take(browsing("x", T0 + 9 * DAY_US))
+    days = Counter((episode.opened_at - T0) // DAY_US for episode in shell.played.opened)
+    assert days
+    assert set(days) <= {0, 1, 2, 3, 4, 7, 8}  # from Monday
+    assert max(days.values()) == SHOP.capacity
+    assert all((episode.opened_at - T0) % DAY_US == 9 * HOUR_US for episode in shell.played.opened)
+    assert len({episode.customer for episode in shell.played.opened}) == len(shell.played.opened)
+
+
+def opened_shop(settings: Settings = SHOP) -> Shell:
+    """A shop of one customer, whose episode has just been opened."""
+    shell = silent_shop(customers=1, settings=settings)
+    for day in range(1, 9):
+        shell.take(browsing("x", T0 + day * DAY_US))
+        if shell.played.opened:
+            return shell
+    raise AssertionError("nothing was opened")
+
+
+def test_an_episode_ends_when_the_customer_orders_and_only_by_a_later_order() -> None:
+    shell = opened_shop()
+    (episode,) = shell.played.opened
+    shell.take(order("c0", episode.opened_at - 1))  # came late: he ordered before the alert
+    shell.take(browsing("c0", episode.opened_at + 5))
+    shell.finish()
+    assert shell.played.closed == []
+    shell.take(order("c0", episode.opened_at + 6))
+    shell.finish()
+    assert [(one.episode.alert_id, one.at, one.reason) for one in shell.played.closed] == [
+        (episode.alert_id, episode.opened_at + 6, RETURNED)
+    ]
+
+
+def test_an_episode_ends_when_the_shops_own_rule_calls_the_customer_lost() -> None:
+    settings = msgspec.structs.replace(SHOP, fallen_odds=1e-9)
+    shell = opened_shop(settings)
+    lost_at = T0 + settings.lost_after
+    shell.take(browsing("x", lost_at + 5 * DAY_US))
+    (closing,) = shell.played.closed
+    assert len(shell.played.opened) == 1  # whom the shop's own rule calls lost, nobody is called about again
+    assert closing.reason == LOST
+    assert lost_at < closing.at <= lost_at + 3 * DAY_US  # the first nomination after it
+    assert closing.at == settings.next_nomination(lost_at)
+
+
+def test_an_episode_ends_when_the_risk_has_fallen() -> None:
+    settings = msgspec.structs.replace(SHOP, fallen_odds=1e6)  # any score is far below the bar
+    shell = opened_shop(settings)
+    (episode,) = shell.played.opened
+    shell.take(browsing("x", episode.opened_at + 4 * DAY_US))
+    assert [(one.at, one.reason) for one in shell.played.closed][:1] == [
+        (settings.next_nomination(episode.opened_at), FELL)
+    ]
+    assert 0 < shell.played.closed[0].probability < 1
+    closed_at = shell.played.closed[0].at
+    again = [one.opened_at for one in shell.played.opened if one.opened_at >= closed_at]
+    said = sorted(at for name, at in shell.played.decisions if name == "c0" and at > closed_at)
+    assert all(at > said[1] for at in again)  # two new decisions have to agree first
+
+
+def test_both_scores_must_lie_above_the_bar() -> None:
+    shell = silent_shop(settings=msgspec.structs.replace(SHOP, alert_above=0.999))
+    shell.take(browsing("x", T0 + 9 * DAY_US))
+    assert shell.played.opened == []
+
+
+def test_a_campaign_opens_no_episode_but_still_ends_them() -> None:
+    calm = Campaign("sale", date(2024, 1, 1), date(2024, 1, 31))
+    shell = silent_shop(settings=msgspec.structs.replace(SHOP, campaigns=(calm,)))
+    shell.take(browsing("x", T0 + 9 * DAY_US))
+    assert shell.played.opened == []
+    opened = opened_shop(
+        msgspec.structs.replace(
+            SHOP, fallen_odds=1e-9, campaigns=(Campaign("later", date(2024, 1, 15), date(2024, 1, 31), lull_days=0),)
+        )
+    )
+    opened.take(browsing("x", T0 + 25 * DAY_US))
+    assert [one.reason for one in opened.played.closed] == [LOST]
+
+
+@pytest.mark.parametrize(("rank_by", "dearest_first"), [("risk", False), ("worth", True)])
+def test_worth_puts_the_dearest_first_where_risks_are_alike(rank_by: str, dearest_first: bool) -> None:
+    settings = msgspec.structs.replace(SHOP, rank_by=rank_by, capacity=3)
+    names = sorted((f"c{i}" for i in range(400)), key=lambda name: phase_of(name, settings.decide_every))[:6]
+    partition = Partition(settings)
+    for place, name in enumerate(names):
+        partition.take(order(name, T0, amount=10.0 + 500.0 * (place % 3)), T0)
+    now = T0 + 3 * settings.decide_every
+    partition.advance(now)
+    partition.finish(taught())
+    nominated = partition.nominate(now)
+    assert len(nominated) == 3
+    assert [one.rank_value for one in nominated] == sorted((one.rank_value for one in nominated), reverse=True)
+    for one in nominated:
+        wanted = one.probability * one.monthly_worth if dearest_first else one.probability
+        assert one.rank_value == pytest.approx(wanted)
+    worths = {one.customer: one.monthly_worth for one in nominated}
+    dear = {name for place, name in enumerate(names) if place % 3 == 2}
+    assert (set(list(worths)[:2]) == dear) or not dearest_first
+
+
+def test_customers_alike_to_the_last_bit_are_ranked_by_name() -> None:
+    partition = Partition(SHOP)
+    for name in ("b", "c", "a"):
+        partition.take(order(name, T0), T0)
+    for name in ("c", "a", "b"):
+        index = partition.customers[name].index
+        for at in (T0, T0 + DAY_US):
+            partition.ranking.decided(index, at, 0.7)
+        partition.ranking.scored(np.array([index]), np.array([0.7]))
+    assert [one.customer for one in partition.nominate(T0 + DAY_US)] == ["a", "b"]
+
+
+def risky(days: int, events: list[Event], settings: Settings = SHOP) -> set[str]:
+    """Whom a partition nominates so many days after T0, scored after every event."""
+    partition = Partition(settings)
+    for event in events:
+        partition.take(event, event.at)
+        partition.finish(taught())
+    partition.advance(T0 + days * DAY_US)
+    partition.finish(taught())
+    return {one.customer for one in partition.nominate(T0 + days * DAY_US)}
+
+
+def test_whoever_has_just_ordered_is_not_nominated_till_two_new_decisions_agree() -> None:
+    first, stir, again = order("c", T0), browsing("c", T0 + 8 * DAY_US), order("c", T0 + 9 * DAY_US)
+    assert risky(9, [first, stir]) == {"c"}
+    assert risky(10, [first, stir, again, browsing("c", again.at + 1)]) == set()
+    assert risky(9 + 5, [first, stir, again]) == {"c"}
+
+
+def test_whoever_is_not_active_any_more_is_not_nominated() -> None:
+    late = msgspec.structs.replace(SHOP, lost_after=2 * SHOP.active_window)
+    days = SHOP.active_window // DAY_US
+    assert risky(days, [order("c", T0)], late) == {"c"}
+    assert risky(days + 3, [order("c", T0)], late) == set()
+
+
+def test_whom_the_shops_own_rule_calls_lost_is_not_nominated() -> None:
+    days = SHOP.lost_after // DAY_US
+    assert risky(days, [order("c", T0)]) == {"c"}
+    assert risky(days + 1, [order("c", T0)]) == set()
+
+
+def test_a_nomination_tells_what_the_staff_must_know() -> None:
+    partition = Partition(SHOP)
+    for day in (0, 4):
+        partition.take(order("c", T0 + day * DAY_US, amount=60.0), T0 + day * DAY_US)
+    now = T0 + 10 * DAY_US
+    partition.advance(now)
+    partition.finish(taught())
+    (one,) = partition.nominate(now)
+    assert (one.silent_days, one.usual_gap_days) == (6.0, 4.0)
+    assert one.monthly_worth == pytest.approx(120.0 / (10.0 + 10.0) * 30.44)
+    assert (one.source, one.version) == (1, taught().version)
+
+
+def test_no_one_is_nominated_in_a_campaign_or_its_lull() -> None:
+    campaign = Campaign(
+        "sale", date(2024, 1, 10), date(2024, 1, 11), lull_days=3
+    )  # 7 to 11 January; a Monday to Thursday
+    settings = msgspec.structs.replace(SHOP, campaigns=(campaign,))
+    plain, calm = silent_shop(), silent_shop(settings=settings)
+    for shell in (plain, calm):
+        shell.take(browsing("x", T0 + 12 * DAY_US))
+    days = {(episode.opened_at - T0) // DAY_US for episode in plain.played.opened}
+    assert days & {7, 8, 9, 10}
+    assert not {(episode.opened_at - T0) // DAY_US for episode in calm.played.opened} & {6, 7, 8, 9, 10}
+    assert calm.played.opened

@@ -1,0 +1,481 @@
+"""What is stored of customers: a partition that comes back from it goes on as if it had never been away."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pytest
+import xxhash
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_app.core.alerts.lifecycle import Episode, Nomination, Ranking, alert_id
+from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, breach_id
+from stream_app.core.alerts.staff_actions import MAX_STAFF
+from stream_app.core.alerts.urgent_case import UrgentCase
+from stream_app.core.causes.catalogue import CAUSES
+from stream_app.core.customers.codec import states
+from stream_app.core.customers.codec.pending import EXPERTS
+from stream_app.core.customers.codec.staff_work import decode_work, encode_work
+from stream_app.core.customers.codec.states import VERSION, decode_customers, encode_customers, max_bytes
+from stream_app.core.customers.codec.vectors import MAX_FACT
+from stream_app.core.customers.customer import Customer
+from stream_app.core.events.schema import Event
+from stream_app.core.model.features import NAMES
+from stream_app.core.model.labels import Pending
+from stream_app.core.partition.processor import Partition
+from stream_app.core.segments.segments import SEGMENTS
+from stream_app.core.state.counters import MARKS, MOST
+from stream_app.core.state.vector import CASES, ID_RING, LAST_AMOUNT, MAX_AMOUNT, MONEY, ORDERS, SLOTS, new_facts
+from stream_app.core.units import HOUR_US
+from stream_app.errors import UnusableState
+from tests.harness.shops import SECOND, SHOP, T0, Played, Shell, browsing, logs, order, taught
+
+DAY: Final = 24 * HOUR_US
+HORIZON: Final = SHOP.horizon
+
+
+# --- a partition that was stored -------------------------------------------------------------------------------------
+
+
+class Storing(Shell):
+    """A shell that keeps what changes as a worker does, and can lose its partitions and take them up again."""
+
+    def __init__(self, partitions: int = 1) -> None:
+        super().__init__(partitions=partitions)
+        self.stored: list[dict[str, bytes]] = [{} for _ in self.partitions]
+
+    def store(self) -> None:
+        """Store those who have changed, and only those."""
+        for kept, partition in zip(self.stored, self.partitions, strict=True):
+            touched = partition.touched()
+            encoded = encode_customers(touched, partition.ranking)
+            kept |= {customer.name: value for customer, value in zip(touched, encoded, strict=True)}
+
+    def crash(self) -> None:
+        """Go on with partitions that know nothing but what is stored."""
+        for place, (kept, old) in enumerate(zip(self.stored, self.partitions, strict=True)):
+            new = Partition(self.settings)
+            for chunk in (list(kept.items())[::2], list(kept.items())[1::2]):
+                restored = decode_customers(chunk, HORIZON)
+                new.restore(restored.customers)
+                restored.rank(new.ranking)
+            new.stream_time, new.counts = old.stream_time, old.counts
+            new.explainer.shops = old.explainer.shops
+            new.settle()
+            assert {name: held(one) for name, one in new.customers.items()} == {
+                name: held(one) for name, one in old.customers.items()
+            }
+            self.partitions[place] = new
+
+
+def all_of(shell: Shell) -> list[tuple[str, bytes]]:
+    """Everything that the partitions hold of customers, as bytes."""
+    found = []
+    for partition in shell.partitions:
+        customers = sorted(partition.customers.values(), key=lambda customer: customer.name)
+        found += [
+            (customer.name, value)
+            for customer, value in zip(customers, encode_customers(customers, partition.ranking), strict=True)
+        ]
+    return found
+
+
+def played(events: Sequence[Event], cuts: Sequence[bool], *, crashes: bool) -> tuple[Played, list[tuple[str, bytes]]]:
+    """Play a log; after some events all is scored and stored, and perhaps lost and restored."""
+    shell = Storing()
+    for place, event in enumerate(events):
+        shell.take(event)
+        if place < len(cuts) and cuts[place]:
+            shell.finish()
+            shell.store()
+            if crashes:
+                shell.crash()
+    end = shell.end(max(event.at for event in events) + 3 * DAY)
+    return end, all_of(shell)
+
+
+@given(logs(max_size=40), st.lists(st.booleans(), max_size=40))
+def test_a_restored_partition_goes_on_as_one_that_was_never_stored(events: list[Event], cuts: list[bool]) -> None:
+    ours, states = played(events, cuts, crashes=True)
+    theirs, expected = played(events, cuts, crashes=False)
+    assert ours == theirs
+    assert states == expected
+
+
+def busy_log() -> list[Event]:
+    """Three customers who order and look about for two months, at no round times."""
+    events: list[Event] = []
+    for place, (name, gap) in enumerate([("c0", 3), ("c1", 7), ("c2", 11)]):
+        for step in range(60 // gap):
+            at = T0 + step * gap * DAY + (step * 7_919 + place * 104_729) * 1_234_567 % DAY
+            events += [order(name, at, amount=9.99 + step), browsing(name, at + 5 * HOUR_US + step, category="hats")]
+            if step % 3 == 0:
+                events.append(browsing(name, at + 2 * DAY + step))
+    return sorted(events, key=lambda event: event.at)
+
+
+def test_a_shop_that_crashes_after_every_event_is_the_same_shop() -> None:
+    events = busy_log()
+    ours, states = played(events, [True] * len(events), crashes=True)
+    theirs, expected = played(events, [True] * len(events), crashes=False)
+    assert ours == theirs
+    assert states == expected
+    assert len(ours.decisions) > 60
+    assert len(ours.labels) > 40
+    assert ours.opened
+
+
+def test_what_is_stored_is_read_back_and_written_again_as_the_same_bytes() -> None:
+    shell = Shell()
+    for event in busy_log():
+        shell.take(event)
+    shell.finish()
+    stored = all_of(shell)
+    restored = decode_customers(stored, HORIZON)
+    assert max(len(customer.waiting) - customer.fresh for customer in restored.customers) > 1
+    assert max(customer.fresh for customer in restored.customers) >= 1
+    ranking = Ranking(SHOP.agreement)
+    for index, customer in enumerate(restored.customers):
+        customer.index = index
+    restored.rank(ranking)
+    assert encode_customers(restored.customers, ranking) == [value for _, value in stored]
+
+
+# --- a customer of any kind ------------------------------------------------------------------------------------------
+
+
+def a_decision(at: int, rng: np.random.Generator, like: Pending | None = None) -> Pending:
+    """A scored decision; `like` another one, it shares half of its features."""
+    pending = Pending("c", at)
+    seen = rng.normal(0.0, 9.0, len(NAMES)).astype(np.float16)
+    if like is not None:
+        shared = rng.random(len(NAMES)) < 0.5
+        seen[shared] = np.frombuffer(like.features, dtype=np.float16)[shared]
+    pending.features = seen.tobytes()
+    pending.log_odds = rng.normal(0.0, 3.0, len(EXPERTS)).astype(np.float16).tobytes()
+    pending.probability = float(np.float32(rng.random()))
+    pending.source, pending.version = int(rng.integers(2)), int(rng.integers(1 << 24))
+    pending.returned = bool(rng.integers(2))
+    return pending
+
+
+def held(customer: Customer) -> tuple[object, ...]:
+    """All that is stored of a customer, comparable to the last bit."""
+    decisions = [
+        (
+            one.customer,
+            one.decided_at,
+            one.features,
+            one.log_odds,
+            one.probability,
+            one.source,
+            one.version,
+            one.returned,
+        )
+        for one in customer.waiting
+    ]
+    facts = customer.facts.tobytes()
+    marks = customer.marks.tobytes()
+    return (
+        customer.name,
+        facts,
+        marks,
+        list(customer.ids),
+        customer.fresh,
+        customer.due,
+        repr(customer.episode),
+        decisions,
+    )
+
+
+def stored_and_back(customer: Customer) -> Customer:
+    stored = encode_customers([customer], Ranking(0))
+    assert len(stored[0]) <= max_bytes(len(customer.waiting))
+    (back,) = decode_customers([(customer.name, stored[0])], HORIZON).customers
+    return back
+
+
+SOME_NUMBERS: Final = st.one_of(
+    st.floats(-MAX_FACT, MAX_FACT),
+    st.integers(-2, 70_000).map(float),
+    st.sampled_from([-0.0, 255.0, 256.0, 65_535.0, 65_536.0, -1e9, MAX_FACT, -MAX_FACT, 2.0**63, 5e-324]),
+)
+
+
+@given(
+    st.dictionaries(st.integers(0, len(SLOTS) - 1), SOME_NUMBERS),
+    st.lists(st.integers(0, 2**40 - 1), max_size=ID_RING),
+    st.lists(st.integers(-(10**10), 10**10), unique=True, max_size=12),
+    st.integers(-(10**10), 10**10),
+)
+def test_whatever_is_stored_comes_back(facts: dict[int, float], ids: list[int], seconds: list[int], due: int) -> None:
+    rng = np.random.default_rng(len(facts))
+    customer = Customer("c", 0)
+    for place, value in facts.items():
+        customer.facts[place] = value
+    customer.ids.extend(ids)
+    customer.due = due * SECOND
+    for second in sorted(seconds):
+        like = customer.waiting[-1] if customer.waiting else None
+        customer.waiting.append(a_decision(second * SECOND, rng, like))
+    assert held(stored_and_back(customer)) == held(customer)
+
+
+def test_what_an_older_version_stored_of_absurd_amounts_comes_back_finite() -> None:
+    customer = Customer("c", 0)
+    customer.facts[MONEY], customer.facts[MAX_AMOUNT], customer.facts[LAST_AMOUNT] = math.nan, math.inf, -math.inf
+    customer.facts[ORDERS] = 2.0
+    facts = stored_and_back(customer).facts
+    assert [facts[place] for place in (MONEY, MAX_AMOUNT, LAST_AMOUNT, ORDERS)] == [0.0, MAX_FACT, -MAX_FACT, 2.0]
+
+
+@given(st.lists(st.sampled_from(range(len(SLOTS)))), st.floats(0.1, 1e6))
+def test_facts_that_agree_with_others_come_back(places: list[int], value: float) -> None:
+    customer = Customer("c", 0)
+    for place in places:
+        customer.facts[place] = value
+    assert held(stored_and_back(customer)) == held(customer)
+
+
+def an_episode(usual_gap_days: float = math.nan, own_id: str = "") -> Episode:
+    nomination = Nomination("c", T0, 12.5, 0.75, 12.5, 33.0, usual_gap_days, 1, 7)
+    return Episode(own_id or alert_id("c", T0), "c", T0, T0 + 14 * DAY, 3, 0.7, nomination)
+
+
+@pytest.mark.parametrize(
+    "episode", [an_episode(), an_episode(8.5), an_episode(own_id="al_by_hand")], ids=["nan", "8.5", "id"]
+)
+def test_an_open_episode_comes_back(episode: Episode) -> None:
+    customer = Customer("c", 0)
+    customer.episode = episode
+    assert repr(stored_and_back(customer).episode) == repr(episode)
+
+
+def test_urgent_cases_that_were_worked_on_come_back_with_an_episode_and_without() -> None:
+    customer = Customer("c", 0)
+    for place, kind in enumerate((UNANSWERED, UNSOLVED)):
+        target = (T0 + place, kind)
+        case = UrgentCase(breach_id("c", target), T0 + 14 * DAY, "li", T0 + 5, place * T0, resolved=place > 0)
+        customer.cases[target] = case
+    back = stored_and_back(customer)
+    assert (back.cases, back.episode) == (customer.cases, None)
+    customer.episode = an_episode(8.5)
+    back = stored_and_back(customer)
+    assert (back.cases, back.episode) == (customer.cases, customer.episode)
+
+
+def test_an_episode_that_was_stored_before_there_were_cases_is_read() -> None:
+    customer = Customer("c", 0)
+    customer.episode = an_episode(8.5)
+    new = encode_work(customer)
+    assert new[:2] == b"\xdc\x00"  # an array of more than 15
+    old = b"\xdc\x00" + bytes([new[2] - 2]) + new[3:-2]  # without cases and segment, both empty
+    assert decode_work("c", old) == decode_work("c", new) == (customer.episode, {})
+
+
+@pytest.mark.parametrize(
+    "scores", [(math.nan,) * 3, (math.nan, 0.5, 0.25), (0.125, 0.5, math.nan), (math.nan, math.nan, 0.75)], ids=str
+)
+def test_scores_in_the_ranking_come_back(scores: tuple[float, float, float]) -> None:
+    ranking, again = Ranking(0), Ranking(0)
+    if not math.isnan(scores[0]):
+        ranking.decided(1, T0 - DAY, scores[0])
+    if not math.isnan(scores[1]):
+        ranking.decided(1, T0, scores[1])
+    ranking.scored(np.array([1]), np.array([scores[2]]))
+    stored = encode_customers([Customer("a", 0), Customer("b", 1)], ranking)
+    restored = decode_customers([("b", stored[1]), ("a", stored[0])], HORIZON)
+    for index, customer in enumerate(restored.customers):
+        customer.index = index
+    restored.rank(again)
+    there, here = ranking.rows(np.array([1, 0])), again.rows(np.array([0, 1]))
+    for name in ("earlier", "last", "last_at", "latest"):
+        np.testing.assert_array_equal(getattr(here, name), getattr(there, name))
+
+
+def test_an_event_that_was_seen_before_the_crash_is_known_after_it() -> None:
+    customer = Customer("c", 0)
+    for number in range(2 * ID_RING):
+        customer.saw(f"e{number}")
+    back = stored_and_back(customer)
+    assert all(back.saw(f"e{number}") for number in range(ID_RING, 2 * ID_RING))
+    assert not back.saw("e0")
+
+
+def test_decisions_are_packed_again_when_they_have_changed() -> None:
+    rng, customer = np.random.default_rng(1), Customer("c", 0)
+    customer.waiting = [a_decision(T0 + i * DAY, rng) for i in range(4)]
+    customer.waiting[0].returned = customer.waiting[1].returned = False
+    assert held(stored_and_back(customer)) == held(customer)
+    customer.waiting[1].returned, customer.packed = True, None  # whoever changes decisions says so: process.py
+    assert held(stored_and_back(customer)) == held(customer)
+    customer.waiting.pop(0)
+    customer.packed = None
+    assert held(stored_and_back(customer)) == held(customer)
+    customer.waiting.append(a_decision(T0 + 4 * DAY, rng))
+    customer.packed = None
+    assert held(stored_and_back(customer)) == held(customer)
+
+
+def test_nobody_is_nothing() -> None:
+    assert encode_customers([], Ranking(0)) == []
+    assert decode_customers([], HORIZON).customers == []
+
+
+# --- size ------------------------------------------------------------------------------------------------------------
+
+
+def largest(waiting: int) -> Customer:
+    """A customer of whom nothing can be left out."""
+    rng, customer = np.random.default_rng(1), Customer("c", 0)
+    customer.facts[:] = type(customer.facts)("d", rng.normal(0.0, 1.0, len(SLOTS)))
+    customer.ids.extend(range(ID_RING))
+    customer.marks[:] = type(customer.marks)("H", [MOST] * len(MARKS))
+    customer.waiting = [a_decision(T0 + i * DAY, rng) for i in range(waiting)]
+    return customer
+
+
+@pytest.mark.parametrize("waiting", [0, 1, 9])
+def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
+    customer, ranking = largest(waiting), Ranking(0)
+    ranking.scored(np.array([0]), np.array([0.5]))
+    top = replace(an_episode(1 / 3), rank=10**9, bar=1 / 3)
+    worked: dict[str, Any] = {"owner": "𠀀" * MAX_STAFF, "acked_at": 2**60, "snoozed_until": 2**60}
+    told: dict[str, Any] = {"cause": max(CAUSES, key=len), "segment": max(SEGMENTS, key=len)}
+    customer.episode = replace(top, nomination=replace(top.nomination, version=2**24 - 1), **worked, **told)
+    for place in range(2 * CASES):
+        customer.cases[2**60 + place, UNSOLVED] = UrgentCase("", 2**60, **worked, resolved=True)
+    (stored,) = encode_customers([customer], ranking)
+    assert max_bytes(waiting) - 100 <= len(stored) <= max_bytes(waiting)
+
+
+def test_an_empty_customer_takes_few_bytes() -> None:
+    (stored,) = encode_customers([Customer("c", 0)], Ranking(0))
+    assert len(stored) <= 45
+
+
+def test_decisions_on_facts_as_they_still_are_take_no_features() -> None:
+    partition = Partition(SHOP)
+    partition.take(order("c", T0), T0)
+    partition.advance(T0 + HORIZON)
+    partition.finish(taught())
+    customer = partition.customers["c"]
+    assert len(customer.waiting) == customer.fresh == 5
+    fresh = len(encode_customers([customer], partition.ranking)[0])
+    partition.take(browsing("c", T0 + HORIZON), T0 + HORIZON)
+    partition.finish(taught())
+    assert len(encode_customers([customer], partition.ranking)[0]) > fresh + 5 * 30
+
+
+# --- what cannot be stored, and bytes that are not ours --------------------------------------------------------------
+
+
+def test_a_decision_that_was_not_scored_is_not_stored() -> None:
+    customer = Customer("c", 0)
+    customer.waiting.append(Pending("c", T0))
+    with pytest.raises(ValueError, match="reshape"):
+        encode_customers([customer], Ranking(0))
+
+
+@pytest.mark.parametrize(("name", "value"), [("decided_at", T0 + 1), ("version", 1 << 24), ("source", 128)])
+def test_what_has_no_room_is_not_stored(name: str, value: int) -> None:
+    customer = largest(1)
+    setattr(customer.waiting[0], name, value)
+    with pytest.raises(ValueError, match="out of range"):
+        encode_customers([customer], Ranking(0))
+
+
+def a_value() -> bytes:
+    customer = largest(3)
+    customer.episode = an_episode()
+    return encode_customers([customer], Ranking(0))[0]
+
+
+def refusal(stored: bytes) -> str:
+    """Why bytes between two good values are refused."""
+    good = encode_customers([Customer("a", 0)], Ranking(0))[0]
+    with pytest.raises(UnusableState) as refused:
+        decode_customers([("a", good), ("torn one", stored), ("b", good)], HORIZON)
+    assert "'torn one'" in str(refused.value)
+    assert f"reads version {VERSION}" in str(refused.value)
+    return str(refused.value)
+
+
+def signed(content: bytes) -> bytes:
+    """With a checksum that fits."""
+    return content + xxhash.xxh32_digest(content)
+
+
+def test_torn_bytes_are_refused_wherever_they_end() -> None:
+    stored = a_value()
+    for length in range(len(stored)):
+        assert "is too short" in refusal(stored[:length]) or "checksum" in refusal(stored[:length])
+
+
+def test_any_flipped_byte_is_noticed() -> None:
+    stored = a_value()
+    for place in range(len(stored)):
+        flipped = bytearray(stored)
+        flipped[place] ^= 1 << place % 8
+        assert ("has version" if place == 0 else "checksum") in refusal(bytes(flipped))
+
+
+def changed(field: str, value: int) -> bytes:
+    content = bytearray(a_value()[:-4])
+    head = np.frombuffer(content, dtype=states._HEAD, count=1).copy()
+    head[field] = value
+    content[: states._HEAD.itemsize] = head.tobytes()
+    return signed(bytes(content))
+
+
+@pytest.mark.parametrize(
+    ("stored", "problem"),
+    [
+        (b"", "is too short"),
+        (b"\x89PNG" * 20, "has version 137"),
+        (changed("version", VERSION + 1), f"has version {VERSION + 1}"),
+        (signed(a_value()[:-4] + b"\0"), "is longer"),
+        (signed(a_value()[:-5]), "is too short for"),
+        (changed("ranked", 2), "nobody knows"),
+        (changed("ids", ID_RING + 1), "nobody knows"),
+        (changed("fresh", 4), "nobody knows"),
+        (changed("waiting", 60_000), "is too short for"),
+    ],
+    ids=["empty", "picture", "newer", "longer", "shorter", "ranked", "ids", "fresh", "waiting"],
+)
+def test_bytes_that_are_not_ours_are_refused(stored: bytes, problem: str) -> None:
+    assert problem in refusal(stored)
+
+
+def test_an_episode_that_was_stored_before_segments_were_is_read_without_one() -> None:
+    customer = Customer("c", 0)
+    customer.episode = replace(an_episode(), segment="vip")
+    packed = encode_work(customer)
+    older = msgspec.msgpack.encode(msgspec.msgpack.decode(packed)[:-1])
+    assert [episode and episode.segment for episode, _ in (decode_work("c", packed), decode_work("c", older))] == [
+        "vip",
+        "",
+    ]
+
+
+def test_an_episode_that_is_not_ours_is_refused() -> None:
+    customer = Customer("c", 0)
+    customer.episode = an_episode()
+    content = encode_customers([customer], Ranking(0))[0][:-4]
+    assert "an episode" in refusal(signed(content[:-1] + b"\xc1"))  # a byte that MessagePack never uses
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_anything_but_a_customer_or_a_refusal(stored: bytes) -> None:
+    for given_bytes in (stored, signed(bytes([VERSION]) + stored)):
+        try:
+            (customer,) = decode_customers([("c", given_bytes)], HORIZON).customers
+        except UnusableState:
+            continue
+        assert len(customer.facts) == len(new_facts())

@@ -1,0 +1,536 @@
+"""What becomes of alerts on their way to the staff: the pure core, with time as an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import time, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_app.core.causes.explanation import Cause, Explanation
+from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused, Retry
+from stream_app.core.delivery.changes import Stored
+from stream_app.core.delivery.quiet_hours import Quiet, digest_due
+from stream_app.core.delivery.records import (
+    CLOSED,
+    DEAD,
+    EXPIRED,
+    PENDING,
+    REMOVED,
+    SENT,
+    SHADOW,
+    SUPPRESSED,
+    Delivery,
+    Letter,
+    Text,
+    decode_record,
+)
+from stream_app.core.delivery.retry import (
+    GIVE_UP_AFTER,
+    HOUR,
+    MINUTE,
+    SCHEDULE,
+    SECOND,
+    Limit,
+    Retries,
+    free_at,
+    remembered,
+)
+from stream_app.core.delivery.routing import DIGEST, URGENT, Policy, Route
+from stream_app.core.delivery.scheduler import Book
+from stream_app.core.messages.schema import AlertClosed, AlertOpened
+from stream_app.core.units import EPOCH, MICROSECOND
+
+DAY: Final = 24 * HOUR
+NOW: Final = 20_000 * DAY + 9 * HOUR  # 09:00 UTC, the desk's moment
+SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
+
+
+class Plain:
+    """A writer whose digests hold two alerts each, and that counts how often it is asked."""
+
+    asked = 0
+
+    def alert(self, alert: AlertOpened, route: Route) -> Text:
+        self.asked += 1
+        return Text(alert.alert_id, f"**{alert.alert_id}**", f"{alert.alert_id} {route.language}")
+
+    def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[Text, tuple[str, ...]]]:
+        pairs = [alerts[start : start + 2] for start in range(0, len(alerts), 2)]
+        return [(Text("digest", "", route.language), tuple(one.alert_id for one in pair)) for pair in pairs]
+
+
+def alert(name: str, at: int = NOW, **fields: Any) -> AlertOpened:
+    opened_at = EPOCH + at * MICROSECOND
+    told = {"rank": 1, "probability": 0.8, "monthly_worth": 10.0, "silent_days": 30.0, "usual_gap_days": None}
+    given = {"expires_at": opened_at + timedelta(days=14), "source": "model", "version": 1}
+    return AlertOpened(**{"alert_id": name, "customer_id": "ann", "opened_at": opened_at, **told, **given, **fields})
+
+
+def urgent(name: str, at: int = NOW, **fields: Any) -> AlertOpened:
+    return alert(name, at, urgent=True, **fields)
+
+
+def closed(name: str, at: int = NOW) -> AlertClosed:
+    return AlertClosed(name, "ann", EPOCH + at * MICROSECOND, "returned")
+
+
+class Desk:
+    """A book with a store that is a dict: everything that is noted is stored at once."""
+
+    def __init__(self, *routes: Route, writer: Plain | None = None, **policy: Any) -> None:
+        self.writer = writer or Plain()
+        self.routes = routes or (Route("team"),)
+        self.policy = Policy(**{"live": True, **policy})
+        self.deliveries: dict[str, bytes] = {}
+        self.letters: dict[str, bytes] = {}
+        self.channels: dict[str, bytes] = {}
+        self.number, self.position, self.offset = 0, b"", 0
+        self.book = Book(self.routes, self.policy, self.writer)
+
+    def restart(self, *routes: Route) -> Desk:
+        """As after a crash: a new book over what is stored."""
+        self.routes = routes or self.routes
+        pending = [value for value in self.deliveries.values() if decode_record(value, Delivery).state == PENDING]
+        wanted = {decode_record(value, Delivery).letter for value in pending} - {""}
+        letters = [self.letters[name] for name in wanted]
+        self.book = Book(self.routes, self.policy, self.writer)
+        self.book.begin(Stored(self.number, self.position, pending, letters, dict(self.channels)), NOW)
+        return self
+
+    def store(self) -> None:
+        changes = self.book.changes()
+        if changes is None:
+            return
+        assert changes.base == self.number
+        self.number, self.position = changes.base + 1, changes.position
+        self.deliveries |= changes.deliveries
+        self.channels |= changes.channels
+        for name, value in changes.letters.items():
+            if value is None:
+                self.letters.pop(name, None)
+            else:
+                self.letters[name] = value
+        self.book.stored(changes)
+
+    def take(self, *messages: AlertOpened | AlertClosed, now: int = NOW) -> None:
+        self.offset += len(messages)
+        known = {name for one in messages for name in self.book.ids(one)} & set(self.deliveries)
+        self.book.take(0, self.offset, messages, known, now)
+        self.store()
+
+    def due(self, now: int = NOW, channel: str = "team") -> Letter | None:
+        if self.book.collect(channel, now):
+            self.store()
+        letter = self.book.due(channel, now)
+        self.store()
+        return letter
+
+    def answer(self, answer: Answer, now: int = NOW, channel: str = "team") -> Letter:
+        letter = self.due(now, channel)
+        assert letter is not None
+        self.book.note(letter.id, answer, now, now)
+        self.store()
+        return letter
+
+    def states(self) -> dict[str, tuple[str, str]]:
+        read = [decode_record(value, Delivery) for value in self.deliveries.values()]
+        return {one.id: (one.state, one.reason) for one in read}
+
+
+# --- what an alert makes ---------------------------------------------------------------------------------------------
+
+
+def test_an_urgent_alert_goes_at_once_and_alone() -> None:
+    desk = Desk(Route("team"), Route("boss", language="zh"))
+    desk.take(urgent("a"))
+    letter = desk.answer(Delivered())
+    assert (letter.id, letter.deliveries, letter.title, letter.alert) == ("a:team", ("a:team",), "a", urgent("a"))
+    assert desk.answer(Delivered(), channel="boss").plain == "a zh"
+    assert desk.states() == {"a:team": (SENT, ""), "a:boss": (SENT, "")}
+    assert desk.letters == {}
+    assert desk.due() is None
+
+
+def test_the_rest_goes_as_a_digest_when_the_days_alerts_have_come() -> None:
+    desk = Desk(settle=60 * SECOND, settle_at_most=600 * SECOND)
+    desk.take(alert("a"), alert("b"), now=NOW + 5 * SECOND)
+    assert desk.due(NOW + 50 * SECOND) is None
+    desk.take(alert("c"), now=NOW + 50 * SECOND)  # of a slower partition
+    assert desk.due(NOW + 109 * SECOND) is None
+    assert desk.book.wake_at("team", NOW + 109 * SECOND) == NOW + 110 * SECOND
+    first, second = desk.answer(Delivered(), NOW + 110 * SECOND), desk.answer(Delivered(), NOW + 110 * SECOND)
+    assert {first.deliveries, second.deliveries} == {("a:team", "b:team"), ("c:team",)}
+    assert {state for state, _ in desk.states().values()} == {SENT}
+
+
+def test_a_digest_waits_no_longer_than_it_may() -> None:
+    desk = Desk(settle=60 * SECOND, settle_at_most=100 * SECOND)
+    for place in range(6):
+        desk.take(alert(f"a{place}"), now=NOW + 30 * SECOND * place)
+    assert desk.book.wake_at("team", NOW) == NOW + 100 * SECOND
+
+
+@pytest.mark.parametrize(("opened", "due"), [(NOW, NOW), (NOW + 1, NOW + DAY), (NOW - HOUR, NOW)])
+def test_a_digest_is_due_at_the_first_digest_hour_from_the_opening_on(opened: int, due: int) -> None:
+    assert digest_due(opened, 9, ZoneInfo("UTC")) == due
+
+
+def test_the_digest_hour_is_the_shops() -> None:
+    assert digest_due(NOW, 9, SHANGHAI) == NOW + 16 * HOUR  # 17:00 there
+
+
+def test_an_alert_of_tomorrows_digest_does_not_hold_up_todays() -> None:
+    desk = Desk()
+    desk.take(alert("a"), now=NOW)
+    desk.take(alert("late", NOW + HOUR), now=NOW + 59 * SECOND)
+    assert desk.answer(Delivered(), NOW + 60 * SECOND).deliveries == ("a:team",)
+    assert desk.due(NOW + DAY - 1) is None
+    assert desk.answer(Delivered(), NOW + DAY + SECOND).deliveries == ("late:team",)
+
+
+def test_who_is_told_what() -> None:
+    price = Explanation("loyal", (Cause("price", 0.6), Cause("logistics", 0.3)))
+    routes = [
+        Route("urgent", alerts=URGENT),
+        Route("rest", alerts=DIGEST),
+        Route("shop", shops=frozenset({"s2"})),
+        Route("cause", causes=frozenset({"price"})),
+    ]
+    messages = [urgent("u"), alert("d", shop_id="s2"), alert("p", explanation=price), alert("n")]
+    desk = Desk(*routes)
+    desk.take(*messages)
+    assert set(desk.states()) == {"u:urgent", "d:rest", "d:shop", "p:rest", "p:cause", "n:rest"}
+
+
+def test_a_program_gets_every_alert_by_itself_when_it_comes() -> None:
+    desk = Desk(Route("team", each=True))
+    desk.take(alert("a"), alert("b"))
+    assert {desk.answer(Delivered()).id, desk.answer(Delivered()).id} == {"a:team", "b:team"}
+
+
+def test_an_alert_that_is_told_twice_is_delivered_once() -> None:
+    desk = Desk()
+    desk.take(urgent("a"), urgent("a"))
+    desk.take(urgent("a"))
+    desk.answer(Delivered())
+    desk.take(urgent("a"))
+    assert desk.due() is None
+    assert desk.states() == {"a:team": (SENT, "")}
+
+
+def test_the_position_only_grows() -> None:
+    desk = Desk()
+    desk.book.take(3, 10, [], set(), NOW)
+    desk.book.take(3, 7, [], set(), NOW)
+    desk.book.take(1, 2, [], set(), NOW)
+    desk.store()
+    assert desk.restart().book.position == {3: 10, 1: 2}
+
+
+# --- what is not sent ------------------------------------------------------------------------------------------------
+
+
+def test_what_comes_too_late_is_recorded_and_calls_nobody() -> None:
+    desk = Desk()
+    desk.take(urgent("old", NOW - 14 * DAY), alert("older", NOW - 400 * DAY))
+    assert desk.due() is None
+    assert desk.states() == {"old:team": (SUPPRESSED, EXPIRED), "older:team": (SUPPRESSED, EXPIRED)}
+
+
+def test_what_expires_while_it_waits_is_not_sent() -> None:
+    desk = Desk()
+    desk.take(urgent("a"), alert("b"))
+    assert desk.due(NOW + 15 * DAY) is None
+    assert set(desk.states().values()) == {(SUPPRESSED, EXPIRED)}
+    assert desk.letters == {}
+
+
+def test_who_has_come_back_is_not_called() -> None:
+    desk = Desk()
+    desk.take(urgent("a"), alert("b"))
+    desk.take(closed("a"), closed("b"), closed("unknown"))
+    assert desk.due(NOW + HOUR) is None
+    assert desk.states() == {"a:team": (SUPPRESSED, CLOSED), "b:team": (SUPPRESSED, CLOSED)}
+
+
+def test_a_closing_meets_a_letter_under_way() -> None:
+    ends: list[tuple[Answer, tuple[str, str]]] = [(Delivered(), (SENT, "")), (Retry("down"), (SUPPRESSED, CLOSED))]
+    for answer, state in ends:
+        desk = Desk()
+        desk.take(urgent("a"))
+        letter = desk.due()
+        assert letter is not None
+        desk.take(closed("a"))
+        desk.book.note(letter.id, answer, NOW, NOW)
+        desk.store()
+        assert desk.states() == {"a:team": state}
+
+
+def test_in_shadow_everything_is_recorded_and_nothing_delivered() -> None:
+    desk = Desk(live=False)
+    desk.take(urgent("a"), alert("b"))
+    assert desk.due(NOW + HOUR) is None
+    assert desk.states() == {"a:team": (SUPPRESSED, SHADOW), "b:team": (SUPPRESSED, SHADOW)}
+    assert desk.book.outcomes["team", SUPPRESSED, SHADOW] == 2
+
+
+def test_quiet_hours_hold_back_until_they_end() -> None:
+    night = Quiet(time(22), time(8), SHANGHAI)  # 14:00 to 24:00 UTC
+    desk = Desk(Route("team", quiet=night))
+    evening = NOW + 6 * HOUR
+    desk.take(urgent("a", evening), now=evening)
+    assert desk.due(evening) is None
+    assert desk.book.wake_at("team", evening) == NOW + 15 * HOUR
+    assert desk.answer(Delivered(), NOW + 15 * HOUR).id == "a:team"
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "hour", "ends"),
+    [(12, 14, 13, 14), (12, 14, 14, None), (22, 8, 23, 32), (22, 8, 7, 8), (22, 8, 8, None), (22, 8, 21, None)],
+)
+def test_when_it_is_quiet(begin: int, end: int, hour: int, ends: int | None) -> None:
+    found = Quiet(time(begin), time(end), ZoneInfo("UTC")).ends(hour * HOUR)
+    assert found == (None if ends is None else ends * HOUR)
+
+
+# --- trying again ----------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_is_tried_again_with_the_same_id_and_words() -> None:
+    desk = Desk()
+    desk.take(urgent("a"))
+    first = desk.answer(Retry("down"))
+    asked = desk.writer.asked
+    at = desk.book.wake_at("team", NOW)
+    assert at is not None
+    assert NOW < at <= NOW + SCHEDULE[0]
+    assert desk.due(at - 1) is None
+    second = desk.restart().answer(Delivered(), at)
+    assert (second.id, second.title, second.markdown, second.plain) == (
+        *(first.id, first.title, first.markdown),
+        first.plain,
+    )
+    assert (second.attempts, second.problem) == (1, "down")
+    assert desk.writer.asked == asked
+
+
+def test_a_digest_is_the_same_letter_after_a_crash() -> None:
+    desk = Desk()
+    desk.take(alert("a"), alert("b"), alert("c"))
+    at = NOW + 60 * SECOND
+    first, second = desk.due(at), desk.due(at)
+    assert first is not None
+    assert second is not None
+    desk.restart()
+    again = {letter.id: letter.deliveries for letter in [desk.answer(Delivered(), at), desk.answer(Delivered(), at)]}
+    assert again == {first.id: first.deliveries, second.id: second.deliveries}
+
+
+def test_who_asks_for_time_gets_it() -> None:
+    desk = Desk()
+    desk.take(urgent("a"))
+    desk.answer(Retry("busy", after=HOUR))
+    at = desk.book.wake_at("team", NOW)
+    assert at is not None
+    assert NOW + HOUR <= at <= NOW + HOUR * 1.1
+
+
+@given(st.text(max_size=20), st.integers(1, 40), st.integers(0, GIVE_UP_AFTER))
+def test_pauses_stay_within_the_schedule_and_the_patience(name: str, failures: int, since: int) -> None:
+    now = NOW + since
+    at = Retries().next_try(name, failures, NOW, now)
+    if at is not None:
+        assert now < at <= now + SCHEDULE[min(failures, len(SCHEDULE)) - 1]
+        assert at <= NOW + GIVE_UP_AFTER
+    assert at == Retries().next_try(name, failures, NOW, now)  # chance is a hash
+
+
+def test_a_receiver_that_wants_to_be_left_alone_for_too_long_is_tried_a_last_time() -> None:
+    retries = Retries(give_up_after=DAY)
+    last = retries.next_try("a", 1, NOW, NOW, after=7 * DAY)
+    assert last == NOW + DAY
+    assert retries.next_try("a", 2, NOW, last, after=7 * DAY) is None
+    assert retries.next_try("a", 2, NOW, last + 1) is None
+
+
+def test_chance_spreads_the_attempts() -> None:
+    pauses = [(Retries().next_try(f"a{place}", 3, NOW, NOW) or 0) - NOW for place in range(1_000)]
+    assert 0.45 < sum(pauses) / len(pauses) / SCHEDULE[2] < 0.55
+    assert min(pauses) < SCHEDULE[2] / 20
+    assert max(pauses) > SCHEDULE[2] * 0.95
+
+
+def test_patience_goes_over_days_and_ends() -> None:
+    desk = Desk()
+    desk.take(urgent("a"))
+    now, tries = NOW, 0
+    while desk.book.letters:
+        desk.answer(Retry("down"), now)
+        tries += 1
+        now = desk.book.wake_at("team", now) or now
+    assert now > NOW + DAY
+    assert desk.states()["a:team"][0] == DEAD
+    assert desk.states()["a:team"][1] == f"given up after {tries} attempts: down"
+
+
+def test_what_is_refused_is_dead_at_once() -> None:
+    desk = Desk()
+    desk.take(urgent("a"))
+    desk.answer(Refused("code 310000", "check the secret"))
+    assert desk.states() == {"a:team": (DEAD, "code 310000")}
+    assert desk.book.dead == 1
+    assert desk.letters.keys() == {"a:team"}  # to be redriven
+
+
+def test_nothing_is_sent_to_a_channel_that_is_closed_until_it_is_opened() -> None:
+    desk = Desk()
+    desk.take(urgent("a"), urgent("b"))
+    desk.answer(Gone("410"))
+    assert desk.due() is None
+    desk.restart().take(urgent("c"))
+    assert desk.due() is None
+    assert {state for state, _ in desk.states().values()} == {DEAD}
+    assert desk.book.enable("team")
+    assert not desk.book.enable("unknown")
+    desk.restart()  # what is not stored is not so
+    desk.take(urgent("d"))
+    assert desk.due() is None
+    desk.book.enable("team")
+    desk.take(urgent("e"))
+    assert desk.answer(Delivered()).id == "e:team"
+
+
+def redrive(desk: Desk, *names: str, now: int = NOW) -> int:
+    deliveries = [decode_record(desk.deliveries[name], Delivery) for name in names]
+    letters = {name: decode_record(value, Letter) for name, value in desk.letters.items()}
+    count = desk.book.redrive(deliveries, letters, now)
+    desk.store()
+    return count
+
+
+def test_what_is_dead_can_be_redriven_with_the_same_id() -> None:
+    desk = Desk()
+    desk.take(urgent("a"))
+    desk.answer(Refused("bad", ""))
+    desk.restart()
+    assert redrive(desk, "a:team") == 1
+    assert redrive(desk, "a:team") == 0  # it is not dead any more
+    letter = desk.answer(Delivered())
+    assert (letter.id, letter.attempts) == ("a:team", 0)
+    assert desk.states() == {"a:team": (SENT, "")}
+
+
+def test_what_has_expired_is_suppressed_when_it_is_redriven() -> None:
+    desk = Desk()
+    desk.take(urgent("a"))
+    desk.answer(Refused("bad", ""))
+    redrive(desk, "a:team", now=NOW + 20 * DAY)
+    assert desk.due(NOW + 20 * DAY) is None
+    assert desk.states() == {"a:team": (SUPPRESSED, EXPIRED)}
+
+
+def test_what_waits_for_a_channel_that_was_taken_out_ends() -> None:
+    desk = Desk(Route("team"), Route("old"))
+    desk.take(urgent("a"), alert("b"))
+    desk.restart(Route("team"))
+    desk.store()
+    assert {name: state for name, state in desk.states().items() if name.endswith(":old")} == {
+        "a:old": (SUPPRESSED, REMOVED),
+        "b:old": (SUPPRESSED, REMOVED),
+    }
+    assert desk.answer(Delivered()).id == "a:team"
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 40 * SECOND), min_size=1, max_size=80))
+def test_no_window_ever_holds_more_than_its_limit(gaps: list[int]) -> None:
+    limits = [Limit(20, MINUTE), Limit(3, SECOND)]
+    now, sent, all_sent = NOW, list[int](), list[int]()
+    for gap in gaps:
+        now = free_at(limits, sent, now + gap)
+        sent = [*remembered(limits, sent, now), now]
+        all_sent.append(now)
+    for limit in limits:
+        for first, last in zip(all_sent, all_sent[limit.count :], strict=False):
+            assert last - first >= limit.span
+
+
+def test_a_limit_is_kept_over_a_restart() -> None:
+    desk = Desk(Route("team", limits=(Limit(2, MINUTE),)))
+    desk.take(urgent("a"), urgent("b"), urgent("c"))
+    desk.answer(Delivered())
+    desk.answer(Delivered(), NOW + SECOND)
+    assert desk.restart().due(NOW + 2 * SECOND) is None
+    assert desk.book.wake_at("team", NOW + 2 * SECOND) == NOW + 63 * SECOND
+    assert desk.answer(Delivered(), NOW + 63 * SECOND).attempts == 0
+
+
+def test_one_dead_receiver_delays_nobody_else() -> None:
+    desk = Desk(Route("dead"), Route("team"))
+    desk.take(*(urgent(f"a{place}") for place in range(3)))
+    for _ in range(3):
+        desk.answer(Retry("down", after=HOUR), channel="dead")
+    assert desk.due(channel="dead") is None
+    assert [desk.answer(Delivered()).channel for _ in range(3)] == ["team"] * 3
+
+
+def test_an_urgent_letter_goes_before_one_of_the_same_moment() -> None:
+    desk = Desk(Route("team", each=True))
+    desk.take(alert("a"), urgent("b"))
+    assert desk.answer(Delivered()).id == "b:team"
+
+
+def test_a_writer_that_leaves_an_alert_out_does_not_lose_it() -> None:
+    class Forgetful(Plain):
+        def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[Text, tuple[str, ...]]]:
+            return super().digest(alerts[:1], route)
+
+    desk = Desk(writer=Forgetful())
+    desk.take(alert("a"), alert("b"))
+    at = NOW + 60 * SECOND
+    assert {desk.answer(Delivered(), at).deliveries, desk.answer(Delivered(), at).deliveries} == {
+        ("a:team",),
+        ("b:team",),
+    }
+
+
+# --- crashes anywhere ------------------------------------------------------------------------------------------------
+
+ANSWERS: Final = st.sampled_from([Delivered(), Retry("down"), Retry("busy", 5 * SECOND), Refused("bad", "mend")])
+
+
+@given(st.lists(st.tuples(st.sampled_from(["send", "send", "crash", "lost"]), ANSWERS), max_size=60))
+def test_whatever_crashes_every_alert_ends_and_what_was_sent_was_sent_under_its_id(
+    moves: list[tuple[str, Answer]],
+) -> None:
+    desk = Desk(retries=Retries((SECOND,), HOUR))
+    desk.take(*(urgent(f"u{place}") for place in range(4)), *(alert(f"d{place}") for place in range(5)))
+    arrived: dict[str, tuple[str, ...]] = {}
+    now = NOW + 60 * SECOND
+    for move, answer in [*moves, *[("send", Delivered())] * 200]:
+        now += SECOND
+        letter = desk.due(now)
+        if letter is None:
+            continue
+        if isinstance(answer, Delivered):
+            assert arrived.setdefault(letter.id, letter.deliveries) == letter.deliveries
+        if move == "send":
+            desk.book.note(letter.id, answer, now, now)
+            desk.store()
+        elif move == "lost":  # noted, and dead before it is stored
+            desk.book.note(letter.id, answer, now, now)
+            desk.restart()
+        else:
+            desk.restart()
+    states = desk.states()
+    assert len(states) == 9
+    assert {state for state, _ in states.values()} <= {SENT, DEAD}
+    sent = {name for name, (state, _) in states.items() if state == SENT}
+    assert sent <= {name for names in arrived.values() for name in names}

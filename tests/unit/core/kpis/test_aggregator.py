@@ -1,0 +1,433 @@
+"""What a partition counts, against counts by brute force over the same log."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_app.core.customers.codec.states import decode_customers, encode_customers
+from stream_app.core.events.schema import (
+    Browsing,
+    Cart,
+    CartAction,
+    Complaint,
+    ComplaintAction,
+    ComplaintForm,
+    Event,
+    Order,
+    OrderAction,
+)
+from stream_app.core.kpis import population
+from stream_app.core.kpis.aggregator import Memory
+from stream_app.core.kpis.event_counts import CATEGORIES, FLOWS, Flow
+from stream_app.core.kpis.population import Counted
+from stream_app.core.kpis.risk_bands import BANDS, bands
+from stream_app.core.partition.processor import Partition
+from stream_app.core.segments.lifecycle_stage import STAGES, stages
+from stream_app.core.segments.segments import SEGMENTS, segments_of
+from stream_app.core.settings import Settings
+from stream_app.core.shops.capabilities import Shops
+from stream_app.core.shops.registry import MAX_SHOPS, OTHER_SHOPS, ShopNames, shop_key
+from stream_app.core.state.counters import PERIOD_DAYS
+from stream_app.core.state.frame import View
+from stream_app.core.state.vector import LAST_ORDER, NEVER, ORDERS
+from stream_app.core.units import DAY_US, HOUR_US
+from tests.harness.shops import SHOP, T0, Shell, browsing, cart, complaint, logs, order
+
+MINUTE_US = HOUR_US // 60
+CHINA = msgspec.structs.replace(SHOP, zone="Asia/Shanghai", lost_after=40 * DAY_US)
+NAMES = ("default", "s1", "旗舰店")
+Flat = dict[tuple[str, Flow], float]
+Told = tuple[str, Flow, float]
+
+
+@st.composite
+def shop_logs(draw: st.DrawFn) -> list[Event]:
+    """A log of three shops, with visits of several pages."""
+    events = []
+    for drawn in draw(logs(customers=4, max_size=30)):
+        shop = draw(st.sampled_from(NAMES))
+        event: Event = msgspec.structs.replace(drawn, shop_id=shop)
+        events.append(event)
+        if isinstance(event, Browsing):
+            at = event.at
+            for minutes in draw(st.lists(st.sampled_from([0, 1, 29, 30, 31, 600]), max_size=3)):
+                at += minutes * MINUTE_US
+                events.append(browsing(event.customer_id, at, shop_id=shop))
+    return sorted(events, key=lambda event: event.at)
+
+
+def played(events: Iterable[Event], settings: Settings = CHINA, partitions: int = 1) -> Shell:
+    shell = Shell(settings, partitions)
+    for event in events:
+        shell.take(event)
+    return shell
+
+
+def flows_of(shell: Shell) -> dict[tuple[str, Flow], Any]:
+    """All flows that are not nought."""
+    total: defaultdict[tuple[str, Flow], float] = defaultdict(float)
+    for partition in shell.partitions:
+        for shop, row in partition.tally.flows.take().items():
+            for flow, count in zip(FLOWS, row, strict=True):
+                total[shop, flow] += count
+    return {key: pytest.approx(count) for key, count in total.items() if count}
+
+
+def day_of(at: int) -> date:
+    return CHINA.local(at).date()
+
+
+# --- flows -----------------------------------------------------------------------------------------------------------
+
+
+def counted_by_hand(events: Sequence[Event]) -> Flat:
+    """The flows of a log in order of time, looked up event by event in the whole log."""
+    pages: defaultdict[str, list[Browsing]] = defaultdict(list)
+    bought: defaultdict[str, list[Order]] = defaultdict(list)
+    found: list[Told] = []
+    for event in events:
+        if isinstance(event, Browsing):
+            pages[event.customer_id].append(event)
+        elif isinstance(event, Order) and event.action is OrderAction.PAID:
+            bought[event.customer_id].append(event)
+        found += of_kind(event)
+    for views in pages.values():
+        found += of_visits(views)
+    for orders in bought.values():
+        found += of_purchases(orders)
+    total: defaultdict[tuple[str, Flow], float] = defaultdict(float)
+    for shop, flow, count in found:
+        total[shop, flow] += count
+    return {key: count for key, count in total.items() if count}
+
+
+def of_kind(event: Event) -> list[Told]:
+    if isinstance(event, Cart):
+        return of_cart(event)
+    if isinstance(event, Order):
+        return of_order(event)
+    return of_complaint(event) if isinstance(event, Complaint) else []
+
+
+def of_purchases(orders: Sequence[Order]) -> list[Told]:
+    kinds = ["first", *("repeat" for _ in orders[1:])]
+    found: list[Told] = [(one.shop_id, Flow("orders", kind), 1) for one, kind in zip(orders, kinds, strict=True)]
+    found += [(one.shop_id, Flow("revenue"), one.amount or 0) for one in orders]
+    return found + first_of_days(orders, "daily_buyers")
+
+
+def first_of_days(events: Sequence[Any], what: str) -> list[Told]:
+    return [
+        (event.shop_id, Flow(what), 1)
+        for place, event in enumerate(events)
+        if not place or day_of(events[place - 1].at) != day_of(event.at)
+    ]
+
+
+def of_visits(views: Sequence[Browsing]) -> list[Told]:
+    found: list[Told] = [(view.shop_id, Flow("page_views"), 1) for view in views]
+    starts, new, pages = [views[0]], [views[0]], 1
+    for before, view in pairwise(views):
+        if view.at - before.at > 30 * MINUTE_US:
+            starts.append(view)
+            new += [view] if day_of(before.at) != day_of(view.at) else []
+            pages = 0
+        pages += 1
+        if pages == 2:
+            found.append((view.shop_id, Flow("visits_continued"), 1))
+    for start in starts:
+        found += [(start.shop_id, Flow("visits"), 1), (start.shop_id, Flow("funnel", "browse"), 1)]
+    return found + [(start.shop_id, Flow("visitors"), 1) for start in new]
+
+
+def of_cart(event: Cart) -> list[Told]:
+    money = (event.price or 0) * (event.quantity if event.quantity is not None else 1)
+    places = {
+        CartAction.ADD: (Flow("funnel", "cart"), "cart"),
+        CartAction.FAVOURITE: (Flow("funnel", "favourite"), ""),
+        CartAction.CHECKOUT_STARTED: (Flow("funnel", "checkout"), "checkout"),
+        CartAction.CHECKOUT_ABANDONED: (Flow("checkout_losses", "abandoned"), "abandoned"),
+        CartAction.PAYMENT_FAILED: (Flow("checkout_losses", "payment_failed"), ""),
+    }
+    if event.action not in places:
+        return []
+    step, amount = places[event.action]
+    found: list[Told] = [(event.shop_id, step, 1)]
+    return [*found, (event.shop_id, Flow("amounts", amount), money)] if amount else found
+
+
+def of_order(event: Order) -> list[Told]:
+    found: list[Told] = []
+    if step := {"placed": "order", "paid": "paid", "delivered": "delivered"}.get(event.action):
+        found.append((event.shop_id, Flow("funnel", step), 1))
+    if amount := {"placed": "order", "paid": "paid", "refunded": "refunded"}.get(event.action):
+        found.append((event.shop_id, Flow("amounts", amount), event.amount or 0))
+    return found
+
+
+def of_complaint(event: Complaint) -> list[Told]:
+    if event.action != "opened" or (event.form == "survey" if event.rating is None else event.rating > 2):
+        return []
+    category = event.category if event.category in CATEGORIES else "other"
+    kind = "unsubscribe" if event.form == "unsubscribe" else category
+    found: list[Told] = [(event.shop_id, Flow("complaints", kind), 1)]
+    about_an_order = event.form in ("complaint", "low_review", "return_reason")
+    return [*found, (event.shop_id, Flow("funnel", "complained"), 1)] if about_an_order else found
+
+
+@given(shop_logs(), st.integers(1, 3))
+def test_flows_are_what_a_look_at_the_whole_log_counts_over_any_partitioning(
+    events: list[Event], partitions: int
+) -> None:
+    assert flows_of(played(events, partitions=partitions)) == counted_by_hand(events)
+
+
+def test_each_kind_of_event_is_counted_with_its_money() -> None:
+    events: list[Event] = [
+        cart("c", T0, price=10.0, quantity=3, shop_id="s1"),
+        cart("c", T0 + 1, action=CartAction.CHECKOUT_STARTED, price=10.0, quantity=2),
+        cart("c", T0 + 2, action=CartAction.CHECKOUT_ABANDONED, price=7.0),
+        order("c", T0 + 3, action=OrderAction.PLACED, amount=20.0),
+        order("c", T0 + 4, amount=20.0),
+        order("c", T0 + 5, action=OrderAction.DELIVERED, amount=20.0),
+        order("c", T0 + 6, action=OrderAction.REFUNDED, amount=5.0),
+        complaint("c", T0 + 7, category="logistics"),
+        complaint("c", T0 + 8, action=ComplaintAction.RESOLVED, category="logistics"),
+        complaint("c", T0 + 9, form=ComplaintForm.UNSUBSCRIBE),
+        complaint("c", T0 + 10, form=ComplaintForm.SURVEY, rating=1.0),
+        complaint("c", T0 + 11, category="太慢"),
+        complaint("c", T0 + 12, form=ComplaintForm.SURVEY, rating=5.0),
+        complaint("c", T0 + 13, rating=3.0),
+    ]
+    found = flows_of(played(events))
+    assert found == counted_by_hand(events)
+    assert found["s1", Flow("amounts", "cart")] == 30.0
+    assert found["default", Flow("complaints", "logistics")] == 1
+    assert found["default", Flow("complaints", "other")] == 2  # of them a survey with one star
+    assert found["default", Flow("funnel", "complained")] == 2
+
+
+def test_an_event_that_comes_twice_counts_once_and_a_late_page_begins_no_visit() -> None:
+    events = [
+        browsing("c", T0 + 2 * HOUR_US, "a"),
+        browsing("c", T0 + 2 * HOUR_US, "a"),
+        browsing("c", T0, "late"),
+    ]
+    found = flows_of(played(events))
+    assert found["default", Flow("page_views")] == 2
+    assert found["default", Flow("visits")] == 1
+    assert ("default", Flow("visits_continued")) not in found
+
+
+def test_what_was_taken_is_not_told_again() -> None:
+    shell = played([browsing("c", T0)])
+    assert flows_of(shell)
+    assert flows_of(shell) == {}
+
+
+# --- months ----------------------------------------------------------------------------------------------------------
+
+
+def months_by_hand(events: Sequence[Event], until: int, settings: Settings) -> dict[date, list[Counter[str]]]:
+    """Month -> customers at its start, lost, returned, by shop; every customer looked at on every day."""
+    keep = settings.lost_after // DAY_US
+    orders = [event for event in events if isinstance(event, Order) and event.action == settings.order_action]
+    if not orders:
+        return {}
+    last: dict[str, tuple[date, str]] = {}
+    latest: dict[str, int] = {}
+    day, end = day_of(orders[0].at), day_of(until)
+    months: dict[date, list[Counter[str]]] = {day.replace(day=1): [Counter(), Counter(), Counter()]}
+    while day <= end:
+        alive = Counter(shop for bought, shop in last.values() if (day - bought).days - 1 <= keep)
+        if day.day == 1 and day not in months:
+            months[day] = [alive, Counter(), Counter()]
+        month = months[day.replace(day=1)]
+        month[1].update(shop for bought, shop in last.values() if (day - bought).days == keep + 1)
+        for one in (one for one in orders if day_of(one.at) == day):
+            before = last.get(one.customer_id)
+            if before is not None and (day - before[0]).days > keep:
+                month[2][one.shop_id] += 1
+            if latest.get(one.customer_id) == one.at:  # two orders in one instant: whichever came first
+                _, shop = last[one.customer_id]
+                last[one.customer_id] = (day, max(shop, one.shop_id, key=shop_key))
+            else:
+                last[one.customer_id] = (day, one.shop_id)
+            latest[one.customer_id] = one.at
+        day += timedelta(days=1)
+    return months
+
+
+def told_months(partitions: Iterable[Partition], until: int) -> dict[date, list[Counter[str]]]:
+    """The present month and the one before, summed over partitions."""
+    found: dict[date, list[Counter[str]]] = {}
+    for partition in partitions:
+        partition.tally.months.turn(until)
+        for month in partition.tally.months.known:
+            total = found.setdefault(day_of(partition.tally.months.start_of(month)), [Counter() for _ in range(3)])
+            for counts, more in zip(total, (month.customers, month.lost, month.returned), strict=True):
+                counts.update(more)
+    return {month: counts for month, counts in found.items() if any(counts)}
+
+
+@given(shop_logs(), st.integers(1, 3), st.integers(0, 100))
+def test_months_are_what_a_look_at_every_customer_on_every_day_counts(
+    events: list[Event], partitions: int, silent_days: int
+) -> None:
+    until = events[-1].at + silent_days * DAY_US
+    by_hand = months_by_hand(events, until, CHINA)
+    told = told_months(played(events, partitions=partitions).partitions, until)
+    for month in sorted(by_hand)[-2:]:
+        assert told.get(month, [Counter()] * 3) == by_hand[month]
+
+
+def test_a_month_begins_on_the_shops_own_clock() -> None:
+    shell = played([order("c", T0)])
+    midnight = T0 + 31 * DAY_US - 8 * HOUR_US  # of Shanghai, the first of February
+    (partition,) = shell.partitions
+    partition.tally.months.turn(midnight - 1)
+    assert len(partition.tally.months.known) == 1
+    partition.tally.months.turn(midnight)
+    assert partition.tally.months.known[0].customers == {"default": 1}
+    assert partition.tally.months.start_of(partition.tally.months.known[0]) == midnight
+
+
+def test_an_order_that_comes_late_moves_nobody_back() -> None:
+    (partition,) = played([order("c", T0 + 3 * DAY_US), order("c", T0)]).partitions
+    partition.tally.months.turn(T0 + 42 * DAY_US)
+    assert partition.tally.months.lost.total() == 0
+    partition.tally.months.turn(T0 + 45 * DAY_US)
+    assert partition.tally.months.lost.total() == 1
+
+
+# --- customers -------------------------------------------------------------------------------------------------------
+
+
+def standing_of(partition: Partition) -> tuple[dict[tuple[str, str], int], ...]:
+    """Bands by segment, segments, stages, buyers and repeat buyers by shop, without noughts."""
+    counted, shops = Counted(), partition.tally.shops.names
+    now, usual = partition.stream_time, partition.explainer.shops.usual_amounts()
+    for _ in partition.tally.standing.count(counted, partition.ranking, len(partition.customers), now, usual):
+        pass
+    tables = (
+        (counted.bands, [f"{segment} {band}" for segment in SEGMENTS for band in BANDS]),
+        (counted.segments, SEGMENTS),
+        (counted.stages, STAGES),
+        (counted.buyers[:, None], ("",)),
+        (counted.repeat_buyers[:, None], ("",)),
+    )
+    return tuple(
+        {(shops[place], kinds[kind]): int(table[place, kind]) for place, kind in zip(*np.nonzero(table), strict=True)}
+        for table, kinds in tables
+    )
+
+
+def standing_by_hand(partition: Partition) -> tuple[dict[tuple[str, str], int], ...]:
+    found: tuple[Counter[tuple[str, str]], ...] = (Counter(), Counter(), Counter(), Counter(), Counter())
+    settings = partition.settings
+    for customer in partition.customers.values():
+        facts = np.array([customer.facts])
+        if facts[0, LAST_ORDER] == NEVER:
+            continue
+        view = View(facts, np.array([partition.stream_time / DAY_US]), settings.horizon / DAY_US)
+        shop = partition.tally.shop_of(customer)
+        latest = partition.ranking.latest(customer.index)
+        segment, *_ = segments_of(partition.explainer.circumstances(customer, partition.stream_time))
+        if not np.isnan(latest):
+            found[0][shop, f"{segment} {BANDS[bands(np.array([latest]))[0]]}"] += 1
+        found[1][shop, segment] += 1
+        found[2][shop, STAGES[stages(view, settings.lost_after / DAY_US)[0]]] += 1
+        found[3][shop, ""] += 1
+        found[4][shop, ""] += facts[0, ORDERS] >= 2
+    return tuple({key: count for key, count in one.items() if count} for one in found)
+
+
+@given(shop_logs(), st.integers(0, 60))
+def test_customers_stand_as_each_of_them_does_by_himself(events: list[Event], silent_days: int) -> None:
+    shell = played(events)
+    (partition,) = shell.partitions
+    partition.advance(events[-1].at + silent_days * DAY_US)
+    partition.finish(shell.model)
+    assert standing_of(partition) == standing_by_hand(partition)
+
+
+def test_a_complaint_counts_until_it_is_solved_and_two_periods_have_passed() -> None:
+    shell = played([order("c", T0), complaint("c", T0 + HOUR_US, complaint_id="1")])
+    (partition,) = shell.partitions
+    assert standing_of(partition)[1] == {("default", "complaining"): 1}
+    shell.take(complaint("c", T0 + DAY_US, complaint_id="1", action=ComplaintAction.RESOLVED))
+    assert standing_of(partition)[1] == {("default", "complaining"): 1}
+    shell.take(browsing("c", T0 + 2 * PERIOD_DAYS * DAY_US))
+    assert standing_of(partition)[1] == {("default", "one_time"): 1}
+
+
+def test_the_last_of_many_orders_counts_as_those_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(population, "_MOVED_AT_ONCE", 1)  # so that each order is taken in at once
+    (partition,) = played([order("c", T0), order("c", T0 + DAY_US)]).partitions
+    assert standing_of(partition)[4] == {("default", ""): 1}
+
+
+def test_a_customer_belongs_to_the_shop_of_his_last_order() -> None:
+    events: list[Event] = [
+        order("c", T0, shop_id="s1"),
+        order("c", T0 + HOUR_US, shop_id="s2"),
+        browsing("c", T0 + DAY_US),
+    ]
+    (partition,) = played(events).partitions
+    assert standing_of(partition)[3] == {("s2", ""): 1}
+    assert partition.tally.shop_of(partition.customers["c"]) == "s2"
+
+
+def restored(partition: Partition, settings: Settings) -> Partition:
+    """A partition that was stored and read again."""
+    customers = list(partition.customers.values())
+    partition.tally.months.turn(partition.stream_time)
+    memory = msgspec.json.decode(msgspec.json.encode(partition.tally.memory), type=Memory)
+    stored = zip((one.name for one in customers), encode_customers(customers, partition.ranking), strict=True)
+    again = Partition(settings)
+    again.explainer.shops = Shops(partition.explainer.shops.known)
+    found = decode_customers(list(stored), settings.horizon)
+    again.restore(found.customers)
+    found.rank(again.ranking)
+    again.stream_time = partition.stream_time
+    again.settle(memory)
+    return again
+
+
+@given(shop_logs(), st.data())
+def test_what_was_stored_goes_on_as_if_it_had_never_been_away(events: list[Event], data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(events)))
+    whole, broken = played(events), played(events[:cut])
+    broken.partitions[0].finish(broken.model)
+    broken.partitions = [restored(broken.partitions[0], CHINA)]
+    for event in events[cut:]:
+        broken.take(event)
+    for shell in (whole, broken):
+        shell.partitions[0].finish(shell.model)
+    until = events[-1].at + 50 * DAY_US
+    assert standing_of(broken.partitions[0]) == standing_of(whole.partitions[0])
+    assert told_months(broken.partitions, until) == told_months(whole.partitions, until)
+    assert +broken.partitions[0].tally.months.lost == +whole.partitions[0].tally.months.lost
+
+
+# --- shops -----------------------------------------------------------------------------------------------------------
+
+
+def test_shops_beyond_the_limit_share_a_place_and_so_do_names_that_cannot_be_written() -> None:
+    shops = ShopNames()
+    places = {shops.place(f"s{number}") for number in range(200)}
+    assert len(places) == len(shops.names) == MAX_SHOPS + 1
+    assert shops.names[shops.place("\ud800")] == OTHER_SHOPS
+    assert shops.names[shops.place_of_key(shop_key("s150"))] == OTHER_SHOPS
+    assert shops.names[shops.place_of_key(shop_key("s3"))] == "s3"
+    assert ShopNames(shops.names).names == shops.names

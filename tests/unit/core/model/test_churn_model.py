@@ -1,0 +1,314 @@
+"""The learner and its parts: the mixture, the nowcast of the shop's level, and when a score is the model's."""
+
+from __future__ import annotations
+
+import copy
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_app.core.model.churn_model import ENOUGH, MIXTURE, MODEL_SOURCE, PRIOR_SOURCE, Learner
+from stream_app.core.model.cohorts import Cohorts
+from stream_app.core.model.drift import DriftWatch
+from stream_app.core.model.ensemble import START, Mixture
+from stream_app.core.model.experts.expert import LIMIT, Floats
+from stream_app.core.model.experts.recursive import Span
+from stream_app.core.model.features import NAMES
+from stream_app.core.model.labels import Returned
+from stream_app.core.model.nowcast import COEFFICIENT, Nowcast
+from stream_app.core.state.frame import View
+from stream_app.core.state.update import remember
+from stream_app.core.state.vector import new_facts
+from stream_app.core.units import DAY_US
+from tests.harness.shops import SHOP, T0, matured_rows, order, rows_of, separable, taught, teach
+
+# --- the mixture -----------------------------------------------------------------------------------------------------
+
+SPAN: Final = Span(20.0, 2.0)
+EXPERTS: Final = tuple(START)
+
+
+def said(rng: np.random.Generator, labels: npt.NDArray[np.int64], worst: str) -> Floats:
+    """What experts say of rows: all the same sound thing, but one the opposite."""
+    right = np.where(labels == 1, 1.0, -1.0) + rng.normal(0.0, 0.3, len(labels))
+    return np.stack([-right if name == worst else right for name in EXPERTS], axis=1)
+
+
+@pytest.mark.parametrize("worst", EXPERTS)
+def test_the_expert_that_is_worse_loses_its_share(worst: str) -> None:
+    mixture, rng = Mixture(EXPERTS, SPAN), np.random.default_rng(1)
+    before = mixture.shares()
+    for _ in range(20):
+        labels = rng.integers(0, 2, 100)
+        mixture.learn_day(said(rng, labels, worst), labels.astype(np.int8))
+        assert sum(mixture.shares().values()) == pytest.approx(1.0, abs=1e-12)
+    after = mixture.shares()
+    assert after[worst] < before[worst] / 100
+    assert all(after[name] > before[name] for name in EXPERTS if name != worst)
+
+
+def test_a_share_that_was_lost_can_be_won_back() -> None:
+    mixture, rng = Mixture(EXPERTS, SPAN), np.random.default_rng(1)
+    for worst in ("linear", "cells"):
+        for _ in range(200):  # five half-lives of the memory
+            labels = rng.integers(0, 2, 50)
+            mixture.learn_day(said(rng, labels, worst), labels.astype(np.int8))
+        assert mixture.shares()[worst] < 1e-6
+    assert mixture.shares()["linear"] > 0.4
+
+
+def test_experts_that_are_alike_keep_their_shares() -> None:
+    mixture, rng = Mixture(EXPERTS, SPAN), np.random.default_rng(1)
+    for _ in range(20):
+        labels = rng.integers(0, 2, 50)
+        mixture.learn_day(said(rng, labels, "none"), labels.astype(np.int8))
+    assert mixture.shares() == pytest.approx(START)
+
+
+def test_the_cheap_experts_alone_share_among_themselves() -> None:
+    mixture = Mixture(EXPERTS, SPAN)
+    table = np.array([[1.0, 2.0, 4.0]])
+    shares = np.array([START[name] for name in ("linear", "cells", "prior")])
+    assert mixture.log_odds(table, [0, 1, 2])[0] == pytest.approx((table[0] * shares).sum() / shares.sum())
+    assert mixture.log_odds(np.full((3, 4), 1.7)).tolist() == pytest.approx([1.7] * 3)
+
+
+# --- the nowcast -----------------------------------------------------------------------------------------------------
+
+HORIZON: Final = 20  # days
+FIRST: Final = 19_000  # day
+A_DAY: Final = 2_000  # decisions
+CHURN: Final = 0.5  # what the mixture expects
+
+
+def cohorts(expected: dict[int, float] | None = None, returns: dict[tuple[int, int], int] | None = None) -> Cohorts:
+    """What a day brought."""
+    made = Cohorts()
+    made.expected.update(expected or {})
+    made.returns.update(returns or {})
+    return made
+
+
+def nowcast_of(days: int, level: float = 1.0, since: int = 10**9) -> Nowcast:
+    """A shop whose returns come evenly over the horizon, and `level` times as many from a day on."""
+    nowcast = Nowcast(Span(float(HORIZON), 2.0))
+    for today in range(FIRST, FIRST + days):
+        nowcast.begin_day(today)
+        nowcast.note(cohorts(expected={today: A_DAY * (1 - CHURN)}))
+        for cohort in range(max(FIRST, today - HORIZON), today):
+            number = round(A_DAY * (1 - CHURN) / HORIZON * (level if today - FIRST >= since else 1.0))
+            age = today - cohort - 1  # whole days when the returns of yesterday came
+            nowcast.note(cohorts(returns={(cohort, age): number}))
+    nowcast.begin_day(FIRST + days)
+    return nowcast
+
+
+def test_nothing_is_said_before_there_is_enough_history() -> None:
+    enough = HORIZON + 1 + HORIZON // 4 + 5
+    assert nowcast_of(0).shift == 0.0
+    assert nowcast_of(enough - 1, level=2.0, since=5).deviation == 0.0
+    assert nowcast_of(enough + 1, level=2.0, since=HORIZON + 8).deviation != 0.0
+
+
+def test_a_shop_as_usual_has_no_deviation() -> None:
+    for days in (60, 150, 400):
+        assert abs(nowcast_of(days).deviation) < 0.06, days
+
+
+@pytest.mark.parametrize("level", [2.0, 0.5])
+def test_returns_that_double_or_halve_show_as_the_logarithm_of_two(level: float) -> None:
+    nowcast = nowcast_of(120, level=level, since=110)
+    wanted = np.log(level)
+    # Shrunk, by what is added for calm.
+    assert 0.75 * abs(wanted) < np.sign(wanted) * nowcast.deviation < abs(wanted) + 0.06
+    assert nowcast.shift == -nowcast.coefficient * nowcast.deviation
+    assert np.sign(nowcast.shift) == -np.sign(wanted)  # more returns, less churn
+
+
+def test_a_few_returns_say_little() -> None:
+    nowcast = Nowcast(Span(float(HORIZON), 2.0))
+    for today in range(FIRST, FIRST + 100):
+        nowcast.begin_day(today)
+        nowcast.note(cohorts(expected={today: 1 - CHURN}))
+        if today >= FIRST + 95:  # everyone at once
+            nowcast.note(cohorts(returns={(today - 5 + number, 4 - number): 1 for number in range(5)}))
+    nowcast.begin_day(FIRST + 100)
+    assert 0.0 < nowcast.deviation < 0.2
+
+
+@pytest.mark.parametrize(("followed", "moves"), [(1.0, 1), (-0.5, -1)])
+def test_the_coefficient_learns_how_far_the_level_told_the_future(followed: float, moves: int) -> None:
+    nowcast = nowcast_of(120, level=2.0, since=110)
+    day = FIRST + 120
+    odds = -followed * nowcast.deviation  # what became of the day's decisions
+    share = 1.0 / (1.0 + np.exp(-odds))
+    labels = (np.arange(A_DAY) < share * A_DAY).astype(np.int8)
+    nowcast.learn_day(day, np.full(A_DAY, CHURN), labels)
+    assert (nowcast.coefficient - COEFFICIENT) * moves > 0.001
+
+
+def test_a_day_without_a_deviation_teaches_nothing() -> None:
+    nowcast = nowcast_of(60)
+    nowcast.learn_day(FIRST - 500, np.full(100, CHURN), np.ones(100, dtype=np.int8))
+    assert nowcast.coefficient == pytest.approx(COEFFICIENT, abs=1e-12)
+
+
+def test_what_nobody_looks_at_any_more_is_dropped() -> None:
+    long, longer = nowcast_of(500, 2.0, 495), nowcast_of(2000, 2.0, 1995)
+    assert len(longer._expected) <= 3 * 5 * HORIZON
+    assert len(longer._returns) == len(longer._expected)
+    assert len(longer._deviations) <= HORIZON + 12
+    assert longer.deviation == pytest.approx(long.deviation, abs=1e-12)
+
+
+def test_a_log_that_sleeps_for_years_wakes_up_again() -> None:
+    nowcast = nowcast_of(100)
+    later = FIRST + 3000
+    nowcast.begin_day(later)
+    assert np.isfinite(nowcast.deviation)
+    nowcast.note(cohorts(expected={later: 5.0}))
+    nowcast.note(cohorts(expected={FIRST + 1: 5.0}))  # long forgotten
+    nowcast.note(cohorts(returns={(FIRST + 1, 1): 1, (later, 0): 1}))
+    nowcast.begin_day(later + 1)
+    assert np.isfinite(nowcast.deviation)
+
+
+def test_a_horizon_too_short_for_a_nowcast_has_none() -> None:
+    nowcast = Nowcast(Span(2.0, 1.0))
+    for today in range(FIRST, FIRST + 100):
+        nowcast.begin_day(today)
+        nowcast.note(cohorts(expected={today: 25.0}, returns={(today, 0): 25}))
+        assert nowcast.shift == 0.0
+
+
+# --- the learner -----------------------------------------------------------------------------------------------------
+
+
+def some_view(count: int = 9) -> View:
+    """Customers who ordered once, a day apart from one another."""
+    facts = []
+    for i in range(count):
+        one = new_facts()
+        event = order(f"c{i}", T0 - i * DAY_US, amount=5.0 * i)
+        remember(one, event, event.at, event.at // DAY_US, True)
+        facts.append(one)
+    return View(np.array(facts), np.full(count, T0 / DAY_US + 1.0), SHOP.horizon / DAY_US)
+
+
+def test_the_score_is_the_priors_until_there_are_enough_labels_of_both_kinds() -> None:
+    learner = Learner(SHOP.horizon, SHOP.decide_every, 1)
+    sources = []
+    for day in range(6):
+        sources.append((min(learner.churned, learner.retained) >= ENOUGH, learner.source))
+        view = some_view()
+        scores = learner.decide(view)
+        prior = 1.0 / (1.0 + np.exp(-scores.log_odds[:, learner.names.index("prior")].astype(np.float64)))
+        assert scores.source == learner.source
+        assert bool(np.abs(scores.probability - prior).max() < 1e-6) is not sources[-1][0]
+        teach(learner, [day], rows_a_day=90)
+    assert sources[0] == (False, PRIOR_SOURCE)
+    assert sources[-1] == (True, MODEL_SOURCE)
+    assert {source for enough, source in sources if enough} == {MODEL_SOURCE}
+
+
+def test_one_kind_of_label_is_not_enough() -> None:
+    learner, rng = Learner(SHOP.horizon, SHOP.decide_every, 1), np.random.default_rng(1)
+    rows = rows_of(rng, 500)
+    learner.learn_day(matured_rows(learner, rows, np.ones(500, dtype=np.int8), T0, SHOP.horizon), T0 + SHOP.horizon)
+    assert (learner.churned, learner.retained, learner.source) == (500, 0, PRIOR_SOURCE)
+
+
+def test_scoring_changes_nothing_and_learning_makes_a_version() -> None:
+    learner = copy.deepcopy(taught())
+    before, view = learner.version, some_view()
+    first = learner.decide(view)
+    learner.score(view)
+    assert np.array_equal(learner.decide(view).probability, first.probability)
+    assert learner.version == before == first.version
+    learner.learn_day([], T0 + 500 * DAY_US)
+    assert learner.version == before  # nothing was learned
+    teach(learner, [300])
+    assert learner.version == before + 1
+    assert not np.array_equal(learner.decide(view).probability, first.probability)
+
+
+def test_a_score_has_a_column_for_every_expert_and_the_mixture() -> None:
+    learner, view = taught(), some_view()
+    scores = learner.decide(view)
+    assert learner.names == ("linear", "cells", "prior", "tree", "recency", "plain", MIXTURE)
+    assert scores.log_odds.shape == (9, len(learner.names))
+    assert scores.features.shape == (9, len(NAMES))
+    assert ((scores.probability > 0) & (scores.probability < 1)).all()
+    shares = learner.shares()
+    mixed = sum(scores.log_odds[:, learner.names.index(name)] * share for name, share in shares.items())
+    np.testing.assert_allclose(mixed, scores.log_odds[:, -1], atol=1e-5)
+
+
+@given(st.integers(1, 9))
+def test_a_score_does_not_depend_on_the_customers_beside_it(size: int) -> None:
+    learner, view = taught(), some_view()
+    decided, scored = learner.decide(view).probability, learner.score(view)
+    for start in range(0, 9, size):
+        part = View(view.facts[start : start + size], view.now[start : start + size], view.horizon)
+        assert np.array_equal(learner.decide(part).probability, decided[start : start + size])
+        assert np.array_equal(learner.score(part), scored[start : start + size])
+
+
+def test_events_are_scored_nearly_as_decisions_are() -> None:
+    learner, view = taught(), some_view()
+    odds = [np.log(p / (1 - p)) for p in (learner.decide(view).probability, learner.score(view))]
+    assert np.abs(odds[0] - odds[1]).max() < 2 * LIMIT * learner.shares()["tree"] + 1e-9
+
+
+def test_returns_reach_the_nowcast() -> None:
+    learner = Learner(20 * DAY_US, 2 * DAY_US, 1)
+    rows = rows_of(np.random.default_rng(1), 50)
+    matured = matured_rows(learner, rows, np.zeros(50, dtype=np.int8), T0, SHOP.horizon)
+    noted = Cohorts()
+    noted.note_decisions([one.pending for one in matured])
+    noted.note_decisions([])
+    noted.note_returns([Returned(T0 + 5, T0 + 5 + 3 * DAY_US)])
+    noted.note_returns([])
+    learner.note(noted)
+    learner.note(Cohorts())
+    assert learner._nowcast._returns[0].nonzero()[0].tolist() == [3]
+
+
+def test_importances_name_what_was_learned() -> None:
+    learner = Learner(SHOP.horizon, SHOP.decide_every, 1)
+    assert set(learner.importances) == set(NAMES)
+    teach(learner, range(15))
+    ranked = sorted(learner.importances, key=learner.importances.__getitem__, reverse=True)
+    assert set(ranked[:3]) == {"recency", "recency_to_gap", "silence"}
+
+
+def test_drift_is_told() -> None:
+    learner = Learner(SHOP.horizon, SHOP.decide_every, 1)
+    rng = np.random.default_rng(3)
+    for day in range(160):
+        rows, labels = separable(rng, 10)
+        matured = matured_rows(learner, rows, labels, T0 + day * DAY_US, SHOP.horizon)
+        for one in matured:  # what was said at the time: sound for the first half, then the very opposite
+            one.pending.probability = 0.8 if (one.label == 1) is (day < 60) else 0.2
+        learner.learn_day(matured, T0 + day * DAY_US + SHOP.horizon)
+    assert learner.drift
+    assert learner.drift[0].at > T0 + 60 * DAY_US + SHOP.horizon
+    assert learner.drift[0].after > learner.drift[0].before
+
+
+def test_drift_tells_the_level_before_and_after() -> None:
+    watch = DriftWatch()
+    for day in range(400):
+        watch.observe(day * DAY_US, 0.4 if day < 200 else 0.6)
+    (seen,) = watch.seen
+    assert seen.before == pytest.approx(0.4)
+    assert seen.after == pytest.approx(0.6)
+    assert 200 * DAY_US < seen.at < 280 * DAY_US
+    steady = DriftWatch()
+    for day in range(400):
+        steady.observe(day * DAY_US, 0.5 + 0.02 * (day % 2))
+    assert steady.seen == []

@@ -1,0 +1,203 @@
+"""From facts to features: the view against what happened, the prior against its formula, and the stages of a life."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_app.core.events.schema import ComplaintAction, Event
+from stream_app.core.model.bg_nbd import LIMIT as PRIOR_LIMIT
+from stream_app.core.model.bg_nbd import prior_log_odds
+from stream_app.core.model.features import FEATURES, LIMIT, LINEAR, NAMES, features
+from stream_app.core.segments import lifecycle_stage
+from stream_app.core.state.frame import LONG_AGO, View
+from stream_app.core.state.update import remember
+from stream_app.core.state.vector import SLOTS, Facts, new_facts
+from stream_app.core.units import DAY_US
+from tests.harness.shops import T0, browsing, cart, complaint, logs, order
+
+HORIZON = 60.0
+DAY0 = T0 / DAY_US
+
+
+def facts_of(events: list[Event]) -> Facts[float]:
+    facts = new_facts()
+    for event in events:
+        remember(facts, event, event.at, event.at // DAY_US, event.__struct_config__.tag == "order")
+    return facts
+
+
+def bought(*days: float, amount: float = 10.0) -> Facts[float]:
+    return facts_of([order("c", T0 + round(day * DAY_US), amount=amount) for day in days])
+
+
+def view_of(*facts: Facts[float], now: float) -> View:
+    """The facts of customers so many days after T0."""
+    return View(np.array(facts), np.full(len(facts), DAY0 + now), HORIZON)
+
+
+def valued(facts: Facts[float], now: float) -> dict[str, float]:
+    return dict(zip(NAMES, features(view_of(facts, now=now))[0].astype(float).tolist(), strict=True))
+
+
+# --- the view --------------------------------------------------------------------------------------------------------
+
+
+def test_a_view_counts_days_and_gaps() -> None:
+    view = view_of(bought(0, 10, 30, 70), now=100)
+    found = [view.recency, view.age, view.span, view.order_days, view.repeats, view.mean_gap, view.last_gap]
+    assert [float(column[0]) for column in found] == [30.0, 100.0, 70.0, 4.0, 3.0, 70 / 3, 40.0]
+    assert view.gap_deviation[0] == pytest.approx(np.std([10, 20, 40]))
+    assert view.log_gap[0] == pytest.approx((math.log(10) + math.log(20) + math.log(40) + math.log(60)) / 4)
+    assert (view.longer_gaps[0], view.gaps_ending_within_horizon[0]) == (1.0, 1.0)
+    assert view_of(bought(0, 10, 110), now=115).gaps_ending_within_horizon[0] == 1.0  # that of 10 days, not of 100
+
+
+def test_silence_ends_with_any_sign_of_life_and_never_is_long_ago() -> None:
+    view = view_of(facts_of([order("c", T0), browsing("c", T0 + 5 * DAY_US)]), now=9)
+    assert (view.recency[0], view.silence[0]) == (9.0, 4.0)
+    assert view.days_since("last_browsing")[0] == 4.0
+    assert view.days_since("last_cart")[0] == LONG_AGO
+
+
+def test_facts_of_another_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match="not"):
+        View(np.zeros((2, len(SLOTS) - 1)), np.zeros(2), HORIZON)
+
+
+# --- features --------------------------------------------------------------------------------------------------------
+
+
+@given(logs(customers=1, max_size=15), st.floats(0.0, 3000.0))
+def test_features_are_finite_and_bounded_whatever_happened(events: list[Event], later: float) -> None:
+    view = View(np.array([facts_of(events)]), np.array([events[-1].at / DAY_US + later]), HORIZON)
+    with np.errstate(all="raise", under="ignore"):
+        table = features(view)
+    assert table.dtype == np.float16
+    assert np.isfinite(table).all()
+    assert np.abs(table).max() <= LIMIT
+    assert np.isfinite(prior_log_odds(view)).all()
+
+
+def test_a_customer_of_whom_nothing_is_known_has_features_too() -> None:
+    assert np.isfinite(features(view_of(new_facts(), now=0))).all()
+
+
+def test_what_features_say_of_a_customers_own_pace() -> None:
+    found = valued(bought(0, 10, 20, 30), now=60)
+    assert found["recency"] == pytest.approx(math.log1p(30), rel=1e-3)
+    assert found["recency_to_gap"] == pytest.approx(math.log1p(3), rel=1e-3)
+    assert found["mean_gap"] == pytest.approx(math.log1p(10), rel=1e-3)
+    assert found["gap_deviation"] == 0.0
+    assert (found["one_time"], found["second_order"]) == (0.0, 0.0)
+    assert valued(bought(0), now=5)["one_time"] == 1.0
+    assert valued(bought(0, 3), now=5)["second_order"] == 1.0
+    overdue, on_time = valued(bought(0, 10, 20, 30), now=60), valued(bought(0, 10, 20, 30), now=31)
+    for name in ("recency_to_gap", "expected_orders", "gap_score", "expected_repeats"):
+        assert overdue[name] > on_time[name], name
+    assert overdue["longer_gaps"] < on_time["longer_gaps"]
+
+
+def test_what_features_say_of_trouble() -> None:
+    calm = bought(0, 10)
+    troubled = facts_of([
+        order("c", T0, amount=10.0),
+        order("c", T0 + 10 * DAY_US, amount=10.0),
+        cart("c", T0 + 11 * DAY_US, action="payment_failed"),
+        complaint("c", T0 + 11 * DAY_US, complaint_id="a"),
+        complaint("c", T0 + 12 * DAY_US, complaint_id="b"),
+        complaint("c", T0 + 13 * DAY_US, complaint_id="b", action=ComplaintAction.RESOLVED),
+    ])  # fmt: skip
+    quiet, loud = valued(calm, now=15), valued(troubled, now=15)
+    assert (quiet["open_complaints"], loud["open_complaints"]) == (0.0, 1.0)
+    assert quiet["open_complaint_age"] == 0.0
+    assert loud["open_complaint_age"] == pytest.approx(math.log1p(5), rel=1e-3)
+    assert loud["checkout_loss"] > quiet["checkout_loss"] == 0.0
+    assert loud["complaint_90d"] > quiet["complaint_90d"] == 0.0
+
+
+def test_features_that_models_see_do_not_know_the_calendar() -> None:
+    """The same life a thousand days later gives the same row."""
+    days = (0, 4, 9, 30)
+    later = facts_of([order("c", T0 + (day + 1000) * DAY_US, amount=10.0) for day in days])
+    first, second = features(view_of(bought(*days), now=40)), features(view_of(later, now=1040))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_every_feature_has_a_name_a_unit_and_a_meaning_in_both_languages() -> None:
+    assert len(set(NAMES)) == len(NAMES)
+    for feature in FEATURES:
+        assert feature.unit
+        assert feature.meaning
+        assert feature.meaning_zh
+        assert feature.needs.split(".")[0] in ("order", "browsing", "cart", "complaint")
+    assert {NAMES[place] for place in range(len(NAMES))} - {NAMES[place] for place in LINEAR} == {"age", "order_days"}
+
+
+@given(st.integers(1, 40), st.sampled_from([1, 2, 3, 7]))
+def test_rows_do_not_depend_on_one_another(count: int, size: int) -> None:
+    rng = np.random.default_rng(count)
+    facts = [bought(*np.cumsum(rng.uniform(0.1, 40.0, rng.integers(1, 9)))) for _ in range(count)]
+    together = features(view_of(*facts, now=400.0))
+    priors = prior_log_odds(view_of(*facts, now=400.0))
+    for start in range(0, count, size):
+        part = view_of(*facts[start : start + size], now=400.0)
+        assert np.array_equal(features(part), together[start : start + size])
+        assert np.array_equal(prior_log_odds(part), priors[start : start + size])
+
+
+# --- the prior -------------------------------------------------------------------------------------------------------
+
+
+def mbg_nbd(repeats: float, last: float, age: float) -> float:
+    """Log-odds of no order within the horizon, straight from the paper, with the parameters of the module."""
+    alpha, pace, stay = 2.0 * HORIZON, 1.0 + repeats, 2.5 + repeats
+    alive = 1.0 / (1.0 + ((alpha + age) / (alpha + last)) ** pace / stay)
+    none = ((alpha + age) / (alpha + age + HORIZON)) ** pace
+    churn = 1.0 - alive * (1.0 - none)
+    return math.log(churn / (1.0 - churn))
+
+
+@pytest.mark.parametrize(("days", "now"), [((0,), 1), ((0,), 300), ((0, 5, 9), 12), ((0, 5, 9), 200)])
+def test_the_prior_is_that_of_the_paper(days: tuple[float, ...], now: float) -> None:
+    found = prior_log_odds(view_of(bought(*days), now=now))[0]
+    assert found == pytest.approx(mbg_nbd(len(days) - 1, days[-1], now), rel=1e-9)
+
+
+def test_the_prior_gives_one_time_buyers_real_probabilities() -> None:
+    for now in (1.0, 30.0, 180.0):
+        assert -2.0 < prior_log_odds(view_of(bought(0.0), now=now))[0] < 3.0
+
+
+def test_the_prior_rises_with_silence_and_knows_its_limits() -> None:
+    facts = bought(*range(0, 80, 2))
+    said = [float(prior_log_odds(view_of(facts, now=now))[0]) for now in (78, 90, 120, 200, 400, 4000)]
+    assert said == sorted(said)
+    assert said[-1] == PRIOR_LIMIT
+
+
+# --- the stages of a life --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("days", "now", "stage"),
+    [
+        ((0,), 10, "new"),
+        ((0,), 29.9, "new"),
+        ((0,), 30, "one_time"),
+        ((0, 20), 25, "growing"),
+        ((0, 20, 40, 50), 52, "growing"),  # the last gap is short
+        ((0, 20, 40, 60), 65, "stable"),
+        ((0, 20, 40, 60), 91, "declining"),  # silent for longer than usual
+        ((0, 10, 20, 60), 65, "declining"),  # the last gap was long
+        ((0, 20, 40, 60), 241, "lost"),
+        ((0,), 181, "lost"),
+    ],
+)
+def test_the_stage_is_read_from_a_customers_own_gaps(days: tuple[float, ...], now: float, stage: str) -> None:
+    found = lifecycle_stage.stages(view_of(bought(*days), now=now), lost_after_days=180.0)
+    assert lifecycle_stage.STAGES[int(found[0])] == stage

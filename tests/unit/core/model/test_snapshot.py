@@ -1,0 +1,352 @@
+"""Snapshots: what is restored is what was stored, and nothing but what we stored is restored."""
+
+from __future__ import annotations
+
+import copy
+import io
+import os
+import pickle
+import pickletools
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pytest
+import xxhash
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.experts.binned import CellsExpert
+from stream_app.core.model.experts.recursive import Span
+from stream_app.core.model.labels import Pending
+from stream_app.core.model.snapshot import (
+    ALLOWED,
+    FORMAT,
+    MAGIC,
+    Header,
+    array,
+    fingerprint,
+    pack,
+    pickled,
+    restore,
+    schema,
+    snapshot,
+)
+from stream_app.core.units import DAY_US
+from stream_app.errors import UnusableSnapshot
+from tests.harness.shops import SHOP, rows_of, taught, teach
+
+STORED: Final = snapshot(taught())
+SIZE: Final = int.from_bytes(STORED[len(MAGIC) : len(MAGIC) + 4], "little")
+START: Final = len(MAGIC) + 4
+BODY: Final = STORED[START + SIZE :]
+
+
+def header(body: bytes = BODY, **changes: Any) -> Header:
+    """The header of the stored snapshot, with the right checksum for a body."""
+    written = msgspec.json.decode(STORED[START : START + SIZE], type=Header)
+    return msgspec.structs.replace(written, checksum=xxhash.xxh3_128_hexdigest(body), **changes)
+
+
+def refusal(stored: bytes) -> str:
+    with pytest.raises(UnusableSnapshot) as refused:
+        restore(stored, "versions/30")
+    assert "versions/30" in str(refused.value)
+    assert refused.value.facts["remedy"]
+    return str(refused.value)
+
+
+def test_what_is_restored_predicts_and_learns_on_bit_by_bit() -> None:
+    original, restored = copy.deepcopy(taught()), restore(STORED)
+    rows = rows_of(np.random.default_rng(1), 300)
+    assert fingerprint(restored) == fingerprint(original)
+    for _ in range(3):
+        for one, other in zip(restored.judge(rows), original.judge(rows), strict=True):
+            assert np.array_equal(one, other)
+        for learner in (restored, original):
+            teach(learner, range(100, 106))
+    assert (restored.version, restored.churned, restored.shares()) == (
+        original.version,
+        original.churned,
+        original.shares(),
+    )
+    assert vars(restored._nowcast).keys() == vars(original._nowcast).keys()
+    assert restored._nowcast.deviation == original._nowcast.deviation
+    assert restored.drift == original.drift
+    assert restored.importances == original.importances
+
+
+def test_a_snapshot_of_a_restored_learner_restores_again() -> None:
+    again = restore(snapshot(restore(STORED)))
+    assert fingerprint(again) == fingerprint(taught())
+
+
+def test_the_fingerprint_tells_one_learner_from_another() -> None:
+    learner = Learner(SHOP.horizon, SHOP.decide_every, 1)
+    seen = {fingerprint(learner), fingerprint(taught())}
+    teach(learner, [0])
+    seen.add(fingerprint(learner))
+    learner.version += 1
+    seen.add(fingerprint(learner))
+    assert len(seen) == 4
+    same = Learner(SHOP.horizon, SHOP.decide_every, 2)
+    assert fingerprint(same) == fingerprint(Learner(SHOP.horizon, SHOP.decide_every, 1))
+
+
+@pytest.mark.parametrize("expert", range(6))
+def test_the_fingerprint_sees_every_expert(expert: int) -> None:
+    learner = copy.deepcopy(taught())
+    rows = rows_of(np.random.default_rng(9), 400)
+    learner.experts[expert].learn(rows, (rows.features[:, 3] > 4).astype(np.int8))
+    is_the_prior = learner.experts[expert].name == "prior"
+    assert (fingerprint(learner) == fingerprint(taught())) is is_the_prior
+
+
+# --- the allow-list --------------------------------------------------------------------------------------------------
+
+
+def names_in(body: bytes) -> set[tuple[str, str]]:
+    """Every module and name that a pickle would have looked up."""
+    found = set()
+
+    class Walker(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            found.add((module, name))
+            return super().find_class(module, name)
+
+    Walker(io.BytesIO(body)).load()
+    return found
+
+
+def drifted() -> Learner:
+    """A learner that has seen drift, so that a snapshot holds all that one can hold."""
+    learner = copy.deepcopy(taught())
+    for day in range(200):
+        learner._drift.observe(day, 0.3 + 0.5 * (day > 100))
+    assert learner.drift
+    return learner
+
+
+def test_the_list_has_what_a_snapshot_names_and_nothing_else() -> None:
+    stored = snapshot(drifted())
+    start = START + int.from_bytes(stored[len(MAGIC) : START], "little")
+    assert names_in(stored[start:]) == ALLOWED
+    assert restore(stored).drift == drifted().drift
+
+
+def test_the_list_names_no_way_out() -> None:
+    allowed = {f"{module}.{name}" for module, name in ALLOWED}
+    assert {name for name in allowed if name.startswith("builtins.")} == {"builtins.float"}
+    modules = {module.split(".")[0] for module, _ in ALLOWED}
+    assert modules == {"stream_app", "river", "collections", "builtins", "random"}
+
+
+class Evil:
+    """What a stranger would like us to call."""
+
+    def __init__(self, call: Any, *args: Any) -> None:
+        self.call, self.args = call, args
+
+    def __reduce__(self) -> Any:
+        return self.call, self.args
+
+
+@pytest.mark.parametrize("call", [os.system, eval, exec, getattr, __import__, open, np.load, np.fromfile], ids=str)
+def test_a_body_that_would_call_what_touches_the_world_is_refused(call: Any, tmp_path: Any) -> None:
+    body = pickle.dumps(Evil(call, str(tmp_path / "touched"), "w"))
+    assert "which no model of ours has" in refusal(pack(header(body), body))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_with_dots_leads_nowhere() -> None:
+    body = b"\x80\x04\x8c\x0bcollections\x8c\x0c_sys.modules\x93."
+    assert [op.name for op, _, _ in pickletools.genops(body)][-2] == "STACK_GLOBAL"
+    assert "collections._sys.modules" in refusal(pack(header(body), body))
+
+
+# --- arrays ----------------------------------------------------------------------------------------------------------
+
+
+def arrays_in(thing: Any, seen: set[int]) -> list[np.ndarray[Any, Any]]:
+    """Every array that a learner holds, however deep."""
+    if id(thing) in seen or isinstance(thing, str | bytes | int | float | type(None)):
+        return []
+    seen.add(id(thing))
+    if isinstance(thing, np.ndarray):
+        return [thing]
+    inner = [*thing.keys(), *thing.values()] if isinstance(thing, dict) else []
+    inner += list(thing) if isinstance(thing, list | tuple | set) else []
+    inner += list(getattr(thing, "__dict__", {}).values())
+    return [one for part in inner for one in arrays_in(part, seen)]
+
+
+def test_an_array_is_its_code_shape_and_bytes_and_comes_back_as_it_was() -> None:
+    learner = drifted()
+    stored, restored = arrays_in(learner, set()), arrays_in(restore(snapshot(learner)), set())
+    assert len(stored) == len(restored) > 10
+    for one, other in zip(stored, restored, strict=True):
+        assert one.flags.c_contiguous, "else the order in memory, and so the last bits of a product, would be lost"
+        assert (other.dtype, other.shape, other.strides) == (one.dtype, one.shape, one.strides)
+        assert other.flags.writeable
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("code", "shape", "data"),
+    [
+        ("|O", (1,), bytes(8)),
+        ("<f8", (2,), bytes(8)),
+        ("<f8", (1 << 62,), bytes(8)),
+        ("<f8", (-1, 3), bytes(8)),
+        ("<f8", "x", bytes(8)),
+        ("<f8", (1,), bytes(7)),
+        ("<f8", (1,), None),
+        (["<f8"], (1,), bytes(8)),
+        ("f8,(9999999999)i8", (1,), bytes(8)),
+        ("<M8[s]", (1,), bytes(8)),
+    ],
+)
+def test_an_array_that_is_none_is_refused(code: Any, shape: Any, data: Any) -> None:
+    body = pickle.dumps(Evil(array, code, shape, data), protocol=5)
+    assert "body cannot be read" in refusal(pack(header(body), body))
+
+
+def test_a_learner_with_an_array_of_objects_is_not_stored() -> None:
+    learner = copy.deepcopy(taught())
+    learner.importances = {"x": np.array([object()])}  # type: ignore[dict-item]
+    with pytest.raises(TypeError, match="no array of object"):
+        snapshot(learner)
+
+
+class Forged:
+    """An array of eight bytes whose type says that they point to an object, and that it holds no pointers."""
+
+    def __reduce__(self) -> Any:
+        array_of = np.array([0.0]).__reduce_ex__(5)[0]
+        return array_of, (struct.pack("<Q", 0x4141414141414141), Lying(), (1,), "C")
+
+
+class Lying:
+    """`numpy.dtype` with a state that lies."""
+
+    def __reduce__(self) -> Any:
+        no_flags = 0
+        state = (3, "|", None, ("f",), {"f": (np.dtype(object), 0)}, 8, 8, no_flags)
+        return np.dtype, ("V8", False, True), state
+
+
+_LOADS: Final = """
+import pickle, sys
+print(pickle.loads(sys.stdin.buffer.read())["f"][0])
+"""
+_RESTORES: Final = """
+import sys
+from stream_app.core.model.snapshot import restore
+from stream_app.errors import UnusableSnapshot
+try:
+    restore(sys.stdin.buffer.read(), "versions/30")
+except UnusableSnapshot as error:
+    print(error)
+"""
+
+
+def child(program: str, given: bytes) -> subprocess.CompletedProcess[bytes]:
+    folder = Path(__file__).parents[4]
+    return subprocess.run([sys.executable, "-c", program], input=given, capture_output=True, check=False, cwd=folder)
+
+
+def test_a_type_of_numpy_that_lies_about_its_bytes_is_refused_in_words_and_ends_no_process() -> None:
+    body = pickle.dumps(Forged(), protocol=5)
+    assert child(_LOADS, body).returncode < 0, "this is what would happen: a signal, not an error"
+    refused = child(_RESTORES, pack(header(body), body))
+    assert (refused.returncode, refused.stderr) == (0, b"")
+    assert b"which no model of ours has" in refused.stdout
+
+
+# --- refusals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stored", "problem"),
+    [
+        (b"", "not a model snapshot"),
+        (b"GIF89a" + bytes(100), "not a model snapshot"),
+        (pickle.dumps({"a": 1}), "not a model snapshot"),
+        (MAGIC, "torn"),
+        (STORED[: START + 10], "header cannot be read"),
+        (STORED[:-1], "torn or was changed"),
+        (STORED + b"\0", "torn or was changed"),
+        (pack(header(format=FORMAT + 1), BODY), f"format {FORMAT + 1}; this program reads format {FORMAT}"),
+        (pack(header(river="0.99.0"), BODY), f"River 0.99.0; installed is {header().river}"),
+        (pack(header(numpy="9.0.0"), BODY), "numpy 9.0.0"),
+        (pack(header(schema="0"), BODY), "other features, facts or experts"),
+        (pack(header(fingerprint="0"), BODY), "predicts otherwise"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_words(stored: bytes, problem: str) -> None:
+    assert problem in refusal(stored)
+
+
+def test_another_version_of_numpy_will_do_while_the_predictions_are_the_same() -> None:
+    other = pack(header(numpy=np.__version__.split(".")[0] + ".999.0"), BODY)
+    assert fingerprint(restore(other)) == fingerprint(taught())
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [None, 1.0, {"a": [1]}, CellsExpert(Span(10.0, 2.0))],
+    ids=lambda thing: type(thing).__name__,
+)
+def test_a_body_that_holds_no_learner_is_refused(thing: Any) -> None:
+    body = pickled(thing)
+    assert "it holds no learner but " + type(thing).__name__ in refusal(pack(header(body), body))
+
+
+def test_a_learner_with_strangers_in_it_is_refused() -> None:
+    learner = copy.deepcopy(taught())
+    learner.importances = {"x": Pending("c", 0)}  # type: ignore[dict-item]
+    assert "core.labels.Pending" in refusal(snapshot(learner))
+
+
+def test_a_learner_that_lacks_a_part_is_refused() -> None:
+    learner = copy.deepcopy(taught())
+    del learner._mixture
+    body = pickled(learner)
+    assert "body cannot be read" in refusal(pack(header(body), body))
+
+
+def test_a_body_on_which_rivers_rust_would_panic_is_refused() -> None:
+    adwin = taught()._drift._adwin._helper
+    state = adwin.__getstate__()
+    body = BODY.replace(state, b"\xff" * len(state))
+    assert body != BODY
+    assert "body cannot be read" in refusal(pack(header(body), body))
+
+
+@given(st.integers(0, len(STORED) - 1), st.integers(1, 255))
+def test_no_byte_can_be_changed(place: int, change: int) -> None:
+    changed = bytearray(STORED)
+    changed[place] ^= change
+    try:
+        restored = restore(bytes(changed))
+    except UnusableSnapshot:
+        return
+    # Only the version of numpy is told and not held against anyone.
+    assert fingerprint(restored) == fingerprint(taught())
+    assert START <= place < START + SIZE
+
+
+@given(st.integers(0, len(STORED) - 1))
+def test_no_byte_can_be_missing(length: int) -> None:
+    refusal(STORED[:length])
+
+
+def test_the_schema_is_that_of_this_program() -> None:
+    assert header().schema == schema()
+    assert schema() == schema()
+    assert Learner(DAY_US, DAY_US, 0).names == taught().names

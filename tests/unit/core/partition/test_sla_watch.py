@@ -1,0 +1,202 @@
+"""Service targets: who misses one is told of at once, once, whatever the batches, the partitions and the crashes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from stream_app.core.alerts.sla import breach_id
+from stream_app.core.customers.codec.states import decode_customers, encode_customers
+from stream_app.core.events.schema import Complaint, ComplaintAction, ComplaintForm, Event
+from stream_app.core.messages.schema import AlertClosed, AlertOpened
+from stream_app.core.model.churn_model import Learner
+from stream_app.core.partition.outbox import urgent
+from stream_app.core.partition.processor import Effects, Partition
+from stream_app.core.settings import Settings
+from stream_app.core.shops.capabilities import Shops
+from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
+from tests.harness.shops import T0, browsing, complaint, order
+
+SHOP: Final = Settings(alert_above=0.99)
+MODEL: Final = Learner(SHOP.horizon, SHOP.decide_every, 1)
+# The shop is known to say when complaints are answered and solved.
+BEFORE: Final = [
+    complaint("zoe", T0 - 9 * DAY_US),
+    complaint("zoe", T0 - 9 * DAY_US + 1, action=ComplaintAction.ANSWERED),
+    complaint("zoe", T0 - 9 * DAY_US + 2, action=ComplaintAction.RESOLVED),
+]
+
+
+def step(hours: float, action: ComplaintAction = ComplaintAction.OPENED, case: str = "k", **fields: Any) -> Event:
+    return complaint("ann", T0 + round(hours * HOUR_US), action=action, complaint_id=case, **fields)
+
+
+def partition_with(*events: Event, settings: Settings = SHOP) -> Partition:
+    partition = Partition(settings)
+    for one in (*BEFORE, *events):
+        partition.take(one, one.at)
+    return partition
+
+
+def told(*effects: Effects) -> list[tuple[str, float]]:
+    """Urgent alerts as (kind, hours after T0), and those that have ended."""
+    opened = [(one.kind, (one.nomination.at - T0) / HOUR_US) for each in effects for one in each.breaches]
+    return sorted(opened) + [("met", (one.at - T0) / HOUR_US) for each in effects for one in each.ended]
+
+
+def after(partition: Partition, hours: float) -> Effects:
+    partition.advance(T0 + round(hours * HOUR_US))
+    return partition.finish(MODEL)
+
+
+ANSWERED, RESOLVED, REOPENED = ComplaintAction.ANSWERED, ComplaintAction.RESOLVED, ComplaintAction.REOPENED
+MINUTE: Final = 1 / 60
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([step(0)], [("unanswered", 24.0), ("unsolved", 72.0)]),
+        ([step(0), step(24, ANSWERED)], [("unsolved", 72.0)]),
+        ([step(0), step(23, ANSWERED), step(72, RESOLVED)], []),
+        ([step(0), step(30, ANSWERED)], [("unanswered", 24.0), ("unsolved", 72.0), ("met", 30.0)]),
+        ([step(0), step(30, RESOLVED)], [("unanswered", 24.0), ("met", 30.0)]),
+        ([step(0), step(1, RESOLVED), step(9, REOPENED)], [("unanswered", 33.0), ("unsolved", 81.0)]),
+        ([step(0), step(0, case="other")], [("unanswered", 24.0), ("unsolved", 72.0)]),
+        ([step(0), step(0, case="other"), step(80, RESOLVED)], [("unanswered", 24.0), ("unsolved", 72.0)]),
+        ([step(0, form=ComplaintForm.LOW_REVIEW)], []),
+    ],
+)
+def test_a_target_is_missed_when_nothing_was_done_in_time(
+    steps: list[Event], expected: list[tuple[str, float]]
+) -> None:
+    assert told(after(partition_with(order("ann", T0 - DAY_US), *steps), 100)) == expected
+
+
+@pytest.mark.parametrize(
+    "complaints",
+    [
+        [step(6 * place, case=str(place)) for place in range(20)],
+        [step(6 * place, case=str(place), order_id="o") for place in range(20)],
+        [step(6 * place) for place in range(20)],
+        [step(6 * place, case="") for place in range(20)],
+        [step(0), *(step(6 * place, REOPENED) for place in range(1, 20))],
+    ],
+    ids=["ids", "ids and order", "one id", "no id", "reopened"],
+)
+def test_who_complains_every_six_hours_becomes_urgent_and_an_answer_to_the_first_ends_it(
+    complaints: list[Event],
+) -> None:
+    partition = partition_with(*complaints[:5])
+    assert told(after(partition, 24 + MINUTE)) == [("unanswered", 24.0)]
+    for one in complaints[5:]:
+        partition.take(one, one.at)
+    until = after(partition, 19 * 6 + 1)
+    assert ("unsolved", 72.0) in told(until)
+    assert until.ended == []
+    first = complaints[0]
+    assert isinstance(first, Complaint)
+    answer = step(120, ANSWERED, case=first.complaint_id or "", order_id=first.order_id)
+    partition.take(answer, answer.at)
+    assert breach_id("ann", (T0 + DAY_US, "unanswered")) in {one.alert_id for one in partition.finish(MODEL).ended}
+
+
+def test_time_alone_tells_and_not_before_it_has_passed_the_target() -> None:
+    partition = partition_with(step(0))
+    assert told(after(partition, 24)) == []
+    assert told(after(partition, 24 + MINUTE)) == [("unanswered", 24.0)]
+    assert told(after(partition, 200)) == [("unsolved", 72.0)]
+
+
+def test_an_event_of_somebody_else_moves_time_past_the_target() -> None:
+    partition = partition_with(step(0), browsing("bob", T0 + 25 * HOUR_US))
+    assert told(partition.finish(MODEL)) == [("unanswered", 24.0)]
+
+
+def test_a_complaint_that_comes_late_is_told_of_when_it_comes() -> None:
+    partition = partition_with(browsing("bob", T0 + 30 * HOUR_US), step(0))
+    assert told(partition.finish(MODEL)) == [("unanswered", 24.0)]
+    late = step(20, ANSWERED)  # it was answered in time after all
+    partition.take(late, late.at)
+    assert told(partition.finish(MODEL)) == [("met", 20.0)]
+
+
+def test_a_shop_that_never_says_what_becomes_of_complaints_hears_of_none() -> None:
+    partition = Partition(SHOP)
+    for one in (order("ann", T0), step(1)):
+        partition.take(one, one.at)
+    assert told(after(partition, 500)) == []
+
+
+def test_targets_are_settings_and_nought_turns_them_off() -> None:
+    own = msgspec.structs.replace(SHOP, answer_within=2 * HOUR_US, solve_within=0)
+    assert told(after(partition_with(step(0), settings=own), 500)) == [("unanswered", 2.0)]
+
+
+@pytest.mark.parametrize("cuts", [(), (10,), (23, 24, 25, 71, 73), tuple(range(1, 100))])
+def test_batches_and_restarts_change_nothing(cuts: tuple[int, ...]) -> None:
+    whole = after(partition_with(order("ann", T0 - DAY_US), step(0), step(5, case="b")), 100)
+    partition, effects = partition_with(order("ann", T0 - DAY_US), step(0), step(5, case="b")), []
+    for hours in (*cuts, 100):
+        effects.append(after(partition, hours))
+        partition = restarted(partition)
+    parts = [record for each in effects for record in urgent(0, each.breaches, each.ended)]
+    assert parts == urgent(0, whole.breaches, whole.ended)
+    assert len(parts) == 4
+
+
+def restarted(old: Partition) -> Partition:
+    """A partition that knows nothing but what is stored."""
+    new = Partition(old.settings)
+    customers = list(old.customers.values())
+    values = encode_customers(customers, old.ranking)
+    stored = [(one.name, value) for one, value in zip(customers, values, strict=True)]
+    restored = decode_customers(stored, old.settings.horizon)
+    new.restore(restored.customers)
+    restored.rank(new.ranking)
+    new.stream_time, new.explainer.shops = old.stream_time, Shops(old.explainer.shops.known)
+    new.settle()
+    return new
+
+
+def test_an_urgent_alert_says_all_that_an_alert_says_at_any_risk() -> None:
+    known = complaint("yan", T0 - 2 * DAY_US, action=ComplaintAction.ANSWERED, shop_id="north")
+    ordered = order("ann", T0 - DAY_US, amount=30.0, shop_id="north")
+    effects = after(partition_with(known, ordered, step(0, shop_id="north")), 25)
+    (record,) = urgent(3, effects.breaches, effects.ended)
+    alert = msgspec.json.decode(record.payload, type=AlertOpened)
+    assert (record.topic, record.partition, record.key) == ("alerts", 3, b"ann")
+    assert (alert.urgent, alert.rank, alert.shop_id, alert.customer_id) == (True, 0, "north", "ann")
+    assert alert.opened_at == EPOCH + (T0 + DAY_US) * MICROSECOND
+    assert alert.expires_at == EPOCH + (T0 + DAY_US + SHOP.alert_lifetime) * MICROSECOND
+    assert 0.0 < alert.probability < SHOP.alert_above
+    assert alert.explanation.evidence[0].sign == "unanswered"
+    assert alert.explanation.evidence[0].numbers == {"hours": 24.0}
+    assert alert.explanation.segment == "complaining"
+    assert alert.explanation.causes
+
+
+def test_who_has_never_ordered_has_no_risk_and_is_told_of_all_the_same() -> None:
+    effects = after(partition_with(step(0)), 25)
+    (alert,) = [msgspec.json.decode(one.payload, type=AlertOpened) for one in urgent(0, effects.breaches, [])]
+    assert (alert.probability, alert.silent_days, alert.usual_gap_days) == (0.0, 1.0, None)
+
+
+def test_the_end_has_the_id_of_the_beginning() -> None:
+    effects = after(partition_with(order("ann", T0), step(0), step(30, ANSWERED)), 40)
+    opened, closed = (record.payload for record in urgent(0, effects.breaches, effects.ended))
+    first, last = msgspec.json.decode(opened, type=AlertOpened), msgspec.json.decode(closed, type=AlertClosed)
+    assert first.alert_id == last.alert_id
+    assert (last.reason, last.customer_id) == ("met", "ann")
+
+
+def test_the_ranking_hears_nothing_of_it() -> None:
+    quiet = msgspec.structs.replace(SHOP, answer_within=0, solve_within=0)
+    events = [order("ann", T0 - DAY_US), step(0)]
+    partitions = [partition_with(*events), partition_with(*events, settings=quiet)]
+    for partition in partitions:
+        after(partition, 100)
+    with_targets, without = (partition.ranking.latest(partition.customers["ann"].index) for partition in partitions)
+    assert with_targets == without

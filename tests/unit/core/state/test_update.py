@@ -1,0 +1,370 @@
+"""What is remembered of a customer: against naive computations over all that happened."""
+
+from __future__ import annotations
+
+import math
+import random
+from itertools import pairwise, permutations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_app.core.customers.customer import Customer
+from stream_app.core.events.schema import CartAction, Complaint, ComplaintAction, ComplaintForm, Event, OrderAction
+from stream_app.core.state.complaint_kinds import ACTS, HANDLING
+from stream_app.core.state.complaints import open_since
+from stream_app.core.state.frame import View
+from stream_app.core.state.update import remember
+from stream_app.core.state.vector import (
+    CASES,
+    DECAYED,
+    DECAYED_AT,
+    DECAYED_START,
+    EMPTY,
+    HALF_LIVES,
+    ID_RING,
+    MAX_LATENESS_DAYS,
+    NEVER,
+    RING,
+    SLOT,
+    SLOTS,
+    add_decayed,
+    add_order_day,
+    new_facts,
+)
+from stream_app.core.units import DAY_US
+from tests.harness.shops import T0, browsing, cart, complaint, order
+
+
+def remembered(events: list[Event], counts: bool = True) -> dict[str, float]:
+    facts = new_facts()
+    for event in events:
+        remember(facts, event, event.at, event.at // DAY_US, counts)
+    return dict(zip(SLOTS, facts, strict=True))
+
+
+# --- order days ------------------------------------------------------------------------------------------------------
+
+
+def naive_gaps(days: list[int]) -> dict[str, float]:
+    gaps = [later - before for before, later in pairwise(sorted(set(days)))]
+    return {
+        "order_days": len(set(days)),
+        "gap_squares": sum(gap * gap for gap in gaps),
+        "gap_logs": sum(math.log(gap) for gap in gaps),
+        "gap_log_squares": sum(math.log(gap) ** 2 for gap in gaps),
+    }
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, MAX_LATENESS_DAYS)), min_size=1, max_size=40))
+def test_order_days_may_come_in_any_order_within_the_lateness(days: list[tuple[int, int]]) -> None:
+    facts = new_facts()
+    for day, _ in sorted(days, key=lambda one: one[0] + one[1]):
+        add_order_day(facts, float(19_000 + day))
+    found = dict(zip(SLOTS, facts, strict=True))
+    for name, wanted in naive_gaps([day for day, _ in days]).items():
+        assert found[name] == pytest.approx(wanted, abs=1e-9), name
+    latest = sorted({19_000 + day for day, _ in days})[-RING:]
+    assert [found[f"order_day_{i}"] for i in range(RING)] == [NEVER] * (RING - len(latest)) + latest
+
+
+@given(st.permutations(range(0, 3 * RING, 3)))
+def test_as_many_days_as_the_ring_holds_may_come_in_any_order_at_all(days: list[int]) -> None:
+    facts = new_facts()
+    for day in days:
+        add_order_day(facts, float(day))
+    found = dict(zip(SLOTS, facts, strict=True))
+    for name, wanted in naive_gaps(days).items():
+        assert found[name] == pytest.approx(wanted, abs=1e-9), name
+
+
+def test_a_day_before_the_whole_ring_changes_nothing() -> None:
+    facts = new_facts()
+    for day in range(100, 100 + RING):
+        add_order_day(facts, float(day))
+    before = facts[:]
+    add_order_day(facts, 99.0)
+    assert facts == before
+
+
+# --- decayed counts --------------------------------------------------------------------------------------------------
+
+AMOUNTS = st.lists(st.tuples(st.floats(0.0, 400.0), st.floats(0.0, 50.0)), min_size=1, max_size=20)
+
+
+@given(AMOUNTS, st.sampled_from(range(len(DECAYED))), st.floats(0.0, 300.0))
+def test_decayed_counts_are_what_they_say_in_any_order(
+    amounts: list[tuple[float, float]], kind: int, later: float
+) -> None:
+    start = 19_000.0
+    facts = new_facts()
+    for day, amount in amounts:
+        add_decayed(facts, kind, start + day, amount)
+    now = start + max(day for day, _ in amounts) + later
+    view = View(np.array([facts]), np.array([now]), 60.0)
+    for half_life in HALF_LIVES:
+        naive = sum(amount * 2.0 ** -((now - start - day) / half_life) for day, amount in amounts)
+        assert view.decayed(DECAYED[kind], half_life)[0] == pytest.approx(naive, rel=1e-9, abs=1e-9)
+
+
+def test_other_kinds_do_not_move() -> None:
+    facts = new_facts()
+    add_decayed(facts, 1, 19_000.0)
+    changed = {SLOTS[place] for place in range(len(SLOTS)) if facts[place] != EMPTY[place]}
+    assert changed == {"decayed_browsing_at", *(f"decayed_browsing_{half_life:g}d" for half_life in HALF_LIVES)}
+    assert (SLOTS[DECAYED_AT], SLOTS[DECAYED_START]) == ("decayed_order_at", "decayed_order_2d")
+
+
+# --- what each event leaves ------------------------------------------------------------------------------------------
+
+
+def test_an_order_is_counted_with_its_money() -> None:
+    found = remembered([
+        order("c", T0, amount=10.0, discount=2.0, member_benefit=True),
+        order("c", T0 + DAY_US, amount=20.0),
+        order("c", T0 + DAY_US, amount=30.0),
+        order("c", T0 + DAY_US, amount=1.0),
+    ])  # fmt: skip
+    assert (found["orders"], found["order_days"], found["money"]) == (4, 2, 61.0)
+    assert (found["last_amount"], found["max_amount"]) == (30.0, 30.0)  # two in one instant: the larger
+    assert found["log_money"] == pytest.approx(math.log(11) + math.log(31) + math.log(21) + math.log(2))
+    assert (found["discounted"], found["discount"], found["member_benefits"]) == (1, 2.0, 1)
+    assert (found["first_order"], found["last_order"]) == (T0 / DAY_US, T0 / DAY_US + 1)
+
+
+def test_an_order_that_does_not_count_leaves_no_order() -> None:
+    found = remembered([order("c", T0, action=OrderAction.RETURNED, amount=10.0)], counts=False)
+    assert (found["orders"], found["money"], found["returns"]) == (0, 0, 1)
+    assert found["last_order"] == NEVER
+    assert found["last_seen"] == T0 / DAY_US
+
+
+@pytest.mark.parametrize(("hours", "late"), [(-1, 0), (0, 0), (1, 1)])
+def test_a_delivery_is_late_after_the_promised_time(hours: int, late: int) -> None:
+    promised = order("c", T0).occurred_at
+    delivered = order("c", T0 + hours * DAY_US // 24).occurred_at
+    event = order("c", T0, action=OrderAction.DELIVERED, promised_at=promised, delivered_at=delivered)
+    assert remembered([event], counts=False)["late_deliveries"] == late
+
+
+def test_browsing_and_carts_leave_what_they_were() -> None:
+    found = remembered([
+        browsing("c", T0, category="shoes", load_seconds=3.0, search_results=0, available=False, recommended=True),
+        browsing("c", T0 + 1, category="shoes", load_seconds=2.9, search_results=4, available=True),
+        cart("c", T0 + 2, action=CartAction.FAVOURITE),
+        cart("c", T0 + 3, action=CartAction.CHECKOUT_STARTED),
+        cart("c", T0 + 4, action=CartAction.CHECKOUT_ABANDONED),
+        cart("c", T0 + 5, action=CartAction.PAYMENT_FAILED, available=False),
+    ])  # fmt: skip
+    names = ["browsings", "slow_pages", "empty_searches", "unavailable", "recommended"]
+    assert [found[name] for name in names] == [2, 1, 1, 2, 1]
+    assert [found[name] for name in ["carts", "favourites", "checkouts", "abandoned", "payment_failures"]] == [
+        4,
+        1,
+        1,
+        1,
+        1,
+    ]
+    assert int(found["categories"]).bit_count() == 1
+
+
+def test_displeasure_is_counted_by_its_form() -> None:
+    found = remembered([
+        complaint("c", T0, form=ComplaintForm.LOW_REVIEW),
+        complaint("c", T0 + 1, form=ComplaintForm.SURVEY, rating=2.0),
+        complaint("c", T0 + 3, form=ComplaintForm.UNSUBSCRIBE),
+        complaint("c", T0 + 4, action=ComplaintAction.RESOLVED, complaint_id="a"),
+    ])  # fmt: skip
+    assert [found[name] for name in ["complaints", "low_reviews", "unsubscribes"]] == [3, 2, 1]
+    assert found["last_complaint"] == (T0 + 3) / DAY_US
+
+
+PLEASED: list[dict[str, Any]] = [
+    {"rating": 3.0},
+    {"rating": 2.5},
+    {"rating": 5.0},
+    *({"form": form, "rating": 5.0} for form in ComplaintForm if form not in ACTS),
+    {"action": ComplaintAction.REOPENED, "rating": 4.0},
+    {"form": ComplaintForm.SURVEY},
+    {"form": ComplaintForm.SURVEY, "text": "差"},
+    {"action": ComplaintAction.OTHER},
+    {"form": ComplaintForm.LOW_REVIEW, "action": ComplaintAction.RESOLVED, "rating": 1.0},
+    {"form": ComplaintForm.SURVEY, "action": ComplaintAction.ANSWERED, "rating": 1.0},
+]
+
+
+@pytest.mark.parametrize("fields", PLEASED, ids=str)
+def test_what_is_no_displeasure_changes_nothing_but_when_the_customer_was_seen(fields: dict[str, Any]) -> None:
+    seen = {"first_seen", "last_seen"}
+    found = remembered([complaint("c", T0, complaint_id="k", **fields)])
+    assert {name: value for name, value in found.items() if name not in seen} == {
+        name: value for name, value in remembered([]).items() if name not in seen
+    }
+
+
+@pytest.mark.parametrize("form", ACTS)
+def test_what_a_customer_does_counts_with_any_rating(form: ComplaintForm) -> None:
+    found = remembered([complaint("c", T0, form=form, rating=5.0)])
+    assert (found["complaints"], found["low_reviews"]) == (1, 0)
+
+
+@pytest.mark.parametrize("form", list(ComplaintForm))
+@pytest.mark.parametrize("rating", [1.0, 2.0])
+def test_a_low_rating_is_displeasure_in_every_form(form: ComplaintForm, rating: float) -> None:
+    found = remembered([complaint("c", T0, form=form, rating=rating)])
+    assert (found["complaints"], found["low_reviews"]) == (1, 1)
+    assert found["decayed_complaint_7d"] == 1
+
+
+@given(st.permutations(range(8)))
+def test_facts_do_not_depend_on_the_order_of_arrival(places: list[int]) -> None:
+    events: list[Event] = [
+        order("c", T0, amount=5.0),
+        order("c", T0 + DAY_US, amount=9.0),
+        order("c", T0 + 3 * DAY_US, amount=7.0),
+        browsing("c", T0 + 2 * DAY_US, category="a"),
+        browsing("c", T0 + 4, category="b"),
+        cart("c", T0 + 2 * DAY_US),
+        complaint("c", T0 + DAY_US, complaint_id="x"),
+        complaint("c", T0 + 2 * DAY_US, complaint_id="x", action=ComplaintAction.RESOLVED),
+    ]
+    assert remembered([events[place] for place in places]) == pytest.approx(remembered(events), rel=1e-12, abs=1e-9)
+
+
+# --- complaints one by one -------------------------------------------------------------------------------------------
+
+
+def opened(events: list[Complaint]) -> list[float]:
+    facts = new_facts()
+    for event in events:
+        remember(facts, event, event.at, 0, False)
+    return sorted(day for day in open_since(np.array([facts]))[0].tolist() if day > NEVER)
+
+
+def test_a_case_is_open_from_its_opening_to_its_resolution_and_again_when_reopened() -> None:
+    day = T0 // DAY_US
+    steps = [
+        complaint("c", T0, complaint_id="a"),
+        complaint("c", T0 + DAY_US, complaint_id="a", action=ComplaintAction.ANSWERED),
+        complaint("c", T0 + 2 * DAY_US, complaint_id="a", action=ComplaintAction.RESOLVED),
+        complaint("c", T0 + 3 * DAY_US, complaint_id="a", action=ComplaintAction.REOPENED),
+    ]
+    assert [opened(steps[:n]) for n in range(1, 5)] == [[day], [day], [], [day + 3]]
+
+
+def test_steps_of_cases_may_come_in_any_order() -> None:
+    steps: list[Event] = [
+        complaint("c", T0 + at * DAY_US, complaint_id=case, action=action)
+        for at, case, action in [
+            (0, "a", ComplaintAction.OPENED),
+            (1, "b", ComplaintAction.OPENED),
+            (2, "a", ComplaintAction.ANSWERED),
+            (3, "a", ComplaintAction.RESOLVED),
+            (4, "c", ComplaintAction.OPENED),
+        ]
+    ]
+    wanted = remembered(steps)
+    assert opened([step for step in steps if isinstance(step, Complaint)]) == [T0 // DAY_US + 1, T0 // DAY_US + 4]
+    for shuffled in permutations(steps):
+        assert remembered(list(shuffled)) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_a_step_without_a_case_belongs_to_the_order() -> None:
+    first = complaint("c", T0, order_id="o1")
+    assert opened([first, complaint("c", T0 + 1, order_id="o2", action=ComplaintAction.RESOLVED)]) == [T0 / DAY_US]
+    assert opened([first, complaint("c", T0 + 1, order_id="o1", action=ComplaintAction.RESOLVED)]) == []
+
+
+def openings(count: int, **fields: Any) -> list[Complaint]:
+    """A complaint a day, each of its own unless the fields say otherwise."""
+    return [complaint("c", T0 + i * DAY_US, **({"complaint_id": str(i)} | fields)) for i in range(count)]
+
+
+def since(*days: int) -> list[float]:
+    return [T0 / DAY_US + day for day in days]
+
+
+@given(st.permutations(range(CASES + 3)))
+def test_of_more_open_cases_than_places_those_that_wait_longest_stay(places: list[int]) -> None:
+    cases = openings(CASES + 3)
+    assert opened([cases[place] for place in places]) == since(*range(CASES))
+
+
+def test_a_closed_case_goes_before_an_open_one_and_an_answered_one_before_one_that_waits() -> None:
+    cases = openings(CASES)
+    for action in (ComplaintAction.RESOLVED, ComplaintAction.ANSWERED):
+        done = complaint("c", T0 + CASES * DAY_US, complaint_id="0", action=action)
+        new = complaint("c", T0 + (CASES + 1) * DAY_US, complaint_id="new")
+        assert opened([*cases, done, new]) == since(1, 2, 3, CASES + 1)
+    for step in (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED):  # of a complaint that was forgotten
+        assert opened([*cases, complaint("c", T0 + 9 * DAY_US, complaint_id="x", action=step)]) == since(0, 1, 2, 3)
+
+
+def test_an_open_case_that_nobody_acts_on_any_more_makes_room() -> None:
+    facts = new_facts()
+    for event in openings(CASES + 3):
+        remember(facts, event, event.at, 0, False, followed_days=CASES + 1)
+    assert sorted(open_since(np.array([facts]))[0].tolist()) == since(1, 2, 3, 6)
+
+
+@pytest.mark.parametrize("name", ["a", None])
+@pytest.mark.parametrize("action", [ComplaintAction.OPENED, ComplaintAction.REOPENED])
+def test_a_complaint_that_is_repeated_is_one_that_is_open_since_the_first_time(
+    name: str | None, action: ComplaintAction
+) -> None:
+    steps = [*openings(1, complaint_id=name), *openings(9, complaint_id=name, action=action)[1:]]
+    assert [opened(steps[:n]) for n in range(1, 10)] == [since(0)] * 9
+    other = complaint("c", T0 + 20 * DAY_US, complaint_id="other")
+    assert opened([*steps, other]) == since(0, 20)
+    answer = complaint("c", T0 + 7 * DAY_US + 1, complaint_id=name, action=ComplaintAction.ANSWERED)
+    assert opened([*steps, answer]) == since(8)  # the answer came late: what was opened after it still waits
+
+
+@st.composite
+def case_steps(draw: st.DrawFn) -> list[Complaint]:
+    """Up to CASES openings of three complaints, and any number of answers and resolutions of the same ones."""
+    wanted = draw(st.lists(st.sampled_from("ab "), min_size=1, max_size=CASES))
+    actions = [ComplaintAction.ANSWERED, ComplaintAction.RESOLVED]
+    steps = [(name, ComplaintAction.OPENED) for name in wanted]
+    steps += draw(st.lists(st.tuples(st.sampled_from(wanted), st.sampled_from(actions)), max_size=5))
+    times = draw(st.lists(st.integers(0, 9), min_size=len(steps), max_size=len(steps)))
+    return [
+        complaint("c", T0 + at * DAY_US, complaint_id=name.strip() or None, action=action)
+        for (name, action), at in zip(steps, times, strict=True)
+    ]
+
+
+@given(case_steps(), st.randoms(use_true_random=False))
+def test_as_many_openings_as_places_and_all_their_steps_may_come_in_any_order(
+    steps: list[Complaint], rng: random.Random
+) -> None:
+    shuffled = rng.sample(steps, len(steps))
+    found, wanted = remembered([*shuffled]), remembered([*steps])
+    cases = [name for name in SLOTS if name.startswith("complaint_")]
+    assert {name: found[name] for name in cases} == {name: wanted[name] for name in cases}
+    for name in {step.complaint_id for step in steps}:
+        own = [step for step in steps if step.complaint_id == name]
+        done = max((one.at for one in own if one.action in HANDLING), default=0)
+        waits = [one.at for one in own if one.action not in HANDLING and one.at > done]
+        assert not waits or min(waits) / DAY_US in opened(shuffled)
+
+
+# --- recent events ---------------------------------------------------------------------------------------------------
+
+
+def test_recent_ids_are_kept_and_no_more() -> None:
+    customer, rng = Customer("c", 0), random.Random(1)
+    names = [f"e{i}" for i in range(100)]
+    rng.shuffle(names)
+    assert [customer.saw(name) for name in names] == [False] * 100
+    assert len(customer.ids) == ID_RING
+    assert all(customer.saw(name) for name in names[-ID_RING:])
+    assert not customer.saw(names[0])
+
+
+def test_the_facts_have_names_of_their_own() -> None:
+    assert len(set(SLOTS)) == len(SLOTS) == len(EMPTY) == len(SLOT)
+    assert MAX_LATENESS_DAYS < RING

@@ -1,0 +1,298 @@
+"""Messages to the staff: complete where there is place, within their size always, and harmless whatever an id says."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_app.core.causes.explanation import Cause, Evidence, Explanation
+from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.segments.segments import SEGMENTS
+from stream_app.core.units import EPOCH
+from stream_app.errors import BadTemplate
+from stream_app.i18n import cause_name
+from stream_app.notifications.messages.composer import PlaybookComposer
+from stream_app.notifications.messages.masking import harmless, mask
+from stream_app.notifications.playbook.measures import CAUSES
+from stream_app.notifications.playbook.playbook import load_playbook
+
+NAMES = {
+    "forgot_shop": ("forgot the shop's name", "忘记店铺"),
+    "price": ("price", "价格"),
+    "ad_harassment": ("too many messages", "广告骚扰"),
+}
+SEGMENT_NAMES = {
+    "complaining": ("complaining customer", "投诉客户"),
+    "one_time": ("one-time buyer", "一次性买家"),
+    "vip": ("VIP", "贵宾"),
+}
+WORDS: Any = SimpleNamespace(
+    cause_name=lambda key, lang: NAMES[key][lang == "zh"],
+    segment_name=lambda key, lang: SEGMENT_NAMES[key][lang == "zh"],
+    evidence_text=lambda one, lang: {
+        "silence": ("silent for {days:g} days", "已 {days:g} 天没有动静"),
+        "one_order": ("one order in all", "只下过一单"),
+    }[one.sign][lang == "zh"].format(**one.numbers),
+)
+COMPOSER = PlaybookComposer(load_playbook(), WORDS, zone="Asia/Shanghai", currency="CNY")
+ALERT = AlertOpened(
+    alert_id="al_3f2a91",
+    customer_id="王小明13812345678",
+    opened_at=EPOCH,
+    expires_at=EPOCH + timedelta(days=14),
+    rank=2,
+    probability=0.874,
+    monthly_worth=1320.4,
+    silent_days=40.0,
+    usual_gap_days=None,
+    source="model",
+    version=3,
+    explanation=Explanation(
+        "one_time",
+        (Cause("forgot_shop", 0.61), Cause("price", 0.2)),
+        (Evidence("silence", {"days": 40.0}), Evidence("one_order")),
+    ),
+)
+MARKUP = set("@[](){}<>*_`#~|!\\&")
+
+
+def changed(**fields: Any) -> AlertOpened:
+    return msgspec.structs.replace(ALERT, **fields)
+
+
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        ("en", [
+            "very likely, 87%", "about 1,320 CNY a month", "one-time buyer", "forgot the shop's name, 61%",
+            "silent for 40 days", "1. Ask whether the goods arrived well", "(by SMS)", "Never", "Begin with a discount",
+            "1970-01-15 08:00",
+            "at most 1 care contact a week", "al_3f2a91",
+        ]),
+        ("zh", [
+            "很可能，87%", "每月约值 1,320 CNY", "一次性买家", "忘记店铺，61%", "已 40 天没有动静",
+            "1. 回访", "（短信）", "切勿", "一上来就打折", "1970-01-15 08:00", "每周最多 1 次", "al_3f2a91",
+        ]),
+    ],
+)  # fmt: skip
+def test_a_message_says_who_how_sure_what_it_is_worth_why_what_to_do_what_never_and_until_when(
+    language: str, says: list[str]
+) -> None:
+    message = COMPOSER.alert(ALERT, language, 4_096)
+    for text in (message.markdown, message.plain):
+        assert [one for one in says if one not in text] == []
+        assert "13812345678" not in text
+        assert "小明" not in text
+        assert "王" in text
+    assert "**" in message.markdown
+    assert "**" not in message.plain
+    assert "王" in message.title
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("cause", CAUSES)
+@pytest.mark.parametrize("segments", [(), *((one,) for one in SEGMENTS), ("complaining", "vip")], ids="+".join)
+def test_a_full_message_of_every_cause_and_segment_has_place_in_the_smallest_robot(
+    language: str, cause: str, segments: tuple[str, ...]
+) -> None:
+    segment, also = next(iter(segments), ""), segments[1:]
+    explanation = msgspec.structs.replace(ALERT.explanation, segment=segment, also=also, causes=(Cause(cause, 0.9),))
+    message = COMPOSER.alert(changed(explanation=explanation), language, 2_048)
+    measure = load_playbook().measure(cause, *segments)
+    for text in (*measure.steps, measure.never[0]):
+        assert text.said(language) in message.markdown
+
+
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        ("en", ["complaining customer, VIP", "1. The team's lead calls within the hour", "2. Solve it first"]),
+        ("zh", ["（投诉客户、贵宾）", "1. 主管一小时内致电并负责到底", "2. 先解决"]),
+    ],
+)
+def test_the_urgent_alert_of_a_vip_who_complains_has_the_steps_for_vips(language: str, says: list[str]) -> None:
+    explanation = msgspec.structs.replace(ALERT.explanation, segment="complaining", also=("vip", "declining"))
+    message = COMPOSER.alert(changed(explanation=explanation, urgent=True), language, 4_096)
+    assert [one for one in says if one not in message.plain] == []
+
+
+@given(st.integers(60, 1_200), st.sampled_from(["en", "zh"]), st.text(max_size=80), st.floats(0, 1))
+def test_no_message_is_larger_than_allowed_and_none_ends_within_a_character(
+    max_bytes: int, language: str, customer: str, probability: float
+) -> None:
+    alert = changed(customer_id=customer, probability=probability)
+    messages = [COMPOSER.alert(alert, language, max_bytes)]
+    messages += [message for message, _ in COMPOSER.digest([alert] * 3, language, max_bytes)]
+    for message in messages:
+        for text in (message.title, message.markdown, message.plain):
+            assert len(text.encode("utf-8")) <= max_bytes
+            assert "�" not in text
+
+
+def test_what_matters_least_goes_first() -> None:
+    sizes = [COMPOSER.alert(ALERT, "en", max_bytes).plain for max_bytes in (4_096, 420, 330, 250)]
+    for text in sizes:
+        assert "very likely, 87%" in text
+        assert "forgot the shop's name" in text
+        assert "1. Ask whether the goods arrived well" in text
+        assert "al_3f2a91" in text
+    kept = [[word in text for word in ("Contact a customer", "at most 1", "one order in all")] for text in sizes]
+    assert kept[0] == [True, True, True]
+    assert kept[-1] == [False, False, False]
+    assert [sum(row) for row in kept] == sorted((sum(row) for row in kept), reverse=True)
+
+
+@given(st.text(max_size=60) | st.sampled_from(["@all", "[x](http://evil.com)", "<at id=all>", "**b**\n# h", "<@u>"]))
+def test_an_id_is_neither_markup_nor_a_mention_nor_a_phone_number(customer: str) -> None:
+    shown = mask(customer)
+    assert not MARKUP & set(shown)
+    assert "://" not in shown
+    assert not re.search(r"\d{7}", re.sub(r"[\s().+/-]", "", shown))
+    assert not re.search(r"[^\W\d_]{2}", shown)
+    assert "\n" not in shown
+    shown.encode("utf-8")  # no lone surrogates
+
+
+@pytest.mark.parametrize("spelt", ["138 1234 5678", "+86-138-1234-5678", "(0571) 8888 9999", "１３８１２３４５６７８"])
+def test_a_phone_number_keeps_its_last_four_digits_however_it_is_spelt(spelt: str) -> None:
+    assert len(re.sub(r"\D", "", mask(spelt))) == 4
+
+
+def test_the_names_of_shops_are_harmless_too() -> None:
+    text = COMPOSER.alert(changed(shop_id="@all www.evil.com", alert_id="<at id=all>"), "en", 4_096).markdown
+    assert "@" not in text
+    assert "evil.com" not in text
+    assert "<" not in text
+    assert harmless("a\u202eb\u200bc") == "abc"
+
+
+def test_an_urgent_case_says_so_and_puts_the_complaint_first() -> None:
+    urgent = changed(urgent=True, rank=0, probability=0.2)
+    message = COMPOSER.alert(urgent, "en", 4_096)
+    assert message.plain.startswith("URGENT: a complaint is past its service target")
+    assert message.title.startswith("URGENT")
+    assert "1. Answer today" in message.plain
+    assert "(by phone)" in message.plain
+    assert "Send any offer before it is solved" in message.plain
+    assert COMPOSER.alert(urgent, "zh", 4_096).markdown.startswith("**【紧急】")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_an_urgent_case_of_somebody_without_a_score_says_nothing_of_a_risk(language: str) -> None:
+    message = COMPOSER.alert(changed(urgent=True, probability=0.0, monthly_worth=0.1), language, 4_096)
+    (digest, _), *_ = COMPOSER.digest([changed(urgent=True, probability=0.0, monthly_worth=0.1)], language, 4_096)
+    for text in (message.title, message.plain.split("forgot")[0].split("忘记")[0], digest.plain.split("\n")[2]):
+        assert "%" not in text
+        assert "CNY" not in text
+
+
+def test_who_may_be_annoyed_by_messages_is_offered_nothing_whatever_else_may_be_the_cause() -> None:
+    causes = (Cause("price", 0.5), Cause("ad_harassment", 0.3))
+    text = COMPOSER.alert(changed(explanation=Explanation("vip", causes)), "en", 500).plain
+    assert "Answer with a promotion, a coupon or a survey" in text
+
+
+def test_an_alert_without_an_explanation_or_with_one_of_a_later_version_is_told_all_the_same() -> None:
+    bare = COMPOSER.alert(changed(explanation=Explanation(), usual_gap_days=16.0), "en", 4_096).plain
+    assert "No order for 40 days: 2.5 × the usual gap" in bare
+    assert "1. No cause stands out" in bare
+    later = Explanation("new_segment", (Cause("new_cause", 0.9), Cause("price", 0.1)), (Evidence("new_sign"),))
+    text = COMPOSER.alert(changed(explanation=later), "en", 4_096).plain
+    assert "new_" not in text
+    assert "1. Give first notice of the next sale" in text
+
+
+def test_keys_that_are_none_are_not_told_even_by_words_that_would() -> None:
+    lenient: Any = SimpleNamespace(
+        cause_name=lambda key, _: key, segment_name=lambda key, _: key, evidence_text=lambda one, _: str(one)
+    )
+    composer = PlaybookComposer(load_playbook(), lenient)
+    odd = Explanation("@all", (Cause("[x](http://a)", 0.9),), (Evidence("@all"), Evidence("fine", {"<at>": 1.0})))
+    text = composer.alert(changed(explanation=odd), "en", 4_096).plain
+    assert not set("@[<") & set(text)
+
+
+def many(count: int) -> list[AlertOpened]:
+    return [changed(alert_id=f"al_{rank:03}", rank=rank, urgent=rank % 10 == 0) for rank in range(1, count + 1)]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(("count", "max_bytes"), [(1, 2_048), (3, 4_096), (30, 2_048), (30, 20_000)])
+def test_a_digest_holds_every_alert_once_in_as_few_messages_as_needed(
+    language: str, count: int, max_bytes: int
+) -> None:
+    alerts = many(count)
+    messages = COMPOSER.digest(alerts, language, max_bytes)
+    assert sorted(one for _, ids in messages for one in ids) == [alert.alert_id for alert in alerts]
+    for number, (message, ids) in enumerate(messages, 1):
+        for text in (message.markdown, message.plain):
+            assert len(text.encode()) <= max_bytes
+            assert [one for one in ids if one not in text] == []
+        if len(messages) > 1:
+            assert f"{number}/{len(messages)}" in message.title
+    assert (len(messages) == 1) == (count < 30 or max_bytes == 20_000)
+
+
+def test_urgent_ones_come_first_in_a_digest_and_are_marked() -> None:
+    (message, ids), *_ = COMPOSER.digest(many(20), "en", 20_000)
+    assert ids[:3] == ("al_010", "al_020", "al_001")
+    assert message.plain.count("URGENT") == 2
+    assert "2 urgent" in message.title
+    assert COMPOSER.digest([], "en", 2_048) == []
+
+
+def template(folder: Path, text: str, name: str = "en/alert.j2") -> Path:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_template_of_the_shops_own_replaces_one_and_leaves_the_others(tmp_path: Path) -> None:
+    composer = PlaybookComposer(load_playbook(), WORDS, template(tmp_path, "Ring {{ alert.who }} at once"))
+    assert composer.alert(ALERT, "en", 2_048).plain == "Ring 王••••5678 at once"
+    assert composer.alert(ALERT, "zh", 2_048) == PlaybookComposer(load_playbook(), WORDS).alert(ALERT, "zh", 2_048)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("one\n{% if %}", 2, "TemplateSyntaxError"),
+        ("one\n\n{{ alert.phone }}", 3, "no attribute 'phone'"),
+        ("{{ 1 / 0 }}", 1, "ZeroDivisionError"),
+        ("{{ alert.steps.append(1) }}", 1, "nothing can be called but strong(text)"),
+        ("{{ strong.__globals__ }}", 1, "strong is a function"),
+        ("{{ alert.__class__.__mro__ }}", 1, "SecurityError"),
+        ("{% for one in range(1000000000) %}x{% endfor %}", 1, "a loop runs through alerts"),
+    ],
+)
+def test_a_template_that_fails_or_reaches_for_more_is_refused_when_it_is_loaded(
+    tmp_path: Path, text: str, line: int, says: str
+) -> None:
+    with pytest.raises(BadTemplate, match=re.escape(says)) as caught:
+        PlaybookComposer(load_playbook(), WORDS, template(tmp_path, text))
+    assert caught.value.facts["line"] == line
+    assert caught.value.facts["file"] == "en/alert.j2"
+
+
+def test_a_folder_of_templates_that_is_not_there_is_told() -> None:
+    with pytest.raises(BadTemplate, match="is not there"):
+        PlaybookComposer(load_playbook(), WORDS, Path("/nowhere"))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_shipped_words_name_every_cause_and_segment_of_the_playbook(language: str) -> None:
+    composer = PlaybookComposer(load_playbook())
+    for cause in CAUSES:
+        explanation = Explanation("vip", (Cause(cause, 0.8),), (Evidence("silence", {"days": 41.0, "times": 2.31}),))
+        text = composer.alert(changed(explanation=explanation), language, 4_096).plain
+        assert cause not in text.replace(cause_name(cause, "en"), "")
+        assert cause_name(cause, language) in text
+        assert "2.3" in text

@@ -1,0 +1,285 @@
+"""What came of the customers: departures, calls, alerts, cohorts, readiness, what a log can show. Small known cases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from stream_app.core.events.schema import KINDS
+from stream_app.replay.evaluation import metrics
+from stream_app.replay.evaluation.alerts import alert_figures, flaps
+from stream_app.replay.evaluation.calendar import DAY_US, call_times, index_of, instant, local, midnights, month_starts
+from stream_app.replay.evaluation.capacity import capacity_curve, play
+from stream_app.replay.evaluation.cohorts import churn_by_month, cohort_retention, repurchase
+from stream_app.replay.evaluation.departures import Departures, Orders, find_departures, lead_summary
+from stream_app.replay.evaluation.evaluation import Evaluation, evaluate
+from stream_app.replay.evaluation.readiness import condition, readiness
+from stream_app.replay.evaluation.segments import RFM, segment_tables
+from stream_app.replay.evaluation.support import SIGNS, support_figures
+from stream_app.replay.evaluation.worth import money_figures, newest_decisions
+from stream_app.replay.results import AlertRecord, LogFacts, Results
+from tests.harness.factories import START, results
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> Evaluation:
+    return evaluate(results(customers=300, days=450, seed=3))
+
+
+@pytest.fixture(scope="module")
+def departures(evaluation: Evaluation) -> Departures:
+    return find_departures(evaluation)
+
+
+def with_orders(given: Results, orders: list[tuple[int, float]]) -> Results:
+    """The same replay with other orders: (customer, day since the start)."""
+    customer = np.array([c for c, _ in orders], np.int64)
+    at = np.array([START + int(day * DAY_US) for _, day in orders], np.int64)
+    return replace(given, orders=(customer, at, np.full(len(at), 10.0)))
+
+
+# --- the calendar -----------------------------------------------------------------------------------------------------
+
+
+def test_days_and_months_are_the_shops_own() -> None:
+    zone = ZoneInfo("Europe/Berlin")  # the clock changes on 31 March 2024
+    first, last = (instant(datetime(2024, 3, day, 12, tzinfo=zone)) for day in (30, 31))
+    starts = midnights(first, last, zone)
+    assert np.diff(starts).tolist() == [DAY_US, 23 * 3_600_000_000]
+    assert index_of(np.array([first, last]), starts).tolist() == [0, 1]
+    months, names = month_starts(first, last, zone)
+    assert names == ["2024-03", "2024-04"]
+    assert local(int(months[1]), zone).isoformat() == "2024-04-01T00:00:00+02:00"
+
+
+def test_lists_come_on_working_days_at_the_shops_hour() -> None:
+    zone = ZoneInfo("Asia/Shanghai")
+    monday = instant(datetime(2024, 4, 1, tzinfo=zone))
+    times = call_times(monday, monday + 14 * DAY_US - 1, zone, (0, 2), 9)
+    said = [local(int(t), zone).strftime("%a %H:%M") for t in times]
+    assert said == ["Mon 09:00", "Wed 09:00"] * 2
+
+
+# --- departures and calls ---------------------------------------------------------------------------------------------
+
+
+def test_a_silence_ends_with_the_next_order_or_the_log(evaluation: Evaluation) -> None:
+    given = with_orders(evaluation.results, [(0, 10), (1, 20), (0, 30)])
+    orders = Orders.of(given)
+    end = (given.log.last_at - START) / DAY_US
+    assert (orders.silence / DAY_US).tolist() == pytest.approx([20, end - 20, end - 30])
+    customer, moment = np.array([0, 0, 0, 1]), START + np.array([5, 10, 31, 19]) * DAY_US
+    assert orders.last_before(customer, moment).tolist() == [-1, 0, 2, -1]
+
+
+def test_who_left_is_told_by_the_shops_own_rule(evaluation: Evaluation) -> None:
+    """Warm-up ends about 122 days after the first order; the rule is 180 days; the log ends on day 450."""
+    days = [(c, 0.0) for c in range(100, 140)] + [(c, 100.0) for c in range(40)] + [(50, 100), (50, 279), (51, 300)]
+    given = with_orders(evaluation.results, days)
+    found = find_departures(evaluate(given))
+    assert found.definition == "lost_after"
+    gone = {int(c) for c in found.orders.customer[found.left]}
+    assert gone == {*range(100, 140), *range(40)}  # 50 came back after 179 days, 51 cannot be judged yet
+
+
+def test_in_a_short_log_the_horizon_stands_in_and_the_lead_is_still_the_rules(evaluation: Evaluation) -> None:
+    given = replace(evaluation.results, settings=evaluation.results.settings | {"lost_after_days": 3000.0})
+    found = find_departures(evaluate(given))
+    assert found.definition == "horizon"
+    assert found.count > 0
+    order = np.flatnonzero(found.left)[:1]
+    assert found.lead_days(order, found.orders.at[order] + 10 * DAY_US) == pytest.approx([2990])
+
+
+def test_an_oracle_calls_those_who_leave_first_and_its_opposite_last(
+    evaluation: Evaluation, departures: Departures
+) -> None:
+    d = evaluation.results.decisions
+    leaving = d.label.astype(float)
+    capacity = 3
+    oracle, fool = (play(evaluation, departures, sign * leaving, [capacity])[0] for sign in (1, -1))
+    right, wrong = (d.label[calls.decision[:60]].mean() for calls in (oracle, fool))  # before both have called everyone
+    assert right == 1
+    assert wrong < 0.2
+
+
+def test_calls_keep_to_the_capacity_and_call_nobody_twice_in_a_silence(
+    evaluation: Evaluation, departures: Departures
+) -> None:
+    d = evaluation.results.decisions
+    for capacity, calls in zip((1, 4), play(evaluation, departures, d.probability, (1, 4)), strict=True):
+        _, per_day = np.unique(calls.at, return_counts=True)
+        assert per_day.max() == capacity
+        assert len(np.unique(calls.order)) == len(calls.order)
+        assert (d.decided_at[calls.decision] <= calls.at).all()
+        assert (departures.orders.at[calls.order] <= d.decided_at[calls.decision]).all()
+        assert (d.customer[calls.decision] == departures.orders.customer[calls.order]).all()
+
+
+def test_more_calls_reach_more_leavers_with_less_certainty(evaluation: Evaluation, departures: Departures) -> None:
+    curve: Any = capacity_curve(evaluation, departures)
+    reached = [row["reached_share"] for row in curve["product"]]
+    assert reached == sorted(reached)
+    assert curve["product"][0]["lead_median_days"] < curve["product"][-1]["lead_median_days"]
+    assert curve["product"][0]["precision"] > curve["product"][-1]["precision"]
+    assert curve["lead"]["n"] == next(
+        row["reached"] for row in curve["product"] if row["capacity"] == evaluation.protocol.capacity
+    )
+
+
+def test_lead_times_are_summed_up_whole() -> None:
+    summary: Any = lead_summary(np.array([1.0, 5.0, 30.0, 180.0]))
+    assert summary["median_days"] == 17.5
+    assert sum(bar["n"] for bar in summary["histogram"]) == 4
+    assert lead_summary(np.zeros(0))["median_days"] is None
+
+
+# --- alerts -----------------------------------------------------------------------------------------------------------
+
+
+def alert(kind: str, day: float, reason: str = "", customer: str = "a") -> AlertRecord:
+    return AlertRecord(f"{customer}-{day}", kind, customer, START + int(day * DAY_US), 1, 0.9, reason)
+
+
+@pytest.mark.parametrize(
+    ("reason", "reopened", "flapped"),
+    [("fell", 5, 1), ("expired", 5, 1), ("fell", 30, 0), ("returned", 5, 0), ("lost", 5, 0)],
+)
+def test_an_episode_that_opens_again_soon_without_cause_flaps(reason: str, reopened: float, flapped: int) -> None:
+    other = alert("opened", 11, customer="b")
+    course = [alert("opened", 1), alert("closed", 10, reason), alert("opened", 10 + reopened), other]
+    assert flaps(course, START) == flapped
+
+
+def test_alerts_are_counted_by_customers_and_days(evaluation: Evaluation, departures: Departures) -> None:
+    name = evaluation.results.decisions.customers[0]
+    opened = [replace(alert("opened", day), customer_id=name) for day in (10, 300, 310)]
+    some = replace(evaluation, results=replace(evaluation.results, alerts=opened))
+    figures: Any = alert_figures(some, departures)
+    customer_days = (evaluation.results.decisions.decided_at >= evaluation.warm_at).sum() * 7
+    assert figures["opened"] == 2  # the one on day 10 lies in the warm-up
+    assert figures["per_1000_customers_and_day"] == pytest.approx(2000 / customer_days)
+
+
+# --- the shop ---------------------------------------------------------------------------------------------------------
+
+
+def test_cohorts_by_hand(evaluation: Evaluation) -> None:
+    """The factory starts on 1 January 2023 UTC, 08:00 in the shop; 400 days and more lie behind."""
+    given = with_orders(evaluation.results, [(0, 1), (1, 2), (0, 40), (2, 45), (2, 70), (1, 75)])
+    found: Any = cohort_retention(evaluate(given))
+    assert found["months"][:3] == ["2023-01", "2023-02", "2023-03"]
+    assert found["sizes"][:3] == [2, 1, 0]
+    assert found["retention"][0][:4] == [1.0, 0.5, 0.5, 0.0]
+    assert found["retention"][1][:2] == [1.0, 1.0]
+    assert found["retention"][2] == []
+    assert repurchase(evaluate(given)) == {"buyers": 3, "repurchase_rate": 1.0}
+
+
+def test_a_month_begins_on_the_shops_own_clock(evaluation: Evaluation) -> None:
+    """30 January, 17:00 UTC is the 31st in Shanghai; a day later it is February there."""
+    given = with_orders(evaluation.results, [(0, 29.71), (1, 30.71)])
+    found: Any = cohort_retention(evaluate(given))
+    assert (found["months"][:2], found["sizes"][:2]) == (["2023-01", "2023-02"], [1, 1])
+
+
+def test_the_monthly_churn_rate_by_hand(evaluation: Evaluation) -> None:
+    """Ten customers by mid January, five of them silent from then on: lost after 180 days, in July."""
+    days = [(c, 14.0) for c in range(10)] + [(c, day) for c in range(5, 10) for day in (100.0, 200.0, 300.0, 400.0)]
+    given = evaluate(with_orders(evaluation.results, days))
+    rates: Any = {row["month"]: row for row in churn_by_month(given, find_departures(given))}
+    assert rates["2023-08"] == {"month": "2023-08", "customers": 5, "lost": 0, "churn_rate": 0.0}
+    assert "2023-06" not in rates
+    given = evaluate(with_orders(evaluation.results, [(99, 0.0), (99, 30.0), *days]))
+    rates = {row["month"]: row for row in churn_by_month(given, find_departures(given))}
+    assert (rates["2023-07"]["customers"], rates["2023-07"]["lost"]) == (11, 6)
+
+
+def test_segments_share_out_the_active_customers_and_their_worth(evaluation: Evaluation) -> None:
+    tables: Any = segment_tables(evaluation)
+    departures = find_departures(evaluation)
+    money: Any = money_figures(evaluation, departures)
+    for table in (tables["rfm"], tables["lifecycle"]):
+        assert sum(row["customers"] for row in table) == money["active_customers"]
+        assert sum(row["decisions"] for row in table) == evaluation.counted.sum()
+        assert sum(row["monthly_worth"] for row in table) == pytest.approx(money["monthly_worth"])
+        assert sum(row["monthly_worth_at_risk"] for row in table) == pytest.approx(money["monthly_worth_at_risk"])
+    risk = {row["segment"]: row["risk"] for row in tables["rfm"]}
+    assert risk["champions"] < risk["must_keep"]
+    assert len(RFM) == len(set(RFM.values())) == 8
+
+
+def test_todays_customers_are_those_with_a_current_score(evaluation: Evaluation) -> None:
+    d, rows = evaluation.results.decisions, newest_decisions(evaluation)
+    assert len(np.unique(d.customer[rows])) == len(rows)
+    assert (d.decided_at[rows] > evaluation.end_at - 11 * DAY_US).all()
+    for row in rows[:20]:
+        assert d.decided_at[row] == d.decided_at[d.customer == d.customer[row]].max()
+
+
+# --- readiness --------------------------------------------------------------------------------------------------------
+
+
+def test_ready_needs_every_condition(evaluation: Evaluation) -> None:
+    enough = replace(evaluation, results=replace(evaluation.results, log=replace(evaluation.results.log, buyers=500)))
+    few = replace(evaluation, results=replace(evaluation.results, log=replace(evaluation.results.log, buyers=499)))
+    assert readiness(enough)["ready"]
+    found: Any = readiness(few)
+    assert [c["name"] for c in found["conditions"] if not c["met"]] == ["buyers"]
+    assert found["days_to_go"] == 1
+
+
+def test_a_score_that_is_only_recency_is_not_ready(evaluation: Evaluation) -> None:
+    d = evaluation.results.decisions
+    plain = evaluate(replace(evaluation.results, decisions=replace(d, probability=d.recency_days / 400)))
+    found: Any = readiness(plain)
+    assert not found["ready"]
+    assert found["conditions"][-1] | {"name": "better_than_recency", "have": 0, "met": False} == found["conditions"][-1]
+    assert found["expected_on"] is None
+
+
+def test_nothing_grows_from_nothing() -> None:
+    assert condition("buyers", 0, 500, 100.0)["days_to_go"] is None
+    assert condition("buyers", 1, 500, 1000.0)["days_to_go"] is None  # beyond what can be foreseen
+    assert condition("buyers", 500, 500, 100.0) | {"met": True, "days_to_go": 0} == condition("buyers", 500, 500, 1.0)
+
+
+# --- what a log can show ----------------------------------------------------------------------------------------------
+
+
+def facts(fields: dict[str, list[str]]) -> LogFacts:
+    kinds = dict.fromkeys(fields, 10)
+    return LogFacts(["x"], 10, 0, 0, 0, 0, 0, 1, kinds, fields, customers=1, buyers=1)
+
+
+def test_every_sign_names_fields_that_the_schema_has() -> None:
+    for cause, signs in SIGNS.items():
+        for sign in signs:
+            assert set(sign.fields) <= set(KINDS[sign.kind].__struct_fields__), cause
+
+
+def test_a_log_of_nothing_but_orders_shows_few_causes() -> None:
+    found: Any = {row["cause"]: row for row in support_figures(facts({"order": []}))["causes"]}  # type: ignore[attr-defined]
+    assert found["habit_change"]["support"] == "full"
+    assert found["forgot_shop"]["support"] == "part"
+    assert found["out_of_stock"] == {
+        "cause": "out_of_stock", "support": "none", "signs": 2, "signs_seen": 0, "missing": ["browsing", "cart"],
+    }  # fmt: skip
+
+
+def test_a_log_with_every_field_shows_every_cause() -> None:
+    everything = {kind: list(type_.__struct_fields__) for kind, type_ in KINDS.items()}
+    found: Any = support_figures(facts(everything))
+    assert {row["support"] for row in found["causes"]} == {"full"}
+    assert set().union(*found["absent_fields"].values()) == set()
+
+
+def test_the_whole_record_agrees_with_its_parts(evaluation: Evaluation) -> None:
+    record: Any = metrics(evaluation.results)
+    assert record["protocol"]["departures"] == find_departures(evaluation).count
+    assert record["decisions"]["counted"] == int(evaluation.counted.sum())

@@ -1,0 +1,369 @@
+"""The report and the summary: both languages, one file, no customers, nothing from the network."""
+
+from __future__ import annotations
+
+import re
+import string
+import subprocess
+import sys
+import tomllib
+from dataclasses import replace
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from stream_app.errors import ContradictorySettings
+from stream_app.replay.evaluation import metrics
+from stream_app.replay.evaluation.segments import RFM
+from stream_app.replay.evaluation.support import SIGNS
+from stream_app.replay.results import STAGES, Results
+from stream_app.report import html, story
+from stream_app.report.charts.mixture import weight_chart
+from stream_app.report.drawing import Picture
+from stream_app.report.html import pictures, render, write_report
+from stream_app.report.terminal import summary
+from stream_app.report.voice import LANGUAGES, Voice, catalogue
+from tests.harness.factories import results
+
+PICTURES = ("reach", "right", "lead", "auc", "loss", "calibration", "lift", "churn", "importance", "effects", "weights")
+REPORT = Path(html.__file__).parent
+FEATURES = {"recency_days": ("days", "days since the <last> order", "距上次下单的天数")}
+
+
+@pytest.fixture(scope="module")
+def replayed() -> Results:
+    return results(customers=600, days=450, seed=4)
+
+
+@pytest.fixture(scope="module")
+def figures(replayed: Results) -> Any:
+    return metrics(replayed)
+
+
+@pytest.fixture(scope="module")
+def pages(figures: Any) -> dict[str, str]:
+    return {lang: render(figures, lang, FEATURES) for lang in LANGUAGES}
+
+
+# --- the words --------------------------------------------------------------------------------------------------------
+
+
+def places(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_both_languages_say_the_same_things_with_the_same_facts() -> None:
+    english, chinese = (catalogue(lang) for lang in LANGUAGES)
+    assert {part: list(words) for part, words in english.items()} == {part: list(w) for part, w in chinese.items()}
+    for part, words in english.items():
+        for key, text in words.items():
+            assert places(text) == places(chinese[part][key]), f"{part}.{key}"
+
+
+def test_what_is_chinese_is_chinese() -> None:
+    same_in_both = re.compile(r"[A-Za-z\- ]*|–|[{}a-z¦]*")  # AUC, Brier, ECE; nothing but facts
+    for part, words in catalogue("zh").items():
+        for key, text in words.items():
+            assert re.search(r"[\u4e00-\u9fff]", text) or same_in_both.fullmatch(text), f"{part}.{key}: {text}"
+    assert not any(re.search(r"[\u4e00-\u9fff]", t) for words in catalogue("en").values() for t in words.values())
+
+
+def test_every_name_that_the_figures_use_has_a_word() -> None:
+    words = catalogue("en")
+    assert set(SIGNS) == set(words["cause"])
+    assert {*RFM.values(), *STAGES} <= set(words["segments"])
+    reasons = {"returned", "lost", "fell", "expired"}
+    assert reasons <= set(words["alerts"])
+
+
+def used_keys() -> set[str]:
+    files = [*REPORT.rglob("*.py"), *REPORT.rglob("*.j2")]
+    return set(re.findall(r"""["']([a-z]+\.[a-z_0-9]+)["']""", "\n".join(f.read_text("utf-8") for f in files)))
+
+
+def test_every_key_that_is_said_exists() -> None:
+    words = catalogue("en")
+    known = {f"{part}.{key}" for part, keys in words.items() for key in keys}
+    spoken = {key for key in used_keys() if key.split(".")[0] in words}
+    assert len(spoken) > 60
+    assert spoken <= known
+
+
+def test_an_unknown_language_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ContradictorySettings, match="en, zh"):
+        Voice("fr")
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+class Reader(HTMLParser):
+    """Collects what matters of a page, and whether its elements close in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.problems: list[str] = []
+        self.ids: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in {"meta", "link", "br", "img", "input"}:
+            self.open.append(tag)
+        for name, value in attrs:
+            self.attributes.append((tag, name, value or ""))
+            if name == "id":
+                self.ids.append(value or "")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.problems.append(f"</{tag}> at {self.getpos()}")
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] not in {"script", "style"}:
+            self.text.append(data)
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    return reader
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_page_is_whole(pages: dict[str, str], lang: str) -> None:
+    reader = read(pages[lang])
+    assert (reader.problems, reader.open) == ([], [])
+    assert len(reader.ids) == len(set(reader.ids))
+    anchors = {value[1:] for tag, name, value in reader.attributes if (tag, name) == ("a", "href")}
+    assert anchors <= set(reader.ids)
+    assert len(pages[lang].encode()) < 2_000_000
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_page_loads_nothing(pages: dict[str, str], lang: str) -> None:
+    page = pages[lang]
+    assert re.findall(r"(?:https?:)?//[\w-]+\.\w+[^\s\"']*", page) == []
+    assert re.findall(r"@import|\burl\((?!#)|<link|<iframe|<img|\bfetch\(|XMLHttpRequest|\bimport\(", page) == []
+    loading = {(tag, name) for tag, name, _ in read(page).attributes if name in {"src", "srcset", "data", "action"}}
+    assert loading == set()
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_page_knows_no_customer(replayed: Results, pages: dict[str, str], lang: str) -> None:
+    assert not any(name in pages[lang] for name in replayed.decisions.customers)
+    assert not any(a.alert_id in pages[lang] for a in replayed.alerts[:50])
+    assert "exports/" not in pages[lang]
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_nothing_is_left_unsaid(pages: dict[str, str], lang: str) -> None:
+    said = " ".join(read(pages[lang]).text)
+    assert not re.search(r"\bNone\b|\bnan\b|\{\w*\}|Undefined", said)
+    assert f'<html lang="{Voice(lang).html_language}">' in pages[lang]
+
+
+def test_the_headline_says_what_the_figures_say(figures: Any, pages: dict[str, str]) -> None:
+    own = next(r for r in figures["capacity"]["product"] if r["capacity"] == figures["protocol"]["capacity"])
+    share, days = f"{own['reached_share'] * 100:.0f}%", f"{own['lead_median_days']:.0f}"
+    found = {lang: re.search(r'class="headline">(.*?)</p>', pages[lang]) for lang in LANGUAGES}
+    for match in found.values():
+        assert match
+        assert share in match[1]
+        assert days in match[1]
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_page_says_why_the_chart_shows_fewer_reached_than_the_headline(
+    figures: Any, pages: dict[str, str], lang: str
+) -> None:
+    own = next(r for r in figures["capacity"]["product"] if r["capacity"] == figures["protocol"]["capacity"])
+    note = story.reach_note(figures, Voice(lang))
+    assert f"{own['reached_share'] * 100:.0f}%" in note
+    assert f"{own['early_share'] * 100:.0f}%" in note
+    assert note in " ".join(read(pages[lang]).text)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_headline_names_the_rule_by_its_days_and_the_page_says_where_it_is_set(
+    figures: Any, pages: dict[str, str], lang: str
+) -> None:
+    rule = f"{figures['protocol']['lost_after_days']:.0f}"
+    found = re.search(r'class="headline">(.*?)</p>', pages[lang])
+    assert found
+    assert rule in found[1]
+    assert "--lost-after" in " ".join(read(pages[lang]).text)
+
+
+def test_the_same_figures_give_the_same_page(
+    figures: Any, pages: dict[str, str], drawn: dict[str, Picture | None], tmp_path: Path
+) -> None:
+    for picture in drawn.values():
+        assert picture
+        assert picture.wide in pages["en"]
+        assert picture.narrow in pages["en"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(html, "pictures", lambda *_: drawn)
+        write_report(figures, tmp_path / "report.html", "en", FEATURES)
+    assert (tmp_path / "report.html").read_text("utf-8") == pages["en"]
+
+
+def test_features_are_told_in_the_readers_words_and_escaped(pages: dict[str, str]) -> None:
+    assert "days since the &lt;last&gt; order" in pages["en"]
+    assert "<last>" not in pages["en"]
+    assert "距上次下单的天数" in pages["zh"]
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charts take seconds; a test about words goes without."""
+    monkeypatch.setattr(html, "pictures", lambda *_: dict.fromkeys(PICTURES))
+
+
+def test_what_the_log_names_cannot_become_markup(figures: Any) -> None:
+    bad = "<script>alert(1)</script>"
+    course = [v | {"weights": {bad: 1.0}} for v in figures["models"]["course"]]
+    models = figures["models"] | {
+        "course": course,
+        "drift": [{"on": "2024-01-01", "what": bad, "before": 1, "after": 2}],
+    }
+    evil = figures | {
+        "experts": {bad: figures["product"]},
+        "models": models | {"importances": {bad: 1.0}},
+        "log": figures["log"] | {"files": [bad]},
+    }
+    picture = weight_chart(evil, Voice("en"))
+    assert picture
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(html, "pictures", lambda *_: dict.fromkeys(PICTURES) | {"weights": picture})
+        page = render(evil, "en")
+    assert bad not in page
+    assert "&lt;script&gt;alert(1)" in picture.wide
+    assert read(page).problems == []
+
+
+# --- the charts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def drawn(figures: Any) -> dict[str, Picture | None]:
+    voice = Voice("en")
+    return pictures(figures, voice, html.feature_rows(figures, voice, FEATURES))
+
+
+def test_every_chart_is_drawn_twice_and_described(drawn: dict[str, Picture | None]) -> None:
+    assert set(drawn) == set(PICTURES)
+    for name, picture in drawn.items():
+        assert picture, name
+        for svg in (picture.wide, picture.narrow):
+            root = ET.fromstring(svg)  # noqa: S314 - we drew it
+            assert root.get("role") == "img"
+            assert root.get("aria-label") == picture.alt
+            assert any(e.get("data-tip") for e in root.iter()), name
+
+
+def test_every_colour_of_a_chart_has_a_light_and_a_dark_one(drawn: dict[str, Picture | None]) -> None:
+    style = (REPORT / "layout" / "style.css").read_text("utf-8")
+    for name, picture in drawn.items():
+        assert picture
+        for kind, colour in re.findall(r'(fill|stroke)="(?!none|transparent|url)([^"]+)"', picture.wide):
+            assert f'[{kind}="{colour}"]' in style, f"{name}: {kind} {colour}"
+
+
+def test_charts_do_not_share_ids(drawn: dict[str, Picture | None]) -> None:
+    found = [i for p in drawn.values() if p for i in re.findall(r'\bid="([^"]+)"', p.wide + p.narrow)]
+    assert len(found) == len(set(found))
+
+
+def test_the_capacity_chart_shows_the_figures(figures: Any, drawn: dict[str, Picture | None]) -> None:
+    picture = drawn["right"]
+    assert picture
+    for row in figures["capacity"]["product"]:
+        assert f"this product: {row['precision'] * 100:.0f}%" in picture.wide
+
+
+# --- logs that can show little ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_log_that_shows_nothing_yet_still_gives_a_report(lang: str) -> None:
+    young: Any = metrics(results(customers=30, days=50, seed=2))
+    page = render(young, lang)
+    assert read(page).problems == []
+    assert Voice(lang).say("verdict.not_yet") in page
+    assert Voice(lang).say("headline.reach_none") in page
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_without_amounts_the_report_counts_customers_instead_of_money(replayed: Results) -> None:
+    d, (customer, at, amount) = replayed.decisions, replayed.orders
+    free = replace(
+        replayed,
+        decisions=replace(d, money=np.zeros_like(d.money), monthly_worth=np.full_like(d.money, np.nan)),
+        orders=(customer, at, np.zeros_like(amount)),
+        importances={},
+        effects={},
+        versions=[],
+        alerts=[],
+    )
+    page = render(metrics(free), "en")
+    assert "expected to place no order" in page
+    assert "At risk a month" not in page
+    assert read(page).problems == []
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_not_yet_says_when(replayed: Results) -> None:
+    few: Any = metrics(replace(replayed, log=replace(replayed.log, buyers=400)))
+    page = render(few, "en")
+    assert "Not yet" in page
+    assert Voice("en").day(few["readiness"]["expected_on"]) in page
+
+
+# --- the terminal -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_summary_says_headline_verdict_scores_and_place(figures: Any, lang: str) -> None:
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(summary(figures, lang, Path("out/report.html")))
+    text, voice = console.export_text(), Voice(lang)
+    assert voice.say("verdict.ready") in text
+    assert voice.name("expert", "product") in text
+    assert f"{figures['product']['auc']:.3f}" in text
+    assert f"{figures['longest_silence_first']['auc']:.3f}" in text
+    assert "out/report.html" in text
+
+
+@pytest.mark.parametrize(
+    ("lang", "wanted"), [("en", "scores after which an order came within 60 days"), ("zh", "天内又下单")]
+)
+def test_what_is_not_met_is_said_in_whole_sentences(lang: str, wanted: str) -> None:
+    young: Any = metrics(results(customers=30, days=50, seed=2))
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(summary(young, lang))
+    text, voice = console.export_text(), Voice(lang)
+    assert f"{voice.say('verdict.not_yet')}{voice.colon}{voice.say('verdict.not_yet_open')}" in text
+    assert wanted.replace("60", f"{young['protocol']['horizon_days']:.0f}") in text
+
+
+def test_the_summary_needs_no_plots() -> None:
+    code = "import sys, stream_app.report.terminal; print(*{'altair', 'vl_convert', 'jinja2'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout.strip()) == (0, ""), run.stderr
+
+
+def test_the_words_are_shipped_as_toml() -> None:
+    for lang in LANGUAGES:
+        assert tomllib.loads((REPORT / "words" / f"{lang}.toml").read_text("utf-8"))["page"]["title"]
