@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that are made from the code: `make docs`. A test keeps them current."""
+"""Write the pages of docs/ that are generated from the code: `make docs`. A test keeps them current."""
 
 from __future__ import annotations
 
@@ -77,17 +77,24 @@ def pages() -> dict[str, str]:
     return {
         "schema/events.schema.json": render("json-schema"),
         "schema/asyncapi.json": render("asyncapi"),
-        "events.md": filled("events.md.j2", **about_events()),
-        "features.md": filled("features.md.j2", features=FEATURES),
-        "state.md": filled("state.md.j2", **about_state()),
-        "settings.md": filled("settings.md.j2", sections=about_settings()),
-        "metrics.md": filled("metrics.md.j2", **about_metrics(TITLES)),
-        "metrics.zh.md": filled("metrics.zh.md.j2", zh=metrics_zh(), **about_metrics(TITLES_ZH)),
-        "playbook.md": filled("playbook.md.j2", **about_playbook()),
-        "playbook.zh.md": filled("playbook.zh.md.j2", **about_playbook()),
-        "causes.md": filled("causes.md.j2", **about_causes()),
+        **reference("events", **about_events()),
+        **reference("features", features=FEATURES),
+        **reference("state", **about_state()),
+        **reference("settings", sections=about_settings()),
+        **reference("playbook", **about_playbook()),
+        **reference("causes", **about_causes()),
+        "reference/metrics.md": filled("metrics.md.j2", **about_metrics(TITLES)),
+        "reference/metrics.zh.md": filled("metrics.zh.md.j2", zh=metrics_zh(), **about_metrics(TITLES_ZH)),
         "../deploy/kafka-acls.sh": kafka_acls(LiveConfig().kafka),
         "../deploy/redis-users.acl": redis_acls(LiveConfig().redis),
+    }
+
+
+def reference(page: str, **facts: object) -> dict[str, str]:
+    """Return a page of docs/reference in both languages, by its paths below docs/."""
+    return {
+        f"reference/{page}.md": filled(f"{page}.md.j2", **facts),
+        f"reference/{page}.zh.md": filled(f"{page}.zh.md.j2", **facts),
     }
 
 
@@ -126,7 +133,12 @@ def about_events() -> dict[str, object]:
                 "example": json.dumps(examples(kind)[0], indent=2, ensure_ascii=False),
             }
         )
-    return {"schema": schema, "every": field_rows(catalogue().every, schema["$defs"]["Browsing"]), "kinds": kinds}
+    return {
+        "schema": schema,
+        "every": field_rows(catalogue().every, schema["$defs"]["Browsing"]),
+        "kinds": kinds,
+        "types_zh": TYPES_ZH,
+    }
 
 
 def field_rows(fields: dict[str, Words], payload: dict[str, Any]) -> list[dict[str, object]]:
@@ -261,6 +273,14 @@ def facts() -> dict[str, dict[str, str]]:
     return tomllib.loads((TEMPLATES / "facts.toml").read_text(encoding="utf-8"))
 
 
+TYPES_ZH: Final = {
+    "boolean": "真假",
+    "integer": "整数",
+    "number": "数值",
+    "string": "字符串",
+    "time": "时间",
+    "word": "用词",
+}
 TITLES: Final[dict[type[Metrics], str]] = {
     BusinessMetrics: "Customers and shop: worker",
     WorkerMetrics: "Worker",
