@@ -15,7 +15,7 @@ CODE = stream_app tests docs $(wildcard benchmarks) $(wildcard grafana)
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' --quiet $(if $(UPGRADE),--upgrade)
 
-.PHONY: help demo report test lint format dashboards docs pictures acceptance stack-test bench lock clean env env-dev
+.PHONY: help demo report test lint format dashboards docs site pictures acceptance stack-test bench lock clean env env-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ dashboards: env-dev ## write the dashboards that Grafana is provisioned with
 docs: env ## write the pages of docs/ that are made from the code
 	@$(BIN)/python docs/generate.py
 
+site: $(VENV)/.site ## build the documentation as a searchable site in build/site; a broken link fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 pictures: env-dev ## take the pictures of the demo and of its messages anew (needs Chromium; five minutes)
 	@$(BIN)/python docs/pictures.py
 
@@ -63,6 +66,8 @@ bench: env-dev ## speed and scale
 lock: $(VENV)/.bootstrapped ## resolve requirements/*.txt again (UPGRADE=1 for newer versions)
 	@$(LOCK) --extra replay --extra demo --output-file requirements/runtime.txt
 	@$(LOCK) --extra replay --extra demo --group dev --constraints requirements/runtime.txt --output-file requirements/dev.txt
+	@$(subst compile pyproject.toml,compile,$(LOCK)) --group site --constraints requirements/dev.txt \
+		--output-file requirements/site.txt
 	@$(subst compile pyproject.toml,compile,$(LOCK)) --group bootstrap --constraints requirements/dev.txt \
 		--output-file requirements/bootstrap.txt
 
@@ -94,3 +99,7 @@ $(VENV)/.dev: $(VENV)/.bootstrapped requirements/dev.txt pyproject.toml
 	@$(INSTALL) --require-hashes --requirement requirements/dev.txt
 	@$(SELF)
 	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.site: $(VENV)/.bootstrapped requirements/site.txt
+	@$(INSTALL) --require-hashes --requirement requirements/site.txt
+	@touch $@
