@@ -49,7 +49,7 @@ docs: env ## write the pages of docs/ that are made from the code
 	@$(BIN)/python docs/generate.py
 
 site: $(VENV)/.site ## build the documentation as a searchable site in build/site; a broken link fails
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 pictures: env-dev ## take the pictures of the demo and of its messages anew (needs Chromium; five minutes)
 	@$(BIN)/python docs/pictures.py
