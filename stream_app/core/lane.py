@@ -20,7 +20,7 @@ import msgspec
 from stream_app.core import outgoing
 from stream_app.core.align import UNENDING, Aligner
 from stream_app.core.casework import ACTIONS
-from stream_app.core.codec import CODEC_SCHEMA, decode_customers, encode_customers
+from stream_app.core.codec import CODEC_SCHEMA, decode_customers, encode_customers, is_known_schema
 from stream_app.core.cohorts import Cohorts
 from stream_app.core.commit import Commit
 from stream_app.core.complaint_kinds import Classifier, unread
@@ -524,8 +524,9 @@ def _read_summary(stored: bytes) -> Summary:
         summary = msgspec.json.decode(stored, type=Summary)
     except msgspec.MsgspecError as error:
         raise UnusableState(problem=f"its summary is not ours ({error})", remedy=_REMEDY) from error
-    if summary.schema != CODEC_SCHEMA:
+    if not is_known_schema(summary.schema):
         raise UnusableState(problem="it was written with other facts, features or experts", remedy=_REMEDY)
+    summary.schema = CODEC_SCHEMA  # of what this program writes from here on
     return summary
 
 

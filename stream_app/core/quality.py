@@ -20,6 +20,7 @@ from stream_app.core.learner import probability_of
 from stream_app.core.quality_sample import EVERYBODY, Sample, row_type
 from stream_app.core.scores import Scored, bins_of, brier, ece, enough, lift, log_loss, precision_at, roc_auc
 from stream_app.core.state import DAY_US
+from stream_app.core.versions import present_expert
 
 PRODUCT: Final = "product"  # the scorer that is the probability as it was given
 RECENT: Final = "28d"
@@ -169,7 +170,7 @@ class Quality:
         if not stored:
             return
         found = msgspec.msgpack.decode(stored, type=Stored)
-        if tuple(found.names) != self._names:
+        if tuple(map(present_expert, found.names)) != self._names:
             return
         columns = len(self._names)
         self._days, self._total = found.days, found.total

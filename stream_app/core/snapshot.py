@@ -26,9 +26,10 @@ from stream_app.core.experts.expert import Rows
 from stream_app.core.features import NAMES
 from stream_app.core.learner import Learner
 from stream_app.core.state import DAY_US, SLOTS
+from stream_app.core.versions import SNAPSHOT_SCHEMAS, SNAPSHOT_STEPS, is_readable, present_class, rename_attributes
 from stream_app.errors import UnusableSnapshot
 
-FORMAT: Final = 2  # raise it when the layout changes, or what a class of ours in ALLOWED keeps
+FORMAT: Final = 2  # raise it when the layout changes, or what an own class in ALLOWED keeps: docs/state-formats.md
 MAGIC: Final = b"churnmdl"
 CODES: Final = frozenset({"<f8"})  # of arrays, as numpy names their types
 PROBES: Final = 64  # rows that a model is recognised by
@@ -144,6 +145,9 @@ def restore(stored: bytes, source: str = "given") -> Learner:
     _check(header, body, source)
     try:
         learner = _AllowListUnpickler(io.BytesIO(body)).load()
+        rename_attributes(learner, _OWN)
+        for older in range(header.format, FORMAT):
+            SNAPSHOT_STEPS[older](learner)
         found = fingerprint(learner) if isinstance(learner, Learner) else ""
     except _Forbidden as error:
         _refuse(source, f"it names {error}, which no model of ours has", _TAKE_ANOTHER, error)
@@ -206,9 +210,10 @@ class _Forbidden(Exception):
 
 class _AllowListUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ALLOWED:
+        present = present_class(module, name)  # an earlier release may have named it otherwise
+        if present not in ALLOWED:
             raise _Forbidden(f"{module}.{name}")
-        return super().find_class(module, name)
+        return super().find_class(*present)
 
 
 _TAKE_ANOTHER: Final = "Take another snapshot, or learn anew from the log."
@@ -229,7 +234,7 @@ def _open(stored: bytes, source: str) -> tuple[Header, bytes]:
 
 
 def _check(header: Header, body: bytes, source: str) -> None:
-    if header.format != FORMAT:
+    if not is_readable(header.format, FORMAT, SNAPSHOT_STEPS):
         _refuse(source, f"it has format {header.format}; this program reads format {FORMAT}", _LEARN_ANEW)
     if header.river != _RIVER:
         remedy = f"Install river=={header.river}, or learn anew from the log."
@@ -237,7 +242,7 @@ def _check(header: Header, body: bytes, source: str) -> None:
     if header.numpy.split(".")[0] != np.__version__.split(".")[0]:
         remedy = f"Install numpy=={header.numpy}, or learn anew from the log."
         _refuse(source, f"it holds arrays of numpy {header.numpy}; installed is {np.__version__}", remedy)
-    if header.schema != schema():
+    if header.schema != schema() and header.schema not in SNAPSHOT_SCHEMAS:
         _refuse(source, "it was learned on other features, facts or experts", _LEARN_ANEW)
     if header.checksum != xxhash.xxh3_128_hexdigest(body):
         _refuse(source, "its body is torn or was changed", _TAKE_ANOTHER)
