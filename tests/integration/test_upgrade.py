@@ -109,6 +109,7 @@ def live(folder: Path, receiver: Receiver, kafka: str, monkeypatch: pytest.Monke
         yield live
 
 
+@pytest.mark.slow
 def test_the_services_go_on_as_the_release_did_that_stored_all_of_it(
     live: LiveSystem, folder: Path, receiver: Receiver, tmp_path: Path
 ) -> None:
@@ -120,6 +121,7 @@ def test_the_services_go_on_as_the_release_did_that_stored_all_of_it(
     assert {f"al_calm{place}:hook" for place in range(3)} | {"al_failing:hook"} <= set(receiver.ids)
     assert receiver.messages > 0
     # 2. What a process that was killed left in the outbox is sent.
+    live.wait("the outboxes are empty", live.done, SECONDS)
     letters = [dict(one.headers()) for of in messages_of(live, "dead_letters").values() for one in of]
     assert [one["kafka_dlt-exception-message"] for one in letters] == [b"left in the outbox"]
     # 3. A channel that was closed is open again, as was asked for; what was given up can be sent after all.
@@ -143,7 +145,7 @@ def test_commands_read_what_was_stored(live: LiveSystem, folder: Path) -> None:
     listed = live.run("alerts", "list", "--format", "json").splitlines()
     assert len(listed) > 0
     read = entries_of(keyspace, "{p0}:states")
-    shown = live.run("state", next(iter(read)).decode())
+    shown = live.run("state", "show", next(iter(read)).decode())
     assert next(iter(read)).decode() in shown
 
 
