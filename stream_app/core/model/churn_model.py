@@ -124,7 +124,8 @@ class ChurnModel:
 
     def shares(self) -> dict[str, float]:
         """Each mixed expert's share."""
-        return self._mixture.shares()
+        names = (self.experts[place].name for place in self._mixed)  # a stored mixture may have earlier ones
+        return dict(zip(names, self._mixture.shares().values(), strict=True))
 
     def decide(self, view: StateFrame) -> Scores:
         """See Model."""

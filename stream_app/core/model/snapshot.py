@@ -27,9 +27,10 @@ from stream_app.core.model.experts.expert import Rows
 from stream_app.core.model.features import NAMES
 from stream_app.core.state.vector import SLOTS
 from stream_app.core.units import DAY_US
+from stream_app.core.versions import SNAPSHOT_SCHEMAS, SNAPSHOT_STEPS, is_readable, present_class, rename_attributes
 from stream_app.errors import UnusableSnapshot
 
-FORMAT: Final = 2  # raise it when the layout changes, or what a class of ours in ALLOWED keeps
+FORMAT: Final = 2  # raise it when the layout changes, or what an own class in ALLOWED keeps: docs/state-formats.md
 MAGIC: Final = b"churnmdl"
 CODES: Final = frozenset({"<f8"})  # of arrays, as numpy names their types
 PROBES: Final = 64  # rows that a model is recognised by
@@ -145,6 +146,9 @@ def restore(stored: bytes, source: str = "given") -> ChurnModel:
     _check(header, body, source)
     try:
         churn_model = _AllowListUnpickler(io.BytesIO(body)).load()
+        rename_attributes(churn_model, _OWN)
+        for older in range(header.format, FORMAT):
+            SNAPSHOT_STEPS[older](churn_model)
         found = fingerprint(churn_model) if isinstance(churn_model, ChurnModel) else ""
     except _Forbidden as error:
         _refuse(source, f"it names {error}, which no model of ours has", _TAKE_ANOTHER, error)
@@ -207,9 +211,10 @@ class _Forbidden(Exception):
 
 class _AllowListUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ALLOWED:
+        present = present_class(module, name)  # an earlier release may have named it otherwise
+        if present not in ALLOWED:
             raise _Forbidden(f"{module}.{name}")
-        return super().find_class(module, name)
+        return super().find_class(*present)
 
 
 _TAKE_ANOTHER: Final = "Take another snapshot, or learn anew from the log."
@@ -230,7 +235,7 @@ def _open(stored: bytes, source: str) -> tuple[Header, bytes]:
 
 
 def _check(header: Header, body: bytes, source: str) -> None:
-    if header.format != FORMAT:
+    if not is_readable(header.format, FORMAT, SNAPSHOT_STEPS):
         _refuse(source, f"it has format {header.format}; this program reads format {FORMAT}", _LEARN_ANEW)
     if header.river != _RIVER:
         remedy = f"Install river=={header.river}, or learn anew from the log."
@@ -238,7 +243,7 @@ def _check(header: Header, body: bytes, source: str) -> None:
     if header.numpy.split(".")[0] != np.__version__.split(".")[0]:
         remedy = f"Install numpy=={header.numpy}, or learn anew from the log."
         _refuse(source, f"it holds arrays of numpy {header.numpy}; installed is {np.__version__}", remedy)
-    if header.schema != schema():
+    if header.schema != schema() and header.schema not in SNAPSHOT_SCHEMAS:
         _refuse(source, "it was learned on other features, facts or experts", _LEARN_ANEW)
     if header.checksum != xxhash.xxh3_128_hexdigest(body):
         _refuse(source, "its body is torn or was changed", _TAKE_ANOTHER)

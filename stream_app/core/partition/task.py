@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from stream_app.core.alerts.staff_actions import ACTIONS
-from stream_app.core.customers.codec.states import CODEC_SCHEMA, decode_customers, encode_customers
+from stream_app.core.customers.codec.states import CODEC_SCHEMA, decode_customers, encode_customers, is_known_schema
 from stream_app.core.events.schema import Event, Rejected
 from stream_app.core.kpis.aggregator import KpiState, segment_in
 from stream_app.core.kpis.event_counts import Row
@@ -545,8 +545,9 @@ def _read_summary(stored: bytes) -> Summary:
         summary = msgspec.json.decode(stored, type=Summary)
     except msgspec.MsgspecError as error:
         raise UnusableState(problem=f"its summary is not ours ({error})", remedy=_REMEDY) from error
-    if summary.schema != CODEC_SCHEMA:
+    if not is_known_schema(summary.schema):
         raise UnusableState(problem="it was written with other facts, features or experts", remedy=_REMEDY)
+    summary.schema = CODEC_SCHEMA  # of what this program writes from here on
     return summary
 
 

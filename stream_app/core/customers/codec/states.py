@@ -47,9 +47,10 @@ from stream_app.core.model.features import NAMES
 from stream_app.core.state.counters import COUNTERS
 from stream_app.core.state.vector import ID_RING, SLOTS
 from stream_app.core.units import SECOND_US
+from stream_app.core.versions import STATE_SCHEMAS, STATE_STEPS, is_readable, upgraded
 from stream_app.errors import UnusableState
 
-VERSION: Final = 3
+VERSION: Final = 3  # docs/state-formats.md says how to raise it
 CODEC_SCHEMA: Final = xxhash.xxh3_64_hexdigest(repr((VERSION, SLOTS, COUNTERS, NAMES, EXPERTS)))
 _HEAD: Final = np.dtype([
     ("version", "u1"),
@@ -176,12 +177,25 @@ def _open(names: Sequence[str], values: Sequence[bytes]) -> Reader:
     lengths: Counts = np.array([len(value) for value in values], dtype=np.int64) - _CHECKSUM_BYTES
     reader = Reader(names, values, lengths, _REMEDY)
     reader.refuse(lengths < _HEAD.itemsize, "is too short")
-    versions = np.array([value[0] for value in values], dtype=np.uint8)
-    other = versions != VERSION
-    reader.refuse(other, f"has version {versions[other][0] if other.any() else VERSION}")
+    versions = [value[0] for value in values]
+    other = np.array([not is_readable(one, VERSION, STATE_STEPS) for one in versions], dtype=bool)
+    reader.refuse(other, f"has version {versions[int(other.argmax())] if other.any() else VERSION}")
     sums = [xxhash.xxh32_digest(value[:-_CHECKSUM_BYTES]) != value[-_CHECKSUM_BYTES:] for value in values]
     reader.refuse(np.array(sums, dtype=bool), "is torn or damaged: its checksum differs")
-    return reader
+    if all(one == VERSION for one in versions):
+        return reader
+    contents = upgraded([value[:-_CHECKSUM_BYTES] for value in values], VERSION)
+    return Reader(names, contents, np.array([len(one) for one in contents], dtype=np.int64), _REMEDY)
+
+
+def is_known_schema(schema: str) -> bool:
+    """Return whether states that were stored with a schema can be read: see CODEC_SCHEMA.
+
+    >>> is_known_schema(CODEC_SCHEMA), is_known_schema("0")
+    (True, False)
+    """
+    version = STATE_SCHEMAS.get(schema)
+    return schema == CODEC_SCHEMA or (version is not None and is_readable(version, VERSION, STATE_STEPS))
 
 
 def _indices(customers: Sequence[Customer]) -> Counts:
