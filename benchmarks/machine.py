@@ -14,14 +14,14 @@ _CPUINFO: Final = Path("/proc/cpuinfo")
 
 def machine() -> dict[str, str]:
     """Facts about the machine, none of them a name or a path of it."""
-    facts = {
+    vector = {
         "processor": _processor(),
         "cores": str(os.cpu_count()),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),
     }
-    return facts | {name: version(name) for name in PACKAGES}
+    return vector | {name: version(name) for name in PACKAGES}
 
 
 def load_average() -> float:

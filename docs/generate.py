@@ -23,7 +23,7 @@ from stream_app.config import LiveConfig
 from stream_app.config.listing import Row
 from stream_app.config.listing import rows as all_settings
 from stream_app.core.causes.catalogue import CAUSES, FAMILY, ONE_TIME, POOR_EXPERIENCE, REPEAT
-from stream_app.core.causes.evidence_rules import SIGNS, Sign
+from stream_app.core.causes.evidence_rules import EVIDENCE_RULES, EvidenceRule
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.causes.inference import MISLED, TOLD
 from stream_app.core.customers.codec.counters import MARK_BYTES
@@ -37,7 +37,7 @@ from stream_app.core.model.features import FEATURES
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.settings import Settings
 from stream_app.core.shops.registry import MAX_SHOPS
-from stream_app.core.state.counters import COMPLAINED, CONTACT_PERIOD_DAYS, MARKS, PERIOD_DAYS
+from stream_app.core.state.counters import COMPLAINED, CONTACT_PERIOD_DAYS, COUNTERS, PERIOD_DAYS
 from stream_app.core.state.vector import DECAYED, HALF_LIVES, ID_RING, SLOTS
 from stream_app.core.units import DAY_US
 from stream_app.errors import Stalled
@@ -45,11 +45,11 @@ from stream_app.i18n import LANGUAGES, cause_name, segment_name
 from stream_app.i18n.explanations import catalogue as spoken
 from stream_app.metrics import (
     VALUES,
-    BusinessMetrics,
+    AllocatorMetrics,
     CommitMetrics,
     DeliveryMetrics,
-    DeskMetrics,
     InputMetrics,
+    KpiMetrics,
     Metrics,
     QualityMetrics,
     RelayMetrics,
@@ -180,7 +180,7 @@ def about_state() -> dict[str, object]:
         "ids": ID_RING,
         "facts": {name: {"places": rows.count(name), **words} for name, words in facts().items()},
         "marks": marks(),
-        "mark_count": len(MARKS),
+        "mark_count": len(COUNTERS),
         "period": PERIOD_DAYS,
         "contact_period": CONTACT_PERIOD_DAYS,
         "decayed": DECAYED,
@@ -199,11 +199,11 @@ def about_causes() -> dict[str, object]:
                 "names": [cause_name(cause, lang) for lang in LANGUAGES],
                 "one_time": ONE_TIME[cause],
                 "repeat": REPEAT[cause],
-                "signs": [sign_row(sign, cause) for sign in SIGNS if cause in sign.chances],
+                "signs": [sign_row(sign, cause) for sign in EVIDENCE_RULES if cause in sign.chances],
             }
             for cause in CAUSES
         ],
-        "plain": [sign_row(sign) for sign in SIGNS if not sign.chances],
+        "plain": [sign_row(sign) for sign in EVIDENCE_RULES if not sign.chances],
         "family": [FAMILY, *(cause_name(FAMILY, lang) for lang in LANGUAGES)],
         "segments": [(key, *(segment_name(key, lang) for lang in LANGUAGES)) for key in SEGMENTS],
         "told": TOLD,
@@ -214,7 +214,7 @@ def about_causes() -> dict[str, object]:
     }
 
 
-def sign_row(sign: Sign, cause: str = "") -> dict[str, object]:
+def sign_row(sign: EvidenceRule, cause: str = "") -> dict[str, object]:
     """A row of the table of a cause: what the sign needs, when it is there, how often it is seen, and its words."""
     return {
         "key": sign.key,
@@ -282,11 +282,11 @@ TYPES_ZH: Final = {
     "word": "用词",
 }
 TITLES: Final[dict[type[Metrics], str]] = {
-    BusinessMetrics: "Customers and shop: worker",
+    KpiMetrics: "Customers and shop: worker",
     WorkerMetrics: "Worker",
     QualityMetrics: "Quality of the model: trainer",
     TrainerMetrics: "Trainer",
-    DeskMetrics: "Desk",
+    AllocatorMetrics: "Desk",
     CommitMetrics: "Commits: worker, trainer, desk, deliverer",
     InputMetrics: "Input: all services",
     RelayMetrics: "Relay: worker, desk",
@@ -295,11 +295,11 @@ TITLES: Final[dict[type[Metrics], str]] = {
     DeliveryMetrics: "Deliverer",
 }
 TITLES_ZH: Final[dict[type[Metrics], str]] = {
-    BusinessMetrics: "客户与店铺：worker",
+    KpiMetrics: "客户与店铺：worker",
     WorkerMetrics: "worker（评分进程）",
     QualityMetrics: "模型质量：trainer",
     TrainerMetrics: "trainer（训练进程）",
-    DeskMetrics: "desk（派单台）",
+    AllocatorMetrics: "desk（派单台）",
     CommitMetrics: "提交：worker、trainer、desk、deliver",
     InputMetrics: "输入：所有服务",
     RelayMetrics: "转发：worker、desk",

@@ -30,8 +30,8 @@ from stream_app.core.messages.schema import AlertOpened
 from stream_app.demo import Request, run_demo
 from stream_app.demo.layout import Layout
 from stream_app.demo.settings import CURRENCY, ZONE
-from stream_app.demo.simulation import LivingShop, Phase
-from stream_app.demo.state import Board, Listed
+from stream_app.demo.simulation import Phase, ShopSimulation
+from stream_app.demo.state import DemoState, Listed
 from stream_app.demo.voice import DemoVoice
 from stream_app.notifications.channels import dingtalk, feishu
 from stream_app.notifications.messages.composer import PlaybookComposer
@@ -83,7 +83,7 @@ class Camera:
         if self._page is not None:
             self._page.join()
 
-    def update(self, board: Board, shop: LivingShop, _changed: Sequence[Listed], left: float) -> None:
+    def update(self, board: DemoState, shop: ShopSimulation, _changed: Sequence[Listed], left: float) -> None:
         """See Show."""
         if self._page is not None or left > TAKEN_AT or shop.phase is not Phase.LIVING:
             return
@@ -98,7 +98,7 @@ class Camera:
     def _take_page(self) -> None:
         shoot(self._address, self._to("page"), PAGE)
 
-    def _take_terminal(self, board: Board, shop: LivingShop, left: float) -> None:
+    def _take_terminal(self, board: DemoState, shop: ShopSimulation, left: float) -> None:
         width, height = TERMINAL
         console = Console(
             record=True, width=width, height=height, file=io.StringIO(), force_terminal=True, color_system="truecolor"
@@ -106,7 +106,7 @@ class Camera:
         console.print(Layout(self._voice, self._request.plan).draw(board, shop, left, width, height))
         shoot_text(console.export_svg(title="make demo"), "svg", self._to("demo"))
 
-    def _take_chats(self, board: Board) -> None:
+    def _take_chats(self, board: DemoState) -> None:
         lang = self._request.lang
         composer = PlaybookComposer(load_playbook(), zone=ZONE, currency=CURRENCY)
         urgent, digest = chosen(board)
@@ -119,7 +119,7 @@ class Camera:
         shoot_text(text, "html", self._to("messages"))
 
 
-def chosen(board: Board) -> tuple[AlertOpened, list[AlertOpened]]:
+def chosen(board: DemoState) -> tuple[AlertOpened, list[AlertOpened]]:
     """An urgent alert, the one with most to tell of the latest, and the latest day's list."""
     listed = [one.alert for one in board.listed]
     urgent = max((alert for alert in listed if alert.urgent), key=lambda alert: len(alert.explanation.evidence))

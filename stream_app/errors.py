@@ -353,13 +353,13 @@ class BadTemplate(ChurnMonitorError):
     exit_code = 2
 
 
-class NoSuchEpisode(ChurnMonitorError):
+class NoSuchAlert(ChurnMonitorError):
     """No open episode has the id {alert_id}. {remedy}"""
 
     exit_code = 1
 
 
-class EpisodeTaken(ChurnMonitorError):
+class AlertTaken(ChurnMonitorError):
     """The episode {alert_id} belongs to {owner}. Ask {owner}, or add --take-over to make it yours."""
 
     exit_code = 1

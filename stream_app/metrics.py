@@ -20,7 +20,7 @@ from stream_app.core.alerts.lifecycle import CLOSE_REASONS
 from stream_app.core.causes.catalogue import CAUSES, FAMILY
 from stream_app.core.delivery.records import REASONS, STATES
 from stream_app.core.delivery.routing import Route
-from stream_app.core.delivery.scheduler import Book
+from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.core.events.schema import KINDS
 from stream_app.core.kpis.event_counts import AMOUNTS, CATEGORIES, CHECKOUT_LOSSES, FUNNEL, ORDER_KINDS
 from stream_app.core.kpis.risk_bands import BANDS
@@ -279,7 +279,7 @@ class WorkerMetrics(Metrics):
         )
 
     def _about_lanes(self) -> None:
-        self.lanes = self._gauge("lanes_owned", "Partition numbers that this worker works on.")
+        self.tasks = self._gauge("lanes_owned", "Partition numbers that this worker works on.")
         self.cached = self._gauge("states_cached", "Customers whose state is in memory.")
         self.buffered = self._gauge("buffered_bytes", "Records fetched that wait for their turn.")
         self.held = self._counter(
@@ -309,7 +309,7 @@ class WorkerMetrics(Metrics):
             gauge.remove_by_labels({"partition": str(partition)})
 
 
-class BusinessMetrics(Metrics):
+class KpiMetrics(Metrics):
     """Of the shop and its customers, as far as a worker's own partitions know them: sum over all workers.
 
     What each of them means, and how rates are made of them: docs/adr/0015-business-metrics.md.
@@ -539,14 +539,14 @@ class QualityMetrics(Metrics):
         )
 
 
-class DeskMetrics(Metrics):
+class AllocatorMetrics(Metrics):
     """Of the desk."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
         self.moments = self._counter("desk_moments", "Moments at which the desk chose among all nominations.")
         self.nominations = self._counter("desk_nominations", "Customers nominated by the partitions.")
-        self.episodes = self._counter("desk_episodes", "Episodes opened: customers handed to the staff.")
+        self.alerts = self._counter("desk_episodes", "Episodes opened: customers handed to the staff.")
         self.suppressed = self._counter(
             "nominations_suppressed", "Customers at risk for whom no episode was opened, by reason.", "reason"
         )
@@ -607,25 +607,25 @@ class DeliveryMetrics(Metrics):
         for reason in REASONS:
             self.suppressed.labels(reason)
 
-    def note(self, book: Book, now: int) -> None:
+    def note(self, scheduler: DeliveryScheduler, now: int) -> None:
         """Tell how the book is, and what has ended in it since the last time; `now` is microseconds."""
-        for (channel, state, reason), count in book.outcomes.items():
+        for (channel, state, reason), count in scheduler.outcomes.items():
             self.deliveries.labels(channel, state).inc(count)
             if reason:
                 self.suppressed.labels(reason).inc(count)
-        book.outcomes.clear()
-        pending, oldest = book.pending(), book.oldest()
+        scheduler.outcomes.clear()
+        pending, oldest = scheduler.pending(), scheduler.oldest()
         for name in self._names:
             self.pending.labels(name).set(pending[name])
             self.oldest.labels(name).set(max(now - oldest.get(name, now), 0) / 1e6)
-            self.closed.labels(name).set(bool(book.channels[name].gone_at))
-        self.dead.set(book.dead)
+            self.closed.labels(name).set(bool(scheduler.channels[name].gone_at))
+        self.dead.set(scheduler.dead)
 
 
 SERVICES: Final[dict[str, tuple[type[Metrics], ...]]] = {
-    "worker": (WorkerMetrics, BusinessMetrics, CommitMetrics, InputMetrics, RelayMetrics),
+    "worker": (WorkerMetrics, KpiMetrics, CommitMetrics, InputMetrics, RelayMetrics),
     "trainer": (TrainerMetrics, QualityMetrics, CommitMetrics, InputMetrics, SkippedMetrics),
-    "desk": (DeskMetrics, CommitMetrics, InputMetrics, RelayMetrics, SkippedMetrics, StoreMetrics),
+    "desk": (AllocatorMetrics, CommitMetrics, InputMetrics, RelayMetrics, SkippedMetrics, StoreMetrics),
     "deliver": (DeliveryMetrics, CommitMetrics, InputMetrics, SkippedMetrics),
 }
 

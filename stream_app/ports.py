@@ -99,7 +99,7 @@ class StateStore(Protocol):
         """The state of one customer, encoded; None if there is none."""
         ...
 
-    async def episodes(self, partition: int) -> dict[str, bytes]:
+    async def alerts(self, partition: int) -> dict[str, bytes]:
         """Return the notes on the open alerts of a partition, by key (see core/alerts/staff_actions.py)."""
         ...
 
@@ -331,7 +331,7 @@ class DeliveryStore(Protocol):
         """Some deliveries, encoded, by id; those that are not kept are left out."""
         ...
 
-    async def letters(self, ids: Sequence[str]) -> dict[str, bytes]:
+    async def messages(self, ids: Sequence[str]) -> dict[str, bytes]:
         """Some letters, encoded, by id; those that are not kept are left out."""
         ...
 

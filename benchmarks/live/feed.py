@@ -25,7 +25,7 @@ from stream_app.adapters.kafka.topics import create_topics
 from stream_app.config import INPUTS, OUTPUTS, SHOP_TOPICS, LiveConfig
 from stream_app.core.events.schema import Event
 from stream_app.core.messages.schema import Tick
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.ingest import LogFormat, open_log
@@ -60,10 +60,10 @@ class Taught:
     @classmethod
     def by(cls, log: Path) -> Taught:
         """As it is after a replay of a log."""
-        kept: list[Learner] = []
-        replay(log, WEEKLY, keep=lambda replayed: kept.append(replayed.learner))
-        (learner,) = kept
-        return cls(max(learner.version, 1), snapshot(learner), fingerprint(learner))
+        kept: list[ChurnModel] = []
+        replay(log, WEEKLY, keep=lambda replayed: kept.append(replayed.churn_model))
+        (churn_model,) = kept
+        return cls(max(churn_model.version, 1), snapshot(churn_model), fingerprint(churn_model))
 
 
 def feed(config: LiveConfig, log: Path, limit: int, until: datetime | None = None) -> Fed:

@@ -21,19 +21,19 @@ import typer
 
 from benchmarks.live.results import Scrape
 from stream_app.adapters.http.health import Health, HealthServer
-from stream_app.core.alerts.lifecycle import CLOSE_REASONS, Episode, Nomination, Ranks, alert_id
+from stream_app.core.alerts.lifecycle import CLOSE_REASONS, Alert, AlertCandidate, Ranks, alert_id
 from stream_app.core.causes.catalogue import CAUSES
 from stream_app.core.causes.explanation import Cause, Explanation
 from stream_app.core.customers.customer import Customer
-from stream_app.core.kpis.aggregator import Memory
-from stream_app.core.partition.task import Lane, Limits
+from stream_app.core.kpis.aggregator import KpiState
+from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.settings import Settings
 from stream_app.core.shops.registry import shop_key
-from stream_app.core.state.vector import FIRST_ORDER, LAST_ORDER, NEVER, ORDER_DAYS, ORDERS, RING_END, SHOP, new_facts
+from stream_app.core.state.vector import FIRST_ORDER, LAST_ORDER, NEVER, ORDER_DAYS, ORDERS, RING_END, SHOP, new_vector
 from stream_app.core.units import DAY_US
 from stream_app.metrics import new_registry
-from stream_app.services.worker.worker_metrics import Watch
+from stream_app.services.worker.worker_metrics import WorkerMonitor
 
 TODAY: Final = 20_000 * DAY_US
 SHARE_OF_BUYERS: Final = 0.8
@@ -42,13 +42,13 @@ _MS: Final = 1e3
 
 def main(
     customers: Annotated[int, typer.Option(help="How many customers, over all lanes.")] = 1_000_000,
-    lanes: Annotated[int, typer.Option(help="How many partition numbers the worker has.")] = 8,
+    tasks: Annotated[int, typer.Option(help="How many partition numbers the worker has.")] = 8,
     shops: Annotated[int, typer.Option(help="How many shops.")] = 50,
-    episodes: Annotated[int, typer.Option(help="How many episodes are open, of any cause and segment.")] = 1_500,
+    alerts: Annotated[int, typer.Option(help="How many episodes are open, of any cause and segment.")] = 1_500,
 ) -> None:
     """Measure, and print what was seen."""
-    cost = measure(customers, lanes, shops, episodes)
-    print(f"{customers:,} customers, {lanes} lanes, {shops} shops, {episodes:,} open episodes: {cost.series:,} series")
+    cost = measure(customers, tasks, shops, alerts)
+    print(f"{customers:,} customers, {tasks} partitions, {shops} shops, {alerts:,} open alerts: {cost.series:,} series")
     print(f"count of all customers: {cost.count:.1f} ms CPU, {cost.hold:.1f} ms the longest chunk")
     wanted = f"wanted within {cost.wanted:.0f} ms, done within {cost.done_at:.0f} ms"
     print(f"one scrape: {cost.wall:.1f} ms, {cost.answer_bytes:,} bytes ({wanted})")
@@ -56,24 +56,24 @@ def main(
     print(f"columns of restored customers: {cost.restore:,.0f} ms, {cost.restore / customers * _MS:.2f} µs a customer")
 
 
-def in_own_process(customers: int, lanes: int, shops: int, episodes: int) -> Scrape:
+def in_own_process(customers: int, tasks: int, shops: int, alerts: int) -> Scrape:
     """The same in a new process, whose memory goes with it."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(measure, customers, lanes, shops, episodes).result()
+        return pool.submit(measure, customers, tasks, shops, alerts).result()
 
 
-def measure(customers: int, lanes: int, shops: int, episodes: int = 0, scrapes: int = 9) -> Scrape:
+def measure(customers: int, tasks: int, shops: int, alerts: int = 0, scrapes: int = 9) -> Scrape:
     """Build a worker's lanes, count their customers, and scrape them over HTTP."""
     registry = new_registry()
-    watch = Watch(registry)
+    watch = WorkerMonitor(registry)
     names = [f"shop-{number}" for number in range(shops)]
     owned, restore = {}, 0.0
-    for number in range(lanes):
-        owned[number], seconds = _lane(number, customers // lanes, names)
+    for number in range(tasks):
+        owned[number], seconds = _lane(number, customers // tasks, names)
         restore += seconds
     watch.owned(owned)
-    for lane in owned.values():
-        _open_episodes(lane, watch, episodes // lanes)
+    for task in owned.values():
+        _open_episodes(task, watch, alerts // tasks)
     watch.business.count(owned.values())  # so that all series are there
     holds: list[float] = []
     before = time.process_time()
@@ -107,38 +107,38 @@ def measure(customers: int, lanes: int, shops: int, episodes: int = 0, scrapes: 
     )
 
 
-def _held(watch: Watch, lanes: dict[int, Lane], holds: list[float]) -> Iterator[None]:
+def _held(watch: WorkerMonitor, tasks: dict[int, PartitionTask], holds: list[float]) -> Iterator[None]:
     """Count chunk by chunk, noting for how long each of them took the event loop."""
     started = time.thread_time()
-    for _ in watch.business.chunks(lanes.values()):
+    for _ in watch.business.chunks(tasks.values()):
         holds.append(time.thread_time() - started)
         yield
         started = time.thread_time()
     holds.append(time.thread_time() - started)
 
 
-def _lane(number: int, customers: int, shops: list[str]) -> tuple[Lane, float]:
+def _lane(number: int, customers: int, shops: list[str]) -> tuple[PartitionTask, float]:
     """A lane of customers as if they had been restored, and the seconds that their columns took."""
     rng = np.random.default_rng(number)
-    lane = Lane(number, {}, Settings(), Limits())
-    partition = lane.partition
+    task = PartitionTask(number, {}, Settings(), Limits())
+    partition = task.partition
     partition.restore([_customer(f"c{number}-{one}", rng, shops) for one in range(customers)])
     partition.ranking.set_rows(np.arange(customers), _ranks(rng, customers))
     partition.stream_time = TODAY
     started = time.process_time()
-    partition.tally.restore(list(partition.customers.values()), Memory(shops, []), TODAY)
-    return lane, time.process_time() - started
+    partition.aggregator.restore(list(partition.customers.values()), KpiState(shops, []), TODAY)
+    return task, time.process_time() - started
 
 
-def _open_episodes(lane: Lane, watch: Watch, count: int) -> None:
+def _open_episodes(task: PartitionTask, watch: WorkerMonitor, count: int) -> None:
     """Open episodes of any cause and segment, as a desk would, and tell of them."""
-    rng, partition = np.random.default_rng(lane.number), lane.partition
-    buyers = (one for one in partition.customers.values() if one.facts[LAST_ORDER] != NEVER)
+    rng, partition = np.random.default_rng(task.number), task.partition
+    buyers = (one for one in partition.customers.values() if one.vector[LAST_ORDER] != NEVER)
     for customer in islice(buyers, count):
         why = Explanation(str(rng.choice(SEGMENTS)), (Cause(str(rng.choice(CAUSES)), 0.5),))
-        nominee = Nomination(customer.name, TODAY, 0.9, 0.9, 1.0, 40.0, 30.0, 1, 1, explanation=why)
-        partition.opened(Episode(alert_id(customer.name, TODAY), customer.name, TODAY, TODAY + DAY_US, 1, 0.9, nominee))
-    opened, _ = partition.tally.flows.take_episodes()
+        candidate = AlertCandidate(customer.name, TODAY, 0.9, 0.9, 1.0, 40.0, 30.0, 1, 1, explanation=why)
+        partition.opened(Alert(alert_id(customer.name, TODAY), customer.name, TODAY, TODAY + DAY_US, 1, 0.9, candidate))
+    opened, _ = partition.aggregator.event_counts.take_alerts()
     for (shop, cause, segment), number in opened.items():
         for reason in CLOSE_REASONS:
             watch.business.metrics.closed.add((shop, reason, segment), number)
@@ -146,16 +146,16 @@ def _open_episodes(lane: Lane, watch: Watch, count: int) -> None:
 
 
 def _customer(name: str, rng: np.random.Generator, shops: list[str]) -> Customer:
-    facts = new_facts()
+    vector = new_vector()
     draw = rng.random(4)
     if draw[0] < SHARE_OF_BUYERS:
         orders = int(draw[1] * 6) + 1
         last = TODAY / DAY_US - draw[2] * 400
-        facts[LAST_ORDER], facts[FIRST_ORDER] = last, last - (orders - 1) * 30
-        facts[ORDERS] = facts[ORDER_DAYS] = orders
-        facts[RING_END - 1], facts[RING_END - 2] = int(last), int(last) - 30 if orders > 1 else NEVER
-        facts[SHOP] = shop_key(shops[int(draw[3] * len(shops))])
-    return Customer(name, 0, facts.tobytes())
+        vector[LAST_ORDER], vector[FIRST_ORDER] = last, last - (orders - 1) * 30
+        vector[ORDERS] = vector[ORDER_DAYS] = orders
+        vector[RING_END - 1], vector[RING_END - 2] = int(last), int(last) - 30 if orders > 1 else NEVER
+        vector[SHOP] = shop_key(shops[int(draw[3] * len(shops))])
+    return Customer(name, 0, vector.tobytes())
 
 
 def _ranks(rng: np.random.Generator, customers: int) -> Ranks:

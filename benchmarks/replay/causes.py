@@ -25,12 +25,12 @@ from stream_app.core.causes.catalogue import ONE_TIME, REPEAT
 from stream_app.core.causes.explanation import Explanation
 from stream_app.core.customers.codec.pending import EXPERTS
 from stream_app.core.customers.customer import Customer
-from stream_app.core.model.bg_nbd import prior_log_odds
+from stream_app.core.model.bg_nbd import bg_nbd_log_odds
 from stream_app.core.model.churn_model import PRIOR_SOURCE, Scores, probability_of
 from stream_app.core.model.features import NAMES
-from stream_app.core.partition.processor import Partition
+from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.settings import Settings
-from stream_app.core.state.frame import Floats, View
+from stream_app.core.state.frame import Floats, StateFrame
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.simulate import ShopSettings, Truth, simulate, truth
 
@@ -41,15 +41,15 @@ SETTINGS: Final = Settings(zone="Asia/Shanghai")
 class PriorAlone:
     """A model that has learned nothing and costs nothing."""
 
-    def decide(self, view: View) -> Scores:
+    def decide(self, view: StateFrame) -> Scores:
         """Score decisions; what the models would have seen is left out, since nobody learns from it."""
         n = len(view.now)
         nothing = np.zeros((n, len(NAMES)), dtype=np.float16)
         return Scores(nothing, np.zeros((n, len(EXPERTS)), dtype=np.float32), self.score(view), PRIOR_SOURCE, 0)
 
-    def score(self, view: View) -> Floats:
+    def score(self, view: StateFrame) -> Floats:
         """Probabilities of churn."""
-        return probability_of(prior_log_odds(view))
+        return probability_of(bg_nbd_log_odds(view))
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Watch:
     """Waits for those who have left to be held at risk, and explains them then."""
 
     def __init__(self, settings: Settings, left: dict[str, Truth]) -> None:
-        self.partition = Partition(settings, complaint_reader())
+        self.partition = PartitionProcessor(settings, complaint_reader())
         self._settings = settings
         self._pending = left
         self._model = PriorAlone()
@@ -138,7 +138,7 @@ def explained_leavers(seed: int, shop: ShopSettings = SHOP, settings: Settings =
         moment = moment or settings.next_nomination(at)
         while moment <= at:
             for fact, customer in watch.explain(moment):
-                about = watch.partition.explainer.circumstances(customer, moment)
+                about = watch.partition.explainer.profile(customer, moment)
                 said = watch.partition.explainer.explain(about)
                 explained.append(Explained(fact, about.silent_days, about.repeats > 0, said))
             moment = settings.next_nomination(moment)

@@ -77,7 +77,7 @@ def replay(
         events=events,
         scored=replayed.counts.scored,
         decisions=len(outcome.columns),
-        labels=replayed.learner.examples,
+        labels=replayed.churn_model.examples,
         customers=outcome.customers,
         waiting=sum(len(partition.waiting) for partition in replayed.partitions),
         scan_seconds=scanned - started,

@@ -21,10 +21,10 @@ def register(app: typer.Typer) -> None:
 def deliver(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Bring alerts to the staff's chats and to webhooks. One of them."""
     with errors_told():
-        from stream_app.services.notifier.service import DeliverService
+        from stream_app.services.notifier.service import NotifierService
         from stream_app.services.runtime.process import run_service
 
-        raise typer.Exit(run_service("deliver", settings(config, bootstrap, given), DeliverService))
+        raise typer.Exit(run_service("deliver", settings(config, bootstrap, given), NotifierService))
 
 
 @alerts_app.command("list")

@@ -31,7 +31,7 @@ from stream_app.core.delivery.records import (
     SUPPRESSED,
     ChannelState,
     Delivery,
-    Letter,
+    OutboundMessage,
     Request,
     encode_record,
     readable,
@@ -47,7 +47,7 @@ from stream_app.services.notifier.requests import ENABLE, REDRIVE
 from stream_app.services.runtime.stores import open_stores
 
 T = TypeVar("T")
-_RecordT = TypeVar("_RecordT", Delivery, Letter, ChannelState)
+_RecordT = TypeVar("_RecordT", Delivery, OutboundMessage, ChannelState)
 _WHY_CELLS: Final = 24  # in which a reason still reads well
 _NONE: Final = {
     None: "No deliveries yet: they come with the first alert while `stream-app deliver` runs with channels"
@@ -84,12 +84,12 @@ def run_list(config: LiveConfig, wanted: Wanted, console: Console) -> None:
     one_of("--format", wanted.form, "table", "json")
     if wanted.state is not None:
         one_of("--state", wanted.state, *STATES, *REASONS)
-    known, letters, channels = _with_store(config, lambda store: _find(store, wanted))
+    known, messages, channels = _with_store(config, lambda store: _find(store, wanted))
     found = known[: wanted.limit]
     if wanted.form == "json":
         for one in found:
-            letter = letters.get(one.letter)
-            sys.stdout.buffer.write(msgspec.json.encode(_told(one, letter)) + b"\n")
+            message = messages.get(one.message)
+            sys.stdout.buffer.write(msgspec.json.encode(_told(one, message)) + b"\n")
         return
     if found:
         columns = [
@@ -98,7 +98,7 @@ def run_list(config: LiveConfig, wanted: Wanted, console: Console) -> None:
         ]
         some = f"the latest {len(found)} of {len(known)}, " if len(known) > len(found) else ""
         title = f"Deliveries: {some}the last to change its state first"
-        show_table(console, title, columns, [_row(one, letters.get(one.letter)) for one in found])
+        show_table(console, title, columns, [_row(one, messages.get(one.message)) for one in found])
     else:
         where = f" (channel {wanted.channel})" if wanted.channel else ""
         console.print(f"{_NONE[wanted.state]}{where}", markup=False, soft_wrap=True)
@@ -110,16 +110,16 @@ def run_list(config: LiveConfig, wanted: Wanted, console: Console) -> None:
 
 async def _find(
     store: RedisDeliveryStore, wanted: Wanted
-) -> tuple[list[Delivery], dict[str, Letter], dict[str, ChannelState]]:
+) -> tuple[list[Delivery], dict[str, OutboundMessage], dict[str, ChannelState]]:
     found: list[Delivery] = []
     async for chunk in store.all_deliveries():
         found += filter(wanted.has, _readable(chunk, Delivery))
     found.sort(key=lambda one: (-one.changed_at, one.id))
-    letters = await store.letters(sorted({one.letter for one in found[: wanted.limit]} - {""}))
+    messages = await store.messages(sorted({one.message for one in found[: wanted.limit]} - {""}))
     channels = await store.channels()
     return (
         found,
-        {one.id: one for one in _readable(letters.values(), Letter)},
+        {one.id: one for one in _readable(messages.values(), OutboundMessage)},
         {name: state for name, value in channels.items() for state in _readable([value], ChannelState)},
     )
 
@@ -132,31 +132,31 @@ def _readable(values: Iterable[bytes], kind: type[_RecordT]) -> list[_RecordT]:
     return found
 
 
-def _row(delivery: Delivery, letter: Letter | None) -> tuple[str, ...]:
-    attempts = str(letter.attempts) if letter is not None and letter.attempts else ""
-    return delivery.id, delivery.state, _time(delivery.changed_at), attempts, _why(delivery, letter)
+def _row(delivery: Delivery, message: OutboundMessage | None) -> tuple[str, ...]:
+    attempts = str(message.attempts) if message is not None and message.attempts else ""
+    return delivery.id, delivery.state, _time(delivery.changed_at), attempts, _why(delivery, message)
 
 
-def _why(delivery: Delivery, letter: Letter | None) -> str:
+def _why(delivery: Delivery, message: OutboundMessage | None) -> str:
     if delivery.reason:
         return delivery.reason
-    if letter is None:
-        return "" if delivery.letter else f"waits for the digest of {_time(delivery.due_at)}"
-    return f"{letter.problem}; again at {_time(letter.due_at)}" if letter.problem else ""
+    if message is None:
+        return "" if delivery.message else f"waits for the digest of {_time(delivery.due_at)}"
+    return f"{message.problem}; again at {_time(message.due_at)}" if message.problem else ""
 
 
-def _told(delivery: Delivery, letter: Letter | None) -> dict[str, Any]:
+def _told(delivery: Delivery, message: OutboundMessage | None) -> dict[str, Any]:
     return {
         "delivery": delivery.id,
         "alert": delivery.alert_id,
         "channel": delivery.channel,
         "shop": delivery.shop_id,
         "state": delivery.state,
-        "why": _why(delivery, letter),
+        "why": _why(delivery, message),
         "urgent": delivery.urgent,
         "since": _time(delivery.changed_at),
         "expires": _time(delivery.expires_at),
-        "attempts": letter.attempts if letter is not None else None,
+        "attempts": message.attempts if message is not None else None,
     }
 
 
@@ -193,18 +193,18 @@ def run_test(config: LiveConfig, channel: str, console: Console) -> int:
     channels = read_channels(config.delivery.config)
     entry = channels.file.channels[channel]
     route = make_route(channel, entry, config.shop.settings().clock)
-    letter = _sample(config, route)
+    message = _sample(config, route)
 
     async def send() -> Answer:
         receiver = make_channel(channel, entry, channels.secrets[channel])
         try:
-            return await receiver.send(letter)
+            return await receiver.send(message)
         finally:
             await receiver.close()
 
     answer = asyncio.run(send())
     if isinstance(answer, Delivered):
-        console.print(f"{channel} has taken the sample. Look for {letter.title!r} there.", markup=False)
+        console.print(f"{channel} has taken the sample. Look for {message.title!r} there.", markup=False)
         return 0
     remedy = answer.remedy if isinstance(answer, Refused) else _later(answer)
     console.print(f"{channel} has not taken the sample: {answer.reason}. {remedy}", markup=False)
@@ -217,7 +217,7 @@ def _later(answer: Answer) -> str:
     return "A real alert would be tried again. Check the address, the receiver, and the way to it (firewall, proxy)."
 
 
-def _sample(config: LiveConfig, route: Route) -> Letter:
+def _sample(config: LiveConfig, route: Route) -> OutboundMessage:
     now = now_us()
     opened_at = EPOCH + now * MICROSECOND
     causes = (Cause("logistics", 0.62), Cause("price", 0.2))
@@ -238,7 +238,7 @@ def _sample(config: LiveConfig, route: Route) -> Letter:
     text = Words(make_composer(config)).alert(alert, route)
     mark = _MARKED[route.language]
     title, markdown, plain = (mark + form for form in text)
-    return Letter(alert.alert_id, route.channel, (), title, markdown, plain, now, now, now, alert)
+    return OutboundMessage(alert.alert_id, route.channel, (), title, markdown, plain, now, now, now, alert)
 
 
 def _channel_known(config: LiveConfig, channel: str) -> None:

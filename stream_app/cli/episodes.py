@@ -20,14 +20,14 @@ from stream_app.adapters.kafka.contacts import send_contact
 from stream_app.cli.options import one_of
 from stream_app.cli.tables import Column, show_table
 from stream_app.config import LiveConfig
-from stream_app.core.alerts.staff_actions import ACKED, RESOLVED, SNOOZED, EpisodeNote
+from stream_app.core.alerts.staff_actions import ACKED, RESOLVED, SNOOZED, AlertNote
 from stream_app.core.durations import duration
 from stream_app.core.messages.schema import Contact
 from stream_app.core.partition.task import Summary
 from stream_app.core.units import EPOCH, MICROSECOND
-from stream_app.errors import BadOption, EpisodeTaken
+from stream_app.errors import AlertTaken, BadOption
 from stream_app.notifications.messages.masking import mask
-from stream_app.notifications.open_alerts import OpenEpisode, contact_of, episode_of, open_episodes
+from stream_app.notifications.open_alerts import OpenAlert, alert_of, contact_of, open_alerts
 from stream_app.services.runtime.stores import Stores, open_stores
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ def run_list(config: LiveConfig, form: str, lang: str, console: Console, *, ever
 def run_show(config: LiveConfig, alert_id: str, console: Console) -> None:
     """One episode as JSON, with the customer's full id: for those who are about to work on it."""
     found, _ = _with_stores(config, lambda stores: _found(stores, config))
-    told = msgspec.json.format(msgspec.json.encode(_told(episode_of(found, alert_id)))).decode()
+    told = msgspec.json.format(msgspec.json.encode(_told(alert_of(found, alert_id)))).decode()
     console.print(Line(told), soft_wrap=True)
 
 
@@ -94,26 +94,26 @@ def run_work(
     `given`: staff, take_over, and what the action needs: for (a duration), outcome, cause, note.
     """
     found, now = _with_stores(config, lambda stores: _found(stores, config))
-    episode = episode_of(found, alert_id)
-    contact = contact_of(episode, action, given["staff"], now, take_over=given["take_over"])
+    alert = alert_of(found, alert_id)
+    contact = contact_of(alert, action, given["staff"], now, take_over=given["take_over"])
     more = {name: given.get(name) or None for name in ("outcome", "cause", "note")}
     if action == SNOOZED:
         more["until"] = _until(given["until"], now)
     contact = msgspec.structs.replace(contact, **more)
     send_contact(config, contact)
-    applied = _with_stores(config, lambda stores: _applied(stores, episode, contact))
+    applied = _with_stores(config, lambda stores: _applied(stores, alert, contact))
     said = _SAID[lang]
     if not applied:
         console.print(said["pending"])
         return
     until = contact.until.astimezone(ZoneInfo(config.shop.zone)) if contact.until else None
-    facts = {"id": episode.note.alert_id, "staff": contact.staff, "outcome": contact.outcome}
-    console.print(Line(str(said[action]).format(**facts, until=f"{until:%Y-%m-%d %H:%M}" if until else "")))
+    vector = {"id": alert.note.alert_id, "staff": contact.staff, "outcome": contact.outcome}
+    console.print(Line(str(said[action]).format(**vector, until=f"{until:%Y-%m-%d %H:%M}" if until else "")))
 
 
-async def _found(stores: Stores, config: LiveConfig) -> tuple[list[OpenEpisode], datetime]:
+async def _found(stores: Stores, config: LiveConfig) -> tuple[list[OpenAlert], datetime]:
     numbers = range(config.kafka.partitions)
-    return await open_episodes(stores.states, numbers, _say_skipped), await _now(stores, config)
+    return await open_alerts(stores.states, numbers, _say_skipped), await _now(stores, config)
 
 
 def _say_skipped(line: str) -> None:
@@ -129,17 +129,17 @@ async def _now(stores: Stores, config: LiveConfig) -> datetime:
     return EPOCH + max([0, *times]) * MICROSECOND
 
 
-async def _applied(stores: Stores, episode: OpenEpisode, contact: Contact) -> bool:
-    """Wait for the customer's worker. Raises EpisodeTaken if somebody else was quicker."""
+async def _applied(stores: Stores, alert: OpenAlert, contact: Contact) -> bool:
+    """Wait for the customer's worker. Raises AlertTaken if somebody else was quicker."""
     until = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < until:
-        open_now = await open_episodes(stores.states, [episode.partition])
+        open_now = await open_alerts(stores.states, [alert.partition])
         now = next((one for one in open_now if one.note.alert_id == contact.alert_id), None)
         if now is None:
             return contact.action == RESOLVED
         work = now.work
-        if work.owner not in {episode.work.owner, contact.staff}:
-            raise EpisodeTaken(alert_id=episode.note.alert_id, owner=work.owner)
+        if work.owner not in {alert.work.owner, contact.staff}:
+            raise AlertTaken(alert_id=alert.note.alert_id, owner=work.owner)
         if contact.action == ACKED and work.owner == contact.staff and work.snoozed_until is None:
             return True
         if contact.action == SNOOZED and work.snoozed_until == _capped(contact, now):
@@ -148,8 +148,8 @@ async def _applied(stores: Stores, episode: OpenEpisode, contact: Contact) -> bo
     return False
 
 
-def _capped(contact: Contact, episode: OpenEpisode) -> datetime | None:
-    return min(contact.until, episode.note.expires_at) if contact.until else None
+def _capped(contact: Contact, alert: OpenAlert) -> datetime | None:
+    return min(contact.until, alert.note.expires_at) if contact.until else None
 
 
 def _until(text: str, now: datetime) -> datetime:
@@ -164,15 +164,15 @@ def _until(text: str, now: datetime) -> datetime:
     return moment
 
 
-def _show(episodes: list[OpenEpisode], zone: ZoneInfo, lang: str, console: Console) -> None:
+def _show(alerts: list[OpenAlert], zone: ZoneInfo, lang: str, console: Console) -> None:
     said = _SAID[lang]
     names = [str(name) for name in said["columns"]]
     why = len(names) - 3
     columns = [Column(name, _CAUSE_CELLS if place == why else 0) for place, name in enumerate(names)]
-    show_table(console, str(said["title"]), columns, [_row(one, zone, lang) for one in episodes])
+    show_table(console, str(said["title"]), columns, [_row(one, zone, lang) for one in alerts])
 
 
-def _row(one: OpenEpisode, zone: ZoneInfo, lang: str) -> tuple[str, ...]:
+def _row(one: OpenAlert, zone: ZoneInfo, lang: str) -> tuple[str, ...]:
     note, until = one.note, one.work.snoozed_until
     return (
         note.alert_id,
@@ -187,7 +187,7 @@ def _row(one: OpenEpisode, zone: ZoneInfo, lang: str) -> tuple[str, ...]:
     )
 
 
-def _why(note: EpisodeNote, lang: str) -> str:
+def _why(note: AlertNote, lang: str) -> str:
     """The likeliest cause; of an urgent case the target that was missed, which is the first of its evidence."""
     told = note.explanation
     if note.urgent and told.evidence:
@@ -196,7 +196,7 @@ def _why(note: EpisodeNote, lang: str) -> str:
     return i18n.cause_name(told.causes[0].key, lang) if told.causes else ""
 
 
-def _told(one: OpenEpisode) -> dict[str, Any]:
+def _told(one: OpenAlert) -> dict[str, Any]:
     return {**msgspec.to_builtins(one.note), **msgspec.to_builtins(one.work), "partition": one.partition}
 
 

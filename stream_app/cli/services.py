@@ -15,7 +15,7 @@ model_app = typer.Typer(no_args_is_help=True, help="The versions of the model, a
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (worker, trainer, desk):
+    for command in (worker, trainer, allocator):
         app.command()(command)
     app.add_typer(state_app, name="state")
     app.add_typer(model_app, name="model")
@@ -39,13 +39,13 @@ def trainer(config: ConfigOption = None, bootstrap: BootstrapOption = None, give
         raise typer.Exit(run_service("trainer", settings(config, bootstrap, given), TrainerService))
 
 
-def desk(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
+def allocator(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Open the day's episodes among all nominations. One of them."""
     with errors_told():
-        from stream_app.services.allocator.service import DeskService
+        from stream_app.services.allocator.service import AllocatorService
         from stream_app.services.runtime.process import run_service
 
-        raise typer.Exit(run_service("desk", settings(config, bootstrap, given), DeskService))
+        raise typer.Exit(run_service("desk", settings(config, bootstrap, given), AllocatorService))
 
 
 @state_app.command("show")

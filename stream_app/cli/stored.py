@@ -17,7 +17,7 @@ from stream_app.config import LiveConfig
 from stream_app.core.alerts.lifecycle import Ranking
 from stream_app.core.customers.codec.states import decode_customers
 from stream_app.core.customers.customer import Customer
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import restore
 from stream_app.core.partition.task import Summary
 from stream_app.core.state.vector import EMPTY, SLOTS, TIME_SLOTS
@@ -50,8 +50,8 @@ def run_show_state(config: LiveConfig, customer: str, form: str, console: Consol
     ]
     columns = [Column(name) for name in ("decided at", "probability", "version", "ordered since")]
     show_table(console, "Decisions that wait for their label", columns, waits)
-    facts = [(name, _fact(name, value)) for name, value in found["facts"].items()]
-    show_table(console, "Facts (docs/state.md); times in UTC", _TWO, facts)
+    vector = [(name, _fact(name, value)) for name, value in found["facts"].items()]
+    show_table(console, "Facts (docs/state.md); times in UTC", _TWO, vector)
 
 
 def _fact(name: str, value: float) -> str:
@@ -86,7 +86,7 @@ def _told(customer: Customer, partition: int, size: int, score: float) -> dict[s
         "partition": partition,
         "probability": None if math.isnan(score) else round(score, 4),
         "next_decision": _time(customer.due) if customer.due else None,
-        "episode": customer.episode.alert_id if customer.episode else None,
+        "episode": customer.alert.alert_id if customer.alert else None,
         "stored_bytes": size,
         "waiting": [
             {
@@ -98,7 +98,7 @@ def _told(customer: Customer, partition: int, size: int, score: float) -> dict[s
             for one in customer.waiting
         ],
         "facts": {
-            name: value for name, value, empty in zip(SLOTS, customer.facts, EMPTY, strict=True) if value != empty
+            name: value for name, value, empty in zip(SLOTS, customer.vector, EMPTY, strict=True) if value != empty
         },
     }
 
@@ -152,24 +152,24 @@ def run_show_model(config: LiveConfig, version: int | None, console: Console) ->
     if version is None and not number:
         console.print(_NO_VERSION if not versions else _NONE_IN_FORCE, soft_wrap=True)
         return
-    told, learner = _with_stores(config, lambda stores: _model(stores, number))
+    told, churn_model = _with_stores(config, lambda stores: _model(stores, number))
     rows = {
         "in force from": _time(told.effective_at),
-        "learned from": f"{learner.examples:,} examples, {learner.churned:,} of them churned",
+        "learned from": f"{churn_model.examples:,} examples, {churn_model.churned:,} of them churned",
         "fingerprint": told.fingerprint,
         "stored": f"{told.stored_bytes:,} bytes",
-        "shares": ", ".join(f"{name} {share:.2f}" for name, share in learner.shares().items()),
-        "drift": f"{len(learner.drift)} changes of its loss",
+        "shares": ", ".join(f"{name} {share:.2f}" for name, share in churn_model.shares().items()),
+        "drift": f"{len(churn_model.drift)} changes of its loss",
     }
     where = _used(number, None, in_force)
     show_table(console, f"Version {number}{f', {where}' if where else ''}", _TWO, list(rows.items()))
-    moves = sorted(learner.importances.items(), key=lambda one: -one[1])[:8]
+    moves = sorted(churn_model.importances.items(), key=lambda one: -one[1])[:8]
     columns = [Column("feature"), Column("mean change of the log-odds")]
     moved = [(name, f"{weight:.3f}") for name, weight in moves]
     show_table(console, "What moved its scores on the last day", columns, moved)
 
 
-async def _model(stores: Stores, version: int) -> tuple[ModelVersion, Learner]:
+async def _model(stores: Stores, version: int) -> tuple[ModelVersion, ChurnModel]:
     kept = await stores.models.versions()
     found = [one for one in kept if one.number == version]
     stored = await stores.models.snapshot(version)

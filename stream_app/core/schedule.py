@@ -23,13 +23,13 @@ def moments_between(after: int, until: int, settings: Settings) -> list[Moment]:
     [9, 24]
     """
     found: list[Moment] = []
-    midnight, nomination = (after // DAY_US + 1) * DAY_US, settings.next_nomination(after)
-    while (at := min(midnight, nomination)) <= until:
-        found.append(Moment(at, at == midnight, at == nomination))
+    midnight, candidate = (after // DAY_US + 1) * DAY_US, settings.next_nomination(after)
+    while (at := min(midnight, candidate)) <= until:
+        found.append(Moment(at, at == midnight, at == candidate))
         if at == midnight:
             midnight += DAY_US
-        if at == nomination:
-            nomination = settings.next_nomination(at)
+        if at == candidate:
+            candidate = settings.next_nomination(at)
     return found
 
 

@@ -159,7 +159,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         """Whether a day of the shop lies in a campaign or its lull."""
         return any(campaign.covers(day) for campaign in self.campaigns)
 
-    def opens_episodes(self, at: int) -> bool:
+    def opens_alerts(self, at: int) -> bool:
         """Whether new episodes may be opened at a nomination: not in a campaign, when silence is not leaving."""
         return not self.in_campaign(self.local(at).date())
 

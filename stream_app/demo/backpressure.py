@@ -20,7 +20,7 @@ class _Told(msgspec.Struct):
     stream_time: int = _NEVER  # microseconds
 
 
-class Followers:
+class Backpressure:
     """Asks from a thread that has no event loop of its own. Use as a context manager."""
 
     def __init__(self, config: LiveConfig) -> None:

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.demo.settings import HORIZON_DAYS
-from stream_app.demo.simulation import LivingShop, Phase, Plan
-from stream_app.demo.state import OPEN, Board, Listed, in_bands
+from stream_app.demo.simulation import Phase, Plan, ShopSimulation
+from stream_app.demo.state import OPEN, DemoState, Listed, in_bands
 from stream_app.demo.voice import DemoVoice
 from stream_app.i18n import cause_name
 from stream_app.notifications.messages.masking import mask
@@ -44,7 +44,7 @@ class Layout:
     def __init__(self, voice: DemoVoice, plan: Plan) -> None:
         self._voice, self._plan = voice, plan
 
-    def draw(self, board: Board, shop: LivingShop, left: float, width: int, height: int) -> RenderableType:
+    def draw(self, board: DemoState, shop: ShopSimulation, left: float, width: int, height: int) -> RenderableType:
         """Everything, for a terminal of this size."""
         width = min(width, MAX_WIDTH)
         half = width // 2
@@ -58,7 +58,7 @@ class Layout:
 
     # --- the parts of the screen -------------------------------------------------------------------------------------
 
-    def _head(self, shop: LivingShop, left: float, width: int) -> RenderableType:
+    def _head(self, shop: ShopSimulation, left: float, width: int) -> RenderableType:
         say = self._voice.say
         head = Table.grid(expand=True)
         head.add_column()
@@ -78,7 +78,7 @@ class Layout:
         head.add_row(Text(say(key, customers=self._voice.number(self._plan.customers))), Text())
         return Group(head, Text())
 
-    def _risk(self, board: Board, width: int) -> Panel:
+    def _risk(self, board: DemoState, width: int) -> Panel:
         voice, active = self._voice, board.active()
         counts = in_bands(active)
         room, most = width - 22, max(*counts, 1)
@@ -95,7 +95,7 @@ class Layout:
         )
         return self._panel(Group(table, *notes), voice.say("risk.title"))
 
-    def _system(self, board: Board) -> Panel:
+    def _system(self, board: DemoState) -> Panel:
         voice = self._voice
         say = voice.say
         version, labels = board.figure("worker", "churn_model_version"), _labels(board)
@@ -126,7 +126,7 @@ class Layout:
             table.add_row(dot, say(f"system.{part}"), Text(told, style="dim", no_wrap=True, overflow="ellipsis"))
         return self._panel(table, say("system.title"))
 
-    def _alerts(self, board: Board, rows: int, wide: bool) -> Panel:
+    def _alerts(self, board: DemoState, rows: int, wide: bool) -> Panel:
         say = self._voice.say
         if not board.listed:
             empty = Group(Text(say("alerts.none"), style="dim"), *([Text()] * rows))
@@ -159,17 +159,17 @@ class Layout:
             state,
         )
 
-    def _ends(self, board: Board) -> str:
+    def _ends(self, board: DemoState) -> str:
         """How alerts have ended so far."""
         told = [(state, board.counts[state]) for state in ("returned", "fell", "met", "lost") if board.counts[state]]
         return " · ".join(f"{count} {self._voice.say(f'state.{state}')}" for state, count in told)
 
     # --- figures -----------------------------------------------------------------------------------------------------
 
-    def _clock(self, shop: LivingShop) -> str:
+    def _clock(self, shop: ShopSimulation) -> str:
         return self._voice.clock((EPOCH + shop.now * MICROSECOND).astimezone(SHOP_ZONE))
 
-    def _date(self, shop: LivingShop) -> str:
+    def _date(self, shop: ShopSimulation) -> str:
         return self._voice.day((EPOCH + shop.now * MICROSECOND).astimezone(SHOP_ZONE).date().isoformat())
 
     @staticmethod
@@ -189,5 +189,5 @@ def _cut(text: str) -> Text:
     return Text(text, no_wrap=True, overflow="ellipsis")
 
 
-def _labels(board: Board) -> float:
+def _labels(board: DemoState) -> float:
     return board.figure("trainer", "churn_trainer_examples_total")

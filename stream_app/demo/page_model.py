@@ -9,8 +9,8 @@ import msgspec
 from stream_app.core.messages.schema import AlertOpened
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.demo.settings import HORIZON_DAYS
-from stream_app.demo.simulation import LivingShop, Phase, Plan
-from stream_app.demo.state import BANDS, OPEN, Board, Listed, in_bands
+from stream_app.demo.simulation import Phase, Plan, ShopSimulation
+from stream_app.demo.state import BANDS, OPEN, DemoState, Listed, in_bands
 from stream_app.demo.voice import DemoVoice
 from stream_app.notifications.messages.alert_view import Views
 from stream_app.simulate.calendar import SHOP_ZONE
@@ -23,7 +23,7 @@ _CAUSES: Final = 3
 _STEPS: Final = 3
 
 
-class Sight:
+class PageModel:
     """Turns the board into what a page shows, in one language.
 
     Args:
@@ -35,7 +35,7 @@ class Sight:
     def __init__(self, voice: DemoVoice, views: Views, plan: Plan) -> None:
         self._voice, self._views, self._plan = voice, views, plan
 
-    def figures(self, board: Board, shop: LivingShop, left: float) -> dict[str, Any]:
+    def figures(self, board: DemoState, shop: ShopSimulation, left: float) -> dict[str, Any]:
         """Everything but the alerts."""
         voice, active = self._voice, board.active()
         counts = in_bands(active)
@@ -102,7 +102,7 @@ class Sight:
     def _end(self, state: str) -> str:
         return self._voice.say("page.opened") if state == OPEN else self._voice.name("state", state)
 
-    def _clock(self, shop: LivingShop) -> str:
+    def _clock(self, shop: ShopSimulation) -> str:
         voice = self._voice
         if shop.phase is Phase.LIVING:
             return voice.clock((EPOCH + shop.now * MICROSECOND).astimezone(SHOP_ZONE))
@@ -111,7 +111,7 @@ class Sight:
         key = "demo.starting" if shop.began else "demo.opening"
         return voice.say(key, customers=voice.number(self._plan.customers))
 
-    def _parts(self, board: Board) -> list[dict[str, Any]]:
+    def _parts(self, board: DemoState) -> list[dict[str, Any]]:
         voice = self._voice
         say, number = voice.say, voice.number
         labels, opened = board.figure("trainer", "churn_trainer_examples_total"), board.counts[OPEN]

@@ -12,8 +12,8 @@ from rich.live import Live
 
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.demo.layout import Layout
-from stream_app.demo.simulation import LivingShop, Phase, Plan
-from stream_app.demo.state import OPEN, Board, Listed, in_bands
+from stream_app.demo.simulation import Phase, Plan, ShopSimulation
+from stream_app.demo.state import OPEN, DemoState, Listed, in_bands
 from stream_app.demo.voice import DemoVoice
 from stream_app.notifications.messages.masking import mask
 from stream_app.simulate.calendar import SHOP_ZONE
@@ -33,7 +33,7 @@ class Show(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def update(self, board: Board, shop: LivingShop, changed: Sequence[Listed], left: float) -> None:
+    def update(self, board: DemoState, shop: ShopSimulation, changed: Sequence[Listed], left: float) -> None:
         """Show how it is; `left` seconds of the demo."""
         ...
 
@@ -55,7 +55,7 @@ class Screen:
     ) -> None:
         self._live.stop()
 
-    def update(self, board: Board, shop: LivingShop, _changed: Sequence[Listed], left: float) -> None:
+    def update(self, board: DemoState, shop: ShopSimulation, _changed: Sequence[Listed], left: float) -> None:
         """See Show."""
         size = self._console.size
         self._live.update(self._layout.draw(board, shop, left, size.width, size.height), refresh=True)
@@ -77,7 +77,7 @@ class Lines:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def update(self, board: Board, shop: LivingShop, changed: Sequence[Listed], left: float) -> None:  # noqa: ARG002
+    def update(self, board: DemoState, shop: ShopSimulation, changed: Sequence[Listed], left: float) -> None:  # noqa: ARG002
         """See Show."""
         if shop.phase is Phase.HISTORY:
             self._tell_history(board, shop)
@@ -86,14 +86,14 @@ class Lines:
         for listed in changed:
             self._tell_alert(listed)
 
-    def _tell_history(self, board: Board, shop: LivingShop) -> None:
+    def _tell_history(self, board: DemoState, shop: ShopSimulation) -> None:
         part = int(shop.history_share * _HISTORY_LINES)
         if part > self._told:
             self._told = part
-            facts = {"share": self._voice.percent(shop.history_share), "events": self._voice.number(shop.sent)}
-            self._say("line.history", board, shop, **facts)
+            vector = {"share": self._voice.percent(shop.history_share), "events": self._voice.number(shop.sent)}
+            self._say("line.history", board, shop, **vector)
 
-    def _tell_day(self, board: Board, shop: LivingShop) -> None:
+    def _tell_day(self, board: DemoState, shop: ShopSimulation) -> None:
         day = (shop.now - shop.began) // DAY_US
         if day > self._day:
             self._say("line.first" if self._day < 0 else "line.day", board, shop)
@@ -104,17 +104,17 @@ class Lines:
         if listed.state == OPEN and alert.urgent:  # at any risk, and perhaps without a score
             self._print(voice.say("line.urgent", customer=mask(alert.customer_id)))
         elif listed.state == OPEN:
-            facts = {
+            vector = {
                 "risk": voice.percent(alert.probability),
                 "silent": voice.silent(alert),
                 "worth": voice.worth(alert),
             }
-            self._print(voice.say("line.opened", customer=mask(alert.customer_id), **facts))
+            self._print(voice.say("line.opened", customer=mask(alert.customer_id), **vector))
         else:
             state = voice.say(f"state.{listed.state}")
             self._print(voice.say("line.closed", customer=mask(alert.customer_id), state=state))
 
-    def _say(self, key: str, board: Board, shop: LivingShop, **facts: str) -> None:
+    def _say(self, key: str, board: DemoState, shop: ShopSimulation, **vector: str) -> None:
         voice, active = self._voice, board.active()
         self._print(
             voice.say(
@@ -124,7 +124,7 @@ class Lines:
                 high=voice.number(in_bands(active)[0]),
                 version=voice.number(board.figure("worker", VERSION)),
                 labels=voice.number(board.figure("trainer", EXAMPLES)),
-                **facts,
+                **vector,
             )
         )
 

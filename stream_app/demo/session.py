@@ -20,17 +20,17 @@ from rich.console import Console
 
 from stream_app import i18n
 from stream_app.config import INPUTS, OUTPUTS, Topics
-from stream_app.core.messages.schema import Scored
+from stream_app.core.messages.schema import ScoreRecords
 from stream_app.demo.broker import EmbeddedBroker
-from stream_app.demo.page_model import Sight
+from stream_app.demo.page_model import PageModel
 from stream_app.demo.processes import Processes
 from stream_app.demo.redis_server import start_redis
 from stream_app.demo.screen import Lines, Screen, Show
 from stream_app.demo.secrets import new_secret
 from stream_app.demo.settings import CURRENCY, SERVICES, ZONE, Hook, Pace, Wiring, wire
-from stream_app.demo.simulation import LivingShop, Plan
-from stream_app.demo.state import Board, Listed
-from stream_app.demo.subscriber import Listener, ask
+from stream_app.demo.simulation import Plan, ShopSimulation
+from stream_app.demo.state import DemoState, Listed
+from stream_app.demo.subscriber import Subscriber, ask
 from stream_app.demo.summary import print_summary
 from stream_app.demo.voice import DemoVoice
 from stream_app.demo.web_page import DELIVERED, Several, WebPage
@@ -112,7 +112,7 @@ def run_demo(request: Request, console: Console, onlooker: Callable[[str], Show]
     """
     voice = DemoVoice(request.lang)
     secret = new_secret("webhook")
-    sight = Sight(voice, Views(load_playbook(), i18n, ZONE, CURRENCY), request.plan)
+    sight = PageModel(voice, Views(load_playbook(), i18n, ZONE, CURRENCY), request.plan)
     page = WebPage(voice, sight, request.port, Verifier(webhook_key(secret)))
     hook = Hook(f"{page.address}{DELIVERED}", secret, request.lang)
     console.print(voice.say("demo.begin"), style="dim", highlight=False)
@@ -156,10 +156,10 @@ class _Demo:
         for service in SERVICES:
             processes.start(service, self._wiring.command(service), self._wiring.environ(service))
         config = self._wiring.config
-        self.board = Board(config.shop.decide_every)
+        self.board = DemoState(config.shop.decide_every)
         self._ready = Flag()
-        self.shop = LivingShop(config, request.plan, self._ready)
-        self._listener = Listener(config)
+        self.shop = ShopSimulation(config, request.plan, self._ready)
+        self._listener = Subscriber(config)
         self._asked = 0.0
 
     def show(self, show: Show) -> None:
@@ -195,7 +195,7 @@ class _Demo:
             raise self.shop.error
         changed = []
         for told in self._listener.heard(_FRAME_SECONDS):
-            if isinstance(told, Scored):
+            if isinstance(told, ScoreRecords):
                 self.board.hear_scores(told)
             elif (listed := self.board.hear_alert(told)) is not None:
                 changed.append(listed)

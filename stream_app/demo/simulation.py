@@ -19,7 +19,7 @@ from stream_app.core.events.schema import Event
 from stream_app.core.messages.schema import Tick
 from stream_app.core.schedule import Moment, due_ticks
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
-from stream_app.demo.backpressure import Followers
+from stream_app.demo.backpressure import Backpressure
 from stream_app.demo.staff import StaffRoom
 from stream_app.publish.sender import ROLES, Sender
 from stream_app.simulate import ShopSettings, simulate
@@ -67,7 +67,7 @@ class Plan:
         return ShopSettings(customers=self.customers, days=self.history_days + self.living_days, start=self.start)
 
 
-class LivingShop(Thread):
+class ShopSimulation(Thread):
     """Feeds the topics, and is the clock: its ticks name the model version, as those of a worker do live.
 
     Args:
@@ -106,7 +106,7 @@ class LivingShop(Thread):
         """Until stopped."""
         try:
             self._open()
-            with Followers(self._config) as followers:
+            with Backpressure(self._config) as followers:
                 self._play_history(followers)
                 self._staff.start()
                 self._live(followers)
@@ -129,7 +129,7 @@ class LivingShop(Thread):
         while not self._ready.is_set() and not self._stop_asked.is_set():
             self._stop_asked.wait(_POLL_SECONDS)
 
-    def _play_history(self, followers: Followers) -> None:
+    def _play_history(self, followers: Backpressure) -> None:
         self.phase = Phase.HISTORY
         end = self.began + self._plan.history_days * DAY_US
         while self.now < end and not self._stop_asked.is_set():
@@ -137,7 +137,7 @@ class LivingShop(Thread):
             self._wait(lambda: followers.stream_time() >= self.now - _AHEAD_US)
         self._wait(lambda: followers.stream_time() >= end and followers.through() >= end - DAY_US)
 
-    def _live(self, followers: Followers) -> None:
+    def _live(self, followers: Backpressure) -> None:
         self.phase = Phase.LIVING
         end = self.began + (self._plan.history_days + self._plan.living_days) * DAY_US
         pace, last = DAY_US / self._plan.day_seconds, time.monotonic()
@@ -148,7 +148,7 @@ class LivingShop(Thread):
                 self._wait(lambda: followers.stream_time() >= self.now - _BEHIND_US // 2)
                 last = time.monotonic()
 
-    def _go_to(self, moment: int, followers: Followers, every: int, *, nominates: bool) -> None:
+    def _go_to(self, moment: int, followers: Backpressure, every: int, *, nominates: bool) -> None:
         """Let the shop's time pass, with what happens in it and the ticks that are due."""
         for due in due_ticks(self._ticked, moment, every, self._settings):
             self._send_before(due.at)

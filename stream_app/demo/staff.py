@@ -1,4 +1,4 @@
-"""The simulated staff of the living shop: takes on alerts, and says what came of them, as people do by `episode`.
+"""The simulated staff of the living shop: takes on alerts, and says what came of them, as people do by `alert`.
 
 It belongs to the shop and not to the product, as its customers do: it learns how a case stands by what the simulator
 knows (`stream_app.simulate.truth`), as real staff do by a call, and the product hears of it what staff would say. Its
@@ -22,10 +22,10 @@ import xxhash
 
 from stream_app.adapters.kafka.contacts import Contacts
 from stream_app.config import LiveConfig
-from stream_app.core.alerts.staff_actions import ACKED, RESOLVED, EpisodeNote
+from stream_app.core.alerts.staff_actions import ACKED, RESOLVED, AlertNote
 from stream_app.core.messages.schema import Contact
 from stream_app.core.units import EPOCH, MICROSECOND
-from stream_app.notifications.open_alerts import OpenEpisode, contact_of, open_episodes
+from stream_app.notifications.open_alerts import OpenAlert, contact_of, open_alerts
 from stream_app.services.runtime.stores import open_stores
 from stream_app.simulate import ShopSettings
 from stream_app.simulate.truth import Truth, truth
@@ -61,10 +61,10 @@ class Case:
     says_why: bool
 
 
-def case_of(note: EpisodeNote, seed: int) -> Case:
+def case_of(note: AlertNote, seed: int) -> Case:
     """Draw a case.
 
-    >>> note = EpisodeNote("al_1", "c1", EPOCH, EPOCH, 1, 0.9, 1.0, 1.0)
+    >>> note = AlertNote("al_1", "c1", EPOCH, EPOCH, 1, 0.9, 1.0, 1.0)
     >>> case_of(note, seed=1) == case_of(note, seed=1), case_of(note, seed=1).owner in TEAM
     (True, True)
     """
@@ -108,14 +108,14 @@ class Staff:
         seed: of the shop.
     """
 
-    def __init__(self, facts: Iterable[Truth], seed: int) -> None:
-        self._about = {one.customer_id: one for one in facts}
+    def __init__(self, vector: Iterable[Truth], seed: int) -> None:
+        self._about = {one.customer_id: one for one in vector}
         self._seed = seed
         self._said: set[tuple[str, str]] = set()  # alert and action: the store tells of it a moment later
 
-    def work(self, episodes: Iterable[OpenEpisode], now: datetime) -> Iterator[Contact]:
+    def work(self, alerts: Iterable[OpenAlert], now: datetime) -> Iterator[Contact]:
         """What is to be said by a moment of the shop, of the cases that are open."""
-        for one in episodes:
+        for one in alerts:
             note, about = one.note, self._about.get(one.note.customer_id)
             case = case_of(note, self._seed)
             if about is None or one.work.owner not in {"", case.owner}:
@@ -129,7 +129,7 @@ class Staff:
                 yield msgspec.structs.replace(contact, outcome=told[0], cause=told[1])
                 self._said.add((note.alert_id, RESOLVED))
 
-    def _is_new(self, note: EpisodeNote, action: str) -> bool:
+    def _is_new(self, note: AlertNote, action: str) -> bool:
         return (note.alert_id, action) not in self._said
 
 
@@ -175,15 +175,15 @@ class StaffRoom(Thread):
             if self._stop_asked.is_set():
                 return
 
-    async def _open(self) -> list[OpenEpisode]:
+    async def _open(self) -> list[OpenAlert]:
         stores = open_stores(self._config)
         try:
-            return await open_episodes(stores.states, range(self._config.kafka.partitions))
+            return await open_alerts(stores.states, range(self._config.kafka.partitions))
         finally:
             await stores.close()
 
 
-def _event(note: EpisodeNote, action: str) -> str:
+def _event(note: AlertNote, action: str) -> str:
     """An id of its own for each word, the same in every run: said twice, it counts once."""
     return f"staff-{note.alert_id}-{action}"
 

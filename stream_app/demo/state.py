@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from stream_app.core.messages.schema import AlertClosed, AlertOpened, Scored
+from stream_app.core.messages.schema import AlertClosed, AlertOpened, ScoreRecords
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 
 BANDS: Final = (0.8, 0.6, 0.4, 0.0)  # lower edges of the probability, from the worst
@@ -40,7 +40,7 @@ class Part:
 
 
 @dataclass
-class Board:
+class DemoState:
     """Everything that is on the screen.
 
     Args:
@@ -60,7 +60,7 @@ class Board:
     _fresh: deque[tuple[float, float, float]] = field(default_factory=lambda: deque([(0.0, 0.0, 0.0)]))
     _sent: deque[tuple[float, int]] = field(default_factory=deque)  # seconds of the clock, events until then
 
-    def hear_scores(self, told: Scored) -> None:
+    def hear_scores(self, told: ScoreRecords) -> None:
         """The latest scores of some customers."""
         at = (told.stream_time - EPOCH) // MICROSECOND
         self.stream_time = max(self.stream_time, at)

@@ -11,16 +11,16 @@ from confluent_kafka import Consumer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream_app.config import LiveConfig, reader_options
-from stream_app.core.messages.schema import AlertClosed, AlertOpened, Scored
+from stream_app.core.messages.schema import AlertClosed, AlertOpened, ScoreRecords
 from stream_app.demo.state import Part
 
 _AT_ONCE: Final = 500  # records
 _HTTP_SECONDS: Final = 0.5  # for an answer; a service that is busy is asked again
 _alerts: Final = msgspec.json.Decoder(AlertOpened | AlertClosed)
-_scores: Final = msgspec.json.Decoder(Scored)
+_scores: Final = msgspec.json.Decoder(ScoreRecords)
 
 
-class Listener:
+class Subscriber:
     """Reads alerts and scores from their beginning."""
 
     def __init__(self, config: LiveConfig) -> None:
@@ -29,7 +29,7 @@ class Listener:
         numbers = range(config.kafka.partitions)
         self._consumer.assign([TopicPartition(name, n, 0) for name in (self._alerts, self._scores) for n in numbers])
 
-    def heard(self, seconds: float) -> Iterator[AlertOpened | AlertClosed | Scored]:
+    def heard(self, seconds: float) -> Iterator[AlertOpened | AlertClosed | ScoreRecords]:
         """What has come; waits for the first of it."""
         for message in self._consumer.consume(_AT_ONCE, seconds):
             value = message.value()

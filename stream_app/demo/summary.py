@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from stream_app.demo.screen import EXAMPLES, VERSION
-from stream_app.demo.simulation import LivingShop, Plan
-from stream_app.demo.state import OPEN, Board
+from stream_app.demo.simulation import Plan, ShopSimulation
+from stream_app.demo.state import OPEN, DemoState
 from stream_app.demo.voice import DemoVoice
 from stream_app.simulate import truth
 
@@ -25,7 +25,7 @@ _NEXT: Final = (
 
 
 def print_summary(
-    board: Board, shop: LivingShop, plan: Plan, seconds: float, voice: DemoVoice, console: Console
+    board: DemoState, shop: ShopSimulation, plan: Plan, seconds: float, voice: DemoVoice, console: Console
 ) -> None:
     """Print it."""
     if not board.counts[OPEN]:
@@ -57,7 +57,7 @@ def own_command() -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def _learned(board: Board, voice: DemoVoice) -> str:
+def _learned(board: DemoState, voice: DemoVoice) -> str:
     counts = board.counts
     ended = counts["returned"] + counts["fell"] + counts["met"] + counts["lost"]
     return voice.say(
@@ -76,7 +76,7 @@ def _learned(board: Board, voice: DemoVoice) -> str:
     )
 
 
-def _truth(board: Board, plan: Plan, voice: DemoVoice) -> str:
+def _truth(board: DemoState, plan: Plan, voice: DemoVoice) -> str:
     """How many of those who were listed have really left: the only look at what the simulator knows."""
     left = {one.customer_id for one in truth(plan.shop, plan.seed) if one.left_at is not None}
     listed = [alert.customer_id for alert in board.opened.values() if not alert.urgent]
@@ -87,5 +87,5 @@ def _truth(board: Board, plan: Plan, voice: DemoVoice) -> str:
     return voice.say("summary.truth", active=voice.number(len(active)), **percents)
 
 
-def _numbers(voice: DemoVoice, **facts: float) -> dict[str, str]:
-    return {name: voice.number(value) for name, value in facts.items()}
+def _numbers(voice: DemoVoice, **vector: float) -> dict[str, str]:
+    return {name: voice.number(value) for name, value in vector.items()}

@@ -17,10 +17,10 @@ import jinja2
 import msgspec
 
 from stream_app.demo.host_check import asked_directly
-from stream_app.demo.page_model import URGENT, Sight
+from stream_app.demo.page_model import URGENT, PageModel
 from stream_app.demo.screen import Show
-from stream_app.demo.simulation import LivingShop
-from stream_app.demo.state import OPEN, Board, Listed
+from stream_app.demo.simulation import ShopSimulation
+from stream_app.demo.state import OPEN, DemoState, Listed
 from stream_app.demo.voice import DemoVoice
 from stream_app.demo.webhook import Verifier
 from stream_app.errors import NoPageAddress
@@ -84,7 +84,7 @@ class WebPage:
     """
 
     def __init__(
-        self, voice: DemoVoice, sight: Sight, port: int | None = None, verifier: Verifier | None = None
+        self, voice: DemoVoice, sight: PageModel, port: int | None = None, verifier: Verifier | None = None
     ) -> None:
         self._sight, self._verifier = sight, verifier
         self._delivered: dict[str, None] = {}  # ids of alerts, in order
@@ -124,7 +124,7 @@ class WebPage:
         self._server.shutdown()
         self._server.server_close()
 
-    def update(self, board: Board, shop: LivingShop, changed: Sequence[Listed], left: float) -> None:
+    def update(self, board: DemoState, shop: ShopSimulation, changed: Sequence[Listed], left: float) -> None:
         """See Show."""
         for listed in changed:
             self._note(listed)
@@ -192,7 +192,7 @@ class Several:
         for show in self._shows:
             show.__exit__(kind, error, trace)
 
-    def update(self, board: Board, shop: LivingShop, changed: Sequence[Listed], left: float) -> None:
+    def update(self, board: DemoState, shop: ShopSimulation, changed: Sequence[Listed], left: float) -> None:
         """See Show."""
         for show in self._shows:
             show.update(board, shop, changed, left)
@@ -201,7 +201,7 @@ class Several:
 class _Page:
     """The page with what is known when somebody asks for it: it tells of it before its script has run."""
 
-    def __init__(self, voice: DemoVoice, sight: Sight) -> None:
+    def __init__(self, voice: DemoVoice, sight: PageModel) -> None:
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("stream_app.demo", "web"),
             autoescape=True,

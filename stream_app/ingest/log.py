@@ -20,7 +20,7 @@ from stream_app.ingest.probe import probe
 from stream_app.ingest.rejections import RejectionLog
 from stream_app.ingest.sources import Source, expand
 from stream_app.ingest.spool import DEFAULT_MEMORY, Spool
-from stream_app.ingest.summary import LogSummary, Tally
+from stream_app.ingest.summary import LogSummary, SummaryBuilder
 from stream_app.ingest.wire import Reject, read_wire
 from stream_app.mapping.mapping import Mapping
 
@@ -107,31 +107,31 @@ class Log:
         return self._summary
 
     def _scan_wire(self, meter: _Meter) -> LogSummary:
-        tally = Tally()
+        aggregator = SummaryBuilder()
         for events in self._read_wire(self.rejections.add, meter):
-            tally.add(events)
-            meter.events = tally.events
-        if not tally.in_order:
+            aggregator.add(events)
+            meter.events = aggregator.events
+        if not aggregator.in_order:
             self._spool = Spool.by_time(self._workdir, self._memory)
             numbered = enumerate(chain.from_iterable(self._read_wire(_forget, _Meter(self.sources, None))))
             _fill(self._spool, numbered)
             self._spool.sort()
         rejected = self.rejections.count
-        return tally.summary(lines=tally.events + rejected, rejected=rejected, skipped=0)
+        return aggregator.summary(lines=aggregator.events + rejected, rejected=rejected, skipped=0)
 
     def _scan_table(self, mapping: Mapping, meter: _Meter) -> LogSummary:
-        tally = Tally()
+        aggregator = SummaryBuilder()
         reader = MappedReader(mapping, self._bounds, self._workdir, self._memory)
         self._spool = Spool.by_time(self._workdir, self._memory)
         for numbered in reader.read(self.sources, self.rejections.add, meter.at):
-            tally.add([event for _, event in numbered])
+            aggregator.add([event for _, event in numbered])
             _fill(self._spool, numbered)
-            meter.events = tally.events
-        if tally.in_order and not mapping.orders.group_by:
+            meter.events = aggregator.events
+        if aggregator.in_order and not mapping.orders.group_by:
             self._spool.finish()
         else:
             self._spool.sort()
-        return tally.summary(lines=reader.lines, rejected=self.rejections.count, skipped=reader.skipped)
+        return aggregator.summary(lines=reader.lines, rejected=self.rejections.count, skipped=reader.skipped)
 
     def _read_wire(self, reject: Reject, meter: _Meter) -> Iterator[list[Event]]:
         for source in self.sources:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from stream_app.core.events.schema import KINDS, Event
-from stream_app.core.messages.unknown_words import UnknownWords
+from stream_app.core.messages.unknown_words import UnknownValues
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.ingest.spool import KIND_RANK
 
@@ -45,14 +45,14 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
         return self.rejected / max(self.lines, 1)
 
 
-class Tally:
+class SummaryBuilder:
     """Counts blocks of events into a summary.
 
     >>> from stream_app.core.events.schema import decode
-    >>> tally = Tally()
+    >>> aggregator = SummaryBuilder()
     >>> line = '{"type":"order","event_id":"1","customer_id":"c","occurred_at":"2024-01-01T00:00:00Z","amount":5}'
-    >>> tally.add([decode(line), decode(line)])
-    >>> s = tally.summary(lines=3, rejected=1, skipped=0)
+    >>> aggregator.add([decode(line), decode(line)])
+    >>> s = aggregator.summary(lines=3, rejected=1, skipped=0)
     >>> s.kinds, s.fields["order"], s.in_order, s.first_at == s.last_at
     ({'order': 2}, frozenset({'amount'}), True, True)
     """
@@ -64,7 +64,7 @@ class Tally:
         self._last: datetime | None = None
         self._latest: Event | None = None
         self._kinds: Counter[type[Event]] = Counter()
-        self._unknown_words = UnknownWords()
+        self._unknown_words = UnknownValues()
         self._unseen = {kind: _optional_fields(kind) for kind in KINDS.values()}
 
     def add(self, events: Sequence[Event]) -> None:

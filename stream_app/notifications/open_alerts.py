@@ -11,23 +11,23 @@ from uuid import uuid4
 
 import msgspec
 
-from stream_app.core.alerts.staff_actions import WORK, EpisodeNote, WorkNote, may_act, staff_name
+from stream_app.core.alerts.staff_actions import WORK, AlertNote, WorkNote, may_act, staff_name
 from stream_app.core.messages.schema import Contact, ContactAction
-from stream_app.errors import BadOption, EpisodeTaken, NoSuchEpisode
+from stream_app.errors import AlertTaken, BadOption, NoSuchAlert
 from stream_app.ports import StateStore
 
 SHORTEST_ID: Final = 6  # characters of an id that may stand for the whole
 _log = logging.getLogger(__name__)
-_note: Final = msgspec.json.Decoder(EpisodeNote)
+_note: Final = msgspec.json.Decoder(AlertNote)
 _work: Final = msgspec.json.Decoder(WorkNote)
 
 
 @dataclass(frozen=True)
-class OpenEpisode:
+class OpenAlert:
     """An episode or an urgent case, and what is done about it."""
 
     partition: int
-    note: EpisodeNote
+    note: AlertNote
     work: WorkNote
 
     def rests(self, now: datetime) -> bool:
@@ -35,9 +35,9 @@ class OpenEpisode:
         return self.work.snoozed_until is not None and self.work.snoozed_until > now
 
 
-async def open_episodes(
+async def open_alerts(
     store: StateStore, partitions: Iterable[int], skip: Callable[[str], None] = _log.warning
-) -> list[OpenEpisode]:
+) -> list[OpenAlert]:
     """All that is open: urgent cases first, then episodes, the latest day first and then by rank.
 
     Args:
@@ -47,26 +47,26 @@ async def open_episodes(
     """
     found = []
     for number in partitions:
-        noted = await store.episodes(number)
+        noted = await store.alerts(number)
         for key, value in noted.items():
             if key.endswith(WORK):
                 continue
             work = noted.get(key + WORK)
             try:
-                found.append(OpenEpisode(number, _note.decode(value), _work.decode(work) if work else WorkNote()))
+                found.append(OpenAlert(number, _note.decode(value), _work.decode(work) if work else WorkNote()))
             except (ValueError, RecursionError) as error:  # of msgspec, and of bytes that are not UTF-8
                 skip(f"Skipped episode {key!a} of partition {number}, which cannot be read: {error}")
     return sorted(found, key=_order)
 
 
-def _order(one: OpenEpisode) -> tuple[bool, float, int, str]:
+def _order(one: OpenAlert) -> tuple[bool, float, int, str]:
     note = one.note
     return not note.urgent, -note.opened_at.timestamp(), note.rank, note.alert_id
 
 
-def episode_of(episodes: Iterable[OpenEpisode], alert_id: str) -> OpenEpisode:
-    """The one with an id, or with an id that begins so and no other does. Raises NoSuchEpisode."""
-    known = list(episodes)
+def alert_of(alerts: Iterable[OpenAlert], alert_id: str) -> OpenAlert:
+    """The one with an id, or with an id that begins so and no other does. Raises NoSuchAlert."""
+    known = list(alerts)
     exact = [one for one in known if one.note.alert_id == alert_id]
     found = exact or [one for one in known if one.note.alert_id.startswith(alert_id) and len(alert_id) >= SHORTEST_ID]
     if not found:
@@ -74,38 +74,38 @@ def episode_of(episodes: Iterable[OpenEpisode], alert_id: str) -> OpenEpisode:
             "`stream-app episode list --all` shows the open ones. It may have ended by itself: an episode when the"
             " customer orders, an urgent case when the complaint is answered or solved, or when it has expired."
         )
-        raise NoSuchEpisode(alert_id=alert_id, remedy=remedy)
+        raise NoSuchAlert(alert_id=alert_id, remedy=remedy)
     if len(found) > 1:
-        raise NoSuchEpisode(alert_id=alert_id, remedy=f"{len(found)} begin so: give more of it.")
+        raise NoSuchAlert(alert_id=alert_id, remedy=f"{len(found)} begin so: give more of it.")
     return found[0]
 
 
 def contact_of(
-    episode: OpenEpisode, action: str, staff: str, occurred_at: datetime, *, take_over: bool, event_id: str = ""
+    alert: OpenAlert, action: str, staff: str, occurred_at: datetime, *, take_over: bool, event_id: str = ""
 ) -> Contact:
     """What is to be written of an episode.
 
     Args:
-        episode: which.
+        alert: which.
         action: one of casework.ACTIONS.
         staff: who does it.
         occurred_at: when.
         take_over: whether also if it belongs to somebody else.
         event_id: of the contact; empty: a new one.
 
-    Raises EpisodeTaken if it does and may not, BadOption for a name that says nothing.
+    Raises AlertTaken if it does and may not, BadOption for a name that says nothing.
     """
-    name, owner = staff_name(staff), episode.work.owner
+    name, owner = staff_name(staff), alert.work.owner
     if not name:
         raise BadOption(option="--staff", value=staff, remedy="Give your name, as your colleagues know it.")
     if not may_act(owner, name, take_over=take_over):
-        raise EpisodeTaken(alert_id=episode.note.alert_id, owner=owner)
+        raise AlertTaken(alert_id=alert.note.alert_id, owner=owner)
     return Contact(
         event_id=event_id or f"staff-{uuid4().hex}",
-        customer_id=episode.note.customer_id,
+        customer_id=alert.note.customer_id,
         occurred_at=occurred_at,
         action=ContactAction(action),
         staff=name,
-        alert_id=episode.note.alert_id,
+        alert_id=alert.note.alert_id,
         take_over=take_over,
     )

@@ -44,9 +44,9 @@ def read_ends(config: LiveConfig, topics: Iterable[str]) -> dict[Partition, End]
     """The end of every partition of some topics. Raises NoBroker."""
     partitions = [(topic, number) for topic in topics for number in range(config.kafka.partitions)]
     with _consumer(config) as consumer:
-        marks = _settled(consumer, partitions)
-    last = _last_records(config, {one: high for one, (low, high) in marks.items() if high > low})
-    return {one: _end(high, last.get(one)) for one, (_, high) in marks.items()}
+        counters = _settled(consumer, partitions)
+    last = _last_records(config, {one: high for one, (low, high) in counters.items() if high > low})
+    return {one: _end(high, last.get(one)) for one, (_, high) in counters.items()}
 
 
 def read_offsets(config: LiveConfig, partitions: Iterable[Partition]) -> dict[Partition, int]:
@@ -116,13 +116,13 @@ def _settled(consumer: Consumer, partitions: list[Partition]) -> dict[Partition,
 
     The ticks of a worker on the wall clock never end, so this does not wait for ever.
     """
-    marks, until = _watermarks(consumer, partitions), time.monotonic() + _LONGEST_SETTLE_SECONDS
-    while any(high > low for low, high in marks.values()) and time.monotonic() < until:
+    counters, until = _watermarks(consumer, partitions), time.monotonic() + _LONGEST_SETTLE_SECONDS
+    while any(high > low for low, high in counters.values()) and time.monotonic() < until:
         time.sleep(SETTLE_SECONDS)
-        before, marks = marks, _watermarks(consumer, partitions)
-        if {one: high for one, (_, high) in before.items()} == {one: high for one, (_, high) in marks.items()}:
+        before, counters = counters, _watermarks(consumer, partitions)
+        if {one: high for one, (_, high) in before.items()} == {one: high for one, (_, high) in counters.items()}:
             break
-    return marks
+    return counters
 
 
 def _watermarks(consumer: Consumer, partitions: list[Partition]) -> dict[Partition, tuple[int, int]]:

@@ -12,7 +12,7 @@ from stream_app.core.model.churn_model import Scores
 from stream_app.core.model.labels import Matured, Pending
 from stream_app.core.partition.processor import monthly_worth
 from stream_app.core.segments.lifecycle_stage import stages
-from stream_app.core.state.frame import View
+from stream_app.core.state.frame import StateFrame
 from stream_app.replay.results import OPEN, Decisions
 
 Number = TypeVar("Number", bound=np.generic)
@@ -37,7 +37,7 @@ class DecisionColumns:
         """A customer's index, given at his first decision or order."""
         return self._customers.setdefault(name, len(self._customers))
 
-    def add(self, decisions: list[Pending], scores: Scores, view: View, lost_after_days: float) -> None:
+    def add(self, decisions: list[Pending], scores: Scores, view: StateFrame, lost_after_days: float) -> None:
         """Append the decisions of one step, by (decided_at, customer), and number them."""
         for index, pending in enumerate(decisions, start=self._count):
             pending.index = index

@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.alerts.lifecycle import RETURNED, Closing, Episode, Nomination
-from stream_app.core.alerts.sla import Breach, BreachEnded
+from stream_app.core.alerts.lifecycle import RETURNED, Alert, AlertCandidate, AlertClosing
+from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.replay.results import OPEN, SOURCES, AlertRecord, Decisions
 
@@ -107,62 +107,62 @@ def _write_parquet(decisions: Decisions, path: Path) -> None:
 
 
 def alert_lines(
-    opened: Iterable[Episode],
-    closed: Iterable[Closing],
-    breaches: Iterable[Breach] = (),
-    ended: Iterable[BreachEnded] = (),
+    opened: Iterable[Alert],
+    closed: Iterable[AlertClosing],
+    breaches: Iterable[SlaBreach] = (),
+    ended: Iterable[SlaBreachEnded] = (),
 ) -> list[dict[str, Any]]:
     """The lines of alerts.jsonl in order of time; what closes at a moment stands before what opens at it."""
-    lines = [(one.at, 0, one.episode.rank, one.episode.alert_id, _closing(one)) for one in closed]
+    lines = [(one.at, 0, one.alert.rank, one.alert.alert_id, _closing(one)) for one in closed]
     lines += [(one.at, 0, 0, one.alert_id, _ended(one)) for one in ended]
     lines += [(one.opened_at, 1, one.rank, one.alert_id, _opening(one)) for one in opened]
-    lines += [(one.nomination.at, 1, 0, one.alert_id, _urgent(one)) for one in breaches]
+    lines += [(one.candidate.at, 1, 0, one.alert_id, _urgent(one)) for one in breaches]
     return [line for *_, line in sorted(lines, key=lambda entry: entry[:4])]
 
 
-def _opening(episode: Episode) -> dict[str, Any]:
-    nomination = episode.nomination
+def _opening(alert: Alert) -> dict[str, Any]:
+    candidate = alert.candidate
     return {
         "kind": "opened",
-        "alert_id": episode.alert_id,
-        "customer_id": episode.customer,
-        "at": instant(episode.opened_at),
-        "expires_at": instant(episode.expires_at),
-        "rank": episode.rank,
-        **_nominated(nomination),
+        "alert_id": alert.alert_id,
+        "customer_id": alert.customer,
+        "at": instant(alert.opened_at),
+        "expires_at": instant(alert.expires_at),
+        "rank": alert.rank,
+        **_nominated(candidate),
     }
 
 
-def _urgent(breach: Breach) -> dict[str, Any]:
-    nomination = breach.nomination
+def _urgent(breach: SlaBreach) -> dict[str, Any]:
+    candidate = breach.candidate
     return {
         "kind": "opened",
         "alert_id": breach.alert_id,
-        "customer_id": nomination.customer,
-        "at": instant(nomination.at),
+        "customer_id": candidate.customer,
+        "at": instant(candidate.at),
         "expires_at": instant(breach.expires_at),
         "rank": 0,
         "urgent": True,
-        **_nominated(nomination),
+        **_nominated(candidate),
     }
 
 
-def _nominated(nomination: Nomination) -> dict[str, Any]:
-    explanation = nomination.explanation
+def _nominated(candidate: AlertCandidate) -> dict[str, Any]:
+    explanation = candidate.explanation
     return {
-        "probability": round(nomination.probability, 6),
-        "monthly_worth": round(nomination.monthly_worth, 2),
-        "silent_days": round(nomination.silent_days, 2),
-        "usual_gap_days": None if math.isnan(nomination.usual_gap_days) else round(nomination.usual_gap_days, 2),
-        "source": SOURCES[nomination.source],
-        "model_version": nomination.version,
+        "probability": round(candidate.probability, 6),
+        "monthly_worth": round(candidate.monthly_worth, 2),
+        "silent_days": round(candidate.silent_days, 2),
+        "usual_gap_days": None if math.isnan(candidate.usual_gap_days) else round(candidate.usual_gap_days, 2),
+        "source": SOURCES[candidate.source],
+        "model_version": candidate.version,
         "segment": explanation.segment,
         "causes": {cause.key: cause.probability for cause in explanation.causes},
         "evidence": {evidence.sign: evidence.numbers for evidence in explanation.evidence},
     }
 
 
-def _ended(ended: BreachEnded) -> dict[str, Any]:
+def _ended(ended: SlaBreachEnded) -> dict[str, Any]:
     return {
         "kind": "closed",
         "alert_id": ended.alert_id,
@@ -172,28 +172,28 @@ def _ended(ended: BreachEnded) -> dict[str, Any]:
     }
 
 
-def _closing(closing: Closing) -> dict[str, Any]:
+def _closing(closing: AlertClosing) -> dict[str, Any]:
     line: dict[str, Any] = {
         "kind": "closed",
-        "alert_id": closing.episode.alert_id,
-        "customer_id": closing.episode.customer,
+        "alert_id": closing.alert.alert_id,
+        "customer_id": closing.alert.customer,
         "at": instant(closing.at),
         "reason": closing.reason,
-        "days_open": round((closing.at - closing.episode.opened_at) / 86_400e6, 2),
+        "days_open": round((closing.at - closing.alert.opened_at) / 86_400e6, 2),
     }
     if closing.reason != RETURNED and not math.isnan(closing.probability):
         line["probability"] = round(closing.probability, 6)
     return line
 
 
-def alert_records(opened: Iterable[Episode], closed: Iterable[Closing]) -> list[AlertRecord]:
+def alert_records(opened: Iterable[Alert], closed: Iterable[AlertClosing]) -> list[AlertRecord]:
     """The same as records for the evaluation."""
     records = [
-        AlertRecord(e.alert_id, "opened", e.customer, e.opened_at, e.rank, e.nomination.probability, "", e.expires_at)
+        AlertRecord(e.alert_id, "opened", e.customer, e.opened_at, e.rank, e.candidate.probability, "", e.expires_at)
         for e in opened
     ]
     records += [
-        AlertRecord(c.episode.alert_id, "closed", c.episode.customer, c.at, c.episode.rank, c.probability, c.reason)
+        AlertRecord(c.alert.alert_id, "closed", c.alert.customer, c.at, c.alert.rank, c.probability, c.reason)
         for c in closed
     ]
     return sorted(records, key=lambda record: (record.at, record.kind, record.rank, record.alert_id))

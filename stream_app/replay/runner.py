@@ -13,13 +13,13 @@ from itertools import chain
 
 from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.kafka.partitioner import partition_of
-from stream_app.core.alerts.lifecycle import Closing, Episode, open_episodes
-from stream_app.core.alerts.sla import Breach, BreachEnded
+from stream_app.core.alerts.lifecycle import Alert, AlertClosing, open_alerts
+from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.events.schema import Event
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured
-from stream_app.core.partition.processor import Counts, Effects, Partition
+from stream_app.core.partition.processor import Counts, Effects, PartitionProcessor
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.replay.columns import DecisionColumns
@@ -34,10 +34,10 @@ class Outcome:
     """What happened in a replay."""
 
     columns: DecisionColumns
-    opened: list[Episode] = field(default_factory=list)
-    closed: list[Closing] = field(default_factory=list)
-    breaches: list[Breach] = field(default_factory=list)  # urgent alerts
-    ended: list[BreachEnded] = field(default_factory=list)
+    opened: list[Alert] = field(default_factory=list)
+    closed: list[AlertClosing] = field(default_factory=list)
+    breaches: list[SlaBreach] = field(default_factory=list)  # urgent alerts
+    ended: list[SlaBreachEnded] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
     effects: dict[str, tuple[int, float]] = field(default_factory=dict)  # kind -> count, sum of changes of log-odds
     order_customers: list[int] = field(default_factory=list)
@@ -58,9 +58,9 @@ class Replay:
 
     def __init__(self, settings: Settings, partitions: int = 1, on_progress: OnProgress | None = None) -> None:
         self.settings = settings
-        self.partitions = [Partition(settings, complaint_reader()) for _ in range(partitions)]
-        self.learner = Learner(settings.horizon, settings.decide_every, settings.seed)
-        self.outcome = Outcome(DecisionColumns(self.learner.names))
+        self.partitions = [PartitionProcessor(settings, complaint_reader()) for _ in range(partitions)]
+        self.churn_model = ChurnModel(settings.horizon, settings.decide_every, settings.seed)
+        self.outcome = Outcome(DecisionColumns(self.churn_model.names))
         self._on_progress = on_progress or (lambda _events, _decisions: None)
         self._matured: list[Matured] = []
         self._cohorts = Cohorts()  # since midnight
@@ -142,7 +142,7 @@ class Replay:
         for partition in self.partitions:
             if until is not None:
                 partition.advance(until)
-            effects.append(partition.finish(self.learner, watermark))
+            effects.append(partition.finish(self.churn_model, watermark))
             partition.take_notes()  # for a store, which a replay has not
         self._record(effects)
 
@@ -164,25 +164,25 @@ class Replay:
 
     def _learn(self, moment: int) -> None:
         """The trainer's day: what has matured, in order of (matured_at, customer)."""
-        self.learner.note(self._cohorts)
+        self.churn_model.note(self._cohorts)
         self._cohorts = Cohorts()
         # In one order whatever the partitions are: sums of floating-point numbers depend on it.
         matured = sorted(self._matured, key=lambda one: (one.matured_at, one.pending.customer))
         self._matured = []
         self.outcome.columns.label(matured)
-        self.learner.learn_day(matured, moment)
+        self.churn_model.learn_day(matured, moment)
         versions = self.outcome.versions
-        if not versions or versions[-1].number != self.learner.version:
-            shares = self.learner.shares()
-            versions.append(Version(self.learner.version, moment, self.learner.examples, shares))
+        if not versions or versions[-1].number != self.churn_model.version:
+            shares = self.churn_model.shares()
+            versions.append(Version(self.churn_model.version, moment, self.churn_model.examples, shares))
 
     def _nominate(self, moment: int) -> None:
         settings = self.settings
-        nominations = []
+        candidates = []
         for partition in self.partitions:
             partition.close_stale(moment)
-            if settings.opens_episodes(moment):
-                nominations += partition.nominate(moment)
-        for episode in open_episodes(nominations, settings.capacity, settings.alert_lifetime):
-            self.partitions[partition_of(episode.customer, len(self.partitions))].opened(episode)
-            self.outcome.opened.append(episode)
+            if settings.opens_alerts(moment):
+                candidates += partition.nominate(moment)
+        for alert in open_alerts(candidates, settings.capacity, settings.alert_lifetime):
+            self.partitions[partition_of(alert.customer, len(self.partitions))].opened(alert)
+            self.outcome.opened.append(alert)

@@ -171,7 +171,7 @@ def _results(
     return Results(
         decisions=outcome.columns.decisions(),
         alerts=alert_records(outcome.opened, outcome.closed),
-        drift=[DriftEvent(one.at, "log-loss", one.before, one.after) for one in replay.learner.drift],
+        drift=[DriftEvent(one.at, "log-loss", one.before, one.after) for one in replay.churn_model.drift],
         versions=outcome.versions,
         log=_log_facts(request.logs, log, summary, replay, outcome),
         orders=(
@@ -179,7 +179,7 @@ def _results(
             np.array(outcome.order_at, dtype=np.int64),
             np.array(outcome.order_amounts, dtype=np.float64),
         ),
-        importances=replay.learner.importances,
+        importances=replay.churn_model.importances,
         effects={kind: (count, total / count) for kind, (count, total) in sorted(outcome.effects.items())},
         settings=described(request),
         seed=request.settings.seed,

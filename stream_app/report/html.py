@@ -12,8 +12,8 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from stream_app.report import story, tables
+from stream_app.report.charts.ensemble import expert_order, weight_chart
 from stream_app.report.charts.gain import capacity_chart, lead_chart
-from stream_app.report.charts.mixture import expert_order, weight_chart
 from stream_app.report.charts.quality import calibration_chart, lift_chart, window_chart
 from stream_app.report.charts.shop import churn_chart, effect_chart, importance_chart
 from stream_app.report.drawing import Picture
@@ -61,10 +61,10 @@ def pictures(m: Figures, voice: Voice, rows: list[dict[str, Any]]) -> dict[str, 
     """All charts by name; None where the log gives nothing to draw."""
     reach, right = voice.say("gain.chart_reach", days=m["capacity"]["early_days"]), gain_right(m, voice)
     departed = m["protocol"]["departures"] > 0
-    facts = {"n": voice.number(m["protocol"]["capacity"])}
-    facts |= {who: voice.percent(story.own_row(m, who)["early_share"]) for who in ("product", "recency")}
+    vector = {"n": voice.number(m["protocol"]["capacity"])}
+    vector |= {who: voice.percent(story.own_row(m, who)["early_share"]) for who in ("product", "recency")}
     return {
-        "reach": capacity_chart(m, voice, "early_share", reach, voice.say("gain.alt_reach", **facts))
+        "reach": capacity_chart(m, voice, "early_share", reach, voice.say("gain.alt_reach", **vector))
         if departed
         else None,
         "right": capacity_chart(m, voice, "precision", right, voice.say("gain.alt_right")),

@@ -45,11 +45,11 @@ class Voice:
         self.colon, self.gap = ("：", "") if lang == "zh" else (": ", " ")  # the gap parts two sentences
         self.dash = self.words["page"]["none"]
 
-    def say(self, key: str, **facts: object) -> str:
+    def say(self, key: str, **vector: object) -> str:
         """The words of `part.key`, with the facts in their places."""
         part, _, name = key.partition(".")
         text = self.words[part][name]
-        return text.format(**facts) if facts else text
+        return text.format(**vector) if vector else text
 
     def name(self, part: str, key: str) -> str:
         """The word for a key that may be unknown: then the key itself, made readable.

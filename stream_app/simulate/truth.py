@@ -34,8 +34,8 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
 def truth(settings: ShopSettings, seed: int) -> Iterator[Truth]:
     """The hidden facts of every customer of a log, in the order of their numbers.
 
-    >>> facts = next(truth(ShopSettings(customers=1), seed=1))
-    >>> facts.customer_id, len(facts.causes) > 0 or facts.left_at is None
+    >>> vector = next(truth(ShopSettings(customers=1), seed=1))
+    >>> vector.customer_id, len(vector.causes) > 0 or vector.left_at is None
     ('c00000000', True)
     """
     shop = draw_shop(settings, seed)

@@ -68,10 +68,10 @@ def customer_ids(numbers: Ints) -> list[str]:
     return [f"c{number:08d}" for number in numbers.tolist()]
 
 
-def _ids(letter: str, table: Table, numbers: Ints, salt: str) -> Names:
+def _ids(message: str, table: Table, numbers: Ints, salt: str) -> Names:
     """Ids with a letter in front; None where the number is −1."""
     ids = scrambled(table["customer"] // BLOCK, np.maximum(numbers, 0), SALTS[salt])
-    return [None if number < 0 else letter + one for number, one in zip(numbers.tolist(), ids, strict=True)]
+    return [None if number < 0 else message + one for number, one in zip(numbers.tolist(), ids, strict=True)]
 
 
 def _named(names: Sequence[str], codes: Ints) -> Names:

@@ -115,13 +115,13 @@ def test_more_partitions_give_the_same_predictions_and_episodes(shop: Path, repl
     arguments = ("--horizon", "30d", "--active-window", "90d", "--capacity", 3, "--out", tmp_path, "--partitions", 4)
     assert run("replay", shop, *arguments).returncode == 0
     assert (tmp_path / "predictions.csv").read_bytes() == (replayed / "predictions.csv").read_bytes()
-    assert episodes(tmp_path) == episodes(replayed)
+    assert alerts(tmp_path) == alerts(replayed)
 
 
 EXPLAINED = ("causes", "evidence", "segment")
 
 
-def episodes(folder: Path) -> list[dict[str, Any]]:
+def unexplained_alerts(folder: Path) -> list[dict[str, Any]]:
     """The alerts without what depends on the partitions: each knows of the shop only what it has seen of it."""
     told = [line for line in alerts(folder) if not line.get("urgent") and line.get("reason") != "met"]
     return [{name: value for name, value in line.items() if name not in EXPLAINED} for line in told]

@@ -29,8 +29,8 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio.connection import AbstractConnection
 
 from stream_app.config import LiveConfig, load_config
-from stream_app.services.allocator.service import DeskService
-from stream_app.services.notifier.service import DeliverService
+from stream_app.services.allocator.service import AllocatorService
+from stream_app.services.notifier.service import NotifierService
 from stream_app.services.runtime.process import Crash, Service, run_service
 from stream_app.services.trainer.service import TrainerService
 from stream_app.services.worker.service import WorkerService
@@ -38,8 +38,8 @@ from stream_app.services.worker.service import WorkerService
 SERVICES: dict[str, Any] = {
     "worker": WorkerService,
     "trainer": TrainerService,
-    "desk": DeskService,
-    "deliver": DeliverService,
+    "desk": AllocatorService,
+    "deliver": NotifierService,
 }
 # The step before the call to Redis.
 COMMITS = {"worker": "commit", "desk": "commit", "trainer": "checkpoint", "deliver": "commit"}

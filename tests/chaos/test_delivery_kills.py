@@ -73,13 +73,13 @@ class Receivers:
         async def handle(request: web.Request) -> web.StreamResponse:
             seen, body = self.seen[name], await request.read()
             read = Verifier(SECRET).verify(body, dict(request.headers))
-            letter, alert = request.headers["webhook-id"], read["data"]["alert"]["alert_id"]
+            message, alert = request.headers["webhook-id"], read["data"]["alert"]["alert_id"]
             seen.asked += 1
             seen.at.append(time.time())
-            seen.tries[letter] += 1
-            seen.bodies[letter].add(hashlib.sha256(body).digest())
-            seen.alerts[alert].add(letter)
-            odd = await self._misbehave(name, request, seen.tries[letter], crc32(alert.encode()))
+            seen.tries[message] += 1
+            seen.bodies[message].add(hashlib.sha256(body).digest())
+            seen.alerts[alert].add(message)
+            odd = await self._misbehave(name, request, seen.tries[message], crc32(alert.encode()))
             if odd is not None:
                 return odd
             seen.accepted[alert] += 1

@@ -30,7 +30,7 @@ def dump(live: LiveSystem) -> dict[bytes, bytes]:
     return {key: value for key, value in zip(keys, pipeline.execute(), strict=True) if value is not None}
 
 
-def set_back(live: LiveSystem, dumped: dict[bytes, bytes]) -> None:
+def rolled_back(live: LiveSystem, dumped: dict[bytes, bytes]) -> None:
     """Put back what was dumped, and nothing else."""
     for key in live.redis.scan_iter(match=f"{live.config.redis.prefix}:*"):
         live.redis.delete(key)
@@ -50,7 +50,7 @@ def test_a_redis_that_was_set_back_is_caught_up_from_kafka(tmp_path: Path, tell:
         live.wait("more of it is worked off", lambda: worked_off(live) > SET_BACK_AT, DONE_SECONDS)
         for service in services:
             service.kill()
-        set_back(live, dumped)
+        rolled_back(live, dumped)
         assert worked_off(live) < SET_BACK_AT
         for service in services:
             service.restart()

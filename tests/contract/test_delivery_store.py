@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stream_app.adapters.redis.connection import make_client
 from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
 from stream_app.core.delivery.changes import Changes, Stored
-from stream_app.core.delivery.records import Delivery, Letter, encode_record
+from stream_app.core.delivery.records import Delivery, OutboundMessage, encode_record
 from stream_app.errors import Fenced, NotClaimed, StoreUnavailable
 from stream_app.ports import DeliveryStore, Outcome
 from tests.fakes.delivery_store import MemoryDeliveryStore, StoredDeliveries
@@ -62,21 +62,21 @@ def play(request: pytest.FixtureRequest) -> Play:
     return lambda scenario: play_on_redis(url, scenario, cluster=in_cluster)
 
 
-def delivery(name: str, letter: str = "", **fields: Any) -> bytes:
+def delivery(name: str, message: str = "", **fields: Any) -> bytes:
     return encode_record(
-        Delivery(name.replace("\ud800", "?"), "al", "team", "main", 1, 1, 9, 1, letter=letter, **fields)
+        Delivery(name.replace("\ud800", "?"), "al", "team", "main", 1, 1, 9, 1, message=message, **fields)
     )
 
 
-def letter(name: str, *deliveries: str) -> bytes:
-    return encode_record(Letter(name, "team", deliveries, "t", "m", "p", 1, 9, 1))
+def message(name: str, *deliveries: str) -> bytes:
+    return encode_record(OutboundMessage(name, "team", deliveries, "t", "m", "p", 1, 9, 1))
 
 
 def opening(base: int, *names: str, **fields: Any) -> Changes:
     """A commit that opens deliveries, each with a letter of its name."""
     stored = {name: delivery(name, f"letter {index}") for index, name in enumerate(names)}
-    letters = {f"letter {index}": letter(f"letter {index}", "x") for index, _ in enumerate(names)}
-    return Changes(base, b"position %d" % (base + 1), stored, {**letters}, opened=list(names), **fields)
+    messages = {f"letter {index}": message(f"letter {index}", "x") for index, _ in enumerate(names)}
+    return Changes(base, b"position %d" % (base + 1), stored, {**messages}, opened=list(names), **fields)
 
 
 async def deliverer(make: Make) -> DeliveryStore:
@@ -88,7 +88,7 @@ async def deliverer(make: Make) -> DeliveryStore:
 async def everything(store: DeliveryStore) -> tuple[Stored, list[bytes], list[str], list[bytes]]:
     loaded = await store.load()
     loaded.deliveries.sort()
-    loaded.letters.sort()
+    loaded.messages.sort()
     found = sorted([value async for chunk in store.all_deliveries() for value in chunk])
     return loaded, found, await store.dead(), await store.asked(100)
 
@@ -98,7 +98,7 @@ def test_it_begins_empty(play: Play) -> None:
         store = await deliverer(make)
         assert await everything(store) == (Stored(), [], [], [])
         assert await store.known(["a"]) == set()
-        assert await store.letters([]) == {}
+        assert await store.messages([]) == {}
 
     play(scenario)
 
@@ -117,7 +117,7 @@ def test_changes_are_stored_as_a_whole_and_found_again(play: Play) -> None:
             0,
         )
         assert sorted(loaded.deliveries) == sorted(changes.deliveries.values())
-        assert sorted(loaded.letters) == sorted(value for value in changes.letters.values() if value is not None)
+        assert sorted(loaded.messages) == sorted(value for value in changes.messages.values() if value is not None)
         assert await again.known([*ODD_NAMES, "unknown"]) == set(ODD_NAMES)
         assert await again.deliveries(ODD_NAMES) == changes.deliveries
 
@@ -134,7 +134,7 @@ def test_what_has_ended_is_kept_and_not_loaded(play: Play) -> None:
         loaded, found, dead, _ = await everything(store)
         assert loaded.deliveries == [delivery("c", "letter 2")]
         assert (loaded.dead, dead, len(found)) == (1, ["b"], 3)
-        assert set(await store.letters(["letter 0", "letter 1"])) == {"letter 1"}
+        assert set(await store.messages(["letter 0", "letter 1"])) == {"letter 1"}
         assert await store.known(["a", "b", "c"]) == {"a", "b", "c"}
 
     play(scenario)
@@ -218,7 +218,7 @@ def test_what_ended_long_ago_is_forgotten_with_its_letter(play: Play) -> None:
         await store.commit(Changes(1, b"2", kept, ended=ended, dead=["a0", "a4"]), "2")
         assert await store.forget(2, 100) == 2  # those of before 2
         assert await store.known(names) == set(names[2:])
-        assert await store.letters(["letter 0", "letter 2"]) == {"letter 2": letter("letter 2", "x")}
+        assert await store.messages(["letter 0", "letter 2"]) == {"letter 2": message("letter 2", "x")}
         assert await store.dead() == ["a4"]
         assert await store.forget(2, 2) == 1  # of five that have ended two stay
         assert await store.known(names) == {"a3", "a4", "a5"}
@@ -269,7 +269,7 @@ def history(run: Play, moves: list[Move]) -> list[object]:
             name, store = f"a{which}", stores[who]
             answer: object
             changes = {
-                "open": Changes(number, b"p", {name: delivery(name, name)}, {name: letter(name, name)}, opened=[name]),
+                "open": Changes(number, b"p", {name: delivery(name, name)}, {name: message(name, name)}, opened=[name]),
                 "end": Changes(number, b"p", {name: delivery(name, name)}, {name: None}, ended={name: which}),
                 "die": Changes(number, b"p", {name: delivery(name, name)}, ended={name: which}, dead=[name]),
                 "back": Changes(number, b"p", {name: delivery(name, name)}, opened=[name]),

@@ -13,10 +13,10 @@ import pytest
 from river import base, drift, linear_model, optim, preprocessing, tree
 from sklearn.metrics import roc_auc_score
 
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.drift import DriftWatch
-from stream_app.core.model.experts.baselines import PriorExpert, RecencyExpert
-from stream_app.core.model.experts.binned import CellsExpert
+from stream_app.core.model.experts.baselines import BgNbdExpert, RecencyExpert
+from stream_app.core.model.experts.binned import BinnedExpert
 from stream_app.core.model.experts.expert import LIMIT, Expert, Floats, Labels, Rows, row_sums
 from stream_app.core.model.experts.linear import LinearExpert
 from stream_app.core.model.experts.recursive import (
@@ -26,7 +26,7 @@ from stream_app.core.model.experts.recursive import (
     RecursiveLogistic,
     Span,
 )
-from stream_app.core.model.experts.river_models import PlainExpert, TreeExpert
+from stream_app.core.model.experts.river_models import RiverBaselineExpert, TreeExpert
 from stream_app.core.model.features import LIMIT as FEATURE_LIMIT
 from stream_app.core.model.features import LINEAR, NAMES, PLACE
 from stream_app.core.units import DAY_US
@@ -35,11 +35,11 @@ from tests.harness.shops import rows_of, separable
 SPAN: Final = Span(10.0, 2.0)
 MAKERS: Final[dict[str, Callable[[], Expert]]] = {
     "linear": lambda: LinearExpert(SPAN),
-    "cells": lambda: CellsExpert(SPAN),
-    "prior": PriorExpert,
+    "cells": lambda: BinnedExpert(SPAN),
+    "prior": BgNbdExpert,
     "tree": TreeExpert,
     "recency": RecencyExpert,
-    "plain": PlainExpert,
+    "plain": RiverBaselineExpert,
 }
 LEARNERS: Final = sorted(MAKERS.keys() - {"prior"})
 
@@ -69,7 +69,7 @@ def extreme_rows() -> Rows:
 
 
 def test_the_suite_covers_every_expert_of_the_learner() -> None:
-    assert {one.name for one in Learner(10 * DAY_US, 2 * DAY_US, 1).experts} == set(MAKERS)
+    assert {one.name for one in ChurnModel(10 * DAY_US, 2 * DAY_US, 1).experts} == set(MAKERS)
     assert all(make().name == name for name, make in MAKERS.items())
 
 
@@ -194,7 +194,7 @@ def test_recency_ranks_as_recency_whatever_it_was_told() -> None:
 
 
 def test_the_plain_expert_is_river_itself() -> None:
-    expert = PlainExpert()
+    expert = RiverBaselineExpert()
     for day in range(3):
         expert.learn(*separable(np.random.default_rng(day), 100))
     rows = rows_of(np.random.default_rng(11), 200)

@@ -16,7 +16,7 @@ from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
 from stream_app.adapters.redis.model_store import RedisModelStore
 from stream_app.adapters.redis.state_store import RedisStateStore
 from stream_app.core.delivery.changes import Changes
-from stream_app.core.delivery.records import Delivery, Letter, encode_record
+from stream_app.core.delivery.records import Delivery, OutboundMessage, encode_record
 from stream_app.core.partition.commit import Commit
 from stream_app.errors import StoreIncomplete, StoreUnavailable
 from stream_app.ports import DeliveryStore, ModelStore, ModelVersion, Outcome, StateStore
@@ -46,7 +46,7 @@ class MemoryHands:
     def drop(self, owner: str, kind: str) -> None:
         place: Any = {"p3": self.server.partitions[3], "model": self.server.models, "deliver": self.deliveries}[owner]
         if kind != "meta":
-            getattr(place, kind).clear()
+            getattr(place, {"episodes": "alerts", "letters": "messages"}.get(kind, kind)).clear()
         elif owner == "p3":
             place.position, place.summary, place.sequence, place.counts = b"", b"", 0, {}
         else:
@@ -346,13 +346,15 @@ def test_versions_without_a_checkpoint_are_refused(play: Play) -> None:
 def changes(base: int) -> Changes:
     """Commits 0 and 1: one delivery that is pending, then one that is dead beside it."""
     name = "open" if base == 0 else "dead"
-    stored = {name: encode_record(Delivery(name, "al", "team", "main", 1, 1, 9, 1, letter=name))}
-    letters: dict[str, bytes | None] = {name: encode_record(Letter(name, "team", (name,), "t", "m", "p", 1, 9, 1))}
+    stored = {name: encode_record(Delivery(name, "al", "team", "main", 1, 1, 9, 1, message=name))}
+    messages: dict[str, bytes | None] = {
+        name: encode_record(OutboundMessage(name, "team", (name,), "t", "m", "p", 1, 9, 1))
+    }
     return Changes(
         base,
         b"{}",
         stored,
-        letters,
+        messages,
         channels={"team": b"state"},
         opened=[name] if base == 0 else [],
         ended={} if base == 0 else {name: 5},

@@ -356,7 +356,7 @@ class Play3:
     processes: list[Process] = field(default_factory=list)
     stored: dict[int, list[bytes]] = field(default_factory=lambda: {0: [], 1: []})  # marks, in order
     records: dict[int, list[bytes]] = field(default_factory=lambda: {0: [], 1: []})
-    marks: int = 0
+    counters: int = 0
 
     async def begin(self) -> None:
         self.processes = [Process(name, await worker(self.door, name)) for name in ["one", "one", "two"]]
@@ -378,8 +378,8 @@ class Play3:
             return await process.trim(partition, relayed)
         if what == "retry":
             return await self._noted(process, await process.retry())
-        self.marks += 1
-        return await self._noted(process, await process.commit(partition, b"%04d" % self.marks, records, relayed))
+        self.counters += 1
+        return await self._noted(process, await process.commit(partition, b"%04d" % self.counters, records, relayed))
 
     async def _noted(self, process: Process, result: tuple[Outcome, int] | None) -> object:
         """Note what was stored for the first time, and hold the store to it."""
@@ -394,10 +394,10 @@ class Play3:
     async def seen(self) -> list[object]:
         """All that is stored. Nothing may be lost, doubled or out of order."""
         store, found = self.door.state_store(), list[object]()
-        for partition, marks in self.stored.items():
+        for partition, counters in self.stored.items():
             position, states, outbox = await everything(store, partition)
-            assert position == (b"%d" % len(marks) if marks else b"")
-            assert states.get("ann", b"") == b"".join(marks)
+            assert position == (b"%d" % len(counters) if counters else b"")
+            assert states.get("ann", b"") == b"".join(counters)
             records = self.records[partition]
             assert outbox == list(enumerate(records, 1))[len(records) - len(outbox) :]
             found.append((position, states, outbox))
@@ -694,18 +694,18 @@ def test_open_episodes_are_noted_with_the_batch_and_go_with_an_empty_note(play: 
     async def scenario(door: Door) -> None:
         store = await worker(door)
         await store.open(3)
-        assert await store.episodes(3) == {}
+        assert await store.alerts(3) == {}
         noted = {"al_1": b'{"a":1}', "al_1:work": b"\x00\xff", "al_2": b"two"}
-        assert await store.commit(batch_of(3, episodes=noted), "1", 0) == (DONE, 1)
-        assert await store.episodes(3) == noted
-        assert await store.episodes(4) == {}
+        assert await store.commit(batch_of(3, alerts=noted), "1", 0) == (DONE, 1)
+        assert await store.alerts(3) == noted
+        assert await store.alerts(4) == {}
         changed = {"al_1": b"", "al_1:work": b"", "al_2": b"again", "al_9": b""}
-        assert await store.commit(batch_of(3, b"1", b"2", episodes=changed), "2", 0) == (DONE, 2)
-        assert await store.episodes(3) == {"al_2": b"again"}
-        refused = batch_of(3, b"1", b"3", episodes={"al_2": b""})
+        assert await store.commit(batch_of(3, b"1", b"2", alerts=changed), "2", 0) == (DONE, 2)
+        assert await store.alerts(3) == {"al_2": b"again"}
+        refused = batch_of(3, b"1", b"3", alerts={"al_2": b""})
         assert (await store.commit(refused, "3", 0))[0] is WRONG_BASE
-        assert await store.episodes(3) == {"al_2": b"again"}
-        again = batch_of(3, b"1", b"2", episodes=changed)
+        assert await store.alerts(3) == {"al_2": b"again"}
+        again = batch_of(3, b"1", b"2", alerts=changed)
         assert (await store.commit(again, "2", 0))[0] is ALREADY_DONE
 
     play(scenario)

@@ -24,7 +24,7 @@ class StoredDeliveries:
     position: bytes = b""
     last_batch: tuple[int, str] | None = None
     deliveries: dict[str, bytes] = field(default_factory=dict)
-    letters: dict[str, bytes] = field(default_factory=dict)
+    messages: dict[str, bytes] = field(default_factory=dict)
     channels: dict[str, bytes] = field(default_factory=dict)
     open: set[str] = field(default_factory=set)
     ended: dict[str, int] = field(default_factory=dict)
@@ -36,8 +36,8 @@ class StoredDeliveries:
     @property
     def sizes(self) -> dict[str, int]:
         """The entries that there are."""
-        kinds = ("deliveries", "letters", "channels", "open", "ended", "dead")
-        return {kind: len(getattr(self, kind)) for kind in kinds}
+        kinds = ("deliveries", "channels", "open", "ended", "dead")
+        return {kind: len(getattr(self, kind)) for kind in kinds} | {"letters": len(self.messages)}
 
 
 class MemoryDeliveryStore:
@@ -76,9 +76,9 @@ class MemoryDeliveryStore:
         """See `DeliveryStore.load`."""
         server = self._server
         deliveries = [server.deliveries[name] for name in sorted(server.open)]
-        wanted = {one.letter for one in readable(deliveries, Delivery)[0]} - {""}
-        letters = [server.letters[name] for name in sorted(wanted) if name in server.letters]
-        return Stored(server.number, server.position, deliveries, letters, dict(server.channels), len(server.dead))
+        wanted = {one.message for one in readable(deliveries, Delivery)[0]} - {""}
+        messages = [server.messages[name] for name in sorted(wanted) if name in server.messages]
+        return Stored(server.number, server.position, deliveries, messages, dict(server.channels), len(server.dead))
 
     async def commit(self, changes: Changes, batch: str) -> Outcome:
         """See `DeliveryStore.commit`; the steps are those of deliver.lua."""
@@ -93,11 +93,11 @@ class MemoryDeliveryStore:
         self._require_complete()
         server.number, server.position, server.last_batch = changes.base + 1, changes.position, (epoch, batch)
         server.deliveries |= changes.deliveries
-        for name, value in changes.letters.items():
+        for name, value in changes.messages.items():
             if value is None:
-                server.letters.pop(name, None)
+                server.messages.pop(name, None)
             else:
-                server.letters[name] = value
+                server.messages[name] = value
         server.channels |= changes.channels
         self._move(changes)
         del server.requests[: changes.answered]
@@ -123,9 +123,9 @@ class MemoryDeliveryStore:
         """See `DeliveryStore.deliveries`."""
         return {name: self._server.deliveries[name] for name in ids if name in self._server.deliveries}
 
-    async def letters(self, ids: Sequence[str]) -> dict[str, bytes]:
+    async def messages(self, ids: Sequence[str]) -> dict[str, bytes]:
         """See `DeliveryStore.letters`."""
-        return {name: self._server.letters[name] for name in ids if name in self._server.letters}
+        return {name: self._server.messages[name] for name in ids if name in self._server.messages}
 
     async def channels(self) -> dict[str, bytes]:
         """See `DeliveryStore.channels`."""
@@ -161,7 +161,7 @@ class MemoryDeliveryStore:
         surplus = by_age[: min(max(len(by_age) - keep, 0), PAGE)]
         for name in max(old, surplus, key=len):
             for gone in readable([server.deliveries.pop(name)], Delivery)[0]:
-                server.letters.pop(gone.letter, None)
+                server.messages.pop(gone.message, None)
             server.dead.discard(name)
             del server.ended[name]
         if server.counts:

@@ -27,7 +27,7 @@ class StoredPartition:
     summary: bytes = b""
     sequence: int = 0  # of the last record
     states: dict[str, bytes] = field(default_factory=dict)
-    episodes: dict[str, bytes] = field(default_factory=dict)
+    alerts: dict[str, bytes] = field(default_factory=dict)
     outbox: list[bytes] = field(default_factory=list)  # not delivered yet; the last one has the number `sequence`
     epochs: dict[str, int] = field(default_factory=dict)  # by instance
     last_batch: tuple[int, str, int] | None = None  # epoch, batch id, first sequence
@@ -38,7 +38,7 @@ class StoredPartition:
     @property
     def sizes(self) -> dict[str, int]:
         """The entries that there are."""
-        return {"states": len(self.states), "outbox": len(self.outbox), "episodes": len(self.episodes)}
+        return {"states": len(self.states), "outbox": len(self.outbox), "episodes": len(self.alerts)}
 
     def put(self, states: Mapping[str, bytes]) -> None:
         """Replace states."""
@@ -47,11 +47,11 @@ class StoredPartition:
             self.digest += _part(customer, state) - (0 if before is None else _part(customer, before))
             self.states[customer] = state
 
-    def note(self, episodes: Mapping[str, bytes]) -> None:
+    def note(self, alerts: Mapping[str, bytes]) -> None:
         """Note what has changed of the open episodes."""
-        self.episodes |= episodes
-        for gone in [key for key, note in episodes.items() if not note]:
-            del self.episodes[gone]
+        self.alerts |= alerts
+        for gone in [key for key, note in alerts.items() if not note]:
+            del self.alerts[gone]
 
     def drop(self, through: int) -> None:
         """Drop records up to and including a sequence number."""
@@ -177,9 +177,9 @@ class MemoryStateStore:
         """See `StateStore.state`."""
         return self._server.partitions[partition].states.get(customer)
 
-    async def episodes(self, partition: int) -> dict[str, bytes]:
+    async def alerts(self, partition: int) -> dict[str, bytes]:
         """See `StateStore.episodes`."""
-        return dict(self._server.partitions[partition].episodes)
+        return dict(self._server.partitions[partition].alerts)
 
     async def commit(self, commit: Commit, batch: str, relayed: int) -> tuple[Outcome, int]:
         """See `StateStore.commit`; the steps are those of commit.lua."""
@@ -195,7 +195,7 @@ class MemoryStateStore:
         first = stored.sequence + 1
         stored.drop(relayed)
         stored.put(commit.states)
-        stored.note(commit.episodes)
+        stored.note(commit.alerts)
         stored.outbox += commit.outbox
         stored.sequence += len(commit.outbox)
         stored.position, stored.summary = commit.position, commit.summary

@@ -234,9 +234,9 @@ _NOMINEE: Final[Json] = {
 
 def opening(maker: Maker) -> bytes:
     """An episode that cannot be."""
-    nominee = {**_NOMINEE, "customer": maker.customer}
+    candidate = {**_NOMINEE, "customer": maker.customer}
     whole: Json = {"alert_id": "al_x", "opened_at": 1_735_000_000_000_000, "expires_at": 1_736_000_000_000_000}
-    whole |= {"rank": 1, "bar": 0.5, "nominee": nominee}
+    whole |= {"rank": 1, "bar": 0.5, "nominee": candidate}
     field, value = maker.rng.choice(
         [
             ("opened_at", 2**62), ("opened_at", -(2**62)), ("expires_at", 2**62), ("expires_at", -1), ("rank", 2**62),
@@ -246,7 +246,7 @@ def opening(maker: Maker) -> bytes:
     return maker.json(action="episode_opened", opening={**whole, field: value})
 
 
-def nominee(maker: Maker) -> bytes:
+def candidate(maker: Maker) -> bytes:
     """An episode whose nominee cannot be."""
     field, value = maker.rng.choice(
         [
@@ -391,7 +391,7 @@ _OF_EVENTS: Final[dict[str, Value]] = {
 _VALUES: Final[dict[str, dict[str, Value]]] = {
     "ticks": {**_TEXTS, "tick": tick, "old tick": old_tick},
     "contacts": {
-        **_TEXTS, "opening": opening, "nominee": nominee, "contact": contact, "desk done": desk_done, "date": date,
+        **_TEXTS, "opening": opening, "nominee": candidate, "contact": contact, "desk done": desk_done, "date": date,
         "blank id": blank_id, "surrogate id": surrogate_id, "long id": long_id, "wrong type": wrong_type,
     },
     "browsing": {**_TEXTS, **_OF_EVENTS},

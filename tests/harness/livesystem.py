@@ -16,29 +16,29 @@ import msgspec
 
 from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.kafka.partitioner import partition_of
-from stream_app.core.allocation.allocator import Desk
+from stream_app.core.allocation.allocator import Allocator
 from stream_app.core.events.schema import Cart, Complaint, Event, Order, encode
 from stream_app.core.messages.decoding import EVENTS, ROLES, TICKS
 from stream_app.core.messages.schema import (
     AlertClosed,
     AlertOpened,
+    AllocationDone,
+    CandidateBatch,
     Contact,
-    DeskDone,
-    Labelled,
-    Nominated,
+    LabelledBatch,
     Outgoing,
     Tick,
     decode_message,
     encode_message,
     unpack,
 )
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import restore, snapshot
 from stream_app.core.partition import outbox
-from stream_app.core.partition.task import Lane, Limits
+from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.schedule import moments_between
 from stream_app.core.settings import Settings
-from stream_app.core.training.trainer import Training
+from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import EPOCH, MICROSECOND
 
 APPENDED_MS = 4_102_444_800_000  # 2100: every log of a test lies in the broker's past
@@ -128,26 +128,28 @@ class System:
         self.effective: list[tuple[int, int]] = []
         self.alerts: list[AlertOpened | AlertClosed] = []
         self.sent: list[Outgoing] = []
-        self.training = Training(
-            Learner(settings.horizon, settings.decide_every, settings.seed), topics.partitions, settings.horizon
+        self.training = Trainer(
+            ChurnModel(settings.horizon, settings.decide_every, settings.seed), topics.partitions, settings.horizon
         )
         self.checkpoint = self.training.checkpoint()
-        self.desk = Desk(topics.partitions, settings, lambda customer: partition_of(customer, topics.partitions))
-        self.lanes = {number: self._lane(number) for number in range(topics.partitions)}
-        self._labelled: dict[int, list[tuple[int, bytes]]] = {number: [] for number in self.lanes}
-        self._nominated: dict[int, list[tuple[int, bytes]]] = {number: [] for number in self.lanes}
-        self._models: dict[int, Learner] = {0: self.training.learner}
-        self._models[0] = Learner(settings.horizon, settings.decide_every, settings.seed)
+        self.allocator = Allocator(
+            topics.partitions, settings, lambda customer: partition_of(customer, topics.partitions)
+        )
+        self.tasks = {number: self._lane(number) for number in range(topics.partitions)}
+        self._labelled: dict[int, list[tuple[int, bytes]]] = {number: [] for number in self.tasks}
+        self._nominated: dict[int, list[tuple[int, bytes]]] = {number: [] for number in self.tasks}
+        self._models: dict[int, ChurnModel] = {0: self.training.churn_model}
+        self._models[0] = ChurnModel(settings.horizon, settings.decide_every, settings.seed)
 
-    def _lane(self, number: int) -> Lane:
+    def _lane(self, number: int) -> PartitionTask:
         stored = self.stored[number]
-        lane = Lane(number, TOPICS, self.settings, self.limits, classify=complaint_reader())
+        task = PartitionTask(number, TOPICS, self.settings, self.limits, classify=complaint_reader())
         names = list(stored.states)
         self.rng.shuffle(names)
         for start in range(0, len(names), 3):
-            lane.restore([(name, stored.states[name]) for name in names[start : start + 3]])
-        lane.begin(stored.position, stored.summary)
-        return lane
+            task.restore([(name, stored.states[name]) for name in names[start : start + 3]])
+        task.begin(stored.position, stored.summary)
+        return task
 
     def run_beside(self, published: Topics) -> System:
         """While a log is being published, partition by partition at any speed; the topics are empty at first.
@@ -157,8 +159,8 @@ class System:
         ahead = {place: list(log) for place, log in published.records.items()}
         for number in range(published.partitions):
             self.topics.records[TICKS, number] = [ahead[TICKS, number].pop(0)]
-        for number, lane in self.lanes.items():
-            lane.push(TICKS, 0, self.topics.of(TICKS, number), 1, 1)
+        for number, task in self.tasks.items():
+            task.push(TICKS, 0, self.topics.of(TICKS, number), 1, 1)
         while any(ahead.values()):
             place = self.rng.choice([place for place, log in ahead.items() if log])
             count = self.rng.randrange(1, 8)
@@ -173,29 +175,29 @@ class System:
         while idle < 200 and (turns := turns - 1) >= 0:
             number = self.rng.randrange(self.topics.partitions)
             if self.rng.random() < self.crashes:
-                self.lanes[number] = self._lane(number)
+                self.tasks[number] = self._lane(number)
             self._fetch(number)
             idle = 0 if self._step(number) | self._train() | self._decide() else idle + 1
         return self
 
     def _fetch(self, number: int) -> None:
-        lane = self.lanes[number]
+        task = self.tasks[number]
         for role in self.rng.sample(ROLES, len(ROLES)):
             log = self.topics.of(role, number)
-            start = lane.fetched.get(role, 0)
+            start = task.fetched.get(role, 0)
             end = min(len(log), start + self.rng.randrange(6))
             if self.rng.random() < 0.9:
-                lane.push(role, start, log[start:end], end, len(log))
+                task.push(role, start, log[start:end], end, len(log))
 
     def _step(self, number: int) -> bool:
-        lane, stored = self.lanes[number], self.stored[number]
-        if lane.hold is not None and lane.hold.trainer and self.training.through >= lane.hold.moment:
-            lane.learned(max((v for at, v in self.effective if at <= lane.hold.moment), default=0))
-        step = lane.step(self._model(lane.version))
+        task, stored = self.tasks[number], self.stored[number]
+        if task.hold is not None and task.hold.trainer and self.training.through >= task.hold.moment:
+            task.learned(max((v for at, v in self.effective if at <= task.hold.moment), default=0))
+        step = task.step(self._model(task.version))
         if step is None:
             return False
         if self.rng.random() < self.crashes:  # before the commit is stored
-            self.lanes[number] = self._lane(number)
+            self.tasks[number] = self._lane(number)
             return True
         assert step.commit.base == stored.position
         stored.position, stored.summary = step.commit.position, step.commit.summary
@@ -220,34 +222,34 @@ class System:
 
     def _train(self) -> bool:
         if self.rng.random() < self.crashes:
-            self.training = Training.restored(self.checkpoint, self.topics.partitions, self.settings.horizon)
+            self.training = Trainer.restored(self.checkpoint, self.topics.partitions, self.settings.horizon)
         for number, log in self._labelled.items():
             for offset in range(self.training.fetched(number), len(log)):
                 sequence, value = log[offset]
-                self.training.push(number, offset, sequence, unpack(value, Labelled))
-        version = self.training.learner.version
+                self.training.push(number, offset, sequence, unpack(value, LabelledBatch))
+        version = self.training.churn_model.version
         moment = self.training.learn()
         if moment is None:
             return False
         self.checkpoint = self.training.checkpoint()
-        if self.training.learner.version != version:
-            self.versions[self.training.learner.version] = snapshot(self.training.learner)
-            self.effective.append((moment, self.training.learner.version))
+        if self.training.churn_model.version != version:
+            self.versions[self.training.churn_model.version] = snapshot(self.training.churn_model)
+            self.effective.append((moment, self.training.churn_model.version))
         return True
 
     def _decide(self) -> bool:
         if self.rng.random() < self.crashes:
-            self.desk = Desk(
+            self.allocator = Allocator(
                 self.topics.partitions,
                 self.settings,
                 lambda customer: partition_of(customer, self.topics.partitions),
             )
-            self.desk.begin(self.desk_stored)
+            self.allocator.begin(self.desk_stored)
         for number, log in self._nominated.items():
-            for offset in range(self.desk.fetched(number), len(log)):
+            for offset in range(self.allocator.fetched(number), len(log)):
                 sequence, value = log[offset]
-                self.desk.push(number, offset, sequence, unpack(value, Nominated))
-        decided = self.desk.decide()
+                self.allocator.push(number, offset, sequence, unpack(value, CandidateBatch))
+        decided = self.allocator.decide()
         if decided is None:
             return False
         assert decided.commit.base == self.desk_stored
@@ -256,7 +258,7 @@ class System:
             self._relay(0, unpack(record, Outgoing))
         return True
 
-    def _model(self, version: int) -> Learner:
+    def _model(self, version: int) -> ChurnModel:
         if version not in self._models:
             self._models[version] = restore(self.versions[version])
         return self._models[version]
@@ -265,7 +267,7 @@ class System:
         """All that a Redis holds, as a file of it would."""
         return deepcopy((self.stored, self.desk_stored, self.versions, self.effective, self.checkpoint))
 
-    def set_back(self, saved: tuple[Any, ...]) -> None:
+    def rolled_back(self, saved: tuple[Any, ...]) -> None:
         """Redis is set back to a file, and everything starts from it; Kafka keeps what it has."""
         self.stored, self.desk_stored, self.versions, self.effective, self.checkpoint = deepcopy(saved)
         for number, stored in self.stored.items():
@@ -274,21 +276,23 @@ class System:
             )
             if sent > stored.sequence:
                 known, stored.sequence = stored.sequence, sent
-                for record in outbox.voids(number, known):
+                for record in outbox.retractions(number, known):
                     stored.sequence += 1
                     self._relay(stored.sequence, record)
-            self.lanes[number] = self._lane(number)
-        self.training = Training.restored(self.checkpoint, self.topics.partitions, self.settings.horizon)
+            self.tasks[number] = self._lane(number)
+        self.training = Trainer.restored(self.checkpoint, self.topics.partitions, self.settings.horizon)
         self._models = {0: self._models[0]}
-        self.desk = Desk(self.topics.partitions, self.settings, lambda one: partition_of(one, self.topics.partitions))
-        self.desk.begin(self.desk_stored)
+        self.allocator = Allocator(
+            self.topics.partitions, self.settings, lambda one: partition_of(one, self.topics.partitions)
+        )
+        self.allocator.begin(self.desk_stored)
         told = [
             [decode_message(record.value or b"") for record in self.topics.of("contacts", number)]
             for number in range(self.topics.partitions)
         ]
-        done = [[(m.occurred_at - EPOCH) // MICROSECOND for m in of if isinstance(m, DeskDone)] for of in told]
-        contact = max((m.sequence for of in told for m in of if isinstance(m, Contact | DeskDone)), default=0)
-        self.desk_stored = self.desk.recover(min(max(of, default=-1) for of in done), contact).position
+        done = [[(m.occurred_at - EPOCH) // MICROSECOND for m in of if isinstance(m, AllocationDone)] for of in told]
+        contact = max((m.sequence for of in told for m in of if isinstance(m, Contact | AllocationDone)), default=0)
+        self.desk_stored = self.allocator.recover(min(max(of, default=-1) for of in done), contact).position
 
     def told(self, kind: str) -> Iterable[Outgoing]:
         """All that was sent to a topic."""

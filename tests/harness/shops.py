@@ -12,8 +12,8 @@ from zlib import crc32
 import numpy as np
 from hypothesis import strategies as st
 
-from stream_app.core.alerts.lifecycle import Closing, Episode, open_episodes
-from stream_app.core.alerts.sla import Breach, BreachEnded
+from stream_app.core.alerts.lifecycle import Alert, AlertClosing, open_alerts
+from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.events.schema import (
     Browsing,
     Cart,
@@ -24,12 +24,12 @@ from stream_app.core.events.schema import (
     Order,
     OrderAction,
 )
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.experts.expert import Labels, Rows
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import CHURNED, Matured, Pending, Returned
-from stream_app.core.partition.processor import Counts, Partition
+from stream_app.core.partition.processor import Counts, PartitionProcessor
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
 
@@ -121,9 +121,9 @@ def separable(rng: np.random.Generator, size: int) -> tuple[Rows, Labels]:
     return rows, labels.astype(np.int8)
 
 
-def matured_rows(learner: Learner, rows: Rows, labels: Labels, decided_at: int, horizon: int) -> list[Matured]:
+def matured_rows(churn_model: ChurnModel, rows: Rows, labels: Labels, decided_at: int, horizon: int) -> list[Matured]:
     """Decisions on rows, said by the learner as it is now, with their labels."""
-    log_odds, probability = learner.judge(rows)
+    log_odds, probability = churn_model.judge(rows)
     found = []
     for row, label in enumerate(labels.tolist()):
         pending = Pending(f"c{row:05d}", decided_at)
@@ -135,14 +135,14 @@ def matured_rows(learner: Learner, rows: Rows, labels: Labels, decided_at: int, 
 
 
 def teach(
-    learner: Learner, days: Iterable[int], seed: int = 1, rows_a_day: int = 120, horizon: int = SHOP.horizon
+    churn_model: ChurnModel, days: Iterable[int], seed: int = 1, rows_a_day: int = 120, horizon: int = SHOP.horizon
 ) -> None:
     """Let a learner learn days of separable rows, with decisions and returns noted as a shell does it."""
     for day in days:
         rng = np.random.default_rng([seed, day])
         rows, labels = separable(rng, rows_a_day)
         decided_at = T0 + day * DAY_US
-        matured = matured_rows(learner, rows, labels, decided_at, horizon)
+        matured = matured_rows(churn_model, rows, labels, decided_at, horizon)
         cohorts = Cohorts()
         cohorts.note_decisions([one.pending for one in matured])
         cohorts.note_returns(
@@ -152,16 +152,16 @@ def teach(
                 if one.label != CHURNED
             ]
         )
-        learner.note(cohorts)
-        learner.learn_day(matured, decided_at + horizon)
+        churn_model.note(cohorts)
+        churn_model.learn_day(matured, decided_at + horizon)
 
 
 @cache
-def taught() -> Learner:
+def taught() -> ChurnModel:
     """A learner whose scores are the model's, with a tree that has split. Don't change it."""
-    learner = Learner(SHOP.horizon, SHOP.decide_every, seed=1)
-    teach(learner, range(30))
-    return learner
+    churn_model = ChurnModel(SHOP.horizon, SHOP.decide_every, seed=1)
+    teach(churn_model, range(30))
+    return churn_model
 
 
 @dataclass
@@ -170,28 +170,28 @@ class Played:
 
     decisions: dict[tuple[str, int], tuple[float, bytes, bytes]] = field(default_factory=dict)
     labels: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)  # -> label, matured_at
-    opened: list[Episode] = field(default_factory=list, compare=False)  # NaN is not equal to itself: see `told`
-    closed: list[Closing] = field(default_factory=list, compare=False)
+    opened: list[Alert] = field(default_factory=list, compare=False)  # NaN is not equal to itself: see `told`
+    closed: list[AlertClosing] = field(default_factory=list, compare=False)
     told: list[str] = field(default_factory=list)  # all of both, as text
-    breaches: list[Breach] = field(default_factory=list, compare=False)
-    ended: list[BreachEnded] = field(default_factory=list)
+    breaches: list[SlaBreach] = field(default_factory=list, compare=False)
+    ended: list[SlaBreachEnded] = field(default_factory=list)
     explained: list[str] = field(default_factory=list)  # explanations and breaches, as text
     returned: list[Returned] = field(default_factory=list)
-    facts: dict[str, list[float]] = field(default_factory=dict)
+    vector: dict[str, list[float]] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
 
 
 class Shell:
     """The smallest shell there can be: partitions, a desk and a model that stays as it is."""
 
-    def __init__(self, settings: Settings = SHOP, partitions: int = 1, model: Learner | None = None) -> None:
+    def __init__(self, settings: Settings = SHOP, partitions: int = 1, model: ChurnModel | None = None) -> None:
         self.settings = settings
         self.model = model or taught()
-        self.partitions = [Partition(settings) for _ in range(partitions)]
+        self.partitions = [PartitionProcessor(settings) for _ in range(partitions)]
         self.played = Played()
         self._nomination = settings.next_nomination(T0)
 
-    def of(self, customer: str) -> Partition:
+    def of(self, customer: str) -> PartitionProcessor:
         """The partition of a customer."""
         return self.partitions[crc32(customer.encode()) % len(self.partitions)]
 
@@ -207,14 +207,14 @@ class Shell:
         for partition in self.partitions:
             partition.advance(at)
         self.finish()
-        nominations = []
+        candidates = []
         for partition in self.partitions:
             partition.close_stale(at)
-            if self.settings.opens_episodes(at):
-                nominations += partition.nominate(at)
-        for episode in open_episodes(nominations, self.settings.capacity, self.settings.alert_lifetime):
-            self.of(episode.customer).opened(episode)
-            self.played.opened.append(episode)
+            if self.settings.opens_alerts(at):
+                candidates += partition.nominate(at)
+        for alert in open_alerts(candidates, self.settings.capacity, self.settings.alert_lifetime):
+            self.of(alert.customer).opened(alert)
+            self.played.opened.append(alert)
 
     def finish(self, watermark: int | None = None) -> None:
         """Score and gather."""
@@ -240,12 +240,12 @@ class Shell:
         self.finish(watermark=last)
         played = self.played
         for partition in self.partitions:
-            played.facts |= {name: customer.facts.tolist() for name, customer in partition.customers.items()}
+            played.vector |= {name: customer.vector.tolist() for name, customer in partition.customers.items()}
             for name, value in vars(partition.counts).items():
                 setattr(played.counts, name, getattr(played.counts, name) + value)
-        played.closed.sort(key=lambda one: (one.at, one.episode.customer))
-        played.told = [repr(one) for one in (*(episode.unexplained() for episode in played.opened), *played.closed)]
-        explained = [repr(one.nomination.explanation) for one in played.opened]
+        played.closed.sort(key=lambda one: (one.at, one.alert.customer))
+        played.told = [repr(one) for one in (*(alert.without_explanation() for alert in played.opened), *played.closed)]
+        explained = [repr(one.candidate.explanation) for one in played.opened]
         played.explained = [*explained, *map(repr, sorted(played.breaches, key=lambda one: one.alert_id))]
         played.ended.sort(key=lambda one: (one.at, one.alert_id))
         played.returned.sort()

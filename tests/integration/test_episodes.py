@@ -11,7 +11,14 @@ import msgspec
 import pytest
 
 from stream_app.core.events.schema import ComplaintAction, encode
-from stream_app.core.messages.schema import AlertClosed, Contact, ContactAction, Nominee, Opening, encode_message
+from stream_app.core.messages.schema import (
+    AlertClosed,
+    AlertOpening,
+    CandidateRecord,
+    Contact,
+    ContactAction,
+    encode_message,
+)
 from tests.harness.live import LiveSystem
 from tests.harness.live.outcome import records_of
 from tests.harness.live.system import STREAM_APP
@@ -25,9 +32,9 @@ NAMES = [f"c{number:04d}" for number in range(4)]
 def opening(customer: str, at: datetime) -> bytes:
     """What the desk would say."""
     micros = round(at.timestamp() * 1_000_000)
-    nominee = Nominee(customer, 0.9, 0.9, 10.0, 3.0, None, 0, 0)
-    told = Opening(f"al_{customer}", micros, micros + 14 * 86_400_000_000, 1, 0.9, nominee)
-    contact = Contact(f"al_{customer}", customer, at, ContactAction.EPISODE_OPENED, opening=told)
+    candidate = CandidateRecord(customer, 0.9, 0.9, 10.0, 3.0, None, 0, 0)
+    told = AlertOpening(f"al_{customer}", micros, micros + 14 * 86_400_000_000, 1, 0.9, candidate)
+    contact = Contact(f"al_{customer}", customer, at, ContactAction.ALERT_OPENED, opening=told)
     return encode_message(contact)
 
 

@@ -19,13 +19,13 @@ from stream_app.config import Topics, confluent_options
 from stream_app.config.parts import PORT_OFFSETS
 from stream_app.core.messages.schema import (
     AlertOpened,
+    AlertOpening,
+    AllocationDone,
+    CandidateBatch,
+    CandidateRecord,
     Contact,
     ContactAction,
-    DeskDone,
-    Labelled,
-    Nominated,
-    Nominee,
-    Opening,
+    LabelledBatch,
     Tick,
     encode_message,
     pack,
@@ -99,10 +99,10 @@ def test_a_service_passes_over_what_it_cannot_use(make: Make, service: str) -> N
     live = make({"health.port": str(free_port()), "shop.capacity": "3"})
     now = datetime.now(UTC)
     moment = (now - timedelta(days=1) - EPOCH) // MICROSECOND
-    absurd = Nominee("c", float("inf"), 0.9, 1e308, 3.0, None, 0, 0)
+    absurd = CandidateRecord("c", float("inf"), 0.9, 1e308, 3.0, None, 0, 0)
     role, good, bad = {
-        "trainer": ("labelled", pack(Labelled(moment=moment)), [pack(Labelled(moment=1 << 62))]),
-        "desk": ("nominations", pack(Nominated(moment, [])), [pack(Nominated(moment, [absurd]))]),
+        "trainer": ("labelled", pack(LabelledBatch(moment=moment)), [pack(LabelledBatch(moment=1 << 62))]),
+        "desk": ("nominations", pack(CandidateBatch(moment, [])), [pack(CandidateBatch(moment, [absurd]))]),
         "deliver": ("alerts", encode_message(alert(now)), [encode_message(alert(now)).replace(b"9.0", b"null")]),
     }[service]
     sent = put(live, role, *FOREIGN, sequence=b"1") + put(live, role, *bad, sequence=b"1")
@@ -118,13 +118,13 @@ def test_a_service_passes_over_what_it_cannot_use(make: Make, service: str) -> N
     assert 0 < len(logged) <= 10
     assert logged[0]["topic"] == getattr(live.config.kafka.topics, role)
     assert {"partition", "offset", "reason"} <= logged[0].keys()
-    letters = [one for of in messages_of(live, "dead_letters").values() for one in of]
-    assert len(letters) == sent
-    kept = [dict(one.headers()) for one in letters]
+    messages = [one for of in messages_of(live, "dead_letters").values() for one in of]
+    assert len(messages) == sent
+    kept = [dict(one.headers()) for one in messages]
     assert {one["kafka_dlt-original-topic"].decode() for one in kept} == {getattr(live.config.kafka.topics, role)}
     assert len({(one["kafka_dlt-original-partition"], one["kafka_dlt-original-offset"]) for one in kept}) == sent
     assert all(one["kafka_dlt-exception-message"] for one in kept)
-    assert {one.value() for one in letters} >= {*filter(None, FOREIGN), *bad}
+    assert {one.value() for one in messages} >= {*filter(None, FOREIGN), *bad}
     assert process.stop() == 0
     put(live, role, *FOREIGN, sequence=b"1")
     again = live.start(service)  # and so does the next one
@@ -139,8 +139,8 @@ def test_a_dead_letter_that_kafka_does_not_take_ends_no_service(make: Make, serv
     now = datetime.now(UTC)
     moment = (now - timedelta(days=1) - EPOCH) // MICROSECOND
     role, good, name = {
-        "trainer": ("labelled", pack(Labelled(moment=moment)), "churn_trainer_moments_total"),
-        "desk": ("nominations", pack(Nominated(moment, [])), "churn_desk_moments_total"),
+        "trainer": ("labelled", pack(LabelledBatch(moment=moment)), "churn_trainer_moments_total"),
+        "desk": ("nominations", pack(CandidateBatch(moment, [])), "churn_desk_moments_total"),
         "deliver": ("alerts", encode_message(alert(now)), "churn_delivery_alerts_total"),
     }[service]
     # Small ones together make a batch that is refused; the large one is cut.
@@ -168,16 +168,14 @@ def test_a_worker_keeps_what_it_cannot_use_and_works_on(make: Make) -> None:
     orders = orders_at(now - timedelta(days=3), 20)
     produce(live, "orders", orders)
     at = (now - timedelta(days=1) - EPOCH) // MICROSECOND
-    told = Opening("al", at, at + 1, 1, 0.9, Nominee("c0001", 0.9, 0.9, 10.0, 3.0, None, 0, 0))
-    contact = encode_message(
-        Contact("al", "c0001", EPOCH + at * MICROSECOND, ContactAction.EPISODE_OPENED, opening=told)
-    )
+    told = AlertOpening("al", at, at + 1, 1, 0.9, CandidateRecord("c0001", 0.9, 0.9, 10.0, 3.0, None, 0, 0))
+    contact = encode_message(Contact("al", "c0001", EPOCH + at * MICROSECOND, ContactAction.ALERT_OPENED, opening=told))
     far = str(1 << 62).encode()
     bad = [
         *FOREIGN,
         contact.replace(f'"opened_at":{at}'.encode(), b'"opened_at":' + far),
         contact.replace(b'"rank":1', b'"rank":0'),
-        encode_message(DeskDone(EPOCH + at * MICROSECOND)).replace(b"}", b',"sequence":' + far + b"}"),
+        encode_message(AllocationDone(EPOCH + at * MICROSECOND)).replace(b"}", b',"sequence":' + far + b"}"),
         b'{"type":"contact","event_id":"  ","customer_id":"c0001","occurred_at":"2024-05-01T00:00:00Z"}',
         b'{"type":"contact","event_id":"e","customer_id":"c0001","occurred_at":"9999-12-31T23:59:59-14:00"}',
     ]
@@ -192,9 +190,9 @@ def test_a_worker_keeps_what_it_cannot_use_and_works_on(make: Make) -> None:
     worker = live.start("worker")
     live.wait("all is worked off", live.done, SECONDS)
     assert accepted(live) == len(orders)
-    letters = messages_of(live, "dead_letters")
+    messages = messages_of(live, "dead_letters")
     live.wait("they are kept", lambda: sum(map(len, messages_of(live, "dead_letters").values())) == sent, SECONDS)
-    assert letters
+    assert messages
     assert counted(live, "churn_events_rejected_total") == sent
     assert worker.stop() == 0
 

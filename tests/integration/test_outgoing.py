@@ -21,11 +21,11 @@ from stream_app.adapters.kafka.placement import check_placement
 from stream_app.config import INPUTS, OUTPUTS, confluent_options
 from stream_app.config.parts import PORT_OFFSETS
 from stream_app.core.events.schema import encode
-from stream_app.core.messages.schema import Nominated, Outgoing, pack
+from stream_app.core.messages.schema import CandidateBatch, Outgoing, pack
 from stream_app.core.partition.commit import Commit
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.services.runtime.faust_app import make_producer
-from stream_app.services.runtime.outbox_relay import Relay
+from stream_app.services.runtime.outbox_relay import OutboxRelay
 from tests.fakes.stores import MemoryServer, MemoryStateStore
 from tests.harness.live import LiveSystem
 from tests.harness.live.outcome import messages_of
@@ -110,9 +110,9 @@ def test_no_record_makes_a_dead_letter_that_the_broker_refuses(make: Make) -> No
     worker = live.start("worker")
     live.wait("all is worked off and relayed", lambda: relayed(live), SECONDS)
     assert accepted(live) == len(good)
-    letters = [dict(one.headers()) for of in messages_of(live, "dead_letters").values() for one in of]
-    assert len(letters) == len(bad)
-    found = {int(one["kafka_dlt-original-offset"]): one for one in letters}
+    messages = [dict(one.headers()) for of in messages_of(live, "dead_letters").values() for one in of]
+    assert len(messages) == len(bad)
+    found = {int(one["kafka_dlt-original-offset"]): one for one in messages}
     assert all(one["kafka_dlt-exception-message"] for one in found.values())
     first = min(found)
     assert found[first + 1]["kafka_dlt-original-key-bytes"] == b"1040000"
@@ -151,9 +151,9 @@ def test_a_topic_with_a_small_limit_gets_shorter_dead_letters_and_stops_nothing(
     produce(live, "browsing", views)
     live.wait("all is worked off and relayed", lambda: relayed(live), SECONDS)
     assert accepted(live) == len(good) + len(views)
-    letters = [one for of in messages_of(live, "dead_letters").values() for one in of]
-    assert len(letters) == 200  # all of them, and none twice
-    cut = [one for one in letters if "kafka_dlt-original-bytes" in dict(one.headers())]
+    messages = [one for of in messages_of(live, "dead_letters").values() for one in of]
+    assert len(messages) == 200  # all of them, and none twice
+    cut = [one for one in messages if "kafka_dlt-original-bytes" in dict(one.headers())]
     assert {dict(one.headers())["kafka_dlt-original-bytes"] for one in cut} == {b"50000", b"9000"} or when == "while"
     assert min(len(one.value()) for one in cut) > 3_000
     sequences = [
@@ -227,27 +227,27 @@ def test_a_desk_keeps_its_contacts_and_goes_on_once_the_topic_is_mended(make: Ma
         for number in range(PARTITIONS):
             headers: list[tuple[str, bytes]] = [("sequence", b"%d" % sequence)]
             topic = live.config.kafka.topics.nominations
-            producer.produce(topic, pack(Nominated(moment, [])), None, number, headers=list(headers))
+            producer.produce(topic, pack(CandidateBatch(moment, [])), None, number, headers=list(headers))
         assert producer.flush(30) == 0
 
     nominate(1, moments[0])
-    desk = live.start("desk")
+    allocator = live.start("desk")
     live.wait("it is told", lambda: refused(live, "desk"), SECONDS)
     assert live.config.kafka.topics.contacts in checks(live, "desk")["relayed"]["reason"]
-    assert desk.stop() == 0  # a stop is not held up
-    desk = live.start("desk")
+    assert allocator.stop() == 0  # a stop is not held up
+    allocator = live.start("desk")
     live.wait("it is told again", lambda: refused(live, "desk"), SECONDS)
     nominate(2, moments[1])
     time.sleep(10.0)  # three times as long as the watchdog waits
-    assert desk.running
+    assert allocator.running
     limit(live, "contacts", max_message_bytes=1_048_588)
     live.wait("both are told", lambda: [len(of) for of in messages_of(live, "contacts").values()] == [2, 2], SECONDS)
     live.wait("it is well", lambda: checks(live, "desk")["relayed"]["ok"], SECONDS)
-    assert desk.stop() == 0
+    assert allocator.stop() == 0
 
 
-async def relaying(live: LiveSystem, role: str, mended: Callable[[Relay], Awaitable[None]]) -> None:
-    """Relay a large record and a small one by a producer of which the broker has heard nothing yet."""
+async def relaying(live: LiveSystem, role: str, mended: Callable[[OutboxRelay], Awaitable[None]]) -> None:
+    """OutboxRelay a large record and a small one by a producer of which the broker has heard nothing yet."""
     records = [pack(Outgoing(role, 0, None, value)) for value in (b"large" * 5_000, b"small")]
     store = MemoryStateStore(MemoryServer())
     await store.claim("w")
@@ -256,7 +256,7 @@ async def relaying(live: LiveSystem, role: str, mended: Callable[[Relay], Awaita
     producer = make_producer(live.config)
     await producer.start()
     try:
-        relay = Relay(0, store, producer, live.config.kafka.topics.of(*INPUTS, *OUTPUTS))
+        relay = OutboxRelay(0, store, producer, live.config.kafka.topics.of(*INPUTS, *OUTPUTS))
         relay.add(first, records)
         draining = asyncio.create_task(relay.drain())
         await mended(relay)
@@ -270,7 +270,7 @@ def test_nothing_overtakes_what_a_topic_refuses(make: Make) -> None:
     live = make()
     limit(live, "labelled", max_message_bytes=2_000)
 
-    async def mended(relay: Relay) -> None:
+    async def mended(relay: OutboxRelay) -> None:
         while not relay.refused:  # noqa: ASYNC110 - the relay has no event for it
             await asyncio.sleep(0.05)
         assert await asyncio.to_thread(messages_of, live, "labelled") == {0: [], 1: []}
@@ -285,7 +285,7 @@ def test_a_refused_record_may_be_the_first_of_a_producer(make: Make, role: str, 
     live = make()
     limit(live, role, max_message_bytes=10_000)
 
-    async def mended(_: Relay) -> None:
+    async def mended(_: OutboxRelay) -> None:
         """It is not."""
 
     asyncio.run(relaying(live, role, mended))
@@ -338,9 +338,9 @@ def test_the_default_partitioner_of_librdkafka_is_found_out(make: Make, misplace
     assert f"{wrong} of the last 300 records of {live.config.kafka.topics.orders}" in text
     assert number_of(get(live, "/metrics")[1], "churn_records_misplaced_total", topic="orders") == wrong
     assert accepted(live) == (300 if misplaced == "count" else 300 - wrong)
-    letters = [one for of in messages_of(live, "dead_letters").values() for one in of]
-    assert len(letters) == (0 if misplaced == "count" else wrong)
-    assert all(dict(one.headers())["kafka_dlt-exception-field"] == b"customer_id" for one in letters)
+    messages = [one for of in messages_of(live, "dead_letters").values() for one in of]
+    assert len(messages) == (0 if misplaced == "count" else wrong)
+    assert all(dict(one.headers())["kafka_dlt-exception-field"] == b"customer_id" for one in messages)
     assert worker.stop() == 0
     # A worker that finds these customers in its states looks at them anew.
     if misplaced == "count":

@@ -16,10 +16,10 @@ import msgspec
 import pytest
 
 from stream_app.config import Topics
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.signature import sign
 from stream_app.core.model.snapshot import pickled, restore, snapshot
-from stream_app.core.training.trainer import Training
+from stream_app.core.training.trainer import Trainer
 from stream_app.demo.secrets import new_secret
 from stream_app.errors import BadConfig, UnusableSnapshot
 from stream_app.services.runtime.stores import Stores
@@ -84,7 +84,7 @@ def show(live: LiveSystem, *command: str) -> subprocess.CompletedProcess[str]:
 async def _checkpointed(stores: Stores, live: LiveSystem) -> None:
     """A checkpoint, as a trainer would have left it."""
     settings = live.config.shop.settings()
-    training = Training(Learner(settings.horizon, settings.decide_every, 1), PARTITIONS, settings.horizon)
+    training = Trainer(ChurnModel(settings.horizon, settings.decide_every, 1), PARTITIONS, settings.horizon)
     await stores.models.claim("trainer")
     await stores.models.checkpoint(base=0, number=1, checkpoint=training.checkpoint(), through=0)
 
@@ -114,8 +114,8 @@ def test_without_a_key_a_service_that_needs_one_does_not_start(make: Make, name:
 
 def test_whoever_needs_no_model_needs_no_key(make: Make) -> None:
     live = make(**{"model.key_file": ""})
-    desk = live.start("desk")
-    live.wait("the desk has started", lambda: '"started"' in desk.log.read_text(), 40)
+    allocator = live.start("desk")
+    live.wait("the desk has started", lambda: '"started"' in allocator.log.read_text(), 40)
     assert show(live, "model", "list").returncode == 0
     assert "is not kept" in show(live, "model", "show", "1").stderr
 

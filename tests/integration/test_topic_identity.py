@@ -22,9 +22,9 @@ from confluent_kafka.admin import AdminClient
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.topic_ids import KafkaIds
 from stream_app.config import Kafka, Topics, confluent_options
-from stream_app.core.allocation.allocator import DeskPosition
+from stream_app.core.allocation.allocator import AllocatorPosition
 from stream_app.core.events.schema import encode
-from stream_app.core.messages.schema import Labelled, Nominated, pack
+from stream_app.core.messages.schema import CandidateBatch, LabelledBatch, pack
 from stream_app.core.model.signature import verified
 from stream_app.core.training.trainer import Checkpoint
 from stream_app.core.units import EPOCH, MICROSECOND
@@ -80,7 +80,7 @@ def record(role: str, number: int, partition: int) -> tuple[bytes, bytes]:
         return customer.encode(), encode(order(customer, moment, amount=9.0))
     if role == "alerts":
         return b"?", b"{}"
-    return b"", pack(Labelled(moment=moment)) if role == "labelled" else pack(Nominated(moment, []))
+    return b"", pack(LabelledBatch(moment=moment)) if role == "labelled" else pack(CandidateBatch(moment, []))
 
 
 def positions(live: LiveSystem, role: str) -> list[int]:
@@ -101,7 +101,7 @@ def positions(live: LiveSystem, role: str) -> list[int]:
         checkpoint = verified(stored, f"{prefix} checkpoint {number}", live.config.model.keys(), "of the test")
         read = msgspec.msgpack.decode(checkpoint, type=Checkpoint).read
     else:
-        read = msgspec.json.decode(stored, type=DeskPosition).read
+        read = msgspec.json.decode(stored, type=AllocatorPosition).read
     return [read[number].offset for number in range(PARTITIONS)]
 
 

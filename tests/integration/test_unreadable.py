@@ -20,7 +20,7 @@ from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import confluent_options
 from stream_app.config.parts import PORT_OFFSETS
 from stream_app.core.events.schema import encode
-from stream_app.core.messages.schema import DeskDone, Labelled, encode_message
+from stream_app.core.messages.schema import AllocationDone, LabelledBatch, encode_message
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import MissingCodec, TooManyUnreadable
 from tests.harness.live import LiveSystem, Process
@@ -140,9 +140,9 @@ def test_a_worker_steps_over_bad_batches_and_bombs_and_loses_nothing_else(make: 
     worker = live.start("worker", instance="worker-0")
     live.wait("all is worked off", live.done, 2 * SECONDS)
     assert accepted(live) == 2 * len(bad) + len(expected) + 1
-    letters = [dict(message.headers()) for message in messages_of(live, "dead_letters")[0]]
+    messages = [dict(message.headers()) for message in messages_of(live, "dead_letters")[0]]
     # A relay that was killed may send again, under the same number.
-    told = {int(one["sequence"]): int(one["kafka_dlt-original-offset"]) for one in letters}
+    told = {int(one["sequence"]): int(one["kafka_dlt-original-offset"]) for one in messages}
     assert [told[number] for number in sorted(told)] == expected
     assert peak_mib(worker) < 700
     assert 0 < count_of(live, "churn_unreadable_batches_total") <= len(expected)
@@ -156,9 +156,9 @@ def test_the_end_of_a_topic_that_cannot_be_read_stops_no_start(make: Make, role:
     live = make()
     topic = getattr(live.config.kafka.topics, role)
     done = (
-        encode_message(DeskDone(occurred_at=START, sequence=0))
+        encode_message(AllocationDone(occurred_at=START, sequence=0))
         if role == "contacts"
-        else msgspec.msgpack.encode(Labelled())
+        else msgspec.msgpack.encode(LabelledBatch())
     )
     sent = [record(index, done, None, [(b"sequence", b"%d" % (5 + index))]) for index in range(2)]
     bad = [
@@ -181,7 +181,7 @@ def test_a_desk_looks_behind_what_cannot_be_read(make: Make) -> None:
     live = make()
     topic = live.config.kafka.topics.contacts
     assert last_of_the_desk(live.config, topic, 0) == (0, 0, -1)
-    done = encode_message(DeskDone(occurred_at=START, sequence=7))
+    done = encode_message(AllocationDone(occurred_at=START, sequence=7))
     assert raw(live, "contacts", 0, batch([record(0, done, None, [(b"sequence", b"5")])])) == 0
     for _ in range(20):
         assert raw(live, "contacts", 0, batch([record(0, b"x", None, [(b"\xff", b"x")])])) == 0
@@ -214,11 +214,11 @@ def bury_bad_batches(live: LiveSystem, service: str, role: str) -> None:
     port = live.config.health.port + PORT_OFFSETS[service]
     live.wait("both are counted", lambda: count_of(live, "churn_unreadable_batches_total", port) == 2, SECONDS)
     live.wait("all are kept", lambda: buried(live, role).keys() == {0, 1, 2, 3}, SECONDS)
-    letters = buried(live, role)
-    assert [letters[offset][0] for offset in range(3)] == [b"before", b"bad", b"after"]
-    assert letters[1][1]["kafka_dlt-exception-message"] == b"the name of a header is not UTF-8"
-    assert b"batch" in (letters[3][1]["kafka_dlt-exception-message"] or b"")
-    assert len(letters[3][0] or b"") > 1_000  # the packed bytes
+    messages = buried(live, role)
+    assert [messages[offset][0] for offset in range(3)] == [b"before", b"bad", b"after"]
+    assert messages[1][1]["kafka_dlt-exception-message"] == b"the name of a header is not UTF-8"
+    assert b"batch" in (messages[3][1]["kafka_dlt-exception-message"] or b"")
+    assert len(messages[3][0] or b"") > 1_000  # the packed bytes
     skipped = f'churn_records_skipped_total{{topic="{role}"}}'
     live.wait("they are counted", lambda: count_of(live, re.escape(skipped), port) == 4, SECONDS)
     assert process.stop() == 0

@@ -24,10 +24,10 @@ from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import Topics, confluent_options
 from stream_app.core.events.schema import encode
 from stream_app.core.messages.schema import Tick, decode_message
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot
 from stream_app.core.partition.task import Summary
-from stream_app.core.training.trainer import Training
+from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import CommitRefused, Fenced, UnusableSnapshot, WrongTopics
 from stream_app.ports import ModelVersion
@@ -160,12 +160,12 @@ def test_poison_goes_to_the_dead_letters_and_stops_nothing(make: Make) -> None:
     # 1. What is good is in the states, and nothing else.
     assert accepted(live) == len(good) + len(late)
     # 2. What is bad lies as it came, with where it came from and why.
-    letters = messages_of(live, "dead_letters")
+    messages = messages_of(live, "dead_letters")
     number = partition_of(key.decode(), PARTITIONS)
-    assert [len(letters[one]) for one in range(PARTITIONS)] == [
+    assert [len(messages[one]) for one in range(PARTITIONS)] == [
         len(poison) * (one == number) for one in range(PARTITIONS)
     ]
-    for message, (key, bad, field, reason) in zip(letters[number], poison, strict=True):
+    for message, (key, bad, field, reason) in zip(messages[number], poison, strict=True):
         assert (message.key(), message.value()) == (key, bad)
         headers = message.headers()
         assert headers[:2] == traced
@@ -244,7 +244,7 @@ def test_topics_with_unequal_partition_counts_are_refused(make: Make) -> None:
 def test_a_torn_checkpoint_is_refused(make: Make) -> None:
     live = make()
     settings = live.config.shop.settings()
-    training = Training(Learner(settings.horizon, settings.decide_every, 1), PARTITIONS, settings.horizon)
+    training = Trainer(ChurnModel(settings.horizon, settings.decide_every, 1), PARTITIONS, settings.horizon)
 
     async def store(stores: Stores) -> None:
         await stores.models.claim("trainer")
@@ -344,17 +344,17 @@ def test_the_owner_of_the_clock_moves_time_on_and_names_the_version(make: Make) 
 
 async def _learned(stores: Stores) -> None:
     """Versions 1 and 2, as a trainer would have left them."""
-    learner = taught()
-    stored = snapshot(learner)
+    churn_model = taught()
+    stored = snapshot(churn_model)
     await stores.models.claim("trainer")
     for number in (1, 2):
         version = ModelVersion(
             number=number,
             effective_at=number,
-            fingerprint=fingerprint(learner),
-            examples=learner.examples,
+            fingerprint=fingerprint(churn_model),
+            examples=churn_model.examples,
             stored_bytes=len(stored),
-            shares=learner.shares(),
+            shares=churn_model.shares(),
             created_at=time.time_ns() // 1_000,
         )
         await stores.models.checkpoint(

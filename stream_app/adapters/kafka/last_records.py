@@ -11,11 +11,11 @@ from stream_app.adapters.kafka.tail import tail
 from stream_app.config import LiveConfig
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.schema import (
+    AllocationDone,
     Contact,
-    DeskDone,
+    decode_candidates,
     decode_labelled,
     decode_message,
-    decode_nominated,
     decode_scored,
     read_message,
     sequence_of,
@@ -27,7 +27,7 @@ _LOOK_BACK: Final = 16  # the last offsets may hold what others have written
 # The topics to which a worker alone relays, and nobody else.
 _WRITTEN: Final[dict[str, Callable[[bytes], object]]] = {
     LABELLED: decode_labelled,
-    NOMINATIONS: decode_nominated,
+    NOMINATIONS: decode_candidates,
     SCORES: decode_scored,
 }
 _FORGED: Final = 10**9  # records between the oldest and the newest of some last ones
@@ -63,10 +63,10 @@ def last_of_the_desk(config: LiveConfig, topic: str, partition: int) -> tuple[in
         last = tail(config, [topic], partition, look_back)
         for record in last.records:
             told = decode_message(record.value or b"")
-            if isinstance(told, DeskDone) or (isinstance(told, Contact) and told.opening is not None):
+            if isinstance(told, AllocationDone) or (isinstance(told, Contact) and told.opening is not None):
                 numbers.append(_sequence(record))
                 contacts.append(told.sequence)
-            if isinstance(told, DeskDone):
+            if isinstance(told, AllocationDone):
                 moment = max(moment, (told.occurred_at - EPOCH) // MICROSECOND)
         if moment >= 0 or last.whole:  # else what others have written may hide it
             return highest(numbers), highest(contacts), moment

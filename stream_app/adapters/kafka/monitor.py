@@ -19,7 +19,7 @@ _log = structlog.stdlib.get_logger(__name__)
 Ends = Callable[[Collection[Place]], Mapping[Place, int]]
 
 
-class Lookout:
+class KafkaMonitor:
     """A second opinion beside a consumer, from a thread and a client of its own.
 
     A consumer that has gone silent looks like one for which there is nothing: it hears neither of new records nor of a
@@ -32,10 +32,10 @@ class Lookout:
         clock: seconds that never go back.
         gone: tells which topics are gone; raises OtherTopic if one was created again, and NoBroker.
 
-    >>> lookout = Lookout(lambda places: dict.fromkeys(places, 9), away_after=10, clock=lambda: 0.0)
-    >>> lookout.note({("shop.alerts", 0): 7})
-    >>> lookout.look()
-    >>> lookout.progress.lag, lookout.away
+    >>> monitor = KafkaMonitor(lambda places: dict.fromkeys(places, 9), away_after=10, clock=lambda: 0.0)
+    >>> monitor.note({("shop.alerts", 0): 7})
+    >>> monitor.look()
+    >>> monitor.progress.lag, monitor.away
     (2, False)
     """
 

@@ -52,7 +52,7 @@ NEEDS: Final = {
         ("hgetall", "hmget", "lrange", "scard", "smembers"),
         ("{deliver}:*",),
     ),
-    # state, model, episode, alerts; and the staff of the simulated shop, which asks as `episode` does
+    # state, model, episode, alerts; and the staff of the simulated shop, which asks as `alert` does
     "operator": Needs(
         ("pin", "scan"),
         ("hget", "hgetall", "hmget", "hvals", "rpush", "smembers"),

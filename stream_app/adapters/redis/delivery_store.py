@@ -60,12 +60,12 @@ class RedisDeliveryStore:
         number, position = await ask(self._client, "HMGET", self._key("meta"), "number", "position")
         pending = [_text(one) for one in await ask(self._client, "SMEMBERS", self._key("open"))]
         deliveries = await self.deliveries(pending)
-        wanted = {one.letter for one in readable(deliveries.values(), Delivery)[0]} - {""}
+        wanted = {one.message for one in readable(deliveries.values(), Delivery)[0]} - {""}
         return Stored(
             int(number or 0),
             position or b"",
             [deliveries[name] for name in sorted(deliveries)],
-            list((await self.letters(sorted(wanted))).values()),
+            list((await self.messages(sorted(wanted))).values()),
             await self.channels(),
             await ask(self._client, "SCARD", self._key("dead")),
         )
@@ -73,8 +73,8 @@ class RedisDeliveryStore:
     async def commit(self, changes: Changes, batch: str) -> Outcome:
         """See `DeliveryStore.commit`. A cancellation waits until Redis has answered."""
         _, epoch = self._claimed()
-        kept = {name: value for name, value in changes.letters.items() if value is not None}
-        gone = [name for name, value in changes.letters.items() if value is None]
+        kept = {name: value for name, value in changes.messages.items() if value is not None}
+        gone = [name for name, value in changes.messages.items() if value is None]
         ended = chain.from_iterable((str(at), name) for name, at in changes.ended.items())
         packed = (
             _pairs(changes.deliveries),
@@ -100,7 +100,7 @@ class RedisDeliveryStore:
         """See `DeliveryStore.deliveries`."""
         return await self._some("deliveries", ids)
 
-    async def letters(self, ids: Sequence[str]) -> dict[str, bytes]:
+    async def messages(self, ids: Sequence[str]) -> dict[str, bytes]:
         """See `DeliveryStore.letters`."""
         return await self._some("letters", ids)
 

@@ -116,7 +116,7 @@ class RedisStateStore:
         found: bytes | None = await ask(self._client, "HGET", key, _field(customer))
         return found
 
-    async def episodes(self, partition: int) -> dict[str, bytes]:
+    async def alerts(self, partition: int) -> dict[str, bytes]:
         """See `StateStore.episodes`."""
         found: dict[bytes, bytes] = await ask(self._client, "HGETALL", self._key(partition, "episodes"))
         return {_name(key): note for key, note in found.items()}
@@ -133,7 +133,7 @@ class RedisStateStore:
             digest.put(commit.states, flat)
         keys = [self._key(partition, kind) for kind in ("meta", "states", "outbox", "episodes")]
         batch_args = (commit.base, commit.position, commit.summary, relayed)
-        notes = [part for key, note in commit.episodes.items() for part in (_field(key), note)]
+        notes = [part for key, note in commit.alerts.items() for part in (_field(key), note)]
         packed = (pack_strings(flat), pack_strings(commit.outbox), pack_strings(notes), str(digest or ""))
         outcome, first = await to_the_end(self._commit(keys, instance, epoch, batch, *batch_args, *packed))
         if outcome == _INCOMPLETE:

@@ -29,7 +29,7 @@ CLOSE_REASONS: Final = (RETURNED, LOST, FELL, RESOLVED)
 
 
 @dataclass(frozen=True, slots=True)
-class Nomination:
+class AlertCandidate:
     """A customer whom a partition holds to be among those most at risk."""
 
     customer: str
@@ -46,7 +46,7 @@ class Nomination:
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
+class Alert:
     """A customer's time in the hands of the staff: from the alert until he returns, is lost, or the risk has fallen."""
 
     alert_id: str
@@ -55,7 +55,7 @@ class Episode:
     expires_at: int  # nobody should act on the alert later than this
     rank: int  # 1: first of the day
     bar: float  # probability of the last one opened that day: the rank that opened the episode
-    nomination: Nomination
+    candidate: AlertCandidate
     owner: str = ""  # of the staff; empty: nobody has taken it on
     acked_at: int = 0  # since when, microseconds
     snoozed_until: int = 0  # it rests until then, microseconds; 0: it does not
@@ -65,29 +65,29 @@ class Episode:
     @property
     def likeliest_cause(self) -> str:
         """When it was opened, whether or not the explanation is at hand; empty: not known."""
-        causes = self.nomination.explanation.causes
+        causes = self.candidate.explanation.causes
         return causes[0].key if causes else self.cause
 
     @property
-    def told_segment(self) -> str:
+    def opening_segment(self) -> str:
         """Of the customer when it was opened, whether or not the explanation is at hand; empty: not known."""
-        return self.nomination.explanation.segment or self.segment
+        return self.candidate.explanation.segment or self.segment
 
-    def unexplained(self) -> Episode:
+    def without_explanation(self) -> Alert:
         """The episode without what only the alert tells; the likeliest cause and the segment stay."""
         return replace(
             self,
             cause=self.likeliest_cause,
-            segment=self.told_segment,
-            nomination=replace(self.nomination, shop_id=DEFAULT_SHOP, explanation=UNEXPLAINED),
+            segment=self.opening_segment,
+            candidate=replace(self.candidate, shop_id=DEFAULT_SHOP, explanation=UNEXPLAINED),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
+class AlertClosing:
     """The end of an episode."""
 
-    episode: Episode
+    alert: Alert
     at: int  # microseconds
     reason: str
     probability: float
@@ -105,14 +105,14 @@ def alert_id(customer: str, at: int, kind: str = "churn") -> str:
     return f"al_{xxhash.xxh3_128_hexdigest(f'{customer}|{at}|{kind}'.encode('utf-8', 'surrogatepass'))}"
 
 
-def open_episodes(nominations: Iterable[Nomination], capacity: int, lifetime: int) -> list[Episode]:
+def open_alerts(candidates: Iterable[AlertCandidate], capacity: int, lifetime: int) -> list[Alert]:
     """The desk's decision for one working day: the best `capacity` nominations of all partitions, best first."""
-    best = sorted(nominations, key=lambda n: (-n.rank_value, n.customer))[:capacity]
+    best = sorted(candidates, key=lambda n: (-n.rank_value, n.customer))[:capacity]
     if not best:
         return []
-    bar = min(nomination.probability for nomination in best)
+    bar = min(candidate.probability for candidate in best)
     return [
-        Episode(alert_id(n.customer, n.at), n.customer, n.at, n.at + lifetime, rank, bar, n)
+        Alert(alert_id(n.customer, n.at), n.customer, n.at, n.at + lifetime, rank, bar, n)
         for rank, n in enumerate(best, start=1)
     ]
 
@@ -207,10 +207,10 @@ class Ranking:
         return agreed
 
 
-def best_first(values: Floats, count: int) -> npt.NDArray[np.int64]:
+def top_indices(values: Floats, count: int) -> npt.NDArray[np.int64]:
     """Indices of the `count` largest values and all that tie with the smallest of them; NaN is never among them.
 
-    >>> sorted(best_first(np.array([0.5, np.nan, 0.9, 0.5]), 2).tolist())
+    >>> sorted(top_indices(np.array([0.5, np.nan, 0.9, 0.5]), 2).tolist())
     [0, 2, 3]
     """
     eligible = np.flatnonzero(~np.isnan(values))

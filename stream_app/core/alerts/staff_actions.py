@@ -11,8 +11,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from stream_app.core.alerts.lifecycle import Episode, Nomination
-from stream_app.core.alerts.sla import Breach
+from stream_app.core.alerts.lifecycle import Alert, AlertCandidate
+from stream_app.core.alerts.sla import SlaBreach
 from stream_app.core.alerts.urgent_case import UrgentCase
 from stream_app.core.causes.catalogue import CAUSES, FAMILY
 from stream_app.core.causes.explanation import Explanation, Number, Probability, sendable
@@ -20,9 +20,9 @@ from stream_app.core.events.schema import DEFAULT_SHOP, Id, Instant
 from stream_app.core.messages.schema import Contact, ContactAction
 from stream_app.core.units import EPOCH, MICROSECOND
 
-ACKED: Final = ContactAction.EPISODE_ACKED
-SNOOZED: Final = ContactAction.EPISODE_SNOOZED
-RESOLVED: Final = ContactAction.EPISODE_RESOLVED
+ACKED: Final = ContactAction.ALERT_ACKED
+SNOOZED: Final = ContactAction.ALERT_SNOOZED
+RESOLVED: Final = ContactAction.ALERT_RESOLVED
 ACTIONS: Final = (ACKED, SNOOZED, RESOLVED)
 OUTCOMES: Final = ("retained", "lost", "unreachable", "no_action")
 OTHER_OUTCOME: Final = "other"  # what a shop's own tools may say beside them
@@ -31,7 +31,7 @@ WORK: Final = ":work"  # behind the id of an alert: the key of what is done abou
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class StaffOutcome:
     """How an episode ended, in the words of the staff."""
 
     outcome: str
@@ -39,11 +39,11 @@ class Verdict:
     staff: str
 
 
-NO_VERDICT: Final = Verdict("", "", "")
-_Worked = TypeVar("_Worked", Episode, UrgentCase)
+NO_OUTCOME: Final = StaffOutcome("", "", "")
+_Worked = TypeVar("_Worked", Alert, UrgentCase)
 
 
-class EpisodeNote(msgspec.Struct, frozen=True, omit_defaults=True):
+class AlertNote(msgspec.Struct, frozen=True, omit_defaults=True):
     """An open episode or urgent case as those see it who look for open ones; as JSON, by its id."""
 
     alert_id: str
@@ -77,11 +77,11 @@ def may_act(owner: str, staff: str, *, take_over: bool) -> bool:
     return not owner or owner == staff or take_over
 
 
-def work_on(episode: _Worked, contact: Contact, at: int) -> _Worked | Verdict | None:
+def apply_action(alert: _Worked, contact: Contact, at: int) -> _Worked | StaffOutcome | None:
     """What an episode or an urgent case becomes by a contact of the staff.
 
     Args:
-        episode: which is open.
+        alert: which is open.
         contact: that names it, with one of `ACTIONS`.
         at: when, microseconds.
 
@@ -89,20 +89,20 @@ def work_on(episode: _Worked, contact: Contact, at: int) -> _Worked | Verdict | 
         It with its new owner or pause; the verdict that ends it; or None, if the contact may not change it.
     """
     staff = staff_name(contact.staff)
-    if not may_act(episode.owner, staff, take_over=contact.take_over):
+    if not may_act(alert.owner, staff, take_over=contact.take_over):
         return None
     if contact.action == RESOLVED:
         outcome = contact.outcome if contact.outcome in OUTCOMES else OTHER_OUTCOME
         cause = contact.cause if contact.cause in (*CAUSES, FAMILY) else ""
-        return Verdict(outcome, cause or "", staff or episode.owner)
+        return StaffOutcome(outcome, cause or "", staff or alert.owner)
     if not staff:
         return None  # an owner has a name
     if contact.action == ACKED:
-        return replace(episode, owner=staff, acked_at=at, snoozed_until=0)
-    until = min((contact.until - EPOCH) // MICROSECOND, episode.expires_at) if contact.until is not None else at
+        return replace(alert, owner=staff, acked_at=at, snoozed_until=0)
+    until = min((contact.until - EPOCH) // MICROSECOND, alert.expires_at) if contact.until is not None else at
     if contact.action == SNOOZED and until > at:  # a shop's own tools may tell of a pause that is over
-        acked_at = episode.acked_at if episode.owner == staff else at
-        return replace(episode, owner=staff, acked_at=acked_at, snoozed_until=until)
+        acked_at = alert.acked_at if alert.owner == staff else at
+        return replace(alert, owner=staff, acked_at=acked_at, snoozed_until=until)
     return None
 
 
@@ -116,48 +116,48 @@ def staff_name(staff: str | None) -> str:
     return spaced.encode("utf-8", "replace").decode()[:MAX_STAFF]
 
 
-def notes_of(episode: Episode) -> dict[str, bytes]:
+def notes_of(alert: Alert) -> dict[str, bytes]:
     """An episode that has just opened, for the store."""
-    note = _noted(episode.alert_id, episode.nomination, episode.opened_at, episode.expires_at)
-    note = msgspec.structs.replace(note, rank=episode.rank)
-    return {episode.alert_id: msgspec.json.encode(note)} | work_notes_of(episode)
+    note = _noted(alert.alert_id, alert.candidate, alert.opened_at, alert.expires_at)
+    note = msgspec.structs.replace(note, rank=alert.rank)
+    return {alert.alert_id: msgspec.json.encode(note)} | work_notes_of(alert)
 
 
-def case_notes_of(breach: Breach) -> dict[str, bytes]:
+def case_notes_of(breach: SlaBreach) -> dict[str, bytes]:
     """An urgent case that has just opened, for the store."""
-    note = _noted(breach.alert_id, breach.nomination, breach.nomination.at, breach.expires_at)
+    note = _noted(breach.alert_id, breach.candidate, breach.candidate.at, breach.expires_at)
     return {breach.alert_id: msgspec.json.encode(msgspec.structs.replace(note, urgent=True))}
 
 
-def _noted(told_as: str, nomination: Nomination, opened_at: int, expires_at: int) -> EpisodeNote:
-    gap = nomination.usual_gap_days
-    return EpisodeNote(
-        alert_id=told_as,
-        customer_id=nomination.customer.encode("utf-8", "replace").decode(),
+def _noted(alert_key: str, candidate: AlertCandidate, opened_at: int, expires_at: int) -> AlertNote:
+    gap = candidate.usual_gap_days
+    return AlertNote(
+        alert_id=alert_key,
+        customer_id=candidate.customer.encode("utf-8", "replace").decode(),
         opened_at=_instant(opened_at),
         expires_at=_instant(expires_at),
         rank=0,
-        probability=nomination.probability,
-        monthly_worth=sendable(nomination.monthly_worth),
-        silent_days=sendable(nomination.silent_days),
+        probability=candidate.probability,
+        monthly_worth=sendable(candidate.monthly_worth),
+        silent_days=sendable(candidate.silent_days),
         usual_gap_days=sendable(gap) if gap == gap else None,  # noqa: PLR0124 - NaN alone differs from itself
-        shop_id=nomination.shop_id,
-        explanation=nomination.explanation,
+        shop_id=candidate.shop_id,
+        explanation=candidate.explanation,
     )
 
 
-def work_notes_of(episode: Episode | UrgentCase) -> dict[str, bytes]:
+def work_notes_of(alert: Alert | UrgentCase) -> dict[str, bytes]:
     """What is done about an episode, for the store; nothing, if nothing is."""
-    if not episode.owner:
+    if not alert.owner:
         return {}
-    until = _instant(episode.snoozed_until) if episode.snoozed_until else None
-    note = WorkNote(episode.owner, _instant(episode.acked_at), until)
-    return {episode.alert_id + WORK: msgspec.json.encode(note)}
+    until = _instant(alert.snoozed_until) if alert.snoozed_until else None
+    note = WorkNote(alert.owner, _instant(alert.acked_at), until)
+    return {alert.alert_id + WORK: msgspec.json.encode(note)}
 
 
-def no_notes_of(told_as: str) -> dict[str, bytes]:
+def cleared_notes_of(alert_key: str) -> dict[str, bytes]:
     """What takes an episode or a case out of the store, by its id: empty values."""
-    return {told_as: b"", told_as + WORK: b""}
+    return {alert_key: b"", alert_key + WORK: b""}
 
 
 def _instant(at: int) -> Instant:

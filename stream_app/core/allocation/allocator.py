@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from stream_app.core.alerts.lifecycle import Nomination, open_episodes
-from stream_app.core.messages.schema import DeskDone, Nominated, Outgoing, encode_message, is_repeat, pack
+from stream_app.core.alerts.lifecycle import AlertCandidate, open_alerts
+from stream_app.core.messages.schema import AllocationDone, CandidateBatch, Outgoing, encode_message, is_duplicate, pack
 from stream_app.core.partition import outbox
 from stream_app.core.partition.commit import Commit
 from stream_app.core.settings import Settings
@@ -22,7 +22,7 @@ MOMENTS_AHEAD: Final = 64  # of a partition, kept in memory while a slower one i
 NUMBER: Final = -1  # under which the desk stands among the partitions of the store
 
 
-class DeskPosition(msgspec.Struct):
+class AllocatorPosition(msgspec.Struct):
     """How far the desk has come."""
 
     read: dict[int, Read]
@@ -32,12 +32,12 @@ class DeskPosition(msgspec.Struct):
 
 def from_the_beginning(position: bytes) -> bytes:
     """A stored position from which all partitions are read from their beginnings; no moment is decided again."""
-    found = msgspec.json.decode(position, type=DeskPosition)
-    return msgspec.json.encode(DeskPosition(unread(found.read), found.moment, found.sequence))
+    found = msgspec.json.decode(position, type=AllocatorPosition)
+    return msgspec.json.encode(AllocatorPosition(unread(found.read), found.moment, found.sequence))
 
 
 @dataclass
-class Decided:
+class Allocation:
     """One moment of the desk: what is to be committed."""
 
     commit: Commit
@@ -46,7 +46,7 @@ class Decided:
     opened: int
 
 
-class Desk:
+class Allocator:
     """Merges the lists of all partitions of a moment, and opens the best episodes of them all.
 
     Args:
@@ -56,19 +56,19 @@ class Desk:
     """
 
     def __init__(self, partitions: int, settings: Settings, partition_of: Callable[[str], int]) -> None:
-        self.position = DeskPosition(dict.fromkeys(range(partitions), Read()), NEVER, 0)
+        self.position = AllocatorPosition(dict.fromkeys(range(partitions), Read()), NEVER, 0)
         self._settings = settings
         self._partition_of = partition_of
         self._base = b""
         self._heard: dict[int, int] = dict.fromkeys(range(partitions), 0)
         self._next: dict[int, int] = dict.fromkeys(range(partitions), 0)
-        self._waiting: dict[int, deque[tuple[Nominated, Read]]] = {number: deque() for number in range(partitions)}
+        self._waiting: dict[int, deque[tuple[CandidateBatch, Read]]] = {number: deque() for number in range(partitions)}
 
     def begin(self, position: bytes) -> None:
         """Start from what is stored; nothing, if nothing is."""
         self._base = position
         if position:
-            self.position = msgspec.json.decode(position, type=DeskPosition)
+            self.position = msgspec.json.decode(position, type=AllocatorPosition)
             self._heard = {number: read.sequence for number, read in self.position.read.items()}
             self._next = {number: read.offset for number, read in self.position.read.items()}
 
@@ -76,10 +76,10 @@ class Desk:
         """The next offset of a partition that is wanted."""
         return self._next[partition]
 
-    def push(self, partition: int, offset: int, sequence: int, nominated: Nominated) -> bool:
+    def push(self, partition: int, offset: int, sequence: int, nominated: CandidateBatch) -> bool:
         """Take in a partition's list; False if it has been told before."""
         self._next[partition] = max(self._next[partition], offset + 1)
-        if is_repeat(sequence, self._heard[partition]):
+        if is_duplicate(sequence, self._heard[partition]):
             return False
         self._heard[partition] = sequence
         if (since := nominated.voids) is not None:
@@ -115,35 +115,35 @@ class Desk:
         """The partitions that have not nominated for the next moment yet."""
         return [number for number, waiting in self._waiting.items() if all(part.more for part, _ in waiting)]
 
-    def decide(self) -> Decided | None:
+    def decide(self) -> Allocation | None:
         """Decide the next moment for which all partitions have nominated; None if there is none yet."""
         if self.lacking:
             return None
         moment = min(waiting[0][0].moment for waiting in self._waiting.values())
-        nominations: list[Nomination] = []
+        candidates: list[AlertCandidate] = []
         for number, waiting in self._waiting.items():
             while waiting and waiting[0][0].moment == moment:
                 nominated, self.position.read[number] = waiting.popleft()
-                nominations += [outbox.nomination_of(one, moment) for one in nominated.nominees]
+                candidates += [outbox.candidate_of(one, moment) for one in nominated.candidates]
                 if not nominated.more:
                     break
-        records, opened = self._records(moment, nominations) if moment > self.position.moment else ([], 0)
+        records, opened = self._records(moment, candidates) if moment > self.position.moment else ([], 0)
         self.position.moment = max(moment, self.position.moment)
         position = msgspec.json.encode(self.position)
         commit = Commit(NUMBER, self._base, position, {}, b"", [pack(record) for record in records])
         self._base = position
-        return Decided(commit, moment, len(nominations), opened)
+        return Allocation(commit, moment, len(candidates), opened)
 
-    def _records(self, moment: int, nominations: list[Nomination]) -> tuple[list[Outgoing], int]:
+    def _records(self, moment: int, candidates: list[AlertCandidate]) -> tuple[list[Outgoing], int]:
         """Alerts and contacts of the episodes, then a marker to every partition."""
         settings, position = self._settings, self.position
-        episodes = open_episodes(nominations, settings.capacity, settings.alert_lifetime)
+        alerts = open_alerts(candidates, settings.capacity, settings.alert_lifetime)
         records: list[Outgoing] = []
-        for episode in episodes:
+        for alert in alerts:
             position.sequence += 1
-            records += outbox.opening(self._partition_of(episode.customer), episode, position.sequence)
+            records += outbox.opening(self._partition_of(alert.customer), alert, position.sequence)
         for number in self._waiting:
             position.sequence += 1
-            done = encode_message(DeskDone(EPOCH + moment * MICROSECOND, position.sequence))
+            done = encode_message(AllocationDone(EPOCH + moment * MICROSECOND, position.sequence))
             records.append(Outgoing(outbox.CONTACTS, number, None, done))
-        return records, len(episodes)
+        return records, len(alerts)

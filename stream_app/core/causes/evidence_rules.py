@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from stream_app.core.causes.catalogue import POOR_EXPERIENCE
-from stream_app.core.state.profile import Circumstances
+from stream_app.core.state.profile import CustomerProfile
 
 Numbers = dict[str, float]
 UNSPLIT: Final = "complaint_of_any_kind"
-Measure = Callable[[Circumstances], Numbers]
+Measure = Callable[[CustomerProfile], Numbers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class EvidenceRule:
     """One row of the table.
 
     Attributes:
@@ -63,7 +63,7 @@ class Sign:
     otherwise: float = 1.0
     given: tuple[Threshold, ...] = ()
 
-    def read(self, about: Circumstances) -> Reading | None:
+    def read(self, about: CustomerProfile) -> Reading | None:
         """What the sign says of a customer; None: nothing, as a field is never sent or it cannot be asked of him."""
         if not all(about.shop.sends(name) for name in self.needs):
             return None
@@ -95,25 +95,25 @@ def _counted(number: str, name: str) -> Measure:
 # --- what is measured -------------------------------------------------------------------------------------------------
 
 
-def _silence(about: Circumstances) -> Numbers:
+def _silence(about: CustomerProfile) -> Numbers:
     return {"days": about.silent_days, "times": about.silent_days / max(about.usual_gap_days, 0.5)}
 
 
-def _silence_once(about: Circumstances) -> Numbers:
+def _silence_once(about: CustomerProfile) -> Numbers:
     return {"days": about.silent_days, "repeats": about.repeats}
 
 
-def _no_visit(about: Circumstances) -> Numbers:
+def _no_visit(about: CustomerProfile) -> Numbers:
     """Of visits since the last order; one that ends with it goes on for minutes."""
     since = about.fact("last_browsing") - about.fact("last_order")
     return {"days": about.silent_days, "days_visited": max(since, 0.0)}
 
 
-def _no_favourite(about: Circumstances) -> Numbers:
+def _no_favourite(about: CustomerProfile) -> Numbers:
     return {"favourites": about.fact("favourites"), "orders": about.orders}
 
 
-def _discounts(about: Circumstances) -> Numbers:
+def _discounts(about: CustomerProfile) -> Numbers:
     paid, saved = about.fact("money"), about.fact("discount")
     return {
         "orders": about.orders,
@@ -122,77 +122,77 @@ def _discounts(about: Circumstances) -> Numbers:
     }
 
 
-def _carts_without_order(about: Circumstances) -> Numbers:
+def _carts_without_order(about: CustomerProfile) -> Numbers:
     return {"carts": about.count("adds") - about.count("orders") - about.count("abandoned")}
 
 
-def _wandering(about: Circumstances) -> Numbers:
+def _wandering(about: CustomerProfile) -> Numbers:
     views, visits = about.count("views"), max(about.distinct("sessions"), 1)
     return {"categories": about.distinct("categories"), "views": views / visits}
 
 
-def _shrinking(about: Circumstances) -> Numbers:
+def _shrinking(about: CustomerProfile) -> Numbers:
     return {"orders": about.orders, "share": _share(about.fact("last_amount"), about.mean_amount)}
 
 
-def _late(about: Circumstances) -> Numbers:
+def _late(about: CustomerProfile) -> Numbers:
     late = about.count("late")
     return {"parcels": late, "days": _share(about.count("late_hours"), 24.0 * late), "rushed": about.count("rushed")}
 
 
-def _waiting(about: Circumstances) -> Numbers:
+def _waiting(about: CustomerProfile) -> Numbers:
     return {"hours": about.answer_hours}
 
 
-def _open(about: Circumstances) -> Numbers:
+def _open(about: CustomerProfile) -> Numbers:
     overdue = [days for days in about.open_days if days >= about.solve_days]
     complaints = max(about.count("complaints"), len(overdue))
     return {"complaints": complaints, "open": len(overdue), "days": max(overdue, default=0.0)}
 
 
-def _growing_gaps(about: Circumstances) -> Numbers:
+def _growing_gaps(about: CustomerProfile) -> Numbers:
     return {"times": about.view.last_gap[0] / max(about.view.mean_gap[0], 0.5), "repeats": about.repeats}
 
 
-def _slow_pages(about: Circumstances) -> Numbers:
+def _slow_pages(about: CustomerProfile) -> Numbers:
     pages = about.count("slow_pages")
     return {"pages": pages, "share": _share(pages, about.count("views"))}
 
 
-def _unavailable(about: Circumstances) -> Numbers:
+def _unavailable(about: CustomerProfile) -> Numbers:
     views = about.count("unavailable")
     return {"views": views, "share": _share(views, about.count("views"))}
 
 
-def _ignored(about: Circumstances) -> Numbers:
+def _ignored(about: CustomerProfile) -> Numbers:
     brief = about.count("brief")
     return {"views": brief, "share": _share(brief, about.count("views"))}
 
 
-def _contacts(about: Circumstances) -> Numbers:
+def _contacts(about: CustomerProfile) -> Numbers:
     return {"contacts": about.contacts_a_week}
 
 
-def _small_orders(about: Circumstances) -> Numbers:
+def _small_orders(about: CustomerProfile) -> Numbers:
     return {"orders": about.orders, "share": _share(about.mean_amount, about.shop.usual_amount)}
 
 
-def _no_benefit(about: Circumstances) -> Numbers:
+def _no_benefit(about: CustomerProfile) -> Numbers:
     return {"orders": about.orders, "benefits": about.fact("member_benefits")}
 
 
-def _sent_back(about: Circumstances) -> Numbers:
+def _sent_back(about: CustomerProfile) -> Numbers:
     return {"returns": max(about.count("returned"), about.count("refunded"))}
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
 
-SIGNS: Final = (
+EVIDENCE_RULES: Final = (
     # How long he has been silent: always told first, and speaks for no cause by itself.
-    Sign("silence", ("order",), _silence, (at_least("times", 0.0),)),
-    Sign("silence_once", ("order",), _silence_once, (at_most("repeats", 0.0),)),
+    EvidenceRule("silence", ("order",), _silence, (at_least("times", 0.0),)),
+    EvidenceRule("silence_once", ("order",), _silence_once, (at_most("repeats", 0.0),)),
     # forgot_shop, natural: nothing more is heard of him.
-    Sign(
+    EvidenceRule(
         "no_visit",
         ("browsing",),
         _no_visit,
@@ -201,7 +201,7 @@ SIGNS: Final = (
         0.2,
         (at_least("days", 14.0),),
     ),
-    Sign(
+    EvidenceRule(
         "no_favourite",
         ("cart.favourite",),
         _no_favourite,
@@ -210,7 +210,7 @@ SIGNS: Final = (
         0.58,
     ),
     # price
-    Sign(
+    EvidenceRule(
         "only_discounts",
         ("order.discount",),
         _discounts,
@@ -219,8 +219,8 @@ SIGNS: Final = (
         0.08,
         (at_least("orders", 2.0),),
     ),
-    Sign("deep_discounts", ("order.discount",), _discounts, (at_least("depth", 0.20),), {"price": 0.80}, 0.02),
-    Sign(
+    EvidenceRule("deep_discounts", ("order.discount",), _discounts, (at_least("depth", 0.20),), {"price": 0.80}, 0.02),
+    EvidenceRule(
         "abandoned_after_price",
         ("cart.checkout_abandoned", "cart.price"),
         _counted("checkouts", "abandoned"),
@@ -228,7 +228,7 @@ SIGNS: Final = (
         {"price": 0.90, "poor_site": 0.85},
         0.08,
     ),
-    Sign(
+    EvidenceRule(
         "price_complaint",
         ("complaint.category",),
         _counted("complaints", "about_price"),
@@ -237,7 +237,7 @@ SIGNS: Final = (
         0.01,
     ),
     # too_many_choices
-    Sign(
+    EvidenceRule(
         "carts_without_order",
         ("cart.add",),
         _carts_without_order,
@@ -245,7 +245,7 @@ SIGNS: Final = (
         {"too_many_choices": 0.75},
         0.06,
     ),
-    Sign(
+    EvidenceRule(
         "wandering",
         ("browsing.category", "browsing.session_id"),
         _wandering,
@@ -253,7 +253,7 @@ SIGNS: Final = (
         {"too_many_choices": 0.80, "no_personal_fit": 0.85},
         0.06,
     ),
-    Sign(
+    EvidenceRule(
         "shrinking_orders",
         ("order.amount",),
         _shrinking,
@@ -263,8 +263,10 @@ SIGNS: Final = (
         (at_least("orders", 3.0),),
     ),
     # product_quality
-    Sign("sent_back", ("order.returned",), _sent_back, (at_least("returns", 1.0),), {"product_quality": 0.70}, 0.03),
-    Sign(
+    EvidenceRule(
+        "sent_back", ("order.returned",), _sent_back, (at_least("returns", 1.0),), {"product_quality": 0.70}, 0.03
+    ),
+    EvidenceRule(
         "quality_complaint",
         ("complaint.category",),
         _counted("complaints", "about_quality"),
@@ -272,7 +274,7 @@ SIGNS: Final = (
         {"product_quality": 0.90, "unresolved_complaint": 0.25},
         0.04,
     ),
-    Sign(
+    EvidenceRule(
         "low_rating",
         ("complaint.rating",),
         _counted("ratings", "low_ratings"),
@@ -281,7 +283,7 @@ SIGNS: Final = (
         0.015,
     ),
     # logistics
-    Sign(
+    EvidenceRule(
         "late_parcel",
         ("order.promised_at", "order.delivered_at"),
         _late,
@@ -289,7 +291,7 @@ SIGNS: Final = (
         {"logistics": 0.95},
         0.07,
     ),
-    Sign(
+    EvidenceRule(
         "logistics_complaint",
         ("complaint.category",),
         _counted("complaints", "about_logistics"),
@@ -298,7 +300,7 @@ SIGNS: Final = (
         0.015,
     ),
     # service
-    Sign(
+    EvidenceRule(
         "slow_answer",
         ("complaint.answered",),
         _waiting,
@@ -306,7 +308,7 @@ SIGNS: Final = (
         {"service": 0.45, "unresolved_complaint": 0.60},
         0.01,
     ),
-    Sign(
+    EvidenceRule(
         "reopened",
         ("complaint.reopened",),
         _counted("complaints", "reopened"),
@@ -314,7 +316,7 @@ SIGNS: Final = (
         {"service": 0.60},
         0.01,
     ),
-    Sign(
+    EvidenceRule(
         "service_complaint",
         ("complaint.category",),
         _counted("complaints", "about_service"),
@@ -323,7 +325,7 @@ SIGNS: Final = (
         0.015,
     ),
     # unresolved_complaint
-    Sign(
+    EvidenceRule(
         "open_complaint",
         ("complaint.resolved",),
         _open,
@@ -331,7 +333,7 @@ SIGNS: Final = (
         {"unresolved_complaint": 0.95},
         0.01,
     ),
-    Sign(
+    EvidenceRule(
         "refund_complaint",
         ("complaint.category",),
         _counted("complaints", "about_refund"),
@@ -340,7 +342,7 @@ SIGNS: Final = (
         0.005,
     ),
     # broken_promise
-    Sign(
+    EvidenceRule(
         "short_promise_late",
         ("order.promised_at", "order.delivered_at"),
         _late,
@@ -348,7 +350,7 @@ SIGNS: Final = (
         {"broken_promise": 0.90},
         0.01,
     ),
-    Sign(
+    EvidenceRule(
         "promise_complaint",
         ("complaint.category",),
         _counted("complaints", "about_promise"),
@@ -357,7 +359,7 @@ SIGNS: Final = (
         0.015,
     ),
     # the family of the five above: something went wrong, and nobody says what
-    Sign(
+    EvidenceRule(
         UNSPLIT,
         ("complaint",),
         _counted("complaints", "about_other"),
@@ -367,7 +369,7 @@ SIGNS: Final = (
         (at_least("complaints", 1.0),),  # who says what it is about does not speak against them
     ),
     # habit_change
-    Sign(
+    EvidenceRule(
         "growing_gaps",
         ("order",),
         _growing_gaps,
@@ -377,7 +379,7 @@ SIGNS: Final = (
         (at_least("repeats", 3.0),),
     ),
     # poor_site
-    Sign(
+    EvidenceRule(
         "slow_pages",
         ("browsing.load_seconds",),
         _slow_pages,
@@ -385,7 +387,7 @@ SIGNS: Final = (
         {"poor_site": 0.95},
         0.01,
     ),
-    Sign(
+    EvidenceRule(
         "empty_searches",
         ("browsing.search_results",),
         _counted("searches", "empty_searches"),
@@ -393,7 +395,7 @@ SIGNS: Final = (
         {"poor_site": 0.70},
         0.07,
     ),
-    Sign(
+    EvidenceRule(
         "payment_failures",
         ("cart.payment_failed",),
         _counted("payments", "payment_failures"),
@@ -401,7 +403,7 @@ SIGNS: Final = (
         {"poor_site": 0.80},
         0.03,
     ),
-    Sign(
+    EvidenceRule(
         "site_complaint",
         ("complaint.category",),
         _counted("complaints", "about_site"),
@@ -410,7 +412,7 @@ SIGNS: Final = (
         0.005,
     ),
     # out_of_stock
-    Sign(
+    EvidenceRule(
         "unavailable",
         ("browsing.available",),
         _unavailable,
@@ -418,7 +420,7 @@ SIGNS: Final = (
         {"out_of_stock": 0.95},
         0.02,
     ),
-    Sign(
+    EvidenceRule(
         "stock_complaint",
         ("complaint.category",),
         _counted("complaints", "about_stock"),
@@ -427,7 +429,7 @@ SIGNS: Final = (
         0.005,
     ),
     # no_personal_fit
-    Sign(
+    EvidenceRule(
         "ignored_recommendations",
         ("browsing.recommended", "browsing.dwell_seconds"),
         _ignored,
@@ -436,7 +438,7 @@ SIGNS: Final = (
         0.015,
     ),
     # ad_harassment
-    Sign(
+    EvidenceRule(
         "unsubscribed",
         ("complaint.unsubscribe",),
         _counted("times", "unsubscribes"),
@@ -444,7 +446,7 @@ SIGNS: Final = (
         {"ad_harassment": 0.80},
         0.015,
     ),
-    Sign(
+    EvidenceRule(
         "message_complaint",
         ("complaint.category",),
         _counted("complaints", "about_messages"),
@@ -452,9 +454,9 @@ SIGNS: Final = (
         {"ad_harassment": 0.45},
         0.01,
     ),
-    Sign("many_contacts", ("contact",), _contacts, (at_least("contacts", 2.0),), {"ad_harassment": 0.60}, 0.10),
+    EvidenceRule("many_contacts", ("contact",), _contacts, (at_least("contacts", 2.0),), {"ad_harassment": 0.60}, 0.10),
     # privacy
-    Sign(
+    EvidenceRule(
         "privacy_complaint",
         ("complaint.category",),
         _counted("complaints", "about_privacy"),
@@ -462,7 +464,7 @@ SIGNS: Final = (
         {"privacy": 0.75},
         0.01,
     ),
-    Sign(
+    EvidenceRule(
         "payment_method_removed",
         ("cart.payment_method_removed",),
         _counted("times", "methods_removed"),
@@ -471,7 +473,7 @@ SIGNS: Final = (
         0.015,
     ),
     # small_customer_neglect
-    Sign(
+    EvidenceRule(
         "small_orders",
         ("order.amount",),
         _small_orders,
@@ -480,7 +482,7 @@ SIGNS: Final = (
         0.16,
         (at_least("orders", 2.0),),
     ),
-    Sign(
+    EvidenceRule(
         "no_member_benefit",
         ("order.member_benefit",),
         _no_benefit,

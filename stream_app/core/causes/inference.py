@@ -17,27 +17,27 @@ from collections.abc import Mapping
 from typing import Final
 
 from stream_app.core.causes.catalogue import CAUSES, FAMILY, POOR_EXPERIENCE
-from stream_app.core.causes.evidence_rules import SIGNS, UNSPLIT, Numbers, Reading, Sign
+from stream_app.core.causes.evidence_rules import EVIDENCE_RULES, UNSPLIT, EvidenceRule, Numbers, Reading
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation, sendable
 from stream_app.core.segments.segments import segments_of
-from stream_app.core.state.profile import Circumstances
+from stream_app.core.state.profile import CustomerProfile
 
 TOLD: Final = 0.8  # share of those who leave whose events tell why
 MISLED: Final = 0.003  # share of all others whose events tell of this cause all the same
 MAX_CAUSES: Final = 5  # that are told
 MAX_EVIDENCE: Final = 6
 _DIGITS: Final = 4
-_SIGNS_OF: Final = {cause: [sign for sign in SIGNS if cause in sign.chances] for cause in CAUSES}
+_SIGNS_OF: Final = {cause: [sign for sign in EVIDENCE_RULES if cause in sign.chances] for cause in CAUSES}
 
 
-def explain(about: Circumstances, priors: Mapping[str, float]) -> Explanation:
+def explain(about: CustomerProfile, priors: Mapping[str, float]) -> Explanation:
     """The likeliest causes, the evidence for them and the customer's segment.
 
     Args:
         about: the customer at his moment.
         priors: by cause, of his kind of buyer.
     """
-    read = read_signs(about)
+    read = read_evidence(about)
     seen = {key: reading.numbers for key, reading in read.items() if reading.there}
     posterior = probabilities(priors, read)
     best = sorted(_told(posterior, seen).items(), key=lambda cause: -cause[1])[:MAX_CAUSES]
@@ -46,9 +46,9 @@ def explain(about: Circumstances, priors: Mapping[str, float]) -> Explanation:
     return Explanation(segment, causes, _evidence(posterior, seen), tuple(also))
 
 
-def read_signs(about: Circumstances) -> dict[str, Reading]:
+def read_evidence(about: CustomerProfile) -> dict[str, Reading]:
     """What the signs say that say anything, by key."""
-    read = ((sign.key, sign.read(about)) for sign in SIGNS)
+    read = ((sign.key, sign.read(about)) for sign in EVIDENCE_RULES)
     return {key: reading for key, reading in read if reading is not None}
 
 
@@ -81,27 +81,27 @@ def _support(cause: str, read: Mapping[str, Reading]) -> float:
 
 def _told(posterior: Mapping[str, float], seen: Mapping[str, Numbers]) -> dict[str, float]:
     """The causes as they are told: the five of a poor experience in one, where the events cannot split them."""
-    if UNSPLIT not in seen or any(_speaks_for_one(sign) for sign in SIGNS if sign.key in seen):
+    if UNSPLIT not in seen or any(_speaks_for_one(sign) for sign in EVIDENCE_RULES if sign.key in seen):
         return dict(posterior)
     told = {cause: p for cause, p in posterior.items() if cause not in POOR_EXPERIENCE}
     return {FAMILY: math.fsum(posterior[cause] for cause in POOR_EXPERIENCE), **told}
 
 
-def _speaks_for_one(sign: Sign) -> bool:
+def _speaks_for_one(sign: EvidenceRule) -> bool:
     """Whether a sign speaks for some of the five and not for others."""
     return 0 < sum(cause in sign.chances for cause in POOR_EXPERIENCE) < len(POOR_EXPERIENCE)
 
 
 def _evidence(posterior: Mapping[str, float], seen: Mapping[str, Numbers]) -> tuple[Evidence, ...]:
     """The signs that are there, strongest first; how long the customer has been silent comes before all."""
-    weights = {sign.key: _strength(sign, posterior) for sign in SIGNS if sign.key in seen}
+    weights = {sign.key: _strength(sign, posterior) for sign in EVIDENCE_RULES if sign.key in seen}
     keys = sorted(weights, key=lambda key: -weights[key])[:MAX_EVIDENCE]
     return tuple(
         Evidence(key, {name: round(sendable(float(value)), 2) for name, value in seen[key].items()}) for key in keys
     )
 
 
-def _strength(sign: Sign, posterior: Mapping[str, float]) -> float:
+def _strength(sign: EvidenceRule, posterior: Mapping[str, float]) -> float:
     """How much a sign that is there moves what is believed."""
     if not sign.chances:
         return math.inf

@@ -24,7 +24,7 @@ class Changes:
     base: int
     position: bytes
     deliveries: dict[str, bytes] = field(default_factory=dict)
-    letters: dict[str, bytes | None] = field(default_factory=dict)
+    messages: dict[str, bytes | None] = field(default_factory=dict)
     channels: dict[str, bytes] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
     ended: dict[str, int] = field(default_factory=dict)
@@ -39,6 +39,6 @@ class Stored:
     number: int = 0  # of the last commit
     position: bytes = b""
     deliveries: list[bytes] = field(default_factory=list)  # those that are pending
-    letters: list[bytes] = field(default_factory=list)  # in which those go
+    messages: list[bytes] = field(default_factory=list)  # in which those go
     channels: dict[str, bytes] = field(default_factory=dict)
     dead: int = 0  # so many deliveries are dead

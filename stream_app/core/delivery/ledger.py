@@ -8,7 +8,15 @@ from collections.abc import Iterable
 import msgspec
 
 from stream_app.core.delivery.changes import Changes, Stored
-from stream_app.core.delivery.records import DEAD, SUPPRESSED, ChannelState, Delivery, Letter, encode_record, readable
+from stream_app.core.delivery.records import (
+    DEAD,
+    SUPPRESSED,
+    ChannelState,
+    Delivery,
+    OutboundMessage,
+    encode_record,
+    readable,
+)
 
 
 class Ledger:
@@ -22,7 +30,7 @@ class Ledger:
         self.position: dict[int, int] = {}  # next offset by partition
         self.channels = {name: ChannelState() for name in channels}
         self.deliveries: dict[str, Delivery] = {}  # pending
-        self.letters: dict[str, Letter] = {}  # pending
+        self.messages: dict[str, OutboundMessage] = {}  # pending
         self.outcomes: Counter[tuple[str, str, str]] = Counter()  # channel, state, reason: since somebody took them
         self.dead = 0
         self.unreadable: list[str] = []  # what was stored and cannot be read: it stays in the store
@@ -39,10 +47,10 @@ class Ledger:
                 self.unreadable += unread
                 self.channels[name] = states[0] if states else ChannelState()
         deliveries, unread = readable(stored.deliveries, Delivery)
-        letters, unread_letters = readable(stored.letters, Letter)
+        messages, unread_letters = readable(stored.messages, OutboundMessage)
         self.unreadable += [*unread, *unread_letters]
         self.deliveries = {delivery.id: delivery for delivery in deliveries}
-        self.letters = {letter.id: letter for letter in letters}
+        self.messages = {message.id: message for message in messages}
 
     def changes(self) -> Changes | None:
         """What is to be stored since the last time; None: nothing."""
@@ -57,8 +65,8 @@ class Ledger:
     def oldest(self) -> dict[str, int]:
         """By channel: when the oldest letter was written that has not arrived yet."""
         oldest: dict[str, int] = {}
-        for letter in self.letters.values():
-            oldest[letter.channel] = min(letter.opened_at, oldest.get(letter.channel, letter.opened_at))
+        for message in self.messages.values():
+            oldest[message.channel] = min(message.opened_at, oldest.get(message.channel, message.opened_at))
         return oldest
 
     def pending(self) -> Counter[str]:
@@ -76,20 +84,20 @@ class Ledger:
     def _keep_channel(self, name: str) -> None:
         self._noted().channels[name] = encode_record(self.channels[name])
 
-    def _write(self, letter: Letter) -> None:
+    def _write(self, message: OutboundMessage) -> None:
         """A new letter, which carries its deliveries from now on."""
-        self.letters[letter.id] = letter
-        for name in letter.deliveries:
-            self.deliveries[name].letter = letter.id
-        self._noted().letters[letter.id] = encode_record(letter)
+        self.messages[message.id] = message
+        for name in message.deliveries:
+            self.deliveries[name].message = message.id
+        self._noted().messages[message.id] = encode_record(message)
 
-    def _end(self, letter: Letter, state: str, reason: str, now: int) -> None:
+    def _end(self, message: OutboundMessage, state: str, reason: str, now: int) -> None:
         """A letter's way ends, and that of all its deliveries."""
-        self.letters.pop(letter.id, None)
+        self.messages.pop(message.id, None)
         if state == DEAD:
-            letter.problem = reason
-        self._noted().letters[letter.id] = encode_record(letter) if state == DEAD else None
-        for name in letter.deliveries:
+            message.problem = reason
+        self._noted().messages[message.id] = encode_record(message) if state == DEAD else None
+        for name in message.deliveries:
             if (delivery := self.deliveries.get(name)) is not None:
                 self._finish(delivery, state, reason, now)
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import heapq
 
-from stream_app.core.delivery.records import Delivery, Letter
+from stream_app.core.delivery.records import Delivery, OutboundMessage
 
 
-class Queue:
+class PendingMessages:
     """Letters and collected deliveries of a channel. A letter that has ended stays in it until it is looked at."""
 
     def __init__(self) -> None:
         self._letters: list[tuple[int, bool, int, str]] = []  # due, no urgent one, written, id
         self._collected: dict[str, Delivery] = {}
 
-    def put(self, letter: Letter) -> None:
+    def put(self, message: OutboundMessage) -> None:
         """Add a letter; again, when the moment at which it is due has changed."""
-        patient = letter.alert is None or not letter.alert.urgent
-        heapq.heappush(self._letters, (letter.due_at, patient, letter.opened_at, letter.id))
+        patient = message.alert is None or not message.alert.urgent
+        heapq.heappush(self._letters, (message.due_at, patient, message.opened_at, message.id))
 
     def first(self, now: int) -> str | None:
         """The id of the first letter that is due; None: none is."""

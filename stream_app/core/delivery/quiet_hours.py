@@ -10,10 +10,10 @@ from stream_app.core.units import EPOCH, MICROSECOND
 
 
 @dataclass(frozen=True)
-class Quiet:
+class QuietHours:
     """A time of the day in which nothing is sent; it may pass midnight.
 
-    >>> night = Quiet(time(22), time(8), ZoneInfo("Asia/Shanghai"))
+    >>> night = QuietHours(time(22), time(8), ZoneInfo("Asia/Shanghai"))
     >>> hour = 3_600_000_000
     >>> night.ends(15 * hour) // hour, night.ends(1 * hour)  # 23:00 and 09:00 in Shanghai
     (24, None)

@@ -24,7 +24,7 @@ REMOVED: Final = "channel_removed"  # the configuration does not know the channe
 REASONS: Final = (EXPIRED, CLOSED, SHADOW, REMOVED)
 
 
-class Text(NamedTuple):
+class MessageText(NamedTuple):
     """A message in its forms: staff.message.Message, as the core knows it."""
 
     title: str
@@ -52,11 +52,11 @@ class Delivery(msgspec.Struct, omit_defaults=True):
     state: str = PENDING
     reason: str = ""
     urgent: bool = False
-    letter: str = ""
+    message: str = msgspec.field(default="", name="letter")
     alert: AlertOpened | None = None
 
 
-class Letter(msgspec.Struct, omit_defaults=True):
+class OutboundMessage(msgspec.Struct, omit_defaults=True):
     """What is sent at once: one alert, or a digest. Its id and its words are the same at every attempt.
 
     Attributes:
@@ -111,7 +111,7 @@ class Request(msgspec.Struct, omit_defaults=True):
 
 
 _SHOWN_BYTES: Final = 120  # of a value that cannot be read: its id stands at its beginning
-_RecordT = TypeVar("_RecordT", Delivery, Letter, ChannelState, Request)
+_RecordT = TypeVar("_RecordT", Delivery, OutboundMessage, ChannelState, Request)
 
 
 def delivery_id(alert_id: str, channel: str) -> str:
@@ -132,7 +132,7 @@ def digest_id(channel: str, deliveries: Iterable[str]) -> str:
     return f"dg_{xxhash.xxh3_128_hexdigest('|'.join([channel, *deliveries]).encode('utf-8', 'surrogatepass'))}"
 
 
-def encode_record(record: Delivery | Letter | ChannelState | Request) -> bytes:
+def encode_record(record: Delivery | OutboundMessage | ChannelState | Request) -> bytes:
     """A record as JSON: people read it in Redis."""
     return msgspec.json.encode(record)
 

@@ -35,7 +35,7 @@ class Retries:
     schedule: tuple[int, ...] = SCHEDULE
     give_up_after: int = GIVE_UP_AFTER
 
-    def next_try(self, letter: str, failures: int, first_at: int, now: int, after: int | None = None) -> int | None:
+    def next_try(self, message: str, failures: int, first_at: int, now: int, after: int | None = None) -> int | None:
         """When to try again; None: never.
 
         The pause is drawn evenly between nought and the schedule's ("full jitter", M. Brooker, "Exponential Backoff And
@@ -43,7 +43,7 @@ class Retries:
         wants to be left alone gets at least that, or what is left until we give up: then it is tried a last time.
 
         Args:
-            letter: its id.
+            message: its id.
             failures: so many attempts have failed, from 1.
             first_at: when the first one was made.
             now: the clock.
@@ -58,7 +58,7 @@ class Retries:
         72
         """
         last = first_at + self.give_up_after
-        chance = xxhash.xxh3_64_intdigest(f"{letter}|{failures}".encode("utf-8", "surrogatepass")) / 2.0**64
+        chance = xxhash.xxh3_64_intdigest(f"{message}|{failures}".encode("utf-8", "surrogatepass")) / 2.0**64
         longest = self.schedule[min(failures, len(self.schedule)) - 1]
         pause = max(round(longest * chance), SHORTEST)
         if after is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from stream_app.core.delivery.quiet_hours import Quiet, digest_due
+from stream_app.core.delivery.quiet_hours import QuietHours, digest_due
 from stream_app.core.delivery.retry import SECOND, Limit, Retries
 from stream_app.core.messages.schema import AlertOpened
 
@@ -36,7 +36,7 @@ class Route:
     shops: frozenset[str] = frozenset()
     causes: frozenset[str] = frozenset()
     each: bool = False
-    quiet: Quiet | None = None
+    quiet: QuietHours | None = None
     limits: tuple[Limit, ...] = ()
     language: str = "en"
     max_bytes: int = 15_000

@@ -9,7 +9,7 @@ from datetime import datetime
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused
 from stream_app.core.delivery.changes import Changes, Stored
 from stream_app.core.delivery.ledger import Ledger
-from stream_app.core.delivery.pending import Queue
+from stream_app.core.delivery.pending import PendingMessages
 from stream_app.core.delivery.records import (
     CLOSED,
     DEAD,
@@ -21,7 +21,7 @@ from stream_app.core.delivery.records import (
     SUPPRESSED,
     ChannelState,
     Delivery,
-    Letter,
+    OutboundMessage,
     delivery_id,
     digest_id,
     encode_record,
@@ -33,7 +33,7 @@ from stream_app.core.messages.schema import AlertClosed, AlertOpened
 from stream_app.core.units import EPOCH, MICROSECOND
 
 
-class Book(Ledger):
+class DeliveryScheduler(Ledger):
     """All deliveries that are pending, and what becomes of them.
 
     Every method changes the book in memory and notes what is to be stored: take `changes`, store them, say `stored`.
@@ -49,7 +49,7 @@ class Book(Ledger):
         super().__init__(route.channel for route in routes)
         self.routes: Mapping[str, Route] = {route.channel: route for route in routes}
         self._policy, self._writer = policy, writer
-        self._queues = {name: Queue() for name in self.routes}
+        self._queues = {name: PendingMessages() for name in self.routes}
         self._out: set[str] = set()  # letters under way
         self._closed: set[str] = set()  # letters under way whose alert has closed meanwhile
 
@@ -58,26 +58,26 @@ class Book(Ledger):
     def begin(self, stored: Stored, now: int) -> None:
         """Take up what is stored; what belongs to a channel that is not there any more ends."""
         self._load(stored)
-        self._take_up(list(self.deliveries.values()), list(self.letters.values()), now)
+        self._take_up(list(self.deliveries.values()), list(self.messages.values()), now)
 
-    def _take_up(self, deliveries: Sequence[Delivery], letters: Sequence[Letter], now: int) -> None:
-        for letter in letters:
-            if letter.channel in self.routes:
-                self._queues[letter.channel].put(letter)
+    def _take_up(self, deliveries: Sequence[Delivery], outbounds: Sequence[OutboundMessage], now: int) -> None:
+        for outbound in outbounds:
+            if outbound.channel in self.routes:
+                self._queues[outbound.channel].put(outbound)
             else:
-                self._end(letter, SUPPRESSED, REMOVED, now)
+                self._end(outbound, SUPPRESSED, REMOVED, now)
         for delivery in deliveries:
             if delivery.channel not in self.routes and delivery.id in self.deliveries:
                 self._finish(delivery, SUPPRESSED, REMOVED, now)
-            elif delivery.channel in self.routes and not delivery.letter:
+            elif delivery.channel in self.routes and not delivery.message:
                 self._queues[delivery.channel].collect(delivery)
 
     def stored(self, changes: Changes) -> None:
         """Say that changes are stored: their letters may be sent now."""
-        for name in changes.letters:
-            letter = self.letters.get(name)
-            if letter is not None and name not in self._out:
-                self._queues[letter.channel].put(letter)
+        for name in changes.messages:
+            outbound = self.messages.get(name)
+            if outbound is not None and name not in self._out:
+                self._queues[outbound.channel].put(outbound)
 
     # --- alerts in ------------------------------------------------------------------------------------------------
 
@@ -123,7 +123,7 @@ class Book(Ledger):
                 self._queues[name].collect(delivery)
             else:
                 text = self._writer.alert(alert, route)
-                self._write(Letter(delivery.id, name, (delivery.id,), *text, now, expires_at, now, alert))
+                self._write(OutboundMessage(delivery.id, name, (delivery.id,), *text, now, expires_at, now, alert))
             self._keep(delivery)
             self._noted().opened.append(delivery.id)
 
@@ -133,14 +133,14 @@ class Book(Ledger):
             delivery = self.deliveries.get(delivery_id(message.alert_id, name))
             if delivery is None:
                 continue
-            letter = self.letters.get(delivery.letter)
-            if letter is None:
+            outbound = self.messages.get(delivery.message)
+            if outbound is None:
                 self._queues[name].leave(delivery)
                 self._finish(delivery, SUPPRESSED, CLOSED, now)
-            elif letter.id in self._out:
-                self._closed.add(letter.id)
-            elif len(letter.deliveries) == 1:
-                self._end(letter, SUPPRESSED, CLOSED, now)
+            elif outbound.id in self._out:
+                self._closed.add(outbound.id)
+            elif len(outbound.deliveries) == 1:
+                self._end(outbound, SUPPRESSED, CLOSED, now)
 
     # --- letters out ----------------------------------------------------------------------------------------------
 
@@ -165,7 +165,7 @@ class Book(Ledger):
             held = [by_alert[one] for one in ids]
             names = tuple(delivery.id for delivery in held)
             expires_at = max(delivery.expires_at for delivery in held)
-            self._write(Letter(digest_id(channel, names), channel, names, *text, now, expires_at, now))
+            self._write(OutboundMessage(digest_id(channel, names), channel, names, *text, now, expires_at, now))
             for delivery in held:
                 delivery.alert = None
                 self._keep(delivery)
@@ -174,41 +174,43 @@ class Book(Ledger):
             assert delivery.alert is not None  # noqa: S101 - what collects has its alert
             text = self._writer.alert(delivery.alert, self.routes[channel])
             self._write(
-                Letter(delivery.id, channel, (delivery.id,), *text, now, delivery.expires_at, now, delivery.alert)
+                OutboundMessage(
+                    delivery.id, channel, (delivery.id,), *text, now, delivery.expires_at, now, delivery.alert
+                )
             )
             delivery.alert = None
             self._keep(delivery)
 
-    def due(self, channel: str, now: int) -> Letter | None:
+    def due(self, channel: str, now: int) -> OutboundMessage | None:
         """A letter to send now, which is under way until `note`; None: there is none, or it must wait.
 
         What is due and must not be sent ends here: expired, in shadow mode, or on a channel that is closed.
         """
         route, state, queue = self.routes[channel], self.channels[channel], self._queues[channel]
         while (name := queue.first(now)) is not None:
-            letter = self.letters.get(name)
-            if letter is None or name in self._out:
+            outbound = self.messages.get(name)
+            if outbound is None or name in self._out:
                 queue.pop()
-            elif letter.expires_at <= now:
-                self._end(letter, SUPPRESSED, EXPIRED, now)
+            elif outbound.expires_at <= now:
+                self._end(outbound, SUPPRESSED, EXPIRED, now)
             elif state.gone_at:
-                self._end(letter, DEAD, f"the channel is closed: {state.reason}", now)
+                self._end(outbound, DEAD, f"the channel is closed: {state.reason}", now)
             elif not self._policy.live:
-                self._end(letter, SUPPRESSED, SHADOW, now)
+                self._end(outbound, SUPPRESSED, SHADOW, now)
             elif self._wait(route, now) > now:
                 return None
             else:
                 queue.pop()
-                return self._handed_out(letter, route, now)
+                return self._handed_out(outbound, route, now)
         return None
 
-    def _handed_out(self, letter: Letter, route: Route, now: int) -> Letter:
-        self._out.add(letter.id)
+    def _handed_out(self, outbound: OutboundMessage, route: Route, now: int) -> OutboundMessage:
+        self._out.add(outbound.id)
         if route.limits:
             state = self.channels[route.channel]
             state.sent = [*remembered(route.limits, state.sent, now), now]
             self._keep_channel(route.channel)
-        return letter
+        return outbound
 
     def wake_at(self, channel: str, now: int) -> int | None:
         """When to look at a channel again, unless something new comes; None: there is nothing."""
@@ -236,54 +238,54 @@ class Book(Ledger):
             tried_at: when the attempt was made.
             now: the clock.
         """
-        letter = self.letters[name]
+        outbound = self.messages[name]
         self._out.discard(name)
         closed = name in self._closed
         self._closed.discard(name)
         if isinstance(answer, Delivered):
-            self._end(letter, SENT, "", now)
+            self._end(outbound, SENT, "", now)
         elif isinstance(answer, Gone):
-            state = self.channels[letter.channel]
+            state = self.channels[outbound.channel]
             state.gone_at, state.reason = now, answer.reason
-            self._keep_channel(letter.channel)
-            self._end(letter, DEAD, f"the channel is closed: {answer.reason}", now)
-        elif closed and len(letter.deliveries) == 1:
-            self._end(letter, SUPPRESSED, CLOSED, now)
+            self._keep_channel(outbound.channel)
+            self._end(outbound, DEAD, f"the channel is closed: {answer.reason}", now)
+        elif closed and len(outbound.deliveries) == 1:
+            self._end(outbound, SUPPRESSED, CLOSED, now)
         elif isinstance(answer, Refused):
-            self._end(letter, DEAD, answer.reason, now)
+            self._end(outbound, DEAD, answer.reason, now)
         else:
-            self._again(letter, answer.reason, answer.after, tried_at, now)
+            self._again(outbound, answer.reason, answer.after, tried_at, now)
 
-    def _again(self, letter: Letter, reason: str, after: int | None, tried_at: int, now: int) -> None:
-        letter.attempts += 1
-        letter.first_at = letter.first_at or tried_at
-        letter.problem = reason
-        at = self._policy.retries.next_try(letter.id, letter.attempts, letter.first_at, now, after)
+    def _again(self, outbound: OutboundMessage, reason: str, after: int | None, tried_at: int, now: int) -> None:
+        outbound.attempts += 1
+        outbound.first_at = outbound.first_at or tried_at
+        outbound.problem = reason
+        at = self._policy.retries.next_try(outbound.id, outbound.attempts, outbound.first_at, now, after)
         if at is None:
-            self._end(letter, DEAD, f"given up after {letter.attempts} attempts: {reason}", now)
+            self._end(outbound, DEAD, f"given up after {outbound.attempts} attempts: {reason}", now)
             return
-        letter.due_at = at
-        self._noted().letters[letter.id] = encode_record(letter)
+        outbound.due_at = at
+        self._noted().messages[outbound.id] = encode_record(outbound)
 
     # --- what people ask for --------------------------------------------------------------------------------------
 
-    def redrive(self, deliveries: Sequence[Delivery], letters: Mapping[str, Letter], now: int) -> int:
+    def redrive(self, deliveries: Sequence[Delivery], outbounds: Mapping[str, OutboundMessage], now: int) -> int:
         """Take up dead deliveries again, with the letters in which they were; how many there were.
 
         A letter comes back as a whole, since its words are those of all its alerts.
         """
         taken = 0
         for delivery in deliveries:
-            letter = letters.get(delivery.letter)
-            if delivery.state != DEAD or letter is None or delivery.channel not in self.routes:
+            outbound = outbounds.get(delivery.message)
+            if delivery.state != DEAD or outbound is None or delivery.channel not in self.routes:
                 continue
             delivery.state, delivery.reason, delivery.changed_at = PENDING, "", now
             self.deliveries[delivery.id] = delivery
             self._keep(delivery)
             self._noted().opened.append(delivery.id)
-            letter.attempts, letter.first_at, letter.due_at, letter.problem = 0, 0, now, ""
-            self.letters[letter.id] = letter
-            self._noted().letters[letter.id] = encode_record(letter)
+            outbound.attempts, outbound.first_at, outbound.due_at, outbound.problem = 0, 0, now, ""
+            self.messages[outbound.id] = outbound
+            self._noted().messages[outbound.id] = encode_record(outbound)
             taken += 1
         self.dead -= taken
         return taken

@@ -22,9 +22,9 @@ from stream_app.core.events.schema import (
     Order,
     OrderAction,
 )
-from stream_app.core.messages.unknown_words import UnknownWords
+from stream_app.core.messages.unknown_words import UnknownValues
 from stream_app.core.settings import Settings
-from stream_app.core.shops.registry import ShopNames
+from stream_app.core.shops.registry import ShopRegistry
 from stream_app.core.state.complaint_kinds import OTHER, Classifier, is_displeasure, kind_of, unread
 from stream_app.core.state.counters import COMPLAINED
 from stream_app.core.state.vector import LAST_ORDER, ORDERS, SLOT
@@ -39,7 +39,7 @@ CATEGORIES: Final = (*COMPLAINED, "unsubscribe", OTHER)  # of complaints
 VISIT_GAP: Final = (HOUR_US // 2 + 1_000) / DAY_US
 
 
-class Flow(NamedTuple):
+class EventCount(NamedTuple):
     """One number of a shop: what is counted, and which of its kinds; empty: there is one kind only."""
 
     what: str
@@ -47,26 +47,26 @@ class Flow(NamedTuple):
 
 
 FLOWS: Final = (
-    Flow("page_views"),
-    Flow("visits"),
-    Flow("visits_continued"),
-    Flow("visitors"),
-    Flow("daily_buyers"),
-    Flow("revenue"),
-    *(Flow("funnel", step) for step in FUNNEL),
-    *(Flow("amounts", step) for step in AMOUNTS),
-    *(Flow("checkout_losses", reason) for reason in CHECKOUT_LOSSES),
-    *(Flow("orders", kind) for kind in ORDER_KINDS),
-    *(Flow("complaints", category) for category in CATEGORIES),
+    EventCount("page_views"),
+    EventCount("visits"),
+    EventCount("visits_continued"),
+    EventCount("visitors"),
+    EventCount("daily_buyers"),
+    EventCount("revenue"),
+    *(EventCount("funnel", step) for step in FUNNEL),
+    *(EventCount("amounts", step) for step in AMOUNTS),
+    *(EventCount("checkout_losses", reason) for reason in CHECKOUT_LOSSES),
+    *(EventCount("orders", kind) for kind in ORDER_KINDS),
+    *(EventCount("complaints", category) for category in CATEGORIES),
 )
 PLACE: Final = {flow: place for place, flow in enumerate(FLOWS)}
-_PAGE_VIEWS, _VISITS, _CONTINUED = (PLACE[Flow(name)] for name in ("page_views", "visits", "visits_continued"))
-_VISITORS, _DAILY_BUYERS, _REVENUE = (PLACE[Flow(name)] for name in ("visitors", "daily_buyers", "revenue"))
-_STEP: Final = {step: PLACE[Flow("funnel", step)] for step in FUNNEL}
-_AMOUNT: Final = {step: PLACE[Flow("amounts", step)] for step in AMOUNTS}
-_LOSS: Final = {reason: PLACE[Flow("checkout_losses", reason)] for reason in CHECKOUT_LOSSES}
-_ORDER: Final = {kind: PLACE[Flow("orders", kind)] for kind in ORDER_KINDS}
-_COMPLAINT: Final = {category: PLACE[Flow("complaints", category)] for category in CATEGORIES}
+_PAGE_VIEWS, _VISITS, _CONTINUED = (PLACE[EventCount(name)] for name in ("page_views", "visits", "visits_continued"))
+_VISITORS, _DAILY_BUYERS, _REVENUE = (PLACE[EventCount(name)] for name in ("visitors", "daily_buyers", "revenue"))
+_STEP: Final = {step: PLACE[EventCount("funnel", step)] for step in FUNNEL}
+_AMOUNT: Final = {step: PLACE[EventCount("amounts", step)] for step in AMOUNTS}
+_LOSS: Final = {reason: PLACE[EventCount("checkout_losses", reason)] for reason in CHECKOUT_LOSSES}
+_ORDER: Final = {kind: PLACE[EventCount("orders", kind)] for kind in ORDER_KINDS}
+_COMPLAINT: Final = {category: PLACE[EventCount("complaints", category)] for category in CATEGORIES}
 _BROWSE: Final = _STEP["browse"]
 _LAST_BROWSING: Final = SLOT["last_browsing"]
 
@@ -94,7 +94,7 @@ _ABOUT_AN_ORDER: Final = (ComplaintForm.COMPLAINT, ComplaintForm.LOW_REVIEW, Com
 Row = list[float]  # by place in FLOWS
 
 
-class Flows:
+class EventCounts:
     """Counts since the last `take`.
 
     Use: `note` every new event before the customer's facts are changed by it.
@@ -105,13 +105,13 @@ class Flows:
         classify: reads the text of a complaint without a category.
     """
 
-    def __init__(self, settings: Settings, shops: ShopNames, classify: Classifier = unread) -> None:
+    def __init__(self, settings: Settings, shops: ShopRegistry, classify: Classifier = unread) -> None:
         self._settings, self._shops, self._classify = settings, shops, classify
         self._rows: dict[str, Row] = {}
         self._day = (0, 0)  # the midnights around the moment that was last asked for, microseconds
         self.opened: Counter[tuple[str, str, str]] = Counter()  # episodes by shop, cause and segment
         self.closed: Counter[tuple[str, str, str]] = Counter()  # by shop, reason and segment
-        self.unknown_words = UnknownWords()
+        self.unknown_words = UnknownValues()
 
     def note(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
         """Count an event; `at` in microseconds, `counts`: whether it is an order that counts."""
@@ -122,12 +122,12 @@ class Flows:
             row[_PAGE_VIEWS] += 1
             if event.page.is_unknown:
                 self.unknown_words.note(event)
-            since = at / DAY_US - customer.facts[_LAST_BROWSING]
+            since = at / DAY_US - customer.vector[_LAST_BROWSING]
             if since > VISIT_GAP:
                 self._begin_visit(row, customer, at)
-            elif customer.glances and since >= 0:
+            elif customer.bounces and since >= 0:
                 row[_CONTINUED] += 1
-                customer.glances = False
+                customer.bounces = False
         else:
             self._note_action(row, customer, event, at, counts)
 
@@ -150,7 +150,7 @@ class Flows:
         rows, self._rows = self._rows, {}
         return rows
 
-    def take_episodes(self) -> tuple[Counter[tuple[str, str, str]], Counter[tuple[str, str, str]]]:
+    def take_alerts(self) -> tuple[Counter[tuple[str, str, str]], Counter[tuple[str, str, str]]]:
         """The episodes opened and closed since the last time."""
         taken = self.opened, self.closed
         self.opened, self.closed = Counter(), Counter()
@@ -161,17 +161,17 @@ class Flows:
         return self._rows.setdefault(name, [0] * len(FLOWS))
 
     def _begin_visit(self, row: Row, customer: Customer, at: int) -> None:
-        customer.glances = True
+        customer.bounces = True
         row[_VISITS] += 1
         row[_BROWSE] += 1
-        if customer.facts[_LAST_BROWSING] < self._midnight(at):
+        if customer.vector[_LAST_BROWSING] < self._midnight(at):
             row[_VISITORS] += 1
 
     def _note_purchase(self, row: Row, customer: Customer, event: Order, at: int) -> None:
-        facts = customer.facts
-        row[_ORDER["repeat" if facts[ORDERS] else "first"]] += 1
+        vector = customer.vector
+        row[_ORDER["repeat" if vector[ORDERS] else "first"]] += 1
         row[_REVENUE] += max(event.amount or 0.0, 0.0)
-        if facts[LAST_ORDER] < self._midnight(at):
+        if vector[LAST_ORDER] < self._midnight(at):
             row[_DAILY_BUYERS] += 1
 
     def _note_step(self, row: Row, event: Cart | Order, money: float | None) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.customer import Customer
 from stream_app.core.settings import Settings
-from stream_app.core.shops.registry import ShopNames, shop_key
+from stream_app.core.shops.registry import ShopRegistry, shop_key
 from stream_app.core.state.vector import LAST_ORDER, NEVER, SHOP
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 
@@ -27,7 +27,7 @@ _NO_TIME: Final = -(1 << 62)  # stream time before anything has happened
 _QUARTER_US: Final = DAY_US // 96  # every zone's midnight lies on a quarter of an hour
 
 
-class Month(msgspec.Struct):
+class MonthCount(msgspec.Struct):
     """What is remembered of a month: customers by shop."""
 
     first_day: int  # days since 1970
@@ -36,7 +36,7 @@ class Month(msgspec.Struct):
     returned: dict[str, int] = {}  # were lost, and ordered in it
 
 
-class Months:
+class MonthlyChurn:
     """The present month and the one before.
 
     Use: `turn` brings the calendar to a moment; `ordered` notes an order before the customer's facts are changed by it.
@@ -47,13 +47,13 @@ class Months:
         shops: of the partition.
     """
 
-    def __init__(self, settings: Settings, shops: ShopNames) -> None:
+    def __init__(self, settings: Settings, shops: ShopRegistry) -> None:
         self._settings, self._shops = settings, shops
         self._lost_after = settings.lost_after_or_default // DAY_US  # days of the calendar
         self._last_orders: Counter[tuple[int, int]] = Counter()  # customers who are not lost, by day and shop's place
         self._turns_at = _NO_TIME + 1  # when the next day begins, microseconds
         self.today: int | None = None  # days since 1970; None: nothing has happened
-        self.known: list[Month] = []  # the present month first
+        self.known: list[MonthCount] = []  # the present month first
         self.lost: Counter[int] = Counter()  # buyers who are lost now, by shop's place
 
     def turn(self, at: int) -> None:
@@ -64,20 +64,20 @@ class Months:
         self._turns_at = self._settings.local_midnights(at)[1]
         if self.today is None:
             self.today = day
-            self.known = [Month(_first_of_month(day))]
+            self.known = [MonthCount(_first_of_month(day))]
         while self.today < day:
             self.today += 1
             self._begin_day(self.today)
 
     def ordered(self, customer: Customer, at: int, shop: str) -> None:
         """Note an order that counts; the calendar has been brought to the stream time of the order."""
-        last = customer.facts[LAST_ORDER]
+        last = customer.vector[LAST_ORDER]
         if self.today is None or at < round(last * DAY_US):
             return  # an earlier order, that comes late, changes nobody's last one
         place, day = self._shops.place(shop), self._settings.local_day(at)
         if at == round(last * DAY_US):
-            if shop_key(shop) > customer.facts[SHOP]:  # which of two shops in one instant: as history.py decides
-                self._move(self._shops.place_of_key(customer.facts[SHOP]), place, day)
+            if shop_key(shop) > customer.vector[SHOP]:  # which of two shops in one instant: as history.py decides
+                self._move(self._shops.place_of_key(customer.vector[SHOP]), place, day)
             return
         if last != NEVER:
             self._take_out(customer, round(last * DAY_US), shop)
@@ -86,22 +86,22 @@ class Months:
         else:
             self._last_orders[day, place] += 1
 
-    def restore(self, customers: Sequence[Customer], months: Sequence[Month], at: int) -> None:
+    def restore(self, customers: Sequence[Customer], months: Sequence[MonthCount], at: int) -> None:
         """Take up where the last commit stood: its customers, what it remembers, and its stream time."""
         self.known = list(months)
         self.today = self._settings.local_day(at) if at > _NO_TIME else None
         for start in range(0, len(customers), _AT_ONCE):
-            facts = matrix([customer.facts for customer in customers[start : start + _AT_ONCE]])
-            self._put_in(facts[facts[:, LAST_ORDER] != NEVER])
+            vector = matrix([customer.vector for customer in customers[start : start + _AT_ONCE]])
+            self._put_in(vector[vector[:, LAST_ORDER] != NEVER])
 
-    def start_of(self, month: Month) -> int:
+    def start_of(self, month: MonthCount) -> int:
         """The first moment of a month on the shop's clock, microseconds."""
         day = date.fromordinal(month.first_day + _EPOCH_DAY)
         return (datetime(day.year, day.month, 1, tzinfo=self._settings.clock) - EPOCH) // MICROSECOND
 
     def _begin_day(self, day: int) -> None:
         if _first_of_month(day) == day:
-            self.known = [Month(day, self._customers()), *self.known[:1]]
+            self.known = [MonthCount(day, self._customers()), *self.known[:1]]
         lost = day - self._lost_after - 1
         for place, name in enumerate(self._shops.names):
             if count := self._last_orders.pop((lost, place), 0):
@@ -116,7 +116,7 @@ class Months:
 
     def _take_out(self, customer: Customer, last: int, shop: str) -> None:
         """Forget a customer's last order, since there is another; `shop`: of the other."""
-        place, day = self._shops.place_of_key(customer.facts[SHOP]), self._settings.local_day(last)
+        place, day = self._shops.place_of_key(customer.vector[SHOP]), self._settings.local_day(last)
         if self._is_lost(day):
             self.lost[place] -= 1
             _add(self.known[0].returned, self._shops.names[self._shops.place(shop)], 1)
@@ -139,10 +139,10 @@ class Months:
     def _is_lost(self, last_order: int) -> bool:
         return self.today is not None and self.today - last_order > self._lost_after
 
-    def _put_in(self, facts: np.typing.NDArray[np.float64]) -> None:
+    def _put_in(self, vector: np.typing.NDArray[np.float64]) -> None:
         """Bring buyers of stored states into the histogram."""
-        quarters = np.round(facts[:, LAST_ORDER] * DAY_US).astype(np.int64) // _QUARTER_US
-        pairs, counts = np.unique(quarters * _PLACES + self._shops.places_of_keys(facts[:, SHOP]), return_counts=True)
+        quarters = np.round(vector[:, LAST_ORDER] * DAY_US).astype(np.int64) // _QUARTER_US
+        pairs, counts = np.unique(quarters * _PLACES + self._shops.places_of_keys(vector[:, SHOP]), return_counts=True)
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
             quarter, place = divmod(pair, _PLACES)
             day = self._settings.local_day(quarter * _QUARTER_US)

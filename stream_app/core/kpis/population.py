@@ -18,9 +18,9 @@ from stream_app.core.customers.customer import Customer
 from stream_app.core.kpis.risk_bands import BANDS, bands
 from stream_app.core.segments.lifecycle_stage import STAGES, stages
 from stream_app.core.segments.segments import SEGMENTS, Flags, price_sensitive, segments
-from stream_app.core.shops.registry import MAX_SHOPS, ShopNames
+from stream_app.core.shops.registry import MAX_SHOPS, ShopRegistry
 from stream_app.core.state.complaints import open_since
-from stream_app.core.state.counters import MARK
+from stream_app.core.state.counters import COUNTER
 from stream_app.core.state.counters import SHOP as MARKED_SHOP
 from stream_app.core.state.counters import matrix as marks_matrix
 from stream_app.core.state.frame import Floats, mean_gap
@@ -30,7 +30,7 @@ from stream_app.core.units import DAY_US
 CHUNK: Final = 16_384  # customers counted at once: some 3 ms
 _MOVED_AT_ONCE: Final = 4_096  # customers whose facts are copied at once
 _DISCOUNTED, _DISCOUNT = SLOT["discounted"], SLOT["discount"]
-_COMPLAINTS: Final = [MARK["complaints"], MARK["complaints_before"]]
+_COMPLAINTS: Final = [COUNTER["complaints"], COUNTER["complaints_before"]]
 _Table = npt.NDArray[np.int64]
 
 
@@ -79,7 +79,7 @@ def _nobody(kinds: int) -> _Table:
 
 
 @dataclass
-class Counted:
+class PopulationCounts:
     """Customers by shop's place: the rows of each table."""
 
     bands: _Table = field(default_factory=lambda: _nobody(len(SEGMENTS) * len(BANDS)))  # by segment, and in it by band
@@ -89,7 +89,7 @@ class Counted:
     repeat_buyers: _Table = field(default_factory=lambda: _nobody(1)[:, 0])
 
 
-class Standing:
+class Population:
     """The columns of a partition's customers, by their index.
 
     Args:
@@ -98,7 +98,7 @@ class Standing:
         lost_after: days.
     """
 
-    def __init__(self, shops: ShopNames, horizon: float, lost_after: float) -> None:
+    def __init__(self, shops: ShopRegistry, horizon: float, lost_after: float) -> None:
         self._shops, self._horizon, self._lost_after = shops, horizon, lost_after
         self._rows = np.zeros(1024, dtype=_ROW)
         self._moved: list[Customer] = []
@@ -114,7 +114,7 @@ class Standing:
         for start in range(0, len(customers), _MOVED_AT_ONCE):
             self._take_in(customers[start : start + _MOVED_AT_ONCE])
 
-    def count(self, counted: Counted, ranking: Ranking, size: int, now: int, usual: Floats) -> Iterator[None]:
+    def count(self, counted: PopulationCounts, ranking: Ranking, size: int, now: int, usual: Floats) -> Iterator[None]:
         """Count the first `size` customers as of a moment, microseconds, chunk by chunk, into `counted`.
 
         `usual`: see Pace.
@@ -135,7 +135,7 @@ class Standing:
         moved, self._moved = self._moved, []
         self._take_in(moved)
 
-    def _count(self, counted: Counted, buyers: npt.NDArray[np.void], latest: Floats, pace: Pace) -> None:
+    def _count(self, counted: PopulationCounts, buyers: npt.NDArray[np.void], latest: Floats, pace: Pace) -> None:
         """Count buyers; nobody else has a score."""
         shop = buyers["shop"].astype(np.int64)
         segment = segments(pace).astype(np.int64)
@@ -153,19 +153,19 @@ class Standing:
         if not len(indices):
             return
         self._reserve(int(indices.max()) + 1)
-        facts = matrix([customer.facts for customer in customers])
+        vector = matrix([customer.vector for customer in customers])
         rows = np.zeros(len(indices), dtype=_ROW)
-        rows["last_order"], rows["first_order"] = facts[:, LAST_ORDER], facts[:, FIRST_ORDER]
-        before, last = facts[:, RING_END - 2], facts[:, RING_END - 1]
+        rows["last_order"], rows["first_order"] = vector[:, LAST_ORDER], vector[:, FIRST_ORDER]
+        before, last = vector[:, RING_END - 2], vector[:, RING_END - 1]
         rows["last_gap"] = np.where(before != NEVER, last - before, np.nan)
-        rows["order_days"], rows["repeats"] = facts[:, ORDER_DAYS], facts[:, ORDERS] >= 2
-        rows["buyer"] = buyer = facts[:, LAST_ORDER] != NEVER
-        rows["shop"][buyer] = self._shops.places_of_keys(facts[buyer, SHOP])
-        marks = marks_matrix([customer.marks for customer in customers])
-        rows["marked_shop"], rows["money"] = marks[:, MARKED_SHOP], facts[:, MONEY]
-        rows["complains"] = marks[:, _COMPLAINTS].any(axis=1) | (open_since(facts) != NEVER).any(axis=1)
+        rows["order_days"], rows["repeats"] = vector[:, ORDER_DAYS], vector[:, ORDERS] >= 2
+        rows["buyer"] = buyer = vector[:, LAST_ORDER] != NEVER
+        rows["shop"][buyer] = self._shops.places_of_keys(vector[buyer, SHOP])
+        counters = marks_matrix([customer.counters for customer in customers])
+        rows["marked_shop"], rows["money"] = counters[:, MARKED_SHOP], vector[:, MONEY]
+        rows["complains"] = counters[:, _COMPLAINTS].any(axis=1) | (open_since(vector) != NEVER).any(axis=1)
         rows["price_sensitive"] = price_sensitive(
-            facts[:, ORDERS], facts[:, _DISCOUNTED], facts[:, MONEY], facts[:, _DISCOUNT]
+            vector[:, ORDERS], vector[:, _DISCOUNTED], vector[:, MONEY], vector[:, _DISCOUNT]
         )
         self._rows[indices] = rows
 

@@ -95,7 +95,7 @@ class Record(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Dead:
+class DeadLetter:
     """A record that cannot be applied, and why."""
 
     role: str
@@ -103,10 +103,10 @@ class Dead:
     rejected: Rejected
 
 
-Item = Event | SystemMessage | Dead
+Item = Event | SystemMessage | DeadLetter
 
 
-def take_in(role: str, records: Sequence[Record], skew: int) -> tuple[list[Item], list[int]]:
+def decode_record(role: str, records: Sequence[Record], skew: int) -> tuple[list[Item], list[int]]:
     """The items of records and their times, microseconds.
 
     Args:
@@ -121,7 +121,7 @@ def take_in(role: str, records: Sequence[Record], skew: int) -> tuple[list[Item]
     for record in records:
         item = read(record.value or b"")
         if isinstance(item, Rejected):
-            items.append(dead_of(role, record, item))
+            items.append(dead_letter_of(role, record, item))
             times.append(AT_ONCE)
             continue
         at = (item.occurred_at - EPOCH) // MICROSECOND
@@ -129,16 +129,16 @@ def take_in(role: str, records: Sequence[Record], skew: int) -> tuple[list[Item]
             items.append(item)
             times.append(at)
         else:
-            items.append(Dead(role, record, _bounds(record, skew).out_of_bounds(item.occurred_at)))
+            items.append(DeadLetter(role, record, _bounds(record, skew).out_of_bounds(item.occurred_at)))
             times.append(AT_ONCE)
     return items, times
 
 
-def dead_of(role: str, record: Record, rejected: Rejected) -> Dead:
+def dead_letter_of(role: str, record: Record, rejected: Rejected) -> DeadLetter:
     """A record that cannot be applied; of one that could not even be read, what is left of it."""
     if isinstance(record, Unreadable):
-        return Dead(role, record.kept, Rejected(record.reason))
-    return Dead(role, record, rejected)
+        return DeadLetter(role, record.kept, Rejected(record.reason))
+    return DeadLetter(role, record, rejected)
 
 
 def _bounds(record: Record, skew: int) -> Bounds:
@@ -155,7 +155,7 @@ def read_internal(
     Args:
         record: of the topic.
         decode: reads its messages.
-        skew: as in `take_in`: a moment from the year 2199 would be waited for, and so would all that comes behind it.
+        skew: as in `decode_record`: a moment from the year 2199 would be waited for, and so would all behind it.
         numbered: whether a record must have the number under which a relay has sent it.
     """
     message = read_message(record.value, decode)
@@ -168,7 +168,7 @@ def read_internal(
     return message
 
 
-def dead_letter(dead: Dead, topic: str, partition: int) -> Outgoing:
+def dead_letter(dead: DeadLetter, topic: str, partition: int) -> Outgoing:
     """A record for the dead-letter topic: as it came, with headers that say where it came from and why.
 
     What a broker would not accept is cut off, and headers say how much that was; see `cut`.
@@ -195,22 +195,22 @@ def dead_letter(dead: Dead, topic: str, partition: int) -> Outgoing:
     return cut(Outgoing("dead_letters", partition, record.key, value, headers), MAX_DEAD_BYTES)
 
 
-def cut(letter: Outgoing, limit: int) -> Outgoing:
+def cut(outgoing: Outgoing, limit: int) -> Outgoing:
     """Return a dead letter in at most `limit` bytes, at least MIN_DEAD_BYTES: of what is too long the beginning.
 
     The record's own headers and its key get a quarter each, the value gets what is left. Headers of ours say how many
     there were: bytes of the value, bytes of the key, headers.
 
-    >>> letter = Outgoing("dead_letters", 0, b"k" * 2_000, b"v" * 9_000, [("trace", b"1")] * 400)
-    >>> short = cut(letter, 4_000)
+    >>> message = Outgoing("dead_letters", 0, b"k" * 2_000, b"v" * 9_000, [("trace", b"1")] * 400)
+    >>> short = cut(message, 4_000)
     >>> short.size <= 4_000, len(short.key), dict(short.headers)["kafka_dlt-original-headers"]
     (True, 1000, b'400')
     """
-    if letter.size <= limit and len(letter.headers) <= MAX_HEADERS:
-        return letter
+    if outgoing.size <= limit and len(outgoing.headers) <= MAX_HEADERS:
+        return outgoing
     quarter = limit // 4
-    theirs = [header for header in letter.headers if header[0] not in _OURS]
-    told = {name: (value or b"")[: quarter // 4] for name, value in letter.headers if name in _OURS}
+    theirs = [header for header in outgoing.headers if header[0] not in _OURS]
+    told = {name: (value or b"")[: quarter // 4] for name, value in outgoing.headers if name in _OURS}
     headers, room = list[tuple[str, bytes | None]](), quarter
     for header in theirs[: MAX_HEADERS - len(_OURS)]:
         room -= header_bytes(header)
@@ -219,13 +219,13 @@ def cut(letter: Outgoing, limit: int) -> Outgoing:
         headers.append(header)
     if len(headers) < len(theirs):
         told.setdefault(ORIGINAL_HEADERS, b"%d" % len(theirs))
-    key, value = letter.key, letter.value
+    key, value = outgoing.key, outgoing.value
     if key is not None and len(key) > quarter:
         told.setdefault(ORIGINAL_KEY_BYTES, b"%d" % len(key))
         key = key[:quarter]
-    rest = Outgoing(letter.topic, letter.partition, key, None, [*headers, *told.items()])
+    rest = Outgoing(outgoing.topic, outgoing.partition, key, None, [*headers, *told.items()])
     room = limit - rest.size
     if value is not None and len(value) > room:
         told.setdefault(ORIGINAL_BYTES, b"%d" % len(value))
         value = value[: max(room - header_bytes((ORIGINAL_BYTES, told[ORIGINAL_BYTES])), 0)]
-    return Outgoing(letter.topic, letter.partition, key, value, [*headers, *told.items()])
+    return Outgoing(outgoing.topic, outgoing.partition, key, value, [*headers, *told.items()])

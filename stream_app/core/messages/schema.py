@@ -67,7 +67,7 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
     ends: dict[_Role, _Offset] | None = None
 
 
-class Nominee(msgspec.Struct, frozen=True, omit_defaults=True):
+class CandidateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """A nomination as it is sent: see alerts.Nomination."""
 
     customer: Id
@@ -82,7 +82,7 @@ class Nominee(msgspec.Struct, frozen=True, omit_defaults=True):
     explanation: Explanation = Explanation()
 
 
-class Opening(msgspec.Struct, frozen=True):
+class AlertOpening(msgspec.Struct, frozen=True):
     """An episode as the desk has opened it: see alerts.Episode."""
 
     alert_id: Id
@@ -90,7 +90,7 @@ class Opening(msgspec.Struct, frozen=True):
     expires_at: Micros
     rank: Annotated[int, msgspec.Meta(ge=1, le=10**6)]
     bar: Probability
-    nominee: Nominee
+    candidate: CandidateRecord = msgspec.field(name="nominee")
 
 
 class ContactAction(OpenEnum):
@@ -101,10 +101,10 @@ class ContactAction(OpenEnum):
     OPENED = "opened"
     REPLIED = "replied"
     FAILED = "failed"
-    EPISODE_OPENED = "episode_opened"
-    EPISODE_ACKED = "episode_acked"
-    EPISODE_SNOOZED = "episode_snoozed"
-    EPISODE_RESOLVED = "episode_resolved"
+    ALERT_OPENED = "episode_opened"
+    ALERT_ACKED = "episode_acked"
+    ALERT_SNOOZED = "episode_snoozed"
+    ALERT_RESOLVED = "episode_resolved"
     OTHER = "other"
 
 
@@ -131,7 +131,7 @@ class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True):
     staff: Name | None = None
     shop_id: Id = DEFAULT_SHOP
     sequence: SequenceNumber = 0
-    opening: Opening | None = None
+    opening: AlertOpening | None = None
     alert_id: Id | None = None
     until: Instant | None = None
     outcome: Name | None = None
@@ -151,21 +151,21 @@ class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True):
             refuse("opening.opened_at", "is not the contact's own moment", "set it to occurred_at")
         if opening.expires_at <= opening.opened_at:
             refuse("opening.expires_at", "is not later than opened_at", "set it to the end of the episode")
-        if opening.nominee.customer != self.customer_id:
+        if opening.candidate.customer != self.customer_id:
             refuse("opening.nominee.customer", "is another customer", "set it to customer_id")
 
 
-class DeskDone(msgspec.Struct, frozen=True, tag="desk_done", omit_defaults=True):
+class AllocationDone(msgspec.Struct, frozen=True, tag="desk_done", omit_defaults=True):
     """The desk has opened all episodes of a nomination that lie in this partition."""
 
     occurred_at: Instant  # the nomination's moment
     sequence: SequenceNumber = 0
 
 
-SystemMessage = Tick | Contact | DeskDone
+SystemMessage = Tick | Contact | AllocationDone
 
 
-class Example(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class LabelledExample(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A decision with its label, as the trainer learns from it: see labels.Pending."""
 
     customer: Id
@@ -178,7 +178,7 @@ class Example(msgspec.Struct, frozen=True, array_like=True, gc=False):
     version: Version
 
 
-class Labelled(msgspec.Struct, frozen=True, array_like=True):
+class LabelledBatch(msgspec.Struct, frozen=True, array_like=True):
     """What one commit of a partition has for the trainer, on `shop.labelled`.
 
     Attributes:
@@ -190,7 +190,7 @@ class Labelled(msgspec.Struct, frozen=True, array_like=True):
             set back.
     """
 
-    examples: Annotated[list[Example], _Values] = []
+    examples: Annotated[list[LabelledExample], _Values] = []
     expected: Annotated[dict[Days, Figure], _Values] = {}
     returns: list[tuple[Days, Days, Annotated[int, msgspec.Meta(ge=0, le=10**12)]]] = []
     moment: Micros = 0
@@ -204,16 +204,16 @@ class Labelled(msgspec.Struct, frozen=True, array_like=True):
         return max(self.moment, decided, day * DAY_US)
 
 
-class Nominated(msgspec.Struct, frozen=True, array_like=True):
+class CandidateBatch(msgspec.Struct, frozen=True, array_like=True):
     """A partition's best customers at a moment, on `shop.nominations`; an empty list says that there are none.
 
     Attributes:
-        voids: as in `Labelled`; then this is no list of anybody.
+        voids: as in `LabelledBatch`; then this is no list of anybody.
         more: the list continues in the partition's next record.
     """
 
     moment: Micros
-    nominees: Annotated[list[Nominee], _Values]
+    candidates: Annotated[list[CandidateRecord], _Values]
     voids: SequenceNumber | None = None
     more: bool = False
 
@@ -223,20 +223,20 @@ class Nominated(msgspec.Struct, frozen=True, array_like=True):
         return self.moment
 
 
-class ScoreTold(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class ScoreRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A customer's latest probability of churn."""
 
     customer: Id
     probability: Probability
 
 
-class Scored(msgspec.Struct, frozen=True, omit_defaults=True):
+class ScoreRecords(msgspec.Struct, frozen=True, omit_defaults=True):
     """The scores that one commit of a partition brought, on `shop.scores`, as JSON."""
 
     partition: int
     stream_time: Instant
     version: Version
-    scores: Annotated[list[ScoreTold], _Values]
+    scores: Annotated[list[ScoreRecord], _Values]
 
 
 class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True):
@@ -299,7 +299,7 @@ class AlertClosed(msgspec.Struct, frozen=True, tag="closed", omit_defaults=True)
         return (self.closed_at - EPOCH) // MICROSECOND
 
 
-Alert: TypeAlias = AlertOpened | AlertClosed
+AlertMessage: TypeAlias = AlertOpened | AlertClosed
 
 
 class Outgoing(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
@@ -341,11 +341,11 @@ _json_encoder: Final = msgspec.json.Encoder()
 _packer: Final = msgspec.msgpack.Encoder()
 _MessageT = TypeVar("_MessageT")
 _ReadT = TypeVar("_ReadT")
-_alerts: Final[msgspec.json.Decoder[Alert]] = msgspec.json.Decoder(Alert)
+_alerts: Final[msgspec.json.Decoder[AlertMessage]] = msgspec.json.Decoder(AlertMessage)
 decode_alert: Final = _alerts.decode
-decode_labelled: Final = msgspec.msgpack.Decoder(Labelled).decode
-decode_nominated: Final = msgspec.msgpack.Decoder(Nominated).decode
-decode_scored: Final = msgspec.json.Decoder(Scored).decode
+decode_labelled: Final = msgspec.msgpack.Decoder(LabelledBatch).decode
+decode_candidates: Final = msgspec.msgpack.Decoder(CandidateBatch).decode
+decode_scored: Final = msgspec.json.Decoder(ScoreRecords).decode
 
 
 def decode_message(value: bytes) -> SystemMessage | Rejected:
@@ -364,12 +364,12 @@ def decode_message(value: bytes) -> SystemMessage | Rejected:
         return Rejected(f"not a JSON object: {error}")
 
 
-def encode_message(message: SystemMessage | AlertOpened | AlertClosed | Scored) -> bytes:
+def encode_message(message: SystemMessage | AlertOpened | AlertClosed | ScoreRecords) -> bytes:
     """A message as JSON; `decode_message(encode_message(tick)) == tick`."""
     return _json_encoder.encode(message)
 
 
-def pack(message: Labelled | Nominated | Outgoing) -> bytes:
+def pack(message: LabelledBatch | CandidateBatch | Outgoing) -> bytes:
     """A message among our own parts as MessagePack."""
     return _packer.encode(message)
 
@@ -377,7 +377,7 @@ def pack(message: Labelled | Nominated | Outgoing) -> bytes:
 def read_message(value: bytes | None, decode: Callable[[bytes], _ReadT]) -> _ReadT | Rejected:
     """Return a message of an internal topic, or why it was rejected. Never raises.
 
-    >>> read_message(b"not msgpack", decode_nominated).reason
+    >>> read_message(b"not msgpack", decode_candidates).reason
     'not one of our messages: Expected `array`, got `int`'
     """
     try:
@@ -399,13 +399,13 @@ def sequence_of(headers: Iterable[tuple[str, bytes | None]]) -> int:
     return int(value) if value.isdigit() and len(value) <= _SEQUENCE_DIGITS else 0
 
 
-def is_repeat(sequence: int, highest: int) -> bool:
+def is_duplicate(sequence: int, highest: int) -> bool:
     """Return whether a record was received before, by its number and the highest one so far.
 
     After a crash a relay sends again what was pending, some thousand records. A number further below was never reached:
     then the highest one was somebody's invention, and believing it would silence the partition.
 
-    >>> is_repeat(7, 7), is_repeat(8, 7), is_repeat(8, 999_999_999)
+    >>> is_duplicate(7, 7), is_duplicate(8, 7), is_duplicate(8, 999_999_999)
     (True, False, False)
     """
     return highest - MOST_REPEATED < sequence <= highest

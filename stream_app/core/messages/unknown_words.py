@@ -18,11 +18,11 @@ _MARKS: Final = frozenset(" _-./:")
 Found = tuple[str, str]  # a field, as `order.action`, and a word
 
 
-class UnknownWords:
+class UnknownValues:
     """Counts of unknown words by field and word, of bounded size.
 
     >>> from stream_app.core.events.schema import decode
-    >>> words = UnknownWords()
+    >>> words = UnknownValues()
     >>> words.note(decode('{"type":"order","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z",'
     ...                   '"action":"Completed"}'))
     >>> words.counts

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.state.frame import Floats, View
+from stream_app.core.state.frame import Floats, StateFrame
 
 SHAPE: Final = 1.0  # r of the gamma distribution over order rates
 SCALE_HORIZONS: Final = 2.0  # alpha of it, in horizons: a customer of whom nothing is known orders every two horizons
@@ -20,7 +20,7 @@ STAY: Final = 2.5  # b of the beta distribution over the probability of leaving 
 LIMIT: Final = 6.0  # log-odds
 
 
-def prior_log_odds(view: View) -> Floats:
+def bg_nbd_log_odds(view: StateFrame) -> Floats:
     """Log-odds of no order within the horizon, shape (n,), between -LIMIT and LIMIT.
 
     P(churn) = 1 - P(alive) (1 - P(no order in the horizon | alive)), with x repeat order days, the last at t_x, in a

@@ -13,20 +13,20 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.model.bg_nbd import prior_log_odds
+from stream_app.core.model.bg_nbd import bg_nbd_log_odds
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.drift import Drift, DriftWatch
-from stream_app.core.model.ensemble import Mixture
-from stream_app.core.model.experts.baselines import PriorExpert, RecencyExpert
-from stream_app.core.model.experts.binned import CellsExpert
+from stream_app.core.model.ensemble import Ensemble
+from stream_app.core.model.experts.baselines import BgNbdExpert, RecencyExpert
+from stream_app.core.model.experts.binned import BinnedExpert
 from stream_app.core.model.experts.expert import LIMIT, Expert, Floats, Rows
 from stream_app.core.model.experts.linear import LinearExpert
 from stream_app.core.model.experts.recursive import Span
-from stream_app.core.model.experts.river_models import PlainExpert, TreeExpert
+from stream_app.core.model.experts.river_models import RiverBaselineExpert, TreeExpert
 from stream_app.core.model.features import NAMES, features
 from stream_app.core.model.labels import CHURNED, Matured
 from stream_app.core.model.nowcast import Nowcast
-from stream_app.core.state.frame import View
+from stream_app.core.state.frame import StateFrame
 from stream_app.core.units import DAY_US
 
 PRIOR_SOURCE, MODEL_SOURCE = 0, 1
@@ -48,11 +48,11 @@ class Scores:
 class Model(Protocol):
     """What scores: the learner itself, or a snapshot of it."""
 
-    def decide(self, view: View) -> Scores:
+    def decide(self, view: StateFrame) -> Scores:
         """Score decisions with all experts."""
         ...
 
-    def score(self, view: View) -> Floats:
+    def score(self, view: StateFrame) -> Floats:
         """Probabilities of churn by the experts that are cheap enough for every event."""
         ...
 
@@ -62,7 +62,7 @@ def probability_of(log_odds: Floats) -> Floats:
     return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -LIMIT, LIMIT)))
 
 
-class Learner:
+class ChurnModel:
     """All that is learned of a shop.
 
     Args:
@@ -76,16 +76,16 @@ class Learner:
         self.seed = seed
         self.experts: list[Expert] = [
             LinearExpert(span),
-            CellsExpert(span),
-            PriorExpert(),
+            BinnedExpert(span),
+            BgNbdExpert(),
             TreeExpert(),
             RecencyExpert(),
-            PlainExpert(),
+            RiverBaselineExpert(),
         ]
         self._mixed = [place for place, expert in enumerate(self.experts) if expert.mixed]
         self._cheap = [place for place in self._mixed if self.experts[place].cheap]
-        self._prior = self.names.index(PriorExpert.name)  # the column that says what the prior said
-        self._mixture = Mixture(tuple(self.experts[place].name for place in self._mixed), span)
+        self._prior = self.names.index(BgNbdExpert.name)  # the column that says what the prior said
+        self._mixture = Ensemble(tuple(self.experts[place].name for place in self._mixed), span)
         self._nowcast = Nowcast(span)
         self._drift = DriftWatch()
         self.version = 0
@@ -124,12 +124,13 @@ class Learner:
 
     def shares(self) -> dict[str, float]:
         """Each mixed expert's share."""
-        return self._mixture.shares()
+        names = (self.experts[place].name for place in self._mixed)  # a stored mixture may have earlier ones
+        return dict(zip(names, self._mixture.shares().values(), strict=True))
 
-    def decide(self, view: View) -> Scores:
+    def decide(self, view: StateFrame) -> Scores:
         """See Model."""
         kept = features(view)
-        rows = Rows(kept.astype(np.float64), prior_log_odds(view))
+        rows = Rows(kept.astype(np.float64), bg_nbd_log_odds(view))
         log_odds, probability = self.judge(rows)
         return Scores(kept, log_odds.astype(np.float32), _rounded(probability), self.source, self.version)
 
@@ -140,9 +141,9 @@ class Learner:
         probability = probability_of(self._with_level(mixed, rows.prior))
         return np.concatenate([table, mixed[:, None]], axis=1), probability
 
-    def score(self, view: View) -> Floats:
+    def score(self, view: StateFrame) -> Floats:
         """See Model."""
-        rows = Rows(features(view).astype(np.float64), prior_log_odds(view))
+        rows = Rows(features(view).astype(np.float64), bg_nbd_log_odds(view))
         table = np.stack([self.experts[place].log_odds(rows) for place in self._cheap], axis=1)
         columns = [self._mixed.index(place) for place in self._cheap]
         return _rounded(probability_of(self._with_level(self._mixture.log_odds(table, columns), rows.prior)))

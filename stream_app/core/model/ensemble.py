@@ -19,11 +19,11 @@ MEMORY_HORIZONS: Final = 2.0  # half-life of the mean loss
 _CALM_PERIODS: Final = 200.0  # rows, times horizon / decide_every, that pull the losses together in the beginning
 
 
-class Mixture:
+class Ensemble:
     """Shares of the experts in the log-odds.
 
-    >>> mixture = Mixture(("linear", "prior"), Span(60.0, 7.0))
-    >>> {name: round(share, 3) for name, share in mixture.shares().items()}
+    >>> ensemble = Ensemble(("linear", "prior"), Span(60.0, 7.0))
+    >>> {name: round(share, 3) for name, share in ensemble.shares().items()}
     {'linear': 0.875, 'prior': 0.125}
     """
 

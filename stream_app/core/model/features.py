@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.state.frame import Floats, View
+from stream_app.core.state.frame import Floats, StateFrame
 from stream_app.core.state.vector import HALF_LIVES, NEVER
 
 LIMIT: Final = 60.0  # no feature is larger: float16 keeps them all
@@ -38,11 +38,11 @@ class Feature:
     meaning: str
     meaning_zh: str
     needs: str
-    value: Callable[[View], Floats]
+    value: Callable[[StateFrame], Floats]
     linear: bool = True
 
 
-def _log_decayed(kind: str, half_life: float) -> Callable[[View], Floats]:
+def _log_decayed(kind: str, half_life: float) -> Callable[[StateFrame], Floats]:
     return lambda view: np.log1p(view.decayed(kind, half_life))
 
 
@@ -66,25 +66,25 @@ def _decayed_feature(kind: str, half_life: float) -> Feature:
     )
 
 
-def _trend(kind: str, short: float, long: float, floor: float) -> Callable[[View], Floats]:
+def _trend(kind: str, short: float, long: float, floor: float) -> Callable[[StateFrame], Floats]:
     """Logarithm of the ratio of two rates of a kind; `floor` events in each keep it calm when there is little."""
     return lambda view: np.log((view.decayed(kind, short) + floor) / (view.decayed(kind, long) * short / long + floor))
 
 
-def _log_since(name: str) -> Callable[[View], Floats]:
+def _log_since(name: str) -> Callable[[StateFrame], Floats]:
     return lambda view: np.log1p(view.days_since(name))
 
 
-def _open_complaint_age(view: View) -> Floats:
+def _open_complaint_age(view: StateFrame) -> Floats:
     oldest = np.min(np.where(view.complaint_opened > NEVER, view.complaint_opened, np.inf), axis=1)
     return np.log1p(np.where(np.isfinite(oldest), np.maximum(view.now - oldest, 0.0) + 1.0, 0.0))
 
 
-def _rate_recency(view: View) -> Floats:
+def _rate_recency(view: StateFrame) -> Floats:
     return view.recency * view.order_days / (view.age + view.horizon)
 
 
-def _share(part: str, whole: str) -> Callable[[View], Floats]:
+def _share(part: str, whole: str) -> Callable[[StateFrame], Floats]:
     """A share, shrunk towards nought by two."""
     return lambda view: view[part] / (view[whole] + 2.0)
 
@@ -363,7 +363,7 @@ PLACE: Final = {name: place for place, name in enumerate(NAMES)}
 LINEAR: Final = tuple(place for place, feature in enumerate(FEATURES) if feature.linear)
 
 
-def features(view: View) -> npt.NDArray[np.float16]:
+def features(view: StateFrame) -> npt.NDArray[np.float16]:
     """The features of n customers, shape (n, len(FEATURES)).
 
     float16 is what is kept until the label is known, so it is also what every model sees.

@@ -22,14 +22,15 @@ import numpy.typing as npt
 import river
 import xxhash
 
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.experts.expert import Rows
 from stream_app.core.model.features import NAMES
 from stream_app.core.state.vector import SLOTS
 from stream_app.core.units import DAY_US
+from stream_app.core.versions import SNAPSHOT_SCHEMAS, SNAPSHOT_STEPS, is_readable, present_class, rename_attributes
 from stream_app.errors import UnusableSnapshot
 
-FORMAT: Final = 2  # raise it when the layout changes, or what a class of ours in ALLOWED keeps
+FORMAT: Final = 2  # raise it when the layout changes, or what an own class in ALLOWED keeps: docs/state-formats.md
 MAGIC: Final = b"churnmdl"
 CODES: Final = frozenset({"<f8"})  # of arrays, as numpy names their types
 PROBES: Final = 64  # rows that a model is recognised by
@@ -41,16 +42,16 @@ ALLOWED: Final = frozenset(
     {
         (f"{_OWN}.drift", "Drift"),
         (f"{_OWN}.drift", "DriftWatch"),
-        (f"{_OWN}.experts.binned", "CellsExpert"),
+        (f"{_OWN}.experts.binned", "BinnedExpert"),
         (f"{_OWN}.experts.linear", "LinearExpert"),
         (f"{_OWN}.experts.recursive", "RecursiveLogistic"),
         (f"{_OWN}.experts.recursive", "Span"),
-        (f"{_OWN}.experts.river_models", "PlainExpert"),
+        (f"{_OWN}.experts.river_models", "RiverBaselineExpert"),
         (f"{_OWN}.experts.river_models", "TreeExpert"),
-        (f"{_OWN}.experts.baselines", "PriorExpert"),
+        (f"{_OWN}.experts.baselines", "BgNbdExpert"),
         (f"{_OWN}.experts.baselines", "RecencyExpert"),
-        (f"{_OWN}.churn_model", "Learner"),
-        (f"{_OWN}.ensemble", "Mixture"),
+        (f"{_OWN}.churn_model", "ChurnModel"),
+        (f"{_OWN}.ensemble", "Ensemble"),
         (f"{_OWN}.nowcast", "Nowcast"),
         (f"{_OWN}.snapshot", "array"),
         ("builtins", "float"),
@@ -97,15 +98,15 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     checksum: str
 
 
-def snapshot(learner: Learner) -> bytes:
+def snapshot(churn_model: ChurnModel) -> bytes:
     """A learner as bytes that `restore` reads. Equal learners may give different bytes: compare fingerprints."""
-    body = pickled(learner)
+    body = pickled(churn_model)
     header = Header(
         format=FORMAT,
         river=_RIVER,
         numpy=np.__version__,
         schema=schema(),
-        fingerprint=fingerprint(learner),
+        fingerprint=fingerprint(churn_model),
         checksum=xxhash.xxh3_128_hexdigest(body),
     )
     return pack(header, body)
@@ -124,7 +125,7 @@ def pack(header: Header, body: bytes) -> bytes:
     return MAGIC + _LENGTH.pack(len(written)) + written + body
 
 
-def restore(stored: bytes, source: str = "given") -> Learner:
+def restore(stored: bytes, source: str = "given") -> ChurnModel:
     """The learner of a snapshot: it predicts and goes on learning bit by bit as the one that was stored.
 
     Args:
@@ -134,8 +135,8 @@ def restore(stored: bytes, source: str = "given") -> Learner:
     Raises:
         UnusableSnapshot: it is torn, foreign, tampered with, or was written by a version that this one cannot read.
 
-    >>> learner = Learner(60 * 86_400_000_000, 7 * 86_400_000_000, seed=1)
-    >>> fingerprint(restore(snapshot(learner))) == fingerprint(learner)
+    >>> churn_model = ChurnModel(60 * 86_400_000_000, 7 * 86_400_000_000, seed=1)
+    >>> fingerprint(restore(snapshot(churn_model))) == fingerprint(churn_model)
     True
     >>> restore(b"GIF89a", "logo.gif")
     Traceback (most recent call last):
@@ -144,37 +145,40 @@ def restore(stored: bytes, source: str = "given") -> Learner:
     header, body = _open(stored, source)
     _check(header, body, source)
     try:
-        learner = _AllowListUnpickler(io.BytesIO(body)).load()
-        found = fingerprint(learner) if isinstance(learner, Learner) else ""
+        churn_model = _AllowListUnpickler(io.BytesIO(body)).load()
+        rename_attributes(churn_model, _OWN)
+        for older in range(header.format, FORMAT):
+            SNAPSHOT_STEPS[older](churn_model)
+        found = fingerprint(churn_model) if isinstance(churn_model, ChurnModel) else ""
     except _Forbidden as error:
         _refuse(source, f"it names {error}, which no model of ours has", _TAKE_ANOTHER, error)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - a stranger's bytes may raise anything, also a panic of River's Rust
         _refuse(source, f"its body cannot be read ({error!r})", _TAKE_ANOTHER, error)
-    if not isinstance(learner, Learner):
-        _refuse(source, f"it holds no learner but {type(learner).__name__}", _TAKE_ANOTHER)
+    if not isinstance(churn_model, ChurnModel):
+        _refuse(source, f"it holds no churn model but {type(churn_model).__name__}", _TAKE_ANOTHER)
     if found != header.fingerprint:
         _refuse(source, "it predicts otherwise than when it was stored", _LEARN_ANEW)
-    return learner
+    return churn_model
 
 
-def fingerprint(learner: Learner) -> str:
+def fingerprint(churn_model: ChurnModel) -> str:
     """A hash of what a learner says on fixed rows, each expert and the mixture, to nine decimals; and of its version.
 
     Bytes of a pickle are no identity: a model that was stored and restored pickles into other bytes.
     """
     rng = np.random.default_rng(PROBES)
     features = rng.uniform(-1.0, 7.0, (PROBES, len(NAMES))).astype(np.float16).astype(np.float64)
-    log_odds, probability = learner.judge(Rows(features, rng.normal(0.0, 2.0, PROBES)))
+    log_odds, probability = churn_model.judge(Rows(features, rng.normal(0.0, 2.0, PROBES)))
     said = np.round(np.concatenate([log_odds, probability[:, None]], axis=1), 9) + 0.0  # no negative zero
-    counts = f"{learner.version} {learner.churned} {learner.retained}".encode()
+    counts = f"{churn_model.version} {churn_model.churned} {churn_model.retained}".encode()
     return xxhash.xxh3_128_hexdigest(np.ascontiguousarray(said, dtype="<f8").tobytes() + counts)
 
 
 def schema() -> str:
     """A hash of all that must have kept its name and place for a stored learner to be understood."""
-    names = (*NAMES, "|", *SLOTS, "|", *Learner(DAY_US, DAY_US, seed=0).names)
+    names = (*NAMES, "|", *SLOTS, "|", *ChurnModel(DAY_US, DAY_US, seed=0).names)
     return xxhash.xxh3_128_hexdigest(" ".join(names))
 
 
@@ -207,9 +211,10 @@ class _Forbidden(Exception):
 
 class _AllowListUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ALLOWED:
+        present = present_class(module, name)  # an earlier release may have named it otherwise
+        if present not in ALLOWED:
             raise _Forbidden(f"{module}.{name}")
-        return super().find_class(module, name)
+        return super().find_class(*present)
 
 
 _TAKE_ANOTHER: Final = "Take another snapshot, or learn anew from the log."
@@ -230,7 +235,7 @@ def _open(stored: bytes, source: str) -> tuple[Header, bytes]:
 
 
 def _check(header: Header, body: bytes, source: str) -> None:
-    if header.format != FORMAT:
+    if not is_readable(header.format, FORMAT, SNAPSHOT_STEPS):
         _refuse(source, f"it has format {header.format}; this program reads format {FORMAT}", _LEARN_ANEW)
     if header.river != _RIVER:
         remedy = f"Install river=={header.river}, or learn anew from the log."
@@ -238,7 +243,7 @@ def _check(header: Header, body: bytes, source: str) -> None:
     if header.numpy.split(".")[0] != np.__version__.split(".")[0]:
         remedy = f"Install numpy=={header.numpy}, or learn anew from the log."
         _refuse(source, f"it holds arrays of numpy {header.numpy}; installed is {np.__version__}", remedy)
-    if header.schema != schema():
+    if header.schema != schema() and header.schema not in SNAPSHOT_SCHEMAS:
         _refuse(source, "it was learned on other features, facts or experts", _LEARN_ANEW)
     if header.checksum != xxhash.xxh3_128_hexdigest(body):
         _refuse(source, "its body is torn or was changed", _TAKE_ANOTHER)

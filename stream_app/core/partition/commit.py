@@ -29,4 +29,4 @@ class Commit:
     states: Mapping[str, bytes]
     summary: bytes
     outbox: Sequence[bytes]
-    episodes: Mapping[str, bytes] = field(default_factory=dict)
+    alerts: Mapping[str, bytes] = field(default_factory=dict)

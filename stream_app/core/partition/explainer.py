@@ -11,9 +11,9 @@ from stream_app.core.events.schema import Complaint, Event, Order
 from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import KnownShop, Shops
 from stream_app.core.state.complaint_kinds import Classifier
-from stream_app.core.state.counter_updates import mark
+from stream_app.core.state.counter_updates import count_event
 from stream_app.core.state.counters import SHOP, count_contact, set_shop, shop_number
-from stream_app.core.state.profile import Circumstances
+from stream_app.core.state.profile import CustomerProfile
 from stream_app.core.units import DAY_US
 
 DEFAULT_SOLVE: Final = 3 * DAY_US  # from when on an open complaint is a sign, where the shop has set no target
@@ -32,17 +32,17 @@ class Explainer:
         self._settings = settings
         self._classify = classify
 
-    def welcome(self, customer: Customer, shop: str) -> None:
+    def register(self, customer: Customer, shop: str) -> None:
         """Note the shop of a new customer."""
-        set_shop(customer.marks, self.shops.number(shop))
+        set_shop(customer.counters, self.shops.number(shop))
 
     def note(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
         """Note an event; `counts`: as an order."""
-        shop = self.shops.known[customer.marks[SHOP]]
+        shop = self.shops.known[customer.counters[SHOP]]
         shop.note(event)
         if counts and isinstance(event, Order):
             shop.note_order(event.amount or 0.0)
-        mark(customer.marks, event, at, counts, self._classify)
+        count_event(customer.counters, event, at, counts, self._classify)
 
     def note_step(self, customer: Customer, event: Event, stream_time: int) -> None:
         """Note that a shop tells what becomes of complaints."""
@@ -52,25 +52,25 @@ class Explainer:
     def note_contact(self, customer: Customer, at: int) -> None:
         """Note a message to a customer."""
         self.shop_of(customer).note_contact()
-        count_contact(customer.marks, at / DAY_US)
+        count_contact(customer.counters, at / DAY_US)
 
     def shop_of(self, customer: Customer) -> KnownShop:
         """A customer's shop."""
-        return self.shops[shop_number(customer.marks)]
+        return self.shops[shop_number(customer.counters)]
 
-    def circumstances(self, customer: Customer, at: int) -> Circumstances:
+    def profile(self, customer: Customer, at: int) -> CustomerProfile:
         """A customer at a moment, as an explanation looks at him."""
         settings = self._settings
-        return Circumstances(
-            customer.facts,
-            customer.marks,
+        return CustomerProfile(
+            customer.vector,
+            customer.counters,
             now=at / DAY_US,
             horizon=settings.horizon / DAY_US,
             shop=self.shop_of(customer),
             solve_days=(settings.solve_within or DEFAULT_SOLVE) / DAY_US,
         )
 
-    def explain(self, about: Circumstances) -> Explanation:
+    def explain(self, about: CustomerProfile) -> Explanation:
         """Why a customer may leave, by the priors of his kind of buyer."""
         settings = self._settings
         return explain(about, settings.repeat_priors if about.repeats else settings.one_time_priors)

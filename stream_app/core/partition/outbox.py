@@ -8,24 +8,24 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from stream_app.core.alerts.lifecycle import UNEXPLAINED, Closing, Episode, Nomination
-from stream_app.core.alerts.sla import Breach, BreachEnded
+from stream_app.core.alerts.lifecycle import UNEXPLAINED, Alert, AlertCandidate, AlertClosing
+from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.causes.explanation import sendable
 from stream_app.core.messages.schema import (
     MAX_RECORD_BYTES,
     RECORD_OVERHEAD,
     AlertClosed,
     AlertOpened,
+    AlertOpening,
+    CandidateBatch,
+    CandidateRecord,
     Contact,
     ContactAction,
-    Example,
-    Labelled,
-    Nominated,
-    Nominee,
-    Opening,
+    LabelledBatch,
+    LabelledExample,
     Outgoing,
-    Scored,
-    ScoreTold,
+    ScoreRecord,
+    ScoreRecords,
     encode_message,
     pack,
 )
@@ -56,7 +56,7 @@ def labelled(partition: int, matured: Sequence[Matured], cohorts: Cohorts, momen
     records = []
     for number, part in enumerate(parts, start=1):
         last = number == len(parts)
-        message = Labelled(
+        message = LabelledBatch(
             examples=[_example(one) for one in part],
             expected=cohorts.expected if last else {},
             returns=[(day, age, count) for (day, age), count in sorted(cohorts.returns.items())] if last else [],
@@ -78,17 +78,17 @@ def _split(
     return [part for half in halves(message) for part in _split(half, encode, halves)]
 
 
-def _halves_of_labelled(message: Labelled) -> tuple[Labelled, Labelled]:
+def _halves_of_labelled(message: LabelledBatch) -> tuple[LabelledBatch, LabelledBatch]:
     examples, returns, expected = len(message.examples) // 2, len(message.returns) // 2, list(message.expected.items())
     days = len(expected) // 2
-    first = Labelled(message.examples[:examples], dict(expected[:days]), message.returns[:returns])
-    last = Labelled(message.examples[examples:], dict(expected[days:]), message.returns[returns:], message.moment)
+    first = LabelledBatch(message.examples[:examples], dict(expected[:days]), message.returns[:returns])
+    last = LabelledBatch(message.examples[examples:], dict(expected[days:]), message.returns[returns:], message.moment)
     return first, last
 
 
-def _example(matured: Matured) -> Example:
+def _example(matured: Matured) -> LabelledExample:
     pending = matured.pending
-    return Example(
+    return LabelledExample(
         customer=pending.customer,
         decided_at=pending.decided_at,
         features=pending.features,
@@ -100,23 +100,23 @@ def _example(matured: Matured) -> Example:
     )
 
 
-def nominations(partition: int, moment: int, nominated: Iterable[Nomination]) -> list[Outgoing]:
+def candidate_batches(partition: int, moment: int, nominated: Iterable[AlertCandidate]) -> list[Outgoing]:
     """What the desk is told at a moment, also when nobody was nominated; a long list takes several records."""
-    message = Nominated(moment, [nominee_of(one) for one in nominated])
+    message = CandidateBatch(moment, [record_of_candidate(one) for one in nominated])
     return [Outgoing(NOMINATIONS, partition, None, value) for value in _split(message, pack, _halves_of_nominated)]
 
 
-def _halves_of_nominated(message: Nominated) -> tuple[Nominated, Nominated]:
-    half = len(message.nominees) // 2
-    first = Nominated(message.moment, message.nominees[:half], more=True)
-    return first, Nominated(message.moment, message.nominees[half:], more=message.more)
+def _halves_of_nominated(message: CandidateBatch) -> tuple[CandidateBatch, CandidateBatch]:
+    half = len(message.candidates) // 2
+    first = CandidateBatch(message.moment, message.candidates[:half], more=True)
+    return first, CandidateBatch(message.moment, message.candidates[half:], more=message.more)
 
 
-def voids(partition: int, since: int) -> list[Outgoing]:
+def retractions(partition: int, since: int) -> list[Outgoing]:
     """What trainer and desk are told when the store was set back: records after this sequence number are told again."""
     return [
-        Outgoing(LABELLED, partition, None, pack(Labelled(voids=since))),
-        Outgoing(NOMINATIONS, partition, None, pack(Nominated(0, [], voids=since))),
+        Outgoing(LABELLED, partition, None, pack(LabelledBatch(voids=since))),
+        Outgoing(NOMINATIONS, partition, None, pack(CandidateBatch(0, [], voids=since))),
     ]
 
 
@@ -124,41 +124,42 @@ def scores(partition: int, stream_time: int, version: int, told: Sequence[tuple[
     """The latest scores of customers, as few records as a broker takes."""
     records = []
     for start in range(0, len(told), MAX_SCORES):
-        part = [ScoreTold(*one) for one in told[start : start + MAX_SCORES]]
-        message = Scored(partition, EPOCH + stream_time * MICROSECOND, version, part)
+        part = [ScoreRecord(*one) for one in told[start : start + MAX_SCORES]]
+        message = ScoreRecords(partition, EPOCH + stream_time * MICROSECOND, version, part)
         parts = _split(message, encode_message, _halves_of_scored)
         records += [Outgoing(SCORES, partition, None, value) for value in parts]
     return records
 
 
-def _halves_of_scored(message: Scored) -> tuple[Scored, Scored]:
+def _halves_of_scored(message: ScoreRecords) -> tuple[ScoreRecords, ScoreRecords]:
     half = len(message.scores) // 2
     first, last = message.scores[:half], message.scores[half:]
     return msgspec.structs.replace(message, scores=first), msgspec.structs.replace(message, scores=last)
 
 
-def closings(partition: int, closed: Iterable[Closing]) -> list[Outgoing]:
+def closings(partition: int, closed: Iterable[AlertClosing]) -> list[Outgoing]:
     """The episodes that have ended."""
     return [
         Outgoing(
             ALERTS,
             partition,
-            _key(one.episode.customer),
+            _key(one.alert.customer),
             encode_message(_closed(one)),
         )
         for one in closed
     ]
 
 
-def _closed(one: Closing) -> AlertClosed:
-    at, episode = EPOCH + one.at * MICROSECOND, one.episode
-    return AlertClosed(episode.alert_id, episode.customer, at, one.reason, one.outcome, one.cause, one.staff)
+def _closed(one: AlertClosing) -> AlertClosed:
+    at, alert = EPOCH + one.at * MICROSECOND, one.alert
+    return AlertClosed(alert.alert_id, alert.customer, at, one.reason, one.outcome, one.cause, one.staff)
 
 
-def urgent(partition: int, breaches: Iterable[Breach], ended: Iterable[BreachEnded]) -> list[Outgoing]:
+def urgent_alert(partition: int, breaches: Iterable[SlaBreach], ended: Iterable[SlaBreachEnded]) -> list[Outgoing]:
     """The urgent alerts that a partition opens and closes itself, without the desk."""
     records = [
-        Outgoing(ALERTS, partition, _key(one.nomination.customer), encode_message(alarm(one))) for one in breaches
+        Outgoing(ALERTS, partition, _key(one.candidate.customer), encode_message(alert_records(one)))
+        for one in breaches
     ]
     for one in ended:
         at = EPOCH + one.at * MICROSECOND
@@ -167,96 +168,96 @@ def urgent(partition: int, breaches: Iterable[Breach], ended: Iterable[BreachEnd
     return records
 
 
-def alarm(breach: Breach) -> AlertOpened:
+def alert_records(breach: SlaBreach) -> AlertOpened:
     """An urgent alert as the staff gets it."""
-    return _alert(breach.alert_id, breach.nomination, breach.expires_at, rank=0, urgent=True)
+    return _alert(breach.alert_id, breach.candidate, breach.expires_at, rank=0, urgent=True)
 
 
-def _alert(told_as: str, nomination: Nomination, expires_at: int, rank: int, urgent: bool = False) -> AlertOpened:
-    nominee = nominee_of(nomination)
+def _alert(alert_key: str, candidate: AlertCandidate, expires_at: int, rank: int, urgent: bool = False) -> AlertOpened:
+    record = record_of_candidate(candidate)
     return AlertOpened(
-        alert_id=told_as,
-        customer_id=nominee.customer,
-        opened_at=EPOCH + nomination.at * MICROSECOND,
+        alert_id=alert_key,
+        customer_id=record.customer,
+        opened_at=EPOCH + candidate.at * MICROSECOND,
         expires_at=EPOCH + expires_at * MICROSECOND,
         rank=rank,
-        probability=nominee.probability,
-        monthly_worth=nominee.monthly_worth,
-        silent_days=nominee.silent_days,
-        usual_gap_days=nominee.usual_gap_days,
-        source="model" if nominee.source == MODEL_SOURCE else "prior",
-        version=nominee.version,
-        shop_id=nominee.shop_id,
+        probability=record.probability,
+        monthly_worth=record.monthly_worth,
+        silent_days=record.silent_days,
+        usual_gap_days=record.usual_gap_days,
+        source="model" if record.source == MODEL_SOURCE else "prior",
+        version=record.version,
+        shop_id=record.shop_id,
         urgent=urgent,
-        explanation=nominee.explanation,
+        explanation=record.explanation,
     )
 
 
-def opening(partition: int, episode: Episode, sequence: int) -> list[Outgoing]:
+def opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
     """An episode that the desk opens: the alert for the staff, and the contact for the customer's own partition."""
-    records = _opening(partition, episode, sequence)
+    records = _opening(partition, alert, sequence)
     if any(one.size > MAX_RECORD_BYTES for one in records):  # an explanation that no partition of ours has made
-        nomination = replace(episode.nomination, explanation=UNEXPLAINED)
-        records = _opening(partition, replace(episode, nomination=nomination), sequence)
+        candidate = replace(alert.candidate, explanation=UNEXPLAINED)
+        records = _opening(partition, replace(alert, candidate=candidate), sequence)
     return records
 
 
-def _opening(partition: int, episode: Episode, sequence: int) -> list[Outgoing]:
-    nominee, customer = nominee_of(episode.nomination), episode.customer
-    alert = _alert(episode.alert_id, episode.nomination, episode.expires_at, episode.rank)
+def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
+    candidate, customer = record_of_candidate(alert.candidate), alert.customer
+    announcement = _alert(alert.alert_id, alert.candidate, alert.expires_at, alert.rank)
     contact = Contact(
-        event_id=episode.alert_id,
+        event_id=alert.alert_id,
         customer_id=customer,
-        occurred_at=EPOCH + episode.opened_at * MICROSECOND,
-        action=ContactAction.EPISODE_OPENED,
+        occurred_at=EPOCH + alert.opened_at * MICROSECOND,
+        action=ContactAction.ALERT_OPENED,
         sequence=sequence,
-        shop_id=nominee.shop_id,
-        opening=Opening(episode.alert_id, episode.opened_at, episode.expires_at, episode.rank, episode.bar, nominee),
+        shop_id=candidate.shop_id,
+        opening=AlertOpening(alert.alert_id, alert.opened_at, alert.expires_at, alert.rank, alert.bar, candidate),
     )
     return [
-        Outgoing(ALERTS, partition, _key(customer), encode_message(alert)),
+        Outgoing(ALERTS, partition, _key(customer), encode_message(announcement)),
         Outgoing(CONTACTS, partition, _key(customer), encode_message(contact)),
     ]
 
 
-def nominee_of(nomination: Nomination) -> Nominee:
+def record_of_candidate(candidate: AlertCandidate) -> CandidateRecord:
     """A nomination as it is sent: see `sendable`."""
-    gap = nomination.usual_gap_days
-    return Nominee(
-        customer=nomination.customer,
-        rank_value=sendable(nomination.rank_value),
-        probability=nomination.probability,
-        monthly_worth=sendable(nomination.monthly_worth),
-        silent_days=sendable(nomination.silent_days),
+    gap = candidate.usual_gap_days
+    return CandidateRecord(
+        customer=candidate.customer,
+        rank_value=sendable(candidate.rank_value),
+        probability=candidate.probability,
+        monthly_worth=sendable(candidate.monthly_worth),
+        silent_days=sendable(candidate.silent_days),
         usual_gap_days=sendable(gap) if gap == gap else None,  # noqa: PLR0124 - NaN alone differs from itself
-        source=nomination.source,
-        version=nomination.version,
-        shop_id=nomination.shop_id,
-        explanation=nomination.explanation,
+        source=candidate.source,
+        version=candidate.version,
+        shop_id=candidate.shop_id,
+        explanation=candidate.explanation,
     )
 
 
-def nomination_of(nominee: Nominee, moment: int) -> Nomination:
-    """The nomination that was sent; `nomination_of(nominee_of(n), n.at)` equals n but for NaN."""
-    return Nomination(
-        customer=nominee.customer,
+def candidate_of(candidate: CandidateRecord, moment: int) -> AlertCandidate:
+    """The nomination that was sent; `candidate_of(nominee_of(n), n.at)` equals n but for NaN."""
+    return AlertCandidate(
+        customer=candidate.customer,
         at=moment,
-        rank_value=nominee.rank_value,
-        probability=nominee.probability,
-        monthly_worth=nominee.monthly_worth,
-        silent_days=nominee.silent_days,
-        usual_gap_days=float("nan") if nominee.usual_gap_days is None else nominee.usual_gap_days,
-        source=nominee.source,
-        version=nominee.version,
-        shop_id=nominee.shop_id,
-        explanation=nominee.explanation,
+        rank_value=candidate.rank_value,
+        probability=candidate.probability,
+        monthly_worth=candidate.monthly_worth,
+        silent_days=candidate.silent_days,
+        usual_gap_days=float("nan") if candidate.usual_gap_days is None else candidate.usual_gap_days,
+        source=candidate.source,
+        version=candidate.version,
+        shop_id=candidate.shop_id,
+        explanation=candidate.explanation,
     )
 
 
-def episode_of(told: Opening, customer: str) -> Episode:
+def alert_of(told: AlertOpening, customer: str) -> Alert:
     """The episode that the desk told a partition of."""
-    nomination = nomination_of(told.nominee, told.opened_at)
-    return Episode(told.alert_id, customer, told.opened_at, told.expires_at, told.rank, told.bar, nomination)
+    candidate = candidate_of(told.candidate, told.opened_at)
+    return Alert(told.alert_id, customer, told.opened_at, told.expires_at, told.rank, told.bar, candidate)
 
 
 def _key(customer: str) -> bytes:

@@ -19,38 +19,38 @@ from stream_app.core.alerts.lifecycle import (
     LOST,
     RESOLVED,
     RETURNED,
-    Closing,
-    Episode,
-    Nomination,
+    Alert,
+    AlertCandidate,
+    AlertClosing,
     Ranking,
-    best_first,
     has_fallen,
+    top_indices,
 )
-from stream_app.core.alerts.sla import Before, Breach, BreachEnded, breach_of, is_told
+from stream_app.core.alerts.sla import ComplaintsBefore, SlaBreach, SlaBreachEnded, breach_of, is_announced
 from stream_app.core.alerts.staff_actions import (
-    NO_VERDICT,
-    Verdict,
+    NO_OUTCOME,
+    StaffOutcome,
+    apply_action,
     case_notes_of,
-    no_notes_of,
+    cleared_notes_of,
     notes_of,
     work_notes_of,
-    work_on,
 )
 from stream_app.core.customers.customer import Customer
 from stream_app.core.events.schema import Complaint, Event
-from stream_app.core.kpis.aggregator import Memory, Tally
+from stream_app.core.kpis.aggregator import KpiAggregator, KpiState
 from stream_app.core.messages.schema import Contact
 from stream_app.core.model.churn_model import Model, Scores
 from stream_app.core.model.labels import Matured, Pending, Returned, Waiting, counts_as_order, note_order
 from stream_app.core.partition.explainer import Explainer
-from stream_app.core.partition.score_batch import Moments
-from stream_app.core.partition.sla_watch import Missed, TargetWatch
+from stream_app.core.partition.score_batch import ScoreBatch
+from stream_app.core.partition.sla_watch import MissedTarget, SlaWatch
 from stream_app.core.partition.timers import Timers
 from stream_app.core.settings import Settings
 from stream_app.core.state.complaint_kinds import Classifier, unread
 from stream_app.core.state.counters import PERIOD
-from stream_app.core.state.frame import Floats, View
-from stream_app.core.state.update import remember
+from stream_app.core.state.frame import Floats, StateFrame
+from stream_app.core.state.update import apply_event
 from stream_app.core.state.vector import FIRST_ORDER, LAST_ORDER, MONEY, NEVER
 from stream_app.core.units import DAY_US, SECOND_US
 
@@ -76,13 +76,13 @@ class Effects:
 
     decisions: list[Pending] = field(default_factory=list)
     scores: Scores | None = None  # of the decisions, row by row
-    view: View | None = None  # of the decisions, row by row
+    view: StateFrame | None = None  # of the decisions, row by row
     matured: list[Matured] = field(default_factory=list)
-    closed: list[Closing] = field(default_factory=list)
+    closed: list[AlertClosing] = field(default_factory=list)
     returned: list[Returned] = field(default_factory=list)  # decisions whose customer has ordered since, once each
     effects_of: list[tuple[str, float]] = field(default_factory=list)  # kind of event, change of the log-odds
-    breaches: list[Breach] = field(default_factory=list)  # urgent alerts
-    ended: list[BreachEnded] = field(default_factory=list)  # and those that have ended
+    breaches: list[SlaBreach] = field(default_factory=list)  # urgent alerts
+    ended: list[SlaBreachEnded] = field(default_factory=list)  # and those that have ended
 
 
 def phase_of(customer: str, period: int) -> int:
@@ -95,7 +95,7 @@ def phase_of(customer: str, period: int) -> int:
     return key % max(period // SECOND_US, 1) * SECOND_US
 
 
-class Partition:
+class PartitionProcessor:
     """The customers of one partition number, their timers and the decisions that wait for a label.
 
     Use: `take` events in aligned order, `advance` to a moment up to which everything is known, then `finish` with the
@@ -112,23 +112,23 @@ class Partition:
         self.stream_time = -(1 << 62)  # microseconds
         self.customers: dict[str, Customer] = {}
         self.timers: Timers[Customer] = Timers(settings.decide_every // 1024)
-        self.targets = TargetWatch(settings)
+        self.targets = SlaWatch(settings)
         self.explainer = Explainer(settings, classify)
         self.waiting = Waiting(settings.horizon)
         self.ranking = Ranking(settings.agreement)
         self.counts = Counts()
-        self.tally = Tally(settings, classify)
+        self.aggregator = KpiAggregator(settings, classify)
         self.open: dict[str, Customer] = {}  # those with an open episode
         self.decided = 0  # decisions made in the life of this object
         # From then on the urgent alerts of a complaint have expired.
         self._followed_days = (max(settings.answer_within, settings.solve_within) + settings.alert_lifetime) / DAY_US
         self._names: list[Customer] = []  # by index
-        self._moments = Moments()
-        self._closed: list[Closing] = []
+        self._moments = ScoreBatch()
+        self._closed: list[AlertClosing] = []
         self._returned: list[Returned] = []
         self._notes: dict[str, bytes] = {}  # of open episodes: what has changed
-        self._breaches: list[Breach] = []
-        self._resolved: list[BreachEnded] = []  # urgent cases that the staff has ended
+        self._breaches: list[SlaBreach] = []
+        self._resolved: list[SlaBreachEnded] = []  # urgent cases that the staff has ended
         self._touched: set[Customer] = set()
 
     def take(self, event: Event, at: int, known: Customer | None = None) -> bool:
@@ -151,14 +151,14 @@ class Partition:
                 self.advance(at)
             self.stream_time = at
         customer = known or self.customers.get(name) or self._welcome(event)
-        if customer.saw(event.event_id):
+        if customer.is_duplicate(event.event_id):
             self.counts.duplicates += 1
             return False
         self._count(at)
         self._touched.add(customer)
-        customer.stirs()
+        customer.touch()
         counts = counts_as_order(event, settings)
-        scored = customer.facts[LAST_ORDER] != NEVER
+        scored = customer.vector[LAST_ORDER] != NEVER
         sampled = scored and customer.ids[-1] % _SAMPLE == 0  # by the event's id, whatever the partitions are
         if sampled:
             self._moments.add(customer, at, None)
@@ -205,7 +205,7 @@ class Partition:
         scored = self._moments.score(model, self.settings.horizon / DAY_US, self.ranking)
         self.counts.scored += scored.count
         effects = Effects(scored.decisions, scored.scores, scored.view, effects_of=scored.effects_of)
-        self._moments = Moments()
+        self._moments = ScoreBatch()
         effects.closed, self._closed = self._closed, []
         effects.returned, self._returned = self._returned, []
         effects.breaches, self._breaches = self._breaches, []
@@ -223,31 +223,31 @@ class Partition:
             effects.matured.append(matured)
         return effects
 
-    def nominate(self, at: int) -> list[Nomination]:
+    def nominate(self, at: int) -> list[AlertCandidate]:
         """The partition's best customers for the desk at a moment, after `advance` and `finish` up to it."""
         risk = self.ranking.agreed(len(self._names))
         with np.errstate(invalid="ignore"):  # NaN compares as false: those who can't be nominated stay so
             risk[risk < self.settings.alert_above] = np.nan
         risk[[index for index in np.flatnonzero(risk >= 0) if self._is_lost(self._names[index], at)]] = np.nan
         rank = risk if self.settings.rank_by == "risk" else risk * self._worth(np.flatnonzero(risk >= 0), at)
-        top = best_first(rank, self.settings.capacity)
-        nominations = [self._nomination(self._names[index], float(risk[index]), at) for index in top]
-        nominations.sort(key=lambda n: (-n.rank_value, n.customer))
-        return [self._explained(one) for one in nominations[: self.settings.capacity]]
+        top = top_indices(rank, self.settings.capacity)
+        candidates = [self._nomination(self._names[index], float(risk[index]), at) for index in top]
+        candidates.sort(key=lambda n: (-n.rank_value, n.customer))
+        return [self._explained(one) for one in candidates[: self.settings.capacity]]
 
-    def opened(self, episode: Episode) -> None:
+    def opened(self, alert: Alert) -> None:
         """The desk has opened an episode for one of this partition's customers."""
-        customer = self.customers[episode.customer]
-        if customer.saw(episode.alert_id):
+        customer = self.customers[alert.customer]
+        if customer.is_duplicate(alert.alert_id):
             return  # a desk whose store was set back may tell of it again, when the staff has long worked on it
-        customer.episode = episode.unexplained()  # as it is stored: what was told is of no use here
+        customer.alert = alert.without_explanation()  # as it is stored: what was told is of no use here
         self.open[customer.name] = customer
         self.ranking.open[customer.index] = True
         self._touched.add(customer)
-        self.tally.opened(customer, episode)
-        self._notes |= notes_of(episode)
-        ordered_at = round(customer.facts[LAST_ORDER] * DAY_US)
-        if ordered_at > episode.opened_at:  # while the desk was deciding: what was told later has happened all the same
+        self.aggregator.opened(customer, alert)
+        self._notes |= notes_of(alert)
+        ordered_at = round(customer.vector[LAST_ORDER] * DAY_US)
+        if ordered_at > alert.opened_at:  # while the desk was deciding: what was told later has happened all the same
             self._close(customer, ordered_at, RETURNED, 0.0)
 
     def worked(self, contact: Contact, at: int) -> None:
@@ -255,35 +255,35 @@ class Partition:
         customer = self.customers.get(contact.customer_id)
         if customer is None or contact.alert_id is None:
             return
-        if customer.episode is None or customer.episode.alert_id != contact.alert_id:
+        if customer.alert is None or customer.alert.alert_id != contact.alert_id:
             self._worked_on_case(customer, contact.alert_id, contact, at)
             return
         self._touched.add(customer)
-        if customer.saw(contact.event_id):
+        if customer.is_duplicate(contact.event_id):
             return
-        done = work_on(customer.episode, contact, at)
-        if isinstance(done, Verdict):
+        done = apply_action(customer.alert, contact, at)
+        if isinstance(done, StaffOutcome):
             self._close(customer, at, RESOLVED, 0.0, done)
             # It takes two new decisions that agree before another episode opens. Not at once, but in its place among
             # the decisions that are scored when the step ends: the result must not depend on where batches are cut.
             self._moments.forget(customer)
         elif done is not None:
-            customer.episode = done
+            customer.alert = done
             self._notes |= work_notes_of(done)
 
-    def _worked_on_case(self, customer: Customer, told_as: str, contact: Contact, at: int) -> None:
-        found = self.targets.case_of(customer, told_as, self.stream_time, self.explainer.shop_of(customer))
+    def _worked_on_case(self, customer: Customer, alert_key: str, contact: Contact, at: int) -> None:
+        found = self.targets.case_of(customer, alert_key, self.stream_time, self.explainer.shop_of(customer))
         if found is None:
             return
         self._touched.add(customer)
-        if customer.saw(contact.event_id):
+        if customer.is_duplicate(contact.event_id):
             return
         target, case = found
-        done = work_on(case, contact, at)
-        if isinstance(done, Verdict):
+        done = apply_action(case, contact, at)
+        if isinstance(done, StaffOutcome):
             customer.cases[target] = replace(case, resolved=True)
             said = (done.outcome, done.cause, done.staff)
-            self._resolved.append(BreachEnded(told_as, customer.name, at, RESOLVED, *said))
+            self._resolved.append(SlaBreachEnded(alert_key, customer.name, at, RESOLVED, *said))
         elif done is not None:
             customer.cases[target] = done
             self._notes |= work_notes_of(done)
@@ -294,9 +294,9 @@ class Partition:
             if breach.expires_at >= self.stream_time:  # a complaint may come later than that
                 self._notes = case_notes_of(breach) | self._notes  # what is known of its work came after it
         for one in effects.ended:
-            self._notes |= no_notes_of(one.alert_id)
-        for told_as in self.targets.take_forgotten():
-            self._notes |= no_notes_of(told_as)
+            self._notes |= cleared_notes_of(one.alert_id)
+        for alert_key in self.targets.take_forgotten():
+            self._notes |= cleared_notes_of(alert_key)
 
     def take_notes(self) -> dict[str, bytes]:
         """What has changed of the open episodes since the last call, for the store; an empty value: it has ended."""
@@ -306,7 +306,7 @@ class Partition:
     def contacted(self, name: str, event_id: str, at: int) -> None:
         """A message has gone to a customer; one to somebody whom the partition does not know changes nothing."""
         customer = self.customers.get(name)
-        if customer is not None and not customer.saw(event_id):
+        if customer is not None and not customer.is_duplicate(event_id):
             self._touched.add(customer)
             self.explainer.note_contact(customer, at)
 
@@ -324,20 +324,20 @@ class Partition:
             self._names.append(customer)
         self.ranking.reserve(len(self._names))
 
-    def settle(self, memory: Memory | None = None) -> None:
+    def settle(self, memory: KpiState | None = None) -> None:
         """Set the timers and the queue of waiting decisions after all customers were restored.
 
         `memory`: of the tally, stored beside them.
         """
         if memory is not None:
-            self.tally.restore(self._names, memory, self.stream_time)
+            self.aggregator.restore(self._names, memory, self.stream_time)
         waiting: list[Pending] = []
         for customer in self._names:
             waiting += customer.waiting
             if customer.due:
                 self.timers.add(customer.due, customer.name, customer)
             self.targets.settle(customer, self.stream_time)
-            if customer.episode is not None:
+            if customer.alert is not None:
                 self.open[customer.name] = customer
                 self.ranking.open[customer.index] = True
         waiting.sort(key=lambda pending: (pending.decided_at, pending.customer))
@@ -354,20 +354,20 @@ class Partition:
             latest = self.ranking.latest(customer.index)
             if self._is_lost(customer, at):
                 self._close(customer, at, LOST, latest)
-            elif customer.episode and has_fallen(latest, customer.episode.bar, self.settings.fallen_odds):
+            elif customer.alert and has_fallen(latest, customer.alert.bar, self.settings.fallen_odds):
                 self._close(customer, at, FELL, latest)
-            if customer.episode is None:
+            if customer.alert is None:
                 self.ranking.forget(customer.index)
                 self._touched.add(customer)
 
     def _is_lost(self, customer: Customer, at: int) -> bool:
         """Whether the shop's own rule calls a customer lost: nobody needs an alert to know it."""
-        return at - round(customer.facts[LAST_ORDER] * DAY_US) > self.settings.lost_after_or_default
+        return at - round(customer.vector[LAST_ORDER] * DAY_US) > self.settings.lost_after_or_default
 
     def _decide(self, customer: Customer, due: int) -> None:
         """Make the decision that is due, and set the timer of the next; or let go of a customer who is not active."""
         self._touched.add(customer)
-        if due - round(customer.facts[LAST_ORDER] * DAY_US) > self.settings.active_window:
+        if due - round(customer.vector[LAST_ORDER] * DAY_US) > self.settings.active_window:
             customer.due = 0
             self._moments.forget(customer)
             return
@@ -381,21 +381,21 @@ class Partition:
         self._arm(customer, due + self.settings.decide_every)
 
     def _close(
-        self, customer: Customer, at: int, reason: str, probability: float, verdict: Verdict = NO_VERDICT
+        self, customer: Customer, at: int, reason: str, probability: float, verdict: StaffOutcome = NO_OUTCOME
     ) -> None:
-        if customer.episode is not None:
-            self.tally.closed(customer, customer.episode, reason)
+        if customer.alert is not None:
+            self.aggregator.closed(customer, customer.alert, reason)
             said = (verdict.outcome, verdict.cause, verdict.staff)
-            self._closed.append(Closing(customer.episode, at, reason, probability, *said))
-            self._notes |= no_notes_of(customer.episode.alert_id)
-        customer.episode = None
+            self._closed.append(AlertClosing(customer.alert, at, reason, probability, *said))
+            self._notes |= cleared_notes_of(customer.alert.alert_id)
+        customer.alert = None
         del self.open[customer.name]
         self.ranking.open[customer.index] = False
 
     def _welcome(self, event: Event) -> Customer:
         name = event.customer_id
         customer = Customer(name, len(self._names))
-        self.explainer.welcome(customer, event.shop_id)
+        self.explainer.register(customer, event.shop_id)
         self.customers[name] = customer
         self._names.append(customer)
         self.ranking.reserve(len(self._names))
@@ -403,16 +403,16 @@ class Partition:
 
     def _apply(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
         """Count an event, while the facts are as before it; remember it, and follow what it means for the targets."""
-        self.tally.flows.note(customer, event, at, counts)
+        self.aggregator.event_counts.note(customer, event, at, counts)
         if counts:
-            self.tally.ordered(customer, event, at, self.stream_time)
-        before = Before.of(customer.facts, self.settings) if isinstance(event, Complaint) else None
-        period = customer.marks[PERIOD]
+            self.aggregator.ordered(customer, event, at, self.stream_time)
+        before = ComplaintsBefore.of(customer.vector, self.settings) if isinstance(event, Complaint) else None
+        period = customer.counters[PERIOD]
         local_day = self.settings.local_day(at) if counts else 0
-        remember(customer.facts, event, at, local_day, counts, self._followed_days)
+        apply_event(customer.vector, event, at, local_day, counts, self._followed_days)
         self.explainer.note(customer, event, at, counts)
-        if counts or before is not None or customer.marks[PERIOD] != period:
-            self.tally.moved(customer)
+        if counts or before is not None or customer.counters[PERIOD] != period:
+            self.aggregator.moved(customer)
         if before is not None:
             self.explainer.note_step(customer, event, self.stream_time)
             self._tell(self.targets.follow(customer, before, at, self.stream_time))
@@ -420,17 +420,17 @@ class Partition:
     def _judge(self) -> None:
         """What stream time has brought about: targets are missed, and urgent cases expire."""
         self._tell(self.targets.judge(self.stream_time))
-        for told_as in self.targets.expire(self.stream_time):
-            self._notes |= no_notes_of(told_as)
+        for alert_key in self.targets.expire(self.stream_time):
+            self._notes |= cleared_notes_of(alert_key)
 
-    def _tell(self, missed: list[Missed]) -> None:
+    def _tell(self, missed: list[MissedTarget]) -> None:
         """Tell of service targets that were missed."""
         for customer, target in missed:
-            if is_told(target, self.explainer.shop_of(customer)):
+            if is_announced(target, self.explainer.shop_of(customer)):
                 at, kind = target
                 breach = breach_of(self._explained(self._nomination(customer, 0.0, at)), kind, self.settings)
                 self._breaches.append(breach)
-                if customer.facts[LAST_ORDER] != NEVER:
+                if customer.vector[LAST_ORDER] != NEVER:
                     self._moments.add_aside(customer, breach)
 
     def _count(self, at: int) -> None:
@@ -446,7 +446,7 @@ class Partition:
         if first := note_order(customer.waiting, at, self.settings.horizon, closed):
             self._returned += first
             customer.packed = None
-        if customer.episode is not None and at > customer.episode.opened_at:
+        if customer.alert is not None and at > customer.alert.opened_at:
             self._close(customer, at, RETURNED, 0.0)
         self._moments.forget(customer)
         if customer.due == 0:
@@ -461,18 +461,18 @@ class Partition:
 
     def _worth(self, indices: npt.NDArray[np.int64], at: int) -> Floats:
         """What the customers with these indices bring a month; NaN for all others. There may be a million of them."""
-        chosen = [self._names[index].facts for index in indices]
-        money = np.array([facts[MONEY] for facts in chosen])
-        age = np.maximum(at / DAY_US - np.array([facts[FIRST_ORDER] for facts in chosen]), 0.0)
+        chosen = [self._names[index].vector for index in indices]
+        money = np.array([vector[MONEY] for vector in chosen])
+        age = np.maximum(at / DAY_US - np.array([vector[FIRST_ORDER] for vector in chosen]), 0.0)
         worth = np.full(len(self._names), np.nan)
         worth[indices] = _a_month(money, age, self.settings.horizon / DAY_US)
         return worth
 
-    def _nomination(self, customer: Customer, risk: float, at: int) -> Nomination:
-        about = self.explainer.circumstances(customer, at)
+    def _nomination(self, customer: Customer, risk: float, at: int) -> AlertCandidate:
+        about = self.explainer.profile(customer, at)
         worth = float(monthly_worth(about.view)[0])
         last = customer.waiting[-1] if customer.waiting else None
-        return Nomination(
+        return AlertCandidate(
             customer=customer.name,
             at=at,
             rank_value=risk if self.settings.rank_by == "risk" else risk * worth,
@@ -485,13 +485,13 @@ class Partition:
             shop_id=about.shop.name,
         )
 
-    def _explained(self, nomination: Nomination) -> Nomination:
+    def _explained(self, candidate: AlertCandidate) -> AlertCandidate:
         """A nomination with its reasons, which only those need who are told of: many more may tie for a place."""
-        about = self.explainer.circumstances(self.customers[nomination.customer], nomination.at)
-        return replace(nomination, explanation=self.explainer.explain(about))
+        about = self.explainer.profile(self.customers[candidate.customer], candidate.at)
+        return replace(candidate, explanation=self.explainer.explain(about))
 
 
-def monthly_worth(view: View) -> Floats:
+def monthly_worth(view: StateFrame) -> Floats:
     """Money a month that customers have been bringing, shrunk towards nought over the first horizon."""
     return _a_month(view["money"], view.age, view.horizon)
 

@@ -69,7 +69,7 @@ class _Queue(Generic[ItemT]):
         self.fetched_bytes += size
 
 
-class Aligner(Generic[ItemT]):
+class RecordMerge(Generic[ItemT]):
     """Merges the topics of one partition number as Kafka Streams does: the smallest (time, topic, offset) of the heads.
 
     A worker that catches up reads its topics at different speeds. An empty buffer therefore holds the others back
@@ -88,17 +88,17 @@ class Aligner(Generic[ItemT]):
         max_bytes: of all buffers together; a topic whose buffer holds its equal share is not wanted. One fetch of each
             topic may come on top, since a fetch is not cut.
 
-    >>> aligner = Aligner[str](["ticks", "orders"])
-    >>> aligner.begin({"ticks": 0, "orders": 7})
-    >>> aligner.push("orders", 7, ["b", "c"], times=[20, 30], offsets=[7, 8], end=9, high_watermark=9, size=200)
-    >>> aligner.pop(10), aligner.waiting_for  # how far the ticks are is not known
+    >>> merge = RecordMerge[str](["ticks", "orders"])
+    >>> merge.begin({"ticks": 0, "orders": 7})
+    >>> merge.push("orders", 7, ["b", "c"], times=[20, 30], offsets=[7, 8], end=9, high_watermark=9, size=200)
+    >>> merge.pop(10), merge.waiting_for  # how far the ticks are is not known
     ([], ('ticks',))
-    >>> aligner.push("ticks", 0, ["tick"], times=[20], offsets=[0], end=1, high_watermark=1, size=40)
-    >>> ready = aligner.pop(10)
+    >>> merge.push("ticks", 0, ["tick"], times=[20], offsets=[0], end=1, high_watermark=1, size=40)
+    >>> ready = merge.pop(10)
     >>> ready
     [(0, 0, 20, 'tick'), (1, 7, 20, 'b'), (1, 8, 30, 'c')]
-    >>> aligner.put_back(ready[2:])
-    >>> aligner.positions, aligner.buffered_items, aligner.buffered_bytes
+    >>> merge.put_back(ready[2:])
+    >>> merge.positions, merge.buffered_items, merge.buffered_bytes
     ({'ticks': 1, 'orders': 8}, 1, 100)
     """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stream_app.core.alerts.sla import Before, BreachEnded, breach_id, is_told, targets_of
+from stream_app.core.alerts.sla import ComplaintsBefore, SlaBreachEnded, breach_id, is_announced, targets_of
 from stream_app.core.alerts.urgent_case import Target, UrgentCase
 from stream_app.core.customers.customer import Customer
 from stream_app.core.partition.timers import Timers
@@ -18,10 +18,10 @@ from stream_app.core.shops.capabilities import KnownShop
 from stream_app.core.state.complaints import keys_of
 from stream_app.core.units import HOUR_US
 
-Missed = tuple[Customer, Target]
+MissedTarget = tuple[Customer, Target]
 
 
-class TargetWatch:
+class SlaWatch:
     """Timers for the targets of open complaints, and what has become of them.
 
     Args:
@@ -42,7 +42,7 @@ class TargetWatch:
 
     def settle(self, customer: Customer, stream_time: int) -> None:
         """Set the timers of a customer who was restored: what lies before stream time has been told."""
-        for target in targets_of(customer.facts, self._settings):
+        for target in targets_of(customer.vector, self._settings):
             self._arm(customer, target, stream_time)
 
     def _arm(self, customer: Customer, target: Target, stream_time: int) -> None:
@@ -54,7 +54,7 @@ class TargetWatch:
     def _expires_at(self, target: Target) -> int:
         return target[0] + self._settings.alert_lifetime
 
-    def follow(self, customer: Customer, before: Before, at: int, stream_time: int) -> list[Missed]:
+    def follow(self, customer: Customer, before: ComplaintsBefore, at: int, stream_time: int) -> list[MissedTarget]:
         """Set timers for the targets that a step of a complaint has set, and note those that it has met too late.
 
         Args:
@@ -66,12 +66,12 @@ class TargetWatch:
         Returns:
             The new targets that have passed already, because the complaint itself came late.
         """
-        after = targets_of(customer.facts, self._settings)
+        after = targets_of(customer.vector, self._settings)
         for target in after - before.targets:
             self._arm(customer, target, stream_time)
         # A step moves one complaint. If it has put a new one into the place of another, that one was not met: more were
         # opened than are remembered, and its alert stays open until it expires.
-        forgotten = not before.keys <= keys_of(customer.facts)
+        forgotten = not before.keys <= keys_of(customer.vector)
         for target in sorted(before.targets - after):
             worked = customer.cases.pop(target, None)
             if target[0] >= stream_time or (worked and worked.resolved):
@@ -82,11 +82,13 @@ class TargetWatch:
                 self._met.append((customer, target, at))
         return [(customer, target) for target in sorted(after - before.targets) if target[0] < stream_time]
 
-    def judge(self, stream_time: int) -> list[Missed]:
+    def judge(self, stream_time: int) -> list[MissedTarget]:
         """The targets that were missed before stream time, once each."""
-        missed: dict[tuple[str, Target], Missed] = {}  # two complaints of one instant have two timers and one alert
+        missed: dict[
+            tuple[str, Target], MissedTarget
+        ] = {}  # two complaints of one instant have two timers and one alert
         for due, name, customer in self._timers.take_before(stream_time):
-            for target in sorted(targets_of(customer.facts, self._settings)):
+            for target in sorted(targets_of(customer.vector, self._settings)):
                 if target[0] == due:
                     missed[name, target] = (customer, target)
         return list(missed.values())
@@ -97,18 +99,18 @@ class TargetWatch:
         return [
             breach_id(name, target)
             for at, name, customer in due
-            for target in targets_of(customer.facts, self._settings)
+            for target in targets_of(customer.vector, self._settings)
             if self._expires_at(target) == at
         ]
 
     def case_of(
-        self, customer: Customer, told_as: str, stream_time: int, shop: KnownShop
+        self, customer: Customer, alert_key: str, stream_time: int, shop: KnownShop
     ) -> tuple[Target, UrgentCase] | None:
         """An urgent case that is open and may be worked on, by its id, with its target; None if there is none."""
-        for target in targets_of(customer.facts, self._settings):
-            if breach_id(customer.name, target) == told_as:
-                case = customer.cases.get(target) or UrgentCase(told_as, self._expires_at(target))
-                is_open = target[0] < stream_time <= case.expires_at and is_told(target, shop)
+        for target in targets_of(customer.vector, self._settings):
+            if breach_id(customer.name, target) == alert_key:
+                case = customer.cases.get(target) or UrgentCase(alert_key, self._expires_at(target))
+                is_open = target[0] < stream_time <= case.expires_at and is_announced(target, shop)
                 return (target, case) if is_open and not case.resolved else None
         return None
 
@@ -117,11 +119,11 @@ class TargetWatch:
         forgotten, self._forgotten = self._forgotten, []
         return forgotten
 
-    def take_met(self, shop_of: Callable[[Customer], KnownShop]) -> list[BreachEnded]:
+    def take_met(self, shop_of: Callable[[Customer], KnownShop]) -> list[SlaBreachEnded]:
         """The urgent alerts whose targets were met since the last call."""
         met, self._met = self._met, []
         return [
-            BreachEnded(breach_id(customer.name, target), customer.name, at)
+            SlaBreachEnded(breach_id(customer.name, target), customer.name, at)
             for customer, target, at in met
-            if is_told(target, shop_of(customer))
+            if is_announced(target, shop_of(customer))
         ]

@@ -18,9 +18,9 @@ from typing import Final
 import msgspec
 
 from stream_app.core.alerts.staff_actions import ACTIONS
-from stream_app.core.customers.codec.states import CODEC_SCHEMA, decode_customers, encode_customers
+from stream_app.core.customers.codec.states import CODEC_SCHEMA, decode_customers, encode_customers, is_known_schema
 from stream_app.core.events.schema import Event, Rejected
-from stream_app.core.kpis.aggregator import Memory, segment_in
+from stream_app.core.kpis.aggregator import KpiState, segment_in
 from stream_app.core.kpis.event_counts import Row
 from stream_app.core.messages.decoding import (
     AT_ONCE,
@@ -28,16 +28,16 @@ from stream_app.core.messages.decoding import (
     EVENTS,
     ROLES,
     TICKS,
-    Dead,
+    DeadLetter,
     Item,
     Record,
     dead_letter,
-    take_in,
+    decode_record,
 )
 from stream_app.core.messages.schema import (
+    AllocationDone,
     Contact,
     ContactAction,
-    DeskDone,
     Outgoing,
     SystemMessage,
     Tick,
@@ -50,8 +50,8 @@ from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.partition import outbox
 from stream_app.core.partition.commit import Commit
 from stream_app.core.partition.placement import PLACEMENT_REMEDY
-from stream_app.core.partition.processor import Counts, Effects, Partition
-from stream_app.core.partition.record_merge import UNENDING, Aligner
+from stream_app.core.partition.processor import Counts, Effects, PartitionProcessor
+from stream_app.core.partition.record_merge import UNENDING, RecordMerge
 from stream_app.core.segments.segments import COMPLAINING, SEGMENTS
 from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import KnownShop, Shops
@@ -74,7 +74,7 @@ class Limits(msgspec.Struct, frozen=True):
     decisions: int = 1_000  # a commit: a tick after a night may make tens of thousands due
     skew: int = HOUR_US // 12  # how far an event may lie after the broker's append time, microseconds
     scores: bool = True  # whether scores are told on `shop.scores`
-    bury_misplaced: bool = False  # whether records of customers of other partitions become dead letters
+    dead_letter_misplaced: bool = False  # whether records of customers of other partitions become dead letters
     follows: bool = False  # whether records wait for the next tick of the publisher that writes them
 
 
@@ -83,7 +83,7 @@ class Hold(msgspec.Struct):
 
     moment: int  # microseconds
     trainer: bool  # whether the trainer's answer is still awaited
-    desk: bool
+    allocator: bool = msgspec.field(name="desk")
 
     @property
     def waits_for(self) -> str:
@@ -103,7 +103,7 @@ class Summary(msgspec.Struct):
     following: bool = False  # the latest tick is a publisher's, and another one is to come
     hold: Hold | None = None
     counts: dict[str, int] = {}
-    tally: Memory = Memory()
+    aggregator: KpiState = msgspec.field(default=KpiState(), name="tally")
     shops: list[KnownShop] = []
 
 
@@ -127,7 +127,7 @@ class Step:
     scored: int = 0
     oldest_append: int = 0  # the broker's time of the oldest event in it, milliseconds; 0: none
     watermark: int = 0  # microseconds
-    flows: dict[str, Row] = field(default_factory=dict)  # by shop
+    event_counts: dict[str, Row] = field(default_factory=dict)  # by shop
     opened: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # episodes by shop, cause and segment
     closed: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # by shop, reason and segment
     suppressed: int = 0  # nominations for which the calendar let no episode open
@@ -142,7 +142,7 @@ class Step:
             self.oldest_append = appended
 
 
-class Lane:
+class PartitionTask:
     """A partition number in work.
 
     Use: `restore` all that is stored and `begin`; then `push` what was fetched, and call `step` with the model of
@@ -171,8 +171,8 @@ class Lane:
         self.number = number
         self.topics = topics
         self._partition_of = partition_of
-        self.partition = Partition(settings, classify)
-        self.aligner: Aligner[_Entry] = Aligner(ROLES, buffer_bytes)
+        self.partition = PartitionProcessor(settings, classify)
+        self.merge: RecordMerge[_Entry] = RecordMerge(ROLES, buffer_bytes)
         self.summary = Summary()
         self._settings = settings
         self._limits = limits
@@ -204,28 +204,28 @@ class Lane:
             self.partition.stream_time = self.summary.stream_time
             self.partition.counts = Counts(**self.summary.counts)
             self.partition.explainer.shops = Shops(self.summary.shops)
-        self.partition.settle(self.summary.tally if summary else None)
+        self.partition.settle(self.summary.aggregator if summary else None)
         found = msgspec.json.decode(position, type=Position) if position else None
         self._commits = found.cursor[1] if found else 0
-        self.aligner.begin(found.offsets if found else {})
+        self.merge.begin(found.offsets if found else {})
         self._follow({}, more=self.summary.following)
         return found
 
     # --- records in --------------------------------------------------------------------------------------------------
 
     def push(self, role: str, start: int, records: Sequence[Record], end: int, high_watermark: int) -> None:
-        """Take in what one fetch brought of a topic; see Aligner.push."""
-        items, times = take_in(role, records, self._limits.skew)
+        """Take in what one fetch brought of a topic; see RecordMerge.push."""
+        items, times = decode_record(role, records, self._limits.skew)
         appended = [record.timestamp for record in records]
         offsets = [record.offset for record in records]
         size = RECORD_BYTES * len(records) + sum([len(record.value or b"") for record in records])
         kept: Iterable[Record | None] = repeat(None)
-        if self._limits.bury_misplaced:
+        if self._limits.dead_letter_misplaced:
             kept, size = records, size + _bytes_beside_values(records)
         elif AT_ONCE in times:
-            size += _bytes_beside_values([item.record for item in items if isinstance(item, Dead)])
+            size += _bytes_beside_values([item.record for item in items if isinstance(item, DeadLetter)])
         entries = list(zip(items, appended, kept, strict=False))
-        self.aligner.push(role, start, entries, times, offsets, end, high_watermark, size)
+        self.merge.push(role, start, entries, times, offsets, end, high_watermark, size)
         if role == TICKS:
             latest = next((item for item in reversed(items) if isinstance(item, Tick)), None)
             if latest is not None:
@@ -238,29 +238,29 @@ class Lane:
         fetched the browsing of the first day.
         """
         if self._limits.follows:
-            self.aligner.promise(TICKS, UNENDING if more else 0)
+            self.merge.promise(TICKS, UNENDING if more else 0)
             for role in EVENTS:
-                self.aligner.promise(role, ends.get(role, 0))
+                self.merge.promise(role, ends.get(role, 0))
 
     @property
     def fetched(self) -> dict[str, int]:
         """The next offset of each topic that is wanted, by role."""
-        return self.aligner.ends
+        return self.merge.ends
 
     @property
     def waiting_since(self) -> int:
         """The broker's time of the oldest record that waits for its turn, milliseconds; 0: none does."""
-        return min((appended for _, appended, _ in self.aligner.heads), default=0)
+        return min((appended for _, appended, _ in self.merge.heads), default=0)
 
     @property
-    def buries_misplaced(self) -> bool:
+    def dead_letters_misplaced(self) -> bool:
         """Whether records of customers of other partitions become dead letters."""
-        return self._limits.bury_misplaced
+        return self._limits.dead_letter_misplaced
 
     @property
     def awaits_publisher(self) -> bool:
         """Whether what waits does so until the publisher writes its next tick, or the records before the latest one."""
-        return bool(self.aligner.promised_by)
+        return bool(self.merge.promised_by)
 
     @property
     def version(self) -> int:
@@ -295,14 +295,14 @@ class Lane:
         """Apply records up to the limit, or up to and including a tick, which is returned."""
         partition, timers = self.partition, self.partition.timers
         self._cut, self._decide_up_to = False, partition.decided + self._limits.decisions
-        run = self.aligner.pop(self._limits.events, CONTACTS if self.summary.hold is not None else None)
+        run = self.merge.pop(self._limits.events, CONTACTS if self.summary.hold is not None else None)
         customers = partition.customers
         for place, (role, _, at, (item, appended, record)) in enumerate(run):
-            if isinstance(item, Dead):
+            if isinstance(item, DeadLetter):
                 self._bury(item, step)
             elif isinstance(item, Event):
                 if at > timers.next_due and not self._advance(at):
-                    self.aligner.put_back(run[place:])
+                    self.merge.put_back(run[place:])
                     return None
                 customer = customers.get(item.customer_id)
                 if customer is not None and customer.placed:
@@ -311,13 +311,13 @@ class Lane:
                 else:
                     self._take_unplaced(item, at, role, appended, record, step)
             elif not self._may_come(item, at):
-                self.aligner.put_back(run[place:])
+                self.merge.put_back(run[place:])
                 return None
             elif self._is_the_last(item, at, record, step):
-                self.aligner.put_back(run[place + 1 :])
+                self.merge.put_back(run[place + 1 :])
                 return item if isinstance(item, Tick) else None
             if self._dead_letter_bytes > MAX_DEAD_LETTER_BYTES:
-                self.aligner.put_back(run[place + 1 :])
+                self.merge.put_back(run[place + 1 :])
                 return None
         return None
 
@@ -346,7 +346,7 @@ class Lane:
         step.misplaced[role] += 1
         if record is None:
             return False
-        self._bury(Dead(role, record, Rejected(_MISPLACED, "customer_id")), step)
+        self._bury(DeadLetter(role, record, Rejected(_MISPLACED, "customer_id")), step)
         return True
 
     def _is_the_last(self, item: SystemMessage, at: int, record: Record | None, step: Step) -> bool:
@@ -378,7 +378,7 @@ class Lane:
         if isinstance(item, Tick):
             return self._advance(at)
         hold = self.summary.hold
-        of_the_desk = isinstance(item, DeskDone) or item.opening is not None
+        of_the_desk = isinstance(item, AllocationDone) or item.opening is not None
         return hold is None or at <= hold.moment or not of_the_desk
 
     def _is_turning_point(self, tick: Tick, at: int) -> bool:
@@ -391,13 +391,13 @@ class Lane:
         self._cut = not self.partition.advance(at, max(self._decide_up_to - self.partition.decided, 1))
         return not self._cut
 
-    def _bury(self, dead: Dead, step: Step) -> None:
+    def _bury(self, dead: DeadLetter, step: Step) -> None:
         step.rejected[dead.rejected.field] += 1
-        letter = dead_letter(dead, self.topics[dead.role], self.number)
-        self._outbox.append(letter)
-        self._dead_letter_bytes += letter.size
+        outgoing = dead_letter(dead, self.topics[dead.role], self.number)
+        self._outbox.append(outgoing)
+        self._dead_letter_bytes += outgoing.size
 
-    def _hear(self, message: Contact | DeskDone) -> None:
+    def _hear(self, message: Contact | AllocationDone) -> None:
         """Apply what the desk tells, once: it sends again after a crash what it may have sent before.
 
         Both the moments and the numbers of its contacts ascend. The moment comes first: the broker's clock bounds it,
@@ -413,23 +413,23 @@ class Lane:
         if isinstance(message, Contact):
             self._hear_contact(message)
         elif self.summary.hold is not None and _micros(message) >= self.summary.hold.moment:
-            self.summary.hold.desk = False
+            self.summary.hold.allocator = False
             self._release()
 
     def _hear_contact(self, contact: Contact) -> None:
         partition, at = self.partition, _micros(contact)
         if contact.opening is not None and contact.customer_id in partition.customers:
-            partition.opened(outbox.episode_of(contact.opening, contact.customer_id))
+            partition.opened(outbox.alert_of(contact.opening, contact.customer_id))
         elif contact.action in ACTIONS:
             partition.worked(contact, at)
         elif contact.opening is None and contact.action is ContactAction.SENT:
             partition.contacted(contact.customer_id, contact.event_id, at)
         elif contact.action.is_unknown:
-            partition.tally.flows.unknown_words.note(contact)
+            partition.aggregator.event_counts.unknown_words.note(contact)
 
     def _release(self) -> None:
         hold = self.summary.hold
-        if hold is not None and not hold.trainer and not hold.desk:
+        if hold is not None and not hold.trainer and not hold.allocator:
             self.summary.hold = None
             self._released = True
 
@@ -450,10 +450,10 @@ class Lane:
             moment = at - 1 if tick.complete else at
             self._outbox += outbox.labelled(self.number, [], Cohorts(), moment)
             if tick.waits:
-                self.summary.hold = Hold(moment, trainer=True, desk=False)
+                self.summary.hold = Hold(moment, trainer=True, allocator=False)
         # 4. From here on.
         if tick.waits and tick.nominates:
-            self.summary.hold = Hold(at, trainer=tick.learns, desk=True)
+            self.summary.hold = Hold(at, trainer=tick.learns, allocator=True)
         if tick.version is not None:
             self.summary.version = tick.version
         self.summary.ticked = at
@@ -462,9 +462,9 @@ class Lane:
     def _nominate(self, at: int) -> None:
         self.partition.close_stale(at)
         nominated = self.partition.nominate(at)
-        if not self._settings.opens_episodes(at):
+        if not self._settings.opens_alerts(at):
             self._suppressed, nominated = len(nominated), []
-        self._outbox += outbox.nominations(self.number, at, nominated)
+        self._outbox += outbox.candidate_batches(self.number, at, nominated)
 
     def _tell(self, step: Step, effects: Effects, moment: int) -> None:
         cohorts = Cohorts()
@@ -472,10 +472,10 @@ class Lane:
         cohorts.note_returns(effects.returned)
         self._outbox += outbox.labelled(self.number, effects.matured, cohorts, moment)
         self._outbox += outbox.closings(self.number, effects.closed)
-        step.outcomes.update((one.outcome, one.cause, segment_in(one.episode)) for one in effects.closed if one.outcome)
+        step.outcomes.update((one.outcome, one.cause, segment_in(one.alert)) for one in effects.closed if one.outcome)
         # Whoever has an urgent case has complained.
         step.outcomes.update((one.outcome, one.cause, SEGMENTS[COMPLAINING]) for one in effects.ended if one.outcome)
-        self._outbox += outbox.urgent(self.number, effects.breaches, effects.ended)
+        self._outbox += outbox.urgent_alert(self.number, effects.breaches, effects.ended)
         step.decisions += len(effects.decisions)
 
     def _seal(self, step: Step) -> None:
@@ -490,14 +490,14 @@ class Lane:
         self._commits += 1
         summary.stream_time = partition.stream_time
         summary.counts = vars(partition.counts).copy()
-        partition.tally.months.turn(partition.stream_time)
-        summary.tally = partition.tally.memory
-        step.flows = partition.tally.flows.take()
-        step.opened, step.closed = partition.tally.flows.take_episodes()
-        step.unknown_words = partition.tally.flows.unknown_words.take()
+        partition.aggregator.months.turn(partition.stream_time)
+        summary.aggregator = partition.aggregator.memory
+        step.event_counts = partition.aggregator.event_counts.take()
+        step.opened, step.closed = partition.aggregator.event_counts.take_alerts()
+        step.unknown_words = partition.aggregator.event_counts.unknown_words.take()
         step.suppressed, self._suppressed = self._suppressed, 0
         summary.shops = partition.explainer.shops.known
-        step.position = Position(self.aligner.positions, (partition.stream_time, self._commits))
+        step.position = Position(self.merge.positions, (partition.stream_time, self._commits))
         step.watermark = partition.stream_time - self._settings.lateness - 1
         encoded = encode_customers(touched, partition.ranking)
         step.commit = Commit(
@@ -507,7 +507,7 @@ class Lane:
             states={one.name: state for one, state in zip(touched, encoded, strict=True)},
             summary=msgspec.json.encode(summary),
             outbox=[pack(record) for record in self._outbox],
-            episodes=self.partition.take_notes(),
+            alerts=self.partition.take_notes(),
         )
         self.base = step.commit.position
         self._outbox, self._dead_letter_bytes = [], 0
@@ -536,7 +536,7 @@ def _more_follows(tick: Tick) -> bool:
     return tick.ends is not None and not tick.complete
 
 
-def _micros(message: Tick | Contact | DeskDone) -> int:
+def _micros(message: Tick | Contact | AllocationDone) -> int:
     return (message.occurred_at - EPOCH) // MICROSECOND
 
 
@@ -545,8 +545,9 @@ def _read_summary(stored: bytes) -> Summary:
         summary = msgspec.json.decode(stored, type=Summary)
     except msgspec.MsgspecError as error:
         raise UnusableState(problem=f"its summary is not ours ({error})", remedy=_REMEDY) from error
-    if summary.schema != CODEC_SCHEMA:
+    if not is_known_schema(summary.schema):
         raise UnusableState(problem="it was written with other facts, features or experts", remedy=_REMEDY)
+    summary.schema = CODEC_SCHEMA  # of what this program writes from here on
     return summary
 
 

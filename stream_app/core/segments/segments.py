@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from stream_app.core.segments.lifecycle_stage import DECLINING, GROWING, LOST, NEW, ONE_TIME, STAGES, Life, stages
 from stream_app.core.state.frame import Floats
-from stream_app.core.state.profile import Circumstances
+from stream_app.core.state.profile import CustomerProfile
 
 SEGMENTS: Final = ("complaining", "vip", "price_sensitive", "one_time", "growing", "declining", "loyal")
 COMPLAINING, VIP, PRICE_SENSITIVE, ONCE, RISING, FADING, LOYAL = range(len(SEGMENTS))
@@ -88,7 +88,7 @@ def price_sensitive(orders: Floats, discounted: Floats, money: Floats, discount:
     return often & (depth >= np.where(orders > 1, CHEAP_DEPTH, 2 * CHEAP_DEPTH))
 
 
-def segments_of(about: Circumstances) -> tuple[str, ...]:
+def segments_of(about: CustomerProfile) -> tuple[str, ...]:
     """Every segment to which one customer belongs; the first is the customer's segment."""
     alone = _Alone(about)
     found = [one for one, belong in _before_stages(alone) if belong[0]]
@@ -98,7 +98,7 @@ def segments_of(about: Circumstances) -> tuple[str, ...]:
 class _Alone:
     """One customer as columns."""
 
-    def __init__(self, about: Circumstances) -> None:
+    def __init__(self, about: CustomerProfile) -> None:
         view = about.view
         self.horizon, self.order_days = view.horizon, view.order_days
         self.recency, self.mean_gap, self.last_gap = view.recency, view.mean_gap, view.last_gap

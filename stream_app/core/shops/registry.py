@@ -27,10 +27,10 @@ def shop_key(name: str) -> float:
     return float((xxhash.xxh3_64_intdigest(name.encode("utf-8", "surrogatepass")) >> (64 - _KEY_BITS)) | 1)
 
 
-class ShopNames:
+class ShopRegistry:
     """Names of shops and their places, in order of appearance; those beyond MAX_SHOPS share one.
 
-    >>> shops = ShopNames()
+    >>> shops = ShopRegistry()
     >>> shops.place("default"), shops.place("s1"), shops.place("s1"), shops.names
     (0, 1, 1, ['default', 's1'])
     >>> shops.place_of_key(shop_key("s1"))

@@ -21,14 +21,14 @@ import numpy.typing as npt
 import xxhash
 
 from stream_app.core.events.schema import Complaint, ComplaintAction
-from stream_app.core.state.vector import CASE_STEPS, CASES, NEVER, SLOT, Facts
+from stream_app.core.state.vector import CASE_STEPS, CASES, NEVER, SLOT, StateVector
 
 _STEPS: Final = len(CASE_STEPS)
 _FIRST_KEY, _FIRST_STEP = SLOT["complaint_0_key"], SLOT["complaint_0_opened"]
 _KEY_BITS: Final = 48  # exact in a float64
 
 
-class Case(NamedTuple):
+class ComplaintCase(NamedTuple):
     """One complaint, days since 1970, NEVER where a step has not been taken.
 
     `opened` is the first opening since the latest answer or resolution; where there is none, the latest opening.
@@ -53,64 +53,64 @@ class _Place(NamedTuple):
     """A place of the state: the complaint's key, and one opening of it."""
 
     key: float
-    case: Case
+    case: ComplaintCase
 
 
-_EMPTY: Final = _Place(0.0, Case(NEVER, NEVER, NEVER))
+_EMPTY: Final = _Place(0.0, ComplaintCase(NEVER, NEVER, NEVER))
 
 
-def has_cases(facts: Facts[float]) -> bool:
+def has_cases(vector: StateVector[float]) -> bool:
     """Whether any complaint is remembered; places are filled from the first one on."""
-    return facts[_FIRST_KEY] != 0
+    return vector[_FIRST_KEY] != 0
 
 
-def keys_of(facts: Facts[float]) -> frozenset[float]:
+def keys_of(vector: StateVector[float]) -> frozenset[float]:
     """Which complaints are remembered."""
-    return frozenset(facts[_FIRST_KEY : _FIRST_KEY + CASES]) - {0.0}
+    return frozenset(vector[_FIRST_KEY : _FIRST_KEY + CASES]) - {0.0}
 
 
-def steps_of(facts: Facts[float]) -> Iterator[Case]:
+def steps_of(vector: StateVector[float]) -> Iterator[ComplaintCase]:
     """The complaints that are remembered of a customer."""
     before = 0.0
-    for key, case in _places(facts):
+    for key, case in _places(vector):
         if key != before:
             yield case
         before = key
 
 
-def _places(facts: Facts[float]) -> list[_Place]:
+def _places(vector: StateVector[float]) -> list[_Place]:
     """The places that are taken: by key, and the openings of a complaint in order."""
     places = []
     for place in range(CASES):
-        if key := facts[_FIRST_KEY + place]:
+        if key := vector[_FIRST_KEY + place]:
             start = _FIRST_STEP + place * _STEPS
-            places.append(_Place(key, Case(*facts[start : start + _STEPS])))
+            places.append(_Place(key, ComplaintCase(*vector[start : start + _STEPS])))
     return places
 
 
-def follow_case(facts: Facts[float], event: Complaint, day: float, followed_days: float = math.inf) -> None:
+def apply_complaint(vector: StateVector[float], event: Complaint, day: float, followed_days: float = math.inf) -> None:
     """Note a step of a complaint. Steps without a complaint_id belong to the order's case, or to one case for all.
 
     Args:
-        facts: the customer's, changed in place.
+        vector: the customer's, changed in place.
         event: the step.
         day: when, days since 1970.
         followed_days: after which nobody acts on a complaint any more.
     """
     name = event.complaint_id or event.order_id or ""
     key = float((xxhash.xxh3_64_intdigest(name.encode("utf-8", "surrogatepass")) >> (64 - _KEY_BITS)) | 1)
-    places = _places(facts)
+    places = _places(vector)
     others = [one for one in places if one.key != key]
     own = _after_step([one.case for one in places if one.key == key], event.action, day)
     kept = _that_fit([*others, *(_Place(key, case) for case in own)], day - followed_days)
     kept.sort(key=lambda one: (-one.key, one.case.opened))
     for place, (kept_key, case) in enumerate([*kept, *[_EMPTY] * (CASES - len(kept))]):
-        facts[_FIRST_KEY + place] = kept_key
+        vector[_FIRST_KEY + place] = kept_key
         for step, at in enumerate(case, _FIRST_STEP + place * _STEPS):
-            facts[step] = at
+            vector[step] = at
 
 
-def _after_step(known: Sequence[Case], action: ComplaintAction, day: float) -> list[Case]:
+def _after_step(known: Sequence[ComplaintCase], action: ComplaintAction, day: float) -> list[ComplaintCase]:
     """One complaint after a step: the openings for which the customer waits, or the latest one if he does not."""
     openings = {case.opened for case in known}
     answered = max((case.answered for case in known), default=NEVER)
@@ -122,7 +122,7 @@ def _after_step(known: Sequence[Case], action: ComplaintAction, day: float) -> l
     else:
         openings.add(day)
     waits = [opened for opened in openings if opened > max(answered, resolved)]
-    return [Case(opened, answered, resolved) for opened in waits or [max(openings, default=NEVER)]]
+    return [ComplaintCase(opened, answered, resolved) for opened in waits or [max(openings, default=NEVER)]]
 
 
 def _that_fit(places: list[_Place], expired: float) -> list[_Place]:
@@ -144,11 +144,11 @@ def _that_fit(places: list[_Place], expired: float) -> list[_Place]:
     return places
 
 
-def open_since(facts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def open_since(vector: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """When each open complaint was opened: days since 1970, NEVER where a case is closed or empty; shape (n, CASES)."""
-    steps = facts[:, _FIRST_STEP : _FIRST_STEP + CASES * _STEPS].reshape(len(facts), CASES, _STEPS)
+    steps = vector[:, _FIRST_STEP : _FIRST_STEP + CASES * _STEPS].reshape(len(vector), CASES, _STEPS)
     opened, resolved = steps[:, :, 0], steps[:, :, 2]
     is_open = opened > resolved
-    keys = facts[:, _FIRST_KEY : _FIRST_KEY + CASES]
+    keys = vector[:, _FIRST_KEY : _FIRST_KEY + CASES]
     is_open[:, 1:] &= keys[:, 1:] != keys[:, :-1]  # a further opening of the complaint before it
     return np.where(is_open, opened, NEVER)

@@ -16,7 +16,7 @@ from stream_app.core.events.schema import (
     OrderAction,
 )
 from stream_app.core.state.complaint_kinds import Classifier, is_displeasure, is_low_rating, kind_of
-from stream_app.core.state.counters import COUNTED, MOST, Marks, bit_of, count, place_in
+from stream_app.core.state.counters import COUNTED, MOST, Counters, bit_of, count, place_in
 from stream_app.core.state.update import SLOW_PAGE_SECONDS
 
 BRIEF_SECONDS: Final = 15.0  # who leaves recommended goods so soon did not want them
@@ -38,91 +38,91 @@ _CART: Final = {
 }
 
 
-def mark(marks: Marks[int], event: Event, at: int, counts: bool, classify: Classifier) -> None:
+def count_event(counters: Counters[int], event: Event, at: int, counts: bool, classify: Classifier) -> None:
     """Change a customer's marks by one event.
 
     Args:
-        marks: the customer's, changed in place.
+        counters: the customer's, changed in place.
         event: what happened.
         at: when, microseconds.
         counts: whether it counts as an order.
         classify: says what a complaint's text is about.
     """
-    place = place_in(marks, at)
+    place = place_in(counters, at)
     if place is None:
         return
     if isinstance(event, Browsing):
-        _mark_browsing(marks, place, event)
+        _mark_browsing(counters, place, event)
     elif isinstance(event, Cart):
-        _mark_cart(marks, place, event)
+        _mark_cart(counters, place, event)
     elif isinstance(event, Order):
-        _mark_order(marks, place, event, counts)
+        _mark_order(counters, place, event, counts)
     else:
-        _mark_complaint(marks, place, event, classify)
+        _mark_complaint(counters, place, event, classify)
 
 
-def _mark_browsing(marks: Marks[int], place: int, event: Browsing) -> None:
-    if marks[place + _VIEWS] < MOST:
-        marks[place + _VIEWS] += 1
+def _mark_browsing(counters: Counters[int], place: int, event: Browsing) -> None:
+    if counters[place + _VIEWS] < MOST:
+        counters[place + _VIEWS] += 1
     if event.session_id is not None:
-        marks[place + _SESSIONS] |= bit_of(event.session_id)
+        counters[place + _SESSIONS] |= bit_of(event.session_id)
     if event.category is not None:
-        marks[place + _CATEGORIES] |= bit_of(event.category)
+        counters[place + _CATEGORIES] |= bit_of(event.category)
     if event.load_seconds is not None and event.load_seconds >= SLOW_PAGE_SECONDS:
-        count(marks, place + _SLOW)
+        count(counters, place + _SLOW)
     if event.search_results == 0:
-        count(marks, place + _EMPTY)
+        count(counters, place + _EMPTY)
     if event.available is False:
-        count(marks, place + _UNAVAILABLE)
+        count(counters, place + _UNAVAILABLE)
     if event.recommended:
-        _mark_recommended(marks, place, event)
+        _mark_recommended(counters, place, event)
 
 
-def _mark_recommended(marks: Marks[int], place: int, event: Browsing) -> None:
-    count(marks, place + _RECOMMENDED)
+def _mark_recommended(counters: Counters[int], place: int, event: Browsing) -> None:
+    count(counters, place + _RECOMMENDED)
     if event.dwell_seconds is not None and event.dwell_seconds < BRIEF_SECONDS:
-        count(marks, place + _BRIEF)
+        count(counters, place + _BRIEF)
 
 
-def _mark_cart(marks: Marks[int], place: int, event: Cart) -> None:
+def _mark_cart(counters: Counters[int], place: int, event: Cart) -> None:
     if event.action is CartAction.CHECKOUT_ABANDONED:
         if event.price is not None:
-            count(marks, place + _PLACE["abandoned"])
+            count(counters, place + _PLACE["abandoned"])
     elif (counter := _CART.get(event.action)) is not None:
-        count(marks, place + counter)
+        count(counters, place + counter)
     if event.available is False:
-        count(marks, place + _UNAVAILABLE)
+        count(counters, place + _UNAVAILABLE)
 
 
-def _mark_order(marks: Marks[int], place: int, event: Order, counts: bool) -> None:
+def _mark_order(counters: Counters[int], place: int, event: Order, counts: bool) -> None:
     if counts:
-        count(marks, place + _ORDERS)
+        count(counters, place + _ORDERS)
     if (step := _STEPS.get(event.action)) is not None:
-        count(marks, place + step)
+        count(counters, place + step)
     if event.promised_at is None:
         return
     if event.action is OrderAction.PAID:
         if (event.promised_at - event.occurred_at).total_seconds() <= RUSH_HOURS * 3_600:
-            count(marks, place + _RUSHED)
+            count(counters, place + _RUSHED)
     elif event.action is OrderAction.DELIVERED and event.delivered_at is not None:
-        count(marks, place + _DELIVERED)
+        count(counters, place + _DELIVERED)
         late_hours = (event.delivered_at - event.promised_at).total_seconds() / 3_600
         if late_hours > 0:
-            count(marks, place + _LATE)
-            count(marks, place + _LATE_HOURS, round(late_hours))
+            count(counters, place + _LATE)
+            count(counters, place + _LATE_HOURS, round(late_hours))
 
 
-def _mark_complaint(marks: Marks[int], place: int, event: Complaint, classify: Classifier) -> None:
+def _mark_complaint(counters: Counters[int], place: int, event: Complaint, classify: Classifier) -> None:
     if not is_displeasure(event):
         return
     if event.action is ComplaintAction.REOPENED:
-        count(marks, place + _REOPENED)
+        count(counters, place + _REOPENED)
         return
     if event.form is ComplaintForm.UNSUBSCRIBE:
-        count(marks, place + _UNSUBSCRIBES)
+        count(counters, place + _UNSUBSCRIBES)
         return
     if event.form is ComplaintForm.COMPLAINT:
-        count(marks, place + _COMPLAINTS)
+        count(counters, place + _COMPLAINTS)
     if is_low_rating(event):
-        count(marks, place + _LOW)
-    count(marks, place + _PLACE[f"about_{kind_of(event, classify)}"])
+        count(counters, place + _LOW)
+    count(counters, place + _PLACE[f"about_{kind_of(event, classify)}"])

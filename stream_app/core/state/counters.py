@@ -62,8 +62,8 @@ COUNTED: Final = (
     "about_other",
 )
 _ALONE: Final = ("shop", "period", "contact_period", "contacts", "contacts_before")
-MARKS: Final = (*_ALONE, *COUNTED, *(f"{name}_before" for name in COUNTED))
-MARK: Final = {name: place for place, name in enumerate(MARKS)}
+COUNTERS: Final = (*_ALONE, *COUNTED, *(f"{name}_before" for name in COUNTED))
+COUNTER: Final = {name: place for place, name in enumerate(COUNTERS)}
 SKETCH_BITS: Final = 16
 MOST: Final = 65_535  # counts stop here
 
@@ -73,32 +73,33 @@ _NOTHING: Final = array("H", [0] * len(COUNTED))
 _FIRST_DAY: Final = 36_600  # days before 1970 that a time may lie (intake.EARLIEST), and more: periods are not negative
 _FIRST_US: Final = _FIRST_DAY * DAY_US
 _PERIOD_US: Final = PERIOD_DAYS * DAY_US
-EMPTY_MARKS: Final = bytes(2 * len(MARKS))
+EMPTY_COUNTERS: Final = bytes(2 * len(COUNTERS))
 
-Marks = array  # of type code "H", len(MARKS) long
+Counters = array  # of type code "H", len(COUNTERS) long
 
 
-def place_in(marks: Marks[int], at: int) -> int | None:
+def place_in(counters: Counters[int], at: int) -> int | None:
     """Where the counts of a moment's period begin, after the counts have moved on if need be; None: it is long past.
 
-    >>> marks, day = array("H", EMPTY_MARKS), 86_400_000_000
-    >>> place_in(marks, 20_000 * day) == place_in(marks, 20_001 * day) != place_in(marks, (20_000 - PERIOD_DAYS) * day)
+    >>> counters, day = array("H", EMPTY_COUNTERS), 86_400_000_000
+    >>> now = place_in(counters, 20_000 * day)
+    >>> now == place_in(counters, 20_001 * day) != place_in(counters, (20_000 - PERIOD_DAYS) * day)
     True
     """
     period = (at + _FIRST_US) // _PERIOD_US
-    if (ahead := period - marks[PERIOD]) == 0:
+    if (ahead := period - counters[PERIOD]) == 0:
         return _NOW
     if ahead > 0:
-        marks[_BEFORE:] = marks[_NOW:_BEFORE] if ahead == 1 else _NOTHING
-        marks[_NOW:_BEFORE] = _NOTHING
-        marks[PERIOD] = period
+        counters[_BEFORE:] = counters[_NOW:_BEFORE] if ahead == 1 else _NOTHING
+        counters[_NOW:_BEFORE] = _NOTHING
+        counters[PERIOD] = period
         return _NOW
     return _BEFORE if ahead == -1 else None
 
 
-def count(marks: Marks[int], place: int, amount: int = 1) -> None:
+def count(counters: Counters[int], place: int, amount: int = 1) -> None:
     """Add to a count, up to MOST."""
-    marks[place] = min(marks[place] + amount, MOST)
+    counters[place] = min(counters[place] + amount, MOST)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -107,48 +108,48 @@ def bit_of(name: str) -> int:
     return 1 << xxhash.xxh3_64_intdigest(name.encode("utf-8", "surrogatepass")) % SKETCH_BITS
 
 
-def count_contact(marks: Marks[int], day: float) -> None:
+def count_contact(counters: Counters[int], day: float) -> None:
     """Count a message to the customer. Messages have a period of their own: they go on when he is silent."""
     period = int(day + _FIRST_DAY) // CONTACT_PERIOD_DAYS
-    if (ahead := period - marks[_CONTACT_PERIOD]) > 0:
-        marks[_CONTACTS_BEFORE] = marks[_CONTACTS] if ahead == 1 else 0
-        marks[_CONTACT_PERIOD], marks[_CONTACTS] = period, 0
+    if (ahead := period - counters[_CONTACT_PERIOD]) > 0:
+        counters[_CONTACTS_BEFORE] = counters[_CONTACTS] if ahead == 1 else 0
+        counters[_CONTACT_PERIOD], counters[_CONTACTS] = period, 0
     if ahead >= -1:
-        count(marks, _CONTACTS if ahead >= 0 else _CONTACTS_BEFORE)
+        count(counters, _CONTACTS if ahead >= 0 else _CONTACTS_BEFORE)
 
 
-def contacts_a_week(marks: Marks[int], day: float) -> float:
+def contacts_a_week(counters: Counters[int], day: float) -> float:
     """Messages a week, over the period of a day so far and the one before it."""
     into = (day + _FIRST_DAY) % CONTACT_PERIOD_DAYS
-    ahead = int(day + _FIRST_DAY) // CONTACT_PERIOD_DAYS - marks[_CONTACT_PERIOD]
-    sent = marks[_CONTACTS] + marks[_CONTACTS_BEFORE] if ahead == 0 else marks[_CONTACTS] if ahead == 1 else 0
+    ahead = int(day + _FIRST_DAY) // CONTACT_PERIOD_DAYS - counters[_CONTACT_PERIOD]
+    sent = counters[_CONTACTS] + counters[_CONTACTS_BEFORE] if ahead == 0 else counters[_CONTACTS] if ahead == 1 else 0
     return sent / (into + CONTACT_PERIOD_DAYS) * 7.0
 
 
-def mark_value(marks: Marks[int], name: str) -> int:
+def counter_value(counters: Counters[int], name: str) -> int:
     """A count over both periods.
 
-    >>> mark_value(array("H", EMPTY_MARKS), "late")
+    >>> counter_value(array("H", EMPTY_COUNTERS), "late")
     0
     """
-    return marks[MARK[name]] + marks[MARK[f"{name}_before"]]
+    return counters[COUNTER[name]] + counters[COUNTER[f"{name}_before"]]
 
 
-def matrix(marks: Sequence[Marks[int]]) -> npt.NDArray[np.uint16]:
-    """The marks of n customers, shape (n, len(MARKS))."""
-    return np.frombuffer(b"".join(marks), dtype=np.uint16).reshape(len(marks), len(MARKS))
+def matrix(counters: Sequence[Counters[int]]) -> npt.NDArray[np.uint16]:
+    """The marks of n customers, shape (n, len(COUNTERS))."""
+    return np.frombuffer(b"".join(counters), dtype=np.uint16).reshape(len(counters), len(COUNTERS))
 
 
-def distinct(marks: Marks[int], name: str) -> int:
+def distinct(counters: Counters[int], name: str) -> int:
     """How many distinct names a bitmap has seen in both periods, as far as its bits can tell."""
-    return (marks[MARK[name]] | marks[MARK[f"{name}_before"]]).bit_count()
+    return (counters[COUNTER[name]] | counters[COUNTER[f"{name}_before"]]).bit_count()
 
 
-def shop_number(marks: Marks[int]) -> int:
+def shop_number(counters: Counters[int]) -> int:
     """The number of the customer's shop among those that the partition knows."""
-    return marks[SHOP]
+    return counters[SHOP]
 
 
-def set_shop(marks: Marks[int], number: int) -> None:
+def set_shop(counters: Counters[int], number: int) -> None:
     """Say which of the partition's shops a customer belongs to."""
-    marks[SHOP] = number
+    counters[SHOP] = number

@@ -32,11 +32,11 @@ _DECAY_LIMIT: Final = 1000.0  # half-lives; 2 ** -1000 is still a number
 
 
 def mean_gap(repeats: Floats, span: Floats, age: Floats, horizon: float) -> Floats:
-    """Mean gap between order days, days: see View.mean_gap. All arguments but the repeats are in days."""
+    """Mean gap between order days, days: see StateFrame.mean_gap. All arguments but the repeats are in days."""
     return np.where(repeats > 0, span / np.maximum(repeats, 1.0), age + horizon / 2)
 
 
-class View:
+class StateFrame:
     """Columns over n customers.
 
     Args:
@@ -45,12 +45,12 @@ class View:
         horizon: days within which an order means that a customer stayed.
     """
 
-    def __init__(self, facts: Floats, now: Floats, horizon: float) -> None:
-        if facts.shape != (len(now), len(SLOTS)):
-            raise ValueError(f"facts have the shape {facts.shape}, not {(len(now), len(SLOTS))}")
+    def __init__(self, vector: Floats, now: Floats, horizon: float) -> None:
+        if vector.shape != (len(now), len(SLOTS)):
+            raise ValueError(f"vectors have the shape {vector.shape}, not {(len(now), len(SLOTS))}")
         # One contiguous row a fact: numpy's vector routines then treat every value alike, whatever the number of rows.
-        self.columns = np.ascontiguousarray(facts.T)
-        self.facts = facts
+        self.columns = np.ascontiguousarray(vector.T)
+        self.vector = vector
         self.now = now
         self.horizon = horizon
 
@@ -125,7 +125,7 @@ class View:
     @cached_property
     def recent_gaps(self) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """The last gaps between order days, oldest first, and which of them exist; shape (n, RING - 1)."""
-        ring = self.facts[:, RING_START:RING_END]
+        ring = self.vector[:, RING_START:RING_END]
         return np.diff(ring, axis=1), ring[:, :-1] > NEVER
 
     @cached_property
@@ -152,4 +152,4 @@ class View:
     @cached_property
     def complaint_opened(self) -> Floats:
         """When each remembered complaint that is still open was opened, NEVER where closed; shape (n, CASES)."""
-        return open_since(self.facts)
+        return open_since(self.vector)

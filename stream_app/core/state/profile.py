@@ -9,14 +9,14 @@ import numpy as np
 
 from stream_app.core.shops.capabilities import KnownShop
 from stream_app.core.state.complaints import steps_of
-from stream_app.core.state.counters import Marks, contacts_a_week, distinct, mark_value
-from stream_app.core.state.frame import View
-from stream_app.core.state.vector import NEVER, SLOT, Facts
+from stream_app.core.state.counters import Counters, contacts_a_week, counter_value, distinct
+from stream_app.core.state.frame import StateFrame
+from stream_app.core.state.vector import NEVER, SLOT, StateVector
 
 HOURS_A_DAY: Final = 24.0
 
 
-class Circumstances:
+class CustomerProfile:
     """What signs are read from.
 
     Args:
@@ -29,26 +29,32 @@ class Circumstances:
     """
 
     def __init__(
-        self, facts: Facts[float], marks: Marks[int], now: float, horizon: float, shop: KnownShop, solve_days: float
+        self,
+        vector: StateVector[float],
+        counters: Counters[int],
+        now: float,
+        horizon: float,
+        shop: KnownShop,
+        solve_days: float,
     ) -> None:
-        self.facts = facts
-        self.marks = marks
+        self.vector = vector
+        self.counters = counters
         self.now = now
         self.shop = shop
         self.solve_days = solve_days
-        self.view = View(np.array([facts]), np.array([now]), horizon)
+        self.view = StateFrame(np.array([vector]), np.array([now]), horizon)
 
     def fact(self, name: str) -> float:
         """A fact by its name."""
-        return float(self.facts[SLOT[name]])
+        return float(self.vector[SLOT[name]])
 
     def count(self, name: str) -> int:
         """A count of marks.COUNTED over the last two periods."""
-        return mark_value(self.marks, name)
+        return counter_value(self.counters, name)
 
     def distinct(self, name: str) -> int:
         """Distinct names of a bitmap of marks.COUNTED over the last two periods."""
-        return distinct(self.marks, name)
+        return distinct(self.counters, name)
 
     @cached_property
     def silent_days(self) -> float:
@@ -79,14 +85,14 @@ class Circumstances:
     @cached_property
     def open_days(self) -> list[float]:
         """For how many days each complaint that is open has been, longest first."""
-        return sorted((self.now - case.opened for case in steps_of(self.facts) if case.is_open), reverse=True)
+        return sorted((self.now - case.opened for case in steps_of(self.vector) if case.is_open), reverse=True)
 
     @cached_property
     def answer_hours(self) -> float:
         """The longest that a complaint has waited for its first answer, or still waits; 0 without complaints."""
         waits = [
             (case.answered if case.was_answered else self.now) - case.opened
-            for case in steps_of(self.facts)
+            for case in steps_of(self.vector)
             if case.was_answered or (case.is_open and not case.was_answered)
         ]
         return max(waits, default=0.0) * HOURS_A_DAY
@@ -94,4 +100,4 @@ class Circumstances:
     @cached_property
     def contacts_a_week(self) -> float:
         """Messages to the customer a week, lately."""
-        return contacts_a_week(self.marks, self.now)
+        return contacts_a_week(self.counters, self.now)

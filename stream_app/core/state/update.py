@@ -20,7 +20,7 @@ from stream_app.core.events.schema import (
 )
 from stream_app.core.shops.registry import shop_key
 from stream_app.core.state.complaint_kinds import HANDLING, is_displeasure, is_low_rating
-from stream_app.core.state.complaints import follow_case
+from stream_app.core.state.complaints import apply_complaint
 from stream_app.core.state.vector import (
     BROWSING_DECAY,
     CART_DECAY,
@@ -40,7 +40,7 @@ from stream_app.core.state.vector import (
     SHOP,
     SKETCH_BITS,
     SLOT,
-    Facts,
+    StateVector,
     add_decayed,
     add_order_day,
 )
@@ -65,13 +65,13 @@ _CATEGORY_BITS: dict[str, int] = {}  # memory of a pure function: category -> it
 _MAX_REMEMBERED: Final = 100_000
 
 
-def remember(
-    facts: Facts[float], event: Event, at: int, local_day: int, counts: bool, followed_days: float = math.inf
+def apply_event(
+    vector: StateVector[float], event: Event, at: int, local_day: int, counts: bool, followed_days: float = math.inf
 ) -> None:
     """Change the facts on a customer by one event.
 
     Args:
-        facts: the customer's facts, changed in place.
+        vector: the customer's facts, changed in place.
         event: what happened.
         at: when, in microseconds since 1970-01-01 UTC (`event.at`, which costs a microsecond to compute).
         local_day: the day of the shop's calendar; read only if the event counts as an order.
@@ -79,108 +79,108 @@ def remember(
         followed_days: after which nobody acts on a complaint any more.
     """
     day = at / DAY_US
-    if facts[FIRST_SEEN] == NEVER or day < facts[FIRST_SEEN]:
-        facts[FIRST_SEEN] = day
-    if day > facts[LAST_SEEN]:
-        facts[LAST_SEEN] = day
+    if vector[FIRST_SEEN] == NEVER or day < vector[FIRST_SEEN]:
+        vector[FIRST_SEEN] = day
+    if day > vector[LAST_SEEN]:
+        vector[LAST_SEEN] = day
     if isinstance(event, Browsing):
-        _remember_browsing(facts, event, day)
+        _remember_browsing(vector, event, day)
     elif isinstance(event, Order):
-        _remember_order(facts, event, day, local_day, counts)
+        _remember_order(vector, event, day, local_day, counts)
     elif isinstance(event, Cart):
-        _remember_cart(facts, event, day)
+        _remember_cart(vector, event, day)
     else:
-        _remember_complaint(facts, event, day, followed_days)
+        _remember_complaint(vector, event, day, followed_days)
 
 
-def _remember_browsing(facts: Facts[float], event: Browsing, day: float) -> None:
-    if day > facts[_LAST_BROWSING]:
-        facts[_LAST_BROWSING] = day
-    facts[_BROWSINGS] += 1
+def _remember_browsing(vector: StateVector[float], event: Browsing, day: float) -> None:
+    if day > vector[_LAST_BROWSING]:
+        vector[_LAST_BROWSING] = day
+    vector[_BROWSINGS] += 1
     if event.category is not None:
-        _remember_category(facts, event.category)
+        _remember_category(vector, event.category)
     if event.load_seconds is not None and event.load_seconds >= SLOW_PAGE_SECONDS:
-        facts[_SLOW_PAGES] += 1
+        vector[_SLOW_PAGES] += 1
     if event.search_results == 0:
-        facts[_EMPTY_SEARCHES] += 1
+        vector[_EMPTY_SEARCHES] += 1
     if event.available is False:
-        facts[_UNAVAILABLE] += 1
+        vector[_UNAVAILABLE] += 1
     if event.recommended:
-        facts[_RECOMMENDED] += 1
-    add_decayed(facts, BROWSING_DECAY, day)
+        vector[_RECOMMENDED] += 1
+    add_decayed(vector, BROWSING_DECAY, day)
 
 
-def _remember_category(facts: Facts[float], category: str) -> None:
+def _remember_category(vector: StateVector[float], category: str) -> None:
     """Linear counting over a bitmap: Whang, Vander-Zanden, Taylor, ACM TODS 1990."""
     bit = _CATEGORY_BITS.get(category)
     if bit is None:
         bit = 1 << xxhash.xxh3_64_intdigest(category.encode("utf-8", "surrogatepass")) % SKETCH_BITS
         if len(_CATEGORY_BITS) < _MAX_REMEMBERED and len(category) <= MAX_ID_CHARS:
             _CATEGORY_BITS[category] = bit
-    facts[_CATEGORIES] = int(facts[_CATEGORIES]) | bit
+    vector[_CATEGORIES] = int(vector[_CATEGORIES]) | bit
 
 
-def _remember_cart(facts: Facts[float], event: Cart, day: float) -> None:
-    if day > facts[_LAST_CART]:
-        facts[_LAST_CART] = day
-    facts[_CARTS] += 1
+def _remember_cart(vector: StateVector[float], event: Cart, day: float) -> None:
+    if day > vector[_LAST_CART]:
+        vector[_LAST_CART] = day
+    vector[_CARTS] += 1
     counter = _CART_COUNTERS.get(event.action)
     if counter is not None:
-        facts[counter] += 1
+        vector[counter] += 1
     if event.available is False:
-        facts[_UNAVAILABLE] += 1
-    add_decayed(facts, CART_DECAY, day)
+        vector[_UNAVAILABLE] += 1
+    add_decayed(vector, CART_DECAY, day)
 
 
-def _remember_order(facts: Facts[float], event: Order, day: float, local_day: int, counts: bool) -> None:
+def _remember_order(vector: StateVector[float], event: Order, day: float, local_day: int, counts: bool) -> None:
     if counts:
-        _remember_purchase(facts, event, day, local_day)
+        _remember_purchase(vector, event, day, local_day)
     if event.action in (OrderAction.RETURNED, OrderAction.REFUNDED, OrderAction.CANCELLED):
-        facts[_RETURNS] += 1
+        vector[_RETURNS] += 1
     if event.promised_at is not None and event.delivered_at is not None and event.delivered_at > event.promised_at:
-        facts[_LATE] += 1
+        vector[_LATE] += 1
 
 
-def _remember_purchase(facts: Facts[float], event: Order, day: float, local_day: int) -> None:
+def _remember_purchase(vector: StateVector[float], event: Order, day: float, local_day: int) -> None:
     amount = event.amount or 0.0
     log_amount = math.log1p(max(amount, 0.0))
-    facts[ORDERS] += 1
-    facts[MONEY] += amount
-    facts[LOG_MONEY] += log_amount
+    vector[ORDERS] += 1
+    vector[MONEY] += amount
+    vector[LOG_MONEY] += log_amount
     if event.discount:
-        facts[_DISCOUNTED] += 1
-        facts[_DISCOUNT] += event.discount
+        vector[_DISCOUNTED] += 1
+        vector[_DISCOUNT] += event.discount
     if event.member_benefit:
-        facts[_MEMBER] += 1
-    if amount > facts[MAX_AMOUNT]:
-        facts[MAX_AMOUNT] = amount
-    if facts[FIRST_ORDER] == NEVER or day < facts[FIRST_ORDER]:
-        facts[FIRST_ORDER] = day
-    if day > facts[LAST_ORDER]:
-        facts[LAST_ORDER] = day
-        facts[LAST_AMOUNT], facts[SHOP] = amount, shop_key(event.shop_id)
-    elif day == facts[LAST_ORDER]:  # two orders in one instant: the larger, so that their order does not matter
-        facts[LAST_AMOUNT] = max(facts[LAST_AMOUNT], amount)
-        facts[SHOP] = max(facts[SHOP], shop_key(event.shop_id))
-    add_order_day(facts, local_day)
-    add_decayed(facts, ORDER_DECAY, day)
-    add_decayed(facts, MONEY_DECAY, day, log_amount)
+        vector[_MEMBER] += 1
+    if amount > vector[MAX_AMOUNT]:
+        vector[MAX_AMOUNT] = amount
+    if vector[FIRST_ORDER] == NEVER or day < vector[FIRST_ORDER]:
+        vector[FIRST_ORDER] = day
+    if day > vector[LAST_ORDER]:
+        vector[LAST_ORDER] = day
+        vector[LAST_AMOUNT], vector[SHOP] = amount, shop_key(event.shop_id)
+    elif day == vector[LAST_ORDER]:  # two orders in one instant: the larger, so that their order does not matter
+        vector[LAST_AMOUNT] = max(vector[LAST_AMOUNT], amount)
+        vector[SHOP] = max(vector[SHOP], shop_key(event.shop_id))
+    add_order_day(vector, local_day)
+    add_decayed(vector, ORDER_DECAY, day)
+    add_decayed(vector, MONEY_DECAY, day, log_amount)
 
 
-def _remember_complaint(facts: Facts[float], event: Complaint, day: float, followed_days: float) -> None:
+def _remember_complaint(vector: StateVector[float], event: Complaint, day: float, followed_days: float) -> None:
     displeased = is_displeasure(event)
     if event.form is ComplaintForm.COMPLAINT and (displeased or event.action in HANDLING):
-        follow_case(facts, event, day, followed_days)
+        apply_complaint(vector, event, day, followed_days)
     if displeased:
-        _remember_displeasure(facts, event, day)
+        _remember_displeasure(vector, event, day)
 
 
-def _remember_displeasure(facts: Facts[float], event: Complaint, day: float) -> None:
-    if day > facts[_LAST_COMPLAINT]:
-        facts[_LAST_COMPLAINT] = day
-    facts[_COMPLAINTS] += 1
+def _remember_displeasure(vector: StateVector[float], event: Complaint, day: float) -> None:
+    if day > vector[_LAST_COMPLAINT]:
+        vector[_LAST_COMPLAINT] = day
+    vector[_COMPLAINTS] += 1
     if is_low_rating(event):
-        facts[_LOW_REVIEWS] += 1
+        vector[_LOW_REVIEWS] += 1
     if event.form is ComplaintForm.UNSUBSCRIBE:
-        facts[_UNSUBSCRIBES] += 1
-    add_decayed(facts, COMPLAINT_DECAY, day)
+        vector[_UNSUBSCRIBES] += 1
+    add_decayed(vector, COMPLAINT_DECAY, day)

@@ -1,9 +1,9 @@
 """What is remembered of a customer: one vector of numbers of fixed layout, and a ring of recent event ids.
 
-Everything that a feature needs is a number in `facts` at a fixed place, so that the state of a customer is bounded
+Everything that a feature needs is a number in `vector` at a fixed place, so that the state of a customer is bounded
 whatever he does, a thousand states are one matrix (`features.py` works on such matrices), and the codec is a copy.
 
-Facts do not depend on the order in which events within the allowed lateness arrive, up to rounding: counts and extremes
+They do not depend on the order in which events within the allowed lateness arrive, up to rounding: counts and extremes
 commute, decayed counts are kept in forward-decay form, and gaps between order days are kept over a sorted ring that
 reaches further back than the largest allowed lateness.
 """
@@ -90,59 +90,59 @@ EMPTY: Final = array("d", [NEVER] * len(_TIMES) + [0.0] * len(_AMOUNTS))
 _RATES: Final = tuple(1.0 / half_life for half_life in HALF_LIVES)
 _GONE: Final = 60.0  # half-lives after which nothing is left that a float64 sum would notice
 
-Facts = array  # of type code "d", len(SLOTS) long
+StateVector = array  # of type code "d", len(SLOTS) long
 
 
-def new_facts() -> Facts[float]:
+def new_vector() -> StateVector[float]:
     """The facts on a customer of whom nothing is known."""
     return array("d", EMPTY)
 
 
-def add_decayed(facts: Facts[float], kind: int, day: float, amount: float = 1.0) -> None:
+def add_decayed(vector: StateVector[float], kind: int, day: float, amount: float = 1.0) -> None:
     """Add an amount at a day to the decayed counts of a kind, which stand to the latest day seen.
 
     Forward decay: Cormode, Shkapenyuk, Srivastava, Xu: Forward Decay, ICDE 2009. A late amount arrives already decayed.
     """
-    age = day - facts[DECAYED_AT + kind]
+    age = day - vector[DECAYED_AT + kind]
     place = DECAYED_START + kind * len(HALF_LIVES)
     if age >= 0:
-        facts[DECAYED_AT + kind] = day
+        vector[DECAYED_AT + kind] = day
         for rate in _RATES:
             halvings = age * rate
-            facts[place] = (facts[place] * 2.0**-halvings if halvings < _GONE else 0.0) + amount
+            vector[place] = (vector[place] * 2.0**-halvings if halvings < _GONE else 0.0) + amount
             place += 1
     else:
         for rate in _RATES:
-            facts[place] += amount * 2.0 ** max(age * rate, -_GONE)
+            vector[place] += amount * 2.0 ** max(age * rate, -_GONE)
             place += 1
 
 
-def add_order_day(facts: Facts[float], day: float) -> None:
+def add_order_day(vector: StateVector[float], day: float) -> None:
     """Count a purchase occasion: a distinct day of the shop's calendar with an order, in any order of arrival.
 
     A day older than the whole ring changes nothing, since it may have been counted already: that can only happen beyond
     MAX_LATENESS_DAYS.
     """
-    ring = facts[RING_START:RING_END]
+    ring = vector[RING_START:RING_END]
     last = ring[-1]
     if day > last:
         if last > NEVER:
-            _add_gap(facts, day - last, 1)
-        facts[RING_START:RING_END] = ring[1:] + array("d", (day,))
-        facts[ORDER_DAYS] += 1
+            _add_gap(vector, day - last, 1)
+        vector[RING_START:RING_END] = ring[1:] + array("d", (day,))
+        vector[ORDER_DAYS] += 1
     elif day not in ring and (ring[0] == NEVER or day > ring[0]):
-        facts[ORDER_DAYS] += 1
+        vector[ORDER_DAYS] += 1
         later = min(d for d in ring if d > day)
         before = max(d for d in ring if d < day)
         if before > NEVER:
-            _add_gap(facts, later - before, -1)
-            _add_gap(facts, day - before, 1)
-        _add_gap(facts, later - day, 1)
-        facts[RING_START:RING_END] = array("d", sorted([*ring[1:], day]))
+            _add_gap(vector, later - before, -1)
+            _add_gap(vector, day - before, 1)
+        _add_gap(vector, later - day, 1)
+        vector[RING_START:RING_END] = array("d", sorted([*ring[1:], day]))
 
 
-def _add_gap(facts: Facts[float], days: float, sign: int) -> None:
+def _add_gap(vector: StateVector[float], days: float, sign: int) -> None:
     log = math.log(days)
-    facts[GAP_SQUARES] += sign * days * days
-    facts[GAP_LOGS] += sign * log
-    facts[GAP_LOG_SQUARES] += sign * log * log
+    vector[GAP_SQUARES] += sign * days * days
+    vector[GAP_LOGS] += sign * log
+    vector[GAP_LOG_SQUARES] += sign * log * log

@@ -30,6 +30,7 @@ from stream_app.core.model.evaluation_metrics import (
 from stream_app.core.model.labels import CHURNED, Matured
 from stream_app.core.training.quality_sample import EVERYBODY, Sample, row_type
 from stream_app.core.units import DAY_US
+from stream_app.core.versions import present_expert
 
 PRODUCT: Final = "product"  # the scorer that is the probability as it was given
 RECENT: Final = "28d"
@@ -179,7 +180,7 @@ class Quality:
         if not stored:
             return
         found = msgspec.msgpack.decode(stored, type=Stored)
-        if tuple(found.names) != self._names:
+        if tuple(map(present_expert, found.names)) != self._names:
             return
         columns = len(self._names)
         self._days, self._total = found.days, found.total

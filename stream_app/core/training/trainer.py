@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from stream_app.core.messages.schema import Example, Labelled, is_repeat
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.messages.schema import LabelledBatch, LabelledExample, is_duplicate
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Matured, Pending
@@ -38,20 +38,20 @@ class Checkpoint(msgspec.Struct, frozen=True):
     through: int  # moment up to which all has been learned, microseconds
     read: dict[int, Read]
     horizon: int
-    learner: bytes  # snapshot.snapshot
+    churn_model: bytes = msgspec.field(name="learner")  # snapshot.snapshot
     floors: dict[int, int] = {}
     quality: bytes = b""  # Quality.stored
 
 
 @dataclass(frozen=True)
-class Told:
+class TrainingReport:
     """A record of a partition, with where it stood."""
 
-    labelled: Labelled
+    labelled: LabelledBatch
     read: Read
 
 
-class Training:
+class Trainer:
     """Gathers what the partitions tell, and learns a day when all of them have told of it.
 
     Args:
@@ -61,16 +61,16 @@ class Training:
         capacity: calls that the staff can make a day, for the figures of quality.
     """
 
-    def __init__(self, learner: Learner, partitions: int, horizon: int, capacity: int = CAPACITY) -> None:
-        self.learner = learner
-        self.quality = Quality(learner.names, capacity)
+    def __init__(self, churn_model: ChurnModel, partitions: int, horizon: int, capacity: int = CAPACITY) -> None:
+        self.churn_model = churn_model
+        self.quality = Quality(churn_model.names, capacity)
         self.horizon = horizon
         self.through = NEVER
         self.unfit = 0  # examples that were left out, since the start
         half = np.dtype(np.float16).itemsize
-        self._bytes = half * len(NAMES), half * len(learner.names)
+        self._bytes = half * len(NAMES), half * len(churn_model.names)
         self.read: dict[int, Read] = dict.fromkeys(range(partitions), Read())
-        self._waiting: dict[int, deque[Told]] = {number: deque() for number in range(partitions)}
+        self._waiting: dict[int, deque[TrainingReport]] = {number: deque() for number in range(partitions)}
         self._markers: dict[int, deque[int]] = {number: deque() for number in range(partitions)}
         self._heard: dict[int, int] = dict.fromkeys(range(partitions), 0)
         self._floors: dict[int, int] = {}  # of partitions that tell again: moments up to which all has been learned
@@ -80,16 +80,16 @@ class Training:
         """The next offset of a partition that is wanted."""
         return self._next[partition]
 
-    def push(self, partition: int, offset: int, sequence: int, labelled: Labelled) -> bool:
+    def push(self, partition: int, offset: int, sequence: int, labelled: LabelledBatch) -> bool:
         """Take in a record; False if it has been told before: an outbox may send again after a crash."""
         self._next[partition] = max(self._next[partition], offset + 1)
-        if is_repeat(sequence, self._heard[partition]):
+        if is_duplicate(sequence, self._heard[partition]):
             return False
         self._heard[partition] = sequence
         labelled = self._learnable(labelled)
         if labelled.voids is not None:
             self._void(partition, labelled.voids)
-        self._waiting[partition].append(Told(labelled, Read(offset + 1, sequence)))
+        self._waiting[partition].append(TrainingReport(labelled, Read(offset + 1, sequence)))
         if labelled.moment:
             self._markers[partition].append(labelled.moment)
         return True
@@ -98,7 +98,7 @@ class Training:
         """Pass over a record that is none of ours."""
         self._next[partition] = max(self._next[partition], offset + 1)
 
-    def _learnable(self, labelled: Labelled) -> Labelled:
+    def _learnable(self, labelled: LabelledBatch) -> LabelledBatch:
         """A record without the examples that this learner cannot read: one with an infinity would spoil the model."""
         fit = [one for one in labelled.examples if self._fits(one)]
         if len(fit) == len(labelled.examples):
@@ -106,7 +106,7 @@ class Training:
         self.unfit += len(labelled.examples) - len(fit)
         return msgspec.structs.replace(labelled, examples=fit)
 
-    def _fits(self, one: Example) -> bool:
+    def _fits(self, one: LabelledExample) -> bool:
         if (len(one.features), len(one.log_odds)) != self._bytes:
             return False
         return bool(np.isfinite(np.frombuffer(one.features + one.log_odds, dtype=np.float16)).all())
@@ -132,7 +132,7 @@ class Training:
         if self.lacking:
             return None
         moment = min(markers[0] for markers in self._markers.values())
-        cohorts, examples, new = Cohorts(), list[Example](), False
+        cohorts, examples, new = Cohorts(), list[LabelledExample](), False
         for number, markers in self._markers.items():
             if markers[0] == moment:
                 markers.popleft()
@@ -143,26 +143,26 @@ class Training:
                         _note(cohorts, labelled)
                         examples += labelled.examples
         if new and moment >= self.through:  # the end of a log may lie on the midnight that was learned last
-            self.learner.note(cohorts)
+            self.churn_model.note(cohorts)
             matured = self._matured(examples)
-            self.learner.learn_day(matured, moment)
+            self.churn_model.learn_day(matured, moment)
             self.quality.note(matured)
             self.through = moment
         return moment
 
-    def checkpoint(self, learner: bytes | None = None) -> bytes:
+    def checkpoint(self, churn_model: bytes | None = None) -> bytes:
         """All of this as bytes, as of the last day learned: what came after it will be read again.
 
-        `learner`: its snapshot, if it has been taken already.
+        `churn_model`: its snapshot, if it has been taken already.
         """
-        stored = learner if learner is not None else snapshot(self.learner)
+        stored = churn_model if churn_model is not None else snapshot(self.churn_model)
         checkpoint = Checkpoint(
             self.through, self.read, self.horizon, stored, floors=self._floors, quality=self.quality.stored()
         )
         return msgspec.msgpack.encode(checkpoint)
 
     @classmethod
-    def restored(cls, stored: bytes, partitions: int, horizon: int, capacity: int = CAPACITY) -> Training:
+    def restored(cls, stored: bytes, partitions: int, horizon: int, capacity: int = CAPACITY) -> Trainer:
         """The training of a checkpoint. Raises UnusableSnapshot for one that is torn, foreign or of other settings."""
         source = "in the trainer's checkpoint"
         try:
@@ -174,7 +174,7 @@ class Training:
             problem = f"it was learned over {len(checkpoint.read)} partitions and a horizon of {checkpoint.horizon} µs"
             remedy = "Start with these settings again, or learn anew under another prefix."
             raise UnusableSnapshot(source=source, problem=problem, remedy=remedy)
-        training = cls(restore(checkpoint.learner, source), partitions, horizon, capacity)
+        training = cls(restore(checkpoint.churn_model, source), partitions, horizon, capacity)
         training.quality.restore(checkpoint.quality)
         training.through, training.read = checkpoint.through, checkpoint.read
         training._floors = dict(checkpoint.floors)
@@ -182,7 +182,7 @@ class Training:
         training._next = {number: read.offset for number, read in checkpoint.read.items()}
         return training
 
-    def _up_to(self, partition: int, moment: int) -> Iterable[Labelled]:
+    def _up_to(self, partition: int, moment: int) -> Iterable[LabelledBatch]:
         """The records of a partition up to and including its marker."""
         waiting = self._waiting[partition]
         while True:
@@ -192,7 +192,7 @@ class Training:
             if told.labelled.moment == moment:
                 return
 
-    def _matured(self, examples: list[Example]) -> list[Matured]:
+    def _matured(self, examples: list[LabelledExample]) -> list[Matured]:
         """Examples as the learner takes them, in order of (matured_at, customer)."""
         examples.sort(key=lambda one: (one.decided_at, one.customer))
         return [Matured(_pending(one), one.label, one.decided_at + self.horizon) for one in examples]
@@ -213,14 +213,14 @@ def unread(read: Mapping[int, Read]) -> dict[int, Read]:
     return {number: Read(0, one.sequence) for number, one in read.items()}
 
 
-def _note(cohorts: Cohorts, labelled: Labelled) -> None:
+def _note(cohorts: Cohorts, labelled: LabelledBatch) -> None:
     told = Cohorts()
     told.expected.update(labelled.expected)
     told.returns.update({(day, age): count for day, age, count in labelled.returns})
     cohorts.merge(told)
 
 
-def _pending(example: Example) -> Pending:
+def _pending(example: LabelledExample) -> Pending:
     pending = Pending(example.customer, example.decided_at)
     pending.features, pending.log_odds = example.features, example.log_odds
     pending.probability, pending.source, pending.version = example.probability, example.source, example.version

@@ -13,7 +13,7 @@ from typing import Final
 import apprise
 
 from stream_app.core.delivery.answer import Answer, Delivered, Refused, Retry
-from stream_app.core.delivery.records import Letter
+from stream_app.core.delivery.records import OutboundMessage
 
 TEXT_BYTES: Final = 15_000
 _REMEDY: Final = "See https://github.com/caronc/apprise/wiki for how the address of your service is written."
@@ -35,22 +35,24 @@ class AppriseChannel:
         self._timeout_seconds = timeout_seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="apprise")  # one that hangs holds up only this channel
 
-    async def send(self, letter: Letter) -> Answer:
+    async def send(self, message: OutboundMessage) -> Answer:
         """See `Channel.send`."""
         if not self._known:
             return Refused("apprise does not understand the address", _REMEDY)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                done = await loop.run_in_executor(self._thread, self._notify, letter)
+                done = await loop.run_in_executor(self._thread, self._notify, message)
         except TimeoutError:
             return Retry(f"no answer within {self._timeout_seconds:g} s")
         except Exception as error:  # noqa: BLE001 - a hundred services fail in a hundred ways; the text may show a secret
             return Retry(f"apprise failed: {type(error).__name__}")
         return Delivered() if done else Retry("the service did not take it; apprise does not say why")
 
-    def _notify(self, letter: Letter) -> bool:
-        return bool(self._apprise.notify(title=letter.title, body=letter.plain, body_format=apprise.NotifyFormat.TEXT))
+    def _notify(self, message: OutboundMessage) -> bool:
+        return bool(
+            self._apprise.notify(title=message.title, body=message.plain, body_format=apprise.NotifyFormat.TEXT)
+        )
 
     async def close(self) -> None:
         """See `Channel.close`."""

@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import quote_plus
 
 from stream_app.core.delivery.answer import Answer
-from stream_app.core.delivery.records import Letter
+from stream_app.core.delivery.records import OutboundMessage
 from stream_app.core.delivery.retry import MINUTE, SECOND, Limit
 from stream_app.notifications.channels.http import Poster, hidden_parts
 from stream_app.notifications.channels.robot import Codes, told
@@ -52,9 +52,9 @@ class DingTalk:
         self._poster, self._secret, self._now = poster, secret, now
         self._hidden = hidden_parts(url, secret)
 
-    async def send(self, letter: Letter) -> Answer:
+    async def send(self, message: OutboundMessage) -> Answer:
         """See `Channel.send`."""
-        body = {"msgtype": "markdown", "markdown": {"title": letter.title, "text": letter.markdown}}
+        body = {"msgtype": "markdown", "markdown": {"title": message.title, "text": message.markdown}}
         query = signature(self._secret, int(self._now() * 1_000)) if self._secret else ""
         return await told(self._poster, CODES, body, MAX_BYTES, self._hidden, query)
 

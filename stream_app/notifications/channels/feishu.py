@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from stream_app.core.delivery.answer import Answer
-from stream_app.core.delivery.records import Letter
+from stream_app.core.delivery.records import OutboundMessage
 from stream_app.core.delivery.retry import MINUTE, SECOND, Limit
 from stream_app.notifications.channels.http import Poster, hidden_parts
 from stream_app.notifications.channels.robot import Codes, told
@@ -48,13 +48,13 @@ class Feishu:
         self._poster, self._secret, self._now = poster, secret, now
         self._hidden = hidden_parts(url, secret)
 
-    async def send(self, letter: Letter) -> Answer:
+    async def send(self, message: OutboundMessage) -> Answer:
         """See `Channel.send`."""
         body: dict[str, object] = {
             "msg_type": "interactive",
             "card": {
-                "header": {"title": {"tag": "plain_text", "content": letter.title}},
-                "elements": [{"tag": "markdown", "content": below_header(letter.title, letter.markdown)}],
+                "header": {"title": {"tag": "plain_text", "content": message.title}},
+                "elements": [{"tag": "markdown", "content": below_header(message.title, message.markdown)}],
             },
         }
         if self._secret:

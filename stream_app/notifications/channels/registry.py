@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from stream_app.config import LiveConfig
 from stream_app.config.fields import SECOND_US
-from stream_app.core.delivery.quiet_hours import Quiet
-from stream_app.core.delivery.records import Text
+from stream_app.core.delivery.quiet_hours import QuietHours
+from stream_app.core.delivery.records import MessageText
 from stream_app.core.delivery.retry import Limit, Retries
 from stream_app.core.delivery.routing import Policy, Route
 from stream_app.core.messages.schema import AlertOpened
@@ -24,7 +24,7 @@ from stream_app.notifications.channels.channel import Channel
 from stream_app.notifications.channels.http import Poster
 from stream_app.notifications.channels.webhook import Webhook, key_of
 from stream_app.notifications.messages.composer import PlaybookComposer
-from stream_app.notifications.messages.fallback import PlainComposer
+from stream_app.notifications.messages.fallback import FallbackComposer
 from stream_app.notifications.messages.message import Composer, Message
 from stream_app.notifications.playbook.playbook import load_playbook
 
@@ -58,7 +58,7 @@ def make_route(name: str, channel: ChannelConfig, zone: ZoneInfo) -> Route:
         shops=channel.shops,
         causes=channel.causes,
         each=channel.kind == "webhook",
-        quiet=Quiet(*quiet, zone) if quiet is not None else None,
+        quiet=QuietHours(*quiet, zone) if quiet is not None else None,
         limits=channel.limits(kind.limits),
         language=channel.language,
         max_bytes=kind.max_bytes,
@@ -126,9 +126,9 @@ class Words:
     """A `core.delivery.writer.Writer`: the composer, and the plain one where it fails. A bad template stops nothing."""
 
     def __init__(self, composer: Composer) -> None:
-        self._composer, self._plain = composer, PlainComposer()
+        self._composer, self._plain = composer, FallbackComposer()
 
-    def alert(self, alert: AlertOpened, route: Route) -> Text:
+    def alert(self, alert: AlertOpened, route: Route) -> MessageText:
         """See `Writer.alert`."""
         try:
             return _text(self._composer.alert(alert, route.language, route.max_bytes))
@@ -136,7 +136,7 @@ class Words:
             _log.exception("an alert could not be composed", extra={"alert": alert.alert_id, "channel": route.channel})
             return _text(self._plain.alert(alert, route.language, route.max_bytes))
 
-    def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[Text, tuple[str, ...]]]:
+    def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[MessageText, tuple[str, ...]]]:
         """See `Writer.digest`."""
         try:
             composed = self._composer.digest(alerts, route.language, route.max_bytes)
@@ -146,5 +146,5 @@ class Words:
         return [(_text(message), ids) for message, ids in composed]
 
 
-def _text(message: Message) -> Text:
-    return Text(message.title, message.markdown, message.plain)
+def _text(message: Message) -> MessageText:
+    return MessageText(message.title, message.markdown, message.plain)

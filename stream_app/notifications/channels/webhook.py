@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from stream_app.core.delivery.answer import Answer, Delivered, Gone
-from stream_app.core.delivery.records import Letter
+from stream_app.core.delivery.records import OutboundMessage
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.notifications.channels.http import Poster, Reply, unexpected
 
@@ -35,13 +35,13 @@ class Webhook:
     def __init__(self, poster: Poster, keys: Sequence[bytes], now: Callable[[], float] = time.time) -> None:
         self._poster, self._keys, self._now = poster, keys, now
 
-    async def send(self, letter: Letter) -> Answer:
+    async def send(self, message: OutboundMessage) -> Answer:
         """See `Channel.send`."""
-        body, stamp = payload(letter), str(int(self._now()))
+        body, stamp = payload(message), str(int(self._now()))
         headers = {
-            "webhook-id": letter.id,
+            "webhook-id": message.id,
             "webhook-timestamp": stamp,
-            "webhook-signature": signatures(self._keys, letter.id, stamp, body),
+            "webhook-signature": signatures(self._keys, message.id, stamp, body),
         }
         reply = await self._poster.post(body, headers)
         if not isinstance(reply, Reply):
@@ -57,15 +57,15 @@ class Webhook:
         await self._poster.close()
 
 
-def payload(letter: Letter) -> bytes:
+def payload(message: OutboundMessage) -> bytes:
     """The body: a function of the letter alone, so that it is the same at every attempt."""
     return msgspec.json.encode(
         {
             "type": OPENED,
-            "timestamp": EPOCH + letter.opened_at * MICROSECOND,
+            "timestamp": EPOCH + message.opened_at * MICROSECOND,
             "data": {
-                "alert": letter.alert,
-                "message": {"title": letter.title, "markdown": letter.markdown, "plain": letter.plain},
+                "alert": message.alert,
+                "message": {"title": message.title, "markdown": message.markdown, "plain": message.plain},
             },
         }
     )

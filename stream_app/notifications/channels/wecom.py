@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from stream_app.core.delivery.answer import Answer, Refused
-from stream_app.core.delivery.records import Letter
+from stream_app.core.delivery.records import OutboundMessage
 from stream_app.core.delivery.retry import MINUTE, SECOND, Limit
 from stream_app.notifications.channels.http import Poster, hidden_parts
 from stream_app.notifications.channels.robot import Codes, told
@@ -41,12 +41,12 @@ class WeCom:
         self._poster = poster
         self._hidden = hidden_parts(url)
 
-    async def send(self, letter: Letter) -> Answer:
+    async def send(self, message: OutboundMessage) -> Answer:
         """See `Channel.send`."""
-        size = len(letter.markdown.encode())
+        size = len(message.markdown.encode())
         if size > TEXT_BYTES:
             return Refused(f"the text has {size:,} bytes, more than {TEXT_BYTES:,}", "Shorten its template.")
-        body = {"msgtype": "markdown", "markdown": {"content": letter.markdown}}
+        body = {"msgtype": "markdown", "markdown": {"content": message.markdown}}
         return await told(self._poster, CODES, body, MAX_BYTES, self._hidden)
 
     async def close(self) -> None:

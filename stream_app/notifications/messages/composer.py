@@ -14,7 +14,7 @@ from stream_app.core.messages.schema import AlertOpened
 from stream_app.core.units import EPOCH
 from stream_app.notifications.messages.alert_view import AlertView, Views, Words
 from stream_app.notifications.messages.message import Message
-from stream_app.notifications.messages.size_budget import ALERT_ROOMS, ITEM_ROOMS, Room, cut, size
+from stream_app.notifications.messages.size_budget import ALERT_ROOMS, ITEM_ROOMS, SizeBudget, cut, size
 from stream_app.notifications.messages.template_loader import Templates
 from stream_app.notifications.playbook.measures import LANGUAGES, Playbook
 
@@ -94,7 +94,7 @@ class PlaybookComposer:
                 return text
         return cut(text, max(max_bytes, 0))
 
-    def _rendered(self, view: AlertView, template: str, form: str, language: str, room: Room) -> str:
+    def _rendered(self, view: AlertView, template: str, form: str, language: str, room: SizeBudget) -> str:
         values: dict[str, Any] = {
             "alert": view,
             "room": room,

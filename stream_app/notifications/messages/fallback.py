@@ -20,7 +20,7 @@ _LINES: Final = {
 _WITHOUT_SCORE: Final = {"en": "{name}: silent for {days:.0f} days", "zh": "{name}：已沉默 {days:.0f} 天"}
 
 
-class PlainComposer:
+class FallbackComposer:
     """A `staff.message.Composer` without templates."""
 
     def alert(self, alert: AlertOpened, language: str, max_bytes: int) -> Message:

@@ -7,7 +7,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class SizeBudget:
     """So many of each at most; `extras`: segment, shop and the reminder of restraint."""
 
     causes: int
@@ -19,22 +19,22 @@ class Room:
 
 # From everything to the least that is of use: who, how sure, the likeliest cause, what to do first.
 ALERT_ROOMS: Final = (
-    Room(3, 5, 6, 6, extras=True),
-    Room(3, 4, 6, 3, extras=True),
-    Room(3, 3, 4, 2, extras=True),
-    Room(2, 3, 3, 2, extras=True),
-    Room(2, 3, 3, 1, extras=False),
-    Room(2, 2, 2, 1, extras=False),
-    Room(1, 2, 1, 1, extras=False),
-    Room(1, 1, 1, 1, extras=False),
-    Room(1, 1, 1, 0, extras=False),
-    Room(1, 0, 1, 0, extras=False),
+    SizeBudget(3, 5, 6, 6, extras=True),
+    SizeBudget(3, 4, 6, 3, extras=True),
+    SizeBudget(3, 3, 4, 2, extras=True),
+    SizeBudget(2, 3, 3, 2, extras=True),
+    SizeBudget(2, 3, 3, 1, extras=False),
+    SizeBudget(2, 2, 2, 1, extras=False),
+    SizeBudget(1, 2, 1, 1, extras=False),
+    SizeBudget(1, 1, 1, 1, extras=False),
+    SizeBudget(1, 1, 1, 0, extras=False),
+    SizeBudget(1, 0, 1, 0, extras=False),
 )
 ITEM_ROOMS: Final = (
-    Room(2, 2, 1, 1, extras=True),
-    Room(2, 1, 1, 0, extras=True),
-    Room(1, 1, 1, 0, extras=False),
-    Room(1, 0, 1, 0, extras=False),
+    SizeBudget(2, 2, 1, 1, extras=True),
+    SizeBudget(2, 1, 1, 0, extras=True),
+    SizeBudget(1, 1, 1, 0, extras=False),
+    SizeBudget(1, 0, 1, 0, extras=False),
 )
 
 

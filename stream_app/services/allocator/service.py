@@ -19,20 +19,20 @@ from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.refusals import refusals
 from stream_app.adapters.kafka.topics import require_topics
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
-from stream_app.core.allocation.allocator import NEVER, NUMBER, Desk
+from stream_app.core.allocation.allocator import NEVER, NUMBER, Allocator
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.decoding import Record, read_internal
-from stream_app.core.messages.schema import decode_nominated, sequence_of
+from stream_app.core.messages.schema import decode_candidates, sequence_of
 from stream_app.core.stall import Progress
 from stream_app.errors import CommitRefused
-from stream_app.metrics import CommitMetrics, DeskMetrics, InputMetrics, RelayMetrics, SkippedMetrics, StoreMetrics
+from stream_app.metrics import AllocatorMetrics, CommitMetrics, InputMetrics, RelayMetrics, SkippedMetrics, StoreMetrics
 from stream_app.ports import Opened
 from stream_app.services.runtime.faust_app import batches, make_app, make_producer, stop_producer
-from stream_app.services.runtime.outbox_relay import Relay
+from stream_app.services.runtime.outbox_relay import OutboxRelay
 from stream_app.services.runtime.process import Crash
 from stream_app.services.runtime.redis_memory import watch_memory
 from stream_app.services.runtime.rollback_recovery import go_on_behind, is_behind
-from stream_app.services.runtime.skipped_batches import Skipped
+from stream_app.services.runtime.skipped_batches import SkippedBatches
 from stream_app.services.runtime.stores import open_stores
 from stream_app.services.runtime.topic_watch import TopicWatch
 
@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 _INSTANCE = "desk"
 
 
-class DeskService:
+class AllocatorService:
     """One agent over the nominations of all partitions.
 
     Args:
@@ -61,11 +61,13 @@ class DeskService:
         self._topic = config.kafka.topics.nominations
         self._stores = open_stores(config)
         self.topic_watch = TopicWatch(config, ["nominations"])
-        self._metrics, self._commits = DeskMetrics(registry), CommitMetrics(registry)
+        self._metrics, self._commits = AllocatorMetrics(registry), CommitMetrics(registry)
         self._relays, self._store_metrics = RelayMetrics(registry), StoreMetrics(registry)
-        self._skipped = Skipped(SkippedMetrics(registry), "nominations", config)
+        self._skipped = SkippedBatches(SkippedMetrics(registry), "nominations", config)
         partitions = config.kafka.partitions
-        self.desk = Desk(partitions, config.shop.settings(), lambda customer: partition_of(customer, partitions))
+        self.allocator = Allocator(
+            partitions, config.shop.settings(), lambda customer: partition_of(customer, partitions)
+        )
         self.app = make_app(config, f"{config.kafka.group}-desk", _INSTANCE)
         self._transport = BatchingTransport.install(
             self.app, positions=self._positions, wants=self._wants, skipped=InputMetrics(registry).unreadable.inc
@@ -83,14 +85,14 @@ class DeskService:
         self._epoch = await self._stores.states.claim(_INSTANCE)
         opened = await self._stores.states.open(NUMBER)
         self.topic_watch.require(await self._stores.states.keep_topics(NUMBER, self.topic_watch.ids))
-        self.desk.begin(opened.position)
+        self.allocator.begin(opened.position)
         await self._catch_up(opened)
         self._producer = make_producer(config)
         with refusals("Write"):
             await self._producer.start()
         topics = config.kafka.topics.of(*INPUTS, *OUTPUTS)
         told = self._relayed, self._on_step, self._dropped
-        self._relay = Relay(NUMBER, self._stores.states, self._producer, topics, *told)
+        self._relay = OutboxRelay(NUMBER, self._stores.states, self._producer, topics, *told)
         await self._relay.recover()
         self._recovered = asyncio.create_task(self._recover())
         self._memory = asyncio.create_task(watch_memory(self._stores.client, self._store_metrics))
@@ -108,7 +110,7 @@ class DeskService:
             return
         # A moment that only some partitions were told of is decided anew: the same customers have the same alert ids.
         done = min(moment for _, _, moment in told)
-        commit = self.desk.recover(done, contact)
+        commit = self.allocator.recover(done, contact)
         outcome, _ = await self._stores.states.commit(commit, f"{_INSTANCE}:{self._epoch}:recover", 0)
         if not outcome.stored:
             raise CommitRefused(partition="of the desk", outcome=outcome.name.lower())
@@ -116,7 +118,7 @@ class DeskService:
         _log.warning("the store was set back: going on behind what was told", extra={"known": known, "sent": sent})
 
     async def _recover(self) -> None:
-        """Relay what an earlier desk decided; Kafka may refuse it for long, and then the process says so."""
+        """OutboxRelay what an earlier desk decided; Kafka may refuse it for long, and then the process says so."""
         try:
             await self._relay.drain()
         except Exception as error:
@@ -124,7 +126,7 @@ class DeskService:
             raise
 
     async def stop(self) -> None:
-        """Relay what is decided, and leave."""
+        """OutboxRelay what is decided, and leave."""
         await self.app.stop()
         self._recovered.cancel()
         await asyncio.wait({self._recovered})
@@ -140,10 +142,10 @@ class DeskService:
         health.set("redis", not problem, problem)
         refused = self._relay.refused
         health.set("relayed", not refused, refused)
-        self._metrics.lacking.set(len(self.desk.lacking))
+        self._metrics.lacking.set(len(self.allocator.lacking))
         self._relays.outbox.set(self._relay.pending)
-        if self.desk.position.moment != NEVER:
-            self._metrics.through.set(self.desk.position.moment / 1e6)
+        if self.allocator.position.moment != NEVER:
+            self._metrics.through.set(self.allocator.position.moment / 1e6)
         assigned = len(self.app.consumer.assignment()) if self.app.started else 0
         wanted = self._config.kafka.partitions
         health.set("assigned", assigned == wanted, f"{assigned} of {wanted} partitions of {self._topic}")
@@ -151,11 +153,11 @@ class DeskService:
     @property
     def progress(self) -> Progress:
         """See Service. Work waits when all partitions have told; for a slow one the workers have a watchdog."""
-        lag = 0 if self.desk.lacking else 1
-        return Progress(position=self.desk.position.moment, lag=lag, waiting=bool(self._relay.refused))
+        lag = 0 if self.allocator.lacking else 1
+        return Progress(position=self.allocator.position.moment, lag=lag, waiting=bool(self._relay.refused))
 
     def _wants(self, tp: TP) -> bool:
-        return self.desk.wants(tp.partition) and not self._relay.refused  # nothing is decided meanwhile
+        return self.allocator.wants(tp.partition) and not self._relay.refused  # nothing is decided meanwhile
 
     def _relayed(self, topic: str) -> None:
         self._relays.relayed.labels(topic).inc()
@@ -164,7 +166,7 @@ class DeskService:
         self._relays.dropped.labels(topic).inc()
 
     async def _positions(self, tps: frozenset[Any]) -> dict[Any, int]:
-        wanted = {tp: self.desk.fetched(tp.partition) for tp in tps}
+        wanted = {tp: self.allocator.fetched(tp.partition) for tp in tps}
         return {tp: offset for tp, offset in wanted.items() if offset}  # the others: from what Kafka still has
 
     async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
@@ -182,18 +184,18 @@ class DeskService:
 
     def _take(self, tp: TP, record: Record) -> None:
         """A partition's list; what is none of ours is passed over."""
-        told = read_internal(record, decode_nominated, self._config.worker.skew)
+        told = read_internal(record, decode_candidates, self._config.worker.skew)
         if isinstance(told, Rejected):
             self._skipped.note(tp, record, told)
-            self.desk.skip(tp.partition, record.offset)
+            self.allocator.skip(tp.partition, record.offset)
         else:
-            self.desk.push(tp.partition, record.offset, sequence_of(record.headers), told)
+            self.allocator.push(tp.partition, record.offset, sequence_of(record.headers), told)
 
     async def _decide(self) -> bool:
         """One moment, and its commit; False if not all partitions have nominated yet."""
         # 1. Decide. Nothing has happened yet.
         self._on_step("decide")
-        decided = self.desk.decide()
+        decided = self.allocator.decide()
         if decided is None:
             return False
         # 2. Commit the episodes, to be told from the outbox.
@@ -212,12 +214,12 @@ class DeskService:
         self._relay.add(first, list(decided.commit.outbox))
         await self._relay.drain()
         # 4. Tell Kafka, for its displays of lag.
-        for number, read in self.desk.position.read.items():
+        for number, read in self.allocator.position.read.items():
             self._transport.done(TP(self._topic, number), read.offset)
         self._on_step("acknowledged")
         self._metrics.moments.inc()
         self._metrics.nominations.inc(decided.nominated)
-        self._metrics.episodes.inc(decided.opened)
+        self._metrics.alerts.inc(decided.opened)
         if decided.opened:  # else the moment had been decided before
             self._metrics.suppressed.labels("capacity").inc(decided.nominated - decided.opened)
         _log.info("moment decided", extra={"nominated": decided.nominated, "opened": decided.opened})

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from stream_app.core.delivery.changes import Changes
-from stream_app.core.delivery.scheduler import Book
+from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.errors import CommitRefused
 from stream_app.metrics import CommitMetrics
 from stream_app.ports import DeliveryStore, Outcome
@@ -24,9 +24,13 @@ class Commits:
     """
 
     def __init__(
-        self, book: Book, store: DeliveryStore, metrics: CommitMetrics, on_step: Callable[[str], None] = lambda _: None
+        self,
+        scheduler: DeliveryScheduler,
+        store: DeliveryStore,
+        metrics: CommitMetrics,
+        on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._book, self._store, self._metrics, self._on_step = book, store, metrics, on_step
+        self._book, self._store, self._metrics, self._on_step = scheduler, store, metrics, on_step
         self._lock = asyncio.Lock()
         self._asked = self._done = 0
         self._batch = 0

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
-from stream_app.core.delivery.records import Delivery, Letter, Request, readable
-from stream_app.core.delivery.scheduler import Book
+from stream_app.core.delivery.records import Delivery, OutboundMessage, Request, readable
+from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.ports import DeliveryStore
 from stream_app.services.notifier.commits import Commits
 
@@ -16,14 +16,14 @@ REDRIVE: Final = "redrive"
 _AT_ONCE: Final = 100
 _REDRIVEN_AT_ONCE: Final = 500
 _log = logging.getLogger(__name__)
-_RecordT = TypeVar("_RecordT", Delivery, Letter, Request)
+_RecordT = TypeVar("_RecordT", Delivery, OutboundMessage, Request)
 
 
 class Requests:
     """The deliverer's ear."""
 
-    def __init__(self, book: Book, store: DeliveryStore, commits: Commits) -> None:
-        self._book, self._store, self._commits = book, store, commits
+    def __init__(self, scheduler: DeliveryScheduler, store: DeliveryStore, commits: Commits) -> None:
+        self._book, self._store, self._commits = scheduler, store, commits
 
     async def answer(self, now: int) -> bool:
         """Carry out what has been asked for; whether there was anything. A crash in between carries it out again."""
@@ -42,18 +42,18 @@ class Requests:
 
     async def _redrive(self, names: Sequence[str], now: int) -> None:
         for start in range(0, len(names), _REDRIVEN_AT_ONCE):
-            deliveries, letters = await self._with_letters(names[start : start + _REDRIVEN_AT_ONCE])
-            self._book.redrive(deliveries, letters, now)
+            deliveries, messages = await self._with_letters(names[start : start + _REDRIVEN_AT_ONCE])
+            self._book.redrive(deliveries, messages, now)
             await self._commits.store()
 
-    async def _with_letters(self, names: Sequence[str]) -> tuple[list[Delivery], Mapping[str, Letter]]:
+    async def _with_letters(self, names: Sequence[str]) -> tuple[list[Delivery], Mapping[str, OutboundMessage]]:
         """Deliveries and all others that went with them, and the letters in which they were."""
         found = _readable((await self._store.deliveries(names)).values(), Delivery)
-        stored = await self._store.letters(sorted({one.letter for one in found} - {""}))
-        letters = {letter.id: letter for letter in _readable(stored.values(), Letter)}
-        together = sorted({name for letter in letters.values() for name in letter.deliveries})
+        stored = await self._store.messages(sorted({one.message for one in found} - {""}))
+        messages = {message.id: message for message in _readable(stored.values(), OutboundMessage)}
+        together = sorted({name for message in messages.values() for name in message.deliveries})
         deliveries = await self._store.deliveries(together)
-        return _readable(deliveries.values(), Delivery), letters
+        return _readable(deliveries.values(), Delivery), messages
 
 
 def _readable(values: Iterable[bytes], kind: type[_RecordT]) -> list[_RecordT]:

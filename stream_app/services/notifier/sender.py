@@ -11,8 +11,8 @@ from typing import Final
 
 from stream_app.config.fields import SECOND_US
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused, Retry
-from stream_app.core.delivery.records import Letter
-from stream_app.core.delivery.scheduler import Book
+from stream_app.core.delivery.records import OutboundMessage
+from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.metrics import DeliveryMetrics
 from stream_app.notifications.channels.channel import Channel
 from stream_app.services.notifier.commits import Commits
@@ -42,7 +42,7 @@ class Sender:
         self,
         name: str,
         channel: Channel,
-        book: Book,
+        scheduler: DeliveryScheduler,
         commits: Commits,
         metrics: DeliveryMetrics,
         concurrency: int,
@@ -50,7 +50,7 @@ class Sender:
         now: Callable[[], int],
         on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._name, self._channel, self._book, self._commits, self._metrics = name, channel, book, commits, metrics
+        self._name, self._channel, self._book, self._commits, self._metrics = name, channel, scheduler, commits, metrics
         self._concurrency, self._timeout_seconds = concurrency, timeout_seconds
         self._now, self._on_step = now, on_step
         self._under_way: set[asyncio.Task[None]] = set()
@@ -68,10 +68,10 @@ class Sender:
                 await self._commits.store()
                 continue
             while len(self._under_way) < self._concurrency:
-                letter = self._book.due(self._name, self._now())
-                if letter is None:
+                outbound = self._book.due(self._name, self._now())
+                if outbound is None:
                     break
-                task = asyncio.create_task(self._send(letter))
+                task = asyncio.create_task(self._send(outbound))
                 self._under_way.add(task)
                 task.add_done_callback(self._ended)
             await self._commits.store()  # what has ended without being sent, if anything has
@@ -98,24 +98,24 @@ class Sender:
             async with asyncio.timeout(min(max(wait, 0.001), LONGEST_SLEEP_SECONDS)):
                 await self._new.wait()
 
-    async def _send(self, letter: Letter) -> None:
+    async def _send(self, outbound: OutboundMessage) -> None:
         """One attempt, and what comes of it."""
         tried_at, started = self._now(), time.perf_counter()
         self._on_step("attempt")
-        answer = await self._tried(letter)
+        answer = await self._tried(outbound)
         self._on_step("attempted")
         self._metrics.duration.observe(time.perf_counter() - started)
         self._metrics.attempts.labels(self._name, _OUTCOMES[type(answer)]).inc()
         if not isinstance(answer, Delivered):
-            told = {"channel": self._name, "letter": letter.id, "failures": letter.attempts + 1}
+            told = {"channel": self._name, "letter": outbound.id, "failures": outbound.attempts + 1}
             _log.warning("not delivered", extra={**told, "reason": answer.reason})
-        self._book.note(letter.id, answer, tried_at, self._now())
+        self._book.note(outbound.id, answer, tried_at, self._now())
         await self._commits.store()
 
-    async def _tried(self, letter: Letter) -> Answer:
+    async def _tried(self, outbound: OutboundMessage) -> Answer:
         try:
             async with asyncio.timeout(self._timeout_seconds * _HARD_LIMIT):
-                return await self._channel.send(letter)
+                return await self._channel.send(outbound)
         except TimeoutError:
             return Retry("the attempt did not come to an end")
         # A fault of ours in one channel stops no other one. Its text may show an address, so it is not told.

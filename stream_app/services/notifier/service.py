@@ -17,7 +17,7 @@ from stream_app.adapters.kafka.topics import require_topics
 from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
 from stream_app.config import LiveConfig
 from stream_app.config.fields import SECOND_US
-from stream_app.core.delivery.scheduler import Book
+from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.decoding import Record, read_internal
 from stream_app.core.messages.schema import decode_alert
@@ -38,7 +38,7 @@ from stream_app.services.notifier.requests import Requests
 from stream_app.services.notifier.sender import Sender
 from stream_app.services.runtime.faust_app import batches, make_app
 from stream_app.services.runtime.process import Crash
-from stream_app.services.runtime.skipped_batches import Skipped
+from stream_app.services.runtime.skipped_batches import SkippedBatches
 from stream_app.services.runtime.stores import open_stores
 from stream_app.services.runtime.topic_watch import TopicWatch
 
@@ -50,7 +50,7 @@ _FINISH_SECONDS: Final = 15.0
 _log = logging.getLogger(__name__)
 
 
-class DeliverService:
+class NotifierService:
     """One agent over the alerts of all partitions, and a sender for each channel.
 
     Args:
@@ -74,12 +74,12 @@ class DeliverService:
         self._receivers = make_channels(channels)
         zone = config.shop.settings().clock
         routes = [make_route(name, one, zone) for name, one in self._file.channels.items()]
-        self.book = Book(routes, make_policy(self._file, zone), Words(make_composer(config)))
+        self.book = DeliveryScheduler(routes, make_policy(self._file, zone), Words(make_composer(config)))
         self._stores = open_stores(config)
         self.topic_watch = TopicWatch(config, ["alerts"])
         self._store = RedisDeliveryStore(self._stores.client, config.redis.prefix)
         self._metrics, self._commit_metrics = DeliveryMetrics(registry, routes), CommitMetrics(registry)
-        self._skipped = Skipped(SkippedMetrics(registry), "alerts", config)
+        self._skipped = SkippedBatches(SkippedMetrics(registry), "alerts", config)
         self._tasks: list[asyncio.Task[None]] = []
         self._progress = Progress(position=(), lag=0)
         self.app = make_app(config, f"{config.kafka.group}-deliver", INSTANCE)

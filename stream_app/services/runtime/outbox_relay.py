@@ -81,7 +81,7 @@ class _Sent:
     refusal: Exception | None = None
 
 
-class Relay:
+class OutboxRelay:
     """The outbox of one partition number.
 
     Args:
@@ -157,7 +157,7 @@ class Relay:
         self._trimmed = max(self._trimmed, through)
 
     async def run(self) -> None:
-        """Relay until cancelled; trims by itself only when no commit does it."""
+        """OutboxRelay until cancelled; trims by itself only when no commit does it."""
         while True:
             try:
                 async with asyncio.timeout(_TRIM_SECONDS):  # `wait_for` of Python 3.11 may lose a cancellation

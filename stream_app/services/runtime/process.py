@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.http.health import Health, HealthServer
 from stream_app.adapters.kafka.end_offsets import KafkaEnds
-from stream_app.adapters.kafka.monitor import Lookout
+from stream_app.adapters.kafka.monitor import KafkaMonitor
 from stream_app.config import LiveConfig
 from stream_app.config.fields import SECOND_US
 from stream_app.config.parts import PORT_OFFSETS
@@ -133,15 +133,15 @@ async def _life(
     health.set(STARTED, ok=True)
     # Who has heard nothing of Kafka for so long has lost his partitions.
     away_after = config.kafka.session_timeout / SECOND_US
-    lookout = Lookout(KafkaEnds(config.kafka), away_after=away_after, gone=service.topic_watch.look)
-    lookout.start()
-    watch = asyncio.create_task(_watch(service, health, lookout, ended, errors))
-    watchdogs = _watchdogs(service, lookout, config.health.watchdog_after / SECOND_US)
+    monitor = KafkaMonitor(KafkaEnds(config.kafka), away_after=away_after, gone=service.topic_watch.look)
+    monitor.start()
+    watch = asyncio.create_task(_watch(service, health, monitor, ended, errors))
+    watchdogs = _watchdogs(service, monitor, config.health.watchdog_after / SECOND_US)
     await ended.wait()
     watch.cancel()
     for watchdog in watchdogs:
         watchdog.stop()
-    lookout.stop()
+    monitor.stop()
     _log.info("stopping", extra={"service": name})
     if errors:
         await _abandon(service)
@@ -163,13 +163,13 @@ async def _started(service: Service, health: Health) -> None:
     await starting
 
 
-def _watchdogs(service: Service, lookout: Lookout, after: float) -> list[Watchdog]:
+def _watchdogs(service: Service, monitor: KafkaMonitor, after: float) -> list[Watchdog]:
     """One for what has come, and one for what should come; none if they are switched off."""
     if not after:
         return []
     watchdogs = [
-        Watchdog(lambda: lookout.excused(service.progress), after),
-        Watchdog(lambda: lookout.progress, after),
+        Watchdog(lambda: monitor.excused(service.progress), after),
+        Watchdog(lambda: monitor.progress, after),
     ]
     for watchdog in watchdogs:
         watchdog.start()
@@ -186,32 +186,32 @@ async def _stopped(service: Service) -> BaseException | None:
 
 
 async def _watch(
-    service: Service, health: Health, lookout: Lookout, ended: asyncio.Event, errors: list[BaseException]
+    service: Service, health: Health, monitor: KafkaMonitor, ended: asyncio.Event, errors: list[BaseException]
 ) -> None:
     """Look twice a second, until something is wrong."""
     collector = Collector(time.monotonic())
     while not ended.is_set():
         try:
-            _look(service, health, lookout, collector)
+            _look(service, health, monitor, collector)
         except Exception as error:  # noqa: BLE001 - a process that nobody watches must not go on
             errors.append(error)
             ended.set()
         await asyncio.sleep(_REPORT_SECONDS)
 
 
-def _look(service: Service, health: Health, lookout: Lookout, collector: Collector) -> None:
+def _look(service: Service, health: Health, monitor: KafkaMonitor, collector: Collector) -> None:
     """Report, and see whether Faust has crashed."""
     health.beat()
     collector.look(time.monotonic())
     service.report(health)
-    lookout.note({(tp.topic, tp.partition): at for tp, at in standing(service.app).items()})
-    away = lookout.away
-    silent = f"Kafka has not answered for {lookout.silent_seconds:.0f} s. {lookout.problem}".rstrip()
+    monitor.note({(tp.topic, tp.partition): at for tp, at in standing(service.app).items()})
+    away = monitor.away
+    silent = f"Kafka has not answered for {monitor.silent_seconds:.0f} s. {monitor.problem}".rstrip()
     health.set("kafka", not away, silent if away else "")
-    gone = lookout.gone_topics
+    gone = monitor.gone_topics
     health.set("topics", not gone, f"{', '.join(gone)}: no longer in Kafka" if gone else "")
-    if lookout.other_topic is not None:
-        raise lookout.other_topic
+    if monitor.other_topic is not None:
+        raise monitor.other_topic
     if service.app.crashed:
         raise service.app.crash_reason or RuntimeError("Faust has crashed")
     if service.app.should_stop:

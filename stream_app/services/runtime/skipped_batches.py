@@ -15,7 +15,7 @@ from faust.types.tuples import TP
 from stream_app.adapters.kafka.refusals import refusals
 from stream_app.config import LiveConfig
 from stream_app.core.events.schema import Rejected
-from stream_app.core.messages.decoding import MIN_DEAD_BYTES, Dead, Record, cut, dead_letter, dead_of
+from stream_app.core.messages.decoding import MIN_DEAD_BYTES, DeadLetter, Record, cut, dead_letter, dead_letter_of
 from stream_app.core.messages.schema import MAX_RECORD_BYTES
 from stream_app.metrics import SkippedMetrics
 from stream_app.services.runtime.faust_app import make_producer, stop_producer
@@ -30,7 +30,7 @@ _REST_SECONDS: Final = 30.0  # after that Kafka is not asked
 _log = logging.getLogger(__name__)
 
 
-class Skipped:
+class SkippedBatches:
     """What a service passes over.
 
     Use: `note` each record, then `bury` before the position that is stored moves past them. A record that is read
@@ -52,7 +52,7 @@ class Skipped:
         self._count, self._clock = metrics.records.labels(role), clock
         self._role, self._config = role, config
         self._records, self._failures = _Lines(clock), _Lines(clock)
-        self._noted: list[tuple[TP, Dead]] = []
+        self._noted: list[tuple[TP, DeadLetter]] = []
         self._producer: AIOKafkaProducer | None = None
         self._fits = MAX_RECORD_BYTES  # bytes of a dead letter that its topic takes, as far as is known
         self._rests_until = 0.0
@@ -60,7 +60,7 @@ class Skipped:
     def note(self, tp: TP, record: Record, rejected: Rejected) -> None:
         """Count a record, and log it unless many were logged within the last minute."""
         self._count.inc()
-        dead = dead_of(self._role, record, rejected)
+        dead = dead_letter_of(self._role, record, rejected)
         self._noted.append((tp, dead))
         why = {"reason": dead.rejected.reason[:_REASON_CHARS], "field": dead.rejected.field[:_REASON_CHARS]}
         self._records.log(logging.WARNING, "record skipped", _place(tp, record.offset) | why)
@@ -76,49 +76,49 @@ class Skipped:
         if self._producer is not None:
             await stop_producer(self._producer)
 
-    async def _bury(self, noted: Sequence[tuple[TP, Dead]]) -> None:
-        letters = [_Letter(tp, dead) for tp, dead in noted]
+    async def _bury(self, noted: Sequence[tuple[TP, DeadLetter]]) -> None:
+        attempts = [_Letter(tp, dead) for tp, dead in noted]
         if self._clock() >= self._rests_until:
             try:
                 async with asyncio.timeout(_WRITE_SECONDS):
-                    await self._write(letters)
+                    await self._write(attempts)
             except TimeoutError:
                 self._rests_until = self._clock() + _REST_SECONDS
             except Exception as error:  # noqa: BLE001 - no connection, for whatever reason: the service goes on
-                for letter in letters:
-                    letter.problem = error
-        for letter in letters:
-            if not letter.written:
-                told = _place(letter.tp, letter.dead.record.offset) | {"problem": _words(letter.problem)}
+                for attempt in attempts:
+                    attempt.problem = error
+        for attempt in attempts:
+            if not attempt.written:
+                told = _place(attempt.tp, attempt.dead.record.offset) | {"problem": _words(attempt.problem)}
                 self._failures.log(logging.ERROR, "dead letter not written", told)
 
-    async def _write(self, letters: Sequence[_Letter]) -> None:
+    async def _write(self, attempts: Sequence[_Letter]) -> None:
         """Write all at once, then those that are refused one by one: a whole batch is refused for one of its records.
 
         Raises what keeps the producer from connecting.
         """
         producer = await self._connected()
-        await asyncio.gather(*(self._write_one(producer, letter) for letter in letters))
-        for letter in letters:
-            if isinstance(letter.problem, REFUSED):
-                await self._write_one(producer, letter)
-                while isinstance(letter.problem, TOO_LARGE) and letter.limit > MIN_DEAD_BYTES:
-                    self._fits = letter.limit = max(letter.limit // 2, MIN_DEAD_BYTES)
-                    await self._write_one(producer, letter)
+        await asyncio.gather(*(self._write_one(producer, attempt) for attempt in attempts))
+        for attempt in attempts:
+            if isinstance(attempt.problem, REFUSED):
+                await self._write_one(producer, attempt)
+                while isinstance(attempt.problem, TOO_LARGE) and attempt.limit > MIN_DEAD_BYTES:
+                    self._fits = attempt.limit = max(attempt.limit // 2, MIN_DEAD_BYTES)
+                    await self._write_one(producer, attempt)
 
-    async def _write_one(self, producer: AIOKafkaProducer, letter: _Letter) -> None:
-        topic, tp = self._config.kafka.topics.dead_letters, letter.tp
-        whole = dead_letter(letter.dead, tp.topic, tp.partition)
-        short = cut(whole, min(letter.limit, self._fits))
-        letter.limit = short.size
+    async def _write_one(self, producer: AIOKafkaProducer, attempt: _Letter) -> None:
+        topic, tp = self._config.kafka.topics.dead_letters, attempt.tp
+        whole = dead_letter(attempt.dead, tp.topic, tp.partition)
+        short = cut(whole, min(attempt.limit, self._fits))
+        attempt.limit = short.size
         try:
             with refusals("Write", topic=topic):
                 sent = await producer.send(topic, short.value, short.key, short.partition, headers=short.headers)
                 await sent
         except Exception as error:  # noqa: BLE001 - whatever it is, the service goes on
-            letter.problem = error
+            attempt.problem = error
         else:
-            letter.problem, letter.written = None, True
+            attempt.problem, attempt.written = None, True
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -137,7 +137,7 @@ class _Letter:
     """A dead letter on its way."""
 
     tp: TP
-    dead: Dead
+    dead: DeadLetter
     limit: int = MAX_RECORD_BYTES
     problem: Exception | None = None
     written: bool = False

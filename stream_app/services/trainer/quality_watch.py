@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.training.quality import WINDOWS, Quality
-from stream_app.core.training.trainer import NEVER, Training
+from stream_app.core.training.trainer import NEVER, Trainer
 from stream_app.metrics import GaugeTable, QualityMetrics
 
 _MICROS: Final = 1e6
@@ -27,7 +27,7 @@ class QualityWatch:
         self._through = NEVER  # what the round that is under way, or was the last, tells of
         self._round: Iterator[None] = iter(())
 
-    def look(self, training: Training) -> None:
+    def look(self, training: Trainer) -> None:
         """Do a part of what is to be done."""
         for _ in self._round:
             return
@@ -35,13 +35,13 @@ class QualityWatch:
             self._through = training.through
             self._round = self._tell(training)
 
-    def finish(self, training: Training) -> None:
+    def finish(self, training: Trainer) -> None:
         """Tell all at once."""
         for _ in self._tell(training):
             pass
 
-    def _tell(self, training: Training) -> Iterator[None]:
-        self._tell_of_the_model(training.learner)
+    def _tell(self, training: Trainer) -> Iterator[None]:
+        self._tell_of_the_model(training.churn_model)
         yield from self._tell_figures(training.quality)
         self._tell_sums(training.quality)
         for told, column in ((self.metrics.promised, 0), (self.metrics.measured, 1)):
@@ -77,16 +77,16 @@ class QualityWatch:
         self.metrics.base_rate.replace(base)
         self.metrics.examples.replace(examples)
 
-    def _tell_of_the_model(self, learner: Learner) -> None:
+    def _tell_of_the_model(self, churn_model: ChurnModel) -> None:
         metrics = self.metrics
-        metrics.shares.replace({(name,): share for name, share in learner.shares().items()})
-        metrics.shift.set(learner.level)
-        metrics.drifts.set(len(learner.drift))
-        days, loss = learner.drift_window
+        metrics.shares.replace({(name,): share for name, share in churn_model.shares().items()})
+        metrics.shift.set(churn_model.level)
+        metrics.drifts.set(len(churn_model.drift))
+        days, loss = churn_model.drift_window
         metrics.drift_window.set(days * _DAY)
         losses: _Told = {("now",): loss} if days else {}
-        if learner.drift:
-            latest = learner.drift[-1]
+        if churn_model.drift:
+            latest = churn_model.drift[-1]
             metrics.drifted.replace({(): latest.at / _MICROS})
             losses |= {("before",): latest.before, ("after",): latest.after}
         metrics.drift_loss.replace(losses)

@@ -19,16 +19,16 @@ from stream_app.config import LiveConfig
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.decoding import Record, read_internal
 from stream_app.core.messages.schema import decode_labelled, sequence_of
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot
 from stream_app.core.stall import Progress
-from stream_app.core.training.trainer import NEVER, Training
+from stream_app.core.training.trainer import NEVER, Trainer
 from stream_app.errors import CommitRefused
 from stream_app.metrics import CommitMetrics, InputMetrics, QualityMetrics, SkippedMetrics, TrainerMetrics
 from stream_app.ports import ModelVersion
 from stream_app.services.runtime.faust_app import batches, make_app
 from stream_app.services.runtime.process import Crash
-from stream_app.services.runtime.skipped_batches import Skipped
+from stream_app.services.runtime.skipped_batches import SkippedBatches
 from stream_app.services.runtime.stores import open_stores
 from stream_app.services.runtime.topic_watch import TopicWatch
 from stream_app.services.trainer.quality_watch import QualityWatch
@@ -61,7 +61,7 @@ class TrainerService:
         config.model.keys()  # without a key it must not start, rather than end with the first version
         self._metrics, self._commits = TrainerMetrics(registry), CommitMetrics(registry)
         self._quality = QualityWatch(QualityMetrics(registry))
-        self._skipped = Skipped(SkippedMetrics(registry), "labelled", config)
+        self._skipped = SkippedBatches(SkippedMetrics(registry), "labelled", config)
         self._number = 0  # of the last checkpoint
         self.app = make_app(config, f"{config.kafka.group}-trainer", "trainer")
         self._transport = BatchingTransport.install(
@@ -69,7 +69,7 @@ class TrainerService:
         )
         channel = self.app.topic(self._topic, key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name="labelled")(self._consume)
-        self.training: Training
+        self.training: Trainer
 
     async def start(self) -> None:
         """Become the only trainer, take up the last checkpoint, and begin to consume."""
@@ -94,7 +94,7 @@ class TrainerService:
         self._metrics.lacking.set(len(self.training.lacking))
         if self.training.through != NEVER:
             self._metrics.through.set(self.training.through / 1e6)
-        self._metrics.version.set(self.training.learner.version)
+        self._metrics.version.set(self.training.churn_model.version)
         self._quality.look(self.training)
         assigned = len(self.app.consumer.assignment()) if self.app.started else 0
         wanted = self._config.kafka.partitions
@@ -112,12 +112,12 @@ class TrainerService:
         settings, partitions = self._settings, self._config.kafka.partitions
         latest = await self._stores.models.latest()
         if latest is None:
-            learner = Learner(settings.horizon, settings.decide_every, settings.seed)
-            self.training = Training(learner, partitions, settings.horizon, settings.capacity)
+            churn_model = ChurnModel(settings.horizon, settings.decide_every, settings.seed)
+            self.training = Trainer(churn_model, partitions, settings.horizon, settings.capacity)
         else:
             self._number = latest[0]
-            self.training = Training.restored(latest[1], partitions, settings.horizon, settings.capacity)
-        _log.info("model recalled", extra={"version": self.training.learner.version, "checkpoint": self._number})
+            self.training = Trainer.restored(latest[1], partitions, settings.horizon, settings.capacity)
+        _log.info("model recalled", extra={"version": self.training.churn_model.version, "checkpoint": self._number})
 
     async def _positions(self, tps: frozenset[Any]) -> dict[Any, int]:
         # What was pushed and is not learned yet is in memory still.
@@ -151,8 +151,8 @@ class TrainerService:
 
     async def _learn(self) -> bool:
         """One day, and its checkpoint; False if not all partitions have told of it yet."""
-        learner = self.training.learner
-        before, examples = learner.version, learner.examples
+        churn_model = self.training.churn_model
+        before, examples = churn_model.version, churn_model.examples
         # 1. Learn. Nothing has happened yet.
         self._on_step("learn")
         moment = self.training.learn()
@@ -160,26 +160,26 @@ class TrainerService:
             return False
         # 2. Store where it stands, the model and its new version, at once.
         self._on_step("checkpoint")
-        await asyncio.shield(self._checkpoint(moment, learner.version != before))
+        await asyncio.shield(self._checkpoint(moment, churn_model.version != before))
         self._on_step("checkpointed")
         # 3. Tell Kafka, for its displays of lag.
         for number, read in self.training.read.items():
             self._transport.done(TP(self._topic, number), read.offset)
         self._on_step("acknowledged")
         self._metrics.moments.inc()
-        self._metrics.examples.inc(learner.examples - examples)
+        self._metrics.examples.inc(churn_model.examples - examples)
         return True
 
     async def _checkpoint(self, moment: int, changed: bool) -> None:
         started = time.perf_counter()
-        learner, stored = self.training.learner, snapshot(self.training.learner)
+        churn_model, stored = self.training.churn_model, snapshot(self.training.churn_model)
         version = ModelVersion(
-            number=learner.version,
+            number=churn_model.version,
             effective_at=moment,
-            fingerprint=fingerprint(learner),
-            examples=learner.examples,
+            fingerprint=fingerprint(churn_model),
+            examples=churn_model.examples,
             stored_bytes=len(stored),
-            shares=learner.shares(),
+            shares=churn_model.shares(),
             created_at=time.time_ns() // 1_000,
         )
         checkpoint = self.training.checkpoint(stored)

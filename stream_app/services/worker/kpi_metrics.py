@@ -14,14 +14,14 @@ import numpy.typing as npt
 from prometheus_client import Counter as PrometheusCounter
 
 from stream_app.core.kpis.aggregator import UNKNOWN
-from stream_app.core.kpis.event_counts import FLOWS, Flow, Row
-from stream_app.core.kpis.population import Counted
+from stream_app.core.kpis.event_counts import FLOWS, EventCount, Row
+from stream_app.core.kpis.population import PopulationCounts
 from stream_app.core.kpis.risk_bands import BANDS
-from stream_app.core.partition.task import Lane, Step
+from stream_app.core.partition.task import PartitionTask, Step
 from stream_app.core.segments.lifecycle_stage import STAGES
 from stream_app.core.segments.segments import SEGMENTS
-from stream_app.core.shops.registry import ShopNames
-from stream_app.metrics import EPISODE_OUTCOMES, MAX_EPISODE_KINDS, MONTHS, VALUES, BusinessMetrics
+from stream_app.core.shops.registry import ShopRegistry
+from stream_app.metrics import EPISODE_OUTCOMES, MAX_EPISODE_KINDS, MONTHS, VALUES, KpiMetrics
 
 EVERY_SECONDS: Final = 5.0  # between two counts, at the least
 _SHARE: Final = 0.005  # of the time that counting may take: who has many customers counts more seldom
@@ -44,28 +44,28 @@ class Totals:
         self.buyers: Counter[_Labels] = Counter()
         self.repeat_buyers: Counter[_Labels] = Counter()
         self.inactive: Counter[_Labels] = Counter()
-        self.episodes: Counter[_Labels] = Counter()
+        self.alerts: Counter[_Labels] = Counter()
         self.month_start: dict[_Labels, float] = {}
         self.month_customers: Counter[_Labels] = Counter()
         self.month_lost: Counter[_Labels] = Counter()
         self.month_returned: Counter[_Labels] = Counter()
 
 
-class Business:
+class KpiPublisher:
     """Tells of the shop.
 
     Use: `stepped` after every commit; `run` beside the lanes, or `count` to have it at once.
     """
 
-    def __init__(self, metrics: BusinessMetrics) -> None:
+    def __init__(self, metrics: KpiMetrics) -> None:
         self.metrics = metrics
-        self._shops = ShopNames()  # of all partitions: together they may know more than may be told
+        self._shops = ShopRegistry()  # of all partitions: together they may know more than may be told
         self._counters: dict[str, list[PrometheusCounter]] = {}  # of each shop, by place in FLOWS
         self._episodes: set[_Labels] = set()  # shop, cause and segment as they are told together
 
     def stepped(self, step: Step) -> None:
         """Count what a stored commit held."""
-        for shop, row in step.flows.items():
+        for shop, row in step.event_counts.items():
             self._note(self._label(shop), row)
         for (shop, cause, segment), count in step.opened.items():
             self.opened(shop, cause, segment, count)
@@ -85,33 +85,33 @@ class Business:
             known = outcome if outcome in EPISODE_OUTCOMES else OTHER
             self.metrics.outcomes.add((known, _known("cause", cause), _known("segment", segment)), count)
 
-    def owned(self, lanes: Iterable[Lane]) -> None:
+    def owned(self, tasks: Iterable[PartitionTask]) -> None:
         """The lanes that are this worker's from now on: a rate needs the zero before the first event."""
-        for lane in lanes:
-            for shop in lane.partition.tally.shops.names:
+        for task in tasks:
+            for shop in task.partition.aggregator.shops.names:
                 self._label(shop)
 
-    async def run(self, lanes: Callable[[], Mapping[int, Lane]]) -> None:
+    async def run(self, tasks: Callable[[], Mapping[int, PartitionTask]]) -> None:
         """Count the lanes of the moment again and again, until cancelled."""
         while True:
             busy, started = 0.0, time.perf_counter()
-            for _ in self.chunks(lanes().values()):
+            for _ in self.chunks(tasks().values()):
                 busy += time.perf_counter() - started
                 await asyncio.sleep(0)
                 started = time.perf_counter()
             busy += time.perf_counter() - started
             await asyncio.sleep(max(EVERY_SECONDS, busy / _SHARE))
 
-    def count(self, lanes: Iterable[Lane]) -> None:
+    def count(self, tasks: Iterable[PartitionTask]) -> None:
         """Count all at once."""
-        for _ in self.chunks(lanes):
+        for _ in self.chunks(tasks):
             pass
 
-    def chunks(self, lanes: Iterable[Lane]) -> Iterator[None]:
+    def chunks(self, tasks: Iterable[PartitionTask]) -> Iterator[None]:
         """Count, letting go of the event loop after each of many chunks, and tell when all is counted."""
         totals = Totals()
-        for lane in list(lanes):
-            yield from self._count(lane, totals)
+        for task in list(tasks):
+            yield from self._count(task, totals)
         self._publish(totals)
 
     def _note(self, shop: str, row: Row) -> None:
@@ -136,30 +136,30 @@ class Business:
             self._episodes.add(labels)
         return labels
 
-    def _counter(self, label: str, flow: Flow) -> PrometheusCounter:
+    def _counter(self, label: str, flow: EventCount) -> PrometheusCounter:
         counter: PrometheusCounter = getattr(self.metrics, flow.what)
         return counter.labels(label, flow.kind) if flow.kind else counter.labels(label)
 
-    def _count(self, lane: Lane, totals: Totals) -> Iterator[None]:
+    def _count(self, task: PartitionTask, totals: Totals) -> Iterator[None]:
         """Add a lane's customers to the totals, a chunk at a time."""
-        partition, tally = lane.partition, lane.partition.tally
-        counted = Counted()
+        partition, aggregator = task.partition, task.partition.aggregator
+        counted = PopulationCounts()
         size, usual = len(partition.customers), partition.explainer.shops.usual_amounts()
-        yield from tally.standing.count(counted, partition.ranking, size, partition.stream_time, usual)
-        shops = [self._label(name) for name in tally.shops.names]
+        yield from aggregator.standing.count(counted, partition.ranking, size, partition.stream_time, usual)
+        shops = [self._label(name) for name in aggregator.shops.names]
         _add_table(totals.bands, shops, _BANDS, counted.bands)
         _add_table(totals.segments, shops, _SEGMENTS, counted.segments)
         _add_table(totals.stages, shops, _STAGES, counted.stages)
         _add_column(totals.buyers, shops, counted.buyers)
         _add_column(totals.repeat_buyers, shops, counted.repeat_buyers)
-        for place, count in tally.months.lost.items():
+        for place, count in aggregator.months.lost.items():
             totals.inactive[shops[place],] += count
-        for episode, count in tally.open_now(partition.open.values()).items():
-            totals.episodes[self._episode(*episode)] += count
-        self._add_months(lane, totals)
+        for alert, count in aggregator.open_now(partition.open.values()).items():
+            totals.alerts[self._episode(*alert)] += count
+        self._add_months(task, totals)
 
-    def _add_months(self, lane: Lane, totals: Totals) -> None:
-        months = lane.partition.tally.months
+    def _add_months(self, task: PartitionTask, totals: Totals) -> None:
+        months = task.partition.aggregator.months
         for name, month in zip(MONTHS, months.known, strict=False):
             start = months.start_of(month) / _MICROS
             totals.month_start[name,] = max(totals.month_start.get((name,), start), start)
@@ -168,7 +168,7 @@ class Business:
                 (month.lost, totals.month_lost),
                 (month.returned, totals.month_returned),
             ):
-                for shop in lane.partition.tally.shops.names:
+                for shop in task.partition.aggregator.shops.names:
                     total[self._label(shop), name] += counts.get(shop, 0)
 
     def _publish(self, totals: Totals) -> None:
@@ -179,7 +179,7 @@ class Business:
         metrics.buyers.replace(totals.buyers)
         metrics.repeat_buyers.replace(totals.repeat_buyers)
         metrics.inactive_buyers.replace(totals.inactive)
-        metrics.open_episodes.replace(totals.episodes)
+        metrics.open_episodes.replace(totals.alerts)
         metrics.month_start.replace(totals.month_start)
         metrics.month_customers.replace(totals.month_customers)
         metrics.month_lost.replace(totals.month_lost)

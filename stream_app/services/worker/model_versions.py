@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import restore
 from stream_app.core.settings import Settings
 from stream_app.ports import ModelStore
@@ -20,8 +20,8 @@ _AHEAD: Final = 1_000  # of the newest one; a tick that names a later version is
 _log = logging.getLogger(__name__)
 
 
-class Models:
-    """Models by version, fetched from the store once. Version 0 is the prior, of which nothing is stored."""
+class ModelVersions:
+    """ModelVersions by version, fetched from the store once. Version 0 is the prior, of which nothing is stored."""
 
     def __init__(
         self, store: ModelStore, settings: Settings, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -29,10 +29,10 @@ class Models:
         self._store, self._sleep = store, sleep
         self.effective_at: dict[int, int] = {}  # of the versions that were fetched, microseconds
         self._given_up: set[int] = set()  # versions that did not come: they are not waited for again
-        self._kept: OrderedDict[int, Learner] = OrderedDict()
-        self._untaught = Learner(settings.horizon, settings.decide_every, settings.seed)
+        self._kept: OrderedDict[int, ChurnModel] = OrderedDict()
+        self._untaught = ChurnModel(settings.horizon, settings.decide_every, settings.seed)
 
-    async def get(self, version: int) -> Learner:
+    async def get(self, version: int) -> ChurnModel:
         """The model of a version; of the nearest earlier one, or the prior, if it is not kept any more.
 
         A worker that catches up over more versions than are kept must not take one from its future. One that is newer
@@ -50,7 +50,7 @@ class Models:
         self._kept.move_to_end(version)
         return self._kept[version]
 
-    async def _find(self, version: int) -> Learner | None:
+    async def _find(self, version: int) -> ChurnModel | None:
         """A version's model as soon as it is there; None if it is gone, or has not come for long."""
         for _ in range(1 if version in self._given_up else _LOOKS):
             stored, versions = await self._store.snapshot(version), await self._store.versions()
@@ -65,7 +65,7 @@ class Models:
         self._given_up.add(version)
         return None
 
-    async def _stand_in(self, version: int) -> Learner:
+    async def _stand_in(self, version: int) -> ChurnModel:
         """What stands in for a version this time; it is looked for again the next time."""
         earlier = [kept.number for kept in await self._store.versions() if kept.number < version]
         _log.warning("model version is not there", extra={"version": version, "instead": earlier[-1:]})

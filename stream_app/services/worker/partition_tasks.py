@@ -17,15 +17,15 @@ from stream_app.adapters.kafka.faust_transport import Fetched
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.messages.schema import pack
 from stream_app.core.partition import outbox
-from stream_app.core.partition.task import Lane, Limits, Position, Step
+from stream_app.core.partition.task import Limits, PartitionTask, Position, Step
 from stream_app.core.settings import Settings
 from stream_app.errors import CommitRefused, SplitPartition
 from stream_app.ports import ModelStore, Opened, Outcome, StateStore
-from stream_app.services.runtime.outbox_relay import Producer, Relay
+from stream_app.services.runtime.outbox_relay import OutboxRelay, Producer
 from stream_app.services.runtime.rollback_recovery import go_on_behind, is_behind
 from stream_app.services.runtime.topic_watch import TopicWatch
-from stream_app.services.worker.model_versions import Models
-from stream_app.services.worker.worker_metrics import Watch
+from stream_app.services.worker.model_versions import ModelVersions
+from stream_app.services.worker.worker_metrics import WorkerMonitor
 
 _HOLD_POLL_SECONDS: Final = 0.005
 _LONGEST_POLL_SECONDS: Final = 0.25
@@ -45,18 +45,18 @@ async def _nothing_sent(_number: int) -> int:
 class Work:
     """One lane in work: its pump turns what was pushed into commits, one after the other."""
 
-    def __init__(self, lane: Lane, relay: Relay, stored: bytes) -> None:
-        self.lane, self.relay = lane, relay
+    def __init__(self, task: PartitionTask, relay: OutboxRelay, stored: bytes) -> None:
+        self.task, self.relay = task, relay
         self.base = stored  # position that the store has, as far as this worker knows
         self.wake = asyncio.Event()
         self.quiet = asyncio.Lock()  # held during a commit
-        self.tasks: list[asyncio.Task[None]] = []
+        self.running: list[asyncio.Task[None]] = []
         self.batch = 0
         self.stopped = False
         self.patience = _HOLD_POLL_SECONDS  # between two questions whether the trainer has learned
 
 
-class Lanes:
+class PartitionTasks:
     """All lanes of this worker.
 
     Args:
@@ -90,7 +90,7 @@ class Lanes:
         limits: Limits,
         buffer_bytes: int,
         instance: str,
-        watch: Watch,
+        watch: WorkerMonitor,
         crash: Crash,
         topic_watch: TopicWatch | None = None,
         last_sent: LastSent = _nothing_sent,
@@ -107,15 +107,15 @@ class Lanes:
         self._roles = {topics[role]: role for role in ROLES}
         self._buffer_bytes, self._instance, self._watch = buffer_bytes, instance, watch
         self._crash, self._on_step = crash, on_step
-        self._models = Models(model_store, settings)
+        self._models = ModelVersions(model_store, settings)
         self._work: dict[int, Work] = {}
         self._opening = asyncio.Lock()
         self._revocations = 0
 
     @property
-    def lanes(self) -> dict[int, Lane]:
+    def tasks(self) -> dict[int, PartitionTask]:
         """The lanes by partition number."""
-        return {number: work.lane for number, work in self._work.items()}
+        return {number: work.task for number, work in self._work.items()}
 
     @property
     def effective_at(self) -> Mapping[int, int]:
@@ -161,7 +161,7 @@ class Lanes:
                 for work in self._work.values():
                     work.stopped = False
                     work.wake.set()
-            self._watch.owned(self.lanes)
+            self._watch.owned(self.tasks)
             return found
 
     async def pause(self) -> None:
@@ -185,20 +185,20 @@ class Lanes:
             self._topic_watch.require(await self._store.keep_topics(number, self._topic_watch.ids))
         await self._catch_up(number, opened)
         bounds = self._limits, self._buffer_bytes
-        lane = Lane(number, self._topics, self._settings, *bounds, complaint_reader(), self._partition_of)
+        task = PartitionTask(number, self._topics, self._settings, *bounds, complaint_reader(), self._partition_of)
         async for chunk in self._store.states(number):
-            lane.restore(chunk)
+            task.restore(chunk)
             await asyncio.sleep(0)
-        lane.begin(opened.position, opened.summary)
+        task.begin(opened.position, opened.summary)
         told = self._watch.relayed, self._on_step, self._watch.dropped
-        relay = Relay(number, self._store, self._producer, self._topics, *told)
+        relay = OutboxRelay(number, self._store, self._producer, self._topics, *told)
         await relay.recover()
         gc.freeze()  # customers have no cycles: the collector need not walk over them
-        work = Work(lane, relay, opened.position)
+        work = Work(task, relay, opened.position)
         work.stopped = True  # until all of the assignment is there
-        work.tasks = [asyncio.create_task(self._guarded(run)) for run in (lambda: self._pump(work), relay.run)]
+        work.running = [asyncio.create_task(self._guarded(run)) for run in (lambda: self._pump(work), relay.run)]
         self._work[number] = work
-        customers, seconds = len(lane.partition.customers), round(time.perf_counter() - started, 3)
+        customers, seconds = len(task.partition.customers), round(time.perf_counter() - started, 3)
         _log.info("lane opened", extra={"partition": number, "customers": customers, "seconds": seconds})
         return work
 
@@ -222,9 +222,9 @@ class Lanes:
             work.stopped = True
             async with work.quiet:
                 pass
-            for task in work.tasks:
-                task.cancel()
-            await asyncio.gather(*work.tasks, return_exceptions=True)
+            for job in work.running:
+                job.cancel()
+            await asyncio.gather(*work.running, return_exceptions=True)
         if relay:
             await asyncio.gather(*(work.relay.close() for work in given_up.values()))
         for number in given_up:
@@ -236,7 +236,7 @@ class Lanes:
     def wants(self, tp: TP) -> bool:
         """Whether more of a topic partition should be fetched now."""
         work = self._work.get(tp.partition)
-        wanted = work is not None and work.lane.aligner.wants(self._roles[tp.topic])
+        wanted = work is not None and work.task.merge.wants(self._roles[tp.topic])
         self._refused |= not wanted
         return wanted
 
@@ -245,7 +245,7 @@ class Lanes:
         work = self._work.get(tp.partition)
         if work is None:
             return  # given up while the message was on its way
-        work.lane.push(self._roles[tp.topic], fetched.start, fetched.records, fetched.end, fetched.high_watermark)
+        work.task.push(self._roles[tp.topic], fetched.start, fetched.records, fetched.end, fetched.high_watermark)
         work.wake.set()
 
     async def _pump(self, work: Work) -> None:
@@ -254,14 +254,14 @@ class Lanes:
             work.wake.clear()
             while not work.stopped and await self._step(work):
                 pass  # every step waits for a commit, so that the others have their turn
-            if work.lane.hold is not None and work.lane.hold.trainer and not work.stopped:
+            if work.task.hold is not None and work.task.hold.trainer and not work.stopped:
                 await self._ask_the_trainer(work)
 
     async def _step(self, work: Work) -> bool:
         """One commit; False if there is nothing to do."""
-        lane = work.lane
+        task = work.task
         await work.relay.has_room()
-        model = await self._models.get(lane.version)
+        model = await self._models.get(task.version)
         async with work.quiet:
             if work.stopped:  # while this waited, the partition was taken away
                 return False
@@ -270,7 +270,7 @@ class Lanes:
             async with self._turn:
                 for _ in range(_TURNS_BETWEEN_STEPS):
                     await asyncio.sleep(0)
-                step = lane.step(model)
+                step = task.step(model)
             if step is None:
                 return False
             decided = time.perf_counter()
@@ -280,9 +280,9 @@ class Lanes:
             self._on_step("committed")
             # 3. Tell Kafka, for its displays of lag.
             for role, offset in step.position.offsets.items():
-                self._done(TP(self._topics[role], lane.number), offset)
+                self._done(TP(self._topics[role], task.number), offset)
             self._on_step("acknowledged")
-        self._watch.stepped(lane, step, time.perf_counter() - decided)
+        self._watch.stepped(task, step, time.perf_counter() - decided)
         if self._refused:
             self._refused = False
             self._wants_changed()
@@ -301,9 +301,9 @@ class Lanes:
 
     async def _ask_the_trainer(self, work: Work) -> None:
         """A lane that holds: has the trainer learned up to its moment?"""
-        hold = work.lane.hold
+        hold = work.task.hold
         if hold is not None and await self._model_store.through() >= hold.moment:
-            work.lane.learned(await self._model_store.version_at(hold.moment) or 0)
+            work.task.learned(await self._model_store.version_at(hold.moment) or 0)
             work.patience = _HOLD_POLL_SECONDS
         else:
             work.patience = min(2 * work.patience, _LONGEST_POLL_SECONDS)
@@ -321,7 +321,7 @@ class Lanes:
 
 
 def _voids(number: int, since: int) -> list[bytes]:
-    return [pack(record) for record in outbox.voids(number, since)]
+    return [pack(record) for record in outbox.retractions(number, since)]
 
 
 def _co_owned(tps: set[TP], topics: set[str]) -> set[int]:

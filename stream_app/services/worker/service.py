@@ -21,16 +21,16 @@ from stream_app.adapters.kafka.topics import require_topics
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.config.fields import SECOND_US
 from stream_app.core.messages.decoding import ROLES
-from stream_app.core.partition.task import Lane, Limits
+from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.stall import Progress
 from stream_app.metrics import InputMetrics
 from stream_app.services.runtime.faust_app import batches, make_app, make_producer, stop_producer
 from stream_app.services.runtime.process import Crash
 from stream_app.services.runtime.stores import open_stores
 from stream_app.services.runtime.topic_watch import TopicWatch
-from stream_app.services.worker.partition_tasks import Lanes
+from stream_app.services.worker.partition_tasks import PartitionTasks
 from stream_app.services.worker.ticker import Ticker
-from stream_app.services.worker.worker_metrics import Watch
+from stream_app.services.worker.worker_metrics import WorkerMonitor
 
 _log = logging.getLogger(__name__)
 MILLISECOND_US: Final = 1_000
@@ -63,7 +63,7 @@ class WorkerService:
         self._config, self._crash, self._on_step = config, crash, on_step
         self._stores = open_stores(config)
         config.model.keys()  # without a key it must not start, rather than end with the first version
-        self.watch = Watch(registry)
+        self.watch = WorkerMonitor(registry)
         self.topic_watch = TopicWatch(config, ROLES)
         self.app = make_app(config, config.kafka.group, config.worker.instance)
         self._transport = BatchingTransport.install(
@@ -82,7 +82,7 @@ class WorkerService:
         self._tasks: list[asyncio.Task[None]] = []
         self._reported = time.monotonic()
         self._progress = Progress(position=0, lag=0)
-        self.lanes: Lanes
+        self.tasks: PartitionTasks
 
     async def start(self) -> None:
         """Check the topics, claim an epoch, and begin to consume."""
@@ -97,7 +97,7 @@ class WorkerService:
         self._producer = make_producer(config)
         with refusals("Write"):
             await self._producer.start()
-        self.lanes = Lanes(
+        self.tasks = PartitionTasks(
             store=self._stores.states,
             model_store=self._stores.models,
             producer=self._producer,
@@ -109,7 +109,7 @@ class WorkerService:
                 decisions=config.worker.decisions_chunk,
                 skew=config.worker.skew,
                 scores=config.worker.publish_scores,
-                bury_misplaced=config.kafka.misplaced == "dead_letter",
+                dead_letter_misplaced=config.kafka.misplaced == "dead_letter",
                 follows=config.ticks.clock == "log",
             ),
             buffer_bytes=config.worker.buffer_bytes,
@@ -125,7 +125,7 @@ class WorkerService:
         self._ticker = self._make_ticker()
         if config.ticks.clock == "wall":
             self._tasks.append(asyncio.create_task(self._guarded(self._ticker.run())))
-        self._tasks.append(asyncio.create_task(self._guarded(self.watch.business.run(lambda: self.lanes.lanes))))
+        self._tasks.append(asyncio.create_task(self._guarded(self.watch.business.run(lambda: self.tasks.tasks))))
         await self.app.start()
 
     async def stop(self) -> None:
@@ -133,7 +133,7 @@ class WorkerService:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.lanes.close()
+        await self.tasks.close()
         await self.app.stop()
         await stop_producer(self._producer)
         await self._stores.close()
@@ -143,19 +143,19 @@ class WorkerService:
         problem = self._stores.eviction.problem
         health.set("redis", not problem, problem)
         now = time.monotonic()
-        lanes = self.lanes.lanes
-        self.watch.gather(lanes, self.lanes.pending, now - self._reported, self.lanes.effective_at)
+        tasks = self.tasks.tasks
+        self.watch.gather(tasks, self.tasks.pending, now - self._reported, self.tasks.effective_at)
         self.watch.worker.clock_owner.set(self._ticker.owner)
         self._reported = now
-        refused = self.lanes.refused
+        refused = self.tasks.refused
         # Whose outbox Kafka refuses waits for whoever mends the topic.
-        self._progress = self._progress_of([lane for number, lane in lanes.items() if number not in refused])
+        self._progress = self._progress_of([task for number, task in tasks.items() if number not in refused])
         told = next(iter(refused.values()), "") or self._ticker.refused
         health.set("relayed", not told, told)
         behind = self._seconds_behind()
         limit = self._config.worker.fall_behind / SECOND_US
         held = self.watch.longest_hold
-        missing = sorted({lane.hold.waits_for for lane in lanes.values() if lane.hold is not None})
+        missing = sorted({task.hold.waits_for for task in tasks.values() if task.hold is not None})
         silent = f"no answer from the {' and the '.join(missing)} for {held:.0f} s: do they run?"
         health.set("answered", held <= limit, silent if held > limit else "")
         health.set(
@@ -163,15 +163,15 @@ class WorkerService:
         )
         placement = self.watch.placement
         health.set("placed", placement.ready, placement.told(self._config.kafka.topics.of(*ROLES)))
-        health.set("assigned", bool(lanes), "no partition is assigned" if not lanes else "")
+        health.set("assigned", bool(tasks), "no partition is assigned" if not tasks else "")
         events, too_late = self.watch.recent.events, self.watch.recent.too_late
         in_time = too_late <= max(TOLERATED_TOO_LATE * events, FEW_TOO_LATE)
         health.set("in_time", in_time, "" if in_time else _TOO_LATE.format(too_late=too_late, events=events))
 
     def _seconds_behind(self) -> float:
         """How long the oldest event has been waiting, of those that do not wait for a publisher."""
-        lanes = [lane for lane in self.lanes.lanes.values() if not lane.awaits_publisher]
-        since = [lane.waiting_since for lane in lanes if lane.waiting_since]
+        tasks = [task for task in self.tasks.tasks.values() if not task.awaits_publisher]
+        since = [task.waiting_since for task in tasks if task.waiting_since]
         return max(time.time() - min(since) / 1e3, 0.0) if since else 0.0
 
     @property
@@ -179,31 +179,31 @@ class WorkerService:
         """See Service; as of the last report, since it is read from another thread."""
         return self._progress
 
-    def _progress_of(self, lanes: Sequence[Lane]) -> Progress:
+    def _progress_of(self, tasks: Sequence[PartitionTask]) -> Progress:
         """Of the lanes that don't wait for trainer, desk or publisher."""
-        moving = [lane for lane in lanes if lane.hold is None and not lane.awaits_publisher]
-        lags = [lag for lane in moving for lag in lane.aligner.lags.values()]
+        moving = [task for task in tasks if task.hold is None and not task.awaits_publisher]
+        lags = [lag for task in moving for lag in task.merge.lags.values()]
         return Progress(
-            position=tuple(lane.base for lane in moving),
+            position=tuple(task.base for task in moving),
             lag=None if None in lags else sum(lag or 0 for lag in lags),
             waiting=not moving,
         )
 
     def _wants(self, tp: TP) -> bool:
-        return self.lanes.wants(tp)
+        return self.tasks.wants(tp)
 
     async def _positions(self, tps: frozenset[TP]) -> dict[TP, int]:
-        return await self.lanes.positions(tps)
+        return await self.tasks.positions(tps)
 
     async def _last_sent(self, number: int) -> int:
         return await asyncio.to_thread(last_sequence, self._config, number)
 
     async def _on_revoked(self, *_: object, **__: object) -> None:
-        await self.lanes.pause()
+        await self.tasks.pause()
 
     async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
         async for tp, fetched in batches(self.app, stream):
-            self.lanes.take(tp, fetched)
+            self.tasks.take(tp, fetched)
             yield
 
     async def _guarded(self, work: Any) -> None:

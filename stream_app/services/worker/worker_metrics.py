@@ -12,12 +12,12 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 
 from stream_app.core.messages.decoding import ROLES
-from stream_app.core.messages.unknown_words import UnknownWords
+from stream_app.core.messages.unknown_words import UnknownValues
 from stream_app.core.partition.processor import Counts
-from stream_app.core.partition.task import Lane, Step
-from stream_app.metrics import BusinessMetrics, CommitMetrics, RelayMetrics, WorkerMetrics
+from stream_app.core.partition.task import PartitionTask, Step
+from stream_app.metrics import CommitMetrics, KpiMetrics, RelayMetrics, WorkerMetrics
 from stream_app.ports import Outcome
-from stream_app.services.worker.kpi_metrics import Business
+from stream_app.services.worker.kpi_metrics import KpiPublisher
 from stream_app.services.worker.placement import Placement
 
 _log = logging.getLogger(__name__)
@@ -67,60 +67,62 @@ class Recent:
         return self._samples
 
 
-class Watch:
+class WorkerMonitor:
     """Metrics of a worker."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.worker = WorkerMetrics(registry)
         self.commits = CommitMetrics(registry)
         self.relays = RelayMetrics(registry)
-        self.business = Business(BusinessMetrics(registry))
-        self._unknown_words = UnknownWords()
+        self.business = KpiPublisher(KpiMetrics(registry))
+        self._unknown_words = UnknownValues()
         self.recent = Recent()
         self._counts: dict[int, Counts] = {}
         self.placement = Placement()
         self._held: dict[int, float] = {}  # seconds that a lane has been waiting at its tick
 
-    def owned(self, lanes: Mapping[int, Lane]) -> None:
+    def owned(self, tasks: Mapping[int, PartitionTask]) -> None:
         """The lanes that are this worker's from now on."""
-        for gone in set(self._counts) - set(lanes):
+        for gone in set(self._counts) - set(tasks):
             del self._counts[gone]
             self._held.pop(gone, None)
             self.worker.forget(gone)
-        for number, lane in lanes.items():
-            self._counts.setdefault(number, replace(lane.partition.counts))
-        self.business.owned(lanes.values())
-        self.worker.lanes.set(len(lanes))
+        for number, task in tasks.items():
+            self._counts.setdefault(number, replace(task.partition.counts))
+        self.business.owned(tasks.values())
+        self.worker.tasks.set(len(tasks))
 
     @property
     def longest_hold(self) -> float:
         """Seconds that a lane of ours has been waiting for the trainer or the desk."""
         return max(self._held.values(), default=0.0)
 
-    def stepped(self, lane: Lane, step: Step, committed_seconds: float) -> None:
+    def stepped(self, task: PartitionTask, step: Step, committed_seconds: float) -> None:
         """A commit is stored."""
-        metrics, number = self.worker, str(lane.number)
+        metrics, number = self.worker, str(task.number)
         for role, count in step.events.items():
             metrics.events.labels(role).inc(count)
         metrics.note_rejected(step.rejected)
         self._note_unknown_words(step)
-        self.placement.note(step.events + step.misplaced if lane.buries_misplaced else step.events, step.misplaced)
+        self.placement.note(
+            step.events + step.misplaced if task.dead_letters_misplaced else step.events, step.misplaced
+        )
         for role, count in step.misplaced.items():
             metrics.misplaced.labels(role).inc(count)
         metrics.decisions.inc(step.decisions)
         metrics.batch.observe(step.events.total())
-        before = self._counts.get(lane.number)
+        before = self._counts.get(task.number)
         if before is not None:
-            now = lane.partition.counts
+            now = task.partition.counts
             metrics.note_counts(before, now)
             self.recent.add(now.accepted - before.accepted, now.too_late - before.too_late)
-        self._counts[lane.number] = replace(lane.partition.counts)
+        self._counts[task.number] = replace(task.partition.counts)
         self.business.stepped(step)
         self.commits.duration.observe(committed_seconds)
         if step.oldest_append:
             metrics.freshness.observe(max(time.time() - step.oldest_append / 1e3, 0.0))
-        if lane.partition.stream_time > 0:
-            metrics.stream_time.labels(number).set(lane.partition.stream_time / _MICROS)
+        if task.partition.stream_time > 0:
+            metrics.stream_time.labels(number).set(task.partition.stream_time / _MICROS)
             metrics.watermark.labels(number).set(step.watermark / _MICROS)
 
     def _note_unknown_words(self, step: Step) -> None:
@@ -147,30 +149,32 @@ class Watch:
         """A record was refused for good."""
         self.relays.dropped.labels(topic).inc()
 
-    def gather(self, lanes: Mapping[int, Lane], pending: int, seconds: float, effective_at: Mapping[int, int]) -> None:
+    def gather(
+        self, tasks: Mapping[int, PartitionTask], pending: int, seconds: float, effective_at: Mapping[int, int]
+    ) -> None:
         """What stands at this moment; `seconds` since the last time; when the versions came into force."""
         metrics = self.worker
         lags: dict[str, int] = dict.fromkeys(ROLES, 0)
         positions: dict[str, int] = dict.fromkeys(ROLES, 0)
-        for lane in lanes.values():
-            for role, lag in lane.aligner.lags.items():
+        for task in tasks.values():
+            for role, lag in task.merge.lags.items():
                 lags[role] += lag or 0
-            for role, position in lane.aligner.positions.items():
+            for role, position in task.merge.positions.items():
                 positions[role] += max(position, 0)
-            if lane.hold is None:
-                self._held.pop(lane.number, None)
+            if task.hold is None:
+                self._held.pop(task.number, None)
             else:
-                metrics.held.labels(lane.hold.waits_for).inc(seconds)
-                self._held[lane.number] = self._held.get(lane.number, 0.0) + seconds
+                metrics.held.labels(task.hold.waits_for).inc(seconds)
+                self._held[task.number] = self._held.get(task.number, 0.0) + seconds
         for role in ROLES:
             metrics.lag.labels(role).set(lags[role])
             metrics.position.labels(role).set(positions[role])
-        metrics.cached.set(sum(len(lane.partition.customers) for lane in lanes.values()))
-        metrics.buffered.set(sum(lane.aligner.buffered_bytes for lane in lanes.values()))
-        metrics.model_version.set(min((lane.version for lane in lanes.values()), default=0))
+        metrics.cached.set(sum(len(task.partition.customers) for task in tasks.values()))
+        metrics.buffered.set(sum(task.merge.buffered_bytes for task in tasks.values()))
+        metrics.model_version.set(min((task.version for task in tasks.values()), default=0))
         ages = [
-            lane.partition.stream_time - effective_at.get(lane.version, lane.partition.stream_time)
-            for lane in lanes.values()
+            task.partition.stream_time - effective_at.get(task.version, task.partition.stream_time)
+            for task in tasks.values()
         ]
         metrics.model_age.set(max(ages, default=0) / _MICROS)
         self.relays.outbox.set(pending)

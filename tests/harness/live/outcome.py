@@ -20,9 +20,9 @@ from stream_app.core.customers.customer import Customer
 from stream_app.core.messages.schema import (
     AlertClosed,
     AlertOpened,
+    AllocationDone,
     Contact,
-    DeskDone,
-    Labelled,
+    LabelledBatch,
     decode_message,
     sequence_of,
     unpack,
@@ -80,13 +80,13 @@ def _differences(name: str, one: Outcome, other: Outcome) -> Iterator[str]:
 def told(customer: Customer) -> tuple[Any, ...]:
     """A state as plain values."""
     return (
-        tuple(customer.facts),
-        tuple(customer.marks),
+        tuple(customer.vector),
+        tuple(customer.counters),
         tuple(customer.ids),
         customer.due,
         customer.fresh,
         tuple((p.decided_at, p.features, p.log_odds, p.probability, p.returned, p.version) for p in customer.waiting),
-        customer.episode.alert_id if customer.episode else None,
+        customer.alert.alert_id if customer.alert else None,
     )
 
 
@@ -136,7 +136,7 @@ async def _read_redis(live: LiveSystem, outcome: Outcome) -> dict[int, int]:
         latest = await stores.models.latest()
         if latest is not None:
             checkpoint = msgspec.msgpack.decode(latest[1], type=Checkpoint)
-            outcome.model = fingerprint(restore(checkpoint.learner))
+            outcome.model = fingerprint(restore(checkpoint.churn_model))
         outcome.versions = {one.number: one.fingerprint for one in await stores.models.versions()}
     finally:
         await stores.close()
@@ -157,14 +157,16 @@ class _Received:
         if not sequence:
             return  # produced by somebody else
         message = _message(role, value)
-        of_desk = isinstance(message, Contact | DeskDone) or (isinstance(message, AlertOpened) and not message.urgent)
+        of_desk = isinstance(message, Contact | AllocationDone) or (
+            isinstance(message, AlertOpened) and not message.urgent
+        )
         outbox = DESK if of_desk else partition
         if sequence <= self._last.get((role, partition, outbox), 0):
             self._outcome.sent_again[role] += 1
             return
         self._last[role, partition, outbox] = sequence
         self._sequences.setdefault(outbox, set()).add(sequence)
-        if isinstance(message, Labelled):
+        if isinstance(message, LabelledBatch):
             self._learn(message)
         elif isinstance(message, AlertOpened):
             self._note(f"opened {message.alert_id}")
@@ -179,7 +181,7 @@ class _Received:
             missing = set(range(1, end + 1)) ^ self._sequences.get(outbox, set())
             self._outcome.lost += [f"outbox {outbox}: {number}" for number in sorted(missing)]
 
-    def _learn(self, labelled: Labelled) -> None:
+    def _learn(self, labelled: LabelledBatch) -> None:
         for one in labelled.examples:
             self._note(f"label {one.customer} {one.decided_at}")
             label = (one.label, one.features, one.log_odds, one.probability, one.version)
@@ -193,7 +195,7 @@ class _Received:
 
 def _message(role: str, value: bytes) -> object:
     if role == "labelled":
-        return unpack(value, Labelled)
+        return unpack(value, LabelledBatch)
     if role == "alerts":
         return msgspec.json.decode(value, type=AlertOpened | AlertClosed)
     return decode_message(value) if role == CONTACTS else None

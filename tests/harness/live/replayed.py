@@ -32,10 +32,10 @@ class RecordingReplay(Replay):
             self.recorded.labels[pending.customer, pending.decided_at] = label
 
     def _learn(self, moment: int) -> None:
-        before = self.learner.version
+        before = self.churn_model.version
         super()._learn(moment)
-        if self.learner.version != before:
-            self.recorded.versions[self.learner.version] = fingerprint(self.learner)
+        if self.churn_model.version != before:
+            self.recorded.versions[self.churn_model.version] = fingerprint(self.churn_model)
 
 
 def outcome_of_replay(settings: Settings, partitions: int, log: Path, form: LogFormat) -> Outcome:
@@ -48,15 +48,15 @@ def outcome_of_replay(settings: Settings, partitions: int, log: Path, form: LogF
         outcome.stream_times[number], outcome.counts[number] = partition.stream_time, vars(partition.counts)
         outcome.states |= {name: told(customer) for name, customer in partition.customers.items()}
         outcome.scores |= scores_of(list(partition.customers.values()), partition.ranking)
-    for episode in happened.opened:
-        value = outbox.opening(0, episode, 0)[0].payload
-        outcome.opened[episode.alert_id] = msgspec.json.decode(value, type=AlertOpened)
-    urgent = outbox.urgent(0, happened.breaches, happened.ended)
+    for alert in happened.opened:
+        value = outbox.opening(0, alert, 0)[0].payload
+        outcome.opened[alert.alert_id] = msgspec.json.decode(value, type=AlertOpened)
+    urgent = outbox.urgent_alert(0, happened.breaches, happened.ended)
     for record in (*urgent, *outbox.closings(0, happened.closed)):
-        alert = msgspec.json.decode(record.payload, type=AlertOpened | AlertClosed)
-        if isinstance(alert, AlertOpened):
-            outcome.opened[alert.alert_id] = alert
+        message = msgspec.json.decode(record.payload, type=AlertOpened | AlertClosed)
+        if isinstance(message, AlertOpened):
+            outcome.opened[message.alert_id] = message
         else:
-            outcome.closed[alert.alert_id] = alert
-    outcome.model = fingerprint(replay.learner)
+            outcome.closed[message.alert_id] = message
+    outcome.model = fingerprint(replay.churn_model)
     return outcome

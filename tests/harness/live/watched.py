@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from stream_app.config.parts import PORT_OFFSETS
 from stream_app.demo.secrets import new_secret
-from stream_app.demo.simulation import LivingShop, Plan
+from stream_app.demo.simulation import Plan, ShopSimulation
 from stream_app.simulate import ShopSettings
 from stream_app.simulate.calendar import SHOP_ZONE
 from tests.harness.live.receiver import Receiver
@@ -99,7 +99,7 @@ class WatchedShop(LiveSystem):
         self._closing.callback(self.prometheus.close)
         self.prometheus.start()
         ready = Flag()
-        self.shop = LivingShop(self.config, self.plan, ready)
+        self.shop = ShopSimulation(self.config, self.plan, ready)
         self._closing.callback(self.shop.stop)
         self.shop.start()
         self.wait("all services are ready", self._ready, _READY_SECONDS)

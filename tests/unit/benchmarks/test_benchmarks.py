@@ -74,7 +74,7 @@ def test_each_product_run_is_compared_with_the_floor_around_it() -> None:
 def test_the_more_a_customer_does_the_larger_the_state_says_the_scale() -> None:
     quiet, busy = Customer("a", 0), Customer("b", 1)
     for number in range(16):
-        busy.saw(str(number))
+        busy.is_duplicate(str(number))
     assert state_bytes([busy]) >= state_bytes([quiet]) + 16 * 8
     light, heavy = Pending("a", 1), Pending("a", 1)
     heavy.features = bytes(100)
@@ -177,7 +177,7 @@ def test_a_publication_that_was_stopped_is_no_figure() -> None:
 
 
 def test_the_scrape_that_is_measured_tells_of_all_customers() -> None:
-    cost = scrape.measure(customers=600, lanes=2, shops=3, scrapes=2)
+    cost = scrape.measure(customers=600, tasks=2, shops=3, scrapes=2)
     assert cost.answer_bytes > 10_000  # three shops with all of their series
     assert 0 < cost.hold <= cost.count
     assert min(cost.wall, cost.cpu, cost.restore) > 0

@@ -26,7 +26,7 @@ from stream_app.cli import app
 from stream_app.config import INPUTS, OUTPUTS, Kafka, Redis, Topics
 from stream_app.core.messages.schema import Outgoing, pack
 from stream_app.errors import KafkaDenied, LoginRefused, NoBroker
-from stream_app.services.runtime.outbox_relay import Relay
+from stream_app.services.runtime.outbox_relay import OutboxRelay
 from tests.fakes.stores import MemoryServer, MemoryStateStore
 
 PACKAGE = Path(__file__).parents[3] / "stream_app"
@@ -170,7 +170,7 @@ def test_a_relay_whose_topic_is_denied_says_which() -> None:
             return future
 
     async def relayed() -> None:
-        relay = Relay(0, MemoryStateStore(MemoryServer()), Denied(), {"labelled": "shop.labelled"})  # type: ignore[arg-type]
+        relay = OutboxRelay(0, MemoryStateStore(MemoryServer()), Denied(), {"labelled": "shop.labelled"})  # type: ignore[arg-type]
         relay.add(1, [pack(Outgoing("labelled", 0, None, b"x"))])
         await relay.flush()
 

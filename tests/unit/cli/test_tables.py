@@ -25,10 +25,10 @@ from stream_app.core.delivery.records import (
     STATES,
     SUPPRESSED,
     Delivery,
-    Letter,
+    OutboundMessage,
     encode_record,
 )
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
 from stream_app.errors import BadOption
 from stream_app.notifications.playbook.measures import CAUSES
@@ -82,22 +82,22 @@ class Deliveries:
     async def all_deliveries(self) -> AsyncIterator[list[bytes]]:
         yield [encode_record(one) for one in self._kept]
 
-    async def letters(self, names: list[str]) -> dict[str, bytes]:
-        letter = Letter("l", "service-team", (), "", "", "", 0, 0, T0, attempts=3, problem="HTTP 500")
-        return {name: encode_record(letter) for name in names}
+    async def messages(self, names: list[str]) -> dict[str, bytes]:
+        message = OutboundMessage("l", "service-team", (), "", "", "", 0, 0, T0, attempts=3, problem="HTTP 500")
+        return {name: encode_record(message) for name in names}
 
     async def channels(self) -> dict[str, bytes]:
         return {}
 
 
-def delivery(place: int, state: str, reason: str = "", letter: str = "") -> Delivery:
+def delivery(place: int, state: str, reason: str = "", message: str = "") -> Delivery:
     at = T0 + place * HOUR_US
     name, _, channel = IDS[place].partition(":")
-    return Delivery(IDS[place], name, channel, "shop", T0, at, T0 + DAY_US, T0, state, reason, letter=letter)
+    return Delivery(IDS[place], name, channel, "shop", T0, at, T0 + DAY_US, T0, state, reason, message=message)
 
 
 KEPT = [
-    delivery(0, PENDING, letter="l"),
+    delivery(0, PENDING, message="l"),
     delivery(1, SENT),
     delivery(2, DEAD, "the receiver answered HTTP 400 for three days"),
     delivery(3, SUPPRESSED, SHADOW),
@@ -227,8 +227,8 @@ def test_without_a_number_the_version_in_force_is_shown(
         async def pinned(self) -> None:
             return None
 
-    async def model(_: Any, number: int) -> tuple[ModelVersion, Learner]:
-        return versions(number)[0], Learner(SHOP.horizon, SHOP.decide_every, 1)
+    async def model(_: Any, number: int) -> tuple[ModelVersion, ChurnModel]:
+        return versions(number)[0], ChurnModel(SHOP.horizon, SHOP.decide_every, 1)
 
     async def known(*_: Any) -> tuple[list[ModelVersion], None, dict[int, int]]:
         return versions(1, 2), None, {0: 2, 1: 1}

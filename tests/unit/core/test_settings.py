@@ -138,6 +138,6 @@ def test_a_campaign_has_a_lull_before_it_and_none_after(day: date, covered: bool
     settings = Settings(campaigns=(Campaign("双11", date(2025, 11, 1), date(2025, 11, 11)),))
     assert settings.in_campaign(day) is covered
     morning = micros(datetime(day.year, day.month, day.day, tzinfo=UTC))
-    assert settings.opens_episodes(morning) is not covered
+    assert settings.opens_alerts(morning) is not covered
     everyday = msgspec.structs.replace(settings, working_days=tuple(range(7)))
     assert everyday.local(everyday.next_nomination(morning)).date() == day  # episodes end in a campaign too

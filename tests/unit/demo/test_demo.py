@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from stream_app.core.messages.schema import AlertClosed, AlertOpened, Scored, ScoreTold
+from stream_app.core.messages.schema import AlertClosed, AlertOpened, ScoreRecord, ScoreRecords
 from stream_app.core.units import DAY_US, EPOCH
 from stream_app.demo.layout import Layout
 from stream_app.demo.simulation import Phase, Plan
-from stream_app.demo.state import Board, Part
+from stream_app.demo.state import DemoState, Part
 from stream_app.demo.voice import DemoVoice
 
 NOON = datetime(2025, 6, 10, 12, tzinfo=UTC)
@@ -26,10 +26,12 @@ def opened(number: int) -> AlertOpened:
     )
 
 
-def board() -> Board:
-    found = Board(7 * DAY_US)
-    found.hear_scores(Scored(0, NOON - timedelta(days=20), 1, [ScoreTold("gone", 0.99), ScoreTold("back", 0.9)]))
-    found.hear_scores(Scored(1, NOON, 1, [ScoreTold("back", 0.1), ScoreTold("near", 0.85)]))
+def board() -> DemoState:
+    found = DemoState(7 * DAY_US)
+    found.hear_scores(
+        ScoreRecords(0, NOON - timedelta(days=20), 1, [ScoreRecord("gone", 0.99), ScoreRecord("back", 0.9)])
+    )
+    found.hear_scores(ScoreRecords(1, NOON, 1, [ScoreRecord("back", 0.1), ScoreRecord("near", 0.85)]))
     return found
 
 

@@ -18,10 +18,10 @@ from standardwebhooks import Webhook
 from stream_app import i18n
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.messages.schema import AlertClosed
-from stream_app.demo.page_model import Sight
+from stream_app.demo.page_model import PageModel
 from stream_app.demo.secrets import new_secret
 from stream_app.demo.simulation import Phase, Plan
-from stream_app.demo.state import Board, Part
+from stream_app.demo.state import DemoState, Part
 from stream_app.demo.voice import DemoVoice
 from stream_app.demo.web_page import WebPage
 from stream_app.demo.webhook import Verifier, webhook_key
@@ -35,7 +35,9 @@ WHY = Explanation("one_time", (Cause("forgot_shop", 0.61),), (Evidence("one_orde
 
 def page_in(lang: str) -> WebPage:
     voice = DemoVoice(lang)
-    return WebPage(voice, Sight(voice, Views(load_playbook(), i18n, "Asia/Shanghai", "CNY"), Plan(100, 9, 9, 1.0)), 0)
+    return WebPage(
+        voice, PageModel(voice, Views(load_playbook(), i18n, "Asia/Shanghai", "CNY"), Plan(100, 9, 9, 1.0)), 0
+    )
 
 
 @pytest.fixture(params=["en", "zh"])
@@ -48,7 +50,7 @@ def shop(phase: Phase = Phase.LIVING) -> Any:
     return SimpleNamespace(phase=phase, now=AT, began=AT, history_share=0.42)
 
 
-def shown(page: WebPage, board: Board, *changes: Any, phase: Phase = Phase.LIVING) -> None:
+def shown(page: WebPage, board: DemoState, *changes: Any, phase: Phase = Phase.LIVING) -> None:
     """Show what has changed, as the demo does."""
     changed = [listed for listed in map(board.hear_alert, changes) if listed is not None]
     board.note_sent(0.0, 0)
@@ -130,7 +132,7 @@ def test_odd_questions_are_answered_too(path: str) -> None:
 
 def test_what_the_deliverer_brings_is_marked_and_nothing_else_is_taken() -> None:
     voice, secret = DemoVoice("en"), new_secret("webhook")
-    sight = Sight(voice, Views(load_playbook(), i18n, "UTC", ""), Plan(100, 9, 9, 1.0))
+    sight = PageModel(voice, Views(load_playbook(), i18n, "UTC", ""), Plan(100, 9, 9, 1.0))
     body = json.dumps({"type": "alert.opened", "data": {"alert": {"alert_id": "al_1"}}}).encode()
     now = datetime.now(UTC)
     signed = {
@@ -233,7 +235,7 @@ def test_the_words_of_the_page_are_all_there(page: WebPage) -> None:
 def test_a_port_that_is_taken_is_told_with_a_way_out(page: WebPage) -> None:
     taken = int(page.address.rstrip("/").rpartition(":")[2])
     voice = DemoVoice("en")
-    sight = Sight(voice, Views(load_playbook(), i18n, "UTC", ""), Plan(100, 9, 9, 1.0))
+    sight = PageModel(voice, Views(load_playbook(), i18n, "UTC", ""), Plan(100, 9, 9, 1.0))
     with pytest.raises(NoPageAddress, match="--port; 0: any"):
         WebPage(voice, sight, taken)
 
@@ -242,6 +244,6 @@ def test_two_demos_may_run_at_once_when_nobody_asked_for_a_port(monkeypatch: pyt
     taken = int(page.address.rstrip("/").rpartition(":")[2])
     monkeypatch.setattr("stream_app.demo.web_page.DEFAULT_PORT", taken)
     voice = DemoVoice("en")
-    with WebPage(voice, Sight(voice, Views(load_playbook(), i18n, "UTC", ""), Plan(100, 9, 9, 1.0))) as other:
+    with WebPage(voice, PageModel(voice, Views(load_playbook(), i18n, "UTC", ""), Plan(100, 9, 9, 1.0))) as other:
         assert other.address != page.address
         assert get(other, "/")[0] == 200

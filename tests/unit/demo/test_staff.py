@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stream_app.core.alerts.staff_actions import ACKED, OUTCOMES, RESOLVED, EpisodeNote, WorkNote
+from stream_app.core.alerts.staff_actions import ACKED, OUTCOMES, RESOLVED, AlertNote, WorkNote
 from stream_app.core.messages.schema import Contact
 from stream_app.demo.staff import ENDED_AFTER, TEAM, Case, Fate, Staff, case_of, verdict
-from stream_app.notifications.open_alerts import OpenEpisode
+from stream_app.notifications.open_alerts import OpenAlert
 from stream_app.simulate.truth import Truth
 
 OPENED = datetime(2026, 3, 2, 1, tzinfo=UTC)
@@ -25,12 +25,12 @@ def about(customer: str = "c1", left: timedelta | None = None) -> Truth:
     return Truth(customer_id=customer, joined_at=OPENED, left_at=gone, one_time=False, causes=causes, signs=())
 
 
-def an_open(number: int = 1, owner: str = "") -> OpenEpisode:
-    note = EpisodeNote(f"al_{number:032}", f"c{number}", OPENED, OPENED + 14 * DAY, 1, 0.9, 12.0, 40.0)
-    return OpenEpisode(0, note, WorkNote(owner, OPENED if owner else None))
+def an_open(number: int = 1, owner: str = "") -> OpenAlert:
+    note = AlertNote(f"al_{number:032}", f"c{number}", OPENED, OPENED + 14 * DAY, 1, 0.9, 12.0, 40.0)
+    return OpenAlert(0, note, WorkNote(owner, OPENED if owner else None))
 
 
-def said(staff: Staff, one: OpenEpisode, at: datetime) -> list[Contact]:
+def said(staff: Staff, one: OpenAlert, at: datetime) -> list[Contact]:
     return list(staff.work([one], at))
 
 
@@ -71,7 +71,7 @@ def test_a_case_is_taken_on_and_ended_once_each_when_its_time_has_come() -> None
         ACKED, case.owner, one.note.alert_id, one.note.customer_id
     )  # fmt: skip
     assert said(staff, one, case.acked_at) == []  # a worker has not applied it yet
-    mine = OpenEpisode(0, one.note, WorkNote(case.owner, case.acked_at))
+    mine = OpenAlert(0, one.note, WorkNote(case.owner, case.acked_at))
     (end,) = said(staff, mine, case.resolved_at)
     assert (end.action, end.outcome) == (RESOLVED, "lost")
     assert end.outcome in OUTCOMES

@@ -14,16 +14,16 @@ import pytest
 
 from stream_app.core.customers.codec.states import encode_customers
 from stream_app.core.events.schema import Order
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.features import FEATURES
-from stream_app.core.partition.processor import Partition
+from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.settings import Settings
 from stream_app.core.state.counters import COUNTED
 from stream_app.core.state.vector import SLOTS
 from stream_app.core.units import DAY_US, EPOCH
 from stream_app.metrics import SERVICES
 from stream_app.notifications.messages.alert_view import AlertView
-from stream_app.notifications.messages.size_budget import Room
+from stream_app.notifications.messages.size_budget import SizeBudget
 from stream_app.notifications.playbook.playbook import load_playbook
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -99,13 +99,13 @@ def test_no_customer_has_more_waiting_decisions_or_bytes_than_the_page_says(
         horizon=horizon * DAY_US, decide_every=every * DAY_US, lateness=lateness * DAY_US, active_window=90 * DAY_US
     )
     sizes = generator()["Sizes"](settings)
-    partition, learner = Partition(settings), Learner(settings.horizon, settings.decide_every, 1)
+    partition, churn_model = PartitionProcessor(settings), ChurnModel(settings.horizon, settings.decide_every, 1)
     waiting, stored = [], []
     for hour in range(0, 150 * 24, 12):
         at: datetime = EPOCH + timedelta(hours=hour)
         partition.take(Order(event_id=str(hour), customer_id="c", occurred_at=at), hour * DAY_US // 24)
         waiting.append(len(partition.customers["c"].waiting))
-        partition.finish(learner)
+        partition.finish(churn_model)
         stored.append(len(encode_customers(partition.touched(), partition.ranking)[0]))
     assert max(waiting) <= sizes.waiting
     assert max(waiting) >= sizes.waiting - 2  # the bound is not idle
@@ -147,7 +147,7 @@ def test_every_file_that_a_page_names_is_there(page: str) -> None:
 def test_every_value_that_a_template_sees_is_told(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
     names = [f"`alert.{field.name}`" for field in fields(AlertView)] + [
-        f"`room.{field.name}`" for field in fields(Room)
+        f"`room.{field.name}`" for field in fields(SizeBudget)
     ]
     assert [name for name in names if name not in text] == []
 

@@ -153,8 +153,8 @@ def test_the_links_lead_to_the_other_pages_and_keep_what_was_chosen(board: dict[
 
 @each_board
 def test_alerts_and_new_versions_are_marked(board: dict[str, Any]) -> None:
-    marks = [one["expr"] for one in board["annotations"]["list"]]
-    assert [sorted(metrics_in(expr)) for expr in marks] == [["ALERTS"], ["churn_trainer_model_version"]]
+    counters = [one["expr"] for one in board["annotations"]["list"]]
+    assert [sorted(metrics_in(expr)) for expr in counters] == [["ALERTS"], ["churn_trainer_model_version"]]
     assert all(one["target"]["expr"] == one["expr"] for one in board["annotations"]["list"])
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED
 from stream_app.core.causes.catalogue import CAUSES, FAMILY
-from stream_app.core.causes.evidence_rules import SIGNS
+from stream_app.core.causes.evidence_rules import EVIDENCE_RULES
 from stream_app.core.causes.explanation import Evidence
-from stream_app.core.partition.processor import Partition
+from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
@@ -26,10 +26,10 @@ def numbers_of(sign: str) -> dict[str, float]:
     """The numbers that a sign tells, of a customer like any other."""
     if sign in (UNANSWERED, UNSOLVED):
         return {"hours": 24.0}
-    partition = Partition(Settings())
+    partition = PartitionProcessor(Settings())
     partition.take(order("ann", T0), T0)
-    about = partition.explainer.circumstances(partition.customers["ann"], T0 + 9 * DAY_US)
-    return next(one for one in SIGNS if one.key == sign).measure(about)
+    about = partition.explainer.profile(partition.customers["ann"], T0 + 9 * DAY_US)
+    return next(one for one in EVIDENCE_RULES if one.key == sign).measure(about)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -38,10 +38,10 @@ def test_a_language_has_words_for_everything_and_for_nothing_else(lang: str) -> 
     assert words.keys() == {"causes", "segments", "signs"}
     assert words["causes"].keys() == {*CAUSES, FAMILY}
     assert words["segments"].keys() == set(SEGMENTS)
-    assert words["signs"].keys() == {*(sign.key for sign in SIGNS), UNANSWERED, UNSOLVED}
+    assert words["signs"].keys() == {*(sign.key for sign in EVIDENCE_RULES), UNANSWERED, UNSOLVED}
 
 
-@pytest.mark.parametrize("sign", [*(sign.key for sign in SIGNS), UNANSWERED, UNSOLVED])
+@pytest.mark.parametrize("sign", [*(sign.key for sign in EVIDENCE_RULES), UNANSWERED, UNSOLVED])
 def test_both_languages_say_the_same_numbers_and_only_those_that_are_told(sign: str) -> None:
     named = [
         {name for _, name, _, _ in Formatter().parse(catalogue(lang)["signs"][sign]) if name} for lang in LANGUAGES

@@ -24,7 +24,7 @@ from stream_app.replay.evaluation.segments import RFM
 from stream_app.replay.evaluation.support import SIGNS
 from stream_app.replay.results import STAGES, Results
 from stream_app.report import html, story
-from stream_app.report.charts.mixture import weight_chart
+from stream_app.report.charts.ensemble import weight_chart
 from stream_app.report.drawing import Picture
 from stream_app.report.html import pictures, render, write_report
 from stream_app.report.terminal import summary

@@ -138,15 +138,15 @@ def histories() -> dict[str, Events]:
 
 
 @pytest.fixture(scope="module")
-def facts() -> list[Truth]:
+def vector() -> list[Truth]:
     return list(truth(SETTINGS, SEED))
 
 
 @pytest.mark.parametrize("cause", SIGNS)
 def test_evidence_is_there_where_shown_and_not_where_missing(
-    cause: str, histories: dict[str, Events], facts: list[Truth]
+    cause: str, histories: dict[str, Events], vector: list[Truth]
 ) -> None:
-    of_cause = [one for one in facts if cause in one.causes and one.customer_id in histories]
+    of_cause = [one for one in vector if cause in one.causes and one.customer_id in histories]
     shown = [SIGNS[cause].holds(histories[one.customer_id]) for one in of_cause if cause in one.signs]
     missing = [SIGNS[cause].holds(histories[one.customer_id]) for one in of_cause if cause not in one.signs]
     assert sum(shown) >= SIGNS[cause].shown * len(shown)
@@ -155,15 +155,15 @@ def test_evidence_is_there_where_shown_and_not_where_missing(
 
 @pytest.mark.parametrize("cause", SIGNS)
 def test_evidence_sets_apart_from_customers_without_the_cause(
-    cause: str, histories: dict[str, Events], facts: list[Truth]
+    cause: str, histories: dict[str, Events], vector: list[Truth]
 ) -> None:
-    without = [SIGNS[cause].holds(histories[one.customer_id]) for one in facts if cause not in one.signs]
+    without = [SIGNS[cause].holds(histories[one.customer_id]) for one in vector if cause not in one.signs]
     assert sum(without) <= (SIGNS[cause].shown - 0.2) * len(without)
 
 
-def test_neglected_customers_pay_little_and_get_no_benefit(histories: dict[str, Events], facts: list[Truth]) -> None:
-    neglected = [one.customer_id for one in facts if "small_customer_neglect" in one.signs]
-    others = [one.customer_id for one in facts if "small_customer_neglect" not in one.signs]
+def test_neglected_customers_pay_little_and_get_no_benefit(histories: dict[str, Events], vector: list[Truth]) -> None:
+    neglected = [one.customer_id for one in vector if "small_customer_neglect" in one.signs]
+    others = [one.customer_id for one in vector if "small_customer_neglect" not in one.signs]
 
     def mean_amount(customers: list[str]) -> float:
         amounts = [one.amount or 0 for customer in customers for one in orders(histories[customer], "paid")]

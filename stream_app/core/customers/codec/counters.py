@@ -13,17 +13,17 @@ from typing import Final
 import numpy as np
 
 from stream_app.core.customers.codec.ragged import Bytes, Reader, cut
-from stream_app.core.state.counters import MARKS, Marks
+from stream_app.core.state.counters import COUNTERS, Counters
 
-MARK_BYTES: Final = 2 * len(MARKS)
+MARK_BYTES: Final = 2 * len(COUNTERS)
 MAP_BYTES: Final = (MARK_BYTES + 7) // 8
 SUMMARY_BYTES: Final = (MAP_BYTES + 7) // 8
 MAX_BYTES: Final = MAP_BYTES + MARK_BYTES
 
 
-def encode_marks(marks: Sequence[Marks[int]]) -> tuple[Bytes, list[bytes]]:
-    """Marks as bytes: their summaries, shape (n, SUMMARY_BYTES), and the n pieces."""
-    numbers = np.frombuffer(b"".join(marks), dtype=np.uint16).reshape(len(marks), len(MARKS))
+def encode_counters(counters: Sequence[Counters[int]]) -> tuple[Bytes, list[bytes]]:
+    """Counters as bytes: their summaries, shape (n, SUMMARY_BYTES), and the n pieces."""
+    numbers = np.frombuffer(b"".join(counters), dtype=np.uint16).reshape(len(counters), len(COUNTERS))
     table = np.concatenate([numbers & 0xFF, numbers >> 8], axis=1).astype(np.uint8)
     used = table != 0
     maps = np.packbits(used, axis=1)
@@ -32,13 +32,13 @@ def encode_marks(marks: Sequence[Marks[int]]) -> tuple[Bytes, list[bytes]]:
     return np.packbits(kept, axis=1), [head + value for head, value in zip(heads, values, strict=True)]
 
 
-def decode_marks(summaries: Bytes, reader: Reader) -> list[bytes]:
-    """The marks of `encode_marks`, whose pieces stand next in the reader."""
+def decode_counters(summaries: Bytes, reader: Reader) -> list[bytes]:
+    """The marks of `encode_counters`, whose pieces stand next in the reader."""
     kept = np.unpackbits(summaries, axis=1, count=MAP_BYTES).astype(bool)
     maps: Bytes = np.zeros(kept.shape, dtype=np.uint8)
     maps[kept] = np.frombuffer(reader.take(kept.sum(axis=1)), dtype=np.uint8)
     used = np.unpackbits(maps, axis=1, count=MARK_BYTES).astype(bool)
     table = np.zeros(used.shape, dtype=np.uint16)
     table[used] = np.frombuffer(reader.take(used.sum(axis=1)), dtype=np.uint8)
-    numbers = table[:, : len(MARKS)] | table[:, len(MARKS) :] << 8
+    numbers = table[:, : len(COUNTERS)] | table[:, len(COUNTERS) :] << 8
     return cut(numbers.tobytes(), np.full(len(numbers), MARK_BYTES))

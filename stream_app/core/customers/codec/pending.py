@@ -15,13 +15,13 @@ import numpy.typing as npt
 
 from stream_app.core.customers.codec.ragged import Counts, Reader, cut, narrow, widen
 from stream_app.core.customers.customer import Customer
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.features import NAMES, features
 from stream_app.core.model.labels import Pending
-from stream_app.core.state.frame import Floats, View
+from stream_app.core.state.frame import Floats, StateFrame
 from stream_app.core.units import DAY_US, SECOND_US
 
-EXPERTS: Final = Learner(DAY_US, DAY_US, seed=0).names  # the columns of Pending.log_odds
+EXPERTS: Final = ChurnModel(DAY_US, DAY_US, seed=0).names  # the columns of Pending.log_odds
 _SAID: Final = np.dtype([
     ("decided_at", "u1", (5,)),  # seconds
     ("model", "<u4"),  # 24 bits version, 7 bits source, 1 bit whether the customer has returned
@@ -38,7 +38,7 @@ _CHUNK: Final = 1_024  # rows whose features are computed at once: 1.7 µs a row
 Halves = npt.NDArray[np.uint16]  # float16, whose bits are what counts here
 
 
-def encode_waiting(customers: Sequence[Customer]) -> list[bytes]:
+def encode_pending(customers: Sequence[Customer]) -> list[bytes]:
     """A piece for each customer: what was said of his decisions, which features are stored, and those.
 
     It changes when a decision is made, ends or hears of an order, and seldom with an event: it is kept until then.
@@ -53,14 +53,14 @@ def encode_waiting(customers: Sequence[Customer]) -> list[bytes]:
     return [customer.packed or b"" for customer in customers]
 
 
-def decode_waiting(
-    names: Sequence[str], facts: Floats, counts: Counts, fresh: Counts, reader: Reader, horizon: int
+def decode_pending(
+    names: Sequence[str], vector: Floats, counts: Counts, fresh: Counts, reader: Reader, horizon: int
 ) -> list[list[Pending]]:
-    """The waiting decisions of `encode_waiting`, whose pieces stand next in the reader.
+    """The waiting decisions of `encode_pending`, whose pieces stand next in the reader.
 
     Args:
         names: of the customers.
-        facts: theirs, shape (n, len(SLOTS)).
+        vector: theirs, shape (n, len(SLOTS)).
         counts: of their waiting decisions.
         fresh: how many of them were made on these facts.
         reader: of the stored values.
@@ -72,7 +72,7 @@ def decode_waiting(
     maps = np.frombuffer(reader.take(stored * _MAP_BYTES), dtype=np.uint8).reshape(-1, _MAP_BYTES)
     differs = np.unpackbits(maps, axis=1, count=len(NAMES)).astype(bool)
     kept = np.frombuffer(reader.take(2 * _sums(differs.sum(axis=1), stored)), dtype="<u2")
-    seen = _seen_again(facts, decided_at, counts, fresh, horizon)
+    seen = _seen_again(vector, decided_at, counts, fresh, horizon)
     _fill(seen, counts, fresh, differs, kept)
     return _decisions(names, counts, said, decided_at, seen)
 
@@ -127,15 +127,15 @@ def _is_stored(counts: Counts, fresh: Counts) -> npt.NDArray[np.bool_]:
     return np.arange(int(counts.sum())) < np.repeat(ends - fresh, counts)
 
 
-def _seen_again(facts: Floats, decided_at: Counts, counts: Counts, fresh: Counts, horizon: int) -> Halves:
+def _seen_again(vector: Floats, decided_at: Counts, counts: Counts, fresh: Counts, horizon: int) -> Halves:
     """What the models saw of the fresh decisions, in a table of all."""
     seen: Halves = np.zeros((len(decided_at), len(NAMES)), dtype=np.uint16)
     places = np.flatnonzero(~_is_stored(counts, fresh))
-    owner = np.repeat(np.arange(len(facts)), counts)
+    owner = np.repeat(np.arange(len(vector)), counts)
     for start in range(0, len(places), _CHUNK):
         chosen = places[start : start + _CHUNK]
         now = decided_at[chosen].astype(np.float64) / DAY_US  # as moments.Moments does it
-        seen[chosen] = features(View(facts[owner[chosen]], now, horizon / DAY_US)).view(np.uint16)
+        seen[chosen] = features(StateFrame(vector[owner[chosen]], now, horizon / DAY_US)).view(np.uint16)
     return seen
 
 
@@ -172,9 +172,9 @@ def _decisions(
     for name, count in zip(names, counts.tolist(), strict=True):
         waiting = []
         for _ in range(count):
-            at, saw, log_odds, probability, source, version, returned = next(columns)
+            at, is_duplicate, log_odds, probability, source, version, returned = next(columns)
             pending = Pending(name, at)
-            pending.features, pending.log_odds, pending.probability = saw, log_odds, probability
+            pending.features, pending.log_odds, pending.probability = is_duplicate, log_odds, probability
             pending.source, pending.version, pending.returned = source, version, returned
             waiting.append(pending)
         found.append(waiting)

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from stream_app.core.alerts.lifecycle import Episode, Nomination, alert_id
+from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
 from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, breach_id
 from stream_app.core.alerts.urgent_case import Target, UrgentCase
 from stream_app.core.customers.customer import Customer
@@ -30,7 +30,7 @@ class _StoredCase(msgspec.Struct, array_like=True, gc=False):
     resolved: bool
 
 
-class _StoredEpisode(msgspec.Struct, array_like=True, gc=False):
+class _StoredAlert(msgspec.Struct, array_like=True, gc=False):
     """An episode without what its customer and its moment tell; of rank 0: there is none, only cases."""
 
     alert_id: str  # empty: as alerts.alert_id gives it
@@ -56,25 +56,25 @@ class _StoredEpisode(msgspec.Struct, array_like=True, gc=False):
 
 def encode_work(customer: Customer) -> bytes:
     """What the staff works on: his episode and urgent cases; nothing, if there are none."""
-    if customer.episode is None and not customer.cases:
+    if customer.alert is None and not customer.cases:
         return b""
     cases = [
         _StoredCase(due, _KINDS.index(kind), one.expires_at, one.owner, one.acked_at, one.snoozed_until, one.resolved)
         for (due, kind), one in customer.cases.items()
     ]
-    return msgspec.msgpack.encode(_stored(customer.episode, cases))
+    return msgspec.msgpack.encode(_stored(customer.alert, cases))
 
 
-def _stored(episode: Episode | None, cases: list[_StoredCase]) -> _StoredEpisode:
-    if episode is None:
-        return _StoredEpisode("", 0, 0, 0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, cases=cases)
-    one, told = episode.nomination, alert_id(episode.customer, episode.opened_at)
-    return _StoredEpisode(
-        alert_id="" if episode.alert_id == told else episode.alert_id,
-        opened_at=episode.opened_at,
-        expires_at=episode.expires_at,
-        rank=episode.rank,
-        bar=episode.bar,
+def _stored(alert: Alert | None, cases: list[_StoredCase]) -> _StoredAlert:
+    if alert is None:
+        return _StoredAlert("", 0, 0, 0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, cases=cases)
+    one, told = alert.candidate, alert_id(alert.customer, alert.opened_at)
+    return _StoredAlert(
+        alert_id="" if alert.alert_id == told else alert.alert_id,
+        opened_at=alert.opened_at,
+        expires_at=alert.expires_at,
+        rank=alert.rank,
+        bar=alert.bar,
         nominated_at=one.at,
         rank_value=one.rank_value,
         probability=one.probability,
@@ -83,18 +83,18 @@ def _stored(episode: Episode | None, cases: list[_StoredCase]) -> _StoredEpisode
         usual_gap_days=one.usual_gap_days,
         source=one.source,
         version=one.version,
-        owner=episode.owner,
-        acked_at=episode.acked_at,
-        snoozed_until=episode.snoozed_until,
-        cause=episode.cause,
+        owner=alert.owner,
+        acked_at=alert.acked_at,
+        snoozed_until=alert.snoozed_until,
+        cause=alert.cause,
         cases=cases,
-        segment=episode.segment,
+        segment=alert.segment,
     )
 
 
-def decode_work(name: str, packed: bytes) -> tuple[Episode | None, dict[Target, UrgentCase]]:
+def decode_work(name: str, packed: bytes) -> tuple[Alert | None, dict[Target, UrgentCase]]:
     """The episode and the cases of `encode_work`; raises msgspec.MsgspecError or IndexError for foreign bytes."""
-    one = msgspec.msgpack.decode(packed, type=_StoredEpisode)
+    one = msgspec.msgpack.decode(packed, type=_StoredAlert)
     cases = {(case.due, _KINDS[case.kind]): _case(name, case) for case in one.cases}
     return _episode(name, one) if one.rank else None, cases
 
@@ -104,8 +104,8 @@ def _case(name: str, one: _StoredCase) -> UrgentCase:
     return UrgentCase(told, one.expires_at, one.owner, one.acked_at, one.snoozed_until, one.resolved)
 
 
-def _episode(name: str, one: _StoredEpisode) -> Episode:
-    nomination = Nomination(
+def _episode(name: str, one: _StoredAlert) -> Alert:
+    candidate = AlertCandidate(
         customer=name,
         at=one.nominated_at,
         rank_value=one.rank_value,
@@ -117,14 +117,14 @@ def _episode(name: str, one: _StoredEpisode) -> Episode:
         version=one.version,
     )
     told = one.alert_id or alert_id(name, one.opened_at)
-    return Episode(
+    return Alert(
         told,
         name,
         one.opened_at,
         one.expires_at,
         one.rank,
         one.bar,
-        nomination,
+        candidate,
         one.owner,
         one.acked_at,
         one.snoozed_until,

@@ -26,31 +26,32 @@ import msgspec
 import numpy as np
 import xxhash
 
-from stream_app.core.alerts.lifecycle import Episode, Ranking, Ranks
+from stream_app.core.alerts.lifecycle import Alert, Ranking, Ranks
 from stream_app.core.alerts.urgent_case import Target, UrgentCase
 from stream_app.core.customers.codec.counters import MAX_BYTES as MAX_MARK_BYTES
-from stream_app.core.customers.codec.counters import SUMMARY_BYTES, decode_marks, encode_marks
+from stream_app.core.customers.codec.counters import SUMMARY_BYTES, decode_counters, encode_counters
 from stream_app.core.customers.codec.pending import (
     DECISION_BYTES,
     EXPERTS,
     MAX_FEATURE_BYTES,
-    decode_waiting,
-    encode_waiting,
+    decode_pending,
+    encode_pending,
 )
 from stream_app.core.customers.codec.ragged import Bytes, Counts, Reader, cut, narrow, widen
 from stream_app.core.customers.codec.staff_work import MAX_BYTES as MAX_WORK_BYTES
 from stream_app.core.customers.codec.staff_work import decode_work, encode_work
-from stream_app.core.customers.codec.vectors import CODE_BYTES, decode_facts, encode_facts, matrix
+from stream_app.core.customers.codec.vectors import CODE_BYTES, decode_vectors, encode_vectors, matrix
 from stream_app.core.customers.codec.vectors import MAX_BYTES as MAX_FACT_BYTES
 from stream_app.core.customers.customer import ID_BYTES, Customer
 from stream_app.core.model.features import NAMES
-from stream_app.core.state.counters import MARKS
+from stream_app.core.state.counters import COUNTERS
 from stream_app.core.state.vector import ID_RING, SLOTS
 from stream_app.core.units import SECOND_US
+from stream_app.core.versions import STATE_SCHEMAS, STATE_STEPS, is_readable, upgraded
 from stream_app.errors import UnusableState
 
-VERSION: Final = 3
-CODEC_SCHEMA: Final = xxhash.xxh3_64_hexdigest(repr((VERSION, SLOTS, MARKS, NAMES, EXPERTS)))
+VERSION: Final = 3  # docs/state-formats.md says how to raise it
+CODEC_SCHEMA: Final = xxhash.xxh3_64_hexdigest(repr((VERSION, SLOTS, COUNTERS, NAMES, EXPERTS)))
 _HEAD: Final = np.dtype([
     ("version", "u1"),
     ("ranked", "u1"),
@@ -90,9 +91,9 @@ class Restored:
 def max_bytes(waiting: int) -> int:
     """The most bytes that a customer with so many waiting decisions takes, whatever happened."""
     ranking_and_ids = _RANKS.itemsize + ID_BYTES * ID_RING
-    facts = MAX_FACT_BYTES - CODE_BYTES
+    vector = MAX_FACT_BYTES - CODE_BYTES
     decisions = waiting * (DECISION_BYTES + MAX_FEATURE_BYTES)
-    return _HEAD.itemsize + ranking_and_ids + facts + MAX_MARK_BYTES + decisions + MAX_WORK_BYTES + _CHECKSUM_BYTES
+    return _HEAD.itemsize + ranking_and_ids + vector + MAX_MARK_BYTES + decisions + MAX_WORK_BYTES + _CHECKSUM_BYTES
 
 
 def encode_customers(customers: Sequence[Customer], ranking: Ranking) -> list[bytes]:
@@ -109,17 +110,17 @@ def encode_customers(customers: Sequence[Customer], ranking: Ranking) -> list[by
     if not customers:
         return []
     head = np.zeros(len(customers), dtype=_HEAD)
-    facts = matrix([customer.facts for customer in customers])
-    head["codes"], fact_pieces = encode_facts(facts)
-    head["marks"], mark_pieces = encode_marks([customer.marks for customer in customers])
+    vector = matrix([customer.vector for customer in customers])
+    head["codes"], fact_pieces = encode_vectors(vector)
+    head["marks"], mark_pieces = encode_counters([customer.counters for customer in customers])
     ids = [customer.ids for customer in customers]
     head["ids"] = lengths = np.array([len(one) for one in ids], dtype=np.int64)
     recent = narrow(np.frombuffer(b"".join(ids), dtype=np.int64))
-    episodes = [encode_work(customer) for customer in customers]
+    alerts = [encode_work(customer) for customer in customers]
     head["version"] = VERSION
     head["waiting"] = [len(customer.waiting) for customer in customers]
     head["fresh"] = [customer.fresh for customer in customers]
-    head["episode"] = [len(packed) for packed in episodes]
+    head["episode"] = [len(packed) for packed in alerts]
     head["due"] = narrow(np.array([customer.due for customer in customers], dtype=np.int64) // SECOND_US)
     head["ranked"], ranks = _encode_ranks(ranking.rows(_indices(customers)))
     pieces = [
@@ -128,8 +129,8 @@ def encode_customers(customers: Sequence[Customer], ranking: Ranking) -> list[by
         cut(recent.tobytes(), ID_BYTES * lengths),
         fact_pieces,
         mark_pieces,
-        encode_waiting(customers),
-        episodes,
+        encode_pending(customers),
+        alerts,
     ]
     return [whole + xxhash.xxh32_digest(whole) for whole in map(b"".join, zip(*pieces, strict=True))]
 
@@ -153,20 +154,20 @@ def decode_customers(stored: Sequence[tuple[str, bytes]], horizon: int) -> Resto
     ranks = _decode_ranks(head["ranked"].astype(bool), reader)
     recent = widen(np.frombuffer(reader.take(ID_BYTES * ids), dtype=np.uint8).reshape(-1, ID_BYTES))
     recent &= (1 << 8 * ID_BYTES) - 1
-    facts = decode_facts(head["codes"], reader)
-    marks = decode_marks(head["marks"], reader)
-    decisions = decode_waiting(names, facts, waiting, fresh, reader, horizon)
+    vector = decode_vectors(head["codes"], reader)
+    counters = decode_counters(head["marks"], reader)
+    decisions = decode_pending(names, vector, waiting, fresh, reader, horizon)
     sizes = head["episode"].astype(np.int64)
-    episodes = cut(bytes(reader.take(sizes)), sizes)
+    alerts = cut(bytes(reader.take(sizes)), sizes)
     reader.finish()
-    fact_bytes, id_bytes = cut(facts.tobytes(), every * facts.itemsize * len(SLOTS)), cut(recent.tobytes(), 8 * ids)
+    fact_bytes, id_bytes = cut(vector.tobytes(), every * vector.itemsize * len(SLOTS)), cut(recent.tobytes(), 8 * ids)
     due = (widen(head["due"]) * SECOND_US).tolist()
     customers = []
     for place, name in enumerate(names):
-        customer = Customer(name, -1, fact_bytes[place], id_bytes[place], marks[place])
+        customer = Customer(name, -1, fact_bytes[place], id_bytes[place], counters[place])
         customer.waiting, customer.fresh, customer.due = decisions[place], int(fresh[place]), due[place]
-        if episodes[place]:
-            customer.episode, customer.cases = _work(name, episodes[place])
+        if alerts[place]:
+            customer.alert, customer.cases = _work(name, alerts[place])
         customers.append(customer)
     return Restored(customers, ranks)
 
@@ -176,12 +177,25 @@ def _open(names: Sequence[str], values: Sequence[bytes]) -> Reader:
     lengths: Counts = np.array([len(value) for value in values], dtype=np.int64) - _CHECKSUM_BYTES
     reader = Reader(names, values, lengths, _REMEDY)
     reader.refuse(lengths < _HEAD.itemsize, "is too short")
-    versions = np.array([value[0] for value in values], dtype=np.uint8)
-    other = versions != VERSION
-    reader.refuse(other, f"has version {versions[other][0] if other.any() else VERSION}")
+    versions = [value[0] for value in values]
+    other = np.array([not is_readable(one, VERSION, STATE_STEPS) for one in versions], dtype=bool)
+    reader.refuse(other, f"has version {versions[int(other.argmax())] if other.any() else VERSION}")
     sums = [xxhash.xxh32_digest(value[:-_CHECKSUM_BYTES]) != value[-_CHECKSUM_BYTES:] for value in values]
     reader.refuse(np.array(sums, dtype=bool), "is torn or damaged: its checksum differs")
-    return reader
+    if all(one == VERSION for one in versions):
+        return reader
+    contents = upgraded([value[:-_CHECKSUM_BYTES] for value in values], VERSION)
+    return Reader(names, contents, np.array([len(one) for one in contents], dtype=np.int64), _REMEDY)
+
+
+def is_known_schema(schema: str) -> bool:
+    """Return whether states that were stored with a schema can be read: see CODEC_SCHEMA.
+
+    >>> is_known_schema(CODEC_SCHEMA), is_known_schema("0")
+    (True, False)
+    """
+    version = STATE_SCHEMAS.get(schema)
+    return schema == CODEC_SCHEMA or (version is not None and is_readable(version, VERSION, STATE_STEPS))
 
 
 def _indices(customers: Sequence[Customer]) -> Counts:
@@ -205,7 +219,7 @@ def _decode_ranks(ranked: np.typing.NDArray[np.bool_], reader: Reader) -> Ranks:
     return ranks
 
 
-def _work(name: str, packed: bytes) -> tuple[Episode | None, dict[Target, UrgentCase]]:
+def _work(name: str, packed: bytes) -> tuple[Alert | None, dict[Target, UrgentCase]]:
     try:
         return decode_work(name, packed)
     except (msgspec.MsgspecError, IndexError) as error:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from stream_app.core.customers.codec.ragged import Bytes, Counts, Reader, cut
 from stream_app.core.state.frame import Floats
-from stream_app.core.state.vector import DECAYED, EMPTY, HALF_LIVES, LAST_SEEN, SLOT, SLOTS, Facts
+from stream_app.core.state.vector import DECAYED, EMPTY, HALF_LIVES, LAST_SEEN, SLOT, SLOTS, StateVector
 
 FORETOLD, ONE_BYTE, TWO_BYTES, DOUBLE = range(4)
 _COUNTED: Final = {"order": "orders", "browsing": "browsings", "cart": "carts", "complaint": "complaints"}
@@ -48,40 +48,40 @@ CODE_BYTES: Final = (2 * len(SLOTS) + 7) // 8
 MAX_BYTES: Final = CODE_BYTES + 8 * len(SLOTS)
 
 
-def encode_facts(facts: Floats) -> tuple[Bytes, list[bytes]]:
-    """Facts as bytes.
+def encode_vectors(vector: Floats) -> tuple[Bytes, list[bytes]]:
+    """StateVector as bytes.
 
     Args:
-        facts: shape (n, len(SLOTS)).
+        vector: shape (n, len(SLOTS)).
 
     Returns:
         How each is stored, shape (n, CODE_BYTES), and the n pieces.
     """
-    codes, small = _codes(facts)
+    codes, small = _codes(vector)
     used = _used(codes)
-    stored = np.where(codes == DOUBLE, facts.view(np.int64), small).astype("<i8").view(np.uint8)
+    stored = np.where(codes == DOUBLE, vector.view(np.int64), small).astype("<i8").view(np.uint8)
     bits = np.concatenate([codes & 1, codes >> 1], axis=1)
     return np.packbits(bits, axis=1), cut(stored[used].tobytes(), used.sum(axis=1))
 
 
-def decode_facts(packed: Bytes, reader: Reader) -> Floats:
-    """The facts of `encode_facts`, whose pieces stand next in the reader."""
+def decode_vectors(packed: Bytes, reader: Reader) -> Floats:
+    """The facts of `encode_vectors`, whose pieces stand next in the reader."""
     bits = np.unpackbits(packed, axis=1, count=2 * len(SLOTS))
     codes: Bytes = np.bitwise_or(bits[:, : len(SLOTS)], bits[:, len(SLOTS) :] << 1, dtype=np.uint8)
     stored = np.zeros((len(codes), 8 * len(SLOTS)), dtype=np.uint8)
     used = _used(codes)
     stored[used] = np.frombuffer(reader.take(used.sum(axis=1)), dtype=np.uint8)
     numbers = stored.view("<i8").astype(np.int64)
-    facts = np.where(codes == DOUBLE, numbers.view(np.float64), numbers)
+    vector = np.where(codes == DOUBLE, numbers.view(np.float64), numbers)
     foretold = codes == FORETOLD
-    facts[foretold] = np.broadcast_to(_EMPTY, facts.shape)[foretold]
+    vector[foretold] = np.broadcast_to(_EMPTY, vector.shape)[foretold]
     for place, twin in zip(_PLACES, _TWIN_PLACES, strict=True):
-        facts[:, place] = np.where(foretold[:, place], facts[:, twin], facts[:, place])
-    facts[:, LAST_SEEN] = np.where(foretold[:, LAST_SEEN], facts[:, _LASTS].max(axis=1), facts[:, LAST_SEEN])
+        vector[:, place] = np.where(foretold[:, place], vector[:, twin], vector[:, place])
+    vector[:, LAST_SEEN] = np.where(foretold[:, LAST_SEEN], vector[:, _LASTS].max(axis=1), vector[:, LAST_SEEN])
     # An older version took in any amount: what it stored of them may be infinite, or become it.
-    if not (np.abs(facts) <= MAX_FACT).all():
-        facts = np.clip(np.nan_to_num(facts, nan=0.0), -MAX_FACT, MAX_FACT)
-    return facts
+    if not (np.abs(vector) <= MAX_FACT).all():
+        vector = np.clip(np.nan_to_num(vector, nan=0.0), -MAX_FACT, MAX_FACT)
+    return vector
 
 
 def _used(codes: Bytes) -> npt.NDArray[np.bool_]:
@@ -89,20 +89,20 @@ def _used(codes: Bytes) -> npt.NDArray[np.bool_]:
     return _USED[codes].view(bool)
 
 
-def _codes(facts: Floats) -> tuple[Bytes, Counts]:
+def _codes(vector: Floats) -> tuple[Bytes, Counts]:
     """How each fact is stored, and all facts as small integers, which are wrong where they are not stored as such."""
-    foretold = np.tile(_EMPTY, (len(facts), 1))
-    foretold[:, _PLACES] = facts[:, _TWIN_PLACES]
-    foretold[:, LAST_SEEN] = facts[:, _LASTS].max(axis=1)
+    foretold = np.tile(_EMPTY, (len(vector), 1))
+    foretold[:, _PLACES] = vector[:, _TWIN_PLACES]
+    foretold[:, LAST_SEEN] = vector[:, _LASTS].max(axis=1)
     with np.errstate(invalid="ignore"):  # of what is too large for it, which the comparison below finds
-        small = facts.astype(np.int64)
-    bits = facts.view(np.int64)  # compared as bits: -0.0 equals 0.0 and is not the same
+        small = vector.astype(np.int64)
+    bits = vector.view(np.int64)  # compared as bits: -0.0 equals 0.0 and is not the same
     whole = (small.astype(np.float64).view(np.int64) == bits) & (small >= 0) & (small < 1 << 16)
     codes = np.where(whole, np.where(small < 1 << 8, ONE_BYTE, TWO_BYTES), DOUBLE).astype(np.uint8)
     codes[foretold.view(np.int64) == bits] = FORETOLD
     return codes, small
 
 
-def matrix(rows: Sequence[Facts[float]]) -> Floats:
+def matrix(rows: Sequence[StateVector[float]]) -> Floats:
     """Vectors of facts as one matrix."""
     return np.frombuffer(b"".join(rows), dtype=np.float64).reshape(len(rows), len(SLOTS))

@@ -12,7 +12,7 @@ from stream_app.core.model.features import PLACE
 _RECENCY: Final = PLACE["recency"]
 
 
-class PriorExpert:
+class BgNbdExpert:
     """The prior as it stands: it learns nothing and so cannot be led astray."""
 
     name: ClassVar[str] = "prior"

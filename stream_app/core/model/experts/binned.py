@@ -43,7 +43,7 @@ def _cell(values: Floats, low: float, high: float, count: int) -> Cells:
     return np.clip((values - low) / (high - low) * count, 0, count - 1).astype(np.int64)
 
 
-class CellsExpert:
+class BinnedExpert:
     """Recursive logistic regression on one-hot cells."""
 
     name: ClassVar[str] = "cells"

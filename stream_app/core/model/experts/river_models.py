@@ -81,7 +81,7 @@ def _logit(probability: float) -> float:
     return math.log(bounded / (1.0 - bounded))
 
 
-class PlainExpert:
+class RiverBaselineExpert:
     """The challenger: River's scaler and logistic regression as anyone would write them in three lines.
 
     Learned by River one row at a time; many rows are predicted at once with River's own weights, which a test holds to

@@ -15,7 +15,7 @@ from faust.types import TP
 from stream_app.adapters.kafka.faust_transport.batches import Batches, FetchedBytes, Taken
 from stream_app.adapters.kafka.faust_transport.faults import MOST, WITHIN_SECONDS, Faults
 from stream_app.adapters.kafka.faust_transport.unpacking import Unpacker
-from stream_app.core.messages.decoding import AT_ONCE, Dead, dead_letter, take_in
+from stream_app.core.messages.decoding import AT_ONCE, DeadLetter, dead_letter, decode_record
 from stream_app.core.messages.unreadable import Unreadable
 from stream_app.errors import MissingCodec, TooManyUnreadable
 from tests.harness.rawkafka import batch, pack, record, varint
@@ -297,13 +297,13 @@ def test_messages_of_old_brokers_are_read(magic: int, codec: int) -> None:
 
 def test_what_is_unreadable_goes_to_the_dead_letters_as_far_as_it_can_be_read() -> None:
     taken = Reader().read(batch([record(0, b"{}", b"anna", [(b"\xff", b"x")])]))
-    items, times = take_in("orders", taken, 0)
+    items, times = decode_record("orders", taken, 0)
     (dead,) = items
-    assert isinstance(dead, Dead)
+    assert isinstance(dead, DeadLetter)
     assert times == [AT_ONCE]
-    letter = dead_letter(dead, "shop.orders", 3)
-    headers = dict(letter.headers)
-    assert (letter.key, letter.value) == (b"anna", b"{}")
+    message = dead_letter(dead, "shop.orders", 3)
+    headers = dict(message.headers)
+    assert (message.key, message.value) == (b"anna", b"{}")
     assert headers["\ufffd"] == b"x"
     assert headers["kafka_dlt-original-offset"] == b"0"
     assert headers["kafka_dlt-exception-message"] == b"the name of a header is not UTF-8"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from threading import Semaphore
 
 from stream_app.adapters.kafka.end_offsets import Place
-from stream_app.adapters.kafka.monitor import Lookout
+from stream_app.adapters.kafka.monitor import KafkaMonitor
 from stream_app.core.stall import Progress, Stall
 from stream_app.errors import NoBroker, OtherTopic
 
@@ -18,7 +18,7 @@ class World:
 
     def __init__(self) -> None:
         self.now, self.end, self.answers = 0.0, 5, True
-        self.lookout = Lookout(self.ends, away_after=10, clock=lambda: self.now)
+        self.monitor = KafkaMonitor(self.ends, away_after=10, clock=lambda: self.now)
 
     def ends(self, places: Collection[Place]) -> Mapping[Place, int]:
         if not self.answers:
@@ -31,10 +31,10 @@ class World:
         stalled = False
         for second in range(seconds):
             self.now += 1
-            self.lookout.note({ALERTS: 5 + second * moves})
-            self.lookout.look()
+            self.monitor.note({ALERTS: 5 + second * moves})
+            self.monitor.look()
             self.end += moves
-            stalled |= stall.stalled(self.now, self.lookout.progress)
+            stalled |= stall.stalled(self.now, self.monitor.progress)
         return stalled
 
 
@@ -61,15 +61,15 @@ def test_while_kafka_is_away_nobody_is_blamed_and_everybody_is_told() -> None:
     world.stalls(5)
     world.answers = False
     assert not world.stalls(10)
-    assert not world.lookout.away
+    assert not world.monitor.away
     assert not world.stalls(200)
-    assert world.lookout.away
-    assert world.lookout.silent_seconds == 210
-    assert world.lookout.excused(Progress(position=1, lag=1)).waiting
+    assert world.monitor.away
+    assert world.monitor.silent_seconds == 210
+    assert world.monitor.excused(Progress(position=1, lag=1)).waiting
     world.answers = True
-    world.lookout.look()
-    assert not world.lookout.away
-    assert not world.lookout.excused(Progress(position=1, lag=1)).waiting
+    world.monitor.look()
+    assert not world.monitor.away
+    assert not world.monitor.excused(Progress(position=1, lag=1)).waiting
     assert world.stalls(70)  # and who is silent still is seen again
 
 
@@ -80,12 +80,12 @@ def test_a_look_that_fails_for_another_reason_does_not_end_the_watch() -> None:
         looks.release()
         raise RuntimeError("made up")
 
-    lookout = Lookout(ends, away_after=10, every=0.001)
-    lookout.start()
+    monitor = KafkaMonitor(ends, away_after=10, every=0.001)
+    monitor.start()
     try:
         assert all(looks.acquire(timeout=10) for _ in range(3))
     finally:
-        lookout.stop()
+        monitor.stop()
 
 
 def test_a_topic_that_was_created_again_or_is_gone_is_told_of() -> None:
@@ -97,12 +97,12 @@ def test_a_topic_that_was_created_again_or_is_gone_is_told_of() -> None:
             raise other[0]
         return gone
 
-    lookout = Lookout(lambda places: dict.fromkeys(places, 9), away_after=10, clock=lambda: 0.0, gone=look)
-    lookout.look()
-    assert (lookout.gone_topics, lookout.other_topic) == ([], None)
+    monitor = KafkaMonitor(lambda places: dict.fromkeys(places, 9), away_after=10, clock=lambda: 0.0, gone=look)
+    monitor.look()
+    assert (monitor.gone_topics, monitor.other_topic) == ([], None)
     gone.append("shop.orders")
-    lookout.look()
-    assert lookout.gone_topics == ["shop.orders"]
+    monitor.look()
+    assert monitor.gone_topics == ["shop.orders"]
     other.append(OtherTopic(topic="shop.orders", present="b", stored="a"))
-    lookout.look()
-    assert lookout.other_topic is other[0]
+    monitor.look()
+    assert monitor.other_topic is other[0]

@@ -16,15 +16,15 @@ from stream_app.core.alerts.lifecycle import (
     FELL,
     LOST,
     RETURNED,
-    Nomination,
+    AlertCandidate,
     Ranking,
     alert_id,
-    best_first,
     has_fallen,
-    open_episodes,
+    open_alerts,
+    top_indices,
 )
 from stream_app.core.events.schema import Event
-from stream_app.core.partition.processor import Partition, phase_of
+from stream_app.core.partition.processor import PartitionProcessor, phase_of
 from stream_app.core.settings import Campaign, Settings
 from stream_app.core.units import DAY_US, HOUR_US
 from tests.harness.shops import SHOP, T0, Shell, browsing, logs, order, play, taught
@@ -32,8 +32,8 @@ from tests.harness.shops import SHOP, T0, Shell, browsing, logs, order, play, ta
 NAN = float("nan")
 
 
-def nomination(customer: str, value: float, probability: float = 0.8) -> Nomination:
-    return Nomination(customer, T0, value, probability, 10.0, 3.0, NAN, 1, 1)
+def candidate(customer: str, value: float, probability: float = 0.8) -> AlertCandidate:
+    return AlertCandidate(customer, T0, value, probability, 10.0, 3.0, NAN, 1, 1)
 
 
 # --- the desk --------------------------------------------------------------------------------------------------------
@@ -41,25 +41,25 @@ def nomination(customer: str, value: float, probability: float = 0.8) -> Nominat
 
 def test_the_best_of_all_partitions_are_opened_and_names_break_ties() -> None:
     given_all = [
-        nomination("d", 0.5, 0.5),
-        nomination("b", 0.9, 0.9),
-        nomination("a", 0.5, 0.5),
-        nomination("c", 0.7, 0.7),
+        candidate("d", 0.5, 0.5),
+        candidate("b", 0.9, 0.9),
+        candidate("a", 0.5, 0.5),
+        candidate("c", 0.7, 0.7),
     ]
-    episodes = open_episodes(given_all, 3, SHOP.alert_lifetime)
-    assert [(one.customer, one.rank) for one in episodes] == [("b", 1), ("c", 2), ("a", 3)]
-    assert {one.bar for one in episodes} == {0.5}
-    assert all(one.expires_at == one.opened_at + SHOP.alert_lifetime == T0 + SHOP.alert_lifetime for one in episodes)
-    assert open_episodes(reversed(given_all), 3, SHOP.alert_lifetime) == episodes
+    alerts = open_alerts(given_all, 3, SHOP.alert_lifetime)
+    assert [(one.customer, one.rank) for one in alerts] == [("b", 1), ("c", 2), ("a", 3)]
+    assert {one.bar for one in alerts} == {0.5}
+    assert all(one.expires_at == one.opened_at + SHOP.alert_lifetime == T0 + SHOP.alert_lifetime for one in alerts)
+    assert open_alerts(reversed(given_all), 3, SHOP.alert_lifetime) == alerts
 
 
 def test_no_nominations_open_nothing() -> None:
-    assert open_episodes([], 3, DAY_US) == []
+    assert open_alerts([], 3, DAY_US) == []
 
 
 def test_an_alert_is_known_by_customer_and_moment_alone() -> None:
-    one, two = nomination("c", 0.5), replace(nomination("c", 0.9), probability=0.99, version=7)
-    (first,), (second,) = open_episodes([one], 1, DAY_US), open_episodes([two], 1, DAY_US)
+    one, two = candidate("c", 0.5), replace(candidate("c", 0.9), probability=0.99, version=7)
+    (first,), (second,) = open_alerts([one], 1, DAY_US), open_alerts([two], 1, DAY_US)
     assert first.alert_id == second.alert_id == alert_id("c", T0)
     assert len({alert_id("c", T0), alert_id("c", T0 + 1), alert_id("d", T0)}) == 3
     assert alert_id("customer-1", 1_700_000_000_000_000) == "al_802f395703274b2ee5fb6b8e26a55a81"  # written down once
@@ -78,7 +78,7 @@ def test_best_first_has_all_that_tie_with_the_last(values: list[float], count: i
     known = sorted((value for value in values if value == value), reverse=True)  # noqa: PLR0124 - NaN is not itself
     bar = known[min(count, len(known)) - 1] if known else 1.0
     wanted = [place for place, value in enumerate(values) if value >= bar]
-    assert sorted(best_first(np.array(values), count).tolist()) == wanted
+    assert sorted(top_indices(np.array(values), count).tolist()) == wanted
 
 
 # --- the ranking -----------------------------------------------------------------------------------------------------
@@ -142,19 +142,19 @@ def test_there_is_room_for_any_number_of_customers() -> None:
 @given(logs(customers=6, max_size=40), st.lists(st.booleans(), max_size=40))
 def test_episodes_keep_the_rules(events: list[Event], cuts: list[bool]) -> None:
     played = play(events, cuts=cuts)
-    assert max(Counter(episode.opened_at for episode in played.opened).values(), default=0) <= SHOP.capacity
-    closed = {one.episode.alert_id: one for one in played.closed}
+    assert max(Counter(alert.opened_at for alert in played.opened).values(), default=0) <= SHOP.capacity
+    closed = {one.alert.alert_id: one for one in played.closed}
     assert len(closed) == len(played.closed)
-    assert set(closed) <= {episode.alert_id for episode in played.opened}
+    assert set(closed) <= {alert.alert_id for alert in played.opened}
     free_from: dict[str, int] = {}
-    for episode in played.opened:
-        assert episode.opened_at > free_from.get(episode.customer, 0)  # never two at once
-        ended = closed.get(episode.alert_id)
-        free_from[episode.customer] = ended.at if ended else 1 << 62
-        said = sorted(at for name, at in played.decisions if name == episode.customer and at < episode.opened_at)
+    for alert in played.opened:
+        assert alert.opened_at > free_from.get(alert.customer, 0)  # never two at once
+        ended = closed.get(alert.alert_id)
+        free_from[alert.customer] = ended.at if ended else 1 << 62
+        said = sorted(at for name, at in played.decisions if name == alert.customer and at < alert.opened_at)
         assert any(later - before >= SHOP.agreement for before in said for later in said)
     for one in played.closed:
-        assert one.at > one.episode.opened_at
+        assert one.at > one.alert.opened_at
         assert one.reason in (RETURNED, LOST, FELL)
 
 
@@ -169,12 +169,12 @@ def silent_shop(customers: int = 6, settings: Settings = SHOP) -> Shell:
 def test_as_many_as_the_staff_can_take_are_opened_on_every_working_day() -> None:
     shell = silent_shop()
     shell.take(browsing("x", T0 + 9 * DAY_US))
-    days = Counter((episode.opened_at - T0) // DAY_US for episode in shell.played.opened)
+    days = Counter((alert.opened_at - T0) // DAY_US for alert in shell.played.opened)
     assert days
     assert set(days) <= {0, 1, 2, 3, 4, 7, 8}  # from Monday
     assert max(days.values()) == SHOP.capacity
-    assert all((episode.opened_at - T0) % DAY_US == 9 * HOUR_US for episode in shell.played.opened)
-    assert len({episode.customer for episode in shell.played.opened}) == len(shell.played.opened)
+    assert all((alert.opened_at - T0) % DAY_US == 9 * HOUR_US for alert in shell.played.opened)
+    assert len({alert.customer for alert in shell.played.opened}) == len(shell.played.opened)
 
 
 def opened_shop(settings: Settings = SHOP) -> Shell:
@@ -189,15 +189,15 @@ def opened_shop(settings: Settings = SHOP) -> Shell:
 
 def test_an_episode_ends_when_the_customer_orders_and_only_by_a_later_order() -> None:
     shell = opened_shop()
-    (episode,) = shell.played.opened
-    shell.take(order("c0", episode.opened_at - 1))  # came late: he ordered before the alert
-    shell.take(browsing("c0", episode.opened_at + 5))
+    (alert,) = shell.played.opened
+    shell.take(order("c0", alert.opened_at - 1))  # came late: he ordered before the alert
+    shell.take(browsing("c0", alert.opened_at + 5))
     shell.finish()
     assert shell.played.closed == []
-    shell.take(order("c0", episode.opened_at + 6))
+    shell.take(order("c0", alert.opened_at + 6))
     shell.finish()
-    assert [(one.episode.alert_id, one.at, one.reason) for one in shell.played.closed] == [
-        (episode.alert_id, episode.opened_at + 6, RETURNED)
+    assert [(one.alert.alert_id, one.at, one.reason) for one in shell.played.closed] == [
+        (alert.alert_id, alert.opened_at + 6, RETURNED)
     ]
 
 
@@ -216,10 +216,10 @@ def test_an_episode_ends_when_the_shops_own_rule_calls_the_customer_lost() -> No
 def test_an_episode_ends_when_the_risk_has_fallen() -> None:
     settings = msgspec.structs.replace(SHOP, fallen_odds=1e6)  # any score is far below the bar
     shell = opened_shop(settings)
-    (episode,) = shell.played.opened
-    shell.take(browsing("x", episode.opened_at + 4 * DAY_US))
+    (alert,) = shell.played.opened
+    shell.take(browsing("x", alert.opened_at + 4 * DAY_US))
     assert [(one.at, one.reason) for one in shell.played.closed][:1] == [
-        (settings.next_nomination(episode.opened_at), FELL)
+        (settings.next_nomination(alert.opened_at), FELL)
     ]
     assert 0 < shell.played.closed[0].probability < 1
     closed_at = shell.played.closed[0].at
@@ -252,7 +252,7 @@ def test_a_campaign_opens_no_episode_but_still_ends_them() -> None:
 def test_worth_puts_the_dearest_first_where_risks_are_alike(rank_by: str, dearest_first: bool) -> None:
     settings = msgspec.structs.replace(SHOP, rank_by=rank_by, capacity=3)
     names = sorted((f"c{i}" for i in range(400)), key=lambda name: phase_of(name, settings.decide_every))[:6]
-    partition = Partition(settings)
+    partition = PartitionProcessor(settings)
     for place, name in enumerate(names):
         partition.take(order(name, T0, amount=10.0 + 500.0 * (place % 3)), T0)
     now = T0 + 3 * settings.decide_every
@@ -270,7 +270,7 @@ def test_worth_puts_the_dearest_first_where_risks_are_alike(rank_by: str, deares
 
 
 def test_customers_alike_to_the_last_bit_are_ranked_by_name() -> None:
-    partition = Partition(SHOP)
+    partition = PartitionProcessor(SHOP)
     for name in ("b", "c", "a"):
         partition.take(order(name, T0), T0)
     for name in ("c", "a", "b"):
@@ -283,7 +283,7 @@ def test_customers_alike_to_the_last_bit_are_ranked_by_name() -> None:
 
 def risky(days: int, events: list[Event], settings: Settings = SHOP) -> set[str]:
     """Whom a partition nominates so many days after T0, scored after every event."""
-    partition = Partition(settings)
+    partition = PartitionProcessor(settings)
     for event in events:
         partition.take(event, event.at)
         partition.finish(taught())
@@ -313,7 +313,7 @@ def test_whom_the_shops_own_rule_calls_lost_is_not_nominated() -> None:
 
 
 def test_a_nomination_tells_what_the_staff_must_know() -> None:
-    partition = Partition(SHOP)
+    partition = PartitionProcessor(SHOP)
     for day in (0, 4):
         partition.take(order("c", T0 + day * DAY_US, amount=60.0), T0 + day * DAY_US)
     now = T0 + 10 * DAY_US
@@ -333,7 +333,7 @@ def test_no_one_is_nominated_in_a_campaign_or_its_lull() -> None:
     plain, calm = silent_shop(), silent_shop(settings=settings)
     for shell in (plain, calm):
         shell.take(browsing("x", T0 + 12 * DAY_US))
-    days = {(episode.opened_at - T0) // DAY_US for episode in plain.played.opened}
+    days = {(alert.opened_at - T0) // DAY_US for alert in plain.played.opened}
     assert days & {7, 8, 9, 10}
-    assert not {(episode.opened_at - T0) // DAY_US for episode in calm.played.opened} & {6, 7, 8, 9, 10}
+    assert not {(alert.opened_at - T0) // DAY_US for alert in calm.played.opened} & {6, 7, 8, 9, 10}
     assert calm.played.opened

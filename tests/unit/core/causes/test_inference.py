@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.causes.catalogue import CAUSES, FAMILY, ONE_TIME, POOR_EXPERIENCE, REPEAT, problem_of
-from stream_app.core.causes.evidence_rules import SIGNS, Reading
+from stream_app.core.causes.evidence_rules import EVIDENCE_RULES, Reading
 from stream_app.core.causes.explanation import Explanation
-from stream_app.core.causes.inference import MAX_CAUSES, MAX_EVIDENCE, TOLD, probabilities, read_signs
+from stream_app.core.causes.inference import MAX_CAUSES, MAX_EVIDENCE, TOLD, probabilities, read_evidence
 from stream_app.core.events.schema import KINDS, Event
-from stream_app.core.partition.processor import Partition
+from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import FIELDS
@@ -52,8 +52,8 @@ def complaint(day: float, action: str = "opened", **fields: Any) -> Event:
     return make("complaint", "ann", day, **{"action": action, "complaint_id": "k1", **fields})
 
 
-def shop_of(*events: Event) -> Partition:
-    partition = Partition(SETTINGS, lambda text: "price" if "expensive" in text else "other")
+def shop_of(*events: Event) -> PartitionProcessor:
+    partition = PartitionProcessor(SETTINGS, lambda text: "price" if "expensive" in text else "other")
     for one in sorted(events, key=lambda one: one.at):
         partition.take(one, one.at)
     return partition
@@ -62,7 +62,7 @@ def shop_of(*events: Event) -> Partition:
 def explained(*events: Event, day: float = 40.0, of: str = "ann") -> Explanation:
     """What is said of a customer so many days after T0."""
     partition = shop_of(*events)
-    about = partition.explainer.circumstances(partition.customers[of], T0 + round(day * DAY_US))
+    about = partition.explainer.profile(partition.customers[of], T0 + round(day * DAY_US))
     return partition.explainer.explain(about)
 
 
@@ -143,7 +143,7 @@ def test_a_cause_is_named_first_where_it_shows(cause: str) -> None:
     told = explained(*LOOKS[cause])
     assert told.causes[0].key == cause, told
     assert told.causes[0].probability > max(ONE_TIME[cause], REPEAT[cause])
-    speaking = {sign.key for sign in SIGNS if cause in sign.chances}
+    speaking = {sign.key for sign in EVIDENCE_RULES if cause in sign.chances}
     assert speaking & set(signs_of(told))
 
 
@@ -156,7 +156,7 @@ def test_a_habit_that_fades_shows_in_the_gaps() -> None:
 
 
 def test_every_cause_has_a_way_to_show_or_is_what_is_left() -> None:
-    spoken = {cause for sign in SIGNS for cause in sign.chances}
+    spoken = {cause for sign in EVIDENCE_RULES for cause in sign.chances}
     assert spoken == set(CAUSES)
     assert set(LOOKS) | {"habit_change", "natural"} == set(CAUSES)
 
@@ -176,20 +176,23 @@ def test_a_sign_counts_against_a_cause_only_where_its_field_is_sent() -> None:
 
     def logistics(*events: Event) -> float:
         partition = shop_of(*events)
-        about = partition.explainer.circumstances(partition.customers["ann"], T0 + 40 * DAY_US)
-        return probabilities(REPEAT, read_signs(about))["logistics"]
+        about = partition.explainer.profile(partition.customers["ann"], T0 + 40 * DAY_US)
+        return probabilities(REPEAT, read_evidence(about))["logistics"]
 
     assert logistics(*TWICE) > logistics(*TWICE, on_time) > 0.0
 
 
 def test_a_missing_sign_leaves_a_cause_a_share_of_its_prior() -> None:
-    absent = {sign.key: Reading(False, {}) for sign in SIGNS if sign.chances}
+    absent = {sign.key: Reading(False, {}) for sign in EVIDENCE_RULES if sign.chances}
     posterior = probabilities(REPEAT, absent)
     for cause in CAUSES:
         assert posterior[cause] >= REPEAT[cause] * (1.0 - TOLD)
 
 
-@given(st.lists(st.sampled_from([sign.key for sign in SIGNS])), st.lists(st.sampled_from([s.key for s in SIGNS])))
+@given(
+    st.lists(st.sampled_from([sign.key for sign in EVIDENCE_RULES])),
+    st.lists(st.sampled_from([s.key for s in EVIDENCE_RULES])),
+)
 def test_probabilities_sum_to_one_whatever_was_read(there: list[str], absent: list[str]) -> None:
     read = {**{key: Reading(False, {}) for key in absent}, **{key: Reading(True, {}) for key in there}}
     for priors in (ONE_TIME, REPEAT):
@@ -229,7 +232,7 @@ def test_evidence_is_short_and_begins_with_the_silence() -> None:
     assert [one.probability for one in told.causes] == sorted((one.probability for one in told.causes), reverse=True)
 
 
-@pytest.mark.parametrize("sign", SIGNS, ids=lambda sign: sign.key)
+@pytest.mark.parametrize("sign", EVIDENCE_RULES, ids=lambda sign: sign.key)
 def test_a_row_of_the_table_is_sound(sign: Any) -> None:
     assert set(sign.needs) <= set(FIELDS)
     assert set(sign.chances) <= set(CAUSES)
@@ -237,13 +240,13 @@ def test_a_row_of_the_table_is_sound(sign: Any) -> None:
     if sign.chances:
         assert 0.0 < sign.otherwise < min(sign.chances.values()) < 1.0
     partition = shop_of(bought(), *OTHERS)
-    about = partition.explainer.circumstances(partition.customers["ann"], T0 + DAY_US)
+    about = partition.explainer.profile(partition.customers["ann"], T0 + DAY_US)
     numbers = sign.measure(about)
     assert {threshold.number for threshold in (*sign.thresholds, *sign.given)} <= set(numbers)
 
 
 def test_signs_have_different_names() -> None:
-    assert len({sign.key for sign in SIGNS}) == len(SIGNS)
+    assert len({sign.key for sign in EVIDENCE_RULES}) == len(EVIDENCE_RULES)
 
 
 # --- priors and segments ---------------------------------------------------------------------------------------------
@@ -289,10 +292,10 @@ def test_money_alone_makes_no_vip() -> None:
 
 
 def shuffled_twice(order: Callable[[list[Event]], list[Event]]) -> bytes:
-    partition = Partition(SETTINGS)
+    partition = PartitionProcessor(SETTINGS)
     for one in order([one for look in LOOKS.values() for one in look if one.customer_id == "ann"]):
         partition.take(one, one.at)
-    return partition.customers["ann"].marks.tobytes()
+    return partition.customers["ann"].counters.tobytes()
 
 
 def test_marks_do_not_depend_on_the_order_of_arrival() -> None:

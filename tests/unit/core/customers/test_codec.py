@@ -14,7 +14,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.alerts.lifecycle import Episode, Nomination, Ranking, alert_id
+from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, Ranking, alert_id
 from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, breach_id
 from stream_app.core.alerts.staff_actions import MAX_STAFF
 from stream_app.core.alerts.urgent_case import UrgentCase
@@ -28,10 +28,10 @@ from stream_app.core.customers.customer import Customer
 from stream_app.core.events.schema import Event
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Pending
-from stream_app.core.partition.processor import Partition
+from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.segments.segments import SEGMENTS
-from stream_app.core.state.counters import MARKS, MOST
-from stream_app.core.state.vector import CASES, ID_RING, LAST_AMOUNT, MAX_AMOUNT, MONEY, ORDERS, SLOTS, new_facts
+from stream_app.core.state.counters import COUNTERS, MOST
+from stream_app.core.state.vector import CASES, ID_RING, LAST_AMOUNT, MAX_AMOUNT, MONEY, ORDERS, SLOTS, new_vector
 from stream_app.core.units import HOUR_US
 from stream_app.errors import UnusableState
 from tests.harness.shops import SECOND, SHOP, T0, Played, Shell, browsing, logs, order, taught
@@ -60,7 +60,7 @@ class Storing(Shell):
     def crash(self) -> None:
         """Go on with partitions that know nothing but what is stored."""
         for place, (kept, old) in enumerate(zip(self.stored, self.partitions, strict=True)):
-            new = Partition(self.settings)
+            new = PartitionProcessor(self.settings)
             for chunk in (list(kept.items())[::2], list(kept.items())[1::2]):
                 restored = decode_customers(chunk, HORIZON)
                 new.restore(restored.customers)
@@ -180,16 +180,16 @@ def held(customer: Customer) -> tuple[object, ...]:
         )
         for one in customer.waiting
     ]
-    facts = customer.facts.tobytes()
-    marks = customer.marks.tobytes()
+    vector = customer.vector.tobytes()
+    counters = customer.counters.tobytes()
     return (
         customer.name,
-        facts,
-        marks,
+        vector,
+        counters,
         list(customer.ids),
         customer.fresh,
         customer.due,
-        repr(customer.episode),
+        repr(customer.alert),
         decisions,
     )
 
@@ -214,11 +214,11 @@ SOME_NUMBERS: Final = st.one_of(
     st.lists(st.integers(-(10**10), 10**10), unique=True, max_size=12),
     st.integers(-(10**10), 10**10),
 )
-def test_whatever_is_stored_comes_back(facts: dict[int, float], ids: list[int], seconds: list[int], due: int) -> None:
-    rng = np.random.default_rng(len(facts))
+def test_whatever_is_stored_comes_back(vector: dict[int, float], ids: list[int], seconds: list[int], due: int) -> None:
+    rng = np.random.default_rng(len(vector))
     customer = Customer("c", 0)
-    for place, value in facts.items():
-        customer.facts[place] = value
+    for place, value in vector.items():
+        customer.vector[place] = value
     customer.ids.extend(ids)
     customer.due = due * SECOND
     for second in sorted(seconds):
@@ -229,32 +229,32 @@ def test_whatever_is_stored_comes_back(facts: dict[int, float], ids: list[int], 
 
 def test_what_an_older_version_stored_of_absurd_amounts_comes_back_finite() -> None:
     customer = Customer("c", 0)
-    customer.facts[MONEY], customer.facts[MAX_AMOUNT], customer.facts[LAST_AMOUNT] = math.nan, math.inf, -math.inf
-    customer.facts[ORDERS] = 2.0
-    facts = stored_and_back(customer).facts
-    assert [facts[place] for place in (MONEY, MAX_AMOUNT, LAST_AMOUNT, ORDERS)] == [0.0, MAX_FACT, -MAX_FACT, 2.0]
+    customer.vector[MONEY], customer.vector[MAX_AMOUNT], customer.vector[LAST_AMOUNT] = math.nan, math.inf, -math.inf
+    customer.vector[ORDERS] = 2.0
+    vector = stored_and_back(customer).vector
+    assert [vector[place] for place in (MONEY, MAX_AMOUNT, LAST_AMOUNT, ORDERS)] == [0.0, MAX_FACT, -MAX_FACT, 2.0]
 
 
 @given(st.lists(st.sampled_from(range(len(SLOTS)))), st.floats(0.1, 1e6))
 def test_facts_that_agree_with_others_come_back(places: list[int], value: float) -> None:
     customer = Customer("c", 0)
     for place in places:
-        customer.facts[place] = value
+        customer.vector[place] = value
     assert held(stored_and_back(customer)) == held(customer)
 
 
-def an_episode(usual_gap_days: float = math.nan, own_id: str = "") -> Episode:
-    nomination = Nomination("c", T0, 12.5, 0.75, 12.5, 33.0, usual_gap_days, 1, 7)
-    return Episode(own_id or alert_id("c", T0), "c", T0, T0 + 14 * DAY, 3, 0.7, nomination)
+def an_episode(usual_gap_days: float = math.nan, own_id: str = "") -> Alert:
+    candidate = AlertCandidate("c", T0, 12.5, 0.75, 12.5, 33.0, usual_gap_days, 1, 7)
+    return Alert(own_id or alert_id("c", T0), "c", T0, T0 + 14 * DAY, 3, 0.7, candidate)
 
 
 @pytest.mark.parametrize(
-    "episode", [an_episode(), an_episode(8.5), an_episode(own_id="al_by_hand")], ids=["nan", "8.5", "id"]
+    "alert", [an_episode(), an_episode(8.5), an_episode(own_id="al_by_hand")], ids=["nan", "8.5", "id"]
 )
-def test_an_open_episode_comes_back(episode: Episode) -> None:
+def test_an_open_episode_comes_back(alert: Alert) -> None:
     customer = Customer("c", 0)
-    customer.episode = episode
-    assert repr(stored_and_back(customer).episode) == repr(episode)
+    customer.alert = alert
+    assert repr(stored_and_back(customer).alert) == repr(alert)
 
 
 def test_urgent_cases_that_were_worked_on_come_back_with_an_episode_and_without() -> None:
@@ -264,19 +264,19 @@ def test_urgent_cases_that_were_worked_on_come_back_with_an_episode_and_without(
         case = UrgentCase(breach_id("c", target), T0 + 14 * DAY, "li", T0 + 5, place * T0, resolved=place > 0)
         customer.cases[target] = case
     back = stored_and_back(customer)
-    assert (back.cases, back.episode) == (customer.cases, None)
-    customer.episode = an_episode(8.5)
+    assert (back.cases, back.alert) == (customer.cases, None)
+    customer.alert = an_episode(8.5)
     back = stored_and_back(customer)
-    assert (back.cases, back.episode) == (customer.cases, customer.episode)
+    assert (back.cases, back.alert) == (customer.cases, customer.alert)
 
 
 def test_an_episode_that_was_stored_before_there_were_cases_is_read() -> None:
     customer = Customer("c", 0)
-    customer.episode = an_episode(8.5)
+    customer.alert = an_episode(8.5)
     new = encode_work(customer)
     assert new[:2] == b"\xdc\x00"  # an array of more than 15
     old = b"\xdc\x00" + bytes([new[2] - 2]) + new[3:-2]  # without cases and segment, both empty
-    assert decode_work("c", old) == decode_work("c", new) == (customer.episode, {})
+    assert decode_work("c", old) == decode_work("c", new) == (customer.alert, {})
 
 
 @pytest.mark.parametrize(
@@ -302,10 +302,10 @@ def test_scores_in_the_ranking_come_back(scores: tuple[float, float, float]) -> 
 def test_an_event_that_was_seen_before_the_crash_is_known_after_it() -> None:
     customer = Customer("c", 0)
     for number in range(2 * ID_RING):
-        customer.saw(f"e{number}")
+        customer.is_duplicate(f"e{number}")
     back = stored_and_back(customer)
-    assert all(back.saw(f"e{number}") for number in range(ID_RING, 2 * ID_RING))
-    assert not back.saw("e0")
+    assert all(back.is_duplicate(f"e{number}") for number in range(ID_RING, 2 * ID_RING))
+    assert not back.is_duplicate("e0")
 
 
 def test_decisions_are_packed_again_when_they_have_changed() -> None:
@@ -334,9 +334,9 @@ def test_nobody_is_nothing() -> None:
 def largest(waiting: int) -> Customer:
     """A customer of whom nothing can be left out."""
     rng, customer = np.random.default_rng(1), Customer("c", 0)
-    customer.facts[:] = type(customer.facts)("d", rng.normal(0.0, 1.0, len(SLOTS)))
+    customer.vector[:] = type(customer.vector)("d", rng.normal(0.0, 1.0, len(SLOTS)))
     customer.ids.extend(range(ID_RING))
-    customer.marks[:] = type(customer.marks)("H", [MOST] * len(MARKS))
+    customer.counters[:] = type(customer.counters)("H", [MOST] * len(COUNTERS))
     customer.waiting = [a_decision(T0 + i * DAY, rng) for i in range(waiting)]
     return customer
 
@@ -348,7 +348,7 @@ def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
     top = replace(an_episode(1 / 3), rank=10**9, bar=1 / 3)
     worked: dict[str, Any] = {"owner": "𠀀" * MAX_STAFF, "acked_at": 2**60, "snoozed_until": 2**60}
     told: dict[str, Any] = {"cause": max(CAUSES, key=len), "segment": max(SEGMENTS, key=len)}
-    customer.episode = replace(top, nomination=replace(top.nomination, version=2**24 - 1), **worked, **told)
+    customer.alert = replace(top, candidate=replace(top.candidate, version=2**24 - 1), **worked, **told)
     for place in range(2 * CASES):
         customer.cases[2**60 + place, UNSOLVED] = UrgentCase("", 2**60, **worked, resolved=True)
     (stored,) = encode_customers([customer], ranking)
@@ -361,7 +361,7 @@ def test_an_empty_customer_takes_few_bytes() -> None:
 
 
 def test_decisions_on_facts_as_they_still_are_take_no_features() -> None:
-    partition = Partition(SHOP)
+    partition = PartitionProcessor(SHOP)
     partition.take(order("c", T0), T0)
     partition.advance(T0 + HORIZON)
     partition.finish(taught())
@@ -393,7 +393,7 @@ def test_what_has_no_room_is_not_stored(name: str, value: int) -> None:
 
 def a_value() -> bytes:
     customer = largest(3)
-    customer.episode = an_episode()
+    customer.alert = an_episode()
     return encode_customers([customer], Ranking(0))[0]
 
 
@@ -455,10 +455,10 @@ def test_bytes_that_are_not_ours_are_refused(stored: bytes, problem: str) -> Non
 
 def test_an_episode_that_was_stored_before_segments_were_is_read_without_one() -> None:
     customer = Customer("c", 0)
-    customer.episode = replace(an_episode(), segment="vip")
+    customer.alert = replace(an_episode(), segment="vip")
     packed = encode_work(customer)
     older = msgspec.msgpack.encode(msgspec.msgpack.decode(packed)[:-1])
-    assert [episode and episode.segment for episode, _ in (decode_work("c", packed), decode_work("c", older))] == [
+    assert [alert and alert.segment for alert, _ in (decode_work("c", packed), decode_work("c", older))] == [
         "vip",
         "",
     ]
@@ -466,7 +466,7 @@ def test_an_episode_that_was_stored_before_segments_were_is_read_without_one() -
 
 def test_an_episode_that_is_not_ours_is_refused() -> None:
     customer = Customer("c", 0)
-    customer.episode = an_episode()
+    customer.alert = an_episode()
     content = encode_customers([customer], Ranking(0))[0][:-4]
     assert "an episode" in refusal(signed(content[:-1] + b"\xc1"))  # a byte that MessagePack never uses
 
@@ -478,4 +478,4 @@ def test_no_bytes_make_anything_but_a_customer_or_a_refusal(stored: bytes) -> No
             (customer,) = decode_customers([("c", given_bytes)], HORIZON).customers
         except UnusableState:
             continue
-        assert len(customer.facts) == len(new_facts())
+        assert len(customer.vector) == len(new_vector())

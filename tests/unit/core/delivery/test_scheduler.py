@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from stream_app.core.causes.explanation import Cause, Explanation
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused, Retry
 from stream_app.core.delivery.changes import Stored
-from stream_app.core.delivery.quiet_hours import Quiet, digest_due
+from stream_app.core.delivery.quiet_hours import QuietHours, digest_due
 from stream_app.core.delivery.records import (
     CLOSED,
     DEAD,
@@ -25,8 +25,8 @@ from stream_app.core.delivery.records import (
     SHADOW,
     SUPPRESSED,
     Delivery,
-    Letter,
-    Text,
+    MessageText,
+    OutboundMessage,
     decode_record,
 )
 from stream_app.core.delivery.retry import (
@@ -41,7 +41,7 @@ from stream_app.core.delivery.retry import (
     remembered,
 )
 from stream_app.core.delivery.routing import DIGEST, URGENT, Policy, Route
-from stream_app.core.delivery.scheduler import Book
+from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.core.messages.schema import AlertClosed, AlertOpened
 from stream_app.core.units import EPOCH, MICROSECOND
 
@@ -55,13 +55,13 @@ class Plain:
 
     asked = 0
 
-    def alert(self, alert: AlertOpened, route: Route) -> Text:
+    def alert(self, alert: AlertOpened, route: Route) -> MessageText:
         self.asked += 1
-        return Text(alert.alert_id, f"**{alert.alert_id}**", f"{alert.alert_id} {route.language}")
+        return MessageText(alert.alert_id, f"**{alert.alert_id}**", f"{alert.alert_id} {route.language}")
 
-    def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[Text, tuple[str, ...]]]:
+    def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[MessageText, tuple[str, ...]]]:
         pairs = [alerts[start : start + 2] for start in range(0, len(alerts), 2)]
-        return [(Text("digest", "", route.language), tuple(one.alert_id for one in pair)) for pair in pairs]
+        return [(MessageText("digest", "", route.language), tuple(one.alert_id for one in pair)) for pair in pairs]
 
 
 def alert(name: str, at: int = NOW, **fields: Any) -> AlertOpened:
@@ -87,19 +87,19 @@ class Desk:
         self.routes = routes or (Route("team"),)
         self.policy = Policy(**{"live": True, **policy})
         self.deliveries: dict[str, bytes] = {}
-        self.letters: dict[str, bytes] = {}
+        self.messages: dict[str, bytes] = {}
         self.channels: dict[str, bytes] = {}
         self.number, self.position, self.offset = 0, b"", 0
-        self.book = Book(self.routes, self.policy, self.writer)
+        self.book = DeliveryScheduler(self.routes, self.policy, self.writer)
 
     def restart(self, *routes: Route) -> Desk:
         """As after a crash: a new book over what is stored."""
         self.routes = routes or self.routes
         pending = [value for value in self.deliveries.values() if decode_record(value, Delivery).state == PENDING]
-        wanted = {decode_record(value, Delivery).letter for value in pending} - {""}
-        letters = [self.letters[name] for name in wanted]
-        self.book = Book(self.routes, self.policy, self.writer)
-        self.book.begin(Stored(self.number, self.position, pending, letters, dict(self.channels)), NOW)
+        wanted = {decode_record(value, Delivery).message for value in pending} - {""}
+        messages = [self.messages[name] for name in wanted]
+        self.book = DeliveryScheduler(self.routes, self.policy, self.writer)
+        self.book.begin(Stored(self.number, self.position, pending, messages, dict(self.channels)), NOW)
         return self
 
     def store(self) -> None:
@@ -110,11 +110,11 @@ class Desk:
         self.number, self.position = changes.base + 1, changes.position
         self.deliveries |= changes.deliveries
         self.channels |= changes.channels
-        for name, value in changes.letters.items():
+        for name, value in changes.messages.items():
             if value is None:
-                self.letters.pop(name, None)
+                self.messages.pop(name, None)
             else:
-                self.letters[name] = value
+                self.messages[name] = value
         self.book.stored(changes)
 
     def take(self, *messages: AlertOpened | AlertClosed, now: int = NOW) -> None:
@@ -123,19 +123,19 @@ class Desk:
         self.book.take(0, self.offset, messages, known, now)
         self.store()
 
-    def due(self, now: int = NOW, channel: str = "team") -> Letter | None:
+    def due(self, now: int = NOW, channel: str = "team") -> OutboundMessage | None:
         if self.book.collect(channel, now):
             self.store()
-        letter = self.book.due(channel, now)
+        message = self.book.due(channel, now)
         self.store()
-        return letter
+        return message
 
-    def answer(self, answer: Answer, now: int = NOW, channel: str = "team") -> Letter:
-        letter = self.due(now, channel)
-        assert letter is not None
-        self.book.note(letter.id, answer, now, now)
+    def answer(self, answer: Answer, now: int = NOW, channel: str = "team") -> OutboundMessage:
+        message = self.due(now, channel)
+        assert message is not None
+        self.book.note(message.id, answer, now, now)
         self.store()
-        return letter
+        return message
 
     def states(self) -> dict[str, tuple[str, str]]:
         read = [decode_record(value, Delivery) for value in self.deliveries.values()]
@@ -146,33 +146,33 @@ class Desk:
 
 
 def test_an_urgent_alert_goes_at_once_and_alone() -> None:
-    desk = Desk(Route("team"), Route("boss", language="zh"))
-    desk.take(urgent("a"))
-    letter = desk.answer(Delivered())
-    assert (letter.id, letter.deliveries, letter.title, letter.alert) == ("a:team", ("a:team",), "a", urgent("a"))
-    assert desk.answer(Delivered(), channel="boss").plain == "a zh"
-    assert desk.states() == {"a:team": (SENT, ""), "a:boss": (SENT, "")}
-    assert desk.letters == {}
-    assert desk.due() is None
+    allocator = Desk(Route("team"), Route("boss", language="zh"))
+    allocator.take(urgent("a"))
+    message = allocator.answer(Delivered())
+    assert (message.id, message.deliveries, message.title, message.alert) == ("a:team", ("a:team",), "a", urgent("a"))
+    assert allocator.answer(Delivered(), channel="boss").plain == "a zh"
+    assert allocator.states() == {"a:team": (SENT, ""), "a:boss": (SENT, "")}
+    assert allocator.messages == {}
+    assert allocator.due() is None
 
 
 def test_the_rest_goes_as_a_digest_when_the_days_alerts_have_come() -> None:
-    desk = Desk(settle=60 * SECOND, settle_at_most=600 * SECOND)
-    desk.take(alert("a"), alert("b"), now=NOW + 5 * SECOND)
-    assert desk.due(NOW + 50 * SECOND) is None
-    desk.take(alert("c"), now=NOW + 50 * SECOND)  # of a slower partition
-    assert desk.due(NOW + 109 * SECOND) is None
-    assert desk.book.wake_at("team", NOW + 109 * SECOND) == NOW + 110 * SECOND
-    first, second = desk.answer(Delivered(), NOW + 110 * SECOND), desk.answer(Delivered(), NOW + 110 * SECOND)
+    allocator = Desk(settle=60 * SECOND, settle_at_most=600 * SECOND)
+    allocator.take(alert("a"), alert("b"), now=NOW + 5 * SECOND)
+    assert allocator.due(NOW + 50 * SECOND) is None
+    allocator.take(alert("c"), now=NOW + 50 * SECOND)  # of a slower partition
+    assert allocator.due(NOW + 109 * SECOND) is None
+    assert allocator.book.wake_at("team", NOW + 109 * SECOND) == NOW + 110 * SECOND
+    first, second = allocator.answer(Delivered(), NOW + 110 * SECOND), allocator.answer(Delivered(), NOW + 110 * SECOND)
     assert {first.deliveries, second.deliveries} == {("a:team", "b:team"), ("c:team",)}
-    assert {state for state, _ in desk.states().values()} == {SENT}
+    assert {state for state, _ in allocator.states().values()} == {SENT}
 
 
 def test_a_digest_waits_no_longer_than_it_may() -> None:
-    desk = Desk(settle=60 * SECOND, settle_at_most=100 * SECOND)
+    allocator = Desk(settle=60 * SECOND, settle_at_most=100 * SECOND)
     for place in range(6):
-        desk.take(alert(f"a{place}"), now=NOW + 30 * SECOND * place)
-    assert desk.book.wake_at("team", NOW) == NOW + 100 * SECOND
+        allocator.take(alert(f"a{place}"), now=NOW + 30 * SECOND * place)
+    assert allocator.book.wake_at("team", NOW) == NOW + 100 * SECOND
 
 
 @pytest.mark.parametrize(("opened", "due"), [(NOW, NOW), (NOW + 1, NOW + DAY), (NOW - HOUR, NOW)])
@@ -185,12 +185,12 @@ def test_the_digest_hour_is_the_shops() -> None:
 
 
 def test_an_alert_of_tomorrows_digest_does_not_hold_up_todays() -> None:
-    desk = Desk()
-    desk.take(alert("a"), now=NOW)
-    desk.take(alert("late", NOW + HOUR), now=NOW + 59 * SECOND)
-    assert desk.answer(Delivered(), NOW + 60 * SECOND).deliveries == ("a:team",)
-    assert desk.due(NOW + DAY - 1) is None
-    assert desk.answer(Delivered(), NOW + DAY + SECOND).deliveries == ("late:team",)
+    allocator = Desk()
+    allocator.take(alert("a"), now=NOW)
+    allocator.take(alert("late", NOW + HOUR), now=NOW + 59 * SECOND)
+    assert allocator.answer(Delivered(), NOW + 60 * SECOND).deliveries == ("a:team",)
+    assert allocator.due(NOW + DAY - 1) is None
+    assert allocator.answer(Delivered(), NOW + DAY + SECOND).deliveries == ("late:team",)
 
 
 def test_who_is_told_what() -> None:
@@ -202,91 +202,91 @@ def test_who_is_told_what() -> None:
         Route("cause", causes=frozenset({"price"})),
     ]
     messages = [urgent("u"), alert("d", shop_id="s2"), alert("p", explanation=price), alert("n")]
-    desk = Desk(*routes)
-    desk.take(*messages)
-    assert set(desk.states()) == {"u:urgent", "d:rest", "d:shop", "p:rest", "p:cause", "n:rest"}
+    allocator = Desk(*routes)
+    allocator.take(*messages)
+    assert set(allocator.states()) == {"u:urgent", "d:rest", "d:shop", "p:rest", "p:cause", "n:rest"}
 
 
 def test_a_program_gets_every_alert_by_itself_when_it_comes() -> None:
-    desk = Desk(Route("team", each=True))
-    desk.take(alert("a"), alert("b"))
-    assert {desk.answer(Delivered()).id, desk.answer(Delivered()).id} == {"a:team", "b:team"}
+    allocator = Desk(Route("team", each=True))
+    allocator.take(alert("a"), alert("b"))
+    assert {allocator.answer(Delivered()).id, allocator.answer(Delivered()).id} == {"a:team", "b:team"}
 
 
 def test_an_alert_that_is_told_twice_is_delivered_once() -> None:
-    desk = Desk()
-    desk.take(urgent("a"), urgent("a"))
-    desk.take(urgent("a"))
-    desk.answer(Delivered())
-    desk.take(urgent("a"))
-    assert desk.due() is None
-    assert desk.states() == {"a:team": (SENT, "")}
+    allocator = Desk()
+    allocator.take(urgent("a"), urgent("a"))
+    allocator.take(urgent("a"))
+    allocator.answer(Delivered())
+    allocator.take(urgent("a"))
+    assert allocator.due() is None
+    assert allocator.states() == {"a:team": (SENT, "")}
 
 
 def test_the_position_only_grows() -> None:
-    desk = Desk()
-    desk.book.take(3, 10, [], set(), NOW)
-    desk.book.take(3, 7, [], set(), NOW)
-    desk.book.take(1, 2, [], set(), NOW)
-    desk.store()
-    assert desk.restart().book.position == {3: 10, 1: 2}
+    allocator = Desk()
+    allocator.book.take(3, 10, [], set(), NOW)
+    allocator.book.take(3, 7, [], set(), NOW)
+    allocator.book.take(1, 2, [], set(), NOW)
+    allocator.store()
+    assert allocator.restart().book.position == {3: 10, 1: 2}
 
 
 # --- what is not sent ------------------------------------------------------------------------------------------------
 
 
 def test_what_comes_too_late_is_recorded_and_calls_nobody() -> None:
-    desk = Desk()
-    desk.take(urgent("old", NOW - 14 * DAY), alert("older", NOW - 400 * DAY))
-    assert desk.due() is None
-    assert desk.states() == {"old:team": (SUPPRESSED, EXPIRED), "older:team": (SUPPRESSED, EXPIRED)}
+    allocator = Desk()
+    allocator.take(urgent("old", NOW - 14 * DAY), alert("older", NOW - 400 * DAY))
+    assert allocator.due() is None
+    assert allocator.states() == {"old:team": (SUPPRESSED, EXPIRED), "older:team": (SUPPRESSED, EXPIRED)}
 
 
 def test_what_expires_while_it_waits_is_not_sent() -> None:
-    desk = Desk()
-    desk.take(urgent("a"), alert("b"))
-    assert desk.due(NOW + 15 * DAY) is None
-    assert set(desk.states().values()) == {(SUPPRESSED, EXPIRED)}
-    assert desk.letters == {}
+    allocator = Desk()
+    allocator.take(urgent("a"), alert("b"))
+    assert allocator.due(NOW + 15 * DAY) is None
+    assert set(allocator.states().values()) == {(SUPPRESSED, EXPIRED)}
+    assert allocator.messages == {}
 
 
 def test_who_has_come_back_is_not_called() -> None:
-    desk = Desk()
-    desk.take(urgent("a"), alert("b"))
-    desk.take(closed("a"), closed("b"), closed("unknown"))
-    assert desk.due(NOW + HOUR) is None
-    assert desk.states() == {"a:team": (SUPPRESSED, CLOSED), "b:team": (SUPPRESSED, CLOSED)}
+    allocator = Desk()
+    allocator.take(urgent("a"), alert("b"))
+    allocator.take(closed("a"), closed("b"), closed("unknown"))
+    assert allocator.due(NOW + HOUR) is None
+    assert allocator.states() == {"a:team": (SUPPRESSED, CLOSED), "b:team": (SUPPRESSED, CLOSED)}
 
 
 def test_a_closing_meets_a_letter_under_way() -> None:
     ends: list[tuple[Answer, tuple[str, str]]] = [(Delivered(), (SENT, "")), (Retry("down"), (SUPPRESSED, CLOSED))]
     for answer, state in ends:
-        desk = Desk()
-        desk.take(urgent("a"))
-        letter = desk.due()
-        assert letter is not None
-        desk.take(closed("a"))
-        desk.book.note(letter.id, answer, NOW, NOW)
-        desk.store()
-        assert desk.states() == {"a:team": state}
+        allocator = Desk()
+        allocator.take(urgent("a"))
+        message = allocator.due()
+        assert message is not None
+        allocator.take(closed("a"))
+        allocator.book.note(message.id, answer, NOW, NOW)
+        allocator.store()
+        assert allocator.states() == {"a:team": state}
 
 
 def test_in_shadow_everything_is_recorded_and_nothing_delivered() -> None:
-    desk = Desk(live=False)
-    desk.take(urgent("a"), alert("b"))
-    assert desk.due(NOW + HOUR) is None
-    assert desk.states() == {"a:team": (SUPPRESSED, SHADOW), "b:team": (SUPPRESSED, SHADOW)}
-    assert desk.book.outcomes["team", SUPPRESSED, SHADOW] == 2
+    allocator = Desk(live=False)
+    allocator.take(urgent("a"), alert("b"))
+    assert allocator.due(NOW + HOUR) is None
+    assert allocator.states() == {"a:team": (SUPPRESSED, SHADOW), "b:team": (SUPPRESSED, SHADOW)}
+    assert allocator.book.outcomes["team", SUPPRESSED, SHADOW] == 2
 
 
 def test_quiet_hours_hold_back_until_they_end() -> None:
-    night = Quiet(time(22), time(8), SHANGHAI)  # 14:00 to 24:00 UTC
-    desk = Desk(Route("team", quiet=night))
+    night = QuietHours(time(22), time(8), SHANGHAI)  # 14:00 to 24:00 UTC
+    allocator = Desk(Route("team", quiet=night))
     evening = NOW + 6 * HOUR
-    desk.take(urgent("a", evening), now=evening)
-    assert desk.due(evening) is None
-    assert desk.book.wake_at("team", evening) == NOW + 15 * HOUR
-    assert desk.answer(Delivered(), NOW + 15 * HOUR).id == "a:team"
+    allocator.take(urgent("a", evening), now=evening)
+    assert allocator.due(evening) is None
+    assert allocator.book.wake_at("team", evening) == NOW + 15 * HOUR
+    assert allocator.answer(Delivered(), NOW + 15 * HOUR).id == "a:team"
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_quiet_hours_hold_back_until_they_end() -> None:
     [(12, 14, 13, 14), (12, 14, 14, None), (22, 8, 23, 32), (22, 8, 7, 8), (22, 8, 8, None), (22, 8, 21, None)],
 )
 def test_when_it_is_quiet(begin: int, end: int, hour: int, ends: int | None) -> None:
-    found = Quiet(time(begin), time(end), ZoneInfo("UTC")).ends(hour * HOUR)
+    found = QuietHours(time(begin), time(end), ZoneInfo("UTC")).ends(hour * HOUR)
     assert found == (None if ends is None else ends * HOUR)
 
 
@@ -302,40 +302,43 @@ def test_when_it_is_quiet(begin: int, end: int, hour: int, ends: int | None) -> 
 
 
 def test_a_failure_is_tried_again_with_the_same_id_and_words() -> None:
-    desk = Desk()
-    desk.take(urgent("a"))
-    first = desk.answer(Retry("down"))
-    asked = desk.writer.asked
-    at = desk.book.wake_at("team", NOW)
+    allocator = Desk()
+    allocator.take(urgent("a"))
+    first = allocator.answer(Retry("down"))
+    asked = allocator.writer.asked
+    at = allocator.book.wake_at("team", NOW)
     assert at is not None
     assert NOW < at <= NOW + SCHEDULE[0]
-    assert desk.due(at - 1) is None
-    second = desk.restart().answer(Delivered(), at)
+    assert allocator.due(at - 1) is None
+    second = allocator.restart().answer(Delivered(), at)
     assert (second.id, second.title, second.markdown, second.plain) == (
         *(first.id, first.title, first.markdown),
         first.plain,
     )
     assert (second.attempts, second.problem) == (1, "down")
-    assert desk.writer.asked == asked
+    assert allocator.writer.asked == asked
 
 
 def test_a_digest_is_the_same_letter_after_a_crash() -> None:
-    desk = Desk()
-    desk.take(alert("a"), alert("b"), alert("c"))
+    allocator = Desk()
+    allocator.take(alert("a"), alert("b"), alert("c"))
     at = NOW + 60 * SECOND
-    first, second = desk.due(at), desk.due(at)
+    first, second = allocator.due(at), allocator.due(at)
     assert first is not None
     assert second is not None
-    desk.restart()
-    again = {letter.id: letter.deliveries for letter in [desk.answer(Delivered(), at), desk.answer(Delivered(), at)]}
+    allocator.restart()
+    again = {
+        message.id: message.deliveries
+        for message in [allocator.answer(Delivered(), at), allocator.answer(Delivered(), at)]
+    }
     assert again == {first.id: first.deliveries, second.id: second.deliveries}
 
 
 def test_who_asks_for_time_gets_it() -> None:
-    desk = Desk()
-    desk.take(urgent("a"))
-    desk.answer(Retry("busy", after=HOUR))
-    at = desk.book.wake_at("team", NOW)
+    allocator = Desk()
+    allocator.take(urgent("a"))
+    allocator.answer(Retry("busy", after=HOUR))
+    at = allocator.book.wake_at("team", NOW)
     assert at is not None
     assert NOW + HOUR <= at <= NOW + HOUR * 1.1
 
@@ -366,84 +369,84 @@ def test_chance_spreads_the_attempts() -> None:
 
 
 def test_patience_goes_over_days_and_ends() -> None:
-    desk = Desk()
-    desk.take(urgent("a"))
+    allocator = Desk()
+    allocator.take(urgent("a"))
     now, tries = NOW, 0
-    while desk.book.letters:
-        desk.answer(Retry("down"), now)
+    while allocator.book.messages:
+        allocator.answer(Retry("down"), now)
         tries += 1
-        now = desk.book.wake_at("team", now) or now
+        now = allocator.book.wake_at("team", now) or now
     assert now > NOW + DAY
-    assert desk.states()["a:team"][0] == DEAD
-    assert desk.states()["a:team"][1] == f"given up after {tries} attempts: down"
+    assert allocator.states()["a:team"][0] == DEAD
+    assert allocator.states()["a:team"][1] == f"given up after {tries} attempts: down"
 
 
 def test_what_is_refused_is_dead_at_once() -> None:
-    desk = Desk()
-    desk.take(urgent("a"))
-    desk.answer(Refused("code 310000", "check the secret"))
-    assert desk.states() == {"a:team": (DEAD, "code 310000")}
-    assert desk.book.dead == 1
-    assert desk.letters.keys() == {"a:team"}  # to be redriven
+    allocator = Desk()
+    allocator.take(urgent("a"))
+    allocator.answer(Refused("code 310000", "check the secret"))
+    assert allocator.states() == {"a:team": (DEAD, "code 310000")}
+    assert allocator.book.dead == 1
+    assert allocator.messages.keys() == {"a:team"}  # to be redriven
 
 
 def test_nothing_is_sent_to_a_channel_that_is_closed_until_it_is_opened() -> None:
-    desk = Desk()
-    desk.take(urgent("a"), urgent("b"))
-    desk.answer(Gone("410"))
-    assert desk.due() is None
-    desk.restart().take(urgent("c"))
-    assert desk.due() is None
-    assert {state for state, _ in desk.states().values()} == {DEAD}
-    assert desk.book.enable("team")
-    assert not desk.book.enable("unknown")
-    desk.restart()  # what is not stored is not so
-    desk.take(urgent("d"))
-    assert desk.due() is None
-    desk.book.enable("team")
-    desk.take(urgent("e"))
-    assert desk.answer(Delivered()).id == "e:team"
+    allocator = Desk()
+    allocator.take(urgent("a"), urgent("b"))
+    allocator.answer(Gone("410"))
+    assert allocator.due() is None
+    allocator.restart().take(urgent("c"))
+    assert allocator.due() is None
+    assert {state for state, _ in allocator.states().values()} == {DEAD}
+    assert allocator.book.enable("team")
+    assert not allocator.book.enable("unknown")
+    allocator.restart()  # what is not stored is not so
+    allocator.take(urgent("d"))
+    assert allocator.due() is None
+    allocator.book.enable("team")
+    allocator.take(urgent("e"))
+    assert allocator.answer(Delivered()).id == "e:team"
 
 
-def redrive(desk: Desk, *names: str, now: int = NOW) -> int:
-    deliveries = [decode_record(desk.deliveries[name], Delivery) for name in names]
-    letters = {name: decode_record(value, Letter) for name, value in desk.letters.items()}
-    count = desk.book.redrive(deliveries, letters, now)
-    desk.store()
+def redrive(allocator: Desk, *names: str, now: int = NOW) -> int:
+    deliveries = [decode_record(allocator.deliveries[name], Delivery) for name in names]
+    messages = {name: decode_record(value, OutboundMessage) for name, value in allocator.messages.items()}
+    count = allocator.book.redrive(deliveries, messages, now)
+    allocator.store()
     return count
 
 
 def test_what_is_dead_can_be_redriven_with_the_same_id() -> None:
-    desk = Desk()
-    desk.take(urgent("a"))
-    desk.answer(Refused("bad", ""))
-    desk.restart()
-    assert redrive(desk, "a:team") == 1
-    assert redrive(desk, "a:team") == 0  # it is not dead any more
-    letter = desk.answer(Delivered())
-    assert (letter.id, letter.attempts) == ("a:team", 0)
-    assert desk.states() == {"a:team": (SENT, "")}
+    allocator = Desk()
+    allocator.take(urgent("a"))
+    allocator.answer(Refused("bad", ""))
+    allocator.restart()
+    assert redrive(allocator, "a:team") == 1
+    assert redrive(allocator, "a:team") == 0  # it is not dead any more
+    message = allocator.answer(Delivered())
+    assert (message.id, message.attempts) == ("a:team", 0)
+    assert allocator.states() == {"a:team": (SENT, "")}
 
 
 def test_what_has_expired_is_suppressed_when_it_is_redriven() -> None:
-    desk = Desk()
-    desk.take(urgent("a"))
-    desk.answer(Refused("bad", ""))
-    redrive(desk, "a:team", now=NOW + 20 * DAY)
-    assert desk.due(NOW + 20 * DAY) is None
-    assert desk.states() == {"a:team": (SUPPRESSED, EXPIRED)}
+    allocator = Desk()
+    allocator.take(urgent("a"))
+    allocator.answer(Refused("bad", ""))
+    redrive(allocator, "a:team", now=NOW + 20 * DAY)
+    assert allocator.due(NOW + 20 * DAY) is None
+    assert allocator.states() == {"a:team": (SUPPRESSED, EXPIRED)}
 
 
 def test_what_waits_for_a_channel_that_was_taken_out_ends() -> None:
-    desk = Desk(Route("team"), Route("old"))
-    desk.take(urgent("a"), alert("b"))
-    desk.restart(Route("team"))
-    desk.store()
-    assert {name: state for name, state in desk.states().items() if name.endswith(":old")} == {
+    allocator = Desk(Route("team"), Route("old"))
+    allocator.take(urgent("a"), alert("b"))
+    allocator.restart(Route("team"))
+    allocator.store()
+    assert {name: state for name, state in allocator.states().items() if name.endswith(":old")} == {
         "a:old": (SUPPRESSED, REMOVED),
         "b:old": (SUPPRESSED, REMOVED),
     }
-    assert desk.answer(Delivered()).id == "a:team"
+    assert allocator.answer(Delivered()).id == "a:team"
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------
@@ -463,39 +466,39 @@ def test_no_window_ever_holds_more_than_its_limit(gaps: list[int]) -> None:
 
 
 def test_a_limit_is_kept_over_a_restart() -> None:
-    desk = Desk(Route("team", limits=(Limit(2, MINUTE),)))
-    desk.take(urgent("a"), urgent("b"), urgent("c"))
-    desk.answer(Delivered())
-    desk.answer(Delivered(), NOW + SECOND)
-    assert desk.restart().due(NOW + 2 * SECOND) is None
-    assert desk.book.wake_at("team", NOW + 2 * SECOND) == NOW + 63 * SECOND
-    assert desk.answer(Delivered(), NOW + 63 * SECOND).attempts == 0
+    allocator = Desk(Route("team", limits=(Limit(2, MINUTE),)))
+    allocator.take(urgent("a"), urgent("b"), urgent("c"))
+    allocator.answer(Delivered())
+    allocator.answer(Delivered(), NOW + SECOND)
+    assert allocator.restart().due(NOW + 2 * SECOND) is None
+    assert allocator.book.wake_at("team", NOW + 2 * SECOND) == NOW + 63 * SECOND
+    assert allocator.answer(Delivered(), NOW + 63 * SECOND).attempts == 0
 
 
 def test_one_dead_receiver_delays_nobody_else() -> None:
-    desk = Desk(Route("dead"), Route("team"))
-    desk.take(*(urgent(f"a{place}") for place in range(3)))
+    allocator = Desk(Route("dead"), Route("team"))
+    allocator.take(*(urgent(f"a{place}") for place in range(3)))
     for _ in range(3):
-        desk.answer(Retry("down", after=HOUR), channel="dead")
-    assert desk.due(channel="dead") is None
-    assert [desk.answer(Delivered()).channel for _ in range(3)] == ["team"] * 3
+        allocator.answer(Retry("down", after=HOUR), channel="dead")
+    assert allocator.due(channel="dead") is None
+    assert [allocator.answer(Delivered()).channel for _ in range(3)] == ["team"] * 3
 
 
 def test_an_urgent_letter_goes_before_one_of_the_same_moment() -> None:
-    desk = Desk(Route("team", each=True))
-    desk.take(alert("a"), urgent("b"))
-    assert desk.answer(Delivered()).id == "b:team"
+    allocator = Desk(Route("team", each=True))
+    allocator.take(alert("a"), urgent("b"))
+    assert allocator.answer(Delivered()).id == "b:team"
 
 
 def test_a_writer_that_leaves_an_alert_out_does_not_lose_it() -> None:
     class Forgetful(Plain):
-        def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[Text, tuple[str, ...]]]:
+        def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[MessageText, tuple[str, ...]]]:
             return super().digest(alerts[:1], route)
 
-    desk = Desk(writer=Forgetful())
-    desk.take(alert("a"), alert("b"))
+    allocator = Desk(writer=Forgetful())
+    allocator.take(alert("a"), alert("b"))
     at = NOW + 60 * SECOND
-    assert {desk.answer(Delivered(), at).deliveries, desk.answer(Delivered(), at).deliveries} == {
+    assert {allocator.answer(Delivered(), at).deliveries, allocator.answer(Delivered(), at).deliveries} == {
         ("a:team",),
         ("b:team",),
     }
@@ -510,26 +513,26 @@ ANSWERS: Final = st.sampled_from([Delivered(), Retry("down"), Retry("busy", 5 * 
 def test_whatever_crashes_every_alert_ends_and_what_was_sent_was_sent_under_its_id(
     moves: list[tuple[str, Answer]],
 ) -> None:
-    desk = Desk(retries=Retries((SECOND,), HOUR))
-    desk.take(*(urgent(f"u{place}") for place in range(4)), *(alert(f"d{place}") for place in range(5)))
+    allocator = Desk(retries=Retries((SECOND,), HOUR))
+    allocator.take(*(urgent(f"u{place}") for place in range(4)), *(alert(f"d{place}") for place in range(5)))
     arrived: dict[str, tuple[str, ...]] = {}
     now = NOW + 60 * SECOND
     for move, answer in [*moves, *[("send", Delivered())] * 200]:
         now += SECOND
-        letter = desk.due(now)
-        if letter is None:
+        message = allocator.due(now)
+        if message is None:
             continue
         if isinstance(answer, Delivered):
-            assert arrived.setdefault(letter.id, letter.deliveries) == letter.deliveries
+            assert arrived.setdefault(message.id, message.deliveries) == message.deliveries
         if move == "send":
-            desk.book.note(letter.id, answer, now, now)
-            desk.store()
+            allocator.book.note(message.id, answer, now, now)
+            allocator.store()
         elif move == "lost":  # noted, and dead before it is stored
-            desk.book.note(letter.id, answer, now, now)
-            desk.restart()
+            allocator.book.note(message.id, answer, now, now)
+            allocator.restart()
         else:
-            desk.restart()
-    states = desk.states()
+            allocator.restart()
+    states = allocator.states()
     assert len(states) == 9
     assert {state for state, _ in states.values()} <= {SENT, DEAD}
     sent = {name for name, (state, _) in states.items() if state == SENT}

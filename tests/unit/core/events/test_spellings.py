@@ -27,15 +27,15 @@ from stream_app.core.events.schema import (
 )
 from stream_app.core.events.spellings import SPELLINGS, letters_of, word_of
 from stream_app.core.messages.schema import Contact
-from stream_app.core.messages.unknown_words import MAX_WORDS, MORE, UNREADABLE, UnknownWords
+from stream_app.core.messages.unknown_words import MAX_WORDS, MORE, UNREADABLE, UnknownValues
 from stream_app.core.model.labels import counts_as_order
-from stream_app.core.partition.task import Lane, Limits
+from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.errors import NoOrders
 from stream_app.ingest import LogFormat
 from stream_app.replay.session import Request, Watcher, replay_log
-from stream_app.services.worker.worker_metrics import Watch
+from stream_app.services.worker.worker_metrics import WorkerMonitor
 from tests.harness.livesystem import TOPICS
 from tests.harness.shops import SHOP, T0, browsing, order
 from tests.unit.core.partition.test_task import fetch, lane_with, steps_of
@@ -82,18 +82,18 @@ def test_known_spellings_are_read(kind: str, field: str, word: str, meant: objec
 
 @pytest.mark.parametrize("word", ["SENT", "Sent", "发送成功"])
 def test_a_message_to_a_customer_counts_however_it_is_written(word: str) -> None:
-    lane = lane_with(orders=[encode(order("c", T0))])
-    steps_of(lane)
-    fetch(lane, contacts=[contact_of(word)])
-    steps_of(lane)
-    assert lane.partition.customers["c"].saw("sent-1")
+    task = lane_with(orders=[encode(order("c", T0))])
+    steps_of(task)
+    fetch(task, contacts=[contact_of(word)])
+    steps_of(task)
+    assert task.partition.customers["c"].is_duplicate("sent-1")
 
 
 def test_an_unknown_word_of_a_contact_is_counted() -> None:
-    lane = lane_with(orders=[encode(order("c", T0))])
-    steps_of(lane)
-    fetch(lane, contacts=[contact_of("teleported")])
-    counts = sum((step.unknown_words for step in steps_of(lane)), Counter())
+    task = lane_with(orders=[encode(order("c", T0))])
+    steps_of(task)
+    fetch(task, contacts=[contact_of("teleported")])
+    counts = sum((step.unknown_words for step in steps_of(task)), Counter())
     assert counts == {("contact.action", "teleported"): 1}
 
 
@@ -131,7 +131,7 @@ def test_other_itself_is_no_unknown_word(word: str) -> None:
 
 
 def test_unknown_words_are_counted_by_field_and_word() -> None:
-    words = UnknownWords()
+    words = UnknownValues()
     for event in (
         event_of("order", action="completed"),
         event_of("order", action="completed"),
@@ -151,7 +151,7 @@ def test_unknown_words_are_counted_by_field_and_word() -> None:
 
 
 def test_what_is_kept_of_unknown_words_is_bounded_and_no_personal_data() -> None:
-    words = UnknownWords()
+    words = UnknownValues()
     for number in range(1_000):
         words.add("order.action", f"word {chr(0x4E00 + number)}")
     for odd in ("li@example.com", "+86 138 0013 8000", "x" * 41, "", "\x00"):
@@ -159,13 +159,13 @@ def test_what_is_kept_of_unknown_words_is_bounded_and_no_personal_data() -> None
     assert len(words.by_field["order.action"]) == MAX_WORDS + 1
     assert words.by_field["order.action"][MORE] == 1_000 - MAX_WORDS
     assert words.by_field["cart.action"] == {MORE: 5}
-    fresh = UnknownWords()
+    fresh = UnknownValues()
     fresh.add("cart.action", "li@example.com")
     assert fresh.by_field == {"cart.action": {UNREADABLE: 1}}
 
 
 def test_a_worker_counts_unknown_words_by_field_and_word_and_logs_each_once(caplog: pytest.LogCaptureFixture) -> None:
-    watch = Watch(CollectorRegistry())
+    watch = WorkerMonitor(CollectorRegistry())
     for batch in range(2):
         events: list[Event] = [
             order("c", T0 + batch, action=OrderAction("completed")),
@@ -173,7 +173,7 @@ def test_a_worker_counts_unknown_words_by_field_and_word_and_logs_each_once(capl
             browsing("c", T0 + 20 + batch, page=Page("landing")),
         ]
         for step in steps_of(lane_with(orders=encoded(events))):
-            watch.stepped(Lane(0, TOPICS, SHOP, Limits()), step, 0.1)
+            watch.stepped(PartitionTask(0, TOPICS, SHOP, Limits()), step, 0.1)
     counted = {
         (sample.labels["field"], sample.labels["word"]): sample.value
         for sample in next(iter(watch.worker.unknown_words.collect())).samples

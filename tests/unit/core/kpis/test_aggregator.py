@@ -27,18 +27,18 @@ from stream_app.core.events.schema import (
     OrderAction,
 )
 from stream_app.core.kpis import population
-from stream_app.core.kpis.aggregator import Memory
-from stream_app.core.kpis.event_counts import CATEGORIES, FLOWS, Flow
-from stream_app.core.kpis.population import Counted
+from stream_app.core.kpis.aggregator import KpiState
+from stream_app.core.kpis.event_counts import CATEGORIES, FLOWS, EventCount
+from stream_app.core.kpis.population import PopulationCounts
 from stream_app.core.kpis.risk_bands import BANDS, bands
-from stream_app.core.partition.processor import Partition
+from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.segments.lifecycle_stage import STAGES, stages
 from stream_app.core.segments.segments import SEGMENTS, segments_of
 from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import Shops
-from stream_app.core.shops.registry import MAX_SHOPS, OTHER_SHOPS, ShopNames, shop_key
+from stream_app.core.shops.registry import MAX_SHOPS, OTHER_SHOPS, ShopRegistry, shop_key
 from stream_app.core.state.counters import PERIOD_DAYS
-from stream_app.core.state.frame import View
+from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.vector import LAST_ORDER, NEVER, ORDERS
 from stream_app.core.units import DAY_US, HOUR_US
 from tests.harness.shops import SHOP, T0, Shell, browsing, cart, complaint, logs, order
@@ -46,8 +46,8 @@ from tests.harness.shops import SHOP, T0, Shell, browsing, cart, complaint, logs
 MINUTE_US = HOUR_US // 60
 CHINA = msgspec.structs.replace(SHOP, zone="Asia/Shanghai", lost_after=40 * DAY_US)
 NAMES = ("default", "s1", "旗舰店")
-Flat = dict[tuple[str, Flow], float]
-Told = tuple[str, Flow, float]
+Flat = dict[tuple[str, EventCount], float]
+Told = tuple[str, EventCount, float]
 
 
 @st.composite
@@ -73,11 +73,11 @@ def played(events: Iterable[Event], settings: Settings = CHINA, partitions: int 
     return shell
 
 
-def flows_of(shell: Shell) -> dict[tuple[str, Flow], Any]:
+def flows_of(shell: Shell) -> dict[tuple[str, EventCount], Any]:
     """All flows that are not nought."""
-    total: defaultdict[tuple[str, Flow], float] = defaultdict(float)
+    total: defaultdict[tuple[str, EventCount], float] = defaultdict(float)
     for partition in shell.partitions:
-        for shop, row in partition.tally.flows.take().items():
+        for shop, row in partition.aggregator.event_counts.take().items():
             for flow, count in zip(FLOWS, row, strict=True):
                 total[shop, flow] += count
     return {key: pytest.approx(count) for key, count in total.items() if count}
@@ -105,7 +105,7 @@ def counted_by_hand(events: Sequence[Event]) -> Flat:
         found += of_visits(views)
     for orders in bought.values():
         found += of_purchases(orders)
-    total: defaultdict[tuple[str, Flow], float] = defaultdict(float)
+    total: defaultdict[tuple[str, EventCount], float] = defaultdict(float)
     for shop, flow, count in found:
         total[shop, flow] += count
     return {key: count for key, count in total.items() if count}
@@ -121,21 +121,21 @@ def of_kind(event: Event) -> list[Told]:
 
 def of_purchases(orders: Sequence[Order]) -> list[Told]:
     kinds = ["first", *("repeat" for _ in orders[1:])]
-    found: list[Told] = [(one.shop_id, Flow("orders", kind), 1) for one, kind in zip(orders, kinds, strict=True)]
-    found += [(one.shop_id, Flow("revenue"), one.amount or 0) for one in orders]
+    found: list[Told] = [(one.shop_id, EventCount("orders", kind), 1) for one, kind in zip(orders, kinds, strict=True)]
+    found += [(one.shop_id, EventCount("revenue"), one.amount or 0) for one in orders]
     return found + first_of_days(orders, "daily_buyers")
 
 
 def first_of_days(events: Sequence[Any], what: str) -> list[Told]:
     return [
-        (event.shop_id, Flow(what), 1)
+        (event.shop_id, EventCount(what), 1)
         for place, event in enumerate(events)
         if not place or day_of(events[place - 1].at) != day_of(event.at)
     ]
 
 
 def of_visits(views: Sequence[Browsing]) -> list[Told]:
-    found: list[Told] = [(view.shop_id, Flow("page_views"), 1) for view in views]
+    found: list[Told] = [(view.shop_id, EventCount("page_views"), 1) for view in views]
     starts, new, pages = [views[0]], [views[0]], 1
     for before, view in pairwise(views):
         if view.at - before.at > 30 * MINUTE_US:
@@ -144,34 +144,34 @@ def of_visits(views: Sequence[Browsing]) -> list[Told]:
             pages = 0
         pages += 1
         if pages == 2:
-            found.append((view.shop_id, Flow("visits_continued"), 1))
+            found.append((view.shop_id, EventCount("visits_continued"), 1))
     for start in starts:
-        found += [(start.shop_id, Flow("visits"), 1), (start.shop_id, Flow("funnel", "browse"), 1)]
-    return found + [(start.shop_id, Flow("visitors"), 1) for start in new]
+        found += [(start.shop_id, EventCount("visits"), 1), (start.shop_id, EventCount("funnel", "browse"), 1)]
+    return found + [(start.shop_id, EventCount("visitors"), 1) for start in new]
 
 
 def of_cart(event: Cart) -> list[Told]:
     money = (event.price or 0) * (event.quantity if event.quantity is not None else 1)
     places = {
-        CartAction.ADD: (Flow("funnel", "cart"), "cart"),
-        CartAction.FAVOURITE: (Flow("funnel", "favourite"), ""),
-        CartAction.CHECKOUT_STARTED: (Flow("funnel", "checkout"), "checkout"),
-        CartAction.CHECKOUT_ABANDONED: (Flow("checkout_losses", "abandoned"), "abandoned"),
-        CartAction.PAYMENT_FAILED: (Flow("checkout_losses", "payment_failed"), ""),
+        CartAction.ADD: (EventCount("funnel", "cart"), "cart"),
+        CartAction.FAVOURITE: (EventCount("funnel", "favourite"), ""),
+        CartAction.CHECKOUT_STARTED: (EventCount("funnel", "checkout"), "checkout"),
+        CartAction.CHECKOUT_ABANDONED: (EventCount("checkout_losses", "abandoned"), "abandoned"),
+        CartAction.PAYMENT_FAILED: (EventCount("checkout_losses", "payment_failed"), ""),
     }
     if event.action not in places:
         return []
     step, amount = places[event.action]
     found: list[Told] = [(event.shop_id, step, 1)]
-    return [*found, (event.shop_id, Flow("amounts", amount), money)] if amount else found
+    return [*found, (event.shop_id, EventCount("amounts", amount), money)] if amount else found
 
 
 def of_order(event: Order) -> list[Told]:
     found: list[Told] = []
     if step := {"placed": "order", "paid": "paid", "delivered": "delivered"}.get(event.action):
-        found.append((event.shop_id, Flow("funnel", step), 1))
+        found.append((event.shop_id, EventCount("funnel", step), 1))
     if amount := {"placed": "order", "paid": "paid", "refunded": "refunded"}.get(event.action):
-        found.append((event.shop_id, Flow("amounts", amount), event.amount or 0))
+        found.append((event.shop_id, EventCount("amounts", amount), event.amount or 0))
     return found
 
 
@@ -180,9 +180,9 @@ def of_complaint(event: Complaint) -> list[Told]:
         return []
     category = event.category if event.category in CATEGORIES else "other"
     kind = "unsubscribe" if event.form == "unsubscribe" else category
-    found: list[Told] = [(event.shop_id, Flow("complaints", kind), 1)]
+    found: list[Told] = [(event.shop_id, EventCount("complaints", kind), 1)]
     about_an_order = event.form in ("complaint", "low_review", "return_reason")
-    return [*found, (event.shop_id, Flow("funnel", "complained"), 1)] if about_an_order else found
+    return [*found, (event.shop_id, EventCount("funnel", "complained"), 1)] if about_an_order else found
 
 
 @given(shop_logs(), st.integers(1, 3))
@@ -211,10 +211,10 @@ def test_each_kind_of_event_is_counted_with_its_money() -> None:
     ]
     found = flows_of(played(events))
     assert found == counted_by_hand(events)
-    assert found["s1", Flow("amounts", "cart")] == 30.0
-    assert found["default", Flow("complaints", "logistics")] == 1
-    assert found["default", Flow("complaints", "other")] == 2  # of them a survey with one star
-    assert found["default", Flow("funnel", "complained")] == 2
+    assert found["s1", EventCount("amounts", "cart")] == 30.0
+    assert found["default", EventCount("complaints", "logistics")] == 1
+    assert found["default", EventCount("complaints", "other")] == 2  # of them a survey with one star
+    assert found["default", EventCount("funnel", "complained")] == 2
 
 
 def test_an_event_that_comes_twice_counts_once_and_a_late_page_begins_no_visit() -> None:
@@ -224,9 +224,9 @@ def test_an_event_that_comes_twice_counts_once_and_a_late_page_begins_no_visit()
         browsing("c", T0, "late"),
     ]
     found = flows_of(played(events))
-    assert found["default", Flow("page_views")] == 2
-    assert found["default", Flow("visits")] == 1
-    assert ("default", Flow("visits_continued")) not in found
+    assert found["default", EventCount("page_views")] == 2
+    assert found["default", EventCount("visits")] == 1
+    assert ("default", EventCount("visits_continued")) not in found
 
 
 def test_what_was_taken_is_not_told_again() -> None:
@@ -268,13 +268,13 @@ def months_by_hand(events: Sequence[Event], until: int, settings: Settings) -> d
     return months
 
 
-def told_months(partitions: Iterable[Partition], until: int) -> dict[date, list[Counter[str]]]:
+def told_months(partitions: Iterable[PartitionProcessor], until: int) -> dict[date, list[Counter[str]]]:
     """The present month and the one before, summed over partitions."""
     found: dict[date, list[Counter[str]]] = {}
     for partition in partitions:
-        partition.tally.months.turn(until)
-        for month in partition.tally.months.known:
-            total = found.setdefault(day_of(partition.tally.months.start_of(month)), [Counter() for _ in range(3)])
+        partition.aggregator.months.turn(until)
+        for month in partition.aggregator.months.known:
+            total = found.setdefault(day_of(partition.aggregator.months.start_of(month)), [Counter() for _ in range(3)])
             for counts, more in zip(total, (month.customers, month.lost, month.returned), strict=True):
                 counts.update(more)
     return {month: counts for month, counts in found.items() if any(counts)}
@@ -295,29 +295,29 @@ def test_a_month_begins_on_the_shops_own_clock() -> None:
     shell = played([order("c", T0)])
     midnight = T0 + 31 * DAY_US - 8 * HOUR_US  # of Shanghai, the first of February
     (partition,) = shell.partitions
-    partition.tally.months.turn(midnight - 1)
-    assert len(partition.tally.months.known) == 1
-    partition.tally.months.turn(midnight)
-    assert partition.tally.months.known[0].customers == {"default": 1}
-    assert partition.tally.months.start_of(partition.tally.months.known[0]) == midnight
+    partition.aggregator.months.turn(midnight - 1)
+    assert len(partition.aggregator.months.known) == 1
+    partition.aggregator.months.turn(midnight)
+    assert partition.aggregator.months.known[0].customers == {"default": 1}
+    assert partition.aggregator.months.start_of(partition.aggregator.months.known[0]) == midnight
 
 
 def test_an_order_that_comes_late_moves_nobody_back() -> None:
     (partition,) = played([order("c", T0 + 3 * DAY_US), order("c", T0)]).partitions
-    partition.tally.months.turn(T0 + 42 * DAY_US)
-    assert partition.tally.months.lost.total() == 0
-    partition.tally.months.turn(T0 + 45 * DAY_US)
-    assert partition.tally.months.lost.total() == 1
+    partition.aggregator.months.turn(T0 + 42 * DAY_US)
+    assert partition.aggregator.months.lost.total() == 0
+    partition.aggregator.months.turn(T0 + 45 * DAY_US)
+    assert partition.aggregator.months.lost.total() == 1
 
 
 # --- customers -------------------------------------------------------------------------------------------------------
 
 
-def standing_of(partition: Partition) -> tuple[dict[tuple[str, str], int], ...]:
+def standing_of(partition: PartitionProcessor) -> tuple[dict[tuple[str, str], int], ...]:
     """Bands by segment, segments, stages, buyers and repeat buyers by shop, without noughts."""
-    counted, shops = Counted(), partition.tally.shops.names
+    counted, shops = PopulationCounts(), partition.aggregator.shops.names
     now, usual = partition.stream_time, partition.explainer.shops.usual_amounts()
-    for _ in partition.tally.standing.count(counted, partition.ranking, len(partition.customers), now, usual):
+    for _ in partition.aggregator.standing.count(counted, partition.ranking, len(partition.customers), now, usual):
         pass
     tables = (
         (counted.bands, [f"{segment} {band}" for segment in SEGMENTS for band in BANDS]),
@@ -332,23 +332,23 @@ def standing_of(partition: Partition) -> tuple[dict[tuple[str, str], int], ...]:
     )
 
 
-def standing_by_hand(partition: Partition) -> tuple[dict[tuple[str, str], int], ...]:
+def standing_by_hand(partition: PartitionProcessor) -> tuple[dict[tuple[str, str], int], ...]:
     found: tuple[Counter[tuple[str, str]], ...] = (Counter(), Counter(), Counter(), Counter(), Counter())
     settings = partition.settings
     for customer in partition.customers.values():
-        facts = np.array([customer.facts])
-        if facts[0, LAST_ORDER] == NEVER:
+        vector = np.array([customer.vector])
+        if vector[0, LAST_ORDER] == NEVER:
             continue
-        view = View(facts, np.array([partition.stream_time / DAY_US]), settings.horizon / DAY_US)
-        shop = partition.tally.shop_of(customer)
+        view = StateFrame(vector, np.array([partition.stream_time / DAY_US]), settings.horizon / DAY_US)
+        shop = partition.aggregator.shop_of(customer)
         latest = partition.ranking.latest(customer.index)
-        segment, *_ = segments_of(partition.explainer.circumstances(customer, partition.stream_time))
+        segment, *_ = segments_of(partition.explainer.profile(customer, partition.stream_time))
         if not np.isnan(latest):
             found[0][shop, f"{segment} {BANDS[bands(np.array([latest]))[0]]}"] += 1
         found[1][shop, segment] += 1
         found[2][shop, STAGES[stages(view, settings.lost_after / DAY_US)[0]]] += 1
         found[3][shop, ""] += 1
-        found[4][shop, ""] += facts[0, ORDERS] >= 2
+        found[4][shop, ""] += vector[0, ORDERS] >= 2
     return tuple({key: count for key, count in one.items() if count} for one in found)
 
 
@@ -385,16 +385,16 @@ def test_a_customer_belongs_to_the_shop_of_his_last_order() -> None:
     ]
     (partition,) = played(events).partitions
     assert standing_of(partition)[3] == {("s2", ""): 1}
-    assert partition.tally.shop_of(partition.customers["c"]) == "s2"
+    assert partition.aggregator.shop_of(partition.customers["c"]) == "s2"
 
 
-def restored(partition: Partition, settings: Settings) -> Partition:
+def restored(partition: PartitionProcessor, settings: Settings) -> PartitionProcessor:
     """A partition that was stored and read again."""
     customers = list(partition.customers.values())
-    partition.tally.months.turn(partition.stream_time)
-    memory = msgspec.json.decode(msgspec.json.encode(partition.tally.memory), type=Memory)
+    partition.aggregator.months.turn(partition.stream_time)
+    memory = msgspec.json.decode(msgspec.json.encode(partition.aggregator.memory), type=KpiState)
     stored = zip((one.name for one in customers), encode_customers(customers, partition.ranking), strict=True)
-    again = Partition(settings)
+    again = PartitionProcessor(settings)
     again.explainer.shops = Shops(partition.explainer.shops.known)
     found = decode_customers(list(stored), settings.horizon)
     again.restore(found.customers)
@@ -417,17 +417,17 @@ def test_what_was_stored_goes_on_as_if_it_had_never_been_away(events: list[Event
     until = events[-1].at + 50 * DAY_US
     assert standing_of(broken.partitions[0]) == standing_of(whole.partitions[0])
     assert told_months(broken.partitions, until) == told_months(whole.partitions, until)
-    assert +broken.partitions[0].tally.months.lost == +whole.partitions[0].tally.months.lost
+    assert +broken.partitions[0].aggregator.months.lost == +whole.partitions[0].aggregator.months.lost
 
 
 # --- shops -----------------------------------------------------------------------------------------------------------
 
 
 def test_shops_beyond_the_limit_share_a_place_and_so_do_names_that_cannot_be_written() -> None:
-    shops = ShopNames()
+    shops = ShopRegistry()
     places = {shops.place(f"s{number}") for number in range(200)}
     assert len(places) == len(shops.names) == MAX_SHOPS + 1
     assert shops.names[shops.place("\ud800")] == OTHER_SHOPS
     assert shops.names[shops.place_of_key(shop_key("s150"))] == OTHER_SHOPS
     assert shops.names[shops.place_of_key(shop_key("s3"))] == "s3"
-    assert ShopNames(shops.names).names == shops.names
+    assert ShopRegistry(shops.names).names == shops.names

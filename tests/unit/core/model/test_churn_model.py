@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.model.churn_model import ENOUGH, MIXTURE, MODEL_SOURCE, PRIOR_SOURCE, Learner
+from stream_app.core.model.churn_model import ENOUGH, MIXTURE, MODEL_SOURCE, PRIOR_SOURCE, ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.drift import DriftWatch
-from stream_app.core.model.ensemble import START, Mixture
+from stream_app.core.model.ensemble import START, Ensemble
 from stream_app.core.model.experts.expert import LIMIT, Floats
 from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Returned
 from stream_app.core.model.nowcast import COEFFICIENT, Nowcast
-from stream_app.core.state.frame import View
-from stream_app.core.state.update import remember
-from stream_app.core.state.vector import new_facts
+from stream_app.core.state.frame import StateFrame
+from stream_app.core.state.update import apply_event
+from stream_app.core.state.vector import new_vector
 from stream_app.core.units import DAY_US
 from tests.harness.shops import SHOP, T0, matured_rows, order, rows_of, separable, taught, teach
 
@@ -40,41 +40,41 @@ def said(rng: np.random.Generator, labels: npt.NDArray[np.int64], worst: str) ->
 
 @pytest.mark.parametrize("worst", EXPERTS)
 def test_the_expert_that_is_worse_loses_its_share(worst: str) -> None:
-    mixture, rng = Mixture(EXPERTS, SPAN), np.random.default_rng(1)
-    before = mixture.shares()
+    ensemble, rng = Ensemble(EXPERTS, SPAN), np.random.default_rng(1)
+    before = ensemble.shares()
     for _ in range(20):
         labels = rng.integers(0, 2, 100)
-        mixture.learn_day(said(rng, labels, worst), labels.astype(np.int8))
-        assert sum(mixture.shares().values()) == pytest.approx(1.0, abs=1e-12)
-    after = mixture.shares()
+        ensemble.learn_day(said(rng, labels, worst), labels.astype(np.int8))
+        assert sum(ensemble.shares().values()) == pytest.approx(1.0, abs=1e-12)
+    after = ensemble.shares()
     assert after[worst] < before[worst] / 100
     assert all(after[name] > before[name] for name in EXPERTS if name != worst)
 
 
 def test_a_share_that_was_lost_can_be_won_back() -> None:
-    mixture, rng = Mixture(EXPERTS, SPAN), np.random.default_rng(1)
+    ensemble, rng = Ensemble(EXPERTS, SPAN), np.random.default_rng(1)
     for worst in ("linear", "cells"):
         for _ in range(200):  # five half-lives of the memory
             labels = rng.integers(0, 2, 50)
-            mixture.learn_day(said(rng, labels, worst), labels.astype(np.int8))
-        assert mixture.shares()[worst] < 1e-6
-    assert mixture.shares()["linear"] > 0.4
+            ensemble.learn_day(said(rng, labels, worst), labels.astype(np.int8))
+        assert ensemble.shares()[worst] < 1e-6
+    assert ensemble.shares()["linear"] > 0.4
 
 
 def test_experts_that_are_alike_keep_their_shares() -> None:
-    mixture, rng = Mixture(EXPERTS, SPAN), np.random.default_rng(1)
+    ensemble, rng = Ensemble(EXPERTS, SPAN), np.random.default_rng(1)
     for _ in range(20):
         labels = rng.integers(0, 2, 50)
-        mixture.learn_day(said(rng, labels, "none"), labels.astype(np.int8))
-    assert mixture.shares() == pytest.approx(START)
+        ensemble.learn_day(said(rng, labels, "none"), labels.astype(np.int8))
+    assert ensemble.shares() == pytest.approx(START)
 
 
 def test_the_cheap_experts_alone_share_among_themselves() -> None:
-    mixture = Mixture(EXPERTS, SPAN)
+    ensemble = Ensemble(EXPERTS, SPAN)
     table = np.array([[1.0, 2.0, 4.0]])
     shares = np.array([START[name] for name in ("linear", "cells", "prior")])
-    assert mixture.log_odds(table, [0, 1, 2])[0] == pytest.approx((table[0] * shares).sum() / shares.sum())
-    assert mixture.log_odds(np.full((3, 4), 1.7)).tolist() == pytest.approx([1.7] * 3)
+    assert ensemble.log_odds(table, [0, 1, 2])[0] == pytest.approx((table[0] * shares).sum() / shares.sum())
+    assert ensemble.log_odds(np.full((3, 4), 1.7)).tolist() == pytest.approx([1.7] * 3)
 
 
 # --- the nowcast -----------------------------------------------------------------------------------------------------
@@ -188,116 +188,118 @@ def test_a_horizon_too_short_for_a_nowcast_has_none() -> None:
 # --- the learner -----------------------------------------------------------------------------------------------------
 
 
-def some_view(count: int = 9) -> View:
+def some_view(count: int = 9) -> StateFrame:
     """Customers who ordered once, a day apart from one another."""
-    facts = []
+    vector = []
     for i in range(count):
-        one = new_facts()
+        one = new_vector()
         event = order(f"c{i}", T0 - i * DAY_US, amount=5.0 * i)
-        remember(one, event, event.at, event.at // DAY_US, True)
-        facts.append(one)
-    return View(np.array(facts), np.full(count, T0 / DAY_US + 1.0), SHOP.horizon / DAY_US)
+        apply_event(one, event, event.at, event.at // DAY_US, True)
+        vector.append(one)
+    return StateFrame(np.array(vector), np.full(count, T0 / DAY_US + 1.0), SHOP.horizon / DAY_US)
 
 
 def test_the_score_is_the_priors_until_there_are_enough_labels_of_both_kinds() -> None:
-    learner = Learner(SHOP.horizon, SHOP.decide_every, 1)
+    churn_model = ChurnModel(SHOP.horizon, SHOP.decide_every, 1)
     sources = []
     for day in range(6):
-        sources.append((min(learner.churned, learner.retained) >= ENOUGH, learner.source))
+        sources.append((min(churn_model.churned, churn_model.retained) >= ENOUGH, churn_model.source))
         view = some_view()
-        scores = learner.decide(view)
-        prior = 1.0 / (1.0 + np.exp(-scores.log_odds[:, learner.names.index("prior")].astype(np.float64)))
-        assert scores.source == learner.source
+        scores = churn_model.decide(view)
+        prior = 1.0 / (1.0 + np.exp(-scores.log_odds[:, churn_model.names.index("prior")].astype(np.float64)))
+        assert scores.source == churn_model.source
         assert bool(np.abs(scores.probability - prior).max() < 1e-6) is not sources[-1][0]
-        teach(learner, [day], rows_a_day=90)
+        teach(churn_model, [day], rows_a_day=90)
     assert sources[0] == (False, PRIOR_SOURCE)
     assert sources[-1] == (True, MODEL_SOURCE)
     assert {source for enough, source in sources if enough} == {MODEL_SOURCE}
 
 
 def test_one_kind_of_label_is_not_enough() -> None:
-    learner, rng = Learner(SHOP.horizon, SHOP.decide_every, 1), np.random.default_rng(1)
+    churn_model, rng = ChurnModel(SHOP.horizon, SHOP.decide_every, 1), np.random.default_rng(1)
     rows = rows_of(rng, 500)
-    learner.learn_day(matured_rows(learner, rows, np.ones(500, dtype=np.int8), T0, SHOP.horizon), T0 + SHOP.horizon)
-    assert (learner.churned, learner.retained, learner.source) == (500, 0, PRIOR_SOURCE)
+    churn_model.learn_day(
+        matured_rows(churn_model, rows, np.ones(500, dtype=np.int8), T0, SHOP.horizon), T0 + SHOP.horizon
+    )
+    assert (churn_model.churned, churn_model.retained, churn_model.source) == (500, 0, PRIOR_SOURCE)
 
 
 def test_scoring_changes_nothing_and_learning_makes_a_version() -> None:
-    learner = copy.deepcopy(taught())
-    before, view = learner.version, some_view()
-    first = learner.decide(view)
-    learner.score(view)
-    assert np.array_equal(learner.decide(view).probability, first.probability)
-    assert learner.version == before == first.version
-    learner.learn_day([], T0 + 500 * DAY_US)
-    assert learner.version == before  # nothing was learned
-    teach(learner, [300])
-    assert learner.version == before + 1
-    assert not np.array_equal(learner.decide(view).probability, first.probability)
+    churn_model = copy.deepcopy(taught())
+    before, view = churn_model.version, some_view()
+    first = churn_model.decide(view)
+    churn_model.score(view)
+    assert np.array_equal(churn_model.decide(view).probability, first.probability)
+    assert churn_model.version == before == first.version
+    churn_model.learn_day([], T0 + 500 * DAY_US)
+    assert churn_model.version == before  # nothing was learned
+    teach(churn_model, [300])
+    assert churn_model.version == before + 1
+    assert not np.array_equal(churn_model.decide(view).probability, first.probability)
 
 
 def test_a_score_has_a_column_for_every_expert_and_the_mixture() -> None:
-    learner, view = taught(), some_view()
-    scores = learner.decide(view)
-    assert learner.names == ("linear", "cells", "prior", "tree", "recency", "plain", MIXTURE)
-    assert scores.log_odds.shape == (9, len(learner.names))
+    churn_model, view = taught(), some_view()
+    scores = churn_model.decide(view)
+    assert churn_model.names == ("linear", "cells", "prior", "tree", "recency", "plain", MIXTURE)
+    assert scores.log_odds.shape == (9, len(churn_model.names))
     assert scores.features.shape == (9, len(NAMES))
     assert ((scores.probability > 0) & (scores.probability < 1)).all()
-    shares = learner.shares()
-    mixed = sum(scores.log_odds[:, learner.names.index(name)] * share for name, share in shares.items())
+    shares = churn_model.shares()
+    mixed = sum(scores.log_odds[:, churn_model.names.index(name)] * share for name, share in shares.items())
     np.testing.assert_allclose(mixed, scores.log_odds[:, -1], atol=1e-5)
 
 
 @given(st.integers(1, 9))
 def test_a_score_does_not_depend_on_the_customers_beside_it(size: int) -> None:
-    learner, view = taught(), some_view()
-    decided, scored = learner.decide(view).probability, learner.score(view)
+    churn_model, view = taught(), some_view()
+    decided, scored = churn_model.decide(view).probability, churn_model.score(view)
     for start in range(0, 9, size):
-        part = View(view.facts[start : start + size], view.now[start : start + size], view.horizon)
-        assert np.array_equal(learner.decide(part).probability, decided[start : start + size])
-        assert np.array_equal(learner.score(part), scored[start : start + size])
+        part = StateFrame(view.vector[start : start + size], view.now[start : start + size], view.horizon)
+        assert np.array_equal(churn_model.decide(part).probability, decided[start : start + size])
+        assert np.array_equal(churn_model.score(part), scored[start : start + size])
 
 
 def test_events_are_scored_nearly_as_decisions_are() -> None:
-    learner, view = taught(), some_view()
-    odds = [np.log(p / (1 - p)) for p in (learner.decide(view).probability, learner.score(view))]
-    assert np.abs(odds[0] - odds[1]).max() < 2 * LIMIT * learner.shares()["tree"] + 1e-9
+    churn_model, view = taught(), some_view()
+    odds = [np.log(p / (1 - p)) for p in (churn_model.decide(view).probability, churn_model.score(view))]
+    assert np.abs(odds[0] - odds[1]).max() < 2 * LIMIT * churn_model.shares()["tree"] + 1e-9
 
 
 def test_returns_reach_the_nowcast() -> None:
-    learner = Learner(20 * DAY_US, 2 * DAY_US, 1)
+    churn_model = ChurnModel(20 * DAY_US, 2 * DAY_US, 1)
     rows = rows_of(np.random.default_rng(1), 50)
-    matured = matured_rows(learner, rows, np.zeros(50, dtype=np.int8), T0, SHOP.horizon)
+    matured = matured_rows(churn_model, rows, np.zeros(50, dtype=np.int8), T0, SHOP.horizon)
     noted = Cohorts()
     noted.note_decisions([one.pending for one in matured])
     noted.note_decisions([])
     noted.note_returns([Returned(T0 + 5, T0 + 5 + 3 * DAY_US)])
     noted.note_returns([])
-    learner.note(noted)
-    learner.note(Cohorts())
-    assert learner._nowcast._returns[0].nonzero()[0].tolist() == [3]
+    churn_model.note(noted)
+    churn_model.note(Cohorts())
+    assert churn_model._nowcast._returns[0].nonzero()[0].tolist() == [3]
 
 
 def test_importances_name_what_was_learned() -> None:
-    learner = Learner(SHOP.horizon, SHOP.decide_every, 1)
-    assert set(learner.importances) == set(NAMES)
-    teach(learner, range(15))
-    ranked = sorted(learner.importances, key=learner.importances.__getitem__, reverse=True)
+    churn_model = ChurnModel(SHOP.horizon, SHOP.decide_every, 1)
+    assert set(churn_model.importances) == set(NAMES)
+    teach(churn_model, range(15))
+    ranked = sorted(churn_model.importances, key=churn_model.importances.__getitem__, reverse=True)
     assert set(ranked[:3]) == {"recency", "recency_to_gap", "silence"}
 
 
 def test_drift_is_told() -> None:
-    learner = Learner(SHOP.horizon, SHOP.decide_every, 1)
+    churn_model = ChurnModel(SHOP.horizon, SHOP.decide_every, 1)
     rng = np.random.default_rng(3)
     for day in range(160):
         rows, labels = separable(rng, 10)
-        matured = matured_rows(learner, rows, labels, T0 + day * DAY_US, SHOP.horizon)
+        matured = matured_rows(churn_model, rows, labels, T0 + day * DAY_US, SHOP.horizon)
         for one in matured:  # what was said at the time: sound for the first half, then the very opposite
             one.pending.probability = 0.8 if (one.label == 1) is (day < 60) else 0.2
-        learner.learn_day(matured, T0 + day * DAY_US + SHOP.horizon)
-    assert learner.drift
-    assert learner.drift[0].at > T0 + 60 * DAY_US + SHOP.horizon
-    assert learner.drift[0].after > learner.drift[0].before
+        churn_model.learn_day(matured, T0 + day * DAY_US + SHOP.horizon)
+    assert churn_model.drift
+    assert churn_model.drift[0].at > T0 + 60 * DAY_US + SHOP.horizon
+    assert churn_model.drift[0].after > churn_model.drift[0].before
 
 
 def test_drift_tells_the_level_before_and_after() -> None:

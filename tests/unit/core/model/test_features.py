@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from stream_app.core.events.schema import ComplaintAction, Event
 from stream_app.core.model.bg_nbd import LIMIT as PRIOR_LIMIT
-from stream_app.core.model.bg_nbd import prior_log_odds
+from stream_app.core.model.bg_nbd import bg_nbd_log_odds
 from stream_app.core.model.features import FEATURES, LIMIT, LINEAR, NAMES, features
 from stream_app.core.segments import lifecycle_stage
-from stream_app.core.state.frame import LONG_AGO, View
-from stream_app.core.state.update import remember
-from stream_app.core.state.vector import SLOTS, Facts, new_facts
+from stream_app.core.state.frame import LONG_AGO, StateFrame
+from stream_app.core.state.update import apply_event
+from stream_app.core.state.vector import SLOTS, StateVector, new_vector
 from stream_app.core.units import DAY_US
 from tests.harness.shops import T0, browsing, cart, complaint, logs, order
 
@@ -24,24 +24,24 @@ HORIZON = 60.0
 DAY0 = T0 / DAY_US
 
 
-def facts_of(events: list[Event]) -> Facts[float]:
-    facts = new_facts()
+def facts_of(events: list[Event]) -> StateVector[float]:
+    vector = new_vector()
     for event in events:
-        remember(facts, event, event.at, event.at // DAY_US, event.__struct_config__.tag == "order")
-    return facts
+        apply_event(vector, event, event.at, event.at // DAY_US, event.__struct_config__.tag == "order")
+    return vector
 
 
-def bought(*days: float, amount: float = 10.0) -> Facts[float]:
+def bought(*days: float, amount: float = 10.0) -> StateVector[float]:
     return facts_of([order("c", T0 + round(day * DAY_US), amount=amount) for day in days])
 
 
-def view_of(*facts: Facts[float], now: float) -> View:
+def view_of(*vector: StateVector[float], now: float) -> StateFrame:
     """The facts of customers so many days after T0."""
-    return View(np.array(facts), np.full(len(facts), DAY0 + now), HORIZON)
+    return StateFrame(np.array(vector), np.full(len(vector), DAY0 + now), HORIZON)
 
 
-def valued(facts: Facts[float], now: float) -> dict[str, float]:
-    return dict(zip(NAMES, features(view_of(facts, now=now))[0].astype(float).tolist(), strict=True))
+def valued(vector: StateVector[float], now: float) -> dict[str, float]:
+    return dict(zip(NAMES, features(view_of(vector, now=now))[0].astype(float).tolist(), strict=True))
 
 
 # --- the view --------------------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ def test_silence_ends_with_any_sign_of_life_and_never_is_long_ago() -> None:
 
 def test_facts_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="not"):
-        View(np.zeros((2, len(SLOTS) - 1)), np.zeros(2), HORIZON)
+        StateFrame(np.zeros((2, len(SLOTS) - 1)), np.zeros(2), HORIZON)
 
 
 # --- features --------------------------------------------------------------------------------------------------------
@@ -74,17 +74,17 @@ def test_facts_of_another_shape_are_refused() -> None:
 
 @given(logs(customers=1, max_size=15), st.floats(0.0, 3000.0))
 def test_features_are_finite_and_bounded_whatever_happened(events: list[Event], later: float) -> None:
-    view = View(np.array([facts_of(events)]), np.array([events[-1].at / DAY_US + later]), HORIZON)
+    view = StateFrame(np.array([facts_of(events)]), np.array([events[-1].at / DAY_US + later]), HORIZON)
     with np.errstate(all="raise", under="ignore"):
         table = features(view)
     assert table.dtype == np.float16
     assert np.isfinite(table).all()
     assert np.abs(table).max() <= LIMIT
-    assert np.isfinite(prior_log_odds(view)).all()
+    assert np.isfinite(bg_nbd_log_odds(view)).all()
 
 
 def test_a_customer_of_whom_nothing_is_known_has_features_too() -> None:
-    assert np.isfinite(features(view_of(new_facts(), now=0))).all()
+    assert np.isfinite(features(view_of(new_vector(), now=0))).all()
 
 
 def test_what_features_say_of_a_customers_own_pace() -> None:
@@ -141,13 +141,13 @@ def test_every_feature_has_a_name_a_unit_and_a_meaning_in_both_languages() -> No
 @given(st.integers(1, 40), st.sampled_from([1, 2, 3, 7]))
 def test_rows_do_not_depend_on_one_another(count: int, size: int) -> None:
     rng = np.random.default_rng(count)
-    facts = [bought(*np.cumsum(rng.uniform(0.1, 40.0, rng.integers(1, 9)))) for _ in range(count)]
-    together = features(view_of(*facts, now=400.0))
-    priors = prior_log_odds(view_of(*facts, now=400.0))
+    vector = [bought(*np.cumsum(rng.uniform(0.1, 40.0, rng.integers(1, 9)))) for _ in range(count)]
+    together = features(view_of(*vector, now=400.0))
+    priors = bg_nbd_log_odds(view_of(*vector, now=400.0))
     for start in range(0, count, size):
-        part = view_of(*facts[start : start + size], now=400.0)
+        part = view_of(*vector[start : start + size], now=400.0)
         assert np.array_equal(features(part), together[start : start + size])
-        assert np.array_equal(prior_log_odds(part), priors[start : start + size])
+        assert np.array_equal(bg_nbd_log_odds(part), priors[start : start + size])
 
 
 # --- the prior -------------------------------------------------------------------------------------------------------
@@ -164,18 +164,18 @@ def mbg_nbd(repeats: float, last: float, age: float) -> float:
 
 @pytest.mark.parametrize(("days", "now"), [((0,), 1), ((0,), 300), ((0, 5, 9), 12), ((0, 5, 9), 200)])
 def test_the_prior_is_that_of_the_paper(days: tuple[float, ...], now: float) -> None:
-    found = prior_log_odds(view_of(bought(*days), now=now))[0]
+    found = bg_nbd_log_odds(view_of(bought(*days), now=now))[0]
     assert found == pytest.approx(mbg_nbd(len(days) - 1, days[-1], now), rel=1e-9)
 
 
 def test_the_prior_gives_one_time_buyers_real_probabilities() -> None:
     for now in (1.0, 30.0, 180.0):
-        assert -2.0 < prior_log_odds(view_of(bought(0.0), now=now))[0] < 3.0
+        assert -2.0 < bg_nbd_log_odds(view_of(bought(0.0), now=now))[0] < 3.0
 
 
 def test_the_prior_rises_with_silence_and_knows_its_limits() -> None:
-    facts = bought(*range(0, 80, 2))
-    said = [float(prior_log_odds(view_of(facts, now=now))[0]) for now in (78, 90, 120, 200, 400, 4000)]
+    vector = bought(*range(0, 80, 2))
+    said = [float(bg_nbd_log_odds(view_of(vector, now=now))[0]) for now in (78, 90, 120, 200, 400, 4000)]
     assert said == sorted(said)
     assert said[-1] == PRIOR_LIMIT
 

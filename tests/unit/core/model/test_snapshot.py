@@ -20,8 +20,8 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.model.churn_model import Learner
-from stream_app.core.model.experts.binned import CellsExpert
+from stream_app.core.model.churn_model import ChurnModel
+from stream_app.core.model.experts.binned import BinnedExpert
 from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.labels import Pending
 from stream_app.core.model.snapshot import (
@@ -68,8 +68,8 @@ def test_what_is_restored_predicts_and_learns_on_bit_by_bit() -> None:
     for _ in range(3):
         for one, other in zip(restored.judge(rows), original.judge(rows), strict=True):
             assert np.array_equal(one, other)
-        for learner in (restored, original):
-            teach(learner, range(100, 106))
+        for churn_model in (restored, original):
+            teach(churn_model, range(100, 106))
     assert (restored.version, restored.churned, restored.shares()) == (
         original.version,
         original.churned,
@@ -87,24 +87,24 @@ def test_a_snapshot_of_a_restored_learner_restores_again() -> None:
 
 
 def test_the_fingerprint_tells_one_learner_from_another() -> None:
-    learner = Learner(SHOP.horizon, SHOP.decide_every, 1)
-    seen = {fingerprint(learner), fingerprint(taught())}
-    teach(learner, [0])
-    seen.add(fingerprint(learner))
-    learner.version += 1
-    seen.add(fingerprint(learner))
+    churn_model = ChurnModel(SHOP.horizon, SHOP.decide_every, 1)
+    seen = {fingerprint(churn_model), fingerprint(taught())}
+    teach(churn_model, [0])
+    seen.add(fingerprint(churn_model))
+    churn_model.version += 1
+    seen.add(fingerprint(churn_model))
     assert len(seen) == 4
-    same = Learner(SHOP.horizon, SHOP.decide_every, 2)
-    assert fingerprint(same) == fingerprint(Learner(SHOP.horizon, SHOP.decide_every, 1))
+    same = ChurnModel(SHOP.horizon, SHOP.decide_every, 2)
+    assert fingerprint(same) == fingerprint(ChurnModel(SHOP.horizon, SHOP.decide_every, 1))
 
 
 @pytest.mark.parametrize("expert", range(6))
 def test_the_fingerprint_sees_every_expert(expert: int) -> None:
-    learner = copy.deepcopy(taught())
+    churn_model = copy.deepcopy(taught())
     rows = rows_of(np.random.default_rng(9), 400)
-    learner.experts[expert].learn(rows, (rows.features[:, 3] > 4).astype(np.int8))
-    is_the_prior = learner.experts[expert].name == "prior"
-    assert (fingerprint(learner) == fingerprint(taught())) is is_the_prior
+    churn_model.experts[expert].learn(rows, (rows.features[:, 3] > 4).astype(np.int8))
+    is_the_prior = churn_model.experts[expert].name == "prior"
+    assert (fingerprint(churn_model) == fingerprint(taught())) is is_the_prior
 
 
 # --- the allow-list --------------------------------------------------------------------------------------------------
@@ -123,13 +123,13 @@ def names_in(body: bytes) -> set[tuple[str, str]]:
     return found
 
 
-def drifted() -> Learner:
+def drifted() -> ChurnModel:
     """A learner that has seen drift, so that a snapshot holds all that one can hold."""
-    learner = copy.deepcopy(taught())
+    churn_model = copy.deepcopy(taught())
     for day in range(200):
-        learner._drift.observe(day, 0.3 + 0.5 * (day > 100))
-    assert learner.drift
-    return learner
+        churn_model._drift.observe(day, 0.3 + 0.5 * (day > 100))
+    assert churn_model.drift
+    return churn_model
 
 
 def test_the_list_has_what_a_snapshot_names_and_nothing_else() -> None:
@@ -186,8 +186,8 @@ def arrays_in(thing: Any, seen: set[int]) -> list[np.ndarray[Any, Any]]:
 
 
 def test_an_array_is_its_code_shape_and_bytes_and_comes_back_as_it_was() -> None:
-    learner = drifted()
-    stored, restored = arrays_in(learner, set()), arrays_in(restore(snapshot(learner)), set())
+    churn_model = drifted()
+    stored, restored = arrays_in(churn_model, set()), arrays_in(restore(snapshot(churn_model)), set())
     assert len(stored) == len(restored) > 10
     for one, other in zip(stored, restored, strict=True):
         assert one.flags.c_contiguous, "else the order in memory, and so the last bits of a product, would be lost"
@@ -217,10 +217,10 @@ def test_an_array_that_is_none_is_refused(code: Any, shape: Any, data: Any) -> N
 
 
 def test_a_learner_with_an_array_of_objects_is_not_stored() -> None:
-    learner = copy.deepcopy(taught())
-    learner.importances = {"x": np.array([object()])}  # type: ignore[dict-item]
+    churn_model = copy.deepcopy(taught())
+    churn_model.importances = {"x": np.array([object()])}  # type: ignore[dict-item]
     with pytest.raises(TypeError, match="no array of object"):
-        snapshot(learner)
+        snapshot(churn_model)
 
 
 class Forged:
@@ -299,24 +299,24 @@ def test_another_version_of_numpy_will_do_while_the_predictions_are_the_same() -
 
 @pytest.mark.parametrize(
     "thing",
-    [None, 1.0, {"a": [1]}, CellsExpert(Span(10.0, 2.0))],
+    [None, 1.0, {"a": [1]}, BinnedExpert(Span(10.0, 2.0))],
     ids=lambda thing: type(thing).__name__,
 )
 def test_a_body_that_holds_no_learner_is_refused(thing: Any) -> None:
     body = pickled(thing)
-    assert "it holds no learner but " + type(thing).__name__ in refusal(pack(header(body), body))
+    assert "it holds no churn model but " + type(thing).__name__ in refusal(pack(header(body), body))
 
 
 def test_a_learner_with_strangers_in_it_is_refused() -> None:
-    learner = copy.deepcopy(taught())
-    learner.importances = {"x": Pending("c", 0)}  # type: ignore[dict-item]
-    assert "core.labels.Pending" in refusal(snapshot(learner))
+    churn_model = copy.deepcopy(taught())
+    churn_model.importances = {"x": Pending("c", 0)}  # type: ignore[dict-item]
+    assert "core.model.labels.Pending" in refusal(snapshot(churn_model))
 
 
 def test_a_learner_that_lacks_a_part_is_refused() -> None:
-    learner = copy.deepcopy(taught())
-    del learner._mixture
-    body = pickled(learner)
+    churn_model = copy.deepcopy(taught())
+    del churn_model._mixture
+    body = pickled(churn_model)
     assert "body cannot be read" in refusal(pack(header(body), body))
 
 
@@ -349,4 +349,4 @@ def test_no_byte_can_be_missing(length: int) -> None:
 def test_the_schema_is_that_of_this_program() -> None:
     assert header().schema == schema()
     assert schema() == schema()
-    assert Learner(DAY_US, DAY_US, 0).names == taught().names
+    assert ChurnModel(DAY_US, DAY_US, 0).names == taught().names

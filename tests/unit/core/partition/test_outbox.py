@@ -9,27 +9,27 @@ from hypothesis import strategies as st
 from kafka.partitioner.default import murmur2 as reference
 
 from stream_app.adapters.kafka.partitioner import murmur2, partition_of
-from stream_app.core.alerts.lifecycle import Episode, Nomination
-from stream_app.core.allocation.allocator import MOMENTS_AHEAD, Desk
+from stream_app.core.alerts.lifecycle import Alert, AlertCandidate
+from stream_app.core.allocation.allocator import MOMENTS_AHEAD, Allocator
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.events.schema import Rejected, encode
-from stream_app.core.messages.decoding import MAX_DEAD_BYTES, MAX_HEADERS, MIN_DEAD_BYTES, Dead, cut, dead_letter
+from stream_app.core.messages.decoding import MAX_DEAD_BYTES, MAX_HEADERS, MIN_DEAD_BYTES, DeadLetter, cut, dead_letter
 from stream_app.core.messages.schema import (
     MAX_RECORD_BYTES,
     AlertOpened,
+    CandidateBatch,
     Contact,
-    Labelled,
-    Nominated,
+    LabelledBatch,
     Outgoing,
-    Scored,
+    ScoreRecords,
     encode_message,
     unpack,
 )
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured, Pending
 from stream_app.core.partition import outbox
-from stream_app.core.partition.task import MAX_DEAD_LETTER_BYTES, Lane, Limits
-from stream_app.core.training.trainer import Training
+from stream_app.core.partition.task import MAX_DEAD_LETTER_BYTES, Limits, PartitionTask
+from stream_app.core.training.trainer import Trainer
 from tests.harness.livesystem import APPENDED_MS, TOPICS, Rec, tick
 from tests.harness.shops import SHOP, T0, order
 from tests.unit.core.partition.test_task import MODEL, fetch, opening_of, sent, steps_of
@@ -50,114 +50,114 @@ HEADERS = st.lists(st.tuples(st.sampled_from(["a", "名" * 400, "kafka_dlt-origi
 def test_a_dead_letter_fits_and_says_what_it_lacks(
     key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]], text: str, limit: int
 ) -> None:
-    dead = Dead("orders", Rec(7, 9, key, value, headers), Rejected(text, text))
+    dead = DeadLetter("orders", Rec(7, 9, key, value, headers), Rejected(text, text))
     whole = dead_letter(dead, "t" * 249, 3)
-    letter = cut(whole, limit)
-    assert letter.size <= limit
-    assert letter.key is not None or letter.value is not None  # no client sends one without both
-    told = dict(letter.headers)
+    message = cut(whole, limit)
+    assert message.size <= limit
+    assert message.key is not None or message.value is not None  # no client sends one without both
+    told = dict(message.headers)
     assert told["kafka_dlt-original-offset"] == b"7"
-    for part, before, name in ((letter.key, key, "key-bytes"), (letter.value, value, "bytes")):
+    for part, before, name in ((message.key, key, "key-bytes"), (message.value, value, "bytes")):
         if part != before and before is not None:
             assert part is not None
             assert before.startswith(part)
             assert told[f"kafka_dlt-original-{name}"] == b"%d" % len(before)
     theirs = [one for one in headers if one[0] != "kafka_dlt-original-topic"]
-    kept = [one for one in letter.headers if not one[0].startswith("kafka_dlt-")]
+    kept = [one for one in message.headers if not one[0].startswith("kafka_dlt-")]
     assert kept == theirs[: len(kept)]
     if len(kept) < len(theirs):
         assert told["kafka_dlt-original-headers"] == b"%d" % len(theirs)
-    assert cut(letter, limit) == letter
+    assert cut(message, limit) == message
 
 
 def test_a_dead_letter_of_a_record_that_is_large_in_each_part() -> None:
     headers = [("h" * 300_000, b"h" * 300_000)] * 3 + [("", b"")] * 100_000
     record = Rec(0, 0, b"k" * 2_000_000, b"v" * 2_000_000, headers)
-    letter = dead_letter(Dead("orders", record, Rejected("r" * 600_000, "f" * 600_000)), "shop.orders", 0)
-    assert MAX_DEAD_BYTES * 0.9 < letter.size <= MAX_DEAD_BYTES
-    assert len(letter.headers) <= MAX_HEADERS
-    told = dict(letter.headers)
+    message = dead_letter(DeadLetter("orders", record, Rejected("r" * 600_000, "f" * 600_000)), "shop.orders", 0)
+    assert MAX_DEAD_BYTES * 0.9 < message.size <= MAX_DEAD_BYTES
+    assert len(message.headers) <= MAX_HEADERS
+    told = dict(message.headers)
     assert told["kafka_dlt-original-key-bytes"] == told["kafka_dlt-original-bytes"] == b"2000000"
     assert told["kafka_dlt-original-headers"] == b"100003"
 
 
 def test_a_commit_holds_few_large_dead_letters_and_loses_none() -> None:
-    lane = Lane(0, TOPICS, SHOP, Limits(), buffer_bytes=1 << 40)
-    lane.begin(b"", b"")
+    task = PartitionTask(0, TOPICS, SHOP, Limits(), buffer_bytes=1 << 40)
+    task.begin(b"", b"")
     records = [Rec(offset, APPENDED_MS, None, b"x" * 900_000) for offset in range(40)]
-    fetch(lane)
-    lane.push("orders", 0, records, 40, 40)
-    steps = steps_of(lane)
+    fetch(task)
+    task.push("orders", 0, records, 40, 40)
+    steps = steps_of(task)
     sizes = [sum(map(len, step.commit.outbox)) for step in steps]
     assert max(sizes) < MAX_DEAD_LETTER_BYTES + MAX_DEAD_BYTES
-    letters = sent(steps, "dead_letters")
-    assert [dict(one.headers)["kafka_dlt-original-offset"] for one in letters] == [b"%d" % n for n in range(40)]
+    messages = sent(steps, "dead_letters")
+    assert [dict(one.headers)["kafka_dlt-original-offset"] for one in messages] == [b"%d" % n for n in range(40)]
 
 
 def test_keys_and_headers_count_as_buffered_bytes() -> None:
-    lane = Lane(0, TOPICS, SHOP, Limits(), buffer_bytes=600_000)
-    lane.begin(b"", b"")
-    assert lane.aligner.wants("orders")
-    lane.push("orders", 0, [Rec(0, APPENDED_MS, b"k" * 60_000, b"{", [("n", b"v" * 60_000)])], 1, 9)
-    assert lane.aligner.buffered_bytes > 120_000
-    assert not lane.aligner.wants("orders")
-    lane.push("cart", 0, [Rec(0, APPENDED_MS, b"", b"{", [("", None)] * 10_000)], 1, 9)
-    assert not lane.aligner.wants("cart")
+    task = PartitionTask(0, TOPICS, SHOP, Limits(), buffer_bytes=600_000)
+    task.begin(b"", b"")
+    assert task.merge.wants("orders")
+    task.push("orders", 0, [Rec(0, APPENDED_MS, b"k" * 60_000, b"{", [("n", b"v" * 60_000)])], 1, 9)
+    assert task.merge.buffered_bytes > 120_000
+    assert not task.merge.wants("orders")
+    task.push("cart", 0, [Rec(0, APPENDED_MS, b"", b"{", [("", None)] * 10_000)], 1, 9)
+    assert not task.merge.wants("cart")
 
 
 # --- records of many entries -----------------------------------------------------------------------------------------
 
 
-def a_nomination(customer: str, rank_value: float = 0.5, text: str = "price") -> Nomination:
+def a_nomination(customer: str, rank_value: float = 0.5, text: str = "price") -> AlertCandidate:
     explanation = Explanation("one_time", (Cause(text, 0.5),) * 5, (Evidence(text, {"days": 3.0}),) * 5)
-    return Nomination(customer, T0, rank_value, 0.5, 10.0, 3.0, 2.0, 0, 0, explanation=explanation)
+    return AlertCandidate(customer, T0, rank_value, 0.5, 10.0, 3.0, 2.0, 0, 0, explanation=explanation)
 
 
 def test_a_long_list_of_nominations_takes_several_records_which_the_desk_puts_together() -> None:
     settings = msgspec.structs.replace(SHOP, capacity=10_000)
     names = ["\x01" * 250 + f"{number:05d}" for number in range(10_000)]
     ours = [a_nomination(name, rank_value=1.0 - number / 20_000) for number, name in enumerate(names)]
-    records = outbox.nominations(0, T0, ours)
+    records = outbox.candidate_batches(0, T0, ours)
     assert len(records) > 5
     assert max(one.size for one in records) <= MAX_RECORD_BYTES
-    desk = Desk(2, settings, lambda _: 0)
-    desk.push(1, 0, 1, Nominated(T0, []))
+    allocator = Allocator(2, settings, lambda _: 0)
+    allocator.push(1, 0, 1, CandidateBatch(T0, []))
     for offset, record in enumerate(records):
-        assert desk.lacking == [0]
-        assert desk.decide() is None
-        assert desk.push(0, offset, offset + 1, unpack(record.payload, Nominated))
-    decided = desk.decide()
+        assert allocator.lacking == [0]
+        assert allocator.decide() is None
+        assert allocator.push(0, offset, offset + 1, unpack(record.payload, CandidateBatch))
+    decided = allocator.decide()
     assert decided is not None
     assert (decided.nominated, decided.opened) == (10_000, 10_000)
     alerts = [unpack(one, Outgoing) for one in decided.commit.outbox]
     opened = [msgspec.json.decode(one.payload, type=AlertOpened) for one in alerts if one.topic == "alerts"]
     assert [one.customer_id for one in opened] == names
-    assert desk.position.read[0].offset == len(records)
+    assert allocator.position.read[0].offset == len(records)
     assert max(one.size for one in alerts) <= MAX_RECORD_BYTES
 
 
 def test_a_desk_that_starts_again_between_two_parts_reads_all_of_them() -> None:
-    parts = [Nominated(T0, [outbox.nominee_of(a_nomination(f"c{n}"))], more=n < 2) for n in range(3)]
-    desk = Desk(1, SHOP, lambda _: 0)
+    parts = [CandidateBatch(T0, [outbox.record_of_candidate(a_nomination(f"c{n}"))], more=n < 2) for n in range(3)]
+    allocator = Allocator(1, SHOP, lambda _: 0)
     for place, part in enumerate(parts[:2]):
-        desk.push(0, place, place + 1, part)
-    assert desk.position.read[0].offset == 0  # what a restart begins at
+        allocator.push(0, place, place + 1, part)
+    assert allocator.position.read[0].offset == 0  # what a restart begins at
     # A store that was set back tells the second part again, and the first one is not void.
-    desk.push(0, 2, 10, Nominated(0, [], voids=1))
+    allocator.push(0, 2, 10, CandidateBatch(0, [], voids=1))
     for place, part in enumerate(parts[1:]):
-        desk.push(0, 3 + place, 11 + place, part)
-    decided = desk.decide()
+        allocator.push(0, 3 + place, 11 + place, part)
+    decided = allocator.decide()
     assert decided is not None
     assert decided.nominated == 3
 
 
 def test_a_desk_goes_on_reading_a_moment_of_many_parts() -> None:
-    desk = Desk(1, SHOP, lambda _: 0)
+    allocator = Allocator(1, SHOP, lambda _: 0)
     for place in range(2 * MOMENTS_AHEAD):
-        assert desk.wants(0)
-        desk.push(0, place, place + 1, Nominated(T0, [], more=True))
-    desk.push(0, 2 * MOMENTS_AHEAD, 2 * MOMENTS_AHEAD + 1, Nominated(T0, []))
-    assert desk.lacking == []
+        assert allocator.wants(0)
+        allocator.push(0, place, place + 1, CandidateBatch(T0, [], more=True))
+    allocator.push(0, 2 * MOMENTS_AHEAD, 2 * MOMENTS_AHEAD + 1, CandidateBatch(T0, []))
+    assert allocator.lacking == []
 
 
 def test_the_trainer_learns_the_same_from_split_records() -> None:
@@ -171,7 +171,7 @@ def test_the_trainer_learns_the_same_from_split_records() -> None:
         matured.append(Matured(pending, 1, T0))
     records = outbox.labelled(0, matured, cohorts, T0)
     assert max(one.size for one in records) <= MAX_RECORD_BYTES
-    told = [unpack(one.payload, Labelled) for one in records]
+    told = [unpack(one.payload, LabelledBatch) for one in records]
     assert [one.moment for one in told] == [0] * (len(told) - 1) + [T0]
     assert [one.customer for of in told for one in of.examples] == [one.pending.customer for one in matured]
     merged = Cohorts()
@@ -179,7 +179,7 @@ def test_the_trainer_learns_the_same_from_split_records() -> None:
         merged.expected.update(labelled.expected)
         merged.returns.update({(day, age): count for day, age, count in labelled.returns})
     assert (merged.expected, merged.returns) == (cohorts.expected, cohorts.returns)
-    training = Training(MODEL, 1, SHOP.horizon)
+    training = Trainer(MODEL, 1, SHOP.horizon)
     for place, labelled in enumerate(told):
         assert training.lacking == [0]
         training.push(0, place, place + 1, labelled)
@@ -190,17 +190,17 @@ def test_scores_of_ids_that_json_writes_long_fit() -> None:
     told = [("\x01" * 250 + f"{number:05d}", 0.5) for number in range(2_000)]
     records = outbox.scores(3, T0, 1, told)
     assert max(one.size for one in records) <= MAX_RECORD_BYTES
-    scored = [msgspec.json.decode(one.payload, type=Scored) for one in records]
+    scored = [msgspec.json.decode(one.payload, type=ScoreRecords) for one in records]
     assert [(one.customer, one.probability) for of in scored for one in of.scores] == told
     assert {(one.partition, one.version) for one in scored} == {(3, 1)}
 
 
 def test_an_explanation_that_is_too_long_is_left_out() -> None:
-    nomination = a_nomination("c1", text="x" * 300_000)
-    episode = Episode("al_1", "c1", T0, T0 + 1, 1, 0.5, nomination)
-    alert, contact = outbox.opening(0, episode, 7)
-    assert max(alert.size, contact.size) < 10_000
-    assert msgspec.json.decode(alert.payload, type=AlertOpened).customer_id == "c1"
+    candidate = a_nomination("c1", text="x" * 300_000)
+    alert = Alert("al_1", "c1", T0, T0 + 1, 1, 0.5, candidate)
+    opened, contact = outbox.opening(0, alert, 7)
+    assert max(opened.size, contact.size) < 10_000
+    assert msgspec.json.decode(opened.payload, type=AlertOpened).customer_id == "c1"
 
 
 # --- records in another partition than their customer's --------------------------------------------------------------
@@ -211,40 +211,40 @@ def test_the_hash_is_that_of_kafkas_own_clients(data: bytes) -> None:
     assert murmur2(data) == reference(data) & 0xFFFFFFFF
 
 
-def placed_lane(limits: Limits) -> Lane:
-    lane = Lane(0, TOPICS, SHOP, limits, partition_of=lambda name: partition_of(name, 2))
-    lane.begin(b"", b"")
-    return lane
+def placed_lane(limits: Limits) -> PartitionTask:
+    task = PartitionTask(0, TOPICS, SHOP, limits, partition_of=lambda name: partition_of(name, 2))
+    task.begin(b"", b"")
+    return task
 
 
 OURS, THEIRS = ([f"c{n}" for n in range(20) if partition_of(f"c{n}", 2) == number] for number in (0, 1))
 
 
 def test_misplaced_records_are_counted_and_applied() -> None:
-    lane = placed_lane(Limits())
-    fetch(lane, orders=[encode(order(name, T0)) for name in (OURS[0], THEIRS[0], THEIRS[0], OURS[0])])
-    (step,) = steps_of(lane)
+    task = placed_lane(Limits())
+    fetch(task, orders=[encode(order(name, T0)) for name in (OURS[0], THEIRS[0], THEIRS[0], OURS[0])])
+    (step,) = steps_of(task)
     assert (step.misplaced, step.events["orders"]) == ({"orders": 2}, 4)
     assert set(step.commit.states) == {OURS[0], THEIRS[0]}
     # After a start the customers are in the states: they are looked at all the same.
-    again = Lane(0, TOPICS, SHOP, Limits(), partition_of=lambda name: partition_of(name, 2))
+    again = PartitionTask(0, TOPICS, SHOP, Limits(), partition_of=lambda name: partition_of(name, 2))
     again.restore(list(step.commit.states.items()))
-    again.begin(lane.base, step.commit.summary)
+    again.begin(task.base, step.commit.summary)
     fetch(again, orders=[encode(order(name, T0 + 1)) for name in (OURS[0], THEIRS[0], THEIRS[0])])
     (step,) = steps_of(again)
     assert step.misplaced == {"orders": 2}
 
 
 def test_misplaced_records_may_become_dead_letters_as_they_came() -> None:
-    lane = placed_lane(Limits(bury_misplaced=True))
+    task = placed_lane(Limits(dead_letter_misplaced=True))
     values = [encode(order(name, T0)) for name in (OURS[0], THEIRS[0], OURS[1])]
-    fetch(lane, orders=values)
-    steps = steps_of(lane)
-    (letter,) = sent(steps, "dead_letters")
-    assert (letter.key, letter.value, dict(letter.headers)["trace"]) == (b"key", values[1], b"1")
-    assert dict(letter.headers)["kafka_dlt-exception-field"] == b"customer_id"
-    assert b"murmur2" in (dict(letter.headers)["kafka_dlt-exception-message"] or b"")
-    assert set(lane.partition.customers) == {OURS[0], OURS[1]}
+    fetch(task, orders=values)
+    steps = steps_of(task)
+    (message,) = sent(steps, "dead_letters")
+    assert (message.key, message.value, dict(message.headers)["trace"]) == (b"key", values[1], b"1")
+    assert dict(message.headers)["kafka_dlt-exception-field"] == b"customer_id"
+    assert b"murmur2" in (dict(message.headers)["kafka_dlt-exception-message"] or b"")
+    assert set(task.partition.customers) == {OURS[0], OURS[1]}
     assert steps[0].rejected == {"customer_id": 1}
 
 
@@ -255,13 +255,13 @@ def contact(customer: str) -> bytes:
 
 @pytest.mark.parametrize("bury", [False, True])
 def test_misplaced_contacts_count_too_and_ticks_and_the_desk_never(bury: bool) -> None:
-    lane = placed_lane(Limits(bury_misplaced=bury))
+    task = placed_lane(Limits(dead_letter_misplaced=bury))
     contacts = [contact(OURS[0]), contact(THEIRS[0]), opening_of(THEIRS[1], T0, 1)]
-    fetch(lane, contacts=contacts, ticks=[tick(T0 + 1)])
-    steps = steps_of(lane)
+    fetch(task, contacts=contacts, ticks=[tick(T0 + 1)])
+    steps = steps_of(task)
     assert sum(step.misplaced.total() for step in steps) == 1
     assert len(sent(steps, "dead_letters")) == bury
-    assert lane.summary.desk_sequence == 1
+    assert task.summary.desk_sequence == 1
 
 
 def test_the_result_is_the_same_wherever_a_chunk_ends() -> None:
@@ -269,25 +269,25 @@ def test_the_result_is_the_same_wherever_a_chunk_ends() -> None:
     values = [encode(order(name, T0 + place, event_id=f"e{place}")) for place, name in enumerate(names)]
     found = []
     for events in (1, 5, 1_000):
-        lane = placed_lane(Limits(events=events, bury_misplaced=True))
-        fetch(lane, orders=values)
-        steps = steps_of(lane)
-        found.append((sum(s.misplaced["orders"] for s in steps), len(sent(steps, "dead_letters")), lane.base[:60]))
-        assert set(lane.partition.customers) == set(OURS[:3])
+        task = placed_lane(Limits(events=events, dead_letter_misplaced=True))
+        fetch(task, orders=values)
+        steps = steps_of(task)
+        found.append((sum(s.misplaced["orders"] for s in steps), len(sent(steps, "dead_letters")), task.base[:60]))
+        assert set(task.partition.customers) == set(OURS[:3])
     assert {one[:2] for one in found} == {(12, 12)}
 
 
 def test_a_forged_number_silences_no_partition() -> None:
     """Whoever may write to these topics can number a valid message at will; the next real one counts all the same."""
-    training = Training(MODEL, 1, SHOP.horizon)
-    desk = Desk(1, SHOP, lambda _: 0)
+    training = Trainer(MODEL, 1, SHOP.horizon)
+    allocator = Allocator(1, SHOP, lambda _: 0)
     forged = 999_999_999_999_999
-    assert training.push(0, 0, 7, Labelled())
-    assert training.push(0, 1, forged, Labelled())
-    assert training.push(0, 2, 8, Labelled())
-    assert not training.push(0, 3, 8, Labelled())  # a relay that repeats itself
-    assert training.push(0, 4, 9, Labelled(moment=T0))
+    assert training.push(0, 0, 7, LabelledBatch())
+    assert training.push(0, 1, forged, LabelledBatch())
+    assert training.push(0, 2, 8, LabelledBatch())
+    assert not training.push(0, 3, 8, LabelledBatch())  # a relay that repeats itself
+    assert training.push(0, 4, 9, LabelledBatch(moment=T0))
     assert training.lacking == []
-    assert desk.push(0, 0, forged, Nominated(T0 - 1, []))
-    assert desk.push(0, 1, 7, Nominated(T0, []))
-    assert not desk.push(0, 2, 7, Nominated(T0, []))
+    assert allocator.push(0, 0, forged, CandidateBatch(T0 - 1, []))
+    assert allocator.push(0, 1, 7, CandidateBatch(T0, []))
+    assert not allocator.push(0, 2, 7, CandidateBatch(T0, []))

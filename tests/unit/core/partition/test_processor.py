@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from stream_app.core.customers.codec.states import encode_customers, max_bytes
 from stream_app.core.events.schema import Event, Order, OrderAction
 from stream_app.core.model.labels import CHURNED, RETAINED
-from stream_app.core.partition.processor import Partition, phase_of
+from stream_app.core.partition.processor import PartitionProcessor, phase_of
 from stream_app.core.settings import Settings
 from stream_app.core.state.vector import ID_RING, LAST_ORDER, ORDERS, SLOT
 from stream_app.core.units import DAY_US
@@ -53,7 +53,7 @@ def test_customers_may_be_spread_over_partitions(events: list[Event], partitions
     one, many = play(events), play(events, partitions=partitions)
     assert many.decisions == one.decisions
     assert many.labels == one.labels
-    assert many.facts == one.facts
+    assert many.vector == one.vector
     # The likeliest cause may differ: a partition knows what it has seen of the shop.
     assert [CAUSE.sub("", text) for text in many.told] == [CAUSE.sub("", text) for text in one.told]
 
@@ -77,7 +77,7 @@ def test_an_event_that_was_forgotten_counts_again() -> None:
         shell.take(event)
     played = shell.end(events[-1].at)
     assert played.counts.duplicates == 1  # the last one; the first is out of the ring
-    assert played.facts["c"][ORDERS] == ID_RING + 2
+    assert played.vector["c"][ORDERS] == ID_RING + 2
 
 
 # --- late events -----------------------------------------------------------------------------------------------------
@@ -93,9 +93,9 @@ def delayed(events: list[Event], data: st.DataObject) -> list[Event]:
 def test_lateness_within_the_allowance_changes_no_fact_and_no_label(events: list[Event], data: st.DataObject) -> None:
     straight, late = play(events), play(delayed(events, data))
     assert late.counts.too_late == 0
-    assert set(late.facts) == set(straight.facts)
-    for name, facts in straight.facts.items():
-        assert late.facts[name] == pytest.approx(facts, rel=1e-9, abs=1e-9)
+    assert set(late.vector) == set(straight.vector)
+    for name, vector in straight.vector.items():
+        assert late.vector[name] == pytest.approx(vector, rel=1e-9, abs=1e-9)
     for decision in set(straight.labels) & set(late.labels):
         assert late.labels[decision] == straight.labels[decision]
 
@@ -123,7 +123,7 @@ def test_a_later_order_is_counted_and_opens_no_label_again() -> None:
     shell.take(order("c", due + HORIZON - 1, amount=5.0))
     played = shell.end(due + HORIZON + LATENESS + 1)
     assert played.counts.too_late == 1
-    assert played.facts["c"][ORDERS] == 2
+    assert played.vector["c"][ORDERS] == 2
     assert played.labels["c", due] == (CHURNED, due + HORIZON)
 
 
@@ -196,20 +196,20 @@ def test_no_decision_sees_its_future(events: list[Event], data: st.DataObject) -
         return  # the future holds an event of this very instant
     assert at_the_time.decisions == {key: said for key, said in later.decisions.items() if key[1] <= now}
     assert at_the_time.labels == {key: label for key, label in later.labels.items() if label[1] <= now}
-    assert repr(at_the_time.opened) == repr([episode for episode in later.opened if episode.opened_at <= now])
+    assert repr(at_the_time.opened) == repr([alert for alert in later.opened if alert.opened_at <= now])
 
 
-@pytest.mark.parametrize("stirs", [False, True])
-def test_after_a_long_pause_every_decision_is_made_before_the_event_that_ends_it(stirs: bool) -> None:
-    partition = Partition(SHOP)
+@pytest.mark.parametrize("touch", [False, True])
+def test_after_a_long_pause_every_decision_is_made_before_the_event_that_ends_it(touch: bool) -> None:
+    partition = PartitionProcessor(SHOP)
     first, last = order("c", T0, amount=1.0), order("c", T0 + 9 * PERIOD, amount=1.0)
     for event in [first, last]:
         partition.take(event, event.at)
     decisions = partition.finish(taught()).decisions
     assert [one.decided_at for one in decisions] == list(range(first_due("c", T0), last.at, PERIOD))
-    silent = Partition(SHOP)
+    silent = PartitionProcessor(SHOP)
     silent.take(first, first.at)
-    if stirs:
+    if touch:
         silent.take(browsing("x", last.at), last.at)
     else:
         silent.advance(last.at)
@@ -217,7 +217,7 @@ def test_after_a_long_pause_every_decision_is_made_before_the_event_that_ends_it
 
 
 def test_decisions_come_in_order_of_time_and_name() -> None:
-    partition = Partition(SHOP)
+    partition = PartitionProcessor(SHOP)
     for i in range(50):
         partition.take(order(f"c{i}", T0), T0)
     partition.advance(T0 + 20 * DAY_US)
@@ -244,7 +244,7 @@ def test_whoever_is_inactive_gets_none_until_he_orders_again() -> None:
 
 
 def test_a_first_order_that_comes_late_brings_no_decision_in_the_past() -> None:
-    partition, now = Partition(SHOP), T0 + 10 * DAY_US
+    partition, now = PartitionProcessor(SHOP), T0 + 10 * DAY_US
     partition.take(browsing("x", now), now)
     for i in range(20):
         partition.take(order(f"c{i}", now - LATENESS), now - LATENESS)
@@ -321,7 +321,7 @@ def test_the_shop_says_which_step_of_an_order_counts(counted: str) -> None:
     for action in OrderAction:
         played = play([order("c", T0, action=action, amount=7.0), browsing("c", T0 + 3 * PERIOD)], settings)
         assert bool(played.decisions) is (action == counted)
-        assert played.facts["c"][SLOT["money"]] == (7.0 if action == counted else 0.0)
+        assert played.vector["c"][SLOT["money"]] == (7.0 if action == counted else 0.0)
 
 
 def test_a_later_refund_rewrites_no_label() -> None:
@@ -333,7 +333,7 @@ def test_a_later_refund_rewrites_no_label() -> None:
 def test_the_excluded_leave_no_trace_and_move_no_clock() -> None:
     settings = msgspec.structs.replace(SHOP, excluded=frozenset({"staff"}))
     events: list[Event] = [order("c", T0), order("staff", T0 + DAY_US), browsing("c", T0 + 2)]
-    partition = Partition(settings)
+    partition = PartitionProcessor(settings)
     assert [partition.take(event, event.at) for event in events] == [True, False, False]
     assert set(partition.customers) == {"c"}
     assert partition.stream_time == T0 + 2
@@ -341,14 +341,14 @@ def test_the_excluded_leave_no_trace_and_move_no_clock() -> None:
 
 
 def test_counts_tell_late_from_too_late() -> None:
-    partition = Partition(SHOP)
+    partition = PartitionProcessor(SHOP)
     for at in [T0, T0 - 1, T0 - LATENESS, T0 - LATENESS - 1]:
         partition.take(browsing("c", at), at)
     assert (partition.counts.accepted, partition.counts.late, partition.counts.too_late) == (4, 2, 1)
 
 
 def test_events_that_stir_are_scored_and_the_effect_of_a_sixteenth_is_measured() -> None:
-    partition, names = Partition(SHOP), [f"view-{i}" for i in range(320)]
+    partition, names = PartitionProcessor(SHOP), [f"view-{i}" for i in range(320)]
     partition.take(order("c", T0, "first"), T0)
     for i, name in enumerate(names, start=1):
         partition.take(browsing("c", T0 + i, name), T0 + i)
@@ -362,13 +362,13 @@ def test_events_that_stir_are_scored_and_the_effect_of_a_sixteenth_is_measured()
 
 def test_the_last_order_is_kept_to_the_microsecond() -> None:
     for at in range(T0 + 123_456_789, T0 + 123_456_789 + 50):
-        partition = Partition(Settings())
+        partition = PartitionProcessor(Settings())
         partition.take(order("c", at), at)
-        assert round(partition.customers["c"].facts[LAST_ORDER] * DAY_US) == at
+        assert round(partition.customers["c"].vector[LAST_ORDER] * DAY_US) == at
 
 
 def test_a_customer_is_bounded_whatever_he_does() -> None:
-    partition, sizes = Partition(SHOP), []
+    partition, sizes = PartitionProcessor(SHOP), []
     kinds: list[Any] = [order, browsing]
     for i in range(600):
         at = T0 + i * DAY_US // 8
@@ -377,6 +377,6 @@ def test_a_customer_is_bounded_whatever_he_does() -> None:
         customer = partition.customers["c"]
         (stored,) = encode_customers([customer], partition.ranking)
         assert len(stored) <= max_bytes(len(customer.waiting))
-        sizes.append(len(customer.facts) + len(customer.ids) + len(customer.waiting))
+        sizes.append(len(customer.vector) + len(customer.ids) + len(customer.waiting))
         assert len(customer.waiting) <= (HORIZON + LATENESS) // PERIOD + 2
     assert len(set(sizes[300:])) <= 2  # nothing grows any more: decisions come and go

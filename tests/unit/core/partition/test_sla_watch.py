@@ -11,16 +11,16 @@ from stream_app.core.alerts.sla import breach_id
 from stream_app.core.customers.codec.states import decode_customers, encode_customers
 from stream_app.core.events.schema import Complaint, ComplaintAction, ComplaintForm, Event
 from stream_app.core.messages.schema import AlertClosed, AlertOpened
-from stream_app.core.model.churn_model import Learner
-from stream_app.core.partition.outbox import urgent
-from stream_app.core.partition.processor import Effects, Partition
+from stream_app.core.model.churn_model import ChurnModel
+from stream_app.core.partition.outbox import urgent_alert
+from stream_app.core.partition.processor import Effects, PartitionProcessor
 from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import Shops
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
 from tests.harness.shops import T0, browsing, complaint, order
 
 SHOP: Final = Settings(alert_above=0.99)
-MODEL: Final = Learner(SHOP.horizon, SHOP.decide_every, 1)
+MODEL: Final = ChurnModel(SHOP.horizon, SHOP.decide_every, 1)
 # The shop is known to say when complaints are answered and solved.
 BEFORE: Final = [
     complaint("zoe", T0 - 9 * DAY_US),
@@ -33,8 +33,8 @@ def step(hours: float, action: ComplaintAction = ComplaintAction.OPENED, case: s
     return complaint("ann", T0 + round(hours * HOUR_US), action=action, complaint_id=case, **fields)
 
 
-def partition_with(*events: Event, settings: Settings = SHOP) -> Partition:
-    partition = Partition(settings)
+def partition_with(*events: Event, settings: Settings = SHOP) -> PartitionProcessor:
+    partition = PartitionProcessor(settings)
     for one in (*BEFORE, *events):
         partition.take(one, one.at)
     return partition
@@ -42,11 +42,11 @@ def partition_with(*events: Event, settings: Settings = SHOP) -> Partition:
 
 def told(*effects: Effects) -> list[tuple[str, float]]:
     """Urgent alerts as (kind, hours after T0), and those that have ended."""
-    opened = [(one.kind, (one.nomination.at - T0) / HOUR_US) for each in effects for one in each.breaches]
+    opened = [(one.kind, (one.candidate.at - T0) / HOUR_US) for each in effects for one in each.breaches]
     return sorted(opened) + [("met", (one.at - T0) / HOUR_US) for each in effects for one in each.ended]
 
 
-def after(partition: Partition, hours: float) -> Effects:
+def after(partition: PartitionProcessor, hours: float) -> Effects:
     partition.advance(T0 + round(hours * HOUR_US))
     return partition.finish(MODEL)
 
@@ -124,7 +124,7 @@ def test_a_complaint_that_comes_late_is_told_of_when_it_comes() -> None:
 
 
 def test_a_shop_that_never_says_what_becomes_of_complaints_hears_of_none() -> None:
-    partition = Partition(SHOP)
+    partition = PartitionProcessor(SHOP)
     for one in (order("ann", T0), step(1)):
         partition.take(one, one.at)
     assert told(after(partition, 500)) == []
@@ -142,14 +142,14 @@ def test_batches_and_restarts_change_nothing(cuts: tuple[int, ...]) -> None:
     for hours in (*cuts, 100):
         effects.append(after(partition, hours))
         partition = restarted(partition)
-    parts = [record for each in effects for record in urgent(0, each.breaches, each.ended)]
-    assert parts == urgent(0, whole.breaches, whole.ended)
+    parts = [record for each in effects for record in urgent_alert(0, each.breaches, each.ended)]
+    assert parts == urgent_alert(0, whole.breaches, whole.ended)
     assert len(parts) == 4
 
 
-def restarted(old: Partition) -> Partition:
+def restarted(old: PartitionProcessor) -> PartitionProcessor:
     """A partition that knows nothing but what is stored."""
-    new = Partition(old.settings)
+    new = PartitionProcessor(old.settings)
     customers = list(old.customers.values())
     values = encode_customers(customers, old.ranking)
     stored = [(one.name, value) for one, value in zip(customers, values, strict=True)]
@@ -165,7 +165,7 @@ def test_an_urgent_alert_says_all_that_an_alert_says_at_any_risk() -> None:
     known = complaint("yan", T0 - 2 * DAY_US, action=ComplaintAction.ANSWERED, shop_id="north")
     ordered = order("ann", T0 - DAY_US, amount=30.0, shop_id="north")
     effects = after(partition_with(known, ordered, step(0, shop_id="north")), 25)
-    (record,) = urgent(3, effects.breaches, effects.ended)
+    (record,) = urgent_alert(3, effects.breaches, effects.ended)
     alert = msgspec.json.decode(record.payload, type=AlertOpened)
     assert (record.topic, record.partition, record.key) == ("alerts", 3, b"ann")
     assert (alert.urgent, alert.rank, alert.shop_id, alert.customer_id) == (True, 0, "north", "ann")
@@ -180,13 +180,13 @@ def test_an_urgent_alert_says_all_that_an_alert_says_at_any_risk() -> None:
 
 def test_who_has_never_ordered_has_no_risk_and_is_told_of_all_the_same() -> None:
     effects = after(partition_with(step(0)), 25)
-    (alert,) = [msgspec.json.decode(one.payload, type=AlertOpened) for one in urgent(0, effects.breaches, [])]
+    (alert,) = [msgspec.json.decode(one.payload, type=AlertOpened) for one in urgent_alert(0, effects.breaches, [])]
     assert (alert.probability, alert.silent_days, alert.usual_gap_days) == (0.0, 1.0, None)
 
 
 def test_the_end_has_the_id_of_the_beginning() -> None:
     effects = after(partition_with(order("ann", T0), step(0), step(30, ANSWERED)), 40)
-    opened, closed = (record.payload for record in urgent(0, effects.breaches, effects.ended))
+    opened, closed = (record.payload for record in urgent_alert(0, effects.breaches, effects.ended))
     first, last = msgspec.json.decode(opened, type=AlertOpened), msgspec.json.decode(closed, type=AlertClosed)
     assert first.alert_id == last.alert_id
     assert (last.reason, last.customer_id) == ("met", "ann")

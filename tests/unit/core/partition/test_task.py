@@ -10,33 +10,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.allocation.allocator import MOMENTS_AHEAD, Desk
+from stream_app.core.allocation.allocator import MOMENTS_AHEAD, Allocator
 from stream_app.core.events.schema import Event, encode
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.messages.schema import (
     AlertClosed,
     AlertOpened,
+    AlertOpening,
+    AllocationDone,
+    CandidateBatch,
+    CandidateRecord,
     Contact,
     ContactAction,
-    DeskDone,
-    Labelled,
-    Nominated,
-    Nominee,
-    Opening,
+    LabelledBatch,
     Outgoing,
     encode_message,
     pack,
     unpack,
 )
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured, Pending
 from stream_app.core.model.snapshot import fingerprint
-from stream_app.core.partition.outbox import closings, labelled, opening, urgent
-from stream_app.core.partition.task import NEVER, Hold, Lane, Limits, Step, Summary
+from stream_app.core.partition.outbox import closings, labelled, opening, urgent_alert
+from stream_app.core.partition.task import NEVER, Hold, Limits, PartitionTask, Step, Summary
 from stream_app.core.settings import Settings
-from stream_app.core.state.counters import MARK, contacts_a_week
-from stream_app.core.training.trainer import DAYS_AHEAD, Training
+from stream_app.core.state.counters import COUNTER, contacts_a_week
+from stream_app.core.training.trainer import DAYS_AHEAD, Trainer
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
 from stream_app.errors import UnusableState
 from stream_app.replay.runner import Replay
@@ -65,29 +65,29 @@ def decisions_of(replay: Replay) -> dict[tuple[str, int], tuple[int, float, int]
 def assert_same(system: System, replay: Replay) -> None:
     """States, decisions, features, labels, models and alerts."""
     # 1. States.
-    for lane, partition in zip(system.lanes.values(), replay.partitions, strict=True):
-        assert set(lane.partition.customers) == set(partition.customers)
-        for name, customer in lane.partition.customers.items():
+    for task, partition in zip(system.tasks.values(), replay.partitions, strict=True):
+        assert set(task.partition.customers) == set(partition.customers)
+        for name, customer in task.partition.customers.items():
             known = partition.customers[name]
-            assert customer.facts == known.facts, name
-            assert customer.marks == known.marks, name
+            assert customer.vector == known.vector, name
+            assert customer.counters == known.counters, name
             assert list(customer.ids) == list(known.ids)
             assert (customer.due, customer.fresh) == (known.due, known.fresh)
             waits = [(p.decided_at, p.features, p.log_odds, p.probability, p.returned) for p in customer.waiting]
             assert waits == [(p.decided_at, p.features, p.log_odds, p.probability, p.returned) for p in known.waiting]
-            assert (customer.episode is None) == (known.episode is None)
+            assert (customer.alert is None) == (known.alert is None)
     # 2. Labels, with the probabilities that were given.
     told = {}
     for outgoing in system.told("labelled"):
-        for one in unpack(outgoing.payload, Labelled).examples:
+        for one in unpack(outgoing.payload, LabelledBatch).examples:
             told[one.customer, one.decided_at] = (one.label, one.probability, one.version)
     assert told == {key: row for key, row in decisions_of(replay).items() if row[0] >= 0}
     # 3. What was learned.
-    assert fingerprint(system.training.learner) == fingerprint(replay.learner)
+    assert fingerprint(system.training.churn_model) == fingerprint(replay.churn_model)
     # 4. Alerts, each once.
     outcome = replay.outcome
-    records = [record for episode in outcome.opened for record in opening(0, episode, 0) if record.topic == "alerts"]
-    records += [*urgent(0, outcome.breaches, outcome.ended), *closings(0, outcome.closed)]
+    records = [record for alert in outcome.opened for record in opening(0, alert, 0) if record.topic == "alerts"]
+    records += [*urgent_alert(0, outcome.breaches, outcome.ended), *closings(0, outcome.closed)]
     expected = [msgspec.json.decode(one.payload, type=AlertOpened | AlertClosed) for one in records]
     for kind in (AlertOpened, AlertClosed):
         came = {one.alert_id: one for one in system.alerts if isinstance(one, kind)}
@@ -115,7 +115,7 @@ def test_a_log_that_is_published_meanwhile_comes_to_what_its_replay_says(
 ) -> None:
     system = System(Topics(partitions), SHOP, seed, FOLLOWING, crashes).run_beside(publish(events, SHOP, partitions))
     assert_same(system, replayed(events, SHOP, partitions))
-    assert not any(lane.partition.counts.late or lane.partition.counts.too_late for lane in system.lanes.values())
+    assert not any(task.partition.counts.late or task.partition.counts.too_late for task in system.tasks.values())
 
 
 def busy_log(seed: int) -> list[Event]:
@@ -136,7 +136,7 @@ def test_a_redis_that_was_set_back_is_caught_up_from_kafka(seed: int) -> None:
         saved = system.run(rng.randrange(250)).save()  # of some 500 turns
         system.run(rng.randrange(250))
         dropped += sum(len(told) for told in system.training._waiting.values())
-        system.set_back(saved)
+        system.rolled_back(saved)
         assert_same(system.run(), replay)
         learned += any(floor > NEVER for floor in system.training._floors.values())
     assert dropped
@@ -145,30 +145,30 @@ def test_a_redis_that_was_set_back_is_caught_up_from_kafka(seed: int) -> None:
 
 # --- a single lane, step by step -------------------------------------------------------------------------------------
 
-MODEL = Learner(SHOP.horizon, SHOP.decide_every, 1)
+MODEL = ChurnModel(SHOP.horizon, SHOP.decide_every, 1)
 
 
-def lane_with(limits: Limits | None = None, **records: Sequence[bytes | None]) -> Lane:
+def lane_with(limits: Limits | None = None, **records: Sequence[bytes | None]) -> PartitionTask:
     """A lane that has fetched these values, each topic to its end."""
-    lane = Lane(0, TOPICS, SHOP, limits or Limits())
-    lane.begin(b"", b"")
-    fetch(lane, at=APPENDED_MS, **records)
-    return lane
+    task = PartitionTask(0, TOPICS, SHOP, limits or Limits())
+    task.begin(b"", b"")
+    fetch(task, at=APPENDED_MS, **records)
+    return task
 
 
-def fetch(lane: Lane, *, at: int = APPENDED_MS, **records: Sequence[bytes | None]) -> None:
+def fetch(task: PartitionTask, *, at: int = APPENDED_MS, **records: Sequence[bytes | None]) -> None:
     """What came next, of all topics."""
     for role in ROLES:
-        start = lane.fetched.get(role, 0)
+        start = task.fetched.get(role, 0)
         values = records.get(role, ())
         found = [Rec(start + place, at, b"key", value, [("trace", b"1")]) for place, value in enumerate(values)]
-        lane.push(role, start, found, start + len(found), start + len(found))
+        task.push(role, start, found, start + len(found), start + len(found))
 
 
-def steps_of(lane: Lane) -> list[Step]:
+def steps_of(task: PartitionTask) -> list[Step]:
     """All commits that it makes now."""
     steps = []
-    while (step := lane.step(MODEL)) is not None:
+    while (step := task.step(MODEL)) is not None:
         steps.append(step)
     return steps
 
@@ -188,9 +188,9 @@ def sent(steps: list[Step], topic: str) -> list[Outgoing]:
 )
 def test_a_record_that_cannot_be_read_is_a_dead_letter_and_stops_nothing(value: bytes | None, field: str) -> None:
     steps = steps_of(lane_with(orders=[value, encode(order("c", T0))]))
-    (letter,) = sent(steps, "dead_letters")
-    headers = dict(letter.headers)
-    assert (letter.key, letter.value, headers["trace"]) == (b"key", value, b"1")
+    (message,) = sent(steps, "dead_letters")
+    headers = dict(message.headers)
+    assert (message.key, message.value, headers["trace"]) == (b"key", value, b"1")
     assert headers["kafka_dlt-original-topic"] == b"shop.orders"
     assert headers["kafka_dlt-original-offset"] == b"0"
     assert headers["kafka_dlt-exception-field"] == field.encode()
@@ -200,12 +200,12 @@ def test_a_record_that_cannot_be_read_is_a_dead_letter_and_stops_nothing(value: 
 
 def test_a_dead_letter_may_have_headers_without_a_value_and_is_never_larger_than_a_broker_takes() -> None:
     record = Rec(0, APPENDED_MS, None, b"x" * 2_000_000, [("empty", None)])
-    lane = lane_with()
-    lane.push("cart", 0, [record], 1, 1)
-    (letter,) = sent(steps_of(lane), "dead_letters")
-    headers = dict(letter.headers)
+    task = lane_with()
+    task.push("cart", 0, [record], 1, 1)
+    (message,) = sent(steps_of(task), "dead_letters")
+    headers = dict(message.headers)
     assert (headers["empty"], headers["kafka_dlt-original-bytes"]) == (None, b"2000000")
-    assert 800_000 < len(pack(letter)) < 1_000_000
+    assert 800_000 < len(pack(message)) < 1_000_000
 
 
 def test_what_the_trainer_is_told_is_spread_over_records_that_a_broker_takes() -> None:
@@ -214,7 +214,7 @@ def test_what_the_trainer_is_told_is_spread_over_records_that_a_broker_takes() -
     cohorts = Cohorts()
     cohorts.expected[1] = 2.0
     records = labelled(0, [Matured(pending, 1, T0)] * 1_500, cohorts, T0)
-    told = [unpack(one.payload, Labelled) for one in records]
+    told = [unpack(one.payload, LabelledBatch) for one in records]
     assert [len(one.examples) for one in told] == [600, 600, 300]
     assert [(one.moment, one.expected) for one in told] == [(0, {}), (0, {}), (T0, {1: 2.0})]
     assert max(len(pack(one)) for one in records) < 1_000_000
@@ -223,39 +223,39 @@ def test_what_the_trainer_is_told_is_spread_over_records_that_a_broker_takes() -
 def test_a_lane_that_holds_leaves_what_the_desk_says_of_later_moments() -> None:
     moment = T0 + DAY_US
     ticks = [tick(at, nominates=True, waits=True) for at in (moment, moment + DAY_US)]
-    lane = lane_with(orders=[encode(order("c", T0))], ticks=ticks)
-    steps_of(lane)
+    task = lane_with(orders=[encode(order("c", T0))], ticks=ticks)
+    steps_of(task)
     done = [
-        encode_message(DeskDone(EPOCH + at * MICROSECOND, number))
+        encode_message(AllocationDone(EPOCH + at * MICROSECOND, number))
         for number, at in enumerate((moment, moment + DAY_US), 1)
     ]
-    fetch(lane, contacts=done)  # the topic is read a second time, and has both
-    steps_of(lane)
-    assert lane.hold is None
-    assert lane.summary.ticked == moment + DAY_US
+    fetch(task, contacts=done)  # the topic is read a second time, and has both
+    steps_of(task)
+    assert task.hold is None
+    assert task.summary.ticked == moment + DAY_US
 
 
 def test_an_event_from_the_future_of_the_broker_touches_no_clock() -> None:
-    lane = lane_with()
+    task = lane_with()
     appended_ms = T0 // 1_000
     skew = Limits().skew
-    fetch(lane, at=appended_ms, orders=[encode(order("c", T0 + skew)), encode(order("d", T0 + skew + 1_000))])
-    steps = steps_of(lane)
+    fetch(task, at=appended_ms, orders=[encode(order("c", T0 + skew)), encode(order("d", T0 + skew + 1_000))])
+    steps = steps_of(task)
     assert len(sent(steps, "dead_letters")) == 1
-    assert lane.partition.stream_time == T0 + skew
-    assert list(lane.partition.customers) == ["c"]
+    assert task.partition.stream_time == T0 + skew
+    assert list(task.partition.customers) == ["c"]
 
 
 def test_what_a_tick_makes_due_is_worked_off_in_chunks() -> None:
     customers = [encode(order(f"c{number}", T0)) for number in range(40)]
     later = T0 + 5 * DAY_US
-    lane = lane_with(Limits(decisions=7), orders=customers, ticks=[tick(later)])
-    steps = steps_of(lane)
+    task = lane_with(Limits(decisions=7), orders=customers, ticks=[tick(later)])
+    steps = steps_of(task)
     assert max(step.decisions for step in steps) == 7
     whole = lane_with(Limits(decisions=10_000), orders=customers, ticks=[tick(later)])
     steps_of(whole)
-    assert lane.partition.decided == whole.partition.decided > 40
-    assert lane.partition.stream_time == whole.partition.stream_time == later
+    assert task.partition.decided == whole.partition.decided > 40
+    assert task.partition.stream_time == whole.partition.stream_time == later
     positions = [step.commit.position for step in steps]
     assert len(set(positions)) == len(positions)  # the store compares them
 
@@ -265,86 +265,86 @@ def test_a_tick_that_comes_twice_or_late_changes_nothing() -> None:
     once = steps_of(lane_with(orders=[encode(order("c", T0))], ticks=[midnight]))
     twice = steps_of(lane_with(orders=[encode(order("c", T0))], ticks=[midnight, midnight, tick(T0, learns=True)]))
     assert [one.value for one in sent(twice, "nominations")] == [one.value for one in sent(once, "nominations")]
-    markers = [unpack(one.payload, Labelled).moment for one in sent(twice, "labelled")]
+    markers = [unpack(one.payload, LabelledBatch).moment for one in sent(twice, "labelled")]
     assert [moment for moment in markers if moment] == [T0 + DAY_US]
 
 
 def test_a_version_is_in_force_from_the_tick_that_names_it() -> None:
-    lane = lane_with(orders=[encode(order("c", T0))], ticks=[tick(T0 + DAY_US, version=3)])
-    assert lane.version == 0
-    steps_of(lane)
-    assert lane.version == 3
-    again = Lane(0, TOPICS, SHOP, Limits())
-    again.begin(lane.base, msgspec.json.encode(lane.summary))
+    task = lane_with(orders=[encode(order("c", T0))], ticks=[tick(T0 + DAY_US, version=3)])
+    assert task.version == 0
+    steps_of(task)
+    assert task.version == 3
+    again = PartitionTask(0, TOPICS, SHOP, Limits())
+    again.begin(task.base, msgspec.json.encode(task.summary))
     assert again.version == 3
 
 
 def test_a_lane_that_holds_takes_contacts_alone_until_both_have_answered() -> None:
     moment = T0 + DAY_US
     after = encode(order("d", moment + 1))
-    lane = lane_with(
+    task = lane_with(
         orders=[encode(order("c", T0)), after], ticks=[tick(moment, learns=True, nominates=True, waits=True)]
     )
-    steps_of(lane)
-    assert lane.hold == Hold(moment, trainer=True, desk=True)
-    assert "d" not in lane.partition.customers
-    lane.learned(5)
-    assert steps_of(lane) == []
-    fetch(lane, contacts=[encode_message(DeskDone(EPOCH + moment * MICROSECOND, sequence=1))])
-    steps_of(lane)
-    assert lane.hold is None
-    assert lane.version == 5
-    assert "d" in lane.partition.customers
+    steps_of(task)
+    assert task.hold == Hold(moment, trainer=True, allocator=True)
+    assert "d" not in task.partition.customers
+    task.learned(5)
+    assert steps_of(task) == []
+    fetch(task, contacts=[encode_message(AllocationDone(EPOCH + moment * MICROSECOND, sequence=1))])
+    steps_of(task)
+    assert task.hold is None
+    assert task.version == 5
+    assert "d" in task.partition.customers
 
 
 def opening_of(customer: str, at: int, sequence: int) -> bytes:
-    nominee = Nominee(customer, 0.9, 0.9, 10.0, 3.0, None, 0, 0)
+    candidate = CandidateRecord(customer, 0.9, 0.9, 10.0, 3.0, None, 0, 0)
     return encode_message(
         Contact(
             event_id=f"al_{customer}",
             customer_id=customer,
             occurred_at=EPOCH + at * MICROSECOND,
-            action=ContactAction.EPISODE_OPENED,
+            action=ContactAction.ALERT_OPENED,
             sequence=sequence,
-            opening=Opening(f"al_{customer}", at, at + DAY_US, 1, 0.9, nominee),
+            opening=AlertOpening(f"al_{customer}", at, at + DAY_US, 1, 0.9, candidate),
         )
     )
 
 
 def test_what_the_desk_sends_again_is_applied_once() -> None:
     moment = T0 + DAY_US
-    lane = lane_with(orders=[encode(order("c", T0))], ticks=[tick(moment)])
-    steps_of(lane)
-    fetch(lane, contacts=[opening_of("c", moment, 1), opening_of("nobody", moment, 2)])
-    steps_of(lane)
-    assert lane.partition.customers["c"].episode is not None
-    fetch(lane, orders=[encode(order("c", moment + 5))])
-    (closed,) = sent(steps_of(lane), "alerts")
+    task = lane_with(orders=[encode(order("c", T0))], ticks=[tick(moment)])
+    steps_of(task)
+    fetch(task, contacts=[opening_of("c", moment, 1), opening_of("nobody", moment, 2)])
+    steps_of(task)
+    assert task.partition.customers["c"].alert is not None
+    fetch(task, orders=[encode(order("c", moment + 5))])
+    (closed,) = sent(steps_of(task), "alerts")
     assert msgspec.json.decode(closed.payload)["reason"] == "returned"
-    fetch(lane, contacts=[opening_of("c", moment, 1)])
-    steps_of(lane)
-    assert lane.partition.customers["c"].episode is None
+    fetch(task, contacts=[opening_of("c", moment, 1)])
+    steps_of(task)
+    assert task.partition.customers["c"].alert is None
 
 
 def test_what_version_0_1_0_has_applied_is_not_applied_again() -> None:
     moment = T0 + DAY_US
-    lane = lane_with(orders=[encode(order("c", T0))], ticks=[tick(moment)])
-    steps_of(lane)
-    lane.summary.desk_sequence = 1  # as 0.1.0 stored it: without a moment
-    fetch(lane, contacts=[opening_of("c", moment, 1)])
-    steps_of(lane)
-    assert lane.partition.customers["c"].episode is None
-    fetch(lane, contacts=[opening_of("c", moment, 2)])
-    steps_of(lane)
-    assert lane.partition.customers["c"].episode is not None
+    task = lane_with(orders=[encode(order("c", T0))], ticks=[tick(moment)])
+    steps_of(task)
+    task.summary.desk_sequence = 1  # as 0.1.0 stored it: without a moment
+    fetch(task, contacts=[opening_of("c", moment, 1)])
+    steps_of(task)
+    assert task.partition.customers["c"].alert is None
+    fetch(task, contacts=[opening_of("c", moment, 2)])
+    steps_of(task)
+    assert task.partition.customers["c"].alert is not None
 
 
 def test_who_orders_while_the_desk_decides_has_returned() -> None:
     moment = T0 + DAY_US
-    lane = lane_with(orders=[encode(order("c", T0)), encode(order("c", moment + 9))], ticks=[tick(moment)])
-    steps_of(lane)
-    fetch(lane, contacts=[opening_of("c", moment, 1)])
-    (closed,) = sent(steps_of(lane), "alerts")
+    task = lane_with(orders=[encode(order("c", T0)), encode(order("c", moment + 9))], ticks=[tick(moment)])
+    steps_of(task)
+    fetch(task, contacts=[opening_of("c", moment, 1)])
+    (closed,) = sent(steps_of(task), "alerts")
     told = msgspec.json.decode(closed.payload, type=AlertClosed)
     assert (told.reason, told.closed_at) == ("returned", EPOCH + (moment + 9) * MICROSECOND)
 
@@ -360,11 +360,11 @@ def test_scores_are_told_for_all_who_changed_and_only_if_wanted() -> None:
 
 
 def test_a_partition_of_another_program_is_refused() -> None:
-    lane = Lane(0, TOPICS, SHOP, Limits())
+    task = PartitionTask(0, TOPICS, SHOP, Limits())
     with pytest.raises(UnusableState, match="other facts, features or experts"):
-        lane.begin(b"", msgspec.json.encode(Summary(schema="strange")))
+        task.begin(b"", msgspec.json.encode(Summary(schema="strange")))
     with pytest.raises(UnusableState, match="not ours"):
-        lane.begin(b"", b"{")
+        task.begin(b"", b"{")
 
 
 def test_a_log_may_end_on_the_very_midnight_at_which_a_day_was_learned() -> None:
@@ -373,24 +373,24 @@ def test_a_log_may_end_on_the_very_midnight_at_which_a_day_was_learned() -> None
 
 
 def test_who_is_far_ahead_of_the_slowest_partition_waits_in_kafka() -> None:
-    training = Training(Learner(SHOP.horizon, SHOP.decide_every, 1), 2, SHOP.horizon)
-    desk = Desk(2, SHOP, lambda _: 0)
+    training = Trainer(ChurnModel(SHOP.horizon, SHOP.decide_every, 1), 2, SHOP.horizon)
+    allocator = Allocator(2, SHOP, lambda _: 0)
     days = iter(range(1, 1_000))
     while training.wants(0):
-        training.push(0, day := next(days), day, Labelled(moment=day * DAY_US))
+        training.push(0, day := next(days), day, LabelledBatch(moment=day * DAY_US))
     moments = iter(range(1, 1_000))
-    while desk.wants(0):
-        desk.push(0, moment := next(moments), moment, Nominated(moment * DAY_US, []))
+    while allocator.wants(0):
+        allocator.push(0, moment := next(moments), moment, CandidateBatch(moment * DAY_US, []))
     assert (next(days), next(moments)) == (DAYS_AHEAD + 1, MOMENTS_AHEAD + 1)
     # The slow one is always wanted, and when it has told of the first day, the fast one is wanted again.
     assert training.wants(1)
-    assert desk.wants(1)
-    training.push(1, 1, 1, Labelled(moment=DAY_US))
-    desk.push(1, 1, 1, Nominated(DAY_US, []))
+    assert allocator.wants(1)
+    training.push(1, 1, 1, LabelledBatch(moment=DAY_US))
+    allocator.push(1, 1, 1, CandidateBatch(DAY_US, []))
     assert training.learn() == DAY_US
-    assert desk.decide() is not None
+    assert allocator.decide() is not None
     assert training.wants(0)
-    assert desk.wants(0)
+    assert allocator.wants(0)
 
 
 def test_messages_of_the_shop_count_and_those_of_the_desk_do_not() -> None:
@@ -400,12 +400,12 @@ def test_messages_of_the_shop_count_and_those_of_the_desk_do_not() -> None:
         return encode_message(Contact(name, "c", EPOCH + moment * MICROSECOND, ContactAction(action)))
 
     contacts = [message("m1"), message("m1"), message("m2"), message("m3", "opened")]
-    lane = lane_with(orders=[encode(order("c", T0))], contacts=contacts, ticks=[tick(T0 + 2 * DAY_US)])
-    steps_of(lane)
-    customer = lane.partition.customers["c"]
-    assert contacts_a_week(customer.marks, moment / DAY_US) > 0.0
-    assert customer.marks[MARK["contacts"]] == 2
-    assert lane.partition.explainer.shop_of(customer).sends("contact")
-    again = Lane(0, TOPICS, SHOP, Limits())
-    again.begin(lane.base, msgspec.json.encode(lane.summary))
-    assert again.partition.explainer.shops.known == lane.partition.explainer.shops.known
+    task = lane_with(orders=[encode(order("c", T0))], contacts=contacts, ticks=[tick(T0 + 2 * DAY_US)])
+    steps_of(task)
+    customer = task.partition.customers["c"]
+    assert contacts_a_week(customer.counters, moment / DAY_US) > 0.0
+    assert customer.counters[COUNTER["contacts"]] == 2
+    assert task.partition.explainer.shop_of(customer).sends("contact")
+    again = PartitionTask(0, TOPICS, SHOP, Limits())
+    again.begin(task.base, msgspec.json.encode(task.summary))
+    assert again.partition.explainer.shops.known == task.partition.explainer.shops.known

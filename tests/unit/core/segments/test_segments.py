@@ -13,8 +13,8 @@ from stream_app.core.customers.customer import Customer
 from stream_app.core.segments.lifecycle_stage import stages
 from stream_app.core.segments.segments import NEVER_LOST, SEGMENTS, price_sensitive, segments_of
 from stream_app.core.shops.capabilities import KnownShop
-from stream_app.core.state.counters import MARK
-from stream_app.core.state.profile import Circumstances
+from stream_app.core.state.counters import COUNTER
+from stream_app.core.state.profile import CustomerProfile
 from stream_app.core.state.vector import CASES, NEVER, RING_END, SLOT
 
 TODAY = 20_000.0  # days
@@ -23,36 +23,36 @@ MANY = settings(max_examples=20_000, database=None)
 
 
 @st.composite
-def circumstances(draw: st.DrawFn) -> Circumstances:
+def profile(draw: st.DrawFn) -> CustomerProfile:
     """A customer whose facts lie on the bars of the rule, or between them."""
     one = Customer("c", 0)
-    facts = one.facts
+    vector = one.vector
     days = draw(st.integers(0, 10))
     if days:
-        facts[SLOT["order_days"]] = days
-        facts[SLOT["orders"]] = days + draw(st.integers(0, 2))
-        facts[SLOT["last_order"]] = TODAY - draw(st.sampled_from([0, 5, 10, 15, 20, 40, 80, 81, 400]))
+        vector[SLOT["order_days"]] = days
+        vector[SLOT["orders"]] = days + draw(st.integers(0, 2))
+        vector[SLOT["last_order"]] = TODAY - draw(st.sampled_from([0, 5, 10, 15, 20, 40, 80, 81, 400]))
         gap = draw(st.sampled_from([1, 5, 10, 20]))
-        facts[SLOT["first_order"]] = facts[SLOT["last_order"]] - gap * (days - 1)
+        vector[SLOT["first_order"]] = vector[SLOT["last_order"]] - gap * (days - 1)
         last_gap = round(gap * draw(st.sampled_from([0.5, 0.75, 1.0, 1.5, 2.0])))
-        facts[RING_END - 1] = int(facts[SLOT["last_order"]])
-        facts[RING_END - 2] = facts[RING_END - 1] - last_gap if days > 1 else NEVER
-        facts[SLOT["money"]] = 100.0 * draw(st.sampled_from([0.0, 1.0, 1.5, 3.0, 5.9, 6.0, 12.0, 50.0]))
-        facts[SLOT["discounted"]] = draw(st.integers(0, int(facts[SLOT["orders"]])))
-        facts[SLOT["discount"]] = facts[SLOT["money"]] * draw(st.sampled_from([0.0, 0.05, 1 / 9, 0.25, 0.3]))
-    one.marks[MARK[draw(st.sampled_from(["complaints", "complaints_before"]))]] = draw(st.integers(0, 1))
+        vector[RING_END - 1] = int(vector[SLOT["last_order"]])
+        vector[RING_END - 2] = vector[RING_END - 1] - last_gap if days > 1 else NEVER
+        vector[SLOT["money"]] = 100.0 * draw(st.sampled_from([0.0, 1.0, 1.5, 3.0, 5.9, 6.0, 12.0, 50.0]))
+        vector[SLOT["discounted"]] = draw(st.integers(0, int(vector[SLOT["orders"]])))
+        vector[SLOT["discount"]] = vector[SLOT["money"]] * draw(st.sampled_from([0.0, 0.05, 1 / 9, 0.25, 0.3]))
+    one.counters[COUNTER[draw(st.sampled_from(["complaints", "complaints_before"]))]] = draw(st.integers(0, 1))
     if draw(st.booleans()):
         case = draw(st.integers(0, CASES - 1))
-        facts[SLOT[f"complaint_{case}_key"]] = 1
-        facts[SLOT[f"complaint_{case}_opened"]] = TODAY - 9
-        facts[SLOT[f"complaint_{case}_resolved"]] = draw(st.sampled_from([NEVER, TODAY - 10, TODAY - 8]))
+        vector[SLOT[f"complaint_{case}_key"]] = 1
+        vector[SLOT[f"complaint_{case}_opened"]] = TODAY - 9
+        vector[SLOT[f"complaint_{case}_resolved"]] = draw(st.sampled_from([NEVER, TODAY - 10, TODAY - 8]))
     shop = KnownShop()
     for _ in range(draw(st.integers(0, 1))):
         shop.note_order(100.0)
-    return Circumstances(facts, one.marks, TODAY, HORIZON, shop, 3.0)
+    return CustomerProfile(vector, one.counters, TODAY, HORIZON, shop, 3.0)
 
 
-def by_hand(about: Circumstances) -> tuple[str, ...]:
+def by_hand(about: CustomerProfile) -> tuple[str, ...]:
     """The rule of docs/causes.md, one question after the other."""
     found = []
     if about.count("complaints") or about.open_days:
@@ -65,12 +65,12 @@ def by_hand(about: Circumstances) -> tuple[str, ...]:
     return (*found, ("one_time", "one_time", "growing", "loyal", "declining", "declining")[stage])
 
 
-def is_vip(about: Circumstances) -> bool:
+def is_vip(about: CustomerProfile) -> bool:
     usual, silent = about.shop.usual_amount, about.silent_days / max(float(about.view.mean_gap[0]), 0.5)
     return bool(about.fact("order_days") >= 5 and usual and about.fact("money") >= 6 * usual and silent <= 8)
 
 
-def is_price_sensitive(about: Circumstances) -> bool:
+def is_price_sensitive(about: CustomerProfile) -> bool:
     orders, money, saved = about.orders, about.fact("money"), about.fact("discount")
     if not orders or about.fact("discounted") / orders < 0.75:
         return False
@@ -78,14 +78,14 @@ def is_price_sensitive(about: Circumstances) -> bool:
     return depth >= (0.1 if orders > 1 else 0.2)
 
 
-@given(circumstances())
-def test_the_segments_are_those_that_the_rule_in_words_gives(about: Circumstances) -> None:
+@given(profile())
+def test_the_segments_are_those_that_the_rule_in_words_gives(about: CustomerProfile) -> None:
     assert segments_of(about) == by_hand(about)
 
 
 @pytest.mark.parametrize("segment", SEGMENTS)
 def test_every_segment_can_be_met(segment: str) -> None:
-    one = find(circumstances(), lambda about: segments_of(about)[0] == segment, settings=MANY, random=Random(1))
+    one = find(profile(), lambda about: segments_of(about)[0] == segment, settings=MANY, random=Random(1))
     assert by_hand(one)[0] == segment
 
 

@@ -16,8 +16,8 @@ from stream_app.core.customers.customer import Customer
 from stream_app.core.events.schema import CartAction, Complaint, ComplaintAction, ComplaintForm, Event, OrderAction
 from stream_app.core.state.complaint_kinds import ACTS, HANDLING
 from stream_app.core.state.complaints import open_since
-from stream_app.core.state.frame import View
-from stream_app.core.state.update import remember
+from stream_app.core.state.frame import StateFrame
+from stream_app.core.state.update import apply_event
 from stream_app.core.state.vector import (
     CASES,
     DECAYED,
@@ -33,17 +33,17 @@ from stream_app.core.state.vector import (
     SLOTS,
     add_decayed,
     add_order_day,
-    new_facts,
+    new_vector,
 )
 from stream_app.core.units import DAY_US
 from tests.harness.shops import T0, browsing, cart, complaint, order
 
 
 def remembered(events: list[Event], counts: bool = True) -> dict[str, float]:
-    facts = new_facts()
+    vector = new_vector()
     for event in events:
-        remember(facts, event, event.at, event.at // DAY_US, counts)
-    return dict(zip(SLOTS, facts, strict=True))
+        apply_event(vector, event, event.at, event.at // DAY_US, counts)
+    return dict(zip(SLOTS, vector, strict=True))
 
 
 # --- order days ------------------------------------------------------------------------------------------------------
@@ -61,10 +61,10 @@ def naive_gaps(days: list[int]) -> dict[str, float]:
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, MAX_LATENESS_DAYS)), min_size=1, max_size=40))
 def test_order_days_may_come_in_any_order_within_the_lateness(days: list[tuple[int, int]]) -> None:
-    facts = new_facts()
+    vector = new_vector()
     for day, _ in sorted(days, key=lambda one: one[0] + one[1]):
-        add_order_day(facts, float(19_000 + day))
-    found = dict(zip(SLOTS, facts, strict=True))
+        add_order_day(vector, float(19_000 + day))
+    found = dict(zip(SLOTS, vector, strict=True))
     for name, wanted in naive_gaps([day for day, _ in days]).items():
         assert found[name] == pytest.approx(wanted, abs=1e-9), name
     latest = sorted({19_000 + day for day, _ in days})[-RING:]
@@ -73,21 +73,21 @@ def test_order_days_may_come_in_any_order_within_the_lateness(days: list[tuple[i
 
 @given(st.permutations(range(0, 3 * RING, 3)))
 def test_as_many_days_as_the_ring_holds_may_come_in_any_order_at_all(days: list[int]) -> None:
-    facts = new_facts()
+    vector = new_vector()
     for day in days:
-        add_order_day(facts, float(day))
-    found = dict(zip(SLOTS, facts, strict=True))
+        add_order_day(vector, float(day))
+    found = dict(zip(SLOTS, vector, strict=True))
     for name, wanted in naive_gaps(days).items():
         assert found[name] == pytest.approx(wanted, abs=1e-9), name
 
 
 def test_a_day_before_the_whole_ring_changes_nothing() -> None:
-    facts = new_facts()
+    vector = new_vector()
     for day in range(100, 100 + RING):
-        add_order_day(facts, float(day))
-    before = facts[:]
-    add_order_day(facts, 99.0)
-    assert facts == before
+        add_order_day(vector, float(day))
+    before = vector[:]
+    add_order_day(vector, 99.0)
+    assert vector == before
 
 
 # --- decayed counts --------------------------------------------------------------------------------------------------
@@ -100,20 +100,20 @@ def test_decayed_counts_are_what_they_say_in_any_order(
     amounts: list[tuple[float, float]], kind: int, later: float
 ) -> None:
     start = 19_000.0
-    facts = new_facts()
+    vector = new_vector()
     for day, amount in amounts:
-        add_decayed(facts, kind, start + day, amount)
+        add_decayed(vector, kind, start + day, amount)
     now = start + max(day for day, _ in amounts) + later
-    view = View(np.array([facts]), np.array([now]), 60.0)
+    view = StateFrame(np.array([vector]), np.array([now]), 60.0)
     for half_life in HALF_LIVES:
         naive = sum(amount * 2.0 ** -((now - start - day) / half_life) for day, amount in amounts)
         assert view.decayed(DECAYED[kind], half_life)[0] == pytest.approx(naive, rel=1e-9, abs=1e-9)
 
 
 def test_other_kinds_do_not_move() -> None:
-    facts = new_facts()
-    add_decayed(facts, 1, 19_000.0)
-    changed = {SLOTS[place] for place in range(len(SLOTS)) if facts[place] != EMPTY[place]}
+    vector = new_vector()
+    add_decayed(vector, 1, 19_000.0)
+    changed = {SLOTS[place] for place in range(len(SLOTS)) if vector[place] != EMPTY[place]}
     assert changed == {"decayed_browsing_at", *(f"decayed_browsing_{half_life:g}d" for half_life in HALF_LIVES)}
     assert (SLOTS[DECAYED_AT], SLOTS[DECAYED_START]) == ("decayed_order_at", "decayed_order_2d")
 
@@ -238,10 +238,10 @@ def test_facts_do_not_depend_on_the_order_of_arrival(places: list[int]) -> None:
 
 
 def opened(events: list[Complaint]) -> list[float]:
-    facts = new_facts()
+    vector = new_vector()
     for event in events:
-        remember(facts, event, event.at, 0, False)
-    return sorted(day for day in open_since(np.array([facts]))[0].tolist() if day > NEVER)
+        apply_event(vector, event, event.at, 0, False)
+    return sorted(day for day in open_since(np.array([vector]))[0].tolist() if day > NEVER)
 
 
 def test_a_case_is_open_from_its_opening_to_its_resolution_and_again_when_reopened() -> None:
@@ -304,10 +304,10 @@ def test_a_closed_case_goes_before_an_open_one_and_an_answered_one_before_one_th
 
 
 def test_an_open_case_that_nobody_acts_on_any_more_makes_room() -> None:
-    facts = new_facts()
+    vector = new_vector()
     for event in openings(CASES + 3):
-        remember(facts, event, event.at, 0, False, followed_days=CASES + 1)
-    assert sorted(open_since(np.array([facts]))[0].tolist()) == since(1, 2, 3, 6)
+        apply_event(vector, event, event.at, 0, False, followed_days=CASES + 1)
+    assert sorted(open_since(np.array([vector]))[0].tolist()) == since(1, 2, 3, 6)
 
 
 @pytest.mark.parametrize("name", ["a", None])
@@ -359,10 +359,10 @@ def test_recent_ids_are_kept_and_no_more() -> None:
     customer, rng = Customer("c", 0), random.Random(1)
     names = [f"e{i}" for i in range(100)]
     rng.shuffle(names)
-    assert [customer.saw(name) for name in names] == [False] * 100
+    assert [customer.is_duplicate(name) for name in names] == [False] * 100
     assert len(customer.ids) == ID_RING
-    assert all(customer.saw(name) for name in names[-ID_RING:])
-    assert not customer.saw(names[0])
+    assert all(customer.is_duplicate(name) for name in names[-ID_RING:])
+    assert not customer.is_duplicate(names[0])
 
 
 def test_the_facts_have_names_of_their_own() -> None:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from stream_app.core.model.churn_model import Learner, probability_of
+from stream_app.core.model.churn_model import ChurnModel, probability_of
 from stream_app.core.model.drift import DriftWatch
 from stream_app.core.model.evaluation_metrics import Scored, brier, ece, lift, log_loss, precision_at, roc_auc
 from stream_app.core.model.labels import CHURNED, Matured
 from stream_app.core.training import quality_sample
 from stream_app.core.training.quality import ALL, PRODUCT, RECENT, RECENT_DAYS, Figures, Quality
 from stream_app.core.training.quality_sample import Sample, row_type
-from stream_app.core.training.trainer import Training
+from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import DAY_US
 from stream_app.metrics import QualityMetrics
 from stream_app.services.trainer.quality_watch import QualityWatch
@@ -137,14 +137,14 @@ def test_what_was_stored_of_other_experts_is_left_and_so_is_nothing() -> None:
 
 
 def test_the_trainers_checkpoint_holds_it() -> None:
-    training = Training(Learner(SHOP.horizon, SHOP.decide_every, seed=1), 2, SHOP.horizon, CAPACITY)
+    training = Trainer(ChurnModel(SHOP.horizon, SHOP.decide_every, seed=1), 2, SHOP.horizon, CAPACITY)
     training.quality.note(day_of_rows(1))
-    again = Training.restored(training.checkpoint(), 2, SHOP.horizon, CAPACITY)
+    again = Trainer.restored(training.checkpoint(), 2, SHOP.horizon, CAPACITY)
     assert again.quality.stored() == training.quality.stored()
 
 
 def test_what_is_told_is_what_was_found() -> None:
-    training = Training(taught(), 2, SHOP.horizon, CAPACITY)
+    training = Trainer(taught(), 2, SHOP.horizon, CAPACITY)
     for day in range(10):
         training.quality.note(day_of_rows(day))
     training.through = T0
@@ -165,21 +165,21 @@ def test_what_is_told_is_what_was_found() -> None:
 
 
 def test_the_present_log_loss_is_told_before_any_change_and_beside_it() -> None:
-    training = Training(copy.deepcopy(taught()), 2, SHOP.horizon, CAPACITY)
-    watch = training.learner._drift = DriftWatch()
+    training = Trainer(copy.deepcopy(taught()), 2, SHOP.horizon, CAPACITY)
+    watch = training.churn_model._drift = DriftWatch()
     for day in range(100):
         watch.observe(day, 0.3)
     assert drift_told(training) == {"now": pytest.approx(0.3)}
-    days, loss = training.learner.drift_window
+    days, loss = training.churn_model.drift_window
     assert (days, round(loss, 9)) == (100, 0.3)
     for day in range(100, 200):
         watch.observe(day, 0.8)
     told = drift_told(training)
-    assert told["before"] < told["after"] <= told["now"] == training.learner.drift_window[1]
-    assert training.learner.drift_window[0] < 200
+    assert told["before"] < told["after"] <= told["now"] == training.churn_model.drift_window[1]
+    assert training.churn_model.drift_window[0] < 200
 
 
-def drift_told(training: Training) -> dict[str, float]:
+def drift_told(training: Trainer) -> dict[str, float]:
     registry = CollectorRegistry()
     QualityWatch(QualityMetrics(registry)).finish(training)
     (family,) = [one for one in registry.collect() if one.name == "churn_model_drift_log_loss_nats"]

@@ -17,7 +17,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused, Retry
-from stream_app.core.delivery.records import Letter
+from stream_app.core.delivery.records import OutboundMessage
 from stream_app.core.delivery.retry import MINUTE, SECOND
 from stream_app.core.messages.schema import AlertOpened
 from stream_app.notifications.channels import address_guard
@@ -37,17 +37,17 @@ SECRET = "whsec_" + base64.b64encode(b"n" * 32).decode()
 OLD_SECRET = "whsec_" + base64.b64encode(b"o" * 32).decode()
 
 
-def letter(markdown: str = '**客户即将流失** "quoted"\n- facts', name: str = "al_1:team") -> Letter:
-    return Letter(name, "team", (name,), "title", markdown, "plain", 1, 10**18, 1, ALERT)
+def message(markdown: str = '**客户即将流失** "quoted"\n- facts', name: str = "al_1:team") -> OutboundMessage:
+    return OutboundMessage(name, "team", (name,), "title", markdown, "plain", 1, 10**18, 1, ALERT)
 
 
 def poster(url: str, **options: Any) -> Poster:
     return Poster(url, **{"timeout_seconds": 5.0, "allow_private": True, **options})
 
 
-async def sent(channel: Channel, *letters: Letter) -> list[Answer]:
+async def sent(channel: Channel, *messages: OutboundMessage) -> list[Answer]:
     try:
-        return [await channel.send(one) for one in letters or (letter(),)]
+        return [await channel.send(one) for one in messages or (message(),)]
     finally:
         await channel.close()
 
@@ -106,7 +106,7 @@ def test_a_card_says_its_title_once() -> None:
     async def scenario() -> None:
         robot = FeishuRobot()
         async with Site(robot=robot.handle) as site:
-            titled = msgspec.structs.replace(letter(), title="2 at risk", markdown="**2 at risk**\n\nann, bob")
+            titled = msgspec.structs.replace(message(), title="2 at risk", markdown="**2 at risk**\n\nann, bob")
             assert await sent(channel_of(robot, site.url("robot")), titled) == [Delivered()]
         (body,) = robot.taken
         assert body["card"]["header"]["title"]["content"] == "2 at risk"
@@ -121,7 +121,9 @@ def test_a_robot_takes_what_is_signed_and_written_as_it_wants(make: Callable[[],
         robot = make()
         async with Site(robot=robot.handle) as site:
             assert await sent(channel_of(robot, site.url("robot"))) == [Delivered()]
-        assert letter().markdown in json.dumps(robot.taken, ensure_ascii=False).replace('\\"', '"').replace("\\n", "\n")
+        assert message().markdown in json.dumps(robot.taken, ensure_ascii=False).replace('\\"', '"').replace(
+            "\\n", "\n"
+        )
 
     play(scenario)
 
@@ -153,7 +155,7 @@ def test_a_robot_that_is_asked_too_fast_is_left_alone(make: Callable[[], Robot])
         robot = make()
         robot.limits = ((2, 60.0),)
         async with Site(robot=robot.handle) as site:
-            answers = await sent(channel_of(robot, site.url("robot")), letter(), letter(), letter())
+            answers = await sent(channel_of(robot, site.url("robot")), message(), message(), message())
         assert answers[:2] == [Delivered(), Delivered()]
         assert isinstance(answers[2], Retry)
         assert (answers[2].after or 0) >= MINUTE
@@ -166,7 +168,7 @@ def test_what_is_too_long_is_refused_here_and_not_cut_there(make: Callable[[], R
     async def scenario() -> None:
         robot = make()
         async with Site(robot=robot.handle) as site:
-            [answer] = await sent(channel_of(robot, site.url("robot")), letter("长" * 7_000))
+            [answer] = await sent(channel_of(robot, site.url("robot")), message("长" * 7_000))
         assert isinstance(answer, Refused)
         assert "bytes, more than" in answer.reason
         assert robot.asked == 0
@@ -241,10 +243,10 @@ def test_id_and_body_are_the_same_at_every_attempt_and_the_timestamp_is_its_own(
         times = iter([1_000.0, 2_000.0])
         async with Site(hook=keeping(requests, bodies, 500)) as site:
             hook = Webhook(poster(site.url("hook")), [key_of(SECRET)], lambda: next(times))
-            first, second = await sent(hook, letter(), letter())
+            first, second = await sent(hook, message(), message())
         assert isinstance(first, Retry)
         assert isinstance(second, Retry)
-        assert bodies[0] == bodies[1] == payload(letter())
+        assert bodies[0] == bodies[1] == payload(message())
         assert [one.headers["webhook-id"] for one in requests] == ["al_1:team"] * 2
         assert [one.headers["webhook-timestamp"] for one in requests] == ["1000", "2000"]
 
@@ -425,7 +427,7 @@ def test_a_name_that_changes_between_check_and_connection_is_connected_to_as_it_
         requests: list[web.Request] = []
         async with Site(trap=keeping(requests, [])) as site:
             lookup, asked = resolving("127.0.0.2", "127.0.0.1", "127.0.0.1")
-            first, second = await sent(trapped(site, allow_private=False, lookup=lookup), letter(), letter())
+            first, second = await sent(trapped(site, allow_private=False, lookup=lookup), message(), message())
             assert first == Retry("cannot connect to shop.example: Connection refused")
             assert isinstance(second, Refused)
             assert asked == ["shop.example"] * 2  # once an attempt: never again for the connection

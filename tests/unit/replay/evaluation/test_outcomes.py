@@ -252,7 +252,7 @@ def test_nothing_grows_from_nothing() -> None:
 # --- what a log can show ----------------------------------------------------------------------------------------------
 
 
-def facts(fields: dict[str, list[str]]) -> LogFacts:
+def vector(fields: dict[str, list[str]]) -> LogFacts:
     kinds = dict.fromkeys(fields, 10)
     return LogFacts(["x"], 10, 0, 0, 0, 0, 0, 1, kinds, fields, customers=1, buyers=1)
 
@@ -264,7 +264,7 @@ def test_every_sign_names_fields_that_the_schema_has() -> None:
 
 
 def test_a_log_of_nothing_but_orders_shows_few_causes() -> None:
-    found: Any = {row["cause"]: row for row in support_figures(facts({"order": []}))["causes"]}  # type: ignore[attr-defined]
+    found: Any = {row["cause"]: row for row in support_figures(vector({"order": []}))["causes"]}  # type: ignore[attr-defined]
     assert found["habit_change"]["support"] == "full"
     assert found["forgot_shop"]["support"] == "part"
     assert found["out_of_stock"] == {
@@ -274,7 +274,7 @@ def test_a_log_of_nothing_but_orders_shows_few_causes() -> None:
 
 def test_a_log_with_every_field_shows_every_cause() -> None:
     everything = {kind: list(type_.__struct_fields__) for kind, type_ in KINDS.items()}
-    found: Any = support_figures(facts(everything))
+    found: Any = support_figures(vector(everything))
     assert {row["support"] for row in found["causes"]} == {"full"}
     assert set().union(*found["absent_fields"].values()) == set()
 

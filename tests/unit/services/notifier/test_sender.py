@@ -16,18 +16,18 @@ from stream_app.core.delivery.records import (
     PENDING,
     SENT,
     Delivery,
-    Letter,
+    OutboundMessage,
     Request,
     decode_record,
     encode_record,
 )
 from stream_app.core.delivery.routing import Policy, Route
-from stream_app.core.delivery.scheduler import Book
+from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.core.messages.schema import AlertOpened
 from stream_app.errors import CommitRefused
 from stream_app.metrics import CommitMetrics, DeliveryMetrics, new_registry
 from stream_app.notifications.channels.registry import Words
-from stream_app.notifications.messages.fallback import PlainComposer
+from stream_app.notifications.messages.fallback import FallbackComposer
 from stream_app.notifications.messages.masking import mask
 from stream_app.notifications.messages.message import Message
 from stream_app.ports import Outcome
@@ -46,8 +46,8 @@ class Channel:
         self.got: list[str] = []
         self.at_once = self.most = 0
 
-    async def send(self, letter: Letter) -> Answer:
-        self.got.append(letter.id)
+    async def send(self, outbound: OutboundMessage) -> Answer:
+        self.got.append(outbound.id)
         self.at_once += 1
         self.most = max(self.most, self.at_once)
         await asyncio.sleep(self.seconds)
@@ -82,7 +82,7 @@ class Deliverer:
         registry = new_registry()
         self.server = StoredDeliveries()
         self.store = SlowStore(self.server)
-        self.book = Book(routes, Policy(live=True), Words(PlainComposer()))
+        self.book = DeliveryScheduler(routes, Policy(live=True), Words(FallbackComposer()))
         self.commits = Commits(self.book, self.store, CommitMetrics(registry))
         self.metrics = DeliveryMetrics(registry, routes)
         self.senders = [
@@ -192,7 +192,7 @@ def test_a_channel_that_does_not_keep_its_own_time_is_left() -> None:
         async with Deliverer(timeout_seconds=0.02, team=Channel(seconds=60)) as deliverer:
             await deliverer.take("a")
             await deliverer.until(lambda: deliverer.server.number == 2)
-            assert "did not come to an end" in deliverer.book.letters["a:team"].problem
+            assert "did not come to an end" in deliverer.book.messages["a:team"].problem
 
     play(scenario)
 
@@ -260,7 +260,7 @@ def test_a_composer_that_fails_is_replaced_by_plain_words() -> None:
 @pytest.mark.parametrize("max_bytes", [300, 2_048])
 def test_plain_digests_hold_all_alerts_within_their_size(language: str, max_bytes: int) -> None:
     alerts = [alert(f"a{place}") for place in range(100)]
-    pages = PlainComposer().digest(alerts, language, max_bytes)
+    pages = FallbackComposer().digest(alerts, language, max_bytes)
     assert [name for _, names in pages for name in names] == [one.alert_id for one in alerts]
     for message, names in pages:
         assert len(message.markdown.encode()) <= max_bytes

@@ -122,8 +122,8 @@ def test_what_a_library_says_again_and_again_is_counted(stream: io.StringIO) -> 
     now = [0.0]
     handler = logs.Handler(stream, every=10, clock=lambda: now[0])
 
-    def say(name: str, message: str, *facts: object) -> None:
-        handler.handle(logging.LogRecord(name, logging.ERROR, "", 0, message, facts, None))
+    def say(name: str, message: str, *vector: object) -> None:
+        handler.handle(logging.LogRecord(name, logging.ERROR, "", 0, message, vector, None))
 
     for number in range(700):  # ten a second
         now[0] = number / 10

@@ -20,7 +20,7 @@ from aiokafka.errors import (
 )
 
 from stream_app.core.messages.schema import SEQUENCE, Outgoing, Tick, decode_message, pack, sequence_of
-from stream_app.core.model.churn_model import Learner
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot
 from stream_app.core.partition.commit import Commit
 from stream_app.core.settings import Settings
@@ -29,9 +29,9 @@ from stream_app.errors import KafkaDenied, NoBroker
 from stream_app.ports import ModelVersion
 from stream_app.services.runtime import outbox_relay as relay_module
 from stream_app.services.runtime import process
-from stream_app.services.runtime.outbox_relay import InvalidRecordError, Relay
+from stream_app.services.runtime.outbox_relay import InvalidRecordError, OutboxRelay
 from stream_app.services.worker import ticker as ticker_module
-from stream_app.services.worker.model_versions import Models
+from stream_app.services.worker.model_versions import ModelVersions
 from stream_app.services.worker.ticker import SETTLE_US, Ticker
 from tests.fakes.stores import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
 from tests.harness.shops import SHOP, T0, taught
@@ -100,7 +100,7 @@ def test_an_outbox_is_relayed_in_order_with_its_sequence_and_then_dropped() -> N
         store, kafka = MemoryStateStore(MemoryServer()), Kafka()
         await store.claim("w")
         await store.open(1)
-        relay = Relay(1, store, kafka, TOPICS)
+        relay = OutboxRelay(1, store, kafka, TOPICS)
         first = await committed(store, b"", b"1", outbox(b"a", b"b"))
         relay.add(first, outbox(b"a", b"b"))
         relay.add(await committed(store, b"1", b"2", outbox(b"c")), outbox(b"c"))
@@ -119,12 +119,12 @@ def test_what_an_earlier_owner_stored_is_relayed_by_the_next_one() -> None:
         store, kafka = MemoryStateStore(MemoryServer()), Kafka(fails=2)
         await store.claim("w")
         await store.open(1)
-        relay = Relay(1, store, kafka, TOPICS)
+        relay = OutboxRelay(1, store, kafka, TOPICS)
         relay.add(await committed(store, b"", b"1", outbox(b"a", b"b", b"c")), outbox(b"a", b"b", b"c"))
         with pytest.raises(ConnectionError):
             await relay.flush()
         kafka.fails = 1 << 30
-        heir = Relay(1, store, kafka, TOPICS)
+        heir = OutboxRelay(1, store, kafka, TOPICS)
         await heir.recover()
         await heir.drain()
         assert [record[3] for record in kafka.records] == [1, 2, 1, 2, 3]  # again, with the same numbers
@@ -137,7 +137,7 @@ def test_a_lane_waits_while_kafka_is_behind() -> None:
         store, kafka = MemoryStateStore(MemoryServer()), Kafka()
         await store.claim("w")
         await store.open(1)
-        relay = Relay(1, store, kafka, TOPICS)
+        relay = OutboxRelay(1, store, kafka, TOPICS)
         many = outbox(*[b"x"] * 2_001)
         relay.add(await committed(store, b"", b"1", many), many)
         with pytest.raises(TimeoutError):
@@ -149,7 +149,7 @@ def test_a_lane_waits_while_kafka_is_behind() -> None:
 
 
 def relayed(kafka: Kafka, *records: Outgoing) -> list[str]:
-    """Relay some records to the end; returns the roles of what was dropped."""
+    """OutboxRelay some records to the end; returns the roles of what was dropped."""
     dropped: list[str] = []
 
     async def story() -> None:
@@ -157,7 +157,7 @@ def relayed(kafka: Kafka, *records: Outgoing) -> list[str]:
         await store.claim("w")
         await store.open(1)
         packed = [pack(one) for one in records]
-        relay = Relay(1, store, kafka, TOPICS, on_dropped=dropped.append)
+        relay = OutboxRelay(1, store, kafka, TOPICS, on_dropped=dropped.append)
         relay.add(await committed(store, b"", b"1", packed), packed)
         await relay.drain()
         assert (relay.relayed, await store.outbox(1, 0, 10)) == (len(records), [])
@@ -215,7 +215,7 @@ def test_what_others_wait_for_is_kept_and_goes_on_once_the_topic_is_mended(
         await store.claim("w")
         await store.open(1)
         packed = [pack(Outgoing(role, 1, None, value)) for value in values]
-        relay = Relay(1, store, kafka, TOPICS)
+        relay = OutboxRelay(1, store, kafka, TOPICS)
         relay.add(await committed(store, b"", b"1", packed), packed)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(relay.drain(), 0.2)
@@ -243,7 +243,7 @@ def test_what_others_wait_for_and_may_not_be_written_ends_the_relay_and_stays_in
         await store.claim("w")
         await store.open(1)
         packed = [pack(Outgoing("labelled", 1, None, b"marker"))]
-        relay = Relay(1, store, Kafka(refuses=lambda _: TopicAuthorizationFailedError()), TOPICS)
+        relay = OutboxRelay(1, store, Kafka(refuses=lambda _: TopicAuthorizationFailedError()), TOPICS)
         relay.add(await committed(store, b"", b"1", packed), packed)
         with pytest.raises(KafkaDenied, match=r"Kafka denies Write on the topic shop\.labelled"):
             await relay.flush()
@@ -268,7 +268,7 @@ def test_a_lane_waits_while_few_but_large_records_are_pending() -> None:
         store, kafka = MemoryStateStore(MemoryServer()), Kafka()
         await store.claim("w")
         await store.open(1)
-        relay = Relay(1, store, kafka, TOPICS)
+        relay = OutboxRelay(1, store, kafka, TOPICS)
         many = outbox(*[b"x" * 900_000] * 40)
         relay.add(await committed(store, b"", b"1", many), many)
         with pytest.raises(TimeoutError):
@@ -383,8 +383,8 @@ def test_a_version_that_is_gone_is_replaced_by_an_earlier_one_never_by_a_later()
             version = ModelVersion(number, number, "f", 0, len(stored), {}, 0)
             at = (3, 5, 7).index(number)
             await store.checkpoint(base=at, number=at + 1, checkpoint=b"c", through=0, version=version, snapshot=stored)
-        models = Models(store, SHOP)
-        untaught = fingerprint(Learner(SHOP.horizon, SHOP.decide_every, 1))
+        models = ModelVersions(store, SHOP)
+        untaught = fingerprint(ChurnModel(SHOP.horizon, SHOP.decide_every, 1))
         assert fingerprint(await models.get(0)) == untaught
         assert fingerprint(await models.get(7)) == fingerprint(taught())
         assert await models.get(6) is await models.get(5)
@@ -415,10 +415,10 @@ def test_a_version_that_is_still_to_come_is_waited_for_and_a_stand_in_is_not_kep
             if len(looks) == 3:
                 await add(7)
 
-        models = Models(store, SHOP, sleep)
+        models = ModelVersions(store, SHOP, sleep)
         assert fingerprint(await models.get(7)) == fingerprint(taught())
         assert len(looks) == 3
-        untaught = fingerprint(Learner(SHOP.horizon, SHOP.decide_every, 1))
+        untaught = fingerprint(ChurnModel(SHOP.horizon, SHOP.decide_every, 1))
         assert await models.get(9) is await models.get(7)  # it does not come
         assert len(looks) > 60
         await add(9)
@@ -437,7 +437,7 @@ def test_a_version_that_nobody_makes_is_waited_for_once_or_not_at_all() -> None:
         async def sleep(seconds: float) -> None:
             looks.append(seconds)
 
-        models = Models(MemoryModelStore(MemoryServer(), keep=9), SHOP, sleep)
+        models = ModelVersions(MemoryModelStore(MemoryServer(), keep=9), SHOP, sleep)
         for _ in range(3):
             await models.get(999_999)
         assert not looks

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from stream_app import metrics
-from stream_app.core.alerts.lifecycle import Episode, Nomination, alert_id
+from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
 from stream_app.core.alerts.staff_actions import RESOLVED
 from stream_app.core.causes.explanation import Cause, Explanation
 from stream_app.core.delivery.records import STATES
@@ -22,8 +22,8 @@ from stream_app.core.events.schema import Event
 from stream_app.core.kpis.event_counts import CATEGORIES, FLOWS
 from stream_app.core.messages.schema import Contact
 from stream_app.core.messages.unknown_words import MAX_WORDS
-from stream_app.core.model.churn_model import Learner
-from stream_app.core.partition.task import Lane, Limits
+from stream_app.core.model.churn_model import ChurnModel
+from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.shops.registry import MAX_SHOPS, OTHER_SHOPS
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.metrics import (
@@ -33,13 +33,13 @@ from stream_app.metrics import (
     OUTCOMES,
     SERVICES,
     VALUES,
-    BusinessMetrics,
     CounterTable,
     GaugeTable,
+    KpiMetrics,
     new_registry,
 )
 from stream_app.notifications.channel_settings import MAX_CHANNELS
-from stream_app.services.worker.kpi_metrics import Business
+from stream_app.services.worker.kpi_metrics import KpiPublisher
 from tests.harness.shops import SHOP, T0, browsing, complaint, order
 
 # Series at 50 shops and `other`, of whatever is told, with every value that a label may have: more cannot come.
@@ -54,19 +54,19 @@ def _from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "NOUGHT_SECONDS", 0.0)
 
 
-def lane_with(number: int, events: Iterable[Event]) -> Lane:
+def lane_with(number: int, events: Iterable[Event]) -> PartitionTask:
     """A lane that has taken events, and has not told of them yet."""
-    lane = Lane(number, {}, SHOP, Limits(scores=False))
+    task = PartitionTask(number, {}, SHOP, Limits(scores=False))
     for event in events:
-        lane.partition.take(event, event.at)
-    lane.partition.tally.months.turn(lane.partition.stream_time)
-    lane.partition.finish(Learner(SHOP.horizon, SHOP.decide_every, seed=1))
-    return lane
+        task.partition.take(event, event.at)
+    task.partition.aggregator.months.turn(task.partition.stream_time)
+    task.partition.finish(ChurnModel(SHOP.horizon, SHOP.decide_every, seed=1))
+    return task
 
 
-def told_of(*lanes: Lane) -> CollectorRegistry:
+def told_of(*tasks: PartitionTask) -> CollectorRegistry:
     registry = CollectorRegistry()
-    Business(BusinessMetrics(registry)).count(lanes)
+    KpiPublisher(KpiMetrics(registry)).count(tasks)
     return registry
 
 
@@ -84,7 +84,7 @@ def test_a_worker_tells_the_sum_of_its_lanes() -> None:
 def test_the_customers_of_a_lane_that_was_given_up_are_told_of_no_more() -> None:
     first, second = lane_with(0, [order("a", T0, shop_id="s1")]), lane_with(1, [order("c", T0, shop_id="s2")])
     registry = CollectorRegistry()
-    business = Business(BusinessMetrics(registry))
+    business = KpiPublisher(KpiMetrics(registry))
     business.count([first, second])
     assert registry.get_sample_value("churn_buyers", {"shop": "s1"}) == 1
     business.count([second])
@@ -94,11 +94,11 @@ def test_the_customers_of_a_lane_that_was_given_up_are_told_of_no_more() -> None
 
 def test_counting_goes_on_beside_other_work_until_it_is_cancelled() -> None:
     registry = CollectorRegistry()
-    business = Business(BusinessMetrics(registry))
-    lanes = {0: lane_with(0, [order("a", T0)])}
+    business = KpiPublisher(KpiMetrics(registry))
+    tasks = {0: lane_with(0, [order("a", T0)])}
 
     async def run() -> None:
-        task = asyncio.create_task(business.run(lambda: lanes))
+        task = asyncio.create_task(business.run(lambda: tasks))
         for _ in range(10):  # the count lets go after each of its chunks
             await asyncio.sleep(0)
         task.cancel()
@@ -108,11 +108,11 @@ def test_counting_goes_on_beside_other_work_until_it_is_cancelled() -> None:
 
 
 def test_shops_that_senders_make_up_share_one_label_whatever_the_partition() -> None:
-    lanes = [
+    tasks = [
         lane_with(number, [order(f"c{shop}", T0 + shop, shop_id=f"p{number}s{shop}") for shop in range(60)])
         for number in range(4)
     ]
-    registry = told_of(*lanes)
+    registry = told_of(*tasks)
     (family,) = [one for one in registry.collect() if one.name == "churn_buyers"]
     assert len(family.samples) == MAX_SHOPS + 1
     assert sum(sample.value for sample in family.samples) == 240
@@ -163,11 +163,11 @@ def _tell(metric: Any, series: Sequence[tuple[str, ...]]) -> None:
 
 
 def test_what_is_told_uses_no_other_words_than_the_pages_name() -> None:
-    lane = lane_with(0, [order("a", T0), browsing("a", T0 + 1), complaint("a", T0 + 2, category="made up by a sender")])
+    task = lane_with(0, [order("a", T0), browsing("a", T0 + 1), complaint("a", T0 + 2, category="made up by a sender")])
     registry = CollectorRegistry()
-    business = Business(BusinessMetrics(registry))
-    business.owned([lane])
-    business.count([lane])
+    business = KpiPublisher(KpiMetrics(registry))
+    business.owned([task])
+    business.count([task])
     for family in registry.collect():
         for sample in family.samples:
             for label, word in sample.labels.items():
@@ -177,36 +177,36 @@ def test_what_is_told_uses_no_other_words_than_the_pages_name() -> None:
 
 def test_what_the_staff_says_of_an_episode_is_counted_in_words_that_are_known() -> None:
     registry = CollectorRegistry()
-    business = Business(BusinessMetrics(registry))
+    business = KpiPublisher(KpiMetrics(registry))
     business.resolved({("retained", "price", "vip"): 2, ("made up", "by a", "sender"): 1})
     told = series_of(registry, "churn_episode_outcomes")
     assert told == {("retained", "price", "vip"): 2, ("other", "unknown", "unknown"): 1}
 
 
 def test_an_episode_is_told_by_shop_cause_and_segment_from_its_opening_to_its_end() -> None:
-    lane, registry = lane_with(0, [order("a", T0, shop_id="s1")]), CollectorRegistry()
-    business, partition = Business(BusinessMetrics(registry)), lane.partition
-    partition.opened(episode("a", "price", "vip"))
-    business.count([lane])
+    task, registry = lane_with(0, [order("a", T0, shop_id="s1")]), CollectorRegistry()
+    business, partition = KpiPublisher(KpiMetrics(registry)), task.partition
+    partition.opened(alert("a", "price", "vip"))
+    business.count([task])
     assert series_of(registry, "churn_open_episodes") == {("s1", "price", "vip"): 1}
     partition.worked(resolving("a"), T0 + 2)
-    business.count([lane])
+    business.count([task])
     assert series_of(registry, "churn_open_episodes") == {}
-    opened, closed = partition.tally.flows.take_episodes()
+    opened, closed = partition.aggregator.event_counts.take_alerts()
     assert (dict(opened), dict(closed)) == ({("s1", "price", "vip"): 1}, {("s1", "resolved", "vip"): 1})
 
 
 def test_an_episode_that_was_stored_without_a_segment_is_told_as_unknown() -> None:
-    lane, registry = lane_with(0, [order("a", T0)]), CollectorRegistry()
-    lane.partition.opened(episode("a", "price", ""))
-    Business(BusinessMetrics(registry)).count([lane])
+    task, registry = lane_with(0, [order("a", T0)]), CollectorRegistry()
+    task.partition.opened(alert("a", "price", ""))
+    KpiPublisher(KpiMetrics(registry)).count([task])
     assert series_of(registry, "churn_open_episodes") == {("default", "price", "unknown"): 1}
 
 
 def test_of_too_many_kinds_of_episodes_the_segment_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream_app.services.worker.kpi_metrics.MAX_EPISODE_KINDS", 2)
     registry = CollectorRegistry()
-    business = Business(BusinessMetrics(registry))
+    business = KpiPublisher(KpiMetrics(registry))
     for segment in ("vip", "loyal", "growing", "declining", "vip"):
         business.stepped(cast("Any", SimpleNamespace(**NOTHING, opened=Counter({("s1", "price", segment): 1}))))
     told = series_of(registry, "churn_episodes_opened")
@@ -216,7 +216,7 @@ def test_of_too_many_kinds_of_episodes_the_segment_is_not_told(monkeypatch: pyte
 def test_a_new_series_begins_at_nought_so_that_a_rate_sees_its_first_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "NOUGHT_SECONDS", math.inf)
     registry = CollectorRegistry()
-    business = Business(BusinessMetrics(registry))
+    business = KpiPublisher(KpiMetrics(registry))
     business.resolved({("lost", "price", "vip"): 3})
     labels = {"outcome": "lost", "cause": "price", "segment": "vip"}
     value = registry.get_sample_value
@@ -227,7 +227,7 @@ def test_a_new_series_begins_at_nought_so_that_a_rate_sees_its_first_count(monke
     assert value("churn_episode_outcomes_total", labels) == 4
 
 
-NOTHING: dict[str, Any] = {"flows": {}, "closed": Counter(), "suppressed": 0, "outcomes": Counter()}
+NOTHING: dict[str, Any] = {"event_counts": {}, "closed": Counter(), "suppressed": 0, "outcomes": Counter()}
 
 
 def series_of(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], float]:
@@ -236,10 +236,10 @@ def series_of(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], f
     return {tuple(sample.labels.values()): sample.value for sample in family.samples}
 
 
-def episode(customer: str, cause: str, segment: str) -> Episode:
+def alert(customer: str, cause: str, segment: str) -> Alert:
     explanation = Explanation(segment, (Cause(cause, 0.5),))
-    nominee = Nomination(customer, T0 + 1, 0.9, 0.9, 1.0, 1.0, 1.0, 1, 1, explanation=explanation)
-    return Episode(alert_id(customer, T0 + 1), customer, T0 + 1, T0 + DAY_US, 1, 0.5, nominee)
+    candidate = AlertCandidate(customer, T0 + 1, 0.9, 0.9, 1.0, 1.0, 1.0, 1, 1, explanation=explanation)
+    return Alert(alert_id(customer, T0 + 1), customer, T0 + 1, T0 + DAY_US, 1, 0.5, candidate)
 
 
 def resolving(customer: str) -> Contact:

@@ -1,0 +1,191 @@
+"""The services start on what an earlier release has left in a real Redis, and go on as that release did."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import lzma
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+from aiohttp import web
+from confluent_kafka import Producer
+
+from stream_app.config import Topics, confluent_options
+from stream_app.core.model.signature import verified
+from stream_app.services.runtime.stores import open_stores
+from tests.harness.live import LiveSystem, Outcome, outcome_of
+from tests.harness.live.outcome import messages_of, outcome_in_redis
+from tests.harness.receivers import SiteThread
+from tests.harness.stored import (
+    entries_of,
+    load,
+    plain_outcome,
+    read_packed,
+)
+
+FIXTURES = Path(__file__).parents[1] / "data" / "upgrade"
+RELEASES = sorted(folder.name for folder in FIXTURES.iterdir() if (folder / "facts.json").exists())
+SECONDS = 180.0
+SERVICES = ("trainer", "desk", "worker", "deliver")
+
+
+class Receiver:
+    """Takes everything, as a webhook and as a robot."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.messages = 0
+
+    async def hook(self, request: web.Request) -> web.Response:
+        self.ids.append(request.headers["webhook-id"])
+        return web.Response(status=204)
+
+    async def robot(self, _: web.Request) -> web.Response:
+        self.messages += 1
+        return web.json_response({"errcode": 0, "errmsg": "ok"})
+
+
+def without_topics(keyspace: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the ids of the topics: those of this test are others, up to the same offsets."""
+    return {
+        name: (kind, [one for one in entries if not one[0].startswith(b"topic:")] if kind == "hash" else entries)
+        for name, (kind, entries) in keyspace.items()
+    }
+
+
+def offsets(keyspace: Mapping[str, Any], partitions: int) -> dict[tuple[str, int], int]:
+    """How far each topic had been read, by role and partition."""
+    found: dict[tuple[str, int], int] = {}
+    for number in range(partitions):
+        position = json.loads(entries_of(keyspace, f"{{p{number}}}:meta")[b"position"])
+        found |= {(role, number): offset for role, offset in position["offsets"].items()}
+        allocator = json.loads(entries_of(keyspace, "{p-1}:meta")[b"position"])
+        found["nominations", number] = allocator["read"][str(number)]["offset"]
+        found["alerts", number] = json.loads(entries_of(keyspace, "{deliver}:meta")[b"position"])[str(number)]
+    checkpoint = entries_of(keyspace, "{model}:meta")[b"checkpoint"]
+    read = msgspec.msgpack.decode(checkpoint[len(b"churnsig") + 32 :])["read"]
+    return found | {("labelled", number): one["offset"] for number, one in read.items()}
+
+
+def fill(live: LiveSystem, keyspace: Mapping[str, Any]) -> None:
+    """Bring the topics to the offsets that were read, with records that nobody reads."""
+    producer = Producer({**confluent_options(live.config.kafka), "linger.ms": 5})
+    headers: list[tuple[str, str | bytes | None]] = [("log", b"filled"), ("place", bytes(8))]
+    for (role, number), offset in offsets(keyspace, live.partitions).items():
+        for _ in range(offset):
+            producer.produce(getattr(live.config.kafka.topics, role), b"filled", None, number, headers=headers)
+    assert producer.flush(60) == 0
+
+
+@pytest.fixture(params=RELEASES)
+def folder(request: pytest.FixtureRequest) -> Path:
+    return FIXTURES / request.param
+
+
+@pytest.fixture
+def receiver() -> Receiver:
+    return Receiver()
+
+
+@pytest.fixture
+def live(folder: Path, receiver: Receiver, kafka: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveSystem]:
+    """A system with an own Redis, in which the keyspace is, and topics that end where it was read to."""
+    facts, prefix = json.loads((folder / "facts.json").read_bytes()), f"u{uuid4().hex[:8]}"
+    settings = {**facts["settings"], "model.key_file": str(folder / "test-key.txt"), "kafka.group": prefix}
+    settings |= {f"kafka.topics.{role}": f"{prefix}.{role}" for role in Topics.model_fields}
+    with ExitStack() as stack:
+        site = stack.enter_context(SiteThread(hook=receiver.hook, closed=receiver.hook, robot=receiver.robot))
+        monkeypatch.setenv("HOOK", facts["channel_secret"])
+        monkeypatch.setenv("DING", f"{site.url('robot')}?access_token=t")
+        live = stack.enter_context(LiveSystem({**settings, "worker.publish_scores": "true"}, kafka))
+        channels, text = live.folder / "channels.yaml", facts["channel_file"]
+        channels.write_text(text.replace("URL/hook", site.url("hook")).replace("URL/closed", site.url("closed")))
+        live.settings["delivery.config"] = str(channels)
+        keyspace = read_packed(folder / "keyspace.msgpack.xz")["keys"]
+        load(live.redis, facts["settings"]["redis.prefix"], without_topics(keyspace))
+        live.run("topics", "create")
+        fill(live, keyspace)
+        yield live
+
+
+@pytest.mark.slow
+def test_the_services_go_on_as_the_release_did_that_stored_all_of_it(
+    live: LiveSystem, folder: Path, receiver: Receiver, tmp_path: Path
+) -> None:
+    after = json.loads((folder / "facts.json").read_bytes())["after"]
+    before = Outcome(versions=outcome_in_redis(live).versions)
+    # 1. They start, and deliver what was pending.
+    services = [live.start(name) for name in SERVICES]
+    live.wait("what was pending is sent", lambda: _pending(live) == 0, SECONDS)
+    assert {f"al_calm{place}:hook" for place in range(3)} | {"al_failing:hook"} <= set(receiver.ids)
+    assert receiver.messages > 0
+    # 2. What a process that was killed left in the outbox is sent.
+    live.wait("the outboxes are empty", live.done, SECONDS)
+    messages = [dict(one.headers()) for of in messages_of(live, "dead_letters").values() for one in of]
+    assert [one["kafka_dlt-exception-message"] for one in messages] == [b"left in the outbox"]
+    # 3. A channel that was closed is open again, as was asked for; what was given up can be sent after all.
+    live.run("alerts", "redrive", "--all")
+    live.wait("nothing is dead", lambda: not live.redis.scard(_key(live, "dead")), SECONDS)
+    live.wait("it is sent", lambda: "al_failing:closed" in receiver.ids, SECONDS)
+    # 4. The rest of the log comes to the same customers, labels, alerts and models as it did then.
+    second = tmp_path / "second.jsonl"
+    second.write_bytes(lzma.decompress((folder / "second.jsonl.xz").read_bytes()))
+    live.run("publish", str(second), "--after-other-logs")
+    live.wait_until_done(SECONDS)
+    found = plain_outcome(outcome_of(live), before)
+    assert [service.stop() for service in services] == [0] * len(services)
+    for name in after:
+        assert found[name] == after[name], name
+    assert min(len(after[name]) for name in ("labels", "opened", "closed", "versions")) > 0
+
+
+def test_commands_read_what_was_stored(live: LiveSystem, folder: Path) -> None:
+    keyspace = read_packed(folder / "keyspace.msgpack.xz")["keys"]
+    listed = live.run("alerts", "list", "--format", "json").splitlines()
+    assert len(listed) > 0
+    read = entries_of(keyspace, "{p0}:states")
+    shown = live.run("state", "show", next(iter(read)).decode())
+    assert next(iter(read)).decode() in shown
+
+
+def test_the_stores_verify_and_open_what_was_stored(live: LiveSystem, folder: Path) -> None:
+    keyspace = read_packed(folder / "keyspace.msgpack.xz")["keys"]
+
+    async def opened() -> None:
+        stores = open_stores(live.config)
+        try:
+            await stores.states.claim("upgraded")
+            await stores.models.claim("upgraded")
+            for number in (*range(live.partitions), -1):
+                meta = entries_of(keyspace, f"{{p{number}}}:meta")
+                found = await stores.states.open(number)
+                assert found.position == meta[b"position"]
+                states = dict([one async for chunk in stores.states.states(number) for one in chunk])
+                assert len(states) == len(entries_of(keyspace, f"{{p{number}}}:states"))
+            latest, meta = await stores.models.latest(), entries_of(keyspace, "{model}:meta")
+            keys = live.config.model.keys()
+            number, prefix = int(meta[b"number"]), live.config.redis.prefix
+            assert latest == (number, verified(meta[b"checkpoint"], f"{prefix} checkpoint {number}", keys, "fixture"))
+            assert await stores.models.pinned() == int(meta[b"pinned"])
+            assert await stores.models.through() == int(meta[b"through"])
+            index = dict(keyspace["{model}:index"][1])
+            assert await stores.models.version_at(int(max(index.values()))) == int(max(index))
+            assert str(await stores.lease.last()).encode() == keyspace["{clock}:last"][1]
+        finally:
+            await stores.close()
+
+    asyncio.run(opened())
+
+
+def _key(live: LiveSystem, kind: str) -> str:
+    return f"{live.config.redis.prefix}:{{deliver}}:{kind}"
+
+
+def _pending(live: LiveSystem) -> Any:
+    return live.redis.scard(_key(live, "open"))
