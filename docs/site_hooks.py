@@ -9,9 +9,9 @@ _OTHER_LANGUAGE: Final = re.compile(r"^\[(?:简体中文|English)\]\([\w.-]+\.md
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Return a page without its link to the other language: the site has a menu for it.
+    r"""Return a page without its link to the other language: the site has a menu for it.
 
-    >>> on_page_markdown("# Title\\n\\n[简体中文](title.zh.md)\\n\\nText")
-    '# Title\\n\\n\\nText'
+    >>> on_page_markdown("# Title\n\n[简体中文](title.zh.md)\n\nText")
+    '# Title\n\n\nText'
     """
     return _OTHER_LANGUAGE.sub("", markdown, count=1)
