@@ -13,9 +13,7 @@ REPORT_OUT  ?= build/report
 REPORT_LANG ?= en
 # Tests run in as many processes as there are cores; each starts its own servers.
 JOBS ?= auto
-RUN_TESTS = $(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder
-# Modules are compiled once, also where the environment forbids it: tests start the command some hundred times.
-unexport PYTHONDONTWRITEBYTECODE
+RUN_TESTS = $(BIN)/pytest --numprocesses $(JOBS) --no-loadscope-reorder
 CODE = stream_app tests docs $(wildcard benchmarks) $(wildcard grafana)
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' --quiet $(if $(UPGRADE),--upgrade)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 from collections import Counter
@@ -18,11 +19,19 @@ for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 import hypothesis  # noqa: E402 - after the variables above
 import pytest  # noqa: E402
 import redis  # noqa: E402
+from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
 from tests.harness.servers import KafkaServer, Missing, RedisServer, Server  # noqa: E402
 
 PROJECT = Path(__file__).resolve().parents[1]
 ServerT = TypeVar("ServerT", bound=Server)
+# Several workers may run the tests of a file if they share no costly fixture, or one for each parameter.
+_APART = {
+    "test_core_lane", "test_deliver", "test_delivery_kills", "test_episodes", "test_foreign_records", "test_kills",
+    "test_live_identity", "test_outgoing", "test_read_recorded_logs", "test_signed_model", "test_store_loss",
+    "test_topic_identity", "test_transport_batches", "test_unreadable", "test_worker",
+}  # fmt: skip
+_APART_BY_PARAMETER = {"test_recorded_logs"}
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 # The same examples in every run of CI, so that a red run is red again; fresh ones on a developer's machine.
@@ -35,10 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the slow tests too")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        _share_out(items)
     for item in items:
         if "data_dir" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.data)
@@ -46,15 +52,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="slow: runs with --slow"))
 
 
-def _share_out(items: list[pytest.Item]) -> None:
-    """Give the tests of a file to one worker, since they share its fixtures, unless the file is marked `apart`."""
-    for item in items:
-        if item.get_closest_marker("apart") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(PROJECT).as_posix()))
+class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist ships no types
+    """Gives the tests of a file to one worker, since they share its fixtures, unless they are known to share none."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        if Path(file).stem in _APART:
+            return nodeid
+        return file + test[test.rfind("[") :] if Path(file).stem in _APART_BY_PARAMETER else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduler:
+    return Scheduler(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was skipped, a line a reason: pytest's own list is a hundred lines where there are no servers."""
+    """Say what was skipped, one line per reason, and what was measured."""
     reasons = Counter(
         report.longrepr[2].removeprefix("Skipped: ")
         for report in terminalreporter.stats.get("skipped", [])
@@ -64,6 +77,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("what was skipped, and why")
     for reason, count in reasons.most_common():
         terminalreporter.write_line(f"{count:4} {'test' if count == 1 else 'tests'}: {reason}")
+    for report in [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]:
+        for name, figure in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(f"{report.nodeid}: {figure}")
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +117,7 @@ def kafka() -> Iterator[str]:
     """A real Kafka broker for the whole run: its address, "127.0.0.1:port". Tests make their own topics and groups."""
     with _running(KafkaServer()) as server:
         yield server.bootstrap
+        gc.collect()  # a client that is left in a reference cycle reports the end of the broker behind pytest's result
 
 
 @pytest.fixture(scope="session")
