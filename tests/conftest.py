@@ -27,11 +27,23 @@ PROJECT = Path(__file__).resolve().parents[1]
 ServerT = TypeVar("ServerT", bound=Server)
 # Several workers may run the tests of a file if they share no costly fixture, or one for each parameter.
 _APART = {
-    "test_core_lane", "test_deliver", "test_delivery_kills", "test_episodes", "test_foreign_records", "test_kills",
-    "test_live_identity", "test_outgoing", "test_read_recorded_logs", "test_signed_model", "test_store_loss",
-    "test_topic_identity", "test_transport_batches", "test_unreadable", "test_worker",
-}  # fmt: skip
-_APART_BY_PARAMETER = {"test_recorded_logs"}
+    "acceptance/test_live_identity.py",
+    "chaos/test_delivery_kills.py",
+    "chaos/test_kills.py",
+    "integration/test_deliver.py",
+    "integration/test_episodes.py",
+    "integration/test_foreign_records.py",
+    "integration/test_outgoing.py",
+    "integration/test_signed_model.py",
+    "integration/test_store_loss.py",
+    "integration/test_topic_identity.py",
+    "integration/test_unreadable.py",
+    "integration/test_worker.py",
+    "unit/adapters/kafka/test_batches.py",
+    "unit/core/partition/test_task.py",
+    "unit/ingest/test_recorded_logs.py",
+}
+_APART_BY_PARAMETER = {"acceptance/test_recorded_logs.py"}
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 # The same examples in every run of CI, so that a red run is red again; fresh ones on a developer's machine.
@@ -56,13 +68,16 @@ class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist ships
     """Gives the tests of a file to one worker, since they share its fixtures, unless they are known to share none."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file, _, test = nodeid.partition("::")
-        if Path(file).stem in _APART:
+        path, _, test = nodeid.partition("::")
+        file = path.removeprefix("tests/")
+        if file in _APART:
             return nodeid
-        return file + test[test.rfind("[") :] if Path(file).stem in _APART_BY_PARAMETER else file
+        return path + test[test.rfind("[") :] if file in _APART_BY_PARAMETER else path
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduler:
+    if gone := [file for file in _APART | _APART_BY_PARAMETER if not (PROJECT / "tests" / file).exists()]:
+        raise pytest.UsageError(f"tests/conftest.py names files that do not exist: {', '.join(sorted(gone))}")
     return Scheduler(config, log)
 
 
