@@ -11,11 +11,14 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 
 REPORT_OUT  ?= build/report
 REPORT_LANG ?= en
+# Tests run in as many processes as there are cores; each starts its own servers.
+JOBS ?= auto
+RUN_TESTS = $(BIN)/pytest --numprocesses $(JOBS) --no-loadscope-reorder
 CODE = stream_app tests docs $(wildcard benchmarks) $(wildcard grafana)
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' --quiet $(if $(UPGRADE),--upgrade)
 
-.PHONY: help demo report test lint format dashboards docs site pictures acceptance stack-test bench lock clean env env-dev
+.PHONY: help demo report test unit lint format dashboards docs site pictures acceptance stack-test bench lock clean env env-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -30,7 +33,10 @@ report: env ## simulate a shop, replay its log, write a report (REPORT_LANG=zh f
 		--capacity 5 --zone Asia/Shanghai --currency CNY --lang $(REPORT_LANG) --out $(REPORT_OUT)/report
 
 test: lint ## everything that must hold: lint, then tests and doctests with coverage
-	@$(BIN)/pytest --cov $(PYTEST)
+	@$(RUN_TESTS) --cov $(PYTEST)
+
+unit: env-dev ## the tests and doctests that need no server, without coverage
+	@$(RUN_TESTS) tests/unit stream_app grafana README.md docs $(PYTEST)
 
 lint: env-dev ## style, types and the contracts between the parts
 	@$(BIN)/ruff check $(CODE)
@@ -55,7 +61,7 @@ pictures: env-dev ## take the pictures of the demo and of its messages anew (nee
 	@$(BIN)/python docs/pictures.py
 
 acceptance: env-dev ## the slow tests: the figures to reach on the recorded logs
-	@$(BIN)/pytest --slow -m slow --durations 0 $(PYTEST)
+	@$(RUN_TESTS) --slow -m slow --durations 0 $(PYTEST)
 
 stack-test: env-dev ## every service of docker-compose.yml as a process, on real servers
 	@$(BIN)/pytest --slow tests/unit/test_compose_file.py tests/acceptance/test_stack.py $(PYTEST)
