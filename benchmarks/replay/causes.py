@@ -142,7 +142,7 @@ def explained_leavers(seed: int, shop: ShopSettings = SHOP, settings: Settings =
                 said = watch.partition.explainer.explain(about)
                 explained.append(Explained(fact, about.silent_days, about.repeats > 0, said))
             moment = settings.next_nomination(moment)
-        watch.partition.take(event, at)
+        watch.partition.apply(event, at)
     return explained
 
 

@@ -7,8 +7,7 @@ from typing import Final
 import msgspec
 
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
-from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, breach_id
-from stream_app.core.alerts.urgent_case import Target, UrgentCase
+from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, Target, UrgentCase, breach_id
 from stream_app.core.customers.customer import Customer
 from stream_app.core.state.vector import CASES
 

@@ -27,7 +27,7 @@ import numpy as np
 import xxhash
 
 from stream_app.core.alerts.lifecycle import Alert, Ranking, Ranks
-from stream_app.core.alerts.urgent_case import Target, UrgentCase
+from stream_app.core.alerts.sla import Target, UrgentCase
 from stream_app.core.customers.codec.counters import MAX_BYTES as MAX_MARK_BYTES
 from stream_app.core.customers.codec.counters import SUMMARY_BYTES, decode_counters, encode_counters
 from stream_app.core.customers.codec.pending import (

@@ -15,9 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, Ranking, alert_id
-from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, breach_id
+from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, UrgentCase, breach_id
 from stream_app.core.alerts.staff_actions import MAX_STAFF
-from stream_app.core.alerts.urgent_case import UrgentCase
 from stream_app.core.causes.catalogue import CAUSES
 from stream_app.core.customers.codec import states
 from stream_app.core.customers.codec.pending import EXPERTS
@@ -53,7 +52,7 @@ class Storing(Shell):
     def store(self) -> None:
         """Store those who have changed, and only those."""
         for kept, partition in zip(self.stored, self.partitions, strict=True):
-            touched = partition.touched()
+            touched = partition.working_set.take_changed()
             encoded = encode_customers(touched, partition.ranking)
             kept |= {customer.name: value for customer, value in zip(touched, encoded, strict=True)}
 
@@ -63,11 +62,11 @@ class Storing(Shell):
             new = PartitionProcessor(self.settings)
             for chunk in (list(kept.items())[::2], list(kept.items())[1::2]):
                 restored = decode_customers(chunk, HORIZON)
-                new.restore(restored.customers)
+                new.working_set.add(restored.customers)
                 restored.rank(new.ranking)
             new.stream_time, new.counts = old.stream_time, old.counts
             new.explainer.shops = old.explainer.shops
-            new.settle()
+            new.finish_restore()
             assert {name: held(one) for name, one in new.customers.items()} == {
                 name: held(one) for name, one in old.customers.items()
             }
@@ -285,10 +284,10 @@ def test_an_episode_that_was_stored_before_there_were_cases_is_read() -> None:
 def test_scores_in_the_ranking_come_back(scores: tuple[float, float, float]) -> None:
     ranking, again = Ranking(0), Ranking(0)
     if not math.isnan(scores[0]):
-        ranking.decided(1, T0 - DAY, scores[0])
+        ranking.add_decision(1, T0 - DAY, scores[0])
     if not math.isnan(scores[1]):
-        ranking.decided(1, T0, scores[1])
-    ranking.scored(np.array([1]), np.array([scores[2]]))
+        ranking.add_decision(1, T0, scores[1])
+    ranking.set_latest(np.array([1]), np.array([scores[2]]))
     stored = encode_customers([Customer("a", 0), Customer("b", 1)], ranking)
     restored = decode_customers([("b", stored[1]), ("a", stored[0])], HORIZON)
     for index, customer in enumerate(restored.customers):
@@ -344,7 +343,7 @@ def largest(waiting: int) -> Customer:
 @pytest.mark.parametrize("waiting", [0, 1, 9])
 def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
     customer, ranking = largest(waiting), Ranking(0)
-    ranking.scored(np.array([0]), np.array([0.5]))
+    ranking.set_latest(np.array([0]), np.array([0.5]))
     top = replace(an_episode(1 / 3), rank=10**9, bar=1 / 3)
     worked: dict[str, Any] = {"owner": "𠀀" * MAX_STAFF, "acked_at": 2**60, "snoozed_until": 2**60}
     told: dict[str, Any] = {"cause": max(CAUSES, key=len), "segment": max(SEGMENTS, key=len)}
@@ -362,13 +361,13 @@ def test_an_empty_customer_takes_few_bytes() -> None:
 
 def test_decisions_on_facts_as_they_still_are_take_no_features() -> None:
     partition = PartitionProcessor(SHOP)
-    partition.take(order("c", T0), T0)
+    partition.apply(order("c", T0), T0)
     partition.advance(T0 + HORIZON)
     partition.finish(taught())
     customer = partition.customers["c"]
     assert len(customer.waiting) == customer.fresh == 5
     fresh = len(encode_customers([customer], partition.ranking)[0])
-    partition.take(browsing("c", T0 + HORIZON), T0 + HORIZON)
+    partition.apply(browsing("c", T0 + HORIZON), T0 + HORIZON)
     partition.finish(taught())
     assert len(encode_customers([customer], partition.ranking)[0]) > fresh + 5 * 30
 
