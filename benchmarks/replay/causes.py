@@ -23,7 +23,7 @@ import numpy as np
 from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.core.causes.catalogue import ONE_TIME, REPEAT
 from stream_app.core.causes.explanation import Explanation
-from stream_app.core.customers.codec.pending import EXPERTS
+from stream_app.core.customers.codec.decisions import EXPERTS
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.bg_nbd import bg_nbd_log_odds
 from stream_app.core.model.churn_model import PRIOR_SOURCE, Scores, probability_of

@@ -41,9 +41,9 @@ from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, UrgentCase, breach_
 from stream_app.core.alerts.staff_actions import MAX_STAFF, AlertNote, WorkNote
 from stream_app.core.allocation.allocator import AllocatorPosition
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
-from stream_app.core.customers.codec.pending import EXPERTS
+from stream_app.core.customers.codec.decisions import EXPERTS
 from stream_app.core.customers.codec.states import encode_customers
-from stream_app.core.customers.codec.vectors import MAX_FACT
+from stream_app.core.customers.codec.vectors import MAX_VALUE
 from stream_app.core.customers.customer import Customer
 from stream_app.core.delivery.records import (
     ChannelState,
@@ -156,7 +156,9 @@ def made_customers() -> list[tuple[str, bytes]]:
     rng = np.random.default_rng(SEED)
     at = 1_704_067_200_000_000
     empty, odd = Customer("empty", 0), Customer("odd \ud800 名", 1)
-    for place, value in enumerate((-0.0, 255.0, 256.0, 65_535.0, 65_536.0, -1e9, MAX_FACT, -MAX_FACT, 2.0**63, 5e-324)):
+    for place, value in enumerate(
+        (-0.0, 255.0, 256.0, 65_535.0, 65_536.0, -1e9, MAX_VALUE, -MAX_VALUE, 2.0**63, 5e-324)
+    ):
         odd.vector[place] = value
     odd.due, odd.ids[:] = -(10**10) * 1_000_000, type(odd.ids)("Q", [0, 2**40 - 1])
     odd.waiting = [_decision(odd.name, -(10**9) * 1_000_000, rng), _decision(odd.name, 0, rng)]

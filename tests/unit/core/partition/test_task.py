@@ -365,7 +365,7 @@ def test_a_partition_of_another_program_is_refused() -> None:
     task = PartitionTask(0, TOPICS, SHOP, Limits())
     with pytest.raises(UnusableState, match="other state fields, features or experts"):
         task.begin(b"", msgspec.json.encode(Summary(schema="strange")))
-    with pytest.raises(UnusableState, match="not ours"):
+    with pytest.raises(UnusableState, match="summary cannot be read"):
         task.begin(b"", b"{")
 
 
