@@ -26,8 +26,8 @@ from stream_app.core.causes.catalogue import CAUSES, FAMILY, ONE_TIME, POOR_EXPE
 from stream_app.core.causes.evidence_rules import EVIDENCE_RULES, EvidenceRule
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.causes.inference import MISLED, TOLD
-from stream_app.core.customers.codec.counters import MARK_BYTES
-from stream_app.core.customers.codec.pending import DECISION_BYTES, EXPERTS, MAX_FEATURE_BYTES
+from stream_app.core.customers.codec.counters import COUNTER_BYTES
+from stream_app.core.customers.codec.decisions import DECISION_BYTES, EXPERTS, MAX_FEATURE_BYTES
 from stream_app.core.customers.codec.states import max_bytes
 from stream_app.core.customers.customer import ID_BYTES
 from stream_app.core.events.schema import KINDS
@@ -420,7 +420,7 @@ class Sizes:
     features: int = len(FEATURES)
     experts: int = len(EXPERTS)
     fact: int = 8 * len(SLOTS)
-    mark: int = MARK_BYTES
+    mark: int = COUNTER_BYTES
     recent: int = ID_BYTES
     state: int = max_bytes(0)
 

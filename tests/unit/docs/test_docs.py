@@ -136,10 +136,10 @@ def test_no_customer_has_more_waiting_decisions_or_bytes_than_the_page_says(
     waiting, stored = [], []
     for hour in range(0, 150 * 24, 12):
         at: datetime = EPOCH + timedelta(hours=hour)
-        partition.take(Order(event_id=str(hour), customer_id="c", occurred_at=at), hour * DAY_US // 24)
+        partition.apply(Order(event_id=str(hour), customer_id="c", occurred_at=at), hour * DAY_US // 24)
         waiting.append(len(partition.customers["c"].waiting))
         partition.finish(churn_model)
-        stored.append(len(encode_customers(partition.touched(), partition.ranking)[0]))
+        stored.append(len(encode_customers(partition.working_set.take_changed(), partition.ranking)[0]))
     assert max(waiting) <= sizes.waiting
     assert max(waiting) >= sizes.waiting - 2  # the bound is not idle
     assert max(stored) <= sizes.total

@@ -13,7 +13,8 @@ from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, breach_id
 from stream_app.core.alerts.staff_actions import AlertNote, WorkNote
 from stream_app.core.events.schema import ComplaintAction, Event, encode
 from stream_app.core.messages.schema import AlertClosed, AlertOpened, Contact, ContactAction, encode_message
-from stream_app.core.partition.task import Limits, PartitionTask, Step
+from stream_app.core.partition.step import Step
+from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.state.vector import CASES
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
 from tests.harness.livesystem import APPENDED_MS, TOPICS, Rec, tick
@@ -81,9 +82,9 @@ def restarted(steps: list[Step]) -> PartitionTask:
     task.restore(list(states.items()))
     found = task.begin(steps[-1].commit.position, steps[-1].commit.summary)
     assert found is not None
-    for role in task.merge.positions.keys() | {"contacts", "cart", "browsing"}:
+    for role in task.inputs.positions.keys() | {"contacts", "cart", "browsing"}:
         at = found.offsets.get(role, 0)
-        task.push(role, at, [], at, at)
+        task.inputs.receive(role, at, [], at, at)
     return task
 
 
@@ -131,12 +132,12 @@ def test_a_resolved_case_is_closed_once_whatever_becomes_of_the_complaint() -> N
 def test_a_complaint_that_is_answered_ends_its_case_and_what_was_known_of_it() -> None:
     task, steps = lane_at(DUE + 1)
     worked = hear(task, said("episode_acked", DUE + HOUR_US))
-    assert task.partition.customers["c"].cases
+    assert task.processor.customers["c"].cases
     fetch(task, complaints=[encode(of("k", DUE + 2 * HOUR_US, ANSWERED))])
     done = steps_of(task)
     assert [(one.alert_id, one.reason) for one in told(done) if isinstance(one, AlertClosed)] == [(ALERT, "met")]
     assert noted(done, noted(worked, noted(steps))) == {}
-    assert not task.partition.customers["c"].cases
+    assert not task.processor.customers["c"].cases
     assert not any(step.outcomes for step in done)
     assert hear(task, said("episode_acked", DUE + 3 * HOUR_US))[-1].commit.alerts == {}
 
@@ -165,7 +166,7 @@ def test_a_case_that_newer_complaints_push_out_is_not_told_as_met() -> None:
     fetch(task, complaints=[encode(of(f"new-{place}", at + place)) for place in range(CASES)])
     more = steps_of(task)
     assert [one for one in told(more) if isinstance(one, AlertClosed)] == []
-    assert not task.partition.customers["c"].cases
+    assert not task.processor.customers["c"].cases
     assert not [key for key in noted(more, stored) if key.startswith(unsolved)]
 
 
@@ -202,13 +203,13 @@ def test_after_a_restart_the_owner_is_known_and_a_resolved_case_stays_so() -> No
     task, steps = lane_at(DUE + 1)
     steps += hear(task, said("episode_acked", DUE + HOUR_US))
     again = restarted(steps)
-    again.push("contacts", 1, [Rec(1, APPENDED_MS, None, said("episode_acked", DUE + 2, staff="wang"))], 2, 2)
+    again.inputs.receive("contacts", 1, [Rec(1, APPENDED_MS, None, said("episode_acked", DUE + 2, staff="wang"))], 2, 2)
     assert noted(steps_of(again)) == {}
     steps += hear(task, said("episode_resolved", DUE + 2 * HOUR_US, outcome="lost"))
     again = restarted(steps)
-    start = again.fetched["complaints"]
+    start = again.inputs.ends["complaints"]
     late = Rec(start, APPENDED_MS, None, encode(of("k", DUE + 3 * HOUR_US, ANSWERED)))
-    again.push("complaints", start, [late], start + 1, start + 1)
+    again.inputs.receive("complaints", start, [late], start + 1, start + 1)
     after = steps_of(again)
     assert after
     assert told(after) == []
@@ -219,8 +220,8 @@ def test_an_expired_case_leaves_the_list_also_after_a_restart() -> None:
     stored = noted(steps)
     expired = tick(DUE + SHOP.alert_lifetime + 1)
     again = restarted(steps)
-    start = again.fetched["ticks"]
-    again.push("ticks", start, [Rec(start, APPENDED_MS, None, expired)], start + 1, start + 1)
+    start = again.inputs.ends["ticks"]
+    again.inputs.receive("ticks", start, [Rec(start, APPENDED_MS, None, expired)], start + 1, start + 1)
     assert ALERT not in noted(steps_of(again), stored)
     fetch(task, ticks=[expired])
     assert ALERT not in noted(steps_of(task), stored)

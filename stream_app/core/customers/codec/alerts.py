@@ -1,4 +1,4 @@
-"""What the staff works on of a customer, as MessagePack: the open episode, and the urgent cases that were worked on."""
+"""Encoding of a customer's open alert and of the urgent cases with staff work, as MessagePack."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from typing import Final
 import msgspec
 
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
-from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, breach_id
-from stream_app.core.alerts.urgent_case import Target, UrgentCase
+from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, Target, UrgentCase, breach_id
 from stream_app.core.customers.customer import Customer
 from stream_app.core.state.vector import CASES
 
-_KINDS: Final = (UNANSWERED, UNSOLVED)  # stored by their places
-_EPISODE_BYTES: Final = 336  # of which an owner's name, 40 characters of 4 bytes, takes the half
-_CASE_BYTES: Final = 200  # here too
-MAX_BYTES: Final = _EPISODE_BYTES + 2 * CASES * _CASE_BYTES  # each complaint has two targets
+_KINDS: Final = (UNANSWERED, UNSOLVED)  # stored as indices
+_ALERT_BYTES: Final = 336  # half of it is the owner's name, 40 characters of 4 bytes
+_CASE_BYTES: Final = 200
+MAX_BYTES: Final = _ALERT_BYTES + 2 * CASES * _CASE_BYTES  # each complaint has two targets
 
 
 class _StoredCase(msgspec.Struct, array_like=True, gc=False):
-    """An urgent case that was worked on, without what its customer and its target tell."""
+    """An urgent case, without what follows from its customer and target."""
 
     due: int
     kind: int
@@ -31,9 +30,9 @@ class _StoredCase(msgspec.Struct, array_like=True, gc=False):
 
 
 class _StoredAlert(msgspec.Struct, array_like=True, gc=False):
-    """An episode without what its customer and its moment tell; of rank 0: there is none, only cases."""
+    """An alert, without what follows from its customer and time. Rank 0: no alert, only cases."""
 
-    alert_id: str  # empty: as alerts.alert_id gives it
+    alert_id: str  # empty: as `lifecycle.alert_id` returns it
     opened_at: int
     expires_at: int
     rank: int
@@ -51,11 +50,11 @@ class _StoredAlert(msgspec.Struct, array_like=True, gc=False):
     snoozed_until: int = 0
     cause: str = ""
     cases: list[_StoredCase] = []
-    segment: str = ""  # of one that was stored before there was this field: not known
+    segment: str = ""  # unknown where it was stored before the field existed
 
 
-def encode_work(customer: Customer) -> bytes:
-    """What the staff works on: his episode and urgent cases; nothing, if there are none."""
+def encode_alerts(customer: Customer) -> bytes:
+    """Encode the alert and the urgent cases of a customer; b"" if there are none."""
     if customer.alert is None and not customer.cases:
         return b""
     cases = [
@@ -68,9 +67,9 @@ def encode_work(customer: Customer) -> bytes:
 def _stored(alert: Alert | None, cases: list[_StoredCase]) -> _StoredAlert:
     if alert is None:
         return _StoredAlert("", 0, 0, 0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, cases=cases)
-    one, told = alert.candidate, alert_id(alert.customer, alert.opened_at)
+    one, key = alert.candidate, alert_id(alert.customer, alert.opened_at)
     return _StoredAlert(
-        alert_id="" if alert.alert_id == told else alert.alert_id,
+        alert_id="" if alert.alert_id == key else alert.alert_id,
         opened_at=alert.opened_at,
         expires_at=alert.expires_at,
         rank=alert.rank,
@@ -92,19 +91,19 @@ def _stored(alert: Alert | None, cases: list[_StoredCase]) -> _StoredAlert:
     )
 
 
-def decode_work(name: str, packed: bytes) -> tuple[Alert | None, dict[Target, UrgentCase]]:
-    """The episode and the cases of `encode_work`; raises msgspec.MsgspecError or IndexError for foreign bytes."""
+def decode_alerts(name: str, packed: bytes) -> tuple[Alert | None, dict[Target, UrgentCase]]:
+    """Decode the alert and the cases of a customer. Raise msgspec.MsgspecError or IndexError if they are malformed."""
     one = msgspec.msgpack.decode(packed, type=_StoredAlert)
     cases = {(case.due, _KINDS[case.kind]): _case(name, case) for case in one.cases}
-    return _episode(name, one) if one.rank else None, cases
+    return _alert(name, one) if one.rank else None, cases
 
 
 def _case(name: str, one: _StoredCase) -> UrgentCase:
-    told = breach_id(name, (one.due, _KINDS[one.kind]))
-    return UrgentCase(told, one.expires_at, one.owner, one.acked_at, one.snoozed_until, one.resolved)
+    key = breach_id(name, (one.due, _KINDS[one.kind]))
+    return UrgentCase(key, one.expires_at, one.owner, one.acked_at, one.snoozed_until, one.resolved)
 
 
-def _episode(name: str, one: _StoredAlert) -> Alert:
+def _alert(name: str, one: _StoredAlert) -> Alert:
     candidate = AlertCandidate(
         customer=name,
         at=one.nominated_at,
@@ -116,9 +115,8 @@ def _episode(name: str, one: _StoredAlert) -> Alert:
         source=one.source,
         version=one.version,
     )
-    told = one.alert_id or alert_id(name, one.opened_at)
     return Alert(
-        told,
+        one.alert_id or alert_id(name, one.opened_at),
         name,
         one.opened_at,
         one.expires_at,
