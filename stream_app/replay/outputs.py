@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from stream_app.core.alerts.lifecycle import RETURNED, Alert, AlertCandidate, AlertClosing
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
+from stream_app.core.arrays import Ints
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.replay.results import OPEN, SOURCES, AlertRecord, Decisions
 
@@ -38,7 +38,7 @@ def instant(at: int) -> str:
     return (EPOCH + at * MICROSECOND).isoformat().replace("+00:00", "Z")
 
 
-def in_order(decisions: Decisions) -> npt.NDArray[np.int64]:
+def in_order(decisions: Decisions) -> Ints:
     """Row numbers by (decided_at, customer id), whatever the partitions were."""
     rank = np.empty(len(decisions.customers), dtype=np.int64)
     rank[sorted(range(len(rank)), key=decisions.customers.__getitem__)] = np.arange(len(rank))
@@ -64,7 +64,7 @@ def prediction_rows(decisions: Decisions) -> Iterator[list[tuple[str, ...]]]:
         )
 
 
-def _instants(at: npt.NDArray[np.int64]) -> list[str]:
+def _instants(at: Ints) -> list[str]:
     """Instants as text; -1 as nothing. Whole seconds are formatted by numpy, for speed."""
     texts = np.datetime_as_string(at.astype("datetime64[us]"), unit="s")
     whole = at % 1_000_000 == 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.core.arrays import Floats, Ints
 from stream_app.core.model import labels
 from stream_app.core.segments import lifecycle_stage
 
@@ -15,10 +16,6 @@ RETAINED = labels.RETAINED
 CHURNED = labels.CHURNED
 STAGES = lifecycle_stage.STAGES
 SOURCES = ("prior", "model")
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

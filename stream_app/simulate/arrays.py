@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-Table = npt.NDArray[np.void]
+from stream_app.core.arrays import Floats, Ints
 
-HOUR: Final = 3_600.0  # seconds
-DAY: Final = 86_400.0  # seconds
+Table = npt.NDArray[np.void]
 
 
 def within_group(counts: Ints) -> Ints:

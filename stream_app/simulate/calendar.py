@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.simulate.arrays import DAY, HOUR, Floats
+from stream_app.core.arrays import Floats
+from stream_app.core.units import DAY_SECONDS, HOUR_SECONDS
 
 SHOP_ZONE: Final = timezone(timedelta(hours=8))  # Asia/Shanghai has had no daylight saving time since 1991
 
@@ -74,9 +75,9 @@ class BusyClock:
         self.campaign = np.array([by_day[moment.date()] for moment in moments])
         hours = HOURS[[moment.hour for moment in moments]] / HOURS.mean()
         weekdays = WEEKDAYS[[moment.weekday() for moment in moments]] / WEEKDAYS.mean()
-        self._ordinary = np.arange(days * 24 + 1) * HOUR
-        self._busy = np.concatenate([[0.0], np.cumsum(hours * weekdays * self.campaign) * HOUR])
-        self.end = days * DAY
+        self._ordinary = np.arange(days * 24 + 1) * HOUR_SECONDS
+        self._busy = np.concatenate([[0.0], np.cumsum(hours * weekdays * self.campaign) * HOUR_SECONDS])
+        self.end = days * DAY_SECONDS
 
     def busy(self, seconds: Floats) -> Floats:
         """Busy seconds at ordinary seconds, clipped to the log's span."""
@@ -90,5 +91,5 @@ class BusyClock:
 
     def in_campaign(self, seconds: Floats) -> Floats:
         """1.0 where campaign prices are in force, else 0.0."""
-        hour = np.clip(seconds // HOUR, 0, len(self.campaign) - 1).astype(np.int64)
+        hour = np.clip(seconds // HOUR_SECONDS, 0, len(self.campaign) - 1).astype(np.int64)
         return (self.campaign[hour] >= CAMPAIGN_LEVEL).astype(np.float64)

@@ -7,8 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.events.schema import ComplaintAction, ComplaintForm
-from stream_app.simulate.arrays import DAY, HOUR, Bools, Floats, Ints, Table, pick, rows
+from stream_app.core.units import DAY_SECONDS, HOUR_SECONDS
+from stream_app.simulate.arrays import Table, pick, rows
 from stream_app.simulate.customers import Customers
 from stream_app.simulate.orders import NEVER, Orders
 from stream_app.simulate.shop import Shop
@@ -95,8 +97,8 @@ def _complaints(
 
 def _handled(complaints: Complaints, rng: np.random.Generator) -> Complaints:
     """The same complaints, answered within a day and resolved within three, as the service target asks."""
-    answered = complaints.opened + rng.uniform(0.2, 20, len(complaints.who)) * HOUR
-    resolved = answered + rng.uniform(1, 48, len(complaints.who)) * HOUR
+    answered = complaints.opened + rng.uniform(0.2, 20, len(complaints.who)) * HOUR_SECONDS
+    resolved = answered + rng.uniform(1, 48, len(complaints.who)) * HOUR_SECONDS
     return _with(complaints, answered=answered, resolved=resolved)
 
 
@@ -115,14 +117,14 @@ def _everyday(shop: Shop, orders: Orders, rng: np.random.Generator) -> Complaint
     who, number = _about(orders, rng.random(len(orders.who)) < shop.complaint_rate)
     choices = np.array([COMPLAINT_CATEGORY[name] for name in EVERYDAY_CATEGORIES])
     category = choices[rng.integers(len(choices), size=len(who))]
-    opened = orders.delivered[number] + rng.uniform(1, 96, len(who)) * HOUR
+    opened = orders.delivered[number] + rng.uniform(1, 96, len(who)) * HOUR_SECONDS
     return _handled(_complaints(who, number, ComplaintForm.COMPLAINT, category, opened), rng)
 
 
 def _late_parcels(orders: Orders, rng: np.random.Generator) -> Complaints:
     late = (orders.delivered > orders.promised) & (orders.after != 0)
     who, number = _about(orders, late & (rng.random(len(orders.who)) < LATE_COMPLAINT_RATE))
-    opened = orders.promised[number] + rng.uniform(6, 30, len(who)) * HOUR
+    opened = orders.promised[number] + rng.uniform(6, 30, len(who)) * HOUR_SECONDS
     category = COMPLAINT_CATEGORY["logistics"]
     return _handled(_complaints(who, number, ComplaintForm.COMPLAINT, category, opened), rng)
 
@@ -131,7 +133,7 @@ def _reviews(
     orders: Orders, form: ComplaintForm, rate: float, ratings: tuple[int, int], rng: np.random.Generator
 ) -> Complaints:
     who, number = _about(orders, rng.random(len(orders.who)) < rate)
-    opened = orders.delivered[number] + rng.uniform(1, 10, len(who)) * DAY
+    opened = orders.delivered[number] + rng.uniform(1, 10, len(who)) * DAY_SECONDS
     category = COMPLAINT_CATEGORY["survey"] if form is ComplaintForm.SURVEY else COMPLAINT_CATEGORY["quality"]
     return _complaints(who, number, form, category, opened, rng.integers(*ratings, size=len(who)))
 
@@ -166,7 +168,7 @@ def _sign(
     order = last[who] if cause in ABOUT_AN_ORDER else np.full(len(who), NO_ORDER)
     in_trouble = rng.uniform(customers.trouble_start[who], customers.trouble_end[who])
     arrived = np.append(orders.delivered, 0.0)[order]  # NO_ORDER reads the 0 that is appended
-    opened = np.where(order == NO_ORDER, in_trouble, arrived + rng.uniform(2, 60, len(who)) * HOUR)
+    opened = np.where(order == NO_ORDER, in_trouble, arrived + rng.uniform(2, 60, len(who)) * HOUR_SECONDS)
     choices = np.array([COMPLAINT_CATEGORY[name] for name in categories])
     category = choices[rng.integers(len(choices), size=len(who))]
     rating = rng.integers(1, 3, len(who)) if form is ComplaintForm.LOW_REVIEW else 0
@@ -178,14 +180,14 @@ def _treated(cause: str, complaints: Complaints, rng: np.random.Generator) -> Co
     """How the shop treats a complaint: badly where that is the cause itself, else within the service target."""
     k = len(complaints.who)
     if cause == "unresolved_complaint":
-        answer = np.where(rng.random(k) < 0.5, complaints.opened + rng.uniform(2, 30, k) * HOUR, NEVER)
+        answer = np.where(rng.random(k) < 0.5, complaints.opened + rng.uniform(2, 30, k) * HOUR_SECONDS, NEVER)
         return _with(complaints, answered=answer)
     if cause != "service":
         return _handled(complaints, rng)
-    answered = complaints.opened + rng.uniform(30, 96, k) * HOUR
-    resolved = answered + rng.uniform(4, 60, k) * HOUR
-    reopened = np.where(rng.random(k) < 0.6, resolved + rng.uniform(2, 48, k) * HOUR, NEVER)
-    return _with(complaints, answered=answered, resolved=resolved, reopened=reopened, closed=reopened + 2 * DAY)
+    answered = complaints.opened + rng.uniform(30, 96, k) * HOUR_SECONDS
+    resolved = answered + rng.uniform(4, 60, k) * HOUR_SECONDS
+    reopened = np.where(rng.random(k) < 0.6, resolved + rng.uniform(2, 48, k) * HOUR_SECONDS, NEVER)
+    return _with(complaints, answered=answered, resolved=resolved, reopened=reopened, closed=reopened + 2 * DAY_SECONDS)
 
 
 def complaint_events(

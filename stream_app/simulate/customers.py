@@ -7,7 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.simulate.arrays import DAY, Bools, Floats, Ints, pick
+from stream_app.core.arrays import Bools, Floats, Ints
+from stream_app.core.units import DAY_SECONDS
+from stream_app.simulate.arrays import pick
 from stream_app.simulate.shop import BLOCK, Shop
 from stream_app.simulate.vocabulary import CATEGORIES, CAUSE, CAUSES, priors
 
@@ -57,7 +59,7 @@ class Customers:
         A habit that is over fades further. `who` holds row numbers in this block, `at` the moments, of the same length.
         """
         floors = np.where(self.shows("habit_change"), floor / 4, floor)[who]
-        known_for = (at - self.joined[who]) / (90 * DAY)
+        known_for = (at - self.joined[who]) / (90 * DAY_SECONDS)
         remaining = (self.left[who] - at) / self.decline_seconds[who]
         return np.minimum(np.clip(0.6 + 0.4 * known_for, 0, 1), np.clip(floors + (1 - floors) * remaining, 0, 1))
 
@@ -71,14 +73,14 @@ def draw_customers(shop: Shop, block: int, rng: np.random.Generator) -> Customer
     established = kind > 1 - shop.established_share
     clock = shop.clock
     newly = clock.ordinary(rng.random(n) * clock.busy(np.array([clock.end])))
-    joined = np.where(established, -rng.random(n) * ESTABLISHED_DAYS * DAY, newly)
+    joined = np.where(established, -rng.random(n) * ESTABLISHED_DAYS * DAY_SECONDS, newly)
     stay = rng.exponential(shop.lifetime_days, n) + 5
-    left = np.where(one_time, joined + rng.uniform(3, 40, n) * DAY, np.maximum(joined, 0) + stay * DAY)
-    leaving = left < clock.end + FORESIGHT_DAYS * DAY
+    left = np.where(one_time, joined + rng.uniform(3, 40, n) * DAY_SECONDS, np.maximum(joined, 0) + stay * DAY_SECONDS)
+    leaving = left < clock.end + FORESIGHT_DAYS * DAY_SECONDS
     causes = draw_causes(one_time, leaving, rng)
     signs = draw_signs(causes, shop.stayer_signs_share, rng)
     trouble_end = np.where(leaving, left, rng.uniform(np.maximum(joined, 0), clock.end))
-    trouble_start = np.maximum(joined, trouble_end - rng.uniform(20, 60, n) * DAY)
+    trouble_start = np.maximum(joined, trouble_end - rng.uniform(20, 60, n) * DAY_SECONDS)
     rate = rng.gamma(shop.rate_shape, shop.orders_per_day / shop.rate_shape, n)
     fading = shop.decline_days * rng.uniform(0.5, 1.5, n) * (1 + 3 * signs[:, CAUSE["habit_change"]])
     neglected = signs[:, CAUSE["small_customer_neglect"]]
@@ -90,7 +92,7 @@ def draw_customers(shop: Shop, block: int, rng: np.random.Generator) -> Customer
         established=established,
         orders_per_day=np.where(one_time, 0.0, rate),
         visits_per_day=(rate + 0.004) * shop.visits_per_order * rng.lognormal(0, 0.5, n),
-        decline_seconds=fading * DAY,
+        decline_seconds=fading * DAY_SECONDS,
         causes=causes,
         signs=signs,
         trouble_start=trouble_start,

@@ -9,8 +9,10 @@ from typing import BinaryIO, Final
 import msgspec
 import numpy as np
 
+from stream_app.core.arrays import Ints
 from stream_app.core.events.schema import Event
-from stream_app.simulate.arrays import DAY, Ints, Table
+from stream_app.core.units import DAY_SECONDS
+from stream_app.simulate.arrays import Table
 from stream_app.simulate.cart import cart_steps
 from stream_app.simulate.complaints import complaint_events, draw_complaints
 from stream_app.simulate.customers import Customers, draw_customers
@@ -64,7 +66,7 @@ def simulate_block(shop: Shop, seed: int, block: int) -> tuple[Customers, dict[s
         visits = draw_visits(shop, customers, orders, streams.visits)
         tables["browsing"], looks = page_views(shop, customers, orders, visits, streams.visits)
         tables["cart"] = cart_steps(shop, customers, orders, visits, looks, streams.visits)
-    end = shop.settings.days * DAY * 1_000
+    end = shop.settings.days * DAY_SECONDS * 1_000
     return customers, {kind: _in_span(tables[kind], end) for kind in TABLES if kind in wanted}
 
 
@@ -120,7 +122,7 @@ class _Slice:
 
 def _slices(settings: ShopSettings, everything: list[dict[str, Table]], total: int) -> Iterator[_Slice]:
     """The merged rows of consecutive stretches of time, so that no copy of the whole log is made."""
-    edges = np.linspace(0, settings.days * DAY * 1_000, 2 + total // SLICE).astype(np.int64)
+    edges = np.linspace(0, settings.days * DAY_SECONDS * 1_000, 2 + total // SLICE).astype(np.int64)
     cuts = [{kind: np.searchsorted(table["at"], edges) for kind, table in tables.items()} for tables in everything]
     for place in range(len(edges) - 1):
         tables: dict[str, Table] = {}

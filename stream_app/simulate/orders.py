@@ -7,8 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.events.schema import OrderAction
-from stream_app.simulate.arrays import DAY, HOUR, Bools, Floats, Ints, Table, pick, rows
+from stream_app.core.units import DAY_SECONDS, HOUR_SECONDS
+from stream_app.simulate.arrays import Table, pick, rows
 from stream_app.simulate.customers import Customers
 from stream_app.simulate.shop import PRODUCTS, Shop
 from stream_app.simulate.tables import ORDER
@@ -57,7 +59,7 @@ def order_times(shop: Shop, customers: Customers, rng: np.random.Generator) -> t
     clock = shop.clock
     first = clock.busy(customers.joined)
     busy_span = clock.busy(customers.left) - first
-    counts = rng.poisson(customers.orders_per_day * busy_span / DAY)
+    counts = rng.poisson(customers.orders_per_day * busy_span / DAY_SECONDS)
     who = np.repeat(np.arange(len(counts)), counts)
     at = clock.ordinary(first[who] + rng.random(len(who)) * busy_span[who])
     kept = rng.random(len(who)) < customers.activity(who, at, FADED_RATE)
@@ -83,7 +85,7 @@ def draw_orders(shop: Shop, customers: Customers, rng: np.random.Generator) -> O
     after = orders_after(customers, who, placed)
     m = len(who)
     paid = placed + rng.uniform(20, 240, m)
-    cancelled = np.where(rng.random(m) < CANCELLED_SHARE, placed + rng.uniform(0.5, 12, m) * HOUR, NEVER)
+    cancelled = np.where(rng.random(m) < CANCELLED_SHARE, placed + rng.uniform(0.5, 12, m) * HOUR_SECONDS, NEVER)
     paid = np.where(cancelled < NEVER, NEVER, paid)
     product = draw_products(shop, customers, who, rng)
     quality = customers.shows("product_quality")[who] & (after == 0)
@@ -100,7 +102,7 @@ def draw_orders(shop: Shop, customers: Customers, rng: np.random.Generator) -> O
         shipped=shipped,
         promised=promised,
         delivered=delivered,
-        returned=np.where(sent_back, delivered + rng.uniform(10, 90, m) * HOUR, NEVER),
+        returned=np.where(sent_back, delivered + rng.uniform(10, 90, m) * HOUR_SECONDS, NEVER),
         cancelled=cancelled,
         after=after,
         product=product,
@@ -109,7 +111,7 @@ def draw_orders(shop: Shop, customers: Customers, rng: np.random.Generator) -> O
         discount_cents=discount,
         carrier=carrier,
         staff=np.where(bad_service, shop.weak_staff, staff),
-        benefit=customers.member[who] & (placed - customers.joined[who] > 30 * DAY) & (rng.random(m) < 0.7),
+        benefit=customers.member[who] & (placed - customers.joined[who] > 30 * DAY_SECONDS) & (rng.random(m) < 0.7),
     )
 
 
@@ -147,13 +149,13 @@ def draw_deliveries(
     over_promised = customers.shows("broken_promise")[who] & (after == 0)
     carrier = pick(rng, shop.carrier_weights, m)
     carrier = np.where(late_parcel & (rng.random(m) < 0.5), shop.weak_carrier, carrier)
-    shipped = paid + rng.uniform(3, 30, m) * HOUR
+    shipped = paid + rng.uniform(3, 30, m) * HOUR_SECONDS
     promise_days = np.where(over_promised, 1.0, rng.integers(4, 7, m))
     slow = late_parcel | (rng.random(m) < shop.late_rates[carrier])
-    late_by, on_the_way = rng.uniform(1.5, 6, m) * DAY, rng.uniform(1.0, 2.6, m) * DAY
-    promised = paid + promise_days * DAY
+    late_by, on_the_way = rng.uniform(1.5, 6, m) * DAY_SECONDS, rng.uniform(1.0, 2.6, m) * DAY_SECONDS
+    promised = paid + promise_days * DAY_SECONDS
     delivered = np.where(slow, promised + late_by, shipped + on_the_way)
-    return carrier, shipped, promised, np.where(over_promised, delivered + DAY, delivered)
+    return carrier, shipped, promised, np.where(over_promised, delivered + DAY_SECONDS, delivered)
 
 
 def order_events(customers: Customers, orders: Orders) -> Table:
@@ -165,7 +167,7 @@ def order_events(customers: Customers, orders: Orders) -> Table:
         OrderAction.DELIVERED: orders.delivered,
         OrderAction.CANCELLED: orders.cancelled,
         OrderAction.RETURNED: orders.returned,
-        OrderAction.REFUNDED: orders.returned + 2 * DAY,
+        OrderAction.REFUNDED: orders.returned + 2 * DAY_SECONDS,
     }
     return np.concatenate([_step_rows(customers, orders, action, at) for action, at in steps.items()])
 

@@ -9,8 +9,8 @@ from typing import Final, Self
 
 import numpy as np
 
+from stream_app.core.arrays import Floats, Ints
 from stream_app.core.events.schema import DEFAULT_SHOP, KINDS
-from stream_app.simulate.arrays import Floats, Ints
 from stream_app.simulate.calendar import SHOP_ZONE, BusyClock
 from stream_app.simulate.vocabulary import ACQUISITION_CHANNELS, CARRIERS, CATEGORIES, REGIONS, STAFF
 

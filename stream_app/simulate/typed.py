@@ -12,9 +12,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.core.arrays import Ints
 from stream_app.core.events.schema import KINDS, Event
 from stream_app.simulate import cart, complaints, orders, pages
-from stream_app.simulate.arrays import Ints, Table
+from stream_app.simulate.arrays import Table
 from stream_app.simulate.calendar import SHOP_ZONE
 from stream_app.simulate.shop import BLOCK, PRODUCTS, ShopSettings
 from stream_app.simulate.vocabulary import (

@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.simulate.arrays import DAY, Bools, Floats, Ints
+from stream_app.core.arrays import Bools, Floats, Ints
+from stream_app.core.units import DAY_SECONDS
 from stream_app.simulate.customers import Customers
 from stream_app.simulate.orders import Orders
 from stream_app.simulate.shop import Shop
@@ -49,7 +50,7 @@ def draw_visits(shop: Shop, customers: Customers, orders: Orders, rng: np.random
     order = np.concatenate([np.arange(len(orders.who)), np.full(len(who) - len(orders.who), NO_ORDER)])
     inside = (at >= 0) & (at < shop.clock.end)
     who, at, order = who[inside], at[inside], order[inside]
-    troubled = (at >= customers.trouble_start[who]) & (at <= customers.trouble_end[who] + DAY)
+    troubled = (at >= customers.trouble_start[who]) & (at <= customers.trouble_end[who] + DAY_SECONDS)
     return Visits(who=who, at=at, order=order, troubled=troubled)
 
 
@@ -63,7 +64,7 @@ def _ordinary(shop: Shop, customers: Customers, rng: np.random.Generator) -> tup
     first = shop.clock.busy(customers.joined)
     span = shop.clock.busy(customers.left) - first
     rate = customers.visits_per_day * shop.settings.sessions * ~customers.one_time
-    counts = rng.poisson(rate * span / DAY)
+    counts = rng.poisson(rate * span / DAY_SECONDS)
     who = np.repeat(np.arange(len(counts)), counts)
     at = shop.clock.ordinary(first[who] + rng.random(len(who)) * span[who])
     kept = rng.random(len(who)) < customers.activity(who, at, FADED_RATE)
@@ -78,7 +79,7 @@ def _after_leaving(shop: Shop, customers: Customers, rng: np.random.Generator) -
     counts = rng.poisson(mean * shop.settings.sessions * (lingers & ~_silent(customers)))
     who = np.repeat(np.arange(len(counts)), counts)
     begin = np.where(customers.one_time, customers.joined, customers.left)[who]
-    return who, begin + rng.exponential(50 * DAY, len(who))
+    return who, begin + rng.exponential(50 * DAY_SECONDS, len(who))
 
 
 def _in_trouble(customers: Customers, rng: np.random.Generator) -> tuple[Ints, Floats]:

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.simulate.arrays import Floats
+from stream_app.core.arrays import Floats
 
 # cause: (share among lost one-time buyers, share among lost repeat buyers); from surveys among Taobao sellers
 CAUSE_PRIORS: Final[dict[str, tuple[float, float]]] = {

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from stream_app.core.arrays import Floats
 from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.customer import Customer
 from stream_app.core.settings import Settings
@@ -139,7 +140,7 @@ class MonthlyChurn:
     def _is_lost(self, last_order: int) -> bool:
         return self.today is not None and self.today - last_order > self._lost_after
 
-    def _put_in(self, vector: np.typing.NDArray[np.float64]) -> None:
+    def _put_in(self, vector: Floats) -> None:
         """Bring buyers of stored states into the histogram."""
         quarters = np.round(vector[:, LAST_ORDER] * DAY_US).astype(np.int64) // _QUARTER_US
         pairs, counts = np.unique(quarters * _PLACES + self._shops.places_of_keys(vector[:, SHOP]), return_counts=True)

@@ -13,17 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_app.core.alerts.lifecycle import Ranking
+from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.customer import Customer
 from stream_app.core.kpis.risk_bands import BANDS, bands
 from stream_app.core.segments.lifecycle_stage import STAGES, stages
-from stream_app.core.segments.segments import SEGMENTS, Flags, price_sensitive, segments
+from stream_app.core.segments.segments import SEGMENTS, price_sensitive, segments
 from stream_app.core.shops.registry import MAX_SHOPS, ShopRegistry
 from stream_app.core.state.complaints import open_since
 from stream_app.core.state.counters import COUNTER
 from stream_app.core.state.counters import SHOP as MARKED_SHOP
 from stream_app.core.state.counters import matrix as marks_matrix
-from stream_app.core.state.frame import Floats, mean_gap
+from stream_app.core.state.frame import mean_gap
 from stream_app.core.state.vector import FIRST_ORDER, LAST_ORDER, MONEY, NEVER, ORDER_DAYS, ORDERS, RING_END, SHOP, SLOT
 from stream_app.core.units import DAY_US
 
@@ -31,7 +32,6 @@ CHUNK: Final = 16_384  # customers counted at once: some 3 ms
 _MOVED_AT_ONCE: Final = 4_096  # customers whose facts are copied at once
 _DISCOUNTED, _DISCOUNT = SLOT["discounted"], SLOT["discount"]
 _COMPLAINTS: Final = [COUNTER["complaints"], COUNTER["complaints_before"]]
-_Table = npt.NDArray[np.int64]
 
 
 class Pace:
@@ -55,8 +55,8 @@ class Pace:
         self.last_gap: Floats = np.where(np.isnan(last_gap), self.mean_gap, last_gap)
         self.money: Floats = rows["money"]
         self.usual_amount: Floats = usual[rows["marked_shop"]]
-        self.complains: Flags = rows["complains"]
-        self.is_price_sensitive: Flags = rows["price_sensitive"]
+        self.complains: Bools = rows["complains"]
+        self.is_price_sensitive: Bools = rows["price_sensitive"]
 
 
 _ROW: Final = np.dtype([
@@ -74,7 +74,7 @@ _ROW: Final = np.dtype([
 ])  # fmt: skip
 
 
-def _nobody(kinds: int) -> _Table:
+def _nobody(kinds: int) -> Ints:
     return np.zeros((MAX_SHOPS + 1, kinds), dtype=np.int64)
 
 
@@ -82,11 +82,11 @@ def _nobody(kinds: int) -> _Table:
 class PopulationCounts:
     """Customers by shop's place: the rows of each table."""
 
-    bands: _Table = field(default_factory=lambda: _nobody(len(SEGMENTS) * len(BANDS)))  # by segment, and in it by band
-    segments: _Table = field(default_factory=lambda: _nobody(len(SEGMENTS)))  # buyers, by segment
-    stages: _Table = field(default_factory=lambda: _nobody(len(STAGES)))  # buyers, by stage
-    buyers: _Table = field(default_factory=lambda: _nobody(1)[:, 0])
-    repeat_buyers: _Table = field(default_factory=lambda: _nobody(1)[:, 0])
+    bands: Ints = field(default_factory=lambda: _nobody(len(SEGMENTS) * len(BANDS)))  # by segment, and in it by band
+    segments: Ints = field(default_factory=lambda: _nobody(len(SEGMENTS)))  # buyers, by segment
+    stages: Ints = field(default_factory=lambda: _nobody(len(STAGES)))  # buyers, by stage
+    buyers: Ints = field(default_factory=lambda: _nobody(1)[:, 0])
+    repeat_buyers: Ints = field(default_factory=lambda: _nobody(1)[:, 0])
 
 
 class Population:
@@ -175,5 +175,5 @@ class Population:
             self._rows = np.concatenate([self._rows, np.zeros(max(size, 2 * room) - room, dtype=_ROW)])
 
 
-def _by_shop(shop: _Table, kind: npt.NDArray[np.integer], shape: tuple[int, ...]) -> _Table:
+def _by_shop(shop: Ints, kind: npt.NDArray[np.integer], shape: tuple[int, ...]) -> Ints:
     return np.bincount(shop * shape[1] + kind, minlength=shape[0] * shape[1]).reshape(shape)

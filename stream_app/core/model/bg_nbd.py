@@ -12,7 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.state.frame import Floats, StateFrame
+from stream_app.core.arrays import Floats
+from stream_app.core.state.frame import StateFrame
 
 SHAPE: Final = 1.0  # r of the gamma distribution over order rates
 SCALE_HORIZONS: Final = 2.0  # alpha of it, in horizons: a customer of whom nothing is known orders every two horizons

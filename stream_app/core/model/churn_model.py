@@ -13,13 +13,14 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.core.arrays import Floats
 from stream_app.core.model.bg_nbd import bg_nbd_log_odds
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.drift import Drift, DriftWatch
 from stream_app.core.model.ensemble import Ensemble
 from stream_app.core.model.experts.baselines import BgNbdExpert, RecencyExpert
 from stream_app.core.model.experts.binned import BinnedExpert
-from stream_app.core.model.experts.expert import LIMIT, Expert, Floats, Rows
+from stream_app.core.model.experts.expert import LIMIT, Expert, Rows
 from stream_app.core.model.experts.linear import LinearExpert
 from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.experts.river_models import RiverBaselineExpert, TreeExpert

@@ -10,7 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.model.experts.expert import Floats, Labels, row_sums
+from stream_app.core.arrays import Floats
+from stream_app.core.model.experts.expert import Labels, row_sums
 from stream_app.core.model.experts.recursive import Span
 
 START: Final = {"linear": 0.70, "cells": 0.15, "prior": 0.10, "tree": 0.05}  # shares before any loss is known

@@ -11,11 +11,8 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from stream_app.core.arrays import Bools, Floats, Ints
 
 BINS: Final = 10
 ENOUGH: Final = 30  # of each outcome: below, what tells them apart is noise

@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.state.frame import Floats, StateFrame
+from stream_app.core.arrays import Floats
+from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.vector import HALF_LIVES, NEVER
 
 LIMIT: Final = 60.0  # no feature is larger: float16 keeps them all

@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.core.arrays import Floats
 from stream_app.core.model.cohorts import Cohorts
-from stream_app.core.model.experts.expert import Floats
 from stream_app.core.model.experts.recursive import DAY_EFFECT, FORGET_HORIZONS, Span
 
 WINDOW_HORIZONS: Final = 0.5  # of the recent cohorts that are looked at
@@ -36,7 +36,7 @@ class Nowcast:
         self._days = int(span.horizon)
         self._began: int | None = None  # day of the first decision ever
         self._first_day = 0  # day of the oldest cohort that is kept
-        self._returns: npt.NDArray[np.float64] = np.zeros((0, max(self._days, 1)))  # by cohort day and age in days
+        self._returns: Floats = np.zeros((0, max(self._days, 1)))  # by cohort day and age in days
         self._expected = np.zeros(0)  # returns that the mixture expected of each cohort
         self._deviations: dict[int, float] = {}  # by day, for as long as its decisions wait
         self._precision = COEFFICIENT_DEVIATION**-2.0

@@ -36,6 +36,7 @@ from stream_app.core.alerts.staff_actions import (
     notes_of,
     work_notes_of,
 )
+from stream_app.core.arrays import Floats
 from stream_app.core.customers.customer import Customer
 from stream_app.core.events.schema import Complaint, Event
 from stream_app.core.kpis.aggregator import KpiAggregator, KpiState
@@ -49,7 +50,7 @@ from stream_app.core.partition.timers import Timers
 from stream_app.core.settings import Settings
 from stream_app.core.state.complaint_kinds import Classifier, unread
 from stream_app.core.state.counters import PERIOD
-from stream_app.core.state.frame import Floats, StateFrame
+from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.update import apply_event
 from stream_app.core.state.vector import FIRST_ORDER, LAST_ORDER, MONEY, NEVER
 from stream_app.core.units import DAY_US, SECOND_US

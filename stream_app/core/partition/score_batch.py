@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from stream_app.core.alerts.lifecycle import Ranking
 from stream_app.core.alerts.sla import SlaBreach
+from stream_app.core.arrays import Floats
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.churn_model import Model, Scores
 from stream_app.core.model.labels import Pending
-from stream_app.core.state.frame import Floats, StateFrame
+from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.vector import SLOTS
 from stream_app.core.units import DAY_US
 

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.state.frame import Floats
+from stream_app.core.arrays import Floats
 
 STAGES: Final = ("new", "one_time", "growing", "stable", "declining", "lost")
 NEW, ONE_TIME, GROWING, STABLE, DECLINING, LOST = range(len(STAGES))

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.core.arrays import Bools, Floats
 from stream_app.core.segments.lifecycle_stage import DECLINING, GROWING, LOST, NEW, ONE_TIME, STAGES, Life, stages
-from stream_app.core.state.frame import Floats
 from stream_app.core.state.profile import CustomerProfile
 
 SEGMENTS: Final = ("complaining", "vip", "price_sensitive", "one_time", "growing", "declining", "loyal")
@@ -24,7 +24,6 @@ VIP_MONEY: Final = 6.0  # usual orders of the shop that all of his orders make, 
 CHEAP_SHARE: Final = 0.75  # of the orders, that had a discount
 CHEAP_DEPTH: Final = 0.10  # of the money
 
-Flags = npt.NDArray[np.bool_]
 _OF_STAGE: Final = np.full(len(STAGES), LOYAL, dtype=np.int8)
 _OF_STAGE[[NEW, ONE_TIME]] = ONCE
 _OF_STAGE[GROWING], _OF_STAGE[[DECLINING, LOST]] = RISING, FADING
@@ -44,12 +43,12 @@ class Dealings(Life, Protocol):
         ...
 
     @property
-    def complains(self) -> Flags:
+    def complains(self) -> Bools:
         """Whether there was a complaint lately, or one is open."""
         ...
 
     @property
-    def is_price_sensitive(self) -> Flags:
+    def is_price_sensitive(self) -> Bools:
         """See `price_sensitive`."""
         ...
 
@@ -65,7 +64,7 @@ def segments(of: Dealings) -> npt.NDArray[np.int8]:
     return segment
 
 
-def _before_stages(of: Dealings) -> list[tuple[int, Flags]]:
+def _before_stages(of: Dealings) -> list[tuple[int, Bools]]:
     """The segments that come before those of the stages, the first that fits first, and who belongs to each."""
     usual = of.usual_amount
     is_vip = (of.order_days >= VIP_ORDER_DAYS) & (usual > 0) & (of.money >= VIP_MONEY * usual)
@@ -73,7 +72,7 @@ def _before_stages(of: Dealings) -> list[tuple[int, Flags]]:
     return [(COMPLAINING, of.complains), (VIP, is_vip), (PRICE_SENSITIVE, of.is_price_sensitive)]
 
 
-def price_sensitive(orders: Floats, discounted: Floats, money: Floats, discount: Floats) -> Flags:
+def price_sensitive(orders: Floats, discounted: Floats, money: Floats, discount: Floats) -> Bools:
     """Whether most orders had a discount worth naming; one order alone may be chance, unless it was a deep one.
 
     Args:
@@ -104,5 +103,5 @@ class _Alone:
         self.recency, self.mean_gap, self.last_gap = view.recency, view.mean_gap, view.last_gap
         self.money = view["money"]
         self.usual_amount: Floats = np.array([about.shop.usual_amount])
-        self.complains: Flags = np.array([bool(about.count("complaints") or about.open_days)])
+        self.complains: Bools = np.array([bool(about.count("complaints") or about.open_days)])
         self.is_price_sensitive = price_sensitive(view["orders"], view["discounted"], self.money, view["discount"])

@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from stream_app.core.arrays import Floats
 from stream_app.core.events.schema import (
     DEFAULT_SHOP,
     Browsing,
@@ -158,7 +158,7 @@ class Shops:
             self.known.append(KnownShop(name))
         return number
 
-    def usual_amounts(self) -> npt.NDArray[np.float64]:
+    def usual_amounts(self) -> Floats:
         """What an order of each shop is usually worth, by its number; 0: not known; shape (MAX_SHOPS,)."""
         usual = np.zeros(MAX_SHOPS)
         usual[: len(self.known)] = [shop.usual_amount for shop in self.known]

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import xxhash
 
+from stream_app.core.arrays import Floats, Ints
 from stream_app.core.events.schema import DEFAULT_SHOP
 
 MAX_SHOPS: Final = 50  # with a name of their own; whatever else a sender makes up is one shop more
@@ -54,7 +54,7 @@ class ShopRegistry:
         found = self._keys.get(key)
         return found if found is not None else self.place(OTHER_SHOPS)
 
-    def places_of_keys(self, keys: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    def places_of_keys(self, keys: Floats) -> Ints:
         """The same for n customers, shape (n,)."""
         distinct, which = np.unique(keys, return_inverse=True)
         return np.array([self.place_of_key(key) for key in distinct.tolist()], dtype=np.int64)[which]

@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import xxhash
 
+from stream_app.core.arrays import Floats
 from stream_app.core.events.schema import Complaint, ComplaintAction
 from stream_app.core.state.vector import CASE_STEPS, CASES, NEVER, SLOT, StateVector
 
@@ -144,7 +144,7 @@ def _that_fit(places: list[_Place], expired: float) -> list[_Place]:
     return places
 
 
-def open_since(vector: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def open_since(vector: Floats) -> Floats:
     """When each open complaint was opened: days since 1970, NEVER where a case is closed or empty; shape (n, CASES)."""
     steps = vector[:, _FIRST_STEP : _FIRST_STEP + CASES * _STEPS].reshape(len(vector), CASES, _STEPS)
     opened, resolved = steps[:, :, 0], steps[:, :, 2]

@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from stream_app.core.arrays import Bools, Floats
 from stream_app.core.state.complaints import open_since
 from stream_app.core.state.vector import (
     DECAYED,
@@ -24,8 +24,6 @@ from stream_app.core.state.vector import (
     SLOT,
     SLOTS,
 )
-
-Floats = npt.NDArray[np.float64]
 
 LONG_AGO: Final = 400.0  # days; "never" and "longer than a year ago" say the same
 _DECAY_LIMIT: Final = 1000.0  # half-lives; 2 ** -1000 is still a number
@@ -123,7 +121,7 @@ class StateFrame:
         return np.sqrt(np.maximum(squares / (self.repeats + 2.0), 0.05))
 
     @cached_property
-    def recent_gaps(self) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def recent_gaps(self) -> tuple[Floats, Bools]:
         """The last gaps between order days, oldest first, and which of them exist; shape (n, RING - 1)."""
         ring = self.vector[:, RING_START:RING_END]
         return np.diff(ring, axis=1), ring[:, :-1] > NEVER

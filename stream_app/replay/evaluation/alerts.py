@@ -7,10 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.replay.evaluation.calendar import DAY_US
+from stream_app.core.arrays import Ints
+from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.departures import Departures, lead_summary
 from stream_app.replay.evaluation.evaluation import Evaluation
-from stream_app.replay.results import AlertRecord, Ints
+from stream_app.replay.results import AlertRecord
 
 FLAP_DAYS: Final = 14.0  # an episode that opens again so soon, though nothing happened, should not have closed
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from stream_app.core.arrays import Ints
 from stream_app.core.units import EPOCH, MICROSECOND
-from stream_app.replay.results import Ints
-
-DAY_US: Final = 86_400_000_000
 
 
 def instant(local: datetime) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from stream_app.core.arrays import Ints
 from stream_app.core.model.evaluation_metrics import bins_of
 from stream_app.replay.evaluation.evaluation import Evaluation
 from stream_app.replay.evaluation.intervals import share_interval
-from stream_app.replay.results import Ints
 
 
 def reliability(evaluation: Evaluation) -> list[dict[str, object]]:

@@ -14,10 +14,11 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.replay.evaluation.calendar import DAY_US, call_times
+from stream_app.core.arrays import Floats, Ints
+from stream_app.core.units import DAY_US
+from stream_app.replay.evaluation.calendar import call_times
 from stream_app.replay.evaluation.departures import Departures, Orders, lead_summary
 from stream_app.replay.evaluation.evaluation import Evaluation
-from stream_app.replay.results import Floats, Ints
 
 LADDER: Final = (1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000, 2000, 5000)
 EARLY_DAYS: Final = 14  # a lead that leaves time for a measure to work

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from stream_app.replay.evaluation.calendar import DAY_US, month_starts
+from stream_app.core.units import DAY_US
+from stream_app.replay.evaluation.calendar import month_starts
 from stream_app.replay.evaluation.departures import Departures
 from stream_app.replay.evaluation.evaluation import Evaluation
 

@@ -12,9 +12,10 @@ from typing import Final, Literal
 
 import numpy as np
 
-from stream_app.replay.evaluation.calendar import DAY_US
+from stream_app.core.arrays import Bools, Floats, Ints
+from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.evaluation import Evaluation
-from stream_app.replay.results import Bools, Floats, Ints, Results
+from stream_app.replay.results import Results
 
 ENOUGH: Final = 30  # departures below which a share of them says nothing
 Definition = Literal["lost_after", "horizon"]

@@ -13,10 +13,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.model.evaluation_metrics import Scored
+from stream_app.core.units import DAY_US
 from stream_app.errors import ContradictorySettings
-from stream_app.replay.evaluation.calendar import DAY_US, index_of, midnights
-from stream_app.replay.results import CHURNED, OPEN, Bools, Floats, Ints, Results
+from stream_app.replay.evaluation.calendar import index_of, midnights
+from stream_app.replay.results import CHURNED, OPEN, Results
 
 ROUNDING_US: Final = 86_400  # 1e-6 days: what two ways to round a time may differ by
 WARM_HORIZONS: Final = 1.5

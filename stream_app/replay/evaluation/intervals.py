@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
+from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.model.evaluation_metrics import Scored, roc_auc
-from stream_app.replay.results import Bools, Floats, Ints
 
 Z: Final = 1.959964  # the 97.5 % point of the normal distribution
 Interval = tuple[float, float]

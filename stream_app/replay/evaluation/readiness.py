@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.replay.evaluation.calendar import DAY_US, local
+from stream_app.core.units import DAY_US
+from stream_app.replay.evaluation.calendar import local
 from stream_app.replay.evaluation.evaluation import Evaluation
 from stream_app.replay.evaluation.intervals import auc_difference
 from stream_app.replay.results import CHURNED, RETAINED

@@ -13,9 +13,11 @@ from typing import Final
 import numpy as np
 
 import stream_app
+from stream_app.core.arrays import Floats
 from stream_app.core.model.evaluation_metrics import Scored, brier, ece, lift, log_loss, pr_auc, precision_at, roc_auc
+from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.alerts import alert_figures
-from stream_app.replay.evaluation.calendar import DAY_US, iso_day
+from stream_app.replay.evaluation.calendar import iso_day
 from stream_app.replay.evaluation.calibration import deciles, reliability
 from stream_app.replay.evaluation.capacity import capacity_curve
 from stream_app.replay.evaluation.cohorts import churn_by_month, cohort_retention, repurchase
@@ -28,7 +30,7 @@ from stream_app.replay.evaluation.segments import segment_tables
 from stream_app.replay.evaluation.support import support_figures
 from stream_app.replay.evaluation.windows import windows
 from stream_app.replay.evaluation.worth import money_figures
-from stream_app.replay.results import OPEN, SOURCES, Floats, Results
+from stream_app.replay.results import OPEN, SOURCES, Results
 
 SCHEMA: Final = 1
 DIGITS: Final = 6

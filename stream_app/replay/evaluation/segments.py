@@ -11,10 +11,11 @@ from typing import Final
 
 import numpy as np
 
+from stream_app.core.arrays import Bools, Ints
 from stream_app.replay.evaluation.evaluation import Evaluation
 from stream_app.replay.evaluation.intervals import share_interval
 from stream_app.replay.evaluation.worth import newest_decisions
-from stream_app.replay.results import STAGES, Bools, Ints
+from stream_app.replay.results import STAGES
 
 # (recent, frequent, spends much) -> key; the order is that of the report.
 RFM: Final[dict[tuple[bool, bool, bool], str]] = {

@@ -6,10 +6,11 @@ from typing import Final
 
 import numpy as np
 
+from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.model.evaluation_metrics import CLIP, Scored, ece, enough, log_loss, roc_auc
-from stream_app.replay.evaluation.calendar import DAY_US, iso_day
+from stream_app.core.units import DAY_US
+from stream_app.replay.evaluation.calendar import iso_day
 from stream_app.replay.evaluation.evaluation import Evaluation
-from stream_app.replay.results import Bools, Floats, Ints
 
 WINDOW_DAYS: Final = 28
 

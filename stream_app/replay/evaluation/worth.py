@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from stream_app.replay.evaluation.calendar import DAY_US
+from stream_app.core.arrays import Floats, Ints
+from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.departures import Departures
 from stream_app.replay.evaluation.evaluation import Evaluation
-from stream_app.replay.results import Floats, Ints
 
 MONTH_DAYS = 30.4375
 

@@ -13,12 +13,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.core.arrays import Floats
 from stream_app.core.customers.codec.ragged import Counts, Reader, cut, narrow, widen
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.features import NAMES, features
 from stream_app.core.model.labels import Pending
-from stream_app.core.state.frame import Floats, StateFrame
+from stream_app.core.state.frame import StateFrame
 from stream_app.core.units import DAY_US, SECOND_US
 
 EXPERTS: Final = ChurnModel(DAY_US, DAY_US, seed=0).names  # the columns of Pending.log_odds

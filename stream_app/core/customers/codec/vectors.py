@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.core.arrays import Floats
 from stream_app.core.customers.codec.ragged import Bytes, Counts, Reader, cut
-from stream_app.core.state.frame import Floats
 from stream_app.core.state.vector import DECAYED, EMPTY, HALF_LIVES, LAST_SEEN, SLOT, SLOTS, StateVector
 
 FORETOLD, ONE_BYTE, TWO_BYTES, DOUBLE = range(4)

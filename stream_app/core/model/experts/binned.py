@@ -8,13 +8,11 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from stream_app.core.model.experts.expert import LIMIT, Floats, Labels, Rows, row_sums
+from stream_app.core.arrays import Floats, Ints
+from stream_app.core.model.experts.expert import LIMIT, Labels, Rows, row_sums
 from stream_app.core.model.experts.recursive import RecursiveLogistic, Span
 from stream_app.core.model.features import PLACE
-
-Cells = npt.NDArray[np.int64]
 
 # name -> lowest value, highest value, number of cells between them; in the feature's own unit
 _GRID: Final = {
@@ -39,7 +37,7 @@ _SIZES: Final = (
 )
 
 
-def _cell(values: Floats, low: float, high: float, count: int) -> Cells:
+def _cell(values: Floats, low: float, high: float, count: int) -> Ints:
     return np.clip((values - low) / (high - low) * count, 0, count - 1).astype(np.int64)
 
 
@@ -66,7 +64,7 @@ class BinnedExpert:
         np.put_along_axis(inputs, self._cells(rows), 1.0, axis=1)
         self._model.learn_day(rows.prior, inputs, labels)
 
-    def _cells(self, rows: Rows) -> Cells:
+    def _cells(self, rows: Rows) -> Ints:
         """The cell of each row on each grid, as places among all cells; shape (n, number of grids)."""
         feature = {name: rows.features[:, place] for name, place in PLACE.items()}
         grids = [_cell(feature[name], *grid) for name, grid in _GRID.items()]

@@ -8,7 +8,8 @@ from typing import ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from stream_app.core.arrays import Floats
+
 Labels = npt.NDArray[np.int8]
 
 LIMIT = 8.0  # log-odds; no expert may be surer than that

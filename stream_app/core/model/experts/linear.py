@@ -6,7 +6,8 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from stream_app.core.model.experts.expert import LIMIT, Floats, Labels, Rows
+from stream_app.core.arrays import Floats
+from stream_app.core.model.experts.expert import LIMIT, Labels, Rows
 from stream_app.core.model.experts.recursive import RecursiveLogistic, Span
 from stream_app.core.model.features import LINEAR, NAMES
 

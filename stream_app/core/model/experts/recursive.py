@@ -20,7 +20,8 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.model.experts.expert import Floats, Labels, row_sums
+from stream_app.core.arrays import Floats
+from stream_app.core.model.experts.expert import Labels, row_sums
 
 DAY_EFFECT: Final = 0.3
 BIAS_DEVIATION: Final = 0.25

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from river import linear_model, optim, preprocessing, tree
 
-from stream_app.core.model.experts.expert import LIMIT, Floats, Labels, Rows, row_sums
+from stream_app.core.arrays import Floats
+from stream_app.core.model.experts.expert import LIMIT, Labels, Rows, row_sums
 from stream_app.core.model.features import PLACE
 
 PRIOR: Final = "prior"

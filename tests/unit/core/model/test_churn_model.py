@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_app.core.arrays import Floats
 from stream_app.core.model.churn_model import ENOUGH, MIXTURE, MODEL_SOURCE, PRIOR_SOURCE, ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.drift import DriftWatch
 from stream_app.core.model.ensemble import START, Ensemble
-from stream_app.core.model.experts.expert import LIMIT, Floats
+from stream_app.core.model.experts.expert import LIMIT
 from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Returned

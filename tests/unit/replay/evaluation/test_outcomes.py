@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from stream_app.core.events.schema import KINDS
+from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation import metrics
 from stream_app.replay.evaluation.alerts import alert_figures, flaps
-from stream_app.replay.evaluation.calendar import DAY_US, call_times, index_of, instant, local, midnights, month_starts
+from stream_app.replay.evaluation.calendar import call_times, index_of, instant, local, midnights, month_starts
 from stream_app.replay.evaluation.capacity import capacity_curve, play
 from stream_app.replay.evaluation.cohorts import churn_by_month, cohort_retention, repurchase
 from stream_app.replay.evaluation.departures import Departures, Orders, find_departures, lead_summary
