@@ -81,7 +81,7 @@ class SummaryBuilder:
         self._latest = events[-1]
         self._see_fields(events)
         for event in events:
-            self._unknown_words.note(event)
+            self._unknown_words.record(event)
 
     def _follows(self, event: Event) -> bool:
         return self._latest is None or _place(self._latest) <= _place(event)

@@ -9,7 +9,8 @@ from typing import Final, get_type_hints
 
 import msgspec
 
-from stream_app.core.events.schema import KINDS, CartAction, ComplaintForm, OrderAction, Page
+from stream_app.core.events.enumerations import CartAction, ComplaintForm, OrderAction, Page
+from stream_app.core.events.schema import KINDS
 
 Value = str | int | float | bool
 SKIP: Final = "skip"

@@ -158,7 +158,7 @@ def _nominated(candidate: AlertCandidate) -> dict[str, Any]:
         "model_version": candidate.version,
         "segment": explanation.segment,
         "causes": {cause.key: cause.probability for cause in explanation.causes},
-        "evidence": {evidence.sign: evidence.numbers for evidence in explanation.evidence},
+        "evidence": {evidence.rule: evidence.numbers for evidence in explanation.evidence},
     }
 
 

@@ -153,8 +153,8 @@ class Replay:
             if one.scores is not None and one.view is not None:
                 outcome.columns.add(one.decisions, one.scores, one.view, lost_after_days)
             self._matured += one.matured
-            self._cohorts.note_decisions(one.decisions)
-            self._cohorts.note_returns(one.returned)
+            self._cohorts.record_decisions(one.decisions)
+            self._cohorts.record_returns(one.returned)
             outcome.closed += one.closed
             outcome.breaches += one.breaches
             outcome.ended += one.ended
@@ -164,7 +164,7 @@ class Replay:
 
     def _learn(self, moment: int) -> None:
         """The trainer's day: what has matured, in order of (matured_at, customer)."""
-        self.churn_model.note(self._cohorts)
+        self.churn_model.record_cohorts(self._cohorts)
         self._cohorts = Cohorts()
         # In one order whatever the partitions are: sums of floating-point numbers depend on it.
         matured = sorted(self._matured, key=lambda one: (one.matured_at, one.pending.customer))

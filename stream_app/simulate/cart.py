@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from stream_app.core.arrays import Bools, Floats
-from stream_app.core.events.schema import CartAction
+from stream_app.core.events.enumerations import CartAction
 from stream_app.simulate.arrays import Table, rows
 from stream_app.simulate.customers import Customers
 from stream_app.simulate.orders import Orders

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from stream_app.core.arrays import Bools, Floats, Ints
-from stream_app.core.events.schema import OrderAction
+from stream_app.core.events.enumerations import OrderAction
 from stream_app.core.units import DAY_SECONDS, HOUR_SECONDS
 from stream_app.simulate.arrays import Table, pick, rows
 from stream_app.simulate.customers import Customers

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from stream_app.core.arrays import Bools, Floats, Ints
-from stream_app.core.events.schema import Page
+from stream_app.core.events.enumerations import Page
 from stream_app.simulate.arrays import Table, owners, rows, running_sum, within_group
 from stream_app.simulate.customers import Customers
 from stream_app.simulate.orders import Orders, draw_products

@@ -24,7 +24,8 @@ from stream_app.adapters.kafka.topic_ids import KafkaIds
 from stream_app.config import Kafka, Topics, confluent_options
 from stream_app.core.allocation.allocator import AllocatorPosition
 from stream_app.core.events.schema import encode
-from stream_app.core.messages.schema import CandidateBatch, LabelledBatch, pack
+from stream_app.core.messages.batches import CandidateBatch, LabelledBatch
+from stream_app.core.messages.outgoing import pack
 from stream_app.core.model.signature import verified
 from stream_app.core.training.trainer import Checkpoint
 from stream_app.core.units import EPOCH, MICROSECOND

@@ -10,7 +10,9 @@ from typing import Final
 import msgspec
 
 from stream_app.core.alerts.lifecycle import AlertCandidate, open_alerts
-from stream_app.core.messages.schema import AllocationDone, CandidateBatch, Outgoing, encode_message, is_duplicate, pack
+from stream_app.core.messages.batches import CandidateBatch
+from stream_app.core.messages.outgoing import Outgoing, is_duplicate, pack
+from stream_app.core.messages.schema import AllocationDone, encode_message
 from stream_app.core.partition import outbox
 from stream_app.core.partition.commit import Commit
 from stream_app.core.settings import Settings

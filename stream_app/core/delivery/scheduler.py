@@ -29,7 +29,7 @@ from stream_app.core.delivery.records import (
 from stream_app.core.delivery.retry import free_at, remembered
 from stream_app.core.delivery.routing import Policy, Route
 from stream_app.core.delivery.writer import Writer
-from stream_app.core.messages.schema import AlertClosed, AlertOpened
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.units import EPOCH, MICROSECOND
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from stream_app.core.delivery.records import MessageText
 from stream_app.core.delivery.routing import Route
-from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.messages.alerts import AlertOpened
 
 
 class Writer(Protocol):

@@ -209,10 +209,11 @@ SPELLINGS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "opened": ("open", "read", "viewed", "已读", "已打开", "打开"),
         "replied": ("reply", "answered", "responded", "已回复", "回复"),
         "failed": ("failure", "bounce", "bounced", "undelivered", "not delivered", "发送失败", "失败", "退信"),
-        "episode_opened": (),
-        "episode_acked": (),
-        "episode_snoozed": (),
-        "episode_resolved": (),
+        # Written as in 0.1.1, so that both releases read the topic; alert_* is accepted.
+        "episode_opened": ("alert opened",),
+        "episode_acked": ("alert acked",),
+        "episode_snoozed": ("alert snoozed",),
+        "episode_resolved": ("alert resolved",),
     },
 }
 

@@ -44,27 +44,30 @@ class KpiAggregator:
     def _begin(self, shops: ShopRegistry) -> None:
         settings = self._settings
         self.shops = shops
-        self.event_counts, self.months = EventCounts(settings, shops, self._classify), MonthlyChurn(settings, shops)
-        self.standing = Population(shops, settings.horizon / DAY_US, settings.lost_after_or_default / DAY_US)
+        self.event_counts, self.monthly_churn = (
+            EventCounts(settings, shops, self._classify),
+            MonthlyChurn(settings, shops),
+        )
+        self.population = Population(shops, settings.horizon / DAY_US, settings.lost_after_or_default / DAY_US)
 
-    def ordered(self, customer: Customer, event: Event, at: int, stream_time: int) -> None:
+    def record_order(self, customer: Customer, event: Event, at: int, stream_time: int) -> None:
         """Count an order that counts; times in microseconds."""
-        self.months.turn(stream_time)
-        self.months.ordered(customer, at, event.shop_id)
+        self.monthly_churn.advance(stream_time)
+        self.monthly_churn.record_order(customer, at, event.shop_id)
 
-    def moved(self, customer: Customer) -> None:
+    def record_change(self, customer: Customer) -> None:
         """Note that a customer has ordered or complained, or that what he once complained of is past."""
-        self.standing.moved(customer)
+        self.population.mark_changed(customer)
 
-    def opened(self, customer: Customer, alert: Alert) -> None:
+    def record_opened(self, customer: Customer, alert: Alert) -> None:
         """Count an episode that has opened."""
         self.event_counts.opened[self.shop_of(customer), cause_of(alert), segment_in(alert)] += 1
 
-    def closed(self, customer: Customer, alert: Alert, reason: str) -> None:
+    def record_closed(self, customer: Customer, alert: Alert, reason: str) -> None:
         """Count an episode that has ended."""
         self.event_counts.closed[self.shop_of(customer), reason, segment_in(alert)] += 1
 
-    def open_now(self, customers: Iterable[Customer]) -> Counter[tuple[str, str, str]]:
+    def count_open(self, customers: Iterable[Customer]) -> Counter[tuple[str, str, str]]:
         """Open episodes by shop, cause and segment."""
         alerts = ((customer, customer.alert) for customer in customers)
         return Counter(
@@ -76,15 +79,15 @@ class KpiAggregator:
         return self.shops.names[self.shops.place_of_key(customer.vector[SHOP])]
 
     @property
-    def memory(self) -> KpiState:
+    def state(self) -> KpiState:
         """What is to be stored."""
-        return KpiState(self.shops.names, self.months.known)
+        return KpiState(self.shops.names, self.monthly_churn.months)
 
-    def restore(self, customers: Sequence[Customer], memory: KpiState, stream_time: int) -> None:
+    def restore(self, customers: Sequence[Customer], state: KpiState, stream_time: int) -> None:
         """Take up where the last commit stood; `stream_time`: its, microseconds."""
-        self._begin(ShopRegistry(memory.shops))
-        self.standing.restore(customers)
-        self.months.restore(customers, memory.months, stream_time)
+        self._begin(ShopRegistry(state.shops))
+        self.population.restore(customers)
+        self.monthly_churn.restore(customers, state.months, stream_time)
 
 
 def cause_of(alert: Alert) -> str:

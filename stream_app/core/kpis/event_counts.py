@@ -11,17 +11,8 @@ from collections import Counter
 from typing import Final, NamedTuple
 
 from stream_app.core.customers.customer import Customer
-from stream_app.core.events.schema import (
-    Browsing,
-    Cart,
-    CartAction,
-    Complaint,
-    ComplaintAction,
-    ComplaintForm,
-    Event,
-    Order,
-    OrderAction,
-)
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order
 from stream_app.core.messages.unknown_words import UnknownValues
 from stream_app.core.settings import Settings
 from stream_app.core.shops.registry import ShopRegistry
@@ -46,7 +37,7 @@ class EventCount(NamedTuple):
     kind: str = ""
 
 
-FLOWS: Final = (
+EVENT_COUNTS: Final = (
     EventCount("page_views"),
     EventCount("visits"),
     EventCount("visits_continued"),
@@ -59,7 +50,7 @@ FLOWS: Final = (
     *(EventCount("orders", kind) for kind in ORDER_KINDS),
     *(EventCount("complaints", category) for category in CATEGORIES),
 )
-PLACE: Final = {flow: place for place, flow in enumerate(FLOWS)}
+PLACE: Final = {flow: place for place, flow in enumerate(EVENT_COUNTS)}
 _PAGE_VIEWS, _VISITS, _CONTINUED = (PLACE[EventCount(name)] for name in ("page_views", "visits", "visits_continued"))
 _VISITORS, _DAILY_BUYERS, _REVENUE = (PLACE[EventCount(name)] for name in ("visitors", "daily_buyers", "revenue"))
 _STEP: Final = {step: PLACE[EventCount("funnel", step)] for step in FUNNEL}
@@ -91,7 +82,7 @@ _MONEY: Final[dict[CartAction | OrderAction, int]] = {
 }
 _ABOUT_AN_ORDER: Final = (ComplaintForm.COMPLAINT, ComplaintForm.LOW_REVIEW, ComplaintForm.RETURN_REASON)
 
-Row = list[float]  # by place in FLOWS
+Row = list[float]  # by place in EVENT_COUNTS
 
 
 class EventCounts:
@@ -113,7 +104,7 @@ class EventCounts:
         self.closed: Counter[tuple[str, str, str]] = Counter()  # by shop, reason and segment
         self.unknown_words = UnknownValues()
 
-    def note(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
+    def record(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
         """Count an event; `at` in microseconds, `counts`: whether it is an order that counts."""
         row = self._rows.get(event.shop_id)
         if row is None:
@@ -121,7 +112,7 @@ class EventCounts:
         if isinstance(event, Browsing):
             row[_PAGE_VIEWS] += 1
             if event.page.is_unknown:
-                self.unknown_words.note(event)
+                self.unknown_words.record(event)
             since = at / DAY_US - customer.vector[_LAST_BROWSING]
             if since > VISIT_GAP:
                 self._begin_visit(row, customer, at)
@@ -129,21 +120,21 @@ class EventCounts:
                 row[_CONTINUED] += 1
                 customer.bounces = False
         else:
-            self._note_action(row, customer, event, at, counts)
+            self._record_action(row, customer, event, at, counts)
 
-    def _note_action(
+    def _record_action(
         self, row: Row, customer: Customer, event: Cart | Order | Complaint, at: int, counts: bool
     ) -> None:
         if isinstance(event, Cart):
             price, quantity = event.price, event.quantity
-            self._note_step(row, event, price if price is None or quantity is None else price * quantity)
+            self._record_step(row, event, price if price is None or quantity is None else price * quantity)
         elif isinstance(event, Order):
-            self._note_step(row, event, event.amount)
+            self._record_step(row, event, event.amount)
             if counts:
-                self._note_purchase(row, customer, event, at)
+                self._record_purchase(row, customer, event, at)
         else:
-            self.unknown_words.note(event)
-            _note_complaint(row, event, self._classify)
+            self.unknown_words.record(event)
+            _record_complaint(row, event, self._classify)
 
     def take(self) -> dict[str, Row]:
         """The rows by shop since the last time."""
@@ -158,7 +149,7 @@ class EventCounts:
 
     def _row(self, shop: str) -> Row:
         name = self._shops.names[self._shops.place(shop)]
-        return self._rows.setdefault(name, [0] * len(FLOWS))
+        return self._rows.setdefault(name, [0] * len(EVENT_COUNTS))
 
     def _begin_visit(self, row: Row, customer: Customer, at: int) -> None:
         customer.bounces = True
@@ -167,17 +158,17 @@ class EventCounts:
         if customer.vector[_LAST_BROWSING] < self._midnight(at):
             row[_VISITORS] += 1
 
-    def _note_purchase(self, row: Row, customer: Customer, event: Order, at: int) -> None:
+    def _record_purchase(self, row: Row, customer: Customer, event: Order, at: int) -> None:
         vector = customer.vector
         row[_ORDER["repeat" if vector[ORDERS] else "first"]] += 1
         row[_REVENUE] += max(event.amount or 0.0, 0.0)
         if vector[LAST_ORDER] < self._midnight(at):
             row[_DAILY_BUYERS] += 1
 
-    def _note_step(self, row: Row, event: Cart | Order, money: float | None) -> None:
+    def _record_step(self, row: Row, event: Cart | Order, money: float | None) -> None:
         place = _COUNTS.get(event.action)
         if place is None:
-            self.unknown_words.note(event)
+            self.unknown_words.record(event)
         else:
             row[place] += 1
         if money:
@@ -192,7 +183,7 @@ class EventCounts:
         return self._day[0] / DAY_US
 
 
-def _note_complaint(row: Row, event: Complaint, classify: Classifier) -> None:
+def _record_complaint(row: Row, event: Complaint, classify: Classifier) -> None:
     if event.action is ComplaintAction.REOPENED or not is_displeasure(event):
         return
     row[_COMPLAINT[category_of(event, classify)]] += 1

@@ -52,25 +52,25 @@ class MonthlyChurn:
         self._settings, self._shops = settings, shops
         self._lost_after = settings.lost_after_or_default // DAY_US  # days of the calendar
         self._last_orders: Counter[tuple[int, int]] = Counter()  # customers who are not lost, by day and shop's place
-        self._turns_at = _NO_TIME + 1  # when the next day begins, microseconds
+        self._next_midnight = _NO_TIME + 1  # when the next day begins, microseconds
         self.today: int | None = None  # days since 1970; None: nothing has happened
-        self.known: list[MonthCount] = []  # the present month first
+        self.months: list[MonthCount] = []  # the present month first
         self.lost: Counter[int] = Counter()  # buyers who are lost now, by shop's place
 
-    def turn(self, at: int) -> None:
+    def advance(self, at: int) -> None:
         """Bring the calendar to a moment of stream time, microseconds."""
-        if at < self._turns_at:
+        if at < self._next_midnight:
             return
         day = self._settings.local_day(at)
-        self._turns_at = self._settings.local_midnights(at)[1]
+        self._next_midnight = self._settings.local_midnights(at)[1]
         if self.today is None:
             self.today = day
-            self.known = [MonthCount(_first_of_month(day))]
+            self.months = [MonthCount(_first_of_month(day))]
         while self.today < day:
             self.today += 1
             self._begin_day(self.today)
 
-    def ordered(self, customer: Customer, at: int, shop: str) -> None:
+    def record_order(self, customer: Customer, at: int, shop: str) -> None:
         """Note an order that counts; the calendar has been brought to the stream time of the order."""
         last = customer.vector[LAST_ORDER]
         if self.today is None or at < round(last * DAY_US):
@@ -81,7 +81,7 @@ class MonthlyChurn:
                 self._move(self._shops.place_of_key(customer.vector[SHOP]), place, day)
             return
         if last != NEVER:
-            self._take_out(customer, round(last * DAY_US), shop)
+            self._remove(customer, round(last * DAY_US), shop)
         if self._is_lost(day):
             self.lost[place] += 1
         else:
@@ -89,11 +89,11 @@ class MonthlyChurn:
 
     def restore(self, customers: Sequence[Customer], months: Sequence[MonthCount], at: int) -> None:
         """Take up where the last commit stood: its customers, what it remembers, and its stream time."""
-        self.known = list(months)
+        self.months = list(months)
         self.today = self._settings.local_day(at) if at > _NO_TIME else None
         for start in range(0, len(customers), _AT_ONCE):
             vector = matrix([customer.vector for customer in customers[start : start + _AT_ONCE]])
-            self._put_in(vector[vector[:, LAST_ORDER] != NEVER])
+            self._add_stored(vector[vector[:, LAST_ORDER] != NEVER])
 
     def start_of(self, month: MonthCount) -> int:
         """The first moment of a month on the shop's clock, microseconds."""
@@ -102,12 +102,12 @@ class MonthlyChurn:
 
     def _begin_day(self, day: int) -> None:
         if _first_of_month(day) == day:
-            self.known = [MonthCount(day, self._customers()), *self.known[:1]]
+            self.months = [MonthCount(day, self._customers()), *self.months[:1]]
         lost = day - self._lost_after - 1
         for place, name in enumerate(self._shops.names):
             if count := self._last_orders.pop((lost, place), 0):
                 self.lost[place] += count
-                _add(self.known[0].lost, name, count)
+                _add(self.months[0].lost, name, count)
 
     def _customers(self) -> dict[str, int]:
         customers: dict[str, int] = {}
@@ -115,12 +115,12 @@ class MonthlyChurn:
             _add(customers, self._shops.names[place], count)
         return customers
 
-    def _take_out(self, customer: Customer, last: int, shop: str) -> None:
+    def _remove(self, customer: Customer, last: int, shop: str) -> None:
         """Forget a customer's last order, since there is another; `shop`: of the other."""
         place, day = self._shops.place_of_key(customer.vector[SHOP]), self._settings.local_day(last)
         if self._is_lost(day):
             self.lost[place] -= 1
-            _add(self.known[0].returned, self._shops.names[self._shops.place(shop)], 1)
+            _add(self.months[0].returned, self._shops.names[self._shops.place(shop)], 1)
         else:
             self._last_orders[day, place] -= 1
             if not self._last_orders[day, place]:
@@ -140,7 +140,7 @@ class MonthlyChurn:
     def _is_lost(self, last_order: int) -> bool:
         return self.today is not None and self.today - last_order > self._lost_after
 
-    def _put_in(self, vector: Floats) -> None:
+    def _add_stored(self, vector: Floats) -> None:
         """Bring buyers of stored states into the histogram."""
         quarters = np.round(vector[:, LAST_ORDER] * DAY_US).astype(np.int64) // _QUARTER_US
         pairs, counts = np.unique(quarters * _PLACES + self._shops.places_of_keys(vector[:, SHOP]), return_counts=True)

@@ -22,19 +22,19 @@ from stream_app.core.segments.segments import SEGMENTS, price_sensitive, segment
 from stream_app.core.shops.registry import MAX_SHOPS, ShopRegistry
 from stream_app.core.state.complaints import open_since
 from stream_app.core.state.counters import COUNTER
-from stream_app.core.state.counters import SHOP as MARKED_SHOP
-from stream_app.core.state.counters import matrix as marks_matrix
+from stream_app.core.state.counters import SHOP as COUNTERS_SHOP
+from stream_app.core.state.counters import matrix as counters_matrix
 from stream_app.core.state.frame import mean_gap
 from stream_app.core.state.vector import FIRST_ORDER, LAST_ORDER, MONEY, NEVER, ORDER_DAYS, ORDERS, RING_END, SHOP, SLOT
 from stream_app.core.units import DAY_US
 
 CHUNK: Final = 16_384  # customers counted at once: some 3 ms
-_MOVED_AT_ONCE: Final = 4_096  # customers whose facts are copied at once
+_CHANGED_AT_ONCE: Final = 4_096  # customers whose facts are copied at once
 _DISCOUNTED, _DISCOUNT = SLOT["discounted"], SLOT["discount"]
 _COMPLAINTS: Final = [COUNTER["complaints"], COUNTER["complaints_before"]]
 
 
-class Pace:
+class BuyerColumns:
     """Of n buyers, what their stage and their segment are read from: see lifecycle.Life and segments.Dealings.
 
     Args:
@@ -54,7 +54,7 @@ class Pace:
         last_gap = rows["last_gap"].astype(np.float64)
         self.last_gap: Floats = np.where(np.isnan(last_gap), self.mean_gap, last_gap)
         self.money: Floats = rows["money"]
-        self.usual_amount: Floats = usual[rows["marked_shop"]]
+        self.usual_amount: Floats = usual[rows["counters_shop"]]
         self.complains: Bools = rows["complains"]
         self.is_price_sensitive: Bools = rows["price_sensitive"]
 
@@ -67,14 +67,14 @@ _ROW: Final = np.dtype([
     ("repeats", "?"),  # two orders or more
     ("buyer", "?"),
     ("shop", "u1"),
-    ("marked_shop", "u1"),  # by its number among shops.Shops: an explanation goes by the shop that he came to first
+    ("counters_shop", "u1"),  # by its number among shops.Shops: an explanation goes by the shop that he came to first
     ("money", "f8"),
     ("complains", "?"),
     ("price_sensitive", "?"),
 ])  # fmt: skip
 
 
-def _nobody(kinds: int) -> Ints:
+def _zeros(kinds: int) -> Ints:
     return np.zeros((MAX_SHOPS + 1, kinds), dtype=np.int64)
 
 
@@ -82,11 +82,11 @@ def _nobody(kinds: int) -> Ints:
 class PopulationCounts:
     """Customers by shop's place: the rows of each table."""
 
-    bands: Ints = field(default_factory=lambda: _nobody(len(SEGMENTS) * len(BANDS)))  # by segment, and in it by band
-    segments: Ints = field(default_factory=lambda: _nobody(len(SEGMENTS)))  # buyers, by segment
-    stages: Ints = field(default_factory=lambda: _nobody(len(STAGES)))  # buyers, by stage
-    buyers: Ints = field(default_factory=lambda: _nobody(1)[:, 0])
-    repeat_buyers: Ints = field(default_factory=lambda: _nobody(1)[:, 0])
+    bands: Ints = field(default_factory=lambda: _zeros(len(SEGMENTS) * len(BANDS)))  # by segment, and in it by band
+    segments: Ints = field(default_factory=lambda: _zeros(len(SEGMENTS)))  # buyers, by segment
+    stages: Ints = field(default_factory=lambda: _zeros(len(STAGES)))  # buyers, by stage
+    buyers: Ints = field(default_factory=lambda: _zeros(1)[:, 0])
+    repeat_buyers: Ints = field(default_factory=lambda: _zeros(1)[:, 0])
 
 
 class Population:
@@ -101,54 +101,56 @@ class Population:
     def __init__(self, shops: ShopRegistry, horizon: float, lost_after: float) -> None:
         self._shops, self._horizon, self._lost_after = shops, horizon, lost_after
         self._rows = np.zeros(1024, dtype=_ROW)
-        self._moved: list[Customer] = []
+        self._changed: list[Customer] = []
 
-    def moved(self, customer: Customer) -> None:
+    def mark_changed(self, customer: Customer) -> None:
         """Note that what a customer's row is made of has changed: it is made anew before the next count."""
-        self._moved.append(customer)
-        if len(self._moved) >= _MOVED_AT_ONCE:
-            self._settle()
+        self._changed.append(customer)
+        if len(self._changed) >= _CHANGED_AT_ONCE:
+            self._flush()
 
     def restore(self, customers: Sequence[Customer]) -> None:
         """Make the rows of stored customers, whose index has been given."""
-        for start in range(0, len(customers), _MOVED_AT_ONCE):
-            self._take_in(customers[start : start + _MOVED_AT_ONCE])
+        for start in range(0, len(customers), _CHANGED_AT_ONCE):
+            self._update_rows(customers[start : start + _CHANGED_AT_ONCE])
 
     def count(self, counted: PopulationCounts, ranking: Ranking, size: int, now: int, usual: Floats) -> Iterator[None]:
         """Count the first `size` customers as of a moment, microseconds, chunk by chunk, into `counted`.
 
-        `usual`: see Pace.
+        `usual`: see BuyerColumns.
         """
-        self._settle()
+        self._flush()
         yield
         self._reserve(size)
         for start in range(0, size, CHUNK):
             end = min(start + CHUNK, size)
             rows = self._rows[start:end]
-            who = np.flatnonzero(rows["buyer"])
-            buyers = rows.take(who)
-            pace = Pace(buyers, now / DAY_US, self._horizon, usual)
-            self._count(counted, buyers, ranking.latest_of(start, end)[who], pace)
+            places = np.flatnonzero(rows["buyer"])
+            buyers = rows.take(places)
+            columns = BuyerColumns(buyers, now / DAY_US, self._horizon, usual)
+            self._count(counted, buyers, ranking.latest_of(start, end)[places], columns)
             yield
 
-    def _settle(self) -> None:
-        moved, self._moved = self._moved, []
-        self._take_in(moved)
+    def _flush(self) -> None:
+        changed, self._changed = self._changed, []
+        self._update_rows(changed)
 
-    def _count(self, counted: PopulationCounts, buyers: npt.NDArray[np.void], latest: Floats, pace: Pace) -> None:
+    def _count(
+        self, counted: PopulationCounts, buyers: npt.NDArray[np.void], latest: Floats, columns: BuyerColumns
+    ) -> None:
         """Count buyers; nobody else has a score."""
         shop = buyers["shop"].astype(np.int64)
-        segment = segments(pace).astype(np.int64)
+        segment = segments(columns).astype(np.int64)
         counted.segments += _by_shop(shop, segment, counted.segments.shape)
         band = bands(latest)
         scored = band >= 0
         kind = segment[scored] * len(BANDS) + band[scored]
         counted.bands += _by_shop(shop[scored], kind, counted.bands.shape)
-        counted.stages += _by_shop(shop, stages(pace, self._lost_after), counted.stages.shape)
+        counted.stages += _by_shop(shop, stages(columns, self._lost_after), counted.stages.shape)
         counted.buyers += np.bincount(shop, minlength=len(counted.buyers))
         counted.repeat_buyers += np.bincount(shop[buyers["repeats"]], minlength=len(counted.buyers))
 
-    def _take_in(self, customers: Sequence[Customer]) -> None:
+    def _update_rows(self, customers: Sequence[Customer]) -> None:
         indices = np.array([customer.index for customer in customers], dtype=np.int64)
         if not len(indices):
             return
@@ -161,8 +163,8 @@ class Population:
         rows["order_days"], rows["repeats"] = vector[:, ORDER_DAYS], vector[:, ORDERS] >= 2
         rows["buyer"] = buyer = vector[:, LAST_ORDER] != NEVER
         rows["shop"][buyer] = self._shops.places_of_keys(vector[buyer, SHOP])
-        counters = marks_matrix([customer.counters for customer in customers])
-        rows["marked_shop"], rows["money"] = counters[:, MARKED_SHOP], vector[:, MONEY]
+        counters = counters_matrix([customer.counters for customer in customers])
+        rows["counters_shop"], rows["money"] = counters[:, COUNTERS_SHOP], vector[:, MONEY]
         rows["complains"] = counters[:, _COMPLAINTS].any(axis=1) | (open_since(vector) != NEVER).any(axis=1)
         rows["price_sensitive"] = price_sensitive(
             vector[:, ORDERS], vector[:, _DISCOUNTED], vector[:, MONEY], vector[:, _DISCOUNT]

@@ -8,16 +8,9 @@ from typing import Final, Protocol, TypeVar
 
 from stream_app.core.events.bounds import Bounds
 from stream_app.core.events.schema import EARLIEST, LATEST, Event, Rejected, decode
-from stream_app.core.messages.schema import (
-    MAX_RECORD_BYTES,
-    SEQUENCE,
-    Outgoing,
-    SystemMessage,
-    decode_message,
-    header_bytes,
-    read_message,
-    sequence_of,
-)
+from stream_app.core.messages.batches import read_message
+from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, SEQUENCE, Outgoing, header_bytes, sequence_of
+from stream_app.core.messages.schema import SystemMessage, decode_message
 from stream_app.core.messages.unreadable import Unreadable
 from stream_app.core.units import EPOCH, MICROSECOND
 

@@ -23,7 +23,7 @@ class UnknownValues:
 
     >>> from stream_app.core.events.schema import decode
     >>> words = UnknownValues()
-    >>> words.note(decode('{"type":"order","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z",'
+    >>> words.record(decode('{"type":"order","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z",'
     ...                   '"action":"Completed"}'))
     >>> words.counts
     Counter({('order.action', 'Completed'): 1})
@@ -32,7 +32,7 @@ class UnknownValues:
     def __init__(self) -> None:
         self.counts: Counter[Found] = Counter()
 
-    def note(self, event: Event | Contact) -> None:
+    def record(self, event: Event | Contact) -> None:
         """Count the unknown words of an event or a contact."""
         if isinstance(event, Browsing):
             if event.page.is_unknown:

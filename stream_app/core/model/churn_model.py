@@ -132,10 +132,10 @@ class ChurnModel:
         """See Model."""
         kept = features(view)
         rows = Rows(kept.astype(np.float64), bg_nbd_log_odds(view))
-        log_odds, probability = self.judge(rows)
+        log_odds, probability = self.predict(rows)
         return Scores(kept, log_odds.astype(np.float32), _rounded(probability), self.source, self.version)
 
-    def judge(self, rows: Rows) -> tuple[Floats, Floats]:
+    def predict(self, rows: Rows) -> tuple[Floats, Floats]:
         """What is said of n rows: log-odds in the columns of `names`, shape (n, len(names)), and probabilities."""
         table = np.stack([expert.log_odds(rows) for expert in self.experts], axis=1)
         mixed = self._mixture.log_odds(table[:, self._mixed])
@@ -149,9 +149,9 @@ class ChurnModel:
         columns = [self._mixed.index(place) for place in self._cheap]
         return _rounded(probability_of(self._with_level(self._mixture.log_odds(table, columns), rows.prior)))
 
-    def note(self, cohorts: Cohorts) -> None:
+    def record_cohorts(self, cohorts: Cohorts) -> None:
         """Note what was decided and who returned: the nowcast compares what was expected with what comes."""
-        self._nowcast.note(cohorts)
+        self._nowcast.record(cohorts)
 
     def learn_day(self, matured: Sequence[Matured], moment: int) -> None:
         """Learn from a day's labels, in order of (matured_at, customer): makes the version in force from `moment`.

@@ -23,7 +23,7 @@ class Cohorts:
     """Sums over the decisions of a day.
 
     >>> cohorts = Cohorts()
-    >>> cohorts.note_returns([Returned(decided_at=0, returned_at=3 * DAY_US)])
+    >>> cohorts.record_returns([Returned(decided_at=0, returned_at=3 * DAY_US)])
     >>> cohorts.returns
     Counter({(0, 3): 1})
     """
@@ -35,7 +35,7 @@ class Cohorts:
     def __bool__(self) -> bool:
         return bool(self.expected or self.returns)
 
-    def note_decisions(self, decisions: Sequence[Pending]) -> None:
+    def record_decisions(self, decisions: Sequence[Pending]) -> None:
         """Note decisions as they are made."""
         if not decisions:
             return
@@ -46,7 +46,7 @@ class Cohorts:
         for day in np.unique(days).tolist():
             self.expected[day] = self.expected.get(day, 0.0) + float(grains[days == day].sum())
 
-    def note_returns(self, returned: Sequence[Returned]) -> None:
+    def record_returns(self, returned: Sequence[Returned]) -> None:
         """Note decisions whose customers have ordered, long before their labels are released."""
         for one in returned:
             self.returns[one.decided_at // DAY_US, (one.returned_at - one.decided_at) // DAY_US] += 1

@@ -88,7 +88,7 @@ class Waiting:
             yield Matured(pending, label, pending.decided_at + self._horizon)
 
 
-def note_order(waiting: list[Pending], at: int, horizon: int, closed: int) -> list[Returned]:
+def record_order(waiting: list[Pending], at: int, horizon: int, closed: int) -> list[Returned]:
     """Tell a customer's waiting decisions of an order, and return those that hear of one for the first time.
 
     A decision whose horizon ended by `closed` has its label already, whether it was released in this batch or not.

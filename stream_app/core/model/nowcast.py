@@ -48,7 +48,7 @@ class Nowcast:
         """What is added to every customer's log-odds of churn today; a shop above its level is never thought worse."""
         return -max(self.coefficient, 0.0) * self.deviation
 
-    def note(self, cohorts: Cohorts) -> None:
+    def record(self, cohorts: Cohorts) -> None:
         """Note the decisions that were made, and the orders that were heard of, since the last time."""
         if cohorts.expected:
             self._reserve(min(cohorts.expected), max(cohorts.expected))

@@ -170,7 +170,7 @@ def fingerprint(churn_model: ChurnModel) -> str:
     """
     rng = np.random.default_rng(PROBES)
     features = rng.uniform(-1.0, 7.0, (PROBES, len(NAMES))).astype(np.float16).astype(np.float64)
-    log_odds, probability = churn_model.judge(Rows(features, rng.normal(0.0, 2.0, PROBES)))
+    log_odds, probability = churn_model.predict(Rows(features, rng.normal(0.0, 2.0, PROBES)))
     said = np.round(np.concatenate([log_odds, probability[:, None]], axis=1), 9) + 0.0  # no negative zero
     counts = f"{churn_model.version} {churn_model.churned} {churn_model.retained}".encode()
     return xxhash.xxh3_128_hexdigest(np.ascontiguousarray(said, dtype="<f8").tobytes() + counts)

@@ -39,19 +39,19 @@ class Explainer:
     def note(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
         """Note an event; `counts`: as an order."""
         shop = self.shops.known[customer.counters[SHOP]]
-        shop.note(event)
+        shop.record(event)
         if counts and isinstance(event, Order):
-            shop.note_order(event.amount or 0.0)
+            shop.record_order(event.amount or 0.0)
         count_event(customer.counters, event, at, counts, self._classify)
 
     def note_step(self, customer: Customer, event: Event, stream_time: int) -> None:
         """Note that a shop tells what becomes of complaints."""
         if isinstance(event, Complaint):
-            self.shop_of(customer).note_step(event.action, stream_time)
+            self.shop_of(customer).record_step(event.action, stream_time)
 
     def note_contact(self, customer: Customer, at: int) -> None:
         """Note a message to a customer."""
-        self.shop_of(customer).note_contact()
+        self.shop_of(customer).record_contact()
         count_contact(customer.counters, at / DAY_US)
 
     def shop_of(self, customer: Customer) -> KnownShop:

@@ -42,7 +42,7 @@ from stream_app.core.events.schema import Complaint, Event
 from stream_app.core.kpis.aggregator import KpiAggregator, KpiState
 from stream_app.core.messages.schema import Contact
 from stream_app.core.model.churn_model import Model, Scores
-from stream_app.core.model.labels import Matured, Pending, Returned, Waiting, counts_as_order, note_order
+from stream_app.core.model.labels import Matured, Pending, Returned, Waiting, counts_as_order, record_order
 from stream_app.core.partition.explainer import Explainer
 from stream_app.core.partition.score_batch import ScoreBatch
 from stream_app.core.partition.sla_watch import MissedTarget, SlaWatch
@@ -245,7 +245,7 @@ class PartitionProcessor:
         self.open[customer.name] = customer
         self.ranking.open[customer.index] = True
         self._touched.add(customer)
-        self.aggregator.opened(customer, alert)
+        self.aggregator.record_opened(customer, alert)
         self._notes |= notes_of(alert)
         ordered_at = round(customer.vector[LAST_ORDER] * DAY_US)
         if ordered_at > alert.opened_at:  # while the desk was deciding: what was told later has happened all the same
@@ -385,7 +385,7 @@ class PartitionProcessor:
         self, customer: Customer, at: int, reason: str, probability: float, verdict: StaffOutcome = NO_OUTCOME
     ) -> None:
         if customer.alert is not None:
-            self.aggregator.closed(customer, customer.alert, reason)
+            self.aggregator.record_closed(customer, customer.alert, reason)
             said = (verdict.outcome, verdict.cause, verdict.staff)
             self._closed.append(AlertClosing(customer.alert, at, reason, probability, *said))
             self._notes |= cleared_notes_of(customer.alert.alert_id)
@@ -404,16 +404,16 @@ class PartitionProcessor:
 
     def _apply(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
         """Count an event, while the facts are as before it; remember it, and follow what it means for the targets."""
-        self.aggregator.event_counts.note(customer, event, at, counts)
+        self.aggregator.event_counts.record(customer, event, at, counts)
         if counts:
-            self.aggregator.ordered(customer, event, at, self.stream_time)
+            self.aggregator.record_order(customer, event, at, self.stream_time)
         before = ComplaintsBefore.of(customer.vector, self.settings) if isinstance(event, Complaint) else None
         period = customer.counters[PERIOD]
         local_day = self.settings.local_day(at) if counts else 0
         apply_event(customer.vector, event, at, local_day, counts, self._followed_days)
         self.explainer.note(customer, event, at, counts)
         if counts or before is not None or customer.counters[PERIOD] != period:
-            self.aggregator.moved(customer)
+            self.aggregator.record_change(customer)
         if before is not None:
             self.explainer.note_step(customer, event, self.stream_time)
             self._tell(self.targets.follow(customer, before, at, self.stream_time))
@@ -444,7 +444,7 @@ class PartitionProcessor:
 
     def _ordered(self, customer: Customer, at: int) -> None:
         closed = self.stream_time - self.settings.lateness - 1  # horizons that ended by then have their label
-        if first := note_order(customer.waiting, at, self.settings.horizon, closed):
+        if first := record_order(customer.waiting, at, self.settings.horizon, closed):
             self._returned += first
             customer.packed = None
         if customer.alert is not None and at > customer.alert.opened_at:
@@ -471,7 +471,7 @@ class PartitionProcessor:
 
     def _nomination(self, customer: Customer, risk: float, at: int) -> AlertCandidate:
         about = self.explainer.profile(customer, at)
-        worth = float(monthly_worth(about.view)[0])
+        worth = float(monthly_worth(about.frame)[0])
         last = customer.waiting[-1] if customer.waiting else None
         return AlertCandidate(
             customer=customer.name,

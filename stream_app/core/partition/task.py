@@ -34,16 +34,8 @@ from stream_app.core.messages.decoding import (
     dead_letter,
     decode_record,
 )
-from stream_app.core.messages.schema import (
-    AllocationDone,
-    Contact,
-    ContactAction,
-    Outgoing,
-    SystemMessage,
-    Tick,
-    header_bytes,
-    pack,
-)
+from stream_app.core.messages.outgoing import Outgoing, header_bytes, pack
+from stream_app.core.messages.schema import AllocationDone, Contact, ContactAction, SystemMessage, Tick
 from stream_app.core.messages.unknown_words import Found
 from stream_app.core.model.churn_model import Model
 from stream_app.core.model.cohorts import Cohorts
@@ -425,7 +417,7 @@ class PartitionTask:
         elif contact.opening is None and contact.action is ContactAction.SENT:
             partition.contacted(contact.customer_id, contact.event_id, at)
         elif contact.action.is_unknown:
-            partition.aggregator.event_counts.unknown_words.note(contact)
+            partition.aggregator.event_counts.unknown_words.record(contact)
 
     def _release(self) -> None:
         hold = self.summary.hold
@@ -468,8 +460,8 @@ class PartitionTask:
 
     def _tell(self, step: Step, effects: Effects, moment: int) -> None:
         cohorts = Cohorts()
-        cohorts.note_decisions(effects.decisions)
-        cohorts.note_returns(effects.returned)
+        cohorts.record_decisions(effects.decisions)
+        cohorts.record_returns(effects.returned)
         self._outbox += outbox.labelled(self.number, effects.matured, cohorts, moment)
         self._outbox += outbox.closings(self.number, effects.closed)
         step.outcomes.update((one.outcome, one.cause, segment_in(one.alert)) for one in effects.closed if one.outcome)
@@ -490,8 +482,8 @@ class PartitionTask:
         self._commits += 1
         summary.stream_time = partition.stream_time
         summary.counts = vars(partition.counts).copy()
-        partition.aggregator.months.turn(partition.stream_time)
-        summary.aggregator = partition.aggregator.memory
+        partition.aggregator.monthly_churn.advance(partition.stream_time)
+        summary.aggregator = partition.aggregator.state
         step.event_counts = partition.aggregator.event_counts.take()
         step.opened, step.closed = partition.aggregator.event_counts.take_alerts()
         step.unknown_words = partition.aggregator.event_counts.unknown_words.take()

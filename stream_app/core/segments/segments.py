@@ -98,10 +98,10 @@ class _Alone:
     """One customer as columns."""
 
     def __init__(self, about: CustomerProfile) -> None:
-        view = about.view
+        view = about.frame
         self.horizon, self.order_days = view.horizon, view.order_days
         self.recency, self.mean_gap, self.last_gap = view.recency, view.mean_gap, view.last_gap
         self.money = view["money"]
         self.usual_amount: Floats = np.array([about.shop.usual_amount])
-        self.complains: Bools = np.array([bool(about.count("complaints") or about.open_days)])
+        self.complains: Bools = np.array([bool(about.counter("complaints") or about.open_days)])
         self.is_price_sensitive = price_sensitive(view["orders"], view["discounted"], self.money, view["discount"])

@@ -14,17 +14,8 @@ import msgspec
 import numpy as np
 
 from stream_app.core.arrays import Floats
-from stream_app.core.events.schema import (
-    DEFAULT_SHOP,
-    Browsing,
-    Cart,
-    CartAction,
-    Complaint,
-    ComplaintAction,
-    Event,
-    Order,
-    OrderAction,
-)
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, OrderAction
+from stream_app.core.events.schema import DEFAULT_SHOP, Browsing, Cart, Complaint, Event, Order
 
 NOT_YET: Final = 1 << 62
 MAX_SHOPS: Final = 50  # customers of more shops than that are told under the last one's name
@@ -99,7 +90,7 @@ class KnownShop(msgspec.Struct):
     answers_since: int = NOT_YET
     solves_since: int = NOT_YET
 
-    def note(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
         """Note the fields that an event shows."""
         every, tests = _TESTS[type(event)]
         missing = every & ~self.fields
@@ -108,19 +99,19 @@ class KnownShop(msgspec.Struct):
                 if bit & missing and test(event):
                     self.fields |= bit
 
-    def note_step(self, action: ComplaintAction, stream_time: int) -> None:
+    def record_step(self, action: ComplaintAction, stream_time: int) -> None:
         """Note from when on the shop tells what becomes of complaints."""
         if action in _ANSWERS:
             self.answers_since = min(self.answers_since, stream_time)
         if action is ComplaintAction.RESOLVED:
             self.solves_since = min(self.solves_since, stream_time)
 
-    def note_order(self, amount: float) -> None:
+    def record_order(self, amount: float) -> None:
         """Note what an order that counts was worth."""
         self.orders += 1
         self.log_money += math.log1p(max(amount, 0.0))
 
-    def note_contact(self) -> None:
+    def record_contact(self) -> None:
         """Note that the shop tells whom it writes to."""
         self.fields |= _BIT[CONTACTS]
 
@@ -129,7 +120,8 @@ class KnownShop(msgspec.Struct):
 
         >>> from stream_app.core.events.schema import decode
         >>> shop = KnownShop()
-        >>> shop.note(decode(b'{"type":"order","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z"}'))
+        >>> order = b'{"type":"order","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z"}'
+        >>> shop.record(decode(order))
         >>> shop.sends("order"), shop.sends("order.discount")
         (True, False)
         """

@@ -47,7 +47,7 @@ class ShopRegistry:
     def place(self, name: str) -> int:
         """The place of a shop; that of OTHER_SHOPS when there are too many, or for a name that cannot be written."""
         found = self._places.get(name)
-        return found if found is not None else self._take_in(name)
+        return found if found is not None else self._add(name)
 
     def place_of_key(self, key: float) -> int:
         """The place of a shop by its key in the facts; that of OTHER_SHOPS for one whose name is not kept."""
@@ -59,7 +59,7 @@ class ShopRegistry:
         distinct, which = np.unique(keys, return_inverse=True)
         return np.array([self.place_of_key(key) for key in distinct.tolist()], dtype=np.int64)[which]
 
-    def _take_in(self, name: str) -> int:
+    def _add(self, name: str) -> int:
         if name != OTHER_SHOPS and (len(self.names) - (OTHER_SHOPS in self._places) >= MAX_SHOPS or not _written(name)):
             return self.place(OTHER_SHOPS)
         self._places[name] = self._keys[shop_key(name)] = len(self.names)

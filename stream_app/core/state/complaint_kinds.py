@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from stream_app.core.events.schema import Complaint, ComplaintAction, ComplaintForm
+from stream_app.core.events.enumerations import ComplaintAction, ComplaintForm
+from stream_app.core.events.schema import Complaint
 from stream_app.core.state.counters import COMPLAINED
 
 OTHER: Final = "other"

@@ -20,7 +20,8 @@ import numpy as np
 import xxhash
 
 from stream_app.core.arrays import Floats
-from stream_app.core.events.schema import Complaint, ComplaintAction
+from stream_app.core.events.enumerations import ComplaintAction
+from stream_app.core.events.schema import Complaint
 from stream_app.core.state.vector import CASE_STEPS, CASES, NEVER, SLOT, StateVector
 
 _STEPS: Final = len(CASE_STEPS)

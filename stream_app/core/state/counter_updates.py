@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from stream_app.core.events.schema import (
-    Browsing,
-    Cart,
-    CartAction,
-    Complaint,
-    ComplaintAction,
-    ComplaintForm,
-    Event,
-    Order,
-    OrderAction,
-)
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order
 from stream_app.core.state.complaint_kinds import Classifier, is_displeasure, is_low_rating, kind_of
 from stream_app.core.state.counters import COUNTED, MOST, Counters, bit_of, count, place_in
 from stream_app.core.state.update import SLOW_PAGE_SECONDS
@@ -52,16 +43,16 @@ def count_event(counters: Counters[int], event: Event, at: int, counts: bool, cl
     if place is None:
         return
     if isinstance(event, Browsing):
-        _mark_browsing(counters, place, event)
+        _count_browsing(counters, place, event)
     elif isinstance(event, Cart):
-        _mark_cart(counters, place, event)
+        _count_cart(counters, place, event)
     elif isinstance(event, Order):
-        _mark_order(counters, place, event, counts)
+        _count_order(counters, place, event, counts)
     else:
-        _mark_complaint(counters, place, event, classify)
+        _count_complaint(counters, place, event, classify)
 
 
-def _mark_browsing(counters: Counters[int], place: int, event: Browsing) -> None:
+def _count_browsing(counters: Counters[int], place: int, event: Browsing) -> None:
     if counters[place + _VIEWS] < MOST:
         counters[place + _VIEWS] += 1
     if event.session_id is not None:
@@ -75,16 +66,16 @@ def _mark_browsing(counters: Counters[int], place: int, event: Browsing) -> None
     if event.available is False:
         count(counters, place + _UNAVAILABLE)
     if event.recommended:
-        _mark_recommended(counters, place, event)
+        _count_recommended(counters, place, event)
 
 
-def _mark_recommended(counters: Counters[int], place: int, event: Browsing) -> None:
+def _count_recommended(counters: Counters[int], place: int, event: Browsing) -> None:
     count(counters, place + _RECOMMENDED)
     if event.dwell_seconds is not None and event.dwell_seconds < BRIEF_SECONDS:
         count(counters, place + _BRIEF)
 
 
-def _mark_cart(counters: Counters[int], place: int, event: Cart) -> None:
+def _count_cart(counters: Counters[int], place: int, event: Cart) -> None:
     if event.action is CartAction.CHECKOUT_ABANDONED:
         if event.price is not None:
             count(counters, place + _PLACE["abandoned"])
@@ -94,7 +85,7 @@ def _mark_cart(counters: Counters[int], place: int, event: Cart) -> None:
         count(counters, place + _UNAVAILABLE)
 
 
-def _mark_order(counters: Counters[int], place: int, event: Order, counts: bool) -> None:
+def _count_order(counters: Counters[int], place: int, event: Order, counts: bool) -> None:
     if counts:
         count(counters, place + _ORDERS)
     if (step := _STEPS.get(event.action)) is not None:
@@ -112,7 +103,7 @@ def _mark_order(counters: Counters[int], place: int, event: Order, counts: bool)
             count(counters, place + _LATE_HOURS, round(late_hours))
 
 
-def _mark_complaint(counters: Counters[int], place: int, event: Complaint, classify: Classifier) -> None:
+def _count_complaint(counters: Counters[int], place: int, event: Complaint, classify: Classifier) -> None:
     if not is_displeasure(event):
         return
     if event.action is ComplaintAction.REOPENED:

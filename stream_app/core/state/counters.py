@@ -118,7 +118,7 @@ def count_contact(counters: Counters[int], day: float) -> None:
         count(counters, _CONTACTS if ahead >= 0 else _CONTACTS_BEFORE)
 
 
-def contacts_a_week(counters: Counters[int], day: float) -> float:
+def contacts_per_week(counters: Counters[int], day: float) -> float:
     """Messages a week, over the period of a day so far and the one before it."""
     into = (day + _FIRST_DAY) % CONTACT_PERIOD_DAYS
     ahead = int(day + _FIRST_DAY) // CONTACT_PERIOD_DAYS - counters[_CONTACT_PERIOD]

@@ -9,7 +9,7 @@ import numpy as np
 
 from stream_app.core.shops.capabilities import KnownShop
 from stream_app.core.state.complaints import steps_of
-from stream_app.core.state.counters import Counters, contacts_a_week, counter_value, distinct
+from stream_app.core.state.counters import Counters, contacts_per_week, counter_value, distinct
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.vector import NEVER, SLOT, StateVector
 
@@ -42,13 +42,13 @@ class CustomerProfile:
         self.now = now
         self.shop = shop
         self.solve_days = solve_days
-        self.view = StateFrame(np.array([vector]), np.array([now]), horizon)
+        self.frame = StateFrame(np.array([vector]), np.array([now]), horizon)
 
-    def fact(self, name: str) -> float:
+    def slot(self, name: str) -> float:
         """A fact by its name."""
         return float(self.vector[SLOT[name]])
 
-    def count(self, name: str) -> int:
+    def counter(self, name: str) -> int:
         """A count of marks.COUNTED over the last two periods."""
         return counter_value(self.counters, name)
 
@@ -59,28 +59,28 @@ class CustomerProfile:
     @cached_property
     def silent_days(self) -> float:
         """Days since the last order; since anything at all, where there is none."""
-        has_ordered = self.fact("last_order") != NEVER
-        return float(self.view.recency[0] if has_ordered else self.view.silence[0])
+        has_ordered = self.slot("last_order") != NEVER
+        return float(self.frame.recency[0] if has_ordered else self.frame.silence[0])
 
     @cached_property
     def repeats(self) -> int:
         """Gaps between order days."""
-        return int(self.view.repeats[0])
+        return int(self.frame.repeats[0])
 
     @cached_property
     def usual_gap_days(self) -> float:
         """The mean gap between order days; NaN for one-time buyers."""
-        return float(self.view.mean_gap[0]) if self.repeats else float("nan")
+        return float(self.frame.mean_gap[0]) if self.repeats else float("nan")
 
     @cached_property
     def orders(self) -> int:
         """Orders that count, ever."""
-        return int(self.fact("orders"))
+        return int(self.slot("orders"))
 
     @cached_property
     def mean_amount(self) -> float:
         """What an order of the customer is usually worth: the geometric mean."""
-        return float(np.expm1(self.fact("log_money") / self.orders)) if self.orders else 0.0
+        return float(np.expm1(self.slot("log_money") / self.orders)) if self.orders else 0.0
 
     @cached_property
     def open_days(self) -> list[float]:
@@ -98,6 +98,6 @@ class CustomerProfile:
         return max(waits, default=0.0) * HOURS_A_DAY
 
     @cached_property
-    def contacts_a_week(self) -> float:
+    def contacts_per_week(self) -> float:
         """Messages to the customer a week, lately."""
-        return contacts_a_week(self.counters, self.now)
+        return contacts_per_week(self.counters, self.now)

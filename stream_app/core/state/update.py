@@ -7,17 +7,8 @@ from typing import Final
 
 import xxhash
 
-from stream_app.core.events.schema import (
-    MAX_ID_CHARS,
-    Browsing,
-    Cart,
-    CartAction,
-    Complaint,
-    ComplaintForm,
-    Event,
-    Order,
-    OrderAction,
-)
+from stream_app.core.events.enumerations import CartAction, ComplaintForm, OrderAction
+from stream_app.core.events.schema import MAX_ID_CHARS, Browsing, Cart, Complaint, Event, Order
 from stream_app.core.shops.registry import shop_key
 from stream_app.core.state.complaint_kinds import HANDLING, is_displeasure, is_low_rating
 from stream_app.core.state.complaints import apply_complaint
@@ -62,7 +53,7 @@ _CART_COUNTERS: Final = {
     CartAction.PAYMENT_FAILED: SLOT["payment_failures"],
 }
 _CATEGORY_BITS: dict[str, int] = {}  # memory of a pure function: category -> its bit
-_MAX_REMEMBERED: Final = 100_000
+_MAX_CACHED: Final = 100_000
 
 
 def apply_event(
@@ -84,21 +75,21 @@ def apply_event(
     if day > vector[LAST_SEEN]:
         vector[LAST_SEEN] = day
     if isinstance(event, Browsing):
-        _remember_browsing(vector, event, day)
+        _apply_browsing(vector, event, day)
     elif isinstance(event, Order):
-        _remember_order(vector, event, day, local_day, counts)
+        _apply_order(vector, event, day, local_day, counts)
     elif isinstance(event, Cart):
-        _remember_cart(vector, event, day)
+        _apply_cart(vector, event, day)
     else:
-        _remember_complaint(vector, event, day, followed_days)
+        _apply_complaint(vector, event, day, followed_days)
 
 
-def _remember_browsing(vector: StateVector[float], event: Browsing, day: float) -> None:
+def _apply_browsing(vector: StateVector[float], event: Browsing, day: float) -> None:
     if day > vector[_LAST_BROWSING]:
         vector[_LAST_BROWSING] = day
     vector[_BROWSINGS] += 1
     if event.category is not None:
-        _remember_category(vector, event.category)
+        _apply_category(vector, event.category)
     if event.load_seconds is not None and event.load_seconds >= SLOW_PAGE_SECONDS:
         vector[_SLOW_PAGES] += 1
     if event.search_results == 0:
@@ -110,17 +101,17 @@ def _remember_browsing(vector: StateVector[float], event: Browsing, day: float) 
     add_decayed(vector, BROWSING_DECAY, day)
 
 
-def _remember_category(vector: StateVector[float], category: str) -> None:
+def _apply_category(vector: StateVector[float], category: str) -> None:
     """Linear counting over a bitmap: Whang, Vander-Zanden, Taylor, ACM TODS 1990."""
     bit = _CATEGORY_BITS.get(category)
     if bit is None:
         bit = 1 << xxhash.xxh3_64_intdigest(category.encode("utf-8", "surrogatepass")) % SKETCH_BITS
-        if len(_CATEGORY_BITS) < _MAX_REMEMBERED and len(category) <= MAX_ID_CHARS:
+        if len(_CATEGORY_BITS) < _MAX_CACHED and len(category) <= MAX_ID_CHARS:
             _CATEGORY_BITS[category] = bit
     vector[_CATEGORIES] = int(vector[_CATEGORIES]) | bit
 
 
-def _remember_cart(vector: StateVector[float], event: Cart, day: float) -> None:
+def _apply_cart(vector: StateVector[float], event: Cart, day: float) -> None:
     if day > vector[_LAST_CART]:
         vector[_LAST_CART] = day
     vector[_CARTS] += 1
@@ -132,16 +123,16 @@ def _remember_cart(vector: StateVector[float], event: Cart, day: float) -> None:
     add_decayed(vector, CART_DECAY, day)
 
 
-def _remember_order(vector: StateVector[float], event: Order, day: float, local_day: int, counts: bool) -> None:
+def _apply_order(vector: StateVector[float], event: Order, day: float, local_day: int, counts: bool) -> None:
     if counts:
-        _remember_purchase(vector, event, day, local_day)
+        _apply_purchase(vector, event, day, local_day)
     if event.action in (OrderAction.RETURNED, OrderAction.REFUNDED, OrderAction.CANCELLED):
         vector[_RETURNS] += 1
     if event.promised_at is not None and event.delivered_at is not None and event.delivered_at > event.promised_at:
         vector[_LATE] += 1
 
 
-def _remember_purchase(vector: StateVector[float], event: Order, day: float, local_day: int) -> None:
+def _apply_purchase(vector: StateVector[float], event: Order, day: float, local_day: int) -> None:
     amount = event.amount or 0.0
     log_amount = math.log1p(max(amount, 0.0))
     vector[ORDERS] += 1
@@ -167,15 +158,15 @@ def _remember_purchase(vector: StateVector[float], event: Order, day: float, loc
     add_decayed(vector, MONEY_DECAY, day, log_amount)
 
 
-def _remember_complaint(vector: StateVector[float], event: Complaint, day: float, followed_days: float) -> None:
+def _apply_complaint(vector: StateVector[float], event: Complaint, day: float, followed_days: float) -> None:
     displeased = is_displeasure(event)
     if event.form is ComplaintForm.COMPLAINT and (displeased or event.action in HANDLING):
         apply_complaint(vector, event, day, followed_days)
     if displeased:
-        _remember_displeasure(vector, event, day)
+        _apply_displeasure(vector, event, day)
 
 
-def _remember_displeasure(vector: StateVector[float], event: Complaint, day: float) -> None:
+def _apply_displeasure(vector: StateVector[float], event: Complaint, day: float) -> None:
     if day > vector[_LAST_COMPLAINT]:
         vector[_LAST_COMPLAINT] = day
     vector[_COMPLAINTS] += 1

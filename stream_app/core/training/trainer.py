@@ -10,7 +10,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from stream_app.core.messages.schema import LabelledBatch, LabelledExample, is_duplicate
+from stream_app.core.messages.batches import LabelledBatch, LabelledExample
+from stream_app.core.messages.outgoing import is_duplicate
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.features import NAMES
@@ -143,7 +144,7 @@ class Trainer:
                         _note(cohorts, labelled)
                         examples += labelled.examples
         if new and moment >= self.through:  # the end of a log may lie on the midnight that was learned last
-            self.churn_model.note(cohorts)
+            self.churn_model.record_cohorts(cohorts)
             matured = self._matured(examples)
             self.churn_model.learn_day(matured, moment)
             self.quality.note(matured)

@@ -53,36 +53,23 @@ from stream_app.core.delivery.records import (
     Request,
     encode_record,
 )
-from stream_app.core.events.schema import (
-    Browsing,
-    Cart,
-    CartAction,
-    Complaint,
-    ComplaintAction,
-    Order,
-    OrderAction,
-)
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, OrderAction
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Order
 from stream_app.core.events.schema import encode as encode_event
 from stream_app.core.kpis.aggregator import KpiState
 from stream_app.core.kpis.monthly_churn import MonthCount
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, LabelledExample, ScoreRecord, ScoreRecords
 from stream_app.core.messages.decoding import ROLES
+from stream_app.core.messages.outgoing import Outgoing, pack
 from stream_app.core.messages.schema import (
-    AlertClosed,
-    AlertOpened,
     AlertOpening,
     AllocationDone,
-    CandidateBatch,
     CandidateRecord,
     Contact,
     ContactAction,
-    LabelledBatch,
-    LabelledExample,
-    Outgoing,
-    ScoreRecord,
-    ScoreRecords,
     Tick,
     encode_message,
-    pack,
 )
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.features import NAMES

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream_app.core.events.schema import KINDS, Event, Order, OrderAction, Rejected, decode
+from stream_app.core.events.enumerations import OrderAction
+from stream_app.core.events.schema import KINDS, Event, Order, Rejected, decode
 from stream_app.simulate import ShopSettings, Truth, simulate, truth, write_log
 from stream_app.simulate.shop import draw_shop
 from stream_app.simulate.tables import TABLES

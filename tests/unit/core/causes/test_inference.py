@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.causes.catalogue import CAUSES, FAMILY, ONE_TIME, POOR_EXPERIENCE, REPEAT, problem_of
-from stream_app.core.causes.evidence_rules import EVIDENCE_RULES, Reading
+from stream_app.core.causes.evidence_rules import EVIDENCE_RULES
 from stream_app.core.causes.explanation import Explanation
-from stream_app.core.causes.inference import MAX_CAUSES, MAX_EVIDENCE, TOLD, probabilities, read_evidence
+from stream_app.core.causes.inference import MAX_CAUSES, MAX_EVIDENCE, SHOWING, probabilities, read_evidence
+from stream_app.core.causes.rule import Reading
 from stream_app.core.events.schema import KINDS, Event
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.segments.segments import SEGMENTS
@@ -66,8 +67,8 @@ def explained(*events: Event, day: float = 40.0, of: str = "ann") -> Explanation
     return partition.explainer.explain(about)
 
 
-def signs_of(told: Explanation) -> dict[str, dict[str, float]]:
-    return {one.sign: one.numbers for one in told.evidence}
+def evidence_of(told: Explanation) -> dict[str, dict[str, float]]:
+    return {one.rule: one.numbers for one in told.evidence}
 
 
 # --- every cause, by what it looks like ------------------------------------------------------------------------------
@@ -143,20 +144,20 @@ def test_a_cause_is_named_first_where_it_shows(cause: str) -> None:
     told = explained(*LOOKS[cause])
     assert told.causes[0].key == cause, told
     assert told.causes[0].probability > max(ONE_TIME[cause], REPEAT[cause])
-    speaking = {sign.key for sign in EVIDENCE_RULES if cause in sign.chances}
-    assert speaking & set(signs_of(told))
+    speaking = {rule.key for rule in EVIDENCE_RULES if cause in rule.likelihoods}
+    assert speaking & set(evidence_of(told))
 
 
 def test_a_habit_that_fades_shows_in_the_gaps() -> None:
     days = [0.0, 10.0, 20.0, 30.0, 50.0]
     told = explained(*(bought(day=day) for day in days), day=80.0)
-    assert signs_of(told)["growing_gaps"]["times"] == pytest.approx(1.6)
+    assert evidence_of(told)["growing_gaps"]["times"] == pytest.approx(1.6)
     believed = {cause.key: cause.probability for cause in told.causes}
     assert believed["habit_change"] > REPEAT["habit_change"]
 
 
 def test_every_cause_has_a_way_to_show_or_is_what_is_left() -> None:
-    spoken = {cause for sign in EVIDENCE_RULES for cause in sign.chances}
+    spoken = {cause for rule in EVIDENCE_RULES for cause in rule.likelihoods}
     assert spoken == set(CAUSES)
     assert set(LOOKS) | {"habit_change", "natural"} == set(CAUSES)
 
@@ -183,14 +184,14 @@ def test_a_sign_counts_against_a_cause_only_where_its_field_is_sent() -> None:
 
 
 def test_a_missing_sign_leaves_a_cause_a_share_of_its_prior() -> None:
-    absent = {sign.key: Reading(False, {}) for sign in EVIDENCE_RULES if sign.chances}
+    absent = {rule.key: Reading(False, {}) for rule in EVIDENCE_RULES if rule.likelihoods}
     posterior = probabilities(REPEAT, absent)
     for cause in CAUSES:
-        assert posterior[cause] >= REPEAT[cause] * (1.0 - TOLD)
+        assert posterior[cause] >= REPEAT[cause] * (1.0 - SHOWING)
 
 
 @given(
-    st.lists(st.sampled_from([sign.key for sign in EVIDENCE_RULES])),
+    st.lists(st.sampled_from([rule.key for rule in EVIDENCE_RULES])),
     st.lists(st.sampled_from([s.key for s in EVIDENCE_RULES])),
 )
 def test_probabilities_sum_to_one_whatever_was_read(there: list[str], absent: list[str]) -> None:
@@ -212,41 +213,41 @@ def test_what_goes_wrong_without_a_subject_is_the_family() -> None:
 def test_a_text_is_read_where_the_shop_gives_no_category() -> None:
     for category in (None, "other"):
         told = explained(*TWICE, complaint(12.0, text="too expensive", category=category))
-        assert "price_complaint" in signs_of(told)
+        assert "price_complaint" in evidence_of(told)
     told = explained(*TWICE, complaint(12.0, text="too expensive", category="delivery"))
-    assert "price_complaint" not in signs_of(told)
+    assert "price_complaint" not in evidence_of(told)
 
 
 def test_what_was_forgiven_long_ago_is_forgotten() -> None:
     late = make("order", "ann", 4.0, action="delivered", promised_at=T0 + DAY_US, delivered_at=T0 + 4 * DAY_US)
-    assert "late_parcel" in signs_of(explained(bought(), late, day=300.0))
+    assert "late_parcel" in evidence_of(explained(bought(), late, day=300.0))
     recent = [bought(day=day) for day in (0.0, 200.0, 300.0)]
-    assert "late_parcel" not in signs_of(explained(*recent, late, day=330.0))
+    assert "late_parcel" not in evidence_of(explained(*recent, late, day=330.0))
 
 
 def test_evidence_is_short_and_begins_with_the_silence() -> None:
     told = explained(*[one for look in LOOKS.values() for one in look], day=90.0)
-    assert told.evidence[0].sign == "silence"
+    assert told.evidence[0].rule == "silence"
     assert len(told.evidence) == MAX_EVIDENCE
     assert 1 < len(told.causes) <= MAX_CAUSES
     assert [one.probability for one in told.causes] == sorted((one.probability for one in told.causes), reverse=True)
 
 
-@pytest.mark.parametrize("sign", EVIDENCE_RULES, ids=lambda sign: sign.key)
-def test_a_row_of_the_table_is_sound(sign: Any) -> None:
-    assert set(sign.needs) <= set(FIELDS)
-    assert set(sign.chances) <= set(CAUSES)
-    assert sign.thresholds
-    if sign.chances:
-        assert 0.0 < sign.otherwise < min(sign.chances.values()) < 1.0
+@pytest.mark.parametrize("rule", EVIDENCE_RULES, ids=lambda rule: rule.key)
+def test_a_row_of_the_table_is_sound(rule: Any) -> None:
+    assert set(rule.fields) <= set(FIELDS)
+    assert set(rule.likelihoods) <= set(CAUSES)
+    assert rule.thresholds
+    if rule.likelihoods:
+        assert 0.0 < rule.base_rate < min(rule.likelihoods.values()) < 1.0
     partition = shop_of(bought(), *OTHERS)
     about = partition.explainer.profile(partition.customers["ann"], T0 + DAY_US)
-    numbers = sign.measure(about)
-    assert {threshold.number for threshold in (*sign.thresholds, *sign.given)} <= set(numbers)
+    numbers = rule.measure(about)
+    assert {threshold.number for threshold in (*rule.thresholds, *rule.applies_if)} <= set(numbers)
 
 
-def test_signs_have_different_names() -> None:
-    assert len({sign.key for sign in EVIDENCE_RULES}) == len(EVIDENCE_RULES)
+def test_rules_have_different_keys() -> None:
+    assert len({rule.key for rule in EVIDENCE_RULES}) == len(EVIDENCE_RULES)
 
 
 # --- priors and segments ---------------------------------------------------------------------------------------------
@@ -324,6 +325,6 @@ def test_what_is_no_displeasure_is_no_evidence_and_no_segment(fields: dict[str, 
     told = explained(*before, complaint(12.0, **fields))
     silent = explained(*before)
     assert told.segment == silent.segment != "complaining"
-    assert signs_of(told).keys() == signs_of(silent).keys()
+    assert evidence_of(told).keys() == evidence_of(silent).keys()
     low = explained(*before, complaint(12.0, form="survey", rating=1.0, category="quality"))
-    assert {"quality_complaint", "low_rating"} <= signs_of(low).keys()
+    assert {"quality_complaint", "low_rating"} <= evidence_of(low).keys()

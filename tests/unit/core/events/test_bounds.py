@@ -19,26 +19,25 @@ from stream_app.core.alerts.sla import UNANSWERED, breach_of
 from stream_app.core.allocation.allocator import Allocator
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.events.schema import KINDS, Rejected, decode, encode
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened, decode_alert
+from stream_app.core.messages.batches import (
+    CandidateBatch,
+    LabelledBatch,
+    LabelledExample,
+    decode_candidates,
+    decode_labelled,
+)
 from stream_app.core.messages.decoding import DeadLetter, decode_record, read_internal
+from stream_app.core.messages.outgoing import pack, sequence_of
 from stream_app.core.messages.schema import (
-    AlertClosed,
-    AlertOpened,
     AlertOpening,
     AllocationDone,
-    CandidateBatch,
     CandidateRecord,
     Contact,
     ContactAction,
-    LabelledBatch,
-    LabelledExample,
     Tick,
-    decode_alert,
-    decode_candidates,
-    decode_labelled,
     decode_message,
     encode_message,
-    pack,
-    sequence_of,
 )
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
@@ -390,7 +389,7 @@ def test_returns_of_days_of_which_nothing_was_expected_are_passed_over() -> None
     nowcast, cohorts = Nowcast(Span(60.0, 7.0)), Cohorts()
     cohorts.expected[19_700] = 1.0
     cohorts.returns.update({(19_700, 3): 1, (19_999, 3): 1, (1, 3): 1})
-    nowcast.note(cohorts)
+    nowcast.record(cohorts)
     assert nowcast._returns.sum() == 1
 
 

@@ -13,18 +13,8 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from stream_app.core.events.schema import (
-    KINDS,
-    CartAction,
-    ComplaintAction,
-    ComplaintForm,
-    Event,
-    OrderAction,
-    Page,
-    Rejected,
-    decode,
-    encode,
-)
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction, Page
+from stream_app.core.events.schema import KINDS, Event, Rejected, decode, encode
 from stream_app.core.events.spellings import SPELLINGS, letters_of, word_of
 from stream_app.core.messages.schema import Contact
 from stream_app.core.messages.unknown_words import MAX_WORDS, MORE, UNREADABLE, UnknownValues
@@ -140,7 +130,7 @@ def test_unknown_words_are_counted_by_field_and_word() -> None:
         event_of("browsing", page="landing"),
         event_of("complaint", action="assigned", form="shouting"),
     ):
-        words.note(event)
+        words.record(event)
     assert words.by_field == {
         "browsing.page": {"landing": 1},
         "cart.action": {"nudged": 1},

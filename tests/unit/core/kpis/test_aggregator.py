@@ -15,20 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.customers.codec.states import decode_customers, encode_customers
-from stream_app.core.events.schema import (
-    Browsing,
-    Cart,
-    CartAction,
-    Complaint,
-    ComplaintAction,
-    ComplaintForm,
-    Event,
-    Order,
-    OrderAction,
-)
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order
 from stream_app.core.kpis import population
 from stream_app.core.kpis.aggregator import KpiState
-from stream_app.core.kpis.event_counts import CATEGORIES, FLOWS, EventCount
+from stream_app.core.kpis.event_counts import CATEGORIES, EVENT_COUNTS, EventCount
 from stream_app.core.kpis.population import PopulationCounts
 from stream_app.core.kpis.risk_bands import BANDS, bands
 from stream_app.core.partition.processor import PartitionProcessor
@@ -78,7 +69,7 @@ def flows_of(shell: Shell) -> dict[tuple[str, EventCount], Any]:
     total: defaultdict[tuple[str, EventCount], float] = defaultdict(float)
     for partition in shell.partitions:
         for shop, row in partition.aggregator.event_counts.take().items():
-            for flow, count in zip(FLOWS, row, strict=True):
+            for flow, count in zip(EVENT_COUNTS, row, strict=True):
                 total[shop, flow] += count
     return {key: pytest.approx(count) for key, count in total.items() if count}
 
@@ -272,9 +263,11 @@ def told_months(partitions: Iterable[PartitionProcessor], until: int) -> dict[da
     """The present month and the one before, summed over partitions."""
     found: dict[date, list[Counter[str]]] = {}
     for partition in partitions:
-        partition.aggregator.months.turn(until)
-        for month in partition.aggregator.months.known:
-            total = found.setdefault(day_of(partition.aggregator.months.start_of(month)), [Counter() for _ in range(3)])
+        partition.aggregator.monthly_churn.advance(until)
+        for month in partition.aggregator.monthly_churn.months:
+            total = found.setdefault(
+                day_of(partition.aggregator.monthly_churn.start_of(month)), [Counter() for _ in range(3)]
+            )
             for counts, more in zip(total, (month.customers, month.lost, month.returned), strict=True):
                 counts.update(more)
     return {month: counts for month, counts in found.items() if any(counts)}
@@ -295,19 +288,19 @@ def test_a_month_begins_on_the_shops_own_clock() -> None:
     shell = played([order("c", T0)])
     midnight = T0 + 31 * DAY_US - 8 * HOUR_US  # of Shanghai, the first of February
     (partition,) = shell.partitions
-    partition.aggregator.months.turn(midnight - 1)
-    assert len(partition.aggregator.months.known) == 1
-    partition.aggregator.months.turn(midnight)
-    assert partition.aggregator.months.known[0].customers == {"default": 1}
-    assert partition.aggregator.months.start_of(partition.aggregator.months.known[0]) == midnight
+    partition.aggregator.monthly_churn.advance(midnight - 1)
+    assert len(partition.aggregator.monthly_churn.months) == 1
+    partition.aggregator.monthly_churn.advance(midnight)
+    assert partition.aggregator.monthly_churn.months[0].customers == {"default": 1}
+    assert partition.aggregator.monthly_churn.start_of(partition.aggregator.monthly_churn.months[0]) == midnight
 
 
 def test_an_order_that_comes_late_moves_nobody_back() -> None:
     (partition,) = played([order("c", T0 + 3 * DAY_US), order("c", T0)]).partitions
-    partition.aggregator.months.turn(T0 + 42 * DAY_US)
-    assert partition.aggregator.months.lost.total() == 0
-    partition.aggregator.months.turn(T0 + 45 * DAY_US)
-    assert partition.aggregator.months.lost.total() == 1
+    partition.aggregator.monthly_churn.advance(T0 + 42 * DAY_US)
+    assert partition.aggregator.monthly_churn.lost.total() == 0
+    partition.aggregator.monthly_churn.advance(T0 + 45 * DAY_US)
+    assert partition.aggregator.monthly_churn.lost.total() == 1
 
 
 # --- customers -------------------------------------------------------------------------------------------------------
@@ -317,7 +310,7 @@ def standing_of(partition: PartitionProcessor) -> tuple[dict[tuple[str, str], in
     """Bands by segment, segments, stages, buyers and repeat buyers by shop, without noughts."""
     counted, shops = PopulationCounts(), partition.aggregator.shops.names
     now, usual = partition.stream_time, partition.explainer.shops.usual_amounts()
-    for _ in partition.aggregator.standing.count(counted, partition.ranking, len(partition.customers), now, usual):
+    for _ in partition.aggregator.population.count(counted, partition.ranking, len(partition.customers), now, usual):
         pass
     tables = (
         (counted.bands, [f"{segment} {band}" for segment in SEGMENTS for band in BANDS]),
@@ -372,7 +365,7 @@ def test_a_complaint_counts_until_it_is_solved_and_two_periods_have_passed() -> 
 
 
 def test_the_last_of_many_orders_counts_as_those_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(population, "_MOVED_AT_ONCE", 1)  # so that each order is taken in at once
+    monkeypatch.setattr(population, "_CHANGED_AT_ONCE", 1)  # so that each order is taken in at once
     (partition,) = played([order("c", T0), order("c", T0 + DAY_US)]).partitions
     assert standing_of(partition)[4] == {("default", ""): 1}
 
@@ -391,8 +384,8 @@ def test_a_customer_belongs_to_the_shop_of_his_last_order() -> None:
 def restored(partition: PartitionProcessor, settings: Settings) -> PartitionProcessor:
     """A partition that was stored and read again."""
     customers = list(partition.customers.values())
-    partition.aggregator.months.turn(partition.stream_time)
-    memory = msgspec.json.decode(msgspec.json.encode(partition.aggregator.memory), type=KpiState)
+    partition.aggregator.monthly_churn.advance(partition.stream_time)
+    memory = msgspec.json.decode(msgspec.json.encode(partition.aggregator.state), type=KpiState)
     stored = zip((one.name for one in customers), encode_customers(customers, partition.ranking), strict=True)
     again = PartitionProcessor(settings)
     again.explainer.shops = Shops(partition.explainer.shops.known)
@@ -417,7 +410,7 @@ def test_what_was_stored_goes_on_as_if_it_had_never_been_away(events: list[Event
     until = events[-1].at + 50 * DAY_US
     assert standing_of(broken.partitions[0]) == standing_of(whole.partitions[0])
     assert told_months(broken.partitions, until) == told_months(whole.partitions, until)
-    assert +broken.partitions[0].aggregator.months.lost == +whole.partitions[0].aggregator.months.lost
+    assert +broken.partitions[0].aggregator.monthly_churn.lost == +whole.partitions[0].aggregator.monthly_churn.lost
 
 
 # --- shops -----------------------------------------------------------------------------------------------------------

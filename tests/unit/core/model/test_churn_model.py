@@ -99,11 +99,11 @@ def nowcast_of(days: int, level: float = 1.0, since: int = 10**9) -> Nowcast:
     nowcast = Nowcast(Span(float(HORIZON), 2.0))
     for today in range(FIRST, FIRST + days):
         nowcast.begin_day(today)
-        nowcast.note(cohorts(expected={today: A_DAY * (1 - CHURN)}))
+        nowcast.record(cohorts(expected={today: A_DAY * (1 - CHURN)}))
         for cohort in range(max(FIRST, today - HORIZON), today):
             number = round(A_DAY * (1 - CHURN) / HORIZON * (level if today - FIRST >= since else 1.0))
             age = today - cohort - 1  # whole days when the returns of yesterday came
-            nowcast.note(cohorts(returns={(cohort, age): number}))
+            nowcast.record(cohorts(returns={(cohort, age): number}))
     nowcast.begin_day(FIRST + days)
     return nowcast
 
@@ -134,9 +134,9 @@ def test_a_few_returns_say_little() -> None:
     nowcast = Nowcast(Span(float(HORIZON), 2.0))
     for today in range(FIRST, FIRST + 100):
         nowcast.begin_day(today)
-        nowcast.note(cohorts(expected={today: 1 - CHURN}))
+        nowcast.record(cohorts(expected={today: 1 - CHURN}))
         if today >= FIRST + 95:  # everyone at once
-            nowcast.note(cohorts(returns={(today - 5 + number, 4 - number): 1 for number in range(5)}))
+            nowcast.record(cohorts(returns={(today - 5 + number, 4 - number): 1 for number in range(5)}))
     nowcast.begin_day(FIRST + 100)
     assert 0.0 < nowcast.deviation < 0.2
 
@@ -171,9 +171,9 @@ def test_a_log_that_sleeps_for_years_wakes_up_again() -> None:
     later = FIRST + 3000
     nowcast.begin_day(later)
     assert np.isfinite(nowcast.deviation)
-    nowcast.note(cohorts(expected={later: 5.0}))
-    nowcast.note(cohorts(expected={FIRST + 1: 5.0}))  # long forgotten
-    nowcast.note(cohorts(returns={(FIRST + 1, 1): 1, (later, 0): 1}))
+    nowcast.record(cohorts(expected={later: 5.0}))
+    nowcast.record(cohorts(expected={FIRST + 1: 5.0}))  # long forgotten
+    nowcast.record(cohorts(returns={(FIRST + 1, 1): 1, (later, 0): 1}))
     nowcast.begin_day(later + 1)
     assert np.isfinite(nowcast.deviation)
 
@@ -182,7 +182,7 @@ def test_a_horizon_too_short_for_a_nowcast_has_none() -> None:
     nowcast = Nowcast(Span(2.0, 1.0))
     for today in range(FIRST, FIRST + 100):
         nowcast.begin_day(today)
-        nowcast.note(cohorts(expected={today: 25.0}, returns={(today, 0): 25}))
+        nowcast.record(cohorts(expected={today: 25.0}, returns={(today, 0): 25}))
         assert nowcast.shift == 0.0
 
 
@@ -272,12 +272,12 @@ def test_returns_reach_the_nowcast() -> None:
     rows = rows_of(np.random.default_rng(1), 50)
     matured = matured_rows(churn_model, rows, np.zeros(50, dtype=np.int8), T0, SHOP.horizon)
     noted = Cohorts()
-    noted.note_decisions([one.pending for one in matured])
-    noted.note_decisions([])
-    noted.note_returns([Returned(T0 + 5, T0 + 5 + 3 * DAY_US)])
-    noted.note_returns([])
-    churn_model.note(noted)
-    churn_model.note(Cohorts())
+    noted.record_decisions([one.pending for one in matured])
+    noted.record_decisions([])
+    noted.record_returns([Returned(T0 + 5, T0 + 5 + 3 * DAY_US)])
+    noted.record_returns([])
+    churn_model.record_cohorts(noted)
+    churn_model.record_cohorts(Cohorts())
     assert churn_model._nowcast._returns[0].nonzero()[0].tolist() == [3]
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.events.schema import ComplaintAction, Event
+from stream_app.core.events.enumerations import ComplaintAction
+from stream_app.core.events.schema import Event
 from stream_app.core.model.bg_nbd import LIMIT as PRIOR_LIMIT
 from stream_app.core.model.bg_nbd import bg_nbd_log_odds
 from stream_app.core.model.features import FEATURES, LIMIT, LINEAR, NAMES, features

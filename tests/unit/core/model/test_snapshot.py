@@ -66,7 +66,7 @@ def test_what_is_restored_predicts_and_learns_on_bit_by_bit() -> None:
     rows = rows_of(np.random.default_rng(1), 300)
     assert fingerprint(restored) == fingerprint(original)
     for _ in range(3):
-        for one, other in zip(restored.judge(rows), original.judge(rows), strict=True):
+        for one, other in zip(restored.predict(rows), original.predict(rows), strict=True):
             assert np.array_equal(one, other)
         for churn_model in (restored, original):
             teach(churn_model, range(100, 106))

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.customers.customer import Customer
-from stream_app.core.events.schema import CartAction, Complaint, ComplaintAction, ComplaintForm, Event, OrderAction
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction
+from stream_app.core.events.schema import Complaint, Event
 from stream_app.core.state.complaint_kinds import ACTS, HANDLING
 from stream_app.core.state.complaints import open_since
 from stream_app.core.state.frame import StateFrame
