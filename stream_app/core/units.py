@@ -1,4 +1,4 @@
-"""Units of time. The core counts in whole microseconds, and moments since the Unix epoch."""
+"""Units of time. The core counts in whole microseconds, and instants since the Unix epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small array helpers that the simulator's parts share: ragged rows, running counts, seconds and days."""
+"""Array helpers of the simulator: grouped rows, running sums, weighted draws and structured tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Table = npt.NDArray[np.void]
 
 
 def within_group(counts: Ints) -> Ints:
-    """0, 1, 2, … restarting for every group; `counts` are the groups' sizes.
+    """Return 0, 1, 2, … restarting in each group; `counts` are the sizes of the groups.
 
     >>> within_group(np.array([2, 0, 3])).tolist()
     [0, 1, 0, 1, 2]
@@ -23,7 +23,7 @@ def within_group(counts: Ints) -> Ints:
 
 
 def owners(counts: Ints) -> Ints:
-    """The number of the group that each row belongs to.
+    """Return the group number of each row.
 
     >>> owners(np.array([2, 0, 3])).tolist()
     [0, 0, 2, 2, 2]
@@ -32,7 +32,7 @@ def owners(counts: Ints) -> Ints:
 
 
 def running_sum(values: Floats, counts: Ints) -> Floats:
-    """Sum of the values before each row within its group.
+    """Return the sum of the values before each row within its group.
 
     >>> running_sum(np.array([1.0, 2.0, 5.0, 6.0]), np.array([2, 2])).tolist()
     [0.0, 1.0, 0.0, 5.0]
@@ -43,7 +43,7 @@ def running_sum(values: Floats, counts: Ints) -> Floats:
 
 
 def pick(rng: np.random.Generator, weights: Floats, size: int) -> Ints:
-    """`size` numbers drawn with the given weights (one dimension; they need not sum to 1).
+    """Return `size` indices drawn with the given weights, which need not sum to 1.
 
     >>> pick(np.random.default_rng(0), np.array([0.0, 2.0]), 3).tolist()
     [1, 1, 1]
@@ -55,7 +55,7 @@ def pick(rng: np.random.Generator, weights: Floats, size: int) -> Ints:
 
 
 def rows(size: int, dtype: np.dtype[np.void], **columns: Any) -> Table:
-    """A structured table of `size` rows; columns that are not named are 0."""
+    """Return a structured table of `size` rows; missing columns are 0."""
     table = np.zeros(size, dtype)
     for name, values in columns.items():
         table[name] = values

@@ -1,4 +1,4 @@
-"""Orders of a block of customers and the steps of each, from placed to delivered, cancelled or refunded."""
+"""Orders of a block of customers, and their steps from placed to delivered, cancelled or refunded."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ACTION: Final = {action: number for number, action in enumerate(ACTIONS)}
 NEVER: Final = np.inf
 CANCELLED_SHARE: Final = 0.03
 RETURN_RATE: Final = 0.015
-FADED_RATE: Final = 0.3  # share of the order rate that is left just before leaving
+FADED_RATE: Final = 0.3  # share of the order rate just before leaving
 
 
 @dataclass(frozen=True, kw_only=True)
 class Orders:
-    """The m orders of a block, sorted by customer and time. Times are seconds since the log's start, NEVER if not.
+    """The m orders of a block, sorted by customer and time. Times are seconds since the log's start, or NEVER.
 
-    `after` counts the customer's later orders up to the end of the trouble: 0 marks the last one, −1 those beyond it.
+    `after` is the number of the customer's later orders up to `trouble_end`: 0 for the last one, -1 for later orders.
     """
 
     who: Ints  # row number of the customer in the block
@@ -49,13 +49,13 @@ class Orders:
     benefit: Bools
 
     def last_with(self, customers: Customers, cause: str) -> Bools:
-        """The last order before the end of the trouble, of customers who show the signs of a cause."""
+        """Return the last orders up to `trouble_end` of customers who show a cause."""
         last: Bools = customers.shows(cause)[self.who] & (self.after == 0)
         return last
 
 
 def order_times(shop: Shop, customers: Customers, rng: np.random.Generator) -> tuple[Ints, Floats]:
-    """Who orders when: row numbers and seconds, sorted by both. New customers order first at the moment they join."""
+    """Draw customers and times of orders, sorted by both. New customers order when they join."""
     clock = shop.clock
     first = clock.busy(customers.joined)
     busy_span = clock.busy(customers.left) - first
@@ -71,7 +71,7 @@ def order_times(shop: Shop, customers: Customers, rng: np.random.Generator) -> t
 
 
 def orders_after(customers: Customers, who: Ints, at: Floats) -> Ints:
-    """How many later orders each customer has up to the end of the trouble; −1 for orders beyond it."""
+    """Return the number of later orders up to `trouble_end` for each order, -1 for orders after it."""
     within = at <= customers.trouble_end[who]
     total = np.bincount(who, within, minlength=len(customers.number)).astype(np.int64)
     starts = np.searchsorted(who, np.arange(len(customers.number)))
@@ -80,7 +80,7 @@ def orders_after(customers: Customers, who: Ints, at: Floats) -> Ints:
 
 
 def draw_orders(shop: Shop, customers: Customers, rng: np.random.Generator) -> Orders:
-    """All orders of a block with their prices, deliveries and returns."""
+    """Draw the orders of a block with prices, deliveries and returns."""
     who, placed = order_times(shop, customers, rng)
     after = orders_after(customers, who, placed)
     m = len(who)
@@ -116,7 +116,7 @@ def draw_orders(shop: Shop, customers: Customers, rng: np.random.Generator) -> O
 
 
 def draw_products(shop: Shop, customers: Customers, who: Ints, rng: np.random.Generator) -> Ints:
-    """A product for each row: mostly from the customer's own category, popular ones more often."""
+    """Draw a product for each row, mostly from the customer's home category, by popularity."""
     per_category = PRODUCTS // len(CATEGORIES)
     anything = pick(rng, shop.product_weights, len(who))
     own = customers.home_category[who] * per_category + anything % per_category
@@ -126,7 +126,7 @@ def draw_products(shop: Shop, customers: Customers, who: Ints, rng: np.random.Ge
 def draw_prices(
     shop: Shop, customers: Customers, who: Ints, placed: Floats, after: Ints, product: Ints, rng: np.random.Generator
 ) -> tuple[Ints, Ints, Ints]:
-    """Items, amount and discount (cents) of each order; the price-led pay with discounts only, the restless less."""
+    """Draw items, amount and discount (cents) of each order, depending on the causes shown."""
     m = len(who)
     neglected = customers.shows("small_customer_neglect")[who]
     restless = customers.shows("too_many_choices")[who] & (after >= 0) & (after < 2)
@@ -143,7 +143,7 @@ def draw_prices(
 def draw_deliveries(
     shop: Shop, customers: Customers, who: Ints, paid: Floats, after: Ints, rng: np.random.Generator
 ) -> tuple[Ints, Floats, Floats, Floats]:
-    """Carrier, shipped, promised and delivered of each order; lateness comes from carriers and from two causes."""
+    """Draw carrier and delivery times of each order; delays depend on the carrier and on two causes."""
     m = len(who)
     late_parcel = customers.shows("logistics")[who] & (after == 0)
     over_promised = customers.shows("broken_promise")[who] & (after == 0)
@@ -159,7 +159,7 @@ def draw_deliveries(
 
 
 def order_events(customers: Customers, orders: Orders) -> Table:
-    """A row for each step that an order takes, in no particular order; steps that never come have the time NEVER."""
+    """Return one row per step of an order, unordered."""
     steps = {
         OrderAction.PLACED: orders.placed,
         OrderAction.PAID: orders.paid,
@@ -173,7 +173,7 @@ def order_events(customers: Customers, orders: Orders) -> Table:
 
 
 def _step_rows(customers: Customers, orders: Orders, action: OrderAction, at: Floats) -> Table:
-    """The rows of one kind of step. Fields that are unknown before a step are not sent with it."""
+    """Return the rows of one kind of step. Fields that are unknown at the step are not sent."""
     number = np.flatnonzero(at < NEVER)
     o = number
     sent = action in (OrderAction.SHIPPED, OrderAction.DELIVERED, OrderAction.RETURNED, OrderAction.REFUNDED)

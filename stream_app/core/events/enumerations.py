@@ -1,4 +1,4 @@
-"""Enumerations of the wire schema: what each action, page and form may be."""
+"""Enumerations of the wire schema: pages, actions and forms."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from typing import ClassVar, Final
 from stream_app.core.events.spellings import word_of
 
 
-class _Word:
-    """What an enum's own members say of themselves."""
+class _Known:
+    """Base of the members of an enumeration; an unknown value overrides `is_unknown`."""
 
     is_unknown: ClassVar[bool] = False
 
 
-class OpenEnum(_Word, enum.StrEnum):
-    """An enum that understands other spellings of its values, and whose unknown values are no error.
+class OpenEnum(_Known, enum.StrEnum):
+    """An enumeration that accepts other spellings of its values, and unknown values.
 
-    An unknown value becomes a member by the name of OTHER that keeps its word, so that it can be counted by it and is
-    written out again as it came. Only values that are not the wire's own come to `_missing_`.
+    An unknown value becomes a member named OTHER that keeps the original word, so that it can be counted and is encoded
+    unchanged.
     """
 
     @classmethod
     def _missing_(cls, value: object) -> OpenEnum:
         word = str(value)
-        return _understood(cls, word) if len(word) <= _MAX_SPELLING else _unknown(cls, word)
+        return _from_spelling(cls, word) if len(word) <= _MAX_SPELLING else _unknown_member(cls, word)
 
 
 _MAX_SPELLING: Final = 64  # characters; longer words are not looked up
 
 
 @lru_cache(maxsize=1 << 10)
-def _understood(kind: type[OpenEnum], word: str) -> OpenEnum:
+def _from_spelling(kind: type[OpenEnum], word: str) -> OpenEnum:
     known = word_of(kind.__name__, word)
-    return _unknown(kind, word) if known is None else kind(known)
+    return _unknown_member(kind, word) if known is None else kind(known)
 
 
-def _unknown(kind: type[OpenEnum], word: str) -> OpenEnum:
+def _unknown_member(kind: type[OpenEnum], word: str) -> OpenEnum:
     unknown = str.__new__(kind, word)
     unknown._name_, unknown._value_ = "OTHER", word
-    unknown.is_unknown = True  # type: ignore[misc] # of this one, in place of the class's
+    unknown.is_unknown = True  # type: ignore[misc] # overrides the class variable for this member
     return unknown
 
 
 class Page(OpenEnum):
-    """What kind of page was viewed."""
+    """Kind of a viewed page."""
 
     HOME = "home"
     CATEGORY = "category"
@@ -59,7 +59,7 @@ class Page(OpenEnum):
 
 
 class CartAction(OpenEnum):
-    """What a customer did with the cart, the favourites or the checkout."""
+    """An action in the cart, the favourites or the checkout."""
 
     ADD = "add"
     REMOVE = "remove"
@@ -86,7 +86,7 @@ class OrderAction(OpenEnum):
 
 
 class ComplaintForm(OpenEnum):
-    """Through what a customer voiced displeasure."""
+    """The form in which a customer expressed dissatisfaction."""
 
     COMPLAINT = "complaint"
     LOW_REVIEW = "low_review"

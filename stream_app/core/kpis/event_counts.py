@@ -1,8 +1,7 @@
-"""What happened in the shops since it was last asked: visits, steps of the funnel, orders, complaints, episodes.
+"""Counts of events by shop: visits, steps of the funnel, orders, complaints, and alerts.
 
-An event costs a fraction of a microsecond here: its row is a list, and what needs a calendar is asked once a visit or
-an order.
-The definitions, each with its reason: docs/adr/0015-business-metrics.md.
+Counting an event takes a fraction of a microsecond: rows are lists, and the calendar is used once per visit or order.
+docs/adr/0015-business-metrics.md gives the definitions and their reasons.
 """
 
 from __future__ import annotations
@@ -16,22 +15,22 @@ from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Orde
 from stream_app.core.messages.unknown_words import UnknownValues
 from stream_app.core.settings import Settings
 from stream_app.core.shops.registry import ShopRegistry
-from stream_app.core.state.complaint_kinds import OTHER, Classifier, is_displeasure, kind_of, unread
+from stream_app.core.state.complaint_kinds import OTHER, Classifier, is_displeasure, kind_of, unclassified
 from stream_app.core.state.counters import COMPLAINED
 from stream_app.core.state.vector import LAST_ORDER, ORDERS, SLOT
 from stream_app.core.units import DAY_US, HOUR_US
 
 FUNNEL: Final = ("browse", "favourite", "cart", "checkout", "order", "paid", "delivered", "complained")
-AMOUNTS: Final = ("cart", "checkout", "abandoned", "order", "paid", "refunded")  # whose money is counted
+AMOUNTS: Final = ("cart", "checkout", "abandoned", "order", "paid", "refunded")  # steps whose amounts are summed
 CHECKOUT_LOSSES: Final = ("abandoned", "payment_failed")
 ORDER_KINDS: Final = ("first", "repeat")
-CATEGORIES: Final = (*COMPLAINED, "unsubscribe", OTHER)  # of complaints
-# Days without a page view after which the next begins a visit: half an hour, and a millisecond since days are floats.
+CATEGORIES: Final = (*COMPLAINED, "unsubscribe", OTHER)  # categories of complaints
+# Days between page views that separate visits: half an hour, plus a millisecond since days are floats.
 VISIT_GAP: Final = (HOUR_US // 2 + 1_000) / DAY_US
 
 
 class EventCount(NamedTuple):
-    """One number of a shop: what is counted, and which of its kinds; empty: there is one kind only."""
+    """One number of a shop: what is counted, and its kind; empty if there is only one."""
 
     what: str
     kind: str = ""
@@ -61,7 +60,7 @@ _COMPLAINT: Final = {category: PLACE[EventCount("complaints", category)] for cat
 _BROWSE: Final = _STEP["browse"]
 _LAST_BROWSING: Final = SLOT["last_browsing"]
 
-# Of an action: the place that counts it, and the place of its money.
+# action -> place of its count, and of its amount
 _COUNTS: Final[dict[CartAction | OrderAction, int]] = {
     CartAction.FAVOURITE: _STEP["favourite"],
     CartAction.ADD: _STEP["cart"],
@@ -88,24 +87,24 @@ Row = list[float]  # by place in EVENT_COUNTS
 class EventCounts:
     """Counts since the last `take`.
 
-    Use: `note` every new event before the customer's facts are changed by it.
+    Call `record` for every new event before the customer's state is updated by it.
 
     Args:
-        settings: for the shop's clock.
-        shops: of the partition.
-        classify: reads the text of a complaint without a category.
+        settings: settings of the shop.
+        shops: registry of the partition.
+        classify: classifier of the texts of complaints without a category.
     """
 
-    def __init__(self, settings: Settings, shops: ShopRegistry, classify: Classifier = unread) -> None:
+    def __init__(self, settings: Settings, shops: ShopRegistry, classify: Classifier = unclassified) -> None:
         self._settings, self._shops, self._classify = settings, shops, classify
         self._rows: dict[str, Row] = {}
-        self._day = (0, 0)  # the midnights around the moment that was last asked for, microseconds
-        self.opened: Counter[tuple[str, str, str]] = Counter()  # episodes by shop, cause and segment
+        self._day = (0, 0)  # midnights around the last time looked up, microseconds
+        self.opened: Counter[tuple[str, str, str]] = Counter()  # alerts by shop, cause and segment
         self.closed: Counter[tuple[str, str, str]] = Counter()  # by shop, reason and segment
         self.unknown_words = UnknownValues()
 
     def record(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
-        """Count an event; `at` in microseconds, `counts`: whether it is an order that counts."""
+        """Count an event at a time in microseconds; `counts` tells whether it is an order that counts."""
         row = self._rows.get(event.shop_id)
         if row is None:
             row = self._row(event.shop_id)
@@ -137,12 +136,12 @@ class EventCounts:
             _record_complaint(row, event, self._classify)
 
     def take(self) -> dict[str, Row]:
-        """The rows by shop since the last time."""
+        """Return and reset the rows by shop."""
         rows, self._rows = self._rows, {}
         return rows
 
     def take_alerts(self) -> tuple[Counter[tuple[str, str, str]], Counter[tuple[str, str, str]]]:
-        """The episodes opened and closed since the last time."""
+        """Return and reset the counts of alerts opened and closed."""
         taken = self.opened, self.closed
         self.opened, self.closed = Counter(), Counter()
         return taken
@@ -177,7 +176,7 @@ class EventCounts:
                 row[place] += max(money, 0.0)
 
     def _midnight(self, at: int) -> float:
-        """The midnight on the shop's clock before a moment, days since 1970 UTC."""
+        """Return the last midnight in the shop's time zone, days since 1970 UTC."""
         if not self._day[0] <= at < self._day[1]:
             self._day = self._settings.local_midnights(at)
         return self._day[0] / DAY_US
@@ -192,12 +191,14 @@ def _record_complaint(row: Row, event: Complaint, classify: Classifier) -> None:
 
 
 def category_of(event: Complaint, classify: Classifier) -> str:
-    """One of CATEGORIES, as causes are told by it; `classify` reads the text of a complaint without a category.
+    """Return the category of a complaint, one of CATEGORIES.
 
-    >>> from stream_app.core.state.complaint_kinds import unread
+    `classify` is applied to the text of a complaint without a category.
+
+    >>> from stream_app.core.state.complaint_kinds import unclassified
     >>> from stream_app.core.events.schema import decode
     >>> head = b'{"type":"complaint","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","category":'
-    >>> category_of(decode(head + b'"delivery"}'), unread), category_of(decode(head + b'"slow"}'), unread)
+    >>> category_of(decode(head + b'"delivery"}'), unclassified), category_of(decode(head + b'"slow"}'), unclassified)
     ('logistics', 'other')
     """
     return "unsubscribe" if event.form is ComplaintForm.UNSUBSCRIBE else kind_of(event, classify)

@@ -1,6 +1,7 @@
-"""How the customers of a partition stand: columns that follow from their states, counted a chunk at a time.
+"""Counts of the customers of a partition by segment, lifecycle stage and risk band.
 
-A count of a million customers takes tens of milliseconds, and no chunk of it holds an event loop for more than a few.
+The customers are kept as columns derived from their states, and counted in chunks: a million customers take tens of
+milliseconds, and a chunk blocks the event loop for only a few.
 """
 
 from __future__ import annotations
@@ -28,20 +29,20 @@ from stream_app.core.state.frame import mean_gap
 from stream_app.core.state.vector import FIRST_ORDER, LAST_ORDER, MONEY, NEVER, ORDER_DAYS, ORDERS, RING_END, SHOP, SLOT
 from stream_app.core.units import DAY_US
 
-CHUNK: Final = 16_384  # customers counted at once: some 3 ms
-_CHANGED_AT_ONCE: Final = 4_096  # customers whose facts are copied at once
+CHUNK: Final = 16_384  # customers counted at once, in about 3 ms
+_CHANGED_AT_ONCE: Final = 4_096  # customers whose state vectors are copied at once
 _DISCOUNTED, _DISCOUNT = SLOT["discounted"], SLOT["discount"]
 _COMPLAINTS: Final = [COUNTER["complaints"], COUNTER["complaints_before"]]
 
 
 class BuyerColumns:
-    """Of n buyers, what their stage and their segment are read from: see lifecycle.Life and segments.Dealings.
+    """Columns of n buyers from which their stages and segments are derived.
 
     Args:
-        rows: theirs.
+        rows: rows of the buyers.
         now: days since 1970-01-01 UTC.
         horizon: days.
-        usual: what an order of each shop is usually worth, by the number that its customers are marked with.
+        usual: usual amount of an order by number of the shop.
     """
 
     def __init__(self, rows: npt.NDArray[np.void], now: float, horizon: float, usual: Floats) -> None:
@@ -62,12 +63,12 @@ class BuyerColumns:
 _ROW: Final = np.dtype([
     ("last_order", "f8"),
     ("first_order", "f8"),
-    ("last_gap", "f4"),  # whole days; NaN: there is none
+    ("last_gap", "f4"),  # whole days; NaN if there is none
     ("order_days", "f4"),
     ("repeats", "?"),  # two orders or more
     ("buyer", "?"),
     ("shop", "u1"),
-    ("counters_shop", "u1"),  # by its number among shops.Shops: an explanation goes by the shop that he came to first
+    ("counters_shop", "u1"),  # number of the first shop in capabilities.Shops, as used by explanations
     ("money", "f8"),
     ("complains", "?"),
     ("price_sensitive", "?"),
@@ -80,9 +81,9 @@ def _zeros(kinds: int) -> Ints:
 
 @dataclass
 class PopulationCounts:
-    """Customers by shop's place: the rows of each table."""
+    """Tables of customers; the rows are places of shops."""
 
-    bands: Ints = field(default_factory=lambda: _zeros(len(SEGMENTS) * len(BANDS)))  # by segment, and in it by band
+    bands: Ints = field(default_factory=lambda: _zeros(len(SEGMENTS) * len(BANDS)))  # by segment and band
     segments: Ints = field(default_factory=lambda: _zeros(len(SEGMENTS)))  # buyers, by segment
     stages: Ints = field(default_factory=lambda: _zeros(len(STAGES)))  # buyers, by stage
     buyers: Ints = field(default_factory=lambda: _zeros(1)[:, 0])
@@ -90,10 +91,10 @@ class PopulationCounts:
 
 
 class Population:
-    """The columns of a partition's customers, by their index.
+    """The columns of a partition's customers, by index of the customer.
 
     Args:
-        shops: of the partition.
+        shops: registry of the partition.
         horizon: days.
         lost_after: days.
     """
@@ -104,20 +105,20 @@ class Population:
         self._changed: list[Customer] = []
 
     def mark_changed(self, customer: Customer) -> None:
-        """Note that what a customer's row is made of has changed: it is made anew before the next count."""
+        """Mark a customer whose row has to be updated before the next count."""
         self._changed.append(customer)
         if len(self._changed) >= _CHANGED_AT_ONCE:
             self._flush()
 
     def restore(self, customers: Sequence[Customer]) -> None:
-        """Make the rows of stored customers, whose index has been given."""
+        """Create the rows of restored customers, whose index is set."""
         for start in range(0, len(customers), _CHANGED_AT_ONCE):
             self._update_rows(customers[start : start + _CHANGED_AT_ONCE])
 
     def count(self, counted: PopulationCounts, ranking: Ranking, size: int, now: int, usual: Floats) -> Iterator[None]:
-        """Count the first `size` customers as of a moment, microseconds, chunk by chunk, into `counted`.
+        """Add the first `size` customers at a time in microseconds to `counted`, yielding after each chunk.
 
-        `usual`: see BuyerColumns.
+        `usual` is as in BuyerColumns.
         """
         self._flush()
         yield
@@ -138,7 +139,7 @@ class Population:
     def _count(
         self, counted: PopulationCounts, buyers: npt.NDArray[np.void], latest: Floats, columns: BuyerColumns
     ) -> None:
-        """Count buyers; nobody else has a score."""
+        """Count buyers; other customers have no score."""
         shop = buyers["shop"].astype(np.int64)
         segment = segments(columns).astype(np.int64)
         counted.segments += _by_shop(shop, segment, counted.segments.shape)

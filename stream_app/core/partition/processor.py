@@ -48,7 +48,7 @@ from stream_app.core.partition.score_batch import ScoreBatch
 from stream_app.core.partition.sla_watch import MissedTarget, SlaWatch
 from stream_app.core.partition.timers import Timers
 from stream_app.core.settings import Settings
-from stream_app.core.state.complaint_kinds import Classifier, unread
+from stream_app.core.state.complaint_kinds import Classifier, unclassified
 from stream_app.core.state.counters import PERIOD
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.update import apply_event
@@ -108,7 +108,7 @@ class PartitionProcessor:
         classify: says what a complaint's text is about, where the shop gives no category.
     """
 
-    def __init__(self, settings: Settings, classify: Classifier = unread) -> None:
+    def __init__(self, settings: Settings, classify: Classifier = unclassified) -> None:
         self.settings = settings
         self.stream_time = -(1 << 62)  # microseconds
         self.customers: dict[str, Customer] = {}

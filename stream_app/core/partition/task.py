@@ -47,7 +47,7 @@ from stream_app.core.partition.record_merge import UNENDING, RecordMerge
 from stream_app.core.segments.segments import COMPLAINING, SEGMENTS
 from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import KnownShop, Shops
-from stream_app.core.state.complaint_kinds import Classifier, unread
+from stream_app.core.state.complaint_kinds import Classifier, unclassified
 from stream_app.core.units import EPOCH, HOUR_US, MICROSECOND
 from stream_app.errors import UnusableState
 
@@ -157,7 +157,7 @@ class PartitionTask:
         settings: Settings,
         limits: Limits,
         buffer_bytes: int = 1 << 24,
-        classify: Classifier = unread,
+        classify: Classifier = unclassified,
         partition_of: Callable[[str], int] | None = None,
     ) -> None:
         self.number = number

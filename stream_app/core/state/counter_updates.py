@@ -1,4 +1,4 @@
-"""How an event changes the counts that an explanation is made of (marks.py)."""
+"""Updates of the counters (counters.py) by events."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from stream_app.core.state.complaint_kinds import Classifier, is_displeasure, is
 from stream_app.core.state.counters import COUNTED, MOST, Counters, bit_of, count, place_in
 from stream_app.core.state.update import SLOW_PAGE_SECONDS
 
-BRIEF_SECONDS: Final = 15.0  # who leaves recommended goods so soon did not want them
-RUSH_HOURS: Final = 36  # a delivery that was promised so soon after the payment
+BRIEF_SECONDS: Final = 15.0  # a shorter view of a recommended product counts as ignored
+RUSH_HOURS: Final = 36  # a delivery promised within this time after the payment is a short promise
 
 _PLACE: Final = {name: place for place, name in enumerate(COUNTED)}
 _VIEWS, _SESSIONS, _CATEGORIES = _PLACE["views"], _PLACE["sessions"], _PLACE["categories"]
@@ -30,14 +30,14 @@ _CART: Final = {
 
 
 def count_event(counters: Counters[int], event: Event, at: int, counts: bool, classify: Classifier) -> None:
-    """Change a customer's marks by one event.
+    """Update the counters of a customer by one event.
 
     Args:
-        counters: the customer's, changed in place.
-        event: what happened.
-        at: when, microseconds.
+        counters: counters of the customer, changed in place.
+        event: the event.
+        at: time of the event, microseconds.
         counts: whether it counts as an order.
-        classify: says what a complaint's text is about.
+        classify: classifier of the texts of complaints.
     """
     place = place_in(counters, at)
     if place is None:

@@ -1,4 +1,4 @@
-"""One customer at one moment, as an explanation looks at him: facts, marks, open complaints, and his shop."""
+"""One customer at one time, for explanations: state vector, counters, open complaints and shop."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from stream_app.core.state.counters import Counters, contacts_per_week, counter_
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.vector import NEVER, SLOT, StateVector
 
-HOURS_A_DAY: Final = 24.0
+_HOURS_PER_DAY: Final = 24.0
 
 
 class CustomerProfile:
-    """What signs are read from.
+    """What evidence rules and segments read.
 
     Args:
-        facts: the customer's.
-        marks: the customer's.
-        now: the moment, days since 1970-01-01 UTC.
+        vector: state vector of the customer.
+        counters: counters of the customer.
+        now: days since 1970-01-01 UTC.
         horizon: of the shop, days.
-        shop: the customer's.
-        solve_days: within which a complaint should be solved.
+        shop: shop of the customer.
+        solve_days: service target for the solution of a complaint.
     """
 
     def __init__(
@@ -45,26 +45,26 @@ class CustomerProfile:
         self.frame = StateFrame(np.array([vector]), np.array([now]), horizon)
 
     def slot(self, name: str) -> float:
-        """A fact by its name."""
+        """Return the value of a slot of the state vector."""
         return float(self.vector[SLOT[name]])
 
     def counter(self, name: str) -> int:
-        """A count of marks.COUNTED over the last two periods."""
+        """Return a counter, one of counters.COUNTED, over the last two periods."""
         return counter_value(self.counters, name)
 
     def distinct(self, name: str) -> int:
-        """Distinct names of a bitmap of marks.COUNTED over the last two periods."""
+        """Return the distinct names in a bitmap, one of counters.COUNTED, over the last two periods."""
         return distinct(self.counters, name)
 
     @cached_property
     def silent_days(self) -> float:
-        """Days since the last order; since anything at all, where there is none."""
+        """Days since the last order, or since the last event if there is none."""
         has_ordered = self.slot("last_order") != NEVER
         return float(self.frame.recency[0] if has_ordered else self.frame.silence[0])
 
     @cached_property
     def repeats(self) -> int:
-        """Gaps between order days."""
+        """Number of gaps between order days."""
         return int(self.frame.repeats[0])
 
     @cached_property
@@ -74,30 +74,30 @@ class CustomerProfile:
 
     @cached_property
     def orders(self) -> int:
-        """Orders that count, ever."""
+        """Number of orders that count."""
         return int(self.slot("orders"))
 
     @cached_property
     def mean_amount(self) -> float:
-        """What an order of the customer is usually worth: the geometric mean."""
+        """Geometric mean of the amounts of the customer's orders."""
         return float(np.expm1(self.slot("log_money") / self.orders)) if self.orders else 0.0
 
     @cached_property
     def open_days(self) -> list[float]:
-        """For how many days each complaint that is open has been, longest first."""
+        """Ages of the open complaints in days, oldest first."""
         return sorted((self.now - case.opened for case in steps_of(self.vector) if case.is_open), reverse=True)
 
     @cached_property
     def answer_hours(self) -> float:
-        """The longest that a complaint has waited for its first answer, or still waits; 0 without complaints."""
+        """Longest wait for an answer to a complaint so far, hours; 0 without complaints."""
         waits = [
             (case.answered if case.was_answered else self.now) - case.opened
             for case in steps_of(self.vector)
             if case.was_answered or (case.is_open and not case.was_answered)
         ]
-        return max(waits, default=0.0) * HOURS_A_DAY
+        return max(waits, default=0.0) * _HOURS_PER_DAY
 
     @cached_property
     def contacts_per_week(self) -> float:
-        """Messages to the customer a week, lately."""
+        """Recent messages to the customer per week."""
         return contacts_per_week(self.counters, self.now)

@@ -1,4 +1,4 @@
-"""How an event changes what is remembered of a customer."""
+"""Updates of the state vector by events."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from stream_app.core.state.vector import (
 )
 from stream_app.core.units import DAY_US
 
-SLOW_PAGE_SECONDS: Final = 3.0  # from here on visitors give up waiting for a page in noticeable numbers
+SLOW_PAGE_SECONDS: Final = 3.0  # from here on, many visitors give up waiting
 
 _LAST_BROWSING, _LAST_CART, _LAST_COMPLAINT = SLOT["last_browsing"], SLOT["last_cart"], SLOT["last_complaint"]
 _BROWSINGS, _CARTS, _CATEGORIES = SLOT["browsings"], SLOT["carts"], SLOT["categories"]
@@ -52,22 +52,22 @@ _CART_COUNTERS: Final = {
     CartAction.CHECKOUT_ABANDONED: SLOT["abandoned"],
     CartAction.PAYMENT_FAILED: SLOT["payment_failures"],
 }
-_CATEGORY_BITS: dict[str, int] = {}  # memory of a pure function: category -> its bit
+_CATEGORY_BITS: dict[str, int] = {}  # cache: category -> its bit
 _MAX_CACHED: Final = 100_000
 
 
 def apply_event(
     vector: StateVector[float], event: Event, at: int, local_day: int, counts: bool, followed_days: float = math.inf
 ) -> None:
-    """Change the facts on a customer by one event.
+    """Update the state vector of a customer by one event.
 
     Args:
-        vector: the customer's facts, changed in place.
-        event: what happened.
-        at: when, in microseconds since 1970-01-01 UTC (`event.at`, which costs a microsecond to compute).
-        local_day: the day of the shop's calendar; read only if the event counts as an order.
+        vector: state vector of the customer, changed in place.
+        event: the event.
+        at: `event.at`, microseconds since 1970-01-01 UTC; passed in because it takes a microsecond to compute.
+        local_day: day of the shop's calendar; used only if the event counts as an order.
         counts: whether the event counts as an order (`labels.counts_as_order`).
-        followed_days: after which nobody acts on a complaint any more.
+        followed_days: age at which a complaint is too old to be acted on.
     """
     day = at / DAY_US
     if vector[FIRST_SEEN] == NEVER or day < vector[FIRST_SEEN]:
@@ -102,7 +102,7 @@ def _apply_browsing(vector: StateVector[float], event: Browsing, day: float) -> 
 
 
 def _apply_category(vector: StateVector[float], category: str) -> None:
-    """Linear counting over a bitmap: Whang, Vander-Zanden, Taylor, ACM TODS 1990."""
+    """Set the bit of a category for linear counting (Whang, Vander-Zanden, Taylor, ACM TODS 1990)."""
     bit = _CATEGORY_BITS.get(category)
     if bit is None:
         bit = 1 << xxhash.xxh3_64_intdigest(category.encode("utf-8", "surrogatepass")) % SKETCH_BITS
@@ -150,7 +150,7 @@ def _apply_purchase(vector: StateVector[float], event: Order, day: float, local_
     if day > vector[LAST_ORDER]:
         vector[LAST_ORDER] = day
         vector[LAST_AMOUNT], vector[SHOP] = amount, shop_key(event.shop_id)
-    elif day == vector[LAST_ORDER]:  # two orders in one instant: the larger, so that their order does not matter
+    elif day == vector[LAST_ORDER]:  # two orders at one instant: take the larger, independent of the order of arrival
         vector[LAST_AMOUNT] = max(vector[LAST_AMOUNT], amount)
         vector[SHOP] = max(vector[SHOP], shop_key(event.shop_id))
     add_order_day(vector, local_day)
@@ -159,14 +159,14 @@ def _apply_purchase(vector: StateVector[float], event: Order, day: float, local_
 
 
 def _apply_complaint(vector: StateVector[float], event: Complaint, day: float, followed_days: float) -> None:
-    displeased = is_displeasure(event)
-    if event.form is ComplaintForm.COMPLAINT and (displeased or event.action in HANDLING):
+    is_dissatisfied = is_displeasure(event)
+    if event.form is ComplaintForm.COMPLAINT and (is_dissatisfied or event.action in HANDLING):
         apply_complaint(vector, event, day, followed_days)
-    if displeased:
-        _apply_displeasure(vector, event, day)
+    if is_dissatisfied:
+        _apply_dissatisfaction(vector, event, day)
 
 
-def _apply_displeasure(vector: StateVector[float], event: Complaint, day: float) -> None:
+def _apply_dissatisfaction(vector: StateVector[float], event: Complaint, day: float) -> None:
     if day > vector[_LAST_COMPLAINT]:
         vector[_LAST_COMPLAINT] = day
     vector[_COMPLAINTS] += 1

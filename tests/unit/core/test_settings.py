@@ -32,7 +32,7 @@ def micros(moment: datetime) -> int:
         ({"decide_every": 0}, "positive"),
         ({"capacity": 0}, "positive"),
         ({"alert_lifetime": 0}, "positive"),
-        ({"decide_every": 61 * DAY_US}, "at least once a horizon"),
+        ({"decide_every": 61 * DAY_US}, "at least once per horizon"),
         ({"decide_every": 7 * DAY_US + 1}, "whole seconds"),
         ({"decide_every": 500 * SECOND_US}, "less often"),
         ({"lateness": -1}, "between 0 and 7 days"),

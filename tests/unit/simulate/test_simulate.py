@@ -125,8 +125,8 @@ def test_causes_follow_the_priors(many_facts: list[Truth], one_time: bool) -> No
 def test_a_third_has_two_causes_a_fifth_of_the_signs_is_missing_and_a_tenth_misleads(many_facts: list[Truth]) -> None:
     gone = [one for one in many_facts if one.left_at]
     causes = sum(len(one.causes) for one in gone)
-    shown = sum(cause in one.signs for one in gone for cause in one.causes)
-    misleading = sum(len(set(one.signs) - set(one.causes)) for one in gone)
+    shown = sum(cause in one.shown for one in gone for cause in one.causes)
+    misleading = sum(len(set(one.shown) - set(one.causes)) for one in gone)
     assert sum(len(one.causes) == 2 for one in gone) / len(gone) == pytest.approx(1 / 3, abs=0.02)
     assert shown / causes == pytest.approx(0.7, abs=0.02)
     assert misleading / causes == pytest.approx(0.1, abs=0.02)
@@ -202,10 +202,10 @@ def test_start_and_shop_are_arguments() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"days": 0}, "days must lie between 1 and"),
-        ({"customers": 10**9}, "customers must lie between 1 and"),
-        ({"page_views": 0.5}, "page_views must lie between 1 and"),
-        ({"sessions": float("nan")}, "sessions must lie between 0 and"),
+        ({"days": 0}, "days must be between 1 and"),
+        ({"customers": 10**9}, "customers must be between 1 and"),
+        ({"page_views": 0.5}, "page_views must be between 1 and"),
+        ({"sessions": float("nan")}, "sessions must be between 0 and"),
         ({"kinds": ("orders",)}, "kinds must be one or more of browsing, cart, order, complaint, got orders"),
         ({"start": datetime(2025, 1, 1)}, "start needs an offset"),  # noqa: DTZ001 - the mistake that is tested
     ],

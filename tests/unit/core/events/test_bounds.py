@@ -133,7 +133,7 @@ def test_the_reason_says_what_to_do() -> None:
     for line, word in [
         (event(occurred_at="1970-01-01T00:00:00Z"), "check the time's unit"),
         (event(promised_at="1970-01-01T00:00:00Z"), "leave the field out"),
-        (event(event_id="  "), "give every event an id"),
+        (event(event_id="  "), "give every event a unique id"),
         (event(amount=1e13), "<= 1000000000000"),
     ]:
         (dead,), _ = decode_record("orders", [Rec(0, APPENDED_MS, None, line)], SKEW)

@@ -15,13 +15,13 @@ from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation import metrics
 from stream_app.replay.evaluation.alerts import alert_figures, flaps
 from stream_app.replay.evaluation.calendar import call_times, index_of, instant, local, midnights, month_starts
-from stream_app.replay.evaluation.capacity import capacity_curve, play
+from stream_app.replay.evaluation.capacity import capacity_curve, simulate_calls
 from stream_app.replay.evaluation.cohorts import churn_by_month, cohort_retention, repurchase
 from stream_app.replay.evaluation.departures import Departures, Orders, find_departures, lead_summary
 from stream_app.replay.evaluation.evaluation import Evaluation, evaluate
 from stream_app.replay.evaluation.readiness import condition, readiness
 from stream_app.replay.evaluation.segments import RFM, segment_tables
-from stream_app.replay.evaluation.support import SIGNS, support_figures
+from stream_app.replay.evaluation.support import FIELD_GROUPS, support_figures
 from stream_app.replay.evaluation.worth import money_figures, newest_decisions
 from stream_app.replay.results import AlertRecord, LogFacts, Results
 from tests.harness.factories import START, results
@@ -103,7 +103,7 @@ def test_an_oracle_calls_those_who_leave_first_and_its_opposite_last(
     d = evaluation.results.decisions
     leaving = d.label.astype(float)
     capacity = 3
-    oracle, fool = (play(evaluation, departures, sign * leaving, [capacity])[0] for sign in (1, -1))
+    oracle, fool = (simulate_calls(evaluation, departures, sign * leaving, [capacity])[0] for sign in (1, -1))
     right, wrong = (d.label[calls.decision[:60]].mean() for calls in (oracle, fool))  # before both have called everyone
     assert right == 1
     assert wrong < 0.2
@@ -113,7 +113,7 @@ def test_calls_keep_to_the_capacity_and_call_nobody_twice_in_a_silence(
     evaluation: Evaluation, departures: Departures
 ) -> None:
     d = evaluation.results.decisions
-    for capacity, calls in zip((1, 4), play(evaluation, departures, d.probability, (1, 4)), strict=True):
+    for capacity, calls in zip((1, 4), simulate_calls(evaluation, departures, d.probability, (1, 4)), strict=True):
         _, per_day = np.unique(calls.at, return_counts=True)
         assert per_day.max() == capacity
         assert len(np.unique(calls.order)) == len(calls.order)
@@ -259,7 +259,7 @@ def vector(fields: dict[str, list[str]]) -> LogFacts:
 
 
 def test_every_sign_names_fields_that_the_schema_has() -> None:
-    for cause, signs in SIGNS.items():
+    for cause, signs in FIELD_GROUPS.items():
         for sign in signs:
             assert set(sign.fields) <= set(KINDS[sign.kind].__struct_fields__), cause
 
