@@ -78,8 +78,9 @@ def kind_of(event: Complaint, classify: Classifier) -> str:
 
     >>> from stream_app.core.events.schema import decode
     >>> head = b'{"type":"complaint","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z",'
-    >>> kind_of(decode(head + b'"category":"delivery"}'), unclassified), kind_of(decode(head + b'"text":"late"}'),
-    unclassified) ('logistics', 'other')
+    >>> rests = (b'"category":"delivery"}', b'"text":"late"}')
+    >>> [kind_of(decode(head + rest), unclassified) for rest in rests]
+    ['logistics', 'other']
     """
     named = (event.category or OTHER).strip().lower()
     if named == OTHER:

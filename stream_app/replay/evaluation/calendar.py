@@ -61,6 +61,7 @@ def index_of(at: Ints, starts: Ints) -> Ints:
 def call_times(first: int, last: int, zone: ZoneInfo, working_days: tuple[int, ...], hour: int) -> Ints:
     """Return the times of the staff's daily list: `hour` on each working day in [first, last], microseconds.
 
+    >>> from stream_app.core.units import DAY_US
     >>> monday = instant(datetime(2026, 3, 2, tzinfo=ZoneInfo("UTC")))
     >>> len(call_times(monday, monday + 7 * DAY_US - 1, ZoneInfo("UTC"), (0, 1, 2, 3, 4), 9))
     5

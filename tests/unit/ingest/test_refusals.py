@@ -106,15 +106,15 @@ def test_a_column_that_holds_something_else(tmp_path: Path) -> None:
     error = refuse(tmp_path, TMALL, LogFormat("csv", {"customer_id": "cust", "occurred_at": "event"}, kind="order"))
     assert isinstance(error, NothingReadable)
     assert [
-        word for word in ("line 2", "`occurred_at`", "`click` is no time", "brand_id") if word not in str(error)
+        word for word in ("line 2", "`occurred_at`", "`click` is not a time", "brand_id") if word not in str(error)
     ] == []
 
 
 def test_dates_whose_day_and_month_could_be_swapped_name_the_way_out(tmp_path: Path) -> None:
     error = refuse(tmp_path, "cust,date\nann,03/04/2024 08:00\n", LogFormat("csv", ORDERS, kind="order"))
     wanted = (
-        "`03/04/2024 08:00` is no time",
-        "dates that begin with the year",
+        "`03/04/2024 08:00` is not a time",
+        "dates that start with the year",
         "`format` under [time]",
         "docs/mappings.md",
     )
@@ -142,7 +142,7 @@ def test_a_table_of_nothing_but_a_header(tmp_path: Path) -> None:
     ("form", "words"),
     [
         (LogFormat("tmal"), ["Did you mean `tmall`?", "cdnow"]),
-        (LogFormat("csv", ORDERS, kind="ordr"), ["`ordr` is no kind", "Did you mean `order`?"]),
+        (LogFormat("csv", ORDERS, kind="ordr"), ["`ordr` is not a kind", "Did you mean `order`?"]),
         (LogFormat("csv", {**ORDERS, "amuont": "date"}, kind="order"), ["columns.amuont", "Did you mean `amount`?"]),
         (LogFormat("jsonl", ORDERS), ["--columns"]),
         (LogFormat("csv", ORDERS, {"click": "browsing"}, "order"), ["both are given"]),

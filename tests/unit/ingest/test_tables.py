@@ -265,7 +265,7 @@ def test_a_table_that_is_cut_off_does_not_take_half_a_number(tmp_path: Path) -> 
     _, events, rejected = read(tmp_path, log[: len(log) // 2], form)
     assert {e.amount for e in events if isinstance(e, Order)} == {100_000.0}
     assert 10_000 < len(events) < 40_000
-    assert [(r.line, r.reason.split(":")[0].startswith("the compressed data is cut off")) for r in rejected] == [
+    assert [(r.line, r.reason.split(":")[0].startswith("the compressed data is truncated")) for r in rejected] == [
         (0, True)
     ]
 

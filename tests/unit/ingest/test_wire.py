@@ -185,7 +185,7 @@ def test_a_file_that_is_cut_off_gives_what_was_there(tmp_path: Path, pack: Calla
     assert seen[:-1] == events[: len(seen) - 1]
     assert seen[-1].event_id == "99999"
     assert 8_000 < len(seen) < 12_000
-    assert "cut off" in rejected[-1].reason
+    assert "truncated" in rejected[-1].reason
     assert rejected[-1].line == 0
     assert len(rejected) <= 2  # the file, and the line that was cut in two
 

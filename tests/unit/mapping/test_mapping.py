@@ -33,7 +33,7 @@ def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
         (GOOD + "[time]\nzone = 'Asia/Shangai'", "time.zone", "Asia/Shanghai"),
         (GOOD + "[time]\nformat = 'epoch_sec'", "time.format", "Did you mean `epoch_s`?"),
         (GOOD + "[file]\nencoding = 'gb-18031'", "file.encoding", "gb18030"),
-        (GOOD + "[file]\ndelimiter = '::'", "file.delimiter", "One character"),
+        (GOOD + "[file]\ndelimiter = '::'", "file.delimiter", "one character"),
         (GOOD + "[file]\ndecimal = ';'", "file.decimal", "docs/mappings.md"),
         (GOOD + "[orders]\ncancellation_prefix = 'C'", "orders.cancellation_prefix", "group_by"),
         (GOOD + "event_id = 'id'\n[orders]\ngroup_by = 'no'", "orders.group_by", "event_id"),

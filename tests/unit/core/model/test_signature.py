@@ -57,7 +57,7 @@ def test_nothing_can_be_added() -> None:
 
 @pytest.mark.parametrize("context", ["other version 3", "churn version 30", "churn checkpoint 3", "churn version ", ""])
 def test_what_is_signed_as_one_thing_is_not_another(context: str) -> None:
-    assert "written for another place" in refusal(SIGNED, context)
+    assert "written for another installation" in refusal(SIGNED, context)
 
 
 def test_content_cannot_be_moved_into_the_context() -> None:
