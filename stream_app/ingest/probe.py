@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from stream_app.core.events.bounds import Bounds
-from stream_app.core.events.schema import Event, Rejected, decode
+from stream_app.core.events.schema import Rejected, decode
 from stream_app.errors import EmptyLog, NothingReadable, UnusableLog, WrongFormat
 from stream_app.ingest.mapped import open_mapped
 from stream_app.ingest.sources import PARQUET, Source
@@ -104,7 +104,7 @@ def _probe_wire(source: Source, bounds: Bounds) -> None:
     if not lines:
         raise EmptyLog(file=source.name)
     _refuse_foreign(source, start, "JSON lines")
-    bad = [(number, problem) for number, line in lines if (problem := _problem(decode(line), bounds))]
+    bad = [(number, problem) for number, line in lines if (problem := bounds.problem(decode(line)))]
     if len(bad) == len(lines):
         raise _not_json_lines(source, lines[0][1]) or _nothing_readable(
             source,
@@ -112,10 +112,6 @@ def _probe_wire(source: Source, bounds: Bounds) -> None:
             len(bad),
             f"The fields are: {_keys(lines[0][1])}. `stream-app schema` prints the expected schema.",
         )
-
-
-def _problem(event: Event | Rejected, bounds: Bounds) -> Rejected | None:
-    return event if isinstance(event, Rejected) else bounds.problem(event)
 
 
 def _keys(line: bytes) -> str:

@@ -116,7 +116,10 @@ def expand(paths: Sequence[str | Path], workdir: Path, stdin: BinaryIO | None = 
     named = [pair for path in paths for pair in _files(path, workdir, stdin)]
     sources = [Source(index, name, path) for index, (name, path) in enumerate(named)]
     for source in sources:
-        _check_readable(source)
+        try:
+            source.magic  # noqa: B018  # raises if the file is not readable
+        except OSError as error:
+            raise NoSuchLog(file=source.name, problem=error.strerror) from error
     return sources
 
 
@@ -147,10 +150,3 @@ def _spool(stdin: BinaryIO, workdir: Path) -> Path:
     with copy.open("wb") as file:
         shutil.copyfileobj(stdin, file)
     return copy
-
-
-def _check_readable(source: Source) -> None:
-    try:
-        source.magic  # noqa: B018  # raises if the file is not readable
-    except OSError as error:
-        raise NoSuchLog(file=source.name, problem=error.strerror) from error

@@ -132,8 +132,9 @@ class Spool:
             database.execute("SET threads = 1")
             database.execute(f"SET memory_limit = {_literal(self._memory)}")
             database.execute(f"SET temp_directory = {_literal(overflow)}")
+            unsorted = re.sub(r"([\[*?])", r"[\1]", str(self._path))  # with escaped glob characters
             database.execute(
-                f"COPY (FROM read_parquet({_literal(_escaped(self._path))}) ORDER BY key, kind, seq)"
+                f"COPY (FROM read_parquet({_literal(unsorted)}) ORDER BY key, kind, seq)"
                 f" TO {_literal(ordered)}"
                 f" (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {group_rows})"
             )
@@ -184,11 +185,6 @@ def _bytes(values: Iterable[bytes]) -> pa.Array:
     pieces = list(values)
     ends = array("i", accumulate(map(len, pieces), initial=0))
     return pa.Array.from_buffers(pa.binary(), len(pieces), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(pieces))])
-
-
-def _escaped(path: Path) -> str:
-    """Return a path with escaped glob characters."""
-    return re.sub(r"([\[*?])", r"[\1]", str(path))
 
 
 def _literal(value: object) -> str:

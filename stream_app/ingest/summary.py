@@ -79,7 +79,8 @@ class SummaryBuilder:
         self.events += len(events)
         self._kinds.update(map(type, events))
         times = [event.occurred_at for event in events]
-        self.in_order = self.in_order and self._follows(events[0]) and _ordered(events, times)
+        follows = self._latest is None or _place(self._latest) <= _place(events[0])
+        self.in_order = self.in_order and follows and _ordered(events, times)
         first, last = (times[0], times[-1]) if self.in_order else (min(times), max(times))
         self._first = first if self._first is None else min(first, self._first)
         self._last = last if self._last is None else max(last, self._last)
@@ -87,9 +88,6 @@ class SummaryBuilder:
         self._see_fields(events)
         for event in events:
             self._unknown_words.record(event)
-
-    def _follows(self, event: Event) -> bool:
-        return self._latest is None or _place(self._latest) <= _place(event)
 
     def _see_fields(self, events: Sequence[Event]) -> None:
         for kind, unseen in self._unseen.items():

@@ -58,9 +58,13 @@ def _after_line_end(stream: SourceStream) -> bytes:
 
 
 def read_wire(source: Source, bounds: Bounds, reject: Reject, on_bytes: Callable[[int], None]) -> Iterator[list[Event]]:
-    """The events of one file, block by block, in the file's own order.
+    """Yield the events of one file in blocks.
 
-    reject: is told of every line that cannot be read. on_bytes: of the bytes of the file that were read so far.
+    Args:
+        source: the file.
+        bounds: bounds of the times of events.
+        reject: called with the rejection of each line that cannot be read.
+        on_bytes: called with the number of bytes read so far.
     """
     with source.open() as stream:
         for block in blocks(stream):
@@ -79,14 +83,11 @@ def _decode_block(file: str, block: Block, bounds: Bounds, reject: Reject) -> li
         events = _decoder.decode_lines(block.data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _decode_each(file, block, bounds, reject)
+    lines = block.data.count(b"\n") + (not block.data.endswith(b"\n") and block.data != b"")
     # Blank lines, or values that span lines: only the slow path knows the line of each event.
-    if len(events) != _line_count(block.data) or not bounds.contain(events):
+    if len(events) != lines or not bounds.contain(events):
         return _decode_each(file, block, bounds, reject)
     return events
-
-
-def _line_count(data: bytes) -> int:
-    return data.count(b"\n") + (not data.endswith(b"\n") and data != b"")
 
 
 def _decode_each(file: str, block: Block, bounds: Bounds, reject: Reject) -> list[Event]:
@@ -95,7 +96,7 @@ def _decode_each(file: str, block: Block, bounds: Bounds, reject: Reject) -> lis
         if not line.strip():
             continue
         event = decode(line)
-        problem = event if isinstance(event, Rejected) else bounds.problem(event)
+        problem = bounds.problem(event)
         if problem is not None:
             reject(Rejection(file, number, problem.reason, problem.field, line.decode("utf-8", "replace")))
         elif not isinstance(event, Rejected):

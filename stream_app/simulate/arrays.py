@@ -38,8 +38,7 @@ def running_sum(values: Floats, counts: Ints) -> Floats:
     [0.0, 1.0, 0.0, 5.0]
     """
     before = np.concatenate([[0.0], np.cumsum(values)])
-    sums: Floats = before[:-1] - np.repeat(before[np.cumsum(counts) - counts], counts)
-    return sums
+    return before[:-1] - np.repeat(before[np.cumsum(counts) - counts], counts)
 
 
 def pick(rng: np.random.Generator, weights: Floats, size: int) -> Ints:
@@ -50,8 +49,7 @@ def pick(rng: np.random.Generator, weights: Floats, size: int) -> Ints:
     """
     cumulative = np.cumsum(weights)
     drawn = rng.random(size) * cumulative[-1]
-    chosen: Ints = np.minimum(np.searchsorted(cumulative, drawn, side="right"), len(weights) - 1)
-    return chosen
+    return np.minimum(np.searchsorted(cumulative, drawn, side="right"), len(weights) - 1)
 
 
 def rows(size: int, dtype: np.dtype[np.void], **columns: Any) -> Table:

@@ -81,13 +81,11 @@ class BusyClock:
 
     def busy(self, seconds: Floats) -> Floats:
         """Return busy seconds for ordinary seconds, clipped to the log."""
-        busy: Floats = np.interp(seconds, self._ordinary, self._busy)
-        return busy
+        return np.interp(seconds, self._ordinary, self._busy)
 
     def ordinary(self, busy_seconds: Floats) -> Floats:
         """Return ordinary seconds for busy seconds, clipped to the log."""
-        seconds: Floats = np.interp(busy_seconds, self._busy, self._ordinary)
-        return seconds
+        return np.interp(busy_seconds, self._busy, self._ordinary)
 
     def in_campaign(self, seconds: Floats) -> Floats:
         """Return 1.0 where campaign prices apply, else 0.0."""

@@ -48,11 +48,6 @@ class Orders:
     staff: Ints
     benefit: Bools
 
-    def last_with(self, customers: Customers, cause: str) -> Bools:
-        """Return the last orders up to `trouble_end` of customers who show a cause."""
-        last: Bools = customers.shows(cause)[self.who] & (self.after == 0)
-        return last
-
 
 def order_times(shop: Shop, customers: Customers, rng: np.random.Generator) -> tuple[Ints, Floats]:
     """Draw customers and times of orders, sorted by both. New customers order when they join."""

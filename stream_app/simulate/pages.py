@@ -142,8 +142,7 @@ def _draw_goods(
 def _absent(shop: Shop, views: _Views, rng: np.random.Generator) -> Bools:
     """Draw whether the product of each view is unavailable."""
     absent = rng.random(len(views)) < np.where(views.wants_absent, 0.7, shop.out_of_stock_rate)
-    missing: Bools = (absent | (views.wants_absent & (views.left == 1))) & ~views.ordering
-    return missing
+    return (absent | (views.wants_absent & (views.left == 1))) & ~views.ordering
 
 
 def _times(visits: Visits, views: _Views, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:

@@ -33,8 +33,7 @@ class Visits:
 
     def showing(self, customers: Customers, cause: str) -> Bools:
         """Return the visits in which a cause shows."""
-        showing: Bools = self.troubled & customers.shows(cause)[self.who]
-        return showing
+        return self.troubled & customers.shows(cause)[self.who]
 
 
 def draw_visits(shop: Shop, customers: Customers, orders: Orders, rng: np.random.Generator) -> Visits:
@@ -55,8 +54,7 @@ def draw_visits(shop: Shop, customers: Customers, orders: Orders, rng: np.random
 
 
 def _silent(customers: Customers) -> Bools:
-    silent: Bools = np.any([customers.shows(cause) for cause in SILENT_CAUSES], axis=0)
-    return silent
+    return np.any([customers.shows(cause) for cause in SILENT_CAUSES], axis=0)
 
 
 def _ordinary(shop: Shop, customers: Customers, rng: np.random.Generator) -> tuple[Ints, Floats]:

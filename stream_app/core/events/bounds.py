@@ -38,8 +38,10 @@ class Bounds(msgspec.Struct, frozen=True):
         times = [event.occurred_at for event in events]
         return not times or (min(times) >= self.earliest and max(times) <= self.latest)
 
-    def problem(self, event: Event) -> Rejected | None:
-        """Return why an event is rejected, None if it is within the bounds."""
+    def problem(self, event: Event | Rejected) -> Rejected | None:
+        """Return why an event is rejected, by its decoder or by the bounds; None if it is accepted."""
+        if isinstance(event, Rejected):
+            return event
         if not self.earliest <= event.occurred_at <= self.latest:
             return self.out_of_bounds(event.occurred_at)
         return None

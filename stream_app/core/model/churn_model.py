@@ -171,7 +171,8 @@ class ChurnModel:
         table = logged.astype(np.float64)
         rows = Rows(kept.astype(np.float64), table[:, self._prior].copy())
         probability = np.array([pending.probability for pending in decisions])
-        self._drift.observe(moment, float(_log_loss(probability, labels).mean()))
+        losses = -np.log(np.where(labels == CHURNED, probability, 1.0 - probability))
+        self._drift.observe(moment, float(losses.mean()))
         expected = probability_of(table[:, -1])
         days = np.array([pending.decided_at // DAY_US for pending in decisions])
         for day in np.unique(days).tolist():  # a single day if the horizon is in whole days
@@ -195,10 +196,6 @@ class ChurnModel:
             moved = np.stack(list(contributions.values()))  # one call for all features is faster
             weights = np.abs(moved - moved.mean(axis=1, keepdims=True)).mean(axis=1)
             self.importances = dict(zip(contributions, weights.tolist(), strict=True))
-
-
-def _log_loss(probability: Floats, labels: npt.NDArray[np.int8]) -> Floats:
-    return -np.log(np.where(labels == CHURNED, probability, 1.0 - probability))
 
 
 def _rounded(probability: Floats) -> Floats:

@@ -12,7 +12,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import KnownShop, Shops
 from stream_app.core.state.complaint_kinds import Classifier
 from stream_app.core.state.counter_updates import count_event
-from stream_app.core.state.counters import SHOP, count_contact, set_shop, shop_number
+from stream_app.core.state.counters import SHOP, count_contact
 from stream_app.core.state.profile import CustomerProfile
 from stream_app.core.units import DAY_US
 
@@ -34,7 +34,7 @@ class Explainer:
 
     def register(self, customer: Customer, shop: str) -> None:
         """Note the shop of a new customer."""
-        set_shop(customer.counters, self.shops.number(shop))
+        customer.counters[SHOP] = self.shops.number(shop)
 
     def note(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
         """Note an event; `counts`: as an order."""
@@ -56,7 +56,7 @@ class Explainer:
 
     def shop_of(self, customer: Customer) -> KnownShop:
         """A customer's shop."""
-        return self.shops[shop_number(customer.counters)]
+        return self.shops[customer.counters[SHOP]]
 
     def profile(self, customer: Customer, at: int) -> CustomerProfile:
         """A customer at a moment, as an explanation looks at him."""

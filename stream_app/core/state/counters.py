@@ -143,13 +143,3 @@ def matrix(counters: Sequence[Counters[int]]) -> npt.NDArray[np.uint16]:
 def distinct(counters: Counters[int], name: str) -> int:
     """Return the number of bits set in a bitmap over both periods: a lower bound of the distinct names."""
     return (counters[COUNTER[name]] | counters[COUNTER[f"{name}_before"]]).bit_count()
-
-
-def shop_number(counters: Counters[int]) -> int:
-    """Return the number of the customer's shop in the partition."""
-    return counters[SHOP]
-
-
-def set_shop(counters: Counters[int], number: int) -> None:
-    """Set the number of the customer's shop in the partition."""
-    counters[SHOP] = number
