@@ -1,4 +1,4 @@
-"""Settings: contradictions are refused in words, and the shop's calendar is its own."""
+"""Settings: contradictions are refused with a reason, and the calendar follows the shop's time zone."""
 
 from __future__ import annotations
 

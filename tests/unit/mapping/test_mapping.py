@@ -1,4 +1,4 @@
-"""Mapping files are checked strictly: file, key and what is likely meant."""
+"""Mapping files are checked strictly; errors name file, key and a suggestion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ occurred_at = "date"
 """
 
 
-def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
+def test_a_custom_mapping(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(GOOD)
     mapping = load_mapping(path)
@@ -58,7 +58,7 @@ def test_a_mistake_names_file_key_and_remedy(tmp_path: Path, text: str, key: str
     assert "mine.toml" in str(caught.value)
 
 
-def test_options_replace_what_a_shipped_mapping_says() -> None:
+def test_options_override_a_shipped_mapping() -> None:
     tmall = load_mapping("tmall")
     changed = mapping_from_options({"customer_id": "buyer"}, {"click": "skip"}, base=tmall)
     assert changed.columns == {**tmall.columns, "customer_id": "buyer"}

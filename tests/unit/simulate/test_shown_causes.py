@@ -1,4 +1,4 @@
-"""Each cause leaves its evidence in the events where it is shown, and seldom where it is missing."""
+"""Each cause shows in the events where it should, and seldom where it should not."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def complaints(events: Events, *categories: str) -> list[Complaint]:
 
 
 def steps(events: Events) -> dict[str | None, dict[str, int]]:
-    """The last time of each step of each complaint."""
+    """Return the last time of each step of each complaint."""
     times: dict[str | None, dict[str, int]] = defaultdict(dict)
     for event in events:
         if isinstance(event, Complaint) and event.form == "complaint":

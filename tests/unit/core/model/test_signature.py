@@ -1,4 +1,4 @@
-"""Signatures of the model: only what this installation has written, as what it was written, is read."""
+"""Signatures of the model: only content of this installation, for its own purpose, is read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def refusal(signed: bytes, context: str = CONTEXT, keys: tuple[bytes, ...] = (OL
     return str(refused.value)
 
 
-def test_what_is_signed_is_verified_and_is_what_it_was() -> None:
+def test_signed_content_is_verified_and_unchanged() -> None:
     assert verified(SIGNED, CONTEXT, (OLD,), "here") == CONTENT
     assert verified(sign(b"", CONTEXT, (OLD,)), CONTEXT, (OLD,), "here") == b""
 
@@ -56,7 +56,7 @@ def test_nothing_can_be_added() -> None:
 
 
 @pytest.mark.parametrize("context", ["other version 3", "churn version 30", "churn checkpoint 3", "churn version ", ""])
-def test_what_is_signed_as_one_thing_is_not_another(context: str) -> None:
+def test_a_signature_is_bound_to_its_context(context: str) -> None:
     assert "written for another installation" in refusal(SIGNED, context)
 
 
@@ -66,7 +66,7 @@ def test_content_cannot_be_moved_into_the_context() -> None:
 
 
 @pytest.mark.parametrize("signed", [b"", b"churnmdl" + bytes(400), b"\x86\xa7through", bytes(8) + SIGNED[8:]])
-def test_what_is_not_signed_is_refused_with_the_remedy(signed: bytes) -> None:
+def test_unsigned_content_is_refused_with_the_remedy(signed: bytes) -> None:
     told = refusal(signed)
     assert "it is not signed" in told
     assert "PREFIX:{model}:*" in told
@@ -97,7 +97,7 @@ def test_a_key_file_holds_one_key_or_the_new_one_and_the_old(tmp_path: Path) -> 
         (b"\xff" * 43, "is not text"),
     ],
 )
-def test_a_key_file_of_no_use_is_refused_without_its_content(tmp_path: Path, text: str | bytes, problem: str) -> None:
+def test_an_invalid_key_file_is_refused_without_revealing_it(tmp_path: Path, text: str | bytes, problem: str) -> None:
     with pytest.raises(BadConfig) as refused:
         keys(tmp_path, text)
     told = str(refused.value)

@@ -1,4 +1,4 @@
-"""The rule of segments: over columns as for one customer, and the same as when it is told in plain words."""
+"""Segments over columns and for one customer, against the rule in plain words."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MANY = settings(max_examples=20_000, database=None)
 
 @st.composite
 def profile(draw: st.DrawFn) -> CustomerProfile:
-    """A customer whose facts lie on the bars of the rule, or between them."""
+    """Return a customer whose values are on or between the thresholds of the rule."""
     one = Customer("c", 0)
     vector = one.vector
     days = draw(st.integers(0, 10))
@@ -53,7 +53,7 @@ def profile(draw: st.DrawFn) -> CustomerProfile:
 
 
 def by_hand(about: CustomerProfile) -> tuple[str, ...]:
-    """The rule of docs/causes.md, one question after the other."""
+    """Return the segments by the rule of docs/causes.md."""
     found = []
     if about.counter("complaints") or about.open_days:
         found.append("complaining")
@@ -79,12 +79,12 @@ def is_price_sensitive(about: CustomerProfile) -> bool:
 
 
 @given(profile())
-def test_the_segments_are_those_that_the_rule_in_words_gives(about: CustomerProfile) -> None:
+def test_segments_equal_the_rule_in_words(about: CustomerProfile) -> None:
     assert segments_of(about) == by_hand(about)
 
 
 @pytest.mark.parametrize("segment", SEGMENTS)
-def test_every_segment_can_be_met(segment: str) -> None:
+def test_every_segment_occurs(segment: str) -> None:
     one = find(profile(), lambda about: segments_of(about)[0] == segment, settings=MANY, random=Random(1))
     assert by_hand(one)[0] == segment
 
