@@ -45,10 +45,10 @@ def short_duration(text: str) -> int:
     return round(float(match[1]) * _UNITS[match[2] or "s"])
 
 
-def written(span: int) -> str:
+def format_duration(span: int) -> str:
     """Return a duration of whole milliseconds as text, in the longest unit, up to days, that divides it.
 
-    >>> written(60 * DAY_US), written(DAY_US * 3 // 2), written(250_000), written(0)
+    >>> format_duration(60 * DAY_US), format_duration(DAY_US * 3 // 2), format_duration(250_000), format_duration(0)
     ('60d', '36h', '250ms', '0')
     """
     units = [unit for unit, length in _UNITS.items() if unit != "w" and span % length == 0]

@@ -179,7 +179,7 @@ def _results(
         ),
         importances=replay.churn_model.importances,
         effects={kind: (count, total / count) for kind, (count, total) in sorted(outcome.effects.items())},
-        settings=described(request),
+        settings=shown_settings(request),
         seed=request.settings.seed,
         seconds=seconds,
         events_per_second=summary.events / seconds,
@@ -208,7 +208,7 @@ def _log_facts(names: Sequence[str], log: Log, summary: LogSummary, replay: Repl
     )
 
 
-def described(request: Request) -> dict[str, object]:
+def shown_settings(request: Request) -> dict[str, object]:
     """Return the settings of a replay as shown in metrics.json and the report, with durations in days."""
     settings = msgspec.to_builtins(request.settings)
     days = (

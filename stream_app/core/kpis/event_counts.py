@@ -15,7 +15,7 @@ from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Orde
 from stream_app.core.messages.unknown_words import UnknownValues
 from stream_app.core.settings import Settings
 from stream_app.core.shops.registry import ShopRegistry
-from stream_app.core.state.complaint_kinds import OTHER, Classifier, is_displeasure, kind_of, unclassified
+from stream_app.core.state.complaint_kinds import OTHER, Classifier, is_dissatisfaction, kind_of, unclassified
 from stream_app.core.state.counters import COMPLAINED
 from stream_app.core.state.vector import LAST_ORDER, ORDERS, SLOT
 from stream_app.core.units import DAY_US, HOUR_US
@@ -183,7 +183,7 @@ class EventCounts:
 
 
 def _record_complaint(row: Row, event: Complaint, classify: Classifier) -> None:
-    if event.action is ComplaintAction.REOPENED or not is_displeasure(event):
+    if event.action is ComplaintAction.REOPENED or not is_dissatisfaction(event):
         return
     row[_COMPLAINT[category_of(event, classify)]] += 1
     if event.form in _ABOUT_AN_ORDER:

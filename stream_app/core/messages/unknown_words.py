@@ -45,7 +45,7 @@ class UnknownValues:
 
     def add(self, field: str, word: str, count: int = 1) -> Found:
         """Count a word of a field, and return the key that it is counted under."""
-        found = (field, shown(word))
+        found = (field, displayable(word))
         if found not in self.counts and len(self.counts) >= MAX_WORDS:
             found = (field, MORE)
         self.counts[found] += count
@@ -65,10 +65,10 @@ class UnknownValues:
         return counts
 
 
-def shown(word: str) -> str:
+def displayable(word: str) -> str:
     """Return a word that is safe to show, UNREADABLE if it may be personal data.
 
-    >>> shown(" Completed "), shown("已完成"), shown("li@example.com"), shown("13800138000")
+    >>> displayable(" Completed "), displayable("已完成"), displayable("li@example.com"), displayable("13800138000")
     ('Completed', '已完成', '(unreadable)', '(unreadable)')
     """
     word = word.strip()

@@ -32,13 +32,13 @@ def sign(content: bytes, context: str, keys: Keys) -> bytes:
 
     Args:
         content: any bytes.
-        context: purpose and installation of the content; `verified` needs the same.
+        context: purpose and installation of the content; `verify` needs the same.
         keys: secrets, at least one.
     """
     return MAGIC + _mac(content, context, keys[0]) + content
 
 
-def verified(signed: bytes, context: str, keys: Keys, source: str) -> bytes:
+def verify(signed: bytes, context: str, keys: Keys, source: str) -> bytes:
     """Return the content of signed bytes after verifying the signature.
 
     Args:
@@ -50,9 +50,9 @@ def verified(signed: bytes, context: str, keys: Keys, source: str) -> bytes:
     Raises:
         UnusableSnapshot: none of the keys has signed these bytes for this context.
 
-    >>> verified(sign(b"model", "churn version 3", (b"new",)), "churn version 3", (b"newer", b"new"), "here")
+    >>> verify(sign(b"model", "churn version 3", (b"new",)), "churn version 3", (b"newer", b"new"), "here")
     b'model'
-    >>> verified(b"model", "churn version 3", (b"new",), "here")
+    >>> verify(b"model", "churn version 3", (b"new",), "here")
     Traceback (most recent call last):
     stream_app.errors.UnusableSnapshot: The model snapshot here cannot be used: it is not signed. ...
     """

@@ -101,7 +101,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 def snapshot(churn_model: ChurnModel) -> bytes:
     """Return a model as bytes for `restore`. Equal models may give different bytes, so compare fingerprints."""
-    body = pickled(churn_model)
+    body = pickle_body(churn_model)
     header = Header(
         format=FORMAT,
         river=_RIVER,
@@ -113,7 +113,7 @@ def snapshot(churn_model: ChurnModel) -> bytes:
     return pack(header, body)
 
 
-def pickled(value: object) -> bytes:
+def pickle_body(value: object) -> bytes:
     """Return the body of a snapshot: a pickle in which arrays are calls of `array`."""
     written = io.BytesIO()
     _Pickler(written, protocol=5).dump(value)

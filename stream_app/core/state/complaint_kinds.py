@@ -37,7 +37,7 @@ _ALIASES: Final = {
 _KINDS: Final = {**_ALIASES, **{kind: kind for kind in COMPLAINED}}
 
 
-def is_displeasure(event: Complaint) -> bool:
+def is_dissatisfaction(event: Complaint) -> bool:
     """Return whether a customer expresses dissatisfaction. Other events count as no complaint anywhere.
 
     The rating decides for complaints, reviews and surveys. An unsubscribe, return or cancellation is dissatisfaction
@@ -46,9 +46,9 @@ def is_displeasure(event: Complaint) -> bool:
 
     >>> from stream_app.core.events.schema import decode
     >>> head = b'{"type":"complaint","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","form":'
-    >>> [is_displeasure(decode(head + rest)) for rest in (b'"survey","rating":1}', b'"survey"}', b'"low_review"}')]
+    >>> [is_dissatisfaction(decode(head + rest)) for rest in (b'"survey","rating":1}', b'"survey"}', b'"low_review"}')]
     [True, False, True]
-    >>> [is_displeasure(decode(head + rest)) for rest in (b'"complaint","rating":3}', b'"unsubscribe","rating":5}')]
+    >>> [is_dissatisfaction(decode(head + rest)) for rest in (b'"complaint","rating":3}', b'"unsubscribe","rating":5}')]
     [False, True]
     """
     if event.action is not ComplaintAction.OPENED and event.action is not ComplaintAction.REOPENED:

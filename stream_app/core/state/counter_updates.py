@@ -6,7 +6,7 @@ from typing import Final
 
 from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction
 from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order
-from stream_app.core.state.complaint_kinds import Classifier, is_displeasure, is_low_rating, kind_of
+from stream_app.core.state.complaint_kinds import Classifier, is_dissatisfaction, is_low_rating, kind_of
 from stream_app.core.state.counters import COUNTED, MOST, Counters, bit_of, count, place_in
 from stream_app.core.state.update import SLOW_PAGE_SECONDS
 
@@ -104,7 +104,7 @@ def _count_order(counters: Counters[int], place: int, event: Order, counts: bool
 
 
 def _count_complaint(counters: Counters[int], place: int, event: Complaint, classify: Classifier) -> None:
-    if not is_displeasure(event):
+    if not is_dissatisfaction(event):
         return
     if event.action is ComplaintAction.REOPENED:
         count(counters, place + _REOPENED)

@@ -10,7 +10,7 @@ import xxhash
 from stream_app.core.events.enumerations import CartAction, ComplaintForm, OrderAction
 from stream_app.core.events.schema import MAX_ID_CHARS, Browsing, Cart, Complaint, Event, Order
 from stream_app.core.shops.registry import shop_key
-from stream_app.core.state.complaint_kinds import HANDLING, is_displeasure, is_low_rating
+from stream_app.core.state.complaint_kinds import HANDLING, is_dissatisfaction, is_low_rating
 from stream_app.core.state.complaints import apply_complaint
 from stream_app.core.state.vector import (
     BROWSING_DECAY,
@@ -159,7 +159,7 @@ def _apply_purchase(vector: StateVector[float], event: Order, day: float, local_
 
 
 def _apply_complaint(vector: StateVector[float], event: Complaint, day: float, followed_days: float) -> None:
-    is_dissatisfied = is_displeasure(event)
+    is_dissatisfied = is_dissatisfaction(event)
     if event.form is ComplaintForm.COMPLAINT and (is_dissatisfied or event.action in HANDLING):
         apply_complaint(vector, event, day, followed_days)
     if is_dissatisfied:

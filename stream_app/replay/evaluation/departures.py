@@ -35,7 +35,7 @@ class Orders:
         customer, at, _ = results.orders
         by_time = np.lexsort((customer, at))
         customer, at = customer[by_time], at[by_time]
-        return cls(customer, at, following(customer, at, results.log.last_at) - at)
+        return cls(customer, at, next_orders(customer, at, results.log.last_at) - at)
 
     def last_before(self, customer: Ints, moment: Ints) -> Ints:
         """Return the index of each customer's last order at or before a time, -1 if there is none."""
@@ -53,10 +53,10 @@ class Orders:
         return np.where(place >= starts, by_customer[np.maximum(place, 0)], -1) if len(by_customer) else starts * 0 - 1
 
 
-def following(customer: Ints, at: Ints, end_at: int) -> Ints:
+def next_orders(customer: Ints, at: Ints, end_at: int) -> Ints:
     """Return the time of the same customer's next order, or the end, for each order.
 
-    >>> following(np.array([0, 1, 0]), np.array([1, 2, 5]), end_at=9).tolist()
+    >>> next_orders(np.array([0, 1, 0]), np.array([1, 2, 5]), end_at=9).tolist()
     [5, 9, 9]
     """
     by_customer = np.lexsort((np.arange(len(at)), at, customer))

@@ -74,7 +74,7 @@ from stream_app.core.messages.schema import (
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Pending
-from stream_app.core.model.snapshot import pickled, restore, snapshot
+from stream_app.core.model.snapshot import pickle_body, restore, snapshot
 from stream_app.core.partition import outbox
 from stream_app.core.partition.commit import Commit
 from stream_app.core.partition.task import Hold, Position, Summary
@@ -474,7 +474,7 @@ def full_snapshot(settings: Settings) -> bytes:
     """Return a snapshot that holds all classes that one can hold: its tree has just split, and it has seen drift."""
     churn_model, rng = ChurnModel(settings.horizon, settings.decide_every, seed=1), np.random.default_rng(SEED)
     tree = next(one for one in churn_model.experts if one.name == "tree")
-    while b"NumericBinaryBranch" not in pickled(tree):
+    while b"NumericBinaryBranch" not in pickle_body(tree):
         tree.learn(*separable(rng, 50))
     for day in range(200):
         churn_model._drift.observe(day * DAY_US, 0.3 + 0.5 * (day > 100))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.config.parts import Model
-from stream_app.core.model.signature import MAGIC, sign, verified
+from stream_app.core.model.signature import MAGIC, sign, verify
 from stream_app.errors import BadConfig, UnusableSnapshot
 
 OLD, NEW, OTHER = b"o" * 43, b"n" * 43, b"x" * 43
@@ -21,19 +21,19 @@ SIGNED: Final = sign(CONTENT, CONTEXT, (OLD,))
 
 def refusal(signed: bytes, context: str = CONTEXT, keys: tuple[bytes, ...] = (OLD,)) -> str:
     with pytest.raises(UnusableSnapshot) as refused:
-        verified(signed, context, keys, "of version 3")
+        verify(signed, context, keys, "of version 3")
     return str(refused.value)
 
 
 def test_signed_content_is_verified_and_unchanged() -> None:
-    assert verified(SIGNED, CONTEXT, (OLD,), "here") == CONTENT
-    assert verified(sign(b"", CONTEXT, (OLD,)), CONTEXT, (OLD,), "here") == b""
+    assert verify(SIGNED, CONTEXT, (OLD,), "here") == CONTENT
+    assert verify(sign(b"", CONTEXT, (OLD,)), CONTEXT, (OLD,), "here") == b""
 
 
 def test_while_a_key_is_replaced_both_verify_and_the_first_signs() -> None:
     signed = sign(CONTENT, CONTEXT, (NEW, OLD))
-    assert verified(signed, CONTEXT, (NEW,), "here") == CONTENT
-    assert verified(SIGNED, CONTEXT, (NEW, OLD), "here") == CONTENT
+    assert verify(signed, CONTEXT, (NEW,), "here") == CONTENT
+    assert verify(SIGNED, CONTEXT, (NEW, OLD), "here") == CONTENT
     assert "signed with another key" in refusal(signed, keys=(OLD,))
     assert "signed with another key" in refusal(SIGNED, keys=(NEW,))
 

@@ -32,7 +32,7 @@ from stream_app.core.model.snapshot import (
     array,
     fingerprint,
     pack,
-    pickled,
+    pickle_body,
     restore,
     schema,
     snapshot,
@@ -303,7 +303,7 @@ def test_another_numpy_version_is_accepted_if_predictions_are_equal() -> None:
     ids=lambda thing: type(thing).__name__,
 )
 def test_a_body_without_a_model_is_refused(thing: Any) -> None:
-    body = pickled(thing)
+    body = pickle_body(thing)
     assert f"it contains {type(thing).__name__} instead of a churn model" in refusal(pack(header(body), body))
 
 
@@ -316,7 +316,7 @@ def test_a_model_with_foreign_classes_is_refused() -> None:
 def test_an_incomplete_model_is_refused() -> None:
     churn_model = copy.deepcopy(taught())
     del churn_model._mixture
-    body = pickled(churn_model)
+    body = pickle_body(churn_model)
     assert "body cannot be read" in refusal(pack(header(body), body))
 
 
