@@ -19,12 +19,13 @@ _PACKAGE: Final = "stream_app."
 # The innermost frame whose module is named here says which part is at work; the rest is looked up further out.
 _PARTS: Final = {
     "stream_app.ingest": "reading and decoding",
-    "stream_app.core.events.schema": "time stamps",
+    "stream_app.core.events": "time stamps",
     "stream_app.core.state.update": "state: applying events",
     "stream_app.core.state.vector": "state: applying events",
     "stream_app.core.state.complaints": "state: applying events",
     "stream_app.core.customers.customer": "recognising duplicates",
     "stream_app.core.state.frame": "features",
+    "stream_app.core.model.feature": "features",
     "stream_app.core.model.features": "features",
     "stream_app.core.model.bg_nbd": "features",
     "stream_app.core.partition.timers": "timers, labels and routing",

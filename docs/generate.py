@@ -23,16 +23,17 @@ from stream_app.config import LiveConfig
 from stream_app.config.listing import Row
 from stream_app.config.listing import rows as all_settings
 from stream_app.core.causes.catalogue import CAUSES, FAMILY, ONE_TIME, POOR_EXPERIENCE, REPEAT
-from stream_app.core.causes.evidence_rules import EVIDENCE_RULES, EvidenceRule
+from stream_app.core.causes.evidence_rules import EVIDENCE_RULES
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
-from stream_app.core.causes.inference import MISLED, TOLD
+from stream_app.core.causes.inference import MISLEADING, SHOWING
+from stream_app.core.causes.rule import EvidenceRule
 from stream_app.core.customers.codec.counters import COUNTER_BYTES
 from stream_app.core.customers.codec.decisions import DECISION_BYTES, EXPERTS, MAX_FEATURE_BYTES
 from stream_app.core.customers.codec.states import max_bytes
 from stream_app.core.customers.customer import ID_BYTES
 from stream_app.core.events.schema import KINDS
 from stream_app.core.events.spellings import SPELLINGS
-from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.model.features import FEATURES
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.settings import Settings
@@ -200,15 +201,15 @@ def about_causes() -> dict[str, object]:
                 "names": [cause_name(cause, lang) for lang in LANGUAGES],
                 "one_time": ONE_TIME[cause],
                 "repeat": REPEAT[cause],
-                "signs": [sign_row(sign, cause) for sign in EVIDENCE_RULES if cause in sign.chances],
+                "signs": [sign_row(sign, cause) for sign in EVIDENCE_RULES if cause in sign.likelihoods],
             }
             for cause in CAUSES
         ],
-        "plain": [sign_row(sign) for sign in EVIDENCE_RULES if not sign.chances],
+        "plain": [sign_row(sign) for sign in EVIDENCE_RULES if not sign.likelihoods],
         "family": [FAMILY, *(cause_name(FAMILY, lang) for lang in LANGUAGES)],
         "segments": [(key, *(segment_name(key, lang) for lang in LANGUAGES)) for key in SEGMENTS],
-        "told": TOLD,
-        "misled": MISLED,
+        "told": SHOWING,
+        "misled": MISLEADING,
         "period": PERIOD_DAYS,
         "contact_period": CONTACT_PERIOD_DAYS,
         "kinds": COMPLAINED,
@@ -219,11 +220,11 @@ def sign_row(sign: EvidenceRule, cause: str = "") -> dict[str, object]:
     """Return a row of a cause's table: fields, thresholds, probabilities and texts of an evidence rule."""
     return {
         "key": sign.key,
-        "needs": sign.needs,
-        "given": [str(threshold) for threshold in sign.given],
+        "needs": sign.fields,
+        "given": [str(threshold) for threshold in sign.applies_if],
         "thresholds": [str(threshold) for threshold in sign.thresholds],
-        "chance": sign.chances.get(cause, 0.0),
-        "otherwise": sign.otherwise,
+        "chance": sign.likelihoods.get(cause, 0.0),
+        "otherwise": sign.base_rate,
         "words": [example_words(sign.key, lang) for lang in LANGUAGES],
     }
 

@@ -26,7 +26,7 @@ from markupsafe import Markup
 from rich.cells import cell_len
 from rich.console import Console
 
-from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.messages.alerts import AlertOpened
 from stream_app.demo import Request, run_demo
 from stream_app.demo.layout import Layout
 from stream_app.demo.settings import CURRENCY, ZONE

@@ -30,11 +30,11 @@ _INTERVAL_SECONDS: Final = 0.004
 # says it, so that msgspec, numpy and redis-py count for whoever calls them.
 _SHELL: Final = (
     ("stream_app.core.messages.decoding", "decoding"),
-    ("stream_app.core.events.schema", "decoding"),
+    ("stream_app.core.events", "decoding"),
     ("stream_app.core.partition.record_merge", "alignment"),
     ("stream_app.core.customers.codec.states", "encoding states"),
     ("stream_app.core.partition.outbox", "outbox: making records"),
-    ("stream_app.core.messages.schema", "outbox: making records"),
+    ("stream_app.core.messages", "outbox: making records"),
     ("stream_app.core.partition.task", "lane: the loop and sealing"),
     ("stream_app.services.runtime.outbox_relay", "outbox: relaying"),
     ("aiokafka.producer", "outbox: producing"),

@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 
 from stream_app.adapters.complaint_text import complaint_reader
+from stream_app.core.arrays import Floats
 from stream_app.core.causes.catalogue import ONE_TIME, REPEAT
 from stream_app.core.causes.explanation import Explanation
 from stream_app.core.customers.codec.decisions import EXPERTS
@@ -30,7 +31,7 @@ from stream_app.core.model.churn_model import PRIOR_SOURCE, Scores, probability_
 from stream_app.core.model.features import NAMES
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.settings import Settings
-from stream_app.core.state.frame import Floats, StateFrame
+from stream_app.core.state.frame import StateFrame
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.simulate import ShopSettings, Truth, simulate, truth
 

@@ -37,7 +37,7 @@ from stream_app.core.delivery.records import (
     readable,
 )
 from stream_app.core.delivery.routing import Route
-from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import BadOption, UnknownChannel, UnknownDelivery
 from stream_app.notifications.channel_file import read_channels

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from stream_app.config.fields import FOREVER, Place, Retention, ShopSpan, Span, Tables, is_section
 from stream_app.config.live import LiveConfig
 from stream_app.config.sources import variable
-from stream_app.core.durations import written
+from stream_app.core.durations import format_duration
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _default(info: FieldInfo, kind: str) -> str:
     if value is None:
         return "—"
     if kind.startswith("duration"):
-        return "forever" if value == FOREVER else written(value)
+        return "forever" if value == FOREVER else format_duration(value)
     if isinstance(value, dict):
         return json.dumps(value)
     if isinstance(value, tuple | frozenset):

@@ -1,4 +1,4 @@
-"""Durations as people write them: 60d or 36h in a shop, 5m or 250ms in a machine."""
+"""Parsing and formatting of durations: days and hours in settings of a shop, minutes and less in technical ones."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|[wdhms]?)")
 
 
 def duration(text: str) -> int:
-    """A shop's duration in microseconds; a number without a unit is days. Raises BadOption.
+    """Return a duration in weeks, days or hours as microseconds; a number without a unit is in days.
 
-    Minutes are not read: who writes 2m for a horizon means months.
+    Minutes are refused, since 2m as a horizon most likely means months.
+
+    Raises:
+        BadOption: the text is not such a duration.
 
     >>> duration("60d") == duration("60") == 60 * DAY_US, duration("36h") / DAY_US, duration("2w") / DAY_US
     (True, 1.5, 14.0)
@@ -28,7 +31,10 @@ def duration(text: str) -> int:
 
 
 def short_duration(text: str) -> int:
-    """A machine's duration in microseconds; only 0 may stand without a unit. Raises BadOption.
+    """Return a duration in weeks to milliseconds as microseconds; only 0 may lack a unit.
+
+    Raises:
+        BadOption: the text is not such a duration.
 
     >>> short_duration("5m"), short_duration("250ms"), short_duration("1.5s"), short_duration("0")
     (300000000, 250000, 1500000, 0)
@@ -39,10 +45,10 @@ def short_duration(text: str) -> int:
     return round(float(match[1]) * _UNITS[match[2] or "s"])
 
 
-def written(span: int) -> str:
-    """A duration of whole milliseconds as it is read above, in the longest unit (but weeks) that leaves no rest.
+def format_duration(span: int) -> str:
+    """Return a duration of whole milliseconds as text, in the longest unit, up to days, that divides it.
 
-    >>> written(60 * DAY_US), written(DAY_US * 3 // 2), written(250_000), written(0)
+    >>> format_duration(60 * DAY_US), format_duration(DAY_US * 3 // 2), format_duration(250_000), format_duration(0)
     ('60d', '36h', '250ms', '0')
     """
     units = [unit for unit, length in _UNITS.items() if unit != "w" and span % length == 0]

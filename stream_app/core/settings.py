@@ -1,4 +1,4 @@
-"""What a shop decides: horizons, what counts as an order, its calendar, its staff. Times are microseconds."""
+"""Settings of a shop: horizons, what counts as an order, calendar and staff. Durations are in microseconds."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from stream_app.core.units import DAY_US, EPOCH, MICROSECOND, SECOND_US
 from stream_app.errors import ContradictorySettings
 
 WORKING_DAYS: Final = (0, 1, 2, 3, 4)  # Monday is 0
-MAX_WAITING: Final = 10_000  # decisions of a customer that wait for their label: they are stored with him
+MAX_WAITING: Final = 10_000  # unlabelled decisions per customer, which are stored in the customer's state
 
 
 def refuse(name: str, problem: str, remedy: str) -> NoReturn:
-    """Raise ContradictorySettings for a setting, in its own words."""
+    """Raise ContradictorySettings for one setting."""
     raise ContradictorySettings(name=name, problem=problem, remedy=remedy)
 
 
 class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A sale or a holiday of the shop's calendar, both days included; silence in its lull is not leaving."""
+    """A sale or a holiday, both days included, and the lull before it, in which silence does not mean churn."""
 
     name: str
     first_day: date
     last_day: date
-    lull_days: int = 7  # before first_day, when customers wait for the prices to fall
+    lull_days: int = 7  # before first_day, while customers wait for lower prices
 
     def covers(self, day: date) -> bool:
-        """Whether a day lies in the campaign or in the lull before it.
+        """Return whether a day is in the campaign or in the lull before it.
 
         >>> Campaign("双11", date(2025, 11, 1), date(2025, 11, 11)).covers(date(2025, 10, 26))
         True
@@ -41,50 +41,59 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """The settings of one shop. Contradictions raise ContradictorySettings with the remedy."""
+    """The settings of one shop.
 
-    horizon: int = 60 * DAY_US  # churned: no order within it
-    active_window: int = 180 * DAY_US  # who has ordered within it gets decisions
+    Raises:
+        ContradictorySettings: a value is out of range or contradicts another one.
+    """
+
+    horizon: int = 60 * DAY_US  # a customer without an order in it has churned
+    active_window: int = 180 * DAY_US  # decisions are made on customers who ordered in it
     decide_every: int = 7 * DAY_US
-    lateness: int = DAY_US  # how far behind stream time an event may still count in full
-    lost_after: int = 0  # the shop's own rule: lost when without an order for so long; 0: the active window
-    order_action: str = "paid"  # which step of an order counts as one: placed or paid
-    excluded: frozenset[str] = frozenset()  # fake, staff and test buyers
+    lateness: int = DAY_US  # how far behind stream time an event may be and still count in full
+    lost_after: int = 0  # a customer without an order for this long is lost; 0: the active window
+    order_action: str = "paid"  # the step that counts as an order: placed or paid
+    excluded: frozenset[str] = frozenset()  # ids of fake, staff and test buyers
     campaigns: tuple[Campaign, ...] = ()
     zone: str = "UTC"
     working_days: tuple[int, ...] = WORKING_DAYS
     nomination_hour: int = 9
-    capacity: int = 30  # new episodes a working day
-    alert_lifetime: int = 14 * DAY_US  # an alert that is older must not be acted on
-    agreement: int = DAY_US  # two scores at least so far apart must agree before an episode opens
-    alert_above: float = 0.5  # both of the scores that agree must lie above it
-    rank_by: str = "risk"  # risk: probability of churn; worth: times the money a month that the customer brings
-    fallen_odds: float = 0.5  # an episode closes when the odds fall below this share of the odds that opened it
-    answer_within: int = DAY_US  # a complaint that has had no answer by then is an urgent alert; 0: never
-    solve_within: int = 3 * DAY_US  # the same for one that is not solved; 0: never
-    one_time_priors: dict[str, float] = msgspec.field(default_factory=ONE_TIME.copy)  # causes of lost one-time buyers
-    repeat_priors: dict[str, float] = msgspec.field(default_factory=REPEAT.copy)  # and of lost repeat buyers
+    capacity: int = 30  # new alerts per working day
+    alert_lifetime: int = 14 * DAY_US  # alerts expire after it
+    agreement: int = DAY_US  # two scores at least this far apart must agree before an alert opens
+    alert_above: float = 0.5  # both of these scores must exceed it
+    rank_by: str = "risk"  # risk: churn probability; worth: churn probability × monthly revenue of the customer
+    fallen_odds: float = 0.5  # an alert closes when the odds fall below this share of the odds at which it opened
+    answer_within: int = DAY_US  # an unanswered complaint older than this opens an urgent alert; 0: never
+    solve_within: int = 3 * DAY_US  # the same for an unsolved complaint; 0: never
+    # Shares of the causes among lost one-time buyers, and among lost repeat buyers.
+    one_time_priors: dict[str, float] = msgspec.field(default_factory=ONE_TIME.copy)
+    repeat_priors: dict[str, float] = msgspec.field(default_factory=REPEAT.copy)
     seed: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself."""
+        """Raise ContradictorySettings for values that are out of range or contradict each other."""
         for name in ("horizon", "active_window", "decide_every", "capacity", "alert_lifetime", "fallen_odds"):
             if getattr(self, name) <= 0:
                 refuse(name, "is not greater than zero", "Give a positive number.")
         for name in ("lost_after", "agreement", "answer_within", "solve_within"):
             if getattr(self, name) < 0:
-                refuse(name, "is less than nought", "Give 0 or more.")
+                refuse(name, "is negative", "Give 0 or more.")
         self._check_times()
         self._check_choices()
         self._check_calendar()
 
     def _check_times(self) -> None:
         if self.decide_every > self.horizon:
-            refuse("decide_every", "is longer than the horizon", "Decide at least once a horizon.")
-        if self.decide_every % SECOND_US:  # moments of decision are stored in seconds
+            refuse("decide_every", "is longer than the horizon", "Decide at least once per horizon.")
+        if self.decide_every % SECOND_US:  # decision times are stored in seconds
             refuse("decide_every", "is not in whole seconds", "Give whole seconds.")
         if (self.horizon + self.lateness) // self.decide_every >= MAX_WAITING:
-            refuse("decide_every", f"lets {MAX_WAITING:,} decisions of a customer wait", "Decide less often.")
+            refuse(
+                "decide_every",
+                f"leaves {MAX_WAITING:,} or more decisions per customer unlabelled",
+                "Decide less often.",
+            )
         if not 0 <= self.lateness <= MAX_LATENESS_DAYS * DAY_US:
             refuse("lateness", "is out of range", f"Give between 0 and {MAX_LATENESS_DAYS} days.")
 
@@ -103,20 +112,24 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         if not 0 <= self.nomination_hour <= 23:
             refuse("nomination_hour", "is not an hour", "Give between 0 and 23.")
         if not self.working_days or not set(self.working_days) <= set(range(7)):
-            refuse("working_days", "names no working day", "Give days from 0 (Monday) to 6 (Sunday).")
+            refuse("working_days", "contains no valid day", "Give days from 0 (Monday) to 6 (Sunday).")
         for campaign in self.campaigns:
             if campaign.last_day < campaign.first_day:
-                refuse("campaigns", f"have {campaign.name!r} end before it begins", "Give its last_day later.")
+                refuse(
+                    "campaigns", f"contain {campaign.name!r}, which ends before it begins", "Give its last_day later."
+                )
             if campaign.lull_days < 0:
-                refuse("campaigns", f"have {campaign.name!r} with a negative lull", "Give lull_days of 0 or more.")
+                refuse(
+                    "campaigns", f"contain {campaign.name!r}, whose lull is negative", "Give lull_days of 0 or more."
+                )
         try:
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError):
-            refuse("zone", f"is unknown: {self.zone!r}", "Give a name like Asia/Shanghai.")
+            refuse("zone", f"is unknown: {self.zone!r}", "Give a name such as Asia/Shanghai.")
 
     @property
     def lost_after_or_default(self) -> int:
-        """After how long without an order the shop's own rule calls a customer lost."""
+        """Time without an order after which a customer is lost."""
         return self.lost_after or self.active_window
 
     @cached_property
@@ -125,7 +138,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         return ZoneInfo(self.zone)
 
     def local(self, at: int) -> datetime:
-        """An instant on the shop's own clock.
+        """Return an instant in the shop's time zone.
 
         >>> Settings(zone="Asia/Shanghai").local(0).isoformat()
         '1970-01-01T08:00:00+08:00'
@@ -133,7 +146,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         return (EPOCH + at * MICROSECOND).astimezone(self.clock)
 
     def local_day(self, at: int) -> int:
-        """The day of the shop's calendar, counted from 1970-01-01.
+        """Return the day of an instant in the shop's time zone, counted from 1970-01-01.
 
         >>> from stream_app.core.units import HOUR_US
         >>> Settings(zone="Asia/Shanghai").local_day(20 * HOUR_US)
@@ -142,7 +155,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         return at // DAY_US if self.zone == "UTC" else self.local(at).toordinal() - EPOCH.toordinal()
 
     def local_midnights(self, at: int) -> tuple[int, int]:
-        """The midnights of the shop's clock around an instant, the first not later than it; microseconds.
+        """Return the shop's midnights around an instant, the first of them not after it; microseconds.
 
         >>> from stream_app.core.units import HOUR_US
         >>> [midnight // HOUR_US for midnight in Settings(zone="Asia/Shanghai").local_midnights(0)]
@@ -156,15 +169,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         return begin, end
 
     def in_campaign(self, day: date) -> bool:
-        """Whether a day of the shop lies in a campaign or its lull."""
+        """Return whether a day is in a campaign or its lull."""
         return any(campaign.covers(day) for campaign in self.campaigns)
 
     def opens_alerts(self, at: int) -> bool:
-        """Whether new episodes may be opened at a nomination: not in a campaign, when silence is not leaving."""
+        """Return whether alerts may open at an instant: not in a campaign, when silence does not mean churn."""
         return not self.in_campaign(self.local(at).date())
 
     def next_nomination(self, after: int) -> int:
-        """The first nomination later than an instant: the nomination hour of a working day, on the shop's clock.
+        """Return the first allocation after an instant: the nomination hour of a working day in the shop's time zone.
 
         >>> from stream_app.core.units import HOUR_US
         >>> Settings().next_nomination(0) // HOUR_US  # 1970-01-01 was a Thursday

@@ -8,6 +8,8 @@ from typing import Final
 SECOND_US: Final = 1_000_000
 HOUR_US: Final = 3_600 * SECOND_US
 DAY_US: Final = 24 * HOUR_US
+HOUR_SECONDS: Final = 3_600.0
+DAY_SECONDS: Final = 86_400.0
 MICROSECOND: Final = timedelta(microseconds=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NEVER: Final = -(1 << 62)  # the instant of something that has not happened: before every other instant

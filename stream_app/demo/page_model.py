@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.demo.settings import HORIZON_DAYS
 from stream_app.demo.simulation import Phase, Plan, ShopSimulation

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from stream_app import i18n
 from stream_app.config import INPUTS, OUTPUTS, Topics
-from stream_app.core.messages.schema import ScoreRecords
+from stream_app.core.messages.batches import ScoreRecords
 from stream_app.demo.broker import EmbeddedBroker
 from stream_app.demo.page_model import PageModel
 from stream_app.demo.processes import Processes

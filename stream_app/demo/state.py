@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from stream_app.core.messages.schema import AlertClosed, AlertOpened, ScoreRecords
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.batches import ScoreRecords
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 
 BANDS: Final = (0.8, 0.6, 0.4, 0.0)  # lower edges of the probability, from the worst

@@ -11,7 +11,8 @@ from confluent_kafka import Consumer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream_app.config import LiveConfig, reader_options
-from stream_app.core.messages.schema import AlertClosed, AlertOpened, ScoreRecords
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.batches import ScoreRecords
 from stream_app.demo.state import Part
 
 _AT_ONCE: Final = 500  # records

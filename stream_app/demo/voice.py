@@ -6,7 +6,7 @@ import tomllib
 from datetime import datetime
 from importlib import resources
 
-from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.messages.alerts import AlertOpened
 from stream_app.demo.settings import CURRENCY
 from stream_app.report.voice import Voice
 

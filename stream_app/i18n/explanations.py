@@ -15,7 +15,7 @@ class Told(Protocol):
     """A sign with its numbers; core.explanation.Evidence is one."""
 
     @property
-    def sign(self) -> str:
+    def rule(self) -> str:
         """Its key."""
         ...
 
@@ -55,16 +55,16 @@ def evidence_text(evidence: Told, lang: str) -> str:
     """A sign in words with its numbers; of an unknown one the key, made readable, and its numbers.
 
     >>> from types import SimpleNamespace as Sign
-    >>> open_ = Sign(sign="open_complaint", numbers={"complaints": 2.0, "open": 1.0, "days": 6.2})
+    >>> open_ = Sign(rule="open_complaint", numbers={"complaints": 2.0, "open": 1.0, "days": 6.2})
     >>> evidence_text(open_, "en"), evidence_text(open_, "zh")
     ('2 complaints, 1 of them open for 6 days', '投诉 2 次，其中 1 次已 6 天未解决')
-    >>> evidence_text(Sign(sign="silence", numbers={"days": 41.0, "times": 2.31}), "en")
+    >>> evidence_text(Sign(rule="silence", numbers={"days": 41.0, "times": 2.31}), "en")
     'silent for 2.3 × their usual gap (41 days)'
     """
-    words = catalogue(lang)["signs"].get(evidence.sign)
+    words = catalogue(lang)["signs"].get(evidence.rule)
     if words is None:
         numbers = ", ".join(f"{name} {value:g}" for name, value in evidence.numbers.items())
-        return f"{evidence.sign.replace('_', ' ')}{f' ({numbers})' if numbers else ''}"
+        return f"{evidence.rule.replace('_', ' ')}{f' ({numbers})' if numbers else ''}"
     return words.format(**{name: Number(value) for name, value in evidence.numbers.items()})
 
 

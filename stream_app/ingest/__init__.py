@@ -1,4 +1,4 @@
-"""Readers of recorded logs: JSON lines, Parquet and foreign tables by a mapping, in the order of replay."""
+"""Readers of recorded logs: JSON lines, Parquet and tables with a mapping, in replay order."""
 
 from __future__ import annotations
 

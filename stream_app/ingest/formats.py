@@ -1,4 +1,4 @@
-"""The option --format and its companions: which mapping they mean together."""
+"""The mapping that results from the options --format, --columns, --kinds and --kind."""
 
 from __future__ import annotations
 
@@ -25,10 +25,13 @@ SAMPLED_ROWS: Final = 1_000
 
 
 class LogFormat(msgspec.Struct, frozen=True):
-    """How a log is written, as it is said on the command line.
+    """Format of a log, as given on the command line.
 
-    name: `jsonl`, `parquet`, `csv`, a shipped mapping or the path of one's own. columns: wire field -> column.
-    kinds: the log's word -> kind. kind: what every line is. The last three add to a mapping, or make one for tables.
+    Attributes:
+        name: `jsonl`, `parquet`, `csv`, the name of a shipped mapping, or the path of a mapping.
+        columns: field -> column; adds to the mapping.
+        kinds: value in the log -> kind; adds to the mapping.
+        kind: kind of every line.
     """
 
     name: str
@@ -38,27 +41,30 @@ class LogFormat(msgspec.Struct, frozen=True):
 
 
 class _Sample(msgspec.Struct, frozen=True):
-    """The beginning of a table."""
+    """The first rows of a table."""
 
     source: Source
     header: list[str]
     rows: list[list[str]]
 
     @property
-    def there(self) -> str:
-        return f"the columns there: {', '.join(self.header)}"
+    def columns(self) -> str:
+        return f"the columns are: {', '.join(self.header)}"
 
 
 def choose_mapping(form: LogFormat, sources: Sequence[Source]) -> Mapping | None:
-    """The mapping of a format; None for JSON lines, which are events already.
+    """Return the mapping of a format, None for JSON lines, which are events already.
 
-    `csv` and `parquet` without columns take those that are named after the fields of the wire format.
-    Raises BadMapping, or UnusableLog for a file without the needed columns.
+    `csv` and `parquet` without columns use those that are named like fields of the wire schema.
+
+    Raises:
+        BadMapping: the options contradict each other or the mapping is invalid.
+        UnusableLog: a required column is missing.
     """
     given = bool(form.columns or form.kinds or form.kind)
     if form.name == JSON_LINES:
         if given:
-            problem, remedy = "JSON lines are read as they are", "Leave them out, or use --format csv for a table."
+            problem, remedy = "JSON lines take no mapping", "Omit these options, or use --format csv for a table."
             raise BadMapping(file="jsonl", key="--columns, --kinds, --kind", problem=problem, remedy=remedy)
         return None
     if form.name not in TABLES:
@@ -91,16 +97,18 @@ def _from_header(form: LogFormat, sample: _Sample) -> Mapping:
 
 
 def _column_of_kinds(sample: _Sample, kinds: Dict[str, str]) -> str:
-    """The column whose values are the words of --kinds."""
+    """Return the column whose values are the words of --kinds."""
     if not kinds:
-        remedy = "Give --kind order if every line is an order, else --columns type=COLUMN and --kinds WORD=KIND,…"
+        remedy = (
+            "If every line is an order, add --kind order; otherwise add --columns type=COLUMN and --kinds WORD=KIND,…"
+        )
         raise UnusableLog(
-            file=sample.source.name, problem=f"what the lines are is not said; {sample.there}", remedy=remedy
+            file=sample.source.name, problem=f"the kind of the lines is unknown; {sample.columns}", remedy=remedy
         )
     for place, name in enumerate(sample.header):
         values = {row[place].strip() for row in sample.rows}
         if values & kinds.keys() and len(values - kinds.keys()) <= len(values) / 2:
             return name
     likely = likely_column("type", ["type"], sample.header) or "COLUMN"
-    problem = f"no column holds the words of --kinds ({', '.join(kinds)}); {sample.there}"
-    raise UnusableLog(file=sample.source.name, problem=problem, remedy=f"Name it: --columns type={likely}.")
+    problem = f"no column contains the words of --kinds ({', '.join(kinds)}); {sample.columns}"
+    raise UnusableLog(file=sample.source.name, problem=problem, remedy=f"Name the column: --columns type={likely}.")

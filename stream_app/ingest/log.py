@@ -1,4 +1,4 @@
-"""A recorded log, opened by `open_log`: counted once, then read in the order of replay as often as wished."""
+"""A recorded log: scanned once, then read in replay order any number of times."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BATCH_EVENTS: Final = 4_096
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far a scan has come: the share of the log's bytes, from 0 to 1, and the events so far."""
+    """Progress of a scan: share of the log's bytes read, from 0 to 1, and number of events so far."""
 
     share: float
     events: int
@@ -47,14 +47,20 @@ def open_log(
     memory: str = DEFAULT_MEMORY,
     stdin: BinaryIO | None = None,
 ) -> Log:
-    r"""A log, found to be readable by its first lines.
+    r"""Return a log after checking that its first lines can be read.
 
-    paths: files, folders, `-`. workdir: an existing folder for what does not fit into memory.
-    not_after: events more than a day later are rejected (the present, for a log of the past; None: no limit).
-    rejected: where rejections are written, by default `rejected.jsonl` in workdir.
-    memory: DuckDB's limit when it sorts. stdin: what `-` reads, by default the standard input of the process.
+    Args:
+        paths: files, folders, or `-` for standard input.
+        form: format of the log.
+        workdir: existing folder for data that does not fit into memory.
+        not_after: events more than a day later are rejected; None for no limit.
+        rejected: file for rejections, by default `rejected.jsonl` in `workdir`.
+        memory: memory limit of DuckDB for sorting.
+        stdin: stream that `-` reads, by default standard input.
 
-    Raises UnusableLog or BadMapping, which say what to do, before anything but the first lines was read.
+    Raises:
+        UnusableLog: the log is empty, lacks a column, or its first lines cannot be read.
+        BadMapping: the mapping is invalid.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -73,9 +79,9 @@ def open_log(
 
 
 class Log:
-    """A log of one or more files: `scan` counts it once, `batches` reads it as often as wished.
+    """A log of one or more files: `scan` counts it, `batches` reads it.
 
-    Leave it as a context manager, or `close` it: what was copied to the working folder goes then.
+    Use it as a context manager, or call `close`, to delete the copies in the working folder.
     """
 
     def __init__(
@@ -93,10 +99,13 @@ class Log:
         self._spool: Spool | None = None
 
     def scan(self, on_progress: OnProgress | None = None) -> LogSummary:
-        """Read everything once: count, keep what is rejected, and sort what is not in the order of replay.
+        """Read the log once: count events, store rejections, and sort events that are not in replay order.
 
-        A table by a mapping is copied to the working folder as events; JSON lines only where they must be sorted.
-        Raises EmptyLog if no line became an event, NotSorted if memory or disk do not suffice.
+        Tables with a mapping are copied to the working folder as events, JSON lines only if they must be sorted.
+
+        Raises:
+            EmptyLog: no line became an event.
+            NotSorted: sorting failed, for example because memory or disk space was insufficient.
         """
         if self._summary is None:
             meter = _Meter(self.sources, on_progress)
@@ -107,31 +116,31 @@ class Log:
         return self._summary
 
     def _scan_wire(self, meter: _Meter) -> LogSummary:
-        aggregator = SummaryBuilder()
+        builder = SummaryBuilder()
         for events in self._read_wire(self.rejections.add, meter):
-            aggregator.add(events)
-            meter.events = aggregator.events
-        if not aggregator.in_order:
+            builder.add(events)
+            meter.events = builder.events
+        if not builder.in_order:
             self._spool = Spool.by_time(self._workdir, self._memory)
-            numbered = enumerate(chain.from_iterable(self._read_wire(_forget, _Meter(self.sources, None))))
+            numbered = enumerate(chain.from_iterable(self._read_wire(_ignore, _Meter(self.sources, None))))
             _fill(self._spool, numbered)
             self._spool.sort()
         rejected = self.rejections.count
-        return aggregator.summary(lines=aggregator.events + rejected, rejected=rejected, skipped=0)
+        return builder.summary(lines=builder.events + rejected, rejected=rejected, skipped=0)
 
     def _scan_table(self, mapping: Mapping, meter: _Meter) -> LogSummary:
-        aggregator = SummaryBuilder()
+        builder = SummaryBuilder()
         reader = MappedReader(mapping, self._bounds, self._workdir, self._memory)
         self._spool = Spool.by_time(self._workdir, self._memory)
         for numbered in reader.read(self.sources, self.rejections.add, meter.at):
-            aggregator.add([event for _, event in numbered])
+            builder.add([event for _, event in numbered])
             _fill(self._spool, numbered)
-            meter.events = aggregator.events
-        if aggregator.in_order and not mapping.orders.group_by:
+            meter.events = builder.events
+        if builder.in_order and not mapping.orders.group_by:
             self._spool.finish()
         else:
             self._spool.sort()
-        return aggregator.summary(lines=reader.lines, rejected=self.rejections.count, skipped=reader.skipped)
+        return builder.summary(lines=reader.lines, rejected=self.rejections.count, skipped=reader.skipped)
 
     def _read_wire(self, reject: Reject, meter: _Meter) -> Iterator[list[Event]]:
         for source in self.sources:
@@ -139,13 +148,13 @@ class Log:
             meter.next_file()
 
     def batches(self, size: int = BATCH_EVENTS) -> Iterator[list[Event]]:
-        """The events by (time, kind in alphabetical order, place in the log), `size` in each list but the last."""
+        """Yield lists of `size` events, ordered by time, kind in alphabetical order, and place in the log."""
         self.scan()
         if self._spool is not None:
             yield from self._spool.batches(size)
             return
         waiting: list[Event] = []
-        for events in self._read_wire(_forget, _Meter(self.sources, None)):
+        for events in self._read_wire(_ignore, _Meter(self.sources, None)):
             waiting += events
             while len(waiting) >= size:
                 yield waiting[:size]
@@ -154,7 +163,7 @@ class Log:
             yield waiting
 
     def close(self) -> None:
-        """Delete what was copied to the working folder; the rejections stay."""
+        """Delete the copies in the working folder, except for the rejections."""
         self.rejections.close()
         if self._spool is not None:
             self._spool.remove()
@@ -173,30 +182,30 @@ def _fill(spool: Spool, numbered: Iterable[tuple[int, Event]]) -> None:
         spool.add(event.at, place, event)
 
 
-def _forget(_: object) -> None:
-    """Rejections were kept in the first reading."""
+def _ignore(_: object) -> None:
+    """Ignore a rejection that the first pass has stored."""
 
 
 class _Meter:
-    """Turns bytes of a file into the share of the whole log."""
+    """Converts the position in a file into progress over the whole log."""
 
     def __init__(self, sources: Sequence[Source], on_progress: OnProgress | None) -> None:
         self.events = 0
         self._sizes = [source.size for source in sources]
         self._total, self._before, self._file = sum(self._sizes) or 1, 0, 0
-        self._tell = on_progress
+        self._on_progress = on_progress
 
     def at(self, position: int) -> None:
-        """So many bytes of the present file were read."""
-        if self._tell is not None:
-            self._tell(Progress(min((self._before + position) / self._total, 1.0), self.events))
+        """Report the position in the current file, in bytes."""
+        if self._on_progress is not None:
+            self._on_progress(Progress(min((self._before + position) / self._total, 1.0), self.events))
 
     def next_file(self) -> None:
-        """The present file is finished."""
+        """Move on to the next file."""
         self._before += self._sizes[self._file]
         self._file += 1
 
     def done(self, events: int) -> None:
-        """Everything is read and sorted."""
+        """Report the end of the scan."""
         self.events, self._before = events, 0
         self.at(self._total)

@@ -1,4 +1,4 @@
-"""Tables by a mapping: rows -> events, the lines of an order brought together on the disk."""
+"""Reading tables with a mapping: rows become events, and lines of an order are grouped on disk."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ Numbered = tuple[int, Event]
 
 
 class MappedReader:
-    """Reads tables by a mapping, once.
+    """Reads tables with a mapping once.
 
-    `lines` and `skipped` count the rows that were read and those that the mapping passes over.
+    Attributes:
+        lines: number of rows read.
+        skipped: number of rows that the mapping skips.
     """
 
     def __init__(self, mapping: Mapping, bounds: Bounds, workdir: Path, memory: str) -> None:
@@ -40,9 +42,12 @@ class MappedReader:
     def read(
         self, sources: Sequence[Source], reject: Reject, on_bytes: Callable[[int], None]
     ) -> Iterator[list[Numbered]]:
-        """Batches of (place in the log, event). Orders of several lines come last, at the place of their first line.
+        """Yield batches of (place in the log, event); grouped orders come last, at the place of their first line.
 
-        reject: is told of every row that cannot be read. on_bytes: of the bytes of each file that were read so far.
+        Args:
+            sources: the files.
+            reject: called with the rejection of each row that cannot be read.
+            on_bytes: called with the number of bytes read from the current file.
         """
         try:
             for source in sources:
@@ -54,7 +59,7 @@ class MappedReader:
 
     def _orders(self) -> Iterator[list[Numbered]]:
         if self._grouped is not None:
-            self._put_order()
+            self._flush_order()
             self._grouped.sort()
             yield from _in_batches(merge_groups(self._grouped.rows()))
 
@@ -72,7 +77,7 @@ class MappedReader:
                 elif isinstance(event, Rejected):
                     reject(Rejection(source.name, line, event.reason, event.field, table.text()))
                 elif self._grouped is not None and event.event_id != row_id:
-                    self._gather(event)
+                    self._add_line(event)
                 else:
                     batch.append((self.lines, event))
                 if self.lines % BATCH_ROWS == 0:
@@ -80,28 +85,28 @@ class MappedReader:
                     batch = []
                     on_bytes(table.position)
             if table.damage:
-                reason = f"{table.damage}: what came before is used; copy the file again"
+                reason = f"{table.damage}: the rows before it are used; copy the file again"
                 reject(Rejection(source.name, 0, reason, "", table.text()))
         finally:
             table.close()
         yield batch
 
-    def _gather(self, line: Event) -> None:
-        """Add a line to the order of the line before, or begin the next: lines of an order mostly stand together."""
+    def _add_line(self, line: Event) -> None:
+        """Add a line to the current order, or start the next one: lines of an order are mostly adjacent."""
         if self._order is not None and self._order_id == line.event_id:
             self._order.add(line)
         else:
-            self._put_order()
+            self._flush_order()
             self._order, self._order_id, self._order_at = OrderLines(line), line.event_id, self.lines
 
-    def _put_order(self) -> None:
+    def _flush_order(self) -> None:
         if self._order is not None and self._grouped is not None:
             self._grouped.add(self._order_id, self._order_at, self._order.event())
             self._order = None
 
 
 def open_mapped(source: Source, mapping: Mapping) -> Table:
-    """A table with at least the columns that the mapping reads; raises NoSuchColumn where one is missing."""
+    """Return a table after checking its columns. Raise NoSuchColumn if one that the mapping reads is missing."""
 
     def wanted(names: Sequence[str]) -> list[int]:
         return mapped_columns(mapping, Columns(source.name, names))

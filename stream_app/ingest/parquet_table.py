@@ -1,4 +1,4 @@
-"""Tables as Parquet."""
+"""Parquet tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BATCH_ROWS: Final = 8_192
 
 
 class ParquetTable:
-    """A table as Parquet; see tables.Table. Its `line` is the number of the row; values become the texts of a CSV."""
+    """A Parquet table; see tables.Table. Line numbers are row numbers; values are converted to text as in CSV."""
 
     def __init__(self, source: Source, wanted: Callable[[Sequence[str]], Sequence[int]]) -> None:
         self.damage = ""
@@ -24,7 +24,7 @@ class ParquetTable:
         try:
             self._file = pq.ParquetFile(source.path)
         except (pa.ArrowException, OSError) as error:
-            remedy = "Copy the file again; it may be cut off."
+            remedy = "Copy the file again; it may be truncated."
             raise WrongFormat(file=source.name, expected="Parquet", found=error, remedy=remedy) from error
         names = self._file.schema_arrow.names
         self.header: list[str] = [names[place] for place in wanted(names)]
@@ -55,13 +55,13 @@ class ParquetTable:
 
 
 def _texts(column: pa.Array) -> list[str]:
-    """Values as a CSV would write them; null is empty, an instant carries its offset if it has one.
+    """Return values as text as in CSV: null is empty, an instant has its offset if it is known.
 
     >>> _texts(pa.array([1.5, None])), _texts(pa.array([0], pa.timestamp("ns", "UTC")))
     (['1.5', ''], ['1970-01-01 00:00:00+00:00'])
     """
     if pa.types.is_timestamp(column.type):
-        # Nanoseconds have no counterpart in Python without pandas, and events are told apart by microseconds.
+        # Python has no nanoseconds without pandas, and events have microseconds.
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
     elif pa.types.is_binary(column.type):
         return [(value or b"").decode("utf-8", "surrogateescape") for value in column.to_pylist()]

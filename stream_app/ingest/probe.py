@@ -1,4 +1,4 @@
-"""Whether a log can be read at all, by its first lines; if not, why, and what was likely meant."""
+"""Check of the first lines of a log, with an error that suggests the right options."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from stream_app.core.events.bounds import Bounds
-from stream_app.core.events.schema import Event, Rejected, decode
+from stream_app.core.events.schema import Rejected, decode
 from stream_app.errors import EmptyLog, NothingReadable, UnusableLog, WrongFormat
 from stream_app.ingest.mapped import open_mapped
 from stream_app.ingest.sources import PARQUET, Source
@@ -21,7 +21,7 @@ from stream_app.mapping.mapping import FileLayout, Mapping
 from stream_app.mapping.rows import RowReader
 
 PROBED_LINES: Final = 1_000
-# What people pass though it is no log: a zip is most often a spreadsheet.
+# File types often passed by mistake; a zip archive is usually a spreadsheet.
 _FOREIGN: Final = {
     b"PK\x03\x04": ("it is a zip archive or an Excel file", "Unpack it, or save the sheet as CSV."),
     b"\xd0\xcf\x11\xe0": ("it is an old Excel file", "Save the sheet as CSV."),
@@ -30,7 +30,7 @@ _FOREIGN: Final = {
 
 
 def first_with_content(sources: Sequence[Source]) -> Source:
-    """The first file that is not empty; raises EmptyLog if there is none."""
+    """Return the first file that is not empty. Raise EmptyLog if there is none."""
     for source in sources:
         if source.size:
             return source
@@ -51,14 +51,14 @@ def probe(sources: Sequence[Source], mapping: Mapping | None, bounds: Bounds) ->
 
 
 def refuse_wrong_table(source: Source, name: str) -> None:
-    """Raise WrongFormat for a file that is not the `csv` or `parquet` that it was said to be."""
-    if source.magic == PARQUET:  # right for both: the first bytes say what it is
+    """Raise WrongFormat if a file does not have the given format, `csv` or `parquet`."""
+    if source.magic == PARQUET:  # accepted for both
         return
     start = _start(source)
     _refuse_foreign(source, start, name)
     looks_json = start.lstrip().startswith((b"{", b"["))
     if name == "parquet" or looks_json:
-        found = "its lines are JSON" if looks_json else "it does not begin as Parquet does"
+        found = "its lines are JSON" if looks_json else "it does not start like a Parquet file"
         remedy = f"Use --format {'jsonl' if looks_json else 'csv'}."
         raise WrongFormat(file=source.name, expected=name, found=found, remedy=remedy)
 
@@ -87,7 +87,7 @@ def _probe_table(source: Source, mapping: Mapping, bounds: Bounds) -> None:
     finally:
         table.close()
     if bad:
-        remedy = f"The columns there: {', '.join(table.header)}."
+        remedy = f"The columns are: {', '.join(table.header)}."
         raise _nothing_readable(source, bad[0], len(bad), remedy)
 
 
@@ -104,33 +104,32 @@ def _probe_wire(source: Source, bounds: Bounds) -> None:
     if not lines:
         raise EmptyLog(file=source.name)
     _refuse_foreign(source, start, "JSON lines")
-    bad = [(number, problem) for number, line in lines if (problem := _problem(decode(line), bounds))]
+    bad = [(number, problem) for number, line in lines if (problem := bounds.problem(decode(line)))]
     if len(bad) == len(lines):
         raise _not_json_lines(source, lines[0][1]) or _nothing_readable(
-            source, bad[0], len(bad), f"The fields there: {_keys(lines[0][1])}. `stream-app schema` describes all."
+            source,
+            bad[0],
+            len(bad),
+            f"The fields are: {_keys(lines[0][1])}. `stream-app schema` prints the expected schema.",
         )
-
-
-def _problem(event: Event | Rejected, bounds: Bounds) -> Rejected | None:
-    return event if isinstance(event, Rejected) else bounds.problem(event)
 
 
 def _keys(line: bytes) -> str:
     try:
         return ", ".join(msgspec.json.decode(line, type=dict[str, msgspec.Raw]))
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return "(the first line is no JSON object)"
+        return "(the first line is not a JSON object)"
 
 
 def _not_json_lines(source: Source, line: bytes) -> WrongFormat | None:
-    """What the file is instead, by its first line; None if that is a JSON object."""
+    """Return the error for a file that is not JSON lines, by its first line; None if that is a JSON object."""
     text = line.strip()
     if text.startswith(PARQUET):
         return _instead(source, "it is a Parquet file", "Use --format parquet.")
     if text.startswith(b"["):
-        return _instead(source, "it is one JSON array", "Write one event a line: jq -c '.[]'.")
+        return _instead(source, "it is one JSON array", "Write one event per line: jq -c '.[]'.")
     if text == b"{":
-        return _instead(source, "an event spans several lines", "Write one event a line: jq -c '.'.")
+        return _instead(source, "an event spans several lines", "Write one event per line: jq -c '.'.")
     return None if text.startswith(b"{") else _table_instead(source, text.decode("utf-8", "replace"))
 
 
@@ -139,11 +138,11 @@ def _instead(source: Source, found: str, remedy: str) -> WrongFormat:
 
 
 def _table_instead(source: Source, line: str) -> WrongFormat:
-    """The error for a table that was given as JSON lines, with the options that read it."""
+    """Return the error for a table passed as JSON lines, with the options that read it."""
     table = open_table(source, FileLayout(), lambda names: range(len(names)))
     table.close()
     if len(table.header) < 2:
-        return _instead(source, f"its first line is `{line[:200]}`", "docs/mappings.md says how to read a table.")
+        return _instead(source, f"its first line is `{line[:200]}`", "See docs/mappings.md for reading a table.")
     found = f"it is a table with the columns {', '.join(table.header)}"
     for name in shipped_mappings():
         if _fits(source, load_mapping(name)):
@@ -154,7 +153,7 @@ def _table_instead(source: Source, line: str) -> WrongFormat:
 
 
 def _fits(source: Source, mapping: Mapping) -> bool:
-    """Whether a mapping that names its columns by the file's own header reads the first lines."""
+    """Return whether a mapping that relies on the file's header reads the first lines."""
     if mapping.file.header:
         return False
     try:

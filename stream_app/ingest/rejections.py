@@ -1,4 +1,4 @@
-"""The lines that could not be read: each kept with its place and its reason, all of them counted."""
+"""Rejected lines, stored with their place and reason, and counted."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ MAX_TEXT_CHARS: Final = 2_000
 
 
 class Rejection(msgspec.Struct, frozen=True, gc=False):
-    """A line that could not be read.
+    """A rejected line.
 
-    file, line: where it begins, counted from 1 (the row number in a Parquet file); line 0 means the whole file.
-    field: the wire field to blame, empty for the whole line. text: the line itself, cut after 2,000 characters.
+    Attributes:
+        file: name of the file.
+        line: line number from 1, or row number in a Parquet file; 0 for the whole file.
+        reason: why it was rejected.
+        field: offending field of the wire schema, empty for the whole line.
+        text: the line, truncated to 2,000 characters.
     """
 
     file: str
@@ -28,9 +32,9 @@ class Rejection(msgspec.Struct, frozen=True, gc=False):
 
 
 class RejectionLog:
-    """Rejections as JSON lines in a file, so that a log of nothing but rubbish fits into memory too.
+    """Rejections as JSON lines in a file, so that their number is not limited by memory.
 
-    Iterating reads back what was added. `count` is the number of rejections, `by_field` that number for each field.
+    Iterating reads them back. `by_field` counts them by field.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, RejectionLog(Path(folder, "rejected.jsonl")) as rejected:
@@ -47,11 +51,11 @@ class RejectionLog:
 
     @property
     def count(self) -> int:
-        """How many lines were rejected."""
+        """Number of rejected lines."""
         return self.by_field.total()
 
     def add(self, rejection: Rejection) -> None:
-        """Keep one more; the text may come from bytes that are not UTF-8 (escaped as lone surrogates)."""
+        """Write a rejection. Its text may contain undecodable bytes, escaped as lone surrogates."""
         kept = msgspec.structs.replace(
             rejection, reason=_plain(rejection.reason), text=_plain(rejection.text[:MAX_TEXT_CHARS])
         )
@@ -67,7 +71,7 @@ class RejectionLog:
                 yield decoder.decode(line)
 
     def close(self) -> None:
-        """Write out what is buffered; the file stays."""
+        """Flush and close the file without deleting it."""
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -80,5 +84,5 @@ class RejectionLog:
 
 
 def _plain(text: str) -> str:
-    """Text that UTF-8 can write: bytes that were escaped as lone surrogates become replacement characters."""
+    """Return text for UTF-8, with bytes that were escaped as lone surrogates replaced."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

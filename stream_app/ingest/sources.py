@@ -1,4 +1,4 @@
-"""Where a log lies: files, folders and standard input; plain, gzip or zstd, told by their first bytes."""
+"""Sources of a log: files, folders and standard input; plain, gzip or zstd, detected by their first bytes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ STANDARD_INPUT: Final = "-"
 GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 PARQUET: Final = b"PAR1"
-# Small enough that a file cut off in the middle of a compressed block loses little of what could be unpacked.
+# Small, so that little is lost from a file that is truncated within a compressed block.
 READ_BYTES: Final = 65_536
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One file of a log. `name` is what people are shown, `index` its place among the files of the log."""
+    """One file of a log, with its place among the files and the name to display."""
 
     index: int
     name: str
@@ -33,46 +33,46 @@ class Source(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """Bytes on the disk, compressed or not."""
+        """Size on disk in bytes."""
         return self.path.stat().st_size
 
     @property
     def magic(self) -> bytes:
-        """The first four bytes, which tell a gzip, zstd or Parquet file whatever its name is."""
+        """First four bytes, which identify gzip, zstd and Parquet files."""
         with self.path.open("rb") as file:
             return file.read(4)
 
     def open(self) -> SourceStream:
-        """The unpacked bytes from the beginning."""
+        """Return a stream of the uncompressed bytes."""
         return SourceStream(self.path)
 
 
 class SourceStream(io.RawIOBase):
-    """The unpacked bytes of a file. Where packed data is damaged, the stream ends and `damage` says why.
+    """The uncompressed bytes of a file. If compressed data is damaged, the stream ends and `damage` gives the reason.
 
-    An error in the middle would drop what was unpacked just before; an early end keeps all of it.
+    Ending early, instead of raising, keeps everything that was decompressed before.
     """
 
     def __init__(self, path: Path) -> None:
         self.damage = ""
         self._file = path.open("rb")
-        self._unpacked = _unpacker(self._file)
+        self._unpacked = _decompressor(self._file)
 
     def readable(self) -> bool:
-        """Always; asked by the wrappers of the standard library."""
+        """Return True, as required by io.BufferedReader."""
         return True
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most `size` bytes; fewer do not mean that the end is near, none do."""
+        """Return up to `size` bytes, none at the end."""
         wanted = READ_BYTES if size < 0 else size
         try:
             return self._unpacked(wanted)
         except (EOFError, OSError, zlib.error) as error:
-            self.damage = f"the compressed data is cut off or damaged here ({error})"
+            self.damage = f"the compressed data is truncated or damaged here ({error})"
             return b""
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]  # typeshed wants Buffer of 3.12
-        """Fill the buffer from the start; the number of bytes, 0 at the end."""
+        """Read bytes into a buffer and return their number, 0 at the end."""
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
@@ -83,13 +83,13 @@ class SourceStream(io.RawIOBase):
         return self._file.tell()
 
     def close(self) -> None:
-        """Close the file beneath too."""
+        """Close the stream and its file."""
         self._file.close()
         super().close()
 
 
-def _unpacker(file: BinaryIO) -> Callable[[int], bytes]:
-    """A function that gives at most so many unpacked bytes, none at the end."""
+def _decompressor(file: BinaryIO) -> Callable[[int], bytes]:
+    """Return a function that reads up to a number of uncompressed bytes."""
     magic = file.read(4)
     file.seek(0)
     if magic.startswith(GZIP):
@@ -101,16 +101,25 @@ def _unpacker(file: BinaryIO) -> Callable[[int], bytes]:
 
 
 def expand(paths: Sequence[str | Path], workdir: Path, stdin: BinaryIO | None = None) -> list[Source]:
-    """The files of a log in reading order.
+    """Return the files of a log in reading order.
 
-    paths: files, folders (searched in depth, sorted by path; names that begin with `.` or `_` are skipped, as the
-    bookkeeping of Spark and Hive is) and `-` for standard input, copied to `workdir` because a log is read twice.
-    Raises NoSuchLog for a path that is not there or not readable, EmptyLog for a folder without files.
+    Args:
+        paths: files, folders, and `-` for standard input. Folders are searched recursively and sorted by path; names
+            that begin with `.` or `_` are skipped, like the metadata of Spark and Hive.
+        workdir: folder for a copy of standard input, since a log is read twice.
+        stdin: stream for `-`.
+
+    Raises:
+        NoSuchLog: a path does not exist or is not readable.
+        EmptyLog: a folder contains no files.
     """
     named = [pair for path in paths for pair in _files(path, workdir, stdin)]
     sources = [Source(index, name, path) for index, (name, path) in enumerate(named)]
     for source in sources:
-        _check_readable(source)
+        try:
+            source.magic  # noqa: B018  # raises if the file is not readable
+        except OSError as error:
+            raise NoSuchLog(file=source.name, problem=error.strerror) from error
     return sources
 
 
@@ -141,10 +150,3 @@ def _spool(stdin: BinaryIO, workdir: Path) -> Path:
     with copy.open("wb") as file:
         shutil.copyfileobj(stdin, file)
     return copy
-
-
-def _check_readable(source: Source) -> None:
-    try:
-        source.magic  # noqa: B018  # reads, and so finds out
-    except OSError as error:
-        raise NoSuchLog(file=source.name, problem=error.strerror) from error

@@ -1,4 +1,4 @@
-"""Events on the disk, sorted there by DuckDB, so that a log may be larger than memory."""
+"""Events on disk, sorted by DuckDB, so that a log may be larger than memory."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ import pyarrow.parquet as pq
 from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order, encode
 from stream_app.errors import NotSorted
 
-# Events of the same moment come in the alphabetical order of their kinds, as from Kafka topics named after them.
+# Events at the same instant are in alphabetical order of their kinds, as from the Kafka topics named after them.
 KIND_RANK: Final[dict[type[Event], int]] = {Browsing: 0, Cart: 1, Complaint: 2, Order: 3}
 DEFAULT_MEMORY: Final = "512MB"
 BATCH_ROWS: Final = 4_096
-# A row group is what is held in memory at once, by us and by DuckDB, so it is limited in rows and in bytes. Smaller
-# ones cost more than they hold; DuckDB works on 2,048 rows at a time.
+# A row group is held in memory at once, here and in DuckDB, so it is limited in rows and in bytes. Smaller groups are
+# inefficient; DuckDB works on 2,048 rows at a time.
 ROW_GROUP_ROWS: Final = 32_768
 ROW_GROUP_BYTES: Final = 8_388_608
 MIN_ROW_GROUP_ROWS: Final = 2_048
-# DuckDB holds some 120,000 rows at once when it sorts, however wide they are: wide events stay outside, in a file
-# of their own, and the row says where (offset and length). They are rare: most events have 200 to 400 bytes.
+# DuckDB holds about 120,000 rows in memory when it sorts, however wide they are. Wide events are therefore stored in a
+# separate file, and the row holds offset and length. They are rare: most events have 200 to 400 bytes.
 WIDE_BYTES: Final = 2_048
-_ELSEWHERE: Final = b"@"
+_WIDE_PREFIX: Final = b"@"
 _COLUMNS: Final = ("key", "kind", "seq", "payload")
 _decoder = msgspec.json.Decoder(Event)
 
@@ -40,15 +40,18 @@ _decoder = msgspec.json.Decoder(Event)
 class Spool:
     """Rows (key, rank of the kind, sequence number, event) in a Parquet file; `sort` orders them by the first three.
 
-    key: what is sorted by first, an instant in microseconds (`by_time`) or the name of a group of lines (`by_group`).
-    memory: the limit of DuckDB, 256MB or more; what does not fit goes to files in `workdir`. Raises NotSorted.
+    Args:
+        workdir: folder for the file, and for DuckDB's temporary files.
+        name: name of the file.
+        key: type of the key: an instant in microseconds (`by_time`), or the name of a group of lines (`by_group`).
+        memory: memory limit of DuckDB, 256MB or more.
     """
 
     def __init__(self, workdir: Path, name: str, key: pa.DataType, memory: str = DEFAULT_MEMORY) -> None:
         self._workdir, self._memory = workdir, memory
         self._path = workdir / f"{name}.parquet"
         self._schema = pa.schema(zip(_COLUMNS, (key, pa.int8(), pa.int64(), pa.binary()), strict=True))
-        # Level 1: this file is written once and read once or twice.
+        # Level 1, since the file is written once and read once or twice.
         self._writer = pq.ParquetWriter(
             self._path, self._schema, compression="zstd", compression_level=1, use_dictionary=False
         )
@@ -59,28 +62,28 @@ class Spool:
 
     @classmethod
     def by_time(cls, workdir: Path, memory: str = DEFAULT_MEMORY) -> Spool:
-        """A spool in the order of replay."""
+        """Return a spool that sorts events into replay order."""
         return cls(workdir, "events", pa.int64(), memory)
 
     @classmethod
     def by_group(cls, workdir: Path, memory: str = DEFAULT_MEMORY) -> Spool:
-        """A spool that brings the lines of an order together."""
+        """Return a spool that groups the lines of orders."""
         return cls(workdir, "lines", pa.string(), memory)
 
     def add(self, key: int | str, seq: int, event: Event) -> None:
-        """Append one event; `seq` orders the events of equal key and kind."""
+        """Append an event; `seq` orders events with the same key and kind."""
         payload = encode(event)
         if len(payload) > WIDE_BYTES:
-            payload = self._put_elsewhere(payload)
+            payload = self._store_wide(payload)
         self._rows.append((key, KIND_RANK[type(event)], seq, payload))
         self._bytes += len(payload)
         if len(self._rows) >= ROW_GROUP_ROWS or self._bytes >= ROW_GROUP_BYTES:
             self._flush()
 
-    def _put_elsewhere(self, payload: bytes) -> bytes:
+    def _store_wide(self, payload: bytes) -> bytes:
         offset = self._wide.seek(0, os.SEEK_END)
         self._wide.write(payload)
-        return b"%c%d %d" % (_ELSEWHERE, offset, len(payload))
+        return b"%c%d %d" % (_WIDE_PREFIX, offset, len(payload))
 
     def _flush(self) -> None:
         if self._rows:
@@ -100,12 +103,16 @@ class Spool:
             self._bytes = 0
 
     def finish(self) -> None:
-        """No more is added; the spool may be read."""
+        """Finish writing, so that the spool can be read."""
         self._flush()
         self._writer.close()
 
     def sort(self) -> None:
-        """Order the rows by (key, rank, seq), outside memory where they do not fit."""
+        """Sort the rows by (key, rank, seq), on disk if they do not fit into memory.
+
+        Raises:
+            NotSorted: DuckDB failed, for example because memory or disk space was insufficient.
+        """
         self.finish()
         fitting = self._total_rows * ROW_GROUP_BYTES // max(self._total_bytes, 1)
         group_rows = min(max(fitting, MIN_ROW_GROUP_ROWS), ROW_GROUP_ROWS)
@@ -121,23 +128,24 @@ class Spool:
 
     def _sort_to(self, ordered: Path, overflow: Path, group_rows: int) -> None:
         with contextlib.closing(duckdb.connect()) as database:
-            # One thread: it needs half the memory of two, and the machine's other cores are not ours to take.
+            # One thread needs half the memory of two, and leaves the other cores to other processes.
             database.execute("SET threads = 1")
             database.execute(f"SET memory_limit = {_literal(self._memory)}")
             database.execute(f"SET temp_directory = {_literal(overflow)}")
+            unsorted = re.sub(r"([\[*?])", r"[\1]", str(self._path))  # with escaped glob characters
             database.execute(
-                f"COPY (FROM read_parquet({_literal(_no_pattern(self._path))}) ORDER BY key, kind, seq)"
+                f"COPY (FROM read_parquet({_literal(unsorted)}) ORDER BY key, kind, seq)"
                 f" TO {_literal(ordered)}"
                 f" (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {group_rows})"
             )
 
     def batches(self, size: int) -> Iterator[list[Event]]:
-        """The events in the order of the rows."""
+        """Yield the events in row order, in lists of `size`."""
         for rows in self._read(size, ["payload"]):
             yield self._decode(rows.column(0))
 
     def rows(self, size: int = BATCH_ROWS) -> Iterator[tuple[str | int, int, Event]]:
-        """(key, seq, event) in the order of the rows."""
+        """Yield (key, seq, event) in row order."""
         for rows in self._read(size, ["key", "seq", "payload"]):
             yield from zip(
                 rows.column(0).to_pylist(), rows.column(1).to_pylist(), self._decode(rows.column(2)), strict=True
@@ -150,10 +158,10 @@ class Spool:
     def _decode(self, payloads: pa.Array) -> list[Event]:
         lines: list[bytes] = payloads.to_pylist()
         if self._wide.tell():
-            lines = [self._from_elsewhere(line) if line.startswith(_ELSEWHERE) else line for line in lines]
+            lines = [self._load_wide(line) if line.startswith(_WIDE_PREFIX) else line for line in lines]
         return _decoder.decode_lines(b"\n".join(lines))
 
-    def _from_elsewhere(self, line: bytes) -> bytes:
+    def _load_wide(self, line: bytes) -> bytes:
         offset, length = map(int, line[1:].split())
         self._wide.seek(offset)
         return self._wide.read(length)
@@ -166,7 +174,7 @@ class Spool:
             path.unlink(missing_ok=True)
 
 
-# Arrays are made from buffers: `pa.array` of a list imports pandas where that is installed (1.5 s, 150 MB).
+# Arrays are built from buffers, since `pa.array` of a list imports pandas if installed (1.5 s, 150 MB).
 def _numbers(code: Literal["b", "q"], values: Iterable[int]) -> pa.Array:
     numbers = array(code, values)
     kind = pa.int64() if code == "q" else pa.int8()
@@ -177,11 +185,6 @@ def _bytes(values: Iterable[bytes]) -> pa.Array:
     pieces = list(values)
     ends = array("i", accumulate(map(len, pieces), initial=0))
     return pa.Array.from_buffers(pa.binary(), len(pieces), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(pieces))])
-
-
-def _no_pattern(path: Path) -> str:
-    """A path in which DuckDB finds no pattern of names, whatever its folders are called."""
-    return re.sub(r"([\[*?])", r"[\1]", str(path))
 
 
 def _literal(value: object) -> str:

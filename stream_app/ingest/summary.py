@@ -1,4 +1,4 @@
-"""What a log holds, counted while it is read for the first time."""
+"""Summary of a log, counted during the first pass."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ from stream_app.ingest.spool import KIND_RANK
 
 
 class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a log holds.
+    """Summary of a log.
 
-    lines: read, not counting blank ones. events: what they became. rejected: lines that could not be read.
-    skipped: lines that a mapping passes over (without a customer, of a kind that it leaves out).
-    first_at, last_at: microseconds since 1970-01-01 UTC, None without events. kinds: events of each kind.
-    fields: for each kind the optional fields that ever hold something; what is missing here, no feature can use.
-    unknown_words: for each field with words, how often each word stood there that nobody understands.
-    in_order: whether the events stood in the order of replay already, so that nothing had to be sorted.
+    Attributes:
+        lines: number of lines read, except blank ones.
+        events: number of events.
+        rejected: number of rejected lines.
+        skipped: number of lines that the mapping skips: without a customer, or of an ignored kind.
+        first_at: time of the first event, microseconds since 1970-01-01 UTC; None without events.
+        last_at: time of the last event.
+        kinds: number of events by kind.
+        fields: by kind, the optional fields that have a value in any event.
+        unknown_words: by field, counts of values that are not understood.
+        in_order: whether the events were in replay order, so that they need not be sorted.
     """
 
     lines: int
@@ -41,18 +46,18 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rejected_share(self) -> float:
-        """Rejected lines among all lines, 0 for an empty log."""
+        """Share of rejected lines, 0 for an empty log."""
         return self.rejected / max(self.lines, 1)
 
 
 class SummaryBuilder:
-    """Counts blocks of events into a summary.
+    """Builds a summary from blocks of events.
 
     >>> from stream_app.core.events.schema import decode
-    >>> aggregator = SummaryBuilder()
+    >>> builder = SummaryBuilder()
     >>> line = '{"type":"order","event_id":"1","customer_id":"c","occurred_at":"2024-01-01T00:00:00Z","amount":5}'
-    >>> aggregator.add([decode(line), decode(line)])
-    >>> s = aggregator.summary(lines=3, rejected=1, skipped=0)
+    >>> builder.add([decode(line), decode(line)])
+    >>> s = builder.summary(lines=3, rejected=1, skipped=0)
     >>> s.kinds, s.fields["order"], s.in_order, s.first_at == s.last_at
     ({'order': 2}, frozenset({'amount'}), True, True)
     """
@@ -74,17 +79,15 @@ class SummaryBuilder:
         self.events += len(events)
         self._kinds.update(map(type, events))
         times = [event.occurred_at for event in events]
-        self.in_order = self.in_order and self._follows(events[0]) and _ordered(events, times)
+        follows = self._latest is None or _place(self._latest) <= _place(events[0])
+        self.in_order = self.in_order and follows and _ordered(events, times)
         first, last = (times[0], times[-1]) if self.in_order else (min(times), max(times))
         self._first = first if self._first is None else min(first, self._first)
         self._last = last if self._last is None else max(last, self._last)
         self._latest = events[-1]
         self._see_fields(events)
         for event in events:
-            self._unknown_words.note(event)
-
-    def _follows(self, event: Event) -> bool:
-        return self._latest is None or _place(self._latest) <= _place(event)
+            self._unknown_words.record(event)
 
     def _see_fields(self, events: Sequence[Event]) -> None:
         for kind, unseen in self._unseen.items():
@@ -99,7 +102,7 @@ class SummaryBuilder:
                     }
 
     def summary(self, *, lines: int, rejected: int, skipped: int) -> LogSummary:
-        """What was counted, with the lines that became no events."""
+        """Return the summary, given the numbers of lines that became no events."""
         return LogSummary(
             lines=lines,
             events=self.events,
@@ -119,7 +122,7 @@ class SummaryBuilder:
 
 
 def _optional_fields(kind: type[Event]) -> dict[str, object]:
-    """The fields of a kind with what they hold when a log does not say."""
+    """Return the optional fields of a kind with their defaults."""
     return {field.name: _default(field) for field in msgspec.structs.fields(kind) if not field.required}
 
 
@@ -128,7 +131,7 @@ def _default(field: msgspec.structs.FieldInfo) -> object:
 
 
 def _reader(fields: dict[str, object]) -> tuple[object, Callable[[Any], object]]:
-    """The defaults of fields and a function that reads them, both in the form that attrgetter gives."""
+    """Return the defaults of fields, and a function that reads the fields in the same form."""
     defaults: Any = tuple(fields.values()) if len(fields) > 1 else next(iter(fields.values()))
     return defaults, operator.attrgetter(*fields)
 
@@ -138,7 +141,7 @@ def _place(event: Event) -> tuple[datetime, int]:
 
 
 def _ordered(events: Iterable[Event], times: Sequence[datetime]) -> bool:
-    """Whether events stand in the order of replay; nearly always the times alone tell."""
+    """Return whether events are in replay order; the times alone usually suffice."""
     if all(map(operator.lt, times, islice(times, 1, None))):
         return True
     return all(starmap(operator.le, pairwise(map(_place, events))))

@@ -1,4 +1,4 @@
-"""A table in a file, as text or as Parquet: rows of texts, each with the line where it begins."""
+"""Tables in text or Parquet files: rows of strings with their line numbers."""
 
 from __future__ import annotations
 
@@ -12,35 +12,42 @@ from stream_app.mapping.mapping import FileLayout
 
 
 class Table(Protocol):
-    """A table that is read once, from the beginning to the end.
+    """A table that is read once from start to end.
 
-    header: the names of the columns that the rows have.
+    Attributes:
+        header: names of the columns of the rows.
     """
 
     header: list[str]
 
     def rows(self) -> Iterator[tuple[int, list[str] | str]]:
-        """(line, row); what cannot be split into the header's columns is a str that says why."""
+        """Yield line numbers and rows; a row that cannot be split into columns is a str with the reason."""
 
     def text(self) -> str:
-        """The raw text of the row that was given last."""
+        """Return the raw text of the last row."""
 
     def close(self) -> None:
         """Close the file."""
 
     @property
     def damage(self) -> str:
-        """Why the rows ended before the table does; empty if they did not."""
+        """Why the rows ended early; empty if they did not."""
 
     @property
     def position(self) -> int:
-        """Bytes of the file on the disk that were read so far."""
+        """Bytes of the file read so far."""
 
 
 def open_table(source: Source, layout: FileLayout, wanted: Callable[[Sequence[str]], Sequence[int]]) -> Table:
-    """The table in a file, Parquet or text by its first bytes.
+    """Return the table in a file, Parquet or text depending on its first bytes.
 
-    wanted: is given the names of all columns and says which places are to be read (of text files all are).
-    Raises EmptyLog for a file without even a header, WrongFormat for a damaged Parquet file.
+    Args:
+        source: the file.
+        layout: layout of a text file.
+        wanted: given the names of all columns, returns the places of those to read; text files are read completely.
+
+    Raises:
+        EmptyLog: the file has no header.
+        WrongFormat: a Parquet file is damaged.
     """
     return ParquetTable(source, wanted) if source.magic == PARQUET else TextTable(source, layout)

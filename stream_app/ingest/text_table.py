@@ -1,4 +1,4 @@
-"""Tables as text: CSV and its kin, and columns with blanks between."""
+"""Text tables: CSV and similar formats, and columns separated by whitespace."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from stream_app.errors import EmptyLog
 from stream_app.ingest.sources import Source, SourceStream
 from stream_app.mapping.mapping import FileLayout, delimiter_of
 
-# A file without line ends must not be gathered whole in memory while looking for one.
+# A file without line ends must not be read into memory as one line.
 MAX_LINE_CHARS: Final = 1_048_576
 CHUNK_CHARS: Final = 65_536
 _DELIMITERS: Final = (",", "\t", ";", "|")
 _BLANKS: Final = "whitespace"
-_OPEN_QUOTE: Final = "a quote opens here and is not closed as it should be: double the quotes within fields"
+_OPEN_QUOTE: Final = "a quoted field that opens here is not closed properly: double the quotes within fields"
 
 
 class TextTable:
-    """A table as text; see tables.Table. Unknown bytes hurt only the field they stand in.
+    """A text table; see tables.Table. Undecodable bytes affect only their own field.
 
-    Chunks in which every line is one row, nearly all, are split at once; the others record by record.
+    Chunks in which every line is one row are split at once, all others record by record.
     """
 
     def __init__(self, source: Source, layout: FileLayout) -> None:
@@ -48,7 +48,7 @@ class TextTable:
         return max(_DELIMITERS, key=first.count)
 
     def rows(self) -> Iterator[tuple[int, list[str] | str]]:
-        """See tables.Table; blank lines are passed over."""
+        """See tables.Table. Blank lines are skipped."""
         while lines := self._lines.take():
             plain = self._plain_rows(lines)
             if plain is None:
@@ -61,11 +61,11 @@ class TextTable:
             self._line = first + len(lines)
 
     def _plain_rows(self, lines: Sequence[str]) -> list[list[str]] | None:
-        """The rows of a chunk if each line is one row of the right width, else None."""
+        """Return the rows of a chunk if each line is one row of the right width, else None."""
         if lines[-1][-1] != "\n":
             return None
         try:
-            # Strict: a quote that is open at the chunk's end is an error then.
+            # Strict, so that an open quote at the end of the chunk is an error.
             rows = (
                 [line.split() for line in lines]
                 if self._delimiter == _BLANKS
@@ -76,7 +76,7 @@ class TextTable:
         return rows if len(rows) == len(lines) and set(map(len, rows)) == {len(self.header)} else None
 
     def _careful_rows(self) -> Iterator[tuple[int, list[str] | str]]:
-        """The rows of the lines that were pushed back, and of those that the last of them needs."""
+        """Yield the rows of the lines that were pushed back, reading further lines for the last row if needed."""
         width = len(self.header)
         while self._lines.pushed:
             row, line = self._record(), self._line
@@ -85,10 +85,10 @@ class TextTable:
             if len(row) == width or isinstance(row, str):
                 yield line, row
             elif any(field.strip() for field in row):
-                yield line, f"{len(row)} columns where there should be {width}: check the delimiter and the quotes"
+                yield line, f"{len(row)} columns instead of {width}: check the delimiter and the quotes"
 
     def _record(self) -> list[str] | str:
-        """The next record, nothing at the end of the file, or why it cannot be split."""
+        """Return the next record, an empty list at the end of the file, or why it cannot be split."""
         lines = self._lines
         lines.seen.clear()
         if self._delimiter == _BLANKS:
@@ -99,7 +99,7 @@ class TextTable:
         except csv.Error as error:
             row = f"{error}: check the delimiter and the quotes"
         if len(lines.seen) > 1 and self.header and len(row) != len(self.header):
-            # A stray quote has swallowed the lines after it: give up the first only and read the others again.
+            # A stray quote has joined the following lines: reject only the first and read the others again.
             lines.push_back(lines.seen[1:])
             del lines.seen[1:]
             return _OPEN_QUOTE
@@ -125,7 +125,7 @@ class TextTable:
 
 
 class _Lines:
-    """The lines of a text, remembering those of the record that is being read, and giving back what is pushed back."""
+    """The lines of a text, with push-back; `seen` holds those of the current record."""
 
     def __init__(self, stream: SourceStream, encoding: str) -> None:
         self.seen: list[str] = []
@@ -137,7 +137,7 @@ class _Lines:
         self._text = io.TextIOWrapper(buffer, encoding, errors="surrogateescape", newline="")
 
     def take(self) -> list[str]:
-        """The next lines at once; none at the end."""
+        """Return the next chunk of lines, empty at the end."""
         if self.pushed:
             lines = self.pushed[::-1]
             self.pushed.clear()
@@ -145,7 +145,7 @@ class _Lines:
         chunk = self._text.read(CHUNK_CHARS)
         if chunk[-1:] != "\n":
             chunk += self._text.readline(MAX_LINE_CHARS)
-        # Not splitlines(): it also splits at form feeds and at the line separators of Unicode.
+        # Not splitlines(), which also splits at form feeds and at Unicode line separators.
         return list(io.StringIO(chunk, newline=""))
 
     def __iter__(self) -> _Lines:
@@ -154,27 +154,27 @@ class _Lines:
     def __next__(self) -> str:
         line = self.pushed.pop() if self.pushed else self._text.readline(MAX_LINE_CHARS)
         if line[-1:] != "\n":
-            line = self._unended(line)
+            line = self._without_line_end(line)
         self.seen.append(line)
         return line
 
-    def _unended(self, line: str) -> str:
-        """The last line of a file, unless the file is cut off in its midst; or the beginning of an endless line."""
+    def _without_line_end(self, line: str) -> str:
+        """Return the last line of a file unless it is truncated, or the beginning of an overlong line."""
         if len(line) >= MAX_LINE_CHARS:
             while (part := self._text.readline(MAX_LINE_CHARS)) and not part.endswith(("\n", "\r")):
                 pass
             return line[:CHUNK_CHARS]
         if line and self._stream.damage:
-            # Half a line may well read as a whole one, with `1` for an amount of `100`.
+            # A truncated line may look complete, with `1` for an amount of `100`.
             self.cut_off, line = line, ""
         if not line:
             raise StopIteration
         return line
 
     def push_back(self, lines: Sequence[str]) -> None:
-        """Let lines be read again, in their order."""
+        """Return lines to the front of the text, to be read again."""
         self.pushed.extend(reversed(lines))
 
     def close(self) -> None:
-        """Close the stream too."""
+        """Close the text and its stream."""
         self._text.close()

@@ -1,4 +1,4 @@
-"""The wire format as JSON lines: blocks of whole lines, each decoded at once; line by line only where one is bad."""
+"""Reading events as JSON lines: in blocks of whole lines, and line by line only where a block fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stream_app.ingest.rejections import Rejection
 from stream_app.ingest.sources import Source, SourceStream
 
 BLOCK_BYTES: Final = 262_144
-# A file without line ends (a picture, a dump) must not be gathered whole in memory while looking for one.
+# A file without line ends, such as an image, must not be read into memory as one line.
 MAX_LINE_BYTES: Final = 1_048_576
 BOM: Final = b"\xef\xbb\xbf"
 
@@ -22,7 +22,7 @@ _decoder = msgspec.json.Decoder(Event)
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Whole lines. first_line counts from 1; overlong: the beginning of a line that is too long to be read."""
+    """Whole lines, with the number of the first; or the beginning of an overlong line."""
 
     first_line: int
     data: bytes
@@ -30,7 +30,7 @@ class Block(msgspec.Struct, frozen=True):
 
 
 def blocks(stream: SourceStream) -> Iterator[Block]:
-    """Cut a stream into blocks of whole lines; the last may lack its line end."""
+    """Yield the blocks of a stream; the last one may lack its line end."""
     line, rest = 1, stream.read(BLOCK_BYTES).removeprefix(BOM)
     while chunk := stream.read(BLOCK_BYTES):
         cut = chunk.rfind(b"\n") + 1
@@ -58,35 +58,36 @@ def _after_line_end(stream: SourceStream) -> bytes:
 
 
 def read_wire(source: Source, bounds: Bounds, reject: Reject, on_bytes: Callable[[int], None]) -> Iterator[list[Event]]:
-    """The events of one file, block by block, in the file's own order.
+    """Yield the events of one file in blocks.
 
-    reject: is told of every line that cannot be read. on_bytes: of the bytes of the file that were read so far.
+    Args:
+        source: the file.
+        bounds: bounds of the times of events.
+        reject: called with the rejection of each line that cannot be read.
+        on_bytes: called with the number of bytes read so far.
     """
     with source.open() as stream:
         for block in blocks(stream):
             yield _decode_block(source.name, block, bounds, reject)
             on_bytes(stream.position)
         if stream.damage:
-            reject(Rejection(source.name, 0, f"{stream.damage}: what came before is used; copy the file again"))
+            reject(Rejection(source.name, 0, f"{stream.damage}: the lines before it are used; copy the file again"))
 
 
 def _decode_block(file: str, block: Block, bounds: Bounds, reject: Reject) -> list[Event]:
     if block.overlong:
-        reason = f"longer than {MAX_LINE_BYTES} bytes: is this JSON lines, one event a line?"
+        reason = f"longer than {MAX_LINE_BYTES} bytes: is this JSON lines, with one event per line?"
         reject(Rejection(file, block.first_line, reason, "", block.data[:8_192].decode("utf-8", "replace")))
         return []
     try:
         events = _decoder.decode_lines(block.data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _decode_each(file, block, bounds, reject)
-    # Blank lines, or values that span lines: the slow path knows the line of each.
-    if len(events) != _line_count(block.data) or not bounds.hold(events):
+    lines = block.data.count(b"\n") + (not block.data.endswith(b"\n") and block.data != b"")
+    # Blank lines, or values that span lines: only the slow path knows the line of each event.
+    if len(events) != lines or not bounds.contain(events):
         return _decode_each(file, block, bounds, reject)
     return events
-
-
-def _line_count(data: bytes) -> int:
-    return data.count(b"\n") + (not data.endswith(b"\n") and data != b"")
 
 
 def _decode_each(file: str, block: Block, bounds: Bounds, reject: Reject) -> list[Event]:
@@ -95,7 +96,7 @@ def _decode_each(file: str, block: Block, bounds: Bounds, reject: Reject) -> lis
         if not line.strip():
             continue
         event = decode(line)
-        problem = event if isinstance(event, Rejected) else bounds.problem(event)
+        problem = bounds.problem(event)
         if problem is not None:
             reject(Rejection(file, number, problem.reason, problem.field, line.decode("utf-8", "replace")))
         elif not isinstance(event, Rejected):

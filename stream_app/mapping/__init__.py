@@ -1,1 +1,1 @@
-"""Shipped mappings of well-known logs, one TOML file each; docs/mappings.md says how to write one's own."""
+"""Mappings of foreign logs, with one TOML file per shipped mapping; see docs/mappings.md for custom ones."""

@@ -1,4 +1,4 @@
-"""Whether a mapping makes sense, found out before anything is read."""
+"""Validation of mappings before any data is read."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from stream_app.mapping.mapping import NAMED_DELIMITERS, Mapping
 from stream_app.mapping.times import NAMED_FORMATS
 
 REQUIRED: Final = ("customer_id", "occurred_at")
-# Fields that tell lines apart; where lines are grouped into orders nothing is left for them to say.
+# Fields of single lines, which have no meaning once lines are grouped into orders.
 _OF_LINES: Final = frozenset({"event_id", "action", "order.action"})
 
 
 def check_mapping(mapping: Mapping, name: str) -> None:
-    """Raise BadMapping, with key and remedy, unless the mapping makes sense. name: of its file."""
+    """Raise BadMapping if a mapping is invalid; `name` is that of its file."""
     _check_fields(mapping, name)
     _check_products(mapping, name)
     _check_kinds(mapping, name)
@@ -43,7 +43,7 @@ def check_mapping(mapping: Mapping, name: str) -> None:
 def _check_fields(mapping: Mapping, name: str) -> None:
     for field in REQUIRED:
         if field not in mapping.columns:
-            remedy = f"Say which column holds it: {field} = COLUMN."
+            remedy = f"Add its column: {field} = COLUMN."
             raise BadMapping(file=name, key="columns", problem=f"the field `{field}` is missing", remedy=remedy)
     for table, keys in (("columns", mapping.columns.keys() - {"type"}), ("constants", mapping.constants.keys())):
         for key in sorted(keys):
@@ -59,7 +59,7 @@ def _check_constant(key: str, value: Value, name: str) -> None:
     try:
         msgspec.convert(value, FIELDS[kind][field], strict=False)
     except msgspec.ValidationError as error:
-        remedy = "Constants are checked as events are."
+        remedy = "Give a value that the field accepts in an event."
         raise BadMapping(file=name, key=f"constants.{key}", problem=error, remedy=remedy) from error
 
 
@@ -72,45 +72,52 @@ def _check_products(mapping: Mapping, name: str) -> None:
 
 def _check_kinds(mapping: Mapping, name: str) -> None:
     if bool(mapping.kind) == bool(mapping.kinds):
-        problem = "both are given" if mapping.kind else "what the lines are is not said"
-        remedy = "Give `kind` if all lines are of one kind, else `kinds` and the column of the field `type`."
+        problem = "both are given" if mapping.kind else "neither is given"
+        remedy = "Give `kind` if all lines are of one kind, otherwise `kinds` and the column of the field `type`."
         raise BadMapping(file=name, key="kind, kinds", problem=problem, remedy=remedy)
     named = {"kind": mapping.kind} if mapping.kind else {f"kinds.{k}": text for k, text in mapping.kinds.items()}
     for key, text in named.items():
         if text != SKIP and parse_kind(text) is None:
             remedy = f"{did_you_mean(text, kind_names())}Kinds are {', '.join(SUBKINDS)} and {SKIP}."
-            raise BadMapping(file=name, key=key, problem=f"`{text}` is no kind", remedy=remedy)
+            raise BadMapping(file=name, key=key, problem=f"`{text}` is not a kind", remedy=remedy)
 
 
 def _check_orders(mapping: Mapping, name: str) -> None:
     if not mapping.orders.group_by:
         if mapping.orders.cancellation_prefix:
-            problem, remedy = "there is no group_by", "The prefix is looked for in the columns of group_by."
+            problem, remedy = "group_by is missing", "Add group_by: the prefix is looked for in its columns."
             raise BadMapping(file=name, key="orders.cancellation_prefix", problem=problem, remedy=remedy)
         return
     of_lines = sorted(_OF_LINES & mapping.columns.keys()) or ["repeats"] * (mapping.repeats == "drop")
     if of_lines:
-        problem = f"{of_lines[0]} speaks of lines, and lines are grouped into orders"
-        raise BadMapping(file=name, key="orders.group_by", problem=problem, remedy="Leave one of them out.")
+        problem = f"{of_lines[0]} refers to single lines, but lines are grouped into orders"
+        raise BadMapping(file=name, key="orders.group_by", problem=problem, remedy="Remove one of them.")
 
 
 def _check_file(mapping: Mapping, name: str) -> None:
     try:
         codecs.lookup(mapping.file.encoding)
     except LookupError as error:
-        raise BadMapping(file=name, key="file.encoding", problem=error, remedy="Often: utf-8, gb18030.") from error
+        raise BadMapping(
+            file=name, key="file.encoding", problem=error, remedy="Use utf-8, gb18030 or another codec of Python."
+        ) from error
     if len(mapping.file.delimiter) != 1 and mapping.file.delimiter not in NAMED_DELIMITERS:
-        problem, remedy = f"`{mapping.file.delimiter}`", f"One character, or {', '.join(NAMED_DELIMITERS)}."
+        problem, remedy = (
+            f"`{mapping.file.delimiter}` is invalid",
+            f"Use one character, or {', '.join(NAMED_DELIMITERS)}.",
+        )
         raise BadMapping(file=name, key="file.delimiter", problem=problem, remedy=remedy)
 
 
 def _check_time(mapping: Mapping, name: str) -> None:
     for text in mapping.time.formats:
         if text not in NAMED_FORMATS and "%" not in text:
-            remedy = f"{did_you_mean(text, NAMED_FORMATS)}Or a layout such as %d.%m.%Y %H:%M."
-            raise BadMapping(file=name, key="time.format", problem=f"`{text}` is no format", remedy=remedy)
+            remedy = f"{did_you_mean(text, NAMED_FORMATS)}You can also use a layout such as %d.%m.%Y %H:%M."
+            raise BadMapping(file=name, key="time.format", problem=f"`{text}` is not a format", remedy=remedy)
     try:
         ZoneInfo(mapping.time.zone)
     except (OSError, ValueError, LookupError) as error:
-        remedy = "Zones have names such as Asia/Shanghai."
-        raise BadMapping(file=name, key="time.zone", problem=f"no zone `{mapping.time.zone}`", remedy=remedy) from error
+        remedy = "Use a name such as Asia/Shanghai."
+        raise BadMapping(
+            file=name, key="time.zone", problem=f"the time zone `{mapping.time.zone}` is unknown", remedy=remedy
+        ) from error

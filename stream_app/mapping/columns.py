@@ -1,4 +1,4 @@
-"""The columns that a mapping names -> their places in the header of a file."""
+"""Lookup of a mapping's columns in the header of a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stream_app.mapping.fields import factors, field_names, nearest
 from stream_app.mapping.mapping import Mapping
 
 OPTIONAL: Final = "?"
-# What the columns of the fields that every log needs are often called, for guesses in errors only.
+# Common names of the columns that every log needs, for suggestions in error messages.
 _OFTEN: Final = {
     "customer_id": ("customer_id", "customerid", "cust", "user_id", "userid", "buyer_id", "member_id", "visitorid"),
     "occurred_at": ("occurred_at", "date", "time", "timestamp", "datetime", "created_at", "event_time", "order_date"),
@@ -20,7 +20,7 @@ _OFTEN: Final = {
 
 
 class Columns:
-    """Finds columns in a file's header.
+    """The columns of one file.
 
     >>> columns = Columns("a.csv", ["Invoice", "Price "])
     >>> columns.places("amount", "Quantity?"), columns.place("amount", "UnitPrice|Price")
@@ -32,9 +32,10 @@ class Columns:
         self.names = [name.strip() for name in header]
 
     def places(self, field: str, column: str) -> tuple[int, ...]:
-        """Where the factors of a column stand; nothing for an optional column that is not there.
+        """Return the places of a column, or of the factors of a product; empty for a missing optional column.
 
-        Raises NoSuchColumn, which names the columns that are there and the one that is likely meant.
+        Raises:
+            NoSuchColumn: the column is missing; the error lists the columns and suggests one.
         """
         if column in self.names:
             return (self.names.index(column),)
@@ -48,7 +49,7 @@ class Columns:
         raise self._absent(field, missing)
 
     def place(self, field: str, column: str) -> int:
-        """Where one column stands."""
+        """Return the place of one column."""
         return self.places(field, column)[0]
 
     def _find(self, spellings: Sequence[str]) -> int | None:
@@ -56,15 +57,15 @@ class Columns:
 
     def _absent(self, field: str, missing: str) -> NoSuchColumn:
         guess = likely_column(field, missing.split("|"), self.names)
-        remedy = f"Did you mean `{guess}`? Then: --columns {field}={guess}." if guess else "Name one of these."
+        remedy = f"Did you mean `{guess}`? Then use --columns {field}={guess}." if guess else "Use one of these."
         if any("\udc80" <= char <= "\udcff" for char in "".join(self.names)):  # bytes that are not UTF-8
-            remedy = 'The file is not UTF-8. Give a mapping with encoding = "gb18030" under [file] (docs/mappings.md).'
+            remedy = 'The file is not UTF-8. Use a mapping with encoding = "gb18030" under [file] (docs/mappings.md).'
         there = ", ".join(f"`{name.encode(errors='replace').decode()}`" for name in self.names)
         return NoSuchColumn(file=self.file, column=missing, field=field, columns=there, remedy=remedy)
 
 
 def likely_column(field: str, spellings: Sequence[str], names: Sequence[str]) -> str | None:
-    """The column that is likely meant for a field: one of a similar name, or of a name that such columns often have.
+    """Return the most likely column for a field, by similar or common names; None if there is none.
 
     >>> likely_column("customer_id", ["custmer"], ["date", "customer"])
     'customer'
@@ -78,13 +79,13 @@ def likely_column(field: str, spellings: Sequence[str], names: Sequence[str]) ->
 
 
 def wire_columns(names: Sequence[str]) -> dict[str, str]:
-    """The columns of a table whose names are the wire fields already: each mapped to itself."""
+    """Return the columns that are named like fields of the wire schema, each mapped to itself."""
     known = set(field_names())
     return {name: name for name in names if name in known}
 
 
 def mapped_columns(mapping: Mapping, columns: Columns) -> list[int]:
-    """The places of all columns that a mapping reads, in the order of the file."""
+    """Return the places of all columns that a mapping reads, in the order of the file."""
     kind = [("type", mapping.columns.get("type", "type"))] if mapping.kinds else []
     wanted = [*kind, *mapping.columns.items(), *((f"order {key}", key) for key in mapping.orders.key_columns)]
     return sorted({place for field, column in wanted for place in columns.places(field, column)})

@@ -1,4 +1,4 @@
-"""The wire fields and kinds by name, as mappings name them, and guesses at what was meant."""
+"""Fields and kinds of events as named in mappings, and suggestions for misspelt names."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Final, get_type_hints
 
 import msgspec
 
-from stream_app.core.events.schema import KINDS, CartAction, ComplaintForm, OrderAction, Page
+from stream_app.core.events.enumerations import CartAction, ComplaintForm, OrderAction, Page
+from stream_app.core.events.schema import KINDS
 
 Value = str | int | float | bool
 SKIP: Final = "skip"
-# What stands after the point in a kind such as `cart.favourite`: the field that it sets, and the words it may have.
+# kind -> the field that a suffix such as `.favourite` in `cart.favourite` sets, and its enumeration
 SUBKINDS: Final[dict[str, tuple[str, type[Page | CartAction | OrderAction | ComplaintForm]]]] = {
     "browsing": ("page", Page),
     "cart": ("action", CartAction),
@@ -24,7 +25,7 @@ FIELDS: Final = {name: {f.name: f.type for f in msgspec.structs.fields(kind)} fo
 
 
 def parse_kind(text: str) -> tuple[str, dict[str, Value]] | None:
-    """A kind and what its second word sets; None if it is unknown.
+    """Return a kind and the field that its suffix sets, None if it is unknown.
 
     >>> parse_kind("cart.favourite"), parse_kind("order"), parse_kind("cart.favorit")
     (('cart', {'action': 'favourite'}), ('order', {}), None)
@@ -39,12 +40,12 @@ def parse_kind(text: str) -> tuple[str, dict[str, Value]] | None:
 
 
 def kind_names() -> list[str]:
-    """Every kind that a mapping may name."""
+    """Return all kinds that a mapping may use."""
     return [SKIP, *(name for kind, (_, words) in SUBKINDS.items() for name in (kind, *(f"{kind}.{w}" for w in words)))]
 
 
 def kinds_with(key: str) -> list[str]:
-    """The kinds that have a field, given as `field` or `kind.field`.
+    """Return the kinds that have a field, given as `field` or `kind.field`.
 
     >>> kinds_with("page"), kinds_with("order.amount"), kinds_with("amuont")
     (['browsing'], ['order'], [])
@@ -54,17 +55,17 @@ def kinds_with(key: str) -> list[str]:
 
 
 def is_number(key: str) -> bool:
-    """Whether a field holds a number with a fraction: its column may be a product such as `Quantity * Price`."""
+    """Return whether a field is a float, so that its column may be a product such as `Quantity * Price`."""
     return any(get_type_hints(KINDS[kind])[key.rpartition(".")[2]] == float | None for kind in kinds_with(key))
 
 
 def field_names() -> list[str]:
-    """All fields that a column may be mapped to."""
+    """Return all fields that a column may be mapped to."""
     return sorted({"type", *(field for fields in FIELDS.values() for field in fields)})
 
 
 def factors(column: str) -> tuple[str, ...]:
-    """The columns that are multiplied.
+    """Return the factors of a column expression.
 
     >>> factors("Quantity * Price|UnitPrice"), factors("date")
     (('Quantity', 'Price|UnitPrice'), ('date',))
@@ -73,7 +74,7 @@ def factors(column: str) -> tuple[str, ...]:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The most similar of the known words, upper and lower case being equal; None if none is similar.
+    """Return the most similar known word, ignoring case and punctuation; None if none is similar.
 
     >>> nearest("Custmer_ID", ["Customer ID", "Country"])
     'Customer ID'
@@ -84,7 +85,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The beginning of a remedy, empty if no known word is similar.
+    """Return the beginning of a remedy, empty if no known word is similar.
 
     >>> did_you_mean("ordr", ["cart", "order"])
     'Did you mean `order`? '

@@ -1,4 +1,4 @@
-"""Mappings from TOML files, shipped or one's own, and from the command line."""
+"""Loading of mappings from TOML files and from the command line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COMMAND_LINE: Final = "on the command line"
 
 
 def shipped_mappings() -> list[str]:
-    """The names of the mappings that come with the package.
+    """Return the names of the mappings in this package.
 
     >>> "online-retail" in shipped_mappings()
     True
@@ -31,9 +31,10 @@ def shipped_mappings() -> list[str]:
 
 
 def load_mapping(name_or_path: str | Path) -> Mapping:
-    """A shipped mapping by its name, or one of one's own by the path of its TOML file.
+    """Return a shipped mapping by name, or a mapping by the path of its TOML file.
 
-    Raises BadMapping, which names file, key and remedy.
+    Raises:
+        BadMapping: the file cannot be read or is invalid.
 
     >>> load_mapping("cdnow").kind
     'order.paid'
@@ -45,18 +46,20 @@ def load_mapping(name_or_path: str | Path) -> Mapping:
         return parse_mapping(Path(name).read_bytes(), name)
     except OSError as error:
         known = ["jsonl", "parquet", "csv", *shipped_mappings()]
-        remedy = f"{did_you_mean(name, known)}There are {', '.join(known)}, and files of your own."
+        remedy = f"{did_you_mean(name, known)}Use {', '.join(known)}, or the path of a mapping."
         raise BadMapping(file=name, key="--format", problem=error.strerror, remedy=remedy) from error
 
 
 def parse_mapping(toml: bytes, name: str) -> Mapping:
-    """A mapping from the text of a TOML file; name: of the file, for errors."""
+    """Return the mapping in a TOML text. Raise BadMapping if it is invalid; `name` is that of the file."""
     try:
         mapping = msgspec.toml.decode(toml, type=Mapping)
     except msgspec.ValidationError as error:
         raise _misfit(rejection(error), name) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadMapping(file=name, key="", problem=f"not TOML: {error}", remedy="See docs/mappings.md.") from error
+        raise BadMapping(
+            file=name, key="", problem=f"it is not TOML: {error}", remedy="See docs/mappings.md."
+        ) from error
     check_mapping(mapping, name)
     return mapping
 
@@ -64,13 +67,13 @@ def parse_mapping(toml: bytes, name: str) -> Mapping:
 def mapping_from_options(
     columns: Dict[str, str], kinds: Dict[str, str] | None = None, kind: str | None = None, base: Mapping | None = None
 ) -> Mapping:
-    """A mapping from the options --columns, --kinds and --kind; what they name replaces what `base` says.
+    """Return a mapping from the options --columns, --kinds and --kind, which override those of `base`.
 
     >>> mapping_from_options({"customer_id": "cust", "occurred_at": "date"}, kind="order").columns["occurred_at"]
     'date'
     """
     if kind and kinds:
-        remedy = "Give --kind if all lines are of one kind, else --kinds."
+        remedy = "Give --kind if all lines are of one kind, otherwise --kinds."
         raise BadMapping(file=_COMMAND_LINE, key="--kind, --kinds", problem="both are given", remedy=remedy)
     base = base or Mapping()
     mapping = msgspec.structs.replace(
@@ -93,11 +96,11 @@ _SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
 
 
 def _misfit(problem: Rejected, name: str) -> BadMapping:
-    """The error for a key that is unknown or of a wrong type."""
+    """Return the error for an unknown key or a wrong type."""
     unknown = _UNKNOWN_KEY.search(problem.reason)
     if unknown is None:
         return BadMapping(file=name, key=problem.field, problem=problem.reason, remedy="See docs/mappings.md.")
     known: Sequence[str] = _SECTIONS[problem.field].__struct_fields__ if problem.field in _SECTIONS else ()
     key = f"{problem.field}.{unknown['key']}".lstrip(".")
-    remedy = f"{did_you_mean(unknown['key'], known)}Known here: {', '.join(known)}."
-    return BadMapping(file=name, key=key, problem="there is no such key", remedy=remedy)
+    remedy = f"{did_you_mean(unknown['key'], known)}Known keys: {', '.join(known)}."
+    return BadMapping(file=name, key=key, problem="the key is unknown", remedy=remedy)

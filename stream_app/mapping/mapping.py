@@ -1,4 +1,4 @@
-"""A mapping: how a foreign log's columns become events, as it stands in a small TOML file."""
+"""The model of a mapping file: how the columns of a foreign log become events."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ NAMED_DELIMITERS: Final = {"tab": "\t", "whitespace": "whitespace", "auto": "aut
 
 
 class FileLayout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the text is written.
+    """Layout of a text file.
 
-    delimiter: one character, `tab`, `whitespace` (any number of blanks) or `auto` (the commonest in the first line).
-    header: the names of the columns where the file has no line of them. decimal: the sign before the fraction.
+    Attributes:
+        delimiter: one character, `tab`, `whitespace` (one or more blanks), or `auto` (the most common in the first
+            line).
+        encoding: encoding of the file.
+        header: names of the columns, for files without a header line.
+        decimal: decimal separator.
     """
 
     delimiter: str = "auto"
@@ -25,22 +29,23 @@ class FileLayout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class TimeLayout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How times are written: formats (see `times.time_reader`), and the zone of those that carry no offset."""
+    """Format of times (see `times.time_reader`), and the time zone of those without an offset."""
 
     format: str | tuple[str, ...] = "auto"
     zone: str = "UTC"
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """The formats in the order in which they are tried."""
+        """The formats, in the order in which they are tried."""
         return (self.format,) if isinstance(self.format, str) else self.format
 
 
 class OrderGrouping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How lines become orders.
+    """Grouping of lines into orders.
 
-    group_by: columns that lines of one order share; none: every line is an order of its own.
-    cancellation_prefix: with what the first of them begins where the line takes an order back.
+    Attributes:
+        group_by: columns that the lines of an order share; empty if every line is an order.
+        cancellation_prefix: prefix of the first of these columns in lines that cancel an order.
     """
 
     group_by: str | tuple[str, ...] = ()
@@ -48,18 +53,25 @@ class OrderGrouping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     @property
     def key_columns(self) -> tuple[str, ...]:
-        """The columns that lines of one order share."""
+        """The columns that the lines of an order share."""
         return (self.group_by,) if isinstance(self.group_by, str) else self.group_by
 
 
 class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a foreign log's columns become events.
+    """How the columns of a foreign log become events.
 
-    columns: wire field -> column. `a|b` are other spellings of one column, `a * b` the product of two. `order.amount`
-    maps a field for one kind only. The column of the field `type` holds the kind, in the log's own words.
-    kind: what every line is; or kinds: the log's word -> `order`, `cart.favourite`, ... or `skip`.
-    constants: wire field -> a value for every event. missing_customer: whether lines without one are rejected or passed
-    over. repeats: exact repeats of a line are events of their own (`keep`), or one event that was sent twice (`drop`).
+    Attributes:
+        description: free text.
+        columns: field -> column. `a|b` gives alternative names of a column, `a * b` the product of two columns.
+            `order.amount` maps a field for one kind only. The column of `type` holds the kind.
+        kind: kind of every line; otherwise use `kinds`.
+        kinds: value of the column of `type` -> kind such as `order` or `cart.favourite`, or `skip`.
+        constants: field -> value for every event.
+        file: layout of the file.
+        time: format of times.
+        orders: grouping of lines into orders.
+        missing_customer: whether lines without a customer are rejected or skipped.
+        repeats: whether exact repeats of a line are separate events (`keep`) or duplicates (`drop`).
     """
 
     description: str = ""
@@ -75,5 +87,5 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def delimiter_of(layout: FileLayout) -> str:
-    """The delimiter with its name resolved: one character, `whitespace` or `auto`."""
+    """Return the delimiter with names resolved: one character, `whitespace` or `auto`."""
     return NAMED_DELIMITERS.get(layout.delimiter, layout.delimiter)

@@ -1,4 +1,4 @@
-"""One row of a foreign table -> an event, by functions that are made once from the mapping and the file's header."""
+"""Conversion of rows of a foreign table into events."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ Row = Sequence[str]
 ReadNumber = Callable[[Row], "float | None"]
 T = TypeVar("T")
 NULLS: Final = frozenset({"", "NULL", "null", "\\N"})
-# Table programs write a missing customer like this; nobody is called so.
+# How table programs write a missing customer.
 NO_CUSTOMERS: Final = NULLS | {"nan", "NaN", "None", "<NA>"}
 _BAD_TIME: Final = (
-    "`{text}` is no time that the mapping's format ({formats}) reads: auto takes ISO 8601, dates that begin with the"
-    " year, and numbers of seconds since 1970; for others write a mapping with `format` under [time], like"
+    "`{text}` is not a time in the mapping's format ({formats}): auto reads ISO 8601, dates that start with the year,"
+    " and seconds since 1970; for other times, use a mapping with `format` under [time], such as"
     ' "%d/%m/%Y %H:%M" (docs/mappings.md)'
 )
-_BAD_NUMBER: Final = "`{text}` is no finite number: check the column, or the sign before the fraction (`decimal`)"
-_BAD_BYTES: Final = "bytes that are not {encoding}: set `encoding` under [file], Chinese logs often need gb18030"
-_BAD_KIND: Final = "`{text}` is not among the kinds of the mapping: add it under [kinds], as `skip` to pass over it"
+_BAD_NUMBER: Final = "`{text}` is not a finite number: check the column and the decimal separator (`decimal`)"
+_BAD_BYTES: Final = (
+    "contains bytes that are not {encoding}: set `encoding` under [file]; Chinese logs often need gb18030"
+)
+_BAD_KIND: Final = "`{text}` is not among the kinds of the mapping: add it under [kinds], or as `skip` to ignore it"
 
 
-class Unfit(Exception):  # not an error of the program: it carries the rejection of one row
-    """A row that becomes no event."""
+class Unfit(Exception):  # control flow: carries the rejection of a row
+    """A row is rejected."""
 
     def __init__(self, rejected: Rejected) -> None:
         self.rejected = rejected
 
 
 class _Plan(msgspec.Struct, frozen=True):
-    """How rows of one kind are read."""
+    """Plan for reading rows of one kind."""
 
     struct: type[Event]
     start: dict[str, Value]
     texts: tuple[tuple[str, int], ...]
     numbers: tuple[tuple[str, ReadNumber], ...]
-    key_field: str  # where the key of the order goes; empty if lines of this kind are not grouped
-    word: str  # what the id of a group begins with: paying and refunding one order are two events
+    key_field: str  # field for the key of the order; empty if lines of this kind are not grouped
+    word: str  # prefix of the id of a group: paying and refunding an order are two events
 
 
 class RowReader:
-    """Reads the rows of one file.
+    """Converts the rows of one file.
 
-    `read(row, row_id)` gives an event; Rejected with the field and the remedy; or None for a line that the mapping
-    passes over. row_id becomes the event's id where neither a column nor the key of an order gives one. So under a
-    mapping with `group_by`, an event with the id `row_id` stands for itself, any other is a line of an order.
+    With `group_by` in the mapping, an event whose id is its `row_id` is complete; any other is a line of an order.
     """
 
     def __init__(self, mapping: Mapping, columns: Columns, bounds: Bounds) -> None:
@@ -72,7 +72,10 @@ class RowReader:
         self._plan_of = self._plan_chooser()
 
     def read(self, row: Row, row_id: str) -> Event | Rejected | None:
-        """One row as an event; see the class."""
+        """Return the event of a row, Rejected with the reason, or None if the mapping skips the row.
+
+        `row_id` becomes the event's id if neither a column nor the key of an order gives one.
+        """
         try:
             return self._read(row, row_id)
         except Unfit as unfit:
@@ -81,21 +84,21 @@ class RowReader:
             return rejection(error)
 
     def _read(self, row: Row, row_id: str) -> Event | None:
-        # 1. Who: lines without a customer are dropped before anything else of them is looked at.
+        # 1. Customer: lines without one are dropped before anything else is read.
         customer = customer_name(row[self._customer_at])
         if customer in NO_CUSTOMERS:
             if self._mapping.missing_customer == "skip":
                 return None
             raise Unfit(NO_CUSTOMER)
-        self._known(customer, "customer_id")
-        # 2. What: the kind, and whether the line belongs to an order.
+        self._decodable(customer, "customer_id")
+        # 2. Kind, and the order that the line belongs to.
         plan = self._plan_of(row)
         if plan is None:
             return None
         fields: dict[str, object] = {"event_id": row_id, "customer_id": customer, **plan.start}
         if plan.key_field:
             plan = self._join_order(plan, row, fields)
-        # 3. When, and the rest.
+        # 3. Time and all other fields.
         fields["occurred_at"] = self._time(row[self._time_at].strip())
         self._put_fields(fields, plan, row)
         if self._mapping.repeats == "drop":
@@ -106,7 +109,7 @@ class RowReader:
         for name, place in plan.texts:
             text = row[place].strip()
             if text not in NULLS:
-                fields[name] = self._known(text, name)
+                fields[name] = self._decodable(text, name)
         for name, read_number in plan.numbers:
             try:
                 fields[name] = read_number(row)
@@ -114,11 +117,11 @@ class RowReader:
                 raise Unfit(Rejected(_BAD_NUMBER.format(text=error), name)) from None
 
     def _join_order(self, plan: _Plan, row: Row, fields: dict[str, object]) -> _Plan:
-        """Give a line the id of its order; the plan of a cancellation if it is one."""
+        """Set the id of a line's order, and return the plan: that of a cancellation if the key has the prefix."""
         key = "/".join([row[place].strip() for place in self._key_at])
         if not key.strip("/"):
             return plan
-        self._known(key, plan.key_field)
+        self._decodable(key, plan.key_field)
         if self._prefix and key.startswith(self._prefix):
             for name in plan.start:
                 del fields[name]
@@ -128,8 +131,8 @@ class RowReader:
         fields[plan.key_field] = key
         return plan
 
-    def _known(self, text: str, field: str) -> str:
-        """The text, if the encoding knew all of its bytes (those it does not know are lone surrogates)."""
+    def _decodable(self, text: str, field: str) -> str:
+        """Return a text. Raise Unfit if it has undecodable bytes, which are lone surrogates."""
         if text.isascii():
             return text
         try:
@@ -188,15 +191,15 @@ class RowReader:
 
 
 def _for_kind(table: dict[str, T], kind: str) -> dict[str, T]:
-    """What a table says on the fields of a kind; `order.amount` goes before `amount`."""
+    """Return the entries for a kind; `order.amount` overrides `amount`."""
     keys = sorted((key for key in table if kind in kinds_with(key)), key=operator.methodcaller("count", "."))
     return {key.rpartition(".")[2]: table[key] for key in keys}
 
 
 def number_reader(places: Sequence[int], decimal: Callable[[str], float]) -> ReadNumber:
-    """A function from a row to the product of its fields at these places, None where one is missing.
+    """Return a function that multiplies the columns of a row at the given places.
 
-    It raises ValueError with the texts if the product is no finite number.
+    It returns None if a value is missing, and raises ValueError with the texts if the product is not finite.
 
     >>> read = number_reader([0, 1], float)
     >>> read(["2", "1.5"]), read(["", "1.5"])
@@ -221,7 +224,7 @@ def number_reader(places: Sequence[int], decimal: Callable[[str], float]) -> Rea
 
 
 def customer_name(text: str) -> str:
-    """A customer's id without blanks, and without the `.0` that a number gets on its way through a float column.
+    """Return a customer's id without blanks, and without the `.0` of a number from a float column.
 
     >>> customer_name(" 00042 "), customer_name("13085.0"), customer_name("v1.0")
     ('00042', '13085', 'v1.0')
@@ -235,5 +238,5 @@ def _decimal_comma(text: str) -> float:
 
 
 def _fingerprint(row: Row) -> str:
-    """An id that two lines have in common only if they are the same."""
+    """Return an id that is equal only for equal lines."""
     return hashlib.blake2b("\x1f".join(row).encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()

@@ -1,1 +1,1 @@
-"""The in-process shell: a recorded log goes through the pure core, and a report comes out."""
+"""Replay of a recorded log through the core in one process, with an evaluation and a report."""

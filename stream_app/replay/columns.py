@@ -1,4 +1,4 @@
-"""The decisions of a replay as growing columns."""
+"""Growing columns of the decisions of a replay."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FLOATS: Final = ("probability", "recency_days", "order_days", "money", "monthly
 
 
 class DecisionColumns:
-    """Decisions in the order in which they are added, chunk by chunk."""
+    """Decisions as columns, in the order in which they are added."""
 
     def __init__(self, expert_names: tuple[str, ...]) -> None:
         self._expert_names = expert_names
@@ -34,11 +34,11 @@ class DecisionColumns:
         return self._count
 
     def customer_index(self, name: str) -> int:
-        """A customer's index, given at his first decision or order."""
+        """Return the index of a customer, assigned at their first decision or order."""
         return self._customers.setdefault(name, len(self._customers))
 
     def add(self, decisions: list[Pending], scores: Scores, view: StateFrame, lost_after_days: float) -> None:
-        """Append the decisions of one step, by (decided_at, customer), and number them."""
+        """Append and number the decisions of one step, ordered by (decided_at, customer)."""
         for index, pending in enumerate(decisions, start=self._count):
             pending.index = index
         self._count += len(decisions)
@@ -61,13 +61,13 @@ class DecisionColumns:
             self._append(name, value)
 
     def label(self, matured: Iterable[Matured]) -> None:
-        """Write the labels that have become known."""
+        """Set the labels of matured decisions."""
         for one in matured:
             self._labels[one.pending.index] = one.label
             self._matured_at[one.pending.index] = one.matured_at
 
     def decisions(self) -> Decisions:
-        """All of it."""
+        """Return all decisions."""
         log_odds = self._column("log_odds", np.float32).reshape(self._count, len(self._expert_names))
         experts = {
             name: 1.0 / (1.0 + np.exp(-log_odds[:, place].astype(np.float64)))
@@ -87,7 +87,7 @@ class DecisionColumns:
         )
 
     def _append(self, name: str, values: npt.NDArray[np.generic]) -> None:
-        # A copy: a row of a view's matrix would keep the whole matrix in memory, 100 numbers a decision instead of one.
+        # Copied, since a row of the frame's matrix would keep the whole matrix in memory.
         self._chunks.setdefault(name, []).append(np.array(values))
 
     def _column(self, name: str, dtype: type[Number]) -> npt.NDArray[Number]:

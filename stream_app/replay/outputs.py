@@ -1,4 +1,4 @@
-"""The files that a replay leaves in its folder: predictions, alerts, figures. Same log, same seed, same bytes."""
+"""Output files of a replay: predictions, alerts, metrics. The same log and seed give the same bytes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from stream_app.core.alerts.lifecycle import RETURNED, Alert, AlertCandidate, AlertClosing
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.arrays import Ints
+from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.replay.results import OPEN, SOURCES, AlertRecord, Decisions
 
 PREDICTION_COLUMNS: Final = (
@@ -26,11 +26,11 @@ PREDICTION_COLUMNS: Final = (
     "source",
     "model_version",
 )
-_ROWS: Final = 50_000  # written at once
+_ROWS: Final = 50_000  # formatted at once
 
 
 def instant(at: int) -> str:
-    """Microseconds since 1970-01-01 UTC as RFC 3339, no finer than needed.
+    """Return microseconds since 1970-01-01 UTC as RFC 3339, with a fraction only if needed.
 
     >>> instant(0), instant(1_500_000)
     ('1970-01-01T00:00:00Z', '1970-01-01T00:00:01.500000Z')
@@ -38,15 +38,15 @@ def instant(at: int) -> str:
     return (EPOCH + at * MICROSECOND).isoformat().replace("+00:00", "Z")
 
 
-def in_order(decisions: Decisions) -> npt.NDArray[np.int64]:
-    """Row numbers by (decided_at, customer id), whatever the partitions were."""
+def in_order(decisions: Decisions) -> Ints:
+    """Return row numbers in order of (decided_at, customer id), independent of the partitions."""
     rank = np.empty(len(decisions.customers), dtype=np.int64)
     rank[sorted(range(len(rank)), key=decisions.customers.__getitem__)] = np.arange(len(rank))
     return np.lexsort((rank[decisions.customer], decisions.decided_at))
 
 
 def prediction_rows(decisions: Decisions) -> Iterator[list[tuple[str, ...]]]:
-    """The rows of predictions.csv as text, many at once; label and matured_at are empty while open."""
+    """Yield blocks of the rows of predictions.csv as text; label and matured_at are empty without a label."""
     order = in_order(decisions)
     for start in range(0, len(order), _ROWS):
         rows = order[start : start + _ROWS]
@@ -64,8 +64,8 @@ def prediction_rows(decisions: Decisions) -> Iterator[list[tuple[str, ...]]]:
         )
 
 
-def _instants(at: npt.NDArray[np.int64]) -> list[str]:
-    """Instants as text; -1 as nothing. Whole seconds are formatted by numpy, for speed."""
+def _instants(at: Ints) -> list[str]:
+    """Return instants as text, -1 as an empty string. numpy formats whole seconds, for speed."""
     texts = np.datetime_as_string(at.astype("datetime64[us]"), unit="s")
     whole = at % 1_000_000 == 0
     return [
@@ -75,7 +75,7 @@ def _instants(at: npt.NDArray[np.int64]) -> list[str]:
 
 
 def write_predictions(decisions: Decisions, path: Path) -> None:
-    """Write predictions as CSV or, where the path says so, as Parquet."""
+    """Write predictions as CSV, or as Parquet if the path ends in .parquet."""
     if path.suffix == ".parquet":
         _write_parquet(decisions, path)
         return
@@ -87,7 +87,7 @@ def write_predictions(decisions: Decisions, path: Path) -> None:
 
 
 def _write_parquet(decisions: Decisions, path: Path) -> None:
-    import pyarrow as pa  # noqa: PLC0415 - only who wants Parquet needs it
+    import pyarrow as pa  # noqa: PLC0415 - only needed for Parquet
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     order = in_order(decisions)
@@ -112,7 +112,7 @@ def alert_lines(
     breaches: Iterable[SlaBreach] = (),
     ended: Iterable[SlaBreachEnded] = (),
 ) -> list[dict[str, Any]]:
-    """The lines of alerts.jsonl in order of time; what closes at a moment stands before what opens at it."""
+    """Return the lines of alerts.jsonl in order of time; at the same time, closings precede openings."""
     lines = [(one.at, 0, one.alert.rank, one.alert.alert_id, _closing(one)) for one in closed]
     lines += [(one.at, 0, 0, one.alert_id, _ended(one)) for one in ended]
     lines += [(one.opened_at, 1, one.rank, one.alert_id, _opening(one)) for one in opened]
@@ -129,7 +129,7 @@ def _opening(alert: Alert) -> dict[str, Any]:
         "at": instant(alert.opened_at),
         "expires_at": instant(alert.expires_at),
         "rank": alert.rank,
-        **_nominated(candidate),
+        **_details(candidate),
     }
 
 
@@ -143,11 +143,11 @@ def _urgent(breach: SlaBreach) -> dict[str, Any]:
         "expires_at": instant(breach.expires_at),
         "rank": 0,
         "urgent": True,
-        **_nominated(candidate),
+        **_details(candidate),
     }
 
 
-def _nominated(candidate: AlertCandidate) -> dict[str, Any]:
+def _details(candidate: AlertCandidate) -> dict[str, Any]:
     explanation = candidate.explanation
     return {
         "probability": round(candidate.probability, 6),
@@ -158,7 +158,7 @@ def _nominated(candidate: AlertCandidate) -> dict[str, Any]:
         "model_version": candidate.version,
         "segment": explanation.segment,
         "causes": {cause.key: cause.probability for cause in explanation.causes},
-        "evidence": {evidence.sign: evidence.numbers for evidence in explanation.evidence},
+        "evidence": {evidence.rule: evidence.numbers for evidence in explanation.evidence},
     }
 
 
@@ -179,7 +179,7 @@ def _closing(closing: AlertClosing) -> dict[str, Any]:
         "customer_id": closing.alert.customer,
         "at": instant(closing.at),
         "reason": closing.reason,
-        "days_open": round((closing.at - closing.alert.opened_at) / 86_400e6, 2),
+        "days_open": round((closing.at - closing.alert.opened_at) / DAY_US, 2),
     }
     if closing.reason != RETURNED and not math.isnan(closing.probability):
         line["probability"] = round(closing.probability, 6)
@@ -187,7 +187,7 @@ def _closing(closing: AlertClosing) -> dict[str, Any]:
 
 
 def alert_records(opened: Iterable[Alert], closed: Iterable[AlertClosing]) -> list[AlertRecord]:
-    """The same as records for the evaluation."""
+    """Return the alerts as records for the evaluation."""
     records = [
         AlertRecord(e.alert_id, "opened", e.customer, e.opened_at, e.rank, e.candidate.probability, "", e.expires_at)
         for e in opened
@@ -200,12 +200,12 @@ def alert_records(opened: Iterable[Alert], closed: Iterable[AlertClosing]) -> li
 
 
 def write_json_lines(lines: Iterable[dict[str, Any]], path: Path) -> None:
-    """Write one JSON object a line."""
+    """Write one JSON object per line."""
     with path.open("w", encoding="utf-8") as file:
         for line in lines:
             file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
 def write_json(value: object, path: Path) -> None:
-    """Write one JSON document for people to look into."""
+    """Write an indented JSON document."""
     path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

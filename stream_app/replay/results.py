@@ -1,4 +1,4 @@
-"""What a replay leaves behind for evaluation: columns of decisions, the alerts, and facts on the log and the models."""
+"""Results of a replay for the evaluation: decisions, alerts, and figures on the log and the models."""
 
 from __future__ import annotations
 
@@ -7,25 +7,22 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.core.arrays import Floats, Ints
 from stream_app.core.model import labels
 from stream_app.core.segments import lifecycle_stage
 
-OPEN = -1  # label of a decision whose horizon has not passed
+OPEN = -1  # label of a decision whose horizon has not ended
 RETAINED = labels.RETAINED
 CHURNED = labels.CHURNED
 STAGES = lifecycle_stage.STAGES
 SOURCES = ("prior", "model")
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
 class Decisions:
-    """Every decision of a replay, in order of (decided_at, customer); all columns have n rows.
+    """All decisions of a replay, in order of (decided_at, customer), as columns of n rows.
 
-    Probabilities are of churn: no order in (decided_at, decided_at + horizon].
+    Probabilities are churn probabilities: no order in (decided_at, decided_at + horizon].
     """
 
     customer: Ints  # index into customers
@@ -33,21 +30,21 @@ class Decisions:
     decided_at: Ints  # microseconds since 1970-01-01 UTC
     probability: Floats
     label: npt.NDArray[np.int8]  # OPEN, RETAINED or CHURNED
-    matured_at: Ints  # microseconds; meaningless while open
+    matured_at: Ints  # microseconds; undefined while open
     source: npt.NDArray[np.int8]  # index into SOURCES
-    version: npt.NDArray[np.int32]  # the model version in force
-    experts: dict[str, Floats]  # name -> probability that each expert gave at the time (baselines and challengers too)
+    version: npt.NDArray[np.int32]  # model version in force
+    experts: dict[str, Floats]  # name -> probability at the time, for all experts including baselines
     recency_days: Floats
     order_days: Floats  # distinct days with an order: the F of RFM
-    money: Floats  # total so far: the M of RFM
-    monthly_worth: Floats  # money a month that the customer has been bringing
-    usual_gap_days: Floats  # the customer's own mean gap between order days, NaN for one-time buyers
+    money: Floats  # revenue so far: the M of RFM
+    monthly_worth: Floats  # monthly revenue of the customer
+    usual_gap_days: Floats  # mean gap between order days, NaN for one-time buyers
     stage: npt.NDArray[np.int8]  # index into STAGES
 
 
 @dataclass(frozen=True)
 class AlertRecord:
-    """One line of alerts.jsonl: an episode opened or closed."""
+    """One line of alerts.jsonl: an alert that opened or closed."""
 
     alert_id: str
     kind: str  # opened, closed
@@ -61,7 +58,7 @@ class AlertRecord:
 
 @dataclass(frozen=True)
 class DriftEvent:
-    """A change that a drift detector saw in the error of the model in force."""
+    """A change of the model's error found by a drift detector."""
 
     at: int  # microseconds
     what: str
@@ -71,17 +68,17 @@ class DriftEvent:
 
 @dataclass(frozen=True)
 class Version:
-    """A model version that was in force."""
+    """A model version."""
 
     number: int
     effective_at: int  # microseconds
     examples: int
-    weights: dict[str, float]  # expert -> share in the mixture
+    weights: dict[str, float]  # expert -> share in the ensemble
 
 
 @dataclass(frozen=True)
 class LogFacts:
-    """What was in the log."""
+    """Figures on the log."""
 
     files: list[str]
     events: int
@@ -92,27 +89,25 @@ class LogFacts:
     first_at: int
     last_at: int
     kinds: dict[str, int]
-    fields: dict[str, list[str]]  # kind -> optional fields that were ever present
+    fields: dict[str, list[str]]  # kind -> optional fields that were present
     customers: int
     buyers: int
-    lines: int = 0  # read; several of them may make one order
-    unknown_words: dict[str, dict[str, int]] = field(default_factory=dict)  # field -> word -> events that have it
+    lines: int = 0  # number of lines read; several lines may be one order
+    unknown_words: dict[str, dict[str, int]] = field(default_factory=dict)  # field -> value -> number of events
 
 
 @dataclass(frozen=True)
 class Results:
-    """All of a replay."""
+    """All results of a replay."""
 
     decisions: Decisions
     alerts: list[AlertRecord]
     drift: list[DriftEvent]
     versions: list[Version]
     log: LogFacts
-    orders: tuple[
-        Ints, Ints, Floats
-    ]  # customer index, time in microseconds, amount of every order: cohorts, lead times, worth
+    orders: tuple[Ints, Ints, Floats]  # customer index, time in microseconds and amount of every order
     importances: dict[str, float]  # feature -> mean absolute contribution to the log-odds
-    effects: dict[str, tuple[int, float]]  # kind of event -> count, mean change of the churn log-odds that it brought
+    effects: dict[str, tuple[int, float]]  # kind of event -> count, mean change of the log-odds
     settings: dict[str, object]
     seed: int
     seconds: float

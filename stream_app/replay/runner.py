@@ -1,8 +1,8 @@
-"""The in-process shell over a recorded log: partitions, trainer and desk in one loop, in the log's own time.
+"""Replay of a recorded log: partitions, trainer and allocator in one loop, in the time of the log.
 
-Time is cut at moments: every midnight (UTC) the trainer learns what has matured and a new model version is in force; at
-the nomination hour of a working day (the shop's clock) the desk opens the day's episodes. Between two moments nothing
-but events and timers happens, so a replay over P partitions gives what P live partitions would.
+At every midnight (UTC) the trainer learns the matured decisions, and a new model version is in force. At the nomination
+hour of a working day (in the shop's time zone) the allocator opens alerts. Only events and timers happen between these
+times, so a replay over P partitions gives the results of P live partitions.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from stream_app.replay.columns import DecisionColumns
 from stream_app.replay.results import Version
 
 OnProgress = Callable[[int, int], None]  # events so far, decisions so far
-_MAX_CHUNK = 8_192  # events that are scored at once; bounds memory, changes nothing
+_MAX_CHUNK = 8_192  # events scored at once; limits memory without affecting results
 
 
 @dataclass
 class Outcome:
-    """What happened in a replay."""
+    """Outcome of a replay."""
 
     columns: DecisionColumns
     opened: list[Alert] = field(default_factory=list)
@@ -48,12 +48,12 @@ class Outcome:
 
 
 class Replay:
-    """Replays events in order of time through the core.
+    """Replays events in order of time.
 
     Args:
-        settings: of the shop.
-        partitions: how many the customers are spread over.
-        on_progress: told of every chunk.
+        settings: settings of the shop.
+        partitions: number of partitions.
+        on_progress: called after every chunk.
     """
 
     def __init__(self, settings: Settings, partitions: int = 1, on_progress: OnProgress | None = None) -> None:
@@ -68,12 +68,12 @@ class Replay:
         self._nomination = 0
 
     def run(self, batches: Iterable[list[Event]]) -> Outcome:
-        """Replay a whole log. The log is complete at its end: every horizon that has passed by then gets its label."""
+        """Replay a log. Decisions whose horizon has ended at the end of the log get their labels."""
         last = 0
         for chunk in self._cut(chain.from_iterable(batches)):
             if chunk:
                 last = chunk[-1][0]
-                self._take(chunk)
+                self._process(chunk)
         if self.outcome.events:
             self._finish(last + 1, watermark=last)
             self._learn(last)
@@ -82,7 +82,7 @@ class Replay:
 
     @property
     def counts(self) -> Counts:
-        """What became of the events, over all partitions."""
+        """Counts of processed events over all partitions."""
         total = Counts()
         for partition in self.partitions:
             for name, value in vars(partition.counts).items():
@@ -90,7 +90,7 @@ class Replay:
         return total
 
     def _cut(self, events: Iterator[Event]) -> Iterator[list[tuple[int, Event]]]:
-        """Events in chunks that end at moments; carries the moments out between the chunks."""
+        """Yield events in chunks between midnights and allocations, which are processed between the chunks."""
         chunk: list[tuple[int, Event]] = []
         limit = 0
         for event in events:
@@ -99,7 +99,7 @@ class Replay:
                 if limit:
                     yield chunk
                     chunk = []
-                    self._pass_moments(at)
+                    self._advance_clock(at)
                 else:
                     self._start(at)
                 limit = min(self._midnight, self._nomination)
@@ -114,8 +114,8 @@ class Replay:
         self._midnight = (at // DAY_US + 1) * DAY_US
         self._nomination = self.settings.next_nomination(at)
 
-    def _pass_moments(self, at: int) -> None:
-        """Carry out every moment up to and including the time of the next event."""
+    def _advance_clock(self, at: int) -> None:
+        """Process all midnights and allocations up to the time of the next event."""
         while (moment := min(self._midnight, self._nomination)) <= at:
             self._finish(moment)
             if moment == self._nomination:
@@ -126,7 +126,7 @@ class Replay:
             if moment == self._nomination:
                 self._nomination = self.settings.next_nomination(moment)
 
-    def _take(self, chunk: list[tuple[int, Event]]) -> None:
+    def _process(self, chunk: list[tuple[int, Event]]) -> None:
         outcome, count = self.outcome, len(self.partitions)
         for at, event in chunk:
             if self.partitions[partition_of(event.customer_id, count)].apply(event, at):
@@ -137,7 +137,7 @@ class Replay:
         self._on_progress(outcome.events, len(outcome.columns))
 
     def _finish(self, until: int | None, watermark: int | None = None) -> None:
-        """Bring every partition up to a moment and gather what it has decided and what has matured."""
+        """Advance every partition to a time, and collect its decisions and matured decisions."""
         effects = []
         for partition in self.partitions:
             if until is not None:
@@ -153,8 +153,8 @@ class Replay:
             if one.scores is not None and one.view is not None:
                 outcome.columns.add(one.decisions, one.scores, one.view, lost_after_days)
             self._matured += one.matured
-            self._cohorts.note_decisions(one.decisions)
-            self._cohorts.note_returns(one.returned)
+            self._cohorts.record_decisions(one.decisions)
+            self._cohorts.record_returns(one.returned)
             outcome.closed += one.closed
             outcome.breaches += one.breaches
             outcome.ended += one.ended
@@ -163,10 +163,10 @@ class Replay:
                 outcome.effects[kind] = (count + 1, total + change)
 
     def _learn(self, moment: int) -> None:
-        """The trainer's day: what has matured, in order of (matured_at, customer)."""
-        self.churn_model.note(self._cohorts)
+        """Learn the matured decisions."""
+        self.churn_model.record_cohorts(self._cohorts)
         self._cohorts = Cohorts()
-        # In one order whatever the partitions are: sums of floating-point numbers depend on it.
+        # In an order that does not depend on the partitions, since floating-point sums depend on it.
         matured = sorted(self._matured, key=lambda one: (one.matured_at, one.pending.customer))
         self._matured = []
         self.outcome.columns.label(matured)

@@ -1,4 +1,4 @@
-"""One replay from the log to the files in its folder."""
+"""A complete replay, from the log to the output files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PACKAGES: Final = ("stream-app", "river", "numpy", "msgspec", "duckdb")
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be replayed, and where the results go."""
+    """Parameters of a replay."""
 
     logs: tuple[str, ...]
     form: LogFormat
@@ -45,28 +45,30 @@ class Request:
     partitions: int = 1
     predictions: str = "csv"
     lang: str = "en"
-    max_rejected: float = 0.01  # share of the lines
+    max_rejected: float = 0.01  # largest share of rejected lines
     currency: str = ""
-    not_after: datetime | None = None  # later events are rejected; the clock of this machine never decides
+    not_after: datetime | None = None  # later events are rejected; the system clock is not used
 
 
 class Watcher:
-    """Told of how a replay goes on; this one says nothing."""
+    """Observer of a replay's progress; does nothing by default."""
 
     def reading(self, progress: Progress) -> None:
-        """The log is being read for the first time."""
+        """Called while the log is scanned."""
 
     def replaying(self, events: int, of: int, decisions: int) -> None:
-        """Events are being replayed."""
+        """Called while events are replayed."""
 
     def writing(self, what: str) -> None:
-        """A file is being written."""
+        """Called before a file is written."""
 
 
 def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogSummary]:
-    """Replay a log, write everything into the folder, and return the figures and what the log held.
+    """Replay a log, write the output files, and return the metrics and the summary of the log.
 
-    Raises UnusableLog and BadMapping before anything was replayed.
+    Raises:
+        UnusableLog: the log cannot be replayed.
+        BadMapping: the mapping is invalid.
     """
     _make_folder(request.out)
     started = time.perf_counter()
@@ -87,32 +89,28 @@ def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogS
                     file=", ".join(request.logs),
                     events=summary.events,
                     action=request.settings.order_action,
-                    unknown=_said_of(summary.unknown_words.get("order.action", {})),
+                    unknown=_unknown_steps(summary.unknown_words.get("order.action", {})),
                 )
             results = _results(request, log, summary, replay, outcome, time.perf_counter() - started)
     return write_results(request, results, outcome, watcher), summary
 
 
-def _said_of(unknown: dict[str, int]) -> str:
-    """The words for an order's step that nobody understands, as an error names them; empty: there are none."""
+def _unknown_steps(unknown: dict[str, int]) -> str:
+    """Return the end of an error message about unknown order actions, empty if there are none."""
     words = ", ".join(f"{word} ({count:,})" for word, count in unknown.items())
-    return (
-        f" These words of order.action are not understood, docs/events.md lists those that are: {words}."
-        if words
-        else ""
-    )
+    return f" Unknown values of order.action: {words}. See docs/events.md for the accepted ones." if words else ""
 
 
 def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        remedy = f"No folder can be made there: {error.strerror}. Name another."
+        remedy = f"The folder cannot be created: {error.strerror}. Use another one."
         raise BadOption(option="--out", value=str(out), remedy=remedy) from error
 
 
 def _check_length(request: Request, summary: LogSummary) -> None:
-    """A log shorter than the horizon brings no label at all: better said before the replay than after it."""
+    """Raise ShortLog if the log is not longer than the horizon, so that no decision would get a label."""
     days = ((summary.last_at or 0) - (summary.first_at or 0)) / DAY_US
     horizon = request.settings.horizon / DAY_US
     if days <= horizon:
@@ -120,7 +118,7 @@ def _check_length(request: Request, summary: LogSummary) -> None:
 
 
 def check_rejected(request: Request, summary: LogSummary) -> None:
-    """Raise TooManyRejected if more lines than allowed could not be read. Everything has been written by then."""
+    """Raise TooManyRejected if too many lines were rejected. Call it after all files are written."""
     if summary.rejected_share > request.max_rejected:
         raise TooManyRejected(
             rejected=summary.rejected,
@@ -131,7 +129,7 @@ def check_rejected(request: Request, summary: LogSummary) -> None:
 
 
 def write_results(request: Request, results: Results, outcome: Outcome, watcher: Watcher) -> dict[str, Any]:
-    """Write the files, and return what metrics.json holds."""
+    """Write the output files, and return the content of metrics.json."""
     predictions = request.out / f"predictions.{request.predictions}"
     watcher.writing(predictions.name)
     write_predictions(results.decisions, predictions)
@@ -150,10 +148,10 @@ def write_results(request: Request, results: Results, outcome: Outcome, watcher:
 
 @contextmanager
 def collector_off() -> Iterator[None]:
-    """Without Python's cyclic collector.
+    """Disable Python's cyclic garbage collector in a context.
 
-    It walks over every live object again and again, so that its cost an event grows with the number of customers; the
-    replay makes no cycles that would have to be collected.
+    It visits all live objects repeatedly, so its cost per event grows with the number of customers. A replay creates no
+    reference cycles.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -161,7 +159,7 @@ def collector_off() -> Iterator[None]:
         yield
     finally:
         if enabled:
-            gc.freeze()  # a first collection over all that a million customers left behind would take seconds
+            gc.freeze()  # a collection over the objects of a million customers would take seconds
             gc.enable()
 
 
@@ -181,7 +179,7 @@ def _results(
         ),
         importances=replay.churn_model.importances,
         effects={kind: (count, total / count) for kind, (count, total) in sorted(outcome.effects.items())},
-        settings=described(request),
+        settings=shown_settings(request),
         seed=request.settings.seed,
         seconds=seconds,
         events_per_second=summary.events / seconds,
@@ -210,14 +208,14 @@ def _log_facts(names: Sequence[str], log: Log, summary: LogSummary, replay: Repl
     )
 
 
-def described(request: Request) -> dict[str, object]:
-    """The settings of a replay as metrics.json and the report say them: durations in days."""
+def shown_settings(request: Request) -> dict[str, object]:
+    """Return the settings of a replay as shown in metrics.json and the report, with durations in days."""
     settings = msgspec.to_builtins(request.settings)
     days = (
         *("horizon", "active_window", "decide_every", "lateness", "lost_after"),
         *("alert_lifetime", "agreement", "answer_within", "solve_within"),
     )
-    said: dict[str, object] = {
+    shown: dict[str, object] = {
         "horizon_days": request.settings.horizon / DAY_US,
         "active_days": request.settings.active_window / DAY_US,
         "every_days": request.settings.decide_every / DAY_US,
@@ -228,9 +226,9 @@ def described(request: Request) -> dict[str, object]:
         "answer_within_days": request.settings.answer_within / DAY_US,
         "solve_within_days": request.settings.solve_within / DAY_US,
     }
-    said |= {name: value for name, value in settings.items() if name not in days}
-    said["excluded"] = sorted(request.settings.excluded)
-    said |= {
+    shown |= {name: value for name, value in settings.items() if name not in days}
+    shown["excluded"] = sorted(request.settings.excluded)
+    shown |= {
         "format": request.form.name,
         "partitions": request.partitions,
         "lang": request.lang,
@@ -238,10 +236,10 @@ def described(request: Request) -> dict[str, object]:
         "currency": request.currency,
         "not_after": request.not_after.isoformat() if request.not_after else None,
     }
-    return said
+    return shown
 
 
 def _peak_rss() -> int:
-    """The largest resident set of this process so far, bytes."""
+    """Return the peak resident set size of this process in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -7,20 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from stream_app.core.events.schema import (
-    KINDS,
-    Browsing,
-    Cart,
-    CartAction,
-    Complaint,
-    ComplaintAction,
-    ComplaintForm,
-    Event,
-    Order,
-    OrderAction,
-    Page,
-    encode,
-)
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction, Page
+from stream_app.core.events.schema import KINDS, Browsing, Cart, Complaint, Event, Order, encode
 
 _WHO: Final = {"customer_id": "c-1001", "shop_id": "flagship"}
 _GOODS: Final = {"product_id": "p-77", "category": "tea", "available": True, "price": 128.0}

@@ -1,4 +1,4 @@
-"""A simulated shop with known hidden causes, in the wire format: for demos, benchmarks and evaluations of causes."""
+"""Simulator of a shop with known hidden causes of churn, for demos, benchmarks and the evaluation of causes."""
 
 from __future__ import annotations
 

@@ -1,23 +1,19 @@
-"""Small array helpers that the simulator's parts share: ragged rows, running counts, seconds and days."""
+"""Array helpers of the simulator: grouped rows, running sums, weighted draws and structured tables."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-Table = npt.NDArray[np.void]
+from stream_app.core.arrays import Floats, Ints
 
-HOUR: Final = 3_600.0  # seconds
-DAY: Final = 86_400.0  # seconds
+Table = npt.NDArray[np.void]
 
 
 def within_group(counts: Ints) -> Ints:
-    """0, 1, 2, … restarting for every group; `counts` are the groups' sizes.
+    """Return 0, 1, 2, … restarting in each group; `counts` are the sizes of the groups.
 
     >>> within_group(np.array([2, 0, 3])).tolist()
     [0, 1, 0, 1, 2]
@@ -27,7 +23,7 @@ def within_group(counts: Ints) -> Ints:
 
 
 def owners(counts: Ints) -> Ints:
-    """The number of the group that each row belongs to.
+    """Return the group number of each row.
 
     >>> owners(np.array([2, 0, 3])).tolist()
     [0, 0, 2, 2, 2]
@@ -36,30 +32,28 @@ def owners(counts: Ints) -> Ints:
 
 
 def running_sum(values: Floats, counts: Ints) -> Floats:
-    """Sum of the values before each row within its group.
+    """Return the sum of the values before each row within its group.
 
     >>> running_sum(np.array([1.0, 2.0, 5.0, 6.0]), np.array([2, 2])).tolist()
     [0.0, 1.0, 0.0, 5.0]
     """
     before = np.concatenate([[0.0], np.cumsum(values)])
-    sums: Floats = before[:-1] - np.repeat(before[np.cumsum(counts) - counts], counts)
-    return sums
+    return before[:-1] - np.repeat(before[np.cumsum(counts) - counts], counts)
 
 
 def pick(rng: np.random.Generator, weights: Floats, size: int) -> Ints:
-    """`size` numbers drawn with the given weights (one dimension; they need not sum to 1).
+    """Return `size` indices drawn with the given weights, which need not sum to 1.
 
     >>> pick(np.random.default_rng(0), np.array([0.0, 2.0]), 3).tolist()
     [1, 1, 1]
     """
     cumulative = np.cumsum(weights)
     drawn = rng.random(size) * cumulative[-1]
-    chosen: Ints = np.minimum(np.searchsorted(cumulative, drawn, side="right"), len(weights) - 1)
-    return chosen
+    return np.minimum(np.searchsorted(cumulative, drawn, side="right"), len(weights) - 1)
 
 
 def rows(size: int, dtype: np.dtype[np.void], **columns: Any) -> Table:
-    """A structured table of `size` rows; columns that are not named are 0."""
+    """Return a structured table of `size` rows; missing columns are 0."""
     table = np.zeros(size, dtype)
     for name, values in columns.items():
         table[name] = values

@@ -1,7 +1,7 @@
-"""When people shop: hours of the day, days of the week, 618, 双11 and Spring Festival, in the shop's time zone.
+"""Shopping intensity by hour, weekday and campaign (618, 双11, Spring Festival), in the shop's time zone.
 
-A clock that runs fast when the shop is busy turns a steady personal rate into the shop's rhythm: times that are uniform
-on the busy clock are, read on the ordinary clock, dense at peaks and rare in lulls (time change of a Poisson process).
+A clock that runs faster when the shop is busy maps constant personal rates to the shop's rhythm: times that are uniform
+on the busy clock are dense at peaks and rare in lulls on the ordinary clock (time change of a Poisson process).
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.simulate.arrays import DAY, HOUR, Floats
+from stream_app.core.arrays import Floats
+from stream_app.core.units import DAY_SECONDS, HOUR_SECONDS
 
 SHOP_ZONE: Final = timezone(timedelta(hours=8))  # Asia/Shanghai has had no daylight saving time since 1991
 
-MORNING: Final = (0.5, 0.25, 0.12, 0.08, 0.06, 0.1, 0.25, 0.5, 0.8, 1.1, 1.3, 1.3)  # an hour each, from midnight
+MORNING: Final = (0.5, 0.25, 0.12, 0.08, 0.06, 0.1, 0.25, 0.5, 0.8, 1.1, 1.3, 1.3)  # per hour, from midnight
 EVENING: Final = (1.4, 1.3, 1.2, 1.2, 1.2, 1.1, 1.1, 1.4, 1.9, 2.2, 1.9, 1.1)
 HOURS: Final = np.array([*MORNING, *EVENING])
 WEEKDAYS: Final = np.array([0.97, 0.95, 0.95, 0.97, 1.02, 1.1, 1.04])  # Monday first
 
-# First day of the Chinese year. A year that is not named has no Spring Festival in the simulation.
+# First days of the Chinese year; other years have no Spring Festival in the simulation.
 SPRING_FESTIVALS: Final = tuple(
     date(year, month, day)
     for year, month, day in (
@@ -28,9 +29,9 @@ SPRING_FESTIVALS: Final = tuple(
         *((2027, 2, 6), (2028, 1, 26), (2029, 2, 13), (2030, 2, 3), (2031, 1, 23), (2032, 2, 11), (2033, 1, 31)),
     )
 )
-# (days from the first to the last day around the festival, intensity): stocking up, the holiday itself, back to work
+# (first and last day relative to the festival, intensity): stocking up, holiday, back to work
 FESTIVAL_PHASES: Final = ((-20, -8, 1.5), (-7, 6, 0.4), (7, 13, 1.15))
-# (first and last month-day, intensity): a lull while people wait, then the peak
+# (first and last day of the phase, intensity): a lull while people wait, then the peak
 CAMPAIGN_PHASES: Final = (
     ((5, 20), (5, 30), 0.75),
     ((5, 31), (6, 16), 1.5),
@@ -40,11 +41,11 @@ CAMPAIGN_PHASES: Final = (
     ((11, 10), (11, 11), 4.5),
     ((12, 11), (12, 12), 1.8),
 )
-CAMPAIGN_LEVEL: Final = 1.4  # from this intensity on, prices are campaign prices
+CAMPAIGN_LEVEL: Final = 1.4  # intensity from which campaign prices apply
 
 
 def day_intensity(day: date) -> float:
-    """How busy a day is through campaigns and the festival, 1.0 on an ordinary day.
+    """Return the intensity of a day due to campaigns and the festival, 1.0 on an ordinary day.
 
     >>> day_intensity(date(2025, 11, 11)), day_intensity(date(2025, 1, 29)), day_intensity(date(2025, 3, 12))
     (4.5, 0.4, 1.0)
@@ -60,7 +61,7 @@ def day_intensity(day: date) -> float:
 
 
 class BusyClock:
-    """Ordinary seconds since the log's start <-> busy seconds, for `days` days from `start`.
+    """Converts between ordinary and busy seconds since the start of the log.
 
     >>> clock = BusyClock(datetime(2025, 11, 1, tzinfo=SHOP_ZONE), 20)
     >>> bool(np.allclose(clock.ordinary(clock.busy(np.array([0.0, 1e6]))), [0.0, 1e6]))
@@ -74,21 +75,19 @@ class BusyClock:
         self.campaign = np.array([by_day[moment.date()] for moment in moments])
         hours = HOURS[[moment.hour for moment in moments]] / HOURS.mean()
         weekdays = WEEKDAYS[[moment.weekday() for moment in moments]] / WEEKDAYS.mean()
-        self._ordinary = np.arange(days * 24 + 1) * HOUR
-        self._busy = np.concatenate([[0.0], np.cumsum(hours * weekdays * self.campaign) * HOUR])
-        self.end = days * DAY
+        self._ordinary = np.arange(days * 24 + 1) * HOUR_SECONDS
+        self._busy = np.concatenate([[0.0], np.cumsum(hours * weekdays * self.campaign) * HOUR_SECONDS])
+        self.end = days * DAY_SECONDS
 
     def busy(self, seconds: Floats) -> Floats:
-        """Busy seconds at ordinary seconds, clipped to the log's span."""
-        busy: Floats = np.interp(seconds, self._ordinary, self._busy)
-        return busy
+        """Return busy seconds for ordinary seconds, clipped to the log."""
+        return np.interp(seconds, self._ordinary, self._busy)
 
     def ordinary(self, busy_seconds: Floats) -> Floats:
-        """Ordinary seconds at busy seconds, clipped to the log's span."""
-        seconds: Floats = np.interp(busy_seconds, self._busy, self._ordinary)
-        return seconds
+        """Return ordinary seconds for busy seconds, clipped to the log."""
+        return np.interp(busy_seconds, self._busy, self._ordinary)
 
     def in_campaign(self, seconds: Floats) -> Floats:
-        """1.0 where campaign prices are in force, else 0.0."""
-        hour = np.clip(seconds // HOUR, 0, len(self.campaign) - 1).astype(np.int64)
+        """Return 1.0 where campaign prices apply, else 0.0."""
+        hour = np.clip(seconds // HOUR_SECONDS, 0, len(self.campaign) - 1).astype(np.int64)
         return (self.campaign[hour] >= CAMPAIGN_LEVEL).astype(np.float64)

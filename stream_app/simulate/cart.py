@@ -1,4 +1,4 @@
-"""Steps of the cart and the checkout, at the end of the visits in which they happen."""
+"""Cart and checkout events, at the end of visits."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.events.schema import CartAction
-from stream_app.simulate.arrays import Bools, Floats, Table, rows
+from stream_app.core.arrays import Bools, Floats
+from stream_app.core.events.enumerations import CartAction
+from stream_app.simulate.arrays import Table, rows
 from stream_app.simulate.customers import Customers
 from stream_app.simulate.orders import Orders
 from stream_app.simulate.pages import UNKNOWN, Looks
@@ -17,7 +18,7 @@ from stream_app.simulate.visits import NO_ORDER, Visits
 
 ACTIONS: Final = tuple(CartAction)
 ACTION: Final = {action: number for number, action in enumerate(ACTIONS)}
-# Seconds after the visit's end at which a step is taken; before an order is placed all is done.
+# Seconds from the end of the visit to the step; with an order, all steps precede it.
 SHIFTS: Final = {
     CartAction.FAVOURITE: -5.0,
     CartAction.UNFAVOURITE: -4.0,
@@ -33,7 +34,7 @@ SHIFTS: Final = {
 def cart_steps(
     shop: Shop, customers: Customers, orders: Orders, visits: Visits, looks: Looks, rng: np.random.Generator
 ) -> Table:
-    """A row for each step of the cart and the checkout, in no particular order."""
+    """Return one row per cart or checkout step, unordered."""
     ordering = visits.order != NO_ORDER
     end = visits.at + np.where(ordering, 0.0, looks.seconds)
     quantity = np.where(ordering, np.append(orders.items, 1)[visits.order], 1)
@@ -60,7 +61,7 @@ def cart_steps(
 def _taken(
     shop: Shop, customers: Customers, visits: Visits, looks: Looks, rng: np.random.Generator
 ) -> dict[CartAction, Bools]:
-    """Which steps each visit takes."""
+    """Return the visits in which each step is taken."""
     v = len(visits.who)
     ordering = visits.order != NO_ORDER
     poor_site = visits.showing(customers, "poor_site")
@@ -84,5 +85,5 @@ def _taken(
 
 
 def _levels(shown: Bools, chance: float, otherwise: Floats | float) -> Floats:
-    """The chance of a step where a cause shows, and otherwise."""
+    """Return the chance of a step, depending on whether a cause shows in the visit."""
     return np.where(shown, chance, otherwise)

@@ -1,4 +1,4 @@
-"""Complaints, low reviews, return reasons, survey answers and unsubscribes of a block of customers."""
+"""Complaint events of a block of customers: complaints, reviews, returns, surveys and unsubscribes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.events.schema import ComplaintAction, ComplaintForm
-from stream_app.simulate.arrays import DAY, HOUR, Bools, Floats, Ints, Table, pick, rows
+from stream_app.core.arrays import Bools, Floats, Ints
+from stream_app.core.events.enumerations import ComplaintAction, ComplaintForm
+from stream_app.core.units import DAY_SECONDS, HOUR_SECONDS
+from stream_app.simulate.arrays import Table, pick, rows
 from stream_app.simulate.customers import Customers
 from stream_app.simulate.orders import NEVER, Orders
 from stream_app.simulate.shop import Shop
@@ -21,14 +23,14 @@ ACTIONS: Final = tuple(ComplaintAction)
 ACTION: Final = {action: number for number, action in enumerate(ACTIONS)}
 NO_CATEGORY: Final = -1
 NO_ORDER: Final = -1
-SURVEY_RATE: Final = 0.06  # of delivered orders
+SURVEY_RATE: Final = 0.06  # share of delivered orders
 LOW_REVIEW_RATE: Final = 0.006
-UNSUBSCRIBE_RATE: Final = 0.01  # of customers
-LATE_COMPLAINT_RATE: Final = 0.15  # of late parcels
+UNSUBSCRIBE_RATE: Final = 0.01  # share of customers
+LATE_COMPLAINT_RATE: Final = 0.15  # share of late parcels
 EVERYDAY_CATEGORIES: Final = ("quality", "description", "logistics", "service", "promise", "price")
 
-# Signs of a cause: (cause, form, chance, categories). Chances of one cause's lines are drawn one by one.
-SIGNS: Final[tuple[tuple[str, ComplaintForm, float, tuple[str, ...]], ...]] = (
+# Complaints due to a cause: (cause, form, chance, categories). Each line is drawn independently.
+CAUSED: Final[tuple[tuple[str, ComplaintForm, float, tuple[str, ...]], ...]] = (
     ("product_quality", ComplaintForm.COMPLAINT, 0.6, ("quality", "description")),
     ("product_quality", ComplaintForm.LOW_REVIEW, 0.6, ("quality", "description")),
     ("logistics", ComplaintForm.COMPLAINT, 0.8, ("logistics",)),
@@ -45,22 +47,22 @@ ABOUT_AN_ORDER: Final = ("product_quality", "logistics", "service", "unresolved_
 
 @dataclass(frozen=True, kw_only=True)
 class Complaints:
-    """k complaints of a block. Times are seconds since the log's start, NEVER if a step is not taken."""
+    """k complaints of a block. Times are seconds since the start of the log, NEVER for missing steps."""
 
     who: Ints  # row number of the customer in the block
     order: Ints  # row number of the order in the block, or NO_ORDER
     form: Ints
     category: Ints
-    rating: Ints  # 0 where none is given
+    rating: Ints  # 0 for none
     opened: Floats
     answered: Floats
     resolved: Floats
     reopened: Floats
-    closed: Floats  # resolved again after it was reopened
+    closed: Floats  # second resolution, after it was reopened
 
 
 def draw_complaints(shop: Shop, customers: Customers, orders: Orders, rng: np.random.Generator) -> Complaints:
-    """Everyday complaints and those that a cause of leaving brings."""
+    """Draw everyday complaints, and those due to a cause of churn."""
     parts = [
         _everyday(shop, orders, rng),
         _late_parcels(orders, rng),
@@ -68,7 +70,7 @@ def draw_complaints(shop: Shop, customers: Customers, orders: Orders, rng: np.ra
         _reviews(orders, ComplaintForm.LOW_REVIEW, LOW_REVIEW_RATE, (1, 4), rng),
         _returns(orders, rng),
         _unsubscribes(shop, customers, rng),
-        *(_sign(customers, orders, *sign, rng) for sign in SIGNS),
+        *(_caused(customers, orders, *line, rng) for line in CAUSED),
     ]
     names = [field.name for field in fields(Complaints)]
     return Complaints(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
@@ -77,7 +79,7 @@ def draw_complaints(shop: Shop, customers: Customers, orders: Orders, rng: np.ra
 def _complaints(
     who: Ints, order: Ints, form: ComplaintForm, category: Ints | int, opened: Floats, rating: Ints | int = 0
 ) -> Complaints:
-    """Complaints that nobody handles; what is the same for all is given once."""
+    """Return unhandled complaints; scalars apply to all of them."""
     never = np.full(len(who), NEVER)
     return Complaints(
         who=who,
@@ -94,9 +96,9 @@ def _complaints(
 
 
 def _handled(complaints: Complaints, rng: np.random.Generator) -> Complaints:
-    """The same complaints, answered within a day and resolved within three, as the service target asks."""
-    answered = complaints.opened + rng.uniform(0.2, 20, len(complaints.who)) * HOUR
-    resolved = answered + rng.uniform(1, 48, len(complaints.who)) * HOUR
+    """Return the complaints, answered within a day and resolved within three: within the service targets."""
+    answered = complaints.opened + rng.uniform(0.2, 20, len(complaints.who)) * HOUR_SECONDS
+    resolved = answered + rng.uniform(1, 48, len(complaints.who)) * HOUR_SECONDS
     return _with(complaints, answered=answered, resolved=resolved)
 
 
@@ -106,7 +108,7 @@ def _with(complaints: Complaints, **changes: Floats) -> Complaints:
 
 
 def _about(orders: Orders, chosen: Bools) -> tuple[Ints, Ints]:
-    """Row numbers of the customers and of the chosen orders that were delivered."""
+    """Return the row numbers of customers and orders, for the chosen orders that were delivered."""
     number = np.flatnonzero(chosen & (orders.delivered < NEVER))
     return orders.who[number], number
 
@@ -115,14 +117,14 @@ def _everyday(shop: Shop, orders: Orders, rng: np.random.Generator) -> Complaint
     who, number = _about(orders, rng.random(len(orders.who)) < shop.complaint_rate)
     choices = np.array([COMPLAINT_CATEGORY[name] for name in EVERYDAY_CATEGORIES])
     category = choices[rng.integers(len(choices), size=len(who))]
-    opened = orders.delivered[number] + rng.uniform(1, 96, len(who)) * HOUR
+    opened = orders.delivered[number] + rng.uniform(1, 96, len(who)) * HOUR_SECONDS
     return _handled(_complaints(who, number, ComplaintForm.COMPLAINT, category, opened), rng)
 
 
 def _late_parcels(orders: Orders, rng: np.random.Generator) -> Complaints:
     late = (orders.delivered > orders.promised) & (orders.after != 0)
     who, number = _about(orders, late & (rng.random(len(orders.who)) < LATE_COMPLAINT_RATE))
-    opened = orders.promised[number] + rng.uniform(6, 30, len(who)) * HOUR
+    opened = orders.promised[number] + rng.uniform(6, 30, len(who)) * HOUR_SECONDS
     category = COMPLAINT_CATEGORY["logistics"]
     return _handled(_complaints(who, number, ComplaintForm.COMPLAINT, category, opened), rng)
 
@@ -131,7 +133,7 @@ def _reviews(
     orders: Orders, form: ComplaintForm, rate: float, ratings: tuple[int, int], rng: np.random.Generator
 ) -> Complaints:
     who, number = _about(orders, rng.random(len(orders.who)) < rate)
-    opened = orders.delivered[number] + rng.uniform(1, 10, len(who)) * DAY
+    opened = orders.delivered[number] + rng.uniform(1, 10, len(who)) * DAY_SECONDS
     category = COMPLAINT_CATEGORY["survey"] if form is ComplaintForm.SURVEY else COMPLAINT_CATEGORY["quality"]
     return _complaints(who, number, form, category, opened, rng.integers(*ratings, size=len(who)))
 
@@ -149,7 +151,7 @@ def _unsubscribes(shop: Shop, customers: Customers, rng: np.random.Generator) ->
     return _complaints(who, nothing, ComplaintForm.UNSUBSCRIBE, NO_CATEGORY, opened)
 
 
-def _sign(
+def _caused(
     customers: Customers,
     orders: Orders,
     cause: str,
@@ -158,15 +160,15 @@ def _sign(
     categories: tuple[str, ...],
     rng: np.random.Generator,
 ) -> Complaints:
-    """The complaints by which one cause shows; about the last order where the cause lies in an order."""
+    """Draw the complaints due to one cause, about the last order if the cause is related to an order."""
     who = np.flatnonzero(customers.shows(cause) & (rng.random(len(customers.number)) < chance))
     last = np.full(len(customers.number), NO_ORDER)
     before_leaving = np.flatnonzero((orders.after == 0) & (orders.delivered < NEVER))
     last[orders.who[before_leaving]] = before_leaving
     order = last[who] if cause in ABOUT_AN_ORDER else np.full(len(who), NO_ORDER)
     in_trouble = rng.uniform(customers.trouble_start[who], customers.trouble_end[who])
-    arrived = np.append(orders.delivered, 0.0)[order]  # NO_ORDER reads the 0 that is appended
-    opened = np.where(order == NO_ORDER, in_trouble, arrived + rng.uniform(2, 60, len(who)) * HOUR)
+    arrived = np.append(orders.delivered, 0.0)[order]  # NO_ORDER selects the appended 0
+    opened = np.where(order == NO_ORDER, in_trouble, arrived + rng.uniform(2, 60, len(who)) * HOUR_SECONDS)
     choices = np.array([COMPLAINT_CATEGORY[name] for name in categories])
     category = choices[rng.integers(len(choices), size=len(who))]
     rating = rng.integers(1, 3, len(who)) if form is ComplaintForm.LOW_REVIEW else 0
@@ -175,23 +177,23 @@ def _sign(
 
 
 def _treated(cause: str, complaints: Complaints, rng: np.random.Generator) -> Complaints:
-    """How the shop treats a complaint: badly where that is the cause itself, else within the service target."""
+    """Return the complaints with their handling: poor if that is the cause, otherwise within the service targets."""
     k = len(complaints.who)
     if cause == "unresolved_complaint":
-        answer = np.where(rng.random(k) < 0.5, complaints.opened + rng.uniform(2, 30, k) * HOUR, NEVER)
+        answer = np.where(rng.random(k) < 0.5, complaints.opened + rng.uniform(2, 30, k) * HOUR_SECONDS, NEVER)
         return _with(complaints, answered=answer)
     if cause != "service":
         return _handled(complaints, rng)
-    answered = complaints.opened + rng.uniform(30, 96, k) * HOUR
-    resolved = answered + rng.uniform(4, 60, k) * HOUR
-    reopened = np.where(rng.random(k) < 0.6, resolved + rng.uniform(2, 48, k) * HOUR, NEVER)
-    return _with(complaints, answered=answered, resolved=resolved, reopened=reopened, closed=reopened + 2 * DAY)
+    answered = complaints.opened + rng.uniform(30, 96, k) * HOUR_SECONDS
+    resolved = answered + rng.uniform(4, 60, k) * HOUR_SECONDS
+    reopened = np.where(rng.random(k) < 0.6, resolved + rng.uniform(2, 48, k) * HOUR_SECONDS, NEVER)
+    return _with(complaints, answered=answered, resolved=resolved, reopened=reopened, closed=reopened + 2 * DAY_SECONDS)
 
 
 def complaint_events(
     shop: Shop, customers: Customers, orders: Orders, complaints: Complaints, rng: np.random.Generator
 ) -> Table:
-    """A row for each step of each complaint, in no particular order."""
+    """Return one row per step of each complaint, unordered."""
     k = len(complaints.who)
     about = complaints.order != NO_ORDER
     half = TEXTS_PER_CATEGORY // 2
@@ -214,7 +216,7 @@ def complaint_events(
         (ComplaintAction.REOPENED, complaints.reopened, {"text": texts}),
         (ComplaintAction.RESOLVED, complaints.closed, {"text": -1}),
     )
-    beyond_any_log = 1e12  # seconds: NEVER does not fit into an integer
+    beyond_any_log = 1e12  # seconds; NEVER does not fit into an integer
     return np.concatenate(
         [
             rows(k, COMPLAINT, at=np.minimum(at, beyond_any_log) * 1_000, action=ACTION[step], **shared, **more)

@@ -1,4 +1,4 @@
-"""The hidden side of the shop: who joins, how they would buy, when they leave and why, and which signs they show."""
+"""Hidden attributes of customers: rates, when and why they leave, and the causes that their events show."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.simulate.arrays import DAY, Bools, Floats, Ints, pick
+from stream_app.core.arrays import Bools, Floats, Ints
+from stream_app.core.units import DAY_SECONDS
+from stream_app.simulate.arrays import pick
 from stream_app.simulate.shop import BLOCK, Shop
 from stream_app.simulate.vocabulary import CATEGORIES, CAUSE, CAUSES, priors
 
-TWO_CAUSES_SHARE: Final = 1 / 3  # of those who leave
-MISSING_SHARE: Final = 0.2  # of the signs
-MISLEADING_SHARE: Final = 0.1  # of the signs: they point to a cause that is not there
+TWO_CAUSES_SHARE: Final = 1 / 3  # share of leaving customers
+MISSING_SHARE: Final = 0.2  # share of causes that do not show
+MISLEADING_SHARE: Final = 0.1  # share of causes that show as another one
 NO_CAUSE: Final = -1
-CHINESE_SHARE: Final = 0.85  # of the customers write Chinese
-FORESIGHT_DAYS: Final = 60.0  # who leaves so soon after the log's end already shows why
-ESTABLISHED_DAYS: Final = 720.0  # how long ago the oldest customers joined
+CHINESE_SHARE: Final = 0.85  # share of customers who write Chinese
+FORESIGHT_DAYS: Final = 60.0  # customers who leave within this time after the log show their cause in it
+ESTABLISHED_DAYS: Final = 720.0  # largest time since established customers joined
 
 
 @dataclass(frozen=True, kw_only=True)
 class Customers:
-    """One block of n customers, an array of length n for each fact. Times are seconds since the log's start.
+    """A block of n customers, with an array of length n for each attribute. Times are seconds since the log's start.
 
-    `left` is when they stop for good (it may lie after the log's end). `signs[i, c]` says that the events of customer i
-    show cause c, truly or misleadingly, between `trouble_start` and `trouble_end`.
+    `left` is when a customer leaves for good, possibly after the end of the log. `shown[i, c]` is set if the events of
+    customer i between `trouble_start` and `trouble_end` show cause c, correctly or misleadingly.
     """
 
     number: Ints
@@ -36,34 +38,34 @@ class Customers:
     orders_per_day: Floats
     visits_per_day: Floats
     decline_seconds: Floats
-    causes: Ints  # shape (n, 2), NO_CAUSE where there is none
-    signs: Bools  # shape (n, causes)
+    causes: Ints  # shape (n, 2), NO_CAUSE if there is none
+    shown: Bools  # shape (n, causes)
     trouble_start: Floats
     trouble_end: Floats
     home_category: Ints
-    spending: Floats  # factor on what an order costs
+    spending: Floats  # factor on the amount of orders
     member: Bools
     english: Bools
     region: Ints
     channel: Ints
 
     def shows(self, cause: str) -> Bools:
-        """Who shows the signs of a cause."""
-        return self.signs[:, CAUSE[cause]]
+        """Return the customers whose events show a cause."""
+        return self.shown[:, CAUSE[cause]]
 
     def activity(self, who: Ints, at: Floats, floor: float) -> Floats:
-        """Share of the full rate at a moment: getting to know the shop, stable, and fading to `floor` before leaving.
+        """Return the share of the full rate: rising at first, then stable, and fading to `floor` before leaving.
 
-        A habit that is over fades further. `who` holds row numbers in this block, `at` the moments, of the same length.
+        With a habit change, it fades further. `who` holds row numbers in this block, `at` times, of the same length.
         """
         floors = np.where(self.shows("habit_change"), floor / 4, floor)[who]
-        known_for = (at - self.joined[who]) / (90 * DAY)
+        known_for = (at - self.joined[who]) / (90 * DAY_SECONDS)
         remaining = (self.left[who] - at) / self.decline_seconds[who]
         return np.minimum(np.clip(0.6 + 0.4 * known_for, 0, 1), np.clip(floors + (1 - floors) * remaining, 0, 1))
 
 
 def draw_customers(shop: Shop, block: int, rng: np.random.Generator) -> Customers:
-    """The customers of one block; blocks are independent of one another."""
+    """Draw the customers of a block; blocks are independent."""
     numbers = np.arange(block * BLOCK, min((block + 1) * BLOCK, shop.settings.customers))
     n = len(numbers)
     kind = rng.random(n)
@@ -71,17 +73,17 @@ def draw_customers(shop: Shop, block: int, rng: np.random.Generator) -> Customer
     established = kind > 1 - shop.established_share
     clock = shop.clock
     newly = clock.ordinary(rng.random(n) * clock.busy(np.array([clock.end])))
-    joined = np.where(established, -rng.random(n) * ESTABLISHED_DAYS * DAY, newly)
+    joined = np.where(established, -rng.random(n) * ESTABLISHED_DAYS * DAY_SECONDS, newly)
     stay = rng.exponential(shop.lifetime_days, n) + 5
-    left = np.where(one_time, joined + rng.uniform(3, 40, n) * DAY, np.maximum(joined, 0) + stay * DAY)
-    leaving = left < clock.end + FORESIGHT_DAYS * DAY
+    left = np.where(one_time, joined + rng.uniform(3, 40, n) * DAY_SECONDS, np.maximum(joined, 0) + stay * DAY_SECONDS)
+    leaving = left < clock.end + FORESIGHT_DAYS * DAY_SECONDS
     causes = draw_causes(one_time, leaving, rng)
-    signs = draw_signs(causes, shop.stayer_signs_share, rng)
+    shown = draw_shown(causes, shop.stayer_share, rng)
     trouble_end = np.where(leaving, left, rng.uniform(np.maximum(joined, 0), clock.end))
-    trouble_start = np.maximum(joined, trouble_end - rng.uniform(20, 60, n) * DAY)
+    trouble_start = np.maximum(joined, trouble_end - rng.uniform(20, 60, n) * DAY_SECONDS)
     rate = rng.gamma(shop.rate_shape, shop.orders_per_day / shop.rate_shape, n)
-    fading = shop.decline_days * rng.uniform(0.5, 1.5, n) * (1 + 3 * signs[:, CAUSE["habit_change"]])
-    neglected = signs[:, CAUSE["small_customer_neglect"]]
+    fading = shop.decline_days * rng.uniform(0.5, 1.5, n) * (1 + 3 * shown[:, CAUSE["habit_change"]])
+    neglected = shown[:, CAUSE["small_customer_neglect"]]
     return Customers(
         number=numbers,
         joined=joined,
@@ -90,9 +92,9 @@ def draw_customers(shop: Shop, block: int, rng: np.random.Generator) -> Customer
         established=established,
         orders_per_day=np.where(one_time, 0.0, rate),
         visits_per_day=(rate + 0.004) * shop.visits_per_order * rng.lognormal(0, 0.5, n),
-        decline_seconds=fading * DAY,
+        decline_seconds=fading * DAY_SECONDS,
         causes=causes,
-        signs=signs,
+        shown=shown,
         trouble_start=trouble_start,
         trouble_end=trouble_end,
         home_category=rng.integers(len(CATEGORIES), size=n),
@@ -105,9 +107,9 @@ def draw_customers(shop: Shop, block: int, rng: np.random.Generator) -> Customer
 
 
 def draw_causes(one_time: Bools, leaving: Bools, rng: np.random.Generator) -> Ints:
-    """One or two causes for everyone who leaves, drawn without repetition from the priors of their kind of buyer.
+    """Draw one or two different causes for leaving customers, from the priors of one-time or repeat buyers.
 
-    Returns shape (n, 2), NO_CAUSE where there is none. Two weighted draws without replacement are the two largest of
+    Returns shape (n, 2), NO_CAUSE if there is none. Two weighted draws without replacement are the two largest of
     log weight + Gumbel noise (Kool, van Hoof, Welling 2019, "Stochastic beams and where to find them").
     """
     with np.errstate(divide="ignore"):
@@ -119,19 +121,19 @@ def draw_causes(one_time: Bools, leaving: Bools, rng: np.random.Generator) -> In
     return causes
 
 
-def draw_signs(causes: Ints, stayer_share: float, rng: np.random.Generator) -> Bools:
-    """Which causes the events will show: mostly the true ones, some missing, some misleading; shape (n, causes).
+def draw_shown(causes: Ints, stayer_share: float, rng: np.random.Generator) -> Bools:
+    """Draw which causes the events show: mostly the true ones, some missing, some misleading; shape (n, causes).
 
-    A share of those who do not leave shows the signs of a random cause: bad days that were forgiven.
+    A share of the customers who stay shows a random cause: bad experiences that were forgiven.
     """
     n = len(causes)
-    signs = np.zeros((n, len(CAUSES)), np.bool_)
+    shown = np.zeros((n, len(CAUSES)), np.bool_)
     for cause in causes.T:
         fate = rng.random(n)
         other = (cause + rng.integers(1, len(CAUSES), n)) % len(CAUSES)
-        shown = np.where(fate < MISLEADING_SHARE, other, cause)
+        seen_as = np.where(fate < MISLEADING_SHARE, other, cause)
         there = np.flatnonzero((cause != NO_CAUSE) & (fate < 1 - MISSING_SHARE))
-        signs[there, shown[there]] = True
+        shown[there, seen_as[there]] = True
     forgiven = np.flatnonzero((causes[:, 0] == NO_CAUSE) & (rng.random(n) < stayer_share))
-    signs[forgiven, pick(rng, priors()[1], len(forgiven))] = True
-    return signs
+    shown[forgiven, pick(rng, priors()[1], len(forgiven))] = True
+    return shown

@@ -1,4 +1,4 @@
-"""The whole log: blocks of customers simulated one after another, then read out together in the order of time."""
+"""The simulated log: blocks of customers, merged in order of time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import BinaryIO, Final
 import msgspec
 import numpy as np
 
+from stream_app.core.arrays import Ints
 from stream_app.core.events.schema import Event
-from stream_app.simulate.arrays import DAY, Ints, Table
+from stream_app.core.units import DAY_SECONDS
+from stream_app.simulate.arrays import Table
 from stream_app.simulate.cart import cart_steps
 from stream_app.simulate.complaints import complaint_events, draw_complaints
 from stream_app.simulate.customers import Customers, draw_customers
@@ -21,19 +23,19 @@ from stream_app.simulate.tables import TABLES
 from stream_app.simulate.typed import EventMaker
 from stream_app.simulate.visits import draw_visits
 
-BATCH: Final = 20_000  # events that are typed and encoded together; bounds the memory of Python objects
-SLICE: Final = 100_000  # mean number of events of a time slice, in which the blocks are merged
+BATCH: Final = 20_000  # events converted at once, which limits the memory for Python objects
+SLICE: Final = 100_000  # mean number of events in a time slice, within which blocks are merged
 
-OnProgress = Callable[[str, float], None]  # (what is being done: "simulate" or "write", share done in 0..1)
+OnProgress = Callable[[str, float], None]  # ("simulate" or "write", share done from 0 to 1)
 
 
 def _no_progress(what: str, done: float) -> None:
-    """Tell nobody."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)
 class Streams:
-    """Independent random streams of a block: what is drawn in one part never shifts another part."""
+    """Independent random streams of a block, so that one part of the simulation does not affect another."""
 
     customers: np.random.Generator
     orders: np.random.Generator
@@ -42,17 +44,17 @@ class Streams:
 
 
 def block_streams(seed: int, block: int) -> Streams:
-    """The streams of one block of one seed."""
+    """Return the random streams of a block."""
     return Streams(*map(np.random.default_rng, np.random.SeedSequence(seed, spawn_key=(1, block)).spawn(4)))
 
 
 def blocks(settings: ShopSettings) -> range:
-    """The numbers of the blocks that hold the customers."""
+    """Return the block numbers."""
     return range(-(-settings.customers // BLOCK))
 
 
 def simulate_block(shop: Shop, seed: int, block: int) -> tuple[Customers, dict[str, Table]]:
-    """The customers of a block and their events: for each kind a table sorted by time, within the log's span."""
+    """Return the customers of a block, and a table of events sorted by time for each kind."""
     streams, wanted = block_streams(seed, block), shop.settings.kinds
     customers = draw_customers(shop, block, streams.customers)
     orders = draw_orders(shop, customers, streams.orders)
@@ -64,7 +66,7 @@ def simulate_block(shop: Shop, seed: int, block: int) -> tuple[Customers, dict[s
         visits = draw_visits(shop, customers, orders, streams.visits)
         tables["browsing"], looks = page_views(shop, customers, orders, visits, streams.visits)
         tables["cart"] = cart_steps(shop, customers, orders, visits, looks, streams.visits)
-    end = shop.settings.days * DAY * 1_000
+    end = shop.settings.days * DAY_SECONDS * 1_000
     return customers, {kind: _in_span(tables[kind], end) for kind in TABLES if kind in wanted}
 
 
@@ -74,9 +76,9 @@ def _in_span(table: Table, end: float) -> Table:
 
 
 def simulate(settings: ShopSettings, seed: int, on_progress: OnProgress = _no_progress) -> Iterator[list[Event]]:
-    """A shop's log in batches of at most `BATCH` events, sorted by (occurred_at, name of the type, sequence).
+    """Yield a shop's log in batches of up to `BATCH` events, sorted by (occurred_at, kind, sequence).
 
-    All compact columns are kept in memory, about 40 bytes an event; typed events only for a batch at a time. The same
+    Compact columns of all events are in memory, about 40 bytes per event; typed events only for one batch. The same
     settings and seed give the same events.
 
     >>> batches = list(simulate(ShopSettings(customers=20, days=30), seed=1))
@@ -100,14 +102,14 @@ def simulate(settings: ShopSettings, seed: int, on_progress: OnProgress = _no_pr
 
 @dataclass(frozen=True)
 class _Slice:
-    """The rows of one stretch of time, kind after kind, and the order in which they come."""
+    """The rows of one time slice by kind, and their merged order."""
 
     tables: dict[str, Table]
-    numbers: dict[str, Ints]  # of each row within its kind and block
+    numbers: dict[str, Ints]  # number of each row within its kind and block
     order: Ints
 
     def typed(self, maker: EventMaker, chosen: Ints) -> list[Event]:
-        """The chosen rows as typed events, in the order of `chosen`."""
+        """Return the chosen rows as typed events, in the order of `chosen`."""
         events: list[Event] = []
         sorted_rows, base = np.sort(chosen), 0
         for kind, table in self.tables.items():
@@ -119,8 +121,8 @@ class _Slice:
 
 
 def _slices(settings: ShopSettings, everything: list[dict[str, Table]], total: int) -> Iterator[_Slice]:
-    """The merged rows of consecutive stretches of time, so that no copy of the whole log is made."""
-    edges = np.linspace(0, settings.days * DAY * 1_000, 2 + total // SLICE).astype(np.int64)
+    """Yield the merged rows of consecutive time slices, without a copy of the whole log."""
+    edges = np.linspace(0, settings.days * DAY_SECONDS * 1_000, 2 + total // SLICE).astype(np.int64)
     cuts = [{kind: np.searchsorted(table["at"], edges) for kind, table in tables.items()} for tables in everything]
     for place in range(len(edges) - 1):
         tables: dict[str, Table] = {}
@@ -136,7 +138,7 @@ def _slices(settings: ShopSettings, everything: list[dict[str, Table]], total: i
 
 
 def write_log(settings: ShopSettings, seed: int, out: BinaryIO, on_progress: OnProgress = _no_progress) -> int:
-    r"""Write the log as JSON lines; returns the number of events.
+    r"""Write the log as JSON lines, and return the number of events.
 
     >>> import io
     >>> out = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Orders of a block of customers and the steps of each, from placed to delivered, cancelled or refunded."""
+"""Orders of a block of customers, and their steps from placed to delivered, cancelled or refunded."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.events.schema import OrderAction
-from stream_app.simulate.arrays import DAY, HOUR, Bools, Floats, Ints, Table, pick, rows
+from stream_app.core.arrays import Bools, Floats, Ints
+from stream_app.core.events.enumerations import OrderAction
+from stream_app.core.units import DAY_SECONDS, HOUR_SECONDS
+from stream_app.simulate.arrays import Table, pick, rows
 from stream_app.simulate.customers import Customers
 from stream_app.simulate.shop import PRODUCTS, Shop
 from stream_app.simulate.tables import ORDER
@@ -19,14 +21,14 @@ ACTION: Final = {action: number for number, action in enumerate(ACTIONS)}
 NEVER: Final = np.inf
 CANCELLED_SHARE: Final = 0.03
 RETURN_RATE: Final = 0.015
-FADED_RATE: Final = 0.3  # share of the order rate that is left just before leaving
+FADED_RATE: Final = 0.3  # share of the order rate just before leaving
 
 
 @dataclass(frozen=True, kw_only=True)
 class Orders:
-    """The m orders of a block, sorted by customer and time. Times are seconds since the log's start, NEVER if not.
+    """The m orders of a block, sorted by customer and time. Times are seconds since the log's start, or NEVER.
 
-    `after` counts the customer's later orders up to the end of the trouble: 0 marks the last one, −1 those beyond it.
+    `after` is the number of the customer's later orders up to `trouble_end`: 0 for the last one, -1 for later orders.
     """
 
     who: Ints  # row number of the customer in the block
@@ -46,18 +48,13 @@ class Orders:
     staff: Ints
     benefit: Bools
 
-    def last_with(self, customers: Customers, cause: str) -> Bools:
-        """The last order before the end of the trouble, of customers who show the signs of a cause."""
-        last: Bools = customers.shows(cause)[self.who] & (self.after == 0)
-        return last
-
 
 def order_times(shop: Shop, customers: Customers, rng: np.random.Generator) -> tuple[Ints, Floats]:
-    """Who orders when: row numbers and seconds, sorted by both. New customers order first at the moment they join."""
+    """Draw customers and times of orders, sorted by both. New customers order when they join."""
     clock = shop.clock
     first = clock.busy(customers.joined)
     busy_span = clock.busy(customers.left) - first
-    counts = rng.poisson(customers.orders_per_day * busy_span / DAY)
+    counts = rng.poisson(customers.orders_per_day * busy_span / DAY_SECONDS)
     who = np.repeat(np.arange(len(counts)), counts)
     at = clock.ordinary(first[who] + rng.random(len(who)) * busy_span[who])
     kept = rng.random(len(who)) < customers.activity(who, at, FADED_RATE)
@@ -69,7 +66,7 @@ def order_times(shop: Shop, customers: Customers, rng: np.random.Generator) -> t
 
 
 def orders_after(customers: Customers, who: Ints, at: Floats) -> Ints:
-    """How many later orders each customer has up to the end of the trouble; −1 for orders beyond it."""
+    """Return the number of later orders up to `trouble_end` for each order, -1 for orders after it."""
     within = at <= customers.trouble_end[who]
     total = np.bincount(who, within, minlength=len(customers.number)).astype(np.int64)
     starts = np.searchsorted(who, np.arange(len(customers.number)))
@@ -78,12 +75,12 @@ def orders_after(customers: Customers, who: Ints, at: Floats) -> Ints:
 
 
 def draw_orders(shop: Shop, customers: Customers, rng: np.random.Generator) -> Orders:
-    """All orders of a block with their prices, deliveries and returns."""
+    """Draw the orders of a block with prices, deliveries and returns."""
     who, placed = order_times(shop, customers, rng)
     after = orders_after(customers, who, placed)
     m = len(who)
     paid = placed + rng.uniform(20, 240, m)
-    cancelled = np.where(rng.random(m) < CANCELLED_SHARE, placed + rng.uniform(0.5, 12, m) * HOUR, NEVER)
+    cancelled = np.where(rng.random(m) < CANCELLED_SHARE, placed + rng.uniform(0.5, 12, m) * HOUR_SECONDS, NEVER)
     paid = np.where(cancelled < NEVER, NEVER, paid)
     product = draw_products(shop, customers, who, rng)
     quality = customers.shows("product_quality")[who] & (after == 0)
@@ -100,7 +97,7 @@ def draw_orders(shop: Shop, customers: Customers, rng: np.random.Generator) -> O
         shipped=shipped,
         promised=promised,
         delivered=delivered,
-        returned=np.where(sent_back, delivered + rng.uniform(10, 90, m) * HOUR, NEVER),
+        returned=np.where(sent_back, delivered + rng.uniform(10, 90, m) * HOUR_SECONDS, NEVER),
         cancelled=cancelled,
         after=after,
         product=product,
@@ -109,12 +106,12 @@ def draw_orders(shop: Shop, customers: Customers, rng: np.random.Generator) -> O
         discount_cents=discount,
         carrier=carrier,
         staff=np.where(bad_service, shop.weak_staff, staff),
-        benefit=customers.member[who] & (placed - customers.joined[who] > 30 * DAY) & (rng.random(m) < 0.7),
+        benefit=customers.member[who] & (placed - customers.joined[who] > 30 * DAY_SECONDS) & (rng.random(m) < 0.7),
     )
 
 
 def draw_products(shop: Shop, customers: Customers, who: Ints, rng: np.random.Generator) -> Ints:
-    """A product for each row: mostly from the customer's own category, popular ones more often."""
+    """Draw a product for each row, mostly from the customer's home category, by popularity."""
     per_category = PRODUCTS // len(CATEGORIES)
     anything = pick(rng, shop.product_weights, len(who))
     own = customers.home_category[who] * per_category + anything % per_category
@@ -124,7 +121,7 @@ def draw_products(shop: Shop, customers: Customers, who: Ints, rng: np.random.Ge
 def draw_prices(
     shop: Shop, customers: Customers, who: Ints, placed: Floats, after: Ints, product: Ints, rng: np.random.Generator
 ) -> tuple[Ints, Ints, Ints]:
-    """Items, amount and discount (cents) of each order; the price-led pay with discounts only, the restless less."""
+    """Draw items, amount and discount (cents) of each order, depending on the causes shown."""
     m = len(who)
     neglected = customers.shows("small_customer_neglect")[who]
     restless = customers.shows("too_many_choices")[who] & (after >= 0) & (after < 2)
@@ -141,23 +138,23 @@ def draw_prices(
 def draw_deliveries(
     shop: Shop, customers: Customers, who: Ints, paid: Floats, after: Ints, rng: np.random.Generator
 ) -> tuple[Ints, Floats, Floats, Floats]:
-    """Carrier, shipped, promised and delivered of each order; lateness comes from carriers and from two causes."""
+    """Draw carrier and delivery times of each order; delays depend on the carrier and on two causes."""
     m = len(who)
     late_parcel = customers.shows("logistics")[who] & (after == 0)
     over_promised = customers.shows("broken_promise")[who] & (after == 0)
     carrier = pick(rng, shop.carrier_weights, m)
     carrier = np.where(late_parcel & (rng.random(m) < 0.5), shop.weak_carrier, carrier)
-    shipped = paid + rng.uniform(3, 30, m) * HOUR
+    shipped = paid + rng.uniform(3, 30, m) * HOUR_SECONDS
     promise_days = np.where(over_promised, 1.0, rng.integers(4, 7, m))
     slow = late_parcel | (rng.random(m) < shop.late_rates[carrier])
-    late_by, on_the_way = rng.uniform(1.5, 6, m) * DAY, rng.uniform(1.0, 2.6, m) * DAY
-    promised = paid + promise_days * DAY
+    late_by, on_the_way = rng.uniform(1.5, 6, m) * DAY_SECONDS, rng.uniform(1.0, 2.6, m) * DAY_SECONDS
+    promised = paid + promise_days * DAY_SECONDS
     delivered = np.where(slow, promised + late_by, shipped + on_the_way)
-    return carrier, shipped, promised, np.where(over_promised, delivered + DAY, delivered)
+    return carrier, shipped, promised, np.where(over_promised, delivered + DAY_SECONDS, delivered)
 
 
 def order_events(customers: Customers, orders: Orders) -> Table:
-    """A row for each step that an order takes, in no particular order; steps that never come have the time NEVER."""
+    """Return one row per step of an order, unordered."""
     steps = {
         OrderAction.PLACED: orders.placed,
         OrderAction.PAID: orders.paid,
@@ -165,13 +162,13 @@ def order_events(customers: Customers, orders: Orders) -> Table:
         OrderAction.DELIVERED: orders.delivered,
         OrderAction.CANCELLED: orders.cancelled,
         OrderAction.RETURNED: orders.returned,
-        OrderAction.REFUNDED: orders.returned + 2 * DAY,
+        OrderAction.REFUNDED: orders.returned + 2 * DAY_SECONDS,
     }
     return np.concatenate([_step_rows(customers, orders, action, at) for action, at in steps.items()])
 
 
 def _step_rows(customers: Customers, orders: Orders, action: OrderAction, at: Floats) -> Table:
-    """The rows of one kind of step. Fields that are unknown before a step are not sent with it."""
+    """Return the rows of one kind of step. Fields that are unknown at the step are not sent."""
     number = np.flatnonzero(at < NEVER)
     o = number
     sent = action in (OrderAction.SHIPPED, OrderAction.DELIVERED, OrderAction.RETURNED, OrderAction.REFUNDED)

@@ -1,4 +1,4 @@
-"""Page views: what customers look at within their visits, and how the site serves them."""
+"""Page views within visits."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.events.schema import Page
-from stream_app.simulate.arrays import Bools, Floats, Ints, Table, owners, rows, running_sum, within_group
+from stream_app.core.arrays import Bools, Floats, Ints
+from stream_app.core.events.enumerations import Page
+from stream_app.simulate.arrays import Table, owners, rows, running_sum, within_group
 from stream_app.simulate.customers import Customers
 from stream_app.simulate.orders import Orders, draw_products
 from stream_app.simulate.shop import PRODUCTS, Shop
@@ -19,7 +20,7 @@ from stream_app.simulate.vocabulary import CATEGORIES, TERMS_PER_CATEGORY, VISIT
 PAGES: Final = tuple(Page)
 PAGE: Final = {page: number for number, page in enumerate(PAGES)}
 UNKNOWN: Final = -1
-MAX_VIEWS: Final = 400  # of one visit
+MAX_VIEWS: Final = 400  # per visit
 FIRST_PAGES: Final = ((Page.HOME, 0.35), (Page.SEARCH, 0.25), (Page.CATEGORY, 0.15), (Page.PRODUCT, 0.25))
 NEXT_PAGES: Final = (
     (Page.PRODUCT, 0.66),
@@ -33,25 +34,25 @@ NEXT_PAGES: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Looks:
-    """What holds for each of v visits: the goods that were looked at last, and how long the visit takes."""
+    """For each of v visits, the last product viewed and the duration."""
 
     product: Ints
     price_cents: Ints
     seconds: Floats
-    absent: Bools  # the goods were not available
+    absent: Bools  # the product was not available
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Views:
-    """The n page views of v visits, an array of length n each."""
+    """The n page views of v visits, as arrays of length n."""
 
-    counts: Ints  # of each visit, length v
+    counts: Ints  # views per visit, length v
     visit: Ints  # row number of the visit
     position: Ints  # 0 for the first page of the visit
-    left: Ints  # pages until the visit ends, 1 for its last page
+    left: Ints  # pages until the end of the visit, 1 for the last page
     ordering: Bools  # the visit ends with an order
-    served_ill: Bools  # what is shown does not fit the customer
-    wants_absent: Bools  # the visit is about goods that are not there
+    served_ill: Bools  # recommendations do not fit the customer
+    wants_absent: Bools  # the visit is about an unavailable product
 
     def __len__(self) -> int:
         return len(self.visit)
@@ -60,7 +61,7 @@ class _Views:
 def page_views(
     shop: Shop, customers: Customers, orders: Orders, visits: Visits, rng: np.random.Generator
 ) -> tuple[Table, Looks]:
-    """A row for each page view, and what the cart needs to know of each visit."""
+    """Return one row per page view, and the data of each visit that cart events need."""
     views = _draw_views(shop, customers, visits, rng)
     who = visits.who[views.visit]
     page = _draw_pages(views, rng)
@@ -95,7 +96,7 @@ def page_views(
 
 
 def _draw_views(shop: Shop, customers: Customers, visits: Visits, rng: np.random.Generator) -> _Views:
-    """Geometric numbers of views, 3 more with an order; the restless and the ill-served look at more."""
+    """Draw the number of views of each visit: geometric, with 3 more for an order, and more for two causes."""
     restless = visits.showing(customers, "too_many_choices") | visits.showing(customers, "no_personal_fit")
     counts = rng.geometric(1 / (shop.settings.page_views * np.where(restless, 2.5, 1.0)))
     counts = np.minimum(counts + np.where(visits.order == NO_ORDER, 0, 3), MAX_VIEWS)
@@ -112,7 +113,7 @@ def _draw_views(shop: Shop, customers: Customers, visits: Visits, rng: np.random
 
 
 def _draw_pages(views: _Views, rng: np.random.Generator) -> Ints:
-    """The kind of each page: any at first, mostly products then; product, cart, checkout at the end of an order."""
+    """Draw the kind of each page; visits with an order end with product, cart and checkout."""
     first, later = _pick_pages(FIRST_PAGES, len(views), rng), _pick_pages(NEXT_PAGES, len(views), rng)
     page = np.where(views.position == 0, first, later)
     for left, kind in ((3, Page.PRODUCT), (2, Page.CART), (1, Page.CHECKOUT)):
@@ -130,23 +131,22 @@ def _pick_pages(choices: tuple[tuple[Page, float], ...], size: int, rng: np.rand
 def _draw_goods(
     shop: Shop, customers: Customers, orders: Orders, visits: Visits, views: _Views, rng: np.random.Generator
 ) -> Ints:
-    """The product that each view is about: the order's own, mostly the home category's, or anything."""
+    """Draw the product of each view: that of the order, mostly one of the home category, or any."""
     product = draw_products(shop, customers, visits.who[views.visit], rng)
     wandering = views.served_ill | visits.showing(customers, "too_many_choices")[views.visit]
     product = np.where(wandering, rng.integers(PRODUCTS, size=len(views)), product)
-    bought = np.append(orders.product, UNKNOWN)[visits.order]  # NO_ORDER reads what is appended
+    bought = np.append(orders.product, UNKNOWN)[visits.order]  # NO_ORDER selects the appended value
     return np.where(views.ordering, bought[views.visit], product)
 
 
 def _absent(shop: Shop, views: _Views, rng: np.random.Generator) -> Bools:
-    """Whether the goods of a view are not available; the last ones of a visit that is about absent goods never are."""
+    """Draw whether the product of each view is unavailable."""
     absent = rng.random(len(views)) < np.where(views.wants_absent, 0.7, shop.out_of_stock_rate)
-    missing: Bools = (absent | (views.wants_absent & (views.left == 1))) & ~views.ordering
-    return missing
+    return (absent | (views.wants_absent & (views.left == 1))) & ~views.ordering
 
 
 def _times(visits: Visits, views: _Views, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """When each page is opened, its dwell seconds, and the seconds of each whole visit; orders end their visits."""
+    """Draw start and dwell time of each view, and the duration of each visit; visits end with their order."""
     dwell = np.clip(rng.lognormal(2.8, 0.8, len(views)) * np.where(views.served_ill, 0.5, 1.0), 1, 1_800)
     seconds: Floats = np.bincount(views.visit, dwell, minlength=len(views.counts)).astype(np.float64)
     begin = np.where(visits.order == NO_ORDER, visits.at, visits.at - seconds)
@@ -154,7 +154,7 @@ def _times(visits: Visits, views: _Views, rng: np.random.Generator) -> tuple[Flo
 
 
 def _load_seconds(customers: Customers, visits: Visits, views: _Views, rng: np.random.Generator) -> Floats:
-    """Load times: around 1 s, several seconds where the site is the cause."""
+    """Draw load times: about 1 s, several seconds if the site is the cause."""
     slow = visits.showing(customers, "poor_site")[views.visit]
     return np.clip(rng.lognormal(0.0, 0.5, len(views)) * np.where(slow, 5.0, 1.0), 0.1, 60)
 
@@ -162,7 +162,7 @@ def _load_seconds(customers: Customers, visits: Visits, views: _Views, rng: np.r
 def _searches(
     customers: Customers, visits: Visits, views: _Views, goods: Ints, searching: Bools, rng: np.random.Generator
 ) -> tuple[Ints, Ints]:
-    """Search text and number of results of each view; UNKNOWN for pages that are no search."""
+    """Draw search text and number of results of each view, UNKNOWN for other pages."""
     half = TERMS_PER_CATEGORY // 2
     english = customers.english[visits.who][views.visit]
     text = goods % len(CATEGORIES) * TERMS_PER_CATEGORY + rng.integers(half, size=len(views)) + english * half

@@ -1,4 +1,4 @@
-"""The shop: what the user sets, and the parameters that a seed draws anew (rates, effect sizes, weak spots)."""
+"""The simulated shop: settings of the user, and parameters drawn from the seed."""
 
 from __future__ import annotations
 
@@ -9,27 +9,34 @@ from typing import Final, Self
 
 import numpy as np
 
+from stream_app.core.arrays import Floats, Ints
 from stream_app.core.events.schema import DEFAULT_SHOP, KINDS
-from stream_app.simulate.arrays import Floats, Ints
 from stream_app.simulate.calendar import SHOP_ZONE, BusyClock
 from stream_app.simulate.vocabulary import ACQUISITION_CHANNELS, CARRIERS, CATEGORIES, REGIONS, STAFF
 
-BLOCK: Final = 1_024  # customers that are simulated together; part of what a seed means, so never change it lightly
+BLOCK: Final = 1_024  # customers simulated together; a change alters the log of every seed
 PRODUCTS: Final = 360  # evenly spread over the categories
-MAX_CUSTOMERS: Final = 99_999_999  # as many as the digits of a customer id can name
+MAX_CUSTOMERS: Final = 99_999_999  # limited by the digits of a customer id
 MAX_DAYS: Final = 3_653
 DEFAULT_START: Final = datetime(2025, 1, 1, tzinfo=SHOP_ZONE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShopSettings:
-    """What log to make. `sessions` multiplies the visits without an order, `page_views` is the mean of a visit.
+    """Settings of a simulated log.
 
-    `kinds` are the kinds of events that are written; customers and orders stay the same whatever is written.
+    Attributes:
+        customers: number of customers.
+        days: length of the log.
+        start: start of the log.
+        sessions: factor on the number of visits without an order.
+        page_views: mean number of page views per visit.
+        kinds: kinds of events to write; customers and orders do not depend on it.
+        shop_id: id of the shop.
 
     >>> ShopSettings(customers=0)
     Traceback (most recent call last):
-    ValueError: customers must lie between 1 and 99999999, got 0
+    ValueError: customers must be between 1 and 99999999, got 0
     """
 
     customers: int = 5_000
@@ -49,7 +56,7 @@ class ShopSettings:
         }
         for name, (least, most) in limits.items():
             if not least <= getattr(self, name) <= most:
-                raise ValueError(f"{name} must lie between {least} and {most}, got {getattr(self, name)}")
+                raise ValueError(f"{name} must be between {least} and {most}, got {getattr(self, name)}")
         if self.start.tzinfo is None:
             raise ValueError("start needs an offset, for example 2025-01-01T00:00:00+08:00")
         if not self.kinds or set(self.kinds) - set(KINDS):
@@ -57,33 +64,33 @@ class ShopSettings:
 
     @classmethod
     def browsing_heavy(cls, customers: int, days: int) -> Self:
-        """A log with more than 20 events for each weekly decision about a customer who ordered in the last 180 days."""
+        """Return settings for a log with more than 20 events per weekly decision on a recent buyer."""
         return cls(customers=customers, days=days, sessions=16.0, page_views=9.0)
 
     @classmethod
     def orders_only(cls, customers: int, days: int) -> Self:
-        """A log of few events a customer: orders with their steps and nothing else."""
+        """Return settings for a log of orders only."""
         return cls(customers=customers, days=days, kinds=("order",))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shop:
-    """A shop as one seed has drawn it. Rates are per day or per order as named; shares and chances lie in [0, 1]."""
+    """Parameters of a shop, drawn from the seed. Rates are per day or per order; shares and chances are in [0, 1]."""
 
     settings: ShopSettings
     clock: BusyClock
     one_time_share: float
-    established_share: float  # customers who have joined before the log begins
-    rate_shape: float  # of the gamma distribution of personal order rates
+    established_share: float  # customers who joined before the log
+    rate_shape: float  # shape of the gamma distribution of order rates
     orders_per_day: float  # mean of that distribution
-    lifetime_days: float  # mean, of repeat buyers
+    lifetime_days: float  # mean of repeat buyers
     decline_days: float  # mean time over which orders and visits fade before leaving
     visits_per_order: float
     visit_chance_after_leaving: float
-    stayer_signs_share: float  # stayers who show the signs of a cause and stay nevertheless
+    stayer_share: float  # staying customers who show a cause
     complaint_rate: float  # per order, without any cause of leaving
-    discount_share: float  # orders with a discount outside campaigns
-    failure_rate: float  # payments that fail at a checkout
+    discount_share: float  # share of orders with a discount outside campaigns
+    failure_rate: float  # share of payments that fail
     out_of_stock_rate: float
     late_rates: Floats  # per carrier
     carrier_weights: Floats
@@ -98,12 +105,12 @@ class Shop:
 
     @cached_property
     def product_categories(self) -> Ints:
-        """The category number of each product."""
+        """Category number of each product."""
         return np.arange(PRODUCTS) * len(CATEGORIES) // PRODUCTS
 
 
 def draw_shop(settings: ShopSettings, seed: int) -> Shop:
-    """The shop that belongs to a seed: the same settings and seed always give the same shop."""
+    """Return the shop of a seed; the same settings and seed give the same shop."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
     weak_carrier = int(rng.integers(len(CARRIERS)))
     late_rates = rng.uniform(0.01, 0.05, len(CARRIERS))
@@ -119,7 +126,7 @@ def draw_shop(settings: ShopSettings, seed: int) -> Shop:
         decline_days=rng.uniform(45, 75),
         visits_per_order=rng.uniform(1.4, 2.0),
         visit_chance_after_leaving=rng.uniform(0.6, 0.8),
-        stayer_signs_share=rng.uniform(0.15, 0.25),
+        stayer_share=rng.uniform(0.15, 0.25),
         complaint_rate=rng.uniform(0.012, 0.025),
         discount_share=rng.uniform(0.20, 0.30),
         failure_rate=rng.uniform(0.008, 0.016),

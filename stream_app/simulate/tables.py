@@ -1,7 +1,7 @@
-"""The compact columns in which simulated events wait for their turn: about 40 bytes an event.
+"""Compact columns of simulated events, about 40 bytes per event.
 
-Times are milliseconds since the log's start; money is in cents; −1 stands for "the field is not sent". `customer` is
-the customer's number in the log; `order`, `session` and `complaint` are numbers within a block of customers.
+Times are milliseconds since the start of the log, money is in cents, and -1 means that a field is not sent. `customer`
+is the number of the customer in the log; `order`, `session` and `complaint` are numbers within a block of customers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What only the simulator knows of each customer. Evaluations may compare with it; the product never reads it."""
+"""Hidden attributes of customers, for the evaluation only."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from stream_app.simulate.vocabulary import CAUSES
 
 
 class Truth(msgspec.Struct, frozen=True, kw_only=True):
-    """The hidden facts of one customer.
+    """Hidden attributes of one customer.
 
-    `joined_at` lies before the log for established customers. `left_at` is None, and `causes` empty, for those who are
-    still with the shop when the log ends. `signs` are the causes that their events show: the true ones, none where the
-    evidence is missing, another one where it misleads; stayers may show some too.
+    Attributes:
+        customer_id: id in the log.
+        joined_at: before the start of the log for established customers.
+        left_at: None for customers who stay until the end of the log.
+        one_time: whether the customer orders only once.
+        causes: causes of leaving, empty for customers who stay.
+        shown: causes that the events show, which may be fewer or others.
     """
 
     customer_id: str
@@ -28,22 +32,22 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     left_at: datetime | None
     one_time: bool
     causes: tuple[str, ...]
-    signs: tuple[str, ...]
+    shown: tuple[str, ...]
 
 
 def truth(settings: ShopSettings, seed: int) -> Iterator[Truth]:
-    """The hidden facts of every customer of a log, in the order of their numbers.
+    """Yield the hidden attributes of every customer of a log, in the order of their numbers.
 
-    >>> vector = next(truth(ShopSettings(customers=1), seed=1))
-    >>> vector.customer_id, len(vector.causes) > 0 or vector.left_at is None
+    >>> first = next(truth(ShopSettings(customers=1), seed=1))
+    >>> first.customer_id, len(first.causes) > 0 or first.left_at is None
     ('c00000000', True)
     """
     shop = draw_shop(settings, seed)
     for block in blocks(settings):
-        yield from _facts(shop, draw_customers(shop, block, block_streams(seed, block).customers))
+        yield from _truths(shop, draw_customers(shop, block, block_streams(seed, block).customers))
 
 
-def _facts(shop: Shop, customers: Customers) -> Iterator[Truth]:
+def _truths(shop: Shop, customers: Customers) -> Iterator[Truth]:
     start = shop.settings.start.astimezone(SHOP_ZONE)
     for row, customer_id in enumerate(customer_ids(customers.number)):
         left = float(customers.left[row])
@@ -54,5 +58,5 @@ def _facts(shop: Shop, customers: Customers) -> Iterator[Truth]:
             left_at=start + timedelta(seconds=left) if gone else None,
             one_time=bool(customers.one_time[row]),
             causes=tuple(CAUSES[cause] for cause in customers.causes[row] if gone and cause != NO_CAUSE),
-            signs=tuple(name for name, shown in zip(CAUSES, customers.signs[row], strict=True) if shown),
+            shown=tuple(name for name, is_shown in zip(CAUSES, customers.shown[row], strict=True) if is_shown),
         )

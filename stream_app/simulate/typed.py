@@ -1,6 +1,6 @@
-"""Rows of compact columns -> typed events of the wire schema.
+"""Conversion of compact columns into typed events.
 
-Ids are scrambled numbers: unique, the same for the same seed, and silent about who has which hidden facts.
+Ids are scrambled numbers: unique, the same for the same seed, and unrelated to the hidden attributes.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.core.arrays import Ints
 from stream_app.core.events.schema import KINDS, Event
 from stream_app.simulate import cart, complaints, orders, pages
-from stream_app.simulate.arrays import Ints, Table
+from stream_app.simulate.arrays import Table
 from stream_app.simulate.calendar import SHOP_ZONE
 from stream_app.simulate.shop import BLOCK, PRODUCTS, ShopSettings
 from stream_app.simulate.vocabulary import (
@@ -39,13 +40,13 @@ PRODUCT_IDS: Final = tuple(f"p{number:04d}" for number in range(PRODUCTS))
 PRODUCT_CATEGORIES: Final = tuple(CATEGORIES[number * len(CATEGORIES) // PRODUCTS] for number in range(PRODUCTS))
 NOW: Final = timedelta(0)
 MAYBE: Final = (False, True)
-# Each sort of id scrambles with a salt of its own. Rows of a block need fewer than 32 bits.
+# Salts by type of id. Row numbers within a block need fewer than 32 bits.
 SALTED: Final = (*KINDS, "session_id", "order_id", "complaint_id")
 SALTS: Final = {name: 0x5851F42D4C957F2D * (number + 1) % 2**64 for number, name in enumerate(SALTED)}
 
 
 def scrambled(blocks: Ints, numbers: Ints, salt: int) -> list[str]:
-    """Ids of 16 hexadecimal digits for pairs of (block, number in the block), no two alike for one salt.
+    """Return unique ids of 16 hexadecimal digits for pairs of (block, number in the block).
 
     The finalizer of splitmix64 (Steele, Lea, Flood 2014), a bijection of 64-bit numbers.
 
@@ -60,7 +61,7 @@ def scrambled(blocks: Ints, numbers: Ints, salt: int) -> list[str]:
 
 
 def customer_ids(numbers: Ints) -> list[str]:
-    """Ids as a shop would give them.
+    """Return customer ids as a shop would assign them.
 
     >>> customer_ids(np.array([12345]))
     ['c00012345']
@@ -68,14 +69,14 @@ def customer_ids(numbers: Ints) -> list[str]:
     return [f"c{number:08d}" for number in numbers.tolist()]
 
 
-def _ids(message: str, table: Table, numbers: Ints, salt: str) -> Names:
-    """Ids with a letter in front; None where the number is −1."""
+def _ids(prefix: str, table: Table, numbers: Ints, salt: str) -> Names:
+    """Return ids with a prefix, None for the number -1."""
     ids = scrambled(table["customer"] // BLOCK, np.maximum(numbers, 0), SALTS[salt])
-    return [None if number < 0 else message + one for number, one in zip(numbers.tolist(), ids, strict=True)]
+    return [None if number < 0 else prefix + one for number, one in zip(numbers.tolist(), ids, strict=True)]
 
 
 def _named(names: Sequence[str], codes: Ints) -> Names:
-    """Names of codes; None for −1."""
+    """Return the names of codes, None for -1."""
     table: Names = [*names, None]
     return [table[code] for code in codes.tolist()]
 
@@ -90,7 +91,7 @@ def _prices(cents: Ints) -> list[float | None]:
 
 
 class EventMaker:
-    """Makes typed events from rows of one shop's log.
+    """Converts rows of one shop's log into typed events.
 
     >>> from stream_app.simulate.tables import CART
     >>> made = EventMaker(ShopSettings()).make("cart", np.zeros(1, CART), np.array([0]))
@@ -109,7 +110,7 @@ class EventMaker:
         }
 
     def make(self, kind: str, table: Table, numbers: Ints) -> list[Event]:
-        """One event a row; `numbers` count the rows of a kind within their block, from which event ids are made."""
+        """Return one event per row; `numbers` are the row numbers within kind and block, used for event ids."""
         columns: Columns = {
             "event_id": _ids("e", table, numbers, kind),
             "customer_id": customer_ids(table["customer"]),

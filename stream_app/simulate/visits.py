@@ -1,4 +1,4 @@
-"""Visits of a block of customers: when they come, what for, and which troubles they meet."""
+"""Visits of a block of customers."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.simulate.arrays import DAY, Bools, Floats, Ints
+from stream_app.core.arrays import Bools, Floats, Ints
+from stream_app.core.units import DAY_SECONDS
 from stream_app.simulate.customers import Customers
 from stream_app.simulate.orders import Orders
 from stream_app.simulate.shop import Shop
 
 NO_ORDER: Final = -1
-FADED_RATE: Final = 0.4  # share of the visit rate that is left just before leaving
-VISITS_AFTER_ONE_ORDER: Final = 2.0  # mean of one-time buyers, within weeks of their order
-TROUBLED_VISITS: Final = 2.0  # mean number of further visits in which a cause shows
-# Causes that show in visits. For each, customers come some more times while they are in trouble.
+FADED_RATE: Final = 0.4  # share of the visit rate just before leaving
+VISITS_AFTER_ONE_ORDER: Final = 2.0  # mean number for one-time buyers
+TROUBLED_VISITS: Final = 2.0  # mean number of additional visits in which a cause shows
+# Causes that show in visits; each adds visits between trouble_start and trouble_end.
 VISIT_CAUSES: Final = ("price", "too_many_choices", "poor_site", "out_of_stock", "no_personal_fit", "privacy")
 SILENT_CAUSES: Final = ("forgot_shop", "natural")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Visits:
-    """v visits of a block. `at` is when the visit begins, or when its order is placed if it has one."""
+    """v visits of a block. `at` is the start of the visit, or the time of its order if it has one."""
 
     who: Ints  # row number of the customer in the block
     at: Floats
     order: Ints  # row number of the order in the block, or NO_ORDER
-    troubled: Bools  # lies in the customer's time of trouble
+    troubled: Bools  # between the customer's trouble_start and trouble_end
 
     def showing(self, customers: Customers, cause: str) -> Bools:
-        """Visits in which the signs of a cause show."""
-        showing: Bools = self.troubled & customers.shows(cause)[self.who]
-        return showing
+        """Return the visits in which a cause shows."""
+        return self.troubled & customers.shows(cause)[self.who]
 
 
 def draw_visits(shop: Shop, customers: Customers, orders: Orders, rng: np.random.Generator) -> Visits:
-    """Visits with an order, ordinary visits, those in trouble and those after the last order."""
+    """Draw visits with an order, ordinary ones, those due to a cause, and those after the last order."""
     parts = [
         (orders.who, orders.placed),
         _ordinary(shop, customers, rng),
@@ -49,21 +49,20 @@ def draw_visits(shop: Shop, customers: Customers, orders: Orders, rng: np.random
     order = np.concatenate([np.arange(len(orders.who)), np.full(len(who) - len(orders.who), NO_ORDER)])
     inside = (at >= 0) & (at < shop.clock.end)
     who, at, order = who[inside], at[inside], order[inside]
-    troubled = (at >= customers.trouble_start[who]) & (at <= customers.trouble_end[who] + DAY)
+    troubled = (at >= customers.trouble_start[who]) & (at <= customers.trouble_end[who] + DAY_SECONDS)
     return Visits(who=who, at=at, order=order, troubled=troubled)
 
 
 def _silent(customers: Customers) -> Bools:
-    silent: Bools = np.any([customers.shows(cause) for cause in SILENT_CAUSES], axis=0)
-    return silent
+    return np.any([customers.shows(cause) for cause in SILENT_CAUSES], axis=0)
 
 
 def _ordinary(shop: Shop, customers: Customers, rng: np.random.Generator) -> tuple[Ints, Floats]:
-    """Visits without an order while a repeat buyer is with the shop; none in the trouble of who forgets the shop."""
+    """Draw visits without an order of repeat buyers; none after a customer starts to forget the shop."""
     first = shop.clock.busy(customers.joined)
     span = shop.clock.busy(customers.left) - first
     rate = customers.visits_per_day * shop.settings.sessions * ~customers.one_time
-    counts = rng.poisson(rate * span / DAY)
+    counts = rng.poisson(rate * span / DAY_SECONDS)
     who = np.repeat(np.arange(len(counts)), counts)
     at = shop.clock.ordinary(first[who] + rng.random(len(who)) * span[who])
     kept = rng.random(len(who)) < customers.activity(who, at, FADED_RATE)
@@ -72,17 +71,17 @@ def _ordinary(shop: Shop, customers: Customers, rng: np.random.Generator) -> tup
 
 
 def _after_leaving(shop: Shop, customers: Customers, rng: np.random.Generator) -> tuple[Ints, Floats]:
-    """People still look around after their last order, some for weeks: a visit is not a return."""
+    """Draw visits after the last order, since a visit is not a return."""
     lingers = customers.one_time | (rng.random(len(customers.number)) < shop.visit_chance_after_leaving)
     mean = np.where(customers.one_time, VISITS_AFTER_ONE_ORDER, customers.visits_per_day * 40)
     counts = rng.poisson(mean * shop.settings.sessions * (lingers & ~_silent(customers)))
     who = np.repeat(np.arange(len(counts)), counts)
     begin = np.where(customers.one_time, customers.joined, customers.left)[who]
-    return who, begin + rng.exponential(50 * DAY, len(who))
+    return who, begin + rng.exponential(50 * DAY_SECONDS, len(who))
 
 
 def _in_trouble(customers: Customers, rng: np.random.Generator) -> tuple[Ints, Floats]:
-    """Further visits of customers whose cause shows in visits, some for each such cause."""
+    """Draw additional visits for each cause that shows in visits."""
     causes = np.sum([customers.shows(cause) for cause in VISIT_CAUSES], axis=0)
     counts = np.where(causes > 0, causes + rng.poisson(causes * TROUBLED_VISITS), 0)
     who = np.repeat(np.arange(len(counts)), counts)

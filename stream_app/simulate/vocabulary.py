@@ -1,6 +1,6 @@
-"""The words of the simulated shop: causes with their priors, categories, search terms and what customers write.
+"""Vocabulary of the simulated shop: causes with priors, categories, search terms and complaint texts.
 
-All names are invented; no text comes from a real customer.
+All names and texts are invented.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.simulate.arrays import Floats
+from stream_app.core.arrays import Floats
 
 # cause: (share among lost one-time buyers, share among lost repeat buyers); from surveys among Taobao sellers
 CAUSE_PRIORS: Final[dict[str, tuple[float, float]]] = {
@@ -35,7 +35,7 @@ CAUSE: Final = {name: number for number, name in enumerate(CAUSES)}
 
 
 def priors() -> Floats:
-    """Cause priors, shape (2, causes): row 0 for one-time buyers, row 1 for repeat buyers; each row sums to 1.
+    """Return cause priors, shape (2, causes): row 0 for one-time buyers, row 1 for repeat buyers.
 
     >>> priors().sum(axis=1).round(6).tolist()
     [1.0, 1.0]
@@ -62,7 +62,7 @@ CATEGORIES: Final = tuple(SEARCH_TERMS)
 TERMS_PER_CATEGORY: Final = 4  # two Chinese, then two English
 SEARCHES: Final = tuple(term for zh, en in SEARCH_TERMS.values() for term in (*zh, *en))
 
-# complaint category: (Chinese phrases, English phrases), two each, so that a text's number can be computed
+# complaint category: (Chinese phrases, English phrases), two each
 PHRASES: Final[dict[str, tuple[tuple[str, str], tuple[str, str]]]] = {
     "quality": (("用了两天就坏了", "质量太差，有瑕疵"), ("It broke after two days", "Poor quality, with flaws")),
     "description": (("和图片不一样", "颜色与描述不符"), ("Not like the picture", "The colour is not as described")),

@@ -17,7 +17,8 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import confluent_options
-from stream_app.core.messages.schema import AlertClosed, AlertOpened, encode_message
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.schema import encode_message
 from stream_app.demo.secrets import new_secret
 from stream_app.ingest import LogFormat, open_log
 from stream_app.publish.feed import Feed, Listener, Summary

@@ -13,11 +13,12 @@ import pytest
 from river import base, drift, linear_model, optim, preprocessing, tree
 from sklearn.metrics import roc_auc_score
 
+from stream_app.core.arrays import Floats
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.drift import DriftWatch
 from stream_app.core.model.experts.baselines import BgNbdExpert, RecencyExpert
 from stream_app.core.model.experts.binned import BinnedExpert
-from stream_app.core.model.experts.expert import LIMIT, Expert, Floats, Labels, Rows, row_sums
+from stream_app.core.model.experts.expert import LIMIT, Expert, Labels, Rows, row_sums
 from stream_app.core.model.experts.linear import LinearExpert
 from stream_app.core.model.experts.recursive import (
     BIAS_DEVIATION,

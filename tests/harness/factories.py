@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from stream_app.core.arrays import Floats, Ints
 from stream_app.core.events.schema import KINDS
-from stream_app.replay.evaluation.calendar import DAY_US
+from stream_app.core.units import DAY_US
 from stream_app.replay.results import (
     CHURNED,
     OPEN,
@@ -20,8 +21,6 @@ from stream_app.replay.results import (
     AlertRecord,
     Decisions,
     DriftEvent,
-    Floats,
-    Ints,
     LogFacts,
     Results,
     Version,

@@ -18,20 +18,11 @@ from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.core.allocation.allocator import Allocator
 from stream_app.core.events.schema import Cart, Complaint, Event, Order, encode
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.batches import CandidateBatch, LabelledBatch
 from stream_app.core.messages.decoding import EVENTS, ROLES, TICKS
-from stream_app.core.messages.schema import (
-    AlertClosed,
-    AlertOpened,
-    AllocationDone,
-    CandidateBatch,
-    Contact,
-    LabelledBatch,
-    Outgoing,
-    Tick,
-    decode_message,
-    encode_message,
-    unpack,
-)
+from stream_app.core.messages.outgoing import Outgoing, unpack
+from stream_app.core.messages.schema import AllocationDone, Contact, Tick, decode_message, encode_message
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import restore, snapshot
 from stream_app.core.partition import outbox

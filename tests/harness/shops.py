@@ -14,16 +14,8 @@ from hypothesis import strategies as st
 
 from stream_app.core.alerts.lifecycle import Alert, AlertClosing, open_alerts
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
-from stream_app.core.events.schema import (
-    Browsing,
-    Cart,
-    CartAction,
-    Complaint,
-    ComplaintAction,
-    Event,
-    Order,
-    OrderAction,
-)
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, OrderAction
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.experts.expert import Labels, Rows
@@ -123,7 +115,7 @@ def separable(rng: np.random.Generator, size: int) -> tuple[Rows, Labels]:
 
 def matured_rows(churn_model: ChurnModel, rows: Rows, labels: Labels, decided_at: int, horizon: int) -> list[Matured]:
     """Decisions on rows, said by the learner as it is now, with their labels."""
-    log_odds, probability = churn_model.judge(rows)
+    log_odds, probability = churn_model.predict(rows)
     found = []
     for row, label in enumerate(labels.tolist()):
         pending = Pending(f"c{row:05d}", decided_at)
@@ -144,15 +136,15 @@ def teach(
         decided_at = T0 + day * DAY_US
         matured = matured_rows(churn_model, rows, labels, decided_at, horizon)
         cohorts = Cohorts()
-        cohorts.note_decisions([one.pending for one in matured])
-        cohorts.note_returns(
+        cohorts.record_decisions([one.pending for one in matured])
+        cohorts.record_returns(
             [
                 Returned(decided_at, decided_at + int(rng.integers(1, horizon)))
                 for one in matured
                 if one.label != CHURNED
             ]
         )
-        churn_model.note(cohorts)
+        churn_model.record_cohorts(cohorts)
         churn_model.learn_day(matured, decided_at + horizon)
 
 

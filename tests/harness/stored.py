@@ -38,19 +38,11 @@ from stream_app.core.delivery.routing import Policy, Route
 from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.core.events.schema import decode as decode_event
 from stream_app.core.events.schema import encode as encode_event
+from stream_app.core.messages.alerts import AlertOpened, decode_alert
+from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, ScoreRecords
 from stream_app.core.messages.decoding import ROLES
-from stream_app.core.messages.schema import (
-    AlertOpened,
-    CandidateBatch,
-    LabelledBatch,
-    Outgoing,
-    ScoreRecords,
-    decode_alert,
-    decode_message,
-    encode_message,
-    pack,
-    unpack,
-)
+from stream_app.core.messages.outgoing import Outgoing, pack, unpack
+from stream_app.core.messages.schema import decode_message, encode_message
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured
@@ -338,8 +330,8 @@ def learn_on(churn_model: ChurnModel, customers: Sequence[Customer], horizon: in
         days.setdefault(day, []).append(Matured(pending, place % 2, pending.decided_at + horizon))
     for day, matured in sorted(days.items()):
         cohorts = Cohorts()
-        cohorts.note_decisions([one.pending for one in matured])
-        churn_model.note(cohorts)
+        cohorts.record_decisions([one.pending for one in matured])
+        churn_model.record_cohorts(cohorts)
         churn_model.learn_day(matured, (day + 1) * DAY_US + horizon)
 
 

@@ -20,7 +20,8 @@ from standardwebhooks import Webhook as Verifier
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import Topics, confluent_options
 from stream_app.core.delivery.records import Delivery, decode_record
-from stream_app.core.messages.schema import AlertClosed, AlertOpened, encode_message
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.schema import encode_message
 from tests.harness.live import LiveSystem
 from tests.harness.live.system import STREAM_APP
 from tests.harness.receivers import DingTalkRobot, SiteThread

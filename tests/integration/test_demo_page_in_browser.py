@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from stream_app.core.messages.schema import AlertClosed
+from stream_app.core.messages.alerts import AlertClosed
 from stream_app.demo.state import Part
 from stream_app.demo.web_page import WebPage
 from tests.conftest import missing

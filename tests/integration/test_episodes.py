@@ -10,15 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from stream_app.core.events.schema import ComplaintAction, encode
-from stream_app.core.messages.schema import (
-    AlertClosed,
-    AlertOpening,
-    CandidateRecord,
-    Contact,
-    ContactAction,
-    encode_message,
-)
+from stream_app.core.events.enumerations import ComplaintAction
+from stream_app.core.events.schema import encode
+from stream_app.core.messages.alerts import AlertClosed
+from stream_app.core.messages.schema import AlertOpening, CandidateRecord, Contact, ContactAction, encode_message
 from tests.harness.live import LiveSystem
 from tests.harness.live.outcome import records_of
 from tests.harness.live.system import STREAM_APP

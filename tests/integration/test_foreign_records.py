@@ -17,18 +17,17 @@ from confluent_kafka import Producer
 
 from stream_app.config import Topics, confluent_options
 from stream_app.config.parts import PORT_OFFSETS
+from stream_app.core.messages.alerts import AlertOpened
+from stream_app.core.messages.batches import CandidateBatch, LabelledBatch
+from stream_app.core.messages.outgoing import pack
 from stream_app.core.messages.schema import (
-    AlertOpened,
     AlertOpening,
     AllocationDone,
-    CandidateBatch,
     CandidateRecord,
     Contact,
     ContactAction,
-    LabelledBatch,
     Tick,
     encode_message,
-    pack,
 )
 from stream_app.core.units import EPOCH, MICROSECOND
 from tests.harness.live import LiveSystem

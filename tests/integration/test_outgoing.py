@@ -21,7 +21,8 @@ from stream_app.adapters.kafka.placement import check_placement
 from stream_app.config import INPUTS, OUTPUTS, confluent_options
 from stream_app.config.parts import PORT_OFFSETS
 from stream_app.core.events.schema import encode
-from stream_app.core.messages.schema import CandidateBatch, Outgoing, pack
+from stream_app.core.messages.batches import CandidateBatch
+from stream_app.core.messages.outgoing import Outgoing, pack
 from stream_app.core.partition.commit import Commit
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.services.runtime.faust_app import make_producer

@@ -18,7 +18,7 @@ import pytest
 from stream_app.config import Topics
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.signature import sign
-from stream_app.core.model.snapshot import pickled, restore, snapshot
+from stream_app.core.model.snapshot import pickle_body, restore, snapshot
 from stream_app.core.training.trainer import Trainer
 from stream_app.demo.secrets import new_secret
 from stream_app.errors import BadConfig, UnusableSnapshot
@@ -241,7 +241,7 @@ def test_a_key_is_replaced_without_a_pause(keys_only: LiveSystem) -> None:
 
 def test_after_the_keys_of_an_unsigned_model_are_deleted_the_trainer_learns_again(make: Make) -> None:
     live = make()
-    live.redis.hset(model_key(live, "meta"), mapping={"number": 1, "checkpoint": pickled(taught()), "epoch": 7})
+    live.redis.hset(model_key(live, "meta"), mapping={"number": 1, "checkpoint": pickle_body(taught()), "epoch": 7})
     refused(live.start("trainer"), "it is not signed")
     live.redis.delete(*live.redis.keys(model_key(live, "*")))
     live.processes.pop().close()

@@ -24,8 +24,9 @@ from stream_app.adapters.kafka.topic_ids import KafkaIds
 from stream_app.config import Kafka, Topics, confluent_options
 from stream_app.core.allocation.allocator import AllocatorPosition
 from stream_app.core.events.schema import encode
-from stream_app.core.messages.schema import CandidateBatch, LabelledBatch, pack
-from stream_app.core.model.signature import verified
+from stream_app.core.messages.batches import CandidateBatch, LabelledBatch
+from stream_app.core.messages.outgoing import pack
+from stream_app.core.model.signature import verify
 from stream_app.core.training.trainer import Checkpoint
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import NoBroker, OtherTopic, SplitPartition
@@ -98,7 +99,7 @@ def positions(live: LiveSystem, role: str) -> list[int]:
         return [found.get(number, 0) for number in range(PARTITIONS)]
     if role == "labelled":
         number = int(live.redis.hget(f"{prefix}:{{model}}:meta", "number") or 0)
-        checkpoint = verified(stored, f"{prefix} checkpoint {number}", live.config.model.keys(), "of the test")
+        checkpoint = verify(stored, f"{prefix} checkpoint {number}", live.config.model.keys(), "of the test")
         read = msgspec.msgpack.decode(checkpoint, type=Checkpoint).read
     else:
         read = msgspec.json.decode(stored, type=AllocatorPosition).read

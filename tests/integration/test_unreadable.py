@@ -20,7 +20,8 @@ from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import confluent_options
 from stream_app.config.parts import PORT_OFFSETS
 from stream_app.core.events.schema import encode
-from stream_app.core.messages.schema import AllocationDone, LabelledBatch, encode_message
+from stream_app.core.messages.batches import LabelledBatch
+from stream_app.core.messages.schema import AllocationDone, encode_message
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import MissingCodec, TooManyUnreadable
 from tests.harness.live import LiveSystem, Process

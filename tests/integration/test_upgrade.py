@@ -17,7 +17,7 @@ from aiohttp import web
 from confluent_kafka import Producer
 
 from stream_app.config import Topics, confluent_options
-from stream_app.core.model.signature import verified
+from stream_app.core.model.signature import verify
 from stream_app.services.runtime.stores import open_stores
 from tests.harness.live import LiveSystem, Outcome, outcome_of
 from tests.harness.live.outcome import messages_of, outcome_in_redis
@@ -171,7 +171,7 @@ def test_the_stores_verify_and_open_what_was_stored(live: LiveSystem, folder: Pa
             latest, meta = await stores.models.latest(), entries_of(keyspace, "{model}:meta")
             keys = live.config.model.keys()
             number, prefix = int(meta[b"number"]), live.config.redis.prefix
-            assert latest == (number, verified(meta[b"checkpoint"], f"{prefix} checkpoint {number}", keys, "fixture"))
+            assert latest == (number, verify(meta[b"checkpoint"], f"{prefix} checkpoint {number}", keys, "fixture"))
             assert await stores.models.pinned() == int(meta[b"pinned"])
             assert await stores.models.through() == int(meta[b"through"])
             index = dict(keyspace["{model}:index"][1])

@@ -10,16 +10,9 @@ from aiokafka.structs import ConsumerRecord
 from stream_app.adapters.kafka.tail import tail
 from stream_app.config import LiveConfig
 from stream_app.core.events.schema import Rejected
-from stream_app.core.messages.schema import (
-    AllocationDone,
-    Contact,
-    decode_candidates,
-    decode_labelled,
-    decode_message,
-    decode_scored,
-    read_message,
-    sequence_of,
-)
+from stream_app.core.messages.batches import decode_candidates, decode_labelled, decode_scored, read_message
+from stream_app.core.messages.outgoing import sequence_of
+from stream_app.core.messages.schema import AllocationDone, Contact, decode_message
 from stream_app.core.partition.outbox import LABELLED, NOMINATIONS, SCORES
 from stream_app.core.units import EPOCH, MICROSECOND
 

@@ -14,7 +14,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from stream_app.adapters.kafka.refusals import refusal, refusals, why_no_connection
 from stream_app.config import FOREVER, INPUTS, OUTPUTS, LiveConfig, kafka_python_options
-from stream_app.core.durations import written
+from stream_app.core.durations import format_duration
 from stream_app.errors import KafkaDenied, NoBroker, WrongTopics
 
 _MILLISECOND_US: Final = 1_000
@@ -175,7 +175,7 @@ def _compare_retention(config: LiveConfig, role: str, name: str, found: Found) -
     kept = int(found.configs.get(_RETENTION, FOREVER)) * _MILLISECOND_US
     needed = config.shop.horizon + config.shop.lateness
     if kept >= 0 and role in INPUTS and kept < needed:
-        problem = f"keeps events for {written(kept)} only, horizon + lateness are {written(needed)}"
+        problem = f"keeps events for {format_duration(kept)} only, horizon + lateness are {format_duration(needed)}"
         remedy = _alter(name, _RETENTION, str(max(needed // _MILLISECOND_US, int(value))))
         yield Mismatch(name, Severity.WARNING, problem, f"State that is lost could not be made anew. {remedy}")
     elif found.configs.get(_RETENTION) != value:

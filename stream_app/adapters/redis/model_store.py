@@ -14,7 +14,7 @@ import msgspec
 
 from stream_app.adapters.redis.completeness import require_complete
 from stream_app.adapters.redis.connection import Client, Script, Topics, Verify, ask, to_the_end
-from stream_app.core.model.signature import Keys, sign, verified
+from stream_app.core.model.signature import Keys, sign, verify
 from stream_app.errors import NotClaimed, UnknownVersion, UnusableSnapshot, VersionOutOfOrder
 from stream_app.ports import NOTHING_LEARNED, VERSIONS_INDEXED, ModelVersion, Outcome
 
@@ -102,7 +102,7 @@ class RedisModelStore:
             return None
         number = self._number("number", stored)
         context = self._checkpoint_of(number)
-        return number, verified(checkpoint or b"", context, self._keys(), "in the trainer's checkpoint")
+        return number, verify(checkpoint or b"", context, self._keys(), "in the trainer's checkpoint")
 
     async def through(self) -> int:
         """See `ModelStore.through`."""
@@ -114,7 +114,7 @@ class RedisModelStore:
         found: bytes | None = await ask(self._client, "HGET", self._snapshots, number)
         if found is None:
             return None
-        return verified(found, self._version(number), self._keys(), f"of version {number}")
+        return verify(found, self._version(number), self._keys(), f"of version {number}")
 
     async def versions(self) -> list[ModelVersion]:
         """See `ModelStore.versions`."""

@@ -9,8 +9,10 @@ from typing import Final
 import msgspec
 
 from stream_app.core.alerts.lifecycle import AlertCandidate, open_alerts
+from stream_app.core.messages.batches import CandidateBatch
 from stream_app.core.messages.outbox_reader import OutboxReader, ReadPosition, rewound
-from stream_app.core.messages.schema import AllocationDone, CandidateBatch, Outgoing, encode_message, pack
+from stream_app.core.messages.outgoing import Outgoing, pack
+from stream_app.core.messages.schema import AllocationDone, encode_message
 from stream_app.core.partition import outbox
 from stream_app.core.partition.commit import Commit
 from stream_app.core.settings import Settings

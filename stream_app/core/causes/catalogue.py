@@ -1,4 +1,4 @@
-"""The causes of leaving, and how common each is before anything is known of a customer: from sellers' surveys."""
+"""The catalogue of causes of churn, with prior shares from surveys among sellers."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _SURVEYED: Final = {
     "natural": (0.03, 0.03),
 }
 CAUSES: Final = tuple(_SURVEYED)
-FAMILY: Final = "poor_experience"  # the name of the next five together, used where events cannot split them
+FAMILY: Final = "poor_experience"  # the five causes below together, where events cannot tell them apart
 POOR_EXPERIENCE: Final = ("product_quality", "logistics", "service", "unresolved_complaint", "broken_promise")
 ONE_TIME: Final = {cause: shares[0] for cause, shares in _SURVEYED.items()}
 REPEAT: Final = {cause: shares[1] for cause, shares in _SURVEYED.items()}
 
 
 def problem_of(shares: Mapping[str, float]) -> str:
-    """What is wrong with a column of priors, in words; nothing if it can be used.
+    """Return what is wrong with a set of priors, as the end of an error message; empty if they are valid.
 
     >>> problem_of(ONE_TIME), problem_of({"price": 0.4}), problem_of({"prize": 1.0})
-    ('', 'sum to 0.4', 'name an unknown cause: prize')
+    ('', 'sum to 0.4', 'contain an unknown cause: prize')
     """
     unknown = sorted(set(shares) - set(CAUSES))
     if unknown:
-        return f"name an unknown cause: {unknown[0]}"
+        return f"contain an unknown cause: {unknown[0]}"
     if any(not 0.0 <= share <= 1.0 for share in shares.values()):
-        return "hold a share that does not lie between 0 and 1"
+        return "contain a share outside 0 to 1"
     total = math.fsum(shares.values())
     return "" if abs(total - 1.0) < 1e-6 else f"sum to {total:g}"

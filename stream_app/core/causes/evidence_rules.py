@@ -1,201 +1,69 @@
-"""The signs by which causes of leaving show in a customer's events: one table, to be read and argued about.
+"""The evidence rules: a table of what in a customer's events speaks for which cause of churn.
 
-A row says of a sign: which fields of the events it needs, what is measured, from where on it is there, and how often it
-is seen with customers who leave for a cause, and with all others. `docs/causes.md` is made from this table, and
-`stream_app/i18n/` says each sign in words.
+A row gives the event fields that it needs, the numbers that it measures on a `CustomerProfile`, the thresholds from
+which the evidence is present, and how common the evidence is with each cause and without it. `docs/causes.md` is
+generated from this table; `stream_app/i18n/` holds the text of each rule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 from stream_app.core.causes.catalogue import POOR_EXPERIENCE
+from stream_app.core.causes.rule import EvidenceRule, Measure, Numbers, at_least, at_most
 from stream_app.core.state.profile import CustomerProfile
 
-Numbers = dict[str, float]
 UNSPLIT: Final = "complaint_of_any_kind"
-Measure = Callable[[CustomerProfile], Numbers]
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """From where on a number of a sign counts."""
-
-    number: str
-    least: float | None = None
-    most: float | None = None
-
-    def holds(self, numbers: Mapping[str, float]) -> bool:
-        """Whether the number lies within; NaN never does."""
-        value = numbers[self.number]
-        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
-
-    def __str__(self) -> str:
-        return f"{self.number} ≥ {self.least:g}" if self.most is None else f"{self.number} ≤ {self.most:g}"
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Whether a sign is there, and the numbers that are told of it."""
-
-    there: bool
-    numbers: Numbers
-
-
-@dataclass(frozen=True, slots=True)
-class EvidenceRule:
-    """One row of the table.
-
-    Attributes:
-        needs: the fields without which nothing can be said (shops.FIELDS).
-        chances: by cause: how often it is seen with those who leave for it and whose events tell of it.
-        otherwise: how often it is seen with all others.
-        given: of whom the sign can be asked at all; of others its absence says nothing.
-    """
-
-    key: str
-    needs: tuple[str, ...]
-    measure: Measure
-    thresholds: tuple[Threshold, ...]
-    chances: Mapping[str, float] = field(default_factory=dict)
-    otherwise: float = 1.0
-    given: tuple[Threshold, ...] = ()
-
-    def read(self, about: CustomerProfile) -> Reading | None:
-        """What the sign says of a customer; None: nothing, as a field is never sent or it cannot be asked of him."""
-        if not all(about.shop.sends(name) for name in self.needs):
-            return None
-        numbers = self.measure(about)
-        if not all(threshold.holds(numbers) for threshold in self.given):
-            return None
-        return Reading(all(threshold.holds(numbers) for threshold in self.thresholds), numbers)
-
-
-def at_least(number: str, value: float) -> Threshold:
-    """A number that counts from a value on."""
-    return Threshold(number, least=value)
-
-
-def at_most(number: str, value: float) -> Threshold:
-    """A number that counts up to a value."""
-    return Threshold(number, most=value)
 
 
 def _share(part: float, whole: float) -> float:
     return part / whole if whole > 0 else 0.0
 
 
-def _counted(number: str, name: str) -> Measure:
-    """The measure that is a count of marks.COUNTED, told under another name."""
-    return lambda about: {number: about.count(name)}
+def _counted(number: str, counter: str) -> Measure:
+    """Return the measure that reports a counter under another name."""
+    return lambda c: {number: c.counter(counter)}
 
 
-# --- what is measured -------------------------------------------------------------------------------------------------
+def _open(profile: CustomerProfile) -> Numbers:
+    overdue = [days for days in profile.open_days if days >= profile.solve_days]
+    complaints = max(profile.counter("complaints"), len(overdue))
+    return {"complaints": complaints, "open": len(overdue), "days": max(overdue, default=0.0)}
 
 
-def _silence(about: CustomerProfile) -> Numbers:
-    return {"days": about.silent_days, "times": about.silent_days / max(about.usual_gap_days, 0.5)}
-
-
-def _silence_once(about: CustomerProfile) -> Numbers:
-    return {"days": about.silent_days, "repeats": about.repeats}
-
-
-def _no_visit(about: CustomerProfile) -> Numbers:
-    """Of visits since the last order; one that ends with it goes on for minutes."""
-    since = about.fact("last_browsing") - about.fact("last_order")
-    return {"days": about.silent_days, "days_visited": max(since, 0.0)}
-
-
-def _no_favourite(about: CustomerProfile) -> Numbers:
-    return {"favourites": about.fact("favourites"), "orders": about.orders}
-
-
-def _discounts(about: CustomerProfile) -> Numbers:
-    paid, saved = about.fact("money"), about.fact("discount")
+def _discounts(profile: CustomerProfile) -> Numbers:
+    paid, saved = profile.slot("money"), profile.slot("discount")
     return {
-        "orders": about.orders,
-        "with_discount": _share(about.fact("discounted"), about.orders),
+        "orders": profile.orders,
+        "with_discount": _share(profile.slot("discounted"), profile.orders),
         "depth": _share(saved, paid + saved),
     }
 
 
-def _carts_without_order(about: CustomerProfile) -> Numbers:
-    return {"carts": about.count("adds") - about.count("orders") - about.count("abandoned")}
+def _late(profile: CustomerProfile) -> Numbers:
+    late, hours = profile.counter("late"), profile.counter("late_hours")
+    return {"parcels": late, "days": _share(hours, 24.0 * late), "rushed": profile.counter("rushed")}
 
-
-def _wandering(about: CustomerProfile) -> Numbers:
-    views, visits = about.count("views"), max(about.distinct("sessions"), 1)
-    return {"categories": about.distinct("categories"), "views": views / visits}
-
-
-def _shrinking(about: CustomerProfile) -> Numbers:
-    return {"orders": about.orders, "share": _share(about.fact("last_amount"), about.mean_amount)}
-
-
-def _late(about: CustomerProfile) -> Numbers:
-    late = about.count("late")
-    return {"parcels": late, "days": _share(about.count("late_hours"), 24.0 * late), "rushed": about.count("rushed")}
-
-
-def _waiting(about: CustomerProfile) -> Numbers:
-    return {"hours": about.answer_hours}
-
-
-def _open(about: CustomerProfile) -> Numbers:
-    overdue = [days for days in about.open_days if days >= about.solve_days]
-    complaints = max(about.count("complaints"), len(overdue))
-    return {"complaints": complaints, "open": len(overdue), "days": max(overdue, default=0.0)}
-
-
-def _growing_gaps(about: CustomerProfile) -> Numbers:
-    return {"times": about.view.last_gap[0] / max(about.view.mean_gap[0], 0.5), "repeats": about.repeats}
-
-
-def _slow_pages(about: CustomerProfile) -> Numbers:
-    pages = about.count("slow_pages")
-    return {"pages": pages, "share": _share(pages, about.count("views"))}
-
-
-def _unavailable(about: CustomerProfile) -> Numbers:
-    views = about.count("unavailable")
-    return {"views": views, "share": _share(views, about.count("views"))}
-
-
-def _ignored(about: CustomerProfile) -> Numbers:
-    brief = about.count("brief")
-    return {"views": brief, "share": _share(brief, about.count("views"))}
-
-
-def _contacts(about: CustomerProfile) -> Numbers:
-    return {"contacts": about.contacts_a_week}
-
-
-def _small_orders(about: CustomerProfile) -> Numbers:
-    return {"orders": about.orders, "share": _share(about.mean_amount, about.shop.usual_amount)}
-
-
-def _no_benefit(about: CustomerProfile) -> Numbers:
-    return {"orders": about.orders, "benefits": about.fact("member_benefits")}
-
-
-def _sent_back(about: CustomerProfile) -> Numbers:
-    return {"returns": max(about.count("returned"), about.count("refunded"))}
-
-
-# --- the table --------------------------------------------------------------------------------------------------------
 
 EVIDENCE_RULES: Final = (
-    # How long he has been silent: always told first, and speaks for no cause by itself.
-    EvidenceRule("silence", ("order",), _silence, (at_least("times", 0.0),)),
-    EvidenceRule("silence_once", ("order",), _silence_once, (at_most("repeats", 0.0),)),
-    # forgot_shop, natural: nothing more is heard of him.
+    # How long the customer has been silent: always listed first, and evidence for no cause by itself.
+    EvidenceRule(
+        "silence",
+        ("order",),
+        lambda c: {"days": c.silent_days, "times": c.silent_days / max(c.usual_gap_days, 0.5)},
+        (at_least("times", 0.0),),
+    ),
+    EvidenceRule(
+        "silence_once", ("order",), lambda c: {"days": c.silent_days, "repeats": c.repeats}, (at_most("repeats", 0.0),)
+    ),
+    # forgot_shop, natural: no visit since the last order; a visit that ends with the order lasts some minutes longer
     EvidenceRule(
         "no_visit",
         ("browsing",),
-        _no_visit,
+        lambda c: {
+            "days": c.silent_days,
+            "days_visited": max(c.slot("last_browsing") - c.slot("last_order"), 0.0),
+        },
         (at_most("days_visited", 0.5),),
         {"forgot_shop": 0.75, "natural": 0.60},
         0.2,
@@ -204,7 +72,7 @@ EVIDENCE_RULES: Final = (
     EvidenceRule(
         "no_favourite",
         ("cart.favourite",),
-        _no_favourite,
+        lambda c: {"favourites": c.slot("favourites"), "orders": c.orders},
         (at_most("favourites", 0.0),),
         {"forgot_shop": 0.98},
         0.58,
@@ -240,7 +108,7 @@ EVIDENCE_RULES: Final = (
     EvidenceRule(
         "carts_without_order",
         ("cart.add",),
-        _carts_without_order,
+        lambda c: {"carts": c.counter("adds") - c.counter("orders") - c.counter("abandoned")},
         (at_least("carts", 2.0),),
         {"too_many_choices": 0.75},
         0.06,
@@ -248,7 +116,10 @@ EVIDENCE_RULES: Final = (
     EvidenceRule(
         "wandering",
         ("browsing.category", "browsing.session_id"),
-        _wandering,
+        lambda c: {
+            "categories": c.distinct("categories"),
+            "views": c.counter("views") / max(c.distinct("sessions"), 1),
+        },
         (at_least("categories", 6.0), at_least("views", 4.5)),
         {"too_many_choices": 0.80, "no_personal_fit": 0.85},
         0.06,
@@ -256,7 +127,7 @@ EVIDENCE_RULES: Final = (
     EvidenceRule(
         "shrinking_orders",
         ("order.amount",),
-        _shrinking,
+        lambda c: {"orders": c.orders, "share": _share(c.slot("last_amount"), c.mean_amount)},
         (at_most("share", 0.6),),
         {"too_many_choices": 0.40},
         0.22,
@@ -264,7 +135,12 @@ EVIDENCE_RULES: Final = (
     ),
     # product_quality
     EvidenceRule(
-        "sent_back", ("order.returned",), _sent_back, (at_least("returns", 1.0),), {"product_quality": 0.70}, 0.03
+        "sent_back",
+        ("order.returned",),
+        lambda c: {"returns": max(c.counter("returned"), c.counter("refunded"))},
+        (at_least("returns", 1.0),),
+        {"product_quality": 0.70},
+        0.03,
     ),
     EvidenceRule(
         "quality_complaint",
@@ -303,7 +179,7 @@ EVIDENCE_RULES: Final = (
     EvidenceRule(
         "slow_answer",
         ("complaint.answered",),
-        _waiting,
+        lambda c: {"hours": c.answer_hours},
         (at_least("hours", 24.0),),
         {"service": 0.45, "unresolved_complaint": 0.60},
         0.01,
@@ -358,7 +234,7 @@ EVIDENCE_RULES: Final = (
         {"broken_promise": 0.80},
         0.015,
     ),
-    # the family of the five above: something went wrong, and nobody says what
+    # the family of the five above: something went wrong, and no event tells what
     EvidenceRule(
         UNSPLIT,
         ("complaint",),
@@ -366,13 +242,13 @@ EVIDENCE_RULES: Final = (
         (at_least("complaints", 1.0),),
         dict.fromkeys(POOR_EXPERIENCE, 0.30),
         0.03,
-        (at_least("complaints", 1.0),),  # who says what it is about does not speak against them
+        (at_least("complaints", 1.0),),  # a complaint about something else is no evidence against them
     ),
     # habit_change
     EvidenceRule(
         "growing_gaps",
         ("order",),
-        _growing_gaps,
+        lambda c: {"times": c.frame.last_gap[0] / max(c.frame.mean_gap[0], 0.5), "repeats": c.repeats},
         (at_least("times", 1.3),),
         {"habit_change": 0.50},
         0.3,
@@ -382,7 +258,10 @@ EVIDENCE_RULES: Final = (
     EvidenceRule(
         "slow_pages",
         ("browsing.load_seconds",),
-        _slow_pages,
+        lambda c: {
+            "pages": c.counter("slow_pages"),
+            "share": _share(c.counter("slow_pages"), c.counter("views")),
+        },
         (at_least("pages", 3.0), at_least("share", 0.15)),
         {"poor_site": 0.95},
         0.01,
@@ -415,7 +294,10 @@ EVIDENCE_RULES: Final = (
     EvidenceRule(
         "unavailable",
         ("browsing.available",),
-        _unavailable,
+        lambda c: {
+            "views": c.counter("unavailable"),
+            "share": _share(c.counter("unavailable"), c.counter("views")),
+        },
         (at_least("views", 2.0), at_least("share", 0.10)),
         {"out_of_stock": 0.95},
         0.02,
@@ -432,7 +314,7 @@ EVIDENCE_RULES: Final = (
     EvidenceRule(
         "ignored_recommendations",
         ("browsing.recommended", "browsing.dwell_seconds"),
-        _ignored,
+        lambda c: {"views": c.counter("brief"), "share": _share(c.counter("brief"), c.counter("views"))},
         (at_least("views", 3.0), at_least("share", 0.2)),
         {"no_personal_fit": 0.85},
         0.015,
@@ -454,7 +336,14 @@ EVIDENCE_RULES: Final = (
         {"ad_harassment": 0.45},
         0.01,
     ),
-    EvidenceRule("many_contacts", ("contact",), _contacts, (at_least("contacts", 2.0),), {"ad_harassment": 0.60}, 0.10),
+    EvidenceRule(
+        "many_contacts",
+        ("contact",),
+        lambda c: {"contacts": c.contacts_per_week},
+        (at_least("contacts", 2.0),),
+        {"ad_harassment": 0.60},
+        0.10,
+    ),
     # privacy
     EvidenceRule(
         "privacy_complaint",
@@ -476,7 +365,7 @@ EVIDENCE_RULES: Final = (
     EvidenceRule(
         "small_orders",
         ("order.amount",),
-        _small_orders,
+        lambda c: {"orders": c.orders, "share": _share(c.mean_amount, c.shop.usual_amount)},
         (at_most("share", 0.5),),
         {"small_customer_neglect": 0.90},
         0.16,
@@ -485,7 +374,7 @@ EVIDENCE_RULES: Final = (
     EvidenceRule(
         "no_member_benefit",
         ("order.member_benefit",),
-        _no_benefit,
+        lambda c: {"orders": c.orders, "benefits": c.slot("member_benefits")},
         (at_most("benefits", 0.0),),
         {"small_customer_neglect": 0.95},
         0.35,

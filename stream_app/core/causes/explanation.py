@@ -1,4 +1,4 @@
-"""Why a customer is about to leave, as it is told with an alert: causes by probability, and the evidence for them."""
+"""The explanation of a risk, as sent with an alert: causes with their probabilities, and the evidence for them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Annotated, Final
 
 import msgspec
 
-MAX_NUMBER: Final = 1e15  # of a number that is sent, either way: finite, and still exact in whole units
+MAX_NUMBER: Final = 1e15  # largest absolute value sent: finite, and integers up to it are exact
 Number = Annotated[float, msgspec.Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-Key = Annotated[str, msgspec.Meta(max_length=40)]  # of a cause, a segment, a sign; another version may have others
+Key = Annotated[str, msgspec.Meta(max_length=40)]  # of a cause, a segment or a rule; other releases may use other keys
 
 
 def sendable(number: float) -> float:
-    """A number as a message may hold it: neither JSON nor a reader has infinities or NaN.
+    """Return a number that a message can hold: infinities are clipped to MAX_NUMBER, NaN becomes 0.
 
     >>> sendable(float("inf")), sendable(float("nan")), sendable(2.5)
     (1000000000000000.0, 0.0, 2.5)
@@ -22,23 +22,27 @@ def sendable(number: float) -> float:
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """One cause of leaving: its key (docs/causes.md) and its probability among all causes."""
+    """A cause of churn: its key (see docs/causes.md) and its probability."""
 
     key: Key
     probability: Probability
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """One sign in a customer's events: its key, and the numbers that its words name (days, counts, shares of 1)."""
+    """Evidence in a customer's events: the key of its rule, and the numbers that its text shows."""
 
-    sign: Key
+    rule: Key = msgspec.field(name="sign")
     numbers: Annotated[dict[Key, Number], msgspec.Meta(max_length=16)] = {}
 
 
 class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The likeliest causes, best first, the evidence, strongest first, and the segments that a measure must fit.
+    """The likeliest causes, the strongest evidence, both in descending order, and the customer's segments.
 
-    `segment` is the one in which the customer is counted; `also` are the others that fit, in their order.
+    Attributes:
+        segment: the segment in which the customer is counted.
+        causes: likeliest first.
+        evidence: strongest first.
+        also: other segments to which the customer belongs.
 
     >>> Explanation("one_time", (Cause("forgot_shop", 0.6),), (Evidence("no_visit", {"days": 40.0}),)).causes[0].key
     'forgot_shop'
@@ -51,5 +55,5 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """All segments of the customer, the first one first."""
+        """All segments of the customer, starting with `segment`."""
         return (self.segment, *self.also) if self.segment else self.also

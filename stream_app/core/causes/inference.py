@@ -1,13 +1,14 @@
-"""Why a customer leaves: a probability over the causes, from priors and from the signs in his events.
+"""Probabilities of the causes of churn for one customer, from priors and from the evidence in their events.
 
-For each cause c, its signs are weighed as mixtures, since the events do not always tell, and sometimes mislead:
+For each cause c, the evidence is weighed as a mixture, since events do not always show why a customer leaves, and
+sometimes mislead:
 
-    P(c | signs) ∝ prior(c) × (1 - TOLD + TOLD × with(c) ÷ ((1 - MISLED) × otherwise(c) + MISLED × with(c)))
+    P(c | evidence) ∝ prior(c) × (1 - s + s × with(c) ÷ ((1 - m) × without(c) + m × with(c)))
 
-where with(c) and otherwise(c) are products over the signs of c: of their chances where they are there, and of 1 minus
-their chances where they are not, although the shop sends their fields and they can be asked of the customer. So missing
-signs weaken a cause no further than to a share of its prior, and all its signs together strengthen it no further than
-1 ÷ MISLED: whoever was misled once saw all of them.
+where s is SHOWING, m is MISLEADING, and with(c) and without(c) are products over the rules for c that apply: of the
+likelihood or the base rate where the evidence is present, and of 1 minus it where the evidence is absent although the
+shop sends the fields. Absent evidence therefore weakens a cause to no less than a share of its prior, and all evidence
+for a cause together strengthens it by no more than 1 ÷ m.
 """
 
 from __future__ import annotations
@@ -17,92 +18,93 @@ from collections.abc import Mapping
 from typing import Final
 
 from stream_app.core.causes.catalogue import CAUSES, FAMILY, POOR_EXPERIENCE
-from stream_app.core.causes.evidence_rules import EVIDENCE_RULES, UNSPLIT, EvidenceRule, Numbers, Reading
+from stream_app.core.causes.evidence_rules import EVIDENCE_RULES, UNSPLIT
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation, sendable
+from stream_app.core.causes.rule import EvidenceRule, Numbers, Reading
 from stream_app.core.segments.segments import segments_of
 from stream_app.core.state.profile import CustomerProfile
 
-TOLD: Final = 0.8  # share of those who leave whose events tell why
-MISLED: Final = 0.003  # share of all others whose events tell of this cause all the same
-MAX_CAUSES: Final = 5  # that are told
+SHOWING: Final = 0.8  # share of leaving customers whose events show the cause
+MISLEADING: Final = 0.003  # share of all others whose events show this cause
+MAX_CAUSES: Final = 5  # in one explanation
 MAX_EVIDENCE: Final = 6
 _DIGITS: Final = 4
-_SIGNS_OF: Final = {cause: [sign for sign in EVIDENCE_RULES if cause in sign.chances] for cause in CAUSES}
+_RULES_OF: Final = {cause: [rule for rule in EVIDENCE_RULES if cause in rule.likelihoods] for cause in CAUSES}
 
 
-def explain(about: CustomerProfile, priors: Mapping[str, float]) -> Explanation:
-    """The likeliest causes, the evidence for them and the customer's segment.
+def explain(profile: CustomerProfile, priors: Mapping[str, float]) -> Explanation:
+    """Return the likeliest causes, the evidence for them and the customer's segments.
 
     Args:
-        about: the customer at his moment.
-        priors: by cause, of his kind of buyer.
+        profile: the customer at the moment of the explanation.
+        priors: by cause, for one-time or for repeat buyers, whichever the customer is.
     """
-    read = read_evidence(about)
-    seen = {key: reading.numbers for key, reading in read.items() if reading.there}
-    posterior = probabilities(priors, read)
-    best = sorted(_told(posterior, seen).items(), key=lambda cause: -cause[1])[:MAX_CAUSES]
+    readings = read_evidence(profile)
+    present = {key: reading.numbers for key, reading in readings.items() if reading.present}
+    posterior = probabilities(priors, readings)
+    best = sorted(_merge_family(posterior, present).items(), key=lambda cause: -cause[1])[:MAX_CAUSES]
     causes = tuple(Cause(key, round(p, _DIGITS)) for key, p in best if round(p, _DIGITS) > 0.0)
-    segment, *also = segments_of(about)
-    return Explanation(segment, causes, _evidence(posterior, seen), tuple(also))
+    segment, *also = segments_of(profile)
+    return Explanation(segment, causes, _evidence(posterior, present), tuple(also))
 
 
-def read_evidence(about: CustomerProfile) -> dict[str, Reading]:
-    """What the signs say that say anything, by key."""
-    read = ((sign.key, sign.read(about)) for sign in EVIDENCE_RULES)
-    return {key: reading for key, reading in read if reading is not None}
+def read_evidence(profile: CustomerProfile) -> dict[str, Reading]:
+    """Return the readings of the rules that apply to a customer, by key."""
+    readings = ((rule.key, rule.evaluate(profile)) for rule in EVIDENCE_RULES)
+    return {key: reading for key, reading in readings if reading is not None}
 
 
-def probabilities(priors: Mapping[str, float], read: Mapping[str, Reading]) -> dict[str, float]:
-    """The probability of each of CAUSES; they sum to 1.
+def probabilities(priors: Mapping[str, float], readings: Mapping[str, Reading]) -> dict[str, float]:
+    """Return the probability of each of CAUSES; they sum to 1.
 
     Args:
-        priors: by cause; one that is not named has none.
-        read: what the signs say.
+        priors: by cause; a cause without a prior has the probability 0.
+        readings: by the key of the rule.
 
     >>> posterior = probabilities({"price": 0.5, "logistics": 0.5}, {"late_parcel": Reading(True, {"parcels": 1.0})})
     >>> posterior["logistics"] > 0.8
     True
     """
-    weights = {cause: priors.get(cause, 0.0) * _support(cause, read) for cause in CAUSES}
+    weights = {cause: priors.get(cause, 0.0) * _likelihood_ratio(cause, readings) for cause in CAUSES}
     total = math.fsum(weights.values())
     return {cause: weight / total for cause, weight in weights.items()}
 
 
-def _support(cause: str, read: Mapping[str, Reading]) -> float:
-    """How much likelier the signs of a cause are with it than otherwise."""
-    with_it = otherwise = 1.0
-    for sign in _SIGNS_OF[cause]:
-        if sign.key in read:
-            there, chance = read[sign.key].there, sign.chances[cause]
-            with_it *= chance if there else 1.0 - chance
-            otherwise *= sign.otherwise if there else 1.0 - sign.otherwise
-    return 1.0 - TOLD + TOLD * with_it / ((1.0 - MISLED) * otherwise + MISLED * with_it)
+def _likelihood_ratio(cause: str, readings: Mapping[str, Reading]) -> float:
+    with_cause = without = 1.0
+    for rule in _RULES_OF[cause]:
+        if rule.key in readings:
+            present, likelihood = readings[rule.key].present, rule.likelihoods[cause]
+            with_cause *= likelihood if present else 1.0 - likelihood
+            without *= rule.base_rate if present else 1.0 - rule.base_rate
+    return 1.0 - SHOWING + SHOWING * with_cause / ((1.0 - MISLEADING) * without + MISLEADING * with_cause)
 
 
-def _told(posterior: Mapping[str, float], seen: Mapping[str, Numbers]) -> dict[str, float]:
-    """The causes as they are told: the five of a poor experience in one, where the events cannot split them."""
-    if UNSPLIT not in seen or any(_speaks_for_one(sign) for sign in EVIDENCE_RULES if sign.key in seen):
+def _merge_family(posterior: Mapping[str, float], present: Mapping[str, Numbers]) -> dict[str, float]:
+    """Sum the causes of a poor experience into FAMILY where a complaint is the only evidence and cannot split them."""
+    if UNSPLIT not in present or any(_splits_family(rule) for rule in EVIDENCE_RULES if rule.key in present):
         return dict(posterior)
-    told = {cause: p for cause, p in posterior.items() if cause not in POOR_EXPERIENCE}
-    return {FAMILY: math.fsum(posterior[cause] for cause in POOR_EXPERIENCE), **told}
+    others = {cause: p for cause, p in posterior.items() if cause not in POOR_EXPERIENCE}
+    return {FAMILY: math.fsum(posterior[cause] for cause in POOR_EXPERIENCE), **others}
 
 
-def _speaks_for_one(sign: EvidenceRule) -> bool:
-    """Whether a sign speaks for some of the five and not for others."""
-    return 0 < sum(cause in sign.chances for cause in POOR_EXPERIENCE) < len(POOR_EXPERIENCE)
+def _splits_family(rule: EvidenceRule) -> bool:
+    """Return whether a rule is evidence for some causes of a poor experience and not for the others."""
+    return 0 < sum(cause in rule.likelihoods for cause in POOR_EXPERIENCE) < len(POOR_EXPERIENCE)
 
 
-def _evidence(posterior: Mapping[str, float], seen: Mapping[str, Numbers]) -> tuple[Evidence, ...]:
-    """The signs that are there, strongest first; how long the customer has been silent comes before all."""
-    weights = {sign.key: _strength(sign, posterior) for sign in EVIDENCE_RULES if sign.key in seen}
-    keys = sorted(weights, key=lambda key: -weights[key])[:MAX_EVIDENCE]
+def _evidence(posterior: Mapping[str, float], present: Mapping[str, Numbers]) -> tuple[Evidence, ...]:
+    """Return the strongest evidence first; rules without causes, such as the customer's silence, precede all others."""
+    strengths = {rule.key: _strength(rule, posterior) for rule in EVIDENCE_RULES if rule.key in present}
+    keys = sorted(strengths, key=lambda key: -strengths[key])[:MAX_EVIDENCE]
     return tuple(
-        Evidence(key, {name: round(sendable(float(value)), 2) for name, value in seen[key].items()}) for key in keys
+        Evidence(key, {name: round(sendable(float(value)), 2) for name, value in present[key].items()}) for key in keys
     )
 
 
-def _strength(sign: EvidenceRule, posterior: Mapping[str, float]) -> float:
-    """How much a sign that is there moves what is believed."""
-    if not sign.chances:
+def _strength(rule: EvidenceRule, posterior: Mapping[str, float]) -> float:
+    if not rule.likelihoods:
         return math.inf
-    return max(posterior[cause] * math.log(chance / sign.otherwise) for cause, chance in sign.chances.items())
+    return max(
+        posterior[cause] * math.log(likelihood / rule.base_rate) for cause, likelihood in rule.likelihoods.items()
+    )

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from stream_app.core.delivery.quiet_hours import QuietHours, digest_due
 from stream_app.core.delivery.records import MessageText
 from stream_app.core.delivery.retry import SECOND, Limit, Retries
-from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.messages.alerts import AlertOpened
 
 URGENT: Final = "urgent"
 DIGEST: Final = "digest"

@@ -27,7 +27,7 @@ from stream_app.core.delivery.records import (
 )
 from stream_app.core.delivery.retry import free_at, remembered
 from stream_app.core.delivery.routing import MessageWriter, Policy, Route
-from stream_app.core.messages.schema import AlertClosed, AlertMessage, AlertOpened
+from stream_app.core.messages.alerts import AlertClosed, AlertMessage, AlertOpened
 from stream_app.core.units import EPOCH, MICROSECOND
 
 

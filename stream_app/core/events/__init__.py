@@ -1,1 +1,1 @@
-"""Events of a shop: the records customers cause, their spellings and their bounds."""
+"""Events of a shop: wire schema, accepted spellings and bounds of their times."""

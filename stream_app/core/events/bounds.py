@@ -1,4 +1,4 @@
-"""Between which instants an event may lie: the same for a replay and for the live services."""
+"""Bounds of the times of events, the same in a replay and in the live services."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import msgspec
 
 from stream_app.core.events.schema import EARLIEST, LATEST, Event, Rejected
 
-# One event from the year 2300 would close every label; clocks and zones of sources may well be a day off.
+# A single event from the year 2300 would close every label. A day of skew allows for wrong clocks and time zones.
 TOLERATED_SKEW: Final = timedelta(days=1)
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """The instants between which an event may lie, both included.
+    """The earliest and the latest time that an event may have, both included.
 
     >>> from datetime import UTC
     >>> from stream_app.core.events.schema import Order
     >>> bounds = Bounds.until(datetime(2024, 1, 1, tzinfo=UTC))
     >>> late = Order(event_id="1", customer_id="c", occurred_at=datetime(2300, 1, 1, tzinfo=UTC))
-    >>> bounds.hold([late]), bounds.problem(late).field
+    >>> bounds.contain([late]), bounds.problem(late).field
     (False, 'occurred_at')
     """
 
@@ -30,30 +30,32 @@ class Bounds(msgspec.Struct, frozen=True):
 
     @classmethod
     def until(cls, not_after: datetime | None, skew: timedelta = TOLERATED_SKEW) -> Bounds:
-        """From 1980 to `skew` after `not_after` (None: to the latest instant of all)."""
+        """Return the bounds from 1980 to `skew` after `not_after`, or to LATEST if it is None."""
         return cls(EARLIEST, min(not_after + skew, LATEST) if not_after else LATEST)
 
-    def hold(self, events: Sequence[Event]) -> bool:
-        """Whether all events are fine: a fast answer for a whole block."""
+    def contain(self, events: Sequence[Event]) -> bool:
+        """Return whether all events are within the bounds; fast for a whole block."""
         times = [event.occurred_at for event in events]
         return not times or (min(times) >= self.earliest and max(times) <= self.latest)
 
-    def problem(self, event: Event) -> Rejected | None:
-        """What is wrong with one event, None if nothing is."""
+    def problem(self, event: Event | Rejected) -> Rejected | None:
+        """Return why an event is rejected, by its decoder or by the bounds; None if it is accepted."""
+        if isinstance(event, Rejected):
+            return event
         if not self.earliest <= event.occurred_at <= self.latest:
             return self.out_of_bounds(event.occurred_at)
         return None
 
     def out_of_bounds(self, at: datetime) -> Rejected:
-        """The rejection of an instant that lies before or after the bounds."""
+        """Return the rejection of an instant outside the bounds."""
         if at < self.earliest:
             reason = (
-                f"{at.isoformat()} lies before {self.earliest.date()}, as a missing time written as zero does: check"
+                f"{at.isoformat()} is before {self.earliest.date()}, like a missing time that is written as zero: check"
                 " the time's unit and format"
             )
         else:
             reason = (
-                f"{at.isoformat()} lies in the future (after {self.latest.isoformat()}): check the source's clock, and"
+                f"{at.isoformat()} is in the future (after {self.latest.isoformat()}): check the source's clock, and"
                 " the time's unit and zone"
             )
         return Rejected(reason, "occurred_at")

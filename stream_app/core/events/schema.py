@@ -1,10 +1,10 @@
-"""The wire schema: bytes of one JSON event -> a typed event, or the reason why it was rejected.
+"""Wire schema of events: typed structs, and their decoding from JSON.
 
-Four kinds of events make up a shop's log: browsing, cart, order and complaint (each a topic of its own in Kafka). The
-field `type` names the kind. Unknown fields are ignored, so that a shop may send more than we read; other spellings of
-an enum value are understood (spellings.py), and what is unknown all the same counts as `other`, so that a new payment
-state never stops a partition; a missing or wrong required field rejects the event. So does a value that no shop has:
-the types below hold the limits, for the live services and for replays alike.
+A shop's log has four kinds of events: browsing, cart, order and complaint, each on its own Kafka topic. The field
+`type` names the kind. Unknown fields are ignored. Other spellings of an enumeration's values are accepted
+(spellings.py); any other value counts as `other`, so that a new payment state does not stop a partition. A missing or
+invalid required field rejects the event, and so does a value beyond the limits below, in the live services and in a
+replay.
 """
 
 from __future__ import annotations
@@ -12,33 +12,31 @@ from __future__ import annotations
 import enum
 import re
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from typing import Annotated, ClassVar, Final, NoReturn, TypeVar
+from typing import Annotated, Final, NoReturn, TypeVar
 
 import msgspec
 
-from stream_app.core.events.spellings import word_of
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction, Page
 from stream_app.core.units import EPOCH, MICROSECOND
 
 MAX_ID_CHARS: Final = 256
-MAX_NAME_CHARS: Final = 8_192  # a product may be named by its URL, a session by a token
+MAX_NAME_CHARS: Final = 8_192  # a product may be identified by its URL, a session by a token
 MAX_TEXT_CHARS: Final = 100_000
 MAX_MONEY: Final = 1e12
-# Missing times are written as zero: 1970 by Unix, 1900 by spreadsheets, year 1 by .NET. No online shop is older.
+# Missing times are often written as zero: 1970 in Unix, 1900 in spreadsheets, year 1 in .NET. No online shop is older.
 EARLIEST: Final = datetime(1980, 1, 1, tzinfo=UTC)
-LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)  # it leaves room for a lifetime or a zone to be added
-MAX_DELIVERY: Final = timedelta(days=3_653)  # between an order's step and its delivery, promised or real
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)  # early enough that a lifetime or an offset can be added
+MAX_DELIVERY: Final = timedelta(days=3_653)  # between an order and its delivery, promised or actual
 DEFAULT_SHOP: Final = "default"
 _EnumT = TypeVar("_EnumT", bound=enum.StrEnum)
-
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
 Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)]
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)]
 Micros = Annotated[int, msgspec.Meta(ge=0, le=(LATEST - EPOCH) // MICROSECOND)]  # since 1970-01-01 UTC
-# Finite, and far enough from the limits of a float64 that no sum of them is not. A count of -1 stands for "unknown".
+# Finite, and so small that their sums are finite too. A count of -1 means "unknown".
 Money = Annotated[float, msgspec.Meta(ge=-MAX_MONEY, le=MAX_MONEY)]
 Seconds = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
-# Stars. A rating on another scale would be read wrongly in silence, so it is refused.
+# Stars. A rating on another scale is refused, since it would be misread without notice.
 Rating = Annotated[float, msgspec.Meta(ge=1, le=5)]
 Count = Annotated[int, msgspec.Meta(ge=-(10**12), le=10**12)]
 Instant = Annotated[
@@ -46,131 +44,33 @@ Instant = Annotated[
 ]
 
 
-class _Word:
-    """What an enum's own members say of themselves."""
-
-    is_unknown: ClassVar[bool] = False
-
-
-class OpenEnum(_Word, enum.StrEnum):
-    """An enum that understands other spellings of its values, and whose unknown values are no error.
-
-    An unknown value becomes a member by the name of OTHER that keeps its word, so that it can be counted by it and is
-    written out again as it came. Only values that are not the wire's own come to `_missing_`.
-    """
-
-    @classmethod
-    def _missing_(cls, value: object) -> OpenEnum:
-        word = str(value)
-        return _understood(cls, word) if len(word) <= _MAX_SPELLING else _unknown(cls, word)
-
-
-_MAX_SPELLING: Final = 64  # characters; longer words are not looked up
-
-
-@lru_cache(maxsize=1 << 10)
-def _understood(kind: type[OpenEnum], word: str) -> OpenEnum:
-    known = word_of(kind.__name__, word)
-    return _unknown(kind, word) if known is None else kind(known)
-
-
-def _unknown(kind: type[OpenEnum], word: str) -> OpenEnum:
-    unknown = str.__new__(kind, word)
-    unknown._name_, unknown._value_ = "OTHER", word
-    unknown.is_unknown = True  # type: ignore[misc] # of this one, in place of the class's
-    return unknown
-
-
-class Page(OpenEnum):
-    """What kind of page was viewed."""
-
-    HOME = "home"
-    CATEGORY = "category"
-    PRODUCT = "product"
-    SEARCH = "search"
-    CART = "cart"
-    CHECKOUT = "checkout"
-    ACCOUNT = "account"
-    HELP = "help"
-    OTHER = "other"
-
-
-class CartAction(OpenEnum):
-    """What a customer did with the cart, the favourites or the checkout."""
-
-    ADD = "add"
-    REMOVE = "remove"
-    FAVOURITE = "favourite"
-    UNFAVOURITE = "unfavourite"
-    CHECKOUT_STARTED = "checkout_started"
-    CHECKOUT_ABANDONED = "checkout_abandoned"
-    PAYMENT_FAILED = "payment_failed"
-    PAYMENT_METHOD_REMOVED = "payment_method_removed"
-    OTHER = "other"
-
-
-class OrderAction(OpenEnum):
-    """A step in the life of an order."""
-
-    PLACED = "placed"
-    PAID = "paid"
-    SHIPPED = "shipped"
-    DELIVERED = "delivered"
-    CANCELLED = "cancelled"
-    RETURNED = "returned"
-    REFUNDED = "refunded"
-    OTHER = "other"
-
-
-class ComplaintForm(OpenEnum):
-    """Through what a customer voiced displeasure."""
-
-    COMPLAINT = "complaint"
-    LOW_REVIEW = "low_review"
-    RETURN_REASON = "return_reason"
-    SURVEY = "survey"
-    UNSUBSCRIBE = "unsubscribe"
-    CANCELLATION = "cancellation"
-    OTHER = "other"
-
-
-class ComplaintAction(OpenEnum):
-    """A step in the handling of a complaint."""
-
-    OPENED = "opened"
-    ANSWERED = "answered"
-    RESOLVED = "resolved"
-    REOPENED = "reopened"
-    OTHER = "other"
-
-
 class Rejected(msgspec.Struct, frozen=True):
-    """An event that could not be read: why, and which field is to blame (empty: the whole line)."""
+    """Why an event was rejected, and the offending field; empty for the whole line."""
 
     reason: str
     field: str = ""
 
 
 def refuse(field: str, problem: str, remedy: str) -> NoReturn:
-    """Reject a message from its `__post_init__`: the decoder reports it like a wrong type of the field."""
+    """Raise ValueError from a `__post_init__`; the decoder reports it like a wrong type of the field."""
     raise ValueError(f"{problem}: {remedy} - at `$.{field}`")
 
 
-REMEDY_TIME: Final = "check the time's unit and format, and leave the field out where the time is not known"
+REMEDY_TIME: Final = "check the time's unit and format, and leave the field out if the time is unknown"
 NO_CUSTOMER: Final = Rejected(
-    'there is no customer: every event needs one (missing_customer = "skip" in a mapping passes over such lines)',
+    'the customer is missing (missing_customer = "skip" in a mapping skips such lines)',
     "customer_id",
 )
 
 
 def refuse_blank(event_id: str, customer_id: str, shop_id: str) -> None:
-    """Refuse blank ids: all customers without one would be one customer."""
+    """Raise ValueError for blank ids, which would merge unrelated customers or events."""
     if customer_id.isspace():
         raise ValueError(f"{NO_CUSTOMER.reason} - at `$.customer_id`")
     if event_id.isspace():
-        refuse("event_id", "is blank", "give every event an id of its own")
+        refuse("event_id", "is blank", "give every event a unique id")
     if shop_id.isspace():
-        refuse("shop_id", "is blank", "leave it out where there is only one shop")
+        refuse("shop_id", "is blank", "leave it out if there is only one shop")
 
 
 def _refuse_far(field: str, at: datetime, occurred_at: datetime) -> None:
@@ -179,7 +79,7 @@ def _refuse_far(field: str, at: datetime, occurred_at: datetime) -> None:
 
 
 class _Event(msgspec.Struct, kw_only=True, frozen=True, gc=False, omit_defaults=True, tag_field="type"):
-    """What every event has."""
+    """Fields of every event."""
 
     event_id: Id
     customer_id: Id
@@ -187,13 +87,13 @@ class _Event(msgspec.Struct, kw_only=True, frozen=True, gc=False, omit_defaults=
     shop_id: Id = DEFAULT_SHOP
 
     def __post_init__(self) -> None:
-        """Refuse blank ids: see `refuse`."""
+        """Raise ValueError for blank ids."""
         if self.customer_id.isspace() or self.event_id.isspace() or self.shop_id.isspace():
             refuse_blank(self.event_id, self.customer_id, self.shop_id)
 
     @property
     def at(self) -> int:
-        """When it happened, in microseconds since 1970-01-01 UTC.
+        """Time of the event in microseconds since 1970-01-01 UTC.
 
         >>> decode(b'{"type":"order","event_id":"1","customer_id":"c","occurred_at":"1970-01-01T08:00:01+08:00"}').at
         1000000
@@ -201,8 +101,8 @@ class _Event(msgspec.Struct, kw_only=True, frozen=True, gc=False, omit_defaults=
         return (self.occurred_at - EPOCH) // MICROSECOND
 
 
-def _written(default: _EnumT) -> _EnumT:
-    """A default that is written out all the same: another reader of the log should not have to know it."""
+def _always_encoded(default: _EnumT) -> _EnumT:
+    """Return a field with a default that is always encoded, so that other readers need not know it."""
     return msgspec.field(default_factory=lambda: default)
 
 
@@ -226,7 +126,7 @@ class Browsing(_Event, tag="browsing", kw_only=True, frozen=True, gc=False):
 class Cart(_Event, tag="cart", kw_only=True, frozen=True, gc=False):
     """A change of the cart or the favourites, or a step of the checkout."""
 
-    action: CartAction = _written(CartAction.ADD)
+    action: CartAction = _always_encoded(CartAction.ADD)
     product_id: Name | None = None
     category: Name | None = None
     session_id: Name | None = None
@@ -238,7 +138,7 @@ class Cart(_Event, tag="cart", kw_only=True, frozen=True, gc=False):
 class Order(_Event, tag="order", kw_only=True, frozen=True, gc=False):
     """A step in the life of an order. Amounts are in the shop's currency, after discounts."""
 
-    action: OrderAction = _written(OrderAction.PAID)
+    action: OrderAction = _always_encoded(OrderAction.PAID)
     order_id: Name | None = None
     amount: Money | None = None
     discount: Money | None = None
@@ -255,7 +155,7 @@ class Order(_Event, tag="order", kw_only=True, frozen=True, gc=False):
     member_benefit: bool | None = None
 
     def __post_init__(self) -> None:
-        """Refuse blank ids, and a delivery that is years away from the order."""
+        """Raise ValueError for blank ids, and for a delivery more than ten years from the event."""
         if self.customer_id.isspace() or self.event_id.isspace() or self.shop_id.isspace():
             refuse_blank(self.event_id, self.customer_id, self.shop_id)
         if self.promised_at is not None:
@@ -267,8 +167,8 @@ class Order(_Event, tag="order", kw_only=True, frozen=True, gc=False):
 class Complaint(_Event, tag="complaint", kw_only=True, frozen=True, gc=False):
     """A complaint, low review, return reason, survey answer or unsubscribe, or a step in its handling."""
 
-    form: ComplaintForm = _written(ComplaintForm.COMPLAINT)
-    action: ComplaintAction = _written(ComplaintAction.OPENED)
+    form: ComplaintForm = _always_encoded(ComplaintForm.COMPLAINT)
+    action: ComplaintAction = _always_encoded(ComplaintAction.OPENED)
     complaint_id: Name | None = None
     order_id: Name | None = None
     category: Name | None = None
@@ -281,16 +181,14 @@ class Complaint(_Event, tag="complaint", kw_only=True, frozen=True, gc=False):
 
 Event = Browsing | Cart | Order | Complaint
 KINDS: Final[dict[str, type[Event]]] = {"browsing": Browsing, "cart": Cart, "order": Order, "complaint": Complaint}
-
-
 _decoder = msgspec.json.Decoder(Event)
 _encoder = msgspec.json.Encoder()
-_PLACE = re.compile(r"(?P<reason>.*?) - at `\$\.?(?P<field>.*)`$", re.DOTALL)
+_AT_FIELD = re.compile(r"(?P<reason>.*?) - at `\$\.?(?P<field>.*)`$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(?P<field>[^`]+)`")
 
 
 def rejection(error: msgspec.MsgspecError) -> Rejected:
-    """The field and the reason in an error of msgspec.
+    """Return the rejection that an error of msgspec describes.
 
     >>> decode(b'{"type":"order","event_id":"1","customer_id":7,"occurred_at":"2026-01-01T00:00:00Z"}')
     Rejected(reason='Expected `str`, got `int`', field='customer_id')
@@ -298,13 +196,13 @@ def rejection(error: msgspec.MsgspecError) -> Rejected:
     text = str(error)
     if missing := _MISSING.search(text):
         return Rejected(text.partition(" - at ")[0], missing["field"])
-    if placed := _PLACE.match(text):
+    if placed := _AT_FIELD.match(text):
         return Rejected(placed["reason"], placed["field"])
     return Rejected(text)
 
 
 def decode(line: bytes | str) -> Event | Rejected:
-    """One JSON event as a typed struct, or why it was rejected. Never raises on any input.
+    """Return the event in a line of JSON, or why it was rejected. Never raises.
 
     >>> line = b'{"type":"cart","event_id":"e","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","action":"new!"}'
     >>> decode(line).action
@@ -321,5 +219,5 @@ def decode(line: bytes | str) -> Event | Rejected:
 
 
 def encode(event: Event) -> bytes:
-    """An event as one line of JSON, without the line's end; `decode(encode(e)) == e`."""
+    """Return an event as JSON without a line end; `decode(encode(e)) == e`."""
     return _encoder.encode(event)

@@ -1,11 +1,11 @@
-"""The words of the wire's enumerations as shops' systems write them: one table, to be read and argued about.
+"""Accepted spellings of the values of the wire schema's enumerations, as shops' systems write them.
 
-Spellings are compared by their letters and digits alone, in lower case: `ADD_TO_CART`, `addToCart` and `Add to cart`
-are one. A spelling is listed only if it means one thing. Some are left out on purpose, because a word that is taken for
-another is worse than a word that is unknown, which is counted and reported (unknown_words.py):
+Spellings are compared by their letters and digits in lower case: `ADD_TO_CART`, `addToCart` and `Add to cart` are
+equal. Only unambiguous spellings are listed, since a misread word is worse than an unknown one, which is counted and
+reported (unknown_words.py). Left out on purpose are:
 
 - `completed`, `success`, `finished`, `TRADE_FINISHED`, `已完成`, `交易成功` of an order: paid in one system, delivered
-  in another. Read as paid, each order of a shop that sends both steps would count twice.
+  in another. Read as paid, it would count the orders of a shop that sends both steps twice.
 - `pending`, `processing`, `confirmed`, `待发货` of an order: before the payment in one system, after it in another.
 - `closed`, `TRADE_CLOSED`, `交易关闭` of an order: cancelled or refunded.
 - `ticket`, `工单` as the form of a complaint: it may be a question.
@@ -16,7 +16,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
-# enumeration -> word of the wire -> its other spellings
+# enumeration -> value -> its other spellings
 SPELLINGS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "Page": {
         "home": ("homepage", "index", "main", "首页", "主页"),
@@ -176,7 +176,7 @@ SPELLINGS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             *("return", "return request", "reason for return", "refund reason"),
             *("退货", "退货原因", "退货理由", "退款原因"),
         ),
-        # Whatever is a complaint only if its rating is low.
+        # Forms that are a complaint only if the rating is low.
         "survey": (
             *("survey answer", "survey response", "questionnaire", "review", "product review", "rating", "feedback"),
             *("csat", "good review", "positive review", "positive feedback", "praise", "compliment"),
@@ -209,16 +209,17 @@ SPELLINGS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "opened": ("open", "read", "viewed", "已读", "已打开", "打开"),
         "replied": ("reply", "answered", "responded", "已回复", "回复"),
         "failed": ("failure", "bounce", "bounced", "undelivered", "not delivered", "发送失败", "失败", "退信"),
-        "episode_opened": (),
-        "episode_acked": (),
-        "episode_snoozed": (),
-        "episode_resolved": (),
+        # Written as in 0.1.1, so that both releases read the topic; alert_* is accepted.
+        "episode_opened": ("alert opened",),
+        "episode_acked": ("alert acked",),
+        "episode_snoozed": ("alert snoozed",),
+        "episode_resolved": ("alert resolved",),
     },
 }
 
 
 def letters_of(word: str) -> str:
-    """Return a word as it is compared: its letters and digits in lower case, whatever their width.
+    """Return the letters and digits of a word in lower case and normal width, as spellings are compared.
 
     >>> letters_of("addToCart") == letters_of("ADD_TO-cart ") == letters_of("ａｄｄ to cart") == "addtocart"
     True
@@ -234,7 +235,7 @@ _WORD_OF: Final = {
 
 
 def word_of(enumeration: str, spelling: str) -> str | None:
-    """Return the wire's word for a spelling, None if it is not known.
+    """Return the value of an enumeration that a spelling stands for, None if it is unknown.
 
     >>> word_of("OrderAction", "PAID"), word_of("OrderAction", "支付成功"), word_of("OrderAction", "completed")
     ('paid', 'paid', None)

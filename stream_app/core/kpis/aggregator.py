@@ -1,4 +1,4 @@
-"""What a partition counts for those who watch the shop: flows, months, and how its customers stand."""
+"""KPIs of one partition: event counts, monthly churn and the population of customers."""
 
 from __future__ import annotations
 
@@ -16,82 +16,85 @@ from stream_app.core.kpis.monthly_churn import MonthCount, MonthlyChurn
 from stream_app.core.kpis.population import Population
 from stream_app.core.settings import Settings
 from stream_app.core.shops.registry import ShopRegistry
-from stream_app.core.state.complaint_kinds import Classifier, unread
+from stream_app.core.state.complaint_kinds import Classifier, unclassified
 from stream_app.core.state.vector import SHOP
 from stream_app.core.units import DAY_US
 
-UNKNOWN: Final = "unknown"  # a cause or a segment that an episode does not tell
+UNKNOWN: Final = "unknown"  # cause or segment of an alert that has none
 
 
 class KpiState(msgspec.Struct, frozen=True):
-    """What of it does not follow from the customers' states; stored with every commit."""
+    """The part of the KPIs that cannot be derived from the customers' states; stored with every commit."""
 
     shops: list[str] = []
     months: list[MonthCount] = []
 
 
 class KpiAggregator:
-    """The counts of one partition.
+    """Aggregates the KPIs of one partition.
 
-    Use: `event_counts.note` every event, and `ordered` for an order that counts, before the customer's state changes;
-    `moved` when what he stands by has changed.
+    Call `event_counts.record` for every event and `record_order` for an order that counts, before the customer's state
+    is updated, and `record_change` after a change of the state that affects the population.
     """
 
-    def __init__(self, settings: Settings, classify: Classifier = unread) -> None:
+    def __init__(self, settings: Settings, classify: Classifier = unclassified) -> None:
         self._settings, self._classify = settings, classify
         self._begin(ShopRegistry())
 
     def _begin(self, shops: ShopRegistry) -> None:
         settings = self._settings
         self.shops = shops
-        self.event_counts, self.months = EventCounts(settings, shops, self._classify), MonthlyChurn(settings, shops)
-        self.standing = Population(shops, settings.horizon / DAY_US, settings.lost_after_or_default / DAY_US)
+        self.event_counts, self.monthly_churn = (
+            EventCounts(settings, shops, self._classify),
+            MonthlyChurn(settings, shops),
+        )
+        self.population = Population(shops, settings.horizon / DAY_US, settings.lost_after_or_default / DAY_US)
 
-    def ordered(self, customer: Customer, event: Event, at: int, stream_time: int) -> None:
-        """Count an order that counts; times in microseconds."""
-        self.months.turn(stream_time)
-        self.months.ordered(customer, at, event.shop_id)
+    def record_order(self, customer: Customer, event: Event, at: int, stream_time: int) -> None:
+        """Record an order that counts; times in microseconds."""
+        self.monthly_churn.advance(stream_time)
+        self.monthly_churn.record_order(customer, at, event.shop_id)
 
-    def moved(self, customer: Customer) -> None:
-        """Note that a customer has ordered or complained, or that what he once complained of is past."""
-        self.standing.moved(customer)
+    def record_change(self, customer: Customer) -> None:
+        """Record that a customer has ordered or complained, or that the period of a complaint has passed."""
+        self.population.mark_changed(customer)
 
-    def opened(self, customer: Customer, alert: Alert) -> None:
-        """Count an episode that has opened."""
+    def record_opened(self, customer: Customer, alert: Alert) -> None:
+        """Record that an alert has opened."""
         self.event_counts.opened[self.shop_of(customer), cause_of(alert), segment_in(alert)] += 1
 
-    def closed(self, customer: Customer, alert: Alert, reason: str) -> None:
-        """Count an episode that has ended."""
+    def record_closed(self, customer: Customer, alert: Alert, reason: str) -> None:
+        """Record that an alert has closed."""
         self.event_counts.closed[self.shop_of(customer), reason, segment_in(alert)] += 1
 
-    def open_now(self, customers: Iterable[Customer]) -> Counter[tuple[str, str, str]]:
-        """Open episodes by shop, cause and segment."""
+    def count_open(self, customers: Iterable[Customer]) -> Counter[tuple[str, str, str]]:
+        """Return the number of open alerts by shop, cause and segment."""
         alerts = ((customer, customer.alert) for customer in customers)
         return Counter(
             (self.shop_of(one), cause_of(alert), segment_in(alert)) for one, alert in alerts if alert is not None
         )
 
     def shop_of(self, customer: Customer) -> str:
-        """The shop that a customer belongs to: that of his last order."""
+        """Return the shop of a customer's last order."""
         return self.shops.names[self.shops.place_of_key(customer.vector[SHOP])]
 
     @property
-    def memory(self) -> KpiState:
-        """What is to be stored."""
-        return KpiState(self.shops.names, self.months.known)
+    def state(self) -> KpiState:
+        """State to be stored with the commit."""
+        return KpiState(self.shops.names, self.monthly_churn.months)
 
-    def restore(self, customers: Sequence[Customer], memory: KpiState, stream_time: int) -> None:
-        """Take up where the last commit stood; `stream_time`: its, microseconds."""
-        self._begin(ShopRegistry(memory.shops))
-        self.standing.restore(customers)
-        self.months.restore(customers, memory.months, stream_time)
+    def restore(self, customers: Sequence[Customer], state: KpiState, stream_time: int) -> None:
+        """Restore the KPIs of the last commit; `stream_time` in microseconds."""
+        self._begin(ShopRegistry(state.shops))
+        self.population.restore(customers)
+        self.monthly_churn.restore(customers, state.months, stream_time)
 
 
 def cause_of(alert: Alert) -> str:
-    """The likeliest cause of an episode; UNKNOWN without one."""
+    """Return the likeliest cause of an alert, UNKNOWN if it has none."""
     return alert.likeliest_cause or UNKNOWN
 
 
 def segment_in(alert: Alert) -> str:
-    """The segment of the customer when an episode was opened; UNKNOWN if it was not told."""
+    """Return the segment of the customer when an alert opened, UNKNOWN if it is missing."""
     return alert.opening_segment or UNKNOWN

@@ -1,8 +1,7 @@
-"""What happened in the shops since it was last asked: visits, steps of the funnel, orders, complaints, episodes.
+"""Counts of events by shop: visits, steps of the funnel, orders, complaints, and alerts.
 
-An event costs a fraction of a microsecond here: its row is a list, and what needs a calendar is asked once a visit or
-an order.
-The definitions, each with its reason: docs/adr/0015-business-metrics.md.
+Counting an event takes a fraction of a microsecond: rows are lists, and the calendar is used once per visit or order.
+docs/adr/0015-business-metrics.md gives the definitions and their reasons.
 """
 
 from __future__ import annotations
@@ -11,42 +10,33 @@ from collections import Counter
 from typing import Final, NamedTuple
 
 from stream_app.core.customers.customer import Customer
-from stream_app.core.events.schema import (
-    Browsing,
-    Cart,
-    CartAction,
-    Complaint,
-    ComplaintAction,
-    ComplaintForm,
-    Event,
-    Order,
-    OrderAction,
-)
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order
 from stream_app.core.messages.unknown_words import UnknownValues
 from stream_app.core.settings import Settings
 from stream_app.core.shops.registry import ShopRegistry
-from stream_app.core.state.complaint_kinds import OTHER, Classifier, is_displeasure, kind_of, unread
+from stream_app.core.state.complaint_kinds import OTHER, Classifier, is_dissatisfaction, kind_of, unclassified
 from stream_app.core.state.counters import COMPLAINED
 from stream_app.core.state.vector import LAST_ORDER, ORDERS, SLOT
 from stream_app.core.units import DAY_US, HOUR_US
 
 FUNNEL: Final = ("browse", "favourite", "cart", "checkout", "order", "paid", "delivered", "complained")
-AMOUNTS: Final = ("cart", "checkout", "abandoned", "order", "paid", "refunded")  # whose money is counted
+AMOUNTS: Final = ("cart", "checkout", "abandoned", "order", "paid", "refunded")  # steps whose amounts are summed
 CHECKOUT_LOSSES: Final = ("abandoned", "payment_failed")
 ORDER_KINDS: Final = ("first", "repeat")
-CATEGORIES: Final = (*COMPLAINED, "unsubscribe", OTHER)  # of complaints
-# Days without a page view after which the next begins a visit: half an hour, and a millisecond since days are floats.
+CATEGORIES: Final = (*COMPLAINED, "unsubscribe", OTHER)  # categories of complaints
+# Days between page views that separate visits: half an hour, plus a millisecond since days are floats.
 VISIT_GAP: Final = (HOUR_US // 2 + 1_000) / DAY_US
 
 
 class EventCount(NamedTuple):
-    """One number of a shop: what is counted, and which of its kinds; empty: there is one kind only."""
+    """One number of a shop: what is counted, and its kind; empty if there is only one."""
 
     what: str
     kind: str = ""
 
 
-FLOWS: Final = (
+EVENT_COUNTS: Final = (
     EventCount("page_views"),
     EventCount("visits"),
     EventCount("visits_continued"),
@@ -59,7 +49,7 @@ FLOWS: Final = (
     *(EventCount("orders", kind) for kind in ORDER_KINDS),
     *(EventCount("complaints", category) for category in CATEGORIES),
 )
-PLACE: Final = {flow: place for place, flow in enumerate(FLOWS)}
+PLACE: Final = {flow: place for place, flow in enumerate(EVENT_COUNTS)}
 _PAGE_VIEWS, _VISITS, _CONTINUED = (PLACE[EventCount(name)] for name in ("page_views", "visits", "visits_continued"))
 _VISITORS, _DAILY_BUYERS, _REVENUE = (PLACE[EventCount(name)] for name in ("visitors", "daily_buyers", "revenue"))
 _STEP: Final = {step: PLACE[EventCount("funnel", step)] for step in FUNNEL}
@@ -70,7 +60,7 @@ _COMPLAINT: Final = {category: PLACE[EventCount("complaints", category)] for cat
 _BROWSE: Final = _STEP["browse"]
 _LAST_BROWSING: Final = SLOT["last_browsing"]
 
-# Of an action: the place that counts it, and the place of its money.
+# action -> place of its count, and of its amount
 _COUNTS: Final[dict[CartAction | OrderAction, int]] = {
     CartAction.FAVOURITE: _STEP["favourite"],
     CartAction.ADD: _STEP["cart"],
@@ -91,37 +81,37 @@ _MONEY: Final[dict[CartAction | OrderAction, int]] = {
 }
 _ABOUT_AN_ORDER: Final = (ComplaintForm.COMPLAINT, ComplaintForm.LOW_REVIEW, ComplaintForm.RETURN_REASON)
 
-Row = list[float]  # by place in FLOWS
+Row = list[float]  # by place in EVENT_COUNTS
 
 
 class EventCounts:
     """Counts since the last `take`.
 
-    Use: `note` every new event before the customer's facts are changed by it.
+    Call `record` for every new event before the customer's state is updated by it.
 
     Args:
-        settings: for the shop's clock.
-        shops: of the partition.
-        classify: reads the text of a complaint without a category.
+        settings: settings of the shop.
+        shops: registry of the partition.
+        classify: classifier of the texts of complaints without a category.
     """
 
-    def __init__(self, settings: Settings, shops: ShopRegistry, classify: Classifier = unread) -> None:
+    def __init__(self, settings: Settings, shops: ShopRegistry, classify: Classifier = unclassified) -> None:
         self._settings, self._shops, self._classify = settings, shops, classify
         self._rows: dict[str, Row] = {}
-        self._day = (0, 0)  # the midnights around the moment that was last asked for, microseconds
-        self.opened: Counter[tuple[str, str, str]] = Counter()  # episodes by shop, cause and segment
+        self._day = (0, 0)  # midnights around the last time looked up, microseconds
+        self.opened: Counter[tuple[str, str, str]] = Counter()  # alerts by shop, cause and segment
         self.closed: Counter[tuple[str, str, str]] = Counter()  # by shop, reason and segment
         self.unknown_words = UnknownValues()
 
-    def note(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
-        """Count an event; `at` in microseconds, `counts`: whether it is an order that counts."""
+    def record(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
+        """Count an event at a time in microseconds; `counts` tells whether it is an order that counts."""
         row = self._rows.get(event.shop_id)
         if row is None:
             row = self._row(event.shop_id)
         if isinstance(event, Browsing):
             row[_PAGE_VIEWS] += 1
             if event.page.is_unknown:
-                self.unknown_words.note(event)
+                self.unknown_words.record(event)
             since = at / DAY_US - customer.vector[_LAST_BROWSING]
             if since > VISIT_GAP:
                 self._begin_visit(row, customer, at)
@@ -129,36 +119,36 @@ class EventCounts:
                 row[_CONTINUED] += 1
                 customer.bounces = False
         else:
-            self._note_action(row, customer, event, at, counts)
+            self._record_action(row, customer, event, at, counts)
 
-    def _note_action(
+    def _record_action(
         self, row: Row, customer: Customer, event: Cart | Order | Complaint, at: int, counts: bool
     ) -> None:
         if isinstance(event, Cart):
             price, quantity = event.price, event.quantity
-            self._note_step(row, event, price if price is None or quantity is None else price * quantity)
+            self._record_step(row, event, price if price is None or quantity is None else price * quantity)
         elif isinstance(event, Order):
-            self._note_step(row, event, event.amount)
+            self._record_step(row, event, event.amount)
             if counts:
-                self._note_purchase(row, customer, event, at)
+                self._record_purchase(row, customer, event, at)
         else:
-            self.unknown_words.note(event)
-            _note_complaint(row, event, self._classify)
+            self.unknown_words.record(event)
+            _record_complaint(row, event, self._classify)
 
     def take(self) -> dict[str, Row]:
-        """The rows by shop since the last time."""
+        """Return and reset the rows by shop."""
         rows, self._rows = self._rows, {}
         return rows
 
     def take_alerts(self) -> tuple[Counter[tuple[str, str, str]], Counter[tuple[str, str, str]]]:
-        """The episodes opened and closed since the last time."""
+        """Return and reset the counts of alerts opened and closed."""
         taken = self.opened, self.closed
         self.opened, self.closed = Counter(), Counter()
         return taken
 
     def _row(self, shop: str) -> Row:
         name = self._shops.names[self._shops.place(shop)]
-        return self._rows.setdefault(name, [0] * len(FLOWS))
+        return self._rows.setdefault(name, [0] * len(EVENT_COUNTS))
 
     def _begin_visit(self, row: Row, customer: Customer, at: int) -> None:
         customer.bounces = True
@@ -167,17 +157,17 @@ class EventCounts:
         if customer.vector[_LAST_BROWSING] < self._midnight(at):
             row[_VISITORS] += 1
 
-    def _note_purchase(self, row: Row, customer: Customer, event: Order, at: int) -> None:
+    def _record_purchase(self, row: Row, customer: Customer, event: Order, at: int) -> None:
         vector = customer.vector
         row[_ORDER["repeat" if vector[ORDERS] else "first"]] += 1
         row[_REVENUE] += max(event.amount or 0.0, 0.0)
         if vector[LAST_ORDER] < self._midnight(at):
             row[_DAILY_BUYERS] += 1
 
-    def _note_step(self, row: Row, event: Cart | Order, money: float | None) -> None:
+    def _record_step(self, row: Row, event: Cart | Order, money: float | None) -> None:
         place = _COUNTS.get(event.action)
         if place is None:
-            self.unknown_words.note(event)
+            self.unknown_words.record(event)
         else:
             row[place] += 1
         if money:
@@ -186,14 +176,14 @@ class EventCounts:
                 row[place] += max(money, 0.0)
 
     def _midnight(self, at: int) -> float:
-        """The midnight on the shop's clock before a moment, days since 1970 UTC."""
+        """Return the last midnight in the shop's time zone, days since 1970 UTC."""
         if not self._day[0] <= at < self._day[1]:
             self._day = self._settings.local_midnights(at)
         return self._day[0] / DAY_US
 
 
-def _note_complaint(row: Row, event: Complaint, classify: Classifier) -> None:
-    if event.action is ComplaintAction.REOPENED or not is_displeasure(event):
+def _record_complaint(row: Row, event: Complaint, classify: Classifier) -> None:
+    if event.action is ComplaintAction.REOPENED or not is_dissatisfaction(event):
         return
     row[_COMPLAINT[category_of(event, classify)]] += 1
     if event.form in _ABOUT_AN_ORDER:
@@ -201,12 +191,14 @@ def _note_complaint(row: Row, event: Complaint, classify: Classifier) -> None:
 
 
 def category_of(event: Complaint, classify: Classifier) -> str:
-    """One of CATEGORIES, as causes are told by it; `classify` reads the text of a complaint without a category.
+    """Return the category of a complaint, one of CATEGORIES.
 
-    >>> from stream_app.core.state.complaint_kinds import unread
+    `classify` is applied to the text of a complaint without a category.
+
+    >>> from stream_app.core.state.complaint_kinds import unclassified
     >>> from stream_app.core.events.schema import decode
     >>> head = b'{"type":"complaint","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","category":'
-    >>> category_of(decode(head + b'"delivery"}'), unread), category_of(decode(head + b'"slow"}'), unread)
+    >>> category_of(decode(head + b'"delivery"}'), unclassified), category_of(decode(head + b'"slow"}'), unclassified)
     ('logistics', 'other')
     """
     return "unsubscribe" if event.form is ComplaintForm.UNSUBSCRIBE else kind_of(event, classify)

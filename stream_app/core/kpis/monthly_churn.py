@@ -1,8 +1,8 @@
-"""How many customers each calendar month began with, lost and won back, in the shop's zone.
+"""Customers at the start of each calendar month, lost in it and won back, in the shop's time zone.
 
-Customers by the day of their last order are a histogram: an order moves one of them, and a midnight makes a whole day
-of them lost. So nobody is looked at one by one. The histogram follows from the customers' states; what the months
-remember does not, and is stored with every commit.
+The customers are kept as a histogram over the days of their last orders: an order moves one customer, and at midnight
+all customers of one day become lost. The histogram is derived from the customers' states; the counts of the months are
+stored with every commit.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from stream_app.core.arrays import Floats
 from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.customer import Customer
 from stream_app.core.settings import Settings
@@ -24,89 +25,90 @@ from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 
 _EPOCH_DAY: Final = EPOCH.toordinal()
 _NO_TIME: Final = -(1 << 62)  # stream time before anything has happened
-_QUARTER_US: Final = DAY_US // 96  # every zone's midnight lies on a quarter of an hour
+_QUARTER_US: Final = DAY_US // 96  # midnight of every time zone is on a quarter of an hour
 
 
 class MonthCount(msgspec.Struct):
-    """What is remembered of a month: customers by shop."""
+    """Counts of one month: customers by shop."""
 
     first_day: int  # days since 1970
-    customers: dict[str, int] = {}  # not lost when it began
+    customers: dict[str, int] = {}  # not lost at its start
     lost: dict[str, int] = {}
-    returned: dict[str, int] = {}  # were lost, and ordered in it
+    returned: dict[str, int] = {}  # lost customers who ordered in it
 
 
 class MonthlyChurn:
-    """The present month and the one before.
+    """Counts of the present month and the one before.
 
-    Use: `turn` brings the calendar to a moment; `ordered` notes an order before the customer's facts are changed by it.
-    The result does not depend on how often `turn` is called in between.
+    `advance` moves the calendar forward; `record_order` records an order before the customer's state is updated by it.
+    The result does not depend on how often `advance` is called.
 
     Args:
-        settings: for the shop's clock and for when a customer is lost.
-        shops: of the partition.
+        settings: settings of the shop: time zone, and when a customer is lost.
+        shops: registry of the partition.
     """
 
     def __init__(self, settings: Settings, shops: ShopRegistry) -> None:
         self._settings, self._shops = settings, shops
-        self._lost_after = settings.lost_after_or_default // DAY_US  # days of the calendar
-        self._last_orders: Counter[tuple[int, int]] = Counter()  # customers who are not lost, by day and shop's place
-        self._turns_at = _NO_TIME + 1  # when the next day begins, microseconds
-        self.today: int | None = None  # days since 1970; None: nothing has happened
-        self.known: list[MonthCount] = []  # the present month first
-        self.lost: Counter[int] = Counter()  # buyers who are lost now, by shop's place
+        self._lost_after = settings.lost_after_or_default // DAY_US  # calendar days
+        # Customers who are not lost, by day and place of the shop.
+        self._last_orders: Counter[tuple[int, int]] = Counter()
+        self._next_midnight = _NO_TIME + 1  # microseconds
+        self.today: int | None = None  # days since 1970; None before the first event
+        self.months: list[MonthCount] = []  # newest first
+        self.lost: Counter[int] = Counter()  # lost customers, by place of the shop
 
-    def turn(self, at: int) -> None:
-        """Bring the calendar to a moment of stream time, microseconds."""
-        if at < self._turns_at:
+    def advance(self, at: int) -> None:
+        """Move the calendar to a stream time in microseconds."""
+        if at < self._next_midnight:
             return
         day = self._settings.local_day(at)
-        self._turns_at = self._settings.local_midnights(at)[1]
+        self._next_midnight = self._settings.local_midnights(at)[1]
         if self.today is None:
             self.today = day
-            self.known = [MonthCount(_first_of_month(day))]
+            self.months = [MonthCount(_first_of_month(day))]
         while self.today < day:
             self.today += 1
             self._begin_day(self.today)
 
-    def ordered(self, customer: Customer, at: int, shop: str) -> None:
-        """Note an order that counts; the calendar has been brought to the stream time of the order."""
+    def record_order(self, customer: Customer, at: int, shop: str) -> None:
+        """Record an order that counts, after `advance` to the stream time of the order."""
         last = customer.vector[LAST_ORDER]
         if self.today is None or at < round(last * DAY_US):
-            return  # an earlier order, that comes late, changes nobody's last one
+            return  # a late order before the last one changes nothing
         place, day = self._shops.place(shop), self._settings.local_day(at)
         if at == round(last * DAY_US):
-            if shop_key(shop) > customer.vector[SHOP]:  # which of two shops in one instant: as history.py decides
+            if shop_key(shop) > customer.vector[SHOP]:  # orders in two shops at one instant: see update.py
                 self._move(self._shops.place_of_key(customer.vector[SHOP]), place, day)
             return
         if last != NEVER:
-            self._take_out(customer, round(last * DAY_US), shop)
+            self._remove(customer, round(last * DAY_US), shop)
         if self._is_lost(day):
             self.lost[place] += 1
         else:
             self._last_orders[day, place] += 1
 
     def restore(self, customers: Sequence[Customer], months: Sequence[MonthCount], at: int) -> None:
-        """Take up where the last commit stood: its customers, what it remembers, and its stream time."""
-        self.known = list(months)
+        """Restore the customers, the months and the stream time of the last commit."""
+        self.months = list(months)
         self.today = self._settings.local_day(at) if at > _NO_TIME else None
         for start in range(0, len(customers), _AT_ONCE):
             vector = matrix([customer.vector for customer in customers[start : start + _AT_ONCE]])
-            self._put_in(vector[vector[:, LAST_ORDER] != NEVER])
+            self._add_stored(vector[vector[:, LAST_ORDER] != NEVER])
 
     def start_of(self, month: MonthCount) -> int:
-        """The first moment of a month on the shop's clock, microseconds."""
+        """Return the start of a month in the shop's time zone, microseconds."""
         day = date.fromordinal(month.first_day + _EPOCH_DAY)
         return (datetime(day.year, day.month, 1, tzinfo=self._settings.clock) - EPOCH) // MICROSECOND
 
     def _begin_day(self, day: int) -> None:
         if _first_of_month(day) == day:
-            self.known = [MonthCount(day, self._customers()), *self.known[:1]]
+            self.months = [MonthCount(day, self._customers()), *self.months[:1]]
         lost = day - self._lost_after - 1
         for place, name in enumerate(self._shops.names):
             if count := self._last_orders.pop((lost, place), 0):
                 self.lost[place] += count
-                _add(self.known[0].lost, name, count)
+                _add(self.months[0].lost, name, count)
 
     def _customers(self) -> dict[str, int]:
         customers: dict[str, int] = {}
@@ -114,19 +116,19 @@ class MonthlyChurn:
             _add(customers, self._shops.names[place], count)
         return customers
 
-    def _take_out(self, customer: Customer, last: int, shop: str) -> None:
-        """Forget a customer's last order, since there is another; `shop`: of the other."""
+    def _remove(self, customer: Customer, last: int, shop: str) -> None:
+        """Remove a customer's previous last order; `shop` is that of the new one."""
         place, day = self._shops.place_of_key(customer.vector[SHOP]), self._settings.local_day(last)
         if self._is_lost(day):
             self.lost[place] -= 1
-            _add(self.known[0].returned, self._shops.names[self._shops.place(shop)], 1)
+            _add(self.months[0].returned, self._shops.names[self._shops.place(shop)], 1)
         else:
             self._last_orders[day, place] -= 1
             if not self._last_orders[day, place]:
                 del self._last_orders[day, place]
 
     def _move(self, old: int, new: int, day: int) -> None:
-        """Let a customer whose last order was on a day belong to another shop."""
+        """Move a customer with a last order on a day from one shop to another."""
         if self._is_lost(day):
             self.lost[old] -= 1
             self.lost[new] += 1
@@ -139,8 +141,8 @@ class MonthlyChurn:
     def _is_lost(self, last_order: int) -> bool:
         return self.today is not None and self.today - last_order > self._lost_after
 
-    def _put_in(self, vector: np.typing.NDArray[np.float64]) -> None:
-        """Bring buyers of stored states into the histogram."""
+    def _add_stored(self, vector: Floats) -> None:
+        """Add the customers of stored state vectors to the histogram."""
         quarters = np.round(vector[:, LAST_ORDER] * DAY_US).astype(np.int64) // _QUARTER_US
         pairs, counts = np.unique(quarters * _PLACES + self._shops.places_of_keys(vector[:, SHOP]), return_counts=True)
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
@@ -152,8 +154,8 @@ class MonthlyChurn:
                 self._last_orders[day, place] += count
 
 
-_PLACES: Final = 64  # more than there are shops
-_AT_ONCE: Final = 10_000  # customers whose facts are copied at once
+_PLACES: Final = 64  # more than the number of shops
+_AT_ONCE: Final = 10_000  # customers whose state vectors are copied at once
 
 
 def _first_of_month(day: int) -> int:

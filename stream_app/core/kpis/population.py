@@ -1,6 +1,7 @@
-"""How the customers of a partition stand: columns that follow from their states, counted a chunk at a time.
+"""Counts of the customers of a partition by segment, lifecycle stage and risk band.
 
-A count of a million customers takes tens of milliseconds, and no chunk of it holds an event loop for more than a few.
+The customers are kept as columns derived from their states, and counted in chunks: a million customers take tens of
+milliseconds, and a chunk blocks the event loop for only a few.
 """
 
 from __future__ import annotations
@@ -13,35 +14,35 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_app.core.alerts.lifecycle import Ranking
+from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.customer import Customer
 from stream_app.core.kpis.risk_bands import BANDS, bands
 from stream_app.core.segments.lifecycle_stage import STAGES, stages
-from stream_app.core.segments.segments import SEGMENTS, Flags, price_sensitive, segments
+from stream_app.core.segments.segments import SEGMENTS, price_sensitive, segments
 from stream_app.core.shops.registry import MAX_SHOPS, ShopRegistry
 from stream_app.core.state.complaints import open_since
 from stream_app.core.state.counters import COUNTER
-from stream_app.core.state.counters import SHOP as MARKED_SHOP
-from stream_app.core.state.counters import matrix as marks_matrix
-from stream_app.core.state.frame import Floats, mean_gap
+from stream_app.core.state.counters import SHOP as COUNTERS_SHOP
+from stream_app.core.state.counters import matrix as counters_matrix
+from stream_app.core.state.frame import mean_gap
 from stream_app.core.state.vector import FIRST_ORDER, LAST_ORDER, MONEY, NEVER, ORDER_DAYS, ORDERS, RING_END, SHOP, SLOT
 from stream_app.core.units import DAY_US
 
-CHUNK: Final = 16_384  # customers counted at once: some 3 ms
-_MOVED_AT_ONCE: Final = 4_096  # customers whose facts are copied at once
+CHUNK: Final = 16_384  # customers counted at once, in about 3 ms
+_CHANGED_AT_ONCE: Final = 4_096  # customers whose state vectors are copied at once
 _DISCOUNTED, _DISCOUNT = SLOT["discounted"], SLOT["discount"]
 _COMPLAINTS: Final = [COUNTER["complaints"], COUNTER["complaints_before"]]
-_Table = npt.NDArray[np.int64]
 
 
-class Pace:
-    """Of n buyers, what their stage and their segment are read from: see lifecycle.Life and segments.Dealings.
+class BuyerColumns:
+    """Columns of n buyers from which their stages and segments are derived.
 
     Args:
-        rows: theirs.
+        rows: rows of the buyers.
         now: days since 1970-01-01 UTC.
         horizon: days.
-        usual: what an order of each shop is usually worth, by the number that its customers are marked with.
+        usual: usual amount of an order by number of the shop.
     """
 
     def __init__(self, rows: npt.NDArray[np.void], now: float, horizon: float, usual: Floats) -> None:
@@ -54,46 +55,46 @@ class Pace:
         last_gap = rows["last_gap"].astype(np.float64)
         self.last_gap: Floats = np.where(np.isnan(last_gap), self.mean_gap, last_gap)
         self.money: Floats = rows["money"]
-        self.usual_amount: Floats = usual[rows["marked_shop"]]
-        self.complains: Flags = rows["complains"]
-        self.is_price_sensitive: Flags = rows["price_sensitive"]
+        self.usual_amount: Floats = usual[rows["counters_shop"]]
+        self.complains: Bools = rows["complains"]
+        self.is_price_sensitive: Bools = rows["price_sensitive"]
 
 
 _ROW: Final = np.dtype([
     ("last_order", "f8"),
     ("first_order", "f8"),
-    ("last_gap", "f4"),  # whole days; NaN: there is none
+    ("last_gap", "f4"),  # whole days; NaN if there is none
     ("order_days", "f4"),
     ("repeats", "?"),  # two orders or more
     ("buyer", "?"),
     ("shop", "u1"),
-    ("marked_shop", "u1"),  # by its number among shops.Shops: an explanation goes by the shop that he came to first
+    ("counters_shop", "u1"),  # number of the first shop in capabilities.Shops, as used by explanations
     ("money", "f8"),
     ("complains", "?"),
     ("price_sensitive", "?"),
 ])  # fmt: skip
 
 
-def _nobody(kinds: int) -> _Table:
+def _zeros(kinds: int) -> Ints:
     return np.zeros((MAX_SHOPS + 1, kinds), dtype=np.int64)
 
 
 @dataclass
 class PopulationCounts:
-    """Customers by shop's place: the rows of each table."""
+    """Tables of customers; the rows are places of shops."""
 
-    bands: _Table = field(default_factory=lambda: _nobody(len(SEGMENTS) * len(BANDS)))  # by segment, and in it by band
-    segments: _Table = field(default_factory=lambda: _nobody(len(SEGMENTS)))  # buyers, by segment
-    stages: _Table = field(default_factory=lambda: _nobody(len(STAGES)))  # buyers, by stage
-    buyers: _Table = field(default_factory=lambda: _nobody(1)[:, 0])
-    repeat_buyers: _Table = field(default_factory=lambda: _nobody(1)[:, 0])
+    bands: Ints = field(default_factory=lambda: _zeros(len(SEGMENTS) * len(BANDS)))  # by segment and band
+    segments: Ints = field(default_factory=lambda: _zeros(len(SEGMENTS)))  # buyers, by segment
+    stages: Ints = field(default_factory=lambda: _zeros(len(STAGES)))  # buyers, by stage
+    buyers: Ints = field(default_factory=lambda: _zeros(1)[:, 0])
+    repeat_buyers: Ints = field(default_factory=lambda: _zeros(1)[:, 0])
 
 
 class Population:
-    """The columns of a partition's customers, by their index.
+    """The columns of a partition's customers, by index of the customer.
 
     Args:
-        shops: of the partition.
+        shops: registry of the partition.
         horizon: days.
         lost_after: days.
     """
@@ -101,54 +102,56 @@ class Population:
     def __init__(self, shops: ShopRegistry, horizon: float, lost_after: float) -> None:
         self._shops, self._horizon, self._lost_after = shops, horizon, lost_after
         self._rows = np.zeros(1024, dtype=_ROW)
-        self._moved: list[Customer] = []
+        self._changed: list[Customer] = []
 
-    def moved(self, customer: Customer) -> None:
-        """Note that what a customer's row is made of has changed: it is made anew before the next count."""
-        self._moved.append(customer)
-        if len(self._moved) >= _MOVED_AT_ONCE:
-            self._settle()
+    def mark_changed(self, customer: Customer) -> None:
+        """Mark a customer whose row has to be updated before the next count."""
+        self._changed.append(customer)
+        if len(self._changed) >= _CHANGED_AT_ONCE:
+            self._flush()
 
     def restore(self, customers: Sequence[Customer]) -> None:
-        """Make the rows of stored customers, whose index has been given."""
-        for start in range(0, len(customers), _MOVED_AT_ONCE):
-            self._take_in(customers[start : start + _MOVED_AT_ONCE])
+        """Create the rows of restored customers, whose index is set."""
+        for start in range(0, len(customers), _CHANGED_AT_ONCE):
+            self._update_rows(customers[start : start + _CHANGED_AT_ONCE])
 
     def count(self, counted: PopulationCounts, ranking: Ranking, size: int, now: int, usual: Floats) -> Iterator[None]:
-        """Count the first `size` customers as of a moment, microseconds, chunk by chunk, into `counted`.
+        """Add the first `size` customers at a time in microseconds to `counted`, yielding after each chunk.
 
-        `usual`: see Pace.
+        `usual` is as in BuyerColumns.
         """
-        self._settle()
+        self._flush()
         yield
         self._reserve(size)
         for start in range(0, size, CHUNK):
             end = min(start + CHUNK, size)
             rows = self._rows[start:end]
-            who = np.flatnonzero(rows["buyer"])
-            buyers = rows.take(who)
-            pace = Pace(buyers, now / DAY_US, self._horizon, usual)
-            self._count(counted, buyers, ranking.latest_of(start, end)[who], pace)
+            places = np.flatnonzero(rows["buyer"])
+            buyers = rows.take(places)
+            columns = BuyerColumns(buyers, now / DAY_US, self._horizon, usual)
+            self._count(counted, buyers, ranking.latest_of(start, end)[places], columns)
             yield
 
-    def _settle(self) -> None:
-        moved, self._moved = self._moved, []
-        self._take_in(moved)
+    def _flush(self) -> None:
+        changed, self._changed = self._changed, []
+        self._update_rows(changed)
 
-    def _count(self, counted: PopulationCounts, buyers: npt.NDArray[np.void], latest: Floats, pace: Pace) -> None:
-        """Count buyers; nobody else has a score."""
+    def _count(
+        self, counted: PopulationCounts, buyers: npt.NDArray[np.void], latest: Floats, columns: BuyerColumns
+    ) -> None:
+        """Count buyers; other customers have no score."""
         shop = buyers["shop"].astype(np.int64)
-        segment = segments(pace).astype(np.int64)
+        segment = segments(columns).astype(np.int64)
         counted.segments += _by_shop(shop, segment, counted.segments.shape)
         band = bands(latest)
         scored = band >= 0
         kind = segment[scored] * len(BANDS) + band[scored]
         counted.bands += _by_shop(shop[scored], kind, counted.bands.shape)
-        counted.stages += _by_shop(shop, stages(pace, self._lost_after), counted.stages.shape)
+        counted.stages += _by_shop(shop, stages(columns, self._lost_after), counted.stages.shape)
         counted.buyers += np.bincount(shop, minlength=len(counted.buyers))
         counted.repeat_buyers += np.bincount(shop[buyers["repeats"]], minlength=len(counted.buyers))
 
-    def _take_in(self, customers: Sequence[Customer]) -> None:
+    def _update_rows(self, customers: Sequence[Customer]) -> None:
         indices = np.array([customer.index for customer in customers], dtype=np.int64)
         if not len(indices):
             return
@@ -161,8 +164,8 @@ class Population:
         rows["order_days"], rows["repeats"] = vector[:, ORDER_DAYS], vector[:, ORDERS] >= 2
         rows["buyer"] = buyer = vector[:, LAST_ORDER] != NEVER
         rows["shop"][buyer] = self._shops.places_of_keys(vector[buyer, SHOP])
-        counters = marks_matrix([customer.counters for customer in customers])
-        rows["marked_shop"], rows["money"] = counters[:, MARKED_SHOP], vector[:, MONEY]
+        counters = counters_matrix([customer.counters for customer in customers])
+        rows["counters_shop"], rows["money"] = counters[:, COUNTERS_SHOP], vector[:, MONEY]
         rows["complains"] = counters[:, _COMPLAINTS].any(axis=1) | (open_since(vector) != NEVER).any(axis=1)
         rows["price_sensitive"] = price_sensitive(
             vector[:, ORDERS], vector[:, _DISCOUNTED], vector[:, MONEY], vector[:, _DISCOUNT]
@@ -175,5 +178,5 @@ class Population:
             self._rows = np.concatenate([self._rows, np.zeros(max(size, 2 * room) - room, dtype=_ROW)])
 
 
-def _by_shop(shop: _Table, kind: npt.NDArray[np.integer], shape: tuple[int, ...]) -> _Table:
+def _by_shop(shop: Ints, kind: npt.NDArray[np.integer], shape: tuple[int, ...]) -> Ints:
     return np.bincount(shop * shape[1] + kind, minlength=shape[0] * shape[1]).reshape(shape)

@@ -1,1 +1,1 @@
-"""Wire messages: schema, decoding and what cannot be decoded."""
+"""Messages between the services: schemas, decoding, and dead letters."""

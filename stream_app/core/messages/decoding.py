@@ -1,4 +1,4 @@
-"""From the bytes of a record to what a lane can apply: an event, a message of the system, or a dead letter."""
+"""Decoding of records into events, messages or dead letters."""
 
 from __future__ import annotations
 
@@ -8,42 +8,35 @@ from typing import Final, Protocol, TypeVar
 
 from stream_app.core.events.bounds import Bounds
 from stream_app.core.events.schema import EARLIEST, LATEST, Event, Rejected, decode
-from stream_app.core.messages.schema import (
-    MAX_RECORD_BYTES,
-    SEQUENCE,
-    Outgoing,
-    SystemMessage,
-    decode_message,
-    header_bytes,
-    read_message,
-    sequence_of,
-)
+from stream_app.core.messages.batches import read_message
+from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, SEQUENCE, Outgoing, header_bytes, sequence_of
+from stream_app.core.messages.schema import SystemMessage, decode_message
 from stream_app.core.messages.unreadable import Unreadable
 from stream_app.core.units import EPOCH, MICROSECOND
 
-# The topics of a partition number by role, in the order in which records of one instant are taken. A tick says that all
-# before it has happened, so it comes first; events come as a replay reads them.
+# Roles of the topics of a partition, in the order in which records of the same instant are processed: first a tick,
+# which says that everything before it has happened; events in the order of a replay.
 TICKS: Final = "ticks"
 CONTACTS: Final = "contacts"
 EVENTS: Final = ("browsing", "cart", "complaints", "orders")
 ROLES: Final = (TICKS, CONTACTS, *EVENTS)
-AT_ONCE: Final = -(1 << 62)  # the time of a dead letter: it waits for nothing
-# A dead letter is larger than its record by what is told of it, and a broker takes 1 MiB.
+AT_ONCE: Final = -(1 << 62)  # the time of a dead letter, which need not be merged in order
+# A dead letter is larger than its record by its headers, and a broker accepts 1 MiB.
 MAX_DEAD_BYTES: Final = MAX_RECORD_BYTES
-MIN_DEAD_BYTES: Final = 2_000  # room for the headers of ours
+MIN_DEAD_BYTES: Final = 2_000  # room for the headers below
 MAX_REASON_CHARS: Final = 200
 MAX_HEADERS: Final = 256  # of a dead letter: 100,000 empty ones take a megabyte, and more in memory
-# Headers of a dead letter: where the record came from and why it is here; and what it was before it was cut.
+# Headers of a dead letter: the origin of the record, the reason, and its sizes before it was truncated.
 ORIGINAL_TOPIC: Final = "kafka_dlt-original-topic"
 ORIGINAL_PARTITION: Final = "kafka_dlt-original-partition"
 ORIGINAL_OFFSET: Final = "kafka_dlt-original-offset"
 ORIGINAL_TIMESTAMP: Final = "kafka_dlt-original-timestamp"
 EXCEPTION_MESSAGE: Final = "kafka_dlt-exception-message"
 EXCEPTION_FIELD: Final = "kafka_dlt-exception-field"
-ORIGINAL_BYTES: Final = "kafka_dlt-original-bytes"  # of the value; -1: it had neither key nor value
+ORIGINAL_BYTES: Final = "kafka_dlt-original-bytes"  # size of the value; -1: the record had neither key nor value
 ORIGINAL_KEY_BYTES: Final = "kafka_dlt-original-key-bytes"
-ORIGINAL_HEADERS: Final = "kafka_dlt-original-headers"  # their number
-_OURS: Final = frozenset(
+ORIGINAL_HEADERS: Final = "kafka_dlt-original-headers"  # number of headers
+_ADDED: Final = frozenset(
     {
         *(ORIGINAL_TOPIC, ORIGINAL_PARTITION, ORIGINAL_OFFSET, ORIGINAL_TIMESTAMP),
         *(EXCEPTION_MESSAGE, EXCEPTION_FIELD, ORIGINAL_BYTES, ORIGINAL_KEY_BYTES, ORIGINAL_HEADERS),
@@ -54,49 +47,43 @@ _LATEST: Final = (LATEST - EPOCH) // MICROSECOND
 
 
 class Dated(Protocol):
-    """What a message of ours has."""
+    """A message with a latest time."""
 
     @property
     def latest(self) -> int:
-        """The latest moment that it tells of as past, microseconds."""
-        ...
+        """Latest past time in the message, microseconds."""
 
 
 _DatedT = TypeVar("_DatedT", bound=Dated)
 
 
 class Record(Protocol):
-    """What Kafka has of a record; aiokafka's ConsumerRecord is one."""
+    """A Kafka record; aiokafka's ConsumerRecord satisfies it."""
 
     @property
     def offset(self) -> int:
-        """Its place in the partition."""
-        ...
+        """Offset in the partition."""
 
     @property
     def timestamp(self) -> int:
-        """When the broker appended it, milliseconds."""
-        ...
+        """Append time of the broker, milliseconds."""
 
     @property
     def key(self) -> bytes | None:
-        """Of an event the customer's id."""
-        ...
+        """For an event, the customer's id."""
 
     @property
     def value(self) -> bytes | None:
         """An event or a message as JSON."""
-        ...
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """Whatever the producer added; a value may be missing."""
-        ...
+        """Headers of the producer; a value may be None."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that cannot be applied, and why."""
+    """A record that cannot be processed, and why."""
 
     role: str
     record: Record
@@ -107,13 +94,13 @@ Item = Event | SystemMessage | DeadLetter
 
 
 def decode_record(role: str, records: Sequence[Record], skew: int) -> tuple[list[Item], list[int]]:
-    """The items of records and their times, microseconds.
+    """Return the items of records, and their times in microseconds.
 
     Args:
-        role: of the topic that they come from.
+        role: role of their topic.
         records: in order of their offsets.
-        skew: how far an event may lie after the broker's append time, microseconds. Without a bound one event from the
-            year 2300 would close every label.
+        skew: how far an event may be after the broker's append time, microseconds. Without this bound, a single event
+            from the year 2300 would close every label.
     """
     read: Callable[[bytes], Event | SystemMessage | Rejected] = decode if role in EVENTS else decode_message
     items: list[Item] = []
@@ -135,14 +122,14 @@ def decode_record(role: str, records: Sequence[Record], skew: int) -> tuple[list
 
 
 def dead_letter_of(role: str, record: Record, rejected: Rejected) -> DeadLetter:
-    """A record that cannot be applied; of one that could not even be read, what is left of it."""
+    """Return the dead letter of a record, or of what is left of an unreadable one."""
     if isinstance(record, Unreadable):
         return DeadLetter(role, record.kept, Rejected(record.reason))
     return DeadLetter(role, record, rejected)
 
 
 def _bounds(record: Record, skew: int) -> Bounds:
-    """Between which instants the event of a record may lie; a producer may write any number as its timestamp."""
+    """Return the bounds of the event in a record; its timestamp may be any number if the producer sets it."""
     latest = min(max(record.timestamp * 1000 + skew, _EARLIEST), _LATEST)
     return Bounds(EARLIEST, EPOCH + latest * MICROSECOND)
 
@@ -153,33 +140,33 @@ def read_internal(
     """Return the message of a record on an internal topic, or why it was rejected. Never raises.
 
     Args:
-        record: of the topic.
-        decode: reads its messages.
-        skew: as in `decode_record`: a moment from the year 2199 would be waited for, and so would all behind it.
-        numbered: whether a record must have the number under which a relay has sent it.
+        record: the record.
+        decode: decoder of the topic's messages.
+        skew: as in `decode_record`; a time in the year 2199 would block all records behind it.
+        numbered: whether the record must have a sequence number.
     """
     message = read_message(record.value, decode)
     if isinstance(message, Rejected):
         return message
     if numbered and not sequence_of(record.headers):
-        return Rejected("has no number of an outbox: nobody but a worker writes to this topic", SEQUENCE)
+        return Rejected("has no sequence number: only workers may write to this topic", SEQUENCE)
     if message.latest > record.timestamp * 1000 + skew:
-        return Rejected("tells of a moment that lies in the future of the broker: check the clocks")
+        return Rejected("contains a time in the future of the broker: check the clocks")
     return message
 
 
 def dead_letter(dead: DeadLetter, topic: str, partition: int) -> Outgoing:
-    """A record for the dead-letter topic: as it came, with headers that say where it came from and why.
+    """Return the record for the dead-letter topic: the original with headers for its origin and the reason.
 
-    What a broker would not accept is cut off, and headers say how much that was; see `cut`.
+    A record that is too large for a broker is truncated: see `cut`.
 
     Args:
         dead: the record.
-        topic: the name of the topic that it came from.
+        topic: name of its topic.
         partition: its partition.
     """
     record, rejected = dead.record, dead.rejected
-    told = {
+    added = {
         ORIGINAL_TOPIC: topic,
         ORIGINAL_PARTITION: str(partition),
         ORIGINAL_OFFSET: str(record.offset),
@@ -189,17 +176,17 @@ def dead_letter(dead: DeadLetter, topic: str, partition: int) -> Outgoing:
     }
     value = record.value
     if value is None and record.key is None:  # clients refuse to send a record without both
-        told[ORIGINAL_BYTES], value = "-1", b""
-    headers = [(name, None if value is None else bytes(value)) for name, value in record.headers if name not in _OURS]
-    headers += [(name, text.encode("utf-8", "replace")) for name, text in told.items()]
+        added[ORIGINAL_BYTES], value = "-1", b""
+    headers = [(name, None if value is None else bytes(value)) for name, value in record.headers if name not in _ADDED]
+    headers += [(name, text.encode("utf-8", "replace")) for name, text in added.items()]
     return cut(Outgoing("dead_letters", partition, record.key, value, headers), MAX_DEAD_BYTES)
 
 
 def cut(outgoing: Outgoing, limit: int) -> Outgoing:
-    """Return a dead letter in at most `limit` bytes, at least MIN_DEAD_BYTES: of what is too long the beginning.
+    """Return a dead letter of at most `limit` bytes, which must be MIN_DEAD_BYTES or more.
 
-    The record's own headers and its key get a quarter each, the value gets what is left. Headers of ours say how many
-    there were: bytes of the value, bytes of the key, headers.
+    The original headers and the key get a quarter each, the value gets the rest. Added headers hold the original sizes
+    of the value and the key, and the original number of headers.
 
     >>> message = Outgoing("dead_letters", 0, b"k" * 2_000, b"v" * 9_000, [("trace", b"1")] * 400)
     >>> short = cut(message, 4_000)
@@ -209,23 +196,23 @@ def cut(outgoing: Outgoing, limit: int) -> Outgoing:
     if outgoing.size <= limit and len(outgoing.headers) <= MAX_HEADERS:
         return outgoing
     quarter = limit // 4
-    theirs = [header for header in outgoing.headers if header[0] not in _OURS]
-    told = {name: (value or b"")[: quarter // 4] for name, value in outgoing.headers if name in _OURS}
+    original = [header for header in outgoing.headers if header[0] not in _ADDED]
+    added = {name: (value or b"")[: quarter // 4] for name, value in outgoing.headers if name in _ADDED}
     headers, room = list[tuple[str, bytes | None]](), quarter
-    for header in theirs[: MAX_HEADERS - len(_OURS)]:
+    for header in original[: MAX_HEADERS - len(_ADDED)]:
         room -= header_bytes(header)
         if room < 0:
             break
         headers.append(header)
-    if len(headers) < len(theirs):
-        told.setdefault(ORIGINAL_HEADERS, b"%d" % len(theirs))
+    if len(headers) < len(original):
+        added.setdefault(ORIGINAL_HEADERS, b"%d" % len(original))
     key, value = outgoing.key, outgoing.value
     if key is not None and len(key) > quarter:
-        told.setdefault(ORIGINAL_KEY_BYTES, b"%d" % len(key))
+        added.setdefault(ORIGINAL_KEY_BYTES, b"%d" % len(key))
         key = key[:quarter]
-    rest = Outgoing(outgoing.topic, outgoing.partition, key, None, [*headers, *told.items()])
+    rest = Outgoing(outgoing.topic, outgoing.partition, key, None, [*headers, *added.items()])
     room = limit - rest.size
     if value is not None and len(value) > room:
-        told.setdefault(ORIGINAL_BYTES, b"%d" % len(value))
-        value = value[: max(room - header_bytes((ORIGINAL_BYTES, told[ORIGINAL_BYTES])), 0)]
-    return Outgoing(outgoing.topic, outgoing.partition, key, value, [*headers, *told.items()])
+        added.setdefault(ORIGINAL_BYTES, b"%d" % len(value))
+        value = value[: max(room - header_bytes((ORIGINAL_BYTES, added[ORIGINAL_BYTES])), 0)]
+    return Outgoing(outgoing.topic, outgoing.partition, key, value, [*headers, *added.items()])

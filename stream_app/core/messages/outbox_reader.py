@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from stream_app.core.messages.schema import is_duplicate
+from stream_app.core.messages.outgoing import is_duplicate
 
 MessageT = TypeVar("MessageT")
 

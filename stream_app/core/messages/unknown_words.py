@@ -1,4 +1,4 @@
-"""Words of an enumeration that no spelling explains, counted: what they say has no effect until somebody mends them."""
+"""Counts of unknown enumeration values, which have no effect until they are mapped."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Final
 from stream_app.core.events.schema import Browsing, Complaint, Event
 from stream_app.core.messages.schema import Contact
 
-MAX_WORDS: Final = 50  # that are counted by themselves, over all fields
-MAX_CHARS: Final = 40  # of a word; a longer one is no word
-MORE: Final = "(more)"  # stands for all words beyond MAX_WORDS
-UNREADABLE: Final = "(unreadable)"  # stands for what does not look like a word: it may be a number or an address
+MAX_WORDS: Final = 50  # counted separately, over all fields
+MAX_CHARS: Final = 40  # longer values are not shown
+MORE: Final = "(more)"  # all words beyond MAX_WORDS
+UNREADABLE: Final = "(unreadable)"  # values that may be personal data, such as a phone number or an address
 _MOST_DIGITS: Final = 3
-_MARKS: Final = frozenset(" _-./:")
+_PUNCTUATION: Final = frozenset(" _-./:")
 
-Found = tuple[str, str]  # a field, as `order.action`, and a word
+Found = tuple[str, str]  # field, such as `order.action`, and word
 
 
 class UnknownValues:
-    """Counts of unknown words by field and word, of bounded size.
+    """Counts of unknown values by field and word, bounded in size.
 
     >>> from stream_app.core.events.schema import decode
     >>> words = UnknownValues()
-    >>> words.note(decode('{"type":"order","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z",'
+    >>> words.record(decode('{"type":"order","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z",'
     ...                   '"action":"Completed"}'))
     >>> words.counts
     Counter({('order.action', 'Completed'): 1})
@@ -32,8 +32,8 @@ class UnknownValues:
     def __init__(self) -> None:
         self.counts: Counter[Found] = Counter()
 
-    def note(self, event: Event | Contact) -> None:
-        """Count the unknown words of an event or a contact."""
+    def record(self, event: Event | Contact) -> None:
+        """Count the unknown values of an event or a contact."""
         if isinstance(event, Browsing):
             if event.page.is_unknown:
                 self.add("browsing.page", event.page)
@@ -44,8 +44,8 @@ class UnknownValues:
             self.add("complaint.form", event.form)
 
     def add(self, field: str, word: str, count: int = 1) -> Found:
-        """Count a word of a field, and return under what it is counted."""
-        found = (field, shown(word))
+        """Count a word of a field, and return the key that it is counted under."""
+        found = (field, displayable(word))
         if found not in self.counts and len(self.counts) >= MAX_WORDS:
             found = (field, MORE)
         self.counts[found] += count
@@ -53,22 +53,22 @@ class UnknownValues:
 
     @property
     def by_field(self) -> dict[str, dict[str, int]]:
-        """The counts of each field by word, the most frequent word first."""
+        """Counts by field and word, most frequent words first."""
         fields: dict[str, dict[str, int]] = {}
         for (field, word), count in sorted(self.counts.items(), key=lambda one: (one[0][0], -one[1], one[0][1])):
             fields.setdefault(field, {})[word] = count
         return fields
 
     def take(self) -> Counter[Found]:
-        """Return the counts since the last call."""
+        """Return and reset the counts."""
         counts, self.counts = self.counts, Counter()
         return counts
 
 
-def shown(word: str) -> str:
-    """Return a word as it may be told, UNREADABLE if it does not look like a word.
+def displayable(word: str) -> str:
+    """Return a word that is safe to show, UNREADABLE if it may be personal data.
 
-    >>> shown(" Completed "), shown("已完成"), shown("li@example.com"), shown("13800138000")
+    >>> displayable(" Completed "), displayable("已完成"), displayable("li@example.com"), displayable("13800138000")
     ('Completed', '已完成', '(unreadable)', '(unreadable)')
     """
     word = word.strip()
@@ -76,4 +76,4 @@ def shown(word: str) -> str:
         return word
     if not 0 < len(word) <= MAX_CHARS or sum(map(str.isdigit, word)) > _MOST_DIGITS:
         return UNREADABLE
-    return word if all(one.isalnum() or one in _MARKS for one in word) else UNREADABLE
+    return word if all(one.isalnum() or one in _PUNCTUATION for one in word) else UNREADABLE

@@ -1,4 +1,4 @@
-"""What stands for records of a topic whose bytes cannot be read as records."""
+"""Placeholders for records that the client library cannot read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Kept(NamedTuple):
-    """What is left of a record, as `intake.Record` has it."""
+    """What is left of a record, in the form of `decoding.Record`."""
 
     offset: int
     timestamp: int
@@ -19,8 +19,8 @@ class Kept(NamedTuple):
 class Unreadable(NamedTuple):
     """A record, or a whole batch of records, that the client library cannot read.
 
-    It takes the place of the records in the order of a partition. Its value is None, so no decoder takes it for a
-    message; `kept` is what goes to the dead letters.
+    It takes the place of the records in their partition. Its value is None, so that no decoder accepts it; `kept` is
+    sent to the dead letters.
 
     >>> lost = Unreadable(Kept(7, 0, None, b"raw"), "the checksum does not match")
     >>> lost.offset, lost.value, lost.kept.value
@@ -32,25 +32,25 @@ class Unreadable(NamedTuple):
 
     @property
     def offset(self) -> int:
-        """The first offset that it stands for."""
+        """First offset that it stands for."""
         return self.kept.offset
 
     @property
     def timestamp(self) -> int:
-        """When the broker appended it, milliseconds."""
+        """Append time of the broker, milliseconds."""
         return self.kept.timestamp
 
     @property
     def key(self) -> bytes | None:
-        """The key, where it could be read."""
+        """Key, if it could be read."""
         return self.kept.key
 
     @property
     def value(self) -> None:
-        """Nothing that a decoder may read."""
+        """Always None, so that decoders reject it."""
         return
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """The headers, where they could be read."""
+        """Headers, if they could be read."""
         return self.kept.headers

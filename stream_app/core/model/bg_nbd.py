@@ -1,9 +1,9 @@
-"""What can be said before anything was learned: the probability of churn from the customer's own pace and recency.
+"""The prior: churn probability from a customer's own order rate and recency, without any training.
 
-A buy-till-you-die model. While alive a customer orders as a Poisson process whose rate varies over customers as a
-gamma distribution; after each order he may leave for good, with a probability that varies as a beta distribution. This
-is the MBG/NBD model (Batislam, Denizel, Filiztekin: Empirical validation and comparison of models for customer base
-analysis, IJRM 2007), here over distinct order days, with fixed parameters in units of the horizon, not fitted ones.
+A buy-till-you-die model. While alive, a customer orders as a Poisson process, with rates that are gamma-distributed
+over customers; after each order they may leave for good, with a probability that is beta-distributed. This is the
+MBG/NBD model (Batislam, Denizel, Filiztekin: Empirical validation and comparison of models for customer base analysis,
+IJRM 2007), here over distinct order days, with fixed parameters in units of the horizon, not fitted ones.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.state.frame import Floats, StateFrame
+from stream_app.core.arrays import Floats
+from stream_app.core.state.frame import StateFrame
 
 SHAPE: Final = 1.0  # r of the gamma distribution over order rates
-SCALE_HORIZONS: Final = 2.0  # alpha of it, in horizons: a customer of whom nothing is known orders every two horizons
+SCALE_HORIZONS: Final = 2.0  # alpha of that distribution, in horizons: a new customer orders every two horizons
 STAY: Final = 2.5  # b of the beta distribution over the probability of leaving after an order; its a is 1
 LIMIT: Final = 6.0  # log-odds
 
 
 def bg_nbd_log_odds(view: StateFrame) -> Floats:
-    """Log-odds of no order within the horizon, shape (n,), between -LIMIT and LIMIT.
+    """Return the log-odds of no order within the horizon, shape (n,), between -LIMIT and LIMIT.
 
     P(churn) = 1 - P(alive) (1 - P(no order in the horizon | alive)), with x repeat order days, the last at t_x, in a
     life of T days so far:

@@ -1,7 +1,7 @@
-"""The model in force, and how it learns: experts, their mixture, the nowcast of the shop's level, and drift.
+"""The churn model: experts, their ensemble, a nowcast of the shop's return level, and drift detection.
 
-One object is both the trainer's learner and what workers score with: `decide` and `score` never change it, and
-`learn_day` makes the next version of it.
+The trainer and the workers use the same class: `decide` and `score` never change the model, `learn_day` turns it into
+its next version.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.core.arrays import Floats
 from stream_app.core.model.bg_nbd import bg_nbd_log_odds
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.drift import Drift, DriftWatch
 from stream_app.core.model.ensemble import Ensemble
 from stream_app.core.model.experts.baselines import BgNbdExpert, RecencyExpert
 from stream_app.core.model.experts.binned import BinnedExpert
-from stream_app.core.model.experts.expert import LIMIT, Expert, Floats, Rows
+from stream_app.core.model.experts.expert import LIMIT, Expert, Rows
 from stream_app.core.model.experts.linear import LinearExpert
 from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.experts.river_models import RiverBaselineExpert, TreeExpert
@@ -30,45 +31,43 @@ from stream_app.core.state.frame import StateFrame
 from stream_app.core.units import DAY_US
 
 PRIOR_SOURCE, MODEL_SOURCE = 0, 1
-ENOUGH: Final = 100  # labels of each kind before the score is the model's and not the prior's
-MIXTURE: Final = "mixture"  # the column of the mixture before the shop's level is brought in
+ENOUGH: Final = 100  # labels of each kind before the model replaces the prior
+MIXTURE: Final = "mixture"  # column of the ensemble, before the shop's level is added
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What was said of n decisions."""
+    """Scores of n decisions."""
 
     features: npt.NDArray[np.float16]  # (n, number of features)
-    log_odds: npt.NDArray[np.float32]  # (n, number of experts + 1): each expert's, then the mixture's
-    probability: Floats  # rounded to what a float32 holds, as it is stored
+    log_odds: npt.NDArray[np.float32]  # (n, number of experts + 1): the experts, then the ensemble
+    probability: Floats  # rounded to float32, as stored
     source: int
     version: int
 
 
 class Model(Protocol):
-    """What scores: the learner itself, or a snapshot of it."""
+    """A model that scores customers."""
 
     def decide(self, view: StateFrame) -> Scores:
         """Score decisions with all experts."""
-        ...
 
     def score(self, view: StateFrame) -> Floats:
-        """Probabilities of churn by the experts that are cheap enough for every event."""
-        ...
+        """Return churn probabilities from the experts that are cheap enough for every event."""
 
 
 def probability_of(log_odds: Floats) -> Floats:
-    """Log-odds as probabilities."""
+    """Return log-odds as probabilities."""
     return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -LIMIT, LIMIT)))
 
 
 class ChurnModel:
-    """All that is learned of a shop.
+    """The model of one shop.
 
     Args:
         horizon: microseconds.
         decide_every: microseconds.
-        seed: of whatever is random in the experts; none of the present ones is.
+        seed: of random experts; none of the present ones is random.
     """
 
     def __init__(self, horizon: int, decide_every: int, seed: int) -> None:
@@ -84,7 +83,7 @@ class ChurnModel:
         ]
         self._mixed = [place for place, expert in enumerate(self.experts) if expert.mixed]
         self._cheap = [place for place in self._mixed if self.experts[place].cheap]
-        self._prior = self.names.index(BgNbdExpert.name)  # the column that says what the prior said
+        self._prior = self.names.index(BgNbdExpert.name)  # column of the prior
         self._mixture = Ensemble(tuple(self.experts[place].name for place in self._mixed), span)
         self._nowcast = Nowcast(span)
         self._drift = DriftWatch()
@@ -94,48 +93,48 @@ class ChurnModel:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns of `Scores.log_odds`."""
+        """Names of the columns of `Scores.log_odds`."""
         return (*(expert.name for expert in self.experts), MIXTURE)
 
     @property
     def examples(self) -> int:
-        """How many labelled decisions were learned from."""
+        """Number of labelled decisions learned so far."""
         return self.churned + self.retained
 
     @property
     def source(self) -> int:
-        """Whether a score is the prior's or the model's."""
+        """PRIOR_SOURCE or MODEL_SOURCE: where present scores come from."""
         return MODEL_SOURCE if min(self.churned, self.retained) >= ENOUGH else PRIOR_SOURCE
 
     @property
     def level(self) -> float:
-        """What the shop's present level adds to every customer's log-odds of churn."""
+        """Shift of every customer's log-odds by the shop's present return level."""
         return self._nowcast.shift
 
     @property
     def drift(self) -> list[Drift]:
-        """The changes of the model's loss that were seen so far."""
+        """Changes of the model's loss detected so far."""
         return self._drift.seen
 
     @property
     def drift_window(self) -> tuple[int, float]:
-        """Days since the latest change that still count, and their mean log-loss: see DriftWatch.window."""
+        """Days since the latest change, and their mean log-loss: see DriftWatch.window."""
         return self._drift.window
 
     def shares(self) -> dict[str, float]:
-        """Each mixed expert's share."""
-        names = (self.experts[place].name for place in self._mixed)  # a stored mixture may have earlier ones
+        """Return the share of each expert in the ensemble."""
+        names = (self.experts[place].name for place in self._mixed)  # a stored ensemble may have earlier names
         return dict(zip(names, self._mixture.shares().values(), strict=True))
 
     def decide(self, view: StateFrame) -> Scores:
         """See Model."""
         kept = features(view)
         rows = Rows(kept.astype(np.float64), bg_nbd_log_odds(view))
-        log_odds, probability = self.judge(rows)
+        log_odds, probability = self.predict(rows)
         return Scores(kept, log_odds.astype(np.float32), _rounded(probability), self.source, self.version)
 
-    def judge(self, rows: Rows) -> tuple[Floats, Floats]:
-        """What is said of n rows: log-odds in the columns of `names`, shape (n, len(names)), and probabilities."""
+    def predict(self, rows: Rows) -> tuple[Floats, Floats]:
+        """Return the log-odds of n rows in the columns of `names`, shape (n, len(names)), and their probabilities."""
         table = np.stack([expert.log_odds(rows) for expert in self.experts], axis=1)
         mixed = self._mixture.log_odds(table[:, self._mixed])
         probability = probability_of(self._with_level(mixed, rows.prior))
@@ -148,14 +147,14 @@ class ChurnModel:
         columns = [self._mixed.index(place) for place in self._cheap]
         return _rounded(probability_of(self._with_level(self._mixture.log_odds(table, columns), rows.prior)))
 
-    def note(self, cohorts: Cohorts) -> None:
-        """Note what was decided and who returned: the nowcast compares what was expected with what comes."""
-        self._nowcast.note(cohorts)
+    def record_cohorts(self, cohorts: Cohorts) -> None:
+        """Record decisions and returns, from which the nowcast compares expected with observed returns."""
+        self._nowcast.record(cohorts)
 
     def learn_day(self, matured: Sequence[Matured], moment: int) -> None:
-        """Learn from a day's labels, in order of (matured_at, customer): makes the version in force from `moment`.
+        """Learn from a day's labels, in order of (matured_at, customer), and become the version in force from `moment`.
 
-        The version's number rises whenever anything is said otherwise from now on.
+        The version number increases whenever predictions change.
         """
         before = self._nowcast.shift
         if matured:
@@ -168,14 +167,15 @@ class ChurnModel:
         labels = np.array([one.label for one in matured], dtype=np.int8)
         decisions = [one.pending for one in matured]
         kept = np.frombuffer(b"".join(p.features for p in decisions), dtype=np.float16).reshape(len(labels), -1)
-        said = np.frombuffer(b"".join(p.log_odds for p in decisions), dtype=np.float16).reshape(len(labels), -1)
-        table = said.astype(np.float64)
+        logged = np.frombuffer(b"".join(p.log_odds for p in decisions), dtype=np.float16).reshape(len(labels), -1)
+        table = logged.astype(np.float64)
         rows = Rows(kept.astype(np.float64), table[:, self._prior].copy())
         probability = np.array([pending.probability for pending in decisions])
-        self._drift.observe(moment, float(_log_loss(probability, labels).mean()))
+        losses = -np.log(np.where(labels == CHURNED, probability, 1.0 - probability))
+        self._drift.observe(moment, float(losses.mean()))
         expected = probability_of(table[:, -1])
         days = np.array([pending.decided_at // DAY_US for pending in decisions])
-        for day in np.unique(days).tolist():  # one, unless the horizon is not in whole days
+        for day in np.unique(days).tolist():  # a single day if the horizon is in whole days
             self._nowcast.learn_day(day, expected[days == day], labels[days == day])
         self._mixture.learn_day(table[:, self._mixed], labels)
         for expert in self.experts:
@@ -185,23 +185,19 @@ class ChurnModel:
         self.retained += int((labels != CHURNED).sum())
 
     def _with_level(self, mixed: Floats, prior: Floats) -> Floats:
-        """The mixture at the shop's present level; the prior alone while there is too little to learn from."""
+        """Return the ensemble at the shop's present level, or the prior while there are too few labels."""
         return mixed + self._nowcast.shift if self.source == MODEL_SOURCE else prior
 
     def _weigh_features(self, rows: Rows) -> None:
-        """Mean absolute contribution of each feature to the linear expert's log-odds, over the last learned day."""
+        """Set the mean absolute contribution of each feature to the linear expert's log-odds over the last day."""
         linear = self.experts[0]
         if isinstance(linear, LinearExpert):
             contributions = linear.contributions(rows)
-            moved = np.stack(list(contributions.values()))  # one call for all features, instead of three for each
+            moved = np.stack(list(contributions.values()))  # one call for all features is faster
             weights = np.abs(moved - moved.mean(axis=1, keepdims=True)).mean(axis=1)
             self.importances = dict(zip(contributions, weights.tolist(), strict=True))
 
 
-def _log_loss(probability: Floats, labels: npt.NDArray[np.int8]) -> Floats:
-    return -np.log(np.where(labels == CHURNED, probability, 1.0 - probability))
-
-
 def _rounded(probability: Floats) -> Floats:
-    """As a float32 holds it: what is kept is what was said."""
+    """Round to float32, so that stored and reported probabilities are equal."""
     return probability.astype(np.float32).astype(np.float64)

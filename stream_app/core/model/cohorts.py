@@ -1,7 +1,7 @@
-"""What a stretch of time brought for the nowcast, by day of decision: returns that were expected, returns that came.
+"""Expected and observed returns by day of decision, the input of the nowcast.
 
-Partitions send these sums to the trainer instead of every single decision. The sums are exact, so that they do not
-depend on how the decisions were spread over batches and partitions.
+Partitions send these sums to the trainer instead of single decisions. The sums are exact, so they do not depend on how
+the decisions were distributed over batches and partitions.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ _GRAIN: Final = 2.0**32  # sums of multiples of 2^-32 below 2^20 are exact in a 
 
 
 class Cohorts:
-    """Sums over the decisions of a day.
+    """Sums over the decisions of each day.
 
     >>> cohorts = Cohorts()
-    >>> cohorts.note_returns([Returned(decided_at=0, returned_at=3 * DAY_US)])
+    >>> cohorts.record_returns([Returned(decided_at=0, returned_at=3 * DAY_US)])
     >>> cohorts.returns
     Counter({(0, 3): 1})
     """
 
     def __init__(self) -> None:
-        self.expected: dict[int, float] = {}  # day since 1970 -> returns expected by the mixture
+        self.expected: dict[int, float] = {}  # day since 1970 -> returns expected by the ensemble
         self.returns: Counter[tuple[int, int]] = Counter()  # (day since 1970, age in whole days) -> returns
 
     def __bool__(self) -> bool:
         return bool(self.expected or self.returns)
 
-    def note_decisions(self, decisions: Sequence[Pending]) -> None:
-        """Note decisions as they are made."""
+    def record_decisions(self, decisions: Sequence[Pending]) -> None:
+        """Add the expected returns of new decisions."""
         if not decisions:
             return
-        said = np.frombuffer(b"".join(p.log_odds for p in decisions), dtype=np.float16).reshape(len(decisions), -1)
-        stays = 1.0 / (1.0 + np.exp(np.clip(said[:, -1].astype(np.float64), -LIMIT, LIMIT)))
+        logged = np.frombuffer(b"".join(p.log_odds for p in decisions), dtype=np.float16).reshape(len(decisions), -1)
+        stays = 1.0 / (1.0 + np.exp(np.clip(logged[:, -1].astype(np.float64), -LIMIT, LIMIT)))
         grains = np.round(stays * _GRAIN) / _GRAIN
         days = np.array([pending.decided_at // DAY_US for pending in decisions], dtype=np.int64)
         for day in np.unique(days).tolist():
             self.expected[day] = self.expected.get(day, 0.0) + float(grains[days == day].sum())
 
-    def note_returns(self, returned: Sequence[Returned]) -> None:
-        """Note decisions whose customers have ordered, long before their labels are released."""
+    def record_returns(self, returned: Sequence[Returned]) -> None:
+        """Add the returns of decisions whose customers have ordered, before their labels are released."""
         for one in returned:
             self.returns[one.decided_at // DAY_US, (one.returned_at - one.decided_at) // DAY_US] += 1
 
     def merge(self, other: Cohorts) -> None:
-        """Add what another partition or batch brought."""
+        """Add the sums of another partition or batch."""
         for day, expected in other.expected.items():
             self.expected[day] = self.expected.get(day, 0.0) + expected
         self.returns.update(other.returns)

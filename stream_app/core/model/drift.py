@@ -1,4 +1,4 @@
-"""Drift: whether the model's loss has changed for good."""
+"""Drift detection on the model's loss."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 
 from river import drift
 
-RECENT_DAYS: Final = 28  # ADWIN drops too little rather than too much: its window still holds days from before
-CONFIDENCE: Final = 0.002  # ADWIN's delta: the probability of a false alarm a test
+RECENT_DAYS: Final = 28  # mean after a change: ADWIN's window may still hold days from before it
+CONFIDENCE: Final = 0.002  # ADWIN's delta: probability of a false alarm per test
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A change of the mean log-loss of a day that chance does not explain."""
+    """A significant change of the mean daily log-loss."""
 
     at: int  # microseconds
     before: float  # mean daily log-loss
@@ -24,21 +24,21 @@ class Drift:
 class DriftWatch:
     """ADWIN over the mean log-loss of each day (Bifet, Gavaldà: Learning from time-changing data, SDM 2007).
 
-    Days and not rows, because rows repeat one another and would raise an alarm at every season.
+    Days are used instead of rows, because rows are correlated and would trigger an alarm at every season.
     """
 
     def __init__(self) -> None:
         self._adwin = drift.ADWIN(delta=CONFIDENCE, clock=1)
-        self._window: list[float] = []  # the losses of ADWIN's window: it tells their mean, but not that of the dropped
+        self._window: list[float] = []  # losses in ADWIN's window; ADWIN does not report those that it drops
         self.seen: list[Drift] = []
 
     @property
     def window(self) -> tuple[int, float]:
-        """What ADWIN holds for one regime: how many days with labels, and their mean log-loss; NaN of none."""
+        """Number of days with labels in ADWIN's window, and their mean log-loss; NaN without any."""
         return len(self._window), fmean(self._window) if self._window else float("nan")
 
     def observe(self, at: int, loss: float) -> None:
-        """Note a day's mean log-loss."""
+        """Add the mean log-loss of a day."""
         self._window.append(loss)
         self._adwin.update(loss)
         kept = max(int(self._adwin.width), 1)

@@ -1,7 +1,7 @@
-"""How good a column of probabilities is: ROC-AUC, PR-AUC, lift, log-loss, Brier score, calibration error.
+"""Metrics of probabilities: ROC-AUC, PR-AUC, lift, log-loss, Brier score, calibration error.
 
-Ties never depend on the place in the file: where an order is needed, equal probabilities are put in a fixed random
-order. All functions take the outcomes `churned` (n booleans) and the probabilities of churn (n floats).
+Where an order is needed, equal probabilities are put in a fixed random order, so results do not depend on the order of
+the rows. All functions take a `Scored`: the outcomes and the churn probabilities of n rows.
 """
 
 from __future__ import annotations
@@ -11,19 +11,16 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from stream_app.core.arrays import Bools, Floats, Ints
 
 BINS: Final = 10
-ENOUGH: Final = 30  # of each outcome: below, what tells them apart is noise
-CLIP: Final = 1e-6  # a probability of 0 or 1 that fails must not cost infinitely much
+ENOUGH: Final = 30  # rows of each outcome below which an AUC is mostly noise
+CLIP: Final = 1e-6  # bounds the loss of a wrong probability of 0 or 1
 
 
 def ascending(probability: Floats) -> Ints:
-    """Indices by rising probability, ties in a fixed random order.
+    """Return indices in ascending order of probability, with ties in a fixed random order.
 
     >>> ascending(np.array([0.3, 0.1, 0.2])).tolist()
     [1, 2, 0]
@@ -34,32 +31,32 @@ def ascending(probability: Floats) -> Ints:
 
 @dataclass(frozen=True)
 class Scored:
-    """Outcomes beside probabilities, sorted once for all figures that need an order."""
+    """Outcomes and probabilities of n rows, sorted once for all metrics that need an order."""
 
     churned: Bools
     probability: Floats
-    presorted: Ints | None = None  # indices by rising probability, where they are known already
+    presorted: Ints | None = None  # indices in ascending order of probability, if known
 
     @cached_property
     def order(self) -> Ints:
-        """Indices by rising probability."""
+        """Indices in ascending order of probability."""
         return ascending(self.probability) if self.presorted is None else self.presorted
 
     @cached_property
     def rank(self) -> Ints:
-        """The place of each row in that order, from 0; ties broken."""
+        """Rank of each row in that order, from 0."""
         rank = np.empty(len(self.order), np.int64)
         rank[self.order] = np.arange(len(self.order))
         return rank
 
     @property
     def one_sided(self) -> bool:
-        """Whether only one outcome occurs, so that nothing can be told apart."""
+        """Whether only one outcome occurs, so that ranking metrics are undefined."""
         return len(self.churned) == 0 or bool(self.churned.all()) or not self.churned.any()
 
     @cached_property
     def placement(self) -> Floats:
-        """For each row the share of rows with the other outcome that lie below it, ties counting half; shape (n,)."""
+        """For each row, the share of rows with the other outcome that rank below it, ties counting half; shape (n,)."""
         sorted_p, sorted_y = self.probability[self.order], self.churned[self.order]
         starts = np.flatnonzero(np.append(True, np.diff(sorted_p) > 0))
         group = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(sorted_p))))
@@ -74,13 +71,13 @@ class Scored:
 
 
 def enough(scored: Scored) -> bool:
-    """Whether both outcomes occur often enough, and every row has a probability, for an AUC to mean something."""
+    """Return whether both outcomes occur often enough for an AUC, and every row has a probability."""
     left = int(scored.churned.sum())
     return min(left, len(scored.churned) - left) >= ENOUGH and bool(np.isfinite(scored.probability).all())
 
 
 def roc_auc(scored: Scored) -> float:
-    """The probability that one who left was scored above one who stayed; ties count half. NaN with one outcome only.
+    """Return the probability that a churned row ranks above a retained one, ties counting half; NaN if one-sided.
 
     >>> roc_auc(Scored(np.array([False, True, True]), np.array([0.2, 0.2, 0.9])))
     0.75
@@ -89,7 +86,7 @@ def roc_auc(scored: Scored) -> float:
 
 
 def pr_auc(scored: Scored) -> float:
-    """Average precision: the precision at each threshold, weighted by the recall that it adds."""
+    """Return the average precision: the precision at each threshold, weighted by the gain in recall."""
     if scored.one_sided:
         return float("nan")
     falling = scored.order[::-1]
@@ -100,7 +97,7 @@ def pr_auc(scored: Scored) -> float:
 
 
 def lift(scored: Scored, share: float = 0.1) -> float:
-    """How many times more of the top `share` left than of all."""
+    """Return the churn rate in the top `share` divided by the overall churn rate."""
     if scored.one_sided:
         return float("nan")
     top = scored.order[-max(1, int(len(scored.order) * share)) :]
@@ -108,24 +105,24 @@ def lift(scored: Scored, share: float = 0.1) -> float:
 
 
 def log_loss(scored: Scored) -> float:
-    """Mean negative log-likelihood in nats."""
+    """Return the mean negative log-likelihood in nats."""
     p = np.clip(scored.probability, CLIP, 1 - CLIP)
     return float(-np.log(np.where(scored.churned, p, 1 - p)).mean()) if len(p) else float("nan")
 
 
 def brier(scored: Scored) -> float:
-    """Mean squared difference of probability and outcome (Brier 1950)."""
+    """Return the mean squared difference of probability and outcome (Brier 1950)."""
     p = np.clip(scored.probability, CLIP, 1 - CLIP)
     return float(((p - scored.churned) ** 2).mean()) if len(p) else float("nan")
 
 
 def bins_of(scored: Scored, bins: int = BINS) -> list[Ints]:
-    """Row indices in equally filled bins by rising probability."""
+    """Return row indices in equally filled bins, in ascending order of probability."""
     return [rows for rows in np.array_split(scored.order, bins) if len(rows)]
 
 
 def ece(scored: Scored, bins: int = BINS) -> float:
-    """Expected calibration error: mean distance of promised and measured churn over equally filled bins.
+    """Return the expected calibration error: the mean gap of predicted and observed churn over equally filled bins.
 
     >>> ece(Scored(np.array([True, False, True, False]), np.full(4, 0.5)), bins=1)
     0.0
@@ -139,7 +136,7 @@ def ece(scored: Scored, bins: int = BINS) -> float:
 
 
 def precision_at(scored: Scored, day: Ints, capacity: int) -> float:
-    """Share that left among each day's `capacity` highest scores, all days together.
+    """Return the churn rate among the `capacity` highest scores of each day, over all days.
 
     >>> y, p = np.array([True, False, False, True]), np.array([0.9, 0.8, 0.7, 0.6])
     >>> precision_at(Scored(y, p), np.array([0, 0, 1, 1]), capacity=1)

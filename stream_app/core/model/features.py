@@ -1,94 +1,29 @@
-"""The features: named numbers on a customer at a moment, each with its unit and its meaning in both languages.
+"""The table of features, each with its unit and its meaning in both languages.
 
-Features are stationary on purpose: rates, decayed counts and comparisons with the customer's own past, rather than
-totals since the log began, which drift with the calendar and teach a model the age of the log (docs/adr/0005-model.md).
+Features are stationary: rates, decayed counts and comparisons with the customer's own past. Totals since the start of
+the log would drift with the calendar and teach a model the age of the log (docs/adr/0005-model.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.state.frame import Floats, StateFrame
+from stream_app.core.model.feature import (
+    Feature,
+    decayed_feature,
+    log_since,
+    open_complaint_age,
+    rate_recency,
+    share,
+    trend,
+)
+from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.vector import HALF_LIVES, NEVER
 
-LIMIT: Final = 60.0  # no feature is larger: float16 keeps them all
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One number.
-
-    Attributes:
-        name: as in the code, the logs and the metrics.
-        unit: of the value that the models see.
-        meaning: in English.
-        meaning_zh: in Chinese.
-        needs: the kinds of events, or `kind.field`, without which it says nothing.
-        value: computes it for n customers, shape (n,).
-        linear: whether the linear expert sees it. What grows with the age of the log is left to cells and trees.
-    """
-
-    name: str
-    unit: str
-    meaning: str
-    meaning_zh: str
-    needs: str
-    value: Callable[[StateFrame], Floats]
-    linear: bool = True
-
-
-def _log_decayed(kind: str, half_life: float) -> Callable[[StateFrame], Floats]:
-    return lambda view: np.log1p(view.decayed(kind, half_life))
-
-
-_KIND_WORDS: Final = {
-    "order": ("orders", "订单"),
-    "browsing": ("page views", "浏览"),
-    "cart": ("cart and favourite actions", "加购与收藏"),
-    "complaint": ("complaints", "投诉"),
-}
-
-
-def _decayed_feature(kind: str, half_life: float) -> Feature:
-    english, chinese = _KIND_WORDS[kind]
-    return Feature(
-        f"{kind}_{half_life:g}d",
-        "log(1 + count)",
-        f"recent {english}, each losing half its weight every {half_life:g} days",
-        f"近期{chinese}次数，每 {half_life:g} 天权重减半",
-        kind,
-        _log_decayed(kind, half_life),
-    )
-
-
-def _trend(kind: str, short: float, long: float, floor: float) -> Callable[[StateFrame], Floats]:
-    """Logarithm of the ratio of two rates of a kind; `floor` events in each keep it calm when there is little."""
-    return lambda view: np.log((view.decayed(kind, short) + floor) / (view.decayed(kind, long) * short / long + floor))
-
-
-def _log_since(name: str) -> Callable[[StateFrame], Floats]:
-    return lambda view: np.log1p(view.days_since(name))
-
-
-def _open_complaint_age(view: StateFrame) -> Floats:
-    oldest = np.min(np.where(view.complaint_opened > NEVER, view.complaint_opened, np.inf), axis=1)
-    return np.log1p(np.where(np.isfinite(oldest), np.maximum(view.now - oldest, 0.0) + 1.0, 0.0))
-
-
-def _rate_recency(view: StateFrame) -> Floats:
-    return view.recency * view.order_days / (view.age + view.horizon)
-
-
-def _share(part: str, whole: str) -> Callable[[StateFrame], Floats]:
-    """A share, shrunk towards nought by two."""
-    return lambda view: view[part] / (view[whole] + 2.0)
-
-
+LIMIT: Final = 60.0  # largest absolute value of a feature, so that float16 holds all of them
 _OWN_PACE: Final = (
     Feature(
         "recency",
@@ -120,7 +55,7 @@ _OWN_PACE: Final = (
         "orders that the customer's own rate would have brought since the last one",
         "按其自身频率，自上次下单以来本应产生的订单数",
         "order",
-        _rate_recency,
+        rate_recency,
     ),
     Feature(
         "expected_orders_squared",
@@ -128,7 +63,7 @@ _OWN_PACE: Final = (
         "the same, squared: very overdue",
         "同上的平方：严重逾期",
         "order",
-        lambda v: np.minimum(_rate_recency(v), 7.0) ** 2,
+        lambda v: np.minimum(rate_recency(v), 7.0) ** 2,
     ),
     Feature(
         "expected_repeats",
@@ -234,7 +169,7 @@ _MONEY: Final = (
         "orders with a discount",
         "使用优惠的订单占比",
         "order.discount",
-        _share("discounted", "orders"),
+        share("discounted", "orders"),
     ),
     Feature(
         "return_share",
@@ -242,7 +177,7 @@ _MONEY: Final = (
         "orders returned, refunded or cancelled",
         "退货、退款或取消占比",
         "order.action",
-        _share("returns", "orders"),
+        share("returns", "orders"),
     ),
     Feature(
         "late_share",
@@ -250,11 +185,11 @@ _MONEY: Final = (
         "orders delivered after the promised time",
         "晚于承诺时间送达的占比",
         "order.promised_at",
-        _share("late_deliveries", "orders"),
+        share("late_deliveries", "orders"),
     ),
 )
 _COUNTS: Final = tuple(
-    _decayed_feature(kind, half_life)
+    decayed_feature(kind, half_life)
     for kind, half_lives in {
         "order": HALF_LIVES[:4],
         "browsing": HALF_LIVES[:4],
@@ -270,7 +205,7 @@ _ACTIVITY: Final = (
         "orders of the last month against those of the last quarter",
         "近一月与近一季订单之比",
         "order",
-        _trend("order", 30.0, 90.0, 0.2),
+        trend("order", 30.0, 90.0, 0.2),
     ),
     Feature(
         "browsing_trend_week",
@@ -278,7 +213,7 @@ _ACTIVITY: Final = (
         "page views of the last week against those of the last month",
         "近一周与近一月浏览之比",
         "browsing",
-        _trend("browsing", 7.0, 30.0, 0.5),
+        trend("browsing", 7.0, 30.0, 0.5),
     ),
     Feature(
         "browsing_trend_month",
@@ -286,7 +221,7 @@ _ACTIVITY: Final = (
         "page views of the last month against those of the last quarter",
         "近一月与近一季浏览之比",
         "browsing",
-        _trend("browsing", 30.0, 90.0, 0.5),
+        trend("browsing", 30.0, 90.0, 0.5),
     ),
     Feature(
         "browsing_recency",
@@ -294,7 +229,7 @@ _ACTIVITY: Final = (
         "days since the last page view",
         "距最近一次浏览的天数",
         "browsing",
-        _log_since("last_browsing"),
+        log_since("last_browsing"),
     ),
     Feature(
         "cart_recency",
@@ -302,7 +237,7 @@ _ACTIVITY: Final = (
         "days since the last cart or favourite action",
         "距最近一次加购或收藏的天数",
         "cart",
-        _log_since("last_cart"),
+        log_since("last_cart"),
     ),
     Feature(
         "complaint_recency",
@@ -310,7 +245,7 @@ _ACTIVITY: Final = (
         "days since the last complaint",
         "距最近一次投诉的天数",
         "complaint",
-        _log_since("last_complaint"),
+        log_since("last_complaint"),
     ),
     Feature(
         "open_complaint_age",
@@ -318,7 +253,7 @@ _ACTIVITY: Final = (
         "days for which a complaint has been open",
         "投诉未解决的天数",
         "complaint.action",
-        _open_complaint_age,
+        open_complaint_age,
     ),
     Feature(
         "open_complaints",
@@ -364,9 +299,9 @@ LINEAR: Final = tuple(place for place, feature in enumerate(FEATURES) if feature
 
 
 def features(view: StateFrame) -> npt.NDArray[np.float16]:
-    """The features of n customers, shape (n, len(FEATURES)).
+    """Return the features of n customers, shape (n, len(FEATURES)).
 
-    float16 is what is kept until the label is known, so it is also what every model sees.
+    Models see the float16 values that are stored until the label is known.
     """
     table = np.empty((len(view.now), len(FEATURES)))
     for place, feature in enumerate(FEATURES):

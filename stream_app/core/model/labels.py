@@ -1,4 +1,4 @@
-"""Delayed churn labels: a decision waits, with all that the models saw, until the watermark has passed its horizon."""
+"""Delayed labels: a decision is kept with its features until the watermark has passed its horizon."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ RETAINED, CHURNED = 0, 1
 
 
 def counts_as_order(event: Event, settings: Settings) -> bool:
-    """Whether an event is the step of an order that the shop counts as one: placed or paid, as it has decided."""
+    """Return whether an event counts as an order: `placed` or `paid`, depending on the settings."""
     return isinstance(event, Order) and event.action == settings.order_action
 
 
 class Pending:
-    """A decision whose label is not known yet: what the models saw and said, so that they can learn from it later."""
+    """A decision without a label yet, with the features and predictions to learn from later."""
 
     __slots__ = (
         "customer",
@@ -36,13 +36,13 @@ class Pending:
     def __init__(self, customer: str, decided_at: int) -> None:
         self.customer = customer
         self.decided_at = decided_at  # microseconds
-        self.features = b""  # float16, one a feature
-        self.log_odds = b""  # float16, one an expert and the mixture's: the columns of learner.Scores.log_odds
-        self.probability = 0.5  # a float32 in exact
+        self.features = b""  # float16, one per feature
+        self.log_odds = b""  # float16, the columns of churn_model.Scores.log_odds
+        self.probability = 0.5  # exactly a float32
         self.source = 0
         self.version = 0
-        self.index = 0  # of the decision among all that were made
-        self.returned = False  # whether an order later than decided_at, and within the horizon, is known
+        self.index = 0  # place among all decisions of a replay
+        self.returned = False  # whether an order within the horizon is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,14 @@ class Matured:
 
 
 class Returned(NamedTuple):
-    """A decision whose customer has ordered since, as first heard of: a late event may yet tell of an earlier order."""
+    """A decision whose customer has ordered since, by the first order received; a late event may be earlier."""
 
     decided_at: int  # microseconds
     returned_at: int  # microseconds
 
 
 class Waiting:
-    """The decisions of a partition that wait for their labels, oldest first."""
+    """The unlabelled decisions of a partition, oldest first."""
 
     def __init__(self, horizon: int) -> None:
         self._horizon = horizon
@@ -72,14 +72,14 @@ class Waiting:
         return len(self._queue)
 
     def add(self, pending: Pending) -> None:
-        """Let a decision wait; decisions come in order of (decided_at, customer)."""
+        """Add a decision; decisions are added in order of (decided_at, customer)."""
         self._queue.append(pending)
 
     def mature(self, watermark: int) -> Iterator[Matured]:
-        """Remove and yield every decision whose horizon has passed by the watermark.
+        """Remove and yield every decision whose horizon has ended by the watermark.
 
-        Both labels are released at the same moment, decided_at + horizon. A customer who orders is known to be retained
-        long before, but learning from those answers first would show the models a cohort of customers who all stay.
+        Both labels are released at decided_at + horizon. Retained customers are known earlier, but learning their
+        labels first would bias the models towards retention.
         """
         queue = self._queue
         while queue and queue[0].decided_at + self._horizon <= watermark:
@@ -88,10 +88,10 @@ class Waiting:
             yield Matured(pending, label, pending.decided_at + self._horizon)
 
 
-def note_order(waiting: list[Pending], at: int, horizon: int, closed: int) -> list[Returned]:
-    """Tell a customer's waiting decisions of an order, and return those that hear of one for the first time.
+def record_order(waiting: list[Pending], at: int, horizon: int, closed: int) -> list[Returned]:
+    """Mark a customer's unlabelled decisions as returned by an order, and return those marked for the first time.
 
-    A decision whose horizon ended by `closed` has its label already, whether it was released in this batch or not.
+    A decision whose horizon ended by `closed` has its label already, even if it is not released yet.
     """
     first = []
     for pending in waiting:

@@ -1,7 +1,7 @@
-"""Signed bytes: nothing that a stranger wrote is parsed, not even its header.
+"""Signatures of snapshots, verified before anything is parsed.
 
-Layout: MAGIC, an HMAC-SHA256 (32 bytes), the content. The signature covers the context as well: what is signed as one
-thing cannot be passed off as another.
+Layout: MAGIC, an HMAC-SHA256 (32 bytes), the content. The signature also covers a context, so that content signed for
+one purpose is not accepted for another.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import Final, NoReturn
 
 from stream_app.errors import UnusableSnapshot
 
-Keys = tuple[bytes, ...]  # the first signs, all verify: two while one replaces the other
+Keys = tuple[bytes, ...]  # the first key signs, all keys verify; two while a key is replaced
 MAGIC: Final = b"churnsig"
 _DIGEST: Final = "sha256"
-_START: Final = len(MAGIC) + 32  # of the content
+_START: Final = len(MAGIC) + 32  # start of the content
 _LENGTH: Final = struct.Struct("<I")
 _UNSIGNED: Final = (
-    "Delete the keys PREFIX:{model}:* in Redis: the trainer learns the model again from the labelled topic."
+    "Delete the keys PREFIX:{model}:* in Redis; the trainer then learns the model again from the labelled topic."
     " See docs/deploy.md, Signed models."
 )
 _OTHER_KEY: Final = (
-    "Give all workers and the trainer the same model.key_file; while the key is replaced, the old one is its second"
+    "Use the same model.key_file for all workers and the trainer; while a key is replaced, the old key is on the second"
     " line. See docs/deploy.md, Signed models."
 )
 
@@ -32,27 +32,27 @@ def sign(content: bytes, context: str, keys: Keys) -> bytes:
 
     Args:
         content: any bytes.
-        context: what the content is, and of which installation; `verified` must be given the same.
+        context: purpose and installation of the content; `verify` needs the same.
         keys: secrets, at least one.
     """
     return MAGIC + _mac(content, context, keys[0]) + content
 
 
-def verified(signed: bytes, context: str, keys: Keys, source: str) -> bytes:
-    """Return the content of what `sign` returned for the same context with one of the keys.
+def verify(signed: bytes, context: str, keys: Keys, source: str) -> bytes:
+    """Return the content of signed bytes after verifying the signature.
 
     Args:
-        signed: the bytes, from anybody.
-        context: what they must be.
-        keys: secrets; any of them may have signed.
-        source: where the bytes come from, for the error.
+        signed: untrusted bytes.
+        context: expected context.
+        keys: secrets, any of which may have signed.
+        source: origin of the bytes, for the error message.
 
     Raises:
-        UnusableSnapshot: no key has signed these bytes for this context.
+        UnusableSnapshot: none of the keys has signed these bytes for this context.
 
-    >>> verified(sign(b"model", "churn version 3", (b"new",)), "churn version 3", (b"newer", b"new"), "here")
+    >>> verify(sign(b"model", "churn version 3", (b"new",)), "churn version 3", (b"newer", b"new"), "here")
     b'model'
-    >>> verified(b"model", "churn version 3", (b"new",), "here")
+    >>> verify(b"model", "churn version 3", (b"new",), "here")
     Traceback (most recent call last):
     stream_app.errors.UnusableSnapshot: The model snapshot here cannot be used: it is not signed. ...
     """
@@ -60,7 +60,9 @@ def verified(signed: bytes, context: str, keys: Keys, source: str) -> bytes:
         _refuse(source, "it is not signed", _UNSIGNED)
     given, content = signed[len(MAGIC) : _START], signed[_START:]
     if not any(hmac.compare_digest(given, _mac(content, context, key)) for key in keys):
-        problem = "its signature is wrong: it was signed with another key, written for another place, or changed"
+        problem = (
+            "its signature is invalid: it was signed with another key, written for another installation, or modified"
+        )
         _refuse(source, problem, _OTHER_KEY)
     return content
 

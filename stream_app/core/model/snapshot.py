@@ -1,12 +1,12 @@
-"""A learner as bytes and back: one value that says who wrote it, and that is read through an allow-list only.
+"""Snapshots of the churn model as bytes, with a header, read through an allow-list.
 
 Layout: MAGIC, the length of the header (4 bytes, little-endian), the header (JSON), the body (a pickle). The header is
-checked before the body is touched. The body can name nothing but what ALLOWED names, so that it constructs models at
-worst, and never calls what touches the world. An array is its code, shape and bytes: `numpy.dtype` would believe a
-state that lies about sizes and pointers.
+checked before the body is read. The body may refer only to the names in ALLOWED, so it can construct models but not
+call anything with side effects. Arrays are stored as code, shape and bytes, because `numpy.dtype` would accept a forged
+state with wrong sizes and pointers.
 
-The list is the second line of defence. River's own classes restore any state that they are given, so whoever stores
-snapshots where others can write signs them (core/model/signature.py) and verifies the signature before it reads them.
+The list is the second line of defence, since River's classes restore any state. Snapshots that are stored where others
+can write must be signed, and verified before they are read (core/model/signature.py).
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ from stream_app.core.units import DAY_US
 from stream_app.core.versions import SNAPSHOT_SCHEMAS, SNAPSHOT_STEPS, is_readable, present_class, rename_attributes
 from stream_app.errors import UnusableSnapshot
 
-FORMAT: Final = 2  # raise it when the layout changes, or what an own class in ALLOWED keeps: docs/state-formats.md
+# Increase it with every change of the layout or of the attributes of a class of this package: docs/state-formats.md.
+FORMAT: Final = 2
 MAGIC: Final = b"churnmdl"
-CODES: Final = frozenset({"<f8"})  # of arrays, as numpy names their types
-PROBES: Final = 64  # rows that a model is recognised by
+CODES: Final = frozenset({"<f8"})  # allowed types of arrays, as named by numpy
+PROBES: Final = 64  # rows of a fingerprint
 _RIVER: Final[str] = river.__version__  # type: ignore[attr-defined] # River does not export it by name
 _LENGTH: Final = struct.Struct("<I")
 _OWN: Final = "stream_app.core.model"
-# Exactly what a snapshot names; a test walks one and finds no more and no less.
+# Exactly the names in a snapshot; a test compares them.
 ALLOWED: Final = frozenset(
     {
         (f"{_OWN}.drift", "Drift"),
@@ -57,7 +58,7 @@ ALLOWED: Final = frozenset(
         ("builtins", "float"),
         ("collections", "Counter"),
         ("collections", "defaultdict"),
-        ("random", "Random"),  # in River's distributions, which we never draw from
+        ("random", "Random"),  # in River's distributions, which are never sampled
         ("river._river_rust.drift", "AdaptiveWindowing"),
         ("river._river_rust.vectordict", "VectorDict"),
         ("river.drift.adwin", "ADWIN"),
@@ -79,15 +80,15 @@ ALLOWED: Final = frozenset(
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """What a snapshot says of itself.
+    """Header of a snapshot.
 
     Attributes:
-        format: of the layout of a snapshot.
-        river: version of River, which must be the very same: its models are stored as they lie in memory.
-        numpy: version of numpy; another one of the same major version is fine if the fingerprint agrees.
-        schema: hash of the names of the features, of the facts and of the columns of scores.
-        fingerprint: of the learner.
-        checksum: of the body.
+        format: version of the layout.
+        river: version of River, which must match exactly, since its models are pickled.
+        numpy: version of numpy, whose major version must match.
+        schema: hash of the names of features, slots and columns of scores.
+        fingerprint: fingerprint of the model.
+        checksum: checksum of the body.
     """
 
     format: int
@@ -99,8 +100,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def snapshot(churn_model: ChurnModel) -> bytes:
-    """A learner as bytes that `restore` reads. Equal learners may give different bytes: compare fingerprints."""
-    body = pickled(churn_model)
+    """Return a model as bytes for `restore`. Equal models may give different bytes, so compare fingerprints."""
+    body = pickle_body(churn_model)
     header = Header(
         format=FORMAT,
         river=_RIVER,
@@ -112,28 +113,28 @@ def snapshot(churn_model: ChurnModel) -> bytes:
     return pack(header, body)
 
 
-def pickled(value: object) -> bytes:
-    """Return the body of a snapshot: a pickle whose arrays are calls of `array`."""
+def pickle_body(value: object) -> bytes:
+    """Return the body of a snapshot: a pickle in which arrays are calls of `array`."""
     written = io.BytesIO()
     _Pickler(written, protocol=5).dump(value)
     return written.getvalue()
 
 
 def pack(header: Header, body: bytes) -> bytes:
-    """The bytes of a snapshot."""
+    """Return the bytes of a snapshot."""
     written = msgspec.json.encode(header)
     return MAGIC + _LENGTH.pack(len(written)) + written + body
 
 
 def restore(stored: bytes, source: str = "given") -> ChurnModel:
-    """The learner of a snapshot: it predicts and goes on learning bit by bit as the one that was stored.
+    """Return the model of a snapshot, which predicts and learns bit-for-bit like the original.
 
     Args:
-        stored: what `snapshot` gave.
-        source: where the bytes come from, for the error.
+        stored: result of `snapshot`.
+        source: origin of the bytes, for the error message.
 
     Raises:
-        UnusableSnapshot: it is torn, foreign, tampered with, or was written by a version that this one cannot read.
+        UnusableSnapshot: the snapshot is incomplete, foreign, modified, or of a version that cannot be read.
 
     >>> churn_model = ChurnModel(60 * 86_400_000_000, 7 * 86_400_000_000, seed=1)
     >>> fingerprint(restore(snapshot(churn_model))) == fingerprint(churn_model)
@@ -151,33 +152,33 @@ def restore(stored: bytes, source: str = "given") -> ChurnModel:
             SNAPSHOT_STEPS[older](churn_model)
         found = fingerprint(churn_model) if isinstance(churn_model, ChurnModel) else ""
     except _Forbidden as error:
-        _refuse(source, f"it names {error}, which no model of ours has", _TAKE_ANOTHER, error)
+        _refuse(source, f"it names {error}, which no model of ours has", _USE_ANOTHER, error)
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # noqa: BLE001 - a stranger's bytes may raise anything, also a panic of River's Rust
-        _refuse(source, f"its body cannot be read ({error!r})", _TAKE_ANOTHER, error)
+    except BaseException as error:  # noqa: BLE001 - foreign bytes may raise anything, even a panic in River's Rust code
+        _refuse(source, f"its body cannot be read ({error!r})", _USE_ANOTHER, error)
     if not isinstance(churn_model, ChurnModel):
-        _refuse(source, f"it holds no churn model but {type(churn_model).__name__}", _TAKE_ANOTHER)
+        _refuse(source, f"it contains {type(churn_model).__name__} instead of a churn model", _USE_ANOTHER)
     if found != header.fingerprint:
-        _refuse(source, "it predicts otherwise than when it was stored", _LEARN_ANEW)
+        _refuse(source, "its predictions differ from those when it was stored", _TRAIN_AGAIN)
     return churn_model
 
 
 def fingerprint(churn_model: ChurnModel) -> str:
-    """A hash of what a learner says on fixed rows, each expert and the mixture, to nine decimals; and of its version.
+    """Return a hash of a model's version and of its predictions on fixed rows, to nine decimals.
 
-    Bytes of a pickle are no identity: a model that was stored and restored pickles into other bytes.
+    The bytes of a pickle cannot identify a model, since they change when it is stored and restored.
     """
     rng = np.random.default_rng(PROBES)
     features = rng.uniform(-1.0, 7.0, (PROBES, len(NAMES))).astype(np.float16).astype(np.float64)
-    log_odds, probability = churn_model.judge(Rows(features, rng.normal(0.0, 2.0, PROBES)))
-    said = np.round(np.concatenate([log_odds, probability[:, None]], axis=1), 9) + 0.0  # no negative zero
+    log_odds, probability = churn_model.predict(Rows(features, rng.normal(0.0, 2.0, PROBES)))
+    predictions = np.round(np.concatenate([log_odds, probability[:, None]], axis=1), 9) + 0.0  # no negative zero
     counts = f"{churn_model.version} {churn_model.churned} {churn_model.retained}".encode()
-    return xxhash.xxh3_128_hexdigest(np.ascontiguousarray(said, dtype="<f8").tobytes() + counts)
+    return xxhash.xxh3_128_hexdigest(np.ascontiguousarray(predictions, dtype="<f8").tobytes() + counts)
 
 
 def schema() -> str:
-    """A hash of all that must have kept its name and place for a stored learner to be understood."""
+    """Return a hash of all names whose order a stored model depends on."""
     names = (*NAMES, "|", *SLOTS, "|", *ChurnModel(DAY_US, DAY_US, seed=0).names)
     return xxhash.xxh3_128_hexdigest(" ".join(names))
 
@@ -189,20 +190,20 @@ def array(code: str, shape: tuple[int, ...], data: bytes) -> npt.NDArray[Any]:
     array([[0., 0.]])
     """
     if code not in CODES:
-        raise ValueError(f"no array has the type {code!r}")
+        raise ValueError(f"arrays of the type {code!r} are not allowed")
     return np.frombuffer(bytes(data), dtype=code).reshape(shape).copy()
 
 
 def _reduced(value: npt.NDArray[Any]) -> tuple[Any, ...]:
     if value.dtype.str not in CODES:
-        raise TypeError(f"a snapshot holds no array of {value.dtype}")
+        raise TypeError(f"a snapshot cannot hold arrays of {value.dtype}")
     return array, (value.dtype.str, value.shape, value.tobytes())
 
 
 class _Pickler(pickle.Pickler):
-    """Writes arrays as calls of `array`."""
+    """Pickles arrays as calls of `array`."""
 
-    dispatch_table = {np.ndarray: _reduced}  # noqa: RUF012 - the name and the type are pickle's
+    dispatch_table = {np.ndarray: _reduced}  # noqa: RUF012 - name and type are given by pickle
 
 
 class _Forbidden(Exception):
@@ -211,42 +212,42 @@ class _Forbidden(Exception):
 
 class _AllowListUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        present = present_class(module, name)  # an earlier release may have named it otherwise
+        present = present_class(module, name)  # an earlier release may have used another name
         if present not in ALLOWED:
             raise _Forbidden(f"{module}.{name}")
         return super().find_class(*present)
 
 
-_TAKE_ANOTHER: Final = "Take another snapshot, or learn anew from the log."
-_LEARN_ANEW: Final = "Use the version of this program that wrote it, or learn anew from the log."
+_USE_ANOTHER: Final = "Use another snapshot, or train a new model from the log."
+_TRAIN_AGAIN: Final = "Use the release that wrote it, or train a new model from the log."
 
 
 def _open(stored: bytes, source: str) -> tuple[Header, bytes]:
     start = len(MAGIC) + _LENGTH.size
     if not stored.startswith(MAGIC):
-        _refuse(source, "it is not a model snapshot", "Give bytes that this program stored.")
+        _refuse(source, "it is not a model snapshot", "Pass bytes that were written by `snapshot`.")
     if len(stored) < start:
-        _refuse(source, f"it is torn: {len(stored)} bytes are all there is", _TAKE_ANOTHER)
+        _refuse(source, f"it is incomplete: it has only {len(stored)} bytes", _USE_ANOTHER)
     end = start + _LENGTH.unpack_from(stored, len(MAGIC))[0]
     try:
         return msgspec.json.decode(stored[start:end], type=Header), stored[end:]
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        _refuse(source, f"its header cannot be read ({error})", _TAKE_ANOTHER, error)
+        _refuse(source, f"its header cannot be read ({error})", _USE_ANOTHER, error)
 
 
 def _check(header: Header, body: bytes, source: str) -> None:
     if not is_readable(header.format, FORMAT, SNAPSHOT_STEPS):
-        _refuse(source, f"it has format {header.format}; this program reads format {FORMAT}", _LEARN_ANEW)
+        _refuse(source, f"it has format {header.format}; this release reads format {FORMAT}", _TRAIN_AGAIN)
     if header.river != _RIVER:
-        remedy = f"Install river=={header.river}, or learn anew from the log."
-        _refuse(source, f"it holds models of River {header.river}; installed is {_RIVER}", remedy)
+        remedy = f"Install river=={header.river}, or train a new model from the log."
+        _refuse(source, f"it contains models of River {header.river}; River {_RIVER} is installed", remedy)
     if header.numpy.split(".")[0] != np.__version__.split(".")[0]:
-        remedy = f"Install numpy=={header.numpy}, or learn anew from the log."
-        _refuse(source, f"it holds arrays of numpy {header.numpy}; installed is {np.__version__}", remedy)
+        remedy = f"Install numpy=={header.numpy}, or train a new model from the log."
+        _refuse(source, f"it contains arrays of numpy {header.numpy}; numpy {np.__version__} is installed", remedy)
     if header.schema != schema() and header.schema not in SNAPSHOT_SCHEMAS:
-        _refuse(source, "it was learned on other features, facts or experts", _LEARN_ANEW)
+        _refuse(source, "it was trained with other features, slots or experts", _TRAIN_AGAIN)
     if header.checksum != xxhash.xxh3_128_hexdigest(body):
-        _refuse(source, "its body is torn or was changed", _TAKE_ANOTHER)
+        _refuse(source, "its body is incomplete or was modified", _USE_ANOTHER)
 
 
 def _refuse(source: str, problem: str, remedy: str, cause: BaseException | None = None) -> NoReturn:

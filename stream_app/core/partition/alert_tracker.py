@@ -76,7 +76,7 @@ class AlertTracker:
         customer.alert = alert.without_explanation()
         self._mark_open(customer)
         self._working_set.changed.add(customer)
-        self._aggregator.opened(customer, alert)
+        self._aggregator.record_opened(customer, alert)
         self._notes |= notes_of(alert)
         ordered_at = round(customer.vector[LAST_ORDER] * DAY_US)
         if ordered_at > alert.opened_at:  # the customer has ordered while the allocator was deciding
@@ -104,7 +104,7 @@ class AlertTracker:
             verdict: what the staff found, with RESOLVED.
         """
         if customer.alert is not None:
-            self._aggregator.closed(customer, customer.alert, reason)
+            self._aggregator.record_closed(customer, customer.alert, reason)
             found = (verdict.outcome, verdict.cause, verdict.staff)
             self._closed.append(AlertClosing(customer.alert, at, reason, probability, *found))
             self._notes |= cleared_notes_of(customer.alert.alert_id)

@@ -53,7 +53,7 @@ class CandidateSelection:
     def candidate(self, customer: Customer, risk: float, at: int) -> AlertCandidate:
         """Return a customer as an alert candidate, without an explanation."""
         profile = self._explainer.profile(customer, at)
-        worth = float(monthly_worth(profile.view)[0])
+        worth = float(monthly_worth(profile.frame)[0])
         last = customer.waiting[-1] if customer.waiting else None
         return AlertCandidate(
             customer=customer.name,

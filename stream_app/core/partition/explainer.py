@@ -12,7 +12,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import KnownShop, Shops
 from stream_app.core.state.complaint_kinds import Classifier
 from stream_app.core.state.counter_updates import count_event
-from stream_app.core.state.counters import SHOP, count_contact, set_shop, shop_number
+from stream_app.core.state.counters import SHOP, count_contact
 from stream_app.core.state.profile import CustomerProfile
 from stream_app.core.units import DAY_US
 
@@ -34,7 +34,7 @@ class Explainer:
 
     def register(self, customer: Customer, shop: str) -> None:
         """Assign a new customer to their shop."""
-        set_shop(customer.counters, self.shops.number(shop))
+        customer.counters[SHOP] = self.shops.number(shop)
 
     def record_event(self, customer: Customer, event: Event, at: int, counts: bool, stream_time: int) -> None:
         """Record an event with its customer and their shop.
@@ -47,21 +47,21 @@ class Explainer:
             stream_time: microseconds.
         """
         shop = self.shops.known[customer.counters[SHOP]]
-        shop.note(event)
+        shop.record(event)
         if counts and isinstance(event, Order):
-            shop.note_order(event.amount or 0.0)
+            shop.record_order(event.amount or 0.0)
         elif isinstance(event, Complaint):
-            shop.note_step(event.action, stream_time)
+            shop.record_step(event.action, stream_time)
         count_event(customer.counters, event, at, counts, self._classify)
 
     def record_contact(self, customer: Customer, at: int) -> None:
         """Record a message to a customer."""
-        self.shop_of(customer).note_contact()
+        self.shop_of(customer).record_contact()
         count_contact(customer.counters, at / DAY_US)
 
     def shop_of(self, customer: Customer) -> KnownShop:
         """Return the shop of a customer."""
-        return self.shops[shop_number(customer.counters)]
+        return self.shops[customer.counters[SHOP]]
 
     def profile(self, customer: Customer, at: int) -> CustomerProfile:
         """Return a customer at a time, in microseconds, as explanations need them."""

@@ -7,7 +7,8 @@ from itertools import repeat
 from typing import Final
 
 from stream_app.core.messages.decoding import AT_ONCE, EVENTS, ROLES, TICKS, DeadLetter, Item, Record, decode_record
-from stream_app.core.messages.schema import Tick, header_bytes
+from stream_app.core.messages.outgoing import header_bytes
+from stream_app.core.messages.schema import Tick
 from stream_app.core.partition.record_merge import UNENDING, RecordMerge
 
 RECORD_BYTES: Final = 256  # memory of a buffered record besides its parts; without it, empty records would be free

@@ -11,25 +11,10 @@ import msgspec
 from stream_app.core.alerts.lifecycle import UNEXPLAINED, Alert, AlertCandidate, AlertClosing
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.causes.explanation import sendable
-from stream_app.core.messages.schema import (
-    MAX_RECORD_BYTES,
-    RECORD_OVERHEAD,
-    AlertClosed,
-    AlertMessage,
-    AlertOpened,
-    AlertOpening,
-    CandidateBatch,
-    CandidateRecord,
-    Contact,
-    ContactAction,
-    LabelledBatch,
-    LabelledExample,
-    Outgoing,
-    ScoreRecord,
-    ScoreRecords,
-    encode_message,
-    pack,
-)
+from stream_app.core.messages.alerts import AlertClosed, AlertMessage, AlertOpened
+from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, LabelledExample, ScoreRecord, ScoreRecords
+from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, RECORD_OVERHEAD, Outgoing, pack
+from stream_app.core.messages.schema import AlertOpening, CandidateRecord, Contact, ContactAction, encode_message
 from stream_app.core.model.churn_model import MODEL_SOURCE
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured

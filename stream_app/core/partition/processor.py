@@ -19,7 +19,7 @@ from stream_app.core.events.schema import Complaint, Event
 from stream_app.core.kpis.aggregator import KpiAggregator, KpiState
 from stream_app.core.messages.schema import Contact, ContactAction
 from stream_app.core.model.churn_model import Model, Scores
-from stream_app.core.model.labels import Matured, Pending, Returned, Waiting, counts_as_order, note_order
+from stream_app.core.model.labels import Matured, Pending, Returned, Waiting, counts_as_order, record_order
 from stream_app.core.partition.alert_tracker import AlertTracker
 from stream_app.core.partition.explainer import Explainer
 from stream_app.core.partition.outbox import alert_of
@@ -27,7 +27,7 @@ from stream_app.core.partition.score_batch import ScoreBatch
 from stream_app.core.partition.timers import Timers
 from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.settings import Settings
-from stream_app.core.state.complaint_kinds import Classifier, unread
+from stream_app.core.state.complaint_kinds import Classifier, unclassified
 from stream_app.core.state.counters import PERIOD
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.update import apply_event
@@ -89,7 +89,7 @@ class PartitionProcessor:
         classify: finds the category of a complaint from its text, where the shop gives none.
     """
 
-    def __init__(self, settings: Settings, classify: Classifier = unread) -> None:
+    def __init__(self, settings: Settings, classify: Classifier = unclassified) -> None:
         self.settings = settings
         self.stream_time = NEVER  # microseconds
         self.working_set = WorkingSet(settings.agreement)
@@ -161,22 +161,22 @@ class PartitionProcessor:
 
     def _update_state(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
         """Update the KPIs, which compare the event with the state before it, then the state, then what follows it."""
-        self.aggregator.event_counts.note(customer, event, at, counts)
+        self.aggregator.event_counts.record(customer, event, at, counts)
         if counts:
-            self.aggregator.ordered(customer, event, at, self.stream_time)
+            self.aggregator.record_order(customer, event, at, self.stream_time)
         before = ComplaintsBefore.of(customer.vector, self.settings) if isinstance(event, Complaint) else None
         period = customer.counters[PERIOD]
         local_day = self.settings.local_day(at) if counts else 0
         apply_event(customer.vector, event, at, local_day, counts, self._tracked_days)
         self.explainer.record_event(customer, event, at, counts, self.stream_time)
         if counts or before is not None or customer.counters[PERIOD] != period:
-            self.aggregator.moved(customer)
+            self.aggregator.record_change(customer)
         if before is not None:
             self.alerts.update_targets(customer, before, at, self.stream_time)
 
     def _apply_order(self, customer: Customer, at: int) -> None:
         closed = self.stream_time - self.settings.lateness - 1  # horizons that ended by then already have their label
-        if first := note_order(customer.waiting, at, self.settings.horizon, closed):
+        if first := record_order(customer.waiting, at, self.settings.horizon, closed):
             self._returned += first
             customer.packed = None
         if customer.alert is not None and at > customer.alert.opened_at:
@@ -208,7 +208,7 @@ class PartitionProcessor:
                 self.working_set.changed.add(customer)
                 self.explainer.record_contact(customer, at)
         elif contact.action.is_unknown:
-            self.aggregator.event_counts.unknown_words.note(contact)
+            self.aggregator.event_counts.unknown_words.record(contact)
 
     def advance(self, until: int, limit: int = NOT_DUE) -> bool:
         """Make the decisions that are due before a time; all events before it must have been applied.

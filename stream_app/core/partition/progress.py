@@ -48,8 +48,8 @@ class Summary(msgspec.Struct):
     def update(self, processor: PartitionProcessor) -> None:
         """Copy the state of a processor."""
         self.stream_time, self.counts = processor.stream_time, vars(processor.counts).copy()
-        processor.aggregator.months.turn(processor.stream_time)
-        self.aggregator = processor.aggregator.memory
+        processor.aggregator.monthly_churn.advance(processor.stream_time)
+        self.aggregator = processor.aggregator.state
         self.shops = processor.explainer.shops.known
 
     def restore(self, processor: PartitionProcessor) -> None:

@@ -12,7 +12,7 @@ from stream_app.core.customers.customer import Customer
 from stream_app.core.kpis.aggregator import segment_in
 from stream_app.core.kpis.event_counts import EventCounts, Row
 from stream_app.core.messages.decoding import ROLES, DeadLetter, dead_letter
-from stream_app.core.messages.schema import Outgoing
+from stream_app.core.messages.outgoing import Outgoing
 from stream_app.core.messages.unknown_words import Found
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.partition import outbox
@@ -74,8 +74,8 @@ class Step:
     def add_effects(self, effects: Effects) -> None:
         """Send the effects of the processor to the trainer and the staff."""
         cohorts = Cohorts()
-        cohorts.note_decisions(effects.decisions)
-        cohorts.note_returns(effects.returned)
+        cohorts.record_decisions(effects.decisions)
+        cohorts.record_returns(effects.returned)
         self.outbox += outbox.labelled(self.partition, effects.matured, cohorts, 0)
         self.outbox += outbox.closed_alerts(self.partition, effects.closed)
         self.outbox += outbox.urgent_alerts(self.partition, effects.breaches, effects.ended)

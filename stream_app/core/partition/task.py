@@ -17,7 +17,8 @@ import msgspec
 from stream_app.core.customers.codec.states import decode_customers, encode_customers
 from stream_app.core.events.schema import Event, Rejected
 from stream_app.core.messages.decoding import CONTACTS, ROLES, TICKS, DeadLetter, Record
-from stream_app.core.messages.schema import AllocationDone, Contact, SystemMessage, Tick, pack
+from stream_app.core.messages.outgoing import pack
+from stream_app.core.messages.schema import AllocationDone, Contact, SystemMessage, Tick
 from stream_app.core.model.churn_model import Model
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.partition import outbox
@@ -28,7 +29,7 @@ from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.partition.progress import Hold, Position, Summary, decode_summary
 from stream_app.core.partition.step import Step
 from stream_app.core.settings import Settings
-from stream_app.core.state.complaint_kinds import Classifier, unread
+from stream_app.core.state.complaint_kinds import Classifier, unclassified
 from stream_app.core.units import EPOCH, HOUR_US, MICROSECOND
 
 MAX_DEAD_LETTER_BYTES: Final = 8 << 20  # per commit: Redis takes 512 MB per argument, and blocks while it copies
@@ -69,7 +70,7 @@ class PartitionTask:
         settings: Settings,
         limits: Limits,
         buffer_bytes: int = 1 << 24,
-        classify: Classifier = unread,
+        classify: Classifier = unclassified,
         partition_of: Callable[[str], int] | None = None,
     ) -> None:
         self.number = number

@@ -1,4 +1,4 @@
-"""The stage of a customer's life with a shop, read from the trend of his own gaps and not from fixed day counts."""
+"""Lifecycle stages of customers, derived from the trend of their own gaps between orders."""
 
 from __future__ import annotations
 
@@ -7,45 +7,40 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.state.frame import Floats
+from stream_app.core.arrays import Floats
 
 STAGES: Final = ("new", "one_time", "growing", "stable", "declining", "lost")
 NEW, ONE_TIME, GROWING, STABLE, DECLINING, LOST = range(len(STAGES))
-FASTER: Final = 0.75  # the last gap against the usual one: orders speed up
-SLOWER: Final = 1.5  # the last gap or the present silence against the usual gap: the need fades
+FASTER: Final = 0.75  # ratio of the last gap to the usual one up to which orders speed up
+SLOWER: Final = 1.5  # ratio of the last gap, or of the silence, to the usual gap from which orders slow down
 
 
 class Life(Protocol):
-    """What the stage of n customers is read from; a View is one. All in days."""
+    """What the stages of n customers are derived from, in days; a StateFrame satisfies it."""
 
     @property
     def recency(self) -> Floats:
-        """Since the last order."""
-        ...
+        """Days since the last order."""
 
     @property
     def mean_gap(self) -> Floats:
         """Usual gap between order days."""
-        ...
 
     @property
     def last_gap(self) -> Floats:
         """Last gap between order days."""
-        ...
 
     @property
     def order_days(self) -> Floats:
-        """How many there are."""
-        ...
+        """Number of order days."""
 
     @property
     def horizon(self) -> float:
-        """Within which an order means that a customer stayed."""
-        ...
+        """Days within which an order means that a customer has stayed."""
 
 
 def stages(life: Life, lost_after_days: float) -> npt.NDArray[np.int8]:
-    """The stage of n customers, indices into STAGES, shape (n,).
+    """Return the stages of n customers as indices into STAGES, shape (n,).
 
     lost: no order for lost_after. new: one order day, less than half a horizon ago. one_time: one order day, longer
     ago. declining: the last gap, or the present silence, is SLOWER times the usual gap or more. growing: two order

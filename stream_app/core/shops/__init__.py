@@ -1,1 +1,1 @@
-"""Shops: which fields a shop sends, and the registry of shop names."""
+"""Shops: the fields that each shop sends, and a registry of shop names."""

@@ -1,7 +1,6 @@
-"""What a partition knows of each shop: which fields it sends, and what an order there is usually worth.
+"""What a partition has learned about each shop: the fields that it sends, and the usual value of an order.
 
-A sign whose field a shop never sends is not there, and that says nothing: only of a shop that is known to send the
-field is a missing sign evidence against a cause.
+Absent evidence counts against a cause of churn only if the shop is known to send the fields of the rule.
 """
 
 from __future__ import annotations
@@ -12,25 +11,16 @@ from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from stream_app.core.events.schema import (
-    DEFAULT_SHOP,
-    Browsing,
-    Cart,
-    CartAction,
-    Complaint,
-    ComplaintAction,
-    Event,
-    Order,
-    OrderAction,
-)
+from stream_app.core.arrays import Floats
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, OrderAction
+from stream_app.core.events.schema import DEFAULT_SHOP, Browsing, Cart, Complaint, Event, Order
+from stream_app.core.shops.registry import MAX_SHOPS
 
 NOT_YET: Final = 1 << 62
-MAX_SHOPS: Final = 50  # customers of more shops than that are told under the last one's name
 _ANSWERS: Final = (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED)
 
-# field, as docs/causes.md names it -> whether an event of its kind shows that the shop sends it
+# field, named as in docs/causes.md -> whether an event of its kind shows that the shop sends it
 _BROWSING: Final[dict[str, Callable[[Browsing], bool]]] = {
     "browsing": lambda _: True,
     "browsing.session_id": lambda event: event.session_id is not None,
@@ -86,10 +76,10 @@ class KnownShop(msgspec.Struct):
     """One shop, as far as a partition has seen it.
 
     Attributes:
-        fields: bits, by the places of FIELDS.
-        log_money: sum of log(1 + amount) of its orders.
-        answers_since: stream time at which it first told of an answer to a complaint, microseconds; NOT_YET: never.
-        solves_since: the same of a complaint that was solved.
+        fields: bitmap of the fields sent, by place in FIELDS.
+        log_money: sum of log(1 + amount) over its orders.
+        answers_since: stream time of the first answer to a complaint, microseconds; NOT_YET: none so far.
+        solves_since: the same for the first solution of a complaint.
     """
 
     name: str = DEFAULT_SHOP
@@ -99,8 +89,8 @@ class KnownShop(msgspec.Struct):
     answers_since: int = NOT_YET
     solves_since: int = NOT_YET
 
-    def note(self, event: Event) -> None:
-        """Note the fields that an event shows."""
+    def record(self, event: Event) -> None:
+        """Record the fields that an event contains."""
         every, tests = _TESTS[type(event)]
         missing = every & ~self.fields
         if missing:
@@ -108,28 +98,29 @@ class KnownShop(msgspec.Struct):
                 if bit & missing and test(event):
                     self.fields |= bit
 
-    def note_step(self, action: ComplaintAction, stream_time: int) -> None:
-        """Note from when on the shop tells what becomes of complaints."""
+    def record_step(self, action: ComplaintAction, stream_time: int) -> None:
+        """Record that the shop reports answers or solutions of complaints, if this is the first one."""
         if action in _ANSWERS:
             self.answers_since = min(self.answers_since, stream_time)
         if action is ComplaintAction.RESOLVED:
             self.solves_since = min(self.solves_since, stream_time)
 
-    def note_order(self, amount: float) -> None:
-        """Note what an order that counts was worth."""
+    def record_order(self, amount: float) -> None:
+        """Record the amount of an order that counts."""
         self.orders += 1
         self.log_money += math.log1p(max(amount, 0.0))
 
-    def note_contact(self) -> None:
-        """Note that the shop tells whom it writes to."""
+    def record_contact(self) -> None:
+        """Record that the shop reports its contacts with customers."""
         self.fields |= _BIT[CONTACTS]
 
     def sends(self, field: str) -> bool:
-        """Whether the shop is known to send a field, one of FIELDS.
+        """Return whether the shop is known to send a field, one of FIELDS.
 
         >>> from stream_app.core.events.schema import decode
         >>> shop = KnownShop()
-        >>> shop.note(decode(b'{"type":"order","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z"}'))
+        >>> order = b'{"type":"order","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z"}'
+        >>> shop.record(decode(order))
         >>> shop.sends("order"), shop.sends("order.discount")
         (True, False)
         """
@@ -137,19 +128,19 @@ class KnownShop(msgspec.Struct):
 
     @property
     def usual_amount(self) -> float:
-        """What an order is usually worth: the geometric mean; 0 before the first one."""
+        """Geometric mean of the amounts of orders; 0 before the first one."""
         return math.expm1(self.log_money / self.orders) if self.orders else 0.0
 
 
 class Shops:
-    """The shops of a partition by name and by number, in the order in which they were first seen."""
+    """The shops of a partition, by name and by number, in order of appearance."""
 
     def __init__(self, known: list[KnownShop] | None = None) -> None:
         self.known = known or []
         self._numbers = {shop.name: number for number, shop in enumerate(self.known)}
 
     def number(self, name: str) -> int:
-        """The number of a shop, given to it when it is first seen."""
+        """Return the number of a shop, assigned when it is first seen; shops beyond MAX_SHOPS share the last one."""
         number = self._numbers.get(name)
         if number is None:
             if len(self.known) == MAX_SHOPS:
@@ -158,8 +149,8 @@ class Shops:
             self.known.append(KnownShop(name))
         return number
 
-    def usual_amounts(self) -> npt.NDArray[np.float64]:
-        """What an order of each shop is usually worth, by its number; 0: not known; shape (MAX_SHOPS,)."""
+    def usual_amounts(self) -> Floats:
+        """Return the usual amount of an order by number of the shop, 0 if unknown; shape (MAX_SHOPS,)."""
         usual = np.zeros(MAX_SHOPS)
         usual[: len(self.known)] = [shop.usual_amount for shop in self.known]
         return usual

@@ -1,4 +1,4 @@
-"""The shops whose events a partition has seen, as small numbers; there are few, and what is told of them is bounded."""
+"""Registry of the shops that a partition has seen, bounded in size."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import xxhash
 
+from stream_app.core.arrays import Floats, Ints
 from stream_app.core.events.schema import DEFAULT_SHOP
 
-MAX_SHOPS: Final = 50  # with a name of their own; whatever else a sender makes up is one shop more
+MAX_SHOPS: Final = 50  # listed by name; all further names count as one more shop
 OTHER_SHOPS: Final = "other"
 _KEY_BITS: Final = 48  # exact in a float64
 
 
 def shop_key(name: str) -> float:
-    """A shop as a fact of a customer's state; 0: the default shop, which a log of one shop never names.
+    """Return the key of a shop in the state vector; 0 for the default shop.
 
     >>> shop_key("default"), 0 < shop_key("s1") < 2**48
     (0.0, True)
@@ -28,7 +28,7 @@ def shop_key(name: str) -> float:
 
 
 class ShopRegistry:
-    """Names of shops and their places, in order of appearance; those beyond MAX_SHOPS share one.
+    """Names of shops and their places, in order of appearance; names beyond MAX_SHOPS share a place.
 
     >>> shops = ShopRegistry()
     >>> shops.place("default"), shops.place("s1"), shops.place("s1"), shops.names
@@ -45,28 +45,25 @@ class ShopRegistry:
             self.place(name)
 
     def place(self, name: str) -> int:
-        """The place of a shop; that of OTHER_SHOPS when there are too many, or for a name that cannot be written."""
+        """Return the place of a shop, that of OTHER_SHOPS if there are too many or the name is not printable."""
         found = self._places.get(name)
-        return found if found is not None else self._take_in(name)
+        return found if found is not None else self._add(name)
 
     def place_of_key(self, key: float) -> int:
-        """The place of a shop by its key in the facts; that of OTHER_SHOPS for one whose name is not kept."""
+        """Return the place of a shop by its key, that of OTHER_SHOPS if the name is not registered."""
         found = self._keys.get(key)
         return found if found is not None else self.place(OTHER_SHOPS)
 
-    def places_of_keys(self, keys: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        """The same for n customers, shape (n,)."""
+    def places_of_keys(self, keys: Floats) -> Ints:
+        """Return the places for n keys, shape (n,)."""
         distinct, which = np.unique(keys, return_inverse=True)
         return np.array([self.place_of_key(key) for key in distinct.tolist()], dtype=np.int64)[which]
 
-    def _take_in(self, name: str) -> int:
-        if name != OTHER_SHOPS and (len(self.names) - (OTHER_SHOPS in self._places) >= MAX_SHOPS or not _written(name)):
+    def _add(self, name: str) -> int:
+        if name != OTHER_SHOPS and (
+            len(self.names) - (OTHER_SHOPS in self._places) >= MAX_SHOPS or not name.isprintable()
+        ):
             return self.place(OTHER_SHOPS)
         self._places[name] = self._keys[shop_key(name)] = len(self.names)
         self.names.append(name)
         return self._places[name]
-
-
-def _written(name: str) -> bool:
-    """Whether a name can stand in a text: no lone surrogates, no control characters."""
-    return name.isprintable()

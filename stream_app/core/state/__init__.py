@@ -1,1 +1,1 @@
-"""State of a customer: vector, counters, complaints, and the update by an event."""
+"""State of a customer: state vector, counters, complaints, and their update by events."""

@@ -1,20 +1,21 @@
-"""Whether an event of the complaints topic is displeasure, and what it is about: the shop's category, or its text."""
+"""Classification of complaints: whether an event expresses dissatisfaction, and what it is about."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
-from stream_app.core.events.schema import Complaint, ComplaintAction, ComplaintForm
+from stream_app.core.events.enumerations import ComplaintAction, ComplaintForm
+from stream_app.core.events.schema import Complaint
 from stream_app.core.state.counters import COMPLAINED
 
 OTHER: Final = "other"
 HANDLING: Final = (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED)
 ACTS: Final = (ComplaintForm.UNSUBSCRIBE, ComplaintForm.RETURN_REASON, ComplaintForm.CANCELLATION)
-LOW_RATING: Final = 2.0  # of 5; this and less is displeasure
+LOW_RATING: Final = 2.0  # of 5; up to it a rating expresses dissatisfaction
 Classifier = Callable[[str], str]  # a complaint's text -> one of COMPLAINED, or OTHER
 
-# The names that shops give, beside those of COMPLAINED themselves.
+# Other names that shops use for the kinds in COMPLAINED.
 _ALIASES: Final = {
     "advertising": "messages",
     "availability": "stock",
@@ -36,18 +37,18 @@ _ALIASES: Final = {
 _KINDS: Final = {**_ALIASES, **{kind: kind for kind in COMPLAINED}}
 
 
-def is_displeasure(event: Complaint) -> bool:
-    """Return whether a customer voices displeasure: what is none counts as no complaint anywhere.
+def is_dissatisfaction(event: Complaint) -> bool:
+    """Return whether a customer expresses dissatisfaction. Other events count as no complaint anywhere.
 
-    A rating decides for what a customer says: a complaint, a review, a survey. What they do (unsubscribe, return,
-    cancel) is displeasure with any rating. Without a rating, every form but a survey is displeasure. An answer and a
-    resolution are none, with any rating, since it rates the handling; nor is a step that is unknown.
+    The rating decides for complaints, reviews and surveys. An unsubscribe, return or cancellation is dissatisfaction
+    with any rating. Without a rating, every form but a survey is. Answers and resolutions are not, since their rating
+    concerns the handling, and neither are unknown actions.
 
     >>> from stream_app.core.events.schema import decode
     >>> head = b'{"type":"complaint","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","form":'
-    >>> [is_displeasure(decode(head + rest)) for rest in (b'"survey","rating":1}', b'"survey"}', b'"low_review"}')]
+    >>> [is_dissatisfaction(decode(head + rest)) for rest in (b'"survey","rating":1}', b'"survey"}', b'"low_review"}')]
     [True, False, True]
-    >>> [is_displeasure(decode(head + rest)) for rest in (b'"complaint","rating":3}', b'"unsubscribe","rating":5}')]
+    >>> [is_dissatisfaction(decode(head + rest)) for rest in (b'"complaint","rating":3}', b'"unsubscribe","rating":5}')]
     [False, True]
     """
     if event.action is not ComplaintAction.OPENED and event.action is not ComplaintAction.REOPENED:
@@ -60,25 +61,26 @@ def is_displeasure(event: Complaint) -> bool:
 
 
 def is_low_rating(event: Complaint) -> bool:
-    """Return whether displeasure shows in a rating; a low review may come without its number."""
+    """Return whether the dissatisfaction is a low rating; a low review may lack the number."""
     rated_low = event.rating is not None and event.rating <= LOW_RATING
     return rated_low or event.form is ComplaintForm.LOW_REVIEW
 
 
-def unread(_text: str) -> str:
-    """Read nothing into a text: the classifier of a partition that was given none."""
+def unclassified(_text: str) -> str:
+    """Return OTHER for any text: the default classifier."""
     return OTHER
 
 
 def kind_of(event: Complaint, classify: Classifier) -> str:
-    """What a complaint is about, one of COMPLAINED or OTHER.
+    """Return what a complaint is about, one of COMPLAINED or OTHER.
 
-    The text is read only where the shop gives no category, or says `other`.
+    The text is classified only if the category is missing or `other`.
 
     >>> from stream_app.core.events.schema import decode
     >>> head = b'{"type":"complaint","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z",'
-    >>> kind_of(decode(head + b'"category":"delivery"}'), unread), kind_of(decode(head + b'"text":"late"}'), unread)
-    ('logistics', 'other')
+    >>> rests = (b'"category":"delivery"}', b'"text":"late"}')
+    >>> [kind_of(decode(head + rest), unclassified) for rest in rests]
+    ['logistics', 'other']
     """
     named = (event.category or OTHER).strip().lower()
     if named == OTHER:

@@ -1,13 +1,13 @@
-"""Complaints one by one: which are open, since when, and whether they were answered.
+"""A customer's complaints: which are open, since when, and whether they were answered.
 
-The state has CASES places. A complaint takes one, and one more for each further opening while the customer still
-waits: the customer waits since the first of them, whatever is opened later. What is kept follows from the openings and
-from the latest answer and resolution alone, so up to CASES openings and all their steps leave the same facts in any
+The state vector has CASES places. A complaint takes one place, and one more for each time that it is opened again while
+the customer is still waiting; the waiting time starts with the first opening. What is stored depends only on the
+openings and on the latest answer and resolution, so up to CASES openings and their steps give the same state in any
 order of arrival.
 
-Where there are more, these are forgotten, in this order: further openings of a complaint, closed complaints, open ones
-that are too old for anybody to act on, answered ones, and last the newest that waits for an answer. So the complaint
-that has waited longest stays. What comes of a forgotten one afterwards looks like a case of which only that is known.
+If there are more, places are freed in this order: further openings of a complaint, closed complaints, open ones that
+are too old to be acted on, answered ones, and the newest unanswered one. The longest waiting complaint is therefore
+kept. Later steps of a dropped complaint look like a new complaint with only these steps.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import xxhash
 
-from stream_app.core.events.schema import Complaint, ComplaintAction
+from stream_app.core.arrays import Floats
+from stream_app.core.events.enumerations import ComplaintAction
+from stream_app.core.events.schema import Complaint
 from stream_app.core.state.vector import CASE_STEPS, CASES, NEVER, SLOT, StateVector
 
 _STEPS: Final = len(CASE_STEPS)
@@ -29,9 +30,9 @@ _KEY_BITS: Final = 48  # exact in a float64
 
 
 class ComplaintCase(NamedTuple):
-    """One complaint, days since 1970, NEVER where a step has not been taken.
+    """Times of the steps of one complaint, days since 1970, NEVER for a missing step.
 
-    `opened` is the first opening since the latest answer or resolution; where there is none, the latest opening.
+    `opened` is the first opening after the latest answer or resolution, or the latest opening if there is none.
     """
 
     opened: float
@@ -40,17 +41,17 @@ class ComplaintCase(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        """Whether it has been opened, and not resolved since."""
+        """Whether it was opened and not resolved afterwards."""
         return self.opened > self.resolved
 
     @property
     def was_answered(self) -> bool:
-        """Whether it has been opened, and answered since."""
+        """Whether it was opened and answered afterwards."""
         return self.answered >= self.opened > NEVER
 
 
 class _Place(NamedTuple):
-    """A place of the state: the complaint's key, and one opening of it."""
+    """A place in the state vector: the key of a complaint, and one opening of it."""
 
     key: float
     case: ComplaintCase
@@ -60,17 +61,17 @@ _EMPTY: Final = _Place(0.0, ComplaintCase(NEVER, NEVER, NEVER))
 
 
 def has_cases(vector: StateVector[float]) -> bool:
-    """Whether any complaint is remembered; places are filled from the first one on."""
+    """Return whether any complaint is stored; the first place is filled first."""
     return vector[_FIRST_KEY] != 0
 
 
 def keys_of(vector: StateVector[float]) -> frozenset[float]:
-    """Which complaints are remembered."""
+    """Return the keys of the stored complaints."""
     return frozenset(vector[_FIRST_KEY : _FIRST_KEY + CASES]) - {0.0}
 
 
 def steps_of(vector: StateVector[float]) -> Iterator[ComplaintCase]:
-    """The complaints that are remembered of a customer."""
+    """Yield the stored complaints of a customer."""
     before = 0.0
     for key, case in _places(vector):
         if key != before:
@@ -79,7 +80,7 @@ def steps_of(vector: StateVector[float]) -> Iterator[ComplaintCase]:
 
 
 def _places(vector: StateVector[float]) -> list[_Place]:
-    """The places that are taken: by key, and the openings of a complaint in order."""
+    """Return the places in use, grouped by complaint, with the openings of a complaint in order."""
     places = []
     for place in range(CASES):
         if key := vector[_FIRST_KEY + place]:
@@ -89,20 +90,20 @@ def _places(vector: StateVector[float]) -> list[_Place]:
 
 
 def apply_complaint(vector: StateVector[float], event: Complaint, day: float, followed_days: float = math.inf) -> None:
-    """Note a step of a complaint. Steps without a complaint_id belong to the order's case, or to one case for all.
+    """Update the complaints by a step. Steps without a complaint_id count for one complaint per order, or a common one.
 
     Args:
-        vector: the customer's, changed in place.
+        vector: state vector of the customer, changed in place.
         event: the step.
-        day: when, days since 1970.
-        followed_days: after which nobody acts on a complaint any more.
+        day: time of the step, days since 1970.
+        followed_days: age at which a complaint is too old to be acted on.
     """
     name = event.complaint_id or event.order_id or ""
     key = float((xxhash.xxh3_64_intdigest(name.encode("utf-8", "surrogatepass")) >> (64 - _KEY_BITS)) | 1)
     places = _places(vector)
     others = [one for one in places if one.key != key]
     own = _after_step([one.case for one in places if one.key == key], event.action, day)
-    kept = _that_fit([*others, *(_Place(key, case) for case in own)], day - followed_days)
+    kept = _truncated([*others, *(_Place(key, case) for case in own)], day - followed_days)
     kept.sort(key=lambda one: (-one.key, one.case.opened))
     for place, (kept_key, case) in enumerate([*kept, *[_EMPTY] * (CASES - len(kept))]):
         vector[_FIRST_KEY + place] = kept_key
@@ -111,7 +112,7 @@ def apply_complaint(vector: StateVector[float], event: Complaint, day: float, fo
 
 
 def _after_step(known: Sequence[ComplaintCase], action: ComplaintAction, day: float) -> list[ComplaintCase]:
-    """One complaint after a step: the openings for which the customer waits, or the latest one if he does not."""
+    """Return a complaint after a step: the unanswered openings, or the latest opening if there is none."""
     openings = {case.opened for case in known}
     answered = max((case.answered for case in known), default=NEVER)
     resolved = max((case.resolved for case in known), default=NEVER)
@@ -125,11 +126,10 @@ def _after_step(known: Sequence[ComplaintCase], action: ComplaintAction, day: fl
     return [ComplaintCase(opened, answered, resolved) for opened in waits or [max(openings, default=NEVER)]]
 
 
-def _that_fit(places: list[_Place], expired: float) -> list[_Place]:
-    """The places that are kept; an open complaint from before `expired` is one that nobody acts on any more."""
+def _truncated(places: list[_Place], expired: float) -> list[_Place]:
+    """Return the places to keep; open complaints from before `expired` are too old to be acted on."""
 
-    def worth(one: _Place) -> tuple[int, float, float]:
-        """What has the least is forgotten first."""
+    def priority(one: _Place) -> tuple[int, float, float]:
         key, (opened, answered, resolved) = one
         if any(other.key == key and other.case.opened < opened for other in places):
             return 0, opened, key
@@ -140,15 +140,15 @@ def _that_fit(places: list[_Place], expired: float) -> list[_Place]:
         return 3 if one.case.was_answered else 4, -opened, key
 
     while len(places) > CASES:
-        places.remove(min(places, key=worth))
+        places.remove(min(places, key=priority))
     return places
 
 
-def open_since(vector: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """When each open complaint was opened: days since 1970, NEVER where a case is closed or empty; shape (n, CASES)."""
+def open_since(vector: Floats) -> Floats:
+    """Return when each open complaint was opened, days since 1970, NEVER where closed or empty; shape (n, CASES)."""
     steps = vector[:, _FIRST_STEP : _FIRST_STEP + CASES * _STEPS].reshape(len(vector), CASES, _STEPS)
     opened, resolved = steps[:, :, 0], steps[:, :, 2]
     is_open = opened > resolved
     keys = vector[:, _FIRST_KEY : _FIRST_KEY + CASES]
-    is_open[:, 1:] &= keys[:, 1:] != keys[:, :-1]  # a further opening of the complaint before it
+    is_open[:, 1:] &= keys[:, 1:] != keys[:, :-1]  # another opening of the complaint in the place before
     return np.where(is_open, opened, NEVER)

@@ -1,26 +1,17 @@
-"""How an event changes the counts that an explanation is made of (marks.py)."""
+"""Updates of the counters (counters.py) by events."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from stream_app.core.events.schema import (
-    Browsing,
-    Cart,
-    CartAction,
-    Complaint,
-    ComplaintAction,
-    ComplaintForm,
-    Event,
-    Order,
-    OrderAction,
-)
-from stream_app.core.state.complaint_kinds import Classifier, is_displeasure, is_low_rating, kind_of
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order
+from stream_app.core.state.complaint_kinds import Classifier, is_dissatisfaction, is_low_rating, kind_of
 from stream_app.core.state.counters import COUNTED, MOST, Counters, bit_of, count, place_in
 from stream_app.core.state.update import SLOW_PAGE_SECONDS
 
-BRIEF_SECONDS: Final = 15.0  # who leaves recommended goods so soon did not want them
-RUSH_HOURS: Final = 36  # a delivery that was promised so soon after the payment
+BRIEF_SECONDS: Final = 15.0  # a shorter view of a recommended product counts as ignored
+RUSH_HOURS: Final = 36  # a delivery promised within this time after the payment is a short promise
 
 _PLACE: Final = {name: place for place, name in enumerate(COUNTED)}
 _VIEWS, _SESSIONS, _CATEGORIES = _PLACE["views"], _PLACE["sessions"], _PLACE["categories"]
@@ -39,29 +30,29 @@ _CART: Final = {
 
 
 def count_event(counters: Counters[int], event: Event, at: int, counts: bool, classify: Classifier) -> None:
-    """Change a customer's marks by one event.
+    """Update the counters of a customer by one event.
 
     Args:
-        counters: the customer's, changed in place.
-        event: what happened.
-        at: when, microseconds.
+        counters: counters of the customer, changed in place.
+        event: the event.
+        at: time of the event, microseconds.
         counts: whether it counts as an order.
-        classify: says what a complaint's text is about.
+        classify: classifier of the texts of complaints.
     """
     place = place_in(counters, at)
     if place is None:
         return
     if isinstance(event, Browsing):
-        _mark_browsing(counters, place, event)
+        _count_browsing(counters, place, event)
     elif isinstance(event, Cart):
-        _mark_cart(counters, place, event)
+        _count_cart(counters, place, event)
     elif isinstance(event, Order):
-        _mark_order(counters, place, event, counts)
+        _count_order(counters, place, event, counts)
     else:
-        _mark_complaint(counters, place, event, classify)
+        _count_complaint(counters, place, event, classify)
 
 
-def _mark_browsing(counters: Counters[int], place: int, event: Browsing) -> None:
+def _count_browsing(counters: Counters[int], place: int, event: Browsing) -> None:
     if counters[place + _VIEWS] < MOST:
         counters[place + _VIEWS] += 1
     if event.session_id is not None:
@@ -75,16 +66,16 @@ def _mark_browsing(counters: Counters[int], place: int, event: Browsing) -> None
     if event.available is False:
         count(counters, place + _UNAVAILABLE)
     if event.recommended:
-        _mark_recommended(counters, place, event)
+        _count_recommended(counters, place, event)
 
 
-def _mark_recommended(counters: Counters[int], place: int, event: Browsing) -> None:
+def _count_recommended(counters: Counters[int], place: int, event: Browsing) -> None:
     count(counters, place + _RECOMMENDED)
     if event.dwell_seconds is not None and event.dwell_seconds < BRIEF_SECONDS:
         count(counters, place + _BRIEF)
 
 
-def _mark_cart(counters: Counters[int], place: int, event: Cart) -> None:
+def _count_cart(counters: Counters[int], place: int, event: Cart) -> None:
     if event.action is CartAction.CHECKOUT_ABANDONED:
         if event.price is not None:
             count(counters, place + _PLACE["abandoned"])
@@ -94,7 +85,7 @@ def _mark_cart(counters: Counters[int], place: int, event: Cart) -> None:
         count(counters, place + _UNAVAILABLE)
 
 
-def _mark_order(counters: Counters[int], place: int, event: Order, counts: bool) -> None:
+def _count_order(counters: Counters[int], place: int, event: Order, counts: bool) -> None:
     if counts:
         count(counters, place + _ORDERS)
     if (step := _STEPS.get(event.action)) is not None:
@@ -112,8 +103,8 @@ def _mark_order(counters: Counters[int], place: int, event: Order, counts: bool)
             count(counters, place + _LATE_HOURS, round(late_hours))
 
 
-def _mark_complaint(counters: Counters[int], place: int, event: Complaint, classify: Classifier) -> None:
-    if not is_displeasure(event):
+def _count_complaint(counters: Counters[int], place: int, event: Complaint, classify: Classifier) -> None:
+    if not is_dissatisfaction(event):
         return
     if event.action is ComplaintAction.REOPENED:
         count(counters, place + _REOPENED)

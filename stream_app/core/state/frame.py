@@ -1,4 +1,4 @@
-"""Many customers' facts at their moments of decision, as columns that features are computed from."""
+"""State vectors of many customers as columns, from which features are computed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from stream_app.core.arrays import Bools, Floats
 from stream_app.core.state.complaints import open_since
 from stream_app.core.state.vector import (
     DECAYED,
@@ -25,14 +25,12 @@ from stream_app.core.state.vector import (
     SLOTS,
 )
 
-Floats = npt.NDArray[np.float64]
-
-LONG_AGO: Final = 400.0  # days; "never" and "longer than a year ago" say the same
-_DECAY_LIMIT: Final = 1000.0  # half-lives; 2 ** -1000 is still a number
+LONG_AGO: Final = 400.0  # days; longer ago is treated like never
+_DECAY_LIMIT: Final = 1000.0  # half-lives; 2 ** -1000 does not underflow
 
 
 def mean_gap(repeats: Floats, span: Floats, age: Floats, horizon: float) -> Floats:
-    """Mean gap between order days, days: see StateFrame.mean_gap. All arguments but the repeats are in days."""
+    """Return the mean gap between order days: see StateFrame.mean_gap. All arguments but `repeats` are in days."""
     return np.where(repeats > 0, span / np.maximum(repeats, 1.0), age + horizon / 2)
 
 
@@ -40,30 +38,30 @@ class StateFrame:
     """Columns over n customers.
 
     Args:
-        facts: the customers' facts, shape (n, len(SLOTS)).
-        now: the moment of each decision, days since 1970-01-01 UTC, shape (n,).
-        horizon: days within which an order means that a customer stayed.
+        vector: state vectors, shape (n, len(SLOTS)).
+        now: time of each decision, days since 1970-01-01 UTC, shape (n,).
+        horizon: days within which an order means that a customer has stayed.
     """
 
     def __init__(self, vector: Floats, now: Floats, horizon: float) -> None:
         if vector.shape != (len(now), len(SLOTS)):
-            raise ValueError(f"vectors have the shape {vector.shape}, not {(len(now), len(SLOTS))}")
-        # One contiguous row a fact: numpy's vector routines then treat every value alike, whatever the number of rows.
+            raise ValueError(f"state vectors have the shape {vector.shape}, not {(len(now), len(SLOTS))}")
+        # One contiguous row per slot, so that numpy's vector routines give the same bits for any number of customers.
         self.columns = np.ascontiguousarray(vector.T)
         self.vector = vector
         self.now = now
         self.horizon = horizon
 
     def __getitem__(self, name: str) -> Floats:
-        """A fact by its name."""
+        """Return the column of a slot."""
         return self.columns[SLOT[name]]
 
     def days_since(self, name: str) -> Floats:
-        """Days since a time among the facts, LONG_AGO at most, 0 at least."""
+        """Return the days since a time slot, clipped to 0 to LONG_AGO."""
         return np.clip(self.now - self[name], 0.0, LONG_AGO)
 
     def decayed(self, kind: str, half_life: float) -> Floats:
-        """The decayed count of a kind at the moment of decision."""
+        """Return the decayed count of a kind at the time of decision."""
         index = DECAYED.index(kind)
         age = self.now - self.columns[DECAYED_AT + index]
         value = self.columns[DECAYED_START + index * len(HALF_LIVES) + HALF_LIVES.index(half_life)]
@@ -96,12 +94,12 @@ class StateFrame:
 
     @cached_property
     def repeats(self) -> Floats:
-        """Gaps between order days: repeat purchases."""
+        """Number of gaps between order days."""
         return np.maximum(self.order_days - 1.0, 0.0)
 
     @cached_property
     def mean_gap(self) -> Floats:
-        """Mean gap between order days, days; for one-time buyers their age plus half a horizon: no gap seen so far."""
+        """Mean gap between order days, days; for one-time buyers their age plus half a horizon."""
         return mean_gap(self.repeats, self.span, self.age, self.horizon)
 
     @cached_property
@@ -113,7 +111,7 @@ class StateFrame:
 
     @cached_property
     def log_gap(self) -> Floats:
-        """Mean logarithm of the gaps, shrunk towards the horizon's by one gap."""
+        """Mean logarithm of the gaps, shrunk towards that of the horizon by one gap."""
         return (self["gap_logs"] + np.log(self.horizon)) / (self.repeats + 1.0)
 
     @cached_property
@@ -123,8 +121,8 @@ class StateFrame:
         return np.sqrt(np.maximum(squares / (self.repeats + 2.0), 0.05))
 
     @cached_property
-    def recent_gaps(self) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        """The last gaps between order days, oldest first, and which of them exist; shape (n, RING - 1)."""
+    def recent_gaps(self) -> tuple[Floats, Bools]:
+        """The last gaps between order days, oldest first, and whether each exists; shape (n, RING - 1)."""
         ring = self.vector[:, RING_START:RING_END]
         return np.diff(ring, axis=1), ring[:, :-1] > NEVER
 
@@ -136,14 +134,14 @@ class StateFrame:
 
     @cached_property
     def longer_gaps(self) -> Floats:
-        """How many of the last gaps were longer than the present silence."""
+        """Number of the last gaps that were longer than the present silence."""
         gaps, exist = self.recent_gaps
         longer = exist & (gaps > self.recency[:, None])
         return longer.sum(axis=1).astype(np.float64)
 
     @cached_property
     def gaps_ending_within_horizon(self) -> Floats:
-        """How many of the last gaps, having lasted as long as the present silence, ended within the horizon."""
+        """Number of the longer gaps that ended within the horizon."""
         gaps, exist = self.recent_gaps
         recency = self.recency[:, None]
         ending = exist & (gaps > recency) & (gaps <= recency + self.horizon)
@@ -151,5 +149,5 @@ class StateFrame:
 
     @cached_property
     def complaint_opened(self) -> Floats:
-        """When each remembered complaint that is still open was opened, NEVER where closed; shape (n, CASES)."""
+        """When each open complaint was opened, NEVER where closed; shape (n, CASES)."""
         return open_since(self.vector)

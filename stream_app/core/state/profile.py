@@ -1,4 +1,4 @@
-"""One customer at one moment, as an explanation looks at him: facts, marks, open complaints, and his shop."""
+"""One customer at one time, for explanations: state vector, counters, open complaints and shop."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 
 from stream_app.core.shops.capabilities import KnownShop
 from stream_app.core.state.complaints import steps_of
-from stream_app.core.state.counters import Counters, contacts_a_week, counter_value, distinct
+from stream_app.core.state.counters import Counters, contacts_per_week, counter_value, distinct
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.vector import NEVER, SLOT, StateVector
 
-HOURS_A_DAY: Final = 24.0
+_HOURS_PER_DAY: Final = 24.0
 
 
 class CustomerProfile:
-    """What signs are read from.
+    """What evidence rules and segments read.
 
     Args:
-        facts: the customer's.
-        marks: the customer's.
-        now: the moment, days since 1970-01-01 UTC.
+        vector: state vector of the customer.
+        counters: counters of the customer.
+        now: days since 1970-01-01 UTC.
         horizon: of the shop, days.
-        shop: the customer's.
-        solve_days: within which a complaint should be solved.
+        shop: shop of the customer.
+        solve_days: service target for the solution of a complaint.
     """
 
     def __init__(
@@ -42,62 +42,62 @@ class CustomerProfile:
         self.now = now
         self.shop = shop
         self.solve_days = solve_days
-        self.view = StateFrame(np.array([vector]), np.array([now]), horizon)
+        self.frame = StateFrame(np.array([vector]), np.array([now]), horizon)
 
-    def fact(self, name: str) -> float:
-        """A fact by its name."""
+    def slot(self, name: str) -> float:
+        """Return the value of a slot of the state vector."""
         return float(self.vector[SLOT[name]])
 
-    def count(self, name: str) -> int:
-        """A count of marks.COUNTED over the last two periods."""
+    def counter(self, name: str) -> int:
+        """Return a counter, one of counters.COUNTED, over the last two periods."""
         return counter_value(self.counters, name)
 
     def distinct(self, name: str) -> int:
-        """Distinct names of a bitmap of marks.COUNTED over the last two periods."""
+        """Return the distinct names in a bitmap, one of counters.COUNTED, over the last two periods."""
         return distinct(self.counters, name)
 
     @cached_property
     def silent_days(self) -> float:
-        """Days since the last order; since anything at all, where there is none."""
-        has_ordered = self.fact("last_order") != NEVER
-        return float(self.view.recency[0] if has_ordered else self.view.silence[0])
+        """Days since the last order, or since the last event if there is none."""
+        has_ordered = self.slot("last_order") != NEVER
+        return float(self.frame.recency[0] if has_ordered else self.frame.silence[0])
 
     @cached_property
     def repeats(self) -> int:
-        """Gaps between order days."""
-        return int(self.view.repeats[0])
+        """Number of gaps between order days."""
+        return int(self.frame.repeats[0])
 
     @cached_property
     def usual_gap_days(self) -> float:
         """The mean gap between order days; NaN for one-time buyers."""
-        return float(self.view.mean_gap[0]) if self.repeats else float("nan")
+        return float(self.frame.mean_gap[0]) if self.repeats else float("nan")
 
     @cached_property
     def orders(self) -> int:
-        """Orders that count, ever."""
-        return int(self.fact("orders"))
+        """Number of orders that count."""
+        return int(self.slot("orders"))
 
     @cached_property
     def mean_amount(self) -> float:
-        """What an order of the customer is usually worth: the geometric mean."""
-        return float(np.expm1(self.fact("log_money") / self.orders)) if self.orders else 0.0
+        """Geometric mean of the amounts of the customer's orders."""
+        return float(np.expm1(self.slot("log_money") / self.orders)) if self.orders else 0.0
 
     @cached_property
     def open_days(self) -> list[float]:
-        """For how many days each complaint that is open has been, longest first."""
+        """Ages of the open complaints in days, oldest first."""
         return sorted((self.now - case.opened for case in steps_of(self.vector) if case.is_open), reverse=True)
 
     @cached_property
     def answer_hours(self) -> float:
-        """The longest that a complaint has waited for its first answer, or still waits; 0 without complaints."""
+        """Longest wait for an answer to a complaint so far, hours; 0 without complaints."""
         waits = [
             (case.answered if case.was_answered else self.now) - case.opened
             for case in steps_of(self.vector)
             if case.was_answered or (case.is_open and not case.was_answered)
         ]
-        return max(waits, default=0.0) * HOURS_A_DAY
+        return max(waits, default=0.0) * _HOURS_PER_DAY
 
     @cached_property
-    def contacts_a_week(self) -> float:
-        """Messages to the customer a week, lately."""
-        return contacts_a_week(self.counters, self.now)
+    def contacts_per_week(self) -> float:
+        """Recent messages to the customer per week."""
+        return contacts_per_week(self.counters, self.now)

@@ -1,4 +1,4 @@
-"""How an event changes what is remembered of a customer."""
+"""Updates of the state vector by events."""
 
 from __future__ import annotations
 
@@ -7,19 +7,10 @@ from typing import Final
 
 import xxhash
 
-from stream_app.core.events.schema import (
-    MAX_ID_CHARS,
-    Browsing,
-    Cart,
-    CartAction,
-    Complaint,
-    ComplaintForm,
-    Event,
-    Order,
-    OrderAction,
-)
+from stream_app.core.events.enumerations import CartAction, ComplaintForm, OrderAction
+from stream_app.core.events.schema import MAX_ID_CHARS, Browsing, Cart, Complaint, Event, Order
 from stream_app.core.shops.registry import shop_key
-from stream_app.core.state.complaint_kinds import HANDLING, is_displeasure, is_low_rating
+from stream_app.core.state.complaint_kinds import HANDLING, is_dissatisfaction, is_low_rating
 from stream_app.core.state.complaints import apply_complaint
 from stream_app.core.state.vector import (
     BROWSING_DECAY,
@@ -46,7 +37,7 @@ from stream_app.core.state.vector import (
 )
 from stream_app.core.units import DAY_US
 
-SLOW_PAGE_SECONDS: Final = 3.0  # from here on visitors give up waiting for a page in noticeable numbers
+SLOW_PAGE_SECONDS: Final = 3.0  # from here on, many visitors give up waiting
 
 _LAST_BROWSING, _LAST_CART, _LAST_COMPLAINT = SLOT["last_browsing"], SLOT["last_cart"], SLOT["last_complaint"]
 _BROWSINGS, _CARTS, _CATEGORIES = SLOT["browsings"], SLOT["carts"], SLOT["categories"]
@@ -61,22 +52,22 @@ _CART_COUNTERS: Final = {
     CartAction.CHECKOUT_ABANDONED: SLOT["abandoned"],
     CartAction.PAYMENT_FAILED: SLOT["payment_failures"],
 }
-_CATEGORY_BITS: dict[str, int] = {}  # memory of a pure function: category -> its bit
-_MAX_REMEMBERED: Final = 100_000
+_CATEGORY_BITS: dict[str, int] = {}  # cache: category -> its bit
+_MAX_CACHED: Final = 100_000
 
 
 def apply_event(
     vector: StateVector[float], event: Event, at: int, local_day: int, counts: bool, followed_days: float = math.inf
 ) -> None:
-    """Change the facts on a customer by one event.
+    """Update the state vector of a customer by one event.
 
     Args:
-        vector: the customer's facts, changed in place.
-        event: what happened.
-        at: when, in microseconds since 1970-01-01 UTC (`event.at`, which costs a microsecond to compute).
-        local_day: the day of the shop's calendar; read only if the event counts as an order.
+        vector: state vector of the customer, changed in place.
+        event: the event.
+        at: `event.at`, microseconds since 1970-01-01 UTC; passed in because it takes a microsecond to compute.
+        local_day: day of the shop's calendar; used only if the event counts as an order.
         counts: whether the event counts as an order (`labels.counts_as_order`).
-        followed_days: after which nobody acts on a complaint any more.
+        followed_days: age at which a complaint is too old to be acted on.
     """
     day = at / DAY_US
     if vector[FIRST_SEEN] == NEVER or day < vector[FIRST_SEEN]:
@@ -84,21 +75,21 @@ def apply_event(
     if day > vector[LAST_SEEN]:
         vector[LAST_SEEN] = day
     if isinstance(event, Browsing):
-        _remember_browsing(vector, event, day)
+        _apply_browsing(vector, event, day)
     elif isinstance(event, Order):
-        _remember_order(vector, event, day, local_day, counts)
+        _apply_order(vector, event, day, local_day, counts)
     elif isinstance(event, Cart):
-        _remember_cart(vector, event, day)
+        _apply_cart(vector, event, day)
     else:
-        _remember_complaint(vector, event, day, followed_days)
+        _apply_complaint(vector, event, day, followed_days)
 
 
-def _remember_browsing(vector: StateVector[float], event: Browsing, day: float) -> None:
+def _apply_browsing(vector: StateVector[float], event: Browsing, day: float) -> None:
     if day > vector[_LAST_BROWSING]:
         vector[_LAST_BROWSING] = day
     vector[_BROWSINGS] += 1
     if event.category is not None:
-        _remember_category(vector, event.category)
+        _apply_category(vector, event.category)
     if event.load_seconds is not None and event.load_seconds >= SLOW_PAGE_SECONDS:
         vector[_SLOW_PAGES] += 1
     if event.search_results == 0:
@@ -110,17 +101,17 @@ def _remember_browsing(vector: StateVector[float], event: Browsing, day: float) 
     add_decayed(vector, BROWSING_DECAY, day)
 
 
-def _remember_category(vector: StateVector[float], category: str) -> None:
-    """Linear counting over a bitmap: Whang, Vander-Zanden, Taylor, ACM TODS 1990."""
+def _apply_category(vector: StateVector[float], category: str) -> None:
+    """Set the bit of a category for linear counting (Whang, Vander-Zanden, Taylor, ACM TODS 1990)."""
     bit = _CATEGORY_BITS.get(category)
     if bit is None:
         bit = 1 << xxhash.xxh3_64_intdigest(category.encode("utf-8", "surrogatepass")) % SKETCH_BITS
-        if len(_CATEGORY_BITS) < _MAX_REMEMBERED and len(category) <= MAX_ID_CHARS:
+        if len(_CATEGORY_BITS) < _MAX_CACHED and len(category) <= MAX_ID_CHARS:
             _CATEGORY_BITS[category] = bit
     vector[_CATEGORIES] = int(vector[_CATEGORIES]) | bit
 
 
-def _remember_cart(vector: StateVector[float], event: Cart, day: float) -> None:
+def _apply_cart(vector: StateVector[float], event: Cart, day: float) -> None:
     if day > vector[_LAST_CART]:
         vector[_LAST_CART] = day
     vector[_CARTS] += 1
@@ -132,16 +123,16 @@ def _remember_cart(vector: StateVector[float], event: Cart, day: float) -> None:
     add_decayed(vector, CART_DECAY, day)
 
 
-def _remember_order(vector: StateVector[float], event: Order, day: float, local_day: int, counts: bool) -> None:
+def _apply_order(vector: StateVector[float], event: Order, day: float, local_day: int, counts: bool) -> None:
     if counts:
-        _remember_purchase(vector, event, day, local_day)
+        _apply_purchase(vector, event, day, local_day)
     if event.action in (OrderAction.RETURNED, OrderAction.REFUNDED, OrderAction.CANCELLED):
         vector[_RETURNS] += 1
     if event.promised_at is not None and event.delivered_at is not None and event.delivered_at > event.promised_at:
         vector[_LATE] += 1
 
 
-def _remember_purchase(vector: StateVector[float], event: Order, day: float, local_day: int) -> None:
+def _apply_purchase(vector: StateVector[float], event: Order, day: float, local_day: int) -> None:
     amount = event.amount or 0.0
     log_amount = math.log1p(max(amount, 0.0))
     vector[ORDERS] += 1
@@ -159,7 +150,7 @@ def _remember_purchase(vector: StateVector[float], event: Order, day: float, loc
     if day > vector[LAST_ORDER]:
         vector[LAST_ORDER] = day
         vector[LAST_AMOUNT], vector[SHOP] = amount, shop_key(event.shop_id)
-    elif day == vector[LAST_ORDER]:  # two orders in one instant: the larger, so that their order does not matter
+    elif day == vector[LAST_ORDER]:  # two orders at one instant: take the larger, independent of the order of arrival
         vector[LAST_AMOUNT] = max(vector[LAST_AMOUNT], amount)
         vector[SHOP] = max(vector[SHOP], shop_key(event.shop_id))
     add_order_day(vector, local_day)
@@ -167,15 +158,15 @@ def _remember_purchase(vector: StateVector[float], event: Order, day: float, loc
     add_decayed(vector, MONEY_DECAY, day, log_amount)
 
 
-def _remember_complaint(vector: StateVector[float], event: Complaint, day: float, followed_days: float) -> None:
-    displeased = is_displeasure(event)
-    if event.form is ComplaintForm.COMPLAINT and (displeased or event.action in HANDLING):
+def _apply_complaint(vector: StateVector[float], event: Complaint, day: float, followed_days: float) -> None:
+    is_dissatisfied = is_dissatisfaction(event)
+    if event.form is ComplaintForm.COMPLAINT and (is_dissatisfied or event.action in HANDLING):
         apply_complaint(vector, event, day, followed_days)
-    if displeased:
-        _remember_displeasure(vector, event, day)
+    if is_dissatisfied:
+        _apply_dissatisfaction(vector, event, day)
 
 
-def _remember_displeasure(vector: StateVector[float], event: Complaint, day: float) -> None:
+def _apply_dissatisfaction(vector: StateVector[float], event: Complaint, day: float) -> None:
     if day > vector[_LAST_COMPLAINT]:
         vector[_LAST_COMPLAINT] = day
     vector[_COMPLAINTS] += 1

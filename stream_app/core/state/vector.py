@@ -1,11 +1,11 @@
-"""What is remembered of a customer: one vector of numbers of fixed layout, and a ring of recent event ids.
+"""The state vector of a customer: an array of numbers with a fixed layout.
 
-Everything that a feature needs is a number in `vector` at a fixed place, so that the state of a customer is bounded
-whatever he does, a thousand states are one matrix (`features.py` works on such matrices), and the codec is a copy.
+Every number that a feature needs has a fixed slot, so the state of a customer is bounded, the states of many customers
+form one matrix, and encoding them is a copy.
 
-They do not depend on the order in which events within the allowed lateness arrive, up to rounding: counts and extremes
-commute, decayed counts are kept in forward-decay form, and gaps between order days are kept over a sorted ring that
-reaches further back than the largest allowed lateness.
+Up to rounding, the vector does not depend on the order in which events within the allowed lateness arrive: counts and
+extremes commute, decayed counts use forward decay, and gaps between order days are computed over a sorted ring that
+covers more than the largest allowed lateness.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import math
 from array import array
 from typing import Final
 
-NEVER: Final = -1e9  # days; long before every log, so that "days since" is huge and needs no test for absence
+NEVER: Final = -1e9  # days; so long before every log that "days since" needs no special case
 
 HALF_LIVES: Final = (2.0, 7.0, 30.0, 90.0, 365.0)  # days
 DECAYED: Final = ("order", "browsing", "cart", "complaint", "money")  # money: log(1 + amount) of each order
-RING: Final = 8  # order days remembered
-MAX_LATENESS_DAYS: Final = RING - 1  # the ring's days are distinct, so that it always reaches this far back
-CASES: Final = 4  # places for complaints, which are remembered one by one
-CASE_STEPS: Final = ("opened", "answered", "resolved")  # as in cases.Case
-ID_RING: Final = 16  # recent event ids, to recognise what a producer sent twice
+RING: Final = 8  # number of order days stored
+MAX_LATENESS_DAYS: Final = RING - 1  # the days in the ring are distinct, so it always covers this many
+CASES: Final = 4  # places for complaints
+CASE_STEPS: Final = ("opened", "answered", "resolved")  # as in complaints.ComplaintCase
+ID_RING: Final = 16  # recent event ids, to detect duplicates
 
 ORDER_DECAY, BROWSING_DECAY, CART_DECAY, COMPLAINT_DECAY, MONEY_DECAY = range(len(DECAYED))
 
-# Times are in days since 1970-01-01 UTC and start as NEVER; all else counts from the first event and starts at 0.
+# Times are in days since 1970-01-01 UTC and start as NEVER; all other slots start at 0.
 _TIMES: Final = (
     "first_seen",
     "last_seen",
@@ -35,9 +35,9 @@ _TIMES: Final = (
     "last_browsing",
     "last_cart",
     "last_complaint",
-    *(f"complaint_{i}_{step}" for i in range(CASES) for step in CASE_STEPS),  # complaints (cases.py)
-    *(f"order_day_{i}" for i in range(RING)),  # distinct days with an order on the shop's calendar, oldest first
-    *(f"decayed_{kind}_at" for kind in DECAYED),  # to when the decayed counts of a kind stand
+    *(f"complaint_{i}_{step}" for i in range(CASES) for step in CASE_STEPS),  # see complaints.py
+    *(f"order_day_{i}" for i in range(RING)),  # distinct order days on the shop's calendar, oldest first
+    *(f"decayed_{kind}_at" for kind in DECAYED),  # reference time of the decayed counts
 )
 _AMOUNTS: Final = (
     "orders",
@@ -46,7 +46,7 @@ _AMOUNTS: Final = (
     "log_money",  # sum of log(1 + amount)
     "last_amount",
     "max_amount",
-    "shop",  # of the last order: shop_names.shop_key
+    "shop",  # shop of the last order: registry.shop_key
     "gap_squares",  # days squared: sum over the gaps between order days
     "gap_logs",
     "gap_log_squares",
@@ -58,7 +58,7 @@ _AMOUNTS: Final = (
     "browsings",
     "slow_pages",
     "empty_searches",
-    "unavailable",  # views and carts of goods that were not to be had
+    "unavailable",  # views and carts of unavailable products
     "recommended",
     "carts",
     "favourites",
@@ -67,7 +67,7 @@ _AMOUNTS: Final = (
     "payment_failures",
     "categories",  # bitmap of SKETCH_BITS bits: linear counting of distinct categories
     "complaints",
-    *(f"complaint_{i}_key" for i in range(CASES)),  # hash of the complaint's id, 48 bits; 0: empty
+    *(f"complaint_{i}_key" for i in range(CASES)),  # 48-bit hash of the complaint's id; 0: empty
     "low_reviews",
     "unsubscribes",
     *(f"decayed_{kind}_{half_life:g}d" for kind in DECAYED for half_life in HALF_LIVES),
@@ -88,20 +88,21 @@ DECAYED_AT, DECAYED_START = SLOT["decayed_order_at"], SLOT["decayed_order_2d"]
 EMPTY: Final = array("d", [NEVER] * len(_TIMES) + [0.0] * len(_AMOUNTS))
 
 _RATES: Final = tuple(1.0 / half_life for half_life in HALF_LIVES)
-_GONE: Final = 60.0  # half-lives after which nothing is left that a float64 sum would notice
+_GONE: Final = 60.0  # half-lives after which the rest does not change a float64 sum
 
 StateVector = array  # of type code "d", len(SLOTS) long
 
 
 def new_vector() -> StateVector[float]:
-    """The facts on a customer of whom nothing is known."""
+    """Return the state vector of a new customer."""
     return array("d", EMPTY)
 
 
 def add_decayed(vector: StateVector[float], kind: int, day: float, amount: float = 1.0) -> None:
-    """Add an amount at a day to the decayed counts of a kind, which stand to the latest day seen.
+    """Add an amount at a day to the decayed counts of a kind.
 
-    Forward decay: Cormode, Shkapenyuk, Srivastava, Xu: Forward Decay, ICDE 2009. A late amount arrives already decayed.
+    The counts refer to the latest day seen; a late amount is added with its decay up to then (Cormode, Shkapenyuk,
+    Srivastava, Xu: Forward Decay, ICDE 2009).
     """
     age = day - vector[DECAYED_AT + kind]
     place = DECAYED_START + kind * len(HALF_LIVES)
@@ -118,9 +119,9 @@ def add_decayed(vector: StateVector[float], kind: int, day: float, amount: float
 
 
 def add_order_day(vector: StateVector[float], day: float) -> None:
-    """Count a purchase occasion: a distinct day of the shop's calendar with an order, in any order of arrival.
+    """Count a distinct day of the shop's calendar with an order, in any order of arrival.
 
-    A day older than the whole ring changes nothing, since it may have been counted already: that can only happen beyond
+    A day before the whole ring is ignored, since it may have been counted already. That only happens beyond
     MAX_LATENESS_DAYS.
     """
     ring = vector[RING_START:RING_END]

@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from stream_app.core.messages.batches import LabelledBatch, LabelledExample
 from stream_app.core.messages.outbox_reader import OutboxReader, ReadPosition, rewound
-from stream_app.core.messages.schema import LabelledBatch, LabelledExample
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.features import NAMES
@@ -110,7 +110,7 @@ class Trainer(OutboxReader[LabelledBatch]):
                         _add_cohorts(cohorts, batch)
                         examples += batch.examples
         if new and moment >= self.through:  # the end of a log may be the midnight that was learned last
-            self.churn_model.note(cohorts)
+            self.churn_model.record_cohorts(cohorts)
             matured = self._matured(examples)
             self.churn_model.learn_day(matured, moment)
             self.quality.add(matured)

@@ -14,7 +14,7 @@ from stream_app.core.delivery.quiet_hours import QuietHours
 from stream_app.core.delivery.records import MessageText
 from stream_app.core.delivery.retry import Limit, Retries
 from stream_app.core.delivery.routing import Policy, Route
-from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.messages.alerts import AlertOpened
 from stream_app.errors import BadChannels
 from stream_app.notifications.channel_file import Channels, Secrets
 from stream_app.notifications.channel_settings import Channel as ChannelConfig

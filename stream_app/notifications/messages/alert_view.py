@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from stream_app.core.causes.explanation import Evidence
 from stream_app.core.events.schema import DEFAULT_SHOP
-from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.messages.alerts import AlertOpened
 from stream_app.notifications.messages.masking import harmless, mask
 from stream_app.notifications.playbook.measures import COMPLAINS, Channel, Measure, Playbook
 
@@ -146,7 +146,7 @@ class Views:
     def _evidence(self, alert: AlertOpened, language: str) -> tuple[str, ...]:
         found = []
         for one in alert.explanation.evidence:
-            if not all(_KEY.fullmatch(key) for key in (one.sign, *one.numbers)):
+            if not all(_KEY.fullmatch(key) for key in (one.rule, *one.numbers)):
                 continue
             try:
                 found.append(self._words.evidence_text(one, language))

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import stream_app.i18n
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
-from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.units import EPOCH
 from stream_app.notifications.messages.alert_view import AlertView, Views, Words
 from stream_app.notifications.messages.message import Message

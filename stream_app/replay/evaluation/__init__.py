@@ -1,4 +1,4 @@
-"""The figures of a replay: everything that metrics.json holds and the report shows."""
+"""Evaluation of a replay: the content of metrics.json and of the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the alerts did: how many, how early, how right, how steady."""
+"""Evaluation of alerts: number, lead time, precision and stability."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.replay.evaluation.calendar import DAY_US
+from stream_app.core.arrays import Ints
+from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.departures import Departures, lead_summary
 from stream_app.replay.evaluation.evaluation import Evaluation
-from stream_app.replay.results import AlertRecord, Ints
+from stream_app.replay.results import AlertRecord
 
-FLAP_DAYS: Final = 14.0  # an episode that opens again so soon, though nothing happened, should not have closed
+FLAP_DAYS: Final = 14.0  # an alert that opens again within this time without an event should not have closed
 
 
 def alert_figures(evaluation: Evaluation, departures: Departures) -> dict[str, object]:
-    """All figures of the alerts that opened after the warm-up."""
+    """Return the metrics of the alerts that opened after the warm-up."""
     alerts = [a for a in evaluation.results.alerts if a.at >= evaluation.warm_at]
     opened = [a for a in alerts if a.kind == "opened"]
     reasons = Counter(a.reason for a in alerts if a.kind == "closed")
@@ -39,13 +40,13 @@ def alert_figures(evaluation: Evaluation, departures: Departures) -> dict[str, o
 
 
 def customer_days(evaluation: Evaluation) -> float:
-    """Days of active customers after the warm-up: each decision stands for one period of one customer."""
+    """Return the active days of all customers after the warm-up; each decision stands for one period."""
     decided = evaluation.results.decisions.decided_at
     return float((decided >= evaluation.warm_at).sum() * evaluation.protocol.every_days)
 
 
 def flaps(alerts: list[AlertRecord], since: int) -> int:
-    """Episodes that opened within FLAP_DAYS after the same customer's last one had closed for no event of theirs."""
+    """Return the number of alerts that opened within FLAP_DAYS after one that closed without an event."""
     closed: dict[str, AlertRecord] = {}
     found = 0
     for alert in sorted(alerts, key=lambda a: (a.at, a.kind != "closed")):
@@ -58,7 +59,7 @@ def flaps(alerts: list[AlertRecord], since: int) -> int:
 
 
 def last_orders(evaluation: Evaluation, departures: Departures, opened: list[AlertRecord]) -> tuple[Ints, Ints]:
-    """The index of the last order before each alert, and the alert's time; alerts without one are left out."""
+    """Return the index of the last order before each alert, and the time of the alert; alerts without are omitted."""
     index = {name: i for i, name in enumerate(evaluation.results.decisions.customers)}
     known = [a for a in opened if a.customer_id in index]
     customer = np.array([index[a.customer_id] for a in known], np.int64)
@@ -68,7 +69,7 @@ def last_orders(evaluation: Evaluation, departures: Departures, opened: list[Ale
 
 
 def precision(evaluation: Evaluation, departures: Departures, order: Ints, at: Ints) -> float | None:
-    """Share of the alerts after which no order came within the horizon, of those whose horizon has passed."""
+    """Return the share of alerts without an order within the horizon, among those whose horizon has ended."""
     horizon = round(evaluation.protocol.horizon_days * DAY_US)
     ripe = at + horizon <= evaluation.end_at
     next_at = departures.orders.at[order] + departures.orders.silence[order]

@@ -1,31 +1,28 @@
-"""Days and months on the shop's own clock, for whole columns of instants at once."""
+"""Days and months in the shop's time zone, for columns of instants."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from stream_app.core.arrays import Ints
 from stream_app.core.units import EPOCH, MICROSECOND
-from stream_app.replay.results import Ints
-
-DAY_US: Final = 86_400_000_000
 
 
 def instant(local: datetime) -> int:
-    """Microseconds since 1970-01-01 UTC."""
+    """Return a time as microseconds since 1970-01-01 UTC."""
     return (local - EPOCH) // MICROSECOND
 
 
 def local(at: int, zone: ZoneInfo) -> datetime:
-    """An instant on the shop's clock."""
+    """Return an instant in the shop's time zone."""
     return (EPOCH + int(at) * MICROSECOND).astimezone(zone)
 
 
 def iso_day(at: int, zone: ZoneInfo) -> str:
-    """The day of an instant as text.
+    """Return the day of an instant in ISO 8601.
 
     >>> iso_day(0, ZoneInfo("Asia/Shanghai"))
     '1970-01-01'
@@ -34,7 +31,7 @@ def iso_day(at: int, zone: ZoneInfo) -> str:
 
 
 def midnights(first: int, last: int, zone: ZoneInfo) -> Ints:
-    """The starts of all the shop's days from that of `first` to the one after `last`; microseconds."""
+    """Return the starts of all days from that of `first` to the one after `last`, microseconds."""
     day = local(first, zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     found: list[int] = []
     while not found or found[-1] <= last:
@@ -44,7 +41,7 @@ def midnights(first: int, last: int, zone: ZoneInfo) -> Ints:
 
 
 def month_starts(first: int, last: int, zone: ZoneInfo) -> tuple[Ints, list[str]]:
-    """The starts of the shop's months from that of `first` to the one after `last`, and their names like 2026-03."""
+    """Return the starts of all months from that of `first` to the one after `last`, and names such as 2026-03."""
     start = local(first, zone)
     year, month = start.year, start.month
     found: list[int] = []
@@ -57,13 +54,14 @@ def month_starts(first: int, last: int, zone: ZoneInfo) -> tuple[Ints, list[str]
 
 
 def index_of(at: Ints, starts: Ints) -> Ints:
-    """In which of the spans that begin at `starts` each instant lies, from 0."""
+    """Return the index of the span that contains each instant; spans begin at `starts`."""
     return (np.searchsorted(starts, at, side="right") - 1).astype(np.int64)
 
 
 def call_times(first: int, last: int, zone: ZoneInfo, working_days: tuple[int, ...], hour: int) -> Ints:
-    """When the staff gets its list: `hour` on each working day (Monday is 0) in [first, last]; microseconds.
+    """Return the times of the staff's daily list: `hour` on each working day in [first, last], microseconds.
 
+    >>> from stream_app.core.units import DAY_US
     >>> monday = instant(datetime(2026, 3, 2, tzinfo=ZoneInfo("UTC")))
     >>> len(call_times(monday, monday + 7 * DAY_US - 1, ZoneInfo("UTC"), (0, 1, 2, 3, 4), 9))
     5

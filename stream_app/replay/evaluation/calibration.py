@@ -1,20 +1,20 @@
-"""Whether a promise holds: promised against measured churn, and how the top of the ranking stands out."""
+"""Calibration of the probabilities, and lift by tenths of the ranking."""
 
 from __future__ import annotations
 
+from stream_app.core.arrays import Ints
 from stream_app.core.model.evaluation_metrics import bins_of
 from stream_app.replay.evaluation.evaluation import Evaluation
 from stream_app.replay.evaluation.intervals import share_interval
-from stream_app.replay.results import Ints
 
 
 def reliability(evaluation: Evaluation) -> list[dict[str, object]]:
-    """Promised against measured churn in ten equally filled bins, with intervals; the lowest first."""
+    """Return predicted and observed churn in ten equally filled bins, with intervals, in ascending order."""
     return [bin_entry(evaluation, rows) for rows in bins_of(evaluation.product)]
 
 
 def bin_entry(evaluation: Evaluation, rows: Ints) -> dict[str, object]:
-    """One bin of decisions: what was promised and what came."""
+    """Return predicted and observed churn of one bin."""
     churned, p = evaluation.outcome[rows], evaluation.product.probability[rows]
     low, high = share_interval(churned, evaluation.customer[rows])
     return {
@@ -27,7 +27,7 @@ def bin_entry(evaluation: Evaluation, rows: Ints) -> dict[str, object]:
 
 
 def deciles(evaluation: Evaluation) -> list[dict[str, object]]:
-    """How many times more than average left in each tenth of the ranking, the highest scores first."""
+    """Return the lift of each tenth of the ranking, highest scores first."""
     if evaluation.product.one_sided:
         return []
     base = float(evaluation.outcome.mean())

@@ -1,19 +1,20 @@
-"""Cohorts by the month of the first order, and the churn rate by month; months of the shop's own clock."""
+"""Retention of cohorts by month of the first order, and monthly churn rates, in the shop's time zone."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from stream_app.replay.evaluation.calendar import DAY_US, month_starts
+from stream_app.core.units import DAY_US
+from stream_app.replay.evaluation.calendar import month_starts
 from stream_app.replay.evaluation.departures import Departures
 from stream_app.replay.evaluation.evaluation import Evaluation
 
 
 def cohort_retention(evaluation: Evaluation) -> dict[str, object]:
-    """Which share of each month's new buyers ordered in each month after; the last, unfinished month is left out.
+    """Return the share of each month's new buyers who ordered in each later month, without the unfinished last month.
 
-    `retention[i][k]` is the share of cohort i with an order k months later; cohort months where nobody was new are
-    kept, with size 0 and an empty row.
+    `retention[i][k]` is the share of cohort i with an order k months later. Months without new buyers have size 0 and
+    an empty row.
     """
     customer, at, _ = evaluation.results.orders
     if not len(at):
@@ -33,7 +34,7 @@ def cohort_retention(evaluation: Evaluation) -> dict[str, object]:
 
 
 def churn_by_month(evaluation: Evaluation, departures: Departures) -> list[dict[str, object]]:
-    """Lost in the month ÷ customers at its start, where lost means: no order for `lost_after`. Finished months only."""
+    """Return the churn rates of finished months: lost in the month ÷ customers at its start."""
     orders, lost_after = departures.orders, departures.lost_after
     if not len(orders.at):
         return []
@@ -52,7 +53,7 @@ def churn_by_month(evaluation: Evaluation, departures: Departures) -> list[dict[
 
 
 def repurchase(evaluation: Evaluation) -> dict[str, object]:
-    """Buyers, and the share of them with at least two orders."""
+    """Return the number of buyers, and the share with two or more orders."""
     customer, _, _ = evaluation.results.orders
     counts = np.bincount(customer) if len(customer) else np.zeros(0, np.int64)
     buyers = int((counts > 0).sum())

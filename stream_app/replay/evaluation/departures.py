@@ -1,8 +1,8 @@
-"""Who really left, and when the shop's own rule would have noticed.
+"""Departures of customers, and when the shop's own rule would have noticed them.
 
-A silence runs from an order to the customer's next one, or to the log's end. A departure is a silence at least as
-long as the shop's own rule `lost_after`; that rule notices on the day `lost_after` after the last order. Where the
-log is too short to see enough of those, silences longer than the horizon stand in, and the figures say so.
+A silence lasts from an order to the customer's next one, or to the end of the log. A departure is a silence of at least
+`lost_after`; the shop's rule notices it `lost_after` after the last order. If the log has too few of those, silences
+longer than the horizon are used instead, and the figures say so.
 """
 
 from __future__ import annotations
@@ -12,35 +12,36 @@ from typing import Final, Literal
 
 import numpy as np
 
-from stream_app.replay.evaluation.calendar import DAY_US
+from stream_app.core.arrays import Bools, Floats, Ints
+from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.evaluation import Evaluation
-from stream_app.replay.results import Bools, Floats, Ints, Results
+from stream_app.replay.results import Results
 
-ENOUGH: Final = 30  # departures below which a share of them says nothing
+ENOUGH: Final = 30  # number of departures below which a share is not meaningful
 Definition = Literal["lost_after", "horizon"]
 
 
 @dataclass(frozen=True)
 class Orders:
-    """All orders by time, and how long each customer was silent after each."""
+    """All orders by time, with the silence after each."""
 
     customer: Ints
     at: Ints
-    silence: Ints  # microseconds to the customer's next order, or to the log's end
+    silence: Ints  # microseconds to the customer's next order, or to the end of the log
 
     @classmethod
     def of(cls, results: Results) -> Orders:
-        """From a replay."""
+        """Return the orders of a replay."""
         customer, at, _ = results.orders
         by_time = np.lexsort((customer, at))
         customer, at = customer[by_time], at[by_time]
-        return cls(customer, at, following(customer, at, results.log.last_at) - at)
+        return cls(customer, at, next_orders(customer, at, results.log.last_at) - at)
 
     def last_before(self, customer: Ints, moment: Ints) -> Ints:
-        """The index of each customer's last order at or before a moment; -1 where there is none."""
+        """Return the index of each customer's last order at or before a time, -1 if there is none."""
         by_customer = np.lexsort((self.at, self.customer))
         starts = np.searchsorted(self.customer[by_customer], customer)
-        # One search for all: positions of (customer, time) pairs in the orders sorted the same way.
+        # One search for all: positions of (customer, time) pairs among the sorted orders.
         keys = np.concatenate((self.customer[by_customer], customer))
         times = np.concatenate((self.at[by_customer], moment))
         is_query = np.concatenate((np.zeros(len(by_customer), np.int8), np.ones(len(customer), np.int8)))
@@ -52,10 +53,10 @@ class Orders:
         return np.where(place >= starts, by_customer[np.maximum(place, 0)], -1) if len(by_customer) else starts * 0 - 1
 
 
-def following(customer: Ints, at: Ints, end_at: int) -> Ints:
-    """When the same customer's next order came, or the end; in the order given.
+def next_orders(customer: Ints, at: Ints, end_at: int) -> Ints:
+    """Return the time of the same customer's next order, or the end, for each order.
 
-    >>> following(np.array([0, 1, 0]), np.array([1, 2, 5]), end_at=9).tolist()
+    >>> next_orders(np.array([0, 1, 0]), np.array([1, 2, 5]), end_at=9).tolist()
     [5, 9, 9]
     """
     by_customer = np.lexsort((np.arange(len(at)), at, customer))
@@ -69,25 +70,25 @@ def following(customer: Ints, at: Ints, end_at: int) -> Ints:
 
 @dataclass(frozen=True)
 class Departures:
-    """The silences, each named by the order that it followed, that turned out to be departures."""
+    """The silences that are departures, identified by the order before them."""
 
     orders: Orders
-    left: Bools  # of each order: the customer left after it, and it was confirmed between warm-up and the end
+    left: Bools  # per order: a departure followed it, confirmed between the warm-up and the end
     definition: Definition
     lost_after: int  # microseconds
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of departures."""
         return int(self.left.sum())
 
     def lead_days(self, order: Ints, at: Ints) -> Floats:
-        """Days from each moment to the day on which the shop's own rule would have noticed."""
+        """Return the days from each time to the day on which the shop's own rule notices."""
         return (self.orders.at[order] + self.lost_after - at) / DAY_US
 
 
 def find_departures(evaluation: Evaluation) -> Departures:
-    """All departures between the warm-up and the log's end."""
+    """Return the departures between the warm-up and the end of the log."""
     orders, protocol = Orders.of(evaluation.results), evaluation.protocol
     lost_after = round(protocol.lost_after_days * DAY_US)
 
@@ -102,7 +103,7 @@ def find_departures(evaluation: Evaluation) -> Departures:
 
 
 def lead_summary(days: Floats) -> dict[str, object]:
-    """Quartiles and a histogram of lead times, in days."""
+    """Return quartiles and a histogram of lead times in days."""
     if not len(days):
         return {"n": 0, "median_days": None, "q25_days": None, "q75_days": None, "histogram": []}
     q25, median, q75 = np.quantile(days, (0.25, 0.5, 0.75))
@@ -123,7 +124,7 @@ def lead_summary(days: Floats) -> dict[str, object]:
 
 
 def nice_width(span: float, bars: int = 24) -> float:
-    """A width of 1, 2, 5, 7, 10, ... days that cuts a span into at most `bars`.
+    """Return a bin width of 1, 2, 5, 7, 10, ... days that divides a span into at most `bars` bins.
 
     >>> nice_width(180)
     10

@@ -1,7 +1,7 @@
-"""Which decisions count, and what came of them: the protocol, the same as the independent judge's.
+"""The evaluation protocol: which decisions are counted, and their outcomes.
 
-A decision counts when its whole horizon lies within the log and it comes after the warm-up: the first 30 % of the
-time, but at least one and a half horizons, in which every model learns from nothing.
+A decision is counted if its whole horizon is within the log and it is after the warm-up: the first 30 % of the time,
+and at least one and a half horizons, in which models start without any training.
 """
 
 from __future__ import annotations
@@ -13,20 +13,22 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.model.evaluation_metrics import Scored
+from stream_app.core.units import DAY_US
 from stream_app.errors import ContradictorySettings
-from stream_app.replay.evaluation.calendar import DAY_US, index_of, midnights
-from stream_app.replay.results import CHURNED, OPEN, Bools, Floats, Ints, Results
+from stream_app.replay.evaluation.calendar import index_of, midnights
+from stream_app.replay.results import CHURNED, OPEN, Results
 
-ROUNDING_US: Final = 86_400  # 1e-6 days: what two ways to round a time may differ by
+ROUNDING_US: Final = 86_400  # 1e-6 days, the tolerance for rounded times
 WARM_HORIZONS: Final = 1.5
 WARM_SHARE: Final = 0.3
-UNEVEN: Final = 0.05  # periods by which a decision may be late without being judged otherwise
+UNEVEN: Final = 0.05  # periods by which a decision may be late
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """The settings that an evaluation depends on."""
+    """Settings of the evaluation."""
 
     horizon_days: float
     active_days: float
@@ -39,14 +41,12 @@ class Protocol:
 
     @classmethod
     def of(cls, settings: dict[str, object]) -> Protocol:
-        """From the settings of a replay. Raises ContradictorySettings that names what is missing."""
+        """Return the protocol for the settings of a replay. Raise ContradictorySettings if one is missing."""
 
         def number(name: str) -> float:
             value = settings.get(name)
             if not isinstance(value, int | float) or value <= 0:
-                raise ContradictorySettings(
-                    name=name, problem=f"is {value!r}", remedy="Give a number greater than zero to the evaluation."
-                )
+                raise ContradictorySettings(name=name, problem=f"is {value!r}", remedy="Give a positive number.")
             return float(value)
 
         days = settings.get("working_days", cls.working_days)
@@ -65,11 +65,11 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The matured decisions of a replay in order of (time, customer id), and which of them come after the warm-up."""
+    """The matured decisions of a replay, in order of (time, customer id), with their outcomes."""
 
     results: Results
     protocol: Protocol
-    rows: Ints  # of results.decisions, matured
+    rows: Ints  # matured rows of results.decisions
     churned: Bools  # of each row
     first_order_at: int
     warm_at: int
@@ -77,43 +77,43 @@ class Evaluation:
 
     @cached_property
     def counted(self) -> Bools:
-        """Which rows come after the warm-up."""
+        """Whether each row is after the warm-up."""
         return self.results.decisions.decided_at[self.rows] >= self.warm_at
 
     @cached_property
     def customer(self) -> Ints:
-        """The customer's index, of each counted row."""
+        """Customer index of each counted row."""
         return self.results.decisions.customer[self.rows[self.counted]]
 
     @cached_property
     def outcome(self) -> Bools:
-        """Whether the customer left, of each counted row."""
+        """Whether the customer churned, for each counted row."""
         return self.churned[self.counted]
 
     @cached_property
     def day(self) -> Ints:
-        """The day of the shop's calendar, of each counted row, from 0."""
+        """Day of the shop's calendar for each counted row, from 0."""
         at = self.results.decisions.decided_at[self.rows[self.counted]]
         return index_of(at, midnights(self.warm_at, self.end_at, self.protocol.zone)) if len(at) else at
 
     @cached_property
     def product(self) -> Scored:
-        """The product's probabilities beside the outcomes, of the counted rows."""
+        """Probabilities of the model in force and outcomes of the counted rows."""
         return self.scored(self.results.decisions.probability)
 
     @cached_property
     def recency(self) -> Scored:
-        """The plainest rule: who has been silent longest is said to leave. An order only, not a probability."""
+        """Ranking by recency, the simplest rule, and outcomes of the counted rows; not probabilities."""
         silent = self.results.decisions.recency_days[self.rows[self.counted]]
         return Scored(self.outcome, silent / max(float(silent.max(initial=0.0)), 1e-9))
 
     def scored(self, column: Floats) -> Scored:
-        """A column of all decisions beside the outcomes, of the counted rows."""
+        """Return a column of all decisions with the outcomes, for the counted rows."""
         return Scored(self.outcome, column[self.rows[self.counted]])
 
 
 def evaluate(results: Results) -> Evaluation:
-    """The protocol applied to a replay."""
+    """Apply the protocol to a replay."""
     protocol, decisions = Protocol.of(results.settings), results.decisions
     start, warm_at = warm_up(results, protocol)
     end_at = results.log.last_at
@@ -127,14 +127,14 @@ def evaluate(results: Results) -> Evaluation:
 
 
 def ranks(names: list[str]) -> Ints:
-    """The place of each name in alphabetical order."""
+    """Return the alphabetical rank of each name."""
     rank = np.empty(len(names), np.int64)
     rank[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
     return rank
 
 
 def warm_up(results: Results, protocol: Protocol) -> tuple[int, int]:
-    """When the first order came, and from when on decisions count; microseconds."""
+    """Return the time of the first order and the end of the warm-up, microseconds."""
     times = results.orders[1]
     first = int(times.min()) if len(times) else results.log.first_at
     start = first + protocol.every_days * DAY_US
@@ -144,7 +144,7 @@ def warm_up(results: Results, protocol: Protocol) -> tuple[int, int]:
 
 
 def outcomes(results: Results, rows: Ints, horizon: int) -> Bools:
-    """Who left, of each row: by its label; where the log ended before the watermark could close it, by the orders."""
+    """Return whether each row churned, by its label, or by the orders if the label was not released before the end."""
     decisions = results.decisions
     churned = decisions.label[rows] == CHURNED
     unlabelled = np.flatnonzero(decisions.label[rows] == OPEN)
@@ -156,7 +156,7 @@ def outcomes(results: Results, rows: Ints, horizon: int) -> Bools:
 
 
 def next_order(results: Results, customer: Ints, after: Ints) -> Ints:
-    """When each customer's first order later than `after` came; the largest integer where none did."""
+    """Return the time of each customer's first order later than `after`, the largest integer if there is none."""
     never = np.iinfo(np.int64).max
     buyers, times, _ = results.orders
     by_customer = np.lexsort((times, buyers))

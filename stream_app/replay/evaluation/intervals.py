@@ -1,7 +1,7 @@
-"""Intervals of 95 % that know that the decisions of one customer are not independent of each other.
+"""95 % confidence intervals clustered by customer.
 
-A customer is decided on every week while the horizon is months long, so neighbouring labels overlap almost
-completely: intervals that count decisions would be far too narrow. Here customers are the unit.
+Decisions on a customer are made weekly while the horizon is months long, so their labels overlap. Intervals that treat
+decisions as independent would be far too narrow.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from typing import Final
 
 import numpy as np
 
+from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.model.evaluation_metrics import Scored, roc_auc
-from stream_app.replay.results import Bools, Floats, Ints
 
 Z: Final = 1.959964  # the 97.5 % point of the normal distribution
 Interval = tuple[float, float]
 
 
 def clustered_error(influence: Floats, customer: Ints) -> float:
-    """Standard error of an estimate from each row's influence on it, summed within customers."""
+    """Return the standard error of an estimate from the influence of each row, summed by customer."""
     sums = np.bincount(customer, weights=influence)
     clusters = len(np.unique(customer))
     if clusters < 2:
@@ -27,9 +27,9 @@ def clustered_error(influence: Floats, customer: Ints) -> float:
 
 
 def auc_influence(scored: Scored) -> Floats:
-    """Each row's influence on the ROC-AUC; shape (n,), sum 0.
+    """Return the influence of each row on the ROC-AUC; shape (n,), sum 0.
 
-    The structural components of DeLong, DeLong & Clarke-Pearson (1988); clustered as in Obuchowski (1997).
+    Structural components of DeLong, DeLong & Clarke-Pearson (1988); clustered as in Obuchowski (1997).
     """
     auc, left = roc_auc(scored), int(scored.churned.sum())
     stayed = len(scored.churned) - left
@@ -37,7 +37,7 @@ def auc_influence(scored: Scored) -> Floats:
 
 
 def auc_interval(scored: Scored, customer: Ints) -> Interval:
-    """The ROC-AUC's interval; NaN with one outcome only."""
+    """Return the interval of the ROC-AUC, NaN if there is only one outcome."""
     if scored.one_sided:
         return float("nan"), float("nan")
     auc, half = roc_auc(scored), Z * clustered_error(auc_influence(scored), customer)
@@ -45,7 +45,7 @@ def auc_interval(scored: Scored, customer: Ints) -> Interval:
 
 
 def auc_difference(first: Scored, second: Scored, customer: Ints) -> tuple[float, float, float]:
-    """By how much the first AUC exceeds the second on the same rows, with its interval."""
+    """Return the difference of two AUCs on the same rows, with its interval."""
     if first.one_sided:
         return float("nan"), float("nan"), float("nan")
     difference = roc_auc(first) - roc_auc(second)
@@ -54,7 +54,7 @@ def auc_difference(first: Scored, second: Scored, customer: Ints) -> tuple[float
 
 
 def share_interval(yes: Bools, customer: Ints) -> Interval:
-    """The interval of a share: Wilson (1927), with as many independent rows as the clusters are worth.
+    """Return the interval of a share: Wilson (1927), with the effective number of independent rows.
 
     >>> low, high = share_interval(np.arange(100) < 50, np.arange(100))
     >>> round(low, 3), round(high, 3)
@@ -70,7 +70,7 @@ def share_interval(yes: Bools, customer: Ints) -> Interval:
 
 
 def wilson(share: float, n: float) -> Interval:
-    """Wilson's interval of a share of n independent rows."""
+    """Return Wilson's interval of a share of n independent rows."""
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
     return float(max(0.0, centre - half)), float(min(1.0, centre + half))

@@ -1,4 +1,4 @@
-"""The models of a replay: versions in force, each expert's share over time, drift, and what moves the risk."""
+"""Models of a replay: versions, shares of the experts over time, drift, importances and effects of events."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from stream_app.replay.evaluation.calendar import iso_day
 from stream_app.replay.evaluation.evaluation import Evaluation
 from stream_app.replay.results import Version
 
-POINTS: Final = 60  # versions kept for the course of the shares
+POINTS: Final = 60  # largest number of versions shown
 
 
 def model_figures(evaluation: Evaluation) -> dict[str, object]:
-    """All of it; features by falling importance, events by falling strength."""
+    """Return the figures, with features and events in descending order of importance."""
     results, zone = evaluation.results, evaluation.protocol.zone
     return {
         "versions": len(results.versions),
@@ -32,7 +32,7 @@ def model_figures(evaluation: Evaluation) -> dict[str, object]:
 
 
 def version_entry(evaluation: Evaluation, version: Version) -> dict[str, object]:
-    """One version: when it came into force, what it had learned from, and the experts' shares."""
+    """Return one version: start, number of examples, and shares of the experts."""
     return {
         "number": version.number,
         "from": iso_day(version.effective_at, evaluation.protocol.zone),
@@ -42,7 +42,7 @@ def version_entry(evaluation: Evaluation, version: Version) -> dict[str, object]
 
 
 def thinned(versions: list[Version], points: int = POINTS) -> list[Version]:
-    """At most `points` of the versions, evenly spaced, the first and the last among them.
+    """Return at most `points` evenly spaced versions, including the first and the last.
 
     >>> [v.number for v in thinned([Version(i, 0, 0, {}) for i in range(9)], points=3)]
     [0, 4, 8]

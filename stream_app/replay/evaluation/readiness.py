@@ -1,4 +1,4 @@
-"""Whether there is enough of everything to rely on the scores, and if not, when there will be."""
+"""Whether there is enough data to rely on the scores, and if not, when there will be."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.replay.evaluation.calendar import DAY_US, local
+from stream_app.core.units import DAY_US
+from stream_app.replay.evaluation.calendar import local
 from stream_app.replay.evaluation.evaluation import Evaluation
 from stream_app.replay.evaluation.intervals import auc_difference
 from stream_app.replay.results import CHURNED, RETAINED
 
 MIN_BUYERS: Final = 500
 MIN_LABELS: Final = 100  # of each outcome
-NEVER_DAYS: Final = 3650  # a forecast beyond ten years is no forecast
+NEVER_DAYS: Final = 3650  # forecasts beyond ten years are not shown
 
 
 def readiness(evaluation: Evaluation) -> dict[str, object]:
-    """The four conditions, each with what is there, what is needed and when it will be met at the present growth."""
+    """Return the four conditions with their values, minimums, and the days until they are met at the present growth."""
     label, log = evaluation.results.decisions.label, evaluation.results.log
     span = max((evaluation.end_at - log.first_at) / DAY_US, 1.0)
     horizon = evaluation.protocol.horizon_days
@@ -42,7 +43,7 @@ def readiness(evaluation: Evaluation) -> dict[str, object]:
 
 
 def condition(name: str, have: int, need: int, days: float) -> dict[str, object]:
-    """A count against its minimum, and the days until it is met if it goes on growing as it did.
+    """Return a count with its minimum, and the days until it is met at the present growth.
 
     >>> condition("buyers", 250, 500, 100.0)["days_to_go"]
     100
@@ -58,9 +59,9 @@ def condition(name: str, have: int, need: int, days: float) -> dict[str, object]
 
 
 def better_than_recency(evaluation: Evaluation) -> dict[str, object]:
-    """Whether the score ranks surely better than "longest silent first": the whole interval lies above zero.
+    """Return whether the score ranks significantly better than "longest silence first": the interval is above zero.
 
-    The interval narrows with the square root of the time, which gives the day on which it would be sure.
+    The interval narrows with the square root of time, which gives the day on which the difference becomes significant.
     """
     difference, low, high = auc_difference(evaluation.product, evaluation.recency, evaluation.customer)
     met = bool(low > 0)

@@ -1,6 +1,6 @@
-"""All figures of a replay in one dictionary that JSON can hold: keys in a fixed order, floats rounded, NaN as null.
+"""The content of metrics.json: keys in a fixed order, floats rounded, NaN as null.
 
-Two replays of the same log with the same seed and settings give the same figures, but for `run` (seconds, memory).
+Two replays of the same log with the same seed and settings give the same figures, except for `run` (time, memory).
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from typing import Final
 import numpy as np
 
 import stream_app
+from stream_app.core.arrays import Floats
 from stream_app.core.model.evaluation_metrics import Scored, brier, ece, lift, log_loss, pr_auc, precision_at, roc_auc
+from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.alerts import alert_figures
-from stream_app.replay.evaluation.calendar import DAY_US, iso_day
+from stream_app.replay.evaluation.calendar import iso_day
 from stream_app.replay.evaluation.calibration import deciles, reliability
 from stream_app.replay.evaluation.capacity import capacity_curve
 from stream_app.replay.evaluation.cohorts import churn_by_month, cohort_retention, repurchase
@@ -28,14 +30,14 @@ from stream_app.replay.evaluation.segments import segment_tables
 from stream_app.replay.evaluation.support import support_figures
 from stream_app.replay.evaluation.windows import windows
 from stream_app.replay.evaluation.worth import money_figures
-from stream_app.replay.results import OPEN, SOURCES, Floats, Results
+from stream_app.replay.results import OPEN, SOURCES, Results
 
 SCHEMA: Final = 1
 DIGITS: Final = 6
 
 
 def metrics(results: Results) -> dict[str, object]:
-    """All figures of a replay. Raises ContradictorySettings where a setting that they need is missing."""
+    """Return all figures of a replay. Raise ContradictorySettings if a required setting is missing."""
     evaluation = evaluate(results)
     departures = find_departures(evaluation)
     figures = {
@@ -65,8 +67,8 @@ def metrics(results: Results) -> dict[str, object]:
     return {name: plain(value) for name, value in figures.items()}
 
 
-def plain(value: object) -> object:  # noqa: PLR0911 - one case a type
-    """A value as JSON can hold it: numpy numbers as Python's, floats rounded, NaN and infinities as None.
+def plain(value: object) -> object:  # noqa: PLR0911 - one case per type
+    """Return a value for JSON: numpy scalars as Python numbers, floats rounded, NaN and infinities as None.
 
     >>> plain({"a": np.float64(1 / 3), "b": [np.int64(2), float("nan")]})
     {'a': 0.333333, 'b': [2, None]}
@@ -90,7 +92,7 @@ def plain(value: object) -> object:  # noqa: PLR0911 - one case a type
 
 
 def protocol_figures(evaluation: Evaluation, departures: Departures) -> dict[str, object]:
-    """What was measured, and over which time."""
+    """Return the protocol and the evaluated time."""
     p = evaluation.protocol
 
     def day(at: int) -> str:
@@ -114,7 +116,7 @@ def protocol_figures(evaluation: Evaluation, departures: Departures) -> dict[str
 
 
 def decision_counts(evaluation: Evaluation) -> dict[str, object]:
-    """How many decisions there are, and what became of them."""
+    """Return the numbers of decisions by state."""
     d = evaluation.results.decisions
     sources = d.source[evaluation.rows[evaluation.counted]]
     return {
@@ -129,7 +131,7 @@ def decision_counts(evaluation: Evaluation) -> dict[str, object]:
 
 
 def score_figures(evaluation: Evaluation, column: Floats) -> dict[str, object]:
-    """All figures of one column of probabilities; all None where some counted decision has none."""
+    """Return the metrics of one column of probabilities, None if it is incomplete."""
     scored = evaluation.scored(column)
     if not len(scored.churned) or not np.isfinite(scored.probability).all():
         names = ("auc", "auc_low", "auc_high", "pr_auc", "lift10", "precision_at_capacity")
@@ -144,7 +146,7 @@ def score_figures(evaluation: Evaluation, column: Floats) -> dict[str, object]:
 
 
 def ranking_figures(evaluation: Evaluation, scored: Scored) -> dict[str, object]:
-    """How well a score ranks, whatever its probabilities are."""
+    """Return the ranking metrics of a score."""
     low, high = auc_interval(scored, evaluation.customer)
     return {
         "auc": roc_auc(scored),
@@ -157,7 +159,7 @@ def ranking_figures(evaluation: Evaluation, scored: Scored) -> dict[str, object]
 
 
 def silence_figures(evaluation: Evaluation) -> dict[str, object]:
-    """The ranking that needs no model, and how much better the product's is; a ranking has no calibration."""
+    """Return the ranking metrics of recency alone, and the difference to the model's AUC."""
     scored, customer = evaluation.recency, evaluation.customer
     difference, difference_low, difference_high = auc_difference(evaluation.product, scored, customer)
     return {
@@ -169,7 +171,7 @@ def silence_figures(evaluation: Evaluation) -> dict[str, object]:
 
 
 def log_figures(evaluation: Evaluation) -> dict[str, object]:
-    """What was in the log."""
+    """Return the figures on the log."""
     log = evaluation.results.log
     return {
         "files": [PurePath(f).name for f in log.files],
@@ -188,7 +190,7 @@ def log_figures(evaluation: Evaluation) -> dict[str, object]:
 
 
 def settings_figures(results: Results) -> dict[str, object]:
-    """All settings by name; of the excluded buyers only how many there are, since ids are personal data."""
+    """Return all settings by name; of excluded buyers only the number, since ids are personal data."""
     settings = dict(sorted(results.settings.items()))
     excluded = settings.get("excluded")
     if isinstance(excluded, list | tuple | set | frozenset):
@@ -197,7 +199,7 @@ def settings_figures(results: Results) -> dict[str, object]:
 
 
 def run_figures(results: Results) -> dict[str, object]:
-    """How the run went; the only part that differs from run to run."""
+    """Return time, memory and versions of the run, the only part that differs between runs."""
     return {
         "seed": results.seed,
         "events": results.log.events,

@@ -1,7 +1,7 @@
-"""Customers by RFM and by lifecycle stage: how many, how much at risk, and how well the promise held in each.
+"""Customers by RFM segment and by lifecycle stage: number, revenue at risk, and calibration.
 
-RFM as shops in China use it: recency, frequency and money each above or below the middle of the active customers,
-which makes eight segments. Worth is judged on all three, never on money alone.
+RFM as used by shops in China: recency, frequency and money, each above or below the median of the active customers,
+give eight segments.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import Final
 
 import numpy as np
 
+from stream_app.core.arrays import Bools, Ints
 from stream_app.replay.evaluation.evaluation import Evaluation
 from stream_app.replay.evaluation.intervals import share_interval
 from stream_app.replay.evaluation.worth import newest_decisions
-from stream_app.replay.results import STAGES, Bools, Ints
+from stream_app.replay.results import STAGES
 
-# (recent, frequent, spends much) -> key; the order is that of the report.
+# (recent, frequent, high spending) -> key, in the order of the report
 RFM: Final[dict[tuple[bool, bool, bool], str]] = {
     (True, True, True): "champions",
     (False, True, True): "must_keep",
@@ -30,45 +31,45 @@ RFM: Final[dict[tuple[bool, bool, bool], str]] = {
 
 
 @dataclass(frozen=True)
-class Middle:
-    """What separates high from low, taken from the active customers of today."""
+class Medians:
+    """Medians of the active customers, which separate high from low."""
 
     recency_days: float
     order_days: float
     money: float
 
 
-def middle_of(evaluation: Evaluation, rows: Ints) -> Middle:
-    """Medians of the given decisions."""
+def medians_of(evaluation: Evaluation, rows: Ints) -> Medians:
+    """Return the medians of the given decisions."""
     d = evaluation.results.decisions
     if not len(rows):
-        return Middle(0.0, 0.0, 0.0)
-    return Middle(*(float(np.nanmedian(column[rows])) for column in (d.recency_days, d.order_days, d.money)))
+        return Medians(0.0, 0.0, 0.0)
+    return Medians(*(float(np.nanmedian(column[rows])) for column in (d.recency_days, d.order_days, d.money)))
 
 
-def rfm_of(evaluation: Evaluation, rows: Ints, middle: Middle) -> Ints:
-    """The segment of each decision, as its place in RFM."""
+def rfm_of(evaluation: Evaluation, rows: Ints, medians: Medians) -> Ints:
+    """Return the segment of each decision, as its place in RFM."""
     d = evaluation.results.decisions
-    recent = d.recency_days[rows] <= middle.recency_days
-    frequent = d.order_days[rows] > middle.order_days
-    spends = d.money[rows] > middle.money
+    recent = d.recency_days[rows] <= medians.recency_days
+    frequent = d.order_days[rows] > medians.order_days
+    spends = d.money[rows] > medians.money
     code = recent * 4 + frequent * 2 + spends
     place = {4 * r + 2 * f + m: i for i, (r, f, m) in enumerate(RFM)}
     return np.array([place[i] for i in range(8)], np.int64)[code]
 
 
 def segment_tables(evaluation: Evaluation) -> dict[str, object]:
-    """The tables of both ways to cut, segments in a fixed order, empty ones left out."""
+    """Return the tables by RFM and by lifecycle stage, in a fixed order, without empty segments."""
     now, past = newest_decisions(evaluation), evaluation.rows[evaluation.counted]
-    middle, stage = middle_of(evaluation, now), evaluation.results.decisions.stage
-    rfm = table(evaluation, list(RFM.values()), rfm_of(evaluation, now, middle), rfm_of(evaluation, past, middle))
+    medians, stage = medians_of(evaluation, now), evaluation.results.decisions.stage
+    rfm = table(evaluation, list(RFM.values()), rfm_of(evaluation, now, medians), rfm_of(evaluation, past, medians))
     lifecycle = table(evaluation, list(STAGES), stage[now].astype(np.int64), stage[past].astype(np.int64))
-    thresholds = {"recency_days": middle.recency_days, "order_days": middle.order_days, "money": middle.money}
+    thresholds = {"recency_days": medians.recency_days, "order_days": medians.order_days, "money": medians.money}
     return {"rfm_thresholds": thresholds, "rfm": rfm, "lifecycle": lifecycle}
 
 
 def table(evaluation: Evaluation, names: list[str], now: Ints, past: Ints) -> list[dict[str, object]]:
-    """One entry a segment: today's customers, and the evaluated decisions' promise against what came."""
+    """Return one entry per segment: its active customers, and the calibration of its evaluated decisions."""
     entries = []
     for i, name in enumerate(names):
         if (now == i).any() or (past == i).any():
@@ -77,7 +78,7 @@ def table(evaluation: Evaluation, names: list[str], now: Ints, past: Ints) -> li
 
 
 def today(evaluation: Evaluation, mine: Bools) -> dict[str, object]:
-    """A segment's active customers at the log's end."""
+    """Return the figures of a segment's active customers at the end of the log."""
     d, rows = evaluation.results.decisions, newest_decisions(evaluation)[mine]
     worth, p = np.nan_to_num(d.monthly_worth[rows]), d.probability[rows]
     return {
@@ -90,7 +91,7 @@ def today(evaluation: Evaluation, mine: Bools) -> dict[str, object]:
 
 
 def measured(evaluation: Evaluation, mine: Bools) -> dict[str, object]:
-    """What was promised to a segment's evaluated decisions, and what came."""
+    """Return predicted and observed churn of a segment's evaluated decisions."""
     churned, p = evaluation.outcome[mine], evaluation.product.probability[mine]
     low, high = share_interval(churned, evaluation.customer[mine])
     return {

@@ -1,4 +1,4 @@
-"""What a log can tell: which causes of churn its fields allow to be seen, and which kinds and fields never appear."""
+"""Which causes of churn the fields of a log can reveal, and which kinds and fields are missing."""
 
 from __future__ import annotations
 
@@ -8,62 +8,69 @@ from typing import Final
 from stream_app.core.events.schema import KINDS
 from stream_app.replay.results import LogFacts
 
-GIVEN: Final = {"event_id", "customer_id", "occurred_at", "shop_id"}  # of every event; nothing is seen by them alone
+GIVEN: Final = {"event_id", "customer_id", "occurred_at", "shop_id"}  # fields of every event
 
 
 @dataclass(frozen=True)
-class Sign:
-    """Something that can be seen when these fields of a kind appear; without fields: when the kind appears at all."""
+class FieldGroup:
+    """Fields of one kind of event that together are evidence for a cause; no fields: any event of the kind."""
 
     kind: str
     fields: tuple[str, ...] = ()
 
     def missing(self, log: LogFacts) -> list[str]:
-        """The fields that never appear, like `order.amount`; the bare kind where no such event does."""
+        """Return the missing fields, such as `order.amount`, or the kind if it has no events."""
         if not log.kinds.get(self.kind):
             return [self.kind]
         seen = set(log.fields.get(self.kind, ()))
         return [f"{self.kind}.{field}" for field in self.fields if field not in seen]
 
 
-# The causes of the domain, in its order, and the signs by which events tell them. Each sign is enough to see something;
-# all of them together see the whole.
-SIGNS: Final[dict[str, tuple[Sign, ...]]] = {
-    "forgot_shop": (Sign("order"), Sign("browsing"), Sign("cart", ("action",))),
+# cause -> groups of fields that are evidence for it; each group reveals a part, all together the whole
+FIELD_GROUPS: Final[dict[str, tuple[FieldGroup, ...]]] = {
+    "forgot_shop": (FieldGroup("order"), FieldGroup("browsing"), FieldGroup("cart", ("action",))),
     "product_quality": (
-        Sign("order", ("action",)),
-        Sign("complaint", ("category",)),
-        Sign("complaint", ("rating",)),
+        FieldGroup("order", ("action",)),
+        FieldGroup("complaint", ("category",)),
+        FieldGroup("complaint", ("rating",)),
     ),
-    "logistics": (Sign("order", ("promised_at", "delivered_at")), Sign("complaint", ("category",))),
-    "service": (Sign("complaint", ("complaint_id", "action")), Sign("complaint", ("staff",))),
-    "unresolved_complaint": (Sign("complaint", ("complaint_id", "action")),),
-    "broken_promise": (Sign("order", ("promised_at", "delivered_at")), Sign("browsing", ("price",))),
-    "too_many_choices": (Sign("browsing", ("category",)), Sign("cart", ("action",)), Sign("order", ("amount",))),
-    "price": (Sign("order", ("discount",)), Sign("cart", ("action", "price")), Sign("browsing", ("price",))),
-    "habit_change": (Sign("order"),),
+    "logistics": (FieldGroup("order", ("promised_at", "delivered_at")), FieldGroup("complaint", ("category",))),
+    "service": (FieldGroup("complaint", ("complaint_id", "action")), FieldGroup("complaint", ("staff",))),
+    "unresolved_complaint": (FieldGroup("complaint", ("complaint_id", "action")),),
+    "broken_promise": (FieldGroup("order", ("promised_at", "delivered_at")), FieldGroup("browsing", ("price",))),
+    "too_many_choices": (
+        FieldGroup("browsing", ("category",)),
+        FieldGroup("cart", ("action",)),
+        FieldGroup("order", ("amount",)),
+    ),
+    "price": (
+        FieldGroup("order", ("discount",)),
+        FieldGroup("cart", ("action", "price")),
+        FieldGroup("browsing", ("price",)),
+    ),
+    "habit_change": (FieldGroup("order"),),
     "poor_site": (
-        Sign("browsing", ("load_seconds",)),
-        Sign("browsing", ("search_results",)),
-        Sign("cart", ("action",)),
+        FieldGroup("browsing", ("load_seconds",)),
+        FieldGroup("browsing", ("search_results",)),
+        FieldGroup("cart", ("action",)),
     ),
-    "out_of_stock": (Sign("browsing", ("available",)), Sign("cart", ("available",))),
-    "no_personal_fit": (Sign("browsing", ("recommended", "category")), Sign("order", ("category",))),
-    "ad_harassment": (Sign("complaint", ("form",)), Sign("complaint", ("category",))),
-    "privacy": (Sign("complaint", ("category",)), Sign("cart", ("action",))),
-    "small_customer_neglect": (Sign("order", ("amount",)), Sign("order", ("member_benefit",))),
-    "natural": (Sign("order"),),
+    "out_of_stock": (FieldGroup("browsing", ("available",)), FieldGroup("cart", ("available",))),
+    "no_personal_fit": (FieldGroup("browsing", ("recommended", "category")), FieldGroup("order", ("category",))),
+    "ad_harassment": (FieldGroup("complaint", ("form",)), FieldGroup("complaint", ("category",))),
+    "privacy": (FieldGroup("complaint", ("category",)), FieldGroup("cart", ("action",))),
+    "small_customer_neglect": (FieldGroup("order", ("amount",)), FieldGroup("order", ("member_benefit",))),
+    "natural": (FieldGroup("order"),),
 }
 
 
 def support_figures(log: LogFacts) -> dict[str, object]:
-    """For each cause whether its signs can be seen (full, part, none) and what is missing; absent fields by kind."""
-    return {"causes": [cause_support(cause, log) for cause in SIGNS], "absent_fields": absent_fields(log)}
+    """Return the support of each cause (full, part, none) with the missing fields, and all absent fields by kind."""
+    return {"causes": [cause_support(cause, log) for cause in FIELD_GROUPS], "absent_fields": absent_fields(log)}
 
 
 def cause_support(cause: str, log: LogFacts) -> dict[str, object]:
-    """How much of a cause's signs a log can show."""
-    missing = [sign.missing(log) for sign in SIGNS[cause]]
+    """Return the support of one cause."""
+    missing = [group.missing(log) for group in FIELD_GROUPS[cause]]
     seen = sum(not m for m in missing)
     level = "full" if seen == len(missing) else "part" if seen else "none"
     names = dict.fromkeys(name for m in missing for name in m)  # in order, once
@@ -71,7 +78,7 @@ def cause_support(cause: str, log: LogFacts) -> dict[str, object]:
 
 
 def absent_fields(log: LogFacts) -> dict[str, list[str]]:
-    """The optional fields of each kind that never appear; a kind without events has all of them."""
+    """Return the optional fields of each kind that never appear; all of them for a kind without events."""
     return {
         kind: [f for f in type_.__struct_fields__ if f not in GIVEN and f not in log.fields.get(kind, ())]
         for kind, type_ in KINDS.items()

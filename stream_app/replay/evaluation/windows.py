@@ -1,4 +1,4 @@
-"""Quality over time: in windows of 28 days, and cumulated since the warm-up."""
+"""Quality over time, in windows of 28 days and cumulated since the warm-up."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from typing import Final
 
 import numpy as np
 
+from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.model.evaluation_metrics import CLIP, Scored, ece, enough, log_loss, roc_auc
-from stream_app.replay.evaluation.calendar import DAY_US, iso_day
+from stream_app.core.units import DAY_US
+from stream_app.replay.evaluation.calendar import iso_day
 from stream_app.replay.evaluation.evaluation import Evaluation
-from stream_app.replay.results import Bools, Floats, Ints
 
 WINDOW_DAYS: Final = 28
 
 
 def windows(evaluation: Evaluation) -> list[dict[str, object]]:
-    """One entry a window, oldest first; windows before the warm-up's end are marked `warm_up`."""
+    """Return one entry per window, oldest first; windows before the end of the warm-up are marked `warm_up`."""
     decided = evaluation.results.decisions.decided_at[evaluation.rows]
     number = (decided - evaluation.warm_at) // (WINDOW_DAYS * DAY_US)
     if not len(number):
@@ -30,13 +31,13 @@ def windows(evaluation: Evaluation) -> list[dict[str, object]]:
 
 
 def columns(evaluation: Evaluation) -> dict[str, Floats]:
-    """The product's and every expert's probability, of all decisions; experts in alphabetical order."""
+    """Return the probabilities of the model in force and of every expert, experts in alphabetical order."""
     decisions = evaluation.results.decisions
     return {"product": decisions.probability, **dict(sorted(decisions.experts.items()))}
 
 
 def window_entry(evaluation: Evaluation, window: int, rows: Ints) -> dict[str, object]:
-    """Base rate and each column's AUC, log-loss and calibration error in one window."""
+    """Return base rate, AUC, log-loss and calibration error of one window."""
     start = evaluation.warm_at + window * WINDOW_DAYS * DAY_US
     zone, churned = evaluation.protocol.zone, evaluation.churned[rows]
     scores: dict[str, object] = {}
@@ -61,7 +62,7 @@ def window_entry(evaluation: Evaluation, window: int, rows: Ints) -> dict[str, o
 
 
 def cumulative(evaluation: Evaluation, column: Floats, number: Ints) -> list[dict[str, object]]:
-    """For each window after the warm-up the figures of all decisions from the warm-up to the window's end."""
+    """Return AUC and log-loss of all decisions from the warm-up to the end of each window."""
     counted = number >= 0
     number, p, churned = number[counted], column[evaluation.rows[counted]], evaluation.churned[counted]
     order = np.argsort(p, kind="stable")  # sorted once for all windows
@@ -77,7 +78,7 @@ def cumulative(evaluation: Evaluation, column: Floats, number: Ints) -> list[dic
 
 
 def compress(order: Ints, keep: Bools) -> Ints:
-    """An order of all rows as the order of the kept rows, counted among the kept.
+    """Return the order of the kept rows, given the order of all rows.
 
     >>> compress(np.array([2, 0, 1]), np.array([True, False, True])).tolist()
     [1, 0]

@@ -1,28 +1,30 @@
-"""What the active customers bring a month, and how much of it is at risk; in the shop's currency."""
+"""Monthly revenue of the active customers, and its share at risk, in the shop's currency."""
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
-from stream_app.replay.evaluation.calendar import DAY_US
+from stream_app.core.arrays import Floats, Ints
+from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.departures import Departures
 from stream_app.replay.evaluation.evaluation import Evaluation
-from stream_app.replay.results import Floats, Ints
 
-MONTH_DAYS = 30.4375
+MONTH_DAYS: Final = 30.4375
 
 
 def newest_decisions(evaluation: Evaluation) -> Ints:
-    """The newest decision of each customer who is active at the log's end; indices into all decisions."""
+    """Return the newest decision of each customer who is active at the end of the log, as indices."""
     decisions, every = evaluation.results.decisions, evaluation.protocol.every_days
     recent = np.flatnonzero(decisions.decided_at > evaluation.end_at - every * 1.5 * DAY_US)
     newest = np.full(len(decisions.customers), -1)
-    newest[decisions.customer[recent]] = recent  # by time, so the last one stays
+    newest[decisions.customer[recent]] = recent  # in order of time, so the newest is kept
     return newest[newest >= 0].astype(np.int64)
 
 
 def money_figures(evaluation: Evaluation, departures: Departures) -> dict[str, object]:
-    """Worth now, worth at risk, and what the departures of the evaluated time took away."""
+    """Return the monthly revenue, the revenue at risk, and the revenue lost by departures."""
     decisions, rows = evaluation.results.decisions, newest_decisions(evaluation)
     worth, p = np.nan_to_num(decisions.monthly_worth[rows]), decisions.probability[rows]
     _, _, amounts = evaluation.results.orders
@@ -46,7 +48,7 @@ def money_figures(evaluation: Evaluation, departures: Departures) -> dict[str, o
 
 
 def worth_at_departure(evaluation: Evaluation, departures: Departures) -> Floats:
-    """The monthly worth of each departed customer, as of the last decision before the departure was noticed."""
+    """Return the monthly revenue of each departed customer, by the last decision before the departure was noticed."""
     decisions, orders = evaluation.results.decisions, departures.orders
     gone = np.flatnonzero(departures.left)
     last_of = np.full(len(orders.at), -1)

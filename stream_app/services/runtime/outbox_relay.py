@@ -18,7 +18,7 @@ from aiokafka import errors as kafka_errors
 
 from stream_app.adapters.kafka.refusals import refusals
 from stream_app.core.messages.decoding import MIN_DEAD_BYTES, cut
-from stream_app.core.messages.schema import MAX_RECORD_BYTES, SEQUENCE, Outgoing, unpack
+from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, SEQUENCE, Outgoing, unpack
 from stream_app.core.partition.outbox import ALERTS, DEAD_LETTERS, SCORES
 from stream_app.ports import StateStore
 

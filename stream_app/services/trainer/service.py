@@ -17,8 +17,9 @@ from stream_app.adapters.kafka.faust_transport import BatchingTransport
 from stream_app.adapters.kafka.topics import require_topics
 from stream_app.config import LiveConfig
 from stream_app.core.events.schema import Rejected
+from stream_app.core.messages.batches import decode_labelled
 from stream_app.core.messages.decoding import Record, read_internal
-from stream_app.core.messages.schema import decode_labelled, sequence_of
+from stream_app.core.messages.outgoing import sequence_of
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot
 from stream_app.core.stall import Progress

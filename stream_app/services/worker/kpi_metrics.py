@@ -14,7 +14,7 @@ import numpy.typing as npt
 from prometheus_client import Counter as PrometheusCounter
 
 from stream_app.core.kpis.aggregator import UNKNOWN
-from stream_app.core.kpis.event_counts import FLOWS, EventCount, Row
+from stream_app.core.kpis.event_counts import EVENT_COUNTS, EventCount, Row
 from stream_app.core.kpis.population import PopulationCounts
 from stream_app.core.kpis.risk_bands import BANDS
 from stream_app.core.partition.step import Step
@@ -61,7 +61,7 @@ class KpiPublisher:
     def __init__(self, metrics: KpiMetrics) -> None:
         self.metrics = metrics
         self._shops = ShopRegistry()  # of all partitions: together they may know more than may be told
-        self._counters: dict[str, list[PrometheusCounter]] = {}  # of each shop, by place in FLOWS
+        self._counters: dict[str, list[PrometheusCounter]] = {}  # of each shop, by place in EVENT_COUNTS
         self._episodes: set[_Labels] = set()  # shop, cause and segment as they are told together
 
     def stepped(self, step: Step) -> None:
@@ -125,7 +125,7 @@ class KpiPublisher:
         """The label of a shop; one that is new has all of its counters from now on."""
         label = self._shops.names[self._shops.place(shop)]
         if label not in self._counters:
-            self._counters[label] = [self._counter(label, flow) for flow in FLOWS]
+            self._counters[label] = [self._counter(label, flow) for flow in EVENT_COUNTS]
         return label
 
     def _episode(self, shop: str, cause: str, segment: str) -> _Labels:
@@ -146,22 +146,22 @@ class KpiPublisher:
         partition, aggregator = task.processor, task.processor.aggregator
         counted = PopulationCounts()
         size, usual = len(partition.customers), partition.explainer.shops.usual_amounts()
-        yield from aggregator.standing.count(counted, partition.ranking, size, partition.stream_time, usual)
+        yield from aggregator.population.count(counted, partition.ranking, size, partition.stream_time, usual)
         shops = [self._label(name) for name in aggregator.shops.names]
         _add_table(totals.bands, shops, _BANDS, counted.bands)
         _add_table(totals.segments, shops, _SEGMENTS, counted.segments)
         _add_table(totals.stages, shops, _STAGES, counted.stages)
         _add_column(totals.buyers, shops, counted.buyers)
         _add_column(totals.repeat_buyers, shops, counted.repeat_buyers)
-        for place, count in aggregator.months.lost.items():
+        for place, count in aggregator.monthly_churn.lost.items():
             totals.inactive[shops[place],] += count
-        for alert, count in aggregator.open_now(partition.alerts.open.values()).items():
+        for alert, count in aggregator.count_open(partition.alerts.open.values()).items():
             totals.alerts[self._episode(*alert)] += count
         self._add_months(task, totals)
 
     def _add_months(self, task: PartitionTask, totals: Totals) -> None:
-        months = task.processor.aggregator.months
-        for name, month in zip(MONTHS, months.known, strict=False):
+        months = task.processor.aggregator.monthly_churn
+        for name, month in zip(MONTHS, months.months, strict=False):
             start = months.start_of(month) / _MICROS
             totals.month_start[name,] = max(totals.month_start.get((name,), start), start)
             for counts, total in (

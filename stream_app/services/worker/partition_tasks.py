@@ -15,7 +15,7 @@ from faust.types.tuples import TP
 from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.kafka.faust_transport import Fetched
 from stream_app.core.messages.decoding import ROLES
-from stream_app.core.messages.schema import pack
+from stream_app.core.messages.outgoing import pack
 from stream_app.core.partition import outbox
 from stream_app.core.partition.progress import Position
 from stream_app.core.partition.step import Step

@@ -20,6 +20,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from stream_app.core.messages.outgoing import Outgoing, pack
+
 sys.path.append(str(Path(__file__).resolve().parents[3]))
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -52,42 +54,28 @@ from stream_app.core.delivery.records import (
     Request,
     encode_record,
 )
-from stream_app.core.events.schema import (
-    Browsing,
-    Cart,
-    CartAction,
-    Complaint,
-    ComplaintAction,
-    Order,
-    OrderAction,
-)
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, OrderAction
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Order
 from stream_app.core.events.schema import encode as encode_event
 from stream_app.core.kpis.aggregator import KpiState
 from stream_app.core.kpis.monthly_churn import MonthCount
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, LabelledExample, ScoreRecord, ScoreRecords
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.messages.outbox_reader import ReadPosition
 from stream_app.core.messages.schema import (
-    AlertClosed,
-    AlertOpened,
     AlertOpening,
     AllocationDone,
-    CandidateBatch,
     CandidateRecord,
     Contact,
     ContactAction,
-    LabelledBatch,
-    LabelledExample,
-    Outgoing,
-    ScoreRecord,
-    ScoreRecords,
     Tick,
     encode_message,
-    pack,
 )
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Pending
-from stream_app.core.model.snapshot import pickled, restore, snapshot
+from stream_app.core.model.snapshot import pickle_body, restore, snapshot
 from stream_app.core.partition import outbox
 from stream_app.core.partition.commit import Commit
 from stream_app.core.partition.progress import Hold, Position, Summary
@@ -491,7 +479,7 @@ def full_snapshot(settings: Settings) -> bytes:
     """Return a snapshot that holds all classes that one can hold: its tree has just split, and it has seen drift."""
     churn_model, rng = ChurnModel(settings.horizon, settings.decide_every, seed=1), np.random.default_rng(SEED)
     tree = next(one for one in churn_model.experts if one.name == "tree")
-    while b"NumericBinaryBranch" not in pickled(tree):
+    while b"NumericBinaryBranch" not in pickle_body(tree):
         tree.learn(*separable(rng, 50))
     for day in range(200):
         churn_model._drift.observe(day * DAY_US, 0.3 + 0.5 * (day > 100))

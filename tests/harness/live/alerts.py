@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from stream_app.core.events.schema import DEFAULT_SHOP
-from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.messages.alerts import AlertOpened
 
 _LIFETIME: Final = timedelta(days=14)
 

@@ -17,16 +17,10 @@ from stream_app.core.alerts.lifecycle import Ranking
 from stream_app.core.allocation.allocator import NUMBER as DESK
 from stream_app.core.customers.codec.states import decode_customers
 from stream_app.core.customers.customer import Customer
-from stream_app.core.messages.schema import (
-    AlertClosed,
-    AlertOpened,
-    AllocationDone,
-    Contact,
-    LabelledBatch,
-    decode_message,
-    sequence_of,
-    unpack,
-)
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.batches import LabelledBatch
+from stream_app.core.messages.outgoing import sequence_of, unpack
+from stream_app.core.messages.schema import AllocationDone, Contact, decode_message
 from stream_app.core.model.snapshot import fingerprint, restore
 from stream_app.core.partition.progress import Summary
 from stream_app.core.training.trainer import Checkpoint

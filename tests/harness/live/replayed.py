@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from stream_app.core.messages.schema import AlertClosed, AlertOpened
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.model.snapshot import fingerprint
 from stream_app.core.partition import outbox
 from stream_app.core.partition.processor import Effects

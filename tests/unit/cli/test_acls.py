@@ -24,7 +24,7 @@ from stream_app.adapters.redis.acls import redis_acls
 from stream_app.adapters.redis.connection import commands_in
 from stream_app.cli import app
 from stream_app.config import INPUTS, OUTPUTS, Kafka, Redis, Topics
-from stream_app.core.messages.schema import Outgoing, pack
+from stream_app.core.messages.outgoing import Outgoing, pack
 from stream_app.errors import KafkaDenied, LoginRefused, NoBroker
 from stream_app.services.runtime.outbox_relay import OutboxRelay
 from tests.fakes.stores import MemoryServer, MemoryStateStore

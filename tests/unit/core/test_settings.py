@@ -1,4 +1,4 @@
-"""Settings: contradictions are refused in words, and the shop's calendar is its own."""
+"""Settings: contradictions are refused with a reason, and the calendar follows the shop's time zone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def micros(moment: datetime) -> int:
         ({"decide_every": 0}, "positive"),
         ({"capacity": 0}, "positive"),
         ({"alert_lifetime": 0}, "positive"),
-        ({"decide_every": 61 * DAY_US}, "at least once a horizon"),
+        ({"decide_every": 61 * DAY_US}, "at least once per horizon"),
         ({"decide_every": 7 * DAY_US + 1}, "whole seconds"),
         ({"decide_every": 500 * SECOND_US}, "less often"),
         ({"lateness": -1}, "between 0 and 7 days"),

@@ -26,7 +26,7 @@ from stream_app.core.customers.codec.states import (
     is_known_schema,
 )
 from stream_app.core.model.churn_model import ChurnModel
-from stream_app.core.model.signature import verified
+from stream_app.core.model.signature import verify
 from stream_app.core.model.snapshot import (
     FORMAT,
     MAGIC,
@@ -80,9 +80,9 @@ class Fixture:
         keys = ((self.folder / "test-key.txt").read_text().strip().encode(),)
         prefix, meta = self.facts["settings"]["redis.prefix"], entries_of(self.keys, "{model}:meta")
         number = int(meta[b"number"])
-        found = {"checkpoint": verified(meta[b"checkpoint"], f"{prefix} checkpoint {number}", keys, "fixture")}
+        found = {"checkpoint": verify(meta[b"checkpoint"], f"{prefix} checkpoint {number}", keys, "fixture")}
         for version, one in entries_of(self.keys, "{model}:snapshots").items():
-            found[version.decode()] = verified(one, f"{prefix} version {version.decode()}", keys, "fixture")
+            found[version.decode()] = verify(one, f"{prefix} version {version.decode()}", keys, "fixture")
         return found
 
     def snapshots(self) -> dict[str, bytes]:

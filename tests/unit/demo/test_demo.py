@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from stream_app.core.messages.schema import AlertClosed, AlertOpened, ScoreRecord, ScoreRecords
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.batches import ScoreRecord, ScoreRecords
 from stream_app.core.units import DAY_US, EPOCH
 from stream_app.demo.layout import Layout
 from stream_app.demo.simulation import Phase, Plan

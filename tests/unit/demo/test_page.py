@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 
 from stream_app import i18n
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
-from stream_app.core.messages.schema import AlertClosed
+from stream_app.core.messages.alerts import AlertClosed
 from stream_app.demo.page_model import PageModel
 from stream_app.demo.secrets import new_secret
 from stream_app.demo.simulation import Phase, Plan

@@ -22,7 +22,7 @@ REACHED = Case("Li Na", OPENED, OPENED + 3 * DAY, Fate.REACHED, says_why=True)
 def about(customer: str = "c1", left: timedelta | None = None) -> Truth:
     causes = () if left is None else ("price", "service")
     gone = None if left is None else OPENED + left
-    return Truth(customer_id=customer, joined_at=OPENED, left_at=gone, one_time=False, causes=causes, signs=())
+    return Truth(customer_id=customer, joined_at=OPENED, left_at=gone, one_time=False, causes=causes, shown=())
 
 
 def an_open(number: int = 1, owner: str = "") -> OpenAlert:

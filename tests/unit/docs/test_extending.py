@@ -83,11 +83,11 @@ def both(page: str) -> tuple[str, str]:
 def places_of_a_cause(cause: str) -> Places:
     measures = yaml.safe_load(text("stream_app/notifications/playbook/playbook.yaml"))["causes"]
     return {
-        "stream_app/core/causes/evidence_rules.py": any(cause in rule.chances for rule in EVIDENCE_RULES),
+        "stream_app/core/causes/evidence_rules.py": any(cause in rule.likelihoods for rule in EVIDENCE_RULES),
         **in_toml("stream_app/i18n/LANG.toml", "causes")(cause),
         "stream_app/notifications/playbook/playbook.yaml": "default" in measures.get(cause, {}),
         **in_toml("stream_app/report/words/LANG.toml", "cause")(cause),
-        "stream_app/replay/evaluation/support.py": cause in support.SIGNS,
+        "stream_app/replay/evaluation/support.py": cause in support.FIELD_GROUPS,
         **in_toml("grafana/words/LANG.toml", "names", "causes")(cause),
         "grafana/dashboards/en/causes.json (make dashboards)": cause in text("grafana/dashboards/en/causes.json"),
         "grafana/dashboards/zh/causes.json (make dashboards)": cause in text("grafana/dashboards/zh/causes.json"),

@@ -1,4 +1,4 @@
-"""On the recorded logs, our events are the very ones that the independent judge of predictions reads."""
+"""The events of the recorded logs equal those of the independent judge of predictions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read(file: Path, mapping: str, workdir: Path) -> tuple[LogSummary, list[Even
 
 
 @pytest.mark.parametrize(("file", "mapping", "form"), LOGS, ids=[mapping for _, mapping, _ in LOGS])
-def test_our_events_are_the_judges(
+def test_events_equal_those_of_the_judge(
     judge: ModuleType, data_dir: Path, tmp_path: Path, file: str, mapping: str, form: str
 ) -> None:
     summary, events = read(data_dir / file, mapping, tmp_path)

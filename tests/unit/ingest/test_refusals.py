@@ -1,4 +1,4 @@
-"""A wrong column, format or option fails before anything is read, and says what is likely meant."""
+"""A wrong column, format or option fails early, with a suggestion."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def refuse(workdir: Path, log: str | bytes, form: LogFormat) -> ChurnMonitorErro
         ({"customer_id": "cust", "occurred_at": "date", "amount": "n * brnd"}, ["no column `n`"]),
     ],
 )
-def test_a_wrong_column_names_those_that_are_there(tmp_path: Path, columns: dict[str, str], words: list[str]) -> None:
+def test_a_wrong_column_lists_the_existing_ones(tmp_path: Path, columns: dict[str, str], words: list[str]) -> None:
     error = refuse(tmp_path, TMALL, LogFormat("csv", columns, kind="order"))
     assert isinstance(error, NoSuchColumn)
     assert [word for word in [*words, "`cust`, `date`, `event`, `brand_id`"] if word not in str(error)] == []
@@ -58,7 +58,7 @@ def test_a_log_that_lacks_a_column_of_a_shipped_mapping(tmp_path: Path) -> None:
     assert "cust" in str(error)
 
 
-def test_the_second_file_is_looked_at_too(tmp_path: Path) -> None:
+def test_the_second_file_is_checked_too(tmp_path: Path) -> None:
     (tmp_path / "1").write_text("cust,date\na,2024-01-01\n")
     (tmp_path / "2").write_text("customer,date\na,2024-01-01\n")
     with pytest.raises(NoSuchColumn, match="/2 has no column `cust`"):
@@ -77,13 +77,13 @@ def test_the_second_file_is_looked_at_too(tmp_path: Path) -> None:
         ("just words\nin lines\n", ["just words"]),
     ],
 )
-def test_what_is_no_json_lines_is_told_apart(tmp_path: Path, log: str | bytes, words: list[str]) -> None:
+def test_files_that_are_not_json_lines_are_identified(tmp_path: Path, log: str | bytes, words: list[str]) -> None:
     error = refuse(tmp_path, log, LogFormat("jsonl"))
     assert isinstance(error, WrongFormat)
     assert [word for word in words if word not in str(error)] == []
 
 
-def test_objects_that_are_no_events_name_their_fields(tmp_path: Path) -> None:
+def test_objects_that_are_not_events_list_their_fields(tmp_path: Path) -> None:
     error = refuse(tmp_path, '{"type":"order","id":1,"cust":"a"}\n' * 3, LogFormat("jsonl"))
     assert isinstance(error, NothingReadable)
     assert "none of the first 3 lines" in str(error)
@@ -106,15 +106,15 @@ def test_a_column_that_holds_something_else(tmp_path: Path) -> None:
     error = refuse(tmp_path, TMALL, LogFormat("csv", {"customer_id": "cust", "occurred_at": "event"}, kind="order"))
     assert isinstance(error, NothingReadable)
     assert [
-        word for word in ("line 2", "`occurred_at`", "`click` is no time", "brand_id") if word not in str(error)
+        word for word in ("line 2", "`occurred_at`", "`click` is not a time", "brand_id") if word not in str(error)
     ] == []
 
 
-def test_dates_whose_day_and_month_could_be_swapped_name_the_way_out(tmp_path: Path) -> None:
+def test_ambiguous_dates_name_the_remedy(tmp_path: Path) -> None:
     error = refuse(tmp_path, "cust,date\nann,03/04/2024 08:00\n", LogFormat("csv", ORDERS, kind="order"))
     wanted = (
-        "`03/04/2024 08:00` is no time",
-        "dates that begin with the year",
+        "`03/04/2024 08:00` is not a time",
+        "dates that start with the year",
         "`format` under [time]",
         "docs/mappings.md",
     )
@@ -142,7 +142,7 @@ def test_a_table_of_nothing_but_a_header(tmp_path: Path) -> None:
     ("form", "words"),
     [
         (LogFormat("tmal"), ["Did you mean `tmall`?", "cdnow"]),
-        (LogFormat("csv", ORDERS, kind="ordr"), ["`ordr` is no kind", "Did you mean `order`?"]),
+        (LogFormat("csv", ORDERS, kind="ordr"), ["`ordr` is not a kind", "Did you mean `order`?"]),
         (LogFormat("csv", {**ORDERS, "amuont": "date"}, kind="order"), ["columns.amuont", "Did you mean `amount`?"]),
         (LogFormat("jsonl", ORDERS), ["--columns"]),
         (LogFormat("csv", ORDERS, {"click": "browsing"}, "order"), ["both are given"]),

@@ -8,17 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stream_app.core.events.schema import (
-    Browsing,
-    Cart,
-    CartAction,
-    Complaint,
-    ComplaintForm,
-    Event,
-    Order,
-    OrderAction,
-    Page,
-)
+from stream_app.core.events.enumerations import CartAction, ComplaintForm, OrderAction, Page
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order
 from stream_app.ingest import LogFormat, LogSummary, load_mapping, open_log, shipped_mappings
 
 Read = Callable[[str, str], tuple[LogSummary, list[Event]]]

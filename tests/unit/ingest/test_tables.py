@@ -1,4 +1,4 @@
-"""Tables of other shops by a mapping: text in its many ways, and Parquet."""
+"""Tables with a mapping: text formats and Parquet."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_delimiter_is_found(tmp_path: Path, delimiter: str) -> None:
     assert read(tmp_path, log, LogFormat("csv", ORDERS, kind="order"))[0].events == 1
 
 
-def test_words_become_kinds_and_their_column_is_found(tmp_path: Path) -> None:
+def test_values_become_kinds_and_their_column_is_found(tmp_path: Path) -> None:
     log = "cust,date,did\na,2024-01-01,click\na,2024-01-01,buy\na,2024-01-01,ponder\n"
     form = LogFormat("csv", ORDERS, {"click": "browsing", "buy": "order"})
     summary, events, rejected = read(tmp_path, log, form)
@@ -73,7 +73,7 @@ def test_words_become_kinds_and_their_column_is_found(tmp_path: Path) -> None:
     assert (summary.lines, summary.rejected) == (3, 1)
 
 
-def test_a_kind_may_be_passed_over(tmp_path: Path) -> None:
+def test_a_kind_may_be_skipped(tmp_path: Path) -> None:
     log = "cust,date,did\na,2024-01-01,ping\na,2024-01-01,buy\n"
     summary, events, rejected = read(tmp_path, log, LogFormat("csv", ORDERS, {"ping": "skip", "buy": "order"}))
     assert (len(events), summary.skipped, rejected) == (1, 1, [])
@@ -162,7 +162,7 @@ def test_chinese_encodings(tmp_path: Path) -> None:
     ]
 
 
-def test_unknown_bytes_hurt_only_the_fields_that_they_stand_in(tmp_path: Path) -> None:
+def test_undecodable_bytes_affect_only_their_field(tmp_path: Path) -> None:
     log = b"\xef\xbb\xbfcust,date,note\nann,2024-01-01,caf\xe9\nb\xe9a,2024-01-01,x\n"
     _, events, rejected = read(tmp_path, log, LogFormat("csv", ORDERS, kind="order"))
     assert [event.customer_id for event in events] == ["ann"]
@@ -181,7 +181,7 @@ def test_a_decimal_comma(tmp_path: Path) -> None:
     assert [(e.amount, e.occurred_at.day) for e in events if isinstance(e, Order)] == [(2469.0, 31)]
 
 
-def test_repeats_are_kept_or_are_one_event_sent_twice(tmp_path: Path) -> None:
+def test_repeats_are_kept_or_dropped(tmp_path: Path) -> None:
     log = "cust,date\na,2024-01-01\na,2024-01-01\nb,2024-01-01\n"
     toml = 'kind = "order"\nrepeats = "{}"\ncolumns = {{ customer_id = "cust", occurred_at = "date" }}'
     for choice, ids in (("keep", 3), ("drop", 2)):
@@ -228,7 +228,7 @@ def test_ids_constants_and_fields_of_one_kind(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_lines_of_an_order_may_lie_apart(tmp_path: Path) -> None:
+def test_lines_of_an_order_need_not_be_adjacent(tmp_path: Path) -> None:
     toml = """
         kinds = { pay = "order.paid", refund = "order.refunded", view = "browsing" }
         columns = { customer_id = "u", occurred_at = "t", type = "k", amount = "p", items = "n", region = "r" }
@@ -252,20 +252,20 @@ def test_lines_of_an_order_may_lie_apart(tmp_path: Path) -> None:
     ]
 
 
-def test_several_files_may_order_their_columns_otherwise(tmp_path: Path) -> None:
+def test_files_may_have_their_columns_in_another_order(tmp_path: Path) -> None:
     (tmp_path / "1.csv").write_text("cust,date\na,2024-01-02\n")
     (tmp_path / "2.csv.gz").write_bytes(gzip.compress(b"date,cust\n2024-01-01,b\n"))
     with open_log(sorted(tmp_path.iterdir()), LogFormat("csv", ORDERS, kind="order"), tmp_path) as log:
         assert [(e.customer_id, e.event_id) for batch in log.batches() for e in batch] == [("b", "1-2"), ("a", "0-2")]
 
 
-def test_a_table_that_is_cut_off_does_not_take_half_a_number(tmp_path: Path) -> None:
+def test_a_truncated_table_gives_no_truncated_number(tmp_path: Path) -> None:
     log = gzip.compress(b"cust,date,paid\n" + b"".join(b"c%d,2024-01-01,100000\n" % n for n in range(50_000)))
     form = LogFormat("csv", {**ORDERS, "amount": "paid"}, kind="order")
     _, events, rejected = read(tmp_path, log[: len(log) // 2], form)
     assert {e.amount for e in events if isinstance(e, Order)} == {100_000.0}
     assert 10_000 < len(events) < 40_000
-    assert [(r.line, r.reason.split(":")[0].startswith("the compressed data is cut off")) for r in rejected] == [
+    assert [(r.line, r.reason.split(":")[0].startswith("the compressed data is truncated")) for r in rejected] == [
         (0, True)
     ]
 

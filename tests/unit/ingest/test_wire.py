@@ -1,4 +1,4 @@
-"""The wire format as JSON lines: packed or not, in order or not, whole or damaged."""
+"""JSON lines: compressed or not, in order or not, intact or damaged."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ PACKINGS: dict[str, Callable[[bytes], bytes]] = {"plain": bytes, "gzip": gzip.co
 
 
 @pytest.mark.parametrize("pack", PACKINGS.values(), ids=PACKINGS.keys())
-def test_packed_files_are_told_by_their_first_bytes(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+def test_compressed_files_are_detected_by_their_first_bytes(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     events = [order(n, n) for n in range(2_000)]
     file = tmp_path / "log.anything"
     file.write_bytes(pack(text_of(events[:900])) + pack(text_of(events[900:])))
@@ -90,7 +90,7 @@ def test_standard_input_is_read(tmp_path: Path) -> None:
     assert [event.event_id for event in events] == ["1", "2"]
 
 
-def test_events_of_one_moment_come_by_kind_then_by_place(tmp_path: Path) -> None:
+def test_events_of_one_instant_are_ordered_by_kind_then_place(tmp_path: Path) -> None:
     kinds: list[type[Event]] = [Order, Complaint, Cart, Browsing]
     events = [
         kind(event_id=f"{n}{kind.__name__}", customer_id="c", occurred_at=START) for n in (1, 2) for kind in kinds
@@ -112,7 +112,7 @@ def test_equal_instants_with_other_offsets_are_equal(tmp_path: Path) -> None:
     assert [event.event_id for event in events] == ["1", "2"]
 
 
-def test_a_log_larger_than_the_memory_limit_is_sorted_outside_it(tmp_path: Path) -> None:
+def test_a_log_larger_than_the_memory_limit_is_sorted_on_disk(tmp_path: Path) -> None:
     events = [order(n, n // 5, region="r" * 300) for n in range(250_000)]  # 110 MB of rows
     events[7] = order(7, 1, region="wide" * 2_000)
     shuffled = random.Random(3).sample(events, len(events))
@@ -125,13 +125,13 @@ def test_a_log_larger_than_the_memory_limit_is_sorted_outside_it(tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "rejected.jsonl"]
 
 
-def test_too_little_memory_to_sort_is_said(tmp_path: Path) -> None:
+def test_too_little_memory_to_sort_is_reported(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(text_of([order(n, -n) for n in range(50_000)]))
     with open_log([tmp_path / "log"], JSONL, tmp_path, memory="1MB") as log, pytest.raises(NotSorted, match="1MB"):
         log.scan()
 
 
-def test_a_bad_line_is_kept_with_its_place_and_never_stops_the_run(tmp_path: Path) -> None:
+def test_a_bad_line_is_recorded_and_does_not_stop_the_run(tmp_path: Path) -> None:
     good = encode(order(1))
     lines = [
         b"\xef\xbb\xbf" + good + b"\r",
@@ -175,7 +175,7 @@ def test_a_day_of_skew_is_tolerated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd], ids=["gzip", "zstd"])
-def test_a_file_that_is_cut_off_gives_what_was_there(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+def test_a_truncated_file_gives_the_events_before(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     noise = random.Random(1)
     events = [order(n, n, region=noise.randbytes(40).hex()) for n in range(20_000)]
     packed = pack(text_of(events))
@@ -185,7 +185,7 @@ def test_a_file_that_is_cut_off_gives_what_was_there(tmp_path: Path, pack: Calla
     assert seen[:-1] == events[: len(seen) - 1]
     assert seen[-1].event_id == "99999"
     assert 8_000 < len(seen) < 12_000
-    assert "cut off" in rejected[-1].reason
+    assert "truncated" in rejected[-1].reason
     assert rejected[-1].line == 0
     assert len(rejected) <= 2  # the file, and the line that was cut in two
 
@@ -215,7 +215,7 @@ def test_blocks_of_any_size_give_the_same(
     assert [r.line for r in rejected] == [n for n, kind in enumerate(kinds, 1) if kind == "bad"]
 
 
-def test_fields_that_are_ever_used_are_known(tmp_path: Path) -> None:
+def test_used_fields_are_listed(tmp_path: Path) -> None:
     view = Browsing(event_id="9", customer_id="c", occurred_at=START, dwell_seconds=0.0, available=False)
     (tmp_path / "log").write_bytes(text_of([view, order(1, 1), order(2, 2, amount=0.0), order(3, 3, region="x")]))
     summary, _, _ = read([tmp_path / "log"], tmp_path)
@@ -237,7 +237,7 @@ def test_progress_reaches_the_end(tmp_path: Path) -> None:
     assert 0.0 < shares[0] < 0.6
 
 
-def test_a_log_that_is_not_there_or_empty_is_refused(tmp_path: Path) -> None:
+def test_a_missing_or_empty_log_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     (tmp_path / "blank").write_bytes(b"\n \n")
     (tmp_path / "packed").write_bytes(gzip.compress(b""))

@@ -1,4 +1,4 @@
-"""Mapping files are checked strictly: file, key and what is likely meant."""
+"""Mapping files are checked strictly; errors name file, key and a suggestion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ occurred_at = "date"
 """
 
 
-def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
+def test_a_custom_mapping(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(GOOD)
     mapping = load_mapping(path)
@@ -33,7 +33,7 @@ def test_a_mapping_of_ones_own(tmp_path: Path) -> None:
         (GOOD + "[time]\nzone = 'Asia/Shangai'", "time.zone", "Asia/Shanghai"),
         (GOOD + "[time]\nformat = 'epoch_sec'", "time.format", "Did you mean `epoch_s`?"),
         (GOOD + "[file]\nencoding = 'gb-18031'", "file.encoding", "gb18030"),
-        (GOOD + "[file]\ndelimiter = '::'", "file.delimiter", "One character"),
+        (GOOD + "[file]\ndelimiter = '::'", "file.delimiter", "one character"),
         (GOOD + "[file]\ndecimal = ';'", "file.decimal", "docs/mappings.md"),
         (GOOD + "[orders]\ncancellation_prefix = 'C'", "orders.cancellation_prefix", "group_by"),
         (GOOD + "event_id = 'id'\n[orders]\ngroup_by = 'no'", "orders.group_by", "event_id"),
@@ -58,7 +58,7 @@ def test_a_mistake_names_file_key_and_remedy(tmp_path: Path, text: str, key: str
     assert "mine.toml" in str(caught.value)
 
 
-def test_options_replace_what_a_shipped_mapping_says() -> None:
+def test_options_override_a_shipped_mapping() -> None:
     tmall = load_mapping("tmall")
     changed = mapping_from_options({"customer_id": "buyer"}, {"click": "skip"}, base=tmall)
     assert changed.columns == {**tmall.columns, "customer_id": "buyer"}

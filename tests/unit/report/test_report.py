@@ -21,7 +21,7 @@ from rich.console import Console
 from stream_app.errors import ContradictorySettings
 from stream_app.replay.evaluation import metrics
 from stream_app.replay.evaluation.segments import RFM
-from stream_app.replay.evaluation.support import SIGNS
+from stream_app.replay.evaluation.support import FIELD_GROUPS
 from stream_app.replay.results import STAGES, Results
 from stream_app.report import html, story
 from stream_app.report.charts.ensemble import weight_chart
@@ -76,7 +76,7 @@ def test_what_is_chinese_is_chinese() -> None:
 
 def test_every_name_that_the_figures_use_has_a_word() -> None:
     words = catalogue("en")
-    assert set(SIGNS) == set(words["cause"])
+    assert set(FIELD_GROUPS) == set(words["cause"])
     assert {*RFM.values(), *STAGES} <= set(words["segments"])
     reasons = {"returned", "lost", "fell", "expired"}
     assert reasons <= set(words["alerts"])

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream_app.core.events.schema import KINDS, Event, Order, OrderAction, Rejected, decode
+from stream_app.core.events.enumerations import OrderAction
+from stream_app.core.events.schema import KINDS, Event, Order, Rejected, decode
 from stream_app.simulate import ShopSettings, Truth, simulate, truth, write_log
 from stream_app.simulate.shop import draw_shop
 from stream_app.simulate.tables import TABLES
@@ -121,17 +122,19 @@ def test_causes_follow_the_priors(many_facts: list[Truth], one_time: bool) -> No
         assert share[cause] / len(first) == pytest.approx(prior[0 if one_time else 1], abs=0.02), cause
 
 
-def test_a_third_has_two_causes_a_fifth_of_the_signs_is_missing_and_a_tenth_misleads(many_facts: list[Truth]) -> None:
+def test_causes_are_doubled_missing_and_misleading_at_their_rates(many_facts: list[Truth]) -> None:
     gone = [one for one in many_facts if one.left_at]
     causes = sum(len(one.causes) for one in gone)
-    shown = sum(cause in one.signs for one in gone for cause in one.causes)
-    misleading = sum(len(set(one.signs) - set(one.causes)) for one in gone)
+    shown = sum(cause in one.shown for one in gone for cause in one.causes)
+    misleading = sum(len(set(one.shown) - set(one.causes)) for one in gone)
     assert sum(len(one.causes) == 2 for one in gone) / len(gone) == pytest.approx(1 / 3, abs=0.02)
     assert shown / causes == pytest.approx(0.7, abs=0.02)
     assert misleading / causes == pytest.approx(0.1, abs=0.02)
 
 
-def test_who_left_orders_no_more_and_has_a_cause(many_facts: list[Truth], paid: dict[str, list[datetime]]) -> None:
+def test_lost_customers_stop_ordering_and_have_a_cause(
+    many_facts: list[Truth], paid: dict[str, list[datetime]]
+) -> None:
     for one in truth(YEAR, seed=1):
         assert bool(one.causes) is (one.left_at is not None)
         if one.left_at is not None:  # payment follows the order by minutes
@@ -152,7 +155,7 @@ def test_ids_say_nothing_about_who_leaves(year: list[Event]) -> None:
     assert abs(np.corrcoef(numbers, gone)[0, 1]) < 0.06
 
 
-def test_customers_and_orders_stay_the_same_whatever_is_written() -> None:
+def test_customers_and_orders_do_not_depend_on_the_kinds_written() -> None:
     everything = [event for event in events_of(SMALL, 1) if isinstance(event, Order)]
     heavy = ShopSettings(customers=300, days=120, sessions=3.0, page_views=6.0)
     assert events_of(ShopSettings.orders_only(300, 120), 1) == everything
@@ -172,13 +175,13 @@ def test_browsing_heavy_log_has_20_events_a_weekly_decision() -> None:
     assert len(events) / decisions >= 20
 
 
-def test_a_block_of_customers_ends_without_a_seam() -> None:
+def test_a_block_boundary_is_invisible() -> None:
     settings = ShopSettings.orders_only(1_100, 60)
     assert len(list(truth(settings, 1))) == 1_100
     assert max(event.customer_id for event in events_of(settings, 1)) > "c00001023"
 
 
-def test_progress_is_told_to_the_end() -> None:
+def test_progress_is_reported_to_the_end() -> None:
     told: list[tuple[str, float]] = []
     write_log(SMALL, 1, io.BytesIO(), lambda what, share: told.append((what, share)))
     assert told[0][0] == "simulate"
@@ -201,10 +204,10 @@ def test_start_and_shop_are_arguments() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"days": 0}, "days must lie between 1 and"),
-        ({"customers": 10**9}, "customers must lie between 1 and"),
-        ({"page_views": 0.5}, "page_views must lie between 1 and"),
-        ({"sessions": float("nan")}, "sessions must lie between 0 and"),
+        ({"days": 0}, "days must be between 1 and"),
+        ({"customers": 10**9}, "customers must be between 1 and"),
+        ({"page_views": 0.5}, "page_views must be between 1 and"),
+        ({"sessions": float("nan")}, "sessions must be between 0 and"),
         ({"kinds": ("orders",)}, "kinds must be one or more of browsing, cart, order, complaint, got orders"),
         ({"start": datetime(2025, 1, 1)}, "start needs an offset"),  # noqa: DTZ001 - the mistake that is tested
     ],

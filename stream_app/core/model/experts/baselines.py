@@ -1,4 +1,4 @@
-"""The prior as an expert, and recency as the baseline: what a shop can do today without any model."""
+"""Baselines: the prior as an expert, and recency alone."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from stream_app.core.model.experts.expert import LIMIT, Floats, Labels, Rows
+from stream_app.core.arrays import Floats
+from stream_app.core.model.experts.expert import LIMIT, Labels, Rows
 from stream_app.core.model.features import PLACE
 
 _RECENCY: Final = PLACE["recency"]
 
 
 class BgNbdExpert:
-    """The prior as it stands: it learns nothing and so cannot be led astray."""
+    """The prior itself; it never learns."""
 
     name: ClassVar[str] = "prior"
     cheap: ClassVar[bool] = True
@@ -24,11 +25,11 @@ class BgNbdExpert:
         return rows.prior.copy()
 
     def learn(self, rows: Rows, labels: Labels) -> None:
-        """See Expert. Nothing to learn."""
+        """See Expert. Does nothing."""
 
 
 class RecencyExpert:
-    """The longer silent, the more likely lost: recency alone, turned into a probability by a straight line."""
+    """Logistic regression on recency alone, the ranking that needs no model."""
 
     name: ClassVar[str] = "recency"
     cheap: ClassVar[bool] = True
@@ -39,7 +40,7 @@ class RecencyExpert:
         self._curvature = np.eye(2)
 
     def log_odds(self, rows: Rows) -> Floats:
-        """See Expert. Strictly rising in recency, whatever was learned, so that the ranking is recency's own."""
+        """See Expert. Strictly increasing in recency, so that the ranking is that of recency."""
         recency = rows.features[:, _RECENCY]
         return np.clip(self._scale[0] + max(self._scale[1], 0.05) * (recency - 3.0), -LIMIT, LIMIT)
 

@@ -1,6 +1,6 @@
-"""The binned expert: one weight for each cell of a coarse grid over the features, and over crosses of two of them.
+"""The binned expert: one weight per cell of coarse grids over features, and over pairs of them.
 
-What the linear expert cannot say: that recency matters in steps, or matters differently for those who ordered once.
+It models what the linear expert cannot: steps in recency, and a different effect of recency on one-time buyers.
 """
 
 from __future__ import annotations
@@ -8,15 +8,13 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from stream_app.core.model.experts.expert import LIMIT, Floats, Labels, Rows, row_sums
+from stream_app.core.arrays import Floats, Ints
+from stream_app.core.model.experts.expert import LIMIT, Labels, Rows, row_sums
 from stream_app.core.model.experts.recursive import RecursiveLogistic, Span
 from stream_app.core.model.features import PLACE
 
-Cells = npt.NDArray[np.int64]
-
-# name -> lowest value, highest value, number of cells between them; in the feature's own unit
+# name -> lowest value, highest value, number of cells; in the unit of the feature
 _GRID: Final = {
     "recency_to_gap": (0.0, 2.5, 7),
     "order_90d": (0.0, 1.8, 6),
@@ -39,12 +37,12 @@ _SIZES: Final = (
 )
 
 
-def _cell(values: Floats, low: float, high: float, count: int) -> Cells:
+def _cell(values: Floats, low: float, high: float, count: int) -> Ints:
     return np.clip((values - low) / (high - low) * count, 0, count - 1).astype(np.int64)
 
 
 class BinnedExpert:
-    """Recursive logistic regression on one-hot cells."""
+    """Recursive logistic regression on one-hot encoded cells."""
 
     name: ClassVar[str] = "cells"
     cheap: ClassVar[bool] = True
@@ -66,14 +64,14 @@ class BinnedExpert:
         np.put_along_axis(inputs, self._cells(rows), 1.0, axis=1)
         self._model.learn_day(rows.prior, inputs, labels)
 
-    def _cells(self, rows: Rows) -> Cells:
-        """The cell of each row on each grid, as places among all cells; shape (n, number of grids)."""
+    def _cells(self, rows: Rows) -> Ints:
+        """Return the cell of each row on each grid, as places among all cells; shape (n, number of grids)."""
         feature = {name: rows.features[:, place] for name, place in PLACE.items()}
         grids = [_cell(feature[name], *grid) for name, grid in _GRID.items()]
         recency = _cell(np.log1p(np.expm1(feature["recency"]) / self._horizon), 0.0, np.log1p(3.0), _RECENCY_CELLS)
         silence = _cell(feature["silence"], 0.0, np.log1p(self._horizon) + 0.7, _SILENCE_CELLS)
         order_days = np.rint(np.expm1(np.clip(feature["order_days"], 0.0, 3.0))).astype(np.int64)
-        # 1 to 6 one by one, 7 to 14, and more
+        # cells: 1 to 6 order days, 7 to 14, more
         days = np.where(order_days > 14, _ORDER_DAY_CELLS - 1, np.clip(order_days, 1, _ORDER_DAY_CELLS - 1) - 1)
         crossed = np.minimum(days, _CROSSED_ORDER_DAYS - 1)
         age = grids[list(_GRID).index("age")]

@@ -1,4 +1,4 @@
-"""What every expert can do."""
+"""The interface of experts, and the rows that they score."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from typing import ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from stream_app.core.arrays import Floats
+
 Labels = npt.NDArray[np.int8]
 
-LIMIT = 8.0  # log-odds; no expert may be surer than that
+LIMIT = 8.0  # largest absolute log-odds of an expert
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Decisions as the experts see them: n rows.
+    """Input of the experts: n decisions.
 
     Attributes:
-        features: shape (n, number of features), already rounded to float16, as kept until the label is known.
-        prior: log-odds of churn by the prior, shape (n,).
+        features: shape (n, number of features), rounded to float16, as stored until the label is known.
+        prior: log-odds of the prior, shape (n,).
     """
 
     features: Floats
@@ -28,28 +29,26 @@ class Rows:
 
 
 def row_sums(products: Floats) -> Floats:
-    """The sum of each row, bit by bit the same whatever rows stand beside it.
+    """Return the sum of each row, bit-for-bit independent of the other rows.
 
-    numpy adds in an order that follows the layout in memory, and a single row looks like either layout: so fix one. A
-    matrix product would not do: `x @ w` gives other last bits at another number of rows.
+    numpy's order of additions follows the memory layout, which is ambiguous for a single row, so the layout is fixed. A
+    matrix product `x @ w` would give other last bits for another number of rows.
     """
     return np.ascontiguousarray(products).sum(axis=1)
 
 
 class Expert(Protocol):
-    """A model of churn behind one small interface. A contract suite runs over all of them.
+    """A churn model behind a small interface. One contract suite tests all experts.
 
-    `log_odds` never changes the model; `learn` takes labelled rows in the order of their maturity.
+    `log_odds` does not change the model; `learn` takes labelled rows in the order in which they matured.
     """
 
     name: ClassVar[str]
-    cheap: ClassVar[bool]  # cheap enough to score every event, not decisions only
-    mixed: ClassVar[bool]  # part of the mixture; else a baseline or a challenger, only compared
+    cheap: ClassVar[bool]  # whether it scores every event, or decisions only
+    mixed: ClassVar[bool]  # whether it is part of the ensemble, or only compared
 
     def log_odds(self, rows: Rows) -> Floats:
-        """Log-odds of churn, shape (n,), between -LIMIT and LIMIT."""
-        ...
+        """Return the log-odds of churn, shape (n,), between -LIMIT and LIMIT."""
 
     def learn(self, rows: Rows, labels: Labels) -> None:
-        """Learn from decisions whose labels (1: churned) have become known."""
-        ...
+        """Learn from decisions and their labels; 1 means churned."""

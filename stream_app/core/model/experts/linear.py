@@ -1,4 +1,4 @@
-"""The linear expert: the prior's log-odds, corrected by the standardised stationary features."""
+"""The linear expert: the log-odds of the prior, corrected by standardised features."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from stream_app.core.model.experts.expert import LIMIT, Floats, Labels, Rows
+from stream_app.core.arrays import Floats
+from stream_app.core.model.experts.expert import LIMIT, Labels, Rows
 from stream_app.core.model.experts.recursive import RecursiveLogistic, Span
 from stream_app.core.model.features import LINEAR, NAMES
 
 CLIP: Final = 4.0  # standard deviations
-_FLAT: Final = 1e-6  # a feature that deviates less says nothing (yet)
+_FLAT: Final = 1e-6  # a feature with a smaller deviation is ignored
 
 
 class LinearExpert:
-    """Recursive logistic regression on the features, scaled by the running mean and deviation of the learned rows."""
+    """Recursive logistic regression on features, scaled by the running mean and deviation of the learned rows."""
 
     name: ClassVar[str] = "linear"
     cheap: ClassVar[bool] = True
@@ -33,12 +34,12 @@ class LinearExpert:
         return np.clip(self._model.log_odds(rows.prior, self._scaled(rows)), -LIMIT, LIMIT)
 
     def learn(self, rows: Rows, labels: Labels) -> None:
-        """See Expert. The scale moves first, so that the first rows ever are not scaled by nothing."""
+        """See Expert. The scale is updated first, so that it exists for the first rows."""
         self._measure(rows.features[:, self._places])
         self._model.learn_day(rows.prior, self._scaled(rows), labels)
 
     def contributions(self, rows: Rows) -> dict[str, Floats]:
-        """What each feature adds to the log-odds of each row."""
+        """Return the contribution of each feature to the log-odds of each row."""
         moved = self._scaled(rows) * self._model.mean[2:]
         return {NAMES[place]: moved[:, column] for column, place in enumerate(self._places)}
 

@@ -1,16 +1,17 @@
-"""Logistic regression learned recursively, a day at a time, with a prior on every weight and a random effect a day.
+"""Logistic regression learned recursively, one day at a time, with a prior on every weight and a daily random effect.
 
     log-odds = b + c · prior + w · x,   b ~ N(0, s_b²), c ~ N(1, s_c²), w_i ~ N(0, s_w²)
 
 Each day's matured cohort moves the weights by one Newton step on the posterior (Laplace approximation, as in
 Spiegelhalter and Lauritzen: Sequential updating of conditional probabilities, Networks 1990, and West and Harrison:
-Bayesian Forecasting and Dynamic Models). Three things make it fit for churn:
+Bayesian Forecasting and Dynamic Models). Three adaptations make it suitable for churn:
 
-- Decisions repeat one another: a customer decided on weekly with a horizon of 60 days gives nine rows on much the same
-  future. A row therefore weighs `weight` = decide_every / horizon.
-- Whole days go up or down together (a sale, a holiday). The day's common deviation is a random effect with the standard
-  deviation DAY_EFFECT·√horizon that is integrated out, so that a season does not pull the weights with it.
-- Shops change: the posterior forgets towards the prior with a half-life of FORGET_HORIZONS horizons.
+- Decisions overlap: a weekly decision with a horizon of 60 days gives nine rows on much the same future. A row
+  therefore has the weight decide_every / horizon.
+- All customers of a day deviate together (a sale, a holiday). This common deviation is a random effect with the
+standard
+  deviation DAY_EFFECT·√horizon that is integrated out, so that seasons do not move the weights.
+- Shops change: the posterior decays towards the prior with a half-life of FORGET_HORIZONS horizons.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.model.experts.expert import Floats, Labels, row_sums
+from stream_app.core.arrays import Floats
+from stream_app.core.model.experts.expert import Labels, row_sums
 
 DAY_EFFECT: Final = 0.3
 BIAS_DEVIATION: Final = 0.25
@@ -31,26 +33,26 @@ FORGET_HORIZONS: Final = 4.0
 
 @dataclass(frozen=True)
 class Span:
-    """The lengths that learning is scaled by, in days."""
+    """Time scales of learning, in days."""
 
     horizon: float
     decide_every: float
 
     @property
     def weight(self) -> float:
-        """What one row counts, given how many rows look at the same future."""
+        """Weight of a row, given the overlap of decisions."""
         return min(self.decide_every / self.horizon, 1.0)
 
     def fading(self, horizons: float) -> float:
-        """The share that is forgotten a day at a half-life in horizons."""
+        """Return the daily decay for a half-life in horizons."""
         return float(1.0 - 2.0 ** (-1.0 / (horizons * self.horizon)))
 
 
 class RecursiveLogistic:
-    """The weights on an intercept, the prior's log-odds and `size` inputs, and how sure they are.
+    """Weights of an intercept, the prior's log-odds and `size` inputs, with their precision matrix.
 
     >>> model = RecursiveLogistic(1, Span(60.0, 7.0))
-    >>> model.log_odds(np.array([1.5]), np.array([[3.0]]))  # before anything was learned: the prior itself
+    >>> model.log_odds(np.array([1.5]), np.array([[3.0]]))  # untrained: the prior itself
     array([1.5])
     """
 
@@ -63,7 +65,7 @@ class RecursiveLogistic:
         self.mean = self._prior_mean.copy()  # intercept, weight of the prior, weights of the inputs
 
     def log_odds(self, prior: Floats, inputs: Floats) -> Floats:
-        """Log-odds of n rows; a row's sum does not depend on the other rows, as a matrix product's would."""
+        """Return the log-odds of n rows, each independent of the other rows: see `row_sums`."""
         return row_sums(inputs * self.mean[2:]) + self.mean[1] * prior + self.mean[0]
 
     def learn_day(self, prior: Floats, inputs: Floats, labels: Labels) -> None:
@@ -74,7 +76,7 @@ class RecursiveLogistic:
         weight = self._span.weight
         curvature = (rows * (weight * expected * (1.0 - expected))[:, None]).T @ rows
         gradient = rows.T @ (weight * (expected - labels))
-        # Integrate the day's random effect out: it acts as a second intercept, seen only through the first column.
+        # Integrate out the random effect of the day, which acts as a second intercept.
         shared = curvature[0] / (1.0 / (DAY_EFFECT**2 * self._span.horizon) + curvature[0, 0])
         gradient = gradient - shared * gradient[0]
         curvature = curvature - np.outer(shared, curvature[0])

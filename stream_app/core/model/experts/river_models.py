@@ -1,4 +1,4 @@
-"""Experts that River learns: a Hoeffding tree, and the plain pipeline that everything else has to beat."""
+"""Experts based on River: a Hoeffding tree, and a standard pipeline as the baseline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from river import linear_model, optim, preprocessing, tree
 
-from stream_app.core.model.experts.expert import LIMIT, Floats, Labels, Rows, row_sums
+from stream_app.core.arrays import Floats
+from stream_app.core.model.experts.expert import LIMIT, Labels, Rows, row_sums
 from stream_app.core.model.features import PLACE
 
 PRIOR: Final = "prior"
@@ -42,8 +43,8 @@ PLAIN_FEATURES: Final = (
     "complaint_90d",
     "mean_amount",
 )
-_ENOUGH: Final = 1_000  # rows before a tree says more than the prior
-_SURE: Final = 0.05  # a leaf of a few rows is no reason to be surer than this
+_ENOUGH: Final = 1_000  # rows before the tree replaces the prior
+_SURE: Final = 0.05  # bounds probabilities of leaves with few rows
 
 
 class TreeExpert:
@@ -59,7 +60,7 @@ class TreeExpert:
         self._learned = 0
 
     def log_odds(self, rows: Rows) -> Floats:
-        """See Expert. The prior itself until there is enough to split on."""
+        """See Expert. Returns the prior until enough rows have been learned."""
         if self._learned < _ENOUGH:
             return rows.prior.copy()
         return np.array([_logit(self._model.predict_proba_one(x).get(1, 0.5)) for x in self._inputs(rows)])
@@ -82,9 +83,9 @@ def _logit(probability: float) -> float:
 
 
 class RiverBaselineExpert:
-    """The challenger: River's scaler and logistic regression as anyone would write them in three lines.
+    """River's standard scaler and logistic regression, as a baseline.
 
-    Learned by River one row at a time; many rows are predicted at once with River's own weights, which a test holds to
+    River learns one row at a time. Predictions for many rows use River's weights in numpy; a test compares them with
     `predict_proba_one`.
     """
 
@@ -113,12 +114,12 @@ class RiverBaselineExpert:
         self._export()
 
     def predict_proba_one(self, features: Floats) -> float:
-        """The probability of churn of one row by River itself, as a reference for `log_odds`."""
+        """Return River's own probability for one row, the reference for `log_odds`."""
         x = dict(zip(PLAIN_FEATURES, features[self._places].tolist(), strict=True))
         return float(self._model.predict_proba_one(self._scaler.transform_one(x))[True])
 
     def _export(self) -> None:
-        """River's numbers as arrays."""
+        """Copy River's parameters into arrays."""
         weights: dict[str, Any] = self._model.weights
         means, variances = self._scaler.means, self._scaler.vars
         self._means = np.array([means.get(name, 0.0) for name in PLAIN_FEATURES])

@@ -11,8 +11,10 @@ import pytest
 
 from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, breach_id
 from stream_app.core.alerts.staff_actions import AlertNote, WorkNote
-from stream_app.core.events.schema import ComplaintAction, Event, encode
-from stream_app.core.messages.schema import AlertClosed, AlertOpened, Contact, ContactAction, encode_message
+from stream_app.core.events.enumerations import ComplaintAction
+from stream_app.core.events.schema import Event, encode
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.schema import Contact, ContactAction, encode_message
 from stream_app.core.partition.step import Step
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.state.vector import CASES

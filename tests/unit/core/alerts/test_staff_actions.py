@@ -14,7 +14,9 @@ from stream_app.core.alerts.staff_actions import MAX_STAFF, OTHER_OUTCOME, Alert
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.customers.codec.states import decode_customers
 from stream_app.core.events.schema import encode
-from stream_app.core.messages.schema import AlertClosed, Contact, ContactAction, Outgoing, encode_message, unpack
+from stream_app.core.messages.alerts import AlertClosed
+from stream_app.core.messages.outgoing import Outgoing, unpack
+from stream_app.core.messages.schema import Contact, ContactAction, encode_message
 from stream_app.core.partition.outbox import opening
 from stream_app.core.partition.step import Step
 from stream_app.core.partition.task import Limits, PartitionTask

@@ -1,4 +1,4 @@
-"""Why a customer leaves: signs in his events, what is believed of them, his segment, and the words for it."""
+"""Causes of churn: evidence, probabilities, segments and texts."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.causes.catalogue import CAUSES, FAMILY, ONE_TIME, POOR_EXPERIENCE, REPEAT, problem_of
-from stream_app.core.causes.evidence_rules import EVIDENCE_RULES, Reading
+from stream_app.core.causes.evidence_rules import EVIDENCE_RULES
 from stream_app.core.causes.explanation import Explanation
-from stream_app.core.causes.inference import MAX_CAUSES, MAX_EVIDENCE, TOLD, probabilities, read_evidence
+from stream_app.core.causes.inference import MAX_CAUSES, MAX_EVIDENCE, SHOWING, probabilities, read_evidence
+from stream_app.core.causes.rule import Reading
 from stream_app.core.events.schema import KINDS, Event
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.segments.segments import SEGMENTS
@@ -38,7 +39,7 @@ def instant(at: int) -> datetime:
 
 
 def make(kind: str, customer: str, day: float, **fields: Any) -> Event:
-    """An event so many days after T0; times in microseconds, words as on the wire."""
+    """Return an event a number of days after T0."""
     timed = {name: instant(value) if name in _TIMES else value for name, value in fields.items()}
     head = {"event_id": f"e{next(_ids)}", "customer_id": customer, "occurred_at": instant(T0 + round(day * DAY_US))}
     return msgspec.convert({"type": kind, **head, **timed}, KINDS[kind])
@@ -60,14 +61,14 @@ def shop_of(*events: Event) -> PartitionProcessor:
 
 
 def explained(*events: Event, day: float = 40.0, of: str = "ann") -> Explanation:
-    """What is said of a customer so many days after T0."""
+    """Return the explanation of a customer a number of days after T0."""
     partition = shop_of(*events)
     about = partition.explainer.profile(partition.customers[of], T0 + round(day * DAY_US))
     return partition.explainer.explain(about)
 
 
-def signs_of(told: Explanation) -> dict[str, dict[str, float]]:
-    return {one.sign: one.numbers for one in told.evidence}
+def evidence_of(told: Explanation) -> dict[str, dict[str, float]]:
+    return {one.rule: one.numbers for one in told.evidence}
 
 
 # --- every cause, by what it looks like ------------------------------------------------------------------------------
@@ -139,24 +140,24 @@ LOOKS: dict[str, list[Event]] = {
 
 
 @pytest.mark.parametrize("cause", LOOKS)
-def test_a_cause_is_named_first_where_it_shows(cause: str) -> None:
+def test_a_cause_comes_first_if_it_shows(cause: str) -> None:
     told = explained(*LOOKS[cause])
     assert told.causes[0].key == cause, told
     assert told.causes[0].probability > max(ONE_TIME[cause], REPEAT[cause])
-    speaking = {sign.key for sign in EVIDENCE_RULES if cause in sign.chances}
-    assert speaking & set(signs_of(told))
+    speaking = {rule.key for rule in EVIDENCE_RULES if cause in rule.likelihoods}
+    assert speaking & set(evidence_of(told))
 
 
-def test_a_habit_that_fades_shows_in_the_gaps() -> None:
+def test_a_habit_change_shows_in_the_gaps() -> None:
     days = [0.0, 10.0, 20.0, 30.0, 50.0]
     told = explained(*(bought(day=day) for day in days), day=80.0)
-    assert signs_of(told)["growing_gaps"]["times"] == pytest.approx(1.6)
+    assert evidence_of(told)["growing_gaps"]["times"] == pytest.approx(1.6)
     believed = {cause.key: cause.probability for cause in told.causes}
     assert believed["habit_change"] > REPEAT["habit_change"]
 
 
-def test_every_cause_has_a_way_to_show_or_is_what_is_left() -> None:
-    spoken = {cause for sign in EVIDENCE_RULES for cause in sign.chances}
+def test_every_cause_has_evidence_or_is_the_remainder() -> None:
+    spoken = {cause for rule in EVIDENCE_RULES for cause in rule.likelihoods}
     assert spoken == set(CAUSES)
     assert set(LOOKS) | {"habit_change", "natural"} == set(CAUSES)
 
@@ -164,14 +165,14 @@ def test_every_cause_has_a_way_to_show_or_is_what_is_left() -> None:
 # --- what is believed ------------------------------------------------------------------------------------------------
 
 
-def test_of_a_shop_that_sends_only_orders_the_priors_are_said() -> None:
+def test_a_shop_with_orders_only_gets_the_priors() -> None:
     told = explained(bought(discount=None, amount=None))
     assert [(one.key, one.probability) for one in told.causes] == [
         (cause, ONE_TIME[cause]) for cause in sorted(CAUSES, key=lambda cause: -ONE_TIME[cause])[:MAX_CAUSES]
     ]
 
 
-def test_a_sign_counts_against_a_cause_only_where_its_field_is_sent() -> None:
+def test_absent_evidence_counts_only_if_its_field_is_sent() -> None:
     on_time = make("order", "bob", 3.0, action="delivered", promised_at=T0 + 4 * DAY_US, delivered_at=T0 + 3 * DAY_US)
 
     def logistics(*events: Event) -> float:
@@ -182,18 +183,18 @@ def test_a_sign_counts_against_a_cause_only_where_its_field_is_sent() -> None:
     assert logistics(*TWICE) > logistics(*TWICE, on_time) > 0.0
 
 
-def test_a_missing_sign_leaves_a_cause_a_share_of_its_prior() -> None:
-    absent = {sign.key: Reading(False, {}) for sign in EVIDENCE_RULES if sign.chances}
+def test_absent_evidence_leaves_a_cause_a_share_of_its_prior() -> None:
+    absent = {rule.key: Reading(False, {}) for rule in EVIDENCE_RULES if rule.likelihoods}
     posterior = probabilities(REPEAT, absent)
     for cause in CAUSES:
-        assert posterior[cause] >= REPEAT[cause] * (1.0 - TOLD)
+        assert posterior[cause] >= REPEAT[cause] * (1.0 - SHOWING)
 
 
 @given(
-    st.lists(st.sampled_from([sign.key for sign in EVIDENCE_RULES])),
+    st.lists(st.sampled_from([rule.key for rule in EVIDENCE_RULES])),
     st.lists(st.sampled_from([s.key for s in EVIDENCE_RULES])),
 )
-def test_probabilities_sum_to_one_whatever_was_read(there: list[str], absent: list[str]) -> None:
+def test_probabilities_sum_to_one_for_any_readings(there: list[str], absent: list[str]) -> None:
     read = {**{key: Reading(False, {}) for key in absent}, **{key: Reading(True, {}) for key in there}}
     for priors in (ONE_TIME, REPEAT):
         posterior = probabilities(priors, read)
@@ -201,7 +202,7 @@ def test_probabilities_sum_to_one_whatever_was_read(there: list[str], absent: li
         assert all(p == 0.0 for cause, p in posterior.items() if not priors[cause])
 
 
-def test_what_goes_wrong_without_a_subject_is_the_family() -> None:
+def test_a_complaint_without_a_subject_gives_the_family() -> None:
     bad = explained(*TWICE, make("complaint", "ann", 12.0, form="low_review"), day=14.0)
     assert bad.causes[0].key == FAMILY
     assert not {cause.key for cause in bad.causes} & set(POOR_EXPERIENCE)
@@ -209,44 +210,44 @@ def test_what_goes_wrong_without_a_subject_is_the_family() -> None:
     assert told.causes[0].key == "product_quality"
 
 
-def test_a_text_is_read_where_the_shop_gives_no_category() -> None:
+def test_a_text_is_classified_if_the_category_is_missing() -> None:
     for category in (None, "other"):
         told = explained(*TWICE, complaint(12.0, text="too expensive", category=category))
-        assert "price_complaint" in signs_of(told)
+        assert "price_complaint" in evidence_of(told)
     told = explained(*TWICE, complaint(12.0, text="too expensive", category="delivery"))
-    assert "price_complaint" not in signs_of(told)
+    assert "price_complaint" not in evidence_of(told)
 
 
-def test_what_was_forgiven_long_ago_is_forgotten() -> None:
+def test_old_evidence_is_dropped() -> None:
     late = make("order", "ann", 4.0, action="delivered", promised_at=T0 + DAY_US, delivered_at=T0 + 4 * DAY_US)
-    assert "late_parcel" in signs_of(explained(bought(), late, day=300.0))
+    assert "late_parcel" in evidence_of(explained(bought(), late, day=300.0))
     recent = [bought(day=day) for day in (0.0, 200.0, 300.0)]
-    assert "late_parcel" not in signs_of(explained(*recent, late, day=330.0))
+    assert "late_parcel" not in evidence_of(explained(*recent, late, day=330.0))
 
 
-def test_evidence_is_short_and_begins_with_the_silence() -> None:
+def test_evidence_is_short_and_starts_with_the_silence() -> None:
     told = explained(*[one for look in LOOKS.values() for one in look], day=90.0)
-    assert told.evidence[0].sign == "silence"
+    assert told.evidence[0].rule == "silence"
     assert len(told.evidence) == MAX_EVIDENCE
     assert 1 < len(told.causes) <= MAX_CAUSES
     assert [one.probability for one in told.causes] == sorted((one.probability for one in told.causes), reverse=True)
 
 
-@pytest.mark.parametrize("sign", EVIDENCE_RULES, ids=lambda sign: sign.key)
-def test_a_row_of_the_table_is_sound(sign: Any) -> None:
-    assert set(sign.needs) <= set(FIELDS)
-    assert set(sign.chances) <= set(CAUSES)
-    assert sign.thresholds
-    if sign.chances:
-        assert 0.0 < sign.otherwise < min(sign.chances.values()) < 1.0
+@pytest.mark.parametrize("rule", EVIDENCE_RULES, ids=lambda rule: rule.key)
+def test_a_rule_is_valid(rule: Any) -> None:
+    assert set(rule.fields) <= set(FIELDS)
+    assert set(rule.likelihoods) <= set(CAUSES)
+    assert rule.thresholds
+    if rule.likelihoods:
+        assert 0.0 < rule.base_rate < min(rule.likelihoods.values()) < 1.0
     partition = shop_of(bought(), *OTHERS)
     about = partition.explainer.profile(partition.customers["ann"], T0 + DAY_US)
-    numbers = sign.measure(about)
-    assert {threshold.number for threshold in (*sign.thresholds, *sign.given)} <= set(numbers)
+    numbers = rule.measure(about)
+    assert {threshold.number for threshold in (*rule.thresholds, *rule.applies_if)} <= set(numbers)
 
 
-def test_signs_have_different_names() -> None:
-    assert len({sign.key for sign in EVIDENCE_RULES}) == len(EVIDENCE_RULES)
+def test_rules_have_different_keys() -> None:
+    assert len({rule.key for rule in EVIDENCE_RULES}) == len(EVIDENCE_RULES)
 
 
 # --- priors and segments ---------------------------------------------------------------------------------------------
@@ -259,7 +260,7 @@ def test_a_column_of_priors_sums_to_one(column: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"price": 0.9}, {"prize": 1.0}, {"price": 1.5, "natural": -0.5}, {}])
-def test_priors_that_are_no_shares_are_refused(wrong: dict[str, float]) -> None:
+def test_invalid_priors_are_refused(wrong: dict[str, float]) -> None:
     for name in ("one_time_priors", "repeat_priors"):
         with pytest.raises(ContradictorySettings, match=name):
             msgspec.convert({name: wrong}, Settings)
@@ -283,7 +284,7 @@ def test_segments(segment: str, events: list[Event]) -> None:
     assert explained(*events, *others, day=38.0).segment == segment
 
 
-def test_money_alone_makes_no_vip() -> None:
+def test_money_alone_does_not_make_a_vip() -> None:
     others = [bought(f"c{n}", amount=10.0) for n in range(50)]
     assert explained(bought(amount=100_000.0), *others).segment == "one_time"
 
@@ -298,7 +299,7 @@ def shuffled_twice(order: Callable[[list[Event]], list[Event]]) -> bytes:
     return partition.customers["ann"].counters.tobytes()
 
 
-def test_marks_do_not_depend_on_the_order_of_arrival() -> None:
+def test_counters_do_not_depend_on_the_order_of_arrival() -> None:
     def in_time(events: list[Event]) -> list[Event]:
         return sorted(events, key=lambda one: one.at)
 
@@ -319,11 +320,11 @@ def test_marks_do_not_depend_on_the_order_of_arrival() -> None:
     ],
     ids=str,
 )
-def test_what_is_no_displeasure_is_no_evidence_and_no_segment(fields: dict[str, Any]) -> None:
+def test_satisfaction_is_no_evidence_and_no_segment(fields: dict[str, Any]) -> None:
     before = [bought(), bought(day=10.0), *OTHERS]
     told = explained(*before, complaint(12.0, **fields))
     silent = explained(*before)
     assert told.segment == silent.segment != "complaining"
-    assert signs_of(told).keys() == signs_of(silent).keys()
+    assert evidence_of(told).keys() == evidence_of(silent).keys()
     low = explained(*before, complaint(12.0, form="survey", rating=1.0, category="quality"))
-    assert {"quality_complaint", "low_rating"} <= signs_of(low).keys()
+    assert {"quality_complaint", "low_rating"} <= evidence_of(low).keys()

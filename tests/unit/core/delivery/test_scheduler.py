@@ -42,7 +42,7 @@ from stream_app.core.delivery.retry import (
 )
 from stream_app.core.delivery.routing import DIGEST, URGENT, Policy, Route
 from stream_app.core.delivery.scheduler import DeliveryScheduler
-from stream_app.core.messages.schema import AlertClosed, AlertOpened
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.units import EPOCH, MICROSECOND
 
 DAY: Final = 24 * HOUR

@@ -1,4 +1,4 @@
-"""Values that no shop has and bytes that nobody of ours wrote: rejected by name, and nothing else changes."""
+"""Impossible values and foreign bytes are rejected by field, without other effects."""
 
 from __future__ import annotations
 
@@ -19,26 +19,25 @@ from stream_app.core.alerts.sla import UNANSWERED, breach_of
 from stream_app.core.allocation.allocator import Allocator
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.events.schema import KINDS, Rejected, decode, encode
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened, decode_alert
+from stream_app.core.messages.batches import (
+    CandidateBatch,
+    LabelledBatch,
+    LabelledExample,
+    decode_candidates,
+    decode_labelled,
+)
 from stream_app.core.messages.decoding import DeadLetter, decode_record, read_internal
+from stream_app.core.messages.outgoing import pack, sequence_of
 from stream_app.core.messages.schema import (
-    AlertClosed,
-    AlertOpened,
     AlertOpening,
     AllocationDone,
-    CandidateBatch,
     CandidateRecord,
     Contact,
     ContactAction,
-    LabelledBatch,
-    LabelledExample,
     Tick,
-    decode_alert,
-    decode_candidates,
-    decode_labelled,
     decode_message,
     encode_message,
-    pack,
-    sequence_of,
 )
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
@@ -95,7 +94,7 @@ REJECTED: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("kind", "fields", "field"), REJECTED)
-def test_what_no_shop_has_is_rejected_live_and_in_a_replay_for_the_same_field(
+def test_impossible_values_are_rejected_live_and_in_a_replay_for_the_same_field(
     kind: str, fields: dict[str, Any], field: str, tmp_path: Path
 ) -> None:
     line = event(kind, **fields)
@@ -112,7 +111,7 @@ def test_what_no_shop_has_is_rejected_live_and_in_a_replay_for_the_same_field(
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999", '"\\ud800"', '"\\udc00x"'])
-def test_what_is_no_json_number_or_text_is_rejected(value: str) -> None:
+def test_invalid_json_numbers_and_texts_are_rejected(value: str) -> None:
     assert isinstance(decode(event(amount=7).replace(b"7", value.encode())), Rejected)
 
 
@@ -126,15 +125,15 @@ def test_what_is_no_json_number_or_text_is_rejected(value: str) -> None:
         event(customer_id="客户 1", event_id="\x00\x7f"),
     ],
 )
-def test_what_an_honest_shop_sends_is_accepted(line: bytes) -> None:
+def test_plausible_values_are_accepted(line: bytes) -> None:
     assert not isinstance(decode(line), Rejected)
 
 
-def test_the_reason_says_what_to_do() -> None:
+def test_the_reason_names_the_remedy() -> None:
     for line, word in [
         (event(occurred_at="1970-01-01T00:00:00Z"), "check the time's unit"),
         (event(promised_at="1970-01-01T00:00:00Z"), "leave the field out"),
-        (event(event_id="  "), "give every event an id"),
+        (event(event_id="  "), "give every event a unique id"),
         (event(amount=1e13), "<= 1000000000000"),
     ]:
         (dead,), _ = decode_record("orders", [Rec(0, APPENDED_MS, None, line)], SKEW)
@@ -143,7 +142,7 @@ def test_the_reason_says_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("timestamp", [1 << 62, -(1 << 62), -1, 0])
-def test_a_timestamp_that_a_producer_made_up_ends_nothing(timestamp: int) -> None:
+def test_an_invented_timestamp_does_not_stop_decoding(timestamp: int) -> None:
     values = [event(occurred_at=at) for at in ("9999-12-31T23:59:59Z", "2024-05-01T00:00:00Z", "1970-01-01T00:00:00Z")]
     items, _ = decode_record("orders", [Rec(0, timestamp, None, value) for value in values], SKEW)
     assert [isinstance(item, DeadLetter) for item in items] == [True, timestamp < 1 << 62, True]
@@ -167,7 +166,7 @@ def lane_with(**records: list[bytes]) -> PartitionTask:
 
 
 @given(st.lists(st.floats(allow_nan=False) | st.sampled_from([1e12, -1e12, 1e308, -1e308, 5e-324]), max_size=40))
-def test_whatever_amounts_come_all_facts_stay_finite(amounts: list[float]) -> None:
+def test_the_state_vector_stays_finite_for_any_amounts(amounts: list[float]) -> None:
     sent = [
         event(event_id=str(place), amount=amount, discount=amount)
         for place, amount in enumerate(amounts)
@@ -180,7 +179,7 @@ def test_whatever_amounts_come_all_facts_stay_finite(amounts: list[float]) -> No
 
 
 @pytest.mark.parametrize("worth", [math.inf, -math.inf, math.nan, 1e308, 12.5])
-def test_an_alert_is_read_as_it_was_written_whatever_a_state_holds(worth: float) -> None:
+def test_an_alert_round_trips_for_any_state(worth: float) -> None:
     told = AlertCandidate("c", T0, worth, 0.4, worth, worth, worth, 0, 0)
     alert = urgent_alert(breach_of(told, UNANSWERED, SHOP))
     assert decode_alert(encode_message(alert)) == alert
@@ -198,7 +197,7 @@ def candidate(customer: str = "c", **fields: Any) -> CandidateRecord:
 
 
 def opening(at: int = T0, customer: str = "c", sequence: int = 1) -> dict[str, Any]:
-    """A contact of the desk, as JSON that can be spoilt."""
+    """Return a contact of the allocator as JSON."""
     told = AlertOpening(f"al_{at}", at, at + 14 * DAY_US, 1, 0.9, candidate(customer))
     contact = Contact(
         f"al_{at}", customer, EPOCH + at * MICROSECOND, ContactAction.ALERT_OPENED, sequence=sequence, opening=told
@@ -246,7 +245,7 @@ def test_a_contact_out_of_range_is_a_dead_letter_and_later_ones_count(place: str
     assert alert.alert_id == f"al_{T0 + DAY_US}"
 
 
-def test_a_forged_number_hides_no_contact_of_a_later_moment() -> None:
+def test_a_forged_sequence_number_hides_no_later_contact() -> None:
     forged, good = opening(T0, "a", sequence=10**15 - 1), opening(T0 + DAY_US, "b", sequence=2)
     events = [encode(order(name, T0)) for name in ("a", "b")]
     task = lane_with(orders=events, contacts=[json.dumps(one).encode() for one in (forged, good)])
@@ -254,7 +253,7 @@ def test_a_forged_number_hides_no_contact_of_a_later_moment() -> None:
     assert task.processor.customers["b"].alert is not None
 
 
-def test_only_the_desk_numbers_its_contacts() -> None:
+def test_only_the_allocator_numbers_its_contacts() -> None:
     sent = {"type": "contact", "event_id": "e", "customer_id": "c", "occurred_at": "2024-05-01T00:00:00Z"}
     rejected = decode_message(json.dumps(sent | {"sequence": 5}).encode())
     assert isinstance(rejected, Rejected)
@@ -262,7 +261,7 @@ def test_only_the_desk_numbers_its_contacts() -> None:
 
 
 @pytest.mark.parametrize("version", [-1, 1 << 62, 10**9])
-def test_a_tick_names_a_version_that_can_be(version: int) -> None:
+def test_a_tick_has_a_valid_version(version: int) -> None:
     assert isinstance(decode_message(encode_message(Tick(EPOCH, version))), Rejected)
 
 
@@ -352,7 +351,7 @@ READERS: list[tuple[Callable[[bytes], Any], list[bytes]]] = [
 
 
 @pytest.mark.parametrize(("read", "values"), READERS)
-def test_foreign_bytes_and_values_out_of_range_are_rejected_in_words(
+def test_foreign_bytes_and_values_out_of_range_are_rejected_with_a_reason(
     read: Callable[[bytes], Any], values: list[bytes]
 ) -> None:
     for value in [*FOREIGN, *values]:
@@ -367,7 +366,7 @@ def test_reading_never_raises(value: bytes, read: Callable[[bytes], Any]) -> Non
 
 
 @pytest.mark.parametrize("header", [b"abc", b"-1", b"9" * 5_000, b"", None, b"\xff", b"1.5", "²".encode()])
-def test_a_header_that_is_no_number_of_ours_is_none(header: bytes | None) -> None:
+def test_an_invalid_sequence_header_counts_as_none(header: bytes | None) -> None:
     assert sequence_of([("sequence", header)]) == 0
     found = read_internal(
         Rec(0, APPENDED_MS, None, pack(CandidateBatch(T0, [])), [("sequence", header)]), decode_candidates, SKEW
@@ -376,7 +375,7 @@ def test_a_header_that_is_no_number_of_ours_is_none(header: bytes | None) -> Non
     assert found.field == "sequence"
 
 
-def test_examples_that_the_model_cannot_read_are_left_out_and_the_day_is_learned() -> None:
+def test_unreadable_examples_are_skipped_and_the_day_is_learned() -> None:
     training = Trainer(ChurnModel(SHOP.horizon, SHOP.decide_every, 1), 1, SHOP.horizon)
     inf = b"\x00\x7c" * len(NAMES)
     bad = [example(features=b""), example(features=inf), example(log_odds=bytes(2)), example(features=bytes(999))]
@@ -386,15 +385,15 @@ def test_examples_that_the_model_cannot_read_are_left_out_and_the_day_is_learned
     assert (training.churn_model.examples, training.unfit) == (3, 4)
 
 
-def test_returns_of_days_of_which_nothing_was_expected_are_passed_over() -> None:
+def test_returns_of_days_without_expectations_are_ignored() -> None:
     nowcast, cohorts = Nowcast(Span(60.0, 7.0)), Cohorts()
     cohorts.expected[19_700] = 1.0
     cohorts.returns.update({(19_700, 3): 1, (19_999, 3): 1, (1, 3): 1})
-    nowcast.note(cohorts)
+    nowcast.record(cohorts)
     assert nowcast._returns.sum() == 1
 
 
-def test_a_foreign_record_keeps_no_partition_back() -> None:
+def test_a_foreign_record_does_not_block_a_partition() -> None:
     allocator = Allocator(2, SHOP, lambda customer: partition_of(customer, 2))
     allocator.skip(0, 4)
     assert allocator.fetched(0) == 5
@@ -412,7 +411,7 @@ _EXTREMES = st.sampled_from(_ODD)
 
 
 def spoil(draw: st.DrawFn, value: Any) -> Any:
-    """A value with one place in it replaced."""
+    """Return a value with one part replaced."""
     if isinstance(value, dict) and value and draw(st.integers(0, 4)):
         key = draw(st.sampled_from(sorted(value)))
         return value | {key: spoil(draw, value[key])}
@@ -437,7 +436,7 @@ def spoilt_records(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 @given(st.lists(spoilt_records(), max_size=12))
-def test_no_record_ends_a_lane_and_what_it_writes_can_be_read(records: list[tuple[str, bytes]]) -> None:
+def test_no_record_stops_a_task_and_its_output_can_be_read(records: list[tuple[str, bytes]]) -> None:
     by_role: dict[str, list[bytes]] = {"orders": [encode(order("good", T0))]}
     for role, value in records:
         by_role.setdefault(role, []).append(value)

@@ -1,4 +1,4 @@
-"""The words of enumerations: other spellings are understood, unknown ones keep their word and are counted by it."""
+"""Spellings of enumeration values: known ones are read, unknown ones are kept and counted."""
 
 from __future__ import annotations
 
@@ -13,18 +13,8 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from stream_app.core.events.schema import (
-    KINDS,
-    CartAction,
-    ComplaintAction,
-    ComplaintForm,
-    Event,
-    OrderAction,
-    Page,
-    Rejected,
-    decode,
-    encode,
-)
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction, Page
+from stream_app.core.events.schema import KINDS, Event, Rejected, decode, encode
 from stream_app.core.events.spellings import SPELLINGS, letters_of, word_of
 from stream_app.core.messages.schema import Contact
 from stream_app.core.messages.unknown_words import MAX_WORDS, MORE, UNREADABLE, UnknownValues
@@ -56,7 +46,7 @@ def event_of(kind: str, **fields: Any) -> Any:
 
 
 @pytest.mark.parametrize("word", ["PAID", "Paid ", "p-a-i-d", "已付款", "支付成功", "payment_success", "ＰＡＩＤ"])
-def test_a_paid_order_counts_however_it_is_written(word: str) -> None:
+def test_a_paid_order_counts_in_any_spelling(word: str) -> None:
     event = event_of("order", action=word)
     assert event.action is OrderAction.PAID
     assert counts_as_order(event, Settings())
@@ -81,7 +71,7 @@ def test_known_spellings_are_read(kind: str, field: str, word: str, meant: objec
 
 
 @pytest.mark.parametrize("word", ["SENT", "Sent", "发送成功"])
-def test_a_message_to_a_customer_counts_however_it_is_written(word: str) -> None:
+def test_a_message_to_a_customer_counts_in_any_spelling(word: str) -> None:
     task = lane_with(orders=[encode(order("c", T0))])
     steps_of(task)
     fetch(task, contacts=[contact_of(word)])
@@ -118,7 +108,7 @@ def test_the_table_names_every_enumeration_and_gives_each_spelling_one_meaning()
 
 
 @pytest.mark.parametrize("word", ["completed", "teleported", "", "x" * 1_000])
-def test_an_unknown_word_counts_as_other_and_is_written_out_as_it_came(word: str) -> None:
+def test_an_unknown_word_counts_as_other_and_is_encoded_unchanged(word: str) -> None:
     event = event_of("order", action=word)
     assert (event.action.name, event.action.is_unknown) == ("OTHER", True)
     assert json.loads(encode(event))["action"] == word
@@ -126,7 +116,7 @@ def test_an_unknown_word_counts_as_other_and_is_written_out_as_it_came(word: str
 
 
 @pytest.mark.parametrize("word", ["other", "OTHER", "其他"])
-def test_other_itself_is_no_unknown_word(word: str) -> None:
+def test_other_is_not_an_unknown_word(word: str) -> None:
     assert not event_of("order", action=word).action.is_unknown
 
 
@@ -140,7 +130,7 @@ def test_unknown_words_are_counted_by_field_and_word() -> None:
         event_of("browsing", page="landing"),
         event_of("complaint", action="assigned", form="shouting"),
     ):
-        words.note(event)
+        words.record(event)
     assert words.by_field == {
         "browsing.page": {"landing": 1},
         "cart.action": {"nudged": 1},
@@ -150,7 +140,7 @@ def test_unknown_words_are_counted_by_field_and_word() -> None:
     }
 
 
-def test_what_is_kept_of_unknown_words_is_bounded_and_no_personal_data() -> None:
+def test_counts_of_unknown_words_are_bounded_and_hold_no_personal_data() -> None:
     words = UnknownValues()
     for number in range(1_000):
         words.add("order.action", f"word {chr(0x4E00 + number)}")
@@ -184,7 +174,7 @@ def test_a_worker_counts_unknown_words_by_field_and_word_and_logs_each_once(capl
     assert sorted(logged) == [("browsing.page", "landing"), ("order.action", "completed")]
 
 
-def test_a_log_is_summed_up_with_its_unknown_words_and_a_replay_without_orders_names_them(tmp_path: Path) -> None:
+def test_a_summary_and_a_replay_without_orders_name_unknown_words(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     days: list[Event] = [
         order("c", T0 + day * DAY_US, f"e{day}", action=OrderAction("completed")) for day in range(100)

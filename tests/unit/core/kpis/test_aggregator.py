@@ -1,4 +1,4 @@
-"""What a partition counts, against counts by brute force over the same log."""
+"""KPIs of a partition against brute-force counts over the same log."""
 
 from __future__ import annotations
 
@@ -15,20 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.customers.codec.states import decode_customers, encode_customers
-from stream_app.core.events.schema import (
-    Browsing,
-    Cart,
-    CartAction,
-    Complaint,
-    ComplaintAction,
-    ComplaintForm,
-    Event,
-    Order,
-    OrderAction,
-)
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction
+from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order
 from stream_app.core.kpis import population
 from stream_app.core.kpis.aggregator import KpiState
-from stream_app.core.kpis.event_counts import CATEGORIES, FLOWS, EventCount
+from stream_app.core.kpis.event_counts import CATEGORIES, EVENT_COUNTS, EventCount
 from stream_app.core.kpis.population import PopulationCounts
 from stream_app.core.kpis.risk_bands import BANDS, bands
 from stream_app.core.partition.processor import PartitionProcessor
@@ -52,7 +43,7 @@ Told = tuple[str, EventCount, float]
 
 @st.composite
 def shop_logs(draw: st.DrawFn) -> list[Event]:
-    """A log of three shops, with visits of several pages."""
+    """Return a log of three shops, with visits of several pages."""
     events = []
     for drawn in draw(logs(customers=4, max_size=30)):
         shop = draw(st.sampled_from(NAMES))
@@ -74,11 +65,11 @@ def played(events: Iterable[Event], settings: Settings = CHINA, partitions: int 
 
 
 def flows_of(shell: Shell) -> dict[tuple[str, EventCount], Any]:
-    """All flows that are not nought."""
+    """Return all event counts that are not 0."""
     total: defaultdict[tuple[str, EventCount], float] = defaultdict(float)
     for partition in shell.partitions:
         for shop, row in partition.aggregator.event_counts.take().items():
-            for flow, count in zip(FLOWS, row, strict=True):
+            for flow, count in zip(EVENT_COUNTS, row, strict=True):
                 total[shop, flow] += count
     return {key: pytest.approx(count) for key, count in total.items() if count}
 
@@ -91,7 +82,7 @@ def day_of(at: int) -> date:
 
 
 def counted_by_hand(events: Sequence[Event]) -> Flat:
-    """The flows of a log in order of time, looked up event by event in the whole log."""
+    """Return the event counts of a log, computed event by event from the whole log."""
     pages: defaultdict[str, list[Browsing]] = defaultdict(list)
     bought: defaultdict[str, list[Order]] = defaultdict(list)
     found: list[Told] = []
@@ -186,13 +177,13 @@ def of_complaint(event: Complaint) -> list[Told]:
 
 
 @given(shop_logs(), st.integers(1, 3))
-def test_flows_are_what_a_look_at_the_whole_log_counts_over_any_partitioning(
+def test_event_counts_equal_a_count_over_the_whole_log_for_any_partitioning(
     events: list[Event], partitions: int
 ) -> None:
     assert flows_of(played(events, partitions=partitions)) == counted_by_hand(events)
 
 
-def test_each_kind_of_event_is_counted_with_its_money() -> None:
+def test_each_kind_of_event_is_counted_with_its_amount() -> None:
     events: list[Event] = [
         cart("c", T0, price=10.0, quantity=3, shop_id="s1"),
         cart("c", T0 + 1, action=CartAction.CHECKOUT_STARTED, price=10.0, quantity=2),
@@ -217,7 +208,7 @@ def test_each_kind_of_event_is_counted_with_its_money() -> None:
     assert found["default", EventCount("funnel", "complained")] == 2
 
 
-def test_an_event_that_comes_twice_counts_once_and_a_late_page_begins_no_visit() -> None:
+def test_a_duplicate_counts_once_and_a_late_page_view_starts_no_visit() -> None:
     events = [
         browsing("c", T0 + 2 * HOUR_US, "a"),
         browsing("c", T0 + 2 * HOUR_US, "a"),
@@ -229,7 +220,7 @@ def test_an_event_that_comes_twice_counts_once_and_a_late_page_begins_no_visit()
     assert ("default", EventCount("visits_continued")) not in found
 
 
-def test_what_was_taken_is_not_told_again() -> None:
+def test_taken_counts_are_reset() -> None:
     shell = played([browsing("c", T0)])
     assert flows_of(shell)
     assert flows_of(shell) == {}
@@ -239,7 +230,7 @@ def test_what_was_taken_is_not_told_again() -> None:
 
 
 def months_by_hand(events: Sequence[Event], until: int, settings: Settings) -> dict[date, list[Counter[str]]]:
-    """Month -> customers at its start, lost, returned, by shop; every customer looked at on every day."""
+    """Return month -> customers at its start, lost, returned, by shop, from every customer on every day."""
     keep = settings.lost_after // DAY_US
     orders = [event for event in events if isinstance(event, Order) and event.action == settings.order_action]
     if not orders:
@@ -269,21 +260,21 @@ def months_by_hand(events: Sequence[Event], until: int, settings: Settings) -> d
 
 
 def told_months(partitions: Iterable[PartitionProcessor], until: int) -> dict[date, list[Counter[str]]]:
-    """The present month and the one before, summed over partitions."""
+    """Return the present month and the one before, summed over partitions."""
     found: dict[date, list[Counter[str]]] = {}
     for partition in partitions:
-        partition.aggregator.months.turn(until)
-        for month in partition.aggregator.months.known:
-            total = found.setdefault(day_of(partition.aggregator.months.start_of(month)), [Counter() for _ in range(3)])
+        partition.aggregator.monthly_churn.advance(until)
+        for month in partition.aggregator.monthly_churn.months:
+            total = found.setdefault(
+                day_of(partition.aggregator.monthly_churn.start_of(month)), [Counter() for _ in range(3)]
+            )
             for counts, more in zip(total, (month.customers, month.lost, month.returned), strict=True):
                 counts.update(more)
     return {month: counts for month, counts in found.items() if any(counts)}
 
 
 @given(shop_logs(), st.integers(1, 3), st.integers(0, 100))
-def test_months_are_what_a_look_at_every_customer_on_every_day_counts(
-    events: list[Event], partitions: int, silent_days: int
-) -> None:
+def test_months_equal_a_daily_count_of_every_customer(events: list[Event], partitions: int, silent_days: int) -> None:
     until = events[-1].at + silent_days * DAY_US
     by_hand = months_by_hand(events, until, CHINA)
     told = told_months(played(events, partitions=partitions).partitions, until)
@@ -291,33 +282,33 @@ def test_months_are_what_a_look_at_every_customer_on_every_day_counts(
         assert told.get(month, [Counter()] * 3) == by_hand[month]
 
 
-def test_a_month_begins_on_the_shops_own_clock() -> None:
+def test_a_month_begins_in_the_shops_time_zone() -> None:
     shell = played([order("c", T0)])
     midnight = T0 + 31 * DAY_US - 8 * HOUR_US  # of Shanghai, the first of February
     (partition,) = shell.partitions
-    partition.aggregator.months.turn(midnight - 1)
-    assert len(partition.aggregator.months.known) == 1
-    partition.aggregator.months.turn(midnight)
-    assert partition.aggregator.months.known[0].customers == {"default": 1}
-    assert partition.aggregator.months.start_of(partition.aggregator.months.known[0]) == midnight
+    partition.aggregator.monthly_churn.advance(midnight - 1)
+    assert len(partition.aggregator.monthly_churn.months) == 1
+    partition.aggregator.monthly_churn.advance(midnight)
+    assert partition.aggregator.monthly_churn.months[0].customers == {"default": 1}
+    assert partition.aggregator.monthly_churn.start_of(partition.aggregator.monthly_churn.months[0]) == midnight
 
 
-def test_an_order_that_comes_late_moves_nobody_back() -> None:
+def test_a_late_order_does_not_move_a_customer_back() -> None:
     (partition,) = played([order("c", T0 + 3 * DAY_US), order("c", T0)]).partitions
-    partition.aggregator.months.turn(T0 + 42 * DAY_US)
-    assert partition.aggregator.months.lost.total() == 0
-    partition.aggregator.months.turn(T0 + 45 * DAY_US)
-    assert partition.aggregator.months.lost.total() == 1
+    partition.aggregator.monthly_churn.advance(T0 + 42 * DAY_US)
+    assert partition.aggregator.monthly_churn.lost.total() == 0
+    partition.aggregator.monthly_churn.advance(T0 + 45 * DAY_US)
+    assert partition.aggregator.monthly_churn.lost.total() == 1
 
 
 # --- customers -------------------------------------------------------------------------------------------------------
 
 
 def standing_of(partition: PartitionProcessor) -> tuple[dict[tuple[str, str], int], ...]:
-    """Bands by segment, segments, stages, buyers and repeat buyers by shop, without noughts."""
+    """Return bands by segment, segments, stages, buyers and repeat buyers by shop, without zeros."""
     counted, shops = PopulationCounts(), partition.aggregator.shops.names
     now, usual = partition.stream_time, partition.explainer.shops.usual_amounts()
-    for _ in partition.aggregator.standing.count(counted, partition.ranking, len(partition.customers), now, usual):
+    for _ in partition.aggregator.population.count(counted, partition.ranking, len(partition.customers), now, usual):
         pass
     tables = (
         (counted.bands, [f"{segment} {band}" for segment in SEGMENTS for band in BANDS]),
@@ -353,7 +344,7 @@ def standing_by_hand(partition: PartitionProcessor) -> tuple[dict[tuple[str, str
 
 
 @given(shop_logs(), st.integers(0, 60))
-def test_customers_stand_as_each_of_them_does_by_himself(events: list[Event], silent_days: int) -> None:
+def test_population_counts_equal_those_of_single_customers(events: list[Event], silent_days: int) -> None:
     shell = played(events)
     (partition,) = shell.partitions
     partition.advance(events[-1].at + silent_days * DAY_US)
@@ -372,12 +363,12 @@ def test_a_complaint_counts_until_it_is_solved_and_two_periods_have_passed() -> 
 
 
 def test_the_last_of_many_orders_counts_as_those_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(population, "_MOVED_AT_ONCE", 1)  # so that each order is taken in at once
+    monkeypatch.setattr(population, "_CHANGED_AT_ONCE", 1)  # so that each order is taken in at once
     (partition,) = played([order("c", T0), order("c", T0 + DAY_US)]).partitions
     assert standing_of(partition)[4] == {("default", ""): 1}
 
 
-def test_a_customer_belongs_to_the_shop_of_his_last_order() -> None:
+def test_a_customer_belongs_to_the_shop_of_their_last_order() -> None:
     events: list[Event] = [
         order("c", T0, shop_id="s1"),
         order("c", T0 + HOUR_US, shop_id="s2"),
@@ -389,10 +380,10 @@ def test_a_customer_belongs_to_the_shop_of_his_last_order() -> None:
 
 
 def restored(partition: PartitionProcessor, settings: Settings) -> PartitionProcessor:
-    """A partition that was stored and read again."""
+    """Return a partition after storing and restoring it."""
     customers = list(partition.customers.values())
-    partition.aggregator.months.turn(partition.stream_time)
-    memory = msgspec.json.decode(msgspec.json.encode(partition.aggregator.memory), type=KpiState)
+    partition.aggregator.monthly_churn.advance(partition.stream_time)
+    memory = msgspec.json.decode(msgspec.json.encode(partition.aggregator.state), type=KpiState)
     stored = zip((one.name for one in customers), encode_customers(customers, partition.ranking), strict=True)
     again = PartitionProcessor(settings)
     again.explainer.shops = Shops(partition.explainer.shops.known)
@@ -405,7 +396,7 @@ def restored(partition: PartitionProcessor, settings: Settings) -> PartitionProc
 
 
 @given(shop_logs(), st.data())
-def test_what_was_stored_goes_on_as_if_it_had_never_been_away(events: list[Event], data: st.DataObject) -> None:
+def test_restored_kpis_continue_like_uninterrupted_ones(events: list[Event], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(events)))
     whole, broken = played(events), played(events[:cut])
     broken.partitions[0].finish(broken.model)
@@ -417,13 +408,13 @@ def test_what_was_stored_goes_on_as_if_it_had_never_been_away(events: list[Event
     until = events[-1].at + 50 * DAY_US
     assert standing_of(broken.partitions[0]) == standing_of(whole.partitions[0])
     assert told_months(broken.partitions, until) == told_months(whole.partitions, until)
-    assert +broken.partitions[0].aggregator.months.lost == +whole.partitions[0].aggregator.months.lost
+    assert +broken.partitions[0].aggregator.monthly_churn.lost == +whole.partitions[0].aggregator.monthly_churn.lost
 
 
 # --- shops -----------------------------------------------------------------------------------------------------------
 
 
-def test_shops_beyond_the_limit_share_a_place_and_so_do_names_that_cannot_be_written() -> None:
+def test_shops_beyond_the_limit_and_unprintable_names_share_a_place() -> None:
     shops = ShopRegistry()
     places = {shops.place(f"s{number}") for number in range(200)}
     assert len(places) == len(shops.names) == MAX_SHOPS + 1

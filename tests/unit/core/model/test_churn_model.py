@@ -1,4 +1,4 @@
-"""The learner and its parts: the mixture, the nowcast of the shop's level, and when a score is the model's."""
+"""The churn model and its parts: ensemble, nowcast, and the source of scores."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_app.core.arrays import Floats
 from stream_app.core.model.churn_model import ENOUGH, MIXTURE, MODEL_SOURCE, PRIOR_SOURCE, ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.drift import DriftWatch
 from stream_app.core.model.ensemble import START, Ensemble
-from stream_app.core.model.experts.expert import LIMIT, Floats
+from stream_app.core.model.experts.expert import LIMIT
 from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Returned
@@ -33,13 +34,13 @@ EXPERTS: Final = tuple(START)
 
 
 def said(rng: np.random.Generator, labels: npt.NDArray[np.int64], worst: str) -> Floats:
-    """What experts say of rows: all the same sound thing, but one the opposite."""
+    """Return predictions of experts that agree, except for one that predicts the opposite."""
     right = np.where(labels == 1, 1.0, -1.0) + rng.normal(0.0, 0.3, len(labels))
     return np.stack([-right if name == worst else right for name in EXPERTS], axis=1)
 
 
 @pytest.mark.parametrize("worst", EXPERTS)
-def test_the_expert_that_is_worse_loses_its_share(worst: str) -> None:
+def test_a_worse_expert_loses_its_share(worst: str) -> None:
     ensemble, rng = Ensemble(EXPERTS, SPAN), np.random.default_rng(1)
     before = ensemble.shares()
     for _ in range(20):
@@ -51,7 +52,7 @@ def test_the_expert_that_is_worse_loses_its_share(worst: str) -> None:
     assert all(after[name] > before[name] for name in EXPERTS if name != worst)
 
 
-def test_a_share_that_was_lost_can_be_won_back() -> None:
+def test_a_lost_share_can_be_regained() -> None:
     ensemble, rng = Ensemble(EXPERTS, SPAN), np.random.default_rng(1)
     for worst in ("linear", "cells"):
         for _ in range(200):  # five half-lives of the memory
@@ -61,7 +62,7 @@ def test_a_share_that_was_lost_can_be_won_back() -> None:
     assert ensemble.shares()["linear"] > 0.4
 
 
-def test_experts_that_are_alike_keep_their_shares() -> None:
+def test_equal_experts_keep_their_shares() -> None:
     ensemble, rng = Ensemble(EXPERTS, SPAN), np.random.default_rng(1)
     for _ in range(20):
         labels = rng.integers(0, 2, 50)
@@ -69,7 +70,7 @@ def test_experts_that_are_alike_keep_their_shares() -> None:
     assert ensemble.shares() == pytest.approx(START)
 
 
-def test_the_cheap_experts_alone_share_among_themselves() -> None:
+def test_shares_of_the_cheap_experts_are_rescaled() -> None:
     ensemble = Ensemble(EXPERTS, SPAN)
     table = np.array([[1.0, 2.0, 4.0]])
     shares = np.array([START[name] for name in ("linear", "cells", "prior")])
@@ -86,7 +87,7 @@ CHURN: Final = 0.5  # what the mixture expects
 
 
 def cohorts(expected: dict[int, float] | None = None, returns: dict[tuple[int, int], int] | None = None) -> Cohorts:
-    """What a day brought."""
+    """Return the cohorts of a day."""
     made = Cohorts()
     made.expected.update(expected or {})
     made.returns.update(returns or {})
@@ -94,27 +95,27 @@ def cohorts(expected: dict[int, float] | None = None, returns: dict[tuple[int, i
 
 
 def nowcast_of(days: int, level: float = 1.0, since: int = 10**9) -> Nowcast:
-    """A shop whose returns come evenly over the horizon, and `level` times as many from a day on."""
+    """Return the nowcast of a shop with uniform returns, multiplied by `level` from a day on."""
     nowcast = Nowcast(Span(float(HORIZON), 2.0))
     for today in range(FIRST, FIRST + days):
         nowcast.begin_day(today)
-        nowcast.note(cohorts(expected={today: A_DAY * (1 - CHURN)}))
+        nowcast.record(cohorts(expected={today: A_DAY * (1 - CHURN)}))
         for cohort in range(max(FIRST, today - HORIZON), today):
             number = round(A_DAY * (1 - CHURN) / HORIZON * (level if today - FIRST >= since else 1.0))
             age = today - cohort - 1  # whole days when the returns of yesterday came
-            nowcast.note(cohorts(returns={(cohort, age): number}))
+            nowcast.record(cohorts(returns={(cohort, age): number}))
     nowcast.begin_day(FIRST + days)
     return nowcast
 
 
-def test_nothing_is_said_before_there_is_enough_history() -> None:
+def test_there_is_no_deviation_before_enough_history() -> None:
     enough = HORIZON + 1 + HORIZON // 4 + 5
     assert nowcast_of(0).shift == 0.0
     assert nowcast_of(enough - 1, level=2.0, since=5).deviation == 0.0
     assert nowcast_of(enough + 1, level=2.0, since=HORIZON + 8).deviation != 0.0
 
 
-def test_a_shop_as_usual_has_no_deviation() -> None:
+def test_a_usual_shop_has_no_deviation() -> None:
     for days in (60, 150, 400):
         assert abs(nowcast_of(days).deviation) < 0.06, days
 
@@ -129,19 +130,19 @@ def test_returns_that_double_or_halve_show_as_the_logarithm_of_two(level: float)
     assert np.sign(nowcast.shift) == -np.sign(wanted)  # more returns, less churn
 
 
-def test_a_few_returns_say_little() -> None:
+def test_few_returns_give_a_small_deviation() -> None:
     nowcast = Nowcast(Span(float(HORIZON), 2.0))
     for today in range(FIRST, FIRST + 100):
         nowcast.begin_day(today)
-        nowcast.note(cohorts(expected={today: 1 - CHURN}))
+        nowcast.record(cohorts(expected={today: 1 - CHURN}))
         if today >= FIRST + 95:  # everyone at once
-            nowcast.note(cohorts(returns={(today - 5 + number, 4 - number): 1 for number in range(5)}))
+            nowcast.record(cohorts(returns={(today - 5 + number, 4 - number): 1 for number in range(5)}))
     nowcast.begin_day(FIRST + 100)
     assert 0.0 < nowcast.deviation < 0.2
 
 
 @pytest.mark.parametrize(("followed", "moves"), [(1.0, 1), (-0.5, -1)])
-def test_the_coefficient_learns_how_far_the_level_told_the_future(followed: float, moves: int) -> None:
+def test_the_coefficient_learns_how_well_the_level_predicts(followed: float, moves: int) -> None:
     nowcast = nowcast_of(120, level=2.0, since=110)
     day = FIRST + 120
     odds = -followed * nowcast.deviation  # what became of the day's decisions
@@ -157,7 +158,7 @@ def test_a_day_without_a_deviation_teaches_nothing() -> None:
     assert nowcast.coefficient == pytest.approx(COEFFICIENT, abs=1e-12)
 
 
-def test_what_nobody_looks_at_any_more_is_dropped() -> None:
+def test_unused_cohorts_are_dropped() -> None:
     long, longer = nowcast_of(500, 2.0, 495), nowcast_of(2000, 2.0, 1995)
     assert len(longer._expected) <= 3 * 5 * HORIZON
     assert len(longer._returns) == len(longer._expected)
@@ -165,14 +166,14 @@ def test_what_nobody_looks_at_any_more_is_dropped() -> None:
     assert longer.deviation == pytest.approx(long.deviation, abs=1e-12)
 
 
-def test_a_log_that_sleeps_for_years_wakes_up_again() -> None:
+def test_a_log_may_pause_for_years() -> None:
     nowcast = nowcast_of(100)
     later = FIRST + 3000
     nowcast.begin_day(later)
     assert np.isfinite(nowcast.deviation)
-    nowcast.note(cohorts(expected={later: 5.0}))
-    nowcast.note(cohorts(expected={FIRST + 1: 5.0}))  # long forgotten
-    nowcast.note(cohorts(returns={(FIRST + 1, 1): 1, (later, 0): 1}))
+    nowcast.record(cohorts(expected={later: 5.0}))
+    nowcast.record(cohorts(expected={FIRST + 1: 5.0}))  # long forgotten
+    nowcast.record(cohorts(returns={(FIRST + 1, 1): 1, (later, 0): 1}))
     nowcast.begin_day(later + 1)
     assert np.isfinite(nowcast.deviation)
 
@@ -181,7 +182,7 @@ def test_a_horizon_too_short_for_a_nowcast_has_none() -> None:
     nowcast = Nowcast(Span(2.0, 1.0))
     for today in range(FIRST, FIRST + 100):
         nowcast.begin_day(today)
-        nowcast.note(cohorts(expected={today: 25.0}, returns={(today, 0): 25}))
+        nowcast.record(cohorts(expected={today: 25.0}, returns={(today, 0): 25}))
         assert nowcast.shift == 0.0
 
 
@@ -189,7 +190,7 @@ def test_a_horizon_too_short_for_a_nowcast_has_none() -> None:
 
 
 def some_view(count: int = 9) -> StateFrame:
-    """Customers who ordered once, a day apart from one another."""
+    """Return customers who ordered once, one day apart."""
     vector = []
     for i in range(count):
         one = new_vector()
@@ -199,7 +200,7 @@ def some_view(count: int = 9) -> StateFrame:
     return StateFrame(np.array(vector), np.full(count, T0 / DAY_US + 1.0), SHOP.horizon / DAY_US)
 
 
-def test_the_score_is_the_priors_until_there_are_enough_labels_of_both_kinds() -> None:
+def test_the_score_is_that_of_the_prior_until_there_are_enough_labels() -> None:
     churn_model = ChurnModel(SHOP.horizon, SHOP.decide_every, 1)
     sources = []
     for day in range(6):
@@ -238,7 +239,7 @@ def test_scoring_changes_nothing_and_learning_makes_a_version() -> None:
     assert not np.array_equal(churn_model.decide(view).probability, first.probability)
 
 
-def test_a_score_has_a_column_for_every_expert_and_the_mixture() -> None:
+def test_a_score_has_a_column_for_every_expert_and_the_ensemble() -> None:
     churn_model, view = taught(), some_view()
     scores = churn_model.decide(view)
     assert churn_model.names == ("linear", "cells", "prior", "tree", "recency", "plain", MIXTURE)
@@ -251,7 +252,7 @@ def test_a_score_has_a_column_for_every_expert_and_the_mixture() -> None:
 
 
 @given(st.integers(1, 9))
-def test_a_score_does_not_depend_on_the_customers_beside_it(size: int) -> None:
+def test_a_score_does_not_depend_on_other_customers(size: int) -> None:
     churn_model, view = taught(), some_view()
     decided, scored = churn_model.decide(view).probability, churn_model.score(view)
     for start in range(0, 9, size):
@@ -271,12 +272,12 @@ def test_returns_reach_the_nowcast() -> None:
     rows = rows_of(np.random.default_rng(1), 50)
     matured = matured_rows(churn_model, rows, np.zeros(50, dtype=np.int8), T0, SHOP.horizon)
     noted = Cohorts()
-    noted.note_decisions([one.pending for one in matured])
-    noted.note_decisions([])
-    noted.note_returns([Returned(T0 + 5, T0 + 5 + 3 * DAY_US)])
-    noted.note_returns([])
-    churn_model.note(noted)
-    churn_model.note(Cohorts())
+    noted.record_decisions([one.pending for one in matured])
+    noted.record_decisions([])
+    noted.record_returns([Returned(T0 + 5, T0 + 5 + 3 * DAY_US)])
+    noted.record_returns([])
+    churn_model.record_cohorts(noted)
+    churn_model.record_cohorts(Cohorts())
     assert churn_model._nowcast._returns[0].nonzero()[0].tolist() == [3]
 
 
@@ -288,7 +289,7 @@ def test_importances_name_what_was_learned() -> None:
     assert set(ranked[:3]) == {"recency", "recency_to_gap", "silence"}
 
 
-def test_drift_is_told() -> None:
+def test_drift_is_detected() -> None:
     churn_model = ChurnModel(SHOP.horizon, SHOP.decide_every, 1)
     rng = np.random.default_rng(3)
     for day in range(160):
@@ -302,7 +303,7 @@ def test_drift_is_told() -> None:
     assert churn_model.drift[0].after > churn_model.drift[0].before
 
 
-def test_drift_tells_the_level_before_and_after() -> None:
+def test_drift_has_the_level_before_and_after() -> None:
     watch = DriftWatch()
     for day in range(400):
         watch.observe(day * DAY_US, 0.4 if day < 200 else 0.6)

@@ -1,4 +1,4 @@
-"""From facts to features: the view against what happened, the prior against its formula, and the stages of a life."""
+"""State frame, features, prior and lifecycle stages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.events.schema import ComplaintAction, Event
+from stream_app.core.events.enumerations import ComplaintAction
+from stream_app.core.events.schema import Event
 from stream_app.core.model.bg_nbd import LIMIT as PRIOR_LIMIT
 from stream_app.core.model.bg_nbd import bg_nbd_log_odds
 from stream_app.core.model.features import FEATURES, LIMIT, LINEAR, NAMES, features
@@ -36,7 +37,7 @@ def bought(*days: float, amount: float = 10.0) -> StateVector[float]:
 
 
 def view_of(*vector: StateVector[float], now: float) -> StateFrame:
-    """The facts of customers so many days after T0."""
+    """Return the frame of customers a number of days after T0."""
     return StateFrame(np.array(vector), np.full(len(vector), DAY0 + now), HORIZON)
 
 
@@ -47,7 +48,7 @@ def valued(vector: StateVector[float], now: float) -> dict[str, float]:
 # --- the view --------------------------------------------------------------------------------------------------------
 
 
-def test_a_view_counts_days_and_gaps() -> None:
+def test_a_frame_has_days_and_gaps() -> None:
     view = view_of(bought(0, 10, 30, 70), now=100)
     found = [view.recency, view.age, view.span, view.order_days, view.repeats, view.mean_gap, view.last_gap]
     assert [float(column[0]) for column in found] == [30.0, 100.0, 70.0, 4.0, 3.0, 70 / 3, 40.0]
@@ -57,14 +58,14 @@ def test_a_view_counts_days_and_gaps() -> None:
     assert view_of(bought(0, 10, 110), now=115).gaps_ending_within_horizon[0] == 1.0  # that of 10 days, not of 100
 
 
-def test_silence_ends_with_any_sign_of_life_and_never_is_long_ago() -> None:
+def test_silence_ends_with_any_event_and_never_counts_as_long_ago() -> None:
     view = view_of(facts_of([order("c", T0), browsing("c", T0 + 5 * DAY_US)]), now=9)
     assert (view.recency[0], view.silence[0]) == (9.0, 4.0)
     assert view.days_since("last_browsing")[0] == 4.0
     assert view.days_since("last_cart")[0] == LONG_AGO
 
 
-def test_facts_of_another_shape_are_refused() -> None:
+def test_vectors_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="not"):
         StateFrame(np.zeros((2, len(SLOTS) - 1)), np.zeros(2), HORIZON)
 
@@ -83,11 +84,11 @@ def test_features_are_finite_and_bounded_whatever_happened(events: list[Event], 
     assert np.isfinite(bg_nbd_log_odds(view)).all()
 
 
-def test_a_customer_of_whom_nothing_is_known_has_features_too() -> None:
+def test_a_new_customer_has_features() -> None:
     assert np.isfinite(features(view_of(new_vector(), now=0))).all()
 
 
-def test_what_features_say_of_a_customers_own_pace() -> None:
+def test_features_reflect_a_customers_own_pace() -> None:
     found = valued(bought(0, 10, 20, 30), now=60)
     assert found["recency"] == pytest.approx(math.log1p(30), rel=1e-3)
     assert found["recency_to_gap"] == pytest.approx(math.log1p(3), rel=1e-3)
@@ -102,7 +103,7 @@ def test_what_features_say_of_a_customers_own_pace() -> None:
     assert overdue["longer_gaps"] < on_time["longer_gaps"]
 
 
-def test_what_features_say_of_trouble() -> None:
+def test_features_reflect_trouble() -> None:
     calm = bought(0, 10)
     troubled = facts_of([
         order("c", T0, amount=10.0),
@@ -120,8 +121,8 @@ def test_what_features_say_of_trouble() -> None:
     assert loud["complaint_90d"] > quiet["complaint_90d"] == 0.0
 
 
-def test_features_that_models_see_do_not_know_the_calendar() -> None:
-    """The same life a thousand days later gives the same row."""
+def test_features_of_the_linear_expert_do_not_depend_on_the_calendar() -> None:
+    """The same events a thousand days later give the same row."""
     days = (0, 4, 9, 30)
     later = facts_of([order("c", T0 + (day + 1000) * DAY_US, amount=10.0) for day in days])
     first, second = features(view_of(bought(*days), now=40)), features(view_of(later, now=1040))
@@ -139,7 +140,7 @@ def test_every_feature_has_a_name_a_unit_and_a_meaning_in_both_languages() -> No
 
 
 @given(st.integers(1, 40), st.sampled_from([1, 2, 3, 7]))
-def test_rows_do_not_depend_on_one_another(count: int, size: int) -> None:
+def test_rows_are_independent(count: int, size: int) -> None:
     rng = np.random.default_rng(count)
     vector = [bought(*np.cumsum(rng.uniform(0.1, 40.0, rng.integers(1, 9)))) for _ in range(count)]
     together = features(view_of(*vector, now=400.0))
@@ -154,7 +155,7 @@ def test_rows_do_not_depend_on_one_another(count: int, size: int) -> None:
 
 
 def mbg_nbd(repeats: float, last: float, age: float) -> float:
-    """Log-odds of no order within the horizon, straight from the paper, with the parameters of the module."""
+    """Return the log-odds of no order within the horizon, by the formula of the paper."""
     alpha, pace, stay = 2.0 * HORIZON, 1.0 + repeats, 2.5 + repeats
     alive = 1.0 / (1.0 + ((alpha + age) / (alpha + last)) ** pace / stay)
     none = ((alpha + age) / (alpha + age + HORIZON)) ** pace
@@ -173,7 +174,7 @@ def test_the_prior_gives_one_time_buyers_real_probabilities() -> None:
         assert -2.0 < bg_nbd_log_odds(view_of(bought(0.0), now=now))[0] < 3.0
 
 
-def test_the_prior_rises_with_silence_and_knows_its_limits() -> None:
+def test_the_prior_rises_with_silence_within_its_limits() -> None:
     vector = bought(*range(0, 80, 2))
     said = [float(bg_nbd_log_odds(view_of(vector, now=now))[0]) for now in (78, 90, 120, 200, 400, 4000)]
     assert said == sorted(said)
@@ -198,6 +199,6 @@ def test_the_prior_rises_with_silence_and_knows_its_limits() -> None:
         ((0,), 181, "lost"),
     ],
 )
-def test_the_stage_is_read_from_a_customers_own_gaps(days: tuple[float, ...], now: float, stage: str) -> None:
+def test_the_stage_follows_a_customers_own_gaps(days: tuple[float, ...], now: float, stage: str) -> None:
     found = lifecycle_stage.stages(view_of(bought(*days), now=now), lost_after_days=180.0)
     assert lifecycle_stage.STAGES[int(found[0])] == stage

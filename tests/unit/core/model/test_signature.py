@@ -1,4 +1,4 @@
-"""Signatures of the model: only what this installation has written, as what it was written, is read."""
+"""Signatures of the model: only content of this installation, for its own purpose, is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.config.parts import Model
-from stream_app.core.model.signature import MAGIC, sign, verified
+from stream_app.core.model.signature import MAGIC, sign, verify
 from stream_app.errors import BadConfig, UnusableSnapshot
 
 OLD, NEW, OTHER = b"o" * 43, b"n" * 43, b"x" * 43
@@ -21,19 +21,19 @@ SIGNED: Final = sign(CONTENT, CONTEXT, (OLD,))
 
 def refusal(signed: bytes, context: str = CONTEXT, keys: tuple[bytes, ...] = (OLD,)) -> str:
     with pytest.raises(UnusableSnapshot) as refused:
-        verified(signed, context, keys, "of version 3")
+        verify(signed, context, keys, "of version 3")
     return str(refused.value)
 
 
-def test_what_is_signed_is_verified_and_is_what_it_was() -> None:
-    assert verified(SIGNED, CONTEXT, (OLD,), "here") == CONTENT
-    assert verified(sign(b"", CONTEXT, (OLD,)), CONTEXT, (OLD,), "here") == b""
+def test_signed_content_is_verified_and_unchanged() -> None:
+    assert verify(SIGNED, CONTEXT, (OLD,), "here") == CONTENT
+    assert verify(sign(b"", CONTEXT, (OLD,)), CONTEXT, (OLD,), "here") == b""
 
 
 def test_while_a_key_is_replaced_both_verify_and_the_first_signs() -> None:
     signed = sign(CONTENT, CONTEXT, (NEW, OLD))
-    assert verified(signed, CONTEXT, (NEW,), "here") == CONTENT
-    assert verified(SIGNED, CONTEXT, (NEW, OLD), "here") == CONTENT
+    assert verify(signed, CONTEXT, (NEW,), "here") == CONTENT
+    assert verify(SIGNED, CONTEXT, (NEW, OLD), "here") == CONTENT
     assert "signed with another key" in refusal(signed, keys=(OLD,))
     assert "signed with another key" in refusal(SIGNED, keys=(NEW,))
 
@@ -56,8 +56,8 @@ def test_nothing_can_be_added() -> None:
 
 
 @pytest.mark.parametrize("context", ["other version 3", "churn version 30", "churn checkpoint 3", "churn version ", ""])
-def test_what_is_signed_as_one_thing_is_not_another(context: str) -> None:
-    assert "written for another place" in refusal(SIGNED, context)
+def test_a_signature_is_bound_to_its_context(context: str) -> None:
+    assert "written for another installation" in refusal(SIGNED, context)
 
 
 def test_content_cannot_be_moved_into_the_context() -> None:
@@ -66,7 +66,7 @@ def test_content_cannot_be_moved_into_the_context() -> None:
 
 
 @pytest.mark.parametrize("signed", [b"", b"churnmdl" + bytes(400), b"\x86\xa7through", bytes(8) + SIGNED[8:]])
-def test_what_is_not_signed_is_refused_with_the_remedy(signed: bytes) -> None:
+def test_unsigned_content_is_refused_with_the_remedy(signed: bytes) -> None:
     told = refusal(signed)
     assert "it is not signed" in told
     assert "PREFIX:{model}:*" in told
@@ -97,7 +97,7 @@ def test_a_key_file_holds_one_key_or_the_new_one_and_the_old(tmp_path: Path) -> 
         (b"\xff" * 43, "is not text"),
     ],
 )
-def test_a_key_file_of_no_use_is_refused_without_its_content(tmp_path: Path, text: str | bytes, problem: str) -> None:
+def test_an_invalid_key_file_is_refused_without_revealing_it(tmp_path: Path, text: str | bytes, problem: str) -> None:
     with pytest.raises(BadConfig) as refused:
         keys(tmp_path, text)
     told = str(refused.value)

@@ -1,4 +1,4 @@
-"""Snapshots: what is restored is what was stored, and nothing but what we stored is restored."""
+"""Snapshots restore the stored model, and nothing else is restored."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from stream_app.core.model.snapshot import (
     array,
     fingerprint,
     pack,
-    pickled,
+    pickle_body,
     restore,
     schema,
     snapshot,
@@ -49,7 +49,7 @@ BODY: Final = STORED[START + SIZE :]
 
 
 def header(body: bytes = BODY, **changes: Any) -> Header:
-    """The header of the stored snapshot, with the right checksum for a body."""
+    """Return the header of the stored snapshot, with the checksum of a body."""
     written = msgspec.json.decode(STORED[START : START + SIZE], type=Header)
     return msgspec.structs.replace(written, checksum=xxhash.xxh3_128_hexdigest(body), **changes)
 
@@ -62,12 +62,12 @@ def refusal(stored: bytes) -> str:
     return str(refused.value)
 
 
-def test_what_is_restored_predicts_and_learns_on_bit_by_bit() -> None:
+def test_a_restored_model_predicts_and_learns_bit_for_bit() -> None:
     original, restored = copy.deepcopy(taught()), restore(STORED)
     rows = rows_of(np.random.default_rng(1), 300)
     assert fingerprint(restored) == fingerprint(original)
     for _ in range(3):
-        for one, other in zip(restored.judge(rows), original.judge(rows), strict=True):
+        for one, other in zip(restored.predict(rows), original.predict(rows), strict=True):
             assert np.array_equal(one, other)
         for churn_model in (restored, original):
             teach(churn_model, range(100, 106))
@@ -82,12 +82,12 @@ def test_what_is_restored_predicts_and_learns_on_bit_by_bit() -> None:
     assert restored.importances == original.importances
 
 
-def test_a_snapshot_of_a_restored_learner_restores_again() -> None:
+def test_a_snapshot_of_a_restored_model_can_be_restored() -> None:
     again = restore(snapshot(restore(STORED)))
     assert fingerprint(again) == fingerprint(taught())
 
 
-def test_the_fingerprint_tells_one_learner_from_another() -> None:
+def test_the_fingerprint_distinguishes_models() -> None:
     churn_model = ChurnModel(SHOP.horizon, SHOP.decide_every, 1)
     seen = {fingerprint(churn_model), fingerprint(taught())}
     teach(churn_model, [0])
@@ -100,7 +100,7 @@ def test_the_fingerprint_tells_one_learner_from_another() -> None:
 
 
 @pytest.mark.parametrize("expert", range(6))
-def test_the_fingerprint_sees_every_expert(expert: int) -> None:
+def test_the_fingerprint_depends_on_every_expert(expert: int) -> None:
     churn_model = copy.deepcopy(taught())
     rows = rows_of(np.random.default_rng(9), 400)
     churn_model.experts[expert].learn(rows, (rows.features[:, 3] > 4).astype(np.int8))
@@ -112,7 +112,7 @@ def test_the_fingerprint_sees_every_expert(expert: int) -> None:
 
 
 def names_in(body: bytes) -> set[tuple[str, str]]:
-    """Every module and name that a pickle would have looked up."""
+    """Return every module and name that a pickle looks up."""
     found = set()
 
     class Walker(pickle.Unpickler):
@@ -125,7 +125,7 @@ def names_in(body: bytes) -> set[tuple[str, str]]:
 
 
 def drifted() -> ChurnModel:
-    """A learner that has seen drift, so that a snapshot holds all that one can hold."""
+    """Return a model with detected drift, so that its snapshot contains every class."""
     churn_model = copy.deepcopy(taught())
     for day in range(200):
         churn_model._drift.observe(day, 0.3 + 0.5 * (day > 100))
@@ -133,14 +133,14 @@ def drifted() -> ChurnModel:
     return churn_model
 
 
-def test_the_list_has_what_a_snapshot_names_and_nothing_else() -> None:
+def test_the_allow_list_equals_the_names_in_a_snapshot() -> None:
     stored = snapshot(drifted())
     start = START + int.from_bytes(stored[len(MAGIC) : START], "little")
     assert names_in(stored[start:]) == ALLOWED
     assert restore(stored).drift == drifted().drift
 
 
-def test_the_list_names_no_way_out() -> None:
+def test_the_allow_list_has_no_escape() -> None:
     allowed = {f"{module}.{name}" for module, name in ALLOWED}
     assert {name for name in allowed if name.startswith("builtins.")} == {"builtins.float"}
     modules = {module.split(".")[0] for module, _ in ALLOWED}
@@ -148,7 +148,7 @@ def test_the_list_names_no_way_out() -> None:
 
 
 class Evil:
-    """What a stranger would like us to call."""
+    """A call that an attacker would inject."""
 
     def __init__(self, call: Any, *args: Any) -> None:
         self.call, self.args = call, args
@@ -166,7 +166,7 @@ def test_a_body_that_would_call_what_touches_the_world_is_refused(call: Any, tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_with_dots_leads_nowhere() -> None:
+def test_a_dotted_name_is_refused() -> None:
     body = b"\x80\x04\x8c\x0bcollections\x8c\x0c_sys.modules\x93."
     assert [op.name for op, _, _ in pickletools.genops(body)][-2] == "STACK_GLOBAL"
     assert "collections._sys.modules" in refusal(pack(header(body), body))
@@ -176,7 +176,7 @@ def test_a_name_with_dots_leads_nowhere() -> None:
 
 
 def arrays_in(thing: Any, seen: set[int]) -> list[np.ndarray[Any, Any]]:
-    """Every array that a learner holds, however deep."""
+    """Return every array in a model."""
     if id(thing) in seen or isinstance(thing, str | bytes | int | float | type(None)):
         return []
     seen.add(id(thing))
@@ -188,7 +188,7 @@ def arrays_in(thing: Any, seen: set[int]) -> list[np.ndarray[Any, Any]]:
     return [one for part in inner for one in arrays_in(part, seen)]
 
 
-def test_an_array_is_its_code_shape_and_bytes_and_comes_back_as_it_was() -> None:
+def test_an_array_round_trips_as_code_shape_and_bytes() -> None:
     churn_model = drifted()
     stored, restored = arrays_in(churn_model, set()), arrays_in(restore(snapshot(churn_model)), set())
     assert len(stored) == len(restored) > 10
@@ -214,20 +214,20 @@ def test_an_array_is_its_code_shape_and_bytes_and_comes_back_as_it_was() -> None
         ("<M8[s]", (1,), bytes(8)),
     ],
 )
-def test_an_array_that_is_none_is_refused(code: Any, shape: Any, data: Any) -> None:
+def test_an_invalid_array_is_refused(code: Any, shape: Any, data: Any) -> None:
     body = pickle.dumps(Evil(array, code, shape, data), protocol=5)
     assert "body cannot be read" in refusal(pack(header(body), body))
 
 
-def test_a_learner_with_an_array_of_objects_is_not_stored() -> None:
+def test_a_model_with_an_array_of_objects_is_not_stored() -> None:
     churn_model = copy.deepcopy(taught())
     churn_model.importances = {"x": np.array([object()])}  # type: ignore[dict-item]
-    with pytest.raises(TypeError, match="no array of object"):
+    with pytest.raises(TypeError, match="cannot hold arrays of object"):
         snapshot(churn_model)
 
 
 class Forged:
-    """An array of eight bytes whose type says that they point to an object, and that it holds no pointers."""
+    """An array of eight bytes whose type claims pointers to an object."""
 
     def __reduce__(self) -> Any:
         array_of = np.array([0.0]).__reduce_ex__(5)[0]
@@ -235,7 +235,7 @@ class Forged:
 
 
 class Lying:
-    """`numpy.dtype` with a state that lies."""
+    """`numpy.dtype` with a forged state."""
 
     def __reduce__(self) -> Any:
         no_flags = 0
@@ -263,7 +263,7 @@ def child(program: str, given: bytes) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([sys.executable, "-c", program], input=given, capture_output=True, check=False, cwd=folder)
 
 
-def test_a_type_of_numpy_that_lies_about_its_bytes_is_refused_in_words_and_ends_no_process() -> None:
+def test_a_forged_numpy_type_is_refused_without_a_crash() -> None:
     body = pickle.dumps(Forged(), protocol=5)
     assert child(_LOADS, body).returncode < 0, "this is what would happen: a signal, not an error"
     refused = child(_RESTORES, pack(header(body), body))
@@ -280,22 +280,22 @@ def test_a_type_of_numpy_that_lies_about_its_bytes_is_refused_in_words_and_ends_
         (b"", "not a model snapshot"),
         (b"GIF89a" + bytes(100), "not a model snapshot"),
         (pickle.dumps({"a": 1}), "not a model snapshot"),
-        (MAGIC, "torn"),
+        (MAGIC, "incomplete"),
         (STORED[: START + 10], "header cannot be read"),
-        (STORED[:-1], "torn or was changed"),
-        (STORED + b"\0", "torn or was changed"),
-        (pack(header(format=FORMAT + 1), BODY), f"format {FORMAT + 1}; this program reads format {FORMAT}"),
-        (pack(header(river="0.99.0"), BODY), f"River 0.99.0; installed is {header().river}"),
+        (STORED[:-1], "incomplete or was modified"),
+        (STORED + b"\0", "incomplete or was modified"),
+        (pack(header(format=FORMAT + 1), BODY), f"format {FORMAT + 1}; this release reads format {FORMAT}"),
+        (pack(header(river="0.99.0"), BODY), f"River 0.99.0; River {header().river} is installed"),
         (pack(header(numpy="9.0.0"), BODY), "numpy 9.0.0"),
-        (pack(header(schema="0"), BODY), "other features, facts or experts"),
-        (pack(header(fingerprint="0"), BODY), "predicts otherwise"),
+        (pack(header(schema="0"), BODY), "other features, slots or experts"),
+        (pack(header(fingerprint="0"), BODY), "predictions differ"),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_words(stored: bytes, problem: str) -> None:
+def test_an_unusable_snapshot_is_refused_with_a_reason(stored: bytes, problem: str) -> None:
     assert problem in refusal(stored)
 
 
-def test_another_version_of_numpy_will_do_while_the_predictions_are_the_same() -> None:
+def test_another_numpy_version_is_accepted_if_predictions_are_equal() -> None:
     other = pack(header(numpy=np.__version__.split(".")[0] + ".999.0"), BODY)
     assert fingerprint(restore(other)) == fingerprint(taught())
 
@@ -305,21 +305,21 @@ def test_another_version_of_numpy_will_do_while_the_predictions_are_the_same() -
     [None, 1.0, {"a": [1]}, BinnedExpert(Span(10.0, 2.0))],
     ids=lambda thing: type(thing).__name__,
 )
-def test_a_body_that_holds_no_learner_is_refused(thing: Any) -> None:
-    body = pickled(thing)
-    assert "it holds no churn model but " + type(thing).__name__ in refusal(pack(header(body), body))
+def test_a_body_without_a_model_is_refused(thing: Any) -> None:
+    body = pickle_body(thing)
+    assert f"it contains {type(thing).__name__} instead of a churn model" in refusal(pack(header(body), body))
 
 
-def test_a_learner_with_strangers_in_it_is_refused() -> None:
+def test_a_model_with_foreign_classes_is_refused() -> None:
     churn_model = copy.deepcopy(taught())
     churn_model.importances = {"x": Pending("c", 0)}  # type: ignore[dict-item]
     assert "core.model.labels.Pending" in refusal(snapshot(churn_model))
 
 
-def test_a_learner_that_lacks_a_part_is_refused() -> None:
+def test_an_incomplete_model_is_refused() -> None:
     churn_model = copy.deepcopy(taught())
     del churn_model._mixture
-    body = pickled(churn_model)
+    body = pickle_body(churn_model)
     assert "body cannot be read" in refusal(pack(header(body), body))
 
 
@@ -349,7 +349,7 @@ def test_no_byte_can_be_missing(length: int) -> None:
     refusal(STORED[:length])
 
 
-def test_the_schema_is_that_of_this_program() -> None:
+def test_the_schema_is_that_of_this_release() -> None:
     assert header().schema == schema()
     assert schema() == schema()
     assert ChurnModel(DAY_US, DAY_US, 0).names == taught().names

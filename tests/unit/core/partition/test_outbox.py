@@ -13,18 +13,11 @@ from stream_app.core.alerts.lifecycle import Alert, AlertCandidate
 from stream_app.core.allocation.allocator import MOMENTS_AHEAD, Allocator
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.events.schema import Rejected, encode
+from stream_app.core.messages.alerts import AlertOpened
+from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, ScoreRecords
 from stream_app.core.messages.decoding import MAX_DEAD_BYTES, MAX_HEADERS, MIN_DEAD_BYTES, DeadLetter, cut, dead_letter
-from stream_app.core.messages.schema import (
-    MAX_RECORD_BYTES,
-    AlertOpened,
-    CandidateBatch,
-    Contact,
-    LabelledBatch,
-    Outgoing,
-    ScoreRecords,
-    encode_message,
-    unpack,
-)
+from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, Outgoing, unpack
+from stream_app.core.messages.schema import Contact, encode_message
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured, Pending
 from stream_app.core.partition import outbox

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.customers.codec.states import encode_customers, max_bytes
-from stream_app.core.events.schema import Event, Order, OrderAction
+from stream_app.core.events.enumerations import OrderAction
+from stream_app.core.events.schema import Event, Order
 from stream_app.core.model.labels import CHURNED, RETAINED
 from stream_app.core.partition.processor import PartitionProcessor, phase_of
 from stream_app.core.settings import Settings

@@ -9,8 +9,9 @@ import pytest
 
 from stream_app.core.alerts.sla import breach_id
 from stream_app.core.customers.codec.states import decode_customers, encode_customers
-from stream_app.core.events.schema import Complaint, ComplaintAction, ComplaintForm, Event
-from stream_app.core.messages.schema import AlertClosed, AlertOpened
+from stream_app.core.events.enumerations import ComplaintAction, ComplaintForm
+from stream_app.core.events.schema import Complaint, Event
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.partition.outbox import urgent_alerts
 from stream_app.core.partition.processor import Effects, PartitionProcessor
@@ -172,7 +173,7 @@ def test_an_urgent_alert_says_all_that_an_alert_says_at_any_risk() -> None:
     assert alert.opened_at == EPOCH + (T0 + DAY_US) * MICROSECOND
     assert alert.expires_at == EPOCH + (T0 + DAY_US + SHOP.alert_lifetime) * MICROSECOND
     assert 0.0 < alert.probability < SHOP.alert_above
-    assert alert.explanation.evidence[0].sign == "unanswered"
+    assert alert.explanation.evidence[0].rule == "unanswered"
     assert alert.explanation.evidence[0].numbers == {"hours": 24.0}
     assert alert.explanation.segment == "complaining"
     assert alert.explanation.causes

@@ -12,21 +12,17 @@ from hypothesis import strategies as st
 
 from stream_app.core.allocation.allocator import MOMENTS_AHEAD, Allocator
 from stream_app.core.events.schema import Event, encode
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.batches import CandidateBatch, LabelledBatch
 from stream_app.core.messages.decoding import ROLES
+from stream_app.core.messages.outgoing import Outgoing, pack, unpack
 from stream_app.core.messages.schema import (
-    AlertClosed,
-    AlertOpened,
     AlertOpening,
     AllocationDone,
-    CandidateBatch,
     CandidateRecord,
     Contact,
     ContactAction,
-    LabelledBatch,
-    Outgoing,
     encode_message,
-    pack,
-    unpack,
 )
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
@@ -37,7 +33,7 @@ from stream_app.core.partition.progress import Hold, Summary
 from stream_app.core.partition.step import Step
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.settings import Settings
-from stream_app.core.state.counters import COUNTER, contacts_a_week
+from stream_app.core.state.counters import COUNTER, contacts_per_week
 from stream_app.core.training.trainer import DAYS_AHEAD, Trainer
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND, NEVER
 from stream_app.errors import UnusableState
@@ -412,7 +408,7 @@ def test_messages_of_the_shop_count_and_those_of_the_desk_do_not() -> None:
     task = lane_with(orders=[encode(order("c", T0))], contacts=contacts, ticks=[tick(T0 + 2 * DAY_US)])
     steps_of(task)
     customer = task.processor.customers["c"]
-    assert contacts_a_week(customer.counters, moment / DAY_US) > 0.0
+    assert contacts_per_week(customer.counters, moment / DAY_US) > 0.0
     assert customer.counters[COUNTER["contacts"]] == 2
     assert task.processor.explainer.shop_of(customer).sends("contact")
     again = PartitionTask(0, TOPICS, SHOP, Limits())

@@ -1,4 +1,4 @@
-"""The rule of segments: over columns as for one customer, and the same as when it is told in plain words."""
+"""Segments over columns and for one customer, against the rule in plain words."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MANY = settings(max_examples=20_000, database=None)
 
 @st.composite
 def profile(draw: st.DrawFn) -> CustomerProfile:
-    """A customer whose facts lie on the bars of the rule, or between them."""
+    """Return a customer whose values are on or between the thresholds of the rule."""
     one = Customer("c", 0)
     vector = one.vector
     days = draw(st.integers(0, 10))
@@ -48,43 +48,43 @@ def profile(draw: st.DrawFn) -> CustomerProfile:
         vector[SLOT[f"complaint_{case}_resolved"]] = draw(st.sampled_from([NEVER, TODAY - 10, TODAY - 8]))
     shop = KnownShop()
     for _ in range(draw(st.integers(0, 1))):
-        shop.note_order(100.0)
+        shop.record_order(100.0)
     return CustomerProfile(vector, one.counters, TODAY, HORIZON, shop, 3.0)
 
 
 def by_hand(about: CustomerProfile) -> tuple[str, ...]:
-    """The rule of docs/causes.md, one question after the other."""
+    """Return the segments by the rule of docs/causes.md."""
     found = []
-    if about.count("complaints") or about.open_days:
+    if about.counter("complaints") or about.open_days:
         found.append("complaining")
     if is_vip(about):
         found.append("vip")
     if is_price_sensitive(about):
         found.append("price_sensitive")
-    stage = stages(about.view, NEVER_LOST)[0]
+    stage = stages(about.frame, NEVER_LOST)[0]
     return (*found, ("one_time", "one_time", "growing", "loyal", "declining", "declining")[stage])
 
 
 def is_vip(about: CustomerProfile) -> bool:
-    usual, silent = about.shop.usual_amount, about.silent_days / max(float(about.view.mean_gap[0]), 0.5)
-    return bool(about.fact("order_days") >= 5 and usual and about.fact("money") >= 6 * usual and silent <= 8)
+    usual, silent = about.shop.usual_amount, about.silent_days / max(float(about.frame.mean_gap[0]), 0.5)
+    return bool(about.slot("order_days") >= 5 and usual and about.slot("money") >= 6 * usual and silent <= 8)
 
 
 def is_price_sensitive(about: CustomerProfile) -> bool:
-    orders, money, saved = about.orders, about.fact("money"), about.fact("discount")
-    if not orders or about.fact("discounted") / orders < 0.75:
+    orders, money, saved = about.orders, about.slot("money"), about.slot("discount")
+    if not orders or about.slot("discounted") / orders < 0.75:
         return False
     depth = saved / (money + saved) if money + saved else 0.0
     return depth >= (0.1 if orders > 1 else 0.2)
 
 
 @given(profile())
-def test_the_segments_are_those_that_the_rule_in_words_gives(about: CustomerProfile) -> None:
+def test_segments_equal_the_rule_in_words(about: CustomerProfile) -> None:
     assert segments_of(about) == by_hand(about)
 
 
 @pytest.mark.parametrize("segment", SEGMENTS)
-def test_every_segment_can_be_met(segment: str) -> None:
+def test_every_segment_occurs(segment: str) -> None:
     one = find(profile(), lambda about: segments_of(about)[0] == segment, settings=MANY, random=Random(1))
     assert by_hand(one)[0] == segment
 

@@ -1,4 +1,4 @@
-"""What is remembered of a customer: against naive computations over all that happened."""
+"""The state vector against naive computations over all events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.customers.customer import Customer
-from stream_app.core.events.schema import CartAction, Complaint, ComplaintAction, ComplaintForm, Event, OrderAction
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction
+from stream_app.core.events.schema import Complaint, Event
 from stream_app.core.state.complaint_kinds import ACTS, HANDLING
 from stream_app.core.state.complaints import open_since
 from stream_app.core.state.frame import StateFrame
@@ -60,7 +61,7 @@ def naive_gaps(days: list[int]) -> dict[str, float]:
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, MAX_LATENESS_DAYS)), min_size=1, max_size=40))
-def test_order_days_may_come_in_any_order_within_the_lateness(days: list[tuple[int, int]]) -> None:
+def test_order_days_may_arrive_in_any_order_within_the_lateness(days: list[tuple[int, int]]) -> None:
     vector = new_vector()
     for day, _ in sorted(days, key=lambda one: one[0] + one[1]):
         add_order_day(vector, float(19_000 + day))
@@ -72,7 +73,7 @@ def test_order_days_may_come_in_any_order_within_the_lateness(days: list[tuple[i
 
 
 @given(st.permutations(range(0, 3 * RING, 3)))
-def test_as_many_days_as_the_ring_holds_may_come_in_any_order_at_all(days: list[int]) -> None:
+def test_a_full_ring_of_days_may_arrive_in_any_order(days: list[int]) -> None:
     vector = new_vector()
     for day in days:
         add_order_day(vector, float(day))
@@ -96,9 +97,7 @@ AMOUNTS = st.lists(st.tuples(st.floats(0.0, 400.0), st.floats(0.0, 50.0)), min_s
 
 
 @given(AMOUNTS, st.sampled_from(range(len(DECAYED))), st.floats(0.0, 300.0))
-def test_decayed_counts_are_what_they_say_in_any_order(
-    amounts: list[tuple[float, float]], kind: int, later: float
-) -> None:
+def test_decayed_counts_are_correct_in_any_order(amounts: list[tuple[float, float]], kind: int, later: float) -> None:
     start = 19_000.0
     vector = new_vector()
     for day, amount in amounts:
@@ -110,7 +109,7 @@ def test_decayed_counts_are_what_they_say_in_any_order(
         assert view.decayed(DECAYED[kind], half_life)[0] == pytest.approx(naive, rel=1e-9, abs=1e-9)
 
 
-def test_other_kinds_do_not_move() -> None:
+def test_other_kinds_do_not_change() -> None:
     vector = new_vector()
     add_decayed(vector, 1, 19_000.0)
     changed = {SLOTS[place] for place in range(len(SLOTS)) if vector[place] != EMPTY[place]}
@@ -121,7 +120,7 @@ def test_other_kinds_do_not_move() -> None:
 # --- what each event leaves ------------------------------------------------------------------------------------------
 
 
-def test_an_order_is_counted_with_its_money() -> None:
+def test_an_order_is_counted_with_its_amount() -> None:
     found = remembered([
         order("c", T0, amount=10.0, discount=2.0, member_benefit=True),
         order("c", T0 + DAY_US, amount=20.0),
@@ -150,7 +149,7 @@ def test_a_delivery_is_late_after_the_promised_time(hours: int, late: int) -> No
     assert remembered([event], counts=False)["late_deliveries"] == late
 
 
-def test_browsing_and_carts_leave_what_they_were() -> None:
+def test_browsing_and_carts_are_counted() -> None:
     found = remembered([
         browsing("c", T0, category="shoes", load_seconds=3.0, search_results=0, available=False, recommended=True),
         browsing("c", T0 + 1, category="shoes", load_seconds=2.9, search_results=4, available=True),
@@ -171,7 +170,7 @@ def test_browsing_and_carts_leave_what_they_were() -> None:
     assert int(found["categories"]).bit_count() == 1
 
 
-def test_displeasure_is_counted_by_its_form() -> None:
+def test_dissatisfaction_is_counted_by_its_form() -> None:
     found = remembered([
         complaint("c", T0, form=ComplaintForm.LOW_REVIEW),
         complaint("c", T0 + 1, form=ComplaintForm.SURVEY, rating=2.0),
@@ -197,7 +196,7 @@ PLEASED: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("fields", PLEASED, ids=str)
-def test_what_is_no_displeasure_changes_nothing_but_when_the_customer_was_seen(fields: dict[str, Any]) -> None:
+def test_other_complaint_events_change_only_last_seen(fields: dict[str, Any]) -> None:
     seen = {"first_seen", "last_seen"}
     found = remembered([complaint("c", T0, complaint_id="k", **fields)])
     assert {name: value for name, value in found.items() if name not in seen} == {
@@ -206,21 +205,21 @@ def test_what_is_no_displeasure_changes_nothing_but_when_the_customer_was_seen(f
 
 
 @pytest.mark.parametrize("form", ACTS)
-def test_what_a_customer_does_counts_with_any_rating(form: ComplaintForm) -> None:
+def test_actions_count_with_any_rating(form: ComplaintForm) -> None:
     found = remembered([complaint("c", T0, form=form, rating=5.0)])
     assert (found["complaints"], found["low_reviews"]) == (1, 0)
 
 
 @pytest.mark.parametrize("form", list(ComplaintForm))
 @pytest.mark.parametrize("rating", [1.0, 2.0])
-def test_a_low_rating_is_displeasure_in_every_form(form: ComplaintForm, rating: float) -> None:
+def test_a_low_rating_is_dissatisfaction_in_every_form(form: ComplaintForm, rating: float) -> None:
     found = remembered([complaint("c", T0, form=form, rating=rating)])
     assert (found["complaints"], found["low_reviews"]) == (1, 1)
     assert found["decayed_complaint_7d"] == 1
 
 
 @given(st.permutations(range(8)))
-def test_facts_do_not_depend_on_the_order_of_arrival(places: list[int]) -> None:
+def test_the_vector_does_not_depend_on_the_order_of_arrival(places: list[int]) -> None:
     events: list[Event] = [
         order("c", T0, amount=5.0),
         order("c", T0 + DAY_US, amount=9.0),
@@ -244,7 +243,7 @@ def opened(events: list[Complaint]) -> list[float]:
     return sorted(day for day in open_since(np.array([vector]))[0].tolist() if day > NEVER)
 
 
-def test_a_case_is_open_from_its_opening_to_its_resolution_and_again_when_reopened() -> None:
+def test_a_complaint_is_open_until_resolved_and_again_when_reopened() -> None:
     day = T0 // DAY_US
     steps = [
         complaint("c", T0, complaint_id="a"),
@@ -255,7 +254,7 @@ def test_a_case_is_open_from_its_opening_to_its_resolution_and_again_when_reopen
     assert [opened(steps[:n]) for n in range(1, 5)] == [[day], [day], [], [day + 3]]
 
 
-def test_steps_of_cases_may_come_in_any_order() -> None:
+def test_steps_of_complaints_may_arrive_in_any_order() -> None:
     steps: list[Event] = [
         complaint("c", T0 + at * DAY_US, complaint_id=case, action=action)
         for at, case, action in [
@@ -272,14 +271,14 @@ def test_steps_of_cases_may_come_in_any_order() -> None:
         assert remembered(list(shuffled)) == pytest.approx(wanted, rel=1e-12)
 
 
-def test_a_step_without_a_case_belongs_to_the_order() -> None:
+def test_a_step_without_a_complaint_id_belongs_to_the_order() -> None:
     first = complaint("c", T0, order_id="o1")
     assert opened([first, complaint("c", T0 + 1, order_id="o2", action=ComplaintAction.RESOLVED)]) == [T0 / DAY_US]
     assert opened([first, complaint("c", T0 + 1, order_id="o1", action=ComplaintAction.RESOLVED)]) == []
 
 
 def openings(count: int, **fields: Any) -> list[Complaint]:
-    """A complaint a day, each of its own unless the fields say otherwise."""
+    """Return one complaint per day, each with its own id by default."""
     return [complaint("c", T0 + i * DAY_US, **({"complaint_id": str(i)} | fields)) for i in range(count)]
 
 
@@ -288,12 +287,12 @@ def since(*days: int) -> list[float]:
 
 
 @given(st.permutations(range(CASES + 3)))
-def test_of_more_open_cases_than_places_those_that_wait_longest_stay(places: list[int]) -> None:
+def test_the_longest_waiting_complaints_are_kept(places: list[int]) -> None:
     cases = openings(CASES + 3)
     assert opened([cases[place] for place in places]) == since(*range(CASES))
 
 
-def test_a_closed_case_goes_before_an_open_one_and_an_answered_one_before_one_that_waits() -> None:
+def test_closed_and_answered_complaints_are_dropped_first() -> None:
     cases = openings(CASES)
     for action in (ComplaintAction.RESOLVED, ComplaintAction.ANSWERED):
         done = complaint("c", T0 + CASES * DAY_US, complaint_id="0", action=action)
@@ -303,7 +302,7 @@ def test_a_closed_case_goes_before_an_open_one_and_an_answered_one_before_one_th
         assert opened([*cases, complaint("c", T0 + 9 * DAY_US, complaint_id="x", action=step)]) == since(0, 1, 2, 3)
 
 
-def test_an_open_case_that_nobody_acts_on_any_more_makes_room() -> None:
+def test_an_expired_open_complaint_is_dropped() -> None:
     vector = new_vector()
     for event in openings(CASES + 3):
         apply_event(vector, event, event.at, 0, False, followed_days=CASES + 1)
@@ -312,9 +311,7 @@ def test_an_open_case_that_nobody_acts_on_any_more_makes_room() -> None:
 
 @pytest.mark.parametrize("name", ["a", None])
 @pytest.mark.parametrize("action", [ComplaintAction.OPENED, ComplaintAction.REOPENED])
-def test_a_complaint_that_is_repeated_is_one_that_is_open_since_the_first_time(
-    name: str | None, action: ComplaintAction
-) -> None:
+def test_a_repeated_complaint_is_open_since_its_first_opening(name: str | None, action: ComplaintAction) -> None:
     steps = [*openings(1, complaint_id=name), *openings(9, complaint_id=name, action=action)[1:]]
     assert [opened(steps[:n]) for n in range(1, 10)] == [since(0)] * 9
     other = complaint("c", T0 + 20 * DAY_US, complaint_id="other")
@@ -325,7 +322,7 @@ def test_a_complaint_that_is_repeated_is_one_that_is_open_since_the_first_time(
 
 @st.composite
 def case_steps(draw: st.DrawFn) -> list[Complaint]:
-    """Up to CASES openings of three complaints, and any number of answers and resolutions of the same ones."""
+    """Return up to CASES openings of three complaints, with any number of answers and resolutions."""
     wanted = draw(st.lists(st.sampled_from("ab "), min_size=1, max_size=CASES))
     actions = [ComplaintAction.ANSWERED, ComplaintAction.RESOLVED]
     steps = [(name, ComplaintAction.OPENED) for name in wanted]
@@ -338,9 +335,7 @@ def case_steps(draw: st.DrawFn) -> list[Complaint]:
 
 
 @given(case_steps(), st.randoms(use_true_random=False))
-def test_as_many_openings_as_places_and_all_their_steps_may_come_in_any_order(
-    steps: list[Complaint], rng: random.Random
-) -> None:
+def test_openings_and_steps_may_arrive_in_any_order(steps: list[Complaint], rng: random.Random) -> None:
     shuffled = rng.sample(steps, len(steps))
     found, wanted = remembered([*shuffled]), remembered([*steps])
     cases = [name for name in SLOTS if name.startswith("complaint_")]
@@ -365,6 +360,6 @@ def test_recent_ids_are_kept_and_no_more() -> None:
     assert not customer.is_duplicate(names[0])
 
 
-def test_the_facts_have_names_of_their_own() -> None:
+def test_slots_have_unique_names() -> None:
     assert len(set(SLOTS)) == len(SLOTS) == len(EMPTY) == len(SLOT)
     assert MAX_LATENESS_DAYS < RING

@@ -19,7 +19,7 @@ from standardwebhooks import WebhookVerificationError
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused, Retry
 from stream_app.core.delivery.records import OutboundMessage
 from stream_app.core.delivery.retry import MINUTE, SECOND
-from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.messages.alerts import AlertOpened
 from stream_app.notifications.channels import address_guard
 from stream_app.notifications.channels.address_guard import is_public
 from stream_app.notifications.channels.apprise_channel import AppriseChannel

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
-from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.units import EPOCH
 from stream_app.errors import BadTemplate
@@ -40,7 +40,7 @@ WORDS: Any = SimpleNamespace(
     evidence_text=lambda one, lang: {
         "silence": ("silent for {days:g} days", "已 {days:g} 天没有动静"),
         "one_order": ("one order in all", "只下过一单"),
-    }[one.sign][lang == "zh"].format(**one.numbers),
+    }[one.rule][lang == "zh"].format(**one.numbers),
 )
 COMPOSER = PlaybookComposer(load_playbook(), WORDS, zone="Asia/Shanghai", currency="CNY")
 ALERT = AlertOpened(

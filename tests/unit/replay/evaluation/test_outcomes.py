@@ -1,4 +1,4 @@
-"""What came of the customers: departures, calls, alerts, cohorts, readiness, what a log can show. Small known cases."""
+"""Departures, calls, alerts, cohorts, readiness and support, on small known cases."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 
 from stream_app.core.events.schema import KINDS
+from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation import metrics
 from stream_app.replay.evaluation.alerts import alert_figures, flaps
-from stream_app.replay.evaluation.calendar import DAY_US, call_times, index_of, instant, local, midnights, month_starts
-from stream_app.replay.evaluation.capacity import capacity_curve, play
+from stream_app.replay.evaluation.calendar import call_times, index_of, instant, local, midnights, month_starts
+from stream_app.replay.evaluation.capacity import capacity_curve, simulate_calls
 from stream_app.replay.evaluation.cohorts import churn_by_month, cohort_retention, repurchase
 from stream_app.replay.evaluation.departures import Departures, Orders, find_departures, lead_summary
 from stream_app.replay.evaluation.evaluation import Evaluation, evaluate
 from stream_app.replay.evaluation.readiness import condition, readiness
 from stream_app.replay.evaluation.segments import RFM, segment_tables
-from stream_app.replay.evaluation.support import SIGNS, support_figures
+from stream_app.replay.evaluation.support import FIELD_GROUPS, support_figures
 from stream_app.replay.evaluation.worth import money_figures, newest_decisions
 from stream_app.replay.results import AlertRecord, LogFacts, Results
 from tests.harness.factories import START, results
@@ -37,7 +38,7 @@ def departures(evaluation: Evaluation) -> Departures:
 
 
 def with_orders(given: Results, orders: list[tuple[int, float]]) -> Results:
-    """The same replay with other orders: (customer, day since the start)."""
+    """Return the same replay with other orders: (customer, day since the start)."""
     customer = np.array([c for c, _ in orders], np.int64)
     at = np.array([START + int(day * DAY_US) for _, day in orders], np.int64)
     return replace(given, orders=(customer, at, np.full(len(at), 10.0)))
@@ -46,7 +47,7 @@ def with_orders(given: Results, orders: list[tuple[int, float]]) -> Results:
 # --- the calendar -----------------------------------------------------------------------------------------------------
 
 
-def test_days_and_months_are_the_shops_own() -> None:
+def test_days_and_months_are_in_the_shops_time_zone() -> None:
     zone = ZoneInfo("Europe/Berlin")  # the clock changes on 31 March 2024
     first, last = (instant(datetime(2024, 3, day, 12, tzinfo=zone)) for day in (30, 31))
     starts = midnights(first, last, zone)
@@ -77,7 +78,7 @@ def test_a_silence_ends_with_the_next_order_or_the_log(evaluation: Evaluation) -
     assert orders.last_before(customer, moment).tolist() == [-1, 0, 2, -1]
 
 
-def test_who_left_is_told_by_the_shops_own_rule(evaluation: Evaluation) -> None:
+def test_departures_follow_the_shops_own_rule(evaluation: Evaluation) -> None:
     """Warm-up ends about 122 days after the first order; the rule is 180 days; the log ends on day 450."""
     days = [(c, 0.0) for c in range(100, 140)] + [(c, 100.0) for c in range(40)] + [(50, 100), (50, 279), (51, 300)]
     given = with_orders(evaluation.results, days)
@@ -87,7 +88,7 @@ def test_who_left_is_told_by_the_shops_own_rule(evaluation: Evaluation) -> None:
     assert gone == {*range(100, 140), *range(40)}  # 50 came back after 179 days, 51 cannot be judged yet
 
 
-def test_in_a_short_log_the_horizon_stands_in_and_the_lead_is_still_the_rules(evaluation: Evaluation) -> None:
+def test_a_short_log_uses_the_horizon_and_the_lead_of_the_rule(evaluation: Evaluation) -> None:
     given = replace(evaluation.results, settings=evaluation.results.settings | {"lost_after_days": 3000.0})
     found = find_departures(evaluate(given))
     assert found.definition == "horizon"
@@ -102,7 +103,7 @@ def test_an_oracle_calls_those_who_leave_first_and_its_opposite_last(
     d = evaluation.results.decisions
     leaving = d.label.astype(float)
     capacity = 3
-    oracle, fool = (play(evaluation, departures, sign * leaving, [capacity])[0] for sign in (1, -1))
+    oracle, fool = (simulate_calls(evaluation, departures, sign * leaving, [capacity])[0] for sign in (1, -1))
     right, wrong = (d.label[calls.decision[:60]].mean() for calls in (oracle, fool))  # before both have called everyone
     assert right == 1
     assert wrong < 0.2
@@ -112,7 +113,7 @@ def test_calls_keep_to_the_capacity_and_call_nobody_twice_in_a_silence(
     evaluation: Evaluation, departures: Departures
 ) -> None:
     d = evaluation.results.decisions
-    for capacity, calls in zip((1, 4), play(evaluation, departures, d.probability, (1, 4)), strict=True):
+    for capacity, calls in zip((1, 4), simulate_calls(evaluation, departures, d.probability, (1, 4)), strict=True):
         _, per_day = np.unique(calls.at, return_counts=True)
         assert per_day.max() == capacity
         assert len(np.unique(calls.order)) == len(calls.order)
@@ -132,7 +133,7 @@ def test_more_calls_reach_more_leavers_with_less_certainty(evaluation: Evaluatio
     )
 
 
-def test_lead_times_are_summed_up_whole() -> None:
+def test_lead_times_are_summarised_completely() -> None:
     summary: Any = lead_summary(np.array([1.0, 5.0, 30.0, 180.0]))
     assert summary["median_days"] == 17.5
     assert sum(bar["n"] for bar in summary["histogram"]) == 4
@@ -150,7 +151,7 @@ def alert(kind: str, day: float, reason: str = "", customer: str = "a") -> Alert
     ("reason", "reopened", "flapped"),
     [("fell", 5, 1), ("expired", 5, 1), ("fell", 30, 0), ("returned", 5, 0), ("lost", 5, 0)],
 )
-def test_an_episode_that_opens_again_soon_without_cause_flaps(reason: str, reopened: float, flapped: int) -> None:
+def test_an_alert_that_opens_again_soon_without_cause_flaps(reason: str, reopened: float, flapped: int) -> None:
     other = alert("opened", 11, customer="b")
     course = [alert("opened", 1), alert("closed", 10, reason), alert("opened", 10 + reopened), other]
     assert flaps(course, START) == flapped
@@ -170,7 +171,7 @@ def test_alerts_are_counted_by_customers_and_days(evaluation: Evaluation, depart
 
 
 def test_cohorts_by_hand(evaluation: Evaluation) -> None:
-    """The factory starts on 1 January 2023 UTC, 08:00 in the shop; 400 days and more lie behind."""
+    """The factory starts on 1 January 2023 UTC, 08:00 in the shop, and covers more than 400 days."""
     given = with_orders(evaluation.results, [(0, 1), (1, 2), (0, 40), (2, 45), (2, 70), (1, 75)])
     found: Any = cohort_retention(evaluate(given))
     assert found["months"][:3] == ["2023-01", "2023-02", "2023-03"]
@@ -181,7 +182,7 @@ def test_cohorts_by_hand(evaluation: Evaluation) -> None:
     assert repurchase(evaluate(given)) == {"buyers": 3, "repurchase_rate": 1.0}
 
 
-def test_a_month_begins_on_the_shops_own_clock(evaluation: Evaluation) -> None:
+def test_a_month_begins_in_the_shops_time_zone(evaluation: Evaluation) -> None:
     """30 January, 17:00 UTC is the 31st in Shanghai; a day later it is February there."""
     given = with_orders(evaluation.results, [(0, 29.71), (1, 30.71)])
     found: Any = cohort_retention(evaluate(given))
@@ -257,13 +258,13 @@ def vector(fields: dict[str, list[str]]) -> LogFacts:
     return LogFacts(["x"], 10, 0, 0, 0, 0, 0, 1, kinds, fields, customers=1, buyers=1)
 
 
-def test_every_sign_names_fields_that_the_schema_has() -> None:
-    for cause, signs in SIGNS.items():
+def test_every_field_group_names_fields_of_the_schema() -> None:
+    for cause, signs in FIELD_GROUPS.items():
         for sign in signs:
             assert set(sign.fields) <= set(KINDS[sign.kind].__struct_fields__), cause
 
 
-def test_a_log_of_nothing_but_orders_shows_few_causes() -> None:
+def test_a_log_of_orders_only_supports_few_causes() -> None:
     found: Any = {row["cause"]: row for row in support_figures(vector({"order": []}))["causes"]}  # type: ignore[attr-defined]
     assert found["habit_change"]["support"] == "full"
     assert found["forgot_shop"]["support"] == "part"
@@ -272,7 +273,7 @@ def test_a_log_of_nothing_but_orders_shows_few_causes() -> None:
     }  # fmt: skip
 
 
-def test_a_log_with_every_field_shows_every_cause() -> None:
+def test_a_log_with_every_field_supports_every_cause() -> None:
     everything = {kind: list(type_.__struct_fields__) for kind, type_ in KINDS.items()}
     found: Any = support_figures(vector(everything))
     assert {row["support"] for row in found["causes"]} == {"full"}

@@ -1,4 +1,4 @@
-"""All figures of a replay: the same as the independent judge's, the same in every run, and free of customers."""
+"""All figures of a replay: equal to those of the independent judge, reproducible, and without customer ids."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def stamp(at: int) -> str:
 
 
 def written(given: Results, folder: Path) -> tuple[Path, Path]:
-    """The orders and the predictions as files that the judge reads; an event at the log's end keeps its length."""
+    """Write orders and predictions as files for the judge; an event at the end of the log keeps its length."""
     d, (customer, at, _) = given.decisions, given.orders
     log, predictions = folder / "log.csv", folder / "predictions.csv"
     lines = [f"{d.customers[c]},{stamp(t)}" for c, t in zip(customer, at, strict=True)]
@@ -51,7 +51,7 @@ def written(given: Results, folder: Path) -> tuple[Path, Path]:
 
 
 def ended_with_its_last_order(given: Results) -> Results:
-    """The judge takes the last event for the log's end; so let the log end there, and label what that leaves open."""
+    """Return the replay with the log ending at its last event, as the judge assumes, and labels accordingly."""
     end = int(given.orders[1].max())
     d = given.decisions
     keep = np.flatnonzero(d.decided_at <= end)
@@ -83,7 +83,7 @@ def test_the_figures_are_those_of_the_judge(
     assert line.format(**product) in said, said
 
 
-def test_what_the_watermark_left_open_is_judged_by_the_orders(replayed: Results) -> None:
+def test_decisions_without_a_label_get_their_outcome_from_the_orders(replayed: Results) -> None:
     known = evaluate(replayed)
     d = replayed.decisions
     late = replace(replayed, decisions=replace(d, label=np.full_like(d.label, OPEN)))
@@ -100,7 +100,7 @@ def test_decisions_without_a_whole_horizon_do_not_count(replayed: Results, figur
     assert metrics(replace(replayed, decisions=early))["product"] == figures["product"]
 
 
-def test_two_runs_give_the_same_text_but_for_the_run(replayed: Results, figures: Any) -> None:
+def test_two_runs_give_the_same_text_except_for_the_run(replayed: Results, figures: Any) -> None:
     again = metrics(replace(replayed, seconds=99.0, peak_rss_bytes=1))
     first, second = ({k: v for k, v in m.items() if k != "run"} for m in (figures, again))
     assert json.dumps(first, allow_nan=False) == json.dumps(second, allow_nan=False)
@@ -124,7 +124,7 @@ def test_an_expert_without_a_probability_is_not_compared(replayed: Results, figu
     assert found["experts"]["linear"] == figures["experts"]["linear"]
 
 
-def test_windows_lie_end_to_end_and_the_last_cumulative_is_the_whole(figures: Any) -> None:
+def test_windows_are_contiguous_and_the_last_cumulative_is_the_whole(figures: Any) -> None:
     windows = figures["windows"]
     days = [(datetime.fromisoformat(w["from"]), datetime.fromisoformat(w["to"])) for w in windows]
     assert all((later[0] - earlier[0]).days == 28 for earlier, later in itertools.pairwise(days))

@@ -1,4 +1,4 @@
-"""The figures of probabilities, against scikit-learn, against known values, and against what must not change them."""
+"""Metrics of probabilities, against scikit-learn, known values and invariants."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from stream_app.replay.evaluation.intervals import auc_difference, auc_influence
 
 
 def drawn(n: int, seed: int, digits: int | None = None) -> Scored:
-    """Outcomes that follow their probabilities; few digits make many ties."""
+    """Return outcomes that follow their probabilities; few digits give many ties."""
     rng = np.random.default_rng(seed)
     p = rng.beta(2, 2, n)
     y = rng.random(n) < p
@@ -56,7 +56,7 @@ def test_a_certain_mistake_costs_much_but_not_infinitely_much() -> None:
 
 
 @pytest.mark.parametrize("churned", [[True, True], [False, False], []])
-def test_with_one_outcome_nothing_can_be_told_apart(churned: list[bool]) -> None:
+def test_ranking_metrics_need_both_outcomes(churned: list[bool]) -> None:
     s = Scored(np.array(churned, bool), np.linspace(0.1, 0.9, len(churned)))
     assert all(np.isnan(f(s)) for f in (roc_auc, pr_auc, lift))
     assert all(np.isnan(auc_interval(s, np.arange(len(churned)))))
@@ -72,14 +72,14 @@ def test_ranking_figures_ignore_a_rising_change_of_scale(seed: int, digits: int 
 
 
 @given(st.integers(0, 10_000))
-def test_turning_everything_round_mirrors_the_auc(seed: int) -> None:
+def test_inverting_the_outcomes_mirrors_the_auc(seed: int) -> None:
     s = drawn(200, seed, 1)
     assert roc_auc(Scored(~s.churned, 1 - s.probability)) == pytest.approx(roc_auc(s), nan_ok=True)
     assert roc_auc(Scored(s.churned, 1 - s.probability)) == pytest.approx(1 - roc_auc(s), nan_ok=True)
 
 
-def test_ties_are_not_broken_by_the_place_in_the_file() -> None:
-    """Sorted by outcome within ties, a stable sort would see the whole future."""
+def test_ties_do_not_depend_on_the_order_of_rows() -> None:
+    """Sorted by outcome within ties, a stable sort would leak the outcome."""
     churned = np.repeat([False, True], 500)
     assert 0.8 < lift(Scored(churned, np.full(1000, 0.5))) < 1.2
     assert sorted(ascending(np.full(9, 0.5)).tolist()) == list(range(9))
@@ -92,7 +92,7 @@ def test_calibration_error_is_zero_for_what_comes_true_and_the_shift_for_what_do
     assert ece(Scored(churned, p + 0.1), bins=2) == pytest.approx(0.1)
 
 
-def test_precision_at_capacity_counts_each_day_by_itself() -> None:
+def test_precision_at_capacity_counts_each_day_separately() -> None:
     s = Scored(np.array([True, False, True, False, True]), np.array([0.9, 0.2, 0.1, 0.05, 0.8]))
     day = np.array([0, 0, 1, 1, 2])
     assert precision_at(s, day, 1) == 1.0
@@ -120,14 +120,14 @@ def test_the_interval_of_the_auc_is_the_bootstraps() -> None:
 
 
 def clustered(customers: int, each: int) -> tuple[Scored, Any]:
-    """Customers whose decisions share outcome and score almost entirely."""
+    """Return customers whose decisions have almost the same outcome and score."""
     rng = np.random.default_rng(8)
     score = np.repeat(rng.random(customers), each)
     churned = np.repeat(rng.random(customers) < 0.3 + 0.4 * score[::each], each)
     return Scored(churned, score + rng.normal(0, 0.02, len(score))), np.repeat(np.arange(customers), each)
 
 
-def test_repeating_every_decision_does_not_make_us_surer() -> None:
+def test_repeated_decisions_do_not_narrow_the_interval() -> None:
     once, customer = clustered(400, 1)
     many = Scored(np.repeat(once.churned, 8), np.repeat(once.probability, 8))
     assert auc_interval(many, np.repeat(customer, 8)) == pytest.approx(auc_interval(once, customer), abs=1e-9)

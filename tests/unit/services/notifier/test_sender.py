@@ -23,7 +23,7 @@ from stream_app.core.delivery.records import (
 )
 from stream_app.core.delivery.routing import Policy, Route
 from stream_app.core.delivery.scheduler import DeliveryScheduler
-from stream_app.core.messages.schema import AlertOpened
+from stream_app.core.messages.alerts import AlertOpened
 from stream_app.errors import CommitRefused
 from stream_app.metrics import CommitMetrics, DeliveryMetrics, new_registry
 from stream_app.notifications.channels.registry import Words

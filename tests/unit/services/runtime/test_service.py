@@ -19,7 +19,8 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from stream_app.core.messages.schema import SEQUENCE, Outgoing, Tick, decode_message, pack, sequence_of
+from stream_app.core.messages.outgoing import SEQUENCE, Outgoing, pack, sequence_of
+from stream_app.core.messages.schema import Tick, decode_message
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot
 from stream_app.core.partition.commit import Commit

@@ -19,7 +19,7 @@ from stream_app.core.alerts.staff_actions import RESOLVED
 from stream_app.core.causes.explanation import Cause, Explanation
 from stream_app.core.delivery.records import STATES
 from stream_app.core.events.schema import Event
-from stream_app.core.kpis.event_counts import CATEGORIES, FLOWS
+from stream_app.core.kpis.event_counts import CATEGORIES, EVENT_COUNTS
 from stream_app.core.messages.schema import Contact
 from stream_app.core.messages.unknown_words import MAX_WORDS
 from stream_app.core.model.churn_model import ChurnModel
@@ -59,7 +59,7 @@ def lane_with(number: int, events: Iterable[Event]) -> PartitionTask:
     task = PartitionTask(number, {}, SHOP, Limits(scores=False))
     for event in events:
         task.processor.apply(event, event.at)
-    task.processor.aggregator.months.turn(task.processor.stream_time)
+    task.processor.aggregator.monthly_churn.advance(task.processor.stream_time)
     task.processor.finish(ChurnModel(SHOP.horizon, SHOP.decide_every, seed=1))
     return task
 
@@ -172,7 +172,7 @@ def test_what_is_told_uses_no_other_words_than_the_pages_name() -> None:
         for sample in family.samples:
             for label, word in sample.labels.items():
                 assert label == "shop" or word in VALUES[label]
-    assert {flow.kind for flow in FLOWS if flow.what == "complaints"} == set(CATEGORIES)
+    assert {flow.kind for flow in EVENT_COUNTS if flow.what == "complaints"} == set(CATEGORIES)
 
 
 def test_what_the_staff_says_of_an_episode_is_counted_in_words_that_are_known() -> None:

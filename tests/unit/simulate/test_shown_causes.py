@@ -1,4 +1,4 @@
-"""Each cause leaves its evidence in the events where it is shown, and seldom where it is missing."""
+"""Each cause shows in the events where it should, and seldom where it should not."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def complaints(events: Events, *categories: str) -> list[Complaint]:
 
 
 def steps(events: Events) -> dict[str | None, dict[str, int]]:
-    """The last time of each step of each complaint."""
+    """Return the last time of each step of each complaint."""
     times: dict[str | None, dict[str, int]] = defaultdict(dict)
     for event in events:
         if isinstance(event, Complaint) and event.form == "complaint":
@@ -147,8 +147,8 @@ def test_evidence_is_there_where_shown_and_not_where_missing(
     cause: str, histories: dict[str, Events], vector: list[Truth]
 ) -> None:
     of_cause = [one for one in vector if cause in one.causes and one.customer_id in histories]
-    shown = [SIGNS[cause].holds(histories[one.customer_id]) for one in of_cause if cause in one.signs]
-    missing = [SIGNS[cause].holds(histories[one.customer_id]) for one in of_cause if cause not in one.signs]
+    shown = [SIGNS[cause].holds(histories[one.customer_id]) for one in of_cause if cause in one.shown]
+    missing = [SIGNS[cause].holds(histories[one.customer_id]) for one in of_cause if cause not in one.shown]
     assert sum(shown) >= SIGNS[cause].shown * len(shown)
     assert sum(missing) <= SIGNS[cause].missing * len(missing)
 
@@ -157,13 +157,13 @@ def test_evidence_is_there_where_shown_and_not_where_missing(
 def test_evidence_sets_apart_from_customers_without_the_cause(
     cause: str, histories: dict[str, Events], vector: list[Truth]
 ) -> None:
-    without = [SIGNS[cause].holds(histories[one.customer_id]) for one in vector if cause not in one.signs]
+    without = [SIGNS[cause].holds(histories[one.customer_id]) for one in vector if cause not in one.shown]
     assert sum(without) <= (SIGNS[cause].shown - 0.2) * len(without)
 
 
 def test_neglected_customers_pay_little_and_get_no_benefit(histories: dict[str, Events], vector: list[Truth]) -> None:
-    neglected = [one.customer_id for one in vector if "small_customer_neglect" in one.signs]
-    others = [one.customer_id for one in vector if "small_customer_neglect" not in one.signs]
+    neglected = [one.customer_id for one in vector if "small_customer_neglect" in one.shown]
+    others = [one.customer_id for one in vector if "small_customer_neglect" not in one.shown]
 
     def mean_amount(customers: list[str]) -> float:
         amounts = [one.amount or 0 for customer in customers for one in orders(histories[customer], "paid")]
@@ -182,6 +182,6 @@ def test_orders_of_a_fading_habit_get_rare_before_leaving() -> None:
     silences: dict[bool, list[int]] = {True: [], False: []}
     for one in truth(settings, SEED):
         if one.left_at and not one.one_time and paid[one.customer_id]:
-            silences["habit_change" in one.signs].append((one.left_at - paid[one.customer_id][-1]).days)
+            silences["habit_change" in one.shown].append((one.left_at - paid[one.customer_id][-1]).days)
     fading, others = (sum(days) / len(days) for days in (silences[True], silences[False]))
     assert fading > 1.15 * others
