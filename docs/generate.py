@@ -255,35 +255,35 @@ def facts() -> dict[str, dict[str, str]]:
 
 
 TITLES: Final[dict[type[Metrics], str]] = {
-    KpiMetrics: "Customers and shop: worker",
+    KpiMetrics: "KPIs: worker",
     WorkerMetrics: "Worker",
-    QualityMetrics: "Quality of the model: trainer",
+    QualityMetrics: "Model quality: trainer",
     TrainerMetrics: "Trainer",
-    AllocatorMetrics: "Desk",
-    CommitMetrics: "Commits: worker, trainer, desk, deliverer",
+    AllocatorMetrics: "Allocator",
+    CommitMetrics: "Commits: all services",
     InputMetrics: "Input: all services",
-    RelayMetrics: "Relay: worker, desk",
-    SkippedMetrics: "Skipped records: trainer, desk, deliverer",
-    RedisMetrics: "Redis: desk",
-    DeliveryMetrics: "Deliverer",
+    RelayMetrics: "Outbox relay: worker, allocator",
+    SkippedMetrics: "Skipped records: trainer, allocator, notifier",
+    RedisMetrics: "Redis: allocator",
+    DeliveryMetrics: "Notifier",
 }
 TITLES_ZH: Final[dict[type[Metrics], str]] = {
     KpiMetrics: "客户与店铺：worker",
     WorkerMetrics: "worker（评分进程）",
     QualityMetrics: "模型质量：trainer",
     TrainerMetrics: "trainer（训练进程）",
-    AllocatorMetrics: "desk（派单台）",
-    CommitMetrics: "提交：worker、trainer、desk、deliver",
+    AllocatorMetrics: "allocator（派单进程）",
+    CommitMetrics: "提交：所有服务",
     InputMetrics: "输入：所有服务",
-    RelayMetrics: "转发：worker、desk",
-    SkippedMetrics: "跳过的记录：trainer、desk、deliver",
-    RedisMetrics: "Redis：desk",
-    DeliveryMetrics: "deliver（投递进程）",
+    RelayMetrics: "转发：worker、allocator",
+    SkippedMetrics: "跳过的记录：trainer、allocator、notifier",
+    RedisMetrics: "Redis：allocator",
+    DeliveryMetrics: "notifier（投递进程）",
 }
 
 
 def about_metrics(titles: dict[type[Metrics], str]) -> dict[str, object]:
-    """What docs/metrics.md tells of health and metrics."""
+    """Return the variables of the metrics templates."""
     return {
         "groups": {title: group(CollectorRegistry()).described for group, title in titles.items()},
         "labels": VALUES,
@@ -294,7 +294,7 @@ def about_metrics(titles: dict[type[Metrics], str]) -> dict[str, object]:
 
 
 def metrics_zh() -> dict[str, str]:
-    """What every metric means in Chinese."""
+    """Return the Chinese help text of every metric."""
     return tomllib.loads((TEMPLATES / "metrics.toml").read_text(encoding="utf-8"))
 
 

@@ -377,7 +377,7 @@ def test_a_wrong_password_ends_the_service_and_is_told(secured: Secured, service
 IN_REDIS = [
     ("worker", ["-evalsha"], ["+evalsha"], "'evalsha'"),
     ("worker", ["-hmget"], ["+hmget"], "which calls HDEL, HGET, HKEYS, HMGET, HSET, on churn:{p"),
-    ("trainer", ["resetkeys"], ["~churn:{model}:*"], "claim_trainer.lua"),
+    ("trainer", ["resetkeys"], ["~churn:{model}:*"], "claim_owner.lua"),
     ("trainer", ["-hmget"], ["+hmget"], "HMGET"),
     ("allocator", ["-get"], ["+get"], "claim.lua"),
     ("notifier", ["-smembers"], ["+smembers"], "SMEMBERS churn:{deliver}:open"),

@@ -24,8 +24,8 @@ from stream_app.core.events.schema import encode
 from stream_app.core.messages.schema import CandidateBatch, Outgoing, pack
 from stream_app.core.partition.commit import Commit
 from stream_app.core.units import EPOCH, MICROSECOND
-from stream_app.services.runtime.faust_app import make_producer
 from stream_app.services.runtime.outbox_relay import OutboxRelay
+from stream_app.services.runtime.producer import make_producer
 from tests.fakes.stores import MemoryServer, MemoryStateStore
 from tests.harness.live import LiveSystem
 from tests.harness.live.outcome import messages_of

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from stream_app.adapters.kafka import topic_ids
 from stream_app.adapters.kafka.acls import NEEDS, kafka_acls
 from stream_app.adapters.kafka.refusals import refusal, refusals
-from stream_app.adapters.kafka.topic_ids import KafkaIds
+from stream_app.adapters.kafka.topic_ids import TopicIds
 from stream_app.adapters.redis.acls import NEEDS as REDIS_NEEDS
 from stream_app.adapters.redis.acls import redis_acls
 from stream_app.adapters.redis.connection import commands_in
@@ -211,5 +211,5 @@ def test_a_refusal_of_the_ids_of_topics_is_named(
 ) -> None:
     monkeypatch.setattr(topic_ids, "AdminClient", lambda options: FailingAdmin(options, answer, connection))
     with pytest.raises(NoBroker, match=words) as refused:
-        KafkaIds(Kafka())(["shop.orders"])
+        TopicIds(Kafka())(["shop.orders"])
     assert type(refused.value) is kind

@@ -104,7 +104,7 @@ WHOLE = {
     "checksum": (batch(GOOD, crc=1), "the checksum does not match"),
     "codec": (batch(GOOD, "gzip", packed=b"garbage" * 9), "invalid gzip header"),
     "cut short": (batch(GOOD, "zstd", packed=pack("zstd", b"".join(GOOD))[:-4]), "incomplete frame"),
-    "snappy block": (batch(GOOD, "xerial", packed=pack("xerial", b"".join(GOOD))[:-1]), "a block of snappy breaks off"),
+    "snappy block": (batch(GOOD, "xerial", packed=pack("xerial", b"".join(GOOD))[:-1]), "a snappy block is truncated"),
     "version": (batch(GOOD, magic=5), "version 5"),
     "count": (batch(GOOD, count=-2, last_delta=2), "it has -2 records"),
     "too many": (batch([record(0, None)] * 100_001, "gzip", last_delta=2), "the limit is 100000"),

@@ -176,7 +176,7 @@ def test_a_worker_counts_unknown_words_by_field_and_word_and_logs_each_once(capl
             watch.stepped(PartitionTask(0, TOPICS, SHOP, Limits()), step, 0.1)
     counted = {
         (sample.labels["field"], sample.labels["word"]): sample.value
-        for sample in next(iter(watch.worker.unknown_words.collect())).samples
+        for sample in next(iter(watch.worker.unknown_values.collect())).samples
         if sample.name.endswith("_total")
     }
     assert counted == {("order.action", "completed"): 2, ("browsing.page", "landing"): 2}
