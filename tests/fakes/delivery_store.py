@@ -171,7 +171,7 @@ class MemoryDeliveryStore:
     def _require_complete(self) -> None:
         server = self._server
         counts = {kind: (server.counts.get(kind), found) for kind, found in server.sizes.items()}
-        require_complete("the deliverer", bool(server.number), counts)
+        require_complete("the notifier", bool(server.number), counts)
 
     def _claimed(self) -> tuple[str, int]:
         if self._life is None:

@@ -175,7 +175,7 @@ def test_too_few_copies_are_told(config: LiveConfig, environ: dict[str, str]) ->
     create_topics(config)
     wanting = load_config(environ=environ | {"STREAM_APP_KAFKA__REPLICATION": "3"})
     found = {(one.severity, one.problem) for one in check_topics(wanting)}
-    assert (Severity.WARNING, "has 1 copies, kafka.replication is 3") in found
+    assert (Severity.WARNING, "has 1 replicas, kafka.replication is 3") in found
     assert (Severity.WARNING, "has min.insync.replicas=1, not 2") in found
 
 

@@ -184,7 +184,7 @@ def test_what_comes_of_an_attempt_is_stored_and_counted(answer: Any, state: str,
             assert deliverer.states() == {"a:team": state}
             assert deliverer.value("delivery_attempts_total", channel="team", outcome=outcome) == 1
             assert "t0ken" not in str(deliverer.server)
-            assert deliverer.value("delivery_closed_ratio", channel="team") == float(outcome == "gone")
+            assert deliverer.value("delivery_channel_disabled", channel="team") == float(outcome == "gone")
 
     play(scenario)
 

@@ -220,7 +220,7 @@ def test_what_others_wait_for_is_kept_and_goes_on_once_the_topic_is_mended(
         relay.add(await committed(store, b"", b"1", packed), packed)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(relay.drain(), 0.2)
-        assert f"shop.{role}[1] refuses record {values.index(b'bad') + 1}" in relay.refused
+        assert f"shop.{role}[1] rejects record {values.index(b'bad') + 1}" in relay.refused
         assert "stream-app topics check" in relay.refused
         assert (relay.pending, len(await store.outbox(1, 0, 10))) == (len(values), len(values))
         assert len(caplog.records) == 1, caplog.messages  # and not one a try
@@ -329,7 +329,7 @@ def test_one_of_the_workers_writes_the_ticks_and_every_moment_once() -> None:
 
 
 def test_a_tick_that_is_refused_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ticker_module, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(ticker_module, "_POLL_SECONDS", 0.01)
 
     async def story() -> None:
         mended = False
@@ -339,7 +339,7 @@ def test_a_tick_that_is_refused_is_tried_again(monkeypatch: pytest.MonkeyPatch) 
         running = asyncio.create_task(ticker.run())
         await asyncio.sleep(0.2)
         assert not running.done()
-        assert "shop.ticks refuses a tick" in ticker.refused
+        assert "shop.ticks rejects ticks" in ticker.refused
         assert "stream-app topics check" in ticker.refused
         mended = True
         await asyncio.sleep(0.2)
@@ -472,7 +472,7 @@ def test_an_error_of_ours_is_a_sentence_in_a_terminal_and_a_line_of_the_log_else
     process._report("worker", error)
     told = f"stream-app worker: {error}\n"
     assert screen.getvalue() == (told if tty else "")
-    assert [record.getMessage() for record in caplog.records] == ([] if tty else ["ended by an error"])
+    assert [record.getMessage() for record in caplog.records] == ([] if tty else ["Service failed"])
 
 
 def test_what_we_did_not_foresee_is_always_told_with_its_traceback(
