@@ -313,7 +313,7 @@ def test_a_commit_that_fails_leaves_nothing_half_applied(fresh_redis: str, key: 
             client.delete(f"test:{{deliver}}:{key}")
             client.set(f"test:{{deliver}}:{key}", "of another program")
             before = {name: client.dump(name) for name in client.keys("*")}
-            with pytest.raises(StoreUnavailable, match="no other program writes to this prefix"):
+            with pytest.raises(StoreUnavailable, match="no other program writes keys with this prefix"):
                 await store.commit(
                     opening(1, "b", channels={"team": b"x"}, ended={"c": 1}, dead=["c"], answered=1), "2"
                 )

@@ -153,7 +153,7 @@ def test_a_partition_that_lacks_a_key_is_neither_opened_nor_committed(play: Play
         with pytest.raises(StoreIncomplete, match=f"partition 3: `{kind}` has 0 entries, but ") as refused:
             await (await worker(hands, "worker-2")).open(3)
         assert refused.value.exit_code == 4
-        with pytest.raises(StoreIncomplete, match=f"`{kind}` holds 0"):
+        with pytest.raises(StoreIncomplete, match=f"`{kind}` has 0"):
             await running.commit(batch(b"2", b"3", ann=b"a3"), "3", 1)
         assert await running.positions([3]) == {3: b"2"}
         assert await running.state(3, "ann") == (None if kind == "states" else b"a1")
@@ -306,7 +306,7 @@ def test_models_that_lack_a_key_are_refused(play: Play, kind: str) -> None:
         hands.drop("model", kind)
         with pytest.raises(StoreIncomplete, match=f"the trainer: `{kind}` has 0 entries, but [35] were stored"):
             await trainer(hands)
-        with pytest.raises(StoreIncomplete, match=f"`{kind}` holds 0"):
+        with pytest.raises(StoreIncomplete, match=f"`{kind}` has 0"):
             await hands.models().verify()
 
     play(scenario)
