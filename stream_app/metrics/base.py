@@ -15,7 +15,7 @@ DURATION_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5
 
 
 class Description(NamedTuple):
-    """One metric as listed in docs/metrics.md."""
+    """One metric as listed in docs/reference/metrics.md."""
 
     name: str  # as scraped
     kind: str

@@ -24,7 +24,7 @@ from stream_app.services.worker.kpi_metrics import KpiPublisher
 
 _log = logging.getLogger(__name__)
 _MICROS: Final = 1e6
-_REMEDY: Final = "Send one of the values listed in docs/events.md"
+_REMEDY: Final = "Send one of the values listed in docs/reference/events.md"
 _RECENT_SECONDS: Final = 300.0
 _SAMPLE_SECONDS: Final = 5.0
 
