@@ -44,21 +44,14 @@ from stream_app.core.units import DAY_US
 from stream_app.errors import Stalled
 from stream_app.i18n import LANGUAGES, cause_name, segment_name
 from stream_app.i18n.explanations import catalogue as spoken
-from stream_app.metrics import (
-    VALUES,
-    AllocatorMetrics,
-    CommitMetrics,
-    DeliveryMetrics,
-    InputMetrics,
-    KpiMetrics,
-    Metrics,
-    QualityMetrics,
-    RelayMetrics,
-    SkippedMetrics,
-    StoreMetrics,
-    TrainerMetrics,
-    WorkerMetrics,
-)
+from stream_app.metrics.allocator import AllocatorMetrics
+from stream_app.metrics.base import Metrics
+from stream_app.metrics.kpis import KpiMetrics
+from stream_app.metrics.labels import VALUES
+from stream_app.metrics.notifier import DeliveryMetrics
+from stream_app.metrics.runtime import CommitMetrics, InputMetrics, RedisMetrics, RelayMetrics, SkippedMetrics
+from stream_app.metrics.trainer import QualityMetrics, TrainerMetrics
+from stream_app.metrics.worker import WorkerMetrics
 from stream_app.notifications.messages import template_loader
 from stream_app.notifications.messages.composer import PlaybookComposer
 from stream_app.notifications.playbook.measures import CAUSES as MEASURED
@@ -294,16 +287,16 @@ UNITS_ZH: Final = {
     "seconds": "秒",
 }
 TITLES: Final[dict[type[Metrics], str]] = {
-    KpiMetrics: "Customers and shop: worker",
+    KpiMetrics: "KPIs: worker",
     WorkerMetrics: "Worker",
-    QualityMetrics: "Quality of the model: trainer",
+    QualityMetrics: "Model quality: trainer",
     TrainerMetrics: "Trainer",
     AllocatorMetrics: "Allocator",
     CommitMetrics: "Commits: worker, trainer, allocator, notifier",
     InputMetrics: "Input: all services",
     RelayMetrics: "Outbox relay: worker, allocator",
     SkippedMetrics: "Skipped records: trainer, allocator, notifier",
-    StoreMetrics: "Redis: allocator",
+    RedisMetrics: "Redis: allocator",
     DeliveryMetrics: "Notifier",
 }
 TITLES_ZH: Final[dict[type[Metrics], str]] = {
@@ -316,7 +309,7 @@ TITLES_ZH: Final[dict[type[Metrics], str]] = {
     InputMetrics: "输入：所有服务",
     RelayMetrics: "发件箱转发：工作、派单进程",
     SkippedMetrics: "跳过的记录：训练、派单、通知进程",
-    StoreMetrics: "Redis：派单进程",
+    RedisMetrics: "Redis：派单进程",
     DeliveryMetrics: "通知进程",
 }
 

@@ -14,17 +14,17 @@ alerts_app = typer.Typer(no_args_is_help=True, help="What became of the alerts t
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command()(deliver)
+    app.command()(notifier)
     app.add_typer(alerts_app, name="alerts")
 
 
-def deliver(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
+def notifier(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Bring alerts to the staff's chats and to webhooks. One of them."""
     with errors_told():
         from stream_app.services.notifier.service import NotifierService
         from stream_app.services.runtime.process import run_service
 
-        raise typer.Exit(run_service("deliver", settings(config, bootstrap, given), NotifierService))
+        raise typer.Exit(run_service("notifier", settings(config, bootstrap, given), NotifierService))
 
 
 @alerts_app.command("list")

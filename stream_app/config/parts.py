@@ -28,8 +28,8 @@ MINUTE_US: Final = 60 * SECOND_US
 PORT_OFFSETS: Final = {
     "worker": 0,
     "trainer": 1,
-    "desk": 2,
-    "deliver": 3,
+    "allocator": 2,
+    "notifier": 3,
 }  # above health.port: all may run on one machine
 Chunk = Annotated[int, Field(gt=0, le=20_000)]  # more would be a commit of seconds
 _KEYS: Final = 2  # while one replaces the other

@@ -1,4 +1,4 @@
-"""Feeds a recorded log into Kafka, with the log's own ticks, and goes on where it was stopped without doubling."""
+"""Publication of a recorded log to Kafka, with ticks in event time. An interrupted run can be continued."""
 
 from stream_app.publish.feed import Summary
 from stream_app.publish.pace import speed_factor

@@ -1,4 +1,4 @@
-"""How fast a log is published: flat out, or so many times as fast as it happened."""
+"""Pace of a publication: as fast as possible, or a multiple of real time."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Final
 from stream_app.errors import BadOption
 
 FLAT_OUT: Final = math.inf
-_NAP_SECONDS: Final = 0.2  # how long a stop or an error of the broker may go unnoticed
+_NAP_SECONDS: Final = 0.2  # maximum time until a stop or a broker error is noticed
 
 
 def speed_factor(text: str) -> float:
-    """The factor of a speed; raises BadOption.
+    """Return the factor for the text of a speed. Raises BadOption.
 
     >>> speed_factor("1000x"), speed_factor("0.5"), speed_factor("max")
     (1000.0, 0.5, inf)
     """
-    said = text.strip().lower()
-    if said == "max":
+    speed = text.strip().lower()
+    if speed == "max":
         return FLAT_OUT
     try:
-        factor = float(said.removesuffix("x"))
+        factor = float(speed.removesuffix("x"))
     except ValueError:
         factor = 0.0
     if not 0.0 < factor < math.inf:
@@ -33,18 +33,21 @@ def speed_factor(text: str) -> float:
 
 
 class Pace:
-    """Holds the publisher back until the log's own time has come. The first instant that is asked for comes at once."""
+    """Delays a publication to a multiple of the log's pace. The first event time is due immediately.
+
+    Args:
+        factor: speed, or FLAT_OUT.
+        stop: ends all waiting.
+        clock: returns monotonic seconds.
+    """
 
     def __init__(self, factor: float, stop: Flag, clock: Callable[[], float] = time.monotonic) -> None:
         self.flat_out = factor == FLAT_OUT
         self._factor, self._stop, self._clock = factor, stop, clock
-        self._began: tuple[int, float] | None = None  # log time in microseconds, seconds of the clock
+        self._began: tuple[int, float] | None = None  # event time in microseconds, clock in seconds
 
     def wait(self, at: int, meanwhile: Callable[[], None]) -> None:
-        """Return when an instant of the log (microseconds) has come, or when all is to stop.
-
-        meanwhile: is called now and then.
-        """
+        """Wait until an event time (microseconds) is due or `stop` is set, calling `meanwhile` periodically."""
         if self._began is None:
             self._began = at, self._clock()
         began_at, began = self._began

@@ -1,4 +1,4 @@
-"""One publication of a log, from its files to the topics."""
+"""Publication of a log, from its files to the topics."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Final
 
+from stream_app.adapters.kafka.offsets import Partition
 from stream_app.config import LiveConfig
 from stream_app.core.events.bounds import TOLERATED_SKEW
 from stream_app.errors import NotDelivered
@@ -20,43 +21,52 @@ from stream_app.publish.identity import log_id
 from stream_app.publish.pace import Pace
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES, Sender
-from stream_app.publish.watermarks import CLOCK_REMEDY, Partition, places, read_ends, read_offsets, watched
+from stream_app.publish.watermarks import CLOCK_REMEDY, next_offsets, places, read_ends
 
-_LOOK_SECONDS: Final = 1.0  # between two looks for ticks of others
+_CHECK_SECONDS: Final = 1.0  # between two checks for ticks of other producers
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be published, and how."""
+    """Options of a publication."""
 
     logs: tuple[str, ...]
     form: LogFormat
-    speed: float  # times the log's own; pace.FLAT_OUT: as fast as it goes
-    open_end: bool = False  # more will follow: no last tick
-    after_other_logs: bool = False  # append behind what another log has left
-    rejected: Path | None = None  # where lines that cannot be read are kept; None: they are counted only
+    speed: float  # multiple of real time, or pace.FLAT_OUT
+    open_end: bool = False  # the log will continue, so there is no final tick
+    after_other_logs: bool = False  # append to records of another log
+    rejected: Path | None = None  # file for unreadable lines; None only counts them
 
 
 class Watcher(Listener):
-    """Told of how a publication goes on; this one says nothing."""
+    """Observer of a publication; the base class does nothing."""
 
     def reading(self, progress: Progress) -> None:
-        """The log is being read for the first time."""
+        """Handle the progress of the first pass over the log."""
 
 
 def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Flag) -> Summary:
-    """Publish a log into the topics of the shop and of the ticks; ends early, and in order, when `stop` is set.
+    """Publish a log to the topics of the shop and the ticks, until its end or until `stop` is set.
 
-    A run that was stopped or killed is taken up again by the same call: nothing is missing, nothing doubled.
+    Calling this again after a run was stopped or killed continues it, without gaps or duplicates.
+
+    Args:
+        config: settings of Kafka and of the shop.
+        request: options of the publication.
+        watcher: receives progress reports.
+        stop: stops the publication in an orderly way.
+
+    Returns:
+        Summary of the run.
 
     Raises:
-        UnusableLog, BadMapping: before anything is sent.
-        OtherLog: something else stands at the end of a topic.
-        NoBroker, NotDelivered: Kafka does not answer, or refuses.
+        UnusableLog, BadMapping: the log cannot be read; nothing was sent.
+        OtherLog: a topic ends with something else.
+        NoBroker, NotDelivered: Kafka does not answer, or rejects a record.
     """
     topics = config.kafka.topics
     names = [*topics.of(*ROLES.values()).values(), topics.ticks]
-    # Workers refuse what lies in their future, so it is rejected here, where it is told.
+    # Workers reject events in the future, so reject them here, where they are reported.
     not_after = datetime.now(UTC) - TOLERATED_SKEW
     with (
         tempfile.TemporaryDirectory(prefix="stream-app-publish-") as workdir,
@@ -70,24 +80,23 @@ def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Fl
         begins = {one: end.offset for one, end in ends.items()}
         sender = Sender(config, identity, done, flat_out=pace.flat_out, begins=begins)
         ticks = [one for one in begins if one[0] == topics.ticks]
-        with watched(config, ticks) as offsets:
-            alone = _Alone(config, begins, sender, offsets)
-            feed = Feed(sender, pace, config.kafka.partitions, watcher, stop, alone.look)
-            feed.summary.total, feed.summary.rejected = scanned.events, scanned.rejected
-            feed.summary.unknown_words = scanned.unknown_words
-            feed.go(steps(log.batches(), config.shop.settings(), complete=not request.open_end, opening=True))
-        alone.check(read_offsets(config, begins))
+        foreign = _ForeignRecords(config, begins, sender, next_offsets(config, ticks))
+        feed = Feed(sender, pace, config.kafka.partitions, watcher, stop, foreign.poll)
+        feed.summary.total, feed.summary.rejected = scanned.events, scanned.rejected
+        feed.summary.unknown_words = scanned.unknown_words
+        feed.go(steps(log.batches(), config.shop.settings(), complete=not request.open_end, opening=True))
+        foreign.check(next_offsets(config, begins)())
     return feed.summary
 
 
-class _Alone:
-    """Notices other writers: two publishers double events, and a worker on the wall clock ends the log's time.
+class _ForeignRecords:
+    """Detector of other producers: a second publisher duplicates events, and a worker's ticks move event time ahead.
 
     Args:
-        config: for the names of the topics.
-        begins: the offset at which each partition began for this publisher.
-        sender: counts what it has sent.
-        offsets: the next offset of each partition of the ticks.
+        config: settings with the names of the topics.
+        begins: offset at which each partition began for this publisher.
+        sender: counts the records sent.
+        offsets: returns the next offset of each partition of the ticks.
     """
 
     def __init__(
@@ -98,30 +107,33 @@ class _Alone:
         offsets: Callable[[], Mapping[Partition, int]],
     ) -> None:
         self._config, self._begins, self._sender, self._offsets = config, begins, sender, offsets
-        self._looked = time.monotonic()
+        self._checked = time.monotonic()
 
-    def look(self) -> None:
-        """Look for ticks of others, now and then, while records are on their way. Raises NotDelivered."""
-        if time.monotonic() - self._looked >= _LOOK_SECONDS:
+    def poll(self) -> None:
+        """Check for ticks of other producers at intervals. Raises NotDelivered."""
+        if time.monotonic() - self._checked >= _CHECK_SECONDS:
             self.check(self._offsets(), arrived=False)
-            self._looked = time.monotonic()
+            self._checked = time.monotonic()
 
     def check(self, offsets: Mapping[Partition, int], *, arrived: bool = True) -> None:
-        """Compare what there is with what was sent.
+        """Compare the offsets in Kafka with the number of records sent.
 
         Args:
-            offsets: the next offset of each partition.
-            arrived: whether all that was sent is there.
+            offsets: next offset of each partition.
+            arrived: whether all sent records are acknowledged.
 
-        Raises NotDelivered for records of others.
+        Raises:
+            NotDelivered: there are records of other producers.
         """
         config, counts = self._config, self._sender.counts()
         for (topic, number), offset in offsets.items():
             more = offset - self._begins[topic, number] - counts[topic, number]
             if more == 0 or (more < 0 and not arrived):
                 continue
-            problem = f"partition {number} has {more:+,} records beside the {counts[topic, number]:,} of this publisher"
-            remedy = "Something else wrote there meanwhile: if it was another publisher, publish to fresh topics."
+            problem = (
+                f"partition {number} has {more:+,} records besides the {counts[topic, number]:,} of this publisher"
+            )
+            remedy = "Another producer wrote there meanwhile. If it was another publisher, publish to new topics."
             if topic == config.kafka.topics.ticks:
-                remedy = f"Was it a worker on the wall clock? {CLOCK_REMEDY}"
+                remedy = f"Check for a worker on the wall clock. {CLOCK_REMEDY}"
             raise NotDelivered(topic=topic, problem=problem, remedy=remedy)

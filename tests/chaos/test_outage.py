@@ -13,7 +13,7 @@ from stream_app.config.parts import PORT_OFFSETS
 from tests.harness.live import LiveSystem
 from tests.harness.servers import KafkaServer
 
-SERVICES = ("worker", "trainer", "desk", "deliver")
+SERVICES = ("worker", "trainer", "allocator", "notifier")
 SETTINGS = {"kafka.partitions": "2", "ticks.clock": "wall", "ticks.every": "1s", "ticks.lease_ttl": "5s"}
 PORT = 19_464
 START_SECONDS = 90.0
@@ -76,7 +76,7 @@ def test_kafka_is_killed_and_comes_back(tell: Callable[[str], None]) -> None:
         for service in services:
             log = service.log.read_text()
             assert "Traceback" not in log
-            assert '"event": "stopped"' in log
+            assert '"event": "Service stopped"' in log
             assert all(line.startswith("{") for line in log.splitlines())
         tell(
             f"noticed in {noticed:.1f} s, at most {max(said):.1f} lines a second, ready {back:.1f} s after its return, "

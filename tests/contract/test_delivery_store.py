@@ -80,7 +80,7 @@ def opening(base: int, *names: str, **fields: Any) -> DeliveryChanges:
 
 async def deliverer(make: Make) -> DeliveryStore:
     store = make()
-    await store.claim("deliver")
+    await store.claim("notifier")
     return store
 
 
@@ -201,7 +201,7 @@ def test_nothing_is_written_before_a_claim(play: Play) -> None:
 
 def test_epochs_only_grow(play: Play) -> None:
     async def scenario(make: Make) -> None:
-        epochs = [await make().claim("deliver") for _ in range(3)]
+        epochs = [await make().claim("notifier") for _ in range(3)]
         assert epochs == sorted(set(epochs))
 
     play(scenario)
@@ -284,7 +284,7 @@ def history(run: Play, moves: list[Move]) -> list[object]:
                 answer = await store.commit(last, str(batch - 1))
                 number += answer is DONE
             elif what == "claim":
-                answer = await store.claim("deliver") > 0
+                answer = await store.claim("notifier") > 0
             elif what == "ask":
                 await store.ask(name.encode())
                 answer = None
@@ -314,7 +314,7 @@ def test_a_commit_that_fails_leaves_nothing_half_applied(fresh_redis: str, key: 
             client.delete(f"test:{{deliver}}:{key}")
             client.set(f"test:{{deliver}}:{key}", "of another program")
             before = {name: client.dump(name) for name in client.keys("*")}
-            with pytest.raises(StoreUnavailable, match="no other program writes to this prefix"):
+            with pytest.raises(StoreUnavailable, match="no other program writes keys with this prefix"):
                 await store.commit(
                     opening(1, "b", channels={"team": b"x"}, ended={"c": 1}, dead=["c"], answered=1), "2"
                 )
@@ -332,7 +332,7 @@ def test_a_full_redis_refuses_the_changes_as_a_whole(fresh_redis: str) -> None:
         with redis.Redis.from_url(fresh_redis) as client:
             client.config_set("maxmemory", "1")
             try:
-                with pytest.raises(StoreUnavailable, match="Raise its maxmemory"):
+                with pytest.raises(StoreUnavailable, match="Raise maxmemory"):
                     await store.commit(opening(1, "b"), "2")
             finally:
                 client.config_set("maxmemory", "0")

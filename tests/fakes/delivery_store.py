@@ -45,7 +45,7 @@ class MemoryDeliveryStore:
     >>> import asyncio
     >>> async def first() -> int:
     ...     store = MemoryDeliveryStore(StoredDeliveries())
-    ...     await store.claim("deliver")
+    ...     await store.claim("notifier")
     ...     await store.commit(DeliveryChanges(base=0, position=b"{}"), "batch 1")
     ...     return (await store.load()).number
     >>> asyncio.run(first())
@@ -82,7 +82,7 @@ class MemoryDeliveryStore:
         )
 
     async def commit(self, changes: DeliveryChanges, batch: str) -> Outcome:
-        """See `DeliveryStore.commit`; the steps are those of deliver.lua."""
+        """See `DeliveryStore.commit`; the steps are those of commit_deliveries.lua."""
         _, epoch = self._claimed()
         server = self._server
         if server.epoch > epoch:
@@ -151,7 +151,7 @@ class MemoryDeliveryStore:
         return self._server.requests[:limit]
 
     async def forget(self, before: int, keep: int) -> int:
-        """See `DeliveryStore.forget`; the steps are those of forget.lua."""
+        """See `DeliveryStore.forget`; the steps are those of delete_deliveries.lua."""
         instance, epoch = self._claimed()
         server = self._server
         if server.epoch > epoch:
@@ -172,7 +172,7 @@ class MemoryDeliveryStore:
     def _require_complete(self) -> None:
         server = self._server
         counts = {kind: (server.counts.get(kind), found) for kind, found in server.sizes.items()}
-        require_complete("the deliverer", bool(server.number), counts)
+        require_complete("the notifier", bool(server.number), counts)
 
     def _claimed(self) -> tuple[str, int]:
         if self._life is None:

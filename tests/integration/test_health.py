@@ -14,7 +14,8 @@ import pytest
 from stream_app.adapters.http import health as module
 from stream_app.adapters.http.health import Health, HealthServer
 from stream_app.errors import NoHealthAddress
-from stream_app.metrics import WorkerMetrics, new_registry
+from stream_app.metrics.base import new_registry
+from stream_app.metrics.worker import WorkerMetrics
 
 
 class Clock:
@@ -72,7 +73,7 @@ def test_it_is_ready_when_every_check_is_well(server: HealthServer, health: Heal
     assert json.loads(body) == {
         "ready": False,
         "alive": True,
-        "checks": {"kafka": {"ok": True, "reason": ""}, "redis": {"ok": False, "reason": "not heard of yet"}},
+        "checks": {"kafka": {"ok": True, "reason": ""}, "redis": {"ok": False, "reason": "not checked yet"}},
     }
     health.set("redis", ok=True)
     assert ask(server, "/readyz")[0] == 200

@@ -30,7 +30,7 @@ from stream_app.ingest import LogFormat, open_log
 from stream_app.publish import Request, Summary, Watcher, publish_log, speed_factor
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES
-from stream_app.publish.watermarks import read_offsets
+from stream_app.publish.watermarks import next_offsets
 from stream_app.simulate import ShopSettings, write_log
 from tests.harness import rawkafka
 from tests.harness.shops import order
@@ -81,7 +81,7 @@ class Shop:
 
     def written(self) -> int:
         """How many records there are."""
-        return sum(read_offsets(self.config, self.partitions()).values())
+        return sum(next_offsets(self.config, self.partitions())().values())
 
     def contents(self) -> Contents:
         """All records, in the order of the broker."""
@@ -434,14 +434,14 @@ class Intruder(Watcher):
 
 
 def test_a_second_writer_is_noticed(shop: Shop, short_log: Path) -> None:
-    with pytest.raises(NotDelivered, match=r"partition 0 has \+1 records beside .* Something else wrote there"):
+    with pytest.raises(NotDelivered, match=r"partition 0 has \+1 records besides .* Another producer wrote there"):
         publish(shop, short_log, watcher=Intruder(shop))
 
 
 def test_a_tick_of_a_worker_on_the_wall_clock_ends_it_at_once(shop: Shop, log: Path) -> None:
     intruder = Intruder(shop, "ticks", encode_message(Tick(datetime.now(UTC))))
     started = time.monotonic()
-    with pytest.raises(NotDelivered, match=r"Was it a worker on the wall clock\? .*--set ticks\.clock=log"):
+    with pytest.raises(NotDelivered, match=r"Check for a worker on the wall clock\. .*--set ticks\.clock=log"):
         publish(shop, log, "1000x", watcher=intruder)  # two hours in all
     assert time.monotonic() - started < 15
 

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from stream_app.adapters.kafka.last_records import last_of_the_desk, last_sequence
+from stream_app.adapters.kafka.last_records import last_of_allocator, last_sequence
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import confluent_options
 from stream_app.config.parts import PORT_OFFSETS
@@ -181,18 +181,18 @@ def test_a_desk_looks_behind_what_cannot_be_read(make: Make) -> None:
     """It was told of a moment further back than it looks at first, and what cannot be read hides how far that is."""
     live = make()
     topic = live.config.kafka.topics.contacts
-    assert last_of_the_desk(live.config, topic, 0) == (0, 0, -1)
+    assert last_of_allocator(live.config, topic, 0) == (0, 0, -1)
     done = encode_message(AllocationDone(occurred_at=START, sequence=7))
     assert raw(live, "contacts", 0, batch([record(0, done, None, [(b"sequence", b"5")])])) == 0
     for _ in range(20):
         assert raw(live, "contacts", 0, batch([record(0, b"x", None, [(b"\xff", b"x")])])) == 0
-    assert last_of_the_desk(live.config, topic, 0) == (5, 7, FIRST)
+    assert last_of_allocator(live.config, topic, 0) == (5, 7, FIRST)
 
 
 def last(live: LiveSystem, topic: str) -> int:
     """The number of the last record of an outbox on a topic."""
     if topic == live.config.kafka.topics.contacts:
-        return last_of_the_desk(live.config, topic, 0)[0]
+        return last_of_allocator(live.config, topic, 0)[0]
     return last_sequence(live.config, 0)
 
 
@@ -225,16 +225,16 @@ def bury_bad_batches(live: LiveSystem, service: str, role: str) -> None:
     assert process.stop() == 0
 
 
-@pytest.mark.parametrize(("service", "role"), [("trainer", "labelled"), ("desk", "nominations")])
+@pytest.mark.parametrize(("service", "role"), [("trainer", "labelled"), ("allocator", "nominations")])
 def test_trainer_and_desk_keep_a_bad_batch_as_dead_letters(make: Make, service: str, role: str) -> None:
     bury_bad_batches(make({"health.port": str(free_port())}), service, role)
 
 
 def test_a_deliverer_keeps_a_bad_batch_as_dead_letters(make_deliverer: Make) -> None:
     live = make_deliverer("mode: shadow\n", {}, {"health.port": str(free_port())})
-    bury_bad_batches(live, "deliver", "alerts")
+    bury_bad_batches(live, "notifier", "alerts")
     # Its position is behind the bad batches: nothing is read again.
-    again = live.start("deliver")
+    again = live.start("notifier")
     assert raw(live, "alerts", 0, batch([record(0, b"later")])) == 0
     live.wait("the next one is kept", lambda: 4 in buried(live, "alerts"), SECONDS)
     assert len(messages_of(live, "dead_letters")[0]) == 5
@@ -251,7 +251,7 @@ def test_more_than_a_hundred_bad_batches_end_a_worker_in_words(make: Make) -> No
     assert "kafka-dump-log" in worker.said()
 
 
-@pytest.mark.parametrize("service", ["worker", "trainer", "desk"])
+@pytest.mark.parametrize("service", ["worker", "trainer", "allocator"])
 def test_a_service_without_a_codec_refuses_to_start(make: Make, service: str) -> None:
     live = make()
     without = "import sys; sys.modules['cramjam'] = None; from stream_app.cli import main; main()"

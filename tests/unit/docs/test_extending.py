@@ -20,7 +20,8 @@ from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.features import FEATURES
 from stream_app.core.units import DAY_US
 from stream_app.mapping.files import shipped_mappings
-from stream_app.metrics import SERVICES, VALUES
+from stream_app.metrics.catalogue import SERVICES
+from stream_app.metrics.labels import VALUES
 from stream_app.notifications.channel_settings import Channel
 from stream_app.notifications.channels.registry import KINDS
 from stream_app.replay.evaluation import support
@@ -117,7 +118,7 @@ def places_of_a_feature(name: str) -> Places:
 
 def places_of_an_expert(name: str) -> Places:
     return {
-        "stream_app/metrics.py": name in VALUES["scorer"],
+        "stream_app/metrics/labels.py": name in VALUES["scorer"],
         "tests/contract/test_experts.py": f'"{name}"' in text("tests/contract/test_experts.py"),
         **in_toml("grafana/words/LANG.toml", "names", "scorers")(name),
         **in_toml("stream_app/report/words/LANG.toml", "expert")(name),

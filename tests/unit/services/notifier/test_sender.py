@@ -25,7 +25,9 @@ from stream_app.core.delivery.routing import Policy, Route
 from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.errors import CommitRefused
-from stream_app.metrics import CommitMetrics, DeliveryMetrics, new_registry
+from stream_app.metrics.base import new_registry
+from stream_app.metrics.notifier import DeliveryMetrics
+from stream_app.metrics.runtime import CommitMetrics
 from stream_app.notifications.channels.registry import Words
 from stream_app.notifications.messages.fallback import FallbackComposer
 from stream_app.notifications.messages.masking import mask
@@ -93,7 +95,7 @@ class Deliverer:
         self.tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        await self.store.claim("deliver")
+        await self.store.claim("notifier")
         self.tasks = [asyncio.create_task(sender.run()) for sender in self.senders]
         return self
 
@@ -117,7 +119,7 @@ class Deliverer:
         return {name: decode_record(value, Delivery).state for name, value in self.server.deliveries.items()}
 
     def value(self, name: str, **labels: str) -> float | None:
-        self.metrics.note(self.book, now_us())
+        self.metrics.update(self.book, now_us())
         return self.metrics.registry.get_sample_value(f"churn_{name}", labels)
 
 
@@ -182,7 +184,7 @@ def test_what_comes_of_an_attempt_is_stored_and_counted(answer: Any, state: str,
             assert deliverer.states() == {"a:team": state}
             assert deliverer.value("delivery_attempts_total", channel="team", outcome=outcome) == 1
             assert "t0ken" not in str(deliverer.server)
-            assert deliverer.value("delivery_closed_ratio", channel="team") == float(outcome == "gone")
+            assert deliverer.value("delivery_channel_disabled", channel="team") == float(outcome == "gone")
 
     play(scenario)
 
@@ -192,7 +194,7 @@ def test_a_channel_that_does_not_keep_its_own_time_is_left() -> None:
         async with Deliverer(timeout_seconds=0.02, team=Channel(seconds=60)) as deliverer:
             await deliverer.take("a")
             await deliverer.until(lambda: deliverer.server.number == 2)
-            assert "did not come to an end" in deliverer.book.messages["a:team"].problem
+            assert "did not finish in time" in deliverer.book.messages["a:team"].problem
 
     play(scenario)
 
@@ -202,7 +204,7 @@ def test_a_later_deliverer_ends_the_earlier_one() -> None:
         async with Deliverer(team=Channel(seconds=0.05)) as deliverer:
             await deliverer.take("a")
             await asyncio.sleep(0.01)
-            await MemoryDeliveryStore(deliverer.server).claim("deliver")
+            await MemoryDeliveryStore(deliverer.server).claim("notifier")
             with pytest.raises(CommitRefused):
                 await asyncio.wait_for(deliverer.tasks[0], 10)
             assert deliverer.states() == {"a:team": PENDING}

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as NoConnection
 
-from stream_app.metrics import StoreMetrics, new_registry
+from stream_app.metrics.base import new_registry
+from stream_app.metrics.runtime import RedisMetrics
 from stream_app.services.runtime import redis_memory
 from stream_app.services.runtime.redis_memory import watch_memory
 
@@ -32,8 +33,8 @@ class Answering:
 
 def watched(monkeypatch: pytest.MonkeyPatch, *answers: dict[str, Any] | Exception) -> tuple[float | None, float | None]:
     """What is told of used and allowed memory after these answers."""
-    monkeypatch.setattr(redis_memory, "ASK_SECONDS", 0.0)
-    metrics = StoreMetrics(new_registry())
+    monkeypatch.setattr(redis_memory, "POLL_SECONDS", 0.0)
+    metrics = RedisMetrics(new_registry())
 
     async def run() -> None:
         with suppress(TimeoutError):
@@ -54,5 +55,5 @@ def test_a_redis_that_does_not_answer_is_asked_again(
     gone = NoConnection("gone")
     assert watched(monkeypatch, gone, gone, {"used_memory": 7, "maxmemory": 0}) == (7, 0)
     assert [record.message for record in caplog.records if "memory" in record.message] == [
-        "Redis does not tell of its memory"
+        "Cannot read the memory usage of Redis"
     ]
