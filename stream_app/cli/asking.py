@@ -6,7 +6,7 @@ from rich.console import Console
 
 from stream_app.adapters.http.probe import ask
 from stream_app.config import LiveConfig
-from stream_app.config.parts import PORT_OFFSETS
+from stream_app.config import PORT_OFFSETS
 from stream_app.errors import BadOption
 
 _SHOP_OFFSET = 4  # as demo.shop has it, which takes a second to import

@@ -16,7 +16,7 @@ import pytest
 from confluent_kafka import Producer
 
 from stream_app.config import Topics, confluent_options
-from stream_app.config.parts import PORT_OFFSETS
+from stream_app.config import PORT_OFFSETS
 from stream_app.core.messages.schema import (
     AlertOpened,
     AlertOpening,

@@ -18,7 +18,7 @@ from stream_app.notifications.playbook.measures import (
     Playbook,
     Text,
 )
-from stream_app.notifications.playbook.yaml_nodes import Node, read_yaml
+from stream_app.notifications.playbook.yaml_nodes import Node, read_playbook
 
 SHIPPED: Final = "playbook.yaml"
 MAX_TEXT: Final = 200  # characters: a step is read on a phone
@@ -36,8 +36,8 @@ def load_playbook(own: Path | None = None) -> Playbook:
     <Kind.REST: 'rest'>
     """
     with as_file(files(__package__) / SHIPPED) as path:
-        shipped = _read(read_yaml(path, f"{SHIPPED} (shipped)"), Playbook())
-    return _read(read_yaml(own), shipped) if own is not None else shipped
+        shipped = _read(read_playbook(path, f"{SHIPPED} (shipped)"), Playbook())
+    return _read(read_playbook(own), shipped) if own is not None else shipped
 
 
 def _read(root: Node, under: Playbook) -> Playbook:

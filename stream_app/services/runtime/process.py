@@ -20,7 +20,7 @@ from stream_app.adapters.kafka.end_offsets import KafkaEnds
 from stream_app.adapters.kafka.monitor import KafkaMonitor
 from stream_app.config import LiveConfig
 from stream_app.config.fields import SECOND_US
-from stream_app.config.parts import PORT_OFFSETS
+from stream_app.config import PORT_OFFSETS
 from stream_app.core.stall import Progress
 from stream_app.errors import ChurnMonitorError, StopCutShort
 from stream_app.metrics import new_registry

@@ -1,0 +1,61 @@
+"""Errors of input files and their mappings."""
+
+from __future__ import annotations
+
+from stream_app.errors.base import BAD_INPUT, TOO_MANY_REJECTED, ChurnMonitorError
+
+
+class UnusableLog(ChurnMonitorError):
+    """{file}: {problem}. {remedy}"""
+
+    exit_code = BAD_INPUT
+
+
+class EmptyLog(UnusableLog):
+    """{file} contains no events. Check the path, and that the export is complete."""
+
+
+class NoSuchLog(UnusableLog):
+    """{file} cannot be opened: {problem}. Check the path and its permissions."""
+
+
+class WrongFormat(UnusableLog):
+    """{file} is not valid {expected}: {found}. {remedy}"""
+
+
+class NoSuchColumn(UnusableLog):
+    """{file} has no column `{column}` for the field `{field}`. Columns found: {columns}. {remedy}"""
+
+
+class NothingReadable(UnusableLog):
+    """{file}: none of the first {lines} lines is valid. Line {line}, field `{field}`: {reason}. {remedy}"""
+
+
+class NotSorted(ChurnMonitorError):
+    """The log cannot be sorted with {memory} of memory and the free space in {folder}: {problem}. Provide more of
+    either.
+    """
+
+
+class BadMapping(ChurnMonitorError):
+    """Invalid mapping {file}, key `{key}`: {problem}. {remedy}"""
+
+    exit_code = BAD_INPUT
+
+
+class NoOrders(UnusableLog):
+    """{file}: none of {events} events counts as an order ({action}).{unknown} Check --kinds, --kind and
+    --order-action.
+    """
+
+
+class ShortLog(UnusableLog):
+    """{file} covers {days:.0f} days, less than the horizon of {horizon:.0f} days, so no decision would get a label. Use
+    a shorter --horizon.
+    """
+
+
+class TooManyRejected(ChurnMonitorError):
+    """{rejected} of {lines} lines were rejected, more than the limit of {limit:.2%}. {file} lists them with reasons."""
+
+    exit_code = TOO_MANY_REJECTED
