@@ -43,21 +43,14 @@ from stream_app.core.units import DAY_US
 from stream_app.errors import Stalled
 from stream_app.i18n import LANGUAGES, cause_name, segment_name
 from stream_app.i18n.explanations import catalogue as spoken
-from stream_app.metrics import (
-    VALUES,
-    AllocatorMetrics,
-    CommitMetrics,
-    DeliveryMetrics,
-    InputMetrics,
-    KpiMetrics,
-    Metrics,
-    QualityMetrics,
-    RelayMetrics,
-    SkippedMetrics,
-    StoreMetrics,
-    TrainerMetrics,
-    WorkerMetrics,
-)
+from stream_app.metrics.allocator import AllocatorMetrics
+from stream_app.metrics.base import Metrics
+from stream_app.metrics.kpis import KpiMetrics
+from stream_app.metrics.labels import VALUES
+from stream_app.metrics.notifier import DeliveryMetrics
+from stream_app.metrics.runtime import CommitMetrics, InputMetrics, RedisMetrics, RelayMetrics, SkippedMetrics
+from stream_app.metrics.trainer import QualityMetrics, TrainerMetrics
+from stream_app.metrics.worker import WorkerMetrics
 from stream_app.notifications.messages import template_loader
 from stream_app.notifications.messages.composer import PlaybookComposer
 from stream_app.notifications.playbook.measures import CAUSES as MEASURED
@@ -271,7 +264,7 @@ TITLES: Final[dict[type[Metrics], str]] = {
     InputMetrics: "Input: all services",
     RelayMetrics: "Relay: worker, desk",
     SkippedMetrics: "Skipped records: trainer, desk, deliverer",
-    StoreMetrics: "Redis: desk",
+    RedisMetrics: "Redis: desk",
     DeliveryMetrics: "Deliverer",
 }
 TITLES_ZH: Final[dict[type[Metrics], str]] = {
@@ -284,7 +277,7 @@ TITLES_ZH: Final[dict[type[Metrics], str]] = {
     InputMetrics: "输入：所有服务",
     RelayMetrics: "转发：worker、desk",
     SkippedMetrics: "跳过的记录：trainer、desk、deliver",
-    StoreMetrics: "Redis：desk",
+    RedisMetrics: "Redis：desk",
     DeliveryMetrics: "deliver（投递进程）",
 }
 

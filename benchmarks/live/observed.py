@@ -140,7 +140,7 @@ def _delivering(part: LiveSystem, watching: _Watching) -> Iterator[int]:
         team = {"kind": "webhook", "url": receiver.url("team"), "secret": f"file:{secret}", "allow_private": True}
         channels.write_text(json.dumps({"mode": "live", "channels": {"team": team}}), encoding="utf-8")
         part.settings["delivery.config"] = str(channels)
-        deliverer, port = _started(part, "deliver")
+        deliverer, port = _started(part, "notifier")
         alerts = Repeated(1.0 / ALERTS_A_SECOND, _sending(producer, part))
         alerts.start()
         try:

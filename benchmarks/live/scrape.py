@@ -32,7 +32,7 @@ from stream_app.core.settings import Settings
 from stream_app.core.shops.registry import shop_key
 from stream_app.core.state.vector import FIRST_ORDER, LAST_ORDER, NEVER, ORDER_DAYS, ORDERS, RING_END, SHOP, new_vector
 from stream_app.core.units import DAY_US
-from stream_app.metrics import new_registry
+from stream_app.metrics.base import new_registry
 from stream_app.services.worker.worker_metrics import WorkerMonitor
 
 TODAY: Final = 20_000 * DAY_US

@@ -9,7 +9,7 @@ from grafana.page import Page, Variable
 from grafana.panels import BLUE, GREEN, ORANGE, RED, Column, Measure, Names, Style
 
 VARIABLES: Final = (
-    Variable("shop", "label_values(churn_open_episodes, shop)"),
+    Variable("shop", "label_values(churn_open_alerts, shop)"),
     Variable("cause", named="causes"),
     Variable("segment", named="segments"),
     Variable("channel", "label_values(churn_delivery_pending_records, channel)"),
@@ -38,17 +38,17 @@ def page(lang: str) -> Page:
 
 
 def _closed(reason: str) -> str:
-    return _CLOSED.gained("churn_episodes_closed_total", more=f'reason="{reason}"')
+    return _CLOSED.gained("churn_alerts_closed_total", more=f'reason="{reason}"')
 
 
 def _at_a_glance(page: Page) -> None:
-    page.number("open", _ASK.total("churn_open_episodes"), PEOPLE)
-    page.number("opened", _ASK.gained("churn_episodes_opened_total"), PEOPLE)
+    page.number("open", _ASK.total("churn_open_alerts"), PEOPLE)
+    page.number("opened", _ASK.gained("churn_alerts_opened_total"), PEOPLE)
     page.number("returned", _closed("returned"), Measure("short", "green", decimals=0))
     page.number("lost", _closed("lost"), PEOPLE)
-    share = f"{_closed('returned')} / ({_CLOSED.gained('churn_episodes_closed_total')} > 0)"
+    share = f"{_closed('returned')} / ({_CLOSED.gained('churn_alerts_closed_total')} > 0)"
     page.number("returned_share", share, PERCENT)
-    suppressed = "sum(increase(churn_nominations_suppressed_total[$__range]))"
+    suppressed = "sum(increase(churn_alert_candidates_suppressed_total[$__range]))"
     page.number("suppressed", suppressed, PEOPLE)
 
 
@@ -56,12 +56,12 @@ def _causes(page: Page) -> None:
     page.row("causes")
     page.bars(
         "open_by_cause",
-        {"{{cause}}": f"sort_desc({_ASK.total('churn_open_episodes', 'cause')} > 0)"},
+        {"{{cause}}": f"sort_desc({_ASK.total('churn_open_alerts', 'cause')} > 0)"},
         PEOPLE, 10, 10, CAUSES,
     )  # fmt: skip
     page.bars(
         "open_by_segment",
-        {"{{segment}}": f"sort_desc({_ASK.total('churn_open_episodes', 'segment')} > 0)"},
+        {"{{segment}}": f"sort_desc({_ASK.total('churn_open_alerts', 'segment')} > 0)"},
         PEOPLE, 7, 10, Names("segments"),
     )  # fmt: skip
     page.bars(
@@ -71,41 +71,41 @@ def _causes(page: Page) -> None:
     )  # fmt: skip
     page.trend(
         "open_course",
-        {"{{cause}}": f"{_ASK.total('churn_open_episodes', 'cause')} > 0"},
+        {"{{cause}}": f"{_ASK.total('churn_open_alerts', 'cause')} > 0"},
         PEOPLE,
         12,
         Style.STACKED,
         CAUSES,
     )
     rate = {
-        "{{cause}}": f"sum by (cause) (increase({_ASK.series('churn_episodes_opened_total')}[$__rate_interval])) > 0"
+        "{{cause}}": f"sum by (cause) (increase({_ASK.series('churn_alerts_opened_total')}[$__rate_interval])) > 0"
     }
     page.trend("opened_course", rate, PEOPLE, 12, Style.STACKED, CAUSES)
 
 
 def _outcomes(page: Page) -> None:
     page.row("outcomes")
-    closed = f"sum by (reason) (increase({_CLOSED.series('churn_episodes_closed_total')}[$__rate_interval]))"
+    closed = f"sum by (reason) (increase({_CLOSED.series('churn_alerts_closed_total')}[$__rate_interval]))"
     page.trend("closed", {"{{reason}}": closed}, PEOPLE, 12, Style.STACKED, OUTCOMES)
-    suppressed = "sum by (reason) (increase(churn_nominations_suppressed_total[$__rate_interval]))"
+    suppressed = "sum by (reason) (increase(churn_alert_candidates_suppressed_total[$__rate_interval]))"
     page.trend("suppressed_course", {"{{reason}}": suppressed}, PEOPLE, 12, Style.STACKED, Names("suppressions"))
     page.table(
         "table",
         [
             Column("cause", name="cause", named="causes"),
-            Column("open", query=f"{_ASK.total('churn_open_episodes', 'cause')} > 0", measure=PEOPLE),
-            Column("opened", query=f"{_ASK.gained('churn_episodes_opened_total', 'cause')} > 0", measure=PEOPLE),
+            Column("open", query=f"{_ASK.total('churn_open_alerts', 'cause')} > 0", measure=PEOPLE),
+            Column("opened", query=f"{_ASK.gained('churn_alerts_opened_total', 'cause')} > 0", measure=PEOPLE),
             Column(
                 "share",
-                query=f"{_ASK.gained('churn_episodes_opened_total', 'cause')}"
-                f" / scalar({_ASK.gained('churn_episodes_opened_total')}) > 0",
+                query=f"{_ASK.gained('churn_alerts_opened_total', 'cause')}"
+                f" / scalar({_ASK.gained('churn_alerts_opened_total')}) > 0",
                 measure=PERCENT,
             ),
         ],
         16,
         largest="open",
     )
-    found = _FOUND.gained("churn_episode_outcomes_total", "outcome")
+    found = _FOUND.gained("churn_alert_outcomes_total", "outcome")
     page.bars("found", {"{{outcome}}": f"sort_desc({found} > 0)"}, PEOPLE, names=Names("staff_outcomes"))
 
 
@@ -119,7 +119,7 @@ def _delivery(page: Page) -> None:
     page.number("dead", "sum(churn_delivery_dead_records)", Measure("short", GREEN, ((1, RED),), decimals=0))
     page.number("held_back", _SENT.gained(ended, more='outcome="suppressed"'), PEOPLE)
     closed = Measure("short", GREEN, ((1, RED),), decimals=0)
-    page.number("closed_channels", _SENT.total("churn_delivery_closed_ratio"), closed)
+    page.number("closed_channels", _SENT.total("churn_delivery_channel_disabled"), closed)
     page.trend(
         "sent_course",
         {"{{channel}}": f"sum by (channel) (increase({_SENT.series(ended, SENT)}[$__rate_interval]))"},
@@ -137,7 +137,7 @@ def _delivery(page: Page) -> None:
             Column("gave_up", query=_SENT.gained(ended, "channel", 'outcome="dead"'), measure=PEOPLE),
             Column(
                 "state",
-                query=_SENT.total("churn_delivery_closed_ratio", "channel"),
+                query=_SENT.total("churn_delivery_channel_disabled", "channel"),
                 measure=closed,
                 named="channel_states",
             ),

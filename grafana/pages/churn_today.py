@@ -98,7 +98,7 @@ def _at_a_glance(page: Page) -> None:
     page.number("churn_rate", _churn_rate("current"), PERCENT)
     page.number("lost", _ASK.total("churn_month_lost_customers", more=_CURRENT), PEOPLE)
     page.number("likely", _ASK.total("churn_risk_customers", more=_LIKELY), PEOPLE)
-    page.number("open", _WHO.total("churn_open_episodes"), PEOPLE)
+    page.number("open", _WHO.total("churn_open_alerts"), PEOPLE)
     page.number("inactive", _ASK.ratio("churn_inactive_buyers", "churn_buyers"), PERCENT)
     page.number("repurchase", _ASK.ratio("churn_repeat_buyers", "churn_buyers"), PERCENT)
 
@@ -135,7 +135,7 @@ def _customers(page: Page) -> None:
     )
     segments = _each("churn_segment_customers", "segment", tuple(one for one in SEGMENTS.colours if one != "unknown"))
     page.trend("segments", segments, PEOPLE, 8, Style.STACKED, SEGMENTS)
-    buyers, open_now = (_WHO.total(one, "segment") for one in ("churn_segment_customers", "churn_open_episodes"))
+    buyers, open_now = (_WHO.total(one, "segment") for one in ("churn_segment_customers", "churn_open_alerts"))
     page.table(
         "by_segment",
         [
@@ -203,7 +203,7 @@ def _money(page: Page) -> None:
             Column("churn_rate", query=_churn_rate("current", "shop"), measure=PERCENT),
             Column("likely", query=_likely_share("shop"), measure=PERCENT),
             Column("repurchase", query=_ASK.ratio("churn_repeat_buyers", "churn_buyers", by="shop"), measure=PERCENT),
-            Column("open", query=_WHO.total("churn_open_episodes", "shop"), measure=PEOPLE),
+            Column("open", query=_WHO.total("churn_open_alerts", "shop"), measure=PEOPLE),
             Column("revenue", query=_ASK.gained("churn_revenue_amount_total", "shop"), measure=MONEY),
         ],
         height=6,

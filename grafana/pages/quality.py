@@ -101,8 +101,8 @@ def _promises(page: Page) -> None:
         "tenths",
         "tenth",
         {
-            "promised": f"max by (tenth) ({_ASK.series('churn_quality_promised_ratio')})",
-            "measured": f"max by (tenth) ({_ASK.series('churn_quality_measured_ratio')})",
+            "promised": f"max by (tenth) ({_ASK.series('churn_quality_predicted_ratio')})",
+            "measured": f"max by (tenth) ({_ASK.series('churn_quality_observed_ratio')})",
         },
         SHARE,
         12,

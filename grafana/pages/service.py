@@ -11,7 +11,7 @@ from grafana.panels import BLUE, GREEN, ORANGE, RED, Column, Measure, Names, Sty
 VARIABLES: Final = (Variable("instance", "label_values(churn_build_info, instance)"),)
 _ASK: Final = Asking('instance=~"$instance"')
 _MINE: Final = _ASK.where
-_JOBS: Final = "worker|trainer|desk|deliver"
+_JOBS: Final = "worker|trainer|allocator|notifier"
 
 COUNT: Final = Measure("short", decimals=0)
 RATE: Final = Measure("cps")
@@ -122,8 +122,8 @@ def _learning(page: Page) -> None:
     page.trend(
         "lacking",
         {
-            "trainer": _ASK.total("churn_trainer_lacking_partitions"),
-            "desk": _ASK.total("churn_desk_lacking_partitions"),
+            "trainer": _ASK.total("churn_trainer_missing_partitions"),
+            "desk": _ASK.total("churn_allocator_missing_partitions"),
         },
         COUNT,
         style=Style.STEPS,
@@ -132,7 +132,7 @@ def _learning(page: Page) -> None:
     page.trend("checkpoint_time", {"p99": _ASK.quantile(0.99, "churn_trainer_checkpoint_duration_seconds")}, SECONDS)
     page.trend(
         "desk",
-        {"nominated": _ASK.rate("churn_desk_nominations_total"), "opened": _ASK.rate("churn_desk_episodes_total")},
+        {"nominated": _ASK.rate("churn_allocator_candidates_total"), "opened": _ASK.rate("churn_allocator_alerts_total")},
         RATE,
     )
 
@@ -180,7 +180,7 @@ def _processes(page: Page) -> None:
                 measure=Measure("short", RED, ((1, GREEN),)),
                 named="up",
             ),
-            Column("lanes", query=f"max by (job, instance) (churn_lanes_owned{{{_MINE}}})", measure=COUNT),
+            Column("lanes", query=f"max by (job, instance) (churn_partitions_owned{{{_MINE}}})", measure=COUNT),
             Column("lag", query=_ASK.total("churn_lag_records", "job, instance"), measure=LAG),
             Column("memory", query=_ASK.total("process_resident_memory_bytes", "job, instance"), measure=BYTES),
             Column(

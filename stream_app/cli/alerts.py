@@ -24,7 +24,7 @@ def deliver(config: ConfigOption = None, bootstrap: BootstrapOption = None, give
         from stream_app.services.notifier.service import NotifierService
         from stream_app.services.runtime.process import run_service
 
-        raise typer.Exit(run_service("deliver", settings(config, bootstrap, given), NotifierService))
+        raise typer.Exit(run_service("notifier", settings(config, bootstrap, given), NotifierService))
 
 
 @alerts_app.command("list")

@@ -45,7 +45,7 @@ def allocator(config: ConfigOption = None, bootstrap: BootstrapOption = None, gi
         from stream_app.services.allocator.service import AllocatorService
         from stream_app.services.runtime.process import run_service
 
-        raise typer.Exit(run_service("desk", settings(config, bootstrap, given), AllocatorService))
+        raise typer.Exit(run_service("allocator", settings(config, bootstrap, given), AllocatorService))
 
 
 @state_app.command("show")

@@ -103,7 +103,7 @@ class Layout:
         scored, opened = board.figure("worker", "churn_events_scored_total"), board.counts[OPEN]
         scores = say("system.scores", scores=voice.number(scored), ms=voice.number(board.freshness_ms))
         customers = say("system.customers", customers=voice.number(board.figure("worker", "churn_states_cached")))
-        sent = board.figure("deliver", "churn_delivery_attempts_total")
+        sent = board.figure("notifier", "churn_delivery_attempts_total")
         table = Table.grid(padding=(0, 1))
         rows = (
             (True, "kafka", say("system.events", rate=voice.number(board.rate))),
@@ -111,13 +111,13 @@ class Layout:
             (board.well("worker"), "worker", scores if scored else say("system.scores_none")),
             (board.well("trainer"), "trainer", model if labels else say("system.model_none")),
             (
-                board.well("desk"),
-                "desk",
+                board.well("allocator"),
+                "allocator",
                 say("system.alerts", opened=voice.number(opened)) if opened else say("system.alerts_none"),
             ),
             (
-                board.well("deliver"),
-                "deliver",
+                board.well("notifier"),
+                "notifier",
                 say("system.sent", sent=voice.number(sent)) if sent else say("system.sent_none"),
             ),
         )

@@ -119,7 +119,7 @@ class PageModel:
             board.figure("worker", "churn_events_scored_total"),
             board.figure("worker", "churn_model_version"),
         )
-        sent = board.figure("deliver", "churn_delivery_attempts_total")
+        sent = board.figure("notifier", "churn_delivery_attempts_total")
         told = {
             "kafka": say("system.events", rate=number(board.rate)),
             "redis": say("system.customers", customers=number(board.figure("worker", "churn_states_cached"))),
@@ -129,8 +129,8 @@ class PageModel:
             "trainer": say("system.model", version=number(version), labels=number(labels))
             if labels
             else say("system.model_none"),
-            "desk": say("system.alerts", opened=number(opened)) if opened else say("system.alerts_none"),
-            "deliver": say("system.sent", sent=number(sent)) if sent else say("system.sent_none"),
+            "allocator": say("system.alerts", opened=number(opened)) if opened else say("system.alerts_none"),
+            "notifier": say("system.sent", sent=number(sent)) if sent else say("system.sent_none"),
         }
         return [
             {"name": say(f"system.{part}"), "said": said, "well": part in {"kafka", "redis"} or board.well(part)}

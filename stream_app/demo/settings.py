@@ -15,7 +15,7 @@ from stream_app.config.sources import PREFIX
 from stream_app.demo.broker import PARTITIONS
 from stream_app.demo.secrets import write_missing
 
-SERVICES: Final = ("worker", "trainer", "desk", "deliver")
+SERVICES: Final = ("worker", "trainer", "allocator", "notifier")
 ZONE: Final = "Asia/Shanghai"
 CURRENCY: Final = "CNY"
 HORIZON_DAYS: Final = 60

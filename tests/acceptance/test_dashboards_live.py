@@ -79,7 +79,7 @@ def test_a_choice_of_a_segment_narrows_what_is_told_and_all_segments_make_the_wh
 
 
 def test_the_staff_finds_what_the_simulator_hides(watched: Watched) -> None:
-    told = watched.prometheus.instant("sum by (outcome) (churn_episode_outcomes_total)", watched.over.end)
+    told = watched.prometheus.instant("sum by (outcome) (churn_alert_outcomes_total)", watched.over.end)
     found = {one.labels["outcome"]: one.last for one in told}
     assert {"retained", "lost", "unreachable"} <= {outcome for outcome, count in found.items() if count}
 
@@ -110,7 +110,7 @@ def test_shares_are_shares_and_counts_are_not_negative(watched: Watched) -> None
 def test_what_is_shown_is_what_the_shop_told(watched: Watched) -> None:
     """Two ways to one number: a panel, and the sum over what each process tells."""
     (shown,) = one_panel(watched.boards["en/churn-today"], "In the hands of the staff")
-    told = sum(one.last for one in watched.prometheus.instant("churn_open_episodes", watched.over.end))
+    told = sum(one.last for one in watched.prometheus.instant("churn_open_alerts", watched.over.end))
     assert told > 0
     assert shown.found[0].last == pytest.approx(told, rel=0.2)
 

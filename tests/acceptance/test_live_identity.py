@@ -60,7 +60,7 @@ def test_workers_that_come_and_go_change_nothing(log: Path) -> None:
         live.run("topics", "create")
         live.run("publish", str(log), "--format", FORMAT)
         total = sum(live.ends().values())
-        for name in ("trainer", "desk"):
+        for name in ("trainer", "allocator"):
             live.start(name)
         first, second = live.start("worker"), live.start("worker")
         live.wait("a quarter is done", lambda: live.consumed() > total / 4, 120)
@@ -116,7 +116,7 @@ def test_publishing_to_services_that_run_already_changes_nothing(speed: str, tmp
     with LiveSystem(RACING) as live:
         live.run("simulate", "--customers", "300", "--days", "30", "--seed", "3", "--out", str(racing))
         live.run("topics", "create")
-        for name in ("trainer", "desk"):
+        for name in ("trainer", "allocator"):
             live.start(name)
         workers = live.start("worker"), live.start("worker")
         live.wait("both workers have a partition", lambda: all(len(owned(one)) == 1 for one in workers), 60)

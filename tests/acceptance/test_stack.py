@@ -91,8 +91,8 @@ def test_prometheus_sees_all_that_it_is_to_see(stack: Stack) -> None:
 
 
 def test_alerts_reach_the_receiver(stack: Stack) -> None:
-    if "deliver" in stack.not_here:
-        pytest.skip(stack.not_here["deliver"])
+    if "notifier" in stack.not_here:
+        pytest.skip(stack.not_here["notifier"])
     stack.wait("an alert came", lambda: " accepted " in stack.said("receiver"), 240.0)
     assert "<article>" in asked(stack.address("receiver", 8080), "/?lang=zh")
 

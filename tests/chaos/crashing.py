@@ -38,11 +38,11 @@ from stream_app.services.worker.service import WorkerService
 SERVICES: dict[str, Any] = {
     "worker": WorkerService,
     "trainer": TrainerService,
-    "desk": AllocatorService,
-    "deliver": NotifierService,
+    "allocator": AllocatorService,
+    "notifier": NotifierService,
 }
 # The step before the call to Redis.
-COMMITS = {"worker": "commit", "desk": "commit", "trainer": "checkpoint", "deliver": "commit"}
+COMMITS = {"worker": "commit", "allocator": "commit", "trainer": "checkpoint", "notifier": "commit"}
 PR_SET_PDEATHSIG = 1  # of Linux: the kernel kills this process when its parent ends
 FLUSHED_SECONDS = 0.001  # uvloop writes at the end of its round
 ANSWERED_SECONDS = 0.05  # Redis needs one or two milliseconds for a commit

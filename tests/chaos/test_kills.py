@@ -45,7 +45,7 @@ INSIDE_REDIS = ["torn", "sent", "stored"]
 STEPS = {
     "worker": ["decide", "commit", *INSIDE_REDIS, "committed", "acknowledged", "produce", "produced"],
     "trainer": ["learn", "checkpoint", *INSIDE_REDIS, "checkpointed", "acknowledged"],
-    "desk": ["decide", "commit", *INSIDE_REDIS, "committed", "produce", "produced", "acknowledged"],
+    "allocator": ["decide", "commit", *INSIDE_REDIS, "committed", "produce", "produced", "acknowledged"],
 }
 SEED = 11
 DONE_SECONDS = 400.0
@@ -81,7 +81,7 @@ def test_killed_at_every_step_nothing_is_lost_and_nothing_doubled(tmp_path: Path
     workers = plans("worker", WORKER_ROUNDS, rng, 40)
     half = len(workers) // 2
     planned = {"worker-0": workers[:half], "worker-1": workers[half:]}
-    planned |= {name: plans(name, 1, rng, most) for name, most in (("trainer", 8), ("desk", 4))}
+    planned |= {name: plans(name, 1, rng, most) for name, most in (("trainer", 8), ("allocator", 4))}
     with LiveSystem(SETTINGS) as live:
         live.run("topics", "create")
         live.run("publish", str(log))

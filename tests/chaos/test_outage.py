@@ -13,7 +13,7 @@ from stream_app.config import PORT_OFFSETS
 from tests.harness.live import LiveSystem
 from tests.harness.servers import KafkaServer
 
-SERVICES = ("worker", "trainer", "desk", "deliver")
+SERVICES = ("worker", "trainer", "allocator", "notifier")
 SETTINGS = {"kafka.partitions": "2", "ticks.clock": "wall", "ticks.every": "1s", "ticks.lease_ttl": "5s"}
 PORT = 19_464
 START_SECONDS = 90.0

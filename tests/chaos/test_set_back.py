@@ -11,7 +11,7 @@ from stream_app.ingest import LogFormat
 from tests.chaos.test_kills import DONE_SECONDS, SETTINGS, assert_worth_it, simulated
 from tests.harness.live import LiveSystem, outcome_of, outcome_of_replay
 
-SERVICES = ("worker", "worker", "trainer", "desk")
+SERVICES = ("worker", "worker", "trainer", "allocator")
 SAVED_AT, SET_BACK_AT = 0.3, 0.6  # of the log
 
 

@@ -81,7 +81,7 @@ def opening(base: int, *names: str, **fields: Any) -> Changes:
 
 async def deliverer(make: Make) -> DeliveryStore:
     store = make()
-    await store.claim("deliver")
+    await store.claim("notifier")
     return store
 
 
@@ -202,7 +202,7 @@ def test_nothing_is_written_before_a_claim(play: Play) -> None:
 
 def test_epochs_only_grow(play: Play) -> None:
     async def scenario(make: Make) -> None:
-        epochs = [await make().claim("deliver") for _ in range(3)]
+        epochs = [await make().claim("notifier") for _ in range(3)]
         assert epochs == sorted(set(epochs))
 
     play(scenario)
@@ -283,7 +283,7 @@ def history(run: Play, moves: list[Move]) -> list[object]:
                 answer = await store.commit(last, str(batch - 1))
                 number += answer is DONE
             elif what == "claim":
-                answer = await store.claim("deliver") > 0
+                answer = await store.claim("notifier") > 0
             elif what == "ask":
                 await store.ask(name.encode())
                 answer = None

@@ -46,7 +46,7 @@ class MemoryDeliveryStore:
     >>> import asyncio
     >>> async def first() -> int:
     ...     store = MemoryDeliveryStore(StoredDeliveries())
-    ...     await store.claim("deliver")
+    ...     await store.claim("notifier")
     ...     await store.commit(Changes(base=0, position=b"{}"), "batch 1")
     ...     return (await store.load()).number
     >>> asyncio.run(first())

@@ -126,7 +126,7 @@ def test_alerts_reach_webhook_and_robot_and_are_delivered_once(make: Make) -> No
         late = opened("late", opened_at=datetime.now(UTC) - timedelta(days=400))
         calm = [opened(f"calm{place}", urgent=False, opened_at=yesterday) for place in range(3)]
         produce(live, opened("a"), opened("b"), b"{poison", *calm, late, opened("a"))
-        deliverer = live.start("deliver")
+        deliverer = live.start("notifier")
         live.wait("all has arrived", lambda: len(hook.got) >= 5 and len(robot.taken) >= 3, SECONDS)
         live.wait("all is noted", lambda: set(states(live).values()) == {"sent", "suppressed"}, SECONDS)
         assert {one["data"]["alert"]["alert_id"] for one in hook.got} == {"a", "b", "calm0", "calm1", "calm2"}
@@ -159,7 +159,7 @@ def test_nothing_is_delivered_in_shadow(make: Make) -> None:
     with SiteThread(crm=hook.handle) as site:
         live = make(CRM.replace("URL", site.url("crm")).replace("mode: live\n", ""), {"HOOK": SECRET})
         produce(live, opened("a"))
-        live.start("deliver")
+        live.start("notifier")
         live.wait("it is recorded", lambda: states(live) == {"a:crm": "suppressed"}, SECONDS)
         assert [one["why"] for one in listed(live)] == ["shadow"]
         assert hook.ids == []
@@ -171,7 +171,7 @@ def test_what_was_given_up_is_redriven_and_a_closed_channel_is_opened_again(make
     with SiteThread(crm=hook.handle) as site:
         live = make(CRM.replace("URL", site.url("crm")), {"HOOK": SECRET})
         produce(live, opened("a"))
-        live.start("deliver")
+        live.start("notifier")
         live.wait("it is dead", lambda: states(live) == {"a:crm": "dead"}, SECONDS)
         produce(live, opened("b"))
         live.wait("so is the next, unsent", lambda: states(live).get("b:crm") == "dead", SECONDS)
@@ -194,7 +194,7 @@ def test_a_failure_is_tried_again_over_a_restart_and_who_came_back_is_not_called
     with SiteThread(crm=hook.handle) as site:
         live = make(CRM.replace("URL", site.url("crm")), {"HOOK": SECRET})
         produce(live, opened("a"), opened("b"))
-        deliverer = live.start("deliver")
+        deliverer = live.start("notifier")
         live.wait("it is tried again", lambda: hook.ids.count("a:crm") > 1 and hook.ids.count("b:crm") > 1, SECONDS)
         deliverer.kill()
         produce(live, AlertClosed("b", "customer-b", datetime.now(UTC), "returned"))
@@ -209,10 +209,10 @@ def test_of_two_deliverers_the_older_one_ends(make: Make) -> None:
     hook = Hook()
     with SiteThread(crm=hook.handle) as site:
         live = make(CRM.replace("URL", site.url("crm")), {"HOOK": SECRET})
-        first = live.start("deliver")
+        first = live.start("notifier")
         produce(live, opened("a"))
         live.wait("the first delivers", lambda: states(live) == {"a:crm": "sent"}, SECONDS)
-        live.start("deliver")
+        live.start("notifier")
         assert first.popen.wait(SECONDS) != 0
         live.processes.remove(first)
         produce(live, opened("b"))

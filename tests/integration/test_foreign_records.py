@@ -94,7 +94,7 @@ def alert(at: datetime, **fields: Any) -> AlertOpened:
     return AlertOpened(**{"alert_id": "al_good", "customer_id": "nobody", "opened_at": at, **given, **fields})
 
 
-@pytest.mark.parametrize("service", ["trainer", "desk", "deliver"])
+@pytest.mark.parametrize("service", ["trainer", "allocator", "notifier"])
 def test_a_service_passes_over_what_it_cannot_use(make: Make, service: str) -> None:
     live = make({"health.port": str(free_port()), "shop.capacity": "3"})
     now = datetime.now(UTC)
@@ -102,16 +102,16 @@ def test_a_service_passes_over_what_it_cannot_use(make: Make, service: str) -> N
     absurd = CandidateRecord("c", float("inf"), 0.9, 1e308, 3.0, None, 0, 0)
     role, good, bad = {
         "trainer": ("labelled", pack(LabelledBatch(moment=moment)), [pack(LabelledBatch(moment=1 << 62))]),
-        "desk": ("nominations", pack(CandidateBatch(moment, [])), [pack(CandidateBatch(moment, [absurd]))]),
-        "deliver": ("alerts", encode_message(alert(now)), [encode_message(alert(now)).replace(b"9.0", b"null")]),
+        "allocator": ("nominations", pack(CandidateBatch(moment, [])), [pack(CandidateBatch(moment, [absurd]))]),
+        "notifier": ("alerts", encode_message(alert(now)), [encode_message(alert(now)).replace(b"9.0", b"null")]),
     }[service]
     sent = put(live, role, *FOREIGN, sequence=b"1") + put(live, role, *bad, sequence=b"1")
-    if service != "deliver":
+    if service != "notifier":
         sent += put(live, role, good, sequence=b"abc") + put(live, role, good, sequence=b"9" * 5_000)
     put(live, role, good, sequence=b"2")
     process = live.start(service)
     live.wait("all is passed over", lambda: counted(live, "churn_records_skipped_total", service) == sent, SECONDS)
-    done = {"trainer": "churn_trainer_moments_total", "desk": "churn_desk_moments_total"}
+    done = {"trainer": "churn_trainer_rounds_total", "allocator": "churn_allocator_rounds_total"}
     name = done.get(service, "churn_delivery_alerts_total")
     live.wait("the good one counts", lambda: counted(live, name, service) >= 1, SECONDS)
     logged = [json.loads(line) for line in process.log.read_text().splitlines() if "record skipped" in line]
@@ -132,16 +132,16 @@ def test_a_service_passes_over_what_it_cannot_use(make: Make, service: str) -> N
     assert again.stop() == 0
 
 
-@pytest.mark.parametrize("service", ["trainer", "desk", "deliver"])
+@pytest.mark.parametrize("service", ["trainer", "allocator", "notifier"])
 def test_a_dead_letter_that_kafka_does_not_take_ends_no_service(make: Make, service: str) -> None:
     live = make({"health.port": str(free_port()), "shop.capacity": "3"})
     limit(live, "dead_letters", max_message_bytes=5_000)
     now = datetime.now(UTC)
     moment = (now - timedelta(days=1) - EPOCH) // MICROSECOND
     role, good, name = {
-        "trainer": ("labelled", pack(LabelledBatch(moment=moment)), "churn_trainer_moments_total"),
-        "desk": ("nominations", pack(CandidateBatch(moment, [])), "churn_desk_moments_total"),
-        "deliver": ("alerts", encode_message(alert(now)), "churn_delivery_alerts_total"),
+        "trainer": ("labelled", pack(LabelledBatch(moment=moment)), "churn_trainer_rounds_total"),
+        "allocator": ("nominations", pack(CandidateBatch(moment, [])), "churn_allocator_rounds_total"),
+        "notifier": ("alerts", encode_message(alert(now)), "churn_delivery_alerts_total"),
     }[service]
     # Small ones together make a batch that is refused; the large one is cut.
     sent = put(live, role, *[b"x" * 300] * 40, b"y" * 50_000, sequence=b"1")
@@ -200,7 +200,7 @@ def test_a_worker_keeps_what_it_cannot_use_and_works_on(make: Make) -> None:
 def test_an_unreadable_record_in_the_store_fails_no_list(make: Make) -> None:
     live = make()
     prefix = f"{live.config.redis.prefix}:{{deliver}}"
-    process = live.start("deliver")
+    process = live.start("notifier")
     now = datetime.now(UTC)
     put(live, "alerts", encode_message(alert(now)), encode_message(alert(now, alert_id="al_bad")))
     live.wait("both are taken", lambda: live.redis.hlen(f"{prefix}:deliveries") == 2, SECONDS)
@@ -208,7 +208,7 @@ def test_an_unreadable_record_in_the_store_fails_no_list(make: Make) -> None:
     live.redis.hset(f"{prefix}:deliveries", "al_bad:crm", b'{"id":"al_bad:crm","due_at":null}')
     assert live.redis.hlen(f"{prefix}:deliveries") == 2
     live.redis.rpush(f"{prefix}:requests", b"\xff\xfe", b"[]")
-    process = live.start("deliver")
+    process = live.start("notifier")
     words = [str(STREAM_APP), "alerts", "list", "--format", "json"]
     done = subprocess.run(words, env=live.environ, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -14,7 +14,8 @@ import pytest
 from stream_app.adapters.http import health as module
 from stream_app.adapters.http.health import Health, HealthServer
 from stream_app.errors import NoHealthAddress
-from stream_app.metrics import WorkerMetrics, new_registry
+from stream_app.metrics.base import new_registry
+from stream_app.metrics.worker import WorkerMetrics
 
 
 class Clock:

@@ -40,7 +40,7 @@ from tests.harness.servers.process import free_port, program
 pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
 
 PASSWORDS = {name: f"{name}-word" for name in (ADMIN, *(f"churn-{service}" for service in NEEDS))}
-SERVICES = ("worker", "trainer", "desk", "deliver")
+SERVICES = ("worker", "trainer", "allocator", "notifier")
 SHOP = {
     "STREAM_APP_KAFKA__PARTITIONS": "2",
     "STREAM_APP_SHOP__HORIZON": "10d",
@@ -59,7 +59,7 @@ mode: shadow
 channels:
   team: {kind: webhook, url: "http://127.0.0.1:9/alerts", secret: "env:HOOK", allow_private: true}
 """
-OFFSETS = {"worker": 0, "trainer": 1, "desk": 2, "deliver": 3}
+OFFSETS = {"worker": 0, "trainer": 1, "allocator": 2, "notifier": 3}
 SECONDS = 180.0  # for what takes ten on an idle machine
 
 
@@ -299,7 +299,7 @@ def test_every_command_runs_with_the_shipped_rights(secured: Secured) -> None:
 
 def test_who_only_looks_at_the_last_records_needs_no_group(secured: Secured) -> None:
     with ExitStack() as stack:
-        for user, name in (("worker", "churn-last"), ("desk", "churn-last"), ("publish", "churn-publish")):
+        for user, name in (("worker", "churn-last"), ("allocator", "churn-last"), ("publish", "churn-publish")):
             for operation in (AclOperation.READ, AclOperation.DESCRIBE):
                 stack.enter_context(secured.denied(user, operation, ResourceType.GROUP, name))
         for service in SERVICES:
@@ -321,9 +321,9 @@ DENIED = [
     ),
     ("trainer", AclOperation.READ, ResourceType.GROUP, "churn-trainer", "Read on the group churn-trainer"),
     ("trainer", AclOperation.DESCRIBE, ResourceType.TOPIC, "shop.labelled", "Describe on the topic shop.labelled"),
-    ("desk", AclOperation.READ, ResourceType.TOPIC, "shop.contacts", "Read on the topic shop.contacts"),
-    ("desk", AclOperation.READ, ResourceType.GROUP, "churn-desk", "Read on the group churn-desk"),
-    ("deliver", AclOperation.READ, ResourceType.TOPIC, "shop.alerts", "Read on the topic shop.alerts"),
+    ("allocator", AclOperation.READ, ResourceType.TOPIC, "shop.contacts", "Read on the topic shop.contacts"),
+    ("allocator", AclOperation.READ, ResourceType.GROUP, "churn-allocator", "Read on the group churn-allocator"),
+    ("notifier", AclOperation.READ, ResourceType.TOPIC, "shop.alerts", "Read on the topic shop.alerts"),
 ]
 
 
@@ -336,7 +336,7 @@ def test_a_denied_right_in_kafka_ends_the_service_and_is_named(
 
 
 @pytest.mark.parametrize(
-    ("service", "topic"), [("trainer", "labelled"), ("desk", "nominations"), ("deliver", "alerts")]
+    ("service", "topic"), [("trainer", "labelled"), ("allocator", "nominations"), ("notifier", "alerts")]
 )
 def test_a_dead_letter_that_may_not_be_written_ends_no_service(secured: Secured, service: str, topic: str) -> None:
     with secured.denied(service, AclOperation.WRITE, ResourceType.TOPIC, "shop.dead-letters"):
@@ -379,8 +379,8 @@ IN_REDIS = [
     ("worker", ["-hmget"], ["+hmget"], "which calls HDEL, HGET, HKEYS, HMGET, HSET, on churn:{p"),
     ("trainer", ["resetkeys"], ["~churn:{model}:*"], "claim_trainer.lua"),
     ("trainer", ["-hmget"], ["+hmget"], "HMGET"),
-    ("desk", ["-get"], ["+get"], "claim.lua"),
-    ("deliver", ["-smembers"], ["+smembers"], "SMEMBERS churn:{deliver}:open"),
+    ("allocator", ["-get"], ["+get"], "claim.lua"),
+    ("notifier", ["-smembers"], ["+smembers"], "SMEMBERS churn:{deliver}:open"),
 ]
 
 

@@ -231,18 +231,18 @@ def test_a_desk_keeps_its_contacts_and_goes_on_once_the_topic_is_mended(make: Ma
         assert producer.flush(30) == 0
 
     nominate(1, moments[0])
-    allocator = live.start("desk")
-    live.wait("it is told", lambda: refused(live, "desk"), SECONDS)
-    assert live.config.kafka.topics.contacts in checks(live, "desk")["relayed"]["reason"]
+    allocator = live.start("allocator")
+    live.wait("it is told", lambda: refused(live, "allocator"), SECONDS)
+    assert live.config.kafka.topics.contacts in checks(live, "allocator")["relayed"]["reason"]
     assert allocator.stop() == 0  # a stop is not held up
-    allocator = live.start("desk")
-    live.wait("it is told again", lambda: refused(live, "desk"), SECONDS)
+    allocator = live.start("allocator")
+    live.wait("it is told again", lambda: refused(live, "allocator"), SECONDS)
     nominate(2, moments[1])
     time.sleep(10.0)  # three times as long as the watchdog waits
     assert allocator.running
     limit(live, "contacts", max_message_bytes=1_048_588)
     live.wait("both are told", lambda: [len(of) for of in messages_of(live, "contacts").values()] == [2, 2], SECONDS)
-    live.wait("it is well", lambda: checks(live, "desk")["relayed"]["ok"], SECONDS)
+    live.wait("it is well", lambda: checks(live, "allocator")["relayed"]["ok"], SECONDS)
     assert allocator.stop() == 0
 
 

@@ -74,7 +74,7 @@ def test_a_worker_of_the_wall_clock_comes_in_between(make: Make, log: Path) -> N
 def test_the_wall_clock_takes_over_behind_a_whole_log(make: Make, log: Path) -> None:
     live = make({**WALL, "shop.lateness": "1d"})
     live.run("publish", str(log), "--open-end")
-    for name in ("trainer", "desk", "worker"):
+    for name in ("trainer", "allocator", "worker"):
         live.start(name)
     live.wait("time has come to now", lambda: has_ticked(live), 3 * SECONDS)
     events = len(log.read_bytes().splitlines())

@@ -114,7 +114,7 @@ def test_without_a_key_a_service_that_needs_one_does_not_start(make: Make, name:
 
 def test_whoever_needs_no_model_needs_no_key(make: Make) -> None:
     live = make(**{"model.key_file": ""})
-    allocator = live.start("desk")
+    allocator = live.start("allocator")
     live.wait("the desk has started", lambda: '"started"' in allocator.log.read_text(), 40)
     assert show(live, "model", "list").returncode == 0
     assert "is not kept" in show(live, "model", "show", "1").stderr

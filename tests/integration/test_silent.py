@@ -16,7 +16,7 @@ from tests.harness.live import LiveSystem
 
 PROGRAM = [sys.executable, str(Path(__file__).with_name("silent.py"))]
 # A worker is told by its own lanes: to them a consumer that never said where a topic ends may have more for them.
-WAITS = {"trainer": "labelled", "desk": "nominations", "deliver": "alerts"}
+WAITS = {"trainer": "labelled", "allocator": "nominations", "notifier": "alerts"}
 SECONDS = 60.0
 
 

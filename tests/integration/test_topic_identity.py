@@ -40,7 +40,7 @@ SECONDS: Final = 40.0
 START: Final = (datetime.now(UTC) - timedelta(days=3) - EPOCH) // MICROSECOND
 OTHER_TOPIC: Final = OtherTopic.exit_code
 Make = Callable[..., LiveSystem]
-READ_BY: Final = {"orders": "worker", "labelled": "trainer", "nominations": "desk", "alerts": "deliver"}
+READ_BY: Final = {"orders": "worker", "labelled": "trainer", "nominations": "allocator", "alerts": "notifier"}
 
 
 @pytest.fixture

@@ -224,16 +224,16 @@ def bury_bad_batches(live: LiveSystem, service: str, role: str) -> None:
     assert process.stop() == 0
 
 
-@pytest.mark.parametrize(("service", "role"), [("trainer", "labelled"), ("desk", "nominations")])
+@pytest.mark.parametrize(("service", "role"), [("trainer", "labelled"), ("allocator", "nominations")])
 def test_trainer_and_desk_keep_a_bad_batch_as_dead_letters(make: Make, service: str, role: str) -> None:
     bury_bad_batches(make({"health.port": str(free_port())}), service, role)
 
 
 def test_a_deliverer_keeps_a_bad_batch_as_dead_letters(make_deliverer: Make) -> None:
     live = make_deliverer("mode: shadow\n", {}, {"health.port": str(free_port())})
-    bury_bad_batches(live, "deliver", "alerts")
+    bury_bad_batches(live, "notifier", "alerts")
     # Its position is behind the bad batches: nothing is read again.
-    again = live.start("deliver")
+    again = live.start("notifier")
     assert raw(live, "alerts", 0, batch([record(0, b"later")])) == 0
     live.wait("the next one is kept", lambda: 4 in buried(live, "alerts"), SECONDS)
     assert len(messages_of(live, "dead_letters")[0]) == 5
@@ -250,7 +250,7 @@ def test_more_than_a_hundred_bad_batches_end_a_worker_in_words(make: Make) -> No
     assert "kafka-dump-log" in worker.said()
 
 
-@pytest.mark.parametrize("service", ["worker", "trainer", "desk"])
+@pytest.mark.parametrize("service", ["worker", "trainer", "allocator"])
 def test_a_service_without_a_codec_refuses_to_start(make: Make, service: str) -> None:
     live = make()
     without = "import sys; sys.modules['cramjam'] = None; from stream_app.cli import main; main()"

@@ -32,7 +32,7 @@ from tests.harness.stored import (
 FIXTURES = Path(__file__).parents[1] / "data" / "upgrade"
 RELEASES = sorted(folder.name for folder in FIXTURES.iterdir() if (folder / "facts.json").exists())
 SECONDS = 180.0
-SERVICES = ("trainer", "desk", "worker", "deliver")
+SERVICES = ("trainer", "allocator", "worker", "notifier")
 
 
 class Receiver:

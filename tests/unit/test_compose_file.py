@@ -133,7 +133,7 @@ def test_a_process_has_a_health_check_and_comes_back(service: Service) -> None:
 def test_the_inner_network_leads_nowhere_and_who_holds_the_customers_is_in_it_alone() -> None:
     assert FILE.raw["networks"]["inside"]["internal"] is True
     only_inside = {one.name for one in SERVICES if one.spec.get("networks") == ["inside"]}
-    assert {"redis", "worker-1", "worker-2", "trainer", "desk"} <= only_inside
+    assert {"redis", "worker-1", "worker-2", "trainer", "allocator"} <= only_inside
 
 
 @each(SERVICES)
@@ -152,7 +152,7 @@ def test_a_secret_is_mounted_for_its_readers_alone() -> None:
                 assert mode == ("rw" if service.once else "ro"), service.name
     assert readers == {
         "model-secret": {"model-secret", "trainer", "worker-1", "worker-2"},
-        "webhook-secret": {"webhook-secret", "receiver", "deliver"},
+        "webhook-secret": {"webhook-secret", "receiver", "notifier"},
         "grafana-secret": {"grafana-secret", "grafana"},
     }
 

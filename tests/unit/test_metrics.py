@@ -13,19 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stream_app.core.events.schema import decode
 from stream_app.core.partition.processor import Counts
-from stream_app.metrics import (
-    FIELDS,
-    SERVICES,
-    VALUES,
-    CommitMetrics,
-    CounterTable,
-    Description,
-    GaugeTable,
-    RelayMetrics,
-    WorkerMetrics,
-    field_label,
-    new_registry,
-)
+from stream_app.metrics.base import Description, new_registry
+from stream_app.metrics.catalogue import SERVICES
+from stream_app.metrics.labels import FIELDS, VALUES, field_label
+from stream_app.metrics.runtime import CommitMetrics, RelayMetrics
+from stream_app.metrics.tables import CounterTable, GaugeTable
+from stream_app.metrics.worker import WorkerMetrics
 
 UNITS = (
     *("_seconds", "_bytes", "_records", "_events", "_partitions", "_ratio", "_info", "_version", "_owned", "_cached"),

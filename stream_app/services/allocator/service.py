@@ -25,7 +25,8 @@ from stream_app.core.messages.decoding import Record, read_internal
 from stream_app.core.messages.schema import decode_candidates, sequence_of
 from stream_app.core.stall import Progress
 from stream_app.errors import CommitRefused
-from stream_app.metrics import AllocatorMetrics, CommitMetrics, InputMetrics, RelayMetrics, SkippedMetrics, StoreMetrics
+from stream_app.metrics.allocator import AllocatorMetrics
+from stream_app.metrics.runtime import CommitMetrics, InputMetrics, RedisMetrics, RelayMetrics, SkippedMetrics
 from stream_app.ports import Opened
 from stream_app.services.runtime.faust_app import batches, make_app, make_producer, stop_producer
 from stream_app.services.runtime.outbox_relay import OutboxRelay
@@ -62,7 +63,7 @@ class AllocatorService:
         self._stores = open_stores(config)
         self.topic_watch = TopicWatch(config, ["nominations"])
         self._metrics, self._commits = AllocatorMetrics(registry), CommitMetrics(registry)
-        self._relays, self._store_metrics = RelayMetrics(registry), StoreMetrics(registry)
+        self._relays, self._store_metrics = RelayMetrics(registry), RedisMetrics(registry)
         self._skipped = SkippedBatches(SkippedMetrics(registry), "nominations", config)
         partitions = config.kafka.partitions
         self.allocator = Allocator(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from stream_app.core.delivery.changes import Changes
 from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.errors import CommitRefused
-from stream_app.metrics import CommitMetrics
+from stream_app.metrics.runtime import CommitMetrics
 from stream_app.ports import DeliveryStore, Outcome
 
 

@@ -22,7 +22,8 @@ from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.decoding import Record, read_internal
 from stream_app.core.messages.schema import decode_alert
 from stream_app.core.stall import Progress
-from stream_app.metrics import CommitMetrics, DeliveryMetrics, InputMetrics, SkippedMetrics
+from stream_app.metrics.notifier import DeliveryMetrics
+from stream_app.metrics.runtime import CommitMetrics, InputMetrics, SkippedMetrics
 from stream_app.notifications.channel_file import read_channels
 from stream_app.notifications.channels.registry import (
     KINDS,

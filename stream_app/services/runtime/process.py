@@ -23,7 +23,7 @@ from stream_app.config.fields import SECOND_US
 from stream_app.config import PORT_OFFSETS
 from stream_app.core.stall import Progress
 from stream_app.errors import ChurnMonitorError, StopCutShort
-from stream_app.metrics import new_registry
+from stream_app.metrics.base import new_registry
 from stream_app.services.runtime.faust_app import standing
 from stream_app.services.runtime.garbage_collection import Collector
 from stream_app.services.runtime.logs import set_up

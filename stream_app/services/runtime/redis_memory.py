@@ -10,13 +10,13 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from stream_app.adapters.redis.connection import Client
-from stream_app.metrics import StoreMetrics
+from stream_app.metrics.runtime import RedisMetrics
 
 ASK_SECONDS: Final = 5.0
 _log = logging.getLogger(__name__)
 
 
-async def watch_memory(client: Client, metrics: StoreMetrics) -> None:
+async def watch_memory(client: Client, metrics: RedisMetrics) -> None:
     """Ask again and again, until cancelled. What goes wrong here is no reason to end a process: commits notice it."""
     told = False
     while True:

@@ -17,7 +17,7 @@ from stream_app.config import LiveConfig
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.decoding import MIN_DEAD_BYTES, DeadLetter, Record, cut, dead_letter, dead_letter_of
 from stream_app.core.messages.schema import MAX_RECORD_BYTES
-from stream_app.metrics import SkippedMetrics
+from stream_app.metrics.runtime import SkippedMetrics
 from stream_app.services.runtime.faust_app import make_producer, stop_producer
 from stream_app.services.runtime.outbox_relay import REFUSED, TOO_LARGE
 

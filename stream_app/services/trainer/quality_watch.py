@@ -8,7 +8,8 @@ from typing import Final
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.training.quality import WINDOWS, Quality
 from stream_app.core.training.trainer import NEVER, Trainer
-from stream_app.metrics import GaugeTable, QualityMetrics
+from stream_app.metrics.tables import GaugeTable
+from stream_app.metrics.trainer import QualityMetrics
 
 _MICROS: Final = 1e6
 _DAY: Final = 86_400.0  # seconds

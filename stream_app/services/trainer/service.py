@@ -24,7 +24,8 @@ from stream_app.core.model.snapshot import fingerprint, snapshot
 from stream_app.core.stall import Progress
 from stream_app.core.training.trainer import NEVER, Trainer
 from stream_app.errors import CommitRefused
-from stream_app.metrics import CommitMetrics, InputMetrics, QualityMetrics, SkippedMetrics, TrainerMetrics
+from stream_app.metrics.runtime import CommitMetrics, InputMetrics, SkippedMetrics
+from stream_app.metrics.trainer import QualityMetrics, TrainerMetrics
 from stream_app.ports import ModelVersion
 from stream_app.services.runtime.faust_app import batches, make_app
 from stream_app.services.runtime.process import Crash

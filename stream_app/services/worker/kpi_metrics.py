@@ -21,7 +21,8 @@ from stream_app.core.partition.task import PartitionTask, Step
 from stream_app.core.segments.lifecycle_stage import STAGES
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.shops.registry import ShopRegistry
-from stream_app.metrics import EPISODE_OUTCOMES, MAX_EPISODE_KINDS, MONTHS, VALUES, KpiMetrics
+from stream_app.metrics.kpis import KpiMetrics
+from stream_app.metrics.labels import ALERT_OUTCOMES, MAX_ALERT_SERIES, MONTHS, VALUES
 
 EVERY_SECONDS: Final = 5.0  # between two counts, at the least
 _SHARE: Final = 0.005  # of the time that counting may take: who has many customers counts more seldom
@@ -82,7 +83,7 @@ class KpiPublisher:
     def resolved(self, outcomes: Mapping[tuple[str, str, str], int]) -> None:
         """Count episodes that the staff has resolved, by outcome, cause and segment; any other outcome is `other`."""
         for (outcome, cause, segment), count in outcomes.items():
-            known = outcome if outcome in EPISODE_OUTCOMES else OTHER
+            known = outcome if outcome in ALERT_OUTCOMES else OTHER
             self.metrics.outcomes.add((known, _known("cause", cause), _known("segment", segment)), count)
 
     def owned(self, tasks: Iterable[PartitionTask]) -> None:
@@ -128,10 +129,10 @@ class KpiPublisher:
         return label
 
     def _episode(self, shop: str, cause: str, segment: str) -> _Labels:
-        """The labels of an episode; of more combinations than MAX_EPISODE_KINDS the segment is not told."""
+        """The labels of an episode; of more combinations than MAX_ALERT_SERIES the segment is not told."""
         labels = self._label(shop), _known("cause", cause), _known("segment", segment)
         if labels not in self._episodes:
-            if len(self._episodes) >= MAX_EPISODE_KINDS:
+            if len(self._episodes) >= MAX_ALERT_SERIES:
                 return (*labels[:2], UNKNOWN)
             self._episodes.add(labels)
         return labels

@@ -23,7 +23,7 @@ from stream_app.config.fields import SECOND_US
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.stall import Progress
-from stream_app.metrics import InputMetrics
+from stream_app.metrics.runtime import InputMetrics
 from stream_app.services.runtime.faust_app import batches, make_app, make_producer, stop_producer
 from stream_app.services.runtime.process import Crash
 from stream_app.services.runtime.stores import open_stores

@@ -15,7 +15,9 @@ from stream_app.core.messages.decoding import ROLES
 from stream_app.core.messages.unknown_words import UnknownValues
 from stream_app.core.partition.processor import Counts
 from stream_app.core.partition.task import PartitionTask, Step
-from stream_app.metrics import CommitMetrics, KpiMetrics, RelayMetrics, WorkerMetrics
+from stream_app.metrics.kpis import KpiMetrics
+from stream_app.metrics.runtime import CommitMetrics, RelayMetrics
+from stream_app.metrics.worker import WorkerMetrics
 from stream_app.ports import Outcome
 from stream_app.services.worker.kpi_metrics import KpiPublisher
 from stream_app.services.worker.placement import Placement

@@ -99,7 +99,7 @@ class LiveSystem:
     with LiveSystem({"kafka.partitions": "4"}) as live:
         live.run("topics", "create")
         live.run("publish", "shop.jsonl")
-        for name in ("trainer", "desk", "worker"):
+        for name in ("trainer", "allocator", "worker"):
             live.start(name)
         live.wait_until_done()
     ```

@@ -19,7 +19,7 @@ from tests.harness.live.system import LiveSystem
 from tests.harness.servers import PrometheusServer
 from tests.harness.servers.process import free_port
 
-SERVICES: Final = ("worker", "worker", "trainer", "desk", "deliver")
+SERVICES: Final = ("worker", "worker", "trainer", "allocator", "notifier")
 _READY_SECONDS: Final = 90.0
 # As the demo's: a staff that works on all days, since a day takes seconds.
 SETTINGS: Final = {

@@ -42,7 +42,7 @@ def test_only_one_place_names_groups_and_it_begins_with_the_setting() -> None:
     named = {one for text in sources().values() for one in re.findall(r"make_app\(config, (.+?), ", text)}
     assert named == {
         "config.kafka.group",
-        *(f'f"{{config.kafka.group}}-{one}"' for one in ("trainer", "desk", "deliver")),
+        *(f'f"{{config.kafka.group}}-{one}"' for one in ("trainer", "allocator", "notifier")),
     }
 
 
@@ -67,7 +67,7 @@ def test_every_command_of_a_script_is_found() -> None:
 def test_the_kafka_script_follows_the_settings() -> None:
     topics = {role: f"t.{role}" for role in Topics.model_fields}
     text = kafka_acls(Kafka(group="my shop", topics=Topics(**topics)))
-    assert "allow 'my shop-desk' --operation Read --topic t.nominations --topic t.contacts\n" in text
+    assert "allow 'my shop-allocator' --operation Read --topic t.nominations --topic t.contacts\n" in text
     assert "--operation Read --group 'my shop' --resource-pattern-type prefixed\n" in text
     assert set(re.findall(r"--topic (\S+)", text)) == set(topics.values())
     assert "shop." not in text

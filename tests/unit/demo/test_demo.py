@@ -72,7 +72,7 @@ def test_the_screen_fits(lang: str, width: int, height: int, phase: Phase) -> No
     shown.note_sent(0.0, 0)
     figures = {"churn_events_scored_total": 123_456.0, "churn_model_version": 123.0, "churn_states_cached": 20_000.0}
     labels = {"churn_trainer_examples_total": 12_345.0}
-    shown.note_parts(1.0, {"worker": Part(True, figures), "trainer": Part(True, labels), "desk": Part()})
+    shown.note_parts(1.0, {"worker": Part(True, figures), "trainer": Part(True, labels), "allocator": Part()})
     shop = SimpleNamespace(phase=phase, now=AT, began=AT - DAY_US, history_share=0.5)
     out = io.StringIO()
     console = Console(width=width, height=height, file=out, force_terminal=True, color_system=None)

@@ -25,7 +25,9 @@ from stream_app.core.kpis.risk_bands import BANDS
 from stream_app.core.segments.lifecycle_stage import STAGES
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.i18n import cause_name, segment_name
-from stream_app.metrics import ATTEMPTS, EPISODE_OUTCOMES, HOLDS, OUTCOMES, SERVICES, SUPPRESSIONS, VALUES, new_registry
+from stream_app.metrics.base import new_registry
+from stream_app.metrics.catalogue import SERVICES
+from stream_app.metrics.labels import ALERT_OUTCOMES, ATTEMPTS, HOLDS, OUTCOMES, SUPPRESSIONS, VALUES
 from tests.conftest import PROJECT
 
 BOARDS: Final = {name: json.loads(text) for name, text in dashboards().items()}
@@ -188,7 +190,7 @@ def test_both_languages_say_the_same_things() -> None:
         ("suppressions", SUPPRESSIONS),
         ("held_back", REASONS),
         ("attempts", ATTEMPTS),
-        ("staff_outcomes", EPISODE_OUTCOMES),
+        ("staff_outcomes", ALERT_OUTCOMES),
         ("segments", VALUES["segment"]),
         ("sides", VALUES["side"]),
     ],

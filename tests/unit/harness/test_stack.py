@@ -222,7 +222,7 @@ def test_health_asks_where_the_settings_say_and_tells_why_not(monkeypatch: pytes
 
 def test_each_service_has_a_port_of_its_own_and_an_unknown_one_none() -> None:
     assert port_of("shop", LiveConfig()) == LiveConfig().health.port + PORT_OFFSET
-    ports = [port_of(name, LiveConfig()) for name in ("worker", "trainer", "desk", "shop", "receiver")]
+    ports = [port_of(name, LiveConfig()) for name in ("worker", "trainer", "allocator", "shop", "receiver")]
     assert len(set(ports)) == 5
     with pytest.raises(BadOption):
         port_of("cook", LiveConfig())

@@ -17,7 +17,7 @@ from stream_app.core.training.quality import ALL, PRODUCT, RECENT, RECENT_DAYS, 
 from stream_app.core.training.quality_sample import Sample, row_type
 from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import DAY_US
-from stream_app.metrics import QualityMetrics
+from stream_app.metrics.trainer import QualityMetrics
 from stream_app.services.trainer.quality_watch import QualityWatch
 from tests.harness.shops import SHOP, T0, matured_rows, separable, taught
 
@@ -151,7 +151,7 @@ def test_what_is_told_is_what_was_found() -> None:
     registry = CollectorRegistry()
     watch = QualityWatch(QualityMetrics(registry))
     looks = 0
-    while registry.get_sample_value("churn_quality_promised_ratio", {"tenth": "10", "window": "all"}) is None:
+    while registry.get_sample_value("churn_quality_predicted_ratio", {"tenth": "10", "window": "all"}) is None:
         watch.look(training)
         looks += 1
         assert looks < 50

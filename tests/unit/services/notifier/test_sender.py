@@ -25,7 +25,9 @@ from stream_app.core.delivery.routing import Policy, Route
 from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.core.messages.schema import AlertOpened
 from stream_app.errors import CommitRefused
-from stream_app.metrics import CommitMetrics, DeliveryMetrics, new_registry
+from stream_app.metrics.base import new_registry
+from stream_app.metrics.notifier import DeliveryMetrics
+from stream_app.metrics.runtime import CommitMetrics
 from stream_app.notifications.channels.registry import Words
 from stream_app.notifications.messages.fallback import FallbackComposer
 from stream_app.notifications.messages.masking import mask
@@ -93,7 +95,7 @@ class Deliverer:
         self.tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        await self.store.claim("deliver")
+        await self.store.claim("notifier")
         self.tasks = [asyncio.create_task(sender.run()) for sender in self.senders]
         return self
 
@@ -202,7 +204,7 @@ def test_a_later_deliverer_ends_the_earlier_one() -> None:
         async with Deliverer(team=Channel(seconds=0.05)) as deliverer:
             await deliverer.take("a")
             await asyncio.sleep(0.01)
-            await MemoryDeliveryStore(deliverer.server).claim("deliver")
+            await MemoryDeliveryStore(deliverer.server).claim("notifier")
             with pytest.raises(CommitRefused):
                 await asyncio.wait_for(deliverer.tasks[0], 10)
             assert deliverer.states() == {"a:team": PENDING}

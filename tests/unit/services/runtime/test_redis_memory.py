@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as NoConnection
 
-from stream_app.metrics import StoreMetrics, new_registry
+from stream_app.metrics.base import new_registry
+from stream_app.metrics.runtime import RedisMetrics
 from stream_app.services.runtime import redis_memory
 from stream_app.services.runtime.redis_memory import watch_memory
 
@@ -33,7 +34,7 @@ class Answering:
 def watched(monkeypatch: pytest.MonkeyPatch, *answers: dict[str, Any] | Exception) -> tuple[float | None, float | None]:
     """What is told of used and allowed memory after these answers."""
     monkeypatch.setattr(redis_memory, "ASK_SECONDS", 0.0)
-    metrics = StoreMetrics(new_registry())
+    metrics = RedisMetrics(new_registry())
 
     async def run() -> None:
         with suppress(TimeoutError):

@@ -26,32 +26,25 @@ from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.shops.registry import MAX_SHOPS, OTHER_SHOPS
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
-from stream_app.metrics import (
-    ATTEMPTS,
-    EPISODE_OUTCOMES,
-    MAX_EPISODE_KINDS,
-    OUTCOMES,
-    SERVICES,
-    VALUES,
-    CounterTable,
-    GaugeTable,
-    KpiMetrics,
-    new_registry,
-)
+from stream_app.metrics.base import new_registry
+from stream_app.metrics.catalogue import SERVICES
+from stream_app.metrics.kpis import KpiMetrics
+from stream_app.metrics.labels import ALERT_OUTCOMES, ATTEMPTS, MAX_ALERT_SERIES, OUTCOMES, VALUES
+from stream_app.metrics.tables import CounterTable, GaugeTable
 from stream_app.notifications.channel_settings import MAX_CHANNELS
 from stream_app.services.worker.kpi_metrics import KpiPublisher
 from tests.harness.shops import SHOP, T0, browsing, complaint, order
 
 # Series at 50 shops and `other`, of whatever is told, with every value that a label may have: more cannot come.
-OUTCOMES_OF = (OUTCOMES, EPISODE_OUTCOMES, STATES, ATTEMPTS)  # each metric has one of these
+OUTCOMES_OF = (OUTCOMES, ALERT_OUTCOMES, STATES, ATTEMPTS)  # each metric has one of these
 OF_EPISODES = ("shop", "cause", "segment")
-MOST_SERIES = {"worker": 12_000, "trainer": 250, "desk": 150, "deliver": 500}
+MOST_SERIES = {"worker": 12_000, "trainer": 250, "allocator": 150, "notifier": 500}
 
 
 @pytest.fixture(autouse=True)
 def _from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counters tell at once what a Prometheus would see some scrapes later."""
-    monkeypatch.setattr(metrics, "NOUGHT_SECONDS", 0.0)
+    monkeypatch.setattr(metrics, "ZERO_SECONDS", 0.0)
 
 
 def lane_with(number: int, events: Iterable[Event]) -> PartitionTask:
@@ -141,7 +134,7 @@ def test_the_number_of_series_is_bounded(name: str) -> None:
             if labels == ("field", "word"):  # the worker holds these to MAX_WORDS words in all
                 _tell(metric, [("action", f"word{number}") for number in range(MAX_WORDS + 2)])
             elif labels == OF_EPISODES:  # the worker holds these to fewer: see the test of too many kinds
-                few = [("s0", "price", f"{number}") for number in range(MAX_EPISODE_KINDS)]
+                few = [("s0", "price", f"{number}") for number in range(MAX_ALERT_SERIES)]
                 rest = [(shop, cause, "unknown") for shop in values["shop"] for cause in values["cause"]]
                 _tell(metric, few + rest)
             elif labels is not None:
@@ -179,7 +172,7 @@ def test_what_the_staff_says_of_an_episode_is_counted_in_words_that_are_known() 
     registry = CollectorRegistry()
     business = KpiPublisher(KpiMetrics(registry))
     business.resolved({("retained", "price", "vip"): 2, ("made up", "by a", "sender"): 1})
-    told = series_of(registry, "churn_episode_outcomes")
+    told = series_of(registry, "churn_alert_outcomes")
     assert told == {("retained", "price", "vip"): 2, ("other", "unknown", "unknown"): 1}
 
 
@@ -188,10 +181,10 @@ def test_an_episode_is_told_by_shop_cause_and_segment_from_its_opening_to_its_en
     business, partition = KpiPublisher(KpiMetrics(registry)), task.partition
     partition.opened(alert("a", "price", "vip"))
     business.count([task])
-    assert series_of(registry, "churn_open_episodes") == {("s1", "price", "vip"): 1}
+    assert series_of(registry, "churn_open_alerts") == {("s1", "price", "vip"): 1}
     partition.worked(resolving("a"), T0 + 2)
     business.count([task])
-    assert series_of(registry, "churn_open_episodes") == {}
+    assert series_of(registry, "churn_open_alerts") == {}
     opened, closed = partition.aggregator.event_counts.take_alerts()
     assert (dict(opened), dict(closed)) == ({("s1", "price", "vip"): 1}, {("s1", "resolved", "vip"): 1})
 
@@ -200,31 +193,31 @@ def test_an_episode_that_was_stored_without_a_segment_is_told_as_unknown() -> No
     task, registry = lane_with(0, [order("a", T0)]), CollectorRegistry()
     task.partition.opened(alert("a", "price", ""))
     KpiPublisher(KpiMetrics(registry)).count([task])
-    assert series_of(registry, "churn_open_episodes") == {("default", "price", "unknown"): 1}
+    assert series_of(registry, "churn_open_alerts") == {("default", "price", "unknown"): 1}
 
 
 def test_of_too_many_kinds_of_episodes_the_segment_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream_app.services.worker.kpi_metrics.MAX_EPISODE_KINDS", 2)
+    monkeypatch.setattr("stream_app.services.worker.kpi_metrics.MAX_ALERT_SERIES", 2)
     registry = CollectorRegistry()
     business = KpiPublisher(KpiMetrics(registry))
     for segment in ("vip", "loyal", "growing", "declining", "vip"):
         business.stepped(cast("Any", SimpleNamespace(**NOTHING, opened=Counter({("s1", "price", segment): 1}))))
-    told = series_of(registry, "churn_episodes_opened")
+    told = series_of(registry, "churn_alerts_opened")
     assert told == {("s1", "price", "vip"): 2, ("s1", "price", "loyal"): 1, ("s1", "price", "unknown"): 2}
 
 
 def test_a_new_series_begins_at_nought_so_that_a_rate_sees_its_first_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "NOUGHT_SECONDS", math.inf)
+    monkeypatch.setattr(metrics, "ZERO_SECONDS", math.inf)
     registry = CollectorRegistry()
     business = KpiPublisher(KpiMetrics(registry))
     business.resolved({("lost", "price", "vip"): 3})
     labels = {"outcome": "lost", "cause": "price", "segment": "vip"}
     value = registry.get_sample_value
-    assert [value("churn_episode_outcomes_total", labels) for _ in range(2)] == [0, 0]  # whoever asks first, and second
-    monkeypatch.setattr(metrics, "NOUGHT_SECONDS", 0.0)
-    assert value("churn_episode_outcomes_total", labels) == 3
+    assert [value("churn_alert_outcomes_total", labels) for _ in range(2)] == [0, 0]  # whoever asks first, and second
+    monkeypatch.setattr(metrics, "ZERO_SECONDS", 0.0)
+    assert value("churn_alert_outcomes_total", labels) == 3
     business.resolved({("lost", "price", "vip"): 1})
-    assert value("churn_episode_outcomes_total", labels) == 4
+    assert value("churn_alert_outcomes_total", labels) == 4
 
 
 NOTHING: dict[str, Any] = {"event_counts": {}, "closed": Counter(), "suppressed": 0, "outcomes": Counter()}

@@ -1,0 +1,123 @@
+"""KPIs of the shop and its customers, exported by the workers."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+
+from stream_app.metrics.base import Metrics
+from stream_app.metrics.labels import MAX_ALERT_SERIES
+
+
+class KpiMetrics(Metrics):
+    """KPIs over the partitions of one worker; sum them over all workers.
+
+    docs/adr/0015-business-metrics.md defines each KPI and the ratios that are derived from them.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self._add_customers()
+        self._add_months()
+        self._add_visits()
+        self._add_orders()
+        self._add_alerts()
+
+    def _add_customers(self) -> None:
+        self.by_band = self._gauge_table(
+            "risk_customers",
+            "Scored customers, by risk band of the latest churn probability"
+            " (low: below 0.25; medium: below 0.5; high: below 0.75; very_high).",
+            "shop",
+            "segment",
+            "band",
+        )
+        self.by_segment = self._gauge_table("segment_customers", "Buyers by customer segment.", "shop", "segment")
+        self.by_stage = self._gauge_table("stage_customers", "Buyers by lifecycle stage.", "shop", "stage")
+        self.buyers = self._gauge_table("buyers", "Customers with at least one valid order.", "shop")
+        self.repeat_buyers = self._gauge_table(
+            "repeat_buyers", "Customers with at least two valid orders; divide by buyers for the repurchase rate.", "shop"
+        )
+        self.inactive_buyers = self._gauge_table(
+            "inactive_buyers", "Buyers without an order for lost_after; divide by buyers for the inactive share.", "shop"
+        )
+
+    def _add_months(self) -> None:
+        self.month_start = self._gauge_table(
+            "month_start_timestamp_seconds",
+            "Start of the calendar month on the shop's clock; take the maximum over all workers.",
+            "month",
+        )
+        self.month_customers = self._gauge_table(
+            "month_start_customers", "Buyers who were not lost at the start of the calendar month.", "shop", "month"
+        )
+        self.month_lost = self._gauge_table(
+            "month_lost_customers",
+            "Buyers among them who became lost in the month; divide by month_start_customers for the churn rate.",
+            "shop",
+            "month",
+        )
+        self.month_returned = self._gauge_table(
+            "month_returned_customers", "Lost buyers who ordered again in the month.", "shop", "month"
+        )
+
+    def _add_visits(self) -> None:
+        self.page_views = self._counter("page_views", "Page views.", "shop")
+        self.visits = self._counter(
+            "visits", "Visits: page views with no other page view of the customer in the 30 minutes before.", "shop"
+        )
+        self.visits_continued = self._counter(
+            "visits_continued", "Visits with a second page view; the remaining visits are bounces.", "shop"
+        )
+        self.visitors = self._counter("visitors", "Distinct visitors per day, summed over days.", "shop")
+        self.funnel = self._counter(
+            "funnel_steps",
+            "Funnel steps: visits, favourites, items added to the cart, checkouts, orders placed, paid and delivered,"
+            " and complaints, reviews and returns about orders.",
+            "shop",
+            "step",
+        )
+        self.amounts = self._counter(
+            "funnel_amount", "Order value at the funnel steps, in the shop's currency.", "shop", "step"
+        )
+        self.checkout_losses = self._counter(
+            "checkout_losses", "Abandoned checkouts and failed payments, by reason.", "shop", "reason"
+        )
+
+    def _add_orders(self) -> None:
+        self.orders = self._counter("orders", "Valid orders, by first or repeat order of the customer.", "shop", "kind")
+        self.revenue = self._counter("revenue_amount", "Value of valid orders, in the shop's currency.", "shop")
+        self.daily_buyers = self._counter(
+            "daily_buyers",
+            "Distinct buyers per day, summed over days; divide by visitors for the conversion rate.",
+            "shop",
+        )
+        self.complaints = self._counter(
+            "complaints", "Complaints, low reviews, return reasons and unsubscribes, by category.", "shop", "category"
+        )
+
+    def _add_alerts(self) -> None:
+        self.open_alerts = self._gauge_table(
+            "open_alerts",
+            "Open alerts, by most likely cause and by segment of the customer at opening"
+            f" (unknown: opened by an older version, or beyond {MAX_ALERT_SERIES:,} combinations per worker).",
+            "shop",
+            "cause",
+            "segment",
+        )
+        self.opened = self._counter_table(
+            "alerts_opened", "Alerts opened, by most likely cause and segment.", "shop", "cause", "segment"
+        )
+        self.closed = self._counter_table(
+            "alerts_closed", "Alerts closed, by reason and segment.", "shop", "reason", "segment"
+        )
+        self.outcomes = self._counter_table(
+            "alert_outcomes",
+            "Alerts resolved by staff, by outcome, confirmed cause and segment.",
+            "outcome",
+            "cause",
+            "segment",
+        )
+        self.suppressed = self._counter(
+            "alert_candidates_suppressed", "Customers at risk for whom no alert was opened, by reason.", "reason"
+        )
+        self.suppressed.labels("campaign")

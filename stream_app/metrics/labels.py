@@ -1,0 +1,61 @@
+"""The values that each label may take. All label sets are bounded."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stream_app.core.alerts.lifecycle import CLOSE_REASONS
+from stream_app.core.causes.catalogue import CAUSES, FAMILY
+from stream_app.core.delivery.records import REASONS, STATES
+from stream_app.core.events.schema import KINDS
+from stream_app.core.kpis.event_counts import CATEGORIES, CHECKOUT_LOSSES, FUNNEL, ORDER_KINDS, AMOUNTS
+from stream_app.core.kpis.risk_bands import BANDS
+from stream_app.core.segments.lifecycle_stage import STAGES
+from stream_app.core.segments.segments import SEGMENTS
+from stream_app.core.training.quality import PRODUCT, WINDOWS
+
+OUTCOMES: Final = ("done", "already_done", "fenced", "wrong_base")  # of a commit
+ALERT_OUTCOMES: Final = ("retained", "lost", "unreachable", "no_action", "other")  # as reported by staff
+HOLDS: Final = ("trainer", "allocator")  # the services that a partition may wait for at a tick
+ATTEMPTS: Final = ("delivered", "retry", "refused", "gone")  # results of a request to a receiver
+MONTHS: Final = ("current", "previous")  # calendar months on the shop's clock
+SUPPRESSIONS: Final = ("campaign", "capacity")  # why a customer at risk got no alert
+NO_FIELD: Final = "none"  # no single field is at fault: the record is not JSON
+OTHER_FIELD: Final = "other"
+# Fields that a record may be rejected for. A field name made up by a producer must not become a label value.
+FIELDS: Final = frozenset({"type", *(name for kind in KINDS.values() for name in kind.__struct_fields__)})
+# Combinations of shop, cause and segment per worker; beyond them the segment is `unknown`. One shop has 152 of them, fifty
+# shops could have 7,752, and each takes microseconds of every scrape.
+MAX_ALERT_SERIES: Final = 1_000
+# The values of all labels with a fixed vocabulary. `shop` has at most MAX_SHOPS values and `other`, `partition` is a number,
+# and the channel file holds at most 20 names for `channel`.
+VALUES: Final[dict[str, tuple[str, ...]]] = {
+    "band": BANDS,
+    "category": CATEGORIES,
+    "cause": (*CAUSES, FAMILY, "unknown"),
+    "kind": ORDER_KINDS,
+    "month": MONTHS,
+    "outcome": (*OUTCOMES, *ALERT_OUTCOMES, *STATES[1:], *ATTEMPTS),
+    "reason": (*HOLDS, *CHECKOUT_LOSSES, *CLOSE_REASONS, *SUPPRESSIONS, *REASONS),
+    "scorer": (PRODUCT, "mixture", "linear", "cells", "prior", "tree", "recency", "plain"),
+    "segment": (*SEGMENTS, "unknown"),
+    "side": ("before", "after", "now"),
+    "stage": STAGES,
+    "step": tuple(dict.fromkeys((*FUNNEL, *AMOUNTS))),
+    "tenth": tuple(str(tenth) for tenth in range(1, 11)),
+    "window": WINDOWS,
+}
+
+
+def field_label(field: str) -> str:
+    """Return the label value for the field that a record was rejected for.
+
+    Args:
+        field: `Rejected.field`.
+
+    >>> field_label("occurred_at"), field_label(""), field_label("made_up[3].by_a_sender")
+    ('occurred_at', 'none', 'other')
+    """
+    if not field:
+        return NO_FIELD
+    return field if field in FIELDS else OTHER_FIELD
