@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -33,7 +35,7 @@ from stream_app.cli.tables import Column, show_table
 from stream_app.config import LiveConfig
 from stream_app.core.alerts.staff_actions import ACKED, OUTCOMES, RESOLVED, SNOOZED, AlertNote
 from stream_app.core.durations import duration
-from stream_app.core.messages.schema import Contact
+from stream_app.core.messages.schema import Contact, ContactAction
 from stream_app.core.partition.task import Summary
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import AlertTaken, BadOption
@@ -146,11 +148,17 @@ def resolve(  # noqa: PLR0913, PLR0917 - the options of a command are its parame
         one_of("--cause", cause, CAUSES)
     settings = load_settings(config, bootstrap, given)
     details = {"outcome": outcome, "cause": cause or None, "note": note[:MAX_NOTE] or None}
-    act(settings, alert_id, (RESOLVED, staff, take_over), language(lang), **details)
+    act(settings, alert_id, (RESOLVED, staff, take_over), language(lang), details=details)
 
 
 def act(
-    config: LiveConfig, alert_id: str, action: tuple[str, str, bool], lang: str, until: str = "", **details: str | None
+    config: LiveConfig,
+    alert_id: str,
+    action: tuple[ContactAction, str, bool],
+    lang: str,
+    *,
+    until: str = "",
+    details: Mapping[str, str | None] = MappingProxyType({}),
 ) -> None:
     """Write an action of the staff to Kafka, wait until a worker has applied it, and print the result.
 

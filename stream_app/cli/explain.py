@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -37,7 +37,7 @@ from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.services.runtime.stores import Stores
 
 app = typer.Typer(add_completion=False)
-_LABEL_CELLS: Final = 14
+_LABEL_CELLS: Final = 16
 _NOT_OPENED: Final = "not-opened"  # id of the view of a customer without an alert
 
 
@@ -51,7 +51,8 @@ def explain(
 ) -> None:
     """Explain what is known of a customer, in words.
 
-    Shows the risk, the likely causes with evidence, open complaints and alerts, and the measure of the playbook. Exit status 1 if the customer is unknown.
+    Shows the risk, the likely causes with evidence, open complaints and alerts, and the measure of the playbook. Exit
+    status 1 if the customer is unknown.
     """
     settings, words = load_settings(config, given=given), Translator(language(lang), "cli")
     case = with_stores(settings, lambda stores: _case(stores, settings, customer, words))
@@ -165,7 +166,7 @@ def describe(case: Case, config: LiveConfig, words: Translator) -> list[str]:
     if profile.orders:
         date = f"{(case.at - timedelta(days=profile.silent_days)).astimezone(zone):%Y-%m-%d}"
         last = say("ordered", days=Number(profile.silent_days), date=date)
-    entries = [
+    entries: list[tuple[str, Sequence[str]]] = [
         ("segment", [view.segment]),
         ("score", [score]),
         ("last_order", [last]),
@@ -209,7 +210,7 @@ def _measure(view: AlertView, words: Translator, say: Callable[..., str]) -> lis
     return [by, *lines, *(say("never", text=text) for text in view.never)]
 
 
-def _lines(label: str, values: list[str] | tuple[str, ...]) -> list[str]:
+def _lines(label: str, values: Sequence[str]) -> list[str]:
     """Return a label and its values, the first one beside it and the others below.
 
     >>> _lines("causes", ["price 60%", "service 20%"])

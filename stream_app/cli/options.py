@@ -6,14 +6,12 @@ import difflib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from stream_app.config import LiveConfig, load_config
 from stream_app.errors import BadOption
-
-_FEW: Final = 4  # choices that read well joined by `or`
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="TOML file with settings. Default: $STREAM_APP_CONFIG.")
@@ -101,8 +99,8 @@ def one_of(option: str, value: str, allowed: Sequence[str]) -> str:
         close = difflib.get_close_matches(value.lower(), allowed, n=1)
         meant = f"Did you mean {close[0]}? " if close else ""
         *others, last = allowed
-        choices = " or ".join(allowed) if len(allowed) <= _FEW else f"{', '.join(others)} or {last}"
-        raise BadOption(option=option, value=value, remedy=f"{meant}Use {choices}.")
+        remedy = f"{meant}Use {', '.join(others)} or {last}."
+        raise BadOption(option=option, value=value, remedy=remedy)
     return value
 
 

@@ -30,8 +30,8 @@ class BadSecret(ChurnMonitorError):
 
 
 class MissingExtra(ChurnMonitorError):
-    """This command needs the package {package}, which is not installed. Run `make env` in the checkout of the project, or
-    `pip install ".[replay,demo]"` there.
+    """This command needs the package {package}, which is not installed. Run `make env` in the checkout of the project,
+    or `pip install ".[replay,demo]"` there.
     """
 
     exit_code = BAD_INPUT

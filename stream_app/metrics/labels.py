@@ -8,7 +8,7 @@ from stream_app.core.alerts.lifecycle import CLOSE_REASONS
 from stream_app.core.causes.catalogue import CAUSES, FAMILY
 from stream_app.core.delivery.records import REASONS, STATES
 from stream_app.core.events.schema import KINDS
-from stream_app.core.kpis.event_counts import CATEGORIES, CHECKOUT_LOSSES, FUNNEL, ORDER_KINDS, AMOUNTS
+from stream_app.core.kpis.event_counts import AMOUNTS, CATEGORIES, CHECKOUT_LOSSES, FUNNEL, ORDER_KINDS
 from stream_app.core.kpis.risk_bands import BANDS
 from stream_app.core.segments.lifecycle_stage import STAGES
 from stream_app.core.segments.segments import SEGMENTS

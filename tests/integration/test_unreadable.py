@@ -17,8 +17,7 @@ from confluent_kafka import Producer
 
 from stream_app.adapters.kafka.last_records import last_of_the_desk, last_sequence
 from stream_app.adapters.kafka.partitioner import partition_of
-from stream_app.config import confluent_options
-from stream_app.config import PORT_OFFSETS
+from stream_app.config import PORT_OFFSETS, confluent_options
 from stream_app.core.events.schema import encode
 from stream_app.core.messages.schema import AllocationDone, LabelledBatch, encode_message
 from stream_app.core.units import EPOCH, MICROSECOND

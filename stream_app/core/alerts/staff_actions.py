@@ -1,7 +1,7 @@
 """What the staff does about an episode or an urgent case: takes it on, puts it off, or ends it with what came of it.
 
 They say it as contacts on `shop.contacts`; the customer's own partition applies them, so that an episode has one
-owner whoever was quicker. What is refused here changes nothing; `stream-app episode` refuses it in words beforehand.
+owner whoever was quicker. What is refused here changes nothing; `stream-app alerts` refuses it in words beforehand.
 """
 
 from __future__ import annotations

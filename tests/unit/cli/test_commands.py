@@ -55,7 +55,10 @@ def test_every_command_has_help_and_so_has_every_option(path: str) -> None:
     assert [one.name for one in ALL[path].params if not one.help] == []
 
 
-@pytest.mark.parametrize("path", [path for path in ALL if path.endswith(" list") or path in {"explain", "topics check"}])
+LISTINGS = [path for path in ALL if path.endswith(" list")] + ["explain", "playbook show", "state show", "topics check"]
+
+
+@pytest.mark.parametrize("path", LISTINGS)
 def test_every_listing_speaks_json(path: str) -> None:
     assert "--json" in [option for one in ALL[path].params for option in one.opts]
 

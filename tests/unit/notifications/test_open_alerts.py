@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from stream_app.core.alerts.staff_actions import WORK, AlertNote, WorkNote
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
-from stream_app.core.messages.schema import Contact
 from stream_app.core.partition.commit import Commit
 from stream_app.core.units import EPOCH
 from stream_app.errors import AlertTaken, BadOption, NoSuchAlert
@@ -85,7 +85,11 @@ def test_an_id_may_be_named_by_its_beginning_if_no_other_begins_so() -> None:
     known = [alert("al_abcdef01"), alert("al_abcdef02"), alert("al_xyz98765")]
     assert alert_of(known, "al_abcdef02") is known[1]
     assert alert_of(known, "al_xyz") is known[2]
-    for odd, why in [("al_abc", "2 begin so"), ("al_", "may have ended"), ("nothing", "may have ended")]:
+    for odd, why in [
+        ("al_abc", "2 ids start like this"),
+        ("al_", "lists open alerts"),
+        ("nothing", "lists open alerts"),
+    ]:
         with pytest.raises(NoSuchAlert, match=why):
             alert_of(known, odd)
 
