@@ -28,7 +28,7 @@ class NoSuchColumn(UnusableLog):
 
 
 class NothingReadable(UnusableLog):
-    """{file}: none of the first {lines} lines is valid. Line {line}, field `{field}`: {reason}. {remedy}"""
+    """{file}: none of the first {lines} lines is valid; line {line}, field `{field}`: {reason}. {remedy}"""
 
 
 class NotSorted(ChurnMonitorError):

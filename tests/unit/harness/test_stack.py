@@ -308,5 +308,5 @@ def test_the_pace_is_no_part_of_what_shop_it_is_but_all_else_is() -> None:
 
 
 def test_it_does_not_run_beside_the_workers_own_clock() -> None:
-    with pytest.raises(NotTheClock, match="brings its own ticks"):
+    with pytest.raises(NotTheClock, match="writes its own ticks"):
         keep_shop(LiveConfig(), [Plan(100, 30, START)], Flag())
