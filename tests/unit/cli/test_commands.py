@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from stream_app.cli import app, commands
 from stream_app.cli.commands import COMMANDS, RENAMED
 from stream_app.errors import EXIT_CODES, ChurnMonitorError
 
+PROJECT = Path(__file__).parents[3]
 MODULES = Path(commands.__file__).parent
 SUPPORT = {"__init__", "commands", "options", "output", "signals", "stores", "tables"}
 
@@ -103,6 +105,16 @@ def test_a_missing_package_of_an_extra_is_named_with_a_remedy(monkeypatch: pytes
     assert done.exit_code == 2
     assert "package duckdb" in done.stderr
     assert "make env" in done.stderr
+
+
+@pytest.mark.parametrize("page", ["commands.md", "commands.zh.md"])
+def test_the_reference_lists_every_command_and_exit_status(page: str) -> None:
+    text = (PROJECT / "docs" / "reference" / page).read_text(encoding="utf-8")
+    rows = [cells[0] for line in text.splitlines() if (cells := re.findall(r"^\| (.+?) \|", line))]
+    assert {re.split(r"[ `]", row.strip("`"))[0] for row in rows if row.startswith("`")} == set(COMMANDS)
+    assert [int(row) for row in rows if row.isdigit()] == list(EXIT_CODES)
+    if page == "commands.md":
+        assert [meaning for status, meaning in EXIT_CODES.items() if f"| {status} | {meaning} |" not in text] == []
 
 
 def test_every_error_has_an_exit_status_of_the_table() -> None:
