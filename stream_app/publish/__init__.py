@@ -1,4 +1,4 @@
-"""Feeds a recorded log into Kafka, with the log's own ticks, and goes on where it was stopped without doubling."""
+"""Publishing of recorded logs to Kafka with their own ticks; an interrupted run resumes without duplicates."""
 
 from stream_app.publish.feed import Summary
 from stream_app.publish.pace import speed_factor

@@ -1,4 +1,4 @@
-"""Sends a stream of events and ticks, each when its time has come, and says how far it is."""
+"""Loop that sends a stream of events and ticks at the chosen pace and reports progress."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ from stream_app.core.messages.schema import Tick
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.publish.sender import Sender
 
-_OPENING_SECONDS: Final = 0.5  # far longer than a fetch of a reader at the head
+_OPENING_SECONDS: Final = 0.5  # longer than a fetch of a consumer at the end of the topic
 
 
 @dataclass
 class Summary:
-    """How far a publication has come."""
+    """Progress of a publication."""
 
-    events: int = 0  # of the log, passed so far
-    ticks: int = 0  # moments passed so far; each is a record in every partition
-    sent: int = 0  # records
+    events: int = 0  # events of the log so far
+    ticks: int = 0  # ticks so far; each is a record in every partition
+    sent: int = 0  # records sent
     skipped: int = 0  # records that an earlier run had sent
-    seconds: float = 0.0  # of publishing; reading the log for the first time is not in it
-    rejected: int = 0  # lines that could not be read, or lie in the future
-    total: int = 0  # events of the log
+    seconds: float = 0.0  # duration, without the first pass over the log
+    rejected: int = 0  # lines that are invalid or in the future
+    total: int = 0  # all events of the log
     unknown_words: dict[str, dict[str, int]] = field(default_factory=dict)  # as in LogSummary
-    until: datetime | None = None  # the log's time
+    until: datetime | None = None  # log time
     finished: bool = False
 
     @property
     def place(self) -> int:
-        """Events and ticks so far: the place of the last record in the stream."""
+        """Place of the last record in the stream: events and ticks so far."""
         return self.events + self.ticks
 
 
 class Listener:
-    """Told of how far a feed is; this one says nothing."""
+    """Observer of progress; this one does nothing."""
 
     def publishing(self, summary: Summary) -> None:
-        """Records are being sent."""
+        """Handle progress of publishing."""
 
 
 class Clock(Protocol):
-    """When an instant of the stream may be sent."""
+    """Pace of a stream."""
 
-    flat_out: bool  # at once, all of them
+    flat_out: bool  # whether everything is sent at once
 
     def wait(self, at: int, meanwhile: Callable[[], None]) -> None:
-        """Return when an instant (microseconds) has come, or when all is to stop; calls `meanwhile` now and then."""
+        """Wait until a time of the stream (microseconds) or a stop; call `meanwhile` regularly."""
         ...
 
 
 class Feed:
-    """The loop over a stream. What an earlier run has sent is passed over without waiting.
+    """Loop over a stream. Records of an earlier run are skipped without waiting.
 
     Args:
-        sender: knows what has been sent.
-        pace: when an instant may be sent.
-        partitions: of every topic.
-        listener: is told after each step.
-        stop: ends it early, and in order.
-        look: called after each tick and while the feed waits; it may raise to end the feed.
+        sender: sender of the records.
+        pace: time at which each record may be sent.
+        partitions: number of partitions of every topic.
+        listener: observer called after each step.
+        stop: flag that ends the feed early but orderly.
+        look: check called after each tick and while waiting; it may raise to end the feed.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Feed:
         self._listener, self._stop, self._look = listener, stop, look
 
     def go(self, steps: Iterable[Sequence[Event] | Tick]) -> None:
-        """Send everything, or as much as there is time for; raises NotDelivered, with nothing left half sent."""
+        """Send the stream until its end or a stop. Raises NotDelivered, after dropping unsent records."""
         try:
             self._go(steps)
         except BaseException:
@@ -113,7 +113,7 @@ class Feed:
         self.summary.until = events[-1].occurred_at
 
     def _paced(self, events: Sequence[Event]) -> None:
-        """Each event when its time has come."""
+        """Send each event at its time."""
         for event in events:
             if self.summary.place >= self._sender.resumes_after:
                 self._pace.wait(event.at, self._meanwhile)
@@ -126,11 +126,11 @@ class Feed:
             self._pace.wait((tick.occurred_at - EPOCH) // MICROSECOND, self._meanwhile)
             if self._stop.is_set():
                 return
-            # A reader at the head of the topics must not hear that time has passed before it could read what happened.
+            # A consumer at the end of the topics must not receive a tick before the events that precede it.
             self._sender.flush()
         self._sender.tick(tick, self.summary.place + 1)
         if not self.summary.place and not self._sender.resumes_after:
-            # Readers at the head must have the first tick before the first event: from it on they wait for the next.
+            # Consumers must receive the first tick before the first event: after it they wait for the next one.
             self._sender.flush()
             self._stop.wait(_OPENING_SECONDS)
         self.summary.ticks += 1

@@ -1,4 +1,4 @@
-"""Which log is it, and with which settings: the same id means that the same stream of records comes of it."""
+"""Id of a log and its settings: the same id means the same stream of records."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from stream_app.core.settings import Settings
 from stream_app.ingest import Log
 
 HEAD_BYTES: Final = 65_536
-_VERSION: Final = 2  # of the rules by which a log becomes records; another one is another stream
+_VERSION: Final = 2  # version of the rules that turn a log into records
 
 
 def log_id(log: Log, settings: Settings, partitions: int) -> bytes:
-    """An id of 16 hexadecimal digits.
+    """Return an id of 16 hexadecimal digits.
 
-    Of the files it takes name, size and beginning; of the settings what shapes the stream: how lines become events,
-    when the shop nominates, and over how many partitions customers are spread. Where the files lie doesn't matter.
+    It covers name, size and first bytes of each file, and the settings that shape the stream: the mapping, the times at
+    which alerts open, and the number of partitions. The folder of the files does not matter.
     """
     digest = xxhash.xxh3_64()
     for source in log.sources:

@@ -1,4 +1,4 @@
-"""How fast a log is published: flat out, or so many times as fast as it happened."""
+"""Pace of publishing: as fast as possible, or a multiple of real time."""
 
 from __future__ import annotations
 
@@ -11,40 +11,37 @@ from typing import Final
 from stream_app.errors import BadOption
 
 FLAT_OUT: Final = math.inf
-_NAP_SECONDS: Final = 0.2  # how long a stop or an error of the broker may go unnoticed
+_NAP_SECONDS: Final = 0.2  # longest delay in noticing a stop or a broker error
 
 
 def speed_factor(text: str) -> float:
-    """The factor of a speed; raises BadOption.
+    """Return the factor of a speed. Raises BadOption.
 
     >>> speed_factor("1000x"), speed_factor("0.5"), speed_factor("max")
     (1000.0, 0.5, inf)
     """
-    said = text.strip().lower()
-    if said == "max":
+    speed = text.strip().lower()
+    if speed == "max":
         return FLAT_OUT
     try:
-        factor = float(said.removesuffix("x"))
+        factor = float(speed.removesuffix("x"))
     except ValueError:
         factor = 0.0
     if not 0.0 < factor < math.inf:
-        raise BadOption(option="--speed", value=text, remedy="Write 1000x, or max.")
+        raise BadOption(option="--speed", value=text, remedy="Use a form like 1000x, or max.")
     return factor
 
 
 class Pace:
-    """Holds the publisher back until the log's own time has come. The first instant that is asked for comes at once."""
+    """Pace relative to the first time asked for, which is never delayed."""
 
     def __init__(self, factor: float, stop: Flag, clock: Callable[[], float] = time.monotonic) -> None:
         self.flat_out = factor == FLAT_OUT
         self._factor, self._stop, self._clock = factor, stop, clock
-        self._began: tuple[int, float] | None = None  # log time in microseconds, seconds of the clock
+        self._began: tuple[int, float] | None = None  # log time (microseconds) and clock (seconds)
 
     def wait(self, at: int, meanwhile: Callable[[], None]) -> None:
-        """Return when an instant of the log (microseconds) has come, or when all is to stop.
-
-        meanwhile: is called now and then.
-        """
+        """Wait until a time of the log (microseconds) or a stop; call `meanwhile` regularly."""
         if self._began is None:
             self._began = at, self._clock()
         began_at, began = self._began

@@ -1,4 +1,4 @@
-"""Cuts a log at the moments at which time itself must be told: the ticks of a published log. Pure."""
+"""Schedule of the ticks in a published log."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _when: Final = attrgetter("occurred_at")
 def steps(
     batches: Iterable[Sequence[Event]], settings: Settings, *, complete: bool, opening: bool = False
 ) -> Iterator[Sequence[Event] | Tick]:
-    """A log and its ticks in the order in which they happen; a tick comes before the events of its very instant.
+    """Yield the events and ticks of a log in order of time; a tick precedes the events at the same time.
 
     Args:
         batches: events in order of time.
-        settings: of the shop; its nomination hour and working days.
-        complete: whether nothing follows the log: then a last tick, one microsecond later, ends it.
+        settings: settings of the shop.
+        complete: whether the log is complete: a final tick, one microsecond after the last event, then ends it.
         opening: whether a tick precedes the first event.
 
     >>> from stream_app.core.events.schema import Order
@@ -59,9 +59,10 @@ def steps(
 
 
 class _Ticks:
-    """The ticks after the first event: every full hour (UTC), and every nomination of the shop.
+    """Ticks after the first event: every full hour (UTC), and every time at which alerts open.
 
-    The moments of a replay are among them: there, everything waits for the trainer and the desk.
+    They include the times at which a replay trains and opens alerts; there, workers wait for the trainer and the
+    allocator.
     """
 
     def __init__(self, first_at: int, settings: Settings) -> None:
@@ -71,7 +72,7 @@ class _Ticks:
         self.next_at = self._next()
 
     def take(self) -> Tick:
-        """The tick of `next_at`, and on to the one after it."""
+        """Return the tick at `next_at` and advance to the next one."""
         moment = min(self._hour, self._nomination)
         learns = moment % DAY_US == 0
         nominates = moment == self._nomination

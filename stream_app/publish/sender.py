@@ -1,4 +1,4 @@
-"""Writes events and ticks into their topics: in order, each once, marked with its place in the log."""
+"""Sender of events and ticks to their topics, in order and exactly once; each record carries its place in the log."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ ROLES: Final[dict[type[Event], str]] = {
     Complaint: "complaints",
     Order: "orders",
 }
-# No compression: not every consumer of these topics has the codecs.
+# No compression: some consumers of these topics lack the codecs.
 _PRODUCER: Final[dict[str, Any]] = {
     "acks": "all",
     "enable.idempotence": True,
     "enable.gapless.guarantee": True,
-    # Longer than we wait ourselves: what times out singly would leave a gap that no later run fills.
+    # Longer than _STALLED_SECONDS: a single record that times out would leave a gap that no later run fills.
     "message.timeout.ms": 600_000,
     "compression.type": "none",
     "batch.size": 1_000_000,
@@ -43,20 +43,20 @@ _LINGER_FLAT_OUT_MS: Final = 20
 _LINGER_PACED_MS: Final = 2
 _STALLED_SECONDS: Final = 60.0
 _REMEMBERED_CUSTOMERS: Final = 200_000
-_quiet: Final = logging.getLogger(__name__)  # the client's own words; what matters comes as an error of ours
+_quiet: Final = logging.getLogger(__name__)  # messages of librdkafka; what matters is raised as an exception
 _quiet.addHandler(logging.NullHandler())
 
 
 class Sender:
-    """Sends what lies beyond the places that were published before.
+    """Sender of the records behind the places that were published before.
 
     Args:
-        config: the topics, and how to reach them.
-        log: the id of the log.
-        places: how far each partition was published in earlier runs.
-        flat_out: whether throughput counts more than that a record leaves at once.
-        begins: the offset at which each partition begins for this sender, so that its ticks say how far the topics
-            reach, and lanes wait for it; None: they say nothing, and nothing waits.
+        config: settings of Kafka and its topics.
+        log: id of the log.
+        places: last place of each partition in earlier runs.
+        flat_out: whether to prefer throughput over latency.
+        begins: first offset of this sender by partition. Ticks then contain the end offsets of the topics, and workers
+            wait for them. None: ticks contain no offsets.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Sender:
         flat_out: bool,
         begins: Mapping[Partition, int] | None = None,
     ) -> None:
-        self.resumes_after = max(places.values(), default=0)  # behind it nothing has been published
+        self.resumes_after = max(places.values(), default=0)  # nothing behind it was published
         self._log: _Header = (LOG_HEADER, log)
         self._partitions = config.kafka.partitions
         topics = config.kafka.topics
@@ -82,7 +82,7 @@ class Sender:
         self._topics = {kind: getattr(topics, role) for kind, role in ROLES.items()}
         self._roles = topics.of(*ROLES.values())
         self._customers: dict[str, tuple[bytes, int]] = {}
-        self._refused: tuple[str, KafkaError] | None = None  # topic, why
+        self._refused: tuple[str, KafkaError] | None = None  # topic and error
         self._fatal: KafkaError | None = None
         linger = _LINGER_FLAT_OUT_MS if flat_out else _LINGER_PACED_MS
         callbacks = {
@@ -94,7 +94,7 @@ class Sender:
         self._producer = Producer(confluent_options(config.kafka) | _PRODUCER | callbacks)
 
     def events(self, events: Sequence[Event], place: int) -> None:
-        """Send events; the first has the given place in the log."""
+        """Send events; `place` is that of the first one in the log."""
         customers, topics, done, counts = self._customers, self._topics, self._done, self._counts
         log, produce = self._log, self._producer.produce
         for here, event in enumerate(events, place):
@@ -126,7 +126,7 @@ class Sender:
         self.serve()
 
     def _ends(self, partition: int) -> dict[str, int] | None:
-        """How far the topics of a partition number reach, with all that was sent so far."""
+        """Return the end offsets of a partition by role, including the records sent so far."""
         if self._begins is None:
             return None
         return {
@@ -134,19 +134,19 @@ class Sender:
         }
 
     def serve(self) -> None:
-        """Hear what the broker has to say; raises NotDelivered if it has refused something."""
+        """Process delivery reports. Raises NotDelivered or KafkaDenied if a record was refused."""
         self._poll(0.0)
         if self._fatal is not None and self._refused is None:
-            self._poll(1.0)  # which record it was comes after the news that one was refused
+            self._poll(1.0)  # the report of the record follows the fatal error
         topic, refused = self._refused or ("Kafka", self._fatal)
-        for error in (refused, self._fatal):  # after a denial that is fatal all records are only "purged"
+        for error in (refused, self._fatal):  # after a fatal denial, all records are reported as purged
             if error is not None and (denied := refusal(KafkaException(error), "Write", topic)):
                 raise denied
         if refused is not None:
-            raise NotDelivered(topic=topic, problem=refused.str(), remedy=_GO_ON)
+            raise NotDelivered(topic=topic, problem=refused.str(), remedy=_RESUME)
 
     def flush(self) -> None:
-        """Return when everything has been acknowledged; raises NotDelivered."""
+        """Wait until all records are acknowledged. Raises NotDelivered."""
         stalled = _Stalled(self._producer)
         while len(self._producer):
             self._poll(0.2, self._producer.flush)
@@ -155,26 +155,26 @@ class Sender:
         self.serve()
 
     def counts(self) -> dict[Partition, int]:
-        """How many records were sent to each partition."""
+        """Return the number of records sent to each partition."""
         return {(topic, number): count for topic, counts in self._counts.items() for number, count in enumerate(counts)}
 
     def abandon(self) -> None:
-        """Throw away what has not been sent yet, in each partition from some place on."""
+        """Drop the records that have not been sent yet."""
         self._producer.purge()
 
     def _poll(self, seconds: float, call: Callable[[float], int] | None = None) -> None:
-        """Let the client tell its news; it raises what is fatal, or tells it by `_on_error`."""
+        """Run the callbacks of the client and keep a fatal error, which it raises or passes to `_on_error`."""
         try:
             (call or self._producer.poll)(seconds)
         except KafkaException as error:
             self._fatal = error.args[0]
-        except SystemError as error:  # raised in the middle of the callbacks
+        except SystemError as error:  # raised within a callback
             if not isinstance(error.__cause__, KafkaException):
                 raise
             self._fatal = error.__cause__.args[0]
 
     def _remember(self, customer: str) -> tuple[bytes, int]:
-        """The key and the partition of a customer, kept for the customer's next event."""
+        """Return the key and the partition of a customer, and cache them."""
         if len(self._customers) >= _REMEMBERED_CUSTOMERS:
             self._customers.clear()
         known = customer.encode("utf-8", "surrogatepass"), partition_of(customer, self._partitions)
@@ -182,7 +182,7 @@ class Sender:
         return known
 
     def _produce_again(self, error: Exception, topic: str, value: bytes, key: bytes | None, *rest: Any) -> None:
-        """Wait for room in the queue; anything else that the client refuses is final."""
+        """Wait for space in the queue and produce again. Raises NotDelivered for any other error."""
         partition, headers = rest
         stalled = _Stalled(self._producer)
         while True:
@@ -190,7 +190,7 @@ class Sender:
             self.serve()
             if not isinstance(error, BufferError):
                 problem = f"the record with the key {key!r} and {len(value):,} bytes was refused: {error}"
-                raise NotDelivered(topic=topic, problem=problem, remedy=_GO_ON) from error
+                raise NotDelivered(topic=topic, problem=problem, remedy=_RESUME) from error
             stalled.check()
             try:
                 self._producer.produce(topic, value, key, partition, headers=headers)
@@ -200,30 +200,30 @@ class Sender:
                 return
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        """Only failures are told, and the first of them is the one that matters."""
+        """Keep the first failed delivery; successful ones are not reported."""
         if error is not None and self._refused is None:
             self._refused = message.topic() or "", error
 
     def _on_error(self, error: KafkaError) -> None:
-        """Brokers that cannot be reached come back or are noticed as a stall; only fatal errors end it at once."""
+        """Keep a fatal error. Unreachable brokers come back, or are detected as a stall."""
         if error.fatal():
             self._fatal = error
 
 
-_GO_ON: Final = "Nothing is doubled: once that is mended, the same command goes on where this one stopped."
+_RESUME: Final = "Fix the cause and run the same command again; it resumes without duplicates."
 
 
 class _Stalled:
-    """Notices when no record has left for a minute."""
+    """Detector of a producer without acknowledgements for a minute."""
 
     def __init__(self, producer: Producer) -> None:
         self._producer = producer
         self._waiting, self._since = len(producer), time.monotonic()
 
     def check(self) -> None:
-        """Raise NotDelivered if so."""
+        """Raise NotDelivered if no record was acknowledged in time."""
         if len(self._producer) < self._waiting:
             self._waiting, self._since = len(self._producer), time.monotonic()
         elif time.monotonic() - self._since > _STALLED_SECONDS:
-            problem = f"no record was acknowledged for {_STALLED_SECONDS:.0f} s, {self._waiting:,} are waiting"
-            raise NotDelivered(topic="Kafka", problem=problem, remedy=f"Is the broker up? {_GO_ON}")
+            problem = f"no record was acknowledged for {_STALLED_SECONDS:.0f} s while {self._waiting:,} are waiting"
+            raise NotDelivered(topic="Kafka", problem=problem, remedy=f"Check that the broker is running. {_RESUME}")

@@ -1,4 +1,4 @@
-"""One publication of a log, from its files to the topics."""
+"""Publication of a log, from its files to the topics."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES, Sender
 from stream_app.publish.watermarks import CLOCK_REMEDY, Partition, places, read_ends, read_offsets, watched
 
-_LOOK_SECONDS: Final = 1.0  # between two looks for ticks of others
+_CHECK_SECONDS: Final = 1.0  # interval between checks for other writers
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be published, and how."""
+    """Logs to publish, and how."""
 
     logs: tuple[str, ...]
     form: LogFormat
-    speed: float  # times the log's own; pace.FLAT_OUT: as fast as it goes
-    open_end: bool = False  # more will follow: no last tick
-    after_other_logs: bool = False  # append behind what another log has left
-    rejected: Path | None = None  # where lines that cannot be read are kept; None: they are counted only
+    speed: float  # multiple of real time; pace.FLAT_OUT: as fast as possible
+    open_end: bool = False  # more events will follow: no final tick
+    after_other_logs: bool = False  # append to topics that contain other logs
+    rejected: Path | None = None  # output file for rejected lines; None: they are only counted
 
 
 class Watcher(Listener):
-    """Told of how a publication goes on; this one says nothing."""
+    """Observer of a publication; this one does nothing."""
 
     def reading(self, progress: Progress) -> None:
-        """The log is being read for the first time."""
+        """Handle progress of the first pass over the log."""
 
 
 def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Flag) -> Summary:
-    """Publish a log into the topics of the shop and of the ticks; ends early, and in order, when `stop` is set.
+    """Publish a log with its ticks, until its end or until `stop` is set, and return a summary.
 
-    A run that was stopped or killed is taken up again by the same call: nothing is missing, nothing doubled.
+    The same call resumes a stopped or killed run without gaps or duplicates.
 
     Raises:
-        UnusableLog, BadMapping: before anything is sent.
-        OtherLog: something else stands at the end of a topic.
-        NoBroker, NotDelivered: Kafka does not answer, or refuses.
+        UnusableLog, BadMapping: the log cannot be read; nothing was sent.
+        OtherLog: a topic ends with something else.
+        NoBroker, NotDelivered: Kafka does not answer or refuses a record.
     """
     topics = config.kafka.topics
     names = [*topics.of(*ROLES.values()).values(), topics.ticks]
-    # Workers refuse what lies in their future, so it is rejected here, where it is told.
+    # Workers reject events in their future; reject them here, where the count is shown.
     not_after = datetime.now(UTC) - TOLERATED_SKEW
     with (
         tempfile.TemporaryDirectory(prefix="stream-app-publish-") as workdir,
@@ -71,23 +71,23 @@ def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Fl
         sender = Sender(config, identity, done, flat_out=pace.flat_out, begins=begins)
         ticks = [one for one in begins if one[0] == topics.ticks]
         with watched(config, ticks) as offsets:
-            alone = _Alone(config, begins, sender, offsets)
-            feed = Feed(sender, pace, config.kafka.partitions, watcher, stop, alone.look)
+            others = _OtherWriters(config, begins, sender, offsets)
+            feed = Feed(sender, pace, config.kafka.partitions, watcher, stop, others.look)
             feed.summary.total, feed.summary.rejected = scanned.events, scanned.rejected
             feed.summary.unknown_words = scanned.unknown_words
             feed.go(steps(log.batches(), config.shop.settings(), complete=not request.open_end, opening=True))
-        alone.check(read_offsets(config, begins))
+        others.check(read_offsets(config, begins))
     return feed.summary
 
 
-class _Alone:
-    """Notices other writers: two publishers double events, and a worker on the wall clock ends the log's time.
+class _OtherWriters:
+    """Detector of other writers: two publishers duplicate events, and a worker with ticks.clock = wall ends log time.
 
     Args:
-        config: for the names of the topics.
-        begins: the offset at which each partition began for this publisher.
-        sender: counts what it has sent.
-        offsets: the next offset of each partition of the ticks.
+        config: settings, for the names of the topics.
+        begins: first offset of this publisher by partition.
+        sender: sender, which counts its records.
+        offsets: function that returns the next offset of each tick partition.
     """
 
     def __init__(
@@ -98,30 +98,30 @@ class _Alone:
         offsets: Callable[[], Mapping[Partition, int]],
     ) -> None:
         self._config, self._begins, self._sender, self._offsets = config, begins, sender, offsets
-        self._looked = time.monotonic()
+        self._checked_at = time.monotonic()
 
     def look(self) -> None:
-        """Look for ticks of others, now and then, while records are on their way. Raises NotDelivered."""
-        if time.monotonic() - self._looked >= _LOOK_SECONDS:
+        """Check for ticks of others at intervals, while records are in flight. Raises NotDelivered."""
+        if time.monotonic() - self._checked_at >= _CHECK_SECONDS:
             self.check(self._offsets(), arrived=False)
-            self._looked = time.monotonic()
+            self._checked_at = time.monotonic()
 
     def check(self, offsets: Mapping[Partition, int], *, arrived: bool = True) -> None:
-        """Compare what there is with what was sent.
+        """Compare offsets with the records sent. Raises NotDelivered for records of other writers.
 
         Args:
-            offsets: the next offset of each partition.
-            arrived: whether all that was sent is there.
-
-        Raises NotDelivered for records of others.
+            offsets: next offset of each partition.
+            arrived: whether all sent records have been acknowledged.
         """
         config, counts = self._config, self._sender.counts()
         for (topic, number), offset in offsets.items():
             more = offset - self._begins[topic, number] - counts[topic, number]
             if more == 0 or (more < 0 and not arrived):
                 continue
-            problem = f"partition {number} has {more:+,} records beside the {counts[topic, number]:,} of this publisher"
-            remedy = "Something else wrote there meanwhile: if it was another publisher, publish to fresh topics."
+            problem = (
+                f"partition {number} has {more:+,} records in addition to {counts[topic, number]:,} of this publisher"
+            )
+            remedy = "Something else wrote to it meanwhile. If it was another publisher, publish to new topics."
             if topic == config.kafka.topics.ticks:
-                remedy = f"Was it a worker on the wall clock? {CLOCK_REMEDY}"
+                remedy = f"A worker with ticks.clock = wall may have written ticks. {CLOCK_REMEDY}"
             raise NotDelivered(topic=topic, problem=problem, remedy=remedy)
