@@ -74,7 +74,7 @@ class Commands(Group):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the name, the imported command and its arguments."""
         name, command, rest = super().resolve_command(ctx, args)
-        return name, _imported(name) if name else command, rest
+        return name, imported(name) if name else command, rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; print an error of the product as one paragraph and exit with its status."""
@@ -82,7 +82,8 @@ class Commands(Group):
             return super().invoke(ctx)
 
 
-def _imported(name: str) -> Any:
+def imported(name: str) -> Any:
+    """Return a command of COMMANDS after importing its module."""
     group = get_group(import_module(f"stream_app.cli.{COMMANDS[name].module}").app)
     return group.commands.get(name, group)  # a module holds commands by name, or the group itself
 

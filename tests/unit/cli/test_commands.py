@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from stream_app.cli import app, commands
-from stream_app.cli.commands import COMMANDS, RENAMED
+from stream_app.cli.commands import COMMANDS, RENAMED, imported
 from stream_app.errors import EXIT_CODES, ChurnMonitorError
 
 PROJECT = Path(__file__).parents[3]
@@ -25,11 +24,6 @@ def run(*words: str, **environ: str) -> Result:
     return CliRunner().invoke(app, list(words), env={"COLUMNS": "120"} | environ, prog_name="stream-app")
 
 
-def loaded(name: str) -> Any:
-    group = get_command(app)
-    return group.resolve_command(group.make_context("stream-app", [name], resilient_parsing=True), [name])[1]  # type: ignore[attr-defined]
-
-
 def subcommands(command: Any, path: str) -> dict[str, Any]:
     """All commands below one, by path."""
     found = {path: command}
@@ -38,7 +32,7 @@ def subcommands(command: Any, path: str) -> dict[str, Any]:
     return found
 
 
-ALL = {path: command for name in COMMANDS for path, command in subcommands(loaded(name), name).items()}
+ALL = {path: command for name in COMMANDS for path, command in subcommands(imported(name), name).items()}
 
 
 def test_every_module_is_a_command_or_a_group() -> None:
@@ -47,7 +41,7 @@ def test_every_module_is_a_command_or_a_group() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_summary_of_the_list_is_that_of_the_command(name: str) -> None:
-    assert loaded(name).help.partition("\n")[0] == COMMANDS[name].summary
+    assert imported(name).help.partition("\n")[0] == COMMANDS[name].summary
 
 
 @pytest.mark.parametrize("path", ALL)

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-import typer
 import yaml
 
-from stream_app.cli import app
+from stream_app.cli.commands import COMMANDS, imported
 from stream_app.core.causes.catalogue import CAUSES
 from stream_app.core.causes.evidence_rules import EVIDENCE_RULES
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.features import FEATURES
 from stream_app.core.units import DAY_US
 from stream_app.mapping.files import shipped_mappings
-from stream_app.metrics import SERVICES, VALUES
+from stream_app.metrics.catalogue import SERVICES
+from stream_app.metrics.labels import VALUES
 from stream_app.notifications.channel_settings import Channel
 from stream_app.notifications.channels.registry import KINDS
 from stream_app.replay.evaluation import support
@@ -146,14 +146,11 @@ def places_of_a_command(path: str) -> Places:
 def commands() -> list[str]:
     """Every command as it is typed, without the name of the program."""
 
-    def below(group: Any, so_far: str) -> list[str]:
-        found = []
-        for name, command in group.commands.items():
-            path = f"{so_far} {name}".strip()
-            found += below(command, path) if hasattr(command, "commands") else [path]
-        return found
+    def below(command: Any, path: str) -> list[str]:
+        inner = getattr(command, "commands", None)
+        return [found for name in inner for found in below(inner[name], f"{path} {name}")] if inner else [path]
 
-    return below(typer.main.get_command(app), "")
+    return [path for name in COMMANDS for path in below(imported(name), name)]
 
 
 ENTRIES = [
