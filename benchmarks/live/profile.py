@@ -77,7 +77,7 @@ def profile_worker(live: LiveSystem, fed: Fed, taught: Taught) -> tuple[list[Par
         put_model(part, taught, fed.moment)
         out = part.folder / "profile.json"
         worker = part.start("worker", program=profiled(out))
-        part.wait("a lane is opened", lambda: "lane opened" in worker.said(), RUN_SECONDS, every=0.01)
+        part.wait("a task is opened", lambda: "Partition task opened" in worker.said(), RUN_SECONDS, every=0.01)
         before = thread_seconds(worker.pid)
         course = watch(part, [worker], RUN_SECONDS)
         threads = thread_seconds(worker.pid)

@@ -64,4 +64,4 @@ def _wait_until_ready(live: LiveSystem, workers: list[Process]) -> None:
 def _lanes_of(worker: Process) -> int:
     """How many lanes a worker has, by what its log says."""
     log = worker.log.read_text(encoding="utf-8", errors="replace")
-    return log.count("lane opened") - log.count("lane given up")
+    return log.count("Partition task opened") - log.count("Partition task closed")

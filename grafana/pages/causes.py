@@ -77,9 +77,7 @@ def _causes(page: Page) -> None:
         Style.STACKED,
         CAUSES,
     )
-    rate = {
-        "{{cause}}": f"sum by (cause) (increase({_ASK.series('churn_alerts_opened_total')}[$__rate_interval])) > 0"
-    }
+    rate = {"{{cause}}": f"sum by (cause) (increase({_ASK.series('churn_alerts_opened_total')}[$__rate_interval])) > 0"}
     page.trend("opened_course", rate, PEOPLE, 12, Style.STACKED, CAUSES)
 
 

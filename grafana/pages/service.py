@@ -132,7 +132,10 @@ def _learning(page: Page) -> None:
     page.trend("checkpoint_time", {"p99": _ASK.quantile(0.99, "churn_trainer_checkpoint_duration_seconds")}, SECONDS)
     page.trend(
         "desk",
-        {"nominated": _ASK.rate("churn_allocator_candidates_total"), "opened": _ASK.rate("churn_allocator_alerts_total")},
+        {
+            "nominated": _ASK.rate("churn_allocator_candidates_total"),
+            "opened": _ASK.rate("churn_allocator_alerts_total"),
+        },
         RATE,
     )
 

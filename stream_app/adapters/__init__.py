@@ -1,1 +1,1 @@
-"""What stands behind the ports: real servers, and twins of them in memory."""
+"""Adapters: implementations of the ports, and clients of Kafka, Redis and HTTP."""

@@ -1,8 +1,8 @@
-"""Reads what the text of a complaint is about, in Chinese and in English, by a lexicon that ships.
+"""Classifier of complaint texts in Chinese and English, based on a lexicon.
 
-Chinese is cut into words by jieba with the lexicon's own words as its dictionary: its large one would take seconds and
-some hundred megabytes in every worker, and what stands between our words tells nothing. Live services and replays make
-their classifier here, so that both read the same.
+jieba segments Chinese with the words of the lexicon as its only dictionary: its default dictionary would take seconds
+to load and some hundred megabytes in every worker, and words outside the lexicon carry no information. Services and
+replays both create their classifier here, so that they agree.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ import jieba
 
 from stream_app.core.state.complaint_kinds import OTHER
 
-MAX_CHARS: Final = 2_000  # of a text that are read: what it is about is said by then
+MAX_CHARS: Final = 2_000  # only the first characters are read; they are enough to classify a text
 _NOTHING: Final = "nothing"
 _LATIN: Final = re.compile("[a-z]")
-_FREQUENCY: Final = 100.0  # of a word, to the power of its length: the longest words win where several would fit
+_FREQUENCY: Final = 100.0  # base of a word's frequency, raised to the word's length: the longest match wins
 
 
 class ComplaintReader:
-    """A classifier of texts: see core.complaint_kinds.Classifier.
+    """Classifier of texts; implements core.state.complaint_kinds.Classifier.
 
     Args:
-        lexicon: for each kind its words by language, `zh` and `en`.
+        lexicon: words of each kind by language, `zh` and `en`.
 
     >>> read = complaint_reader()
     >>> read("快递太慢了，等了十天"), read("The staff was rude to me"), read("很满意")
@@ -44,7 +44,7 @@ class ComplaintReader:
         self._english = {kind: _pattern(words["en"]) for kind, words in lexicon.items()}
 
     def __call__(self, text: str) -> str:
-        """One of marks.COMPLAINED, or OTHER where no word of the lexicon is found."""
+        """Return the kind of complaint, or OTHER if the text contains no word of the lexicon."""
         text = text[:MAX_CHARS].lower()
         found = dict.fromkeys(self._kinds, 0)
         for word in set(self._tokenizer.cut(text, HMM=False)):
@@ -61,13 +61,13 @@ class ComplaintReader:
 
 @cache
 def complaint_reader() -> ComplaintReader:
-    """The classifier by the lexicon that ships, made when it is first asked for."""
+    """Return the classifier with the built-in lexicon, created on first use."""
     text = resources.files("stream_app.adapters").joinpath("complaint_lexicon.toml").read_text(encoding="utf-8")
     return ComplaintReader(tomllib.loads(text))
 
 
 def _tokenizer(words: Iterable[str]) -> jieba.Tokenizer:
-    """A tokenizer that knows these words and no others; it reads and writes no file."""
+    """Return a tokenizer that knows only these words; it accesses no files."""
     tokenizer = jieba.Tokenizer()
     lines = "".join(f"{word} {math.ceil(_FREQUENCY ** len(word))}\n" for word in words)
     tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(io.BytesIO(lines.encode()))
@@ -76,6 +76,6 @@ def _tokenizer(words: Iterable[str]) -> jieba.Tokenizer:
 
 
 def _pattern(words: Iterable[str]) -> re.Pattern[str]:
-    """Any of the words or phrases, as whole words."""
+    """Return a pattern that matches any of the words or phrases as whole words."""
     parts = (re.escape(word).replace(r"\*", r"\w*") for word in sorted(words, key=len, reverse=True))
     return re.compile(rf"\b(?:{'|'.join(parts)})(?!\w)")

@@ -16,6 +16,7 @@ import xxhash
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.http.health import Health, HealthServer
+from stream_app.adapters.kafka.offsets import Partition
 from stream_app.adapters.kafka.topics import require_topics
 from stream_app.config import SHOP_TOPICS, LiveConfig
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
@@ -24,7 +25,7 @@ from stream_app.errors import NotTheClock
 from stream_app.publish.feed import Feed, Listener, Summary
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import Sender
-from stream_app.publish.watermarks import End, Partition, places, read_ends
+from stream_app.publish.watermarks import End, places, read_ends
 from stream_app.simulate import ShopSettings, simulate
 from stream_app.simulate.calendar import SHOP_ZONE
 

@@ -35,10 +35,14 @@ class KpiMetrics(Metrics):
         self.by_stage = self._gauge_table("stage_customers", "Buyers by lifecycle stage.", "shop", "stage")
         self.buyers = self._gauge_table("buyers", "Customers with at least one valid order.", "shop")
         self.repeat_buyers = self._gauge_table(
-            "repeat_buyers", "Customers with at least two valid orders; divide by buyers for the repurchase rate.", "shop"
+            "repeat_buyers",
+            "Customers with at least two valid orders; divide by buyers for the repurchase rate.",
+            "shop",
         )
         self.inactive_buyers = self._gauge_table(
-            "inactive_buyers", "Buyers without an order for lost_after; divide by buyers for the inactive share.", "shop"
+            "inactive_buyers",
+            "Buyers without an order for lost_after; divide by buyers for the inactive share.",
+            "shop",
         )
 
     def _add_months(self) -> None:

@@ -24,11 +24,11 @@ NO_FIELD: Final = "none"  # no single field is at fault: the record is not JSON
 OTHER_FIELD: Final = "other"
 # Fields that a record may be rejected for. A field name made up by a producer must not become a label value.
 FIELDS: Final = frozenset({"type", *(name for kind in KINDS.values() for name in kind.__struct_fields__)})
-# Combinations of shop, cause and segment per worker; beyond them the segment is `unknown`. One shop has 152 of them, fifty
-# shops could have 7,752, and each takes microseconds of every scrape.
+# Combinations of shop, cause and segment per worker; beyond them the segment is `unknown`. One shop has 152 of them,
+# fifty shops could have 7,752, and each takes microseconds of every scrape.
 MAX_ALERT_SERIES: Final = 1_000
-# The values of all labels with a fixed vocabulary. `shop` has at most MAX_SHOPS values and `other`, `partition` is a number,
-# and the channel file holds at most 20 names for `channel`.
+# The values of all labels with a fixed vocabulary. `shop` has at most MAX_SHOPS values and `other`, `partition` is a
+# number, and the channel file holds at most 20 names for `channel`.
 VALUES: Final[dict[str, tuple[str, ...]]] = {
     "band": BANDS,
     "category": CATEGORIES,

@@ -37,7 +37,9 @@ class DeliveryMetrics(Metrics):
         self.dead = self._gauge("delivery_dead_records", "Dead deliveries, which can be redriven.")
         self.oldest = self._gauge("delivery_oldest_pending_seconds", "Age of the oldest pending message.", "channel")
         self.disabled = self._gauge(
-            "delivery_channel_disabled", "1 if the channel is disabled because the receiver answered HTTP 410.", "channel"
+            "delivery_channel_disabled",
+            "1 if the channel is disabled because the receiver answered HTTP 410.",
+            "channel",
         )
         self._names = [route.channel for route in routes]
         for name in self._names:

@@ -56,6 +56,14 @@ class RelayMetrics(Metrics):
         for role in ("alerts", "dead_letters", "scores"):
             self.dropped.labels(role)
 
+    def sent(self, role: str) -> None:
+        """Count a record that was written."""
+        self.relayed.labels(role).inc()
+
+    def drop(self, role: str) -> None:
+        """Count a record that was dropped."""
+        self.dropped.labels(role).inc()
+
 
 class SkippedMetrics(Metrics):
     """Skipped records: services that read an internal topic."""

@@ -30,8 +30,8 @@ class TrainerMetrics(Metrics):
 class QualityMetrics(Metrics):
     """Model quality on decisions with a known label.
 
-    `scorer` distinguishes the published probability, each expert, their ensemble and the baselines. `window` is the last 28
-    days of decisions, or all of them.
+    `scorer` distinguishes the published probability, each expert, their ensemble and the baselines. `window` is the
+    last 28 days of decisions, or all of them.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -63,7 +63,10 @@ class QualityMetrics(Metrics):
 
     def _add_calibration(self) -> None:
         self.predicted = self._gauge_table(
-            "quality_predicted_ratio", "Mean predicted probability per tenth of decisions; 1 is the lowest.", "tenth", "window"
+            "quality_predicted_ratio",
+            "Mean predicted probability per tenth of decisions; 1 is the lowest.",
+            "tenth",
+            "window",
         )
         self.observed = self._gauge_table(
             "quality_observed_ratio", "Observed churn rate per tenth of decisions; 1 is the lowest.", "tenth", "window"

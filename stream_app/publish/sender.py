@@ -10,13 +10,14 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from msgspec.structs import replace
 
+from stream_app.adapters.kafka.offsets import Partition
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.refusals import refusal
 from stream_app.config import LiveConfig, confluent_options
 from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order, encode
 from stream_app.core.messages.schema import Tick, encode_message
 from stream_app.errors import NotDelivered
-from stream_app.publish.watermarks import LOG_HEADER, PLACE_BYTES, PLACE_HEADER, Partition
+from stream_app.publish.watermarks import LOG_HEADER, PLACE_BYTES, PLACE_HEADER
 
 ROLES: Final[dict[type[Event], str]] = {
     Browsing: "browsing",

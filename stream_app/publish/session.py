@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Final
 
+from stream_app.adapters.kafka.offsets import Partition
 from stream_app.config import LiveConfig
 from stream_app.core.events.bounds import TOLERATED_SKEW
 from stream_app.errors import NotDelivered
@@ -20,7 +21,7 @@ from stream_app.publish.identity import log_id
 from stream_app.publish.pace import Pace
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES, Sender
-from stream_app.publish.watermarks import CLOCK_REMEDY, Partition, places, read_ends, read_offsets, watched
+from stream_app.publish.watermarks import CLOCK_REMEDY, next_offsets, places, read_ends
 
 _CHECK_SECONDS: Final = 1.0  # interval between checks for other writers
 
@@ -70,13 +71,12 @@ def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Fl
         begins = {one: end.offset for one, end in ends.items()}
         sender = Sender(config, identity, done, flat_out=pace.flat_out, begins=begins)
         ticks = [one for one in begins if one[0] == topics.ticks]
-        with watched(config, ticks) as offsets:
-            others = _OtherWriters(config, begins, sender, offsets)
-            feed = Feed(sender, pace, config.kafka.partitions, watcher, stop, others.look)
-            feed.summary.total, feed.summary.rejected = scanned.events, scanned.rejected
-            feed.summary.unknown_words = scanned.unknown_words
-            feed.go(steps(log.batches(), config.shop.settings(), complete=not request.open_end, opening=True))
-        others.check(read_offsets(config, begins))
+        others = _OtherWriters(config, begins, sender, next_offsets(config, ticks))
+        feed = Feed(sender, pace, config.kafka.partitions, watcher, stop, others.look)
+        feed.summary.total, feed.summary.rejected = scanned.events, scanned.rejected
+        feed.summary.unknown_words = scanned.unknown_words
+        feed.go(steps(log.batches(), config.shop.settings(), complete=not request.open_end, opening=True))
+        others.check(next_offsets(config, begins)())
     return feed.summary
 
 

@@ -210,6 +210,8 @@ class Feed:
 
 def owned(process: Process) -> set[int]:
     """The partitions that a worker has, by its log."""
-    told = re.findall(r'"event": "(lane opened|lane given up)".*?"partition": (\d+)', process.log.read_text())
+    told = re.findall(
+        r'"event": "(Partition task opened|Partition task closed)".*?"partition": (\d+)', process.log.read_text()
+    )
     latest = {int(number): event for event, number in told}
-    return {number for number, event in latest.items() if event == "lane opened"}
+    return {number for number, event in latest.items() if event == "Partition task opened"}

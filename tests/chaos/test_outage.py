@@ -76,7 +76,7 @@ def test_kafka_is_killed_and_comes_back(tell: Callable[[str], None]) -> None:
         for service in services:
             log = service.log.read_text()
             assert "Traceback" not in log
-            assert '"event": "stopped"' in log
+            assert '"event": "Service stopped"' in log
             assert all(line.startswith("{") for line in log.splitlines())
         tell(
             f"noticed in {noticed:.1f} s, at most {max(said):.1f} lines a second, ready {back:.1f} s after its return, "

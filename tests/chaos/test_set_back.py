@@ -60,7 +60,7 @@ def test_a_redis_that_was_set_back_is_caught_up_from_kafka(tmp_path: Path, tell:
         said = [service.log.read_text() for service in services]
         tell(f"{len(came.labels)} labels, {len(came.versions)} versions, {len(came.opened)} alerts: as of a replay")
     assert_worth_it(clean)
-    assert "the store was set back: catching up from Kafka" in said[0] + said[1]
-    assert "the store was set back: going on behind what was told" in said[3]
+    assert "Redis is behind Kafka, catching up" in said[0] + said[1]
+    assert "Redis is behind Kafka, continuing after the records in Kafka" in said[3]
     assert came.differences(clean) == []
     assert came == clean

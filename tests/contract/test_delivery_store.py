@@ -331,7 +331,7 @@ def test_a_full_redis_refuses_the_changes_as_a_whole(fresh_redis: str) -> None:
         with redis.Redis.from_url(fresh_redis) as client:
             client.config_set("maxmemory", "1")
             try:
-                with pytest.raises(StoreUnavailable, match="Raise its maxmemory"):
+                with pytest.raises(StoreUnavailable, match="Raise maxmemory"):
                     await store.commit(opening(1, "b"), "2")
             finally:
                 client.config_set("maxmemory", "0")

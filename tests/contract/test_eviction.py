@@ -63,7 +63,7 @@ def test_any_other_policy_is_refused(server: tuple[str, bool], policy: str) -> N
 def test_a_policy_that_is_changed_later_is_noticed(
     server: tuple[str, bool], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(eviction, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(eviction, "CHECK_SECONDS", 0.01)
 
     async def until(watched: EvictionWatch, *, wrong: bool) -> None:
         for _ in range(2_000):

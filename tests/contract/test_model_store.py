@@ -264,8 +264,8 @@ def test_the_retry_of_a_claim_gives_the_same_epoch(fresh_redis: str) -> None:
         with redis.Redis.from_url(fresh_redis) as client:
             token, epoch = client.hmget("test:{model}:meta", "claim", "epoch")
             folder = files("stream_app.adapters.redis") / "scripts"
-            script = client.register_script((folder / "claim_trainer.lua").read_bytes())
-            assert script(keys=["test:{model}:meta"], args=["trainer-1", token]) == int(epoch)
+            script = client.register_script((folder / "claim_owner.lua").read_bytes())
+            assert script(keys=["test:{model}:meta"], args=["trainer-1", token, "trainer"]) == int(epoch)
         assert await learn(store, 1, version_of(1)) is Outcome.DONE
 
     play_on_redis(fresh_redis, scenario)

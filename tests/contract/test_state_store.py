@@ -514,7 +514,9 @@ def test_patience_ends_with_an_error_of_ours_and_a_later_try_is_harmless(fresh_r
         async with lossy(fresh_redis, retries=1) as (store, proxy):
             await store.commit(batch_of(0), "1", 0)
             proxy.drop = 2
-            with pytest.raises(StoreUnavailable, match=r"Redis at 127\.0\.0\.1:\d+ cannot be used: .*that it runs"):
+            with pytest.raises(
+                StoreUnavailable, match=r"Redis at 127\.0\.0\.1:\d+ cannot be used: .*server is running"
+            ):
                 await store.commit(batch_of(0, b"1", b"2"), "2", 0)
             assert await store.commit(batch_of(0, b"1", b"2"), "2", 0) == (ALREADY_DONE, 2)
 
@@ -541,7 +543,7 @@ def test_a_commit_that_fails_leaves_nothing_half_applied(fresh_redis: str, key: 
         store = await worker(door)
         with redis.Redis.from_url(fresh_redis) as client:
             client.set(f"test:{{p0}}:{key}", "of another program")
-            with pytest.raises(StoreUnavailable, match="no other program writes to this prefix"):
+            with pytest.raises(StoreUnavailable, match="no other program writes keys with this prefix"):
                 await store.commit(batch_of(0), "1", 0)
             assert client.keys("test:{p0}:*") == [f"test:{{p0}}:{key}".encode()]
 
@@ -596,7 +598,7 @@ def test_a_full_redis_refuses_the_batch_as_a_whole_and_says_so(fresh_redis: str)
         with redis.Redis.from_url(fresh_redis) as client:
             client.config_set("maxmemory", "1")
             try:
-                with pytest.raises(StoreUnavailable, match="Raise its maxmemory"):
+                with pytest.raises(StoreUnavailable, match="Raise maxmemory"):
                     await store.commit(batch_of(0, b"1", b"2"), "2", 1)
             finally:
                 client.config_set("maxmemory", "0")
@@ -641,13 +643,13 @@ def test_who_may_not_come_in_is_told_so_without_the_password(fresh_redis: str) -
         client.execute_command("ACL SETUSER", "ann", "on", ">geheim", "~other:*", "+@all")
         client.execute_command("ACL SETUSER", "default", "resetpass", ">owner")
         try:
-            assert "Check user and password." in asyncio.run(refusal(fresh_redis, password="falsch"))
-            assert "Check user and password." in asyncio.run(refusal(fresh_redis))
+            assert "Check the user name and password." in asyncio.run(refusal(fresh_redis, password="falsch"))
+            assert "Check the user name and password." in asyncio.run(refusal(fresh_redis))
             said = asyncio.run(refusal(f"redis://ann:geheim@{bare}"))
         finally:
             client.execute_command("ACL SETUSER", "default", "nopass")
             client.execute_command("ACL DELUSER", "ann")
-    assert "Grant its user the command and the keys" in said
+    assert "Grant the user this command and these keys" in said
     assert "geheim" not in said
 
 

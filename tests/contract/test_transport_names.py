@@ -28,7 +28,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from faust.types.tuples import Message
 from mode.threads import QueueServiceThread
 
-from stream_app.services.runtime.outbox_relay import InvalidRecordError
+from stream_app.adapters.kafka.refusals import InvalidRecordError
 from tests.harness.rawkafka import batch, record
 
 # The versions whose source was read. Another one: read again what is named below, then change this.

@@ -81,7 +81,7 @@ class MemoryDeliveryStore:
         return Stored(server.number, server.position, deliveries, messages, dict(server.channels), len(server.dead))
 
     async def commit(self, changes: Changes, batch: str) -> Outcome:
-        """See `DeliveryStore.commit`; the steps are those of deliver.lua."""
+        """See `DeliveryStore.commit`; the steps are those of commit_deliveries.lua."""
         _, epoch = self._claimed()
         server = self._server
         if server.epoch > epoch:
@@ -150,7 +150,7 @@ class MemoryDeliveryStore:
         return self._server.requests[:limit]
 
     async def forget(self, before: int, keep: int) -> int:
-        """See `DeliveryStore.forget`; the steps are those of forget.lua."""
+        """See `DeliveryStore.forget`; the steps are those of delete_deliveries.lua."""
         instance, epoch = self._claimed()
         server = self._server
         if server.epoch > epoch:
@@ -171,7 +171,7 @@ class MemoryDeliveryStore:
     def _require_complete(self) -> None:
         server = self._server
         counts = {kind: (server.counts.get(kind), found) for kind, found in server.sizes.items()}
-        require_complete("the deliverer", bool(server.number), counts)
+        require_complete("the notifier", bool(server.number), counts)
 
     def _claimed(self) -> tuple[str, int]:
         if self._life is None:

@@ -113,7 +113,7 @@ def test_a_service_passes_over_what_it_cannot_use(make: Make, service: str) -> N
     done = {"trainer": "churn_trainer_rounds_total", "allocator": "churn_allocator_rounds_total"}
     name = done.get(service, "churn_delivery_alerts_total")
     live.wait("the good one counts", lambda: counted(live, name, service) >= 1, SECONDS)
-    logged = [json.loads(line) for line in process.log.read_text().splitlines() if "record skipped" in line]
+    logged = [json.loads(line) for line in process.log.read_text().splitlines() if "Record skipped" in line]
     assert 0 < len(logged) <= 10
     assert logged[0]["topic"] == getattr(live.config.kafka.topics, role)
     assert {"partition", "offset", "reason"} <= logged[0].keys()
@@ -153,7 +153,7 @@ def test_a_dead_letter_that_kafka_does_not_take_ends_no_service(make: Make, serv
     put(live, role, good, sequence=b"2")
     live.wait("the good one counts", lambda: counted(live, name, service) >= 1, SECONDS)
     assert counted(live, "churn_records_skipped_total", service) == sent
-    logged = [json.loads(line) for line in process.log.read_text().splitlines() if "dead letter not written" in line]
+    logged = [json.loads(line) for line in process.log.read_text().splitlines() if "Dead letter not written" in line]
     assert sorted((one["topic"], one["partition"], one["offset"]) for one in logged) == [
         (getattr(live.config.kafka.topics, role), number, 41) for number in range(PARTITIONS)
     ]

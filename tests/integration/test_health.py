@@ -73,7 +73,7 @@ def test_it_is_ready_when_every_check_is_well(server: HealthServer, health: Heal
     assert json.loads(body) == {
         "ready": False,
         "alive": True,
-        "checks": {"kafka": {"ok": True, "reason": ""}, "redis": {"ok": False, "reason": "not heard of yet"}},
+        "checks": {"kafka": {"ok": True, "reason": ""}, "redis": {"ok": False, "reason": "not checked yet"}},
     }
     health.set("redis", ok=True)
     assert ask(server, "/readyz")[0] == 200

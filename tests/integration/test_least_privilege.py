@@ -347,7 +347,7 @@ def test_a_dead_letter_that_may_not_be_written_ends_no_service(secured: Secured,
         producer = Producer({**secured.kafka.client()})
         producer.produce(f"shop.{topic}", b"foreign", None, 0)
         assert producer.flush(30) == 0
-        secured.wait("it is told", lambda: "dead letter not written" in process.log.read_text())
+        secured.wait("it is told", lambda: "Dead letter not written" in process.log.read_text())
         assert secured.ready(service)
     assert "denies Write on the topic shop.dead-letters" in process.log.read_text()
 
@@ -379,7 +379,7 @@ def test_a_wrong_password_ends_the_service_and_is_told(secured: Secured, service
 IN_REDIS = [
     ("worker", ["-evalsha"], ["+evalsha"], "'evalsha'"),
     ("worker", ["-hmget"], ["+hmget"], "which calls HDEL, HGET, HKEYS, HMGET, HSET, on churn:{p"),
-    ("trainer", ["resetkeys"], ["~churn:{model}:*"], "claim_trainer.lua"),
+    ("trainer", ["resetkeys"], ["~churn:{model}:*"], "claim_owner.lua"),
     ("trainer", ["-hmget"], ["+hmget"], "HMGET"),
     ("allocator", ["-get"], ["+get"], "claim.lua"),
     ("notifier", ["-smembers"], ["+smembers"], "SMEMBERS churn:{deliver}:open"),

@@ -23,8 +23,8 @@ from stream_app.core.events.schema import encode
 from stream_app.core.messages.schema import CandidateBatch, Outgoing, pack
 from stream_app.core.partition.commit import Commit
 from stream_app.core.units import EPOCH, MICROSECOND
-from stream_app.services.runtime.faust_app import make_producer
 from stream_app.services.runtime.outbox_relay import OutboxRelay
+from stream_app.services.runtime.producer import make_producer
 from tests.fakes.stores import MemoryServer, MemoryStateStore
 from tests.harness.live import LiveSystem
 from tests.harness.live.outcome import messages_of
@@ -162,7 +162,7 @@ def test_a_topic_with_a_small_limit_gets_shorter_dead_letters_and_stops_nothing(
     metrics = get(live, "/metrics")[1]
     assert number_of(metrics, "churn_dropped_records_total", topic="scores") > 0
     assert number_of(metrics, "churn_dropped_records_total", topic="dead_letters") == 0
-    assert "refused for good and dropped" in worker.said()
+    assert "Rejected record dropped" in worker.said()
     # Afterwards all goes on: the producer's numbers have no gap.
     for role in limits:
         limit(live, role, max_message_bytes=1_048_588)
@@ -208,7 +208,7 @@ def test_a_worker_keeps_what_others_wait_for_and_goes_on_once_the_topic_is_mende
     live.wait("it is told again", lambda: refused(live, "worker"), SECONDS)
     time.sleep(10.0)  # three times as long as the watchdog waits
     assert worker.running
-    assert 1 <= worker.log.read_text().count("refused for good and kept") <= PARTITIONS
+    assert 1 <= worker.log.read_text().count("Record rejected, retrying") <= PARTITIONS
     limit(live, "nominations", max_message_bytes=1_048_588)
     live.wait("all is worked off and relayed", lambda: relayed(live), SECONDS)
     live.wait("it is told", lambda: checks(live)["relayed"]["ok"], SECONDS)

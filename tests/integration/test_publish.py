@@ -30,7 +30,7 @@ from stream_app.ingest import LogFormat, open_log
 from stream_app.publish import Request, Summary, Watcher, publish_log, speed_factor
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES
-from stream_app.publish.watermarks import read_offsets
+from stream_app.publish.watermarks import next_offsets
 from stream_app.simulate import ShopSettings, write_log
 from tests.harness import rawkafka
 from tests.harness.shops import order
@@ -81,7 +81,7 @@ class Shop:
 
     def written(self) -> int:
         """How many records there are."""
-        return sum(read_offsets(self.config, self.partitions()).values())
+        return sum(next_offsets(self.config, self.partitions())().values())
 
     def contents(self) -> Contents:
         """All records, in the order of the broker."""

@@ -126,7 +126,7 @@ def test_a_port_without_tls_and_a_scheme_without_it_are_told(door: Door) -> None
 def test_a_client_proves_who_it_is_with_a_certificate(strict: Door) -> None:
     cert, key = strict.authority.signed("client")
     assert strict.ask(ca_file=strict.authority.file, cert_file=cert, key_file=key) == ""
-    assert "give redis.cert_file" in strict.ask(ca_file=strict.authority.file)
+    assert "set redis.cert_file" in strict.ask(ca_file=strict.authority.file)
 
 
 def test_a_file_that_cannot_be_used_is_named(door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

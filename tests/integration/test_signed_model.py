@@ -115,7 +115,7 @@ def test_without_a_key_a_service_that_needs_one_does_not_start(make: Make, name:
 def test_whoever_needs_no_model_needs_no_key(make: Make) -> None:
     live = make(**{"model.key_file": ""})
     allocator = live.start("allocator")
-    live.wait("the desk has started", lambda: '"started"' in allocator.log.read_text(), 40)
+    live.wait("the allocator has started", lambda: '"Service started"' in allocator.log.read_text(), 40)
     assert show(live, "model", "list").returncode == 0
     assert "is not kept" in show(live, "model", "show", "1").stderr
 
@@ -246,7 +246,7 @@ def test_after_the_keys_of_an_unsigned_model_are_deleted_the_trainer_learns_agai
     live.redis.delete(*live.redis.keys(model_key(live, "*")))
     live.processes.pop().close()
     trainer = live.start("trainer")
-    live.wait("the trainer has started", lambda: '"started"' in trainer.log.read_text(), 40)
+    live.wait("the trainer has started", lambda: '"Service started"' in trainer.log.read_text(), 40)
     assert trainer.stop() == 0
 
 

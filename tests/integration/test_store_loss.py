@@ -80,10 +80,10 @@ def test_a_worker_does_not_start_on_what_is_left(live: LiveSystem) -> None:
         live.redis.hset(states, one, live.redis.hget(states, other))
 
     losses: dict[str, Callable[[], object]] = {
-        "`states` holds 0 entries": lambda: live.redis.delete(states),
+        "`states` has 0 entries": lambda: live.redis.delete(states),
         "were stored": lambda: live.redis.hdel(states, one),
-        "other values": swap,
-        "`meta`, which says how far they reach, is gone": lambda: live.redis.delete(meta),
+        "values differ": swap,
+        "`meta` with their position is missing": lambda: live.redis.delete(meta),
     }
     for said, lose in losses.items():
         lose()

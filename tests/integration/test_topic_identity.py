@@ -20,7 +20,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from stream_app.adapters.kafka.partitioner import partition_of
-from stream_app.adapters.kafka.topic_ids import KafkaIds
+from stream_app.adapters.kafka.topic_ids import TopicIds
 from stream_app.config import Kafka, Topics, confluent_options
 from stream_app.core.allocation.allocator import AllocatorPosition
 from stream_app.core.events.schema import encode
@@ -117,7 +117,7 @@ def delete(live: LiveSystem, role: str) -> str:
 def create_again(live: LiveSystem, role: str) -> None:
     """Delete a topic, and create it under the same name."""
     name = delete(live, role)
-    ask, until = KafkaIds(live.config.kafka), time.monotonic() + SECONDS
+    ask, until = TopicIds(live.config.kafka), time.monotonic() + SECONDS
     while ask([name]):
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -154,7 +154,7 @@ def kept_ids(live: LiveSystem) -> dict[str, str]:
 def test_ids_are_those_of_the_broker(make: Make) -> None:
     live = make()
     names = list(live.config.kafka.topics.of("orders", "cart").values())
-    ask = KafkaIds(live.config.kafka)
+    ask = TopicIds(live.config.kafka)
     first = ask([*names, "no-such-topic"])
     assert set(first) == set(names)
     assert len(set(first.values())) == 2
@@ -163,7 +163,7 @@ def test_ids_are_those_of_the_broker(make: Make) -> None:
     assert ask(names)[names[0]] not in {None, first[names[0]]}
     assert ask(names)[names[1]] == first[names[1]]
     with pytest.raises(NoBroker, match=r"127\.0\.0\.1:1 does not answer"):
-        KafkaIds(Kafka(bootstrap="127.0.0.1:1"), seconds=1.0)(names)
+        TopicIds(Kafka(bootstrap="127.0.0.1:1"), seconds=1.0)(names)
 
 
 @pytest.mark.parametrize("role", READ_BY)
@@ -185,7 +185,7 @@ def test_a_topic_that_was_created_again_is_refused_and_read_from_its_beginning_w
     # 2. Created again, with more records than before: nothing else would tell.
     create_again(live, role)
     produce(live, role, 6, 9)
-    present = KafkaIds(live.config.kafka)([name])[name]
+    present = TopicIds(live.config.kafka)([name])[name]
     process.restart()
     assert ended(process) == OTHER_TOPIC
     said = process.said()

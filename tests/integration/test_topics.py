@@ -175,7 +175,7 @@ def test_too_few_copies_are_told(config: LiveConfig, environ: dict[str, str]) ->
     create_topics(config)
     wanting = load_config(environ=environ | {"STREAM_APP_KAFKA__REPLICATION": "3"})
     found = {(one.severity, one.problem) for one in check_topics(wanting)}
-    assert (Severity.WARNING, "has 1 copies, kafka.replication is 3") in found
+    assert (Severity.WARNING, "has 1 replicas, kafka.replication is 3") in found
     assert (Severity.WARNING, "has min.insync.replicas=1, not 2") in found
 
 
@@ -262,7 +262,7 @@ def test_a_wrong_number_of_partitions_does_not_end_the_check(
     done = run(environ, "topics", "check")
     assert done.returncode == 1
     assert f"has {partitions} partitions" in done.stderr
-    assert done.stderr.count("in another partition than their customer's") == 1
+    assert done.stderr.count("in a partition other than their customer's") == 1
 
 
 def test_topics_that_are_gone_meanwhile_end_the_check_in_our_words(config: LiveConfig) -> None:

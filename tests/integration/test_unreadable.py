@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from stream_app.adapters.kafka.last_records import last_of_the_desk, last_sequence
+from stream_app.adapters.kafka.last_records import last_of_allocator, last_sequence
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import PORT_OFFSETS, confluent_options
 from stream_app.core.events.schema import encode
@@ -179,18 +179,18 @@ def test_a_desk_looks_behind_what_cannot_be_read(make: Make) -> None:
     """It was told of a moment further back than it looks at first, and what cannot be read hides how far that is."""
     live = make()
     topic = live.config.kafka.topics.contacts
-    assert last_of_the_desk(live.config, topic, 0) == (0, 0, -1)
+    assert last_of_allocator(live.config, topic, 0) == (0, 0, -1)
     done = encode_message(AllocationDone(occurred_at=START, sequence=7))
     assert raw(live, "contacts", 0, batch([record(0, done, None, [(b"sequence", b"5")])])) == 0
     for _ in range(20):
         assert raw(live, "contacts", 0, batch([record(0, b"x", None, [(b"\xff", b"x")])])) == 0
-    assert last_of_the_desk(live.config, topic, 0) == (5, 7, FIRST)
+    assert last_of_allocator(live.config, topic, 0) == (5, 7, FIRST)
 
 
 def last(live: LiveSystem, topic: str) -> int:
     """The number of the last record of an outbox on a topic."""
     if topic == live.config.kafka.topics.contacts:
-        return last_of_the_desk(live.config, topic, 0)[0]
+        return last_of_allocator(live.config, topic, 0)[0]
     return last_sequence(live.config, 0)
 
 

@@ -37,7 +37,7 @@ def test_a_process_that_stands_still_is_ended_and_says_where_it_stood() -> None:
     ended = run(3, waiting=False, body="stuck()")
     assert ended.returncode == Stalled.exit_code == 75
     line = json.loads(ended.stderr)
-    assert line["event"] == "stalled"
+    assert line["event"] == "Stalled"
     assert line["level"] == "critical"
     assert "while 3 records wait" in line["problem"]
     assert "in stuck" in line["threads"]

@@ -115,7 +115,9 @@ def ended(process: Process, seconds: float = SECONDS) -> int:
 
 def lanes_of(process: Process) -> set[int]:
     """The partitions that a worker has opened so far, from its log."""
-    return {int(number) for number in re.findall(r'"lane opened".*?"partition": (\d+)', process.log.read_text())}
+    return {
+        int(number) for number in re.findall(r'"Partition task opened".*?"partition": (\d+)', process.log.read_text())
+    }
 
 
 def with_stores(live: LiveSystem, work: Callable[[Stores], Awaitable[Any]]) -> Any:
@@ -330,10 +332,10 @@ def test_the_owner_of_the_clock_moves_time_on_and_names_the_version(make: Make) 
     # 4. The owner is killed: the other one moves time on.
     holder = live.redis.get(f"{live.config.redis.prefix}:{{clock}}:holder").decode()  # type: ignore[union-attr]
     owner, other = workers.pop(holder), next(iter(workers.values()))
-    assert '"clock taken"' in owner.log.read_text()
+    assert '"Tick lease acquired"' in owner.log.read_text()
     owner.kill()
     killed = datetime.now(UTC)
-    live.wait("the clock is taken", lambda: '"clock taken"' in other.log.read_text(), SECONDS)
+    live.wait("the clock is taken", lambda: '"Tick lease acquired"' in other.log.read_text(), SECONDS)
     live.wait(
         "time goes on",
         lambda: all(of[-1].occurred_at > killed + timedelta(seconds=1) for of in ticks_of(live)),

@@ -22,10 +22,10 @@ from stream_app.metrics.worker import WorkerMetrics
 
 UNITS = (
     *("_seconds", "_bytes", "_records", "_events", "_partitions", "_ratio", "_info", "_version", "_owned", "_cached"),
-    *("_customers", "_buyers", "_episodes", "_examples", "_changes", "_nats", "_log_odds"),
+    *("_customers", "_buyers", "_alerts", "_examples", "_changes", "_nats", "_log_odds", "_disabled"),
 )
 NO_UNIT = {"churn_clock_owner", "churn_buyers"}
-LABELS = {"topic", "field", "word", "partition", "shop", "channel", *VALUES}
+LABELS = {"topic", "field", "value", "partition", "shop", "channel", *VALUES}
 
 
 def service(name: str) -> tuple[CollectorRegistry, list[Description]]:
@@ -75,7 +75,7 @@ def test_promtool_has_nothing_to_say(name: str) -> None:
 
 def test_what_a_sender_makes_up_does_not_become_a_label() -> None:
     metrics = WorkerMetrics(new_registry())
-    metrics.note_rejected({f"field_{number}": 1 for number in range(50)} | {"": 2, "customer_id": 3})
+    metrics.count_rejected({f"field_{number}": 1 for number in range(50)} | {"": 2, "customer_id": 3})
     told = {s.labels["field"]: s.value for s in next(iter(metrics.rejected.collect())).samples}
     assert told == {"other": 50, "none": 2, "customer_id": 3}
 
@@ -95,7 +95,9 @@ def test_the_fields_that_the_decoder_names_are_known(line: bytes) -> None:
 
 def test_what_is_told_of_events_is_the_difference_of_the_counts() -> None:
     metrics = WorkerMetrics(new_registry())
-    metrics.note_counts(Counts(accepted=9, duplicates=1, scored=4), Counts(accepted=12, duplicates=3, late=1, scored=6))
+    metrics.count_events(
+        Counts(accepted=9, duplicates=1, scored=4), Counts(accepted=12, duplicates=3, late=1, scored=6)
+    )
     value = metrics.registry.get_sample_value
     assert value("churn_events_duplicate_total") == 2
     assert value("churn_events_late_total") == 1
@@ -107,8 +109,8 @@ def test_a_partition_that_was_taken_away_is_not_told_of() -> None:
     for partition in ("3", "4"):
         metrics.stream_time.labels(partition).set(1)
         metrics.watermark.labels(partition).set(1)
-    metrics.forget(3)
-    metrics.forget(3)  # nor does it matter if it was not told of
+    metrics.remove_partition(3)
+    metrics.remove_partition(3)  # nor does it matter if it was not told of
     assert 'partition="3"' not in generate_latest(metrics.registry).decode()
     assert 'partition="4"' in generate_latest(metrics.registry).decode()
 

@@ -1,1 +1,1 @@
-"""HTTP endpoint of health and metrics."""
+"""HTTP endpoint for health and metrics, and its client."""

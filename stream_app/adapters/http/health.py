@@ -1,4 +1,4 @@
-"""Health and metrics over HTTP, from threads: they answer while the event loop is blocked, when they matter."""
+"""Health and metrics over HTTP, served from threads so that they work while the event loop is blocked."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from prometheus_client.exposition import choose_encoder
 
 from stream_app.errors import NoHealthAddress
 
-MAX_REQUESTS: Final = 8  # at once; more are closed: a probe that is not answered is repeated
-REQUEST_SECONDS: Final = 5  # for a client to say what it wants
-BEAT_SECONDS: Final = 30.0  # without a beat of the event loop it counts as blocked
+MAX_REQUESTS: Final = 8  # concurrent requests; further ones are closed, and probes retry
+REQUEST_SECONDS: Final = 5  # for a client to send its request
+BEAT_SECONDS: Final = 30.0  # without a heartbeat after which the event loop counts as blocked
 JSON: Final = "application/json"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that must be well."""
+    """Result of one health check."""
 
     ok: bool
     reason: str
 
 
 class Health:
-    """What the process knows of its own health. Written by the event loop, read by the server's threads.
+    """Health of the process, written by the event loop and read by the threads of the server.
 
     Args:
-        expected: names of the checks that must be well before the process is ready.
-        beat_within: seconds in which `beat` must be called again.
-        clock: seconds that never go back.
+        expected: names of checks that must pass before the process is ready.
+        beat_within: maximum number of seconds between two calls of `beat`.
+        clock: returns monotonic seconds.
 
     >>> health = Health(["redis"], clock=lambda: 0.0)
     >>> health.ready, health.checks["redis"].reason
-    (False, 'not heard of yet')
+    (False, 'not checked yet')
     >>> health.set("redis", True)
     >>> health.ready, health.alive
     (True, True)
@@ -55,53 +55,60 @@ class Health:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lock = threading.Lock()
-        self._checks = {name: Check(False, "not heard of yet") for name in expected}
+        self._checks = {name: Check(False, "not checked yet") for name in expected}
         self._beat_within = beat_within
         self._clock = clock
         self._beaten = clock()
 
     def set(self, name: str, ok: bool, reason: str = "") -> None:
-        """Tell how one thing is; `reason` is for who has to mend it."""
+        """Set the result of a check.
+
+        Args:
+            name: name of the check.
+            ok: whether it passed.
+            reason: explanation for operators.
+        """
         with self._lock:
             self._checks[name] = Check(ok, reason)
 
     def beat(self) -> None:
-        """Tell that the event loop turns."""
+        """Record a heartbeat of the event loop."""
         self._beaten = self._clock()
 
     @property
     def silent_seconds(self) -> float:
-        """Time since the last beat."""
+        """Seconds since the last heartbeat."""
         return self._clock() - self._beaten
 
     @property
     def alive(self) -> bool:
-        """Whether the event loop turns."""
+        """Whether the event loop is running."""
         return self.silent_seconds <= self._beat_within
 
     @property
     def ready(self) -> bool:
-        """Whether the process is alive and every check is well."""
+        """Whether the process is alive and all checks pass."""
         return self.alive and all(check.ok for check in self.checks.values())
 
     @property
     def checks(self) -> dict[str, Check]:
-        """A copy of all checks."""
+        """Copy of all check results."""
         with self._lock:
             return dict(self._checks)
 
 
 class HealthServer:
-    """Serves /livez, /readyz and /metrics, and nothing else.
+    """HTTP server for /livez, /readyz and /metrics.
 
     Args:
-        health: of the process.
-        registry: its metrics.
-        host: address to listen on; beyond the loopback only by decision, since nothing here asks who is there.
-        port: 0 takes a free one; `port` then tells which.
+        health: health of the process.
+        registry: metrics of the process.
+        host: address to listen on. There is no authentication, so use the loopback interface unless the network is
+            trusted.
+        port: port to listen on; 0 selects a free one, which the attribute `port` then holds.
 
     Raises:
-        NoHealthAddress: host and port cannot be listened on.
+        NoHealthAddress: cannot listen on this address and port.
     """
 
     def __init__(self, health: Health, registry: CollectorRegistry, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -114,11 +121,11 @@ class HealthServer:
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start serving."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer no more, and give the port back."""
+        """Stop serving and release the port."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -136,7 +143,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__((host, port), _Handler)
 
     def server_bind(self) -> None:
-        """Bind without the look-up of the host's name in HTTPServer, which may take seconds and is used for nothing."""
+        """Bind without the host name lookup of HTTPServer, which may take seconds and is not needed."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
@@ -153,7 +160,7 @@ class _Server(ThreadingHTTPServer):
             self._slots.release()
 
     def handle_error(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        """Say nothing of clients that go away in the middle: probes do so."""
+        """Ignore clients that disconnect early, as probes do."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -199,7 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
         return "stream-app"
 
     def log_message(self, *_: object) -> None:
-        """Write no line for a probe: there is one every few seconds."""
+        """Do not log requests: probes arrive every few seconds."""
 
 
 def _status(well: bool) -> HTTPStatus:

@@ -1,4 +1,4 @@
-"""Asks a service of this machine whether it is ready: what `curl` would do, where there is none."""
+"""Client of /readyz, for health checks in containers without curl."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final
 
 import msgspec
 
-_SECONDS: Final = 3.0  # for an answer; a container's health check waits for 5
+_SECONDS: Final = 3.0  # timeout; the health check of a container waits 5 s
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Whether it is ready, and if not, why."""
+    """Readiness of a service, and the reason if it is not ready."""
 
     ready: bool
     reason: str
@@ -25,15 +25,15 @@ class _Check(msgspec.Struct):
     reason: str = ""
 
 
-class _Told(msgspec.Struct):
-    """What we want of /readyz."""
+class _Readiness(msgspec.Struct):
+    """Body of /readyz, as far as it is used."""
 
     alive: bool = True
     checks: dict[str, _Check] = {}
 
 
 def ask(port: int, host: str = "127.0.0.1") -> Answer:
-    """The answer of /readyz on a port. Never raises."""
+    """Return the readiness of the service on a port. Never raises."""
     connection = http.client.HTTPConnection(host, port, timeout=_SECONDS)
     try:
         connection.request("GET", "/readyz")
@@ -47,10 +47,10 @@ def ask(port: int, host: str = "127.0.0.1") -> Answer:
 
 
 def _reason(body: bytes) -> str:
-    """Which checks are not well."""
+    """Return the failing checks and their reasons."""
     try:
-        told = msgspec.json.decode(body, type=_Told)
+        readiness = msgspec.json.decode(body, type=_Readiness)
     except msgspec.DecodeError:
-        return "does not say how it is"
-    wrong = [f"{name}: {check.reason}" for name, check in told.checks.items() if not check.ok]
-    return "; ".join(([] if told.alive else ["its event loop stands still"]) + wrong)
+        return "sends no valid readiness report"
+    wrong = [f"{name}: {check.reason}" for name, check in readiness.checks.items() if not check.ok]
+    return "; ".join(([] if readiness.alive else ["the event loop is blocked"]) + wrong)

@@ -1,4 +1,4 @@
-"""Writes contacts to the partition of their customer, and waits until Kafka has them."""
+"""Producer of contacts, which writes each to its customer's partition and waits for the acknowledgement."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from stream_app.core.messages.schema import Contact, encode_message
 from stream_app.errors import NotDelivered
 
 _SECONDS: Final = 20.0
-_quiet: Final = logging.getLogger(__name__)  # the client's own words; what matters comes as an error of ours
+_quiet: Final = logging.getLogger(__name__)  # silences the client; errors are raised instead
 _quiet.addHandler(logging.NullHandler())
-_REMEDY: Final = "Check that the broker is up (kafka.bootstrap), and try again: a contact that comes twice counts once."
+_REMEDY: Final = "Check that the broker is up (kafka.bootstrap), then try again; a duplicate contact counts once."
 
 
 class Contacts:
-    """The topic `shop.contacts`, for those who say something now and then.
+    """Producer for the contacts topic, for commands that write few records.
 
     Args:
-        config: of the services.
+        config: settings of the services.
     """
 
     def __init__(self, config: LiveConfig) -> None:
@@ -31,8 +31,8 @@ class Contacts:
         self._topic, self._partitions = config.kafka.topics.contacts, config.kafka.partitions
         self._options: dict[str, Any] = confluent_options(config.kafka) | {
             "acks": "all",
-            # A contact that comes twice counts once. An idempotent producer that is denied its id raises in the middle
-            # of its callbacks, which the library answers with a SystemError.
+            # Duplicates are harmless. An idempotent producer whose id is denied raises inside a callback, which the
+            # library turns into a SystemError.
             "enable.idempotence": False,
             "compression.type": "none",
             "linger.ms": 0,
@@ -43,7 +43,7 @@ class Contacts:
         self._producer: Producer | None = None
 
     def send(self, contact: Contact) -> None:
-        """Produce a contact, keyed by the customer. Raises NotDelivered."""
+        """Write a contact with the customer id as key. Raises NotDelivered."""
         failures: list[KafkaError] = []
 
         def delivered(error: KafkaError | None, _message: Message) -> None:
@@ -72,10 +72,10 @@ class Contacts:
         raise self._failed(failures[0].str() if failures else "no answer in time")
 
     def _failed(self, problem: str) -> NotDelivered:
-        self._producer = None  # one that has failed for good stays so
+        self._producer = None  # a producer with a fatal error cannot recover
         return NotDelivered(topic=self._topic, problem=problem, remedy=_REMEDY)
 
 
 def send_contact(config: LiveConfig, contact: Contact) -> None:
-    """Produce one contact. Raises NotDelivered."""
+    """Write one contact. Raises NotDelivered."""
     Contacts(config).send(contact)

@@ -1,14 +1,28 @@
-"""The last records that our outbox has left on topics: whether Redis still knows of all that was sent."""
+"""The last records of partitions, and the sequence numbers that our outboxes have left there.
+
+Records are read with the transport's own reader, which skips unreadable batches. librdkafka would fail or stall at
+them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
+import aiokafka
+from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
+from faust.types import TP
 
-from stream_app.adapters.kafka.tail import tail
-from stream_app.config import LiveConfig
+from stream_app.adapters.kafka.faust_transport.batches import Taken
+from stream_app.adapters.kafka.faust_transport.faults import Faults
+from stream_app.adapters.kafka.faust_transport.fetcher import drain, responding
+from stream_app.adapters.kafka.faust_transport.unpacking import Unpacker
+from stream_app.adapters.kafka.refusals import refusals
+from stream_app.config import LiveConfig, kafka_python_options
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.schema import (
     AllocationDone,
@@ -20,68 +34,156 @@ from stream_app.core.messages.schema import (
     read_message,
     sequence_of,
 )
+from stream_app.core.messages.unreadable import Unreadable
 from stream_app.core.partition.outbox import LABELLED, NOMINATIONS, SCORES
 from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.errors import NoBroker
 
-_LOOK_BACK: Final = 16  # the last offsets may hold what others have written
-# The topics to which a worker alone relays, and nobody else.
-_WRITTEN: Final[dict[str, Callable[[bytes], object]]] = {
+_ANSWER_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 0.02
+_LOOK_BACK: Final = 16  # offsets; the last ones may hold records of other producers
+# Topics that only workers write to.
+_WORKER_TOPICS: Final[dict[str, Callable[[bytes], object]]] = {
     LABELLED: decode_labelled,
     NOMINATIONS: decode_candidates,
     SCORES: decode_scored,
 }
-_FORGED: Final = 10**9  # records between the oldest and the newest of some last ones
-_FURTHER: Final = 8  # times as far back, where nothing of ours was found: the shop's own tools write contacts too
+_MAX_SPREAD: Final = 10**9  # between the lowest and the highest plausible number of some last records
+_FURTHER: Final = 8  # factor by which to look further back if none of our records was found
+Take: TypeAlias = Callable[[TP, list[Taken]], None]
+# Commands do not set up logging; without this, Python would print the library's warnings next to our error.
+logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+
+
+class LastSent(NamedTuple):
+    """What the allocator has last sent to a partition.
+
+    Attributes:
+        sequence: highest sequence number of its outbox.
+        contact: highest number of its contacts to the partition.
+        moment: latest allocation round, microseconds; -1 if there is none.
+    """
+
+    sequence: int
+    contact: int
+    moment: int
 
 
 def last_sequence(config: LiveConfig, partition: int, look_back: int = _LOOK_BACK) -> int:
-    """Return the highest sequence number among the last records that a worker has written for a partition; 0: none.
+    """Return the highest sequence number among the last records that workers wrote for a partition; 0 if none.
 
-    Only records that decode count: with a number on foreign bytes no worker would start.
+    Records that cannot be decoded are ignored: a made-up number in a foreign record must not keep workers from
+    starting.
 
     Args:
-        config: where Kafka is.
-        partition: its number.
-        look_back: number of offsets of each topic.
+        config: settings of Kafka.
+        partition: partition number.
+        look_back: number of offsets per topic.
 
-    Raises NoBroker.
+    Raises:
+        NoBroker: Kafka does not answer.
     """
-    decoders = {config.kafka.topics.of(role)[role]: decode for role, decode in _WRITTEN.items()}
-    records = tail(config, list(decoders), partition, look_back).records
+    decoders = {config.kafka.topics.of(role)[role]: decode for role, decode in _WORKER_TOPICS.items()}
+    records, _ = _readable(config, list(decoders), partition, look_back)
     ours = [one for one in records if not isinstance(read_message(one.value, decoders[one.topic]), Rejected)]
-    return highest(map(_sequence, ours))
+    return highest(sequence_of(record.headers) for record in ours)
 
 
-def last_of_the_desk(config: LiveConfig, topic: str, partition: int) -> tuple[int, int, int]:
-    """What the desk has told a partition last: the number in its outbox, of its contact, and the moment that is done.
-
-    Microseconds; a moment of -1: none is. Raises NoBroker.
-    """
+def last_of_allocator(config: LiveConfig, topic: str, partition: int) -> LastSent:
+    """Return what the allocator has last sent to a partition of the contacts topic. Raises NoBroker."""
     look_back = _LOOK_BACK
     while True:
-        numbers, contacts, moment = list[int](), list[int](), -1
-        last = tail(config, [topic], partition, look_back)
-        for record in last.records:
-            told = decode_message(record.value or b"")
-            if isinstance(told, AllocationDone) or (isinstance(told, Contact) and told.opening is not None):
-                numbers.append(_sequence(record))
-                contacts.append(told.sequence)
-            if isinstance(told, AllocationDone):
-                moment = max(moment, (told.occurred_at - EPOCH) // MICROSECOND)
-        if moment >= 0 or last.whole:  # else what others have written may hide it
-            return highest(numbers), highest(contacts), moment
+        sequences, contacts, moment = list[int](), list[int](), -1
+        records, whole = _readable(config, [topic], partition, look_back)
+        for record in records:
+            message = decode_message(record.value or b"")
+            if isinstance(message, AllocationDone) or (isinstance(message, Contact) and message.opening is not None):
+                sequences.append(sequence_of(record.headers))
+                contacts.append(message.sequence)
+            if isinstance(message, AllocationDone):
+                moment = max(moment, (message.occurred_at - EPOCH) // MICROSECOND)
+        if moment >= 0 or whole:  # otherwise contacts of the shop's own tools may hide it
+            return LastSent(highest(sequences), highest(contacts), moment)
         look_back *= _FURTHER
 
 
 def highest(numbers: Iterable[int]) -> int:
-    """Return the highest of some sequence numbers, without those that are too far above the lowest to be real.
+    """Return the highest sequence number, ignoring those implausibly far above the lowest.
 
     >>> highest([0, 7, 5_000_000]), highest([7, 999_999_999_999]), highest([])
     (5000000, 7, 0)
     """
     real = [number for number in numbers if number]
-    return max((number for number in real if number - min(real) < _FORGED), default=0)
+    return max((number for number in real if number - min(real) < _MAX_SPREAD), default=0)
 
 
-def _sequence(record: ConsumerRecord) -> int:
-    return sequence_of(record.headers)
+def _readable(
+    config: LiveConfig, topics: Sequence[str], partition: int, look_back: int
+) -> tuple[list[ConsumerRecord], bool]:
+    found: list[ConsumerRecord] = []
+
+    def take(_tp: TP, taken: list[Taken]) -> None:
+        found.extend(one for one in taken if not isinstance(one, Unreadable))
+
+    return found, read_last(config, [TP(topic, partition) for topic in topics], look_back, take)
+
+
+def read_last(config: LiveConfig, tps: Sequence[TP], look_back: int, take: Take) -> bool:
+    """Read the last offsets of some partitions in a new event loop, and return whether nothing precedes them.
+
+    Args:
+        config: settings of Kafka.
+        tps: partitions; all must exist.
+        look_back: number of offsets per partition.
+        take: called with a partition and its next records, in order; `Unreadable` replaces unreadable records.
+
+    Raises:
+        NoBroker: Kafka does not answer, or sends nothing: records that were not read must not count as missing.
+        KafkaDenied: the user lacks a right.
+    """
+    if not tps:
+        return True
+    try:
+        with refusals("Read", topic=", ".join(sorted({tp.topic for tp in tps}))):
+            return asyncio.run(_read(list(tps), config, look_back, take))
+    except (KafkaError, TimeoutError) as error:
+        problem = str(error) or "no answer in time"
+        raise NoBroker(bootstrap=config.kafka.bootstrap, problem=problem) from error
+
+
+class _NoLimit(Faults):
+    """Skips any number of unreadable batches without logging them, since nothing is lost by looking."""
+
+    def skip(self, tp: TP, first: int, last: int, problem: str) -> None:
+        pass
+
+
+async def _read(tps: list[TP], config: LiveConfig, look_back: int, take: Take) -> bool:
+    # Without a group: no right to a group is needed, and no group is rebalanced.
+    consumer = aiokafka.AIOKafkaConsumer(
+        **kafka_python_options(config.kafka), group_id=None, auto_offset_reset="none", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        fetcher = consumer._fetcher
+        fetcher._proc_fetch_request = responding(fetcher, _NoLimit(lambda: None), Unpacker())
+        consumer.assign(tps)
+        async with asyncio.timeout(_ANSWER_SECONDS):  # the library retries forever if a partition has no leader
+            lows, highs = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+        for tp in tps:
+            consumer.seek(tp, max(lows[tp], highs[tp] - look_back))
+        await _read_up_to(consumer, highs, take)
+        return all(highs[tp] - look_back <= lows[tp] for tp in tps)
+    finally:
+        await consumer.stop()
+
+
+async def _read_up_to(consumer: aiokafka.AIOKafkaConsumer, ends: dict[TP, int], take: Take) -> None:
+    until = time.monotonic() + _ANSWER_SECONDS
+    while missing := {tp for tp, end in ends.items() if await consumer.position(tp) < end}:
+        for tp, taken in drain(consumer._fetcher, missing).items():
+            take(tp, taken)
+            until = time.monotonic() + _ANSWER_SECONDS
+        if time.monotonic() > until:
+            raise TimeoutError(f"no records from {', '.join(sorted({tp.topic for tp in missing}))}")
+        await asyncio.sleep(_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Whether the last records of the shop's topics are in the partitions of their customers, and if not, why."""
+"""Check that the last records of the shop's topics are in the partitions of their customers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 from stream_app.adapters.kafka.faust_transport.batches import Taken
+from stream_app.adapters.kafka.last_records import read_last
 from stream_app.adapters.kafka.partitioner import partition_of
-from stream_app.adapters.kafka.tail import read_tails
 from stream_app.adapters.kafka.topics import Mismatch, Severity
 from stream_app.config import SHOP_TOPICS, LiveConfig
 from stream_app.core.events.schema import Rejected, decode
@@ -19,30 +19,31 @@ from stream_app.core.messages.schema import Contact, decode_message
 from stream_app.core.messages.unreadable import Unreadable
 from stream_app.core.partition.placement import KEY_REMEDY, PARTITIONER_REMEDY
 
-LOOK_BACK: Final = 200  # records of a partition
+LOOK_BACK: Final = 200  # records per partition
 _CONTACTS: Final = "contacts"
 _ALL, _OTHER_KEY, _SAME_KEY = "all", "the key is not customer_id", "the partitioner is not murmur2"
 _REMEDIES: Final = {
     _OTHER_KEY: (
-        f"{KEY_REMEDY} Debezium: message.key.columns, with ExtractField$Key and StringConverter for the bare string."
+        f"{KEY_REMEDY} Debezium: message.key.columns, with ExtractField$Key and StringConverter for a plain string."
     ),
     _SAME_KEY: (
         f"{PARTITIONER_REMEDY} Sarama: NewCustomPartitioner with a murmur2 hash. kafka-go: Murmur2Balancer."
-        " KafkaJS: DefaultPartitioner of version 2, JavaCompatiblePartitioner before it. Producers that name the"
+        " KafkaJS: DefaultPartitioner of version 2, JavaCompatiblePartitioner before it. Producers that set the"
         " partition: murmur2(customer_id) & 0x7fffffff, modulo kafka.partitions."
     ),
 }
-_AFTERWARDS: Final = "Records that are misplaced stay so: publish to fresh topics, under a fresh redis.prefix."
+_AFTERWARDS: Final = "Misplaced records stay where they are: publish to new topics, with a new redis.prefix."
 
 
 def check_placement(config: LiveConfig, without: Collection[str] = ()) -> list[Mismatch]:
-    """Return what is wrong with the keys and the partitions of the last records of each topic.
+    """Return mismatches between the keys and the partitions of the last records of each topic.
 
     Args:
-        config: where Kafka is.
-        without: names of topics that are missing, or have another number of partitions than the settings say.
+        config: settings of Kafka.
+        without: names of topics to skip because they are missing or have a wrong number of partitions.
 
-    Raises NoBroker.
+    Raises:
+        NoBroker: Kafka does not answer.
     """
     topics = config.kafka.topics.of(*SHOP_TOPICS, _CONTACTS)
     roles = {name: role for role, name in topics.items() if name not in without}
@@ -54,7 +55,7 @@ def check_placement(config: LiveConfig, without: Collection[str] = ()) -> list[M
                 _count(found[tp.topic], record, roles[tp.topic], config.kafka.partitions)
 
     tps = [TP(name, number) for name in roles for number in range(config.kafka.partitions)]
-    read_tails(config, tps, LOOK_BACK, take)
+    read_last(config, tps, LOOK_BACK, take)
     return [mismatch for topic, counts in found.items() for mismatch in _mismatches(topic, counts)]
 
 
@@ -70,12 +71,12 @@ def _count(counts: Counter[str], record: ConsumerRecord, role: str, partitions: 
 def _mismatches(topic: str, counts: Counter[str]) -> Iterator[Mismatch]:
     for why, remedy in _REMEDIES.items():
         if counts[why]:
-            problem = f"has {counts[why]} of its last {counts[_ALL]} records in another partition than their customer's"
+            problem = f"has {counts[why]} of its last {counts[_ALL]} records in a partition other than their customer's"
             yield Mismatch(topic, Severity.WARNING, f"{problem}: {why}", f"{remedy} {_AFTERWARDS}")
 
 
 def _customer_of(role: str, value: bytes) -> str | None:
-    """Return whose record it is; None: nobody's, or the desk's, which says itself where it goes."""
+    """Return the customer of a record; None if it has none, or if the allocator chose its partition."""
     item = decode_message(value) if role == _CONTACTS else decode(value)
     if isinstance(item, Rejected) or (isinstance(item, Contact) and item.sequence):
         return None

@@ -1,4 +1,4 @@
-"""What Kafka refuses for want of a right or a login, in the words of an operator: the right and its resource."""
+"""Errors by which Kafka refuses a request, a login or a record, translated for operators."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from aiokafka import errors as aiokafka_errors
 from aiokafka.errors import KafkaError as AiokafkaError
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -15,9 +16,9 @@ from kafka.errors import KafkaError as KafkaPythonError
 from stream_app.config import Kafka, confluent_options
 from stream_app.errors import KafkaDenied, LoginRefused, NoBroker
 
-# What the authorizer of a broker checks, by the error code of the protocol; all three libraries know it by this number.
+# Resources that a broker authorizes, by protocol error code; all three client libraries use these codes.
 _RESOURCES: Final = {29: "topic", 30: "group", 31: "cluster", 53: "transactional id"}
-_LOGIN_CODES: Final = {33, 34, 58, KafkaError._AUTHENTICATION}  # mechanism, state, password; found by librdkafka itself
+_LOGIN_CODES: Final = {33, 34, 58, KafkaError._AUTHENTICATION}  # mechanism, state, password; detected by librdkafka
 _SENTENCES: Final = {code: KafkaError(code).str().removeprefix("Broker: ") for code in _RESOURCES}
 _PRODUCED: Final = re.compile(r"ProduceRequest for (\S+) \[")
 _REFUSED: Final = _RESOURCES.keys() | _LOGIN_CODES
@@ -26,13 +27,34 @@ _PROBE_SECONDS: Final = 3.0
 _LIBRARIES: Final = (KafkaException, AiokafkaError, KafkaPythonError)
 
 
+class InvalidRecordError(aiokafka_errors.BrokerResponseError):  # type: ignore[misc]  # aiokafka has no types
+    """Broker error for a record that its topic cannot hold, such as one without a key on a compacted topic."""
+
+    errno = 87
+    message = "INVALID_RECORD"
+    description = "The broker rejected the record."
+
+
+# aiokafka does not know this error, and treats unknown errors of a broker as transient.
+aiokafka_errors.kafka_errors.setdefault(InvalidRecordError.errno, InvalidRecordError)
+TOO_LARGE: Final = (aiokafka_errors.MessageSizeTooLargeError, aiokafka_errors.RecordListTooLargeError)
+# Errors that retrying a record does not resolve. A missing right is not among them, because it may be granted later.
+REFUSED: Final = (
+    *TOO_LARGE,
+    InvalidRecordError,
+    aiokafka_errors.PolicyViolationError,
+    aiokafka_errors.InvalidTimestampError,
+)
+FIX_TOPIC: Final = "Fix the topic (max.message.bytes, cleanup.policy; see `stream-app topics check`)"
+
+
 def refusal(error: BaseException, right: str, topic: str = "") -> NoBroker | None:
-    """Return what an error of a client library means if Kafka refused a right or the login; None for any other.
+    """Return KafkaDenied or LoginRefused if Kafka refused a right or the login; None for any other error.
 
     Args:
-        error: of aiokafka, confluent-kafka or kafka-python.
-        right: what was being done, as kafka-acls.sh names it.
-        topic: on which, where the error itself does not say.
+        error: exception of aiokafka, confluent-kafka or kafka-python.
+        right: attempted operation, as named by kafka-acls.sh.
+        topic: topic of the operation, if the exception does not contain it.
 
     >>> from aiokafka.errors import TopicAuthorizationFailedError
     >>> print(refusal(TopicAuthorizationFailedError("shop.orders"), "Read"))
@@ -45,9 +67,9 @@ def refusal(error: BaseException, right: str, topic: str = "") -> NoBroker | Non
     kind = _RESOURCES.get(code)
     if kind is None:
         return None
-    if kind == "group":  # whatever is done in a group needs the same right
+    if kind == "group":  # all group operations need the same right
         right = "Read"
-    elif kind == "cluster" and right == "Write":  # only an idempotent producer asks the cluster
+    elif kind == "cluster" and right == "Write":  # only an idempotent producer needs a right on the cluster
         right = "IdempotentWrite (granted with Write on any topic)"
     named = _named(error) or (topic if kind == "topic" else "")
     return KafkaDenied(right=right, resource=f"the {kind} {named}".strip())
@@ -55,7 +77,7 @@ def refusal(error: BaseException, right: str, topic: str = "") -> NoBroker | Non
 
 @contextmanager
 def refusals(right: str, topic: str = "") -> Iterator[None]:
-    """Turn a refusal that is raised inside the block into KafkaDenied or LoginRefused; see `refusal`."""
+    """Convert refusals raised inside the block to KafkaDenied or LoginRefused; see `refusal`."""
     try:
         yield
     except _LIBRARIES as error:
@@ -65,7 +87,7 @@ def refusals(right: str, topic: str = "") -> Iterator[None]:
 
 
 class ConnectionErrors:
-    """What librdkafka says of its connections; an `error_cb`. A call that fails for want of one says "timed out" only.
+    """Error callback (`error_cb`) of librdkafka that records why a connection fails; calls only report a timeout.
 
     >>> errors = ConnectionErrors("kafka:9092")
     >>> errors(KafkaError(KafkaError._AUTHENTICATION, "Invalid username or password"))
@@ -75,10 +97,10 @@ class ConnectionErrors:
 
     def __init__(self, bootstrap: str, right: str = "Describe") -> None:
         self._bootstrap, self._right = bootstrap, right
-        self.cause: NoBroker | None = None  # the latest that says why there is no connection
+        self.cause: NoBroker | None = None  # latest known reason for having no connection
 
     def __call__(self, error: KafkaError) -> None:
-        """Note an error if it says why."""
+        """Record an error if it gives a reason."""
         if error.code() == KafkaError._SSL:
             self.cause = NoBroker(bootstrap=self._bootstrap, problem=error.str())
         else:
@@ -86,7 +108,7 @@ class ConnectionErrors:
 
 
 def why_no_connection(kafka: Kafka) -> NoBroker | None:
-    """Connect once more, to learn why it fails; None if that is not known, or if it does not fail."""
+    """Connect again and return why it fails; None if it succeeds or the reason is unknown."""
     errors = ConnectionErrors(kafka.bootstrap)
     admin = AdminClient(confluent_options(kafka) | {"error_cb": errors})
     try:
@@ -97,7 +119,7 @@ def why_no_connection(kafka: Kafka) -> NoBroker | None:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and its causes: aiokafka's producer wraps what it did not expect."""
+    """Iterate over an error and its causes: aiokafka's producer wraps unexpected errors."""
     while error is not None:
         yield error
         error = error.__cause__
@@ -105,14 +127,14 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _code(error: BaseException) -> int:
     if isinstance(error, KafkaException):
-        told = error.args[0]
-        # A fatal error of a producer has a code of its own, and that of the broker in its sentence only.
-        return next((code for code, words in _SENTENCES.items() if words in told.str()), int(told.code()))
+        cause = error.args[0]
+        # A fatal error of a producer has its own code; only its text names the broker's error.
+        return next((code for code, words in _SENTENCES.items() if words in cause.str()), int(cause.code()))
     return int(getattr(error, "errno", None) or 0)
 
 
 def _named(error: BaseException) -> str:
-    """The topics or the group that an error of aiokafka carries; of a fatal one of librdkafka, the topic."""
+    """Return the topics or the group named by an error of aiokafka, or the topic of a fatal error of librdkafka."""
     if isinstance(error, KafkaException) and (found := _PRODUCED.search(error.args[0].str())):
         return found[1]
     if not isinstance(error, AiokafkaError) or not error.args:

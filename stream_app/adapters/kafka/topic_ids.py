@@ -1,4 +1,4 @@
-"""The ids of topics (KIP-516): a topic that was deleted and created again has another one, and other offsets."""
+"""Topic ids (KIP-516): a topic that is deleted and recreated gets a new id, and its offsets start again."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from stream_app.config import Kafka, confluent_options
 from stream_app.errors import NoBroker
 
 ANSWER_SECONDS: Final = 10.0
-_NO_ID: Final = str(Uuid(0, 0))  # of brokers before 2.8
+_NO_ID: Final = str(Uuid(0, 0))  # returned by brokers before 2.8
 
 
-class KafkaIds:
-    """One client; for one thread at a time.
+class TopicIds:
+    """Reader of topic ids; use each instance from one thread at a time.
 
     Args:
-        kafka: where it is.
-        seconds: how long an answer is waited for.
+        kafka: connection settings.
+        seconds: timeout of a request.
     """
 
     def __init__(self, kafka: Kafka, seconds: float = ANSWER_SECONDS) -> None:
@@ -31,11 +31,13 @@ class KafkaIds:
         self._admin = AdminClient(confluent_options(kafka) | {"error_cb": self._errors})
 
     def __call__(self, topics: Collection[str]) -> dict[str, str | None]:
-        """The ids of topics by name; None: the broker gives none. A topic that does not exist is left out.
+        """Return the ids of topics by name, or None where the broker has no ids. Missing topics are left out.
 
-        Raises NoBroker if Kafka does not answer, as KafkaDenied or LoginRefused if it refuses.
+        Raises:
+            NoBroker: Kafka does not answer.
+            KafkaDenied, LoginRefused: Kafka refuses the request or the login.
         """
-        self._admin.poll(0)  # delivers earlier errors and log lines of the client
+        self._admin.poll(0)  # deliver pending errors and log lines of the client
         try:
             answers = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._seconds)
             found = {name: self._id_of(name, answer) for name, answer in answers.items()}

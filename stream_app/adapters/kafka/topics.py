@@ -1,4 +1,4 @@
-"""Makes the topics, and says of each what would lose, delay or mix up events. By kafka-python's admin client."""
+"""Creation and checks of the topics, with kafka-python's admin client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RETENTION: Final = "retention.ms"
 _CLEANUP: Final = "cleanup.policy"
 _IN_SYNC: Final = "min.insync.replicas"
 _LARGEST: Final = "max.message.bytes"
-# What a topic must take at least, bytes: our records (outgoing.MAX_RECORD_BYTES), or a producer's batch of small ones.
+# Minimal max.message.bytes: the size of our records (MAX_RECORD_BYTES), or of a producer's batch of small records.
 _NEEDED_BYTES: Final = {
     "labelled": 1_000_000,
     "nominations": 1_000_000,
@@ -34,41 +34,42 @@ _NEEDED_BYTES: Final = {
     "alerts": 65_536,
     "dead_letters": 1_000_000,
 }
-# What is refused here is cut or dropped, and counted; on the others the services would stop.
+# Records refused by these topics are truncated or dropped, and counted. On other topics the services would stop.
 _MAY_LACK: Final = frozenset({"scores", "alerts", "dead_letters"})
 
 
 class Severity(StrEnum):
-    """How much a mismatch matters."""
+    """Severity of a mismatch."""
 
-    ERROR = "error"  # events would be lost, or their order or owner confused: no worker starts on such topics
-    WARNING = "warning"  # less safe than the settings say
+    ERROR = "error"  # events would be lost, reordered or given to the wrong worker: workers do not start
+    WARNING = "warning"  # less safe than configured
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """What is wrong with a topic, and what to do about it."""
+    """A difference between a topic and the settings, with its remedy."""
 
     topic: str
     severity: Severity
     problem: str
     remedy: str
-    unequal: bool = False  # it is missing, or has another number of partitions than the settings say
+    unequal: bool = False  # the topic is missing or has a wrong number of partitions
 
 
 @dataclass(frozen=True)
 class Found:
-    """A topic as the broker has it."""
+    """A topic as it exists on the broker."""
 
     partitions: int
-    replication: int  # of the partition that has the fewest copies
+    replication: int  # of the partition with the fewest replicas
     configs: Mapping[str, str]
 
 
 def create_topics(config: LiveConfig) -> list[str]:
-    """Make the topics that are not there yet, and return their names; those that are there stay as they are.
+    """Create missing topics and return their names; existing topics are not changed.
 
-    Raises NoBroker if Kafka does not answer or refuses.
+    Raises:
+        NoBroker: Kafka does not answer, or refuses.
     """
     wanted = config.kafka.topics.of(*INPUTS, *OUTPUTS)
     with _admin(config) as admin:
@@ -91,23 +92,23 @@ def _create(admin: KafkaAdminClient, config: LiveConfig, role: str, name: str) -
     try:
         with refusals("Create", name):
             admin.create_topics({name: topic})
-    except TopicAlreadyExistsError:  # someone else makes them at the same moment
+    except TopicAlreadyExistsError:  # created concurrently by another process
         return False
     return True
 
 
 def check_topics(config: LiveConfig, roles: Sequence[str] = (*INPUTS, *OUTPUTS)) -> list[Mismatch]:
-    """Everything about some topics that is not as the settings say, the worst first. Raises NoBroker."""
+    """Return the differences between topics and settings, errors first. Raises NoBroker."""
     names = config.kafka.topics.of(*roles)
     with _admin(config) as admin:
         found = _describe(admin, list(names.values()))
     mismatches = [mismatch for role, name in names.items() for mismatch in compare(config, role, name, found.get(name))]
-    return sorted(mismatches, key=lambda mismatch: mismatch.severity)  # "error" before "warning"; sorting is stable
+    return sorted(mismatches, key=lambda mismatch: mismatch.severity)  # "error" sorts before "warning"
 
 
 def require_topics(config: LiveConfig, roles: Sequence[str] = (*INPUTS, *OUTPUTS)) -> list[Mismatch]:
-    """The warnings about some topics; raises WrongTopics where a worker must not start."""
-    if not config.kafka.check_topics:  # the demo's broker knows no administration; the demo has made its topics itself
+    """Return the warnings about some topics; raise WrongTopics if there are errors."""
+    if not config.kafka.check_topics:  # the demo's broker has no admin API
         return []
     mismatches = check_topics(config, roles)
     errors = [mismatch for mismatch in mismatches if mismatch.severity is Severity.ERROR]
@@ -117,24 +118,24 @@ def require_topics(config: LiveConfig, roles: Sequence[str] = (*INPUTS, *OUTPUTS
 
 
 def wanted_configs(config: LiveConfig, role: str) -> dict[str, str]:
-    """The topic's own settings on the broker.
+    """Return the required topic-level settings of a topic.
 
     >>> wanted_configs(LiveConfig(), "orders")["message.timestamp.type"]
     'LogAppendTime'
     """
     retention = config.kafka.retention_of(role)
     return {
-        # A record of 2009 that bore its own time would be deleted at the first retention check.
+        # With CreateTime, records of a past log would be deleted by the first retention check.
         _TIMESTAMPS: "LogAppendTime",
         _RETENTION: str(FOREVER if retention == FOREVER else retention // _MILLISECOND_US),
         _CLEANUP: "delete",
-        # With three copies an acknowledged record survives the loss of one broker.
+        # With three replicas an acknowledged record survives the loss of one broker.
         _IN_SYNC: "2" if config.kafka.replication > 2 else "1",
     }
 
 
 def compare(config: LiveConfig, role: str, name: str, found: Found | None) -> Iterator[Mismatch]:
-    """What is wrong with one topic.
+    """Yield the differences between one topic and the settings.
 
     >>> wrong = Found(8, 1, wanted_configs(LiveConfig(), "orders"))
     >>> [mismatch.problem for mismatch in compare(LiveConfig(), "orders", "shop.orders", wrong)]
@@ -149,7 +150,7 @@ def compare(config: LiveConfig, role: str, name: str, found: Found | None) -> It
         remedy = _repartition(found.partitions, wanted.partitions)
         yield Mismatch(name, Severity.ERROR, problem, remedy, unequal=True)
     if found.replication < wanted.replication:
-        problem = f"has {found.replication} copies, kafka.replication is {wanted.replication}"
+        problem = f"has {found.replication} replicas, kafka.replication is {wanted.replication}"
         remedy = "Reassign its partitions to more brokers with kafka-reassign-partitions.sh."
         yield Mismatch(name, Severity.WARNING, problem, remedy)
     for key, value in wanted_configs(config, role).items():
@@ -166,7 +167,7 @@ def _compare_size(role: str, name: str, found: Found) -> Iterator[Mismatch]:
     needed = _NEEDED_BYTES.get(role, 0)
     if int(found.configs.get(_LARGEST, needed)) < needed:
         severity = Severity.WARNING if role in _MAY_LACK else Severity.ERROR
-        problem = f"has {_LARGEST}={found.configs[_LARGEST]}, records take up to {needed}"
+        problem = f"has {_LARGEST}={found.configs[_LARGEST]}, but records need up to {needed}"
         yield Mismatch(name, severity, problem, _alter(name, _LARGEST, str(needed)))
 
 
@@ -175,20 +176,20 @@ def _compare_retention(config: LiveConfig, role: str, name: str, found: Found) -
     kept = int(found.configs.get(_RETENTION, FOREVER)) * _MILLISECOND_US
     needed = config.shop.horizon + config.shop.lateness
     if kept >= 0 and role in INPUTS and kept < needed:
-        problem = f"keeps events for {written(kept)} only, horizon + lateness are {written(needed)}"
+        problem = f"retains events for {written(kept)}, but horizon + lateness is {written(needed)}"
         remedy = _alter(name, _RETENTION, str(max(needed // _MILLISECOND_US, int(value))))
-        yield Mismatch(name, Severity.WARNING, problem, f"State that is lost could not be made anew. {remedy}")
+        yield Mismatch(name, Severity.WARNING, problem, f"Lost state could not be rebuilt. {remedy}")
     elif found.configs.get(_RETENTION) != value:
         problem = f"has {_RETENTION}={found.configs.get(_RETENTION)}, not {value}"
         yield Mismatch(name, Severity.WARNING, problem, _alter(name, _RETENTION, value))
 
 
 def _repartition(there: int, wanted: int) -> str:
-    remedy = f"All topics need equally many. If all others have {there}, set kafka.partitions to {there}"
+    remedy = f"All topics need the same number. If all others have {there}, set kafka.partitions to {there}"
     if there < wanted:
-        # More partitions would move customers away from their events, their state and their timers.
-        return f"{remedy}. Adding partitions moves customers: while the topic is empty, delete it and create it anew."
-    return f"{remedy}; else delete the topic and create it anew."
+        # Adding partitions would separate customers from their events, state and timers.
+        return f"{remedy}. Adding partitions would move customers; if the topic is empty, delete and recreate it."
+    return f"{remedy}; otherwise delete and recreate the topic."
 
 
 def _alter(name: str, key: str, value: str) -> str:
@@ -211,7 +212,7 @@ def _describe(admin: KafkaAdminClient, names: list[str]) -> dict[str, Found]:
     resources = [ConfigResource("TOPIC", name) for name in topics]
     configs = admin.describe_configs(resources, config_filter="all")["topic"]
     for name in topics:
-        if not configs[name]:  # every topic has settings, but kafka-python keeps silent about a refusal
+        if not configs[name]:  # every topic has settings; kafka-python hides a refusal
             raise KafkaDenied(right="DescribeConfigs", resource=f"the topic {name}")
     return {
         name: Found(
@@ -225,8 +226,8 @@ def _describe(admin: KafkaAdminClient, names: list[str]) -> dict[str, Found]:
 
 @contextmanager
 def _admin(config: LiveConfig) -> Iterator[KafkaAdminClient]:
-    """A client of the broker's administration; its errors in our words."""
-    _knock(config)
+    """Return a context manager with an admin client; its errors are raised as NoBroker."""
+    _require_listener(config)
     try:
         with (
             refusals("Describe"),
@@ -239,8 +240,8 @@ def _admin(config: LiveConfig) -> Iterator[KafkaAdminClient]:
         raise NoBroker(bootstrap=config.kafka.bootstrap, problem=str(error) or type(error).__name__) from error
 
 
-def _knock(config: LiveConfig) -> None:
-    """Raise NoBroker if nothing listens there: the client would try for long, and then not say what is wrong."""
+def _require_listener(config: LiveConfig) -> None:
+    """Raise NoBroker if nothing listens on any address: the client would retry for long and then hide the reason."""
     problem = ""
     for address in config.kafka.bootstrap.split(","):
         host, _, port = address.rpartition(":")

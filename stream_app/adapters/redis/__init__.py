@@ -1,1 +1,1 @@
-"""The ports on Redis. What one call must do at once is a Lua script; each opens with its keys and arguments."""
+"""Ports implemented on Redis. Atomic operations are Lua scripts; each starts with its keys and arguments."""

@@ -1,4 +1,4 @@
-"""The rights in Redis that each service needs, and no more, as lines of an ACL file."""
+"""Redis ACL file with the minimal rights of each service."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from urllib.parse import urlsplit
 from stream_app.adapters.redis.connection import commands_in
 from stream_app.config import Redis
 
-# Memory, for the metrics; and maxmemory-policy, since a Redis that evicts would lose states.
+# Memory for the metrics, and maxmemory-policy, because a Redis that evicts keys would lose states.
 _ABOUT_THE_SERVER: Final = ("info", "config|get")
-_OF_A_CLUSTER: Final = ("cluster|slots", "command")  # where each key is
-_STATES: Final = "{p*}:*"  # the desk is a partition among the others
+_OF_A_CLUSTER: Final = ("cluster|slots", "command")  # for locating keys
+_STATES: Final = "{p*}:*"  # includes the allocator, which has a partition number
 _READ: Final = "%R~"
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a service does in Redis.
+    """Rights of one service.
 
     Attributes:
-        scripts: that it runs.
-        commands: that it sends beside them.
-        writes: patterns of the keys that it reads and writes, after the prefix; every key of a script is one.
+        scripts: Lua scripts that it runs.
+        commands: commands that it sends besides those of the scripts.
+        writes: patterns of keys that it reads and writes, after the prefix; they include every key of its scripts.
         reads: patterns of keys that it only reads.
     """
 
@@ -35,7 +35,7 @@ class Needs:
     reads: Sequence[str] = ()
 
 
-_OPEN: Final = ("topics", "verify")  # do the positions count in these topics, and does each key hold what was stored?
+_OPEN: Final = ("topics", "verify")  # checks of topic ids and completeness
 _OUTBOX: Final = ("claim", "open", *_OPEN, "commit", "outbox", "skip", "trim")
 _CLOCK: Final = ("acquire", "advance", "now", "release")
 NEEDS: Final = {
@@ -45,23 +45,23 @@ NEEDS: Final = {
         ("epoch", _STATES, "{clock}:*"),
         ("{model}:*",),
     ),
-    "trainer": Needs(("claim_trainer", *_OPEN, "checkpoint"), ("hget", "hmget"), ("{model}:*",)),
-    "desk": Needs(_OUTBOX, (), ("epoch", "{p-1}:*")),
-    "deliver": Needs(
-        ("claim_deliverer", *_OPEN, "deliver", "forget", "scan"),
+    "trainer": Needs(("claim_owner", *_OPEN, "checkpoint"), ("hget", "hmget"), ("{model}:*",)),
+    "allocator": Needs(_OUTBOX, (), ("epoch", "{p-1}:*")),
+    "notifier": Needs(
+        ("claim_owner", *_OPEN, "commit_deliveries", "delete_deliveries", "scan"),
         ("hgetall", "hmget", "lrange", "scard", "smembers"),
         ("{deliver}:*",),
     ),
-    # state, model, episode, alerts; and the staff of the simulated shop, which asks as `alert` does
+    # the commands state, model, alerts and deliveries, and the staff of the simulated shop
     "operator": Needs(
         ("pin", "scan"),
         ("hget", "hgetall", "hmget", "hvals", "rpush", "smembers"),
         ("{model}:meta", "{model}:versions", "{deliver}:deliveries", "{deliver}:requests"),
         (_STATES, "{model}:*", "{deliver}:*"),
     ),
-    # topics accept: it moves the positions of whoever reads the topic
+    # the command `topics accept`, which moves the positions of the service that reads the topic
     "accept": Needs(
-        (*_OUTBOX, "scan", "claim_trainer", "checkpoint", "claim_deliverer", "deliver"),
+        (*_OUTBOX, "scan", "claim_owner", "checkpoint", "commit_deliveries"),
         ("hget", "hgetall", "hmget", "hset", "scard", "smembers"),
         ("epoch", _STATES, "{model}:*", "{deliver}:*"),
     ),
@@ -69,11 +69,11 @@ NEEDS: Final = {
 
 
 def redis_acls(redis: Redis, user: str | None = None) -> str:
-    """Return an ACL file for Redis 7 or newer, without passwords: until a user is given one, nobody can log in as it.
+    """Return an ACL file for Redis 7 or newer. It contains no passwords; a user without one cannot log in.
 
     Args:
-        redis: the prefix of the keys, and whether it is a cluster.
-        user: the one user of all services; None: each has its own, `PREFIX-SERVICE`.
+        redis: settings with the key prefix and whether Redis is a cluster.
+        user: name of one user for all services; None creates a user `PREFIX-SERVICE` for each.
 
     >>> print(redis_acls(Redis()).splitlines()[2])
     user churn-trainer on resetchannels -@all ... ~churn:{model}:*
@@ -89,7 +89,7 @@ def redis_acls(redis: Redis, user: str | None = None) -> str:
 
 
 def _file(users: list[str]) -> str:
-    """The lines. Whoever does not log in is the user `default`, who may do everything unless it is off."""
+    """Return the file; it turns off the user `default`, which has all rights and needs no login."""
     return "\n".join(["user default off", *users, ""])
 
 

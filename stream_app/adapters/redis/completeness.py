@@ -1,4 +1,4 @@
-"""Whether the keys of a store belong together: each holds what the last commit left in it."""
+"""Completeness checks: each key of a store must hold what the last commit left in it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from xxhash import xxh3_64_intdigest
 
 from stream_app.errors import StoreIncomplete
 
-OTHER_VALUES: Final = "`states` holds as many entries as were stored, but other values"
+OTHER_VALUES: Final = "`states` has the expected number of entries, but their values differ from those stored"
 _MASK: Final = (1 << 64) - 1
-Counts = Mapping[str, tuple[int | None, int]]  # kind -> entries that were stored (None: not counted yet), entries found
+Counts = Mapping[str, tuple[int | None, int]]  # kind -> entries stored (None: not counted yet), entries found
 
 
 def require_complete(what: str, committed: bool, counts: Counts) -> None:
-    """Raise StoreIncomplete unless each key holds as many entries as the last commit left.
+    """Raise StoreIncomplete unless each key has as many entries as the last commit left.
 
     Args:
-        what: whose keys, for the error.
-        committed: whether the key that says how far the store has come is there.
-        counts: of all other keys. What an earlier version stored was not counted, and passes.
+        what: owner of the keys, for the error message.
+        committed: whether `meta` holds a commit.
+        counts: entries of all other keys. Keys stored by earlier versions are not counted and pass.
 
     >>> require_complete("partition 3", committed=True, counts={"states": (2, 2), "outbox": (None, 5)})
     >>> require_complete("partition 3", committed=True, counts={"states": (2, 0)})
     Traceback (most recent call last):
-    stream_app.errors.StoreIncomplete: Redis lacks data of partition 3: `states` holds 0 entries, and 2 were stored. ...
+    stream_app.errors.StoreIncomplete: Redis lacks data of partition 3: `states` has 0 entries, but 2 were stored. ...
     """
     if problems := list(_problems(committed, counts)):
         raise StoreIncomplete(what=what, problem="; ".join(problems))
@@ -36,18 +36,18 @@ def require_complete(what: str, committed: bool, counts: Counts) -> None:
 def _problems(committed: bool, counts: Counts) -> Iterator[str]:
     for kind, (stored, found) in counts.items():
         if stored is not None and stored != found:
-            yield f"`{kind}` holds {found:,} entries, and {stored:,} were stored"
+            yield f"`{kind}` has {found:,} entries, but {stored:,} were stored"
         elif not committed and found:
-            yield f"`{kind}` holds {found:,} entries, and `meta`, which says how far they reach, is gone"
+            yield f"`{kind}` has {found:,} entries, but `meta` with their position is missing"
 
 
 def digest_of(customer: bytes, state: bytes) -> int:
-    """A customer's part of the digest over all states of a partition: the sum of all parts, modulo 2^64."""
+    """Return one customer's part of a partition's digest; the digest is the sum of all parts modulo 2^64."""
     return xxh3_64_intdigest(customer + state)
 
 
 def written(total: int) -> str:
-    """A sum of parts as it is stored.
+    """Return a sum of parts in its stored form.
 
     >>> written(-1)
     'ffffffffffffffff'
@@ -56,21 +56,26 @@ def written(total: int) -> str:
 
 
 class Digest:
-    """The digest over all states of one partition, kept up to date as states are replaced."""
+    """Digest over all states of a partition, updated as states are replaced."""
 
     def __init__(self) -> None:
         self._parts: dict[str, int] = {}
         self._total = 0
 
     def put(self, customers: Collection[str], flat: Sequence[bytes]) -> None:
-        """Replace some customers' states; `flat` has their encoded names and states in turn.
+        """Replace the states of some customers.
+
+        Args:
+            customers: customer ids.
+            flat: their encoded ids and states, alternating.
+
 
         >>> digest = Digest()
         >>> digest.put(["ann"], [b"ann", b"state"])
         >>> str(digest) == written(digest_of(b"ann", b"state"))
         True
         """
-        # Without a loop in Python: this runs for every state of every commit.
+        # No Python loop: this runs for every state of every commit.
         parts = list(map(xxh3_64_intdigest, map(add, flat[::2], flat[1::2])))
         self._total += sum(parts) - sum(map(self._parts.get, customers, repeat(0)))
         self._parts.update(zip(customers, parts, strict=True))

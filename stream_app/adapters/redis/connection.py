@@ -1,4 +1,4 @@
-"""A client of Redis with bounded patience, and the one place where its errors become ours."""
+"""Redis client with bounded timeouts and retries, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -22,58 +22,60 @@ from stream_app.errors import BadStoreAddress, StoreIncomplete, StoreUnavailable
 Client: TypeAlias = Union[Redis, RedisCluster]  # noqa: UP007 - evaluated when the module is loaded
 T = TypeVar("T")
 
-TIMEOUT_SECONDS: Final = 5.0  # for one reply; a commit of 1,000 states takes 10 ms
-RETRIES: Final = 4  # of a call that got no reply: harmless, since every write may be repeated
+TIMEOUT_SECONDS: Final = 5.0  # per reply; a commit of 1,000 states takes 10 ms
+RETRIES: Final = 4  # of a call without a reply; safe, because every write is idempotent
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 1.0
 
 _CALLED: Final = re.compile(r"\b(?:redis\.call|write)\('([A-Z]+)'")
-_TABLE: Final = re.compile(r"\bSIZES = \{(.*?)\}")  # commands that a script calls by a name from a table
-_GRANT: Final = "Grant its user the command and the keys: `stream-app acls redis` prints all that a service needs."
-_TRUST: Final = (
-    "Give redis.ca_file the certificate of the CA that signed the server's; the host in redis.url must be one of the "
-    "certificate's names."
+_TABLE: Final = re.compile(r"\bSIZES = \{(.*?)\}")  # commands that a script looks up in a table
+_GRANT: Final = (
+    "Grant the user this command and these keys; `stream-app acls redis` prints the rights that each service needs."
 )
-# What to do, from the particular to the general: by a word in the message, since Redis before version 7 wraps what goes
-# wrong inside a script, and by type.
+_TRUST: Final = (
+    "Set redis.ca_file to the certificate of the CA that signed the server certificate. The host in redis.url must be "
+    "one of the names in that certificate."
+)
+# Remedies, most specific first, by exception type and by text in the message: Redis before version 7 wraps errors that
+# occur inside a script.
 _REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
-    (exceptions.AuthenticationError, "", "Check user and password."),
-    (exceptions.AuthenticationWrongNumberOfArgsError, "", "Check user and password."),
+    (exceptions.AuthenticationError, "", "Check the user name and password."),
+    (exceptions.AuthenticationWrongNumberOfArgsError, "", "Check the user name and password."),
     (exceptions.NoPermissionError, "", _GRANT),
     (exceptions.ResponseError, "The user executing the script can't", _GRANT),
     (exceptions.ConnectionError, "CERTIFICATE_VERIFY_FAILED", _TRUST),
     (
         exceptions.ConnectionError,
         "CERTIFICATE_REQUIRED",
-        "It wants a client's certificate: give redis.cert_file and key_file.",
+        "The server requires a client certificate: set redis.cert_file and redis.key_file.",
     ),
-    (exceptions.TimeoutError, "Timeout connecting", "Check its address; a port without TLS never answers rediss://."),
-    (exceptions.BusyLoadingError, "", "It is loading its data: wait."),
-    (exceptions.ReadOnlyError, "", "This is a replica: give the address of the primary."),
-    (exceptions.ResponseError, "READONLY", "This is a replica: give the address of the primary."),
-    (exceptions.OutOfMemoryError, "", "Raise its maxmemory, and leave its maxmemory-policy at noeviction."),
-    (exceptions.ResponseError, "OOM command", "Raise its maxmemory, and leave its maxmemory-policy at noeviction."),
-    (exceptions.ResponseError, "MISCONF", "It cannot save to its disk: make room there, and look into its log."),
-    (exceptions.TimeoutError, "", "It does not answer in time: look at its load (SLOWLOG GET) and at the network."),
-    # A server that wants a client's certificate may close the connection before its answer has arrived.
+    (exceptions.TimeoutError, "Timeout connecting", "Check the address. A port without TLS never answers rediss://."),
+    (exceptions.BusyLoadingError, "", "Redis is loading its data: wait."),
+    (exceptions.ReadOnlyError, "", "This is a replica: use the address of the primary."),
+    (exceptions.ResponseError, "READONLY", "This is a replica: use the address of the primary."),
+    (exceptions.OutOfMemoryError, "", "Raise maxmemory and keep maxmemory-policy at noeviction."),
+    (exceptions.ResponseError, "OOM command", "Raise maxmemory and keep maxmemory-policy at noeviction."),
+    (exceptions.ResponseError, "MISCONF", "Redis cannot save to disk: free disk space and check its log."),
+    (exceptions.TimeoutError, "", "Redis does not answer in time: check its load (SLOWLOG GET) and the network."),
+    # A server that requires a client certificate may close the connection before its alert arrives.
     (
         exceptions.ConnectionError,
         "",
         (
-            "Check its address, and that it runs. A port with TLS needs rediss://; if it wants a client's certificate,"
-            " give redis.cert_file and key_file."
+            "Check the address, and that the server is running. A TLS port needs rediss://. If the server requires a"
+            " client certificate, set redis.cert_file and redis.key_file."
         ),
     ),
     (exceptions.RedisClusterException, "", "Check that all slots of the cluster are covered (CLUSTER INFO)."),
-    (exceptions.ResponseError, "", "Look into its log, and that no other program writes to this prefix."),
+    (exceptions.ResponseError, "", "Check its log, and that no other program writes keys with this prefix."),
 )
 
 
 class TlsFiles(NamedTuple):
-    """PEM files of a connection with encryption."""
+    """PEM files for TLS connections."""
 
-    ca_file: Path | None = None  # trusted besides the system's certificates
-    cert_file: Path | None = None  # the client's own
+    ca_file: Path | None = None  # trusted in addition to the system's certificates
+    cert_file: Path | None = None  # client certificate
     key_file: Path | None = None
 
 
@@ -87,25 +89,26 @@ def make_client(
     timeout_seconds: float = TIMEOUT_SECONDS,
     retries: int = RETRIES,
 ) -> Client:
-    """A client that has not connected yet. Close it with `await client.aclose()`.
+    """Return a client that connects on first use. Close it with `await client.aclose()`.
 
     Args:
-        url: like redis://host:6379/0; rediss:// for TLS, unix:// for a socket.
-        password: if it does not stand in the address.
-        cluster: whether the address is one of a Redis Cluster.
-        tls: files for a rediss:// address; by default the system's certificates are trusted.
-        connect_timeout_seconds: for a connection.
-        timeout_seconds: for each reply.
-        retries: of a call that got no reply, after pauses that grow from 50 ms to 1 s.
+        url: for example redis://host:6379/0; rediss:// for TLS, unix:// for a socket.
+        password: password, if it is not part of the URL.
+        cluster: whether the server is a Redis Cluster.
+        tls: files for a rediss:// URL; by default the system's certificates are trusted.
+        connect_timeout_seconds: timeout for connecting.
+        timeout_seconds: timeout for each reply.
+        retries: number of retries of a call without a reply, with a backoff of 50 ms to 1 s.
 
-    Raises `BadStoreAddress` for an address that cannot be read.
+    Raises:
+        BadStoreAddress: the URL is invalid.
     """
     backoff = ExponentialWithJitterBackoff(base=_FIRST_PAUSE_SECONDS, cap=_LONGEST_PAUSE_SECONDS)
     options: dict[str, Any] = {
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": connect_timeout_seconds,
         "retry": Retry(backoff, retries),
-        "protocol": 2,  # of the two the parser in pure Python reads it faster, and no push messages come in between
+        "protocol": 2,  # the pure Python parser reads it faster than version 3, and there are no push messages
     }
     if password is not None:
         options["password"] = password
@@ -121,25 +124,25 @@ def make_client(
 
 @contextmanager
 def translated(client: Client, call: str = "") -> Iterator[None]:
-    """Turn what redis-py raises inside the block into `StoreUnavailable`, without the password.
+    """Convert exceptions of redis-py inside the block to `StoreUnavailable`, without the password.
 
     Args:
-        client: that is used inside.
-        call: what is sent, for the error if the user lacks a right: command or script, and keys.
+        client: client that the block uses.
+        call: command or script and its keys, for the message if the user lacks a right.
     """
     try:
         yield
     except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
         problem = (str(error) or type(error).__name__).strip().rstrip(".")
         fitting = (text for kind, word, text in _REMEDIES if isinstance(error, kind) and word in problem)
-        remedy = next(fitting, "Check its address, and look into its log.")
+        remedy = next(fitting, "Check the address and the log of the server.")
         if remedy is _GRANT:
             problem = f"{problem} ({call})"
         raise StoreUnavailable(address=address(client), problem=problem, remedy=remedy) from error
 
 
 def address(client: Client) -> str:
-    """Where a client connects to, for people: host and port or a path, never user or password."""
+    """Return the address of a client for display: host and port, or a path; never user or password."""
     if isinstance(client, RedisCluster):
         return ", ".join(sorted(f"{node.host}:{node.port}" for node in client.nodes_manager.startup_nodes.values()))
     options = client.connection_pool.connection_kwargs
@@ -150,55 +153,60 @@ class Script:
     """A Lua script of this package.
 
     Args:
-        client: on which it runs.
-        name: of its file, without `.lua`.
+        client: client to run the script on.
+        name: file name without `.lua`.
     """
 
     def __init__(self, client: Client, name: str) -> None:
         text = (files(__package__) / "scripts" / f"{name}.lua").read_text(encoding="utf-8")
         self._client, self._run = client, client.register_script(text)
-        self._told = f"EVALSHA of {name}.lua, which calls {', '.join(sorted(commands_in(text)))}"
+        self._call = f"EVALSHA of {name}.lua, which calls {', '.join(sorted(commands_in(text)))}"
 
     async def __call__(self, keys: Sequence[str], *args: bytes | str | int) -> Any:
-        """Run it and return its reply. Raises `StoreUnavailable`."""
-        with translated(self._client, f"{self._told}, on {', '.join(keys)}"):
+        """Run the script and return its reply. Raises `StoreUnavailable`."""
+        with translated(self._client, f"{self._call}, on {', '.join(keys)}"):
             return await self._run(keys=keys, args=args)
 
 
 class Verify:
-    """Compares the keys of a store with what its last commit left in them.
+    """Completeness check of the keys under one hash tag.
 
     Args:
-        client: on which it runs.
-        committed: the field of meta that every commit writes.
-        kinds: of the other keys.
+        client: client to run the script on.
+        committed: field of `meta` that every commit writes.
+        kinds: kinds of the other keys.
     """
 
     def __init__(self, client: Client, committed: str, kinds: Sequence[str]) -> None:
         self._run, self._committed, self._kinds = Script(client, "verify"), committed, kinds
 
     async def __call__(self, what: str, key_of: Callable[[str], str]) -> None:
-        """Raise StoreIncomplete if a key lacks entries; `what`: whose keys; `key_of`: names one by its kind."""
+        """Raise StoreIncomplete if a key lacks entries.
+
+        Args:
+            what: owner of the keys, for the error message.
+            key_of: returns the name of a key by kind.
+        """
         kinds = self._kinds
         committed, *sizes = await self._run(list(map(key_of, ("meta", *kinds))), self._committed, *kinds)
         stored = (None if count < 0 else count for count in sizes[::2])
         require_complete(what, bool(committed), dict(zip(kinds, zip(stored, sizes[1::2], strict=True), strict=True)))
 
     async def refusal(self, what: str, key_of: Callable[[str], str]) -> StoreIncomplete:
-        """The error for a commit that was refused because a key lacks entries."""
+        """Return the error for a commit that was refused because a key lacks entries."""
         try:
             await self(what, key_of)
         except StoreIncomplete as error:
             return error
-        return StoreIncomplete(what=what, problem="something else writes to its keys")
+        return StoreIncomplete(what=what, problem="another program writes to its keys")
 
 
 class Topics:
-    """Keeps the ids of the topics in which the positions of a store count.
+    """Stored ids of the topics that the positions of a store refer to.
 
     Args:
-        client: on which it runs.
-        committed: the field of meta that every commit writes.
+        client: client to run the script on.
+        committed: field of `meta` that every commit writes.
     """
 
     def __init__(self, client: Client, committed: str) -> None:
@@ -206,18 +214,18 @@ class Topics:
         self._run = Script(client, "topics")
 
     async def keep(self, meta: str, ids: Mapping[str, str]) -> dict[str, str]:
-        """Keep ids by role where none is kept yet; returns those that are."""
+        """Store ids by role where none is stored yet; return the stored ids."""
         pairs = [part for pair in ids.items() for part in pair]
         kept = await self._run([meta], self._committed, *pairs)
         return {role: one.decode() for role, one in zip(ids, kept, strict=True)}
 
     async def accept(self, meta: str, role: str, topic_id: str) -> None:
-        """Replace the id that is kept."""
+        """Replace a stored id."""
         await ask(self._client, "HSET", meta, f"topic:{role}", topic_id)
 
 
 def commands_in(script: str) -> set[str]:
-    """Return the commands that a Lua script calls: its caller needs the right for each.
+    """Return the commands that a Lua script calls; its caller needs a right for each.
 
     >>> commands_in("local now = redis.call('TIME')")
     {'TIME'}
@@ -227,18 +235,18 @@ def commands_in(script: str) -> set[str]:
 
 
 async def ask(client: Client, command: str, key: str, *args: bytes | str | int) -> Any:
-    """Send a plain command that may be repeated, and return its reply. Raises `StoreUnavailable`."""
+    """Send an idempotent command and return its reply. Raises `StoreUnavailable`."""
     with translated(client, f"{command} {key}"):
         return await client.execute_command(command, key, *args)
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Await something that must not be left halfway: a cancellation takes effect when it is through."""
+    """Await a coroutine that must not be interrupted; a cancellation takes effect after it has finished."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # nobody else asks for it: the caller is being cancelled
+            task.exception()  # retrieve it, because the cancelled caller does not
         raise

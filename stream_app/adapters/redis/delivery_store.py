@@ -1,4 +1,4 @@
-"""Deliveries in Redis: keys that begin with `PREFIX:{deliver}:`, so that a cluster works. See deliver.lua."""
+"""Deliveries in Redis. See keys.py for the keys and commit_deliveries.lua for a commit."""
 
 from __future__ import annotations
 
@@ -8,18 +8,29 @@ from typing import Final
 from uuid import uuid4
 
 from stream_app.adapters.redis.connection import Client, Script, Topics, Verify, ask, to_the_end
+from stream_app.adapters.redis.keys import (
+    CHANNELS,
+    DEAD,
+    DELIVERIES,
+    DELIVERY_KINDS,
+    ENDED,
+    LETTERS,
+    META,
+    NUMBER,
+    OPEN,
+    REQUESTS,
+    delivery_keys,
+)
 from stream_app.adapters.redis.packing import pack_strings, unpack_strings
 from stream_app.core.delivery.changes import Changes, Stored
 from stream_app.core.delivery.records import Delivery, readable
 from stream_app.errors import Fenced, NotClaimed
 from stream_app.ports import Outcome
 
-PAGE: Final = 1_000  # records of one read, and of one call that forgets
-_COMMITTED: Final = ("meta", "deliveries", "letters", "channels", "open", "ended", "dead", "requests")
-_COUNTED: Final = _COMMITTED[1:-1]  # anybody may leave a request
-_WHAT: Final = "the deliverer"
-_INCOMPLETE: Final = 4  # what deliver.lua says beside the outcomes
-_LACKS: Final = 2  # what forget.lua says
+PAGE: Final = 1_000  # records per read, and per call that deletes
+_WHAT: Final = "the notifier"
+_INCOMPLETE: Final = 4  # reply of commit_deliveries.lua besides the outcomes
+_LACKS: Final = 2  # reply of delete_deliveries.lua
 
 
 class RedisDeliveryStore:
@@ -27,38 +38,38 @@ class RedisDeliveryStore:
 
     Args:
         client: from `make_client`; the caller closes it.
-        prefix: of all keys.
+        prefix: prefix of all keys.
     """
 
     def __init__(self, client: Client, prefix: str) -> None:
-        self._client, self._prefix = client, prefix
+        self._client, self._key = client, delivery_keys(prefix)
         self._life: tuple[str, int] | None = None
-        self._claim = Script(client, "claim_deliverer")
-        self._commit = Script(client, "deliver")
-        self._forget = Script(client, "forget")
+        self._claim = Script(client, "claim_owner")
+        self._commit = Script(client, "commit_deliveries")
+        self._forget = Script(client, "delete_deliveries")
         self._scan = Script(client, "scan")
-        self._verify = Verify(client, "number", _COUNTED)
-        self._topics = Topics(client, "number")
+        self._verify = Verify(client, NUMBER, DELIVERY_KINDS)
+        self._topics = Topics(client, NUMBER)
 
     async def claim(self, instance: str) -> int:
         """See `DeliveryStore.claim`."""
-        epoch = int(await self._claim([self._key("meta")], instance, uuid4().hex))
+        epoch = int(await self._claim([self._key(META)], instance, uuid4().hex, "deliverer"))
         self._life = (instance, epoch)
         await self._verify(_WHAT, self._key)
         return epoch
 
     async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
         """See `DeliveryStore.keep_topics`."""
-        return await self._topics.keep(self._key("meta"), ids)
+        return await self._topics.keep(self._key(META), ids)
 
     async def accept_topic(self, role: str, topic_id: str) -> None:
         """See `DeliveryStore.accept_topic`."""
-        await self._topics.accept(self._key("meta"), role, topic_id)
+        await self._topics.accept(self._key(META), role, topic_id)
 
     async def load(self) -> Stored:
         """See `DeliveryStore.load`."""
-        number, position = await ask(self._client, "HMGET", self._key("meta"), "number", "position")
-        pending = [_text(one) for one in await ask(self._client, "SMEMBERS", self._key("open"))]
+        number, position = await ask(self._client, "HMGET", self._key(META), "number", "position")
+        pending = [_text(one) for one in await ask(self._client, "SMEMBERS", self._key(OPEN))]
         deliveries = await self.deliveries(pending)
         wanted = {one.message for one in readable(deliveries.values(), Delivery)[0]} - {""}
         return Stored(
@@ -67,11 +78,11 @@ class RedisDeliveryStore:
             [deliveries[name] for name in sorted(deliveries)],
             list((await self.messages(sorted(wanted))).values()),
             await self.channels(),
-            await ask(self._client, "SCARD", self._key("dead")),
+            await ask(self._client, "SCARD", self._key(DEAD)),
         )
 
     async def commit(self, changes: Changes, batch: str) -> Outcome:
-        """See `DeliveryStore.commit`. A cancellation waits until Redis has answered."""
+        """See `DeliveryStore.commit`. A cancellation takes effect after the reply."""
         _, epoch = self._claimed()
         kept = {name: value for name, value in changes.messages.items() if value is not None}
         gone = [name for name, value in changes.messages.items() if value is None]
@@ -85,7 +96,7 @@ class RedisDeliveryStore:
             _strings(list(ended)),
             _strings(changes.dead),
         )
-        keys = [self._key(kind) for kind in _COMMITTED]
+        keys = self._key.all(META, *DELIVERY_KINDS, REQUESTS)
         args = (epoch, batch, changes.base, changes.position, changes.answered)
         outcome = await to_the_end(self._commit(keys, *args, *packed))
         if outcome == _INCOMPLETE:
@@ -98,15 +109,15 @@ class RedisDeliveryStore:
 
     async def deliveries(self, ids: Sequence[str]) -> dict[str, bytes]:
         """See `DeliveryStore.deliveries`."""
-        return await self._some("deliveries", ids)
+        return await self._some(DELIVERIES, ids)
 
     async def messages(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """See `DeliveryStore.letters`."""
-        return await self._some("letters", ids)
+        """See `DeliveryStore.messages`."""
+        return await self._some(LETTERS, ids)
 
     async def channels(self) -> dict[str, bytes]:
         """See `DeliveryStore.channels`."""
-        found = await ask(self._client, "HGETALL", self._key("channels"))
+        found = await ask(self._client, "HGETALL", self._key(CHANNELS))
         pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
         return {_text(name): value for name, value in pairs}
 
@@ -114,9 +125,9 @@ class RedisDeliveryStore:
         """See `DeliveryStore.all_deliveries`."""
         cursor, seen = b"0", set[bytes]()
         while True:
-            cursor, page = await self._scan([self._key("deliveries")], cursor, PAGE)
+            cursor, page = await self._scan([self._key(DELIVERIES)], cursor, PAGE)
             values = iter(unpack_strings(page))
-            # A hash that grows or shrinks while it is read shows some of its fields twice.
+            # HSCAN may return a field twice while the hash is resized.
             chunk = {name: value for name, value in zip(values, values, strict=True) if name not in seen}
             seen.update(chunk)
             yield list(chunk.values())
@@ -125,21 +136,21 @@ class RedisDeliveryStore:
 
     async def dead(self) -> list[str]:
         """See `DeliveryStore.dead`."""
-        return sorted(map(_text, await ask(self._client, "SMEMBERS", self._key("dead"))))
+        return sorted(map(_text, await ask(self._client, "SMEMBERS", self._key(DEAD))))
 
     async def ask(self, request: bytes) -> None:
         """See `DeliveryStore.ask`."""
-        await ask(self._client, "RPUSH", self._key("requests"), request)
+        await ask(self._client, "RPUSH", self._key(REQUESTS), request)
 
     async def asked(self, limit: int) -> list[bytes]:
         """See `DeliveryStore.asked`."""
-        found: list[bytes] = await ask(self._client, "LRANGE", self._key("requests"), 0, limit - 1)
+        found: list[bytes] = await ask(self._client, "LRANGE", self._key(REQUESTS), 0, limit - 1)
         return found
 
     async def forget(self, before: int, keep: int) -> int:
         """See `DeliveryStore.forget`."""
         instance, epoch = self._claimed()
-        keys = [self._key(kind) for kind in ("meta", "deliveries", "letters", "ended", "dead")]
+        keys = self._key.all(META, DELIVERIES, LETTERS, ENDED, DEAD)
         ours, found = await self._forget(keys, epoch, before, keep, PAGE)
         if ours == _LACKS:
             raise await self._verify.refusal(_WHAT, self._key)
@@ -159,9 +170,6 @@ class RedisDeliveryStore:
         if self._life is None:
             raise NotClaimed(store="delivery store")
         return self._life
-
-    def _key(self, kind: str) -> str:
-        return f"{self._prefix}:{{deliver}}:{kind}"
 
 
 def _pairs(values: Mapping[str, bytes]) -> bytes:

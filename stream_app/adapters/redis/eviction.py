@@ -1,4 +1,4 @@
-"""Whether a Redis may evict what it holds: it would forget customers as soon as its memory is full."""
+"""Check of the eviction policy: a Redis that evicts keys loses customer states when its memory is full."""
 
 from __future__ import annotations
 
@@ -14,45 +14,47 @@ from redis.exceptions import TimeoutError as NoAnswer
 from stream_app.adapters.redis.connection import Client, address, translated
 from stream_app.errors import EvictingStore, StoreUnavailable
 
-LOOK_SECONDS: Final = 5.0
+CHECK_SECONDS: Final = 5.0
 _KEEPS: Final = "noeviction"
 _log = logging.getLogger(__name__)
 
 
 class EvictionWatch:
-    """Refuses a Redis that may evict, and keeps looking: `CONFIG SET` may change it at any time.
+    """Periodic check that Redis does not evict keys; `CONFIG SET` may change the policy at any time.
 
-    Use: `begin` when a service starts, then ask for `problem` from time to time, and `end`.
+    Call `begin` when a service starts, read `problem` from time to time, and call `end` when it stops.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._task: asyncio.Task[None] | None = None
-        self.problem = ""  # what is wrong now
+        self.problem = ""  # current problem; empty if there is none
 
     async def begin(self) -> None:
-        """Raise EvictingStore if a node may evict, and StoreUnavailable; then look again every few seconds."""
+        """Check once, then start checking every few seconds. Raises EvictingStore and StoreUnavailable."""
         found = await policies(self._client)
         if unknown := [node for node, policy in found.items() if policy is None]:
-            told = "Redis does not tell its maxmemory-policy: give the user INFO or CONFIG GET, or see to it that it is"
-            _log.warning(f"{told} {_KEEPS}", extra={"nodes": ", ".join(unknown)})
+            _log.warning(
+                f"Cannot read maxmemory-policy: grant the user INFO or CONFIG GET, or make sure it is {_KEEPS}",
+                extra={"nodes": ", ".join(unknown)},
+            )
         if refusal := _refusal(found):
             raise refusal
-        self._task = asyncio.create_task(self._look())
+        self._task = asyncio.create_task(self._check())
 
     async def end(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
             try:
                 self.problem = str(_refusal(await policies(self._client)) or "")
-            except StoreUnavailable as error:  # no reason to end a process: commits notice it
-                _log.debug("no answer", extra={"problem": str(error)})
+            except StoreUnavailable as error:  # not fatal: commits will notice
+                _log.debug("Eviction check failed", extra={"problem": str(error)})
 
 
 def _refusal(found: dict[str, str | None]) -> EvictingStore | None:
@@ -63,9 +65,9 @@ def _refusal(found: dict[str, str | None]) -> EvictingStore | None:
 
 
 async def policies(client: Client) -> dict[str, str | None]:
-    """The maxmemory-policy of every node by address; None: the user may not ask. Raises StoreUnavailable.
+    """Return the maxmemory-policy of every node by address, or None where the user may not read it.
 
-    A node of a cluster that is down is left out: a replica that is gone stops nobody.
+    Cluster nodes that are down are left out, because a missing replica is no problem. Raises StoreUnavailable.
     """
     if not isinstance(client, RedisCluster):
         return {address(client): await _policy_of(client)}
@@ -82,7 +84,7 @@ async def policies(client: Client) -> dict[str, str | None]:
 
 
 async def _policy_of(client: Client, **target: Any) -> str | None:
-    """Of one node: from INFO, or from CONFIG GET where INFO is forbidden or does not say."""
+    """Return the policy of one node from INFO, or from CONFIG GET if INFO is denied or lacks it."""
     with translated(client):
         try:
             if policy := (await client.info("memory", **target)).get("maxmemory_policy"):

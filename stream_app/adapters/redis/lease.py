@@ -1,8 +1,9 @@
-"""The lease of the clock in Redis: `PREFIX:{clock}:holder` expires by itself, `PREFIX:{clock}:last` stays."""
+"""Lease on writing ticks, in Redis."""
 
 from __future__ import annotations
 
 from stream_app.adapters.redis.connection import Client, Script, ask
+from stream_app.adapters.redis.keys import HOLDER, LAST, clock_keys
 
 
 class RedisLease:
@@ -10,12 +11,12 @@ class RedisLease:
 
     Args:
         client: from `make_client`; the caller closes it.
-        prefix: of all keys.
+        prefix: prefix of all keys.
     """
 
     def __init__(self, client: Client, prefix: str) -> None:
         self._client = client
-        self._holder, self._last = f"{prefix}:{{clock}}:holder", f"{prefix}:{{clock}}:last"
+        self._holder, self._last = clock_keys(prefix).all(HOLDER, LAST)
         self._acquire = Script(client, "acquire")
         self._release = Script(client, "release")
         self._advance = Script(client, "advance")

@@ -1,7 +1,6 @@
-"""The trainer's checkpoint and the last versions of the model in Redis, in keys that share the hash tag `{model}`.
+"""Trainer checkpoint and model versions in Redis. See keys.py for the keys and checkpoint.lua for a checkpoint.
 
-`PREFIX:{model}:meta`, `:versions`, `:snapshots` (hashes) and `:index` (sorted set): see checkpoint.lua. Checkpoints and
-snapshots are signed (core/model/signature.py) when they are written, and verified before anybody sees them.
+Checkpoints and snapshots are signed when they are written and verified when they are read (core/model/signature.py).
 """
 
 from __future__ import annotations
@@ -14,11 +13,12 @@ import msgspec
 
 from stream_app.adapters.redis.completeness import require_complete
 from stream_app.adapters.redis.connection import Client, Script, Topics, Verify, ask, to_the_end
+from stream_app.adapters.redis.keys import CHECKPOINT, INDEX, META, MODEL_KINDS, NUMBER, SNAPSHOTS, VERSIONS, model_keys
 from stream_app.core.model.signature import Keys, sign, verified
 from stream_app.errors import NotClaimed, UnknownVersion, UnusableSnapshot, VersionOutOfOrder
 from stream_app.ports import NOTHING_LEARNED, VERSIONS_INDEXED, ModelVersion, Outcome
 
-_INCOMPLETE: Final = 4  # what checkpoint.lua says beside the outcomes
+_INCOMPLETE: Final = 4  # replies of checkpoint.lua besides the outcomes
 _OUT_OF_ORDER: Final = 5
 _WHAT: Final = "the trainer"
 _decoder: Final = msgspec.json.Decoder(ModelVersion)
@@ -29,29 +29,28 @@ class RedisModelStore:
 
     Args:
         client: from `make_client`; the caller closes it.
-        prefix: of all keys.
-        keep: so many versions are kept, and the pinned one; at least 1.
-        keys: returns the keys of signatures; called only where bytes of a model are written or read.
-        indexed: of so many versions it is remembered when they came into force.
+        prefix: prefix of all keys.
+        keep: number of versions to keep besides the pinned one; at least 1.
+        keys: returns the signing keys; called only when bytes of a model are written or read.
+        indexed: number of versions whose effective time is kept.
     """
 
     def __init__(
         self, client: Client, prefix: str, keep: int, keys: Callable[[], Keys], indexed: int = VERSIONS_INDEXED
     ) -> None:
-        self._client, self._prefix, self._keys = client, prefix, keys
+        self._client, self._prefix, self._keys, self._key = client, prefix, keys, model_keys(prefix)
         self._kept = (max(keep, 1), indexed)
         self._epoch: int | None = None
-        kinds = ("versions", "snapshots", "index")
-        self._meta, self._versions, self._snapshots, self._index = map(self._key, ("meta", *kinds))
-        self._claim = Script(client, "claim_trainer")
+        self._meta = self._key(META)
+        self._claim = Script(client, "claim_owner")
         self._checkpoint = Script(client, "checkpoint")
         self._pin = Script(client, "pin")
-        self._verify = Verify(client, "checkpoint", kinds)
-        self._topics = Topics(client, "checkpoint")
+        self._verify = Verify(client, CHECKPOINT, MODEL_KINDS)
+        self._topics = Topics(client, CHECKPOINT)
 
     async def claim(self, instance: str) -> int:
         """See `ModelStore.claim`."""
-        self._epoch = int(await self._claim([self._meta], instance, uuid.uuid4().hex))
+        self._epoch = int(await self._claim([self._meta], instance, uuid.uuid4().hex, "trainer"))
         await self.verify()
         return self._epoch
 
@@ -65,7 +64,7 @@ class RedisModelStore:
         version: ModelVersion | None = None,
         snapshot: bytes | None = None,
     ) -> Outcome:
-        """See `ModelStore.checkpoint`. A cancellation waits until Redis has answered."""
+        """See `ModelStore.checkpoint`. A cancellation takes effect after the reply."""
         if self._epoch is None:
             raise NotClaimed(store="model store")
         if (version is None) != (snapshot is None):
@@ -74,7 +73,7 @@ class RedisModelStore:
         if version is not None and snapshot is not None:
             signed = sign(snapshot, self._version(version.number), self._keys())
             made = (version.number, version.effective_at, msgspec.json.encode(version), signed)
-        keys = [self._meta, self._versions, self._snapshots, self._index]
+        keys = self._key.all(META, *MODEL_KINDS)
         stands = (self._epoch, base, number, sign(checkpoint, self._checkpoint_of(number), self._keys()), through)
         outcome, newest = await to_the_end(self._checkpoint(keys, *stands, *self._kept, *made))
         if outcome == _INCOMPLETE:
@@ -97,10 +96,10 @@ class RedisModelStore:
 
     async def latest(self) -> tuple[int, bytes] | None:
         """See `ModelStore.latest`."""
-        stored, checkpoint = await ask(self._client, "HMGET", self._meta, "number", "checkpoint")
+        stored, checkpoint = await ask(self._client, "HMGET", self._meta, NUMBER, CHECKPOINT)
         if stored is None:
             return None
-        number = self._number("number", stored)
+        number = self._number(NUMBER, stored)
         context = self._checkpoint_of(number)
         return number, verified(checkpoint or b"", context, self._keys(), "in the trainer's checkpoint")
 
@@ -111,22 +110,22 @@ class RedisModelStore:
 
     async def snapshot(self, number: int) -> bytes | None:
         """See `ModelStore.snapshot`."""
-        found: bytes | None = await ask(self._client, "HGET", self._snapshots, number)
+        found: bytes | None = await ask(self._client, "HGET", self._key(SNAPSHOTS), number)
         if found is None:
             return None
         return verified(found, self._version(number), self._keys(), f"of version {number}")
 
     async def versions(self) -> list[ModelVersion]:
         """See `ModelStore.versions`."""
-        kept: list[bytes] = await ask(self._client, "HVALS", self._versions)
+        kept: list[bytes] = await ask(self._client, "HVALS", self._key(VERSIONS))
         try:
             return sorted(map(_decoder.decode, kept), key=lambda version: version.number)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            self._refuse(self._versions, f"it is no version of a model ({error})", error)
+            self._refuse(self._key(VERSIONS), f"it is not a model version ({error})", error)
 
     async def pin(self, number: int | None) -> None:
         """See `ModelStore.pin`."""
-        known, *kept = await self._pin([self._meta, self._versions], "" if number is None else number)
+        known, *kept = await self._pin(self._key.all(META, VERSIONS), "" if number is None else number)
         if not known:
             raise UnknownVersion(number=number, kept=", ".join(map(str, sorted(map(int, kept[0])))) or "none")
 
@@ -136,17 +135,14 @@ class RedisModelStore:
 
     async def version_at(self, moment: int) -> int | None:
         """See `ModelStore.version_at`."""
-        found = await ask(self._client, "ZREVRANGEBYSCORE", self._index, moment, "-inf", "LIMIT", 0, 1)
+        found = await ask(self._client, "ZREVRANGEBYSCORE", self._key(INDEX), moment, "-inf", "LIMIT", 0, 1)
         if found:
-            return self._number("index", found[0])
-        # A lost index would put the prior in force. Read by plain commands: a worker has no right to write these keys.
+            return self._number(INDEX, found[0])
+        # A lost index would activate the prior. Plain commands, because a worker may not write these keys.
         stored = await self._field("count:index")
-        if stored and not await ask(self._client, "ZCARD", self._index):
-            require_complete(_WHAT, committed=True, counts={"index": (stored, 0)})
+        if stored and not await ask(self._client, "ZCARD", self._key(INDEX)):
+            require_complete(_WHAT, committed=True, counts={INDEX: (stored, 0)})
         return None
-
-    def _key(self, kind: str) -> str:
-        return f"{self._prefix}:{{model}}:{kind}"
 
     async def _field(self, name: str) -> int | None:
         found = await ask(self._client, "HGET", self._meta, name)
@@ -162,8 +158,8 @@ class RedisModelStore:
         try:
             return int(stored)
         except ValueError as error:
-            self._refuse(f"{self._meta} ({name})", f"it is no number: {stored[:40]!r}", error)
+            self._refuse(f"{self._meta} ({name})", f"it is not a number: {stored[:40]!r}", error)
 
     def _refuse(self, where: str, problem: str, cause: Exception) -> NoReturn:
-        remedy = "Restore these keys of Redis from a copy, or delete PREFIX:{model}:* and let the trainer learn again."
+        remedy = "Restore these keys from a backup, or delete PREFIX:{model}:* to train the model again."
         raise UnusableSnapshot(source=f"under {where}", problem=problem, remedy=remedy) from cause

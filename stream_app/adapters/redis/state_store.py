@@ -1,27 +1,36 @@
-"""States, positions and outboxes in Redis: four keys a partition, which share a hash tag so that a cluster works.
+"""States, positions and outboxes in Redis. See keys.py for the keys and commit.lua for a commit.
 
-`PREFIX:{p7}:meta` (hash), `PREFIX:{p7}:states` (one hash for all customers: smaller than a key for each, and read
-without walking over other partitions), `PREFIX:{p7}:outbox` (list) and `PREFIX:{p7}:episodes` (hash: who looks for the
-open ones need not walk over all states). See commit.lua for what they hold.
+Each partition has one hash for the states of all its customers, which takes less memory than a key per customer and is
+read without scanning other partitions. Notes on open alerts have a hash of their own, so that listing them scans no
+states.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Final
 
 from stream_app.adapters.redis.completeness import OTHER_VALUES, Digest
 from stream_app.adapters.redis.connection import Client, Script, Topics, Verify, ask, to_the_end, translated
+from stream_app.adapters.redis.keys import (
+    EPISODES,
+    META,
+    OUTBOX,
+    PARTITION_KINDS,
+    POSITION,
+    STATES,
+    Keys,
+    epoch_key,
+    partition_keys,
+)
 from stream_app.adapters.redis.packing import pack_strings, unpack_strings
 from stream_app.core.partition.commit import Commit
 from stream_app.errors import Fenced, NotClaimed, StoreIncomplete
 from stream_app.ports import INSTANCES, Opened, Outcome
 
-PAGE: Final = 1_000  # states of one read: Redis does nothing else for 5 ms
-_INCOMPLETE: Final = 4  # what commit.lua says beside the outcomes
-_LACKS: Final = 2  # what trim.lua and skip.lua say of an outbox
-_COUNTED: Final = ("states", "outbox", "episodes")
+PAGE: Final = 1_000  # states per read, which blocks Redis for 5 ms
+_INCOMPLETE: Final = 4  # reply of commit.lua besides the outcomes
+_LACKS: Final = 2  # reply of trim.lua and skip.lua
 
 
 class RedisStateStore:
@@ -29,15 +38,15 @@ class RedisStateStore:
 
     Args:
         client: from `make_client`; the caller closes it.
-        prefix: of all keys.
+        prefix: prefix of all keys.
     """
 
     def __init__(self, client: Client, prefix: str) -> None:
         self._client = client
         self._prefix = prefix
         self._life: tuple[str, int] | None = None
-        self._opened: dict[int, bytes] = {}  # where partitions stood when they were opened
-        self._digests: dict[int, Digest] = {}  # of those whose states are all known here
+        self._opened: dict[int, bytes] = {}  # positions at which partitions were opened
+        self._digests: dict[int, Digest] = {}  # of partitions whose states are all in memory
         self._claim = Script(client, "claim")
         self._open = Script(client, "open")
         self._commit = Script(client, "commit")
@@ -45,19 +54,19 @@ class RedisStateStore:
         self._outbox = Script(client, "outbox")
         self._trim = Script(client, "trim")
         self._skip = Script(client, "skip")
-        self._verify = Verify(client, "position", _COUNTED)
-        self._topics = Topics(client, "position")
+        self._verify = Verify(client, POSITION, PARTITION_KINDS)
+        self._topics = Topics(client, POSITION)
 
     async def claim(self, instance: str) -> int:
         """See `StateStore.claim`."""
-        epoch = int(await self._claim([f"{self._prefix}:epoch"]))
+        epoch = int(await self._claim([epoch_key(self._prefix)]))
         self._life = (instance, epoch)
         return epoch
 
     async def open(self, partition: int) -> Opened:
         """See `StateStore.open`."""
         instance, epoch = self._claimed()
-        ours, *stored = await self._open([self._key(partition, "meta")], instance, epoch, INSTANCES)
+        ours, *stored = await self._open([self._keys(partition)(META)], instance, epoch, INSTANCES)
         if not ours:
             raise self._fenced(partition, stored[0])
         position, summary, sequence = stored
@@ -71,11 +80,11 @@ class RedisStateStore:
 
     async def keep_topics(self, partition: int, ids: Mapping[str, str]) -> dict[str, str]:
         """See `StateStore.keep_topics`."""
-        return await self._topics.keep(self._key(partition, "meta"), ids)
+        return await self._topics.keep(self._keys(partition)(META), ids)
 
     async def accept_topic(self, partition: int, role: str, topic_id: str) -> None:
         """See `StateStore.accept_topic`."""
-        await self._topics.accept(self._key(partition, "meta"), role, topic_id)
+        await self._topics.accept(self._keys(partition)(META), role, topic_id)
 
     def close(self, partition: int) -> None:
         """See `StateStore.close`."""
@@ -86,9 +95,9 @@ class RedisStateStore:
         """See `StateStore.states`."""
         cursor, seen, digest = b"0", set[str](), Digest()
         while True:
-            cursor, page = await self._scan([self._key(partition, "states")], cursor, PAGE)
+            cursor, page = await self._scan([self._keys(partition)(STATES)], cursor, PAGE)
             values = iter(unpack_strings(page))
-            # A hash that grows or shrinks while it is read shows some of its fields twice.
+            # HSCAN may return a field twice while the hash is resized.
             chunk = {_name(customer): state for customer, state in zip(values, values, strict=True)}
             new = [(customer, state) for customer, state in chunk.items() if customer not in seen]
             if new:
@@ -102,36 +111,36 @@ class RedisStateStore:
         await self._compare(partition, digest)
 
     async def _compare(self, partition: int, digest: Digest) -> None:
-        """Compare what was read with what was stored, and keep its digest up to date from here on."""
-        position, stored = await ask(self._client, "HMGET", self._key(partition, "meta"), "position", "digest")
+        """Compare the states that were read with the stored digest, and maintain the digest from now on."""
+        position, stored = await ask(self._client, "HMGET", self._keys(partition)(META), POSITION, "digest")
         if self._opened.get(partition) != (position or b""):
-            return  # opened by somebody else, who may have replaced states while they were read
+            return  # another process has opened it and may have replaced states meanwhile
         if stored is not None and stored.decode() != str(digest):
             raise StoreIncomplete(what=_what(partition), problem=OTHER_VALUES)
         self._digests[partition] = digest
 
     async def state(self, partition: int, customer: str) -> bytes | None:
         """See `StateStore.state`."""
-        key = self._key(partition, "states")
+        key = self._keys(partition)(STATES)
         found: bytes | None = await ask(self._client, "HGET", key, _field(customer))
         return found
 
     async def alerts(self, partition: int) -> dict[str, bytes]:
-        """See `StateStore.episodes`."""
-        found: dict[bytes, bytes] = await ask(self._client, "HGETALL", self._key(partition, "episodes"))
+        """See `StateStore.alerts`."""
+        found: dict[bytes, bytes] = await ask(self._client, "HGETALL", self._keys(partition)(EPISODES))
         return {_name(key): note for key, note in found.items()}
 
     async def commit(self, commit: Commit, batch: str, relayed: int) -> tuple[Outcome, int]:
-        """See `StateStore.commit`. A cancellation waits until Redis has answered."""
+        """See `StateStore.commit`. A cancellation takes effect after the reply."""
         instance, epoch = self._claimed()
         partition = commit.partition
         flat: list[bytes] = []
-        digest = self._digests.pop(partition, None)  # until it is stored
+        digest = self._digests.pop(partition, None)  # unknown until the commit is stored
         for customer, state in commit.states.items():
             flat += (_field(customer), state)
         if digest is not None:
             digest.put(commit.states, flat)
-        keys = [self._key(partition, kind) for kind in ("meta", "states", "outbox", "episodes")]
+        keys = self._keys(partition).all(META, *PARTITION_KINDS)
         batch_args = (commit.base, commit.position, commit.summary, relayed)
         notes = [part for key, note in commit.alerts.items() for part in (_field(key), note)]
         packed = (pack_strings(flat), pack_strings(commit.outbox), pack_strings(notes), str(digest or ""))
@@ -144,14 +153,14 @@ class RedisStateStore:
 
     async def outbox(self, partition: int, after: int, limit: int) -> list[tuple[int, bytes]]:
         """See `StateStore.outbox`."""
-        keys = [self._key(partition, "meta"), self._key(partition, "outbox")]
+        keys = self._keys(partition).all(META, OUTBOX)
         first, records = await self._outbox(keys, after, limit)
         return list(enumerate(records, first))
 
     async def trim(self, partition: int, through: int) -> None:
         """See `StateStore.trim`."""
         instance, epoch = self._claimed()
-        keys = [self._key(partition, "meta"), self._key(partition, "outbox")]
+        keys = self._keys(partition).all(META, OUTBOX)
         ours, *later = await self._trim(keys, instance, epoch, through)
         if ours == _LACKS:
             raise await self._verify.refusal(_what(partition), self._keys(partition))
@@ -161,7 +170,7 @@ class RedisStateStore:
     async def skip(self, partition: int, seen: int, first_void: int, records: Sequence[bytes]) -> int:
         """See `StateStore.skip`."""
         instance, epoch = self._claimed()
-        keys = [self._key(partition, "meta"), self._key(partition, "outbox")]
+        keys = self._keys(partition).all(META, OUTBOX)
         ours, first = await self._skip(keys, instance, epoch, seen, first_void, pack_strings(records))
         if ours == _LACKS:
             raise await self._verify.refusal(_what(partition), self._keys(partition))
@@ -171,7 +180,7 @@ class RedisStateStore:
 
     async def positions(self, partitions: Iterable[int]) -> dict[int, bytes]:
         """See `StateStore.positions`."""
-        return await self._fields(partitions, "position")
+        return await self._fields(partitions, POSITION)
 
     async def summaries(self, partitions: Iterable[int]) -> dict[int, bytes]:
         """See `StateStore.summaries`."""
@@ -182,20 +191,17 @@ class RedisStateStore:
         with translated(self._client, f"HGET {self._prefix}:{{p*}}:meta"):
             async with self._client.pipeline(transaction=False) as pipeline:
                 for partition in wanted:
-                    pipeline.hget(self._key(partition, "meta"), name)
+                    pipeline.hget(self._keys(partition)(META), name)
                 found = await pipeline.execute()
         return {partition: value or b"" for partition, value in zip(wanted, found, strict=True)}
 
-    def _keys(self, partition: int) -> Callable[[str], str]:
-        return partial(self._key, partition)
+    def _keys(self, partition: int) -> Keys:
+        return partition_keys(self._prefix, partition)
 
     def _claimed(self) -> tuple[str, int]:
         if self._life is None:
             raise NotClaimed(store="state store")
         return self._life
-
-    def _key(self, partition: int, kind: str) -> str:
-        return f"{self._prefix}:{{p{partition}}}:{kind}"
 
     def _fenced(self, partition: int, later: bytes) -> Fenced:
         instance, epoch = self._claimed()
@@ -203,7 +209,7 @@ class RedisStateStore:
 
 
 def _what(partition: int) -> str:
-    return f"partition {partition}" if partition >= 0 else "the desk"
+    return f"partition {partition}" if partition >= 0 else "the allocator"
 
 
 def _field(customer: str) -> bytes:

@@ -88,7 +88,7 @@ class Hold(msgspec.Struct):
     @property
     def waits_for(self) -> str:
         """Who has to answer next."""
-        return "trainer" if self.trainer else "desk"
+        return "trainer" if self.trainer else "allocator"
 
 
 class Summary(msgspec.Struct):

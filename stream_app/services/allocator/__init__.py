@@ -1,1 +1,1 @@
-"""The desk: a Faust shell that merges the nominations of all partitions and opens the day's episodes."""
+"""Allocator: service around `core.allocation`. It merges the candidates of all partitions and opens alerts."""

@@ -1,4 +1,4 @@
-"""The desk as a service. It stands in the store among the partitions, under a number of its own."""
+"""Allocator service. The store treats it like a partition, with a number of its own."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Final
 
 from faust.types import StreamT
 from faust.types.tuples import TP
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.http.health import Health
-from stream_app.adapters.kafka.faust_transport import BatchingTransport
-from stream_app.adapters.kafka.last_records import last_of_the_desk
+from stream_app.adapters.kafka.last_records import last_of_allocator
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.refusals import refusals
-from stream_app.adapters.kafka.topics import require_topics
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.core.allocation.allocator import NEVER, NUMBER, Allocator
 from stream_app.core.events.schema import Rejected
@@ -26,29 +24,29 @@ from stream_app.core.messages.schema import decode_candidates, sequence_of
 from stream_app.core.stall import Progress
 from stream_app.errors import CommitRefused
 from stream_app.metrics.allocator import AllocatorMetrics
-from stream_app.metrics.runtime import CommitMetrics, InputMetrics, RedisMetrics, RelayMetrics, SkippedMetrics
+from stream_app.metrics.runtime import RedisMetrics, RelayMetrics
 from stream_app.ports import Opened
-from stream_app.services.runtime.faust_app import batches, make_app, make_producer, stop_producer
+from stream_app.services.runtime.consumer_service import SingletonService
+from stream_app.services.runtime.faust_app import batches
 from stream_app.services.runtime.outbox_relay import OutboxRelay
 from stream_app.services.runtime.process import Crash
+from stream_app.services.runtime.producer import make_producer, stop_producer
 from stream_app.services.runtime.redis_memory import watch_memory
-from stream_app.services.runtime.rollback_recovery import go_on_behind, is_behind
-from stream_app.services.runtime.skipped_batches import SkippedBatches
-from stream_app.services.runtime.stores import open_stores
-from stream_app.services.runtime.topic_watch import TopicWatch
+from stream_app.services.runtime.rollback_recovery import is_behind, skip_sent
 
 _log = logging.getLogger(__name__)
-_INSTANCE = "desk"
+_NAME: Final = "allocator"
+_INSTANCE: Final = "desk"  # name in the store since 0.1, so that a process of 0.1 that is still running is fenced
 
 
-class AllocatorService:
-    """One agent over the nominations of all partitions.
+class AllocatorService(SingletonService):
+    """Consumer of the alert candidates of all partitions.
 
     Args:
         config: all settings.
-        registry: for the metrics.
-        crash: ends the process.
-        on_step: told before each numbered step of a commit; for tests that crash there.
+        registry: registry of the process.
+        crash: ends the process with an error.
+        on_step: called before each numbered step of a commit; tests crash there.
     """
 
     def __init__(
@@ -58,170 +56,128 @@ class AllocatorService:
         crash: Crash,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._config, self._crash, self._on_step = config, crash, on_step
-        self._topic = config.kafka.topics.nominations
-        self._stores = open_stores(config)
-        self.topic_watch = TopicWatch(config, ["nominations"])
-        self._metrics, self._commits = AllocatorMetrics(registry), CommitMetrics(registry)
-        self._relays, self._store_metrics = RelayMetrics(registry), RedisMetrics(registry)
-        self._skipped = SkippedBatches(SkippedMetrics(registry), "nominations", config)
+        super().__init__(config, registry, crash, on_step, name=_NAME, role="nominations")
+        self._metrics, self._relays = AllocatorMetrics(registry), RelayMetrics(registry)
+        self._redis_metrics = RedisMetrics(registry)
         partitions = config.kafka.partitions
         self.allocator = Allocator(
             partitions, config.shop.settings(), lambda customer: partition_of(customer, partitions)
         )
-        self.app = make_app(config, f"{config.kafka.group}-desk", _INSTANCE)
-        self._transport = BatchingTransport.install(
-            self.app, positions=self._positions, wants=self._wants, skipped=InputMetrics(registry).unreadable.inc
-        )
-        channel = self.app.topic(self._topic, key_serializer="raw", value_serializer="raw")
-        self.app.agent(channel, name="nominations")(self._consume)
         self._batch = 0
 
-    async def start(self) -> None:
-        """Become the only desk, take up where the last one stood, and begin to consume."""
-        config = self._config
-        await asyncio.to_thread(require_topics, config)
-        await self.topic_watch.begin()
-        await self._stores.eviction.begin()
-        self._epoch = await self._stores.states.claim(_INSTANCE)
-        opened = await self._stores.states.open(NUMBER)
-        self.topic_watch.require(await self._stores.states.keep_topics(NUMBER, self.topic_watch.ids))
+    async def _begin(self) -> None:
+        config, states = self._config, self._stores.states
+        self._epoch = await states.claim(_INSTANCE)
+        opened = await states.open(NUMBER)
+        self.topic_watch.require(await states.keep_topics(NUMBER, self.topic_watch.ids))
         self.allocator.begin(opened.position)
-        await self._catch_up(opened)
+        await self._recover_rollback(opened)
         self._producer = make_producer(config)
         with refusals("Write"):
             await self._producer.start()
         topics = config.kafka.topics.of(*INPUTS, *OUTPUTS)
-        told = self._relayed, self._on_step, self._dropped
-        self._relay = OutboxRelay(NUMBER, self._stores.states, self._producer, topics, *told)
+        self._relay = OutboxRelay(
+            NUMBER, states, self._producer, topics, self._relays.sent, self._on_step, self._relays.drop
+        )
         await self._relay.recover()
-        self._recovered = asyncio.create_task(self._recover())
-        self._memory = asyncio.create_task(watch_memory(self._stores.client, self._store_metrics))
-        await self.app.start()
+        self._recovered = self._run(self._relay.drain())  # Kafka may reject a record for long; health reports it
+        self._run(watch_memory(self._stores.client, self._redis_metrics))
 
-    async def _catch_up(self, opened: Opened) -> None:
-        """Where Kafka has more of our outbox than the store knows of, the store was set back: go on behind that."""
+    async def _recover_rollback(self, opened: Opened) -> None:
+        """If Kafka has newer records than the store, Redis was restored from a backup: continue after those records."""
         config, known = self._config, opened.next_sequence - 1
-        told = [
-            await asyncio.to_thread(last_of_the_desk, config, config.kafka.topics.contacts, number)
+        last = [
+            await asyncio.to_thread(last_of_allocator, config, config.kafka.topics.contacts, number)
             for number in range(config.kafka.partitions)
         ]
-        sent, contact = max(one[0] for one in told), max(one[1] for one in told)
-        if not is_behind(opened, sent, "of the desk"):
+        sent = max(one.sequence for one in last)
+        if not is_behind(opened, sent, "of the allocator"):
             return
-        # A moment that only some partitions were told of is decided anew: the same customers have the same alert ids.
-        done = min(moment for _, _, moment in told)
-        commit = self.allocator.recover(done, contact)
+        # A round that only some partitions received is repeated: the same customers get the same alert ids.
+        commit = self.allocator.recover(min(one.moment for one in last), max(one.contact for one in last))
         outcome, _ = await self._stores.states.commit(commit, f"{_INSTANCE}:{self._epoch}:recover", 0)
         if not outcome.stored:
-            raise CommitRefused(partition="of the desk", outcome=outcome.name.lower())
-        await go_on_behind(self._stores.states, NUMBER, opened, sent, lambda _: [])
-        _log.warning("the store was set back: going on behind what was told", extra={"known": known, "sent": sent})
+            raise CommitRefused(partition="of the allocator", outcome=outcome.name.lower())
+        await skip_sent(self._stores.states, NUMBER, opened, sent, lambda _: [])
+        _log.warning(
+            "Redis is behind Kafka, continuing after the records in Kafka", extra={"known": known, "sent": sent}
+        )
 
-    async def _recover(self) -> None:
-        """OutboxRelay what an earlier desk decided; Kafka may refuse it for long, and then the process says so."""
-        try:
-            await self._relay.drain()
-        except Exception as error:
-            await self._crash(error)
-            raise
-
-    async def stop(self) -> None:
-        """OutboxRelay what is decided, and leave."""
-        await self.app.stop()
-        self._recovered.cancel()
-        await asyncio.wait({self._recovered})
-        self._memory.cancel()
+    async def _finish(self) -> None:
         await self._relay.close()
         await stop_producer(self._producer)
-        await self._skipped.close()
-        await self._stores.close()
+        await super()._finish()
 
     def report(self, health: Health) -> None:
         """See Service."""
-        problem = self._stores.eviction.problem
-        health.set("redis", not problem, problem)
+        super().report(health)
         refused = self._relay.refused
         health.set("relayed", not refused, refused)
-        self._metrics.lacking.set(len(self.allocator.lacking))
+        self._metrics.missing.set(len(self.allocator.lacking))
         self._relays.outbox.set(self._relay.pending)
         if self.allocator.position.moment != NEVER:
-            self._metrics.through.set(self.allocator.position.moment / 1e6)
-        assigned = len(self.app.consumer.assignment()) if self.app.started else 0
-        wanted = self._config.kafka.partitions
-        health.set("assigned", assigned == wanted, f"{assigned} of {wanted} partitions of {self._topic}")
+            self._metrics.last_round.set(self.allocator.position.moment / 1e6)
 
     @property
     def progress(self) -> Progress:
-        """See Service. Work waits when all partitions have told; for a slow one the workers have a watchdog."""
+        """See Service. There is lag once all partitions have reached the next round; workers watch slow partitions."""
         lag = 0 if self.allocator.lacking else 1
         return Progress(position=self.allocator.position.moment, lag=lag, waiting=bool(self._relay.refused))
 
     def _wants(self, tp: TP) -> bool:
-        return self.allocator.wants(tp.partition) and not self._relay.refused  # nothing is decided meanwhile
+        return self.allocator.wants(tp.partition) and not self._relay.refused  # no rounds while a record is rejected
 
-    def _relayed(self, topic: str) -> None:
-        self._relays.relayed.labels(topic).inc()
-
-    def _dropped(self, topic: str) -> None:
-        self._relays.dropped.labels(topic).inc()
-
-    async def _positions(self, tps: frozenset[Any]) -> dict[Any, int]:
-        wanted = {tp: self.allocator.fetched(tp.partition) for tp in tps}
-        return {tp: offset for tp, offset in wanted.items() if offset}  # the others: from what Kafka still has
+    def _position(self, partition: int) -> int:
+        return self.allocator.fetched(partition)
 
     async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
         async for tp, fetched in batches(self.app, stream):
             for record in fetched.records:
                 self._take(tp, record)
-            await self._skipped.bury()
-            moved = not self._recovered.done()  # it was not wanted meanwhile
+            await self._skipped.write_dead_letters()
+            moved = not self._recovered.done()  # nothing was wanted meanwhile
             await asyncio.shield(self._recovered)
             while await self._decide():
-                moved = True  # one after the other; each waits for its commit
+                moved = True
             if moved:
                 self._transport.wants_changed()
             yield
 
     def _take(self, tp: TP, record: Record) -> None:
-        """A partition's list; what is none of ours is passed over."""
-        told = read_internal(record, decode_candidates, self._config.worker.skew)
-        if isinstance(told, Rejected):
-            self._skipped.note(tp, record, told)
+        message = read_internal(record, decode_candidates, self._config.worker.skew)
+        if isinstance(message, Rejected):
+            self._skipped.add(tp, record, message)
             self.allocator.skip(tp.partition, record.offset)
         else:
-            self.allocator.push(tp.partition, record.offset, sequence_of(record.headers), told)
+            self.allocator.push(tp.partition, record.offset, sequence_of(record.headers), message)
 
     async def _decide(self) -> bool:
-        """One moment, and its commit; False if not all partitions have nominated yet."""
-        # 1. Decide. Nothing has happened yet.
+        """Run one round and commit it; return False if a partition has not reached the round yet."""
+        # 1. Decide, in memory only.
         self._on_step("decide")
         decided = self.allocator.decide()
         if decided is None:
             return False
-        # 2. Commit the episodes, to be told from the outbox.
+        # 2. Commit the alerts to the outbox.
         self._on_step("commit")
         self._batch += 1
         batch = f"{_INSTANCE}:{self._epoch}:{self._batch}"
         relayed, started = self._relay.relayed, time.perf_counter()
         outcome, first = await asyncio.shield(self._stores.states.commit(decided.commit, batch, relayed))
-        self._commits.duration.observe(time.perf_counter() - started)
-        self._commits.outcomes.labels(outcome.name.lower()).inc()
-        if not outcome.stored:
-            raise CommitRefused(partition="of the desk", outcome=outcome.name.lower())
+        self._require_stored(outcome, time.perf_counter() - started)
         self._on_step("committed")
-        # 3. Tell the staff and the partitions.
-        self._relay.noted_trim(relayed)
+        # 3. Relay them to the notifier and the partitions.
+        self._relay.record_trim(relayed)
         self._relay.add(first, list(decided.commit.outbox))
         await self._relay.drain()
-        # 4. Tell Kafka, for its displays of lag.
+        # 4. Commit offsets to Kafka, to display lag.
         for number, read in self.allocator.position.read.items():
             self._transport.done(TP(self._topic, number), read.offset)
         self._on_step("acknowledged")
-        self._metrics.moments.inc()
-        self._metrics.nominations.inc(decided.nominated)
+        self._metrics.rounds.inc()
+        self._metrics.candidates.inc(decided.nominated)
         self._metrics.alerts.inc(decided.opened)
-        if decided.opened:  # else the moment had been decided before
+        if decided.opened:  # otherwise the round was decided before
             self._metrics.suppressed.labels("capacity").inc(decided.nominated - decided.opened)
-        _log.info("moment decided", extra={"nominated": decided.nominated, "opened": decided.opened})
+        _log.info("Alerts allocated", extra={"candidates": decided.nominated, "opened": decided.opened})
         return True

@@ -1,1 +1,1 @@
-"""The service that brings alerts to the staff."""
+"""Notifier: service around `core.delivery`. It delivers alerts to the channels of the staff."""

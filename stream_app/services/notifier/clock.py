@@ -1,4 +1,4 @@
-"""The clock of the deliverer: the core is told what it says."""
+"""Wall clock of the notifier; the core gets the time as an argument."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import time
 
 
 def now_us() -> int:
-    """Microseconds since 1970."""
+    """Return the wall-clock time in microseconds since 1970."""
     return time.time_ns() // 1_000

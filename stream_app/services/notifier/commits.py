@@ -1,4 +1,4 @@
-"""Stores what changes in the book: whoever comes while a commit is under way shares the next one."""
+"""Commits of the delivery scheduler's changes; concurrent callers share a commit."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from stream_app.core.delivery.changes import Changes
 from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.errors import CommitRefused
 from stream_app.metrics.runtime import CommitMetrics
-from stream_app.ports import DeliveryStore, Outcome
+from stream_app.ports import DeliveryStore
 
 
 class Commits:
-    """The only way from the book to the store.
+    """Group commit of changes to the store.
 
     Args:
-        book: what changes.
-        store: where it is kept; claimed.
-        metrics: of commits.
-        on_step: told before a commit and after it; for tests that crash there.
+        scheduler: scheduler whose changes are stored.
+        store: claimed store.
+        metrics: metrics of commits.
+        on_step: called before and after a commit; tests crash there.
     """
 
     def __init__(
@@ -30,20 +30,20 @@ class Commits:
         metrics: CommitMetrics,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._book, self._store, self._metrics, self._on_step = scheduler, store, metrics, on_step
+        self._scheduler, self._store, self._metrics, self._on_step = scheduler, store, metrics, on_step
         self._lock = asyncio.Lock()
-        self._asked = self._done = 0
+        self._requested = self._done = 0
         self._batch = 0
 
     async def store(self) -> None:
-        """Return when all that has changed up to now is stored. Raises CommitRefused."""
-        self._asked += 1
-        mine = self._asked
+        """Store all changes up to now. Raises CommitRefused."""
+        self._requested += 1
+        mine = self._requested
         async with self._lock:
             if self._done >= mine:
                 return
-            through = self._asked
-            changes = self._book.changes()
+            through = self._requested
+            changes = self._scheduler.changes()
             if changes is not None:
                 await self._commit(changes)
             self._done = through
@@ -53,10 +53,8 @@ class Commits:
         self._batch += 1
         started = time.perf_counter()
         outcome = await self._store.commit(changes, str(self._batch))
-        self._metrics.duration.observe(time.perf_counter() - started)
-        self._metrics.outcomes.labels(outcome.name.lower()).inc()
+        self._metrics.record(outcome, time.perf_counter() - started)
         if not outcome.stored:
-            self._metrics.fence_losses.inc(outcome is Outcome.FENCED)
-            raise CommitRefused(partition="of the deliverer", outcome=outcome.name.lower())
-        self._book.stored(changes)
+            raise CommitRefused(partition="of the notifier", outcome=outcome.name.lower())
+        self._scheduler.stored(changes)
         self._on_step("committed")

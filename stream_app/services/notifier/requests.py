@@ -1,4 +1,4 @@
-"""Carries out what people ask for on the command line. They ask through the store, since only one process writes."""
+"""Requests from the command line, passed through the store because only the notifier writes deliveries."""
 
 from __future__ import annotations
 
@@ -20,34 +20,40 @@ _RecordT = TypeVar("_RecordT", Delivery, OutboundMessage, Request)
 
 
 class Requests:
-    """The deliverer's ear."""
+    """Executor of requests.
+
+    Args:
+        scheduler: scheduler that requests change.
+        store: store with the requests.
+        commits: stores the changes.
+    """
 
     def __init__(self, scheduler: DeliveryScheduler, store: DeliveryStore, commits: Commits) -> None:
-        self._book, self._store, self._commits = scheduler, store, commits
+        self._scheduler, self._store, self._commits = scheduler, store, commits
 
     async def answer(self, now: int) -> bool:
-        """Carry out what has been asked for; whether there was anything. A crash in between carries it out again."""
+        """Execute pending requests and return whether there were any. After a crash they are executed again."""
         asked = await self._store.asked(_AT_ONCE)
         for value in asked:
             for request in _readable([value], Request):
                 if request.action == ENABLE:
-                    self._book.enable(request.name)
+                    self._scheduler.enable(request.name)
                 elif request.action == REDRIVE:
                     await self._redrive([request.name] if request.name else await self._store.dead(), now)
-                _log.info("asked for", extra={"action": request.action, "subject": request.name or "all"})
+                _log.info("Request executed", extra={"action": request.action, "subject": request.name or "all"})
         if asked:
-            self._book.answered(len(asked))
+            self._scheduler.answered(len(asked))
             await self._commits.store()
         return bool(asked)
 
     async def _redrive(self, names: Sequence[str], now: int) -> None:
         for start in range(0, len(names), _REDRIVEN_AT_ONCE):
-            deliveries, messages = await self._with_letters(names[start : start + _REDRIVEN_AT_ONCE])
-            self._book.redrive(deliveries, messages, now)
+            deliveries, messages = await self._with_messages(names[start : start + _REDRIVEN_AT_ONCE])
+            self._scheduler.redrive(deliveries, messages, now)
             await self._commits.store()
 
-    async def _with_letters(self, names: Sequence[str]) -> tuple[list[Delivery], Mapping[str, OutboundMessage]]:
-        """Deliveries and all others that went with them, and the letters in which they were."""
+    async def _with_messages(self, names: Sequence[str]) -> tuple[list[Delivery], Mapping[str, OutboundMessage]]:
+        """Return deliveries, those that share a message with them, and the messages by id."""
         found = _readable((await self._store.deliveries(names)).values(), Delivery)
         stored = await self._store.messages(sorted({one.message for one in found} - {""}))
         messages = {message.id: message for message in _readable(stored.values(), OutboundMessage)}
@@ -57,8 +63,8 @@ class Requests:
 
 
 def _readable(values: Iterable[bytes], kind: type[_RecordT]) -> list[_RecordT]:
-    """What can be read of stored values; the rest is logged and left alone."""
+    """Decode stored values; unreadable ones are logged and left unchanged."""
     found, problems = readable(values, kind)
     for problem in problems:
-        _log.error("a stored record cannot be read: it is left alone", extra={"problem": problem})
+        _log.error("Unreadable record in the store ignored", extra={"problem": problem})
     return found

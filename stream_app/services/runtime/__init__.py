@@ -1,1 +1,1 @@
-"""What worker, trainer and desk share: their Faust app, their outbox relay, and their life as a process."""
+"""Parts shared by all services: process lifecycle, Faust app, producer, outbox relay, stores and logs."""

@@ -1,7 +1,4 @@
-"""The Faust app and the producer of our services, with the settings that a crash-safe consumer needs.
-
-docs/adr/0008-transport.md tells what each setting prevents.
-"""
+"""Faust app of the services, with the settings that a crash-safe consumer needs; see docs/adr/0008-transport.md."""
 
 from __future__ import annotations
 
@@ -10,8 +7,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 import faust
-from aiokafka import AIOKafkaProducer
-from aiokafka.structs import TopicPartition
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.streams import Stream
 from faust.types import StreamT
@@ -23,28 +18,25 @@ from stream_app.adapters.kafka.faust_transport import BatchingTransport, Fetched
 from stream_app.config import LiveConfig, ssl_context
 from stream_app.config.fields import SECOND_US
 
-MAX_REQUEST_BYTES: Final = 1 << 20  # of a record, as brokers have it unless told otherwise
-_BUFFERED_BATCHES: Final = 2  # between Faust's fetch and the agent, each of all partitions
+_BUFFERED_FETCHES: Final = 2  # between Faust's fetcher and the agent
 _MANY: Final = 500  # records
-Haul = Sequence[tuple[TP, Fetched]]  # what one fetch brought
-_PRODUCER_SECONDS: Final = 3.0  # for its last records
-_LINGER_MS: Final = 2  # records of one commit go out together
+Fetches = Sequence[tuple[TP, Fetched]]  # value of one message
 
 
 class _App(faust.App):
-    """An app without tables, and therefore without a folder of its own."""
+    """App without tables, and therefore without a data directory."""
 
     def _create_directories(self) -> None:
-        """Make no folder in whatever folder the process was started in."""
+        """Do not create a data directory."""
 
 
 def make_app(config: LiveConfig, group: str, instance: str) -> faust.App:
-    """A Faust app that consumes for a group under a stable name.
+    """Return an app that consumes in a group as a static member.
 
     Args:
-        config: where Kafka is, and how long a silent member is waited for.
-        group: the consumer group.
-        instance: name of the member: after a restart it gets its partitions back without a rebalance.
+        config: settings of Kafka.
+        group: consumer group.
+        instance: name of the static member, which keeps its partitions across a restart without a rebalance.
     """
     kafka = config.kafka
     return _App(
@@ -58,8 +50,8 @@ def make_app(config: LiveConfig, group: str, instance: str) -> faust.App:
         consumer_group_instance_id=instance,
         key_serializer="raw",
         value_serializer="raw",
-        stream_buffer_maxsize=_BUFFERED_BATCHES,
-        stream_wait_empty=False,  # what is not acknowledged is not lost: it is read again
+        stream_buffer_maxsize=_BUFFERED_FETCHES,
+        stream_wait_empty=False,  # unacknowledged records are read again
         agent_supervisor=CrashingSupervisor,
         topic_allow_declare=False,
         topic_disable_leader=True,
@@ -70,60 +62,25 @@ def make_app(config: LiveConfig, group: str, instance: str) -> faust.App:
 
 
 async def batches(app: faust.App, stream: StreamT[Any]) -> AsyncIterator[tuple[TP, Fetched]]:
-    """What the fetches of an agent's stream brought, partition by partition.
+    """Iterate over the fetched records of an agent's stream, partition by partition.
 
-    What is stored of it is told to the transport (`done`), and not by acknowledging messages. What was fetched before a
-    rebalance is left out: the positions were sought since, and it is fetched again.
+    Report stored positions to the transport with `done` instead of acknowledging messages. Records fetched before a
+    rebalance are left out, because they are fetched again.
     """
-    async for event in cast("Stream[Haul]", stream).noack().events():
+    async for event in cast("Stream[Fetches]", stream).noack().events():
         event.ack()
         for tp, fetched in event.value:
             if event.message.generation_id != app.consumer_generation_id:
                 break
             yield tp, fetched
             if len(fetched.records) > _MANY:
-                await asyncio.sleep(0)  # a lane that is behind gets thousands at once: let the others have a turn
+                await asyncio.sleep(0)  # a partition that catches up gets thousands at once: let others run
 
 
-def standing(app: faust.App) -> Mapping[TP, int]:
-    """Up to where the app's consumer has brought each partition of which more is wanted now."""
+def positions(app: faust.App) -> Mapping[TP, int]:
+    """Return the position of the app's consumer in each partition that it wants more records of."""
     transport = app.transport
     return transport.standing() if isinstance(transport, BatchingTransport) and app.started else {}
-
-
-class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
-    """An idempotent producer that goes on after a record that the broker has refused for good."""
-
-    def take_back(self, topic: str, partition: int, records: int) -> None:
-        """See relay.Producer. Nothing of the partition may be under way."""
-        self._txn_manager.increment_sequence_number(TopicPartition(topic, partition), -records)
-
-
-def make_producer(config: LiveConfig, *, idempotent: bool = True) -> Producer:
-    """A producer to all replicas. Idempotent: no record twice and none out of order, whatever is sent again.
-
-    Args:
-        config: where Kafka is.
-        idempotent: without it a record may come twice, and one that is refused for good does not hold up the next.
-    """
-    return Producer(
-        bootstrap_servers=config.kafka.bootstrap,
-        client_id=config.kafka.client_id,
-        enable_idempotence=idempotent,
-        acks="all",
-        linger_ms=_LINGER_MS,
-        max_request_size=MAX_REQUEST_BYTES,
-        request_timeout_ms=config.kafka.request_timeout // 1_000,
-        **_security(config),
-    )
-
-
-async def stop_producer(producer: AIOKafkaProducer) -> None:
-    """Close a producer, without waiting for a Kafka that is away: all that it was given stands in an outbox too."""
-    stopping = asyncio.create_task(producer.stop())
-    await asyncio.wait({stopping}, timeout=_PRODUCER_SECONDS)
-    if stopping.done():
-        stopping.result()
 
 
 def _credentials(config: LiveConfig) -> CredentialsT | None:
@@ -136,15 +93,3 @@ def _credentials(config: LiveConfig) -> CredentialsT | None:
             ssl_context=ssl_context(config.kafka),
         )
     return SSLCredentials(ssl_context(config.kafka)) if security.encrypted else None
-
-
-def _security(config: LiveConfig) -> dict[str, Any]:
-    security = config.kafka.security
-    options = {
-        "security_protocol": security.protocol,
-        "sasl_mechanism": security.sasl_mechanism,
-        "sasl_plain_username": security.username,
-        "sasl_plain_password": security.secret(),
-        "ssl_context": ssl_context(config.kafka),
-    }
-    return {name: value for name, value in options.items() if value is not None}

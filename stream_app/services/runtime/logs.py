@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, or colours for people; never a customer's id in the clear."""
+"""Structured logging as JSON lines or as coloured text. Customer ids are always hashed."""
 
 from __future__ import annotations
 
@@ -20,27 +20,26 @@ from stream_app.errors import BadOption, ChurnMonitorError
 LEVELS: Final = ("debug", "info", "warning", "error")
 FORMATS: Final = ("json", "console")
 PERSONAL: Final = frozenset({"customer", "customer_id"})
-# At their level `info` they tell of every fetch session and every rebalance step, in words for their own developers.
+# Libraries that log every fetch session and every step of a rebalance at level `info`.
 CHATTY: Final = ("aiokafka", "kafka", "faust", "librdkafka", "mode")
-REPEAT_SECONDS: Final = 10.0  # aiokafka tells a hundred times a second that a broker is gone
+REPEAT_SECONDS: Final = 10.0  # aiokafka logs an unavailable broker a hundred times per second
 _HASH_BYTES: Final = 6
 
 
 def set_up(level: str = "info", form: str = "json", key: bytes = b"", stream: TextIO | None = None) -> None:
-    """Send all logs of the process, our own and those of libraries, through one formatter.
+    """Configure logging for the process, including the logs of libraries.
 
-    Call it once, before the first line, and keep Faust from doing the same (`override_logging=False` of its worker).
+    Call this once, before anything is logged, and keep Faust from configuring logging (`override_logging=False`).
 
     Args:
-        level: one of LEVELS: what is less is not told.
+        level: one of LEVELS.
         form: one of FORMATS.
-        key: of the hash that stands for a customer's id. Whoever lacks it cannot find out whose line it is by trying
-            ids; the same key in all processes makes their lines comparable. Without one the hash only hides the id
-            from a passing look.
-        stream: where to; standard error by default.
+        key: key of the hash that replaces customer ids. With a secret key, ids cannot be found by trying candidates;
+            with the same key in all processes, their log lines can be correlated.
+        stream: output; standard error by default.
 
     Raises:
-        BadOption: an unknown level or format.
+        BadOption: the level or format is unknown.
     """
     if level not in LEVELS:
         raise BadOption(option="The log level", value=level, remedy=f"Give {', '.join(LEVELS)}.")
@@ -69,15 +68,15 @@ def set_up(level: str = "info", form: str = "json", key: bytes = b"", stream: Te
 
 
 class Handler(logging.StreamHandler[TextIO]):
-    """Writes what libraries say again and again once in a while, with how often it was said; our own lines at once.
+    """Handler that collapses repeated log lines of libraries; our own lines are written at once.
 
-    Lines are of one kind when logger, level and text are the same before facts are put into it. The first of a kind is
-    written at once. Those that follow are counted, and the last of them is written when `every` seconds are over.
+    Lines are repeats if logger, level and message template are the same. The first one is written at once. Following
+    ones are counted, and the last of them is written, with the count, every `every` seconds.
 
     Args:
-        stream: where to.
-        every: seconds between two lines of one kind.
-        clock: seconds that never go back.
+        stream: output.
+        every: seconds between two repeats.
+        clock: returns monotonic seconds.
     """
 
     def __init__(
@@ -88,9 +87,9 @@ class Handler(logging.StreamHandler[TextIO]):
         self._kinds: dict[tuple[object, ...], _Kind] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write or count a line, and write what was counted for long enough; the lock is held."""
+        """Write or count a record, and write overdue repeats. The caller holds the lock."""
         now = self._clock()
-        self._tell(now - self._every)
+        self._write_repeats(now - self._every)
         if record.name.partition(".")[0] not in CHATTY:
             super().emit(record)
             return
@@ -103,13 +102,13 @@ class Handler(logging.StreamHandler[TextIO]):
             kind.count, kind.last = kind.count + 1, record
 
     def close(self) -> None:
-        """Write what is counted still."""
+        """Write all counted repeats."""
         with self.lock or nullcontext():
-            self._tell(self._clock())
+            self._write_repeats(self._clock())
         super().close()
 
-    def _tell(self, until: float) -> None:
-        """Write the last of each kind that is counted since then or longer, with the number; count from now on."""
+    def _write_repeats(self, until: float) -> None:
+        """Write the last line of each kind counted since `until` or earlier, and restart its count."""
         now = self._clock()
         for name, kind in list(self._kinds.items()):
             if kind.since > until:
@@ -120,19 +119,19 @@ class Handler(logging.StreamHandler[TextIO]):
                 self._repeat(kind.last, kind.count, now - kind.since)
 
     def _repeat(self, record: logging.LogRecord, count: int, seconds: float) -> None:
-        """Write a line with the number of those like it; one that its library cannot format is no error of ours."""
+        """Write a line with the number of its repeats. A line that cannot be formatted is reported and dropped."""
         try:
-            said = record.getMessage()
-        except Exception:  # noqa: BLE001 - as logging itself does: a line that is wrong never stops a program
+            text = record.getMessage()
+        except Exception:  # noqa: BLE001 - like the logging module: a malformed line never stops a program
             self.handleError(record)
             return
-        record.msg, record.args = f"{said} (repeated {count} times in {seconds:.0f} s)", None
+        record.msg, record.args = f"{text} (repeated {count} times in {seconds:.0f} s)", None
         super().emit(record)
 
 
 @dataclass
 class _Kind:
-    """Lines of one kind since the first."""
+    """Repeats of one line."""
 
     since: float
     count: int = 0
@@ -140,7 +139,7 @@ class _Kind:
 
 
 def _shared(key: bytes) -> list[Processor]:
-    """What is done to a line, whoever wrote it."""
+    """Return the processors for all lines."""
     return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -155,14 +154,14 @@ def _shared(key: bytes) -> list[Processor]:
 
 
 def _last(form: str) -> list[Processor]:
-    """How a line is written. Tracebacks are plain: with the values of local variables they would tell of customers."""
+    """Return the final processors. Tracebacks omit local variables, which may contain customer data."""
     if form == "console":
         return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str, ensure_ascii=False)]
 
 
 def plain_refusals(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-    """Write an error of ours as its sentence, without a traceback: it says what is wrong and what to do.
+    """Log one of our own errors as its message, without a traceback: the message states problem and remedy.
 
     >>> from stream_app.errors import EmptyLog
     >>> error = EmptyLog(file="a.jsonl")
@@ -178,7 +177,7 @@ def plain_refusals(_logger: WrappedLogger, _method: str, line: EventDict) -> Eve
 
 
 def hide_customers(key: bytes) -> Callable[[WrappedLogger, str, EventDict], MutableMapping[str, Any]]:
-    """A processor that puts a short hash where a customer's id stands, in a line's fields and inside of them.
+    """Return a processor that replaces customer ids in a line's fields, at any depth, by a short hash.
 
     >>> hide = hide_customers(b"secret")
     >>> hide(None, "info", {"event": "scored", "customer": "ann", "seen": [{"customer_id": "ann"}]})
@@ -198,7 +197,7 @@ def hide_customers(key: bytes) -> Callable[[WrappedLogger, str, EventDict], Muta
         return value
 
     def processor(_logger: WrappedLogger, _method: str, line: EventDict) -> MutableMapping[str, Any]:
-        # What begins with `_` is the machinery's own, among it the standard library's record.
+        # Fields that start with `_` are internal, such as the record of the standard library.
         return {
             name: value
             if name.startswith("_") or name == "exc_info"

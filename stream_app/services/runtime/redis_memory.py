@@ -1,4 +1,4 @@
-"""Asks Redis how much memory it uses, for the metrics: a Redis that is full refuses commits."""
+"""Memory usage of Redis for the metrics: a full Redis refuses commits."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from redis.exceptions import RedisError
 from stream_app.adapters.redis.connection import Client
 from stream_app.metrics.runtime import RedisMetrics
 
-ASK_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 5.0
 _log = logging.getLogger(__name__)
 
 
 async def watch_memory(client: Client, metrics: RedisMetrics) -> None:
-    """Ask again and again, until cancelled. What goes wrong here is no reason to end a process: commits notice it."""
-    told = False
+    """Update the metrics until cancelled. Errors are logged once; they are not fatal, because commits notice them."""
+    reported = False
     while True:
         try:
             used, limit = fullest(await client.info("memory"))
             metrics.used.set(used)
             metrics.limit.set(limit)
         except RedisError as error:
-            if not told:
-                _log.warning("Redis does not tell of its memory", extra={"error": str(error)})
-            told = True
-        await asyncio.sleep(ASK_SECONDS)
+            if not reported:
+                _log.warning("Cannot read the memory usage of Redis", extra={"error": str(error)})
+            reported = True
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def fullest(info: Mapping[str, Any]) -> tuple[int, int]:
-    """Bytes used and allowed, from what INFO says; a cluster answers by node.
+    """Return used and maximum bytes from a reply of INFO; in a cluster, those of the fullest node.
 
     >>> fullest({"used_memory": 5, "maxmemory": 0})
     (5, 0)

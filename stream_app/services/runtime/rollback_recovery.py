@@ -1,4 +1,4 @@
-"""Going on from a store that was set back to an older file, while Kafka has gone on."""
+"""Recovery of an outbox after Redis was restored from a backup while Kafka has newer records."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from collections.abc import Callable, Sequence
 from stream_app.errors import StoreBehind
 from stream_app.ports import Opened, StateStore
 
-Voids = Callable[[int], Sequence[bytes]]  # the last number that is not void -> what tells the receivers
+Retractions = Callable[[int], Sequence[bytes]]  # last valid sequence number -> records that retract later ones
 
 
 def is_behind(opened: Opened, sent: int, what: object) -> bool:
-    """Whether Kafka has more of an outbox than the store knows of. Raises StoreBehind where the store knows nothing.
+    """Return whether Kafka has outbox records that the store does not know.
 
     Args:
-        opened: as it is stored.
-        sent: the highest sequence number that Kafka has.
-        what: for the error: a partition's number, or whose outbox it is.
+        opened: stored state of the partition.
+        sent: highest sequence number in Kafka.
+        what: partition number or owner of the outbox, for the error message.
+
+    Raises:
+        StoreBehind: the store is empty.
 
     >>> is_behind(Opened(b"position", b"", next_sequence=8), sent=7, what=0)
     False
@@ -28,14 +31,22 @@ def is_behind(opened: Opened, sent: int, what: object) -> bool:
     return True
 
 
-async def go_on_behind(store: StateStore, number: int, opened: Opened, sent: int, voids: Voids) -> bool:
-    """Give the next record a number that nobody has heard, and tell the receivers what is void.
+async def skip_sent(store: StateStore, number: int, opened: Opened, sent: int, retractions: Retractions) -> bool:
+    """Move the outbox past all sequence numbers in Kafka and retract the records that the store does not know.
 
-    Returns: False if somebody has moved the store meanwhile, so that nothing was to be done.
+    Args:
+        store: store with the outbox.
+        number: partition number.
+        opened: stored state of the partition.
+        sent: highest sequence number in Kafka.
+        retractions: returns the records to insert first.
+
+    Returns:
+        False if another process has already done so.
     """
     while True:
         waiting = await store.outbox(number, 0, 1)
         first_void = waiting[0][0] if waiting else opened.next_sequence
-        first = await store.skip(number, sent, first_void, voids(first_void - 1))
+        first = await store.skip(number, sent, first_void, retractions(first_void - 1))
         if first >= 0:
             return first > 0

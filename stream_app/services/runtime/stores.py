@@ -1,4 +1,4 @@
-"""The stores of a service, from its settings."""
+"""Stores of a service, created from its settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stream_app.config.fields import SECOND_US
 
 @dataclass(frozen=True)
 class Stores:
-    """All that stands in one Redis."""
+    """All stores on one Redis."""
 
     client: Client
     states: RedisStateStore
@@ -31,7 +31,7 @@ class Stores:
 
 
 def open_stores(config: LiveConfig) -> Stores:
-    """Connects with the first call."""
+    """Return the stores; they connect on first use."""
     redis = config.redis
     client = make_client(
         redis.url,

@@ -1,4 +1,4 @@
-"""Accepts a topic that was created again under its name: it is read from its beginning, all others go on."""
+"""Acceptance of a recreated topic: it is read from its beginning, and all other positions stay."""
 
 from __future__ import annotations
 
@@ -17,16 +17,25 @@ from stream_app.ports import DeliveryStore, ModelStore, Outcome
 from stream_app.services.runtime.stores import open_stores
 from stream_app.services.runtime.topic_watch import TopicWatch
 
-ACCEPTED: Final = (*INPUTS, "labelled", "nominations", "alerts")  # what is read from stored positions
+ACCEPTED: Final = (*INPUTS, "labelled", "nominations", "alerts")  # topics read from stored positions
 _INSTANCE: Final = "topics accept"
 
 
 async def accept_topic(config: LiveConfig, topic: str) -> bool:
-    """Read a topic from its beginning under its present id; False if that is the id that is stored already.
+    """Reset the stored positions of a topic to its beginning and store its current id.
 
-    A service that runs meanwhile ends at its next commit, and begins from there when it is started again.
+    A running service fails at its next commit and reads the topic from its beginning after a restart.
 
-    Raises BadOption for a topic without positions, and what Kafka and Redis refuse.
+    Args:
+        config: all settings.
+        topic: name of the topic.
+
+    Returns:
+        False if the current id is stored already.
+
+    Raises:
+        BadOption: the topic does not exist or has no stored positions.
+        CommitRefused: another process has committed meanwhile.
     """
     roles = {name: role for role, name in config.kafka.topics.of(*ACCEPTED).items()}
     if topic not in roles:
@@ -35,7 +44,7 @@ async def accept_topic(config: LiveConfig, topic: str) -> bool:
     watch = TopicWatch(config, [role])
     await watch.begin()
     if role not in watch.ids:
-        raise BadOption(option="TOPIC", value=topic, remedy="Kafka has no such topic: run `stream-app topics create`.")
+        raise BadOption(option="TOPIC", value=topic, remedy="The topic does not exist: run `stream-app topics create`.")
     stores = open_stores(config)
     try:
         if role == "labelled":
@@ -55,7 +64,7 @@ async def _accept_in(store: RedisStateStore, number: int, role: str, topic_id: s
     if kept[role] == topic_id:
         return False
     async for _ in store.states(number):
-        pass  # so that the commit keeps their digest
+        pass  # read all states, so that the commit preserves their digest
     if number == allocator.NUMBER:
         position = allocator.from_the_beginning(opened.position)
     else:
@@ -89,7 +98,7 @@ async def _accept_alerts(store: DeliveryStore, topic_id: str) -> bool:
     kept = await store.keep_topics({"alerts": topic_id})
     if kept["alerts"] == topic_id:
         return False
-    _require(await store.commit(Changes((await store.load()).number, b"{}"), topic_id), "of the deliverer")
+    _require(await store.commit(Changes((await store.load()).number, b"{}"), topic_id), "of the notifier")
     await store.accept_topic("alerts", topic_id)
     return True
 

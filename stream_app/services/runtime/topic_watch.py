@@ -1,52 +1,53 @@
-"""The topics whose positions a service keeps: whether they are those of which the positions were stored."""
+"""Check that the topics a service reads are those that its stored positions refer to."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from stream_app.adapters.kafka.topic_ids import KafkaIds
+from stream_app.adapters.kafka.topic_ids import TopicIds
 from stream_app.config import LiveConfig
 from stream_app.errors import OtherTopic
 
 
 class TopicWatch:
-    """Offsets mean nothing without the topic in which they count, and a name can be given to another topic.
+    """Detects topics that were deleted or recreated: offsets are meaningless in another topic of the same name.
 
-    Use: `begin` when the service starts, then compare what is stored by `require`, and `look` from time to time.
+    Call `begin` when the service starts, then `require` with the stored ids, and `missing` from time to time.
 
     Args:
-        config: where Kafka is. Its demo broker has no ids: nothing is compared.
-        roles: of the topics.
+        config: settings of Kafka. The demo's broker has no topic ids, so nothing is compared.
+        roles: roles of the topics.
     """
 
     def __init__(self, config: LiveConfig, roles: Sequence[str]) -> None:
         self.names = config.kafka.topics.of(*roles)
-        self.ids: Mapping[str, str] = {}  # by role, as they were at the start
-        self._ask = KafkaIds(config.kafka) if config.kafka.check_topics else None
+        self.ids: Mapping[str, str] = {}  # by role, at startup
+        self._read_ids = TopicIds(config.kafka) if config.kafka.check_topics else None
 
     async def begin(self) -> None:
-        """Read the ids. Raises NoBroker."""
-        if self._ask is not None:
-            found = await asyncio.to_thread(self._ask, list(self.names.values()))
-            self.ids = {role: one for role, name in self.names.items() if (one := found.get(name))}
+        """Read the topic ids. Raises NoBroker."""
+        if self._read_ids is not None:
+            self.ids = self._by_role(await asyncio.to_thread(self._read_ids, list(self.names.values())))
 
     def require(self, stored: Mapping[str, str]) -> None:
-        """Raise OtherTopic unless the topics are those whose ids, by role, are stored."""
+        """Raise OtherTopic if a topic has another id than the one stored for its role."""
         require_same(self.names, self.ids, stored)
 
-    def look(self) -> list[str]:
-        """Names of topics that do not exist any more; blocks. Raises OtherTopic, and NoBroker."""
-        if self._ask is None:
+    def missing(self) -> list[str]:
+        """Return the names of topics that no longer exist. Blocks. Raises OtherTopic and NoBroker."""
+        if self._read_ids is None:
             return []
-        found = self._ask(list(self.names.values()))
-        present = {role: one for role, name in self.names.items() if (one := found.get(name))}
-        require_same(self.names, present, self.ids)
+        found = self._read_ids(list(self.names.values()))
+        require_same(self.names, self._by_role(found), self.ids)
         return [name for name in self.names.values() if name not in found]
+
+    def _by_role(self, found: Mapping[str, str | None]) -> dict[str, str]:
+        return {role: one for role, name in self.names.items() if (one := found.get(name))}
 
 
 def require_same(names: Mapping[str, str], present: Mapping[str, str], stored: Mapping[str, str]) -> None:
-    """Raise OtherTopic for a topic that has another id than the one stored; all by role.
+    """Raise OtherTopic for a topic whose id differs from the stored one; all arguments are by role.
 
     >>> require_same({"orders": "shop.orders"}, {"orders": "b"}, {"orders": "a"})
     Traceback (most recent call last):

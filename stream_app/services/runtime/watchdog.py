@@ -1,4 +1,4 @@
-"""Ends a process that stands still while work is waiting, so that its supervisor starts it anew."""
+"""Watchdog that ends a process which makes no progress although records are waiting, so that it is restarted."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ import structlog
 from stream_app.core.stall import Progress, Stall
 from stream_app.errors import Stalled
 
-LAST_WORDS_SECONDS: Final = 5.0  # a thread that hangs with the log's lock in its hands must not keep the process alive
-_LOOKS: Final = 10  # in the time that is too long
+LOG_SECONDS: Final = 5.0  # timeout for logging: another thread may hang while it holds the logging lock
+_CHECKS: Final = 10  # per stall timeout
 _log = structlog.stdlib.get_logger(__name__)
 
 
 class Watchdog:
-    """Looks at the progress from a thread of its own, since the event loop may be what hangs.
+    """Checks progress from a thread of its own, because the event loop itself may hang.
 
     Args:
-        progress: how far the process is; called from the thread, so it should only read what the loop has put there.
-        after: seconds without a move, while there is lag, that are too long.
-        end: what to do then; by default the process is gone at once, without a clean stop that could hang too.
+        progress: returns the current progress; called from the thread, so it should only read prepared values.
+        after: seconds without progress, while there is lag, after which the process counts as stalled.
+        end: called then; by default the process exits at once, because a clean stop could hang, too.
     """
 
     def __init__(
         self, progress: Callable[[], Progress], after: float, end: Callable[[Stalled], None] | None = None
     ) -> None:
         self._progress = progress
-        self._interval = after / _LOOKS
+        self._interval = after / _CHECKS
         self._stall = Stall(after, longest_look=2 * self._interval)
         self._end = end or end_process
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start checking."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more; a graceful stop takes its time."""
+        """Stop checking, so that a graceful shutdown may take its time."""
         self._stopped.set()
         self._thread.join()
 
@@ -58,19 +58,19 @@ class Watchdog:
 
 
 def end_process(stalled: Stalled) -> None:
-    """Log what every thread is doing, then leave at once with the exit status of the error."""
-    last_words = threading.Thread(target=_tell, args=(stalled,), daemon=True)
-    last_words.start()
-    last_words.join(LAST_WORDS_SECONDS)
+    """Log the stacks of all threads, then exit with the status of the error."""
+    logging = threading.Thread(target=_log_stacks, args=(stalled,), daemon=True)
+    logging.start()
+    logging.join(LOG_SECONDS)
     os._exit(stalled.exit_code)
 
 
-def _tell(stalled: Stalled) -> None:
-    _log.critical("stalled", problem=str(stalled), threads=thread_dump())
+def _log_stacks(stalled: Stalled) -> None:
+    _log.critical("Stalled", problem=str(stalled), threads=thread_dump())
 
 
 def thread_dump() -> str:
-    """Where every thread of this process is, as text."""
+    """Return the stacks of all threads of this process."""
     with tempfile.TemporaryFile() as file:
         faulthandler.dump_traceback(file=file, all_threads=True)
         file.seek(0)

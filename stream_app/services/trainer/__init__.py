@@ -1,1 +1,1 @@
-"""The trainer: a Faust shell around the single learner. Read what is labelled, learn a day, store a checkpoint."""
+"""Trainer: service around `core.training`. It reads labelled examples, learns day by day, and stores checkpoints."""

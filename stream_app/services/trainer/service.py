@@ -1,4 +1,4 @@
-"""The trainer as a service."""
+"""Trainer service: learns from labelled examples day by day and stores a checkpoint after each day."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Final
 
 from faust.types import StreamT
 from faust.types.tuples import TP
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.http.health import Health
-from stream_app.adapters.kafka.faust_transport import BatchingTransport
-from stream_app.adapters.kafka.topics import require_topics
 from stream_app.config import LiveConfig
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.decoding import Record, read_internal
@@ -23,28 +21,25 @@ from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot
 from stream_app.core.stall import Progress
 from stream_app.core.training.trainer import NEVER, Trainer
-from stream_app.errors import CommitRefused
-from stream_app.metrics.runtime import CommitMetrics, InputMetrics, SkippedMetrics
 from stream_app.metrics.trainer import QualityMetrics, TrainerMetrics
 from stream_app.ports import ModelVersion
-from stream_app.services.runtime.faust_app import batches, make_app
+from stream_app.services.runtime.consumer_service import SingletonService
+from stream_app.services.runtime.faust_app import batches
 from stream_app.services.runtime.process import Crash
-from stream_app.services.runtime.skipped_batches import SkippedBatches
-from stream_app.services.runtime.stores import open_stores
-from stream_app.services.runtime.topic_watch import TopicWatch
-from stream_app.services.trainer.quality_watch import QualityWatch
+from stream_app.services.trainer.quality_publisher import QualityPublisher
 
+_NAME: Final = "trainer"
 _log = logging.getLogger(__name__)
 
 
-class TrainerService:
-    """One agent over the labelled examples of all partitions.
+class TrainerService(SingletonService):
+    """Consumer of the labelled examples of all partitions.
 
     Args:
         config: all settings.
-        registry: for the metrics.
-        crash: ends the process.
-        on_step: told before each numbered step of a checkpoint; for tests that crash there.
+        registry: registry of the process.
+        crash: ends the process with an error.
+        on_step: called before each numbered step of a checkpoint; tests crash there.
     """
 
     def __init__(
@@ -54,62 +49,21 @@ class TrainerService:
         crash: Crash,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._config, self._crash, self._on_step = config, crash, on_step
-        self._topic = config.kafka.topics.labelled
+        super().__init__(config, registry, crash, on_step, name=_NAME, role="labelled")
+        config.model.keys()  # fail at startup rather than at the first version
         self._settings = config.shop.settings()
-        self._stores = open_stores(config)
-        self.topic_watch = TopicWatch(config, ["labelled"])
-        config.model.keys()  # without a key it must not start, rather than end with the first version
-        self._metrics, self._commits = TrainerMetrics(registry), CommitMetrics(registry)
-        self._quality = QualityWatch(QualityMetrics(registry))
-        self._skipped = SkippedBatches(SkippedMetrics(registry), "labelled", config)
+        self._metrics = TrainerMetrics(registry)
+        self._quality = QualityPublisher(QualityMetrics(registry))
         self._number = 0  # of the last checkpoint
-        self.app = make_app(config, f"{config.kafka.group}-trainer", "trainer")
-        self._transport = BatchingTransport.install(
-            self.app, positions=self._positions, wants=self._wants, skipped=InputMetrics(registry).unreadable.inc
-        )
-        channel = self.app.topic(self._topic, key_serializer="raw", value_serializer="raw")
-        self.app.agent(channel, name="labelled")(self._consume)
         self.training: Trainer
 
-    async def start(self) -> None:
-        """Become the only trainer, take up the last checkpoint, and begin to consume."""
-        await asyncio.to_thread(require_topics, self._config, ["labelled"])
-        await self.topic_watch.begin()
-        await self._stores.eviction.begin()
-        await self._stores.models.claim("trainer")
-        self.topic_watch.require(await self._stores.models.keep_topics(self.topic_watch.ids))
-        await self._recall()
-        await self.app.start()
-
-    async def stop(self) -> None:
-        """A checkpoint is stored after every day that was learned: there is nothing to finish."""
-        await self.app.stop()
-        await self._skipped.close()
-        await self._stores.close()
-
-    def report(self, health: Health) -> None:
-        """See Service."""
-        problem = self._stores.eviction.problem
-        health.set("redis", not problem, problem)
-        self._metrics.lacking.set(len(self.training.lacking))
-        if self.training.through != NEVER:
-            self._metrics.through.set(self.training.through / 1e6)
-        self._metrics.version.set(self.training.churn_model.version)
-        self._quality.look(self.training)
-        assigned = len(self.app.consumer.assignment()) if self.app.started else 0
-        wanted = self._config.kafka.partitions
-        health.set("assigned", assigned == wanted, f"{assigned} of {wanted} partitions of {self._topic}")
-
     @property
-    def progress(self) -> Progress:
-        """See Service. Work waits when all partitions have told; for a slow one the workers have a watchdog."""
-        return Progress(position=self.training.through, lag=0 if self.training.lacking else 1)
+    def _required_topics(self) -> list[str]:
+        return ["labelled"]
 
-    def _wants(self, tp: TP) -> bool:
-        return self.training.wants(tp.partition)
-
-    async def _recall(self) -> None:
+    async def _begin(self) -> None:
+        await self._stores.models.claim(_NAME)
+        self.topic_watch.require(await self._stores.models.keep_topics(self.topic_watch.ids))
         settings, partitions = self._settings, self._config.kafka.partitions
         latest = await self._stores.models.latest()
         if latest is None:
@@ -118,56 +72,71 @@ class TrainerService:
         else:
             self._number = latest[0]
             self.training = Trainer.restored(latest[1], partitions, settings.horizon, settings.capacity)
-        _log.info("model recalled", extra={"version": self.training.churn_model.version, "checkpoint": self._number})
+        version = self.training.churn_model.version
+        _log.info("Checkpoint restored", extra={"version": version, "checkpoint": self._number})
 
-    async def _positions(self, tps: frozenset[Any]) -> dict[Any, int]:
-        # What was pushed and is not learned yet is in memory still.
-        wanted = {tp: self.training.fetched(tp.partition) for tp in tps}
-        return {tp: offset for tp, offset in wanted.items() if offset}  # the others: from what Kafka still has
+    def report(self, health: Health) -> None:
+        """See Service."""
+        super().report(health)
+        self._metrics.missing.set(len(self.training.lacking))
+        if self.training.through != NEVER:
+            self._metrics.last_round.set(self.training.through / 1e6)
+        self._metrics.version.set(self.training.churn_model.version)
+        self._quality.update(self.training)
+
+    @property
+    def progress(self) -> Progress:
+        """See Service. There is lag once all partitions have reached the next round; workers watch slow partitions."""
+        return Progress(position=self.training.through, lag=0 if self.training.lacking else 1)
+
+    def _wants(self, tp: TP) -> bool:
+        return self.training.wants(tp.partition)
+
+    def _position(self, partition: int) -> int:
+        return self.training.fetched(partition)  # includes records that wait in memory
 
     async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
         async for tp, fetched in batches(self.app, stream):
             for record in fetched.records:
                 self._take(tp, record)
-            await self._skipped.bury()
+            await self._skipped.write_dead_letters()
             moved = False
             while await self._learn():
-                moved = True  # one after the other; each waits for its commit
+                moved = True
             if moved:
                 self._transport.wants_changed()
             yield
 
     def _take(self, tp: TP, record: Record) -> None:
-        """A partition's record; what is none of ours is passed over."""
-        told = read_internal(record, decode_labelled, self._config.worker.skew)
-        if isinstance(told, Rejected):
-            self._skipped.note(tp, record, told)
+        message = read_internal(record, decode_labelled, self._config.worker.skew)
+        if isinstance(message, Rejected):
+            self._skipped.add(tp, record, message)
             self.training.skip(tp.partition, record.offset)
             return
         unfit = self.training.unfit
-        self.training.push(tp.partition, record.offset, sequence_of(record.headers), told)
+        self.training.push(tp.partition, record.offset, sequence_of(record.headers), message)
         if self.training.unfit > unfit:
             problem = f"{self.training.unfit - unfit} examples that this model cannot read"
-            self._skipped.note(tp, record, Rejected(problem, "examples"))
+            self._skipped.add(tp, record, Rejected(problem, "examples"))
 
     async def _learn(self) -> bool:
-        """One day, and its checkpoint; False if not all partitions have told of it yet."""
+        """Learn one day and store a checkpoint; return False if a partition has not completed the day yet."""
         churn_model = self.training.churn_model
         before, examples = churn_model.version, churn_model.examples
-        # 1. Learn. Nothing has happened yet.
+        # 1. Learn, in memory only.
         self._on_step("learn")
         moment = self.training.learn()
         if moment is None:
             return False
-        # 2. Store where it stands, the model and its new version, at once.
+        # 2. Store position, model and new version atomically.
         self._on_step("checkpoint")
         await asyncio.shield(self._checkpoint(moment, churn_model.version != before))
         self._on_step("checkpointed")
-        # 3. Tell Kafka, for its displays of lag.
+        # 3. Commit offsets to Kafka, to display lag.
         for number, read in self.training.read.items():
             self._transport.done(TP(self._topic, number), read.offset)
         self._on_step("acknowledged")
-        self._metrics.moments.inc()
+        self._metrics.rounds.inc()
         self._metrics.examples.inc(churn_model.examples - examples)
         return True
 
@@ -192,10 +161,8 @@ class TrainerService:
             version=version if changed else None,
             snapshot=stored if changed else None,
         )
-        self._commits.duration.observe(time.perf_counter() - started)
-        self._commits.outcomes.labels(outcome.name.lower()).inc()
-        if not outcome.stored:
-            raise CommitRefused(partition="of the trainer", outcome=outcome.name.lower())
+        seconds = time.perf_counter() - started
+        self._require_stored(outcome, seconds)
         self._number += 1
         self._metrics.checkpoint_bytes.set(len(checkpoint))
-        self._metrics.checkpoint_duration.observe(time.perf_counter() - started)
+        self._metrics.checkpoint_duration.observe(seconds)

@@ -1,1 +1,1 @@
-"""The worker: a Faust shell around lanes. Take a batch, step, commit, acknowledge, relay."""
+"""Worker: service around `core.partition`. It processes events, commits the results to Redis and relays them."""

@@ -1,4 +1,4 @@
-"""The shop and its customers as this worker's partitions know them: counted a chunk at a time, between other work."""
+"""Export of the KPIs over a worker's partitions, counted in small chunks between other work."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from stream_app.core.shops.registry import ShopRegistry
 from stream_app.metrics.kpis import KpiMetrics
 from stream_app.metrics.labels import ALERT_OUTCOMES, MAX_ALERT_SERIES, MONTHS, VALUES
 
-EVERY_SECONDS: Final = 5.0  # between two counts, at the least
-_SHARE: Final = 0.005  # of the time that counting may take: who has many customers counts more seldom
+EVERY_SECONDS: Final = 5.0  # minimum interval between two counts
+_SHARE: Final = 0.005  # maximum share of time spent counting; with many customers the interval grows
 OTHER: Final = "other"
 _MICROS: Final = 1e6
 _Labels = tuple[str, ...]
@@ -36,7 +36,7 @@ _STAGES: Final[_Kinds] = tuple(product(STAGES))
 
 
 class Totals:
-    """Sums over the lanes, by the labels of each table."""
+    """Sums over partitions, by label values of each table."""
 
     def __init__(self) -> None:
         self.bands: Counter[_Labels] = Counter()
@@ -53,21 +53,24 @@ class Totals:
 
 
 class KpiPublisher:
-    """Tells of the shop.
+    """Publisher of KPI metrics.
 
-    Use: `stepped` after every commit; `run` beside the lanes, or `count` to have it at once.
+    Call `stepped` after every commit. Run `run` in the background, or call `count` to count at once.
+
+    Args:
+        metrics: metrics to set.
     """
 
     def __init__(self, metrics: KpiMetrics) -> None:
         self.metrics = metrics
-        self._shops = ShopRegistry()  # of all partitions: together they may know more than may be told
-        self._counters: dict[str, list[PrometheusCounter]] = {}  # of each shop, by place in FLOWS
-        self._episodes: set[_Labels] = set()  # shop, cause and segment as they are told together
+        self._shops = ShopRegistry()  # of all partitions, which together may exceed the limit
+        self._counters: dict[str, list[PrometheusCounter]] = {}  # by shop, in the order of FLOWS
+        self._alert_labels: set[_Labels] = set()  # exported combinations of shop, cause and segment
 
     def stepped(self, step: Step) -> None:
-        """Count what a stored commit held."""
+        """Count the results of a commit."""
         for shop, row in step.event_counts.items():
-            self._note(self._label(shop), row)
+            self._add_row(self._label(shop), row)
         for (shop, cause, segment), count in step.opened.items():
             self.opened(shop, cause, segment, count)
         for (shop, reason, segment), count in step.closed.items():
@@ -77,23 +80,23 @@ class KpiPublisher:
         self.resolved(step.outcomes)
 
     def opened(self, shop: str, cause: str, segment: str, count: int) -> None:
-        """Count episodes that were opened."""
-        self.metrics.opened.add(self._episode(shop, cause, segment), count)
+        """Count opened alerts."""
+        self.metrics.opened.add(self._labels_of(shop, cause, segment), count)
 
     def resolved(self, outcomes: Mapping[tuple[str, str, str], int]) -> None:
-        """Count episodes that the staff has resolved, by outcome, cause and segment; any other outcome is `other`."""
+        """Count alerts resolved by staff, by outcome, cause and segment. Unknown outcomes count as `other`."""
         for (outcome, cause, segment), count in outcomes.items():
             known = outcome if outcome in ALERT_OUTCOMES else OTHER
             self.metrics.outcomes.add((known, _known("cause", cause), _known("segment", segment)), count)
 
     def owned(self, tasks: Iterable[PartitionTask]) -> None:
-        """The lanes that are this worker's from now on: a rate needs the zero before the first event."""
+        """Create the counters of the shops of newly owned partitions: a rate needs the zero before the first event."""
         for task in tasks:
             for shop in task.partition.aggregator.shops.names:
                 self._label(shop)
 
     async def run(self, tasks: Callable[[], Mapping[int, PartitionTask]]) -> None:
-        """Count the lanes of the moment again and again, until cancelled."""
+        """Count the current partitions periodically until cancelled."""
         while True:
             busy, started = 0.0, time.perf_counter()
             for _ in self.chunks(tasks().values()):
@@ -104,37 +107,37 @@ class KpiPublisher:
             await asyncio.sleep(max(EVERY_SECONDS, busy / _SHARE))
 
     def count(self, tasks: Iterable[PartitionTask]) -> None:
-        """Count all at once."""
+        """Count all partitions at once."""
         for _ in self.chunks(tasks):
             pass
 
     def chunks(self, tasks: Iterable[PartitionTask]) -> Iterator[None]:
-        """Count, letting go of the event loop after each of many chunks, and tell when all is counted."""
+        """Count in chunks, yielding after each, and publish the result at the end."""
         totals = Totals()
         for task in list(tasks):
             yield from self._count(task, totals)
         self._publish(totals)
 
-    def _note(self, shop: str, row: Row) -> None:
+    def _add_row(self, shop: str, row: Row) -> None:
         counters = self._counters[shop]
         for place, count in enumerate(row):
             if count:
                 counters[place].inc(count)
 
     def _label(self, shop: str) -> str:
-        """The label of a shop; one that is new has all of its counters from now on."""
+        """Return the label of a shop, creating all of its counters on first use."""
         label = self._shops.names[self._shops.place(shop)]
         if label not in self._counters:
             self._counters[label] = [self._counter(label, flow) for flow in FLOWS]
         return label
 
-    def _episode(self, shop: str, cause: str, segment: str) -> _Labels:
-        """The labels of an episode; of more combinations than MAX_ALERT_SERIES the segment is not told."""
+    def _labels_of(self, shop: str, cause: str, segment: str) -> _Labels:
+        """Return the labels of an alert; beyond MAX_ALERT_SERIES combinations the segment is `unknown`."""
         labels = self._label(shop), _known("cause", cause), _known("segment", segment)
-        if labels not in self._episodes:
-            if len(self._episodes) >= MAX_ALERT_SERIES:
+        if labels not in self._alert_labels:
+            if len(self._alert_labels) >= MAX_ALERT_SERIES:
                 return (*labels[:2], UNKNOWN)
-            self._episodes.add(labels)
+            self._alert_labels.add(labels)
         return labels
 
     def _counter(self, label: str, flow: EventCount) -> PrometheusCounter:
@@ -142,7 +145,7 @@ class KpiPublisher:
         return counter.labels(label, flow.kind) if flow.kind else counter.labels(label)
 
     def _count(self, task: PartitionTask, totals: Totals) -> Iterator[None]:
-        """Add a lane's customers to the totals, a chunk at a time."""
+        """Add the customers of a partition to the totals, in chunks."""
         partition, aggregator = task.partition, task.partition.aggregator
         counted = PopulationCounts()
         size, usual = len(partition.customers), partition.explainer.shops.usual_amounts()
@@ -156,7 +159,7 @@ class KpiPublisher:
         for place, count in aggregator.months.lost.items():
             totals.inactive[shops[place],] += count
         for alert, count in aggregator.open_now(partition.open.values()).items():
-            totals.alerts[self._episode(*alert)] += count
+            totals.alerts[self._labels_of(*alert)] += count
         self._add_months(task, totals)
 
     def _add_months(self, task: PartitionTask, totals: Totals) -> None:
@@ -180,7 +183,7 @@ class KpiPublisher:
         metrics.buyers.replace(totals.buyers)
         metrics.repeat_buyers.replace(totals.repeat_buyers)
         metrics.inactive_buyers.replace(totals.inactive)
-        metrics.open_episodes.replace(totals.alerts)
+        metrics.open_alerts.replace(totals.alerts)
         metrics.month_start.replace(totals.month_start)
         metrics.month_customers.replace(totals.month_customers)
         metrics.month_lost.replace(totals.month_lost)
@@ -188,7 +191,7 @@ class KpiPublisher:
 
 
 def _known(label: str, word: str) -> str:
-    """A word that may stand for a label; UNKNOWN for any other."""
+    """Return a word if it is a valid label value, else UNKNOWN."""
     return word if word in VALUES[label] else UNKNOWN
 
 

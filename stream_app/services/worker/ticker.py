@@ -1,4 +1,4 @@
-"""The owner of the clock: of all workers the one that holds the lease writes the ticks."""
+"""Writer of ticks: the worker that holds the lease writes them for all partitions."""
 
 from __future__ import annotations
 
@@ -7,40 +7,41 @@ import logging
 import time
 from typing import Final
 
-from stream_app.adapters.kafka.refusals import refusals
+from stream_app.adapters.kafka.refusals import FIX_TOPIC, REFUSED, refusals
 from stream_app.core.messages.schema import Tick, encode_message
 from stream_app.core.schedule import Moment, due_ticks
 from stream_app.core.settings import Settings
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.ports import Lease, ModelStore
-from stream_app.services.runtime.outbox_relay import MEND, REFUSED, REMIND_SECONDS, Producer
+from stream_app.services.runtime.outbox_relay import REMIND_SECONDS
+from stream_app.services.runtime.producer import RecordProducer
 
-SETTLE_US: Final = 2_000_000  # what happened so long ago has reached its topic, so that hardly an event comes late
-_LOOK_SECONDS: Final = 0.5
+SETTLE_US: Final = 2_000_000  # delay of ticks, so that events reach their topics before the tick
+_POLL_SECONDS: Final = 0.5
 _log = logging.getLogger(__name__)
 
 
 class Ticker:
-    """Writes ticks while it holds the lease.
+    """Writer of ticks while it holds the lease.
 
     Args:
-        lease: one for all workers, with one clock for all.
-        models: which version is in force.
-        producer: idempotent.
-        topic: of the ticks.
-        partitions: a tick goes to each.
-        settings: of the shop: when the trainer's and the desk's moments are.
+        lease: lease shared by all workers.
+        models: model versions, for the version that a tick activates.
+        producer: idempotent producer.
+        topic: topic of the ticks.
+        partitions: number of partitions, each of which gets every tick.
+        settings: settings of the shop, for the times of training and allocation rounds.
         holder: name of this worker.
         every: microseconds between two ticks.
-        ttl: of the lease, microseconds.
+        ttl: lifetime of the lease, microseconds.
     """
 
-    def __init__(  # noqa: PLR0913 - what a clock needs
+    def __init__(  # noqa: PLR0913 - dependencies and settings
         self,
         *,
         lease: Lease,
         models: ModelStore,
-        producer: Producer,
+        producer: RecordProducer,
         topic: str,
         partitions: int,
         settings: Settings,
@@ -52,35 +53,35 @@ class Ticker:
         self._topic, self._partitions, self._settings = topic, partitions, settings
         self._holder, self._every, self._ttl_ms = holder, every, ttl // 1_000
         self.owner = False
-        self.refused = ""  # why the topic takes no tick, and the remedy; empty: it does
+        self.refused = ""  # problem and remedy while the topic rejects ticks
         self._reminded = 0.0
 
     async def run(self) -> None:
-        """Until cancelled. A tick that the broker refuses is tried again at the next look: a topic can be mended."""
+        """Write due ticks until cancelled. A rejected tick is retried, because its topic can be fixed."""
         try:
             while True:
                 try:
-                    await self.look()
+                    await self.write_due()
                     self.refused = ""
                 except REFUSED as error:
-                    self._note_refused(error)
-                await asyncio.sleep(_LOOK_SECONDS)
+                    self._report_refused(error)
+                await asyncio.sleep(_POLL_SECONDS)
         finally:
             if self.owner:
                 await self._lease.release(self._holder)
 
-    async def look(self) -> int:
-        """Write what is due, if the clock is ours; returns how many ticks that were."""
+    async def write_due(self) -> int:
+        """Write due ticks if this worker holds the lease; return their number."""
         owned = await self._lease.acquire(self._holder, self._ttl_ms)
         if owned != self.owner:
-            _log.info("clock taken" if owned else "clock lost")
+            _log.info("Tick lease acquired" if owned else "Tick lease lost")
         self.owner = owned
         if not owned:
             return 0
         due = due_ticks(await self._lease.last(), await self._lease.now() - SETTLE_US, self._every, self._settings)
         for moment in due:
             await self._write(moment)
-            # After the tick is written: a crash in between writes it again, and a tick may come twice.
+            # Advance after writing: a crash in between writes the tick again, and duplicate ticks are harmless.
             if not await self._lease.advance(self._holder, moment.at):
                 self.owner = False
                 break
@@ -112,9 +113,9 @@ class Ticker:
         if refusal is not None:
             raise refusal
 
-    def _note_refused(self, error: Exception) -> None:
+    def _report_refused(self, error: Exception) -> None:
         now = time.monotonic()
         if not self.refused or now - self._reminded >= REMIND_SECONDS:
             self._reminded = now
-            _log.error("refused for good, tried again", extra={"topic": self._topic, "problem": str(error)})
-        self.refused = f"{self._topic} refuses a tick: {error}. {MEND}"
+            _log.error("Tick rejected, retrying", extra={"topic": self._topic, "problem": str(error)})
+        self.refused = f"{self._topic} rejects ticks: {error}. {FIX_TOPIC}"

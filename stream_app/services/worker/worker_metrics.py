@@ -1,4 +1,4 @@
-"""What is measured of a worker: told by its lanes as they work, and gathered twice a second."""
+"""Measurements of a worker, updated after every commit and twice per second."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.messages.unknown_words import UnknownValues
+from stream_app.core.partition.placement import Placement
 from stream_app.core.partition.processor import Counts
 from stream_app.core.partition.task import PartitionTask, Step
 from stream_app.metrics.kpis import KpiMetrics
@@ -20,20 +21,19 @@ from stream_app.metrics.runtime import CommitMetrics, RelayMetrics
 from stream_app.metrics.worker import WorkerMetrics
 from stream_app.ports import Outcome
 from stream_app.services.worker.kpi_metrics import KpiPublisher
-from stream_app.services.worker.placement import Placement
 
 _log = logging.getLogger(__name__)
 _MICROS: Final = 1e6
-_REMEDY: Final = "send one of the words that docs/events.md lists"
+_REMEDY: Final = "Send one of the values listed in docs/events.md"
 _RECENT_SECONDS: Final = 300.0
 _SAMPLE_SECONDS: Final = 5.0
 
 
 class Recent:
-    """Events of the last minutes, and those among them that came too late.
+    """Counts of events and too-late events in the last minutes.
 
     Args:
-        clock: seconds that never go back.
+        clock: returns monotonic seconds.
 
     >>> recent = Recent(clock=lambda: 0.0)
     >>> recent.add(events=100, too_late=7)
@@ -43,10 +43,10 @@ class Recent:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._samples: deque[tuple[float, int, int]] = deque()  # since when, events, too late
+        self._samples: deque[tuple[float, int, int]] = deque()  # start, events, too-late events
 
     def add(self, events: int, too_late: int) -> None:
-        """Count some events."""
+        """Add events."""
         now = self._clock()
         if not self._samples or now - self._samples[-1][0] >= _SAMPLE_SECONDS:
             self._samples.append((now, 0, 0))
@@ -60,7 +60,7 @@ class Recent:
 
     @property
     def too_late(self) -> int:
-        """Number of events that lay further behind the partition's time than the lateness."""
+        """Number of events beyond the allowed lateness."""
         return sum(late for _, _, late in self._kept())
 
     def _kept(self) -> deque[tuple[float, int, int]]:
@@ -70,25 +70,29 @@ class Recent:
 
 
 class WorkerMonitor:
-    """Metrics of a worker."""
+    """All measurements of a worker.
+
+    Args:
+        registry: registry of the process.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.worker = WorkerMetrics(registry)
         self.commits = CommitMetrics(registry)
         self.relays = RelayMetrics(registry)
         self.business = KpiPublisher(KpiMetrics(registry))
-        self._unknown_words = UnknownValues()
+        self._unknown_values = UnknownValues()
         self.recent = Recent()
         self._counts: dict[int, Counts] = {}
         self.placement = Placement()
-        self._held: dict[int, float] = {}  # seconds that a lane has been waiting at its tick
+        self._held: dict[int, float] = {}  # seconds that each partition has been waiting at its tick
 
     def owned(self, tasks: Mapping[int, PartitionTask]) -> None:
-        """The lanes that are this worker's from now on."""
+        """Set the partitions that the worker owns."""
         for gone in set(self._counts) - set(tasks):
             del self._counts[gone]
             self._held.pop(gone, None)
-            self.worker.forget(gone)
+            self.worker.remove_partition(gone)
         for number, task in tasks.items():
             self._counts.setdefault(number, replace(task.partition.counts))
         self.business.owned(tasks.values())
@@ -96,19 +100,17 @@ class WorkerMonitor:
 
     @property
     def longest_hold(self) -> float:
-        """Seconds that a lane of ours has been waiting for the trainer or the desk."""
+        """Longest time that a partition has been waiting for trainer or allocator, seconds."""
         return max(self._held.values(), default=0.0)
 
     def stepped(self, task: PartitionTask, step: Step, committed_seconds: float) -> None:
-        """A commit is stored."""
+        """Record a stored commit."""
         metrics, number = self.worker, str(task.number)
         for role, count in step.events.items():
             metrics.events.labels(role).inc(count)
-        metrics.note_rejected(step.rejected)
-        self._note_unknown_words(step)
-        self.placement.note(
-            step.events + step.misplaced if task.dead_letters_misplaced else step.events, step.misplaced
-        )
+        metrics.count_rejected(step.rejected)
+        self._count_unknown_values(step)
+        self.placement.add(step.events + step.misplaced if task.dead_letters_misplaced else step.events, step.misplaced)
         for role, count in step.misplaced.items():
             metrics.misplaced.labels(role).inc(count)
         metrics.decisions.inc(step.decisions)
@@ -116,7 +118,7 @@ class WorkerMonitor:
         before = self._counts.get(task.number)
         if before is not None:
             now = task.partition.counts
-            metrics.note_counts(before, now)
+            metrics.count_events(before, now)
             self.recent.add(now.accepted - before.accepted, now.too_late - before.too_late)
         self._counts[task.number] = replace(task.partition.counts)
         self.business.stepped(step)
@@ -127,34 +129,33 @@ class WorkerMonitor:
             metrics.stream_time.labels(number).set(task.partition.stream_time / _MICROS)
             metrics.watermark.labels(number).set(step.watermark / _MICROS)
 
-    def _note_unknown_words(self, step: Step) -> None:
-        """Count unknown words, and log each of them once."""
+    def _count_unknown_values(self, step: Step) -> None:
+        """Count unknown enum values, and log each of them once."""
         for (field, word), count in step.unknown_words.items():
-            known = len(self._unknown_words.counts)
-            counted_as = self._unknown_words.add(field, word, count)
-            self.worker.unknown_words.labels(*counted_as).inc(count)
-            if len(self._unknown_words.counts) > known:
-                told = {"field": counted_as[0], "word": counted_as[1], "remedy": _REMEDY}
-                _log.warning("unknown word, it counts as other", extra=told)
+            known = len(self._unknown_values.counts)
+            counted_as = self._unknown_values.add(field, word, count)
+            self.worker.unknown_values.labels(*counted_as).inc(count)
+            if len(self._unknown_values.counts) > known:
+                extra = {"field": counted_as[0], "value": counted_as[1], "remedy": _REMEDY}
+                _log.warning("Unknown value treated as other", extra=extra)
 
     def committed(self, outcome: Outcome) -> None:
-        """What came of a commit."""
+        """Record the outcome of a commit."""
         self.commits.outcomes.labels(outcome.name.lower()).inc()
         if outcome is Outcome.FENCED:
             self.commits.fence_losses.inc()
 
-    def relayed(self, topic: str) -> None:
-        """A record is on its topic."""
-        self.relays.relayed.labels(topic).inc()
-
-    def dropped(self, topic: str) -> None:
-        """A record was refused for good."""
-        self.relays.dropped.labels(topic).inc()
-
     def gather(
         self, tasks: Mapping[int, PartitionTask], pending: int, seconds: float, effective_at: Mapping[int, int]
     ) -> None:
-        """What stands at this moment; `seconds` since the last time; when the versions came into force."""
+        """Update all gauges.
+
+        Args:
+            tasks: tasks by partition number.
+            pending: outbox records that are not in Kafka yet.
+            seconds: time since the last call.
+            effective_at: effective times of model versions, microseconds.
+        """
         metrics = self.worker
         lags: dict[str, int] = dict.fromkeys(ROLES, 0)
         positions: dict[str, int] = dict.fromkeys(ROLES, 0)

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from stream_app.adapters.kafka import topic_ids
 from stream_app.adapters.kafka.acls import NEEDS, kafka_acls
 from stream_app.adapters.kafka.refusals import refusal, refusals
-from stream_app.adapters.kafka.topic_ids import KafkaIds
+from stream_app.adapters.kafka.topic_ids import TopicIds
 from stream_app.adapters.redis.acls import NEEDS as REDIS_NEEDS
 from stream_app.adapters.redis.acls import redis_acls
 from stream_app.adapters.redis.connection import commands_in
@@ -39,11 +39,8 @@ def sources() -> dict[Path, str]:
 
 def test_only_one_place_names_groups_and_it_begins_with_the_setting() -> None:
     assert [path.name for path, text in sources().items() if '"group.id"' in text] == ["clients.py"]
-    named = {one for text in sources().values() for one in re.findall(r"make_app\(config, (.+?), ", text)}
-    assert named == {
-        "config.kafka.group",
-        *(f'f"{{config.kafka.group}}-{one}"' for one in ("trainer", "allocator", "notifier")),
-    }
+    named = {one for text in sources().values() for one in re.findall(r"\bgroup = (f".+)|\bgroup=(config.+),", text)}
+    assert {first or second for first, second in named} == {"config.kafka.group", 'f"{config.kafka.group}-{name}"'}
 
 
 def test_every_script_and_command_of_the_stores_is_granted_to_somebody() -> None:
@@ -211,5 +208,5 @@ def test_a_refusal_of_the_ids_of_topics_is_named(
 ) -> None:
     monkeypatch.setattr(topic_ids, "AdminClient", lambda options: FailingAdmin(options, answer, connection))
     with pytest.raises(NoBroker, match=words) as refused:
-        KafkaIds(Kafka())(["shop.orders"])
+        TopicIds(Kafka())(["shop.orders"])
     assert type(refused.value) is kind

@@ -179,8 +179,8 @@ def test_flat_out_is_told_by_the_factor() -> None:
     ("end", "words"),
     [
         (End(5, b"other", 3, empty=False), "another log (other)"),
-        (End(5, None, 0, empty=False), "no publisher has written"),
-        (End(5), "gone already"),
+        (End(5, None, 0, empty=False), "not written by a publisher"),
+        (End(5), "no longer retained"),
     ],
     ids=["other", "foreign", "gone"],
 )

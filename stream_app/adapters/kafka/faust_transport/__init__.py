@@ -1,8 +1,8 @@
-"""Faust's Kafka transport, a batch at a time: one message a fetch instead of one a record.
+"""Batching Kafka transport for Faust: one message per fetch instead of one per record.
 
-Stock Faust spends an asyncio round trip on every record. Here an agent receives, for each fetch, a `Fetched` with all
-records that came for a partition, where they begin and end, and how far that partition reaches by its own last
-fetch response, which is what the alignment of topics needs to know. docs/adr/0008-transport.md tells why and how.
+Stock Faust spends an asyncio round trip on every record. With this transport an agent receives, for each fetch, a
+`Fetched` per partition: its records, the positions before and after them, and the partition's high watermark, which the
+record merge needs. docs/adr/0008-transport.md explains the design.
 """
 
 from stream_app.adapters.kafka.faust_transport.fetched import Fetched

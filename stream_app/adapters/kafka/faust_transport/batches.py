@@ -1,6 +1,6 @@
-"""What a fetch response holds of one partition, read batch by batch: a batch that cannot be read is skipped and kept.
+"""Reader of one partition's record batches in a fetch response, which skips unreadable batches and keeps their bytes.
 
-aiokafka's own reader raises at such a batch at every attempt, and unpacks whatever it is given.
+aiokafka's own reader fails at such a batch every time, and decompresses without a limit.
 """
 
 from __future__ import annotations
@@ -28,55 +28,56 @@ from stream_app.adapters.kafka.faust_transport.salvage import MAX_KEPT_BYTES, sa
 from stream_app.adapters.kafka.faust_transport.unpacking import PADDING, Unpacker
 from stream_app.core.messages.unreadable import Kept, Unreadable
 
-# So much of one partition is handed over at once; the rest waits, still packed.
+# Limits of what is handed over at once per partition; the rest stays compressed.
 TAKEN_BYTES: Final = 32 << 20
 TAKEN_RECORDS: Final = 100_000
-_LENGTH: Final = struct.Struct(">8xi")  # of what follows the header of the log
+_LENGTH: Final = struct.Struct(">8xi")  # length of what follows the log header
 Taken: TypeAlias = ConsumerRecord | Unreadable
 
 
 class FetchedBytes:
-    """The bytes of a partition in a fetch response, in place of aiokafka's `MemoryRecords`, which hides them."""
+    """Bytes of a partition in a fetch response; replaces aiokafka's `MemoryRecords`, which hides them."""
 
     def __init__(self, data: bytes | None) -> None:
         self.data = data or b""
 
     def has_next(self) -> bool:
-        """Whether there is anything to read. Broken bytes are: aiokafka steps over one offset for them, unseen."""
+        """Return whether there are bytes to read, even malformed ones: aiokafka would silently skip an offset."""
         return bool(self.data)
 
     def size_in_bytes(self) -> int:
-        """The number of bytes."""
+        """Return the number of bytes."""
         return len(self.data)
 
 
 class Batches:
-    """The batches of one partition in one fetch response, in place of aiokafka's `PartitionRecords`.
+    """Record batches of one partition in a fetch response; replaces aiokafka's `PartitionRecords`.
 
     Args:
-        tp: the partition.
-        data: the bytes.
-        position: the offset that was asked for.
+        tp: partition.
+        data: bytes of the response.
+        position: requested offset.
         faults: decides when a batch is skipped.
-        unpacker: for compressed batches.
+        unpacker: decompresses batches.
     """
 
     def __init__(self, tp: TP, data: bytes, position: int, faults: Faults, unpacker: Unpacker) -> None:
-        self.next_fetch_offset = position  # aiokafka reads it
+        self.next_fetch_offset = position  # read by aiokafka
         self.done = False
         self._tp, self._faults, self._unpacker = tp, faults, unpacker
         self._data, self._size, self._at = memoryview(data + bytes(PADDING)), len(data), 0
 
     def take(self, high_watermark: int | None) -> tuple[list[Taken], int]:
-        """The next records, a bounded number of them, and the bytes that they had unpacked.
+        """Return the next records, up to a limit, and their decompressed size.
 
-        The bytes end with a batch that cannot be read: it is fetched again. If it then fails in the same way it is
-        skipped; what can be read of it is among the records, and for the rest there is `Unreadable`.
+        Reading stops at an unreadable batch, which is then fetched again. If it fails in the same way, it is skipped:
+        its readable records are returned, and `Unreadable` replaces the rest.
 
         Args:
-            high_watermark: the end of the partition by this response, if it is known.
+            high_watermark: end of the partition according to this response, if known.
 
-        Raises TooManyUnreadable.
+        Raises:
+            TooManyUnreadable: the limit of skipped batches is exceeded.
         """
         taken: list[Taken] = []
         size = 0
@@ -85,13 +86,13 @@ class Batches:
         return taken, size
 
     def _take_batch(self, taken: list[Taken], high_watermark: int | None) -> int:
-        """Read the batch that is next; returns its bytes."""
+        """Read the next batch and return its size."""
         end = self._end()
         if self.done:
             return 0
         try:
             records, following, size = self._read(end, high_watermark)
-        except Exception as error:  # noqa: BLE001 - its bytes are in memory: whatever it is, they are to blame
+        except Exception as error:  # noqa: BLE001 - the bytes are in memory, so they are the cause of any error
             self._fail(error, end, high_watermark, taken)
             return 0
         self._add(taken, records)
@@ -99,18 +100,18 @@ class Batches:
         return size
 
     def _end(self) -> int:
-        """Where the batch that is next ends; after the bytes if it is broken."""
+        """Return where the next batch ends; beyond the bytes if it is malformed."""
         if self._at + LOG_HEADER_BYTES < self._size:
             (length,) = _LENGTH.unpack_from(self._data, self._at)
             end: int = self._at + LOG_HEADER_BYTES + length
             if self._at + MAGIC_AT < end <= self._size:
                 return end
-        # A response ends where the broker has cut it. Only the first batch is always whole.
+        # The broker truncates a response at its size limit. Only the first batch is always complete.
         self.done = self._at > 0
         return self._size + 1
 
     def _read(self, end: int, high_watermark: int | None) -> tuple[list[ConsumerRecord], int, int]:
-        """The records of the batch, the offset after it, and its bytes."""
+        """Return the records of the next batch, the offset after it, and its size."""
         if end <= self._size and self._data[self._at + MAGIC_AT] < 2:
             data = self._data[self._at : end]
             records, following = legacy_records(self._tp, data, self._unpacker)
@@ -123,21 +124,21 @@ class Batches:
 
     def _unpacked(self, end: int, high_watermark: int | None) -> tuple[Any, memoryview]:
         if end > self._size:
-            raise Fault("it breaks off")
+            raise Fault("it is truncated")
         batch, data = unpacked(self._data[self._at : end], self._unpacker)
         if not self._is_ahead(batch.next_offset, high_watermark):
             raise Fault(self._misplaced(batch.next_offset))
         return batch, data
 
     def _is_ahead(self, following: int, high_watermark: int | None) -> bool:
-        """Whether a batch may lie where it was found: the checksum does not cover its base offset."""
+        """Return whether a batch is plausible at its place: the checksum does not cover the base offset."""
         return self.next_fetch_offset < following and (high_watermark is None or following <= high_watermark)
 
     def _misplaced(self, following: int) -> str:
-        return f"it says that it ends before offset {following}, and was found at {self.next_fetch_offset}"
+        return f"its header ends it before offset {following}, but it was found at {self.next_fetch_offset}"
 
     def _add(self, taken: list[Taken], records: list[ConsumerRecord]) -> None:
-        """Keep what lies after the position: it may lie within a batch."""
+        """Add the records from the position on, which may lie inside the batch."""
         if records and records[0].offset < self.next_fetch_offset:
             records = [one for one in records if one.offset >= self.next_fetch_offset]
         taken += records
@@ -146,22 +147,22 @@ class Batches:
         position, problem = self.next_fetch_offset, f"{type(error).__name__}: {error}"
         if isinstance(error, Fault):
             problem = str(error)
-        # 1. Once may be chance: it is fetched again.
+        # 1. A first failure may be transient: fetch the batch again.
         if not self._faults.is_lasting(self._tp, position, problem):
             self.done = True
             return
-        # 2. Twice is not: go on behind it.
+        # 2. A second one is not: continue after the batch.
         following = self._following(end, high_watermark)
         kept = self._salvaged(end, high_watermark, problem)
         if isinstance(error, MemoryError) and not any(isinstance(one, Unreadable) for one in kept):
-            raise error  # there is nothing wrong with it: memory has run out
+            raise error  # the batch is fine: the process is out of memory
         self._faults.skip(self._tp, position, following - 1, problem)
         taken += [one for one in kept if position <= one.offset < following]
         self._at, self.next_fetch_offset = end, following
         self.done = end > self._size
 
     def _following(self, end: int, high_watermark: int | None) -> int:
-        """The offset after a bad batch: as its header says, else where the next one begins, else the next offset."""
+        """Return the offset after an unreadable batch: by its header, else by the next batch, else the next offset."""
         data = self._data
         guesses = []
         if self._at + HEADER_BYTES <= self._size:
@@ -172,7 +173,7 @@ class Batches:
         return next((one for one in guesses if self._is_ahead(one, high_watermark)), self.next_fetch_offset + 1)
 
     def _salvaged(self, end: int, high_watermark: int | None, problem: str) -> list[Taken]:
-        """What can be read of a bad batch, and the rest as it is."""
+        """Return the readable records of a batch, and the rest as `Unreadable`."""
         try:
             batch, data = self._unpacked(end, high_watermark)
         except MemoryError:

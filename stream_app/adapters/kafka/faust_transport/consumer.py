@@ -1,4 +1,4 @@
-"""Faust's consumer, a batch at a time: what it fetches, from where, and what it commits."""
+"""Consumer of the batching transport: which partitions it fetches, from which positions, and what it commits."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from stream_app.adapters.kafka.faust_transport.thread import REBALANCE_PAUSE_SEC
 if TYPE_CHECKING:
     from stream_app.adapters.kafka.faust_transport.transport import BatchingTransport
 
-# A fetch thread that ends in a crash may never answer, and an app that waits for it never ends. Kafka's commits serve
-# displays only.
+# A crashed fetch thread may never answer, and the app would wait for it forever. Offsets committed to Kafka are only
+# used to display lag.
 COMMIT_SECONDS = 5.0
 
 WATCH_GROUP_SECONDS = 0.5
 
-_CREATE_TIME = 0  # Kafka's timestamp type of a record that carries its producer's time
+_CREATE_TIME = 0  # Kafka's timestamp type for times set by the producer
 
 
 class BatchingConsumer(Consumer):
-    """Yields one message a fetch; its value holds a `Fetched` for each partition that something came for.
+    """Consumer that yields one message per fetch; its value holds a `Fetched` for each partition with records.
 
-    Faust keeps its books by partition and offset: a message bears those of the last record of one of its partitions.
-    Which of them does not matter, since positions come from the store and never from Faust's books.
+    Faust tracks messages by partition and offset, so a message carries those of the last record of one of its
+    partitions. Which one does not matter, because positions come from the store and never from Faust.
 
-    A partition is fetched only after it was sought, since the last assignment or stop of the flow, to the position that
-    the transport's `positions` gave. Whoever resumes the flow, and in whatever order, thus starts from there.
+    After an assignment or a stop of the flow, a partition is fetched only once it was sought to the position that the
+    transport's `positions` returned. Fetching therefore always resumes from there.
     """
 
     transport: BatchingTransport
@@ -43,7 +43,7 @@ class BatchingConsumer(Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._sought: frozenset[TP] = frozenset()
-        self._epoch = 0  # counts what makes a seek necessary
+        self._epoch = 0  # incremented by everything that requires a seek
         self._seeking = asyncio.Lock()
         super().__init__(*args, **kwargs)
 
@@ -52,30 +52,30 @@ class BatchingConsumer(Consumer):
 
     @Service.task
     async def _watch_group(self) -> None:
-        """Crash on what the coordinator of the group refuses: until partitions are assigned nobody else asks for it."""
+        """Crash if the group coordinator refuses access: nothing else checks this before partitions are assigned."""
         while not self.should_stop:
             await self._thread.check_group()
             await self.sleep(WATCH_GROUP_SECONDS)
 
     def wake(self) -> None:
-        """Choose anew which partitions are wanted."""
+        """Re-evaluate which partitions are wanted."""
         self._thread.wake()
 
-    # Where to begin.
+    # --- positions
 
     def stop_flow(self) -> None:
-        """Let nothing more through; what was fetched and not delivered is fetched again."""
+        """Stop delivering messages; undelivered records will be fetched again."""
         super().stop_flow()
         self._forget_positions()
         self._thread.wake()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Forget where the partitions were."""
+        """Forget the positions of the partitions."""
         self._forget_positions()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Forget where the partitions were: also those that stayed have new positions in aiokafka."""
+        """Forget all positions: retained partitions have new positions in aiokafka, too."""
         self._forget_positions()
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -84,14 +84,14 @@ class BatchingConsumer(Consumer):
         self._epoch += 1
 
     async def perform_seek(self) -> None:
-        """Seek to the stored positions, once an assignment or stop of the flow."""
+        """Seek to the stored positions, once per assignment or stop of the flow."""
         async with self._seeking:
             if self._sought and self._sought >= self.assignment():
                 return
             epoch = self._epoch
             positions = await self.seek_to_committed()
-            # A message counts as new from the last offset before its partition's position on: an empty `Fetched` at
-            # the position itself bears that offset. Kafka's commits serve displays only: the first one always goes.
+            # An empty `Fetched` at a position carries the offset before it, which must count as new. The first commit
+            # to Kafka is always sent, because such commits are only used to display lag.
             for tp, position in positions.items():
                 self._read_offset[tp] = position - 1
                 self._committed_offset[tp] = None
@@ -100,39 +100,39 @@ class BatchingConsumer(Consumer):
                 self._sought = frozenset(positions)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Seek all assigned partitions to their stored positions; returns where to.
+        """Seek all assigned partitions to their stored positions, and return the positions.
 
         Raises:
-            HistoryGone: Kafka no longer has a stored position.
-            PositionAhead: Kafka does not have a stored position yet.
+            HistoryGone: a stored position is before the beginning of its partition.
+            PositionAhead: a stored position is after the end of its partition.
         """
         assigned = frozenset(self.assignment())
         return await self._thread.seek_all(await self.transport.positions(assigned), assigned)
 
-    # What to fetch.
+    # --- fetching
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's name
-        # 1. Nothing may be fetched between an assignment and the seek that follows it.
+        # 1. Do not fetch between an assignment and the seek that follows it.
         if self.app.rebalancing:
             await self.sleep(REBALANCE_PAUSE_SECONDS)
             return {}
         if not self._sought:
             try:
                 await self.perform_seek()
-            except IllegalStateError:  # revoked meanwhile: the next assignment seeks again
+            except IllegalStateError:  # revoked meanwhile; the next assignment seeks again
                 return {}
-        # 2. A frozen copy: Faust changes its set while the fetch waits.
+        # 2. Copy the set: Faust changes it while the fetch waits.
         epoch, wakes, wants = self._epoch, self._thread.wakes, self.transport.wants
         wanted = frozenset(tp for tp in active_partitions or () if tp in self._sought and wants(tp))
         fetched = await self._thread.fetch(wanted, wakes, timeout)
-        # 3. What was fetched from before a seek is void; the seek has gone back, or will go back, behind it.
+        # 3. Discard records fetched before a seek: they will be fetched again.
         return fetched if epoch == self._epoch else {}
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's name
-        """One message for all that came.
+        """Yield one message with everything that was fetched.
 
-        Faust takes four turns of the event loop for a message and the stream another one, and in every turn lanes may
-        be at work: with a message for each of 24 partitions a fetch took a hundred turns to arrive.
+        Faust needs four iterations of the event loop per message and the stream a fifth, and partition tasks may run in
+        each. With one message for each of 24 partitions, a fetch took a hundred iterations to arrive.
         """
         fetched: Any = (await self._wait_next_records(timeout))[0]
         if fetched and not self.should_stop:
@@ -159,21 +159,21 @@ class BatchingConsumer(Consumer):
         )
 
     def on_buffer_full(self, tp: TP) -> None:
-        """Hold nothing back.
+        """Do not pause the partition.
 
-        Faust would fetch no more of one partition until its queue is empty. But a message is of all partitions, and a
-        lane waits for the topic that is held back; a queue that is full makes the next fetch wait as it is.
+        Faust would stop fetching it until its queue is empty, but a message covers all partitions, and a partition task
+        would wait for the paused topic. A full queue delays the next fetch anyway.
         """
 
     def standing(self) -> dict[TP, int]:
-        """The offset before which all was handed over, of every partition of which more is wanted."""
+        """Return the position up to which each wanted partition was delivered."""
         ends, wants = self._thread._ends, self.transport.wants
         return {tp: ends[tp] for tp in self._sought if tp in ends and wants(tp)}
 
-    # What to commit.
+    # --- committing
 
     def ack(self, message: Message) -> bool:
-        """Let go of a message. What is stored of its partitions is told by `done`, partition by partition."""
+        """Release a message. `done` reports stored positions, partition by partition."""
         with ack_lock:
             if message.acked:
                 return False
@@ -183,9 +183,9 @@ class BatchingConsumer(Consumer):
             return True
 
     def done(self, tp: TP, position: int) -> None:
-        """Note that all of a partition before a position is stored: it is committed to Kafka, for displays of lag."""
+        """Commit a stored position to Kafka, where it is used to display lag."""
         with ack_lock:
-            if tp in self._sought:  # else it is on its way to somebody else
+            if tp in self._sought:  # otherwise the partition is being reassigned
                 self._acked[tp] = [position - 1]
                 self._n_acked += 1
 
@@ -204,4 +204,4 @@ class BatchingConsumer(Consumer):
             return False
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Offsets between two messages are no gaps: they are the records within."""
+        """Ignore gaps between offsets of messages: they are records of the same message."""

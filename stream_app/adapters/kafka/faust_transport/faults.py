@@ -1,4 +1,4 @@
-"""When a batch that cannot be read is skipped, and when there are too many of them."""
+"""Policy for unreadable batches: when one is skipped, and when there are too many."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from faust.types import TP
 
 from stream_app.errors import TooManyUnreadable
 
-MOST: Final = 100  # batches that are skipped
+MOST: Final = 100  # skipped batches
 WITHIN_SECONDS: Final = 600.0
 _log = logging.getLogger(__name__)
 
 
 class Faults:
-    """The bad batches of a process.
+    """Record of the unreadable batches of a process.
 
     Args:
-        skipped: called for each batch that is skipped.
-        clock: seconds that only grow.
+        skipped: called for each skipped batch.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, skipped: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
@@ -31,7 +31,7 @@ class Faults:
         self._times: deque[float] = deque(maxlen=MOST + 1)
 
     def is_lasting(self, tp: TP, first: int, problem: str) -> bool:
-        """Whether a batch fails for the second time in the same way: then its bytes are wrong in Kafka itself."""
+        """Return whether a batch fails for the second time in the same way, so that its bytes in Kafka are at fault."""
         fault = (first, problem)
         if self._seen.get(tp) == fault:
             del self._seen[tp]
@@ -40,11 +40,11 @@ class Faults:
         return False
 
     def skip(self, tp: TP, first: int, last: int, problem: str) -> None:
-        """Note that a batch is skipped. Raises TooManyUnreadable if there have been too many."""
+        """Record a skipped batch. Raises TooManyUnreadable if the limit is exceeded."""
         place = {"topic": tp.topic, "partition": tp.partition, "first": first, "last": last}
         now = self._clock()
         self._times.append(now)
         if len(self._times) > MOST and now - self._times[0] <= WITHIN_SECONDS:
             raise TooManyUnreadable(**place, limit=MOST, minutes=WITHIN_SECONDS / 60, problem=problem)
-        _log.warning("a record batch cannot be read and is skipped", extra={**place, "problem": problem})
+        _log.warning("Unreadable record batch skipped", extra={**place, "problem": problem})
         self._skipped()

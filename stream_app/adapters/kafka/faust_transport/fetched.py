@@ -1,4 +1,4 @@
-"""What one fetch brought for one partition."""
+"""Records of one partition from one fetch."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from stream_app.core.messages.unreadable import Unreadable
 
 
 class Fetched(NamedTuple):
-    """The records of one partition that came with one fetch, between two positions.
+    """Records of one partition from one fetch, with the positions before and after them.
 
-    The values of one partition form a chain: each starts where the one before ended, and the first one after an
-    assignment starts where the partition was sought to. Offsets within need not be gapless (compaction, transactions).
+    Consecutive values of a partition are contiguous: each starts where the previous one ended, and the first one after
+    an assignment starts at the position sought to. Offsets in between may have gaps (compaction, transactions).
 
     Attributes:
-        start: the position at which this fetch began.
-        records: what came, in order of offset; `Unreadable` for what cannot be read. Empty when the partition is only
-            now known to be caught up.
-        end: the next position, after the records.
-        high_watermark: the end of the partition by its own last fetch response.
+        start: position at which the fetch started.
+        records: records in order of offset; `Unreadable` replaces unreadable ones. Empty if the fetch only showed that
+            the partition is caught up.
+        end: next position.
+        high_watermark: end of the partition according to its last fetch response.
 
     >>> Fetched(start=7, records=(), end=7, high_watermark=7).caught_up
     True
@@ -34,5 +34,5 @@ class Fetched(NamedTuple):
 
     @property
     def caught_up(self) -> bool:
-        """Nothing was left in the partition when it was asked last."""
+        """Whether the partition had no further records at its last fetch response."""
         return self.end >= self.high_watermark

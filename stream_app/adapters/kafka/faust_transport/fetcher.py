@@ -1,4 +1,4 @@
-"""aiokafka's fetcher with our readers in place of its own, and what is taken from it."""
+"""Replacement of the readers in aiokafka's fetcher, and access to its records."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from stream_app.adapters.kafka.faust_transport.unpacking import Unpacker
 
 
 def responding(fetcher: Any, faults: Faults, unpacker: Unpacker) -> MethodType:
-    """The fetcher's method that takes in a response, with readers that step over what cannot be read.
+    """Return the fetcher's method for responses, with readers that skip unreadable batches.
 
-    It is the same code with two other global names, so that no other consumer is affected.
+    The method runs the same code with two global names replaced, so that other consumers are not affected.
     """
 
     def batches(tp: TP, records: FetchedBytes, _: Any, position: int, *__: Any) -> Batches:
@@ -29,9 +29,9 @@ def responding(fetcher: Any, faults: Faults, unpacker: Unpacker) -> MethodType:
 
 
 def drain(fetcher: Any, wanted: AbstractSet[TP]) -> dict[TP, list[Taken]]:
-    """Take a bounded part of the records that have come for some partitions, as aiokafka's `getmany` does.
+    """Return fetched records of some partitions up to a limit, as aiokafka's `getmany` does.
 
-    Raises what a broker has answered instead of records, and TooManyUnreadable.
+    Raises errors that a broker returned instead of records, and TooManyUnreadable.
     """
     records: dict[TP, list[Taken]] = {}
     size = count = 0
@@ -41,7 +41,7 @@ def drain(fetcher: Any, wanted: AbstractSet[TP]) -> dict[TP, list[Taken]]:
                 del fetcher._records[tp]
             continue
         if size >= TAKEN_BYTES or count >= TAKEN_RECORDS or (records and isinstance(result, FetchError)):
-            break  # comes next time
+            break  # returned by the next call
         done = True
         if isinstance(result, FetchError):
             del fetcher._records[tp]

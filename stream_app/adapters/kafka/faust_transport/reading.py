@@ -1,4 +1,4 @@
-"""From the bytes of one record batch to its records, through aiokafka's own parser, with bounds on what they take."""
+"""Parsing of record batches with aiokafka's parser, within limits on memory."""
 
 from __future__ import annotations
 
@@ -14,33 +14,35 @@ from faust.types import TP
 from stream_app.adapters.kafka.faust_transport.salvage import MAX_HEADERS, MAX_RECORD_BYTES, longest
 from stream_app.adapters.kafka.faust_transport.unpacking import Unpacker
 
-# Every event has an id of its own, so 1 MiB cannot hold as many, however well they pack. Each record becomes an object
-# of some hundred bytes, and a batch that unpacks to 32 MiB may hold 4,000,000 of 7 bytes.
+# Events have unique ids, so 1 MiB never holds this many, however well they compress. Each record becomes an object of
+# some hundred bytes, and a batch that decompresses to 32 MiB could hold 4,000,000 records of 7 bytes.
 MAX_RECORDS: Final = 100_000
 
-LOG_HEADER_BYTES: Final = 12  # base offset, and the length of what follows
-MAGIC_AT: Final = 16  # the version of the format
+LOG_HEADER_BYTES: Final = 12  # base offset and length of the rest
+MAGIC_AT: Final = 16  # offset of the format version
 HEADER_BYTES: Final = 61
-_ATTRIBUTES_AT: Final = 22  # of two bytes the one with the codec
-_COUNT: Final = struct.Struct(">57xi")  # of records
-_LEGACY_BYTES: Final = 26  # of the shortest batch
+_ATTRIBUTES_AT: Final = 22  # offset of the byte with the codec
+_COUNT: Final = struct.Struct(">57xi")  # number of records
+_LEGACY_BYTES: Final = 26  # size of the smallest batch
 _LEGACY_ATTRIBUTES_AT: Final = 17
-_CODEC: Final = 7  # these bits of the attributes
+_CODEC: Final = 7  # mask of the attributes
 
 
 class Fault(ValueError):
-    """What is wrong with the bytes of a batch."""
+    """Malformed bytes of a batch."""
 
 
 def unpacked(data: memoryview, unpacker: Unpacker) -> tuple[Any, memoryview]:
-    """Check a batch and unpack it.
+    """Validate and decompress a batch.
 
-    Returns aiokafka's batch and the bytes that it reads; both are valid until the next batch is unpacked.
+    Returns:
+        aiokafka's batch and the bytes that it reads; both are valid until the next batch is decompressed.
 
-    Raises Fault, or what a codec raises.
+    Raises:
+        Fault: the batch is malformed. Codecs raise exceptions of their own.
     """
     if len(data) < HEADER_BYTES or data[MAGIC_AT] != 2:
-        raise Fault(f"it is no record batch (version {data[MAGIC_AT]}, {len(data)} bytes)")
+        raise Fault(f"it is not a record batch (version {data[MAGIC_AT]}, {len(data)} bytes)")
     batch = DefaultRecordBatch(data)
     if not batch.validate_crc():
         raise Fault("the checksum does not match")
@@ -57,13 +59,13 @@ def unpacked(data: memoryview, unpacker: Unpacker) -> tuple[Any, memoryview]:
 
 
 def count_of(data: memoryview) -> int:
-    """The number of records by the header of a batch."""
+    """Return the number of records according to the header of a batch."""
     count: int = _COUNT.unpack_from(data)[0]
     return count
 
 
 def records_of(tp: TP, batch: Any, data: memoryview) -> list[ConsumerRecord]:
-    """The records of a batch as `unpacked` gives it. Raises Fault, or what aiokafka's parser raises."""
+    """Return the records of a batch from `unpacked`. Raises Fault, or exceptions of aiokafka's parser."""
     if len(data) > MAX_RECORD_BYTES and longest(data[HEADER_BYTES:], count_of(data)) > MAX_RECORD_BYTES:
         raise Fault(f"a record has more than {MAX_RECORD_BYTES} bytes")
     topic, partition = tp
@@ -71,7 +73,7 @@ def records_of(tp: TP, batch: Any, data: memoryview) -> list[ConsumerRecord]:
     next_offset, headers = batch.base_offset, 0
     for record in batch:
         offset, key, value, own = record.offset, record.key, record.value, record.headers
-        # A broker does not check the offsets of records that are not compressed.
+        # Brokers do not validate the offsets of uncompressed records.
         if offset < next_offset:
             raise Fault(f"offset {offset} follows {next_offset - 1}")
         next_offset = offset + 1
@@ -100,9 +102,10 @@ def records_of(tp: TP, batch: Any, data: memoryview) -> list[ConsumerRecord]:
 
 
 def legacy_records(tp: TP, data: memoryview, unpacker: Unpacker) -> tuple[list[ConsumerRecord], int]:
-    """The records of a message of Kafka before 0.11, or of the messages packed in it; and the offset after them.
+    """Return the records of a message set of Kafka before 0.11, and the offset after them.
 
-    Raises Fault, or what aiokafka or a codec raises.
+    Raises:
+        Fault: the message is malformed. aiokafka and codecs raise exceptions of their own.
     """
     if len(data) < _LEGACY_BYTES:
         raise Fault(f"it has {len(data)} bytes")
@@ -113,12 +116,12 @@ def legacy_records(tp: TP, data: memoryview, unpacker: Unpacker) -> tuple[list[C
     end = batch.next_offset
     if not codec:
         return [consumer_record(tp, one, one.offset, one.timestamp) for one in batch], end
-    # With its codec taken out, the wrapper is a message whose value is the packed messages.
+    # Without its codec flag, the wrapper is a plain message whose value is the compressed messages.
     wrapper = bytearray(data)
     wrapper[_LEGACY_ATTRIBUTES_AT] &= ~_CODEC
     (outer,) = LegacyRecordBatch(wrapper, data[MAGIC_AT])
     inner = _messages(unpacker.unpack(codec, memoryview(outer.value or b"")))
-    # Offsets within are relative from version 1 on, times those of the wrapper where the broker has set them.
+    # From version 1 on inner offsets are relative, and the wrapper's timestamp applies if the broker set it.
     shift = end - 1 - inner[-1].offset if inner and data[MAGIC_AT] else 0
     offsets = [one.offset + shift for one in inner]
     if any(later <= earlier for earlier, later in pairwise((-1, *offsets, end))):
@@ -131,14 +134,14 @@ def legacy_records(tp: TP, data: memoryview, unpacker: Unpacker) -> tuple[list[C
 
 
 def _messages(data: memoryview) -> list[Any]:
-    """The messages of a set, none of which may be a set again."""
+    """Return the messages of a set, which must not be nested."""
     found: list[Any] = []
     at = 0
     while at < len(data):
         length = int.from_bytes(data[at + LOG_HEADER_BYTES - 4 : at + LOG_HEADER_BYTES], "big")
         one = data[at : at + LOG_HEADER_BYTES + length]
         if not _LEGACY_BYTES <= len(one) == LOG_HEADER_BYTES + length or one[_LEGACY_ATTRIBUTES_AT] & _CODEC:
-            raise Fault("a message within it is broken")
+            raise Fault("an inner message is malformed")
         if len(found) == MAX_RECORDS:
             raise Fault(f"it has more than {MAX_RECORDS} records")
         found += LegacyRecordBatch(one, one[MAGIC_AT])
@@ -147,7 +150,7 @@ def _messages(data: memoryview) -> list[Any]:
 
 
 def consumer_record(tp: TP, record: Any, offset: int, timestamp: int | None) -> ConsumerRecord:
-    """A record of a parser as aiokafka hands it over."""
+    """Return a parsed record as the type that aiokafka returns."""
     key, value = record.key, record.value
     return ConsumerRecord(
         tp.topic,

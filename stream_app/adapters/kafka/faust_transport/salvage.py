@@ -1,6 +1,7 @@
-"""Reads a batch that the client library refuses, record by record: the good ones are records, the others are kept.
+"""Record-by-record reader for batches that the client library rejects.
 
-Slow, and only for bad batches. Every number is checked before it is used.
+It returns readable records and keeps the bytes of the others. It is slow and only used for malformed batches. Every
+number is validated before use.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ from typing import Any, Final, NamedTuple
 
 from stream_app.core.messages.unreadable import Kept, Unreadable
 
-# A producer refuses a record of more than 1 MiB before it packs it, unless told otherwise.
+# By default producers reject records larger than 1 MiB before compression.
 MAX_RECORD_BYTES: Final = 2 << 20
-MAX_HEADERS: Final = 250_000  # of all records of a batch: each becomes an object
-MAX_KEPT_BYTES: Final = 1 << 20  # no dead letter holds more
+MAX_HEADERS: Final = 250_000  # per batch; each header becomes an object
+MAX_KEPT_BYTES: Final = 1 << 20  # limit of a dead letter
 _NUMBER_BITS: Final = 63
 
 
 class Record(NamedTuple):
-    """A record as aiokafka's parser gives it."""
+    """Record in the form of aiokafka's parser."""
 
     offset: int
     timestamp: int
@@ -30,33 +31,33 @@ class Record(NamedTuple):
 
 
 def salvage(batch: Any, count: int, payload: memoryview) -> Iterator[Record | Unreadable]:
-    """The records of a batch, in order of offset.
+    """Yield the records of a batch in order of offset.
 
     Args:
-        batch: aiokafka's batch, of which only the header is read.
-        count: the number of records by its header.
-        payload: the records, unpacked.
+        batch: aiokafka's batch; only its header is used.
+        count: number of records according to the header.
+        payload: decompressed records.
     """
     at, next_offset, room = 0, batch.base_offset, MAX_HEADERS
-    gapless = count == batch.last_offset_delta + 1  # else compaction has removed records
+    gapless = count == batch.last_offset_delta + 1  # otherwise compaction has removed records
     for _ in range(count):
         begin = at
         try:
             start, at = _bounds(payload, at)
         except (ValueError, IndexError) as error:
-            yield _kept(batch, next_offset, payload[begin:], f"the batch breaks off: {error}")
+            yield _kept(batch, next_offset, payload[begin:], f"the batch is truncated: {error}")
             return
         one = _read(batch, next_offset, payload[start:at], room)
         room -= len(one.headers)
         if isinstance(one, Record) and not _is_in_place(one.offset, next_offset, batch.next_offset, gapless):
-            reason = f"the record says it has offset {one.offset}, and stands where {next_offset} is next"
+            reason = f"the record has offset {one.offset} where {next_offset} is expected"
             one = Unreadable(Kept(next_offset, batch.max_timestamp, one.key, one.value, one.headers), reason)
         yield one
         next_offset = one.offset + 1
 
 
 def longest(payload: memoryview, count: int) -> int:
-    """The bytes of the longest record. Raises ValueError or IndexError if the records are not as long as they say."""
+    """Return the size of the longest record. Raises ValueError or IndexError if record lengths are wrong."""
     at = found = 0
     for _ in range(count):
         start, at = _bounds(payload, at)
@@ -65,7 +66,7 @@ def longest(payload: memoryview, count: int) -> int:
 
 
 def _bounds(payload: memoryview, at: int) -> tuple[int, int]:
-    """Where a record begins behind its length, and where it ends."""
+    """Return where the body of a record starts and ends."""
     length, start = _number(payload, at)
     if not 0 <= length <= len(payload) - start:
         raise ValueError("a record is longer than the batch")
@@ -77,7 +78,7 @@ def _is_in_place(offset: int, next_offset: int, end: int, gapless: bool) -> bool
 
 
 def _read(batch: Any, offset: int, body: memoryview, room: int) -> Record | Unreadable:
-    """One record; `offset` stands for it if its own cannot be read."""
+    """Return one record; `offset` is used if its own is unreadable."""
     if len(body) > MAX_RECORD_BYTES:
         return _kept(batch, offset, body, f"the record has {len(body)} bytes, more than {MAX_RECORD_BYTES}")
     try:
@@ -91,8 +92,8 @@ def _read(batch: Any, offset: int, body: memoryview, room: int) -> Record | Unre
 
 
 def _parsed(batch: Any, body: memoryview, room: int) -> tuple[Record, bool]:
-    """The record, and whether the names of its headers are UTF-8."""
-    _, at = _number(body, 0)  # attributes: none are in use
+    """Return the record, and whether its header names are UTF-8."""
+    _, at = _number(body, 0)  # attributes: unused
     timestamp_delta, at = _number(body, at)
     offset_delta, at = _number(body, at)
     key, at = _bytes(body, at)
@@ -106,9 +107,9 @@ def _parsed(batch: Any, body: memoryview, room: int) -> tuple[Record, bool]:
         content, at = _bytes(body, at)
         if name is None:
             raise ValueError("a header has no name")
-        told = name.decode(errors="replace")
-        is_utf8 &= told.encode() == name
-        headers.append((told, content))
+        text = name.decode(errors="replace")
+        is_utf8 &= text.encode() == name
+        headers.append((text, content))
     if at != len(body):
         raise ValueError(f"{len(body) - at} bytes are left")
     is_append_time = bool(batch.timestamp_type)
@@ -130,7 +131,7 @@ def _bytes(data: memoryview, at: int) -> tuple[bytes | None, int]:
 
 
 def _number(data: memoryview, at: int) -> tuple[int, int]:
-    """A zigzag number of variable length, and where it ends."""
+    """Return a zigzag varint and the position after it."""
     found = shift = 0
     while True:
         byte = data[at]

@@ -1,4 +1,4 @@
-"""The thread in which aiokafka fetches: it takes what came, partition by partition, with the positions around it."""
+"""Consumer thread of the batching transport: fetches records per partition, with the positions around them."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ from stream_app.errors import HistoryGone, PositionAhead
 if TYPE_CHECKING:
     from stream_app.adapters.kafka.faust_transport.transport import BatchingTransport
 
-# aiokafka sends no fetch to a broker while records of its partitions wait to be taken, but after this long it sends one
-# without those partitions. With its usual 0.1 s a partition that is held back stops all others for as long, each time.
-# With 0 the next request leaves before the records that just came can be taken: their partitions sit it out.
+# While fetched records of a broker's partitions wait to be taken, aiokafka delays the next fetch by this time and then
+# sends it without those partitions. With the default of 0.1 s, one partition that is held back delays all others. With
+# 0, the next request is sent before the records can be taken, so that their partitions miss it.
 PREFETCH_BACKOFF_SECONDS = 0.005
 
-# While a rebalance goes on there is nothing to take; looked at again after this long.
+# Pause between checks whether a rebalance has finished.
 REBALANCE_PAUSE_SECONDS = 0.01
 
 
 class FetchThread(AIOKafkaConsumerThread):
-    """Faust's consumer thread, asked for all records of some partitions instead of for single records."""
+    """Consumer thread of Faust that returns all records of some partitions instead of single records."""
 
     transport: BatchingTransport
-    _ends: dict[TP, int]  # where the last `Fetched` of a partition ended
-    _told: dict[TP, int]  # the position at which a partition was last told to be caught up
-    wakes: int  # counts `wake`, so that a call between a decision and the wait that follows is not missed
+    _ends: dict[TP, int]  # end of each partition's last `Fetched`
+    _caught_up: dict[TP, int]  # position at which each partition was last reported as caught up
+    wakes: int  # counts `wake`, so that no call is missed between choosing partitions and waiting
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._ends, self._told, self.wakes = {}, {}, 0
+        self._ends, self._caught_up, self.wakes = {}, {}, 0
 
     def _create_worker_consumer(self, transport: Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = self.transport.fetch_max_wait_ms
         consumer._fetch_min_bytes = self.transport.fetch_min_bytes
         consumer._max_partition_fetch_bytes = self.transport.max_partition_fetch_bytes
-        consumer._auto_offset_reset = "none"  # a position that Kafka does not have is never replaced in silence
+        consumer._auto_offset_reset = "none"  # never silently replace an invalid position
         return consumer
 
     async def on_start(self) -> None:
-        """Start aiokafka's consumer, and watch its fetch responses."""
+        """Start aiokafka's consumer and intercept its fetch responses."""
         await super().on_start()
         fetcher = self._ensure_consumer()._fetcher
         fetcher._prefetch_backoff = PREFETCH_BACKOFF_SECONDS
@@ -59,12 +59,12 @@ class FetchThread(AIOKafkaConsumerThread):
             try:
                 came: bool = await respond(*request)
             except asyncio.CancelledError:
-                # aiokafka cancels its requests when it closes, and takes the end of one for its own: the thread ended
-                # with a traceback, and the app waited for it in vain.
+                # When aiokafka closes, it cancels its requests and mistakes this for its own cancellation: the thread
+                # would end with a traceback, and the app would wait for it forever.
                 if not fetcher._closed:
                     raise
                 return False
-            # Without records nobody is woken, but a partition may now be known to be caught up.
+            # aiokafka wakes nobody for an empty response, but a partition may now be caught up.
             if not came:
                 self._notify()
             return came
@@ -72,12 +72,12 @@ class FetchThread(AIOKafkaConsumerThread):
         fetcher._proc_fetch_request = respond_and_notify
 
     def _stopped_set(self) -> None:
-        # After a crash the thread may have ended already: Faust's own raises then, and the log has a second error.
+        # After a crash the thread may have ended already; Faust's method would raise and log a second error.
         if not self.thread_loop.is_closed():
             super()._stopped_set()
 
     async def check_group(self) -> None:
-        """Raise what the coordinator of the group has refused, as KafkaDenied if that is a right."""
+        """Raise errors of the group coordinator, as KafkaDenied if a right is missing."""
         with refusals("Read"):
             await self.call_thread(self._check_group)
 
@@ -87,7 +87,7 @@ class FetchThread(AIOKafkaConsumerThread):
             coordinator.check_errors()
 
     def wake(self) -> None:
-        """End a fetch that waits, from any thread: other partitions are wanted now, or none."""
+        """End a waiting fetch because the wanted partitions have changed. Thread-safe."""
         self.wakes += 1
         self.thread_loop.call_soon_threadsafe(self._notify)
 
@@ -98,17 +98,17 @@ class FetchThread(AIOKafkaConsumerThread):
                 fetcher._notify(waiter)
 
     async def fetch(self, wanted: frozenset[TP], wakes: int, timeout: float) -> dict[TP, Fetched]:  # noqa: ASYNC109
-        """All that has come for these partitions; waits up to `timeout` seconds for something, or until woken.
+        """Return all fetched records of some partitions; wait for records, a call of `wake`, or a timeout.
 
         Args:
-            wanted: the partitions to take from; what came for others stays where it is.
-            wakes: what `self.wakes` was before `wanted` was chosen.
+            wanted: partitions to return; records of other partitions are kept.
+            wakes: value of `self.wakes` before `wanted` was chosen.
             timeout: seconds.
 
         Raises:
-            HistoryGone: a partition no longer has the position that was to be fetched.
-            PositionAhead: a partition ends before the position that was to be fetched.
-            KafkaDenied: Kafka refuses a topic.
+            HistoryGone: a position is before the beginning of its partition.
+            PositionAhead: a position is after the end of its partition.
+            KafkaDenied: the user may not read a topic.
         """
         with refusals("Read"):
             fetched: dict[TP, Fetched] = await self.call_thread(self._fetch, wanted, wakes, timeout)
@@ -134,11 +134,11 @@ class FetchThread(AIOKafkaConsumerThread):
                 if not done:
                     waiter.cancel()
                 else:
-                    waiter.result()  # raises what the group coordinator refused
+                    waiter.result()  # raises errors of the group coordinator
         return {}
 
     async def _take(self, fetcher: Any, wanted: frozenset[TP]) -> dict[TP, Fetched]:
-        """What has come; without waiting, so that positions and records belong together."""
+        """Return fetched records; it does not wait before reading positions, so that they match the records."""
         try:
             records = drain(fetcher, wanted)
         except OffsetOutOfRangeError as error:
@@ -150,15 +150,15 @@ class FetchThread(AIOKafkaConsumerThread):
             if state is None or not state.has_valid_position or state.highwater is None or tp not in self._ends:
                 continue
             start, end, caught_up = self._ends[tp], state.position, state.position >= state.highwater
-            if end > start or (caught_up and self._told.get(tp) != end):
+            if end > start or (caught_up and self._caught_up.get(tp) != end):
                 found[tp] = Fetched(start, records.get(tp, ()), end, state.highwater)
                 self._ends[tp] = end
             if caught_up:
-                self._told[tp] = end
+                self._caught_up[tp] = end
         return found
 
     async def _unreachable(self, positions: Mapping[TP, int]) -> Exception:
-        """The error that says why the first of these positions could not be fetched."""
+        """Return the error for the first of some positions that cannot be fetched."""
         (topic, partition), position = next(iter(positions.items()))
         return await self._checked(TP(topic, partition), position) or OffsetOutOfRangeError(dict(positions))
 
@@ -168,11 +168,11 @@ class FetchThread(AIOKafkaConsumerThread):
         return unreachable(tp, position, earliest, end)
 
     async def seek_all(self, stored: Mapping[TP, int], assigned: Iterable[TP]) -> dict[TP, int]:
-        """Seek every assigned partition to its stored position, or to its beginning; returns where to.
+        """Seek every assigned partition to its stored position, or to its beginning, and return the positions.
 
         Raises:
-            HistoryGone: a partition begins after its stored position.
-            PositionAhead: a partition ends before its stored position.
+            HistoryGone: a stored position is before the beginning of its partition.
+            PositionAhead: a stored position is after the end of its partition.
         """
         with refusals("Describe"):
             positions: dict[TP, int] = await self.call_thread(self._seek_all, stored, frozenset(assigned))
@@ -180,24 +180,24 @@ class FetchThread(AIOKafkaConsumerThread):
 
     async def _seek_all(self, stored: Mapping[TP, int], assigned: frozenset[TP]) -> dict[TP, int]:
         consumer = self._ensure_consumer()
-        # 1. Check all, so that nothing has moved when one is refused.
+        # 1. Check all positions before moving any.
         earliest, ends = await consumer.beginning_offsets(assigned), await consumer.end_offsets(assigned)
         positions = {tp: stored.get(tp, earliest[tp]) for tp in assigned}
         for tp, position in sorted(positions.items()):
             if refused := unreachable(tp, position, earliest[tp], ends[tp]):
                 raise refused
-        # 2. Move, without a wait in between. Raises IllegalStateError for a partition that was revoked meanwhile.
+        # 2. Seek without awaiting in between. Raises IllegalStateError for a partition that was revoked meanwhile.
         for tp, position in positions.items():
             consumer.seek(tp, position)
-            # The high watermark that is known may be older than the position: it would make it look caught up.
+            # The known high watermark may be older than the position, which would then seem caught up.
             consumer._subscription.subscription.assignment.state_value(tp).highwater = None
             self._ends[tp] = position
-            self._told.pop(tp, None)
+            self._caught_up.pop(tp, None)
         return positions
 
 
 def unreachable(tp: TP, position: int, earliest: int, end: int) -> HistoryGone | PositionAhead | None:
-    """Why a position cannot be fetched from a partition that reaches from `earliest` to `end`; none if it can.
+    """Return the error for a position outside a partition's range from `earliest` to `end`; None if it is inside.
 
     >>> print(unreachable(TP("shop.orders", 3), 5, earliest=9, end=20))
     Kafka no longer has shop.orders[3] from position 5 on: it begins at 9. ...

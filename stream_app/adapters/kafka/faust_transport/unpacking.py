@@ -1,4 +1,4 @@
-"""The four codecs of Kafka, unpacked into memory of a fixed size."""
+"""Decompression of Kafka's four codecs into a buffer of fixed size."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from typing import Any, Final
 
 from stream_app.errors import MissingCodec
 
-# A broker takes 1 MiB of a producer unless told otherwise, and events in JSON pack 5 to 20 times: no honest batch holds
-# more. 440 KB of gzip hold 450 MB of zeros, and a worker with 1 GiB ended with every start.
+# By default a broker accepts batches up to 1 MiB, and JSON events compress 5 to 20 times, so no legitimate batch is
+# larger. 440 KB of gzip can hold 450 MB of zeros, which crashed a worker with 1 GiB of memory at every start.
 MAX_UNPACKED_BYTES: Final = 32 << 20
-# The library reads a few bytes past the end of a batch that breaks off inside a number.
+# The library reads a few bytes past the end of a batch that is truncated inside a number.
 PADDING: Final = 64
 
-GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4  # as the attributes of a batch name them
+GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4  # codes in the attributes of a batch
 _NAMES: Final = {GZIP: "gzip", SNAPPY: "snappy", LZ4: "lz4", ZSTD: "zstd"}
-# Java and kafka-python write snappy in blocks behind this header, with two numbers of 4 bytes after it; librdkafka and
-# Go write one raw block.
+# Java and kafka-python write snappy in blocks after this header and two 4-byte numbers. librdkafka and Go write one raw
+# block.
 _XERIAL: Final = b"\x82SNAPPY\x00"
 _XERIAL_HEADER_BYTES: Final = 16
 _LENGTH_BYTES: Final = 4
 
-Decompress = Callable[[Any, memoryview], int]  # the packed bytes, where to; returns how many it wrote
+Decompress = Callable[[Any, memoryview], int]  # compressed bytes, target; returns the number of bytes written
 
 
 def require_codecs() -> dict[int, Decompress]:
-    """Return the decoder of each codec.
+    """Return the decompressor of each codec.
 
-    Raises MissingCodec: else every batch of that codec would be taken for a bad one.
+    Raises:
+        MissingCodec: a decompressor is missing; every batch of that codec would seem unreadable.
     """
     found: dict[int, Decompress] = {}
     for codec, name in _NAMES.items():
@@ -42,16 +43,17 @@ def require_codecs() -> dict[int, Decompress]:
 
 
 class Unpacker:
-    """Unpacks one batch after the other into the same memory, which is taken once and only as far as it is used."""
+    """Decompressor with one buffer for all batches; the operating system allocates only the pages that are used."""
 
     def __init__(self) -> None:
         self._decoders = require_codecs()
         self._memory = memoryview(mmap.mmap(-1, MAX_UNPACKED_BYTES + PADDING))
 
     def unpack(self, codec: int, packed: memoryview, head: bytes | bytearray = b"") -> memoryview:
-        """The unpacked bytes behind `head`; valid until the next call.
+        """Return `head` followed by the decompressed bytes; valid until the next call.
 
-        Raises ValueError for an unknown codec, and what the codec raises if the bytes are wrong or too many.
+        Raises:
+            ValueError: the codec is unknown. Codecs raise exceptions of their own for malformed or too many bytes.
         """
         if codec not in self._decoders:
             raise ValueError(f"the codec {codec} is unknown")
@@ -70,7 +72,7 @@ class Unpacker:
             size = int.from_bytes(packed[:_LENGTH_BYTES], "big")
             end = _LENGTH_BYTES + size
             if end > len(packed):
-                raise ValueError("a block of snappy breaks off")
+                raise ValueError("a snappy block is truncated")
             written += self._decoders[SNAPPY](packed[_LENGTH_BYTES:end], room[written:])
             packed = packed[end:]
         return written

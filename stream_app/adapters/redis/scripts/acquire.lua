@@ -1,8 +1,8 @@
--- Take or prolong a lease.
+-- Acquire or renew a lease.
 --
--- KEYS[1]  the lease, a string that expires: its holder
+-- KEYS[1]  holder of the lease, a string that expires
 -- ARGV[1]  holder
--- ARGV[2]  milliseconds
+-- ARGV[2]  lifetime, milliseconds
 -- returns  1 if the holder has it now, else 0
 
 local holder = redis.call('GET', KEYS[1])

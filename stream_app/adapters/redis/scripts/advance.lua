@@ -1,10 +1,10 @@
 -- Raise the value that a lease guards.
 --
--- KEYS[1]  the lease, a string that expires: its holder
--- KEYS[2]  the value, a string
+-- KEYS[1]  holder of the lease, a string that expires
+-- KEYS[2]  guarded value, a string
 -- ARGV[1]  holder
 -- ARGV[2]  value
--- returns  1 if the holder has the lease and the value stands there now, else 0
+-- returns  1 if the holder has the lease and the value is now ARGV[2], else 0
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 0

@@ -1,23 +1,23 @@
--- Store the trainer's checkpoint and the version that it has just made, as a whole or not at all.
+-- Store the trainer's checkpoint and, optionally, a new model version, atomically.
 --
 -- KEYS[1]  meta, a hash: epoch (of the latest claim), number, written_in (epoch), through, checkpoint, newest, pinned,
 --          and count:versions, count:snapshots and count:index (entries of the other keys)
--- KEYS[2]  versions, a hash: number -> what is known of it
+-- KEYS[2]  versions, a hash: number -> metadata
 -- KEYS[3]  snapshots, a hash: number -> bytes
--- KEYS[4]  index, a sorted set: number, filled up with zeros, by the moment from which it is in force
+-- KEYS[4]  index, a sorted set: zero-padded numbers by effective time
 -- ARGV[1]  epoch
--- ARGV[2]  base: the number of the checkpoint that this one follows, 0 for the first
+-- ARGV[2]  base: number of the preceding checkpoint, 0 for the first
 -- ARGV[3]  number
 -- ARGV[4]  checkpoint
 -- ARGV[5]  through
--- ARGV[6]  so many versions are kept, and the pinned one
--- ARGV[7]  so many versions stay in the index
--- ARGV[8]  number of the new version, or '' for none, and then:
--- ARGV[9]  the moment from which it is in force
--- ARGV[10] what is known of it
+-- ARGV[6]  number of versions to keep besides the pinned one
+-- ARGV[7]  number of versions to keep in the index
+-- ARGV[8]  number of the new version, or '' for none
+-- ARGV[9]  its effective time
+-- ARGV[10] its metadata
 -- ARGV[11] its bytes
--- returns  {outcome, number of the newest version}; outcomes as in ports.Outcome, 4: another key lacks
---          entries, and 5: the version does not follow it
+-- returns  {outcome, number of the newest version}; outcomes as in ports.Outcome, 4: a key lacks entries, and 5: the
+--          version does not follow the newest one
 
 local DONE, ALREADY_DONE, FENCED, WRONG_BASE, INCOMPLETE, OUT_OF_ORDER = 0, 1, 2, 3, 4, 5
 local meta, versions, snapshots, index = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -40,7 +40,7 @@ if (stored[2] or '0') ~= ARGV[2] then
   return {WRONG_BASE, newest}
 end
 
--- 4. The other keys hold as many entries as the last checkpoint left. A key of another type fails here.
+-- 4. The other keys must have as many entries as the last checkpoint left. A key of a wrong type fails here.
 local function sizes()
   return {redis.call('HLEN', versions), redis.call('HLEN', snapshots), redis.call('ZCARD', index)}
 end
@@ -50,12 +50,12 @@ for place, found in ipairs(sizes()) do
   end
 end
 
--- 5. Everything else that may fail: a version out of order.
+-- 5. Everything else that can fail: a version out of order.
 if version and version <= newest then
   return {OUT_OF_ORDER, newest}
 end
 
--- 6. Writes; the first one is refused as a whole if memory or disk are full.
+-- 6. Writes. If memory or disk is full, the first one fails and nothing is written.
 local function counted()
   local now = sizes()
   redis.call('HSET', meta, 'count:versions', now[1], 'count:snapshots', now[2], 'count:index', now[3])
@@ -70,7 +70,7 @@ redis.call('HSET', versions, ARGV[8], ARGV[10])
 redis.call('HSET', snapshots, ARGV[8], ARGV[11])
 redis.call('ZADD', index, ARGV[9], string.format('%020d', version))
 
--- 7. Old versions go, but never the pinned one.
+-- 7. Delete old versions, but never the pinned one.
 redis.call('ZREMRANGEBYRANK', index, 0, -tonumber(ARGV[7]) - 1)
 local kept = redis.call('HKEYS', versions)
 table.sort(kept, function(a, b) return tonumber(a) > tonumber(b) end)

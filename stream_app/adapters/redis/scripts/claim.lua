@@ -1,9 +1,9 @@
--- Begin a life: give an epoch that is greater than every earlier one, also if Redis was set back to an older file.
+-- Return a new epoch, greater than every earlier one, even if Redis was restored from a backup.
 --
--- KEYS[1]  the last epoch, a string
--- returns  the epoch, microseconds of this server's clock where that is greater
+-- KEYS[1]  last epoch, a string
+-- returns  the epoch: microseconds of the server's clock, or the last epoch + 1 if that is greater
 --
--- A repetition only skips a number.
+-- Repeating the call only skips a number.
 
 local now = redis.call('TIME')
 local epoch = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') + 1, tonumber(now[1]) * 1000000 + tonumber(now[2]))

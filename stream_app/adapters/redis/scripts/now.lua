@@ -1,6 +1,6 @@
--- Redis' own clock, the same for all who ask.
+-- Return the clock of Redis, which is the same for all clients.
 --
--- KEYS[1]  any key of the clock: in a cluster its node answers
+-- KEYS[1]  any key of the clock; selects the node of a cluster
 -- returns  {seconds since 1970, microseconds of them}
 
 return redis.call('TIME')

@@ -1,10 +1,10 @@
--- Register a life of an instance at a partition, and read what is stored there.
+-- Register a process as the owner of a partition, and return what is stored.
 --
 -- KEYS[1]  meta of the partition, a hash
 -- ARGV[1]  instance
 -- ARGV[2]  epoch
--- ARGV[3]  so many instances are remembered; of more than that, those whose epochs are oldest are forgotten
--- returns  {1, position, summary, last sequence number}, or {0, the epoch that is registered} if that is later
+-- ARGV[3]  number of instances to keep, newest epochs first
+-- returns  {1, position, summary, last sequence number}, or {0, registered epoch} if that is greater
 
 local meta, mine, epoch = KEYS[1], 'epoch:' .. ARGV[1], tonumber(ARGV[2])
 
@@ -15,7 +15,7 @@ if registered and tonumber(registered) > epoch then
 end
 redis.call('HSET', meta, mine, ARGV[2])
 
--- 2. Where every start has a name of its own, names would pile up for ever.
+-- 2. Delete old instances: if every process has its own name, they would accumulate.
 local known = {}
 for _, field in ipairs(redis.call('HKEYS', meta)) do
   if string.sub(field, 1, 6) == 'epoch:' and field ~= mine then
@@ -27,6 +27,6 @@ for place = tonumber(ARGV[3]), #known do
   redis.call('HDEL', meta, known[place][1])
 end
 
--- 3. What is stored.
+-- 3. Return what is stored.
 local stored = redis.call('HMGET', meta, 'position', 'summary', 'sequence')
 return {1, stored[1] or '', stored[2] or '', stored[3] or '0'}

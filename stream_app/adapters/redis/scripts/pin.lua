@@ -1,9 +1,9 @@
--- Name the version that ticks are to put in force.
+-- Select the version that ticks activate.
 --
 -- KEYS[1]  meta, a hash
--- KEYS[2]  versions, a hash: number -> what is known of it
--- ARGV[1]  number of a version, or '' for the newest again
--- returns  {1}, or {0, {number, ...}} with the versions that are kept if it is none of them
+-- KEYS[2]  versions, a hash: number -> metadata
+-- ARGV[1]  number of a version, or '' for the newest
+-- returns  {1}, or {0, {number, ...}} with the kept versions if it is not one of them
 
 if ARGV[1] == '' then
   redis.call('HDEL', KEYS[1], 'pinned')

@@ -1,6 +1,6 @@
--- Give a lease back.
+-- Release a lease.
 --
--- KEYS[1]  the lease, a string that expires: its holder
+-- KEYS[1]  holder of the lease, a string that expires
 -- ARGV[1]  holder
 -- returns  1 if the holder had it, else 0
 

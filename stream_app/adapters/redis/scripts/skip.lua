@@ -1,18 +1,16 @@
--- Go on behind sequence numbers that Kafka has seen and this Redis does not know: it was set back to an older file.
+-- Move past sequence numbers that are in Kafka but unknown here, because Redis was restored from a backup.
 --
--- What the outbox still holds may have been relayed or not: it stays, under new numbers, behind the records that tell the
--- receivers what is void.
+-- Records in the outbox may or may not have been relayed: they get new numbers, after the retractions.
 --
 -- KEYS[1]  meta of the partition, a hash
 -- KEYS[2]  outbox, a list
 -- ARGV[1]  instance
 -- ARGV[2]  epoch
--- ARGV[3]  the highest sequence number that Kafka has seen
--- ARGV[4]  number of the first record that is void; the outbox begins with it, or ends just before it
--- ARGV[5]  records, a msgpack array of strings
--- returns  {1, sequence number of the first of these records}, {1, 0} if the number of ARGV[3] is known: nothing is to be done,
---          {1, -1} if the outbox does not begin there any more: look again,
---          {0, the epoch that is registered} if that is later, or {2, 0} if the outbox lacks records
+-- ARGV[3]  highest sequence number in Kafka
+-- ARGV[4]  number of the oldest record in the outbox, or of the next record if it is empty
+-- ARGV[5]  retractions, a msgpack array of strings
+-- returns  {1, sequence number of the first retraction}; {1, 0} if ARGV[3] is known; {1, -1} if ARGV[4] is no longer correct;
+--          {0, registered epoch} if that is greater; or {2, 0} if the outbox lacks records
 
 local stored = redis.call('HMGET', KEYS[1], 'epoch:' .. ARGV[1], 'sequence', 'count:outbox')
 if stored[1] and tonumber(stored[1]) > tonumber(ARGV[2]) then

@@ -1,9 +1,9 @@
--- Keep the ids of the topics in which the positions of a store count.
+-- Store the ids of the topics that the positions of a store refer to.
 --
 -- KEYS[1]  meta, a hash: topic:ROLE -> id
--- ARGV[1]  the field of meta that every commit writes: before it is there, nothing was read, and the ids are replaced
--- ARGV[2]  and further: role, id, role, id, ...
--- returns  the ids that are kept, in the order of the roles
+-- ARGV[1]  field of meta that every commit writes; until it exists, stored ids are replaced
+-- ARGV[2]  and following: role, id, role, id, ...
+-- returns  stored ids, in the order of the roles
 
 local committed = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1
 local kept = {}

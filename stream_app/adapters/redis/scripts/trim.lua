@@ -1,11 +1,11 @@
--- Drop records that were delivered.
+-- Delete delivered records from the outbox.
 --
 -- KEYS[1]  meta of the partition, a hash
 -- KEYS[2]  outbox, a list
 -- ARGV[1]  instance
 -- ARGV[2]  epoch
--- ARGV[3]  records up to and including this sequence number were delivered
--- returns  {1}; {0, the epoch that is registered} if that is later; or {2} if the outbox lacks records
+-- ARGV[3]  sequence number of the last delivered record
+-- returns  {1}; {0, registered epoch} if that is greater; or {2} if the outbox lacks records
 
 local stored = redis.call('HMGET', KEYS[1], 'epoch:' .. ARGV[1], 'sequence', 'count:outbox')
 if stored[1] and tonumber(stored[1]) > tonumber(ARGV[2]) then

@@ -1,10 +1,10 @@
--- Compare the keys of a store with what its last commit left in them: a key may have been deleted, evicted or overwritten.
+-- Count the entries of a store's keys, to detect keys that were deleted, evicted or overwritten since the last commit.
 --
 -- KEYS[1]  meta, a hash: count:KIND for each kind below, written by every commit
--- KEYS[2]  and further: the other keys of the store
--- ARGV[1]  the field of meta that every commit writes
--- ARGV[2]  and further: the kind of each of those keys
--- returns  {1 if something was ever committed, else 0; for each key: entries stored (-1: not counted yet), entries found}
+-- KEYS[2]  and following: the other keys of the store
+-- ARGV[1]  field of meta that every commit writes
+-- ARGV[2]  and following: kinds of those keys
+-- returns  {1 if anything was committed, else 0; for each key: entries stored (-1: not counted yet), entries found}
 
 local SIZES = {hash = 'HLEN', list = 'LLEN', set = 'SCARD', zset = 'ZCARD'}
 local reply = {redis.call('HEXISTS', KEYS[1], ARGV[1])}

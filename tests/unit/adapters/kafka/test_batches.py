@@ -104,7 +104,7 @@ WHOLE = {
     "checksum": (batch(GOOD, crc=1), "the checksum does not match"),
     "codec": (batch(GOOD, "gzip", packed=b"garbage" * 9), "invalid gzip header"),
     "cut short": (batch(GOOD, "zstd", packed=pack("zstd", b"".join(GOOD))[:-4]), "incomplete frame"),
-    "snappy block": (batch(GOOD, "xerial", packed=pack("xerial", b"".join(GOOD))[:-1]), "a block of snappy breaks off"),
+    "snappy block": (batch(GOOD, "xerial", packed=pack("xerial", b"".join(GOOD))[:-1]), "a snappy block is truncated"),
     "version": (batch(GOOD, magic=5), "version 5"),
     "count": (batch(GOOD, count=-2, last_delta=2), "it has -2 records"),
     "too many": (batch([record(0, None)] * 100_001, "gzip", last_delta=2), "the limit is 100000"),
@@ -135,9 +135,9 @@ def raw(body: bytes) -> bytes:
 
 SINGLE = {
     "header": (record(1, b"bad", b"key", [(b"\xff\xfe", b"x")]), "not UTF-8"),
-    "delta": (record(1, b"bad", delta=1000), "it has offset 1000"),
-    "negative delta": (record(1, b"bad", delta=-7), "it has offset -7"),
-    "repeated delta": (record(1, b"bad", delta=0), "it has offset 0"),
+    "delta": (record(1, b"bad", delta=1000), "has offset 1000"),
+    "negative delta": (record(1, b"bad", delta=-7), "has offset -7"),
+    "repeated delta": (record(1, b"bad", delta=0), "has offset 0"),
     "tail": (record(1, b"bad", tail=b"zz"), "2 bytes are left"),
     "headers": (record(1, b"bad", headers_count=5), "index out of bounds"),
     "header bomb": (record(1, b"bad", headers_count=300_000, tail=b"\0\1" * 300_000), "300000 headers"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from threading import Semaphore
 
-from stream_app.adapters.kafka.end_offsets import Place
 from stream_app.adapters.kafka.monitor import KafkaMonitor
+from stream_app.adapters.kafka.offsets import Partition
 from stream_app.core.stall import Progress, Stall
 from stream_app.errors import NoBroker, OtherTopic
 
@@ -20,7 +20,7 @@ class World:
         self.now, self.end, self.answers = 0.0, 5, True
         self.monitor = KafkaMonitor(self.ends, away_after=10, clock=lambda: self.now)
 
-    def ends(self, places: Collection[Place]) -> Mapping[Place, int]:
+    def ends(self, places: Collection[Partition]) -> Mapping[Partition, int]:
         if not self.answers:
             raise NoBroker(bootstrap="x:1", problem="refused")
         return dict.fromkeys(places, self.end)
@@ -31,8 +31,8 @@ class World:
         stalled = False
         for second in range(seconds):
             self.now += 1
-            self.monitor.note({ALERTS: 5 + second * moves})
-            self.monitor.look()
+            self.monitor.update({ALERTS: 5 + second * moves})
+            self.monitor.check()
             self.end += moves
             stalled |= stall.stalled(self.now, self.monitor.progress)
         return stalled
@@ -67,7 +67,7 @@ def test_while_kafka_is_away_nobody_is_blamed_and_everybody_is_told() -> None:
     assert world.monitor.silent_seconds == 210
     assert world.monitor.excused(Progress(position=1, lag=1)).waiting
     world.answers = True
-    world.monitor.look()
+    world.monitor.check()
     assert not world.monitor.away
     assert not world.monitor.excused(Progress(position=1, lag=1)).waiting
     assert world.stalls(70)  # and who is silent still is seen again
@@ -76,7 +76,7 @@ def test_while_kafka_is_away_nobody_is_blamed_and_everybody_is_told() -> None:
 def test_a_look_that_fails_for_another_reason_does_not_end_the_watch() -> None:
     looks = Semaphore(0)
 
-    def ends(places: Collection[Place]) -> Mapping[Place, int]:
+    def ends(places: Collection[Partition]) -> Mapping[Partition, int]:
         looks.release()
         raise RuntimeError("made up")
 
@@ -98,11 +98,11 @@ def test_a_topic_that_was_created_again_or_is_gone_is_told_of() -> None:
         return gone
 
     monitor = KafkaMonitor(lambda places: dict.fromkeys(places, 9), away_after=10, clock=lambda: 0.0, gone=look)
-    monitor.look()
+    monitor.check()
     assert (monitor.gone_topics, monitor.other_topic) == ([], None)
     gone.append("shop.orders")
-    monitor.look()
+    monitor.check()
     assert monitor.gone_topics == ["shop.orders"]
     other.append(OtherTopic(topic="shop.orders", present="b", stored="a"))
-    monitor.look()
+    monitor.check()
     assert monitor.other_topic is other[0]

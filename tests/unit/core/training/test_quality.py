@@ -18,7 +18,7 @@ from stream_app.core.training.quality_sample import Sample, row_type
 from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import DAY_US
 from stream_app.metrics.trainer import QualityMetrics
-from stream_app.services.trainer.quality_watch import QualityWatch
+from stream_app.services.trainer.quality_publisher import QualityPublisher
 from tests.harness.shops import SHOP, T0, matured_rows, separable, taught
 
 CAPACITY = 7
@@ -149,10 +149,10 @@ def test_what_is_told_is_what_was_found() -> None:
         training.quality.note(day_of_rows(day))
     training.through = T0
     registry = CollectorRegistry()
-    watch = QualityWatch(QualityMetrics(registry))
+    watch = QualityPublisher(QualityMetrics(registry))
     looks = 0
     while registry.get_sample_value("churn_quality_predicted_ratio", {"tenth": "10", "window": "all"}) is None:
-        watch.look(training)
+        watch.update(training)
         looks += 1
         assert looks < 50
     figures = training.quality.figures("recency", ALL)
@@ -181,6 +181,6 @@ def test_the_present_log_loss_is_told_before_any_change_and_beside_it() -> None:
 
 def drift_told(training: Trainer) -> dict[str, float]:
     registry = CollectorRegistry()
-    QualityWatch(QualityMetrics(registry)).finish(training)
+    QualityPublisher(QualityMetrics(registry)).finish(training)
     (family,) = [one for one in registry.collect() if one.name == "churn_model_drift_log_loss_nats"]
     return {sample.labels["side"]: sample.value for sample in family.samples}

@@ -119,7 +119,7 @@ class Deliverer:
         return {name: decode_record(value, Delivery).state for name, value in self.server.deliveries.items()}
 
     def value(self, name: str, **labels: str) -> float | None:
-        self.metrics.note(self.book, now_us())
+        self.metrics.update(self.book, now_us())
         return self.metrics.registry.get_sample_value(f"churn_{name}", labels)
 
 
@@ -184,7 +184,7 @@ def test_what_comes_of_an_attempt_is_stored_and_counted(answer: Any, state: str,
             assert deliverer.states() == {"a:team": state}
             assert deliverer.value("delivery_attempts_total", channel="team", outcome=outcome) == 1
             assert "t0ken" not in str(deliverer.server)
-            assert deliverer.value("delivery_closed_ratio", channel="team") == float(outcome == "gone")
+            assert deliverer.value("delivery_channel_disabled", channel="team") == float(outcome == "gone")
 
     play(scenario)
 
@@ -194,7 +194,7 @@ def test_a_channel_that_does_not_keep_its_own_time_is_left() -> None:
         async with Deliverer(timeout_seconds=0.02, team=Channel(seconds=60)) as deliverer:
             await deliverer.take("a")
             await deliverer.until(lambda: deliverer.server.number == 2)
-            assert "did not come to an end" in deliverer.book.messages["a:team"].problem
+            assert "did not finish in time" in deliverer.book.messages["a:team"].problem
 
     play(scenario)
 

@@ -33,7 +33,7 @@ class Answering:
 
 def watched(monkeypatch: pytest.MonkeyPatch, *answers: dict[str, Any] | Exception) -> tuple[float | None, float | None]:
     """What is told of used and allowed memory after these answers."""
-    monkeypatch.setattr(redis_memory, "ASK_SECONDS", 0.0)
+    monkeypatch.setattr(redis_memory, "POLL_SECONDS", 0.0)
     metrics = RedisMetrics(new_registry())
 
     async def run() -> None:
@@ -55,5 +55,5 @@ def test_a_redis_that_does_not_answer_is_asked_again(
     gone = NoConnection("gone")
     assert watched(monkeypatch, gone, gone, {"used_memory": 7, "maxmemory": 0}) == (7, 0)
     assert [record.message for record in caplog.records if "memory" in record.message] == [
-        "Redis does not tell of its memory"
+        "Cannot read the memory usage of Redis"
     ]

@@ -19,6 +19,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
+from stream_app.adapters.kafka.refusals import InvalidRecordError
 from stream_app.core.messages.schema import SEQUENCE, Outgoing, Tick, decode_message, pack, sequence_of
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot
@@ -29,7 +30,7 @@ from stream_app.errors import KafkaDenied, NoBroker
 from stream_app.ports import ModelVersion
 from stream_app.services.runtime import outbox_relay as relay_module
 from stream_app.services.runtime import process
-from stream_app.services.runtime.outbox_relay import InvalidRecordError, OutboxRelay
+from stream_app.services.runtime.outbox_relay import OutboxRelay
 from stream_app.services.worker import ticker as ticker_module
 from stream_app.services.worker.model_versions import ModelVersions
 from stream_app.services.worker.ticker import SETTLE_US, Ticker
@@ -219,7 +220,7 @@ def test_what_others_wait_for_is_kept_and_goes_on_once_the_topic_is_mended(
         relay.add(await committed(store, b"", b"1", packed), packed)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(relay.drain(), 0.2)
-        assert f"shop.{role}[1] refuses record {values.index(b'bad') + 1}" in relay.refused
+        assert f"shop.{role}[1] rejects record {values.index(b'bad') + 1}" in relay.refused
         assert "stream-app topics check" in relay.refused
         assert (relay.pending, len(await store.outbox(1, 0, 10))) == (len(values), len(values))
         assert len(caplog.records) == 1, caplog.messages  # and not one a try
@@ -313,22 +314,22 @@ def test_one_of_the_workers_writes_the_ticks_and_every_moment_once() -> None:
         clock = Clock(T0 + 8 * HOUR_US + SETTLE_US)
         server = MemoryServer(lambda: seconds.now, clock)
         first, second = (ticker_of(server, kafka, name) for name in ("a", "b"))
-        assert (await first.look(), await second.look()) == (1, 0)  # to every partition
+        assert (await first.write_due(), await second.write_due()) == (1, 0)  # to every partition
         assert [record[1] for record in kafka.records] == [0, 1]
         # The owner dies before 09:00; whoever takes over writes what was missed, moments included.
         clock.now = T0 + 33 * HOUR_US + SETTLE_US
         seconds.now = 31
-        assert await second.look() == 3
+        assert await second.write_due() == 3
         told = [(one.learns, one.nominates) for one in ticks(kafka)]
         assert told == [(False, False), (False, True), (True, False), (False, True)]
-        assert await second.look() == 0
-        assert (first.owner, await first.look(), first.owner) == (True, 0, False)
+        assert await second.write_due() == 0
+        assert (first.owner, await first.write_due(), first.owner) == (True, 0, False)
 
     run(story())
 
 
 def test_a_tick_that_is_refused_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ticker_module, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(ticker_module, "_POLL_SECONDS", 0.01)
 
     async def story() -> None:
         mended = False
@@ -338,7 +339,7 @@ def test_a_tick_that_is_refused_is_tried_again(monkeypatch: pytest.MonkeyPatch) 
         running = asyncio.create_task(ticker.run())
         await asyncio.sleep(0.2)
         assert not running.done()
-        assert "shop.ticks refuses a tick" in ticker.refused
+        assert "shop.ticks rejects ticks" in ticker.refused
         assert "stream-app topics check" in ticker.refused
         mended = True
         await asyncio.sleep(0.2)
@@ -353,7 +354,7 @@ def test_a_tick_names_the_version_that_is_in_force_or_pinned() -> None:
         kafka, clock = Kafka(), Clock(T0 + SETTLE_US)
         server = MemoryServer(lambda: 0, clock)
         ticker, models = ticker_of(server, kafka, "a"), MemoryModelStore(server, 3)
-        await ticker.look()
+        await ticker.write_due()
         await models.claim("t")
         for number in (1, 2):
             version = ModelVersion(number, T0 + number * DAY_US, "f", 0, 1, {}, 0)
@@ -361,10 +362,10 @@ def test_a_tick_names_the_version_that_is_in_force_or_pinned() -> None:
                 base=number - 1, number=number, checkpoint=b"c", through=0, version=version, snapshot=b"s"
             )
         clock.now = T0 + DAY_US + HOUR_US
-        await ticker.look()
+        await ticker.write_due()
         await models.pin(2)
         clock.now += HOUR_US
-        await ticker.look()
+        await ticker.write_due()
         first, *_, at_midnight, pinned = [one.version for one in ticks(kafka)]
         assert (first, at_midnight, pinned) == (0, 1, 2)
 
@@ -468,15 +469,15 @@ def test_an_error_of_ours_is_a_sentence_in_a_terminal_and_a_line_of_the_log_else
 ) -> None:
     screen, error = Terminal(tty), NoBroker(bootstrap="kafka:9092", problem="it is not there")
     monkeypatch.setattr(sys, "stderr", screen)
-    process._tell("worker", error)
+    process._report("worker", error)
     told = f"stream-app worker: {error}\n"
     assert screen.getvalue() == (told if tty else "")
-    assert [record.getMessage() for record in caplog.records] == ([] if tty else ["ended by an error"])
+    assert [record.getMessage() for record in caplog.records] == ([] if tty else ["Service failed"])
 
 
 def test_what_we_did_not_foresee_is_always_told_with_its_traceback(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal(tty=True))
-    process._tell("worker", ValueError("odd"))
+    process._report("worker", ValueError("odd"))
     assert caplog.records[-1].exc_info

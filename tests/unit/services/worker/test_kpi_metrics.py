@@ -13,7 +13,6 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from stream_app import metrics
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
 from stream_app.core.alerts.staff_actions import RESOLVED
 from stream_app.core.causes.explanation import Cause, Explanation
@@ -26,6 +25,7 @@ from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.shops.registry import MAX_SHOPS, OTHER_SHOPS
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
+from stream_app.metrics import tables
 from stream_app.metrics.base import new_registry
 from stream_app.metrics.catalogue import SERVICES
 from stream_app.metrics.kpis import KpiMetrics
@@ -44,7 +44,7 @@ MOST_SERIES = {"worker": 12_000, "trainer": 250, "allocator": 150, "notifier": 5
 @pytest.fixture(autouse=True)
 def _from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counters tell at once what a Prometheus would see some scrapes later."""
-    monkeypatch.setattr(metrics, "ZERO_SECONDS", 0.0)
+    monkeypatch.setattr(tables, "ZERO_SECONDS", 0.0)
 
 
 def lane_with(number: int, events: Iterable[Event]) -> PartitionTask:
@@ -131,7 +131,7 @@ def test_the_number_of_series_is_bounded(name: str) -> None:
         for metric in vars(kind(registry)).values():
             is_table = isinstance(metric, GaugeTable | CounterTable)
             labels = metric.labels if is_table else getattr(metric, "_labelnames", None)
-            if labels == ("field", "word"):  # the worker holds these to MAX_WORDS words in all
+            if labels == ("field", "value"):  # the worker holds these to MAX_WORDS words in all
                 _tell(metric, [("action", f"word{number}") for number in range(MAX_WORDS + 2)])
             elif labels == OF_EPISODES:  # the worker holds these to fewer: see the test of too many kinds
                 few = [("s0", "price", f"{number}") for number in range(MAX_ALERT_SERIES)]
@@ -207,14 +207,14 @@ def test_of_too_many_kinds_of_episodes_the_segment_is_not_told(monkeypatch: pyte
 
 
 def test_a_new_series_begins_at_nought_so_that_a_rate_sees_its_first_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "ZERO_SECONDS", math.inf)
+    monkeypatch.setattr(tables, "ZERO_SECONDS", math.inf)
     registry = CollectorRegistry()
     business = KpiPublisher(KpiMetrics(registry))
     business.resolved({("lost", "price", "vip"): 3})
     labels = {"outcome": "lost", "cause": "price", "segment": "vip"}
     value = registry.get_sample_value
     assert [value("churn_alert_outcomes_total", labels) for _ in range(2)] == [0, 0]  # whoever asks first, and second
-    monkeypatch.setattr(metrics, "ZERO_SECONDS", 0.0)
+    monkeypatch.setattr(tables, "ZERO_SECONDS", 0.0)
     assert value("churn_alert_outcomes_total", labels) == 3
     business.resolved({("lost", "price", "vip"): 1})
     assert value("churn_alert_outcomes_total", labels) == 4

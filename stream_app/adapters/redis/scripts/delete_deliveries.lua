@@ -1,4 +1,4 @@
--- Drop deliveries that ended long ago, and the letters of those that are dead.
+-- Delete deliveries that ended long ago, and the messages of dead ones.
 --
 -- KEYS[1]  meta, a hash: epoch, and count:KIND (entries) of the other keys
 -- KEYS[2]  deliveries, a hash
@@ -6,10 +6,10 @@
 -- KEYS[4]  ended, a sorted set
 -- KEYS[5]  dead, a set
 -- ARGV[1]  epoch
--- ARGV[2]  those that ended before this moment go
--- ARGV[3]  so many stay, the last that ended
--- ARGV[4]  so many at most in one call
--- returns  {1, how many}; {0, the epoch that is registered} if that is later; or {2, 0} if a key lacks entries
+-- ARGV[2]  delete deliveries that ended before this moment
+-- ARGV[3]  number of ended deliveries to keep, latest first
+-- ARGV[4]  maximum number of deliveries to delete
+-- returns  {1, number deleted}; {0, registered epoch} if that is greater; or {2, 0} if a key lacks entries
 
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 if epoch and tonumber(epoch) > tonumber(ARGV[1]) then

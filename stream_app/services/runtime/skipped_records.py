@@ -1,4 +1,4 @@
-"""Records that a service cannot use: counted, logged, kept as dead letters and passed over."""
+"""Records that a service cannot process: they are counted, logged, written to the dead-letter topic and skipped."""
 
 from __future__ import annotations
 
@@ -12,38 +12,37 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 from faust.types.tuples import TP
 
-from stream_app.adapters.kafka.refusals import refusals
+from stream_app.adapters.kafka.refusals import REFUSED, TOO_LARGE, refusals
 from stream_app.config import LiveConfig
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.decoding import MIN_DEAD_BYTES, DeadLetter, Record, cut, dead_letter, dead_letter_of
 from stream_app.core.messages.schema import MAX_RECORD_BYTES
 from stream_app.metrics.runtime import SkippedMetrics
-from stream_app.services.runtime.faust_app import make_producer, stop_producer
-from stream_app.services.runtime.outbox_relay import REFUSED, TOO_LARGE
+from stream_app.services.runtime.producer import make_producer, stop_producer
 
-_LINES: Final = 10  # of the log in a minute; a topic full of foreign records must not fill the disk
+_LINES: Final = 10  # log lines per minute, so that a topic full of foreign records does not fill the disk
 _MINUTE: Final = 60.0  # seconds
 _REASON_CHARS: Final = 300
-_AT_ONCE: Final = 500  # dead letters on their way
-_WRITE_SECONDS: Final = 10.0  # for that many; a leader is elected in less
-_REST_SECONDS: Final = 30.0  # after that Kafka is not asked
+_AT_ONCE: Final = 500  # dead letters in flight
+_WRITE_SECONDS: Final = 10.0  # timeout for that many; electing a leader takes less
+_PAUSE_SECONDS: Final = 30.0  # without attempts after a timeout
 _log = logging.getLogger(__name__)
 
 
-class SkippedBatches:
-    """What a service passes over.
+class SkippedRecords:
+    """Skipped records of one topic.
 
-    Use: `note` each record, then `bury` before the position that is stored moves past them. A record that is read
-    again, since the service was killed meanwhile, becomes a dead letter again.
+    Call `add` for each record, then `write_dead_letters` before the stored position moves past them. A record that is
+    read again after a crash becomes a dead letter again.
 
-    A dead letter that Kafka does not take is logged and given up: it never ends the service. So its producer has no
-    numbers, in which a refused record would leave a gap, and it connects only when there is something to write.
+    A dead letter that Kafka rejects is logged and given up; it never ends the service. The producer is therefore not
+    idempotent, because a rejected record would leave a gap in its sequence numbers, and it connects on first use.
 
     Args:
-        metrics: of the process.
-        role: of the topic.
-        config: where Kafka is, and the names of the topics.
-        clock: seconds that never go back.
+        metrics: metrics of the process.
+        role: role of the topic.
+        config: settings of Kafka.
+        clock: returns monotonic seconds.
     """
 
     def __init__(
@@ -51,51 +50,52 @@ class SkippedBatches:
     ) -> None:
         self._count, self._clock = metrics.records.labels(role), clock
         self._role, self._config = role, config
-        self._records, self._failures = _Lines(clock), _Lines(clock)
-        self._noted: list[tuple[TP, DeadLetter]] = []
+        self._records, self._failures = _RateLimit(clock), _RateLimit(clock)
+        self._added: list[tuple[TP, DeadLetter]] = []
         self._producer: AIOKafkaProducer | None = None
-        self._fits = MAX_RECORD_BYTES  # bytes of a dead letter that its topic takes, as far as is known
-        self._rests_until = 0.0
+        self._fits = MAX_RECORD_BYTES  # known maximum size of a dead letter
+        self._paused_until = 0.0
 
-    def note(self, tp: TP, record: Record, rejected: Rejected) -> None:
-        """Count a record, and log it unless many were logged within the last minute."""
+    def add(self, tp: TP, record: Record, rejected: Rejected) -> None:
+        """Count and log a record. Log lines are rate-limited."""
         self._count.inc()
         dead = dead_letter_of(self._role, record, rejected)
-        self._noted.append((tp, dead))
+        self._added.append((tp, dead))
         why = {"reason": dead.rejected.reason[:_REASON_CHARS], "field": dead.rejected.field[:_REASON_CHARS]}
-        self._records.log(logging.WARNING, "record skipped", _place(tp, record.offset) | why)
+        self._records.log(logging.WARNING, "Record skipped", _place(tp, record.offset) | why)
 
-    async def bury(self) -> None:
-        """Write the dead letters of what was noted. Return when Kafka has them, or when they are given up."""
-        noted, self._noted = self._noted, []
-        for start in range(0, len(noted), _AT_ONCE):
-            await self._bury(noted[start : start + _AT_ONCE])
+    async def write_dead_letters(self) -> None:
+        """Write the dead letters of all added records. Return when they are acknowledged or given up."""
+        added, self._added = self._added, []
+        for start in range(0, len(added), _AT_ONCE):
+            await self._write([_Attempt(tp, dead) for tp, dead in added[start : start + _AT_ONCE]])
 
     async def close(self) -> None:
         """Close the connections."""
         if self._producer is not None:
             await stop_producer(self._producer)
 
-    async def _bury(self, noted: Sequence[tuple[TP, DeadLetter]]) -> None:
-        attempts = [_Letter(tp, dead) for tp, dead in noted]
-        if self._clock() >= self._rests_until:
+    async def _write(self, attempts: Sequence[_Attempt]) -> None:
+        if self._clock() >= self._paused_until:
             try:
                 async with asyncio.timeout(_WRITE_SECONDS):
-                    await self._write(attempts)
+                    await self._write_all(attempts)
             except TimeoutError:
-                self._rests_until = self._clock() + _REST_SECONDS
-            except Exception as error:  # noqa: BLE001 - no connection, for whatever reason: the service goes on
+                self._paused_until = self._clock() + _PAUSE_SECONDS
+            except Exception as error:  # noqa: BLE001 - no connection, for whatever reason: the service continues
                 for attempt in attempts:
                     attempt.problem = error
         for attempt in attempts:
             if not attempt.written:
-                told = _place(attempt.tp, attempt.dead.record.offset) | {"problem": _words(attempt.problem)}
-                self._failures.log(logging.ERROR, "dead letter not written", told)
+                problem = attempt.problem
+                text = "Kafka does not answer" if problem is None else str(problem) or type(problem).__name__
+                place = _place(attempt.tp, attempt.dead.record.offset)
+                self._failures.log(logging.ERROR, "Dead letter not written", place | {"problem": text})
 
-    async def _write(self, attempts: Sequence[_Letter]) -> None:
-        """Write all at once, then those that are refused one by one: a whole batch is refused for one of its records.
+    async def _write_all(self, attempts: Sequence[_Attempt]) -> None:
+        """Write all dead letters, then retry rejected ones one by one: one record may cause the rejection of a batch.
 
-        Raises what keeps the producer from connecting.
+        Raises errors of connecting.
         """
         producer = await self._connected()
         await asyncio.gather(*(self._write_one(producer, attempt) for attempt in attempts))
@@ -106,7 +106,7 @@ class SkippedBatches:
                     self._fits = attempt.limit = max(attempt.limit // 2, MIN_DEAD_BYTES)
                     await self._write_one(producer, attempt)
 
-    async def _write_one(self, producer: AIOKafkaProducer, attempt: _Letter) -> None:
+    async def _write_one(self, producer: AIOKafkaProducer, attempt: _Attempt) -> None:
         topic, tp = self._config.kafka.topics.dead_letters, attempt.tp
         whole = dead_letter(attempt.dead, tp.topic, tp.partition)
         short = cut(whole, min(attempt.limit, self._fits))
@@ -115,7 +115,7 @@ class SkippedBatches:
             with refusals("Write", topic=topic):
                 sent = await producer.send(topic, short.value, short.key, short.partition, headers=short.headers)
                 await sent
-        except Exception as error:  # noqa: BLE001 - whatever it is, the service goes on
+        except Exception as error:  # noqa: BLE001 - for whatever reason: the service continues
             attempt.problem = error
         else:
             attempt.problem, attempt.written = None, True
@@ -133,8 +133,8 @@ class SkippedBatches:
 
 
 @dataclass
-class _Letter:
-    """A dead letter on its way."""
+class _Attempt:
+    """Attempt to write a dead letter."""
 
     tp: TP
     dead: DeadLetter
@@ -143,29 +143,25 @@ class _Letter:
     written: bool = False
 
 
-class _Lines:
-    """Lines of the log, a few a minute."""
+class _RateLimit:
+    """Rate limit for log lines."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock, self._since = clock, clock()
-        self._lines = self._unlogged = 0
+        self._lines = self._suppressed = 0
 
     def log(self, level: int, message: str, extra: Mapping[str, object]) -> None:
-        """Log a line, unless many were logged within the last minute; the next one says how many were left out."""
+        """Log a line unless the limit is reached. The next line contains the number of suppressed ones."""
         now = self._clock()
         if now - self._since >= _MINUTE:
             self._since, self._lines = now, 0
         if self._lines >= _LINES:
-            self._unlogged += 1
+            self._suppressed += 1
             return
         self._lines += 1
-        _log.log(level, message, extra={**extra, "unlogged": self._unlogged})
-        self._unlogged = 0
+        _log.log(level, message, extra={**extra, "suppressed": self._suppressed})
+        self._suppressed = 0
 
 
 def _place(tp: TP, offset: int) -> dict[str, object]:
     return {"topic": tp.topic, "partition": tp.partition, "offset": offset}
-
-
-def _words(problem: Exception | None) -> str:
-    return "Kafka does not answer" if problem is None else str(problem) or type(problem).__name__

@@ -1,35 +1,34 @@
--- Store what changed among the deliveries, as a whole or not at all.
+-- Store changes of deliveries atomically.
 --
--- KEYS[1]  meta, a hash: epoch (of the latest claim), number (of the last commit), position, last_epoch, last_batch,
---          and count:KIND (entries) of the keys 2 to 7
+-- KEYS[1]  meta, a hash; keys.py lists its fields
 -- KEYS[2]  deliveries, a hash: id -> delivery
--- KEYS[3]  letters, a hash: id -> letter
--- KEYS[4]  channels, a hash: name -> what is remembered of it
--- KEYS[5]  open, a set: ids of deliveries that are pending
--- KEYS[6]  ended, a sorted set: ids of all others, by the moment at which they ended
--- KEYS[7]  dead, a set: ids of those that are dead
--- KEYS[8]  requests, a list: what people have asked for
+-- KEYS[3]  letters, a hash: id -> message
+-- KEYS[4]  channels, a hash: name -> state
+-- KEYS[5]  open, a set: ids of pending deliveries
+-- KEYS[6]  ended, a sorted set: ids of all other deliveries by the time they ended
+-- KEYS[7]  dead, a set: ids of dead deliveries
+-- KEYS[8]  requests, a list: requests of users
 -- ARGV[1]  epoch
 -- ARGV[2]  id of the batch, unique within the epoch
--- ARGV[3]  base: the number of the commit that this one follows, 0 for the first
+-- ARGV[3]  base: number of the preceding commit, 0 for the first
 -- ARGV[4]  position
--- ARGV[5]  so many requests have been carried out
--- ARGV[6]  to [12], msgpack arrays of strings: deliveries (id, delivery, ...), letters (id, letter, ...), ids of letters
---          that go, channels (name, state, ...), ids opened, ended (moment, id, ...), ids dead
+-- ARGV[5]  number of executed requests
+-- ARGV[6]  to [12], msgpack arrays of strings: deliveries (id, delivery, ...), messages (id, message, ...), ids of deleted
+--          messages, channels (name, state, ...), ids opened, ended (moment, id, ...), ids dead
 -- returns  the outcome, as in ports.Outcome, or 4: a key lacks entries
 --
--- Redis runs a script alone but undoes nothing when it fails: whatever can fail comes before the first write (6).
+-- Redis runs a script in isolation but does not roll it back: everything that can fail comes before the first write (6).
 
 local DONE, ALREADY_DONE, FENCED, WRONG_BASE, INCOMPLETE = 0, 1, 2, 3, 4
-local SLICE = 4000  -- values of one call: Lua's `unpack` fails at about 8000; even, so that no pair is torn
+local SLICE = 4000  -- values per call: Lua's `unpack` fails at about 8000; even, so that pairs stay together
 local stored = redis.call('HMGET', KEYS[1], 'epoch', 'number', 'last_epoch', 'last_batch')
 
--- 1. The fence: another deliverer has claimed since.
+-- 1. The fence: another notifier has claimed since.
 if stored[1] and tonumber(stored[1]) > tonumber(ARGV[1]) then
   return FENCED
 end
 
--- 2. The retry of a commit whose reply was lost.
+-- 2. A retry of a commit whose reply was lost.
 if stored[3] == ARGV[1] and stored[4] == ARGV[2] then
   return ALREADY_DONE
 end
@@ -39,7 +38,7 @@ if (stored[2] or '0') ~= ARGV[3] then
   return WRONG_BASE
 end
 
--- 4. The keys hold as many entries as the last commit left. A key of another type fails here.
+-- 4. The keys must have as many entries as the last commit left. A key of a wrong type fails here.
 local KINDS = {'deliveries', 'letters', 'channels', 'open', 'ended', 'dead'}
 local SIZES = {'HLEN', 'HLEN', 'HLEN', 'SCARD', 'ZCARD', 'SCARD'}
 for place, kind in ipairs(KINDS) do
@@ -49,25 +48,25 @@ for place, kind in ipairs(KINDS) do
   end
 end
 
--- 5. Everything else that may fail: unreadable arguments, requests that are no list.
+-- 5. Everything else that can fail: invalid arguments, requests that are not a list.
 local lists = {}
 for place = 6, 12 do
   local list = cmsgpack.unpack(ARGV[place])
   for _, value in ipairs(list) do
     if type(value) ~= 'string' then
-      error('argument ' .. place .. ' holds what is no string')
+      error('argument ' .. place .. ' contains a value that is not a string')
     end
   end
   lists[place] = list
 end
 for place = 1, #lists[11], 2 do
   if not tonumber(lists[11][place]) or not lists[11][place + 1] then
-    error('a delivery has ended at no moment')
+    error('an ended delivery has no moment')
   end
 end
 redis.call('LLEN', KEYS[8])
 
--- 6. Writes. The first one is refused as a whole if memory or disk are full; after it Redis refuses none of a script.
+-- 6. Writes. If memory or disk is full, the first one fails and nothing is written; Redis refuses no later write.
 local function write(command, key, list)
   for from = 1, #list, SLICE do
     redis.call(command, key, unpack(list, from, math.min(from + SLICE - 1, #list)))

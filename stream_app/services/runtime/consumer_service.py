@@ -1,0 +1,185 @@
+"""Base classes of the services: one Faust agent over some topics, with stores, health checks and background tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any
+
+from faust.types import StreamT
+from faust.types.tuples import TP
+from prometheus_client import CollectorRegistry
+
+from stream_app.adapters.http.health import Health
+from stream_app.adapters.kafka.faust_transport import BatchingTransport
+from stream_app.adapters.kafka.topics import require_topics
+from stream_app.config import INPUTS, OUTPUTS, LiveConfig
+from stream_app.errors import CommitRefused
+from stream_app.metrics.runtime import CommitMetrics, InputMetrics, SkippedMetrics
+from stream_app.ports import Outcome
+from stream_app.services.runtime.faust_app import make_app
+from stream_app.services.runtime.process import Crash
+from stream_app.services.runtime.skipped_records import SkippedRecords
+from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.topic_watch import TopicWatch
+
+
+class ConsumerService(ABC):
+    """Base class of all services; implements `process.Service` except for `progress`.
+
+    Args:
+        config: all settings.
+        registry: registry of the process.
+        crash: ends the process with an error.
+        on_step: called before each numbered step of a commit; tests crash there.
+        roles: roles of the topics to consume.
+        group: consumer group.
+        instance: name of the group member.
+        transport: further options of the transport.
+    """
+
+    def __init__(
+        self,
+        config: LiveConfig,
+        registry: CollectorRegistry,
+        crash: Crash,
+        on_step: Callable[[str], None],
+        *,
+        roles: Sequence[str],
+        group: str,
+        instance: str,
+        **transport: Any,
+    ) -> None:
+        self._config, self._crash, self._on_step = config, crash, on_step
+        self._stores = open_stores(config)
+        self.topic_watch = TopicWatch(config, roles)
+        self.app = make_app(config, group, instance)
+        self._transport = BatchingTransport.install(
+            self.app,
+            positions=self._positions,
+            wants=self._wants,
+            skipped=InputMetrics(registry).unreadable.inc,
+            **transport,
+        )
+        channel = self.app.topic(*self.topic_watch.names.values(), key_serializer="raw", value_serializer="raw")
+        self.app.agent(channel, name=type(self).__name__)(self._consume)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Check topics and Redis, claim the store, and start consuming."""
+        await asyncio.to_thread(require_topics, self._config, self._required_topics)
+        await self.topic_watch.begin()
+        await self._stores.eviction.begin()
+        await self._begin()
+        await self.app.start()
+
+    async def stop(self) -> None:
+        """Stop background tasks and consumer, finish pending work, and close all connections."""
+        await self._stop_consumer()
+        await self._finish()
+        await self._stores.close()
+
+    def report(self, health: Health) -> None:
+        """Update health checks and gauges; called twice per second."""
+        problem = self._stores.eviction.problem
+        health.set("redis", not problem, problem)
+
+    @property
+    def _required_topics(self) -> Sequence[str]:
+        """Roles of the topics that must exist with the right settings."""
+        return (*INPUTS, *OUTPUTS)
+
+    @abstractmethod
+    async def _begin(self) -> None:
+        """Claim the store and load its state, before the consumer group is joined."""
+
+    @abstractmethod
+    async def _finish(self) -> None:
+        """Finish pending work after the consumer has stopped."""
+
+    async def _stop_consumer(self) -> None:
+        await self.app.stop()
+        await self._cancel_tasks()
+
+    @abstractmethod
+    async def _positions(self, tps: frozenset[TP]) -> dict[TP, int]:
+        """Return the stored positions of assigned partitions; missing ones are read from their beginning."""
+
+    def _wants(self, tp: TP) -> bool:  # noqa: ARG002
+        """Return whether to fetch more records of a partition."""
+        return True
+
+    @abstractmethod
+    def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
+        """Process the stream of the agent."""
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a background task until the service stops; its failure ends the process."""
+        task = asyncio.create_task(self._guarded(work))
+        self._tasks.append(task)
+        return task
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            await self._crash(error)
+            raise
+
+    async def _cancel_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class SingletonService(ConsumerService):
+    """Base class of the services of which one process runs: it consumes all partitions of one internal topic.
+
+    Args:
+        config: all settings.
+        registry: registry of the process.
+        crash: ends the process with an error.
+        on_step: called before each numbered step of a commit; tests crash there.
+        name: name of the service.
+        role: role of the topic.
+    """
+
+    def __init__(
+        self,
+        config: LiveConfig,
+        registry: CollectorRegistry,
+        crash: Crash,
+        on_step: Callable[[str], None],
+        *,
+        name: str,
+        role: str,
+    ) -> None:
+        group = f"{config.kafka.group}-{name}"
+        super().__init__(config, registry, crash, on_step, roles=[role], group=group, instance=name)
+        self._name, self._topic = name, self.topic_watch.names[role]
+        self._commits = CommitMetrics(registry)
+        self._skipped = SkippedRecords(SkippedMetrics(registry), role, config)
+
+    def report(self, health: Health) -> None:
+        """Update health checks and gauges; called twice per second."""
+        super().report(health)
+        assigned = len(self.app.consumer.assignment()) if self.app.started else 0
+        partitions = self._config.kafka.partitions
+        health.set("assigned", assigned == partitions, f"{assigned} of {partitions} partitions of {self._topic}")
+
+    @abstractmethod
+    def _position(self, partition: int) -> int:
+        """Return the next offset of a partition; 0 if nothing was processed."""
+
+    async def _positions(self, tps: frozenset[TP]) -> dict[TP, int]:
+        return {tp: offset for tp in tps if (offset := self._position(tp.partition))}
+
+    async def _finish(self) -> None:
+        await self._skipped.close()
+
+    def _require_stored(self, outcome: Outcome, seconds: float) -> None:
+        """Record a commit in the metrics. Raises CommitRefused if it was not stored."""
+        self._commits.record(outcome, seconds)
+        if not outcome.stored:
+            raise CommitRefused(partition=f"of the {self._name}", outcome=outcome.name.lower())

@@ -1,0 +1,77 @@
+"""Kafka producer of the services."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, Protocol
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import TopicPartition
+
+from stream_app.config import LiveConfig, ssl_context
+
+MAX_REQUEST_BYTES: Final = 1 << 20  # maximum size of a record by the default settings of a broker
+_STOP_SECONDS: Final = 3.0  # for sending the last records
+_LINGER_MS: Final = 2  # so that records of one commit share a batch
+
+
+class RecordProducer(Protocol):
+    """The interface of `Producer` that its users need; fakes implement it. Records of a partition stay in order."""
+
+    async def send(  # noqa: D102 - see aiokafka
+        self,
+        topic: str,
+        value: bytes | None = None,
+        key: bytes | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        headers: list[tuple[str, bytes | None]] | None = None,
+    ) -> asyncio.Future[object]: ...
+
+    def take_back(self, topic: str, partition: int, records: int) -> None:
+        """Reuse the producer sequence numbers of the last records of a partition, because the broker rejected them."""
+        ...
+
+
+class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
+    """Idempotent producer that can continue after the broker has rejected a record."""
+
+    def take_back(self, topic: str, partition: int, records: int) -> None:
+        """See RecordProducer. No record of the partition may be in flight."""
+        self._txn_manager.increment_sequence_number(TopicPartition(topic, partition), -records)
+
+
+def make_producer(config: LiveConfig, *, idempotent: bool = True) -> Producer:
+    """Return a producer that waits for all in-sync replicas.
+
+    Args:
+        config: settings of Kafka.
+        idempotent: whether retries must neither duplicate nor reorder records. A non-idempotent producer may duplicate
+            a record, but a rejected record does not block the following ones.
+    """
+    security = config.kafka.security
+    options = {
+        "security_protocol": security.protocol,
+        "sasl_mechanism": security.sasl_mechanism,
+        "sasl_plain_username": security.username,
+        "sasl_plain_password": security.secret(),
+        "ssl_context": ssl_context(config.kafka),
+    }
+    return Producer(
+        bootstrap_servers=config.kafka.bootstrap,
+        client_id=config.kafka.client_id,
+        enable_idempotence=idempotent,
+        acks="all",
+        linger_ms=_LINGER_MS,
+        max_request_size=MAX_REQUEST_BYTES,
+        request_timeout_ms=config.kafka.request_timeout // 1_000,
+        **{name: value for name, value in options.items() if value is not None},
+    )
+
+
+async def stop_producer(producer: AIOKafkaProducer) -> None:
+    """Stop a producer, with a timeout in case Kafka is unavailable: all of its records are in an outbox, too."""
+    stopping: asyncio.Task[Any] = asyncio.create_task(producer.stop())
+    await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
+    if stopping.done():
+        stopping.result()

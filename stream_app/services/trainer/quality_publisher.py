@@ -1,0 +1,96 @@
+"""Export of model quality, computed in small steps after each training round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from stream_app.core.model.churn_model import ChurnModel
+from stream_app.core.training.quality import WINDOWS, Quality
+from stream_app.core.training.trainer import NEVER, Trainer
+from stream_app.metrics.trainer import QualityMetrics
+
+_MICROS: Final = 1e6
+_DAY: Final = 86_400.0  # seconds
+_FIGURES: Final = ("auc", "log_loss", "brier", "calibration_error", "lift", "precision")
+_Values = dict[tuple[str, ...], float]
+
+
+class QualityPublisher:
+    """Publisher of quality metrics.
+
+    Call `update` twice per second; each call evaluates at most one scorer in one window. A pass over all of them takes
+    some seconds, and starts after a training round.
+
+    Args:
+        metrics: metrics to set.
+    """
+
+    def __init__(self, metrics: QualityMetrics) -> None:
+        self.metrics = metrics
+        self._through = NEVER  # training round of the current or the last pass
+        self._pass: Iterator[None] = iter(())
+
+    def update(self, training: Trainer) -> None:
+        """Continue the current pass, or start one if there was a new training round."""
+        for _ in self._pass:
+            return
+        if training.through != self._through:
+            self._through = training.through
+            self._pass = self._publish(training)
+
+    def finish(self, training: Trainer) -> None:
+        """Run an entire pass at once."""
+        for _ in self._publish(training):
+            pass
+
+    def _publish(self, training: Trainer) -> Iterator[None]:
+        self._publish_model(training.churn_model)
+        yield from self._publish_figures(training.quality)
+        self._publish_sums(training.quality)
+        for table, column in ((self.metrics.predicted, 0), (self.metrics.observed, 1)):
+            table.replace(_tenths(training.quality, column))
+
+    def _publish_figures(self, quality: Quality) -> Iterator[None]:
+        values: dict[str, _Values] = {name: {} for name in _FIGURES}
+        for window in WINDOWS:
+            for scorer in quality.scorers:
+                figures = quality.figures(scorer, window)
+                for name in _FIGURES:
+                    if figures is not None and getattr(figures, name) is not None:
+                        values[name][scorer, window] = getattr(figures, name)
+                yield
+        for name in _FIGURES:
+            getattr(self.metrics, name).replace(values[name])
+
+    def _publish_sums(self, quality: Quality) -> None:
+        base: _Values = {}
+        examples: _Values = {}
+        for window in WINDOWS:
+            sums = quality.sums(window)
+            if sums is not None:
+                base[window,], examples[window,] = sums.churned / sums.examples, sums.examples
+        self.metrics.base_rate.replace(base)
+        self.metrics.examples.replace(examples)
+
+    def _publish_model(self, churn_model: ChurnModel) -> None:
+        metrics = self.metrics
+        metrics.shares.replace({(name,): share for name, share in churn_model.shares().items()})
+        metrics.shift.set(churn_model.level)
+        metrics.drifts.set(len(churn_model.drift))
+        days, loss = churn_model.drift_window
+        metrics.drift_window.set(days * _DAY)
+        losses: _Values = {("now",): loss} if days else {}
+        if churn_model.drift:
+            latest = churn_model.drift[-1]
+            metrics.drifted.replace({(): latest.at / _MICROS})
+            losses |= {("before",): latest.before, ("after",): latest.after}
+        metrics.drift_loss.replace(losses)
+
+
+def _tenths(quality: Quality, column: int) -> _Values:
+    return {
+        (str(tenth), window): pair[column]
+        for window in WINDOWS
+        for tenth, pair in enumerate(quality.tenths(window), start=1)
+    }

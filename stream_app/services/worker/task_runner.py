@@ -1,0 +1,173 @@
+"""Runner of one partition task: it turns fetched records into commits, one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from faust.types.tuples import TP
+
+from stream_app.adapters.kafka.faust_transport import Fetched
+from stream_app.core.partition.task import PartitionTask, Step
+from stream_app.errors import CommitRefused
+from stream_app.ports import ModelStore, StateStore
+from stream_app.services.runtime.outbox_relay import OutboxRelay
+from stream_app.services.worker.model_versions import ModelVersions
+from stream_app.services.worker.worker_metrics import WorkerMonitor
+
+_MIN_POLL_SECONDS: Final = 0.005
+_MAX_POLL_SECONDS: Final = 0.25
+# A fetch needs some iterations of the event loop from its thread to the tasks. With a step of some milliseconds in each
+# iteration it would arrive late, contain more records, and make the steps longer still.
+_ITERATIONS_BETWEEN_STEPS: Final = 8
+Crash = Callable[[BaseException], Awaitable[None]]
+
+
+@dataclass
+class RunnerContext:
+    """What all runners of a worker share.
+
+    Attributes:
+        store: states, positions and outboxes.
+        model_store: the trainer's progress and model versions.
+        models: cache of model versions.
+        topics: topic names by role.
+        instance: instance name and epoch, a prefix for batch ids.
+        watch: receives all measurements.
+        crash: ends the process; cached states cannot be trusted after an error.
+        done: called with a topic partition and its stored position.
+        wants_changed: called when more records are wanted of a partition that was refused before.
+        on_step: called before each numbered step of a commit; tests crash there.
+        turn: held while a task computes a step.
+        refused: whether fetching from a partition was refused since the last commit.
+    """
+
+    store: StateStore
+    model_store: ModelStore
+    models: ModelVersions
+    topics: Mapping[str, str]
+    instance: str
+    watch: WorkerMonitor
+    crash: Crash
+    done: Callable[[TP, int], None]
+    wants_changed: Callable[[], None]
+    on_step: Callable[[str], None]
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    refused: bool = False
+
+
+class TaskRunner:
+    """Runner of a partition task and its outbox relay; paused until `resume`.
+
+    Args:
+        context: shared parts.
+        task: restored task.
+        relay: relay of the partition's outbox.
+        stored: stored position.
+    """
+
+    def __init__(self, context: RunnerContext, task: PartitionTask, relay: OutboxRelay, stored: bytes) -> None:
+        self.task, self.relay = task, relay
+        self.base = stored  # last known stored position
+        self._context = context
+        self._wake = asyncio.Event()
+        self._committing = asyncio.Lock()
+        self._batch = 0
+        self._paused = True
+        self._poll_seconds = _MIN_POLL_SECONDS
+        self._jobs = [asyncio.create_task(self._guarded(job)) for job in (self._pump, relay.run)]
+
+    def resume(self) -> None:
+        """Continue to process records."""
+        self._paused = False
+        self._wake.set()
+
+    async def pause(self) -> None:
+        """Stop after the current commit."""
+        self._paused = True
+        async with self._committing:
+            pass
+
+    async def stop(self) -> None:
+        """Stop for good after the current commit."""
+        await self.pause()
+        for job in self._jobs:
+            job.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
+
+    def take(self, role: str, fetched: Fetched) -> None:
+        """Add fetched records of the topic with a role."""
+        self.task.push(role, fetched.start, fetched.records, fetched.end, fetched.high_watermark)
+        self._wake.set()
+
+    async def _pump(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while not self._paused and await self._step():
+                pass  # every step awaits its commit, so other tasks get their turn
+            if self.task.hold is not None and self.task.hold.trainer and not self._paused:
+                await self._poll_trainer()
+
+    async def _step(self) -> bool:
+        """Process and commit one batch; return False if there is nothing to do."""
+        context, task = self._context, self.task
+        await self.relay.has_room()
+        model = await context.models.get(task.version)
+        async with self._committing:
+            if self._paused:  # revoked while this method waited
+                return False
+            # 1. Decide, in memory only.
+            context.on_step("decide")
+            async with context.turn:
+                for _ in range(_ITERATIONS_BETWEEN_STEPS):
+                    await asyncio.sleep(0)
+                step = task.step(model)
+            if step is None:
+                return False
+            decided = time.perf_counter()
+            # 2. Commit. Shielded, because losing the reply would cost a restart.
+            context.on_step("commit")
+            await asyncio.shield(self._commit(step))
+            context.on_step("committed")
+            # 3. Commit offsets to Kafka, to display lag.
+            for role, offset in step.position.offsets.items():
+                context.done(TP(context.topics[role], task.number), offset)
+            context.on_step("acknowledged")
+        context.watch.stepped(task, step, time.perf_counter() - decided)
+        if context.refused:
+            context.refused = False
+            context.wants_changed()
+        return True
+
+    async def _commit(self, step: Step) -> None:
+        self._batch += 1
+        relayed = self.relay.relayed
+        batch = f"{self._context.instance}:{self._batch}"
+        outcome, first = await self._context.store.commit(step.commit, batch, relayed)
+        self._context.watch.committed(outcome)
+        if not outcome.stored:
+            raise CommitRefused(partition=step.commit.partition, outcome=outcome.name.lower())
+        self.base = step.commit.position
+        self.relay.record_trim(relayed)
+        self.relay.add(first, list(step.commit.outbox))
+
+    async def _poll_trainer(self) -> None:
+        """Check whether the trainer has completed the round that the task is waiting for."""
+        hold, models = self.task.hold, self._context.model_store
+        if hold is not None and await models.through() >= hold.moment:
+            self.task.learned(await models.version_at(hold.moment) or 0)
+            self._poll_seconds = _MIN_POLL_SECONDS
+        else:
+            self._poll_seconds = min(2 * self._poll_seconds, _MAX_POLL_SECONDS)
+            await asyncio.sleep(self._poll_seconds)
+        self._wake.set()
+
+    async def _guarded(self, job: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await job()
+        except Exception as error:  # noqa: BLE001 - any error ends the process
+            await self._context.crash(error)
