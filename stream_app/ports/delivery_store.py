@@ -20,19 +20,15 @@ class DeliveryStore(Protocol):
 
         Raises `StoreIncomplete` if part of the stored data is missing; so do `commit` and `forget`.
         """
-        ...
 
     async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
         """Store topic ids by role; see `StateStore.keep_topics`."""
-        ...
 
     async def accept_topic(self, role: str, topic_id: str) -> None:
         """Replace the stored id of a topic."""
-        ...
 
     async def load(self) -> Stored:
         """Return the position and everything that is pending."""
-        ...
 
     async def commit(self, changes: Changes, batch: str) -> Outcome:
         """Store changes atomically. Raises `NotClaimed` before `claim`.
@@ -41,39 +37,30 @@ class DeliveryStore(Protocol):
             changes: changes to store.
             batch: id of the batch, unique within this process; repeating an id repeats the batch.
         """
-        ...
 
     async def known(self, ids: Sequence[str]) -> set[str]:
         """Return the ids of deliveries that exist, in whatever state."""
-        ...
 
     async def deliveries(self, ids: Sequence[str]) -> dict[str, bytes]:
         """Return encoded deliveries by id, without those that are not kept."""
-        ...
 
     async def messages(self, ids: Sequence[str]) -> dict[str, bytes]:
         """Return encoded messages by id, without those that are not kept."""
-        ...
 
     async def channels(self) -> dict[str, bytes]:
         """Return the encoded state of all channels by name."""
-        ...
 
     def all_deliveries(self) -> AsyncIterator[list[bytes]]:
         """Iterate over all encoded deliveries in chunks; each occurs once, in unspecified order."""
-        ...
 
     async def dead(self) -> list[str]:
         """Return the ids of all dead deliveries in ascending order."""
-        ...
 
     async def ask(self, request: bytes) -> None:
         """Append a request to the notifier's queue."""
-        ...
 
     async def asked(self, limit: int) -> list[bytes]:
         """Return up to `limit` requests that have not been carried out, oldest first."""
-        ...
 
     async def forget(self, before: int, keep: int) -> int:
         """Delete some deliveries that ended before a moment, or are not among the last `keep` that ended.
@@ -89,4 +76,3 @@ class DeliveryStore(Protocol):
             Fenced: another notifier has claimed the store.
             NotClaimed: `claim` was not called.
         """
-        ...

@@ -14,18 +14,15 @@ class Lease(Protocol):
         All holders use this one clock. The guarded value only increases, so a holder whose own clock is a year ahead
         would stop event time for everybody.
         """
-        ...
 
     async def acquire(self, holder: str, ttl_ms: int) -> bool:
         """Acquire or renew the lease; return whether `holder` owns it for the next `ttl_ms` milliseconds.
 
         Call this again well before the lease expires.
         """
-        ...
 
     async def release(self, holder: str) -> None:
         """Release the lease if `holder` owns it."""
-        ...
 
     async def advance(self, holder: str, value: int) -> bool:
         """Raise the guarded value to `value` (microseconds).
@@ -33,8 +30,6 @@ class Lease(Protocol):
         Return whether `holder` owns the lease and the value is now `value`. The value never decreases; setting the
         current value again succeeds.
         """
-        ...
 
     async def last(self) -> int | None:
         """Return the guarded value; None before the first `advance`."""
-        ...

@@ -37,19 +37,15 @@ class ModelStore(Protocol):
 
         Raises `StoreIncomplete`, as `verify` does.
         """
-        ...
 
     async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
         """Store topic ids by role; see `StateStore.keep_topics`."""
-        ...
 
     async def accept_topic(self, role: str, topic_id: str) -> None:
         """Replace the stored id of a topic."""
-        ...
 
     async def verify(self) -> None:
         """Raise `StoreIncomplete` if part of the stored data is missing."""
-        ...
 
     async def checkpoint(
         self,
@@ -76,34 +72,27 @@ class ModelStore(Protocol):
             VersionOutOfOrder: the version does not follow the newest one.
             StoreIncomplete: part of the stored data is missing.
         """
-        ...
 
     async def latest(self) -> tuple[int, bytes] | None:
         """Return number and bytes of the stored checkpoint; None before the first."""
-        ...
 
     async def through(self) -> int:
         """Return the event time up to which the trainer has learned, in microseconds, or NOTHING_LEARNED."""
-        ...
 
     async def snapshot(self, number: int) -> bytes | None:
         """Return the bytes of a version; None if it is not kept."""
-        ...
 
     async def versions(self) -> list[ModelVersion]:
         """Return the kept versions in ascending order: the latest ones and the pinned one."""
-        ...
 
     async def pin(self, number: int | None) -> None:
         """Pin the version that ticks activate, for a rollback; None selects the newest again.
 
         A pinned version is not deleted. Raises `UnknownVersion` for a version that is not kept.
         """
-        ...
 
     async def pinned(self) -> int | None:
         """Return the pinned version; None if the newest is used."""
-        ...
 
     async def version_at(self, moment: int) -> int | None:
         """Return the latest version that was effective at a moment (microseconds), or None.
@@ -111,4 +100,3 @@ class ModelStore(Protocol):
         Also finds versions whose bytes are gone, up to VERSIONS_INDEXED versions back. Of two versions with the same
         effective time the higher number wins. Raises `StoreIncomplete`, as `verify` does.
         """
-        ...

@@ -34,7 +34,6 @@ class StateStore(Protocol):
 
         Call this once when the process starts, never at a rebalance: the fence compares processes of one instance.
         """
-        ...
 
     async def open(self, partition: int) -> Opened:
         """Take ownership of a partition and return its stored state.
@@ -45,22 +44,18 @@ class StateStore(Protocol):
             Fenced: a newer process of the instance has opened the partition.
             StoreIncomplete: part of the stored data is missing.
         """
-        ...
 
     async def keep_topics(self, partition: int, ids: Mapping[str, str]) -> dict[str, str]:
         """Store the ids of the topics that a partition's positions refer to, and return the stored ids by role.
 
         Once a commit exists, stored ids are not replaced; the caller compares them with the current ones.
         """
-        ...
 
     async def accept_topic(self, partition: int, role: str, topic_id: str) -> None:
         """Replace the stored id of a topic."""
-        ...
 
     def close(self, partition: int) -> None:
         """Release a partition."""
-        ...
 
     def states(self, partition: int) -> AsyncIterator[list[tuple[str, bytes]]]:
         """Iterate over all states of a partition in chunks of (customer, encoded state).
@@ -68,15 +63,12 @@ class StateStore(Protocol):
         Each customer occurs once; the order is unspecified. Raises `StoreIncomplete` after the last chunk if this
         process has opened the partition and the states differ from those that were committed.
         """
-        ...
 
     async def state(self, partition: int, customer: str) -> bytes | None:
         """Return the encoded state of one customer, or None."""
-        ...
 
     async def alerts(self, partition: int) -> dict[str, bytes]:
         """Return the notes on a partition's open alerts by key (see core/alerts/staff_actions.py)."""
-        ...
 
     async def commit(self, commit: Commit, batch: str, relayed: int) -> tuple[Outcome, int]:
         """Store a batch atomically.
@@ -93,7 +85,6 @@ class StateStore(Protocol):
         Raises:
             StoreIncomplete: part of the stored data is missing. `trim` and `skip` raise it too.
         """
-        ...
 
     async def outbox(self, partition: int, after: int, limit: int) -> list[tuple[int, bytes]]:
         """Return outbox records that have not been deleted, in order.
@@ -106,11 +97,9 @@ class StateStore(Protocol):
         Returns:
             Pairs of sequence number and record.
         """
-        ...
 
     async def trim(self, partition: int, through: int) -> None:
         """Delete outbox records up to and including a sequence number. Raises `Fenced`."""
-        ...
 
     async def skip(self, partition: int, seen: int, first_void: int, records: Sequence[bytes]) -> int:
         """Move past sequence numbers that are in Kafka but unknown to this store, after it was restored from a backup.
@@ -131,12 +120,9 @@ class StateStore(Protocol):
         Raises:
             Fenced: as for `trim`.
         """
-        ...
 
     async def positions(self, partitions: Iterable[int]) -> dict[int, bytes]:
         """Return the positions of partitions without opening them; b"" for a partition that was never committed."""
-        ...
 
     async def summaries(self, partitions: Iterable[int]) -> dict[int, bytes]:
         """Return the summaries of partitions without opening them; b"" for a partition that was never committed."""
-        ...

@@ -1,4 +1,4 @@
-"""Publishing of recorded logs to Kafka with their own ticks; an interrupted run resumes without duplicates."""
+"""Publication of a recorded log to Kafka, with ticks in event time. An interrupted run can be continued."""
 
 from stream_app.publish.feed import Summary
 from stream_app.publish.pace import speed_factor

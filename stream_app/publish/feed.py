@@ -1,4 +1,4 @@
-"""Loop that sends a stream of events and ticks at the chosen pace and reports progress."""
+"""Feed: sends a stream of events and ticks at the right time and reports progress."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ from stream_app.core.messages.schema import Tick
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.publish.sender import Sender
 
-_OPENING_SECONDS: Final = 0.5  # longer than a fetch of a consumer at the end of the topic
+_OPENING_SECONDS: Final = 0.5  # far longer than a fetch of a consumer at the end of the topics
 
 
 @dataclass
 class Summary:
     """Progress of a publication."""
 
-    events: int = 0  # events of the log so far
-    ticks: int = 0  # ticks so far; each is a record in every partition
-    sent: int = 0  # records sent
-    skipped: int = 0  # records that an earlier run had sent
-    seconds: float = 0.0  # duration, without the first pass over the log
-    rejected: int = 0  # lines that are invalid or in the future
-    total: int = 0  # all events of the log
-    unknown_words: dict[str, dict[str, int]] = field(default_factory=dict)  # as in LogSummary
-    until: datetime | None = None  # log time
+    events: int = 0  # processed events of the log
+    ticks: int = 0  # processed ticks; each is a record in every partition
+    sent: int = 0  # records
+    skipped: int = 0  # records sent by an earlier run
+    seconds: float = 0.0  # of publishing, without the first pass over the log
+    rejected: int = 0  # lines that are unreadable or in the future
+    total: int = 0  # events in the log
+    unknown_words: dict[str, dict[str, int]] = field(default_factory=dict)  # see LogSummary
+    until: datetime | None = None  # event time
     finished: bool = False
 
     @property
     def place(self) -> int:
-        """Place of the last record in the stream: events and ticks so far."""
+        """Place of the last processed event or tick in the stream."""
         return self.events + self.ticks
 
 
 class Listener:
-    """Observer of progress; this one does nothing."""
+    """Observer of a feed; the base class does nothing."""
 
     def publishing(self, summary: Summary) -> None:
-        """Handle progress of publishing."""
+        """Handle a progress report."""
 
 
 class Clock(Protocol):
-    """Pace of a stream."""
+    """Pace of a feed."""
 
-    flat_out: bool  # whether everything is sent at once
+    flat_out: bool  # send everything immediately
 
     def wait(self, at: int, meanwhile: Callable[[], None]) -> None:
-        """Wait until a time of the stream (microseconds) or a stop; call `meanwhile` regularly."""
+        """Wait until an event time (microseconds) is due or the feed stops, calling `meanwhile` periodically."""
         ...
 
 
 class Feed:
-    """Loop over a stream. Records of an earlier run are skipped without waiting.
+    """Loop over a stream. Records sent by an earlier run are skipped without waiting.
 
     Args:
-        sender: sender of the records.
-        pace: time at which each record may be sent.
+        sender: sends records, and knows which were sent.
+        pace: pace of the feed.
         partitions: number of partitions of every topic.
-        listener: observer called after each step.
-        stop: flag that ends the feed early but orderly.
-        look: check called after each tick and while waiting; it may raise to end the feed.
+        listener: called after each step.
+        stop: stops the feed in an orderly way.
+        check: called after each tick and while the feed waits; may raise an exception to end the feed.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class Feed:
         partitions: int,
         listener: Listener,
         stop: Flag,
-        look: Callable[[], None] = lambda: None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self.summary = Summary()
         self._sender, self._pace, self._partitions = sender, pace, partitions
-        self._listener, self._stop, self._look = listener, stop, look
+        self._listener, self._stop, self._check = listener, stop, check
 
     def go(self, steps: Iterable[Sequence[Event] | Tick]) -> None:
-        """Send the stream until its end or a stop. Raises NotDelivered, after dropping unsent records."""
+        """Send the stream until its end or until stopped. Raises NotDelivered."""
         try:
             self._go(steps)
         except BaseException:
@@ -126,17 +126,17 @@ class Feed:
             self._pace.wait((tick.occurred_at - EPOCH) // MICROSECOND, self._meanwhile)
             if self._stop.is_set():
                 return
-            # A consumer at the end of the topics must not receive a tick before the events that precede it.
+            # A consumer at the end of the topics must not read a tick before the events that precede it.
             self._sender.flush()
         self._sender.tick(tick, self.summary.place + 1)
         if not self.summary.place and not self._sender.resumes_after:
-            # Consumers must receive the first tick before the first event: after it they wait for the next one.
+            # Consumers must read the first tick before the first event: from then on they wait for ticks.
             self._sender.flush()
             self._stop.wait(_OPENING_SECONDS)
         self.summary.ticks += 1
         self.summary.until = tick.occurred_at
-        self._look()
+        self._check()
 
     def _meanwhile(self) -> None:
         self._sender.serve()
-        self._look()
+        self._check()

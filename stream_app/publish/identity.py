@@ -1,4 +1,4 @@
-"""Id of a log and its settings: the same id means the same stream of records."""
+"""Identity of a publication: equal ids mean that log and settings produce the same records."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _VERSION: Final = 2  # version of the rules that turn a log into records
 
 
 def log_id(log: Log, settings: Settings, partitions: int) -> bytes:
-    """Return an id of 16 hexadecimal digits.
+    """Return the id of a log, 16 hexadecimal digits.
 
-    It covers name, size and first bytes of each file, and the settings that shape the stream: the mapping, the times at
-    which alerts open, and the number of partitions. The folder of the files does not matter.
+    It covers name, size and beginning of the files, and the settings that shape the stream: the mapping of lines to
+    events, the times of allocation rounds, and the number of partitions. The location of the files does not matter.
     """
     digest = xxhash.xxh3_64()
     for source in log.sources:

@@ -1,4 +1,4 @@
-"""Pace of publishing: as fast as possible, or a multiple of real time."""
+"""Pace of a publication: as fast as possible, or a multiple of real time."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Final
 from stream_app.errors import BadOption
 
 FLAT_OUT: Final = math.inf
-_NAP_SECONDS: Final = 0.2  # longest delay in noticing a stop or a broker error
+_NAP_SECONDS: Final = 0.2  # maximum time until a stop or a broker error is noticed
 
 
 def speed_factor(text: str) -> float:
-    """Return the factor of a speed. Raises BadOption.
+    """Return the factor for the text of a speed. Raises BadOption.
 
     >>> speed_factor("1000x"), speed_factor("0.5"), speed_factor("max")
     (1000.0, 0.5, inf)
@@ -28,20 +28,26 @@ def speed_factor(text: str) -> float:
     except ValueError:
         factor = 0.0
     if not 0.0 < factor < math.inf:
-        raise BadOption(option="--speed", value=text, remedy="Use a form like 1000x, or max.")
+        raise BadOption(option="--speed", value=text, remedy="Write 1000x, or max.")
     return factor
 
 
 class Pace:
-    """Pace relative to the first time asked for, which is never delayed."""
+    """Delays a publication to a multiple of the log's pace. The first event time is due immediately.
+
+    Args:
+        factor: speed, or FLAT_OUT.
+        stop: ends all waiting.
+        clock: returns monotonic seconds.
+    """
 
     def __init__(self, factor: float, stop: Flag, clock: Callable[[], float] = time.monotonic) -> None:
         self.flat_out = factor == FLAT_OUT
         self._factor, self._stop, self._clock = factor, stop, clock
-        self._began: tuple[int, float] | None = None  # log time (microseconds) and clock (seconds)
+        self._began: tuple[int, float] | None = None  # event time in microseconds, clock in seconds
 
     def wait(self, at: int, meanwhile: Callable[[], None]) -> None:
-        """Wait until a time of the log (microseconds) or a stop; call `meanwhile` regularly."""
+        """Wait until an event time (microseconds) is due or `stop` is set, calling `meanwhile` periodically."""
         if self._began is None:
             self._began = at, self._clock()
         began_at, began = self._began

@@ -1,4 +1,4 @@
-"""Schedule of the ticks in a published log."""
+"""Schedule of the ticks in a published log. Pure functions."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _when: Final = attrgetter("occurred_at")
 def steps(
     batches: Iterable[Sequence[Event]], settings: Settings, *, complete: bool, opening: bool = False
 ) -> Iterator[Sequence[Event] | Tick]:
-    """Yield the events and ticks of a log in order of time; a tick precedes the events at the same time.
+    """Yield the events and ticks of a log in order; a tick precedes events of the same time.
 
     Args:
         batches: events in order of time.
-        settings: settings of the shop.
-        complete: whether the log is complete: a final tick, one microsecond after the last event, then ends it.
+        settings: settings of the shop, for the times of allocation rounds.
+        complete: whether the log is complete; a final tick, one microsecond later, then ends it.
         opening: whether a tick precedes the first event.
 
     >>> from stream_app.core.events.schema import Order
@@ -59,10 +59,9 @@ def steps(
 
 
 class _Ticks:
-    """Ticks after the first event: every full hour (UTC), and every time at which alerts open.
+    """Ticks after the first event: every full hour (UTC) and every allocation round.
 
-    They include the times at which a replay trains and opens alerts; there, workers wait for the trainer and the
-    allocator.
+    They include the training and allocation rounds of a replay, where partitions wait for trainer and allocator.
     """
 
     def __init__(self, first_at: int, settings: Settings) -> None:

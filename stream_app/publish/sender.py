@@ -1,4 +1,4 @@
-"""Sender of events and ticks to their topics, in order and exactly once; each record carries its place in the log."""
+"""Sender of events and ticks: exactly once, in order, with their place in the log in a header."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ ROLES: Final[dict[type[Event], str]] = {
     Complaint: "complaints",
     Order: "orders",
 }
-# No compression: some consumers of these topics lack the codecs.
+# No compression, because not every consumer of these topics has the codecs.
 _PRODUCER: Final[dict[str, Any]] = {
     "acks": "all",
     "enable.idempotence": True,
     "enable.gapless.guarantee": True,
-    # Longer than _STALLED_SECONDS: a single record that times out would leave a gap that no later run fills.
+    # Longer than our own timeout: a single record that times out would leave a gap that no later run fills.
     "message.timeout.ms": 600_000,
     "compression.type": "none",
     "batch.size": 1_000_000,
@@ -39,25 +39,25 @@ _PRODUCER: Final[dict[str, Any]] = {
     "queue.buffering.max.kbytes": 131_072,
     "delivery.report.only.error": True,
 }
-_Header = tuple[str, str | bytes | None]  # as confluent-kafka types it
+_Header = tuple[str, str | bytes | None]  # as typed by confluent-kafka
 _LINGER_FLAT_OUT_MS: Final = 20
 _LINGER_PACED_MS: Final = 2
 _STALLED_SECONDS: Final = 60.0
 _REMEMBERED_CUSTOMERS: Final = 200_000
-_quiet: Final = logging.getLogger(__name__)  # messages of librdkafka; what matters is raised as an exception
+_quiet: Final = logging.getLogger(__name__)  # silences the client; errors are raised instead
 _quiet.addHandler(logging.NullHandler())
 
 
 class Sender:
-    """Sender of the records behind the places that were published before.
+    """Sender of the records that earlier runs have not sent.
 
     Args:
-        config: settings of Kafka and its topics.
+        config: settings of Kafka.
         log: id of the log.
-        places: last place of each partition in earlier runs.
-        flat_out: whether to prefer throughput over latency.
-        begins: first offset of this sender by partition. Ticks then contain the end offsets of the topics, and workers
-            wait for them. None: ticks contain no offsets.
+        places: place up to which each partition was published by earlier runs.
+        flat_out: whether to optimize for throughput rather than latency.
+        begins: offset at which each partition begins for this sender. Ticks then contain the ends of the topics, and
+            partition tasks wait for the records before them.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Sender:
         flat_out: bool,
         begins: Mapping[Partition, int] | None = None,
     ) -> None:
-        self.resumes_after = max(places.values(), default=0)  # nothing behind it was published
+        self.resumes_after = max(places.values(), default=0)  # place after which nothing was published
         self._log: _Header = (LOG_HEADER, log)
         self._partitions = config.kafka.partitions
         topics = config.kafka.topics
@@ -95,7 +95,7 @@ class Sender:
         self._producer = Producer(confluent_options(config.kafka) | _PRODUCER | callbacks)
 
     def events(self, events: Sequence[Event], place: int) -> None:
-        """Send events; `place` is that of the first one in the log."""
+        """Send events; `place` is the place of the first one."""
         customers, topics, done, counts = self._customers, self._topics, self._done, self._counts
         log, produce = self._log, self._producer.produce
         for here, event in enumerate(events, place):
@@ -127,7 +127,7 @@ class Sender:
         self.serve()
 
     def _ends(self, partition: int) -> dict[str, int] | None:
-        """Return the end offsets of a partition by role, including the records sent so far."""
+        """Return the next offset of each topic of a partition number, including records in flight."""
         if self._begins is None:
             return None
         return {
@@ -135,12 +135,12 @@ class Sender:
         }
 
     def serve(self) -> None:
-        """Process delivery reports. Raises NotDelivered or KafkaDenied if a record was refused."""
+        """Process delivery reports. Raises NotDelivered if the broker rejected a record."""
         self._poll(0.0)
         if self._fatal is not None and self._refused is None:
-            self._poll(1.0)  # the report of the record follows the fatal error
+            self._poll(1.0)  # the report of the rejected record follows the fatal error
         topic, refused = self._refused or ("Kafka", self._fatal)
-        for error in (refused, self._fatal):  # after a fatal denial, all records are reported as purged
+        for error in (refused, self._fatal):  # after a fatal denial all other records are reported as "purged"
             if error is not None and (denied := refusal(KafkaException(error), "Write", topic)):
                 raise denied
         if refused is not None:
@@ -160,22 +160,22 @@ class Sender:
         return {(topic, number): count for topic, counts in self._counts.items() for number, count in enumerate(counts)}
 
     def abandon(self) -> None:
-        """Drop the records that have not been sent yet."""
+        """Discard records that were not sent yet."""
         self._producer.purge()
 
     def _poll(self, seconds: float, call: Callable[[float], int] | None = None) -> None:
-        """Run the callbacks of the client and keep a fatal error, which it raises or passes to `_on_error`."""
+        """Run the client's callbacks and record fatal errors, which it raises or passes to `_on_error`."""
         try:
             (call or self._producer.poll)(seconds)
         except KafkaException as error:
             self._fatal = error.args[0]
-        except SystemError as error:  # raised within a callback
+        except SystemError as error:  # raised inside a callback
             if not isinstance(error.__cause__, KafkaException):
                 raise
             self._fatal = error.__cause__.args[0]
 
     def _remember(self, customer: str) -> tuple[bytes, int]:
-        """Return the key and the partition of a customer, and cache them."""
+        """Return key and partition of a customer, and cache them."""
         if len(self._customers) >= _REMEMBERED_CUSTOMERS:
             self._customers.clear()
         known = customer.encode("utf-8", "surrogatepass"), partition_of(customer, self._partitions)
@@ -183,14 +183,14 @@ class Sender:
         return known
 
     def _produce_again(self, error: Exception, topic: str, value: bytes, key: bytes | None, *rest: Any) -> None:
-        """Wait for space in the queue and produce again. Raises NotDelivered for any other error."""
+        """Retry a record once the queue has room. Raises NotDelivered for any other error."""
         partition, headers = rest
         stalled = _Stalled(self._producer)
         while True:
             self._poll(0.05)
             self.serve()
             if not isinstance(error, BufferError):
-                problem = f"the record with the key {key!r} and {len(value):,} bytes was refused: {error}"
+                problem = f"the record with key {key!r} and {len(value):,} bytes was rejected: {error}"
                 raise NotDelivered(topic=topic, problem=problem, remedy=_RESUME) from error
             stalled.check()
             try:
@@ -201,30 +201,30 @@ class Sender:
                 return
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        """Keep the first failed delivery; successful ones are not reported."""
+        """Record the first failure; successes are not reported."""
         if error is not None and self._refused is None:
             self._refused = message.topic() or "", error
 
     def _on_error(self, error: KafkaError) -> None:
-        """Keep a fatal error. Unreachable brokers come back, or are detected as a stall."""
+        """Record a fatal error. Unreachable brokers may come back, and are otherwise detected as a stall."""
         if error.fatal():
             self._fatal = error
 
 
-_RESUME: Final = "Fix the cause and run the same command again; it resumes without duplicates."
+_RESUME: Final = "Fix the cause, then run the command again: it continues where this run stopped, without duplicates."
 
 
 class _Stalled:
-    """Detector of a producer without acknowledgements for a minute."""
+    """Detector of a producer that delivers nothing for a minute."""
 
     def __init__(self, producer: Producer) -> None:
         self._producer = producer
         self._waiting, self._since = len(producer), time.monotonic()
 
     def check(self) -> None:
-        """Raise NotDelivered if no record was acknowledged in time."""
+        """Raise NotDelivered if the producer is stalled."""
         if len(self._producer) < self._waiting:
             self._waiting, self._since = len(self._producer), time.monotonic()
         elif time.monotonic() - self._since > _STALLED_SECONDS:
-            problem = f"no record was acknowledged for {_STALLED_SECONDS:.0f} s while {self._waiting:,} are waiting"
-            raise NotDelivered(topic="Kafka", problem=problem, remedy=f"Check that the broker is running. {_RESUME}")
+            problem = f"no record was acknowledged for {_STALLED_SECONDS:.0f} s; {self._waiting:,} are waiting"
+            raise NotDelivered(topic="Kafka", problem=problem, remedy=f"Check that the broker is up. {_RESUME}")

@@ -23,41 +23,50 @@ from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES, Sender
 from stream_app.publish.watermarks import CLOCK_REMEDY, next_offsets, places, read_ends
 
-_CHECK_SECONDS: Final = 1.0  # interval between checks for other writers
+_CHECK_SECONDS: Final = 1.0  # between two checks for ticks of other producers
 
 
 @dataclass(frozen=True)
 class Request:
-    """Logs to publish, and how."""
+    """Options of a publication."""
 
     logs: tuple[str, ...]
     form: LogFormat
-    speed: float  # multiple of real time; pace.FLAT_OUT: as fast as possible
-    open_end: bool = False  # more events will follow: no final tick
-    after_other_logs: bool = False  # append to topics that contain other logs
-    rejected: Path | None = None  # output file for rejected lines; None: they are only counted
+    speed: float  # multiple of real time, or pace.FLAT_OUT
+    open_end: bool = False  # the log will continue, so there is no final tick
+    after_other_logs: bool = False  # append to records of another log
+    rejected: Path | None = None  # file for unreadable lines; None only counts them
 
 
 class Watcher(Listener):
-    """Observer of a publication; this one does nothing."""
+    """Observer of a publication; the base class does nothing."""
 
     def reading(self, progress: Progress) -> None:
-        """Handle progress of the first pass over the log."""
+        """Handle the progress of the first pass over the log."""
 
 
 def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Flag) -> Summary:
-    """Publish a log with its ticks, until its end or until `stop` is set, and return a summary.
+    """Publish a log to the topics of the shop and the ticks, until its end or until `stop` is set.
 
-    The same call resumes a stopped or killed run without gaps or duplicates.
+    Calling this again after a run was stopped or killed continues it, without gaps or duplicates.
+
+    Args:
+        config: settings of Kafka and of the shop.
+        request: options of the publication.
+        watcher: receives progress reports.
+        stop: stops the publication in an orderly way.
+
+    Returns:
+        Summary of the run.
 
     Raises:
         UnusableLog, BadMapping: the log cannot be read; nothing was sent.
         OtherLog: a topic ends with something else.
-        NoBroker, NotDelivered: Kafka does not answer or refuses a record.
+        NoBroker, NotDelivered: Kafka does not answer, or rejects a record.
     """
     topics = config.kafka.topics
     names = [*topics.of(*ROLES.values()).values(), topics.ticks]
-    # Workers reject events in their future; reject them here, where the count is shown.
+    # Workers reject events in the future, so reject them here, where they are reported.
     not_after = datetime.now(UTC) - TOLERATED_SKEW
     with (
         tempfile.TemporaryDirectory(prefix="stream-app-publish-") as workdir,
@@ -71,23 +80,23 @@ def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Fl
         begins = {one: end.offset for one, end in ends.items()}
         sender = Sender(config, identity, done, flat_out=pace.flat_out, begins=begins)
         ticks = [one for one in begins if one[0] == topics.ticks]
-        others = _OtherWriters(config, begins, sender, next_offsets(config, ticks))
-        feed = Feed(sender, pace, config.kafka.partitions, watcher, stop, others.look)
+        foreign = _ForeignRecords(config, begins, sender, next_offsets(config, ticks))
+        feed = Feed(sender, pace, config.kafka.partitions, watcher, stop, foreign.poll)
         feed.summary.total, feed.summary.rejected = scanned.events, scanned.rejected
         feed.summary.unknown_words = scanned.unknown_words
         feed.go(steps(log.batches(), config.shop.settings(), complete=not request.open_end, opening=True))
-        others.check(next_offsets(config, begins)())
+        foreign.check(next_offsets(config, begins)())
     return feed.summary
 
 
-class _OtherWriters:
-    """Detector of other writers: two publishers duplicate events, and a worker with ticks.clock = wall ends log time.
+class _ForeignRecords:
+    """Detector of other producers: a second publisher duplicates events, and a worker's ticks move event time ahead.
 
     Args:
-        config: settings, for the names of the topics.
-        begins: first offset of this publisher by partition.
-        sender: sender, which counts its records.
-        offsets: function that returns the next offset of each tick partition.
+        config: settings with the names of the topics.
+        begins: offset at which each partition began for this publisher.
+        sender: counts the records sent.
+        offsets: returns the next offset of each partition of the ticks.
     """
 
     def __init__(
@@ -98,20 +107,23 @@ class _OtherWriters:
         offsets: Callable[[], Mapping[Partition, int]],
     ) -> None:
         self._config, self._begins, self._sender, self._offsets = config, begins, sender, offsets
-        self._checked_at = time.monotonic()
+        self._checked = time.monotonic()
 
-    def look(self) -> None:
-        """Check for ticks of others at intervals, while records are in flight. Raises NotDelivered."""
-        if time.monotonic() - self._checked_at >= _CHECK_SECONDS:
+    def poll(self) -> None:
+        """Check for ticks of other producers at intervals. Raises NotDelivered."""
+        if time.monotonic() - self._checked >= _CHECK_SECONDS:
             self.check(self._offsets(), arrived=False)
-            self._checked_at = time.monotonic()
+            self._checked = time.monotonic()
 
     def check(self, offsets: Mapping[Partition, int], *, arrived: bool = True) -> None:
-        """Compare offsets with the records sent. Raises NotDelivered for records of other writers.
+        """Compare the offsets in Kafka with the number of records sent.
 
         Args:
             offsets: next offset of each partition.
-            arrived: whether all sent records have been acknowledged.
+            arrived: whether all sent records are acknowledged.
+
+        Raises:
+            NotDelivered: there are records of other producers.
         """
         config, counts = self._config, self._sender.counts()
         for (topic, number), offset in offsets.items():
@@ -119,9 +131,9 @@ class _OtherWriters:
             if more == 0 or (more < 0 and not arrived):
                 continue
             problem = (
-                f"partition {number} has {more:+,} records in addition to {counts[topic, number]:,} of this publisher"
+                f"partition {number} has {more:+,} records besides the {counts[topic, number]:,} of this publisher"
             )
-            remedy = "Something else wrote to it meanwhile. If it was another publisher, publish to new topics."
+            remedy = "Another producer wrote there meanwhile. If it was another publisher, publish to new topics."
             if topic == config.kafka.topics.ticks:
-                remedy = f"A worker with ticks.clock = wall may have written ticks. {CLOCK_REMEDY}"
+                remedy = f"Check for a worker on the wall clock. {CLOCK_REMEDY}"
             raise NotDelivered(topic=topic, problem=problem, remedy=remedy)

@@ -25,7 +25,7 @@ from stream_app.adapters.redis.packing import pack_strings, unpack_strings
 from stream_app.core.delivery.changes import Changes, Stored
 from stream_app.core.delivery.records import Delivery, readable
 from stream_app.errors import Fenced, NotClaimed
-from stream_app.ports import Outcome
+from stream_app.ports import DeliveryStore, Outcome
 
 PAGE: Final = 1_000  # records per read, and per call that deletes
 _WHAT: Final = "the notifier"
@@ -33,8 +33,8 @@ _INCOMPLETE: Final = 4  # reply of commit_deliveries.lua besides the outcomes
 _LACKS: Final = 2  # reply of delete_deliveries.lua
 
 
-class RedisDeliveryStore:
-    """A `ports.DeliveryStore` on Redis.
+class RedisDeliveryStore(DeliveryStore):
+    """Implementation of `ports.DeliveryStore` on Redis.
 
     Args:
         client: from `make_client`; the caller closes it.
@@ -52,22 +52,18 @@ class RedisDeliveryStore:
         self._topics = Topics(client, NUMBER)
 
     async def claim(self, instance: str) -> int:
-        """See `DeliveryStore.claim`."""
         epoch = int(await self._claim([self._key(META)], instance, uuid4().hex, "deliverer"))
         self._life = (instance, epoch)
         await self._verify(_WHAT, self._key)
         return epoch
 
     async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
-        """See `DeliveryStore.keep_topics`."""
         return await self._topics.keep(self._key(META), ids)
 
     async def accept_topic(self, role: str, topic_id: str) -> None:
-        """See `DeliveryStore.accept_topic`."""
         await self._topics.accept(self._key(META), role, topic_id)
 
     async def load(self) -> Stored:
-        """See `DeliveryStore.load`."""
         number, position = await ask(self._client, "HMGET", self._key(META), "number", "position")
         pending = [_text(one) for one in await ask(self._client, "SMEMBERS", self._key(OPEN))]
         deliveries = await self.deliveries(pending)
@@ -82,7 +78,6 @@ class RedisDeliveryStore:
         )
 
     async def commit(self, changes: Changes, batch: str) -> Outcome:
-        """See `DeliveryStore.commit`. A cancellation takes effect after the reply."""
         _, epoch = self._claimed()
         kept = {name: value for name, value in changes.messages.items() if value is not None}
         gone = [name for name, value in changes.messages.items() if value is None]
@@ -104,25 +99,20 @@ class RedisDeliveryStore:
         return Outcome(outcome)
 
     async def known(self, ids: Sequence[str]) -> set[str]:
-        """See `DeliveryStore.known`."""
         return set(await self.deliveries(ids))
 
     async def deliveries(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """See `DeliveryStore.deliveries`."""
         return await self._some(DELIVERIES, ids)
 
     async def messages(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """See `DeliveryStore.messages`."""
         return await self._some(LETTERS, ids)
 
     async def channels(self) -> dict[str, bytes]:
-        """See `DeliveryStore.channels`."""
         found = await ask(self._client, "HGETALL", self._key(CHANNELS))
         pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
         return {_text(name): value for name, value in pairs}
 
     async def all_deliveries(self) -> AsyncIterator[list[bytes]]:
-        """See `DeliveryStore.all_deliveries`."""
         cursor, seen = b"0", set[bytes]()
         while True:
             cursor, page = await self._scan([self._key(DELIVERIES)], cursor, PAGE)
@@ -135,20 +125,16 @@ class RedisDeliveryStore:
                 return
 
     async def dead(self) -> list[str]:
-        """See `DeliveryStore.dead`."""
         return sorted(map(_text, await ask(self._client, "SMEMBERS", self._key(DEAD))))
 
     async def ask(self, request: bytes) -> None:
-        """See `DeliveryStore.ask`."""
         await ask(self._client, "RPUSH", self._key(REQUESTS), request)
 
     async def asked(self, limit: int) -> list[bytes]:
-        """See `DeliveryStore.asked`."""
         found: list[bytes] = await ask(self._client, "LRANGE", self._key(REQUESTS), 0, limit - 1)
         return found
 
     async def forget(self, before: int, keep: int) -> int:
-        """See `DeliveryStore.forget`."""
         instance, epoch = self._claimed()
         keys = self._key.all(META, DELIVERIES, LETTERS, ENDED, DEAD)
         ours, found = await self._forget(keys, epoch, before, keep, PAGE)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from stream_app.adapters.redis.connection import Client, Script, ask
 from stream_app.adapters.redis.keys import HOLDER, LAST, clock_keys
+from stream_app.ports import Lease
 
 
-class RedisLease:
-    """A `ports.Lease` on Redis.
+class RedisLease(Lease):
+    """Implementation of `ports.Lease` on Redis.
 
     Args:
         client: from `make_client`; the caller closes it.
@@ -23,23 +24,18 @@ class RedisLease:
         self._now = Script(client, "now")
 
     async def now(self) -> int:
-        """See `Lease.now`."""
         seconds, micros = await self._now([self._holder])
         return int(seconds) * 1_000_000 + int(micros)
 
     async def acquire(self, holder: str, ttl_ms: int) -> bool:
-        """See `Lease.acquire`."""
         return bool(await self._acquire([self._holder], holder, ttl_ms))
 
     async def release(self, holder: str) -> None:
-        """See `Lease.release`."""
         await self._release([self._holder], holder)
 
     async def advance(self, holder: str, value: int) -> bool:
-        """See `Lease.advance`."""
         return bool(await self._advance([self._holder, self._last], holder, value))
 
     async def last(self) -> int | None:
-        """See `Lease.last`."""
         found = await ask(self._client, "GET", self._last)
         return None if found is None else int(found)

@@ -16,7 +16,7 @@ from stream_app.adapters.redis.connection import Client, Script, Topics, Verify,
 from stream_app.adapters.redis.keys import CHECKPOINT, INDEX, META, MODEL_KINDS, NUMBER, SNAPSHOTS, VERSIONS, model_keys
 from stream_app.core.model.signature import Keys, sign, verified
 from stream_app.errors import NotClaimed, UnknownVersion, UnusableSnapshot, VersionOutOfOrder
-from stream_app.ports import NOTHING_LEARNED, VERSIONS_INDEXED, ModelVersion, Outcome
+from stream_app.ports import NOTHING_LEARNED, VERSIONS_INDEXED, ModelStore, ModelVersion, Outcome
 
 _INCOMPLETE: Final = 4  # replies of checkpoint.lua besides the outcomes
 _OUT_OF_ORDER: Final = 5
@@ -24,8 +24,8 @@ _WHAT: Final = "the trainer"
 _decoder: Final = msgspec.json.Decoder(ModelVersion)
 
 
-class RedisModelStore:
-    """A `ports.ModelStore` on Redis.
+class RedisModelStore(ModelStore):
+    """Implementation of `ports.ModelStore` on Redis.
 
     Args:
         client: from `make_client`; the caller closes it.
@@ -49,7 +49,6 @@ class RedisModelStore:
         self._topics = Topics(client, CHECKPOINT)
 
     async def claim(self, instance: str) -> int:
-        """See `ModelStore.claim`."""
         self._epoch = int(await self._claim([self._meta], instance, uuid.uuid4().hex, "trainer"))
         await self.verify()
         return self._epoch
@@ -64,7 +63,6 @@ class RedisModelStore:
         version: ModelVersion | None = None,
         snapshot: bytes | None = None,
     ) -> Outcome:
-        """See `ModelStore.checkpoint`. A cancellation takes effect after the reply."""
         if self._epoch is None:
             raise NotClaimed(store="model store")
         if (version is None) != (snapshot is None):
@@ -83,19 +81,15 @@ class RedisModelStore:
         return Outcome(outcome)
 
     async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
-        """See `ModelStore.keep_topics`."""
         return await self._topics.keep(self._meta, ids)
 
     async def accept_topic(self, role: str, topic_id: str) -> None:
-        """See `ModelStore.accept_topic`."""
         await self._topics.accept(self._meta, role, topic_id)
 
     async def verify(self) -> None:
-        """See `ModelStore.verify`."""
         await self._verify(_WHAT, self._key)
 
     async def latest(self) -> tuple[int, bytes] | None:
-        """See `ModelStore.latest`."""
         stored, checkpoint = await ask(self._client, "HMGET", self._meta, NUMBER, CHECKPOINT)
         if stored is None:
             return None
@@ -104,19 +98,16 @@ class RedisModelStore:
         return number, verified(checkpoint or b"", context, self._keys(), "in the trainer's checkpoint")
 
     async def through(self) -> int:
-        """See `ModelStore.through`."""
         moment = await self._field("through")
         return NOTHING_LEARNED if moment is None else moment
 
     async def snapshot(self, number: int) -> bytes | None:
-        """See `ModelStore.snapshot`."""
         found: bytes | None = await ask(self._client, "HGET", self._key(SNAPSHOTS), number)
         if found is None:
             return None
         return verified(found, self._version(number), self._keys(), f"of version {number}")
 
     async def versions(self) -> list[ModelVersion]:
-        """See `ModelStore.versions`."""
         kept: list[bytes] = await ask(self._client, "HVALS", self._key(VERSIONS))
         try:
             return sorted(map(_decoder.decode, kept), key=lambda version: version.number)
@@ -124,17 +115,14 @@ class RedisModelStore:
             self._refuse(self._key(VERSIONS), f"it is not a model version ({error})", error)
 
     async def pin(self, number: int | None) -> None:
-        """See `ModelStore.pin`."""
         known, *kept = await self._pin(self._key.all(META, VERSIONS), "" if number is None else number)
         if not known:
             raise UnknownVersion(number=number, kept=", ".join(map(str, sorted(map(int, kept[0])))) or "none")
 
     async def pinned(self) -> int | None:
-        """See `ModelStore.pinned`."""
         return await self._field("pinned")
 
     async def version_at(self, moment: int) -> int | None:
-        """See `ModelStore.version_at`."""
         found = await ask(self._client, "ZREVRANGEBYSCORE", self._key(INDEX), moment, "-inf", "LIMIT", 0, 1)
         if found:
             return self._number(INDEX, found[0])

@@ -26,15 +26,15 @@ from stream_app.adapters.redis.keys import (
 from stream_app.adapters.redis.packing import pack_strings, unpack_strings
 from stream_app.core.partition.commit import Commit
 from stream_app.errors import Fenced, NotClaimed, StoreIncomplete
-from stream_app.ports import INSTANCES, Opened, Outcome
+from stream_app.ports import INSTANCES, Opened, Outcome, StateStore
 
 PAGE: Final = 1_000  # states per read, which blocks Redis for 5 ms
 _INCOMPLETE: Final = 4  # reply of commit.lua besides the outcomes
 _LACKS: Final = 2  # reply of trim.lua and skip.lua
 
 
-class RedisStateStore:
-    """A `ports.StateStore` on Redis.
+class RedisStateStore(StateStore):
+    """Implementation of `ports.StateStore` on Redis.
 
     Args:
         client: from `make_client`; the caller closes it.
@@ -58,13 +58,11 @@ class RedisStateStore:
         self._topics = Topics(client, POSITION)
 
     async def claim(self, instance: str) -> int:
-        """See `StateStore.claim`."""
         epoch = int(await self._claim([epoch_key(self._prefix)]))
         self._life = (instance, epoch)
         return epoch
 
     async def open(self, partition: int) -> Opened:
-        """See `StateStore.open`."""
         instance, epoch = self._claimed()
         ours, *stored = await self._open([self._keys(partition)(META)], instance, epoch, INSTANCES)
         if not ours:
@@ -79,20 +77,16 @@ class RedisStateStore:
         return Opened(position, summary, int(sequence) + 1)
 
     async def keep_topics(self, partition: int, ids: Mapping[str, str]) -> dict[str, str]:
-        """See `StateStore.keep_topics`."""
         return await self._topics.keep(self._keys(partition)(META), ids)
 
     async def accept_topic(self, partition: int, role: str, topic_id: str) -> None:
-        """See `StateStore.accept_topic`."""
         await self._topics.accept(self._keys(partition)(META), role, topic_id)
 
     def close(self, partition: int) -> None:
-        """See `StateStore.close`."""
         self._opened.pop(partition, None)
         self._digests.pop(partition, None)
 
     async def states(self, partition: int) -> AsyncIterator[list[tuple[str, bytes]]]:
-        """See `StateStore.states`."""
         cursor, seen, digest = b"0", set[str](), Digest()
         while True:
             cursor, page = await self._scan([self._keys(partition)(STATES)], cursor, PAGE)
@@ -120,18 +114,15 @@ class RedisStateStore:
         self._digests[partition] = digest
 
     async def state(self, partition: int, customer: str) -> bytes | None:
-        """See `StateStore.state`."""
         key = self._keys(partition)(STATES)
         found: bytes | None = await ask(self._client, "HGET", key, _field(customer))
         return found
 
     async def alerts(self, partition: int) -> dict[str, bytes]:
-        """See `StateStore.alerts`."""
         found: dict[bytes, bytes] = await ask(self._client, "HGETALL", self._keys(partition)(EPISODES))
         return {_name(key): note for key, note in found.items()}
 
     async def commit(self, commit: Commit, batch: str, relayed: int) -> tuple[Outcome, int]:
-        """See `StateStore.commit`. A cancellation takes effect after the reply."""
         instance, epoch = self._claimed()
         partition = commit.partition
         flat: list[bytes] = []
@@ -152,13 +143,11 @@ class RedisStateStore:
         return Outcome(outcome), first
 
     async def outbox(self, partition: int, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """See `StateStore.outbox`."""
         keys = self._keys(partition).all(META, OUTBOX)
         first, records = await self._outbox(keys, after, limit)
         return list(enumerate(records, first))
 
     async def trim(self, partition: int, through: int) -> None:
-        """See `StateStore.trim`."""
         instance, epoch = self._claimed()
         keys = self._keys(partition).all(META, OUTBOX)
         ours, *later = await self._trim(keys, instance, epoch, through)
@@ -168,7 +157,6 @@ class RedisStateStore:
             raise self._fenced(partition, later[0])
 
     async def skip(self, partition: int, seen: int, first_void: int, records: Sequence[bytes]) -> int:
-        """See `StateStore.skip`."""
         instance, epoch = self._claimed()
         keys = self._keys(partition).all(META, OUTBOX)
         ours, first = await self._skip(keys, instance, epoch, seen, first_void, pack_strings(records))
@@ -179,11 +167,9 @@ class RedisStateStore:
         return int(first)
 
     async def positions(self, partitions: Iterable[int]) -> dict[int, bytes]:
-        """See `StateStore.positions`."""
         return await self._fields(partitions, POSITION)
 
     async def summaries(self, partitions: Iterable[int]) -> dict[int, bytes]:
-        """See `StateStore.summaries`."""
         return await self._fields(partitions, "summary")
 
     async def _fields(self, partitions: Iterable[int], name: str) -> dict[int, bytes]:

@@ -48,20 +48,16 @@ class Service(Protocol):
 
     async def start(self) -> None:
         """Connect, claim the store, and start consuming."""
-        ...
 
     async def stop(self) -> None:
         """Finish pending work and release all resources."""
-        ...
 
     def report(self, health: Health) -> None:
         """Update health checks and gauges; called twice per second."""
-        ...
 
     @property
     def progress(self) -> Progress:
         """Progress for the watchdog; read from another thread."""
-        ...
 
 
 Make = Callable[[LiveConfig, CollectorRegistry, Crash], Service]

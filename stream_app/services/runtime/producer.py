@@ -30,7 +30,6 @@ class RecordProducer(Protocol):
 
     def take_back(self, topic: str, partition: int, records: int) -> None:
         """Reuse the producer sequence numbers of the last records of a partition, because the broker rejected them."""
-        ...
 
 
 class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types

@@ -35,21 +35,38 @@ _SEGMENTS: Final[_Kinds] = tuple(product(SEGMENTS))
 _STAGES: Final[_Kinds] = tuple(product(STAGES))
 
 
+# Attributes of KpiMetrics that are replaced at every count.
+_TABLES: Final = (
+    "by_band",
+    "by_segment",
+    "by_stage",
+    "buyers",
+    "repeat_buyers",
+    "inactive_buyers",
+    "open_alerts",
+    "month_start",
+    "month_customers",
+    "month_lost",
+    "month_returned",
+)
+
+
 class Totals:
     """Sums over partitions, by label values of each table."""
 
     def __init__(self) -> None:
-        self.bands: Counter[_Labels] = Counter()
-        self.segments: Counter[_Labels] = Counter()
-        self.stages: Counter[_Labels] = Counter()
-        self.buyers: Counter[_Labels] = Counter()
-        self.repeat_buyers: Counter[_Labels] = Counter()
-        self.inactive: Counter[_Labels] = Counter()
-        self.alerts: Counter[_Labels] = Counter()
-        self.month_start: dict[_Labels, float] = {}
-        self.month_customers: Counter[_Labels] = Counter()
-        self.month_lost: Counter[_Labels] = Counter()
-        self.month_returned: Counter[_Labels] = Counter()
+        self.tables: dict[str, Counter[_Labels]] = {name: Counter() for name in _TABLES}
+
+    def add_rows(self, table: str, shops: list[str], kinds: _Kinds, counts: npt.NDArray[np.int64]) -> None:
+        """Add the counts of each shop (row) and kind (column)."""
+        total = self.tables[table]
+        for shop, row in zip(shops, counts.tolist(), strict=False):
+            for kind, count in zip(kinds, row, strict=True):
+                total[(shop, *kind)] += count
+
+    def add_column(self, table: str, shops: list[str], counts: npt.NDArray[np.int64]) -> None:
+        """Add the count of each shop."""
+        self.add_rows(table, shops, ((),), counts.reshape(-1, 1))
 
 
 class KpiPublisher:
@@ -151,56 +168,35 @@ class KpiPublisher:
         size, usual = len(partition.customers), partition.explainer.shops.usual_amounts()
         yield from aggregator.standing.count(counted, partition.ranking, size, partition.stream_time, usual)
         shops = [self._label(name) for name in aggregator.shops.names]
-        _add_table(totals.bands, shops, _BANDS, counted.bands)
-        _add_table(totals.segments, shops, _SEGMENTS, counted.segments)
-        _add_table(totals.stages, shops, _STAGES, counted.stages)
-        _add_column(totals.buyers, shops, counted.buyers)
-        _add_column(totals.repeat_buyers, shops, counted.repeat_buyers)
+        totals.add_rows("by_band", shops, _BANDS, counted.bands)
+        totals.add_rows("by_segment", shops, _SEGMENTS, counted.segments)
+        totals.add_rows("by_stage", shops, _STAGES, counted.stages)
+        totals.add_column("buyers", shops, counted.buyers)
+        totals.add_column("repeat_buyers", shops, counted.repeat_buyers)
         for place, count in aggregator.months.lost.items():
-            totals.inactive[shops[place],] += count
+            totals.tables["inactive_buyers"][shops[place],] += count
         for alert, count in aggregator.open_now(partition.open.values()).items():
-            totals.alerts[self._labels_of(*alert)] += count
+            totals.tables["open_alerts"][self._labels_of(*alert)] += count
         self._add_months(task, totals)
 
     def _add_months(self, task: PartitionTask, totals: Totals) -> None:
-        months = task.partition.aggregator.months
-        for name, month in zip(MONTHS, months.known, strict=False):
-            start = months.start_of(month) / _MICROS
-            totals.month_start[name,] = max(totals.month_start.get((name,), start), start)
-            for counts, total in (
-                (month.customers, totals.month_customers),
-                (month.lost, totals.month_lost),
-                (month.returned, totals.month_returned),
+        aggregator, tables = task.partition.aggregator, totals.tables
+        for name, month in zip(MONTHS, aggregator.months.known, strict=False):
+            starts, start = tables["month_start"], int(aggregator.months.start_of(month) / _MICROS)
+            starts[name,] = max(starts.get((name,), start), start)
+            for table, counts in (
+                ("month_customers", month.customers),
+                ("month_lost", month.lost),
+                ("month_returned", month.returned),
             ):
-                for shop in task.partition.aggregator.shops.names:
-                    total[self._label(shop), name] += counts.get(shop, 0)
+                for shop in aggregator.shops.names:
+                    tables[table][self._label(shop), name] += counts.get(shop, 0)
 
     def _publish(self, totals: Totals) -> None:
-        metrics = self.metrics
-        metrics.by_band.replace(totals.bands)
-        metrics.by_segment.replace(totals.segments)
-        metrics.by_stage.replace(totals.stages)
-        metrics.buyers.replace(totals.buyers)
-        metrics.repeat_buyers.replace(totals.repeat_buyers)
-        metrics.inactive_buyers.replace(totals.inactive)
-        metrics.open_alerts.replace(totals.alerts)
-        metrics.month_start.replace(totals.month_start)
-        metrics.month_customers.replace(totals.month_customers)
-        metrics.month_lost.replace(totals.month_lost)
-        metrics.month_returned.replace(totals.month_returned)
+        for name, values in totals.tables.items():
+            getattr(self.metrics, name).replace(values)
 
 
 def _known(label: str, word: str) -> str:
     """Return a word if it is a valid label value, else UNKNOWN."""
     return word if word in VALUES[label] else UNKNOWN
-
-
-def _add_table(total: Counter[_Labels], shops: list[str], kinds: _Kinds, counts: npt.NDArray[np.int64]) -> None:
-    for shop, row in zip(shops, counts.tolist(), strict=False):
-        for kind, count in zip(kinds, row, strict=True):
-            total[(shop, *kind)] += count
-
-
-def _add_column(total: Counter[_Labels], shops: list[str], counts: npt.NDArray[np.int64]) -> None:
-    for shop, count in zip(shops, counts.tolist(), strict=False):
-        total[shop,] += count
