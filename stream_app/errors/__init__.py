@@ -3,6 +3,10 @@
 from stream_app.errors.base import (
     EXIT_CODES,
     ChurnMonitorError,
+    InvalidInput,
+    Replaced,
+    Unreachable,
+    UnusableData,
 )
 from stream_app.errors.delivery import (
     AlertTaken,
@@ -97,6 +101,7 @@ __all__ = [
     "EvictingStore",
     "Fenced",
     "HistoryGone",
+    "InvalidInput",
     "KafkaDenied",
     "LoginRefused",
     "MissingCodec",
@@ -119,6 +124,7 @@ __all__ = [
     "OtherTopic",
     "PositionAhead",
     "PrivateAddress",
+    "Replaced",
     "ShortLog",
     "SplitPartition",
     "Stalled",
@@ -132,6 +138,8 @@ __all__ = [
     "UnknownCustomer",
     "UnknownDelivery",
     "UnknownVersion",
+    "Unreachable",
+    "UnusableData",
     "UnusableLog",
     "UnusableSnapshot",
     "UnusableState",

@@ -5,31 +5,23 @@ from __future__ import annotations
 import inspect
 from typing import ClassVar, Final
 
-FAILED: Final = 1
-BAD_INPUT: Final = 2
-TOO_MANY_REJECTED: Final = 3
-UNUSABLE_DATA: Final = 4
-UNREACHABLE: Final = 5
-REPLACED: Final = 6
-TEMPORARY: Final = 75  # EX_TEMPFAIL of sysexits.h
-
-# What each exit status of `stream-app` means; docs/exit-codes.md is made from it.
+# What each exit status of `stream-app` means; docs/reference/commands.md lists them.
 EXIT_CODES: Final = {
     0: "Success, or an orderly stop on SIGINT or SIGTERM.",
-    FAILED: "The command ran but did not succeed, for example because a check failed or a customer is unknown.",
-    BAD_INPUT: "An argument, option, setting or input file is invalid. Nothing was started.",
-    TOO_MANY_REJECTED: "`replay` finished, but rejected more lines than `--max-rejected` allows.",
-    UNUSABLE_DATA: "Stored states, models, positions or topics cannot be used. Restarting does not help.",
-    UNREACHABLE: "Kafka or Redis cannot be reached or refused a request.",
-    REPLACED: "Another process has taken over the work of this one. Do not restart it.",
-    TEMPORARY: "The process made no progress and ended itself. Restart it.",
+    1: "The command ran but did not succeed, for example because a check failed or a customer is unknown.",
+    2: "An argument, option, setting or input file is invalid. Nothing was started.",
+    3: "`replay` finished, but rejected more lines than `--max-rejected` allows.",
+    4: "Stored states, models, positions or topics cannot be used. Restarting does not help.",
+    5: "Kafka or Redis cannot be reached or refused a request.",
+    6: "Another process has taken over the work of this one. Do not restart it.",
+    75: "The process made no progress and ended itself. Restart it.",
 }
 
 
 class ChurnMonitorError(Exception):
     """The churn monitor cannot continue."""
 
-    exit_code: ClassVar[int] = FAILED
+    exit_code: ClassVar[int] = 1
 
     def __init__(self, **facts: object) -> None:
         self.facts = facts
@@ -47,3 +39,27 @@ class ChurnMonitorError(Exception):
         if template is None:
             return f"{self.__class__.__name__}: {self.facts}"
         return " ".join(template.format(**self.facts).split())
+
+
+class InvalidInput(ChurnMonitorError):
+    """An argument, option, setting or input file is invalid."""
+
+    exit_code = 2
+
+
+class UnusableData(ChurnMonitorError):
+    """Stored data cannot be used."""
+
+    exit_code = 4
+
+
+class Unreachable(ChurnMonitorError):
+    """Kafka or Redis cannot be reached or refused a request."""
+
+    exit_code = 5
+
+
+class Replaced(ChurnMonitorError):
+    """Another process has taken over."""
+
+    exit_code = 6

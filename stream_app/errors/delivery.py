@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from stream_app.errors.base import BAD_INPUT, FAILED, ChurnMonitorError
+from stream_app.errors.base import ChurnMonitorError, InvalidInput
 
 
 class NoSuchAlert(ChurnMonitorError):
     """No open alert has the id {alert_id}. {remedy}"""
 
-    exit_code = FAILED
-
 
 class AlertTaken(ChurnMonitorError):
     """Alert {alert_id} belongs to {owner}. Ask {owner}, or add --take-over to take it over."""
 
-    exit_code = FAILED
 
-
-class BadChannels(ChurnMonitorError):
+class BadChannels(InvalidInput):
     """{file}, line {line}: {field} {problem}. {remedy}"""
 
-    exit_code = BAD_INPUT
 
-
-class UnknownChannel(ChurnMonitorError):
+class UnknownChannel(InvalidInput):
     """Unknown channel {channel}. The file named by delivery.config defines: {known}."""
-
-    exit_code = BAD_INPUT
 
 
 class UnknownDelivery(ChurnMonitorError):
@@ -34,22 +26,14 @@ class UnknownDelivery(ChurnMonitorError):
     deliveries.
     """
 
-    exit_code = FAILED
 
-
-class PrivateAddress(ChurnMonitorError):
+class PrivateAddress(InvalidInput):
     """{host} resolves to {address}, which is not a public address. Set allow_private: true if the receiver is yours."""
 
-    exit_code = BAD_INPUT
 
-
-class BadPlaybook(ChurnMonitorError):
+class BadPlaybook(InvalidInput):
     """{file}, line {line}, {field}: {problem}. {remedy}"""
 
-    exit_code = BAD_INPUT
 
-
-class BadTemplate(ChurnMonitorError):
+class BadTemplate(InvalidInput):
     """Invalid template {file}, line {line}: {problem}. {remedy}"""
-
-    exit_code = BAD_INPUT

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from stream_app.errors.base import BAD_INPUT, TOO_MANY_REJECTED, ChurnMonitorError
+from stream_app.errors.base import ChurnMonitorError, InvalidInput
 
 
-class UnusableLog(ChurnMonitorError):
+class UnusableLog(InvalidInput):
     """{file}: {problem}. {remedy}"""
-
-    exit_code = BAD_INPUT
 
 
 class EmptyLog(UnusableLog):
@@ -37,10 +35,8 @@ class NotSorted(ChurnMonitorError):
     """
 
 
-class BadMapping(ChurnMonitorError):
+class BadMapping(InvalidInput):
     """Invalid mapping {file}, key `{key}`: {problem}. {remedy}"""
-
-    exit_code = BAD_INPUT
 
 
 class NoOrders(UnusableLog):
@@ -58,4 +54,4 @@ class ShortLog(UnusableLog):
 class TooManyRejected(ChurnMonitorError):
     """{rejected} of {lines} lines were rejected, more than the limit of {limit:.2%}. {file} lists them with reasons."""
 
-    exit_code = TOO_MANY_REJECTED
+    exit_code = 3

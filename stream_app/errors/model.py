@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from stream_app.errors.base import BAD_INPUT, UNUSABLE_DATA, ChurnMonitorError
+from stream_app.errors.base import InvalidInput, UnusableData
 
 
-class UnusableSnapshot(ChurnMonitorError):
+class UnusableSnapshot(UnusableData):
     """The model snapshot {source} cannot be used: {problem}. {remedy}"""
 
-    exit_code = UNUSABLE_DATA
 
-
-class UnknownVersion(ChurnMonitorError):
+class UnknownVersion(InvalidInput):
     """Model version {number} is not kept. Available versions: {kept}."""
 
-    exit_code = BAD_INPUT
 
-
-class VersionOutOfOrder(ChurnMonitorError):
+class VersionOutOfOrder(UnusableData):
     """Model version {number} cannot follow version {newest}: version numbers must increase. Resume from the latest
     checkpoint.
     """
-
-    exit_code = UNUSABLE_DATA

@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-from stream_app.errors.base import BAD_INPUT, ChurnMonitorError
+from stream_app.errors.base import InvalidInput
 
 
-class BadOption(ChurnMonitorError):
+class BadOption(InvalidInput):
     """Invalid value {value!r} for {option}. {remedy}"""
 
-    exit_code = BAD_INPUT
 
-
-class BadConfig(ChurnMonitorError):
+class BadConfig(InvalidInput):
     """Invalid setting {name}: it {problem}. {remedy}"""
 
-    exit_code = BAD_INPUT
 
-
-class ContradictorySettings(ChurnMonitorError):
+class ContradictorySettings(InvalidInput):
     """Invalid setting `{name}`: it {problem}. {remedy}"""
 
-    exit_code = BAD_INPUT
 
-
-class BadSecret(ChurnMonitorError):
+class BadSecret(InvalidInput):
     """Invalid secret {source}: it {problem}. {remedy}"""
 
-    exit_code = BAD_INPUT
 
-
-class MissingExtra(ChurnMonitorError):
+class MissingExtra(InvalidInput):
     """This command needs the package {package}, which is not installed. Run `make env` in the checkout of the project,
     or `pip install ".[replay,demo]"` there.
     """
 
-    exit_code = BAD_INPUT
 
-
-class NoHealthAddress(ChurnMonitorError):
+class NoHealthAddress(InvalidInput):
     """Cannot serve health and metrics on {host}, port {port}: {problem}. Set health.port to a free port, or to 0 to
     disable the endpoint.
     """
-
-    exit_code = BAD_INPUT
