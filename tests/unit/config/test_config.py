@@ -299,3 +299,12 @@ def test_the_command_says_it_in_one_paragraph_with_exit_status_two(tmp_path: Pat
     assert done.returncode == 2
     assert "STREAM_APP_KAFKA__PARTITIONS (environment)" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_table_of_the_environment_replaces_that_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "churn.toml"
+    path.write_text("[shop.one_time_priors]\nprice = 1.0\n", encoding="utf-8")
+    environ = {"STREAM_APP_SHOP__ONE_TIME_PRIORS": '{"natural": 1.0}'}
+    assert load_config(path, environ={}).shop.one_time_priors == {"price": 1.0}
+    assert load_config(path, environ=environ).shop.one_time_priors == {"natural": 1.0}
+    assert "is a section, not a value" in refused({"STREAM_APP_KAFKA": "x", "STREAM_APP_KAFKA__GROUP": "y"})
