@@ -287,9 +287,9 @@ UNITS_ZH: Final = {
     "seconds": "秒",
 }
 TITLES: Final[dict[type[Metrics], str]] = {
-    KpiMetrics: "KPIs: worker",
+    KpiMetrics: "Customers and shop: worker",
     WorkerMetrics: "Worker",
-    QualityMetrics: "Model quality: trainer",
+    QualityMetrics: "Quality of the model: trainer",
     TrainerMetrics: "Trainer",
     AllocatorMetrics: "Allocator",
     CommitMetrics: "Commits: worker, trainer, allocator, notifier",

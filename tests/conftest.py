@@ -31,7 +31,7 @@ _APART = {
     "chaos/test_delivery_kills.py",
     "chaos/test_kills.py",
     "integration/test_deliver.py",
-    "integration/test_episodes.py",
+    "integration/test_alert_actions.py",
     "integration/test_foreign_records.py",
     "integration/test_outgoing.py",
     "integration/test_signed_model.py",

@@ -20,8 +20,7 @@ from benchmarks.live.throughput import RUN_SECONDS, VARIANTS
 from benchmarks.results import Spread
 from benchmarks.rounds import take_turns
 from stream_app.adapters.kafka.partitioner import partition_of
-from stream_app.config import confluent_options
-from stream_app.config.parts import PORT_OFFSETS
+from stream_app.config import PORT_OFFSETS, confluent_options
 from stream_app.core.messages.schema import encode_message
 from stream_app.demo.secrets import new_secret
 from tests.harness.live import LiveSystem, Process

@@ -1,85 +1,274 @@
-"""`stream-app deliver` and `stream-app alerts`: bring alerts to the staff, and see what became of them."""
+"""The commands `stream-app alerts`."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
+import msgspec
 import typer
+from rich.console import Console
+from rich.text import Text
 
-from stream_app.cli.live import BootstrapOption, ConfigOption, SetOption, settings
-from stream_app.cli.telling import console, errors_told, output
+from stream_app.adapters.kafka.contacts import send_contact
+from stream_app.cli.commands import Group
+from stream_app.cli.options import (
+    BootstrapOption,
+    ConfigOption,
+    JsonOption,
+    LangOption,
+    SetOption,
+    language,
+    load_settings,
+    one_of,
+)
+from stream_app.cli.output import results, write_document, write_json
+from stream_app.cli.stores import with_stores
+from stream_app.cli.tables import Column, show_table
+from stream_app.config import LiveConfig
+from stream_app.core.alerts.staff_actions import ACKED, OUTCOMES, RESOLVED, SNOOZED, AlertNote
+from stream_app.core.durations import duration
+from stream_app.core.messages.schema import Contact, ContactAction
+from stream_app.core.partition.progress import Summary
+from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.errors import AlertTaken, BadOption
+from stream_app.i18n import Translator
+from stream_app.notifications.messages.masking import mask
+from stream_app.notifications.open_alerts import OpenAlert, alert_of, contact_of, open_alerts
+from stream_app.notifications.playbook.measures import CAUSES
+from stream_app.services.runtime.stores import Stores
 
-alerts_app = typer.Typer(no_args_is_help=True, help="What became of the alerts that the staff was to be told.")
+app = typer.Typer(
+    cls=Group,
+    add_completion=False,
+    no_args_is_help=True,
+    help="List open alerts and record who works on them, and the outcome.",
+)
+MAX_NOTE: Final = 500  # characters
+_APPLIED_SECONDS: Final = 10.0  # time to wait until a worker has applied an action
+_POLL_SECONDS: Final = 0.1
+_CAUSE_CELLS: Final = 20
+_RESULTS: Final = {ACKED: "alerts.acked", SNOOZED: "alerts.put_off", RESOLVED: "alerts.resolved"}
+_COLUMNS: Final = ("alert", "customer", "opened", "rank", "risk", "worth", "cause", "owner", "snoozed")
+
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the alert, or an unambiguous prefix.")]
+StaffOption = Annotated[str, typer.Option("--staff", help="Your name, as your colleagues know it.")]
+TakeOverOption = Annotated[bool, typer.Option("--take-over", help="Take over an alert of a colleague.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the command line."""
-    app.command()(notifier)
-    app.add_typer(alerts_app, name="alerts")
-
-
-def notifier(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
-    """Bring alerts to the staff's chats and to webhooks. One of them."""
-    with errors_told():
-        from stream_app.services.notifier.service import NotifierService
-        from stream_app.services.runtime.process import run_service
-
-        raise typer.Exit(run_service("notifier", settings(config, bootstrap, given), NotifierService))
-
-
-@alerts_app.command("list")
+@app.command("list")
 def list_alerts(
-    state: Annotated[
-        str | None, typer.Option(help="pending, sent, suppressed, dead, or why suppressed: shadow, ...")
-    ] = None,
-    channel: Annotated[str | None, typer.Option(help="Only of this channel.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="So many at most, the latest.")] = 50,
-    form: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+    everything: Annotated[bool, typer.Option("--all", help="Include snoozed alerts.")] = False,
+    as_json: JsonOption = False,
+    lang: LangOption = "",
     config: ConfigOption = None,
     given: SetOption = None,
 ) -> None:
-    """List deliveries, the last to change its state first: alert, channel, state and why."""
-    with errors_told():
-        from stream_app.cli.delivered import Wanted, run_list
+    """List open alerts: urgent ones first, then newest day first, by rank.
 
-        run_list(settings(config, given=given), Wanted(state, channel, limit, form), output())
+    Customer ids are masked in the table. --json lists all alerts, with full ids.
+    """
+    settings = load_settings(config, given=given)
+    found, now = with_stores(settings, lambda stores: _found(stores, settings))
+    if as_json:
+        write_json(map(_content, found))
+        return
+    words, console = Translator(language(lang), "cli"), results()
+    shown = [one for one in found if everything or not one.rests(now)]
+    if shown:
+        print_alerts(shown, ZoneInfo(settings.shop.zone), words, console)
+    elif not found:
+        console.print(words.text("alerts.none"))
+    if len(shown) < len(found):
+        console.print(words.text("alerts.more", count=len(found) - len(shown)))
 
 
-@alerts_app.command()
-def redrive(
-    delivery: Annotated[str | None, typer.Argument(help="The id of a dead delivery.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All dead deliveries.")] = False,
+@app.command()
+def show(alert_id: IdArgument, config: ConfigOption = None, given: SetOption = None) -> None:
+    """Show an open alert as JSON, with the customer's full id."""
+    settings = load_settings(config, given=given)
+    found, _ = with_stores(settings, lambda stores: _found(stores, settings))
+    write_document(_content(alert_of(found, alert_id)))
+
+
+@app.command()
+def ack(
+    alert_id: IdArgument,
+    staff: StaffOption,
+    take_over: TakeOverOption = False,
+    lang: LangOption = "",
     config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
     given: SetOption = None,
 ) -> None:
-    """Ask the deliverer to try dead deliveries again. Those that have expired are suppressed instead."""
-    with errors_told():
-        from stream_app.cli.delivered import run_redrive
-
-        run_redrive(settings(config, given=given), delivery, everything, output())
+    """Assign an alert to yourself. Colleagues can then act on it only with --take-over."""
+    act(load_settings(config, bootstrap, given), alert_id, (ACKED, staff, take_over), language(lang))
 
 
-@alerts_app.command()
-def enable(
-    channel: Annotated[str, typer.Argument(help="The channel's name.")],
+@app.command()
+def snooze(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    alert_id: IdArgument,
+    staff: StaffOption,
+    until: Annotated[str, typer.Option(help="2d, or a time with an offset: 2026-11-12T09:00+08:00.")],
+    take_over: TakeOverOption = False,
+    lang: LangOption = "",
     config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
     given: SetOption = None,
 ) -> None:
-    """Open a channel again that its receiver has closed (HTTP 410)."""
-    with errors_told():
-        from stream_app.cli.delivered import run_enable
-
-        run_enable(settings(config, given=given), channel, output())
+    """Snooze an alert until a time, at most until it expires, and assign it to yourself."""
+    act(load_settings(config, bootstrap, given), alert_id, (SNOOZED, staff, take_over), language(lang), until=until)
 
 
-@alerts_app.command("test")
-def send_sample(
-    channel: Annotated[str, typer.Argument(help="The channel's name.")],
+@app.command()
+def resolve(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    alert_id: IdArgument,
+    staff: StaffOption,
+    outcome: Annotated[str, typer.Option(help=f"{', '.join(OUTCOMES)}.")],
+    cause: Annotated[str, typer.Option(help="Confirmed cause: a key from `stream-app playbook show`.")] = "",
+    note: Annotated[
+        str, typer.Option(help="Note for readers of the topic, without names or phone numbers of customers.")
+    ] = "",
+    take_over: TakeOverOption = False,
+    lang: LangOption = "",
     config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
     given: SetOption = None,
 ) -> None:
-    """Send a sample to a channel now, marked as such; say what went wrong and what to do. Exit status 1 if it did."""
-    with errors_told():
-        from stream_app.cli.delivered import run_test
+    """Close an alert with its outcome and, if known, the confirmed cause."""
+    one_of("--outcome", outcome, OUTCOMES)
+    if cause:
+        one_of("--cause", cause, CAUSES)
+    settings = load_settings(config, bootstrap, given)
+    details = {"outcome": outcome, "cause": cause or None, "note": note[:MAX_NOTE] or None}
+    act(settings, alert_id, (RESOLVED, staff, take_over), language(lang), details=details)
 
-        raise typer.Exit(run_test(settings(config, given=given), channel, console()))
+
+def act(
+    config: LiveConfig,
+    alert_id: str,
+    action: tuple[ContactAction, str, bool],
+    lang: str,
+    *,
+    until: str = "",
+    details: Mapping[str, str | None] = MappingProxyType({}),
+) -> None:
+    """Write an action of the staff to Kafka, wait until a worker has applied it, and print the result.
+
+    Args:
+        config: settings of the services.
+        alert_id: id of an open alert, or a prefix.
+        action: the action, the name of the staff member, and whether they take the alert over.
+        lang: language of the output.
+        until: end of a snooze, as a duration or a time.
+        details: outcome, cause and note of a resolved alert.
+
+    Raises NoSuchAlert, AlertTaken or BadOption.
+    """
+    kind, staff, take_over = action
+    found, now = with_stores(config, lambda stores: _found(stores, config))
+    alert = alert_of(found, alert_id)
+    contact = contact_of(alert, kind, staff, now, take_over=take_over)
+    end = _end(until, now) if until else None
+    contact = msgspec.structs.replace(contact, until=end, **details)
+    send_contact(config, contact)
+    words, console = Translator(lang, "cli"), results()
+    if not with_stores(config, lambda stores: _applied(stores, alert, contact)):
+        console.print(words.text("alerts.pending"))
+        return
+    local = f"{end.astimezone(ZoneInfo(config.shop.zone)):%Y-%m-%d %H:%M}" if end else ""
+    values = {"id": alert.note.alert_id, "staff": contact.staff, "outcome": contact.outcome, "until": local}
+    console.print(Text(words.text(_RESULTS[kind], **values)))
+
+
+def print_alerts(alerts: list[OpenAlert], zone: ZoneInfo, words: Translator, console: Console) -> None:
+    """Print a table of open alerts."""
+    columns = [Column(words.text(f"alerts.{name}"), _CAUSE_CELLS if name == "cause" else 0) for name in _COLUMNS]
+    show_table(console, words.text("alerts.title"), columns, [_row(one, zone, words) for one in alerts])
+
+
+async def _found(stores: Stores, config: LiveConfig) -> tuple[list[OpenAlert], datetime]:
+    numbers = range(config.kafka.partitions)
+    return await open_alerts(stores.states, numbers, _report_skipped), await _now(stores, config)
+
+
+def _report_skipped(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+async def _now(stores: Stores, config: LiveConfig) -> datetime:
+    """Return the time of an action, on the clock of the shop."""
+    if config.ticks.clock != "log":
+        return datetime.now(UTC)
+    summaries = (await stores.states.summaries(range(config.kafka.partitions))).values()
+    times = [msgspec.json.decode(one, type=Summary).stream_time for one in summaries if one]
+    return EPOCH + max([0, *times]) * MICROSECOND
+
+
+async def _applied(stores: Stores, alert: OpenAlert, contact: Contact) -> bool:
+    """Wait until the customer's worker has applied an action; return False on timeout.
+
+    Raises AlertTaken if a colleague was faster.
+    """
+    until = time.monotonic() + _APPLIED_SECONDS
+    while time.monotonic() < until:
+        open_now = await open_alerts(stores.states, [alert.partition])
+        now = next((one for one in open_now if one.note.alert_id == contact.alert_id), None)
+        if now is None:
+            return contact.action == RESOLVED
+        work = now.work
+        if work.owner not in {alert.work.owner, contact.staff}:
+            raise AlertTaken(alert_id=alert.note.alert_id, owner=work.owner)
+        if contact.action == ACKED and work.owner == contact.staff and work.snoozed_until is None:
+            return True
+        if contact.until and work.snoozed_until == min(contact.until, now.note.expires_at):
+            return True
+        await asyncio.sleep(_POLL_SECONDS)
+    return False
+
+
+def _end(text: str, now: datetime) -> datetime:
+    """Return the end of a snooze, given as a duration from now or as a time with an offset."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return now + timedelta(microseconds=duration(text))
+    if moment.tzinfo is None or moment <= now:
+        remedy = "Use a future time with an offset, like 2026-11-12T09:00+08:00, or a duration like 2d."
+        raise BadOption(option="--until", value=text, remedy=remedy)
+    return moment
+
+
+def _row(one: OpenAlert, zone: ZoneInfo, words: Translator) -> tuple[str, ...]:
+    note, until = one.note, one.work.snoozed_until
+    return (
+        note.alert_id,
+        mask(note.customer_id),
+        f"{note.opened_at.astimezone(zone):%Y-%m-%d}",
+        words.text("alerts.urgent") if note.urgent else str(note.rank),
+        f"{note.probability:.0%}" if note.probability else "",  # customers without an order have no score
+        f"{note.monthly_worth:,.0f}",
+        cause_of(note, words),
+        one.work.owner,
+        f"{until.astimezone(zone):%Y-%m-%d %H:%M}" if until else "",
+    )
+
+
+def cause_of(note: AlertNote, words: Translator) -> str:
+    """Return the likeliest cause of an alert; for an urgent one, the missed service target: its first evidence."""
+    explanation = note.explanation
+    if note.urgent and explanation.evidence:
+        with suppress(KeyError):  # evidence of another version may have other numbers
+            return words.evidence(explanation.evidence[0])
+    return words.cause(explanation.causes[0].key) if explanation.causes else ""
+
+
+def _content(one: OpenAlert) -> dict[str, Any]:
+    return {**msgspec.to_builtins(one.note), **msgspec.to_builtins(one.work), "partition": one.partition}

@@ -1,34 +1,52 @@
-"""What is written on the command line: durations, shares, lists of pairs, and the settings file."""
+"""Options that commands share, and parsers of their values."""
 
 from __future__ import annotations
 
 import difflib
 import os
-import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated
 
-import msgspec
+import typer
 
-from stream_app.core.durations import duration
-from stream_app.core.settings import Settings
-from stream_app.core.units import DAY_US
+from stream_app.config import LiveConfig, load_config
 from stream_app.errors import BadOption
 
-_FEW: Final = 4  # choices that are told with `or` between them
-_DURATIONS: Final = (
-    "horizon",
-    "active_window",
-    "decide_every",
-    "lateness",
-    "lost_after",
-    "alert_lifetime",
-    "agreement",
-)
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="TOML file with settings. Default: $STREAM_APP_CONFIG.")
+]
+BootstrapOption = Annotated[
+    str | None, typer.Option("--bootstrap", metavar="HOST:PORT", help="Kafka broker. Default: setting kafka.bootstrap.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Override a setting (docs/settings.md). Repeatable."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+LangOption = Annotated[str, typer.Option("--lang", help="Language: en or zh. Default: from the environment.")]
+LogsArgument = Annotated[
+    list[str], typer.Argument(metavar="LOG...", help="Log files or folders, or - for standard input.")
+]
+FormatOption = Annotated[
+    str, typer.Option("--format", help="jsonl, parquet, csv, or the name or path of a mapping (docs/mappings.md).")
+]
+ColumnsOption = Annotated[
+    list[str] | None, typer.Option(help="Columns of the fields: customer_id=cust,occurred_at=date.")
+]
+KindsOption = Annotated[
+    list[str] | None, typer.Option(help="Event types of the log's values: click=browsing,buy=order.")
+]
+KindOption = Annotated[str | None, typer.Option(help="Event type of every line, for logs of a single type.")]
+
+
+def load_settings(config: Path | None, bootstrap: str | None = None, given: list[str] | None = None) -> LiveConfig:
+    """Return the settings of the services, overridden by options. Raises BadOption or BadConfig."""
+    return load_config(config, {"kafka.bootstrap": bootstrap, **overrides(given)})
 
 
 def share(text: str) -> float:
-    """A share between 0 and 1, also in per cent.
+    """Return a fraction between 0 and 1, which may be written as a percentage.
 
     >>> share("1%"), share("0.05")
     (0.01, 0.05)
@@ -39,85 +57,55 @@ def share(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0.0 <= value <= 1.0:
-        raise BadOption(option="a share", value=text, remedy="Write 1% or 0.01.")
+        raise BadOption(option="a fraction", value=text, remedy="Use a form like 1% or 0.01.")
     return value
 
 
 def pairs(texts: list[str] | None) -> dict[str, str]:
-    """Pairs `name=value`, several with commas between them.
+    """Return pairs `name=value`, which may be separated by commas.
 
     >>> pairs(["customer_id=cust,occurred_at=date"])
     {'customer_id': 'cust', 'occurred_at': 'date'}
     """
-    found: dict[str, str] = {}
-    for part in (part for text in texts or [] for part in text.split(",")):
-        name, separator, value = part.partition("=")
-        if not separator or not name.strip() or not value.strip():
-            raise BadOption(option="--columns or --kinds", value=part, remedy="Write name=value,name=value.")
-        found[name.strip()] = value.strip()
-    return found
+    parts = [part for text in texts or [] for part in text.split(",")]
+    return dict(_pair("--columns or --kinds", part, "name=value,name=value") for part in parts)
 
 
-def settings_given(texts: list[str] | None) -> dict[str, str]:
-    """Settings given one by one on the command line.
+def overrides(texts: list[str] | None) -> dict[str, str]:
+    """Return the settings given by `--set`.
 
-    >>> settings_given(["worker.instance=w2", "kafka.bootstrap=a:1,b:2"])
+    >>> overrides(["worker.instance=w2", "kafka.bootstrap=a:1,b:2"])
     {'worker.instance': 'w2', 'kafka.bootstrap': 'a:1,b:2'}
     """
-    found = {}
-    for text in texts or []:
-        name, separator, value = text.partition("=")
-        if not separator or not name.strip():
-            raise BadOption(option="--set", value=text, remedy="Write NAME=VALUE, like worker.instance=w2.")
-        found[name.strip()] = value.strip()
-    return found
+    return dict(_pair("--set", text, "NAME=VALUE, like worker.instance=w2", empty=True) for text in texts or [])
 
 
-def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
-    """The settings of a file, with those that were given on the command line over them.
-
-    The file is TOML with the names of Settings; durations as on the command line. Raises BadOption.
-    """
-    values: dict[str, Any] = {}
-    if path is not None:
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            remedy = f"It cannot be opened: {error.strerror}. Check the path."
-            raise BadOption(option="--settings", value=str(path), remedy=remedy) from error
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise BadOption(option="--settings", value=str(path), remedy=f"It is not TOML: {error}.") from error
-    for name in _DURATIONS:
-        if isinstance(values.get(name), str):
-            values[name] = duration(values[name])
-        elif isinstance(values.get(name), int | float):
-            values[name] = round(values[name] * DAY_US)
-    values |= {name: value for name, value in given.items() if value is not None}
-    try:
-        return msgspec.convert(values, Settings)
-    except msgspec.ValidationError as error:
-        raise BadOption(option="--settings", value=str(path), remedy=f"{error}.") from error
+def language(given: str = "") -> str:
+    """Return the chosen language, or that of the environment: en or zh."""
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    return one_of("--lang", given or ("zh" if locale.lower().startswith("zh") else "en"), ("en", "zh"))
 
 
-def language() -> str:
-    """The language of the user's environment, en or zh."""
-    said = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
-    return "zh" if said.lower().startswith("zh") else "en"
+def one_of(option: str, value: str, allowed: Sequence[str]) -> str:
+    """Return a value if it is allowed. Raises BadOption, which suggests the closest one.
 
-
-def one_of(option: str, value: str, *allowed: str) -> str:
-    """A value that must be one of a few; raises BadOption, which names the one that may have been meant.
-
-    >>> one_of("--lang", "en", "en", "zh")
+    >>> one_of("--lang", "en", ("en", "zh"))
     'en'
-    >>> one_of("CAUSE", "prices", "price", "quality")
+    >>> one_of("CAUSE", "prices", ("price", "quality"))
     Traceback (most recent call last):
-    stream_app.errors.BadOption: CAUSE cannot be 'prices'. Did you mean price? Give price or quality.
+    stream_app.errors.BadOption: Invalid value 'prices' for CAUSE. Did you mean price? Use price or quality.
     """
     if value not in allowed:
         close = difflib.get_close_matches(value.lower(), allowed, n=1)
         meant = f"Did you mean {close[0]}? " if close else ""
         *others, last = allowed
-        few = " or ".join(allowed) if len(allowed) <= _FEW else f"{', '.join(others)} or {last}"
-        raise BadOption(option=option, value=value, remedy=f"{meant}Give {few}.")
+        remedy = f"{meant}Use {', '.join(others)} or {last}."
+        raise BadOption(option=option, value=value, remedy=remedy)
     return value
+
+
+def _pair(option: str, text: str, form: str, *, empty: bool = False) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name.strip() or not (value.strip() or empty):
+        raise BadOption(option=option, value=text, remedy=f"Use {form}.")
+    return name.strip(), value.strip()

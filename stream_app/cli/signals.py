@@ -1,4 +1,4 @@
-"""Signals that end a command in order."""
+"""Orderly shutdown of commands on signals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def stopped_by_signals() -> Iterator[Flag]:
-    """A flag that SIGINT and SIGTERM set."""
+    """Yield a flag that SIGINT and SIGTERM set; restore the previous handlers afterwards."""
     stop = Flag()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Tables for terminals of any width: where one does not fit, each row is told in lines of its own, with nothing cut."""
+"""Tables for terminals of any width. In a narrow terminal each row becomes a few lines; nothing is cut off."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text as Line
+from rich.text import Text
 
-_FRAME: Final = 3  # cells that a column needs beside its text; and one more for all of them
+_FRAME: Final = 3  # cells of padding and border per column; the table needs one more
 _INDENT: Final = 2
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, and for text that may wrap the cells that it needs at least; 0: it is never broken."""
+    """A column: its name, and the minimum width in cells of text that may wrap; 0: the text never wraps."""
 
     name: str
     wraps_at: int = 0
 
 
 def show_table(console: Console, title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Show a table if it fits, else each row as its first cell, whole so that it can be copied, and the rest below it.
+    """Print a table if it fits, else each row as its first cell on a line and the other cells below it.
 
     >>> console = Console(width=30)
     >>> show_table(console, "Pets", [Column("id"), Column("kind")], [("al_1", "cat")])
@@ -41,7 +41,7 @@ def show_table(console: Console, title: str, columns: Sequence[Column], rows: Se
       kind: cat
     """
     widths = [_least(column, [row[place] for row in rows]) for place, column in enumerate(columns)]
-    console.print(Line(title, style="bold"), soft_wrap=True)
+    console.print(Text(title, style="bold"), soft_wrap=True)
     if sum(widths) + _FRAME * len(widths) + 1 > console.width:
         _stack(console, columns, rows)
         return
@@ -49,27 +49,27 @@ def show_table(console: Console, title: str, columns: Sequence[Column], rows: Se
     for column, width in zip(columns, widths, strict=True):
         table.add_column(column.name, min_width=width, no_wrap=not column.wraps_at)
     for row in rows:
-        table.add_row(*map(Line, row))
+        table.add_row(*map(Text, row))
     console.print(table)
 
 
 def _least(column: Column, cells: Sequence[str]) -> int:
-    """The cells that a column needs at least."""
+    """Return the minimum width of a column, in cells."""
     widest = max(map(cell_len, (column.name, *cells)))
     return min(widest, max(column.wraps_at, cell_len(column.name))) if column.wraps_at else widest
 
 
 def _stack(console: Console, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     for first, *others in rows:
-        console.print(Line(first, style="cyan"), soft_wrap=True)
+        console.print(Text(first, style="cyan"), soft_wrap=True)
         named = zip((column.name for column in columns[1:]), others, strict=True)
         parts = [f"{name}: {cell}" if name else cell for name, cell in named if cell]
         for line in _packed(parts, console.width - _INDENT):
-            console.print(Padding(Line(line), (0, 0, 0, _INDENT), expand=False))
+            console.print(Padding(Text(line), (0, 0, 0, _INDENT), expand=False))
 
 
 def _packed(parts: Sequence[str], width: int) -> list[str]:
-    """Parts side by side on as few lines as hold them; one that is wider than a line begins one of its own.
+    """Return the parts joined on as few lines as possible; a part wider than a line gets its own line.
 
     >>> _packed(["a: 1", "b: 2", "c: a long one"], 12)
     ['a: 1 · b: 2', 'c: a long one']

@@ -1,52 +1,89 @@
-"""`stream-app topics` as people see it."""
+"""The commands `stream-app topics`."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
 
-from rich.console import Console
+import typer
 from rich.table import Table
 
 from stream_app.adapters.kafka.placement import check_placement
 from stream_app.adapters.kafka.topics import Mismatch, Severity, check_topics, create_topics
+from stream_app.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOption, load_settings
+from stream_app.cli.output import messages, write_json
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.services.runtime.topic_acceptance import accept_topic
 
-
-def run_create(config: LiveConfig, console: Console) -> int:
-    """Make what is missing and check the rest; the exit status."""
-    made = create_topics(config)
-    console.print(f"Made: {', '.join(made)}." if made else "All topics were there already.", highlight=False)
-    return _show(check_topics(config), config, console)
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Create and check the Kafka topics.")
 
 
-def run_check(config: LiveConfig, console: Console) -> int:
-    """Show what is wrong; the exit status, 0 if nothing is."""
-    mismatches = check_topics(config)
-    mismatches += check_placement(config, {one.topic for one in mismatches if one.unequal})
-    return _show(mismatches, config, console)
+@app.command()
+def create(
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    given: SetOption = None,
+) -> None:
+    """Create missing topics, then check all of them. Exit status 1 if a topic has a problem."""
+    settings = load_settings(config, bootstrap, given)
+    created = create_topics(settings)
+    messages().print(f"Created: {', '.join(created)}." if created else "All topics exist.", highlight=False)
+    _show(check_topics(settings), settings, as_json=as_json)
 
 
-def _show(mismatches: list[Mismatch], config: LiveConfig, console: Console) -> int:
-    if not mismatches:
+@app.command()
+def check(
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    given: SetOption = None,
+) -> None:
+    """Check all topics and print problems with remedies. Exit status 1 if a topic has a problem."""
+    settings = load_settings(config, bootstrap, given)
+    mismatches = check_topics(settings)
+    mismatches += check_placement(settings, {one.topic for one in mismatches if one.unequal})
+    _show(mismatches, settings, as_json=as_json)
+
+
+@app.command()
+def accept(
+    topic: Annotated[str, typer.Argument(help="Name of the topic in Kafka.")],
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    given: SetOption = None,
+) -> None:
+    """Accept a topic that was deleted and created again, and read it from the beginning.
+
+    Stop the services first.
+    """
+    accepted = asyncio.run(accept_topic(load_settings(config, bootstrap, given), topic))
+    done = "will be read from the beginning at the next start" if accepted else "has not been created again"
+    messages().print(f"{topic} {done}.", highlight=False)
+
+
+def _show(mismatches: list[Mismatch], config: LiveConfig, *, as_json: bool) -> None:
+    if as_json:
+        write_json(
+            {name: getattr(one, name) for name in ("topic", "severity", "problem", "remedy")} for one in mismatches
+        )
+    elif not mismatches:
         topics, partitions = len(INPUTS) + len(OUTPUTS), config.kafka.partitions
-        console.print(f"All {topics} topics are as they must be, with {partitions} partitions each.", highlight=False)
-        return 0
+        messages().print(f"All {topics} topics are valid, with {partitions} partitions each.", highlight=False)
+    else:
+        _print_table(mismatches)
+    if mismatches:
+        raise typer.Exit(1)
+
+
+def _print_table(mismatches: list[Mismatch]) -> None:
     table = Table(show_lines=True)
-    for column in ("topic", "", "what is wrong", "what to do"):
+    for column in ("topic", "", "problem", "remedy"):
         table.add_column(column, overflow="fold")
     for one in mismatches:
         colour = "red" if one.severity is Severity.ERROR else "yellow"
         table.add_row(one.topic, f"[{colour}]{one.severity}[/]", one.problem, one.remedy)
+    console = messages()
     console.print(table)
     if any(one.severity is Severity.ERROR for one in mismatches):
-        console.print("[red]No worker starts on these topics.[/]")
-    return 1
-
-
-def run_accept(config: LiveConfig, topic: str, console: Console) -> int:
-    """Accept a topic that was created again; the exit status."""
-    accepted = asyncio.run(accept_topic(config, topic))
-    done = "is read from its beginning at the next start" if accepted else "is the topic that was read before"
-    console.print(f"{topic} {done}.", highlight=False)
-    return 0
+        console.print("[red]Workers do not start until the errors are fixed.[/]")

@@ -1,4 +1,4 @@
-"""The settings of the running service: typed, documented in docs/settings.md, and refused when they contradict."""
+"""Settings of the services: typed, validated, and listed in docs/settings.md."""
 
 from stream_app.config.clients import confluent_options, kafka_python_options, reader_options, ssl_context
 from stream_app.config.delivery import Delivery
@@ -6,13 +6,15 @@ from stream_app.config.fields import FOREVER, SECOND_US
 from stream_app.config.kafka import INPUTS, OUTPUTS, SHOP_TOPICS, Kafka, Security, Topics
 from stream_app.config.live import LiveConfig
 from stream_app.config.loading import load_config
-from stream_app.config.parts import Health, Log, Redis, Ticks, Trainer, Worker
+from stream_app.config.processes import PORT_OFFSETS, Health, Log, Ticks, Trainer, Worker
+from stream_app.config.redis import Redis
 from stream_app.config.shop import Shop
 
 __all__ = [
     "FOREVER",
     "INPUTS",
     "OUTPUTS",
+    "PORT_OFFSETS",
     "SECOND_US",
     "SHOP_TOPICS",
     "Delivery",

@@ -1,4 +1,4 @@
-"""The settings of Kafka in the words of each client library."""
+"""Kafka settings as the options of each client library."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from stream_app.config.fields import tls_context
 from stream_app.config.kafka import Kafka
 
 _MILLISECOND_US = 1_000
-# Without a logger librdkafka writes to standard error by itself. Where no logs are set up, as in commands, nothing of
-# it is written: what matters comes as an error of ours.
+# Without a logger, librdkafka writes to standard error. Commands set up no logs and stay quiet: what matters is raised
+# as an exception.
 _librdkafka = logging.getLogger("librdkafka")
 _librdkafka.addHandler(logging.NullHandler())
 
 
 def confluent_options(kafka: Kafka) -> dict[str, Any]:
-    """What every client of confluent-kafka needs to connect; holds the password, so never log it.
+    """Return the connection options of confluent-kafka clients. They contain the password: never log them.
 
     >>> confluent_options(Kafka(bootstrap="kafka:9092"))["bootstrap.servers"]
     'kafka:9092'
@@ -39,10 +39,10 @@ def confluent_options(kafka: Kafka) -> dict[str, Any]:
 
 
 def reader_options(kafka: Kafka, name: str) -> dict[str, Any]:
-    """Return the options of a consumer of confluent-kafka that is assigned its partitions and commits nothing.
+    """Return the options of a confluent-kafka consumer that is assigned partitions and commits no offsets.
 
-    The library looks for the coordinator of a group even then. No right to it is needed, but where one is given
-    it covers this group too: its name begins with `kafka.group`, as all do.
+    The library still looks up the coordinator of a group. It needs no permission for that, and the group's name
+    starts with `kafka.group`, so existing permissions cover it.
 
     >>> reader_options(Kafka(group="shop-1"), "last")["group.id"]
     'shop-1-last'
@@ -51,7 +51,7 @@ def reader_options(kafka: Kafka, name: str) -> dict[str, Any]:
 
 
 def kafka_python_options(kafka: Kafka) -> dict[str, Any]:
-    """What every client of kafka-python needs to connect; holds the password, so never log it."""
+    """Return the connection options of kafka-python clients. They contain the password: never log them."""
     security = kafka.security
     options: dict[str, Any] = {
         "bootstrap_servers": kafka.bootstrap.split(","),
@@ -67,7 +67,7 @@ def kafka_python_options(kafka: Kafka) -> dict[str, Any]:
 
 
 def ssl_context(kafka: Kafka) -> ssl.SSLContext | None:
-    """How connections are encrypted, for the clients that take Python's own; None: they are not."""
+    """Return the TLS context of the connections, or None if they are not encrypted."""
     security = kafka.security
     if not security.encrypted:
         return None

@@ -1,4 +1,4 @@
-"""The settings of delivery: one section of the service's settings, which names a YAML file with the channels."""
+"""Settings of delivery; the channels themselves are in a YAML file."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from stream_app.config.fields import Section, setting
 
 
 class Delivery(Section):
-    """How alerts reach the staff."""
+    """Delivery of alerts to the staff."""
 
     config: Path | None = setting(
-        None, "YAML file with the channels, see docs/delivery.md. Without one nothing is delivered.", "通知渠道配置文件"
+        None,
+        "YAML file of channels (docs/delivery.md). Without it, nothing is delivered.",
+        "通知渠道文件；不设置则不投递",
     )
     playbook: Path | None = setting(
-        None, "YAML file with measures of the shop's own, laid over those that ship: docs/playbook.md.", "自有对策手册"
+        None,
+        "YAML file with your own measures, which override the built-in playbook (docs/playbook.md).",
+        "自定义应对措施的文件，覆盖内置手册",
     )
-    templates: Path | None = setting(None, "Folder with message templates of the shop's own.", "自有消息模板的文件夹")
-    currency: str = setting("", "Shown beside money in messages, such as CNY.", "消息中金额的货币")
+    templates: Path | None = setting(None, "Folder with your own message templates.", "自定义消息模板的文件夹")
+    currency: str = setting("", "Currency shown next to amounts in messages, such as CNY.", "消息中金额的币种，如 CNY")

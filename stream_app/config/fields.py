@@ -1,4 +1,4 @@
-"""What settings are made of: sections, durations, lists, secrets, and contradictions that name the setting."""
+"""Building blocks of settings: sections, types of values, secrets and TLS files."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from stream_app.core.units import DAY_US
 from stream_app.errors import BadOption
 
 SECOND_US: Final = 1_000_000
-FOREVER: Final = -1  # as Kafka writes it
-Place = tuple[str, ...]  # of a setting: ("kafka", "bootstrap")
-_PEM: Final = "Give a file of PEM certificates: it has lines `-----BEGIN CERTIFICATE-----`."
+FOREVER: Final = -1  # as in Kafka's retention.ms
+Place = tuple[str, ...]  # path of a setting: ("kafka", "bootstrap")
+_PEM: Final = "Use a file with PEM certificates (`-----BEGIN CERTIFICATE-----`)."
 
 
 class Section(BaseModel):
-    """Settings that belong together. Unknown names are refused, and nothing changes after the start."""
+    """A group of settings. Unknown names are rejected, and values cannot change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
 
 
 class ContradictionError(ValueError):
-    """A setting that cannot be as it is: where (below the section that says so), what, and the remedy."""
+    """An invalid setting: its path relative to the section that raises, the problem and the remedy."""
 
     def __init__(self, place: Place, problem: str, remedy: str) -> None:
         self.place, self.problem, self.remedy = place, problem, remedy
@@ -37,14 +37,14 @@ class ContradictionError(ValueError):
 def _shop_span(value: object) -> object:
     if isinstance(value, str):
         return _read(duration, value)
-    # A number in a file is days, as it is in the settings of a replay.
+    # A number in a file is days, as in the settings file of a replay.
     return round(value * DAY_US) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _machine_span(value: object) -> object:
-    # A number would leave open whether it is seconds or milliseconds; one in microseconds comes from our own defaults.
+    # A number could mean seconds or milliseconds. Defaults are microseconds and are not validated.
     if not isinstance(value, str):
-        raise ContradictionError((), f"is {value!r}, without a unit", "Write 250ms, 10s, 5m or 7d.")
+        raise ContradictionError((), f"is {value!r}, which has no unit", "Use 250ms, 10s, 5m or 7d.")
     return _read(short_duration, value)
 
 
@@ -60,18 +60,18 @@ def _retention(value: object) -> object:
 
 
 def _listed(value: object) -> object:
-    """A list: as such in a file, with commas between its parts in the environment."""
+    """Split a comma-separated list of the environment; a list from a file stays as it is."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def _tables(value: object) -> object:
-    """A list of tables: as such in a file, as JSON in the environment."""
+    """Parse the JSON tables of the environment; tables from a file stay as they are."""
     if not isinstance(value, str):
         return value
     try:
         return json.loads(value)
     except ValueError as error:
-        raise ContradictionError((), "is not JSON", 'Write [{"name": "…", …}], or use the settings file.') from error
+        raise ContradictionError((), "is not JSON", 'Use [{"name": "…", …}], or the settings file.') from error
 
 
 ShopSpan = Annotated[int, BeforeValidator(_shop_span)]  # microseconds; 60d, 36h, 2w
@@ -85,14 +85,14 @@ Bytes = Annotated[int, Field(ge=1)]
 
 
 def setting(default: object, meaning: str, zh: str, **limits: Any) -> Any:
-    """A setting with its default and its meaning in both languages."""
+    """Return a field with a default and a description in English and Chinese."""
     return Field(default, description=meaning, json_schema_extra={"zh": zh}, **limits)
 
 
 def secret(password: SecretStr | None, file: Path | None) -> str | None:
-    """The password itself, or the first line of the file that holds it; None if there is none.
+    """Return a password, or the first line of its file; None if neither is set.
 
-    Raises ContradictionError for a file that cannot be read or is empty.
+    Raises ContradictionError if the file cannot be read or its first line is empty.
     """
     if password is not None:
         return password.get_secret_value()
@@ -103,14 +103,14 @@ def secret(password: SecretStr | None, file: Path | None) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         raise ContradictionError(("password_file",), f"cannot be read: {error}", "Check the path.") from error
     if not line:
-        raise ContradictionError(("password_file",), "has nothing in its first line", "Write the password there.")
+        raise ContradictionError(("password_file",), "has an empty first line", "Write the password there.")
     return line
 
 
 def tls_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:
-    """Return a context for clients: it trusts the certificates in `ca_file`, or else the system's.
+    """Return a TLS context for clients that trusts the certificates in `ca_file`, or the system's.
 
-    Raises ContradictionError that names the setting of a file that is missing, unreadable or of no use.
+    Raises ContradictionError, naming the setting, if a file is missing, unreadable or invalid.
     """
     for name, path in {"ca_file": ca_file, "cert_file": cert_file, "key_file": key_file}.items():
         if path is not None:
@@ -118,13 +118,15 @@ def tls_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | N
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except ssl.SSLError as error:
-        raise ContradictionError(("ca_file",), f"is {str(ca_file)!r}, which holds no certificate", _PEM) from error
+        raise ContradictionError(("ca_file",), f"is {str(ca_file)!r}, which contains no certificate", _PEM) from error
     if cert_file is not None:
         try:
-            context.load_cert_chain(cert_file, key_file, password="")  # without one it would ask on the terminal
+            context.load_cert_chain(
+                cert_file, key_file, password=""
+            )  # without a password, OpenSSL would prompt on the terminal
         except ssl.SSLError as error:
-            problem = f"is {str(cert_file)!r}, which cannot be used with its key ({error.reason or 'no PEM'})"
-            remedy = "Give the certificate and its own key, PEM, without a password; key_file names the key."
+            problem = f"is {str(cert_file)!r}, which does not work with its key ({error.reason or 'no PEM'})"
+            remedy = "Use a PEM certificate and its matching PEM key in key_file, without a password."
             raise ContradictionError(("cert_file",), problem, remedy) from error
     return context
 
@@ -132,36 +134,36 @@ def tls_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | N
 def require_tls_files(
     files: tuple[Path | None, Path | None, Path | None], *, encrypted: bool, scheme: str, remedy: str
 ) -> None:
-    """Check the settings `ca_file`, `cert_file` and `key_file` of one server.
+    """Check the settings `ca_file`, `cert_file` and `key_file` of a connection.
 
     Args:
-        files: the three, in this order.
-        encrypted: whether the connection is.
-        scheme: the protocol that the settings name, for the error.
-        remedy: what to write instead of it.
+        files: their values, in this order.
+        encrypted: whether the connection is encrypted.
+        scheme: the configured protocol, for the error.
+        remedy: the remedy if it is not encrypted.
 
     Raises ContradictionError.
     """
     for name, path in zip(("ca_file", "cert_file", "key_file"), files, strict=True):
         if path is not None and not encrypted:
-            raise ContradictionError((name,), f"has no use with {scheme}", remedy)
+            raise ContradictionError((name,), f"has no effect with {scheme}", remedy)
     _, cert_file, key_file = files
     if key_file is not None and cert_file is None:
-        raise ContradictionError(("key_file",), "is given without cert_file", "Give both.")
+        raise ContradictionError(("key_file",), "is set without cert_file", "Set both.")
     if any(files):
         tls_context(*files)
 
 
 def _require_readable(name: str, path: Path) -> None:
     if not path.is_file():
-        raise ContradictionError((name,), f"is {str(path)!r}, and no file is there", "Check the path.")
+        raise ContradictionError((name,), f"is {str(path)!r}, which does not exist", "Check the path.")
     try:
         path.open("rb").close()
     except OSError as error:
         problem = f"is {str(path)!r}, which cannot be read: {(error.strerror or str(error)).lower()}"
-        raise ContradictionError((name,), problem, "Give the user of the process the right to read it.") from error
+        raise ContradictionError((name,), problem, "Give the user of the process permission to read it.") from error
 
 
 def is_section(info: FieldInfo) -> bool:
-    """Whether a field holds settings of its own."""
+    """Return whether a field is a section of settings."""
     return isinstance(info.annotation, type) and issubclass(info.annotation, Section)

@@ -1,4 +1,4 @@
-"""The settings of Kafka: where it is, how we prove who we are, the topics and how they are kept."""
+"""Settings of Kafka: brokers, security, topics and retention."""
 
 from __future__ import annotations
 
@@ -30,24 +30,28 @@ OUTPUTS: Final = ("labelled", "nominations", "scores", "alerts", "dead_letters")
 
 
 class Topics(Section):
-    """The names of the topics. All have the same number of partitions."""
+    """Topic names. All topics have the same number of partitions."""
 
     browsing: TopicName = setting("shop.browsing", "Page views.", "浏览事件")
-    cart: TopicName = setting("shop.cart", "Changes of carts and favourites.", "购物车与收藏事件")
-    complaints: TopicName = setting("shop.complaints", "Complaints and their handling.", "投诉事件")
-    orders: TopicName = setting("shop.orders", "Orders and what becomes of them.", "订单事件")
-    contacts: TopicName = setting("shop.contacts", "What was sent to customers.", "对客户的触达")
-    ticks: TopicName = setting("shop.ticks", "How far time has come, for quiet partitions.", "时间刻度")
-    labelled: TopicName = setting("shop.labelled", "Examples with their labels, for the trainer.", "带标签的样本")
-    nominations: TopicName = setting("shop.nominations", "Each partition's best, for the desk.", "各分区的提名")
-    scores: TopicName = setting("shop.scores", "The latest probability of each customer.", "客户的最新流失概率")
-    alerts: TopicName = setting("shop.alerts", "Alerts for the staff.", "给员工的预警")
+    cart: TopicName = setting("shop.cart", "Changes to carts and favourites.", "加购与收藏事件")
+    complaints: TopicName = setting("shop.complaints", "Complaints and their handling.", "投诉及其处理事件")
+    orders: TopicName = setting("shop.orders", "Orders and their status changes.", "订单及其状态变化")
+    contacts: TopicName = setting(
+        "shop.contacts", "Messages to customers and actions on alerts.", "对客户的触达与对预警的处理"
+    )
+    ticks: TopicName = setting("shop.ticks", "Ticks, which advance event time in quiet partitions.", "时间刻度")
+    labelled: TopicName = setting("shop.labelled", "Labelled decisions for the trainer.", "供训练用的带标签样本")
+    nominations: TopicName = setting(
+        "shop.nominations", "Alert candidates of each partition, for the allocator.", "各分区的预警候选"
+    )
+    scores: TopicName = setting("shop.scores", "Latest churn probability of each customer.", "客户的最新流失概率")
+    alerts: TopicName = setting("shop.alerts", "Opened and closed alerts.", "预警的开启与关闭")
     dead_letters: TopicName = setting(
-        "shop.dead-letters", "Events that could not be read, and why.", "无法读取的事件及原因"
+        "shop.dead-letters", "Events that could not be processed, with the reason.", "无法处理的事件及原因"
     )
 
     def of(self, *roles: str) -> dict[str, str]:
-        """The names of some topics, by their roles.
+        """Return the names of some topics by role.
 
         >>> Topics().of("orders", "ticks")
         {'orders': 'shop.orders', 'ticks': 'shop.ticks'}
@@ -60,29 +64,32 @@ class Topics(Section):
         for role in (*INPUTS, *OUTPUTS):
             name = getattr(self, role)
             if names[name] > 1:
-                raise ContradictionError((role,), f"is {name!r}, as another topic is", "Give each a name of its own.")
+                remedy = "Give each topic its own name."
+                raise ContradictionError((role,), f"is {name!r}, which another topic uses", remedy)
         return self
 
 
 class Security(Section):
-    """How we prove to Kafka who we are. A password stands in the environment or in a file of its own, nowhere else."""
+    """Encryption and login. The password comes from the environment or a file only."""
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = setting(
-        "PLAINTEXT", "How the connection is protected.", "连接的安全协议"
+        "PLAINTEXT", "Security protocol of the connection.", "连接的安全协议"
     )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = setting(
-        None, "How the password is proven; needed with SASL.", "SASL 机制"
+        None, "SASL mechanism. Required with SASL.", "SASL 机制；使用 SASL 时必填"
     )
-    username: str | None = setting(None, "The user; needed with SASL.", "用户名")
-    password: SecretStr | None = setting(None, "The password; from the environment only.", "密码，只能来自环境变量")
-    password_file: Path | None = setting(None, "A file with the password in its first line.", "存放密码的文件")
-    ca_file: Path | None = setting(None, "Certificates that we trust, PEM; the system's by default.", "受信任的证书")
-    cert_file: Path | None = setting(None, "Our own certificate, PEM.", "客户端证书")
-    key_file: Path | None = setting(None, "The key of our certificate, PEM.", "客户端私钥")
+    username: str | None = setting(None, "User name. Required with SASL.", "用户名；使用 SASL 时必填")
+    password: SecretStr | None = setting(None, "Password. Environment only.", "密码；只能通过环境变量设置")
+    password_file: Path | None = setting(None, "File with the password in its first line.", "密码文件，密码写在第一行")
+    ca_file: Path | None = setting(
+        None, "PEM file of trusted CA certificates. Default: the system's.", "受信任的 CA 证书（PEM）；默认为系统证书"
+    )
+    cert_file: Path | None = setting(None, "PEM file of the client certificate.", "客户端证书（PEM）")
+    key_file: Path | None = setting(None, "PEM file of the client certificate's key.", "客户端私钥（PEM）")
 
     @property
     def sasl(self) -> bool:
-        """Whether we log in with a password."""
+        """Whether the client logs in with a password."""
         return self.protocol.startswith("SASL")
 
     @property
@@ -91,88 +98,100 @@ class Security(Section):
         return self.protocol.endswith("SSL")
 
     def secret(self) -> str | None:
-        """The password, wherever it stands."""
+        """Return the password from the setting or its file; None if neither is set."""
         return secret(self.password, self.password_file)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.password is not None and self.password_file is not None:
-            raise ContradictionError(("password_file",), "is given beside a password", "Give one of the two.")
-        known = {"sasl_mechanism": self.sasl_mechanism, "username": self.username, "password": self.secret()}
-        for name, value in known.items():
+            raise ContradictionError(("password_file",), "is set together with a password", "Set only one of them.")
+        login = {"sasl_mechanism": self.sasl_mechanism, "username": self.username, "password": self.secret()}
+        for name, value in login.items():
             if self.sasl and value is None:
-                raise ContradictionError((name,), f"is missing, and {self.protocol} needs it", "Give it.")
+                raise ContradictionError((name,), f"is missing, and {self.protocol} requires it", "Set it.")
             if not self.sasl and value is not None:
-                remedy = "Give protocol SASL_SSL or SASL_PLAINTEXT, or leave it out."
-                raise ContradictionError((name,), f"has no use with {self.protocol}", remedy)
-        self._check_files()
+                remedy = "Use protocol SASL_SSL or SASL_PLAINTEXT, or remove it."
+                raise ContradictionError((name,), f"has no effect with {self.protocol}", remedy)
+        require_tls_files(
+            (self.ca_file, self.cert_file, self.key_file),
+            encrypted=self.encrypted,
+            scheme=self.protocol,
+            remedy="Use protocol SSL or SASL_SSL, or remove it.",
+        )
         return self
-
-    def _check_files(self) -> None:
-        files = (self.ca_file, self.cert_file, self.key_file)
-        remedy = "Give protocol SSL or SASL_SSL, or leave it out."
-        require_tls_files(files, encrypted=self.encrypted, scheme=self.protocol, remedy=remedy)
 
 
 class Kafka(Section):
-    """The brokers, the topics, and how we read from them."""
+    """Brokers, topics, and how they are read."""
 
     bootstrap: Annotated[str, StringConstraints(pattern=r"^[^\s,:/]+:\d+(,[^\s,:/]+:\d+)*$")] = setting(
-        "127.0.0.1:9092", "The first brokers to ask: host:port, several with commas between them.", "引导服务器"
+        "127.0.0.1:9092", "Bootstrap servers: host:port, separated by commas.", "引导服务器：host:port，多个以逗号分隔"
     )
-    client_id: str = setting("stream-app", "What the broker's logs call us.", "客户端名称")
+    client_id: str = setting("stream-app", "Client id in the broker's logs.", "在 Kafka 日志中显示的客户端名称")
     group: str = setting(
-        "churn", "The consumer group of the workers; all other groups begin with it.", "消费组，其余消费组均以此为前缀"
+        "churn",
+        "Consumer group of the workers, and prefix of all other consumer groups.",
+        "工作进程的消费组，也是其余消费组的前缀",
     )
     partitions: Annotated[int, Field(ge=1, le=1024)] = setting(
-        4, "Partitions of every topic. The most workers that can share the work.", "每个主题的分区数"
+        4,
+        "Number of partitions of every topic; at most this many workers share the load.",
+        "每个主题的分区数，也是可分担负载的工作进程数上限",
     )
     replication: Annotated[int, Field(ge=1, le=32_767)] = setting(
-        1, "Copies of every partition; 3 where nothing may be lost.", "副本数"
+        1, "Replication factor of created topics. Use 3 in production.", "新建主题的副本数；生产环境建议为 3"
     )
     retention_inputs: Retention = setting(
-        90 * DAY_US, "How long events are kept, or `forever`; at least horizon + lateness.", "输入主题的保留时间"
+        90 * DAY_US,
+        "Retention of event topics, or `forever`; at least shop.horizon + shop.lateness.",
+        "输入主题的保留时间或 forever；不短于 shop.horizon + shop.lateness",
     )
     retention_internal: Retention = setting(
-        30 * DAY_US, "How long all other topics are kept, or `forever`.", "内部主题的保留时间"
+        30 * DAY_US, "Retention of all other topics, or `forever`.", "其余主题的保留时间或 forever"
     )
     session_timeout: Span = setting(
-        10 * SECOND_US, "A worker that is silent for so long loses its partitions.", "会话超时"
+        10 * SECOND_US,
+        "A worker without a heartbeat for this long loses its partitions.",
+        "工作进程的心跳中断超过该时长即失去分区",
     )
-    heartbeat: Span = setting(3 * SECOND_US, "How often a worker tells that it lives.", "心跳间隔")
-    request_timeout: Span = setting(30 * SECOND_US, "How long an answer of the broker is waited for.", "请求超时")
-    fetch_max_wait: Span = setting(10_000, "How long the broker waits for fetch_min_bytes.", "拉取最长等待")
+    heartbeat: Span = setting(3 * SECOND_US, "Interval between heartbeats of a worker.", "心跳间隔")
+    request_timeout: Span = setting(30 * SECOND_US, "Timeout of a request to a broker.", "请求超时")
+    fetch_max_wait: Span = setting(
+        10_000, "Maximum time a broker waits for fetch_min_bytes.", "Kafka 为凑足 fetch_min_bytes 最多等待的时间"
+    )
     fetch_min_bytes: Bytes = setting(
         32_768,
-        "Less is waited for: many small answers cost broker and worker a lot.",
-        "单次拉取的最小字节数",
+        "Minimum bytes per fetch. Small fetches cost brokers and workers CPU time.",
+        "单次拉取的最小字节数；过小会增加 Kafka 与工作进程的开销",
     )
-    fetch_partition_bytes: Bytes = setting(1_048_576, "Of one partition in an answer, bytes.", "单分区拉取的最大字节数")
+    fetch_partition_bytes: Bytes = setting(
+        1_048_576, "Maximum bytes per partition and fetch.", "单次拉取中每个分区的字节数上限"
+    )
     misplaced: Literal["count", "dead_letter"] = setting(
         "count",
-        "A record in another partition than its customer's: counted and applied, or a dead letter.",
-        "记录不在其客户所属分区时：count 计数并照常处理，dead_letter 进入死信主题",
+        "Handling of a record outside its customer's partition: count it and apply it, or dead-letter it.",
+        "记录不在其客户所属分区时：count 计数并照常处理，dead_letter 写入死信主题",
     )
     check_topics: bool = setting(
         True,
-        "Whether topics are checked at the start; false only for the demo's broker, which cannot be asked.",
-        "启动时是否检查主题；仅演示内嵌的 Kafka 无法检查",
+        "Whether to check the topics on startup. Disable only for the demo's broker, which does not support it.",
+        "启动时是否检查主题；仅演示内置的 Kafka 不支持检查",
     )
-    topics: Topics = setting(Topics(), "The names of the topics.", "主题名称")
-    security: Security = setting(Security(), "Encryption and login.", "安全设置")
+    topics: Topics = setting(Topics(), "Topic names.", "主题名称")
+    security: Security = setting(Security(), "Encryption and login.", "加密与登录")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.heartbeat <= 0 or self.heartbeat * 3 > self.session_timeout:
-            remedy = "Give at most a third, so that two lost heartbeats cost nothing."
-            raise ContradictionError(("heartbeat",), "is more than a third of session_timeout, or nought", remedy)
+            remedy = "Use at most a third, so that two lost heartbeats do no harm."
+            raise ContradictionError(("heartbeat",), "is zero, or more than a third of session_timeout", remedy)
         for name in ("retention_inputs", "retention_internal"):
             if 0 <= getattr(self, name) < DAY_US and getattr(self, name) != FOREVER:
-                raise ContradictionError((name,), "is less than a day", "Give 1d or more, or forever.")
+                raise ContradictionError((name,), "is less than a day", "Use 1d or more, or forever.")
         return self
 
     def retention_of(self, role: str) -> int:
-        """How long a topic is kept, microseconds or FOREVER.
+        """Return the retention of a topic by role, in microseconds, or FOREVER.
 
         >>> Kafka().retention_of("orders") // DAY_US, Kafka().retention_of("scores") // DAY_US
         (90, 30)

@@ -1,4 +1,4 @@
-"""All settings in a list, for docs/settings.md and for error messages."""
+"""List of all settings, for docs/settings.md and for error messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stream_app.core.durations import format_duration
 
 @dataclass(frozen=True)
 class Row:
-    """One setting as it is told to people."""
+    """One setting in the list."""
 
     place: Place
     kind: str
@@ -29,17 +29,17 @@ class Row:
 
     @property
     def name(self) -> str:
-        """As it is called in the file."""
+        """Name of the setting in a TOML file."""
         return ".".join(self.place)
 
     @property
     def variable(self) -> str:
-        """As it is called in the environment."""
+        """Name of the environment variable."""
         return variable(self.place)
 
 
 def rows(model: type[BaseModel] = LiveConfig, above: Place = ()) -> Iterator[Row]:
-    """Every setting, in the order of the sections.
+    """Yield every setting, section by section.
 
     >>> [row.name for row in rows()][:2]
     ['kafka.bootstrap', 'kafka.client_id']
@@ -47,7 +47,7 @@ def rows(model: type[BaseModel] = LiveConfig, above: Place = ()) -> Iterator[Row
     for name, info in model.model_fields.items():
         place = (*above, name)
         if is_section(info):
-            yield from rows(info.annotation, place)  # type: ignore[arg-type]  # is_section has seen that it is a model
+            yield from rows(info.annotation, place)  # type: ignore[arg-type]  # is_section has checked that it is a model
         else:
             extra: Any = info.json_schema_extra
             kind = _kind(info)

@@ -1,4 +1,4 @@
-"""Gathers the settings from all sources, and tells what is wrong with them in the user's own words."""
+"""Loads the settings from all sources and reports errors under the names that the user wrote."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pydantic_core import ErrorDetails
 from stream_app.config.fields import ContradictionError, Place
 from stream_app.config.listing import Row, rows
 from stream_app.config.live import LiveConfig
-from stream_app.config.sources import CONFIG_VARIABLE, Environment, File, Flags, Layer, variable
+from stream_app.config.sources import CONFIG_VARIABLE, Source, from_environment, from_file, from_flags, merged, variable
 from stream_app.errors import BadConfig
 
-_SILENT: Final = frozenset({"password", "url"})  # never shown, not even when they are wrong
+_SECRET_NAMES: Final = frozenset({"password", "url"})  # values that errors never show
 
 
 def load_config(
@@ -25,56 +25,54 @@ def load_config(
     flags: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> LiveConfig:
-    """The settings of the service, from (highest first) flags, environment, file and defaults.
+    """Return the settings from (highest precedence first) flags, environment, file and defaults.
 
     Args:
-        path: a TOML file; by default the one that STREAM_APP_CONFIG names, if it does.
-        flags: by dotted names, `{"kafka.bootstrap": "kafka:9092"}`; None: not given.
+        path: a TOML file; by default the one named by STREAM_APP_CONFIG, if set.
+        flags: values by dotted name, `{"kafka.bootstrap": "kafka:9092"}`; None: not given.
         environ: by default the environment of this process.
 
     Raises:
-        BadConfig: names the setting as the user wrote it, what is wrong and what to do. Never shows a secret.
+        BadConfig: names the setting as the user wrote it, the problem and the remedy. Never shows a secret.
 
     >>> load_config(flags={"kafka.partitions": 8}, environ={"STREAM_APP_KAFKA__PARTITIONS": "2"}).kafka.partitions
     8
     >>> load_config(environ={"STREAM_APP_KAFKA__PARTITIONS": "0"})
     Traceback (most recent call last):
-    stream_app.errors.BadConfig: The setting STREAM_APP_KAFKA__PARTITIONS (environment) cannot be used: ...
+    stream_app.errors.BadConfig: Invalid setting STREAM_APP_KAFKA__PARTITIONS (environment): it has '0': ...
     """
     environ = os.environ if environ is None else environ
     named = path or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
-    layers = (
-        Flags.of(LiveConfig, flags or {}),
-        Environment.of(LiveConfig, environ),
-        File.of(LiveConfig, named),
-    )
+    sources = (from_flags(flags or {}), from_environment(environ), from_file(named))
+    for source in sources:
+        source.refuse_secrets()
     try:
-        return LiveConfig(_build_sources=(layers, {}))  # type: ignore[call-arg]  # mypy knows only the fields
+        return LiveConfig.model_validate(merged(sources))
     except ValidationError as error:
-        # Without its cause: pydantic's error quotes what was given, a password perhaps.
-        raise _told(error.errors(include_url=False), layers) from None
+        # Without its cause: pydantic's error quotes the input, which may be a password.
+        raise _first(error.errors(include_url=False), sources) from None
 
 
-def _told(errors: Sequence[ErrorDetails], layers: Sequence[Layer]) -> BadConfig:
-    """The first error in our words."""
+def _first(errors: Sequence[ErrorDetails], sources: Sequence[Source]) -> BadConfig:
     error = errors[0]
     place = tuple(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":  # of an unknown section pydantic names no setting
-        place = next((given for layer in layers if (given := layer.under(place))), place)
+    if error["type"] == "extra_forbidden":  # pydantic reports an unknown section without the setting in it
+        place = next((given for source in sources if (given := source.given_under(place))), place)
     cause = error.get("ctx", {}).get("error")
     if isinstance(cause, ContradictionError):
         place += cause.place
         problem, remedy = cause.problem, cause.remedy
     else:
-        problem, remedy = _problem(error, place), _remedy(error, place, layers)
-    more = f" (Besides this one, wrong: {len(errors) - 1}.)" if len(errors) > 1 else ""
-    return BadConfig(name=_name(place, layers), problem=problem, remedy=remedy + more)
+        problem, remedy = _problem(error, place), _remedy(error, place, sources)
+    others = len(errors) - 1
+    more = f" ({others} more invalid setting{'s' * (others > 1)}.)" if others else ""
+    return BadConfig(name=_name(place, sources), problem=problem, remedy=remedy + more)
 
 
-def _name(place: Place, layers: Sequence[Layer]) -> str:
-    for layer in layers:
-        if given := layer.given(place):
-            return layer.name(given)
+def _name(place: Place, sources: Sequence[Source]) -> str:
+    for source in sources:
+        if given := source.given_at(place):
+            return source.name(given)
     return f"{'.'.join(place)} ({variable(place)})"
 
 
@@ -83,31 +81,31 @@ def _problem(error: ErrorDetails, place: Place) -> str:
         case "extra_forbidden":
             return "is unknown"
         case "model_type" | "model_attributes_type":
-            return "is a section and no value"
+            return "is a section, not a value"
         case "string_pattern_mismatch":
-            return f"is {_shown(error['input'], place)}, which is not how it is written"
+            return f"has {_shown(error['input'], place)}, which is not in the expected format"
         case _:
             message = error["msg"][:1].lower() + error["msg"][1:]
             return f"has {_shown(error['input'], place)}: {message}"
 
 
-def _remedy(error: ErrorDetails, place: Place, layers: Sequence[Layer]) -> str:
+def _remedy(error: ErrorDetails, place: Place, sources: Sequence[Source]) -> str:
     known = {row.place: row for row in rows()}
     if error["type"] == "extra_forbidden":
-        layer = next((one for one in layers if one.given(place)), None)
-        return f"{_closest(place, known, layer)}All settings are in docs/settings.md."
-    row = known.get(place) or known.get(place[:2])  # a part of a list
+        source = next((one for one in sources if one.given_at(place)), None)
+        return f"{_closest(place, known, source)}All settings are in docs/settings.md."
+    row = known.get(place) or known.get(place[:2])  # an element of a list
     return f"{row.meaning} Default: {row.default}." if row else "See docs/settings.md."
 
 
-def _closest(place: Place, known: Mapping[Place, Row], layer: Layer | None) -> str:
-    """The setting that was meant, written as it must be where this one was: in the environment as a variable."""
+def _closest(place: Place, known: Mapping[Place, Row], source: Source | None) -> str:
     names = {".".join(one): row for one, row in known.items()}
     close = difflib.get_close_matches(".".join(place), names, n=1, cutoff=0.6)
     if not close:
         return ""
-    return f"Did you mean {names[close[0]].variable if isinstance(layer, Environment) else close[0]}? "
+    is_variable = source is not None and source.is_environment
+    return f"Did you mean {names[close[0]].variable if is_variable else close[0]}? "
 
 
 def _shown(value: Any, place: Place) -> str:
-    return "a secret" if place[-1] in _SILENT or isinstance(value, SecretStr) else repr(value)
+    return "a secret" if place[-1] in _SECRET_NAMES or isinstance(value, SecretStr) else repr(value)

@@ -1,4 +1,4 @@
-"""Secrets by reference: `env:NAME` or `file:PATH`, and never the secret itself."""
+"""References to secrets: `env:NAME` or `file:PATH`. A secret itself is never part of a settings file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pydantic import AfterValidator
 from stream_app.config.fields import ContradictionError
 
 _REFERENCE: Final = re.compile(r"env:[A-Za-z_]\w*|file:.+")
-_REMEDY: Final = "Put it into the environment or a file of its own, and write env:NAME or file:PATH here."
+_REMEDY: Final = "Put the secret into the environment or a separate file, and write env:NAME or file:PATH here."
 
 
 def _reference(text: str) -> str:
     if not is_reference(text):
-        raise ContradictionError((), "is given where others can read it", _REMEDY)
+        raise ContradictionError((), "contains a secret that others can read", _REMEDY)
     return text
 
 
@@ -25,7 +25,7 @@ Reference = Annotated[str, AfterValidator(_reference)]
 
 
 def is_reference(text: str) -> bool:
-    """Whether a text says where a secret is.
+    """Return whether a text is a reference to a secret.
 
     >>> is_reference("env:DINGTALK_URL"), is_reference("https://oapi.dingtalk.com/robot/send?access_token=1")
     (True, False)
@@ -34,7 +34,7 @@ def is_reference(text: str) -> bool:
 
 
 def resolved(reference: str, environ: Mapping[str, str]) -> str:
-    """The secret that a reference names. Raises ContradictionError, which does not show it.
+    """Return the secret that a reference names. Raises ContradictionError, which never shows the secret.
 
     >>> resolved("env:TOKEN", {"TOKEN": "t"})
     't'
@@ -44,7 +44,7 @@ def resolved(reference: str, environ: Mapping[str, str]) -> str:
         value = environ.get(name, "").strip()
         if not value:
             problem = f"names the environment variable {name}, which is not set"
-            raise ContradictionError((), problem, "Set it for this process.")
+            raise ContradictionError((), problem, "Set it in the environment of this process.")
         return value
     try:
         line = Path(name).read_text(encoding="utf-8").partition("\n")[0].strip()

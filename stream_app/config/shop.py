@@ -1,4 +1,4 @@
-"""The settings of the shop itself: those of core.settings.Settings, as people write them."""
+"""Business rules of the shop: `core.settings.Settings`, validated from a file or the environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DEFAULT: Final = Settings()
 
 
 class Sale(Section):
-    """A sale or a holiday of the shop's calendar."""
+    """A sale or holiday in the shop's calendar."""
 
     name: str
     first_day: date
@@ -25,67 +25,101 @@ class Sale(Section):
     lull_days: int = 7
 
 
-def _of_shop(name: str, meaning: str, zh: str) -> Any:
-    """A setting with the core's own default."""
+def _rule(name: str, meaning: str, zh: str) -> Any:
+    """Return a setting with the default of `core.settings.Settings`."""
     return setting(getattr(_DEFAULT, name), meaning, zh)
 
 
 class Shop(Section):
-    """Horizons, what counts as an order, the shop's calendar and its staff."""
+    """Churn definition, calendar, staff capacity and alert rules of the shop."""
 
-    horizon: ShopSpan = _of_shop("horizon", "Churned: no order within it.", "流失判定期")
-    active_window: ShopSpan = _of_shop("active_window", "Who has ordered within it is decided on.", "活跃窗口")
-    decide_every: ShopSpan = _of_shop("decide_every", "One decision a customer and period.", "决策周期")
-    lateness: ShopSpan = _of_shop("lateness", "How late an event may come and still count in full.", "允许的迟到时间")
-    lost_after: ShopSpan = _of_shop(
-        "lost_after",
-        "The shop's own rule: lost when without an order for so long; 0: active_window.",
-        "店铺自己的流失规则",
+    horizon: ShopSpan = _rule(
+        "horizon", "A customer without an order for this long has churned.", "流失判定期：超过该时长未下单即为流失"
     )
-    order_action: str = _of_shop("order_action", "What counts as an order: placed or paid.", "以下单还是付款计为订单")
-    excluded: Annotated[frozenset[str], Listed] = _of_shop(
-        "excluded", "Ids of fake, staff and test buyers.", "排除的客户（刷单、员工、测试）"
+    active_window: ShopSpan = _rule(
+        "active_window",
+        "Decisions cover customers with an order in this period.",
+        "活跃窗口：仅对该期间内下过单的客户做判断",
+    )
+    decide_every: ShopSpan = _rule("decide_every", "Interval between decisions per customer.", "每位客户的判断间隔")
+    lateness: ShopSpan = _rule(
+        "lateness", "How late an event may arrive and still count fully.", "事件最多可迟到多久仍完整计入"
+    )
+    lost_after: ShopSpan = _rule(
+        "lost_after",
+        "The shop's own rule: a customer without an order for this long is lost. 0 means active_window.",
+        "店铺自己的流失规则：超过该时长未下单即视为已流失；0 表示采用 active_window",
+    )
+    order_action: str = _rule(
+        "order_action", "Event that counts as an order: placed or paid.", "以下单（placed）还是付款（paid）计为订单"
+    )
+    excluded: Annotated[frozenset[str], Listed] = _rule(
+        "excluded", "Ids of fake, staff and test buyers.", "需排除的客户编号（刷单、员工、测试）"
     )
     campaigns: Annotated[tuple[Sale, ...], Tables] = setting(
-        (), "Sales and holidays: name, first_day, last_day, lull_days.", "大促与节假日"
+        (),
+        "Sales and holidays: name, first_day, last_day, lull_days.",
+        "大促与节假日：name、first_day、last_day、lull_days",
     )
-    zone: str = _of_shop("zone", "The shop's time zone, like Asia/Shanghai.", "店铺时区")
-    working_days: Annotated[tuple[int, ...], Listed] = _of_shop(
-        "working_days", "Days on which the staff works, from 0 (Monday) to 6.", "工作日，0 为周一"
+    zone: str = _rule("zone", "Time zone of the shop, such as Asia/Shanghai.", "店铺时区，如 Asia/Shanghai")
+    working_days: Annotated[tuple[int, ...], Listed] = _rule(
+        "working_days", "Working days of the staff, from 0 (Monday) to 6.", "工作日，0 为周一，6 为周日"
     )
-    nomination_hour: int = _of_shop(
-        "nomination_hour", "When the day's alerts are opened, on the shop's clock.", "每日开出预警的钟点"
+    nomination_hour: int = _rule(
+        "nomination_hour",
+        "Hour of the day, in the shop's time zone, at which alerts open.",
+        "每日开启预警的钟点（店铺时区）",
     )
-    capacity: int = _of_shop("capacity", "New alerts that the staff can take a working day.", "每个工作日的新预警上限")
-    alert_lifetime: ShopSpan = _of_shop("alert_lifetime", "An older alert must not be acted on.", "预警有效期")
-    agreement: ShopSpan = _of_shop(
-        "agreement", "Two scores so far apart must agree before an alert.", "两次评分一致所需的间隔"
+    capacity: int = _rule(
+        "capacity", "Maximum number of new alerts per working day.", "外呼能力：每个工作日新预警的上限"
     )
-    alert_above: float = _of_shop("alert_above", "The probability that both of them must exceed.", "开出预警的概率下限")
-    rank_by: str = _of_shop("rank_by", "Who is called first: risk, or worth (risk × money).", "排序依据")
-    fallen_odds: float = _of_shop(
+    alert_lifetime: ShopSpan = _rule(
+        "alert_lifetime", "Time after which an alert expires.", "预警有效期，到期后不应再据此联系客户"
+    )
+    agreement: ShopSpan = _rule(
+        "agreement",
+        "An alert needs two high scores in a row, at least this far apart.",
+        "开启预警需要连续两次高分，两次评分至少相隔该时长",
+    )
+    alert_above: float = _rule(
+        "alert_above", "Churn probability that both scores must exceed.", "两次评分都须超过的流失概率"
+    )
+    rank_by: str = _rule(
+        "rank_by", "Ranking of alerts: risk, or worth (risk × money).", "预警排序：risk 按风险，worth 按风险 × 金额"
+    )
+    fallen_odds: float = _rule(
         "fallen_odds",
-        "An alert closes when the odds fall below this share of those that opened it.",
-        "关闭预警的赔率比例",
+        "An alert closes when the churn odds fall below this fraction of the odds at which it opened.",
+        "流失赔率降至开启预警时的该比例以下，预警即关闭",
     )
-    answer_within: ShopSpan = _of_shop(
-        "answer_within", "A complaint without an answer by then is an urgent alert; 0: never.", "投诉须在此时间内答复"
+    answer_within: ShopSpan = _rule(
+        "answer_within",
+        "Service target for the first answer to a complaint. A breach opens an urgent alert. 0 disables it.",
+        "投诉首次答复的时限，超时即开启紧急预警；0 表示不设时限",
     )
-    solve_within: ShopSpan = _of_shop(
-        "solve_within", "A complaint that is not solved by then is an urgent alert; 0: never.", "投诉须在此时间内解决"
+    solve_within: ShopSpan = _rule(
+        "solve_within",
+        "Service target for solving a complaint. A breach opens an urgent alert. 0 disables it.",
+        "投诉解决的时限，超时即开启紧急预警；0 表示不设时限",
     )
-    one_time_priors: Annotated[dict[str, float], Tables] = _of_shop(
+    one_time_priors: Annotated[dict[str, float], Tables] = _rule(
         "one_time_priors",
-        "Shares of the causes among lost one-time buyers; they sum to 1.",
-        "一次性买家流失原因的先验占比",
+        "Prior probabilities of the causes for customers with one order. They sum to 1.",
+        "单次购买客户各流失原因的先验占比，合计为 1",
     )
-    repeat_priors: Annotated[dict[str, float], Tables] = _of_shop(
-        "repeat_priors", "Shares of the causes among lost repeat buyers; they sum to 1.", "复购买家流失原因的先验占比"
+    repeat_priors: Annotated[dict[str, float], Tables] = _rule(
+        "repeat_priors",
+        "Prior probabilities of the causes for repeat customers. They sum to 1.",
+        "复购客户各流失原因的先验占比，合计为 1",
     )
-    seed: int = _of_shop("seed", "Kept with the results.", "随机种子")
+    seed: int = _rule(
+        "seed",
+        "Stored with the results. The current models use no randomness.",
+        "随机种子，随结果保存；当前模型不使用随机数",
+    )
 
     def settings(self) -> Settings:
-        """These settings as the core knows them.
+        """Return the settings of the core.
 
         >>> Shop(horizon="30d", campaigns=[{"name": "双11", "first_day": "2025-11-01", "last_day": "2025-11-11"}]
         ...     ).settings().campaigns[0].lull_days
@@ -98,7 +132,7 @@ class Shop(Section):
         return msgspec.convert(self.model_dump(), Settings)
 
     @model_validator(mode="after")
-    def _as_the_core_wants_it(self) -> Self:
+    def _valid_in_the_core(self) -> Self:
         try:
             self.settings()
         except ContradictorySettings as error:

@@ -1,26 +1,25 @@
-"""Where settings come from: the command line, the environment, a file. Each knows how the user wrote a setting."""
+"""Sources of settings: the command line, the environment and a TOML file."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
-
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from stream_app.config.fields import Place
 from stream_app.errors import BadConfig
 
 PREFIX: Final = "STREAM_APP_"
-CONFIG_VARIABLE: Final = "STREAM_APP_CONFIG"  # names the file, and is no setting itself
+CONFIG_VARIABLE: Final = "STREAM_APP_CONFIG"  # names the TOML file; not a setting itself
 DELIMITER: Final = "__"
+_ENVIRONMENT: Final = "environment"
 
 
 def variable(place: Place) -> str:
-    """The environment variable of a setting.
+    """Return the environment variable of a setting.
 
     >>> variable(("kafka", "topics", "orders"))
     'STREAM_APP_KAFKA__TOPICS__ORDERS'
@@ -28,112 +27,99 @@ def variable(place: Place) -> str:
     return PREFIX + DELIMITER.join(place).upper()
 
 
-class Layer(PydanticBaseSettingsSource):
-    """Settings that were given in one way, by their places."""
+@dataclass(frozen=True)
+class Source:
+    """Settings from one source, by place.
 
-    secrets_allowed = False
+    Args:
+        label: "command line", "environment", or the path of the file.
+        given: the values, as they were written.
+    """
 
-    def __init__(self, settings_cls: type[BaseSettings], given: Mapping[Place, object]) -> None:
-        super().__init__(settings_cls)
-        self._given = dict(given)
-        self._refuse_secrets()
+    label: str
+    given: Mapping[Place, object]
+
+    @property
+    def is_environment(self) -> bool:
+        """Whether names are written as environment variables."""
+        return self.label == _ENVIRONMENT
 
     def name(self, place: Place) -> str:
-        """A setting as the user wrote it here."""
-        raise NotImplementedError
+        """Return the name of a setting as the user writes it in this source."""
+        return f"{variable(place) if self.is_environment else '.'.join(place)} ({self.label})"
 
-    def given(self, place: Place) -> Place | None:
-        """The setting of a place as it was given here: a part of a list belongs to the list; None: it was not."""
-        return next((given for given in self._given if place[: len(given)] == given), None)
+    def given_at(self, place: Place) -> Place | None:
+        """Return the place that sets a value, which may be a list or table around it; None if not set here."""
+        return next((given for given in self.given if place[: len(given)] == given), None)
 
-    def under(self, place: Place) -> Place | None:
-        """The first setting that was given here in a section; None: none was."""
-        return next((given for given in self._given if given[: len(place)] == place), None)
+    def given_under(self, section: Place) -> Place | None:
+        """Return the first place that is set in a section, or None."""
+        return next((given for given in self.given if given[: len(section)] == section), None)
 
-    def __call__(self) -> dict[str, Any]:
-        """All that was given, nested by sections."""
+    def nested(self) -> dict[str, Any]:
+        """Return the values nested by section. Raises BadConfig if a section and one of its settings are both set."""
         nested: dict[str, Any] = {}
-        for place, value in sorted(self._given.items(), key=lambda item: len(item[0])):
+        for place, value in sorted(self.given.items(), key=lambda item: len(item[0])):
             section = nested
             for depth, part in enumerate(place[:-1], 1):
                 section = section.setdefault(part, {})
                 if not isinstance(section, dict):
-                    remedy = "Give its settings one by one."
-                    raise BadConfig(name=self.name(place[:depth]), problem="is a section and no value", remedy=remedy)
+                    problem, remedy = "is a section, not a value", "Set its settings one by one."
+                    raise BadConfig(name=self.name(place[:depth]), problem=problem, remedy=remedy)
             section[place[-1]] = value
         return nested
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - pydantic's
-        """One section; part of the interface of pydantic-settings."""
-        return self().get(field_name), field_name, True
-
-    def _refuse_secrets(self) -> None:
-        """A password on the command line is seen by every user of the machine, one in the file by its every reader."""
-        for place, value in self._given.items():
-            inside = place == ("redis", "url") and isinstance(value, str) and _holds_password(value)
-            if not self.secrets_allowed and (place[-1] == "password" or inside):
-                remedy = f"Set {variable((*place[:-1], 'password'))}, or name a file of its own in password_file."
-                raise BadConfig(name=self.name(place), problem="is a password where others can read it", remedy=remedy)
+    def refuse_secrets(self) -> None:
+        """Raise BadConfig for a password outside the environment: other users can read command lines and files."""
+        for place, value in self.given.items():
+            in_url = place == ("redis", "url") and isinstance(value, str) and _holds_password(value)
+            if not self.is_environment and (place[-1] == "password" or in_url):
+                remedy = f"Set {variable((*place[:-1], 'password'))}, or name a file in password_file."
+                raise BadConfig(name=self.name(place), problem="is a password that others can read", remedy=remedy)
 
 
-class Flags(Layer):
-    """The command line."""
+def from_flags(flags: Mapping[str, object]) -> Source:
+    """Return the settings of the command line, by dotted name; a value of None is not set.
 
-    @classmethod
-    def of(cls, settings_cls: type[BaseSettings], flags: Mapping[str, object]) -> Flags:
-        """Flags by dotted names, `{"kafka.bootstrap": "kafka:9092"}`; None: not given."""
-        return cls(settings_cls, {tuple(name.split(".")): value for name, value in flags.items() if value is not None})
-
-    def name(self, place: Place) -> str:
-        """A setting as the user wrote it here."""
-        return f"{'.'.join(place)} (command line)"
+    >>> from_flags({"kafka.bootstrap": "kafka:9092", "kafka.group": None}).given
+    {('kafka', 'bootstrap'): 'kafka:9092'}
+    """
+    return Source("command line", {tuple(name.split(".")): one for name, one in flags.items() if one is not None})
 
 
-class Environment(Layer):
-    """The environment: STREAM_APP_SECTION__NAME. An empty variable is as good as none."""
-
-    secrets_allowed = True
-
-    @classmethod
-    def of(cls, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> Environment:
-        """The variables that are ours."""
-        ours = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value}
-        ours.pop(CONFIG_VARIABLE, None)
-        split = {tuple(name.removeprefix(PREFIX).lower().split(DELIMITER)): value for name, value in ours.items()}
-        return cls(settings_cls, split)
-
-    def name(self, place: Place) -> str:
-        """A setting as the user wrote it here."""
-        return f"{variable(place)} (environment)"
+def from_environment(environ: Mapping[str, str]) -> Source:
+    """Return the settings of the variables that start with PREFIX. An empty variable is not set."""
+    ours = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX) and value}
+    ours.pop(CONFIG_VARIABLE.removeprefix(PREFIX), None)
+    return Source(_ENVIRONMENT, {tuple(name.lower().split(DELIMITER)): value for name, value in ours.items()})
 
 
-class File(Layer):
-    """A TOML file."""
-
-    def __init__(self, settings_cls: type[BaseSettings], given: Mapping[Place, object], path: Path | None) -> None:
-        self._path = path
-        super().__init__(settings_cls, given)
-
-    @classmethod
-    def of(cls, settings_cls: type[BaseSettings], path: Path | None) -> File:
-        """The file's settings; none without a file. Raises BadConfig if it cannot be read."""
-        return cls(settings_cls, dict(_leaves(_read(path))) if path else {}, path)
-
-    def name(self, place: Place) -> str:
-        """A setting as the user wrote it here."""
-        return f"{'.'.join(place)} ({self._path})"
-
-
-def _read(path: Path) -> dict[str, Any]:
+def from_file(path: Path | None) -> Source:
+    """Return the settings of a TOML file. Raises BadConfig if it cannot be read."""
     name = f"file {path}"
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return Source(str(path), dict(_leaves(tomllib.loads(path.read_text(encoding="utf-8")) if path else {})))
     except OSError as error:
         raise BadConfig(name=name, problem=f"cannot be opened: {error.strerror}", remedy="Check the path.") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadConfig(
-            name=name, problem=f"is not TOML: {error}", remedy="Mend the line, or see docs/settings.md."
-        ) from error
+        remedy = "Correct the line; docs/settings.md has an example."
+        raise BadConfig(name=name, problem=f"is not TOML: {error}", remedy=remedy) from error
+
+
+def merged(sources: Sequence[Source]) -> dict[str, Any]:
+    """Return the values of all sources, nested; an earlier source overrides a later one."""
+    values: dict[str, Any] = {}
+    for source in reversed(sources):
+        values = _overlaid(values, source.nested())
+    return values
+
+
+def _overlaid(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
+    both = {name: (lower.get(name), value) for name, value in upper.items()}
+    return lower | {
+        name: _overlaid(old, new) if isinstance(old, dict) and isinstance(new, dict) else new
+        for name, (old, new) in both.items()
+    }
 
 
 def _leaves(table: Mapping[str, Any], above: Place = ()) -> Iterator[tuple[Place, object]]:

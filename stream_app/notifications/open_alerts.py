@@ -71,12 +71,12 @@ def alert_of(alerts: Iterable[OpenAlert], alert_id: str) -> OpenAlert:
     found = exact or [one for one in known if one.note.alert_id.startswith(alert_id) and len(alert_id) >= SHORTEST_ID]
     if not found:
         remedy = (
-            "`stream-app episode list --all` shows the open ones. It may have ended by itself: an episode when the"
-            " customer orders, an urgent case when the complaint is answered or solved, or when it has expired."
+            "`stream-app alerts list --all` lists open alerts. An alert closes when the customer orders or when it"
+            " expires; an urgent one also when the complaint is answered or solved."
         )
         raise NoSuchAlert(alert_id=alert_id, remedy=remedy)
     if len(found) > 1:
-        raise NoSuchAlert(alert_id=alert_id, remedy=f"{len(found)} begin so: give more of it.")
+        raise NoSuchAlert(alert_id=alert_id, remedy=f"{len(found)} ids start like this: use a longer prefix.")
     return found[0]
 
 

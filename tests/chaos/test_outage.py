@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from stream_app.config.parts import PORT_OFFSETS
+from stream_app.config import PORT_OFFSETS
 from tests.harness.live import LiveSystem
 from tests.harness.servers import KafkaServer
 

@@ -89,7 +89,7 @@ def produce(live: LiveSystem, *alerts: AlertOpened | AlertClosed | bytes) -> Non
 
 
 def listed(live: LiveSystem, *options: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in live.run("alerts", "list", "--format", "json", *options).splitlines()]
+    return [json.loads(line) for line in live.run("deliveries", "list", "--json", *options).splitlines()]
 
 
 def states(live: LiveSystem) -> dict[str, str]:
@@ -177,16 +177,16 @@ def test_what_was_given_up_is_redriven_and_a_closed_channel_is_opened_again(make
         produce(live, opened("b"))
         live.wait("so is the next, unsent", lambda: states(live).get("b:crm") == "dead", SECONDS)
         assert hook.ids == ["a:crm"]
-        assert "is closed since" in live.run("alerts", "list")
-        assert command(live, "alerts", "redrive", "nobody:crm")[0] == 1
-        assert command(live, "alerts", "redrive")[0] == 2
-        assert command(live, "alerts", "enable", "nobody")[0] == 2
+        assert "is closed since" in live.run("deliveries", "list")
+        assert command(live, "deliveries", "redrive", "nobody:crm")[0] == 1
+        assert command(live, "deliveries", "redrive")[0] == 2
+        assert command(live, "deliveries", "enable", "nobody")[0] == 2
         hook.status = 204
-        live.run("alerts", "enable", "crm")
-        assert "Asked for: 2." in live.run("alerts", "redrive", "--all")
+        live.run("deliveries", "enable", "crm")
+        assert "Requested retries: 2." in live.run("deliveries", "redrive", "--all")
         live.wait("both have arrived", lambda: set(states(live).values()) == {"sent"}, SECONDS)
         assert sorted(hook.ids) == ["a:crm", "a:crm", "b:crm"]
-        assert "No delivery is dead." in live.run("alerts", "redrive", "--all")
+        assert "There are no dead deliveries." in live.run("deliveries", "redrive", "--all")
 
 
 def test_a_failure_is_tried_again_over_a_restart_and_who_came_back_is_not_called(make: Make) -> None:
@@ -230,19 +230,19 @@ def test_a_sample_says_what_is_wrong(make: Make) -> None:
         )
         environ = {"HOOK": SECRET, "DING": f"{site.url('robot')}?access_token=t0ken", "DING_SECRET": "right"}
         live = make(channels, environ)
-        assert command(live, "alerts", "test", "crm")[0] == 0
+        assert command(live, "deliveries", "test", "crm")[0] == 0
         assert hook.got[0]["data"]["message"]["title"].startswith("[TEST] ")
-        assert command(live, "alerts", "test", "team")[0] == 0
+        assert command(live, "deliveries", "test", "team")[0] == 0
         assert robot.taken[0]["markdown"]["title"].startswith("【测试】")
         robot.secret = "other"
-        status, said = command(live, "alerts", "test", "team")
+        status, said = command(live, "deliveries", "test", "team")
         assert status == 1
         assert "check the secret and this machine's clock" in said
         assert "t0ken" not in said
-        status, said = command(live, "alerts", "test", "closed")
+        status, said = command(live, "deliveries", "test", "closed")
         assert status == 1
         assert "not a public address. Write allow_private: true" in said
-        status, said = command(live, "alerts", "test", "nobody")
+        status, said = command(live, "deliveries", "test", "nobody")
         assert status == 2
         assert "There is no channel nobody. The channels: crm, team, closed." in said
         assert len(hook.got) == 1

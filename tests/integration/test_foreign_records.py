@@ -15,8 +15,7 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from stream_app.config import Topics, confluent_options
-from stream_app.config.parts import PORT_OFFSETS
+from stream_app.config import PORT_OFFSETS, Topics, confluent_options
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch
 from stream_app.core.messages.outgoing import pack
@@ -208,7 +207,7 @@ def test_an_unreadable_record_in_the_store_fails_no_list(make: Make) -> None:
     assert live.redis.hlen(f"{prefix}:deliveries") == 2
     live.redis.rpush(f"{prefix}:requests", b"\xff\xfe", b"[]")
     process = live.start("notifier")
-    words = [str(STREAM_APP), "alerts", "list", "--format", "json"]
+    words = [str(STREAM_APP), "deliveries", "list", "--json"]
     done = subprocess.run(words, env=live.environ, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "al_bad" in done.stderr

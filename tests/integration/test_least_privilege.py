@@ -280,17 +280,19 @@ def test_every_command_runs_with_the_shipped_rights(secured: Secured) -> None:
     assert "are as they must be" in secured.run("operator", "topics", "check")
     customer = str(next(iter(secured.redis_admin.hkeys("churn:{p0}:states"))))
     assert customer in secured.run("operator", "state", "show", customer)
-    assert "in force" in secured.run("operator", "model", "list")
+    assert "in use" in secured.run("operator", "model", "list")
     assert "fingerprint" in secured.run("operator", "model", "show")
     version = str(min(secured.redis_admin.hkeys("churn:{model}:versions"), key=int))
-    assert "put in force" in secured.run("operator", "model", "rollback", version)
-    listed = secured.run("operator", "episode", "list", "--format", "json")
+    assert "takes effect" in secured.run("operator", "model", "rollback", version)
+    listed = secured.run("operator", "alerts", "list", "--json")
     alert = json.loads(listed.splitlines()[0])["alert_id"]
-    assert alert in secured.run("operator", "episode", "show", alert)
-    assert "is yours" in secured.run("operator", "episode", "ack", alert, "--staff", "Li Na", "--lang", "en")
-    assert "team" in secured.run("operator", "alerts", "list", "--format", "json")
-    assert "No delivery is dead" in secured.run("operator", "alerts", "redrive", "--all")
-    assert "is opened" in secured.run("operator", "alerts", "enable", "team")
+    assert alert in secured.run("operator", "alerts", "show", alert)
+    assert "is now assigned to Li Na" in secured.run(
+        "operator", "alerts", "ack", alert, "--staff", "Li Na", "--lang", "en"
+    )
+    assert "team" in secured.run("operator", "deliveries", "list", "--json")
+    assert "no dead deliveries" in secured.run("operator", "deliveries", "redrive", "--all")
+    assert "will be reopened" in secured.run("operator", "deliveries", "enable", "team")
     published = secured.run("publish", "publish", str(secured.folder / "shop.jsonl"))
     assert "0 records sent" in published
     secured.run("worker", "health", "worker")
@@ -412,8 +414,8 @@ def test_a_denied_right_is_named_by_each_command(secured: Secured) -> None:
         for name in ("browsing", "cart", "complaints", "orders", "ticks"):
             stack.enter_context(secured.denied("publish", AclOperation.WRITE, topic, f"shop.{name}"))
         assert "denies IdempotentWrite" in refused(secured, *publish, **another)
-    listed = secured.run("operator", "episode", "list", "--format", "json")
-    ack = ("episode", "ack", json.loads(listed.splitlines()[0])["alert_id"], "--staff", "Li Na", "--take-over")
+    listed = secured.run("operator", "alerts", "list", "--json")
+    ack = ("alerts", "ack", json.loads(listed.splitlines()[0])["alert_id"], "--staff", "Li Na", "--take-over")
     with secured.denied("operator", AclOperation.WRITE, topic, "shop.contacts"):
         assert "denies Write on the topic shop.contacts" in refused(secured, "operator", *ack)
     wrong = {"STREAM_APP_KAFKA__SECURITY__PASSWORD": "wrong-word"}

@@ -18,8 +18,7 @@ from kafka.admin import ConfigResource, KafkaAdminClient
 
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.placement import check_placement
-from stream_app.config import INPUTS, OUTPUTS, confluent_options
-from stream_app.config.parts import PORT_OFFSETS
+from stream_app.config import INPUTS, OUTPUTS, PORT_OFFSETS, confluent_options
 from stream_app.core.events.schema import encode
 from stream_app.core.messages.batches import CandidateBatch
 from stream_app.core.messages.outgoing import Outgoing, pack

@@ -17,8 +17,7 @@ from confluent_kafka import Producer
 
 from stream_app.adapters.kafka.last_records import last_of_allocator, last_sequence
 from stream_app.adapters.kafka.partitioner import partition_of
-from stream_app.config import confluent_options
-from stream_app.config.parts import PORT_OFFSETS
+from stream_app.config import PORT_OFFSETS, confluent_options
 from stream_app.core.events.schema import encode
 from stream_app.core.messages.batches import LabelledBatch
 from stream_app.core.messages.schema import AllocationDone, encode_message

@@ -130,7 +130,7 @@ def test_the_services_go_on_as_the_release_did_that_stored_all_of_it(
     messages = [dict(one.headers()) for of in messages_of(live, "dead_letters").values() for one in of]
     assert [one["kafka_dlt-exception-message"] for one in messages] == [b"left in the outbox"]
     # 3. A channel that was closed is open again, as was asked for; what was given up can be sent after all.
-    live.run("alerts", "redrive", "--all")
+    live.run("deliveries", "redrive", "--all")
     live.wait("nothing is dead", lambda: not live.redis.scard(_key(live, "dead")), SECONDS)
     live.wait("it is sent", lambda: "al_failing:closed" in receiver.ids, SECONDS)
     # 4. The rest of the log comes to the same customers, labels, alerts and models as it did then.
@@ -147,7 +147,7 @@ def test_the_services_go_on_as_the_release_did_that_stored_all_of_it(
 
 def test_commands_read_what_was_stored(live: LiveSystem, folder: Path) -> None:
     keyspace = read_packed(folder / "keyspace.msgpack.xz")["keys"]
-    listed = live.run("alerts", "list", "--format", "json").splitlines()
+    listed = live.run("deliveries", "list", "--json").splitlines()
     assert len(listed) > 0
     read = entries_of(keyspace, "{p0}:states")
     shown = live.run("state", "show", next(iter(read)).decode())

@@ -313,7 +313,7 @@ def test_the_owner_of_the_clock_moves_time_on_and_names_the_version(make: Make) 
         assert {tick.version for tick in of} == {2}
         assert not any(tick.waits for tick in of)
     # 2. What is known of a customer and of a version can be shown.
-    state = msgspec.json.decode(live.run("state", "show", "c0001", "--format", "json"))
+    state = msgspec.json.decode(live.run("state", "show", "c0001", "--json"))
     assert state["customer"] == "c0001"
     assert 0.0 < state["probability"] < 1.0
     assert len(state["waiting"]) >= 2
@@ -325,7 +325,7 @@ def test_the_owner_of_the_clock_moves_time_on_and_names_the_version(make: Make) 
     live.wait("the ticks name version 1", lambda: newest(live) == [1, 1], SECONDS)
     live.wait("it is in force", lambda: {one.version for one in summaries(live)} == {1}, SECONDS)
     listed = shown(live, "model", "list")
-    assert re.search(r"^\W*1 .* pinned, in force\W*$", listed, re.MULTILINE)
+    assert re.search(r"^\W*1 .* pinned, in use\W*$", listed, re.MULTILINE)
     assert fingerprint(taught())[:12] in listed
     live.run("model", "rollback")
     live.wait("the ticks name version 2", lambda: newest(live) == [2, 2], SECONDS)

@@ -164,7 +164,91 @@ def test_what_only_a_replay_needs_is_imported_by_a_replay_only() -> None:
     assert (run.returncode, run.stdout.strip()) == (0, ""), run.stderr
 
 
-# --- what is told ---------------------------------------------------------------------------------------------------
+# --- what people read -----------------------------------------------------------------------------------------------
+
+# Packages and pages whose texts are checked: docstrings, help, errors, settings, log lines, and prose.
+PLAIN: Final = (
+    *("stream_app/cli", "stream_app/config", "stream_app/errors", "stream_app/publish"),
+    *(
+        "docs/explanation",
+        "docs/how-to",
+        "docs/tutorial",
+        "docs/architecture.md",
+        "docs/extending.md",
+        "docs/glossary.md",
+    ),
+    *(
+        "docs/reference/commands.md",
+        "docs/reference/settings.md",
+        "docs/state-formats.md",
+        "README.md",
+        "CONTRIBUTING.md",
+    ),
+)
+DECISIONS: Final = "docs/adr/"  # records of their time
+# Archaic words, invented names of parts, and phrases that read as translated.
+HOUSE_WORDS: Final = re.compile(
+    r"""\b(
+      nought | anew | whom | whoever | whomever | heretofore
+    | lanes? | desks? | deliverers? | episodes? | nominees? | aligners? | lookouts? | leash
+    | tells? | told | hears? | heard | buried | bury
+    | what\s(becomes|became|comes|came)\sof | is\sto\sbe\shad | was\sto\sbe\stold | so\smany
+    | of\sours | its\slast\swords
+    | (he|him|his|she)                                              # a customer is "they"
+    )\b""",
+    re.VERBOSE | re.IGNORECASE,
+)
+# What users typed or stored before 0.2, by file.
+OLD_NAMES: Final = {"stream_app/cli/commands.py": {"desk", "episode"}}
+
+
+def texts_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield every string of a module, or every line of a page outside code, with its line number."""
+    if path.suffix == ".py":
+        for node in ast.walk(ast.parse(text_of(path))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.lineno, node.value
+    else:
+        fenced = False
+        for number, line in enumerate(text_of(path).splitlines(), 1):
+            fenced ^= line.lstrip().startswith("```")
+            if not fenced:
+                yield number, re.sub(r"`[^`]*`|\]\([^)]*\)", "", line)
+
+
+def house_words(path: Path) -> list[str]:
+    name = path.relative_to(PROJECT).as_posix()
+    allowed = OLD_NAMES.get(name, set())
+    return [
+        f"{name}:{line}: {found[0]}"
+        for line, text in texts_of(path)
+        if text not in allowed
+        for found in HOUSE_WORDS.finditer(text)
+    ]
+
+
+@pytest.mark.parametrize("place", PLAIN)
+def test_texts_are_plain_english(place: str) -> None:
+    below = (path for path in tracked() if path.suffix in {".py", ".md"} and not path.name.endswith(".zh.md"))
+    names = {path: path.relative_to(PROJECT).as_posix() for path in below}
+    chosen = [path for path, name in names.items() if f"{name}/".startswith(f"{place}/") and DECISIONS not in name]
+    assert chosen
+    assert [word for path in chosen for word in house_words(path)] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["The desk opens it.", "Nobody was told.", "what becomes of an order", "so many at most"]
+)
+def test_the_guard_of_words_sees(text: str) -> None:
+    assert HOUSE_WORDS.search(text)
+
+
+@pytest.mark.parametrize("text", ["episode_acked", "theory", "a desktop", "churn_desk_moments", "the plane"])
+def test_the_guard_of_words_lets_pass(text: str) -> None:
+    assert not HOUSE_WORDS.search(text)
+
+
+# --- what is in the tree ---------------------------------------------------------------------------------------------
 
 
 def tracked() -> list[Path]:

@@ -23,7 +23,7 @@ def mask(customer: str) -> str:
     """A customer's id without a name or a phone number in it, and without markup.
 
     Of words the first letter stays, of long numbers the last four digits; short numbers stay, so that the staff can
-    tell customers apart. The episode's id leads to the whole of it (`stream-app episode show`).
+    tell customers apart. The episode's id leads to the whole of it (`stream-app alerts show`).
 
     >>> mask("ann.lee@mail.com"), mask("王小明"), mask("+86 138-1234-5678"), mask("c1042")
     ('a••．l••＠m••．c••', '王••', '+••5678', 'c1042')

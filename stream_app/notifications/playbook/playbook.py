@@ -19,7 +19,7 @@ from stream_app.notifications.playbook.measures import (
     Playbook,
     Text,
 )
-from stream_app.notifications.playbook.yaml_nodes import Node, read_yaml
+from stream_app.notifications.playbook.yaml_nodes import Node, read_playbook
 
 SHIPPED: Final = "playbook.yaml"
 MAX_TEXT: Final = 200  # characters: a step is read on a phone
@@ -36,13 +36,13 @@ def load_playbook(own: Path | None = None) -> Playbook:
     >>> load_playbook().measure("ad_harassment").kind
     <Kind.REST: 'rest'>
     """
-    return _read(read_yaml(own), _shipped()) if own is not None else _shipped()
+    return _read(read_playbook(own), _shipped()) if own is not None else _shipped()
 
 
 @cache
 def _shipped() -> Playbook:
     with as_file(files(__package__) / SHIPPED) as path:
-        return _read(read_yaml(path, f"{SHIPPED} (shipped)"), Playbook())
+        return _read(read_playbook(path, f"{SHIPPED} (shipped)"), Playbook())
 
 
 def _read(root: Node, under: Playbook) -> Playbook:

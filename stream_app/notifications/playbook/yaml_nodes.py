@@ -8,9 +8,9 @@ from typing import Final, NoReturn
 
 import yaml
 
+from stream_app.config.yaml_nodes import YamlProblemError, read_yaml
 from stream_app.errors import BadPlaybook
 
-MAX_BYTES: Final = 1_000_000
 _SCALARS: Final = {"str": "text", "int": "a number", "float": "a number", "bool": "true or false", "null": "nothing"}
 
 
@@ -42,8 +42,6 @@ class Node:
             at_key = Node(self.file, here.field, key)
             if name not in allowed:
                 at_key.refuse(f"no such {what}", f"Use one of: {', '.join(allowed)}.")
-            if name in found:
-                at_key.refuse("it stands there twice", "Keep one of the two.")
             found[name] = here
         return found
 
@@ -93,39 +91,19 @@ class Node:
         return _SCALARS.get(self._node.tag.rpartition(":")[2], "something else")
 
 
-def read_yaml(path: Path, name: str | None = None) -> Node:
-    """The root of a YAML file. Nothing in it is run, whatever its tags say. Raises BadPlaybook.
+def read_playbook(path: Path, name: str | None = None) -> Node:
+    """Return the root node of a playbook file. Raises BadPlaybook.
 
     Args:
-        path: of the file.
-        name: under which errors name it.
+        path: path of the file.
+        name: name of the file in errors; by default its path.
     """
     file = name or str(path)
     try:
-        text = path.read_bytes()[: MAX_BYTES + 1].decode("utf-8")
-    except OSError as error:
-        problem = f"it cannot be opened ({error.strerror})"
-        raise BadPlaybook(file=file, line=1, field="the file", problem=problem, remedy="Check the path.") from error
-    except UnicodeDecodeError as error:
-        remedy = "Save it as UTF-8."
-        raise BadPlaybook(file=file, line=1, field="the file", problem="it is not UTF-8", remedy=remedy) from error
-    if len(text) > MAX_BYTES:
-        raise BadPlaybook(file=file, line=1, field="the file", problem="it is too large", remedy="Keep it below 1 MB.")
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise _unreadable(file, error) from error
+        root = read_yaml(path)
+    except YamlProblemError as error:
+        field, problem = error.field or "the file", f"it {error.problem}"
+        raise BadPlaybook(file=file, line=error.line, field=field, problem=problem, remedy=error.remedy) from error
     if root is None:
         raise BadPlaybook(file=file, line=1, field="the file", problem="it is empty", remedy="Begin with `causes:`.")
     return Node(file, "", root)
-
-
-def _unreadable(file: str, error: Exception) -> BadPlaybook:
-    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-    return BadPlaybook(
-        file=file,
-        line=mark.line + 1 if mark else 1,
-        field="the file",
-        problem=f"it is not YAML ({problem or type(error).__name__})",
-        remedy="Mind indents, and put texts with `: ` or `#` in quotes.",
-    )

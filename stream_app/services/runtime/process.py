@@ -18,9 +18,8 @@ from prometheus_client import CollectorRegistry
 from stream_app.adapters.http.health import Health, HealthServer
 from stream_app.adapters.kafka.monitor import KafkaMonitor
 from stream_app.adapters.kafka.offsets import PartitionOffsets
-from stream_app.config import LiveConfig
+from stream_app.config import PORT_OFFSETS, LiveConfig
 from stream_app.config.fields import SECOND_US
-from stream_app.config.parts import PORT_OFFSETS
 from stream_app.core.stall import Progress
 from stream_app.errors import ChurnMonitorError, StopCutShort
 from stream_app.metrics.base import new_registry

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Final, Self
 
-from stream_app.config.parts import PORT_OFFSETS
+from stream_app.config import PORT_OFFSETS
 from stream_app.demo.secrets import new_secret
 from stream_app.demo.simulation import Plan, ShopSimulation
 from stream_app.simulate import ShopSettings

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from typer.testing import CliRunner, Result
 
-from stream_app.cli import delivered, playbooks, stored
-from stream_app.cli.delivered import Wanted
+from stream_app.cli import app, deliveries, model, state
+from stream_app.cli.model import KeptVersions
 from stream_app.cli.tables import Column, show_table
-from stream_app.config import load_config
 from stream_app.core.delivery.records import (
     DEAD,
     PENDING,
@@ -30,7 +30,6 @@ from stream_app.core.delivery.records import (
 )
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
-from stream_app.errors import BadOption
 from stream_app.notifications.playbook.measures import CAUSES
 from stream_app.ports import ModelVersion
 from tests.harness.shops import SHOP, T0
@@ -41,6 +40,10 @@ IDS = [f"al_{digit * 32}:service-team" for digit in "0123"]
 def shown(width: int = 80) -> tuple[Console, StringIO]:
     out = StringIO()
     return Console(file=out, width=width), out
+
+
+def command(*words: str, width: int = 80) -> Result:
+    return CliRunner().invoke(app, list(words), env={"COLUMNS": str(width), "LC_ALL": "C"})
 
 
 def fits(text: str, width: int = 80) -> bool:
@@ -70,7 +73,7 @@ def test_an_id_longer_than_the_terminal_is_not_broken() -> None:
     assert "[red]" in out.getvalue()  # what others have written is no markup
 
 
-# --- alerts list -----------------------------------------------------------------------------------------------------
+# --- deliveries list -------------------------------------------------------------------------------------------------
 
 
 class Deliveries:
@@ -106,60 +109,56 @@ KEPT = [
 
 @pytest.fixture
 def listed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs `alerts list` over some deliveries, and gives what it says."""
+    """Runs `deliveries list` over some deliveries and returns its output."""
 
-    def run(kept: list[Delivery], width: int = 80, **wanted: Any) -> str:
+    def run(kept: list[Delivery], *options: str, width: int = 80) -> str:
         store = Deliveries(*kept)
-        monkeypatch.setattr(delivered, "_with_store", lambda _, work: asyncio.run(work(store)))
-        console, out = shown(width)
-        asked = Wanted(**({"state": None, "channel": None, "limit": 50, "form": "table"} | wanted))
-        delivered.run_list(load_config(environ={}), asked, console)
-        return out.getvalue()
+        monkeypatch.setattr(deliveries, "_with_store", lambda _, task: asyncio.run(task(store)))
+        return command("deliveries", "list", *options, width=width).output
 
     return run
 
 
 @pytest.mark.parametrize("width", [80, 160])
 def test_deliveries_say_how_they_are_sorted_and_are_so_with_ids_to_copy(listed: Any, width: int) -> None:
-    text = listed(KEPT, width)
-    assert "the last to change its state first" in text.splitlines()[0]
+    text = listed(KEPT, width=width)
+    assert "latest state change first" in text.splitlines()[0]
     places = [next(number for number, line in enumerate(text.splitlines()) if one in line) for one in reversed(IDS)]
     assert places == sorted(places)
     assert fits(text, width)
-    assert "HTTP 500; again at" in " ".join(text.split())
+    assert "HTTP 500; next attempt at" in " ".join(text.split())
 
 
 def test_more_than_the_limit_is_said(listed: Any) -> None:
-    text = listed(KEPT, limit=1)
-    assert "the latest 1 of 4" in text
+    text = listed(KEPT, "--limit", "1")
+    assert "1 of 4" in text
     assert IDS[3] in text
     assert IDS[2] not in text
 
 
 def test_shadow_is_a_state_to_ask_for(listed: Any) -> None:
-    text = listed(KEPT, state=SHADOW)
+    text = listed(KEPT, "--state", SHADOW)
     assert [one for one in IDS if one in text] == [IDS[3]]
 
 
 @pytest.mark.parametrize("state", [None, *STATES, *REASONS])
 def test_every_state_has_words_for_nothing(listed: Any, state: str | None) -> None:
-    text = listed([], state=state, channel="team")
-    assert text.startswith("No deliver")
+    options = ("--state", state) if state else ()
+    text = listed([], *options, "--channel", "team")
+    assert text.startswith("There are no ")
     assert "(channel team)" in text
     assert len(text.splitlines()) == 1
 
 
 def test_a_state_that_does_not_exist_names_the_one_that_was_meant(listed: Any) -> None:
-    with pytest.raises(BadOption, match=r"Did you mean suppressed\? Give pending, sent"):
-        listed(KEPT, state="supressed")
+    assert "Did you mean suppressed? Use pending, sent" in listed(KEPT, "--state", "supressed")
 
 
-def test_json_lines_are_as_they_were(listed: Any, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    assert listed(KEPT, form="json") == ""
-    lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+def test_json_lists_one_delivery_per_line(listed: Any) -> None:
+    lines = [json.loads(line) for line in listed(KEPT, "--json").splitlines()]
     assert [one["delivery"] for one in lines] == IDS[::-1]
     assert set(lines[0]) == {
-        *("delivery", "alert", "channel", "shop", "state", "why", "urgent", "since", "expires", "attempts"),
+        *("delivery", "alert", "channel", "shop", "state", "reason", "urgent", "since", "expires", "attempts"),
     }
 
 
@@ -168,32 +167,39 @@ def test_json_lines_are_as_they_were(listed: Any, capfdbinary: pytest.CaptureFix
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_playbook_in_80_columns_keeps_the_keys_whole(lang: str) -> None:
-    console, out = shown()
-    playbooks.run_show("", None, lang, console)
-    lines = out.getvalue().splitlines()
-    assert [line for line in lines if line in CAUSES] == list(CAUSES)
-    assert fits(out.getvalue())
+    text = command("playbook", "show", "--lang", lang).stdout
+    assert [line for line in text.splitlines() if line in CAUSES] == list(CAUSES)
+    assert fits(text)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_one_cause_shows_the_measures_of_its_segments(lang: str) -> None:
+    text = command("playbook", "show", "price", "--lang", lang).stdout
+    lines = command("playbook", "show", "price", "--json", "--lang", lang).stdout.splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [one["cause"] for one in found] == ["price"]
+    steps = [step for measure in found[0]["measures"].values() for step in measure["steps"]]
+    assert [step for step in steps if step not in text] == []
 
 
 def test_a_key_that_is_nearly_right_names_the_right_one() -> None:
-    with pytest.raises(BadOption, match=r"CAUSE cannot be 'prices'\. Did you mean price\?"):
-        playbooks.run_show("prices", None, "en", shown()[0])
+    done = command("playbook", "show", "prices")
+    assert (done.exit_code, "Invalid value 'prices' for CAUSE. Did you mean price?" in done.stderr) == (2, True)
 
 
 # --- state show, model list, model show ------------------------------------------------------------------------------
 
 
 def test_a_customer_is_shown_with_dates(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {
+    content = {
         "customer": "c" * 60,
         "probability": None,
         "facts": {"last_order": T0 / DAY_US, "order_day_7": T0 // DAY_US, "orders": 3.0},
         "waiting": [{"decided_at": "2024-01-01T00:00:00+00:00", "probability": 0.5, "version": 3, "returned": False}],
     }
-    monkeypatch.setattr(stored, "_with_stores", lambda *_: found)
-    console, out = shown()
-    stored.run_show_state(load_config(environ={}), "c" * 60, "table", console)
-    text = out.getvalue()
+    monkeypatch.setattr(state, "with_stores", lambda *_: None)
+    monkeypatch.setattr(state, "_content", lambda _: content)
+    text = command("state", "show", "c" * 60).stdout
     day = f"{EPOCH + T0 * MICROSECOND:%Y-%m-%d}"
     assert f"{day}T" in text
     assert f"│ {day} " in text  # a day of the shop's calendar has no time
@@ -208,43 +214,39 @@ def versions(*numbers: int) -> list[ModelVersion]:
 
 @pytest.mark.parametrize("width", [60, 80])
 def test_versions_say_where_they_are_in_force(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
-    monkeypatch.setattr(stored, "_with_stores", lambda *_: (versions(1, 2), 2, {0: 2, 1: 2}))
-    console, out = shown(width)
-    stored.run_list_models(load_config(environ={}), console)
-    assert "pinned, in force" in " ".join(out.getvalue().replace("│", " ").split())
-    assert f"{2:032x}"[:12] in out.getvalue()
-    assert fits(out.getvalue(), width)
+    monkeypatch.setattr(model, "with_stores", lambda *_: KeptVersions(versions(1, 2), 2, {0: 2, 1: 2}))
+    text = command("model", "list", width=width).stdout
+    assert "pinned, in use" in " ".join(text.replace("│", " ").split())
+    assert f"{2:032x}"[:12] in text
+    assert fits(text, width)
+    found = [json.loads(line) for line in command("model", "list", "--json").stdout.splitlines()]
+    assert [(one["number"], one["pinned"], one["in_use_by_partitions"]) for one in found] == [
+        (1, False, []),
+        (2, True, [0, 1]),
+    ]
 
 
-@pytest.mark.parametrize(("asked", "shows"), [(None, 2), (1, 1)])
+@pytest.mark.parametrize(("words", "shows"), [((), 2), (("1",), 1)])
 def test_without_a_number_the_version_in_force_is_shown(
-    monkeypatch: pytest.MonkeyPatch, asked: int | None, shows: int
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], shows: int
 ) -> None:
-    class Models:
-        async def versions(self) -> list[ModelVersion]:
-            return versions(1, 2)
-
-        async def pinned(self) -> None:
-            return None
-
-    async def model(_: Any, number: int) -> tuple[ModelVersion, ChurnModel]:
+    async def one(_: Any, number: int) -> tuple[ModelVersion, ChurnModel]:
         return versions(number)[0], ChurnModel(SHOP.horizon, SHOP.decide_every, 1)
 
-    async def known(*_: Any) -> tuple[list[ModelVersion], None, dict[int, int]]:
-        return versions(1, 2), None, {0: 2, 1: 1}
+    async def kept(*_: Any) -> KeptVersions:
+        return KeptVersions(versions(1, 2), None, {0: 2, 1: 1})
 
-    monkeypatch.setattr(stored, "_with_stores", lambda _, work: asyncio.run(work(None)))
-    monkeypatch.setattr(stored, "_versions", known)
-    monkeypatch.setattr(stored, "_model", model)
-    console, out = shown()
-    stored.run_show_model(load_config(environ={}), asked, console)
-    assert out.getvalue().startswith(f"Version {shows}, in force in partition")
-    assert f"{shows:032x}" in out.getvalue()
+    monkeypatch.setattr(model, "with_stores", lambda _, task: asyncio.run(task(None)))
+    monkeypatch.setattr(model, "_kept", kept)
+    monkeypatch.setattr(model, "_model", one)
+    text = command("model", "show", *words).stdout
+    assert text.startswith(f"Version {shows}, in use by partition")
+    assert f"{shows:032x}" in text
+    found = json.loads(command("model", "show", *words, "--json").stdout)
+    assert (found["number"], found["churned"], found["drifts"]) == (shows, 0, 0)
 
 
 def test_without_a_version_in_force_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    for kept, words in (([], "No version yet"), (versions(1), "No version is in force yet")):
-        monkeypatch.setattr(stored, "_with_stores", lambda *_, kept=kept: (kept, None, {0: 0}))
-        console, out = shown()
-        stored.run_show_model(load_config(environ={}), None, console)
-        assert words in out.getvalue()
+    for kept, words in (([], "There is no model version yet"), (versions(1), "No version is in use yet")):
+        monkeypatch.setattr(model, "with_stores", lambda *_, kept=kept: KeptVersions(kept, None, {0: 0}))
+        assert words in command("model", "show").stdout

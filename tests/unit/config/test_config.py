@@ -152,10 +152,10 @@ def test_lists_and_tables_in_the_environment() -> None:
         ({"KAFKA__HEARTBEAT": "4s"}, ["session_timeout", "at most a third"]),
         ({"KAFKA__HEARTBEAT": "3"}, ["'3'", "10s"]),
         ({"KAFKA__RETENTION_INPUTS": "2h"}, ["less than a day", "forever"]),
-        ({"KAFKA__TOPICS__CART": "shop.orders"}, ["'shop.orders'", "name of its own"]),
+        ({"KAFKA__TOPICS__CART": "shop.orders"}, ["'shop.orders'", "own name"]),
         ({"KAFKA__TOPICS__CART": "shop orders"}, ["'shop orders'"]),
-        ({"KAFKA__SECURITY__KEY_FILE": "/no/such/key"}, ["no use with PLAINTEXT", "SASL_SSL"]),
-        ({"KAFKA__SECURITY__USERNAME": "u"}, ["no use with PLAINTEXT"]),
+        ({"KAFKA__SECURITY__KEY_FILE": "/no/such/key"}, ["no effect with PLAINTEXT", "SASL_SSL"]),
+        ({"KAFKA__SECURITY__USERNAME": "u"}, ["no effect with PLAINTEXT"]),
         ({"SHOP__DECIDE_EVERY": "61d"}, ["longer than the horizon", "at least once a horizon"]),
         ({"SHOP__HORIZON": "2m"}, ["'2m'", "60d"]),
         ({"SHOP__ZONE": "Mars/Olympus"}, ["Asia/Shanghai"]),
@@ -175,7 +175,7 @@ def test_lists_and_tables_in_the_environment() -> None:
 def test_what_cannot_be_is_refused_as_it_was_written(environ: dict[str, str], words: list[str]) -> None:
     (name,) = environ
     said = refused({f"STREAM_APP_{name}": environ[name]})
-    assert said.startswith(f"The setting STREAM_APP_{name} (environment) cannot be used: it ")
+    assert said.startswith(f"Invalid setting STREAM_APP_{name} (environment): it ")
     assert [word for word in words if word not in said] == []
 
 
@@ -189,7 +189,7 @@ def test_a_setting_of_the_file_is_named_with_the_file(tmp_path: Path) -> None:
     said = refused(path=path)
     assert f"kafka.partitons ({path})" in said
     assert "Did you mean kafka.partitions?" in said
-    assert "Besides this one, wrong: 2" in said  # the campaign lacks both of its days
+    assert "(2 more invalid settings.)" in said  # the campaign lacks both of its days
     path.write_text("[[shop.campaigns]]\nname = 'x'\n", encoding="utf-8")
     assert f"shop.campaigns ({path})" in refused(path=path)
 
@@ -202,7 +202,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: bytes | None,
     if text is not None:
         path.write_bytes(text)
     said = refused({"STREAM_APP_CONFIG": str(path)})
-    assert f"The setting file {path}" in said
+    assert f"Invalid setting file {path}" in said
     assert problem in said
 
 
@@ -237,7 +237,7 @@ def test_a_password_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert config.redis.secret() == config.kafka.security.secret() == PASSWORD
     assert PASSWORD not in shown(config)
     path.write_text("\n", encoding="utf-8")
-    assert "nothing in its first line" in refused(environ)
+    assert "empty first line" in refused(environ)
     path.unlink()
     assert "cannot be read" in refused(environ)
 
@@ -299,3 +299,12 @@ def test_the_command_says_it_in_one_paragraph_with_exit_status_two(tmp_path: Pat
     assert done.returncode == 2
     assert "STREAM_APP_KAFKA__PARTITIONS (environment)" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_table_of_the_environment_replaces_that_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "churn.toml"
+    path.write_text("[shop.one_time_priors]\nprice = 1.0\n", encoding="utf-8")
+    environ = {"STREAM_APP_SHOP__ONE_TIME_PRIORS": '{"natural": 1.0}'}
+    assert load_config(path, environ={}).shop.one_time_priors == {"price": 1.0}
+    assert load_config(path, environ=environ).shop.one_time_priors == {"natural": 1.0}
+    assert "is a section, not a value" in refused({"STREAM_APP_KAFKA": "x", "STREAM_APP_KAFKA__GROUP": "y"})

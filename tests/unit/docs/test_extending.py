@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-import typer
 import yaml
 
-from stream_app.cli import app
+from stream_app.cli.commands import COMMANDS, imported
 from stream_app.core.causes.catalogue import CAUSES
 from stream_app.core.causes.evidence_rules import EVIDENCE_RULES
 from stream_app.core.model.churn_model import ChurnModel
@@ -147,14 +146,11 @@ def places_of_a_command(path: str) -> Places:
 def commands() -> list[str]:
     """Every command as it is typed, without the name of the program."""
 
-    def below(group: Any, so_far: str) -> list[str]:
-        found = []
-        for name, command in group.commands.items():
-            path = f"{so_far} {name}".strip()
-            found += below(command, path) if hasattr(command, "commands") else [path]
-        return found
+    def below(command: Any, path: str) -> list[str]:
+        inner = getattr(command, "commands", None)
+        return [found for name in inner for found in below(inner[name], f"{path} {name}")] if inner else [path]
 
-    return below(typer.main.get_command(app), "")
+    return [path for name in COMMANDS for path in below(imported(name), name)]
 
 
 ENTRIES = [

@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 from stream_app.adapters.http.health import Health, HealthServer
 from stream_app.adapters.http.probe import ask
 from stream_app.cli import app
-from stream_app.cli.asking import port_of
-from stream_app.cli.shopping import Asked
+from stream_app.cli.health import port_of
+from stream_app.cli.shop import ShopOptions
 from stream_app.config import LiveConfig, load_config
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.demo.receiver import Inbox, serve
@@ -270,10 +270,10 @@ def test_the_shop_is_never_ahead_of_the_wall_clock() -> None:
 
 def test_a_shop_that_was_begun_months_ago_is_found_again() -> None:
     config, today = LiveConfig(), datetime(2026, 11, 26, tzinfo=UTC)
-    asked = Asked(100, 1_461, None, 1, last_days=1.0, day_seconds=1.0, seconds=None)
-    begun = asked.plans(today)[0]
+    options = ShopOptions(100, 1_461, None, 1, last_days=1.0, day_seconds=1.0)
+    begun = options.plans(today)[0]
     assert 120 <= (today - begun.start).days < 152
-    later = asked.plans(today + timedelta(days=400))
+    later = options.plans(today + timedelta(days=400))
     assert later[0].start > begun.start
     empty, held = End(), End(7, begun.identity(config), 7, empty=False)
     assert _held(later, {("shop.orders", 0): empty, ("shop.orders", 1): held}, config) == begun
@@ -281,11 +281,11 @@ def test_a_shop_that_was_begun_months_ago_is_found_again() -> None:
 
 
 def test_a_day_that_is_given_is_the_first_one_and_what_cannot_be_is_refused() -> None:
-    given = Asked(100, 30, datetime(2025, 3, 1), 1, last_days=0, day_seconds=1.0, seconds=None)  # noqa: DTZ001
+    given = ShopOptions(100, 30, datetime(2025, 3, 1), 1, last_days=0, day_seconds=1.0)  # noqa: DTZ001
     assert [plan.start.isoformat() for plan in given.plans(datetime.now(UTC))] == ["2025-03-01T00:00:00+08:00"]
     for days in (30, 10_000):
         with pytest.raises(BadOption):
-            Asked(100, days, None, 1, last_days=0, day_seconds=1.0, seconds=None).plans(datetime.now(UTC))
+            ShopOptions(100, days, None, 1, last_days=0, day_seconds=1.0).plans(datetime.now(UTC))
 
 
 def test_a_stop_ends_the_waiting() -> None:
@@ -308,5 +308,5 @@ def test_the_pace_is_no_part_of_what_shop_it_is_but_all_else_is() -> None:
 
 
 def test_it_does_not_run_beside_the_workers_own_clock() -> None:
-    with pytest.raises(NotTheClock, match="brings its own ticks"):
+    with pytest.raises(NotTheClock, match="writes its own ticks"):
         keep_shop(LiveConfig(), [Plan(100, 30, START)], Flag())

@@ -133,7 +133,7 @@ def test_a_table_of_nothing_but_a_header(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("cust,date\n")
     with (
         open_log([tmp_path / "log"], LogFormat("csv", ORDERS, kind="order"), tmp_path) as log,
-        pytest.raises(EmptyLog, match="holds no events"),
+        pytest.raises(EmptyLog, match="contains no events"),
     ):
         log.scan()
 

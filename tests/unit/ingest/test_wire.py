@@ -245,5 +245,5 @@ def test_a_missing_or_empty_log_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NoSuchLog, match="absent cannot be opened: No such file"):
         open_log([tmp_path / "absent"], JSONL, tmp_path)
     for name in ("empty", "blank", "packed", "folder"):
-        with pytest.raises(EmptyLog, match="holds no events"):
+        with pytest.raises(EmptyLog, match="contains no events"):
             open_log([tmp_path / name], JSONL, tmp_path)

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from stream_app.config.parts import PORT_OFFSETS
+from stream_app.config import PORT_OFFSETS
 from stream_app.metrics.catalogue import SERVICES
 from tests.conftest import PROJECT, missing
 from tests.unit.grafana.test_dashboards import GIVEN, metrics_in, told

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.config.parts import Model
+from stream_app.config.processes import Model
 from stream_app.core.model.signature import MAGIC, sign, verify
 from stream_app.errors import BadConfig, UnusableSnapshot
 

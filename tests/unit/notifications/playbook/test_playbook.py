@@ -141,7 +141,7 @@ def test_of_several_segments_the_first_with_an_entry_counts() -> None:
         ),
         ("causes:\n  price:\n    vip:\n      steps: [{en: 12, zh: 致电}]\n", 4, "steps[0].en", "Put it in quotes"),
         ("causes:\n  price:\n    vip:\n      channels: [fax]\n", 4, "vip.channels[0]", "`fax` is not known"),
-        ("causes:\n  price:\n    vip: {}\n    vip: {}\n", 4, "causes.price.vip", "stands there twice"),
+        ("causes:\n  price:\n    vip: {}\n    vip: {}\n", 4, "causes.price.vip", "is given twice"),
         ("limits:\n  contacts_a_week: 9\n", 2, "limits.contacts_a_week", "9 is out of range. Give between 1 and 7"),
         ("limits:\n  phone_from: .nan\n", 2, "limits.phone_from", "not a plain number"),
         ("limits: 7\n", 1, "limits", "it is a number"),

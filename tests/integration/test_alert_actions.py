@@ -25,7 +25,7 @@ NAMES = [f"c{number:04d}" for number in range(4)]
 
 
 def opening(customer: str, at: datetime) -> bytes:
-    """What the desk would say."""
+    """What the allocator writes."""
     micros = round(at.timestamp() * 1_000_000)
     candidate = CandidateRecord(customer, 0.9, 0.9, 10.0, 3.0, None, 0, 0)
     told = AlertOpening(f"al_{customer}", micros, micros + 14 * 86_400_000_000, 1, 0.9, candidate)
@@ -36,14 +36,14 @@ def opening(customer: str, at: datetime) -> bytes:
 def command(live: LiveSystem, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command as a person would type it."""
     return subprocess.run(
-        [str(STREAM_APP), "episode", *arguments],
+        [str(STREAM_APP), "alerts", *arguments],
         env={**live.environ, "LC_ALL": "C.UTF-8"}, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
 
 def listed(live: LiveSystem) -> dict[str, dict[str, Any]]:
-    """The open episodes."""
-    said = command(live, "list", "--format", "json")
+    """The open alerts."""
+    said = command(live, "list", "--json")
     assert said.returncode == 0, said.stderr
     found = [json.loads(line) for line in said.stdout.splitlines()]
     return {one["alert_id"]: one for one in found}
@@ -76,11 +76,11 @@ def test_an_urgent_case_is_worked_on_with_the_same_commands(make: Make) -> None:
     assert " ".join(table.split()).count("a complaint has had no answer within 24 hours") == 2
     # 1. Taken on, refused to a colleague, put off.
     taken = command(live, "ack", first[:12], "--staff", "li")
-    assert (taken.returncode, taken.stdout) == (0, f"{first} is yours, li.\n"), taken.stderr
+    assert (taken.returncode, taken.stdout) == (0, f"{first} is now assigned to li.\n"), taken.stderr
     refused = command(live, "snooze", first, "--staff", "wang", "--until", "2d")
     assert (refused.returncode, "belongs to li" in refused.stderr) == (1, True)
     assert command(live, "snooze", first, "--staff", "li", "--until", "2d").returncode == 0
-    assert "1 more rest until later" in command(live, "list", "--lang", "en").stdout
+    assert "Snoozed alerts not shown: 1" in command(live, "list", "--lang", "en").stdout
     # 2. Resolved, after a kill of the worker; then the complaint is answered, which says nothing more.
     worker.kill()
     worker.restart()
@@ -110,10 +110,10 @@ def test_an_alert_is_taken_on_refused_to_others_put_off_and_resolved(make: Make)
     worker = live.start("worker")
     produce(live, "orders", orders_at(now - timedelta(hours=2), len(NAMES)))
     produce(live, "contacts", [(name.encode(), opening(name, now - timedelta(hours=1)), []) for name in NAMES])
-    live.wait("the episodes are open", lambda: len(listed(live)) == len(NAMES), SECONDS)
+    live.wait("the alerts are open", lambda: len(listed(live)) == len(NAMES), SECONDS)
     # 1. Taken on, and refused to a colleague.
     taken = command(live, "ack", "al_c0000", "--staff", "li")
-    assert (taken.returncode, taken.stdout) == (0, "al_c0000 is yours, li.\n")
+    assert (taken.returncode, taken.stdout) == (0, "al_c0000 is now assigned to li.\n")
     refused = command(live, "ack", "al_c0000", "--staff", "wang")
     assert refused.returncode == 1
     assert "belongs to li" in refused.stderr
@@ -123,7 +123,7 @@ def test_an_alert_is_taken_on_refused_to_others_put_off_and_resolved(make: Make)
     assert command(live, "snooze", "al_c0001", "--staff", "li", "--until", "2d").returncode == 0
     assert "snoozed_until" in listed(live)["al_c0001"]
     table = command(live, "list").stdout
-    assert "1 more rest until later" in table
+    assert "Snoozed alerts not shown: 1" in table
     # 3. Resolved; after a crash of the worker the owner is still known.
     worker.kill()
     worker.restart()
@@ -135,9 +135,9 @@ def test_an_alert_is_taken_on_refused_to_others_put_off_and_resolved(make: Make)
     assert set(listed(live)) == {"al_c0001", "al_c0002", "al_c0003"}
     gone = command(live, "ack", "al_c0000", "--staff", "wang")
     assert gone.returncode == 1
-    assert "No open episode has the id al_c0000" in gone.stderr
+    assert "No open alert has the id al_c0000" in gone.stderr
     odd = command(live, "resolve", "al_c0001", "--staff", "li", "--outcome", "great")
-    assert (odd.returncode, "Give retained or lost" in odd.stderr) == (2, True)
+    assert (odd.returncode, "Use retained, lost, unreachable or no_action" in odd.stderr) == (2, True)
     # 4. Told to all who read alerts.
     records = {value for alerts in records_of(live, "alerts").values() for _, value in alerts}
     (closed,) = [msgspec.json.decode(value, type=AlertClosed) for value in records]

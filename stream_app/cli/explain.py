@@ -1,0 +1,220 @@
+"""The command `stream-app explain`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+import typer
+from rich.cells import set_cell_size
+
+from stream_app import i18n
+from stream_app.adapters.redis.completeness import written
+from stream_app.cli.options import ConfigOption, JsonOption, LangOption, SetOption, language, load_settings
+from stream_app.cli.output import iso_time, results, write_document
+from stream_app.cli.state import StoredCustomer, stored_customer
+from stream_app.cli.stores import with_stores
+from stream_app.config import LiveConfig
+from stream_app.core.kpis.risk_bands import BANDS, bands
+from stream_app.core.messages.alerts import AlertOpened
+from stream_app.core.model.churn_model import MODEL_SOURCE
+from stream_app.core.partition.candidates import monthly_worth
+from stream_app.core.partition.explainer import Explainer
+from stream_app.core.shops.capabilities import Shops
+from stream_app.core.state.complaint_kinds import unclassified
+from stream_app.core.state.profile import CustomerProfile
+from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.i18n import Translator
+from stream_app.i18n.translator import Number
+from stream_app.notifications.messages.alert_view import AlertView, Views, how_sure
+from stream_app.notifications.open_alerts import OpenAlert, open_alerts
+from stream_app.notifications.playbook.playbook import load_playbook
+from stream_app.services.runtime.stores import Stores
+
+app = typer.Typer(add_completion=False)
+_LABEL_CELLS: Final = 16
+_NOT_OPENED: Final = "not-opened"  # id of the view of a customer without an alert
+
+
+@app.command()
+def explain(
+    customer: Annotated[str, typer.Argument(help="Id of the customer.")],
+    as_json: JsonOption = False,
+    lang: LangOption = "",
+    config: ConfigOption = None,
+    given: SetOption = None,
+) -> None:
+    """Explain what is known of a customer, in words.
+
+    Shows the risk, the likely causes with evidence, open complaints and alerts, and the measure of the playbook. Exit
+    status 1 if the customer is unknown.
+    """
+    settings, words = load_settings(config, given=given), Translator(language(lang), "cli")
+    case = with_stores(settings, lambda stores: _case(stores, settings, customer, words))
+    if as_json:
+        write_document(content(case))
+        return
+    console = results()
+    for line in describe(case, settings, words):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class Case(NamedTuple):
+    """What is known of a customer."""
+
+    stored: StoredCustomer
+    profile: CustomerProfile
+    view: AlertView
+    alerts: list[OpenAlert]
+    at: datetime
+
+    @property
+    def probability(self) -> float | None:
+        """Latest churn probability, if there is one."""
+        return None if math.isnan(self.stored.score) else self.stored.score
+
+    @property
+    def band(self) -> str | None:
+        """Risk band of the probability."""
+        return None if self.probability is None else BANDS[int(bands(np.array([self.probability]))[0])]
+
+
+async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator) -> Case:
+    stored = await stored_customer(stores, config, name)
+    micros = stored.summary.stream_time
+    at = EPOCH + micros * MICROSECOND if micros > 0 else datetime.now(UTC)
+    explainer = Explainer(config.shop.settings(), unclassified)
+    explainer.shops = Shops(stored.summary.shops)
+    profile = explainer.profile(stored.customer, (at - EPOCH) // MICROSECOND)
+    alerts = [one for one in await open_alerts(stores.states, [stored.partition]) if one.note.customer_id == name]
+    views = Views(load_playbook(config.delivery.playbook), i18n, config.shop.zone, config.delivery.currency)
+    urgent = any(one.note.urgent for one in alerts)
+    as_alert = AlertOpened(
+        alert_id=_NOT_OPENED,
+        customer_id=name,
+        opened_at=at,
+        expires_at=at + timedelta(microseconds=config.shop.alert_lifetime),
+        rank=0,
+        probability=0.0 if math.isnan(stored.score) else stored.score,
+        monthly_worth=float(monthly_worth(profile.frame)[0]),
+        silent_days=profile.silent_days,
+        usual_gap_days=profile.usual_gap_days if profile.repeats else None,
+        source="model",
+        version=stored.summary.version,
+        shop_id=profile.shop.name,
+        urgent=urgent,
+        explanation=explainer.explain(profile),
+    )
+    return Case(stored, profile, views.view(as_alert, words.lang), alerts, at)
+
+
+def content(case: Case) -> dict[str, Any]:
+    """Return what is known of a customer, as JSON."""
+    customer, profile, view = case.stored.customer, case.profile, case.view
+    decision = customer.waiting[-1] if customer.waiting else None
+    return {
+        "customer": customer.name,
+        "as_of": case.at.isoformat(timespec="seconds"),
+        "segment": view.segment,
+        "probability": None if case.probability is None else round(case.probability, 4),
+        "risk_band": case.band,
+        "orders": profile.orders,
+        "last_order_days": round(profile.silent_days, 2) if profile.orders else None,
+        "usual_gap_days": round(profile.usual_gap_days, 2) if profile.repeats else None,
+        "monthly_worth": round(float(monthly_worth(profile.frame)[0]), 2),
+        "causes": [{"name": one.name, "percent": one.percent} for one in view.causes],
+        "evidence": list(view.evidence),
+        "open_complaint_days": [round(days, 2) for days in profile.open_days],
+        "alerts": [msgspec.to_builtins(one.note) | msgspec.to_builtins(one.work) for one in case.alerts],
+        "channel": view.channel,
+        "steps": list(view.steps),
+        "never": list(view.never),
+        "partition": case.stored.partition,
+        "model_version": case.stored.summary.version,
+        "last_decision": None
+        if decision is None
+        else {
+            "decided_at": iso_time(decision.decided_at),
+            "probability": decision.probability,
+            "source": "model" if decision.source == MODEL_SOURCE else "prior",
+            "model_version": decision.version,
+        },
+        "next_decision": iso_time(customer.due) if customer.due else None,
+    }
+
+
+def describe(case: Case, config: LiveConfig, words: Translator) -> list[str]:
+    """Return what is known of a customer, in words, one line per entry."""
+    zone, customer, profile, view = ZoneInfo(config.shop.zone), case.stored.customer, case.profile, case.view
+
+    def say(key: str, **values: object) -> str:
+        return words.text(f"explain.{key}", **values)
+
+    def local(micros: int) -> str:
+        return f"{(EPOCH + micros * MICROSECOND).astimezone(zone):%Y-%m-%d %H:%M}"
+
+    score = say("unscored", window=written(config.shop.active_window))
+    if case.probability is not None and case.band is not None:
+        sure = how_sure(case.probability, words.lang)
+        score = say("scored", band=words.name("risk_bands", case.band), percent=view.percent, sure=sure)
+    last = say("never_ordered")
+    if profile.orders:
+        date = f"{(case.at - timedelta(days=profile.silent_days)).astimezone(zone):%Y-%m-%d}"
+        last = say("ordered", days=Number(profile.silent_days), date=date)
+    entries: list[tuple[str, Sequence[str]]] = [
+        ("segment", [view.segment]),
+        ("score", [score]),
+        ("last_order", [last]),
+        ("usual_gap", [say("gap", days=Number(profile.usual_gap_days)) if profile.repeats else say("no_gap")]),
+        ("orders", [words.number(profile.orders)]),
+        ("worth", [say("monthly", worth=view.worth)] if view.worth else []),
+        ("causes", [f"{one.name} {one.percent}%" for one in view.causes]),
+        ("evidence", view.evidence),
+        ("complaints", [say("complaint", days=Number(days)) for days in profile.open_days]),
+        ("alerts", [_alert(one, zone, say) for one in case.alerts]),
+        ("measure", _measure(view, words, say)),
+        ("stored", [say("partition", partition=case.stored.partition, version=case.stored.summary.version)]),
+    ]
+    if customer.waiting:
+        decision = customer.waiting[-1]
+        percent = f"{decision.probability * 100:.0f}"
+        at = local(decision.decided_at)
+        entries.append(("decided", [say("decision", time=at, percent=percent, version=decision.version)]))
+    if customer.due:
+        entries.append(("next", [local(customer.due)]))
+    title = say("title", customer=customer.name, time=f"{case.at.astimezone(zone):%Y-%m-%d %H:%M}")
+    return [title, *(line for name, values in entries for line in _lines(say(name), values or [say("none")]))]
+
+
+def _alert(one: OpenAlert, zone: ZoneInfo, say: Callable[..., str]) -> str:
+    note, work = one.note, one.work
+    until = f"{note.expires_at.astimezone(zone):%Y-%m-%d %H:%M}"
+    text = say("urgent" if note.urgent else "alert", id=note.alert_id, rank=note.rank, until=until)
+    if work.owner:
+        text += say("owner", owner=work.owner)
+    if work.snoozed_until:
+        text += say("snoozed", until=f"{work.snoozed_until.astimezone(zone):%Y-%m-%d %H:%M}")
+    return text
+
+
+def _measure(view: AlertView, words: Translator, say: Callable[..., str]) -> list[str]:
+    if not view.steps:
+        return []
+    lines = [f"{number}. {step}" for number, step in enumerate(view.steps, 1)]
+    by = say("by", channel=words.text(f"contact_channels.{view.channel}"))
+    return [by, *lines, *(say("never", text=text) for text in view.never)]
+
+
+def _lines(label: str, values: Sequence[str]) -> list[str]:
+    """Return a label and its values, the first one beside it and the others below.
+
+    >>> _lines("causes", ["price 60%", "service 20%"])
+    ['  causes          price 60%', '                  service 20%']
+    """
+    labels = [label, *[""] * (len(values) - 1)]
+    return [f"  {set_cell_size(name, _LABEL_CELLS)}  {value}" for name, value in zip(labels, values, strict=True)]

@@ -1,0 +1,51 @@
+"""The command `stream-app health`, for the health checks of containers without curl."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from stream_app.adapters.http.probe import ask
+from stream_app.cli.options import ConfigOption, SetOption, load_settings, one_of
+from stream_app.cli.output import messages
+from stream_app.config import PORT_OFFSETS, LiveConfig
+from stream_app.errors import BadOption
+
+app = typer.Typer(add_completion=False)
+_OFFSETS: Final = {**PORT_OFFSETS, "shop": 4}  # as in demo.shop, which takes a second to import
+_RECEIVER_PORT: Final = 8080
+
+
+@app.command()
+def health(
+    service: Annotated[str, typer.Argument(help=f"{', '.join(_OFFSETS)} or receiver.")],
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="Port to ask. Default: from the settings.")
+    ] = None,
+    config: ConfigOption = None,
+    given: SetOption = None,
+) -> None:
+    """Check whether a service on this machine is ready.
+
+    Exit status 1, with the reason, if it is not.
+    """
+    answer = ask(port or port_of(service, load_settings(config, given=given)))
+    if not answer.ready:
+        text = f"{service} is not ready: {answer.reason}"
+        messages().print(text, highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def port_of(service: str, config: LiveConfig) -> int:
+    """Return the health port of a service. Raises BadOption.
+
+    >>> port_of("trainer", LiveConfig()), port_of("shop", LiveConfig()), port_of("receiver", LiveConfig())
+    (9465, 9468, 8080)
+    """
+    if one_of("SERVICE", service, (*_OFFSETS, "receiver")) == "receiver":
+        return _RECEIVER_PORT
+    if not config.health.port:
+        remedy = "The health endpoint is disabled; set `health.port`, or use --port."
+        raise BadOption(option="health.port", value=0, remedy=remedy)
+    return config.health.port + _OFFSETS[service]

@@ -1,0 +1,152 @@
+"""The commands `stream-app model`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, NamedTuple
+
+import msgspec
+import typer
+
+from stream_app.cli.options import ConfigOption, JsonOption, SetOption, load_settings
+from stream_app.cli.output import iso_time, results, write_document, write_json
+from stream_app.cli.stores import with_stores
+from stream_app.cli.tables import Column, show_table
+from stream_app.config import LiveConfig
+from stream_app.core.model.churn_model import ChurnModel
+from stream_app.core.model.snapshot import restore
+from stream_app.core.partition.progress import Summary
+from stream_app.errors import UnknownVersion
+from stream_app.ports import ModelVersion
+from stream_app.services.runtime.stores import Stores
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, show and roll back model versions.")
+_NO_VERSION: Final = (
+    "There is no model version yet. The first one follows the first labels, one horizon after the first decisions."
+)
+_NONE_IN_FORCE: Final = "No version is in use yet. The next tick activates the newest one (see `model list`)."
+_USED_CELLS: Final = 12
+_SHOWN_FEATURES: Final = 8
+
+
+@app.command("list")
+def list_models(as_json: JsonOption = False, config: ConfigOption = None, given: SetOption = None) -> None:
+    """List the model versions that are kept, newest last."""
+    settings = load_settings(config, given=given)
+    kept = with_stores(settings, lambda stores: _kept(stores, settings))
+    if as_json:
+        write_json(_content(one, kept) for one in kept.versions)
+    elif not kept.versions:
+        results().print(_NO_VERSION, soft_wrap=True)
+    else:
+        rows = [
+            (
+                str(one.number),
+                iso_time(one.effective_at),
+                f"{one.examples:,}",
+                f"{one.stored_bytes:,}",
+                one.fingerprint[:12],
+                _use(one.number, kept.pinned, kept.in_use),
+            )
+            for one in kept.versions
+        ]
+        names = ("version", "effective from", "examples", "bytes", "fingerprint", "")
+        columns = [Column(name, 0 if name else _USED_CELLS) for name in names]
+        show_table(results(), "Model versions, newest last", columns, rows)
+
+
+@app.command()
+def show(
+    version: Annotated[int | None, typer.Argument(help="Version number. Default: the version in use.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    given: SetOption = None,
+) -> None:
+    """Show a model version: training data, weights of its experts, and most important features."""
+    settings = load_settings(config, given=given)
+    kept = with_stores(settings, lambda stores: _kept(stores, settings))
+    number = max(kept.in_use.values(), default=0) if version is None else version
+    if version is None and not number:
+        results().print(_NONE_IN_FORCE if kept.versions else _NO_VERSION, soft_wrap=True)
+        return
+    about, model = with_stores(settings, lambda stores: _model(stores, number))
+    importances = dict(sorted(model.importances.items(), key=lambda one: -one[1])[:_SHOWN_FEATURES])
+    if as_json:
+        more = {"churned": model.churned, "weights": model.shares(), "drifts": len(model.drift)}
+        write_document(_content(about, kept) | more | {"importances": importances})
+        return
+    rows = {
+        "effective from": iso_time(about.effective_at),
+        "trained on": f"{model.examples:,} examples, {model.churned:,} of them churned",
+        "fingerprint": about.fingerprint,
+        "size": f"{about.stored_bytes:,} bytes",
+        "weights": ", ".join(f"{name} {share:.2f}" for name, share in model.shares().items()),
+        "drift": f"{len(model.drift)} changes of the loss detected",
+    }
+    use = _use(number, None, kept.in_use)
+    console = results()
+    title = f"Version {number}{f', {use}' if use else ''}"
+    show_table(console, title, [Column("name"), Column("value", 24)], list(rows.items()))
+    columns = [Column("feature"), Column("mean change of the log-odds")]
+    moved = [(name, f"{weight:.3f}") for name, weight in importances.items()]
+    show_table(console, "Most important features on the last day", columns, moved)
+
+
+@app.command()
+def rollback(
+    version: Annotated[int | None, typer.Argument(help="Version number. Default: the newest version.")] = None,
+    config: ConfigOption = None,
+    given: SetOption = None,
+) -> None:
+    """Pin a kept model version from the next tick on; without a number, return to the newest version."""
+    settings = load_settings(config, given=given)
+
+    async def pin(stores: Stores) -> None:
+        await stores.models.pin(version)
+
+    with_stores(settings, pin)
+    what = f"Version {version}" if version is not None else "The newest version"
+    where = "; with ticks.clock = log, ticks come from the published log" if settings.ticks.clock == "log" else ""
+    results().print(f"{what} takes effect with the next tick{where}.")
+
+
+class KeptVersions(NamedTuple):
+    """The versions in the store, the pinned one, and the version in use by partition."""
+
+    versions: list[ModelVersion]
+    pinned: int | None
+    in_use: dict[int, int]
+
+
+async def _kept(stores: Stores, config: LiveConfig) -> KeptVersions:
+    summaries = await stores.states.summaries(range(config.kafka.partitions))
+    in_use = {number: msgspec.json.decode(one, type=Summary).version for number, one in summaries.items() if one}
+    return KeptVersions(await stores.models.versions(), await stores.models.pinned(), in_use)
+
+
+async def _model(stores: Stores, version: int) -> tuple[ModelVersion, ChurnModel]:
+    kept = await stores.models.versions()
+    found = [one for one in kept if one.number == version]
+    stored = await stores.models.snapshot(version)
+    if not found or stored is None:
+        raise UnknownVersion(number=version, kept=", ".join(str(one.number) for one in kept) or "none")
+    return found[0], restore(stored, f"of version {version}")
+
+
+def _content(version: ModelVersion, kept: KeptVersions) -> dict[str, Any]:
+    return msgspec.to_builtins(version) | {
+        "effective_at": iso_time(version.effective_at),
+        "created_at": iso_time(version.created_at),
+        "pinned": version.number == kept.pinned,
+        "in_use_by_partitions": [partition for partition, used in kept.in_use.items() if used == version.number],
+    }
+
+
+def _use(number: int, pinned: int | None, in_use: dict[int, int]) -> str:
+    """Return whether a version is pinned, and in which partitions it is in use.
+
+    >>> _use(3, 3, {0: 3, 1: 2}), _use(2, None, {0: 2, 1: 2}), _use(1, None, {0: 2})
+    ('pinned, in use by partition 0', 'in use', '')
+    """
+    used = [str(partition) for partition, version in in_use.items() if version == number]
+    where = "" if len(used) == len(in_use) else f" by partition {', '.join(used)}"
+    return ", ".join(["pinned"] * (number == pinned) + [f"in use{where}"] * bool(used))

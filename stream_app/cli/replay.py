@@ -1,0 +1,164 @@
+"""The command `stream-app replay`."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+from rich.progress import Progress, TaskID
+
+from stream_app.cli.options import (
+    ColumnsOption,
+    FormatOption,
+    KindOption,
+    KindsOption,
+    LangOption,
+    LogsArgument,
+    language,
+    one_of,
+    pairs,
+    share,
+)
+from stream_app.cli.output import messages, progress_bars
+from stream_app.core.durations import duration
+from stream_app.core.settings import Settings
+from stream_app.core.units import DAY_US
+from stream_app.errors import BadOption
+from stream_app.i18n import Translator
+from stream_app.ingest import LogFormat
+from stream_app.ingest import Progress as Reading
+from stream_app.replay.session import Request, Watcher, check_rejected, replay_log
+from stream_app.report.terminal import summary
+
+app = typer.Typer(add_completion=False)
+_DURATIONS: Final = (
+    "horizon",
+    "active_window",
+    "decide_every",
+    "lateness",
+    "lost_after",
+    "alert_lifetime",
+    "agreement",
+)
+
+
+@app.command()
+def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    logs: LogsArgument,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    form: FormatOption = "jsonl",
+    horizon: Annotated[
+        str | None, typer.Option(help="A customer without an order for this long has churned. Default: 60d.")
+    ] = None,
+    active_window: Annotated[
+        str | None, typer.Option(help="Decide on customers with an order in this period. Default: 180d.")
+    ] = None,
+    decide_every: Annotated[
+        str | None, typer.Option(help="Interval between decisions per customer. Default: 7d.")
+    ] = None,
+    lost_after: Annotated[
+        str | None, typer.Option(help="The shop's own rule for lost customers. Default: --active-window.")
+    ] = None,
+    lateness: Annotated[str | None, typer.Option(help="How late an event may arrive. Default: 1d.")] = None,
+    columns: ColumnsOption = None,
+    kinds: KindsOption = None,
+    kind: KindOption = None,
+    order_action: Annotated[
+        str | None, typer.Option(help="Event that counts as an order: placed or paid. Default: paid.")
+    ] = None,
+    zone: Annotated[str | None, typer.Option(help="Time zone of the shop, like Asia/Shanghai. Default: UTC.")] = None,
+    capacity: Annotated[int | None, typer.Option(help="Maximum number of new alerts per working day.")] = None,
+    rank_by: Annotated[str | None, typer.Option(help="Ranking of alerts: risk, or worth (risk × money).")] = None,
+    settings: Annotated[Path | None, typer.Option(help="TOML file with these and all other shop settings.")] = None,
+    partitions: Annotated[int, typer.Option(min=1, max=1024, help="Number of partitions, as in Kafka.")] = 1,
+    predictions: Annotated[str, typer.Option(help="Format of the predictions: csv or parquet.")] = "csv",
+    max_rejected: Annotated[str, typer.Option(help="Exit with status 3 if more lines than this are rejected.")] = "1%",
+    lang: LangOption = "",
+    not_after: Annotated[datetime | None, typer.Option(help="Reject events after this day (UTC).")] = None,
+    currency: Annotated[str, typer.Option(help="Currency of amounts in the report, like CNY.")] = "",
+    seed: Annotated[
+        int | None, typer.Option(help="Stored with the results. The current models use no randomness.")
+    ] = None,
+) -> None:
+    """Replay a recorded log and report how early churn would have been known."""
+    durations = {
+        "horizon": horizon,
+        "active_window": active_window,
+        "decide_every": decide_every,
+        "lost_after": lost_after,
+        "lateness": lateness,
+    }
+    given = {"order_action": order_action, "zone": zone, "capacity": capacity, "rank_by": rank_by, "seed": seed} | {
+        name: duration(text) for name, text in durations.items() if text is not None
+    }
+    request = Request(
+        logs=tuple(logs),
+        form=LogFormat(form, pairs(columns), pairs(kinds), kind),
+        settings=read_settings(settings, given),
+        out=out,
+        partitions=partitions,
+        predictions=one_of("--predictions", predictions, ("csv", "parquet")),
+        lang=language(lang),
+        max_rejected=share(max_rejected),
+        currency=currency,
+        not_after=not_after.replace(tzinfo=UTC) if not_after else None,
+    )
+    console = messages()
+    with progress_bars(console) as progress:
+        figures, log_summary = replay_log(request, _Bars(progress, request.lang))
+    console.print(summary(figures, request.lang, request.out / "report.html"))
+    check_rejected(request, log_summary)
+
+
+def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
+    """Return the settings of a TOML file, overridden by the values given. Raises BadOption.
+
+    Durations in the file are written as on the command line; a number is days.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            remedy = f"It cannot be opened: {error.strerror}. Check the path."
+            raise BadOption(option="--settings", value=str(path), remedy=remedy) from error
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise BadOption(option="--settings", value=str(path), remedy=f"It is not TOML: {error}.") from error
+    for name in _DURATIONS:
+        if isinstance(values.get(name), str):
+            values[name] = duration(values[name])
+        elif isinstance(values.get(name), int | float):
+            values[name] = round(values[name] * DAY_US)
+    values |= {name: value for name, value in given.items() if value is not None}
+    try:
+        return msgspec.convert(values, Settings)
+    except msgspec.ValidationError as error:
+        raise BadOption(option="--settings", value=str(path), remedy=f"{error}.") from error
+
+
+class _Bars(Watcher):
+    """Progress bars of reading and replaying."""
+
+    def __init__(self, progress: Progress, lang: str) -> None:
+        self._progress, self._words = progress, Translator(lang, "cli")
+        self._reading: TaskID | None = None
+        self._replaying: TaskID | None = None
+
+    def reading(self, progress: Reading) -> None:
+        if self._reading is None:
+            self._reading = self._progress.add_task(self._words.text("replay.read"), total=1000, note="")
+        self._progress.update(self._reading, completed=round(progress.share * 1000))
+
+    def replaying(self, events: int, of: int, decisions: int) -> None:
+        if self._replaying is None:
+            self._replaying = self._progress.add_task(self._words.text("replay.replay"), total=of, note="")
+        note = self._words.text("replay.decisions", count=f"{decisions:,}")
+        self._progress.update(self._replaying, completed=events, note=note)
+
+    def writing(self, what: str) -> None:
+        if self._replaying is not None:
+            self._progress.update(self._replaying, note=self._words.text("replay.write", what=what))

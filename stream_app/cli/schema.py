@@ -1,0 +1,19 @@
+"""The command `stream-app schema`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stream_app.schema import render
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def schema(
+    form: Annotated[str, typer.Option("--format", help="json-schema or asyncapi.")] = "json-schema",
+) -> None:
+    """Print the schema of the events."""
+    typer.echo(render(form), nl=False)

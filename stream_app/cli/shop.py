@@ -1,0 +1,84 @@
+"""The command `stream-app shop`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Timer
+from typing import Annotated
+
+import typer
+
+from stream_app.cli.options import BootstrapOption, ConfigOption, SetOption, load_settings
+from stream_app.cli.signals import stopped_by_signals
+from stream_app.demo.shop import Plan, keep_shop, starts
+from stream_app.errors import BadOption
+from stream_app.services.runtime.logs import set_up
+from stream_app.simulate.calendar import SHOP_ZONE
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def shop(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
+    customers: Annotated[int, typer.Option(min=100, help="Number of customers over the shop's lifetime.")] = 12_000,
+    days: Annotated[int, typer.Option(min=30, help="Lifetime of the shop in days.")] = 1_461,
+    start: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="First day. Default: that of the topics, or some months ago."),
+    ] = None,
+    last_days: Annotated[
+        float, typer.Option(min=0, help="Days before today that are played at the pace of --day-seconds.")
+    ] = 13.0,
+    day_seconds: Annotated[float, typer.Option(min=0.1, max=86_400, help="Seconds per such day.")] = 60.0,
+    seconds: Annotated[float | None, typer.Option(min=1, help="Stop after this many seconds. Default: never.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the shop.")] = 1,
+    staff: Annotated[
+        bool, typer.Option(help="Simulate a staff that works on alerts; otherwise use `stream-app alerts`.")
+    ] = True,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    given: SetOption = None,
+) -> None:
+    """Run a simulated shop on Kafka, in real time.
+
+    Its past is played fast, its last days at a watchable pace, then it runs in real time. It writes the ticks of the
+    services (ticks.clock = log). After an interruption, the same command resumes.
+    """
+    settings = load_settings(config, bootstrap, given)
+    plans = ShopOptions(customers, days, start, seed, last_days, day_seconds).plans(datetime.now(UTC))
+    set_up(settings.log.level, settings.log.format)
+    with stopped_by_signals() as stop:
+        timer = Timer(seconds or 0.0, stop.set)
+        timer.daemon = True
+        if seconds:
+            timer.start()
+        try:
+            keep_shop(settings, plans, stop, staffed=staff)
+        finally:
+            timer.cancel()
+
+
+@dataclass(frozen=True)
+class ShopOptions:
+    """Options that describe a shop."""
+
+    customers: int
+    days: int
+    start: datetime | None  # a day without a zone
+    seed: int
+    last_days: float
+    day_seconds: float
+
+    def plans(self, today: datetime) -> list[Plan]:
+        """Return the possible plans of the shop, one per first day. Raises BadOption."""
+        begins = [self.start.replace(tzinfo=SHOP_ZONE)] if self.start else starts(today, self.days)
+        if not begins:
+            raise BadOption(option="--days", value=self.days, remedy="Use 1461, or set --start.")
+        plan = Plan(self.customers, self.days, begins[0], self.seed, self.last_days, self.day_seconds)
+        try:
+            _ = plan.shop
+        except ValueError as error:
+            size = (self.customers, self.days)
+            raise BadOption(option="--customers or --days", value=size, remedy=f"{error}.") from error
+        return [plan.starting(at) for at in begins]

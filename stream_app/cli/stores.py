@@ -1,0 +1,25 @@
+"""Access of commands to the stores of the services."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from stream_app.config import LiveConfig
+from stream_app.services.runtime.stores import Stores, open_stores
+
+T = TypeVar("T")
+
+
+def with_stores(config: LiveConfig, task: Callable[[Stores], Awaitable[T]]) -> T:
+    """Run a task on the stores and close them. Raises StoreUnavailable."""
+
+    async def run() -> T:
+        stores = open_stores(config)
+        try:
+            return await task(stores)
+        finally:
+            await stores.close()
+
+    return asyncio.run(run())
