@@ -36,7 +36,7 @@ def main(
         return
     with WatchedShop(_RULES) as shop:
         started = time.time()
-        shop.wait("the history has been played", lambda: shop.shop.phase is Phase.LIVING, _START_SECONDS)
+        shop.wait("the history has been played", lambda: shop.shop.phase is Phase.LIVE, _START_SECONDS)
         time.sleep(minutes * 60)
         draw(Prometheus(shop.prometheus.url), started, out, only)
 

@@ -40,8 +40,10 @@ from stream_app.core.delivery.routing import Route
 from stream_app.core.messages.schema import AlertOpened
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import BadOption, UnknownChannel, UnknownDelivery
+from stream_app.notifications.channel_factory import make_channel
 from stream_app.notifications.channel_file import read_channels
-from stream_app.notifications.channels.registry import Words, make_channel, make_composer, make_route
+from stream_app.notifications.messages.writer import MessageWriter, make_composer
+from stream_app.notifications.routes import make_route
 from stream_app.services.notifier.clock import now_us
 from stream_app.services.notifier.requests import ENABLE, REDRIVE
 from stream_app.services.runtime.stores import open_stores
@@ -196,7 +198,7 @@ def run_test(config: LiveConfig, channel: str, console: Console) -> int:
     message = _sample(config, route)
 
     async def send() -> Answer:
-        receiver = make_channel(channel, entry, channels.secrets[channel])
+        receiver = make_channel(channel, channels)
         try:
             return await receiver.send(message)
         finally:
@@ -235,7 +237,7 @@ def _sample(config: LiveConfig, route: Route) -> OutboundMessage:
         version=0,
         explanation=Explanation("loyal", causes, (Evidence("silent", {"days": 41.0}),)),
     )
-    text = Words(make_composer(config)).alert(alert, route)
+    text = MessageWriter(make_composer(config)).alert(alert, route)
     mark = _MARKED[route.language]
     title, markdown, plain = (mark + form for form in text)
     return OutboundMessage(alert.alert_id, route.channel, (), title, markdown, plain, now, now, now, alert)

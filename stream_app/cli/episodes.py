@@ -15,7 +15,6 @@ import msgspec
 from rich.console import Console
 from rich.text import Text as Line
 
-from stream_app import i18n
 from stream_app.adapters.kafka.contacts import send_contact
 from stream_app.cli.options import one_of
 from stream_app.cli.tables import Column, show_table
@@ -26,6 +25,7 @@ from stream_app.core.messages.schema import Contact
 from stream_app.core.partition.task import Summary
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import AlertTaken, BadOption
+from stream_app.i18n import Translator
 from stream_app.notifications.messages.masking import mask
 from stream_app.notifications.open_alerts import OpenAlert, alert_of, contact_of, open_alerts
 from stream_app.services.runtime.stores import Stores, open_stores
@@ -70,7 +70,7 @@ def run_list(config: LiveConfig, form: str, lang: str, console: Console, *, ever
         for one in found:
             sys.stdout.buffer.write(msgspec.json.encode(_told(one)) + b"\n")
         return
-    shown = [one for one in found if everything or not one.rests(now)]
+    shown = [one for one in found if everything or not one.is_snoozed(now)]
     if shown:
         _show(shown, ZoneInfo(config.shop.zone), lang, console)
     elif not found:
@@ -192,8 +192,8 @@ def _why(note: AlertNote, lang: str) -> str:
     told = note.explanation
     if note.urgent and told.evidence:
         with suppress(KeyError):  # a sign of another version may have other numbers
-            return i18n.evidence_text(told.evidence[0], lang)
-    return i18n.cause_name(told.causes[0].key, lang) if told.causes else ""
+            return Translator(lang).evidence(told.evidence[0])
+    return Translator(lang).cause(told.causes[0].key) if told.causes else ""
 
 
 def _told(one: OpenAlert) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text as Line
 
-from stream_app import i18n
 from stream_app.cli.options import one_of
 from stream_app.cli.tables import Column, show_table
+from stream_app.i18n import Translator
 from stream_app.notifications.messages.composer import PlaybookComposer
 from stream_app.notifications.playbook.measures import CAUSES, DEFAULT, Channel, Measure, Playbook
 from stream_app.notifications.playbook.playbook import load_playbook
@@ -78,9 +78,9 @@ def run_show(cause: str, own: Path | None, lang: str, console: Console) -> None:
         _overview(playbook, lang, console)
         return
     one_of("CAUSE", cause, *CAUSES)
-    console.print(Line(f"{i18n.cause_name(cause, lang)} ({cause})", style="bold"))
+    console.print(Line(f"{Translator(lang).cause(cause)} ({cause})", style="bold"))
     for segment in (*playbook.overridden(cause), DEFAULT):
-        name = _SAID[lang]["default"] if segment == DEFAULT else i18n.segment_name(segment, lang)
+        name = _SAID[lang]["default"] if segment == DEFAULT else Translator(lang).segment(segment)
         console.print(Line(f"\n{name}", style="bold cyan"))
         console.print(_told(playbook, playbook.measure(cause, segment), lang))
 
@@ -92,13 +92,13 @@ def _overview(playbook: Playbook, lang: str, console: Console) -> None:
     rows = []
     for cause in CAUSES:
         measure = playbook.measure(cause)
-        segments = ", ".join(i18n.segment_name(one, lang) for one in playbook.overridden(cause))
+        segments = ", ".join(Translator(lang).segment(one) for one in playbook.overridden(cause))
         rows.append(
             (
                 cause,
-                i18n.cause_name(cause, lang),
+                Translator(lang).cause(cause),
                 said["kinds"][measure.kind.value],
-                measure.steps[0].said(lang),
+                measure.steps[0].text(lang),
                 segments,
             )
         )
@@ -109,8 +109,8 @@ def _told(playbook: Playbook, measure: Measure, lang: str) -> Line:
     said = _SAID[lang]
     channels = ", ".join(_channel(playbook, measure, one, said) for one in measure.channels)
     lines = [f"  {said['kind']}: {said['kinds'][measure.kind.value]}   {said['channels']}: {channels}"]
-    lines += [f"  {number}. {step.said(lang)}" for number, step in enumerate(measure.steps, 1)]
-    lines += [f"  {said['never']}: {one.said(lang)}" for one in (*measure.never, *playbook.never)]
+    lines += [f"  {number}. {step.text(lang)}" for number, step in enumerate(measure.steps, 1)]
+    lines += [f"  {said['never']}: {one.text(lang)}" for one in (*measure.never, *playbook.never)]
     return Line("\n".join(lines))
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from stream_app.demo.receiver import Inbox, Say, serve
-from stream_app.demo.webhook import Verifier, read_secret, webhook_key
+from stream_app.demo.receiver import Inbox, Print, serve
+from stream_app.notifications.webhook_signature import Verifier, read_webhook_key
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Wishes:
 
 def run_receiver(secret: str, host: str, port: int, wishes: Wishes, console: Console) -> None:
     """Receive until a signal."""
-    verifier = Verifier(webhook_key(read_secret(secret), source=secret))
+    verifier = Verifier(read_webhook_key(secret))
     inbox = Inbox(verifier, wishes.keep, unsigned=wishes.unsigned)
 
     def say(line: str) -> None:
@@ -33,7 +33,7 @@ def run_receiver(secret: str, host: str, port: int, wishes: Wishes, console: Con
     asyncio.run(_life(inbox, host, port, say))
 
 
-async def _life(inbox: Inbox, host: str, port: int, say: Say) -> None:
+async def _life(inbox: Inbox, host: str, port: int, say: Print) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)

@@ -8,7 +8,8 @@ from threading import Timer
 
 from stream_app.cli.signals import stopped_by_signals
 from stream_app.config import LiveConfig
-from stream_app.demo.shop import Plan, keep_shop, starts
+from stream_app.demo.shop import Plan, possible_starts
+from stream_app.demo.shop import run_shop as publish_shop
 from stream_app.errors import BadOption
 from stream_app.services.runtime.logs import set_up
 from stream_app.simulate.calendar import SHOP_ZONE
@@ -29,7 +30,7 @@ class Asked:
 
     def plans(self, today: datetime) -> list[Plan]:
         """The shops that it may be. Raises BadOption."""
-        begins = [self.start.replace(tzinfo=SHOP_ZONE)] if self.start else starts(today, self.days)
+        begins = [self.start.replace(tzinfo=SHOP_ZONE)] if self.start else possible_starts(today, self.days)
         if not begins:
             raise BadOption(option="--days", value=self.days, remedy="Give 1461, or --start.")
         plan = Plan(self.customers, self.days, begins[0], self.seed, self.last_days, self.day_seconds)
@@ -38,7 +39,7 @@ class Asked:
         except ValueError as error:
             asked = (self.customers, self.days)
             raise BadOption(option="--customers or --days", value=asked, remedy=f"{error}.") from error
-        return [plan.starting(at) for at in begins]
+        return [plan.starting_at(at) for at in begins]
 
 
 def run_shop(config: LiveConfig, asked: Asked) -> None:
@@ -51,6 +52,6 @@ def run_shop(config: LiveConfig, asked: Asked) -> None:
         if asked.seconds:
             timer.start()
         try:
-            keep_shop(config, plans, stop, staffed=asked.staffed)
+            publish_shop(config, plans, stop, staffed=asked.staffed)
         finally:
             timer.cancel()

@@ -11,13 +11,13 @@ from typing import Any, Final
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from stream_app.i18n import Translator
 from stream_app.report import story, tables
 from stream_app.report.charts.ensemble import expert_order, weight_chart
 from stream_app.report.charts.gain import capacity_chart, lead_chart
 from stream_app.report.charts.quality import calibration_chart, lift_chart, window_chart
 from stream_app.report.charts.shop import churn_chart, effect_chart, importance_chart
 from stream_app.report.drawing import Picture
-from stream_app.report.voice import Voice
 
 Figures = Mapping[str, Any]
 Features = Mapping[str, tuple[str, str, str]]  # name -> (unit, meaning in English, meaning in Chinese)
@@ -39,17 +39,17 @@ def write_report(metrics: Figures, path: Path, lang: str, features: Features | N
 
 def render(metrics: Figures, lang: str, features: Features | None = None) -> str:
     """The report as text; the same figures give the same text."""
-    voice = Voice(lang)
-    rows = feature_rows(metrics, voice, features or {})
+    translator = Translator(lang, "report")
+    rows = feature_rows(metrics, translator, features or {})
     return environment().get_template("report.html.j2").render(
         m=metrics,
-        voice=voice,
+        translator=translator,
         story=story,
         tables=tables,
-        pictures=pictures(metrics, voice, rows),
+        pictures=pictures(metrics, translator, rows),
         feature_rows=rows,
-        silent_features=silent_features(metrics, voice, features or {}),
-        weights=weight_legend(metrics, voice),
+        silent_features=silent_features(metrics, translator, features or {}),
+        weights=weight_legend(metrics, translator),
         cohorts=cohort_rows(metrics),
         command=command(metrics),
         style=Markup(asset("style.css")),  # noqa: S704 - ours
@@ -57,40 +57,40 @@ def render(metrics: Figures, lang: str, features: Features | None = None) -> str
     )  # fmt: skip
 
 
-def pictures(m: Figures, voice: Voice, rows: list[dict[str, Any]]) -> dict[str, Picture | None]:
+def pictures(m: Figures, translator: Translator, rows: list[dict[str, Any]]) -> dict[str, Picture | None]:
     """All charts by name; None where the log gives nothing to draw."""
-    reach, right = voice.say("gain.chart_reach", days=m["capacity"]["early_days"]), gain_right(m, voice)
+    reach, right = translator.text("gain.chart_reach", days=m["capacity"]["early_days"]), gain_right(m, translator)
     departed = m["protocol"]["departures"] > 0
-    vector = {"n": voice.number(m["protocol"]["capacity"])}
-    vector |= {who: voice.percent(story.own_row(m, who)["early_share"]) for who in ("product", "recency")}
+    values = {"n": translator.number(m["protocol"]["capacity"])}
+    values |= {who: translator.percent(story.own_row(m, who)["early_share"]) for who in ("product", "recency")}
     return {
-        "reach": capacity_chart(m, voice, "early_share", reach, voice.say("gain.alt_reach", **vector))
+        "reach": capacity_chart(m, translator, "early_share", reach, translator.text("gain.alt_reach", **values))
         if departed
         else None,
-        "right": capacity_chart(m, voice, "precision", right, voice.say("gain.alt_right")),
-        "lead": lead_chart(m, voice),
-        "auc": window_chart(m, voice, "auc"),
-        "loss": window_chart(m, voice, "log_loss"),
-        "calibration": calibration_chart(m, voice),
-        "lift": lift_chart(m, voice),
-        "churn": churn_chart(m, voice),
-        "importance": importance_chart(rows, voice),
-        "effects": effect_chart(m, voice),
-        "weights": weight_chart(m, voice),
+        "right": capacity_chart(m, translator, "precision", right, translator.text("gain.alt_right")),
+        "lead": lead_chart(m, translator),
+        "auc": window_chart(m, translator, "auc"),
+        "loss": window_chart(m, translator, "log_loss"),
+        "calibration": calibration_chart(m, translator),
+        "lift": lift_chart(m, translator),
+        "churn": churn_chart(m, translator),
+        "importance": importance_chart(rows, translator),
+        "effects": effect_chart(m, translator),
+        "weights": weight_chart(m, translator),
     }
 
 
-def gain_right(m: Figures, voice: Voice) -> str:
+def gain_right(m: Figures, translator: Translator) -> str:
     """The title of the chart of right calls."""
-    return voice.say("gain.chart_right", days=voice.number(m["protocol"]["horizon_days"]))
+    return translator.text("gain.chart_right", days=translator.number(m["protocol"]["horizon_days"]))
 
 
-def feature_rows(m: Figures, voice: Voice, features: Features) -> list[dict[str, Any]]:
+def feature_rows(m: Figures, translator: Translator, features: Features) -> list[dict[str, Any]]:
     """The features that count most, with unit and meaning where they are known."""
     found = []
     for name, weight in list(m["models"]["importances"].items())[:MOST_FEATURES]:
         unit, english, chinese = features.get(name, ("", "", ""))
-        meaning = chinese if voice.lang == "zh" else english
+        meaning = chinese if translator.lang == "zh" else english
         found.append(
             {
                 "name": name,
@@ -103,16 +103,16 @@ def feature_rows(m: Figures, voice: Voice, features: Features) -> list[dict[str,
     return [row for row in found if row["weight"]]
 
 
-def silent_features(m: Figures, voice: Voice, features: Features) -> list[str]:
+def silent_features(m: Figures, translator: Translator, features: Features) -> list[str]:
     """The features without any influence: most often since their fields never appear."""
     names = sorted(name for name, weight in m["models"]["importances"].items() if not weight)
-    place = 2 if voice.lang == "zh" else 1
+    place = 2 if translator.lang == "zh" else 1
     return [features[name][place] if name in features else name for name in names]
 
 
-def weight_legend(m: Figures, voice: Voice) -> list[str]:
+def weight_legend(m: Figures, translator: Translator) -> list[str]:
     """The experts of the mixture in the order of their colours."""
-    return [voice.name("expert", name) for name in expert_order(m)] if m["models"]["course"] else []
+    return [translator.name("expert", name) for name in expert_order(m)] if m["models"]["course"] else []
 
 
 def cohort_rows(m: Figures) -> list[dict[str, Any]]:

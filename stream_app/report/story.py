@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stream_app.report.voice import Voice
+from stream_app.i18n import Translator
 
 Figures = Mapping[str, Any]
 
@@ -45,136 +45,155 @@ def own_row(m: Figures, who: str = "product") -> Figures:
     return next(row for row in m["capacity"][who] if row["capacity"] == capacity)
 
 
-def headline(m: Figures, voice: Voice) -> str:
+def headline(m: Figures, translator: Translator) -> str:
     """The one sentence: whom calls would have reached, and how early."""
     own = own_row(m)
     if not own["reached"]:
-        return voice.say("headline.reach_none")
-    return voice.say(
+        return translator.text("headline.reach_none")
+    return translator.text(
         "headline.reach",
-        calls=voice.number(own["capacity"]),
-        share=voice.percent(own["reached_share"]),
-        days=voice.number(own["lead_median_days"]),
-        rule=voice.number(m["protocol"]["lost_after_days"]),
+        calls=translator.number(own["capacity"]),
+        share=translator.percent(own["reached_share"]),
+        days=translator.number(own["lead_median_days"]),
+        rule=translator.number(m["protocol"]["lost_after_days"]),
     )
 
 
-def reach_note(m: Figures, voice: Voice) -> str:
+def reach_note(m: Figures, translator: Translator) -> str:
     """Why the chart of those reached in time shows less than the headline says; empty where nobody was reached."""
     own, rule = own_row(m), m["protocol"]["lost_after_days"]
     if not own["reached"]:
         return ""
-    return voice.say(
+    return translator.text(
         "gain.note",
-        calls=voice.number(own["capacity"]),
-        rule=voice.number(rule),
-        days=voice.number(m["capacity"]["early_days"]),
-        reached=voice.percent(own["reached_share"]),
-        early=voice.percent(own["early_share"]),
+        calls=translator.number(own["capacity"]),
+        rule=translator.number(rule),
+        days=translator.number(m["capacity"]["early_days"]),
+        reached=translator.percent(own["reached_share"]),
+        early=translator.percent(own["early_share"]),
     )
 
 
-def against(m: Figures, voice: Voice) -> str:
+def against(m: Figures, translator: Translator) -> str:
     """What could be done today without a model; empty where nothing can be compared."""
     if not m["protocol"]["departures"]:
         return ""
     rival = own_row(m, "recency")
     if not rival["reached"]:
-        return voice.say("headline.against_none")
-    share, days = voice.percent(rival["reached_share"]), voice.number(rival["lead_median_days"])
-    return voice.say("headline.against", share=share, days=days)
+        return translator.text("headline.against_none")
+    share, days = translator.percent(rival["reached_share"]), translator.number(rival["lead_median_days"])
+    return translator.text("headline.against", share=share, days=days)
 
 
-def money(m: Figures, voice: Voice) -> str:
+def money(m: Figures, translator: Translator) -> str:
     """What is at risk today: in money where the log has amounts, else in customers."""
-    figures, active = m["money"], voice.number(m["money"]["active_customers"])
+    figures, active = m["money"], translator.number(m["money"]["active_customers"])
     if not figures["known"]:
-        leavers, days = voice.number(figures["expected_leavers"]), voice.number(m["protocol"]["horizon_days"])
-        return voice.say("headline.no_money", active=active, leavers=leavers, days=days)
-    return voice.say(
+        leavers, days = translator.number(figures["expected_leavers"]), translator.number(m["protocol"]["horizon_days"])
+        return translator.text("headline.no_money", active=active, leavers=leavers, days=days)
+    return translator.text(
         "headline.money",
         active=active,
-        worth=voice.money(figures["monthly_worth"], figures["currency"]),
-        risk=voice.money(figures["monthly_worth_at_risk"], figures["currency"]),
-        share=voice.percent(figures["at_risk_share"]),
+        worth=translator.money(figures["monthly_worth"], figures["currency"]),
+        risk=translator.money(figures["monthly_worth_at_risk"], figures["currency"]),
+        share=translator.percent(figures["at_risk_share"]),
     )
 
 
-def meaning_of_left(m: Figures, voice: Voice) -> str:
+def meaning_of_left(m: Figures, translator: Translator) -> str:
     """What counts as having left, in this report."""
     p = m["protocol"]
-    rule = voice.number(p["lost_after_days"])
+    rule = translator.number(p["lost_after_days"])
     if p["departure_means"] == "lost_after":
-        return voice.say("headline.left_lost_after", days=rule)
-    return voice.say("headline.left_horizon", days=voice.number(p["horizon_days"]), rule=rule)
+        return translator.text("headline.left_lost_after", days=rule)
+    return translator.text("headline.left_horizon", days=translator.number(p["horizon_days"]), rule=rule)
 
 
-def verdict(m: Figures, voice: Voice) -> Verdict:
+def verdict(m: Figures, translator: Translator) -> Verdict:
     """Ready or not yet, why, and when."""
     r = m["readiness"]
     if r["ready"]:
-        title, text = voice.say("verdict.ready"), voice.say("verdict.ready_text")
+        title, text = translator.text("verdict.ready"), translator.text("verdict.ready_text")
     else:
-        title = voice.say("verdict.not_yet")
+        title = translator.text("verdict.not_yet")
         on = r["expected_on"]
-        text = voice.say("verdict.not_yet_on", date=voice.day(on)) if on else voice.say("verdict.not_yet_open")
-    return Verdict(r["ready"], title, text, [condition(c, m, voice) for c in r["conditions"]])
+        text = (
+            translator.text("verdict.not_yet_on", date=translator.day(on))
+            if on
+            else translator.text("verdict.not_yet_open")
+        )
+    return Verdict(r["ready"], title, text, [condition(c, m, translator) for c in r["conditions"]])
 
 
-def condition(c: Figures, m: Figures, voice: Voice) -> Condition:
+def condition(c: Figures, m: Figures, translator: Translator) -> Condition:
     """One condition in words."""
-    wait = voice.say("verdict.in_days", days=voice.number(c["days_to_go"])) if c["days_to_go"] else ""
+    wait = translator.text("verdict.in_days", days=translator.number(c["days_to_go"])) if c["days_to_go"] else ""
     if c["name"] != "better_than_recency":
-        days = voice.number(m["protocol"]["horizon_days"])
-        have, need = voice.number(c["have"]), voice.number(c["need"])
-        text = voice.say(f"verdict.{c['name']}", have=have, need=need, days=days)
+        days = translator.number(m["protocol"]["horizon_days"])
+        have, need = translator.number(c["have"]), translator.number(c["need"])
+        text = translator.text(f"verdict.{c['name']}", have=have, need=need, days=days)
         return Condition(text, c["met"], wait)
     if c["have"] is None or c["low"] is None:
-        return Condition(voice.say("verdict.better_unknown"), c["met"], wait)
-    difference, low, high = (signed(c[name], voice) for name in ("have", "low", "high"))
-    return Condition(voice.say("verdict.better_than_recency", have=difference, low=low, high=high), c["met"], wait)
+        return Condition(translator.text("verdict.better_unknown"), c["met"], wait)
+    difference, low, high = (signed(c[name], translator) for name in ("have", "low", "high"))
+    return Condition(
+        translator.text("verdict.better_than_recency", have=difference, low=low, high=high), c["met"], wait
+    )
 
 
-def signed(value: float | None, voice: Voice, digits: int = 3) -> str:
+def signed(value: float | None, translator: Translator, digits: int = 3) -> str:
     """A difference with its sign.
 
-    >>> signed(0.0163, Voice("en"))
+    >>> signed(0.0163, Translator("en", "report"))
     '+0.016'
     """
-    return ("+" if value is not None and value > 0 else "") + voice.number(value, digits)
+    return ("+" if value is not None and value > 0 else "") + translator.number(value, digits)
 
 
-def tiles(m: Figures, voice: Voice) -> list[Tile]:
+def tiles(m: Figures, translator: Translator) -> list[Tile]:
     """The four figures under the headline."""
     own, auc = own_row(m), m["product"]["auc"]
-    calls, horizon = voice.number(own["capacity"]), voice.number(m["protocol"]["horizon_days"])
-    recency, rule = voice.percent(m["longest_silence_first"]["auc"]), voice.number(m["protocol"]["lost_after_days"])
+    calls, horizon = translator.number(own["capacity"]), translator.number(m["protocol"]["horizon_days"])
+    recency, rule = (
+        translator.percent(m["longest_silence_first"]["auc"]),
+        translator.number(m["protocol"]["lost_after_days"]),
+    )
     return [
-        risk_tile(m, voice),
+        risk_tile(m, translator),
         Tile(
-            voice.percent(own["reached_share"]), voice.say("tile.reached"), voice.say("tile.reached_note", calls=calls)
+            translator.percent(own["reached_share"]),
+            translator.text("tile.reached"),
+            translator.text("tile.reached_note", calls=calls),
         ),
-        Tile(voice.number(own["lead_median_days"]), voice.say("tile.early"), voice.say("tile.early_note", rule=rule)),
-        Tile(voice.percent(own["precision"]), voice.say("tile.right"), voice.say("tile.right_note", days=horizon)),
-        Tile(voice.percent(auc), voice.say("tile.auc"), voice.say("tile.auc_note", recency=recency)),
+        Tile(
+            translator.number(own["lead_median_days"]),
+            translator.text("tile.early"),
+            translator.text("tile.early_note", rule=rule),
+        ),
+        Tile(
+            translator.percent(own["precision"]),
+            translator.text("tile.right"),
+            translator.text("tile.right_note", days=horizon),
+        ),
+        Tile(translator.percent(auc), translator.text("tile.auc"), translator.text("tile.auc_note", recency=recency)),
     ]
 
 
-def risk_tile(m: Figures, voice: Voice) -> Tile:
+def risk_tile(m: Figures, translator: Translator) -> Tile:
     """What is at risk: money, or customers where no amounts are known."""
     figures = m["money"]
     if figures["known"]:
-        worth = voice.money(figures["monthly_worth"], figures["currency"])
-        risk = voice.money(figures["monthly_worth_at_risk"], figures["currency"])
-        return Tile(risk, voice.say("tile.risk"), voice.say("tile.risk_note", worth=worth))
-    active, days = voice.number(figures["active_customers"]), voice.number(m["protocol"]["horizon_days"])
-    note = voice.say("tile.leavers_note", active=active, days=days)
-    return Tile(voice.number(figures["expected_leavers"]), voice.say("tile.leavers"), note)
+        worth = translator.money(figures["monthly_worth"], figures["currency"])
+        risk = translator.money(figures["monthly_worth_at_risk"], figures["currency"])
+        return Tile(risk, translator.text("tile.risk"), translator.text("tile.risk_note", worth=worth))
+    active, days = translator.number(figures["active_customers"]), translator.number(m["protocol"]["horizon_days"])
+    note = translator.text("tile.leavers_note", active=active, days=days)
+    return Tile(translator.number(figures["expected_leavers"]), translator.text("tile.leavers"), note)
 
 
-def unknown_words(m: Figures, voice: Voice) -> list[tuple[str, str]]:
+def unknown_words(m: Figures, translator: Translator) -> list[tuple[str, str]]:
     """Each field with words that are not understood, and its words with their counts."""
     return [
-        (field, ", ".join(f"{word} ({voice.number(count)})" for word, count in words.items()))
+        (field, ", ".join(f"{word} ({translator.number(count)})" for word, count in words.items()))
         for field, words in m["log"]["unknown_words"].items()
     ]

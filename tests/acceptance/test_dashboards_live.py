@@ -40,7 +40,7 @@ def watched() -> Iterator[Watched]:
     started = time.time()
     try:
         with WatchedShop(RULES) as shop:
-            shop.wait("the history has been played", lambda: shop.shop.phase is Phase.LIVING, SECONDS)
+            shop.wait("the history has been played", lambda: shop.shop.phase is Phase.LIVE, SECONDS)
             time.sleep(LIVED_SECONDS)
             assert shop.shop.error is None
             prometheus = Prometheus(shop.prometheus.url)

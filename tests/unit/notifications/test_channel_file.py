@@ -10,8 +10,10 @@ import pytest
 
 from stream_app.core.delivery.retry import HOUR, MINUTE, SECOND, Limit
 from stream_app.errors import BadChannels
+from stream_app.notifications.channel_factory import make_channels
 from stream_app.notifications.channel_file import Channels, read_channels
-from stream_app.notifications.channels.registry import KINDS, make_channels, make_policy, make_route
+from stream_app.notifications.channels.registry import KINDS
+from stream_app.notifications.routes import make_policy, make_route
 
 WHOLE = """\
 mode: live

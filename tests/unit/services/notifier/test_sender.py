@@ -26,10 +26,10 @@ from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.core.messages.schema import AlertOpened
 from stream_app.errors import CommitRefused
 from stream_app.metrics import CommitMetrics, DeliveryMetrics, new_registry
-from stream_app.notifications.channels.registry import Words
 from stream_app.notifications.messages.fallback import FallbackComposer
 from stream_app.notifications.messages.masking import mask
 from stream_app.notifications.messages.message import Message
+from stream_app.notifications.messages.writer import MessageWriter
 from stream_app.ports import Outcome
 from stream_app.services.notifier.clock import now_us
 from stream_app.services.notifier.commits import Commits
@@ -82,7 +82,7 @@ class Deliverer:
         registry = new_registry()
         self.server = StoredDeliveries()
         self.store = SlowStore(self.server)
-        self.book = DeliveryScheduler(routes, Policy(live=True), Words(FallbackComposer()))
+        self.book = DeliveryScheduler(routes, Policy(live=True), MessageWriter(FallbackComposer()))
         self.commits = Commits(self.book, self.store, CommitMetrics(registry))
         self.metrics = DeliveryMetrics(registry, routes)
         self.senders = [
@@ -251,7 +251,7 @@ def test_a_composer_that_fails_is_replaced_by_plain_words() -> None:
         def digest(self, *_: object) -> list[tuple[Message, tuple[str, ...]]]:
             raise ValueError("a template")
 
-    words = Words(Broken())
+    words = MessageWriter(Broken())
     assert "silent for 30 days" in words.alert(alert("a"), Route("team")).plain
     assert words.digest([alert("a")], Route("team", language="zh"))[0][1] == ("a",)
 
