@@ -1,4 +1,4 @@
-"""The tables of the report: figures as text, in the reader's language."""
+"""Tables of the report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Figures = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Cell:
-    """Text with a bar behind it (share of the cell's width, 0 to 1), or a mark of its own."""
+    """Text with a bar behind it (a share of the width, 0 to 1) or a style class."""
 
     text: str
     bar: float | None = None
@@ -24,16 +24,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under headings; the first column is the name of its row."""
+    """Rows under headings. The first column is the heading of its row."""
 
     head: list[str]
     rows: list[list[str | Cell]]
-    strong: set[int] = field(default_factory=set)  # rows to stand out
-    text_columns: set[int] = field(default_factory=lambda: {0})  # not numbers: aligned to the left
+    strong: set[int] = field(default_factory=set)  # highlighted rows
+    text_columns: set[int] = field(default_factory=lambda: {0})  # aligned to the left
 
 
 def score_table(m: Figures, translator: Translator) -> Table:
-    """The product, the longest silence first, and every expert, the best AUC first after the product."""
+    """Return the table of stream-app, the baseline and all experts, sorted by AUC."""
     experts = sorted(m["experts"].items(), key=lambda item: (-(item[1]["auc"] or 0), item[0]))
     scores = {"product": m["product"], SILENCE: m["longest_silence_first"], **dict(experts)}
     keys = ("auc", "pr", "lift", "precision", "loss", "brier", "ece")
@@ -44,7 +44,7 @@ def score_table(m: Figures, translator: Translator) -> Table:
 
 
 def score_row(s: Figures, translator: Translator) -> list[str | Cell]:
-    """The figures of one score."""
+    """Return the cells of one score."""
     low, high = s.get("auc_low"), s.get("auc_high")
     interval = f" ({translator.number(low, 3)}–{translator.number(high, 3)})" if low is not None else ""
     return [
@@ -57,7 +57,7 @@ def score_row(s: Figures, translator: Translator) -> list[str | Cell]:
 
 
 def capacity_table(m: Figures, translator: Translator) -> Table:
-    """The capacity curve."""
+    """Return the table of the capacity curve."""
     keys = ("calls", "reached", "early", "lead", "right", "baseline", "baseline_early")
     head = [translator.text(f"gain.col_{key}", days=m["capacity"]["early_days"]) for key in keys]
     rows: list[list[str | Cell]] = [
@@ -77,7 +77,7 @@ def capacity_table(m: Figures, translator: Translator) -> Table:
 
 
 def calibration_table(m: Figures, translator: Translator) -> Table:
-    """The points of the reliability diagram."""
+    """Return the table of the reliability diagram."""
     head = [translator.text(f"calibration.col_{key}") for key in ("promised", "left", "interval", "n")]
     rows: list[list[str | Cell]] = [
         [
@@ -92,7 +92,7 @@ def calibration_table(m: Figures, translator: Translator) -> Table:
 
 
 def segment_table(rows: Sequence[Figures], m: Figures, translator: Translator) -> Table:
-    """One way to cut the customers; money columns only where the log has amounts."""
+    """Return a table of customer segments, with amounts if the log has them."""
     known, currency = m["money"]["known"], m["money"]["currency"]
     keys = ["segment", "customers", "risk", *(["worth", "at_risk"] if known else []), "promised", "left"]
     most = max((row["monthly_worth_at_risk"] for row in rows), default=0) or 1
@@ -122,7 +122,7 @@ def segment_name(key: str, translator: Translator) -> str:
 
 
 def churn_table(m: Figures, translator: Translator) -> Table:
-    """The churn rate by month."""
+    """Return the table of the monthly churn rate."""
     head = [translator.text(f"cohorts.col_{key}") for key in ("calendar", "customers", "lost", "rate")]
     rows: list[list[str | Cell]] = [
         [
@@ -137,7 +137,7 @@ def churn_table(m: Figures, translator: Translator) -> Table:
 
 
 def cause_table(m: Figures, translator: Translator) -> Table:
-    """Which causes the log can show, and which fields are missing for the rest."""
+    """Return the table of causes that the log can show, and of the fields that are missing for the others."""
     head = [translator.text(f"data.col_{key}") for key in ("cause", "support", "missing")]
     rows: list[list[str | Cell]] = [
         [
@@ -151,12 +151,12 @@ def cause_table(m: Figures, translator: Translator) -> Table:
 
 
 def missing_field(name: str, translator: Translator) -> str:
-    """A field as it is sent, `order.amount`; a whole kind in words."""
+    """Return the name of a field, such as `order.amount`, or a text for a whole kind of events."""
     return name if "." in name else translator.text("data.whole_kind", kind=translator.name("kind", name))
 
 
 def log_table(m: Figures, translator: Translator) -> Table:
-    """What was in the log."""
+    """Return the table of the log's contents."""
     log = m["log"]
     rows: list[list[str | Cell]] = [[translator.text("data.events"), translator.number(log["events"]), ""]]
     rows += [
@@ -173,7 +173,7 @@ def log_table(m: Figures, translator: Translator) -> Table:
 
 
 def feature_table(rows: Sequence[Figures], translator: Translator) -> Table:
-    """The features that count most, in words."""
+    """Return the table of the most important features."""
     head = [translator.text(f"drivers.col_{key}") for key in ("feature", "meaning", "unit", "weight")]
     body: list[list[str | Cell]] = [
         [Cell(row["name"], mark="code"), row["meaning"] or translator.dash, row["unit"] or translator.dash,
@@ -184,7 +184,7 @@ def feature_table(rows: Sequence[Figures], translator: Translator) -> Table:
 
 
 def effect_table(m: Figures, translator: Translator) -> Table:
-    """What each kind of event does to the odds."""
+    """Return the table of the effects of events on the odds."""
     head = [translator.text(f"drivers.col_{key}") for key in ("event", "factor", "count")]
     rows: list[list[str | Cell]] = [
         [translator.name("drivers", kind), translator.number(math.exp(e["log_odds"]), 2), translator.number(e["n"])]
@@ -194,7 +194,7 @@ def effect_table(m: Figures, translator: Translator) -> Table:
 
 
 def setting_table(m: Figures, translator: Translator) -> Table:
-    """All settings by name."""
+    """Return the table of all settings."""
     rows: list[list[str | Cell]] = [
         [Cell(name, mark="code"), Cell(setting_text(value), mark="code")] for name, value in m["settings"].items()
     ]
@@ -204,7 +204,7 @@ def setting_table(m: Figures, translator: Translator) -> Table:
 
 
 def setting_text(value: object) -> str:
-    """A setting's value, whole numbers without a point.
+    """Return the text of a setting, with whole numbers without decimals.
 
     >>> setting_text(60.0), setting_text([0, 1]), setting_text(None)
     ('60', '0, 1', '–')
@@ -221,7 +221,7 @@ def setting_text(value: object) -> str:
 
 
 def version_table(m: Figures, translator: Translator) -> Table:
-    """The packages that took part."""
+    """Return the table of package versions."""
     rows: list[list[str | Cell]] = [
         [Cell(name, mark="code"), Cell(version, mark="code")] for name, version in m["run"]["versions"].items()
     ]
@@ -231,7 +231,7 @@ def version_table(m: Figures, translator: Translator) -> Table:
 
 
 def alert_table(m: Figures, translator: Translator) -> Table:
-    """How the alerts did, and why episodes closed."""
+    """Return the table of the alerts' results and of the reasons why they were closed."""
     a, horizon = m["alerts"], translator.number(m["protocol"]["horizon_days"])
     rows: list[list[str | Cell]] = [
         [translator.text("alerts.opened"), translator.number(a["opened"])],

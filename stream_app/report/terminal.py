@@ -1,4 +1,4 @@
-"""The short summary that the terminal shows after a replay, in colour."""
+"""Summary of a replay in the terminal."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from rich.table import Table
 from rich.text import Text
 
 from stream_app.i18n import Translator
-from stream_app.report import story
+from stream_app.report import summary as texts
 
 Figures = Mapping[str, Any]
 BEST_EXPERTS: Final = 3
 
 
 def summary(metrics: Figures, lang: str, report: Path | None = None) -> RenderableType:
-    """What a terminal shows of a replay: headline, verdict, the product against others, and where the report lies.
+    """Return the summary of a replay: headline, verdict, scores and the path of the report.
 
     Args:
-        metrics: what `stream_app.replay.evaluation.metrics` gave.
-        lang: `en` or `zh`; anything else raises ContradictorySettings.
-        report: where the report was written; left out when None.
+        metrics: figures of `stream_app.replay.evaluation.metrics`.
+        lang: en or zh; any other value raises ValueError.
+        report: path of the report, if there is one.
     """
     translator = Translator(lang, "report")
     parts: list[RenderableType] = [
-        Text(story.headline(metrics, translator), style="bold"),
+        Text(texts.headline(metrics, translator), style="bold"),
         Text(
-            f"{story.against(metrics, translator)}{translator.sentence_gap}{story.money(metrics, translator)}".strip()
+            f"{texts.against(metrics, translator)}{translator.sentence_gap}{texts.money(metrics, translator)}".strip()
         ),
         Text(),
         verdict_line(metrics, translator),
@@ -46,8 +46,8 @@ def summary(metrics: Figures, lang: str, report: Path | None = None) -> Renderab
 
 
 def verdict_line(m: Figures, translator: Translator) -> Text:
-    """Ready or not yet, and the conditions that are not met."""
-    verdict = story.verdict(m, translator)
+    """Return the verdict and the conditions that are not met."""
+    verdict = texts.verdict(m, translator)
     line = Text.assemble(
         (verdict.title, "bold green" if verdict.ready else "bold yellow"), translator.colon, verdict.text
     )
@@ -58,15 +58,15 @@ def verdict_line(m: Figures, translator: Translator) -> Text:
 
 
 def unknown_words(m: Figures, translator: Translator) -> list[Text]:
-    """Each field with words that are not understood, and what to do about them."""
+    """Return the unknown values by field, and what to do about them."""
     lines = [
-        Text(f"  {field}{translator.colon}{words}", "yellow") for field, words in story.unknown_words(m, translator)
+        Text(f"  {field}{translator.colon}{words}", "yellow") for field, words in texts.unknown_words(m, translator)
     ]
     return [Text(translator.text("data.unknown_words_lead"), "bold yellow"), *lines, Text()] if lines else []
 
 
 def scores(m: Figures, translator: Translator) -> Table:
-    """The product, the longest silence first and the best experts on the same decisions."""
+    """Return the table of stream-app, the baseline and the best experts."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     capacity = translator.number(m["protocol"]["capacity"])
     table.add_column(translator.text("terminal.score"))

@@ -1,4 +1,4 @@
-"""The mixture of experts over time."""
+"""Chart of the experts' weights in the ensemble."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stream_app.report.drawing import INK, SERIES, Picture, Plot, data, picture
 
 
 def weight_chart(m: Figures, translator: Translator) -> Picture | None:
-    """Each expert's share of the mixture over time, with the days of drift."""
+    """Return the chart of the experts' weights over time, with the days of drift; None with less than two versions."""
     course = m["models"]["course"]
     if len(course) < 2:
         return None
@@ -44,14 +44,14 @@ def weight_chart(m: Figures, translator: Translator) -> Picture | None:
 
 
 def expert_order(m: Figures) -> list[str]:
-    """The experts of the mixture, the largest share at the end first; at most as many as there are colours."""
+    """Return the experts with the largest final weights first, at most one per colour."""
     last = m["models"]["course"][-1]["weights"]
     names = {name for version in m["models"]["course"] for name in version["weights"]}
     return sorted(names, key=lambda name: (-last.get(name, 0), name))[: len(SERIES)]
 
 
 def version_tip(version: Figures, names: Sequence[str], translator: Translator) -> str:
-    """One version and its shares."""
+    """Return the hover text of a model version with its weights."""
     lines = [f"{translator.name('expert', n)}: {translator.percent(version['weights'].get(n, 0))}" for n in names]
     return translator.text(
         "models.tip",

@@ -1,4 +1,4 @@
-"""What calls would have reached, and how early."""
+"""Charts of the customers that calls would have reached, and how early."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stream_app.report.drawing import ACCENT, INK, MUTED, SECOND, Picture, Plot,
 
 
 def capacity_chart(m: Figures, translator: Translator, field: str, title: str, description: str) -> Picture:
-    """A share by calls a day, of the product and of the longest silence first; the staff's capacity is marked."""
+    """Return the chart of a share by calls per day, for stream-app and for longest silence first."""
     curve, own = m["capacity"], m["protocol"]["capacity"]
     rows = [
         {"calls": row["capacity"], "share": row[field], "who": who}
@@ -62,7 +62,7 @@ def capacity_chart(m: Figures, translator: Translator, field: str, title: str, d
 
 
 def lead_chart(m: Figures, translator: Translator) -> Picture | None:
-    """How many leavers would have been reached how early."""
+    """Return the histogram of lead times; None if nobody was reached."""
     lead = m["capacity"]["lead"]
     if not lead["n"]:
         return None

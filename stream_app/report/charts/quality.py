@@ -1,4 +1,4 @@
-"""How good the scores are: over time, and whether a promise holds."""
+"""Charts of the quality of the scores: over time, calibration and lift."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stream_app.report.drawing import ACCENT, FAINT, INK, MUTED, SECOND, SHADE, 
 
 
 def window_chart(m: Figures, translator: Translator, figure: str, digits: int = 3) -> Picture | None:
-    """A figure in windows of 28 days: the product, the longest silence first, and the experts in grey."""
+    """Return the chart of a figure in windows of 28 days, for stream-app, longest silence first and the experts."""
     windows = [w for w in m["windows"] if any(s[figure] is not None for s in w["scores"].values())]
     if not windows:
         return None
@@ -51,12 +51,12 @@ def window_chart(m: Figures, translator: Translator, figure: str, digits: int = 
 
 
 def kind_of(name: str) -> str:
-    """How a score is drawn: as the product, as what it is compared with, or as one of the rest."""
+    """Return the style of a score: product, silence or expert."""
     return {"product": "product", SILENCE: "silence"}.get(name, "expert")
 
 
 def window_tip(window: Figures, translator: Translator, figure: str, digits: int) -> str:
-    """All scores of one window, the product first."""
+    """Return the hover text of a window with all scores."""
     lines = [
         f"{translator.name('expert', name)}: {translator.number(score[figure], digits)}"
         for name, score in window["scores"].items()
@@ -73,7 +73,7 @@ def window_tip(window: Figures, translator: Translator, figure: str, digits: int
 
 
 def calibration_chart(m: Figures, translator: Translator) -> Picture | None:
-    """The reliability diagram."""
+    """Return the reliability diagram; None without labels."""
     bins = m["calibration"]
     if not bins:
         return None
@@ -115,7 +115,7 @@ def calibration_chart(m: Figures, translator: Translator) -> Picture | None:
 
 
 def lift_chart(m: Figures, translator: Translator) -> Picture | None:
-    """How the tenths of the ranking stand out."""
+    """Return the chart of the lift by tenth of the ranking; None without labels."""
     rows = m["deciles"]
     if not rows:
         return None

@@ -78,7 +78,7 @@ def explained(number: int) -> Any:
 def test_an_alert_is_told_with_cause_evidence_and_measure(page: WebPage) -> None:
     shown(page, board(), explained(1))
     (alert,) = state(page)["alerts"]
-    lang = "zh" if "可能" in alert["sure"] or "几乎" in alert["sure"] else "en"
+    lang = "zh" if alert["risk"].startswith("风险") else "en"
     measure = load_playbook().measure("forgot_shop", "one_time")
     assert alert["causes"] == [{"name": Translator(lang).cause("forgot_shop"), "percent": 61, "text": "61%"}]
     assert alert["evidence"] == [Translator(lang).evidence(WHY.evidence[0])]

@@ -98,7 +98,7 @@ def test_an_id_may_be_named_by_its_beginning_if_no_other_begins_so() -> None:
     known = [alert("al_abcdef01"), alert("al_abcdef02"), alert("al_xyz98765")]
     assert alert_of(known, "al_abcdef02") is known[1]
     assert alert_of(known, "al_xyz") is known[2]
-    for odd, why in [("al_abc", "2 begin so"), ("al_", "may have ended"), ("nothing", "may have ended")]:
+    for odd, why in [("al_abc", "2 alerts match"), ("al_", "may have ended"), ("nothing", "may have ended")]:
         with pytest.raises(NoSuchAlert, match=why):
             alert_of(known, odd)
 
@@ -160,7 +160,7 @@ def test_an_urgent_case_says_which_target_was_missed_and_has_no_rank() -> None:
     shown._show([urgent(), alert()], zone, "en", Console(file=out, width=200))
     (line,) = [line for line in out.getvalue().splitlines() if "al_urgent01" in line]
     assert "urgent" in line
-    assert "a complaint has had no answer within 24 hours" in line
+    assert "a complaint was not answered within 24 hours" in line
     assert "%" not in line  # who has never ordered has no score
     shown._show([urgent()], zone, "zh", Console(file=out, width=200))
     assert "紧急" in out.getvalue()
@@ -177,7 +177,7 @@ def test_in_80_columns_every_id_stands_whole_on_a_line_and_nothing_is_lost(lang:
     whole = " ".join(" ".join(lines).split())
     for said in ("王••••5678", "87%", "320", "wang", "2" * 32):
         assert said in whole
-    why = {"en": "a complaint has had no answer within 24 hours", "zh": "投诉超过 24 小时仍未答复"}
+    why = {"en": "a complaint was not answered within 24 hours", "zh": "投诉超过 24 小时仍未答复"}
     assert why[lang] in whole
 
 

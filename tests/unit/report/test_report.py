@@ -21,7 +21,8 @@ from stream_app.replay.evaluation import metrics
 from stream_app.replay.evaluation.segments import RFM
 from stream_app.replay.evaluation.support import SIGNS
 from stream_app.replay.results import Results
-from stream_app.report import html, story
+from stream_app.report import html
+from stream_app.report import summary as texts
 from stream_app.report.charts.ensemble import weight_chart
 from stream_app.report.drawing import Picture
 from stream_app.report.html import pictures, render, write_report
@@ -161,7 +162,7 @@ def test_the_page_says_why_the_chart_shows_fewer_reached_than_the_headline(
     figures: Any, pages: dict[str, str], lang: str
 ) -> None:
     own = next(r for r in figures["capacity"]["product"] if r["capacity"] == figures["protocol"]["capacity"])
-    note = story.reach_note(figures, Translator(lang, "report"))
+    note = texts.reach_note(figures, Translator(lang, "report"))
     assert f"{own['reached_share'] * 100:.0f}%" in note
     assert f"{own['early_share'] * 100:.0f}%" in note
     assert note in " ".join(read(pages[lang]).text)

@@ -259,12 +259,12 @@ def test_id_and_body_are_the_same_at_every_attempt_and_the_timestamp_is_its_own(
     [
         (200, {}, Delivered()),
         (202, {}, Delivered()),
-        (410, {}, Gone("127.0.0.1 answered HTTP 410: it wants no more")),
+        (410, {}, Gone("127.0.0.1 answered HTTP 410: it accepts no more messages")),
         (429, {"Retry-After": "7"}, Retry("127.0.0.1 answered HTTP 429", 7 * SECOND)),
         (503, {"Retry-After": "soon"}, Retry("127.0.0.1 answered HTTP 503")),
         (500, {}, Retry("127.0.0.1 answered HTTP 500")),
         (404, {}, Retry("127.0.0.1 answered HTTP 404")),
-        (304, {}, Retry("127.0.0.1 redirects (HTTP 304), which is not followed")),
+        (304, {}, Retry("127.0.0.1 answered with a redirect (HTTP 304), which is not followed")),
     ],
 )
 def test_what_a_status_means(status: int, headers: dict[str, str], expected: Answer) -> None:
@@ -277,7 +277,7 @@ def test_what_a_status_means(status: int, headers: dict[str, str], expected: Ans
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_!!!", "whsec_" + base64.b64encode(b"short").decode()])
 def test_a_secret_that_is_none_is_refused_and_not_shown(secret: str) -> None:
-    with pytest.raises(ValueError, match=r"^is no secret of Standard Webhooks$"):
+    with pytest.raises(ValueError, match=r"^(is not base64|has \d+ bytes instead of 24 to 64)$"):
         webhook_key(secret)
 
 
@@ -296,7 +296,7 @@ def test_what_the_network_does_is_an_answer() -> None:
             hung = WebhookChannel(poster(site.url("hang"), timeout_seconds=0.2), [webhook_key(SECRET)])
             assert await sent(hung) == [Retry("no answer of 127.0.0.1 within 0.2 s")]
             [answer] = await sent(WebhookChannel(poster(site.url("cut")), [webhook_key(SECRET)]))
-            assert answer == Retry("the connection to 127.0.0.1 broke: ServerDisconnectedError")
+            assert answer == Retry("the connection to 127.0.0.1 failed: ServerDisconnectedError")
             port = site.port
         [answer] = await sent(WebhookChannel(poster(f"http://127.0.0.1:{port}/s3cret?t0ken=1"), [webhook_key(SECRET)]))
         assert answer == Retry("cannot connect to 127.0.0.1: Connection refused") or isinstance(answer, Retry)
@@ -446,7 +446,7 @@ def test_a_redirect_is_not_followed(status: int) -> None:
             Site(hook=keeping([], [], status, Location=inner.url("trap"))) as site,
         ):
             [answer] = await sent(WebhookChannel(poster(site.url("hook")), [webhook_key(SECRET)]))
-        assert answer == Retry(f"127.0.0.1 redirects (HTTP {status}), which is not followed")
+        assert answer == Retry(f"127.0.0.1 answered with a redirect (HTTP {status}), which is not followed")
         assert caught == []
 
     play(scenario)

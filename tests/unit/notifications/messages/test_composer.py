@@ -97,7 +97,7 @@ def test_a_full_message_of_every_cause_and_segment_has_place_in_the_smallest_rob
     ("language", "says"),
     [
         ("en", ["complaining customer, VIP", "1. The team's lead calls within the hour", "2. Solve it first"]),
-        ("zh", ["（投诉客户、贵宾）", "1. 主管一小时内致电并负责到底", "2. 先解决"]),
+        ("zh", ["（投诉客户、VIP 客户）", "1. 主管一小时内致电并负责到底", "2. 先解决"]),
     ],
 )
 def test_the_urgent_alert_of_a_vip_who_complains_has_the_steps_for_vips(language: str, says: list[str]) -> None:
@@ -122,8 +122,8 @@ def test_no_message_is_larger_than_allowed_and_none_ends_within_a_character(
 def test_what_matters_least_goes_first() -> None:
     sizes = [COMPOSER.alert(ALERT, "en", max_bytes).plain for max_bytes in (4_096, 420, 330, 250)]
     for text in sizes:
-        assert "very likely, 87%" in text
-        assert "forgot the shop's name" in text
+        assert "very high, 87%" in text
+        assert "forgot the shop" in text
         assert "1. Ask whether the goods arrived well" in text
         assert "al_3f2a91" in text
     kept = [[word in text for word in ("Contact a customer", "at most 1", "one order in all")] for text in sizes]
@@ -171,9 +171,9 @@ def test_an_urgent_case_says_so_and_puts_the_complaint_first() -> None:
 def test_an_urgent_case_of_somebody_without_a_score_says_nothing_of_a_risk(language: str) -> None:
     message = COMPOSER.alert(changed(urgent=True, probability=0.0, monthly_worth=0.1), language, 4_096)
     (digest, _), *_ = COMPOSER.digest([changed(urgent=True, probability=0.0, monthly_worth=0.1)], language, 4_096)
-    for text in (message.title, message.plain.split("forgot")[0].split("忘记")[0], digest.plain.split("\n")[2]):
+    for text in (message.title, message.plain.split("forgot")[0].split("对店铺")[0], digest.plain.split("\n")[2]):
         assert "%" not in text
-        assert "CNY" not in text
+        assert "¥" not in text
 
 
 def test_who_may_be_annoyed_by_messages_is_offered_nothing_whatever_else_may_be_the_cause() -> None:
@@ -245,10 +245,10 @@ def test_a_template_of_the_shops_own_replaces_one_and_leaves_the_others(tmp_path
         ("one\n{% if %}", 2, "TemplateSyntaxError"),
         ("one\n\n{{ alert.phone }}", 3, "no attribute 'phone'"),
         ("{{ 1 / 0 }}", 1, "ZeroDivisionError"),
-        ("{{ alert.steps.append(1) }}", 1, "nothing can be called but strong(text)"),
+        ("{{ alert.steps.append(1) }}", 1, "only strong(text) can be called"),
         ("{{ strong.__globals__ }}", 1, "strong is a function"),
         ("{{ alert.__class__.__mro__ }}", 1, "SecurityError"),
-        ("{% for one in range(1000000000) %}x{% endfor %}", 1, "a loop runs through alerts"),
+        ("{% for one in range(1000000000) %}x{% endfor %}", 1, "a loop must be over alerts"),
     ],
 )
 def test_a_template_that_fails_or_reaches_for_more_is_refused_when_it_is_loaded(
@@ -261,7 +261,7 @@ def test_a_template_that_fails_or_reaches_for_more_is_refused_when_it_is_loaded(
 
 
 def test_a_folder_of_templates_that_is_not_there_is_told() -> None:
-    with pytest.raises(BadTemplate, match="is not there"):
+    with pytest.raises(BadTemplate, match="does not exist"):
         PlaybookComposer(load_playbook(), Path("/nowhere"))
 
 

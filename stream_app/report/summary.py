@@ -1,4 +1,4 @@
-"""The top of the report in words: the headline, the verdict, four figures."""
+"""Texts at the top of the report: headline, verdict and tiles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Figures = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Tile:
-    """A figure large enough to be read across a table, and what it means."""
+    """A large figure with its meaning."""
 
     value: str
     what: str
@@ -22,7 +22,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition of the verdict."""
+    """A condition of the verdict."""
 
     text: str
     met: bool
@@ -31,7 +31,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the scores can be relied on."""
+    """Whether the scores are reliable."""
 
     ready: bool
     title: str
@@ -40,13 +40,13 @@ class Verdict:
 
 
 def own_row(m: Figures, who: str = "product") -> Figures:
-    """The capacity curve at the staff's own capacity."""
+    """Return the capacity curve at the capacity of the shop."""
     capacity = m["protocol"]["capacity"]
     return next(row for row in m["capacity"][who] if row["capacity"] == capacity)
 
 
 def headline(m: Figures, translator: Translator) -> str:
-    """The one sentence: whom calls would have reached, and how early."""
+    """Return the main result: which share calls would have reached, and how early."""
     own = own_row(m)
     if not own["reached"]:
         return translator.text("headline.reach_none")
@@ -60,7 +60,7 @@ def headline(m: Figures, translator: Translator) -> str:
 
 
 def reach_note(m: Figures, translator: Translator) -> str:
-    """Why the chart of those reached in time shows less than the headline says; empty where nobody was reached."""
+    """Return why the chart shows less than the headline; empty if nobody was reached."""
     own, rule = own_row(m), m["protocol"]["lost_after_days"]
     if not own["reached"]:
         return ""
@@ -75,7 +75,7 @@ def reach_note(m: Figures, translator: Translator) -> str:
 
 
 def against(m: Figures, translator: Translator) -> str:
-    """What could be done today without a model; empty where nothing can be compared."""
+    """Return the result of the baseline without a model; empty if nobody left."""
     if not m["protocol"]["departures"]:
         return ""
     rival = own_row(m, "recency")
@@ -86,7 +86,7 @@ def against(m: Figures, translator: Translator) -> str:
 
 
 def money(m: Figures, translator: Translator) -> str:
-    """What is at risk today: in money where the log has amounts, else in customers."""
+    """Return what is at risk: an amount, or customers if the log has no amounts."""
     figures, active = m["money"], translator.number(m["money"]["active_customers"])
     if not figures["known"]:
         leavers, days = translator.number(figures["expected_leavers"]), translator.number(m["protocol"]["horizon_days"])
@@ -101,7 +101,7 @@ def money(m: Figures, translator: Translator) -> str:
 
 
 def meaning_of_left(m: Figures, translator: Translator) -> str:
-    """What counts as having left, in this report."""
+    """Return what counts as having left."""
     p = m["protocol"]
     rule = translator.number(p["lost_after_days"])
     if p["departure_means"] == "lost_after":
@@ -110,7 +110,7 @@ def meaning_of_left(m: Figures, translator: Translator) -> str:
 
 
 def verdict(m: Figures, translator: Translator) -> Verdict:
-    """Ready or not yet, why, and when."""
+    """Return whether the scores are ready for use, with all conditions."""
     r = m["readiness"]
     if r["ready"]:
         title, text = translator.text("verdict.ready"), translator.text("verdict.ready_text")
@@ -126,7 +126,7 @@ def verdict(m: Figures, translator: Translator) -> Verdict:
 
 
 def condition(c: Figures, m: Figures, translator: Translator) -> Condition:
-    """One condition in words."""
+    """Return a condition in words."""
     wait = translator.text("verdict.in_days", days=translator.number(c["days_to_go"])) if c["days_to_go"] else ""
     if c["name"] != "better_than_recency":
         days = translator.number(m["protocol"]["horizon_days"])
@@ -142,7 +142,7 @@ def condition(c: Figures, m: Figures, translator: Translator) -> Condition:
 
 
 def signed(value: float | None, translator: Translator, digits: int = 3) -> str:
-    """A difference with its sign.
+    """Return a difference with its sign.
 
     >>> signed(0.0163, Translator("en", "report"))
     '+0.016'
@@ -151,7 +151,7 @@ def signed(value: float | None, translator: Translator, digits: int = 3) -> str:
 
 
 def tiles(m: Figures, translator: Translator) -> list[Tile]:
-    """The four figures under the headline."""
+    """Return the tiles under the headline."""
     own, auc = own_row(m), m["product"]["auc"]
     calls, horizon = translator.number(own["capacity"]), translator.number(m["protocol"]["horizon_days"])
     recency, rule = (
@@ -180,7 +180,7 @@ def tiles(m: Figures, translator: Translator) -> list[Tile]:
 
 
 def risk_tile(m: Figures, translator: Translator) -> Tile:
-    """What is at risk: money, or customers where no amounts are known."""
+    """Return the tile of what is at risk: an amount, or customers if the log has no amounts."""
     figures = m["money"]
     if figures["known"]:
         worth = translator.money(figures["monthly_worth"], figures["currency"])
@@ -192,7 +192,7 @@ def risk_tile(m: Figures, translator: Translator) -> Tile:
 
 
 def unknown_words(m: Figures, translator: Translator) -> list[tuple[str, str]]:
-    """Each field with words that are not understood, and its words with their counts."""
+    """Return the fields with unknown values, and the values with their counts."""
     return [
         (field, ", ".join(f"{word} ({translator.number(count)})" for word, count in words.items()))
         for field, words in m["log"]["unknown_words"].items()
