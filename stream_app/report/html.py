@@ -43,7 +43,7 @@ def render(metrics: Figures, lang: str, features: Features | None = None) -> str
     rows = feature_rows(metrics, translator, features or {})
     return environment().get_template("report.html.j2").render(
         m=metrics,
-        translator=translator,
+        t=translator,
         summary=summary,
         tables=tables,
         pictures=pictures(metrics, translator, rows),

@@ -118,7 +118,12 @@ def segment_table(rows: Sequence[Figures], m: Figures, translator: Translator) -
 
 def segment_name(key: str, translator: Translator) -> str:
     """Return the name of an RFM segment or of a stage."""
-    return translator.name("rfm" if key in translator.group("rfm") else "stages", key)
+    return capitalized(translator.name("rfm" if key in translator.group("rfm") else "stages", key))
+
+
+def capitalized(text: str) -> str:
+    """Return a text with an upper-case first letter, as in the first column of a table."""
+    return text[:1].upper() + text[1:]
 
 
 def churn_table(m: Figures, translator: Translator) -> Table:
@@ -141,7 +146,7 @@ def cause_table(m: Figures, translator: Translator) -> Table:
     head = [translator.text(f"data.col_{key}") for key in ("cause", "support", "missing")]
     rows: list[list[str | Cell]] = [
         [
-            translator.cause(row["cause"]),
+            capitalized(translator.cause(row["cause"])),
             Cell(translator.text(f"data.{row['support']}"), mark=f"support-{row['support']}"),
             ", ".join(missing_field(name, translator) for name in row["missing"]) or translator.dash,
         ]

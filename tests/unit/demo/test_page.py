@@ -29,7 +29,7 @@ from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.notifications.webhook_signature import Verifier, webhook_key
 from tests.unit.demo.test_demo import AT, NOON, board, opened
 
-WHY = Explanation("one_time", (Cause("forgot_shop", 0.61),), (Evidence("one_order", {"days": 46.0}),))
+WHY = Explanation("one_time", (Cause("forgot_shop", 0.61),), (Evidence("silence_once", {"days": 46.0}),))
 
 
 def page_in(lang: str) -> WebPage:

@@ -55,7 +55,7 @@ def changed(**fields: Any) -> AlertOpened:
         ("en", [
             "very high, 87%", "worth ¥1,320 per month", "one-time buyer", "forgot the shop, 61%",
             "one purchase, 40 days ago", "1. Ask whether the goods arrived well", "(by SMS)", "Never",
-            "Begin with a discount",
+            "Start with a discount",
             "1970-01-15 08:00",
             "at most 1 care contact per week", "al_3f2a91",
         ]),
@@ -189,7 +189,7 @@ def test_an_alert_without_an_explanation_or_with_one_of_a_later_version_is_told_
     later = Explanation("new_segment", (Cause("new_cause", 0.9), Cause("price", 0.1)), (Evidence("new_sign"),))
     text = COMPOSER.alert(changed(explanation=later), "en", 4_096).plain
     assert "new_" not in text
-    assert "1. Give first notice of the next sale" in text
+    assert "1. Announce the next sale early" in text
 
 
 def test_invalid_keys_are_left_out() -> None:
