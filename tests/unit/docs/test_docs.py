@@ -147,7 +147,7 @@ def test_every_file_that_a_page_names_is_there(page: str) -> None:
 def test_every_value_that_a_template_sees_is_told(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
     names = [f"`alert.{field.name}`" for field in fields(AlertView)] + [
-        f"`room.{field.name}`" for field in fields(SizeBudget)
+        f"`budget.{field.name}`" for field in fields(SizeBudget)
     ]
     assert [name for name in names if name not in text] == []
 

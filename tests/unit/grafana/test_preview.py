@@ -80,7 +80,7 @@ def test_a_table_joins_its_queries_on_their_labels() -> None:
     head, rows = rows_of(table)
     assert head[:3] == ["Service", "Instance", "State"]
     assert [row["Instance"] for row in rows] == ["1", "2.5"]
-    assert all(row["State"] == row["Lanes"] == 2.0 for row in rows)
+    assert all(row["State"] == row["Partitions"] == 2.0 for row in rows)
 
 
 @pytest.mark.parametrize(("seconds", "window"), [(600, "20s"), (86_400, "365s")])

@@ -96,7 +96,7 @@ def test_a_full_message_of_every_cause_and_segment_has_place_in_the_smallest_rob
 @pytest.mark.parametrize(
     ("language", "says"),
     [
-        ("en", ["complaining customer, VIP", "1. The team's lead calls within the hour", "2. Solve it first"]),
+        ("en", ["complaining customer, VIP", "1. Have the team lead call within the hour", "2. Solve it first"]),
         ("zh", ["（投诉客户、VIP 客户）", "1. 主管一小时内致电并负责到底", "2. 先解决"]),
     ],
 )

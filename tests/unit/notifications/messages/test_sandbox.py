@@ -374,5 +374,5 @@ def test_what_a_template_may_do_is_enough_for_a_message(tmp_path: Path) -> None:
     )  # fmt: skip
     said = PlaybookComposer(load_playbook(), template(tmp_path, text), currency="CNY").alert(ALERT, "en", 4_096)
     assert said.markdown.startswith("**王••••5678** ¥1,320 44 3")
-    assert "\n1 Forgot The Shop's Name; 2 Price" in said.plain
+    assert "\n1 Forgot The Shop; 2 Price" in said.plain
     assert said.plain.endswith("silent for 40 days / one order in all by SMS one-time buyer in")
