@@ -1,4 +1,4 @@
-"""Units of time. The core counts in whole microseconds, and moments since the Unix epoch."""
+"""Units of time: durations are whole microseconds, instants are microseconds since the Unix epoch."""
 
 from __future__ import annotations
 
@@ -10,3 +10,5 @@ HOUR_US: Final = 3_600 * SECOND_US
 DAY_US: Final = 24 * HOUR_US
 MICROSECOND: Final = timedelta(microseconds=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER: Final = -(1 << 62)  # the instant of something that has not happened: before every other instant
+NOT_DUE: Final = 1 << 62  # the instant of something that is not scheduled: after every other instant

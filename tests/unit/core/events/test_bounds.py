@@ -45,7 +45,7 @@ from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.nowcast import Nowcast
-from stream_app.core.partition.outbox import alert_records, record_of_candidate
+from stream_app.core.partition.outbox import record_of_candidate, urgent_alert
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import EPOCH, MICROSECOND
@@ -162,7 +162,7 @@ def lane_with(**records: list[bytes]) -> PartitionTask:
     task.begin(b"", b"")
     for role in TOPICS:
         fetched = [Rec(place, APPENDED_MS, b"k", value) for place, value in enumerate(records.get(role, ()))]
-        task.push(role, 0, fetched, len(fetched), len(fetched))
+        task.inputs.receive(role, 0, fetched, len(fetched), len(fetched))
     return task
 
 
@@ -175,14 +175,14 @@ def test_whatever_amounts_come_all_facts_stay_finite(amounts: list[float]) -> No
     ]
     task = lane_with(orders=sent)
     steps_of(task)
-    for customer in task.partition.customers.values():
+    for customer in task.processor.customers.values():
         assert all(map(math.isfinite, customer.vector))
 
 
 @pytest.mark.parametrize("worth", [math.inf, -math.inf, math.nan, 1e308, 12.5])
 def test_an_alert_is_read_as_it_was_written_whatever_a_state_holds(worth: float) -> None:
     told = AlertCandidate("c", T0, worth, 0.4, worth, worth, worth, 0, 0)
-    alert = alert_records(breach_of(told, UNANSWERED, SHOP))
+    alert = urgent_alert(breach_of(told, UNANSWERED, SHOP))
     assert decode_alert(encode_message(alert)) == alert
     nominated = CandidateBatch(T0, [record_of_candidate(told)])
     assert decode_candidates(pack(nominated)) == nominated
@@ -241,7 +241,7 @@ def test_a_contact_out_of_range_is_a_dead_letter_and_later_ones_count(place: str
     task = lane_with(orders=[encode(order("c", T0))], contacts=contacts)
     steps = steps_of(task)
     assert sum(step.rejected.total() for step in steps) == 1
-    alert = task.partition.customers["c"].alert
+    alert = task.processor.customers["c"].alert
     assert alert is not None
     assert alert.alert_id == f"al_{T0 + DAY_US}"
 
@@ -251,7 +251,7 @@ def test_a_forged_number_hides_no_contact_of_a_later_moment() -> None:
     events = [encode(order(name, T0)) for name in ("a", "b")]
     task = lane_with(orders=events, contacts=[json.dumps(one).encode() for one in (forged, good)])
     steps_of(task)
-    assert task.partition.customers["b"].alert is not None
+    assert task.processor.customers["b"].alert is not None
 
 
 def test_only_the_desk_numbers_its_contacts() -> None:
@@ -443,11 +443,11 @@ def test_no_record_ends_a_lane_and_what_it_writes_can_be_read(records: list[tupl
         by_role.setdefault(role, []).append(value)
     task = lane_with(**by_role)
     steps = steps_of(task)
-    assert "good" in task.partition.customers
+    assert "good" in task.processor.customers
     again = PartitionTask(0, TOPICS, SHOP, Limits())
     states: dict[str, bytes] = {}
     for step in steps:
         states |= step.commit.states
     again.restore(list(states.items()))
     again.begin(steps[-1].commit.position, steps[-1].commit.summary)
-    assert again.partition.customers.keys() == task.partition.customers.keys()
+    assert again.processor.customers.keys() == task.processor.customers.keys()
