@@ -6,8 +6,8 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from datetime import time as midnight
@@ -30,7 +30,7 @@ from stream_app.demo.simulation import Plan, ShopSimulation
 from stream_app.demo.state import DemoState, ListedAlert
 from stream_app.demo.subscriber import Subscriber, service_status
 from stream_app.demo.summary import print_summary
-from stream_app.demo.views import CompositeView, LineView, ScreenView, View
+from stream_app.demo.views import LineView, ScreenView, View
 from stream_app.demo.web_page import DELIVERED, WebPage
 from stream_app.errors import DemoFailed
 from stream_app.i18n import Translator
@@ -123,7 +123,7 @@ def run_demo(request: Request, console: Console, extra_view: Callable[[str], Vie
             demo = _Demo(request, folder, processes, stopped, started, target)
             try:
                 extra = (extra_view(page.address),) if extra_view else ()
-                demo.show(CompositeView(_console_view(translator, request.plan, console), *extra, page))
+                demo.show([_console_view(translator, request.plan, console), *extra, page])
             finally:
                 demo.close()
     except BaseException as error:
@@ -162,13 +162,16 @@ class _Demo:
         self._subscriber = Subscriber(config)
         self._polled = 0.0
 
-    def show(self, view: View) -> None:
-        """Update a view until the end of the demo."""
+    def show(self, views: Sequence[View]) -> None:
+        """Update the views until the end of the demo. The first one is entered last and left first."""
         self.shop.start()
-        with view:
+        with ExitStack() as stack:
+            for view in reversed(views):
+                stack.enter_context(view)
             while not self._stopped.is_set() and (left := self._left()) > 0:
                 changed = self._poll()
-                view.update(self.state, self.shop, changed, left)
+                for view in views:
+                    view.update(self.state, self.shop, changed, left)
 
     def close(self) -> None:
         """Stop everything."""

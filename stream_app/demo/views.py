@@ -129,26 +129,3 @@ class LineView:
 
     def _print(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False)
-
-
-class CompositeView:
-    """Several views that are updated together. The first one is entered last and left first."""
-
-    def __init__(self, *views: View) -> None:
-        self._views = views
-
-    def __enter__(self) -> Self:
-        for view in reversed(self._views):
-            view.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for view in self._views:
-            view.__exit__(kind, error, trace)
-
-    def update(self, state: DemoState, shop: ShopSimulation, changed: Sequence[ListedAlert], left: float) -> None:
-        """See `View.update`."""
-        for view in self._views:
-            view.update(state, shop, changed, left)
