@@ -126,7 +126,7 @@ def _learning(page: Page) -> None:
         "lacking",
         {
             "trainer": _ALL.total("churn_trainer_lacking_partitions"),
-            "desk": _ALL.total("churn_desk_lacking_partitions"),
+            "allocator": _ALL.total("churn_desk_lacking_partitions"),
         },
         COUNT,
         style=Style.STEPS,
@@ -134,7 +134,7 @@ def _learning(page: Page) -> None:
     page.trend("checkpoint", {"size": _ALL.total("churn_trainer_checkpoint_bytes")}, BYTES, style=Style.STEPS)
     page.trend("checkpoint_time", {"p99": _ALL.quantile(0.99, "churn_trainer_checkpoint_duration_seconds")}, SECONDS)
     page.trend(
-        "desk",
+        "allocator",
         {
             "nominated": _ALL.rate("churn_desk_nominations_total"),
             "opened": _ALL.rate("churn_desk_episodes_total"),

@@ -33,7 +33,7 @@ class AppriseChannel:
         self._apprise = apprise.Apprise()
         self._is_valid = bool(self._apprise.add(url))
         self._timeout_seconds = timeout_seconds
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="apprise")  # of its own, since it may hang
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="apprise")  # per channel, since it may hang
 
     async def send(self, message: OutboundMessage) -> Answer:
         """See `Channel.send`."""

@@ -43,7 +43,7 @@ class ChannelKind:
         limits: documented rate limits.
         max_bytes: largest message text, in bytes of UTF-8.
         concurrency: requests at the same time.
-        single: whether each alert is a message of its own, instead of a digest.
+        single: whether each alert is sent in a separate message, instead of a digest.
         signing: whether requests are signed, and so whether the setting `secret` is required.
         rotates: whether `old_secrets` stay valid while a secret is replaced.
         guarded: whether private addresses can be refused.

@@ -33,7 +33,7 @@ class Codes:
 async def post_to_robot(
     poster: Poster, codes: Codes, body: object, max_bytes: int, secrets: Sequence[str], query: str = ""
 ) -> Answer:
-    """Post a body to a robot and return the answer that the code in its reply stands for."""
+    """Post a body to a robot and return the answer by the code in its reply."""
     encoded = msgspec.json.encode(body)
     if len(encoded) > max_bytes:
         return Refused(
