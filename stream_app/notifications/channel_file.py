@@ -18,7 +18,7 @@ from stream_app.config.yaml_lines import Lines, YamlProblemError, line_of, read_
 from stream_app.errors import BadChannels
 from stream_app.notifications.channel_settings import MAX_CHANNELS, ChannelSettings, ChannelsFile, Digest, Retry
 
-_SEE: Final = "See docs/delivery.md."
+_SEE: Final = "See docs/reference/delivery.md."
 
 
 @dataclass(frozen=True)

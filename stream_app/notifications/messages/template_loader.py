@@ -43,7 +43,7 @@ _PROBLEMS: Final[dict[type[nodes.Node], str]] = {
     nodes.Filter: f"join needs one of {', '.join(LISTS)} or a slice of one, and a constant text",
 }
 _BLANK_LINES: Final = re.compile(r"\n(?:[ \t]*\n){2,}+")  # remain where parts are left out; possessive, so linear
-_REMEDY: Final = "Fix it, or remove it to use the default template. See docs/playbook.md."
+_REMEDY: Final = "Fix it, or remove it to use the default template. See docs/reference/playbook.md."
 
 
 class Templates:

@@ -92,8 +92,11 @@ CHANNEL = "channels:\n  team:\n    kind: dingtalk\n    url: env:DING_URL\n"
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("mode: on\n", "channels.yaml, line 1: mode input should be 'shadow' or 'live'. See docs/delivery.md."),
-        ("mod: live\n", "channels.yaml, line 1: mod is unknown. Did you mean mode? See docs/delivery.md."),
+        (
+            "mode: on\n",
+            "channels.yaml, line 1: mode input should be 'shadow' or 'live'. See docs/reference/delivery.md.",
+        ),
+        ("mod: live\n", "channels.yaml, line 1: mod is unknown. Did you mean mode? See docs/reference/delivery.md."),
         ("mode: live\n\nmode: shadow\n", "channels.yaml, line 3: the file gives `mode` twice. Keep one of them."),
         ("- a\n", "channels.yaml, line 1: the file input should be a valid dictionary"),
         ("digest:\n  settle: 60\n", "channels.yaml, line 2: digest.settle is 60, without a unit. Write 250ms, 10s"),

@@ -294,7 +294,7 @@ def test_what_the_network_does_is_an_answer() -> None:
     async def scenario() -> None:
         async with Site(hang=hang, cut=cut) as site:
             hung = WebhookChannel(poster(site.url("hang"), timeout_seconds=0.2), [webhook_key(SECRET)])
-            assert await sent(hung) == [Retry("no answer of 127.0.0.1 within 0.2 s")]
+            assert await sent(hung) == [Retry("no answer from 127.0.0.1 within 0.2 s")]
             [answer] = await sent(WebhookChannel(poster(site.url("cut")), [webhook_key(SECRET)]))
             assert answer == Retry("the connection to 127.0.0.1 failed: ServerDisconnectedError")
             port = site.port

@@ -375,4 +375,6 @@ def test_what_a_template_may_do_is_enough_for_a_message(tmp_path: Path) -> None:
     said = PlaybookComposer(load_playbook(), template(tmp_path, text), currency="CNY").alert(ALERT, "en", 4_096)
     assert said.markdown.startswith("**王••••5678** ¥1,320 44 3")
     assert "\n1 Forgot The Shop; 2 Price" in said.plain
-    assert said.plain.endswith("silent for 40 days / one order in all by SMS one-time buyer in")
+    assert said.plain.endswith(
+        "one purchase, 40 days ago / never favourited the shop or a product by SMS one-time buyer in"
+    )
