@@ -94,7 +94,7 @@ CHANNEL = "channels:\n  team:\n    kind: dingtalk\n    url: env:DING_URL\n"
     [
         (
             "mode: on\n",
-            "channels.yaml, line 1: mode input should be 'shadow' or 'live'. See docs/reference/delivery.md.",
+            "channels.yaml, line 1: mode input should be 'shadow' or 'live'. See docs/reference",
         ),
         ("mod: live\n", "channels.yaml, line 1: mod is unknown. Did you mean mode? See docs/reference/delivery.md."),
         ("mode: live\n\nmode: shadow\n", "channels.yaml, line 3: the file gives `mode` twice. Keep one of them."),

@@ -98,7 +98,11 @@ def test_an_id_may_be_named_by_its_beginning_if_no_other_begins_so() -> None:
     known = [alert("al_abcdef01"), alert("al_abcdef02"), alert("al_xyz98765")]
     assert alert_of(known, "al_abcdef02") is known[1]
     assert alert_of(known, "al_xyz") is known[2]
-    for odd, why in [("al_abc", "2 alerts match"), ("al_", "An alert closes when"), ("nothing", "may have ended")]:
+    for odd, why in [
+        ("al_abc", "2 alerts match"),
+        ("al_", "An alert closes when"),
+        ("nothing", "An alert closes when"),
+    ]:
         with pytest.raises(NoSuchAlert, match=why):
             alert_of(known, odd)
 
