@@ -42,8 +42,7 @@ from stream_app.core.state.counters import COMPLAINED, CONTACT_PERIOD_DAYS, COUN
 from stream_app.core.state.vector import DECAYED, HALF_LIVES, ID_RING, SLOTS
 from stream_app.core.units import DAY_US
 from stream_app.errors import Stalled
-from stream_app.i18n import LANGUAGES, cause_name, segment_name
-from stream_app.i18n.explanations import catalogue as spoken
+from stream_app.i18n import LANGUAGES, Translator, catalogue
 from stream_app.metrics.allocator import AllocatorMetrics
 from stream_app.metrics.base import Metrics
 from stream_app.metrics.kpis import KpiMetrics
@@ -60,7 +59,7 @@ from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.schema import json_schema, render
 from stream_app.schema.channels import TOPICS
 from stream_app.schema.examples import examples
-from stream_app.schema.words import Words, catalogue, meaning_of_kind
+from stream_app.schema.words import COMMON, meaning_of_kind, meanings, units
 
 DOCS: Final = Path(__file__).parent
 TEMPLATES: Final = DOCS / "templates"
@@ -116,8 +115,8 @@ def about_events() -> dict[str, object]:
                 "name": kind,
                 "topic": TOPICS[kind],
                 "meaning": meaning_of_kind(kind),
-                "meaning_zh": catalogue().kinds_zh[kind],
-                "fields": field_rows(getattr(catalogue(), kind), payload),
+                "meaning_zh": meaning_of_kind(kind, "zh").removesuffix("。"),
+                "fields": field_rows(kind, payload),
                 "words": enumerations(payload),
                 "spellings": {
                     field.name: SPELLINGS[field.type.__name__]
@@ -129,23 +128,24 @@ def about_events() -> dict[str, object]:
         )
     return {
         "schema": schema,
-        "every": field_rows(catalogue().every, schema["$defs"]["Browsing"]),
+        "every": field_rows(COMMON, schema["$defs"]["Browsing"]),
         "kinds": kinds,
         "types_zh": TYPES_ZH,
         "units_zh": UNITS_ZH,
     }
 
 
-def field_rows(fields: dict[str, Words], payload: dict[str, Any]) -> list[dict[str, object]]:
-    """Return a row of the table for each field."""
+def field_rows(kind: str, payload: dict[str, Any]) -> list[dict[str, object]]:
+    """Return a row of the table for each field of a kind, or of COMMON."""
+    chinese = meanings(kind, "zh")
     return [
         {
             "name": name,
             "required": name in payload["required"],
             "type": json_type(payload["properties"][name]),
-            "words": words,
+            "words": {"en": english, "zh": chinese[name], "unit": units(kind).get(name, "")},
         }
-        for name, words in fields.items()
+        for name, english in meanings(kind).items()
     ]
 
 
@@ -191,7 +191,7 @@ def about_causes() -> dict[str, object]:
             {
                 "key": cause,
                 "family": cause in POOR_EXPERIENCE,
-                "names": [cause_name(cause, lang) for lang in LANGUAGES],
+                "names": [Translator(lang).cause(cause) for lang in LANGUAGES],
                 "one_time": ONE_TIME[cause],
                 "repeat": REPEAT[cause],
                 "signs": [sign_row(sign, cause) for sign in EVIDENCE_RULES if cause in sign.likelihoods],
@@ -199,8 +199,8 @@ def about_causes() -> dict[str, object]:
             for cause in CAUSES
         ],
         "plain": [sign_row(sign) for sign in EVIDENCE_RULES if not sign.likelihoods],
-        "family": [FAMILY, *(cause_name(FAMILY, lang) for lang in LANGUAGES)],
-        "segments": [(key, *(segment_name(key, lang) for lang in LANGUAGES)) for key in SEGMENTS],
+        "family": [FAMILY, *(Translator(lang).cause(FAMILY) for lang in LANGUAGES)],
+        "segments": [(key, *(Translator(lang).segment(key) for lang in LANGUAGES)) for key in SEGMENTS],
         "told": SHOWING,
         "misled": MISLEADING,
         "period": PERIOD_DAYS,
@@ -228,7 +228,7 @@ def example_words(key: str, lang: str) -> str:
     >>> example_words("reopened", "en")
     '‹complaints› complaint(s) reopened'
     """
-    text = re.sub(r"\{(\w+):n (\w[^|}]*)\|[^}]*\}", r"‹\1› \2(s)", spoken(lang)["signs"][key])
+    text = re.sub(r"\{(\w+):n (\w[^|}]*)\|[^}]*\}", r"‹\1› \2(s)", catalogue(lang, "explanations")["evidence"][key])
     return re.sub(r"\{(\w+)[^}]*\}", r"‹\1›", text)
 
 
@@ -336,11 +336,11 @@ def about_playbook() -> dict[str, object]:
     causes = [
         {
             "key": key,
-            "name": {lang: cause_name(key, lang) for lang in LANGUAGES},
+            "name": {lang: Translator(lang).cause(key) for lang in LANGUAGES},
             "measure": playbook.measure(key),
             "channels": ", ".join(channel.value for channel in playbook.measure(key).channels),
-            "segments": ", ".join(segment_name(one, "en") for one in playbook.overridden(key)),
-            "segments_zh": "、".join(segment_name(one, "zh") for one in playbook.overridden(key)),
+            "segments": ", ".join(Translator("en").segment(one) for one in playbook.overridden(key)),
+            "segments_zh": "、".join(Translator("zh").segment(one) for one in playbook.overridden(key)),
         }
         for key in MEASURED
     ]

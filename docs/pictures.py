@@ -28,11 +28,11 @@ from rich.console import Console
 
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.demo import Request, run_demo
-from stream_app.demo.layout import Layout
 from stream_app.demo.settings import CURRENCY, ZONE
 from stream_app.demo.simulation import Phase, ShopSimulation
-from stream_app.demo.state import DemoState, Listed
-from stream_app.demo.voice import DemoVoice
+from stream_app.demo.state import DemoState, ListedAlert
+from stream_app.demo.terminal_layout import TerminalLayout
+from stream_app.i18n import Translator
 from stream_app.notifications.channels import dingtalk, feishu
 from stream_app.notifications.messages.composer import PlaybookComposer
 from stream_app.notifications.messages.message import Message
@@ -71,7 +71,7 @@ class Camera:
 
     def __init__(self, request: Request, address: str) -> None:
         self._request, self._address = request, address
-        self._voice = DemoVoice(request.lang)
+        self._translator = Translator(request.lang, "demo")
         self._page: Thread | None = None
 
     def __enter__(self) -> Self:
@@ -83,9 +83,9 @@ class Camera:
         if self._page is not None:
             self._page.join()
 
-    def update(self, board: DemoState, shop: ShopSimulation, _changed: Sequence[Listed], left: float) -> None:
+    def update(self, board: DemoState, shop: ShopSimulation, _changed: Sequence[ListedAlert], left: float) -> None:
         """See Show."""
-        if self._page is not None or left > TAKEN_AT or shop.phase is not Phase.LIVING:
+        if self._page is not None or left > TAKEN_AT or shop.phase is not Phase.LIVE:
             return
         self._page = Thread(target=self._take_page)  # the demo continues meanwhile
         self._page.start()
@@ -103,7 +103,7 @@ class Camera:
         console = Console(
             record=True, width=width, height=height, file=io.StringIO(), force_terminal=True, color_system="truecolor"
         )
-        console.print(Layout(self._voice, self._request.plan).draw(board, shop, left, width, height))
+        console.print(TerminalLayout(self._translator, self._request.plan).draw(board, shop, left, width, height))
         shoot_text(console.export_svg(title="make demo"), "svg", self._to("demo"))
 
     def _take_chats(self, board: DemoState) -> None:

@@ -1,7 +1,4 @@
-"""Writes the dashboards that Grafana is provisioned with: `make dashboards`. A test keeps them in step with the pages.
-
-python -m grafana.build
-"""
+"""Writes the dashboards for Grafana: `make dashboards`. A test compares the files with the pages."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import Final
 
 from grafana.page import PAGES
 from grafana.pages import causes, churn_today, quality, service
-from grafana.words import LANGUAGES
+from stream_app.i18n import LANGUAGES
 
 FOLDER: Final = Path(__file__).parent / "dashboards"
 _MAKERS: Final = {
@@ -22,12 +19,12 @@ _MAKERS: Final = {
 
 
 def dashboards() -> dict[str, str]:
-    """The text of every file, by its path below grafana/dashboards."""
+    """Return the text of every file by its path in grafana/dashboards."""
     return {f"{lang}/{name.replace('_', '-')}.json": _MAKERS[name](lang).json() for name in PAGES for lang in LANGUAGES}
 
 
 def write() -> None:
-    """Write every file."""
+    """Write all files."""
     for name, text in dashboards().items():
         path = FOLDER / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What all pages share: the variables above them, the links between them, the marks in their trends, their grid."""
+"""Frame of all pages: variables, links, annotations and the grid."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
 from grafana import panels
+from grafana.label_names import label_names
 from grafana.panels import SOURCE, Column, Frame, Measure, Names, Query, Style
-from grafana.words import LANGUAGES, names_of, say, words
+from stream_app.i18n import LANGUAGES, Translator
 
 PAGES: Final = ("churn_today", "causes", "quality", "service")
 STAT_HEIGHT, TREND_HEIGHT = 4, 8
@@ -23,13 +24,13 @@ _VERSIONS: Final = "changes(churn_trainer_model_version[$__rate_interval]) > 0"
 
 @dataclass(frozen=True)
 class Variable:
-    """A choice above a page: the values of a label.
+    """A variable of a page: the values of a label.
 
     Attributes:
-        name: in the queries; its label is found in the words.
-        query: what Grafana asks for the values.
-        chosen: the one value that it begins with; "": all of them, and one may choose several.
-        named: instead of a query: the list of names in the words that has the values, and what people call them.
+        name: name in the queries.
+        query: query for the values.
+        chosen: initial value of a variable with one value; empty for one with several values, initially all.
+        named: group of label names to use instead of a query.
     """
 
     name: str
@@ -38,10 +39,10 @@ class Variable:
     named: str = ""
 
 
-class _Mark(model.AnnotationQuery):
-    """Marks in the trends, as Grafana's Prometheus source reads them; the SDK does not know these fields.
+class _Annotation(model.AnnotationQuery):
+    """Annotation query of Grafana's Prometheus data source, whose fields the SDK does not know.
 
-    Grafana 11 reads the query from `target` in its later versions, from the top in its earlier ones.
+    Later versions of Grafana 11 read the query from `target`, earlier ones from `expr`.
     """
 
     def __init__(self, name: str, expr: str, colour: str, *, title: str, text: str) -> None:
@@ -59,22 +60,25 @@ class _Mark(model.AnnotationQuery):
 
 
 class Page:
-    """One page in one language. Its panels stand in the order in which they are added, on a grid of 24 columns.
+    """A page in one language. Its panels fill a grid of 24 columns in the order in which they are added.
 
     Args:
-        name: one of PAGES; its words are found under it.
+        name: one of PAGES, and the key of its texts.
         lang: en or zh.
-        variables: the choices beside the data source.
-        since: the range of time that it opens with, and `refresh` how often it is drawn again.
+        variables: variables besides the data source.
+        since: start of the initial time range.
+        refresh: refresh interval.
     """
 
     def __init__(self, name: str, lang: str, variables: Sequence[Variable], since: str, refresh: str) -> None:
         self.name, self.lang = name, lang
+        self._translator = Translator(lang, "dashboards")
+        text = self._translator.text
         self._key = 0
         self._dashboard = (
-            frame.Dashboard(say(lang, name, "title"))
+            frame.Dashboard(text(f"pages.{name}.title"))
             .uid(uid(name, lang))
-            .description(say(lang, name, "description"))
+            .description(text(f"pages.{name}.description"))
             .tags(["stream-app", lang])
             .timezone("browser")
             .time(since, "now")
@@ -86,17 +90,14 @@ class Page:
         self._links()
         self._dashboard.annotations([_Built(self._alerts()), _Built(self._versions())])
 
-    # --- what a page is made of -----------------------------------------------------------------------------------
-
     def row(self, key: str) -> None:
-        """A heading over what follows."""
+        """Add a heading."""
         self._key += 1
-        self._dashboard.with_row(frame.Row(say(self.lang, self.name, "rows", key)).id(self._key))
+        self._dashboard.with_row(frame.Row(self._text("rows", key)).id(self._key))
 
-    def number(self, key: str, expr: str, measure: Measure, width: int = 4, texts: Sequence[str] = ()) -> None:
-        """One figure; `texts` are values for which words of the panel stand."""
-        said = {value: self._say(key, f"value_{value}") for value in texts}
-        self._dashboard.with_panel(panels.big_number(self._frame(key, width, STAT_HEIGHT), Query(expr), measure, said))
+    def number(self, key: str, expr: str, measure: Measure, width: int = 4) -> None:
+        """Add a panel with one figure."""
+        self._dashboard.with_panel(panels.big_number(self._frame(key, width, STAT_HEIGHT), Query(expr), measure))
 
     def trend(
         self,
@@ -107,10 +108,10 @@ class Page:
         style: Style = Style.LINES,
         names: Names | None = None,
     ) -> None:
-        """Values over time.
+        """Add a chart of values over time.
 
-        The queries stand by legend: a key of the panel's words; a label as `{{label}}`; or a value of a label that
-        `names` has a name for, so that the order of the queries is that of the series.
+        The keys of the queries are legends: a key of the panel's texts, a label as `{{label}}`, or a value of a label
+        that has a name in `names`, for series in a fixed order.
         """
         asked = self._queries(key, queries, names)
         panel = panels.trend(self._frame(key, width, TREND_HEIGHT), asked, measure, style)
@@ -125,17 +126,17 @@ class Page:
         height: int = TREND_HEIGHT,
         names: Names | None = None,
     ) -> None:
-        """The latest value of each series; the queries by legend, as in `trend`."""
+        """Add a bar chart of the latest value of each series. The queries are those of `trend`."""
         asked = self._queries(key, queries, names)
         self._add(panels.bars(self._frame(key, width, height), asked, measure), names)
 
     def columns(self, key: str, label: str, queries: Mapping[str, str], measure: Measure, width: int = 8) -> None:
-        """Values side by side for each value of a label; the queries by a key of the panel's words."""
-        asked = [Query(expr, self._say(key, legend)) for legend, expr in queries.items()]
+        """Add columns per value of a label. The keys of the queries are keys of the panel's texts."""
+        asked = [Query(expr, self._text(key, legend)) for legend, expr in queries.items()]
         self._add(panels.columns(self._frame(key, width, TREND_HEIGHT), label, asked, measure), None)
 
     def buckets(self, key: str, expr: str, measure: Measure, width: int = 8) -> None:
-        """A histogram over time."""
+        """Add a histogram over time."""
         self._dashboard.with_panel(
             panels.buckets(self._frame(key, width, TREND_HEIGHT), Query(expr, "{{le}}"), measure)
         )
@@ -143,55 +144,60 @@ class Page:
     def table(
         self, key: str, columns: Sequence[Column], width: int = 24, height: int = TREND_HEIGHT, largest: str = ""
     ) -> None:
-        """A table; a column's title is a key of the panel's words, and so is the one whose `largest` comes first."""
+        """Add a table, sorted by the column `largest`. Titles of columns are keys of the panel's texts."""
         titled = [
-            replace(one, title=self._say(key, one.title), texts=names_of(self.lang, one.named) if one.named else None)
+            replace(
+                one,
+                title=self._text(key, one.title),
+                texts=self._names(one.named) if one.named else None,
+            )
             for one in columns
         ]
-        first = self._say(key, largest) if largest else ""
+        first = self._text(key, largest) if largest else ""
         self._dashboard.with_panel(panels.listing(self._frame(key, width, height), titled, first))
 
     def json(self) -> str:
-        """As Grafana reads it."""
+        """Return the page as JSON for Grafana."""
         return json.dumps(self._dashboard.build(), cls=JSONEncoder, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
-
-    # --- its frame ------------------------------------------------------------------------------------------------
 
     def _add(self, panel: panels.Panel, names: Names | None) -> None:
         if names is not None:
-            panels.call(panel, names_of(self.lang, names.of), names.colours)
+            panels.rename_series(panel, self._names(names.of), names.colours)
         self._dashboard.with_panel(panel)
 
-    def _say(self, key: str, what: str) -> str:
-        return say(self.lang, self.name, key, what)
+    def _names(self, of: str) -> dict[str, str]:
+        return label_names(self._translator, of)
+
+    def _text(self, key: str, what: str) -> str:
+        return self._translator.text(f"pages.{self.name}.{key}.{what}")
 
     def _queries(self, key: str, queries: Mapping[str, str], names: Names | None) -> list[Query]:
-        as_they_are = names_of(self.lang, names.of).keys() if names else ()
+        unchanged = self._names(names.of).keys() if names else ()
         return [
-            Query(expr, legend if "{{" in legend or legend in as_they_are else self._say(key, legend))
+            Query(expr, legend if "{{" in legend or legend in unchanged else self._text(key, legend))
             for legend, expr in queries.items()
         ]
 
     def _frame(self, key: str, width: int, height: int) -> Frame:
         self._key += 1
-        own = {"nothing": say(self.lang, "common", "nothing"), **words(self.lang)[self.name][key]}
+        own = {"nothing": self._translator.text("common.nothing"), **self._translator.group(f"pages.{self.name}.{key}")}
         return Frame(self._key, own["title"], own["text"], own["nothing"], width, height)
 
     def _choices(self, variables: Sequence[Variable]) -> None:
-        source = frame.DatasourceVariable("datasource").label(say(self.lang, "variables", "datasource"))
+        source = frame.DatasourceVariable("datasource").label(self._translator.text("variables.datasource"))
         self._dashboard.with_variable(source.type("prometheus"))
         for variable in variables:
-            choice = self._named(variable) if variable.named else _asked(variable)
-            choice.label(say(self.lang, "variables", variable.name))
+            choice = self._named(variable) if variable.named else _query_variable(variable)
+            choice.label(self._translator.text(f"variables.{variable.name}"))
             if variable.chosen:
                 choice.current(model.VariableOption(True, variable.chosen, variable.chosen))
             else:
                 choice.multi(True).include_all(True).all_value(".*")
-                choice.current(model.VariableOption(True, say(self.lang, "common", "all"), "$__all"))
+                choice.current(model.VariableOption(True, self._translator.text("common.all"), "$__all"))
             self._dashboard.with_variable(choice)
 
     def _named(self, variable: Variable) -> frame.CustomVariable:
-        names = names_of(self.lang, variable.named)
+        names = self._names(variable.named)
         choice = frame.CustomVariable(variable.name)
         choice.values(", ".join(f"{_escaped(name)} : {value}" for value, name in names.items()))
         return choice.options([model.VariableOption(False, name, value) for value, name in names.items()])
@@ -199,46 +205,47 @@ class Page:
     def _links(self) -> None:
         for name in PAGES:
             if name != self.name:
-                self._link(say(self.lang, name, "title"), name, self.lang)
+                self._link(self._translator.text(f"pages.{name}.title"), name, self.lang)
         for lang in LANGUAGES:
             if lang != self.lang:
-                self._link(say(lang, "common", "language"), self.name, lang)
+                self._link(Translator(lang, "dashboards").text("language.name"), self.name, lang)
 
     def _link(self, title: str, name: str, lang: str) -> None:
         link = frame.DashboardLink(title).type(model.DashboardLinkType.LINK).icon("dashboard")
         link.url(f"/d/{uid(name, lang)}").keep_time(True).include_vars(True)
-        self._dashboard.link(link.tooltip(say(lang, name, "description")))
+        self._dashboard.link(link.tooltip(Translator(lang, "dashboards").text(f"pages.{name}.description")))
 
-    def _alerts(self) -> _Mark:
-        name = say(self.lang, "common", "alerts")
-        return _Mark(name, _ALERTS, panels.RED, title="{{alertname}}", text="{{severity}} {{job}} {{instance}}")
+    def _alerts(self) -> _Annotation:
+        name = self._translator.text("common.alerts")
+        return _Annotation(name, _ALERTS, panels.RED, title="{{alertname}}", text="{{severity}} {{job}} {{instance}}")
 
-    def _versions(self) -> _Mark:
-        name = say(self.lang, "common", "versions")
-        return _Mark(name, _VERSIONS, panels.BLUE, title=say(self.lang, "common", "version"), text="{{instance}}")
+    def _versions(self) -> _Annotation:
+        name = self._translator.text("common.versions")
+        title = self._translator.text("common.version")
+        return _Annotation(name, _VERSIONS, panels.BLUE, title=title, text="{{instance}}")
 
 
 class _Built(frame.AnnotationQuery):
-    """A builder of what is built already."""
+    """Builder of an annotation that is complete already."""
 
-    def __init__(self, mark: _Mark) -> None:
+    def __init__(self, annotation: _Annotation) -> None:
         super().__init__()
-        self._internal = mark
+        self._internal = annotation
 
 
-def _asked(variable: Variable) -> frame.QueryVariable:
+def _query_variable(variable: Variable) -> frame.QueryVariable:
     choice = frame.QueryVariable(variable.name).datasource(SOURCE)
     choice.query({"query": variable.query, "refId": variable.name})
     return choice.sort(model.VariableSort.NATURAL_ASC).refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
 
 
 def _escaped(name: str) -> str:
-    """A name in the list of a custom variable, whose entries end with a comma."""
+    """Return a name for the list of a custom variable, which separates entries by commas."""
     return name.replace(",", "\\,")
 
 
 def uid(name: str, lang: str) -> str:
-    """By which Grafana knows a page, and links find it.
+    """Return the id of a page in Grafana and in links.
 
     >>> uid("churn_today", "zh")
     'churn-today-zh'

@@ -1,4 +1,4 @@
-"""How a panel looks: five kinds, all with a unit, a description and words for the case that there is nothing yet."""
+"""Panels of six kinds, all with a unit, a description and a text for missing values."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
-LETTERS: Final = "ABCDEFGHIJ"  # of the queries of a panel
+LETTERS: Final = "ABCDEFGHIJ"  # ids of the queries of a panel
 GREEN, YELLOW, ORANGE, RED, BLUE, GREY = "green", "yellow", "orange", "red", "blue", "text"
 Panel: TypeAlias = stat.Panel | timeseries.Panel | bargauge.Panel | barchart.Panel | table.Panel | heatmap.Panel
 PanelT = TypeVar("PanelT", stat.Panel, timeseries.Panel, bargauge.Panel, barchart.Panel, table.Panel, heatmap.Panel)
-Steps: TypeAlias = Sequence[tuple[float, str]]  # from this value on this colour
+Steps: TypeAlias = Sequence[tuple[float, str]]  # value from which a colour applies
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked of Prometheus.
+    """A query to Prometheus.
 
     Attributes:
-        expr: in PromQL, with the variables of the page.
-        legend: of a series: words, with `{{label}}` for its labels.
+        expr: PromQL with the variables of the page.
+        legend: name of a series, with `{{label}}` for its labels.
     """
 
     expr: str
@@ -37,15 +37,15 @@ class Query:
 
 @dataclass(frozen=True)
 class Measure:
-    """What stands beside the values of a panel.
+    """Unit, colours and range of the values of a panel.
 
     Attributes:
-        unit: as Grafana calls it: s, bytes, percentunit, cps, short.
-        base: the colour below all thresholds.
-        steps: thresholds.
-        decimals: of the values; None: as many as tell them apart.
-        lowest: where the axis begins.
-        highest: where it ends.
+        unit: unit in Grafana's terms: s, bytes, percentunit, cps, short.
+        base: colour below all thresholds.
+        steps: thresholds with their colours.
+        decimals: number of decimals; None lets Grafana choose.
+        lowest: start of the axis.
+        highest: end of the axis.
     """
 
     unit: str
@@ -58,38 +58,36 @@ class Measure:
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a panel stands, and what it says of itself."""
+    """Position, size and texts of a panel."""
 
     key: int
     title: str
     description: str
-    nothing: str  # said where there is no value
+    nothing: str  # shown without a value
     width: int  # of 24 columns
     height: int
 
 
-def big_number(place: Frame, query: Query, measure: Measure, texts: Mapping[str, str] | None = None) -> stat.Panel:
-    """One figure, with its course behind it; `texts` are words in place of single values."""
+def big_number(place: Frame, query: Query, measure: Measure) -> stat.Panel:
+    """Return a panel with one figure and its trend."""
     panel = stat.Panel().color_mode(looks.BigValueColorMode.VALUE).graph_mode(looks.BigValueGraphMode.AREA)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.text_mode(looks.BigValueTextMode.VALUE)
-    if texts:
-        panel.mappings([model.ValueMap({value: model.ValueMappingResult(text=text) for value, text in texts.items()})])
     panel.with_target(_target(query, "A"))
     _measured(panel, measure)
     return _framed(panel, place)
 
 
 class Style(StrEnum):
-    """How a trend is drawn."""
+    """Style of a trend."""
 
     LINES = "lines"
-    STACKED = "stacked"  # areas on top of each other: parts of a whole
+    STACKED = "stacked"  # stacked areas: parts of a whole
     STEPS = "steps"  # values that hold until the next
 
 
 def trend(place: Frame, queries: Sequence[Query], measure: Measure, style: Style) -> timeseries.Panel:
-    """Values over time."""
+    """Return a chart of values over time."""
     panel = timeseries.Panel().line_width(1.5).fill_opacity(60 if style is Style.STACKED else 8)
     panel.show_points(looks.VisibilityMode.NEVER)
     panel.legend(_legend_below())
@@ -108,7 +106,7 @@ def trend(place: Frame, queries: Sequence[Query], measure: Measure, style: Style
 
 
 def bars(place: Frame, queries: Sequence[Query], measure: Measure) -> bargauge.Panel:
-    """The latest value of each series as a bar; in the order of the queries, and of what each of them finds."""
+    """Return a bar chart of the latest value of each series, in the order of the queries and their results."""
     panel = bargauge.Panel().orientation(looks.VizOrientation.HORIZONTAL)
     panel.display_mode(looks.BarGaugeDisplayMode.BASIC).value_mode(looks.BarGaugeValueMode.TEXT)
     panel.name_placement(looks.BarGaugeNamePlacement.LEFT).show_unfilled(False)
@@ -120,7 +118,7 @@ def bars(place: Frame, queries: Sequence[Query], measure: Measure) -> bargauge.P
 
 
 def columns(place: Frame, label: str, queries: Sequence[Query], measure: Measure) -> barchart.Panel:
-    """Values side by side for each value of a label, in the order of the first query's values."""
+    """Return columns per value of a label, sorted by the values of the first query."""
     panel = barchart.Panel().x_field(label).group_width(0.8).bar_width(0.95)
     panel.line_width(1).fill_opacity(80).gradient_mode(looks.GraphGradientMode.NONE)
     panel.legend(_legend_below()).tooltip(common.VizTooltipOptions().mode(looks.TooltipDisplayMode.MULTI))
@@ -137,7 +135,7 @@ def columns(place: Frame, label: str, queries: Sequence[Query], measure: Measure
 
 
 def buckets(place: Frame, query: Query, measure: Measure) -> heatmap.Panel:
-    """A histogram over time; the query sums the buckets' rates by `le`."""
+    """Return a histogram over time. The query returns the rates of the buckets by `le`."""
     panel = heatmap.Panel().calculate(False)
     panel.y_axis(heatmap.YAxisConfig().unit(measure.unit).axis_placement(looks.AxisPlacement.LEFT))
     panel.color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Blues").steps(32))
@@ -153,12 +151,12 @@ class Column:
     """A column of a table: a label, or the value of a query.
 
     Attributes:
-        name: of the label; "" for a value.
-        title: what stands above it.
-        query: what its values are.
-        measure: of the values.
-        named: in which list of names the words for its values are found; "": none.
-        texts: these words.
+        title: heading.
+        name: name of the label; empty for values.
+        query: query for the values.
+        measure: unit and colours of the values.
+        named: group of label names for the values; may be empty.
+        texts: names by value.
     """
 
     title: str
@@ -170,17 +168,17 @@ class Column:
 
 
 def listing(place: Frame, columns: Sequence[Column], largest: str = "") -> table.Panel:
-    """A table with a row for each combination of labels, joined on them; the `largest` of a column comes first."""
+    """Return a table with a row per combination of labels, sorted by the column `largest`."""
     panel = table.Panel().show_header(True).cell_height(looks.TableCellHeight.SM)
     panel.align(looks.FieldTextAlignment.AUTO).inspect(False)
-    asking = sum(bool(one.query) for one in columns)
+    queries = sum(bool(one.query) for one in columns)
     titles, letters = {}, iter(LETTERS)
     for column in columns:
         name = column.name
         if column.query:
             letter = next(letters)
             panel.with_target(_target(Query(column.query), letter, instant=True, form=PromQueryFormat.TABLE))
-            name = f"Value #{letter}" if asking > 1 else "Value"  # as Grafana calls the values of several and of one
+            name = f"Value #{letter}" if queries > 1 else "Value"  # as Grafana names them
         titles[name] = column.title
         panel.override_by_name(column.title, _column(column))
     _joined(panel, titles)
@@ -192,19 +190,19 @@ def listing(place: Frame, columns: Sequence[Column], largest: str = "") -> table
 
 @dataclass(frozen=True)
 class Names:
-    """Series are called by words instead of by the value of their label, and may have colours that mean something.
+    """Names and colours of series by the value of their label.
 
     Attributes:
-        of: the list of names in the words.
-        colours: by value.
+        of: group of label names.
+        colours: colours by value, where they have a meaning.
     """
 
     of: str
     colours: Mapping[str, str] = field(default_factory=dict)
 
 
-def call(panel: Panel, names: Mapping[str, str], colours: Mapping[str, str]) -> None:
-    """Give the series of a panel these names and colours, by value of their label."""
+def rename_series(panel: Panel, names: Mapping[str, str], colours: Mapping[str, str]) -> None:
+    """Set names and colours of the series of a panel, by value of their label."""
     for value, name in names.items():
         properties = [model.DynamicConfigValue(id_val="displayName", value=name)]
         if value in colours:
@@ -213,7 +211,7 @@ def call(panel: Panel, names: Mapping[str, str], colours: Mapping[str, str]) -> 
 
 
 def _joined(panel: table.Panel | barchart.Panel, titles: Mapping[str, str]) -> None:
-    """One row for each combination of labels, with these columns in this order."""
+    """Join the queries into one row per combination of labels, with these columns in this order."""
     order = {name: place for place, name in enumerate(titles)}
     options = {"excludeByName": {"Time": True}, "renameByName": dict(titles), "indexByName": order}
     panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={}))

@@ -1,1 +1,1 @@
-"""What each page shows."""
+"""Content of the dashboards, one module per page."""

@@ -1,13 +1,13 @@
-"""*Churn today*, for managers: how many leave, how many are about to, and where the shop loses them."""
+"""*Churn today*, for managers: how many customers leave, how many are at risk, and where the shop loses them."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from typing import Final
 
-from grafana.asking import Asking
 from grafana.page import Page, Variable
 from grafana.panels import BLUE, Column, Measure, Names, Style
+from grafana.queries import Queries
 
 VARIABLES: Final = (
     Variable("shop", "label_values(churn_buyers, shop)"),
@@ -39,8 +39,8 @@ SEGMENTS: Final = Names(
         "unknown": "text",
     },
 )
-_ASK: Final = Asking('shop=~"$shop"')
-_WHO: Final = Asking('shop=~"$shop",segment=~"$segment"')  # what is told by segment
+_ALL: Final = Queries('shop=~"$shop"')
+_CHOSEN: Final = Queries('shop=~"$shop",segment=~"$segment"')  # metrics with a segment label
 _CURRENT: Final = 'month="current"'
 _LIKELY: Final = 'band=~"high|very_high"'
 
@@ -50,7 +50,7 @@ MONEY: Final = Measure("short", BLUE, decimals=0)
 
 
 def page(lang: str) -> Page:
-    """The page in a language."""
+    """Return the page in a language."""
     made = Page("churn_today", lang, VARIABLES, since="now-24h", refresh="1m")
     _at_a_glance(made)
     _customers(made)
@@ -60,47 +60,50 @@ def page(lang: str) -> Page:
 
 
 def _churn_rate(month: str, by: str = "") -> str:
-    return _ASK.ratio("churn_month_lost_customers", "churn_month_start_customers", f'month="{month}"', by)
+    return _ALL.ratio("churn_month_lost_customers", "churn_month_start_customers", f'month="{month}"', by)
 
 
 def _each(metric: str, label: str, values: tuple[str, ...]) -> dict[str, str]:
-    """A query for each value, so that the areas lie in this order, the first at the bottom."""
-    asking = _ASK if metric == "churn_stage_customers" else _WHO
-    return {value: asking.total(metric, more=f'{label}="{value}"') for value in values}
+    """Return a query per value, so that the areas are stacked in this order, the first at the bottom."""
+    queries = _ALL if metric == "churn_stage_customers" else _CHOSEN
+    return {value: queries.total(metric, more=f'{label}="{value}"') for value in values}
 
 
 def _an_hour(metric: str, label: str) -> str:
-    return f"{_ASK.rate(metric, label)} * 3600"
+    return f"{_ALL.rate(metric, label)} * 3600"
 
 
 def _likely_share(by: str = "") -> str:
-    likely, all_scored = _WHO.total("churn_risk_customers", by, _LIKELY), _WHO.total("churn_risk_customers", by)
+    likely, all_scored = (
+        _CHOSEN.total("churn_risk_customers", by, _LIKELY),
+        _CHOSEN.total("churn_risk_customers", by),
+    )
     return f"{likely} / ({all_scored} > 0)"
 
 
 def _conversion(over: str) -> str:
-    return _ASK.share("churn_daily_buyers_total", "churn_visitors_total", over)
+    return _ALL.share("churn_daily_buyers_total", "churn_visitors_total", over)
 
 
 def _bounces(over: str) -> str:
-    return f"1 - {_ASK.share('churn_visits_continued_total', 'churn_visits_total', over)}"
+    return f"1 - {_ALL.share('churn_visits_continued_total', 'churn_visits_total', over)}"
 
 
 def _left_in_carts(over: str) -> str:
-    """Value that was put into carts and not paid for; price rises between cart and payment do not make it negative."""
+    """Return the value of unpaid carts, at least 0, since prices may rise between cart and payment."""
     in_carts, paid = (
-        _ASK.gained("churn_funnel_amount_total", more=f'step="{step}"', over=over) for step in ("cart", "paid")
+        _ALL.increase("churn_funnel_amount_total", more=f'step="{step}"', over=over) for step in ("cart", "paid")
     )
     return f"clamp_min({in_carts} - {paid}, 0)"
 
 
 def _at_a_glance(page: Page) -> None:
     page.number("churn_rate", _churn_rate("current"), PERCENT)
-    page.number("lost", _ASK.total("churn_month_lost_customers", more=_CURRENT), PEOPLE)
-    page.number("likely", _ASK.total("churn_risk_customers", more=_LIKELY), PEOPLE)
-    page.number("open", _WHO.total("churn_open_alerts"), PEOPLE)
-    page.number("inactive", _ASK.ratio("churn_inactive_buyers", "churn_buyers"), PERCENT)
-    page.number("repurchase", _ASK.ratio("churn_repeat_buyers", "churn_buyers"), PERCENT)
+    page.number("lost", _ALL.total("churn_month_lost_customers", more=_CURRENT), PEOPLE)
+    page.number("likely", _ALL.total("churn_risk_customers", more=_LIKELY), PEOPLE)
+    page.number("open", _CHOSEN.total("churn_open_alerts"), PEOPLE)
+    page.number("inactive", _ALL.ratio("churn_inactive_buyers", "churn_buyers"), PERCENT)
+    page.number("repurchase", _ALL.ratio("churn_repeat_buyers", "churn_buyers"), PERCENT)
 
 
 def _customers(page: Page) -> None:
@@ -113,8 +116,8 @@ def _customers(page: Page) -> None:
     page.trend(
         "month",
         {
-            "lost": _ASK.total("churn_month_lost_customers", more=_CURRENT),
-            "returned": _ASK.total("churn_month_returned_customers", more=_CURRENT),
+            "lost": _ALL.total("churn_month_lost_customers", more=_CURRENT),
+            "returned": _ALL.total("churn_month_returned_customers", more=_CURRENT),
         },
         PEOPLE,
     )
@@ -122,26 +125,26 @@ def _customers(page: Page) -> None:
         "shares",
         {
             "likely": _likely_share(),
-            "inactive": _ASK.ratio("churn_inactive_buyers", "churn_buyers"),
-            "repurchase": _ASK.ratio("churn_repeat_buyers", "churn_buyers"),
+            "inactive": _ALL.ratio("churn_inactive_buyers", "churn_buyers"),
+            "repurchase": _ALL.ratio("churn_repeat_buyers", "churn_buyers"),
         },
         PERCENT,
     )
     page.bars(
         "complaints",
-        {"{{category}}": f"sort_desc({_ASK.gained('churn_complaints_total', 'category')} > 0)"},
+        {"{{category}}": f"sort_desc({_ALL.increase('churn_complaints_total', 'category')} > 0)"},
         PEOPLE,
         names=Names("categories"),
     )
     segments = _each("churn_segment_customers", "segment", tuple(one for one in SEGMENTS.colours if one != "unknown"))
     page.trend("segments", segments, PEOPLE, 8, Style.STACKED, SEGMENTS)
-    buyers, open_now = (_WHO.total(one, "segment") for one in ("churn_segment_customers", "churn_open_alerts"))
+    buyers, open_now = (_CHOSEN.total(one, "segment") for one in ("churn_segment_customers", "churn_open_alerts"))
     page.table(
         "by_segment",
         [
             Column("segment", name="segment", named="segments"),
             Column("buyers", query=buyers, measure=PEOPLE),
-            Column("scored", query=_WHO.total("churn_risk_customers", "segment"), measure=PEOPLE),
+            Column("scored", query=_CHOSEN.total("churn_risk_customers", "segment"), measure=PEOPLE),
             Column("likely", query=_likely_share("segment"), measure=PERCENT),
             Column("open", query=f"{open_now} or 0 * {buyers}", measure=PEOPLE),
         ],
@@ -152,10 +155,10 @@ def _customers(page: Page) -> None:
 
 def _funnel(page: Page) -> None:
     page.row("funnel")
-    steps = {f"step_{step}": _ASK.gained("churn_funnel_steps_total", more=f'step="{step}"') for step in FUNNEL}
+    steps = {f"step_{step}": _ALL.increase("churn_funnel_steps_total", more=f'step="{step}"') for step in FUNNEL}
     page.bars("funnel", steps, PEOPLE)
     losses = {
-        f"after_{before}": f"clamp_min(1 - {_ASK.share(_step(after), _step(before))}, 0)"
+        f"after_{before}": f"clamp_min(1 - {_ALL.share(_step(after), _step(before))}, 0)"
         for before, after in pairwise(("browse", "cart", "checkout", "order", "paid", "delivered"))
     }
     page.bars("losses", losses, PERCENT)
@@ -165,8 +168,8 @@ def _funnel(page: Page) -> None:
         {
             "conversion": _conversion(hour),
             "bounce": _bounces(hour),
-            "favourite": _ASK.share(_step("favourite"), "churn_page_views_total", hour),
-            "cart": _ASK.share(_step("cart"), "churn_page_views_total", hour),
+            "favourite": _ALL.share(_step("favourite"), "churn_page_views_total", hour),
+            "cart": _ALL.share(_step("cart"), "churn_page_views_total", hour),
         },
         PERCENT,
     )
@@ -178,10 +181,10 @@ def _step(step: str) -> str:
 
 def _money(page: Page) -> None:
     page.row("money")
-    page.number("revenue", _ASK.gained("churn_revenue_amount_total"), MONEY)
-    page.number("visitors", _ASK.gained("churn_visitors_total"), PEOPLE)
+    page.number("revenue", _ALL.increase("churn_revenue_amount_total"), MONEY)
+    page.number("visitors", _ALL.increase("churn_visitors_total"), PEOPLE)
     page.number("conversion", _conversion("$__range"), PERCENT)
-    page.number("visitor_value", _ASK.share("churn_revenue_amount_total", "churn_visitors_total"), Measure("short"))
+    page.number("visitor_value", _ALL.share("churn_revenue_amount_total", "churn_visitors_total"), Measure("short"))
     page.number("left_in_carts", _left_in_carts("$__range"), MONEY)
     page.number("bounce", _bounces("$__range"), PERCENT)
     page.trend(
@@ -199,12 +202,12 @@ def _money(page: Page) -> None:
         "shops",
         [
             Column("shop", name="shop"),
-            Column("buyers", query=_ASK.total("churn_buyers", "shop"), measure=PEOPLE),
+            Column("buyers", query=_ALL.total("churn_buyers", "shop"), measure=PEOPLE),
             Column("churn_rate", query=_churn_rate("current", "shop"), measure=PERCENT),
             Column("likely", query=_likely_share("shop"), measure=PERCENT),
-            Column("repurchase", query=_ASK.ratio("churn_repeat_buyers", "churn_buyers", by="shop"), measure=PERCENT),
-            Column("open", query=_WHO.total("churn_open_alerts", "shop"), measure=PEOPLE),
-            Column("revenue", query=_ASK.gained("churn_revenue_amount_total", "shop"), measure=MONEY),
+            Column("repurchase", query=_ALL.ratio("churn_repeat_buyers", "churn_buyers", by="shop"), measure=PERCENT),
+            Column("open", query=_CHOSEN.total("churn_open_alerts", "shop"), measure=PEOPLE),
+            Column("revenue", query=_ALL.increase("churn_revenue_amount_total", "shop"), measure=MONEY),
         ],
         height=6,
         largest="buyers",

@@ -1,12 +1,12 @@
-"""*Model quality*, for analysts: can the probabilities be believed, and are they better than something simple."""
+"""*Model quality*, for analysts: whether the probabilities are calibrated and better than simple baselines."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from grafana.asking import Asking
 from grafana.page import STAT_HEIGHT, Page, Variable
 from grafana.panels import BLUE, GREEN, ORANGE, RED, Column, Measure, Names, Style
+from grafana.queries import Queries
 
 VARIABLES: Final = (Variable("window", "label_values(churn_quality_examples, window)", chosen="28d"),)
 SCORERS: Final = Names(
@@ -22,13 +22,13 @@ SCORERS: Final = Names(
         "plain": "yellow",
     },
 )
-_ASK: Final = Asking('window=~"$window"')
+_ALL: Final = Queries('window=~"$window"')
 _PRODUCT: Final = 'scorer="product"'
 
 SHARE: Final = Measure("percentunit", BLUE, decimals=1)
 NUMBER: Final = Measure("short", BLUE, decimals=3, lowest=None)
 COUNT: Final = Measure("short", BLUE, decimals=0)
-# Honest values on a time split lie at 0.55 to 0.80. At 0.5 there is nothing; above 0.9 one looks for a leak.
+# Typical values on a time split are 0.55 to 0.80; 0.5 is chance. Above 0.9, suspect label leakage.
 AUC: Final = Measure("short", RED, ((0.55, ORANGE), (0.6, GREEN), (0.9, ORANGE)), decimals=3, lowest=0.4, highest=1.0)
 AHEAD: Final = Measure("short", RED, ((0.0, ORANGE), (0.01, GREEN)), decimals=3, lowest=None)
 CALIBRATION: Final = Measure("percentunit", GREEN, ((0.05, ORANGE), (0.1, RED)), decimals=1)
@@ -36,7 +36,7 @@ LIFT: Final = Measure("short", RED, ((1.0, ORANGE), (1.2, GREEN)), decimals=2)
 
 
 def page(lang: str) -> Page:
-    """The page in a language."""
+    """Return the page in a language."""
     made = Page("quality", lang, VARIABLES, since="now-7d", refresh="5m")
     _at_a_glance(made)
     _beside(made)
@@ -46,12 +46,12 @@ def page(lang: str) -> Page:
 
 
 def _of(metric: str, scorer: str = "product") -> str:
-    of_scorer = _ASK.series(metric, f'scorer="{scorer}"')
+    of_scorer = _ALL.series(metric, f'scorer="{scorer}"')
     return f"max({of_scorer})"
 
 
 def _each(metric: str) -> dict[str, str]:
-    return {"{{scorer}}": f"max by (scorer) ({_ASK.series(metric)})"}
+    return {"{{scorer}}": f"max by (scorer) ({_ALL.series(metric)})"}
 
 
 def _at_a_glance(page: Page) -> None:
@@ -61,7 +61,7 @@ def _at_a_glance(page: Page) -> None:
     page.number("calibration", _of("churn_quality_calibration_error_ratio"), CALIBRATION)
     page.number("lift", _of("churn_quality_lift_ratio"), LIFT)
     page.number("precision", _of("churn_quality_precision_ratio"), SHARE)
-    page.number("examples", f"max({_ASK.series('churn_quality_examples')})", COUNT)
+    page.number("examples", f"max({_ALL.series('churn_quality_examples')})", COUNT)
 
 
 def _beside(page: Page) -> None:
@@ -79,7 +79,7 @@ def _beside(page: Page) -> None:
         [
             Column("scorer", name="scorer", named="scorers"),
             *(
-                Column(key, query=f"max by (scorer) ({_ASK.series(metric)})", measure=measure)
+                Column(key, query=f"max by (scorer) ({_ALL.series(metric)})", measure=measure)
                 for key, metric, measure in (
                     ("auc", "churn_quality_auc_ratio", NUMBER),
                     ("log_loss", "churn_quality_log_loss_nats", NUMBER),
@@ -101,8 +101,8 @@ def _promises(page: Page) -> None:
         "tenths",
         "tenth",
         {
-            "promised": f"max by (tenth) ({_ASK.series('churn_quality_predicted_ratio')})",
-            "measured": f"max by (tenth) ({_ASK.series('churn_quality_observed_ratio')})",
+            "promised": f"max by (tenth) ({_ALL.series('churn_quality_predicted_ratio')})",
+            "measured": f"max by (tenth) ({_ALL.series('churn_quality_observed_ratio')})",
         },
         SHARE,
         12,
@@ -112,7 +112,7 @@ def _promises(page: Page) -> None:
         {
             "precision": _of("churn_quality_precision_ratio"),
             "recency": _of("churn_quality_precision_ratio", "recency"),
-            "base": f"max({_ASK.series('churn_quality_base_rate_ratio')})",
+            "base": f"max({_ALL.series('churn_quality_base_rate_ratio')})",
         },
         SHARE,
         12,

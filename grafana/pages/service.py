@@ -1,16 +1,16 @@
-"""*Service*, for engineers: is everything up, does it keep pace, and what is in the way if not."""
+"""*Service*, for engineers: whether everything runs and keeps pace, and what is wrong if not."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from grafana.asking import Asking
 from grafana.page import Page, Variable
 from grafana.panels import BLUE, GREEN, ORANGE, RED, Column, Measure, Names, Style
+from grafana.queries import Queries
 
 VARIABLES: Final = (Variable("instance", "label_values(churn_build_info, instance)"),)
-_ASK: Final = Asking('instance=~"$instance"')
-_MINE: Final = _ASK.where
+_ALL: Final = Queries('instance=~"$instance"')
+_WHERE: Final = _ALL.where
 _JOBS: Final = "worker|trainer|allocator|notifier"
 
 COUNT: Final = Measure("short", decimals=0)
@@ -23,7 +23,7 @@ NONE_IS_GOOD: Final = Measure("short", GREEN, ((1, RED),), decimals=0)
 
 
 def page(lang: str) -> Page:
-    """The page in a language."""
+    """Return the page in a language."""
     made = Page("service", lang, VARIABLES, since="now-1h", refresh="10s")
     _at_a_glance(made)
     _flow(made)
@@ -41,12 +41,12 @@ def _at_a_glance(page: Page) -> None:
         Measure("percentunit", RED, ((1, GREEN),), decimals=0, highest=1),
     )
     page.number("firing", 'count(ALERTS{alertstate="firing"}) or vector(0)', NONE_IS_GOOD)
-    page.number("lag", _ASK.total("churn_lag_records"), LAG)
-    page.number("fresh", _ASK.quantile(0.99, "churn_score_freshness_seconds"), FRESH)
-    page.number("events", _ASK.rate("churn_events_total"), RATE)
+    page.number("lag", _ALL.total("churn_lag_records"), LAG)
+    page.number("fresh", _ALL.quantile(0.99, "churn_score_freshness_seconds"), FRESH)
+    page.number("events", _ALL.rate("churn_events_total"), RATE)
     page.number(
         "dead",
-        f'sum(increase(churn_relayed_records_total{{topic="dead_letters",{_MINE}}}[$__range]))',
+        f'sum(increase(churn_relayed_records_total{{topic="dead_letters",{_WHERE}}}[$__range]))',
         Measure("short", GREEN, ((1, ORANGE), (100, RED)), decimals=0),
     )
 
@@ -55,86 +55,89 @@ def _flow(page: Page) -> None:
     page.row("flow")
     page.trend(
         "events_by_topic",
-        {"{{topic}}": _ASK.rate("churn_events_total", "topic")},
+        {"{{topic}}": _ALL.rate("churn_events_total", "topic")},
         RATE,
         style=Style.STACKED,
         names=Names("topics"),
     )
-    page.trend("lag_by_topic", {"{{topic}}": _ASK.total("churn_lag_records", "topic")}, LAG, names=Names("topics"))
+    page.trend("lag_by_topic", {"{{topic}}": _ALL.total("churn_lag_records", "topic")}, LAG, names=Names("topics"))
     page.trend(
         "freshness",
         {
-            name: _ASK.quantile(share, "churn_score_freshness_seconds")
+            name: _ALL.quantile(share, "churn_score_freshness_seconds")
             for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
         },
         FRESH,
     )
     page.trend(
         "decisions",
-        {"decided": _ASK.rate("churn_decisions_total"), "scored": _ASK.rate("churn_events_scored_total")},
+        {"decided": _ALL.rate("churn_decisions_total"), "scored": _ALL.rate("churn_events_scored_total")},
         RATE,
     )
     page.trend(
         "odd",
         {
-            "rejected": f"{_ASK.rate('churn_events_rejected_total')} or vector(0)",  # no field was to blame yet
-            "duplicate": _ASK.rate("churn_events_duplicate_total"),
-            "late": _ASK.rate("churn_events_late_total"),
-            "too_late": _ASK.rate("churn_events_too_late_total"),
-            "excluded": _ASK.rate("churn_events_excluded_total"),
+            "rejected": f"{_ALL.rate('churn_events_rejected_total')} or vector(0)",  # absent before the first one
+            "duplicate": _ALL.rate("churn_events_duplicate_total"),
+            "late": _ALL.rate("churn_events_late_total"),
+            "too_late": _ALL.rate("churn_events_too_late_total"),
+            "excluded": _ALL.rate("churn_events_excluded_total"),
         },
         RATE,
     )
-    page.trend("holds", {"{{reason}}": _ASK.rate("churn_hold_seconds_total", "reason")}, SECONDS, names=Names("holds"))
+    page.trend("holds", {"{{reason}}": _ALL.rate("churn_hold_seconds_total", "reason")}, SECONDS, names=Names("holds"))
 
 
 def _commits(page: Page) -> None:
     page.row("commits")
     page.trend(
         "commit_time",
-        {name: _ASK.quantile(share, "churn_commit_duration_seconds") for name, share in (("p50", 0.5), ("p99", 0.99))},
+        {name: _ALL.quantile(share, "churn_commit_duration_seconds") for name, share in (("p50", 0.5), ("p99", 0.99))},
         Measure("s", GREEN, ((0.5, ORANGE), (2.5, RED))),
     )
     page.buckets(
         "commit_buckets",
-        f"sum by (le) (increase(churn_commit_duration_seconds_bucket{{{_MINE}}}[$__rate_interval]))",
+        f"sum by (le) (increase(churn_commit_duration_seconds_bucket{{{_WHERE}}}[$__rate_interval]))",
         SECONDS,
     )
-    page.trend("outcomes", {"{{outcome}}": _ASK.rate("churn_commits_total", "outcome")}, RATE, names=Names("outcomes"))
+    page.trend("outcomes", {"{{outcome}}": _ALL.rate("churn_commits_total", "outcome")}, RATE, names=Names("outcomes"))
     page.trend(
         "batch",
-        {name: _ASK.quantile(share, "churn_batch_events") for name, share in (("p50", 0.5), ("p99", 0.99))},
+        {name: _ALL.quantile(share, "churn_batch_events") for name, share in (("p50", 0.5), ("p99", 0.99))},
         COUNT,
     )
-    page.trend("outbox", {"waiting": _ASK.total("churn_outbox_records")}, COUNT)
-    page.trend("relayed", {"{{topic}}": _ASK.rate("churn_relayed_records_total", "topic")}, RATE, names=Names("topics"))
+    page.trend("outbox", {"waiting": _ALL.total("churn_outbox_records")}, COUNT)
+    page.trend("relayed", {"{{topic}}": _ALL.rate("churn_relayed_records_total", "topic")}, RATE, names=Names("topics"))
 
 
 def _learning(page: Page) -> None:
     page.row("learning")
-    page.trend("learned", {"examples": _ASK.rate("churn_trainer_examples_total")}, RATE)
+    page.trend("learned", {"examples": _ALL.rate("churn_trainer_examples_total")}, RATE)
     page.trend(
         "version",
-        {"trained": f"max(churn_trainer_model_version{{{_MINE}}})", "in_force": f"min(churn_model_version{{{_MINE}}})"},
+        {
+            "trained": f"max(churn_trainer_model_version{{{_WHERE}}})",
+            "in_force": f"min(churn_model_version{{{_WHERE}}})",
+        },
         COUNT,
         style=Style.STEPS,
     )
     page.trend(
         "lacking",
         {
-            "trainer": _ASK.total("churn_trainer_missing_partitions"),
-            "desk": _ASK.total("churn_allocator_missing_partitions"),
+            "trainer": _ALL.total("churn_trainer_missing_partitions"),
+            "allocator": _ALL.total("churn_allocator_missing_partitions"),
         },
         COUNT,
         style=Style.STEPS,
     )
-    page.trend("checkpoint", {"size": _ASK.total("churn_trainer_checkpoint_bytes")}, BYTES, style=Style.STEPS)
-    page.trend("checkpoint_time", {"p99": _ASK.quantile(0.99, "churn_trainer_checkpoint_duration_seconds")}, SECONDS)
+    page.trend("checkpoint", {"size": _ALL.total("churn_trainer_checkpoint_bytes")}, BYTES, style=Style.STEPS)
+    page.trend("checkpoint_time", {"p99": _ALL.quantile(0.99, "churn_trainer_checkpoint_duration_seconds")}, SECONDS)
     page.trend(
-        "desk",
+        "allocator",
         {
-            "nominated": _ASK.rate("churn_allocator_candidates_total"),
-            "opened": _ASK.rate("churn_allocator_alerts_total"),
+            "nominated": _ALL.rate("churn_allocator_candidates_total"),
+            "opened": _ALL.rate("churn_allocator_alerts_total"),
         },
         RATE,
     )
@@ -144,32 +147,32 @@ def _delivery(page: Page) -> None:
     page.row("delivery")
     page.trend(
         "attempts",
-        {"{{outcome}}": _ASK.rate("churn_delivery_attempts_total", "outcome")},
+        {"{{outcome}}": _ALL.rate("churn_delivery_attempts_total", "outcome")},
         RATE,
         names=Names("attempts"),
     )
     page.trend(
         "attempt_time",
         {
-            name: _ASK.quantile(share, "churn_delivery_attempt_duration_seconds")
+            name: _ALL.quantile(share, "churn_delivery_attempt_duration_seconds")
             for name, share in (("p50", 0.5), ("p99", 0.99))
         },
         SECONDS,
     )
-    page.trend("on_the_way", {"{{channel}}": _ASK.total("churn_delivery_pending_records", "channel")}, COUNT)
+    page.trend("on_the_way", {"{{channel}}": _ALL.total("churn_delivery_pending_records", "channel")}, COUNT)
 
 
 def _processes(page: Page) -> None:
     page.row("processes")
     page.trend(
         "cpu",
-        {"{{job}} {{instance}}": _ASK.rate("process_cpu_seconds_total", "job, instance")},
+        {"{{job}} {{instance}}": _ALL.rate("process_cpu_seconds_total", "job, instance")},
         Measure("percentunit"),
         6,
     )
-    memory = {"{{job}} {{instance}}": _ASK.total("process_resident_memory_bytes", "job, instance")}
+    memory = {"{{job}} {{instance}}": _ALL.total("process_resident_memory_bytes", "job, instance")}
     page.trend("memory", memory, BYTES, 6)
-    page.trend("cached", {"{{instance}}": _ASK.total("churn_states_cached", "instance")}, COUNT, 6)
+    page.trend("cached", {"{{instance}}": _ALL.total("churn_states_cached", "instance")}, COUNT, 6)
     redis = {"used": "max(churn_redis_used_memory_bytes)", "limit": "max(churn_redis_max_memory_bytes) > 0"}
     page.trend("redis", redis, BYTES, 6)
     page.table(
@@ -179,16 +182,16 @@ def _processes(page: Page) -> None:
             Column("instance", name="instance"),
             Column(
                 "up",
-                query=f"max by (job, instance) (up{{{_MINE}}})",
+                query=f"max by (job, instance) (up{{{_WHERE}}})",
                 measure=Measure("short", RED, ((1, GREEN),)),
                 named="up",
             ),
-            Column("lanes", query=f"max by (job, instance) (churn_partitions_owned{{{_MINE}}})", measure=COUNT),
-            Column("lag", query=_ASK.total("churn_lag_records", "job, instance"), measure=LAG),
-            Column("memory", query=_ASK.total("process_resident_memory_bytes", "job, instance"), measure=BYTES),
+            Column("lanes", query=f"max by (job, instance) (churn_partitions_owned{{{_WHERE}}})", measure=COUNT),
+            Column("lag", query=_ALL.total("churn_lag_records", "job, instance"), measure=LAG),
+            Column("memory", query=_ALL.total("process_resident_memory_bytes", "job, instance"), measure=BYTES),
             Column(
                 "started",
-                query=f"max by (job, instance) (process_start_time_seconds{{{_MINE}}}) * 1000",
+                query=f"max by (job, instance) (process_start_time_seconds{{{_WHERE}}}) * 1000",
                 measure=Measure("dateTimeAsIso", BLUE),
             ),
         ],

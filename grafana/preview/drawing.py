@@ -1,4 +1,4 @@
-"""Panels as HTML and SVG, near enough to Grafana's to judge a page by."""
+"""Panels as HTML and SVG, similar to those of Grafana."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _CLASSIC: Final = (
     "#73BF69", "#F2CC0C", "#8AB8FF", "#FF780A", "#F2495C", "#5794F2", "#B877D9", "#705DA0", "#37872D", "#FADE2A",
     "#447EBC", "#C15C17", "#890F02", "#0A437C", "#6D1F62", "#584477", "#B7DBAB",
 )  # fmt: skip
-_BAR: Final = 38.0  # pixels of a bar's height, at most
+_BAR: Final = 38.0  # maximum height of a bar, pixels
 
 
 @dataclass(frozen=True)
 class Line:
-    """A series as it is drawn; `fixed`: its colour means something."""
+    """A series with its name and colour. A fixed colour has a meaning."""
 
     name: str
     colour: str
@@ -37,24 +37,24 @@ class Line:
 
 @dataclass(frozen=True)
 class Looks:
-    """What a panel's field settings say."""
+    """Field settings of a panel."""
 
     panel: Mapping[str, Any]
 
     @property
     def defaults(self) -> Mapping[str, Any]:
-        """For all fields."""
+        """Settings of all fields."""
         found: Mapping[str, Any] = self.panel["fieldConfig"]["defaults"]
         return found
 
     @property
     def custom(self) -> Mapping[str, Any]:
-        """Of the kind of panel."""
+        """Settings of the kind of panel."""
         found: Mapping[str, Any] = self.defaults.get("custom", {})
         return found
 
     def of(self, name: str) -> dict[str, Any]:
-        """What is overridden for a field, by property."""
+        """Return the overrides of a field by property."""
         found: dict[str, Any] = {}
         for override in self.panel["fieldConfig"].get("overrides", []):
             if override["matcher"] == {"id": "byName", "options": name}:
@@ -62,17 +62,17 @@ class Looks:
         return found
 
     def text(self, value: float) -> str:
-        """A value as it is written."""
+        """Return a value as text."""
         said = _words(self.defaults.get("mappings", [])).get(f"{value:g}")
         return said or written(value, self.defaults["unit"], self.defaults.get("decimals"))
 
     def colour(self, value: float) -> str:
-        """Of a value, from the thresholds."""
+        """Return the colour of a value by the thresholds."""
         return _step(self.defaults["thresholds"]["steps"], value)
 
 
 def drawn(answered: Answered, over: Range, width: int, height: int) -> str:
-    """The inside of a panel of so many pixels."""
+    """Return the content of a panel of this size in pixels."""
     looks = Looks(answered.panel)
     if not any(one.found for one in answered.asked):
         return f'<div class="nothing">{html.escape(looks.defaults["noValue"])}</div>'
@@ -80,7 +80,7 @@ def drawn(answered: Answered, over: Range, width: int, height: int) -> str:
 
 
 def lines_of(answered: Answered) -> list[Line]:
-    """Every series with its name and colour, as the panel's overrides have them."""
+    """Return all series with the names and colours of the panel's overrides."""
     lines: list[Line] = []
     for asked in answered.asked:
         for series in asked.found:
@@ -93,7 +93,7 @@ def lines_of(answered: Answered) -> list[Line]:
 
 
 def rows_of(answered: Answered) -> tuple[list[str], list[dict[str, Any]]]:
-    """Column titles and rows of a table, after the transformations that it asks for."""
+    """Return headings and rows of a table after its transformations."""
     steps = {one["id"]: one["options"] for one in answered.panel["transformations"]}
     joined: dict[tuple[tuple[str, str], ...], dict[str, Any]] = {}
     for asked in answered.asked:
@@ -108,9 +108,6 @@ def rows_of(answered: Answered) -> tuple[list[str], list[dict[str, Any]]]:
     for one in answered.panel.get("options", {}).get("sortBy", []):
         rows.sort(key=lambda row: row.get(one["displayName"], -math.inf), reverse=one["desc"])
     return [titles[name] for name in sorted(order, key=lambda name: order[name])], rows
-
-
-# --- kinds of panels ----------------------------------------------------------------------------------------------
 
 
 def _stat(answered: Answered, looks: Looks, plot: Plot) -> str:
@@ -210,9 +207,6 @@ _KINDS: Final = {
     "heatmap": _heatmap,
     "table": _table,
 }
-
-
-# --- their parts --------------------------------------------------------------------------------------------------
 
 
 def _cell(own: Mapping[str, Any], value: Any) -> str:

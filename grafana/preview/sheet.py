@@ -1,4 +1,4 @@
-"""A whole dashboard as a page, and its picture."""
+"""A dashboard as an HTML page and as a picture."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ th, td { padding: 5px 9px; border-bottom: 1px solid #eceef0; }
 
 
 def page(board: Board) -> tuple[str, int]:
-    """The HTML of a board, and how many pixels it is high."""
+    """Return the HTML of a dashboard and its height in pixels."""
     made = board.dashboard
     links = "".join(f"<span>{html.escape(one['title'])}</span>" for one in made["links"])
     choices = "".join(
@@ -64,7 +64,7 @@ def page(board: Board) -> tuple[str, int]:
 
 
 def photograph(board: Board, to: Path) -> None:
-    """Write a board's picture as PNG. Raises Missing without Chromium."""
+    """Write a dashboard as PNG. Raise Missing without Chromium."""
     text, height = page(board)
     with tempfile.TemporaryDirectory(prefix="preview-") as folder:
         source = Path(folder) / "board.html"

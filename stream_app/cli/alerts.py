@@ -81,7 +81,7 @@ def list_alerts(
         write_json(map(_content, found))
         return
     words, console = Translator(language(lang), "cli"), results()
-    shown = [one for one in found if everything or not one.rests(now)]
+    shown = [one for one in found if everything or not one.is_snoozed(now)]
     if shown:
         print_alerts(shown, ZoneInfo(settings.shop.zone), words, console)
     elif not found:

@@ -41,8 +41,10 @@ from stream_app.core.delivery.routing import Route
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import BadOption, UnknownChannel, UnknownDelivery
+from stream_app.notifications.channel_factory import make_channel
 from stream_app.notifications.channel_file import Channels, read_channels
-from stream_app.notifications.channels.registry import Words, make_channel, make_composer, make_route
+from stream_app.notifications.messages.writer import MessageWriter, make_composer
+from stream_app.notifications.routes import make_route
 from stream_app.services.notifier.clock import now_us
 from stream_app.services.notifier.requests import ENABLE, REDRIVE
 
@@ -151,7 +153,7 @@ def send_sample(channel: ChannelArgument, config: ConfigOption = None, given: Se
     message = _sample(settings, make_route(channel, entry, settings.shop.settings().clock))
 
     async def send() -> Answer:
-        receiver = make_channel(channel, entry, channels.secrets[channel])
+        receiver = make_channel(channel, channels)
         try:
             return await receiver.send(message)
         finally:
@@ -266,7 +268,7 @@ def _sample(config: LiveConfig, route: Route) -> OutboundMessage:
         version=0,
         explanation=Explanation("loyal", causes, (Evidence("silent", {"days": 41.0}),)),
     )
-    text = Words(make_composer(config)).alert(alert, route)
+    text = MessageWriter(make_composer(config)).alert(alert, route)
     title, markdown, plain = (_TEST_PREFIX[route.language] + form for form in text)
     return OutboundMessage(alert.alert_id, route.channel, (), title, markdown, plain, now, now, now, alert)
 

@@ -13,7 +13,6 @@ import numpy as np
 import typer
 from rich.cells import set_cell_size
 
-from stream_app import i18n
 from stream_app.adapters.redis.completeness import written
 from stream_app.cli.options import ConfigOption, JsonOption, LangOption, SetOption, language, load_settings
 from stream_app.cli.output import iso_time, results, write_document
@@ -31,7 +30,7 @@ from stream_app.core.state.profile import CustomerProfile
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.i18n import Translator
 from stream_app.i18n.translator import Number
-from stream_app.notifications.messages.alert_view import AlertView, Views, how_sure
+from stream_app.notifications.messages.alert_view import AlertView, Views
 from stream_app.notifications.open_alerts import OpenAlert, open_alerts
 from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.services.runtime.stores import Stores
@@ -92,7 +91,7 @@ async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator
     explainer.shops = Shops(stored.summary.shops)
     profile = explainer.profile(stored.customer, (at - EPOCH) // MICROSECOND)
     alerts = [one for one in await open_alerts(stores.states, [stored.partition]) if one.note.customer_id == name]
-    views = Views(load_playbook(config.delivery.playbook), i18n, config.shop.zone, config.delivery.currency)
+    views = Views(load_playbook(config.delivery.playbook), config.shop.zone, config.delivery.currency)
     urgent = any(one.note.urgent for one in alerts)
     as_alert = AlertOpened(
         alert_id=_NOT_OPENED,
@@ -160,8 +159,7 @@ def describe(case: Case, config: LiveConfig, words: Translator) -> list[str]:
 
     score = say("unscored", window=written(config.shop.active_window))
     if case.probability is not None and case.band is not None:
-        sure = how_sure(case.probability, words.lang)
-        score = say("scored", band=words.name("risk_bands", case.band), percent=view.percent, sure=sure)
+        score = say("scored", band=words.name("risk_bands", case.band), percent=view.percent)
     last = say("never_ordered")
     if profile.orders:
         date = f"{(case.at - timedelta(days=profile.silent_days)).astimezone(zone):%Y-%m-%d}"

@@ -64,7 +64,7 @@ def _show_overview(playbook: Playbook, words: Translator) -> None:
     for cause in CAUSES:
         measure = playbook.measure(cause)
         segments = words.join(map(words.segment, playbook.overridden(cause)))
-        kind, step = words.text(f"kinds.{measure.kind.value}"), measure.steps[0].said(words.lang)
+        kind, step = words.text(f"kinds.{measure.kind.value}"), measure.steps[0].text(words.lang)
         rows.append((cause, words.cause(cause), kind, step, segments))
     show_table(results(), words.text("playbook.title"), columns, rows)
 
@@ -82,8 +82,8 @@ def _described(playbook: Playbook, measure: Measure, words: Translator) -> Text:
     kind = f"{words.text('playbook.kind')}: {words.text(f'kinds.{measure.kind.value}')}"
     channels = ", ".join(_channel(playbook, measure, one, words) for one in measure.channels)
     lines = [f"  {kind}   {words.text('playbook.channels')}: {channels}"]
-    lines += [f"  {number}. {step.said(words.lang)}" for number, step in enumerate(measure.steps, 1)]
-    lines += [f"  {words.text('playbook.never')}: {one.said(words.lang)}" for one in (*measure.never, *playbook.never)]
+    lines += [f"  {number}. {step.text(words.lang)}" for number, step in enumerate(measure.steps, 1)]
+    lines += [f"  {words.text('playbook.never')}: {one.text(words.lang)}" for one in (*measure.never, *playbook.never)]
     return Text("\n".join(lines))
 
 
@@ -103,8 +103,8 @@ def _content(playbook: Playbook, cause: str, words: Translator) -> dict[str, Any
             segment: {
                 "kind": one.kind.value,
                 "channels": [channel.value for channel in one.channels],
-                "steps": [step.said(words.lang) for step in one.steps],
-                "never": [text.said(words.lang) for text in (*one.never, *playbook.never)],
+                "steps": [step.text(words.lang) for step in one.steps],
+                "never": [text.text(words.lang) for text in (*one.never, *playbook.never)],
             }
             for segment, one in measures.items()
         },

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from stream_app.cli.output import results
 from stream_app.demo.receiver import Inbox, serve
-from stream_app.demo.webhook import Verifier, read_secret, webhook_key
+from stream_app.notifications.webhook_signature import Verifier, read_webhook_key
 
 app = typer.Typer(add_completion=False)
 
@@ -30,7 +30,7 @@ def receiver(
 
     Signatures follow Standard Webhooks. Messages appear in the terminal and on a web page.
     """
-    inbox = Inbox(Verifier(webhook_key(read_secret(secret), source=secret)), keep, unsigned=unsigned)
+    inbox = Inbox(Verifier(read_webhook_key(secret)), keep, unsigned=unsigned)
     asyncio.run(_receive(inbox, host, port))
 
 

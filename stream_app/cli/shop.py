@@ -11,7 +11,7 @@ import typer
 
 from stream_app.cli.options import BootstrapOption, ConfigOption, SetOption, load_settings
 from stream_app.cli.signals import stopped_by_signals
-from stream_app.demo.shop import Plan, keep_shop, starts
+from stream_app.demo.shop import Plan, possible_starts, run_shop
 from stream_app.errors import BadOption
 from stream_app.services.runtime.logs import set_up
 from stream_app.simulate.calendar import SHOP_ZONE
@@ -54,7 +54,7 @@ def shop(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
         if seconds:
             timer.start()
         try:
-            keep_shop(settings, plans, stop, staffed=staff)
+            run_shop(settings, plans, stop, staffed=staff)
         finally:
             timer.cancel()
 
@@ -72,7 +72,7 @@ class ShopOptions:
 
     def plans(self, today: datetime) -> list[Plan]:
         """Return the possible plans of the shop, one per first day. Raises BadOption."""
-        begins = [self.start.replace(tzinfo=SHOP_ZONE)] if self.start else starts(today, self.days)
+        begins = [self.start.replace(tzinfo=SHOP_ZONE)] if self.start else possible_starts(today, self.days)
         if not begins:
             raise BadOption(option="--days", value=self.days, remedy="Use 1461, or set --start.")
         plan = Plan(self.customers, self.days, begins[0], self.seed, self.last_days, self.day_seconds)
@@ -81,4 +81,4 @@ class ShopOptions:
         except ValueError as error:
             size = (self.customers, self.days)
             raise BadOption(option="--customers or --days", value=size, remedy=f"{error}.") from error
-        return [plan.starting(at) for at in begins]
+        return [plan.starting_at(at) for at in begins]

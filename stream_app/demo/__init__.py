@@ -1,4 +1,4 @@
-"""A first look without any server: a living shop, a broker and a Redis of its own, and the real services over them."""
+"""Demo without any server: a simulated shop, an embedded Kafka and Redis, and the real services on top of them."""
 
 from stream_app.demo.session import Request, run_demo
 

@@ -1,4 +1,4 @@
-"""How far the services have come, as Redis knows it: whoever feeds them must not run far ahead."""
+"""Backpressure for the shop: how far the services have come, so that it does not run far ahead of them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from stream_app.services.runtime.stores import open_stores
 _NEVER: Final = -(1 << 62)
 
 
-class _Told(msgspec.Struct):
-    """What we want of a partition's lane.Summary; to import it takes seconds, for the models that come with it."""
+class _Summary(msgspec.Struct):
+    """Part of the summary of a partition. Importing the real type takes seconds, since it brings the models."""
 
     stream_time: int = _NEVER  # microseconds
 
 
 class Backpressure:
-    """Asks from a thread that has no event loop of its own. Use as a context manager."""
+    """Reader of the services' progress for a thread without an event loop. Use as a context manager."""
 
     def __init__(self, config: LiveConfig) -> None:
         self._config = config
@@ -39,17 +39,17 @@ class Backpressure:
         self._runner.close()
 
     def stream_time(self) -> int:
-        """Up to which moment all partitions have come, microseconds."""
-        stored = self._ask(self._stores.states.summaries(self._partitions))
-        return min(msgspec.json.decode(told, type=_Told).stream_time if told else _NEVER for told in stored.values())
+        """Return the stream time of the slowest partition, in microseconds."""
+        stored = self._run(self._stores.states.summaries(self._partitions)).values()
+        return min(msgspec.json.decode(one, type=_Summary).stream_time if one else _NEVER for one in stored)
 
     def through(self) -> int:
-        """Up to which moment the trainer has learned, microseconds."""
-        return int(self._ask(self._stores.models.through()))
+        """Return the stream time up to which the trainer has learned, in microseconds."""
+        return int(self._run(self._stores.models.through()))
 
     def version_at(self, moment: int) -> int:
-        """The model that is in force at a moment; 0: the prior."""
-        return self._ask(self._stores.models.version_at(moment)) or 0
+        """Return the model version in force at a stream time; 0 is the untrained model."""
+        return self._run(self._stores.models.version_at(moment)) or 0
 
-    def _ask(self, question: Any) -> Any:
-        return self._runner.run(question)
+    def _run(self, coroutine: Any) -> Any:
+        return self._runner.run(coroutine)

@@ -1,4 +1,4 @@
-"""By which name a page of this machine is asked for."""
+"""Check of the Host header, against DNS rebinding."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 
-def asked_directly(host: str | None) -> bool:
-    """Whether a Host header names this machine as localhost or by an address.
+def is_local_host(host: str | None) -> bool:
+    """Return whether a Host header is `localhost` or an IP address.
 
-    A name of somebody else's may be made to lead here ("DNS rebinding"), so that his page could read ours.
+    Any other name may belong to a foreign site that resolves to this machine, whose pages could then read ours.
 
-    >>> [asked_directly(host) for host in ("localhost:8080", "127.0.0.1:8080", "[::1]:8080", "10.0.0.7")]
+    >>> [is_local_host(host) for host in ("localhost:8080", "127.0.0.1:8080", "[::1]:8080", "10.0.0.7")]
     [True, True, True, True]
-    >>> [asked_directly(host) for host in ("evil.example:8080", "localhost.evil.example", "", None, "[")]
+    >>> [is_local_host(host) for host in ("evil.example:8080", "localhost.evil.example", "", None, "[")]
     [False, False, False, False, False]
     """
     try:

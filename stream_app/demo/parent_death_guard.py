@@ -1,8 +1,7 @@
-"""Starts a command that ends when whoever started it does: `python leash.py PARENT COMMAND`.
+"""Runs a command that is killed when its parent dies: `python parent_death_guard.py PARENT COMMAND`.
 
-It is run as a file and imports nothing of ours: until it has asked for the signal, a killed demo leaves it behind.
-
-Kernels other than Linux don't know of such a thing: there a killed demo leaves its services behind.
+It runs as a script without imports of the package, because a demo that is killed before the guard is set leaves the
+process behind. Only Linux offers this; elsewhere, a killed demo leaves its services running.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ import signal
 import sys
 from typing import Final
 
-_SET_SIGNAL_OF_PARENTS_DEATH: Final = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>; it outlasts the exec that follows
+_PR_SET_PDEATHSIG: Final = 1  # of <sys/prctl.h>; it survives the exec that follows
 
 
 def main(command: list[str], parent: int) -> None:
-    """Become the command. `parent`: the process id of whoever started this."""
+    """Replace this process by the command. `parent` is the process id of the parent."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_SET_SIGNAL_OF_PARENTS_DEATH, signal.SIGKILL)
-        if os.getppid() != parent:  # it has died before we could ask
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the guard was set
             return
     os.execv(command[0], command)  # noqa: S606 - a command of our own
 

@@ -1,4 +1,4 @@
-"""The demo's processes: each with its log in a file, on a leash, and gone when the demo is."""
+"""Processes of the demo: each logs into a file and ends with the demo."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import Final
 from stream_app.demo import parent_death_guard
 from stream_app.errors import DemoFailed
 
-_STOP_SECONDS: Final = 4.0  # of all together; what they hold is thrown away in any case
+_STOP_SECONDS: Final = 4.0  # for all processes together; their data is discarded anyway
 _LAST_LINES: Final = 3
-_LINE_LENGTH: Final = 300  # characters of a line of the log that are quoted
+_LINE_LENGTH: Final = 300  # characters of a quoted log line
 
 
 class Processes:
-    """All that were started, in order.
+    """The running processes, in the order in which they were started.
 
     Args:
-        folder: for their logs.
+        folder: folder for their logs.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,33 +31,33 @@ class Processes:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
-        """Start a command; in a process group of its own, so that Ctrl-C is ours alone to hear."""
-        leashed = [
+        """Start a command in its own process group, so that Ctrl-C reaches only this process."""
+        guarded = [
             sys.executable,
             "-P",
             parent_death_guard.__file__,
             str(os.getpid()),
             *command,
-        ]  # -P: our modules hide no others
+        ]  # -P: modules of this folder must not hide others
         with self._log(name).open("wb") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - a command of our own
-                leashed, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ, process_group=0
+                guarded, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ, process_group=0
             )
 
     def check(self) -> None:
-        """Raise DemoFailed if one of them has ended."""
+        """Raise DemoFailed if a process has ended."""
         for name, process in self._running.items():
             status = process.poll()
             if status is not None:
                 raise self.failed(name, f"ended with status {status}")
 
     def failed(self, names: str, problem: str) -> DemoFailed:
-        """The error that quotes what processes, named with commas between them, have said last."""
+        """Return the error for some processes, separated by commas, with the last lines of their logs."""
         words = " / ".join(self._last_words(name) for name in names.split(", ")) or "none."
         return DemoFailed(part=names, problem=problem, words=words, folder=self._folder)
 
     def stop(self) -> None:
-        """End all of them, the last one first: by a signal that lets them finish, then for good."""
+        """Stop all processes, the last one first: terminate them, and kill those that do not end in time."""
         running = list(reversed(self._running.values()))
         self._running = {}
         for process in running:

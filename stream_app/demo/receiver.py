@@ -1,4 +1,4 @@
-"""A receiver of webhooks that shows what it got: what the chat of a team would show, on a page of its own."""
+"""Receiver of webhooks with a page that shows the messages, as the chat of a team would."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import msgspec
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from stream_app.demo.host_check import asked_directly
-from stream_app.demo.voice import DemoVoice
-from stream_app.demo.webhook import Verifier
+from stream_app.demo.host_check import is_local_host
 from stream_app.errors import NoReceiverAddress
+from stream_app.i18n import LANGUAGES, Translator
+from stream_app.notifications.webhook_signature import Verifier
 
 DEFAULT_PORT: Final = 8080
 KEPT: Final = 100  # messages
@@ -25,54 +25,54 @@ MAX_BODY_BYTES: Final = 256 * 1024
 _SHOWN_CHARACTERS: Final = 8_000  # of a body
 _REMEMBERED_IDS: Final = 10_000
 _REFRESH_SECONDS: Final = 3
-# The page runs no script and loads nothing: what a message says stays text.
+# The page runs no script and loads nothing, so a message cannot do anything.
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-Say = Callable[[str], None]
+Print = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Received:
-    """A request that came."""
+    """A received request."""
 
     at: datetime
     identity: str
-    kind: str  # what the message says of itself
+    kind: str  # type of the message
     size: int  # bytes
-    title: str  # of the message in it, if there is one
+    title: str  # of the message, if the body contains one
     text: str
-    body: str  # all of it, for people; empty if it was refused
-    problem: str | None  # why it was refused: one of webhook.REFUSALS
-    times: int = 1  # that this id has come
+    body: str  # formatted; empty if the request was refused
+    problem: str | None  # why it was refused: see `Verifier.problem`
+    times: int = 1  # how often this id was received
 
     @property
     def line(self) -> str:
-        """For the terminal: nothing of the body, since a log lives long.
+        """A line for the terminal, without the body, since logs are kept for long.
 
         >>> Received(datetime(2025, 6, 1, tzinfo=UTC), "msg_1", "alert.opened", 120, "", "", "{}", None, 2).line
-        '2025-06-01T00:00:00Z accepted msg_1 alert.opened 120 bytes (came 2 times)'
+        '2025-06-01T00:00:00Z accepted msg_1 alert.opened 120 bytes (received 2 times)'
         """
         state = "accepted" if self.problem is None else "refused"
         words = [f"{self.at:%Y-%m-%dT%H:%M:%SZ}", state, self.identity or "-", self.kind or "-", f"{self.size} bytes"]
         if self.times > 1:
-            words.append(f"(came {self.times} times)")
+            words.append(f"(received {self.times} times)")
         if self.problem is not None:
             words.append(f"(wrong or missing: {self.problem})")
         return " ".join(words)
 
 
 class Inbox:
-    """The last messages, and what was counted.
+    """The latest messages and counts of all.
 
     Args:
-        verifier: of the signatures.
-        kept: how many messages.
-        unsigned: the path of a sender that cannot sign; None: there is none.
-        now: seconds since 1970.
+        verifier: verifier of the signatures.
+        kept: number of messages to keep.
+        unsigned: path of a sender that cannot sign, if there is one.
+        now: clock, seconds since 1970.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Inbox:
         self._times: OrderedDict[str, int] = OrderedDict()
 
     def take(self, path: str, headers: dict[str, str], body: bytes) -> Received:
-        """A request, checked and kept."""
+        """Verify a request, keep it and return it."""
         now, signed = self._now(), path != self._unsigned
         problem = self._verifier.problem(headers, body, now) if signed else None
         identity = _plain(headers.get("webhook-id", "")) if signed else ""
@@ -104,7 +104,7 @@ class Inbox:
         return received
 
     def _count(self, identity: str) -> int:
-        """How often an id has come: a sender that heard no answer sends again."""
+        """Count an id and return how often it was received; a sender without an answer retries."""
         self._times[identity] = self._times.pop(identity, 0) + 1
         if len(self._times) > _REMEMBERED_IDS:
             self._times.popitem(last=False)
@@ -112,12 +112,12 @@ class Inbox:
 
 
 def _plain(text: str) -> str:
-    """What may stand in a terminal: a stranger's bytes could move its cursor."""
+    """Return a text without characters that could control a terminal."""
     return "".join(one if one.isprintable() else "?" for one in text[:256])
 
 
 class _Message(msgspec.Struct, frozen=True):
-    """What a chat would show."""
+    """Title and text, as a chat would show them."""
 
     title: str = ""
     plain: str = ""
@@ -127,49 +127,48 @@ class _Data(msgspec.Struct, frozen=True):
     message: _Message = _Message()
 
 
-class _Told(msgspec.Struct, frozen=True):
-    """What we know of a body; Standard Webhooks wants a type and data."""
+class _Body(msgspec.Struct, frozen=True):
+    """The known fields of a body; Standard Webhooks asks for `type` and `data`."""
 
     type: str = ""
     data: _Data = _Data()
 
 
-# Made once, before any thread decodes: at the first use of a type msgspec fills a table that other threads may read.
-_told: Final = msgspec.json.Decoder(_Told)
+# Created before any thread decodes: at the first use of a type, msgspec fills a table that other threads may read.
+_decoder: Final = msgspec.json.Decoder(_Body)
 
 
 def _read(body: bytes) -> tuple[str, str, str, str]:
-    """A body's type, the title and text of its message, and all of it; what it has not is empty."""
+    """Return the type of a body, title and text of its message, and the formatted body; what is missing is empty."""
     try:
         whole = msgspec.json.format(body, indent=2).decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "", "", "", body.decode("utf-8", "replace")[:_SHOWN_CHARACTERS]
     try:
-        told = _told.decode(body)
+        known = _decoder.decode(body)
     except (msgspec.DecodeError, RecursionError):
-        told = _Told()
-    message = told.data.message
-    return _plain(told.type), message.title, message.plain, whole[:_SHOWN_CHARACTERS]
+        known = _Body()
+    message = known.data.message
+    return _plain(known.type), message.title, message.plain, whole[:_SHOWN_CHARACTERS]
 
 
-def receiver_app(inbox: Inbox, say: Say) -> web.Application:
-    """The pages: POST anywhere delivers, GET / shows, GET /readyz answers."""
+def receiver_app(inbox: Inbox, print_line: Print) -> web.Application:
+    """Return the application: POST to any path delivers, GET / shows the messages, GET /readyz reports readiness."""
     template = Environment(
-        loader=PackageLoader("stream_app.demo", "page"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("stream_app.demo", "web"), autoescape=True, undefined=StrictUndefined
     ).get_template("receiver.html.j2")
-    voices = {lang: DemoVoice(lang) for lang in ("en", "zh")}
+    translators = {lang: Translator(lang, "demo") for lang in LANGUAGES}
 
     async def deliver(request: web.Request) -> web.Response:
         body = await request.read()
         received = inbox.take(request.path, {name.lower(): value for name, value in request.headers.items()}, body)
-        say(received.line)
+        print_line(received.line)
         return web.Response(status=HTTPStatus.NO_CONTENT if received.problem is None else HTTPStatus.UNAUTHORIZED)
 
     async def page(request: web.Request) -> web.Response:
-        if not asked_directly(request.headers.get("Host")):
+        if not is_local_host(request.headers.get("Host")):
             raise web.HTTPNotFound(headers=_HEADERS)
-        lang = _language(request)
-        html = template.render(voice=voices[lang], inbox=inbox, refresh=_REFRESH_SECONDS)
+        html = template.render(t=translators[_language(request)], inbox=inbox, refresh=_REFRESH_SECONDS)
         return web.Response(text=html, content_type="text/html", headers=_HEADERS)
 
     async def ready(_: web.Request) -> web.Response:
@@ -181,13 +180,13 @@ def receiver_app(inbox: Inbox, say: Say) -> web.Application:
 
 
 def _language(request: web.Request) -> str:
-    asked = request.query.get("lang", "") or request.headers.get("Accept-Language", "")
-    return "zh" if asked.lower().startswith("zh") else "en"
+    wanted = request.query.get("lang", "") or request.headers.get("Accept-Language", "")
+    return "zh" if wanted.lower().startswith("zh") else "en"
 
 
-async def serve(inbox: Inbox, host: str, port: int, say: Say) -> web.AppRunner:
-    """Begin to receive; `await runner.cleanup()` ends it. Raises NoReceiverAddress."""
-    runner = web.AppRunner(receiver_app(inbox, say), access_log=None)
+async def serve(inbox: Inbox, host: str, port: int, print_line: Print) -> web.AppRunner:
+    """Start to receive; `await runner.cleanup()` stops. Raise NoReceiverAddress."""
+    runner = web.AppRunner(receiver_app(inbox, print_line), access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

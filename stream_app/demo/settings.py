@@ -1,4 +1,4 @@
-"""The settings that the demo's services run with, and the file that they stand in."""
+"""Settings of the demo's services, and the files that hold them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ZONE: Final = "Asia/Shanghai"
 CURRENCY: Final = "CNY"
 HORIZON_DAYS: Final = 60
 
-# The staff works on all days: a day takes a second, and two quiet ones in a row would look like a fault.
+# The staff works every day: a day takes a second, and two quiet days in a row would look like a failure.
 _FILE: Final = """\
 [kafka]
 bootstrap = "{bootstrap}"
@@ -72,8 +72,8 @@ channels:
 
 
 @dataclass(frozen=True)
-class Hook:
-    """The demo's page as a receiver of webhooks: its address, its secret, and the language of its reader."""
+class WebhookTarget:
+    """The demo's page as a receiver of webhooks: its address, its secret and the language of its reader."""
 
     address: str
     secret: str
@@ -82,11 +82,11 @@ class Hook:
 
 @dataclass(frozen=True)
 class Pace:
-    """How the shop's days lie beside the wall clock's; the deliverer goes by these, and calls nobody about last year.
+    """The shop's days in relation to the wall clock, by which the notifier drops expired alerts.
 
     Args:
-        ahead_days: how far the shop's last day lies in the future.
-        lifetime_days: how long an alert may be acted on.
+        ahead_days: days from now to the shop's last day.
+        lifetime_days: lifetime of an alert.
     """
 
     ahead_days: int
@@ -94,30 +94,32 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Wiring:
-    """How the services are started, and where they tell how they are."""
+class ServiceSetup:
+    """Commands and environments to start the services with, and their ports."""
 
     file: Path
     config: LiveConfig
-    ports: dict[str, int]  # of /metrics and /readyz, by service
+    ports: dict[str, int]  # of /metrics and /readyz by service
 
     def command(self, service: str) -> list[str]:
-        """The real command."""
+        """Return the command that starts a service."""
         return [str(Path(sysconfig.get_path("scripts")) / "stream-app"), service, "--config", str(self.file)]
 
     def environ(self, service: str) -> dict[str, str]:
-        """The environment of a service: the user's, without settings that he has for services of his own."""
+        """Return the environment of a service: the user's, without the user's own settings of stream-app."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         return environ | {f"{PREFIX}HEALTH__PORT": str(self.ports[service] - PORT_OFFSETS[service])}
 
 
-def wire(folder: Path, bootstrap: str, redis: Path, capacity: int, hook: Hook, pace: Pace) -> Wiring:
-    """Write the settings into a folder, which is ours alone."""
+def write_settings(
+    folder: Path, bootstrap: str, redis: Path, capacity: int, target: WebhookTarget, pace: Pace
+) -> ServiceSetup:
+    """Write the settings into a folder that belongs to the demo alone."""
     file, channels, key = folder / "demo.toml", folder / "channels.yaml", folder / "webhook.key"
-    key.write_text(f"{hook.secret}\n", encoding="utf-8")
+    key.write_text(f"{target.secret}\n", encoding="utf-8")
     model_key = folder / "model.key"
     write_missing(model_key, "password", shared=False)
-    channels.write_text(_CHANNELS.format(address=hook.address, key=key, lang=hook.lang), encoding="utf-8")
+    channels.write_text(_CHANNELS.format(address=target.address, key=key, lang=target.lang), encoding="utf-8")
     text = _FILE.format(
         bootstrap=bootstrap,
         partitions=PARTITIONS,
@@ -132,7 +134,9 @@ def wire(folder: Path, bootstrap: str, redis: Path, capacity: int, hook: Hook, p
         currency=CURRENCY,
     )
     file.write_text(text, encoding="utf-8")
-    return Wiring(file, load_config(file, environ={}), dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True)))
+    return ServiceSetup(
+        file, load_config(file, environ={}), dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True))
+    )
 
 
 def _free_ports(count: int) -> list[int]:

@@ -1,8 +1,8 @@
-"""The simulated staff of the living shop: takes on alerts, and says what came of them, as people do by `alert`.
+"""Simulated staff: takes alerts on and reports their outcomes, as people do with `stream-app alerts`.
 
-It belongs to the shop and not to the product, as its customers do: it learns how a case stands by what the simulator
-knows (`stream_app.simulate.truth`), as real staff do by a call, and the product hears of it what staff would say. Its
-calls move nobody: who leaves, and when, was drawn with the shop.
+The staff is part of the simulation, like the customers. What real staff would learn in a call, it reads from the ground
+truth of the simulator (`stream_app.simulate.truth`). Its calls have no effect: who leaves, and when, is part of the
+simulated shop.
 """
 
 from __future__ import annotations
@@ -31,38 +31,38 @@ from stream_app.simulate import ShopSettings
 from stream_app.simulate.truth import Truth, truth
 
 TEAM: Final = ("Li Na", "Wang Wei", "Zhang Min")
-# Of all cases: calls nobody answers; and cases that are left to run, so that they end by what the customer does.
+# Shares of all alerts. One that is left alone ends by what the customer does.
 UNREACHABLE: Final = 0.15
-LEFT_TO_RUN: Final = 0.45
-WITHOUT_REASON: Final = 0.25  # of those who have left and were reached: they do not say why
-SOON: Final = timedelta(days=45)  # who will leave within this time tells in a call that he is about to
-TAKEN_ON_AFTER: Final = timedelta(hours=4)  # at the most
-ENDED_AFTER: Final = timedelta(days=2), timedelta(days=8)  # behind the opening
-_LOOK_SECONDS: Final = 0.5  # between two looks at the open cases
+LEFT_ALONE: Final = 0.45
+WITHOUT_REASON: Final = 0.25  # share of the customers who have left that do not say why
+SOON: Final = timedelta(days=45)  # customers who leave within this time say so in a call
+TAKEN_ON_AFTER: Final = timedelta(hours=4)  # at most
+ENDED_AFTER: Final = timedelta(days=2), timedelta(days=8)  # shortest and longest time from opening to outcome
+_POLL_SECONDS: Final = 0.5  # between two reads of the open alerts
 _log = logging.getLogger(__name__)
 
 
-class Fate(StrEnum):
-    """What comes of a case, whenever it is worked on."""
+class Handling(StrEnum):
+    """How the staff handles an alert."""
 
-    RUNS = "runs"
+    LEFT_ALONE = "left_alone"
     UNREACHABLE = "unreachable"
     REACHED = "reached"
 
 
 @dataclass(frozen=True)
 class Case:
-    """What the staff does about one alert: drawn from the shop's seed and the alert's id, so the same in every run."""
+    """Work of the staff on one alert, drawn from the shop's seed and the alert's id: the same in every run."""
 
     owner: str
     acked_at: datetime
     resolved_at: datetime
-    fate: Fate
+    handling: Handling
     says_why: bool
 
 
 def case_of(note: AlertNote, seed: int) -> Case:
-    """Draw a case.
+    """Return the case of an alert.
 
     >>> note = AlertNote("al_1", "c1", EPOCH, EPOCH, 1, 0.9, 1.0, 1.0)
     >>> case_of(note, seed=1) == case_of(note, seed=1), case_of(note, seed=1).owner in TEAM
@@ -70,109 +70,111 @@ def case_of(note: AlertNote, seed: int) -> Case:
     """
     draws = _draws(note.alert_id, seed)
     chance, (soonest, latest) = next(draws), ENDED_AFTER
-    fate = Fate.RUNS if chance < LEFT_TO_RUN else Fate.REACHED
+    handling = Handling.LEFT_ALONE if chance < LEFT_ALONE else Handling.REACHED
     return Case(
         owner=TEAM[int(next(draws) * len(TEAM))],
         acked_at=note.opened_at + TAKEN_ON_AFTER * next(draws),
         resolved_at=note.opened_at + soonest + (latest - soonest) * next(draws),
-        fate=Fate.UNREACHABLE if chance >= 1 - UNREACHABLE else fate,
+        handling=Handling.UNREACHABLE if chance >= 1 - UNREACHABLE else handling,
         says_why=next(draws) >= WITHOUT_REASON,
     )
 
 
-def verdict(case: Case, about: Truth, at: datetime) -> tuple[str, str | None] | None:
-    """What the staff says at the end of a case: outcome, and the cause if it was told; None: the case is left to run.
+def outcome_of(case: Case, truth_of_customer: Truth, at: datetime) -> tuple[str, str | None] | None:
+    """Return the outcome of a case and the cause, if the customer gave one. Return None for one that is left alone.
 
     Args:
-        case: as it was drawn.
-        about: the hidden facts of its customer.
-        at: when it is said.
+        case: the case.
+        truth_of_customer: ground truth of its customer.
+        at: time of the call.
     """
-    if case.fate is Fate.RUNS:
+    if case.handling is Handling.LEFT_ALONE:
         return None
-    if case.fate is Fate.UNREACHABLE:
+    if case.handling is Handling.UNREACHABLE:
         return "unreachable", None
-    cause = about.causes[0] if about.causes and case.says_why else None
-    if about.left_at is not None and about.left_at <= at:
+    causes, left_at = truth_of_customer.causes, truth_of_customer.left_at
+    cause = causes[0] if causes and case.says_why else None
+    if left_at is not None and left_at <= at:
         return "lost", cause
-    if about.left_at is not None and about.left_at <= at + SOON:
-        return "no_action", cause  # he says that he is going, and nothing that could be offered would hold him
-    return "retained", None  # he is still a customer, and means to stay
+    if left_at is not None and left_at <= at + SOON:
+        return "no_action", cause  # the customer is about to leave, and no offer would change that
+    return "retained", None
 
 
 class Staff:
-    """Works on the open cases of a shop.
+    """The staff of a shop.
 
     Args:
-        facts: the hidden facts of its customers.
-        seed: of the shop.
+        truths: ground truth of the customers.
+        seed: seed of the simulation.
     """
 
-    def __init__(self, vector: Iterable[Truth], seed: int) -> None:
-        self._about = {one.customer_id: one for one in vector}
+    def __init__(self, truths: Iterable[Truth], seed: int) -> None:
+        self._truths = {one.customer_id: one for one in truths}
         self._seed = seed
-        self._said: set[tuple[str, str]] = set()  # alert and action: the store tells of it a moment later
+        self._sent: set[tuple[str, str]] = set()  # alert and action; the store shows them a moment later
 
     def work(self, alerts: Iterable[OpenAlert], now: datetime) -> Iterator[Contact]:
-        """What is to be said by a moment of the shop, of the cases that are open."""
+        """Yield the actions on open alerts that are due."""
         for one in alerts:
-            note, about = one.note, self._about.get(one.note.customer_id)
+            note, truth_of_customer = one.note, self._truths.get(one.note.customer_id)
             case = case_of(note, self._seed)
-            if about is None or one.work.owner not in {"", case.owner}:
-                continue  # somebody else works on it: a visitor who tries `stream-app alerts`
+            if truth_of_customer is None or one.work.owner not in {"", case.owner}:
+                continue  # a person who tries `stream-app alerts` works on it
             if now >= case.acked_at and not one.work.owner and self._is_new(note, ACKED):
                 yield contact_of(one, ACKED, case.owner, now, take_over=False, event_id=_event(note, ACKED))
-                self._said.add((note.alert_id, ACKED))  # behind the yield: it has been sent
-            told = verdict(case, about, now) if now >= case.resolved_at else None
-            if told is not None and self._is_new(note, RESOLVED):
+                self._sent.add((note.alert_id, ACKED))  # after the yield, when it has been sent
+            outcome = outcome_of(case, truth_of_customer, now) if now >= case.resolved_at else None
+            if outcome is not None and self._is_new(note, RESOLVED):
                 contact = contact_of(one, RESOLVED, case.owner, now, take_over=False, event_id=_event(note, RESOLVED))
-                yield msgspec.structs.replace(contact, outcome=told[0], cause=told[1])
-                self._said.add((note.alert_id, RESOLVED))
+                yield msgspec.structs.replace(contact, outcome=outcome[0], cause=outcome[1])
+                self._sent.add((note.alert_id, RESOLVED))
 
     def _is_new(self, note: AlertNote, action: str) -> bool:
-        return (note.alert_id, action) not in self._said
+        return (note.alert_id, action) not in self._sent
 
 
-class StaffRoom(Thread):
-    """Where the staff works, beside the shop. What goes wrong there is logged: the shop goes on without it.
+class StaffThread(Thread):
+    """Thread in which the staff works. Its errors are logged and do not stop the shop.
 
     Args:
-        config: of the services.
-        shop: as the simulator draws it, and its seed.
-        now: the shop's time, microseconds; 0: it is not open yet.
+        config: configuration of the services.
+        shop: settings of the simulated shop.
+        seed: seed of the simulation.
+        now: time of the shop, microseconds; 0 before it opens.
     """
 
     def __init__(self, config: LiveConfig, shop: ShopSettings, seed: int, now: Callable[[], int]) -> None:
         super().__init__(name="staff", daemon=True)
-        self._config, self._now, self._stop_asked = config, now, Flag()
+        self._config, self._now, self._stopping = config, now, Flag()
         self._shop, self._seed = shop, seed
 
     def stop(self) -> None:
-        """Send the staff home, and wait until it has gone."""
-        self._stop_asked.set()
+        """Stop the staff and wait for the thread to end."""
+        self._stopping.set()
         if self.is_alive():
             self.join()
 
     def run(self) -> None:
-        """Until stopped."""
+        """Work until stopped."""
         staff = Staff(truth(self._shop, self._seed), self._seed)
         contacts = Contacts(self._config)
         failed = False
-        while not self._stop_asked.wait(_LOOK_SECONDS):
+        while not self._stopping.wait(_POLL_SECONDS):
             if (now := self._now()) == 0:
                 continue
             try:
-                self._look(staff, contacts, EPOCH + now * MICROSECOND)
+                self._work(staff, contacts, EPOCH + now * MICROSECOND)
                 failed = False
             except Exception as error:  # noqa: BLE001 - whatever it is, the shop must go on
                 if not failed:
                     _log.warning("the simulated staff cannot work", extra={"problem": str(error)})
                 failed = True
 
-    def _look(self, staff: Staff, contacts: Contacts, now: datetime) -> None:
+    def _work(self, staff: Staff, contacts: Contacts, now: datetime) -> None:
         for contact in staff.work(asyncio.run(self._open()), now):
             contacts.send(contact)
-            if self._stop_asked.is_set():
+            if self._stopping.is_set():
                 return
 
     async def _open(self) -> list[OpenAlert]:
@@ -184,12 +186,12 @@ class StaffRoom(Thread):
 
 
 def _event(note: AlertNote, action: str) -> str:
-    """An id of its own for each word, the same in every run: said twice, it counts once."""
+    """Return the id of an action, the same in every run, so that a duplicate counts once."""
     return f"staff-{note.alert_id}-{action}"
 
 
 def _draws(alert_id: str, seed: int) -> Iterator[float]:
-    """Numbers in [0, 1), of a case."""
+    """Yield pseudo-random numbers in [0, 1) for a case."""
     place = 0
     while True:
         place += 1

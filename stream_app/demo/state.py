@@ -1,4 +1,4 @@
-"""What the demo shows, as values: who is at risk, whom the staff should call, how the parts are. Pure."""
+"""State of the demo: scores, alerts and the status of the services, as plain values."""
 
 from __future__ import annotations
 
@@ -8,140 +8,139 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from stream_app.core.kpis.risk_bands import BANDS, band_of
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.messages.batches import ScoreRecords
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 
-BANDS: Final = (0.8, 0.6, 0.4, 0.0)  # lower edges of the probability, from the worst
 OPEN: Final = "open"
-_KEPT: Final = 60  # alerts that could be shown
-_RATE_SECONDS: Final = 3.0  # over which events a second are counted
+ENDINGS: Final = ("returned", "fell", "met", "lost")  # reasons to close an alert that the demo counts
+WORST_FIRST: Final = BANDS[::-1]  # risk bands in the order in which they are shown
+_MAX_LISTED: Final = 60
+_RATE_SECONDS: Final = 3.0  # window of rates and means
 _FRESHNESS: Final = "churn_score_freshness_seconds"
 
 
 @dataclass
-class Listed:
-    """An alert, and what became of it: open, returned, fell, met or lost."""
+class ListedAlert:
+    """An alert and its state: open, or the reason why it was closed."""
 
     alert: AlertOpened
     state: str = OPEN
 
     @property
-    def place(self) -> tuple[float, int]:
-        """In a list whose newest stand first, and of one moment the most pressing: partitions tell at their pace."""
+    def position(self) -> tuple[float, int]:
+        """Sort key: newest first, then by rank. Alerts of several partitions arrive out of order."""
         return -self.alert.opened_at.timestamp(), self.alert.rank
 
 
 @dataclass
-class Part:
-    """A service as it tells of itself."""
+class ServiceStatus:
+    """Readiness of a service, and its metrics summed over their labels."""
 
     ready: bool = False
-    figures: dict[str, float] = field(default_factory=dict)  # its metrics, summed over their labels
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
 class DemoState:
-    """Everything that is on the screen.
+    """Everything that a view of the demo shows.
 
     Args:
-        told_every: how often every active customer is scored at least, microseconds: who is silent for longer than
-            that on `shop.scores` is not active any more.
+        score_interval: longest time between two scores of an active customer, in microseconds. A customer without a
+            score for longer than that is no longer active.
     """
 
-    told_every: int
-    stream_time: int = 0  # the latest that a score was told for, microseconds
-    parts: dict[str, Part] = field(default_factory=dict)
-    listed: list[Listed] = field(default_factory=list)  # the newest first
-    counts: Counter[str] = field(default_factory=Counter)  # opened, and how they ended
-    opened: dict[str, AlertOpened] = field(default_factory=dict)  # all, by alert id
-    _scores: dict[str, tuple[float, int]] = field(default_factory=dict)  # probability, when
-    _seconds: float = 0.0  # of the clock, when the parts were asked last
+    score_interval: int
+    stream_time: int = 0  # latest time of a score, microseconds
+    services: dict[str, ServiceStatus] = field(default_factory=dict)
+    listed: list[ListedAlert] = field(default_factory=list)  # newest first
+    counts: Counter[str] = field(default_factory=Counter)  # opened alerts, and closed ones by reason
+    opened: dict[str, AlertOpened] = field(default_factory=dict)  # all alerts by id
+    _scores: dict[str, tuple[float, int]] = field(default_factory=dict)  # probability and time by customer
+    _polled_at: float = 0.0  # monotonic seconds
     _ready_at: dict[str, float] = field(default_factory=dict)
-    _fresh: deque[tuple[float, float, float]] = field(default_factory=lambda: deque([(0.0, 0.0, 0.0)]))
-    _sent: deque[tuple[float, int]] = field(default_factory=deque)  # seconds of the clock, events until then
+    _freshness: deque[tuple[float, float, float]] = field(default_factory=lambda: deque([(0.0, 0.0, 0.0)]))
+    _sent: deque[tuple[float, int]] = field(default_factory=deque)  # monotonic seconds, events sent until then
 
-    def hear_scores(self, told: ScoreRecords) -> None:
-        """The latest scores of some customers."""
-        at = (told.stream_time - EPOCH) // MICROSECOND
+    def apply_scores(self, records: ScoreRecords) -> None:
+        """Record the latest scores of some customers."""
+        at = (records.stream_time - EPOCH) // MICROSECOND
         self.stream_time = max(self.stream_time, at)
-        for score in told.scores:
+        for score in records.scores:
             self._scores[score.customer] = (score.probability, at)
 
-    def hear_alert(self, told: AlertOpened | AlertClosed) -> Listed | None:
-        """An alert opens or closes; returns what is listed of it, None for a repetition."""
-        if isinstance(told, AlertOpened):
-            if told.alert_id in self.opened:
+    def apply_alert(self, event: AlertOpened | AlertClosed) -> ListedAlert | None:
+        """Open or close an alert. Return it, or None for a duplicate or an unknown alert."""
+        if isinstance(event, AlertOpened):
+            if event.alert_id in self.opened:
                 return None
-            self.opened[told.alert_id] = told
+            self.opened[event.alert_id] = event
             self.counts[OPEN] += 1
-            listed = Listed(told)
-            insort_left(self.listed, listed, key=lambda one: one.place)
-            del self.listed[_KEPT:]
+            listed = ListedAlert(event)
+            insort_left(self.listed, listed, key=lambda one: one.position)
+            del self.listed[_MAX_LISTED:]
             return listed
-        if told.alert_id not in self.opened:
+        if event.alert_id not in self.opened:
             return None
-        self.counts[told.reason] += 1
-        found = next((one for one in self.listed if one.alert.alert_id == told.alert_id), None)
+        self.counts[event.reason] += 1
+        found = next((one for one in self.listed if one.alert.alert_id == event.alert_id), None)
         if found is None:
-            return Listed(self.opened[told.alert_id], told.reason)
-        found.state = told.reason
+            return ListedAlert(self.opened[event.alert_id], event.reason)
+        found.state = event.reason
         return found
 
-    def note_sent(self, seconds: float, events: int) -> None:
-        """So many events have been published by now."""
+    def record_sent(self, seconds: float, events: int) -> None:
+        """Record the number of events published until now."""
         self._sent.append((seconds, events))
         while self._sent[0][0] < seconds - _RATE_SECONDS:
             self._sent.popleft()
 
     @property
     def rate(self) -> float:
-        """Events a second, lately."""
+        """Events published per second during the last seconds."""
         (first, before), (last, after) = self._sent[0], self._sent[-1]
         return (after - before) / (last - first) if last > first else 0.0
 
-    def note_parts(self, seconds: float, parts: dict[str, Part]) -> None:
-        """The services as they are by now."""
-        self.parts = parts
-        self._seconds = seconds
-        self._ready_at |= {name: seconds for name, part in parts.items() if part.ready}
-        self._fresh.append(
-            (seconds, self.figure("worker", f"{_FRESHNESS}_sum"), self.figure("worker", f"{_FRESHNESS}_count"))
-        )
-        while self._fresh[0][0] < seconds - _RATE_SECONDS:
-            self._fresh.popleft()
+    def record_services(self, seconds: float, services: dict[str, ServiceStatus]) -> None:
+        """Record the status of all services."""
+        self.services = services
+        self._polled_at = seconds
+        self._ready_at |= {name: seconds for name, status in services.items() if status.ready}
+        total, count = (self.figure("worker", f"{_FRESHNESS}_{suffix}") for suffix in ("sum", "count"))
+        self._freshness.append((seconds, total, count))
+        while self._freshness[0][0] < seconds - _RATE_SECONDS:
+            self._freshness.popleft()
 
     @property
     def freshness_ms(self) -> float | None:
-        """Mean milliseconds from an event's arrival in Kafka to its score in Redis, lately; None: there was none."""
-        (_, sum_before, before), (_, sum_after, after) = self._fresh[0], self._fresh[-1]
+        """Mean time from an event's arrival in Kafka to its score in Redis, milliseconds; None without scores."""
+        (_, sum_before, before), (_, sum_after, after) = self._freshness[0], self._freshness[-1]
         return (sum_after - sum_before) / (after - before) * 1e3 if after > before else None
 
-    def well(self, part: str) -> bool:
-        """Whether a service was ready lately: between two fetches a worker may say for a moment that it is not."""
-        return part in self._ready_at and self._seconds - self._ready_at[part] <= _RATE_SECONDS
+    def is_ready(self, service: str) -> bool:
+        """Return whether a service was ready during the last seconds. A busy worker may miss a single poll."""
+        return service in self._ready_at and self._polled_at - self._ready_at[service] <= _RATE_SECONDS
 
     def active(self) -> list[float]:
-        """The probability of every active customer."""
+        """Return the probabilities of all active customers."""
         return [self._scores[customer][0] for customer in self.active_customers()]
 
     def active_customers(self) -> list[str]:
-        """Those who were scored lately."""
-        since = self.stream_time - self.told_every - DAY_US
+        """Return the ids of the customers with a recent score."""
+        since = self.stream_time - self.score_interval - DAY_US
         return [customer for customer, (_, at) in self._scores.items() if at >= since]
 
-    def figure(self, part: str, name: str) -> float:
-        """A metric of a service, nought if it has not told it yet."""
-        return self.parts[part].figures.get(name, 0.0) if part in self.parts else 0.0
+    def figure(self, service: str, name: str) -> float:
+        """Return a metric of a service, 0 if it is not known yet."""
+        return self.services[service].figures.get(name, 0.0) if service in self.services else 0.0
 
 
-def in_bands(probabilities: Sequence[float]) -> list[int]:
-    """How many lie in each band.
+def band_counts(probabilities: Sequence[float]) -> list[int]:
+    """Return the number of customers in each band of WORST_FIRST.
 
-    >>> in_bands([0.9, 0.5, 0.1, 0.8])
-    [2, 0, 1, 1]
+    >>> band_counts([0.9, 0.5, 0.1, 0.8])
+    [2, 1, 0, 1]
     """
-    counts = [0] * len(BANDS)
-    for probability in probabilities:
-        counts[next(place for place, edge in enumerate(BANDS) if probability >= edge)] += 1
-    return counts
+    counts = Counter(map(band_of, probabilities))
+    return [counts[band] for band in WORST_FIRST]

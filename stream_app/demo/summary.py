@@ -1,9 +1,10 @@
-"""What the demo came to, and where to go from there."""
+"""Summary of a demo, and the next commands to try."""
 
 from __future__ import annotations
 
 import shutil
 import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stream_app.demo.screen import EXAMPLES, VERSION
 from stream_app.demo.simulation import Plan, ShopSimulation
-from stream_app.demo.state import OPEN, DemoState
-from stream_app.demo.voice import DemoVoice
+from stream_app.demo.state import ENDINGS, OPEN, DemoState
+from stream_app.demo.wording import EXAMPLES, VERSION
+from stream_app.i18n import Translator
 from stream_app.simulate import truth
 
 _NEXT: Final = (
@@ -25,31 +26,34 @@ _NEXT: Final = (
 
 
 def print_summary(
-    board: DemoState, shop: ShopSimulation, plan: Plan, seconds: float, voice: DemoVoice, console: Console
+    state: DemoState, shop: ShopSimulation, plan: Plan, seconds: float, translator: Translator, console: Console
 ) -> None:
-    """Print it."""
-    if not board.counts[OPEN]:
-        console.print(voice.say("demo.partial"), highlight=False)
+    """Print the summary of a demo that took `seconds`."""
+    if not state.counts[OPEN]:
+        console.print(translator.text("demo.partial"), highlight=False)
         return
-    told = [voice.say("summary.came", **_numbers(voice, events=shop.sent, customers=plan.customers, seconds=seconds))]
-    told.append(_learned(board, voice))
-    told.append(_truth(board, plan, voice))
+    totals = {"events": shop.sent, "customers": plan.customers, "seconds": seconds}
+    sentences = [
+        translator.text("summary.came", **_numbers(translator, totals)),
+        _learned(state, translator),
+        _truth(state, plan, translator),
+    ]
     console.print()
-    console.print(Text(voice.say("summary.title"), style="bold"))
-    for sentence in told:
+    console.print(Text(translator.text("summary.title"), style="bold"))
+    for sentence in sentences:
         console.print(sentence, highlight=False)
     console.print()
-    console.print(voice.say("summary.next"), highlight=False)
+    console.print(translator.text("summary.next"), highlight=False)
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for command, key in _NEXT:
-        table.add_row(Text(f"  {command.format(command=own_command())}", style="cyan"), voice.say(key))
+        table.add_row(Text(f"  {command.format(command=own_command())}", style="cyan"), translator.text(key))
     console.print(table)
 
 
 def own_command() -> str:
-    """What to type to run `stream-app`: its name where the shell finds it, else the way to it from here."""
+    """Return what to type to run `stream-app`: its name if it is on the PATH, else its path."""
     path = Path(sysconfig.get_path("scripts")) / "stream-app"
     found = shutil.which("stream-app")
     if found is not None and Path(found).resolve() == path.resolve():
@@ -57,35 +61,24 @@ def own_command() -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def _learned(board: DemoState, voice: DemoVoice) -> str:
-    counts = board.counts
-    ended = counts["returned"] + counts["fell"] + counts["met"] + counts["lost"]
-    return voice.say(
-        "summary.learned",
-        **_numbers(
-            voice,
-            labels=board.figure("trainer", EXAMPLES),
-            version=board.figure("worker", VERSION),
-            opened=counts[OPEN],
-            returned=counts["returned"],
-            fell=counts["fell"],
-            met=counts["met"],
-            lost=counts["lost"],
-            open=counts[OPEN] - ended,
-        ),
-    )
+def _learned(state: DemoState, translator: Translator) -> str:
+    ended = {reason: state.counts[reason] for reason in ENDINGS}
+    opened = state.counts[OPEN]
+    counts = ended | {"opened": opened, "open": opened - sum(ended.values())}
+    figures = {"labels": state.figure("trainer", EXAMPLES), "version": state.figure("worker", VERSION)}
+    return translator.text("summary.learned", **_numbers(translator, counts | figures))
 
 
-def _truth(board: DemoState, plan: Plan, voice: DemoVoice) -> str:
-    """How many of those who were listed have really left: the only look at what the simulator knows."""
+def _truth(state: DemoState, plan: Plan, translator: Translator) -> str:
+    """Return how many listed customers have really left, which only the simulator knows."""
     left = {one.customer_id for one in truth(plan.shop, plan.seed) if one.left_at is not None}
-    listed = [alert.customer_id for alert in board.opened.values() if not alert.urgent]
-    active = board.active_customers()
+    listed = [alert.customer_id for alert in state.opened.values() if not alert.urgent]
+    active = state.active_customers()
     share = sum(customer in left for customer in listed) / max(len(listed), 1)
     base = sum(customer in left for customer in active) / max(len(active), 1)
-    percents = {"share": voice.percent(share), "base": voice.percent(base)}
-    return voice.say("summary.truth", active=voice.number(len(active)), **percents)
+    percents = {"share": translator.percent(share), "base": translator.percent(base)}
+    return translator.text("summary.truth", active=translator.number(len(active)), **percents)
 
 
-def _numbers(voice: DemoVoice, **vector: float) -> dict[str, str]:
-    return {name: voice.number(value) for name, value in vector.items()}
+def _numbers(translator: Translator, values: Mapping[str, float]) -> dict[str, str]:
+    return {name: translator.number(value) for name, value in values.items()}

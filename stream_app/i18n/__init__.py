@@ -1,8 +1,8 @@
-"""The words for causes, segments and signs in the languages of people: what alerts, pages and dashboards say."""
+"""Everything that people read, in English and 简体中文: catalogues in `locales/`, and a `Translator` over them."""
 
 from __future__ import annotations
 
-from stream_app.i18n.explanations import LANGUAGES, cause_name, evidence_text, segment_name
+from stream_app.i18n.catalogue import LANGUAGES, catalogue
 from stream_app.i18n.translator import Translator
 
-__all__ = ["LANGUAGES", "Translator", "cause_name", "evidence_text", "segment_name"]
+__all__ = ["LANGUAGES", "Translator", "catalogue"]

@@ -1,1 +1,1 @@
-"""What the shop's staff reads and answers: the playbook of measures, messages composed from alerts, and episodes."""
+"""Notification of the staff: channels, messages composed from alerts, the playbook of measures, and open alerts."""

@@ -1,4 +1,4 @@
-"""Reads the file of channels, and tells what is wrong with it: file, line, field, remedy. It never shows a value."""
+"""Reader of the channel file. Its errors name file, line, field and remedy, and never show a value."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from stream_app.config.fields import ContradictionError, Place
 from stream_app.config.secrets import is_reference, resolved
 from stream_app.config.yaml_nodes import Lines, YamlProblemError, line_of, read_yaml, values_of
 from stream_app.errors import BadChannels
-from stream_app.notifications.channel_settings import MAX_CHANNELS, Channel, ChannelsFile, Digest, Retry
+from stream_app.notifications.channel_settings import MAX_CHANNELS, ChannelSettings, ChannelsFile, Digest, Retry
 
-_SEE: Final = "See docs/delivery.md."
+_SEE: Final = "See docs/reference/delivery.md."
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """What a channel's references named. It is never shown."""
+    """The address and the secrets of a channel. They are never shown."""
 
     url: str = field(repr=False)
-    keys: tuple[str, ...] = field(default=(), repr=False)  # the newest first
+    keys: tuple[str, ...] = field(default=(), repr=False)  # newest first
 
 
 @dataclass(frozen=True)
 class Channels:
-    """The file with its secrets."""
+    """The channel file and the secrets that it refers to, by channel."""
 
     file: ChannelsFile
     secrets: Mapping[str, Secrets]
 
 
 def read_channels(path: Path | None, environ: Mapping[str, str] | None = None) -> Channels:
-    """The channels of a file; none without a file.
+    """Return the channels of a file, or no channels without a file.
 
     Args:
-        path: of the YAML file.
-        environ: where `env:NAME` is looked up; by default the environment of this process.
+        path: path of the YAML file.
+        environ: environment for `env:NAME`; by default that of this process.
 
     Raises:
-        BadChannels: names file, line, field and remedy.
+        BadChannels: the file is invalid, or a secret is missing.
     """
     environ = os.environ if environ is None else environ
     if path is None:
@@ -58,12 +58,12 @@ def read_channels(path: Path | None, environ: Mapping[str, str] | None = None) -
     try:
         file = ChannelsFile.model_validate(values)
     except ValidationError as error:
-        # Without its cause: pydantic's error quotes what was given, a secret perhaps.
-        raise _told(error.errors(include_url=False)[0], path, lines) from None
+        # Without its cause: the error of pydantic quotes the values, which may be secrets.
+        raise _translated(error.errors(include_url=False)[0], path, lines) from None
     return Channels(file, {name: _secrets(name, one, path, lines, environ) for name, one in file.channels.items()})
 
 
-def _secrets(name: str, channel: Channel, path: Path, lines: Lines, environ: Mapping[str, str]) -> Secrets:
+def _secrets(name: str, channel: ChannelSettings, path: Path, lines: Lines, environ: Mapping[str, str]) -> Secrets:
     def of(reference: str, *place: str) -> str:
         try:
             return resolved(reference, environ)
@@ -76,8 +76,8 @@ def _secrets(name: str, channel: Channel, path: Path, lines: Lines, environ: Map
     return Secrets(url, tuple(keys))
 
 
-def _told(error: ErrorDetails, path: Path, lines: Lines) -> BadChannels:
-    """An error of pydantic in our words."""
+def _translated(error: ErrorDetails, path: Path, lines: Lines) -> BadChannels:
+    """Return an error of pydantic as ours."""
     place = tuple(str(part) for part in error["loc"] if part != "[key]")
     cause = error.get("ctx", {}).get("error")
     if isinstance(cause, ContradictionError):
@@ -88,21 +88,21 @@ def _told(error: ErrorDetails, path: Path, lines: Lines) -> BadChannels:
         case "missing":
             return _bad(place, "is missing", _SEE, path, lines)
         case "string_pattern_mismatch":
-            remedy = "A channel's name has small letters, digits and -, begins with a letter, and has at most 30."
-            return _bad(place, "is not how it is written", remedy, path, lines)
+            remedy = "A channel's name starts with a letter and has at most 30 lower-case letters, digits and hyphens."
+            return _bad(place, "is not a valid name", remedy, path, lines)
         case "too_long":
-            return _bad(place, "has too many entries", f"At most {MAX_CHANNELS} channels. {_SEE}", path, lines)
+            return _bad(place, "has too many entries", f"The maximum is {MAX_CHANNELS} channels. {_SEE}", path, lines)
         case _:
             return _bad(place, error["msg"][:1].lower() + error["msg"][1:], _SEE, path, lines)
 
 
 def _bad(place: Place, problem: str, remedy: str, path: Path, lines: Lines) -> BadChannels:
-    told = ".".join(place) or "the file"
-    return BadChannels(file=path, line=line_of(place, lines), field=told, problem=problem, remedy=remedy)
+    field = ".".join(place) or "the file"
+    return BadChannels(file=path, line=line_of(place, lines), field=field, problem=problem, remedy=remedy)
 
 
 def _closest(place: Place) -> str:
-    sections: dict[str, type[BaseModel]] = {"digest": Digest, "retry": Retry, "channels": Channel}
+    sections: dict[str, type[BaseModel]] = {"digest": Digest, "retry": Retry, "channels": ChannelSettings}
     model = sections.get(place[0], ChannelsFile) if len(place) > 1 else ChannelsFile
     close = difflib.get_close_matches(place[-1], model.model_fields, n=1, cutoff=0.6)
     return f"Did you mean {close[0]}? " if close else ""

@@ -1,4 +1,4 @@
-"""The YAML file of channels: who is told what, where and when."""
+"""Settings of the channel file: which alerts go where, and when."""
 
 from __future__ import annotations
 
@@ -11,28 +11,33 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from stream_app.config.fields import ContradictionError, Positive, Section, Span
 from stream_app.config.secrets import Reference, is_reference
-from stream_app.core.delivery.retry import GIVE_UP_AFTER, MINUTE, SCHEDULE, SECOND, Limit
+from stream_app.core.delivery.retry import GIVE_UP_AFTER, MINUTE, SCHEDULE, SECOND
 from stream_app.core.units import DAY_US
+from stream_app.notifications.channels.registry import KINDS
 
 MAX_CHANNELS: Final = 20  # each is a label of several metrics
-MAX_KEPT: Final = 200_000  # deliveries that have ended: about 300 bytes each
-ROBOTS: Final = ("dingtalk", "feishu", "wecom")
+MAX_KEPT: Final = 200_000  # finished deliveries, about 300 bytes each
 _HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
 
 
-def _hours(text: str) -> str:
-    found = _HOURS.fullmatch(text)
-    if found is None or text[:5] == text[6:]:
+def _is_kind(name: str) -> str:
+    if name not in KINDS:
+        raise ContradictionError((), f"is {name!r}", f"Use one of: {', '.join(KINDS)}.")
+    return name
+
+
+def _are_hours(text: str) -> str:
+    if not _HOURS.fullmatch(text) or text[:5] == text[6:]:
         raise ContradictionError((), f"is {text!r}", "Write it as 22:00-08:00.")
     return text
 
 
-class Channel(Section):
-    """One receiver."""
+class ChannelSettings(Section):
+    """Settings of one channel."""
 
-    kind: Literal["webhook", "dingtalk", "feishu", "wecom", "apprise"]
+    kind: Annotated[str, AfterValidator(_is_kind)]
     url: str
     secret: Reference | None = None
     old_secrets: Annotated[tuple[Reference, ...], Field(max_length=4)] = ()
@@ -40,7 +45,7 @@ class Channel(Section):
     alerts: Literal["urgent", "digest", "all"] = "all"
     shops: frozenset[str] = frozenset()
     causes: frozenset[str] = frozenset()
-    quiet_hours: Annotated[str, AfterValidator(_hours)] | None = None
+    quiet_hours: Annotated[str, AfterValidator(_are_hours)] | None = None
     allow_private: bool = False
     timeout: Span = 15 * SECOND
     concurrency: Annotated[int, Field(ge=1, le=16)] | None = None
@@ -49,36 +54,37 @@ class Channel(Section):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         self._check_url()
-        if self.kind == "webhook" and self.secret is None:
-            raise ContradictionError(("secret",), "is missing", "Every webhook is signed: write env:NAME or file:PATH.")
-        if self.secret is not None and self.kind not in {"webhook", "dingtalk", "feishu"}:
-            raise ContradictionError(("secret",), f"has no use with {self.kind}", "Leave it out.")
-        if self.old_secrets and self.kind != "webhook":
-            raise ContradictionError(("old_secrets",), f"has no use with {self.kind}", "Leave it out.")
-        if self.kind == "apprise" and not self.allow_private:
-            problem = "is false, and apprise connects by itself, where private addresses cannot be refused"
-            raise ContradictionError(("allow_private",), problem, "Write true if you trust the address.")
+        kind = KINDS[self.kind]
+        if kind.signing == "required" and self.secret is None:
+            raise ContradictionError(("secret",), "is missing", "Every webhook is signed: use env:NAME or file:PATH.")
+        if kind.signing == "none" and self.secret is not None:
+            raise ContradictionError(("secret",), f"is not used by {self.kind}", "Remove it.")
+        if self.old_secrets and not kind.rotates:
+            raise ContradictionError(("old_secrets",), f"is not used by {self.kind}", "Remove it.")
+        if not kind.guarded and not self.allow_private:
+            problem = f"is false, but {self.kind} opens its own connections, so private addresses cannot be refused"
+            raise ContradictionError(("allow_private",), problem, "Set it to true if you trust the address.")
         if not SECOND // 10 <= self.timeout <= MINUTE:
-            raise ContradictionError(("timeout",), "is out of range", "Give between 100ms and 1m; 15s to 30s is usual.")
+            raise ContradictionError(("timeout",), "is out of range", "Use 100ms to 1m; 15s to 30s is usual.")
         return self
 
     def _check_url(self) -> None:
         if is_reference(self.url):
             return
         if self.kind != "webhook":
-            remedy = "It holds a secret: put it into the environment or a file, and write env:NAME or file:PATH here."
-            raise ContradictionError(("url",), "is given where others can read it", remedy)
+            remedy = "It contains a secret: move it to the environment or a file, and use env:NAME or file:PATH."
+            raise ContradictionError(("url",), "is written in the file", remedy)
         parts = urlsplit(self.url)
         if parts.query or parts.username or parts.password:
-            remedy = "Write env:NAME or file:PATH for an address with a user, a password or a query."
-            raise ContradictionError(("url",), "may hold a secret where others can read it", remedy)
+            remedy = "Use env:NAME or file:PATH for an address with a user, a password or a query."
+            raise ContradictionError(("url",), "may contain a secret, but is written in the file", remedy)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ContradictionError(("url",), "is no address", "Write https://host/path, env:NAME or file:PATH.")
+            raise ContradictionError(("url",), "is not a URL", "Use https://host/path, env:NAME or file:PATH.")
 
     def quiet(self) -> tuple[time, time] | None:
-        """When nothing is sent, from and to.
+        """Return start and end of the quiet hours, if there are any.
 
-        >>> Channel(kind="wecom", url="env:URL", quiet_hours="22:00-08:00").quiet()
+        >>> ChannelSettings(kind="wecom", url="env:URL", quiet_hours="22:00-08:00").quiet()
         (datetime.time(22, 0), datetime.time(8, 0))
         """
         if self.quiet_hours is None:
@@ -86,13 +92,9 @@ class Channel(Section):
         begin, _, end = self.quiet_hours.partition("-")
         return time.fromisoformat(begin), time.fromisoformat(end)
 
-    def limits(self, documented: tuple[Limit, ...]) -> tuple[Limit, ...]:
-        """How often it may be used: as documented for its kind, unless the file says otherwise."""
-        return documented if self.per_minute is None else (Limit(self.per_minute, MINUTE),)
-
 
 class Digest(Section):
-    """When what is not urgent is sent."""
+    """When alerts that are not urgent are sent."""
 
     hour: Annotated[int, Field(ge=0, le=23)] = 9
     settle: Span = 60 * SECOND
@@ -100,14 +102,14 @@ class Digest(Section):
 
 
 class Retry(Section):
-    """How patient we are with a receiver."""
+    """Schedule of retries."""
 
     schedule: Annotated[tuple[Span, ...], Field(min_length=1, max_length=20)] = SCHEDULE
     give_up_after: Span = GIVE_UP_AFTER
 
 
 class ChannelsFile(Section):
-    """All of the file.
+    """The whole channel file.
 
     >>> ChannelsFile(channels={"team": {"kind": "wecom", "url": "env:URL"}}).mode
     'shadow'
@@ -118,7 +120,7 @@ class ChannelsFile(Section):
     retry: Retry = Retry()
     keep: Span = 30 * DAY_US
     keep_at_most: Annotated[Positive, Field(le=MAX_KEPT)] = 50_000
-    channels: Annotated[dict[Name, Channel], Field(default_factory=dict, max_length=MAX_CHANNELS)]
+    channels: Annotated[dict[Name, ChannelSettings], Field(default_factory=dict, max_length=MAX_CHANNELS)]
 
     @model_validator(mode="before")
     @classmethod

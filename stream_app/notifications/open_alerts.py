@@ -1,4 +1,4 @@
-"""Open episodes and urgent cases as the staff works on them: found in the store, and what may be said of them."""
+"""Open alerts in the store, and the staff's actions on them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stream_app.core.messages.schema import Contact, ContactAction
 from stream_app.errors import AlertTaken, BadOption, NoSuchAlert
 from stream_app.ports import StateStore
 
-SHORTEST_ID: Final = 6  # characters of an id that may stand for the whole
+SHORTEST_ID: Final = 6  # minimum length of an abbreviated id
 _log = logging.getLogger(__name__)
 _note: Final = msgspec.json.Decoder(AlertNote)
 _work: Final = msgspec.json.Decoder(WorkNote)
@@ -24,26 +24,26 @@ _work: Final = msgspec.json.Decoder(WorkNote)
 
 @dataclass(frozen=True)
 class OpenAlert:
-    """An episode or an urgent case, and what is done about it."""
+    """An open alert and the staff's work on it."""
 
     partition: int
     note: AlertNote
     work: WorkNote
 
-    def rests(self, now: datetime) -> bool:
-        """Whether it was put off until later."""
+    def is_snoozed(self, now: datetime) -> bool:
+        """Return whether it is snoozed until later."""
         return self.work.snoozed_until is not None and self.work.snoozed_until > now
 
 
 async def open_alerts(
     store: StateStore, partitions: Iterable[int], skip: Callable[[str], None] = _log.warning
 ) -> list[OpenAlert]:
-    """All that is open: urgent cases first, then episodes, the latest day first and then by rank.
+    """Return all open alerts: urgent ones first, then the newest day first, then by rank.
 
     Args:
-        store: of the states.
-        partitions: of which the open ones are wanted.
-        skip: called with a line for each one that cannot be read.
+        store: store of the states.
+        partitions: partitions to read.
+        skip: called with a log line for each alert that cannot be decoded.
     """
     found = []
     for number in partitions:
@@ -54,8 +54,8 @@ async def open_alerts(
             work = noted.get(key + WORK)
             try:
                 found.append(OpenAlert(number, _note.decode(value), _work.decode(work) if work else WorkNote()))
-            except (ValueError, RecursionError) as error:  # of msgspec, and of bytes that are not UTF-8
-                skip(f"Skipped episode {key!a} of partition {number}, which cannot be read: {error}")
+            except (ValueError, RecursionError) as error:  # of msgspec, or bytes that are not UTF-8
+                skip(f"Skipped alert {key!a} of partition {number}, which cannot be decoded: {error}")
     return sorted(found, key=_order)
 
 
@@ -65,39 +65,39 @@ def _order(one: OpenAlert) -> tuple[bool, float, int, str]:
 
 
 def alert_of(alerts: Iterable[OpenAlert], alert_id: str) -> OpenAlert:
-    """The one with an id, or with an id that begins so and no other does. Raises NoSuchAlert."""
+    """Return the alert with an id or a unique prefix of one. Raise NoSuchAlert."""
     known = list(alerts)
     exact = [one for one in known if one.note.alert_id == alert_id]
     found = exact or [one for one in known if one.note.alert_id.startswith(alert_id) and len(alert_id) >= SHORTEST_ID]
     if not found:
         remedy = (
-            "`stream-app alerts list --all` lists open alerts. An alert closes when the customer orders or when it"
-            " expires; an urgent one also when the complaint is answered or solved."
+            "`stream-app alerts list --all` shows the open ones. An alert closes when the customer orders, an urgent"
+            " one when the complaint is answered or solved, and both when they expire."
         )
         raise NoSuchAlert(alert_id=alert_id, remedy=remedy)
     if len(found) > 1:
-        raise NoSuchAlert(alert_id=alert_id, remedy=f"{len(found)} ids start like this: use a longer prefix.")
+        raise NoSuchAlert(alert_id=alert_id, remedy=f"{len(found)} alerts match: use more of the id.")
     return found[0]
 
 
 def contact_of(
     alert: OpenAlert, action: str, staff: str, occurred_at: datetime, *, take_over: bool, event_id: str = ""
 ) -> Contact:
-    """What is to be written of an episode.
+    """Return the record of an action on an alert.
 
     Args:
-        alert: which.
-        action: one of casework.ACTIONS.
-        staff: who does it.
-        occurred_at: when.
-        take_over: whether also if it belongs to somebody else.
-        event_id: of the contact; empty: a new one.
+        alert: the alert.
+        action: one of `staff_actions.ACTIONS`.
+        staff: name of the person who acts.
+        occurred_at: time of the action.
+        take_over: whether to act on an alert that belongs to somebody else.
+        event_id: id of the record; a new one if empty.
 
-    Raises AlertTaken if it does and may not, BadOption for a name that says nothing.
+    Raises AlertTaken if the alert belongs to somebody else, and BadOption for an empty name.
     """
     name, owner = staff_name(staff), alert.work.owner
     if not name:
-        raise BadOption(option="--staff", value=staff, remedy="Give your name, as your colleagues know it.")
+        raise BadOption(option="--staff", value=staff, remedy="Give your name.")
     if not may_act(owner, name, take_over=take_over):
         raise AlertTaken(alert_id=alert.note.alert_id, owner=owner)
     return Contact(

@@ -1,4 +1,4 @@
-"""What people read of a replay: the report, one HTML file, and the summary in the terminal; English and 简体中文.
+"""Report of a replay, one HTML file, and its summary in the terminal, in English and 简体中文.
 
-Both are made from the figures of `metrics.json` alone, which hold no customer ids.
+Both show only the figures of `metrics.json`, which contain no customer ids.
 """

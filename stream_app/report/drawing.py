@@ -1,8 +1,7 @@
-"""Altair charts as small static SVG that follows the page: its colours (light and dark), its font, two widths.
+"""Altair charts as small static SVG in two widths, with the font and the light and dark colours of the page.
 
-Colours in the specification are markers that no design would use; style.css gives each its real colour, so that one
-SVG serves the light and the dark page. Marks that carry a description become hover targets (`data-tip`, lines divided
-by `¦`).
+The colours in the specification are placeholders, and style.css maps them to real colours, so that one SVG fits the
+light and the dark page. Marks with a description become hover targets (`data-tip`, with lines separated by `¦`).
 """
 
 from __future__ import annotations
@@ -17,29 +16,29 @@ from typing import Any, Final
 import altair as alt
 import vl_convert
 
-# Markers, named after what they colour; style.css holds the same list.
-INK: Final = "#010101"  # text that matters
+# Placeholder colours by purpose; style.css has the same list.
+INK: Final = "#010101"  # important text
 MUTED: Final = "#020202"  # axis labels
 GRID: Final = "#030303"
-ACCENT: Final = "#040404"  # the product
-SECOND: Final = "#050505"  # what it is compared with
-FAINT: Final = "#060606"  # everything else
-SHADE: Final = "#070707"  # areas that do not count
+ACCENT: Final = "#040404"  # stream-app
+SECOND: Final = "#050505"  # the baseline
+FAINT: Final = "#060606"  # other lines
+SHADE: Final = "#070707"  # warm-up
 PAPER: Final = "#080808"
 SERIES: Final = ("#0a0a00", "#0a0a01", "#0a0a02", "#0a0a03", "#0a0a04", "#0a0a05", "#0a0a06", "#0a0a07")
 
-FULL: Final = 860  # pixels of a chart over the whole column
+FULL: Final = 860  # pixels of a full-width chart
 HALF: Final = 420
 NARROW: Final = 340  # on a phone
 
 Values = list[dict[str, Any]]
-Plot = alt.Chart | alt.LayerChart | alt.FacetChart  # what Altair's methods say they return
+Plot = alt.Chart | alt.LayerChart | alt.FacetChart  # return types of Altair's methods
 Draw = Callable[[int], Plot]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart as the page shows it."""
+    """A chart for the page."""
 
     title: str
     alt: str
@@ -49,23 +48,23 @@ class Picture:
 
 
 def picture(title: str, description: str, draw: Draw, *, half: bool = False) -> Picture:
-    """Draw a chart in both widths; `draw` gets the width of the plot's frame in pixels."""
+    """Return a chart in both widths. `draw` gets the width in pixels."""
     wide = svg(draw(HALF if half else FULL), description)
     return Picture(title, description, wide, svg(draw(NARROW), description), half)
 
 
 def data(values: Values) -> alt.InlineData:
-    """Inline data; plain dictionaries, so that pandas is not needed."""
+    """Return inline data of plain dictionaries, so that pandas is not needed."""
     return alt.InlineData(values=values)
 
 
 def svg(chart: Plot, description: str) -> str:
-    """A chart as an SVG element for a page."""
-    return polished(vl_convert.vegalite_to_svg(styled(chart).to_dict()), description)
+    """Return a chart as an SVG element."""
+    return clean_svg(vl_convert.vegalite_to_svg(with_style(chart).to_dict()), description)
 
 
-def styled(chart: Plot) -> Plot:
-    """A chart in the house style: no frame, a light horizontal grid, quiet axes; its width is that of the picture."""
+def with_style(chart: Plot) -> Plot:
+    """Return a chart in the style of the page: no frame, a light horizontal grid, and the width of the picture."""
     chart = chart.properties(autosize=alt.AutoSizeParams(type="fit", contains="padding"), padding=2)
     return (
         chart.configure(background="transparent")
@@ -88,22 +87,22 @@ def styled(chart: Plot) -> Plot:
 
 _SIZE = re.compile(r'^<svg [^>]*width="([\d.]+)" height="([\d.]+)" viewBox="([^"]+)">')
 _TIP = re.compile(r' aria-label="([^"]*)" role="graphics-symbol"')
-_NEEDLESS = re.compile(
+_REDUNDANT = re.compile(
     r' (?:role|aria-\w+|font-family|stroke-miterlimit|pointer-events|class)="[^"]*"| opacity="1"| display="none"'
 )
 _EMPTY = re.compile(r'<path d=""/>|<path d="M0,0h[\d.]+v[\d.]+h-?[\d.]+Z"/>')
-_PLACE = re.compile(r' (?:d|transform|x|y|x2|y2|width|height)="[^"]*"')
+_POSITION = re.compile(r' (?:d|transform|x|y|x2|y2|width|height)="[^"]*"')
 
 
-def polished(text: str, description: str) -> str:
-    """What Vega wrote, made fit for a page: scalable, unique ids, one description, hover tips, nothing needless."""
+def clean_svg(text: str, description: str) -> str:
+    """Return an SVG of Vega ready for the page: scalable, with unique ids, a description and hover texts."""
     size = _SIZE.match(text)
     if size is None:
-        raise ValueError(f"not the SVG that Vega writes: {text[:80]!r}")
+        raise ValueError(f"not an SVG of Vega: {text[:80]!r}")
     body = _TIP.sub(r' data-tip="\1"', text[size.end() :])
-    body = _EMPTY.sub("", _NEEDLESS.sub("", body))
-    body = _PLACE.sub(lambda place: re.sub(r"(\.\d)\d+", r"\1", place[0]), body)
-    body = with_ids_of_its_own(body)
+    body = _EMPTY.sub("", _REDUNDANT.sub("", body))
+    body = _POSITION.sub(lambda found: re.sub(r"(\.\d)\d+", r"\1", found[0]), body)
+    body = with_unique_ids(body)
     width, _, box = size.groups()
     label = html.escape(description, quote=True)
     return f'<svg viewBox="{box}" style="max-width:{width}px" role="img" aria-label="{label}">{body}'
@@ -112,11 +111,11 @@ def polished(text: str, description: str) -> str:
 _CLIP = re.compile(r'( clip-path="url\(#|<clipPath id=")(clip\d+)')
 
 
-def with_ids_of_its_own(body: str) -> str:
-    """The clips numbered from 0 and named after the chart: Vega counts on over all charts of a process.
+def with_unique_ids(body: str) -> str:
+    """Return an SVG whose clip ids depend on the chart alone: Vega numbers them over all charts of a process.
 
     >>> body = '<g clip-path="url(#clip7)"/><clipPath id="clip7"/>'
-    >>> with_ids_of_its_own(body) == with_ids_of_its_own(body.replace("7", "8"))
+    >>> with_unique_ids(body) == with_unique_ids(body.replace("7", "8"))
     True
     """
     numbers = {clip: str(i) for i, clip in enumerate(dict.fromkeys(clip for _, clip in _CLIP.findall(body)))}

@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs nothing else, from the figures alone."""
+"""Report as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -11,86 +11,86 @@ from typing import Any, Final
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from stream_app.report import story, tables
+from stream_app.i18n import Translator
+from stream_app.report import summary, tables
 from stream_app.report.charts.ensemble import expert_order, weight_chart
 from stream_app.report.charts.gain import capacity_chart, lead_chart
 from stream_app.report.charts.quality import calibration_chart, lift_chart, window_chart
 from stream_app.report.charts.shop import churn_chart, effect_chart, importance_chart
 from stream_app.report.drawing import Picture
-from stream_app.report.voice import Voice
 
 Figures = Mapping[str, Any]
-Features = Mapping[str, tuple[str, str, str]]  # name -> (unit, meaning in English, meaning in Chinese)
-MOST_FEATURES: Final = 12
-MOST_COHORTS: Final = 24
+Features = Mapping[str, tuple[str, str, str]]  # by name: unit, English and Chinese meaning
+MAX_FEATURES: Final = 12
+MAX_COHORTS: Final = 24
 
 
 def write_report(metrics: Figures, path: Path, lang: str, features: Features | None = None) -> None:
     """Write the report as one self-contained HTML file.
 
     Args:
-        metrics: what `stream_app.replay.evaluation.metrics` gave, or the same read back from metrics.json.
-        path: the file to write; its folder must exist.
-        lang: `en` or `zh`; anything else raises ContradictorySettings.
-        features: each feature's unit and its meaning in English and Chinese; names stand for those that are missing.
+        metrics: figures of `stream_app.replay.evaluation.metrics`, or of metrics.json.
+        path: file to write; its folder must exist.
+        lang: en or zh; any other value raises ValueError.
+        features: unit and meanings of the features; without them, the name of a feature is shown.
     """
     path.write_text(render(metrics, lang, features), encoding="utf-8")
 
 
 def render(metrics: Figures, lang: str, features: Features | None = None) -> str:
-    """The report as text; the same figures give the same text."""
-    voice = Voice(lang)
-    rows = feature_rows(metrics, voice, features or {})
+    """Return the report as text, which depends on the figures alone."""
+    translator = Translator(lang, "report")
+    rows = feature_rows(metrics, translator, features or {})
     return environment().get_template("report.html.j2").render(
         m=metrics,
-        voice=voice,
-        story=story,
+        t=translator,
+        summary=summary,
         tables=tables,
-        pictures=pictures(metrics, voice, rows),
+        pictures=pictures(metrics, translator, rows),
         feature_rows=rows,
-        silent_features=silent_features(metrics, voice, features or {}),
-        weights=weight_legend(metrics, voice),
+        silent_features=silent_features(metrics, translator, features or {}),
+        weights=weight_legend(metrics, translator),
         cohorts=cohort_rows(metrics),
         command=command(metrics),
-        style=Markup(asset("style.css")),  # noqa: S704 - ours
-        script=Markup(asset("hover.js")),  # noqa: S704 - ours
+        style=Markup(asset("style.css")),  # noqa: S704 - our file
+        script=Markup(asset("hover.js")),  # noqa: S704 - our file
     )  # fmt: skip
 
 
-def pictures(m: Figures, voice: Voice, rows: list[dict[str, Any]]) -> dict[str, Picture | None]:
-    """All charts by name; None where the log gives nothing to draw."""
-    reach, right = voice.say("gain.chart_reach", days=m["capacity"]["early_days"]), gain_right(m, voice)
+def pictures(m: Figures, translator: Translator, rows: list[dict[str, Any]]) -> dict[str, Picture | None]:
+    """Return all charts by name; None for those without data."""
+    reach, right = translator.text("gain.chart_reach", days=m["capacity"]["early_days"]), gain_right(m, translator)
     departed = m["protocol"]["departures"] > 0
-    vector = {"n": voice.number(m["protocol"]["capacity"])}
-    vector |= {who: voice.percent(story.own_row(m, who)["early_share"]) for who in ("product", "recency")}
+    values = {"n": translator.number(m["protocol"]["capacity"])}
+    values |= {who: translator.percent(summary.own_row(m, who)["early_share"]) for who in ("product", "recency")}
     return {
-        "reach": capacity_chart(m, voice, "early_share", reach, voice.say("gain.alt_reach", **vector))
+        "reach": capacity_chart(m, translator, "early_share", reach, translator.text("gain.alt_reach", **values))
         if departed
         else None,
-        "right": capacity_chart(m, voice, "precision", right, voice.say("gain.alt_right")),
-        "lead": lead_chart(m, voice),
-        "auc": window_chart(m, voice, "auc"),
-        "loss": window_chart(m, voice, "log_loss"),
-        "calibration": calibration_chart(m, voice),
-        "lift": lift_chart(m, voice),
-        "churn": churn_chart(m, voice),
-        "importance": importance_chart(rows, voice),
-        "effects": effect_chart(m, voice),
-        "weights": weight_chart(m, voice),
+        "right": capacity_chart(m, translator, "precision", right, translator.text("gain.alt_right")),
+        "lead": lead_chart(m, translator),
+        "auc": window_chart(m, translator, "auc"),
+        "loss": window_chart(m, translator, "log_loss"),
+        "calibration": calibration_chart(m, translator),
+        "lift": lift_chart(m, translator),
+        "churn": churn_chart(m, translator),
+        "importance": importance_chart(rows, translator),
+        "effects": effect_chart(m, translator),
+        "weights": weight_chart(m, translator),
     }
 
 
-def gain_right(m: Figures, voice: Voice) -> str:
-    """The title of the chart of right calls."""
-    return voice.say("gain.chart_right", days=voice.number(m["protocol"]["horizon_days"]))
+def gain_right(m: Figures, translator: Translator) -> str:
+    """Return the title of the chart of correct calls."""
+    return translator.text("gain.chart_right", days=translator.number(m["protocol"]["horizon_days"]))
 
 
-def feature_rows(m: Figures, voice: Voice, features: Features) -> list[dict[str, Any]]:
-    """The features that count most, with unit and meaning where they are known."""
+def feature_rows(m: Figures, translator: Translator, features: Features) -> list[dict[str, Any]]:
+    """Return the most important features with unit and meaning."""
     found = []
-    for name, weight in list(m["models"]["importances"].items())[:MOST_FEATURES]:
+    for name, weight in list(m["models"]["importances"].items())[:MAX_FEATURES]:
         unit, english, chinese = features.get(name, ("", "", ""))
-        meaning = chinese if voice.lang == "zh" else english
+        meaning = chinese if translator.lang == "zh" else english
         found.append(
             {
                 "name": name,
@@ -103,31 +103,31 @@ def feature_rows(m: Figures, voice: Voice, features: Features) -> list[dict[str,
     return [row for row in found if row["weight"]]
 
 
-def silent_features(m: Figures, voice: Voice, features: Features) -> list[str]:
-    """The features without any influence: most often since their fields never appear."""
+def silent_features(m: Figures, translator: Translator, features: Features) -> list[str]:
+    """Return the features without influence, mostly because their fields are missing in the log."""
     names = sorted(name for name, weight in m["models"]["importances"].items() if not weight)
-    place = 2 if voice.lang == "zh" else 1
+    place = 2 if translator.lang == "zh" else 1
     return [features[name][place] if name in features else name for name in names]
 
 
-def weight_legend(m: Figures, voice: Voice) -> list[str]:
-    """The experts of the mixture in the order of their colours."""
-    return [voice.name("expert", name) for name in expert_order(m)] if m["models"]["course"] else []
+def weight_legend(m: Figures, translator: Translator) -> list[str]:
+    """Return the names of the experts in the order of their colours."""
+    return [translator.name("expert", name) for name in expert_order(m)] if m["models"]["course"] else []
 
 
 def cohort_rows(m: Figures) -> list[dict[str, Any]]:
-    """The latest cohorts, each cell a share and its shade; the month of the first order, always 100 %, is left out."""
+    """Return the latest cohorts. A cell is a share and its shade; the first month, always 100%, is left out."""
     c = m["cohorts"]
     most = max((share for cells in c["retention"] for share in cells[1:]), default=0) or 1
     rows = [
         {"month": month, "size": size, "cells": [(share, share / most) for share in cells[1:]]}
         for month, size, cells in zip(c["months"], c["sizes"], c["retention"], strict=True)
     ]
-    return [row for row in rows if row["size"]][-MOST_COHORTS:]
+    return [row for row in rows if row["size"]][-MAX_COHORTS:]
 
 
 def command(m: Figures) -> str:
-    """The command that gives the same decisions again."""
+    """Return the command that reproduces the scores."""
     p, settings = m["protocol"], m["settings"]
     days = (("horizon", "horizon_days"), ("active-window", "active_days"), ("decide-every", "every_days"))
     options = " ".join(f"--{option} {p[name]:g}d" for option, name in days)
@@ -138,7 +138,7 @@ def command(m: Figures) -> str:
 
 @cache
 def environment() -> Environment:
-    """Templates from the package, everything escaped, a missing name an error."""
+    """Return the environment of the templates: all values are escaped, and an unknown name is an error."""
     env = Environment(
         loader=FunctionLoader(asset),
         autoescape=True,
@@ -147,10 +147,10 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    env.filters["svg"] = Markup  # drawn by us; Vega escapes what it is given
+    env.filters["svg"] = Markup  # our charts; Vega escapes their texts
     return env
 
 
 def asset(name: str) -> str:
-    """A file of the layout as text."""
+    """Return a file of the layout as text."""
     return resources.files("stream_app.report").joinpath("layout", name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The wire schema as documents that other programs read: JSON Schema and AsyncAPI, made from the event types."""
+"""Event schema as machine-readable documents, JSON Schema and AsyncAPI, generated from the event types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The four topics and what is sent on them, as an AsyncAPI document.
+"""AsyncAPI document of the four topics and their events.
 
 Specification: AsyncAPI 3.0.0, with the Kafka bindings 0.5.0.
 """
@@ -21,14 +21,14 @@ TOPICS: Final = {
 }
 BINDING: Final = "0.5.0"
 _ABOUT: Final = (
-    "The events of an online shop from which the churn monitor learns who is about to leave. Every record is keyed by "
-    "its customer's id and all topics have the same number of partitions, so that all events of a customer meet in one "
-    "place. One record is one JSON object. An event that cannot be read is put aside with the reason and stops nothing."
+    "Events of an online shop, from which the churn monitor learns which customers are at risk. Every record is one "
+    "JSON object with the customer's id as its key. All topics have the same number of partitions, so that one process "
+    "reads all events of a customer. An event that cannot be decoded goes to the dead-letter topic with the reason."
 )
 
 
 def asyncapi() -> dict[str, Any]:
-    """The topics, operations and messages in AsyncAPI 3.0.0.
+    """Return the topics, operations and messages in AsyncAPI 3.0.0.
 
     >>> document = asyncapi()
     >>> [channel["address"] for channel in document["channels"].values()]
@@ -56,12 +56,12 @@ def _channel(kind: str) -> Schema:
     return {
         "address": TOPICS[kind],
         "title": TOPICS[kind],
-        "description": f"{meaning_of_kind(kind)} Keyed by customer id; the name of the topic is a setting.",
+        "description": f"{meaning_of_kind(kind)} The key is the customer id. The name of the topic is a setting.",
         "messages": {kind: {"$ref": f"#/components/messages/{kind}"}},
         "bindings": {
             "kafka": {
                 "topic": TOPICS[kind],
-                # Records are stamped by the broker: those of a recorded log, stamped 2009, would be deleted at once.
+                # With the timestamps of a log from 2009, the broker would delete the records at once.
                 "topicConfiguration": {"message.timestamp.type": "LogAppendTime"},
                 "bindingVersion": BINDING,
             }

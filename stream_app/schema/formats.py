@@ -1,4 +1,4 @@
-"""The published documents as text."""
+"""Documents of the event schema as text."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ FORMATS: Final = {"json-schema": json_schema, "asyncapi": asyncapi}
 
 
 def render(format: str) -> str:  # noqa: A002 - the name of the option on the command line
-    r"""A document as JSON text that ends with a line break.
+    r"""Return a document as JSON text.
 
     Args:
         format: `json-schema` (draft 2020-12) or `asyncapi` (3.0.0).
 
     Raises:
-        BadOption: for any other format, with those that there are.
+        BadOption: the format is unknown.
 
     >>> json.loads(render("asyncapi"))["asyncapi"], render("json-schema").endswith("}\n")
     ('3.0.0', True)
     """
     if format not in FORMATS:
-        raise BadOption(option="--format", value=format, remedy=f"Give {' or '.join(FORMATS)}.")
+        raise BadOption(option="--format", value=format, remedy=f"Use {' or '.join(FORMATS)}.")
     return json.dumps(FORMATS[format](), indent=2, ensure_ascii=False) + "\n"

@@ -1,6 +1,6 @@
-"""The four kinds of events as JSON Schema: what `core.events.decode` accepts, field by field.
+"""JSON Schema of the four kinds of events. It accepts what `core.events.schema.decode` accepts.
 
-The structure comes from the types; what they cannot say (meaning, unit) comes from `words.py`.
+The structure comes from the types, meanings and units of the fields come from `words.py`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Schema = dict[str, Any]
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 INSTANT: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:?[0-9]{2})$"
 _ABOUT: Final = (
-    "One event of a shop's log. Unknown fields are ignored and unknown words of an enumeration count as `other`; an "
-    "event whose required field is missing or wrong, or whose optional field has the wrong type or a value out of "
-    "range, is rejected with the field's name."
+    "One event of a shop's log. Unknown fields are ignored, and unknown values of an enumeration count as `other`. An "
+    "event is rejected, with the name of the field, if a required field is missing or invalid, or if an optional field "
+    "has a wrong type or a value out of range."
 )
 
 
 def json_schema() -> Schema:
-    """The wire schema in JSON Schema, draft 2020-12: a line of a log is valid if it is one of the four kinds.
+    """Return the event schema in JSON Schema, draft 2020-12: an event is one of the four kinds.
 
     >>> schema = json_schema()
     >>> [one["$ref"] for one in schema["oneOf"]]
@@ -44,7 +44,7 @@ def json_schema() -> Schema:
 
 
 def payloads() -> dict[str, Schema]:
-    """The schema of each kind by the name of its type. None refers to another, so they may stand in any document."""
+    """Return the schema of each kind by the name of its type. They do not refer to each other."""
     return {struct.__name__: _payload(kind, struct) for kind, struct in KINDS.items()}
 
 
@@ -65,18 +65,18 @@ def _payload(kind: str, struct: type[Event]) -> Schema:
 
 
 def open_enum(field: msgspec.structs.FieldInfo) -> Schema:
-    """An enumeration that no foreign value makes invalid: its words are told, any other word is allowed."""
+    """Return the schema of an enumeration that lists its known values and allows any other text."""
     default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
-    known = {"description": "The words that are understood.", "enum": [member.value for member in field.type]}
+    known = {"description": "Known values.", "enum": [member.value for member in field.type]}
     foreign = {
-        "description": "Other spellings are understood; any other word counts as `other`.",
+        "description": "Other spellings are recognized; any other value counts as `other`.",
         "type": "string",
     }
     return {"anyOf": [known, foreign], "default": default.value}
 
 
 def _require_offset(schema: Schema) -> None:
-    """Most validators check a `format` only when told to; a pattern they all check, and a time needs its offset."""
+    """Add a pattern to times, which need an offset: validators check a `format` only on request."""
     for part in (schema, *schema.get("anyOf", ())):
         if part.get("format") == "date-time":
             part["pattern"] = INSTANT

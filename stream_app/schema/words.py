@@ -1,62 +1,43 @@
-"""What every field of the wire schema means, in both languages, from fields.toml."""
+"""Meaning of the kinds and fields of the event schema, from the catalogue `events`."""
 
 from __future__ import annotations
 
-import inspect
-import tomllib
-from functools import cache
-from importlib import resources
+from typing import Final
 
-import msgspec
+from stream_app.i18n import Translator
 
-from stream_app.core.events.schema import KINDS
+COMMON: Final = "every"  # group of the fields that all kinds have
 
 
-class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The meaning of one field, without the full stop."""
+def meanings(kind: str, lang: str = "en") -> dict[str, str]:
+    """Return the meanings of the fields of a kind, or of COMMON, without a full stop.
 
-    en: str
-    zh: str
-    unit: str = ""
-
-
-class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """fields.toml: the kinds in Chinese, the fields that every event has, and those of each kind."""
-
-    kinds_zh: dict[str, str]
-    every: dict[str, Words]
-    browsing: dict[str, Words]
-    cart: dict[str, Words]
-    order: dict[str, Words]
-    complaint: dict[str, Words]
-
-    def of(self, kind: str) -> dict[str, Words]:
-        """The fields of a kind."""
-        own: dict[str, Words] = getattr(self, kind)
-        return self.every | own
+    >>> meanings("browsing", "zh")["load_seconds"]
+    '页面加载时长'
+    """
+    return dict(Translator(lang, "events").group(f"fields.{kind}"))
 
 
-@cache
-def catalogue() -> Catalogue:
-    """The words of fields.toml."""
-    text = resources.files("stream_app.schema").joinpath("fields.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text), Catalogue)
+def units(kind: str, lang: str = "en") -> dict[str, str]:
+    """Return the units of those fields of a kind, or of COMMON, that have one."""
+    return dict(Translator(lang, "events").group(f"units.{kind}"))
 
 
 def describe(kind: str, field: str) -> str:
-    """A field in one English sentence with its unit.
+    """Return an English sentence about a field, with its unit.
 
     >>> describe("browsing", "load_seconds")
-    'How long the page took to load (seconds).'
+    'Time to load the page (seconds).'
     """
-    words = catalogue().of(kind)[field]
-    return f"{words.en} ({words.unit})." if words.unit else f"{words.en}."
+    texts, unit = meanings(COMMON) | meanings(kind), (units(COMMON) | units(kind)).get(field)
+    return f"{texts[field]} ({unit})." if unit else f"{texts[field]}."
 
 
-def meaning_of_kind(kind: str) -> str:
-    """What the type of a kind says of itself.
+def meaning_of_kind(kind: str, lang: str = "en") -> str:
+    """Return a sentence about a kind.
 
     >>> meaning_of_kind("browsing")
     'A page view.'
     """
-    return inspect.getdoc(KINDS[kind]) or ""
+    translator = Translator(lang, "events")
+    return f"{translator.text(f'kinds.{kind}')}{translator.full_stop}"

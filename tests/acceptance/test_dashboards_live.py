@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from grafana.build import FOLDER
-from grafana.preview.answers import Board, ask
+from grafana.preview.answers import Board, run_queries
 from grafana.preview.prometheus import Prometheus, Range
 from stream_app.demo.simulation import Phase
 from tests.conftest import PROJECT, missing
@@ -40,13 +40,15 @@ def watched() -> Iterator[Watched]:
     started = time.time()
     try:
         with WatchedShop(RULES) as shop:
-            shop.wait("the history has been played", lambda: shop.shop.phase is Phase.LIVING, SECONDS)
+            shop.wait("the history has been played", lambda: shop.shop.phase is Phase.LIVE, SECONDS)
             time.sleep(LIVED_SECONDS)
             assert shop.shop.error is None
             prometheus = Prometheus(shop.prometheus.url)
             over = Range(started, time.time())
             boards = {
-                f"{path.parent.name}/{path.stem}": ask(json.loads(path.read_text(encoding="utf-8")), prometheus, over)
+                f"{path.parent.name}/{path.stem}": run_queries(
+                    json.loads(path.read_text(encoding="utf-8")), prometheus, over
+                )
                 for path in sorted(FOLDER.glob("*/*.json"))
             }
             yield Watched(prometheus, over, boards)

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from stream_app.core.messages.alerts import AlertClosed
-from stream_app.demo.state import Part
+from stream_app.demo.state import ServiceStatus
 from stream_app.demo.web_page import WebPage
 from tests.conftest import missing
 from tests.unit.demo.test_demo import NOON, board
@@ -140,7 +140,9 @@ def visit(browser: str, look: Callable[[Tab], Awaitable[None]]) -> None:
 def full(page: WebPage) -> Any:
     """A page with alerts of all kinds and figures as long as they get."""
     told = board()
-    told.note_parts(1.0, {"worker": Part(True, {"churn_events_scored_total": 1e6, "churn_states_cached": 20_000.0})})
+    told.record_services(
+        1.0, {"worker": ServiceStatus(True, {"churn_events_scored_total": 1e6, "churn_states_cached": 20_000.0})}
+    )
     urgent = msgspec.structs.replace(explained(3), urgent=True)
     shown(page, told, explained(1), explained(2), urgent)
     shown(page, told, AlertClosed("al_1", "c00000001", NOON, "met"))

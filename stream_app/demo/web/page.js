@@ -1,14 +1,14 @@
-// Asks once a second what is new and shows it. Whatever comes is put in as text, never as markup.
+// Polls the state once per second and shows what is new, as text and never as markup.
 "use strict";
 
 const words = JSON.parse(document.body.dataset.words);
-const MOST = 60; // cards
-const PERIOD = 1000; // milliseconds
-let after = Number(document.body.dataset.after); // number of the latest alert that we have
+const MAX_CARDS = 60;
+const POLL_MILLISECONDS = 1000;
+let after = Number(document.body.dataset.after); // number of the latest alert
 
 const byId = (id) => document.getElementById(id);
 const cards = new Map(); // alert id -> its card
-for (const card of byId("list").children) cards.set(card.dataset.id, card); // those that came with the page
+for (const card of byId("list").children) cards.set(card.dataset.id, card); // contained in the page
 
 function make(tag, className, text) {
   const node = document.createElement(tag);
@@ -39,13 +39,13 @@ function cardOf(alert) {
   part("h3").textContent = alert.who;
   for (const name of ["risk", "about", "todo", "never", "until"]) part(`.${name}`).textContent = alert[name];
   part(".causes").append(...alert.causes.map((cause) =>
-    row(make("span", "", cause.name), bar(cause.percent, 100), make("b", "", cause.said))));
+    row(make("span", "", cause.name), bar(cause.percent, 100), make("b", "", cause.text))));
   part(".facts").append(...alert.evidence.map((text) => make("li", "", text)));
   part(".steps").append(...alert.steps.map((text) => make("li", "", text)));
   return card;
 }
 
-// The newest first, and of one moment the most pressing: partitions tell of theirs as they come to it.
+// Newest first, then by rank: alerts of several partitions arrive out of order.
 function isBefore(card, other) {
   const [at, rank, otherAt, otherRank] = [card.dataset.at, card.dataset.rank, other.dataset.at, other.dataset.rank].map(Number);
   return at === otherAt ? rank <= otherRank : at > otherAt;
@@ -58,57 +58,57 @@ function insert(card) {
 
 function mark(card, state) {
   const badge = card.querySelector(".badge"), open = state === "open";
-  const told = words.states[open && card.dataset.urgent === "true" ? "urgent" : state];
-  badge.textContent = told ? told.name : state;
-  badge.className = `badge ${told ? told.tone : ""}`;
+  const shown = words.states[open && card.dataset.urgent === "true" ? "urgent" : state];
+  badge.textContent = shown ? shown.name : state;
+  badge.className = `badge ${shown ? shown.tone : ""}`;
   card.classList.toggle("ended", !open);
 }
 
-function showFigures(told) {
-  for (const name of ["clock", "left", "active", "expected"]) byId(name).textContent = told[name];
-  byId("history").hidden = told.history === null;
-  byId("history").value = told.history ?? 0;
-  byId("bands").replaceChildren(...told.bands.map((band, place) =>
-    row(make("span", "", band.name), bar(band.count, told.most, `b${place}`), make("b", "", band.said))));
-  byId("ends").replaceChildren(...told.ends.map((end) => {
+function showFigures(update) {
+  for (const name of ["clock", "left", "active", "expected"]) byId(name).textContent = update[name];
+  byId("history").hidden = update.history === null;
+  byId("history").value = update.history ?? 0;
+  byId("bands").replaceChildren(...update.bands.map((band, place) =>
+    row(make("span", "", band.name), bar(band.count, update.most, `b${place}`), make("b", "", band.text))));
+  byId("ends").replaceChildren(...update.ends.map((end) => {
     const one = make("div");
-    one.append(make("dt", "", end.name), make("dd", "", end.said));
+    one.append(make("dt", "", end.name), make("dd", "", end.text));
     return one;
   }));
-  byId("parts").replaceChildren(...told.parts.map((part) =>
-    row(make("i", part.well ? "well" : ""), make("b", "", part.name), make("span", "", part.said))));
+  byId("parts").replaceChildren(...update.parts.map((part) =>
+    row(make("i", part.ready ? "ready" : ""), make("b", "", part.name), make("span", "", part.text))));
 }
 
-function showAlerts(told) {
-  for (const alert of told.alerts) {
+function showAlerts(update) {
+  for (const alert of update.alerts) {
     after = Math.max(after, alert.number);
     if (cards.has(alert.alert_id)) continue;
     const card = cardOf(alert);
     cards.set(alert.alert_id, card);
     insert(card);
   }
-  for (const [id, card] of cards) if (id in told.states) mark(card, told.states[id]);
-  for (const id of told.delivered) if (cards.has(id)) cards.get(id).querySelector(".sent").hidden = false;
+  for (const [id, card] of cards) if (id in update.states) mark(card, update.states[id]);
+  for (const id of update.delivered) if (cards.has(id)) cards.get(id).querySelector(".sent").hidden = false;
   const list = byId("list");
-  while (list.children.length > MOST) {
+  while (list.children.length > MAX_CARDS) {
     cards.delete(list.lastElementChild.dataset.id);
     list.lastElementChild.remove();
   }
   byId("none").hidden = cards.size > 0;
 }
 
-async function look() {
+async function poll() {
   try {
     const answer = await fetch(`state?after=${after}`, { cache: "no-store" });
     if (!answer.ok) throw new Error(answer.statusText);
-    const told = await answer.json();
-    showFigures(told.figures);
-    showAlerts(told);
+    const update = await answer.json();
+    showFigures(update.figures);
+    showAlerts(update);
   } catch {
     byId("left").textContent = words.over;
-    return; // the demo has ended: what it showed last stays
+    return; // the demo has ended; the last state stays on the page
   }
-  setTimeout(look, PERIOD);
+  setTimeout(poll, POLL_MILLISECONDS);
 }
 
-look();
+poll();

@@ -1,1 +1,1 @@
-"""The receivers of messages: each takes a letter and answers with a value of core.delivery.answer."""
+"""Channels to the staff, one module each. A channel sends a message and returns a value of `core.delivery.answer`."""

@@ -1,7 +1,6 @@
-"""Only public addresses: a receiver's name is resolved here, judged, and connected to at that very address.
+"""Guard against private addresses: names are resolved here, and aiohttp connects only to the checked addresses.
 
-What checks a name and then lets a client resolve it again is fooled by a name that changes its answer in between
-("DNS rebinding"). So the addresses that were judged are those that aiohttp gets, and no others.
+If a name were checked and then resolved again, its address could change in between ("DNS rebinding").
 """
 
 from __future__ import annotations
@@ -16,18 +15,18 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from stream_app.errors import PrivateAddress
 
-# What Python's own tables call public although it is not: a cloud has its metadata there.
+# Not public, although Python says so: clouds serve their metadata there.
 _NOT_PUBLIC: Final = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
-# An IPv4 address inside of an IPv6 one: a translator on the way would lead to it.
+# IPv6 addresses that contain an IPv4 address, which a NAT64 gateway would reach.
 _NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
-Lookup = Callable[[str, int, int], Awaitable[list[Any]]]  # host, port, family: as getaddrinfo
+Lookup = Callable[[str, int, int], Awaitable[list[Any]]]  # host, port, family, as in getaddrinfo
 
 
 def is_public(text: str) -> bool:
-    """Whether an address lies in the open internet.
+    """Return whether an address is on the public internet.
 
-    Not if it is private, loopback, link-local (where clouds keep their metadata), shared, reserved or multicast, nor if
-    it stands for such a one.
+    Private, loopback, link-local (metadata of clouds), shared, reserved and multicast addresses are not, nor are IPv6
+    addresses that contain such an IPv4 address.
 
     >>> is_public("93.184.216.34"), is_public("169.254.169.254"), is_public("::ffff:10.0.0.1")
     (True, False, False)
@@ -42,7 +41,7 @@ def is_public(text: str) -> bool:
 
 
 def _inside(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 one stands for."""
+    """Return the IPv4 address in an IPv6 address, if there is one."""
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
     if address.sixtofour is not None:
@@ -55,7 +54,7 @@ def _inside(address: IPv6Address) -> IPv4Address | None:
 
 
 def refuse_private_literal(host: str) -> None:
-    """Raise PrivateAddress for an address that is written as such: aiohttp asks no resolver for it."""
+    """Raise PrivateAddress for a host that is an address: aiohttp does not ask the resolver for it."""
     try:
         public = is_public(host.strip("[]"))
     except ValueError:
@@ -65,17 +64,17 @@ def refuse_private_literal(host: str) -> None:
 
 
 async def system_lookup(host: str, port: int, family: int) -> list[Any]:
-    """What the system's resolver says."""
+    """Resolve a name with the resolver of the system."""
     loop = asyncio.get_running_loop()
     return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG)
 
 
 class GuardedResolver(AbstractResolver):
-    """A resolver for aiohttp that gives no address which is not public.
+    """Resolver for aiohttp that returns only public addresses.
 
     Args:
-        allow_private: the receiver stands in our own network, and the configuration says so.
-        lookup: where the addresses come from.
+        allow_private: whether private addresses are allowed too.
+        lookup: function that resolves names.
     """
 
     def __init__(self, *, allow_private: bool, lookup: Lookup = system_lookup) -> None:
@@ -84,7 +83,7 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses of a host. Raises PrivateAddress if any of them is not public, and OSError if there is none."""
+        """Return the addresses of a host. Raise PrivateAddress if one is not public, and OSError if there is none."""
         found: list[ResolveResult] = []
         for kind, _, proto, _, where in await self._lookup(host, port, family):
             address = str(where[0])
@@ -105,4 +104,4 @@ class GuardedResolver(AbstractResolver):
         return found
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the resolver has no resources."""

@@ -1,6 +1,6 @@
-"""The long tail, e-mail and a hundred services more, by apprise (https://github.com/caronc/apprise).
+"""E-mail and more than a hundred other services, by apprise (https://github.com/caronc/apprise).
 
-It knows no error codes and connects by itself, so the guard of private addresses does not hold here.
+Apprise reports no error codes, and it opens its own connections, so private addresses cannot be refused here.
 """
 
 from __future__ import annotations
@@ -10,34 +10,34 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-import apprise
-
 from stream_app.core.delivery.answer import Answer, Delivered, Refused, Retry
 from stream_app.core.delivery.records import OutboundMessage
+from stream_app.notifications.channels.channel import ChannelKind, Endpoint
 
-TEXT_BYTES: Final = 15_000
-_REMEDY: Final = "See https://github.com/caronc/apprise/wiki for how the address of your service is written."
+_REMEDY: Final = "See https://github.com/caronc/apprise/wiki for the address format of your service."
 
 
 class AppriseChannel:
-    """One address of apprise.
+    """An address of apprise.
 
     Args:
-        url: as apprise writes it; it usually holds a secret.
-        timeout_seconds: after it the attempt counts as failed, though its thread may go on.
+        url: address in the format of apprise; it usually contains a secret.
+        timeout_seconds: time after which an attempt counts as failed, although its thread may continue.
     """
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
-        # Its log lines show addresses.
+        import apprise  # noqa: PLC0415 - takes half a second, and few shops use it
+
+        # The log lines of apprise contain addresses.
         logging.getLogger("apprise").setLevel(logging.CRITICAL)
         self._apprise = apprise.Apprise()
-        self._known = bool(self._apprise.add(url))
+        self._is_valid = bool(self._apprise.add(url))
         self._timeout_seconds = timeout_seconds
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="apprise")  # one that hangs holds up only this channel
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="apprise")  # per channel, since it may hang
 
     async def send(self, message: OutboundMessage) -> Answer:
         """See `Channel.send`."""
-        if not self._known:
+        if not self._is_valid:
             return Refused("apprise does not understand the address", _REMEDY)
         loop = asyncio.get_running_loop()
         try:
@@ -45,15 +45,20 @@ class AppriseChannel:
                 done = await loop.run_in_executor(self._thread, self._notify, message)
         except TimeoutError:
             return Retry(f"no answer within {self._timeout_seconds:g} s")
-        except Exception as error:  # noqa: BLE001 - a hundred services fail in a hundred ways; the text may show a secret
+        except Exception as error:  # noqa: BLE001 - each service fails in its own way; the message may contain a secret
             return Retry(f"apprise failed: {type(error).__name__}")
-        return Delivered() if done else Retry("the service did not take it; apprise does not say why")
+        return Delivered() if done else Retry("the service did not accept the message; apprise gives no reason")
 
     def _notify(self, message: OutboundMessage) -> bool:
-        return bool(
-            self._apprise.notify(title=message.title, body=message.plain, body_format=apprise.NotifyFormat.TEXT)
-        )
+        return bool(self._apprise.notify(title=message.title, body=message.plain, body_format="text"))
 
     async def close(self) -> None:
         """See `Channel.close`."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _make(endpoint: Endpoint) -> AppriseChannel:
+    return AppriseChannel(endpoint.url, endpoint.timeout_seconds)
+
+
+KIND: Final = ChannelKind("apprise", _make, guarded=False)

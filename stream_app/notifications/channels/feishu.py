@@ -1,4 +1,4 @@
-"""A robot of a Feishu group (飞书自定义机器人): a card, 100 a minute and 5 a second, 20 KB, signed in the body."""
+"""Robots of Feishu groups (飞书自定义机器人): cards, 100 per minute and 5 per second, 20 KB, signed in the body."""
 
 from __future__ import annotations
 
@@ -12,36 +12,37 @@ from typing import Final
 from stream_app.core.delivery.answer import Answer
 from stream_app.core.delivery.records import OutboundMessage
 from stream_app.core.delivery.retry import MINUTE, SECOND, Limit
+from stream_app.notifications.channels.channel import ChannelKind, Endpoint
 from stream_app.notifications.channels.http import Poster, hidden_parts
-from stream_app.notifications.channels.robot import Codes, told
+from stream_app.notifications.channels.robot import Codes, post_to_robot
 
 LIMITS: Final = (Limit(100, MINUTE), Limit(5, SECOND))
-MAX_BYTES: Final = 20 * 1024  # of the whole body
-TEXT_BYTES: Final = 15_000  # quotation marks and line ends take two bytes each in JSON
+MAX_BYTES: Final = 20 * 1024  # of the request body
+TEXT_BYTES: Final = 15_000  # less than MAX_BYTES, since JSON escapes quotation marks and line ends
 
 CODES: Final = Codes(
     field="code",
     message="msg",
     busy={11232: MINUTE, 230020: MINUTE, 99991400: MINUTE},
     refused={
-        9499: "The body is not as Feishu wants it: report this.",
+        9499: "Feishu rejects the format of the body: please report this as a bug.",
         19001: "The address is unknown: copy the robot's address again.",
-        19021: "The signature is refused: check the secret (签名校验) and this machine's clock.",
+        19021: "The signature is rejected: check the secret (签名校验) and this machine's clock.",
         19022: "Add this machine's address to the robot's list (IP 白名单).",
-        19024: "The keyword (自定义关键词) must be in every message: put it into the template, or use the signature.",
+        19024: "Every message needs the keyword (自定义关键词): add it to the template, or use signatures.",
     },
     otherwise="Look the code up in Feishu's documentation of custom bots.",
 )
 
 
 class Feishu:
-    """One robot.
+    """A robot of one group.
 
     Args:
-        poster: to its address, which is a secret by itself.
-        secret: if its security setting is the signature.
-        url: its address, so that it is never shown.
-        now: seconds since 1970.
+        poster: posts to the robot's address, which is itself a secret.
+        secret: secret of the signatures (签名校验), if they are turned on; else empty.
+        url: the robot's address; no part of it is ever shown.
+        now: clock, seconds since 1970.
     """
 
     def __init__(self, poster: Poster, secret: str, url: str, now: Callable[[], float] = time.time) -> None:
@@ -60,7 +61,7 @@ class Feishu:
         if self._secret:
             stamp = int(self._now())
             body |= {"timestamp": str(stamp), "sign": signature(self._secret, stamp)}
-        return await told(self._poster, CODES, body, MAX_BYTES, self._hidden)
+        return await post_to_robot(self._poster, CODES, body, MAX_BYTES, self._hidden)
 
     async def close(self) -> None:
         """See `Channel.close`."""
@@ -68,7 +69,7 @@ class Feishu:
 
 
 def below_header(title: str, markdown: str) -> str:
-    r"""The text of a card whose header shows the title: without a first line that says it again.
+    r"""Return the text of a card without a first line that repeats the title in its header.
 
     >>> below_header("2 customers at risk", "**2 customers at risk**\n\nann ...")
     'ann ...'
@@ -77,9 +78,16 @@ def below_header(title: str, markdown: str) -> str:
 
 
 def signature(secret: str, now: int) -> str:
-    """What proves the secret: HMAC-SHA256 of nothing, under the time and the secret.
+    """Return the signature: HMAC-SHA256 of an empty message, with the time and the secret as the key.
 
     >>> signature("s", 1_700_000_000)
     '+z1fiKH1w9xoRwSUZju5W5ZBj/d5cwS4H+5mTClDOl4='
     """
     return base64.b64encode(hmac.new(f"{now}\n{secret}".encode(), b"", hashlib.sha256).digest()).decode()
+
+
+def _make(endpoint: Endpoint) -> Feishu:
+    return Feishu(Poster.to(endpoint), endpoint.keys[0] if endpoint.keys else "", endpoint.url)
+
+
+KIND: Final = ChannelKind("feishu", _make, LIMITS, TEXT_BYTES, signing="optional")

@@ -1,4 +1,4 @@
-"""One way to post to a receiver: guarded, without redirects, within a time, and with errors that show no secret."""
+"""HTTP requests to receivers: guarded addresses, no redirects, a timeout, and errors that contain no secret."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, Self
 from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
@@ -23,18 +23,19 @@ from stream_app.notifications.channels.address_guard import (
     refuse_private_literal,
     system_lookup,
 )
+from stream_app.notifications.channels.channel import Endpoint
 
 MAX_ANSWER_BYTES: Final = 65_536
-_SHOWN: Final = 200  # characters of what a receiver says
+_SHOWN: Final = 200  # characters of a receiver's error message
 _JSON: Final = "application/json; charset=utf-8"
-_ALLOW: Final = "Write allow_private: true for the channel if this is a receiver of yours."
-_SECRET_LENGTH: Final = 8  # what is shorter is a word or a number, and nobody's key
+_ALLOW: Final = "Set allow_private: true for the channel if the receiver is in your own network."
+_SECRET_LENGTH: Final = 8  # minimum length of a secret; shorter values are words or numbers
 _AGENT: Final = "stream-app"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a receiver answered."""
+    """Reply of a receiver."""
 
     status: int
     body: bytes
@@ -42,13 +43,13 @@ class Reply:
 
 
 class Poster:
-    """Posts to one address.
+    """Client for one address.
 
     Args:
-        url: the receiver's. It may hold a secret, so only its host is ever told.
-        timeout_seconds: for the whole request.
-        allow_private: whether it may stand in our own network.
-        lookup: where addresses of names come from.
+        url: address of the receiver. It may contain a secret, so only its host is ever shown.
+        timeout_seconds: timeout of a whole request.
+        allow_private: whether the receiver may have a private address.
+        lookup: function that resolves names.
     """
 
     def __init__(
@@ -58,52 +59,57 @@ class Poster:
         self._allow_private, self._lookup = allow_private, lookup
         self._session: aiohttp.ClientSession | None = None
 
+    @classmethod
+    def to(cls, endpoint: Endpoint) -> Self:
+        """Return the client for an endpoint."""
+        return cls(endpoint.url, timeout_seconds=endpoint.timeout_seconds, allow_private=endpoint.allow_private)
+
     @property
     def host(self) -> str:
-        """The only part of the address that may be shown."""
+        """Host of the address, the only part that may be shown."""
         return host_of(self._url)
 
     async def post(
         self, body: bytes, headers: Mapping[str, str] | None = None, query: str = ""
     ) -> Reply | Retry | Refused:
-        """Post once; what the network says instead of a reply is an answer already.
+        """Post once. Return the reply, or the answer for an error of the network.
 
         Args:
             body: JSON.
-            headers: beside the usual ones.
-            query: to be appended to the address, encoded.
+            headers: headers in addition to the usual ones.
+            query: encoded query to append to the address.
         """
         try:
-            if not self._allow_private:  # as aiohttp will write the host: it makes 127.0.0.1 of other ways to write it
+            if not self._allow_private:  # the host as aiohttp normalizes it: 127.0.0.1 has many spellings
                 refuse_private_literal(URL(self._url).raw_host or "")
             return await self._post(body, headers or {}, query)
         except PrivateAddress as error:
-            return Refused(f"{self.host} leads to {error.facts['address']}, which is not a public address", _ALLOW)
+            return Refused(f"{self.host} resolves to {error.facts['address']}, which is not a public address", _ALLOW)
         except TimeoutError:
-            return Retry(f"no answer of {self.host} within {self._timeout_seconds:g} s")
+            return Retry(f"no answer from {self.host} within {self._timeout_seconds:g} s")
         except (aiohttp.InvalidURL, ValueError):
-            return Refused("the address is none", "Write https://host/path.")
+            return Refused("the address is not a URL", "Use https://host/path.")
         except (aiohttp.ClientError, OSError) as error:
             return Retry(self._failed(error))
 
     def _failed(self, error: Exception) -> str:
-        """What the network did, without the error's text, which may show the address."""
+        """Describe an error of the network without its message, which may contain the address."""
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return f"the certificate of {self.host} is not trusted"
         if isinstance(error, aiohttp.ClientConnectorError):
             return f"cannot connect to {self.host}: {_words(error.os_error)}"
-        return f"the connection to {self.host} broke: {type(error).__name__}"
+        return f"the connection to {self.host} failed: {type(error).__name__}"
 
     async def _post(self, body: bytes, headers: Mapping[str, str], query: str) -> Reply:
         url = f"{self._url}{'&' if '?' in self._url else '?'}{query}" if query else self._url
-        given = {"Content-Type": _JSON, "User-Agent": _AGENT, **headers}
-        session = self._opened()
-        async with session.post(url, data=body, headers=given, allow_redirects=False) as response:
-            answer = await _head_of(response.content)
-            return Reply(response.status, answer, retry_after(response.headers.get("Retry-After"), datetime.now(UTC)))
+        all_headers = {"Content-Type": _JSON, "User-Agent": _AGENT, **headers}
+        session = self._open()
+        async with session.post(url, data=body, headers=all_headers, allow_redirects=False) as response:
+            head = await _head_of(response.content)
+            return Reply(response.status, head, retry_after(response.headers.get("Retry-After"), datetime.now(UTC)))
 
-    def _opened(self) -> aiohttp.ClientSession:
-        """Made in the running loop. Proxies of the environment are not asked: they would resolve names themselves."""
+    def _open(self) -> aiohttp.ClientSession:
+        """Return the session of the running loop. Proxies of the environment are ignored: they would resolve names."""
         if self._session is None:
             resolver = GuardedResolver(allow_private=self._allow_private, lookup=self._lookup)
             self._session = aiohttp.ClientSession(
@@ -123,7 +129,7 @@ class Poster:
 
 
 async def _head_of(content: aiohttp.StreamReader) -> bytes:
-    """An answer's body, as much of it as is read: it may come in pieces."""
+    """Return the first MAX_ANSWER_BYTES of a body, which may arrive in pieces."""
     read = bytearray()
     while len(read) < MAX_ANSWER_BYTES and (piece := await content.read(MAX_ANSWER_BYTES - len(read))):
         read += piece
@@ -132,12 +138,12 @@ async def _head_of(content: aiohttp.StreamReader) -> bytes:
 
 def _words(error: OSError) -> str:
     if error.errno is None or isinstance(error, socket.gaierror):
-        return "its name is not known"
+        return "its name cannot be resolved"
     return os.strerror(error.errno)
 
 
 def host_of(url: str) -> str:
-    """The host of an address, all that may be shown of it.
+    """Return the host of an address.
 
     >>> host_of("https://oapi.dingtalk.com/robot/send?access_token=secret")
     'oapi.dingtalk.com'
@@ -149,7 +155,7 @@ def host_of(url: str) -> str:
 
 
 def hidden_parts(url: str, *secrets: str) -> tuple[str, ...]:
-    """What must not be shown of an address: the whole, every value of its query, and the end of its path.
+    """Return what must not be shown of an address: the address, the values of its query and the end of its path.
 
     >>> hidden_parts("https://host/send?access_token=0123456789&v=1")
     ('https://host/send?access_token=0123456789&v=1', '0123456789')
@@ -163,7 +169,7 @@ def hidden_parts(url: str, *secrets: str) -> tuple[str, ...]:
 
 
 def retry_after(text: str | None, now: datetime) -> int | None:
-    """How long a receiver wants to be left alone, microseconds; None: it does not say, or nothing that is understood.
+    """Return the microseconds to wait by a Retry-After header; None if there is none or it is invalid.
 
     >>> retry_after("120", datetime.now(UTC)), retry_after("soon", datetime.now(UTC))
     (120000000, None)
@@ -181,20 +187,20 @@ def retry_after(text: str | None, now: datetime) -> int | None:
 
 
 def shown(text: object, *secrets: str) -> str:
-    """What a receiver said, in one short line and without our secrets.
+    """Return the error message of a receiver as one short line without our secrets.
 
     >>> shown("bad token t0psecret", "t0psecret")
     'bad token ***'
     """
-    said = " ".join(str(text).split())
+    line = " ".join(str(text).split())
     for secret in secrets:
         if secret:
-            said = said.replace(secret, "***")
-    return said[:_SHOWN]
+            line = line.replace(secret, "***")
+    return line[:_SHOWN]
 
 
 def unexpected(reply: Reply, host: str) -> Retry:
-    """A status that says nothing of the message: later it may be another."""
+    """Return the answer for a status that does not depend on the message: a later attempt may succeed."""
     if 300 <= reply.status < 400:
-        return Retry(f"{host} redirects (HTTP {reply.status}), which is not followed")
+        return Retry(f"{host} answered with a redirect (HTTP {reply.status}), which is not followed")
     return Retry(f"{host} answered HTTP {reply.status}", reply.retry_after)

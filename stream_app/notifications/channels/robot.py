@@ -1,4 +1,4 @@
-"""What the robots of the three chats share: HTTP 200 means nothing, the code in the body does."""
+"""Requests to the robots of DingTalk, Feishu and WeCom, which report errors by a code in the body of HTTP 200."""
 
 from __future__ import annotations
 
@@ -13,50 +13,53 @@ from stream_app.notifications.channels.http import Poster, Reply, shown, unexpec
 
 @dataclass(frozen=True)
 class Codes:
-    """What the codes of a robot's answers mean.
+    """Meaning of the codes in a robot's replies.
 
     Attributes:
-        field: where the code stands in the body.
-        message: where its words stand.
-        busy: codes that say "later", with how long to wait, microseconds.
-        refused: codes that say "not like this", with the remedy.
+        field: field of the body with the code.
+        message: field of the body with the error message.
+        busy: codes after which a retry makes sense, with the microseconds to wait.
+        refused: codes of permanent errors, with the remedy.
+        otherwise: remedy for any other code.
     """
 
     field: str
     message: str
     busy: Mapping[int, int]
     refused: Mapping[int, str]
-    otherwise: str  # the remedy for a code that is not listed
+    otherwise: str
 
 
-async def told(
+async def post_to_robot(
     poster: Poster, codes: Codes, body: object, max_bytes: int, secrets: Sequence[str], query: str = ""
 ) -> Answer:
-    """Post to a robot, and read what it really answered."""
+    """Post a body to a robot and return the answer by the code in its reply."""
     encoded = msgspec.json.encode(body)
     if len(encoded) > max_bytes:
-        return Refused(f"the message has {len(encoded):,} bytes, more than {max_bytes:,}", "Shorten its template.")
+        return Refused(
+            f"the message has {len(encoded):,} bytes, more than the limit of {max_bytes:,}", "Shorten its template."
+        )
     reply = await poster.post(encoded, query=query)
     if not isinstance(reply, Reply):
         return reply
     if reply.status != 200:
-        # They answer 400 with a code in the body too; where there is none, the status counts.
+        # HTTP 400 may have a code in the body too; without one, the status counts.
         return _read(reply, codes, secrets) or unexpected(reply, poster.host)
-    return _read(reply, codes, secrets) or Retry(f"{poster.host} answered what is not understood")
+    return _read(reply, codes, secrets) or Retry(f"{poster.host} sent a reply without a code")
 
 
 def _read(reply: Reply, codes: Codes, secrets: Sequence[str]) -> Answer | None:
-    """The answer in a body; None: there is none."""
+    """Return the answer in a body, or None if it has no code."""
     try:
         found = msgspec.json.decode(reply.body, type=dict[str, object])
-    except ValueError:  # of msgspec, and of bytes that are not UTF-8
+    except ValueError:  # of msgspec, or bytes that are not UTF-8
         return None
     code = found.get(codes.field)
     if not isinstance(code, int):
         return None
     if code == 0:
         return Delivered() if reply.status == 200 else None
-    said = f"code {code}: {shown(found.get(codes.message, ''), *secrets)}"
+    problem = f"code {code}: {shown(found.get(codes.message, ''), *secrets)}"
     if code in codes.busy:
-        return Retry(said, max(codes.busy[code], reply.retry_after or 0))
-    return Refused(said, codes.refused.get(code, codes.otherwise))
+        return Retry(problem, max(codes.busy[code], reply.retry_after or 0))
+    return Refused(problem, codes.refused.get(code, codes.otherwise))

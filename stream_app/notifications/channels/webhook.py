@@ -1,11 +1,7 @@
-"""Signed webhooks by Standard Webhooks 1.0.0 (https://www.standardwebhooks.com): each alert as JSON."""
+"""Webhooks signed by Standard Webhooks 1.0.0 (https://www.standardwebhooks.com): one JSON message per alert."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -16,20 +12,20 @@ import msgspec
 from stream_app.core.delivery.answer import Answer, Delivered, Gone
 from stream_app.core.delivery.records import OutboundMessage
 from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.notifications.channels.channel import ChannelKind, Endpoint
 from stream_app.notifications.channels.http import Poster, Reply, unexpected
+from stream_app.notifications.webhook_signature import signature, webhook_key
 
-PREFIX: Final = "whsec_"
-KEY_BYTES: Final = range(24, 65)  # as Standard Webhooks 1.0.0 wants it
 OPENED: Final = "alert.opened"
 
 
-class Webhook:
+class WebhookChannel:
     """A receiver of Standard Webhooks.
 
     Args:
-        poster: to its address.
-        keys: secrets in bytes, the newest first. While one is replaced, each request bears a signature by each.
-        now: seconds since 1970.
+        poster: posts to the receiver's address.
+        keys: keys of the signatures, newest first. While one is replaced, each request has a signature per key.
+        now: clock, seconds since 1970.
     """
 
     def __init__(self, poster: Poster, keys: Sequence[bytes], now: Callable[[], float] = time.time) -> None:
@@ -37,11 +33,11 @@ class Webhook:
 
     async def send(self, message: OutboundMessage) -> Answer:
         """See `Channel.send`."""
-        body, stamp = payload(message), str(int(self._now()))
+        body, seconds = payload(message), int(self._now())
         headers = {
             "webhook-id": message.id,
-            "webhook-timestamp": stamp,
-            "webhook-signature": signatures(self._keys, message.id, stamp, body),
+            "webhook-timestamp": str(seconds),
+            "webhook-signature": " ".join(signature(key, message.id, seconds, body) for key in self._keys),
         }
         reply = await self._poster.post(body, headers)
         if not isinstance(reply, Reply):
@@ -49,7 +45,7 @@ class Webhook:
         if 200 <= reply.status < 300:
             return Delivered()
         if reply.status == HTTPStatus.GONE:
-            return Gone(f"{self._poster.host} answered HTTP 410: it wants no more")
+            return Gone(f"{self._poster.host} answered HTTP 410: it accepts no more messages")
         return unexpected(reply, self._poster.host)
 
     async def close(self) -> None:
@@ -58,7 +54,7 @@ class Webhook:
 
 
 def payload(message: OutboundMessage) -> bytes:
-    """The body: a function of the letter alone, so that it is the same at every attempt."""
+    """Return the body of a request. It depends on the message alone, so every attempt sends the same bytes."""
     return msgspec.json.encode(
         {
             "type": OPENED,
@@ -71,23 +67,8 @@ def payload(message: OutboundMessage) -> bytes:
     )
 
 
-def signatures(keys: Sequence[bytes], name: str, stamp: str, body: bytes) -> str:
-    """The header `webhook-signature`: one signature a key.
-
-    >>> signatures([b"k" * 24], "msg", "0", b"{}")
-    'v1,7oae1+wsAOG4o0P0WIjPDotxZBYqz6uG3XxwwLF7ohE='
-    """
-    signed = name.encode() + b"." + stamp.encode() + b"." + body
-    digests = (hmac.new(key, signed, hashlib.sha256).digest() for key in keys)
-    return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
+def _make(endpoint: Endpoint) -> WebhookChannel:
+    return WebhookChannel(Poster.to(endpoint), [webhook_key(key) for key in endpoint.keys])
 
 
-def key_of(secret: str) -> bytes:
-    """The key in a secret, `whsec_` and base64; raises ValueError, which does not show it."""
-    try:
-        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) not in KEY_BYTES:
-        raise ValueError("is no secret of Standard Webhooks")
-    return key
+KIND: Final = ChannelKind("webhook", _make, concurrency=4, single=True, signing="required", rotates=True)

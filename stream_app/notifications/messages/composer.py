@@ -1,4 +1,4 @@
-"""Composes messages to the staff: who is leaving, how sure that is, what it is worth, why, and what to do first."""
+"""Composer of messages to the staff: who is at risk and why, what they are worth, and what to do first."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import stream_app.i18n
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.units import EPOCH
-from stream_app.notifications.messages.alert_view import AlertView, Views, Words
+from stream_app.i18n import LANGUAGES
+from stream_app.notifications.messages.alert_view import AlertView, Views
 from stream_app.notifications.messages.message import Message
-from stream_app.notifications.messages.size_budget import ALERT_ROOMS, ITEM_ROOMS, SizeBudget, cut, size
+from stream_app.notifications.messages.size_budget import ALERT_BUDGETS, ITEM_BUDGETS, SizeBudget, cut, size
 from stream_app.notifications.messages.template_loader import Templates
-from stream_app.notifications.playbook.measures import LANGUAGES, Playbook
+from stream_app.notifications.playbook.measures import Playbook
 
-MAX_TITLE_BYTES: Final = 120  # what a phone shows of it
+MAX_TITLE_BYTES: Final = 120  # as much as a phone shows
 MARKDOWN, PLAIN = "markdown", "plain"
-_ITEM: Final = re.compile(r"- |\d+\. ")  # of a list
+_ITEM: Final = re.compile(r"- |\d+\. ")  # start of a list item
 _GAP: Final = "\n\n"  # between the alerts of a digest
 _TRIAL: Final = AlertOpened(
     "al_trial", "c1", EPOCH, EPOCH + timedelta(days=1), 1, 0.8, 100.0, 40.0, 20.0, "model", 1,
@@ -29,35 +29,33 @@ _TRIAL: Final = AlertOpened(
 
 
 class PlaybookComposer:
-    """A `Composer` from a playbook and templates.
+    """`Composer` with a playbook and templates.
 
     Args:
-        playbook: of the shop.
-        words: names of causes, segments and signs.
-        templates: a folder with templates of the shop's own.
-        zone: the shop's time zone.
-        currency: shown beside money; empty: none.
+        playbook: playbook of the shop.
+        templates: folder with the shop's own templates.
+        zone: time zone of the shop.
+        currency: currency to show with money; may be empty.
 
-    Raises BadTemplate if a template of the shop's own cannot be used.
+    Raises BadTemplate for an invalid template of the shop.
     """
 
     def __init__(
         self,
         playbook: Playbook,
-        words: Words = stream_app.i18n,
         templates: Path | None = None,
         zone: str = "UTC",
         currency: str = "",
     ) -> None:
-        self._views = Views(playbook, words, zone, currency)
+        self._views = Views(playbook, zone, currency)
         self._templates = Templates(templates)
         self._contacts = playbook.limits.contacts_a_week
-        for language in LANGUAGES:  # now, and not at nine o'clock
+        for language in LANGUAGES:  # so that errors show at the start
             self.alert(_TRIAL, language, 4_096)
             self.digest([_TRIAL, _TRIAL], language, 4_096)
 
     def alert(self, alert: AlertOpened, language: str, max_bytes: int) -> Message:
-        """See `Composer.alert`: what matters least is left out first, and no character is cut in two."""
+        """See `Composer.alert`: the least important parts are left out first, and characters are never cut."""
         view = self._views.view(alert, language)
         fitted = [self._fitted(view, "alert", form, language, max_bytes) for form in (MARKDOWN, PLAIN)]
         return Message(self._title([view], language, max_bytes), fitted[0], fitted[1])
@@ -65,44 +63,44 @@ class PlaybookComposer:
     def digest(
         self, alerts: Sequence[AlertOpened], language: str, max_bytes: int
     ) -> list[tuple[Message, tuple[str, ...]]]:
-        """See `Composer.digest`: urgent ones first, then by rank."""
+        """See `Composer.digest`: urgent alerts first, then by rank."""
         ordered = sorted(alerts, key=lambda alert: (not alert.urgent, alert.rank, alert.alert_id))
         views = [self._views.view(alert, language) for alert in ordered]
-        # The heading may grow by the number of the part; nothing that is shown may be larger than a message.
-        room = max_bytes - size(self._heading(views, language, MARKDOWN, (999, 999))) - size(_GAP)
+        # The heading grows by the number of the part. No item may be larger than a message.
+        space = max_bytes - size(self._heading(views, language, MARKDOWN, (999, 999))) - size(_GAP)
         forms = (MARKDOWN, PLAIN)
-        items = [tuple(self._fitted(view, "item", form, language, room) for form in forms) for view in views]
-        parts = _packed([max(size(one) for one in item) for item in items], room)
-        messages, place = [], 0
+        items = [tuple(self._fitted(view, "item", form, language, space) for form in forms) for view in views]
+        parts = _packed([max(size(one) for one in item) for item in items], space)
+        messages, position = [], 0
         for number, count in enumerate(parts, 1):
-            here = slice(place, place + count)
-            told = [
+            here = slice(position, position + count)
+            texts = [
                 cut(_GAP.join([self._heading(views, language, form, (number, len(parts))), *bodies]), max_bytes)
                 for form, bodies in zip(forms, zip(*items[here], strict=True), strict=True)
             ]
             title = self._title(views, language, max_bytes, (number, len(parts)))
-            messages.append((Message(title, told[0], told[1]), tuple(alert.alert_id for alert in ordered[here])))
-            place += count
+            messages.append((Message(title, texts[0], texts[1]), tuple(alert.alert_id for alert in ordered[here])))
+            position += count
         return messages
 
     def _fitted(self, view: AlertView, template: str, form: str, language: str, max_bytes: int) -> str:
-        """As much of an alert as has place."""
+        """Return as much of an alert as fits."""
         text = ""
-        for room in ALERT_ROOMS if template == "alert" else ITEM_ROOMS:
-            text = self._rendered(view, template, form, language, room)
+        for budget in ALERT_BUDGETS if template == "alert" else ITEM_BUDGETS:
+            text = self._rendered(view, template, form, language, budget)
             if size(text) <= max_bytes:
                 return text
         return cut(text, max(max_bytes, 0))
 
-    def _rendered(self, view: AlertView, template: str, form: str, language: str, room: SizeBudget) -> str:
+    def _rendered(self, view: AlertView, template: str, form: str, language: str, budget: SizeBudget) -> str:
         values: dict[str, Any] = {
             "alert": view,
-            "room": room,
+            "budget": budget,
             "contacts_a_week": self._contacts,
             "strong": _strong if form == MARKDOWN else _plain,
         }
         text = self._templates.render(language, template, values)
-        return _broken(text) if form == MARKDOWN else text
+        return _with_breaks(text) if form == MARKDOWN else text
 
     def _heading(self, views: list[AlertView], language: str, form: str, part: tuple[int, int]) -> str:
         title = self._title(views, language, MAX_TITLE_BYTES, part)
@@ -119,10 +117,10 @@ class PlaybookComposer:
         return cut(" ".join(self._templates.render(language, "title", values).split()), min(max_bytes, MAX_TITLE_BYTES))
 
 
-def _packed(sizes: Sequence[int], room: int) -> list[int]:
-    """How many items each message holds: in order, as many as have place, at least one.
+def _packed(sizes: Sequence[int], space: int) -> list[int]:
+    """Return the number of items per message: in order, as many as fit, at least one.
 
-    >>> _packed([40, 40, 90, 10], room=100)
+    >>> _packed([40, 40, 90, 10], space=100)
     [2, 1, 1]
     """
     parts: list[int] = []
@@ -133,7 +131,7 @@ def _packed(sizes: Sequence[int], room: int) -> list[int]:
             left -= one + size(_GAP)
         else:
             parts.append(1)
-            left = room - one
+            left = space - one
     return parts
 
 
@@ -145,8 +143,8 @@ def _plain(text: str) -> str:
     return text
 
 
-def _broken(text: str) -> str:
-    """Markdown whose lines stay lines: two spaces end one that another follows at once, but for items of lists."""
+def _with_breaks(text: str) -> str:
+    """Return Markdown that keeps its line breaks: two spaces before each, except around list items."""
     lines = [line.rstrip() for line in text.split("\n")]
     return "\n".join(
         f"{line}  " if line and after and not _ITEM.match(line) and not _ITEM.match(after) else line

@@ -1,4 +1,4 @@
-"""What others have written, made safe to show: no names, no phone numbers, no markup, no mentions."""
+"""Masking of foreign texts: no names, phone numbers, markup or mentions."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import unicodedata
 from typing import Final
 
 MASK: Final = "••"
-MAX_LENGTH: Final = 40  # characters of an id that are shown
-PHONE_DIGITS: Final = 7  # so many digits may be a phone number, whatever stands between them
-_SHOWN_DIGITS: Final = 4  # of a number that is masked, as on a receipt
+MAX_LENGTH: Final = 40  # characters of an id
+PHONE_DIGITS: Final = 7  # minimum length of a phone number; separators do not count
+_SHOWN_DIGITS: Final = 4  # of a masked number, as on a receipt
 _DIGITS: Final = re.compile(rf"\d(?:[\s().+\-_/]*\d){{{PHONE_DIGITS - 1},}}")
 _WORD: Final = re.compile(r"[^\W\d_]{2,}")
-# Chat tools do not agree on escapes, and a backslash is shown by some: so each sign that could be markup is replaced by
-# its full-width twin, which looks alike and means nothing anywhere.
+# Chat tools differ in their escapes, and some show the backslash. So every character that may be markup is replaced by
+# its full-width form, which looks similar and is never markup.
 _MARKUP: Final = {ord(sign): chr(ord(sign) + 0xFEE0) for sign in "@[](){}<>*_`#~|!\\&$^"}
-_DOMAIN: Final = re.compile(r"\.(?=[^\W\d_])")  # chat tools make links of bare domains
+_DOMAIN: Final = re.compile(r"\.(?=[^\W\d_])")  # chat tools turn bare domains into links
 _INVISIBLE: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Mn", "Me"}  # controls, direction marks, lone surrogates
 
 
 def mask(customer: str) -> str:
-    """A customer's id without a name or a phone number in it, and without markup.
+    """Return a customer's id without names, phone numbers and markup.
 
-    Of words the first letter stays, of long numbers the last four digits; short numbers stay, so that the staff can
-    tell customers apart. The episode's id leads to the whole of it (`stream-app alerts show`).
+    Words keep their first letter, long numbers their last four digits. Short numbers stay, so that the staff can
+    distinguish customers. `stream-app alerts show` shows the whole id.
 
     >>> mask("ann.lee@mail.com"), mask("王小明"), mask("+86 138-1234-5678"), mask("c1042")
     ('a••．l••＠m••．c••', '王••', '+••5678', 'c1042')
@@ -34,7 +34,7 @@ def mask(customer: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """Text of others on one line, in which nothing is markup, a mention or a link.
+    """Return a foreign text on one line, without markup, mentions and links.
 
     >>> harmless("@all [x](http://evil.com)")
     '＠all ［x］（http:／／evil．com）'
@@ -43,7 +43,7 @@ def harmless(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    r"""Text on one line, without what cannot be seen or could turn its direction.
+    r"""Return a text on one line, without invisible characters and direction marks.
 
     >>> visible("a\nb\u202ec")
     'a bc'

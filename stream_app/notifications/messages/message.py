@@ -1,4 +1,4 @@
-"""A message to the staff, and what composes it; channels need to know no more than this."""
+"""Message to the staff, and the interface of a composer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stream_app.core.messages.alerts import AlertOpened
 
 @dataclass(frozen=True)
 class Message:
-    """One message in two forms; each is complete without the other, and without the title."""
+    """A message in two forms. Each is complete without the other one and without the title."""
 
     title: str
     markdown: str
@@ -19,20 +19,20 @@ class Message:
 
 
 class Composer(Protocol):
-    """Turns alerts into messages."""
+    """Composer of messages from alerts."""
 
     def alert(self, alert: AlertOpened, language: str, max_bytes: int) -> Message:
-        """The message of one alert.
+        """Return the message of one alert.
 
         Args:
-            alert: as it came.
+            alert: the alert.
             language: en or zh.
-            max_bytes: of UTF-8, that neither form exceeds.
+            max_bytes: maximum size of each form, in bytes of UTF-8.
         """
         ...
 
     def digest(
         self, alerts: Sequence[AlertOpened], language: str, max_bytes: int
     ) -> list[tuple[Message, tuple[str, ...]]]:
-        """As few messages as hold all alerts, each with the ids of those that it holds; none for no alerts."""
+        """Return the messages of several alerts, as few as possible, each with the ids of its alerts."""
         ...

@@ -1,4 +1,4 @@
-"""How much of an alert has place in a message: what is dropped first when it grows too large."""
+"""Size budgets of a message: what is left out first when an alert does not fit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class SizeBudget:
-    """So many of each at most; `extras`: segment, shop and the reminder of restraint."""
+    """Maximum number of entries of each kind. `extras` are segment, shop and the limit of contacts."""
 
     causes: int
     evidence: int
@@ -17,8 +17,8 @@ class SizeBudget:
     extras: bool
 
 
-# From everything to the least that is of use: who, how sure, the likeliest cause, what to do first.
-ALERT_ROOMS: Final = (
+# From everything to the minimum: customer, risk, likeliest cause, first step.
+ALERT_BUDGETS: Final = (
     SizeBudget(3, 5, 6, 6, extras=True),
     SizeBudget(3, 4, 6, 3, extras=True),
     SizeBudget(3, 3, 4, 2, extras=True),
@@ -30,7 +30,7 @@ ALERT_ROOMS: Final = (
     SizeBudget(1, 1, 1, 0, extras=False),
     SizeBudget(1, 0, 1, 0, extras=False),
 )
-ITEM_ROOMS: Final = (
+ITEM_BUDGETS: Final = (
     SizeBudget(2, 2, 1, 1, extras=True),
     SizeBudget(2, 1, 1, 0, extras=True),
     SizeBudget(1, 1, 1, 0, extras=False),
@@ -39,7 +39,7 @@ ITEM_ROOMS: Final = (
 
 
 def cut(text: str, max_bytes: int) -> str:
-    """Text of at most so many bytes of UTF-8, cut between characters, with an ellipsis where there is place for it.
+    """Return a text of at most `max_bytes` of UTF-8, cut between characters, with an ellipsis if it fits.
 
     >>> cut("客户流失", 9), cut("客户流失", 2), cut("short", 9)
     ('客户…', '', 'short')
@@ -52,5 +52,5 @@ def cut(text: str, max_bytes: int) -> str:
 
 
 def size(text: str) -> int:
-    """Bytes of UTF-8."""
+    """Return the size of a text in bytes of UTF-8."""
     return len(text.encode())

@@ -1,7 +1,7 @@
-"""The templates of messages: sandboxed, in two languages, each replaceable by a file of the shop's own.
+"""Loader of message templates: sandboxed, in two languages, replaceable by the shop's own files.
 
-A template is a text with gaps, and no program: `_ALLOWED` is the part of Jinja2 that it may use. It cannot call a
-method, keep a value or read another file, and nothing in it multiplies a text: its size bounds what it costs to render.
+A template may use only a small part of Jinja2 (`_ALLOWED`). It cannot call methods, assign values or read other files,
+and it cannot multiply a text, so its size limits the cost of rendering it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from stream_app.errors import BadTemplate
 
 NAMES: Final = ("alert", "item", "title")
-FUNCTIONS: Final = ("strong",)  # what a template may call
-LISTS: Final = ("alerts", "causes", "evidence", "never", "steps")  # what it may run through
+FUNCTIONS: Final = ("strong",)  # functions that a template may call
+LISTS: Final = ("alerts", "causes", "evidence", "never", "steps")  # lists that it may loop over
 FILTERS: Final = (
     "capitalize", "count", "d", "default", "first", "int", "join", "last", "length", "lower", "title", "trim",
     "truncate", "upper",
 )  # fmt: skip
-TESTS: Final = ("defined", "in", "none", "number", "string", "undefined")  # `odd` is `%`, which may format
+TESTS: Final = ("defined", "in", "none", "number", "string", "undefined")  # `odd` uses `%`, which can format
 MAX_SOURCE_BYTES: Final = 10_000
-MAX_CHARACTERS: Final = 60_000  # of a text: three times what the roomiest channel takes
-MAX_LOOPS: Final = 2  # within each other
+MAX_CHARACTERS: Final = 60_000  # of a rendered text: three times the limit of any channel
+MAX_LOOPS: Final = 2  # nested
 _ALLOWED: Final = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.CondExpr, nodes.Const, nodes.Getattr,
     nodes.Getitem, nodes.Slice, nodes.Tuple, nodes.List, nodes.Dict, nodes.Pair, nodes.Compare, nodes.Operand,
@@ -37,31 +37,31 @@ _ALLOWED: Final = (
     nodes.Keyword, nodes.Test,
 )  # fmt: skip
 _PROBLEMS: Final[dict[type[nodes.Node], str]] = {
-    nodes.Call: f"nothing can be called but {', '.join(FUNCTIONS)}(text)",
-    nodes.Name: f"{', '.join(FUNCTIONS)} is a function and needs a text; {', '.join(LISTS)} keep their names",
-    nodes.For: f"a loop runs through {', '.join(LISTS)} or a part, at most {MAX_LOOPS} within each other",
-    nodes.Filter: f"join takes one of {', '.join(LISTS)} or a part, and a constant text",
+    nodes.Call: f"only {', '.join(FUNCTIONS)}(text) can be called",
+    nodes.Name: f"{', '.join(FUNCTIONS)} is a function of a text; {', '.join(LISTS)} cannot be assigned",
+    nodes.For: f"a loop must be over {', '.join(LISTS)} or a slice of one, nested at most {MAX_LOOPS} times",
+    nodes.Filter: f"join needs one of {', '.join(LISTS)} or a slice of one, and a constant text",
 }
-_BLANK_LINES: Final = re.compile(r"\n(?:[ \t]*\n){2,}+")  # what was left out leaves them; possessive, so linear
-_REMEDY: Final = "Mend it, or remove it to use the shipped one; docs/playbook.md lists what a template sees."
+_BLANK_LINES: Final = re.compile(r"\n(?:[ \t]*\n){2,}+")  # remain where parts are left out; possessive, so linear
+_REMEDY: Final = "Fix it, or remove it to use the default template. See docs/reference/playbook.md."
 
 
 class Templates:
-    """Renders a template by language and name.
+    """Templates by language and name.
 
-    The sandbox keeps a template from reaching anything but the values that it is given: a folder of templates may come
-    from somebody who may write texts, but not run programs.
+    The sandbox limits a template to the values that it gets, because the authors of templates may write texts but not
+    run programs.
 
     Args:
-        own: a folder with templates of the shop's own, `LANGUAGE/NAME.j2`; those that it lacks are the shipped ones.
+        own: folder with the shop's own templates, `LANGUAGE/NAME.j2`. For the others, the defaults are used.
     """
 
     def __init__(self, own: Path | None = None) -> None:
         if own is not None and not own.is_dir():
-            problem = "the folder is not there"
+            problem = "the folder does not exist"
             raise BadTemplate(file=own, line=1, problem=problem, remedy="Check the path.")
         self._own = own
-        # Nothing is escaped as HTML: it is Markdown and plain text, and `masking` has made the words of others safe.
+        # Nothing is escaped as HTML: the output is Markdown and plain text, and `masking` has made foreign texts safe.
         self._environment = _Sandbox(
             loader=jinja2.FunctionLoader(self._load),
             trim_blocks=True,
@@ -69,23 +69,23 @@ class Templates:
             undefined=jinja2.StrictUndefined,
             autoescape=False,
         )
-        self._environment.globals.clear()  # some of them are types
+        self._environment.globals.clear()  # some are types
         self._environment.filters = {name: filters.FILTERS[name] for name in FILTERS}
         self._environment.tests = {name: tests.TESTS[name] for name in TESTS}
 
     def render(self, language: str, name: str, values: Mapping[str, Any]) -> str:
-        """The text, without blank lines at its ends or two in a row. Raises BadTemplate."""
+        """Return the rendered text without superfluous blank lines. Raise BadTemplate."""
         file = f"{language}/{name}.j2"
         try:
             parts = self._environment.get_template(file).generate(values)
             return _BLANK_LINES.sub("\n\n", "".join(_bounded(parts)).strip())
-        except Exception as error:  # whatever it raises, it must not end the deliverer
-            said = error.message if isinstance(error, jinja2.TemplateError) else error
-            problem = f"{type(error).__name__}: {said}".rstrip(".")
+        except Exception as error:  # no template may stop the notifier
+            message = error.message if isinstance(error, jinja2.TemplateError) else error
+            problem = f"{type(error).__name__}: {message}".rstrip(".")
             raise BadTemplate(file=file, line=_line(error, file), problem=problem, remedy=_REMEDY) from error
 
     def _load(self, name: str) -> tuple[str, str, None]:
-        """The source of a template, checked; it is read once."""
+        """Return the checked source of a template. It is read once."""
         path = self._own_file(name) or Path(str(files(__package__))) / "templates" / name
         with path.open("rb") as file:
             source = file.read(MAX_SOURCE_BYTES + 1)
@@ -96,19 +96,19 @@ class Templates:
         return text, name, None
 
     def _own_file(self, name: str) -> Path | None:
-        """The file of the shop's own; None if there is none. What a link leads to outside of the folder is not read."""
+        """Return the shop's own file, if there is one. Links to files outside the folder are rejected."""
         if self._own is None:
             return None
         path = self._own / name
         if not path.exists() and not path.is_symlink():
             return None
         if not path.is_file() or not path.resolve().is_relative_to(self._own.resolve()):
-            raise jinja2.TemplateSyntaxError("it is not a file in the folder of templates", 1, name)
+            raise jinja2.TemplateSyntaxError("it is not a file in the template folder", 1, name)
         return path
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """No type and no method can be reached, and nothing but the functions that are handed over can be called."""
+    """Sandbox without types and methods, in which only the given functions can be called."""
 
     def wrap_str_format(self, value: Any) -> None:  # noqa: ARG002 - there is no `format` to wrap
         return None
@@ -118,10 +118,10 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 def _check(node: nodes.Node, loops: int = 0) -> None:
-    """Raise TemplateSyntaxError if a template uses more than it may."""
+    """Raise TemplateSyntaxError if a template uses a forbidden part of Jinja2."""
     loops += isinstance(node, nodes.For)
     if not _is_allowed(node, loops):
-        problem = _PROBLEMS.get(type(node), f"`{type(node).__name__.lower()}` is no part of a message's template")
+        problem = _PROBLEMS.get(type(node), f"`{type(node).__name__.lower()}` is not allowed in a template")
         raise jinja2.TemplateSyntaxError(problem, node.lineno)
     for child in node.iter_child_nodes():
         if not (isinstance(node, nodes.Call) and child is node.node):
@@ -129,7 +129,7 @@ def _check(node: nodes.Node, loops: int = 0) -> None:
 
 
 def _is_allowed(node: nodes.Node, loops: int) -> bool:
-    """Whether a node by itself may stand in a template, within so many loops."""
+    """Return whether a node is allowed, inside of `loops` loops."""
     match node:
         case nodes.Call(node=nodes.Name(name=name), dyn_args=None, dyn_kwargs=None):
             return name in FUNCTIONS
@@ -144,7 +144,7 @@ def _is_allowed(node: nodes.Node, loops: int) -> bool:
 
 
 def _is_list(node: nodes.Node | None) -> bool:
-    """Whether it is one of LISTS or a part of one, like `alert.causes[:room.causes]`, and no text with its letters."""
+    """Return whether a node is one of LISTS or a slice of one, like `alert.causes[:budget.causes]`."""
     while isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
         node = node.node
     if isinstance(node, nodes.Getattr):
@@ -156,7 +156,7 @@ def _is_list(node: nodes.Node | None) -> bool:
 
 
 def _is_constant(node: nodes.Filter) -> bool:
-    """Whether all arguments of a filter are constants."""
+    """Return whether all arguments of a filter are constants."""
     arguments = [*node.args, *(keyword.value for keyword in node.kwargs)]
     return all(isinstance(one, nodes.Const) for one in arguments) and not (node.dyn_args or node.dyn_kwargs)
 
@@ -166,12 +166,12 @@ def _bounded(parts: Iterator[str]) -> Iterator[str]:
     for part in parts:
         length += len(part)
         if length > MAX_CHARACTERS:
-            raise ValueError(f"its text is longer than {MAX_CHARACTERS:,} characters")
+            raise ValueError(f"the text is longer than {MAX_CHARACTERS:,} characters")
         yield part
 
 
 def _line(error: BaseException, file: str) -> int:
-    """The line of a template at which it failed; 1 if nobody knows."""
+    """Return the line of a template that failed, or 1 if it is not known."""
     if isinstance(error, jinja2.TemplateSyntaxError):
         return error.lineno
     frames = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(file)]

@@ -1,1 +1,1 @@
-"""The playbook: measures against each cause of churn."""
+"""Playbook of measures against each cause of churn."""

@@ -1,4 +1,4 @@
-"""What the staff should do about a cause of leaving: the values that a playbook holds."""
+"""Measures against causes of churn: the values of a playbook."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from stream_app.core.causes.catalogue import CAUSES as KNOWN
 from stream_app.core.causes.catalogue import FAMILY
 from stream_app.core.segments.segments import COMPLAINING, SEGMENTS
 
-# A cause that events cannot split is told by the name of its family, and needs a measure too.
+# The family stands for its causes where events cannot distinguish them, so it needs a measure too.
 CAUSES: Final = (*KNOWN, FAMILY)
 COMPLAINS: Final = SEGMENTS[COMPLAINING]
-DEFAULT: Final = "default"  # stands where a segment would: for all customers
-LANGUAGES: Final = ("en", "zh")
+DEFAULT: Final = "default"  # in place of a segment: for all customers
 
 
 class Kind(enum.Enum):
-    """What a measure is to the customer; limits depend on it."""
+    """Kind of a measure, on which the limits depend."""
 
-    SERVICE = "service"  # puts something right that went wrong: allowed at any time
+    SERVICE = "service"  # fixes a problem: always allowed
     CARE = "care"  # a contact without an offer
     PROMOTION = "promotion"  # a contact with an offer
-    REST = "rest"  # nobody contacts the customer
+    REST = "rest"  # no contact
 
 
 class Channel(enum.Enum):
-    """How the customer is reached."""
+    """Channel to a customer."""
 
     PHONE = "phone"
     CHAT = "chat"
@@ -40,15 +39,15 @@ class Channel(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The same words in both languages."""
+    """A text in both languages."""
 
     en: str
     zh: str
 
-    def said(self, language: str) -> str:
-        """In one of them.
+    def text(self, language: str) -> str:
+        """Return the text in one language.
 
-        >>> Text("Call", "致电").said("zh")
+        >>> Text("Call", "致电").text("zh")
         '致电'
         """
         return self.zh if language == "zh" else self.en
@@ -56,12 +55,12 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What to do first.
+    """What to do about a cause.
 
     Attributes:
-        kind: what it is to the customer.
-        steps: in order, the first one first.
-        channels: best first; a call is made only where the limits allow it.
+        kind: kind of the measure.
+        steps: steps in order.
+        channels: channels to the customer, best first. The limits may rule out a call.
         never: what would make it worse.
     """
 
@@ -73,7 +72,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one entry of a playbook says of a measure; None: as the next broader entry has it."""
+    """An entry of a playbook. None means: as in the next broader entry."""
 
     kind: Kind | None = None
     steps: tuple[Text, ...] | None = None
@@ -81,17 +80,18 @@ class Part:
     never: tuple[Text, ...] | None = None
 
 
-_SILENT: Final = Part()
+_EMPTY: Final = Part()
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Restraint, whatever the cause.
+    """Limits for all causes.
 
     Attributes:
-        contacts_a_week: care contacts to one customer, at most.
-        phone_from: money a month, in the shop's currency, from which a customer is called; for service all are.
+        contacts_a_week: maximum number of care contacts to a customer per week.
+        phone_from: monthly revenue, in the shop's currency, from which a customer is called. Service calls are always
+            allowed.
     """
 
     contacts_a_week: int = 1
@@ -100,21 +100,23 @@ class Limits:
 
 @dataclass(frozen=True)
 class Playbook:
-    """The measures of a shop: by cause, and within a cause by segment.
+    """Measures of a shop by cause and segment.
 
-    A shop's own entries stand before all shipped ones of the cause; within each, the segment's before the default. Of
-    several segments of a customer, the first with an entry counts. `complaining` is no kind of buyer but something that
-    happens to one: its texts stand before those of the other segments, and hide none of them.
+    The shop's own entries take precedence over all default ones of a cause, and within each, the entry of a segment
+    takes precedence over that for all customers. If a customer is in several segments, the first one with an entry
+    counts. The texts for `complaining`, which is a state rather than a kind of customer, are added before the others.
     """
 
     limits: Limits = Limits()
-    never: tuple[Text, ...] = ()  # with every measure
-    layers: tuple[dict[tuple[str, str], Part], ...] = field(default=())  # by cause and segment, the shop's own first
+    never: tuple[Text, ...] = ()  # for every measure
+    layers: tuple[dict[tuple[str, str], Part], ...] = field(
+        default=()
+    )  # by cause and segment, the shop's own layer first
 
     def measure(self, cause: str, *segments: str) -> Measure:
-        """The measure for a cause and a customer's segments, the first one first. Raises KeyError for a cause.
+        """Return the measure for a cause and a customer's segments. Raise KeyError for an unknown cause.
 
-        An unknown segment has the default.
+        For an unknown segment, the default entry is used.
         """
         complains = tuple(one for one in segments if one == COMPLAINS)
         others = tuple(one for one in segments if one != COMPLAINS)
@@ -132,10 +134,10 @@ class Playbook:
     def _first(
         self, cause: str, segments: tuple[str, ...], field_of: Callable[[Part], _T | None]
     ) -> tuple[_T | None, bool]:
-        """What the first entry that says it has for a field, and whether it is an entry of one of the segments."""
+        """Return a field of the first entry that has it, and whether the entry is one of the segments."""
         for layer in self.layers:
             for segment in (*segments, DEFAULT):
-                value = field_of(layer.get((cause, segment), _SILENT))
+                value = field_of(layer.get((cause, segment), _EMPTY))
                 if value is not None:
                     return value, segment != DEFAULT
         return None, False
@@ -147,7 +149,7 @@ class Playbook:
         others: tuple[str, ...],
         field_of: Callable[[Part], tuple[Text, ...] | None],
     ) -> tuple[Text, ...]:
-        """The texts for a complaint, then those of the other segments; the default's where there is no first part."""
+        """Return the texts for a complaint followed by those of the other segments, or the default texts."""
         first, of_complaint = self._first(cause, complains, field_of)
         then, of_others = self._first(cause, others, field_of)
         if not of_complaint:
@@ -155,10 +157,10 @@ class Playbook:
         return tuple(dict.fromkeys((*(first or ()), *((then or ()) if of_others else ()))))
 
     def overridden(self, cause: str) -> list[str]:
-        """The segments with an entry of their own for a cause, in their fixed order."""
+        """Return the segments with an entry for a cause, in the order of SEGMENTS."""
         return [segment for segment in SEGMENTS if any((cause, segment) in layer for layer in self.layers)]
 
     def channel(self, measure: Measure, monthly_worth: float, *, urgent: bool = False) -> Channel:
-        """How to reach a customer: the first of the measure's channels that restraint allows."""
+        """Return the first of a measure's channels that the limits allow."""
         may_call = urgent or measure.kind is Kind.SERVICE or monthly_worth >= self.limits.phone_from
         return next((one for one in measure.channels if may_call or one is not Channel.PHONE), Channel.NONE)

@@ -1,4 +1,4 @@
-"""The playbook: read, checked, and a shop's own laid over the shipped one."""
+"""Reader of the playbook: the default one, and the shop's own over it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from stream_app.core.segments.segments import SEGMENTS
+from stream_app.i18n import LANGUAGES
 from stream_app.notifications.playbook.measures import (
     CAUSES,
     DEFAULT,
-    LANGUAGES,
     Channel,
     Kind,
     Limits,
@@ -22,16 +22,16 @@ from stream_app.notifications.playbook.measures import (
 from stream_app.notifications.playbook.yaml_nodes import Node, read_playbook
 
 SHIPPED: Final = "playbook.yaml"
-MAX_TEXT: Final = 200  # characters: a step is read on a phone
+MAX_TEXT: Final = 200  # characters, since steps are read on a phone
 MAX_STEPS: Final = 6
 _NO_OFFERS: Final = ("ad_harassment", "unresolved_complaint", "natural")
 _LARGEST: Final = 1e9
 
 
 def load_playbook(own: Path | None = None) -> Playbook:
-    """The shipped playbook, with a shop's own over it: entry by entry, and within an entry field by field.
+    """Return the default playbook with a shop's own over it, which may replace single fields of single entries.
 
-    Raises BadPlaybook with file, line, field and remedy.
+    Raises BadPlaybook, which names file, line and field.
 
     >>> load_playbook().measure("ad_harassment").kind
     <Kind.REST: 'rest'>
@@ -46,7 +46,7 @@ def _shipped() -> Playbook:
 
 
 def _read(root: Node, under: Playbook) -> Playbook:
-    """A playbook from its file, over another one."""
+    """Return the playbook of a file over another one."""
     entries = root.entries(("limits", "never", "causes"), "entry")
     never = _texts(entries["never"]) if "never" in entries else under.never
     limits = _limits(entries["limits"], under.limits) if "limits" in entries else under.limits
@@ -74,9 +74,9 @@ def _part(node: Node, cause: str) -> Part:
     entries = node.entries(("kind", "steps", "channels", "never"), "field")
     kind = Kind(entries["kind"].word([one.value for one in Kind])) if "kind" in entries else None
     if kind is Kind.PROMOTION and cause in _NO_OFFERS:
-        entries["kind"].refuse("a promotion is never an answer to this cause", "Write service or rest.")
+        entries["kind"].refuse("a promotion is not allowed for this cause", "Use service or rest.")
     if kind is Kind.CARE and cause == "ad_harassment":
-        entries["kind"].refuse("one more message is never an answer to this cause", "Write service or rest.")
+        entries["kind"].refuse("another contact is not allowed for this cause", "Use service or rest.")
     return Part(
         kind=kind,
         steps=_texts(entries["steps"], least=1) if "steps" in entries else None,
@@ -93,7 +93,7 @@ def _channels(node: Node) -> tuple[Channel, ...]:
 def _texts(node: Node, least: int = 0) -> tuple[Text, ...]:
     items = node.items()
     if not least <= len(items) <= MAX_STEPS:
-        node.refuse(f"it has {len(items)} items", f"Give {least} to {MAX_STEPS}.")
+        node.refuse(f"it has {len(items)} items", f"Use {least} to {MAX_STEPS}.")
     return tuple(_text(item) for item in items)
 
 
@@ -101,12 +101,12 @@ def _text(node: Node) -> Text:
     entries = node.entries(LANGUAGES, "language")
     for language in LANGUAGES:
         if language not in entries:
-            node.refuse(f"`{language}` is missing", "Say it in both languages: {en: ..., zh: ...}.")
+            node.refuse(f"`{language}` is missing", "Give the text in both languages: {en: ..., zh: ...}.")
     return Text(entries["en"].text(MAX_TEXT), entries["zh"].text(MAX_TEXT))
 
 
 def _refuse_gaps(playbook: Playbook, node: Node) -> None:
-    """Every cause must have a default with steps, whoever gives it."""
+    """Raise BadPlaybook if a cause has no default entry with steps."""
     for cause in CAUSES:
         if not any((cause, DEFAULT) in layer for layer in playbook.layers) or not playbook.measure(cause).steps:
             node.refuse(f"`{cause}` has no default measure", f"Add `{cause}:` with `default:` and its `steps:`.")

@@ -1,1 +1,1 @@
-"""The charts of the report, each from figures of metrics.json; text in the reader's language."""
+"""Charts of the report, from the figures of metrics.json."""

@@ -1,4 +1,4 @@
-"""What several charts share."""
+"""Parts that several charts share."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ PERCENT: Final = "~%"
 
 
 def hover(values: Values, x: alt.X, height: int, **more: Any) -> alt.Chart:
-    """Invisible bars over the whole height that carry the tips; `values` have `tip`."""
+    """Return invisible bars over the whole height that carry the hover texts: the field `tip` of the values."""
     mark = alt.Chart(data(values)).mark_bar(opacity=0, color=INK)
     return mark.encode(x=x, description=alt.Description("tip:N"), y=alt.value(0), y2=alt.value(height), **more)

@@ -1,4 +1,4 @@
-"""The mixture of experts over time."""
+"""Chart of the experts' weights in the ensemble."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import altair as alt
 
+from stream_app.i18n import Translator
 from stream_app.report.charts.common import PERCENT, Figures, hover
 from stream_app.report.drawing import INK, SERIES, Picture, Plot, data, picture
-from stream_app.report.voice import Voice
 
 
-def weight_chart(m: Figures, voice: Voice) -> Picture | None:
-    """Each expert's share of the mixture over time, with the days of drift."""
+def weight_chart(m: Figures, translator: Translator) -> Picture | None:
+    """Return the chart of the experts' weights over time, with the days of drift; None with less than two versions."""
     course = m["models"]["course"]
     if len(course) < 2:
         return None
@@ -22,7 +22,7 @@ def weight_chart(m: Figures, voice: Voice) -> Picture | None:
         for v in course
         for i, name in enumerate(names)
     ]
-    tips = [{"from": v["from"], "tip": version_tip(v, names, voice)} for v in course]
+    tips = [{"from": v["from"], "tip": version_tip(v, names, translator)} for v in course]
     drift = [{"from": d["on"]} for d in m["models"]["drift"]]
 
     def draw(width: int) -> Plot:
@@ -37,24 +37,26 @@ def weight_chart(m: Figures, voice: Voice) -> Picture | None:
             hover(tips, x, 220, size=alt.value(max(3, width / (len(course) + 1)))),
         ).properties(width=width, height=240)
 
-    last = ", ".join(f"{voice.name('expert', n)} {voice.percent(course[-1]['weights'].get(n, 0))}" for n in names)
-    return picture(voice.say("models.chart"), voice.say("models.alt", last=last), draw)
+    last = ", ".join(
+        f"{translator.name('expert', n)} {translator.percent(course[-1]['weights'].get(n, 0))}" for n in names
+    )
+    return picture(translator.text("models.chart"), translator.text("models.alt", last=last), draw)
 
 
 def expert_order(m: Figures) -> list[str]:
-    """The experts of the mixture, the largest share at the end first; at most as many as there are colours."""
+    """Return the experts with the largest final weights first, at most one per colour."""
     last = m["models"]["course"][-1]["weights"]
     names = {name for version in m["models"]["course"] for name in version["weights"]}
     return sorted(names, key=lambda name: (-last.get(name, 0), name))[: len(SERIES)]
 
 
-def version_tip(version: Figures, names: Sequence[str], voice: Voice) -> str:
-    """One version and its shares."""
-    lines = [f"{voice.name('expert', n)}: {voice.percent(version['weights'].get(n, 0))}" for n in names]
-    return voice.say(
+def version_tip(version: Figures, names: Sequence[str], translator: Translator) -> str:
+    """Return the hover text of a model version with its weights."""
+    lines = [f"{translator.name('expert', n)}: {translator.percent(version['weights'].get(n, 0))}" for n in names]
+    return translator.text(
         "models.tip",
-        since=voice.day(version["from"]),
+        since=translator.day(version["from"]),
         number=version["number"],
-        examples=voice.number(version["examples"]),
+        examples=translator.number(version["examples"]),
         lines="¦".join(lines),
     )

@@ -1,4 +1,4 @@
-"""What calls would have reached, and how early."""
+"""Charts of the customers that calls would have reached, and how early."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 
 import altair as alt
 
+from stream_app.i18n import Translator
 from stream_app.report.charts.common import PERCENT, Figures, hover
 from stream_app.report.drawing import ACCENT, INK, MUTED, SECOND, Picture, Plot, data, picture
-from stream_app.report.voice import Voice
 
 
-def capacity_chart(m: Figures, voice: Voice, field: str, title: str, description: str) -> Picture:
-    """A share by calls a day, of the product and of the longest silence first; the staff's capacity is marked."""
+def capacity_chart(m: Figures, translator: Translator, field: str, title: str, description: str) -> Picture:
+    """Return the chart of a share by calls per day, for stream-app and for longest silence first."""
     curve, own = m["capacity"], m["protocol"]["capacity"]
     rows = [
         {"calls": row["capacity"], "share": row[field], "who": who}
@@ -23,11 +23,11 @@ def capacity_chart(m: Figures, voice: Voice, field: str, title: str, description
     tips = [
         {
             "calls": a["capacity"],
-            "tip": voice.say(
+            "tip": translator.text(
                 "gain.tip",
-                calls=voice.number(a["capacity"]),
-                product=voice.percent(a[field]),
-                recency=voice.percent(b[field]),
+                calls=translator.number(a["capacity"]),
+                product=translator.percent(a[field]),
+                recency=translator.percent(b[field]),
             ),
         }
         for a, b in zip(curve["product"], curve["recency"], strict=True)
@@ -37,11 +37,11 @@ def capacity_chart(m: Figures, voice: Voice, field: str, title: str, description
     def draw(width: int) -> Plot:
         scale = alt.Scale(type="log", domain=[min(ticks), max(ticks)], padding=14)
         axis = alt.Axis(values=ticks, labelOverlap=True, labelSeparation=8, format=",d")
-        x = alt.X("calls:Q", scale=scale, title=voice.say("gain.axis_calls"), axis=axis)
+        x = alt.X("calls:Q", scale=scale, title=translator.text("gain.axis_calls"), axis=axis)
         y = alt.Y("share:Q", title=None, axis=alt.Axis(format=PERCENT, tickCount=5), scale=alt.Scale(domain=[0, 1]))
         base = alt.Chart(data(rows)).encode(x=x, y=y)
         who = alt.Color("who:N", scale=alt.Scale(domain=["recency", "product"], range=[SECOND, ACCENT]), legend=None)
-        mine = alt.Chart(data([{"calls": own, "label": voice.say("gain.capacity", n=voice.number(own))}]))
+        mine = alt.Chart(data([{"calls": own, "label": translator.text("gain.capacity", n=translator.number(own))}]))
         late = own > math.sqrt(min(ticks) * max(ticks))
         return alt.layer(
             mine.mark_rule(aria=False, strokeDash=[3, 3], color=MUTED).encode(x=x),
@@ -61,8 +61,8 @@ def capacity_chart(m: Figures, voice: Voice, field: str, title: str, description
     return picture(title, description, draw, half=True)
 
 
-def lead_chart(m: Figures, voice: Voice) -> Picture | None:
-    """How many leavers would have been reached how early."""
+def lead_chart(m: Figures, translator: Translator) -> Picture | None:
+    """Return the histogram of lead times; None if nobody was reached."""
     lead = m["capacity"]["lead"]
     if not lead["n"]:
         return None
@@ -72,26 +72,34 @@ def lead_chart(m: Figures, voice: Voice) -> Picture | None:
             "from": bar["from_days"] + gap,
             "to": bar["to_days"] - gap,
             "n": bar["n"],
-            "tip": voice.say(
+            "tip": translator.text(
                 "early.tip",
-                since=voice.number(bar["from_days"]),
-                until=voice.number(bar["to_days"]),
-                n=voice.number(bar["n"]),
+                since=translator.number(bar["from_days"]),
+                until=translator.number(bar["to_days"]),
+                n=translator.number(bar["n"]),
             ),
         }
         for bar in lead["histogram"]
     ]
-    median = [{"at": lead["median_days"], "label": voice.say("early.median", days=voice.number(lead["median_days"]))}]
+    median = [
+        {
+            "at": lead["median_days"],
+            "label": translator.text("early.median", days=translator.number(lead["median_days"])),
+        }
+    ]
 
     def draw(width: int) -> Plot:
         x = alt.X(
-            "from:Q", bin="binned", title=voice.say("early.axis"), axis=alt.Axis(tickMinStep=1, tickCount=width // 90)
+            "from:Q",
+            bin="binned",
+            title=translator.text("early.axis"),
+            axis=alt.Axis(tickMinStep=1, tickCount=width // 90),
         )
         bar = alt.Chart(data(bars)).mark_rect(color=ACCENT)
         chosen = alt.Chart(data(median))
         ticks = alt.Axis(tickMinStep=1, tickCount=5)
         room = alt.Scale(domainMax=1.15 * max(bar["n"] for bar in bars), nice=False)  # for the median's label
-        height = alt.Y("n:Q", title=voice.say("early.count"), axis=ticks, scale=room)
+        height = alt.Y("n:Q", title=translator.text("early.count"), axis=ticks, scale=room)
         late = lead["median_days"] > bars[-1]["to"] / 2
         return alt.layer(
             bar.encode(
@@ -107,5 +115,5 @@ def lead_chart(m: Figures, voice: Voice) -> Picture | None:
             ).encode(x="at:Q", y=alt.value(8), text="label:N"),
         ).properties(width=width, height=250)
 
-    words = {name: voice.number(lead[f"{name}_days"]) for name in ("median", "q25", "q75")}
-    return picture(voice.say("early.chart"), voice.say("early.alt", **words), draw)
+    words = {name: translator.number(lead[f"{name}_days"]) for name in ("median", "q25", "q75")}
+    return picture(translator.text("early.chart"), translator.text("early.alt", **words), draw)

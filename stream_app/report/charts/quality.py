@@ -1,16 +1,16 @@
-"""How good the scores are: over time, and whether a promise holds."""
+"""Charts of the quality of the scores: over time, calibration and lift."""
 
 from __future__ import annotations
 
 import altair as alt
 
+from stream_app.i18n import Translator
 from stream_app.report.charts.common import PERCENT, SILENCE, Figures, hover
 from stream_app.report.drawing import ACCENT, FAINT, INK, MUTED, SECOND, SHADE, Picture, Plot, data, picture
-from stream_app.report.voice import Voice
 
 
-def window_chart(m: Figures, voice: Voice, figure: str, digits: int = 3) -> Picture | None:
-    """A figure in windows of 28 days: the product, the longest silence first, and the experts in grey."""
+def window_chart(m: Figures, translator: Translator, figure: str, digits: int = 3) -> Picture | None:
+    """Return the chart of a figure in windows of 28 days, for stream-app, longest silence first and the experts."""
     windows = [w for w in m["windows"] if any(s[figure] is not None for s in w["scores"].values())]
     if not windows:
         return None
@@ -20,10 +20,10 @@ def window_chart(m: Figures, voice: Voice, figure: str, digits: int = 3) -> Pict
         for name, s in w["scores"].items()
         if s[figure] is not None
     ]
-    tips = [{"from": w["from"], "tip": window_tip(w, voice, figure, digits)} for w in windows]
+    tips = [{"from": w["from"], "tip": window_tip(w, translator, figure, digits)} for w in windows]
     warm = [w["from"] for w in windows if w["warm_up"]]
     first_counted = next((w["from"] for w in windows if not w["warm_up"]), windows[-1]["from"])
-    shaded = [{"from": warm[0], "to": first_counted, "label": voice.say("trust.warm_up")}] if warm else []
+    shaded = [{"from": warm[0], "to": first_counted, "label": translator.text("trust.warm_up")}] if warm else []
 
     def draw(width: int) -> Plot:
         axis = alt.Axis(format="%Y-%m", tickCount=max(3, width // 110), labelOverlap=True, labelSeparation=8)
@@ -47,33 +47,33 @@ def window_chart(m: Figures, voice: Voice, figure: str, digits: int = 3) -> Pict
         ).properties(width=width, height=280)
 
     name = {"auc": "auc", "log_loss": "loss"}[figure]
-    return picture(voice.say(f"trust.chart_{name}"), voice.say(f"trust.alt_{name}"), draw, half=True)
+    return picture(translator.text(f"trust.chart_{name}"), translator.text(f"trust.alt_{name}"), draw, half=True)
 
 
 def kind_of(name: str) -> str:
-    """How a score is drawn: as the product, as what it is compared with, or as one of the rest."""
+    """Return the style of a score: product, silence or expert."""
     return {"product": "product", SILENCE: "silence"}.get(name, "expert")
 
 
-def window_tip(window: Figures, voice: Voice, figure: str, digits: int) -> str:
-    """All scores of one window, the product first."""
+def window_tip(window: Figures, translator: Translator, figure: str, digits: int) -> str:
+    """Return the hover text of a window with all scores."""
     lines = [
-        f"{voice.name('expert', name)}: {voice.number(score[figure], digits)}"
+        f"{translator.name('expert', name)}: {translator.number(score[figure], digits)}"
         for name, score in window["scores"].items()
         if score[figure] is not None
     ]
-    return voice.say(
+    return translator.text(
         "trust.tip",
-        since=voice.day(window["from"]),
-        until=voice.day(window["to"]),
-        n=voice.number(window["n"]),
-        base=voice.percent(window["base_rate"]),
+        since=translator.day(window["from"]),
+        until=translator.day(window["to"]),
+        n=translator.number(window["n"]),
+        base=translator.percent(window["base_rate"]),
         lines="¦".join(lines),
     )
 
 
-def calibration_chart(m: Figures, voice: Voice) -> Picture | None:
-    """The reliability diagram."""
+def calibration_chart(m: Figures, translator: Translator) -> Picture | None:
+    """Return the reliability diagram; None without labels."""
     bins = m["calibration"]
     if not bins:
         return None
@@ -82,13 +82,13 @@ def calibration_chart(m: Figures, voice: Voice) -> Picture | None:
             **{k: b[k] for k in ("promised", "churned")},
             "low": b["churned_low"] if b["churned_low"] is not None else b["churned"],
             "high": b["churned_high"] if b["churned_high"] is not None else b["churned"],
-            "tip": voice.say(
+            "tip": translator.text(
                 "calibration.tip",
-                promised=voice.percent(b["promised"], 1),
-                churned=voice.percent(b["churned"], 1),
-                low=voice.percent(b["churned_low"]),
-                high=voice.percent(b["churned_high"]),
-                n=voice.number(b["n"]),
+                promised=translator.percent(b["promised"], 1),
+                churned=translator.percent(b["churned"], 1),
+                low=translator.percent(b["churned_low"]),
+                high=translator.percent(b["churned_high"]),
+                n=translator.number(b["n"]),
             ),
         }
         for b in bins
@@ -97,8 +97,8 @@ def calibration_chart(m: Figures, voice: Voice) -> Picture | None:
     def draw(width: int) -> Plot:
         axis = alt.Axis(format=PERCENT, values=[0, 0.2, 0.4, 0.6, 0.8, 1], grid=True)
         scale = alt.Scale(domain=[0, 1])
-        x = alt.X("promised:Q", title=voice.say("calibration.axis_x"), axis=axis, scale=scale)
-        y = alt.Y("churned:Q", title=voice.say("calibration.axis_y"), axis=axis, scale=scale)
+        x = alt.X("promised:Q", title=translator.text("calibration.axis_x"), axis=axis, scale=scale)
+        y = alt.Y("churned:Q", title=translator.text("calibration.axis_y"), axis=axis, scale=scale)
         diagonal = alt.Chart(data([{"promised": v, "churned": v} for v in (0, 1)]))
         base = alt.Chart(data(points))
         return alt.layer(
@@ -110,32 +110,32 @@ def calibration_chart(m: Figures, voice: Voice) -> Picture | None:
             ),
         ).properties(width=width, height=min(width, 400))
 
-    description = voice.say("calibration.alt", ece=voice.number(m["product"]["ece"], 3))
-    return picture(voice.say("calibration.chart"), description, draw, half=True)
+    description = translator.text("calibration.alt", ece=translator.number(m["product"]["ece"], 3))
+    return picture(translator.text("calibration.chart"), description, draw, half=True)
 
 
-def lift_chart(m: Figures, voice: Voice) -> Picture | None:
-    """How the tenths of the ranking stand out."""
+def lift_chart(m: Figures, translator: Translator) -> Picture | None:
+    """Return the chart of the lift by tenth of the ranking; None without labels."""
     rows = m["deciles"]
     if not rows:
         return None
     bars = [
         {
             **row,
-            "tip": voice.say(
+            "tip": translator.text(
                 "calibration.lift_tip",
                 tenth=row["tenth"],
-                lift=voice.number(row["lift"], 2),
-                low=voice.number(row["lift_low"], 2),
-                high=voice.number(row["lift_high"], 2),
+                lift=translator.number(row["lift"], 2),
+                low=translator.number(row["lift_low"], 2),
+                high=translator.number(row["lift_high"], 2),
             ),
         }
         for row in rows
     ]
 
     def draw(width: int) -> Plot:
-        x = alt.X("tenth:O", title=voice.say("calibration.lift_axis_x"), axis=alt.Axis(labelAngle=0))
-        y = alt.Y("lift:Q", stack=None, title=voice.say("calibration.lift_axis_y"), axis=alt.Axis(tickCount=5))
+        x = alt.X("tenth:O", title=translator.text("calibration.lift_axis_x"), axis=alt.Axis(labelAngle=0))
+        y = alt.Y("lift:Q", stack=None, title=translator.text("calibration.lift_axis_y"), axis=alt.Axis(tickCount=5))
         base = alt.Chart(data(bars)).encode(x=x)
         one = alt.Chart(data([{"lift": 1}])).mark_rule(aria=False, color=MUTED, strokeDash=[4, 4]).encode(y=y)
         return alt.layer(
@@ -144,5 +144,7 @@ def lift_chart(m: Figures, voice: Voice) -> Picture | None:
             one,
         ).properties(width=width, height=min(width, 400))
 
-    words = {"first": voice.number(rows[0]["lift"], 2), "last": voice.number(rows[-1]["lift"], 2)}
-    return picture(voice.say("calibration.lift_chart"), voice.say("calibration.lift_alt", **words), draw, half=True)
+    words = {"first": translator.number(rows[0]["lift"], 2), "last": translator.number(rows[-1]["lift"], 2)}
+    return picture(
+        translator.text("calibration.lift_chart"), translator.text("calibration.lift_alt", **words), draw, half=True
+    )

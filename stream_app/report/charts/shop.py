@@ -1,4 +1,4 @@
-"""The shop: its churn by month, and what moves the risk."""
+"""Charts of the shop: monthly churn, and what drives the risk."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Sequence
 
 import altair as alt
 
+from stream_app.i18n import Translator
 from stream_app.report.charts.common import PERCENT, Figures
 from stream_app.report.drawing import ACCENT, FULL, INK, MUTED, NARROW, SECOND, Picture, Plot, data, picture
-from stream_app.report.voice import Voice
 
-NAME_CHARS = {FULL: 48, NARROW: 20}  # of a feature's name beside its bar, in each width
+NAME_CHARS = {FULL: 48, NARROW: 20}  # maximum length of a feature's name, by width of the chart
 
 
-def churn_chart(m: Figures, voice: Voice) -> Picture | None:
-    """The churn rate by calendar month."""
+def churn_chart(m: Figures, translator: Translator) -> Picture | None:
+    """Return the chart of the churn rate by calendar month; None if no month is complete."""
     months = m["churn_by_month"]
     if not months:
         return None
@@ -25,12 +25,12 @@ def churn_chart(m: Figures, voice: Voice) -> Picture | None:
         {
             "month": row["month"],
             "rate": row["churn_rate"],
-            "tip": voice.say(
+            "tip": translator.text(
                 "cohorts.churn_tip",
                 month=row["month"],
-                lost=voice.number(row["lost"]),
-                customers=voice.number(row["customers"]),
-                rate=voice.percent(row["churn_rate"], 1),
+                lost=translator.number(row["lost"]),
+                customers=translator.number(row["customers"]),
+                rate=translator.percent(row["churn_rate"], 1),
             ),
         }
         for row in months
@@ -39,32 +39,35 @@ def churn_chart(m: Figures, voice: Voice) -> Picture | None:
     def draw(width: int) -> Plot:
         x = alt.X("month:O", title=None, axis=alt.Axis(labelAngle=0, labelOverlap=True, labelSeparation=8))
         y = alt.Y(
-            "rate:Q", stack=None, title=voice.say("cohorts.churn_axis"), axis=alt.Axis(format=PERCENT, tickCount=4)
+            "rate:Q",
+            stack=None,
+            title=translator.text("cohorts.churn_axis"),
+            axis=alt.Axis(format=PERCENT, tickCount=4),
         )
         mark = alt.Chart(data(bars)).mark_bar(color=ACCENT, cornerRadiusEnd=2)
         return mark.encode(x=x, y=y, description=alt.Description("tip:N")).properties(width=width, height=220)
 
     words = {
-        "first": voice.percent(months[0]["churn_rate"], 1),
+        "first": translator.percent(months[0]["churn_rate"], 1),
         "first_month": months[0]["month"],
-        "last": voice.percent(months[-1]["churn_rate"], 1),
+        "last": translator.percent(months[-1]["churn_rate"], 1),
         "last_month": months[-1]["month"],
     }
-    return picture(voice.say("cohorts.churn"), voice.say("cohorts.churn_alt", **words), draw)
+    return picture(translator.text("cohorts.churn"), translator.text("cohorts.churn_alt", **words), draw)
 
 
-def importance_chart(rows: Sequence[Figures], voice: Voice) -> Picture | None:
-    """The features that count most; rows have name, meaning and weight, the largest first."""
+def importance_chart(rows: Sequence[Figures], translator: Translator) -> Picture | None:
+    """Return the chart of the most important features; None without any."""
     if not rows:
         return None
     bars = [
         {
             "place": i,
             "weight": row["weight"],
-            "tip": voice.say(
+            "tip": translator.text(
                 "drivers.features_tip",
                 name=row["label"],
-                value=voice.number(row["weight"], 3),
+                value=translator.number(row["weight"], 3),
                 meaning=row["meaning"],
             ).rstrip("¦"),
         }
@@ -72,46 +75,49 @@ def importance_chart(rows: Sequence[Figures], voice: Voice) -> Picture | None:
     ]
 
     def draw(width: int) -> Plot:
-        names = [wrapped(row["label"], NAME_CHARS[width], voice) for row in rows]
+        names = [wrapped(row["label"], NAME_CHARS[width], translator) for row in rows]
         axis = alt.Axis(labelColor=INK, labelLimit=400, labelExpr=f"{json.dumps(names)}[datum.value]")
         y = alt.Y("place:O", title=None, axis=axis)
         x = alt.X(
-            "weight:Q", stack=None, title=voice.say("drivers.features_axis"), axis=alt.Axis(tickCount=4, grid=True)
+            "weight:Q",
+            stack=None,
+            title=translator.text("drivers.features_axis"),
+            axis=alt.Axis(tickCount=4, grid=True),
         )
         mark = alt.Chart(data(bars)).mark_bar(color=ACCENT, cornerRadiusEnd=2, height=13)
         encoded = mark.encode(x=x, y=y, description=alt.Description("tip:N"))
         return encoded.properties(width=width, height=38 * len(bars) + 50)
 
     first = rows[0]["label"]
-    return picture(voice.say("drivers.features"), voice.say("drivers.features_alt", first=first), draw)
+    return picture(translator.text("drivers.features"), translator.text("drivers.features_alt", first=first), draw)
 
 
-def wrapped(text: str, chars: int, voice: Voice) -> list[str]:
-    """A label in at most two lines; a Chinese character is as wide as two Latin ones.
+def wrapped(text: str, chars: int, translator: Translator) -> list[str]:
+    """Return a label in at most two lines. A Chinese character is as wide as two Latin ones.
 
-    >>> wrapped("days since the customer's last order", 20, Voice("en"))
+    >>> wrapped("days since the customer's last order", 20, Translator("en", "report"))
     ['days since the', "customer's last …"]
     """
-    return textwrap.wrap(text, chars // 2 if voice.lang == "zh" else chars, max_lines=2, placeholder=" …")
+    return textwrap.wrap(text, chars // 2 if translator.lang == "zh" else chars, max_lines=2, placeholder=" …")
 
 
-def effect_chart(m: Figures, voice: Voice) -> Picture | None:
-    """By which factor each kind of event changes the odds of leaving; on a logarithmic scale around 1."""
+def effect_chart(m: Figures, translator: Translator) -> Picture | None:
+    """Return the chart of the factors by which events change the odds of leaving; None without any."""
     effects = m["models"]["effects"]
     if not effects:
         return None
     bars = [
         {
-            "name": voice.name("drivers", kind),
+            "name": translator.name("drivers", kind),
             "factor": math.exp(e["log_odds"]),
             "one": 1,
             "side": "up" if e["log_odds"] > 0 else "down",
             "label": f"×{math.exp(e['log_odds']):.2f}",
-            "tip": voice.say(
+            "tip": translator.text(
                 "drivers.effects_tip",
-                name=voice.name("drivers", kind),
+                name=translator.name("drivers", kind),
                 factor=f"{math.exp(e['log_odds']):.2f}",
-                n=voice.number(e["n"]),
+                n=translator.number(e["n"]),
             ),
         }
         for kind, e in effects.items()
@@ -122,7 +128,7 @@ def effect_chart(m: Figures, voice: Voice) -> Picture | None:
         scale = alt.Scale(type="log", domain=[1 / reach, reach], nice=False)
         y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=180, labelColor=INK))
         axis = alt.Axis(tickCount=3, format="~r")
-        x = alt.X("factor:Q", title=voice.say("drivers.effects_axis"), scale=scale, axis=axis)
+        x = alt.X("factor:Q", title=translator.text("drivers.effects_axis"), scale=scale, axis=axis)
         base = alt.Chart(data(bars)).encode(y=y)
         side = alt.Color("side:N", scale=alt.Scale(domain=["up", "down"], range=[SECOND, ACCENT]), legend=None)
 
@@ -139,4 +145,4 @@ def effect_chart(m: Figures, voice: Voice) -> Picture | None:
         ).properties(width=width, height=34 * len(bars) + 60)
 
     described = ", ".join(f"{b['name']} {b['label']}" for b in bars)
-    return picture(voice.say("drivers.effects"), voice.say("drivers.effects_alt", list=described), draw)
+    return picture(translator.text("drivers.effects"), translator.text("drivers.effects_alt", list=described), draw)

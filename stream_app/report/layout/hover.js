@@ -1,4 +1,4 @@
-// Shows a mark's figures beside the pointer. Without scripts the tables behind the charts say the same.
+// Shows the figures of a mark next to the pointer. Without scripts, the tables below the charts contain them.
 (() => {
   const tip = document.getElementById("tip");
   let on = null;

@@ -21,15 +21,11 @@ from stream_app.core.messages.alerts import decode_alert
 from stream_app.core.messages.decoding import Record, read_internal
 from stream_app.core.stall import Progress
 from stream_app.metrics.notifier import DeliveryMetrics
+from stream_app.notifications.channel_factory import make_channels
 from stream_app.notifications.channel_file import read_channels
-from stream_app.notifications.channels.registry import (
-    KINDS,
-    Words,
-    make_channels,
-    make_composer,
-    make_policy,
-    make_route,
-)
+from stream_app.notifications.channels.registry import KINDS
+from stream_app.notifications.messages.writer import MessageWriter, make_composer
+from stream_app.notifications.routes import make_policy, make_route
 from stream_app.services.notifier.clock import now_us
 from stream_app.services.notifier.commits import Commits
 from stream_app.services.notifier.requests import Requests
@@ -69,7 +65,7 @@ class NotifierService(SingletonService):
         self._receivers = make_channels(channels)
         zone = config.shop.settings().clock
         routes = [make_route(name, one, zone) for name, one in self._file.channels.items()]
-        self.scheduler = DeliveryScheduler(routes, make_policy(self._file, zone), Words(make_composer(config)))
+        self.scheduler = DeliveryScheduler(routes, make_policy(self._file, zone), MessageWriter(make_composer(config)))
         self._store = RedisDeliveryStore(self._stores.client, config.redis.prefix)
         self._metrics = DeliveryMetrics(registry, routes)
         self._progress = Progress(position=(), lag=0)

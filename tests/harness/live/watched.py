@@ -52,10 +52,10 @@ class Today(Plan):
         """For the simulator."""
         midnight = datetime.now(SHOP_ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
         start = midnight - timedelta(days=self.history_days)
-        return ShopSettings(customers=self.customers, days=self.history_days + self.living_days, start=start)
+        return ShopSettings(customers=self.customers, days=self.history_days + self.live_days, start=start)
 
 
-PLAN: Final = Today(customers=3_000, history_days=130, living_days=170, day_seconds=2.0)
+PLAN: Final = Today(customers=3_000, history_days=130, live_days=170, day_seconds=2.0)
 
 
 class WatchedShop(LiveSystem):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -12,10 +13,10 @@ from rich.console import Console
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.messages.batches import ScoreRecord, ScoreRecords
 from stream_app.core.units import DAY_US, EPOCH
-from stream_app.demo.layout import Layout
 from stream_app.demo.simulation import Phase, Plan
-from stream_app.demo.state import DemoState, Part
-from stream_app.demo.voice import DemoVoice
+from stream_app.demo.state import DemoState, ServiceStatus
+from stream_app.demo.terminal_layout import TerminalLayout
+from stream_app.i18n import Translator
 
 NOON = datetime(2025, 6, 10, 12, tzinfo=UTC)
 AT = (NOON - EPOCH) // timedelta(microseconds=1)
@@ -29,10 +30,10 @@ def opened(number: int) -> AlertOpened:
 
 def board() -> DemoState:
     found = DemoState(7 * DAY_US)
-    found.hear_scores(
+    found.apply_scores(
         ScoreRecords(0, NOON - timedelta(days=20), 1, [ScoreRecord("gone", 0.99), ScoreRecord("back", 0.9)])
     )
-    found.hear_scores(ScoreRecords(1, NOON, 1, [ScoreRecord("back", 0.1), ScoreRecord("near", 0.85)]))
+    found.apply_scores(ScoreRecords(1, NOON, 1, [ScoreRecord("back", 0.1), ScoreRecord("near", 0.85)]))
     return found
 
 
@@ -43,21 +44,23 @@ def test_who_is_not_scored_any_more_is_not_active() -> None:
 
 def test_an_alert_is_listed_once_and_shows_how_it_ended() -> None:
     shown = board()
-    assert shown.hear_alert(opened(1)) is not None
-    assert shown.hear_alert(opened(1)) is None
-    ended = shown.hear_alert(AlertClosed("al_1", "c00000001", NOON, "returned"))
+    assert shown.apply_alert(opened(1)) is not None
+    assert shown.apply_alert(opened(1)) is None
+    ended = shown.apply_alert(AlertClosed("al_1", "c00000001", NOON, "returned"))
     assert ended is not None
     assert ended.state == "returned"
     assert dict(shown.counts) == {"open": 1, "returned": 1}
-    assert shown.hear_alert(AlertClosed("al_other", "c2", NOON, "returned")) is None
+    assert shown.apply_alert(AlertClosed("al_other", "c2", NOON, "returned")) is None
 
 
 def test_rate_and_freshness_are_those_of_the_last_seconds() -> None:
     shown = board()
     for second in range(10):
-        shown.note_sent(float(second), 100 * second * second)
+        shown.record_sent(float(second), 100 * second * second)
         name = "churn_score_freshness_seconds"
-        shown.note_parts(second, {"worker": Part(True, {f"{name}_sum": 0.02 * second, f"{name}_count": second})})
+        shown.record_services(
+            second, {"worker": ServiceStatus(True, {f"{name}_sum": 0.02 * second, f"{name}_count": second})}
+        )
     assert shown.rate == pytest.approx(100 * (81 - 36) / 3)
     assert shown.freshness_ms == pytest.approx(20.0)
 
@@ -68,18 +71,23 @@ def test_rate_and_freshness_are_those_of_the_last_seconds() -> None:
 def test_the_screen_fits(lang: str, width: int, height: int, phase: Phase) -> None:
     shown = board()
     for number in range(30):
-        shown.hear_alert(opened(number))
-    shown.hear_alert(AlertClosed("al_29", "c00000029", NOON, "returned"))
-    shown.note_sent(0.0, 0)
+        shown.apply_alert(opened(number))
+    shown.apply_alert(AlertClosed("al_29", "c00000029", NOON, "returned"))
+    shown.record_sent(0.0, 0)
     figures = {"churn_events_scored_total": 123_456.0, "churn_model_version": 123.0, "churn_states_cached": 20_000.0}
     labels = {"churn_trainer_examples_total": 12_345.0}
-    shown.note_parts(1.0, {"worker": Part(True, figures), "trainer": Part(True, labels), "allocator": Part()})
-    shop = SimpleNamespace(phase=phase, now=AT, began=AT - DAY_US, history_share=0.5)
+    shown.record_services(
+        1.0,
+        {"worker": ServiceStatus(True, figures), "trainer": ServiceStatus(True, labels), "allocator": ServiceStatus()},
+    )
+    shop: Any = SimpleNamespace(phase=phase, now=AT, began=AT - DAY_US, history_share=0.5)
     out = io.StringIO()
     console = Console(width=width, height=height, file=out, force_terminal=True, color_system=None)
-    console.print(Layout(DemoVoice(lang), Plan(3_000, 110, 60, 1.25)).draw(shown, shop, 42.0, width, height))  # type: ignore[arg-type]
+    console.print(
+        TerminalLayout(Translator(lang, "demo"), Plan(3_000, 110, 60, 1.25)).draw(shown, shop, 42.0, width, height)
+    )
     lines = out.getvalue().splitlines()
     assert len(lines) < height
     assert "…" not in "".join(lines[4:])  # nothing is cut off
     assert "c••0029" in out.getvalue()
-    assert DemoVoice(lang).say("state.returned") in out.getvalue()
+    assert Translator(lang, "demo").text("state.returned") in out.getvalue()

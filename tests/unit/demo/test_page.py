@@ -15,28 +15,27 @@ import msgspec
 import pytest
 from standardwebhooks import Webhook
 
-from stream_app import i18n
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.messages.alerts import AlertClosed
 from stream_app.demo.page_model import PageModel
 from stream_app.demo.secrets import new_secret
 from stream_app.demo.simulation import Phase, Plan
-from stream_app.demo.state import DemoState, Part
-from stream_app.demo.voice import DemoVoice
+from stream_app.demo.state import DemoState, ServiceStatus
 from stream_app.demo.web_page import WebPage
-from stream_app.demo.webhook import Verifier, webhook_key
 from stream_app.errors import NoPageAddress
+from stream_app.i18n import Translator
 from stream_app.notifications.messages.alert_view import Views
 from stream_app.notifications.playbook.playbook import load_playbook
+from stream_app.notifications.webhook_signature import Verifier, webhook_key
 from tests.unit.demo.test_demo import AT, NOON, board, opened
 
-WHY = Explanation("one_time", (Cause("forgot_shop", 0.61),), (Evidence("one_order", {"days": 46.0}),))
+WHY = Explanation("one_time", (Cause("forgot_shop", 0.61),), (Evidence("silence_once", {"days": 46.0}),))
 
 
 def page_in(lang: str) -> WebPage:
-    voice = DemoVoice(lang)
+    translator = Translator(lang, "demo")
     return WebPage(
-        voice, PageModel(voice, Views(load_playbook(), i18n, "Asia/Shanghai", "CNY"), Plan(100, 9, 9, 1.0)), 0
+        translator, PageModel(translator, Views(load_playbook(), "Asia/Shanghai", "CNY"), Plan(100, 9, 9, 1.0)), 0
     )
 
 
@@ -46,14 +45,14 @@ def page(request: pytest.FixtureRequest) -> Iterator[WebPage]:
         yield served
 
 
-def shop(phase: Phase = Phase.LIVING) -> Any:
+def shop(phase: Phase = Phase.LIVE) -> Any:
     return SimpleNamespace(phase=phase, now=AT, began=AT, history_share=0.42)
 
 
-def shown(page: WebPage, board: DemoState, *changes: Any, phase: Phase = Phase.LIVING) -> None:
+def shown(page: WebPage, board: DemoState, *changes: Any, phase: Phase = Phase.LIVE) -> None:
     """Show what has changed, as the demo does."""
-    changed = [listed for listed in map(board.hear_alert, changes) if listed is not None]
-    board.note_sent(0.0, 0)
+    changed = [listed for listed in map(board.apply_alert, changes) if listed is not None]
+    board.record_sent(0.0, 0)
     page.update(board, shop(phase), changed, 42.0)
 
 
@@ -79,12 +78,12 @@ def explained(number: int) -> Any:
 def test_an_alert_is_told_with_cause_evidence_and_measure(page: WebPage) -> None:
     shown(page, board(), explained(1))
     (alert,) = state(page)["alerts"]
-    lang = "zh" if "可能" in alert["sure"] or "几乎" in alert["sure"] else "en"
+    lang = "zh" if alert["risk"].startswith("风险") else "en"
     measure = load_playbook().measure("forgot_shop", "one_time")
-    assert alert["causes"] == [{"name": i18n.cause_name("forgot_shop", lang), "percent": 61, "said": "61%"}]
-    assert alert["evidence"] == [i18n.evidence_text(WHY.evidence[0], lang)]
-    assert alert["steps"] == [step.said(lang) for step in measure.steps]
-    assert measure.never[0].said(lang) in alert["never"]
+    assert alert["causes"] == [{"name": Translator(lang).cause("forgot_shop"), "percent": 61, "text": "61%"}]
+    assert alert["evidence"] == [Translator(lang).evidence(WHY.evidence[0])]
+    assert alert["steps"] == [step.text(lang) for step in measure.steps]
+    assert measure.never[0].text(lang) in alert["never"]
     assert "120" in alert["about"]
     assert alert["who"] == "c••0001"
     assert state(page)["states"] == {"al_1": "open"}
@@ -112,13 +111,13 @@ def test_only_the_latest_alerts_are_kept_and_an_old_one_that_ends_does_not_come_
 
 def test_the_figures_are_those_of_the_board(page: WebPage) -> None:
     told = board()
-    told.note_parts(1.0, {"worker": Part(True, {"churn_events_scored_total": 1_234.0})})
+    told.record_services(1.0, {"worker": ServiceStatus(True, {"churn_events_scored_total": 1_234.0})})
     shown(page, told, opened(1))
     figures = state(page)["figures"]
     assert [band["count"] for band in figures["bands"]] == [1, 0, 0, 1]
     assert figures["history"] is None
     assert "42" in figures["left"]
-    assert any("1,234" in part["said"] for part in figures["parts"])
+    assert any("1,234" in part["text"] for part in figures["parts"])
     shown(page, told, phase=Phase.HISTORY)
     assert state(page)["figures"]["history"] == 42
 
@@ -131,8 +130,8 @@ def test_odd_questions_are_answered_too(path: str) -> None:
 
 
 def test_what_the_deliverer_brings_is_marked_and_nothing_else_is_taken() -> None:
-    voice, secret = DemoVoice("en"), new_secret("webhook")
-    sight = PageModel(voice, Views(load_playbook(), i18n, "UTC", ""), Plan(100, 9, 9, 1.0))
+    translator, secret = Translator("en", "demo"), new_secret("webhook")
+    model = PageModel(translator, Views(load_playbook(), "UTC", ""), Plan(100, 9, 9, 1.0))
     body = json.dumps({"type": "alert.opened", "data": {"alert": {"alert_id": "al_1"}}}).encode()
     now = datetime.now(UTC)
     signed = {
@@ -140,7 +139,7 @@ def test_what_the_deliverer_brings_is_marked_and_nothing_else_is_taken() -> None
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": Webhook(secret).sign("al_1", now, body.decode()),
     }
-    with WebPage(voice, sight, 0, Verifier(webhook_key(secret))) as page:
+    with WebPage(translator, model, 0, Verifier(webhook_key(secret))) as page:
         shown(page, board(), explained(1))
         assert posted(page, body, {}) == posted(page, body + b" ", signed) == 401
         assert posted(page, body, signed, "/elsewhere") == 404
@@ -234,16 +233,16 @@ def test_the_words_of_the_page_are_all_there(page: WebPage) -> None:
 
 def test_a_port_that_is_taken_is_told_with_a_way_out(page: WebPage) -> None:
     taken = int(page.address.rstrip("/").rpartition(":")[2])
-    voice = DemoVoice("en")
-    sight = PageModel(voice, Views(load_playbook(), i18n, "UTC", ""), Plan(100, 9, 9, 1.0))
+    translator = Translator("en", "demo")
+    model = PageModel(translator, Views(load_playbook(), "UTC", ""), Plan(100, 9, 9, 1.0))
     with pytest.raises(NoPageAddress, match="--port; 0: any"):
-        WebPage(voice, sight, taken)
+        WebPage(translator, model, taken)
 
 
 def test_two_demos_may_run_at_once_when_nobody_asked_for_a_port(monkeypatch: pytest.MonkeyPatch, page: WebPage) -> None:
     taken = int(page.address.rstrip("/").rpartition(":")[2])
     monkeypatch.setattr("stream_app.demo.web_page.DEFAULT_PORT", taken)
-    voice = DemoVoice("en")
-    with WebPage(voice, PageModel(voice, Views(load_playbook(), i18n, "UTC", ""), Plan(100, 9, 9, 1.0))) as other:
+    translator = Translator("en", "demo")
+    with WebPage(translator, PageModel(translator, Views(load_playbook(), "UTC", ""), Plan(100, 9, 9, 1.0))) as other:
         assert other.address != page.address
         assert get(other, "/")[0] == 200

@@ -196,7 +196,7 @@ def test_the_readme_fits_on_a_few_screens() -> None:
 def test_every_value_that_a_template_sees_is_told(page: str) -> None:
     text = (DOCS / "reference" / page).read_text(encoding="utf-8")
     names = [f"`alert.{field.name}`" for field in fields(AlertView)] + [
-        f"`room.{field.name}`" for field in fields(SizeBudget)
+        f"`budget.{field.name}`" for field in fields(SizeBudget)
     ]
     assert [name for name in names if name not in text] == []
 

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import yaml
@@ -21,7 +21,6 @@ from stream_app.core.units import DAY_US
 from stream_app.mapping.files import shipped_mappings
 from stream_app.metrics.catalogue import SERVICES
 from stream_app.metrics.labels import VALUES
-from stream_app.notifications.channel_settings import Channel
 from stream_app.notifications.channels.registry import KINDS
 from stream_app.replay.evaluation import support
 
@@ -84,11 +83,9 @@ def places_of_a_cause(cause: str) -> Places:
     measures = yaml.safe_load(text("stream_app/notifications/playbook/playbook.yaml"))["causes"]
     return {
         "stream_app/core/causes/evidence_rules.py": any(cause in rule.likelihoods for rule in EVIDENCE_RULES),
-        **in_toml("stream_app/i18n/LANG.toml", "causes")(cause),
+        **in_toml("stream_app/i18n/locales/LANG/explanations.toml", "causes")(cause),
         "stream_app/notifications/playbook/playbook.yaml": "default" in measures.get(cause, {}),
-        **in_toml("stream_app/report/words/LANG.toml", "cause")(cause),
         "stream_app/replay/evaluation/support.py": cause in support.FIELD_GROUPS,
-        **in_toml("grafana/words/LANG.toml", "names", "causes")(cause),
         "grafana/dashboards/en/causes.json (make dashboards)": cause in text("grafana/dashboards/en/causes.json"),
         "grafana/dashboards/zh/causes.json (make dashboards)": cause in text("grafana/dashboards/zh/causes.json"),
         **on_pages(*both("docs/reference/causes"), *both("docs/reference/playbook"))(cause),
@@ -100,7 +97,6 @@ def places_of_a_channel(kind: str) -> Places:
     return {
         "stream_app/notifications/channels/": kind in modules,
         "stream_app/notifications/channels/registry.py": kind in KINDS,
-        "stream_app/notifications/channel_settings.py": kind in get_args(Channel.model_fields["kind"].annotation),
         **on_pages(*both("docs/reference/delivery"))(kind),
         **{page: kind in text(page) for page in both("docs/how-to/chat-channels")},
     }
@@ -119,8 +115,8 @@ def places_of_an_expert(name: str) -> Places:
     return {
         "stream_app/metrics/labels.py": name in VALUES["scorer"],
         "tests/contract/test_experts.py": f'"{name}"' in text("tests/contract/test_experts.py"),
-        **in_toml("grafana/words/LANG.toml", "names", "scorers")(name),
-        **in_toml("stream_app/report/words/LANG.toml", "expert")(name),
+        **in_toml("stream_app/i18n/locales/LANG/dashboards.toml", "names", "scorers")(name),
+        **in_toml("stream_app/i18n/locales/LANG/report.toml", "expert")(name),
     }
 
 

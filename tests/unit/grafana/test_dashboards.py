@@ -15,16 +15,16 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.build import FOLDER, dashboards
+from grafana.label_names import label_names
 from grafana.page import PAGES, uid
 from grafana.preview.answers import panels_of, variables_of
-from grafana.words import LANGUAGES, words
 from stream_app.core.alerts.lifecycle import CLOSE_REASONS
 from stream_app.core.delivery.records import REASONS
 from stream_app.core.kpis.event_counts import CATEGORIES, CHECKOUT_LOSSES, ORDER_KINDS
 from stream_app.core.kpis.risk_bands import BANDS
 from stream_app.core.segments.lifecycle_stage import STAGES
 from stream_app.core.segments.segments import SEGMENTS
-from stream_app.i18n import cause_name, segment_name
+from stream_app.i18n import LANGUAGES, Translator, catalogue
 from stream_app.metrics.base import new_registry
 from stream_app.metrics.catalogue import SERVICES
 from stream_app.metrics.labels import ALERT_OUTCOMES, ATTEMPTS, HOLDS, OUTCOMES, SUPPRESSIONS, VALUES
@@ -167,10 +167,10 @@ def flat(found: Any, place: str = "") -> dict[str, str]:
 
 
 def test_both_languages_say_the_same_things() -> None:
-    english, chinese = (flat(words(lang)) for lang in ("en", "zh"))
+    english, chinese = (flat(catalogue(lang, "dashboards")) for lang in ("en", "zh"))
     assert english.keys() == chinese.keys()
     foreign = {text for text in chinese.values() if not re.search(r"[\u4e00-\u9fff]", text)}
-    assert foreign <= {"AUC", "50%", "95%", "99%"}
+    assert foreign <= {"AUC", "p50", "p95", "p99", "stream-app"}
     assert [text for text in english.values() if re.search(r"[\u4e00-\u9fff]", text)] == []
 
 
@@ -197,7 +197,7 @@ def test_both_languages_say_the_same_things() -> None:
 )
 def test_every_value_of_a_label_has_a_name(of: str, values: tuple[str, ...]) -> None:
     for lang in LANGUAGES:
-        assert words(lang)["names"][of].keys() == set(values)
+        assert label_names(Translator(lang, "dashboards"), of).keys() == set(values)
 
 
 @each_board
@@ -208,20 +208,16 @@ def test_a_choice_of_names_offers_every_value_by_its_name(board: dict[str, Any])
         if one["type"] == "custom":
             entries = [entry.strip().split(" : ") for entry in re.split(r"(?<!\\),", one["query"])]
             offered = {value: name.replace("\\,", ",") for name, value in entries}
-            assert offered == words(lang)["names"][f"{one['name']}s"]
+            assert offered == label_names(Translator(lang, "dashboards"), f"{one['name']}s")
             assert {option["value"]: option["text"] for option in one["options"]} == offered
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_a_segment_is_called_as_in_the_alerts(lang: str) -> None:
-    for key in SEGMENTS:
-        assert segment_name(key, lang).startswith(words(lang)["names"]["segments"][key].removesuffix("s"))
-
-
-@pytest.mark.parametrize("lang", LANGUAGES)
-def test_a_cause_is_called_as_in_the_alerts(lang: str) -> None:
-    told = [key for key in VALUES["cause"] if key != "unknown"]
-    assert {key: words(lang)["names"]["causes"][key] for key in told} == {key: cause_name(key, lang) for key in told}
+def test_causes_and_segments_have_the_same_names_as_in_the_alerts(lang: str) -> None:
+    translator = Translator(lang, "dashboards")
+    causes, segments = (label_names(translator, of) for of in ("causes", "segments"))
+    assert all(causes[key] == translator.cause(key) for key in VALUES["cause"] if key != "unknown")
+    assert all(segments[key] == translator.segment(key) for key in SEGMENTS)
 
 
 @pytest.mark.parametrize("name", ["datasources/prometheus.yml", "dashboards/stream-app.yml"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from grafana.preview.answers import ask, chosen_in
+from grafana.preview.answers import chosen_in, run_queries
 from grafana.preview.drawing import rows_of
 from grafana.preview.prometheus import Prometheus, Range, Series
 from grafana.preview.sheet import page
@@ -46,7 +46,7 @@ class Made(Prometheus):
 
 @each_board
 def test_a_board_is_drawn_with_all_its_titles(board: dict[str, Any]) -> None:
-    text, height = page(ask(board, Made(1.0, math.nan, 3.0), OVER))
+    text, height = page(run_queries(board, Made(1.0, math.nan, 3.0), OVER))
     assert all(html.escape(panel["title"]) in text for panel in board["panels"])
     assert "NaN" not in re.sub(r"<[^>]*>", "", text)
     assert height > 500
@@ -54,7 +54,7 @@ def test_a_board_is_drawn_with_all_its_titles(board: dict[str, Any]) -> None:
 
 @each_board
 def test_a_panel_without_an_answer_says_what_that_means(board: dict[str, Any]) -> None:
-    answered = ask(board, Made(), OVER)
+    answered = run_queries(board, Made(), OVER)
     text, _ = page(answered)
     for panel in answered.panels:
         assert html.escape(panel.panel["fieldConfig"]["defaults"]["noValue"]) in text
@@ -64,7 +64,7 @@ def test_a_panel_without_an_answer_says_what_that_means(board: dict[str, Any]) -
 @each_board
 def test_no_variable_is_left_in_what_is_asked(board: dict[str, Any]) -> None:
     prometheus = Made(1.0)
-    ask(board, prometheus, OVER)
+    run_queries(board, prometheus, OVER)
     assert prometheus.asked
     assert [expr for expr in prometheus.asked if "$" in expr] == []
 
@@ -75,12 +75,12 @@ def test_a_page_opens_with_all_shops_and_one_window() -> None:
 
 
 def test_a_table_joins_its_queries_on_their_labels() -> None:
-    board = ask(BOARDS["en/service.json"], Made(2.0), OVER)
+    board = run_queries(BOARDS["en/service.json"], Made(2.0), OVER)
     table = next(panel for panel in board.panels if panel.panel["type"] == "table")
     head, rows = rows_of(table)
     assert head[:3] == ["Service", "Instance", "State"]
     assert [row["Instance"] for row in rows] == ["1", "2.5"]
-    assert all(row["State"] == row["Lanes"] == 2.0 for row in rows)
+    assert all(row["State"] == row["Partitions"] == 2.0 for row in rows)
 
 
 @pytest.mark.parametrize(("seconds", "window"), [(600, "20s"), (86_400, "365s")])

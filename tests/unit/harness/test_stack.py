@@ -26,9 +26,9 @@ from stream_app.config import LiveConfig, load_config
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.demo.receiver import Inbox, serve
 from stream_app.demo.secrets import new_secret, write_missing
-from stream_app.demo.shop import PORT_OFFSET, SETTLE_US, Plan, ShopClock, _held, keep_shop
-from stream_app.demo.webhook import Verifier, read_secret, webhook_key
+from stream_app.demo.shop import PORT_OFFSET, SETTLE_US, Plan, ShopClock, _published_plan, run_shop
 from stream_app.errors import BadOption, BadSecret, NoReceiverAddress, NotTheClock
+from stream_app.notifications.webhook_signature import Verifier, read_webhook_key, webhook_key
 from stream_app.publish.watermarks import End
 from tests.harness.servers.process import free_port
 
@@ -173,14 +173,14 @@ def test_a_port_that_is_taken_is_told() -> None:
 @pytest.mark.parametrize("reference", ["env:", "file:", "whsec_plain", "env:NOT_THERE", "file:/not/there"])
 def test_a_reference_that_leads_nowhere_is_refused_and_never_shown_as_a_secret(reference: str) -> None:
     with pytest.raises(BadSecret) as raised:
-        read_secret(reference, {})
+        read_webhook_key(reference, {})
     assert "whsec_plain" not in str(raised.value)
 
 
 @pytest.mark.parametrize("secret", ["whsec_***", "whsec_c2hvcnQ=", "whsec_" + "A" * 200])
 def test_a_secret_that_is_too_short_or_no_base64_is_refused_and_not_shown(secret: str) -> None:
     with pytest.raises(BadSecret) as raised:
-        webhook_key(secret, "env:HOOK")
+        read_webhook_key("env:HOOK", {"HOOK": secret})
     assert secret not in str(raised.value)
     assert "env:HOOK" in str(raised.value)
 
@@ -192,7 +192,7 @@ def test_a_new_secret_is_written_once_and_for_its_owner_alone(tmp_path: Path) ->
     assert not write_missing(path, "webhook", shared=False)
     assert path.read_text() == first
     assert stat.S_IMODE(path.stat().st_mode) == 0o400
-    assert len(webhook_key(read_secret(f"file:{path}"))) == 32
+    assert len(read_webhook_key(f"file:{path}")) == 32
     assert list(path.parent.iterdir()) == [path]
     assert new_secret("password") != new_secret("password")
     write_missing(tmp_path / "shared", "password", shared=True)
@@ -276,8 +276,8 @@ def test_a_shop_that_was_begun_months_ago_is_found_again() -> None:
     later = options.plans(today + timedelta(days=400))
     assert later[0].start > begun.start
     empty, held = End(), End(7, begun.identity(config), 7, empty=False)
-    assert _held(later, {("shop.orders", 0): empty, ("shop.orders", 1): held}, config) == begun
-    assert _held(later, {("shop.orders", 0): empty}, config) == later[0]
+    assert _published_plan(later, {("shop.orders", 0): empty, ("shop.orders", 1): held}, config) == begun
+    assert _published_plan(later, {("shop.orders", 0): empty}, config) == later[0]
 
 
 def test_a_day_that_is_given_is_the_first_one_and_what_cannot_be_is_refused() -> None:
@@ -308,5 +308,5 @@ def test_the_pace_is_no_part_of_what_shop_it_is_but_all_else_is() -> None:
 
 
 def test_it_does_not_run_beside_the_workers_own_clock() -> None:
-    with pytest.raises(NotTheClock, match="writes its own ticks"):
-        keep_shop(LiveConfig(), [Plan(100, 30, START)], Flag())
+    with pytest.raises(NotTheClock, match="brings its own ticks"):
+        run_shop(LiveConfig(), [Plan(100, 30, START)], Flag())

@@ -1,29 +1,50 @@
-"""What is said of causes, segments and signs: both languages have words for all of it, with its numbers."""
+"""Catalogues: both languages have the same texts with the same placeholders, and names for everything."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from string import Formatter
+from typing import Any
 
 import pytest
 
+import stream_app.i18n
 from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED
 from stream_app.core.causes.catalogue import CAUSES, FAMILY
 from stream_app.core.causes.evidence_rules import EVIDENCE_RULES
 from stream_app.core.causes.explanation import Evidence
+from stream_app.core.kpis.risk_bands import BANDS
 from stream_app.core.partition.processor import PartitionProcessor
+from stream_app.core.segments.lifecycle_stage import STAGES
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
-from stream_app.i18n import LANGUAGES, cause_name, evidence_text, segment_name
-from stream_app.i18n.explanations import catalogue
+from stream_app.i18n import LANGUAGES, Translator, catalogue
+from tests.conftest import PROJECT
 from tests.harness.shops import T0, order
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
+LOCALES = PROJECT / "stream_app" / "i18n" / "locales"
+DOMAINS = sorted(path.stem for path in (LOCALES / "en").glob("*.toml"))
+# Texts that are the same in Chinese: technical terms, and texts that consist of placeholders and punctuation.
+SAME_IN_CHINESE = re.compile(r"[A-Za-z\- 0-9]*|[–：，、。%0-9]*|English|[{}a-z¦ ·（），%]*|zh-Hans|stream-app · .*")
+
+
+def texts_of(found: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(found, str):
+        yield key, found
+        return
+    for name, inner in found.items():
+        yield from texts_of(inner, f"{key}.{name}".lstrip("."))
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
 
 
 def numbers_of(sign: str) -> dict[str, float]:
-    """The numbers that a sign tells, of a customer like any other."""
+    """Return the numbers of an evidence rule for an ordinary customer."""
     if sign in (UNANSWERED, UNSOLVED):
         return {"hours": 24.0}
     partition = PartitionProcessor(Settings())
@@ -32,38 +53,71 @@ def numbers_of(sign: str) -> dict[str, float]:
     return next(one for one in EVIDENCE_RULES if one.key == sign).measure(about)
 
 
+def test_every_language_has_the_same_catalogues() -> None:
+    assert sorted(path.name for path in LOCALES.iterdir()) == sorted(LANGUAGES)
+    for lang in LANGUAGES:
+        assert sorted(path.stem for path in (LOCALES / lang).iterdir()) == DOMAINS
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_both_languages_have_the_same_keys_and_placeholders(domain: str) -> None:
+    english, chinese = (dict(texts_of(catalogue(lang, domain))) for lang in LANGUAGES)
+    assert english.keys() == chinese.keys()
+    assert [key for key in english if placeholders(english[key]) != placeholders(chinese[key])] == []
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_every_text_is_in_its_language(domain: str) -> None:
+    own_name = {"receiver.other", "language.name"}  # names of the languages
+    english, chinese = (dict(texts_of(catalogue(lang, domain))) for lang in LANGUAGES)
+    assert [key for key, text in english.items() if HAN.search(text) and key not in own_name] == []
+    assert [key for key, text in chinese.items() if not (HAN.search(text) or SAME_IN_CHINESE.fullmatch(text))] == []
+    assert [key for key, text in chinese.items() if text.startswith("的")] == []
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_a_language_has_words_for_everything_and_for_nothing_else(lang: str) -> None:
-    words = catalogue(lang)
-    assert words.keys() == {"causes", "segments", "signs"}
+def test_everything_has_one_name_and_nothing_else_has(lang: str) -> None:
+    words = catalogue(lang, "explanations")
     assert words["causes"].keys() == {*CAUSES, FAMILY}
     assert words["segments"].keys() == set(SEGMENTS)
-    assert words["signs"].keys() == {*(sign.key for sign in EVIDENCE_RULES), UNANSWERED, UNSOLVED}
+    assert words["stages"].keys() == set(STAGES)
+    assert words["risk_bands"].keys() == set(BANDS)
+    assert words["evidence"].keys() == {*(rule.key for rule in EVIDENCE_RULES), UNANSWERED, UNSOLVED}
+    for group in ("causes", "segments", "stages", "risk_bands"):
+        assert len(set(words[group].values())) == len(words[group])
+    for key in words["stages"].keys() & words["segments"].keys():
+        assert words["stages"][key] == words["segments"][key]
 
 
-@pytest.mark.parametrize("sign", [*(sign.key for sign in EVIDENCE_RULES), UNANSWERED, UNSOLVED])
-def test_both_languages_say_the_same_numbers_and_only_those_that_are_told(sign: str) -> None:
-    named = [
-        {name for _, name, _, _ in Formatter().parse(catalogue(lang)["signs"][sign]) if name} for lang in LANGUAGES
-    ]
-    assert named[0] == named[1] <= set(numbers_of(sign))
+@pytest.mark.parametrize("domain", [one for one in DOMAINS if one != "explanations"])
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_no_other_catalogue_names_a_cause_a_segment_or_a_risk_band(lang: str, domain: str) -> None:
+    """The keys of causes may be those of topics, categories of complaints or pages, but never of a second name."""
+    named = {**catalogue(lang, "explanations")["causes"], **catalogue(lang, "explanations")["segments"]}
+    for group, texts in catalogue(lang, domain).items():
+        assert not isinstance(texts, dict) or texts.keys() & named.keys() != named.keys(), group
+
+
+@pytest.mark.parametrize("sign", [*(rule.key for rule in EVIDENCE_RULES), UNANSWERED, UNSOLVED])
+def test_evidence_uses_only_numbers_of_its_rule(sign: str) -> None:
     for lang in LANGUAGES:
-        text = evidence_text(Evidence(sign, numbers_of(sign)), lang)
+        assert placeholders(catalogue(lang, "explanations")["evidence"][sign]) <= set(numbers_of(sign))
+        text = Translator(lang).evidence(Evidence(sign, numbers_of(sign)))
         assert text
         assert "{" not in text
         assert bool(HAN.search(text)) == (lang == "zh")
 
 
-def test_names_are_in_their_language() -> None:
-    for name, keys in ((cause_name, CAUSES), (segment_name, SEGMENTS)):
-        assert all(HAN.search(name(key, "zh")) and not HAN.search(name(key, "en")) for key in keys)
+def test_unknown_keys_are_shown_in_readable_form() -> None:
+    unknown = Evidence("new_sign", {"days": 3.5})
+    assert {Translator(lang).evidence(unknown) for lang in LANGUAGES} == {"new sign (days 3.5)"}
+    assert Translator("zh").cause("new_cause") == "new cause"
 
 
-def test_what_is_unknown_is_said_as_it_is_called() -> None:
-    told = Evidence("new_sign", {"days": 3.5})
-    assert evidence_text(told, "en") == evidence_text(told, "zh") == "new sign (days 3.5)"
-
-
-def test_a_language_that_we_lack_is_refused() -> None:
+def test_an_unknown_language_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="en, zh"):
-        cause_name("price", "fr")
+        Translator("fr")
+
+
+def test_the_catalogues_are_part_of_the_package() -> None:
+    assert LOCALES.parent == type(PROJECT)(stream_app.i18n.__file__).parent

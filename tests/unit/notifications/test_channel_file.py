@@ -10,8 +10,10 @@ import pytest
 
 from stream_app.core.delivery.retry import HOUR, MINUTE, SECOND, Limit
 from stream_app.errors import BadChannels
+from stream_app.notifications.channel_factory import make_channels
 from stream_app.notifications.channel_file import Channels, read_channels
-from stream_app.notifications.channels.registry import KINDS, make_channels, make_policy, make_route
+from stream_app.notifications.channels.registry import KINDS
+from stream_app.notifications.routes import make_policy, make_route
 
 WHOLE = """\
 mode: live
@@ -90,9 +92,12 @@ CHANNEL = "channels:\n  team:\n    kind: dingtalk\n    url: env:DING_URL\n"
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("mode: on\n", "channels.yaml, line 1: mode input should be 'shadow' or 'live'. See docs/delivery.md."),
-        ("mod: live\n", "channels.yaml, line 1: mod is unknown. Did you mean mode? See docs/delivery.md."),
-        ("mode: live\n\nmode: shadow\n", "channels.yaml, line 3: mode is given twice. Keep one of them."),
+        (
+            "mode: on\n",
+            "channels.yaml, line 1: mode input should be 'shadow' or 'live'. See docs/reference",
+        ),
+        ("mod: live\n", "channels.yaml, line 1: mod is unknown. Did you mean mode? See docs/reference/delivery.md."),
+        ("mode: live\n\nmode: shadow\n", "channels.yaml, line 3: the file gives `mode` twice. Keep one of them."),
         ("- a\n", "channels.yaml, line 1: the file input should be a valid dictionary"),
         ("digest:\n  settle: 60\n", "channels.yaml, line 2: digest.settle is 60, which has no unit. Use 250ms, 10s"),
         ("digest:\n  hour: 24\n", "channels.yaml, line 2: digest.hour input should be less than or equal to 23."),
@@ -111,27 +116,30 @@ CHANNEL = "channels:\n  team:\n    kind: dingtalk\n    url: env:DING_URL\n"
             f"{CHANNEL}    secret: file:/nowhere\n",
             "channels.team.secret names the file /nowhere, which cannot be read.",
         ),
-        (f"{CHANNEL}    old_secrets: [env:DING_URL]\n", "line 5: channels.team.old_secrets has no use with dingtalk."),
-        (f"{CHANNEL}    timeout: 1h\n", "line 5: channels.team.timeout is out of range. Give between 100ms and 1m"),
+        (f"{CHANNEL}    old_secrets: [env:DING_URL]\n", "line 5: channels.team.old_secrets is not used by dingtalk."),
+        (f"{CHANNEL}    timeout: 1h\n", "line 5: channels.team.timeout is out of range. Use 100ms to 1m"),
         (
             "channels:\n  team:\n    kind: dingtalk\n    url: https://d.example/?access_token=t0ken\n",
-            "channels.yaml, line 4: channels.team.url is given where others can read it. It holds a secret",
+            "channels.yaml, line 4: channels.team.url is written in the file. It contains a secret",
         ),
         (
             "channels:\n  team:\n    kind: webhook\n    secret: env:DING_URL\n    url: https://d.example/?key=t0ken\n",
-            "channels.yaml, line 5: channels.team.url may hold a secret where others can read it.",
+            "channels.yaml, line 5: channels.team.url may contain a secret, but is written in the file.",
         ),
         (
             "channels:\n  team:\n    kind: webhook\n    url: https://d.example\n",
             "line 2: channels.team.secret is missing",
         ),
         ("channels:\n  team:\n    kind: wecom\n", "channels.yaml, line 2: channels.team.url is missing."),
-        ("channels:\n  The Team:\n    kind: wecom\n", "channels.yaml, line 2: channels.The Team is not how it is"),
+        ("channels:\n  The Team:\n    kind: wecom\n", "channels.yaml, line 2: channels.The Team is not a valid name"),
         (
             "channels:\n  team:\n    kind: apprise\n    url: env:DING_URL\n",
-            "allow_private is false, and apprise connects",
+            "allow_private is false, but apprise opens its own connections",
         ),
-        ("channels:\n" + "".join(f"  c{n}: {{kind: wecom, url: 'env:DING_URL'}}\n" for n in range(21)), "At most 20"),
+        (
+            "channels:\n" + "".join(f"  c{n}: {{kind: wecom, url: 'env:DING_URL'}}\n" for n in range(21)),
+            "The maximum is 20",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_line_field_and_remedy(tmp_path: Path, text: str, said: str) -> None:
@@ -142,7 +150,7 @@ def test_a_mistake_is_told_with_line_field_and_remedy(tmp_path: Path, text: str,
 
 def test_a_webhook_secret_that_is_none_is_told_without_it(tmp_path: Path) -> None:
     channels = read(tmp_path, WHOLE, HOOK="t0ken", HOOK_OLD=SECRET)
-    with pytest.raises(BadChannels, match=r"is no secret of Standard Webhooks\. It is whsec_") as raised:
+    with pytest.raises(BadChannels, match=r"is not base64\. Use whsec_") as raised:
         make_channels(channels)
     assert "t0ken" not in str(raised.value)
 

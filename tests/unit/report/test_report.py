@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import string
 import subprocess
 import sys
-import tomllib
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
@@ -18,17 +16,17 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from stream_app.errors import ContradictorySettings
+from stream_app.i18n import LANGUAGES, Translator, catalogue
 from stream_app.replay.evaluation import metrics
 from stream_app.replay.evaluation.segments import RFM
 from stream_app.replay.evaluation.support import FIELD_GROUPS
-from stream_app.replay.results import STAGES, Results
-from stream_app.report import html, story
+from stream_app.replay.results import Results
+from stream_app.report import html
+from stream_app.report import summary as texts
 from stream_app.report.charts.ensemble import weight_chart
 from stream_app.report.drawing import Picture
 from stream_app.report.html import pictures, render, write_report
 from stream_app.report.terminal import summary
-from stream_app.report.voice import LANGUAGES, Voice, catalogue
 from tests.harness.factories import results
 
 PICTURES = ("reach", "right", "lead", "auc", "loss", "calibration", "lift", "churn", "importance", "effects", "weights")
@@ -54,30 +52,10 @@ def pages(figures: Any) -> dict[str, str]:
 # --- the words --------------------------------------------------------------------------------------------------------
 
 
-def places(text: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
-
-
-def test_both_languages_say_the_same_things_with_the_same_facts() -> None:
-    english, chinese = (catalogue(lang) for lang in LANGUAGES)
-    assert {part: list(words) for part, words in english.items()} == {part: list(w) for part, w in chinese.items()}
-    for part, words in english.items():
-        for key, text in words.items():
-            assert places(text) == places(chinese[part][key]), f"{part}.{key}"
-
-
-def test_what_is_chinese_is_chinese() -> None:
-    same_in_both = re.compile(r"[A-Za-z\- ]*|–|[{}a-z¦]*")  # AUC, Brier, ECE; nothing but facts
-    for part, words in catalogue("zh").items():
-        for key, text in words.items():
-            assert re.search(r"[\u4e00-\u9fff]", text) or same_in_both.fullmatch(text), f"{part}.{key}: {text}"
-    assert not any(re.search(r"[\u4e00-\u9fff]", t) for words in catalogue("en").values() for t in words.values())
-
-
 def test_every_name_that_the_figures_use_has_a_word() -> None:
-    words = catalogue("en")
-    assert set(FIELD_GROUPS) == set(words["cause"])
-    assert {*RFM.values(), *STAGES} <= set(words["segments"])
+    words = catalogue("en", "report")
+    assert set(FIELD_GROUPS) <= set(catalogue("en", "explanations")["causes"])
+    assert set(RFM.values()) == set(words["rfm"])
     reasons = {"returned", "lost", "fell", "expired"}
     assert reasons <= set(words["alerts"])
 
@@ -88,16 +66,11 @@ def used_keys() -> set[str]:
 
 
 def test_every_key_that_is_said_exists() -> None:
-    words = catalogue("en")
+    words = catalogue("en", "report")
     known = {f"{part}.{key}" for part, keys in words.items() for key in keys}
     spoken = {key for key in used_keys() if key.split(".")[0] in words}
     assert len(spoken) > 60
     assert spoken <= known
-
-
-def test_an_unknown_language_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ContradictorySettings, match="en, zh"):
-        Voice("fr")
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
@@ -171,7 +144,7 @@ def test_the_page_knows_no_customer(replayed: Results, pages: dict[str, str], la
 def test_nothing_is_left_unsaid(pages: dict[str, str], lang: str) -> None:
     said = " ".join(read(pages[lang]).text)
     assert not re.search(r"\bNone\b|\bnan\b|\{\w*\}|Undefined", said)
-    assert f'<html lang="{Voice(lang).html_language}">' in pages[lang]
+    assert f'<html lang="{Translator(lang, "report").html_language}">' in pages[lang]
 
 
 def test_the_headline_says_what_the_figures_say(figures: Any, pages: dict[str, str]) -> None:
@@ -189,7 +162,7 @@ def test_the_page_says_why_the_chart_shows_fewer_reached_than_the_headline(
     figures: Any, pages: dict[str, str], lang: str
 ) -> None:
     own = next(r for r in figures["capacity"]["product"] if r["capacity"] == figures["protocol"]["capacity"])
-    note = story.reach_note(figures, Voice(lang))
+    note = texts.reach_note(figures, Translator(lang, "report"))
     assert f"{own['reached_share'] * 100:.0f}%" in note
     assert f"{own['early_share'] * 100:.0f}%" in note
     assert note in " ".join(read(pages[lang]).text)
@@ -243,7 +216,7 @@ def test_what_the_log_names_cannot_become_markup(figures: Any) -> None:
         "models": models | {"importances": {bad: 1.0}},
         "log": figures["log"] | {"files": [bad]},
     }
-    picture = weight_chart(evil, Voice("en"))
+    picture = weight_chart(evil, Translator("en", "report"))
     assert picture
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(html, "pictures", lambda *_: dict.fromkeys(PICTURES) | {"weights": picture})
@@ -258,8 +231,8 @@ def test_what_the_log_names_cannot_become_markup(figures: Any) -> None:
 
 @pytest.fixture(scope="module")
 def drawn(figures: Any) -> dict[str, Picture | None]:
-    voice = Voice("en")
-    return pictures(figures, voice, html.feature_rows(figures, voice, FEATURES))
+    translator = Translator("en", "report")
+    return pictures(figures, translator, html.feature_rows(figures, translator, FEATURES))
 
 
 def test_every_chart_is_drawn_twice_and_described(drawn: dict[str, Picture | None]) -> None:
@@ -290,7 +263,7 @@ def test_the_capacity_chart_shows_the_figures(figures: Any, drawn: dict[str, Pic
     picture = drawn["right"]
     assert picture
     for row in figures["capacity"]["product"]:
-        assert f"this product: {row['precision'] * 100:.0f}%" in picture.wide
+        assert f"stream-app: {row['precision'] * 100:.0f}%" in picture.wide
 
 
 # --- logs that can show little ----------------------------------------------------------------------------------------
@@ -301,8 +274,8 @@ def test_a_log_that_shows_nothing_yet_still_gives_a_report(lang: str) -> None:
     young: Any = metrics(results(customers=30, days=50, seed=2))
     page = render(young, lang)
     assert read(page).problems == []
-    assert Voice(lang).say("verdict.not_yet") in page
-    assert Voice(lang).say("headline.reach_none") in page
+    assert Translator(lang, "report").text("verdict.not_yet") in page
+    assert Translator(lang, "report").text("headline.reach_none") in page
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -318,8 +291,8 @@ def test_without_amounts_the_report_counts_customers_instead_of_money(replayed: 
         alerts=[],
     )
     page = render(metrics(free), "en")
-    assert "expected to place no order" in page
-    assert "At risk a month" not in page
+    assert "expected not to order" in page
+    assert "At risk per month" not in page
     assert read(page).problems == []
 
 
@@ -327,8 +300,8 @@ def test_without_amounts_the_report_counts_customers_instead_of_money(replayed: 
 def test_not_yet_says_when(replayed: Results) -> None:
     few: Any = metrics(replace(replayed, log=replace(replayed.log, buyers=400)))
     page = render(few, "en")
-    assert "Not yet" in page
-    assert Voice("en").day(few["readiness"]["expected_on"]) in page
+    assert "Not ready yet" in page
+    assert Translator("en", "report").day(few["readiness"]["expected_on"]) in page
 
 
 # --- the terminal -----------------------------------------------------------------------------------------------------
@@ -338,23 +311,23 @@ def test_not_yet_says_when(replayed: Results) -> None:
 def test_the_summary_says_headline_verdict_scores_and_place(figures: Any, lang: str) -> None:
     console = Console(width=200, record=True, file=StringIO())
     console.print(summary(figures, lang, Path("out/report.html")))
-    text, voice = console.export_text(), Voice(lang)
-    assert voice.say("verdict.ready") in text
-    assert voice.name("expert", "product") in text
+    text, translator = console.export_text(), Translator(lang, "report")
+    assert translator.text("verdict.ready") in text
+    assert translator.name("expert", "product") in text
     assert f"{figures['product']['auc']:.3f}" in text
     assert f"{figures['longest_silence_first']['auc']:.3f}" in text
     assert "out/report.html" in text
 
 
 @pytest.mark.parametrize(
-    ("lang", "wanted"), [("en", "scores after which an order came within 60 days"), ("zh", "天内又下单")]
+    ("lang", "wanted"), [("en", "scores with an order in the 60 days after"), ("zh", "天内又下单")]
 )
 def test_what_is_not_met_is_said_in_whole_sentences(lang: str, wanted: str) -> None:
     young: Any = metrics(results(customers=30, days=50, seed=2))
     console = Console(width=200, record=True, file=StringIO())
     console.print(summary(young, lang))
-    text, voice = console.export_text(), Voice(lang)
-    assert f"{voice.say('verdict.not_yet')}{voice.colon}{voice.say('verdict.not_yet_open')}" in text
+    text, translator = console.export_text(), Translator(lang, "report")
+    assert f"{translator.text('verdict.not_yet')}{translator.colon}{translator.text('verdict.not_yet_open')}" in text
     assert wanted.replace("60", f"{young['protocol']['horizon_days']:.0f}") in text
 
 
@@ -362,8 +335,3 @@ def test_the_summary_needs_no_plots() -> None:
     code = "import sys, stream_app.report.terminal; print(*{'altair', 'vl_convert', 'jinja2'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout.strip()) == (0, ""), run.stderr
-
-
-def test_the_words_are_shipped_as_toml() -> None:
-    for lang in LANGUAGES:
-        assert tomllib.loads((REPORT / "words" / f"{lang}.toml").read_text("utf-8"))["page"]["title"]

@@ -1,1 +1,1 @@
-"""The templates of messages, one folder a language; a shop's own folder may replace each of them."""
+"""Templates of messages, one folder per language. The shop may replace each of them by its own."""

@@ -19,7 +19,7 @@ from stream_app.notifications.messages import composer as composer_module
 from stream_app.notifications.messages.composer import PlaybookComposer
 from stream_app.notifications.messages.template_loader import FILTERS, FUNCTIONS, MAX_SOURCE_BYTES, TESTS, Templates
 from stream_app.notifications.playbook.playbook import load_playbook
-from tests.unit.notifications.messages.test_composer import ALERT, COMPOSER, WORDS, changed, template
+from tests.unit.notifications.messages.test_composer import ALERT, COMPOSER, changed, template
 
 SECRET: Final = "s3cret-of-the-environment"
 BIG: Final = "9" * 10  # of characters or of rounds
@@ -166,10 +166,10 @@ resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
 from stream_app.errors import BadTemplate
 from stream_app.notifications.messages.composer import PlaybookComposer
 from stream_app.notifications.playbook.playbook import load_playbook
-from tests.unit.notifications.messages.test_composer import ALERT, WORDS
+from tests.unit.notifications.messages.test_composer import ALERT
 for folder in sorted(Path(sys.argv[1]).iterdir(), key=lambda one: int(one.name)):
     try:
-        composer = PlaybookComposer(load_playbook(), WORDS, folder)
+        composer = PlaybookComposer(load_playbook(), folder)
         print(folder.name, "fine", len(composer.alert(ALERT, "en", 2048).plain), flush=True)
     except BadTemplate as error:
         print(folder.name, "refused", flush=True)
@@ -185,7 +185,7 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["alert", "item", "title"])
 def test_no_template_finds_a_way_out(tmp_path: Path, text: str, name: str) -> None:
     with pytest.raises(BadTemplate):
-        PlaybookComposer(load_playbook(), WORDS, template(tmp_path, text, f"en/{name}.j2"))
+        PlaybookComposer(load_playbook(), template(tmp_path, text, f"en/{name}.j2"))
 
 
 def test_no_template_takes_gigabytes_or_hours(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_what_a_template_of_the_largest_size_asks_for_is_quick(tmp_path: Path) -
     text = f"{{% for a in alert.causes %}}{{% for b in alert.evidence %}}{condition}{{% endfor %}}{{% endfor %}}"
     assert MAX_SOURCE_BYTES * 0.9 < len(text) < MAX_SOURCE_BYTES
     started = time.process_time()
-    PlaybookComposer(load_playbook(), WORDS, template(tmp_path, text)).alert(ALERT, "en", 2_048)
+    PlaybookComposer(load_playbook(), template(tmp_path, text)).alert(ALERT, "en", 2_048)
     assert time.process_time() - started < 5.0
 
 
@@ -269,7 +269,7 @@ def folder_with(tmp_path: Path, kind: str) -> Path:
 @pytest.mark.parametrize("kind", ["link", "linked folder", "loop", "dangling", "folder", "pipe", "device"])
 def test_a_folder_of_templates_leads_to_no_other_file(tmp_path: Path, kind: str) -> None:
     with pytest.raises(BadTemplate) as refused:
-        PlaybookComposer(load_playbook(), WORDS, folder_with(tmp_path, kind))
+        PlaybookComposer(load_playbook(), folder_with(tmp_path, kind))
     assert SECRET not in str(refused.value)
 
 
@@ -278,7 +278,7 @@ def test_links_within_the_folder_are_followed_as_a_config_map_needs_it(tmp_path:
     template(own / "..2026", "Ring {{ alert.who }}")
     (own / "..data").symlink_to("..2026")
     (own / "en").symlink_to("..data/en")
-    assert PlaybookComposer(load_playbook(), WORDS, own).alert(ALERT, "en", 2_048).plain == "Ring 王••••5678"
+    assert PlaybookComposer(load_playbook(), own).alert(ALERT, "en", 2_048).plain == "Ring 王••••5678"
 
 
 # --- all values ----------------------------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ def test_of_all_values_none_is_a_type_and_none_can_be_called_but_our_functions(m
                 assert not callable(one), path
                 assert isinstance(one, str | int | float | tuple | list | None) or not path.count(".") > 1, path
                 seen.add(path.partition("[")[0])
-    assert {"alert.who", "alert.causes", "room.steps", "alerts", "total", "contacts_a_week"} <= seen
+    assert {"alert.who", "alert.causes", "budget.steps", "alerts", "total", "contacts_a_week"} <= seen
 
 
 def test_the_environment_has_nothing_of_its_own_but_a_few_filters_and_tests() -> None:
@@ -358,7 +358,7 @@ def test_what_others_have_written_is_never_a_template(tmp_path: Path, theirs: st
     odd = changed(customer_id=theirs, shop_id=theirs, alert_id=theirs)
     own = template(tmp_path, "{{ alert.who }}|{{ alert.shop }}|{{ alert.alert_id }}")
     expected = COMPOSER._views.view(odd, "en")
-    text = PlaybookComposer(load_playbook(), WORDS, own).alert(odd, "en", 2_048).plain
+    text = PlaybookComposer(load_playbook(), own).alert(odd, "en", 2_048).plain
     assert text == f"{expected.who}|{expected.shop}|{expected.alert_id}"
     assert "49" not in text
 
@@ -367,12 +367,14 @@ def test_what_a_template_may_do_is_enough_for_a_message(tmp_path: Path) -> None:
     text = (
         "{% if alert.urgent and alert.rank > 0 %}!{% elif not alert.worth is none %}{{ strong(alert.who | upper) }}"
         '{% endif %} {{ alert.worth or "nothing" }} {{ (alert.percent + 1) // 2 }} {{ alert.steps | length }}\n'
-        '{% for cause in alert.causes[:room.causes] if cause.percent > 5 %}{{ loop.index }} {{ cause.name | title }}'
+        '{% for cause in alert.causes[:budget.causes] if cause.percent > 5 %}{{ loop.index }} {{ cause.name | title }}'
         '{{ "" if loop.last else "; " }}{% else %}none{% endfor %}\n'
         '{{ alert.evidence | join(" / ") }} {{ {"sms": "by SMS"}[alert.channel] }} {{ alert.segment | default("?") }}'
         '{{ " in" if alert.channel in ("sms", "email") }}'
     )  # fmt: skip
-    said = PlaybookComposer(load_playbook(), WORDS, template(tmp_path, text), currency="CNY").alert(ALERT, "en", 4_096)
-    assert said.markdown.startswith("**王••••5678** 1,320 CNY 44 3")
-    assert "\n1 Forgot The Shop's Name; 2 Price" in said.plain
-    assert said.plain.endswith("silent for 40 days / one order in all by SMS one-time buyer in")
+    said = PlaybookComposer(load_playbook(), template(tmp_path, text), currency="CNY").alert(ALERT, "en", 4_096)
+    assert said.markdown.startswith("**王••••5678** ¥1,320 44 3")
+    assert "\n1 Forgot The Shop; 2 Price" in said.plain
+    assert said.plain.endswith(
+        "one purchase, 40 days ago / never favourited the shop or a product by SMS one-time buyer in"
+    )

@@ -131,7 +131,7 @@ def test_of_several_segments_the_first_with_an_entry_counts() -> None:
         ("causes:\n  prise:\n    default: {}\n", 2, "causes.prise", "no such cause"),
         ("causes:\n  price:\n    rich: {}\n", 3, "causes.price.rich", "no such segment"),
         ("causes:\n  price:\n    vip:\n      step: []\n", 4, "causes.price.vip.step", "no such field"),
-        ("causes:\n  price:\n    vip:\n      steps: []\n", 4, "causes.price.vip.steps", "0 items. Give 1 to 6"),
+        ("causes:\n  price:\n    vip:\n      steps: []\n", 4, "causes.price.vip.steps", "0 items. Use 1 to 6"),
         ("causes:\n  price:\n    vip:\n      steps: [{en: Call}]\n", 4, "causes.price.vip.steps[0]", "`zh` is missing"),
         (
             "causes:\n  price:\n    vip:\n      steps:\n        - {en: Call, zh: ''}\n",
@@ -150,9 +150,14 @@ def test_of_several_segments_the_first_with_an_entry_counts() -> None:
             "causes:\n  ad_harassment:\n    vip:\n      kind: promotion\n",
             4,
             "causes.ad_harassment.vip.kind",
-            "a promotion is never an answer",
+            "a promotion is not allowed",
         ),
-        ("causes:\n  ad_harassment:\n    vip:\n      kind: care\n", 4, "ad_harassment.vip.kind", "one more message"),
+        (
+            "causes:\n  ad_harassment:\n    vip:\n      kind: care\n",
+            4,
+            "ad_harassment.vip.kind",
+            "another contact is not",
+        ),
         ("causes: !!python/object/apply:os.system [id]\n", 1, "causes", "it is a list"),
     ],
 )

@@ -28,10 +28,10 @@ from stream_app.errors import CommitRefused
 from stream_app.metrics.base import new_registry
 from stream_app.metrics.notifier import DeliveryMetrics
 from stream_app.metrics.runtime import CommitMetrics
-from stream_app.notifications.channels.registry import Words
 from stream_app.notifications.messages.fallback import FallbackComposer
 from stream_app.notifications.messages.masking import mask
 from stream_app.notifications.messages.message import Message
+from stream_app.notifications.messages.writer import MessageWriter
 from stream_app.ports import Outcome
 from stream_app.services.notifier.clock import now_us
 from stream_app.services.notifier.commits import Commits
@@ -84,7 +84,7 @@ class Deliverer:
         registry = new_registry()
         self.server = StoredDeliveries()
         self.store = SlowStore(self.server)
-        self.book = DeliveryScheduler(routes, Policy(live=True), Words(FallbackComposer()))
+        self.book = DeliveryScheduler(routes, Policy(live=True), MessageWriter(FallbackComposer()))
         self.commits = Commits(self.book, self.store, CommitMetrics(registry))
         self.metrics = DeliveryMetrics(registry, routes)
         self.senders = [
@@ -253,7 +253,7 @@ def test_a_composer_that_fails_is_replaced_by_plain_words() -> None:
         def digest(self, *_: object) -> list[tuple[Message, tuple[str, ...]]]:
             raise ValueError("a template")
 
-    words = Words(Broken())
+    words = MessageWriter(Broken())
     assert "silent for 30 days" in words.alert(alert("a"), Route("team")).plain
     assert words.digest([alert("a")], Route("team", language="zh"))[0][1] == ("a",)
 

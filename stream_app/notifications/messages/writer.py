@@ -1,0 +1,57 @@
+"""Writer of messages for the delivery scheduler."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from stream_app.config import LiveConfig
+from stream_app.core.delivery.records import MessageText
+from stream_app.core.delivery.routing import Route
+from stream_app.core.messages.alerts import AlertOpened
+from stream_app.notifications.messages.composer import PlaybookComposer
+from stream_app.notifications.messages.fallback import FallbackComposer
+from stream_app.notifications.messages.message import Composer, Message
+from stream_app.notifications.playbook.playbook import load_playbook
+
+_log: Final = logging.getLogger(__name__)
+
+
+def make_composer(config: LiveConfig) -> Composer:
+    """Return the composer for the settings. Raise BadPlaybook or BadTemplate for an invalid file of the shop."""
+    delivery = config.delivery
+    return PlaybookComposer(
+        load_playbook(delivery.playbook),
+        templates=delivery.templates,
+        zone=config.shop.settings().zone,
+        currency=delivery.currency,
+    )
+
+
+class MessageWriter:
+    """Writer that uses a composer, and the fallback composer where that fails: a broken template stops no delivery."""
+
+    def __init__(self, composer: Composer) -> None:
+        self._composer, self._fallback = composer, FallbackComposer()
+
+    def alert(self, alert: AlertOpened, route: Route) -> MessageText:
+        """Return the message of one alert."""
+        try:
+            return _text(self._composer.alert(alert, route.language, route.max_bytes))
+        except Exception:  # noqa: BLE001 - a template may fail in any way
+            _log.exception("cannot compose an alert", extra={"alert": alert.alert_id, "channel": route.channel})
+            return _text(self._fallback.alert(alert, route.language, route.max_bytes))
+
+    def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[MessageText, tuple[str, ...]]]:
+        """Return the messages of a digest, each with the ids of its alerts."""
+        try:
+            composed = self._composer.digest(alerts, route.language, route.max_bytes)
+        except Exception:  # noqa: BLE001 - a template may fail in any way
+            _log.exception("cannot compose a digest", extra={"channel": route.channel})
+            composed = self._fallback.digest(alerts, route.language, route.max_bytes)
+        return [(_text(message), ids) for message, ids in composed]
+
+
+def _text(message: Message) -> MessageText:
+    return MessageText(message.title, message.markdown, message.plain)

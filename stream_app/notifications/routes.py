@@ -1,0 +1,39 @@
+"""Routes and policy of the delivery scheduler, from the channel file."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from stream_app.core.delivery.quiet_hours import QuietHours
+from stream_app.core.delivery.retry import MINUTE, Limit, Retries
+from stream_app.core.delivery.routing import Policy, Route
+from stream_app.notifications.channel_settings import ChannelSettings, ChannelsFile
+from stream_app.notifications.channels.registry import KINDS
+
+
+def make_route(name: str, channel: ChannelSettings, zone: ZoneInfo) -> Route:
+    """Return the route to a channel: which alerts it gets, when and how."""
+    kind, quiet, per_minute = KINDS[channel.kind], channel.quiet(), channel.per_minute
+    return Route(
+        name,
+        alerts=channel.alerts,
+        shops=channel.shops,
+        causes=channel.causes,
+        each=kind.single,
+        quiet=QuietHours(*quiet, zone) if quiet is not None else None,
+        limits=kind.limits if per_minute is None else (Limit(per_minute, MINUTE),),
+        language=channel.language,
+        max_bytes=kind.max_bytes,
+    )
+
+
+def make_policy(file: ChannelsFile, zone: ZoneInfo) -> Policy:
+    """Return the policy for all channels."""
+    return Policy(
+        live=file.mode == "live",
+        digest_hour=file.digest.hour,
+        zone=zone,
+        settle=file.digest.settle,
+        settle_at_most=file.digest.settle_at_most,
+        retries=Retries(file.retry.schedule, file.retry.give_up_after),
+    )
