@@ -55,7 +55,7 @@ acceptance: env-dev ## the slow tests: the figures to reach on the recorded logs
 	@$(BIN)/pytest --slow -m slow --durations 0 $(PYTEST)
 
 stack-test: env-dev ## every service of docker-compose.yml as a process, on real servers
-	@$(BIN)/pytest --slow tests/unit/test_compose_file.py tests/acceptance/test_stack.py $(PYTEST)
+	@$(BIN)/pytest --slow tests/unit/test_compose_file.py tests/acceptance/test_compose_stack.py $(PYTEST)
 
 bench: env-dev ## speed and scale
 	@$(BIN)/python -m benchmarks

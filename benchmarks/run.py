@@ -15,18 +15,18 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import logs
-from benchmarks.document import document
+from benchmarks import simulated_logs as logs
+from benchmarks.page import document
 from benchmarks.live.document import joined, live_document
 from benchmarks.live.results import LiveReport
 from benchmarks.live.run import LIVE_FULL, LIVE_QUICK, LiveBench
 from benchmarks.machine import load_average, machine
 from benchmarks.replay import growth
-from benchmarks.replay.product import CDNOW, DAILY, SHORT, WEEKLY, replay
-from benchmarks.replay.scale import flatness
-from benchmarks.replay.versus import ManyDecisions, decisions_against_floor, events_against_floor
+from benchmarks.replay.whole_replay import CDNOW, DAILY, SHORT, WEEKLY, replay
+from benchmarks.replay.shop_sizes import flatness
+from benchmarks.replay.against_floor import ManyDecisions, decisions_against_floor, events_against_floor
 from benchmarks.results import Against, Flatness, Growth, Part, Report
-from benchmarks.sampling import profile
+from benchmarks.profiler import profile
 from stream_app.simulate import ShopSettings
 
 _ROOT: Final = Path(__file__).parent.parent

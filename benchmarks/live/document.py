@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from benchmarks.document import conditions, parts_table, spread, table
+from benchmarks.page import conditions, parts_table, spread, table
 from benchmarks.live.results import LiveReport, Throughput
 
 HEADING: Final = "# The live system"
@@ -49,7 +49,7 @@ _SCRAPE = """
 ## A scrape
 
 A worker that knows all customers: one `GET /metrics` over HTTP, and the count of all customers that it tells of, which
-is made every 5 seconds at the most, in chunks between other work. `python -m benchmarks.live.scrape` alone.
+is made every 5 seconds at the most, in chunks between other work. `python -m benchmarks.live.metrics_scrape` alone.
 """
 _PUBLISH = """
 ## Publishing
@@ -61,7 +61,7 @@ _MEMORY = """
 ## Memory of Redis
 
 Customers of a simulated shop after a year (60 d horizon, weekly decisions), stored as a worker does, under new names
-until there are enough: the difference of `used_memory`. `python -m benchmarks.live.memory_redis` tells more of it.
+until there are enough: the difference of `used_memory`. `python -m benchmarks.live.redis_memory` tells more of it.
 """
 _PARTS = """
 ## Where the time of a worker goes

@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.replay.product import WEEKLY, replay
+from benchmarks.replay.whole_replay import WEEKLY, replay
 from stream_app.adapters.kafka.topics import create_topics
 from stream_app.config import INPUTS, OUTPUTS, SHOP_TOPICS, LiveConfig
 from stream_app.core.events.schema import Event
@@ -33,7 +33,7 @@ from stream_app.ports import ModelVersion, Outcome
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import Sender
 from stream_app.services.runtime.stores import open_stores
-from tests.harness.live import LiveSystem
+from tests.harness.processes import LiveSystem
 
 _LOG_ID: Final = b"benchmark"
 _BEFORE: Final = MICROSECOND  # of the first event

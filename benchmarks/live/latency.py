@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 from confluent_kafka import KafkaError, Message, Producer
 
-from benchmarks.live.course import cpu_seconds
+from benchmarks.live.progress import cpu_seconds
 from benchmarks.live.feed import Taught, anew, feed, put_model, topics_of
 from benchmarks.live.results import Latency
 from stream_app.adapters.kafka.partitioner import partition_of
@@ -32,7 +32,7 @@ from stream_app.core.customers.codec.states import decode_customers
 from stream_app.core.events.schema import Event, decode, encode
 from stream_app.core.partition.task import Position
 from stream_app.publish.sender import ROLES
-from tests.harness.live import LiveSystem
+from tests.harness.processes import LiveSystem
 
 _SLICE_SECONDS: Final = 0.002  # events of so long are sent at once
 _SAMPLE_EVERY: Final = 16  # events

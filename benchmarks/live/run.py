@@ -10,20 +10,20 @@ from typing import Final
 
 from rich.progress import Progress
 
-from benchmarks import logs
+from benchmarks import simulated_logs as logs
 from benchmarks.live.feed import Fed, Taught, feed
 from benchmarks.live.latency import latency
-from benchmarks.live.memory_redis import encoded, stored
-from benchmarks.live.observed import cost_of_watching
-from benchmarks.live.profile import profile_worker
-from benchmarks.live.publish import publishing
+from benchmarks.live.redis_memory import encoded, stored
+from benchmarks.live.monitored_worker import cost_of_watching
+from benchmarks.live.worker_profile import profile_worker
+from benchmarks.live.publishing import publishing
 from benchmarks.live.results import LiveReport, Memory, Scrape
-from benchmarks.live.scrape import in_own_process
+from benchmarks.live.metrics_scrape import in_own_process
 from benchmarks.live.throughput import runs_of, throughput
-from benchmarks.live.workers import cost_of_two
+from benchmarks.live.two_workers import cost_of_two
 from benchmarks.machine import load_average, machine
 from stream_app.simulate import ShopSettings
-from tests.harness.live import LiveSystem
+from tests.harness.processes import LiveSystem
 
 PARTITIONS: Final = 4
 SCRAPED_LANES: Final = 8

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from benchmarks.live.course import Course, watch
+from benchmarks.live.progress import Course, watch
 from benchmarks.live.feed import Fed, Taught, anew, put_model
 from benchmarks.live.results import Throughput
-from benchmarks.live.stock import Stock, stock_faust
+from benchmarks.live.stock_faust import Stock, stock_faust
 from benchmarks.results import Spread
-from tests.harness.live import LiveSystem
+from tests.harness.processes import LiveSystem
 
 RUN_SECONDS: Final = 180.0  # after which a run counts as hung
 # Decode, align, state, every event scored, commit and outbox are always on.

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.replay.product import SHORT, Run, replay
+from benchmarks.replay.whole_replay import SHORT, Run, replay
 from benchmarks.results import Growth, Spread
 from stream_app.core.units import DAY_US
 

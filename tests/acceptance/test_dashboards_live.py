@@ -16,7 +16,7 @@ from grafana.preview.answers import Board, ask
 from grafana.preview.prometheus import Prometheus, Range
 from stream_app.demo.simulation import Phase
 from tests.conftest import PROJECT, missing
-from tests.harness.live.watched import WatchedShop
+from tests.harness.processes.watched_shop import WatchedShop
 from tests.harness.servers import Missing
 
 pytestmark = [pytest.mark.slow, pytest.mark.acceptance]

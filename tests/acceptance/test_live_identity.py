@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stream_app.ingest import LogFormat
-from tests.harness.live import LiveSystem, Outcome, Process, outcome_of, outcome_of_replay
+from tests.harness.processes import LiveSystem, Outcome, Process, outcome_of, outcome_of_replay
 
 FIRST, END = datetime(2010, 10, 1, tzinfo=UTC), datetime(2010, 12, 1, tzinfo=UTC)
 FORMAT = "online-retail"

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tests.harness import rawkafka
+from tests.harness import raw_kafka
 
 EVENTS: Final = {"browsing": "browsing", "cart": "cart", "orders": "order", "complaints": "complaint"}  # role: type
 PACKED: Final = ("labelled", "nominations")
@@ -458,42 +458,42 @@ _OF_SHOP: Final = {"misplaced": _misplaced, "compressed": _compressed}
 
 def _header_name(maker: Maker) -> bytes:
     """A header whose name is no UTF-8."""
-    return rawkafka.batch([rawkafka.record(0, b"{}", maker.customer.encode(), [(b"\xff\xfe", b"x")])])
+    return raw_kafka.batch([raw_kafka.record(0, b"{}", maker.customer.encode(), [(b"\xff\xfe", b"x")])])
 
 
 def _null_header(maker: Maker) -> bytes:
-    return rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"name", None)])])
+    return raw_kafka.batch([raw_kafka.record(0, b"{}", None, [(b"name", None)])])
 
 
 def _packed_header_name(maker: Maker) -> bytes:
-    return _gzip([rawkafka.record(0, b"{}", maker.customer.encode(), [(b"\xff", b"x")])])
+    return _gzip([raw_kafka.record(0, b"{}", maker.customer.encode(), [(b"\xff", b"x")])])
 
 
 def _offset(maker: Maker) -> bytes:
     """A record that claims to lie far behind its batch."""
-    return rawkafka.batch([rawkafka.record(0, b"{}", maker.customer.encode(), delta=1_000)])
+    return raw_kafka.batch([raw_kafka.record(0, b"{}", maker.customer.encode(), delta=1_000)])
 
 
 def _crowd(_maker: Maker) -> bytes:
     """Some KB that unpack to a hundred thousand empty records."""
-    return _gzip([rawkafka.record(index, None) for index in range(100_000)])
+    return _gzip([raw_kafka.record(index, None) for index in range(100_000)])
 
 
 def _bomb(maker: Maker) -> bytes:
     """Some hundred KB that unpack to some hundred MB."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    head = b"\x00" + rawkafka.varint(0) + rawkafka.varint(0) + rawkafka.field(None) + rawkafka.varint(_BOMB_BYTES)
-    tail = rawkafka.varint(0)
-    parts = [packer.compress(rawkafka.varint(len(head) + _BOMB_BYTES + len(tail)) + head)]
+    head = b"\x00" + raw_kafka.varint(0) + raw_kafka.varint(0) + raw_kafka.field(None) + raw_kafka.varint(_BOMB_BYTES)
+    tail = raw_kafka.varint(0)
+    parts = [packer.compress(raw_kafka.varint(len(head) + _BOMB_BYTES + len(tail)) + head)]
     chunk = bytes(1_000_000)
     parts += [packer.compress(chunk) for _ in range(_BOMB_BYTES // len(chunk))]
     parts += [packer.compress(tail), packer.flush()]
-    return rawkafka.batch([b""], "gzip", b"".join(parts))
+    return raw_kafka.batch([b""], "gzip", b"".join(parts))
 
 
 def _gzip(records: Sequence[bytes]) -> bytes:
     packer = zlib.compressobj(6, zlib.DEFLATED, 31)
-    return rawkafka.batch(records, "gzip", packer.compress(b"".join(records)) + packer.flush())
+    return raw_kafka.batch(records, "gzip", packer.compress(b"".join(records)) + packer.flush())
 
 
 BATCHES: Final[dict[str, Callable[[Maker], bytes]]] = {

@@ -519,7 +519,7 @@ def plain_outcome(after: Any, before: Any) -> dict[str, Any]:
     """Return what came of a log, short: a hash of each customer's state, label, alert and version.
 
     Args:
-        after: tests.harness.live.Outcome.
+        after: tests.harness.processes.Outcome.
         before: the same at an earlier moment: labels, alerts and versions that it has are left out.
     """
 

@@ -31,11 +31,11 @@ from stream_app.core.messages.schema import (
     pack,
 )
 from stream_app.core.units import EPOCH, MICROSECOND
-from tests.harness.live import LiveSystem
-from tests.harness.live.outcome import messages_of
-from tests.harness.live.system import STREAM_APP
+from tests.harness.processes import LiveSystem
+from tests.harness.processes.outcome import messages_of
+from tests.harness.processes.live_system import STREAM_APP
 from tests.harness.servers.process import free_port
-from tests.integration.test_outgoing import limit
+from tests.integration.test_outgoing_records import limit
 from tests.integration.test_worker import PARTITIONS, SECONDS, Make, accepted, orders_at, produce
 
 FOREIGN = [b"not msgpack", None, b"\xff\xfe", b"{}", b"\xc1", b"\x93\x01\x02\x03", b"", b"[1,2]"]

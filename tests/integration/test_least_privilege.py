@@ -32,7 +32,7 @@ from stream_app.adapters.kafka.acls import NEEDS
 from stream_app.adapters.redis.acls import NEEDS as REDIS_NEEDS
 from stream_app.cli import app
 from tests.conftest import PROJECT
-from tests.harness.live.system import STREAM_APP, Process
+from tests.harness.processes.live_system import STREAM_APP, Process
 from tests.harness.servers import KafkaServer, RedisServer
 from tests.harness.servers.kafka import ADMIN, fetch_jars
 from tests.harness.servers.process import free_port, program

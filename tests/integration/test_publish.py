@@ -32,7 +32,7 @@ from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES
 from stream_app.publish.watermarks import read_offsets
 from stream_app.simulate import ShopSettings, write_log
-from tests.harness import rawkafka
+from tests.harness import raw_kafka
 from tests.harness.shops import order
 
 COMMAND = str(Path(sys.executable).parent / "stream-app")
@@ -365,8 +365,8 @@ def test_records_of_others_are_refused(shop: Shop, short_log: Path) -> None:
 
 
 def test_a_record_whose_header_is_no_text_is_refused(shop: Shop, short_log: Path) -> None:
-    batch = rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"\xff\xfe", b"x")])])
-    assert rawkafka.send(shop.bootstrap, shop.config.kafka.topics.cart, 1, batch) == 0
+    batch = raw_kafka.batch([raw_kafka.record(0, b"{}", None, [(b"\xff\xfe", b"x")])])
+    assert raw_kafka.send(shop.bootstrap, shop.config.kafka.topics.cart, 1, batch) == 0
     with pytest.raises(OtherLog, match="no publisher has written"):
         publish(shop, short_log)
 
@@ -374,10 +374,10 @@ def test_a_record_whose_header_is_no_text_is_refused(shop: Shop, short_log: Path
 @pytest.mark.parametrize(
     "batch",
     [
-        rawkafka.batch([rawkafka.record(0, b"{}", delta=1_000)]),  # claims an offset far behind its batch
-        rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"\xff", b"x")])], "gzip"),
-        rawkafka.batch(
-            [rawkafka.record(0, b"{}")], "lz4", rawkafka.pack("lz4", rawkafka.record(0, b"{}")) + b"garbage"
+        raw_kafka.batch([raw_kafka.record(0, b"{}", delta=1_000)]),  # claims an offset far behind its batch
+        raw_kafka.batch([raw_kafka.record(0, b"{}", None, [(b"\xff", b"x")])], "gzip"),
+        raw_kafka.batch(
+            [raw_kafka.record(0, b"{}")], "lz4", raw_kafka.pack("lz4", raw_kafka.record(0, b"{}")) + b"garbage"
         ),
     ],
     ids=["offset", "packed header", "bytes behind lz4"],
@@ -387,7 +387,7 @@ def test_a_last_batch_that_cannot_be_read_is_refused_unless_it_is_meant(
 ) -> None:
     publish(shop, short_log)
     before = shop.written()
-    assert rawkafka.send(shop.bootstrap, shop.config.kafka.topics.cart, 1, batch) == 0
+    assert raw_kafka.send(shop.bootstrap, shop.config.kafka.topics.cart, 1, batch) == 0
     refused = shop.run(short_log)
     assert (refused.returncode, shop.written()) == (2, before + 1)
     assert f"{shop.config.kafka.topics.cart}" in refused.stderr
@@ -398,9 +398,9 @@ def test_a_last_batch_that_cannot_be_read_is_refused_unless_it_is_meant(
 
 
 def test_a_bad_batch_before_the_last_record_hides_nothing(shop: Shop, short_log: Path, log: Path) -> None:
-    bad = rawkafka.batch([rawkafka.record(0, b"{}", delta=1_000)])
+    bad = raw_kafka.batch([raw_kafka.record(0, b"{}", delta=1_000)])
     for number in range(PARTITIONS):
-        assert rawkafka.send(shop.bootstrap, shop.config.kafka.topics.orders, number, bad) == 0
+        assert raw_kafka.send(shop.bootstrap, shop.config.kafka.topics.orders, number, bad) == 0
     publish(shop, short_log, after_other_logs=True)
     before = shop.written()
     publish(shop, short_log, after_other_logs=True)

@@ -24,7 +24,7 @@ from stream_app.adapters.kafka.topics import Mismatch, Severity, check_topics, c
 from stream_app.config import INPUTS, OUTPUTS, SHOP_TOPICS, LiveConfig, Topics, load_config
 from stream_app.core.events.schema import encode
 from stream_app.errors import NoBroker, WrongTopics
-from tests.harness import rawkafka
+from tests.harness import raw_kafka
 from tests.harness.shops import order
 
 COMMAND = str(Path(sys.executable).parent / "stream-app")
@@ -208,14 +208,14 @@ def test_the_commands_create_and_check(environ: dict[str, str], config: LiveConf
     assert run(environ, "topics", "check").returncode == 0
 
 
-EMPTY = rawkafka.record(0, b"{}")
+EMPTY = raw_kafka.record(0, b"{}")
 BAD = {
-    "offset": rawkafka.batch([rawkafka.record(0, b"{}", delta=1_000)]),  # claims an offset far behind its batch
-    "header": rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"\xff", b"x")])]),
-    "packed header": rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"\xff", b"x")])], "gzip"),
+    "offset": raw_kafka.batch([raw_kafka.record(0, b"{}", delta=1_000)]),  # claims an offset far behind its batch
+    "header": raw_kafka.batch([raw_kafka.record(0, b"{}", None, [(b"\xff", b"x")])]),
+    "packed header": raw_kafka.batch([raw_kafka.record(0, b"{}", None, [(b"\xff", b"x")])], "gzip"),
     # librdkafka answers the first with an error, and never gets past the second.
-    "bytes behind lz4": rawkafka.batch([EMPTY], "lz4", rawkafka.pack("lz4", EMPTY) + b"garbage"),
-    "gzip in two parts": rawkafka.batch([EMPTY], "gzip", gzip.compress(EMPTY[:2]) + gzip.compress(EMPTY[2:])),
+    "bytes behind lz4": raw_kafka.batch([EMPTY], "lz4", raw_kafka.pack("lz4", EMPTY) + b"garbage"),
+    "gzip in two parts": raw_kafka.batch([EMPTY], "gzip", gzip.compress(EMPTY[:2]) + gzip.compress(EMPTY[2:])),
 }
 
 
@@ -231,12 +231,12 @@ def test_bad_batches_hide_nothing_from_the_check(case: str, environ: dict[str, s
     topics = config.kafka.topics
     for name in topics.of(*SHOP_TOPICS, "contacts").values():
         for number in range(3):
-            assert rawkafka.send(config.kafka.bootstrap, name, number, BAD[case]) == 0
+            assert raw_kafka.send(config.kafka.bootstrap, name, number, BAD[case]) == 0
     done = run(environ, "topics", "check")
     assert (done.returncode, "skipped" in done.stderr) == (0, False), done.stderr
     customer, value = stray(3)
-    for batch in (rawkafka.batch([rawkafka.record(0, value, customer.encode())]), BAD[case]):
-        assert rawkafka.send(config.kafka.bootstrap, topics.orders, 0, batch) == 0
+    for batch in (raw_kafka.batch([raw_kafka.record(0, value, customer.encode())]), BAD[case]):
+        assert raw_kafka.send(config.kafka.bootstrap, topics.orders, 0, batch) == 0
     (mismatch,) = check_placement(config)
     assert (mismatch.topic, "has 1 of its last 1 records" in mismatch.problem) == (topics.orders, True)
 
@@ -244,7 +244,7 @@ def test_bad_batches_hide_nothing_from_the_check(case: str, environ: dict[str, s
 def test_more_bad_batches_than_a_service_skips_do_not_end_the_check(config: LiveConfig) -> None:
     create_topics(config)
     for _ in range(MOST + 1):
-        assert rawkafka.send(config.kafka.bootstrap, config.kafka.topics.cart, 2, BAD["offset"]) == 0
+        assert raw_kafka.send(config.kafka.bootstrap, config.kafka.topics.cart, 2, BAD["offset"]) == 0
     assert check_placement(config) == []
 
 
@@ -256,9 +256,9 @@ def test_a_wrong_number_of_partitions_does_not_end_the_check(
     admin.create_topics({topics.cart: GOOD | {"num_partitions": partitions}}, wait_for_metadata=True)
     create_topics(config)
     customer, value = stray(3)
-    batch = rawkafka.batch([rawkafka.record(0, value, customer.encode())])
+    batch = raw_kafka.batch([raw_kafka.record(0, value, customer.encode())])
     for name in (topics.cart, topics.orders):
-        assert rawkafka.send(config.kafka.bootstrap, name, 0, batch) == 0
+        assert raw_kafka.send(config.kafka.bootstrap, name, 0, batch) == 0
     done = run(environ, "topics", "check")
     assert done.returncode == 1
     assert f"has {partitions} partitions" in done.stderr

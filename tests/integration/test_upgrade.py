@@ -19,8 +19,8 @@ from confluent_kafka import Producer
 from stream_app.config import Topics, confluent_options
 from stream_app.core.model.signature import verified
 from stream_app.services.runtime.stores import open_stores
-from tests.harness.live import LiveSystem, Outcome, outcome_of
-from tests.harness.live.outcome import messages_of, outcome_in_redis
+from tests.harness.processes import LiveSystem, Outcome, outcome_of
+from tests.harness.processes.outcome import messages_of, outcome_in_redis
 from tests.harness.receivers import SiteThread
 from tests.harness.stored import (
     entries_of,

@@ -32,9 +32,9 @@ from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import CommitRefused, Fenced, UnusableSnapshot, WrongTopics
 from stream_app.ports import ModelVersion
 from stream_app.services.runtime.stores import Stores, open_stores
-from tests.harness.live import LiveSystem, Process
-from tests.harness.live.outcome import messages_of
-from tests.harness.live.system import STREAM_APP
+from tests.harness.processes import LiveSystem, Process
+from tests.harness.processes.outcome import messages_of
+from tests.harness.processes.live_system import STREAM_APP
 from tests.harness.servers.process import free_port
 from tests.harness.shops import order, taught
 

@@ -20,7 +20,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from stream_app.config import load_config
-from tests.harness.stack import HEALTH_PORT, PROJECT, ComposeFile, Service, our_commands
+from tests.harness.compose_stack import HEALTH_PORT, PROJECT, ComposeFile, Service, our_commands
 
 FILE = ComposeFile()
 SERVICES = list(FILE.services.values())

@@ -10,21 +10,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks import logs
-from benchmarks.document import document
+from benchmarks import simulated_logs as logs
+from benchmarks.page import document
 from benchmarks.live import scrape
 from benchmarks.live.document import joined, live_document
 from benchmarks.live.latency import Seen, Sent, latencies_ms
-from benchmarks.live.publish import read_told
+from benchmarks.live.publishing import read_told
 from benchmarks.live.results import Latency, LiveReport, Memory, Observed, Publishing, Scrape, Throughput, Workers
 from benchmarks.replay import growth
 from benchmarks.replay.floor import Floor
 from benchmarks.replay.memory import pending_bytes, resident_peak, state_bytes
-from benchmarks.replay.product import SHORT, replay
-from benchmarks.replay.scale import in_own_process, measure
+from benchmarks.replay.whole_replay import SHORT, replay
+from benchmarks.replay.shop_sizes import in_own_process, measure
 from benchmarks.results import Against, Flatness, Part, Report, Size, Spread
 from benchmarks.rounds import take_turns
-from benchmarks.sampling import part_of
+from benchmarks.profiler import part_of
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.labels import Pending
 from stream_app.core.partition.task import Position

@@ -29,7 +29,7 @@ from stream_app.report.drawing import Picture
 from stream_app.report.html import pictures, render, write_report
 from stream_app.report.terminal import summary
 from stream_app.report.voice import LANGUAGES, Voice, catalogue
-from tests.harness.factories import results
+from tests.harness.invented_replay import results
 
 PICTURES = ("reach", "right", "lead", "auc", "loss", "calibration", "lift", "churn", "importance", "effects", "weights")
 REPORT = Path(html.__file__).parent

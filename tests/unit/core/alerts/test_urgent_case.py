@@ -16,7 +16,7 @@ from stream_app.core.messages.schema import AlertClosed, AlertOpened, Contact, C
 from stream_app.core.partition.task import Limits, PartitionTask, Step
 from stream_app.core.state.vector import CASES
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
-from tests.harness.livesystem import APPENDED_MS, TOPICS, Rec, tick
+from tests.harness.in_memory import APPENDED_MS, TOPICS, Rec, tick
 from tests.harness.shops import SHOP, T0, complaint, order
 from tests.unit.core.partition.test_task import fetch, sent, steps_of
 

@@ -50,7 +50,7 @@ from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.ingest import LogFormat, open_log
-from tests.harness.livesystem import APPENDED_MS, TOPICS, Rec
+from tests.harness.in_memory import APPENDED_MS, TOPICS, Rec
 from tests.harness.shops import SHOP, T0, order
 
 DAY_US = 86_400_000_000

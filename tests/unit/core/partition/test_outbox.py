@@ -30,7 +30,7 @@ from stream_app.core.model.labels import Matured, Pending
 from stream_app.core.partition import outbox
 from stream_app.core.partition.task import MAX_DEAD_LETTER_BYTES, Limits, PartitionTask
 from stream_app.core.training.trainer import Trainer
-from tests.harness.livesystem import APPENDED_MS, TOPICS, Rec, tick
+from tests.harness.in_memory import APPENDED_MS, TOPICS, Rec, tick
 from tests.harness.shops import SHOP, T0, order
 from tests.unit.core.partition.test_task import MODEL, fetch, opening_of, sent, steps_of
 

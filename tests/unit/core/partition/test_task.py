@@ -40,7 +40,7 @@ from stream_app.core.training.trainer import DAYS_AHEAD, Trainer
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
 from stream_app.errors import UnusableState
 from stream_app.replay.runner import Replay
-from tests.harness.livesystem import APPENDED_MS, TOPICS, Rec, System, Topics, publish, role_of, tick
+from tests.harness.in_memory import APPENDED_MS, TOPICS, Rec, System, Topics, publish, role_of, tick
 from tests.harness.shops import SHOP, T0, browsing, logs, order
 
 

@@ -1,0 +1,121 @@
+"""A living shop on the real services, watched by a real Prometheus: what dashboards and rules are tried on."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Event as Flag
+from typing import Final, Self
+
+from stream_app.config.parts import PORT_OFFSETS
+from stream_app.demo.secrets import new_secret
+from stream_app.demo.simulation import Plan, ShopSimulation
+from stream_app.simulate import ShopSettings
+from stream_app.simulate.calendar import SHOP_ZONE
+from tests.harness.processes.receiver import Receiver
+from tests.harness.processes.live_system import LiveSystem
+from tests.harness.servers import PrometheusServer
+from tests.harness.servers.process import free_port
+
+SERVICES: Final = ("worker", "worker", "trainer", "desk", "deliver")
+_READY_SECONDS: Final = 90.0
+# As the demo's: a staff that works on all days, since a day takes seconds.
+SETTINGS: Final = {
+    "shop.horizon": "60d",
+    "shop.active_window": "180d",
+    "shop.lost_after": "90d",
+    "worker.skew": "180d",  # the shop's days pass faster than ours
+    "shop.decide_every": "7d",
+    "shop.zone": "Asia/Shanghai",
+    "shop.working_days": "0,1,2,3,4,5,6",
+    "shop.capacity": "20",
+    "shop.rank_by": "worth",
+    "shop.alert_above": "0.6",
+    "kafka.partitions": "4",
+    "health.watchdog_after": "0s",
+}
+_CHANNELS: Final = """\
+mode: live
+channels:
+  team: {{kind: webhook, url: "{team}", secret: "file:{secret}", language: zh, allow_private: true}}
+  spare: {{kind: webhook, url: "{spare}", secret: "file:{secret}", allow_private: true}}
+"""
+
+
+class Today(Plan):
+    """A plan whose history ends today, so that no alert is too old to be delivered."""
+
+    @property
+    def shop(self) -> ShopSettings:
+        """For the simulator."""
+        midnight = datetime.now(SHOP_ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
+        start = midnight - timedelta(days=self.history_days)
+        return ShopSettings(customers=self.customers, days=self.history_days + self.living_days, start=start)
+
+
+PLAN: Final = Today(customers=3_000, history_days=130, living_days=170, day_seconds=2.0)
+
+
+class WatchedShop(LiveSystem):
+    """Two workers, trainer, desk and deliverer on a living shop, scraped by a Prometheus that evaluates the rules.
+
+    Args:
+        rules: files of rules.
+        plan: how large the shop is, and how its time goes.
+        services: which are started, in this order.
+        settings: beside SETTINGS.
+    """
+
+    def __init__(
+        self,
+        rules: Sequence[Path] = (),
+        plan: Plan = PLAN,
+        services: Sequence[str] = SERVICES,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__({**SETTINGS, **(settings or {})})
+        self.plan, self.rules, self.services = plan, list(rules), services
+        self.ports: dict[str, list[int]] = {}
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        receiver = self._closing.enter_context(Receiver())
+        secret, channels = self.folder / "secret", self.folder / "channels.yml"
+        secret.write_text(new_secret("webhook"), encoding="utf-8")
+        text = _CHANNELS.format(team=receiver.url("team"), spare=receiver.url("spare"), secret=secret)
+        channels.write_text(text, encoding="utf-8")
+        self.settings["delivery.config"] = str(channels)
+        self.redis.config_set("maxmemory", "512mb")
+        self.run("topics", "create")
+        for name in self.services:
+            port = free_port()
+            self.settings["health.port"] = str(port - PORT_OFFSETS[name])
+            self.start(name)
+            self.ports.setdefault(name, []).append(port)
+        targets = {name: [f"127.0.0.1:{port}" for port in ports] for name, ports in self.ports.items()}
+        self.prometheus = PrometheusServer(targets, self.rules)
+        self._closing.callback(self.prometheus.close)
+        self.prometheus.start()
+        ready = Flag()
+        self.shop = ShopSimulation(self.config, self.plan, ready)
+        self._closing.callback(self.shop.stop)
+        self.shop.start()
+        self.wait("all services are ready", self._ready, _READY_SECONDS)
+        ready.set()
+        return self
+
+    def _ready(self) -> bool:
+        return all(_answers(port) for ports in self.ports.values() for port in ports)
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2.0)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
