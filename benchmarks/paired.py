@@ -1,7 +1,10 @@
-"""One worker of this checkout against one of another checkout, in turns: `python -m benchmarks.paired CHECKOUT`.
+"""CPU time of this checkout against that of another one, in turns.
 
-Both work through the same log on servers of their own. What counts is the CPU time of the worker for a record: on a
-machine that does other things too, the wall says little.
+    python -m benchmarks.paired worker /path/to/other/checkout
+    python -m benchmarks.paired replay /path/to/other/checkout
+
+`replay` is a whole replay per event, `worker` a worker process per record, on servers of its own. Both checkouts use
+the same log, each with its own code and environment. CPU time counts, because wall time depends on other load.
 """
 
 from __future__ import annotations
@@ -11,21 +14,29 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import IO, Annotated, Final, cast
 
 import typer
+from scipy import stats
 
-from benchmarks import simulated_logs as logs
-from benchmarks.live.feed import Taught, feed
-from benchmarks.live.throughput import worker_run
-from tests.harness.processes import LiveSystem
+from benchmarks.simulated_logs import browsing_heavy, simulated
+from tests.harness.servers import KafkaServer, RedisServer
 
-PARTITIONS: Final = 4
-SETTINGS: Final = {"worker.publish_scores": "true"}
-T_95: Final = {2: 12.706, 3: 4.303, 5: 2.776, 7: 2.447, 10: 2.262}  # Student's t by number of rounds, 95 % two-sided
 _HERE: Final = Path(__file__).resolve().parents[1]
+_SIDE: Final = Path(__file__).with_name("paired_side.py")
+_THREADS: Final = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+class What(StrEnum):
+    """What is measured."""
+
+    REPLAY = "replay"
+    WORKER = "worker"
 
 
 @dataclass(frozen=True)
@@ -41,97 +52,81 @@ class Interval:
     high: float
 
     @classmethod
-    def of(cls, ratios: list[float]) -> Interval:
-        """Return the interval of some ratios; their number must be in T_95."""
+    def of(cls, ratios: Sequence[float]) -> Interval:
+        """Return the interval of at least two ratios."""
         mean = statistics.mean(ratios)
-        half = T_95[len(ratios)] * statistics.stdev(ratios) / len(ratios) ** 0.5
-        return cls(round(mean, 3), round(mean - half, 3), round(mean + half, 3))
+        half = stats.t.ppf(0.975, len(ratios) - 1) * statistics.stdev(ratios) / len(ratios) ** 0.5
+        return cls(*(round(float(one), 3) for one in (mean, mean - half, mean + half)))
 
 
 class Side:
-    """A checkout whose worker is run on demand, in a process with that checkout's own code.
+    """A process with the code of a checkout that measures on request.
 
     Args:
-        checkout: its folder.
-        log: in the wire format.
-        events: number of events that are fed, at most.
+        checkout: folder of the checkout; its `.venv` is used if it has one.
+        arguments: for `paired_side.py`.
     """
 
-    def __init__(self, checkout: Path, log: Path, events: int) -> None:
-        command = [sys.executable, "-P", __file__, "--serve", str(log), str(events)]
-        environ = os.environ | {"PYTHONPATH": str(checkout)}
+    def __init__(self, checkout: Path, *arguments: str) -> None:
+        own = checkout / ".venv" / "bin" / "python"
+        command = [str(own) if own.exists() else sys.executable, "-P", str(_SIDE), *arguments]
+        environ = {**os.environ, **_THREADS, "PYTHONPATH": str(checkout)}
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, cwd=checkout, env=environ, stdin=pipe, stdout=pipe, text=True)
-        self.version = self._answer()
+        self.version = self._read_line()
 
-    def run(self) -> float:
-        """Return the CPU time of a worker for a record, microseconds."""
-        self._say("run")
-        return float(self._answer())
+    def measure(self) -> float:
+        """Return the CPU time per event or record, µs."""
+        self._requests.write("measure\n")
+        self._requests.flush()
+        return float(self._read_line())
 
     def close(self) -> None:
-        """End the process and its servers."""
-        self._say("end")
+        """End the process."""
+        self._requests.close()
         self._process.wait(60)
 
-    def _say(self, word: str) -> None:
-        stream = cast("IO[str]", self._process.stdin)
-        stream.write(f"{word}\n")
-        stream.flush()
+    @property
+    def _requests(self) -> IO[str]:
+        return cast("IO[str]", self._process.stdin)
 
-    def _answer(self) -> str:
+    def _read_line(self) -> str:
         line = cast("IO[str]", self._process.stdout).readline()
         if not line:
-            raise RuntimeError("the other side has ended: see its error above")
+            raise RuntimeError("the process of a checkout has ended: see its error above")
         return str(json.loads(line))
 
 
-def serve(log: Path, events: int) -> None:
-    """Feed a system of this code, and run a worker whenever standard input asks for it."""
-    import stream_app  # noqa: PLC0415 - of the checkout that PYTHONPATH names
-
-    taught = Taught.by(log)
-    with LiveSystem({"kafka.partitions": str(PARTITIONS)}) as live:
-        live.run("topics", "create")
-        fed = feed(live.config, log, events)
-        print(json.dumps(stream_app.__version__), flush=True)
-        for number, word in enumerate(sys.stdin):
-            if word.strip() == "end":
-                return
-            course = worker_run(live, fed, taught, f"paired-{number}", SETTINGS)
-            print(json.dumps(course.cpu_micros), flush=True)
-
-
-def paired(
+def main(
+    what: Annotated[What, typer.Argument(help="A whole replay, or a worker process.")],
     checkout: Annotated[Path, typer.Argument(help="Folder of the other checkout, such as a worktree of a release.")],
-    rounds: Annotated[int, typer.Option(help=f"Rounds after a first one that does not count: {list(T_95)}.")] = 7,
+    rounds: Annotated[int, typer.Option(min=2, help="Rounds after a first one that does not count.")] = 7,
     customers: Annotated[int, typer.Option(help="Customers of the browsing-heavy shop.")] = 800,
-    events: Annotated[int, typer.Option(help="Events at most.")] = 250_000,
+    events: Annotated[int, typer.Option(help="Maximum number of events for a worker.")] = 250_000,
 ) -> None:
-    """Run both workers in turns and print the ratio of their throughput by CPU time."""
-    if rounds not in T_95:
-        raise typer.BadParameter(f"give one of {', '.join(map(str, T_95))}", param_hint="--rounds")
-    log = logs.simulated(_HERE / "build" / "benchmarks", "paired", logs.browsing_heavy(customers), lambda _: None)
-    sides = [Side(checkout.resolve(), log, events), Side(_HERE, log, events)]
-    for side in sides:
-        side.run()
-    ratios = []
-    for number in range(rounds):
-        order = sides if number % 2 == 0 else sides[::-1]
-        micros = {side: side.run() for side in order}
-        old, new = (micros[side] for side in sides)
-        ratios.append(old / new)
-        print(f"{number + 1}/{rounds}  {sides[0].version}: {old:.1f} µs  {sides[1].version}: {new:.1f} µs", flush=True)
-    for side in sides:
-        side.close()
+    """Measure both checkouts in turns, and print the ratio of their throughput by CPU time."""
+    log = simulated(_HERE / "build" / "benchmarks", "paired", browsing_heavy(customers))
+    with ExitStack() as closing:
+        sides = []
+        for folder in (checkout.resolve(), _HERE):
+            arguments = [what.value, str(log), str(events)]
+            if what is What.WORKER:
+                kafka, redis = closing.enter_context(KafkaServer()), closing.enter_context(RedisServer())
+                arguments += [kafka.bootstrap, redis.url]
+            sides.append(Side(folder, *arguments))
+            closing.callback(sides[-1].close)
+        for side in sides:
+            side.measure()
+        ratios = []
+        for number in range(rounds):
+            micros = {side: side.measure() for side in (sides if number % 2 == 0 else sides[::-1])}
+            there, here = (micros[side] for side in sides)
+            ratios.append(there / here)
+            print(f"{number + 1}/{rounds}  there ({sides[0].version}): {there:.2f} µs", end="  ")
+            print(f"here ({sides[1].version}): {here:.2f} µs  ratio {ratios[-1]:.3f}", flush=True)
     found = Interval.of(ratios)
-    print(f"records a CPU second, here against there: {found.mean} (95 %: {found.low} to {found.high})")
+    print(f"{what.value}: throughput by CPU time, here / there: {found.mean} (95 %: {found.low} to {found.high})")
 
 
 if __name__ == "__main__":
-    for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(_variable, "1")
-    if sys.argv[1:2] == ["--serve"]:
-        serve(Path(sys.argv[2]), int(sys.argv[3]))
-    else:
-        typer.run(paired)
+    typer.run(main)

@@ -1,29 +1,29 @@
-"""Where the time goes: a sampling profiler that asks, every few milliseconds of CPU time, which part is at work.
+"""A sampling profiler by parts of the product.
 
-A tracing profiler makes small functions look dear; this one costs nothing that would be seen.
-Time in libraries counts for the part that called them.
+A tracing profiler makes small functions look expensive; this one has no measurable cost. Time in libraries counts for
+the part that calls them.
 """
 
 from __future__ import annotations
 
 import signal
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Final
 
 from benchmarks.results import Part
 
 _INTERVAL_SECONDS: Final = 0.004
-_PACKAGE: Final = "stream_app."
-# The innermost frame whose module is named here says which part is at work; the rest is looked up further out.
-_PARTS: Final = {
+# The innermost frame whose module, or a package around it, is named here decides the part.
+PARTS: Final = {
     "stream_app.ingest": "reading and decoding",
     "stream_app.core.events.schema": "time stamps",
     "stream_app.core.state.update": "state: applying events",
     "stream_app.core.state.vector": "state: applying events",
     "stream_app.core.state.complaints": "state: applying events",
-    "stream_app.core.customers.customer": "recognising duplicates",
+    "stream_app.core.customers.customer": "recognizing duplicates",
     "stream_app.core.state.frame": "features",
     "stream_app.core.model.features": "features",
     "stream_app.core.model.bg_nbd": "features",
@@ -32,60 +32,86 @@ _PARTS: Final = {
     "stream_app.core.partition.processor": "timers, labels and routing",
     "stream_app.core.partition.score_batch": "gathering states to score",
     "stream_app.core.alerts.lifecycle": "ranking and alerts",
-    "stream_app.core.model.nowcast": "nowcast, mixture and drift",
-    "stream_app.core.model.ensemble": "nowcast, mixture and drift",
-    "stream_app.core.model.drift": "nowcast, mixture and drift",
+    "stream_app.core.model.nowcast": "nowcast, ensemble and drift",
+    "stream_app.core.model.ensemble": "nowcast, ensemble and drift",
+    "stream_app.core.model.drift": "nowcast, ensemble and drift",
     "stream_app.replay.columns": "keeping results",
     "stream_app.core.segments.lifecycle_stage": "keeping results",
     "stream_app.replay": "the replay's loop",
 }
 _EXPERTS: Final = "stream_app.core.model.experts."
-_OTHER: Final = "other"
 
 
-def part_of(frame: FrameType | None) -> str:
-    """The part of the product that a stack of frames, innermost first, is at work in."""
+def part_of(frame: FrameType | None, parts: Mapping[str, str] = PARTS, otherwise: str = "other") -> str:
+    """Return the part that a stack of frames, innermost first, belongs to.
+
+    Args:
+        frame: the innermost frame.
+        parts: names of parts by module or package.
+        otherwise: the part of a stack that has no frame of these modules.
+    """
     learning = False
     while frame is not None:
         module, function = frame.f_globals.get("__name__", ""), frame.f_code.co_name
         if module.startswith(_EXPERTS):
             learning = learning or function.startswith("learn")
-            expert = module.removeprefix(_EXPERTS)
-            if function in {"learn", "log_odds"} and expert != "recursive":
-                return f"experts: {'learning' if learning else 'scoring'} ({_expert(frame)})"
-        elif (part := _named(module)) is not None:
-            return part
+            if function in {"learn", "log_odds"} and not module.endswith(".recursive"):
+                expert = getattr(type(frame.f_locals.get("self")), "name", "?")
+                return f"experts: {'learning' if learning else 'scoring'} ({expert})"
+        while module:
+            if module in parts:
+                return parts[module]
+            module = module.rpartition(".")[0]
         frame = frame.f_back
-    return _OTHER
+    return otherwise
+
+
+class Profiler:
+    """Collects the CPU time of the main thread by part, between `start` and `stop`.
+
+    Args:
+        name_of: returns the part of a stack; an empty name is not counted.
+    """
+
+    def __init__(self, name_of: Callable[[FrameType | None], str]) -> None:
+        self.seconds: dict[str, float] = Counter()  # type: ignore[assignment] # seconds, not counts
+        self._name_of = name_of
+        self._sampled_at = 0.0
+
+    def start(self) -> None:
+        """Start sampling in this thread, which must be the main thread."""
+        self._sampled_at = time.thread_time()
+        signal.signal(signal.SIGPROF, self._sample)
+        signal.setitimer(signal.ITIMER_PROF, _INTERVAL_SECONDS, _INTERVAL_SECONDS)
+
+    def stop(self) -> None:
+        """Stop sampling."""
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+
+    def _sample(self, _number: int, frame: FrameType | None) -> None:
+        now = time.thread_time()
+        if name := self._name_of(frame):
+            self.seconds[name] += now - self._sampled_at
+        self._sampled_at = now
 
 
 def profile(work: Callable[[], int]) -> list[Part]:
-    """Do the work, which returns its number of events, and say which share of the CPU time each part took."""
-    seen: Counter[str] = Counter()
-
-    def note(_: int, frame: FrameType | None) -> None:
-        seen[part_of(frame)] += 1
-
-    before = signal.signal(signal.SIGPROF, note)
-    signal.setitimer(signal.ITIMER_PROF, _INTERVAL_SECONDS, _INTERVAL_SECONDS)
+    """Do some work, which returns its number of events, and return the share of each part."""
+    profiler = Profiler(part_of)
+    profiler.start()
     try:
         events = work()
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0.0)
-        signal.signal(signal.SIGPROF, before)
-    total = max(seen.total(), 1)
-    micros = total * _INTERVAL_SECONDS * 1e6 / max(events, 1)
-    return [Part(name, count / total, micros * count / total) for name, count in seen.most_common()]
+        profiler.stop()
+    return shares(profiler.seconds, events)
 
 
-def _expert(frame: FrameType) -> str:
-    owner = frame.f_locals.get("self")
-    return str(getattr(type(owner), "name", "?"))
+def shares(seconds: Mapping[str, float], events: int) -> list[Part]:
+    """Return the parts, the most expensive one first.
 
-
-def _named(module: str) -> str | None:
-    while module.startswith(_PACKAGE):
-        if module in _PARTS:
-            return _PARTS[module]
-        module = module.rpartition(".")[0]
-    return None
+    >>> shares({"a": 1.0, "b": 3.0}, 1_000_000)[0]
+    Part(name='b', share=0.75, micros=3.0)
+    """
+    total = sum(seconds.values()) or 1.0
+    ordered = sorted(seconds.items(), key=lambda item: -item[1])
+    return [Part(name, part / total, part / max(events, 1) * 1e6) for name, part in ordered]

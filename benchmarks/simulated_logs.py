@@ -1,51 +1,44 @@
-"""The simulated logs that are measured on; made once and kept in build/ under a name that says what they are."""
+"""Simulated logs to measure on. A log is written once to build/, under a name that contains its settings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from stream_app.simulate import ShopSettings, write_log
 
-SEED = 1
+SEED: Final = 1
 
 
-def simulated(folder: Path, name: str, settings: ShopSettings, on_share: Callable[[float], None]) -> Path:
-    """The log of a shop in the wire format; written to `folder` unless it is there.
-
-    Args:
-        folder: made if missing.
-        name: of the file, without what the settings say.
-        settings: of the simulated shop.
-        on_share: told of the share that is written.
-    """
-    kinds = "-".join(settings.kinds)
-    said = f"{settings.customers}-{settings.days}-{settings.sessions:g}-{settings.page_views:g}-{kinds}"
-    path = folder / f"{name}-{said}.jsonl"
+def simulated(folder: Path, name: str, settings: ShopSettings) -> Path:
+    """Return the log of a simulated shop in the wire format, written to `folder` unless it exists."""
+    size = f"{settings.customers}-{settings.days}-{settings.sessions:g}-{settings.page_views:g}"
+    path = folder / f"{name}-{size}-{'-'.join(settings.kinds)}.jsonl"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".part")
         with unfinished.open("wb") as out:
-            write_log(settings, SEED, out, lambda what, done: on_share(done if what == "write" else 0.0))
+            write_log(settings, SEED, out, lambda _what, _done: None)
         unfinished.replace(path)
     return path
 
 
 def browsing_heavy(customers: int) -> ShopSettings:
-    """Twenty events a decision and more, over half a year."""
+    """Return a shop with more than twenty events per decision, over half a year."""
     return ShopSettings.browsing_heavy(customers, days=150)
 
 
-def scale(customers: int) -> ShopSettings:
-    """A dozen events a customer in 45 days, of all kinds: the same shop at every size."""
-    return ShopSettings(customers=customers, days=45, sessions=0.6, page_views=1.0)
+def short(customers: int, sessions: float = 0.6, page_views: float = 1.0) -> ShopSettings:
+    """Return a shop with all kinds of events over 45 days.
 
-
-def visits(customers: int, sessions: float, page_views: float) -> ShopSettings:
-    """The same customers and orders with more or fewer visits, of more or fewer pages."""
+    Args:
+        customers: whose orders do not depend on the other arguments.
+        sessions: visits without an order; the default makes a dozen events per customer.
+        page_views: per visit.
+    """
     return ShopSettings(customers=customers, days=45, sessions=sessions, page_views=page_views)
 
 
 def orders_only(customers: int) -> ShopSettings:
-    """Many decisions an event, where CDNOW is not at hand."""
+    """Return a shop with many decisions per event, for use where CDNOW is not available."""
     return ShopSettings.orders_only(customers, days=365)

@@ -1,25 +1,22 @@
-"""How a run goes: what is committed in Redis, and what the processes have used of the CPU, look by look."""
+"""Progress of workers through the topics: committed records and CPU time, sampled many times a second."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
+
+import psutil
 
 from tests.harness.processes import LiveSystem, Process
 
-_TICK_SECONDS: Final = 1.0 / os.sysconf("SC_CLK_TCK")
 _EVERY_SECONDS: Final = 0.05
-_UTIME, _STIME = 11, 12  # fields of /proc/PID/stat behind the name
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was seen at one moment."""
+class Sample:
+    """Totals at one moment."""
 
     at: float  # seconds
     records: int  # committed
@@ -28,90 +25,77 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Course:
-    """A run from the last look without a commit to the first one with all of them."""
+class WorkerRun:
+    """Samples of a run, from the last one before the first commit to the first one after the last commit."""
 
-    looks: list[Look]
+    samples: list[Sample]
+
+    @classmethod
+    def trimmed(cls, samples: Sequence[Sample], total: int) -> WorkerRun:
+        """Return a run without what came before the first commit and after the last.
+
+        >>> seen = [Sample(float(at), records, 0.0, 0.0) for at, records in enumerate([0, 0, 10, 90, 100, 100])]
+        >>> [sample.at for sample in WorkerRun.trimmed(seen, 100).samples]
+        [1.0, 2.0, 3.0, 4.0]
+        """
+        begin = max(place for place, sample in enumerate(samples) if sample.records == samples[0].records)
+        end = min(place for place, sample in enumerate(samples) if sample.records >= total)
+        return cls(list(samples[begin : end + 1]))
 
     @property
     def records(self) -> int:
-        """That were committed."""
-        return self.looks[-1].records - self.looks[0].records
+        """Committed records."""
+        return self.samples[-1].records - self.samples[0].records
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+        return self.samples[-1].at - self.samples[0].at
 
     @property
     def rate(self) -> float:
-        """Records a second, on the wall."""
-        return self.records / (self.looks[-1].at - self.looks[0].at)
+        """Records per second of wall time."""
+        return self.records / self.seconds
 
     @property
     def cpu_micros(self) -> float:
-        """CPU of the workers, µs a record."""
-        return (self.looks[-1].cpu - self.looks[0].cpu) / self.records * 1e6
+        """CPU time of the workers per record, µs."""
+        return (self.samples[-1].cpu - self.samples[0].cpu) / self.records * 1e6
 
     @property
     def redis_micros(self) -> float:
-        """CPU of Redis, µs a record."""
-        return (self.looks[-1].redis_cpu - self.looks[0].redis_cpu) / self.records * 1e6
-
-    def since(self, records: int) -> Course:
-        """The part of it from the look on that first saw so many records.
-
-        >>> looks = [Look(0.0, 0, 0.0, 0.0), Look(1.0, 50, 1.0, 0.1), Look(2.0, 200, 2.0, 0.2)]
-        >>> Course(looks).since(50).rate, Course(looks).rate
-        (150.0, 100.0)
-        """
-        return Course([look for look in self.looks if look.records >= records])
+        """CPU time of Redis per record, µs."""
+        return (self.samples[-1].redis_cpu - self.samples[0].redis_cpu) / self.records * 1e6
 
 
-def trimmed(looks: Sequence[Look], total: int) -> Course:
-    """The course of looks that began before the first commit and ended after the last.
+def watch(live: LiveSystem, workers: Sequence[Process], seconds: float) -> WorkerRun:
+    """Sample until everything in the topics is committed.
 
-    >>> seen = [Look(float(at), records, 0.0, 0.0) for at, records in enumerate([0, 0, 10, 90, 100, 100])]
-    >>> [look.at for look in trimmed(seen, 100).looks]
-    [1.0, 2.0, 3.0, 4.0]
+    Raises:
+        AssertionError: a process has ended, or the time has passed.
     """
-    begin = max(place for place, look in enumerate(looks) if look.records == looks[0].records)
-    end = min(place for place, look in enumerate(looks) if look.records >= total)
-    return Course(list(looks[begin : end + 1]))
-
-
-def watch(live: LiveSystem, workers: Sequence[Process], seconds: float) -> Course:
-    """Look until everything in the topics is committed. Raises AssertionError if a worker ends, or in time."""
     total = sum(live.ends().values())
-    looks: list[Look] = []
+    samples: list[Sample] = []
 
-    def finished() -> bool:
-        looks.append(look(live, workers))
-        return looks[-1].records >= total
+    def is_finished() -> bool:
+        used = live.redis.info("cpu")
+        redis_cpu = float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
+        cpu = sum(cpu_seconds(worker.pid) for worker in workers)
+        samples.append(Sample(time.monotonic(), live.consumed(), cpu, redis_cpu))
+        return samples[-1].records >= total
 
-    live.wait("all is committed", finished, seconds, every=_EVERY_SECONDS)
-    return trimmed(looks, total)
-
-
-def look(live: LiveSystem, workers: Sequence[Process]) -> Look:
-    """What stands now."""
-    records = sum(sum(offsets.values()) for offsets in live.positions() if offsets)
-    cpu = sum(cpu_seconds(worker.pid) for worker in workers)
-    used = live.redis.info("cpu")
-    redis_cpu = float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
-    return Look(time.monotonic(), records, cpu, redis_cpu)
+    live.wait("all records are committed", is_finished, seconds, every=_EVERY_SECONDS)
+    return WorkerRun.trimmed(samples, total)
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process so far, all of its threads."""
-    return _cpu(Path(f"/proc/{pid}/stat"))
+    """Return the CPU time of a process so far, all threads included."""
+    used = psutil.Process(pid).cpu_times()
+    return used.user + used.system
 
 
 def thread_seconds(pid: int) -> dict[str, float]:
-    """CPU time of the main thread of a process, and of all others."""
-    tasks: dict[str, float] = {}
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended between the two looks
-            tasks[task.name] = _cpu(task / "stat")
-    main = tasks.pop(str(pid))
-    return {"main": main, "fetching": sum(tasks.values())}
-
-
-def _cpu(stat: Path) -> float:
-    fields = stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-    return (int(fields[_UTIME]) + int(fields[_STIME])) * _TICK_SECONDS
+    """Return the CPU time of the main thread of a process, and of all others."""
+    threads = {one.id: one.user_time + one.system_time for one in psutil.Process(pid).threads()}
+    main = threads.pop(pid)
+    return {"main": main, "fetching": sum(threads.values())}

@@ -1,15 +1,15 @@
-"""What Redis holds of a customer: typical histories of a simulated shop, a million customers, on a real redis-server.
+"""Memory of Redis per customer: typical histories of a simulated shop, a million customers, on a real redis-server.
 
-`python -m benchmarks.live.redis_memory` simulates a shop for a year, replays it, encodes its customers, renames them
-until there are enough, and stores them as a worker does: one hash a partition, a field a customer. What counts is the
-difference of `used_memory`.
+`python -m benchmarks.live.redis_memory` simulates a shop for a year, replays it, encodes its customers, repeats them
+under new names, and stores them as a worker does: a hash per partition, a field per customer. What counts is the
+difference in `used_memory`.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -18,192 +18,121 @@ from typing import Annotated, Final
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")  # before numpy is imported
 
+import msgspec
 import numpy as np
 import redis
 import typer
 
-from benchmarks import simulated_logs as logs
-from benchmarks.page import table
+from benchmarks.live.results import Memory
 from benchmarks.replay.whole_replay import WEEKLY, replay
-from stream_app.core.alerts.lifecycle import Ranking
+from benchmarks.simulated_logs import simulated
 from stream_app.core.customers.codec.pending import DECISION_BYTES
 from stream_app.core.customers.codec.states import decode_customers, encode_customers
-from stream_app.core.customers.customer import ID_BYTES, Customer
-from stream_app.replay.runner import Replay
+from stream_app.core.customers.customer import ID_BYTES
+from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.replay.session import collector_off
 from stream_app.simulate import ShopSettings
 from tests.harness.servers import RedisServer
 
 PARTITIONS: Final = 8
-WANTED, DONE_AT = 900, 1_400  # bytes of used_memory a customer
-_BATCH: Final = 500  # customers whom a commit touches
-_PIPELINE: Final = 2_000  # fields that are sent at once
+_BATCH: Final = 500  # customers per commit
+_PIPELINE: Final = 2_000  # fields per request
 _ROOT: Final = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """The customers of one log as they are stored at its end."""
+    """Encoded customers of a log at its end."""
 
-    log: str
     values: list[bytes]
-    waiting: float  # decisions a customer
-    fresh: float  # of them, on the facts as they are
-    recent: float  # ids
-    with_episode: float  # share
-    encode_micros: float  # a customer whose decisions changed
-    encode_again_micros: float  # whose facts changed only
+    waiting: float  # decisions per customer
+    fresh: float  # share of customers whose last decision was made on their present state
+    recent_ids: float  # per customer
+    with_alert: float  # share of customers with an open alert
+    encode_micros: float  # per customer whose decisions have changed
+    encode_again_micros: float  # per customer whose state alone has changed
     decode_micros: float
 
-    @property
-    def parts(self) -> dict[str, float]:
-        """Bytes of the parts that are known by counting."""
-        mean = float(np.mean([len(value) for value in self.values]))
-        ids, decisions = ID_BYTES * self.recent, DECISION_BYTES * self.waiting
-        return {
-            "mean": mean,
-            "recent ids": ids,
-            "decisions": decisions,
-            "facts, features and the rest": mean - ids - decisions,
-        }
+    def sizes(self) -> dict[str, float]:
+        """Return figures of the values in bytes, and of their parts that can be counted."""
+        lengths = np.array([len(value) for value in self.values])
+        median, high = np.percentile(lengths, [50, 99])
+        ids, decisions = ID_BYTES * self.recent_ids, DECISION_BYTES * self.waiting
+        named = {"mean": lengths.mean(), "p50": median, "p99": high, "most": lengths.max(), "recent ids": ids}
+        rest = lengths.mean() - ids - decisions
+        return {name: float(one) for name, one in (named | {"decisions": decisions, "all other": rest}).items()}
 
 
-@dataclass(frozen=True)
-class Stored:
-    """What Redis held."""
+def encoded(log: Path, form: str = "jsonl") -> Encoded:
+    """Replay a log with the default horizon, window and period, and encode its customers."""
+    kept: list[PartitionProcessor] = []
+    replay(log, WEEKLY, form, keep=lambda replayed: kept.extend(replayed.partitions))
+    (partition,) = kept
+    customers = sorted(partition.customers.values(), key=lambda customer: customer.name)
 
-    customers: int
-    used_bytes: int  # difference of used_memory
-    value_bytes: int
-    seconds: float
+    def encode(start: int) -> list[bytes]:
+        return encode_customers(customers[start : start + _BATCH], partition.ranking)
 
-    @property
-    def bytes_a_customer(self) -> float:
-        """Of used_memory, everything included."""
-        return self.used_bytes / self.customers
+    def decode(start: int) -> list[bytes]:
+        names = (customer.name for customer in customers[start : start + _BATCH])
+        decode_customers(list(zip(names, values[start : start + _BATCH], strict=True)), WEEKLY.horizon)
+        return []
 
-    @property
-    def verdict(self) -> str:
-        """Whether it is as little as wanted."""
-        if self.bytes_a_customer <= WANTED:
-            return "reached"
-        return "done, not reached" if self.bytes_a_customer <= DONE_AT else "missed"
-
-
-def encoded(name: str, log: Path, form: str = "jsonl") -> Encoded:
-    """Replay a log with the default horizon, window and period, and encode its customers as they are at its end."""
-    kept: list[tuple[list[Customer], Ranking]] = []
-
-    def keep(replayed: Replay) -> None:
-        (partition,) = replayed.partitions
-        customers = sorted(partition.customers.values(), key=lambda customer: customer.name)
-        kept.append((customers, partition.ranking))
-
-    replay(log, WEEKLY, form, keep=keep)
-    ((customers, ranking),) = kept
     with collector_off():
-        first, again = (_encode(customers, ranking) for _ in range(2))
-        named = list(zip((customer.name for customer in customers), again[1], strict=True))
-        started = time.process_time()
-        for start in range(0, len(named), _BATCH):
-            decode_customers(named[start : start + _BATCH], WEEKLY.horizon)
-        decoded = time.process_time() - started
-    count = len(customers)
+        encode_micros, _ = _timed(encode, len(customers))
+        encode_again_micros, values = _timed(encode, len(customers))
+        decode_micros, _ = _timed(decode, len(customers))
     return Encoded(
-        log=name,
-        values=again[1],
-        waiting=sum(len(customer.waiting) for customer in customers) / count,
-        fresh=sum(customer.fresh for customer in customers) / count,
-        recent=sum(len(customer.ids) for customer in customers) / count,
-        with_episode=sum(customer.alert is not None for customer in customers) / count,
-        encode_micros=first[0] / count * 1e6,
-        encode_again_micros=again[0] / count * 1e6,
-        decode_micros=decoded / count * 1e6,
+        values,
+        waiting=float(np.mean([len(customer.waiting) for customer in customers])),
+        fresh=float(np.mean([customer.fresh for customer in customers])),
+        recent_ids=float(np.mean([len(customer.ids) for customer in customers])),
+        with_alert=float(np.mean([customer.alert is not None for customer in customers])),
+        encode_micros=encode_micros,
+        encode_again_micros=encode_again_micros,
+        decode_micros=decode_micros,
     )
 
 
-def _encode(customers: Sequence[Customer], ranking: Ranking) -> tuple[float, list[bytes]]:
-    """CPU seconds, and the values."""
-    values: list[bytes] = []
+def _timed(work: Callable[[int], list[bytes]], customers: int) -> tuple[float, list[bytes]]:
+    """CPU time of some work per customer, µs, and its results over all batches."""
     started = time.process_time()
-    for start in range(0, len(customers), _BATCH):
-        values += encode_customers(customers[start : start + _BATCH], ranking)
-    return time.process_time() - started, values
+    results = [one for start in range(0, customers, _BATCH) for one in work(start)]
+    return (time.process_time() - started) / customers * 1e6, results
 
 
-def stored(values: Sequence[bytes], customers: int) -> Stored:
-    """Store so many customers with these values in a Redis of its own, under names of their own."""
-    started = time.perf_counter()
+def stored(shop: Encoded, customers: int) -> Memory:
+    """Store a number of customers with repeated values in a new Redis."""
     with RedisServer() as server, redis.Redis.from_url(server.url) as client:
-        before = _used(client)
-        for number, chunk in enumerate(_chunks(values, customers)):
+        before = client.info("memory")["used_memory"]
+        named = ((f"c{number:08d}", value) for number, value in enumerate(islice(cycle(shop.values), customers)))
+        number = 0
+        while chunk := dict(islice(named, _PIPELINE)):
             client.hset(f"churn:{{p{number % PARTITIONS}}}:states", mapping=chunk)
-        used = _used(client) - before
+            number += 1
+        used = client.info("memory")["used_memory"] - before
         held = sum(client.hlen(f"churn:{{p{number}}}:states") for number in range(PARTITIONS))
     if held != customers:
-        raise RuntimeError(f"Redis holds {held} customers, not {customers}")
-    repeated = sum(len(value) for value in islice(cycle(values), customers))
-    return Stored(customers, used, repeated, time.perf_counter() - started)
+        raise RuntimeError(f"Redis holds {held} customers instead of {customers}")
+    value_bytes = sum(len(value) for value in islice(cycle(shop.values), customers))
+    return Memory(customers, used / customers, value_bytes / customers, shop.waiting)
 
 
-def _used(client: redis.Redis) -> int:
-    return int(client.info("memory")["used_memory"])
-
-
-def _chunks(values: Sequence[bytes], customers: int) -> Iterator[dict[str, bytes]]:
-    """Fields of hashes: names like those of the simulated shop, and values in turn."""
-    named = ((f"c{number:08d}", value) for number, value in enumerate(islice(cycle(values), customers)))
-    while chunk := dict(islice(named, _PIPELINE)):
-        yield chunk
-
-
-def document(all_encoded: Sequence[Encoded], result: Stored) -> str:
-    """The figures as Markdown."""
-    said = (
-        f"{result.customers:,} customers in {PARTITIONS} hashes: **{result.bytes_a_customer:.0f} B a customer** of"
-        f" `used_memory` (wanted ≤ {WANTED}, done ≤ {DONE_AT}: {result.verdict}),"
-        f" {result.value_bytes / result.customers:.0f} B of them values; {result.seconds:.0f} s.\n"
-    )
-    header = ["log", "customers", "mean B", "p50", "p99", "most", "waiting", "fresh", "episodes"]
-    header += ["ids B", "decisions B", "facts, features, rest B", "encode µs", "again µs", "decode µs"]
-    return said + "\n" + table(header, [_row(one) for one in all_encoded])
-
-
-def _row(one: Encoded) -> list[str]:
-    sizes = np.array([len(value) for value in one.values])
-    middle, high = np.percentile(sizes, [50, 99])
-    parts = one.parts
-    return [
-        one.log,
-        f"{len(sizes):,}",
-        f"{sizes.mean():.0f}",
-        f"{middle:.0f}",
-        f"{high:.0f}",
-        f"{sizes.max()}",
-        f"{one.waiting:.2f}",
-        f"{one.fresh:.2f}",
-        f"{one.with_episode:.1%}",
-        f"{parts['recent ids']:.0f}",
-        f"{parts['decisions']:.0f}",
-        f"{parts['facts, features and the rest']:.0f}",
-        f"{one.encode_micros:.1f}",
-        f"{one.encode_again_micros:.1f}",
-        f"{one.decode_micros:.1f}",
-    ]
-
-
-def bench(
-    simulated: Annotated[int, typer.Option(help="Customers of the simulated shop, for a year.")] = 5_000,
-    customers: Annotated[int, typer.Option(help="Customers that are stored.")] = 1_000_000,
+def main(
+    simulated_customers: Annotated[int, typer.Option(help="Customers of the simulated shop.")] = 5_000,
+    customers: Annotated[int, typer.Option(help="Customers to store.")] = 1_000_000,
     build: Annotated[Path, typer.Option(help="Folder for the simulated log.")] = _ROOT / "build",
     recorded: Annotated[list[str] | None, typer.Option(help="More logs, as MAPPING=FILE: only their sizes.")] = None,
 ) -> None:
-    """Measure what Redis holds of a customer."""
-    log = logs.simulated(build / "benchmarks", "year", ShopSettings(customers=simulated, days=365), lambda _share: None)
-    shop = encoded("simulated shop, a year", log)
-    others = [encoded(form, Path(file), form) for form, _, file in (one.partition("=") for one in recorded or [])]
-    print(document([shop, *others], stored(shop.values, customers)))
+    """Measure the memory of Redis per customer, and print the figures."""
+    log = simulated(build / "benchmarks", "year", ShopSettings(customers=simulated_customers, days=365))
+    shops = {"simulated": encoded(log)}
+    for form, _, file in (one.partition("=") for one in recorded or []):
+        shops[form] = encoded(Path(file), form)
+    figures = {name: {**vars(shop), "values": shop.sizes()} for name, shop in shops.items()}
+    found = {"encoded": figures, "redis": stored(shops["simulated"], customers)}
+    print(msgspec.json.format(msgspec.json.encode(found)).decode())
 
 
 if __name__ == "__main__":
-    typer.run(bench)
+    typer.run(main)

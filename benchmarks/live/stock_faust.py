@@ -1,43 +1,28 @@
-"""The floor of the live system: a stock Faust agent that does nothing, as a process of its own.
+"""The floor of the live system: a stock Faust agent that does nothing, in a process of its own.
 
-A plain `faust.App` on uvloop, Faust's own aiokafka transport, raw serializers, one agent over the same topics with
-`async for event in stream: pass`. `python -m benchmarks.live.stock_faust SPEC` (JSON) measures it from inside: Faust's own
-monitor counts the events, so that the agent need not.
+It is a plain `faust.App` on uvloop with Faust's own aiokafka transport, raw serializers, and one agent over the same
+topics with `async for event in stream: pass`. It is measured from inside: Faust's monitor counts the events.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import tempfile
 import time
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
+from benchmarks.rounds import in_own_process
 from stream_app.config import INPUTS
 from tests.harness.processes import LiveSystem
 
 _START_SECONDS: Final = 60.0
-_LOOK_SECONDS: Final = 0.02
+_POLL_SECONDS: Final = 0.02
 
 
-class Spec(msgspec.Struct, frozen=True):
-    """What the process is to do."""
-
-    bootstrap: str
-    group: str
-    topics: list[str]
-    total: int  # records in the topics
-    seconds: float  # so long at most
-    folder: str
-
-
-class Stock(msgspec.Struct, frozen=True):
-    """What it came to: records from the first one on."""
+@dataclass(frozen=True)
+class StockRun:
+    """Records of a run, from the first one on, and the time that they took."""
 
     records: int
     seconds: float
@@ -45,78 +30,63 @@ class Stock(msgspec.Struct, frozen=True):
 
     @property
     def rate(self) -> float:
-        """Records a second, on the wall."""
+        """Records per second of wall time."""
         return self.records / self.seconds
 
     @property
     def cpu_rate(self) -> float:
-        """Records a second of CPU."""
+        """Records per second of CPU time."""
         return self.records / self.cpu_seconds
 
 
-def stock_faust(live: LiveSystem, group: str, seconds: float) -> Stock:
-    """Run it on the topics of a live system, in a process of its own, from their beginning.
+def stock_faust(live: LiveSystem, group: str, seconds: float) -> StockRun:
+    """Run the agent over the topics of a live system, from their beginning.
 
     Args:
-        live: whose topics are full.
-        group: a consumer group that has never been.
-        seconds: measure so long at most.
+        live: a system with full topics.
+        group: an unused consumer group.
+        seconds: maximum duration.
     """
     kafka = live.config.kafka
     topics = list(kafka.topics.of(*INPUTS).values())
-    total = sum(live.ends().values())
-    with tempfile.TemporaryDirectory() as folder:
-        spec = Spec(kafka.bootstrap, group, topics, total, seconds, folder)
-        command = [sys.executable, "-m", "benchmarks.live.stock_faust", msgspec.json.encode(spec).decode()]
-        timeout = seconds + 2 * _START_SECONDS
-        root = Path(__file__).parents[2]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, cwd=root)
-    if done.returncode:
-        raise RuntimeError(f"the stock agent ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Stock)
+    return in_own_process(measure, kafka.bootstrap, group, topics, sum(live.ends().values()), seconds)
 
 
-async def _measure(spec: Spec) -> Stock:
-    import faust  # noqa: PLC0415 - it takes a second, and the starter does not need it
+def measure(bootstrap: str, group: str, topics: list[str], total: int, seconds: float) -> StockRun:
+    """Run the agent in this process until it has read `total` records, or for some seconds."""
+    import uvloop  # noqa: PLC0415 - only in the process that runs the agent
 
-    app = faust.App(
-        spec.group,
-        broker=f"kafka://{spec.bootstrap}",
+    with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_measure(_app(bootstrap, group, folder), topics, total, seconds))
+
+
+def _app(bootstrap: str, group: str, folder: str) -> Any:
+    import faust  # noqa: PLC0415 - takes a second
+
+    return faust.App(
+        group,
+        broker=f"kafka://{bootstrap}",
         key_serializer="raw",
         value_serializer="raw",
         store="memory://",
-        datadir=spec.folder,
+        datadir=folder,
         web_enabled=False,
         topic_allow_declare=False,
         topic_disable_leader=True,
     )
 
+
+async def _measure(app: Any, topics: list[str], total: int, seconds: float) -> StockRun:
     async def nothing(stream: Any) -> None:
         async for _event in stream:
             pass
 
-    app.agent(app.topic(*spec.topics, key_serializer="raw", value_serializer="raw"), name="nothing")(nothing)
+    app.agent(app.topic(*topics, key_serializer="raw", value_serializer="raw"), name="nothing")(nothing)
     await app.start()
-    deadline = time.monotonic() + _START_SECONDS
-    while not (first := app.monitor.events_total):
-        if time.monotonic() > deadline:
-            raise TimeoutError("the stock agent was given no event")
-        await asyncio.sleep(_LOOK_SECONDS)
+    async with asyncio.timeout(_START_SECONDS):
+        while not (first := app.monitor.events_total):  # noqa: ASYNC110 - Faust has no event to wait for
+            await asyncio.sleep(_POLL_SECONDS)
     started, cpu = time.monotonic(), time.process_time()
-    while app.monitor.events_total < spec.total and time.monotonic() - started < spec.seconds:  # noqa: ASYNC110
-        await asyncio.sleep(_LOOK_SECONDS)
-    return Stock(app.monitor.events_total - first, time.monotonic() - started, time.process_time() - cpu)
-
-
-def _main() -> None:
-    import uvloop  # noqa: PLC0415
-
-    spec = msgspec.json.decode(sys.argv[1], type=Spec)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        result = runner.run(_measure(spec))
-        print(msgspec.json.encode(result).decode(), flush=True)
-        os._exit(0)  # Faust takes seconds to stop, and there is nothing to keep
-
-
-if __name__ == "__main__":
-    _main()
+    while app.monitor.events_total < total and time.monotonic() - started < seconds:  # noqa: ASYNC110
+        await asyncio.sleep(_POLL_SECONDS)
+    return StockRun(app.monitor.events_total - first, time.monotonic() - started, time.process_time() - cpu)

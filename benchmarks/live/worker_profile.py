@@ -1,152 +1,90 @@
-"""Where the CPU of a worker goes: the real command with a sampling profiler inside.
+"""CPU time of a worker by part: the real command with a sampling profiler inside.
 
-It writes its samples to a file when the process ends in good order. The profiler rings by the CPU time of the process,
-and what it hears counts as much as the main thread has used since: the thread that fetches is told by the kernel.
+The profiler writes its results to a file when the process ends normally. It samples by the CPU time of the process and
+counts what the main thread has used since the last sample. The kernel counts the thread that fetches.
 """
 
 from __future__ import annotations
 
 import atexit
-import signal
 import sys
-import time
-from collections import Counter
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 import msgspec
 
+from benchmarks.live.feed import Feed, TrainedModel, fresh_system, store_model
 from benchmarks.live.progress import thread_seconds, watch
-from benchmarks.live.feed import Fed, Taught, anew, put_model
 from benchmarks.live.throughput import RUN_SECONDS, VARIANTS
+from benchmarks.profiler import PARTS, Profiler, part_of, shares
 from benchmarks.results import Part
-from benchmarks.profiler import part_of
 from tests.harness.processes import LiveSystem
 
 _ROOT: Final = Path(__file__).parents[2]
-_INTERVAL_SECONDS: Final = 0.004
-# The shell's parts; what is not here is asked of `sampling`, which knows the core's. The innermost frame that is known
-# says it, so that msgspec, numpy and redis-py count for whoever calls them.
-_SHELL: Final = (
-    ("stream_app.core.messages.decoding", "decoding"),
-    ("stream_app.core.events.schema", "decoding"),
-    ("stream_app.core.partition.record_merge", "alignment"),
-    ("stream_app.core.customers.codec.states", "encoding states"),
-    ("stream_app.core.partition.outbox", "outbox: making records"),
-    ("stream_app.core.messages.schema", "outbox: making records"),
-    ("stream_app.core.partition.task", "lane: the loop and sealing"),
-    ("stream_app.services.runtime.outbox_relay", "outbox: relaying"),
-    ("aiokafka.producer", "outbox: producing"),
-    ("aiokafka", "Kafka client in the main thread"),
-    ("stream_app.adapters.redis", "commit: Redis"),
-    ("redis", "commit: Redis"),
-    ("stream_app.services.worker.worker_metrics", "metrics"),
-    ("prometheus_client", "metrics"),
-    ("stream_app.services.worker", "worker: tasks and waiting"),
-    ("stream_app.adapters.kafka.faust_transport", "transport in the main thread"),
-    ("faust", "Faust"),
-    ("mode", "Faust"),
-)
+# Parts of the shell. The innermost frame that is named decides, so msgspec, numpy and redis-py count for their caller.
+_WORKER_PARTS: Final = PARTS | {
+    "stream_app.core.messages.decoding": "decoding",
+    "stream_app.core.events.schema": "decoding",
+    "stream_app.core.partition.record_merge": "record merge",
+    "stream_app.core.customers.codec.states": "encoding states",
+    "stream_app.core.partition.outbox": "outbox: making records",
+    "stream_app.core.messages.schema": "outbox: making records",
+    "stream_app.core.partition.task": "partition task: loop and commit",
+    "stream_app.services.runtime.outbox_relay": "outbox: relaying",
+    "aiokafka.producer": "outbox: producing",
+    "aiokafka": "Kafka client in the main thread",
+    "stream_app.adapters.redis": "commit: Redis",
+    "redis": "commit: Redis",
+    "stream_app.services.worker.worker_metrics": "metrics",
+    "prometheus_client": "metrics",
+    "stream_app.services.worker": "worker: tasks and waiting",
+    "stream_app.adapters.kafka.faust_transport": "transport in the main thread",
+    "faust": "Faust",
+    "mode": "Faust",
+}
 
 
-class Samples(msgspec.Struct):
-    """What the profiler heard: CPU seconds of the main thread."""
-
-    parts: dict[str, float]
-    functions: dict[str, float]  # of ours, with all that they call outside of ours
-
-
-def worker_part(frame: FrameType | None) -> str:
-    """The part of the worker that a stack of frames, innermost first, is at work in."""
-    innermost = frame
-    while frame is not None:
-        module = str(frame.f_globals.get("__name__", ""))
-        for prefix, name in _SHELL:
-            if module == prefix or module.startswith((f"{prefix}.", f"{prefix}_")):
-                return name
-        if module.startswith("stream_app.core"):
-            return part_of(frame)
-        frame = frame.f_back
-    return "event loop" if innermost is not None else "other"
-
-
-def profile_worker(live: LiveSystem, fed: Fed, taught: Taught) -> tuple[list[Part], dict[str, float]]:
-    """A worker's parts, and the CPU of its threads in µs a record, over all that is in the topics."""
-    with anew(live, "profile", VARIANTS["worker"]) as part:
-        put_model(part, taught, fed.moment)
-        out = part.folder / "profile.json"
-        worker = part.start("worker", program=profiled(out))
-        part.wait("a lane is opened", lambda: "lane opened" in worker.said(), RUN_SECONDS, every=0.01)
+def profile_worker(live: LiveSystem, feed: Feed, model: TrainedModel) -> tuple[list[Part], dict[str, float]]:
+    """Return the parts of a worker's main thread and the CPU time of its threads, µs per record."""
+    with fresh_system(live, "profile", VARIANTS["worker"]) as system:
+        store_model(system, model, feed.moment)
+        out = system.folder / "profile.json"
+        worker = system.start("worker", program=profiled_command(out))
+        system.wait("a partition is assigned", lambda: bool(worker.partitions()), RUN_SECONDS, every=0.01)
         before = thread_seconds(worker.pid)
-        course = watch(part, [worker], RUN_SECONDS)
+        run = watch(system, [worker], RUN_SECONDS)
         threads = thread_seconds(worker.pid)
         worker.stop()
-        samples = read_samples(out)
-    micros = {name: (used - before[name]) / course.records * 1e6 for name, used in threads.items()}
-    return parts_of(samples, course.records), micros
+        seconds = msgspec.json.decode(out.read_bytes(), type=dict[str, float])
+    micros = {name: (used - before[name]) / run.records * 1e6 for name, used in threads.items()}
+    return shares(seconds, run.records), micros
 
 
-def profiled(out: Path) -> list[str]:
-    """The program to start instead of the command; its samples go to `out`."""
-    begin = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from benchmarks.live.worker_profile import run"
-    return [sys.executable, "-c", f"{begin}; run({str(out)!r})"]
+def profiled_command(out: Path) -> list[str]:
+    """Return the program to start instead of the command; it writes seconds by part to `out`."""
+    code = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from benchmarks.live.worker_profile import main"
+    return [sys.executable, "-c", f"{code}; main({str(out)!r})"]
 
 
-def read_samples(out: Path) -> Samples:
-    """What was heard, after the process has ended."""
-    return msgspec.json.decode(out.read_bytes(), type=Samples)
+class _WorkerParts:
+    """Names the parts of a worker, from its first work on a partition on: imports and start do not count."""
+
+    def __init__(self) -> None:
+        self._begun = False
+
+    def __call__(self, frame: FrameType | None) -> str:
+        part = part_of(frame, _WORKER_PARTS, "event loop")
+        self._begun = self._begun or part in PARTS.values()
+        return part if self._begun else ""
 
 
-def parts_of(samples: Samples, records: int) -> list[Part]:
-    """The parts, dearest first.
+def main(out: str) -> None:
+    """Run the real command with the profiler."""
+    from stream_app.cli import main as stream_app  # noqa: PLC0415 - not for the process that only starts this one
 
-    >>> parts_of(Samples({"a": 1.0, "b": 3.0}, {}), 1_000_000)[0]
-    Part(name='b', share=0.75, micros_an_event=3.0)
-    """
-    total = sum(samples.parts.values()) or 1.0
-    ordered = sorted(samples.parts.items(), key=lambda item: -item[1])
-    return [Part(name, seconds / total, seconds / records * 1e6) for name, seconds in ordered]
-
-
-def _own_function(frame: FrameType | None) -> str:
-    while frame is not None:
-        module = str(frame.f_globals.get("__name__", ""))
-        if module.startswith(("stream_app", "redis", "faust", "aiokafka", "mode")):
-            return f"{module}.{frame.f_code.co_qualname}"
-        frame = frame.f_back
-    return "other"
-
-
-def _listen(out: Path) -> None:
-    parts, functions = Counter[str](), Counter[str]()
-    last = time.thread_time()
-
-    begun = False  # by the first work of a lane: imports and start are not told
-
-    def note(_number: int, frame: FrameType | None) -> None:
-        nonlocal last, begun
-        now, function = time.thread_time(), _own_function(frame)
-        begun = begun or function.startswith("stream_app.core.")
-        if not begun:
-            last = now
-            return
-        parts[worker_part(frame)] += now - last  # type: ignore[assignment] # seconds, not a count
-        functions[function] += now - last  # type: ignore[assignment]
-        last = now
-
-    def write() -> None:
-        signal.setitimer(signal.ITIMER_PROF, 0.0)
-        out.write_bytes(msgspec.json.encode(Samples(dict(parts), dict(functions.most_common(60)))))
-
-    signal.signal(signal.SIGPROF, note)
-    signal.setitimer(signal.ITIMER_PROF, _INTERVAL_SECONDS, _INTERVAL_SECONDS)
-    atexit.register(write)
-
-
-def run(out: str) -> None:
-    """Listen, and be the real command."""
-    from stream_app.cli import main  # noqa: PLC0415
-
-    _listen(Path(out))
-    main()
+    profiler = Profiler(_WorkerParts())
+    atexit.register(lambda: Path(out).write_bytes(msgspec.json.encode(profiler.seconds)))
+    atexit.register(profiler.stop)  # first
+    profiler.start()
+    stream_app()

@@ -1,25 +1,24 @@
-"""The cost of an event by the number of customers, each run in a process of its own, so that its memory is its own."""
+"""Cost of an event by number of customers. Each run has a process of its own, hence memory of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
 from benchmarks.replay.memory import pending_bytes, state_bytes
+from benchmarks.replay.results import Flatness, Size
 from benchmarks.replay.whole_replay import SHORT, Run, replay
-from benchmarks.results import Flatness, Size, Spread
+from benchmarks.rounds import in_own_process
 from stream_app.replay.runner import Replay
 
-LARGE: Final = 500_000  # customers from which on one round has to do; it brings its own average
+LARGE: Final = 500_000  # customers from which on one round is enough
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One run and the sizes of what it held."""
+    """A run, and the sizes of what it held."""
 
     run: Run
     state_bytes: float
@@ -27,59 +26,35 @@ class Measured:
 
 
 def measure(log: Path) -> Measured:
-    """Replay a log and weigh what it holds at the end."""
-    weights: list[float] = []
+    """Replay a log, and measure what it holds at the end."""
+    sizes: list[float] = []
 
-    def weigh(replayed: Replay) -> None:
-        (partition,) = replayed.partitions
-        customers = list(partition.customers.values())
-        weights.append(state_bytes(customers))
-        weights.append(pending_bytes(one for customer in customers for one in customer.waiting))
+    def add_sizes(replayed: Replay) -> None:
+        customers = list(replayed.partitions[0].customers.values())
+        sizes.append(state_bytes(customers))
+        sizes.append(pending_bytes(one for customer in customers for one in customer.waiting))
 
-    run = replay(log, SHORT, keep=weigh)
-    return Measured(run, *weights)
-
-
-def in_own_process(log: Path) -> Measured:
-    """The same in a new process, which has never held anything else."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(measure, log).result()
+    run = replay(log, SHORT, keep=add_sizes)
+    return Measured(run, *sizes)
 
 
-def flatness(logs: dict[int, Path], rounds: int, on_run: Callable[[int], None]) -> Flatness:
-    """Measure all sizes in turns: the small ones before and after the large ones.
+def order(sizes: Iterable[int], rounds: int) -> list[int]:
+    """Return the order of the runs, by number of customers: the small ones before and after the large ones."""
+    return [size for number in range(rounds) for size in sorted(sizes) if number == 0 or size < LARGE]
+
+
+def flatness(logs: dict[int, Path], runs: Iterable[int]) -> Flatness:
+    """Measure all sizes.
 
     Args:
-        logs: number of customers -> log.
-        rounds: of the sizes below LARGE.
-        on_run: told of the size of every run that is finished.
+        logs: logs by number of customers.
+        runs: the order of the runs.
     """
-    runs: dict[int, list[Measured]] = {customers: [] for customers in sorted(logs)}
-    for number in range(rounds):
-        for customers, measured in runs.items():
-            if number == 0 or customers < LARGE:
-                measured.append(in_own_process(logs[customers]))
-                on_run(customers)
-    return Flatness([_size(customers, measured) for customers, measured in runs.items()])
+    measured: dict[int, list[Measured]] = {customers: [] for customers in sorted(logs)}
+    for customers in runs:
+        measured[customers].append(in_own_process(measure, logs[customers]))
+    return Flatness([_size(customers, every) for customers, every in measured.items()])
 
 
-def _size(customers: int, measured: Sequence[Measured]) -> Size:
-    runs = [one.run for one in measured]
-    first = measured[0]
-
-    def micros(seconds: Callable[[Run], float]) -> Spread:
-        return Spread.of([seconds(run) / run.events * 1e6 for run in runs])
-
-    return Size(
-        customers=customers,
-        seen=first.run.customers,
-        events=first.run.events,
-        decisions=first.run.decisions,
-        cpu_micros=micros(lambda run: run.replay_seconds),
-        wall_micros=micros(lambda run: run.wall_seconds),
-        scan_micros=micros(lambda run: run.scan_seconds),
-        memory=first.run.replay_bytes,
-        waiting=first.run.waiting,
-        state_bytes=first.state_bytes,
-        pending_bytes=first.pending_bytes,
-    )
+def _size(customers: int, every: Sequence[Measured]) -> Size:
+    return Size(customers, [one.run for one in every], every[0].state_bytes, every[0].pending_bytes)

@@ -1,4 +1,4 @@
-"""The product: a whole replay, measured as the command line runs it, up to where it would write its files."""
+"""A whole replay, measured as the command line runs it, without writing its files."""
 
 from __future__ import annotations
 
@@ -16,33 +16,31 @@ from stream_app.ingest import LogFormat, open_log
 from stream_app.replay.runner import Replay
 from stream_app.replay.session import collector_off
 
-# Of the simulated logs: labels come soon enough for a log of a few weeks, and everything is learned.
+# For simulated logs of a few weeks: labels come early enough for all models to learn.
 SHORT: Final = Settings(horizon=14 * DAY_US, active_window=45 * DAY_US, decide_every=14 * DAY_US)
 WEEKLY: Final = Settings(horizon=60 * DAY_US, active_window=180 * DAY_US, decide_every=7 * DAY_US)
 DAILY: Final = Settings(horizon=30 * DAY_US, active_window=180 * DAY_US, decide_every=DAY_US)
 CDNOW: Final = Settings(horizon=90 * DAY_US, active_window=180 * DAY_US, decide_every=7 * DAY_US)
 
-OnEvents = Callable[[float], None]  # share of the events that were replayed
-
 
 @dataclass(frozen=True)
 class Run:
-    """One replay."""
+    """Counts and times of a replay."""
 
     events: int
     scored: int
     decisions: int
     labels: int
     customers: int
-    waiting: int  # decisions without a label at the end
-    scan_seconds: float  # CPU time of the first reading: counting, checking, sorting
-    replay_seconds: float  # CPU time of the second reading and everything else
-    wall_seconds: float  # of both, on the wall
-    replay_bytes: int  # resident memory at its peak, less what was there before the replay
+    waiting: int  # decisions without a label
+    scan_seconds: float  # CPU time of the first pass: counting, checking, sorting
+    replay_seconds: float  # CPU time of the second pass and everything else
+    wall_seconds: float  # wall time of both passes
+    replay_bytes: int  # peak of the resident set, less its size before the replay
 
     @property
     def seconds(self) -> float:
-        """CPU time of all of it."""
+        """CPU time of both passes."""
         return self.scan_seconds + self.replay_seconds
 
 
@@ -51,24 +49,22 @@ def replay(
     settings: Settings,
     form: str = "jsonl",
     partitions: int = 1,
-    on_events: OnEvents = lambda _: None,
     keep: Callable[[Replay], None] = lambda _: None,
 ) -> Run:
-    """Replay a log: every event applied and scored, every decision made, labelled and learned from.
+    """Replay a log: apply and score every event, make, label and learn from every decision.
 
     Args:
         log: the file.
         settings: of the shop.
-        form: of the file: jsonl or the name of a mapping.
-        partitions: how many the customers are spread over.
-        on_events: told of the share that is done.
-        keep: given the finished replay, before its memory is released.
+        form: jsonl or the name of a mapping.
+        partitions: number of partitions.
+        keep: called with the finished replay, before its memory is released.
     """
     with tempfile.TemporaryDirectory() as folder, open_log([log], LogFormat(form), Path(folder)) as opened:
         wall, started = time.perf_counter(), time.process_time()
         events = opened.scan().events
         scanned, before = time.process_time(), resident()
-        replayed = Replay(settings, partitions, lambda done, _: on_events(done / events))
+        replayed = Replay(settings, partitions, lambda _done, _total: None)
         with collector_off():
             outcome = replayed.run(opened.batches())
         ended, wall = time.process_time(), time.perf_counter() - wall

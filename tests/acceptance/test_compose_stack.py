@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import missing
-from tests.harness.servers import Missing
 from tests.harness.compose_stack import TERMINATED, ComposeFile, Stack
+from tests.harness.servers import Missing
 
 FILE = ComposeFile()
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]

@@ -145,7 +145,7 @@ def test_a_killed_worker_is_back_soon_and_the_other_one_never_notices(tell: Call
         # 2. Until all of its partitions have moved.
         while any(watched.positions[number] == stood[number] for number in mine):
             watched.look()
-            assert time.monotonic() < killed + 60, victim.said()
+            assert time.monotonic() < killed + 60, victim.tail()
         seconds = time.monotonic() - killed
         tell(f"worked on again {seconds:.1f} s after the kill, {RESTART_SECONDS} s of them until the restart;")
         tell(f"the other worker's partitions stood still for {watched.longest(others):.2f} s at most")

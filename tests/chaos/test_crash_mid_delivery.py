@@ -29,8 +29,8 @@ from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import Topics, confluent_options
 from stream_app.core.delivery.records import DEAD, SENT, ChannelState, Delivery, decode_record
 from stream_app.core.messages.schema import encode_message
-from tests.harness.processes import LiveSystem
 from tests.harness.alerts import urgent_alert
+from tests.harness.processes import LiveSystem
 from tests.harness.receivers import FeishuRobot, SiteThread
 
 CRASHING: Final = Path(__file__).with_name("crash_at_steps.py")

@@ -27,10 +27,10 @@ from stream_app.publish.sender import ROLES, Sender
 from stream_app.publish.watermarks import read_ends
 from stream_app.simulate import ShopSettings, write_log
 from tests.harness import hostile, raw_kafka
-from tests.harness.processes import LiveSystem, Outcome, outcome_of_replay
 from tests.harness.alerts import urgent_alert
+from tests.harness.processes import LiveSystem, Outcome, outcome_of_replay
 from tests.harness.processes.outcome import outcome_in_redis
-from tests.harness.processes.receiver import Receiver
+from tests.harness.receivers import AlertReceiver
 
 SETTINGS: Final = {
     "kafka.partitions": "4",
@@ -215,7 +215,7 @@ def assert_same(mine: dict[Any, Any], theirs: dict[Any, Any], what: str) -> None
     assert not differing, f"{len(differing)} {what} differ:\n{examples}"
 
 
-def write_channels(live: LiveSystem, receiver: Receiver) -> None:
+def write_channels(live: LiveSystem, receiver: AlertReceiver) -> None:
     secret, channels = live.folder / "secret", live.folder / "channels.yml"
     secret.write_text(new_secret("webhook"), encoding="utf-8")
     channels.write_text(_CHANNELS.format(url=receiver.url("team"), secret=secret), encoding="utf-8")
@@ -238,7 +238,7 @@ def attack_and_compare(
     log: Path, kinds: Collection[str], count: int, tell: Callable[[str], None], seconds: float = DONE_SECONDS
 ) -> None:
     """Run the services among hostile records of some kinds; good customers must come to what a replay says."""
-    with Receiver() as receiver, LiveSystem(SETTINGS) as live:
+    with AlertReceiver() as receiver, LiveSystem(SETTINGS) as live:
         write_channels(live, receiver)
         live.run("topics", "create")
         began = time.monotonic()
@@ -250,7 +250,7 @@ def attack_and_compare(
         attack.finish()
         send_urgent(live)
         live.wait("the log is worked off", live.done, seconds, every=0.5)
-        live.wait("the alerts are delivered", lambda: receiver.taken >= URGENT, seconds)
+        live.wait("the alerts are delivered", lambda: receiver.accepted >= URGENT, seconds)
         finished = time.monotonic()
         came = outcome_in_redis(live)
         alerts, dead = alerts_of(live), counted(live, "dead_letters")

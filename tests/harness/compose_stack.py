@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import yaml
 
-from tests.harness.processes.live_system import Process
+from tests.harness.processes import Process
 from tests.harness.servers.kafka import fetch_jars
 from tests.harness.servers.process import free_port, program
 
@@ -230,12 +230,12 @@ class Stack:
         deadline = time.monotonic() + seconds
         while not until():
             for name, process in self.running.items():
-                assert process.running, f"{name} ended with {process.popen.returncode}:\n{process.said()}"
+                assert process.running, f"{name} ended with {process.popen.returncode}:\n{process.tail()}"
             assert time.monotonic() < deadline, f"not in {seconds:.0f} s: {what}\n{self._all_said()}"
             time.sleep(0.5)
 
     def _all_said(self) -> str:
-        return "\n\n".join(f"{name}:\n{process.said()[-1_500:]}" for name, process in self.running.items())
+        return "\n\n".join(f"{name}:\n{process.tail()[-1_500:]}" for name, process in self.running.items())
 
     # --- what stands for the containers ---------------------------------------------------------------------------
 

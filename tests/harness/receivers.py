@@ -185,3 +185,19 @@ class SiteThread:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+
+
+class AlertReceiver(SiteThread):
+    """Webhooks that count alerts: `/team` accepts every alert, `/spare` answers 503."""
+
+    def __init__(self) -> None:
+        super().__init__(team=self._accept, spare=self._refuse)
+        self.accepted = 0
+
+    async def _accept(self, request: web.Request) -> web.Response:
+        await request.read()
+        self.accepted += 1
+        return web.Response()
+
+    async def _refuse(self, _: web.Request) -> web.Response:
+        return web.Response(status=503)

@@ -20,8 +20,8 @@ from stream_app.core.messages.schema import (
     encode_message,
 )
 from tests.harness.processes import LiveSystem
-from tests.harness.processes.outcome import records_of
 from tests.harness.processes.live_system import STREAM_APP
+from tests.harness.processes.outcome import records_of
 from tests.harness.shops import complaint
 from tests.integration.test_worker import SECONDS, Make, make, orders_at, produce
 

@@ -32,8 +32,8 @@ from stream_app.core.messages.schema import (
 )
 from stream_app.core.units import EPOCH, MICROSECOND
 from tests.harness.processes import LiveSystem
-from tests.harness.processes.outcome import messages_of
 from tests.harness.processes.live_system import STREAM_APP
+from tests.harness.processes.outcome import messages_of
 from tests.harness.servers.process import free_port
 from tests.integration.test_outgoing_records import limit
 from tests.integration.test_worker import PARTITIONS, SECONDS, Make, accepted, orders_at, produce

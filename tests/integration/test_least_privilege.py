@@ -32,7 +32,8 @@ from stream_app.adapters.kafka.acls import NEEDS
 from stream_app.adapters.redis.acls import NEEDS as REDIS_NEEDS
 from stream_app.cli import app
 from tests.conftest import PROJECT
-from tests.harness.processes.live_system import STREAM_APP, Process
+from tests.harness.processes import Process
+from tests.harness.processes.live_system import STREAM_APP
 from tests.harness.servers import KafkaServer, RedisServer
 from tests.harness.servers.kafka import ADMIN, fetch_jars
 from tests.harness.servers.process import free_port, program
@@ -138,8 +139,8 @@ class Secured:
         deadline = time.monotonic() + SECONDS
         while not until():
             for process in self.processes:
-                assert process.running or process.popen.returncode == -9, f"{process.command}: {process.said()}"
-            assert time.monotonic() < deadline, f"{what}: {[process.said()[-1500:] for process in self.processes]}"
+                assert process.running or process.popen.returncode == -9, f"{process.command}: {process.tail()}"
+            assert time.monotonic() < deadline, f"{what}: {[process.tail()[-1500:] for process in self.processes]}"
             time.sleep(0.2)
 
     def end(self) -> None:
@@ -355,7 +356,7 @@ def test_a_right_that_is_taken_while_it_runs_ends_the_service_and_is_named(secur
     secured.wait("ready", lambda: secured.ready("trainer"))
     with secured.denied("trainer", AclOperation.READ, ResourceType.GROUP, "churn-trainer"):
         assert process.popen.wait(SECONDS) == 5
-    assert "denies Read on the group churn-trainer" in process.said()
+    assert "denies Read on the group churn-trainer" in process.tail()
 
 
 def test_a_producer_that_may_write_nowhere_is_told_so(secured: Secured) -> None:
@@ -426,11 +427,11 @@ def test_a_denied_right_is_named_by_each_command(secured: Secured) -> None:
 def ended(secured: Secured, service: str, **other: str) -> str:
     """Start a service that must end by itself, without a traceback or a password in its log; its last lines."""
     process = secured.start(service, **other)
-    assert process.popen.wait(SECONDS) == 5, process.said()
+    assert process.popen.wait(SECONDS) == 5, process.tail()
     log = process.log.read_text()
     assert "Traceback" not in log
     assert [word for word in PASSWORDS.values() if word in log] == []
-    return process.said()
+    return process.tail()
 
 
 def refused(secured: Secured, user: str, *arguments: str, **other: str) -> str:

@@ -96,8 +96,8 @@ def checkpointed(live: LiveSystem) -> Callable[[Stores], Awaitable[None]]:
 def refused(process: Process, says: str) -> None:
     """It ended with an error in words: no signal, no stack of calls."""
     assert ended(process) == UnusableSnapshot.exit_code
-    assert says in process.said()
-    assert "Traceback" not in process.said()
+    assert says in process.tail()
+    assert "Traceback" not in process.tail()
 
 
 # --- without a key -----------------------------------------------------------------------------------------------
@@ -108,8 +108,8 @@ def test_without_a_key_a_service_that_needs_one_does_not_start(make: Make, name:
     live = make(**{"model.key_file": ""})
     service = live.start(name)
     assert ended(service) == BadConfig.exit_code
-    assert "STREAM_APP_MODEL__KEY_FILE" in service.said()
-    assert "stream-app secret model.key" in service.said()
+    assert "STREAM_APP_MODEL__KEY_FILE" in service.tail()
+    assert "stream-app secret model.key" in service.tail()
 
 
 def test_whoever_needs_no_model_needs_no_key(make: Make) -> None:

@@ -163,7 +163,7 @@ def test_a_topic_with_a_small_limit_gets_shorter_dead_letters_and_stops_nothing(
     metrics = get(live, "/metrics")[1]
     assert number_of(metrics, "churn_dropped_records_total", topic="scores") > 0
     assert number_of(metrics, "churn_dropped_records_total", topic="dead_letters") == 0
-    assert "refused for good and dropped" in worker.said()
+    assert "refused for good and dropped" in worker.tail()
     # Afterwards all goes on: the producer's numbers have no gap.
     for role in limits:
         limit(live, role, max_message_bytes=1_048_588)

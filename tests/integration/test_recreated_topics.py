@@ -188,7 +188,7 @@ def test_a_topic_that_was_created_again_is_refused_and_read_from_its_beginning_w
     present = KafkaIds(live.config.kafka)([name])[name]
     process.restart()
     assert ended(process) == OTHER_TOPIC
-    said = process.said()
+    said = process.tail()
     assert f"{name} is another topic than the one that was read: its id is {present}" in said
     assert any(one in said for one in before.values())
     assert f"stream-app topics accept {name}" in said
@@ -216,13 +216,13 @@ def test_a_service_ends_when_its_topic_is_created_again_under_it(make: Make, rol
     create_again(live, role)
     produce(live, role, 5, 9)
     # While the topic is gone, a worker may first notice that a partition lacks it.
-    assert ended(process) in {OTHER_TOPIC, SplitPartition.exit_code}, process.said()
+    assert ended(process) in {OTHER_TOPIC, SplitPartition.exit_code}, process.tail()
     assert re.search(
-        r"is another topic than|Kafka no longer has|but in Kafka it ends at|assigned without", process.said()
+        r"is another topic than|Kafka no longer has|but in Kafka it ends at|assigned without", process.tail()
     )
     process.restart()
     assert ended(process) == OTHER_TOPIC
-    assert "is another topic than the one that was read" in process.said()
+    assert "is another topic than the one that was read" in process.tail()
 
 
 def test_a_topic_that_is_gone_is_told_of(make: Make) -> None:

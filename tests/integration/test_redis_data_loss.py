@@ -89,7 +89,7 @@ def test_a_worker_does_not_start_on_what_is_left(live: LiveSystem) -> None:
         lose()
         worker.restart()
         assert ended(worker) == StoreIncomplete.exit_code
-        assert said in worker.said()
+        assert said in worker.tail()
         for key, value in whole.items():
             live.redis.restore(key, 0, value, replace=True)
     # What was whole again goes on.
@@ -114,7 +114,7 @@ def test_a_worker_ends_when_redis_evicts_under_it(live: LiveSystem) -> None:
     # 3. It does not start on such a Redis, and not on what such a Redis has left.
     worker.restart()
     assert ended(worker) == EvictingStore.exit_code
-    assert "Set it to noeviction" in worker.said()
+    assert "Set it to noeviction" in worker.tail()
     live.redis.config_set("maxmemory", "0")
     live.redis.config_set("maxmemory-policy", "noeviction")
     if live.redis.dbsize():

@@ -37,7 +37,7 @@ def test_a_service_whose_consumer_goes_silent_ends(kafka: str, redis_url: str, m
     with LiveSystem(own, kafka, redis_url) as live:
         live.run("topics", "create")
         services = {name: live.start(name, program=PROGRAM) for name in WAITS}
-        live.wait("all have started", lambda: all('"started"' in one.said() for one in services.values()), SECONDS)
+        live.wait("all have started", lambda: all('"started"' in one.tail() for one in services.values()), SECONDS)
         time.sleep(6)  # longer than the watchdog waits: nothing waits for them, so they may be silent
         assert all(service.running for service in services.values())
         produce(live)

@@ -146,7 +146,7 @@ def test_a_worker_steps_over_bad_batches_and_bombs_and_loses_nothing_else(make: 
     assert [told[number] for number in sorted(told)] == expected
     assert peak_mib(worker) < 700
     assert 0 < count_of(live, "churn_unreadable_batches_total") <= len(expected)
-    said = worker.said() + first.said()
+    said = worker.tail() + first.tail()
     assert f'"first": {expected[-1]}' in said
     assert worker.stop() == 0
 
@@ -247,7 +247,7 @@ def test_more_than_a_hundred_bad_batches_end_a_worker_in_words(make: Make) -> No
         assert raw(live, "orders", 0, bad) == 0
     worker = live.start("worker")
     assert ended(worker, 2 * SECONDS) == TooManyUnreadable.exit_code
-    assert "kafka-dump-log" in worker.said()
+    assert "kafka-dump-log" in worker.tail()
 
 
 @pytest.mark.parametrize("service", ["worker", "trainer", "desk"])
@@ -256,4 +256,4 @@ def test_a_service_without_a_codec_refuses_to_start(make: Make, service: str) ->
     without = "import sys; sys.modules['cramjam'] = None; from stream_app.cli import main; main()"
     process = live.start(service, program=[sys.executable, "-c", without])
     assert ended(process) == MissingCodec.exit_code
-    assert "pip install" in process.said()
+    assert "pip install" in process.tail()

@@ -33,8 +33,8 @@ from stream_app.errors import CommitRefused, Fenced, UnusableSnapshot, WrongTopi
 from stream_app.ports import ModelVersion
 from stream_app.services.runtime.stores import Stores, open_stores
 from tests.harness.processes import LiveSystem, Process
-from tests.harness.processes.outcome import messages_of
 from tests.harness.processes.live_system import STREAM_APP
+from tests.harness.processes.outcome import messages_of
 from tests.harness.servers.process import free_port
 from tests.harness.shops import order, taught
 
@@ -238,7 +238,7 @@ def test_topics_with_unequal_partition_counts_are_refused(make: Make) -> None:
     admin.create_partitions([NewPartitions(config.topics.cart, PARTITIONS + 1)])[config.topics.cart].result(30)
     worker = live.start("worker")
     assert ended(worker) == WrongTopics.exit_code
-    assert config.topics.cart in worker.said()
+    assert config.topics.cart in worker.tail()
 
 
 def test_a_torn_checkpoint_is_refused(make: Make) -> None:
@@ -254,7 +254,7 @@ def test_a_torn_checkpoint_is_refused(make: Make) -> None:
     with_stores(live, store)
     trainer = live.start("trainer")
     assert ended(trainer) == UnusableSnapshot.exit_code
-    assert "checkpoint" in trainer.said()
+    assert "checkpoint" in trainer.tail()
 
 
 # --- the wall clock, and the versions that it names ------------------------------------------------------------------

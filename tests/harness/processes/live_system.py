@@ -1,4 +1,4 @@
-"""A broker, a Redis, topics, and services as processes of the real command."""
+"""A broker, a Redis, and services as processes of the real command."""
 
 from __future__ import annotations
 
@@ -13,87 +13,29 @@ from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 import redis
 
 from stream_app.config import INPUTS, LiveConfig, load_config, reader_options
+from stream_app.config.parts import PORT_OFFSETS
 from stream_app.core.allocation.allocator import NUMBER as DESK
 from stream_app.demo.secrets import write_missing
 from tests.harness.servers import KafkaServer, RedisServer
-from tests.harness.servers.process import with_parent
+from tests.harness.servers.process import Process, free_port
 
 STREAM_APP: Final = Path(sys.executable).parent / "stream-app"
-STOP_SECONDS: Final = 30.0
 COMMAND_SECONDS: Final = 600.0
 
 
-class Process:
-    """One service, whose log is kept."""
-
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str], log: Path) -> None:
-        self.command, self.log = list(command), log
-        self._environ = dict(environ)
-        self._file: IO[bytes] = log.open("ab")
-        self.popen = self._started()
-
-    def _started(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            with_parent(self.command),
-            env=self._environ,
-            stdin=subprocess.DEVNULL,
-            stdout=self._file,
-            stderr=self._file,
-        )
-
-    @property
-    def pid(self) -> int:
-        """Of the process as it is now."""
-        return self.popen.pid
-
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended."""
-        return self.popen.poll() is None
-
-    def kill(self) -> None:
-        """As a crash of the machine: kill -9."""
-        self.popen.kill()
-        self.popen.wait(STOP_SECONDS)
-
-    def restart(self) -> None:
-        """Start the same command again, after it has ended."""
-        self.popen = self._started()
-
-    def stop(self) -> int:
-        """As its supervisor does: SIGTERM, then wait. Returns the exit status."""
-        self.popen.send_signal(signal.SIGTERM)
-        try:
-            return self.popen.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            raise
-
-    def said(self) -> str:
-        """The end of its log."""
-        return self.log.read_text(errors="replace")[-4_000:]
-
-    def close(self) -> None:
-        """End it, whatever it is doing."""
-        if self.running:
-            self.popen.kill()
-            self.popen.wait(STOP_SECONDS)
-        self._file.close()
-
-
 class LiveSystem:
-    """Real servers and real processes; everything ends with the block.
+    """Real servers and processes of the real command. All of them end with the block.
 
     Args:
-        settings: of the service, by their names in docs/settings.md: {"shop.horizon": "30d"}.
-        kafka: a broker to use; None: an own one.
-        redis_url: a Redis to use; None: an own one.
+        settings: of the services, by their names in docs/settings.md: {"shop.horizon": "30d"}.
+        kafka: address of a broker; None starts one.
+        redis_url: address of a Redis; None starts one.
 
     ```python
     with LiveSystem({"kafka.partitions": "4"}) as live:
@@ -110,26 +52,19 @@ class LiveSystem:
     ) -> None:
         self._bootstrap, self._redis_url = kafka, redis_url
         self.processes: list[Process] = []
-        self._servers: list[KafkaServer | RedisServer] = []
         self._closing = ExitStack()
-        self._folder = tempfile.TemporaryDirectory(prefix="live-")
-        self.folder = Path(self._folder.name)
+        self.folder = Path(self._closing.enter_context(tempfile.TemporaryDirectory(prefix="live-")))
         key = self.folder / "model.key"
         write_missing(key, "password", shared=False)
         self.settings = {"ticks.clock": "log", "health.port": "0", "model.key_file": str(key), **(settings or {})}
 
     def __enter__(self) -> Self:
         if self._bootstrap is None:
-            kafka = KafkaServer()
-            self._servers.append(kafka)
-            kafka.start()
-            self._bootstrap = kafka.bootstrap
+            self._bootstrap = self._closing.enter_context(KafkaServer()).bootstrap
         if self._redis_url is None:
-            server = RedisServer()
-            self._servers.append(server)
-            server.start()
-            self._redis_url = server.url
+            self._redis_url = self._closing.enter_context(RedisServer()).url
         self.redis = redis.Redis.from_url(self._redis_url)
+        self._closing.callback(self.redis.close)
         return self
 
     def __exit__(
@@ -138,29 +73,21 @@ class LiveSystem:
         for process in self.processes:
             process.close()
         self._closing.close()
-        if hasattr(self, "redis"):
-            self.redis.close()
-        for server in self._servers:
-            server.close()
-        self._folder.cleanup()
 
     @property
     def environ(self) -> dict[str, str]:
-        """What every process of the system has in its environment."""
-        given = {f"STREAM_APP_{name.upper().replace('.', '__')}": value for name, value in self.settings.items()}
-        servers = {
-            "STREAM_APP_KAFKA__BOOTSTRAP": str(self._bootstrap),
-            "STREAM_APP_REDIS__URL": str(self._redis_url),
-        }
-        return {**os.environ, "OPENBLAS_NUM_THREADS": "1", **given, **servers}
+        """The environment of every process of the system."""
+        settings = {**self.settings, "kafka.bootstrap": str(self._bootstrap), "redis.url": str(self._redis_url)}
+        given = {f"STREAM_APP_{name.upper().replace('.', '__')}": value for name, value in settings.items()}
+        return {**os.environ, "OPENBLAS_NUM_THREADS": "1", **given}
 
     @cached_property
     def config(self) -> LiveConfig:
-        """The settings as the processes see them."""
+        """The settings as the processes read them."""
         return load_config(environ=self.environ)
 
     def run(self, *command: str) -> str:
-        """Run a command to its end; returns what it said. Raises AssertionError if it failed."""
+        """Run a command, and return its output. Raise AssertionError if it fails."""
         done = subprocess.run(
             [str(STREAM_APP), *command],
             env=self.environ,
@@ -177,9 +104,10 @@ class LiveSystem:
         """Start a service.
 
         Args:
-            name: worker, trainer or desk.
-            instance: of a worker; by default its number among the processes.
-            program: what to start instead of the command, such as one that crashes it; `name` is its last argument.
+            name: of the service.
+            instance: name of a worker's instance; by default its number among the processes.
+            program: a program to start instead of the command, such as one that crashes it, with `name` as its last
+                argument.
         """
         log = self.folder / f"{len(self.processes)}-{name}.log"
         environ = {**self.environ, "STREAM_APP_WORKER__INSTANCE": instance or f"{name}-{len(self.processes)}"}
@@ -187,23 +115,29 @@ class LiveSystem:
         self.processes.append(process)
         return process
 
+    def start_with_metrics(self, name: str) -> tuple[Process, int]:
+        """Start a service with a health server. Return its process and the port."""
+        port = free_port()
+        self.settings["health.port"] = str(port - PORT_OFFSETS[name])
+        return self.start(name), port
+
     def positions(self) -> list[dict[str, int] | None]:
-        """The committed offsets of every partition number by role; None: nothing was committed yet."""
+        """Return the committed offsets of each partition by role; None if nothing was committed yet."""
         stored = [self._stored(number, "position") for number in range(self.partitions)]
         return [msgspec.json.decode(one)["offsets"] if one else None for one in stored]
 
     def consumed(self) -> int:
-        """How many records of the input topics are in stored commits, over all partitions."""
+        """Return the number of committed input records, over all partitions."""
         return sum(sum(offsets.values()) for offsets in self.positions() if offsets is not None)
 
     def hold(self, number: int) -> dict[str, Any] | None:
-        """The tick at which a partition waits for trainer or desk, as stored; None: it goes on."""
+        """Return the tick at which a partition waits for trainer or allocator, as stored; None if it does not wait."""
         summary = self._stored(number, "summary")
         hold: dict[str, Any] | None = msgspec.json.decode(summary)["hold"] if summary else None
         return hold
 
     def outbox_sequence(self, number: int) -> int:
-        """The sequence number of the last record in a partition's outbox, or of the desk's (desk.NUMBER)."""
+        """Return the sequence number of the last outbox record of a partition, or of the allocator (`DESK`)."""
         return int(self._stored(number, "sequence") or 0)
 
     def _stored(self, number: int, name: str) -> bytes | None:
@@ -212,28 +146,32 @@ class LiveSystem:
 
     @property
     def partitions(self) -> int:
-        """Of every topic."""
+        """Number of partitions of each topic."""
         return self.config.kafka.partitions
 
     def wait(self, what: str, until: Callable[[], bool], seconds: float, every: float = 0.1) -> float:
-        """Wait until something holds; returns the seconds that it took. Fails when a process has died, or in time."""
+        """Wait for a condition, and return the seconds that it took.
+
+        Raises:
+            AssertionError: a process has failed, or the time has passed.
+        """
         started = time.monotonic()
         while not until():
             for process in self.processes:
                 if process.popen.poll() not in (None, 0, -signal.SIGKILL, -signal.SIGTERM):
-                    raise AssertionError(f"{process.command} ended with {process.popen.returncode}:\n{process.said()}")
+                    raise AssertionError(f"{process.command} ended with {process.popen.returncode}:\n{process.tail()}")
             if time.monotonic() - started > seconds:
-                logs = "\n\n".join(f"{process.command}:\n{process.said()}" for process in self.processes)
-                raise AssertionError(f"not in {seconds} s: {what}\n{self.positions()}\n{logs}")
+                logs = "\n\n".join(f"{process.command}:\n{process.tail()}" for process in self.processes)
+                raise AssertionError(f"not within {seconds} s: {what}\n{self.positions()}\n{logs}")
             time.sleep(every)
         return time.monotonic() - started
 
     def wait_until_done(self, seconds: float = 300.0) -> float:
-        """Wait until a log that was published to its end is worked off, learned from, and told of."""
-        return self.wait("the log is worked off", self.done, seconds, every=0.25)
+        """Wait until a completely published log is processed, learned from, and its outboxes are relayed."""
+        return self.wait("the log is processed", self.done, seconds, every=0.25)
 
     def done(self) -> bool:
-        """Whether every lane is at the end of its topics, holds no more, and its outbox is empty."""
+        """Whether each partition is at the end of its topics and does not wait, and all outboxes are empty."""
         prefix = self.config.redis.prefix
         positions = self.positions()
         if None in positions or any(self.hold(number) is not None for number in range(self.partitions)):
@@ -243,8 +181,8 @@ class LiveSystem:
         return all((positions[number] or {})[role] == end for (role, number), end in self.ends().items())
 
     def ends(self) -> dict[tuple[str, int], int]:
-        """The end of every input partition, by role and number."""
-        from confluent_kafka import TopicPartition  # noqa: PLC0415 - only where a broker is
+        """Return the end offset of each input partition, by role and number."""
+        from confluent_kafka import TopicPartition  # noqa: PLC0415 - only where a broker runs
 
         return {
             (role, number): self._consumer.get_watermark_offsets(TopicPartition(name, number), timeout=10)[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ from stream_app.core.messages.schema import (
 )
 from stream_app.core.model.snapshot import fingerprint, restore
 from stream_app.core.partition.task import Summary
+from stream_app.core.settings import Settings
 from stream_app.core.training.trainer import Checkpoint
 from stream_app.services.runtime.stores import open_stores
 from tests.harness.processes.live_system import LiveSystem
@@ -77,8 +78,8 @@ def _differences(name: str, one: Outcome, other: Outcome) -> Iterator[str]:
         yield f"  {key}: {mine.get(key)}\n  != {theirs.get(key)}"
 
 
-def told(customer: Customer) -> tuple[Any, ...]:
-    """A state as plain values."""
+def plain_state(customer: Customer) -> tuple[Any, ...]:
+    """Return a state as plain values."""
     return (
         tuple(customer.vector),
         tuple(customer.counters),
@@ -90,8 +91,18 @@ def told(customer: Customer) -> tuple[Any, ...]:
     )
 
 
+def ranked_customers(stored: Sequence[tuple[str, bytes]], settings: Settings) -> tuple[list[Customer], Ranking]:
+    """Decode stored customers, and rank them."""
+    restored, ranking = decode_customers(stored, settings.horizon), Ranking(settings.agreement)
+    ranking.reserve(len(restored.customers))
+    for index, customer in enumerate(restored.customers):
+        customer.index = index
+    restored.rank(ranking)
+    return restored.customers, ranking
+
+
 def scores_of(customers: list[Customer], ranking: Ranking) -> dict[str, float]:
-    """The latest score of all who have one."""
+    """Return the latest score of each customer who has one."""
     latest = {one.name: ranking.latest(one.index) for one in customers}
     return {name: score for name, score in latest.items() if score == score}  # noqa: PLR0124 - NaN: no score
 
@@ -125,14 +136,9 @@ async def _read_redis(live: LiveSystem, outcome: Outcome) -> dict[int, int]:
             summary = msgspec.json.decode(stored, type=Summary)
             outcome.stream_times[number], outcome.counts[number] = summary.stream_time, summary.counts
             async for chunk in stores.states.states(number):
-                restored = decode_customers(chunk, settings.horizon)
-                ranking = Ranking(settings.agreement)
-                ranking.reserve(len(restored.customers))
-                for index, customer in enumerate(restored.customers):
-                    customer.index = index
-                    outcome.states[customer.name] = told(customer)
-                restored.rank(ranking)
-                outcome.scores |= scores_of(restored.customers, ranking)
+                customers, ranking = ranked_customers(chunk, settings)
+                outcome.states |= {customer.name: plain_state(customer) for customer in customers}
+                outcome.scores |= scores_of(customers, ranking)
         latest = await stores.models.latest()
         if latest is not None:
             checkpoint = msgspec.msgpack.decode(latest[1], type=Checkpoint)

@@ -14,7 +14,7 @@ from stream_app.core.partition.processor import Effects
 from stream_app.core.settings import Settings
 from stream_app.ingest import LogFormat, open_log
 from stream_app.replay.runner import Replay
-from tests.harness.processes.outcome import Outcome, scores_of, told
+from tests.harness.processes.outcome import Outcome, plain_state, scores_of
 
 
 class RecordingReplay(Replay):
@@ -46,7 +46,7 @@ def outcome_of_replay(settings: Settings, partitions: int, log: Path, form: LogF
     outcome = replay.recorded
     for number, partition in enumerate(replay.partitions):
         outcome.stream_times[number], outcome.counts[number] = partition.stream_time, vars(partition.counts)
-        outcome.states |= {name: told(customer) for name, customer in partition.customers.items()}
+        outcome.states |= {name: plain_state(customer) for name, customer in partition.customers.items()}
         outcome.scores |= scores_of(list(partition.customers.values()), partition.ranking)
     for alert in happened.opened:
         value = outbox.opening(0, alert, 0)[0].payload

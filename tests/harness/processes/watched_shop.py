@@ -14,8 +14,8 @@ from stream_app.demo.secrets import new_secret
 from stream_app.demo.simulation import Plan, ShopSimulation
 from stream_app.simulate import ShopSettings
 from stream_app.simulate.calendar import SHOP_ZONE
-from tests.harness.processes.receiver import Receiver
 from tests.harness.processes.live_system import LiveSystem
+from tests.harness.receivers import AlertReceiver
 from tests.harness.servers import PrometheusServer
 from tests.harness.servers.process import free_port
 
@@ -81,7 +81,7 @@ class WatchedShop(LiveSystem):
 
     def __enter__(self) -> Self:
         super().__enter__()
-        receiver = self._closing.enter_context(Receiver())
+        receiver = self._closing.enter_context(AlertReceiver())
         secret, channels = self.folder / "secret", self.folder / "channels.yml"
         secret.write_text(new_secret("webhook"), encoding="utf-8")
         text = _CHANNELS.format(team=receiver.url("team"), spare=receiver.url("spare"), secret=secret)
