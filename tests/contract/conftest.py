@@ -18,7 +18,7 @@ from stream_app.adapters.redis.model_store import RedisModelStore
 from stream_app.adapters.redis.state_store import RedisStateStore
 from stream_app.ports import VERSIONS_INDEXED, Lease, ModelStore, StateStore
 from tests.conftest import missing
-from tests.fakes.stores import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
+from tests.fakes import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
 from tests.harness.servers import Missing, RedisServer
 from tests.harness.servers.process import free_port
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from stream_app.ports import Lease
 from tests.contract.conftest import Door, Play
-from tests.fakes.stores import MemoryLease, MemoryServer
+from tests.fakes import MemoryLease, MemoryServer
 
 LONG_MS: Final = 60_000
 SHORT_MS: Final = 60

@@ -18,7 +18,7 @@ from stream_app.core.delivery.changes import Changes, Stored
 from stream_app.core.delivery.records import Delivery, OutboundMessage, encode_record
 from stream_app.errors import Fenced, NotClaimed, StoreUnavailable
 from stream_app.ports import DeliveryStore, Outcome
-from tests.fakes.delivery_store import MemoryDeliveryStore, StoredDeliveries
+from tests.fakes import MemoryDeliveryStore, StoredDeliveries
 
 DONE, ALREADY_DONE, FENCED, WRONG_BASE = Outcome.DONE, Outcome.ALREADY_DONE, Outcome.FENCED, Outcome.WRONG_BASE
 Make = Callable[[], DeliveryStore]

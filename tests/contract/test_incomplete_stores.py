@@ -20,8 +20,7 @@ from stream_app.core.delivery.records import Delivery, OutboundMessage, encode_r
 from stream_app.core.partition.commit import Commit
 from stream_app.errors import StoreIncomplete, StoreUnavailable
 from stream_app.ports import DeliveryStore, ModelStore, ModelVersion, Outcome, StateStore
-from tests.fakes.delivery_store import MemoryDeliveryStore, StoredDeliveries
-from tests.fakes.stores import MemoryModelStore, MemoryServer, MemoryStateStore
+from tests.fakes import MemoryDeliveryStore, MemoryModelStore, MemoryServer, MemoryStateStore, StoredDeliveries
 
 DONE: Final = Outcome.DONE
 KEEP: Final = 3

@@ -22,7 +22,7 @@ from stream_app.core.partition.commit import Commit
 from stream_app.errors import BadStoreAddress, Fenced, NotClaimed, StoreUnavailable
 from stream_app.ports import INSTANCES, Opened, Outcome, StateStore
 from tests.contract.conftest import Door, Play, Scenario, play_in_memory, play_on_redis
-from tests.fakes.stores import MemoryServer, MemoryStateStore
+from tests.fakes import MemoryServer, MemoryStateStore
 
 DONE, ALREADY_DONE, FENCED, WRONG_BASE = Outcome.DONE, Outcome.ALREADY_DONE, Outcome.FENCED, Outcome.WRONG_BASE
 ODD_NAMES: Final = ["ann", "", "客户-7", "\udcff lone \ud800", "a\x00b", "x" * 5_000]

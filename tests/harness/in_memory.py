@@ -1,23 +1,23 @@
-"""The live system without servers: topics that are lists, a store that is a dict, and a scheduler that a seed rules.
+"""The live system in memory: topics are lists, the store is a dict, and a seed drives the scheduler.
 
-It drives the same lanes, trainer and desk as the services do, in any interleaving of fetches, and may throw a lane away
-at any moment, as a crash does.
+It runs the same partition tasks, trainer and allocator as the services do, in any interleaving of fetches. It may
+discard a partition task at any time, as a crash does. `tests.harness.processes` has the system of real processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.core.allocation.allocator import Allocator
-from stream_app.core.events.schema import Cart, Complaint, Event, Order, encode
+from stream_app.core.events.schema import Event, encode
 from stream_app.core.messages.decoding import EVENTS, ROLES, TICKS
 from stream_app.core.messages.schema import (
     AlertClosed,
@@ -40,14 +40,15 @@ from stream_app.core.schedule import moments_between
 from stream_app.core.settings import Settings
 from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.publish.sender import ROLES as EVENT_ROLES
 
-APPENDED_MS = 4_102_444_800_000  # 2100: every log of a test lies in the broker's past
+APPENDED_MS = 4_102_444_800_000  # 2100: later than the events of all tests
 TOPICS = {role: f"shop.{role}" for role in ROLES}
 
 
 @dataclass
-class Rec:
-    """A record as Kafka keeps it."""
+class Record:
+    """A record of a topic."""
 
     offset: int
     timestamp: int
@@ -58,25 +59,17 @@ class Rec:
 
 @dataclass
 class Topics:
-    """Every partition of every topic."""
+    """Records of all topics and partitions."""
 
     partitions: int
-    records: dict[tuple[str, int], list[Rec]] = field(default_factory=dict)
+    records: dict[tuple[str, int], list[Record]] = field(default_factory=dict)
 
-    def of(self, role: str, partition: int) -> list[Rec]:
+    def of(self, role: str, partition: int) -> list[Record]:
         return self.records.setdefault((role, partition), [])
 
     def append(self, role: str, partition: int, value: bytes | None, key: bytes | None = None) -> None:
         log = self.of(role, partition)
-        log.append(Rec(len(log), APPENDED_MS, key, value))
-
-
-def role_of(event: Event) -> str:
-    if isinstance(event, Order):
-        return "orders"
-    if isinstance(event, Cart):
-        return "cart"
-    return "complaints" if isinstance(event, Complaint) else "browsing"
+        log.append(Record(len(log), APPENDED_MS, key, value))
 
 
 def tick(at: int, **fields: Any) -> bytes:
@@ -84,7 +77,7 @@ def tick(at: int, **fields: Any) -> bytes:
 
 
 def publish(events: Sequence[Event], settings: Settings, partitions: int) -> Topics:
-    """A whole log with the log's own ticks, as the publisher writes it."""
+    """Return topics with a whole log and its ticks, as the publisher writes them."""
     topics = Topics(partitions)
     ticked = events[0].at
 
@@ -98,14 +91,14 @@ def publish(events: Sequence[Event], settings: Settings, partitions: int) -> Top
         for moment in moments_between(ticked, event.at, settings):
             tick_all(moment.at, learns=moment.learns, nominates=moment.nominates, waits=True)
             ticked = moment.at
-        topics.append(role_of(event), partition_of(event.customer_id, partitions), encode(event))
+        topics.append(EVENT_ROLES[type(event)], partition_of(event.customer_id, partitions), encode(event))
     tick_all(max(event.at for event in events) + 1, learns=True, waits=True, complete=True)
     return topics
 
 
 @dataclass
-class Stored:
-    """What the store has of a partition."""
+class StoredPartition:
+    """A partition in the store."""
 
     position: bytes = b""
     summary: bytes = b""
@@ -113,8 +106,16 @@ class Stored:
     sequence: int = 0
 
 
-class System:
-    """P lanes, the trainer and the desk over topics."""
+class MemorySystem:
+    """The partition tasks, the trainer and the allocator over topics.
+
+    Args:
+        topics: read and written.
+        settings: of the shop.
+        seed: of the scheduler.
+        limits: of the partition tasks.
+        crashes: probability of a crash at each step.
+    """
 
     def __init__(
         self, topics: Topics, settings: Settings, seed: int = 1, limits: Limits | None = None, crashes: float = 0.0
@@ -122,8 +123,8 @@ class System:
         self.topics, self.settings, self.rng = topics, settings, Random(seed)
         self.limits = limits or Limits(events=7, decisions=5)
         self.crashes = crashes
-        self.stored = {number: Stored() for number in range(topics.partitions)}
-        self.desk_stored = b""
+        self.stored = {number: StoredPartition() for number in range(topics.partitions)}
+        self.allocator_stored = b""
         self.versions: dict[int, bytes] = {}
         self.effective: list[tuple[int, int]] = []
         self.alerts: list[AlertOpened | AlertClosed] = []
@@ -132,16 +133,17 @@ class System:
             ChurnModel(settings.horizon, settings.decide_every, settings.seed), topics.partitions, settings.horizon
         )
         self.checkpoint = self.training.checkpoint()
-        self.allocator = Allocator(
-            topics.partitions, settings, lambda customer: partition_of(customer, topics.partitions)
-        )
-        self.tasks = {number: self._lane(number) for number in range(topics.partitions)}
+        self.allocator = self._new_allocator()
+        self.tasks = {number: self._new_task(number) for number in range(topics.partitions)}
         self._labelled: dict[int, list[tuple[int, bytes]]] = {number: [] for number in self.tasks}
         self._nominated: dict[int, list[tuple[int, bytes]]] = {number: [] for number in self.tasks}
-        self._models: dict[int, ChurnModel] = {0: self.training.churn_model}
-        self._models[0] = ChurnModel(settings.horizon, settings.decide_every, settings.seed)
+        self._models = {0: ChurnModel(settings.horizon, settings.decide_every, settings.seed)}
 
-    def _lane(self, number: int) -> PartitionTask:
+    def _new_allocator(self) -> Allocator:
+        partitions = self.topics.partitions
+        return Allocator(partitions, self.settings, lambda customer: partition_of(customer, partitions))
+
+    def _new_task(self, number: int) -> PartitionTask:
         stored = self.stored[number]
         task = PartitionTask(number, TOPICS, self.settings, self.limits, classify=complaint_reader())
         names = list(stored.states)
@@ -151,10 +153,10 @@ class System:
         task.begin(stored.position, stored.summary)
         return task
 
-    def run_beside(self, published: Topics) -> System:
-        """While a log is being published, partition by partition at any speed; the topics are empty at first.
+    def run_while_publishing(self, published: Topics) -> Self:
+        """Run while a log is published to the empty topics, each partition at its own random speed.
 
-        The first tick is there before anything else is.
+        The first tick is published before anything else.
         """
         ahead = {place: list(log) for place, log in published.records.items()}
         for number in range(published.partitions):
@@ -169,13 +171,13 @@ class System:
             self.run(self.rng.randrange(4))
         return self.run()
 
-    def run(self, turns: int = 1 << 62) -> System:
-        """Until nothing moves any more, or for so many turns."""
+    def run(self, turns: int = 1 << 62) -> Self:
+        """Run until nothing changes any more, or for a number of turns."""
         idle = 0
         while idle < 200 and (turns := turns - 1) >= 0:
             number = self.rng.randrange(self.topics.partitions)
             if self.rng.random() < self.crashes:
-                self.tasks[number] = self._lane(number)
+                self.tasks[number] = self._new_task(number)
             self._fetch(number)
             idle = 0 if self._step(number) | self._train() | self._decide() else idle + 1
         return self
@@ -197,15 +199,15 @@ class System:
         if step is None:
             return False
         if self.rng.random() < self.crashes:  # before the commit is stored
-            self.tasks[number] = self._lane(number)
+            self.tasks[number] = self._new_task(number)
             return True
         assert step.commit.base == stored.position
         stored.position, stored.summary = step.commit.position, step.commit.summary
         stored.states |= step.commit.states
         for record in step.commit.outbox:
             stored.sequence += 1
-            again = 2 if self.rng.random() < self.crashes else 1  # relayed twice
-            for _ in range(again):
+            times = 2 if self.rng.random() < self.crashes else 1  # a crash after a record was relayed
+            for _ in range(times):
                 self._relay(stored.sequence, unpack(record, Outgoing))
         return True
 
@@ -239,12 +241,8 @@ class System:
 
     def _decide(self) -> bool:
         if self.rng.random() < self.crashes:
-            self.allocator = Allocator(
-                self.topics.partitions,
-                self.settings,
-                lambda customer: partition_of(customer, self.topics.partitions),
-            )
-            self.allocator.begin(self.desk_stored)
+            self.allocator = self._new_allocator()
+            self.allocator.begin(self.allocator_stored)
         for number, log in self._nominated.items():
             for offset in range(self.allocator.fetched(number), len(log)):
                 sequence, value = log[offset]
@@ -252,8 +250,8 @@ class System:
         decided = self.allocator.decide()
         if decided is None:
             return False
-        assert decided.commit.base == self.desk_stored
-        self.desk_stored = decided.commit.position
+        assert decided.commit.base == self.allocator_stored
+        self.allocator_stored = decided.commit.position
         for record in decided.commit.outbox:
             self._relay(0, unpack(record, Outgoing))
         return True
@@ -264,12 +262,12 @@ class System:
         return self._models[version]
 
     def save(self) -> tuple[Any, ...]:
-        """All that a Redis holds, as a file of it would."""
-        return deepcopy((self.stored, self.desk_stored, self.versions, self.effective, self.checkpoint))
+        """Return the content of the store, as a snapshot of Redis would have it."""
+        return deepcopy((self.stored, self.allocator_stored, self.versions, self.effective, self.checkpoint))
 
     def rolled_back(self, saved: tuple[Any, ...]) -> None:
-        """Redis is set back to a file, and everything starts from it; Kafka keeps what it has."""
-        self.stored, self.desk_stored, self.versions, self.effective, self.checkpoint = deepcopy(saved)
+        """Restore a saved store and restart everything from it; the topics stay as they are."""
+        self.stored, self.allocator_stored, self.versions, self.effective, self.checkpoint = deepcopy(saved)
         for number, stored in self.stored.items():
             sent = max(
                 (sequence for log in (self._labelled, self._nominated) for sequence, _ in log[number]), default=0
@@ -279,21 +277,21 @@ class System:
                 for record in outbox.retractions(number, known):
                     stored.sequence += 1
                     self._relay(stored.sequence, record)
-            self.tasks[number] = self._lane(number)
+            self.tasks[number] = self._new_task(number)
         self.training = Trainer.restored(self.checkpoint, self.topics.partitions, self.settings.horizon)
         self._models = {0: self._models[0]}
-        self.allocator = Allocator(
-            self.topics.partitions, self.settings, lambda one: partition_of(one, self.topics.partitions)
-        )
-        self.allocator.begin(self.desk_stored)
-        told = [
+        self.allocator = self._new_allocator()
+        self.allocator.begin(self.allocator_stored)
+        contacts = [
             [decode_message(record.value or b"") for record in self.topics.of("contacts", number)]
             for number in range(self.topics.partitions)
         ]
-        done = [[(m.occurred_at - EPOCH) // MICROSECOND for m in of if isinstance(m, AllocationDone)] for of in told]
-        contact = max((m.sequence for of in told for m in of if isinstance(m, Contact | AllocationDone)), default=0)
-        self.desk_stored = self.allocator.recover(min(max(of, default=-1) for of in done), contact).position
+        done = [
+            [(m.occurred_at - EPOCH) // MICROSECOND for m in of if isinstance(m, AllocationDone)] for of in contacts
+        ]
+        contact = max((m.sequence for of in contacts for m in of if isinstance(m, Contact | AllocationDone)), default=0)
+        self.allocator_stored = self.allocator.recover(min(max(of, default=-1) for of in done), contact).position
 
-    def told(self, kind: str) -> Iterable[Outgoing]:
-        """All that was sent to a topic."""
+    def sent_to(self, kind: str) -> list[Outgoing]:
+        """Return all records that were sent to a topic."""
         return [one for one in self.sent if one.topic == kind]

@@ -26,7 +26,7 @@ from stream_app.core.partition.commit import Commit
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.services.runtime.faust_app import make_producer
 from stream_app.services.runtime.outbox_relay import OutboxRelay
-from tests.fakes.stores import MemoryServer, MemoryStateStore
+from tests.fakes import MemoryServer, MemoryStateStore
 from tests.harness.processes import LiveSystem
 from tests.harness.processes.outcome import messages_of
 from tests.harness.servers.process import free_port

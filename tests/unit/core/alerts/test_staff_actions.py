@@ -18,7 +18,7 @@ from stream_app.core.messages.schema import AlertClosed, Contact, ContactAction,
 from stream_app.core.partition.outbox import opening
 from stream_app.core.partition.task import Limits, PartitionTask, Step
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
-from tests.harness.in_memory import APPENDED_MS, TOPICS, Rec, tick
+from tests.harness.in_memory import APPENDED_MS, TOPICS, Record, tick
 from tests.harness.shops import SHOP, T0, order
 from tests.unit.core.partition.test_task import fetch, opening_of, sent, steps_of
 
@@ -162,7 +162,7 @@ def test_the_owner_is_stored_with_the_customer_and_in_force_after_a_restart() ->
     again.restore(list(step.commit.states.items()))
     again.begin(step.commit.position, step.commit.summary)
     late = said("episode_acked", OPENED + 2 * HOUR_US, staff="wang")
-    again.push("contacts", 2, [Rec(2, APPENDED_MS, None, late)], 3, 3)
+    again.push("contacts", 2, [Record(2, APPENDED_MS, None, late)], 3, 3)
     for role in ("ticks", "browsing", "cart", "complaints", "orders"):
         again.push(role, again.fetched.get(role, 0), [], again.fetched.get(role, 0), again.fetched.get(role, 0))
     assert noted(steps_of(again), stored) == stored
