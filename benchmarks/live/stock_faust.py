@@ -56,7 +56,8 @@ def measure(bootstrap: str, group: str, topics: list[str], total: int, seconds: 
     """Run the agent in this process until it has read `total` records, or for some seconds."""
     import uvloop  # noqa: PLC0415 - only in the process that runs the agent
 
-    with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)  # not closed: Faust's tasks take seconds to cancel
+    with tempfile.TemporaryDirectory() as folder:
         return runner.run(_measure(_app(bootstrap, group, folder), topics, total, seconds))
 
 

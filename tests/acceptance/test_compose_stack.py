@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import missing
-from tests.harness.compose_stack import TERMINATED, ComposeFile, Stack
+from tests.harness.compose_file import ComposeFile
+from tests.harness.compose_stack import TERMINATED, Stack
 from tests.harness.servers import Missing
 
 FILE = ComposeFile()
@@ -51,8 +52,8 @@ def figure(metrics: str, name: str) -> float:
 
 @pytest.mark.parametrize("name", FILE.services)
 def test_a_service_starts_as_the_file_says_and_its_health_check_is_well(stack: Stack, name: str) -> None:
-    if name in stack.not_here:
-        pytest.skip(stack.not_here[name])
+    if name in stack.unavailable:
+        pytest.skip(stack.unavailable[name])
     assert name in stack.healthy_after or FILE.services[name].once
 
 
@@ -75,14 +76,14 @@ def test_the_shop_lives_and_the_services_learn_from_it(stack: Stack) -> None:
 
 
 def test_prometheus_sees_all_that_it_is_to_see(stack: Stack) -> None:
-    if "prometheus" in stack.not_here:
-        pytest.skip(stack.not_here["prometheus"])
+    if "prometheus" in stack.unavailable:
+        pytest.skip(stack.unavailable["prometheus"])
 
     def down() -> list[str]:
         told: dict[str, Any] = json.loads(asked(stack.address("prometheus", 9090), "/api/v1/targets?state=active"))
         return [one["scrapePool"] for one in told["data"]["activeTargets"] if one["health"] != "up"]
 
-    absent = {FILE.services[name].command[0] for name in stack.not_here if FILE.services[name].ours}
+    absent = {FILE.services[name].command[0] for name in stack.unavailable if FILE.services[name].ours}
     stack.wait("all targets are up", lambda: set(down()) <= absent, 60.0)
     alertmanagers = json.loads(asked(stack.address("prometheus", 9090), "/api/v1/alertmanagers"))
     assert [one["url"] for one in alertmanagers["data"]["activeAlertmanagers"]] == [
@@ -91,9 +92,9 @@ def test_prometheus_sees_all_that_it_is_to_see(stack: Stack) -> None:
 
 
 def test_alerts_reach_the_receiver(stack: Stack) -> None:
-    if "deliver" in stack.not_here:
-        pytest.skip(stack.not_here["deliver"])
-    stack.wait("an alert came", lambda: " accepted " in stack.said("receiver"), 240.0)
+    if "deliver" in stack.unavailable:
+        pytest.skip(stack.unavailable["deliver"])
+    stack.wait("an alert came", lambda: " accepted " in stack.log_of("receiver"), 240.0)
     assert "<article>" in asked(stack.address("receiver", 8080), "/?lang=zh")
 
 
@@ -103,7 +104,7 @@ def test_it_goes_on_after_it_was_stopped(stack: Stack, folder: Path) -> None:
     again = Stack(FILE, folder)
     try:
         again.up()
-        opened = [json.loads(line) for line in again.said("shop").splitlines() if '"opened"' in line]
+        opened = [json.loads(line) for line in again.log_of("shop").splitlines() if '"opened"' in line]
         assert [one["resumes_after"] == 0 for one in opened] == [True, False]
         assert len({one["start"] for one in opened}) == 1
     finally:

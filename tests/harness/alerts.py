@@ -1,4 +1,4 @@
-"""Alerts as the desk would open them, for whoever measures or tries the deliverer alone."""
+"""Alerts for tests and benchmarks of the notifier alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LIFETIME: Final = timedelta(days=14)
 
 
 def urgent_alert(number: int, shop_id: str = DEFAULT_SHOP) -> AlertOpened:
-    """An alert that waits for no digest, opened now; its id and its customer follow from the number.
+    """Return an urgent alert, opened now; its id and its customer follow from the number.
 
     >>> urgent_alert(7).alert_id, urgent_alert(7).urgent
     ('al_7', True)

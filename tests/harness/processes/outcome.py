@@ -1,4 +1,4 @@
-"""What a live system has come to: states, labels, models and alerts, read from Redis and Kafka."""
+"""Outcome of a live system: states, labels, models and alerts, read from Redis and Kafka."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Label = tuple[int, bytes, bytes, float, int]  # label, features, experts' log-od
 
 @dataclass
 class Outcome:
-    """Everything that must be the same whenever the same log was worked off; two of them are compared with `==`."""
+    """All results that must be equal after the same log was processed; compare two of them with `==`."""
 
     states: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)  # latest probability, of customers who have one
@@ -52,14 +52,14 @@ class Outcome:
     closed: dict[str, AlertClosed] = field(default_factory=dict)
     model: str = ""  # fingerprint of the trainer's model
     versions: dict[int, str] = field(default_factory=dict)  # kept: number -> fingerprint
-    # What a replay knows nothing of: how the outboxes came out, as an internal receiver takes them.
-    doubled: list[str] = field(default_factory=list, compare=False)  # ids that it has twice
-    lost: list[str] = field(default_factory=list, compare=False)  # sequence numbers that it lacks
-    sent_again: Counter[str] = field(default_factory=Counter, compare=False)  # by topic: what it knew by its number
+    # How the outboxes were relayed, as an internal consumer sees it. A replay has no such thing.
+    doubled: list[str] = field(default_factory=list, compare=False)  # ids that were received twice
+    lost: list[str] = field(default_factory=list, compare=False)  # sequence numbers that were not received
+    sent_again: Counter[str] = field(default_factory=Counter, compare=False)  # duplicates by topic
 
     def differences(self, other: Outcome) -> list[str]:
-        """What differs, in words: at most three examples of each kind. Empty if the two are equal."""
-        return [told for name in ("model", *_COMPARED) for told in _differences(name, self, other)]
+        """Describe the differences, with at most three examples of each kind; empty if both are equal."""
+        return [line for name in ("model", *_COMPARED) for line in _differences(name, self, other)]
 
 
 _COMPARED: Final = ("states", "scores", "stream_times", "counts", "labels", "opened", "closed", "versions")
@@ -108,7 +108,7 @@ def scores_of(customers: list[Customer], ranking: Ranking) -> dict[str, float]:
 
 
 def outcome_of(live: LiveSystem) -> Outcome:
-    """Read everything; the services may have ended."""
+    """Read the whole outcome; the services need not run."""
     outcome = Outcome()
     last = asyncio.run(_read_redis(live, outcome))
     received = _Received(outcome)
@@ -121,14 +121,14 @@ def outcome_of(live: LiveSystem) -> Outcome:
 
 
 def outcome_in_redis(live: LiveSystem) -> Outcome:
-    """Read what Redis has: states, scores and models, without labels and alerts."""
+    """Read the outcome in Redis: states, scores and models, without labels and alerts."""
     outcome = Outcome()
     asyncio.run(_read_redis(live, outcome))
     return outcome
 
 
 async def _read_redis(live: LiveSystem, outcome: Outcome) -> dict[int, int]:
-    """Fill in what Redis has; returns the last sequence number of every outbox, the desk's too."""
+    """Fill in what Redis holds. Return the last sequence number of each outbox, including the allocator's."""
     config = live.config
     settings, stores = config.shop.settings(), open_stores(config)
     try:
@@ -150,7 +150,7 @@ async def _read_redis(live: LiveSystem, outcome: Outcome) -> dict[int, int]:
 
 
 class _Received:
-    """What an internal receiver makes of all output topics: a sequence number that is not larger was there before."""
+    """Consumes all output topics: a record whose sequence number is not larger than the last one is a duplicate."""
 
     def __init__(self, outcome: Outcome) -> None:
         self._outcome = outcome
@@ -159,14 +159,14 @@ class _Received:
         self._ids: set[str] = set()
 
     def take(self, role: str, partition: int, sequence: int, value: bytes) -> None:
-        """The next record of a topic partition."""
+        """Add the next record of a topic partition."""
         if not sequence:
-            return  # produced by somebody else
+            return  # not from an outbox
         message = _message(role, value)
-        of_desk = isinstance(message, Contact | AllocationDone) or (
+        of_allocator = isinstance(message, Contact | AllocationDone) or (
             isinstance(message, AlertOpened) and not message.urgent
         )
-        outbox = DESK if of_desk else partition
+        outbox = DESK if of_allocator else partition
         if sequence <= self._last.get((role, partition, outbox), 0):
             self._outcome.sent_again[role] += 1
             return
@@ -182,7 +182,7 @@ class _Received:
             self._outcome.closed[message.alert_id] = message
 
     def check(self, last: dict[int, int]) -> None:
-        """The sequence of an outbox has no gaps, over all topics that it goes to."""
+        """Record gaps in the sequence of each outbox, over all topics that it is relayed to."""
         for outbox, end in last.items():
             missing = set(range(1, end + 1)) ^ self._sequences.get(outbox, set())
             self._outcome.lost += [f"outbox {outbox}: {number}" for number in sorted(missing)]
@@ -208,7 +208,7 @@ def _message(role: str, value: bytes) -> object:
 
 
 def records_of(live: LiveSystem, role: str) -> dict[int, list[tuple[int, bytes]]]:
-    """All records of a topic by partition, as (sequence number of the outbox, value)."""
+    """Return all records of a topic by partition, as (sequence number of the outbox, value)."""
     return {
         number: [(sequence_of(message.headers() or []), message.value() or b"") for message in messages]
         for number, messages in messages_of(live, role).items()
@@ -216,7 +216,7 @@ def records_of(live: LiveSystem, role: str) -> dict[int, list[tuple[int, bytes]]
 
 
 def messages_of(live: LiveSystem, role: str) -> dict[int, list[Any]]:
-    """All messages of a topic by partition, as confluent-kafka has them."""
+    """Return all messages of a topic by partition, as confluent-kafka returns them."""
     config = live.config
     topic = getattr(config.kafka.topics, role)
     consumer = Consumer(reader_options(config.kafka, "outcome"))

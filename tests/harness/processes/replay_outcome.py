@@ -1,4 +1,4 @@
-"""What a replay of the same log comes to, in the words of a live system's outcome."""
+"""Outcome of a replay, in the form of a live system's outcome."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.harness.processes.outcome import Outcome, plain_state, scores_of
 
 
 class RecordingReplay(Replay):
-    """A replay that keeps every label with its features, and the fingerprint of every version."""
+    """A replay that records every label with its features, and the fingerprint of every version."""
 
     def __init__(self, settings: Settings, partitions: int) -> None:
         super().__init__(settings, partitions)
@@ -39,7 +39,7 @@ class RecordingReplay(Replay):
 
 
 def outcome_of_replay(settings: Settings, partitions: int, log: Path, form: LogFormat) -> Outcome:
-    """Replay a log in this process, over as many partitions as the live system has."""
+    """Replay a log in this process, over a number of partitions."""
     replay = RecordingReplay(settings, partitions)
     with tempfile.TemporaryDirectory() as folder, open_log([str(log)], form, Path(folder)) as opened:
         happened = replay.run(opened.batches())

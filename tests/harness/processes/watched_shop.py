@@ -1,15 +1,13 @@
-"""A living shop on the real services, watched by a real Prometheus: what dashboards and rules are tried on."""
+"""A simulated shop on real services under a real Prometheus, for tests of dashboards and rules."""
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event as Flag
 from typing import Final, Self
 
-from stream_app.config.parts import PORT_OFFSETS
 from stream_app.demo.secrets import new_secret
 from stream_app.demo.simulation import Plan, ShopSimulation
 from stream_app.simulate import ShopSettings
@@ -17,16 +15,16 @@ from stream_app.simulate.calendar import SHOP_ZONE
 from tests.harness.processes.live_system import LiveSystem
 from tests.harness.receivers import AlertReceiver
 from tests.harness.servers import PrometheusServer
-from tests.harness.servers.process import free_port
+from tests.harness.servers.process import answers
 
 SERVICES: Final = ("worker", "worker", "trainer", "desk", "deliver")
 _READY_SECONDS: Final = 90.0
-# As the demo's: a staff that works on all days, since a day takes seconds.
+# As in the demo: staff work on all days, since a day takes seconds.
 SETTINGS: Final = {
     "shop.horizon": "60d",
     "shop.active_window": "180d",
     "shop.lost_after": "90d",
-    "worker.skew": "180d",  # the shop's days pass faster than ours
+    "worker.skew": "180d",  # the shop's days pass faster than those of the wall clock
     "shop.decide_every": "7d",
     "shop.zone": "Asia/Shanghai",
     "shop.working_days": "0,1,2,3,4,5,6",
@@ -44,28 +42,28 @@ channels:
 """
 
 
-class Today(Plan):
+class PlanUntilToday(Plan):
     """A plan whose history ends today, so that no alert is too old to be delivered."""
 
     @property
     def shop(self) -> ShopSettings:
-        """For the simulator."""
+        """Settings of the simulator."""
         midnight = datetime.now(SHOP_ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
         start = midnight - timedelta(days=self.history_days)
         return ShopSettings(customers=self.customers, days=self.history_days + self.living_days, start=start)
 
 
-PLAN: Final = Today(customers=3_000, history_days=130, living_days=170, day_seconds=2.0)
+PLAN: Final = PlanUntilToday(customers=3_000, history_days=130, living_days=170, day_seconds=2.0)
 
 
 class WatchedShop(LiveSystem):
-    """Two workers, trainer, desk and deliverer on a living shop, scraped by a Prometheus that evaluates the rules.
+    """Two workers, trainer, allocator and notifier on a simulated shop, and a Prometheus that evaluates the rules.
 
     Args:
         rules: files of rules.
-        plan: how large the shop is, and how its time goes.
-        services: which are started, in this order.
-        settings: beside SETTINGS.
+        plan: size of the shop, and speed of its time.
+        services: services to start, in this order.
+        settings: additional to SETTINGS.
     """
 
     def __init__(
@@ -90,32 +88,15 @@ class WatchedShop(LiveSystem):
         self.redis.config_set("maxmemory", "512mb")
         self.run("topics", "create")
         for name in self.services:
-            port = free_port()
-            self.settings["health.port"] = str(port - PORT_OFFSETS[name])
-            self.start(name)
+            _, port = self.start_with_metrics(name)
             self.ports.setdefault(name, []).append(port)
         targets = {name: [f"127.0.0.1:{port}" for port in ports] for name, ports in self.ports.items()}
-        self.prometheus = PrometheusServer(targets, self.rules)
-        self._closing.callback(self.prometheus.close)
-        self.prometheus.start()
+        self.prometheus = self._closing.enter_context(PrometheusServer(targets, self.rules))
         ready = Flag()
         self.shop = ShopSimulation(self.config, self.plan, ready)
         self._closing.callback(self.shop.stop)
         self.shop.start()
-        self.wait("all services are ready", self._ready, _READY_SECONDS)
+        ports = [port for of_service in self.ports.values() for port in of_service]
+        self.wait("all services are ready", lambda: all(answers(port, "/readyz") for port in ports), _READY_SECONDS)
         ready.set()
         return self
-
-    def _ready(self) -> bool:
-        return all(_answers(port) for ports in self.ports.values() for port in ports)
-
-
-def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2.0)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
