@@ -1,15 +1,12 @@
-"""Makes the pictures of the demo and of its messages, from a demo that runs meanwhile: `make pictures`; needs Chromium.
+"""Take the pictures of the demo and of its messages from a running demo: `make pictures`; needs Chromium.
 
-One demo for each language; what the pictures show is what the services of that minute said, dates included.
+There is one demo per language. The pictures show what the services of that minute have computed, dates included.
 """
 
 from __future__ import annotations
 
 import io
 import re
-import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +23,7 @@ from markupsafe import Markup
 from rich.cells import cell_len
 from rich.console import Console
 
+from grafana.preview.chromium import chromium
 from stream_app.core.messages.schema import AlertOpened
 from stream_app.demo import Request, run_demo
 from stream_app.demo.layout import Layout
@@ -41,11 +39,11 @@ from stream_app.simulate.calendar import SHOP_ZONE
 
 DOCS: Final = Path(__file__).parent
 IMAGES: Final = DOCS / "images"
-TAKEN_AT: Final = 35.0  # seconds before the end of the demo: there are alerts of many days, and some have ended
+TAKEN_AT: Final = 35.0  # seconds before the end of the demo, when there are alerts of many days, and some have ended
 TERMINAL: Final = (110, 30)  # columns, rows
 PAGE: Final = (1280, 1090)  # pixels
 CHATS_WIDTH: Final = 1080
-_CAPACITY: Final = 3  # alerts a day: a digest of five would be a long picture
+_CAPACITY: Final = 3  # alerts per day; a digest of five makes a long picture
 _CHATS: Final = {
     "en": (
         "A complaint past its service target, at once: a DingTalk group",
@@ -58,7 +56,7 @@ _FONTS: Final = "'DejaVu Sans Mono', 'Noto Sans Mono CJK SC', monospace"
 
 @dataclass(frozen=True)
 class Chat:
-    """A message in its frame; without a title: Markdown alone."""
+    """A message in its frame; without a title, only the Markdown."""
 
     where: str
     when: str
@@ -67,7 +65,7 @@ class Chat:
 
 
 class Camera:
-    """Something that a demo is shown to, and that takes its pictures once."""
+    """A `Show` of the demo that takes pictures once."""
 
     def __init__(self, request: Request, address: str) -> None:
         self._request, self._address = request, address
@@ -84,10 +82,10 @@ class Camera:
             self._page.join()
 
     def update(self, board: DemoState, shop: ShopSimulation, _changed: Sequence[Listed], left: float) -> None:
-        """See Show."""
+        """See `Show.update`."""
         if self._page is not None or left > TAKEN_AT or shop.phase is not Phase.LIVING:
             return
-        self._page = Thread(target=self._take_page)  # the demo goes on meanwhile
+        self._page = Thread(target=self._take_page)  # beside the demo
         self._page.start()
         self._take_terminal(board, shop, left)
         self._take_chats(board)
@@ -120,7 +118,7 @@ class Camera:
 
 
 def chosen(board: DemoState) -> tuple[AlertOpened, list[AlertOpened]]:
-    """An urgent alert, the one with most to tell of the latest, and the latest day's list."""
+    """Return the urgent alert with the most evidence, and the latest day's list."""
     listed = [one.alert for one in board.listed]
     urgent = max((alert for alert in listed if alert.urgent), key=lambda alert: len(alert.explanation.evidence))
     daily = [alert for alert in listed if not alert.urgent]
@@ -136,7 +134,7 @@ def _chat(where: str, alert: AlertOpened, message: Message, *, titled: bool) -> 
 
 
 def shoot_text(text: str, kind: str, to: Path) -> None:
-    """The picture of an SVG image or of a page, as large as it is."""
+    """Take the picture of an SVG image or of a page at its full size."""
     with tempfile.TemporaryDirectory(prefix="pictures-") as folder:
         source = Path(folder) / f"page.{kind}"
         source.write_text(_as_here(text) if kind == "svg" else text, encoding="utf-8")
@@ -144,15 +142,15 @@ def shoot_text(text: str, kind: str, to: Path) -> None:
 
 
 def _as_here(svg: str) -> str:
-    """Rich's SVG without fonts from elsewhere, and with room for Chinese: it takes every character for one column."""
+    """Return Rich's SVG without remote fonts, and with room for Chinese: Rich counts one column per character."""
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
     svg = re.sub(r"font-family: [^;]*;", f"font-family: {_FONTS};", svg)
     return re.sub(r'textLength="([\d.]+)"([^>]*)>([^<]*)<', _wide, svg)
 
 
 def _wide(text: re.Match[str]) -> str:
-    said = unescape(text[3])
-    return f'textLength="{float(text[1]) / len(said) * cell_len(said):.1f}"{text[2]}>{text[3]}<'
+    plain = unescape(text[3])
+    return f'textLength="{float(text[1]) / len(plain) * cell_len(plain):.1f}"{text[2]}>{text[3]}<'
 
 
 def _size_of_svg(svg: str) -> tuple[int, int]:
@@ -161,37 +159,24 @@ def _size_of_svg(svg: str) -> tuple[int, int]:
 
 
 def _size_of_page(source: Path) -> tuple[int, int]:
-    """As the browser lays it out."""
+    """Return the size at which the browser lays a page out."""
     text = source.read_text(encoding="utf-8")
-    told = (
+    script = (
         "<script>document.body.dataset.height = Math.ceil(document.body.getBoundingClientRect().height)</script></body>"
     )
-    source.write_text(text.replace("</body>", told), encoding="utf-8")
-    dom = _chromium("--dump-dom", source.as_uri())
+    source.write_text(text.replace("</body>", script), encoding="utf-8")
+    dom = chromium("--dump-dom", source.as_uri())
     (height,) = re.findall(r'data-height="(\d+)"', dom)
     return CHATS_WIDTH, int(height)
 
 
 def shoot(address: str, to: Path, size: tuple[int, int]) -> None:
-    """The picture of what a browser shows at an address."""
-    _chromium(f"--window-size={size[0]},{size[1]}", f"--screenshot={to}", address)
-
-
-def _chromium(*arguments: str) -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        sys.exit("Chromium is needed: chromium, chromium-browser or google-chrome on the PATH.")
-    with tempfile.TemporaryDirectory(prefix="pictures-") as profile:
-        command = [
-            found, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}",
-            *arguments,
-        ]  # fmt: skip
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)  # noqa: S603 - our own
-    return done.stdout
+    """Take the picture of the page at an address."""
+    chromium(f"--window-size={size[0]},{size[1]}", f"--screenshot={to}", address)
 
 
 def main() -> None:
-    """All pictures, in both languages."""
+    """Take all pictures, in both languages."""
     for lang in ("en", "zh"):
         request = Request(lang=lang, port=0, seconds=80, capacity=_CAPACITY)
         run_demo(request, Console(stderr=True), partial(Camera, request))

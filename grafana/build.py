@@ -1,7 +1,4 @@
-"""Writes the dashboards that Grafana is provisioned with: `make dashboards`. A test keeps them in step with the pages.
-
-python -m grafana.build
-"""
+"""Write the dashboards that Grafana is provisioned with: `make dashboards`, or `python -m grafana.build`."""
 
 from __future__ import annotations
 
@@ -22,12 +19,12 @@ _MAKERS: Final = {
 
 
 def dashboards() -> dict[str, str]:
-    """The text of every file, by its path below grafana/dashboards."""
+    """Return the text of each file by its path below grafana/dashboards."""
     return {f"{lang}/{name.replace('_', '-')}.json": _MAKERS[name](lang).json() for name in PAGES for lang in LANGUAGES}
 
 
 def write() -> None:
-    """Write every file."""
+    """Write all files."""
     for name, text in dashboards().items():
         path = FOLDER / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What all pages share: the variables above them, the links between them, the marks in their trends, their grid."""
+"""What all pages share: variables, links between pages, annotations in trends, and the grid."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Variable:
     """A choice above a page: the values of a label.
 
     Attributes:
-        name: in the queries; its label is found in the words.
-        query: what Grafana asks for the values.
-        chosen: the one value that it begins with; "": all of them, and one may choose several.
-        named: instead of a query: the list of names in the words that has the values, and what people call them.
+        name: its name in the queries; the words have its title.
+        query: the query that finds the values.
+        chosen: the initial value; if empty, all values, of which several can be chosen.
+        named: instead of a query, the list of names in the words that has the values and their names.
     """
 
     name: str
@@ -39,9 +39,9 @@ class Variable:
 
 
 class _Mark(model.AnnotationQuery):
-    """Marks in the trends, as Grafana's Prometheus source reads them; the SDK does not know these fields.
+    """An annotation with the fields of Grafana's Prometheus source, which the SDK lacks.
 
-    Grafana 11 reads the query from `target` in its later versions, from the top in its earlier ones.
+    Grafana 11 reads the query from `target` in its later versions, and from `expr` in its earlier ones.
     """
 
     def __init__(self, name: str, expr: str, colour: str, *, title: str, text: str) -> None:
@@ -59,13 +59,14 @@ class _Mark(model.AnnotationQuery):
 
 
 class Page:
-    """One page in one language. Its panels stand in the order in which they are added, on a grid of 24 columns.
+    """A page in one language. Its panels fill a grid of 24 columns in the order in which they are added.
 
     Args:
-        name: one of PAGES; its words are found under it.
+        name: one of PAGES, and the key of its words.
         lang: en or zh.
-        variables: the choices beside the data source.
-        since: the range of time that it opens with, and `refresh` how often it is drawn again.
+        variables: choices beside the data source.
+        since: start of the initial time range.
+        refresh: interval of refreshing.
     """
 
     def __init__(self, name: str, lang: str, variables: Sequence[Variable], since: str, refresh: str) -> None:
@@ -86,17 +87,17 @@ class Page:
         self._links()
         self._dashboard.annotations([_Built(self._alerts()), _Built(self._versions())])
 
-    # --- what a page is made of -----------------------------------------------------------------------------------
+    # --- content --------------------------------------------------------------------------------------------------
 
     def row(self, key: str) -> None:
-        """A heading over what follows."""
+        """Add a heading."""
         self._key += 1
         self._dashboard.with_row(frame.Row(say(self.lang, self.name, "rows", key)).id(self._key))
 
     def number(self, key: str, expr: str, measure: Measure, width: int = 4, texts: Sequence[str] = ()) -> None:
-        """One figure; `texts` are values for which words of the panel stand."""
-        said = {value: self._say(key, f"value_{value}") for value in texts}
-        self._dashboard.with_panel(panels.big_number(self._frame(key, width, STAT_HEIGHT), Query(expr), measure, said))
+        """Add a figure; `texts` are values that are replaced by words of the panel."""
+        named = {value: self._say(key, f"value_{value}") for value in texts}
+        self._dashboard.with_panel(panels.big_number(self._frame(key, width, STAT_HEIGHT), Query(expr), measure, named))
 
     def trend(
         self,
@@ -107,10 +108,10 @@ class Page:
         style: Style = Style.LINES,
         names: Names | None = None,
     ) -> None:
-        """Values over time.
+        """Add values over time.
 
-        The queries stand by legend: a key of the panel's words; a label as `{{label}}`; or a value of a label that
-        `names` has a name for, so that the order of the queries is that of the series.
+        The key of a query is its legend: a key of the panel's words, a label as `{{label}}`, or a value of a label that
+        `names` has a name for. The series are in the order of the queries.
         """
         asked = self._queries(key, queries, names)
         panel = panels.trend(self._frame(key, width, TREND_HEIGHT), asked, measure, style)
@@ -125,17 +126,17 @@ class Page:
         height: int = TREND_HEIGHT,
         names: Names | None = None,
     ) -> None:
-        """The latest value of each series; the queries by legend, as in `trend`."""
+        """Add the latest value of each series; the queries are as in `trend`."""
         asked = self._queries(key, queries, names)
         self._add(panels.bars(self._frame(key, width, height), asked, measure), names)
 
     def columns(self, key: str, label: str, queries: Mapping[str, str], measure: Measure, width: int = 8) -> None:
-        """Values side by side for each value of a label; the queries by a key of the panel's words."""
-        asked = [Query(expr, self._say(key, legend)) for legend, expr in queries.items()]
-        self._add(panels.columns(self._frame(key, width, TREND_HEIGHT), label, asked, measure), None)
+        """Add values side by side for each value of a label; the queries are as in `trend`."""
+        asked = self._queries(key, queries, None)
+        self._dashboard.with_panel(panels.columns(self._frame(key, width, TREND_HEIGHT), label, asked, measure))
 
     def buckets(self, key: str, expr: str, measure: Measure, width: int = 8) -> None:
-        """A histogram over time."""
+        """Add a histogram over time."""
         self._dashboard.with_panel(
             panels.buckets(self._frame(key, width, TREND_HEIGHT), Query(expr, "{{le}}"), measure)
         )
@@ -143,7 +144,7 @@ class Page:
     def table(
         self, key: str, columns: Sequence[Column], width: int = 24, height: int = TREND_HEIGHT, largest: str = ""
     ) -> None:
-        """A table; a column's title is a key of the panel's words, and so is the one whose `largest` comes first."""
+        """Add a table, sorted by the column `largest`; titles of columns are keys of the panel's words."""
         titled = [
             replace(one, title=self._say(key, one.title), texts=names_of(self.lang, one.named) if one.named else None)
             for one in columns
@@ -152,14 +153,14 @@ class Page:
         self._dashboard.with_panel(panels.listing(self._frame(key, width, height), titled, first))
 
     def json(self) -> str:
-        """As Grafana reads it."""
+        """Return the dashboard as Grafana reads it."""
         return json.dumps(self._dashboard.build(), cls=JSONEncoder, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 
-    # --- its frame ------------------------------------------------------------------------------------------------
+    # --- frame ----------------------------------------------------------------------------------------------------
 
     def _add(self, panel: panels.Panel, names: Names | None) -> None:
         if names is not None:
-            panels.call(panel, names_of(self.lang, names.of), names.colours)
+            panels.rename(panel, names_of(self.lang, names.of), names.colours)
         self._dashboard.with_panel(panel)
 
     def _say(self, key: str, what: str) -> str:
@@ -219,7 +220,7 @@ class Page:
 
 
 class _Built(frame.AnnotationQuery):
-    """A builder of what is built already."""
+    """A builder of an annotation that exists already."""
 
     def __init__(self, mark: _Mark) -> None:
         super().__init__()
@@ -233,12 +234,12 @@ def _asked(variable: Variable) -> frame.QueryVariable:
 
 
 def _escaped(name: str) -> str:
-    """A name in the list of a custom variable, whose entries end with a comma."""
+    """Escape commas, which separate the entries of a custom variable."""
     return name.replace(",", "\\,")
 
 
 def uid(name: str, lang: str) -> str:
-    """By which Grafana knows a page, and links find it.
+    """Return the id of a page in Grafana.
 
     >>> uid("churn_today", "zh")
     'churn-today-zh'

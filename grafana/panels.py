@@ -1,4 +1,4 @@
-"""How a panel looks: five kinds, all with a unit, a description and words for the case that there is nothing yet."""
+"""Kinds of panels. All of them have a unit, a description, and a text for the case that there is no data."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
-LETTERS: Final = "ABCDEFGHIJ"  # of the queries of a panel
+LETTERS: Final = "ABCDEFGHIJ"  # names of the queries of a panel
 GREEN, YELLOW, ORANGE, RED, BLUE, GREY = "green", "yellow", "orange", "red", "blue", "text"
 Panel: TypeAlias = stat.Panel | timeseries.Panel | bargauge.Panel | barchart.Panel | table.Panel | heatmap.Panel
 PanelT = TypeVar("PanelT", stat.Panel, timeseries.Panel, bargauge.Panel, barchart.Panel, table.Panel, heatmap.Panel)
-Steps: TypeAlias = Sequence[tuple[float, str]]  # from this value on this colour
+MeasuredT = TypeVar("MeasuredT", stat.Panel, timeseries.Panel, bargauge.Panel, barchart.Panel)
+Steps: TypeAlias = Sequence[tuple[float, str]]  # from a value on, a colour
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked of Prometheus.
+    """A query for Prometheus.
 
     Attributes:
-        expr: in PromQL, with the variables of the page.
-        legend: of a series: words, with `{{label}}` for its labels.
+        expr: PromQL with the variables of the page.
+        legend: name of a series, with `{{label}}` for the values of its labels.
     """
 
     expr: str
@@ -37,15 +38,15 @@ class Query:
 
 @dataclass(frozen=True)
 class Measure:
-    """What stands beside the values of a panel.
+    """Unit, colours and axis of the values of a panel.
 
     Attributes:
-        unit: as Grafana calls it: s, bytes, percentunit, cps, short.
-        base: the colour below all thresholds.
+        unit: a unit of Grafana: s, bytes, percentunit, cps, short.
+        base: colour below all thresholds.
         steps: thresholds.
-        decimals: of the values; None: as many as tell them apart.
-        lowest: where the axis begins.
-        highest: where it ends.
+        decimals: number of decimals; None leaves it to Grafana.
+        lowest: start of the axis; None leaves it to Grafana.
+        highest: end of the axis; None leaves it to Grafana.
     """
 
     unit: str
@@ -58,38 +59,36 @@ class Measure:
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a panel stands, and what it says of itself."""
+    """Size and texts of a panel."""
 
     key: int
     title: str
     description: str
-    nothing: str  # said where there is no value
+    nothing: str  # shown if there is no value
     width: int  # of 24 columns
     height: int
 
 
 def big_number(place: Frame, query: Query, measure: Measure, texts: Mapping[str, str] | None = None) -> stat.Panel:
-    """One figure, with its course behind it; `texts` are words in place of single values."""
+    """Return a panel with one figure and its history behind it; `texts` replace single values."""
     panel = stat.Panel().color_mode(looks.BigValueColorMode.VALUE).graph_mode(looks.BigValueGraphMode.AREA)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.text_mode(looks.BigValueTextMode.VALUE)
     if texts:
         panel.mappings([model.ValueMap({value: model.ValueMappingResult(text=text) for value, text in texts.items()})])
-    panel.with_target(_target(query, "A"))
-    _measured(panel, measure)
-    return _framed(panel, place)
+    return _measured(panel.with_target(_target(query, "A")), place, measure)
 
 
 class Style(StrEnum):
-    """How a trend is drawn."""
+    """Style of a trend."""
 
     LINES = "lines"
-    STACKED = "stacked"  # areas on top of each other: parts of a whole
-    STEPS = "steps"  # values that hold until the next
+    STACKED = "stacked"  # areas on top of each other, for parts of a whole
+    STEPS = "steps"  # for values that hold until the next one
 
 
 def trend(place: Frame, queries: Sequence[Query], measure: Measure, style: Style) -> timeseries.Panel:
-    """Values over time."""
+    """Return a panel with values over time."""
     panel = timeseries.Panel().line_width(1.5).fill_opacity(60 if style is Style.STACKED else 8)
     panel.show_points(looks.VisibilityMode.NEVER)
     panel.legend(_legend_below())
@@ -103,24 +102,22 @@ def trend(place: Frame, queries: Sequence[Query], measure: Measure, style: Style
     panel.color_scheme(frame.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC))
     for letter, query in zip(LETTERS, queries, strict=False):
         panel.with_target(_target(query, letter))
-    _measured(panel, measure)
-    return _framed(panel, place)
+    return _measured(panel, place, measure)
 
 
 def bars(place: Frame, queries: Sequence[Query], measure: Measure) -> bargauge.Panel:
-    """The latest value of each series as a bar; in the order of the queries, and of what each of them finds."""
+    """Return a panel with the latest value of each series as a bar, in the order of the queries and results."""
     panel = bargauge.Panel().orientation(looks.VizOrientation.HORIZONTAL)
     panel.display_mode(looks.BarGaugeDisplayMode.BASIC).value_mode(looks.BarGaugeValueMode.TEXT)
     panel.name_placement(looks.BarGaugeNamePlacement.LEFT).show_unfilled(False)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     for letter, query in zip(LETTERS, queries, strict=False):
         panel.with_target(_target(query, letter, instant=True))
-    _measured(panel, measure)
-    return _framed(panel, place)
+    return _measured(panel, place, measure)
 
 
 def columns(place: Frame, label: str, queries: Sequence[Query], measure: Measure) -> barchart.Panel:
-    """Values side by side for each value of a label, in the order of the first query's values."""
+    """Return a panel with values side by side for each value of a label, in the order of the first query's values."""
     panel = barchart.Panel().x_field(label).group_width(0.8).bar_width(0.95)
     panel.line_width(1).fill_opacity(80).gradient_mode(looks.GraphGradientMode.NONE)
     panel.legend(_legend_below()).tooltip(common.VizTooltipOptions().mode(looks.TooltipDisplayMode.MULTI))
@@ -132,12 +129,11 @@ def columns(place: Frame, label: str, queries: Sequence[Query], measure: Measure
     order = {"fields": {}, "sort": [{"field": queries[0].legend}]}
     panel.with_transformation(model.DataTransformerConfig(id_val="sortBy", options=order))
     panel.color_scheme(frame.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC))
-    _measured(panel, measure)
-    return _framed(panel, place)
+    return _measured(panel, place, measure)
 
 
 def buckets(place: Frame, query: Query, measure: Measure) -> heatmap.Panel:
-    """A histogram over time; the query sums the buckets' rates by `le`."""
+    """Return a panel with a histogram over time; the query sums the rates of the buckets by `le`."""
     panel = heatmap.Panel().calculate(False)
     panel.y_axis(heatmap.YAxisConfig().unit(measure.unit).axis_placement(looks.AxisPlacement.LEFT))
     panel.color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Blues").steps(32))
@@ -153,12 +149,12 @@ class Column:
     """A column of a table: a label, or the value of a query.
 
     Attributes:
-        name: of the label; "" for a value.
-        title: what stands above it.
-        query: what its values are.
-        measure: of the values.
-        named: in which list of names the words for its values are found; "": none.
-        texts: these words.
+        title: its heading.
+        name: the label, if it shows one.
+        query: the query, if it shows values.
+        measure: unit and colours of the values.
+        named: list of names in the words that has texts for its values, if any.
+        texts: these texts.
     """
 
     title: str
@@ -170,7 +166,7 @@ class Column:
 
 
 def listing(place: Frame, columns: Sequence[Column], largest: str = "") -> table.Panel:
-    """A table with a row for each combination of labels, joined on them; the `largest` of a column comes first."""
+    """Return a table with a row for each combination of labels, sorted by the column `largest` in descending order."""
     panel = table.Panel().show_header(True).cell_height(looks.TableCellHeight.SM)
     panel.align(looks.FieldTextAlignment.AUTO).inspect(False)
     asking = sum(bool(one.query) for one in columns)
@@ -180,7 +176,7 @@ def listing(place: Frame, columns: Sequence[Column], largest: str = "") -> table
         if column.query:
             letter = next(letters)
             panel.with_target(_target(Query(column.query), letter, instant=True, form=PromQueryFormat.TABLE))
-            name = f"Value #{letter}" if asking > 1 else "Value"  # as Grafana calls the values of several and of one
+            name = f"Value #{letter}" if asking > 1 else "Value"  # as Grafana names them
         titles[name] = column.title
         panel.override_by_name(column.title, _column(column))
     _joined(panel, titles)
@@ -192,19 +188,19 @@ def listing(place: Frame, columns: Sequence[Column], largest: str = "") -> table
 
 @dataclass(frozen=True)
 class Names:
-    """Series are called by words instead of by the value of their label, and may have colours that mean something.
+    """Names of series instead of the values of their label, and colours with a meaning.
 
     Attributes:
-        of: the list of names in the words.
-        colours: by value.
+        of: list of names in the words.
+        colours: colours by value of the label.
     """
 
     of: str
     colours: Mapping[str, str] = field(default_factory=dict)
 
 
-def call(panel: Panel, names: Mapping[str, str], colours: Mapping[str, str]) -> None:
-    """Give the series of a panel these names and colours, by value of their label."""
+def rename(panel: Panel, names: Mapping[str, str], colours: Mapping[str, str]) -> None:
+    """Set names and colours of the series of a panel, by value of their label."""
     for value, name in names.items():
         properties = [model.DynamicConfigValue(id_val="displayName", value=name)]
         if value in colours:
@@ -213,7 +209,7 @@ def call(panel: Panel, names: Mapping[str, str], colours: Mapping[str, str]) -> 
 
 
 def _joined(panel: table.Panel | barchart.Panel, titles: Mapping[str, str]) -> None:
-    """One row for each combination of labels, with these columns in this order."""
+    """Join queries on their labels; the columns are in the order of `titles`."""
     order = {name: place for place, name in enumerate(titles)}
     options = {"excludeByName": {"Time": True}, "renameByName": dict(titles), "indexByName": order}
     panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
@@ -230,19 +226,15 @@ def _fixed(colour: str) -> model.DynamicConfigValue:
 
 
 def _column(column: Column) -> list[model.DynamicConfigValue]:
-    properties = []
-    if column.measure is not None:
-        properties.append(model.DynamicConfigValue(id_val="unit", value=column.measure.unit))
-        if column.measure.decimals is not None:
-            properties.append(model.DynamicConfigValue(id_val="decimals", value=column.measure.decimals))
-        if column.measure.steps:
-            properties.append(model.DynamicConfigValue(id_val="thresholds", value=_thresholds(column.measure).build()))
-            cell = {"type": "color-text"}
-            properties.append(model.DynamicConfigValue(id_val="custom.cellOptions", value=cell))
+    measure, properties = column.measure, dict[str, object]()
+    if measure is not None:
+        properties |= {"unit": measure.unit} | ({"decimals": measure.decimals} if measure.decimals is not None else {})
+    if measure is not None and measure.steps:
+        properties |= {"thresholds": _thresholds(measure).build(), "custom.cellOptions": {"type": "color-text"}}
     if column.texts:
-        words = {value: model.ValueMappingResult(text=text) for value, text in column.texts.items()}
-        properties.append(model.DynamicConfigValue(id_val="mappings", value=[model.ValueMap(words)]))
-    return properties
+        texts = {value: model.ValueMappingResult(text=text) for value, text in column.texts.items()}
+        properties["mappings"] = [model.ValueMap(texts)]
+    return [model.DynamicConfigValue(id_val=name, value=value) for name, value in properties.items()]
 
 
 def _target(
@@ -253,7 +245,7 @@ def _target(
     return target.instant() if instant else target.range()
 
 
-def _measured(panel: stat.Panel | timeseries.Panel | bargauge.Panel | barchart.Panel, measure: Measure) -> None:
+def _measured(panel: MeasuredT, place: Frame, measure: Measure) -> MeasuredT:
     panel.unit(measure.unit).thresholds(_thresholds(measure))
     if measure.decimals is not None:
         panel.decimals(measure.decimals)
@@ -261,6 +253,7 @@ def _measured(panel: stat.Panel | timeseries.Panel | bargauge.Panel | barchart.P
         panel.min(measure.lowest)
     if measure.highest is not None:
         panel.max(measure.highest)
+    return _framed(panel, place)
 
 
 def _thresholds(measure: Measure) -> frame.ThresholdsConfig:

@@ -1,4 +1,4 @@
-"""What people read on the dashboards, by language."""
+"""Texts of the dashboards by language."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _FOLDER: Final = Path(__file__).parent / "words"
 
 @cache
 def words(lang: str) -> Mapping[str, Any]:
-    """All words of a language, by page and panel."""
+    """Return all texts of a language, by page and panel."""
     found: Mapping[str, Any] = tomllib.loads((_FOLDER / f"{lang}.toml").read_text(encoding="utf-8"))
     return found
 
 
 def say(lang: str, *place: str) -> str:
-    """The words at a place.
+    """Return the text at a place.
 
     >>> say("en", "service", "title"), say("zh", "service", "title")
     ('Service', '服务')
@@ -33,6 +33,6 @@ def say(lang: str, *place: str) -> str:
 
 
 def names_of(lang: str, of: str) -> dict[str, str]:
-    """How the values of a label are called: {"orders": "订单"}."""
+    """Return the names of the values of a label: {"orders": "订单"}."""
     found: dict[str, str] = words(lang)["names"][of]
     return dict(found)

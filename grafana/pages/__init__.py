@@ -1,1 +1,1 @@
-"""What each page shows."""
+"""Content of each page."""

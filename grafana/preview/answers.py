@@ -1,4 +1,4 @@
-"""A dashboard's JSON with what every query of it finds."""
+"""A dashboard's JSON with the results of all its queries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grafana.preview.prometheus import Prometheus, Range, Series
 
 @dataclass(frozen=True)
 class Asked:
-    """One query as it was asked, and its answer."""
+    """A query and its result."""
 
     letter: str
     expr: str
@@ -20,7 +20,7 @@ class Asked:
     found: list[Series]
 
     def name(self, series: Series) -> str:
-        """How Grafana calls a series: its legend, filled with its labels."""
+        """Return the name of a series in Grafana: its legend with the values of its labels."""
         if not self.legend:
             return ", ".join(f"{key}={value}" for key, value in series.labels.items()) or "value"
         return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda found: series.labels.get(found[1], ""), self.legend)
@@ -28,30 +28,30 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answered:
-    """A panel with the answers to its queries."""
+    """A panel with the results of its queries."""
 
     panel: Mapping[str, Any]
     asked: list[Asked]
 
     @property
     def empty(self) -> list[str]:
-        """Queries that found nothing, or no number at all."""
+        """Queries without a result, or without any number."""
         return [one.expr for one in self.asked if not any(series.last == series.last for series in one.found)]
 
 
 @dataclass(frozen=True)
 class Board:
-    """A dashboard with all answers."""
+    """A dashboard with all results."""
 
     dashboard: Mapping[str, Any]
     over: Range
     panels: list[Answered]
-    choices: Mapping[str, list[str]] = field(default_factory=dict)  # what each variable offers
-    marks: Mapping[str, list[Series]] = field(default_factory=dict)  # what each annotation found
+    choices: Mapping[str, list[str]] = field(default_factory=dict)  # values that each variable offers
+    marks: Mapping[str, list[Series]] = field(default_factory=dict)  # results of each annotation
 
 
 def panels_of(dashboard: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Every panel that asks something, also in rows."""
+    """Yield every panel with queries, including those in rows."""
     for panel in dashboard["panels"]:
         if panel["type"] == "row":
             yield from panel.get("panels", [])
@@ -60,24 +60,28 @@ def panels_of(dashboard: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def variables_of(dashboard: Mapping[str, Any]) -> dict[str, str]:
-    """The queries of the variables, by name."""
+    """Return the queries of the variables, by name."""
     return {one["name"]: one["query"]["query"] for one in dashboard["templating"]["list"] if one["type"] == "query"}
 
 
 def chosen_in(dashboard: Mapping[str, Any]) -> dict[str, str]:
-    """What stands in the place of each variable when the page opens."""
+    """Return the value of each variable when the page opens."""
     variables = [one for one in dashboard["templating"]["list"] if one["type"] != "datasource"]
     return {one["name"]: one["allValue"] if one["includeAll"] else one["current"]["value"] for one in variables}
 
 
 def options_of(dashboard: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The values of the variables that ask nobody for them, by name."""
+    """Return the values of the variables without a query, by name."""
     variables = [one for one in dashboard["templating"]["list"] if one["type"] == "custom"]
     return {one["name"]: [option["value"] for option in one["options"]] for one in variables}
 
 
 def ask(dashboard: Mapping[str, Any], prometheus: Prometheus, over: Range) -> Board:
-    """Ask every query of every panel, variable and mark, with the choices that the page opens with. Raises Refused."""
+    """Run the queries of all panels, variables and annotations, with the values that the page opens with.
+
+    Raises:
+        Refused: a query is wrong.
+    """
     choices = {name: prometheus.label_values(query, over) for name, query in variables_of(dashboard).items()}
     choices |= options_of(dashboard)
     chosen = chosen_in(dashboard)

@@ -1,12 +1,13 @@
-"""Panels as HTML and SVG, near enough to Grafana's to judge a page by."""
+"""Panels as HTML and SVG, similar enough to Grafana's to review a page."""
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from markupsafe import escape
 
 from grafana.preview.answers import Answered
 from grafana.preview.plot import LEFT, Plot, label, ticks
@@ -22,12 +23,12 @@ _CLASSIC: Final = (
     "#73BF69", "#F2CC0C", "#8AB8FF", "#FF780A", "#F2495C", "#5794F2", "#B877D9", "#705DA0", "#37872D", "#FADE2A",
     "#447EBC", "#C15C17", "#890F02", "#0A437C", "#6D1F62", "#584477", "#B7DBAB",
 )  # fmt: skip
-_BAR: Final = 38.0  # pixels of a bar's height, at most
+_BAR: Final = 38.0  # maximum height of a bar, pixels
 
 
 @dataclass(frozen=True)
 class Line:
-    """A series as it is drawn; `fixed`: its colour means something."""
+    """A series with its name and colour; a `fixed` colour has a meaning."""
 
     name: str
     colour: str
@@ -37,24 +38,24 @@ class Line:
 
 @dataclass(frozen=True)
 class Looks:
-    """What a panel's field settings say."""
+    """Field settings of a panel."""
 
     panel: Mapping[str, Any]
 
     @property
     def defaults(self) -> Mapping[str, Any]:
-        """For all fields."""
+        """Settings of all fields."""
         found: Mapping[str, Any] = self.panel["fieldConfig"]["defaults"]
         return found
 
     @property
     def custom(self) -> Mapping[str, Any]:
-        """Of the kind of panel."""
+        """Settings of the kind of panel."""
         found: Mapping[str, Any] = self.defaults.get("custom", {})
         return found
 
     def of(self, name: str) -> dict[str, Any]:
-        """What is overridden for a field, by property."""
+        """Return the overrides of a field, by property."""
         found: dict[str, Any] = {}
         for override in self.panel["fieldConfig"].get("overrides", []):
             if override["matcher"] == {"id": "byName", "options": name}:
@@ -62,25 +63,25 @@ class Looks:
         return found
 
     def text(self, value: float) -> str:
-        """A value as it is written."""
-        said = _words(self.defaults.get("mappings", [])).get(f"{value:g}")
-        return said or written(value, self.defaults["unit"], self.defaults.get("decimals"))
+        """Return a value as text."""
+        named = _words(self.defaults.get("mappings", [])).get(f"{value:g}")
+        return named or written(value, self.defaults["unit"], self.defaults.get("decimals"))
 
     def colour(self, value: float) -> str:
-        """Of a value, from the thresholds."""
+        """Return the colour of a value, by the thresholds."""
         return _step(self.defaults["thresholds"]["steps"], value)
 
 
 def drawn(answered: Answered, over: Range, width: int, height: int) -> str:
-    """The inside of a panel of so many pixels."""
+    """Return the content of a panel of a given size, pixels."""
     looks = Looks(answered.panel)
     if not any(one.found for one in answered.asked):
-        return f'<div class="nothing">{html.escape(looks.defaults["noValue"])}</div>'
+        return f'<div class="nothing">{escape(looks.defaults["noValue"])}</div>'
     return _KINDS[answered.panel["type"]](answered, looks, Plot(over, width, height))
 
 
 def lines_of(answered: Answered) -> list[Line]:
-    """Every series with its name and colour, as the panel's overrides have them."""
+    """Return every series with its name and colour, overrides applied."""
     lines: list[Line] = []
     for asked in answered.asked:
         for series in asked.found:
@@ -93,7 +94,7 @@ def lines_of(answered: Answered) -> list[Line]:
 
 
 def rows_of(answered: Answered) -> tuple[list[str], list[dict[str, Any]]]:
-    """Column titles and rows of a table, after the transformations that it asks for."""
+    """Return the column titles and rows of a table, transformations applied."""
     steps = {one["id"]: one["options"] for one in answered.panel["transformations"]}
     joined: dict[tuple[tuple[str, str], ...], dict[str, Any]] = {}
     for asked in answered.asked:
@@ -121,7 +122,7 @@ def _stat(answered: Answered, looks: Looks, plot: Plot) -> str:
     spark = f'<path d="{own.area(series.points)}" fill="{colour}" opacity=".18"/>'
     where = f'x="{plot.width / 2}" y="{plot.height * 0.36}" text-anchor="middle" dominant-baseline="central"'
     style = f'style="font-size:{size:.0f}px;font-weight:500" fill="{colour}"'
-    return f"{_svg(plot)}{spark}<text {where} {style}>{html.escape(text)}</text></svg>"
+    return f"{_svg(plot)}{spark}<text {where} {style}>{escape(text)}</text></svg>"
 
 
 def _trend(answered: Answered, looks: Looks, plot: Plot) -> str:
@@ -197,7 +198,7 @@ def _heatmap(answered: Answered, looks: Looks, plot: Plot) -> str:
 
 def _table(answered: Answered, looks: Looks, plot: Plot) -> str:
     head, rows = rows_of(answered)
-    cells = "".join(f"<th>{html.escape(name)}</th>" for name in head)
+    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
     body = "".join(f"<tr>{''.join(_cell(looks.of(name), row.get(name)) for name in head)}</tr>" for row in rows)
     return f'<div style="max-height:{plot.height}px;overflow:hidden"><table><tr>{cells}</tr>{body}</table></div>'
 
@@ -212,7 +213,7 @@ _KINDS: Final = {
 }
 
 
-# --- their parts --------------------------------------------------------------------------------------------------
+# --- parts of panels ----------------------------------------------------------------------------------------------
 
 
 def _cell(own: Mapping[str, Any], value: Any) -> str:
@@ -220,10 +221,10 @@ def _cell(own: Mapping[str, Any], value: Any) -> str:
     if value is None:
         return "<td></td>"
     if isinstance(value, str):
-        return f"<td>{html.escape(words.get(value, value))}</td>"
+        return f"<td>{escape(words.get(value, value))}</td>"
     text = words.get(f"{value:g}") or written(value, own.get("unit", "short"), own.get("decimals"))
     colour = _step(own["thresholds"]["steps"], value) if "thresholds" in own else "inherit"
-    return f'<td style="color:{colour}">{html.escape(text)}</td>'
+    return f'<td style="color:{colour}">{escape(text)}</td>'
 
 
 def _words(mappings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -243,7 +244,7 @@ def _limits(looks: Looks, plot: Plot) -> str:
 
 
 def _legend(entries: Sequence[tuple[str, str]]) -> str:
-    spans = [f'<span><i style="background:{colour}"></i>{html.escape(name)}</span>' for name, colour in entries]
+    spans = [f'<span><i style="background:{colour}"></i>{escape(name)}</span>' for name, colour in entries]
     return f'<div class="legend">{"".join(spans)}</div>'
 
 

@@ -1,26 +1,27 @@
-"""The frame of a trend: where a moment and a value lie, axes, lines."""
+"""The frame of a trend: coordinates, axes and lines."""
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from markupsafe import escape
+
 from grafana.preview.prometheus import Range
 from grafana.preview.units import written
 
 LEFT, RIGHT, TOP, BOTTOM = 62, 10, 8, 20  # around the lines, pixels
-_TIMES: Final = (0.1, 0.3, 0.5, 0.7, 0.9)  # of the width, where a time of day stands
+_TIMES: Final = (0.1, 0.3, 0.5, 0.7, 0.9)  # positions of times of day, as shares of the width
 
 Points = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A picture of so many pixels over a range of time and of values."""
+    """A picture over a range of time and of values; sizes are pixels."""
 
     over: Range
     width: float
@@ -33,17 +34,17 @@ class Plot:
     bottom: float = BOTTOM
 
     def x(self, at: float) -> float:
-        """Where a moment lies."""
+        """Return the coordinate of a moment."""
         share = (at - self.over.start) / (self.over.end - self.over.start)
         return self.left + share * (self.width - self.left - self.right)
 
     def y(self, value: float) -> float:
-        """Where a value lies."""
+        """Return the coordinate of a value."""
         share = (value - self.low) / ((self.high - self.low) or 1.0)
         return self.top + (1 - share) * (self.height - self.top - self.bottom)
 
     def path(self, points: Points, *, steps: bool = False) -> str:
-        """A line through points, broken where there is no number."""
+        """Return a line through points, interrupted where there is no number."""
         path, pen, before = [], "M", 0.0
         for at, value in points:
             if not math.isfinite(value):
@@ -57,7 +58,7 @@ class Plot:
         return "".join(path)
 
     def area(self, points: Points) -> str:
-        """The area below a line."""
+        """Return the area below a line."""
         known = [(at, value) for at, value in points if math.isfinite(value)]
         if not known:
             return ""
@@ -65,7 +66,7 @@ class Plot:
         return f"{self.path(known)}L{self.x(known[-1][0]):.1f},{floor:.1f}L{self.x(known[0][0]):.1f},{floor:.1f}Z"
 
     def axes(self, unit: str) -> str:
-        """Lines across at round values, with their numbers, and times of day."""
+        """Return lines at round values, with their numbers, and times of day."""
         found = []
         for value in ticks(self.low, self.high, 1024 if unit == "bytes" else 10):
             found.append(self.across(value, "#eceef0"))
@@ -73,7 +74,7 @@ class Plot:
         return "".join(found) + self.times()
 
     def times(self) -> str:
-        """Times of day below."""
+        """Return the times of day below the plot."""
         found = []
         for share in _TIMES:
             at = self.over.start + share * (self.over.end - self.over.start)
@@ -81,14 +82,14 @@ class Plot:
         return "".join(found)
 
     def across(self, value: float, colour: str, dashes: str = "none") -> str:
-        """A line across at a value."""
+        """Return a horizontal line at a value."""
         y = f"{self.y(value):.1f}"
         ends = f'x1="{self.left}" x2="{self.width - self.right}" y1="{y}" y2="{y}"'
         return f'<line {ends} stroke="{colour}" stroke-dasharray="{dashes}"/>'
 
 
 def ticks(low: float, high: float, base: int) -> Iterator[float]:
-    """Round values from low to high, about four of them.
+    """Yield about four round values from low to high.
 
     >>> list(ticks(0, 90, 10))
     [0.0, 25.0, 50.0, 75.0]
@@ -104,5 +105,5 @@ def ticks(low: float, high: float, base: int) -> Iterator[float]:
 
 
 def label(x: float, y: float, text: str, anchor: str, colour: str = "#6a7078") -> str:
-    """A small text."""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{html.escape(text)}</text>'
+    """Return a small text."""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(text)}</text>'

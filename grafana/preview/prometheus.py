@@ -1,4 +1,4 @@
-"""The questions that Grafana would ask, and Prometheus' answers."""
+"""The queries of Grafana, and the responses of Prometheus."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
-_SECONDS: Final = 30.0  # for an answer
+_SECONDS: Final = 30.0  # timeout of a request
 _POINTS: Final = 240  # of a trend
 _VALUES: Final = re.compile(r"label_values\((?:(?P<metric>.+),\s*)?(?P<label>\w+)\)")
 
 
 class Refused(Exception):
-    """Prometheus answers that a query is wrong."""
+    """Prometheus has rejected a query."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """The range of time above a page, in seconds since 1970, and how often metrics are scraped."""
+    """The time range of a page, in seconds since 1970, and the interval of scrapes."""
 
     start: float
     end: float
@@ -30,11 +30,11 @@ class Range:
 
     @property
     def step(self) -> int:
-        """Seconds between the points of a trend: `$__interval`."""
+        """Seconds between the points of a trend (`$__interval`)."""
         return max(math.ceil((self.end - self.start) / _POINTS), self.scrape)
 
     def fill(self, expr: str, choices: Mapping[str, str]) -> str:
-        """A query with Grafana's variables in their places.
+        """Return a query with the values of Grafana's variables.
 
         >>> Range(0, 600).fill('rate(x{a=~"$a"}[$__rate_interval])', {"a": ".*"})
         'rate(x{a=~".*"}[20s])'
@@ -49,14 +49,14 @@ class Range:
 
 @dataclass(frozen=True)
 class Series:
-    """What Prometheus has under one set of labels: (seconds, value)."""
+    """Points (seconds, value) under one set of labels."""
 
     labels: Mapping[str, str]
     points: list[tuple[float, float]]
 
     @property
     def last(self) -> float:
-        """The latest value that is a number."""
+        """The latest value that is a number, or NaN."""
         known = [value for _, value in self.points if not math.isnan(value)]
         return known[-1] if known else math.nan
 
@@ -68,19 +68,19 @@ class Prometheus:
         self._host = urlsplit(url).netloc
 
     def instant(self, expr: str, at: float) -> list[Series]:
-        """The values at a moment. Raises Refused."""
+        """Return the values at a moment. Raise Refused if the query is wrong."""
         found = self._ask("query", query=expr, time=at)
         if found["resultType"] == "scalar":
             return [Series({}, [_point(found["result"])])]
         return [Series(_labels(one), [_point(one["value"])]) for one in found["result"]]
 
     def course(self, expr: str, over: Range) -> list[Series]:
-        """The values over a range of time. Raises Refused."""
+        """Return the values over a range of time. Raise Refused if the query is wrong."""
         found = self._ask("query_range", query=expr, start=over.start, end=over.end, step=over.step)
         return [Series(_labels(one), [_point(pair) for pair in one["values"]]) for one in found["result"]]
 
     def label_values(self, query: str, over: Range) -> list[str]:
-        """What `label_values(metric, label)` of a variable finds."""
+        """Return the values of a label, by `label_values(metric, label)` of a variable."""
         asked = _VALUES.fullmatch(query)
         if asked is None:
             raise Refused(f"not a query of a variable: {query}")
@@ -89,11 +89,11 @@ class Prometheus:
         return found
 
     def rules(self) -> list[dict[str, Any]]:
-        """Every rule, with its health and what it last said."""
+        """Return every rule with its health and last error."""
         return [rule for group in self._ask("rules")["groups"] for rule in group["rules"]]
 
     def targets(self) -> list[dict[str, Any]]:
-        """Every target that is scraped."""
+        """Return every scraped target."""
         found: list[dict[str, Any]] = self._ask("targets")["activeTargets"]
         return found
 

@@ -1,4 +1,4 @@
-"""Values as Grafana writes them, for the units that our dashboards use."""
+"""Values in the format of Grafana, for the units of the dashboards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SECONDS: Final = (
 
 
 def written(value: float, unit: str, decimals: int | None = None) -> str:
-    """A value with its unit.
+    """Return a value with its unit.
 
     >>> written(0.0123, "s"), written(2_500_000, "short"), written(0.256, "percentunit"), written(3e6, "bytes")
     ('12.3 ms', '2.5 Mil', '25.6%', '2.86 MiB')
