@@ -1,4 +1,4 @@
-"""What all tests share: the recorded logs, the slow tests, and how hard hypothesis tries."""
+"""Fixtures and options of all tests: recorded logs, servers, slow tests, profiles of hypothesis."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-# Before numpy is imported by anything: on more threads, sums of floating-point numbers come out in another order.
+# Before numpy is imported: with more threads, floating-point sums are added in another order.
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
@@ -25,7 +25,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 ServerT = TypeVar("ServerT", bound=Server)
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
-# The same examples in every run of CI, so that a red run is red again; fresh ones on a developer's machine.
+# CI uses the same examples in every run, so that a failure repeats; a developer's machine uses new ones.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True, max_examples=100)
 hypothesis.settings.register_profile("local", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("ci" if IN_CI else "local")
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was skipped, a line a reason: pytest's own list is a hundred lines where there are no servers."""
+    """Print one line per reason for skipped tests; without servers, pytest's own list has a hundred lines."""
     reasons = Counter(
         report.longrepr[2].removeprefix("Skipped: ")
         for report in terminalreporter.stats.get("skipped", [])
@@ -58,13 +58,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def project() -> Path:
-    """The project's root folder."""
+    """Provide the project's root folder."""
     return PROJECT
 
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """The folder of recorded logs, read in place: $CHURN_DATA, or ../shared/data beside the project."""
+    """Provide the folder of recorded logs: $CHURN_DATA, or ../shared/data."""
     folder = Path(os.environ.get("CHURN_DATA") or PROJECT.parent / "shared" / "data")
     if not folder.is_dir():
         missing(f"no recorded logs in {folder}: set CHURN_DATA to the folder that holds them")
@@ -73,7 +73,7 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def judge(data_dir: Path) -> ModuleType:
-    """The independent judge of predictions, which lies beside the recorded logs."""
+    """Provide the independent judge of predictions, which is kept beside the recorded logs."""
     path = data_dir.parent / "tools" / "judge.py"
     if not path.exists():
         missing(f"the judge of predictions: {path}")
@@ -87,21 +87,21 @@ def judge(data_dir: Path) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
-    """A real Kafka broker for the whole run: its address, "127.0.0.1:port". Tests make their own topics and groups."""
+    """Provide the address of a Kafka broker for the whole run, "127.0.0.1:port". Tests make their own topics and groups."""
     with _running(KafkaServer()) as server:
         yield server.bootstrap
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """A real Redis for the whole run: its address, "redis://127.0.0.1:port/0". It keeps what earlier tests wrote."""
+    """Provide the URL of a Redis for the whole run: "redis://127.0.0.1:port/0". Keys of other tests stay."""
     with _running(RedisServer()) as server:
         yield server.url
 
 
 @pytest.fixture
 def fresh_redis(redis_url: str) -> str:
-    """The real Redis, emptied before the test."""
+    """Provide the URL of the Redis, emptied before the test."""
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     return redis_url
@@ -109,7 +109,7 @@ def fresh_redis(redis_url: str) -> str:
 
 @contextmanager
 def _running(server: ServerT) -> Iterator[ServerT]:
-    """The server, started, for as long as the block lasts."""
+    """Run a server during the block."""
     with closing(server):
         try:
             server.start()
@@ -119,7 +119,7 @@ def _running(server: ServerT) -> Iterator[ServerT]:
 
 
 def missing(what: str) -> None:
-    """A need of a test that is not there: a reason to skip on a developer's machine, a failure in CI."""
+    """Skip the test because something it needs is missing; fail in CI."""
     if IN_CI:
         pytest.fail(f"in CI this must be there: {what}", pytrace=False)
     pytest.skip(what)

@@ -1,4 +1,4 @@
-"""The causes of those who left simulated shops, as the product explains them, against the hidden truth."""
+"""Causes of customers who left simulated shops: the product's explanations against the hidden truth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.replay.cause_accuracy import accuracy, explained_leavers
 from stream_app.simulate import ShopSettings
 
 FLOOR_1, FLOOR_3 = 0.55, 0.80
-SEEDS = range(1, 21)  # the table of signs was looked at with seeds from 103 on
+SEEDS = range(1, 21)  # the evidence rules were tuned on seeds from 103 on
 
 
 def test_a_small_shop_is_explained_better_than_by_the_priors() -> None:

@@ -1,4 +1,4 @@
-"""Every service of docker-compose.yml as a process, on the servers that are its images' own programs."""
+"""Every service of docker-compose.yml as a process, with the programs of its images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stack(folder: Path) -> Iterator[Stack]:
-    """All that this machine can start, healthy."""
+    """Provide all services that this machine can start, once they are healthy."""
     found = Stack(FILE, folder)
     try:
         found.up()
@@ -57,14 +57,14 @@ def test_a_service_starts_as_the_file_says_and_its_health_check_is_well(stack: S
     assert name in stack.healthy_after or FILE.services[name].once
 
 
-def test_each_starts_after_what_it_needs(stack: Stack) -> None:
+def test_each_service_starts_after_its_dependencies(stack: Stack) -> None:
     started = list(stack.healthy_after)
     for position, name in enumerate(started):
         needed = {one for one, state in FILE.services[name].needs.items() if state == "service_healthy"}
         assert needed <= set(started[:position])
 
 
-def test_the_shop_lives_and_the_services_learn_from_it(stack: Stack) -> None:
+def test_the_shop_runs_and_the_services_learn_from_it(stack: Stack) -> None:
     def learned() -> bool:
         scored = sum(
             figure(asked(stack.address(f"worker-{n}", 9464), "/metrics"), "churn_events_scored_total") for n in (1, 2)
@@ -75,7 +75,7 @@ def test_the_shop_lives_and_the_services_learn_from_it(stack: Stack) -> None:
     stack.wait("events are scored and labels learned", learned, 240.0)
 
 
-def test_prometheus_sees_all_that_it_is_to_see(stack: Stack) -> None:
+def test_prometheus_scrapes_every_target(stack: Stack) -> None:
     if "prometheus" in stack.unavailable:
         pytest.skip(stack.unavailable["prometheus"])
 
@@ -98,8 +98,8 @@ def test_alerts_reach_the_receiver(stack: Stack) -> None:
     assert "<article>" in asked(stack.address("receiver", 8080), "/?lang=zh")
 
 
-def test_it_goes_on_after_it_was_stopped(stack: Stack, folder: Path) -> None:
-    """Runs last: stops all in order, and starts all again on the same volumes."""
+def test_the_stack_continues_after_a_stop(stack: Stack, folder: Path) -> None:
+    """Stop all services in order, and start them again on the same volumes. This test runs last."""
     assert {name: status for name, status in stack.down().items() if status not in TERMINATED} == {}
     again = Stack(FILE, folder)
     try:

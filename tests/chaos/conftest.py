@@ -1,4 +1,4 @@
-"""What the tests of crashes share."""
+"""Fixtures of the chaos tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Shows a figure that was measured, though the test passes."""
+    """Print a measured figure even if the test passes."""
 
     def write(figure: str) -> None:
         with capsys.disabled():

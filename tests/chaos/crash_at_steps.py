@@ -1,15 +1,15 @@
-"""Runs a service that kills itself with SIGKILL at planned steps, and is started again at once.
+"""Run a service that kills itself with SIGKILL at planned steps and is restarted at once.
 
     crash_at_steps.py decide:3 sent:5 worker
 
-lets the first life end the third time that it is about to decide, the second one in its fifth commit, and the third one
-live. A step is one that the services tell of (`on_step`), or lies inside the call in which Redis stores a commit:
+kills the first process the third time that it is about to decide, and the second one in its fifth commit; the third one
+runs on. A step is one that the services report (`on_step`), or one inside the call in which Redis stores a commit:
 
-- `torn`: half of the request is on its way to Redis, and the rest never comes.
-- `sent`: Redis has the whole request; the answer is never read.
-- `stored`: Redis has carried it out and answered; the answer is never read.
+- `torn`: half of the request is sent to Redis, and the rest is not.
+- `sent`: the whole request is sent; the reply is not read.
+- `stored`: Redis has executed it and replied; the reply is not read.
 
-Every life is a fork of a process that has only imported the service: an import takes seconds, a fork milliseconds.
+Every run is a fork of a process that has imported the service: an import takes seconds, a fork milliseconds.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ SERVICES: dict[str, Any] = {
 }
 # The step before the call to Redis.
 COMMITS = {"worker": "commit", "desk": "commit", "trainer": "checkpoint", "deliver": "commit"}
-PR_SET_PDEATHSIG = 1  # of Linux: the kernel kills this process when its parent ends
-FLUSHED_SECONDS = 0.001  # uvloop writes at the end of its round
+PR_SET_PDEATHSIG = 1  # Linux kills this process when its parent ends
+FLUSHED_SECONDS = 0.001  # uvloop writes at the end of its iteration
 ANSWERED_SECONDS = 0.05  # Redis needs one or two milliseconds for a commit
 
 
 def die() -> NoReturn:
-    """As by kill -9."""
+    """Kill this process with SIGKILL."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("unreachable")
 
 
 class Planned:
-    """Counts steps, and dies at the planned one."""
+    """Counts steps, and kills the process at the planned one."""
 
     def __init__(self, plan: str, commit: str) -> None:
         self._step, _, count = plan.partition(":")
@@ -66,14 +66,14 @@ class Planned:
             _patch(self)
 
     def on_step(self, step: str) -> None:
-        """A service has come to a step."""
+        """Count a step of the service."""
         if step == self._commit:
             self._inside = True
         if step == self._step:
             self._count()
 
     async def send(self, connection: Any, command: list[bytes], send: Callable[..., Any]) -> None:
-        """Something is sent to Redis."""
+        """Send a command to Redis, or what is left of it before the kill."""
         if not (self._inside and b"EVALSHA" in command[0][:32]):
             await send(connection, command)
             return
@@ -86,7 +86,7 @@ class Planned:
         if self._step == "torn":
             whole = whole[: len(whole) // 2]
         await send(connection, [whole])
-        # Nobody reads the answer: the caller waits for this.
+        # The reply is not read: the caller waits here.
         await asyncio.sleep(ANSWERED_SECONDS if self._step == "stored" else FLUSHED_SECONDS)
         die()
 
@@ -97,7 +97,7 @@ class Planned:
 
 
 def _patch(planned: Planned) -> None:
-    """Let the plan see every request."""
+    """Pass every request to the plan."""
     send = AbstractConnection.send_packed_command
 
     async def watched(self: Any, command: Any, check_health: bool = True) -> None:
@@ -108,7 +108,7 @@ def _patch(planned: Planned) -> None:
 
 
 def live(name: str, plan: str) -> int:
-    """One life in this process; returns its exit status, if it has one."""
+    """Run the service in this process until it ends or is killed, and return its exit status."""
     planned = Planned(plan, COMMITS[name])
 
     def make(config: LiveConfig, registry: CollectorRegistry, crash: Crash) -> Service:
@@ -119,7 +119,7 @@ def live(name: str, plan: str) -> int:
 
 
 def fork(name: str, plan: str) -> int:
-    """A life in a process of its own, which ends with this one; returns its pid."""
+    """Run the service in a new process, which ends with this one, and return its pid."""
     pid = os.fork()
     if pid:
         return pid
@@ -133,7 +133,7 @@ def _forward(pid: int, number: int, _: FrameType | None) -> None:
 
 
 def main(name: str, plans: list[str]) -> int:
-    """Life after life, as long as they end as planned; returns the exit status of the last."""
+    """Run the service again after each planned kill, and return the last exit status."""
     for plan in [*plans, ""]:
         started = time.monotonic()
         pid = fork(name, plan)

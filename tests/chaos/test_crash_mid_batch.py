@@ -1,4 +1,4 @@
-"""The services are killed with SIGKILL at every step of their work; what comes out is what an undisturbed run gives."""
+"""Crashes in mid-batch: services are killed at every step, and the result equals that of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.harness.processes import LiveSystem, Outcome, Process, outcome_of, ou
 from tests.harness.shops import order
 
 CRASHING = Path(__file__).with_name("crash_at_steps.py")
-# A log of weeks in which labels come, models are the model's, and alerts open and close.
+# A log of some weeks in which labels mature, scores are the model's, and alerts open and close.
 SETTINGS = {
     "kafka.partitions": "4",
     "shop.horizon": "10d",
@@ -40,7 +40,7 @@ SETTINGS = {
     "health.watchdog_after": "0s",
 }
 SIMULATED = ["--customers", "300", "--days", "60", "--seed", "3"]
-WORKER_ROUNDS = 3  # of all steps; trainer and desk: one
+WORKER_ROUNDS = 3  # rounds of all steps; one for trainer and allocator
 INSIDE_REDIS = ["torn", "sent", "stored"]
 STEPS = {
     "worker": ["decide", "commit", *INSIDE_REDIS, "committed", "acknowledged", "produce", "produced"],
@@ -59,7 +59,7 @@ def simulated(folder: Path) -> Path:
 
 
 def plans(name: str, rounds: int, rng: random.Random, at_most: int) -> list[str]:
-    """As many kills at each of the steps as there are rounds, in any order, spread over the whole log."""
+    """Return kills at each step, once per round, in random order over the whole log."""
     steps = STEPS[name] * rounds
     rng.shuffle(steps)
     return [f"{step}:{rng.randint(1, at_most)}" for step in steps]
@@ -70,12 +70,12 @@ def start_crashing(live: LiveSystem, name: str, instance: str, planned: list[str
 
 
 def killed_at(process: Process) -> list[str]:
-    """The steps at which it was killed so far."""
+    """Return the steps at which it was killed so far."""
     return re.findall(r"^killed at (\S+) after", process.log.read_text(), re.MULTILINE)
 
 
 @pytest.mark.slow
-def test_killed_at_every_step_nothing_is_lost_and_nothing_doubled(tmp_path: Path, tell: Callable[[str], None]) -> None:
+def test_services_killed_at_every_step_lose_and_duplicate_nothing(tmp_path: Path, tell: Callable[[str], None]) -> None:
     log = simulated(tmp_path)
     rng = random.Random(SEED)
     workers = plans("worker", WORKER_ROUNDS, rng, 40)
@@ -100,9 +100,9 @@ def test_killed_at_every_step_nothing_is_lost_and_nothing_doubled(tmp_path: Path
     # 1. Every planned kill has happened.
     assert killed == planned
     assert set(came.sent_again) >= {"labelled", "contacts"}
-    # 2. The log was one in which everything happens.
+    # 2. In this log everything happens.
     assert_worth_it(clean)
-    # 3. Nothing of it can be seen.
+    # 3. The outcome is that of the replay.
     assert came.differences(clean) == []
     assert came == clean
     assert {(role, at): offset for at, of in enumerate(positions) for role, offset in (of or {}).items()} == ends
@@ -119,13 +119,13 @@ def assert_worth_it(outcome: Outcome) -> None:
 
 # --- how long a restart takes ----------------------------------------------------------------------------------------
 
-RESTART_SECONDS = 2.0  # a supervisor's pause before it starts a process again
+RESTART_SECONDS = 2.0  # a supervisor's pause before a restart
 BACK_SECONDS = 12.0
 DISTURBED_SECONDS = 2.0
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_back_soon_and_the_other_one_never_notices(tell: Callable[[str], None]) -> None:
+def test_a_killed_worker_is_back_soon_and_does_not_disturb_the_other(tell: Callable[[str], None]) -> None:
     with LiveSystem({"kafka.partitions": "4"}) as live, closing(Feed(live)) as feed:
         live.run("topics", "create")
         victim, other = live.start("worker"), live.start("worker")
@@ -134,7 +134,7 @@ def test_a_killed_worker_is_back_soon_and_the_other_one_never_notices(tell: Call
         live.wait("all partitions move", lambda: all(sum((of or {}).values()) for of in live.positions()), 60)
         mine, others = owned(victim), owned(other)
         before = other.log.read_text()
-        # 1. Kill, wait as a supervisor does, start again.
+        # 1. Kill, wait as a supervisor does, restart.
         watched = Watched(live)
         victim.kill()
         killed = time.monotonic()
@@ -142,7 +142,7 @@ def test_a_killed_worker_is_back_soon_and_the_other_one_never_notices(tell: Call
             watched.look()
         stood = {number: watched.positions[number] for number in mine}
         victim.restart()
-        # 2. Until all of its partitions have moved.
+        # 2. Wait until all of its partitions have advanced.
         while any(watched.positions[number] == stood[number] for number in mine):
             watched.look()
             assert time.monotonic() < killed + 60, victim.tail()
@@ -156,7 +156,7 @@ def test_a_killed_worker_is_back_soon_and_the_other_one_never_notices(tell: Call
 
 
 class Watched:
-    """The positions as they move, and how long each has stood still."""
+    """Positions of the partitions, and how long each has not advanced."""
 
     def __init__(self, live: LiveSystem) -> None:
         self._live = live
@@ -166,7 +166,7 @@ class Watched:
         self.look()
 
     def look(self) -> None:
-        """See where they are."""
+        """Read the positions."""
         time.sleep(0.02)
         for number, offsets in enumerate(self._live.positions()):
             position, now = sum((offsets or {}).values()), time.monotonic()
@@ -176,12 +176,12 @@ class Watched:
                 self.positions[number], self._moved[number] = position, now
 
     def longest(self, numbers: set[int]) -> float:
-        """The longest time, in seconds, that one of these stood still."""
+        """Return the longest time for which one of these did not advance, seconds."""
         return max(self._longest[number] for number in numbers)
 
 
 class Feed:
-    """Orders of now, a hundred a second over all partitions, from a thread."""
+    """A thread that sends a hundred orders per second over all partitions."""
 
     def __init__(self, live: LiveSystem) -> None:
         self._live, self._ended = live, Event()
@@ -209,7 +209,7 @@ class Feed:
 
 
 def owned(process: Process) -> set[int]:
-    """The partitions that a worker has, by its log."""
+    """Return the partitions that a worker owns, by its log."""
     told = re.findall(r'"event": "(lane opened|lane given up)".*?"partition": (\d+)', process.log.read_text())
     latest = {int(number): event for event, number in told}
     return {number for number, event in latest.items() if event == "lane opened"}

@@ -1,4 +1,4 @@
-"""10,000 alerts to receivers that misbehave in every way that we know, while the deliverer is killed 20 times."""
+"""Crashes in mid-delivery: receivers misbehave in every known way while the notifier is killed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ALERTS: Final = 10_000
 KILLS: Final = 20
 PARTITIONS: Final = 4
 CONCURRENCY: Final = 8
-GONE_AFTER: Final = 300  # deliveries, after which this receiver wants no more
+GONE_AFTER: Final = 300  # deliveries after which this receiver answers 410
 SECRET: Final = "whsec_" + base64.b64encode(b"n" * 32).decode()
 WEBHOOKS: Final = ("ok", "busy", "broken", "gone", "hang", "cut", "redirect")
 SHOPS: Final = (*WEBHOOKS, "robot", "private")
@@ -46,7 +46,7 @@ SHOPS: Final = (*WEBHOOKS, "robot", "private")
 
 @dataclass
 class Seen:
-    """What one receiver has seen."""
+    """Requests to one receiver."""
 
     asked: int = 0
     tries: Counter[str] = field(default_factory=Counter)  # by webhook id
@@ -57,7 +57,7 @@ class Seen:
 
 
 class Receivers:
-    """All of them, on one site."""
+    """All receivers, on one site."""
 
     def __init__(self) -> None:
         self.seen = {name: Seen() for name in SHOPS}
@@ -88,7 +88,7 @@ class Receivers:
         return handle
 
     async def _misbehave(self, name: str, request: web.Request, tries: int, chance: int) -> web.StreamResponse | None:
-        """What a receiver does instead of taking an alert; None: it takes it."""
+        """Return the response of a receiver that does not accept an alert; None if it accepts it."""
         statuses = {
             "busy": 429 if tries == 1 and chance % 4 == 0 else 0,
             "broken": 500 if tries <= 2 and chance % 4 == 0 else 0,
@@ -111,7 +111,7 @@ class Receivers:
         return None
 
     async def _feishu(self, request: web.Request) -> web.StreamResponse:
-        """HTTP 200 with an error in the body for the first attempt of every third alert."""
+        """Answer HTTP 200 with an error in the body to the first attempt of every third alert."""
         raw, seen = await request.read(), self.seen["robot"]
         text = json.loads(raw)["card"]["elements"][0]["content"]
         named = re.search(r"\bal_(\d+)", text)
@@ -148,7 +148,7 @@ def channels_file(site: SiteThread) -> str:
         f"  {name}: {{kind: webhook, url: '{site.url(name)}', secret: 'env:HOOK', shops: [{name}], {common}}}"
         for name in WEBHOOKS
     ]
-    # The same machine by another name, and nobody has allowed it.
+    # The same machine by another name, which is not allowed.
     trap = site.url("trap").replace("127.0.0.1", "localhost")
     robot = "kind: feishu, url: 'env:ROBOT', secret: 'env:ROBOT_SECRET', shops: [robot], per_minute: 60000"
     lines += [
@@ -177,10 +177,10 @@ ROUNDS: Final = 3  # of all steps
 
 
 @pytest.mark.slow
-def test_a_deliverer_that_is_killed_at_any_step_loses_nothing(
+def test_a_notifier_killed_at_any_step_loses_nothing(
     kafka: str, redis_url: str, tell: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Kills at planned steps: see crash_at_steps.py."""
+    """The notifier is killed at planned steps: see crash_at_steps.py."""
     receivers, rng = Receivers(), Random(7)
     plans = [f"{step}:{rng.randrange(1, 12)}" for _ in range(ROUNDS) for step in rng.sample(STEPS, len(STEPS))]
     numbers = range(900)
@@ -189,11 +189,11 @@ def test_a_deliverer_that_is_killed_at_any_step_loses_nothing(
         started = time.monotonic()
         program = [sys.executable, str(CRASHING), *plans]
         deliverer = live.start("deliver", program=program)
-        for start in numbers[::30]:  # in portions, so that every life has something to do
+        for start in numbers[::30]:  # in portions, so that every process has something to do
             produce(live, range(start, start + 30))
             time.sleep(0.2)
         life = f"killed at {plans[-1]} after"
-        # A life that is killed while it joins its group may leave Kafka waiting for it, a minute (rebalance timeout).
+        # If a process is killed while it joins its group, Kafka may wait for it until the rebalance timeout, a minute.
         live.wait("all kills have been", lambda: deliverer.log.read_text().count(life) > 0, 300, every=0.25)
         live.wait("nothing is pending", lambda: _settled(live, len(numbers)), 60, every=0.25)
         assert deliverer.log.read_text().count("killed at ") == len(plans)
@@ -212,7 +212,7 @@ def test_a_deliverer_that_is_killed_at_any_step_loses_nothing(
 def _system(
     stack: ExitStack, receivers: Receivers, kafka: str, redis_url: str, patch: pytest.MonkeyPatch
 ) -> LiveSystem:
-    """Receivers, topics and a file of channels."""
+    """Provide receivers, topics and a channel file."""
     prefix = f"k{uuid4().hex[:8]}"
     own = {f"kafka.topics.{role}": f"{prefix}.{role}" for role in Topics.model_fields}
     own |= {"kafka.group": prefix, "redis.prefix": prefix, "kafka.partitions": str(PARTITIONS)}
@@ -229,14 +229,14 @@ def _system(
 
 
 @pytest.mark.slow
-def test_every_alert_arrives_whatever_receivers_do_and_however_often_the_deliverer_is_killed(
+def test_every_alert_arrives_despite_misbehaving_receivers_and_kills(
     kafka: str, redis_url: str, tell: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receivers, rng = Receivers(), Random(5)
     with ExitStack() as stack:
         live = _system(stack, receivers, kafka, redis_url, monkeypatch)
         started = time.monotonic()
-        # 1. Alerts come in portions; in the middle of each one the deliverer is killed.
+        # 1. Alerts come in portions; the notifier is killed in the middle of each one.
         deliverer = live.start("deliver")
         step = ALERTS // (KILLS + 1) + 1
         for kill, start in enumerate(range(0, ALERTS, step)):
@@ -248,7 +248,7 @@ def test_every_alert_arrives_whatever_receivers_do_and_however_often_the_deliver
             time.sleep(rng.random() * 0.05)
             deliverer.kill()
             deliverer.restart()
-        # 2. The last life brings all to an end.
+        # 2. The last process completes all deliveries.
         live.wait("nothing is pending", lambda: _settled(live, ALERTS), 120, every=0.5)
         seconds = time.monotonic() - started
         assert deliverer.stop() == 0
@@ -263,7 +263,7 @@ def _settled(live: LiveSystem, alerts: int) -> bool:
 def _check(live: LiveSystem, receivers: Receivers, tell: Callable[[str], None], seconds: float) -> None:
     of_shop = {name: {f"al_{n}" for n in range(ALERTS) if SHOPS[n % len(SHOPS)] == name} for name in SHOPS}
     kept = deliveries(live)
-    # 1. Everywhere where it was possible, each at least once, and a repetition only where a kill came in between.
+    # 1. Wherever possible, each alert arrives at least once, and again only after a kill.
     repeated = 0
     for name in SHOPS:
         seen, states = receivers.seen[name], Counter(one.state for one in kept.values() if one.channel == name)
@@ -273,13 +273,13 @@ def _check(live: LiveSystem, receivers: Receivers, tell: Callable[[str], None], 
         if name not in {"gone", "private"}:
             assert set(seen.accepted) == of_shop[name], name
             assert states == {SENT: len(of_shop[name])}
-        # 2. Always the same id, and the same body.
+        # 2. A repetition has the same id and body.
         assert all(len(ids) == 1 for ids in seen.alerts.values())
         assert all(len(bodies) == 1 for bodies in seen.bodies.values())
-    # 3. None to a private address, neither by a redirect nor by a name.
+    # 3. No request reaches a private address, neither by a redirect nor by a name.
     assert receivers.trap == 0
     assert {one.state for one in kept.values() if one.channel == "private"} == {DEAD}
-    # 4. None after the answer that none is wanted, but for those under way at that moment.
+    # 4. After the answer 410 nothing is sent, except what was being sent at that moment.
     gone = receivers.seen["gone"]
     stored: Any = live.redis.hget(f"{live.config.redis.prefix}:{{deliver}}:channels", "gone")
     closed_at = decode_record(stored, ChannelState).gone_at / 1e6
@@ -289,7 +289,7 @@ def _check(live: LiveSystem, receivers: Receivers, tell: Callable[[str], None], 
     assert under_way < 2 * CONCURRENCY
     dead = {one.alert_id for one in kept.values() if one.channel == "gone" and one.state == DEAD}
     assert dead >= of_shop["gone"] - set(gone.accepted)
-    # What it took from a life that was killed before that was noted: whoever is asked again then gets the 410.
+    # The receiver accepted these from a process that was killed before it stored that; the retry got the 410.
     assert len(dead & set(gone.accepted)) <= 2 * CONCURRENCY
     requests = sum(seen.asked for seen in receivers.seen.values())
     tell(

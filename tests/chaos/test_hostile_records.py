@@ -1,4 +1,4 @@
-"""Ten thousand hostile records among a hundred thousand good ones: no process ends, no good customer changes."""
+"""Ten thousand hostile records among a hundred thousand good ones end no process and change no good customer."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ FIRST_GOOD: Final = 1_000  # events before the first hostile record
 SERVICES: Final = ("worker", "worker", "trainer", "desk", "deliver")
 INPUTS: Final = ("ticks", "contacts", *hostile.EVENTS)
 UNREADABLE: Final = ("random bytes", "invalid UTF-8", "empty", "null", "not an object", "deep nesting")
-URGENT: Final = 20  # good alerts of now, which the deliverer sends
+URGENT: Final = 20  # current alerts of good customers, which the notifier delivers
 DONE_SECONDS: Final = 240.0
 _CHANNELS: Final = """\
 mode: live
@@ -58,7 +58,7 @@ channels:
 
 
 class Attack(Listener):
-    """Writes hostile records between the good ones.
+    """Sends hostile records between the good ones.
 
     Args:
         live: whose topics.
@@ -83,10 +83,10 @@ class Attack(Listener):
         self._passed = 0
 
     def publishing(self, summary: Summary) -> None:
-        """Send the share that belongs to what has been published so far; half of all, the rest comes later."""
+        """Send the share that corresponds to what has been published so far, of half of all records."""
         if summary.until is not None and summary.events >= FIRST_GOOD:
             if not self._at:
-                # An event of a later time before good ones in its topic would make these late, and rightly so; and the
+                # An event of a later time before good ones in its topic would rightly make these late; and the
                 # good shop is the first that the partitions know.
                 self._flush()
                 self._at = summary.until.isoformat()
@@ -95,14 +95,14 @@ class Attack(Listener):
             self._passed = max(due, self._passed)
 
     def send(self, count: int) -> None:
-        """Send the next small records, and with every hundred of them one of the few."""
+        """Send the next small records, and one of the few with every hundred of them."""
         for record in islice(self._many, max(count, 0)):
             self._produce(record)
             if self.sent.total() % 100 == 0 and self._few:
                 self._produce(self._few.pop())
 
     def finish(self) -> None:
-        """Send what is left."""
+        """Send the remaining records."""
         self.send(self._count)
         while self._few:
             self._produce(self._few.pop())
@@ -152,7 +152,7 @@ def attacked(live: LiveSystem, log: Path, kinds: Collection[str], count: int) ->
 
 
 def counted(live: LiveSystem, role: str) -> list[Any]:
-    """All records of a topic that librdkafka can read, partition by partition."""
+    """Yield all records of a topic that librdkafka can read, partition by partition."""
     config = live.config.kafka
     options = {**confluent_options(config), "group.id": "counted", "enable.auto.commit": False, "log_level": 0}
     consumer = Consumer({**options, "enable.partition.eof": True, "check.crcs": False})
@@ -178,7 +178,7 @@ def counted(live: LiveSystem, role: str) -> list[Any]:
 
 
 def is_of_an_input(message: Any) -> bool:
-    """Whether it is a dead letter of a hostile record, and not a hostile record itself."""
+    """Whether a record is a dead letter of a hostile record, rather than a hostile record."""
     try:
         names = dict(message.headers() or [])
     except UnicodeDecodeError:
@@ -187,7 +187,7 @@ def is_of_an_input(message: Any) -> bool:
 
 
 def alerts_of(live: LiveSystem) -> dict[tuple[str, str], AlertOpened | AlertClosed]:
-    """The alerts of good customers, by id and kind."""
+    """Return the alerts of good customers, by id and kind."""
     found = {}
     for message in counted(live, "alerts"):
         try:
@@ -200,7 +200,7 @@ def alerts_of(live: LiveSystem) -> dict[tuple[str, str], AlertOpened | AlertClos
 
 
 def good(outcome: Outcome) -> dict[str, Any]:
-    """What must not change: states and scores of good customers, models."""
+    """Return what must not change: states and scores of good customers, and models."""
     return {
         "states": {name: state for name, state in outcome.states.items() if not name.startswith(hostile.PREFIX)},
         "scores": {name: score for name, score in outcome.scores.items() if not name.startswith(hostile.PREFIX)},
@@ -223,7 +223,7 @@ def write_channels(live: LiveSystem, receiver: AlertReceiver) -> None:
 
 
 def send_urgent(live: LiveSystem) -> None:
-    """Good alerts of now, on the same topic."""
+    """Send current alerts of good customers to the same topic."""
     config = live.config.kafka
     producer = Producer(confluent_options(config))
     for number in range(URGENT):
@@ -237,7 +237,7 @@ def send_urgent(live: LiveSystem) -> None:
 def attack_and_compare(
     log: Path, kinds: Collection[str], count: int, tell: Callable[[str], None], seconds: float = DONE_SECONDS
 ) -> None:
-    """Run the services among hostile records of some kinds; good customers must come to what a replay says."""
+    """Run the services among hostile records of some kinds, and compare good customers with a replay."""
     with AlertReceiver() as receiver, LiveSystem(SETTINGS) as live:
         write_channels(live, receiver)
         live.run("topics", "create")
@@ -260,7 +260,7 @@ def attack_and_compare(
     buried = sum(map(is_of_an_input, dead))
     tell(f"{attack.sent.total()} hostile records, {sum(attack.refused.values())} refused {dict(attack.refused)}")
     tell(f"published in {published - began:.0f} s, worked off in {finished - published:.0f} s; {buried} dead letters")
-    assert not +attack.refused  # else the broker is what is tried
+    assert not +attack.refused  # or the broker is tested instead
     assert buried >= attack.unreadable
     assert all(running)
     assert statuses == [0] * len(SERVICES)
@@ -278,7 +278,7 @@ def attack_and_compare(
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """About a hundred thousand events of a simulated shop."""
+    """Return a log of about a hundred thousand events of a simulated shop."""
     path = tmp_path_factory.mktemp("hostile") / "shop.jsonl"
     with path.open("wb") as file:
         events = write_log(ShopSettings(customers=CUSTOMERS, days=DAYS), SEED, file)
@@ -287,7 +287,5 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_hostile_records_on_all_topics_end_nobody_and_change_no_good_customer(
-    log: Path, tell: Callable[[str], None]
-) -> None:
+def test_hostile_records_end_no_service_and_change_no_good_customer(log: Path, tell: Callable[[str], None]) -> None:
     attack_and_compare(log, hostile.KINDS, HOSTILE, tell)

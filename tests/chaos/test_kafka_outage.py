@@ -1,4 +1,4 @@
-"""Kafka is killed under running services: they say so, keep quiet, go on when it is back, and stop without it."""
+"""Kafka is killed under running services: they report it, log little, continue when it is back, and stop without it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ SETTINGS = {"kafka.partitions": "2", "ticks.clock": "wall", "ticks.every": "1s",
 PORT = 19_464
 START_SECONDS = 90.0
 AWAY_SECONDS = 20.0
-NOTICED_SECONDS = 12.0  # kafka.session_timeout is 10 s; a look every 2 s, a report twice a second
+NOTICED_SECONDS = 12.0  # kafka.session_timeout is 10 s; a check every 2 s, a report twice a second
 BACK_SECONDS = 40.0
 STOP_SECONDS = 15.0
-LINES_A_SECOND = 5.0  # of a service while Kafka is away; aiokafka alone says a hundred
+LINES_A_SECOND = 5.0  # of a service while Kafka is down; aiokafka alone logs a hundred
 
 
 def told(name: str) -> dict[str, str]:
-    """What is not well with a service, by its check; {"": ...}: it does not answer."""
+    """Return the failing checks of a service with their reasons; {"": ...} if it does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", PORT + PORT_OFFSETS[name], timeout=3)
     try:
         connection.request("GET", "/readyz")
@@ -48,7 +48,7 @@ def test_kafka_is_killed_and_comes_back(tell: Callable[[str], None]) -> None:
         services = [live.start(name) for name in SERVICES]
         live.wait("all are ready", lambda: not any(told(name) for name in SERVICES), START_SECONDS)
         live.wait("ticks are worked off", lambda: live.consumed() > 0, START_SECONDS)
-        # 1. It dies: everybody says so in time, and in few lines.
+        # 1. Kafka is killed: all services report it in time, in few lines.
         before = lines(live)
         kafka.kill()
         noticed = live.wait(
@@ -60,13 +60,13 @@ def test_kafka_is_killed_and_comes_back(tell: Callable[[str], None]) -> None:
         said = [(now - then) / AWAY_SECONDS for now, then in zip(lines(live), before, strict=True)]
         assert max(said) < LINES_A_SECOND
         assert any("repeated" in service.log.read_text() for service in services)
-        # 2. It is back: all go on without a restart.
+        # 2. Kafka is back: all services continue without a restart.
         consumed = live.consumed()
         kafka.start()
         back = live.wait("all are ready", lambda: not any(told(name) for name in SERVICES), BACK_SECONDS)
         live.wait("new ticks are worked off", lambda: live.consumed() > consumed + 4, BACK_SECONDS)
         assert all(service.running for service in services)
-        # 3. It dies again, and nobody waits for it.
+        # 3. Kafka is killed again: the services stop without it.
         kafka.kill()
         stopped = time.monotonic()
         for service in services:

@@ -1,4 +1,4 @@
-"""Redis is set back to an older file while Kafka has gone on: what is missing is caught up, and comes to the same."""
+"""Redis is rolled back to an older snapshot: the services catch up from Kafka, and the result is the same."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ SAVED_AT, SET_BACK_AT = 0.3, 0.6  # of the log
 
 
 def worked_off(live: LiveSystem) -> float:
-    """How much of the log has been worked off, 0 to 1."""
+    """Return the share of the log that has been processed."""
     done = sum(sum((of or {}).values()) for of in live.positions())
     return done / max(sum(live.ends().values()), 1)
 
 
 def dump(live: LiveSystem) -> dict[bytes, bytes]:
-    """Everything under the prefix at one instant, as a file of Redis would have it."""
+    """Return all keys under the prefix at one instant, as a snapshot of Redis has them."""
     keys = list(live.redis.scan_iter(match=f"{live.config.redis.prefix}:*"))
     pipeline = live.redis.pipeline(transaction=True)
     for key in keys:
@@ -31,7 +31,7 @@ def dump(live: LiveSystem) -> dict[bytes, bytes]:
 
 
 def rolled_back(live: LiveSystem, dumped: dict[bytes, bytes]) -> None:
-    """Put back what was dumped, and nothing else."""
+    """Replace all keys by those that were dumped."""
     for key in live.redis.scan_iter(match=f"{live.config.redis.prefix}:*"):
         live.redis.delete(key)
     for key, value in dumped.items():
@@ -39,7 +39,7 @@ def rolled_back(live: LiveSystem, dumped: dict[bytes, bytes]) -> None:
 
 
 @pytest.mark.slow
-def test_a_redis_that_was_set_back_is_caught_up_from_kafka(tmp_path: Path, tell: Callable[[str], None]) -> None:
+def test_a_rolled_back_redis_is_caught_up_from_kafka(tmp_path: Path, tell: Callable[[str], None]) -> None:
     log = simulated(tmp_path)
     with LiveSystem(SETTINGS) as live:
         live.run("topics", "create")

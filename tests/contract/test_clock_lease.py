@@ -1,4 +1,4 @@
-"""What holds for every lease of the clock."""
+"""Contract of every clock lease."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_one_holder_at_a_time(play: Play) -> None:
         assert await one.acquire("one", LONG_MS)
         assert not await two.acquire("two", LONG_MS)
         assert await one.acquire("one", LONG_MS)  # prolongs it
-        await two.release("two")  # not theirs to give back
+        await two.release("two")  # held by the other one
         assert not await two.acquire("two", LONG_MS)
         await one.release("one")
         await one.release("one")
@@ -64,11 +64,11 @@ def test_prolonging_counts_from_now(play: Play) -> None:
     play(scenario)
 
 
-def test_only_the_holder_moves_the_value_and_never_back(play: Play) -> None:
+def test_only_the_holder_advances_the_value(play: Play) -> None:
     async def scenario(door: Door) -> None:
         one, two = door.lease(), door.lease()
         assert await one.last() is None
-        assert not await one.advance("one", MOMENT_US)  # nobody holds it yet
+        assert not await one.advance("one", MOMENT_US)  # without a holder
         await one.acquire("one", LONG_MS)
         assert await one.advance("one", MOMENT_US)
         assert await one.advance("one", MOMENT_US)  # the retry of a call whose reply was lost
@@ -78,7 +78,7 @@ def test_only_the_holder_moves_the_value_and_never_back(play: Play) -> None:
         await one.release("one")
         assert not await one.advance("one", MOMENT_US + 1)
         await two.acquire("two", LONG_MS)
-        assert await two.last() == MOMENT_US  # what was reached stays, whoever holds the lease
+        assert await two.last() == MOMENT_US  # the value stays when the holder changes
         assert await two.advance("two", MOMENT_US + 1)
         assert await one.last() == MOMENT_US + 1
 
@@ -100,7 +100,7 @@ def test_moments_before_1970_are_numbers_too(play: Play) -> None:
 def test_the_clock_is_that_of_the_store(play: Play) -> None:
     async def scenario(door: Door) -> None:
         before = time.time_ns() // 1_000
-        seen = [await door.lease().now() for _ in range(3)]  # servers of tests are on this machine
+        seen = [await door.lease().now() for _ in range(3)]  # the test servers run on this machine
         after = time.time_ns() // 1_000
         assert seen == sorted(seen)
         assert before - TOLERATED_US <= seen[0]
@@ -109,7 +109,7 @@ def test_the_clock_is_that_of_the_store(play: Play) -> None:
     play(scenario)
 
 
-def test_the_twins_clock_is_given() -> None:
+def test_the_clock_of_the_fake_is_an_argument() -> None:
     async def scenario() -> None:
         now = 100.0
         server = MemoryServer(now_seconds=lambda: now)

@@ -1,4 +1,4 @@
-"""Every private name of Faust and aiokafka that our transport leans on: there, and as it was when it was read."""
+"""Private names of Faust and aiokafka that the transport uses: they exist, and are as they were when they were read."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from mode.threads import QueueServiceThread
 from stream_app.services.runtime.outbox_relay import InvalidRecordError
 from tests.harness.raw_kafka import batch, record
 
-# The versions whose source was read. Another one: read again what is named below, then change this.
+# The versions whose source was read. Before changing them, read again what is named below.
 READ = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
 
-# What we override, or call.
+# Methods that are overridden or called.
 SIGNATURES = {
     (AIOKafkaConsumerThread, "__post_init__"): "(self)",
     (AIOKafkaConsumerThread, "_create_worker_consumer"): "(self, transport)",
@@ -71,7 +71,7 @@ SIGNATURES = {
     (SubscriptionState, "fetch_context"): "(self)",
 }
 
-# What we read or set on instances.
+# Attributes that are read or set on instances.
 CONSUMER_STATE = {"_acked", "_committed_offset", "_read_offset", "_unacked_messages"}
 AIOKAFKA_CONSUMER = {
     "_auto_offset_reset",
@@ -96,7 +96,7 @@ TP = TopicPartition("shop.orders", 0)
 
 
 def assigned() -> SubscriptionState:
-    """A subscription with one partition assigned."""
+    """Return a subscription with one assigned partition."""
     subscriptions = SubscriptionState()
     subscriptions.subscribe({TP.topic})
     subscriptions.assign_from_subscribed({TP})
@@ -104,7 +104,7 @@ def assigned() -> SubscriptionState:
 
 
 async def fetcher_of(subscriptions: SubscriptionState) -> Fetcher:
-    """A fetcher that never reaches a broker."""
+    """Provide a fetcher that never reaches a broker."""
     loop = asyncio.get_running_loop()
     cluster = SimpleNamespace(leader_for_partition=lambda _: None)
     client: Any = SimpleNamespace(
@@ -113,7 +113,7 @@ async def fetcher_of(subscriptions: SubscriptionState) -> Fetcher:
     return Fetcher(client, subscriptions, prefetch_backoff=0.1)
 
 
-def test_the_versions_are_those_that_were_read(project: Path) -> None:
+def test_the_installed_versions_are_those_that_were_read(project: Path) -> None:
     assert {package: version(package) for package in READ} == READ
     declared = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
     assert f"faust-streaming=={READ['faust-streaming']}" in declared
@@ -129,7 +129,7 @@ def test_a_method_is_called_as_it_was(owner: type, name: str) -> None:
 
 
 def test_the_producer_numbers_records_under_these_names() -> None:
-    """`Producer.take_back` sets a number back, which is right while a batch gets its number once, when it leaves."""
+    """`Producer.take_back` decrements a number, which is right while a batch gets its number once, when it is sent."""
     assert kafka_errors.for_code(InvalidRecordError.errno) is InvalidRecordError
     assert "self._txn_manager = " in inspect.getsource(aiokafka.AIOKafkaProducer.__init__)
 
@@ -166,7 +166,7 @@ def test_faust_still_seeks_before_it_resumes_after_a_rebalance() -> None:
         assert source.index("consumer.resume_flow()") < source.index("on_rebalance_end()")
 
 
-def test_an_app_and_its_messages_have_what_is_asked_of_them() -> None:
+def test_an_app_and_its_messages_have_the_attributes_in_use() -> None:
     assert {"consumer_generation_id", "rebalancing"} <= {*dir(App)}
     assert {"acked", "generation_id", "offset", "tp"} <= {*Message.__slots__}
     assert isinstance(App.transport, property)
@@ -180,7 +180,7 @@ def test_aiokafkas_consumer_and_fetcher_keep_their_state_under_these_names() -> 
         fetcher = await fetcher_of(assigned())
         names = {*vars(consumer)}, {*vars(fetcher)}, consumer._fetch_max_wait_ms
         await fetcher.close()
-        consumer._closed = True  # or it warns that it was never stopped
+        consumer._closed = True  # avoids a warning that it was never stopped
         return names
 
     consumer, fetcher, wait = asyncio.run(attributes())
@@ -195,7 +195,7 @@ def test_aiokafka_hands_its_settings_to_the_fetcher_only_when_it_starts() -> Non
         assert f"{name}=self._{name}" in source
 
 
-def test_our_readers_take_the_place_of_aiokafkas() -> None:
+def test_the_transports_readers_replace_those_of_aiokafka() -> None:
     fetch = inspect.getsource(Fetcher._proc_fetch_request)
     assert "records = MemoryRecords(part_data[-1])" in fetch
     assert "if records.has_next():" in fetch
@@ -203,7 +203,7 @@ def test_our_readers_take_the_place_of_aiokafkas() -> None:
     assert f"PartitionRecords( {given}," in " ".join(fetch.split())
     assert Fetcher._proc_fetch_request.__closure__ is None
     assert Fetcher._proc_fetch_request.__defaults__ is None
-    # What is asked of them, and what taking from a result does.
+    # Attributes that are read, and the effect of reading from a result.
     assert {*inspect.signature(FetchResult).parameters} == {"tp", "assignment", "partition_records", "backoff"}
     for method in (FetchResult.check_assignment, FetchResult._update_position):
         assert "self._partition_records.next_fetch_offset" in inspect.getsource(method)
@@ -212,7 +212,7 @@ def test_our_readers_take_the_place_of_aiokafkas() -> None:
     assert "if not self._subscriptions.is_assigned(tp):" in taking
 
 
-def test_aiokafkas_parsers_give_what_is_read_of_a_batch() -> None:
+def test_aiokafkas_parsers_give_the_fields_of_a_batch() -> None:
     data = batch([record(0, b"value", b"key", [(b"a", None)])])
     parsed = DefaultRecordBatch(memoryview(data))
     assert DefaultRecordBatch.__module__ == "aiokafka.record._crecords.default_records"  # not the slow one
@@ -237,4 +237,4 @@ def test_a_seek_makes_the_position_valid_and_keeps_the_old_high_watermark() -> N
 
     state = asyncio.run(seek())
     assert state.has_valid_position
-    assert (state.position, state.highwater) == (9, 9)  # so we forget the high watermark ourselves
+    assert (state.position, state.highwater) == (9, 9)  # so the transport resets the high watermark

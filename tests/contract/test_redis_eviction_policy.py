@@ -1,4 +1,4 @@
-"""A Redis that may evict is refused, alone or as a node of a cluster, and noticed when it is changed later."""
+"""A Redis that may evict keys is rejected, alone or as a node of a cluster; a later change of its policy is noticed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Watched = Callable[[EvictionWatch], Awaitable[None]]
 
 @pytest.fixture(params=["redis", "cluster"])
 def server(request: pytest.FixtureRequest) -> Iterator[tuple[str, bool]]:
-    """A server, and whether it is a node of a cluster; its policy and users are put back afterwards."""
+    """Provide a server, and whether it is a node of a cluster; its policy and users are restored afterwards."""
     in_cluster = request.param == "cluster"
     url: str = request.getfixturevalue("cluster_url" if in_cluster else "redis_url")
     yield url, in_cluster
@@ -90,7 +90,7 @@ def test_a_policy_that_is_changed_later_is_noticed(
     [(["+@all", "-info"], True), (["+@all", "-config"], True), (["+@all", "-info", "-config"], False)],
     ids=["no INFO", "no CONFIG", "neither"],
 )
-def test_a_user_who_may_not_ask_is_warned(
+def test_missing_rights_to_read_the_policy_cause_a_warning(
     server: tuple[str, bool], rights: list[str], told: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     url, in_cluster = server
@@ -110,7 +110,7 @@ def test_a_user_who_may_not_ask_is_warned(
     assert ["maxmemory-policy" in record.message for record in caplog.records] == [True] * (not told)
 
 
-def test_a_redis_that_is_away_is_told_of(server: tuple[str, bool]) -> None:
+def test_an_unreachable_redis_is_reported(server: tuple[str, bool]) -> None:
     async def scenario(watched: EvictionWatch) -> None:
         with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:1"):
             await watched.begin()
@@ -126,13 +126,13 @@ def test_a_redis_that_is_away_is_told_of(server: tuple[str, bool]) -> None:
 
 
 class Joining(ClusterNode):
-    """A node that has no slots of its own."""
+    """Run a node without slots."""
 
     def start(self) -> None:
         RedisServer.start(self)
 
 
-def test_every_node_of_a_cluster_is_asked() -> None:
+def test_every_node_of_a_cluster_is_checked() -> None:
     async def asked(url: str) -> dict[str, str | None]:
         client = make_client(url, cluster=True)
         try:

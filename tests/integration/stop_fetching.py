@@ -1,4 +1,4 @@
-"""Runs a service whose consumer goes silent once it has found its place: it stays in its group, and fetches no more."""
+"""Run a service whose consumer stops fetching once it has its position; it stays in its group."""
 
 from __future__ import annotations
 

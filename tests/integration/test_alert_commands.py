@@ -1,4 +1,4 @@
-"""An alert in work, on a real Kafka and Redis with the real commands: taken on, refused, put off, resolved."""
+"""The alert commands on a real Kafka and Redis: acknowledge, refuse to others, snooze, resolve."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from tests.harness.processes.outcome import records_of
 from tests.harness.shops import complaint
 from tests.integration.test_worker import SECONDS, Make, make, orders_at, produce
 
-__all__ = ["make"]  # the fixture of the systems
+__all__ = ["make"]  # the fixture that makes systems
 NAMES = [f"c{number:04d}" for number in range(4)]
 
 
 def opening(customer: str, at: datetime) -> bytes:
-    """What the desk would say."""
+    """Return the message of the allocator."""
     micros = round(at.timestamp() * 1_000_000)
     candidate = CandidateRecord(customer, 0.9, 0.9, 10.0, 3.0, None, 0, 0)
     told = AlertOpening(f"al_{customer}", micros, micros + 14 * 86_400_000_000, 1, 0.9, candidate)
@@ -39,7 +39,7 @@ def opening(customer: str, at: datetime) -> bytes:
 
 
 def command(live: LiveSystem, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command as a person would type it."""
+    """Run a command."""
     return subprocess.run(
         [str(STREAM_APP), "episode", *arguments],
         env={**live.environ, "LC_ALL": "C.UTF-8"}, capture_output=True, text=True, timeout=60, check=False,
@@ -47,7 +47,7 @@ def command(live: LiveSystem, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 def listed(live: LiveSystem) -> dict[str, dict[str, Any]]:
-    """The open episodes."""
+    """Return the open alerts."""
     said = command(live, "list", "--format", "json")
     assert said.returncode == 0, said.stderr
     found = [json.loads(line) for line in said.stdout.splitlines()]
@@ -55,7 +55,7 @@ def listed(live: LiveSystem) -> dict[str, dict[str, Any]]:
 
 
 def complaints_at(now: datetime) -> list[tuple[bytes, bytes, list[Any]]]:
-    """Two that nobody has answered for 25 hours, after others that were: the shop is known to say when it answers."""
+    """Send two complaints without an answer for 25 hours; answered ones show that the shop sends answers."""
     hour = 3_600_000_000
     at = round(now.timestamp() * 1_000_000)
     answered = ComplaintAction.ANSWERED
@@ -77,16 +77,16 @@ def test_an_urgent_case_is_worked_on_with_the_same_commands(make: Make) -> None:
     by_customer = {one["customer_id"]: one["alert_id"] for one in listed(live).values()}
     first, second = by_customer["u1"], by_customer["u2"]
     table = command(live, "list", "--lang", "en").stdout
-    assert {first, second} <= set(table.splitlines())  # a pipe is 80 columns wide: the ids stand whole
+    assert {first, second} <= set(table.splitlines())  # a pipe is 80 columns wide: ids are not cut
     assert " ".join(table.split()).count("a complaint has had no answer within 24 hours") == 2
-    # 1. Taken on, refused to a colleague, put off.
+    # 1. Acknowledge, refuse to a colleague, snooze.
     taken = command(live, "ack", first[:12], "--staff", "li")
     assert (taken.returncode, taken.stdout) == (0, f"{first} is yours, li.\n"), taken.stderr
     refused = command(live, "snooze", first, "--staff", "wang", "--until", "2d")
     assert (refused.returncode, "belongs to li" in refused.stderr) == (1, True)
     assert command(live, "snooze", first, "--staff", "li", "--until", "2d").returncode == 0
     assert "1 more rest until later" in command(live, "list", "--lang", "en").stdout
-    # 2. Resolved, after a kill of the worker; then the complaint is answered, which says nothing more.
+    # 2. Resolve, after a kill of the worker; a later answer to the complaint has no effect.
     worker.kill()
     worker.restart()
     assert command(live, "resolve", first, "--staff", "wang", "--outcome", "retained").returncode == 1
@@ -98,10 +98,10 @@ def test_an_urgent_case_is_worked_on_with_the_same_commands(make: Make) -> None:
     ]
     produce(live, "complaints", [(one.customer_id.encode(), encode(one), []) for one in answers])
     live.wait("nothing is open", lambda: not listed(live), SECONDS)
-    # 3. Told to all who read alerts, and counted.
+    # 3. The alerts topic and the metrics have it.
     records = [value for alerts in records_of(live, "alerts").values() for _, value in alerts]
     told = {msgspec.json.decode(value, type=AlertClosed) for value in records if b'"type":"closed"' in value}
-    ours = [one for one in told if one.alert_id in {first, second}]  # the older complaints may end once more
+    ours = [one for one in told if one.alert_id in {first, second}]  # the older complaints may end again
     assert {(one.alert_id, one.reason, one.outcome, one.cause, one.staff) for one in ours} == {
         (first, "resolved", "retained", "service", "li"),
         (second, "met", "", "", ""),
@@ -116,7 +116,7 @@ def test_an_alert_is_taken_on_refused_to_others_put_off_and_resolved(make: Make)
     produce(live, "orders", orders_at(now - timedelta(hours=2), len(NAMES)))
     produce(live, "contacts", [(name.encode(), opening(name, now - timedelta(hours=1)), []) for name in NAMES])
     live.wait("the episodes are open", lambda: len(listed(live)) == len(NAMES), SECONDS)
-    # 1. Taken on, and refused to a colleague.
+    # 1. Acknowledge, and refuse to a colleague.
     taken = command(live, "ack", "al_c0000", "--staff", "li")
     assert (taken.returncode, taken.stdout) == (0, "al_c0000 is yours, li.\n")
     refused = command(live, "ack", "al_c0000", "--staff", "wang")
@@ -124,12 +124,12 @@ def test_an_alert_is_taken_on_refused_to_others_put_off_and_resolved(make: Make)
     assert "belongs to li" in refused.stderr
     over = command(live, "ack", "al_c0000", "--staff", "wang", "--take-over")
     assert (over.returncode, listed(live)["al_c0000"]["owner"]) == (0, "wang")
-    # 2. Put off.
+    # 2. Snooze.
     assert command(live, "snooze", "al_c0001", "--staff", "li", "--until", "2d").returncode == 0
     assert "snoozed_until" in listed(live)["al_c0001"]
     table = command(live, "list").stdout
     assert "1 more rest until later" in table
-    # 3. Resolved; after a crash of the worker the owner is still known.
+    # 3. Resolve; the owner is still known after a crash of the worker.
     worker.kill()
     worker.restart()
     resolve = ["--outcome", "retained", "--cause", "price"]
@@ -143,7 +143,7 @@ def test_an_alert_is_taken_on_refused_to_others_put_off_and_resolved(make: Make)
     assert "No open episode has the id al_c0000" in gone.stderr
     odd = command(live, "resolve", "al_c0001", "--staff", "li", "--outcome", "great")
     assert (odd.returncode, "Give retained or lost" in odd.stderr) == (2, True)
-    # 4. Told to all who read alerts.
+    # 4. The alerts topic has it.
     records = {value for alerts in records_of(live, "alerts").values() for _, value in alerts}
     (closed,) = [msgspec.json.decode(value, type=AlertClosed) for value in records]
     told = (closed.alert_id, closed.reason, closed.outcome, closed.cause, closed.staff)

@@ -25,14 +25,14 @@ from stream_app.adapters.kafka.faust_transport import BatchingTransport, Fetched
 from stream_app.adapters.kafka.faust_transport.consumer import BatchingConsumer
 from stream_app.errors import HistoryGone, PositionAhead
 
-# Faust and mode leave futures of services that they cancelled; what they warn of is theirs.
+# Faust and mode leave futures of cancelled services; the warnings are theirs.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 PARTITIONS = 4
 
 
 class Shop:
-    """Topics of one test: what was appended to each partition, in order."""
+    """Topics of one test, with the records appended to each partition in order."""
 
     def __init__(self, bootstrap: str, topics: int, partitions: int = PARTITIONS) -> None:
         self.bootstrap = bootstrap
@@ -47,14 +47,14 @@ class Shop:
         self._numbers = itertools.count()
 
     def append(self, count: int, *tps: TP) -> None:
-        """Append so many records, dealt out over the partitions."""
+        """Append a number of records, spread over the partitions."""
         for tp, _ in zip(itertools.cycle(tps or self.tps), range(count), strict=False):
             value = b"%012d" % next(self._numbers)
             self._producer.produce(tp.topic, value, partition=tp.partition, on_delivery=self._delivered)
         assert self._producer.flush(20) == 0
 
     def _delivered(self, error: object, message: Any) -> None:
-        """Called in the order of a partition's offsets, which is not always that in which librdkafka was given them."""
+        """Record a delivery; it is called in the order of offsets, which may differ from the order of `produce`."""
         assert error is None
         appended = self.appended[TP(message.topic(), message.partition())]
         assert message.offset() == len(appended)
@@ -67,13 +67,13 @@ class Shop:
             future.result(10)
 
     def committed(self, group: str) -> dict[TP, int]:
-        """What the group has committed to Kafka."""
+        """Return the offsets that the group has committed to Kafka."""
         (answer,) = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
         return {TP(each.topic, each.partition): each.offset for each in answer.result(10).topic_partitions}
 
 
 class Store:
-    """What Redis is to a worker: positions, each moved only from where the batch began."""
+    """A substitute of Redis: positions, each advanced only from the start of the batch."""
 
     def __init__(self) -> None:
         self.positions: dict[TP, int] = {}
@@ -90,7 +90,7 @@ class Store:
 
 
 class Reader:
-    """A Faust app with one agent over all topics, which commits each batch to the store and tells that it is done."""
+    """A Faust app with one agent over all topics, which commits each batch to the store and reports that it is done."""
 
     def __init__(self, shop: Shop, store: Store, folder: Path, group: str = "", **options: Any) -> None:
         self.shop, self.store = shop, store
@@ -144,12 +144,12 @@ class Reader:
             consumer = self.app.consumer
             assert isinstance(consumer, BatchingConsumer)
             thread = consumer._thread._thread
-            if self.crash() is not None and thread is not None:  # not waited for, and needs this loop until it ends
+            if self.crash() is not None and thread is not None:  # runs on, and needs this loop until it ends
                 await asyncio.to_thread(thread.join, 10)
 
 
 async def until(holds: Callable[[], bool], seconds: float = 20.0) -> float:
-    """Wait until something holds; returns the seconds that it took."""
+    """Wait for a condition, and return the seconds that it took."""
     began = time.monotonic()
     while not holds():
         assert time.monotonic() - began < seconds, "it never came about"
@@ -159,8 +159,8 @@ async def until(holds: Callable[[], bool], seconds: float = 20.0) -> float:
 
 @pytest.fixture(params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy])
 def event_loop_kind(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Run what follows on this kind of event loop, in all threads: Faust's threads make theirs by the policy."""
-    policies: Any = asyncio  # deprecated from 3.14 on, where Faust has no other way either
+    """Use this kind of event loop in all threads: Faust's threads create theirs by the policy."""
+    policies: Any = asyncio  # deprecated from Python 3.14 on, but the only way for Faust
     before = policies.get_event_loop_policy()
     policies.set_event_loop_policy(request.param())
     yield request.param
@@ -172,7 +172,7 @@ def test_all_records_of_all_partitions_come_in_order_without_a_gap(
 ) -> None:
     shop, store = Shop(kafka, topics=6), Store()
     for _ in range(8):
-        shop.append(3000)  # a batch of Kafka's is never split by a fetch
+        shop.append(3000)  # a fetch never splits a record batch
     reader = Reader(shop, store, tmp_path, max_partition_fetch_bytes=8192)
 
     async def scenario() -> None:
@@ -200,7 +200,7 @@ def test_a_partition_without_records_tells_once_that_it_is_caught_up(kafka: str,
     async def scenario() -> None:
         async with reader.running():
             await until(lambda: len(reader.got) == len(shop.tps))
-            await asyncio.sleep(0.3)  # some ten more empty answers of the broker
+            await asyncio.sleep(0.3)  # about ten more empty responses of the broker
             assert all(len(batches) == 1 for batches in reader.got.values())
             shop.append(1, busy)
             await until(lambda: len(reader.got[busy]) == 2)
@@ -225,14 +225,14 @@ def test_what_is_not_wanted_waits_and_is_not_lost(kafka: str, tmp_path: Path) ->
             await until(lambda: sum(map(len, store.values.values())) == 400)
             await asyncio.sleep(0.3)
             assert not held & set(reader.got)
-            # A worker whose every partition is held back waits, without a fetch that would hide the change.
+            # A worker with all partitions paused waits without a fetch, which would hide the change.
             reader.unwanted = set(shop.tps)
             await asyncio.sleep(0.05)
             reader.unwanted = set()
             reader.transport.wants_changed()
             return await until(lambda: store.values == shop.appended)
 
-    assert asyncio.run(scenario()) < 0.9  # a fetch that waits ends after 1 s by itself
+    assert asyncio.run(scenario()) < 0.9  # a waiting fetch ends after 1 s
     assert store.wrong_bases == []
 
 
@@ -252,7 +252,7 @@ def test_a_partition_that_is_held_back_does_not_slow_the_others(kafka: str, tmp_
                 seconds.append(await until(lambda: store.values[free] == shop.appended[free]))
         return seconds
 
-    assert sorted(asyncio.run(scenario()))[-3] < 0.09  # with aiokafka's own settings it would take 0.1 to 0.6 s
+    assert sorted(asyncio.run(scenario()))[-3] < 0.09  # with aiokafka's default settings it would take 0.1 to 0.6 s
 
 
 def test_reading_begins_at_the_stored_positions(kafka: str, tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_whoever_stops_and_resumes_the_flow_reading_goes_on_at_the_stored_positi
             await until(lambda: store.values == shop.appended)
             reader.app.consumer.stop_flow()
             back = shop.tps[0]
-            store.positions[back] = 3  # an older file of Redis
+            store.positions[back] = 3  # an older snapshot of Redis
             store.values[back] = shop.appended[back][:3]
             shop.append(40)
             reader.app.consumer.resume_flow()
@@ -344,7 +344,7 @@ def test_a_worker_that_joins_and_leaves_loses_and_doubles_nothing(kafka: str, tm
 
     asyncio.run(scenario())
     assert [len(tps) for tps in first.asked] == [12, 6, 12]
-    assert store.wrong_bases == []  # each batch began exactly where the one before had ended, whoever had read that
+    assert store.wrong_bases == []  # each batch begins exactly where the one before has ended, in any worker
     shared = {tp.partition for tp in second.got}
     assert set(second.got) == {tp for tp in shop.tps if tp.partition in shared}  # all topics of its partition numbers
 
@@ -381,7 +381,7 @@ def test_history_that_goes_while_it_is_read_ends_the_app(kafka: str, tmp_path: P
     async def scenario() -> None:
         async with reader.running():
             await until(lambda: bool(reader.asked))
-            await asyncio.sleep(0.3)  # the first fetch has come and is held back
+            await asyncio.sleep(0.3)  # the first fetch has arrived and is held back
             shop.forget_before(tp, 990)
             reader.unwanted = set()
             reader.transport.wants_changed()

@@ -1,4 +1,4 @@
-"""Records of strangers on every internal topic, on real servers: no service ends, and the good ones count."""
+"""Foreign records on every internal topic, on real servers: no service ends, and good records are processed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ channels:
 
 @pytest.fixture
 def make(kafka: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """Makes systems with topics, keys and a group of their own, and a channel that nobody answers."""
+    """Provide a maker of systems with topics, keys and a group of their own, and a channel that never answers."""
     monkeypatch.setenv("HOOK", "whsec_" + "A" * 43 + "=")
     with ExitStack() as stack:
 
@@ -67,7 +67,7 @@ def make(kafka: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def put(live: LiveSystem, role: str, *values: bytes | None, **headers: bytes) -> int:
-    """Produce values to every partition of a topic; how many records that were."""
+    """Produce values to every partition of a topic, and return the number of records."""
     config = live.config
     producer = Producer({**confluent_options(config.kafka), "linger.ms": 0})
     for value in values:
@@ -78,12 +78,12 @@ def put(live: LiveSystem, role: str, *values: bytes | None, **headers: bytes) ->
 
 
 def counted(live: LiveSystem, name: str, service: str = "worker") -> float:
-    """A counter of a service over all of its series."""
+    """Return a counter of a service, summed over its series."""
     address = f"http://127.0.0.1:{live.config.health.port + PORT_OFFSETS[service]}/metrics"
     try:
         with urllib.request.urlopen(address, timeout=5) as answer:
             lines = answer.read().decode().splitlines()
-    except OSError:  # it does not listen yet
+    except OSError:  # it is not listening yet
         return 0.0
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
@@ -127,7 +127,7 @@ def test_a_service_passes_over_what_it_cannot_use(make: Make, service: str) -> N
     assert {one.value() for one in messages} >= {*filter(None, FOREIGN), *bad}
     assert process.stop() == 0
     put(live, role, *FOREIGN, sequence=b"1")
-    again = live.start(service)  # and so does the next one
+    again = live.start(service)  # and so is the next one
     live.wait("all is passed over", lambda: counted(live, "churn_records_skipped_total", service) >= 16, SECONDS)
     assert again.stop() == 0
 
@@ -186,7 +186,7 @@ def test_a_worker_keeps_what_it_cannot_use_and_works_on(make: Make) -> None:
         b'{"type":"order","event_id":"x","customer_id":"k","occurred_at":"1970-01-01T00:00:00Z"}',
     ]
     sent = put(live, "contacts", *bad) + put(live, "ticks", *ticks) + put(live, "orders", *events)
-    put(live, "ticks", encode_message(Tick(EPOCH + at * MICROSECOND, 999_999)))  # nobody has made this version
+    put(live, "ticks", encode_message(Tick(EPOCH + at * MICROSECOND, 999_999)))  # this version does not exist
     worker = live.start("worker")
     live.wait("all is worked off", live.done, SECONDS)
     assert accepted(live) == len(orders)

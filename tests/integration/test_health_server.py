@@ -1,4 +1,4 @@
-"""The health server on a real socket, beside an event loop that turns or does not."""
+"""The health server on a real socket, beside an event loop that runs or is blocked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stream_app.metrics import WorkerMetrics, new_registry
 
 
 class Clock:
-    """Seconds that a test sets."""
+    """A clock that a test sets."""
 
     now = 100.0
 
@@ -79,7 +79,7 @@ def test_it_is_ready_when_every_check_is_well(server: HealthServer, health: Heal
     health.set("redis", ok=False, reason="connection refused")
     assert "connection refused" in ask(server, "/readyz")[1]
     health.set("redis", ok=True)
-    clock.now += 31  # who does not live is not ready
+    clock.now += 31  # not live, so not ready
     assert ask(server, "/readyz")[0] == 503
 
 
@@ -114,7 +114,7 @@ def test_it_answers_while_the_event_loop_is_blocked(health: Health) -> None:
         server.start()
         with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
             client.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
-            answer = client.recv(12)  # blocks this loop until the answer is there
+            answer = client.recv(12)  # blocks this loop until the response arrives
         server.stop()
         return len(asyncio.all_tasks()), answer
 
@@ -130,7 +130,7 @@ def test_clients_that_say_nothing_take_no_more_than_their_slots(
         silent[-1].settimeout(5)
         assert silent[-1].recv(1) == b""  # closed at once
         deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:  # the slots come back when the silent ones have had their time
+        while time.monotonic() < deadline:  # the slots are free again after the timeout
             try:
                 assert ask(server, "/livez")[0] == 200
                 break

@@ -1,4 +1,4 @@
-"""Every service and command under the rights that deploy/ ships, on real servers that grant nothing else."""
+"""Every service and command with the rights that deploy/ ships, on real servers that grant nothing else."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ channels:
   team: {kind: webhook, url: "http://127.0.0.1:9/alerts", secret: "env:HOOK", allow_private: true}
 """
 OFFSETS = {"worker": 0, "trainer": 1, "desk": 2, "deliver": 3}
-SECONDS = 180.0  # for what takes ten on an idle machine
+SECONDS = 180.0  # takes ten on an idle machine
 
 
 class Secured:
-    """The two servers, and the processes of the product as their users."""
+    """Both servers, and processes of the product as users of them."""
 
     def __init__(self, kafka: KafkaServer, redis_server: RedisServer, folder: Path) -> None:
         self.kafka, self.redis, self.folder = kafka, redis_server, folder
@@ -81,7 +81,7 @@ class Secured:
         (folder / "model.key").chmod(0o600)
 
     def environ(self, user: str, **other: str) -> dict[str, str]:
-        """Of a process that runs as a user: churn-USER in Kafka and in Redis."""
+        """Return the environment of a process that runs as churn-USER in Kafka and Redis."""
         name, redis_name = f"churn-{user}", f"churn-{user if user in REDIS_NEEDS else 'operator'}"
         return {
             **os.environ,
@@ -100,13 +100,13 @@ class Secured:
         }
 
     def command(self, user: str, *arguments: str, **other: str) -> tuple[int, str]:
-        """Run a command to its end, in this process: a new one takes seconds to start. Exit status and words."""
+        """Run a command in this process, since a new one takes seconds to start. Return its exit status and output."""
         done = CliRunner().invoke(app, arguments, env=self.environ(user, **other))
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return done.exit_code, done.output
 
     def run(self, user: str, *arguments: str, **other: str) -> str:
-        """Run a command that must succeed; what it printed."""
+        """Run a command that must succeed, and return its output."""
         status, said = self.command(user, *arguments, **other)
         assert status == 0, f"{arguments}: {said}"
         return said
@@ -119,11 +119,11 @@ class Secured:
         return process
 
     def ready(self, service: str) -> bool:
-        """Whether its /readyz is well."""
+        """Whether its /readyz answers 200."""
         return self.readyz(service)[0] == 200
 
     def readyz(self, service: str) -> tuple[int, str]:
-        """Status and text of its /readyz; 0 while nothing listens."""
+        """Return status and text of its /readyz; status 0 while it is not listening."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[service]}/readyz", timeout=5) as answer:
                 return answer.status, answer.read().decode()
@@ -134,7 +134,7 @@ class Secured:
             return 0, ""
 
     def wait(self, what: str, until: object) -> None:
-        """Wait until a function says yes; fails when a process has ended."""
+        """Wait for a condition, and fail if a process has ended."""
         assert callable(until)
         deadline = time.monotonic() + SECONDS
         while not until():
@@ -151,7 +151,7 @@ class Secured:
 
     @contextmanager
     def denied(self, user: str, operation: AclOperation, kind: ResourceType, name: str) -> Iterator[None]:
-        """Deny a user of Kafka a right: a denial counts more than what is granted."""
+        """Deny a user of Kafka a right; a denial overrides grants."""
         pattern, principal = ResourcePatternType.LITERAL, f"User:churn-{user}"
         binding = AclBinding(kind, name, pattern, principal, "*", operation, AclPermissionType.DENY)
         for future in self.kafka_admin.create_acls([binding]).values():
@@ -168,7 +168,7 @@ class Secured:
 
     @contextmanager
     def redis_denied(self, user: str, *rules: str, back: list[str]) -> Iterator[None]:
-        """Take rights from a user of Redis for a while."""
+        """Take rights from a user of Redis during the block."""
         self.acl("SETUSER", f"churn-{user}", *rules)
         try:
             yield
@@ -177,7 +177,7 @@ class Secured:
 
 
 def binding_filter(binding: AclBinding) -> AclBindingFilter:
-    """What finds one ACL again."""
+    """Return a filter for one ACL."""
     return AclBindingFilter(
         binding.restype,
         binding.name,
@@ -209,7 +209,7 @@ def grant(kafka: KafkaServer, folder: Path) -> None:
 
 
 def acl_file(folder: Path) -> Path:
-    """deploy/redis-users.acl with passwords, and an administrator."""
+    """Write deploy/redis-users.acl with passwords and an administrator."""
     lines = []
     for line in (PROJECT / "deploy" / "redis-users.acl").read_text().splitlines():
         name = line.split()[1]
@@ -246,7 +246,7 @@ def nothing_left(secured: Secured) -> Iterator[None]:
 
 
 def done(secured: Secured) -> bool:
-    """Whether both partitions have stored something of the last day, alerts are delivered, and outboxes are empty."""
+    """Whether both partitions have stored events of the last day, alerts are delivered, and outboxes are empty."""
     admin = secured.redis_admin
     positions = [admin.hget(f"churn:{{p{number}}}:meta", "position") for number in range(2)]
     outboxes = [admin.llen(f"churn:{{p{number}}}:outbox") for number in (0, 1, -1)]
@@ -262,7 +262,7 @@ def test_a_denied_write_ends_the_worker_with_the_right_and_the_topic(secured: Se
 def test_every_service_starts_is_killed_and_starts_again_with_the_shipped_rights(secured: Secured) -> None:
     secured.acl("LOG", "RESET")
     processes = []
-    for _ in range(3):  # the first start finds empty topics; a later one reads what it has sent itself
+    for _ in range(3):  # the first start finds empty topics; a later one reads its own records
         processes = [secured.start(service) for service in SERVICES]
         secured.wait("all ready", lambda: all(map(secured.ready, SERVICES)))
         secured.wait("alerts are recorded", lambda: done(secured))
@@ -406,7 +406,7 @@ def test_a_denied_right_is_named_by_each_command(secured: Secured) -> None:
     publish = ("publish", "publish", str(secured.folder / "shop.jsonl"), "--after-other-logs")
     with secured.denied("publish", AclOperation.READ, topic, "shop.orders"):
         assert "denies Read on the topic shop.orders" in refused(secured, *publish)
-    another = {"STREAM_APP_SHOP__NOMINATION_HOUR": "8"}  # another stream of records, so that something is sent
+    another = {"STREAM_APP_SHOP__NOMINATION_HOUR": "8"}  # new records, so that something is sent
     with secured.denied("publish", AclOperation.WRITE, topic, "shop.browsing"):
         assert "denies Write on the topic shop.browsing" in refused(secured, *publish, **another)
     with ExitStack() as stack:
@@ -425,7 +425,7 @@ def test_a_denied_right_is_named_by_each_command(secured: Secured) -> None:
 
 
 def ended(secured: Secured, service: str, **other: str) -> str:
-    """Start a service that must end by itself, without a traceback or a password in its log; its last lines."""
+    """Start a service that must end without a traceback or a password in its log, and return its last lines."""
     process = secured.start(service, **other)
     assert process.popen.wait(SECONDS) == 5, process.tail()
     log = process.log.read_text()
@@ -435,7 +435,7 @@ def ended(secured: Secured, service: str, **other: str) -> str:
 
 
 def refused(secured: Secured, user: str, *arguments: str, **other: str) -> str:
-    """Run a command that must fail; what it printed."""
+    """Run a command that must fail, and return its output."""
     status, said = secured.command(user, *arguments, **other)
     assert status == 5, said
     return said

@@ -1,4 +1,4 @@
-"""Who can write to Redis and has no key: services end in words, and nothing that he wrote is loaded."""
+"""Models forged by someone with access to Redis but without a key: services end with an error, and load nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Make = Callable[..., LiveSystem]
 
 
 class Evil:
-    """What would leave a file if it were loaded."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,7 +43,7 @@ class Evil:
 
 @pytest.fixture
 def make(kafka: str, redis_url: str) -> Iterator[Make]:
-    """Makes systems with topics, keys and a group of their own, on the servers of the whole run."""
+    """Provide a maker of systems with topics, keys and a group of their own."""
     with ExitStack() as stack:
 
         def made(**settings: str) -> LiveSystem:
@@ -59,14 +59,14 @@ def make(kafka: str, redis_url: str) -> Iterator[Make]:
 
 @pytest.fixture
 def keys_only(redis_url: str) -> Iterator[LiveSystem]:
-    """A system of which only Redis is needed."""
+    """Provide a system that uses only Redis."""
     prefix = f"m{uuid4().hex[:8]}"
     with LiveSystem({"redis.prefix": prefix, "kafka.partitions": str(PARTITIONS)}, "127.0.0.1:9", redis_url) as live:
         yield live
 
 
 def key_file(live: LiveSystem) -> Path:
-    """The file with the key of a system; its keys can be replaced."""
+    """Return the key file of a system."""
     file = Path(live.settings["model.key_file"])
     file.chmod(0o600)
     return file
@@ -82,7 +82,7 @@ def show(live: LiveSystem, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 async def _checkpointed(stores: Stores, live: LiveSystem) -> None:
-    """A checkpoint, as a trainer would have left it."""
+    """Store a checkpoint like a trainer."""
     settings = live.config.shop.settings()
     training = Trainer(ChurnModel(settings.horizon, settings.decide_every, 1), PARTITIONS, settings.horizon)
     await stores.models.claim("trainer")
@@ -94,7 +94,7 @@ def checkpointed(live: LiveSystem) -> Callable[[Stores], Awaitable[None]]:
 
 
 def refused(process: Process, says: str) -> None:
-    """It ended with an error in words: no signal, no stack of calls."""
+    """Check that a process ended with an error message, without a signal or a traceback."""
     assert ended(process) == UnusableSnapshot.exit_code
     assert says in process.tail()
     assert "Traceback" not in process.tail()
@@ -214,10 +214,10 @@ def test_a_key_is_replaced_without_a_pause(keys_only: LiveSystem) -> None:
     with_stores(live, _learned)
     file, new = key_file(live), new_secret("password")
     old = file.read_text()
-    # 1. The new key is known to all, and the old one signs.
+    # 1. All know the new key, and the old one signs.
     file.write_text(f"{old}\n{new}\n")
     assert show(live, "model", "show", "1").returncode == 0
-    # 2. The new one signs: what the old one has signed is read.
+    # 2. The new key signs, and models signed with the old one are read.
     file.write_text(f"{new}\n{old}\n")
     assert show(live, "model", "show", "1").returncode == 0
 
@@ -228,7 +228,7 @@ def test_a_key_is_replaced_without_a_pause(keys_only: LiveSystem) -> None:
         await stores.models.checkpoint(base=2, number=3, checkpoint=b"", through=3, version=version, snapshot=stored)
 
     with_stores(live, third)
-    # 3. The old one is gone: what it has signed cannot be rolled back to any more.
+    # 3. The old key is removed, and a rollback to models signed with it is refused.
     file.write_text(new)
     assert show(live, "model", "show", "3").returncode == 0
     told = show(live, "model", "show", "1")

@@ -1,4 +1,4 @@
-"""The deliverer on real servers, as a process of the real command, with receivers on loopback."""
+"""The notifier on real servers, with receivers on loopback."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from tests.harness.receivers import DingTalkRobot, SiteThread
 from tests.harness.servers.process import free_port
 
 PARTITIONS = 2
-SECONDS = 40.0  # for what takes a few on an idle machine
+SECONDS = 40.0  # takes a few on an idle machine
 SECRET = "whsec_" + base64.b64encode(b"n" * 32).decode()
 Make = Callable[..., LiveSystem]
 
 
 class Hook:
-    """A webhook that verifies what it gets, and answers as it is told."""
+    """A webhook that verifies requests, and answers as configured."""
 
     def __init__(self) -> None:
         self.status = 204
@@ -51,7 +51,7 @@ class Hook:
 
 @pytest.fixture
 def make(kafka: str, redis_url: str) -> Iterator[Make]:
-    """Makes systems with topics, keys, a group and a file of channels of their own."""
+    """Provide a maker of systems with topics, keys, a group and a channel file of their own."""
     with ExitStack() as stack:
 
         def made(channels: str, environ: Mapping[str, str], settings: Mapping[str, str] | None = None) -> LiveSystem:
@@ -97,7 +97,7 @@ def states(live: LiveSystem) -> dict[str, str]:
 
 
 def command(live: LiveSystem, *words: str) -> tuple[int, str]:
-    """A command that may fail: its exit status, and all that it said."""
+    """Run a command that may fail, and return its exit status and output."""
     done = subprocess.run(
         [str(STREAM_APP), *words], env=live.environ, capture_output=True, text=True, check=False, timeout=60
     )
@@ -121,7 +121,7 @@ def test_alerts_reach_webhook_and_robot_and_are_delivered_once(make: Make) -> No
         )
         environ = {"HOOK": SECRET, "DING": f"{site.url('robot')}?access_token=t0ken", "DING_SECRET": "SEC"}
         live = make(channels, environ, {"health.port": str(free_port())})
-        # 1. Urgent ones alone, the rest as a digest whose hour has come, poison not at all, late ones nowhere.
+        # 1. Urgent alerts are sent alone, others as a digest that is due; poison and late alerts are not sent.
         yesterday = datetime.now(UTC) - timedelta(days=1, hours=1)
         late = opened("late", opened_at=datetime.now(UTC) - timedelta(days=400))
         calm = [opened(f"calm{place}", urgent=False, opened_at=yesterday) for place in range(3)]
@@ -135,13 +135,13 @@ def test_alerts_reach_webhook_and_robot_and_are_delivered_once(make: Make) -> No
         assert len(digest) == 1
         assert len(robot.taken) == 3
         assert states(live)["late:crm"] == states(live)["late:team"] == "suppressed"
-        # 2. A new life goes on from there, and what is told again is known.
+        # 2. A new process continues from there and recognizes repetitions.
         assert deliverer.stop() == 0
         produce(live, opened("a"), *calm, opened("c"))
         deliverer.restart()
         live.wait("the new one has arrived", lambda: "c:crm" in hook.ids and len(robot.taken) >= 4, SECONDS)
         assert sorted(hook.ids).count("a:crm") == 1
-        # 3. It says how it is, and shows no secret.
+        # 3. Its health is well, and no secret is shown.
         url = f"http://127.0.0.1:{live.config.health.port + 3}/metrics"
         live.wait("it is counted", lambda: 'crm",outcome="sent"} ' in urllib.request.urlopen(url).read().decode(), 5)
         metrics = urllib.request.urlopen(url).read().decode()

@@ -1,4 +1,4 @@
-"""Whatever comes in, what goes out is taken by the broker, or dropped and counted: on real servers."""
+"""Outgoing records on real servers: the broker accepts them, or they are dropped and counted."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ UNKNOWN_TYPE = b'{"type":"%s","event_id":"1","customer_id":"c0000","occurred_at"
 
 
 def number_of(metrics: str, name: str, **labels: str) -> float:
-    """A number of /metrics; 0 where it is not told."""
+    """Return a value of /metrics; 0 if it is missing."""
     told = ",".join(f'{label}="{value}"' for label, value in labels.items())
     found = re.search(rf"^{name}\{{{re.escape(told)}\}} (\S+)$", metrics, re.MULTILINE)
     return float(found[1]) if found else 0.0
 
 
 def limit(live: LiveSystem, role: str, **configs: int | str) -> None:
-    """Change the settings of a topic."""
+    """Change the configuration of a topic."""
     name = getattr(live.config.kafka.topics, role)
     wanted = {key.replace("_", "."): str(value) for key, value in configs.items()}
     with KafkaAdminClient(bootstrap_servers=live.config.kafka.bootstrap) as admin:
@@ -64,7 +64,7 @@ def limit(live: LiveSystem, role: str, **configs: int | str) -> None:
 
 
 def relayed(live: LiveSystem) -> bool:
-    """Whether all is worked off and no outbox holds anything."""
+    """Whether all records are processed and all outboxes are empty."""
 
     async def waiting(stores: Any) -> int:
         found = [await stores.states.outbox(number, 0, 10) for number in range(PARTITIONS)]
@@ -74,7 +74,7 @@ def relayed(live: LiveSystem) -> bool:
 
 
 def large(live: LiveSystem, records: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]]) -> None:
-    """Send records that the client's own limit does not hold back to the first partition of the orders."""
+    """Send orders larger than the client's default limit to the first partition."""
     options: dict[str, Any] = {**confluent_options(live.config.kafka), "message.max.bytes": 5_000_000}
     producer = Producer(options)
     failures: list[Any] = []
@@ -125,7 +125,7 @@ def test_no_record_makes_a_dead_letter_that_the_broker_refuses(make: Make) -> No
 
 @pytest.mark.parametrize("when", ["before", "while"])
 def test_a_topic_with_a_small_limit_gets_shorter_dead_letters_and_stops_nothing(make: Make, when: str) -> None:
-    """Batches of small records are refused too, though each of their records would be taken."""
+    """Batches of small records are refused too, although each record would be accepted."""
     live = make({"health.port": str(free_port()), "worker.publish_scores": "true"})
     start = datetime.now(UTC) - timedelta(days=3)
     # The scores of a commit of 300 customers take 8 KB.
@@ -152,7 +152,7 @@ def test_a_topic_with_a_small_limit_gets_shorter_dead_letters_and_stops_nothing(
     live.wait("all is worked off and relayed", lambda: relayed(live), SECONDS)
     assert accepted(live) == len(good) + len(views)
     messages = [one for of in messages_of(live, "dead_letters").values() for one in of]
-    assert len(messages) == 200  # all of them, and none twice
+    assert len(messages) == 200  # all of them once
     cut = [one for one in messages if "kafka_dlt-original-bytes" in dict(one.headers())]
     assert {dict(one.headers())["kafka_dlt-original-bytes"] for one in cut} == {b"50000", b"9000"} or when == "while"
     assert min(len(one.value()) for one in cut) > 3_000
@@ -164,7 +164,7 @@ def test_a_topic_with_a_small_limit_gets_shorter_dead_letters_and_stops_nothing(
     assert number_of(metrics, "churn_dropped_records_total", topic="scores") > 0
     assert number_of(metrics, "churn_dropped_records_total", topic="dead_letters") == 0
     assert "refused for good and dropped" in worker.tail()
-    # Afterwards all goes on: the producer's numbers have no gap.
+    # Afterwards the work continues: the producer's numbers have no gap.
     for role in limits:
         limit(live, role, max_message_bytes=1_048_588)
     produce(live, "orders", [(b"c0001", b"y", [])])
@@ -174,7 +174,7 @@ def test_a_topic_with_a_small_limit_gets_shorter_dead_letters_and_stops_nothing(
 
 
 def checks(live: LiveSystem, service: str = "worker") -> dict[str, Any]:
-    """The checks of /readyz; empty while nothing listens."""
+    """Return the checks of /readyz; empty while it is not listening."""
     port = live.config.health.port + PORT_OFFSETS[service]
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
@@ -204,7 +204,7 @@ def test_a_worker_keeps_what_others_wait_for_and_goes_on_once_the_topic_is_mende
     reason = checks(live)["relayed"]["reason"]
     assert live.config.kafka.topics.nominations in reason
     assert "stream-app topics check" in reason
-    worker.kill()  # and the next one is no worse off
+    worker.kill()  # and the same holds for the next one
     worker = live.start("worker")
     live.wait("it is told again", lambda: refused(live, "worker"), SECONDS)
     time.sleep(10.0)  # three times as long as the watchdog waits
@@ -234,7 +234,7 @@ def test_a_desk_keeps_its_contacts_and_goes_on_once_the_topic_is_mended(make: Ma
     allocator = live.start("desk")
     live.wait("it is told", lambda: refused(live, "desk"), SECONDS)
     assert live.config.kafka.topics.contacts in checks(live, "desk")["relayed"]["reason"]
-    assert allocator.stop() == 0  # a stop is not held up
+    assert allocator.stop() == 0  # it stops without delay
     allocator = live.start("desk")
     live.wait("it is told again", lambda: refused(live, "desk"), SECONDS)
     nominate(2, moments[1])
@@ -247,7 +247,7 @@ def test_a_desk_keeps_its_contacts_and_goes_on_once_the_topic_is_mended(make: Ma
 
 
 async def relaying(live: LiveSystem, role: str, mended: Callable[[OutboxRelay], Awaitable[None]]) -> None:
-    """OutboxRelay a large record and a small one by a producer of which the broker has heard nothing yet."""
+    """Relay a large record and a small one by a producer that the broker does not know yet."""
     records = [pack(Outgoing(role, 0, None, value)) for value in (b"large" * 5_000, b"small")]
     store = MemoryStateStore(MemoryServer())
     await store.claim("w")
@@ -266,7 +266,7 @@ async def relaying(live: LiveSystem, role: str, mended: Callable[[OutboxRelay], 
 
 
 def test_nothing_overtakes_what_a_topic_refuses(make: Make) -> None:
-    """A broker that has heard nothing of a producer yet takes any of its numbers, also one behind a refused record."""
+    """A broker accepts any first number of a producer, including one behind a refused record."""
     live = make()
     limit(live, "labelled", max_message_bytes=2_000)
 
@@ -286,7 +286,7 @@ def test_a_refused_record_may_be_the_first_of_a_producer(make: Make, role: str, 
     limit(live, role, max_message_bytes=10_000)
 
     async def mended(_: OutboxRelay) -> None:
-        """It is not."""
+        """It is not the partitioner of Kafka's own clients."""
 
     asyncio.run(relaying(live, role, mended))
     sizes = [len(one.value()) for one in messages_of(live, role)[0]]
@@ -309,7 +309,7 @@ def _micros(moment: datetime) -> int:
 
 
 def produced_by(live: LiveSystem, partitioner: str | None, key: str = "customer") -> int:
-    """Orders of 300 customers as a producer on librdkafka partitions them; returns how many are misplaced."""
+    """Send orders of 300 customers with librdkafka's partitioner, and return the number of misplaced ones."""
     options: dict[str, Any] = dict(confluent_options(live.config.kafka))
     if partitioner is not None:
         options["partitioner"] = partitioner
@@ -342,7 +342,7 @@ def test_the_default_partitioner_of_librdkafka_is_found_out(make: Make, misplace
     assert len(messages) == (0 if misplaced == "count" else wrong)
     assert all(dict(one.headers())["kafka_dlt-exception-field"] == b"customer_id" for one in messages)
     assert worker.stop() == 0
-    # A worker that finds these customers in its states looks at them anew.
+    # A worker that finds these customers in its states checks them again.
     if misplaced == "count":
         worker.restart()
         produced_by(live, None)

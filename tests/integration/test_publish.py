@@ -1,4 +1,4 @@
-"""A log on a real broker: every record once, in order, where Kafka's own clients would put it, whatever happens."""
+"""Publishing a log to a real broker: every record once, in order, in the partition that Kafka's own clients choose."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Contents = dict[tuple[str, int], list[Record]]  # by role and partition
 
 @dataclass
 class Shop:
-    """Topics of a test's own."""
+    """Topics of one test."""
 
     bootstrap: str
     environ: dict[str, str] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Shop:
         self.environ = {
             "STREAM_APP_KAFKA__BOOTSTRAP": self.bootstrap,
             "STREAM_APP_KAFKA__PARTITIONS": str(PARTITIONS),
-            "STREAM_APP_SHOP__ZONE": "Asia/Kolkata",  # its nominations lie between the hours
+            "STREAM_APP_SHOP__ZONE": "Asia/Kolkata",  # its times of candidates are between full hours
             **{f"STREAM_APP_KAFKA__TOPICS__{role.upper()}": f"{prefix}.{role}" for role in Topics.model_fields},
         }
 
@@ -80,11 +80,11 @@ class Shop:
         return {(name, number): role for role, name in roles.items() for number in range(PARTITIONS)}
 
     def written(self) -> int:
-        """How many records there are."""
+        """Return the number of records."""
         return sum(read_offsets(self.config, self.partitions()).values())
 
     def contents(self) -> Contents:
-        """All records, in the order of the broker."""
+        """Return all records, in the order of the broker."""
         roles = self.partitions()
         found: Contents = {(role, number): [] for (_, number), role in roles.items()}
         options = {"bootstrap.servers": self.bootstrap, "group.id": "test", "enable.partition.eof": True}
@@ -115,7 +115,7 @@ class Shop:
 
 @pytest.fixture
 def new_shop(kafka: str) -> Callable[[], Shop]:
-    """A maker of shops whose topics are there."""
+    """Provide a maker of shops with existing topics."""
 
     def make() -> Shop:
         shop = Shop(kafka)
@@ -132,7 +132,7 @@ def shop(new_shop: Callable[[], Shop]) -> Shop:
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some 16,000 events of 90 days."""
+    """Provide a log of about 16,000 events over 90 days."""
     path = tmp_path_factory.mktemp("publish") / "shop.jsonl"
     with path.open("wb") as file:
         write_log(ShopSettings(customers=1000, days=90), 3, file)
@@ -141,7 +141,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def short_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few days."""
+    """Provide a log of a few days."""
     path = tmp_path_factory.mktemp("publish") / "short.jsonl"
     with path.open("wb") as file:
         write_log(ShopSettings(customers=200, days=8), 3, file)
@@ -156,7 +156,7 @@ def publish(shop: Shop, log: Path, speed: str = "max", watcher: Watcher | None =
 def expected(
     shop: Shop, log: Path, workdir: Path, *, complete: bool = True, before: Contents | None = None
 ) -> Contents:
-    """What must stand in the topics behind what stood there before, worked out from the log."""
+    """Return the records that publishing the log must append to the topics."""
     found: Contents = {(role, number): [] for (_, number), role in shop.partitions().items()}
     place = 0
     with open_log([log], LogFormat("jsonl"), workdir) as read:
@@ -188,7 +188,7 @@ def ends_of(value: bytes) -> dict[str, int]:
 
 
 def without_ends(contents: Contents) -> Contents:
-    """The same, with ticks that do not say how far the topics reach."""
+    """Return the records, with ticks that do not have the ends of the topics."""
     return {
         (role, number): records
         if role != "ticks"
@@ -198,9 +198,9 @@ def without_ends(contents: Contents) -> Contents:
 
 
 def assert_continued(contents: Contents, wanted: Contents) -> None:
-    """All is there that several runs had to send.
+    """Check that all records of several runs exist.
 
-    A tick that is sent by a later run may count what an earlier run has sent beyond it, but nothing that is not there.
+    The ends in a later run's tick may include records that an earlier run has sent beyond it, but no others.
     """
     assert without_ends(contents) == without_ends(wanted)
     for number in range(PARTITIONS):
@@ -255,7 +255,7 @@ def test_the_clients_own_partitioner_agrees(shop: Shop) -> None:
 
 
 def until(shop: Shop, records: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until so many records are there, or the process has ended."""
+    """Wait for a number of records, or for the end of the process."""
     deadline = time.monotonic() + 60
     while process.poll() is None and shop.written() < records:
         assert time.monotonic() < deadline, "nothing is published"
@@ -264,7 +264,7 @@ def until(shop: Shop, records: int, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture
 def started() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Starts publishers, and leaves none behind."""
+    """Provide a starter of publishers, which end with the test."""
     processes: list[subprocess.Popen[bytes]] = []
 
     def start(shop: Shop, log: Path, *options: str) -> subprocess.Popen[bytes]:
@@ -309,7 +309,7 @@ def test_a_signal_ends_it_in_order(
     wanted, contents = expected(shop, short_log, tmp_path), shop.contents()
     assert 0 < sum(map(len, contents.values())) < sum(map(len, wanted.values()))
     assert all(records == wanted[one][: len(records)] for one, records in contents.items())
-    # What was sent is a prefix of the log as a whole, not only of each partition.
+    # The records are a prefix of the whole log, not only of each partition.
     places = {place for records in contents.values() for _, _, place in records}
     assert places == set(range(1, max(places) + 1))
     done = shop.run(short_log)
@@ -350,7 +350,7 @@ def test_another_log_is_refused_unless_it_is_meant(shop: Shop, short_log: Path, 
     assert "another log" in refused.stderr
     assert shop.contents() == before
     publish(shop, log, after_other_logs=True)
-    publish(shop, log, after_other_logs=True)  # the second time there is nothing left to do
+    publish(shop, log, after_other_logs=True)  # nothing is left to do the second time
     after = expected(shop, log, tmp_path, before=before)
     assert shop.contents() == {one: records + after[one] for one, records in before.items()}
 
@@ -420,7 +420,7 @@ def test_a_tick_of_a_worker_on_the_wall_clock_is_named(shop: Shop, short_log: Pa
 
 
 class Intruder(Watcher):
-    """Another who writes into the same topic meanwhile."""
+    """Write into the same topic from another producer during the block."""
 
     def __init__(self, shop: Shop, role: str = "orders", value: bytes = b"{}") -> None:
         self.shop, self.role, self.value, self.done = shop, role, value, False

@@ -1,4 +1,4 @@
-"""A log that is published beside services of the wall clock: refused, or without harm; what comes too late is told."""
+"""Publishing to services on the wall clock: refused, or harmless; events that come too late are reported."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.harness.processes.live_system import STREAM_APP
 from tests.harness.servers.process import free_port
 from tests.integration.test_worker import SECONDS, WALL, Make, get, make, orders_at, produce, stream_times, summaries
 
-__all__ = ["make"]  # the fixture of the systems
+__all__ = ["make"]  # the fixture that makes systems
 DAYS = 8
 
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few days of a small shop."""
+    """Provide a log of a few days of a small shop."""
     path = tmp_path_factory.mktemp("beside") / "shop.jsonl"
     with path.open("wb") as file:
         write_log(ShopSettings(customers=200, days=DAYS), 3, file)
@@ -31,13 +31,13 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def publishing(live: LiveSystem, log: Path, speed: str = "max") -> subprocess.Popen[str]:
-    """The command, started."""
+    """Start the command."""
     command = [str(STREAM_APP), "publish", str(log), "--speed", speed]
     return subprocess.Popen(command, env=live.environ | {"COLUMNS": "500"}, stderr=subprocess.PIPE, text=True)
 
 
 def assert_refused(process: subprocess.Popen[str], status: int) -> None:
-    """It ends within seconds, with the cause and the remedy."""
+    """Check that the command ends within seconds, with the cause and the remedy."""
     said = process.communicate(timeout=SECONDS)[1]
     assert process.returncode == status, said
     assert "wall clock" in said
@@ -45,12 +45,12 @@ def assert_refused(process: subprocess.Popen[str], status: int) -> None:
 
 
 def has_ticked(live: LiveSystem) -> bool:
-    """Whether a worker of the wall clock has written a tick that its lanes have applied."""
+    """Whether a worker on the wall clock has sent a tick that its partitions have applied."""
     return min(stream_times(live)) > datetime.now(UTC) - timedelta(hours=1)
 
 
 def too_late(live: LiveSystem) -> int:
-    """Events that came too late, over all partitions."""
+    """Return the number of events that came too late, over all partitions."""
     return sum(one.counts.get("too_late", 0) for one in summaries(live))
 
 
@@ -83,7 +83,7 @@ def test_the_wall_clock_takes_over_behind_a_whole_log(make: Make, log: Path) -> 
 
 
 def in_time(live: LiveSystem) -> dict[str, Any]:
-    """What /readyz says of it."""
+    """Return the check of /readyz."""
     said = get(live, "/readyz")[1]
     found: dict[str, Any] = json.loads(said)["checks"].get("in_time", {}) if said else {}
     return found

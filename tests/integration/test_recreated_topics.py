@@ -1,4 +1,4 @@
-"""A topic that is deleted and created again under its name, under each service that keeps positions."""
+"""Topics that are deleted and created again, under each service that keeps positions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ READ_BY: Final = {"orders": "worker", "labelled": "trainer", "nominations": "des
 
 @pytest.fixture
 def make(kafka: str, redis_url: str) -> Iterator[Make]:
-    """Makes systems with topics, keys and a group of their own, on the servers of the whole run."""
+    """Provide a maker of systems with topics, keys and a group of their own."""
     with ExitStack() as stack:
 
         def made(settings: Mapping[str, str] | None = None) -> LiveSystem:
@@ -71,7 +71,7 @@ def produce(live: LiveSystem, role: str, first: int, how_many: int) -> None:
 
 
 def record(role: str, number: int, partition: int) -> tuple[bytes, bytes]:
-    """A record that moves a reader's position, and changes nothing else but the worker's customers."""
+    """Return a record that advances positions, and affects nothing else but the worker's customers."""
     moment = START + number * 1_000_000
     if role == "orders":
         customer = next(
@@ -84,7 +84,7 @@ def record(role: str, number: int, partition: int) -> tuple[bytes, bytes]:
 
 
 def positions(live: LiveSystem, role: str) -> list[int]:
-    """The stored positions of a topic."""
+    """Return the stored positions of a topic."""
     prefix = live.config.redis.prefix
     field = {"labelled": ("model", "checkpoint"), "nominations": ("p-1", "position"), "alerts": ("deliver", "position")}
     if role == "orders":
@@ -106,7 +106,7 @@ def positions(live: LiveSystem, role: str) -> list[int]:
 
 
 def delete(live: LiveSystem, role: str) -> str:
-    """Delete a topic; returns its name."""
+    """Delete a topic, and return its name."""
     name: str = getattr(live.config.kafka.topics, role)
     admin = AdminClient(confluent_options(live.config.kafka))
     (deleted,) = admin.delete_topics([name]).values()
@@ -128,7 +128,7 @@ def create_again(live: LiveSystem, role: str) -> None:
 
 
 def command(live: LiveSystem, *words: str) -> tuple[int, str]:
-    """A command that may fail: its exit status, and all that it said."""
+    """Run a command that may fail, and return its exit status and output."""
     done = subprocess.run(
         [str(STREAM_APP), *words], env=live.environ, capture_output=True, text=True, check=False, timeout=60
     )
@@ -136,14 +136,14 @@ def command(live: LiveSystem, *words: str) -> tuple[int, str]:
 
 
 def ended(process: Process) -> int:
-    """The exit status of a process that ends by itself."""
+    """Return the exit status of a process that ends by itself."""
     status = process.popen.wait(SECONDS)
-    process.popen.returncode = 0  # so that `live.wait` goes on
+    process.popen.returncode = 0  # so that `live.wait` continues
     return status
 
 
 def kept_ids(live: LiveSystem) -> dict[str, str]:
-    """All ids of topics that are stored, by key and field."""
+    """Return all stored ids of topics, by key and field."""
     found: dict[str, str] = {}
     for key in live.redis.scan_iter(match=f"{live.config.redis.prefix}:*:meta"):
         fields: Any = live.redis.hgetall(key)
@@ -177,12 +177,12 @@ def test_a_topic_that_was_created_again_is_refused_and_read_from_its_beginning_w
     live.wait("it is read", lambda: positions(live, role) == [5, 5], SECONDS)
     assert process.stop() == 0
     before = kept_ids(live)
-    # 1. As long as the topic is the same, it goes on.
+    # 1. It continues while the topic is the same.
     produce(live, role, 5, 1)
     process.restart()
     live.wait("it goes on", lambda: positions(live, role) == [6, 6], SECONDS)
     assert process.stop() == 0
-    # 2. Created again, with more records than before: nothing else would tell.
+    # 2. The topic is created again with more records than before: only its id differs.
     create_again(live, role)
     produce(live, role, 6, 9)
     present = KafkaIds(live.config.kafka)([name])[name]
@@ -194,7 +194,7 @@ def test_a_topic_that_was_created_again_is_refused_and_read_from_its_beginning_w
     assert f"stream-app topics accept {name}" in said
     assert positions(live, role) == [6, 6]
     assert kept_ids(live) == before
-    # 3. Accepted, it is read from its beginning.
+    # 3. Once accepted, it is read from its beginning.
     status, said = command(live, "topics", "accept", name)
     assert (status, said) == (0, f"{name} is read from its beginning at the next start.")
     assert command(live, "topics", "accept", name)[1] == f"{name} is the topic that was read before."
@@ -215,7 +215,7 @@ def test_a_service_ends_when_its_topic_is_created_again_under_it(make: Make, rol
     live.wait("it is read", lambda: positions(live, role) == [5, 5], SECONDS)
     create_again(live, role)
     produce(live, role, 5, 9)
-    # While the topic is gone, a worker may first notice that a partition lacks it.
+    # While the topic is missing, a worker may first notice that a partition lacks it.
     assert ended(process) in {OTHER_TOPIC, SplitPartition.exit_code}, process.tail()
     assert re.search(
         r"is another topic than|Kafka no longer has|but in Kafka it ends at|assigned without", process.tail()

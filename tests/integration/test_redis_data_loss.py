@@ -1,4 +1,4 @@
-"""The worker on a Redis that has lost a part of what it held: by hand, and by evicting it."""
+"""The worker on a Redis that has lost keys by deletion or eviction."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ START: Final = (datetime.now(UTC) - timedelta(days=3) - EPOCH) // MICROSECOND
 
 @pytest.fixture
 def live(kafka: str) -> Iterator[LiveSystem]:
-    """A system on a Redis of its own, with a worker's port for its health."""
+    """Provide a system on a Redis of its own, and the port of a worker's health."""
     prefix = f"s{uuid4().hex[:8]}"
     own = {f"kafka.topics.{role}": f"{prefix}.{role}" for role in Topics.model_fields}
     own |= {"kafka.group": prefix, "redis.prefix": prefix, "kafka.partitions": str(PARTITIONS)}
@@ -55,9 +55,9 @@ def stored(live: LiveSystem) -> int:
 
 
 def ended(process: Process) -> int:
-    """The exit status of a process that ends by itself."""
+    """Return the exit status of a process that ends by itself."""
     status = process.popen.wait(SECONDS)
-    process.popen.returncode = 0  # so that `live.wait` goes on
+    process.popen.returncode = 0  # so that `live.wait` continues
     return status
 
 
@@ -92,7 +92,7 @@ def test_a_worker_does_not_start_on_what_is_left(live: LiveSystem) -> None:
         assert said in worker.tail()
         for key, value in whole.items():
             live.redis.restore(key, 0, value, replace=True)
-    # What was whole again goes on.
+    # It continues once the store is complete again.
     produce(live, CUSTOMERS, 10)
     worker.restart()
     live.wait("it goes on", lambda: stored(live) == CUSTOMERS + 10, SECONDS)
@@ -103,7 +103,7 @@ def test_a_worker_ends_when_redis_evicts_under_it(live: LiveSystem) -> None:
     produce(live, 0, CUSTOMERS)
     worker = live.start("worker")
     live.wait("all is stored", lambda: stored(live) == CUSTOMERS, SECONDS)
-    # 1. The policy changes: not ready, and it says why.
+    # 1. The policy changes: the worker is not ready, with the reason.
     live.redis.config_set("maxmemory-policy", "allkeys-lru")
     port = live.config.health.port
     live.wait("it is told of", lambda: "its maxmemory-policy is allkeys-lru" in ask(port).reason, SECONDS)
@@ -111,7 +111,7 @@ def test_a_worker_ends_when_redis_evicts_under_it(live: LiveSystem) -> None:
     live.redis.config_set("maxmemory", "1mb")
     produce(live, CUSTOMERS, 4 * CUSTOMERS)
     assert ended(worker) != 0
-    # 3. It does not start on such a Redis, and not on what such a Redis has left.
+    # 3. It does not start on such a Redis, nor on the keys that it has left.
     worker.restart()
     assert ended(worker) == EvictingStore.exit_code
     assert "Set it to noeviction" in worker.tail()

@@ -1,4 +1,4 @@
-"""The simulated shop on a real broker: whatever ends it, the next run goes on, and nothing is missing or doubled."""
+"""The simulated shop on a real broker: after any end the next run continues, and no record is missing or duplicated."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def started(shop: Shop, *options: str) -> subprocess.Popen[str]:
 
 
 def ended(process: subprocess.Popen[str]) -> list[dict[str, object]]:
-    """What it has told, once it ended in order."""
+    """Return its summary after an orderly end."""
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 0, said
     return [json.loads(line) for line in said.splitlines()]

@@ -1,4 +1,4 @@
-"""A consumer that goes silent while Kafka has more for it: each service sees it, and ends for its supervisor."""
+"""A consumer that stops fetching while Kafka has more records: each service notices it, and ends for its supervisor."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from stream_app.errors import Stalled
 from tests.harness.processes import LiveSystem
 
 PROGRAM = [sys.executable, str(Path(__file__).with_name("stop_fetching.py"))]
-# A worker is told by its own lanes: to them a consumer that never said where a topic ends may have more for them.
+# A worker notices by its partitions, for which a consumer that never reported the end of a topic may have more records.
 WAITS = {"trainer": "labelled", "desk": "nominations", "deliver": "alerts"}
 SECONDS = 60.0
 
 
 def produce(live: LiveSystem) -> None:
-    """A record for each service; none of them ever reads it."""
+    """Send a record for each service, which none of them reads."""
     producer = Producer({**confluent_options(live.config.kafka), "linger.ms": 0})
     for role in WAITS.values():
         producer.produce(live.config.kafka.topics.of(role)[role], b"{}", b"ann", 0)
@@ -38,7 +38,7 @@ def test_a_service_whose_consumer_goes_silent_ends(kafka: str, redis_url: str, m
         live.run("topics", "create")
         services = {name: live.start(name, program=PROGRAM) for name in WAITS}
         live.wait("all have started", lambda: all('"started"' in one.tail() for one in services.values()), SECONDS)
-        time.sleep(6)  # longer than the watchdog waits: nothing waits for them, so they may be silent
+        time.sleep(6)  # longer than the watchdog waits: no records wait, so they may be idle
         assert all(service.running for service in services.values())
         produce(live)
         ended = {name: service.popen.wait(SECONDS) for name, service in services.items()}

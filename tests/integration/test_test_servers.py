@@ -1,4 +1,4 @@
-"""The servers that tests and benchmarks start are there, empty, and come back after a crash with what they had kept."""
+"""The test servers start empty, and come back after a crash with what they have persisted."""
 
 from __future__ import annotations
 

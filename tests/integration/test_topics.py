@@ -1,4 +1,4 @@
-"""Topics on a real broker: made as they must be, and every mismatch found with its remedy."""
+"""Topics on a real broker: created as required, and every mismatch reported with its remedy."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def named(prefix: str) -> dict[str, str]:
 
 @pytest.fixture
 def environ(kafka: str) -> dict[str, str]:
-    """The settings of a test: topics of its own."""
+    """Provide settings with topics of the test's own."""
     return {"STREAM_APP_KAFKA__BOOTSTRAP": kafka, "STREAM_APP_KAFKA__PARTITIONS": "3"} | named(f"t{uuid4().hex[:8]}")
 
 
@@ -213,14 +213,14 @@ BAD = {
     "offset": raw_kafka.batch([raw_kafka.record(0, b"{}", delta=1_000)]),  # claims an offset far behind its batch
     "header": raw_kafka.batch([raw_kafka.record(0, b"{}", None, [(b"\xff", b"x")])]),
     "packed header": raw_kafka.batch([raw_kafka.record(0, b"{}", None, [(b"\xff", b"x")])], "gzip"),
-    # librdkafka answers the first with an error, and never gets past the second.
+    # librdkafka reports an error for the first one, and never gets past the second.
     "bytes behind lz4": raw_kafka.batch([EMPTY], "lz4", raw_kafka.pack("lz4", EMPTY) + b"garbage"),
     "gzip in two parts": raw_kafka.batch([EMPTY], "gzip", gzip.compress(EMPTY[:2]) + gzip.compress(EMPTY[2:])),
 }
 
 
 def stray(partitions: int) -> tuple[str, bytes]:
-    """A customer who does not belong to partition 0, and an order of theirs."""
+    """Return a customer who does not belong to partition 0, and one of their orders."""
     customer = next(one for one in map("c{}".format, count()) if partition_of(one, partitions))
     return customer, encode(order(customer, 1_700_000_000_000_000))
 

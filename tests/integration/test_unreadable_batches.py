@@ -1,4 +1,4 @@
-"""Batches that no client library writes, on a real Kafka, through the real services: none of them ends one."""
+"""Batches that no client library writes, on a real Kafka: no service ends."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def good(index: int, name: str) -> bytes:
 
 
 def count_of(live: LiveSystem, metric: str, port: int = 0) -> float:
-    """A metric of a process; -1 while it does not answer."""
+    """Return a metric of a process; -1 while it does not answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port or live.config.health.port}/metrics", timeout=5) as answer:
             found = re.search(rf"^{metric} (\S+)", answer.read().decode(), re.MULTILINE)
@@ -101,7 +101,7 @@ def test_batches_of_every_codec_and_client_are_read(make: Make) -> None:
 
 
 def bad_batches(names: Iterator[str]) -> list[tuple[bytes, int]]:
-    """Batches that a broker takes with one bad record between two good ones; and the place of the bad one."""
+    """Return batches with one bad record between two good ones that a broker accepts, and the index of the bad one."""
     bad = [record(1, an_order("bad"), b"bad", [(b"\xff\xfe", b"x")])]
     between = [(batch([good(0, next(names)), *bad, good(2, next(names))], codec), 1) for codec in ("none", *PACKED)]
     moved = record(0, an_order("bad"), b"bad", delta=1000)
@@ -109,7 +109,7 @@ def bad_batches(names: Iterator[str]) -> list[tuple[bytes, int]]:
 
 
 def bombs() -> list[bytes]:
-    """Batches of less than 1 MiB that unpack to many times as much."""
+    """Return batches of less than 1 MiB that decompress to many times as much."""
     empty = b"".join(record(index, None) for index in range(300_000))
     headers = record(0, b"", headers_count=3_000_000, tail=b"\0\1" * 3_000_000)
     return [
@@ -133,7 +133,7 @@ def test_a_worker_steps_over_bad_batches_and_bombs_and_loses_nothing_else(make: 
         assert raw(live, "orders", 0, batch([good(0, next(names))])) == 0
         offset += 1
     assert raw(live, "orders", 1, batch([record(0, an_order(OTHER), OTHER.encode())])) == 0
-    # A worker that is killed in between, and one that goes on.
+    # A worker is killed in between, and one continues.
     first = live.start("worker")
     live.wait("something is stored", lambda: accepted(live) > 0, SECONDS)
     first.kill()
@@ -141,7 +141,7 @@ def test_a_worker_steps_over_bad_batches_and_bombs_and_loses_nothing_else(make: 
     live.wait("all is worked off", live.done, 2 * SECONDS)
     assert accepted(live) == 2 * len(bad) + len(expected) + 1
     messages = [dict(message.headers()) for message in messages_of(live, "dead_letters")[0]]
-    # A relay that was killed may send again, under the same number.
+    # A killed relay may send records again, with the same numbers.
     told = {int(one["sequence"]): int(one["kafka_dlt-original-offset"]) for one in messages}
     assert [told[number] for number in sorted(told)] == expected
     assert peak_mib(worker) < 700
@@ -173,11 +173,11 @@ def test_the_end_of_a_topic_that_cannot_be_read_stops_no_start(make: Make, role:
     assert last(live, topic) == 6
     forged = [record(index, value, None, [(b"sequence", b"999999")]) for index, value in enumerate((b"{}", b""))]
     assert raw(live, role, 0, batch(forged)) == 0
-    assert last(live, topic) == 6  # a number on what is no message is nobody's
+    assert last(live, topic) == 6  # a number on an invalid message is ignored
 
 
 def test_a_desk_looks_behind_what_cannot_be_read(make: Make) -> None:
-    """It was told of a moment further back than it looks at first, and what cannot be read hides how far that is."""
+    """Its last marker is further back than it first looks, and unreadable batches hide how far."""
     live = make()
     topic = live.config.kafka.topics.contacts
     assert last_of_the_desk(live.config, topic, 0) == (0, 0, -1)
@@ -189,14 +189,14 @@ def test_a_desk_looks_behind_what_cannot_be_read(make: Make) -> None:
 
 
 def last(live: LiveSystem, topic: str) -> int:
-    """The number of the last record of an outbox on a topic."""
+    """Return the sequence number of an outbox's last record on a topic."""
     if topic == live.config.kafka.topics.contacts:
         return last_of_the_desk(live.config, topic, 0)[0]
     return last_sequence(live.config, 0)
 
 
 def buried(live: LiveSystem, role: str) -> dict[int, tuple[bytes | None, dict[str, bytes | None]]]:
-    """Value and headers of the dead letters of a topic's first partition, by the offset of the record."""
+    """Return value and headers of the dead letters of a topic's first partition, by offset of the record."""
     topic, found = getattr(live.config.kafka.topics, role).encode(), {}
     for message in messages_of(live, "dead_letters")[0]:
         headers = dict(message.headers())
@@ -206,7 +206,7 @@ def buried(live: LiveSystem, role: str) -> dict[int, tuple[bytes | None, dict[st
 
 
 def bury_bad_batches(live: LiveSystem, service: str, role: str) -> None:
-    """Let a service step over bad batches, and read its dead letters back."""
+    """Let a service skip bad batches, and read its dead letters."""
     mixed = [record(0, b"before", b"k"), record(1, b"bad", b"k", [(b"\xff", b"x")]), record(2, b"after")]
     for data in (batch(mixed), batch([record(0, bytes(200 << 20))], "zstd")):
         assert raw(live, role, 0, data) == 0
@@ -218,7 +218,7 @@ def bury_bad_batches(live: LiveSystem, service: str, role: str) -> None:
     assert [messages[offset][0] for offset in range(3)] == [b"before", b"bad", b"after"]
     assert messages[1][1]["kafka_dlt-exception-message"] == b"the name of a header is not UTF-8"
     assert b"batch" in (messages[3][1]["kafka_dlt-exception-message"] or b"")
-    assert len(messages[3][0] or b"") > 1_000  # the packed bytes
+    assert len(messages[3][0] or b"") > 1_000  # the compressed bytes
     skipped = f'churn_records_skipped_total{{topic="{role}"}}'
     live.wait("they are counted", lambda: count_of(live, re.escape(skipped), port) == 4, SECONDS)
     assert process.stop() == 0
@@ -232,7 +232,7 @@ def test_trainer_and_desk_keep_a_bad_batch_as_dead_letters(make: Make, service: 
 def test_a_deliverer_keeps_a_bad_batch_as_dead_letters(make_deliverer: Make) -> None:
     live = make_deliverer("mode: shadow\n", {}, {"health.port": str(free_port())})
     bury_bad_batches(live, "deliver", "alerts")
-    # Its position is behind the bad batches: nothing is read again.
+    # Its position is beyond the bad batches: nothing is read again.
     again = live.start("deliver")
     assert raw(live, "alerts", 0, batch([record(0, b"later")])) == 0
     live.wait("the next one is kept", lambda: 4 in buried(live, "alerts"), SECONDS)
