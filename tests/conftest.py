@@ -87,7 +87,7 @@ def judge(data_dir: Path) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
-    """Provide the address of a Kafka broker for the whole run, "127.0.0.1:port". Tests make their own topics and groups."""
+    """Provide the address of a Kafka broker for the whole run: "127.0.0.1:port". Tests use topics of their own."""
     with _running(KafkaServer()) as server:
         yield server.bootstrap
 

@@ -1,7 +1,7 @@
-"""Invented results of a replay: a shop with customers who come, buy at their own pace and leave for good.
+"""Invented results of a replay: a shop with customers who come, buy at their own pace, and leave for good.
 
-The probabilities come from a logistic regression on the very same rows, so they are calibrated and better than
-recency, as those of a real replay are; nothing here is measured.
+The probabilities come from a logistic regression on the same rows, so they are calibrated and better than recency, like
+those of a real replay. None of the figures is measured.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SETTINGS: dict[str, object] = {
 
 
 def results(customers: int = 900, days: int = 540, seed: int = 1, **settings: object) -> Results:
-    """All of an invented replay; the same arguments give the same results."""
+    """Return the results of an invented replay; equal arguments give equal results."""
     rng = np.random.default_rng(seed)
     chosen = SETTINGS | settings
     orders = some_orders(rng, customers, days)
@@ -80,7 +80,7 @@ FEATURES = (
 
 
 def some_orders(rng: np.random.Generator, customers: int, days: int) -> tuple[Ints, Ints, Floats]:
-    """Customer, time and amount of every order, by time: Poisson purchases until the customer dies."""
+    """Return customer, time and amount of every order, by time: Poisson purchases until the customer leaves."""
     who, at, amount = [], [], []
     for customer in range(customers):
         joined = rng.uniform(0, days * 0.75)
@@ -99,7 +99,7 @@ def some_orders(rng: np.random.Generator, customers: int, days: int) -> tuple[In
 def some_decisions(
     rng: np.random.Generator, orders: tuple[Ints, Ints, Floats], names: list[str], days: int, settings: dict[str, Any]
 ) -> Decisions:
-    """A decision a period for every customer with an order in the active window, by time and name."""
+    """Return a decision per period for every customer with an order in the active window, by time and name."""
     end = START + days * DAY_US - 1
     step, window, horizon = (int(settings[k] * DAY_US) for k in ("every_days", "active_days", "horizon_days"))
     rows: list[tuple[int, int, int, float, float, float, float, float, int]] = []
@@ -135,7 +135,7 @@ def some_decisions(
 
 
 def stage_of(orders: int, recency: float, gap: float) -> int:
-    """A plausible stage, as its place in STAGES."""
+    """Return a plausible lifecycle stage, as its index in STAGES."""
     if orders == 1:
         return 0 if recency < 30 else 1
     if recency > 3 * gap:
@@ -144,7 +144,7 @@ def stage_of(orders: int, recency: float, gap: float) -> int:
 
 
 def some_experts(rng: np.random.Generator, recency: Floats, count: Ints, gap: Floats, label: Ints) -> dict[str, Floats]:
-    """The product's and some experts' and baselines' probabilities."""
+    """Return probabilities of the product, some experts and baselines."""
     known = label != OPEN
     y = (label[known] == CHURNED).astype(float)
     r, f, ratio = np.log1p(recency), np.log1p(count), np.log1p(recency / gap)
@@ -161,7 +161,7 @@ def some_experts(rng: np.random.Generator, recency: Floats, count: Ints, gap: Fl
 
 
 def fitted(x: Floats, known: Any, y: Floats) -> Floats:
-    """Probabilities of a logistic regression fitted to the known rows; shape (n,)."""
+    """Return probabilities of a logistic regression fitted to the known rows; shape (n,)."""
     x = np.column_stack((np.ones(len(x)), (x - x.mean(0)) / x.std(0)))
     w = np.zeros(x.shape[1])
     for _ in range(12):
@@ -174,7 +174,7 @@ def fitted(x: Floats, known: Any, y: Floats) -> Floats:
 def some_alerts(
     rng: np.random.Generator, d: Decisions, orders: tuple[Ints, Ints, Floats], settings: dict[str, Any], end: int
 ) -> list[AlertRecord]:
-    """Some episodes: the riskiest of every working day, closed by the next order, by time or because the risk fell."""
+    """Return alerts on the riskiest customers of every working day, closed by an order, by time or by a lower risk."""
     capacity, alerts = int(settings["capacity"]), []
     free_at = np.zeros(len(d.customers), np.int64)
     for day in range(60, (end - START) // DAY_US):
@@ -196,7 +196,7 @@ def some_alerts(
 
 
 def some_versions(days: int) -> list[Version]:
-    """A version a fortnight, the mixture moving from the prior to the models."""
+    """Return a version every 14 days; the ensemble shifts from the baseline to the models."""
     found = []
     for number in range(days // 14):
         learned = min(1.0, number / 12)
@@ -208,7 +208,7 @@ def some_versions(days: int) -> list[Version]:
 
 
 def some_log(orders: tuple[Ints, Ints, Floats], names: list[str], end: int) -> LogFacts:
-    """A log with orders, browsing and complaints, but without carts."""
+    """Return facts of a log with orders, browsing and complaints, but without carts."""
     fields = {
         "order": ["action", "order_id", "amount", "discount", "product_id"],
         "browsing": ["page", "product_id", "category", "session_id"],
@@ -224,5 +224,5 @@ def some_log(orders: tuple[Ints, Ints, Floats], names: list[str], end: int) -> L
 
 
 def with_probability(given: Results, probability: Floats) -> Results:
-    """The same results with another product."""
+    """Return the results with other probabilities of the product."""
     return replace(given, decisions=replace(given.decisions, probability=probability))

@@ -1,4 +1,4 @@
-"""Record batches made by hand, and a producer that sends any bytes: no client library writes what these tests need."""
+"""Record batches as bytes, and a producer that sends any bytes: client libraries do not write such batches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ XERIAL = b"\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01"
 
 
 def varint(number: int) -> bytes:
-    """A zigzag number of variable length."""
+    """Encode a zigzag number of variable length."""
     left = (number << 1) ^ (number >> 63) if number < 0 else number << 1
     left &= (1 << 64) - 1
     out = bytearray()
@@ -27,7 +27,7 @@ def varint(number: int) -> bytes:
 
 
 def field(content: bytes | None) -> bytes:
-    """Bytes with their length before them."""
+    """Encode bytes with their length in front."""
     return varint(-1) if content is None else varint(len(content)) + content
 
 
@@ -38,7 +38,7 @@ def record(
     headers: Sequence[tuple[bytes, bytes | None]] = (),
     **wrong: Any,
 ) -> bytes:
-    """A record; `delta`, `length` and `headers_count` may be wrong, and `tail` is put behind it."""
+    """Encode a record; `delta`, `length` and `headers_count` may be wrong, and `tail` is appended."""
     body = b"\x00" + varint(0) + varint(wrong.get("delta", index)) + field(key) + field(value)
     body += varint(wrong.get("headers_count", len(headers)))
     body += b"".join(field(name) + field(content) for name, content in headers) + wrong.get("tail", b"")
@@ -46,7 +46,7 @@ def record(
 
 
 def pack(codec: str, payload: bytes) -> bytes:
-    """The payload as a codec packs it; `xerial` is snappy in blocks, as Java writes it."""
+    """Compress a payload; `xerial` is snappy in blocks, as Java writes it."""
     if codec == "gzip":
         return gzip.compress(payload, compresslevel=1)
     if codec == "xerial":
@@ -55,14 +55,14 @@ def pack(codec: str, payload: bytes) -> bytes:
     if codec == "snappy":
         return bytes(cramjam.snappy.compress_raw(payload))
     if codec == "lz4":
-        compressor = cramjam.lz4.Compressor(content_checksum=False, block_linked=False)  # the broker reads no other
+        compressor = cramjam.lz4.Compressor(content_checksum=False, block_linked=False)  # the broker reads no others
         compressor.compress(payload)
         return bytes(compressor.finish())
     return bytes(cramjam.zstd.compress(payload)) if codec == "zstd" else payload
 
 
 def batch(records: Sequence[bytes], codec: str = "none", packed: bytes | None = None, **wrong: Any) -> bytes:
-    """A record batch; `count`, `last_delta`, `magic`, `crc`, `base` and `length` may be wrong."""
+    """Encode a record batch; `count`, `last_delta`, `magic`, `crc`, `base` and `length` may be wrong."""
     payload = pack(codec, b"".join(records)) if packed is None else packed
     count = wrong.get("count", len(records))
     attributes = CODECS["snappy" if codec == "xerial" else codec]
@@ -75,7 +75,7 @@ def batch(records: Sequence[bytes], codec: str = "none", packed: bytes | None = 
 
 
 def send(bootstrap: str, topic: str, partition: int, data: bytes) -> int:
-    """Produce raw bytes; returns the broker's error code, 0 if it took them."""
+    """Produce raw bytes, and return the broker's error code; 0 if it accepted them."""
     host, port = bootstrap.rsplit(":", 1)
     name = topic.encode()
     body = struct.pack(">hhih", 0, 7, 1, 3) + b"raw"

@@ -67,7 +67,7 @@ def complaints_at(now: datetime) -> list[tuple[bytes, bytes, list[Any]]]:
 
 
 @pytest.mark.slow
-def test_an_urgent_case_is_worked_on_with_the_same_commands(make: Make) -> None:
+def test_an_urgent_alert_is_handled_by_the_same_commands(make: Make) -> None:
     live = make({"ticks.clock": "wall"})
     now = datetime.now(UTC)
     worker = live.start("worker")
@@ -109,7 +109,7 @@ def test_an_urgent_case_is_worked_on_with_the_same_commands(make: Make) -> None:
 
 
 @pytest.mark.slow
-def test_an_alert_is_taken_on_refused_to_others_put_off_and_resolved(make: Make) -> None:
+def test_an_alert_is_acknowledged_refused_to_others_snoozed_and_resolved(make: Make) -> None:
     live = make({"ticks.clock": "wall"})
     now = datetime.now(UTC)
     worker = live.start("worker")

@@ -150,7 +150,7 @@ def full(page: WebPage) -> Any:
 @pytest.mark.parametrize("lang", ["en", "zh"])
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_cut_off_and_all_can_be_read(browser: str, lang: str, width: int, scheme: str) -> None:
+def test_nothing_is_cut_off_and_all_text_is_legible(browser: str, lang: str, width: int, scheme: str) -> None:
     with page_in(lang) as page:
         full(page)
 
@@ -165,7 +165,7 @@ def test_nothing_is_cut_off_and_all_can_be_read(browser: str, lang: str, width: 
         visit(browser, look)
 
 
-def test_what_comes_later_is_shown_like_what_came_with_the_page(browser: str) -> None:
+def test_later_updates_look_like_the_initial_page(browser: str) -> None:
     with page_in("en") as page:
         told = full(page)
 
@@ -190,7 +190,7 @@ def test_what_comes_later_is_shown_like_what_came_with_the_page(browser: str) ->
         visit(browser, look)
 
 
-def test_when_the_demo_has_ended_the_page_says_so_and_keeps_what_it_showed(browser: str) -> None:
+def test_the_page_reports_the_end_of_the_demo_and_keeps_its_content(browser: str) -> None:
     with page_in("en") as page:
         full(page)
 

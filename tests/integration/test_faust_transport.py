@@ -191,7 +191,7 @@ def test_all_records_of_all_partitions_come_in_order_without_a_gap(
         assert all(batch.end <= batch.high_watermark == 1000 for batch in batches)
 
 
-def test_a_partition_without_records_tells_once_that_it_is_caught_up(kafka: str, tmp_path: Path) -> None:
+def test_a_partition_without_records_reports_once_that_it_is_caught_up(kafka: str, tmp_path: Path) -> None:
     shop, store = Shop(kafka, topics=2), Store()
     busy = shop.tps[0]
     shop.append(3, busy)
@@ -213,7 +213,7 @@ def test_a_partition_without_records_tells_once_that_it_is_caught_up(kafka: str,
     assert set(map(tuple, reader.got.values())) == {(Fetched(0, (), 0, 0),)}
 
 
-def test_what_is_not_wanted_waits_and_is_not_lost(kafka: str, tmp_path: Path) -> None:
+def test_paused_records_wait_and_are_not_lost(kafka: str, tmp_path: Path) -> None:
     shop, store = Shop(kafka, topics=2), Store()
     held = {tp for tp in shop.tps if tp.topic == shop.topics[0]}
     shop.append(800)
@@ -274,7 +274,7 @@ def test_reading_begins_at_the_stored_positions(kafka: str, tmp_path: Path) -> N
     assert reader.got[missing][0].start == 0
 
 
-def test_the_offsets_committed_to_kafka_are_the_positions_that_were_told_last(kafka: str, tmp_path: Path) -> None:
+def test_the_offsets_committed_to_kafka_are_the_latest_positions(kafka: str, tmp_path: Path) -> None:
     shop, store = Shop(kafka, topics=2), Store()
     silent, empty = shop.tps[0], shop.tps[1]
     shop.append(600, *(tp for tp in shop.tps if tp != empty))
@@ -297,7 +297,7 @@ def test_the_offsets_committed_to_kafka_are_the_positions_that_were_told_last(ka
     assert committed[empty] == 0
 
 
-def test_whoever_stops_and_resumes_the_flow_reading_goes_on_at_the_stored_positions(kafka: str, tmp_path: Path) -> None:
+def test_reading_resumes_at_the_stored_positions(kafka: str, tmp_path: Path) -> None:
     shop, store = Shop(kafka, topics=1), Store()
     shop.append(40)
     reader = Reader(shop, store, tmp_path)
@@ -318,7 +318,7 @@ def test_whoever_stops_and_resumes_the_flow_reading_goes_on_at_the_stored_positi
     assert store.wrong_bases == []
 
 
-def test_a_worker_that_joins_and_leaves_loses_and_doubles_nothing(kafka: str, tmp_path: Path) -> None:
+def test_a_joining_and_leaving_worker_loses_and_duplicates_nothing(kafka: str, tmp_path: Path) -> None:
     shop, store = Shop(kafka, topics=3), Store()
     first = Reader(shop, store, tmp_path)
     second = Reader(shop, store, tmp_path, group=first.group)
@@ -370,7 +370,7 @@ def test_a_position_that_kafka_does_not_have_ends_the_app(
     assert not reader.got
 
 
-def test_history_that_goes_while_it_is_read_ends_the_app(kafka: str, tmp_path: Path) -> None:
+def test_history_that_is_deleted_while_it_is_read_ends_the_app(kafka: str, tmp_path: Path) -> None:
     shop, store = Shop(kafka, topics=1, partitions=1), Store()
     (tp,) = shop.tps
     for _ in range(10):

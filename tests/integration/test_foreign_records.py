@@ -95,7 +95,7 @@ def alert(at: datetime, **fields: Any) -> AlertOpened:
 
 
 @pytest.mark.parametrize("service", ["trainer", "desk", "deliver"])
-def test_a_service_passes_over_what_it_cannot_use(make: Make, service: str) -> None:
+def test_a_service_skips_records_that_it_cannot_use(make: Make, service: str) -> None:
     live = make({"health.port": str(free_port()), "shop.capacity": "3"})
     now = datetime.now(UTC)
     moment = (now - timedelta(days=1) - EPOCH) // MICROSECOND
@@ -133,7 +133,7 @@ def test_a_service_passes_over_what_it_cannot_use(make: Make, service: str) -> N
 
 
 @pytest.mark.parametrize("service", ["trainer", "desk", "deliver"])
-def test_a_dead_letter_that_kafka_does_not_take_ends_no_service(make: Make, service: str) -> None:
+def test_a_dead_letter_that_kafka_rejects_ends_no_service(make: Make, service: str) -> None:
     live = make({"health.port": str(free_port()), "shop.capacity": "3"})
     limit(live, "dead_letters", max_message_bytes=5_000)
     now = datetime.now(UTC)
@@ -162,7 +162,7 @@ def test_a_dead_letter_that_kafka_does_not_take_ends_no_service(make: Make, serv
     assert process.stop() == 0
 
 
-def test_a_worker_keeps_what_it_cannot_use_and_works_on(make: Make) -> None:
+def test_a_worker_dead_letters_what_it_cannot_use_and_continues(make: Make) -> None:
     live = make({"health.port": str(free_port())})
     now = datetime.now(UTC)
     orders = orders_at(now - timedelta(days=3), 20)
@@ -197,7 +197,7 @@ def test_a_worker_keeps_what_it_cannot_use_and_works_on(make: Make) -> None:
     assert worker.stop() == 0
 
 
-def test_an_unreadable_record_in_the_store_fails_no_list(make: Make) -> None:
+def test_listings_skip_unreadable_records_in_the_store(make: Make) -> None:
     live = make()
     prefix = f"{live.config.redis.prefix}:{{deliver}}"
     process = live.start("deliver")

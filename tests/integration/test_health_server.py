@@ -56,7 +56,7 @@ def ask(server: HealthServer, path: str, method: str = "GET", **headers: str) ->
         connection.close()
 
 
-def test_it_lives_while_the_loop_beats(server: HealthServer, health: Health, clock: Clock) -> None:
+def test_it_is_live_while_the_loop_runs(server: HealthServer, health: Health, clock: Clock) -> None:
     assert ask(server, "/livez")[0] == 200
     clock.now += 31
     status, body, _ = ask(server, "/livez")
@@ -65,7 +65,7 @@ def test_it_lives_while_the_loop_beats(server: HealthServer, health: Health, clo
     assert ask(server, "/livez")[0] == 200
 
 
-def test_it_is_ready_when_every_check_is_well(server: HealthServer, health: Health, clock: Clock) -> None:
+def test_it_is_ready_when_all_checks_succeed(server: HealthServer, health: Health, clock: Clock) -> None:
     health.set("kafka", ok=True)
     status, body, content_type = ask(server, "/readyz")
     assert (status, content_type) == (503, "application/json")
@@ -90,7 +90,7 @@ def test_it_is_ready_when_every_check_is_well(server: HealthServer, health: Heal
         ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text"),
     ],
 )
-def test_metrics_are_there_in_the_form_that_is_asked_for(server: HealthServer, accept: str, content_type: str) -> None:
+def test_metrics_are_served_in_the_requested_format(server: HealthServer, accept: str, content_type: str) -> None:
     status, body, told = ask(server, "/metrics", Accept=accept)
     assert status == 200
     assert told.startswith(content_type)
@@ -102,7 +102,7 @@ def test_there_are_no_other_paths(server: HealthServer, path: str) -> None:
     assert ask(server, path)[0] == 404
 
 
-def test_it_only_tells(server: HealthServer) -> None:
+def test_only_get_requests_are_allowed(server: HealthServer) -> None:
     assert ask(server, "/livez", "POST")[0] == 501
     assert ask(server, "/livez", "HEAD")[:2] == (200, "")
     assert ask(server, "/livez?verbose=1")[0] == 200
@@ -121,9 +121,7 @@ def test_it_answers_while_the_event_loop_is_blocked(health: Health) -> None:
     assert asyncio.run(scrape()) == (1, b"HTTP/1.0 200")
 
 
-def test_clients_that_say_nothing_take_no_more_than_their_slots(
-    server: HealthServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_idle_clients_occupy_a_limited_number_of_slots(server: HealthServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module._Handler, "timeout", 0.5)
     silent = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(module.MAX_REQUESTS + 2)]
     try:
@@ -143,18 +141,18 @@ def test_clients_that_say_nothing_take_no_more_than_their_slots(
             client.close()
 
 
-def test_a_port_in_use_is_told_with_a_remedy(server: HealthServer, health: Health) -> None:
+def test_a_port_in_use_is_reported_with_a_remedy(server: HealthServer, health: Health) -> None:
     with pytest.raises(NoHealthAddress, match=f"port {server.port}: Address already in use.*another"):
         HealthServer(health, new_registry(), port=server.port)
 
 
 @pytest.mark.parametrize(("host", "port"), [("203.0.113.1", 0), ("127.0.0.1", 70_000), ("no.such.host.invalid", 0)])
-def test_an_address_that_is_not_ours_is_told(health: Health, host: str, port: int) -> None:
+def test_a_foreign_address_is_reported(health: Health, host: str, port: int) -> None:
     with pytest.raises(NoHealthAddress):
         HealthServer(health, new_registry(), host, port)
 
 
-def test_the_port_is_given_back(health: Health) -> None:
+def test_the_port_is_released(health: Health) -> None:
     first = HealthServer(health, new_registry())
     first.start()
     first.stop()

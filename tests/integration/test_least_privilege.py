@@ -298,7 +298,7 @@ def test_every_command_runs_with_the_shipped_rights(secured: Secured) -> None:
     assert secured.acl("LOG") == []
 
 
-def test_who_only_looks_at_the_last_records_needs_no_group(secured: Secured) -> None:
+def test_reading_the_last_records_needs_no_group(secured: Secured) -> None:
     with ExitStack() as stack:
         for user, name in (("worker", "churn-last"), ("desk", "churn-last"), ("publish", "churn-publish")):
             for operation in (AclOperation.READ, AclOperation.DESCRIBE):
@@ -351,7 +351,7 @@ def test_a_dead_letter_that_may_not_be_written_ends_no_service(secured: Secured,
     assert "denies Write on the topic shop.dead-letters" in process.log.read_text()
 
 
-def test_a_right_that_is_taken_while_it_runs_ends_the_service_and_is_named(secured: Secured) -> None:
+def test_a_right_that_is_revoked_at_runtime_ends_the_service_and_is_named(secured: Secured) -> None:
     process = secured.start("trainer")
     secured.wait("ready", lambda: secured.ready("trainer"))
     with secured.denied("trainer", AclOperation.READ, ResourceType.GROUP, "churn-trainer"):
@@ -359,7 +359,7 @@ def test_a_right_that_is_taken_while_it_runs_ends_the_service_and_is_named(secur
     assert "denies Read on the group churn-trainer" in process.tail()
 
 
-def test_a_producer_that_may_write_nowhere_is_told_so(secured: Secured) -> None:
+def test_a_producer_without_any_write_right_is_reported(secured: Secured) -> None:
     with ExitStack() as stack:
         for topic in ("contacts", "ticks", "labelled", "nominations", "scores", "alerts", "dead-letters"):
             denied = secured.denied("worker", AclOperation.WRITE, ResourceType.TOPIC, f"shop.{topic}")
@@ -368,7 +368,7 @@ def test_a_producer_that_may_write_nowhere_is_told_so(secured: Secured) -> None:
 
 
 @pytest.mark.parametrize("service", ["worker", "trainer"])
-def test_a_wrong_password_ends_the_service_and_is_told(secured: Secured, service: str) -> None:
+def test_a_wrong_password_ends_the_service_and_is_reported(secured: Secured, service: str) -> None:
     said = ended(secured, service, STREAM_APP_KAFKA__SECURITY__PASSWORD="wrong-word")
     assert "Kafka refuses the login" in said
     url = f"redis://churn-{service}:wrong-word@127.0.0.1:{secured.redis.port}/0"

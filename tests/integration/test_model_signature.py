@@ -112,7 +112,7 @@ def test_without_a_key_a_service_that_needs_one_does_not_start(make: Make, name:
     assert "stream-app secret model.key" in service.tail()
 
 
-def test_whoever_needs_no_model_needs_no_key(make: Make) -> None:
+def test_services_without_a_model_need_no_key(make: Make) -> None:
     live = make(**{"model.key_file": ""})
     allocator = live.start("desk")
     live.wait("the desk has started", lambda: '"started"' in allocator.log.read_text(), 40)
@@ -123,7 +123,7 @@ def test_whoever_needs_no_model_needs_no_key(make: Make) -> None:
 # --- forged ------------------------------------------------------------------------------------------------------
 
 
-def test_a_forged_checkpoint_ends_the_trainer_in_words(make: Make, tmp_path: Path) -> None:
+def test_a_forged_checkpoint_ends_the_trainer_with_an_error(make: Make, tmp_path: Path) -> None:
     live = make()
     with_stores(live, checkpointed(live))
     live.redis.hset(model_key(live, "meta"), "checkpoint", pickle.dumps(Evil(tmp_path / "loaded")))
@@ -134,7 +134,7 @@ def test_a_forged_checkpoint_ends_the_trainer_in_words(make: Make, tmp_path: Pat
 @pytest.mark.parametrize(
     "kind", ["unsigned", "other key", "one bit", "torn", "empty", "gone", "renumbered", "no number"]
 )
-def test_a_checkpoint_is_read_only_as_the_trainer_has_left_it(keys_only: LiveSystem, kind: str) -> None:
+def test_a_checkpoint_is_read_only_as_the_trainer_has_stored_it(keys_only: LiveSystem, kind: str) -> None:
     live = keys_only
     with_stores(live, checkpointed(live))
     meta = model_key(live, "meta")
@@ -173,7 +173,7 @@ def test_a_checkpoint_of_another_prefix_is_refused(keys_only: LiveSystem) -> Non
 
 
 @pytest.mark.parametrize("kind", ["swapped", "unsigned", "one bit", "empty"])
-def test_a_version_is_read_only_as_the_trainer_has_left_it(keys_only: LiveSystem, kind: str) -> None:
+def test_a_version_is_read_only_as_the_trainer_has_stored_it(keys_only: LiveSystem, kind: str) -> None:
     live = keys_only
     with_stores(live, _learned)
     snapshots = model_key(live, "snapshots")
@@ -185,7 +185,7 @@ def test_a_version_is_read_only_as_the_trainer_has_left_it(keys_only: LiveSystem
         with_stores(live, lambda stores: stores.models.snapshot(2))
 
 
-def test_a_forged_version_ends_a_worker_in_words(make: Make, tmp_path: Path) -> None:
+def test_a_forged_version_ends_a_worker_with_an_error(make: Make, tmp_path: Path) -> None:
     live = make()
     with_stores(live, _learned)
     live.redis.hset(model_key(live, "snapshots"), "2", pickle.dumps(Evil(tmp_path / "loaded")))
@@ -197,7 +197,7 @@ def test_a_forged_version_ends_a_worker_in_words(make: Make, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_known_of_versions_is_read_in_words(keys_only: LiveSystem) -> None:
+def test_metadata_of_versions_is_read_as_json(keys_only: LiveSystem) -> None:
     live = keys_only
     with_stores(live, _learned)
     live.redis.hset(model_key(live, "versions"), "2", b"\xff{")
@@ -250,7 +250,7 @@ def test_after_the_keys_of_an_unsigned_model_are_deleted_the_trainer_learns_agai
     assert trainer.stop() == 0
 
 
-def test_what_is_read_back_is_the_model_that_was_stored(keys_only: LiveSystem) -> None:
+def test_the_model_is_read_back_as_it_was_stored(keys_only: LiveSystem) -> None:
     live = keys_only
     with_stores(live, _learned)
     stored: bytes = with_stores(live, lambda stores: stores.models.snapshot(2))

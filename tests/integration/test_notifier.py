@@ -165,7 +165,7 @@ def test_nothing_is_delivered_in_shadow(make: Make) -> None:
         assert hook.ids == []
 
 
-def test_what_was_given_up_is_redriven_and_a_closed_channel_is_opened_again(make: Make) -> None:
+def test_dead_deliveries_are_redriven_and_closed_channels_reopened(make: Make) -> None:
     hook = Hook()
     hook.status = 410
     with SiteThread(crm=hook.handle) as site:
@@ -188,7 +188,7 @@ def test_what_was_given_up_is_redriven_and_a_closed_channel_is_opened_again(make
         assert "No delivery is dead." in live.run("alerts", "redrive", "--all")
 
 
-def test_a_failure_is_tried_again_over_a_restart_and_who_came_back_is_not_called(make: Make) -> None:
+def test_retries_survive_a_restart_and_closed_alerts_are_not_sent(make: Make) -> None:
     hook = Hook()
     hook.status = 500
     with SiteThread(crm=hook.handle) as site:
@@ -205,7 +205,7 @@ def test_a_failure_is_tried_again_over_a_restart_and_who_came_back_is_not_called
         assert [one["data"]["alert"]["alert_id"] for one in hook.got] == ["a"]
 
 
-def test_of_two_deliverers_the_older_one_ends(make: Make) -> None:
+def test_of_two_notifiers_the_older_one_ends(make: Make) -> None:
     hook = Hook()
     with SiteThread(crm=hook.handle) as site:
         live = make(CRM.replace("URL", site.url("crm")), {"HOOK": SECRET})
@@ -220,7 +220,7 @@ def test_of_two_deliverers_the_older_one_ends(make: Make) -> None:
         first.close()
 
 
-def test_a_sample_says_what_is_wrong(make: Make) -> None:
+def test_a_test_message_reports_what_is_wrong(make: Make) -> None:
     hook, robot = Hook(), DingTalkRobot(secret="right")
     with SiteThread(crm=hook.handle, robot=robot.handle) as site:
         channels = CRM.replace("URL", site.url("crm")) + (

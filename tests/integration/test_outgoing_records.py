@@ -124,7 +124,7 @@ def test_no_record_makes_a_dead_letter_that_the_broker_refuses(make: Make) -> No
 
 
 @pytest.mark.parametrize("when", ["before", "while"])
-def test_a_topic_with_a_small_limit_gets_shorter_dead_letters_and_stops_nothing(make: Make, when: str) -> None:
+def test_a_topic_with_a_small_limit_gets_shorter_dead_letters(make: Make, when: str) -> None:
     """Batches of small records are refused too, although each record would be accepted."""
     live = make({"health.port": str(free_port()), "worker.publish_scores": "true"})
     start = datetime.now(UTC) - timedelta(days=3)
@@ -192,7 +192,7 @@ def refused(live: LiveSystem, service: str) -> bool:
     return checks(live, service).get("relayed", {}).get("ok") is False
 
 
-def test_a_worker_keeps_what_others_wait_for_and_goes_on_once_the_topic_is_mended(make: Make) -> None:
+def test_a_worker_keeps_refused_records_and_continues_once_the_topic_is_fixed(make: Make) -> None:
     live = make({"health.port": str(free_port()), "kafka.check_topics": "false", "health.watchdog_after": "3s"})
     limit(live, "nominations", max_message_bytes=50)
     start = datetime.now(UTC) - timedelta(days=3)
@@ -217,7 +217,7 @@ def test_a_worker_keeps_what_others_wait_for_and_goes_on_once_the_topic_is_mende
     assert worker.stop() == 0
 
 
-def test_a_desk_keeps_its_contacts_and_goes_on_once_the_topic_is_mended(make: Make) -> None:
+def test_an_allocator_keeps_its_contacts_and_continues_once_the_topic_is_fixed(make: Make) -> None:
     live = make({"health.port": str(free_port()), "kafka.check_topics": "false", "health.watchdog_after": "3s"})
     limit(live, "contacts", max_message_bytes=50)
     moments = [_micros(datetime.now(UTC) - timedelta(days=days)) for days in (3, 2)]
@@ -265,7 +265,7 @@ async def relaying(live: LiveSystem, role: str, mended: Callable[[OutboxRelay], 
         await producer.stop()
 
 
-def test_nothing_overtakes_what_a_topic_refuses(make: Make) -> None:
+def test_nothing_overtakes_a_refused_record(make: Make) -> None:
     """A broker accepts any first number of a producer, including one behind a refused record."""
     live = make()
     limit(live, "labelled", max_message_bytes=2_000)
@@ -326,7 +326,7 @@ def produced_by(live: LiveSystem, partitioner: str | None, key: str = "customer"
 
 
 @pytest.mark.parametrize("misplaced", ["count", "dead_letter"])
-def test_the_default_partitioner_of_librdkafka_is_found_out(make: Make, misplaced: str) -> None:
+def test_the_default_partitioner_of_librdkafka_is_detected(make: Make, misplaced: str) -> None:
     live = make({"health.port": str(free_port()), "kafka.misplaced": misplaced})
     wrong = produced_by(live, None)
     assert 100 < wrong < 200
@@ -351,7 +351,7 @@ def test_the_default_partitioner_of_librdkafka_is_found_out(make: Make, misplace
         assert number_of(get(live, "/metrics")[1], "churn_records_misplaced_total", topic="orders") == wrong
 
 
-def test_murmur2_random_is_right(make: Make) -> None:
+def test_murmur2_random_is_correct(make: Make) -> None:
     live = make({"health.port": str(free_port())})
     assert produced_by(live, "murmur2_random") == 0
     live.start("worker")

@@ -235,7 +235,7 @@ def test_every_record_is_there_once_in_order_and_in_its_partition(shop: Shop, lo
         ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
     ],
 )
-def test_customers_are_spread_as_java_spreads_them(key: str, hashed: int) -> None:
+def test_customers_are_partitioned_as_in_java(key: str, hashed: int) -> None:
     for partitions in (2, 7, 1_000_003):
         assert partition_of(key, partitions) == (hashed & 0x7FFFFFFF) % partitions
 
@@ -279,7 +279,7 @@ def started() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
 
 @pytest.mark.parametrize("speed", ["max", "1500000x"])
-def test_killed_in_the_middle_and_started_again_nothing_is_missing_or_doubled(
+def test_nothing_is_missing_or_duplicated_after_kills(
     speed: str, shop: Shop, log: Path, tmp_path: Path, started: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
     wanted = expected(shop, log, tmp_path)
@@ -297,7 +297,7 @@ def test_killed_in_the_middle_and_started_again_nothing_is_missing_or_doubled(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_in_order(
+def test_a_signal_ends_it_gracefully(
     number: signal.Signals, shop: Shop, short_log: Path, tmp_path: Path, started: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
     process = started(shop, short_log, "--speed", "20000x")  # 8 days in 35 s
@@ -340,7 +340,7 @@ def test_an_open_end_can_be_closed_later(shop: Shop, short_log: Path, tmp_path: 
     assert (tick.complete, tick.learns, tick.waits, tick.nominates) == (True, True, True, False)
 
 
-def test_another_log_is_refused_unless_it_is_meant(shop: Shop, short_log: Path, log: Path, tmp_path: Path) -> None:
+def test_another_log_is_refused_unless_forced(shop: Shop, short_log: Path, log: Path, tmp_path: Path) -> None:
     publish(shop, short_log)
     before = shop.contents()
     with pytest.raises(OtherLog, match="--after-other-logs"):
@@ -355,7 +355,7 @@ def test_another_log_is_refused_unless_it_is_meant(shop: Shop, short_log: Path, 
     assert shop.contents() == {one: records + after[one] for one, records in before.items()}
 
 
-def test_records_of_others_are_refused(shop: Shop, short_log: Path) -> None:
+def test_foreign_records_are_refused(shop: Shop, short_log: Path) -> None:
     producer = Producer({"bootstrap.servers": shop.bootstrap})
     producer.produce(shop.config.kafka.topics.cart, b"{}", partition=1)
     assert producer.flush(10) == 0
@@ -364,7 +364,7 @@ def test_records_of_others_are_refused(shop: Shop, short_log: Path) -> None:
     assert shop.written() == 1
 
 
-def test_a_record_whose_header_is_no_text_is_refused(shop: Shop, short_log: Path) -> None:
+def test_a_record_with_a_binary_header_is_refused(shop: Shop, short_log: Path) -> None:
     batch = raw_kafka.batch([raw_kafka.record(0, b"{}", None, [(b"\xff\xfe", b"x")])])
     assert raw_kafka.send(shop.bootstrap, shop.config.kafka.topics.cart, 1, batch) == 0
     with pytest.raises(OtherLog, match="no publisher has written"):
@@ -382,9 +382,7 @@ def test_a_record_whose_header_is_no_text_is_refused(shop: Shop, short_log: Path
     ],
     ids=["offset", "packed header", "bytes behind lz4"],
 )
-def test_a_last_batch_that_cannot_be_read_is_refused_unless_it_is_meant(
-    shop: Shop, short_log: Path, batch: bytes
-) -> None:
+def test_an_unreadable_last_batch_is_refused_unless_forced(shop: Shop, short_log: Path, batch: bytes) -> None:
     publish(shop, short_log)
     before = shop.written()
     assert raw_kafka.send(shop.bootstrap, shop.config.kafka.topics.cart, 1, batch) == 0
@@ -446,7 +444,7 @@ def test_a_tick_of_a_worker_on_the_wall_clock_ends_it_at_once(shop: Shop, log: P
     assert time.monotonic() - started < 15
 
 
-def test_what_the_broker_refuses_ends_it_without_a_gap(shop: Shop, log: Path, tmp_path: Path) -> None:
+def test_a_rejected_record_ends_it_without_a_gap(shop: Shop, log: Path, tmp_path: Path) -> None:
     with KafkaAdminClient(bootstrap_servers=shop.bootstrap) as admin:
 
         def limit(size: int) -> None:
@@ -462,7 +460,7 @@ def test_what_the_broker_refuses_ends_it_without_a_gap(shop: Shop, log: Path, tm
     assert_continued(shop.contents(), expected(shop, log, tmp_path))
 
 
-def test_what_lies_in_the_future_and_what_cannot_be_read_is_told_and_not_published(shop: Shop, tmp_path: Path) -> None:
+def test_future_and_unreadable_events_are_reported_and_not_published(shop: Shop, tmp_path: Path) -> None:
     path, rejected = tmp_path / "log.jsonl", tmp_path / "rejected.jsonl"
     soon = int((datetime.now(UTC) + timedelta(hours=1)).timestamp()) * 10**6
     good: list[Event] = [order("a", soon - 7 * 3600 * 10**6), order("b", soon - 6 * 3600 * 10**6)]
@@ -480,14 +478,14 @@ def test_what_lies_in_the_future_and_what_cannot_be_read_is_told_and_not_publish
             assert happened.occurred_at < now
 
 
-def test_topics_that_are_not_there_are_told_with_the_remedy(kafka: str, short_log: Path) -> None:
+def test_missing_topics_are_reported_with_the_remedy(kafka: str, short_log: Path) -> None:
     done = Shop(kafka).run(short_log)
     assert done.returncode == 1
     assert "is missing" in done.stderr
     assert "topics check" in done.stderr
 
 
-def test_a_broker_that_is_not_there_is_told(short_log: Path) -> None:
+def test_an_unreachable_broker_is_reported(short_log: Path) -> None:
     away = Shop("127.0.0.1:9")
     assert away.run(short_log).returncode == 5
     with pytest.raises(NoBroker, match=r"127\.0\.0\.1:9"):

@@ -54,7 +54,7 @@ def too_late(live: LiveSystem) -> int:
     return sum(one.counts.get("too_late", 0) for one in summaries(live))
 
 
-def test_a_worker_of_the_wall_clock_was_there_before(make: Make, log: Path) -> None:
+def test_a_worker_on_the_wall_clock_ran_before(make: Make, log: Path) -> None:
     live = make({**WALL, "shop.lateness": "1d"})
     live.start("worker")
     live.wait("its clock ticks", lambda: has_ticked(live), SECONDS)
@@ -62,7 +62,7 @@ def test_a_worker_of_the_wall_clock_was_there_before(make: Make, log: Path) -> N
     assert all(end == 0 for (role, _), end in live.ends().items() if role != "ticks")
 
 
-def test_a_worker_of_the_wall_clock_comes_in_between(make: Make, log: Path) -> None:
+def test_a_worker_on_the_wall_clock_starts_in_between(make: Make, log: Path) -> None:
     live = make({**WALL, "shop.lateness": "1d"})
     publisher = publishing(live, log, "1000x")  # eleven minutes
     live.wait("it publishes", lambda: sum(live.ends().values()) > 10, SECONDS)
@@ -71,7 +71,7 @@ def test_a_worker_of_the_wall_clock_comes_in_between(make: Make, log: Path) -> N
 
 
 @pytest.mark.slow
-def test_the_wall_clock_takes_over_behind_a_whole_log(make: Make, log: Path) -> None:
+def test_the_wall_clock_takes_over_after_a_whole_log(make: Make, log: Path) -> None:
     live = make({**WALL, "shop.lateness": "1d"})
     live.run("publish", str(log), "--open-end")
     for name in ("trainer", "desk", "worker"):
@@ -89,7 +89,7 @@ def in_time(live: LiveSystem) -> dict[str, Any]:
     return found
 
 
-def test_events_that_come_too_late_are_told(make: Make) -> None:
+def test_late_events_are_reported(make: Make) -> None:
     live = make({**WALL, "shop.lateness": "1h", "health.port": str(free_port())})
     live.start("worker")
     live.wait("its clock ticks", lambda: has_ticked(live), SECONDS)

@@ -167,9 +167,7 @@ def test_ids_are_those_of_the_broker(make: Make) -> None:
 
 
 @pytest.mark.parametrize("role", READ_BY)
-def test_a_topic_that_was_created_again_is_refused_and_read_from_its_beginning_when_accepted(
-    make: Make, role: str
-) -> None:
+def test_a_recreated_topic_is_refused_until_accepted(make: Make, role: str) -> None:
     live, service = make(), READ_BY[role]
     name = getattr(live.config.kafka.topics, role)
     produce(live, role, 0, 5)
@@ -208,7 +206,7 @@ def test_a_topic_that_was_created_again_is_refused_and_read_from_its_beginning_w
 
 
 @pytest.mark.parametrize("role", READ_BY)
-def test_a_service_ends_when_its_topic_is_created_again_under_it(make: Make, role: str) -> None:
+def test_a_service_ends_when_its_topic_is_recreated(make: Make, role: str) -> None:
     live = make({"health.port": str(free_port())})
     produce(live, role, 0, 5)
     process = live.start(READ_BY[role])
@@ -225,7 +223,7 @@ def test_a_service_ends_when_its_topic_is_created_again_under_it(make: Make, rol
     assert "is another topic than the one that was read" in process.tail()
 
 
-def test_a_topic_that_is_gone_is_told_of(make: Make) -> None:
+def test_a_deleted_topic_is_reported(make: Make) -> None:
     live = make({"health.port": str(free_port())})
     produce(live, "labelled", 0, 3)
     process = live.start("trainer")
@@ -246,7 +244,7 @@ def test_a_topic_that_is_gone_is_told_of(make: Make) -> None:
     live.wait("it is told of", lambda: f"{name}: no longer in Kafka" in ready() or not process.running, SECONDS)
 
 
-def test_positions_of_an_earlier_version_take_over_the_topics_that_are_there(make: Make) -> None:
+def test_positions_without_ids_adopt_the_existing_topics(make: Make) -> None:
     live = make()
     produce(live, "orders", 0, 5)
     process = live.start("worker")

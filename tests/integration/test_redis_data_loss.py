@@ -66,7 +66,7 @@ def dumped(live: LiveSystem) -> Mapping[bytes, bytes]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def test_a_worker_does_not_start_on_what_is_left(live: LiveSystem) -> None:
+def test_a_worker_does_not_start_on_an_incomplete_store(live: LiveSystem) -> None:
     produce(live, 0, CUSTOMERS)
     worker = live.start("worker")
     live.wait("all is stored", lambda: stored(live) == CUSTOMERS, SECONDS)
@@ -99,7 +99,7 @@ def test_a_worker_does_not_start_on_what_is_left(live: LiveSystem) -> None:
     assert worker.stop() == 0
 
 
-def test_a_worker_ends_when_redis_evicts_under_it(live: LiveSystem) -> None:
+def test_a_worker_ends_when_redis_evicts_keys(live: LiveSystem) -> None:
     produce(live, 0, CUSTOMERS)
     worker = live.start("worker")
     live.wait("all is stored", lambda: stored(live) == CUSTOMERS, SECONDS)

@@ -109,13 +109,13 @@ def test_another_ca_is_not_trusted(door: Door, tmp_path: Path) -> None:
     assert "CERTIFICATE_VERIFY_FAILED" in door.ask(ca_file=Authority(tmp_path, "stranger").file)
 
 
-def test_the_certificate_must_bear_the_name_of_the_host(door: Door) -> None:
+def test_the_certificate_must_match_the_host(door: Door) -> None:
     said = door.ask(f"rediss://localhost:{door.tls_port}/0", ca_file=door.authority.file)
     assert "'localhost'" in said
     assert "one of the certificate's names" in said
 
 
-def test_a_port_without_tls_and_a_scheme_without_it_are_told(door: Door) -> None:
+def test_mismatches_of_port_and_scheme_are_reported(door: Door) -> None:
     plain = door.server.url.replace("redis://", "rediss://")
     assert "a port without TLS never answers rediss://" in door.ask(plain, ca_file=door.authority.file)
     assert "A port with TLS needs rediss://" in door.ask(f"redis://127.0.0.1:{door.tls_port}/0")
@@ -123,7 +123,7 @@ def test_a_port_without_tls_and_a_scheme_without_it_are_told(door: Door) -> None
     assert "REDIS__CA_FILE (environment) cannot be used: it has no use with redis://" in with_file
 
 
-def test_a_client_proves_who_it_is_with_a_certificate(strict: Door) -> None:
+def test_a_client_certificate_is_presented(strict: Door) -> None:
     cert, key = strict.authority.signed("client")
     assert strict.ask(ca_file=strict.authority.file, cert_file=cert, key_file=key) == ""
     assert "give redis.cert_file" in strict.ask(ca_file=strict.authority.file)

@@ -52,7 +52,7 @@ def until(process: subprocess.Popen[str], holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_stopped_and_killed_it_comes_to_what_one_run_comes_to(shop: Shop) -> None:
+def test_stops_and_kills_do_not_change_the_result(shop: Shop) -> None:
     first = started(shop)
     until(first, lambda: shop.written() > 500)
     first.send_signal(signal.SIGTERM)

@@ -29,7 +29,9 @@ def produce(live: LiveSystem) -> None:
 
 
 @pytest.mark.slow
-def test_a_service_whose_consumer_goes_silent_ends(kafka: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_ends_when_its_consumer_stops_fetching(
+    kafka: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     prefix = f"s{uuid4().hex[:8]}"
     own = {f"kafka.topics.{role}": f"{prefix}.{role}" for role in Topics.model_fields}

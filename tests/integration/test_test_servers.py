@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient
 from tests.harness.servers import RedisServer
 
 
-def test_a_broker_without_topics_that_makes_none(kafka: str) -> None:
+def test_a_broker_has_no_topics_and_creates_none(kafka: str) -> None:
     client = AdminClient({"bootstrap.servers": kafka})
     assert client.list_topics("never-created", timeout=10).topics["never-created"].error is not None
     assert "never-created" not in client.list_topics(timeout=10).topics

@@ -61,7 +61,7 @@ def configs_of(admin: KafkaAdminClient, name: str) -> dict[str, str]:
     return {key: config["value"] for key, config in found.items()}
 
 
-def test_all_topics_are_made_alike_and_only_once(config: LiveConfig, admin: KafkaAdminClient) -> None:
+def test_all_topics_are_created_alike_and_only_once(config: LiveConfig, admin: KafkaAdminClient) -> None:
     made = create_topics(config)
     assert made == list(config.kafka.topics.of(*INPUTS, *OUTPUTS).values())
     assert [len(topic["partitions"]) for topic in admin.describe_topics(made)] == [3] * 11
@@ -72,7 +72,7 @@ def test_all_topics_are_made_alike_and_only_once(config: LiveConfig, admin: Kafk
     assert create_topics(config) == []
 
 
-def test_what_is_there_stays_as_it_is(config: LiveConfig, admin: KafkaAdminClient) -> None:
+def test_existing_topics_stay_as_they_are(config: LiveConfig, admin: KafkaAdminClient) -> None:
     cart = config.kafka.topics.cart
     admin.create_topics({cart: {"num_partitions": 5, "replication_factor": 1}})
     assert cart not in create_topics(config)
@@ -124,7 +124,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_every_mismatch_is_found_with_its_remedy(case: str, config: LiveConfig, admin: KafkaAdminClient) -> None:
+def test_every_mismatch_is_reported_with_its_remedy(case: str, config: LiveConfig, admin: KafkaAdminClient) -> None:
     topic, severity, problem, remedy = WRONG[case]
     orders = config.kafka.topics.orders
     names = set(config.kafka.topics.of(*INPUTS, *OUTPUTS).values())
@@ -157,7 +157,7 @@ def test_every_mismatch_is_found_with_its_remedy(case: str, config: LiveConfig, 
         ("alerts", 10_000, Severity.WARNING),
     ],
 )
-def test_a_topic_that_does_not_take_our_records_is_told(
+def test_a_topic_that_rejects_the_products_records_is_reported(
     config: LiveConfig, admin: KafkaAdminClient, role: str, largest: int, severity: Severity
 ) -> None:
     create_topics(config)
@@ -171,7 +171,7 @@ def test_a_topic_that_does_not_take_our_records_is_told(
     assert "--add-config max.message.bytes=" in found[0].remedy
 
 
-def test_too_few_copies_are_told(config: LiveConfig, environ: dict[str, str]) -> None:
+def test_too_few_replicas_are_reported(config: LiveConfig, environ: dict[str, str]) -> None:
     create_topics(config)
     wanting = load_config(environ=environ | {"STREAM_APP_KAFKA__REPLICATION": "3"})
     found = {(one.severity, one.problem) for one in check_topics(wanting)}
@@ -188,7 +188,7 @@ def test_the_worst_comes_first(config: LiveConfig, admin: KafkaAdminClient) -> N
     assert [one.topic for one in found] == [topics.ticks, topics.browsing]
 
 
-def test_a_broker_that_is_not_there_is_told_in_our_words() -> None:
+def test_an_unreachable_broker_is_a_product_error() -> None:
     config = load_config(
         environ={"STREAM_APP_KAFKA__BOOTSTRAP": "127.0.0.1:9", "STREAM_APP_KAFKA__REQUEST_TIMEOUT": "1s"}
     )
@@ -265,7 +265,7 @@ def test_a_wrong_number_of_partitions_does_not_end_the_check(
     assert done.stderr.count("in another partition than their customer's") == 1
 
 
-def test_topics_that_are_gone_meanwhile_end_the_check_in_our_words(config: LiveConfig) -> None:
+def test_topics_deleted_during_the_check_are_a_product_error(config: LiveConfig) -> None:
     with pytest.raises(NoBroker, match="no answer in time"):
         check_placement(config)
 

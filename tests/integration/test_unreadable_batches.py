@@ -121,7 +121,7 @@ def bombs() -> list[bytes]:
     ]
 
 
-def test_a_worker_steps_over_bad_batches_and_bombs_and_loses_nothing_else(make: Make) -> None:
+def test_a_worker_skips_bad_batches_and_bombs_and_loses_nothing_else(make: Make) -> None:
     live = make({"health.port": str(free_port()), "worker.batch_events": "4"})
     names = iter(NAMES)
     bad = bad_batches(names)
@@ -152,7 +152,7 @@ def test_a_worker_steps_over_bad_batches_and_bombs_and_loses_nothing_else(make: 
 
 
 @pytest.mark.parametrize("role", ["labelled", "contacts"])
-def test_the_end_of_a_topic_that_cannot_be_read_stops_no_start(make: Make, role: str) -> None:
+def test_an_unreadable_end_of_a_topic_does_not_prevent_a_start(make: Make, role: str) -> None:
     live = make()
     topic = getattr(live.config.kafka.topics, role)
     done = (
@@ -176,7 +176,7 @@ def test_the_end_of_a_topic_that_cannot_be_read_stops_no_start(make: Make, role:
     assert last(live, topic) == 6  # a number on an invalid message is ignored
 
 
-def test_a_desk_looks_behind_what_cannot_be_read(make: Make) -> None:
+def test_an_allocator_looks_beyond_unreadable_batches(make: Make) -> None:
     """Its last marker is further back than it first looks, and unreadable batches hide how far."""
     live = make()
     topic = live.config.kafka.topics.contacts
@@ -225,11 +225,11 @@ def bury_bad_batches(live: LiveSystem, service: str, role: str) -> None:
 
 
 @pytest.mark.parametrize(("service", "role"), [("trainer", "labelled"), ("desk", "nominations")])
-def test_trainer_and_desk_keep_a_bad_batch_as_dead_letters(make: Make, service: str, role: str) -> None:
+def test_trainer_and_allocator_dead_letter_a_bad_batch(make: Make, service: str, role: str) -> None:
     bury_bad_batches(make({"health.port": str(free_port())}), service, role)
 
 
-def test_a_deliverer_keeps_a_bad_batch_as_dead_letters(make_deliverer: Make) -> None:
+def test_a_notifier_dead_letters_a_bad_batch(make_deliverer: Make) -> None:
     live = make_deliverer("mode: shadow\n", {}, {"health.port": str(free_port())})
     bury_bad_batches(live, "deliver", "alerts")
     # Its position is beyond the bad batches: nothing is read again.
@@ -240,7 +240,7 @@ def test_a_deliverer_keeps_a_bad_batch_as_dead_letters(make_deliverer: Make) -> 
     assert again.stop() == 0
 
 
-def test_more_than_a_hundred_bad_batches_end_a_worker_in_words(make: Make) -> None:
+def test_more_than_a_hundred_bad_batches_end_a_worker_with_an_error(make: Make) -> None:
     live = make()
     bad = batch([record(0, an_order("bad"), b"bad", [(b"\xff", b"x")])])
     for _ in range(101):

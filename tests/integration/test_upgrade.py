@@ -115,7 +115,7 @@ def live(folder: Path, receiver: Receiver, kafka: str, monkeypatch: pytest.Monke
 
 
 @pytest.mark.slow
-def test_the_services_go_on_as_the_release_did_that_stored_all_of_it(
+def test_the_services_continue_as_the_earlier_release_did(
     live: LiveSystem, folder: Path, receiver: Receiver, tmp_path: Path
 ) -> None:
     after = json.loads((folder / "facts.json").read_bytes())["after"]

@@ -141,7 +141,7 @@ def promtool_says(metrics: str) -> str:
 # --- poison ----------------------------------------------------------------------------------------------------------
 
 
-def test_poison_goes_to_the_dead_letters_and_stops_nothing(make: Make) -> None:
+def test_poison_records_become_dead_letters_and_stop_nothing(make: Make) -> None:
     live = make({"health.port": str(free_port())})
     now = datetime.now(UTC)
     good, late = orders_at(now - timedelta(days=3), 20), orders_at(now - timedelta(days=2), 20)
@@ -196,7 +196,7 @@ def test_poison_goes_to_the_dead_letters_and_stops_nothing(make: Make) -> None:
 # --- start and stop ---------------------------------------------------------------------------------------------------
 
 
-def test_a_signal_lets_a_worker_finish_its_batch(make: Make) -> None:
+def test_a_worker_finishes_its_batch_after_a_signal(make: Make) -> None:
     live = make({"worker.batch_events": "20"})
     records = orders_at(datetime.now(UTC) - timedelta(days=3), 1_000, each=4)
     produce(live, "orders", records)
@@ -297,7 +297,7 @@ def newest(live: LiveSystem) -> list[int | None]:
     return [of[-1].version if of else None for of in ticks_of(live)]
 
 
-def test_the_owner_of_the_clock_moves_time_on_and_names_the_version(make: Make) -> None:
+def test_the_owner_of_the_clock_advances_time_and_publishes_the_version(make: Make) -> None:
     live = make(WALL)
     with_stores(live, _learned)
     began = datetime.now(UTC)
