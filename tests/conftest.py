@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 from collections import Counter
@@ -18,11 +19,31 @@ for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 import hypothesis  # noqa: E402 - after the variables above
 import pytest  # noqa: E402
 import redis  # noqa: E402
+from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
 from tests.harness.servers import KafkaServer, Missing, RedisServer, Server  # noqa: E402
 
 PROJECT = Path(__file__).resolve().parents[1]
 ServerT = TypeVar("ServerT", bound=Server)
+# Files whose tests share no costly fixture, or one per parameter: several workers may run them.
+_APART = {
+    "acceptance/test_live_identity.py",
+    "chaos/test_crash_mid_batch.py",
+    "chaos/test_crash_mid_delivery.py",
+    "integration/test_alert_commands.py",
+    "integration/test_foreign_records.py",
+    "integration/test_model_signature.py",
+    "integration/test_notifier.py",
+    "integration/test_outgoing_records.py",
+    "integration/test_recreated_topics.py",
+    "integration/test_redis_data_loss.py",
+    "integration/test_unreadable_batches.py",
+    "integration/test_worker.py",
+    "unit/adapters/kafka/test_batches.py",
+    "unit/core/partition/test_task.py",
+    "unit/ingest/test_recorded_logs.py",
+}
+_APART_BY_PARAMETER = {"acceptance/test_recorded_logs.py"}
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 # CI uses the same examples in every run, so that a failure repeats; a developer's machine uses new ones.
@@ -43,8 +64,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="slow: runs with --slow"))
 
 
+class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist ships no types
+    """Assigns all tests of a file to one worker, since they share fixtures, except for the files listed above."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, test = nodeid.partition("::")
+        file = path.removeprefix("tests/")
+        if file in _APART:
+            return nodeid
+        return path + test[test.rfind("[") :] if file in _APART_BY_PARAMETER else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduler:
+    if gone := [file for file in _APART | _APART_BY_PARAMETER if not (PROJECT / "tests" / file).exists()]:
+        raise pytest.UsageError(f"tests/conftest.py names files that do not exist: {', '.join(sorted(gone))}")
+    return Scheduler(config, log)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print one line per reason for skipped tests; without servers, pytest's own list has a hundred lines."""
+    """Print skipped tests, one line per reason, and measured figures."""
     reasons = Counter(
         report.longrepr[2].removeprefix("Skipped: ")
         for report in terminalreporter.stats.get("skipped", [])
@@ -54,6 +92,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("what was skipped, and why")
     for reason, count in reasons.most_common():
         terminalreporter.write_line(f"{count:4} {'test' if count == 1 else 'tests'}: {reason}")
+    for report in [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]:
+        for name, figure in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(f"{report.nodeid}: {figure}")
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +132,7 @@ def kafka() -> Iterator[str]:
     """Provide the address of a Kafka broker for the whole run: "127.0.0.1:port". Tests use topics of their own."""
     with _running(KafkaServer()) as server:
         yield server.bootstrap
+        gc.collect()  # a client in a reference cycle would report the end of the broker after pytest's result
 
 
 @pytest.fixture(scope="session")

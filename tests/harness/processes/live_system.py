@@ -56,6 +56,8 @@ class LiveSystem:
         self.folder = Path(self._closing.enter_context(tempfile.TemporaryDirectory(prefix="live-")))
         key = self.folder / "model.key"
         write_missing(key, "password", shared=False)
+        # River imports scikit-learn if it is installed, a third of a service's start; users do not have it.
+        (self.folder / "sklearn.py").write_text('raise ImportError("not for services")\n', encoding="utf-8")
         self.settings = {"ticks.clock": "log", "health.port": "0", "model.key_file": str(key), **(settings or {})}
 
     def __enter__(self) -> Self:
@@ -79,7 +81,8 @@ class LiveSystem:
         """The environment of every process of the system."""
         settings = {**self.settings, "kafka.bootstrap": str(self._bootstrap), "redis.url": str(self._redis_url)}
         given = {f"STREAM_APP_{name.upper().replace('.', '__')}": value for name, value in settings.items()}
-        return {**os.environ, "OPENBLAS_NUM_THREADS": "1", **given}
+        path = os.pathsep.join(filter(None, (str(self.folder), os.environ.get("PYTHONPATH"))))
+        return {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path, **given}
 
     @cached_property
     def config(self) -> LiveConfig:

@@ -22,6 +22,7 @@ from typing import Final, Self
 START_SECONDS: Final = 60.0  # a cold Java on a busy machine took 12
 STOP_SECONDS: Final = 30.0
 _PORTS_IN_A_ROW: Final = 4  # of the four services of a system
+_FIRST_PORT, _PORTS = 20_000, 1_500  # per worker of pytest-xdist, up to eight of them
 _OWNERSHIP: Final = re.compile(r'"event": "(lane opened|lane given up)".*?"partition": (\d+)')
 
 
@@ -166,10 +167,12 @@ class Server(ABC):
 def free_port() -> int:
     """Return a free loopback port whose next three are free as well: services add up to three to it.
 
-    It is below the ports that the system assigns to clients, so no connection takes it meanwhile.
+    It is below the ports that the system assigns to clients, so no connection takes it meanwhile, and in the range of
+    this worker of pytest-xdist, so no other worker takes it.
     """
+    first = _FIRST_PORT + _PORTS * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8)
     while True:
-        port = randrange(20_000, 32_000)
+        port = randrange(first, first + _PORTS - _PORTS_IN_A_ROW)
         with ExitStack() as stack:
             try:
                 for offset in range(_PORTS_IN_A_ROW):

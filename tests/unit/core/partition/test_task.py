@@ -7,7 +7,7 @@ from random import Random
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.allocation.allocator import MOMENTS_AHEAD, Allocator
@@ -95,12 +95,18 @@ def assert_same(system: MemorySystem, replay: Replay) -> None:
         assert came == {one.alert_id: one for one in expected if isinstance(one, kind)}
 
 
+# Each example runs a whole system, for a quarter of a second.
+COSTLY = settings(max_examples=settings().max_examples * 2 // 5)
+
+
+@COSTLY
 @given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32))
 def test_a_published_log_comes_to_what_its_replay_says(events: list[Event], partitions: int, seed: int) -> None:
     system = MemorySystem(publish(events, SHOP, partitions), SHOP, seed).run()
     assert_same(system, replayed(events, SHOP, partitions))
 
 
+@COSTLY
 @given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32))
 def test_lanes_trainer_and_desk_may_crash_at_any_moment(events: list[Event], partitions: int, seed: int) -> None:
     system = MemorySystem(publish(events, SHOP, partitions), SHOP, seed, crashes=0.1).run()
@@ -110,6 +116,7 @@ def test_lanes_trainer_and_desk_may_crash_at_any_moment(events: list[Event], par
 FOLLOWING = Limits(events=7, decisions=5, follows=True)
 
 
+@COSTLY
 @given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32), st.sampled_from((0, 0.1)))
 def test_a_log_that_is_published_meanwhile_comes_to_what_its_replay_says(
     events: list[Event], partitions: int, seed: int, crashes: float
