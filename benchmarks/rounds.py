@@ -52,7 +52,7 @@ def in_own_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
         RuntimeError: the process has ended without a result. Its traceback is on standard error.
     """
     receiver, sender = _SPAWN.Pipe(duplex=False)
-    process = _SPAWN.Process(target=_send_result, args=(sender, function, args, kwargs))
+    process = _SPAWN.Process(target=_send_result, args=(sender, function, args, kwargs), daemon=True)
     process.start()
     sender.close()
     try:
