@@ -64,7 +64,7 @@ acceptance: env-dev ## the slow tests: the figures to reach on the recorded logs
 	@$(RUN_TESTS) --slow -m slow --durations 0 $(PYTEST)
 
 stack-test: env-dev ## every service of docker-compose.yml as a process, on real servers
-	@$(BIN)/pytest --slow tests/unit/test_compose_file.py tests/acceptance/test_stack.py $(PYTEST)
+	@$(BIN)/pytest --slow tests/unit/test_compose_file.py tests/acceptance/test_compose_stack.py $(PYTEST)
 
 bench: env-dev ## speed and scale
 	@$(BIN)/python -m benchmarks

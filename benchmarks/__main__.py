@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# As the command line of the product does, and before numpy is imported: one thread for linear algebra.
+# Before numpy is imported, as in the product's command line: one thread for linear algebra.
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 

@@ -1,18 +1,21 @@
-"""What was measured, as values."""
+"""Values that all benchmarks share: a figure over several rounds, a target, a share of CPU time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
+from typing import Final
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of some rounds, and the least and the most.
+    """Median, minimum and maximum of several rounds.
 
     >>> Spread.of([3.0, 1.0, 2.0])
     Spread(median=2.0, least=1.0, most=3.0, rounds=3)
+    >>> f"{Spread.of([3.0, 1.0, 2.0]):.1f} ms, {Spread.of([2.0]):.1f} ms"
+    '2.0 (1.0 – 3.0) ms, 2.0 ms'
     """
 
     median: float
@@ -22,111 +25,59 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of at least one value."""
+        """Return the spread of at least one value."""
         return cls(median(values), min(values), max(values), len(values))
 
+    def __format__(self, form: str) -> str:
+        if self.rounds == 1:
+            return format(self.median, form)
+        return f"{self.median:{form}} ({self.least:{form}} – {self.most:{form}})"
+
 
 @dataclass(frozen=True)
-class Against:
-    """The product against the floor, in pairs of runs that took turns."""
+class Target:
+    """A figure to reach, and the figure from which the work counts as done.
 
-    what: str
-    unit: str  # of what is counted a second
-    floor: Spread  # a second
-    product: Spread  # a second
-    ratio: Spread
-    wanted: float  # least ratio to reach
-    done_at: float  # least ratio to be called done
-    notes: dict[str, float] = field(default_factory=dict)
+    A target whose `wanted` is below its `done_at` is an upper bound.
+
+    >>> Target(4.0, 2.0).verdict(4.2), Target(4.0, 2.0).verdict(3.9), Target(50, 150).verdict(160)
+    ('reached', 'done, not reached', 'missed')
+    """
+
+    wanted: float
+    done_at: float
 
     @property
-    def verdict(self) -> str:
-        """Whether the median reaches what is wanted."""
-        if self.ratio.median >= self.wanted:
+    def sign(self) -> str:
+        """Whether it is a lower bound or an upper bound."""
+        return "≥" if self.wanted > self.done_at else "≤"
+
+    def verdict(self, figure: float) -> str:
+        """Return the verdict on a measured figure."""
+        sign = 1 if self.wanted > self.done_at else -1
+        if sign * figure >= sign * self.wanted:
             return "reached"
-        return "done, not reached" if self.ratio.median >= self.done_at else "missed"
+        return "done, not reached" if sign * figure >= sign * self.done_at else "missed"
 
 
-@dataclass(frozen=True)
-class Size:
-    """A replay of a shop of one size."""
-
-    customers: int  # simulated
-    seen: int  # customers with an event
-    events: int
-    decisions: int
-    cpu_micros: Spread  # of the replay without the first reading, an event
-    wall_micros: Spread
-    scan_micros: Spread
-    memory: int  # bytes that the replay added to the process
-    waiting: int  # decisions without a label at the end
-    state_bytes: float  # a customer, without decisions that wait
-    pending_bytes: float  # a decision that waits
-
-    @property
-    def bytes_a_customer(self) -> float:
-        """Of everything that a replay holds."""
-        return self.memory / max(self.seen, 1)
-
-
-@dataclass(frozen=True)
-class Flatness:
-    """How the cost of an event changes with the number of customers."""
-
-    sizes: list[Size]
-    wanted: float = 0.15
-    done_at: float = 0.30
-
-    @property
-    def change(self) -> float:
-        """How much dearer the dearest size is than the cheapest."""
-        costs = [size.cpu_micros.median for size in self.sizes]
-        return max(costs) / min(costs) - 1.0
-
-    @property
-    def growth(self) -> float:
-        """How much dearer the largest size is than the smallest; negative where it is cheaper."""
-        return self.sizes[-1].cpu_micros.median / self.sizes[0].cpu_micros.median - 1.0
-
-    @property
-    def verdict(self) -> str:
-        """Whether the cost stays as flat as is wanted, up and down."""
-        if self.change <= self.wanted:
-            return "reached"
-        return "done, not reached" if self.change <= self.done_at else "missed"
-
-
-@dataclass(frozen=True)
-class Growth:
-    """How the time of a replay grows with one thing while the others stay."""
-
-    what: str
-    value: str
-    events: int
-    decisions: int
-    seconds: Spread  # of CPU, the replay without the first reading
-    marginal: str  # what one more costs
+TARGETS: Final = {
+    "events": Target(0.30, 0.12),  # ratio to the floor
+    "decisions": Target(0.05, 0.01),
+    "flatness": Target(0.15, 0.30),  # share by which the cost per event may vary
+    "throughput": Target(4.0, 2.0),  # ratio to stock Faust
+    "latency": Target(50.0, 150.0),  # ms, 99th percentile
+    "two workers": Target(1.05, 1.10),  # ratio of CPU time to one worker
+    "monitored": Target(0.98, 0.95),  # ratio of throughput to a worker that is not monitored
+    "scrape": Target(50.0, 200.0),  # ms
+    "publishing": Target(50_000.0, 25_000.0),  # events/s
+    "redis": Target(900.0, 1_400.0),  # bytes per customer
+}
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the replay and its share of the time."""
+    """A part of the program with its share of the CPU time."""
 
     name: str
     share: float
-    micros_an_event: float
-
-
-@dataclass(frozen=True)
-class Report:
-    """All of it."""
-
-    machine: dict[str, str]
-    load_before: float
-    load_after: float
-    seconds: float
-    quick: bool
-    against: list[Against]
-    flatness: Flatness
-    parts: dict[str, list[Part]]  # of each profiled log
-    growth: list[Growth]
+    micros: float  # per event or record

@@ -1,37 +1,69 @@
-"""Two things measured in turns, so that whatever else the machine does falls on both alike."""
+"""Measurements in turns, and in processes of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any, Final, ParamSpec, TypeVar
 
 from benchmarks.results import Spread
 
-Rate = Callable[[], float]  # does the work once; what was done a second
+Measure = Callable[[], float]  # does the work once and returns a figure
+_SPAWN: Final = get_context("spawn")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The rates of the rounds, and their ratios round by round."""
+    """Figures of the rounds, and their ratios round by round."""
 
     floor: Spread
     product: Spread
     ratio: Spread
 
 
-def take_turns(floor: Rate, product: Rate, rounds: int, on_round: Callable[[int], None] = lambda _: None) -> Pairs:
-    """Measure A B A B ... A: a product run is compared with the mean of the floor runs just before and after it.
+def take_turns(floor: Measure, product: Measure, rounds: Iterable[object]) -> Pairs:
+    """Measure floor, product, floor, ..., floor: other load on the machine then falls on both alike.
 
-    >>> pairs = take_turns(iter([4.0, 6.0, 4.0]).__next__, iter([1.0, 2.0]).__next__, rounds=2)
+    Each figure of the product is compared with the mean of the floor's figures just before and after it.
+
+    >>> pairs = take_turns(iter([4.0, 6.0, 4.0]).__next__, iter([1.0, 2.0]).__next__, range(2))
     >>> pairs.ratio.least, pairs.ratio.most
     (0.2, 0.4)
     """
     floors, products = [floor()], []
-    for number in range(rounds):
+    for _ in rounds:
         products.append(product())
         floors.append(floor())
-        on_round(number + 1)
     around = [(before + after) / 2 for before, after in pairwise(floors)]
     ratios = [one / other for one, other in zip(products, around, strict=True)]
     return Pairs(Spread.of(floors), Spread.of(products), Spread.of(ratios))
+
+
+def in_own_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what a function returns in a new process, whose memory and CPU time are its own.
+
+    Raises:
+        RuntimeError: the process has ended without a result. Its traceback is on standard error.
+    """
+    receiver, sender = _SPAWN.Pipe(duplex=False)
+    process = _SPAWN.Process(target=_send_result, args=(sender, function, args, kwargs), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        result: T = receiver.recv()
+    except EOFError:
+        raise RuntimeError(f"{function.__name__} has failed") from None
+    finally:
+        process.join()
+    return result
+
+
+def _send_result(sender: Connection, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+    sender.send(function(*args, **kwargs))
+    os._exit(0)  # without waiting for threads and event loops of libraries: Faust takes seconds to stop

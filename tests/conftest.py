@@ -1,4 +1,4 @@
-"""What all tests share: the recorded logs, the slow tests, and how hard hypothesis tries."""
+"""Fixtures and options of all tests: recorded logs, servers, slow tests, profiles of hypothesis."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-# Before numpy is imported by anything: on more threads, sums of floating-point numbers come out in another order.
+# Before numpy is imported: with more threads, floating-point sums are added in another order.
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
@@ -25,19 +25,19 @@ from tests.harness.servers import KafkaServer, Missing, RedisServer, Server  # n
 
 PROJECT = Path(__file__).resolve().parents[1]
 ServerT = TypeVar("ServerT", bound=Server)
-# Several workers may run the tests of a file if they share no costly fixture, or one for each parameter.
+# Files whose tests share no costly fixture, or one per parameter: several workers may run them.
 _APART = {
     "acceptance/test_live_identity.py",
-    "chaos/test_delivery_kills.py",
-    "chaos/test_kills.py",
-    "integration/test_deliver.py",
-    "integration/test_alert_actions.py",
+    "chaos/test_crash_mid_batch.py",
+    "chaos/test_crash_mid_delivery.py",
+    "integration/test_alert_commands.py",
     "integration/test_foreign_records.py",
-    "integration/test_outgoing.py",
-    "integration/test_signed_model.py",
-    "integration/test_store_loss.py",
-    "integration/test_topic_identity.py",
-    "integration/test_unreadable.py",
+    "integration/test_model_signature.py",
+    "integration/test_notifier.py",
+    "integration/test_outgoing_records.py",
+    "integration/test_recreated_topics.py",
+    "integration/test_redis_data_loss.py",
+    "integration/test_unreadable_batches.py",
     "integration/test_worker.py",
     "unit/adapters/kafka/test_batches.py",
     "unit/core/partition/test_task.py",
@@ -46,7 +46,7 @@ _APART = {
 _APART_BY_PARAMETER = {"acceptance/test_recorded_logs.py"}
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
-# The same examples in every run of CI, so that a red run is red again; fresh ones on a developer's machine.
+# CI uses the same examples in every run, so that a failure repeats; a developer's machine uses new ones.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True, max_examples=100)
 hypothesis.settings.register_profile("local", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("ci" if IN_CI else "local")
@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist ships no types
-    """Gives the tests of a file to one worker, since they share its fixtures, unless they are known to share none."""
+    """Assigns all tests of a file to one worker, since they share fixtures, except for the files listed above."""
 
     def _split_scope(self, nodeid: str) -> str:
         path, _, test = nodeid.partition("::")
@@ -82,7 +82,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduler
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was skipped, one line per reason, and what was measured."""
+    """Print skipped tests, one line per reason, and measured figures."""
     reasons = Counter(
         report.longrepr[2].removeprefix("Skipped: ")
         for report in terminalreporter.stats.get("skipped", [])
@@ -100,13 +100,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def project() -> Path:
-    """The project's root folder."""
+    """Provide the project's root folder."""
     return PROJECT
 
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """The folder of recorded logs, read in place: $CHURN_DATA, or ../shared/data beside the project."""
+    """Provide the folder of recorded logs: $CHURN_DATA, or ../shared/data."""
     folder = Path(os.environ.get("CHURN_DATA") or PROJECT.parent / "shared" / "data")
     if not folder.is_dir():
         missing(f"no recorded logs in {folder}: set CHURN_DATA to the folder that holds them")
@@ -115,7 +115,7 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def judge(data_dir: Path) -> ModuleType:
-    """The independent judge of predictions, which lies beside the recorded logs."""
+    """Provide the independent judge of predictions, which is kept beside the recorded logs."""
     path = data_dir.parent / "tools" / "judge.py"
     if not path.exists():
         missing(f"the judge of predictions: {path}")
@@ -129,22 +129,22 @@ def judge(data_dir: Path) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
-    """A real Kafka broker for the whole run: its address, "127.0.0.1:port". Tests make their own topics and groups."""
+    """Provide the address of a Kafka broker for the whole run: "127.0.0.1:port". Tests use topics of their own."""
     with _running(KafkaServer()) as server:
         yield server.bootstrap
-        gc.collect()  # a client that is left in a reference cycle reports the end of the broker behind pytest's result
+        gc.collect()  # a client in a reference cycle would report the end of the broker after pytest's result
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """A real Redis for the whole run: its address, "redis://127.0.0.1:port/0". It keeps what earlier tests wrote."""
+    """Provide the URL of a Redis for the whole run: "redis://127.0.0.1:port/0". Keys of other tests stay."""
     with _running(RedisServer()) as server:
         yield server.url
 
 
 @pytest.fixture
 def fresh_redis(redis_url: str) -> str:
-    """The real Redis, emptied before the test."""
+    """Provide the URL of the Redis, emptied before the test."""
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
     return redis_url
@@ -152,7 +152,7 @@ def fresh_redis(redis_url: str) -> str:
 
 @contextmanager
 def _running(server: ServerT) -> Iterator[ServerT]:
-    """The server, started, for as long as the block lasts."""
+    """Run a server during the block."""
     with closing(server):
         try:
             server.start()
@@ -162,7 +162,7 @@ def _running(server: ServerT) -> Iterator[ServerT]:
 
 
 def missing(what: str) -> None:
-    """A need of a test that is not there: a reason to skip on a developer's machine, a failure in CI."""
+    """Skip the test because something it needs is missing; fail in CI."""
     if IN_CI:
         pytest.fail(f"in CI this must be there: {what}", pytrace=False)
     pytest.skip(what)

@@ -1,1 +1,1 @@
-"""Benchmarks of the live system."""
+"""Benchmarks of the services, as processes of the real command on a real Kafka and Redis."""

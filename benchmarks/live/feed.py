@@ -1,8 +1,8 @@
-"""What a live system is fed with: a simulated log with plain ticks, and a model that was taught by it.
+"""Input of a live system under measurement: a simulated log with plain ticks, and a model trained on it.
 
-The log is sent by the parts of `stream-app publish`, but its ticks ask for nothing: no trainer and no desk takes part,
-so that what is measured is the worker. Only the first tick waits, for a model that is put into the store: whoever
-measures says when it comes.
+The log is sent by the parts of `stream-app publish`, but its ticks request nothing. Neither trainer nor allocator takes
+part, so that only the worker is measured. The first tick alone waits, for a model that the benchmark stores when the
+measurement may begin.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.replay.product import WEEKLY, replay
+from benchmarks.replay.whole_replay import WEEKLY, replay
 from stream_app.adapters.kafka.topics import create_topics
 from stream_app.config import INPUTS, OUTPUTS, SHOP_TOPICS, LiveConfig
 from stream_app.core.events.schema import Event
@@ -33,70 +33,67 @@ from stream_app.ports import ModelVersion, Outcome
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import Sender
 from stream_app.services.runtime.stores import open_stores
-from tests.harness.live import LiveSystem
+from tests.harness.processes import LiveSystem
 
 _LOG_ID: Final = b"benchmark"
-_BEFORE: Final = MICROSECOND  # of the first event
+_BEFORE: Final = MICROSECOND  # from the waiting tick to the first event
 
 
 @dataclass(frozen=True)
-class Fed:
-    """What is in the topics now."""
+class Feed:
+    """Content of the topics."""
 
     events: int
-    ticks: int  # a partition
-    moment: int  # of the tick that waits, microseconds
-    customers: int
+    ticks: int  # per partition
+    moment: int  # of the waiting tick, microseconds
 
 
 @dataclass(frozen=True)
-class Taught:
-    """A model that has learned."""
+class TrainedModel:
+    """A model after training, as it is stored."""
 
     version: int
-    stored: bytes
-    said: str  # fingerprint
+    snapshot: bytes
+    fingerprint: str
 
     @classmethod
-    def by(cls, log: Path) -> Taught:
-        """As it is after a replay of a log."""
+    def from_log(cls, log: Path) -> TrainedModel:
+        """Return the model after a replay of a log."""
         kept: list[ChurnModel] = []
         replay(log, WEEKLY, keep=lambda replayed: kept.append(replayed.churn_model))
         (churn_model,) = kept
         return cls(max(churn_model.version, 1), snapshot(churn_model), fingerprint(churn_model))
 
 
-def feed(config: LiveConfig, log: Path, limit: int, until: datetime | None = None) -> Fed:
-    """Send the first events of a log, flat out, with plain ticks.
+def feed(config: LiveConfig, log: Path, limit: int, until: datetime | None = None) -> Feed:
+    """Send the first events of a log with plain ticks, as fast as possible.
 
     Args:
-        config: the topics, which are empty.
+        config: names the topics, which are empty.
         log: in the wire format.
-        limit: so many events at most.
-        until: let the last event happen at this moment, and the others as long before as they were; None: as they are.
+        limit: maximum number of events.
+        until: if given, all events are shifted so that the last one happens at this time.
     """
     topics = config.kafka.topics
     names = [*topics.of(*SHOP_TOPICS).values(), topics.ticks]
     places = {(name, number): 0 for name in names for number in range(config.kafka.partitions)}
     sender = Sender(config, _LOG_ID, places, flat_out=True)
-    place = ticks = events = 0
-    customers: set[str] = set()
-    moment = 0
+    events = ticks = moment = 0
     for step in steps(_batches(log, limit, until), config.shop.settings(), complete=False):
-        if not place:
+        if not ticks:
             first = step.occurred_at if isinstance(step, Tick) else step[0].occurred_at
             moment = (first - _BEFORE - EPOCH) // MICROSECOND
             sender.tick(Tick(first - _BEFORE, learns=True, waits=True), 1)
-            place, ticks = 1, 1
+            ticks = 1
+        place = ticks + events + 1
         if isinstance(step, Tick):
-            sender.tick(Tick(step.occurred_at), place + 1)
-            place, ticks = place + 1, ticks + 1
+            sender.tick(Tick(step.occurred_at), place)
+            ticks += 1
         else:
-            sender.events(step, place + 1)
-            place, events = place + len(step), events + len(step)
-            customers.update(event.customer_id for event in step)
+            sender.events(step, place)
+            events += len(step)
     sender.flush()
-    return Fed(events, ticks, moment, len(customers))
+    return Feed(events, ticks, moment)
 
 
 def _batches(log: Path, limit: int, until: datetime | None) -> Iterator[Sequence[Event]]:
@@ -111,15 +108,15 @@ def _batches(log: Path, limit: int, until: datetime | None) -> Iterator[Sequence
 
 
 @contextmanager
-def anew(live: LiveSystem, name: str, settings: Mapping[str, str] | None = None) -> Iterator[LiveSystem]:
-    """A system on the same servers that begins anew: with a part of Redis, a group and output topics of its own.
+def fresh_system(live: LiveSystem, name: str, settings: Mapping[str, str] | None = None) -> Iterator[LiveSystem]:
+    """Provide a system on the same servers and input topics with an empty part of Redis, a group and output topics.
 
-    Its processes end with the block, and what they left in Redis is removed.
+    Its processes end with the block, and its keys in Redis are removed.
 
     Args:
-        live: whose servers and settings it has.
-        name: that no other had on these servers.
-        settings: that differ.
+        live: the system whose servers and settings are used.
+        name: a name that is unique on these servers.
+        settings: those that differ.
     """
     servers = live.config.kafka.bootstrap, live.config.redis.url
     own = {"redis.prefix": name, "kafka.group": name}
@@ -133,30 +130,35 @@ def anew(live: LiveSystem, name: str, settings: Mapping[str, str] | None = None)
             part.redis.delete(key)
 
 
-def topics_of(name: str) -> dict[str, str]:
-    """Settings by which a system has input topics of its own."""
+def input_topics(name: str) -> dict[str, str]:
+    """Return settings that give a system input topics of its own."""
     return {f"kafka.topics.{role}": f"{name}.{role}" for role in INPUTS}
 
 
-def put_model(live: LiveSystem, taught: Taught, moment: int) -> None:
-    """Put the model into the store; it was learned up to `moment`, microseconds. Again with a later one: go on."""
-    asyncio.run(_put_model(live.config, taught, moment))
+def store_model(live: LiveSystem, model: TrainedModel, moment: int) -> None:
+    """Store a model as learned up to a moment, microseconds; if there is one, store that it has learned on until then.
+
+    Partitions that wait for this moment then continue.
+    """
+    asyncio.run(_store_model(live.config, model, moment))
 
 
-async def _put_model(config: LiveConfig, taught: Taught, moment: int) -> None:
+async def _store_model(config: LiveConfig, model: TrainedModel, moment: int) -> None:
     stores = open_stores(config)
     try:
         await stores.models.claim("benchmark")
         latest = await stores.models.latest()
         number = latest[0] if latest else 0
-        version = ModelVersion(taught.version, moment, taught.said, 0, len(taught.stored), {}, time.time_ns() // 1_000)
+        version = ModelVersion(
+            model.version, moment, model.fingerprint, 0, len(model.snapshot), {}, time.time_ns() // 1_000
+        )
         outcome = await stores.models.checkpoint(
             base=number,
             number=number + 1,
             checkpoint=b"benchmark",
             through=moment,
             version=None if latest else version,
-            snapshot=None if latest else taught.stored,
+            snapshot=None if latest else model.snapshot,
         )
         if outcome is not Outcome.DONE:
             raise RuntimeError(f"the model was not stored: {outcome}")

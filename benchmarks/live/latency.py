@@ -1,18 +1,19 @@
-"""From an event's append in Kafka to its score in Redis, seen from outside, at a steady rate.
+"""Time from an event's append in Kafka to its score in Redis, seen from outside, at a steady rate.
 
-A process of its own sends events that happen now; of some it notes what the broker says: offset and time of append.
-Meanwhile this process looks at Redis every few milliseconds and notes the committed positions. States, scores and
-positions are stored by one call, so an event's score is visible as soon as the position is past its offset.
+A process of its own sends events that happen now; of some it records the broker's offset and time of append. Meanwhile
+this process polls the committed positions in Redis every few milliseconds. States, scores and positions are stored by
+one call, so the score of an event is visible once the position is past its offset.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import cycle, islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,119 +23,111 @@ import msgspec
 import numpy as np
 from confluent_kafka import KafkaError, Message, Producer
 
-from benchmarks.live.course import cpu_seconds
-from benchmarks.live.feed import Taught, anew, feed, put_model, topics_of
+from benchmarks.live.feed import TrainedModel, feed, fresh_system, input_topics, store_model
+from benchmarks.live.progress import cpu_seconds
 from benchmarks.live.results import Latency
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import SHOP_TOPICS, confluent_options, load_config
-from stream_app.core.alerts.lifecycle import Ranking
-from stream_app.core.customers.codec.states import decode_customers
 from stream_app.core.events.schema import Event, decode, encode
 from stream_app.core.partition.progress import Position
 from stream_app.publish.sender import ROLES
-from tests.harness.live import LiveSystem
+from tests.harness.processes import LiveSystem
+from tests.harness.processes.outcome import ranked_customers, scores_of
 
-_SLICE_SECONDS: Final = 0.002  # events of so long are sent at once
+_SLICE_SECONDS: Final = 0.002  # whose events are sent at once
 _SAMPLE_EVERY: Final = 16  # events
-# Before the append, hence in no figure. With 2 ms the broker used three quarters of a core, with 20 ms 0.6 of one.
+# Precedes the append, so it is in no figure. With 2 ms the broker used 0.75 of a core, with 20 ms 0.6.
 _LINGER_MS: Final = 20
-_LOOK_SECONDS: Final = 0.002  # between two looks at Redis
+_POLL_SECONDS: Final = 0.002  # between two polls of Redis
 _WARM_UP_SECONDS: Final = 5.0
-_SETTLE_SECONDS: Final = 3.0  # before the feeder starts, and after it has ended
+_SETTLE_SECONDS: Final = 3.0  # before the sender starts, and after it has ended
 _CATCH_UP_SECONDS: Final = 300.0
-_CHECKED: Final = 50  # customers whose scores are looked for
+_CHECKED: Final = 50  # customers whose scores are checked
 
 
 @dataclass(frozen=True)
 class Sent:
-    """An event that was noted."""
+    """An event that was recorded."""
 
     customer: str
     role: str
     partition: int
     offset: int
-    appended_ms: int  # by the broker's clock, which is ours
+    appended_ms: int  # by the clock of the broker, which runs on this machine
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A change of a partition's position."""
+class Committed:
+    """A change of a partition's committed position."""
 
-    at: float  # seconds of the wall clock
+    at: float  # wall clock, seconds
     partition: int
     position: bytes
 
 
 @dataclass(frozen=True)
 class Load:
-    """What the feeder is to send."""
+    """Events to send."""
 
     log: Path
-    limit: int  # events of the log that it takes in turn
+    limit: int  # events of the log that are sent in turn
     rate: float  # events a second
     seconds: float
 
 
-def latency(  # noqa: PLR0913 - what is measured, and how
-    live: LiveSystem,
-    log: Path,
-    taught: Taught,
-    *,
-    history: int,
-    rate: float,
-    seconds: float,
-    settings: Mapping[str, str] | None = None,
-    program: Sequence[str] | None = None,
-) -> Latency:
-    """Measure it on a worker that knows its customers' histories, at the head of the topics, on the wall clock.
+def latency(live: LiveSystem, log: Path, model: TrainedModel, *, history: int, rate: float, seconds: float) -> Latency:
+    """Measure a worker that knows its customers' histories, at the end of the topics, on the wall clock.
 
     Args:
         live: servers.
-        log: whose first events, shifted so that they end now, are the history, and which is then sent again and again.
-        taught: the model in force.
-        history: events.
-        rate: events a second.
-        seconds: to measure, after some seconds of warming up.
-        settings: of the worker, to try what they change.
-        program: instead of the command, to profile it.
+        log: its first events, shifted so that they end now, are the history; they are then sent again and again.
+        model: the model in force.
+        history: number of events.
+        rate: events per second.
+        seconds: duration of the measurement, after some seconds of warming up.
     """
-    name = f"latency-{time.time_ns()}"
-    with anew(live, name, {**topics_of(name), "ticks.clock": "wall", **(settings or {})}) as part:
-        part.run("topics", "create")
-        fed = feed(part.config, log, history, datetime.now(UTC))
-        put_model(part, taught, fed.moment)
-        worker = part.start("worker", program=program)
-        part.wait("the history is worked off", lambda: _at_the_end(part), _CATCH_UP_SECONDS)
+    name, sent_seconds = f"latency-{time.time_ns()}", _WARM_UP_SECONDS + seconds
+    with fresh_system(live, name, {**input_topics(name), "ticks.clock": "wall"}) as system:
+        system.run("topics", "create")
+        fed = feed(system.config, log, history, datetime.now(UTC))
+        store_model(system, model, fed.moment)
+        worker = system.start("worker")
+        system.wait("the history is processed", lambda: _at_the_end(system), _CATCH_UP_SECONDS)
         time.sleep(_SETTLE_SECONDS)
         before = cpu_seconds(worker.pid)
-        sent, seen, gaps = _send_and_look(part, Load(log, history, rate, _WARM_UP_SECONDS + seconds))
-        busy = (cpu_seconds(worker.pid) - before) / (_WARM_UP_SECONDS + seconds)
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            sending = pool.submit(send, system.environ, Load(log, history, rate, sent_seconds))
+            committed, gaps = _poll(system, sending)
+            sent = sending.result()
+        busy = (cpu_seconds(worker.pid) - before) / sent_seconds
         worker.stop()
-        _check_scores(part, sent)
-    begun = min(one.appended_ms for one in sent) + _WARM_UP_SECONDS * 1e3
-    measured = [one for one in sent if one.appended_ms >= begun]
-    span = seen[-1].at - seen[0].at
+        _check_scores(system, sent)
+    warm_ms = min(one.appended_ms for one in sent) + _WARM_UP_SECONDS * 1e3
     return Latency.of(
-        latencies_ms(measured, seen),
+        latencies_ms([one for one in sent if one.appended_ms >= warm_ms], committed),
         rate=_rate_of(sent),
         seconds=seconds,
-        look_ms=float(np.mean(gaps)) * 1e3,
-        look_p99_ms=float(np.percentile(gaps, 99)) * 1e3,
-        commits=len(seen) / span,
+        poll_ms=float(np.mean(gaps)) * 1e3,
+        poll_p99_ms=float(np.percentile(gaps, 99)) * 1e3,
+        commits=len(committed) / (committed[-1].at - committed[0].at),
         busy=busy,
     )
 
 
-def latencies_ms(sent: Sequence[Sent], seen: Sequence[Seen]) -> list[float]:
-    """How long after its append each event was seen to be committed. Raises ValueError if one never was.
+def latencies_ms(sent: Sequence[Sent], committed: Sequence[Committed]) -> list[float]:
+    """Return the time from each event's append until it was seen to be committed.
 
-    >>> at = Position({"orders": 7}, (0, 0)), Position({"orders": 9}, (0, 1))
-    >>> seen = [Seen(second, 0, msgspec.json.encode(one)) for second, one in zip([1.0, 1.5], at)]
-    >>> latencies_ms([Sent("ann", "orders", 0, 7, 1_460)], seen)
+    Raises:
+        ValueError: an event was never committed.
+
+    >>> positions = Position({"orders": 7}, (0, 0)), Position({"orders": 9}, (0, 1))
+    >>> encoded = map(msgspec.json.encode, positions)
+    >>> committed = [Committed(second, 0, one) for second, one in zip([1.0, 1.5], encoded)]
+    >>> latencies_ms([Sent("ann", "orders", 0, 7, 1_460)], committed)
     [40.0]
     """
     times, offsets = defaultdict[tuple[str, int], list[float]](list), defaultdict[tuple[str, int], list[int]](list)
-    for one in seen:
+    for one in committed:
         for role, offset in msgspec.json.decode(one.position, type=Position).offsets.items():
             times[role, one.partition].append(one.at)
             offsets[role, one.partition].append(offset)
@@ -148,90 +141,69 @@ def latencies_ms(sent: Sequence[Sent], seen: Sequence[Seen]) -> list[float]:
     return found
 
 
-def _send_and_look(live: LiveSystem, load: Load) -> tuple[list[Sent], list[Seen], list[float]]:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        sending = pool.submit(send, live.environ, load)
-        seen, gaps = _look(live, sending)
-        return sending.result(), seen, gaps
-
-
-def _look(live: LiveSystem, sending: Future[list[Sent]]) -> tuple[list[Seen], list[float]]:
-    """The changes of positions until the feeder has ended and all is committed; and the seconds between the looks."""
+def _poll(live: LiveSystem, sending: Future[list[Sent]]) -> tuple[list[Committed], list[float]]:
+    """Poll until the sender has ended and all is committed. Return changes of positions, and seconds between polls."""
     prefix, last = live.config.redis.prefix, dict[int, bytes]()
-    keys = [f"{prefix}:{{p{number}}}:meta" for number in range(live.partitions)]
-    seen: list[Seen] = []
-    gaps: list[float] = []
-    before = time.time()
-    until: float | None = None
-    while until is None or time.monotonic() < until:
-        if until is None and sending.done():
-            until = time.monotonic() + _SETTLE_SECONDS
+    committed: list[Committed] = []
+    times = [time.time()]
+    until = float("inf")
+    while time.monotonic() < until:
+        if sending.done():
+            until = min(until, time.monotonic() + _SETTLE_SECONDS)
         pipeline = live.redis.pipeline(transaction=False)
-        for key in keys:
-            pipeline.hget(key, "position")
-        positions, at = pipeline.execute(), time.time()
-        gaps.append(at - before)
-        before = at
+        for number in range(live.partitions):
+            pipeline.hget(f"{prefix}:{{p{number}}}:meta", "position")
+        positions = pipeline.execute()
+        times.append(time.time())
         for number, position in enumerate(positions):
             if position is not None and position != last.get(number):
                 last[number] = position
-                seen.append(Seen(at, number, position))
-        time.sleep(_LOOK_SECONDS)
-    return seen, gaps
+                committed.append(Committed(times[-1], number, position))
+        time.sleep(_POLL_SECONDS)
+    return committed, np.diff(times).tolist()
 
 
 def send(environ: Mapping[str, str], load: Load) -> list[Sent]:
-    """The feeder: send events that happen now at a steady rate; returns those that were noted."""
+    """Send events that happen now at a steady rate. Return those that were recorded."""
     config = load_config(environ=environ)
-    names = config.kafka.topics.of(*SHOP_TOPICS)
     producer = Producer(confluent_options(config.kafka) | {"acks": "all", "linger.ms": _LINGER_MS})
-    sent: list[Sent] = []
-    failures: list[KafkaError] = []
+    sender = _Sender(producer, config.kafka.topics.of(*SHOP_TOPICS), config.kafka.partitions)
     events = cycle(_events(load))
-    count, began = 0, time.perf_counter()
+    began = time.perf_counter()
     while (now := time.perf_counter() - began) < load.seconds:
-        while count < now * load.rate:
-            _send_one(producer, next(events), count, names, config.kafka.partitions, _noting(count, sent, failures))
-            count += 1
+        while sender.count < now * load.rate:
+            sender.send(next(events))
         producer.poll(0)
         time.sleep(_SLICE_SECONDS)
     producer.flush()
-    if failures:
-        raise RuntimeError(f"not delivered: {failures[0]}")
-    return sent
+    if sender.failures:
+        raise RuntimeError(f"not delivered: {sender.failures[0]}")
+    return sender.sent
 
 
-def _send_one(
-    producer: Producer,
-    event: Event,
-    number: int,
-    names: Mapping[str, str],
-    partitions: int,
-    on_delivery: Callable[[KafkaError | None, Message, str, str], None] | None,
-) -> None:
-    customer, role = event.customer_id, ROLES[type(event)]
-    fresh = msgspec.structs.replace(event, event_id=f"now-{number}", occurred_at=datetime.now(UTC))
-    partition = partition_of(customer, partitions)
-    options = {}
-    if on_delivery is not None:
-        options["on_delivery"] = lambda error, message: on_delivery(error, message, customer, role)
-    producer.produce(names[role], encode(fresh), customer.encode(), partition, **options)  # type: ignore[arg-type]
+class _Sender:
+    """Sends events as of now, and records every 16th."""
 
+    def __init__(self, producer: Producer, topics: Mapping[str, str], partitions: int) -> None:
+        self._producer, self._topics, self._partitions = producer, topics, partitions
+        self.count = 0
+        self.sent: list[Sent] = []
+        self.failures: list[KafkaError] = []
 
-def _noting(
-    number: int, sent: list[Sent], failures: list[KafkaError]
-) -> Callable[[KafkaError | None, Message, str, str], None] | None:
-    if number % _SAMPLE_EVERY:
-        return None
+    def send(self, event: Event) -> None:
+        customer, role = event.customer_id, ROLES[type(event)]
+        fresh = msgspec.structs.replace(event, event_id=f"now-{self.count}", occurred_at=datetime.now(UTC))
+        partition = partition_of(customer, self._partitions)
+        options = {} if self.count % _SAMPLE_EVERY else {"on_delivery": partial(self._record, customer, role)}
+        self._producer.produce(self._topics[role], encode(fresh), customer.encode(), partition, **options)  # type: ignore[arg-type]
+        self.count += 1
 
-    def note(error: KafkaError | None, message: Message, customer: str, role: str) -> None:
+    def _record(self, customer: str, role: str, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            failures.append(error)
+            self.failures.append(error)
             return
-        appended_ms = message.timestamp()[1]
-        sent.append(Sent(customer, role, message.partition() or 0, message.offset() or 0, appended_ms))
-
-    return note
+        partition, offset, appended_ms = message.partition() or 0, message.offset() or 0, message.timestamp()[1]
+        self.sent.append(Sent(customer, role, partition, offset, appended_ms))
 
 
 def _events(load: Load) -> list[Event]:
@@ -241,35 +213,25 @@ def _events(load: Load) -> list[Event]:
 
 
 def _rate_of(sent: Sequence[Sent]) -> float:
-    """Events a second that really were appended."""
+    """Events per second that were appended."""
     appended = [one.appended_ms for one in sent]
     return len(sent) * _SAMPLE_EVERY / (max(appended) - min(appended)) * 1e3
 
 
 def _at_the_end(live: LiveSystem) -> bool:
-    positions, ends = live.positions(), live.ends()
-    return all(
-        offsets is not None and all(offsets[role] >= end for (role, at), end in ends.items() if at == number)
-        for number, offsets in enumerate(positions)
-    )
+    positions = live.positions()
+    return all((positions[number] or {}).get(role, -1) >= end for (role, number), end in live.ends().items())
 
 
 def _check_scores(live: LiveSystem, sent: Sequence[Sent]) -> None:
-    """What was measured is a score: customers of whom an event was noted have one, unless they never ordered."""
+    """Raise an error unless some of the customers whose events were recorded last have a score."""
     prefix, settings = live.config.redis.prefix, live.config.shop.settings()
     newest = {one.customer: one.partition for one in sent[-_CHECKED:]}
-    stored = []
-    for customer, partition in newest.items():
-        state = live.redis.hget(f"{prefix}:{{p{partition}}}:states", customer)
-        if not isinstance(state, bytes):
-            raise TypeError(f"no state of {customer} is stored")
-        stored.append((customer, state))
-    restored = decode_customers(stored, settings.horizon)
-    ranking = Ranking(settings.agreement)
-    ranking.reserve(len(restored.customers))
-    for index, customer_state in enumerate(restored.customers):
-        customer_state.index = index
-    restored.rank(ranking)
-    scores = [ranking.latest(one.index) for one in restored.customers]
-    if not any(0.0 < score < 1.0 for score in scores):
-        raise RuntimeError("no customer has a score")
+    stored = [
+        (customer, live.redis.hget(f"{prefix}:{{p{partition}}}:states", customer))
+        for customer, partition in newest.items()
+    ]
+    lacking = [customer for customer, state in stored if state is None]
+    scores = scores_of(*ranked_customers(stored, settings)) if not lacking else {}  # type: ignore[arg-type]
+    if not any(0.0 < score < 1.0 for score in scores.values()):
+        raise RuntimeError(f"no customer has a score; no state is stored of: {lacking}")

@@ -1,4 +1,4 @@
-"""What was measured of the live system, as values with their verdicts."""
+"""Results of the live system's benchmarks."""
 
 from __future__ import annotations
 
@@ -7,46 +7,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.machine import Conditions
 from benchmarks.results import Part, Spread
-
-
-def verdict(figure: float, wanted: float, done_at: float) -> str:
-    """Whether a figure that should be large is; give all three negative for one that should be small.
-
-    >>> verdict(4.2, 4.0, 2.0), verdict(3.9, 4.0, 2.0), verdict(-160, -50, -150)
-    ('reached', 'done, not reached', 'missed')
-    """
-    if figure >= wanted:
-        return "reached"
-    return "done, not reached" if figure >= done_at else "missed"
+from benchmarks.rounds import Pairs
 
 
 @dataclass(frozen=True)
 class Throughput:
     """One worker process against a stock Faust agent that does nothing, in turns."""
 
-    what: str  # how the worker was set
+    variant: str  # settings of the worker
     records: int  # events and ticks in the topics
-    floor: Spread  # records a second of the stock agent, on the wall
-    product: Spread  # of the worker
-    ratio: Spread
-    cpu_ratio: Spread  # the same by CPU time of the two processes
-    cpu_micros: Spread  # of the worker, a record
-    redis_micros: Spread  # CPU of Redis, a record
-    wanted: float = 4.0
-    done_at: float = 2.0
-
-    @property
-    def verdict(self) -> str:
-        """By the median of the rounds, on the wall."""
-        return verdict(self.ratio.median, self.wanted, self.done_at)
+    rates: Pairs  # records/s of the agent and of the worker, wall time
+    cpu_ratio: Spread  # ratio of records per CPU second
+    cpu_micros: Spread  # CPU time of the worker per record
+    redis_micros: Spread  # CPU time of Redis per record
 
 
 @dataclass(frozen=True)
 class Latency:
-    """From an event's append to the commit that makes its score visible, seen from outside."""
+    """Time from an event's append to the commit that makes its score visible, seen from outside."""
 
-    rate: float  # events a second that were sent
+    rate: float  # events/s that were sent
     seconds: float
     samples: int
     p50_ms: float
@@ -54,147 +36,91 @@ class Latency:
     p99_ms: float
     p999_ms: float
     most_ms: float
-    look_ms: float  # mean time between two looks at Redis, which is part of every figure
-    look_p99_ms: float  # what the machine made of it: the probe itself waits for the CPU
-    commits: float  # a second
-    busy: float  # CPU of the worker, seconds a second
-    wanted_ms: float = 50.0
-    done_at_ms: float = 150.0
+    poll_ms: float  # mean time between two polls of Redis, which is part of every figure
+    poll_p99_ms: float  # longer than the mean where the probe itself waits for the CPU
+    commits: float  # per second
+    busy: float  # CPU of the worker, seconds per second
 
     @classmethod
     def of(cls, latencies_ms: Sequence[float], **conditions: float) -> Latency:
-        """Of at least one sample.
+        """Return the percentiles of at least one sample.
 
-        >>> conditions = dict.fromkeys(["rate", "seconds", "look_ms", "look_p99_ms", "commits", "busy"], 1.0)
+        >>> conditions = dict.fromkeys(["rate", "seconds", "poll_ms", "poll_p99_ms", "commits", "busy"], 1.0)
         >>> Latency.of([10.0, 20.0, 30.0], **conditions).p50_ms
         20.0
         """
-        p50, p90, p99, p999 = (float(one) for one in np.percentile(latencies_ms, [50, 90, 99, 99.9]))
-        return cls(
-            samples=len(latencies_ms),
-            p50_ms=p50,
-            p90_ms=p90,
-            p99_ms=p99,
-            p999_ms=p999,
-            most_ms=max(latencies_ms),
-            **conditions,
-        )
-
-    @property
-    def verdict(self) -> str:
-        """By the 99th percentile."""
-        return verdict(-self.p99_ms, -self.wanted_ms, -self.done_at_ms)
+        percentiles = map(float, np.percentile(latencies_ms, [50, 90, 99, 99.9]))
+        names = ("p50_ms", "p90_ms", "p99_ms", "p999_ms")
+        found = dict(zip(names, percentiles, strict=True))
+        return cls(samples=len(latencies_ms), most_ms=max(latencies_ms), **found, **conditions)
 
 
 @dataclass(frozen=True)
-class Workers:
-    """What an event costs two workers, against one."""
+class TwoWorkers:
+    """Cost of a record with two workers, against one."""
 
-    one_micros: Spread  # CPU of the worker, a record
-    two_micros: Spread  # CPU of both, a record
-    ratio: Spread
-    one_rate: Spread  # records a second
+    micros: Pairs  # CPU time per record of one worker, and of both together
+    one_rate: Spread  # records/s
     two_rate: Spread
-    wanted: float = 1.05
-    done_at: float = 1.10
-
-    @property
-    def verdict(self) -> str:
-        """By the median of the rounds."""
-        return verdict(-self.ratio.median, -self.wanted, -self.done_at)
 
 
 @dataclass(frozen=True)
-class Observed:
-    """A worker that is scraped every few seconds beside a deliverer at work, against one alone, in turns."""
+class Monitored:
+    """A worker that is scraped while a notifier delivers alerts, against one that runs alone, in turns."""
 
-    alone: Spread  # records a second
-    watched: Spread
-    ratio: Spread  # of the rates, on the wall
-    cpu_ratio: Spread  # records a second of the worker's CPU time
-    seconds: float  # of all watched runs
-    scrapes: int  # of worker and deliverer in that time
-    deliveries: int  # alerts that the webhook took in that time
-    wanted: float = 0.98
-    done_at: float = 0.95
-
-    @property
-    def verdict(self) -> str:
-        """By the median of the rounds, on the wall."""
-        return verdict(self.ratio.median, self.wanted, self.done_at)
+    rates: Pairs  # records/s alone and monitored, wall time
+    cpu_ratio: Spread  # ratio of records per CPU second of the worker
+    seconds: float  # of all monitored runs
+    scrapes: int  # of worker and notifier in that time
+    deliveries: int  # alerts that the webhook accepted in that time
 
 
 @dataclass(frozen=True)
 class Scrape:
-    """What it costs to tell of all customers of a worker, milliseconds; see scrape.py."""
+    """Cost of exposing metrics of all customers of a worker, milliseconds."""
 
     customers: int
     shops: int
-    series: int  # that the answer holds
-    wall: float  # of one GET /metrics: the median
-    cpu: float  # of it, and of the client: the least
-    count: float  # CPU of counting all customers once
-    hold: float  # CPU for which a chunk of the count held the event loop: the longest
-    answer_bytes: int
-    restore: float  # CPU of what a count needs, when the lanes are opened
-    wanted: float = 50.0
-    done_at: float = 200.0
-
-    @property
-    def verdict(self) -> str:
-        """By the wall time of a scrape."""
-        return verdict(-self.wall, -self.wanted, -self.done_at)
+    series: int  # in the response
+    wall: float  # of one GET /metrics, median
+    cpu: float  # of it, with the client, minimum
+    count: float  # CPU time of counting all customers once
+    longest_chunk: float  # CPU time for which a chunk of the count occupied the event loop
+    response_bytes: int
+    restore: float  # CPU time of preparing the counts when partitions are assigned
 
 
 @dataclass(frozen=True)
 class Publishing:
-    """`stream-app publish LOG`, flat out."""
+    """`stream-app publish LOG` without pacing."""
 
     events: int
     ticks: int
-    rate: Spread  # events a second, as the command tells it: without its first reading of the log
-    command_rate: Spread  # of the whole command, its start and the first reading included
-    wanted: float = 50_000.0
-    done_at: float = 25_000.0
-
-    @property
-    def verdict(self) -> str:
-        """By the median of the rounds."""
-        return verdict(self.rate.median, self.wanted, self.done_at)
+    rate: Spread  # events/s as the command reports it, without its first pass over the log
+    command_rate: Spread  # events/s of the whole command, with its start and the first pass
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What Redis holds of a customer; see memory_redis."""
+    """Memory of Redis per customer."""
 
     customers: int
-    bytes_a_customer: float
-    value_bytes: float
-    waiting: float  # decisions that wait for their label, a customer
-    wanted: float = 900.0
-    done_at: float = 1_400.0
-
-    @property
-    def verdict(self) -> str:
-        """Of all of it, as Redis counts it."""
-        return verdict(-self.bytes_a_customer, -self.wanted, -self.done_at)
+    bytes_per_customer: float  # of used_memory
+    value_bytes: float  # of them, in values
+    waiting: float  # decisions that wait for their label, per customer
 
 
 @dataclass(frozen=True)
 class LiveReport:
-    """All of it."""
+    """All results of the live system's benchmarks."""
 
-    machine: dict[str, str]
-    load_before: float
-    load_after: float
-    seconds: float
-    quick: bool
+    conditions: Conditions
     throughput: list[Throughput]
     latency: Latency
-    workers: Workers
-    observed: Observed
+    two_workers: TwoWorkers
+    monitored: Monitored
     scrape: Scrape
     publishing: Publishing
     memory: Memory
-    parts: list[Part]  # where the time of a worker's main thread goes
-    threads: dict[str, float]  # CPU of a worker's threads, µs a record
+    parts: list[Part]  # of a worker's main thread
+    threads: dict[str, float]  # CPU time of a worker's threads, µs per record

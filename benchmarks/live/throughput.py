@@ -1,84 +1,68 @@
-"""Throughput of one worker process with everything on, in turns with a stock Faust agent that does nothing."""
+"""Throughput of one worker process, in turns with a stock Faust agent that does nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Final
 
-from benchmarks.live.course import Course, watch
-from benchmarks.live.feed import Fed, Taught, anew, put_model
+from benchmarks.live.feed import Feed, TrainedModel, fresh_system, store_model
+from benchmarks.live.progress import WorkerRun, watch
 from benchmarks.live.results import Throughput
-from benchmarks.live.stock import Stock, stock_faust
+from benchmarks.live.stock_faust import StockRun, stock_faust
 from benchmarks.results import Spread
-from tests.harness.live import LiveSystem
+from benchmarks.rounds import Pairs
+from tests.harness.processes import LiveSystem
 
 RUN_SECONDS: Final = 180.0  # after which a run counts as hung
-# Decode, align, state, every event scored, commit and outbox are always on.
+# Decoding, merging, states, scores of every event, commit and outbox are always on.
 VARIANTS: Final[dict[str, dict[str, str]]] = {
     "worker": {"worker.publish_scores": "false"},
     "worker, scores on shop.scores": {"worker.publish_scores": "true"},
 }
 
 
-def worker_run(live: LiveSystem, fed: Fed, taught: Taught, name: str, settings: Mapping[str, str]) -> Course:
-    """One worker from a fresh start through all that is in the topics."""
-    with anew(live, name, settings) as part:
-        put_model(part, taught, fed.moment)
-        return watch(part, [part.start("worker")], RUN_SECONDS)
-
-
-@dataclass
-class _Rounds:
-    stock: list[Stock] = field(default_factory=list)
-    runs: dict[str, list[Course]] = field(default_factory=lambda: {what: [] for what in VARIANTS})
+def worker_run(
+    live: LiveSystem, feed: Feed, model: TrainedModel, name: str, settings: Mapping[str, str] = VARIANTS["worker"]
+) -> WorkerRun:
+    """Run one worker from an empty store through all records in the topics."""
+    with fresh_system(live, name, settings) as system:
+        store_model(system, model, feed.moment)
+        return watch(system, [system.start("worker")], RUN_SECONDS)
 
 
 def throughput(
-    live: LiveSystem, fed: Fed, taught: Taught, rounds: int, stock_seconds: float, on_run: Callable[[], None]
+    live: LiveSystem, feed: Feed, model: TrainedModel, rounds: Iterable[int], stock_seconds: float
 ) -> list[Throughput]:
-    """Measure stock, worker, worker with scores, stock, ...: each worker against the stock runs before and after.
+    """Measure agent, worker, worker with scores, agent, ...: each worker against the agent before and after.
 
     Args:
-        live: servers, and topics that are full.
-        fed: what is in them.
-        taught: the model in force.
-        rounds: of each.
-        stock_seconds: how long the stock agent is let run.
-        on_run: told of every run that is finished.
+        live: servers with full topics.
+        feed: content of the topics.
+        model: the model in force.
+        rounds: of each variant.
+        stock_seconds: maximum duration of a run of the agent.
     """
-    seen = _Rounds()
-    seen.stock.append(_stock(live, 0, stock_seconds, on_run))
-    for number in range(rounds):
-        for place, (what, settings) in enumerate(VARIANTS.items()):
-            seen.runs[what].append(worker_run(live, fed, taught, f"throughput-{number}-{place}", settings))
-            on_run()
-        seen.stock.append(_stock(live, number + 1, stock_seconds, on_run))
-    return [_against(what, runs, seen.stock) for what, runs in seen.runs.items()]
+    stock = [stock_faust(live, "stock", stock_seconds)]
+    runs: dict[str, list[WorkerRun]] = {variant: [] for variant in VARIANTS}
+    for number in rounds:
+        for place, (variant, settings) in enumerate(VARIANTS.items()):
+            runs[variant].append(worker_run(live, feed, model, f"throughput-{number}-{place}", settings))
+        stock.append(stock_faust(live, f"stock-{number}", stock_seconds))
+    return [_against(variant, every, stock) for variant, every in runs.items()]
 
 
-def runs_of(rounds: int) -> int:
-    """How many runs `throughput` makes."""
-    return 1 + rounds * (1 + len(VARIANTS))
-
-
-def _stock(live: LiveSystem, number: int, seconds: float, on_run: Callable[[], None]) -> Stock:
-    result = stock_faust(live, f"stock-{number}", seconds)
-    on_run()
-    return result
-
-
-def _against(what: str, runs: list[Course], stock: list[Stock]) -> Throughput:
-    rates = [(before.rate + after.rate) / 2 for before, after in pairwise(stock)]
-    cpu_rates = [(before.cpu_rate + after.cpu_rate) / 2 for before, after in pairwise(stock)]
+def _against(variant: str, runs: list[WorkerRun], stock: list[StockRun]) -> Throughput:
+    around = [
+        ((before.rate + after.rate) / 2, (before.cpu_rate + after.cpu_rate) / 2) for before, after in pairwise(stock)
+    ]
+    floor, product = Spread.of([one.rate for one in stock]), Spread.of([run.rate for run in runs])
+    ratio = Spread.of([run.rate / rate for run, (rate, _) in zip(runs, around, strict=True)])
     return Throughput(
-        what=what,
+        variant=variant,
         records=runs[0].records,
-        floor=Spread.of([one.rate for one in stock]),
-        product=Spread.of([run.rate for run in runs]),
-        ratio=Spread.of([run.rate / rate for run, rate in zip(runs, rates, strict=True)]),
-        cpu_ratio=Spread.of([1e6 / run.cpu_micros / rate for run, rate in zip(runs, cpu_rates, strict=True)]),
+        rates=Pairs(floor, product, ratio),
+        cpu_ratio=Spread.of([1e6 / run.cpu_micros / rate for run, (_, rate) in zip(runs, around, strict=True)]),
         cpu_micros=Spread.of([run.cpu_micros for run in runs]),
         redis_micros=Spread.of([run.redis_micros for run in runs]),
     )

@@ -1,1 +1,1 @@
-"""Benchmarks of the replay."""
+"""Benchmarks of the replay: speed against a floor, memory, growth, and how often the true cause is found."""

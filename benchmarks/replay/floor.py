@@ -1,13 +1,12 @@
-"""The floor: the least that anything built on River must do with a log.
+"""The floor: the least that a program built on River must do with a log.
 
-Read the file line by line, decode each line with msgspec into a typed event, and predict once with River's scaler and
-logistic regression on 24 features.
+It reads the file line by line, decodes each line with msgspec into a typed event, and predicts once with River's scaler
+and logistic regression on 24 features.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 from typing import Final
@@ -19,14 +18,14 @@ from river import linear_model, preprocessing
 from stream_app.core.events.schema import Event
 
 FEATURES: Final = 24
-_LEARNED: Final = 2_000  # rows that the model learns from first: a model without weights would predict for free
+_LEARNED: Final = 2_000  # rows that the model learns from first: a model without weights predicts for free
 _ROWS: Final = 512
 
 _decoder = msgspec.json.Decoder(Event)
 
 
 class Floor:
-    """A learned pipeline and rows to predict; `run` measures it on a log in the wire format."""
+    """A trained pipeline, and rows to predict."""
 
     def __init__(self, seed: int = 1) -> None:
         table = np.random.default_rng(seed).normal(size=(_ROWS, FEATURES))
@@ -37,9 +36,9 @@ class Floor:
             self._model.learn_one(row, row["feature_0"] + row["feature_1"] > 0)
 
     def run(self, log: Path) -> tuple[int, float]:
-        """Events of a log, each with one prediction, and the seconds of CPU time that they took."""
+        """Process a log in the wire format. Return its number of events and the CPU time, seconds."""
         decode, predict = _decoder.decode, self._model.predict_proba_one
-        rows: Iterator[dict[str, float]] = cycle(self._rows)
+        rows = cycle(self._rows)
         events, started = 0, time.process_time()
         with log.open("rb") as lines:
             for line in lines:

@@ -1,70 +1,63 @@
-"""What a replay holds in memory: of the process, and of one customer."""
+"""Memory of a replay: of the process, of one customer, and of one waiting decision."""
 
 from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.labels import Pending
 
 _STATUS: Final = Path("/proc/self/status")
 _SAMPLE: Final = 2_000
+_COLUMNS_BYTES: Final = 8 * 4 + 1  # of the ranking: four numbers and a flag
+_ENTRY_BYTES: Final = 100  # an entry of a dict at two thirds full, and a place in the list of names
 
 
 def resident() -> int:
-    """The resident set of this process now, bytes; where the system does not tell, its peak."""
-    return _status("VmRSS") or resident_peak()
+    """Return the resident set of this process, bytes."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def resident_peak() -> int:
-    """The largest resident set of this process so far, bytes.
+    """Return the largest resident set of this process so far, bytes.
 
-    Linux tells it in two ways. `ru_maxrss` survives exec: a small process that a large one started has the large one's.
+    Linux reports it in two ways. `ru_maxrss` survives exec, so a small process started by a large one reports the
+    large one's; /proc is preferred.
     """
-    if high := _status("VmHWM"):
-        return high
+    if _STATUS.exists():
+        lines = _STATUS.read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def state_bytes(customers: Iterable[Customer]) -> float:
-    """Mean bytes of a customer's state as Python holds it, without the decisions that wait."""
-    sizes = [_state_size(customer) for customer in islice(customers, _SAMPLE)]
-    return sum(sizes) / max(len(sizes), 1)
+    """Return the mean size of a customer's state in Python, bytes, without waiting decisions."""
+    return _mean_size(customers, "alert") + _COLUMNS_BYTES + _ENTRY_BYTES
 
 
 def pending_bytes(decisions: Iterable[Pending]) -> float:
-    """Mean bytes of a decision that waits for its label."""
-    sizes = [_slots_size(pending, skip=("customer",)) for pending in islice(decisions, _SAMPLE)]
+    """Return the mean size of a decision that waits for its label, bytes."""
+    return _mean_size(decisions, "customer")
+
+
+def _mean_size(objects: Iterable[Customer | Pending], skipped: str) -> float:
+    """Mean size of objects with slots, without what one slot refers to."""
+    sizes = [
+        sys.getsizeof(one) + sum(_own_size(getattr(one, name)) for name in one.__slots__ if name != skipped)
+        for one in islice(objects, _SAMPLE)
+    ]
     return sum(sizes) / max(len(sizes), 1)
 
 
-def _state_size(customer: Customer) -> int:
-    in_columns = 8 * 4 + 1  # of the ranking (alerts.Ranking): four numbers and a flag
-    in_dict = 100  # an entry of a dict at two thirds full, and a place in the list of names
-    return _slots_size(customer, skip=("episode",)) + in_columns + in_dict
-
-
-def _slots_size(thing: object, skip: Sequence[str]) -> int:
-    names: Sequence[str] = getattr(type(thing), "__slots__", ())
-    return sys.getsizeof(thing) + sum(_own_size(getattr(thing, name)) for name in names if name not in skip)
-
-
 def _own_size(value: object) -> int:
-    """Bytes of a value unless Python shares it among all (None, small integers)."""
+    """Size of a value unless Python shares it (None, small integers)."""
     shared = value is None or (isinstance(value, int) and -5 <= value <= 256)
     return 0 if shared else sys.getsizeof(value)
-
-
-def _status(name: str) -> int:
-    if not _STATUS.exists():
-        return 0
-    for line in _STATUS.read_text(encoding="utf-8").splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    return 0

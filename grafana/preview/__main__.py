@@ -15,7 +15,7 @@ from grafana.preview.answers import run_queries
 from grafana.preview.prometheus import Prometheus, Range
 from grafana.preview.sheet import photograph
 from stream_app.demo.simulation import Phase
-from tests.harness.live.watched import WatchedShop
+from tests.harness.processes.watched_shop import WatchedShop
 
 _START_SECONDS = 240.0  # to replay the history on a busy machine
 _RULES = sorted((FOLDER.parents[1] / "prometheus" / "rules").glob("*.yml"))

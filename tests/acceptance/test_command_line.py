@@ -1,4 +1,4 @@
-"""The command line as people use it: real processes, exit codes, files."""
+"""The command line in real processes: output, exit codes and files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.acceptance
 
 
 def run(*arguments: object, stdin: bytes | None = None, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    """Run the command; a run that hangs fails."""
+    """Run the command with a timeout."""
     return subprocess.run(
         [STREAM_APP, *map(str, arguments)],
         input=stdin,
@@ -38,7 +38,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The log of a small simulated shop."""
+    """Provide the log of a small simulated shop."""
     path = tmp_path_factory.mktemp("shop") / "shop.jsonl"
     done = run("simulate", "--customers", 400, "--days", 270, "--seed", 7, "--out", path)
     assert done.returncode == 0, done.stderr.decode()
@@ -47,14 +47,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def replayed(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of its replay."""
+    """Provide the results of its replay."""
     out = tmp_path_factory.mktemp("replayed")
     done = run("replay", shop, "--horizon", "30d", "--active-window", "90d", "--capacity", 3, "--out", out)
     assert done.returncode == 0, done.stderr.decode()
     return out
 
 
-def test_replay_leaves_all_files_and_tells_where_the_report_lies(shop: Path, tmp_path: Path) -> None:
+def test_replay_writes_all_files_and_prints_the_path_of_the_report(shop: Path, tmp_path: Path) -> None:
     done = run("replay", shop, "--horizon", "30d", "--active-window", "90d", "--out", tmp_path, "--lang", "zh")
     assert done.returncode == 0
     names = {path.name for path in tmp_path.iterdir()}
@@ -111,7 +111,7 @@ def test_alerts_respect_the_capacity_and_are_never_open_twice(replayed: Path) ->
     assert all(ranks == list(range(1, len(ranks) + 1)) and len(ranks) <= 3 for ranks in opened.values())
 
 
-def test_more_partitions_give_the_same_predictions_and_episodes(shop: Path, replayed: Path, tmp_path: Path) -> None:
+def test_more_partitions_give_the_same_predictions_and_alerts(shop: Path, replayed: Path, tmp_path: Path) -> None:
     arguments = ("--horizon", "30d", "--active-window", "90d", "--capacity", 3, "--out", tmp_path, "--partitions", 4)
     assert run("replay", shop, *arguments).returncode == 0
     assert (tmp_path / "predictions.csv").read_bytes() == (replayed / "predictions.csv").read_bytes()
@@ -122,7 +122,7 @@ EXPLAINED = ("causes", "evidence", "segment")
 
 
 def unexplained_alerts(folder: Path) -> list[dict[str, Any]]:
-    """The alerts without what depends on the partitions: each knows of the shop only what it has seen of it."""
+    """Return the alerts without fields that depend on the partition, which has seen only its own part of the shop."""
     told = [line for line in alerts(folder) if not line.get("urgent") and line.get("reason") != "met"]
     return [{name: value for name, value in line.items() if name not in EXPLAINED} for line in told]
 
@@ -190,7 +190,7 @@ def test_an_unusable_option_names_the_remedy(options: tuple[str, str], word: str
     assert word in done.stderr.decode()
 
 
-def test_a_folder_that_cannot_be_made_is_said_without_a_traceback(shop: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported_without_a_traceback(shop: Path) -> None:
     done = run("replay", shop, "--out", shop)
     assert done.returncode == 2
     assert "--out" in done.stderr.decode()
@@ -203,7 +203,7 @@ def test_a_horizon_longer_than_the_log_is_refused_before_the_replay(shop: Path, 
     assert "270 days" in done.stderr.decode()
 
 
-def test_a_log_without_orders_says_what_to_check(shop: Path, tmp_path: Path) -> None:
+def test_a_log_without_orders_is_refused_with_a_hint(shop: Path, tmp_path: Path) -> None:
     views = tmp_path / "views.jsonl"
     views.write_bytes(b"".join(x for x in shop.read_bytes().splitlines(keepends=True) if b'"browsing"' in x))
     done = run("replay", views, "--out", tmp_path / "out", "--horizon", "30d")

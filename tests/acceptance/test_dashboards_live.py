@@ -1,4 +1,4 @@
-"""Every query of every dashboard and rule, on a real Prometheus that watches a living shop."""
+"""Every query of every dashboard and rule, on a real Prometheus that scrapes a running shop."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from grafana.preview.answers import Board, run_queries
 from grafana.preview.prometheus import Prometheus, Range
 from stream_app.demo.simulation import Phase
 from tests.conftest import PROJECT, missing
-from tests.harness.live.watched import WatchedShop
+from tests.harness.processes.watched_shop import WatchedShop
 from tests.harness.servers import Missing
 
 pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
 
 RULES: Final = sorted((PROJECT / "prometheus" / "rules").glob("*.yml"))
-LIVED_SECONDS: Final = 75.0  # after the history: two months, so that months end and episodes close
+LIVED_SECONDS: Final = 75.0  # after the history: two months, so that months end and alerts close
 SECONDS: Final = 240.0
 
 
 @dataclass(frozen=True)
 class Watched:
-    """What was seen of the shop while it lived."""
+    """Results of all queries after the shop has run."""
 
     prometheus: Prometheus
     over: Range
@@ -60,7 +60,7 @@ def test_every_process_is_scraped(watched: Watched) -> None:
     assert [one["lastError"] for one in watched.prometheus.targets() if one["health"] != "up"] == []
 
 
-def test_every_panel_finds_something(watched: Watched) -> None:
+def test_every_panel_has_data(watched: Watched) -> None:
     empty = {
         f"{name}: {panel.panel['title']}: {expr}"
         for name, board in watched.boards.items()
@@ -70,7 +70,7 @@ def test_every_panel_finds_something(watched: Watched) -> None:
     assert empty == set()
 
 
-def test_a_choice_of_a_segment_narrows_what_is_told_and_all_segments_make_the_whole(watched: Watched) -> None:
+def test_a_segment_narrows_the_figures_and_all_segments_add_up(watched: Watched) -> None:
     (shown,) = one_panel(watched.boards["en/churn-today"], "Buyers by segment")[:1]
     by_segment = watched.prometheus.instant("sum by (segment) (churn_segment_customers)", watched.over.end)
     (buyers,) = watched.prometheus.instant("sum(churn_buyers)", watched.over.end)
@@ -80,18 +80,18 @@ def test_a_choice_of_a_segment_narrows_what_is_told_and_all_segments_make_the_wh
     assert 0 < shown.found[0].last < buyers.last
 
 
-def test_the_staff_finds_what_the_simulator_hides(watched: Watched) -> None:
-    told = watched.prometheus.instant("sum by (outcome) (churn_alert_outcomes_total)", watched.over.end)
+def test_staff_find_the_causes_that_the_simulator_hides(watched: Watched) -> None:
+    told = watched.prometheus.instant("sum by (outcome) (churn_episode_outcomes_total)", watched.over.end)
     found = {one.labels["outcome"]: one.last for one in told}
     assert {"retained", "lost", "unreachable"} <= {outcome for outcome, count in found.items() if count}
 
 
-def test_every_variable_offers_something(watched: Watched) -> None:
+def test_every_variable_has_values(watched: Watched) -> None:
     for name, board in watched.boards.items():
         assert [variable for variable, values in board.choices.items() if not values] == [], name
 
 
-def test_new_versions_are_marked_and_every_mark_can_be_asked_for(watched: Watched) -> None:
+def test_new_versions_are_annotated_and_every_annotation_can_be_queried(watched: Watched) -> None:
     for board in watched.boards.values():
         _, versions = board.marks.values()
         assert versions
@@ -109,8 +109,8 @@ def test_shares_are_shares_and_counts_are_not_negative(watched: Watched) -> None
                 assert all(value >= 0 for value in known), panel.panel["title"]
 
 
-def test_what_is_shown_is_what_the_shop_told(watched: Watched) -> None:
-    """Two ways to one number: a panel, and the sum over what each process tells."""
+def test_a_panel_shows_the_sum_over_all_processes(watched: Watched) -> None:
+    """A panel shows the sum over the metrics of all processes."""
     (shown,) = one_panel(watched.boards["en/churn-today"], "In the hands of the staff")
     told = sum(one.last for one in watched.prometheus.instant("churn_open_alerts", watched.over.end))
     assert told > 0
@@ -121,10 +121,10 @@ def one_panel(board: Board, title: str) -> Any:
     return next(panel.asked for panel in board.panels if panel.panel["title"] == title)
 
 
-def test_every_rule_is_evaluated_and_none_that_means_a_fault_fires(watched: Watched) -> None:
+def test_every_rule_is_evaluated_and_no_fault_is_reported(watched: Watched) -> None:
     rules = watched.prometheus.rules()
     assert [(rule["name"], rule.get("lastError")) for rule in rules if rule["health"] != "ok"] == []
-    for rule in rules:  # a rule that is quiet now still must be right: its parts are asked by themselves
+    for rule in rules:  # a rule that does not fire must be right as well: its parts are queried separately
         watched.prometheus.course(rule["query"], watched.over)
     recorded = [rule["name"] for rule in rules if rule["type"] == "recording"]
     assert [name for name in recorded if not watched.prometheus.course(name, watched.over)] == []

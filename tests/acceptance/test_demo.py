@@ -1,4 +1,4 @@
-"""The demo as people start it: without a server, with risk and alerts on the screen, and nothing left behind."""
+"""The demo without a server: risk and alerts on the screen, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from typing import Any
 import pytest
 
 STREAM_APP = str(Path(sys.executable).parent / "stream-app")
-# Small, so that it is over soon; a few days are enough for alerts.
+# Small, so that it ends soon; a few days are enough for alerts.
 SMALL = ("--customers", "400", "--history", "70", "--day-seconds", "0.6")
 pytestmark = pytest.mark.acceptance
 
 
 def in_session(session: int) -> list[str]:
-    """The command lines of the processes of a session: whatever the demo starts belongs to its own."""
+    """Return the command lines of the processes of a session; the demo starts its processes in its own."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -46,10 +46,10 @@ def nobody_left(session: int, within_seconds: float) -> list[str]:
 
 @pytest.fixture
 def demo() -> Iterator[subprocess.Popen[str]]:
-    """The demo in a session of its own, in English, its lines on standard error."""
+    """Start the demo in a new session, in English, with its lines on standard error."""
     if not Path("/proc/self/stat").exists():
         pytest.skip("needs /proc to see what is left running")
-    folder = tempfile.mkdtemp(prefix="demo-")  # pytest's own are too long for the path of a socket
+    folder = tempfile.mkdtemp(prefix="demo-")  # pytest's folders are too long for the path of a socket
     environ = os.environ | {"COLUMNS": "200", "NO_COLOR": "1", "TMPDIR": folder, "STREAM_APP_KAFKA__PARTITIONS": "7"}
     process = subprocess.Popen(
         [STREAM_APP, "demo", "--lang", "en", "--port", "0", "--seconds", "24", *SMALL],
@@ -63,7 +63,7 @@ def demo() -> Iterator[subprocess.Popen[str]]:
 
 
 def page_of(demo: subprocess.Popen[str]) -> tuple[str, str]:
-    """What the demo says until it names its page, and the page's address."""
+    """Return the demo's output up to the address of its page, and this address."""
     assert demo.stderr is not None
     said = ""
     while (found := re.search(r"http://127\.0\.0\.1:\d+/", said)) is None:
@@ -73,17 +73,17 @@ def page_of(demo: subprocess.Popen[str]) -> tuple[str, str]:
 
 
 def state_of(address: str) -> dict[str, Any]:
-    """What the page tells."""
+    """Return the state that the page shows."""
     with urllib.request.urlopen(f"{address}state", timeout=20) as answer:  # noqa: S310 - our own page
         found: dict[str, Any] = json.load(answer)
     return found
 
 
-def test_it_shows_risk_and_alerts_ends_by_itself_and_leaves_nothing(demo: subprocess.Popen[str]) -> None:
+def test_it_shows_risk_and_alerts_and_leaves_nothing_behind(demo: subprocess.Popen[str]) -> None:
     said, address = page_of(demo)
     until = time.monotonic() + 120
     delivered: list[dict[str, Any]] = []
-    while not delivered:  # an alert of the day that the deliverer has brought to the page, signed
+    while not delivered:  # an alert of the day that the notifier has delivered to the page, signed
         assert time.monotonic() < until
         time.sleep(0.5)
         state = state_of(address)
@@ -103,11 +103,13 @@ def test_it_shows_risk_and_alerts_ends_by_itself_and_leaves_nothing(demo: subpro
     alerts += re.findall(r"  urgent  c••\d{4} · a complaint is past its service target", said)
     told = re.search(r"(\d+) alerts: ", said)
     assert told is not None, said
-    ended = re.findall(r"  closed  c••\d{4} · ", said)  # of some that open and end between two looks, this is all
-    assert len(alerts) <= int(told[1]) <= len(alerts) + len(ended) + 10  # others come while it is ending
+    ended = re.findall(
+        r"  closed  c••\d{4} · ", said
+    )  # all that is known of alerts that open and close between two polls
+    assert len(alerts) <= int(told[1]) <= len(alerts) + len(ended) + 10  # others arrive while it stops
 
 
-def test_a_kill_takes_everything_along(demo: subprocess.Popen[str]) -> None:
+def test_a_kill_ends_all_processes(demo: subprocess.Popen[str]) -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux ends the children of a process that is killed")
     until = time.monotonic() + 60

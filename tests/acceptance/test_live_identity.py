@@ -1,4 +1,4 @@
-"""The live system, while workers come and go, comes to what a replay of the same recorded log says: to the last bit."""
+"""The live system gives the result of a replay of the same recorded log, bit for bit, while workers join and leave."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stream_app.ingest import LogFormat
-from tests.harness.live import LiveSystem, Outcome, Process, outcome_of, outcome_of_replay
+from tests.harness.processes import LiveSystem, Outcome, Process, outcome_of, outcome_of_replay
 
 FIRST, END = datetime(2010, 10, 1, tzinfo=UTC), datetime(2010, 12, 1, tzinfo=UTC)
 FORMAT = "online-retail"
@@ -20,13 +20,13 @@ FORMAT = "online-retail"
 PARTITIONS = 6
 SETTINGS = {
     "kafka.partitions": str(PARTITIONS),
-    # Labels come within the two months, and models learn from them.
+    # Labels mature within the two months, and models learn from them.
     "shop.horizon": "14d",
     "shop.active_window": "60d",
     "shop.decide_every": "2d",
     "shop.capacity": "5",
     "shop.zone": "Europe/London",
-    "worker.batch_events": "50",  # many commits, so that workers come and go in the middle of the work
+    "worker.batch_events": "50",  # many commits, so that workers join and leave in mid-work
     "worker.publish_scores": "true",
     "trainer.keep": "1000",  # every version can be compared
 }
@@ -34,7 +34,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def log(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two months of Online Retail II, lines as they were recorded."""
+    """Provide two months of Online Retail II, in its recorded lines."""
     cut = tmp_path_factory.mktemp("logs") / "retail.csv"
     recorded = data_dir / "online_retail_2009_2011.csv.gz"
     with gzip.open(recorded, "rt", newline="") as source, cut.open("w", newline="") as out:
@@ -47,17 +47,15 @@ def log(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def owned(process: Process) -> set[int]:
-    """The partitions that a worker has, by its log."""
-    told = re.findall(
-        r'"event": "(Partition task opened|Partition task closed)".*?"partition": (\d+)', process.log.read_text()
-    )
+    """Return the partitions that a worker owns, by its log."""
+    told = re.findall(r'"event": "(lane opened|lane given up)".*?"partition": (\d+)', process.log.read_text())
     latest = {int(number): event for event, number in told}
     return {number for number, event in latest.items() if event == "Partition task opened"}
 
 
 @pytest.mark.slow
 @pytest.mark.acceptance
-def test_workers_that_come_and_go_change_nothing(log: Path) -> None:
+def test_joining_and_leaving_workers_change_nothing(log: Path) -> None:
     with LiveSystem(SETTINGS) as live:
         live.run("topics", "create")
         live.run("publish", str(log), "--format", FORMAT)
@@ -77,13 +75,13 @@ def test_workers_that_come_and_go_change_nothing(log: Path) -> None:
         came = outcome_of(live)
         assert [process.stop() for process in (second, third)] == [0, 0]
         replayed = outcome_of_replay(live.config.shop.settings(), PARTITIONS, log, LogFormat(FORMAT))
-    # 1. The join and the leave have happened in the middle of the work, and partitions have moved.
+    # 1. Workers have joined and left in mid-work, and partitions have moved.
     assert total / 4 < joined_at < left_at < total
     assert [len(numbers) for numbers in before] == [2, 2, 2]
     assert [len(numbers) for numbers in after] == [0, 3, 3]
-    # 2. The log was one in which models learn, and alerts open and close.
+    # 2. In this log models learn, and alerts open and close.
     assert_worth_it(came)
-    # 3. Nothing of it can be seen.
+    # 3. The outcome is that of the replay.
     assert came.differences(replayed) == []
     assert came == replayed
     assert (came.lost, came.doubled) == ([], [])
@@ -113,7 +111,7 @@ RACING = {
 @pytest.mark.slow
 @pytest.mark.acceptance
 @pytest.mark.parametrize("speed", ["max", "150000x"])
-def test_publishing_to_services_that_run_already_changes_nothing(speed: str, tmp_path: Path) -> None:
+def test_publishing_to_running_services_changes_nothing(speed: str, tmp_path: Path) -> None:
     racing = tmp_path / "shop.jsonl"
     with LiveSystem(RACING) as live:
         live.run("simulate", "--customers", "300", "--days", "30", "--seed", "3", "--out", str(racing))

@@ -1,4 +1,4 @@
-"""The figures to reach on real logs, by the real command and an independent judge, which lies beside the logs."""
+"""Quality on recorded logs, by the real command and the independent judge that is kept beside the logs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STREAM_APP = Path(sys.executable).parent / "stream-app"
 
 @dataclass(frozen=True)
 class RecordedLog:
-    """A log, its protocol, and the floors that its replay must hold."""
+    """A log, its protocol, and the minimum quality of its replay."""
 
     file: str
     mapping: str
@@ -41,7 +41,7 @@ ReplayIt = Callable[[RecordedLog, Path, Path], Path]
 
 
 def replay(log: RecordedLog, source: Path, out: Path, hash_seed: str = "1") -> Path:
-    """Run the command as a user would; returns the folder of the results."""
+    """Run the command, and return the folder of its results."""
     command = [STREAM_APP, "replay", source, "--format", log.mapping, "--out", out, "--lang", "en"]
     command += ["--horizon", f"{log.horizon}d", "--active-window", f"{log.active}d", "--decide-every", f"{log.every}d"]
     done = subprocess.run(
@@ -58,7 +58,7 @@ def replay(log: RecordedLog, source: Path, out: Path, hash_seed: str = "1") -> P
 
 @pytest.fixture(scope="session")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Path], Path]:
-    """Replays each recorded log once for all tests."""
+    """Replay each recorded log once for all tests."""
     done: dict[str, Path] = {}
 
     def of(name: str, data_dir: Path) -> Path:
@@ -110,14 +110,14 @@ def test_same_log_and_seed_give_the_same_bytes(
 
 
 def probabilities(folder: Path, until: str) -> list[tuple[str, str, str]]:
-    """(customer, decided_at, probability) of the decisions before an instant, in order."""
+    """Return (customer, decided_at, probability) of the decisions before an instant, in order."""
     with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
         rows = [(row["customer_id"], row["decided_at"], row["probability"]) for row in csv.DictReader(file)]
     return [row for row in rows if row[1] < until]
 
 
 def cut(source: Path, mapping: str, target: Path, share: float) -> str:
-    """Keep the lines up to the midnight at a share of a log's days; returns that midnight."""
+    """Keep the lines up to the midnight at a share of a log's days, and return that midnight."""
     with gzip.open(source, "rt", encoding="utf-8", newline="") as file:
         lines = file.readlines()
     first = [] if mapping == "cdnow" else [lines.pop(0)]
@@ -131,7 +131,7 @@ def cut(source: Path, mapping: str, target: Path, share: float) -> str:
 
 
 def day_of(line: str, mapping: str) -> str:
-    """The day of a raw line, as 2011-12-31."""
+    """Return the day of a raw line, as 2011-12-31."""
     if mapping == "cdnow":
         day = line.split()[1]
         return f"{day[:4]}-{day[4:6]}-{day[6:]}"

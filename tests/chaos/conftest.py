@@ -1,4 +1,4 @@
-"""What the tests of crashes share."""
+"""Fixtures of the chaos tests."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ import pytest
 
 @pytest.fixture
 def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Shows a figure that was measured at the end of the run, though the test passes."""
+    """Show a measured figure at the end of the run, even if the test passes."""
     return lambda figure: record_property("figure", figure)

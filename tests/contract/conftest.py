@@ -1,4 +1,4 @@
-"""What the contracts of the stores run over: the twins in memory, a real Redis, and a real node of a Redis Cluster."""
+"""Servers of the store contracts: fakes in memory, a real Redis, and a real node of a Redis Cluster."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from stream_app.adapters.redis.model_store import RedisModelStore
 from stream_app.adapters.redis.state_store import RedisStateStore
 from stream_app.ports import VERSIONS_INDEXED, Lease, ModelStore, StateStore
 from tests.conftest import missing
-from tests.fakes.stores import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
+from tests.fakes import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
 from tests.harness.servers import Missing, RedisServer
 from tests.harness.servers.process import free_port
 
 
 class Door(ABC):
-    """Into one server. Every store that is made is that of another process."""
+    """Connections to one server; each store is that of another process."""
 
     @abstractmethod
     def state_store(self) -> StateStore: ...
@@ -76,7 +76,7 @@ Play = Callable[[Scenario], None]
 
 
 class ClusterNode(RedisServer):
-    """One node of a Redis Cluster that has all slots: it refuses a script whose keys lie in two."""
+    """A node of a Redis Cluster with all slots: it rejects a script whose keys are in two slots."""
 
     def _command(self) -> Sequence[str]:
         return [*super()._command(), "--cluster-enabled", "yes", "--cluster-port", str(free_port())]
@@ -93,7 +93,7 @@ class ClusterNode(RedisServer):
 
 @pytest.fixture(scope="session")
 def cluster_url() -> Iterator[str]:
-    """The address of a node of a Redis Cluster."""
+    """Provide the URL of a node of a Redis Cluster."""
     with closing(ClusterNode()) as server:
         try:
             server.start()
@@ -115,7 +115,7 @@ def play_on_redis(url: str, scenario: Scenario, *, cluster: bool = False) -> Non
 
 
 def play_in_memory(scenario: Scenario) -> None:
-    """Run a scenario on an empty memory twin."""
+    """Run a scenario on empty fakes."""
 
     async def run() -> None:
         await scenario(MemoryDoor())
@@ -125,7 +125,7 @@ def play_in_memory(scenario: Scenario) -> None:
 
 @pytest.fixture(params=["memory", "redis", "cluster"])
 def play(request: pytest.FixtureRequest) -> Play:
-    """Runs a scenario on an empty server of each kind."""
+    """Provide a function that runs a scenario on an empty server of each kind."""
     if request.param == "memory":
         return play_in_memory
     in_cluster = request.param == "cluster"

@@ -1,4 +1,4 @@
-"""What holds for every delivery store; then what Redis has to stand beyond that."""
+"""Contract of every delivery store, and further requirements on Redis."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
 from stream_app.core.delivery.records import Delivery, DeliveryChanges, DeliveryState, OutboundMessage, encode_record
 from stream_app.errors import Fenced, NotClaimed, StoreUnavailable
 from stream_app.ports import DeliveryStore, Outcome
-from tests.fakes.delivery_store import MemoryDeliveryStore, StoredDeliveries
+from tests.fakes import MemoryDeliveryStore, StoredDeliveries
 
 DONE, ALREADY_DONE, FENCED, WRONG_BASE = Outcome.DONE, Outcome.ALREADY_DONE, Outcome.FENCED, Outcome.WRONG_BASE
 Make = Callable[[], DeliveryStore]
@@ -53,7 +53,7 @@ def play_on_redis(url: str, scenario: Scenario, *, cluster: bool = False) -> Non
 
 @pytest.fixture(params=["memory", "redis", "cluster"])
 def play(request: pytest.FixtureRequest) -> Play:
-    """Runs a scenario on an empty server of each kind."""
+    """Provide a function that runs a scenario on an empty server of each kind."""
     if request.param == "memory":
         return play_in_memory
     in_cluster = request.param == "cluster"
@@ -72,7 +72,7 @@ def message(name: str, *deliveries: str) -> bytes:
 
 
 def opening(base: int, *names: str, **fields: Any) -> DeliveryChanges:
-    """A commit that opens deliveries, each with a letter of its name."""
+    """Return a commit that opens deliveries, each with a message of its name."""
     stored = {name: delivery(name, f"letter {index}") for index, name in enumerate(names)}
     messages = {f"letter {index}": message(f"letter {index}", "x") for index, _ in enumerate(names)}
     return DeliveryChanges(base, b"position %d" % (base + 1), stored, {**messages}, opened=list(names), **fields)
@@ -123,7 +123,7 @@ def test_changes_are_stored_as_a_whole_and_found_again(play: Play) -> None:
     play(scenario)
 
 
-def test_what_has_ended_is_kept_and_not_loaded(play: Play) -> None:
+def test_ended_deliveries_are_kept_and_not_loaded(play: Play) -> None:
     async def scenario(make: Make) -> None:
         store = await deliverer(make)
         await store.commit(opening(0, "a", "b", "c"), "1")
@@ -139,7 +139,7 @@ def test_what_has_ended_is_kept_and_not_loaded(play: Play) -> None:
     play(scenario)
 
 
-def test_what_is_dead_can_come_back(play: Play) -> None:
+def test_dead_deliveries_can_be_reopened(play: Play) -> None:
     async def scenario(make: Make) -> None:
         store = await deliverer(make)
         await store.commit(opening(0, "a"), "1")
@@ -165,13 +165,13 @@ def test_the_same_commit_again_is_already_done(play: Play) -> None:
         assert await everything(store) == before
         assert await store.commit(changes, "2") is WRONG_BASE
         other = await deliverer(make)
-        assert await other.commit(changes, "1") is WRONG_BASE  # batch ids begin anew in every life
+        assert await other.commit(changes, "1") is WRONG_BASE  # batch ids start over in every process
         assert await everything(store) == before
 
     play(scenario)
 
 
-def test_a_later_deliverer_fences_the_earlier_one(play: Play) -> None:
+def test_a_later_notifier_fences_the_earlier_one(play: Play) -> None:
     async def scenario(make: Make) -> None:
         old = await deliverer(make)
         await old.commit(opening(0, "a"), "1")
@@ -207,7 +207,7 @@ def test_epochs_only_grow(play: Play) -> None:
     play(scenario)
 
 
-def test_what_ended_long_ago_is_forgotten_with_its_letter(play: Play) -> None:
+def test_old_deliveries_are_deleted_with_their_messages(play: Play) -> None:
     async def scenario(make: Make) -> None:
         store = await deliverer(make)
         names = [f"a{place}" for place in range(6)]
@@ -223,7 +223,7 @@ def test_what_ended_long_ago_is_forgotten_with_its_letter(play: Play) -> None:
         assert await store.known(names) == {"a3", "a4", "a5"}
         assert await store.forget(2, 2) == 0
         assert await store.forget(1_000, 100) == 2
-        assert await store.known(names) == {"a5"}  # which is pending
+        assert await store.known(names) == {"a5"}  # it is pending
 
     play(scenario)
 
@@ -258,7 +258,7 @@ MOVES = st.lists(
 
 
 def history(run: Play, moves: list[Move]) -> list[object]:
-    """What was answered to each move of two processes, and what was stored after it."""
+    """Return the results of the moves of two processes, and what was stored after each."""
     seen: list[object] = []
 
     async def scenario(make: Make) -> None:
@@ -300,7 +300,7 @@ def history(run: Play, moves: list[Move]) -> list[object]:
 
 
 @given(moves=MOVES)
-def test_the_twin_agrees_step_by_step(redis_url: str, moves: list[Move]) -> None:
+def test_the_fake_agrees_with_redis_step_by_step(redis_url: str, moves: list[Move]) -> None:
     assert history(lambda scenario: play_on_redis(redis_url, scenario), moves) == history(play_in_memory, moves)
 
 

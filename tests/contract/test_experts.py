@@ -1,4 +1,4 @@
-"""What holds for every expert, in the manner of River's own checks; then what each of them promises beyond that."""
+"""Contract of every expert, like River's own checks, and further properties of each."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def learned(name: str, days: int = 15, rows_a_day: int = 100) -> Expert:
 
 @pytest.fixture(scope="module", params=sorted(MAKERS))
 def expert(request: pytest.FixtureRequest) -> Expert:
-    """Every expert, having learned."""
+    """Provide every expert after training."""
     return learned(request.param)
 
 
@@ -63,13 +63,13 @@ def part(rows: Rows, chosen: slice) -> Rows:
 
 
 def extreme_rows() -> Rows:
-    """The largest, the smallest and the most ordinary that a row can be."""
+    """Return rows of the largest, the smallest and typical values."""
     levels = np.array([-FEATURE_LIMIT, 0.0, 1.0, FEATURE_LIMIT])
     features = np.repeat(levels[:, None], len(NAMES), axis=1)
     return Rows(np.repeat(features, 3, axis=0), np.tile([-6.0, 0.0, 6.0], len(levels)))
 
 
-def test_the_suite_covers_every_expert_of_the_learner() -> None:
+def test_the_suite_covers_every_expert_of_the_model() -> None:
     assert {one.name for one in ChurnModel(10 * DAY_US, 2 * DAY_US, 1).experts} == set(MAKERS)
     assert all(make().name == name for name, make in MAKERS.items())
 
@@ -82,7 +82,7 @@ def test_prediction_changes_nothing(expert: Expert) -> None:
     assert np.array_equal(first, expert.log_odds(rows))
     assert np.array_equal(rows.features, features)
     assert np.array_equal(rows.prior, prior)
-    # It also learns on as if nobody had asked it anything.
+    # It also continues to learn as if it had not predicted.
     asked, more = copy.deepcopy(expert), separable(np.random.default_rng(8), 300)
     asked.learn(*more)
     before.learn(*more)
@@ -122,7 +122,7 @@ def test_learning_is_deterministic(expert: Expert) -> None:
     assert np.array_equal(learned(expert.name).log_odds(rows), expert.log_odds(rows))
 
 
-def test_a_pickled_expert_predicts_and_learns_on_alike(expert: Expert) -> None:
+def test_an_unpickled_expert_predicts_and_learns_alike(expert: Expert) -> None:
     restored = pickle.loads(pickle.dumps(expert))  # noqa: S301 - our own bytes of a moment ago
     original, rows = copy.deepcopy(expert), rows_of(np.random.default_rng(5), 200)
     assert np.array_equal(restored.log_odds(rows), original.log_odds(rows))
@@ -138,7 +138,7 @@ def test_a_simple_rule_is_learned(name: str) -> None:
     untaught = roc_auc_score(labels, MAKERS[name]().log_odds(rows)) if name != "recency" else 0.5
     taught = learned(name, days=25).log_odds(rows)
     assert roc_auc_score(labels, taught) > 0.8 > untaught + 0.2
-    # A tenth of the labels is noise: who is right about how sure to be loses about 0.33 a row, who says nothing 0.69.
+    # A tenth of the labels is noise: a calibrated expert has a log-loss of about 0.33, one that knows nothing 0.69.
     assert np.logaddexp(0.0, np.where(labels == 1, -taught, taught)).mean() < 0.62
 
 
@@ -147,8 +147,8 @@ def test_the_prior_learns_nothing() -> None:
     assert np.array_equal(learned("prior").log_odds(rows), rows.prior)
 
 
-def test_labels_that_turn_round_turn_the_expert_round() -> None:
-    """Nothing that was learned is for ever, or a shop that changes would be lost."""
+def test_experts_follow_reversed_labels() -> None:
+    """Experts must forget, since shops change."""
     rows, labels = separable(np.random.default_rng(98), 1000)
     for name in ("linear", "cells", "plain"):
         model = learned(name, days=10)
@@ -171,7 +171,7 @@ def test_memory_is_bounded(name: str) -> None:
         assert late <= early + 200  # counters get longer
 
 
-def test_a_tree_grows_to_a_depth_and_no_further() -> None:
+def test_the_depth_of_a_tree_is_bounded() -> None:
     model = TreeExpert()
     for day in range(60):
         model.learn(*separable(np.random.default_rng(day), 300))
@@ -184,11 +184,11 @@ def test_the_tree_is_the_prior_until_it_has_seen_enough() -> None:
     assert not np.array_equal(learned("tree", days=10).log_odds(rows), rows.prior)
 
 
-def test_recency_ranks_as_recency_whatever_it_was_told() -> None:
+def test_recency_ranks_by_recency_whatever_the_labels() -> None:
     expert = RecencyExpert()
     rows, labels = separable(np.random.default_rng(2), 2000)
     for _ in range(5):
-        expert.learn(rows, 1 - labels)  # the silent stay: the opposite of what anyone would rank by
+        expert.learn(rows, 1 - labels)  # customers without recent orders stay: the opposite of recency
     features = np.zeros((50, len(NAMES)))
     features[:, PLACE["recency"]] = np.linspace(0.0, 6.0, 50)
     assert (np.diff(expert.log_odds(Rows(features, np.zeros(50)))) > 0).all()
@@ -205,7 +205,7 @@ def test_the_plain_expert_is_river_itself() -> None:
     np.testing.assert_allclose(ours, rivers, rtol=0, atol=1e-12)
 
 
-def test_contributions_add_up_to_what_the_linear_expert_says() -> None:
+def test_contributions_add_up_to_the_linear_prediction() -> None:
     expert = learned("linear")
     assert isinstance(expert, LinearExpert)
     rows = rows_of(np.random.default_rng(12), 40)
@@ -227,13 +227,13 @@ def test_the_linear_scale_is_that_of_all_rows_so_far() -> None:
     np.testing.assert_allclose(expert._variance, together.var(axis=0), atol=1e-12)
 
 
-# --- recursive logistic regression against the solution of the whole at once -----------------------------------------
+# --- recursive logistic regression against the batch solution ---------------------------------------------------------
 
-WHOLE: Final = Span(1.0, 1.0)  # a row counts in full
+WHOLE: Final = Span(1.0, 1.0)  # a row has full weight
 
 
 def some_problem(days: int, rows_a_day: int, shift: float = 0.0) -> list[tuple[Floats, Floats, Labels]]:
-    """Days of (prior, inputs, labels); `shift` raises and lowers whole days in turn, in log-odds."""
+    """Return days of (prior, inputs, labels); `shift` raises and lowers whole days in turn, in log-odds."""
     rng, found = np.random.default_rng(5), []
     weights = np.array([0.25, -0.15, 0.0, 0.1])
     for day in range(days):
@@ -244,7 +244,7 @@ def some_problem(days: int, rows_a_day: int, shift: float = 0.0) -> list[tuple[F
 
 
 def posterior_mode(problem: list[tuple[Floats, Floats, Labels]]) -> Floats:
-    """The weights that all rows and the prior agree on, by Newton's method on the whole at once."""
+    """Return the weights of the batch solution, by Newton's method on all rows."""
     prior, inputs, labels = (np.concatenate(column) for column in zip(*problem, strict=True))
     x = np.concatenate([np.ones((len(prior), 1)), prior[:, None], inputs], axis=1)
     precision = np.diag(np.array([BIAS_DEVIATION, PRIOR_DEVIATION, *[WEIGHT_DEVIATION] * 4]) ** -2.0)
@@ -260,7 +260,7 @@ def posterior_mode(problem: list[tuple[Floats, Floats, Labels]]) -> Floats:
 def learned_days(
     problem: list[tuple[Floats, Floats, Labels]], monkeypatch: pytest.MonkeyPatch, day_effect: float
 ) -> Floats:
-    """The weights after one pass with nothing forgotten."""
+    """Return the weights after one pass without forgetting."""
     monkeypatch.setattr("stream_app.core.model.experts.recursive.DAY_EFFECT", day_effect)
     monkeypatch.setattr("stream_app.core.model.experts.recursive.FORGET_HORIZONS", 1e12)
     model = RecursiveLogistic(4, WHOLE)
@@ -269,16 +269,16 @@ def learned_days(
     return model.mean
 
 
-def test_one_pass_comes_to_the_solution_of_the_whole_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_pass_gives_the_batch_solution(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = some_problem(days=60, rows_a_day=50)
-    # An effect of nought would divide by nought; one that is far below the noise is none.
+    # An effect of zero would divide by zero, and one far below the noise is irrelevant.
     weights, mode = learned_days(problem, monkeypatch, day_effect=1e-4), posterior_mode(problem)
     untaught = np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0])
     assert np.abs(weights - mode).max() < 0.005 < np.abs(mode - untaught).max() / 10
 
 
 def test_a_day_that_churns_as_a_whole_hardly_moves_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sale lifts an input of everybody's, and nobody comes back within the horizon. No customer has changed."""
+    """A sale raises an input of all customers, and none returns within the horizon; no customer has changed."""
     calm = some_problem(days=30, rows_a_day=100)
     prior, inputs, labels = calm[0]
     sale = (prior, inputs + np.array([2.0, 0.0, 0.0, 0.0]), np.ones_like(labels))
@@ -301,7 +301,7 @@ def test_what_was_learned_is_forgotten_towards_the_prior() -> None:
     assert before > 0.1
 
 
-def test_a_row_counts_by_how_much_of_its_future_is_its_own() -> None:
+def test_the_weight_of_a_row_is_its_share_of_its_future() -> None:
     assert Span(60.0, 7.0).weight == pytest.approx(7 / 60)
     assert Span(5.0, 7.0).weight == 1.0
     one_day, once = some_problem(days=1, rows_a_day=200)[0], RecursiveLogistic(4, Span(1.0, 1.0))
@@ -312,10 +312,10 @@ def test_a_row_counts_by_how_much_of_its_future_is_its_own() -> None:
     assert np.abs(tenth.mean - start)[2:].sum() < np.abs(once.mean - start)[2:].sum() / 2
 
 
-# --- what we rely on in River ----------------------------------------------------------------------------------------
+# --- requirements on River --------------------------------------------------------------------------------------------
 
 
-def test_river_has_what_we_call() -> None:
+def test_river_has_the_functions_that_are_used() -> None:
     model = linear_model.LogisticRegression(optim.AdaGrad(0.05))
     model.learn_one({"x": 1.0}, 1)
     assert isinstance(model, base.Classifier)

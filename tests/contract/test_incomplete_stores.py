@@ -1,4 +1,4 @@
-"""What every store does when a part of what it has stored is gone: deleted, evicted or overwritten."""
+"""Every store with missing content: keys that were deleted, evicted or overwritten."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from stream_app.core.delivery.records import Delivery, DeliveryChanges, Outbound
 from stream_app.core.partition.commit import Commit
 from stream_app.errors import StoreIncomplete, StoreUnavailable
 from stream_app.ports import DeliveryStore, ModelStore, ModelVersion, Outcome, StateStore
-from tests.fakes.delivery_store import MemoryDeliveryStore, StoredDeliveries
-from tests.fakes.stores import MemoryModelStore, MemoryServer, MemoryStateStore
+from tests.fakes import MemoryDeliveryStore, MemoryModelStore, MemoryServer, MemoryStateStore, StoredDeliveries
 
 DONE: Final = Outcome.DONE
 KEEP: Final = 3
@@ -28,7 +27,7 @@ KEEP: Final = 3
 
 @dataclass
 class MemoryHands:
-    """Stores in memory, and hands that reach into them."""
+    """Stores in memory, with access to their content."""
 
     server: MemoryServer = field(default_factory=MemoryServer)
     deliveries: StoredDeliveries = field(default_factory=StoredDeliveries)
@@ -100,7 +99,7 @@ Play = Callable[[Scenario], None]
 
 @pytest.fixture(params=["memory", "redis", "cluster"])
 def play(request: pytest.FixtureRequest) -> Play:
-    """Runs a scenario on empty stores of each kind."""
+    """Provide a function that runs a scenario on empty stores of each kind."""
     kind = request.param
     url = "" if kind == "memory" else request.getfixturevalue("cluster_url" if kind == "cluster" else "redis_url")
 
@@ -172,7 +171,7 @@ def test_an_outbox_that_lacks_records_is_neither_trimmed_nor_moved(play: Play) -
     play(scenario)
 
 
-def test_a_partition_without_its_position_is_not_begun_anew(play: Play) -> None:
+def test_a_partition_without_its_position_is_not_restarted(play: Play) -> None:
     async def scenario(hands: Hands) -> None:
         await two_batches(hands)
         hands.drop("p3", "meta")
@@ -182,7 +181,7 @@ def test_a_partition_without_its_position_is_not_begun_anew(play: Play) -> None:
     play(scenario)
 
 
-def test_one_customer_who_is_gone_is_missed(play: Play) -> None:
+def test_one_missing_customer_is_noticed(play: Play) -> None:
     async def scenario(hands: Hands) -> None:
         await two_batches(hands)
         hands.put("bob", None)
@@ -209,7 +208,7 @@ def test_states_of_the_right_number_and_other_values_are_refused(play: Play, cha
     play(scenario)
 
 
-def test_the_digest_goes_on_from_life_to_life(play: Play) -> None:
+def test_the_digest_is_kept_across_restarts(play: Play) -> None:
     async def scenario(hands: Hands) -> None:
         await two_batches(hands)
         second = await worker(hands)
@@ -240,7 +239,7 @@ def test_a_batch_that_was_refused_leaves_the_digest_right(play: Play) -> None:
     play(scenario)
 
 
-def test_who_writes_while_states_are_read_raises_no_alarm(play: Play) -> None:
+def test_writing_while_states_are_read_is_not_an_error(play: Play) -> None:
     async def scenario(hands: Hands) -> None:
         running = await two_batches(hands)
         other = hands.states()
@@ -341,7 +340,7 @@ def test_versions_without_a_checkpoint_are_refused(play: Play) -> None:
 
 
 def changes(base: int) -> DeliveryChanges:
-    """Commits 0 and 1: one delivery that is pending, then one that is dead beside it."""
+    """Commit a pending delivery, and then a dead one."""
     name = "open" if base == 0 else "dead"
     stored = {name: encode_record(Delivery(name, "al", "team", "main", 1, 1, 9, 1, message=name))}
     messages: dict[str, bytes | None] = {
@@ -371,7 +370,7 @@ def test_deliveries_that_lack_a_key_are_refused(play: Play, kind: str) -> None:
         running = await deliverer(hands)
         for number in range(2):
             assert await running.commit(changes(number), str(number)) is DONE
-        await deliverer(hands)  # all is there
+        await deliverer(hands)  # complete
         hands.drop("deliver", kind)
         with pytest.raises(StoreIncomplete, match=f"the notifier: `{kind}` has 0 entries, but [12] were stored"):
             await deliverer(hands)
@@ -380,7 +379,7 @@ def test_deliveries_that_lack_a_key_are_refused(play: Play, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["deliveries", "open"])
-def test_a_running_deliverer_ends_when_a_key_is_evicted(play: Play, kind: str) -> None:
+def test_a_running_notifier_ends_when_a_key_is_evicted(play: Play, kind: str) -> None:
     async def scenario(hands: Hands) -> None:
         running = await deliverer(hands)
         assert await running.commit(changes(0), "1") is DONE
@@ -391,7 +390,7 @@ def test_a_running_deliverer_ends_when_a_key_is_evicted(play: Play, kind: str) -
     play(scenario)
 
 
-def test_what_is_forgotten_is_not_missed(play: Play) -> None:
+def test_deleted_deliveries_are_not_missed(play: Play) -> None:
     async def scenario(hands: Hands) -> None:
         running = await deliverer(hands)
         for number in range(2):
@@ -456,7 +455,7 @@ def test_ids_of_topics_stay_once_something_was_read(play: Play) -> None:
     play(scenario)
 
 
-def test_trainer_and_deliverer_keep_ids_too(play: Play) -> None:
+def test_trainer_and_notifier_keep_ids_too(play: Play) -> None:
     async def scenario(hands: Hands) -> None:
         models, deliveries = await trainer(hands), await deliverer(hands)
         assert await models.keep_topics({"labelled": "a"}) == {"labelled": "a"}

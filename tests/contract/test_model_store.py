@@ -1,4 +1,4 @@
-"""What holds for every store of the trainer's checkpoint and of model versions."""
+"""Contract of every store of checkpoints and model versions."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_checkpoint_of_another_base_changes_nothing(play: Play, number: int) -
     async def scenario(door: Door) -> None:
         store = await trainer(door)
         await learn_all(store, 1)
-        store = await trainer(door)  # in another life the same number is another checkpoint
+        store = await trainer(door)  # in another process the same number is another checkpoint
         assert await learn(store, number, version_of(7)) is Outcome.WRONG_BASE
         assert await store.latest() == (1, b"\x80 1")
         assert await store.versions() == [version_of(1)]
@@ -119,7 +119,7 @@ def test_a_checkpoint_of_another_base_changes_nothing(play: Play, number: int) -
 
 
 @pytest.mark.parametrize("instance", ["trainer-1", "trainer-2"])
-def test_the_latest_claim_wins_whoever_makes_it(play: Play, instance: str) -> None:
+def test_the_latest_claim_of_any_instance_wins(play: Play, instance: str) -> None:
     async def scenario(door: Door) -> None:
         old = await trainer(door)
         await learn_all(old, 2)
@@ -150,7 +150,7 @@ def test_the_last_versions_are_kept(play: Play) -> None:
         assert [version.number for version in await store.versions()] == [10, 11, 12]
         assert await store.snapshot(10) == b"snapshot 10"
         assert await store.snapshot(9) is None
-        assert await learn(store, 13) is Outcome.DONE  # without a version nothing goes
+        assert await learn(store, 13) is Outcome.DONE  # a checkpoint without a version removes nothing
         assert len(await store.versions()) == 3
 
     play(scenario)
@@ -257,7 +257,7 @@ def test_a_checkpoint_that_fails_leaves_nothing_half_applied(fresh_redis: str, k
 
 
 def test_the_retry_of_a_claim_gives_the_same_epoch(fresh_redis: str) -> None:
-    """A claim that reaches Redis twice must not fence itself, whichever of the two arrives last."""
+    """A claim that reaches Redis twice must not fence itself, in either order."""
 
     async def scenario(door: Door) -> None:
         store = await trainer(door)

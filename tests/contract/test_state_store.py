@@ -1,4 +1,4 @@
-"""What holds for every state store; then what Redis has to stand beyond that: lost replies and half-done scripts."""
+"""Contract of every state store, and further requirements on Redis: lost replies and interrupted scripts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stream_app.core.partition.commit import Commit
 from stream_app.errors import BadStoreAddress, Fenced, NotClaimed, StoreUnavailable
 from stream_app.ports import INSTANCES, Opened, Outcome, StateStore
 from tests.contract.conftest import Door, Play, Scenario, play_in_memory, play_on_redis
-from tests.fakes.stores import MemoryServer, MemoryStateStore
+from tests.fakes import MemoryServer, MemoryStateStore
 
 DONE, ALREADY_DONE, FENCED, WRONG_BASE = Outcome.DONE, Outcome.ALREADY_DONE, Outcome.FENCED, Outcome.WRONG_BASE
 ODD_NAMES: Final = ["ann", "", "客户-7", "\udcff lone \ud800", "a\x00b", "x" * 5_000]
@@ -44,7 +44,7 @@ async def all_states(store: StateStore, partition: int) -> list[tuple[str, bytes
 
 
 async def everything(store: StateStore, partition: int) -> tuple[bytes, dict[str, bytes], list[tuple[int, bytes]]]:
-    """All that is stored of a partition and that anybody can see without opening it."""
+    """Return all that is stored of a partition and can be read without opening it."""
     position = (await store.positions([partition]))[partition]
     return position, dict(await all_states(store, partition)), await store.outbox(partition, 0, 1_000_000)
 
@@ -81,7 +81,7 @@ def test_a_batch_is_stored_as_a_whole(play: Play) -> None:
     play(scenario)
 
 
-def test_partitions_know_nothing_of_each_other(play: Play) -> None:
+def test_partitions_are_independent(play: Play) -> None:
     async def scenario(door: Door) -> None:
         store = await worker(door)
         await store.open(1)
@@ -153,7 +153,7 @@ def test_the_same_commit_again_is_already_done(play: Play) -> None:
     play(scenario)
 
 
-def test_only_the_very_batch_of_this_life_is_already_done(play: Play) -> None:
+def test_only_the_same_batch_of_the_same_process_is_already_done(play: Play) -> None:
     async def scenario(door: Door) -> None:
         store = await worker(door)
         await store.commit(batch_of(0), "1", 0)
@@ -161,7 +161,7 @@ def test_only_the_very_batch_of_this_life_is_already_done(play: Play) -> None:
         other = await worker(door, "worker-2")
         assert await other.commit(batch_of(0), "1", 0) == (WRONG_BASE, 0)  # nor the same batch id
         again = await worker(door)
-        assert await again.commit(batch_of(0), "1", 0) == (WRONG_BASE, 0)  # batch ids begin anew in every life
+        assert await again.commit(batch_of(0), "1", 0) == (WRONG_BASE, 0)  # batch ids start over in every process
 
     play(scenario)
 
@@ -178,13 +178,13 @@ def test_a_batch_of_another_base_changes_nothing(play: Play) -> None:
     play(scenario)
 
 
-def test_a_later_life_of_the_same_instance_fences_the_earlier_one(play: Play) -> None:
+def test_a_later_process_of_an_instance_fences_the_earlier_one(play: Play) -> None:
     async def scenario(door: Door) -> None:
         old = await worker(door)
         await old.open(0)
         await old.commit(batch_of(0), "1", 0)
         new = await worker(door)
-        assert (await old.commit(batch_of(0, b"1", b"2"), "2", 0))[0] is DONE  # it has not come to this partition yet
+        assert (await old.commit(batch_of(0, b"1", b"2"), "2", 0))[0] is DONE  # it has not reached this partition yet
         await new.open(0)
         before = await everything(new, 0)
         assert await old.commit(batch_of(0, b"2", b"3"), "3", 9) == (FENCED, 0)
@@ -195,7 +195,7 @@ def test_a_later_life_of_the_same_instance_fences_the_earlier_one(play: Play) ->
             await old.open(0)
         assert await everything(new, 0) == before
         assert await new.commit(batch_of(0, b"2", b"3"), "1", 0) == (DONE, 3)
-        assert (await old.commit(batch_of(1), "4", 0))[0] is DONE  # other partitions are not concerned
+        assert (await old.commit(batch_of(1), "4", 0))[0] is DONE  # other partitions are not affected
 
     play(scenario)
 
@@ -214,7 +214,7 @@ def test_a_partition_moves_between_instances_and_back(play: Play) -> None:
     play(scenario)
 
 
-def test_names_of_instances_do_not_pile_up(play: Play) -> None:
+def test_names_of_instances_are_bounded(play: Play) -> None:
     async def scenario(door: Door) -> None:
         old = await worker(door)
         await old.open(0)
@@ -228,7 +228,7 @@ def test_names_of_instances_do_not_pile_up(play: Play) -> None:
             await old.open(0)
         await other.claim("one too many")
         await other.open(0)
-        await old.open(0)  # nothing is lost by it: the base still guards the states
+        await old.open(0)  # nothing is lost: the base still protects the states
 
     play(scenario)
 
@@ -241,22 +241,22 @@ def test_delivered_records_are_dropped_with_the_commit(play: Play) -> None:
         assert await store.outbox(0, 0, 9) == [(3, b"3"), (4, b"4"), (5, b"5")]
         await store.commit(batch_of(0, b"2", b"3", outbox=[b"6"]), "3", 1)  # less than before: nothing comes back
         assert await store.outbox(0, 0, 9) == [(3, b"3"), (4, b"4"), (5, b"5"), (6, b"6")]
-        await store.commit(batch_of(0, b"3", b"4", outbox=[b"7"]), "4", 99)  # its own record cannot be delivered yet
+        await store.commit(batch_of(0, b"3", b"4", outbox=[b"7"]), "4", 99)  # its own record cannot be relayed yet
         assert await store.outbox(0, 0, 9) == [(7, b"7")]
 
     play(scenario)
 
 
-def test_a_store_that_was_set_back_goes_on_behind_what_was_sent(play: Play) -> None:
+def test_a_rolled_back_store_continues_after_the_last_sent_number(play: Play) -> None:
     async def scenario(door: Door) -> None:
         store = await worker(door)
         await store.commit(batch_of(0, outbox=[b"1", b"2", b"3"]), "1", 0)
         await store.trim(0, 1)
-        assert await store.skip(0, 3, 2, [b"void"]) == 0  # known: nothing is void
-        assert await store.skip(0, 9, 1, [b"void"]) == -1  # trimmed since it was looked at
+        assert await store.skip(0, 3, 2, [b"void"]) == 0  # known: nothing is retracted
+        assert await store.skip(0, 9, 1, [b"void"]) == -1  # trimmed since it was read
         assert await store.outbox(0, 0, 9) == [(2, b"2"), (3, b"3")]
         assert await store.skip(0, 9, 2, [b"void", b"too"]) == 10
-        again = [(10, b"void"), (11, b"too"), (12, b"2"), (13, b"3")]  # what may not have been sent is sent once more
+        again = [(10, b"void"), (11, b"too"), (12, b"2"), (13, b"3")]  # what may not have been sent is sent again
         assert await store.outbox(0, 0, 9) == again
         assert await store.skip(0, 9, 2, [b"void", b"too"]) == 0  # the retry of a call whose reply was lost
         assert await store.commit(batch_of(0, b"1", b"2", outbox=[b"4"]), "2", 12) == (DONE, 14)
@@ -264,7 +264,7 @@ def test_a_store_that_was_set_back_goes_on_behind_what_was_sent(play: Play) -> N
         await store.trim(0, 14)
         assert await store.skip(0, 20, 15, [b"void"]) == 21  # nothing waited
         assert await store.outbox(0, 0, 9) == [(21, b"void")]
-        old, new = await worker(door), await worker(door)  # two lives of one name
+        old, new = await worker(door), await worker(door)  # two processes of one name
         await new.open(0)
         with pytest.raises(Fenced):
             await old.skip(0, 99, 22, [])
@@ -350,11 +350,11 @@ MOVES: Final = st.lists(
 
 @dataclass
 class Play3:
-    """Three processes, two of which bear the same name, play moves on one server."""
+    """Three processes, two of them with the same name, make moves on one server."""
 
     door: Door
     processes: list[Process] = field(default_factory=list)
-    stored: dict[int, list[bytes]] = field(default_factory=lambda: {0: [], 1: []})  # marks, in order
+    stored: dict[int, list[bytes]] = field(default_factory=lambda: {0: [], 1: []})  # ids, in order
     records: dict[int, list[bytes]] = field(default_factory=lambda: {0: [], 1: []})
     counters: int = 0
 
@@ -382,7 +382,7 @@ class Play3:
         return await self._noted(process, await process.commit(partition, b"%04d" % self.counters, records, relayed))
 
     async def _noted(self, process: Process, result: tuple[Outcome, int] | None) -> object:
-        """Note what was stored for the first time, and hold the store to it."""
+        """Record what was stored first, and compare the store with it."""
         if result is not None and result[0] is DONE:
             assert process.last is not None
             commit = process.last[0]
@@ -392,7 +392,7 @@ class Play3:
         return result
 
     async def seen(self) -> list[object]:
-        """All that is stored. Nothing may be lost, doubled or out of order."""
+        """Return all that is stored, and check that nothing is lost, duplicated or out of order."""
         store, found = self.door.state_store(), list[object]()
         for partition, counters in self.stored.items():
             position, states, outbox = await everything(store, partition)
@@ -405,7 +405,7 @@ class Play3:
 
 
 def history(run: Callable[[Scenario], None], moves: Iterable[Move]) -> list[object]:
-    """What was answered to each move, and what was stored after it."""
+    """Return the result of each move, and what was stored after it."""
     seen: list[object] = []
 
     async def scenario(door: Door) -> None:
@@ -420,18 +420,16 @@ def history(run: Callable[[Scenario], None], moves: Iterable[Move]) -> list[obje
 
 
 @given(moves=MOVES)
-def test_no_interleaving_loses_or_doubles_a_batch_and_the_twin_agrees_step_by_step(
-    redis_url: str, moves: list[Move]
-) -> None:
+def test_no_interleaving_loses_or_duplicates_a_batch_and_the_fake_agrees(redis_url: str, moves: list[Move]) -> None:
     assert history(lambda scenario: play_on_redis(redis_url, scenario), moves) == history(play_in_memory, moves)
 
 
-# --- what only a real Redis can do to us ------------------------------------------------------------------------------
+# --- failures of a real Redis -----------------------------------------------------------------------------------------
 
 
 @dataclass
 class LossyProxy:
-    """Forwards to a Redis, and cuts the connection instead of passing on the replies that it is told to drop."""
+    """A proxy of a Redis that cuts the connection instead of passing on some replies."""
 
     target: tuple[str, int]
     drop: int = 0  # replies from now on
@@ -462,7 +460,7 @@ class LossyProxy:
 
 @asynccontextmanager
 async def lossy(url: str, **options: Any) -> AsyncIterator[tuple[RedisStateStore, LossyProxy]]:
-    """A claimed store behind a proxy."""
+    """Provide a claimed store behind a proxy."""
     target = urlsplit(url)
     proxy = LossyProxy((str(target.hostname), target.port or 6379))
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
@@ -509,7 +507,7 @@ def test_every_other_write_may_be_repeated_too(fresh_redis: str) -> None:
     asyncio.run(scenario())
 
 
-def test_patience_ends_with_an_error_of_ours_and_a_later_try_is_harmless(fresh_redis: str) -> None:
+def test_retries_end_with_an_error_and_a_later_retry_is_harmless(fresh_redis: str) -> None:
     async def scenario() -> None:
         async with lossy(fresh_redis, retries=1) as (store, proxy):
             await store.commit(batch_of(0), "1", 0)
@@ -523,7 +521,7 @@ def test_patience_ends_with_an_error_of_ours_and_a_later_try_is_harmless(fresh_r
     asyncio.run(scenario())
 
 
-def test_a_cancelled_commit_is_through_before_the_cancellation_is(fresh_redis: str) -> None:
+def test_a_cancelled_commit_completes_before_the_cancellation(fresh_redis: str) -> None:
     async def scenario() -> None:
         async with lossy(fresh_redis) as (store, _):
             states = {f"customer-{n}": bytes(700) for n in range(5_000)}
@@ -573,8 +571,8 @@ def test_arguments_that_cannot_be_read_leave_nothing_half_applied(
         assert client.dbsize() == 0
 
 
-def test_a_customer_that_redis_shows_twice_is_told_once(fresh_redis: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """HSCAN repeats fields of a hash that shrinks meanwhile, within a page and over pages."""
+def test_a_customer_that_redis_returns_twice_is_yielded_once(fresh_redis: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HSCAN repeats fields of a hash that shrinks during the scan, within a page and across pages."""
     pages = iter([(b"5", [b"ann", b"1", b"bob", b"2", b"ann", b"1"]), (b"9", [b"bob", b"2"]), (b"0", [b"eve", b"3"])])
 
     async def scan(*_: object) -> tuple[bytes, bytes]:
@@ -590,7 +588,7 @@ def test_a_customer_that_redis_shows_twice_is_told_once(fresh_redis: str, monkey
     play_on_redis(fresh_redis, scenario)
 
 
-def test_a_full_redis_refuses_the_batch_as_a_whole_and_says_so(fresh_redis: str) -> None:
+def test_a_full_redis_refuses_the_batch_as_a_whole(fresh_redis: str) -> None:
     async def scenario(door: Door) -> None:
         store = await worker(door)
         await store.commit(batch_of(0), "1", 0)
@@ -620,7 +618,7 @@ def test_an_epoch_is_greater_than_every_earlier_one_also_after_a_loss_of_data(fr
 
 
 async def refusal(url: str, **options: Any) -> str:
-    """What is said when a store cannot be claimed."""
+    """Return the error message when a store cannot be claimed."""
     client = make_client(url, retries=0, **options)
     try:
         with pytest.raises(StoreUnavailable) as raised:
@@ -630,14 +628,14 @@ async def refusal(url: str, **options: Any) -> str:
     return f"{raised.value} {raised.value.__cause__}"
 
 
-def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
+def test_an_unreachable_server_is_reported_without_the_password() -> None:
     said = asyncio.run(refusal("redis://ann:geheim@127.0.0.1:1/0"))
     assert said.startswith("Redis at 127.0.0.1:1 cannot be used: ")
     assert "Check the address, and that the server is running." in said
     assert "geheim" not in said
 
 
-def test_who_may_not_come_in_is_told_so_without_the_password(fresh_redis: str) -> None:
+def test_a_failed_login_is_reported_without_the_password(fresh_redis: str) -> None:
     bare = fresh_redis.removeprefix("redis://")
     with redis.Redis.from_url(fresh_redis) as client:
         client.execute_command("ACL SETUSER", "ann", "on", ">geheim", "~other:*", "+@all")
@@ -662,7 +660,7 @@ def test_a_replica_is_refused(fresh_redis: str) -> None:
             client.replicaof("NO", "ONE")
 
 
-def test_a_server_that_hangs_is_not_waited_for_for_ever() -> None:
+def test_a_hanging_server_is_not_waited_for_indefinitely() -> None:
     async def scenario() -> None:
         async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read()
@@ -692,7 +690,7 @@ def test_two_stores_on_one_memory_server_are_two_processes() -> None:
     asyncio.run(scenario())
 
 
-def test_open_episodes_are_noted_with_the_batch_and_go_with_an_empty_note(play: Play) -> None:
+def test_open_alerts_are_stored_with_the_batch_and_deleted_by_an_empty_note(play: Play) -> None:
     async def scenario(door: Door) -> None:
         store = await worker(door)
         await store.open(3)

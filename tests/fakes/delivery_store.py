@@ -1,22 +1,21 @@
-"""The twin of the delivery store, in memory: see memory.py."""
+"""The fake of the delivery store."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stream_app.adapters.redis.completeness import require_complete
 from stream_app.core.delivery.records import Delivery, DeliveryChanges, DeliveryState, readable
 from stream_app.errors import Fenced, NotClaimed
 from stream_app.ports import Outcome
-from tests.fakes.stores import keep_topics
+from tests.fakes.memory_server import Counted
 
 PAGE = 1_000
 
 
 @dataclass
-class StoredDeliveries:
-    """What a server would hold of deliveries. Hand the same one to several stores, as if they were processes."""
+class StoredDeliveries(Counted):
+    """Deliveries on a server. Several stores on them act like the connections of several processes."""
 
     epoch: int = 0
     number: int = 0
@@ -29,18 +28,16 @@ class StoredDeliveries:
     ended: dict[str, int] = field(default_factory=dict)
     dead: set[str] = field(default_factory=set)
     requests: list[bytes] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)  # entries that the last commit left
-    topics: dict[str, str] = field(default_factory=dict)  # ids by role
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The entries that there are."""
+        """The number of entries now."""
         kinds = ("deliveries", "channels", "open", "ended", "dead")
         return {kind: len(getattr(self, kind)) for kind in kinds} | {"letters": len(self.messages)}
 
 
 class MemoryDeliveryStore:
-    """A `ports.DeliveryStore` in memory.
+    """A `ports.DeliveryStore` in memory; the port documents the methods.
 
     >>> import asyncio
     >>> async def first() -> int:
@@ -57,7 +54,6 @@ class MemoryDeliveryStore:
         self._life: tuple[str, int] | None = None
 
     async def claim(self, instance: str) -> int:
-        """See `DeliveryStore.claim`."""
         self._server.epoch += 1
         self._life = (instance, self._server.epoch)
         self._require_complete()
@@ -65,14 +61,13 @@ class MemoryDeliveryStore:
 
     async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
         """See `DeliveryStore.keep_topics`."""
-        return keep_topics(self._server.topics, ids, committed=bool(self._server.number))
+        return self._server.keep_topics(ids, committed=bool(self._server.number))
 
     async def accept_topic(self, role: str, topic_id: str) -> None:
         """See `DeliveryStore.accept_topic`."""
         self._server.topics[role] = topic_id
 
     async def load(self) -> DeliveryState:
-        """See `DeliveryStore.load`."""
         server = self._server
         deliveries = [server.deliveries[name] for name in sorted(server.open)]
         wanted = {one.message for one in readable(deliveries, Delivery)[0]} - {""}
@@ -82,7 +77,7 @@ class MemoryDeliveryStore:
         )
 
     async def commit(self, changes: DeliveryChanges, batch: str) -> Outcome:
-        """See `DeliveryStore.commit`; the steps are those of commit_deliveries.lua."""
+        # The steps are those of deliver.lua.
         _, epoch = self._claimed()
         server = self._server
         if server.epoch > epoch:
@@ -117,19 +112,15 @@ class MemoryDeliveryStore:
         server.dead |= set(changes.dead)
 
     async def known(self, ids: Sequence[str]) -> set[str]:
-        """See `DeliveryStore.known`."""
         return set(await self.deliveries(ids))
 
     async def deliveries(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """See `DeliveryStore.deliveries`."""
         return {name: self._server.deliveries[name] for name in ids if name in self._server.deliveries}
 
     async def messages(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """See `DeliveryStore.letters`."""
         return {name: self._server.messages[name] for name in ids if name in self._server.messages}
 
     async def channels(self) -> dict[str, bytes]:
-        """See `DeliveryStore.channels`."""
         return dict(self._server.channels)
 
     async def all_deliveries(self) -> AsyncIterator[list[bytes]]:
@@ -139,19 +130,16 @@ class MemoryDeliveryStore:
             yield values[start : start + PAGE]
 
     async def dead(self) -> list[str]:
-        """See `DeliveryStore.dead`."""
         return sorted(self._server.dead)
 
     async def ask(self, request: bytes) -> None:
-        """See `DeliveryStore.ask`."""
         self._server.requests.append(request)
 
     async def asked(self, limit: int) -> list[bytes]:
-        """See `DeliveryStore.asked`."""
         return self._server.requests[:limit]
 
     async def forget(self, before: int, keep: int) -> int:
-        """See `DeliveryStore.forget`; the steps are those of delete_deliveries.lua."""
+        # The steps are those of forget.lua.
         instance, epoch = self._claimed()
         server = self._server
         if server.epoch > epoch:
@@ -170,9 +158,7 @@ class MemoryDeliveryStore:
         return len(max(old, surplus, key=len))
 
     def _require_complete(self) -> None:
-        server = self._server
-        counts = {kind: (server.counts.get(kind), found) for kind, found in server.sizes.items()}
-        require_complete("the notifier", bool(server.number), counts)
+        self._server.require_complete("the deliverer", committed=bool(self._server.number))
 
     def _claimed(self) -> tuple[str, int]:
         if self._life is None:

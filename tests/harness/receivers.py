@@ -1,4 +1,4 @@
-"""Receivers on loopback: strict fakes of the three robots, as their documentation describes them, and webhooks.
+"""Receivers on loopback: strict fakes of three chat robots by their documentation, and webhooks.
 
 A robot checks signature, size and rate, and answers rejections with HTTP 200 and a code, as the real ones do.
 """
@@ -24,7 +24,11 @@ Answer = tuple[int, dict[str, Any]]
 
 @dataclass
 class Robot:
-    """What robots share: at most so many messages in so many seconds."""
+    """Base of the robots.
+
+    Attributes:
+        limits: pairs of a maximum number of messages and a span in seconds.
+    """
 
     secret: str = ""
     limits: tuple[tuple[int, float], ...] = ()
@@ -140,7 +144,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Site:
-    """Handlers on a free port of the loopback, for as long as the block lasts."""
+    """Handlers on a free loopback port during the block."""
 
     def __init__(self, **handlers: Handler) -> None:
         self._handlers = handlers
@@ -165,7 +169,7 @@ class Site:
 
 
 class SiteThread:
-    """A site in a thread of its own, beside a test that waits for processes."""
+    """A site in a thread, for tests that wait for processes."""
 
     def __init__(self, **handlers: Handler) -> None:
         self.site = Site(**handlers)
@@ -185,3 +189,19 @@ class SiteThread:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+
+
+class AlertReceiver(SiteThread):
+    """Webhooks that count alerts: `/team` accepts every alert, `/spare` answers 503."""
+
+    def __init__(self) -> None:
+        super().__init__(team=self._accept, spare=self._refuse)
+        self.accepted = 0
+
+    async def _accept(self, request: web.Request) -> web.Response:
+        await request.read()
+        self.accepted += 1
+        return web.Response()
+
+    async def _refuse(self, _: web.Request) -> web.Response:
+        return web.Response(status=503)

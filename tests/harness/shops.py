@@ -1,4 +1,4 @@
-"""Small shops for tests of the core: events by hand, logs by hypothesis, a model that was taught, and a small shell."""
+"""Small shops for tests of the core: events, logs drawn by hypothesis, a trained model, and a minimal shell."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SHOP: Final = Settings(
     lost_after=15 * DAY_US,
     capacity=2,
     agreement=DAY_US,
-    alert_above=0.01,  # the taught model is seldom sure; the bar has a test of its own
+    alert_above=0.01,  # the trained model is seldom certain; the threshold has a test of its own
 )
 _ids = count()
 
@@ -46,28 +46,28 @@ def _basics(customer: str, at: int, event_id: str | None) -> dict[str, Any]:
 
 
 def order(customer: str, at: int, event_id: str | None = None, **fields: Any) -> Order:
-    """A paid order, unless the fields say otherwise; `at` in microseconds."""
+    """Return an order, paid by default; `at` in microseconds."""
     return Order(**_basics(customer, at, event_id), **fields)
 
 
 def browsing(customer: str, at: int, event_id: str | None = None, **fields: Any) -> Browsing:
-    """A page view."""
+    """Return a page view."""
     return Browsing(**_basics(customer, at, event_id), **fields)
 
 
 def cart(customer: str, at: int, event_id: str | None = None, **fields: Any) -> Cart:
-    """A cart event: something was added, unless the fields say otherwise."""
+    """Return a cart event, by default an addition."""
     return Cart(**_basics(customer, at, event_id), **fields)
 
 
 def complaint(customer: str, at: int, event_id: str | None = None, **fields: Any) -> Complaint:
-    """A step of a complaint: opened, unless the fields say otherwise."""
+    """Return a step of a complaint, by default its opening."""
     return Complaint(**_basics(customer, at, event_id), **fields)
 
 
 @st.composite
 def some_event(draw: st.DrawFn, at: int, customers: int) -> Event:
-    """An event of any kind."""
+    """Draw an event of any kind."""
     customer = f"c{draw(st.integers(0, customers - 1))}"
     kind = draw(st.sampled_from(["order", "order", "browsing", "cart", "complaint"]))
     match kind:
@@ -87,7 +87,7 @@ def some_event(draw: st.DrawFn, at: int, customers: int) -> Event:
 
 @st.composite
 def logs(draw: st.DrawFn, customers: int = 4, max_size: int = 25, start: int = T0) -> list[Event]:
-    """A log in order of time, whose gaps like the lengths at which something happens in SHOP."""
+    """Draw a log in order of time, whose gaps prefer the periods of SHOP."""
     special = [0, 1, HOUR_US, DAY_US, SHOP.decide_every, SHOP.horizon, SHOP.horizon + 1, SHOP.active_window]
     gaps = draw(st.lists(st.sampled_from(special) | st.integers(0, 4 * DAY_US), min_size=1, max_size=max_size))
     at, events = start, []
@@ -98,23 +98,23 @@ def logs(draw: st.DrawFn, customers: int = 4, max_size: int = 25, start: int = T
 
 
 def rows_of(rng: np.random.Generator, size: int) -> Rows:
-    """Rows of plausible features: float16 values as they are kept, and a prior."""
+    """Return rows of plausible features, rounded to float16 as they are stored, and a baseline."""
     features = rng.uniform(0.0, 5.0, (size, len(NAMES))).astype(np.float16).astype(np.float64)
     return Rows(features, rng.normal(0.0, 1.0, size))
 
 
 def separable(rng: np.random.Generator, size: int) -> tuple[Rows, Labels]:
-    """Rows on which the longer silent churn, but for a tenth: a rule that every expert but the prior can learn."""
+    """Return rows on which customers with long silence churn, with 10 % noise: a rule that every expert can learn."""
     rows = rows_of(rng, size)
     place = NAMES.index("recency")
-    for other in ("recency_to_gap", "silence"):  # what in a real log goes with recency
+    for other in ("recency_to_gap", "silence"):  # correlated with recency in a real log
         rows.features[:, NAMES.index(other)] = rows.features[:, place] / 2
     labels = (rows.features[:, place] > 2.5) ^ (rng.random(size) < 0.1)
     return rows, labels.astype(np.int8)
 
 
 def matured_rows(churn_model: ChurnModel, rows: Rows, labels: Labels, decided_at: int, horizon: int) -> list[Matured]:
-    """Decisions on rows, said by the learner as it is now, with their labels."""
+    """Return decisions of a model on rows, with their labels."""
     log_odds, probability = churn_model.predict(rows)
     found = []
     for row, label in enumerate(labels.tolist()):
@@ -129,7 +129,7 @@ def matured_rows(churn_model: ChurnModel, rows: Rows, labels: Labels, decided_at
 def teach(
     churn_model: ChurnModel, days: Iterable[int], seed: int = 1, rows_a_day: int = 120, horizon: int = SHOP.horizon
 ) -> None:
-    """Let a learner learn days of separable rows, with decisions and returns noted as a shell does it."""
+    """Train a model on days of separable rows, with decisions and returns counted as a shell does it."""
     for day in days:
         rng = np.random.default_rng([seed, day])
         rows, labels = separable(rng, rows_a_day)
@@ -150,7 +150,7 @@ def teach(
 
 @cache
 def taught() -> ChurnModel:
-    """A learner whose scores are the model's, with a tree that has split. Don't change it."""
+    """Return a trained model, whose tree has split. It is shared: do not change it."""
     churn_model = ChurnModel(SHOP.horizon, SHOP.decide_every, seed=1)
     teach(churn_model, range(30))
     return churn_model
@@ -158,13 +158,13 @@ def taught() -> ChurnModel:
 
 @dataclass
 class Played:
-    """What a shop's log came to."""
+    """Results of a shop's log."""
 
     decisions: dict[tuple[str, int], tuple[float, bytes, bytes]] = field(default_factory=dict)
     labels: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)  # -> label, matured_at
     opened: list[Alert] = field(default_factory=list, compare=False)  # NaN is not equal to itself: see `told`
     closed: list[AlertClosing] = field(default_factory=list, compare=False)
-    told: list[str] = field(default_factory=list)  # all of both, as text
+    told: list[str] = field(default_factory=list)  # alerts opened and closed, as text
     breaches: list[SlaBreach] = field(default_factory=list, compare=False)
     ended: list[SlaBreachEnded] = field(default_factory=list)
     explained: list[str] = field(default_factory=list)  # explanations and breaches, as text
@@ -174,7 +174,7 @@ class Played:
 
 
 class Shell:
-    """The smallest shell there can be: partitions, a desk and a model that stays as it is."""
+    """A minimal shell: partitions, an allocator and a fixed model."""
 
     def __init__(self, settings: Settings = SHOP, partitions: int = 1, model: ChurnModel | None = None) -> None:
         self.settings = settings
@@ -184,18 +184,18 @@ class Shell:
         self._nomination = settings.next_nomination(T0)
 
     def of(self, customer: str) -> PartitionProcessor:
-        """The partition of a customer."""
+        """Return the partition of a customer."""
         return self.partitions[crc32(customer.encode()) % len(self.partitions)]
 
     def take(self, event: Event) -> None:
-        """Apply an event, after the nominations that lie before it."""
+        """Apply an event, after all allocations before it."""
         while self._nomination <= event.at:
             self.nominate(self._nomination)
             self._nomination = self.settings.next_nomination(self._nomination)
         self.of(event.customer_id).apply(event, event.at)
 
     def nominate(self, at: int) -> None:
-        """The desk's work at a moment."""
+        """Allocate alerts at a moment."""
         for partition in self.partitions:
             partition.advance(at)
         self.finish()
@@ -209,7 +209,7 @@ class Shell:
             self.played.opened.append(alert)
 
     def finish(self, watermark: int | None = None) -> None:
-        """Score and gather."""
+        """Score, and collect the results."""
         for partition in self.partitions:
             effects = partition.finish(self.model, watermark)
             for one in effects.decisions:
@@ -226,7 +226,7 @@ class Shell:
             self.played.returned += effects.returned
 
     def end(self, last: int) -> Played:
-        """The log is complete up to a moment."""
+        """End the log at a moment, and return the results."""
         for partition in self.partitions:
             partition.advance(last + 1)
         self.finish(watermark=last)
@@ -250,7 +250,7 @@ def play(
     cuts: Sequence[bool] = (),
     partitions: int = 1,
 ) -> Played:
-    """Play a log to its end; where `cuts` says so, everything is scored and released after an event of that place."""
+    """Run a log to its end; `cuts` marks events after which everything is scored and released."""
     shell = Shell(settings, partitions)
     for place, event in enumerate(events):
         shell.take(event)

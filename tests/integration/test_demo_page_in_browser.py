@@ -22,7 +22,7 @@ from tests.unit.demo.test_demo import NOON, board
 from tests.unit.demo.test_page import explained, page_in, shown
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-# What sticks out of the window or is cut off, and the least contrast of a text with what lies behind it (WCAG 2.2).
+# Elements that overflow or are cut off, and the minimum contrast of text with its background (WCAG 2.2).
 LOOK = """
 (() => {
   const parse = (color) => color.match(/[\\d.]+/g).map(Number);
@@ -62,7 +62,7 @@ Array.from(document.querySelectorAll("#list > article")).map((card) => ({
 
 
 class Tab:
-    """A page that a browser shows."""
+    """A page in a browser."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket, self._number = socket, 0
@@ -101,7 +101,7 @@ class Tab:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[str]:
-    """A browser's address for its tabs."""
+    """Provide the address of a browser for new tabs."""
     if CHROMIUM is None:
         missing("Chromium: apt-get install chromium")
     assert CHROMIUM is not None
@@ -123,7 +123,7 @@ def browser() -> Iterator[str]:
 
 
 def visit(browser: str, look: Callable[[Tab], Awaitable[None]]) -> None:
-    """Open a tab and look at it; no script of the page may fail meanwhile."""
+    """Open a tab; scripts of the page must not fail during the block."""
 
     async def go() -> None:
         async with aiohttp.ClientSession() as session:
@@ -138,7 +138,7 @@ def visit(browser: str, look: Callable[[Tab], Awaitable[None]]) -> None:
 
 
 def full(page: WebPage) -> Any:
-    """A page with alerts of all kinds and figures as long as they get."""
+    """Return a page with alerts of all kinds and figures of maximum length."""
     told = board()
     told.record_services(
         1.0, {"worker": ServiceStatus(True, {"churn_events_scored_total": 1e6, "churn_states_cached": 20_000.0})}
@@ -152,7 +152,7 @@ def full(page: WebPage) -> Any:
 @pytest.mark.parametrize("lang", ["en", "zh"])
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_cut_off_and_all_can_be_read(browser: str, lang: str, width: int, scheme: str) -> None:
+def test_nothing_is_cut_off_and_all_text_is_legible(browser: str, lang: str, width: int, scheme: str) -> None:
     with page_in(lang) as page:
         full(page)
 
@@ -167,7 +167,7 @@ def test_nothing_is_cut_off_and_all_can_be_read(browser: str, lang: str, width: 
         visit(browser, look)
 
 
-def test_what_comes_later_is_shown_like_what_came_with_the_page(browser: str) -> None:
+def test_later_updates_look_like_the_initial_page(browser: str) -> None:
     with page_in("en") as page:
         told = full(page)
 
@@ -192,7 +192,7 @@ def test_what_comes_later_is_shown_like_what_came_with_the_page(browser: str) ->
         visit(browser, look)
 
 
-def test_when_the_demo_has_ended_the_page_says_so_and_keeps_what_it_showed(browser: str) -> None:
+def test_the_page_reports_the_end_of_the_demo_and_keeps_its_content(browser: str) -> None:
     with page_in("en") as page:
         full(page)
 
@@ -201,6 +201,6 @@ def test_when_the_demo_has_ended_the_page_says_so_and_keeps_what_it_showed(brows
             page.__exit__(None, None, None)
             await tab.until("document.getElementById('left').textContent === 'The demo has ended'")
             assert len(await tab.ask(CARDS)) == 3
-            tab.errors.clear()  # that the page does not answer any more
+            tab.errors.clear()  # the page does not answer any more
 
         visit(browser, look)

@@ -1,4 +1,4 @@
-"""Records of strangers on every internal topic, on real servers: no service ends, and the good ones count."""
+"""Foreign records on every internal topic, on real servers: no service ends, and good records are processed."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from stream_app.core.messages.schema import (
     encode_message,
 )
 from stream_app.core.units import EPOCH, MICROSECOND
-from tests.harness.live import LiveSystem
-from tests.harness.live.outcome import messages_of
-from tests.harness.live.system import STREAM_APP
+from tests.harness.processes import LiveSystem
+from tests.harness.processes.live_system import STREAM_APP
+from tests.harness.processes.outcome import messages_of
 from tests.harness.servers.process import free_port
-from tests.integration.test_outgoing import limit
+from tests.integration.test_outgoing_records import limit
 from tests.integration.test_worker import PARTITIONS, SECONDS, Make, accepted, orders_at, produce
 
 FOREIGN = [b"not msgpack", None, b"\xff\xfe", b"{}", b"\xc1", b"\x93\x01\x02\x03", b"", b"[1,2]"]
@@ -46,7 +46,7 @@ channels:
 
 @pytest.fixture
 def make(kafka: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """Makes systems with topics, keys and a group of their own, and a channel that nobody answers."""
+    """Provide a maker of systems with topics, keys and a group of their own, and a channel that never answers."""
     monkeypatch.setenv("HOOK", "whsec_" + "A" * 43 + "=")
     with ExitStack() as stack:
 
@@ -65,7 +65,7 @@ def make(kafka: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def put(live: LiveSystem, role: str, *values: bytes | None, **headers: bytes) -> int:
-    """Produce values to every partition of a topic; how many records that were."""
+    """Produce values to every partition of a topic, and return the number of records."""
     config = live.config
     producer = Producer({**confluent_options(config.kafka), "linger.ms": 0})
     for value in values:
@@ -76,12 +76,12 @@ def put(live: LiveSystem, role: str, *values: bytes | None, **headers: bytes) ->
 
 
 def counted(live: LiveSystem, name: str, service: str = "worker") -> float:
-    """A counter of a service over all of its series."""
+    """Return a counter of a service, summed over its series."""
     address = f"http://127.0.0.1:{live.config.health.port + PORT_OFFSETS[service]}/metrics"
     try:
         with urllib.request.urlopen(address, timeout=5) as answer:
             lines = answer.read().decode().splitlines()
-    except OSError:  # it does not listen yet
+    except OSError:  # it is not listening yet
         return 0.0
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
@@ -92,8 +92,8 @@ def alert(at: datetime, **fields: Any) -> AlertOpened:
     return AlertOpened(**{"alert_id": "al_good", "customer_id": "nobody", "opened_at": at, **given, **fields})
 
 
-@pytest.mark.parametrize("service", ["trainer", "allocator", "notifier"])
-def test_a_service_passes_over_what_it_cannot_use(make: Make, service: str) -> None:
+@pytest.mark.parametrize("service", ["trainer", "desk", "deliver"])
+def test_a_service_skips_records_that_it_cannot_use(make: Make, service: str) -> None:
     live = make({"health.port": str(free_port()), "shop.capacity": "3"})
     now = datetime.now(UTC)
     moment = (now - timedelta(days=1) - EPOCH) // MICROSECOND
@@ -125,13 +125,13 @@ def test_a_service_passes_over_what_it_cannot_use(make: Make, service: str) -> N
     assert {one.value() for one in messages} >= {*filter(None, FOREIGN), *bad}
     assert process.stop() == 0
     put(live, role, *FOREIGN, sequence=b"1")
-    again = live.start(service)  # and so does the next one
+    again = live.start(service)  # and so is the next one
     live.wait("all is passed over", lambda: counted(live, "churn_records_skipped_total", service) >= 16, SECONDS)
     assert again.stop() == 0
 
 
-@pytest.mark.parametrize("service", ["trainer", "allocator", "notifier"])
-def test_a_dead_letter_that_kafka_does_not_take_ends_no_service(make: Make, service: str) -> None:
+@pytest.mark.parametrize("service", ["trainer", "desk", "deliver"])
+def test_a_dead_letter_that_kafka_rejects_ends_no_service(make: Make, service: str) -> None:
     live = make({"health.port": str(free_port()), "shop.capacity": "3"})
     limit(live, "dead_letters", max_message_bytes=5_000)
     now = datetime.now(UTC)
@@ -160,7 +160,7 @@ def test_a_dead_letter_that_kafka_does_not_take_ends_no_service(make: Make, serv
     assert process.stop() == 0
 
 
-def test_a_worker_keeps_what_it_cannot_use_and_works_on(make: Make) -> None:
+def test_a_worker_dead_letters_what_it_cannot_use_and_continues(make: Make) -> None:
     live = make({"health.port": str(free_port())})
     now = datetime.now(UTC)
     orders = orders_at(now - timedelta(days=3), 20)
@@ -184,7 +184,7 @@ def test_a_worker_keeps_what_it_cannot_use_and_works_on(make: Make) -> None:
         b'{"type":"order","event_id":"x","customer_id":"k","occurred_at":"1970-01-01T00:00:00Z"}',
     ]
     sent = put(live, "contacts", *bad) + put(live, "ticks", *ticks) + put(live, "orders", *events)
-    put(live, "ticks", encode_message(Tick(EPOCH + at * MICROSECOND, 999_999)))  # nobody has made this version
+    put(live, "ticks", encode_message(Tick(EPOCH + at * MICROSECOND, 999_999)))  # this version does not exist
     worker = live.start("worker")
     live.wait("all is worked off", live.done, SECONDS)
     assert accepted(live) == len(orders)
@@ -195,7 +195,7 @@ def test_a_worker_keeps_what_it_cannot_use_and_works_on(make: Make) -> None:
     assert worker.stop() == 0
 
 
-def test_an_unreadable_record_in_the_store_fails_no_list(make: Make) -> None:
+def test_listings_skip_unreadable_records_in_the_store(make: Make) -> None:
     live = make()
     prefix = f"{live.config.redis.prefix}:{{deliver}}"
     process = live.start("notifier")

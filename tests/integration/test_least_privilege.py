@@ -1,4 +1,4 @@
-"""Every service and command under the rights that deploy/ ships, on real servers that grant nothing else."""
+"""Every service and command with the rights that deploy/ ships, on real servers that grant nothing else."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ from stream_app.adapters.kafka.acls import NEEDS
 from stream_app.adapters.redis.acls import NEEDS as REDIS_NEEDS
 from stream_app.cli import app
 from tests.conftest import PROJECT
-from tests.harness.live.system import STREAM_APP, Process
+from tests.harness.processes import Process
+from tests.harness.processes.live_system import STREAM_APP
 from tests.harness.servers import KafkaServer, RedisServer
 from tests.harness.servers.kafka import ADMIN, fetch_jars
 from tests.harness.servers.process import free_port, program
@@ -59,12 +60,12 @@ mode: shadow
 channels:
   team: {kind: webhook, url: "http://127.0.0.1:9/alerts", secret: "env:HOOK", allow_private: true}
 """
-OFFSETS = {"worker": 0, "trainer": 1, "allocator": 2, "notifier": 3}
-SECONDS = 180.0  # for what takes ten on an idle machine
+OFFSETS = {"worker": 0, "trainer": 1, "desk": 2, "deliver": 3}
+SECONDS = 180.0  # takes ten on an idle machine
 
 
 class Secured:
-    """The two servers, and the processes of the product as their users."""
+    """Both servers, and processes of the product as users of them."""
 
     def __init__(self, kafka: KafkaServer, redis_server: RedisServer, folder: Path) -> None:
         self.kafka, self.redis, self.folder = kafka, redis_server, folder
@@ -80,7 +81,7 @@ class Secured:
         (folder / "model.key").chmod(0o600)
 
     def environ(self, user: str, **other: str) -> dict[str, str]:
-        """Of a process that runs as a user: churn-USER in Kafka and in Redis."""
+        """Return the environment of a process that runs as churn-USER in Kafka and Redis."""
         name, redis_name = f"churn-{user}", f"churn-{user if user in REDIS_NEEDS else 'operator'}"
         return {
             **os.environ,
@@ -99,13 +100,13 @@ class Secured:
         }
 
     def command(self, user: str, *arguments: str, **other: str) -> tuple[int, str]:
-        """Run a command to its end, in this process: a new one takes seconds to start. Exit status and words."""
+        """Run a command in this process, since a new one takes seconds to start. Return its exit status and output."""
         done = CliRunner().invoke(app, arguments, env=self.environ(user, **other))
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return done.exit_code, done.output
 
     def run(self, user: str, *arguments: str, **other: str) -> str:
-        """Run a command that must succeed; what it printed."""
+        """Run a command that must succeed, and return its output."""
         status, said = self.command(user, *arguments, **other)
         assert status == 0, f"{arguments}: {said}"
         return said
@@ -118,11 +119,11 @@ class Secured:
         return process
 
     def ready(self, service: str) -> bool:
-        """Whether its /readyz is well."""
+        """Whether its /readyz answers 200."""
         return self.readyz(service)[0] == 200
 
     def readyz(self, service: str) -> tuple[int, str]:
-        """Status and text of its /readyz; 0 while nothing listens."""
+        """Return status and text of its /readyz; status 0 while it is not listening."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[service]}/readyz", timeout=5) as answer:
                 return answer.status, answer.read().decode()
@@ -133,13 +134,13 @@ class Secured:
             return 0, ""
 
     def wait(self, what: str, until: object) -> None:
-        """Wait until a function says yes; fails when a process has ended."""
+        """Wait for a condition, and fail if a process has ended."""
         assert callable(until)
         deadline = time.monotonic() + SECONDS
         while not until():
             for process in self.processes:
-                assert process.running or process.popen.returncode == -9, f"{process.command}: {process.said()}"
-            assert time.monotonic() < deadline, f"{what}: {[process.said()[-1500:] for process in self.processes]}"
+                assert process.running or process.popen.returncode == -9, f"{process.command}: {process.tail()}"
+            assert time.monotonic() < deadline, f"{what}: {[process.tail()[-1500:] for process in self.processes]}"
             time.sleep(0.2)
 
     def end(self) -> None:
@@ -150,7 +151,7 @@ class Secured:
 
     @contextmanager
     def denied(self, user: str, operation: AclOperation, kind: ResourceType, name: str) -> Iterator[None]:
-        """Deny a user of Kafka a right: a denial counts more than what is granted."""
+        """Deny a user of Kafka a right; a denial overrides grants."""
         pattern, principal = ResourcePatternType.LITERAL, f"User:churn-{user}"
         binding = AclBinding(kind, name, pattern, principal, "*", operation, AclPermissionType.DENY)
         for future in self.kafka_admin.create_acls([binding]).values():
@@ -167,7 +168,7 @@ class Secured:
 
     @contextmanager
     def redis_denied(self, user: str, *rules: str, back: list[str]) -> Iterator[None]:
-        """Take rights from a user of Redis for a while."""
+        """Take rights from a user of Redis during the block."""
         self.acl("SETUSER", f"churn-{user}", *rules)
         try:
             yield
@@ -176,7 +177,7 @@ class Secured:
 
 
 def binding_filter(binding: AclBinding) -> AclBindingFilter:
-    """What finds one ACL again."""
+    """Return a filter for one ACL."""
     return AclBindingFilter(
         binding.restype,
         binding.name,
@@ -208,7 +209,7 @@ def grant(kafka: KafkaServer, folder: Path) -> None:
 
 
 def acl_file(folder: Path) -> Path:
-    """deploy/redis-users.acl with passwords, and an administrator."""
+    """Write deploy/redis-users.acl with passwords and an administrator."""
     lines = []
     for line in (PROJECT / "deploy" / "redis-users.acl").read_text().splitlines():
         name = line.split()[1]
@@ -245,7 +246,7 @@ def nothing_left(secured: Secured) -> Iterator[None]:
 
 
 def done(secured: Secured) -> bool:
-    """Whether both partitions have stored something of the last day, alerts are delivered, and outboxes are empty."""
+    """Whether both partitions have stored events of the last day, alerts are delivered, and outboxes are empty."""
     admin = secured.redis_admin
     positions = [admin.hget(f"churn:{{p{number}}}:meta", "position") for number in range(2)]
     outboxes = [admin.llen(f"churn:{{p{number}}}:outbox") for number in (0, 1, -1)]
@@ -261,7 +262,7 @@ def test_a_denied_write_ends_the_worker_with_the_right_and_the_topic(secured: Se
 def test_every_service_starts_is_killed_and_starts_again_with_the_shipped_rights(secured: Secured) -> None:
     secured.acl("LOG", "RESET")
     processes = []
-    for _ in range(3):  # the first start finds empty topics; a later one reads what it has sent itself
+    for _ in range(3):  # the first start finds empty topics; a later one reads its own records
         processes = [secured.start(service) for service in SERVICES]
         secured.wait("all ready", lambda: all(map(secured.ready, SERVICES)))
         secured.wait("alerts are recorded", lambda: done(secured))
@@ -299,7 +300,7 @@ def test_every_command_runs_with_the_shipped_rights(secured: Secured) -> None:
     assert secured.acl("LOG") == []
 
 
-def test_who_only_looks_at_the_last_records_needs_no_group(secured: Secured) -> None:
+def test_reading_the_last_records_needs_no_group(secured: Secured) -> None:
     with ExitStack() as stack:
         for user, name in (("worker", "churn-last"), ("allocator", "churn-last"), ("publish", "churn-publish")):
             for operation in (AclOperation.READ, AclOperation.DESCRIBE):
@@ -352,15 +353,15 @@ def test_a_dead_letter_that_may_not_be_written_ends_no_service(secured: Secured,
     assert "denies Write on the topic shop.dead-letters" in process.log.read_text()
 
 
-def test_a_right_that_is_taken_while_it_runs_ends_the_service_and_is_named(secured: Secured) -> None:
+def test_a_right_that_is_revoked_at_runtime_ends_the_service_and_is_named(secured: Secured) -> None:
     process = secured.start("trainer")
     secured.wait("ready", lambda: secured.ready("trainer"))
     with secured.denied("trainer", AclOperation.READ, ResourceType.GROUP, "churn-trainer"):
         assert process.popen.wait(SECONDS) == 5
-    assert "denies Read on the group churn-trainer" in process.said()
+    assert "denies Read on the group churn-trainer" in process.tail()
 
 
-def test_a_producer_that_may_write_nowhere_is_told_so(secured: Secured) -> None:
+def test_a_producer_without_any_write_right_is_reported(secured: Secured) -> None:
     with ExitStack() as stack:
         for topic in ("contacts", "ticks", "labelled", "nominations", "scores", "alerts", "dead-letters"):
             denied = secured.denied("worker", AclOperation.WRITE, ResourceType.TOPIC, f"shop.{topic}")
@@ -369,7 +370,7 @@ def test_a_producer_that_may_write_nowhere_is_told_so(secured: Secured) -> None:
 
 
 @pytest.mark.parametrize("service", ["worker", "trainer"])
-def test_a_wrong_password_ends_the_service_and_is_told(secured: Secured, service: str) -> None:
+def test_a_wrong_password_ends_the_service_and_is_reported(secured: Secured, service: str) -> None:
     said = ended(secured, service, STREAM_APP_KAFKA__SECURITY__PASSWORD="wrong-word")
     assert "Kafka refuses the login" in said
     url = f"redis://churn-{service}:wrong-word@127.0.0.1:{secured.redis.port}/0"
@@ -407,7 +408,7 @@ def test_a_denied_right_is_named_by_each_command(secured: Secured) -> None:
     publish = ("publish", "publish", str(secured.folder / "shop.jsonl"), "--after-other-logs")
     with secured.denied("publish", AclOperation.READ, topic, "shop.orders"):
         assert "denies Read on the topic shop.orders" in refused(secured, *publish)
-    another = {"STREAM_APP_SHOP__NOMINATION_HOUR": "8"}  # another stream of records, so that something is sent
+    another = {"STREAM_APP_SHOP__NOMINATION_HOUR": "8"}  # new records, so that something is sent
     with secured.denied("publish", AclOperation.WRITE, topic, "shop.browsing"):
         assert "denies Write on the topic shop.browsing" in refused(secured, *publish, **another)
     with ExitStack() as stack:
@@ -426,17 +427,17 @@ def test_a_denied_right_is_named_by_each_command(secured: Secured) -> None:
 
 
 def ended(secured: Secured, service: str, **other: str) -> str:
-    """Start a service that must end by itself, without a traceback or a password in its log; its last lines."""
+    """Start a service that must end without a traceback or a password in its log, and return its last lines."""
     process = secured.start(service, **other)
-    assert process.popen.wait(SECONDS) == 5, process.said()
+    assert process.popen.wait(SECONDS) == 5, process.tail()
     log = process.log.read_text()
     assert "Traceback" not in log
     assert [word for word in PASSWORDS.values() if word in log] == []
-    return process.said()
+    return process.tail()
 
 
 def refused(secured: Secured, user: str, *arguments: str, **other: str) -> str:
-    """Run a command that must fail; what it printed."""
+    """Run a command that must fail, and return its output."""
     status, said = secured.command(user, *arguments, **other)
     assert status == 5, said
     return said

@@ -1,4 +1,4 @@
-"""A log on a real broker: every record once, in order, where Kafka's own clients would put it, whatever happens."""
+"""Publishing a log to a real broker: every record once, in order, in the partition that Kafka's own clients choose."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES
 from stream_app.publish.watermarks import next_offsets
 from stream_app.simulate import ShopSettings, write_log
-from tests.harness import rawkafka
+from tests.harness import raw_kafka
 from tests.harness.shops import order
 
 COMMAND = str(Path(sys.executable).parent / "stream-app")
@@ -43,7 +43,7 @@ Contents = dict[tuple[str, int], list[Record]]  # by role and partition
 
 @dataclass
 class Shop:
-    """Topics of a test's own."""
+    """Topics of one test."""
 
     bootstrap: str
     environ: dict[str, str] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Shop:
         self.environ = {
             "STREAM_APP_KAFKA__BOOTSTRAP": self.bootstrap,
             "STREAM_APP_KAFKA__PARTITIONS": str(PARTITIONS),
-            "STREAM_APP_SHOP__ZONE": "Asia/Kolkata",  # its nominations lie between the hours
+            "STREAM_APP_SHOP__ZONE": "Asia/Kolkata",  # its times of candidates are between full hours
             **{f"STREAM_APP_KAFKA__TOPICS__{role.upper()}": f"{prefix}.{role}" for role in Topics.model_fields},
         }
 
@@ -80,11 +80,11 @@ class Shop:
         return {(name, number): role for role, name in roles.items() for number in range(PARTITIONS)}
 
     def written(self) -> int:
-        """How many records there are."""
+        """Return the number of records."""
         return sum(next_offsets(self.config, self.partitions())().values())
 
     def contents(self) -> Contents:
-        """All records, in the order of the broker."""
+        """Return all records, in the order of the broker."""
         roles = self.partitions()
         found: Contents = {(role, number): [] for (_, number), role in roles.items()}
         options = {"bootstrap.servers": self.bootstrap, "group.id": "test", "enable.partition.eof": True}
@@ -115,7 +115,7 @@ class Shop:
 
 @pytest.fixture
 def new_shop(kafka: str) -> Callable[[], Shop]:
-    """A maker of shops whose topics are there."""
+    """Provide a maker of shops with existing topics."""
 
     def make() -> Shop:
         shop = Shop(kafka)
@@ -132,7 +132,7 @@ def shop(new_shop: Callable[[], Shop]) -> Shop:
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some 16,000 events of 90 days."""
+    """Provide a log of about 16,000 events over 90 days."""
     path = tmp_path_factory.mktemp("publish") / "shop.jsonl"
     with path.open("wb") as file:
         write_log(ShopSettings(customers=1000, days=90), 3, file)
@@ -141,7 +141,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def short_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few days."""
+    """Provide a log of a few days."""
     path = tmp_path_factory.mktemp("publish") / "short.jsonl"
     with path.open("wb") as file:
         write_log(ShopSettings(customers=200, days=8), 3, file)
@@ -156,7 +156,7 @@ def publish(shop: Shop, log: Path, speed: str = "max", watcher: Watcher | None =
 def expected(
     shop: Shop, log: Path, workdir: Path, *, complete: bool = True, before: Contents | None = None
 ) -> Contents:
-    """What must stand in the topics behind what stood there before, worked out from the log."""
+    """Return the records that publishing the log must append to the topics."""
     found: Contents = {(role, number): [] for (_, number), role in shop.partitions().items()}
     place = 0
     with open_log([log], LogFormat("jsonl"), workdir) as read:
@@ -188,7 +188,7 @@ def ends_of(value: bytes) -> dict[str, int]:
 
 
 def without_ends(contents: Contents) -> Contents:
-    """The same, with ticks that do not say how far the topics reach."""
+    """Return the records, with ticks that do not have the ends of the topics."""
     return {
         (role, number): records
         if role != "ticks"
@@ -198,9 +198,9 @@ def without_ends(contents: Contents) -> Contents:
 
 
 def assert_continued(contents: Contents, wanted: Contents) -> None:
-    """All is there that several runs had to send.
+    """Check that all records of several runs exist.
 
-    A tick that is sent by a later run may count what an earlier run has sent beyond it, but nothing that is not there.
+    The ends in a later run's tick may include records that an earlier run has sent beyond it, but no others.
     """
     assert without_ends(contents) == without_ends(wanted)
     for number in range(PARTITIONS):
@@ -235,7 +235,7 @@ def test_every_record_is_there_once_in_order_and_in_its_partition(shop: Shop, lo
         ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
     ],
 )
-def test_customers_are_spread_as_java_spreads_them(key: str, hashed: int) -> None:
+def test_customers_are_partitioned_as_in_java(key: str, hashed: int) -> None:
     for partitions in (2, 7, 1_000_003):
         assert partition_of(key, partitions) == (hashed & 0x7FFFFFFF) % partitions
 
@@ -255,7 +255,7 @@ def test_the_clients_own_partitioner_agrees(shop: Shop) -> None:
 
 
 def until(shop: Shop, records: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until so many records are there, or the process has ended."""
+    """Wait for a number of records, or for the end of the process."""
     deadline = time.monotonic() + 60
     while process.poll() is None and shop.written() < records:
         assert time.monotonic() < deadline, "nothing is published"
@@ -264,7 +264,7 @@ def until(shop: Shop, records: int, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture
 def started() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Starts publishers, and leaves none behind."""
+    """Provide a starter of publishers, which end with the test."""
     processes: list[subprocess.Popen[bytes]] = []
 
     def start(shop: Shop, log: Path, *options: str) -> subprocess.Popen[bytes]:
@@ -279,7 +279,7 @@ def started() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
 
 @pytest.mark.parametrize("speed", ["max", "1500000x"])
-def test_killed_in_the_middle_and_started_again_nothing_is_missing_or_doubled(
+def test_nothing_is_missing_or_duplicated_after_kills(
     speed: str, shop: Shop, log: Path, tmp_path: Path, started: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
     wanted = expected(shop, log, tmp_path)
@@ -297,7 +297,7 @@ def test_killed_in_the_middle_and_started_again_nothing_is_missing_or_doubled(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_in_order(
+def test_a_signal_ends_it_gracefully(
     number: signal.Signals, shop: Shop, short_log: Path, tmp_path: Path, started: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
     process = started(shop, short_log, "--speed", "20000x")  # 8 days in 35 s
@@ -309,7 +309,7 @@ def test_a_signal_ends_it_in_order(
     wanted, contents = expected(shop, short_log, tmp_path), shop.contents()
     assert 0 < sum(map(len, contents.values())) < sum(map(len, wanted.values()))
     assert all(records == wanted[one][: len(records)] for one, records in contents.items())
-    # What was sent is a prefix of the log as a whole, not only of each partition.
+    # The records are a prefix of the whole log, not only of each partition.
     places = {place for records in contents.values() for _, _, place in records}
     assert places == set(range(1, max(places) + 1))
     done = shop.run(short_log)
@@ -340,7 +340,7 @@ def test_an_open_end_can_be_closed_later(shop: Shop, short_log: Path, tmp_path: 
     assert (tick.complete, tick.learns, tick.waits, tick.nominates) == (True, True, True, False)
 
 
-def test_another_log_is_refused_unless_it_is_meant(shop: Shop, short_log: Path, log: Path, tmp_path: Path) -> None:
+def test_another_log_is_refused_unless_forced(shop: Shop, short_log: Path, log: Path, tmp_path: Path) -> None:
     publish(shop, short_log)
     before = shop.contents()
     with pytest.raises(OtherLog, match="--after-other-logs"):
@@ -350,12 +350,12 @@ def test_another_log_is_refused_unless_it_is_meant(shop: Shop, short_log: Path, 
     assert "another log" in refused.stderr
     assert shop.contents() == before
     publish(shop, log, after_other_logs=True)
-    publish(shop, log, after_other_logs=True)  # the second time there is nothing left to do
+    publish(shop, log, after_other_logs=True)  # nothing is left to do the second time
     after = expected(shop, log, tmp_path, before=before)
     assert shop.contents() == {one: records + after[one] for one, records in before.items()}
 
 
-def test_records_of_others_are_refused(shop: Shop, short_log: Path) -> None:
+def test_foreign_records_are_refused(shop: Shop, short_log: Path) -> None:
     producer = Producer({"bootstrap.servers": shop.bootstrap})
     producer.produce(shop.config.kafka.topics.cart, b"{}", partition=1)
     assert producer.flush(10) == 0
@@ -364,9 +364,9 @@ def test_records_of_others_are_refused(shop: Shop, short_log: Path) -> None:
     assert shop.written() == 1
 
 
-def test_a_record_whose_header_is_no_text_is_refused(shop: Shop, short_log: Path) -> None:
-    batch = rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"\xff\xfe", b"x")])])
-    assert rawkafka.send(shop.bootstrap, shop.config.kafka.topics.cart, 1, batch) == 0
+def test_a_record_with_a_binary_header_is_refused(shop: Shop, short_log: Path) -> None:
+    batch = raw_kafka.batch([raw_kafka.record(0, b"{}", None, [(b"\xff\xfe", b"x")])])
+    assert raw_kafka.send(shop.bootstrap, shop.config.kafka.topics.cart, 1, batch) == 0
     with pytest.raises(OtherLog, match="no publisher has written"):
         publish(shop, short_log)
 
@@ -374,20 +374,18 @@ def test_a_record_whose_header_is_no_text_is_refused(shop: Shop, short_log: Path
 @pytest.mark.parametrize(
     "batch",
     [
-        rawkafka.batch([rawkafka.record(0, b"{}", delta=1_000)]),  # claims an offset far behind its batch
-        rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"\xff", b"x")])], "gzip"),
-        rawkafka.batch(
-            [rawkafka.record(0, b"{}")], "lz4", rawkafka.pack("lz4", rawkafka.record(0, b"{}")) + b"garbage"
+        raw_kafka.batch([raw_kafka.record(0, b"{}", delta=1_000)]),  # claims an offset far behind its batch
+        raw_kafka.batch([raw_kafka.record(0, b"{}", None, [(b"\xff", b"x")])], "gzip"),
+        raw_kafka.batch(
+            [raw_kafka.record(0, b"{}")], "lz4", raw_kafka.pack("lz4", raw_kafka.record(0, b"{}")) + b"garbage"
         ),
     ],
     ids=["offset", "packed header", "bytes behind lz4"],
 )
-def test_a_last_batch_that_cannot_be_read_is_refused_unless_it_is_meant(
-    shop: Shop, short_log: Path, batch: bytes
-) -> None:
+def test_an_unreadable_last_batch_is_refused_unless_forced(shop: Shop, short_log: Path, batch: bytes) -> None:
     publish(shop, short_log)
     before = shop.written()
-    assert rawkafka.send(shop.bootstrap, shop.config.kafka.topics.cart, 1, batch) == 0
+    assert raw_kafka.send(shop.bootstrap, shop.config.kafka.topics.cart, 1, batch) == 0
     refused = shop.run(short_log)
     assert (refused.returncode, shop.written()) == (2, before + 1)
     assert f"{shop.config.kafka.topics.cart}" in refused.stderr
@@ -398,9 +396,9 @@ def test_a_last_batch_that_cannot_be_read_is_refused_unless_it_is_meant(
 
 
 def test_a_bad_batch_before_the_last_record_hides_nothing(shop: Shop, short_log: Path, log: Path) -> None:
-    bad = rawkafka.batch([rawkafka.record(0, b"{}", delta=1_000)])
+    bad = raw_kafka.batch([raw_kafka.record(0, b"{}", delta=1_000)])
     for number in range(PARTITIONS):
-        assert rawkafka.send(shop.bootstrap, shop.config.kafka.topics.orders, number, bad) == 0
+        assert raw_kafka.send(shop.bootstrap, shop.config.kafka.topics.orders, number, bad) == 0
     publish(shop, short_log, after_other_logs=True)
     before = shop.written()
     publish(shop, short_log, after_other_logs=True)
@@ -420,7 +418,7 @@ def test_a_tick_of_a_worker_on_the_wall_clock_is_named(shop: Shop, short_log: Pa
 
 
 class Intruder(Watcher):
-    """Another who writes into the same topic meanwhile."""
+    """Write into the same topic from another producer during the block."""
 
     def __init__(self, shop: Shop, role: str = "orders", value: bytes = b"{}") -> None:
         self.shop, self.role, self.value, self.done = shop, role, value, False
@@ -446,7 +444,7 @@ def test_a_tick_of_a_worker_on_the_wall_clock_ends_it_at_once(shop: Shop, log: P
     assert time.monotonic() - started < 15
 
 
-def test_what_the_broker_refuses_ends_it_without_a_gap(shop: Shop, log: Path, tmp_path: Path) -> None:
+def test_a_rejected_record_ends_it_without_a_gap(shop: Shop, log: Path, tmp_path: Path) -> None:
     with KafkaAdminClient(bootstrap_servers=shop.bootstrap) as admin:
 
         def limit(size: int) -> None:
@@ -462,7 +460,7 @@ def test_what_the_broker_refuses_ends_it_without_a_gap(shop: Shop, log: Path, tm
     assert_continued(shop.contents(), expected(shop, log, tmp_path))
 
 
-def test_what_lies_in_the_future_and_what_cannot_be_read_is_told_and_not_published(shop: Shop, tmp_path: Path) -> None:
+def test_future_and_unreadable_events_are_reported_and_not_published(shop: Shop, tmp_path: Path) -> None:
     path, rejected = tmp_path / "log.jsonl", tmp_path / "rejected.jsonl"
     soon = int((datetime.now(UTC) + timedelta(hours=1)).timestamp()) * 10**6
     good: list[Event] = [order("a", soon - 7 * 3600 * 10**6), order("b", soon - 6 * 3600 * 10**6)]
@@ -480,14 +478,14 @@ def test_what_lies_in_the_future_and_what_cannot_be_read_is_told_and_not_publish
             assert happened.occurred_at < now
 
 
-def test_topics_that_are_not_there_are_told_with_the_remedy(kafka: str, short_log: Path) -> None:
+def test_missing_topics_are_reported_with_the_remedy(kafka: str, short_log: Path) -> None:
     done = Shop(kafka).run(short_log)
     assert done.returncode == 1
     assert "is missing" in done.stderr
     assert "topics check" in done.stderr
 
 
-def test_a_broker_that_is_not_there_is_told(short_log: Path) -> None:
+def test_an_unreachable_broker_is_reported(short_log: Path) -> None:
     away = Shop("127.0.0.1:9")
     assert away.run(short_log).returncode == 5
     with pytest.raises(NoBroker, match=r"127\.0\.0\.1:9"):

@@ -1,4 +1,4 @@
-"""A Redis with TLS whose certificate a private CA has signed; and every way in which that goes wrong."""
+"""A Redis with TLS whose certificate is signed by a private CA, and everything that can go wrong."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.harness.servers.process import free_port, program
 
 
 class Authority:
-    """A CA of this test, which signs certificates; made with the openssl command."""
+    """A CA for this test, made with the openssl command."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.file, self._key = folder, folder / f"{name}.pem", folder / f"{name}.key"
@@ -25,7 +25,7 @@ class Authority:
         openssl(*new, "-keyout", str(self._key), "-out", str(self.file))
 
     def signed(self, name: str) -> tuple[Path, Path]:
-        """A certificate for 127.0.0.1, and its key."""
+        """Return a certificate for 127.0.0.1, and its key."""
         key, request, cert = (self.folder / f"{name}.{end}" for end in ("key", "csr", "pem"))
         extensions = self.folder / "extensions"
         extensions.write_text("subjectAltName=IP:127.0.0.1\n")
@@ -42,7 +42,7 @@ def openssl(*arguments: str) -> None:
 
 
 class Door:
-    """A Redis with a TLS port beside its plain one, and the CA of its certificate."""
+    """Provide a Redis with a TLS port beside its plain one, and the CA of its certificate."""
 
     def __init__(self, folder: Path, *, clients: bool) -> None:
         self.authority = Authority(folder, "authority")
@@ -61,7 +61,7 @@ class Door:
         self.url = f"rediss://127.0.0.1:{self.tls_port}/0"
 
     def ask(self, url: str = "", **settings: object) -> str:
-        """Ask for the versions of the model; what went wrong, or nothing."""
+        """List the versions of the model, and return the error, if any."""
         given = {f"STREAM_APP_REDIS__{name.upper()}": str(value) for name, value in settings.items()}
         environ = {"STREAM_APP_REDIS__URL": url or self.url, "STREAM_APP_REDIS__CONNECT_TIMEOUT": "1s", **given}
 
@@ -101,7 +101,7 @@ def test_without_the_setting_the_systems_certificates_are_trusted(door: Door, mo
     said = door.ask()
     assert "CERTIFICATE_VERIFY_FAILED" in said
     assert "Give redis.ca_file" in said
-    monkeypatch.setenv("SSL_CERT_FILE", str(door.authority.file))  # where OpenSSL looks for the system's
+    monkeypatch.setenv("SSL_CERT_FILE", str(door.authority.file))  # where OpenSSL looks for the system's CAs
     assert door.ask() == ""
 
 
@@ -109,13 +109,13 @@ def test_another_ca_is_not_trusted(door: Door, tmp_path: Path) -> None:
     assert "CERTIFICATE_VERIFY_FAILED" in door.ask(ca_file=Authority(tmp_path, "stranger").file)
 
 
-def test_the_certificate_must_bear_the_name_of_the_host(door: Door) -> None:
+def test_the_certificate_must_match_the_host(door: Door) -> None:
     said = door.ask(f"rediss://localhost:{door.tls_port}/0", ca_file=door.authority.file)
     assert "'localhost'" in said
     assert "one of the certificate's names" in said
 
 
-def test_a_port_without_tls_and_a_scheme_without_it_are_told(door: Door) -> None:
+def test_mismatches_of_port_and_scheme_are_reported(door: Door) -> None:
     plain = door.server.url.replace("redis://", "rediss://")
     assert "a port without TLS never answers rediss://" in door.ask(plain, ca_file=door.authority.file)
     assert "A port with TLS needs rediss://" in door.ask(f"redis://127.0.0.1:{door.tls_port}/0")
@@ -123,7 +123,7 @@ def test_a_port_without_tls_and_a_scheme_without_it_are_told(door: Door) -> None
     assert "REDIS__CA_FILE (environment) cannot be used: it has no use with redis://" in with_file
 
 
-def test_a_client_proves_who_it_is_with_a_certificate(strict: Door) -> None:
+def test_a_client_certificate_is_presented(strict: Door) -> None:
     cert, key = strict.authority.signed("client")
     assert strict.ask(ca_file=strict.authority.file, cert_file=cert, key_file=key) == ""
     assert "set redis.cert_file" in strict.ask(ca_file=strict.authority.file)
@@ -148,5 +148,5 @@ def test_a_file_that_cannot_be_used_is_named(door: Door, tmp_path: Path, monkeyp
     def denied(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", denied)  # a test may run as root, who may read every file
+    monkeypatch.setattr(Path, "open", denied)  # tests may run as root, who can read every file
     assert "which cannot be read: permission denied. Give the user" in door.ask(ca_file=door.authority.file)

@@ -1,4 +1,4 @@
-"""Topics on a real broker: made as they must be, and every mismatch found with its remedy."""
+"""Topics on a real broker: created as required, and every mismatch reported with its remedy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stream_app.adapters.kafka.topics import Mismatch, Severity, check_topics, c
 from stream_app.config import INPUTS, OUTPUTS, SHOP_TOPICS, LiveConfig, Topics, load_config
 from stream_app.core.events.schema import encode
 from stream_app.errors import NoBroker, WrongTopics
-from tests.harness import rawkafka
+from tests.harness import raw_kafka
 from tests.harness.shops import order
 
 COMMAND = str(Path(sys.executable).parent / "stream-app")
@@ -36,7 +36,7 @@ def named(prefix: str) -> dict[str, str]:
 
 @pytest.fixture
 def environ(kafka: str) -> dict[str, str]:
-    """The settings of a test: topics of its own."""
+    """Provide settings with topics of the test's own."""
     return {"STREAM_APP_KAFKA__BOOTSTRAP": kafka, "STREAM_APP_KAFKA__PARTITIONS": "3"} | named(f"t{uuid4().hex[:8]}")
 
 
@@ -61,7 +61,7 @@ def configs_of(admin: KafkaAdminClient, name: str) -> dict[str, str]:
     return {key: config["value"] for key, config in found.items()}
 
 
-def test_all_topics_are_made_alike_and_only_once(config: LiveConfig, admin: KafkaAdminClient) -> None:
+def test_all_topics_are_created_alike_and_only_once(config: LiveConfig, admin: KafkaAdminClient) -> None:
     made = create_topics(config)
     assert made == list(config.kafka.topics.of(*INPUTS, *OUTPUTS).values())
     assert [len(topic["partitions"]) for topic in admin.describe_topics(made)] == [3] * 11
@@ -72,7 +72,7 @@ def test_all_topics_are_made_alike_and_only_once(config: LiveConfig, admin: Kafk
     assert create_topics(config) == []
 
 
-def test_what_is_there_stays_as_it_is(config: LiveConfig, admin: KafkaAdminClient) -> None:
+def test_existing_topics_stay_as_they_are(config: LiveConfig, admin: KafkaAdminClient) -> None:
     cart = config.kafka.topics.cart
     admin.create_topics({cart: {"num_partitions": 5, "replication_factor": 1}})
     assert cart not in create_topics(config)
@@ -124,7 +124,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_every_mismatch_is_found_with_its_remedy(case: str, config: LiveConfig, admin: KafkaAdminClient) -> None:
+def test_every_mismatch_is_reported_with_its_remedy(case: str, config: LiveConfig, admin: KafkaAdminClient) -> None:
     topic, severity, problem, remedy = WRONG[case]
     orders = config.kafka.topics.orders
     names = set(config.kafka.topics.of(*INPUTS, *OUTPUTS).values())
@@ -157,7 +157,7 @@ def test_every_mismatch_is_found_with_its_remedy(case: str, config: LiveConfig, 
         ("alerts", 10_000, Severity.WARNING),
     ],
 )
-def test_a_topic_that_does_not_take_our_records_is_told(
+def test_a_topic_that_rejects_the_products_records_is_reported(
     config: LiveConfig, admin: KafkaAdminClient, role: str, largest: int, severity: Severity
 ) -> None:
     create_topics(config)
@@ -171,7 +171,7 @@ def test_a_topic_that_does_not_take_our_records_is_told(
     assert "--add-config max.message.bytes=" in found[0].remedy
 
 
-def test_too_few_copies_are_told(config: LiveConfig, environ: dict[str, str]) -> None:
+def test_too_few_replicas_are_reported(config: LiveConfig, environ: dict[str, str]) -> None:
     create_topics(config)
     wanting = load_config(environ=environ | {"STREAM_APP_KAFKA__REPLICATION": "3"})
     found = {(one.severity, one.problem) for one in check_topics(wanting)}
@@ -188,7 +188,7 @@ def test_the_worst_comes_first(config: LiveConfig, admin: KafkaAdminClient) -> N
     assert [one.topic for one in found] == [topics.ticks, topics.browsing]
 
 
-def test_a_broker_that_is_not_there_is_told_in_our_words() -> None:
+def test_an_unreachable_broker_is_a_product_error() -> None:
     config = load_config(
         environ={"STREAM_APP_KAFKA__BOOTSTRAP": "127.0.0.1:9", "STREAM_APP_KAFKA__REQUEST_TIMEOUT": "1s"}
     )
@@ -208,19 +208,19 @@ def test_the_commands_create_and_check(environ: dict[str, str], config: LiveConf
     assert run(environ, "topics", "check").returncode == 0
 
 
-EMPTY = rawkafka.record(0, b"{}")
+EMPTY = raw_kafka.record(0, b"{}")
 BAD = {
-    "offset": rawkafka.batch([rawkafka.record(0, b"{}", delta=1_000)]),  # claims an offset far behind its batch
-    "header": rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"\xff", b"x")])]),
-    "packed header": rawkafka.batch([rawkafka.record(0, b"{}", None, [(b"\xff", b"x")])], "gzip"),
-    # librdkafka answers the first with an error, and never gets past the second.
-    "bytes behind lz4": rawkafka.batch([EMPTY], "lz4", rawkafka.pack("lz4", EMPTY) + b"garbage"),
-    "gzip in two parts": rawkafka.batch([EMPTY], "gzip", gzip.compress(EMPTY[:2]) + gzip.compress(EMPTY[2:])),
+    "offset": raw_kafka.batch([raw_kafka.record(0, b"{}", delta=1_000)]),  # claims an offset far behind its batch
+    "header": raw_kafka.batch([raw_kafka.record(0, b"{}", None, [(b"\xff", b"x")])]),
+    "packed header": raw_kafka.batch([raw_kafka.record(0, b"{}", None, [(b"\xff", b"x")])], "gzip"),
+    # librdkafka reports an error for the first one, and never gets past the second.
+    "bytes behind lz4": raw_kafka.batch([EMPTY], "lz4", raw_kafka.pack("lz4", EMPTY) + b"garbage"),
+    "gzip in two parts": raw_kafka.batch([EMPTY], "gzip", gzip.compress(EMPTY[:2]) + gzip.compress(EMPTY[2:])),
 }
 
 
 def stray(partitions: int) -> tuple[str, bytes]:
-    """A customer who does not belong to partition 0, and an order of theirs."""
+    """Return a customer who does not belong to partition 0, and one of their orders."""
     customer = next(one for one in map("c{}".format, count()) if partition_of(one, partitions))
     return customer, encode(order(customer, 1_700_000_000_000_000))
 
@@ -231,12 +231,12 @@ def test_bad_batches_hide_nothing_from_the_check(case: str, environ: dict[str, s
     topics = config.kafka.topics
     for name in topics.of(*SHOP_TOPICS, "contacts").values():
         for number in range(3):
-            assert rawkafka.send(config.kafka.bootstrap, name, number, BAD[case]) == 0
+            assert raw_kafka.send(config.kafka.bootstrap, name, number, BAD[case]) == 0
     done = run(environ, "topics", "check")
     assert (done.returncode, "skipped" in done.stderr) == (0, False), done.stderr
     customer, value = stray(3)
-    for batch in (rawkafka.batch([rawkafka.record(0, value, customer.encode())]), BAD[case]):
-        assert rawkafka.send(config.kafka.bootstrap, topics.orders, 0, batch) == 0
+    for batch in (raw_kafka.batch([raw_kafka.record(0, value, customer.encode())]), BAD[case]):
+        assert raw_kafka.send(config.kafka.bootstrap, topics.orders, 0, batch) == 0
     (mismatch,) = check_placement(config)
     assert (mismatch.topic, "has 1 of its last 1 records" in mismatch.problem) == (topics.orders, True)
 
@@ -244,7 +244,7 @@ def test_bad_batches_hide_nothing_from_the_check(case: str, environ: dict[str, s
 def test_more_bad_batches_than_a_service_skips_do_not_end_the_check(config: LiveConfig) -> None:
     create_topics(config)
     for _ in range(MOST + 1):
-        assert rawkafka.send(config.kafka.bootstrap, config.kafka.topics.cart, 2, BAD["offset"]) == 0
+        assert raw_kafka.send(config.kafka.bootstrap, config.kafka.topics.cart, 2, BAD["offset"]) == 0
     assert check_placement(config) == []
 
 
@@ -256,16 +256,16 @@ def test_a_wrong_number_of_partitions_does_not_end_the_check(
     admin.create_topics({topics.cart: GOOD | {"num_partitions": partitions}}, wait_for_metadata=True)
     create_topics(config)
     customer, value = stray(3)
-    batch = rawkafka.batch([rawkafka.record(0, value, customer.encode())])
+    batch = raw_kafka.batch([raw_kafka.record(0, value, customer.encode())])
     for name in (topics.cart, topics.orders):
-        assert rawkafka.send(config.kafka.bootstrap, name, 0, batch) == 0
+        assert raw_kafka.send(config.kafka.bootstrap, name, 0, batch) == 0
     done = run(environ, "topics", "check")
     assert done.returncode == 1
     assert f"has {partitions} partitions" in done.stderr
     assert done.stderr.count("in a partition other than their customer's") == 1
 
 
-def test_topics_that_are_gone_meanwhile_end_the_check_in_our_words(config: LiveConfig) -> None:
+def test_topics_deleted_during_the_check_are_a_product_error(config: LiveConfig) -> None:
     with pytest.raises(NoBroker, match="no answer in time"):
         check_placement(config)
 

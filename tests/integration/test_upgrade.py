@@ -1,4 +1,4 @@
-"""The services start on what an earlier release has left in a real Redis, and go on as that release did."""
+"""The services start on the content of Redis of an earlier release, and continue as that release did."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from confluent_kafka import Producer
 from stream_app.config import Topics, confluent_options
 from stream_app.core.model.signature import verify
 from stream_app.services.runtime.stores import open_stores
-from tests.harness.live import LiveSystem, Outcome, outcome_of
-from tests.harness.live.outcome import messages_of, outcome_in_redis
+from tests.harness.processes import LiveSystem, Outcome, outcome_of
+from tests.harness.processes.outcome import messages_of, outcome_in_redis
 from tests.harness.receivers import SiteThread
 from tests.harness.stored import (
     entries_of,
@@ -36,7 +36,7 @@ SERVICES = ("trainer", "allocator", "worker", "notifier")
 
 
 class Receiver:
-    """Takes everything, as a webhook and as a robot."""
+    """Accept everything, as a webhook and as a robot."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []
@@ -52,7 +52,7 @@ class Receiver:
 
 
 def without_topics(keyspace: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out the ids of the topics: those of this test are others, up to the same offsets."""
+    """Return the keyspace without ids of topics: this test has other topics, with the same offsets."""
     return {
         name: (kind, [one for one in entries if not one[0].startswith(b"topic:")] if kind == "hash" else entries)
         for name, (kind, entries) in keyspace.items()
@@ -60,7 +60,7 @@ def without_topics(keyspace: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def offsets(keyspace: Mapping[str, Any], partitions: int) -> dict[tuple[str, int], int]:
-    """How far each topic had been read, by role and partition."""
+    """Return the position in each topic, by role and partition."""
     found: dict[tuple[str, int], int] = {}
     for number in range(partitions):
         position = json.loads(entries_of(keyspace, f"{{p{number}}}:meta")[b"position"])
@@ -74,7 +74,7 @@ def offsets(keyspace: Mapping[str, Any], partitions: int) -> dict[tuple[str, int
 
 
 def fill(live: LiveSystem, keyspace: Mapping[str, Any]) -> None:
-    """Bring the topics to the offsets that were read, with records that nobody reads."""
+    """Fill the topics up to the stored positions, with records that are not read."""
     producer = Producer({**confluent_options(live.config.kafka), "linger.ms": 5})
     headers: list[tuple[str, str | bytes | None]] = [("log", b"filled"), ("place", bytes(8))]
     for (role, number), offset in offsets(keyspace, live.partitions).items():
@@ -95,7 +95,7 @@ def receiver() -> Receiver:
 
 @pytest.fixture
 def live(folder: Path, receiver: Receiver, kafka: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveSystem]:
-    """A system with an own Redis, in which the keyspace is, and topics that end where it was read to."""
+    """Provide a system whose Redis holds the keyspace, with topics that end at its positions."""
     facts, prefix = json.loads((folder / "facts.json").read_bytes()), f"u{uuid4().hex[:8]}"
     settings = {**facts["settings"], "model.key_file": str(folder / "test-key.txt"), "kafka.group": prefix}
     settings |= {f"kafka.topics.{role}": f"{prefix}.{role}" for role in Topics.model_fields}
@@ -115,25 +115,25 @@ def live(folder: Path, receiver: Receiver, kafka: str, monkeypatch: pytest.Monke
 
 
 @pytest.mark.slow
-def test_the_services_go_on_as_the_release_did_that_stored_all_of_it(
+def test_the_services_continue_as_the_earlier_release_did(
     live: LiveSystem, folder: Path, receiver: Receiver, tmp_path: Path
 ) -> None:
     after = json.loads((folder / "facts.json").read_bytes())["after"]
     before = Outcome(versions=outcome_in_redis(live).versions)
-    # 1. They start, and deliver what was pending.
+    # 1. They start, and deliver the pending messages.
     services = [live.start(name) for name in SERVICES]
     live.wait("what was pending is sent", lambda: _pending(live) == 0, SECONDS)
     assert {f"al_calm{place}:hook" for place in range(3)} | {"al_failing:hook"} <= set(receiver.ids)
     assert receiver.messages > 0
-    # 2. What a process that was killed left in the outbox is sent.
+    # 2. Records that a killed process left in the outbox are sent.
     live.wait("the outboxes are empty", live.done, SECONDS)
     messages = [dict(one.headers()) for of in messages_of(live, "dead_letters").values() for one in of]
     assert [one["kafka_dlt-exception-message"] for one in messages] == [b"left in the outbox"]
-    # 3. A channel that was closed is open again, as was asked for; what was given up can be sent after all.
-    live.run("deliveries", "redrive", "--all")
+    # 3. A closed channel is open again, as requested; dead deliveries can be redriven.
+    live.run("alerts", "redrive", "--all")
     live.wait("nothing is dead", lambda: not live.redis.scard(_key(live, "dead")), SECONDS)
     live.wait("it is sent", lambda: "al_failing:closed" in receiver.ids, SECONDS)
-    # 4. The rest of the log comes to the same customers, labels, alerts and models as it did then.
+    # 4. The rest of the log gives the same customers, labels, alerts and models as it did then.
     second = tmp_path / "second.jsonl"
     second.write_bytes(lzma.decompress((folder / "second.jsonl.xz").read_bytes()))
     live.run("publish", str(second), "--after-other-logs")

@@ -33,7 +33,7 @@ def run(lag: int, waiting: bool, body: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=25)
 
 
-def test_a_process_that_stands_still_is_ended_and_says_where_it_stood() -> None:
+def test_a_stalled_process_is_ended_with_a_dump_of_its_stacks() -> None:
     ended = run(3, waiting=False, body="stuck()")
     assert ended.returncode == Stalled.exit_code == 75
     line = json.loads(ended.stderr)
@@ -43,17 +43,17 @@ def test_a_process_that_stands_still_is_ended_and_says_where_it_stood() -> None:
     assert "in stuck" in line["threads"]
 
 
-def test_it_is_ended_even_if_the_logs_are_what_hangs() -> None:
+def test_it_is_ended_even_if_logging_hangs() -> None:
     body = "import logging; logging.getLogger().handlers[0].acquire(); stuck()"
     assert run(3, waiting=False, body=body).returncode == 75
 
 
 @pytest.mark.parametrize(("lag", "waiting"), [(0, False), (3, True)])
-def test_one_that_is_done_or_waits_for_others_lives_on(lag: int, waiting: bool) -> None:
+def test_an_idle_or_waiting_process_is_not_ended(lag: int, waiting: bool) -> None:
     assert run(lag, waiting, body="time.sleep(1)").returncode == 0
 
 
-def test_one_that_moves_lives_on_until_it_stops_moving() -> None:
+def test_a_process_with_progress_is_not_ended_until_it_stalls() -> None:
     positions = iter(range(8))
     ended: list[Stalled] = []
     done = threading.Event()

@@ -1,4 +1,4 @@
-"""The services on real servers, one behaviour at a time: poison, stopping, two of one name, the clock."""
+"""Services on real servers: poison records, stopping, two instances of one name, the clock."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import CommitRefused, Fenced, UnusableSnapshot, WrongTopics
 from stream_app.ports import ModelVersion
 from stream_app.services.runtime.stores import Stores, open_stores
-from tests.harness.live import LiveSystem, Process
-from tests.harness.live.outcome import messages_of
-from tests.harness.live.system import STREAM_APP
+from tests.harness.processes import LiveSystem, Process
+from tests.harness.processes.live_system import STREAM_APP
+from tests.harness.processes.outcome import messages_of
 from tests.harness.servers.process import free_port
 from tests.harness.shops import order, taught
 
 PARTITIONS = 2
-SECONDS = 40.0  # for what takes a few on an idle machine
+SECONDS = 40.0  # takes a few on an idle machine
 Make = Callable[..., LiveSystem]
 
 
 @pytest.fixture
 def make(kafka: str, redis_url: str) -> Iterator[Make]:
-    """Makes systems with topics, keys and a group of their own, on the servers of the whole run."""
+    """Provide a maker of systems with topics, keys and a group of their own."""
     with ExitStack() as stack:
 
         def made(settings: Mapping[str, str] | None = None) -> LiveSystem:
@@ -60,7 +60,7 @@ def make(kafka: str, redis_url: str) -> Iterator[Make]:
 
 
 def produce(live: LiveSystem, role: str, records: list[tuple[bytes, bytes, list[tuple[str, bytes]]]]) -> None:
-    """Send records of (key, value, headers) where their keys belong."""
+    """Send records of (key, value, headers) to the partitions of their keys."""
     config = live.config
     producer = Producer({**confluent_options(config.kafka), "linger.ms": 0})
     topic = getattr(config.kafka.topics, role)
@@ -70,7 +70,7 @@ def produce(live: LiveSystem, role: str, records: list[tuple[bytes, bytes, list[
 
 
 def orders_at(start: datetime, customers: int, each: int = 1) -> list[tuple[bytes, bytes, list[tuple[str, bytes]]]]:
-    """Orders of some customers, a second apart, as records."""
+    """Return orders of some customers, a second apart, as records."""
     first = (start - EPOCH) // MICROSECOND
     names = [f"c{number:04d}" for number in range(customers)] * each
     return [
@@ -80,23 +80,23 @@ def orders_at(start: datetime, customers: int, each: int = 1) -> list[tuple[byte
 
 
 def summaries(live: LiveSystem) -> list[Summary]:
-    """What is stored of each partition beside its customers."""
+    """Return the stored summary of each partition."""
     stored = with_stores(live, lambda stores: stores.states.summaries(range(PARTITIONS)))
     return [msgspec.json.decode(one, type=Summary) if one else Summary() for one in stored.values()]
 
 
 def accepted(live: LiveSystem) -> int:
-    """How many events are in the states, over all partitions."""
+    """Return the number of events in the states, over all partitions."""
     return sum(one.counts.get("accepted", 0) for one in summaries(live))
 
 
 def stream_times(live: LiveSystem) -> list[datetime]:
-    """How far time has come in each partition."""
+    """Return the stream time of each partition."""
     return [EPOCH + max(one.stream_time, 0) * MICROSECOND for one in summaries(live)]
 
 
 def get(live: LiveSystem, path: str) -> tuple[int, str]:
-    """An answer over HTTP: status and text; status 0 while nothing listens."""
+    """Return status and text of an HTTP response; status 0 while nothing is listening."""
     url = f"http://127.0.0.1:{live.config.health.port}{path}"
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
@@ -109,15 +109,13 @@ def get(live: LiveSystem, path: str) -> tuple[int, str]:
 
 
 def ended(process: Process, seconds: float = SECONDS) -> int:
-    """The exit status of a process that ends by itself."""
+    """Return the exit status of a process that ends by itself."""
     return process.popen.wait(seconds)
 
 
 def lanes_of(process: Process) -> set[int]:
-    """The partitions that a worker has opened so far, from its log."""
-    return {
-        int(number) for number in re.findall(r'"Partition task opened".*?"partition": (\d+)', process.log.read_text())
-    }
+    """Return the partitions that a worker has opened so far, by its log."""
+    return {int(number) for number in re.findall(r'"lane opened".*?"partition": (\d+)', process.log.read_text())}
 
 
 def with_stores(live: LiveSystem, work: Callable[[Stores], Awaitable[Any]]) -> Any:
@@ -132,7 +130,7 @@ def with_stores(live: LiveSystem, work: Callable[[Stores], Awaitable[Any]]) -> A
 
 
 def promtool_says(metrics: str) -> str:
-    """What Prometheus' own lint has to say of an answer of /metrics; nothing where it is not installed."""
+    """Return the findings of promtool on a response of /metrics; none if it is not installed."""
     program = shutil.which("promtool")
     if program is None:
         return ""
@@ -143,7 +141,7 @@ def promtool_says(metrics: str) -> str:
 # --- poison ----------------------------------------------------------------------------------------------------------
 
 
-def test_poison_goes_to_the_dead_letters_and_stops_nothing(make: Make) -> None:
+def test_poison_records_become_dead_letters_and_stop_nothing(make: Make) -> None:
     live = make({"health.port": str(free_port())})
     now = datetime.now(UTC)
     good, late = orders_at(now - timedelta(days=3), 20), orders_at(now - timedelta(days=2), 20)
@@ -159,9 +157,9 @@ def test_poison_goes_to_the_dead_letters_and_stops_nothing(make: Make) -> None:
     produce(live, "orders", [*good, *[(key, bad, traced) for key, bad, _, _ in poison], *late])
     worker = live.start("worker")
     live.wait("all is worked off", live.done, SECONDS)
-    # 1. What is good is in the states, and nothing else.
+    # 1. The states have the good records, and nothing else.
     assert accepted(live) == len(good) + len(late)
-    # 2. What is bad lies as it came, with where it came from and why.
+    # 2. The bad records are dead letters with their source and reason.
     messages = messages_of(live, "dead_letters")
     number = partition_of(key.decode(), PARTITIONS)
     assert [len(messages[one]) for one in range(PARTITIONS)] == [
@@ -179,13 +177,13 @@ def test_poison_goes_to_the_dead_letters_and_stops_nothing(make: Make) -> None:
         assert told["kafka_dlt-original-timestamp"] == str(original.timestamp()[1])
         assert told["kafka_dlt-exception-field"] == field
         assert reason in told["kafka_dlt-exception-message"]
-    # 3. It is counted, and the worker is well.
+    # 3. They are counted, and the worker is healthy.
     assert get(live, "/readyz")[0] == 200
     status, metrics = get(live, "/metrics")
     assert status == 200
     rejected = re.findall(r"^churn_\w*rejected\w*_total\{[^}]*\} (\S+)", metrics, re.MULTILINE)
     assert sum(map(float, rejected)) == len(poison), metrics
-    # 4. So are the customers and their orders.
+    # 4. Customers and their orders are counted.
     live.wait("customers are counted", lambda: "churn_buyers{" in get(live, "/metrics")[1], SECONDS)
     metrics = get(live, "/metrics")[1]
     assert 'churn_buyers{shop="default"} 20.0' in metrics
@@ -195,22 +193,22 @@ def test_poison_goes_to_the_dead_letters_and_stops_nothing(make: Make) -> None:
     assert worker.stop() == 0
 
 
-# --- beginning and ending --------------------------------------------------------------------------------------------
+# --- start and stop ---------------------------------------------------------------------------------------------------
 
 
-def test_a_signal_lets_a_worker_finish_its_batch(make: Make) -> None:
+def test_a_worker_finishes_its_batch_after_a_signal(make: Make) -> None:
     live = make({"worker.batch_events": "20"})
     records = orders_at(datetime.now(UTC) - timedelta(days=3), 1_000, each=4)
     produce(live, "orders", records)
     worker = live.start("worker")
     live.wait("something is done", lambda: live.consumed() > 100, SECONDS, every=0.01)
     assert worker.stop() == 0
-    # 1. In the middle: what is in the positions is in the states, and told.
+    # 1. In mid-work: positions, states and sent records agree.
     assert 100 < live.consumed() < len(records)
     assert accepted(live) == live.consumed()
     prefix = live.config.redis.prefix
     assert [live.redis.llen(f"{prefix}:{{p{number}}}:outbox") for number in range(PARTITIONS)] == [0] * PARTITIONS
-    # 2. The next one goes on from there.
+    # 2. The next process continues from there.
     worker.restart()
     live.wait("all is worked off", live.done, SECONDS)
     assert accepted(live) == len(records)
@@ -240,7 +238,7 @@ def test_topics_with_unequal_partition_counts_are_refused(make: Make) -> None:
     admin.create_partitions([NewPartitions(config.topics.cart, PARTITIONS + 1)])[config.topics.cart].result(30)
     worker = live.start("worker")
     assert ended(worker) == WrongTopics.exit_code
-    assert config.topics.cart in worker.said()
+    assert config.topics.cart in worker.tail()
 
 
 def test_a_torn_checkpoint_is_refused(make: Make) -> None:
@@ -256,7 +254,7 @@ def test_a_torn_checkpoint_is_refused(make: Make) -> None:
     with_stores(live, store)
     trainer = live.start("trainer")
     assert ended(trainer) == UnusableSnapshot.exit_code
-    assert "checkpoint" in trainer.said()
+    assert "checkpoint" in trainer.tail()
 
 
 # --- the wall clock, and the versions that it names ------------------------------------------------------------------
@@ -274,7 +272,7 @@ WALL = {
 
 
 def ticks_of(live: LiveSystem) -> list[list[Tick]]:
-    """All ticks so far, by partition."""
+    """Return all ticks so far, by partition."""
     found = messages_of(live, "ticks")
     ticks = [[decode_message(message.value()) for message in found[number]] for number in range(PARTITIONS)]
     assert all(isinstance(tick, Tick) for of in ticks for tick in of)
@@ -282,7 +280,7 @@ def ticks_of(live: LiveSystem) -> list[list[Tick]]:
 
 
 def shown(live: LiveSystem, *command: str) -> str:
-    """What a command says, in wide lines."""
+    """Return the output of a command, with wide lines."""
     done = subprocess.run(
         [str(STREAM_APP), *command],
         env=live.environ | {"COLUMNS": "300"},
@@ -295,32 +293,32 @@ def shown(live: LiveSystem, *command: str) -> str:
 
 
 def newest(live: LiveSystem) -> list[int | None]:
-    """The version that the latest tick of each partition names."""
+    """Return the version in the latest tick of each partition."""
     return [of[-1].version if of else None for of in ticks_of(live)]
 
 
-def test_the_owner_of_the_clock_moves_time_on_and_names_the_version(make: Make) -> None:
+def test_the_owner_of_the_clock_advances_time_and_publishes_the_version(make: Make) -> None:
     live = make(WALL)
     with_stores(live, _learned)
     began = datetime.now(UTC)
     produce(live, "orders", orders_at(began - timedelta(hours=2), 20))
     workers = {name: live.start("worker", instance=name) for name in ("one", "two")}
     live.wait("both have work", lambda: all(lanes_of(worker) for worker in workers.values()), SECONDS)
-    # 1. Who ordered two hours ago is decided on though nothing follows: the ticks move time on.
+    # 1. A customer who ordered two hours ago is decided on without further events: ticks advance the time.
     live.wait("time has come to now", lambda: min(stream_times(live)) > began, SECONDS)
     for of in ticks_of(live):
         assert [tick.occurred_at for tick in of] == sorted(tick.occurred_at for tick in of)
         assert {tick.version for tick in of} == {2}
         assert not any(tick.waits for tick in of)
-    # 2. What is known of a customer and of a version can be shown.
-    state = msgspec.json.decode(live.run("state", "show", "c0001", "--json"))
+    # 2. A customer and a version can be shown.
+    state = msgspec.json.decode(live.run("state", "show", "c0001", "--format", "json"))
     assert state["customer"] == "c0001"
     assert 0.0 < state["probability"] < 1.0
     assert len(state["waiting"]) >= 2
     assert re.search(r"last_order\W+\d{4}-\d\d-\d\d", shown(live, "state", "show", "c0001"))
     assert {one.version for one in summaries(live)} == {2}
     assert f"{taught().examples:,}" in shown(live, "model", "show", "1")
-    # 3. A version that is pinned is named from the next tick on.
+    # 3. A pinned version is in the ticks from the next one on.
     live.run("model", "rollback", "1")
     live.wait("the ticks name version 1", lambda: newest(live) == [1, 1], SECONDS)
     live.wait("it is in force", lambda: {one.version for one in summaries(live)} == {1}, SECONDS)
@@ -329,7 +327,7 @@ def test_the_owner_of_the_clock_moves_time_on_and_names_the_version(make: Make) 
     assert fingerprint(taught())[:12] in listed
     live.run("model", "rollback")
     live.wait("the ticks name version 2", lambda: newest(live) == [2, 2], SECONDS)
-    # 4. The owner is killed: the other one moves time on.
+    # 4. The owner is killed: the other one advances the time.
     holder = live.redis.get(f"{live.config.redis.prefix}:{{clock}}:holder").decode()  # type: ignore[union-attr]
     owner, other = workers.pop(holder), next(iter(workers.values()))
     assert '"Tick lease acquired"' in owner.log.read_text()
@@ -345,7 +343,7 @@ def test_the_owner_of_the_clock_moves_time_on_and_names_the_version(make: Make) 
 
 
 async def _learned(stores: Stores) -> None:
-    """Versions 1 and 2, as a trainer would have left them."""
+    """Store versions 1 and 2 like a trainer."""
     churn_model = taught()
     stored = snapshot(churn_model)
     await stores.models.claim("trainer")

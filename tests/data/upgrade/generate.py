@@ -87,8 +87,8 @@ from stream_app.core.training.trainer import Checkpoint
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.ports import ModelVersion, Outcome
 from stream_app.services.runtime.stores import open_stores
-from tests.harness.live import LiveSystem, outcome_of
-from tests.harness.live.outcome import messages_of
+from tests.harness.processes import LiveSystem, outcome_of
+from tests.harness.processes.outcome import messages_of
 from tests.harness.receivers import SiteThread
 from tests.harness.shops import separable
 from tests.harness.stored import (

@@ -20,7 +20,7 @@ POM = Path(__file__).with_name("pom.xml")
 JARS = Path(__file__).resolve().parents[3] / "build" / "kafka"
 FETCH_SECONDS = 600.0  # 43 MB over a slow line
 
-# Java takes a quarter of the machine's memory if it is let.
+# By default Java takes a quarter of the machine's memory.
 _HEAP = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC")
 _QUIET = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
 
@@ -42,9 +42,9 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-# The first consumer of a group need not wait 3 s for others.
+# The first consumer of a group does not wait 3 s for others.
 group.initial.rebalance.delay.ms=0
-# A broker that was killed is registered until its session ends: with the usual 9 s it came back after 13.
+# A killed broker stays registered until its session ends: with the default of 9 s it came back after 13 s.
 broker.heartbeat.interval.ms=250
 broker.session.timeout.ms=1500
 num.io.threads=4
@@ -52,7 +52,7 @@ num.network.threads=2
 """
 
 
-# Clients log in with SASL/PLAIN, and without an ACL they may do nothing; the controller listens on a port of its own.
+# Clients log in with SASL/PLAIN and have no rights without an ACL; the controller listens on a port of its own.
 _SECURED = """\
 listeners=SASL_PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=SASL_PLAINTEXT://127.0.0.1:{port}
@@ -70,11 +70,11 @@ ADMIN = "admin"  # the super user of a secured broker
 
 
 class KafkaServer(Server):
-    """A broker on a free loopback port, without topics; it creates none by itself. Up in about 4 s with 360 MB.
+    """A broker on a free loopback port, without topics and auto-creation. It starts in about 4 s and takes 360 MB.
 
     Args:
-        users: passwords by name, `admin` among them, which is the super user. With them clients log in by SASL/PLAIN,
-            and may do only what an ACL grants. Without: everybody may do everything.
+        users: passwords by name, including that of `admin`, the super user. If given, clients log in by SASL/PLAIN and
+            have only the rights that ACLs grant.
     """
 
     def __init__(self, users: Mapping[str, str] | None = None) -> None:
@@ -83,7 +83,7 @@ class KafkaServer(Server):
         self._users = dict(users or {})
 
     def client(self, user: str = ADMIN) -> dict[str, str]:
-        """What a client of confluent-kafka needs to connect as a user."""
+        """Return the options with which a client of confluent-kafka connects as a user."""
         options = {"bootstrap.servers": self.bootstrap}
         if self._users:
             options |= {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN"}
@@ -92,35 +92,35 @@ class KafkaServer(Server):
 
     @property
     def bootstrap(self) -> str:
-        """Where clients connect: "127.0.0.1:port"."""
+        """Address for clients: "127.0.0.1:port"."""
         return f"127.0.0.1:{self.port}"
 
     def _command(self) -> Sequence[str]:
-        # 1. Find what is needed; say what is missing before anything starts.
+        # 1. Find the programs.
         java, jars = program("java", "default-jre-headless"), fetch_jars()
         base = [java, *_HEAP, *_QUIET, "-cp", f"{jars}/*"]
-        # 2. The first time, give the data folder its identity.
+        # 2. Before the first start, format the data folder.
         properties = self.folder / "server.properties"
         if not properties.exists():
             self._format(base, properties)
-        # 3. The broker itself.
+        # 3. Start the broker.
         return [*base, "kafka.Kafka", str(properties)]
 
     def _format(self, java: Sequence[str], properties: Path) -> None:
         places = {"port": self.port, "controller": self._controller}
         text = _PROPERTIES.format(folder=self.folder, **places)
-        if self._users:  # of a property that is given twice the last one counts
+        if self._users:  # the last value of a property counts
             users = " ".join(f'user_{name}="{password}"' for name, password in self._users.items())
             text += _SECURED.format(login=_LOGIN, admin=ADMIN, password=self._users[ADMIN], users=users, **places)
         properties.write_text(text)
-        identity = uuid.uuid4().hex[:22]  # as long as the base64 of a UUID, which is what Kafka wants
+        identity = uuid.uuid4().hex[:22]  # Kafka wants the length of a UUID in base64
         tool = [*java, "kafka.tools.StorageTool", "format", "--standalone", "-t", identity, "-c", str(properties)]
         done = subprocess.run(tool, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"Kafka's storage tool failed:\n{done.stdout[-1000:]}{done.stderr[-1000:]}")
 
     def _ready(self) -> bool:
-        # Its log level is that of errors of ours: refused connections while the broker starts are expected.
+        # Refused connections are expected while the broker starts: they are not logged.
         client = AdminClient({**self.client(), "log_level": 0, "socket.timeout.ms": 1000})
         try:
             return bool(client.list_topics(timeout=1.0).brokers)
@@ -129,7 +129,7 @@ class KafkaServer(Server):
 
 
 def fetch_jars() -> Path:
-    """The folder of Kafka's jars; fetched once by Maven, and again only if pom.xml has changed. Raises `Missing`."""
+    """Return the folder of Kafka's jars, which Maven fetches if pom.xml has changed. Raise `Missing` if it cannot."""
     stamp = JARS / "pom.xml"
     if stamp.exists() and stamp.read_bytes() == POM.read_bytes():
         return JARS
@@ -146,7 +146,7 @@ def _fetch(maven: str) -> None:
     fresh = Path(tempfile.mkdtemp(prefix="kafka-", dir=JARS.parent))
     try:
         _copy_jars(maven, fresh)
-        shutil.copy(POM, fresh / "pom.xml")  # last: it says that the folder is complete
+        shutil.copy(POM, fresh / "pom.xml")  # last: it marks the folder as complete
         shutil.rmtree(JARS, ignore_errors=True)
         fresh.rename(JARS)
     finally:

@@ -1,8 +1,10 @@
-"""A server of ours: a process with a folder and a log file, that never outlives the process which started it."""
+"""Processes of tests and benchmarks. They never outlive the process that starts them."""
 
 from __future__ import annotations
 
+import http.client
 import os
+import re
 import shutil
 import signal
 import socket
@@ -10,78 +12,138 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from random import randrange
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
-START_SECONDS = 60.0  # a cold Java on a busy machine took 12
-STOP_SECONDS = 30.0
-_PORTS_IN_A_ROW = 4  # worker, trainer, desk and deliverer of one system
-_FIRST_PORT, _PORTS = 20_000, 1_500  # of one worker of pytest-xdist, up to eight of them
+START_SECONDS: Final = 60.0  # a cold Java on a busy machine took 12
+STOP_SECONDS: Final = 30.0
+_PORTS_IN_A_ROW: Final = 4  # of the four services of a system
+_FIRST_PORT, _PORTS = 20_000, 1_500  # per worker of pytest-xdist, up to eight of them
+_OWNERSHIP: Final = re.compile(r'"event": "(lane opened|lane given up)".*?"partition": (\d+)')
 
 
 class Missing(Exception):
-    """A program that a server needs is not on this machine."""
+    """A program that a server needs is missing on this machine."""
+
+
+class Process:
+    """A process with a log file. It can be restarted after its end.
+
+    Args:
+        command: program and arguments.
+        environ: its environment.
+        log: file to which its output is appended.
+    """
+
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str], log: Path) -> None:
+        self.command, self.log = list(command), log
+        self._environ = dict(environ)
+        self.restart()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the latest start."""
+        return self.popen.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.popen.poll() is None
+
+    def restart(self) -> None:
+        """Start the command again, after it has ended."""
+        with self.log.open("ab") as out:
+            self.popen = subprocess.Popen(
+                with_parent(self.command), env=self._environ, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            )
+
+    def kill(self) -> None:
+        """End it at once with SIGKILL, as a crash would."""
+        self.popen.kill()
+        self.popen.wait(STOP_SECONDS)
+
+    def stop(self) -> int:
+        """Send SIGTERM as a supervisor does, and return the exit status."""
+        self.popen.send_signal(signal.SIGTERM)
+        try:
+            return self.popen.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            raise
+
+    def close(self) -> None:
+        """End it if it is running."""
+        if self.running:
+            self.kill()
+
+    def tail(self, characters: int = 4_000) -> str:
+        """Return the end of its log."""
+        return self.log.read_text(errors="replace")[-characters:]
+
+    def partitions(self) -> set[int]:
+        """Return the partitions that a worker owns, by its log."""
+        latest = {int(number): event for event, number in _OWNERSHIP.findall(self.log.read_text(errors="replace"))}
+        return {number for number, event in latest.items() if event == "lane opened"}
 
 
 class Server(ABC):
-    """One server process on loopback, and its data, which lives as long as this object is open.
+    """A server process on loopback with a data folder.
 
-    `start` and `kill` may be called again and again: the server comes back on the same port with the same folder, as
-    after a crash. Leaving the `with` block kills it and removes the folder.
+    After `kill` or `terminate`, `start` brings it back on the same port with the same folder, as after a crash. Leaving
+    the `with` block kills the server and removes the folder.
     """
 
     def __init__(self) -> None:
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{type(self).__name__.lower()}-"))
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     @abstractmethod
     def _command(self) -> Sequence[str]:
-        """What to start; raises `Missing`."""
+        """Return the command to start. Raise `Missing` if a program is missing."""
 
     @abstractmethod
     def _ready(self) -> bool:
-        """Does it answer?"""
+        """Whether the server answers."""
 
     @property
     def pid(self) -> int | None:
-        """The process that runs now."""
+        """Process id of the latest start."""
         return self._process.pid if self._process else None
 
     @property
     def log(self) -> Path:
-        """What the server printed."""
+        """File with the server's output."""
         return self.folder / "server.log"
 
     def start(self) -> None:
-        """Start the server and wait until it answers. Raises `Missing`, or `RuntimeError` with the end of its log."""
-        command = with_parent(self._command())
-        with self.log.open("ab") as out:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+        """Start the server and wait until it answers.
+
+        Raises:
+            Missing: a program is missing.
+            RuntimeError: the server did not start. The message has the end of its log.
+        """
+        self._process = Process(self._command(), os.environ, self.log)
         until = time.monotonic() + START_SECONDS
         while not self._ready():
-            if self._process.poll() is not None or time.monotonic() > until:
+            if not self._process.running or time.monotonic() > until:
                 self.kill()
-                raise RuntimeError(f"{type(self).__name__} did not start:\n{self.log.read_text()[-2000:]}")
+                raise RuntimeError(f"{type(self).__name__} did not start:\n{self._process.tail(2_000)}")
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """End it at once, as a crash would; what it had not yet written to its folder is gone."""
-        self._end(signal.SIGKILL)
+        """End it at once, as a crash would; data that is not in its folder is lost."""
+        if self._process is not None:
+            self._process.kill()
 
     def terminate(self) -> None:
         """Let it stop in good order."""
-        self._end(signal.SIGTERM)
-
-    def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait(STOP_SECONDS)
-            self._process = None
+            self._process.stop()
 
     def close(self) -> None:
         """End the server and remove its folder."""
@@ -103,10 +165,10 @@ class Server(ABC):
 
 
 def free_port() -> int:
-    """Return a loopback port that was free a moment ago, as were those behind it: a service adds up to three to it.
+    """Return a free loopback port whose next three are free as well: services add up to three to it.
 
-    It lies below the ports that the system gives to clients, so that no connection takes it meanwhile, and among those
-    of this worker of pytest-xdist, so that no other worker takes it.
+    It is below the ports that the system assigns to clients, so no connection takes it meanwhile, and in the range of
+    this worker of pytest-xdist, so no other worker takes it.
     """
     first = _FIRST_PORT + _PORTS * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8)
     while True:
@@ -121,7 +183,7 @@ def free_port() -> int:
 
 
 def program(name: str, package: str) -> str:
-    """The path of a program. Raises `Missing` with Debian's name of the package that brings it."""
+    """Return the path of a program. Raise `Missing` with the name of its Debian package."""
     path = shutil.which(name)
     if path is None:
         raise Missing(f"the program {name}: apt-get install {package}")
@@ -129,9 +191,21 @@ def program(name: str, package: str) -> str:
 
 
 def with_parent(command: Sequence[str]) -> list[str]:
-    """The command, killed by the kernel when the thread that starts it ends: a crash of a test leaves no server.
+    """Return the command such that the kernel kills it when the thread that starts it ends.
 
-    `setpriv` is part of util-linux, so on every Debian; elsewhere only an orderly end of the starter stops the server.
+    `setpriv` is part of util-linux, hence of every Debian; without it, a process survives a crash of the test.
     """
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else list(command)
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether a loopback server answers a request with 200."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2.0)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

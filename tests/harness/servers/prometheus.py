@@ -1,23 +1,22 @@
-"""Debian's Prometheus on loopback, scraping what it is given."""
+"""Debian's Prometheus on loopback."""
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
-from tests.harness.servers.process import Server, program
+from tests.harness.servers.process import Server, answers, program
 
 
 class PrometheusServer(Server):
-    """A Prometheus of our own on a free loopback port.
+    """A Prometheus on a free loopback port.
 
     Args:
         targets: addresses by job: {"worker": ["127.0.0.1:9464"]}.
-        rules: files of rules that it evaluates.
-        every: how often it scrapes and evaluates, seconds.
+        rules: files of rules to evaluate.
+        every: interval of scrapes and evaluations, seconds.
     """
 
     def __init__(self, targets: Mapping[str, Sequence[str]], rules: Sequence[Path] = (), every: int = 5) -> None:
@@ -37,7 +36,7 @@ class PrometheusServer(Server):
 
     @property
     def url(self) -> str:
-        """Where its API is: "http://127.0.0.1:port"."""
+        """Address of its API: "http://127.0.0.1:port"."""
         return f"http://127.0.0.1:{self.port}"
 
     def _command(self) -> Sequence[str]:
@@ -51,11 +50,4 @@ class PrometheusServer(Server):
         ]
 
     def _ready(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1.0)
-        try:
-            connection.request("GET", "/-/ready")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return answers(self.port, "/-/ready")

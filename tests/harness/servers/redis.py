@@ -12,11 +12,11 @@ from tests.harness.servers.process import Server, program
 
 
 class RedisServer(Server):
-    """A Redis of our own on a free loopback port. It keeps nothing across `kill` unless `appendonly`.
+    """A Redis on a free loopback port. It loses everything at `kill` unless `appendonly`.
 
     Args:
-        appendonly: write and flush every command to a file before answering, so that `kill` and `start` lose nothing.
-        options: of redis-server, beside those: `["--aclfile", "users.acl"]`.
+        appendonly: write and flush every command to a file before replying, so that `kill` and `start` lose nothing.
+        options: further options of redis-server, such as `["--aclfile", "users.acl"]`.
     """
 
     def __init__(self, *, appendonly: bool = False, options: Sequence[str] = ()) -> None:
@@ -25,7 +25,7 @@ class RedisServer(Server):
 
     @property
     def url(self) -> str:
-        """Where clients connect: "redis://127.0.0.1:port/0"."""
+        """Address for clients: "redis://127.0.0.1:port/0"."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def _command(self) -> Sequence[str]:
@@ -38,7 +38,7 @@ class RedisServer(Server):
         try:
             with redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0), socket_timeout=1.0) as client:
                 return bool(client.ping())
-        except redis.AuthenticationError:  # it answers, and wants a password
+        except redis.AuthenticationError:  # it answers, but requires a password
             return True
         except redis.ConnectionError:
             return False

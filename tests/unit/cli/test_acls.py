@@ -27,7 +27,7 @@ from stream_app.config import INPUTS, OUTPUTS, Kafka, Redis, Topics
 from stream_app.core.messages.outgoing import Outgoing, pack
 from stream_app.errors import KafkaDenied, LoginRefused, NoBroker
 from stream_app.services.runtime.outbox_relay import OutboxRelay
-from tests.fakes.stores import MemoryServer, MemoryStateStore
+from tests.fakes import MemoryServer, MemoryStateStore
 
 PACKAGE = Path(__file__).parents[3] / "stream_app"
 DEPLOY = PACKAGE.parent / "deploy"

@@ -22,7 +22,7 @@ from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.partition.progress import Summary
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
-from tests.fakes.stores import MemoryServer, MemoryStateStore
+from tests.fakes import MemoryServer, MemoryStateStore
 from tests.harness.shops import T0, complaint, order, taught
 
 NOW = T0 + 60 * DAY_US

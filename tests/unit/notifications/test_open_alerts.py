@@ -15,7 +15,7 @@ from stream_app.core.partition.commit import Commit
 from stream_app.core.units import EPOCH
 from stream_app.errors import AlertTaken, BadOption, NoSuchAlert
 from stream_app.notifications.open_alerts import OpenAlert, alert_of, contact_of, open_alerts
-from tests.fakes.stores import MemoryServer, MemoryStateStore
+from tests.fakes import MemoryServer, MemoryStateStore
 
 DAY = timedelta(days=1)
 NOW = EPOCH + 10 * DAY

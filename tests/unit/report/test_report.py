@@ -27,7 +27,7 @@ from stream_app.report.charts.ensemble import weight_chart
 from stream_app.report.drawing import Picture
 from stream_app.report.html import pictures, render, write_report
 from stream_app.report.terminal import summary
-from tests.harness.factories import results
+from tests.harness.invented_replay import results
 
 PICTURES = ("reach", "right", "lead", "auc", "loss", "calibration", "lift", "churn", "importance", "effects", "weights")
 REPORT = Path(html.__file__).parent

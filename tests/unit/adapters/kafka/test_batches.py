@@ -18,7 +18,7 @@ from stream_app.adapters.kafka.faust_transport.unpacking import Unpacker
 from stream_app.core.messages.decoding import AT_ONCE, DeadLetter, dead_letter, decode_record
 from stream_app.core.messages.unreadable import Unreadable
 from stream_app.errors import MissingCodec, TooManyUnreadable
-from tests.harness.rawkafka import batch, pack, record, varint
+from tests.harness.raw_kafka import batch, pack, record, varint
 
 ORDERS = TP("shop.orders", 3)
 PACKED = ("none", "gzip", "snappy", "xerial", "lz4", "zstd")

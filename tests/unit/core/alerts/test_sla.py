@@ -19,7 +19,7 @@ from stream_app.core.partition.step import Step
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.state.vector import CASES
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
-from tests.harness.livesystem import APPENDED_MS, TOPICS, Rec, tick
+from tests.harness.in_memory import APPENDED_MS, TOPICS, Record, tick
 from tests.harness.shops import SHOP, T0, complaint, order
 from tests.unit.core.partition.test_task import fetch, sent, steps_of
 
@@ -205,12 +205,14 @@ def test_after_a_restart_the_owner_is_known_and_a_resolved_case_stays_so() -> No
     task, steps = lane_at(DUE + 1)
     steps += hear(task, said("episode_acked", DUE + HOUR_US))
     again = restarted(steps)
-    again.inputs.receive("contacts", 1, [Rec(1, APPENDED_MS, None, said("episode_acked", DUE + 2, staff="wang"))], 2, 2)
+    again.inputs.receive(
+        "contacts", 1, [Record(1, APPENDED_MS, None, said("episode_acked", DUE + 2, staff="wang"))], 2, 2
+    )
     assert noted(steps_of(again)) == {}
     steps += hear(task, said("episode_resolved", DUE + 2 * HOUR_US, outcome="lost"))
     again = restarted(steps)
     start = again.inputs.ends["complaints"]
-    late = Rec(start, APPENDED_MS, None, encode(of("k", DUE + 3 * HOUR_US, ANSWERED)))
+    late = Record(start, APPENDED_MS, None, encode(of("k", DUE + 3 * HOUR_US, ANSWERED)))
     again.inputs.receive("complaints", start, [late], start + 1, start + 1)
     after = steps_of(again)
     assert after
@@ -223,7 +225,7 @@ def test_an_expired_case_leaves_the_list_also_after_a_restart() -> None:
     expired = tick(DUE + SHOP.alert_lifetime + 1)
     again = restarted(steps)
     start = again.inputs.ends["ticks"]
-    again.inputs.receive("ticks", start, [Rec(start, APPENDED_MS, None, expired)], start + 1, start + 1)
+    again.inputs.receive("ticks", start, [Record(start, APPENDED_MS, None, expired)], start + 1, start + 1)
     assert ALERT not in noted(steps_of(again), stored)
     fetch(task, ticks=[expired])
     assert ALERT not in noted(steps_of(task), stored)

@@ -21,7 +21,7 @@ from stream_app.core.partition.outbox import opening
 from stream_app.core.partition.step import Step
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
-from tests.harness.livesystem import APPENDED_MS, TOPICS, Rec, tick
+from tests.harness.in_memory import APPENDED_MS, TOPICS, Record, tick
 from tests.harness.shops import SHOP, T0, order
 from tests.unit.core.partition.test_task import fetch, opening_of, sent, steps_of
 
@@ -165,7 +165,7 @@ def test_the_owner_is_stored_with_the_customer_and_in_force_after_a_restart() ->
     again.restore(list(step.commit.states.items()))
     again.begin(step.commit.position, step.commit.summary)
     late = said("episode_acked", OPENED + 2 * HOUR_US, staff="wang")
-    again.inputs.receive("contacts", 2, [Rec(2, APPENDED_MS, None, late)], 3, 3)
+    again.inputs.receive("contacts", 2, [Record(2, APPENDED_MS, None, late)], 3, 3)
     for role in ("ticks", "browsing", "cart", "complaints", "orders"):
         again.inputs.receive(
             role, again.inputs.ends.get(role, 0), [], again.inputs.ends.get(role, 0), again.inputs.ends.get(role, 0)

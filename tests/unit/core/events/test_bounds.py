@@ -49,7 +49,7 @@ from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.ingest import LogFormat, open_log
-from tests.harness.livesystem import APPENDED_MS, TOPICS, Rec
+from tests.harness.in_memory import APPENDED_MS, TOPICS, Record
 from tests.harness.shops import SHOP, T0, order
 
 DAY_US = 86_400_000_000
@@ -98,7 +98,7 @@ def test_impossible_values_are_rejected_live_and_in_a_replay_for_the_same_field(
     kind: str, fields: dict[str, Any], field: str, tmp_path: Path
 ) -> None:
     line = event(kind, **fields)
-    (dead,), _ = decode_record("orders", [Rec(0, APPENDED_MS, None, line)], SKEW)
+    (dead,), _ = decode_record("orders", [Record(0, APPENDED_MS, None, line)], SKEW)
     assert isinstance(dead, DeadLetter)
     assert dead.rejected.field == field
     assert len(dead.rejected.reason) > 10
@@ -136,7 +136,7 @@ def test_the_reason_names_the_remedy() -> None:
         (event(event_id="  "), "give every event a unique id"),
         (event(amount=1e13), "<= 1000000000000"),
     ]:
-        (dead,), _ = decode_record("orders", [Rec(0, APPENDED_MS, None, line)], SKEW)
+        (dead,), _ = decode_record("orders", [Record(0, APPENDED_MS, None, line)], SKEW)
         assert isinstance(dead, DeadLetter)
         assert word in dead.rejected.reason
 
@@ -144,7 +144,7 @@ def test_the_reason_names_the_remedy() -> None:
 @pytest.mark.parametrize("timestamp", [1 << 62, -(1 << 62), -1, 0])
 def test_an_invented_timestamp_does_not_stop_decoding(timestamp: int) -> None:
     values = [event(occurred_at=at) for at in ("9999-12-31T23:59:59Z", "2024-05-01T00:00:00Z", "1970-01-01T00:00:00Z")]
-    items, _ = decode_record("orders", [Rec(0, timestamp, None, value) for value in values], SKEW)
+    items, _ = decode_record("orders", [Record(0, timestamp, None, value) for value in values], SKEW)
     assert [isinstance(item, DeadLetter) for item in items] == [True, timestamp < 1 << 62, True]
 
 
@@ -160,7 +160,7 @@ def lane_with(**records: list[bytes]) -> PartitionTask:
     task = PartitionTask(0, TOPICS, SHOP, Limits())
     task.begin(b"", b"")
     for role in TOPICS:
-        fetched = [Rec(place, APPENDED_MS, b"k", value) for place, value in enumerate(records.get(role, ()))]
+        fetched = [Record(place, APPENDED_MS, b"k", value) for place, value in enumerate(records.get(role, ()))]
         task.inputs.receive(role, 0, fetched, len(fetched), len(fetched))
     return task
 
@@ -355,21 +355,21 @@ def test_foreign_bytes_and_values_out_of_range_are_rejected_with_a_reason(
     read: Callable[[bytes], Any], values: list[bytes]
 ) -> None:
     for value in [*FOREIGN, *values]:
-        found = read_internal(Rec(0, APPENDED_MS, None, value, NUMBERED), read, SKEW)
+        found = read_internal(Record(0, APPENDED_MS, None, value, NUMBERED), read, SKEW)
         assert isinstance(found, Rejected), value
         assert found.reason
 
 
 @given(st.binary(max_size=60), st.sampled_from([decode_labelled, decode_candidates, decode_alert]))
 def test_reading_never_raises(value: bytes, read: Callable[[bytes], Any]) -> None:
-    read_internal(Rec(0, APPENDED_MS, None, value, [("sequence", value)]), read, SKEW)
+    read_internal(Record(0, APPENDED_MS, None, value, [("sequence", value)]), read, SKEW)
 
 
 @pytest.mark.parametrize("header", [b"abc", b"-1", b"9" * 5_000, b"", None, b"\xff", b"1.5", "²".encode()])
 def test_an_invalid_sequence_header_counts_as_none(header: bytes | None) -> None:
     assert sequence_of([("sequence", header)]) == 0
     found = read_internal(
-        Rec(0, APPENDED_MS, None, pack(CandidateBatch(T0, [])), [("sequence", header)]), decode_candidates, SKEW
+        Record(0, APPENDED_MS, None, pack(CandidateBatch(T0, [])), [("sequence", header)]), decode_candidates, SKEW
     )
     assert isinstance(found, Rejected)
     assert found.field == "sequence"

@@ -26,7 +26,7 @@ from stream_app.errors import NoOrders
 from stream_app.ingest import LogFormat
 from stream_app.replay.session import Request, Watcher, replay_log
 from stream_app.services.worker.worker_metrics import WorkerMonitor
-from tests.harness.livesystem import TOPICS
+from tests.harness.in_memory import TOPICS
 from tests.harness.shops import SHOP, T0, browsing, order
 from tests.unit.core.partition.test_task import fetch, lane_with, steps_of
 

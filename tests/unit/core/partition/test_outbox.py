@@ -23,7 +23,7 @@ from stream_app.core.model.labels import Matured, Pending
 from stream_app.core.partition import outbox
 from stream_app.core.partition.task import MAX_DEAD_LETTER_BYTES, Limits, PartitionTask
 from stream_app.core.training.trainer import Trainer
-from tests.harness.livesystem import APPENDED_MS, TOPICS, Rec, tick
+from tests.harness.in_memory import APPENDED_MS, TOPICS, Record, tick
 from tests.harness.shops import SHOP, T0, order
 from tests.unit.core.partition.test_task import MODEL, fetch, opening_of, sent, steps_of
 
@@ -43,7 +43,7 @@ HEADERS = st.lists(st.tuples(st.sampled_from(["a", "名" * 400, "kafka_dlt-origi
 def test_a_dead_letter_fits_and_says_what_it_lacks(
     key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]], text: str, limit: int
 ) -> None:
-    dead = DeadLetter("orders", Rec(7, 9, key, value, headers), Rejected(text, text))
+    dead = DeadLetter("orders", Record(7, 9, key, value, headers), Rejected(text, text))
     whole = dead_letter(dead, "t" * 249, 3)
     message = cut(whole, limit)
     assert message.size <= limit
@@ -65,7 +65,7 @@ def test_a_dead_letter_fits_and_says_what_it_lacks(
 
 def test_a_dead_letter_of_a_record_that_is_large_in_each_part() -> None:
     headers = [("h" * 300_000, b"h" * 300_000)] * 3 + [("", b"")] * 100_000
-    record = Rec(0, 0, b"k" * 2_000_000, b"v" * 2_000_000, headers)
+    record = Record(0, 0, b"k" * 2_000_000, b"v" * 2_000_000, headers)
     message = dead_letter(DeadLetter("orders", record, Rejected("r" * 600_000, "f" * 600_000)), "shop.orders", 0)
     assert MAX_DEAD_BYTES * 0.9 < message.size <= MAX_DEAD_BYTES
     assert len(message.headers) <= MAX_HEADERS
@@ -77,7 +77,7 @@ def test_a_dead_letter_of_a_record_that_is_large_in_each_part() -> None:
 def test_a_commit_holds_few_large_dead_letters_and_loses_none() -> None:
     task = PartitionTask(0, TOPICS, SHOP, Limits(), buffer_bytes=1 << 40)
     task.begin(b"", b"")
-    records = [Rec(offset, APPENDED_MS, None, b"x" * 900_000) for offset in range(40)]
+    records = [Record(offset, APPENDED_MS, None, b"x" * 900_000) for offset in range(40)]
     fetch(task)
     task.inputs.receive("orders", 0, records, 40, 40)
     steps = steps_of(task)
@@ -91,10 +91,10 @@ def test_keys_and_headers_count_as_buffered_bytes() -> None:
     task = PartitionTask(0, TOPICS, SHOP, Limits(), buffer_bytes=600_000)
     task.begin(b"", b"")
     assert task.inputs.wants("orders")
-    task.inputs.receive("orders", 0, [Rec(0, APPENDED_MS, b"k" * 60_000, b"{", [("n", b"v" * 60_000)])], 1, 9)
+    task.inputs.receive("orders", 0, [Record(0, APPENDED_MS, b"k" * 60_000, b"{", [("n", b"v" * 60_000)])], 1, 9)
     assert task.inputs.buffered_bytes > 120_000
     assert not task.inputs.wants("orders")
-    task.inputs.receive("cart", 0, [Rec(0, APPENDED_MS, b"", b"{", [("", None)] * 10_000)], 1, 9)
+    task.inputs.receive("cart", 0, [Record(0, APPENDED_MS, b"", b"{", [("", None)] * 10_000)], 1, 9)
     assert not task.inputs.wants("cart")
 
 

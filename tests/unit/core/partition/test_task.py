@@ -37,14 +37,15 @@ from stream_app.core.state.counters import COUNTER, contacts_per_week
 from stream_app.core.training.trainer import DAYS_AHEAD, Trainer
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND, NEVER
 from stream_app.errors import UnusableState
+from stream_app.publish.sender import ROLES as EVENT_ROLES
 from stream_app.replay.runner import Replay
-from tests.harness.livesystem import APPENDED_MS, TOPICS, Rec, System, Topics, publish, role_of, tick
+from tests.harness.in_memory import APPENDED_MS, TOPICS, MemorySystem, Record, Topics, publish, tick
 from tests.harness.shops import SHOP, T0, browsing, logs, order
 
 
 def as_read(events: list[Event]) -> list[Event]:
     """In the order in which a replay reads a log: by time, then kind."""
-    return sorted(events, key=lambda event: (event.at, ROLES.index(role_of(event))))
+    return sorted(events, key=lambda event: (event.at, ROLES.index(EVENT_ROLES[type(event)])))
 
 
 def replayed(events: Sequence[Event], shop: Settings, partitions: int) -> Replay:
@@ -60,7 +61,7 @@ def decisions_of(replay: Replay) -> dict[tuple[str, int], tuple[int, float, int]
     return {(found.customers[c], int(at)): (int(label), float(p), int(v)) for c, at, label, p, v in rows}
 
 
-def assert_same(system: System, replay: Replay) -> None:
+def assert_same(system: MemorySystem, replay: Replay) -> None:
     """States, decisions, features, labels, models and alerts."""
     # 1. States.
     for task, partition in zip(system.tasks.values(), replay.partitions, strict=True):
@@ -76,7 +77,7 @@ def assert_same(system: System, replay: Replay) -> None:
             assert (customer.alert is None) == (known.alert is None)
     # 2. Labels, with the probabilities that were given.
     told = {}
-    for outgoing in system.told("labelled"):
+    for outgoing in system.sent_to("labelled"):
         for one in unpack(outgoing.payload, LabelledBatch).examples:
             told[one.customer, one.decided_at] = (one.label, one.probability, one.version)
     assert told == {key: row for key, row in decisions_of(replay).items() if row[0] >= 0}
@@ -99,14 +100,14 @@ COSTLY = settings(max_examples=settings().max_examples * 2 // 5)
 @COSTLY
 @given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32))
 def test_a_published_log_comes_to_what_its_replay_says(events: list[Event], partitions: int, seed: int) -> None:
-    system = System(publish(events, SHOP, partitions), SHOP, seed).run()
+    system = MemorySystem(publish(events, SHOP, partitions), SHOP, seed).run()
     assert_same(system, replayed(events, SHOP, partitions))
 
 
 @COSTLY
 @given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32))
 def test_lanes_trainer_and_desk_may_crash_at_any_moment(events: list[Event], partitions: int, seed: int) -> None:
-    system = System(publish(events, SHOP, partitions), SHOP, seed, crashes=0.1).run()
+    system = MemorySystem(publish(events, SHOP, partitions), SHOP, seed, crashes=0.1).run()
     assert_same(system, replayed(events, SHOP, partitions))
 
 
@@ -118,7 +119,9 @@ FOLLOWING = Limits(events=7, decisions=5, follows=True)
 def test_a_log_that_is_published_meanwhile_comes_to_what_its_replay_says(
     events: list[Event], partitions: int, seed: int, crashes: float
 ) -> None:
-    system = System(Topics(partitions), SHOP, seed, FOLLOWING, crashes).run_beside(publish(events, SHOP, partitions))
+    system = MemorySystem(Topics(partitions), SHOP, seed, FOLLOWING, crashes).run_while_publishing(
+        publish(events, SHOP, partitions)
+    )
     assert_same(system, replayed(events, SHOP, partitions))
     assert not any(task.processor.counts.late or task.processor.counts.too_late for task in system.tasks.values())
 
@@ -137,7 +140,9 @@ def test_a_redis_that_was_set_back_is_caught_up_from_kafka(seed: int) -> None:
     replay = replayed(events, SHOP, 2)
     dropped = learned = 0
     for _ in range(4):
-        system = System(publish(events, SHOP, 2), SHOP, rng.randrange(1 << 30), Limits(events=3, decisions=5), 0.01)
+        system = MemorySystem(
+            publish(events, SHOP, 2), SHOP, rng.randrange(1 << 30), Limits(events=3, decisions=5), 0.01
+        )
         saved = system.run(rng.randrange(250)).save()  # of some 500 turns
         system.run(rng.randrange(250))
         dropped += sum(len(waiting) for waiting in system.training.waiting.values())
@@ -166,7 +171,7 @@ def fetch(task: PartitionTask, *, at: int = APPENDED_MS, **records: Sequence[byt
     for role in ROLES:
         start = task.inputs.ends.get(role, 0)
         values = records.get(role, ())
-        found = [Rec(start + place, at, b"key", value, [("trace", b"1")]) for place, value in enumerate(values)]
+        found = [Record(start + place, at, b"key", value, [("trace", b"1")]) for place, value in enumerate(values)]
         task.inputs.receive(role, start, found, start + len(found), start + len(found))
 
 
@@ -204,7 +209,7 @@ def test_a_record_that_cannot_be_read_is_a_dead_letter_and_stops_nothing(value: 
 
 
 def test_a_dead_letter_may_have_headers_without_a_value_and_is_never_larger_than_a_broker_takes() -> None:
-    record = Rec(0, APPENDED_MS, None, b"x" * 2_000_000, [("empty", None)])
+    record = Record(0, APPENDED_MS, None, b"x" * 2_000_000, [("empty", None)])
     task = lane_with()
     task.inputs.receive("cart", 0, [record], 1, 1)
     (message,) = sent(steps_of(task), "dead_letters")
@@ -374,7 +379,7 @@ def test_a_partition_of_another_program_is_refused() -> None:
 
 def test_a_log_may_end_on_the_very_midnight_at_which_a_day_was_learned() -> None:
     events: list[Event] = [order("c", T0 + DAY_US), order("c", T0 + 26 * DAY_US)]
-    assert_same(System(publish(events, SHOP, 1), SHOP).run(), replayed(events, SHOP, 1))
+    assert_same(MemorySystem(publish(events, SHOP, 1), SHOP).run(), replayed(events, SHOP, 1))
 
 
 def test_who_is_far_ahead_of_the_slowest_partition_waits_in_kafka() -> None:

@@ -24,7 +24,7 @@ from stream_app.replay.evaluation.segments import RFM, segment_tables
 from stream_app.replay.evaluation.support import FIELD_GROUPS, support_figures
 from stream_app.replay.evaluation.worth import money_figures, newest_decisions
 from stream_app.replay.results import AlertRecord, LogFacts, Results
-from tests.harness.factories import START, results
+from tests.harness.invented_replay import START, results
 
 
 @pytest.fixture(scope="module")

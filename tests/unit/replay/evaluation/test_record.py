@@ -18,7 +18,7 @@ from stream_app.errors import ContradictorySettings
 from stream_app.replay.evaluation import metrics
 from stream_app.replay.evaluation.evaluation import evaluate
 from stream_app.replay.results import CHURNED, OPEN, RETAINED, Results
-from tests.harness.factories import results, with_probability
+from tests.harness.invented_replay import results, with_probability
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

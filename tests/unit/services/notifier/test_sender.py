@@ -37,7 +37,7 @@ from stream_app.services.notifier.clock import now_us
 from stream_app.services.notifier.commits import Commits
 from stream_app.services.notifier.requests import Requests
 from stream_app.services.notifier.sender import Sender
-from tests.fakes.delivery_store import MemoryDeliveryStore, StoredDeliveries
+from tests.fakes import MemoryDeliveryStore, StoredDeliveries
 
 
 class Channel:

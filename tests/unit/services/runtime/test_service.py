@@ -35,7 +35,7 @@ from stream_app.services.runtime.outbox_relay import OutboxRelay
 from stream_app.services.worker import ticker as ticker_module
 from stream_app.services.worker.model_versions import ModelVersions
 from stream_app.services.worker.ticker import SETTLE_US, Ticker
-from tests.fakes.stores import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
+from tests.fakes import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
 from tests.harness.shops import SHOP, T0, taught
 
 TOPICS = {role: f"shop.{role}" for role in ("alerts", "ticks", "labelled", "dead_letters", "scores", "contacts")}

@@ -1,0 +1,20 @@
+"""Fakes of the stores, in memory. No lock is needed: none of their methods awaits anything.
+
+What a server would hold is a value of its own, and each store on it is the connection of one process. Tests can thus
+simulate several processes, crashes and restarts without a server.
+"""
+
+from tests.fakes.delivery_store import MemoryDeliveryStore, StoredDeliveries
+from tests.fakes.lease import MemoryLease
+from tests.fakes.memory_server import MemoryServer
+from tests.fakes.model_store import MemoryModelStore
+from tests.fakes.state_store import MemoryStateStore
+
+__all__ = [
+    "MemoryDeliveryStore",
+    "MemoryLease",
+    "MemoryModelStore",
+    "MemoryServer",
+    "MemoryStateStore",
+    "StoredDeliveries",
+]

@@ -1,0 +1,288 @@
+"""The live system in memory: topics are lists, the store is a dict, and a seed drives the scheduler.
+
+It runs the same partition tasks, trainer and allocator as the services do, in any interleaving of fetches. It may
+discard a partition task at any time, as a crash does. `tests.harness.processes` has the system of real processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Self
+
+import msgspec
+
+from stream_app.adapters.complaint_text import complaint_reader
+from stream_app.adapters.kafka.partitioner import partition_of
+from stream_app.core.allocation.allocator import Allocator
+from stream_app.core.events.schema import Event, encode
+from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.batches import CandidateBatch, LabelledBatch
+from stream_app.core.messages.decoding import EVENTS, ROLES, TICKS
+from stream_app.core.messages.outgoing import Outgoing, unpack
+from stream_app.core.messages.schema import AllocationDone, Contact, Tick, decode_message, encode_message
+from stream_app.core.model.churn_model import ChurnModel
+from stream_app.core.model.snapshot import restore, snapshot
+from stream_app.core.partition import outbox
+from stream_app.core.partition.task import Limits, PartitionTask
+from stream_app.core.schedule import moments_between
+from stream_app.core.settings import Settings
+from stream_app.core.training.trainer import Trainer
+from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.publish.sender import ROLES as EVENT_ROLES
+
+APPENDED_MS = 4_102_444_800_000  # 2100: later than the events of all tests
+TOPICS = {role: f"shop.{role}" for role in ROLES}
+
+
+@dataclass
+class Record:
+    """A record of a topic."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]] = ()
+
+
+@dataclass
+class Topics:
+    """Records of all topics and partitions."""
+
+    partitions: int
+    records: dict[tuple[str, int], list[Record]] = field(default_factory=dict)
+
+    def of(self, role: str, partition: int) -> list[Record]:
+        return self.records.setdefault((role, partition), [])
+
+    def append(self, role: str, partition: int, value: bytes | None, key: bytes | None = None) -> None:
+        log = self.of(role, partition)
+        log.append(Record(len(log), APPENDED_MS, key, value))
+
+
+def tick(at: int, **fields: Any) -> bytes:
+    return encode_message(Tick(occurred_at=EPOCH + at * MICROSECOND, **fields))
+
+
+def publish(events: Sequence[Event], settings: Settings, partitions: int) -> Topics:
+    """Return topics with a whole log and its ticks, as the publisher writes them."""
+    topics = Topics(partitions)
+    ticked = events[0].at
+
+    def tick_all(at: int, **fields: Any) -> None:
+        for number in range(partitions):
+            ends = {role: len(topics.of(role, number)) for role in EVENTS}
+            topics.append("ticks", number, tick(at, ends=ends, **fields))
+
+    tick_all(ticked)
+    for event in events:
+        for moment in moments_between(ticked, event.at, settings):
+            tick_all(moment.at, learns=moment.learns, nominates=moment.nominates, waits=True)
+            ticked = moment.at
+        topics.append(EVENT_ROLES[type(event)], partition_of(event.customer_id, partitions), encode(event))
+    tick_all(max(event.at for event in events) + 1, learns=True, waits=True, complete=True)
+    return topics
+
+
+@dataclass
+class StoredPartition:
+    """A partition in the store."""
+
+    position: bytes = b""
+    summary: bytes = b""
+    states: dict[str, bytes] = field(default_factory=dict)
+    sequence: int = 0
+
+
+class MemorySystem:
+    """The partition tasks, the trainer and the allocator over topics.
+
+    Args:
+        topics: read and written.
+        settings: of the shop.
+        seed: of the scheduler.
+        limits: of the partition tasks.
+        crashes: probability of a crash at each step.
+    """
+
+    def __init__(
+        self, topics: Topics, settings: Settings, seed: int = 1, limits: Limits | None = None, crashes: float = 0.0
+    ) -> None:
+        self.topics, self.settings, self.rng = topics, settings, Random(seed)
+        self.limits = limits or Limits(events=7, decisions=5)
+        self.crashes = crashes
+        self.stored = {number: StoredPartition() for number in range(topics.partitions)}
+        self.allocator_stored = b""
+        self.versions: dict[int, bytes] = {}
+        self.effective: list[tuple[int, int]] = []
+        self.alerts: list[AlertOpened | AlertClosed] = []
+        self.sent: list[Outgoing] = []
+        self.training = Trainer(
+            ChurnModel(settings.horizon, settings.decide_every, settings.seed), topics.partitions, settings.horizon
+        )
+        self.checkpoint = self.training.checkpoint()
+        self.allocator = self._new_allocator()
+        self.tasks = {number: self._new_task(number) for number in range(topics.partitions)}
+        self._labelled: dict[int, list[tuple[int, bytes]]] = {number: [] for number in self.tasks}
+        self._nominated: dict[int, list[tuple[int, bytes]]] = {number: [] for number in self.tasks}
+        self._models = {0: ChurnModel(settings.horizon, settings.decide_every, settings.seed)}
+
+    def _new_allocator(self) -> Allocator:
+        partitions = self.topics.partitions
+        return Allocator(partitions, self.settings, lambda customer: partition_of(customer, partitions))
+
+    def _new_task(self, number: int) -> PartitionTask:
+        stored = self.stored[number]
+        task = PartitionTask(number, TOPICS, self.settings, self.limits, classify=complaint_reader())
+        names = list(stored.states)
+        self.rng.shuffle(names)
+        for start in range(0, len(names), 3):
+            task.restore([(name, stored.states[name]) for name in names[start : start + 3]])
+        task.begin(stored.position, stored.summary)
+        return task
+
+    def run_while_publishing(self, published: Topics) -> Self:
+        """Run while a log is published to the empty topics, each partition at its own random speed.
+
+        The first tick is published before anything else.
+        """
+        ahead = {place: list(log) for place, log in published.records.items()}
+        for number in range(published.partitions):
+            self.topics.records[TICKS, number] = [ahead[TICKS, number].pop(0)]
+        for number, task in self.tasks.items():
+            task.inputs.receive(TICKS, 0, self.topics.of(TICKS, number), 1, 1)
+        while any(ahead.values()):
+            place = self.rng.choice([place for place, log in ahead.items() if log])
+            count = self.rng.randrange(1, 8)
+            self.topics.of(*place).extend(ahead[place][:count])
+            del ahead[place][:count]
+            self.run(self.rng.randrange(4))
+        return self.run()
+
+    def run(self, turns: int = 1 << 62) -> Self:
+        """Run until nothing changes any more, or for a number of turns."""
+        idle = 0
+        while idle < 200 and (turns := turns - 1) >= 0:
+            number = self.rng.randrange(self.topics.partitions)
+            if self.rng.random() < self.crashes:
+                self.tasks[number] = self._new_task(number)
+            self._fetch(number)
+            idle = 0 if self._step(number) | self._train() | self._decide() else idle + 1
+        return self
+
+    def _fetch(self, number: int) -> None:
+        task = self.tasks[number]
+        for role in self.rng.sample(ROLES, len(ROLES)):
+            log = self.topics.of(role, number)
+            start = task.inputs.ends.get(role, 0)
+            end = min(len(log), start + self.rng.randrange(6))
+            if self.rng.random() < 0.9:
+                task.inputs.receive(role, start, log[start:end], end, len(log))
+
+    def _step(self, number: int) -> bool:
+        task, stored = self.tasks[number], self.stored[number]
+        if task.hold is not None and task.hold.trainer and self.training.through >= task.hold.moment:
+            task.end_trainer_hold(max((v for at, v in self.effective if at <= task.hold.moment), default=0))
+        step = task.step(self._model(task.version))
+        if step is None:
+            return False
+        if self.rng.random() < self.crashes:  # before the commit is stored
+            self.tasks[number] = self._new_task(number)
+            return True
+        assert step.commit.base == stored.position
+        stored.position, stored.summary = step.commit.position, step.commit.summary
+        stored.states |= step.commit.states
+        for record in step.commit.outbox:
+            stored.sequence += 1
+            times = 2 if self.rng.random() < self.crashes else 1  # a crash after a record was relayed
+            for _ in range(times):
+                self._relay(stored.sequence, unpack(record, Outgoing))
+        return True
+
+    def _relay(self, sequence: int, record: Outgoing) -> None:
+        self.sent.append(record)
+        if record.topic == "labelled":
+            self._labelled[record.partition].append((sequence, record.payload))
+        elif record.topic == "nominations":
+            self._nominated[record.partition].append((sequence, record.payload))
+        elif record.topic == "contacts":
+            self.topics.append("contacts", record.partition, record.value, record.key)
+        elif record.topic == "alerts":
+            self.alerts.append(msgspec.json.decode(record.payload, type=AlertOpened | AlertClosed))
+
+    def _train(self) -> bool:
+        if self.rng.random() < self.crashes:
+            self.training = Trainer.restored(self.checkpoint, self.topics.partitions, self.settings.horizon)
+        for number, log in self._labelled.items():
+            for offset in range(self.training.fetched(number), len(log)):
+                sequence, value = log[offset]
+                self.training.push(number, offset, sequence, unpack(value, LabelledBatch))
+        version = self.training.churn_model.version
+        moment = self.training.learn()
+        if moment is None:
+            return False
+        self.checkpoint = self.training.checkpoint()
+        if self.training.churn_model.version != version:
+            self.versions[self.training.churn_model.version] = snapshot(self.training.churn_model)
+            self.effective.append((moment, self.training.churn_model.version))
+        return True
+
+    def _decide(self) -> bool:
+        if self.rng.random() < self.crashes:
+            self.allocator = self._new_allocator()
+            self.allocator.begin(self.allocator_stored)
+        for number, log in self._nominated.items():
+            for offset in range(self.allocator.fetched(number), len(log)):
+                sequence, value = log[offset]
+                self.allocator.push(number, offset, sequence, unpack(value, CandidateBatch))
+        decided = self.allocator.decide()
+        if decided is None:
+            return False
+        assert decided.commit.base == self.allocator_stored
+        self.allocator_stored = decided.commit.position
+        for record in decided.commit.outbox:
+            self._relay(0, unpack(record, Outgoing))
+        return True
+
+    def _model(self, version: int) -> ChurnModel:
+        if version not in self._models:
+            self._models[version] = restore(self.versions[version])
+        return self._models[version]
+
+    def save(self) -> tuple[Any, ...]:
+        """Return the content of the store, as a snapshot of Redis would have it."""
+        return deepcopy((self.stored, self.allocator_stored, self.versions, self.effective, self.checkpoint))
+
+    def rolled_back(self, saved: tuple[Any, ...]) -> None:
+        """Restore a saved store and restart everything from it; the topics stay as they are."""
+        self.stored, self.allocator_stored, self.versions, self.effective, self.checkpoint = deepcopy(saved)
+        for number, stored in self.stored.items():
+            sent = max(
+                (sequence for log in (self._labelled, self._nominated) for sequence, _ in log[number]), default=0
+            )
+            if sent > stored.sequence:
+                known, stored.sequence = stored.sequence, sent
+                for record in outbox.retractions(number, known):
+                    stored.sequence += 1
+                    self._relay(stored.sequence, record)
+            self.tasks[number] = self._new_task(number)
+        self.training = Trainer.restored(self.checkpoint, self.topics.partitions, self.settings.horizon)
+        self._models = {0: self._models[0]}
+        self.allocator = self._new_allocator()
+        self.allocator.begin(self.allocator_stored)
+        contacts = [
+            [decode_message(record.value or b"") for record in self.topics.of("contacts", number)]
+            for number in range(self.topics.partitions)
+        ]
+        done = [
+            [(m.occurred_at - EPOCH) // MICROSECOND for m in of if isinstance(m, AllocationDone)] for of in contacts
+        ]
+        contact = max((m.sequence for of in contacts for m in of if isinstance(m, Contact | AllocationDone)), default=0)
+        self.allocator_stored = self.allocator.recover(min(max(of, default=-1) for of in done), contact).position
+
+    def sent_to(self, kind: str) -> list[Outgoing]:
+        """Return all records that were sent to a topic."""
+        return [one for one in self.sent if one.topic == kind]
