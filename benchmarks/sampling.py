@@ -32,6 +32,8 @@ _PARTS: Final = {
     "stream_app.core.partition.processor": "timers, labels and routing",
     "stream_app.core.partition.score_batch": "gathering states to score",
     "stream_app.core.alerts.lifecycle": "ranking and alerts",
+    "stream_app.core.partition.alert_tracker": "ranking and alerts",
+    "stream_app.core.partition.candidates": "ranking and alerts",
     "stream_app.core.model.nowcast": "nowcast, mixture and drift",
     "stream_app.core.model.ensemble": "nowcast, mixture and drift",
     "stream_app.core.model.drift": "nowcast, mixture and drift",

@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # it brings the models with it, which the deliverer and its c
 PREFIX: Final = "churn_"
 OUTCOMES: Final = ("done", "already_done", "fenced", "wrong_base")  # of a commit
 EPISODE_OUTCOMES: Final = ("retained", "lost", "unreachable", "no_action", "other")  # as the staff says
-HOLDS: Final = ("trainer", "desk")  # for whose answer a lane waits at a tick
+HOLDS: Final = ("trainer", "allocator")  # processes that a partition waits for at a tick
 NO_FIELD: Final = "none"  # the whole record is to blame: it is not JSON
 OTHER_FIELD: Final = "other"
 # What an event may be rejected for: a field of ours. A made-up field name in bad input must not become a label.

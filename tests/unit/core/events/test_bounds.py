@@ -157,7 +157,7 @@ def steps_of(task: PartitionTask) -> list[Any]:
     return list(iter(lambda: task.step(model), None))
 
 
-def lane_with(**records: list[bytes]) -> PartitionTask:
+def task_with(**records: list[bytes]) -> PartitionTask:
     task = PartitionTask(0, TOPICS, SHOP, Limits())
     task.begin(b"", b"")
     for role in TOPICS:
@@ -173,7 +173,7 @@ def test_whatever_amounts_come_all_facts_stay_finite(amounts: list[float]) -> No
         for place, amount in enumerate(amounts)
         if math.isfinite(amount)
     ]
-    task = lane_with(orders=sent)
+    task = task_with(orders=sent)
     steps_of(task)
     for customer in task.processor.customers.values():
         assert all(map(math.isfinite, customer.vector))
@@ -238,7 +238,7 @@ def test_a_contact_out_of_range_is_a_dead_letter_and_later_ones_count(place: str
     inner[last] = value
     good = opening(T0 + DAY_US, sequence=2)
     contacts = [json.dumps(one).encode() for one in (spoilt, good)]
-    task = lane_with(orders=[encode(order("c", T0))], contacts=contacts)
+    task = task_with(orders=[encode(order("c", T0))], contacts=contacts)
     steps = steps_of(task)
     assert sum(step.rejected.total() for step in steps) == 1
     alert = task.processor.customers["c"].alert
@@ -249,7 +249,7 @@ def test_a_contact_out_of_range_is_a_dead_letter_and_later_ones_count(place: str
 def test_a_forged_number_hides_no_contact_of_a_later_moment() -> None:
     forged, good = opening(T0, "a", sequence=10**15 - 1), opening(T0 + DAY_US, "b", sequence=2)
     events = [encode(order(name, T0)) for name in ("a", "b")]
-    task = lane_with(orders=events, contacts=[json.dumps(one).encode() for one in (forged, good)])
+    task = task_with(orders=events, contacts=[json.dumps(one).encode() for one in (forged, good)])
     steps_of(task)
     assert task.processor.customers["b"].alert is not None
 
@@ -441,7 +441,7 @@ def test_no_record_ends_a_lane_and_what_it_writes_can_be_read(records: list[tupl
     by_role: dict[str, list[bytes]] = {"orders": [encode(order("good", T0))]}
     for role, value in records:
         by_role.setdefault(role, []).append(value)
-    task = lane_with(**by_role)
+    task = task_with(**by_role)
     steps = steps_of(task)
     assert "good" in task.processor.customers
     again = PartitionTask(0, TOPICS, SHOP, Limits())
