@@ -1,7 +1,7 @@
-"""What earlier releases stored under other names or in another form: the one place for aliases and version steps.
+"""Compatibility with earlier releases: the one place for aliases of stored names and for version steps.
 
-Everything here is plain data, or a function on bytes that imports nothing of the present program: a step belongs to the
-version that it reads, while the names and layouts of the program go on. docs/state-formats.md says how to add one.
+Everything here is plain data or a function on bytes, and imports nothing of the present program: a step belongs to the
+version that it reads, while present names and layouts change. docs/state-formats.md describes how to add one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Class = tuple[str, str]  # module, name
 
 # --- models: pickled classes and their attributes --------------------------------------------------------------------
 
-# A class as a release has pickled it -> where it is now. A class that has not moved needs no line.
+# Pickled class of a release -> present class. A class that has not moved needs no line.
 CLASSES: Final[dict[Class, Class]] = {
     # 0.1.1
     ("stream_app.core.drift", "Drift"): ("stream_app.core.model.drift", "Drift"),
@@ -41,34 +41,33 @@ CLASSES: Final[dict[Class, Class]] = {
     ("stream_app.core.snapshot", "array"): ("stream_app.core.model.snapshot", "array"),
 }
 
-# A class, as it is named now -> attributes of its instances as a release has pickled them -> as they are named now.
+# Present class -> pickled attribute of a release -> present attribute.
 ATTRIBUTES: Final[dict[Class, dict[str, str]]] = {}
 
-# Hashes of names (`snapshot.schema`) that mean the same features, facts and experts as the present ones: only names
-# have changed. One line for each release whose names were others.
+# Hashes of names (`snapshot.schema`) of earlier releases that differ from the present ones in names only.
 SNAPSHOT_SCHEMAS: Final[frozenset[str]] = frozenset()
 
-# Format of a snapshot -> the step that turns a learner of that format, in place, into one of the next.
+# Format of a snapshot -> step that upgrades a churn model of that format in place to the next one.
 SNAPSHOT_STEPS: Final[dict[int, Callable[[Any], None]]] = {}
 
 # --- customers -------------------------------------------------------------------------------------------------------
 
 Step = Callable[[Sequence[bytes]], list[bytes]]
 
-# Version of a customer's state -> the step that turns contents of that version into the next one's. A content is the
-# value without its checksum; its first byte is the version.
+# Version of a customer's state -> step that upgrades contents of that version to the next one. A content is the value
+# without its checksum; its first byte is the version.
 STATE_STEPS: Final[dict[int, Step]] = {}
 
-# Hash of names (`codec.CODEC_SCHEMA`) in the summary of a partition -> the version of the states that it goes with.
-# The hash changes with every name of a fact, mark, feature or expert; one line for each release whose hash was another.
+# Hash of names (`states.CODEC_SCHEMA`) in the summary of a partition -> version of its states. The hash changes with
+# the name of any slot, counter, feature or expert.
 STATE_SCHEMAS: Final[dict[str, int]] = {}
 
-# An expert as a release has named it -> as it is named now.
+# Name of an expert in a release -> present name.
 EXPERTS: Final[dict[str, str]] = {}
 
 
 def present_class(module: str, name: str) -> Class:
-    """Return where a class of a pickle is now.
+    """Return the present module and name of a pickled class.
 
     >>> present_class("stream_app.core.unmoved", "Thing")
     ('stream_app.core.unmoved', 'Thing')
@@ -77,7 +76,7 @@ def present_class(module: str, name: str) -> Class:
 
 
 def present_expert(name: str) -> str:
-    """Return what an expert is named now.
+    """Return the present name of an expert.
 
     >>> present_expert("linear")
     'linear'
@@ -86,11 +85,11 @@ def present_expert(name: str) -> str:
 
 
 def rename_attributes(value: object, own: str, renamed: Mapping[Class, Mapping[str, str]] = ATTRIBUTES) -> None:
-    """Rename attributes of an object that was unpickled, and of all that it holds.
+    """Rename the attributes of an unpickled object and of everything it holds.
 
     Args:
-        value: the object; lists, tuples and values of dicts are looked into, and instances of own classes.
-        own: the package whose classes are own.
+        value: the object; lists, tuples, values of dicts and attributes of own classes are searched.
+        own: prefix of the modules with own classes.
         renamed: as `ATTRIBUTES`.
     """
     if not renamed:
@@ -103,7 +102,7 @@ def rename_attributes(value: object, own: str, renamed: Mapping[Class, Mapping[s
 
 
 def _instances(value: object, own: str, seen: set[int]) -> Iterator[Any]:
-    """All instances of own classes that have a dict, each once."""
+    """Yield each instance of an own class that has a `__dict__`, once."""
     if id(value) in seen:
         return
     seen.add(id(value))
@@ -120,7 +119,7 @@ def _instances(value: object, own: str, seen: set[int]) -> Iterator[Any]:
 
 
 def is_readable(version: int, present: int, steps: Mapping[int, Any]) -> bool:
-    """Return whether steps lead from a version, or a format, to the present one.
+    """Return whether steps lead from a version or format to the present one.
 
     >>> is_readable(3, 3, {}), is_readable(2, 3, {}), is_readable(2, 3, {2: list})
     (True, False, True)
@@ -129,11 +128,11 @@ def is_readable(version: int, present: int, steps: Mapping[int, Any]) -> bool:
 
 
 def upgraded(contents: Sequence[bytes], present: int, steps: Mapping[int, Step] = STATE_STEPS) -> list[bytes]:
-    r"""Return contents of readable versions as the present one has them, in the same order.
+    r"""Upgrade contents of readable versions to the present one, in the same order.
 
     Args:
-        contents: of customers' states, each without its checksum.
-        present: version.
+        contents: customers' states without their checksums.
+        present: the present version.
         steps: as `STATE_STEPS`.
 
     >>> upgraded([b"\x02ann", b"\x03bob"], 3, {2: lambda old: [b"\x03" + one[1:].upper() for one in old]})

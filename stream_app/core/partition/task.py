@@ -281,8 +281,7 @@ class PartitionTask:
 
     def _seal(self, step: Step) -> None:
         """Complete a step with the commit of everything that has changed."""
-        processor, summary = self.processor, self.summary
-        changed = processor.working_set.take_changed()
+        processor, summary, changed = self.processor, self.summary, self.processor.working_set.take_changed()
         if self.limits.scores:
             step.add_scores(processor.stream_time, summary.version, processor.ranking, changed)
         self._commits += 1

@@ -53,7 +53,7 @@ def test_the_best_of_all_partitions_are_opened_and_names_break_ties() -> None:
     assert open_alerts(reversed(given_all), 3, SHOP.alert_lifetime) == alerts
 
 
-def test_no_nominations_open_nothing() -> None:
+def test_no_candidates_open_nothing() -> None:
     assert open_alerts([], 3, DAY_US) == []
 
 
@@ -140,7 +140,7 @@ def test_there_is_room_for_any_number_of_customers() -> None:
 
 
 @given(logs(customers=6, max_size=40), st.lists(st.booleans(), max_size=40))
-def test_episodes_keep_the_rules(events: list[Event], cuts: list[bool]) -> None:
+def test_alerts_keep_the_rules(events: list[Event], cuts: list[bool]) -> None:
     played = play(events, cuts=cuts)
     assert max(Counter(alert.opened_at for alert in played.opened).values(), default=0) <= SHOP.capacity
     closed = {one.alert.alert_id: one for one in played.closed}
@@ -187,7 +187,7 @@ def opened_shop(settings: Settings = SHOP) -> Shell:
     raise AssertionError("nothing was opened")
 
 
-def test_an_episode_ends_when_the_customer_orders_and_only_by_a_later_order() -> None:
+def test_an_alert_ends_when_the_customer_orders_and_only_by_a_later_order() -> None:
     shell = opened_shop()
     (alert,) = shell.played.opened
     shell.take(order("c0", alert.opened_at - 1))  # came late: he ordered before the alert
@@ -201,7 +201,7 @@ def test_an_episode_ends_when_the_customer_orders_and_only_by_a_later_order() ->
     ]
 
 
-def test_an_episode_ends_when_the_shops_own_rule_calls_the_customer_lost() -> None:
+def test_an_alert_ends_when_the_shops_own_rule_calls_the_customer_lost() -> None:
     settings = msgspec.structs.replace(SHOP, fallen_odds=1e-9)
     shell = opened_shop(settings)
     lost_at = T0 + settings.lost_after
@@ -213,7 +213,7 @@ def test_an_episode_ends_when_the_shops_own_rule_calls_the_customer_lost() -> No
     assert closing.at == settings.next_nomination(lost_at)
 
 
-def test_an_episode_ends_when_the_risk_has_fallen() -> None:
+def test_an_alert_ends_when_the_risk_has_fallen() -> None:
     settings = msgspec.structs.replace(SHOP, fallen_odds=1e6)  # any score is far below the bar
     shell = opened_shop(settings)
     (alert,) = shell.played.opened
@@ -234,7 +234,7 @@ def test_both_scores_must_lie_above_the_bar() -> None:
     assert shell.played.opened == []
 
 
-def test_a_campaign_opens_no_episode_but_still_ends_them() -> None:
+def test_a_campaign_opens_no_alert_but_still_ends_them() -> None:
     calm = Campaign("sale", date(2024, 1, 1), date(2024, 1, 31))
     shell = silent_shop(settings=msgspec.structs.replace(SHOP, campaigns=(calm,)))
     shell.take(browsing("x", T0 + 9 * DAY_US))
@@ -292,27 +292,27 @@ def risky(days: int, events: list[Event], settings: Settings = SHOP) -> set[str]
     return {one.customer for one in partition.alerts.candidates.best(T0 + days * DAY_US)}
 
 
-def test_whoever_has_just_ordered_is_not_nominated_till_two_new_decisions_agree() -> None:
+def test_whoever_has_just_ordered_is_not_chosen_till_two_new_decisions_agree() -> None:
     first, stir, again = order("c", T0), browsing("c", T0 + 8 * DAY_US), order("c", T0 + 9 * DAY_US)
     assert risky(9, [first, stir]) == {"c"}
     assert risky(10, [first, stir, again, browsing("c", again.at + 1)]) == set()
     assert risky(9 + 5, [first, stir, again]) == {"c"}
 
 
-def test_whoever_is_not_active_any_more_is_not_nominated() -> None:
+def test_whoever_is_not_active_any_more_is_not_chosen() -> None:
     late = msgspec.structs.replace(SHOP, lost_after=2 * SHOP.active_window)
     days = SHOP.active_window // DAY_US
     assert risky(days, [order("c", T0)], late) == {"c"}
     assert risky(days + 3, [order("c", T0)], late) == set()
 
 
-def test_whom_the_shops_own_rule_calls_lost_is_not_nominated() -> None:
+def test_whom_the_shops_own_rule_calls_lost_is_not_chosen() -> None:
     days = SHOP.lost_after // DAY_US
     assert risky(days, [order("c", T0)]) == {"c"}
     assert risky(days + 1, [order("c", T0)]) == set()
 
 
-def test_a_nomination_tells_what_the_staff_must_know() -> None:
+def test_a_candidate_tells_what_the_staff_must_know() -> None:
     partition = PartitionProcessor(SHOP)
     for day in (0, 4):
         partition.apply(order("c", T0 + day * DAY_US, amount=60.0), T0 + day * DAY_US)
@@ -325,7 +325,7 @@ def test_a_nomination_tells_what_the_staff_must_know() -> None:
     assert (one.source, one.version) == (1, taught().version)
 
 
-def test_no_one_is_nominated_in_a_campaign_or_its_lull() -> None:
+def test_no_one_is_chosen_in_a_campaign_or_its_lull() -> None:
     campaign = Campaign(
         "sale", date(2024, 1, 10), date(2024, 1, 11), lull_days=3
     )  # 7 to 11 January; a Monday to Thursday

@@ -68,7 +68,7 @@ def closed(steps: list[Step]) -> list[AlertClosed]:
     return [msgspec.json.decode(one.payload, type=AlertClosed) for one in sent(steps, "alerts")]
 
 
-def test_an_open_episode_is_noted_where_who_looks_for_it_need_not_walk_over_states() -> None:
+def test_an_open_alert_is_noted_where_who_looks_for_it_need_not_walk_over_states() -> None:
     _, stored = with_episode()
     assert list(stored) == [ALERT]
     note = msgspec.json.decode(stored[ALERT], type=AlertNote)
@@ -88,7 +88,7 @@ def test_who_acks_owns_it_until_somebody_takes_it_over() -> None:
     assert work_of(stored).owner == "wang"
 
 
-def test_a_pause_ends_when_the_episode_expires_at_the_latest() -> None:
+def test_a_pause_ends_when_the_alert_expires_at_the_latest() -> None:
     task, stored = with_episode()
     until = EPOCH + (OPENED + 9 * HOUR_US) * MICROSECOND
     stored = noted(hear(task, said("episode_snoozed", OPENED + HOUR_US, until=until)), stored)
@@ -99,7 +99,7 @@ def test_a_pause_ends_when_the_episode_expires_at_the_latest() -> None:
     assert work_of(stored).snoozed_until is None
 
 
-def test_an_episode_that_is_resolved_is_closed_with_its_outcome_and_its_confirmed_cause() -> None:
+def test_an_alert_that_is_resolved_is_closed_with_its_outcome_and_its_confirmed_cause() -> None:
     task, stored = with_episode()
     at = OPENED + HOUR_US
     steps = hear(task, said("episode_resolved", at, outcome="retained", cause="price", note="came back for the tea"))
@@ -138,7 +138,7 @@ def test_what_comes_twice_counts_once(action: str) -> None:
         {"staff": "   "},
     ],
 )
-def test_what_names_no_open_episode_or_nobody_changes_nothing(odd: dict[str, Any]) -> None:
+def test_what_names_no_open_alert_or_nobody_changes_nothing(odd: dict[str, Any]) -> None:
     task, stored = with_episode()
     assert noted(hear(task, said("episode_acked", OPENED + 1, **odd)), stored) == stored
 
@@ -173,7 +173,7 @@ def test_the_owner_is_stored_with_the_customer_and_in_force_after_a_restart() ->
     assert noted(steps_of(again), stored) == stored
 
 
-def test_an_episode_that_ends_otherwise_is_noted_no_more_and_has_no_outcome() -> None:
+def test_an_alert_that_ends_otherwise_is_noted_no_more_and_has_no_outcome() -> None:
     task, stored = with_episode()
     stored = noted(hear(task, said("episode_acked", OPENED + HOUR_US)), stored)
     fetch(task, orders=[encode(order("c", OPENED + 2 * HOUR_US))])
@@ -184,7 +184,7 @@ def test_an_episode_that_ends_otherwise_is_noted_no_more_and_has_no_outcome() ->
     assert b"outcome" not in unpack(steps[-1].commit.outbox[-1], Outgoing).payload
 
 
-def test_who_was_seen_to_waits_for_two_new_scores_before_he_is_nominated_again() -> None:
+def test_who_was_seen_to_waits_for_two_new_scores_before_he_is_chosen_again() -> None:
     task, _ = with_episode()
     hear(task, said("episode_resolved", OPENED + HOUR_US, outcome="no_action"))
     assert task.processor.alerts.candidates.best(OPENED + 2 * HOUR_US) == []
@@ -217,7 +217,7 @@ def test_an_opening_that_is_told_again_does_not_open_what_the_staff_has_closed()
     assert not task.processor.alerts.open
 
 
-def test_why_goes_with_the_episode_from_the_desk_to_the_note_and_the_counts() -> None:
+def test_why_goes_with_the_alert_from_the_allocator_to_the_note_and_the_counts() -> None:
     why = Explanation("loyal", (Cause("price", 0.6), Cause("natural", 0.2)), (Evidence("silence", {"days": 40.0}),))
     candidate = AlertCandidate("c", OPENED, 0.9, 0.9, 12.0, 40.0, float("nan"), 1, 1, explanation=why)
     alert = Alert(ALERT, "c", OPENED, OPENED + DAY_US, 1, 0.9, candidate)

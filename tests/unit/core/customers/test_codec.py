@@ -235,7 +235,7 @@ def test_what_an_older_version_stored_of_absurd_amounts_comes_back_finite() -> N
 
 
 @given(st.lists(st.sampled_from(range(len(SLOTS)))), st.floats(0.1, 1e6))
-def test_facts_that_agree_with_others_come_back(places: list[int], value: float) -> None:
+def test_states_that_agree_with_others_come_back(places: list[int], value: float) -> None:
     customer = Customer("c", 0)
     for place in places:
         customer.vector[place] = value
@@ -250,13 +250,13 @@ def an_episode(usual_gap_days: float = math.nan, own_id: str = "") -> Alert:
 @pytest.mark.parametrize(
     "alert", [an_episode(), an_episode(8.5), an_episode(own_id="al_by_hand")], ids=["nan", "8.5", "id"]
 )
-def test_an_open_episode_comes_back(alert: Alert) -> None:
+def test_an_open_alert_comes_back(alert: Alert) -> None:
     customer = Customer("c", 0)
     customer.alert = alert
     assert repr(stored_and_back(customer).alert) == repr(alert)
 
 
-def test_urgent_cases_that_were_worked_on_come_back_with_an_episode_and_without() -> None:
+def test_urgent_cases_that_were_worked_on_come_back_with_an_alert_and_without() -> None:
     customer = Customer("c", 0)
     for place, kind in enumerate((UNANSWERED, UNSOLVED)):
         target = (T0 + place, kind)
@@ -269,7 +269,7 @@ def test_urgent_cases_that_were_worked_on_come_back_with_an_episode_and_without(
     assert (back.cases, back.alert) == (customer.cases, customer.alert)
 
 
-def test_an_episode_that_was_stored_before_there_were_cases_is_read() -> None:
+def test_an_alert_that_was_stored_before_there_were_cases_is_read() -> None:
     customer = Customer("c", 0)
     customer.alert = an_episode(8.5)
     new = encode_alerts(customer)
@@ -359,7 +359,7 @@ def test_an_empty_customer_takes_few_bytes() -> None:
     assert len(stored) <= 45
 
 
-def test_decisions_on_facts_as_they_still_are_take_no_features() -> None:
+def test_decisions_on_states_as_they_still_are_take_no_features() -> None:
     partition = PartitionProcessor(SHOP)
     partition.apply(order("c", T0), T0)
     partition.advance(T0 + HORIZON)
@@ -452,7 +452,7 @@ def test_bytes_that_are_not_ours_are_refused(stored: bytes, problem: str) -> Non
     assert problem in refusal(stored)
 
 
-def test_an_episode_that_was_stored_before_segments_were_is_read_without_one() -> None:
+def test_an_alert_that_was_stored_before_segments_were_is_read_without_one() -> None:
     customer = Customer("c", 0)
     customer.alert = replace(an_episode(), segment="vip")
     packed = encode_alerts(customer)
@@ -463,7 +463,7 @@ def test_an_episode_that_was_stored_before_segments_were_is_read_without_one() -
     ]
 
 
-def test_an_episode_that_is_not_ours_is_refused() -> None:
+def test_an_alert_that_is_not_ours_is_refused() -> None:
     customer = Customer("c", 0)
     customer.alert = an_episode()
     content = encode_customers([customer], Ranking(0))[0][:-4]

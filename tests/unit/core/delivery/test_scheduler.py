@@ -79,8 +79,8 @@ def closed(name: str, at: int = NOW) -> AlertClosed:
     return AlertClosed(name, "ann", EPOCH + at * MICROSECOND, "returned")
 
 
-class Desk:
-    """A book with a store that is a dict: everything that is noted is stored at once."""
+class Notifier:
+    """A scheduler whose store is a dict: every change is stored at once."""
 
     def __init__(self, *routes: Route, writer: Plain | None = None, **policy: Any) -> None:
         self.writer = writer or Plain()
@@ -90,20 +90,20 @@ class Desk:
         self.messages: dict[str, bytes] = {}
         self.channels: dict[str, bytes] = {}
         self.number, self.position, self.offset = 0, b"", 0
-        self.book = DeliveryScheduler(self.routes, self.policy, self.writer)
+        self.scheduler = DeliveryScheduler(self.routes, self.policy, self.writer)
 
-    def restart(self, *routes: Route) -> Desk:
-        """As after a crash: a new book over what is stored."""
+    def restart(self, *routes: Route) -> Notifier:
+        """As after a crash: a new scheduler over what is stored."""
         self.routes = routes or self.routes
         pending = [value for value in self.deliveries.values() if decode_record(value, Delivery).state == PENDING]
         wanted = {decode_record(value, Delivery).message for value in pending} - {""}
         messages = [self.messages[name] for name in wanted]
-        self.book = DeliveryScheduler(self.routes, self.policy, self.writer)
-        self.book.begin(DeliveryState(self.number, self.position, pending, messages, dict(self.channels)), NOW)
+        self.scheduler = DeliveryScheduler(self.routes, self.policy, self.writer)
+        self.scheduler.begin(DeliveryState(self.number, self.position, pending, messages, dict(self.channels)), NOW)
         return self
 
     def store(self) -> None:
-        changes = self.book.take_changes()
+        changes = self.scheduler.take_changes()
         if changes is None:
             return
         assert changes.base == self.number
@@ -115,25 +115,25 @@ class Desk:
                 self.messages.pop(name, None)
             else:
                 self.messages[name] = value
-        self.book.confirm(changes)
+        self.scheduler.confirm(changes)
 
     def take(self, *messages: AlertOpened | AlertClosed, now: int = NOW) -> None:
         self.offset += len(messages)
-        known = {name for one in messages for name in self.book.delivery_ids(one)} & set(self.deliveries)
-        self.book.add_alerts(0, self.offset, messages, known, now)
+        known = {name for one in messages for name in self.scheduler.delivery_ids(one)} & set(self.deliveries)
+        self.scheduler.add_alerts(0, self.offset, messages, known, now)
         self.store()
 
     def due(self, now: int = NOW, channel: str = "team") -> OutboundMessage | None:
-        if self.book.write_digest(channel, now):
+        if self.scheduler.write_digest(channel, now):
             self.store()
-        message = self.book.next_message(channel, now)
+        message = self.scheduler.next_message(channel, now)
         self.store()
         return message
 
     def answer(self, answer: Answer, now: int = NOW, channel: str = "team") -> OutboundMessage:
         message = self.due(now, channel)
         assert message is not None
-        self.book.record_answer(message.id, answer, now, now)
+        self.scheduler.record_answer(message.id, answer, now, now)
         self.store()
         return message
 
@@ -146,33 +146,33 @@ class Desk:
 
 
 def test_an_urgent_alert_goes_at_once_and_alone() -> None:
-    allocator = Desk(Route("team"), Route("boss", language="zh"))
-    allocator.take(urgent("a"))
-    message = allocator.answer(Delivered())
+    notifier = Notifier(Route("team"), Route("boss", language="zh"))
+    notifier.take(urgent("a"))
+    message = notifier.answer(Delivered())
     assert (message.id, message.deliveries, message.title, message.alert) == ("a:team", ("a:team",), "a", urgent("a"))
-    assert allocator.answer(Delivered(), channel="boss").plain == "a zh"
-    assert allocator.states() == {"a:team": (SENT, ""), "a:boss": (SENT, "")}
-    assert allocator.messages == {}
-    assert allocator.due() is None
+    assert notifier.answer(Delivered(), channel="boss").plain == "a zh"
+    assert notifier.states() == {"a:team": (SENT, ""), "a:boss": (SENT, "")}
+    assert notifier.messages == {}
+    assert notifier.due() is None
 
 
 def test_the_rest_goes_as_a_digest_when_the_days_alerts_have_come() -> None:
-    allocator = Desk(settle=60 * SECOND, settle_at_most=600 * SECOND)
-    allocator.take(alert("a"), alert("b"), now=NOW + 5 * SECOND)
-    assert allocator.due(NOW + 50 * SECOND) is None
-    allocator.take(alert("c"), now=NOW + 50 * SECOND)  # of a slower partition
-    assert allocator.due(NOW + 109 * SECOND) is None
-    assert allocator.book.wake_at("team", NOW + 109 * SECOND) == NOW + 110 * SECOND
-    first, second = allocator.answer(Delivered(), NOW + 110 * SECOND), allocator.answer(Delivered(), NOW + 110 * SECOND)
+    notifier = Notifier(settle=60 * SECOND, settle_at_most=600 * SECOND)
+    notifier.take(alert("a"), alert("b"), now=NOW + 5 * SECOND)
+    assert notifier.due(NOW + 50 * SECOND) is None
+    notifier.take(alert("c"), now=NOW + 50 * SECOND)  # of a slower partition
+    assert notifier.due(NOW + 109 * SECOND) is None
+    assert notifier.scheduler.wake_at("team", NOW + 109 * SECOND) == NOW + 110 * SECOND
+    first, second = notifier.answer(Delivered(), NOW + 110 * SECOND), notifier.answer(Delivered(), NOW + 110 * SECOND)
     assert {first.deliveries, second.deliveries} == {("a:team", "b:team"), ("c:team",)}
-    assert {state for state, _ in allocator.states().values()} == {SENT}
+    assert {state for state, _ in notifier.states().values()} == {SENT}
 
 
 def test_a_digest_waits_no_longer_than_it_may() -> None:
-    allocator = Desk(settle=60 * SECOND, settle_at_most=100 * SECOND)
+    notifier = Notifier(settle=60 * SECOND, settle_at_most=100 * SECOND)
     for place in range(6):
-        allocator.take(alert(f"a{place}"), now=NOW + 30 * SECOND * place)
-    assert allocator.book.wake_at("team", NOW) == NOW + 100 * SECOND
+        notifier.take(alert(f"a{place}"), now=NOW + 30 * SECOND * place)
+    assert notifier.scheduler.wake_at("team", NOW) == NOW + 100 * SECOND
 
 
 @pytest.mark.parametrize(("opened", "due"), [(NOW, NOW), (NOW + 1, NOW + DAY), (NOW - HOUR, NOW)])
@@ -185,12 +185,12 @@ def test_the_digest_hour_is_the_shops() -> None:
 
 
 def test_an_alert_of_tomorrows_digest_does_not_hold_up_todays() -> None:
-    allocator = Desk()
-    allocator.take(alert("a"), now=NOW)
-    allocator.take(alert("late", NOW + HOUR), now=NOW + 59 * SECOND)
-    assert allocator.answer(Delivered(), NOW + 60 * SECOND).deliveries == ("a:team",)
-    assert allocator.due(NOW + DAY - 1) is None
-    assert allocator.answer(Delivered(), NOW + DAY + SECOND).deliveries == ("late:team",)
+    notifier = Notifier()
+    notifier.take(alert("a"), now=NOW)
+    notifier.take(alert("late", NOW + HOUR), now=NOW + 59 * SECOND)
+    assert notifier.answer(Delivered(), NOW + 60 * SECOND).deliveries == ("a:team",)
+    assert notifier.due(NOW + DAY - 1) is None
+    assert notifier.answer(Delivered(), NOW + DAY + SECOND).deliveries == ("late:team",)
 
 
 def test_who_is_told_what() -> None:
@@ -202,91 +202,91 @@ def test_who_is_told_what() -> None:
         Route("cause", causes=frozenset({"price"})),
     ]
     messages = [urgent("u"), alert("d", shop_id="s2"), alert("p", explanation=price), alert("n")]
-    allocator = Desk(*routes)
-    allocator.take(*messages)
-    assert set(allocator.states()) == {"u:urgent", "d:rest", "d:shop", "p:rest", "p:cause", "n:rest"}
+    notifier = Notifier(*routes)
+    notifier.take(*messages)
+    assert set(notifier.states()) == {"u:urgent", "d:rest", "d:shop", "p:rest", "p:cause", "n:rest"}
 
 
 def test_a_program_gets_every_alert_by_itself_when_it_comes() -> None:
-    allocator = Desk(Route("team", each=True))
-    allocator.take(alert("a"), alert("b"))
-    assert {allocator.answer(Delivered()).id, allocator.answer(Delivered()).id} == {"a:team", "b:team"}
+    notifier = Notifier(Route("team", each=True))
+    notifier.take(alert("a"), alert("b"))
+    assert {notifier.answer(Delivered()).id, notifier.answer(Delivered()).id} == {"a:team", "b:team"}
 
 
 def test_an_alert_that_is_told_twice_is_delivered_once() -> None:
-    allocator = Desk()
-    allocator.take(urgent("a"), urgent("a"))
-    allocator.take(urgent("a"))
-    allocator.answer(Delivered())
-    allocator.take(urgent("a"))
-    assert allocator.due() is None
-    assert allocator.states() == {"a:team": (SENT, "")}
+    notifier = Notifier()
+    notifier.take(urgent("a"), urgent("a"))
+    notifier.take(urgent("a"))
+    notifier.answer(Delivered())
+    notifier.take(urgent("a"))
+    assert notifier.due() is None
+    assert notifier.states() == {"a:team": (SENT, "")}
 
 
 def test_the_position_only_grows() -> None:
-    allocator = Desk()
-    allocator.book.add_alerts(3, 10, [], set(), NOW)
-    allocator.book.add_alerts(3, 7, [], set(), NOW)
-    allocator.book.add_alerts(1, 2, [], set(), NOW)
-    allocator.store()
-    assert allocator.restart().book.position == {3: 10, 1: 2}
+    notifier = Notifier()
+    notifier.scheduler.add_alerts(3, 10, [], set(), NOW)
+    notifier.scheduler.add_alerts(3, 7, [], set(), NOW)
+    notifier.scheduler.add_alerts(1, 2, [], set(), NOW)
+    notifier.store()
+    assert notifier.restart().scheduler.position == {3: 10, 1: 2}
 
 
 # --- what is not sent ------------------------------------------------------------------------------------------------
 
 
 def test_what_comes_too_late_is_recorded_and_calls_nobody() -> None:
-    allocator = Desk()
-    allocator.take(urgent("old", NOW - 14 * DAY), alert("older", NOW - 400 * DAY))
-    assert allocator.due() is None
-    assert allocator.states() == {"old:team": (SUPPRESSED, EXPIRED), "older:team": (SUPPRESSED, EXPIRED)}
+    notifier = Notifier()
+    notifier.take(urgent("old", NOW - 14 * DAY), alert("older", NOW - 400 * DAY))
+    assert notifier.due() is None
+    assert notifier.states() == {"old:team": (SUPPRESSED, EXPIRED), "older:team": (SUPPRESSED, EXPIRED)}
 
 
 def test_what_expires_while_it_waits_is_not_sent() -> None:
-    allocator = Desk()
-    allocator.take(urgent("a"), alert("b"))
-    assert allocator.due(NOW + 15 * DAY) is None
-    assert set(allocator.states().values()) == {(SUPPRESSED, EXPIRED)}
-    assert allocator.messages == {}
+    notifier = Notifier()
+    notifier.take(urgent("a"), alert("b"))
+    assert notifier.due(NOW + 15 * DAY) is None
+    assert set(notifier.states().values()) == {(SUPPRESSED, EXPIRED)}
+    assert notifier.messages == {}
 
 
 def test_who_has_come_back_is_not_called() -> None:
-    allocator = Desk()
-    allocator.take(urgent("a"), alert("b"))
-    allocator.take(closed("a"), closed("b"), closed("unknown"))
-    assert allocator.due(NOW + HOUR) is None
-    assert allocator.states() == {"a:team": (SUPPRESSED, CLOSED), "b:team": (SUPPRESSED, CLOSED)}
+    notifier = Notifier()
+    notifier.take(urgent("a"), alert("b"))
+    notifier.take(closed("a"), closed("b"), closed("unknown"))
+    assert notifier.due(NOW + HOUR) is None
+    assert notifier.states() == {"a:team": (SUPPRESSED, CLOSED), "b:team": (SUPPRESSED, CLOSED)}
 
 
-def test_a_closing_meets_a_letter_under_way() -> None:
+def test_a_closing_meets_a_message_under_way() -> None:
     ends: list[tuple[Answer, tuple[str, str]]] = [(Delivered(), (SENT, "")), (Retry("down"), (SUPPRESSED, CLOSED))]
     for answer, state in ends:
-        allocator = Desk()
-        allocator.take(urgent("a"))
-        message = allocator.due()
+        notifier = Notifier()
+        notifier.take(urgent("a"))
+        message = notifier.due()
         assert message is not None
-        allocator.take(closed("a"))
-        allocator.book.record_answer(message.id, answer, NOW, NOW)
-        allocator.store()
-        assert allocator.states() == {"a:team": state}
+        notifier.take(closed("a"))
+        notifier.scheduler.record_answer(message.id, answer, NOW, NOW)
+        notifier.store()
+        assert notifier.states() == {"a:team": state}
 
 
 def test_in_shadow_everything_is_recorded_and_nothing_delivered() -> None:
-    allocator = Desk(live=False)
-    allocator.take(urgent("a"), alert("b"))
-    assert allocator.due(NOW + HOUR) is None
-    assert allocator.states() == {"a:team": (SUPPRESSED, SHADOW), "b:team": (SUPPRESSED, SHADOW)}
-    assert allocator.book.outcomes["team", SUPPRESSED, SHADOW] == 2
+    notifier = Notifier(live=False)
+    notifier.take(urgent("a"), alert("b"))
+    assert notifier.due(NOW + HOUR) is None
+    assert notifier.states() == {"a:team": (SUPPRESSED, SHADOW), "b:team": (SUPPRESSED, SHADOW)}
+    assert notifier.scheduler.outcomes["team", SUPPRESSED, SHADOW] == 2
 
 
 def test_quiet_hours_hold_back_until_they_end() -> None:
     night = QuietHours(time(22), time(8), SHANGHAI)  # 14:00 to 24:00 UTC
-    allocator = Desk(Route("team", quiet=night))
+    notifier = Notifier(Route("team", quiet=night))
     evening = NOW + 6 * HOUR
-    allocator.take(urgent("a", evening), now=evening)
-    assert allocator.due(evening) is None
-    assert allocator.book.wake_at("team", evening) == NOW + 15 * HOUR
-    assert allocator.answer(Delivered(), NOW + 15 * HOUR).id == "a:team"
+    notifier.take(urgent("a", evening), now=evening)
+    assert notifier.due(evening) is None
+    assert notifier.scheduler.wake_at("team", evening) == NOW + 15 * HOUR
+    assert notifier.answer(Delivered(), NOW + 15 * HOUR).id == "a:team"
 
 
 @pytest.mark.parametrize(
@@ -302,43 +302,43 @@ def test_when_it_is_quiet(begin: int, end: int, hour: int, ends: int | None) -> 
 
 
 def test_a_failure_is_tried_again_with_the_same_id_and_words() -> None:
-    allocator = Desk()
-    allocator.take(urgent("a"))
-    first = allocator.answer(Retry("down"))
-    asked = allocator.writer.asked
-    at = allocator.book.wake_at("team", NOW)
+    notifier = Notifier()
+    notifier.take(urgent("a"))
+    first = notifier.answer(Retry("down"))
+    asked = notifier.writer.asked
+    at = notifier.scheduler.wake_at("team", NOW)
     assert at is not None
     assert NOW < at <= NOW + SCHEDULE[0]
-    assert allocator.due(at - 1) is None
-    second = allocator.restart().answer(Delivered(), at)
+    assert notifier.due(at - 1) is None
+    second = notifier.restart().answer(Delivered(), at)
     assert (second.id, second.title, second.markdown, second.plain) == (
         *(first.id, first.title, first.markdown),
         first.plain,
     )
     assert (second.attempts, second.problem) == (1, "down")
-    assert allocator.writer.asked == asked
+    assert notifier.writer.asked == asked
 
 
-def test_a_digest_is_the_same_letter_after_a_crash() -> None:
-    allocator = Desk()
-    allocator.take(alert("a"), alert("b"), alert("c"))
+def test_a_digest_is_the_same_message_after_a_crash() -> None:
+    notifier = Notifier()
+    notifier.take(alert("a"), alert("b"), alert("c"))
     at = NOW + 60 * SECOND
-    first, second = allocator.due(at), allocator.due(at)
+    first, second = notifier.due(at), notifier.due(at)
     assert first is not None
     assert second is not None
-    allocator.restart()
+    notifier.restart()
     again = {
         message.id: message.deliveries
-        for message in [allocator.answer(Delivered(), at), allocator.answer(Delivered(), at)]
+        for message in [notifier.answer(Delivered(), at), notifier.answer(Delivered(), at)]
     }
     assert again == {first.id: first.deliveries, second.id: second.deliveries}
 
 
 def test_who_asks_for_time_gets_it() -> None:
-    allocator = Desk()
-    allocator.take(urgent("a"))
-    allocator.answer(Retry("busy", after=HOUR))
-    at = allocator.book.wake_at("team", NOW)
+    notifier = Notifier()
+    notifier.take(urgent("a"))
+    notifier.answer(Retry("busy", after=HOUR))
+    at = notifier.scheduler.wake_at("team", NOW)
     assert at is not None
     assert NOW + HOUR <= at <= NOW + HOUR * 1.1
 
@@ -369,84 +369,84 @@ def test_chance_spreads_the_attempts() -> None:
 
 
 def test_patience_goes_over_days_and_ends() -> None:
-    allocator = Desk()
-    allocator.take(urgent("a"))
+    notifier = Notifier()
+    notifier.take(urgent("a"))
     now, tries = NOW, 0
-    while allocator.book.messages:
-        allocator.answer(Retry("down"), now)
+    while notifier.scheduler.messages:
+        notifier.answer(Retry("down"), now)
         tries += 1
-        now = allocator.book.wake_at("team", now) or now
+        now = notifier.scheduler.wake_at("team", now) or now
     assert now > NOW + DAY
-    assert allocator.states()["a:team"][0] == DEAD
-    assert allocator.states()["a:team"][1] == f"given up after {tries} attempts: down"
+    assert notifier.states()["a:team"][0] == DEAD
+    assert notifier.states()["a:team"][1] == f"given up after {tries} attempts: down"
 
 
 def test_what_is_refused_is_dead_at_once() -> None:
-    allocator = Desk()
-    allocator.take(urgent("a"))
-    allocator.answer(Refused("code 310000", "check the secret"))
-    assert allocator.states() == {"a:team": (DEAD, "code 310000")}
-    assert allocator.book.dead == 1
-    assert allocator.messages.keys() == {"a:team"}  # to be redriven
+    notifier = Notifier()
+    notifier.take(urgent("a"))
+    notifier.answer(Refused("code 310000", "check the secret"))
+    assert notifier.states() == {"a:team": (DEAD, "code 310000")}
+    assert notifier.scheduler.dead == 1
+    assert notifier.messages.keys() == {"a:team"}  # to be redriven
 
 
 def test_nothing_is_sent_to_a_channel_that_is_closed_until_it_is_opened() -> None:
-    allocator = Desk()
-    allocator.take(urgent("a"), urgent("b"))
-    allocator.answer(Gone("410"))
-    assert allocator.due() is None
-    allocator.restart().take(urgent("c"))
-    assert allocator.due() is None
-    assert {state for state, _ in allocator.states().values()} == {DEAD}
-    assert allocator.book.enable("team")
-    assert not allocator.book.enable("unknown")
-    allocator.restart()  # what is not stored is not so
-    allocator.take(urgent("d"))
-    assert allocator.due() is None
-    allocator.book.enable("team")
-    allocator.take(urgent("e"))
-    assert allocator.answer(Delivered()).id == "e:team"
+    notifier = Notifier()
+    notifier.take(urgent("a"), urgent("b"))
+    notifier.answer(Gone("410"))
+    assert notifier.due() is None
+    notifier.restart().take(urgent("c"))
+    assert notifier.due() is None
+    assert {state for state, _ in notifier.states().values()} == {DEAD}
+    assert notifier.scheduler.enable("team")
+    assert not notifier.scheduler.enable("unknown")
+    notifier.restart()  # what is not stored is not so
+    notifier.take(urgent("d"))
+    assert notifier.due() is None
+    notifier.scheduler.enable("team")
+    notifier.take(urgent("e"))
+    assert notifier.answer(Delivered()).id == "e:team"
 
 
-def redrive(allocator: Desk, *names: str, now: int = NOW) -> int:
-    deliveries = [decode_record(allocator.deliveries[name], Delivery) for name in names]
-    messages = {name: decode_record(value, OutboundMessage) for name, value in allocator.messages.items()}
-    count = allocator.book.redrive(deliveries, messages, now)
-    allocator.store()
+def redrive(notifier: Notifier, *names: str, now: int = NOW) -> int:
+    deliveries = [decode_record(notifier.deliveries[name], Delivery) for name in names]
+    messages = {name: decode_record(value, OutboundMessage) for name, value in notifier.messages.items()}
+    count = notifier.scheduler.redrive(deliveries, messages, now)
+    notifier.store()
     return count
 
 
 def test_what_is_dead_can_be_redriven_with_the_same_id() -> None:
-    allocator = Desk()
-    allocator.take(urgent("a"))
-    allocator.answer(Refused("bad", ""))
-    allocator.restart()
-    assert redrive(allocator, "a:team") == 1
-    assert redrive(allocator, "a:team") == 0  # it is not dead any more
-    message = allocator.answer(Delivered())
+    notifier = Notifier()
+    notifier.take(urgent("a"))
+    notifier.answer(Refused("bad", ""))
+    notifier.restart()
+    assert redrive(notifier, "a:team") == 1
+    assert redrive(notifier, "a:team") == 0  # it is not dead any more
+    message = notifier.answer(Delivered())
     assert (message.id, message.attempts) == ("a:team", 0)
-    assert allocator.states() == {"a:team": (SENT, "")}
+    assert notifier.states() == {"a:team": (SENT, "")}
 
 
 def test_what_has_expired_is_suppressed_when_it_is_redriven() -> None:
-    allocator = Desk()
-    allocator.take(urgent("a"))
-    allocator.answer(Refused("bad", ""))
-    redrive(allocator, "a:team", now=NOW + 20 * DAY)
-    assert allocator.due(NOW + 20 * DAY) is None
-    assert allocator.states() == {"a:team": (SUPPRESSED, EXPIRED)}
+    notifier = Notifier()
+    notifier.take(urgent("a"))
+    notifier.answer(Refused("bad", ""))
+    redrive(notifier, "a:team", now=NOW + 20 * DAY)
+    assert notifier.due(NOW + 20 * DAY) is None
+    assert notifier.states() == {"a:team": (SUPPRESSED, EXPIRED)}
 
 
 def test_what_waits_for_a_channel_that_was_taken_out_ends() -> None:
-    allocator = Desk(Route("team"), Route("old"))
-    allocator.take(urgent("a"), alert("b"))
-    allocator.restart(Route("team"))
-    allocator.store()
-    assert {name: state for name, state in allocator.states().items() if name.endswith(":old")} == {
+    notifier = Notifier(Route("team"), Route("old"))
+    notifier.take(urgent("a"), alert("b"))
+    notifier.restart(Route("team"))
+    notifier.store()
+    assert {name: state for name, state in notifier.states().items() if name.endswith(":old")} == {
         "a:old": (SUPPRESSED, REMOVED),
         "b:old": (SUPPRESSED, REMOVED),
     }
-    assert allocator.answer(Delivered()).id == "a:team"
+    assert notifier.answer(Delivered()).id == "a:team"
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------
@@ -466,28 +466,28 @@ def test_no_window_ever_holds_more_than_its_limit(gaps: list[int]) -> None:
 
 
 def test_a_limit_is_kept_over_a_restart() -> None:
-    allocator = Desk(Route("team", limits=(Limit(2, MINUTE),)))
-    allocator.take(urgent("a"), urgent("b"), urgent("c"))
-    allocator.answer(Delivered())
-    allocator.answer(Delivered(), NOW + SECOND)
-    assert allocator.restart().due(NOW + 2 * SECOND) is None
-    assert allocator.book.wake_at("team", NOW + 2 * SECOND) == NOW + 63 * SECOND
-    assert allocator.answer(Delivered(), NOW + 63 * SECOND).attempts == 0
+    notifier = Notifier(Route("team", limits=(Limit(2, MINUTE),)))
+    notifier.take(urgent("a"), urgent("b"), urgent("c"))
+    notifier.answer(Delivered())
+    notifier.answer(Delivered(), NOW + SECOND)
+    assert notifier.restart().due(NOW + 2 * SECOND) is None
+    assert notifier.scheduler.wake_at("team", NOW + 2 * SECOND) == NOW + 63 * SECOND
+    assert notifier.answer(Delivered(), NOW + 63 * SECOND).attempts == 0
 
 
 def test_one_dead_receiver_delays_nobody_else() -> None:
-    allocator = Desk(Route("dead"), Route("team"))
-    allocator.take(*(urgent(f"a{place}") for place in range(3)))
+    notifier = Notifier(Route("dead"), Route("team"))
+    notifier.take(*(urgent(f"a{place}") for place in range(3)))
     for _ in range(3):
-        allocator.answer(Retry("down", after=HOUR), channel="dead")
-    assert allocator.due(channel="dead") is None
-    assert [allocator.answer(Delivered()).channel for _ in range(3)] == ["team"] * 3
+        notifier.answer(Retry("down", after=HOUR), channel="dead")
+    assert notifier.due(channel="dead") is None
+    assert [notifier.answer(Delivered()).channel for _ in range(3)] == ["team"] * 3
 
 
-def test_an_urgent_letter_goes_before_one_of_the_same_moment() -> None:
-    allocator = Desk(Route("team", each=True))
-    allocator.take(alert("a"), urgent("b"))
-    assert allocator.answer(Delivered()).id == "b:team"
+def test_an_urgent_message_goes_before_one_of_the_same_moment() -> None:
+    notifier = Notifier(Route("team", each=True))
+    notifier.take(alert("a"), urgent("b"))
+    assert notifier.answer(Delivered()).id == "b:team"
 
 
 def test_a_writer_that_leaves_an_alert_out_does_not_lose_it() -> None:
@@ -495,10 +495,10 @@ def test_a_writer_that_leaves_an_alert_out_does_not_lose_it() -> None:
         def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[MessageText, tuple[str, ...]]]:
             return super().digest(alerts[:1], route)
 
-    allocator = Desk(writer=Forgetful())
-    allocator.take(alert("a"), alert("b"))
+    notifier = Notifier(writer=Forgetful())
+    notifier.take(alert("a"), alert("b"))
     at = NOW + 60 * SECOND
-    assert {allocator.answer(Delivered(), at).deliveries, allocator.answer(Delivered(), at).deliveries} == {
+    assert {notifier.answer(Delivered(), at).deliveries, notifier.answer(Delivered(), at).deliveries} == {
         ("a:team",),
         ("b:team",),
     }
@@ -513,26 +513,26 @@ ANSWERS: Final = st.sampled_from([Delivered(), Retry("down"), Retry("busy", 5 * 
 def test_whatever_crashes_every_alert_ends_and_what_was_sent_was_sent_under_its_id(
     moves: list[tuple[str, Answer]],
 ) -> None:
-    allocator = Desk(retries=Retries((SECOND,), HOUR))
-    allocator.take(*(urgent(f"u{place}") for place in range(4)), *(alert(f"d{place}") for place in range(5)))
+    notifier = Notifier(retries=Retries((SECOND,), HOUR))
+    notifier.take(*(urgent(f"u{place}") for place in range(4)), *(alert(f"d{place}") for place in range(5)))
     arrived: dict[str, tuple[str, ...]] = {}
     now = NOW + 60 * SECOND
     for move, answer in [*moves, *[("send", Delivered())] * 200]:
         now += SECOND
-        message = allocator.due(now)
+        message = notifier.due(now)
         if message is None:
             continue
         if isinstance(answer, Delivered):
             assert arrived.setdefault(message.id, message.deliveries) == message.deliveries
         if move == "send":
-            allocator.book.record_answer(message.id, answer, now, now)
-            allocator.store()
+            notifier.scheduler.record_answer(message.id, answer, now, now)
+            notifier.store()
         elif move == "lost":  # noted, and dead before it is stored
-            allocator.book.record_answer(message.id, answer, now, now)
-            allocator.restart()
+            notifier.scheduler.record_answer(message.id, answer, now, now)
+            notifier.restart()
         else:
-            allocator.restart()
-    states = allocator.states()
+            notifier.restart()
+    states = notifier.states()
     assert len(states) == 9
     assert {state for state, _ in states.values()} <= {SENT, DEAD}
     sent = {name for name, (state, _) in states.items() if state == SENT}

@@ -156,7 +156,7 @@ def steps_of(task: PartitionTask) -> list[Any]:
     return list(iter(lambda: task.step(model), None))
 
 
-def lane_with(**records: list[bytes]) -> PartitionTask:
+def task_with(**records: list[bytes]) -> PartitionTask:
     task = PartitionTask(0, TOPICS, SHOP, Limits())
     task.begin(b"", b"")
     for role in TOPICS:
@@ -172,7 +172,7 @@ def test_the_state_vector_stays_finite_for_any_amounts(amounts: list[float]) -> 
         for place, amount in enumerate(amounts)
         if math.isfinite(amount)
     ]
-    task = lane_with(orders=sent)
+    task = task_with(orders=sent)
     steps_of(task)
     for customer in task.processor.customers.values():
         assert all(map(math.isfinite, customer.vector))
@@ -237,7 +237,7 @@ def test_a_contact_out_of_range_is_a_dead_letter_and_later_ones_count(place: str
     inner[last] = value
     good = opening(T0 + DAY_US, sequence=2)
     contacts = [json.dumps(one).encode() for one in (spoilt, good)]
-    task = lane_with(orders=[encode(order("c", T0))], contacts=contacts)
+    task = task_with(orders=[encode(order("c", T0))], contacts=contacts)
     steps = steps_of(task)
     assert sum(step.rejected.total() for step in steps) == 1
     alert = task.processor.customers["c"].alert
@@ -248,7 +248,7 @@ def test_a_contact_out_of_range_is_a_dead_letter_and_later_ones_count(place: str
 def test_a_forged_sequence_number_hides_no_later_contact() -> None:
     forged, good = opening(T0, "a", sequence=10**15 - 1), opening(T0 + DAY_US, "b", sequence=2)
     events = [encode(order(name, T0)) for name in ("a", "b")]
-    task = lane_with(orders=events, contacts=[json.dumps(one).encode() for one in (forged, good)])
+    task = task_with(orders=events, contacts=[json.dumps(one).encode() for one in (forged, good)])
     steps_of(task)
     assert task.processor.customers["b"].alert is not None
 
@@ -440,7 +440,7 @@ def test_no_record_stops_a_task_and_its_output_can_be_read(records: list[tuple[s
     by_role: dict[str, list[bytes]] = {"orders": [encode(order("good", T0))]}
     for role, value in records:
         by_role.setdefault(role, []).append(value)
-    task = lane_with(**by_role)
+    task = task_with(**by_role)
     steps = steps_of(task)
     assert "good" in task.processor.customers
     again = PartitionTask(0, TOPICS, SHOP, Limits())

@@ -28,7 +28,7 @@ from stream_app.replay.session import Request, Watcher, replay_log
 from stream_app.services.worker.worker_metrics import WorkerMonitor
 from tests.harness.in_memory import TOPICS
 from tests.harness.shops import SHOP, T0, browsing, order
-from tests.unit.core.partition.test_task import fetch, lane_with, steps_of
+from tests.unit.core.partition.test_task import fetch, steps_of, task_with
 
 ENUMERATIONS: dict[str, Any] = {
     field.type.__name__: field.type
@@ -72,7 +72,7 @@ def test_known_spellings_are_read(kind: str, field: str, word: str, meant: objec
 
 @pytest.mark.parametrize("word", ["SENT", "Sent", "发送成功"])
 def test_a_message_to_a_customer_counts_in_any_spelling(word: str) -> None:
-    task = lane_with(orders=[encode(order("c", T0))])
+    task = task_with(orders=[encode(order("c", T0))])
     steps_of(task)
     fetch(task, contacts=[contact_of(word)])
     steps_of(task)
@@ -80,7 +80,7 @@ def test_a_message_to_a_customer_counts_in_any_spelling(word: str) -> None:
 
 
 def test_an_unknown_word_of_a_contact_is_counted() -> None:
-    task = lane_with(orders=[encode(order("c", T0))])
+    task = task_with(orders=[encode(order("c", T0))])
     steps_of(task)
     fetch(task, contacts=[contact_of("teleported")])
     counts = sum((step.unknown_words for step in steps_of(task)), Counter())
@@ -162,7 +162,7 @@ def test_a_worker_counts_unknown_words_by_field_and_word_and_logs_each_once(capl
             order("c", T0 + 10 + batch, action=OrderAction("PAID")),
             browsing("c", T0 + 20 + batch, page=Page("landing")),
         ]
-        for step in steps_of(lane_with(orders=encoded(events))):
+        for step in steps_of(task_with(orders=encoded(events))):
             watch.stepped(PartitionTask(0, TOPICS, SHOP, Limits()), step, 0.1)
     counted = {
         (sample.labels["field"], sample.labels["value"]): sample.value

@@ -40,7 +40,7 @@ HEADERS = st.lists(st.tuples(st.sampled_from(["a", "名" * 400, "kafka_dlt-origi
     st.text(max_size=300),
     st.integers(MIN_DEAD_BYTES, 20_000),
 )
-def test_a_dead_letter_fits_and_says_what_it_lacks(
+def test_a_dead_message_fits_and_says_what_it_lacks(
     key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]], text: str, limit: int
 ) -> None:
     dead = DeadLetter("orders", Record(7, 9, key, value, headers), Rejected(text, text))
@@ -63,7 +63,7 @@ def test_a_dead_letter_fits_and_says_what_it_lacks(
     assert cut(message, limit) == message
 
 
-def test_a_dead_letter_of_a_record_that_is_large_in_each_part() -> None:
+def test_a_dead_message_of_a_record_that_is_large_in_each_part() -> None:
     headers = [("h" * 300_000, b"h" * 300_000)] * 3 + [("", b"")] * 100_000
     record = Record(0, 0, b"k" * 2_000_000, b"v" * 2_000_000, headers)
     message = dead_letter(DeadLetter("orders", record, Rejected("r" * 600_000, "f" * 600_000)), "shop.orders", 0)
@@ -74,7 +74,7 @@ def test_a_dead_letter_of_a_record_that_is_large_in_each_part() -> None:
     assert told["kafka_dlt-original-headers"] == b"100003"
 
 
-def test_a_commit_holds_few_large_dead_letters_and_loses_none() -> None:
+def test_a_commit_holds_few_large_dead_messages_and_loses_none() -> None:
     task = PartitionTask(0, TOPICS, SHOP, Limits(), buffer_bytes=1 << 40)
     task.begin(b"", b"")
     records = [Record(offset, APPENDED_MS, None, b"x" * 900_000) for offset in range(40)]
@@ -106,7 +106,7 @@ def a_nomination(customer: str, rank_value: float = 0.5, text: str = "price") ->
     return AlertCandidate(customer, T0, rank_value, 0.5, 10.0, 3.0, 2.0, 0, 0, explanation=explanation)
 
 
-def test_a_long_list_of_nominations_takes_several_records_which_the_desk_puts_together() -> None:
+def test_a_long_list_of_candidates_takes_several_records_which_the_allocator_puts_together() -> None:
     settings = msgspec.structs.replace(SHOP, capacity=10_000)
     names = ["\x01" * 250 + f"{number:05d}" for number in range(10_000)]
     ours = [a_nomination(name, rank_value=1.0 - number / 20_000) for number, name in enumerate(names)]
@@ -129,7 +129,7 @@ def test_a_long_list_of_nominations_takes_several_records_which_the_desk_puts_to
     assert max(one.size for one in alerts) <= MAX_RECORD_BYTES
 
 
-def test_a_desk_that_starts_again_between_two_parts_reads_all_of_them() -> None:
+def test_a_allocator_that_starts_again_between_two_parts_reads_all_of_them() -> None:
     parts = [CandidateBatch(T0, [outbox.record_of_candidate(a_nomination(f"c{n}"))], more=n < 2) for n in range(3)]
     allocator = Allocator(1, SHOP, lambda _: 0)
     for place, part in enumerate(parts[:2]):
@@ -144,7 +144,7 @@ def test_a_desk_that_starts_again_between_two_parts_reads_all_of_them() -> None:
     assert decided.nominated == 3
 
 
-def test_a_desk_goes_on_reading_a_moment_of_many_parts() -> None:
+def test_a_allocator_goes_on_reading_a_moment_of_many_parts() -> None:
     allocator = Allocator(1, SHOP, lambda _: 0)
     for place in range(2 * MOMENTS_AHEAD):
         assert allocator.wants(0)
@@ -228,7 +228,7 @@ def test_misplaced_records_are_counted_and_applied() -> None:
     assert step.misplaced == {"orders": 2}
 
 
-def test_misplaced_records_may_become_dead_letters_as_they_came() -> None:
+def test_misplaced_records_may_become_dead_messages_as_they_came() -> None:
     task = placed_lane(Limits(dead_letter_misplaced=True))
     values = [encode(order(name, T0)) for name in (OURS[0], THEIRS[0], OURS[1])]
     fetch(task, orders=values)
@@ -247,7 +247,7 @@ def contact(customer: str) -> bytes:
 
 
 @pytest.mark.parametrize("bury", [False, True])
-def test_misplaced_contacts_count_too_and_ticks_and_the_desk_never(bury: bool) -> None:
+def test_misplaced_contacts_count_too_and_ticks_and_the_allocator_never(bury: bool) -> None:
     task = placed_lane(Limits(dead_letter_misplaced=bury))
     contacts = [contact(OURS[0]), contact(THEIRS[0]), opening_of(THEIRS[1], T0, 1)]
     fetch(task, contacts=contacts, ticks=[tick(T0 + 1)])

@@ -158,7 +158,7 @@ def test_a_redis_that_was_set_back_is_caught_up_from_kafka(seed: int) -> None:
 MODEL = ChurnModel(SHOP.horizon, SHOP.decide_every, 1)
 
 
-def lane_with(limits: Limits | None = None, **records: Sequence[bytes | None]) -> PartitionTask:
+def task_with(limits: Limits | None = None, **records: Sequence[bytes | None]) -> PartitionTask:
     """A lane that has fetched these values, each topic to its end."""
     task = PartitionTask(0, TOPICS, SHOP, limits or Limits())
     task.begin(b"", b"")
@@ -196,8 +196,8 @@ def sent(steps: list[Step], topic: str) -> list[Outgoing]:
         (encode(order("c", T0)).replace(b"2024", b"1624"), "occurred_at"),
     ],
 )
-def test_a_record_that_cannot_be_read_is_a_dead_letter_and_stops_nothing(value: bytes | None, field: str) -> None:
-    steps = steps_of(lane_with(orders=[value, encode(order("c", T0))]))
+def test_a_record_that_cannot_be_read_is_a_dead_message_and_stops_nothing(value: bytes | None, field: str) -> None:
+    steps = steps_of(task_with(orders=[value, encode(order("c", T0))]))
     (message,) = sent(steps, "dead_letters")
     headers = dict(message.headers)
     assert (message.key, message.value, headers["trace"]) == (b"key", value, b"1")
@@ -210,7 +210,7 @@ def test_a_record_that_cannot_be_read_is_a_dead_letter_and_stops_nothing(value: 
 
 def test_a_dead_letter_may_have_headers_without_a_value_and_is_never_larger_than_a_broker_takes() -> None:
     record = Record(0, APPENDED_MS, None, b"x" * 2_000_000, [("empty", None)])
-    task = lane_with()
+    task = task_with()
     task.inputs.receive("cart", 0, [record], 1, 1)
     (message,) = sent(steps_of(task), "dead_letters")
     headers = dict(message.headers)
@@ -230,10 +230,10 @@ def test_what_the_trainer_is_told_is_spread_over_records_that_a_broker_takes() -
     assert max(len(pack(one)) for one in records) < 1_000_000
 
 
-def test_a_lane_that_holds_leaves_what_the_desk_says_of_later_moments() -> None:
+def test_a_task_that_holds_leaves_what_the_allocator_says_of_later_moments() -> None:
     moment = T0 + DAY_US
     ticks = [tick(at, nominates=True, waits=True) for at in (moment, moment + DAY_US)]
-    task = lane_with(orders=[encode(order("c", T0))], ticks=ticks)
+    task = task_with(orders=[encode(order("c", T0))], ticks=ticks)
     steps_of(task)
     done = [
         encode_message(AllocationDone(EPOCH + at * MICROSECOND, number))
@@ -246,7 +246,7 @@ def test_a_lane_that_holds_leaves_what_the_desk_says_of_later_moments() -> None:
 
 
 def test_an_event_from_the_future_of_the_broker_touches_no_clock() -> None:
-    task = lane_with()
+    task = task_with()
     appended_ms = T0 // 1_000
     skew = Limits().skew
     fetch(task, at=appended_ms, orders=[encode(order("c", T0 + skew)), encode(order("d", T0 + skew + 1_000))])
@@ -259,10 +259,10 @@ def test_an_event_from_the_future_of_the_broker_touches_no_clock() -> None:
 def test_what_a_tick_makes_due_is_worked_off_in_chunks() -> None:
     customers = [encode(order(f"c{number}", T0)) for number in range(40)]
     later = T0 + 5 * DAY_US
-    task = lane_with(Limits(decisions=7), orders=customers, ticks=[tick(later)])
+    task = task_with(Limits(decisions=7), orders=customers, ticks=[tick(later)])
     steps = steps_of(task)
     assert max(step.decisions for step in steps) == 7
-    whole = lane_with(Limits(decisions=10_000), orders=customers, ticks=[tick(later)])
+    whole = task_with(Limits(decisions=10_000), orders=customers, ticks=[tick(later)])
     steps_of(whole)
     assert task.processor.decided == whole.processor.decided > 40
     assert task.processor.stream_time == whole.processor.stream_time == later
@@ -272,15 +272,15 @@ def test_what_a_tick_makes_due_is_worked_off_in_chunks() -> None:
 
 def test_a_tick_that_comes_twice_or_late_changes_nothing() -> None:
     midnight = tick(T0 + DAY_US, learns=True, nominates=True, version=0)
-    once = steps_of(lane_with(orders=[encode(order("c", T0))], ticks=[midnight]))
-    twice = steps_of(lane_with(orders=[encode(order("c", T0))], ticks=[midnight, midnight, tick(T0, learns=True)]))
+    once = steps_of(task_with(orders=[encode(order("c", T0))], ticks=[midnight]))
+    twice = steps_of(task_with(orders=[encode(order("c", T0))], ticks=[midnight, midnight, tick(T0, learns=True)]))
     assert [one.value for one in sent(twice, "nominations")] == [one.value for one in sent(once, "nominations")]
     markers = [unpack(one.payload, LabelledBatch).moment for one in sent(twice, "labelled")]
     assert [moment for moment in markers if moment] == [T0 + DAY_US]
 
 
 def test_a_version_is_in_force_from_the_tick_that_names_it() -> None:
-    task = lane_with(orders=[encode(order("c", T0))], ticks=[tick(T0 + DAY_US, version=3)])
+    task = task_with(orders=[encode(order("c", T0))], ticks=[tick(T0 + DAY_US, version=3)])
     assert task.version == 0
     steps_of(task)
     assert task.version == 3
@@ -289,10 +289,10 @@ def test_a_version_is_in_force_from_the_tick_that_names_it() -> None:
     assert again.version == 3
 
 
-def test_a_lane_that_holds_takes_contacts_alone_until_both_have_answered() -> None:
+def test_a_task_that_holds_takes_contacts_alone_until_both_have_answered() -> None:
     moment = T0 + DAY_US
     after = encode(order("d", moment + 1))
-    task = lane_with(
+    task = task_with(
         orders=[encode(order("c", T0)), after], ticks=[tick(moment, learns=True, nominates=True, waits=True)]
     )
     steps_of(task)
@@ -321,9 +321,9 @@ def opening_of(customer: str, at: int, sequence: int) -> bytes:
     )
 
 
-def test_what_the_desk_sends_again_is_applied_once() -> None:
+def test_what_the_allocator_sends_again_is_applied_once() -> None:
     moment = T0 + DAY_US
-    task = lane_with(orders=[encode(order("c", T0))], ticks=[tick(moment)])
+    task = task_with(orders=[encode(order("c", T0))], ticks=[tick(moment)])
     steps_of(task)
     fetch(task, contacts=[opening_of("c", moment, 1), opening_of("nobody", moment, 2)])
     steps_of(task)
@@ -338,7 +338,7 @@ def test_what_the_desk_sends_again_is_applied_once() -> None:
 
 def test_what_version_0_1_0_has_applied_is_not_applied_again() -> None:
     moment = T0 + DAY_US
-    task = lane_with(orders=[encode(order("c", T0))], ticks=[tick(moment)])
+    task = task_with(orders=[encode(order("c", T0))], ticks=[tick(moment)])
     steps_of(task)
     task.summary.allocator_sequence = 1  # as 0.1.0 stored it: without a moment
     fetch(task, contacts=[opening_of("c", moment, 1)])
@@ -349,9 +349,9 @@ def test_what_version_0_1_0_has_applied_is_not_applied_again() -> None:
     assert task.processor.customers["c"].alert is not None
 
 
-def test_who_orders_while_the_desk_decides_has_returned() -> None:
+def test_who_orders_while_the_allocator_decides_has_returned() -> None:
     moment = T0 + DAY_US
-    task = lane_with(orders=[encode(order("c", T0)), encode(order("c", moment + 9))], ticks=[tick(moment)])
+    task = task_with(orders=[encode(order("c", T0)), encode(order("c", moment + 9))], ticks=[tick(moment)])
     steps_of(task)
     fetch(task, contacts=[opening_of("c", moment, 1)])
     (closed,) = sent(steps_of(task), "alerts")
@@ -362,11 +362,11 @@ def test_who_orders_while_the_desk_decides_has_returned() -> None:
 def test_scores_are_told_for_all_who_changed_and_only_if_wanted() -> None:
     orders = [encode(order("c", T0)), encode(order("d", T0 + 1))]
     views = [encode(browsing("c", T0 + 2))]
-    (told,) = sent(steps_of(lane_with(orders=orders, browsing=views)), "scores")
+    (told,) = sent(steps_of(task_with(orders=orders, browsing=views)), "scores")
     scores = msgspec.json.decode(told.payload)["scores"]
     assert [name for name, _ in scores] == ["c"]
     assert 0.0 < scores[0][1] < 1.0
-    assert sent(steps_of(lane_with(Limits(scores=False), orders=orders, browsing=views)), "scores") == []
+    assert sent(steps_of(task_with(Limits(scores=False), orders=orders, browsing=views)), "scores") == []
 
 
 def test_a_partition_of_another_program_is_refused() -> None:
@@ -403,14 +403,14 @@ def test_who_is_far_ahead_of_the_slowest_partition_waits_in_kafka() -> None:
     assert allocator.wants(0)
 
 
-def test_messages_of_the_shop_count_and_those_of_the_desk_do_not() -> None:
+def test_messages_of_the_shop_count_and_those_of_the_allocator_do_not() -> None:
     moment = T0 + DAY_US
 
     def message(name: str, action: str = "sent") -> bytes:
         return encode_message(Contact(name, "c", EPOCH + moment * MICROSECOND, ContactAction(action)))
 
     contacts = [message("m1"), message("m1"), message("m2"), message("m3", "opened")]
-    task = lane_with(orders=[encode(order("c", T0))], contacts=contacts, ticks=[tick(T0 + 2 * DAY_US)])
+    task = task_with(orders=[encode(order("c", T0))], contacts=contacts, ticks=[tick(T0 + 2 * DAY_US)])
     steps_of(task)
     customer = task.processor.customers["c"]
     assert contacts_per_week(customer.counters, moment / DAY_US) > 0.0

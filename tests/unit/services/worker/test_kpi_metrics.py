@@ -47,7 +47,7 @@ def _from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "ZERO_SECONDS", 0.0)
 
 
-def lane_with(number: int, events: Iterable[Event]) -> PartitionTask:
+def task_with(number: int, events: Iterable[Event]) -> PartitionTask:
     """A lane that has taken events, and has not told of them yet."""
     task = PartitionTask(number, {}, SHOP, Limits(scores=False))
     for event in events:
@@ -64,8 +64,8 @@ def told_of(*tasks: PartitionTask) -> CollectorRegistry:
 
 
 def test_a_worker_tells_the_sum_of_its_lanes() -> None:
-    first = lane_with(0, [order("a", T0, shop_id="s1"), order("b", T0 + 1), order("b", T0 + DAY_US)])
-    second = lane_with(1, [order("c", T0, shop_id="s1")])
+    first = task_with(0, [order("a", T0, shop_id="s1"), order("b", T0 + 1), order("b", T0 + DAY_US)])
+    second = task_with(1, [order("c", T0, shop_id="s1")])
     value = told_of(first, second).get_sample_value
     assert value("churn_buyers", {"shop": "s1"}) == 2
     assert value("churn_buyers", {"shop": "default"}) == 1
@@ -75,7 +75,7 @@ def test_a_worker_tells_the_sum_of_its_lanes() -> None:
 
 
 def test_the_customers_of_a_lane_that_was_given_up_are_told_of_no_more() -> None:
-    first, second = lane_with(0, [order("a", T0, shop_id="s1")]), lane_with(1, [order("c", T0, shop_id="s2")])
+    first, second = task_with(0, [order("a", T0, shop_id="s1")]), task_with(1, [order("c", T0, shop_id="s2")])
     registry = CollectorRegistry()
     business = KpiPublisher(KpiMetrics(registry))
     business.count([first, second])
@@ -88,7 +88,7 @@ def test_the_customers_of_a_lane_that_was_given_up_are_told_of_no_more() -> None
 def test_counting_goes_on_beside_other_work_until_it_is_cancelled() -> None:
     registry = CollectorRegistry()
     business = KpiPublisher(KpiMetrics(registry))
-    tasks = {0: lane_with(0, [order("a", T0)])}
+    tasks = {0: task_with(0, [order("a", T0)])}
 
     async def run() -> None:
         task = asyncio.create_task(business.run(lambda: tasks))
@@ -102,7 +102,7 @@ def test_counting_goes_on_beside_other_work_until_it_is_cancelled() -> None:
 
 def test_shops_that_senders_make_up_share_one_label_whatever_the_partition() -> None:
     tasks = [
-        lane_with(number, [order(f"c{shop}", T0 + shop, shop_id=f"p{number}s{shop}") for shop in range(60)])
+        task_with(number, [order(f"c{shop}", T0 + shop, shop_id=f"p{number}s{shop}") for shop in range(60)])
         for number in range(4)
     ]
     registry = told_of(*tasks)
@@ -156,7 +156,7 @@ def _tell(metric: Any, series: Sequence[tuple[str, ...]]) -> None:
 
 
 def test_what_is_told_uses_no_other_words_than_the_pages_name() -> None:
-    task = lane_with(0, [order("a", T0), browsing("a", T0 + 1), complaint("a", T0 + 2, category="made up by a sender")])
+    task = task_with(0, [order("a", T0), browsing("a", T0 + 1), complaint("a", T0 + 2, category="made up by a sender")])
     registry = CollectorRegistry()
     business = KpiPublisher(KpiMetrics(registry))
     business.owned([task])
@@ -177,7 +177,7 @@ def test_what_the_staff_says_of_an_episode_is_counted_in_words_that_are_known() 
 
 
 def test_an_episode_is_told_by_shop_cause_and_segment_from_its_opening_to_its_end() -> None:
-    task, registry = lane_with(0, [order("a", T0, shop_id="s1")]), CollectorRegistry()
+    task, registry = task_with(0, [order("a", T0, shop_id="s1")]), CollectorRegistry()
     business, partition = KpiPublisher(KpiMetrics(registry)), task.processor
     partition.alerts.open_alert(alert("a", "price", "vip"))
     business.count([task])
@@ -190,7 +190,7 @@ def test_an_episode_is_told_by_shop_cause_and_segment_from_its_opening_to_its_en
 
 
 def test_an_episode_that_was_stored_without_a_segment_is_told_as_unknown() -> None:
-    task, registry = lane_with(0, [order("a", T0)]), CollectorRegistry()
+    task, registry = task_with(0, [order("a", T0)]), CollectorRegistry()
     task.processor.alerts.open_alert(alert("a", "price", ""))
     KpiPublisher(KpiMetrics(registry)).count([task])
     assert series_of(registry, "churn_open_alerts") == {("default", "price", "unknown"): 1}
