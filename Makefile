@@ -11,11 +11,14 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 
 REPORT_OUT  ?= build/report
 REPORT_LANG ?= en
+# Tests run in as many processes as there are cores; each starts its own servers.
+JOBS ?= auto
+RUN_TESTS = $(BIN)/pytest --numprocesses $(JOBS) --no-loadscope-reorder
 CODE = stream_app tests docs $(wildcard benchmarks) $(wildcard grafana)
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' --quiet $(if $(UPGRADE),--upgrade)
 
-.PHONY: help demo report test lint format dashboards docs pictures acceptance stack-test bench lock clean env env-dev
+.PHONY: help demo report test unit lint format dashboards docs site pictures acceptance stack-test bench lock clean env env-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -30,7 +33,10 @@ report: env ## simulate a shop, replay its log, write a report (REPORT_LANG=zh f
 		--capacity 5 --zone Asia/Shanghai --currency CNY --lang $(REPORT_LANG) --out $(REPORT_OUT)/report
 
 test: lint ## everything that must hold: lint, then tests and doctests with coverage
-	@$(BIN)/pytest --cov $(PYTEST)
+	@$(RUN_TESTS) --cov $(PYTEST)
+
+unit: env-dev ## the tests and doctests that need no server, without coverage
+	@$(RUN_TESTS) tests/unit stream_app grafana README.md docs $(PYTEST)
 
 lint: env-dev ## style, types and the contracts between the parts
 	@$(BIN)/ruff check $(CODE)
@@ -48,11 +54,14 @@ dashboards: env-dev ## write the dashboards that Grafana is provisioned with
 docs: env ## write the pages of docs/ that are made from the code
 	@$(BIN)/python docs/generate.py
 
+site: $(VENV)/.site ## build the documentation as a searchable site in build/site; a broken link fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 pictures: env-dev ## take the pictures of the demo and of its messages anew (needs Chromium; five minutes)
 	@$(BIN)/python docs/pictures.py
 
 acceptance: env-dev ## the slow tests: the figures to reach on the recorded logs
-	@$(BIN)/pytest --slow -m slow --durations 0 $(PYTEST)
+	@$(RUN_TESTS) --slow -m slow --durations 0 $(PYTEST)
 
 stack-test: env-dev ## every service of docker-compose.yml as a process, on real servers
 	@$(BIN)/pytest --slow tests/unit/test_compose_file.py tests/acceptance/test_stack.py $(PYTEST)
@@ -63,6 +72,8 @@ bench: env-dev ## speed and scale
 lock: $(VENV)/.bootstrapped ## resolve requirements/*.txt again (UPGRADE=1 for newer versions)
 	@$(LOCK) --extra replay --extra demo --output-file requirements/runtime.txt
 	@$(LOCK) --extra replay --extra demo --group dev --constraints requirements/runtime.txt --output-file requirements/dev.txt
+	@$(subst compile pyproject.toml,compile,$(LOCK)) --group site --constraints requirements/dev.txt \
+		--output-file requirements/site.txt
 	@$(subst compile pyproject.toml,compile,$(LOCK)) --group bootstrap --constraints requirements/dev.txt \
 		--output-file requirements/bootstrap.txt
 
@@ -94,3 +105,7 @@ $(VENV)/.dev: $(VENV)/.bootstrapped requirements/dev.txt pyproject.toml
 	@$(INSTALL) --require-hashes --requirement requirements/dev.txt
 	@$(SELF)
 	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.site: $(VENV)/.bootstrapped requirements/site.txt
+	@$(INSTALL) --require-hashes --requirement requirements/site.txt
+	@touch $@

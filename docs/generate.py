@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that are made from the code: `make docs`. A test keeps them current."""
+"""Write the pages of docs/ that are generated from the code: `make docs`. A test keeps them current."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from stream_app.core.causes.evidence_rules import EVIDENCE_RULES
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.causes.inference import MISLEADING, SHOWING
 from stream_app.core.causes.rule import EvidenceRule
-from stream_app.core.customers.codec.counters import MARK_BYTES
-from stream_app.core.customers.codec.pending import DECISION_BYTES, EXPERTS, MAX_FEATURE_BYTES
+from stream_app.core.customers.codec.counters import COUNTER_BYTES
+from stream_app.core.customers.codec.decisions import DECISION_BYTES, EXPERTS, MAX_FEATURE_BYTES
 from stream_app.core.customers.codec.states import max_bytes
 from stream_app.core.customers.customer import ID_BYTES
 from stream_app.core.events.schema import KINDS
@@ -74,26 +74,33 @@ TEMPLATES: Final = DOCS / "templates"
 
 
 def pages() -> dict[str, str]:
-    """The text of every generated file, by its path below docs/."""
+    """Return the text of every generated file, by its path below docs/."""
     return {
         "schema/events.schema.json": render("json-schema"),
         "schema/asyncapi.json": render("asyncapi"),
-        "events.md": filled("events.md.j2", **about_events()),
-        "features.md": filled("features.md.j2", features=FEATURES),
-        "state.md": filled("state.md.j2", **about_state()),
-        "settings.md": filled("settings.md.j2", sections=about_settings()),
-        "metrics.md": filled("metrics.md.j2", **about_metrics(TITLES)),
-        "metrics.zh.md": filled("metrics.zh.md.j2", zh=metrics_zh(), **about_metrics(TITLES_ZH)),
-        "playbook.md": filled("playbook.md.j2", **about_playbook()),
-        "playbook.zh.md": filled("playbook.zh.md.j2", **about_playbook()),
-        "causes.md": filled("causes.md.j2", **about_causes()),
+        **reference("events", **about_events()),
+        **reference("features", features=FEATURES),
+        **reference("state", **about_state()),
+        **reference("settings", sections=about_settings()),
+        **reference("playbook", **about_playbook()),
+        **reference("causes", **about_causes()),
+        "reference/metrics.md": filled("metrics.md.j2", **about_metrics(TITLES)),
+        "reference/metrics.zh.md": filled("metrics.zh.md.j2", zh=metrics_zh(), **about_metrics(TITLES_ZH)),
         "../deploy/kafka-acls.sh": kafka_acls(LiveConfig().kafka),
         "../deploy/redis-users.acl": redis_acls(LiveConfig().redis),
     }
 
 
+def reference(page: str, **facts: object) -> dict[str, str]:
+    """Return a page of docs/reference in both languages, by its paths below docs/."""
+    return {
+        f"reference/{page}.md": filled(f"{page}.md.j2", **facts),
+        f"reference/{page}.zh.md": filled(f"{page}.zh.md.j2", **facts),
+    }
+
+
 def filled(template: str, **facts: object) -> str:
-    """A template with the facts in their places."""
+    """Render a template with the facts."""
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(  # noqa: S701 - Markdown of our own, no HTML from outside
         loader=loader,
@@ -106,7 +113,7 @@ def filled(template: str, **facts: object) -> str:
 
 
 def about_events() -> dict[str, object]:
-    """What docs/events.md tells of the wire format."""
+    """Return the facts of the page of the event format."""
     schema = json_schema()
     kinds = []
     for kind, struct in KINDS.items():
@@ -127,11 +134,17 @@ def about_events() -> dict[str, object]:
                 "example": json.dumps(examples(kind)[0], indent=2, ensure_ascii=False),
             }
         )
-    return {"schema": schema, "every": field_rows(catalogue().every, schema["$defs"]["Browsing"]), "kinds": kinds}
+    return {
+        "schema": schema,
+        "every": field_rows(catalogue().every, schema["$defs"]["Browsing"]),
+        "kinds": kinds,
+        "types_zh": TYPES_ZH,
+        "units_zh": UNITS_ZH,
+    }
 
 
 def field_rows(fields: dict[str, Words], payload: dict[str, Any]) -> list[dict[str, object]]:
-    """A row of the table for each field."""
+    """Return a row of the table for each field."""
     return [
         {
             "name": name,
@@ -144,13 +157,13 @@ def field_rows(fields: dict[str, Words], payload: dict[str, Any]) -> list[dict[s
 
 
 def enumerations(payload: dict[str, Any]) -> dict[str, list[str]]:
-    """The fields that hold a word, and their words."""
+    """Return the fields that hold a word, with their words."""
     known = {name: field["anyOf"][0].get("enum") for name, field in payload["properties"].items() if "anyOf" in field}
     return {name: words for name, words in known.items() if words}
 
 
 def json_type(schema: dict[str, Any]) -> str:
-    """What stands in the JSON, in a word.
+    """Return the type of a field in the JSON, as one word.
 
     >>> json_type({"anyOf": [{"type": "number"}, {"type": "null"}]})
     'number'
@@ -162,7 +175,7 @@ def json_type(schema: dict[str, Any]) -> str:
 
 
 def about_state() -> dict[str, object]:
-    """What docs/state.md tells of a customer's state."""
+    """Return the facts of the page of the customer state."""
     rows = [row_of(slot) for slot in SLOTS]
     return {
         "slots": len(SLOTS),
@@ -179,7 +192,7 @@ def about_state() -> dict[str, object]:
 
 
 def about_causes() -> dict[str, object]:
-    """What docs/causes.md tells of causes, signs and segments."""
+    """Return the facts of the page of causes: causes, evidence rules and segments."""
     return {
         "causes": [
             {
@@ -204,7 +217,7 @@ def about_causes() -> dict[str, object]:
 
 
 def sign_row(sign: EvidenceRule, cause: str = "") -> dict[str, object]:
-    """A row of the table of a cause: what the sign needs, when it is there, how often it is seen, and its words."""
+    """Return a row of a cause's table: fields, thresholds, probabilities and texts of an evidence rule."""
     return {
         "key": sign.key,
         "needs": sign.fields,
@@ -217,7 +230,7 @@ def sign_row(sign: EvidenceRule, cause: str = "") -> dict[str, object]:
 
 
 def example_words(key: str, lang: str) -> str:
-    """The words of a sign with the names of its numbers in their places.
+    """Return the text of an evidence rule with the names of its numbers.
 
     >>> example_words("reopened", "en")
     '‹complaints› complaint(s) reopened'
@@ -227,7 +240,7 @@ def example_words(key: str, lang: str) -> str:
 
 
 def about_settings() -> dict[str, list[Row]]:
-    """The settings of the running service, by section: `kafka.topics` is one beside `kafka`."""
+    """Return the settings by section; `kafka.topics` is a section beside `kafka`."""
     sections: dict[str, list[Row]] = {}
     for row in all_settings():
         sections.setdefault(".".join(row.place[:-1]), []).append(row)
@@ -235,7 +248,7 @@ def about_settings() -> dict[str, list[Row]]:
 
 
 def row_of(slot: str) -> str:
-    """The row of facts.toml that tells of a slot.
+    """Return the key in facts.toml of a slot of the state vector.
 
     >>> row_of("complaint_3_opened"), row_of("decayed_money_7d"), row_of("orders")
     ('complaint_N_opened', 'decayed_KIND_Nd', 'orders')
@@ -244,12 +257,12 @@ def row_of(slot: str) -> str:
 
 
 def marks() -> dict[str, dict[str, str]]:
-    """The rows of marks.toml, one for each of marks.COUNTED; all kinds of complaints have one."""
+    """Return the rows of marks.toml, one per counter; all kinds of complaints share one."""
     return tomllib.loads((TEMPLATES / "marks.toml").read_text(encoding="utf-8"))
 
 
 def mark_row_of(name: str) -> str:
-    """The row of marks.toml that tells of a count.
+    """Return the key in marks.toml of a counter.
 
     >>> mark_row_of("about_price"), mark_row_of("late")
     ('about_KIND', 'late')
@@ -258,40 +271,58 @@ def mark_row_of(name: str) -> str:
 
 
 def facts() -> dict[str, dict[str, str]]:
-    """The rows of facts.toml."""
+    """Return the rows of facts.toml."""
     return tomllib.loads((TEMPLATES / "facts.toml").read_text(encoding="utf-8"))
 
 
+TYPES_ZH: Final = {
+    "boolean": "真假",
+    "integer": "整数",
+    "number": "数值",
+    "string": "字符串",
+    "time": "时间",
+    "word": "用词",
+}
+UNITS_ZH: Final = {
+    "": "",
+    "1 to 256 characters": "1 至 256 个字符",
+    "1 to 5": "1 至 5",
+    "ISO 4217": "ISO 4217",
+    "count": "个数",
+    "money in the shop's currency": "店铺货币",
+    "pieces": "件",
+    "seconds": "秒",
+}
 TITLES: Final[dict[type[Metrics], str]] = {
     KpiMetrics: "Customers and shop: worker",
     WorkerMetrics: "Worker",
     QualityMetrics: "Quality of the model: trainer",
     TrainerMetrics: "Trainer",
-    AllocatorMetrics: "Desk",
-    CommitMetrics: "Commits: worker, trainer, desk, deliverer",
+    AllocatorMetrics: "Allocator",
+    CommitMetrics: "Commits: worker, trainer, allocator, notifier",
     InputMetrics: "Input: all services",
-    RelayMetrics: "Relay: worker, desk",
-    SkippedMetrics: "Skipped records: trainer, desk, deliverer",
-    StoreMetrics: "Redis: desk",
-    DeliveryMetrics: "Deliverer",
+    RelayMetrics: "Outbox relay: worker, allocator",
+    SkippedMetrics: "Skipped records: trainer, allocator, notifier",
+    StoreMetrics: "Redis: allocator",
+    DeliveryMetrics: "Notifier",
 }
 TITLES_ZH: Final[dict[type[Metrics], str]] = {
-    KpiMetrics: "客户与店铺：worker",
-    WorkerMetrics: "worker（评分进程）",
-    QualityMetrics: "模型质量：trainer",
-    TrainerMetrics: "trainer（训练进程）",
-    AllocatorMetrics: "desk（派单台）",
-    CommitMetrics: "提交：worker、trainer、desk、deliver",
+    KpiMetrics: "客户与店铺：工作进程",
+    WorkerMetrics: "工作进程",
+    QualityMetrics: "模型质量：训练进程",
+    TrainerMetrics: "训练进程",
+    AllocatorMetrics: "派单进程",
+    CommitMetrics: "提交：工作、训练、派单、通知进程",
     InputMetrics: "输入：所有服务",
-    RelayMetrics: "转发：worker、desk",
-    SkippedMetrics: "跳过的记录：trainer、desk、deliver",
-    StoreMetrics: "Redis：desk",
-    DeliveryMetrics: "deliver（投递进程）",
+    RelayMetrics: "发件箱转发：工作、派单进程",
+    SkippedMetrics: "跳过的记录：训练、派单、通知进程",
+    StoreMetrics: "Redis：派单进程",
+    DeliveryMetrics: "通知进程",
 }
 
 
 def about_metrics(titles: dict[type[Metrics], str]) -> dict[str, object]:
-    """What docs/metrics.md tells of health and metrics."""
+    """Return the facts of the page of metrics, with these titles of the groups."""
     return {
         "groups": {title: group(CollectorRegistry()).described for group, title in titles.items()},
         "labels": VALUES,
@@ -302,12 +333,12 @@ def about_metrics(titles: dict[type[Metrics], str]) -> dict[str, object]:
 
 
 def metrics_zh() -> dict[str, str]:
-    """What every metric means in Chinese."""
+    """Return the meaning of every metric in Chinese."""
     return tomllib.loads((TEMPLATES / "metrics.toml").read_text(encoding="utf-8"))
 
 
 def about_playbook() -> dict[str, object]:
-    """What docs/playbook.md tells of measures and messages."""
+    """Return the facts of the page of the playbook: measures and messages."""
     playbook = load_playbook()
     causes = [
         {
@@ -340,7 +371,7 @@ def _code(names: tuple[str, ...]) -> str:
 
 
 def message_samples(playbook: Playbook) -> dict[str, str]:
-    """Real messages, composed from fixed alerts."""
+    """Compose messages from fixed alerts."""
     composer = PlaybookComposer(playbook, zone="Asia/Shanghai", currency="CNY")
     (urgent, plain), size = sample_alerts(), 2_048
     texts = {f"alert_{lang}": composer.alert(plain, lang, size).markdown for lang in LANGUAGES}
@@ -351,7 +382,7 @@ def message_samples(playbook: Playbook) -> dict[str, str]:
 
 
 def sample_alerts() -> tuple[AlertOpened, AlertOpened]:
-    """An urgent alert and one of the day's; their customers do not exist."""
+    """Return an urgent alert and a daily one, of invented customers."""
     opened_at = datetime(2026, 11, 12, 1, tzinfo=UTC)
     facts: dict[str, Any] = {
         "opened_at": opened_at,
@@ -382,7 +413,7 @@ def sample_alerts() -> tuple[AlertOpened, AlertOpened]:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many bytes are stored of a customer at most."""
+    """The largest sizes of what is stored of a customer, in bytes."""
 
     settings: Settings
     decision: int = DECISION_BYTES
@@ -390,28 +421,28 @@ class Sizes:
     features: int = len(FEATURES)
     experts: int = len(EXPERTS)
     fact: int = 8 * len(SLOTS)
-    mark: int = MARK_BYTES
+    mark: int = COUNTER_BYTES
     recent: int = ID_BYTES
     state: int = max_bytes(0)
 
     @property
     def waiting(self) -> int:
-        """How many decisions wait at most."""
+        """Return the largest number of waiting decisions."""
         return math.ceil((self.settings.horizon + self.settings.lateness) / self.settings.decide_every) + 1
 
     @property
     def total(self) -> int:
-        """Bytes of a customer."""
+        """Return the largest size of a customer."""
         return max_bytes(self.waiting)
 
     @property
     def days(self) -> list[int]:
-        """Horizon, lateness and period."""
+        """Return horizon, lateness and period, in days."""
         return [span // DAY_US for span in (self.settings.horizon, self.settings.lateness, self.settings.decide_every)]
 
 
 def write() -> None:
-    """Write every page."""
+    """Write every generated file."""
     for name, text in pages().items():
         path = DOCS / name
         path.parent.mkdir(exist_ok=True)

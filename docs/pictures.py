@@ -1,6 +1,6 @@
-"""Makes the pictures of the demo and of its messages, from a demo that runs meanwhile: `make pictures`; needs Chromium.
+"""Take the pictures of the demo and of its messages from a running demo: `make pictures`. Needs Chromium.
 
-One demo for each language; what the pictures show is what the services of that minute said, dates included.
+One demo runs for each language; the pictures show what its services produced, dates included.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _FONTS: Final = "'DejaVu Sans Mono', 'Noto Sans Mono CJK SC', monospace"
 
 @dataclass(frozen=True)
 class Chat:
-    """A message in its frame; without a title: Markdown alone."""
+    """A message in its frame; Markdown only if it has no title."""
 
     where: str
     when: str
@@ -67,7 +67,7 @@ class Chat:
 
 
 class Camera:
-    """Something that a demo is shown to, and that takes its pictures once."""
+    """A view of the demo that takes its pictures once."""
 
     def __init__(self, request: Request, address: str) -> None:
         self._request, self._address = request, address
@@ -87,7 +87,7 @@ class Camera:
         """See Show."""
         if self._page is not None or left > TAKEN_AT or shop.phase is not Phase.LIVING:
             return
-        self._page = Thread(target=self._take_page)  # the demo goes on meanwhile
+        self._page = Thread(target=self._take_page)  # the demo continues meanwhile
         self._page.start()
         self._take_terminal(board, shop, left)
         self._take_chats(board)
@@ -120,7 +120,7 @@ class Camera:
 
 
 def chosen(board: DemoState) -> tuple[AlertOpened, list[AlertOpened]]:
-    """An urgent alert, the one with most to tell of the latest, and the latest day's list."""
+    """Return the urgent alert with the most evidence, and the alerts of the latest day."""
     listed = [one.alert for one in board.listed]
     urgent = max((alert for alert in listed if alert.urgent), key=lambda alert: len(alert.explanation.evidence))
     daily = [alert for alert in listed if not alert.urgent]
@@ -136,7 +136,7 @@ def _chat(where: str, alert: AlertOpened, message: Message, *, titled: bool) -> 
 
 
 def shoot_text(text: str, kind: str, to: Path) -> None:
-    """The picture of an SVG image or of a page, as large as it is."""
+    """Take the picture of an SVG image or a page, in its full size."""
     with tempfile.TemporaryDirectory(prefix="pictures-") as folder:
         source = Path(folder) / f"page.{kind}"
         source.write_text(_as_here(text) if kind == "svg" else text, encoding="utf-8")
@@ -144,15 +144,15 @@ def shoot_text(text: str, kind: str, to: Path) -> None:
 
 
 def _as_here(svg: str) -> str:
-    """Rich's SVG without fonts from elsewhere, and with room for Chinese: it takes every character for one column."""
+    """Return Rich's SVG without remote fonts and with room for Chinese, which it takes for one column per character."""
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
     svg = re.sub(r"font-family: [^;]*;", f"font-family: {_FONTS};", svg)
     return re.sub(r'textLength="([\d.]+)"([^>]*)>([^<]*)<', _wide, svg)
 
 
 def _wide(text: re.Match[str]) -> str:
-    said = unescape(text[3])
-    return f'textLength="{float(text[1]) / len(said) * cell_len(said):.1f}"{text[2]}>{text[3]}<'
+    content = unescape(text[3])
+    return f'textLength="{float(text[1]) / len(content) * cell_len(content):.1f}"{text[2]}>{text[3]}<'
 
 
 def _size_of_svg(svg: str) -> tuple[int, int]:
@@ -161,7 +161,7 @@ def _size_of_svg(svg: str) -> tuple[int, int]:
 
 
 def _size_of_page(source: Path) -> tuple[int, int]:
-    """As the browser lays it out."""
+    """Return the size of a page as the browser lays it out."""
     text = source.read_text(encoding="utf-8")
     told = (
         "<script>document.body.dataset.height = Math.ceil(document.body.getBoundingClientRect().height)</script></body>"
@@ -173,7 +173,7 @@ def _size_of_page(source: Path) -> tuple[int, int]:
 
 
 def shoot(address: str, to: Path, size: tuple[int, int]) -> None:
-    """The picture of what a browser shows at an address."""
+    """Take the picture of what a browser shows at an address."""
     _chromium(f"--window-size={size[0]},{size[1]}", f"--screenshot={to}", address)
 
 
@@ -191,7 +191,7 @@ def _chromium(*arguments: str) -> str:
 
 
 def main() -> None:
-    """All pictures, in both languages."""
+    """Take all pictures, in both languages."""
     for lang in ("en", "zh"):
         request = Request(lang=lang, port=0, seconds=80, capacity=_CAPACITY)
         run_demo(request, Console(stderr=True), partial(Camera, request))

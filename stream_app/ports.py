@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from stream_app.core.delivery.changes import Changes, Stored
+from stream_app.core.delivery.records import DeliveryChanges, DeliveryState
 from stream_app.core.partition.commit import Commit
 
 NOTHING_LEARNED: Final = -(1 << 62)  # microseconds: before every moment
@@ -312,11 +312,11 @@ class DeliveryStore(Protocol):
         """Replace the id of a topic, of which nothing has been read since."""
         ...
 
-    async def load(self) -> Stored:
+    async def load(self) -> DeliveryState:
         """What a deliverer takes up: where it stands, and all that is pending."""
         ...
 
-    async def commit(self, changes: Changes, batch: str) -> Outcome:
+    async def commit(self, changes: DeliveryChanges, batch: str) -> Outcome:
         """Store changes as a whole or not at all; `batch` is their id, unique within this life of the process.
 
         Raises `NotClaimed` before `claim`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 from collections import Counter
@@ -18,11 +19,31 @@ for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 import hypothesis  # noqa: E402 - after the variables above
 import pytest  # noqa: E402
 import redis  # noqa: E402
+from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
 from tests.harness.servers import KafkaServer, Missing, RedisServer, Server  # noqa: E402
 
 PROJECT = Path(__file__).resolve().parents[1]
 ServerT = TypeVar("ServerT", bound=Server)
+# Several workers may run the tests of a file if they share no costly fixture, or one for each parameter.
+_APART = {
+    "acceptance/test_live_identity.py",
+    "chaos/test_delivery_kills.py",
+    "chaos/test_kills.py",
+    "integration/test_deliver.py",
+    "integration/test_episodes.py",
+    "integration/test_foreign_records.py",
+    "integration/test_outgoing.py",
+    "integration/test_signed_model.py",
+    "integration/test_store_loss.py",
+    "integration/test_topic_identity.py",
+    "integration/test_unreadable.py",
+    "integration/test_worker.py",
+    "unit/adapters/kafka/test_batches.py",
+    "unit/core/partition/test_task.py",
+    "unit/ingest/test_recorded_logs.py",
+}
+_APART_BY_PARAMETER = {"acceptance/test_recorded_logs.py"}
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 # The same examples in every run of CI, so that a red run is red again; fresh ones on a developer's machine.
@@ -43,8 +64,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="slow: runs with --slow"))
 
 
+class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist ships no types
+    """Gives the tests of a file to one worker, since they share its fixtures, unless they are known to share none."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, test = nodeid.partition("::")
+        file = path.removeprefix("tests/")
+        if file in _APART:
+            return nodeid
+        return path + test[test.rfind("[") :] if file in _APART_BY_PARAMETER else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduler:
+    if gone := [file for file in _APART | _APART_BY_PARAMETER if not (PROJECT / "tests" / file).exists()]:
+        raise pytest.UsageError(f"tests/conftest.py names files that do not exist: {', '.join(sorted(gone))}")
+    return Scheduler(config, log)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was skipped, a line a reason: pytest's own list is a hundred lines where there are no servers."""
+    """Say what was skipped, one line per reason, and what was measured."""
     reasons = Counter(
         report.longrepr[2].removeprefix("Skipped: ")
         for report in terminalreporter.stats.get("skipped", [])
@@ -54,6 +92,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("what was skipped, and why")
     for reason, count in reasons.most_common():
         terminalreporter.write_line(f"{count:4} {'test' if count == 1 else 'tests'}: {reason}")
+    for report in [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]:
+        for name, figure in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(f"{report.nodeid}: {figure}")
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +132,7 @@ def kafka() -> Iterator[str]:
     """A real Kafka broker for the whole run: its address, "127.0.0.1:port". Tests make their own topics and groups."""
     with _running(KafkaServer()) as server:
         yield server.bootstrap
+        gc.collect()  # a client that is left in a reference cycle reports the end of the broker behind pytest's result
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ from stream_app.config import SHOP_TOPICS, confluent_options, load_config
 from stream_app.core.alerts.lifecycle import Ranking
 from stream_app.core.customers.codec.states import decode_customers
 from stream_app.core.events.schema import Event, decode, encode
-from stream_app.core.partition.task import Position
+from stream_app.core.partition.progress import Position
 from stream_app.publish.sender import ROLES
 from tests.harness.live import LiveSystem
 

@@ -26,7 +26,7 @@ from benchmarks import logs
 from benchmarks.document import table
 from benchmarks.replay.product import WEEKLY, replay
 from stream_app.core.alerts.lifecycle import Ranking
-from stream_app.core.customers.codec.pending import DECISION_BYTES
+from stream_app.core.customers.codec.decisions import DECISION_BYTES
 from stream_app.core.customers.codec.states import decode_customers, encode_customers
 from stream_app.core.customers.customer import ID_BYTES, Customer
 from stream_app.replay.runner import Replay

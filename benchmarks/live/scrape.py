@@ -121,8 +121,8 @@ def _lane(number: int, customers: int, shops: list[str]) -> tuple[PartitionTask,
     """A lane of customers as if they had been restored, and the seconds that their columns took."""
     rng = np.random.default_rng(number)
     task = PartitionTask(number, {}, Settings(), Limits())
-    partition = task.partition
-    partition.restore([_customer(f"c{number}-{one}", rng, shops) for one in range(customers)])
+    partition = task.processor
+    partition.working_set.add([_customer(f"c{number}-{one}", rng, shops) for one in range(customers)])
     partition.ranking.set_rows(np.arange(customers), _ranks(rng, customers))
     partition.stream_time = TODAY
     started = time.process_time()
@@ -132,12 +132,14 @@ def _lane(number: int, customers: int, shops: list[str]) -> tuple[PartitionTask,
 
 def _open_episodes(task: PartitionTask, watch: WorkerMonitor, count: int) -> None:
     """Open episodes of any cause and segment, as a desk would, and tell of them."""
-    rng, partition = np.random.default_rng(task.number), task.partition
+    rng, partition = np.random.default_rng(task.number), task.processor
     buyers = (one for one in partition.customers.values() if one.vector[LAST_ORDER] != NEVER)
     for customer in islice(buyers, count):
         why = Explanation(str(rng.choice(SEGMENTS)), (Cause(str(rng.choice(CAUSES)), 0.5),))
         candidate = AlertCandidate(customer.name, TODAY, 0.9, 0.9, 1.0, 40.0, 30.0, 1, 1, explanation=why)
-        partition.opened(Alert(alert_id(customer.name, TODAY), customer.name, TODAY, TODAY + DAY_US, 1, 0.9, candidate))
+        partition.alerts.open_alert(
+            Alert(alert_id(customer.name, TODAY), customer.name, TODAY, TODAY + DAY_US, 1, 0.9, candidate)
+        )
     opened, _ = partition.aggregator.event_counts.take_alerts()
     for (shop, cause, segment), number in opened.items():
         for reason in CLOSE_REASONS:

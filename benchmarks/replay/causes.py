@@ -24,7 +24,7 @@ from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.core.arrays import Floats
 from stream_app.core.causes.catalogue import ONE_TIME, REPEAT
 from stream_app.core.causes.explanation import Explanation
-from stream_app.core.customers.codec.pending import EXPERTS
+from stream_app.core.customers.codec.decisions import EXPERTS
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.bg_nbd import bg_nbd_log_odds
 from stream_app.core.model.churn_model import PRIOR_SOURCE, Scores, probability_of
@@ -143,7 +143,7 @@ def explained_leavers(seed: int, shop: ShopSettings = SHOP, settings: Settings =
                 said = watch.partition.explainer.explain(about)
                 explained.append(Explained(fact, about.silent_days, about.repeats > 0, said))
             moment = settings.next_nomination(moment)
-        watch.partition.take(event, at)
+        watch.partition.apply(event, at)
     return explained
 
 

@@ -23,7 +23,7 @@ from stream_app.config import LiveConfig
 from stream_app.core.alerts.staff_actions import ACKED, RESOLVED, SNOOZED, AlertNote
 from stream_app.core.durations import duration
 from stream_app.core.messages.schema import Contact
-from stream_app.core.partition.task import Summary
+from stream_app.core.partition.progress import Summary
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import AlertTaken, BadOption
 from stream_app.notifications.messages.masking import mask

@@ -19,7 +19,7 @@ from stream_app.core.customers.codec.states import decode_customers
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import restore
-from stream_app.core.partition.task import Summary
+from stream_app.core.partition.progress import Summary
 from stream_app.core.state.vector import EMPTY, SLOTS, TIME_SLOTS
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.errors import BadOption, UnknownCustomer, UnknownVersion

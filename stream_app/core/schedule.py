@@ -1,4 +1,4 @@
-"""The moments of a shop between two instants: what a clock owner, or the publisher of a log, writes ticks for."""
+"""Schedule of ticks: the times at which the trainer learns and the allocator opens alerts."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from stream_app.core.units import DAY_US
 
 
 class Moment(NamedTuple):
-    """A tick that is due."""
+    """A due tick."""
 
     at: int  # microseconds
-    learns: bool  # midnight UTC: the trainer's
-    nominates: bool  # the desk's hour of a working day
+    learns: bool  # midnight UTC: the trainer learns
+    nominates: bool  # the hour of a working day at which partitions send alert candidates
 
 
 def moments_between(after: int, until: int, settings: Settings) -> list[Moment]:
-    """Midnights and nominations in (after, until], in order.
+    """Return the midnights and candidate times in (after, until], in order.
 
     >>> [moment.at // 3_600_000_000 for moment in moments_between(0, 24 * 3_600_000_000, Settings())]
     [9, 24]
@@ -34,13 +34,13 @@ def moments_between(after: int, until: int, settings: Settings) -> list[Moment]:
 
 
 def due_ticks(last: int | None, now: int, every: int, settings: Settings) -> list[Moment]:
-    """The ticks that a clock owner must write now.
+    """Return the ticks that the owner of the clock has to write now.
 
     Args:
-        last: the latest tick that anybody wrote; None: there is none, and the past is nobody's business.
+        last: time of the latest tick in the topic; None: no tick, so the past needs none.
         now: microseconds.
-        every: between two ticks, if no moment lies between them.
-        settings: of the shop: when its moments are.
+        every: interval between ticks without a scheduled moment, microseconds.
+        settings: of the shop, with its calendar.
 
     >>> due_ticks(None, 5, 10, Settings()), due_ticks(0, 5, 10, Settings())
     ([Moment(at=5, learns=False, nominates=False)], [])

@@ -1,4 +1,4 @@
-"""When a process stands still: work is waiting, and the position does not move."""
+"""Detection of a stalled process: work is waiting, and the position does not change."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a process has come, as a watchdog sees it.
+    """Progress of a process.
 
     Attributes:
-        position: anything that changes with every commit.
-        lag: records that wait; None: not known, so there may be some.
-        waiting: it waits for another part of the system, such as at a tick for the trainer's answer.
+        position: any value that changes with every commit.
+        lag: number of waiting records; None: unknown, so records may be waiting.
+        waiting: whether it waits for another process, such as the trainer.
     """
 
     position: Hashable
@@ -22,14 +22,15 @@ class Progress:
 
 
 class Stall:
-    """Tells whether a process has stood still for too long.
+    """Detects a process that has been stalled for too long.
 
-    Old reports have consumers that go silent after days while everything looks well: only the position tells.
+    Consumers have been reported to stop silently after days while every other sign looked healthy: only the position
+    shows it.
 
     Args:
-        after: seconds without a move, while there is lag, that are too long.
-        longest_look: seconds that one look may add. A process that was stopped and goes on, or a machine that slept,
-            has not stood still in all the time that nobody looked.
+        after: seconds without progress, while records are waiting, after which the process is stalled.
+        longest_look: maximum seconds that one check may add. After a process was suspended or a machine slept, the time
+            between two checks says nothing about progress.
 
     >>> stall = Stall(after=60, longest_look=20)
     >>> busy = Progress(position=7, lag=3)
@@ -47,11 +48,11 @@ class Stall:
         self._looked: float | None = None
 
     def stalled(self, now: float, progress: Progress) -> bool:
-        """Look at the process.
+        """Check the progress of the process; return whether it is stalled.
 
         Args:
-            now: seconds of a clock that never goes back.
-            progress: as it is now.
+            now: seconds of a monotonic clock.
+            progress: of the process.
         """
         looked, self._looked = self._looked, now
         idle = progress.lag == 0 or progress.waiting

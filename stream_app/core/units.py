@@ -1,4 +1,4 @@
-"""Units of time. The core counts in whole microseconds, and instants since the Unix epoch."""
+"""Units of time: durations are whole microseconds, instants are microseconds since the Unix epoch."""
 
 from __future__ import annotations
 
@@ -12,3 +12,5 @@ HOUR_SECONDS: Final = 3_600.0
 DAY_SECONDS: Final = 86_400.0
 MICROSECOND: Final = timedelta(microseconds=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER: Final = -(1 << 62)  # the instant of something that has not happened: before every other instant
+NOT_DUE: Final = 1 << 62  # the instant of something that is not scheduled: after every other instant

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from stream_app.core.model.churn_model import Scores
 from stream_app.core.model.labels import Matured, Pending
-from stream_app.core.partition.processor import monthly_worth
+from stream_app.core.partition.candidates import monthly_worth
 from stream_app.core.segments.lifecycle_stage import stages
 from stream_app.core.state.frame import StateFrame
 from stream_app.replay.results import OPEN, Decisions

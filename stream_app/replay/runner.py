@@ -129,7 +129,7 @@ class Replay:
     def _process(self, chunk: list[tuple[int, Event]]) -> None:
         outcome, count = self.outcome, len(self.partitions)
         for at, event in chunk:
-            if self.partitions[partition_of(event.customer_id, count)].take(event, at):
+            if self.partitions[partition_of(event.customer_id, count)].apply(event, at):
                 outcome.order_customers.append(outcome.columns.customer_index(event.customer_id))
                 outcome.order_at.append(at)
                 outcome.order_amounts.append(getattr(event, "amount", None) or 0.0)
@@ -143,7 +143,7 @@ class Replay:
             if until is not None:
                 partition.advance(until)
             effects.append(partition.finish(self.churn_model, watermark))
-            partition.take_notes()  # discarded: a replay has no store
+            partition.alerts.take_notes()  # discarded: a replay has no store
         self._record(effects)
 
     def _record(self, effects: list[Effects]) -> None:
@@ -180,9 +180,9 @@ class Replay:
         settings = self.settings
         candidates = []
         for partition in self.partitions:
-            partition.close_stale(moment)
+            partition.alerts.close_stale(moment)
             if settings.opens_alerts(moment):
-                candidates += partition.nominate(moment)
+                candidates += partition.alerts.candidates.best(moment)
         for alert in open_alerts(candidates, settings.capacity, settings.alert_lifetime):
-            self.partitions[partition_of(alert.customer, len(self.partitions))].opened(alert)
+            self.partitions[partition_of(alert.customer, len(self.partitions))].alerts.open_alert(alert)
             self.outcome.opened.append(alert)

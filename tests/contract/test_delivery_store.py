@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from stream_app.adapters.redis.connection import make_client
 from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
-from stream_app.core.delivery.changes import Changes, Stored
-from stream_app.core.delivery.records import Delivery, OutboundMessage, encode_record
+from stream_app.core.delivery.records import Delivery, DeliveryChanges, DeliveryState, OutboundMessage, encode_record
 from stream_app.errors import Fenced, NotClaimed, StoreUnavailable
 from stream_app.ports import DeliveryStore, Outcome
 from tests.fakes.delivery_store import MemoryDeliveryStore, StoredDeliveries
@@ -72,11 +71,11 @@ def message(name: str, *deliveries: str) -> bytes:
     return encode_record(OutboundMessage(name, "team", deliveries, "t", "m", "p", 1, 9, 1))
 
 
-def opening(base: int, *names: str, **fields: Any) -> Changes:
+def opening(base: int, *names: str, **fields: Any) -> DeliveryChanges:
     """A commit that opens deliveries, each with a letter of its name."""
     stored = {name: delivery(name, f"letter {index}") for index, name in enumerate(names)}
     messages = {f"letter {index}": message(f"letter {index}", "x") for index, _ in enumerate(names)}
-    return Changes(base, b"position %d" % (base + 1), stored, {**messages}, opened=list(names), **fields)
+    return DeliveryChanges(base, b"position %d" % (base + 1), stored, {**messages}, opened=list(names), **fields)
 
 
 async def deliverer(make: Make) -> DeliveryStore:
@@ -85,7 +84,7 @@ async def deliverer(make: Make) -> DeliveryStore:
     return store
 
 
-async def everything(store: DeliveryStore) -> tuple[Stored, list[bytes], list[str], list[bytes]]:
+async def everything(store: DeliveryStore) -> tuple[DeliveryState, list[bytes], list[str], list[bytes]]:
     loaded = await store.load()
     loaded.deliveries.sort()
     loaded.messages.sort()
@@ -96,7 +95,7 @@ async def everything(store: DeliveryStore) -> tuple[Stored, list[bytes], list[st
 def test_it_begins_empty(play: Play) -> None:
     async def scenario(make: Make) -> None:
         store = await deliverer(make)
-        assert await everything(store) == (Stored(), [], [], [])
+        assert await everything(store) == (DeliveryState(), [], [], [])
         assert await store.known(["a"]) == set()
         assert await store.messages([]) == {}
 
@@ -129,7 +128,7 @@ def test_what_has_ended_is_kept_and_not_loaded(play: Play) -> None:
         store = await deliverer(make)
         await store.commit(opening(0, "a", "b", "c"), "1")
         ended = {name: delivery(name, f"letter {index}") for index, name in enumerate(["a", "b"])}
-        changes = Changes(1, b"2", ended, {"letter 0": None}, ended={"a": 5, "b": 6}, dead=["b"])
+        changes = DeliveryChanges(1, b"2", ended, {"letter 0": None}, ended={"a": 5, "b": 6}, dead=["b"])
         assert await store.commit(changes, "2") is DONE
         loaded, found, dead, _ = await everything(store)
         assert loaded.deliveries == [delivery("c", "letter 2")]
@@ -144,8 +143,8 @@ def test_what_is_dead_can_come_back(play: Play) -> None:
     async def scenario(make: Make) -> None:
         store = await deliverer(make)
         await store.commit(opening(0, "a"), "1")
-        await store.commit(Changes(1, b"2", {"a": delivery("a", "letter 0")}, ended={"a": 5}, dead=["a"]), "2")
-        await store.commit(Changes(2, b"3", {"a": delivery("a", "letter 0")}, opened=["a"]), "3")
+        await store.commit(DeliveryChanges(1, b"2", {"a": delivery("a", "letter 0")}, ended={"a": 5}, dead=["a"]), "2")
+        await store.commit(DeliveryChanges(2, b"3", {"a": delivery("a", "letter 0")}, opened=["a"]), "3")
         loaded, _, dead, _ = await everything(store)
         assert (len(loaded.deliveries), loaded.dead, dead) == (1, 0, [])
         assert await store.forget(100, 0) == 0  # it has not ended
@@ -215,7 +214,7 @@ def test_what_ended_long_ago_is_forgotten_with_its_letter(play: Play) -> None:
         await store.commit(opening(0, *names), "1")
         ended = {name: place for place, name in enumerate(names[:5])}
         kept = {name: delivery(name, f"letter {place}") for place, name in enumerate(names)}
-        await store.commit(Changes(1, b"2", kept, ended=ended, dead=["a0", "a4"]), "2")
+        await store.commit(DeliveryChanges(1, b"2", kept, ended=ended, dead=["a0", "a4"]), "2")
         assert await store.forget(2, 100) == 2  # those of before 2
         assert await store.known(names) == set(names[2:])
         assert await store.messages(["letter 0", "letter 2"]) == {"letter 2": message("letter 2", "x")}
@@ -237,12 +236,12 @@ def test_many_are_stored_at_once_and_read_once_each(play: Play) -> None:
         loaded, found, _, _ = await everything(store)
         assert len(loaded.deliveries) == len(found) == len(set(found)) == len(names)
         ended = dict.fromkeys(names, 1)
-        assert await store.commit(Changes(1, b"2", ended=ended, dead=names), "2") is DONE
+        assert await store.commit(DeliveryChanges(1, b"2", ended=ended, dead=names), "2") is DONE
         count = 0
         while dropped := await store.forget(2, 100):
             count += dropped
         assert count == len(names)
-        assert await everything(store) == (Stored(2, b"2"), [], [], [])
+        assert await everything(store) == (DeliveryState(2, b"2"), [], [], [])
 
     play(scenario)
 
@@ -264,16 +263,18 @@ def history(run: Play, moves: list[Move]) -> list[object]:
 
     async def scenario(make: Make) -> None:
         stores = [await deliverer(make), await deliverer(make)]
-        number, last = 0, Changes(0, b"0")
+        number, last = 0, DeliveryChanges(0, b"0")
         for batch, (what, who, which) in enumerate(moves):
             name, store = f"a{which}", stores[who]
             answer: object
             changes = {
-                "open": Changes(number, b"p", {name: delivery(name, name)}, {name: message(name, name)}, opened=[name]),
-                "end": Changes(number, b"p", {name: delivery(name, name)}, {name: None}, ended={name: which}),
-                "die": Changes(number, b"p", {name: delivery(name, name)}, ended={name: which}, dead=[name]),
-                "back": Changes(number, b"p", {name: delivery(name, name)}, opened=[name]),
-                "answer": Changes(number, b"p", answered=1),
+                "open": DeliveryChanges(
+                    number, b"p", {name: delivery(name, name)}, {name: message(name, name)}, opened=[name]
+                ),
+                "end": DeliveryChanges(number, b"p", {name: delivery(name, name)}, {name: None}, ended={name: which}),
+                "die": DeliveryChanges(number, b"p", {name: delivery(name, name)}, ended={name: which}, dead=[name]),
+                "back": DeliveryChanges(number, b"p", {name: delivery(name, name)}, opened=[name]),
+                "answer": DeliveryChanges(number, b"p", answered=1),
             }.get(what)
             if changes is not None:
                 last = changes

@@ -15,8 +15,7 @@ from stream_app.adapters.redis.connection import make_client
 from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
 from stream_app.adapters.redis.model_store import RedisModelStore
 from stream_app.adapters.redis.state_store import RedisStateStore
-from stream_app.core.delivery.changes import Changes
-from stream_app.core.delivery.records import Delivery, OutboundMessage, encode_record
+from stream_app.core.delivery.records import Delivery, DeliveryChanges, OutboundMessage, encode_record
 from stream_app.core.partition.commit import Commit
 from stream_app.errors import StoreIncomplete, StoreUnavailable
 from stream_app.ports import DeliveryStore, ModelStore, ModelVersion, Outcome, StateStore
@@ -343,14 +342,14 @@ def test_versions_without_a_checkpoint_are_refused(play: Play) -> None:
 # --- deliveries ------------------------------------------------------------------------------------------------------
 
 
-def changes(base: int) -> Changes:
+def changes(base: int) -> DeliveryChanges:
     """Commits 0 and 1: one delivery that is pending, then one that is dead beside it."""
     name = "open" if base == 0 else "dead"
     stored = {name: encode_record(Delivery(name, "al", "team", "main", 1, 1, 9, 1, message=name))}
     messages: dict[str, bytes | None] = {
         name: encode_record(OutboundMessage(name, "team", (name,), "t", "m", "p", 1, 9, 1))
     }
-    return Changes(
+    return DeliveryChanges(
         base,
         b"{}",
         stored,

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stream_app.adapters.redis.completeness import require_complete
-from stream_app.core.delivery.changes import Changes, Stored
-from stream_app.core.delivery.records import Delivery, readable
+from stream_app.core.delivery.records import Delivery, DeliveryChanges, DeliveryState, readable
 from stream_app.errors import Fenced, NotClaimed
 from stream_app.ports import Outcome
 from tests.fakes.stores import keep_topics
@@ -47,7 +46,7 @@ class MemoryDeliveryStore:
     >>> async def first() -> int:
     ...     store = MemoryDeliveryStore(StoredDeliveries())
     ...     await store.claim("deliver")
-    ...     await store.commit(Changes(base=0, position=b"{}"), "batch 1")
+    ...     await store.commit(DeliveryChanges(base=0, position=b"{}"), "batch 1")
     ...     return (await store.load()).number
     >>> asyncio.run(first())
     1
@@ -72,15 +71,17 @@ class MemoryDeliveryStore:
         """See `DeliveryStore.accept_topic`."""
         self._server.topics[role] = topic_id
 
-    async def load(self) -> Stored:
+    async def load(self) -> DeliveryState:
         """See `DeliveryStore.load`."""
         server = self._server
         deliveries = [server.deliveries[name] for name in sorted(server.open)]
         wanted = {one.message for one in readable(deliveries, Delivery)[0]} - {""}
         messages = [server.messages[name] for name in sorted(wanted) if name in server.messages]
-        return Stored(server.number, server.position, deliveries, messages, dict(server.channels), len(server.dead))
+        return DeliveryState(
+            server.number, server.position, deliveries, messages, dict(server.channels), len(server.dead)
+        )
 
-    async def commit(self, changes: Changes, batch: str) -> Outcome:
+    async def commit(self, changes: DeliveryChanges, batch: str) -> Outcome:
         """See `DeliveryStore.commit`; the steps are those of deliver.lua."""
         _, epoch = self._claimed()
         server = self._server
@@ -104,7 +105,7 @@ class MemoryDeliveryStore:
         server.counts = server.sizes
         return Outcome.DONE
 
-    def _move(self, changes: Changes) -> None:
+    def _move(self, changes: DeliveryChanges) -> None:
         server = self._server
         for name in changes.opened:
             server.open.add(name)

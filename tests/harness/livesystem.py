@@ -151,7 +151,7 @@ class System:
         for number in range(published.partitions):
             self.topics.records[TICKS, number] = [ahead[TICKS, number].pop(0)]
         for number, task in self.tasks.items():
-            task.push(TICKS, 0, self.topics.of(TICKS, number), 1, 1)
+            task.inputs.receive(TICKS, 0, self.topics.of(TICKS, number), 1, 1)
         while any(ahead.values()):
             place = self.rng.choice([place for place, log in ahead.items() if log])
             count = self.rng.randrange(1, 8)
@@ -175,15 +175,15 @@ class System:
         task = self.tasks[number]
         for role in self.rng.sample(ROLES, len(ROLES)):
             log = self.topics.of(role, number)
-            start = task.fetched.get(role, 0)
+            start = task.inputs.ends.get(role, 0)
             end = min(len(log), start + self.rng.randrange(6))
             if self.rng.random() < 0.9:
-                task.push(role, start, log[start:end], end, len(log))
+                task.inputs.receive(role, start, log[start:end], end, len(log))
 
     def _step(self, number: int) -> bool:
         task, stored = self.tasks[number], self.stored[number]
         if task.hold is not None and task.hold.trainer and self.training.through >= task.hold.moment:
-            task.learned(max((v for at, v in self.effective if at <= task.hold.moment), default=0))
+            task.end_trainer_hold(max((v for at, v in self.effective if at <= task.hold.moment), default=0))
         step = task.step(self._model(task.version))
         if step is None:
             return False

@@ -192,7 +192,7 @@ class Shell:
         while self._nomination <= event.at:
             self.nominate(self._nomination)
             self._nomination = self.settings.next_nomination(self._nomination)
-        self.of(event.customer_id).take(event, event.at)
+        self.of(event.customer_id).apply(event, event.at)
 
     def nominate(self, at: int) -> None:
         """The desk's work at a moment."""
@@ -201,11 +201,11 @@ class Shell:
         self.finish()
         candidates = []
         for partition in self.partitions:
-            partition.close_stale(at)
+            partition.alerts.close_stale(at)
             if self.settings.opens_alerts(at):
-                candidates += partition.nominate(at)
+                candidates += partition.alerts.candidates.best(at)
         for alert in open_alerts(candidates, self.settings.capacity, self.settings.alert_lifetime):
-            self.of(alert.customer).opened(alert)
+            self.of(alert.customer).alerts.open_alert(alert)
             self.played.opened.append(alert)
 
     def finish(self, watermark: int | None = None) -> None:

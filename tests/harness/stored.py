@@ -24,10 +24,10 @@ from stream_app.core.allocation.allocator import Allocator, AllocatorPosition
 from stream_app.core.customers.codec.states import decode_customers, encode_customers
 from stream_app.core.customers.customer import Customer
 from stream_app.core.delivery.answer import Delivered
-from stream_app.core.delivery.changes import Stored
 from stream_app.core.delivery.records import (
     ChannelState,
     Delivery,
+    DeliveryState,
     MessageText,
     OutboundMessage,
     Request,
@@ -47,12 +47,8 @@ from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured
 from stream_app.core.model.snapshot import fingerprint, restore
-from stream_app.core.partition.task import (
-    Limits,
-    PartitionTask,
-    Position,
-    Summary,
-)
+from stream_app.core.partition.progress import Position, Summary
+from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.settings import Settings
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.training.quality import WINDOWS, Quality
@@ -232,11 +228,11 @@ def partition_values(keyspace: Mapping[str, Any], number: int, settings: Setting
     return {
         "position": msgspec.to_builtins(position),
         "summary": _without_schema(meta[b"summary"]),
-        "customers": len(task.partition.customers),
-        "open": sorted(map(ascii, task.partition.open)),
-        "counts": vars(task.partition.counts),
-        "next_due": task.partition.timers.next_due,
-        "shops": task.partition.aggregator.shops.names,
+        "customers": len(task.processor.customers),
+        "open": sorted(map(ascii, task.processor.alerts.open)),
+        "counts": vars(task.processor.counts),
+        "next_due": task.processor.timers.next_due,
+        "shops": task.processor.aggregator.shops.names,
         "episodes": {
             key.decode(): msgspec.to_builtins(msgspec.json.decode(note, type=kinds[key.endswith(b":work")]))
             for key, note in alerts.items()
@@ -364,7 +360,7 @@ class _Writer:
         return [(MessageText(f"digest on {route.channel}", "", ""), tuple(one.alert_id for one in alerts))]
 
 
-def stored_deliveries(keyspace: Mapping[str, Any]) -> Stored:
+def stored_deliveries(keyspace: Mapping[str, Any]) -> DeliveryState:
     """Return what the deliveries' store hands to a deliverer that starts."""
     meta, every = entries_of(keyspace, DELIVER + "meta"), entries_of(keyspace, DELIVER + "deliveries")
     messages = entries_of(keyspace, DELIVER + "letters")
@@ -372,7 +368,7 @@ def stored_deliveries(keyspace: Mapping[str, Any]) -> Stored:
     wanted = {decode_record(one, Delivery).message.encode() for one in pending} - {b""}
     channels = {name.decode(): one for name, one in entries_of(keyspace, DELIVER + "channels").items()}
     dead = len(keyspace[DELIVER + "dead"][1])
-    return Stored(
+    return DeliveryState(
         int(meta[b"number"]), meta[b"position"], pending, [messages[one] for one in sorted(wanted)], channels, dead
     )
 
@@ -397,13 +393,13 @@ def delivery_values(keyspace: Mapping[str, Any], channels: Sequence[str], now: i
         "sent": {},
     }
     for name in channels:
-        if scheduler.collect(name, now) and (changes := scheduler.changes()) is not None:
-            scheduler.stored(changes)
-        while (message := scheduler.due(name, now)) is not None:
+        if scheduler.write_digest(name, now) and (changes := scheduler.take_changes()) is not None:
+            scheduler.confirm(changes)
+        while (message := scheduler.next_message(name, now)) is not None:
             found["sent"].setdefault(name, []).append(
                 [message.id, message.title, message.attempts, *message.deliveries]
             )
-            scheduler.note(message.id, Delivered(), now, now)
+            scheduler.record_answer(message.id, Delivered(), now, now)
     outcomes: Counter[tuple[str, str, str]] = scheduler.outcomes
     found["outcomes"] = sorted([*key, count] for key, count in outcomes.items())
     return found

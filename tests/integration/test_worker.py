@@ -26,7 +26,7 @@ from stream_app.core.events.schema import encode
 from stream_app.core.messages.schema import Tick, decode_message
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot
-from stream_app.core.partition.task import Summary
+from stream_app.core.partition.progress import Summary
 from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import CommitRefused, Fenced, UnusableSnapshot, WrongTopics

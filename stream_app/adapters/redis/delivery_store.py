@@ -9,8 +9,7 @@ from uuid import uuid4
 
 from stream_app.adapters.redis.connection import Client, Script, Topics, Verify, ask, to_the_end
 from stream_app.adapters.redis.packing import pack_strings, unpack_strings
-from stream_app.core.delivery.changes import Changes, Stored
-from stream_app.core.delivery.records import Delivery, readable
+from stream_app.core.delivery.records import Delivery, DeliveryChanges, DeliveryState, readable
 from stream_app.errors import Fenced, NotClaimed
 from stream_app.ports import Outcome
 
@@ -55,13 +54,13 @@ class RedisDeliveryStore:
         """See `DeliveryStore.accept_topic`."""
         await self._topics.accept(self._key("meta"), role, topic_id)
 
-    async def load(self) -> Stored:
+    async def load(self) -> DeliveryState:
         """See `DeliveryStore.load`."""
         number, position = await ask(self._client, "HMGET", self._key("meta"), "number", "position")
         pending = [_text(one) for one in await ask(self._client, "SMEMBERS", self._key("open"))]
         deliveries = await self.deliveries(pending)
         wanted = {one.message for one in readable(deliveries.values(), Delivery)[0]} - {""}
-        return Stored(
+        return DeliveryState(
             int(number or 0),
             position or b"",
             [deliveries[name] for name in sorted(deliveries)],
@@ -70,7 +69,7 @@ class RedisDeliveryStore:
             await ask(self._client, "SCARD", self._key("dead")),
         )
 
-    async def commit(self, changes: Changes, batch: str) -> Outcome:
+    async def commit(self, changes: DeliveryChanges, batch: str) -> Outcome:
         """See `DeliveryStore.commit`. A cancellation waits until Redis has answered."""
         _, epoch = self._claimed()
         kept = {name: value for name, value in changes.messages.items() if value is not None}

@@ -1,8 +1,8 @@
-"""The policy of alerts: who is nominated, which episodes are opened, and when an episode ends.
+"""Lifecycle of alerts: which candidates are ranked highest, which alerts open, and when an alert closes.
 
-The staff's capacity is global while the state is partitioned. So each partition nominates its best customers, and one
-desk merges the lists of a working day and opens the best of them all. The same code ranks in a replay and in the live
-system.
+The capacity of the staff is global, while the state is partitioned. So each partition sends its best candidates, and
+the allocator opens the best of all partitions once per working day. A replay and the live system rank with the same
+code.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import xxhash
 
+from stream_app.core.arrays import Floats, Ints
 from stream_app.core.causes.explanation import Explanation
 from stream_app.core.events.schema import DEFAULT_SHOP
-
-Floats = npt.NDArray[np.float64]
 
 UNEXPLAINED: Final = Explanation()
 RETURNED: Final = "returned"
@@ -30,11 +28,11 @@ CLOSE_REASONS: Final = (RETURNED, LOST, FELL, RESOLVED)
 
 @dataclass(frozen=True, slots=True)
 class AlertCandidate:
-    """A customer whom a partition holds to be among those most at risk."""
+    """One of the customers most at risk in a partition."""
 
     customer: str
-    at: int  # the nomination's moment, microseconds
-    rank_value: float  # by which the desk ranks: the risk, or the risk times the worth
+    at: int  # microseconds
+    rank_value: float  # by which candidates are ranked: the risk, or the risk times the worth
     probability: float
     monthly_worth: float
     silent_days: float
@@ -47,34 +45,34 @@ class AlertCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A customer's time in the hands of the staff: from the alert until he returns, is lost, or the risk has fallen."""
+    """An alert, open until the customer returns or is lost, the risk falls, or the staff resolves it."""
 
     alert_id: str
     customer: str
     opened_at: int  # microseconds
-    expires_at: int  # nobody should act on the alert later than this
+    expires_at: int  # microseconds; the staff should not act on the alert later
     rank: int  # 1: first of the day
-    bar: float  # probability of the last one opened that day: the rank that opened the episode
+    bar: float  # lowest probability among the alerts opened that day
     candidate: AlertCandidate
-    owner: str = ""  # of the staff; empty: nobody has taken it on
-    acked_at: int = 0  # since when, microseconds
-    snoozed_until: int = 0  # it rests until then, microseconds; 0: it does not
-    cause: str = ""  # the likeliest when it was opened; set where the explanation is left out
-    segment: str = ""  # of the customer when it was opened; the same
+    owner: str = ""  # name of the staff member; empty: no owner
+    acked_at: int = 0  # since when it has its owner, microseconds
+    snoozed_until: int = 0  # microseconds; 0: not snoozed
+    cause: str = ""  # likeliest cause at opening; set when the explanation is dropped
+    segment: str = ""  # of the customer at opening; set when the explanation is dropped
 
     @property
     def likeliest_cause(self) -> str:
-        """When it was opened, whether or not the explanation is at hand; empty: not known."""
+        """Likeliest cause at opening, with or without the explanation; empty: unknown."""
         causes = self.candidate.explanation.causes
         return causes[0].key if causes else self.cause
 
     @property
     def opening_segment(self) -> str:
-        """Of the customer when it was opened, whether or not the explanation is at hand; empty: not known."""
+        """Segment of the customer at opening, with or without the explanation; empty: unknown."""
         return self.candidate.explanation.segment or self.segment
 
     def without_explanation(self) -> Alert:
-        """The episode without what only the alert tells; the likeliest cause and the segment stay."""
+        """Return the alert without its explanation, but with the likeliest cause and the segment."""
         return replace(
             self,
             cause=self.likeliest_cause,
@@ -85,19 +83,19 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class AlertClosing:
-    """The end of an episode."""
+    """The end of an alert."""
 
     alert: Alert
     at: int  # microseconds
     reason: str
     probability: float
-    outcome: str = ""  # with RESOLVED: what the staff says
+    outcome: str = ""  # reported by the staff, with RESOLVED
     cause: str = ""
     staff: str = ""
 
 
 def alert_id(customer: str, at: int, kind: str = "churn") -> str:
-    """The same id for the same customer, moment and kind wherever it is computed, never a function of a probability.
+    """Return the id of an alert, which depends on customer, time and kind only, so that it can be computed anywhere.
 
     >>> alert_id("c1", 0) == alert_id("c1", 0) != alert_id("c1", 1)
     True
@@ -106,19 +104,19 @@ def alert_id(customer: str, at: int, kind: str = "churn") -> str:
 
 
 def open_alerts(candidates: Iterable[AlertCandidate], capacity: int, lifetime: int) -> list[Alert]:
-    """The desk's decision for one working day: the best `capacity` nominations of all partitions, best first."""
-    best = sorted(candidates, key=lambda n: (-n.rank_value, n.customer))[:capacity]
+    """Return the alerts of one working day: for the best `capacity` candidates of all partitions, best first."""
+    best = sorted(candidates, key=lambda one: (-one.rank_value, one.customer))[:capacity]
     if not best:
         return []
     bar = min(candidate.probability for candidate in best)
     return [
-        Alert(alert_id(n.customer, n.at), n.customer, n.at, n.at + lifetime, rank, bar, n)
-        for rank, n in enumerate(best, start=1)
+        Alert(alert_id(one.customer, one.at), one.customer, one.at, one.at + lifetime, rank, bar, one)
+        for rank, one in enumerate(best, start=1)
     ]
 
 
 def has_fallen(probability: float, bar: float, share: float) -> bool:
-    """Whether the odds are below a share of the odds at the bar: well below the rank that opened the episode.
+    """Return whether the odds have fallen below a share of the odds at the bar of an alert.
 
     >>> has_fallen(0.6, bar=0.9, share=0.5), has_fallen(0.85, bar=0.9, share=0.5)
     (True, False)
@@ -128,36 +126,39 @@ def has_fallen(probability: float, bar: float, share: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Rows of the ranking, as columns; NaN: no score."""
+    """Rows of the ranking as columns; NaN: no score."""
 
-    earlier: Floats  # the decision before the last one
-    last: Floats
-    last_at: npt.NDArray[np.int64]  # microseconds; says nothing where there is no last decision
-    latest: Floats  # by any event or decision
+    earlier: Floats  # at the decision before the last one
+    last: Floats  # at the last decision
+    last_at: Ints  # time of the last decision, microseconds; meaningless without one
+    latest: Floats  # at the latest event or decision
 
     @classmethod
     def none(cls, size: int) -> Ranks:
-        """Rows without scores."""
+        """Return rows without scores."""
         return cls(np.full(size, np.nan), np.full(size, np.nan), np.zeros(size, dtype=np.int64), np.full(size, np.nan))
 
 
 class Ranking:
-    """The scores of a partition's customers, as columns, so that ranking a million of them takes milliseconds.
+    """Scores of a partition's customers as columns, so that ranking a million customers takes milliseconds.
 
-    A customer's risk for the ranking is the smallest of his last two decisions, at least `agreement` apart, and of his
-    latest score: one high score alone opens nothing.
+    A customer is ranked by the smallest of three scores: at the last two decisions, at least `agreement` apart, and the
+    latest one. A single high score does not open an alert.
+
+    Args:
+        agreement: microseconds.
     """
 
     def __init__(self, agreement: int) -> None:
         self._agreement = agreement
-        self._earlier = np.full(1024, np.nan)  # the decision before the last one; NaN: there is none
+        self._earlier = np.full(1024, np.nan)  # at the decision before the last one; NaN: none
         self._last = np.full(1024, np.nan)
         self._last_at = np.zeros(1024, dtype=np.int64)
-        self._latest = np.full(1024, np.nan)  # by any event or decision
+        self._latest = np.full(1024, np.nan)  # at the latest event or decision
         self.open = np.zeros(1024, dtype=bool)
 
     def reserve(self, size: int) -> None:
-        """Make room for customers with an index below `size`."""
+        """Grow to hold customers with an index below `size`."""
         room = len(self._last)
         if size <= room:
             return
@@ -167,48 +168,48 @@ class Ranking:
         self._last_at = np.concatenate([self._last_at, np.zeros(more, dtype=np.int64)])
         self.open = np.concatenate([self.open, np.zeros(more, dtype=bool)])
 
-    def rows(self, indices: npt.NDArray[np.int64]) -> Ranks:
-        """What is known of the customers with these indices."""
+    def rows(self, indices: Ints) -> Ranks:
+        """Return the rows of the customers with these indices."""
         return Ranks(self._earlier[indices], self._last[indices], self._last_at[indices], self._latest[indices])
 
-    def set_rows(self, indices: npt.NDArray[np.int64], ranks: Ranks) -> None:
-        """Set what `rows` gave, for the same customers in the same order."""
+    def set_rows(self, indices: Ints, ranks: Ranks) -> None:
+        """Set the rows of the customers with these indices."""
         self._earlier[indices], self._last[indices] = ranks.earlier, ranks.last
         self._last_at[indices], self._latest[indices] = ranks.last_at, ranks.latest
 
-    def decided(self, index: int, at: int, probability: float) -> None:
-        """Note a decision; one that follows the last too soon to be a second opinion is left to `scored`."""
+    def add_decision(self, index: int, at: int, probability: float) -> None:
+        """Add the score of a decision, unless it follows the last one too soon to be a second opinion."""
         if np.isnan(self._last[index]) or at - self._last_at[index] >= self._agreement:
             self._earlier[index] = self._last[index]
             self._last_at[index] = at
             self._last[index] = probability
 
-    def scored(self, indices: npt.NDArray[np.int64], probabilities: Floats) -> None:
-        """Note scores that events brought, in their order."""
+    def set_latest(self, indices: Ints, probabilities: Floats) -> None:
+        """Set the latest scores of customers; of repeated indices the last one counts."""
         self._latest[indices] = probabilities
 
     def forget(self, index: int) -> None:
-        """Take a customer out of the ranking: he ordered, or is not active any more."""
+        """Remove the scores of a customer after an order or the last active day."""
         self._earlier[index] = self._last[index] = self._latest[index] = np.nan
-        self._last_at[index] = 0  # it would say nothing, but be stored
+        self._last_at[index] = 0  # meaningless now, but it would be stored
 
     def latest(self, index: int) -> float:
-        """The latest score; NaN without one."""
+        """Return the latest score of a customer; NaN without one."""
         return float(self._latest[index])
 
     def latest_of(self, start: int, end: int) -> Floats:
-        """The latest scores of customers with indices from `start` up to `end`; NaN without one."""
+        """Return the latest scores of the customers with indices in [start, end); NaN without one."""
         return self._latest[start:end]
 
     def agreed(self, size: int) -> Floats:
-        """The risk of the first `size` customers on which their scores agree; NaN for those who can't be nominated."""
+        """Return the risk on which the scores of the first `size` customers agree; NaN: not a candidate."""
         agreed = np.minimum(np.minimum(self._earlier[:size], self._last[:size]), self._latest[:size])
         agreed[self.open[:size]] = np.nan
         return agreed
 
 
-def top_indices(values: Floats, count: int) -> npt.NDArray[np.int64]:
-    """Indices of the `count` largest values and all that tie with the smallest of them; NaN is never among them.
+def top_indices(values: Floats, count: int) -> Ints:
+    """Return the indices of the `count` largest values and of all ties with the smallest of them, without NaN.
 
     >>> sorted(top_indices(np.array([0.5, np.nan, 0.9, 0.5]), 2).tolist())
     [0, 2, 3]

@@ -1,4 +1,4 @@
-"""Service-level targets of complaints: when an answer and a solution are due, and the alert of a missed one."""
+"""Service targets of complaints: when an answer and a resolution are due, and the urgent alert of a missed one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Final
 import msgspec
 
 from stream_app.core.alerts.lifecycle import AlertCandidate, alert_id
-from stream_app.core.alerts.urgent_case import Target
 from stream_app.core.causes.explanation import Evidence
 from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import KnownShop
@@ -17,41 +16,66 @@ from stream_app.core.state.vector import StateVector
 from stream_app.core.units import DAY_US, HOUR_US
 
 UNANSWERED: Final = "unanswered"
-
 UNSOLVED: Final = "unsolved"
+MET: Final = "met"  # reason for closing an urgent alert: the complaint was answered, resolved or reopened, though late
 
-MET: Final = "met"  # an urgent alert closes: answered or resolved, though late, or opened again after an answer
+Target = tuple[int, str]  # the time after which it is missed, microseconds; UNANSWERED or UNSOLVED
+
+
+@dataclass(frozen=True, slots=True)
+class UrgentCase:
+    """Work of the staff on a missed target. Whether the case is open follows from the complaint."""
+
+    alert_id: str
+    expires_at: int  # microseconds
+    owner: str = ""  # name of the staff member; empty: no owner
+    acked_at: int = 0  # since when it has its owner, microseconds
+    snoozed_until: int = 0  # microseconds; 0: not snoozed
+    resolved: bool = False  # by the staff, whatever happens to the complaint
 
 
 @dataclass(slots=True)
 class SlaBreach:
-    """A target that was missed: an urgent alert, whatever the risk."""
+    """A missed target, which opens an urgent alert whatever the risk."""
 
     kind: str
     expires_at: int  # microseconds
-    candidate: AlertCandidate  # its moment is that of the target; its probability 0 for who has never ordered
+    candidate: AlertCandidate  # at the time of the target; the probability is 0 for customers without an order
 
     @property
     def alert_id(self) -> str:
-        """The same wherever it is computed, and another than that of an episode of the same customer."""
+        """Id of the urgent alert, which differs from that of an ordinary alert of the same customer."""
         return breach_id(self.candidate.customer, (self.candidate.at, self.kind))
 
 
 @dataclass(frozen=True, slots=True)
 class SlaBreachEnded:
-    """The end of an urgent alert: its target was met after all, or the staff says what came of it."""
+    """The end of an urgent alert: its target was met after all, or the staff has resolved it."""
 
     alert_id: str
     customer: str
     at: int  # microseconds
     reason: str = MET
-    outcome: str = ""  # as in alerts.Closing
+    outcome: str = ""  # as in AlertClosing
     cause: str = ""
     staff: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ComplaintsBefore:
+    """The complaints of a customer before a step of one of them."""
+
+    targets: set[Target]
+    keys: frozenset[float]
+
+    @classmethod
+    def of(cls, vector: StateVector[float], settings: Settings) -> ComplaintsBefore:
+        """Return the present complaints."""
+        return cls(targets_of(vector, settings), keys_of(vector))
+
+
 def breach_id(customer: str, target: Target) -> str:
-    """The id of an urgent alert.
+    """Return the id of an urgent alert.
 
     >>> breach_id("c1", (0, UNSOLVED)) != breach_id("c1", (0, UNANSWERED))
     True
@@ -60,23 +84,10 @@ def breach_id(customer: str, target: Target) -> str:
 
 
 def targets_of(vector: StateVector[float], settings: Settings) -> set[Target]:
-    """The targets of all complaints that are open and remembered. Two opened in one instant share theirs."""
+    """Return the targets of all open complaints in the state. Two complaints of one instant share their targets."""
     if not has_cases(vector):
         return set()
     return {target for case in steps_of(vector) if case.is_open for target in _targets(case, settings)}
-
-
-@dataclass(frozen=True, slots=True)
-class ComplaintsBefore:
-    """What a customer's complaints were before a step of one of them."""
-
-    targets: set[Target]
-    keys: frozenset[float]
-
-    @classmethod
-    def of(cls, vector: StateVector[float], settings: Settings) -> ComplaintsBefore:
-        """As they are now."""
-        return cls(targets_of(vector, settings), keys_of(vector))
 
 
 def _targets(case: ComplaintCase, settings: Settings) -> list[Target]:
@@ -89,16 +100,16 @@ def _targets(case: ComplaintCase, settings: Settings) -> list[Target]:
     return targets
 
 
-def breach_of(told: AlertCandidate, kind: str, settings: Settings) -> SlaBreach:
-    """The urgent alert of a customer at the moment of his target; first of its evidence is the target itself."""
+def breach_of(candidate: AlertCandidate, kind: str, settings: Settings) -> SlaBreach:
+    """Return the breach of a customer at the time of the target; the target itself is the first evidence."""
     within = settings.answer_within if kind == UNANSWERED else settings.solve_within
     first = Evidence(kind, {"hours": within / HOUR_US})
-    explained = msgspec.structs.replace(told.explanation, evidence=(first, *told.explanation.evidence))
-    candidate = replace(told, explanation=explained)
-    return SlaBreach(kind, told.at + settings.alert_lifetime, candidate)
+    explained = msgspec.structs.replace(candidate.explanation, evidence=(first, *candidate.explanation.evidence))
+    expires_at = candidate.at + settings.alert_lifetime
+    return SlaBreach(kind, expires_at, replace(candidate, explanation=explained))
 
 
 def is_announced(target: Target, shop: KnownShop) -> bool:
-    """Whether a missed target is told: only if the shop had said by then that complaints are answered, or solved."""
+    """Return whether a missed target opens an alert: only if the shop had reported answers, or resolutions, by then."""
     due, kind = target
     return due >= (shop.answers_since if kind == UNANSWERED else shop.solves_since)

@@ -1,8 +1,7 @@
-"""The desk without its shell: nominations of all partitions in, the day's episodes out."""
+"""Allocator: alert candidates of all partitions in, the alerts of the day out. No input or output."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -11,36 +10,29 @@ import msgspec
 
 from stream_app.core.alerts.lifecycle import AlertCandidate, open_alerts
 from stream_app.core.messages.batches import CandidateBatch
-from stream_app.core.messages.outgoing import Outgoing, is_duplicate, pack
+from stream_app.core.messages.outbox_reader import OutboxReader, ReadPosition, rewound
+from stream_app.core.messages.outgoing import Outgoing, pack
 from stream_app.core.messages.schema import AllocationDone, encode_message
 from stream_app.core.partition import outbox
 from stream_app.core.partition.commit import Commit
 from stream_app.core.settings import Settings
-from stream_app.core.training.trainer import Read, unread
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import EPOCH, MICROSECOND, NEVER
 
-NEVER: Final = -(1 << 62)
-MOMENTS_AHEAD: Final = 64  # of a partition, kept in memory while a slower one is waited for
-NUMBER: Final = -1  # under which the desk stands among the partitions of the store
+MOMENTS_AHEAD: Final = 64  # moments of a partition that are buffered while a slower partition is awaited
+NUMBER: Final = -1  # the allocator's partition number in the store
 
 
 class AllocatorPosition(msgspec.Struct):
-    """How far the desk has come."""
+    """Progress of the allocator."""
 
-    read: dict[int, Read]
-    moment: int  # the latest that it has decided, microseconds
-    sequence: int  # of its last contact
-
-
-def from_the_beginning(position: bytes) -> bytes:
-    """A stored position from which all partitions are read from their beginnings; no moment is decided again."""
-    found = msgspec.json.decode(position, type=AllocatorPosition)
-    return msgspec.json.encode(AllocatorPosition(unread(found.read), found.moment, found.sequence))
+    read: dict[int, ReadPosition]
+    moment: int  # latest moment decided, microseconds
+    sequence: int  # number of the last message to a partition
 
 
 @dataclass
 class Allocation:
-    """One moment of the desk: what is to be committed."""
+    """Decision for one moment, to be committed."""
 
     commit: Commit
     moment: int
@@ -48,104 +40,93 @@ class Allocation:
     opened: int
 
 
-class Allocator:
-    """Merges the lists of all partitions of a moment, and opens the best episodes of them all.
+class Allocator(OutboxReader[CandidateBatch]):
+    """Merges the candidates of all partitions and opens alerts for the best of them.
 
     Args:
-        partitions: how many there are.
+        partitions: number of partitions.
         settings: of the shop.
-        partition_of: where a customer's contacts go.
+        partition_of: returns the partition of a customer.
     """
 
     def __init__(self, partitions: int, settings: Settings, partition_of: Callable[[str], int]) -> None:
-        self.position = AllocatorPosition(dict.fromkeys(range(partitions), Read()), NEVER, 0)
+        super().__init__(partitions)
+        self.position = AllocatorPosition(dict.fromkeys(range(partitions), ReadPosition()), NEVER, 0)
         self._settings = settings
         self._partition_of = partition_of
         self._base = b""
-        self._heard: dict[int, int] = dict.fromkeys(range(partitions), 0)
-        self._next: dict[int, int] = dict.fromkeys(range(partitions), 0)
-        self._waiting: dict[int, deque[tuple[CandidateBatch, Read]]] = {number: deque() for number in range(partitions)}
 
     def begin(self, position: bytes) -> None:
-        """Start from what is stored; nothing, if nothing is."""
+        """Begin at a stored position, if there is one."""
         self._base = position
         if position:
             self.position = msgspec.json.decode(position, type=AllocatorPosition)
-            self._heard = {number: read.sequence for number, read in self.position.read.items()}
-            self._next = {number: read.offset for number, read in self.position.read.items()}
+            self.resume(self.position.read)
 
-    def fetched(self, partition: int) -> int:
-        """The next offset of a partition that is wanted."""
-        return self._next[partition]
-
-    def push(self, partition: int, offset: int, sequence: int, nominated: CandidateBatch) -> bool:
-        """Take in a partition's list; False if it has been told before."""
-        self._next[partition] = max(self._next[partition], offset + 1)
-        if is_duplicate(sequence, self._heard[partition]):
-            return False
-        self._heard[partition] = sequence
-        if (since := nominated.voids) is not None:
-            self._waiting[partition] = deque(told for told in self._waiting[partition] if told[1].sequence <= since)
-            return True
-        self._waiting[partition].append((nominated, Read(offset + 1, sequence)))
-        return True
-
-    def skip(self, partition: int, offset: int) -> None:
-        """Pass over a record that is none of ours."""
-        self._next[partition] = max(self._next[partition], offset + 1)
-
-    def recover(self, moment: int, sequence: int) -> Commit:
-        """Go on behind what Kafka has of a desk that the store does not know, since it was set back.
-
-        The staff was told: what was decided up to `moment` is not decided anew.
-
-        Args:
-            moment: the latest of which every partition was told that it is done, microseconds.
-            sequence: the highest number of a contact.
-        """
-        self.position.moment = max(moment, self.position.moment)
-        self.position.sequence = max(sequence, self.position.sequence)
-        base, self._base = self._base, msgspec.json.encode(self.position)
-        return Commit(NUMBER, base, self._base, {}, b"", [])
+    def push(self, partition: int, offset: int, sequence: int, batch: CandidateBatch) -> bool:
+        """Buffer the candidates of a partition; return False if they were received before."""
+        received = self.receive(partition, offset, sequence, batch)
+        if received and batch.voids is not None:
+            self.retract(partition, batch.voids)
+            self.waiting[partition].pop()
+        return received
 
     def wants(self, partition: int) -> bool:
-        """Whether more of a partition is to be read: one that is far ahead of the slowest waits in Kafka, not here."""
-        return sum(not nominated.more for nominated, _ in self._waiting[partition]) < MOMENTS_AHEAD
+        """Return whether to read more of a partition; one far ahead of the slowest waits in Kafka, not in memory."""
+        return sum(not batch.more for batch, _ in self.waiting[partition]) < MOMENTS_AHEAD
 
     @property
     def lacking(self) -> list[int]:
-        """The partitions that have not nominated for the next moment yet."""
-        return [number for number, waiting in self._waiting.items() if all(part.more for part, _ in waiting)]
+        """Partitions whose candidates for the next moment have not all arrived."""
+        return [number for number, waiting in self.waiting.items() if all(batch.more for batch, _ in waiting)]
+
+    def recover(self, moment: int, sequence: int) -> Commit:
+        """Return a commit that skips what Kafka already has, after a rollback of the store.
+
+        Args:
+            moment: latest moment that was completed in every partition, microseconds; it is not decided again.
+            sequence: highest number of a message to a partition.
+        """
+        self.position.moment = max(moment, self.position.moment)
+        self.position.sequence = max(sequence, self.position.sequence)
+        return self._commit([])
 
     def decide(self) -> Allocation | None:
-        """Decide the next moment for which all partitions have nominated; None if there is none yet."""
+        """Decide the next moment; None if the candidates of a partition are missing."""
         if self.lacking:
             return None
-        moment = min(waiting[0][0].moment for waiting in self._waiting.values())
+        moment = min(waiting[0][0].moment for waiting in self.waiting.values())
         candidates: list[AlertCandidate] = []
-        for number, waiting in self._waiting.items():
+        for number, waiting in self.waiting.items():
             while waiting and waiting[0][0].moment == moment:
-                nominated, self.position.read[number] = waiting.popleft()
-                candidates += [outbox.candidate_of(one, moment) for one in nominated.candidates]
-                if not nominated.more:
+                batch, self.position.read[number] = waiting.popleft()
+                candidates += [outbox.candidate_of(one, moment) for one in batch.candidates]
+                if not batch.more:
                     break
         records, opened = self._records(moment, candidates) if moment > self.position.moment else ([], 0)
         self.position.moment = max(moment, self.position.moment)
-        position = msgspec.json.encode(self.position)
-        commit = Commit(NUMBER, self._base, position, {}, b"", [pack(record) for record in records])
-        self._base = position
-        return Allocation(commit, moment, len(candidates), opened)
+        return Allocation(self._commit(records), moment, len(candidates), opened)
 
     def _records(self, moment: int, candidates: list[AlertCandidate]) -> tuple[list[Outgoing], int]:
-        """Alerts and contacts of the episodes, then a marker to every partition."""
+        """Return the records of the opened alerts and a marker for every partition, and the number of alerts."""
         settings, position = self._settings, self.position
         alerts = open_alerts(candidates, settings.capacity, settings.alert_lifetime)
         records: list[Outgoing] = []
         for alert in alerts:
             position.sequence += 1
             records += outbox.opening(self._partition_of(alert.customer), alert, position.sequence)
-        for number in self._waiting:
+        for number in self.waiting:
             position.sequence += 1
             done = encode_message(AllocationDone(EPOCH + moment * MICROSECOND, position.sequence))
             records.append(Outgoing(outbox.CONTACTS, number, None, done))
         return records, len(alerts)
+
+    def _commit(self, records: list[Outgoing]) -> Commit:
+        base, self._base = self._base, msgspec.json.encode(self.position)
+        return Commit(NUMBER, base, self._base, {}, b"", [pack(record) for record in records])
+
+
+def rewind(position: bytes) -> bytes:
+    """Return a stored position with all partitions reset to their beginnings; no moment is decided again."""
+    found = msgspec.json.decode(position, type=AllocatorPosition)
+    return msgspec.json.encode(AllocatorPosition(rewound(found.read), found.moment, found.sequence))

@@ -1,4 +1,4 @@
-"""A customer in the working set of a partition."""
+"""State of one customer in the memory of a partition."""
 
 from __future__ import annotations
 
@@ -8,19 +8,27 @@ from typing import Final
 import xxhash
 
 from stream_app.core.alerts.lifecycle import Alert
-from stream_app.core.alerts.urgent_case import Target, UrgentCase
+from stream_app.core.alerts.sla import Target, UrgentCase
 from stream_app.core.model.labels import Pending
 from stream_app.core.state.counters import EMPTY_COUNTERS, Counters
 from stream_app.core.state.vector import EMPTY, ID_RING, StateVector
 
-# Of the hash of an event id. A new event is taken for one of 16 recent ones once in 2^40 / 16 = 69 billion events.
+# Bytes of a hashed event id. A new event is mistaken for one of 16 recent ones once in 2^40 / 16 = 69 billion events.
 ID_BYTES: Final = 5
 _ID_MASK: Final = (1 << 8 * ID_BYTES) - 1
 _EMPTY: Final = EMPTY.tobytes()
 
 
 class Customer:
-    """All that a partition knows of one customer."""
+    """A customer of a partition.
+
+    Args:
+        name: the customer id.
+        index: in the ranking of the partition.
+        vector: state vector, as bytes.
+        ids: hashes of recent event ids, 8 bytes each, oldest first.
+        counters: as bytes.
+    """
 
     __slots__ = (
         *("alert", "bounces", "cases", "counters", "due", "fresh", "ids", "index", "name", "packed", "vector"),
@@ -31,26 +39,28 @@ class Customer:
         self, name: str, index: int, vector: bytes = _EMPTY, ids: bytes = b"", counters: bytes = EMPTY_COUNTERS
     ) -> None:
         self.name = name
-        self.index = index  # in the partition's ranking
+        self.index = index
         self.vector: StateVector[float] = array("d", vector)
         self.counters: Counters[int] = array("H", counters)
-        self.ids = array("Q", ids)  # hashes of the recent event ids, oldest first
-        self.waiting: list[Pending] = []  # decisions whose label is not known yet, oldest first
-        self.fresh = 0  # of them, the latest so many were made on the facts as they still are
-        self.due = 0  # the next decision, microseconds; 0: none
+        self.ids = array("Q", ids)
+        self.waiting: list[Pending] = []  # decisions without a label, oldest first
+        self.fresh = 0  # number of the latest decisions that were made on the present state vector
+        self.due = 0  # time of the next decision, microseconds; 0: none
         self.alert: Alert | None = None
-        self.cases: dict[Target, UrgentCase] = {}  # urgent ones on which the staff has worked
-        self.bounces = False  # whether his present visit has had one page view so far; not stored, for metrics alone
-        self.placed: bool | None = None  # whether he belongs to this partition; not stored; None: not looked at yet
-        self.packed: bytes | None = None  # the waiting decisions as they are stored; None: they have changed since
+        self.cases: dict[Target, UrgentCase] = {}  # urgent cases on which the staff has worked
+        self.bounces = False  # the current visit has one page view so far; not stored, for metrics only
+        self.placed: bool | None = None  # whether the customer belongs to this partition; not stored; None: unknown
+        self.packed: bytes | None = None  # the waiting decisions as stored; None: changed since
 
     def touch(self) -> None:
-        """Say that the facts change: what the models saw of earlier decisions does not follow from them any more."""
+        """Mark the state vector as changed: what the models saw at earlier decisions can't be recomputed from it."""
         if self.fresh:
             self.fresh, self.packed = 0, None
 
     def is_duplicate(self, event_id: str) -> bool:
-        """Whether an event is among the recent ones, noting it if not: producers send events twice after a timeout.
+        """Return whether an event is among the recent ones, and remember it if not.
+
+        Producers may send an event twice after a timeout.
 
         >>> customer = Customer("c1", 0)
         >>> customer.is_duplicate("e1"), customer.is_duplicate("e1")

@@ -1,1 +1,1 @@
-"""What is delivered to the staff, when, how often it is tried, and when it is given up. Pure: time is an argument."""
+"""Scheduling of alert deliveries to channels: routing, digests, quiet hours and retries. Time is an argument."""

@@ -1,4 +1,4 @@
-"""What a channel says of an attempt: a value, so that the pure code decides what follows from it."""
+"""Answer of a channel to an attempt, as a value from which the scheduler decides what to do."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver has it."""
+    """The receiver has accepted the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """It may go well later.
+    """The attempt has failed and may succeed later.
 
     Attributes:
-        reason: in words, without any secret.
-        after: the receiver asks to be left alone for so long, microseconds; None: it did not say.
+        reason: for people, without secrets.
+        after: minimum pause requested by the receiver, microseconds; None: not given.
     """
 
     reason: str
@@ -25,7 +25,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It will not go well until somebody changes something; `remedy` says what."""
+    """No attempt can succeed until somebody applies the remedy."""
 
     reason: str
     remedy: str
@@ -33,7 +33,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The receiver wants nothing any more: the channel is closed until it is opened again."""
+    """The receiver accepts no more messages: the channel is closed until it is enabled again."""
 
     reason: str
 

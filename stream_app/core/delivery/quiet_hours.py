@@ -1,4 +1,4 @@
-"""The staff's hours, on the shop's clock: when a digest is due, and when nobody wants to be disturbed."""
+"""Quiet hours and digest times on the shop's clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stream_app.core.units import EPOCH, MICROSECOND
 
 @dataclass(frozen=True)
 class QuietHours:
-    """A time of the day in which nothing is sent; it may pass midnight.
+    """A time of day in which nothing is sent; it may include midnight.
 
     >>> night = QuietHours(time(22), time(8), ZoneInfo("Asia/Shanghai"))
     >>> hour = 3_600_000_000
@@ -24,7 +24,7 @@ class QuietHours:
     zone: ZoneInfo
 
     def ends(self, at: int) -> int | None:
-        """When the quiet that holds at an instant ends, microseconds; None: it is not quiet."""
+        """Return when the quiet hours at a time end, microseconds; None: it is not within quiet hours."""
         local = _local(at, self.zone)
         now = local.time()
         if self.begin < self.end:
@@ -35,10 +35,10 @@ class QuietHours:
 
 
 def digest_due(opened_at: int, hour: int, zone: ZoneInfo) -> int:
-    """When the digest with an alert is due: the first digest hour that does not lie before its opening.
+    """Return when the digest with an alert is due: at the first digest hour at or after its opening.
 
-    The desk opens the day's alerts with the very moment of its nomination hour, and they come some time later. So an
-    alert that was opened at 09:00 belongs to the digest of that 09:00, whenever it comes.
+    Alerts carry the exact time of the allocator's hour and arrive later. So an alert opened at 09:00 belongs to the
+    digest of that 09:00, whenever it arrives.
 
     >>> hour = 3_600_000_000
     >>> digest_due(9 * hour, 9, ZoneInfo("UTC")) // hour, digest_due(9 * hour + 1, 9, ZoneInfo("UTC")) // hour

@@ -1,8 +1,9 @@
-"""What is kept of deliveries: one record for each alert and channel, and the letters in which they go."""
+"""DeliveryState records of deliveries: one delivery per alert and channel, and the messages that carry them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
@@ -16,16 +17,16 @@ SUPPRESSED: Final = "suppressed"
 DEAD: Final = "dead"
 STATES: Final = (PENDING, SENT, SUPPRESSED, DEAD)
 
-# Why nothing was sent. They are labels of a metric, so there is no other.
-EXPIRED: Final = "expired"  # nobody should act on the alert any more
-CLOSED: Final = "closed"  # the episode ended before anything was sent
-SHADOW: Final = "shadow"  # nothing is delivered until the mode is live
-REMOVED: Final = "channel_removed"  # the configuration does not know the channel any more
+# Reasons of suppressed deliveries: the complete list, since they are labels of a metric.
+EXPIRED: Final = "expired"  # the alert has expired
+CLOSED: Final = "closed"  # the alert closed before anything was sent
+SHADOW: Final = "shadow"  # delivery is off
+REMOVED: Final = "channel_removed"  # the channel was removed from the configuration
 REASONS: Final = (EXPIRED, CLOSED, SHADOW, REMOVED)
 
 
 class MessageText(NamedTuple):
-    """A message in its forms: staff.message.Message, as the core knows it."""
+    """The text of a message in its forms."""
 
     title: str
     markdown: str
@@ -33,12 +34,12 @@ class MessageText(NamedTuple):
 
 
 class Delivery(msgspec.Struct, omit_defaults=True):
-    """One alert on its way to one channel. Times are microseconds.
+    """Delivery of one alert to one channel. Times are in microseconds.
 
     Attributes:
         reason: why it was suppressed or is dead.
-        due_at: when it is to be sent first; of a digest: before this moment it only collects.
-        letter: in which it goes; "": it still waits for its digest, with its alert.
+        due_at: earliest time to send it, or to write its digest.
+        message: id of the message that carries it; "": it waits for its digest, with its alert.
     """
 
     id: str
@@ -57,16 +58,16 @@ class Delivery(msgspec.Struct, omit_defaults=True):
 
 
 class OutboundMessage(msgspec.Struct, omit_defaults=True):
-    """What is sent at once: one alert, or a digest. Its id and its words are the same at every attempt.
+    """A message with one alert or a digest. Its id and text are the same at every attempt.
 
     Attributes:
         deliveries: ids of the deliveries that it carries.
-        alert: of a letter with one alert.
-        opened_at: when it was written; the receiver may see it.
+        alert: of a message with one alert.
+        opened_at: when it was created; visible to the receiver.
         expires_at: when the last of its alerts expires.
-        attempts: so many have failed.
-        first_at: when the first of them was made; 0: there was none.
-        problem: what came of the last one.
+        attempts: number of failed attempts.
+        first_at: time of the first attempt; 0: none.
+        problem: of the last attempt.
     """
 
     id: str
@@ -85,12 +86,12 @@ class OutboundMessage(msgspec.Struct, omit_defaults=True):
 
 
 class ChannelState(msgspec.Struct, omit_defaults=True):
-    """What is remembered of a channel.
+    """State of a channel.
 
     Attributes:
-        gone_at: when its receiver said that it wants nothing more; 0: it is open.
-        reason: as the receiver said it.
-        sent: moments of the latest attempts, as far back as its rate limits reach.
+        gone_at: when its receiver closed it; 0: it is open.
+        reason: given by the receiver.
+        sent: times of the latest attempts, as far back as the rate limits reach.
     """
 
     gone_at: int = 0
@@ -99,23 +100,62 @@ class ChannelState(msgspec.Struct, omit_defaults=True):
 
 
 class Request(msgspec.Struct, omit_defaults=True):
-    """What a person asks the deliverer to do, from the command line.
+    """A request to the notifier from the command line.
 
     Attributes:
         action: redrive or enable.
-        name: the id of a dead delivery, or "" for all of them; the channel to open again.
+        name: the id of a dead delivery or "" for all of them, or the channel to open.
     """
 
     action: str
     name: str = ""
 
 
-_SHOWN_BYTES: Final = 120  # of a value that cannot be read: its id stands at its beginning
+@dataclass
+class DeliveryChanges:
+    """Records that have changed since the last commit, to be stored as a whole or not at all.
+
+    Attributes:
+        base: number of the previous commit; 0: none.
+        position: next offset of each partition of the alerts, encoded.
+        deliveries: encoded, by id.
+        messages: encoded, by id; None: no longer needed.
+        channels: encoded states, by name.
+        opened: ids of new pending deliveries.
+        ended: time in microseconds at which deliveries were sent or suppressed or became dead, by id.
+        dead: ids of ended deliveries that can be redriven.
+        answered: number of requests carried out, oldest first.
+    """
+
+    base: int
+    position: bytes
+    deliveries: dict[str, bytes] = field(default_factory=dict)
+    messages: dict[str, bytes | None] = field(default_factory=dict)
+    channels: dict[str, bytes] = field(default_factory=dict)
+    opened: list[str] = field(default_factory=list)
+    ended: dict[str, int] = field(default_factory=dict)
+    dead: list[str] = field(default_factory=list)
+    answered: int = 0
+
+
+@dataclass
+class DeliveryState:
+    """DeliveryState state from which the notifier starts."""
+
+    number: int = 0  # of the last commit
+    position: bytes = b""
+    deliveries: list[bytes] = field(default_factory=list)  # pending
+    messages: list[bytes] = field(default_factory=list)  # that carry pending deliveries
+    channels: dict[str, bytes] = field(default_factory=dict)
+    dead: int = 0  # number of dead deliveries
+
+
+_SHOWN_BYTES: Final = 120  # shown of an unreadable value, which begins with its id
 _RecordT = TypeVar("_RecordT", Delivery, OutboundMessage, ChannelState, Request)
 
 
 def delivery_id(alert_id: str, channel: str) -> str:
-    """The same for the same alert and channel wherever it is computed.
+    """Return the id of a delivery.
 
     >>> delivery_id("al_1", "team")
     'al_1:team'
@@ -124,7 +164,7 @@ def delivery_id(alert_id: str, channel: str) -> str:
 
 
 def digest_id(channel: str, deliveries: Iterable[str]) -> str:
-    """The id of a digest, from what it carries.
+    """Return the id of a digest, which depends on its deliveries only.
 
     >>> digest_id("team", ["al_1:team"]) == digest_id("team", ["al_1:team"]) != digest_id("team", ["al_2:team"])
     True
@@ -133,17 +173,17 @@ def digest_id(channel: str, deliveries: Iterable[str]) -> str:
 
 
 def encode_record(record: Delivery | OutboundMessage | ChannelState | Request) -> bytes:
-    """A record as JSON: people read it in Redis."""
+    """Encode a record as JSON, so that people can read it in Redis."""
     return msgspec.json.encode(record)
 
 
 def decode_record(value: bytes, kind: type[_RecordT]) -> _RecordT:
-    """The record of `encode_record`; raises ValueError for foreign bytes."""
+    """Decode a record. Raise ValueError if it is malformed."""
     return msgspec.json.decode(value, type=kind)
 
 
 def readable(values: Iterable[bytes], kind: type[_RecordT]) -> tuple[list[_RecordT], list[str]]:
-    """Return the records among stored values, and for each of the others its beginning and the problem.
+    """Return the readable records, and for each other value its beginning and the problem.
 
     >>> readable([b'{"action":"enable"}', b"?"], Request)[1]
     ['?: JSON is malformed: invalid character (byte 0)']

@@ -1,4 +1,4 @@
-"""When a letter is tried again, and how often a channel may be used. Microseconds."""
+"""Retries and rate limits. All times are in microseconds."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import xxhash
 SECOND: Final = 1_000_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
-SHORTEST: Final = SECOND // 10  # between two attempts, whatever chance says
-_MARGIN: Final = 20  # a limit's span is taken longer by this part of it: what is sent evenly may arrive unevenly
-_SPREAD: Final = 0.1  # of what the receiver asks for: those who were told the same do not come back at once
+SHORTEST: Final = SECOND // 10  # minimum pause between two attempts
+_MARGIN: Final = 20  # the span of a limit is extended by 1/20: messages sent evenly may arrive unevenly
+_SPREAD: Final = 0.1  # spread of requested pauses: senders that got the same answer must not return at once
 
-# What Standard Webhooks 1.0.0 proposes, as the most that each pause may be.
+# Maximum pauses, as proposed by Standard Webhooks 1.0.0.
 SCHEDULE: Final = (
     *(5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR),
     *(10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR),
@@ -25,29 +25,30 @@ GIVE_UP_AFTER: Final = 72 * HOUR
 
 @dataclass(frozen=True)
 class Retries:
-    """How patient we are.
+    """Schedule of retries.
 
     Args:
-        schedule: the longest pause after the first failure, the second, and so on; the last one repeats.
-        give_up_after: no attempt is made later than so long after the first.
+        schedule: maximum pause after the first failure, the second, and so on; the last one repeats.
+        give_up_after: maximum time from the first attempt to the last one.
     """
 
     schedule: tuple[int, ...] = SCHEDULE
     give_up_after: int = GIVE_UP_AFTER
 
     def next_try(self, message: str, failures: int, first_at: int, now: int, after: int | None = None) -> int | None:
-        """When to try again; None: never.
+        """Return the time of the next attempt; None: give up.
 
-        The pause is drawn evenly between nought and the schedule's ("full jitter", M. Brooker, "Exponential Backoff And
-        Jitter", 2015), by a hash of letter and attempt: who looks twice sees the same. A receiver that says how long it
-        wants to be left alone gets at least that, or what is left until we give up: then it is tried a last time.
+        The pause is uniform between zero and the schedule's maximum ("full jitter", M. Brooker, "Exponential Backoff
+        And Jitter", 2015). It is derived from a hash of message and attempt, so that it is the same after a restart. A
+        pause requested by the receiver is respected, unless it exceeds the remaining time: then the last attempt is
+        made at its end.
 
         Args:
-            message: its id.
-            failures: so many attempts have failed, from 1.
-            first_at: when the first one was made.
-            now: the clock.
-            after: what the receiver asked for.
+            message: id of the message.
+            failures: number of failed attempts, from 1.
+            first_at: time of the first attempt.
+            now: current time.
+            after: pause requested by the receiver.
 
         >>> at = Retries().next_try("al_1:team", failures=1, first_at=0, now=0)
         >>> SHORTEST <= at <= 5 * SECOND
@@ -78,10 +79,10 @@ class Limit:
 
 
 def free_at(limits: Sequence[Limit], sent: Sequence[int], now: int) -> int:
-    """From when on the next attempt keeps every limit; `now` if it does already.
+    """Return from when the next attempt is within all limits, at least `now`.
 
-    Not a bucket that fills up again: a bucket of 20 a minute lets 40 pass within a minute, and a robot is then
-    silenced for ten.
+    This is not a token bucket: a bucket of 20 per minute lets 40 messages pass within a minute, after which chat
+    services block a bot for ten minutes.
 
     >>> free_at([Limit(2, MINUTE)], [0, 10], now=20) / MINUTE, free_at([Limit(2, MINUTE)], [0], now=20)
     (1.05, 20)
@@ -94,7 +95,7 @@ def free_at(limits: Sequence[Limit], sent: Sequence[int], now: int) -> int:
 
 
 def remembered(limits: Sequence[Limit], sent: Sequence[int], now: int) -> list[int]:
-    """The moments of attempts that a limit still looks at."""
+    """Return the times of attempts that are still relevant to a limit."""
     longest = max(map(_span, limits), default=0)
     most = max((limit.count for limit in limits), default=0)
     return [at for at in sent if at > now - longest][-most:] if most else []

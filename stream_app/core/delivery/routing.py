@@ -1,12 +1,14 @@
-"""Which alerts go to a channel, and how: what the configuration says of it, as the core needs it."""
+"""Routing of alerts to channels, and the policy of their delivery."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from stream_app.core.delivery.quiet_hours import QuietHours, digest_due
+from stream_app.core.delivery.records import MessageText
 from stream_app.core.delivery.retry import SECOND, Limit, Retries
 from stream_app.core.messages.alerts import AlertOpened
 
@@ -17,18 +19,18 @@ ALL: Final = "all"
 
 @dataclass(frozen=True)
 class Route:
-    """A channel, as far as it concerns what goes there.
+    """Selection and form of the alerts of one channel.
 
     Attributes:
-        channel: its name.
+        channel: name of the channel.
         alerts: URGENT, DIGEST (all others) or ALL.
-        shops: only alerts of these shops; none: of all.
-        causes: only alerts whose likeliest cause is one of these; none: all.
-        each: every alert goes by itself as soon as it is due, as programs want it; else the rest comes as a digest.
-        quiet: when nothing is sent.
-        limits: how often it may be used.
+        shops: send alerts of these shops only; empty: all shops.
+        causes: send alerts whose likeliest cause is one of these only; empty: all causes.
+        each: send every alert in its own message; otherwise only urgent ones, and the others as a digest.
+        quiet: hours in which nothing is sent.
+        limits: rate limits.
         language: en or zh.
-        max_bytes: of a message.
+        max_bytes: maximum size of a message.
     """
 
     channel: str
@@ -42,7 +44,7 @@ class Route:
     max_bytes: int = 15_000
 
     def takes(self, alert: AlertOpened) -> bool:
-        """Whether an alert goes to this channel."""
+        """Return whether an alert is sent to this channel."""
         causes = alert.explanation.causes
         return (
             self.alerts in {ALL, URGENT if alert.urgent else DIGEST}
@@ -51,21 +53,21 @@ class Route:
         )
 
     def collects(self, alert: AlertOpened) -> bool:
-        """Whether an alert waits for a digest here."""
+        """Return whether an alert is collected for a digest."""
         return not (alert.urgent or self.each)
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What holds for all channels. Microseconds.
+    """Policy for all channels. Times are in microseconds.
 
     Attributes:
-        live: whether anything is delivered; else it is recorded as suppressed.
-        digest_hour: of the shop's day.
-        zone: the shop's.
-        settle: a digest goes when no alert has come for so long: those of a day come from all partitions, one by one.
-        settle_at_most: and not later than so long after the first one that it holds has come, or was due.
-        retries: how patient we are.
+        live: whether messages are sent; otherwise their deliveries are recorded as suppressed.
+        digest_hour: hour of the shop's day.
+        zone: of the shop.
+        settle: time without further alerts after which a digest is sent; the alerts of a day arrive one by one.
+        settle_at_most: maximum time to wait for that after the first alert has arrived or was due.
+        retries: schedule of retries.
     """
 
     live: bool = False
@@ -76,5 +78,17 @@ class Policy:
     retries: Retries = field(default_factory=Retries)
 
     def due_at(self, alert: AlertOpened, opened_at: int, route: Route, now: int) -> int:
-        """When an alert is to be sent, or begins to wait in its digest for others to come."""
+        """Return when an alert, or the digest with it, is due."""
         return digest_due(opened_at, self.digest_hour, self.zone) if route.collects(alert) else now
+
+
+class MessageWriter(Protocol):
+    """Writes alerts as text in the language and size of a channel."""
+
+    def alert(self, alert: AlertOpened, route: Route) -> MessageText:
+        """Return the message of one alert."""
+        ...
+
+    def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[MessageText, tuple[str, ...]]]:
+        """Return as few messages as hold all alerts, each with the ids of its alerts."""
+        ...

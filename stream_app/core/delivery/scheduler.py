@@ -1,4 +1,4 @@
-"""The deliverer without its shell: alerts and answers in, letters to send and records to store out."""
+"""Scheduler of deliveries: alerts and answers of channels in, messages to send and changes to store out."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused
-from stream_app.core.delivery.changes import Changes, Stored
-from stream_app.core.delivery.ledger import Ledger
-from stream_app.core.delivery.pending import PendingMessages
+from stream_app.core.delivery.pending import ChannelQueue, PendingDeliveries
 from stream_app.core.delivery.records import (
     CLOSED,
     DEAD,
@@ -21,83 +19,81 @@ from stream_app.core.delivery.records import (
     SUPPRESSED,
     ChannelState,
     Delivery,
+    DeliveryChanges,
+    DeliveryState,
     OutboundMessage,
     delivery_id,
     digest_id,
-    encode_record,
 )
 from stream_app.core.delivery.retry import free_at, remembered
-from stream_app.core.delivery.routing import Policy, Route
-from stream_app.core.delivery.writer import Writer
-from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.delivery.routing import MessageWriter, Policy, Route
+from stream_app.core.messages.alerts import AlertClosed, AlertMessage, AlertOpened
 from stream_app.core.units import EPOCH, MICROSECOND
 
 
-class DeliveryScheduler(Ledger):
-    """All deliveries that are pending, and what becomes of them.
+class DeliveryScheduler(PendingDeliveries):
+    """All pending deliveries.
 
-    Every method changes the book in memory and notes what is to be stored: take `changes`, store them, say `stored`.
-    A letter is handed out only when it is stored, so that it is the same letter after a crash.
+    Every method changes the records in memory and collects what has to be stored: call `take_changes`, store them, then
+    call `confirm`. A message is sent only once it is stored, so that it is the same message after a crash.
 
     Args:
-        routes: of every channel.
-        policy: of all of them.
+        routes: of all channels.
+        policy: for all channels.
         writer: of the messages.
     """
 
-    def __init__(self, routes: Sequence[Route], policy: Policy, writer: Writer) -> None:
+    def __init__(self, routes: Sequence[Route], policy: Policy, writer: MessageWriter) -> None:
         super().__init__(route.channel for route in routes)
         self.routes: Mapping[str, Route] = {route.channel: route for route in routes}
         self._policy, self._writer = policy, writer
-        self._queues = {name: PendingMessages() for name in self.routes}
-        self._out: set[str] = set()  # letters under way
-        self._closed: set[str] = set()  # letters under way whose alert has closed meanwhile
+        self._queues = {name: ChannelQueue() for name in self.routes}
+        self._in_flight: set[str] = set()  # ids of messages that are being sent
+        self._closed: set[str] = set()  # ids of messages in flight whose alert has closed
 
-    # --- beginning, storing ---------------------------------------------------------------------------------------
-
-    def begin(self, stored: Stored, now: int) -> None:
-        """Take up what is stored; what belongs to a channel that is not there any more ends."""
+    def begin(self, stored: DeliveryState, now: int) -> None:
+        """Resume the stored deliveries, and end those of channels that were removed from the configuration."""
         self._load(stored)
-        self._take_up(list(self.deliveries.values()), list(self.messages.values()), now)
-
-    def _take_up(self, deliveries: Sequence[Delivery], outbounds: Sequence[OutboundMessage], now: int) -> None:
-        for outbound in outbounds:
-            if outbound.channel in self.routes:
-                self._queues[outbound.channel].put(outbound)
+        for message in list(self.messages.values()):
+            if message.channel in self.routes:
+                self._queues[message.channel].add(message)
             else:
-                self._end(outbound, SUPPRESSED, REMOVED, now)
-        for delivery in deliveries:
-            if delivery.channel not in self.routes and delivery.id in self.deliveries:
-                self._finish(delivery, SUPPRESSED, REMOVED, now)
-            elif delivery.channel in self.routes and not delivery.message:
+                self._end_message(message, SUPPRESSED, REMOVED, now)
+        for delivery in list(self.deliveries.values()):
+            if delivery.channel not in self.routes:
+                self._end_delivery(delivery, SUPPRESSED, REMOVED, now)
+            elif not delivery.message:
                 self._queues[delivery.channel].collect(delivery)
 
-    def stored(self, changes: Changes) -> None:
-        """Say that changes are stored: their letters may be sent now."""
+    def confirm(self, changes: DeliveryChanges) -> None:
+        """Release the messages of stored changes for sending."""
         for name in changes.messages:
-            outbound = self.messages.get(name)
-            if outbound is not None and name not in self._out:
-                self._queues[outbound.channel].put(outbound)
+            message = self.messages.get(name)
+            if message is not None and name not in self._in_flight:
+                self._queues[message.channel].add(message)
 
-    # --- alerts in ------------------------------------------------------------------------------------------------
+    # --- alerts in ---------------------------------------------------------------------------------------------------
 
-    def ids(self, message: AlertOpened | AlertClosed) -> list[str]:
-        """Ids of the deliveries that an alert may make: `take` wants to know which of them are known already."""
+    def delivery_ids(self, message: AlertMessage) -> list[str]:
+        """Return the ids of the deliveries that an alert may create; `add_alerts` needs to know which ones exist."""
         if isinstance(message, AlertClosed):
             return []
         return [delivery_id(message.alert_id, name) for name, route in self.routes.items() if route.takes(message)]
 
-    def take(
-        self,
-        partition: int,
-        offset: int,
-        messages: Sequence[AlertOpened | AlertClosed],
-        known: AbstractSet[str],
-        now: int,
+    def add_alerts(
+        self, partition: int, offset: int, messages: Sequence[AlertMessage], known: AbstractSet[str], now: int
     ) -> None:
-        """Take in records of a partition, all before an offset; `known` deliveries have been made before."""
+        """Add opened and closed alerts.
+
+        Args:
+            partition: of the records.
+            offset: behind the last record.
+            messages: of the records.
+            known: ids of deliveries that were created before.
+            now: microseconds.
+        """
         self.position[partition] = max(offset, self.position.get(partition, 0))
-        self._noted()
+        self._change()
         for message in messages:
             if isinstance(message, AlertClosed):
                 self._close(message, now)
@@ -107,200 +103,181 @@ class DeliveryScheduler(Ledger):
     def _open(self, alert: AlertOpened, known: AbstractSet[str], now: int) -> None:
         opened_at, expires_at = _micros(alert.opened_at), _micros(alert.expires_at)
         for name, route in self.routes.items():
-            name_of = delivery_id(alert.alert_id, name)
-            if not route.takes(alert) or name_of in known or name_of in self.deliveries:
+            key = delivery_id(alert.alert_id, name)
+            if not route.takes(alert) or key in known or key in self.deliveries:
                 continue
             due_at = self._policy.due_at(alert, opened_at, route, now)
             delivery = Delivery(
-                name_of, alert.alert_id, name, alert.shop_id, now, now, expires_at, due_at, urgent=alert.urgent
+                key, alert.alert_id, name, alert.shop_id, now, now, expires_at, due_at, urgent=alert.urgent
             )
             if expires_at <= now:
-                self._finish(delivery, SUPPRESSED, EXPIRED, now)
+                self._end_delivery(delivery, SUPPRESSED, EXPIRED, now)
                 continue
-            self.deliveries[delivery.id] = delivery
+            self.deliveries[key] = delivery
             if route.collects(alert):
                 delivery.alert = alert
                 self._queues[name].collect(delivery)
+                self._save_delivery(delivery)
             else:
-                text = self._writer.alert(alert, route)
-                self._write(OutboundMessage(delivery.id, name, (delivery.id,), *text, now, expires_at, now, alert))
-            self._keep(delivery)
-            self._noted().opened.append(delivery.id)
+                self._write_alert(delivery, alert, now)
+            self._change().opened.append(key)
+
+    def _write_alert(self, delivery: Delivery, alert: AlertOpened, now: int) -> None:
+        text = self._writer.alert(alert, self.routes[delivery.channel])
+        ids = (delivery.id,)
+        self._add_message(
+            OutboundMessage(delivery.id, delivery.channel, ids, *text, now, delivery.expires_at, now, alert)
+        )
 
     def _close(self, message: AlertClosed, now: int) -> None:
-        """Suppress what has not been sent; a digest that is written stays as it is."""
+        """Suppress the deliveries of a closed alert that have not been sent; a written digest is not changed."""
         for name in self.routes:
             delivery = self.deliveries.get(delivery_id(message.alert_id, name))
             if delivery is None:
                 continue
             outbound = self.messages.get(delivery.message)
             if outbound is None:
-                self._queues[name].leave(delivery)
-                self._finish(delivery, SUPPRESSED, CLOSED, now)
-            elif outbound.id in self._out:
+                self._queues[name].remove(delivery)
+                self._end_delivery(delivery, SUPPRESSED, CLOSED, now)
+            elif outbound.id in self._in_flight:
                 self._closed.add(outbound.id)
             elif len(outbound.deliveries) == 1:
-                self._end(outbound, SUPPRESSED, CLOSED, now)
+                self._end_message(outbound, SUPPRESSED, CLOSED, now)
 
-    # --- letters out ----------------------------------------------------------------------------------------------
+    # --- messages out ------------------------------------------------------------------------------------------------
 
-    def collect(self, channel: str, now: int) -> bool:
-        """Write the digest of a channel, if it is due and the day's alerts have come; whether it was written."""
-        waiting = self._queues[channel].settled(now, self._policy.settle, self._policy.settle_at_most)
-        if not waiting:
-            return False
-        for delivery in waiting:
-            self._queues[channel].leave(delivery)
-        alive = [one for one in waiting if one.expires_at > now]
-        for delivery in waiting:
+    def write_digest(self, channel: str, now: int) -> bool:
+        """Write the digest of a channel if it is due and the alerts of the day have arrived; return whether it was."""
+        due = self._queues[channel].take_digest(now, self._policy.settle, self._policy.settle_at_most)
+        for delivery in due:
             if delivery.expires_at <= now:
-                self._finish(delivery, SUPPRESSED, EXPIRED, now)
-        self._digest(channel, alive, now)
-        return True
-
-    def _digest(self, channel: str, deliveries: Sequence[Delivery], now: int) -> None:
-        by_alert = {delivery.alert_id: delivery for delivery in deliveries}
-        alerts = [delivery.alert for delivery in deliveries if delivery.alert is not None]
+                self._end_delivery(delivery, SUPPRESSED, EXPIRED, now)
+        left = {one.alert_id: one for one in due if one.expires_at > now}
+        alerts = [one.alert for one in left.values() if one.alert is not None]
         for text, ids in self._writer.digest(alerts, self.routes[channel]) if alerts else []:
-            held = [by_alert[one] for one in ids]
+            held = [left.pop(one) for one in ids]
             names = tuple(delivery.id for delivery in held)
             expires_at = max(delivery.expires_at for delivery in held)
-            self._write(OutboundMessage(digest_id(channel, names), channel, names, *text, now, expires_at, now))
-            for delivery in held:
-                delivery.alert = None
-                self._keep(delivery)
-                del by_alert[delivery.alert_id]
-        for delivery in by_alert.values():  # a writer that leaves an alert out must not lose it
-            assert delivery.alert is not None  # noqa: S101 - what collects has its alert
-            text = self._writer.alert(delivery.alert, self.routes[channel])
-            self._write(
-                OutboundMessage(
-                    delivery.id, channel, (delivery.id,), *text, now, delivery.expires_at, now, delivery.alert
-                )
-            )
-            delivery.alert = None
-            self._keep(delivery)
+            self._add_message(OutboundMessage(digest_id(channel, names), channel, names, *text, now, expires_at, now))
+        for delivery in left.values():  # an alert that the writer has left out must not be lost
+            if delivery.alert is not None:
+                self._write_alert(delivery, delivery.alert, now)
+        return bool(due)
 
-    def due(self, channel: str, now: int) -> OutboundMessage | None:
-        """A letter to send now, which is under way until `note`; None: there is none, or it must wait.
+    def next_message(self, channel: str, now: int) -> OutboundMessage | None:
+        """Return a message to send now, which is in flight until `record_answer`; None: nothing can be sent now.
 
-        What is due and must not be sent ends here: expired, in shadow mode, or on a channel that is closed.
+        Messages that are due but must not be sent end here: expired, in shadow mode, or on a closed channel.
         """
         route, state, queue = self.routes[channel], self.channels[channel], self._queues[channel]
         while (name := queue.first(now)) is not None:
-            outbound = self.messages.get(name)
-            if outbound is None or name in self._out:
+            message = self.messages.get(name)
+            if message is None or name in self._in_flight:
                 queue.pop()
-            elif outbound.expires_at <= now:
-                self._end(outbound, SUPPRESSED, EXPIRED, now)
+            elif message.expires_at <= now:
+                self._end_message(message, SUPPRESSED, EXPIRED, now)
             elif state.gone_at:
-                self._end(outbound, DEAD, f"the channel is closed: {state.reason}", now)
+                self._end_message(message, DEAD, f"the channel is closed: {state.reason}", now)
             elif not self._policy.live:
-                self._end(outbound, SUPPRESSED, SHADOW, now)
-            elif self._wait(route, now) > now:
+                self._end_message(message, SUPPRESSED, SHADOW, now)
+            elif self._free_at(route, now) > now:
                 return None
             else:
                 queue.pop()
-                return self._handed_out(outbound, route, now)
+                self._in_flight.add(message.id)
+                if route.limits:
+                    state.sent = [*remembered(route.limits, state.sent, now), now]
+                    self._save_channel(channel)
+                return message
         return None
 
-    def _handed_out(self, outbound: OutboundMessage, route: Route, now: int) -> OutboundMessage:
-        self._out.add(outbound.id)
-        if route.limits:
-            state = self.channels[route.channel]
-            state.sent = [*remembered(route.limits, state.sent, now), now]
-            self._keep_channel(route.channel)
-        return outbound
-
     def wake_at(self, channel: str, now: int) -> int | None:
-        """When to look at a channel again, unless something new comes; None: there is nothing."""
+        """Return when to check a channel again unless something new arrives; None: nothing is pending."""
         queue = self._queues[channel]
-        first = queue.next_at()
-        settled = queue.settles_at(self._policy.settle, self._policy.settle_at_most)
-        moments = [settled] if settled is not None else []
+        first, digest = queue.next_at(), queue.digest_at(self._policy.settle, self._policy.settle_at_most)
         if first is not None:
-            moments.append(max(first, self._wait(self.routes[channel], now)))
-        return min(moments, default=None)
+            first = max(first, self._free_at(self.routes[channel], now))
+        return min((at for at in (first, digest) if at is not None), default=None)
 
-    def _wait(self, route: Route, now: int) -> int:
-        """From when on hours and limits let a letter pass."""
+    def _free_at(self, route: Route, now: int) -> int:
+        """Return from when quiet hours and rate limits allow a message."""
         quiet_until = route.quiet.ends(now) if route.quiet is not None else None
         return max(quiet_until or now, free_at(route.limits, self.channels[route.channel].sent, now))
 
-    # --- answers in -----------------------------------------------------------------------------------------------
+    # --- answers in --------------------------------------------------------------------------------------------------
 
-    def note(self, name: str, answer: Answer, tried_at: int, now: int) -> None:
-        """Note what a channel said of a letter that was handed out.
+    def record_answer(self, name: str, answer: Answer, tried_at: int, now: int) -> None:
+        """Record the answer of a channel to a message in flight.
 
         Args:
-            name: the letter's id.
+            name: id of the message.
             answer: of the channel.
-            tried_at: when the attempt was made.
-            now: the clock.
+            tried_at: time of the attempt, microseconds.
+            now: microseconds.
         """
-        outbound = self.messages[name]
-        self._out.discard(name)
-        closed = name in self._closed
+        message = self.messages[name]
+        self._in_flight.discard(name)
+        closed = name in self._closed and len(message.deliveries) == 1
         self._closed.discard(name)
         if isinstance(answer, Delivered):
-            self._end(outbound, SENT, "", now)
+            self._end_message(message, SENT, "", now)
         elif isinstance(answer, Gone):
-            state = self.channels[outbound.channel]
+            state = self.channels[message.channel]
             state.gone_at, state.reason = now, answer.reason
-            self._keep_channel(outbound.channel)
-            self._end(outbound, DEAD, f"the channel is closed: {answer.reason}", now)
-        elif closed and len(outbound.deliveries) == 1:
-            self._end(outbound, SUPPRESSED, CLOSED, now)
+            self._save_channel(message.channel)
+            self._end_message(message, DEAD, f"the channel is closed: {answer.reason}", now)
+        elif closed:
+            self._end_message(message, SUPPRESSED, CLOSED, now)
         elif isinstance(answer, Refused):
-            self._end(outbound, DEAD, answer.reason, now)
+            self._end_message(message, DEAD, answer.reason, now)
         else:
-            self._again(outbound, answer.reason, answer.after, tried_at, now)
+            self._retry(message, answer.reason, answer.after, tried_at, now)
 
-    def _again(self, outbound: OutboundMessage, reason: str, after: int | None, tried_at: int, now: int) -> None:
-        outbound.attempts += 1
-        outbound.first_at = outbound.first_at or tried_at
-        outbound.problem = reason
-        at = self._policy.retries.next_try(outbound.id, outbound.attempts, outbound.first_at, now, after)
+    def _retry(self, message: OutboundMessage, reason: str, after: int | None, tried_at: int, now: int) -> None:
+        message.attempts += 1
+        message.first_at = message.first_at or tried_at
+        message.problem = reason
+        at = self._policy.retries.next_try(message.id, message.attempts, message.first_at, now, after)
         if at is None:
-            self._end(outbound, DEAD, f"given up after {outbound.attempts} attempts: {reason}", now)
+            self._end_message(message, DEAD, f"given up after {message.attempts} attempts: {reason}", now)
             return
-        outbound.due_at = at
-        self._noted().messages[outbound.id] = encode_record(outbound)
+        message.due_at = at
+        self._save_message(message)
 
-    # --- what people ask for --------------------------------------------------------------------------------------
+    # --- requests of people ------------------------------------------------------------------------------------------
 
-    def redrive(self, deliveries: Sequence[Delivery], outbounds: Mapping[str, OutboundMessage], now: int) -> int:
-        """Take up dead deliveries again, with the letters in which they were; how many there were.
+    def redrive(self, deliveries: Sequence[Delivery], messages: Mapping[str, OutboundMessage], now: int) -> int:
+        """Retry dead deliveries with their messages; return the number of deliveries.
 
-        A letter comes back as a whole, since its words are those of all its alerts.
+        A message is retried as a whole, since its text describes all of its alerts.
         """
-        taken = 0
+        retried = 0
         for delivery in deliveries:
-            outbound = outbounds.get(delivery.message)
-            if delivery.state != DEAD or outbound is None or delivery.channel not in self.routes:
+            message = messages.get(delivery.message)
+            if delivery.state != DEAD or message is None or delivery.channel not in self.routes:
                 continue
             delivery.state, delivery.reason, delivery.changed_at = PENDING, "", now
             self.deliveries[delivery.id] = delivery
-            self._keep(delivery)
-            self._noted().opened.append(delivery.id)
-            outbound.attempts, outbound.first_at, outbound.due_at, outbound.problem = 0, 0, now, ""
-            self.messages[outbound.id] = outbound
-            self._noted().messages[outbound.id] = encode_record(outbound)
-            taken += 1
-        self.dead -= taken
-        return taken
+            self._save_delivery(delivery)
+            self._change().opened.append(delivery.id)
+            message.attempts, message.first_at, message.due_at, message.problem = 0, 0, now, ""
+            self.messages[message.id] = message
+            self._save_message(message)
+            retried += 1
+        self.dead -= retried
+        return retried
 
     def enable(self, channel: str) -> bool:
-        """Open a channel that its receiver has closed; False if there is no such channel."""
+        """Open a channel that its receiver has closed; return False for an unknown channel."""
         if channel not in self.channels:
             return False
         self.channels[channel] = ChannelState(sent=self.channels[channel].sent)
-        self._keep_channel(channel)
+        self._save_channel(channel)
         return True
 
-    def answered(self, requests: int) -> None:
-        """Say that so many requests have been carried out."""
-        self._noted().answered += requests
+    def complete_requests(self, count: int) -> None:
+        """Mark the oldest requests as carried out."""
+        self._change().answered += count
 
 
 def _micros(at: datetime) -> int:

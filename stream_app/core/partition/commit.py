@@ -1,4 +1,4 @@
-"""What a partition has to store at once: the worker's unit of progress, as a plain value."""
+"""The unit of progress of a partition, as a plain value."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class Commit:
 
     Args:
         partition: its number.
-        base: the position that the states were at before the batch; b"" for a partition that was never committed.
-        position: the position after the batch. It must differ from every earlier one of the partition.
-        states: what changed, encoded, by customer. Names may hold lone surrogates.
-        summary: the partition's own variables, encoded.
-        outbox: what leaves, in order. Each record gets the next sequence number of the partition, from 1.
-        episodes: what has changed of the open ones, by key (casework.py); an empty value takes it out.
+        base: position of the states before the batch; b"" for a partition that was never committed.
+        position: position after the batch. It must differ from every earlier position of the partition.
+        states: changed states, encoded, by customer. Names may contain lone surrogates.
+        summary: state of the partition apart from its customers, encoded.
+        outbox: records to send, in order. Each gets the next sequence number of the partition, from 1.
+        alerts: changed descriptions of open alerts, by key (`staff_actions.py`); an empty value removes the key.
 
     >>> Commit(7, base=b"", position=b"1", states={"ann": b"state"}, summary=b"", outbox=[b"alert"]).partition
     7

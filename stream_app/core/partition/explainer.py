@@ -1,4 +1,4 @@
-"""What a partition keeps to explain its customers, and the explanation of one of them."""
+"""Explanations of why a customer may leave, and the knowledge of shops that they need."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from stream_app.core.state.counters import SHOP, count_contact
 from stream_app.core.state.profile import CustomerProfile
 from stream_app.core.units import DAY_US
 
-DEFAULT_SOLVE: Final = 3 * DAY_US  # from when on an open complaint is a sign, where the shop has set no target
+DEFAULT_SOLVE: Final = 3 * DAY_US  # age from which an open complaint is evidence, where the shop has set no target
 
 
 class Explainer:
-    """Notes what events tell of shops and customers, and explains.
+    """Records what events reveal about shops and customers, and explains the risk of a customer.
 
     Args:
         settings: of the shop.
-        classify: says what a complaint's text is about, where the shop gives no category.
+        classify: finds the category of a complaint from its text, where the shop gives none.
     """
 
     def __init__(self, settings: Settings, classify: Classifier) -> None:
@@ -33,33 +33,38 @@ class Explainer:
         self._classify = classify
 
     def register(self, customer: Customer, shop: str) -> None:
-        """Note the shop of a new customer."""
+        """Assign a new customer to their shop."""
         customer.counters[SHOP] = self.shops.number(shop)
 
-    def note(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
-        """Note an event; `counts`: as an order."""
+    def record_event(self, customer: Customer, event: Event, at: int, counts: bool, stream_time: int) -> None:
+        """Record an event with its customer and their shop.
+
+        Args:
+            customer: of the event.
+            event: that was applied.
+            at: its time, microseconds.
+            counts: whether it is an order that counts.
+            stream_time: microseconds.
+        """
         shop = self.shops.known[customer.counters[SHOP]]
         shop.record(event)
         if counts and isinstance(event, Order):
             shop.record_order(event.amount or 0.0)
+        elif isinstance(event, Complaint):
+            shop.record_step(event.action, stream_time)
         count_event(customer.counters, event, at, counts, self._classify)
 
-    def note_step(self, customer: Customer, event: Event, stream_time: int) -> None:
-        """Note that a shop tells what becomes of complaints."""
-        if isinstance(event, Complaint):
-            self.shop_of(customer).record_step(event.action, stream_time)
-
-    def note_contact(self, customer: Customer, at: int) -> None:
-        """Note a message to a customer."""
+    def record_contact(self, customer: Customer, at: int) -> None:
+        """Record a message to a customer."""
         self.shop_of(customer).record_contact()
         count_contact(customer.counters, at / DAY_US)
 
     def shop_of(self, customer: Customer) -> KnownShop:
-        """A customer's shop."""
+        """Return the shop of a customer."""
         return self.shops[customer.counters[SHOP]]
 
     def profile(self, customer: Customer, at: int) -> CustomerProfile:
-        """A customer at a moment, as an explanation looks at him."""
+        """Return a customer at a time, in microseconds, as explanations need them."""
         settings = self._settings
         return CustomerProfile(
             customer.vector,
@@ -70,7 +75,7 @@ class Explainer:
             solve_days=(settings.solve_within or DEFAULT_SOLVE) / DAY_US,
         )
 
-    def explain(self, about: CustomerProfile) -> Explanation:
-        """Why a customer may leave, by the priors of his kind of buyer."""
+    def explain(self, profile: CustomerProfile) -> Explanation:
+        """Return why a customer may leave, by the priors of repeat or one-time buyers."""
         settings = self._settings
-        return explain(about, settings.repeat_priors if about.repeats else settings.one_time_priors)
+        return explain(profile, settings.repeat_priors if profile.repeats else settings.one_time_priors)

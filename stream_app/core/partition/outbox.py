@@ -1,4 +1,4 @@
-"""What a step tells the rest of the system, as records of the outbox."""
+"""Records that a step sends to the rest of the system."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from stream_app.core.alerts.lifecycle import UNEXPLAINED, Alert, AlertCandidate, AlertClosing
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.causes.explanation import sendable
-from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.alerts import AlertClosed, AlertMessage, AlertOpened
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, LabelledExample, ScoreRecord, ScoreRecords
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, RECORD_OVERHEAD, Outgoing, pack
 from stream_app.core.messages.schema import AlertOpening, CandidateRecord, Contact, ContactAction, encode_message
@@ -26,15 +26,21 @@ SCORES: Final = "scores"
 ALERTS: Final = "alerts"
 CONTACTS: Final = "contacts"
 DEAD_LETTERS: Final = "dead_letters"
-MAX_EXAMPLES: Final = 600  # a record; with the longest ids, of 256 characters of 4 bytes, 0.7 MB
-MAX_SCORES: Final = 800
+MAX_EXAMPLES: Final = 600  # per record: 0.7 MB with the longest ids, 256 characters of 4 bytes
+MAX_SCORES: Final = 800  # per record
 _PayloadT = TypeVar("_PayloadT")
 
 
 def labelled(partition: int, matured: Sequence[Matured], cohorts: Cohorts, moment: int) -> list[Outgoing]:
-    """What the trainer is told; nothing, if there is nothing to tell. `moment`: of a watermark marker, 0 for none.
+    """Return labelled examples for the trainer; no records if there is nothing to send.
 
-    Many examples are spread over several records, since a broker takes no more than a megabyte; the marker comes last.
+    Many examples take several records, since brokers accept at most a megabyte; the last record has the marker.
+
+    Args:
+        partition: number of the partition.
+        matured: decisions whose labels are known.
+        cohorts: expected and observed returns.
+        moment: time of a watermark marker, microseconds; 0: no marker.
     """
     if not (matured or cohorts or moment):
         return []
@@ -57,7 +63,7 @@ def _split(
     encode: Callable[[_PayloadT], bytes],
     halves: Callable[[_PayloadT], tuple[_PayloadT, _PayloadT]],
 ) -> list[bytes]:
-    """Return a message as payloads that fit into a record each, in order: it is halved until they do."""
+    """Return a message as payloads that each fit into a record, in order, halving it as often as needed."""
     value = encode(message)
     if len(value) + RECORD_OVERHEAD <= MAX_RECORD_BYTES:
         return [value]
@@ -86,80 +92,72 @@ def _example(matured: Matured) -> LabelledExample:
     )
 
 
-def candidate_batches(partition: int, moment: int, nominated: Iterable[AlertCandidate]) -> list[Outgoing]:
-    """What the desk is told at a moment, also when nobody was nominated; a long list takes several records."""
-    message = CandidateBatch(moment, [record_of_candidate(one) for one in nominated])
-    return [Outgoing(NOMINATIONS, partition, None, value) for value in _split(message, pack, _halves_of_nominated)]
+def candidate_batches(partition: int, moment: int, candidates: Iterable[AlertCandidate]) -> list[Outgoing]:
+    """Return the alert candidates of a moment for the allocator: at least one record, several for a long list."""
+    message = CandidateBatch(moment, [record_of_candidate(one) for one in candidates])
+    return [Outgoing(NOMINATIONS, partition, None, value) for value in _split(message, pack, _halves_of_candidates)]
 
 
-def _halves_of_nominated(message: CandidateBatch) -> tuple[CandidateBatch, CandidateBatch]:
+def _halves_of_candidates(message: CandidateBatch) -> tuple[CandidateBatch, CandidateBatch]:
     half = len(message.candidates) // 2
     first = CandidateBatch(message.moment, message.candidates[:half], more=True)
     return first, CandidateBatch(message.moment, message.candidates[half:], more=message.more)
 
 
 def retractions(partition: int, since: int) -> list[Outgoing]:
-    """What trainer and desk are told when the store was set back: records after this sequence number are told again."""
+    """Return records that retract everything sent after a sequence number, which is sent again after a rollback."""
     return [
         Outgoing(LABELLED, partition, None, pack(LabelledBatch(voids=since))),
         Outgoing(NOMINATIONS, partition, None, pack(CandidateBatch(0, [], voids=since))),
     ]
 
 
-def scores(partition: int, stream_time: int, version: int, told: Sequence[tuple[str, float]]) -> list[Outgoing]:
-    """The latest scores of customers, as few records as a broker takes."""
+def scores(partition: int, stream_time: int, version: int, latest: Sequence[tuple[str, float]]) -> list[Outgoing]:
+    """Return the latest scores of customers in as few records as brokers accept."""
     records = []
-    for start in range(0, len(told), MAX_SCORES):
-        part = [ScoreRecord(*one) for one in told[start : start + MAX_SCORES]]
+    for start in range(0, len(latest), MAX_SCORES):
+        part = [ScoreRecord(*one) for one in latest[start : start + MAX_SCORES]]
         message = ScoreRecords(partition, EPOCH + stream_time * MICROSECOND, version, part)
-        parts = _split(message, encode_message, _halves_of_scored)
+        parts = _split(message, encode_message, _halves_of_scores)
         records += [Outgoing(SCORES, partition, None, value) for value in parts]
     return records
 
 
-def _halves_of_scored(message: ScoreRecords) -> tuple[ScoreRecords, ScoreRecords]:
+def _halves_of_scores(message: ScoreRecords) -> tuple[ScoreRecords, ScoreRecords]:
     half = len(message.scores) // 2
     first, last = message.scores[:half], message.scores[half:]
     return msgspec.structs.replace(message, scores=first), msgspec.structs.replace(message, scores=last)
 
 
-def closings(partition: int, closed: Iterable[AlertClosing]) -> list[Outgoing]:
-    """The episodes that have ended."""
+def closed_alerts(partition: int, closed: Iterable[AlertClosing]) -> list[Outgoing]:
+    """Return the records of closed alerts."""
     return [
-        Outgoing(
-            ALERTS,
-            partition,
-            _key(one.alert.customer),
-            encode_message(_closed(one)),
-        )
+        _alert_record(partition, one.alert.customer, _closed(one.alert.alert_id, one.alert.customer, one))
         for one in closed
     ]
 
 
-def _closed(one: AlertClosing) -> AlertClosed:
-    at, alert = EPOCH + one.at * MICROSECOND, one.alert
-    return AlertClosed(alert.alert_id, alert.customer, at, one.reason, one.outcome, one.cause, one.staff)
+def urgent_alerts(partition: int, breaches: Iterable[SlaBreach], ended: Iterable[SlaBreachEnded]) -> list[Outgoing]:
+    """Return the records of urgent alerts, which a partition opens and closes without the allocator."""
+    opened = [_alert_record(partition, one.candidate.customer, urgent_alert(one)) for one in breaches]
+    return opened + [_alert_record(partition, one.customer, _closed(one.alert_id, one.customer, one)) for one in ended]
 
 
-def urgent_alert(partition: int, breaches: Iterable[SlaBreach], ended: Iterable[SlaBreachEnded]) -> list[Outgoing]:
-    """The urgent alerts that a partition opens and closes itself, without the desk."""
-    records = [
-        Outgoing(ALERTS, partition, _key(one.candidate.customer), encode_message(alert_records(one)))
-        for one in breaches
-    ]
-    for one in ended:
-        at = EPOCH + one.at * MICROSECOND
-        closed = AlertClosed(one.alert_id, one.customer, at, one.reason, one.outcome, one.cause, one.staff)
-        records.append(Outgoing(ALERTS, partition, _key(one.customer), encode_message(closed)))
-    return records
+def _closed(alert_key: str, customer: str, end: AlertClosing | SlaBreachEnded) -> AlertClosed:
+    at = EPOCH + end.at * MICROSECOND
+    return AlertClosed(alert_key, customer, at, end.reason, end.outcome, end.cause, end.staff)
 
 
-def alert_records(breach: SlaBreach) -> AlertOpened:
-    """An urgent alert as the staff gets it."""
-    return _alert(breach.alert_id, breach.candidate, breach.expires_at, rank=0, urgent=True)
+def _alert_record(partition: int, customer: str, message: AlertMessage) -> Outgoing:
+    return Outgoing(ALERTS, partition, _key(customer), encode_message(message))
 
 
-def _alert(alert_key: str, candidate: AlertCandidate, expires_at: int, rank: int, urgent: bool = False) -> AlertOpened:
+def urgent_alert(breach: SlaBreach) -> AlertOpened:
+    """Return a missed service target as an alert for the staff."""
+    return _opened(breach.alert_id, breach.candidate, breach.expires_at, rank=0, urgent=True)
+
+
+def _opened(alert_key: str, candidate: AlertCandidate, expires_at: int, rank: int, urgent: bool = False) -> AlertOpened:
     record = record_of_candidate(candidate)
     return AlertOpened(
         alert_id=alert_key,
@@ -180,9 +178,15 @@ def _alert(alert_key: str, candidate: AlertCandidate, expires_at: int, rank: int
 
 
 def opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
-    """An episode that the desk opens: the alert for the staff, and the contact for the customer's own partition."""
+    """Return the records of an alert that the allocator opens: one for the staff, one for the customer's partition.
+
+    Args:
+        partition: of the customer.
+        alert: that opens.
+        sequence: number of the message to the partition.
+    """
     records = _opening(partition, alert, sequence)
-    if any(one.size > MAX_RECORD_BYTES for one in records):  # an explanation that no partition of ours has made
+    if any(one.size > MAX_RECORD_BYTES for one in records):  # a foreign explanation; no worker makes one this long
         candidate = replace(alert.candidate, explanation=UNEXPLAINED)
         records = _opening(partition, replace(alert, candidate=candidate), sequence)
     return records
@@ -190,7 +194,6 @@ def opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
 
 def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
     candidate, customer = record_of_candidate(alert.candidate), alert.customer
-    announcement = _alert(alert.alert_id, alert.candidate, alert.expires_at, alert.rank)
     contact = Contact(
         event_id=alert.alert_id,
         customer_id=customer,
@@ -201,13 +204,13 @@ def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
         opening=AlertOpening(alert.alert_id, alert.opened_at, alert.expires_at, alert.rank, alert.bar, candidate),
     )
     return [
-        Outgoing(ALERTS, partition, _key(customer), encode_message(announcement)),
+        _alert_record(partition, customer, _opened(alert.alert_id, alert.candidate, alert.expires_at, alert.rank)),
         Outgoing(CONTACTS, partition, _key(customer), encode_message(contact)),
     ]
 
 
 def record_of_candidate(candidate: AlertCandidate) -> CandidateRecord:
-    """A nomination as it is sent: see `sendable`."""
+    """Return an alert candidate as it is sent; see `sendable`."""
     gap = candidate.usual_gap_days
     return CandidateRecord(
         customer=candidate.customer,
@@ -223,27 +226,19 @@ def record_of_candidate(candidate: AlertCandidate) -> CandidateRecord:
     )
 
 
-def candidate_of(candidate: CandidateRecord, moment: int) -> AlertCandidate:
-    """The nomination that was sent; `candidate_of(nominee_of(n), n.at)` equals n but for NaN."""
-    return AlertCandidate(
-        customer=candidate.customer,
-        at=moment,
-        rank_value=candidate.rank_value,
-        probability=candidate.probability,
-        monthly_worth=candidate.monthly_worth,
-        silent_days=candidate.silent_days,
-        usual_gap_days=float("nan") if candidate.usual_gap_days is None else candidate.usual_gap_days,
-        source=candidate.source,
-        version=candidate.version,
-        shop_id=candidate.shop_id,
-        explanation=candidate.explanation,
+def candidate_of(record: CandidateRecord, moment: int) -> AlertCandidate:
+    """Return the alert candidate of a record; the inverse of `record_of_candidate` but for NaN."""
+    fields = msgspec.structs.asdict(record)
+    fields["usual_gap_days"] = float("nan") if record.usual_gap_days is None else record.usual_gap_days
+    return AlertCandidate(at=moment, **fields)
+
+
+def alert_of(opening: AlertOpening, customer: str) -> Alert:
+    """Return the alert that the allocator has opened for a customer."""
+    candidate = candidate_of(opening.candidate, opening.opened_at)
+    return Alert(
+        opening.alert_id, customer, opening.opened_at, opening.expires_at, opening.rank, opening.bar, candidate
     )
-
-
-def alert_of(told: AlertOpening, customer: str) -> Alert:
-    """The episode that the desk told a partition of."""
-    candidate = candidate_of(told.candidate, told.opened_at)
-    return Alert(told.alert_id, customer, told.opened_at, told.expires_at, told.rank, told.bar, candidate)
 
 
 def _key(customer: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The remedy for records in another partition than their customer's, wherever one is found."""
+"""Remedies for records that are in another partition than their customer."""
 
 from __future__ import annotations
 

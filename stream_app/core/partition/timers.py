@@ -1,21 +1,23 @@
-"""Due moments in stream time: a calendar queue that hands out what is due in order of (due, customer)."""
+"""Timers in stream time: a calendar queue that returns due items in order of (due, customer)."""
 
 from __future__ import annotations
 
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
+from stream_app.core.units import NOT_DUE
+
 ItemT = TypeVar("ItemT")
 
 
 class Timers(Generic[ItemT]):
-    """Timers in buckets of equal width, of which only the one that is being worked off is kept sorted.
+    """Timers in buckets of equal width; only the current bucket is kept sorted.
 
-    Adding and taking cost the same at a million timers as at a thousand, where a heap would pay for its depth.
+    Adding and taking cost the same with a million timers as with a thousand, where a heap would pay for its depth.
     Calendar queue: Brown, Communications of the ACM 31(10), 1988.
 
     Args:
-        width: of a bucket, microseconds; about a thousandth of the usual distance to the due moment.
+        width: of a bucket, microseconds; about a thousandth of the usual time until an item is due.
 
     >>> timers = Timers(width=10)
     >>> for due, name in [(25, "b"), (25, "a"), (7, "c"), (31, "d")]:
@@ -35,7 +37,7 @@ class Timers(Generic[ItemT]):
         self._current: list[tuple[int, str, ItemT]] = []  # latest first, so that taking is popping
         self._current_end = 0  # index of the first bucket after the current one
         self._size = 0
-        self.next_due = _NEVER  # microseconds; nothing is due before it
+        self.next_due = NOT_DUE  # microseconds; nothing is due before it
 
     def __len__(self) -> int:
         return self._size
@@ -54,8 +56,8 @@ class Timers(Generic[ItemT]):
             heappush(self._starts, index)
         self.next_due = min(self.next_due, due)
 
-    def take_before(self, until: int, limit: int = 1 << 62) -> list[tuple[int, str, ItemT]]:
-        """Remove and return what is due strictly before `until`, by (due, customer), at most `limit` of it."""
+    def take_before(self, until: int, limit: int = NOT_DUE) -> list[tuple[int, str, ItemT]]:
+        """Remove and return at most `limit` timers due strictly before `until`, in order of (due, customer)."""
         taken: list[tuple[int, str, ItemT]] = []
         while self.next_due < until and len(taken) < limit:
             taken.append(self._current.pop() if self._current else self._open_next().pop())
@@ -70,13 +72,10 @@ class Timers(Generic[ItemT]):
         return self._current
 
     def _first_of_next(self) -> int:
-        """The earliest due of the next bucket."""
+        """Return the earliest time in the next bucket."""
         if not self._starts:
-            return _NEVER
+            return NOT_DUE
         return min(due for due, _, _ in self._buckets[self._starts[0]])
-
-
-_NEVER = 1 << 62
 
 
 def _order(timer: tuple[int, str, object]) -> tuple[int, str]:

@@ -1,7 +1,7 @@
-"""How good the model has been on decisions whose label is known: of the last days, and of all of them.
+"""Quality of the model on decisions whose label is known, over the last days and over all time.
 
-What adds up over days is kept exactly; what needs the decisions side by side is computed on a bounded sample. So it
-costs the same at a million customers as at a thousand, and stands in the trainer's checkpoint.
+Sums over days are kept exactly; figures that need the decisions side by side use a bounded sample. The memory does not
+depend on the number of customers. The trainer's checkpoint contains all of it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from stream_app.core.arrays import Floats
 from stream_app.core.model.churn_model import probability_of
 from stream_app.core.model.evaluation_metrics import (
     Scored,
@@ -32,27 +33,26 @@ from stream_app.core.training.quality_sample import EVERYBODY, Sample, row_type
 from stream_app.core.units import DAY_US
 from stream_app.core.versions import present_expert
 
-PRODUCT: Final = "product"  # the scorer that is the probability as it was given
+PRODUCT: Final = "product"  # scorer: the probability that was predicted
 RECENT: Final = "28d"
 ALL: Final = "all"
 WINDOWS: Final = (RECENT, ALL)
 RECENT_DAYS: Final = 28
-Floats = npt.NDArray[np.float64]
 
 
 class Sums(msgspec.Struct):
-    """What adds up, of one day's decisions or of many; lists are by scorer."""
+    """Sums over the decisions of one or more days; lists are by scorer."""
 
-    day: int  # the latest of them, since 1970
+    day: int  # the latest one, since 1970
     examples: int
     churned: int
     log_loss: list[float]
     brier: list[float]
-    hits: list[float]  # of each day's best scores, as many as the staff can call, those that left
-    called: int  # how many those were
+    hits: list[float]  # churned customers among the highest scores of each day, as many as the staff can call
+    called: int  # number of those scores
 
     def add(self, other: Sums) -> None:
-        """Take in those of a later day."""
+        """Add the sums of a later day."""
         self.day = max(self.day, other.day)
         self.examples += other.examples
         self.churned += other.churned
@@ -62,8 +62,8 @@ class Sums(msgspec.Struct):
             setattr(self, name, [mine + more for mine, more in pairs])
 
 
-class Stored(msgspec.Struct):
-    """All of it, for the checkpoint."""
+class _Stored(msgspec.Struct):
+    """All of it, as encoded in the checkpoint."""
 
     names: list[str]
     days: list[Sums]  # recent
@@ -76,7 +76,7 @@ class Stored(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Figures:
-    """What is told of one scorer in one window; None: too little is known."""
+    """Quality figures of one scorer in one window; None: too few decisions."""
 
     auc: float | None
     log_loss: float
@@ -87,11 +87,11 @@ class Figures:
 
 
 class Quality:
-    """Keeps what is known of the decisions.
+    """Quality of the model and its experts.
 
     Args:
-        names: of the columns of log-odds, as `Learner.names`.
-        capacity: calls that the staff can make a day.
+        names: of the columns of log-odds (`ChurnModel.names`).
+        capacity: calls per day that the staff can make.
     """
 
     def __init__(self, names: Sequence[str], capacity: int) -> None:
@@ -102,11 +102,11 @@ class Quality:
 
     @property
     def scorers(self) -> tuple[str, ...]:
-        """Whose figures there are."""
+        """Names of the scorers: the product, the experts and their ensemble."""
         return (PRODUCT, *self._names)
 
-    def note(self, matured: Sequence[Matured]) -> None:
-        """Take in decisions whose labels have become known, those of one day."""
+    def add(self, matured: Sequence[Matured]) -> None:
+        """Add the decisions of one day whose labels have become known."""
         if not matured:
             return
         rows = self._rows(matured)
@@ -122,7 +122,7 @@ class Quality:
         self._samples[RECENT].forget_before(first)
 
     def sums(self, window: str) -> Sums | None:
-        """What adds up over a window; None: nothing is known."""
+        """Return the sums over a window; None: no decisions."""
         if window == ALL or not self._days:
             return self._total
         total = msgspec.structs.replace(self._days[0])
@@ -131,7 +131,7 @@ class Quality:
         return total
 
     def figures(self, scorer: str, window: str) -> Figures | None:
-        """The figures of a scorer in a window; None: nothing is known."""
+        """Return the figures of a scorer in a window; None: no decisions."""
         sums = self.sums(window)
         if sums is None:
             return None
@@ -147,7 +147,7 @@ class Quality:
         )
 
     def tenths(self, window: str) -> list[tuple[float, float]]:
-        """What the product promised and what came, in tenths of the decisions, the lowest first; [] if too few."""
+        """Return mean prediction and churned share of each tenth of the decisions, lowest first; [] if too few."""
         scored = self.scored(PRODUCT, window)
         if not enough(scored):
             return []
@@ -156,15 +156,15 @@ class Quality:
         ]
 
     def scored(self, scorer: str, window: str) -> Scored:
-        """The outcomes of a window's sample beside what a scorer said."""
+        """Return the labels of a window's sample with the predictions of a scorer."""
         rows = self._samples[window].rows
-        return Scored(rows["churned"], self._said(rows, scorer))
+        return Scored(rows["churned"], self._predicted(rows, scorer))
 
     def stored(self) -> bytes:
-        """For the checkpoint."""
+        """Encode for the checkpoint."""
         recent, every = self._samples[RECENT], self._samples[ALL]
         return msgspec.msgpack.encode(
-            Stored(
+            _Stored(
                 names=list(self._names),
                 days=self._days,
                 total=self._total,
@@ -176,10 +176,10 @@ class Quality:
         )
 
     def restore(self, stored: bytes) -> None:
-        """Take up what was stored; of other experts, or of none, it begins anew."""
+        """Restore what was stored, unless it is empty or of other experts."""
         if not stored:
             return
-        found = msgspec.msgpack.decode(stored, type=Stored)
+        found = msgspec.msgpack.decode(stored, type=_Stored)
         if tuple(map(present_expert, found.names)) != self._names:
             return
         columns = len(self._names)
@@ -194,13 +194,13 @@ class Quality:
         rows["day"] = [one.decided_at // DAY_US for one in decisions]
         rows["churned"] = [one.label == CHURNED for one in matured]
         rows["probability"] = [one.probability for one in decisions]
-        said = np.frombuffer(b"".join(one.log_odds for one in decisions), dtype=np.float16)
-        rows["log_odds"] = said.reshape(len(decisions), -1)
+        log_odds = np.frombuffer(b"".join(one.log_odds for one in decisions), dtype=np.float16)
+        rows["log_odds"] = log_odds.reshape(len(decisions), -1)
         return rows
 
     def _sums(self, rows: npt.NDArray[np.void]) -> Sums:
         called, one_day = min(self._capacity, len(rows)), np.zeros(len(rows), dtype=np.int64)
-        scored = [Scored(rows["churned"], self._said(rows, scorer)) for scorer in self.scorers]
+        scored = [Scored(rows["churned"], self._predicted(rows, scorer)) for scorer in self.scorers]
         return Sums(
             day=int(rows["day"].max()),
             examples=len(rows),
@@ -211,7 +211,7 @@ class Quality:
             called=called,
         )
 
-    def _said(self, rows: npt.NDArray[np.void], scorer: str) -> Floats:
+    def _predicted(self, rows: npt.NDArray[np.void], scorer: str) -> Floats:
         if scorer == PRODUCT:
             probability: Floats = rows["probability"].astype(np.float64)
             return probability

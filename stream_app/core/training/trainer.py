@@ -1,17 +1,16 @@
-"""The trainer without its shell: labelled records of all partitions in, days learned in the order of a replay out."""
+"""Trainer: labelled examples of all partitions in, days learned in the order of a replay out. No input or output."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 import numpy as np
 
 from stream_app.core.messages.batches import LabelledBatch, LabelledExample
-from stream_app.core.messages.outgoing import is_duplicate
+from stream_app.core.messages.outbox_reader import OutboxReader, ReadPosition, rewound
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.features import NAMES
@@ -19,117 +18,84 @@ from stream_app.core.model.labels import Matured, Pending
 from stream_app.core.model.snapshot import restore, snapshot
 from stream_app.core.settings import Settings
 from stream_app.core.training.quality import Quality
+from stream_app.core.units import NEVER
 from stream_app.errors import UnusableSnapshot
 
-NEVER: Final = -(1 << 62)
 CAPACITY: Final = Settings().capacity
-DAYS_AHEAD: Final = 8  # of a partition, kept in memory while a slower one is waited for
-
-
-class Read(msgspec.Struct, frozen=True):
-    """How far a partition's records have gone into the model."""
-
-    offset: int = 0  # next offset to read
-    sequence: int = 0  # of the last record of its outbox
+DAYS_AHEAD: Final = 8  # days of a partition that are buffered while a slower partition is awaited
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """All that the trainer needs to go on, as one value."""
+    """The complete state of the trainer."""
 
-    through: int  # moment up to which all has been learned, microseconds
-    read: dict[int, Read]
+    through: int  # time up to which everything has been learned, microseconds
+    read: dict[int, ReadPosition]
     horizon: int
     churn_model: bytes = msgspec.field(name="learner")  # snapshot.snapshot
     floors: dict[int, int] = {}
     quality: bytes = b""  # Quality.stored
 
 
-@dataclass(frozen=True)
-class TrainingReport:
-    """A record of a partition, with where it stood."""
-
-    labelled: LabelledBatch
-    read: Read
-
-
-class Trainer:
-    """Gathers what the partitions tell, and learns a day when all of them have told of it.
+class Trainer(OutboxReader[LabelledBatch]):
+    """Collects the labelled examples of all partitions, and learns a day once every partition has completed it.
 
     Args:
-        learner: as of the last checkpoint.
-        partitions: how many there are.
+        churn_model: as of the last checkpoint.
+        partitions: number of partitions.
         horizon: microseconds.
-        capacity: calls that the staff can make a day, for the figures of quality.
+        capacity: calls per day that the staff can make, for the quality figures.
     """
 
     def __init__(self, churn_model: ChurnModel, partitions: int, horizon: int, capacity: int = CAPACITY) -> None:
+        super().__init__(partitions)
         self.churn_model = churn_model
         self.quality = Quality(churn_model.names, capacity)
         self.horizon = horizon
         self.through = NEVER
-        self.unfit = 0  # examples that were left out, since the start
+        self.unfit = 0  # examples rejected since the start
+        self.read: dict[int, ReadPosition] = dict.fromkeys(range(partitions), ReadPosition())
         half = np.dtype(np.float16).itemsize
         self._bytes = half * len(NAMES), half * len(churn_model.names)
-        self.read: dict[int, Read] = dict.fromkeys(range(partitions), Read())
-        self._waiting: dict[int, deque[TrainingReport]] = {number: deque() for number in range(partitions)}
         self._markers: dict[int, deque[int]] = {number: deque() for number in range(partitions)}
-        self._heard: dict[int, int] = dict.fromkeys(range(partitions), 0)
-        self._floors: dict[int, int] = {}  # of partitions that tell again: moments up to which all has been learned
-        self._next: dict[int, int] = dict.fromkeys(range(partitions), 0)
+        self._floors: dict[int, int] = {}  # by partition that sends again: time up to which everything was learned
 
-    def fetched(self, partition: int) -> int:
-        """The next offset of a partition that is wanted."""
-        return self._next[partition]
-
-    def push(self, partition: int, offset: int, sequence: int, labelled: LabelledBatch) -> bool:
-        """Take in a record; False if it has been told before: an outbox may send again after a crash."""
-        self._next[partition] = max(self._next[partition], offset + 1)
-        if is_duplicate(sequence, self._heard[partition]):
+    def push(self, partition: int, offset: int, sequence: int, batch: LabelledBatch) -> bool:
+        """Buffer a batch of a partition; return False if it was received before."""
+        fit = [one for one in batch.examples if self._fits(one)]
+        unfit = len(batch.examples) - len(fit)
+        if not self.receive(partition, offset, sequence, msgspec.structs.replace(batch, examples=fit)):
             return False
-        self._heard[partition] = sequence
-        labelled = self._learnable(labelled)
-        if labelled.voids is not None:
-            self._void(partition, labelled.voids)
-        self._waiting[partition].append(TrainingReport(labelled, Read(offset + 1, sequence)))
-        if labelled.moment:
-            self._markers[partition].append(labelled.moment)
+        self.unfit += unfit
+        if batch.voids is not None:
+            self._retract(partition, batch.voids)
+        if batch.moment:
+            self._markers[partition].append(batch.moment)
         return True
 
-    def skip(self, partition: int, offset: int) -> None:
-        """Pass over a record that is none of ours."""
-        self._next[partition] = max(self._next[partition], offset + 1)
-
-    def _learnable(self, labelled: LabelledBatch) -> LabelledBatch:
-        """A record without the examples that this learner cannot read: one with an infinity would spoil the model."""
-        fit = [one for one in labelled.examples if self._fits(one)]
-        if len(fit) == len(labelled.examples):
-            return labelled
-        self.unfit += len(labelled.examples) - len(fit)
-        return msgspec.structs.replace(labelled, examples=fit)
-
     def _fits(self, one: LabelledExample) -> bool:
+        """Return whether the model can learn an example: a single infinity would spoil it."""
         if (len(one.features), len(one.log_odds)) != self._bytes:
             return False
         return bool(np.isfinite(np.frombuffer(one.features + one.log_odds, dtype=np.float16)).all())
 
-    def _void(self, partition: int, since: int) -> None:
-        """Forget what waits and is told again; what has been learned of it stays learned, and is not learned twice."""
-        kept = [told for told in self._waiting[partition] if told.read.sequence <= since]
-        self._waiting[partition] = deque(kept)
-        self._markers[partition] = deque(told.labelled.moment for told in kept if told.labelled.moment)
+    def _retract(self, partition: int, since: int) -> None:
+        """Drop waiting batches that will be sent again; what was learned of them stays, and is not learned again."""
+        self.retract(partition, since)
+        *earlier, _ = self.waiting[partition]
+        self._markers[partition] = deque(batch.moment for batch, _ in earlier if batch.moment)
         self._floors[partition] = self.through
 
     def wants(self, partition: int) -> bool:
-        """Whether more of a partition is to be read: one that is days ahead of the slowest waits in Kafka, not here."""
+        """Return whether to read more of a partition; one days ahead of the slowest waits in Kafka, not in memory."""
         return len(self._markers[partition]) < DAYS_AHEAD
 
     @property
     def lacking(self) -> list[int]:
-        """The partitions that have not told of the next day yet."""
+        """Partitions that have not completed the next day."""
         return [number for number, markers in self._markers.items() if not markers]
 
     def learn(self) -> int | None:
-        """Learn the next day that all partitions have told of; returns its moment, or None if there is none yet."""
+        """Learn the next day that all partitions have completed; return its end, microseconds, or None."""
         if self.lacking:
             return None
         moment = min(markers[0] for markers in self._markers.values())
@@ -137,88 +103,79 @@ class Trainer:
         for number, markers in self._markers.items():
             if markers[0] == moment:
                 markers.popleft()
-                told = list(self._up_to(number, moment))
+                batches = list(self._take_up_to(number, moment))
                 if moment > self._floors.get(number, NEVER):
                     new = True
-                    for labelled in told:
-                        _note(cohorts, labelled)
-                        examples += labelled.examples
-        if new and moment >= self.through:  # the end of a log may lie on the midnight that was learned last
+                    for batch in batches:
+                        _add_cohorts(cohorts, batch)
+                        examples += batch.examples
+        if new and moment >= self.through:  # the end of a log may be the midnight that was learned last
             self.churn_model.record_cohorts(cohorts)
             matured = self._matured(examples)
             self.churn_model.learn_day(matured, moment)
-            self.quality.note(matured)
+            self.quality.add(matured)
             self.through = moment
         return moment
 
-    def checkpoint(self, churn_model: bytes | None = None) -> bytes:
-        """All of this as bytes, as of the last day learned: what came after it will be read again.
+    def _take_up_to(self, partition: int, moment: int) -> Iterator[LabelledBatch]:
+        """Remove and yield the batches of a partition up to and including a marker."""
+        while True:
+            batch, self.read[partition] = self.waiting[partition].popleft()
+            yield batch
+            if batch.moment == moment:
+                return
 
-        `churn_model`: its snapshot, if it has been taken already.
+    def _matured(self, examples: list[LabelledExample]) -> list[Matured]:
+        """Return examples as the model learns them, in order of (matured_at, customer)."""
+        examples.sort(key=lambda one: (one.decided_at, one.customer))
+        return [Matured(_pending(one), one.label, one.decided_at + self.horizon) for one in examples]
+
+    def checkpoint(self, churn_model: bytes | None = None) -> bytes:
+        """Encode the state as of the last day learned; messages received after it will be read again.
+
+        Args:
+            churn_model: snapshot of the model, if the caller has one.
         """
         stored = churn_model if churn_model is not None else snapshot(self.churn_model)
-        checkpoint = Checkpoint(
-            self.through, self.read, self.horizon, stored, floors=self._floors, quality=self.quality.stored()
-        )
+        checkpoint = Checkpoint(self.through, self.read, self.horizon, stored, self._floors, self.quality.stored())
         return msgspec.msgpack.encode(checkpoint)
 
     @classmethod
     def restored(cls, stored: bytes, partitions: int, horizon: int, capacity: int = CAPACITY) -> Trainer:
-        """The training of a checkpoint. Raises UnusableSnapshot for one that is torn, foreign or of other settings."""
+        """Return the trainer of a checkpoint.
+
+        Raises:
+            UnusableSnapshot: the checkpoint is damaged, or was made with other settings.
+        """
         source = "in the trainer's checkpoint"
         try:
             checkpoint = msgspec.msgpack.decode(stored, type=Checkpoint)
         except msgspec.MsgspecError as error:
-            remedy = "Roll back to a kept version, or learn anew under another prefix."
+            remedy = "Roll back to an earlier version, or start learning again under another prefix."
             raise UnusableSnapshot(source=source, problem=f"it cannot be read ({error})", remedy=remedy) from error
         if len(checkpoint.read) != partitions or checkpoint.horizon != horizon:
             problem = f"it was learned over {len(checkpoint.read)} partitions and a horizon of {checkpoint.horizon} µs"
-            remedy = "Start with these settings again, or learn anew under another prefix."
+            remedy = "Start with these settings, or start learning again under another prefix."
             raise UnusableSnapshot(source=source, problem=problem, remedy=remedy)
-        training = cls(restore(checkpoint.churn_model, source), partitions, horizon, capacity)
-        training.quality.restore(checkpoint.quality)
-        training.through, training.read = checkpoint.through, checkpoint.read
-        training._floors = dict(checkpoint.floors)
-        training._heard = {number: read.sequence for number, read in checkpoint.read.items()}
-        training._next = {number: read.offset for number, read in checkpoint.read.items()}
-        return training
-
-    def _up_to(self, partition: int, moment: int) -> Iterable[LabelledBatch]:
-        """The records of a partition up to and including its marker."""
-        waiting = self._waiting[partition]
-        while True:
-            told = waiting.popleft()
-            self.read[partition] = told.read
-            yield told.labelled
-            if told.labelled.moment == moment:
-                return
-
-    def _matured(self, examples: list[LabelledExample]) -> list[Matured]:
-        """Examples as the learner takes them, in order of (matured_at, customer)."""
-        examples.sort(key=lambda one: (one.decided_at, one.customer))
-        return [Matured(_pending(one), one.label, one.decided_at + self.horizon) for one in examples]
+        trainer = cls(restore(checkpoint.churn_model, source), partitions, horizon, capacity)
+        trainer.quality.restore(checkpoint.quality)
+        trainer.through, trainer.read = checkpoint.through, checkpoint.read
+        trainer._floors = dict(checkpoint.floors)
+        trainer.resume(checkpoint.read)
+        return trainer
 
 
-def from_the_beginning(stored: bytes) -> bytes:
-    """A checkpoint after which all partitions are read from their beginnings; what was learned is not learned again."""
+def rewind(stored: bytes) -> bytes:
+    """Return a checkpoint with all partitions reset to their beginnings; nothing is learned again."""
     checkpoint = msgspec.msgpack.decode(stored, type=Checkpoint)
-    return msgspec.msgpack.encode(msgspec.structs.replace(checkpoint, read=unread(checkpoint.read)))
+    return msgspec.msgpack.encode(msgspec.structs.replace(checkpoint, read=rewound(checkpoint.read)))
 
 
-def unread(read: Mapping[int, Read]) -> dict[int, Read]:
-    """The beginnings of partitions, whose outboxes go on.
-
-    >>> unread({3: Read(offset=7, sequence=9)})
-    {3: Read(offset=0, sequence=9)}
-    """
-    return {number: Read(0, one.sequence) for number, one in read.items()}
-
-
-def _note(cohorts: Cohorts, labelled: LabelledBatch) -> None:
-    told = Cohorts()
-    told.expected.update(labelled.expected)
-    told.returns.update({(day, age): count for day, age, count in labelled.returns})
-    cohorts.merge(told)
+def _add_cohorts(cohorts: Cohorts, batch: LabelledBatch) -> None:
+    added = Cohorts()
+    added.expected.update(batch.expected)
+    added.returns.update({(day, age): count for day, age, count in batch.returns})
+    cohorts.merge(added)
 
 
 def _pending(example: LabelledExample) -> Pending:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
@@ -35,9 +36,13 @@ def load_playbook(own: Path | None = None) -> Playbook:
     >>> load_playbook().measure("ad_harassment").kind
     <Kind.REST: 'rest'>
     """
+    return _read(read_yaml(own), _shipped()) if own is not None else _shipped()
+
+
+@cache
+def _shipped() -> Playbook:
     with as_file(files(__package__) / SHIPPED) as path:
-        shipped = _read(read_yaml(path, f"{SHIPPED} (shipped)"), Playbook())
-    return _read(read_yaml(own), shipped) if own is not None else shipped
+        return _read(read_yaml(path, f"{SHIPPED} (shipped)"), Playbook())
 
 
 def _read(root: Node, under: Playbook) -> Playbook:

@@ -19,12 +19,13 @@ from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.refusals import refusals
 from stream_app.adapters.kafka.topics import require_topics
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
-from stream_app.core.allocation.allocator import NEVER, NUMBER, Allocator
+from stream_app.core.allocation.allocator import NUMBER, Allocator
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.batches import decode_candidates
 from stream_app.core.messages.decoding import Record, read_internal
 from stream_app.core.messages.outgoing import sequence_of
 from stream_app.core.stall import Progress
+from stream_app.core.units import NEVER
 from stream_app.errors import CommitRefused
 from stream_app.metrics import AllocatorMetrics, CommitMetrics, InputMetrics, RelayMetrics, SkippedMetrics, StoreMetrics
 from stream_app.ports import Opened

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from stream_app.core.delivery.changes import Changes
+from stream_app.core.delivery.records import DeliveryChanges
 from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.errors import CommitRefused
 from stream_app.metrics import CommitMetrics
@@ -43,12 +43,12 @@ class Commits:
             if self._done >= mine:
                 return
             through = self._asked
-            changes = self._book.changes()
+            changes = self._book.take_changes()
             if changes is not None:
                 await self._commit(changes)
             self._done = through
 
-    async def _commit(self, changes: Changes) -> None:
+    async def _commit(self, changes: DeliveryChanges) -> None:
         self._on_step("commit")
         self._batch += 1
         started = time.perf_counter()
@@ -58,5 +58,5 @@ class Commits:
         if not outcome.stored:
             self._metrics.fence_losses.inc(outcome is Outcome.FENCED)
             raise CommitRefused(partition="of the deliverer", outcome=outcome.name.lower())
-        self._book.stored(changes)
+        self._book.confirm(changes)
         self._on_step("committed")

@@ -36,7 +36,7 @@ class Requests:
                     await self._redrive([request.name] if request.name else await self._store.dead(), now)
                 _log.info("asked for", extra={"action": request.action, "subject": request.name or "all"})
         if asked:
-            self._book.answered(len(asked))
+            self._book.complete_requests(len(asked))
             await self._commits.store()
         return bool(asked)
 

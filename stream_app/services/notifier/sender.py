@@ -64,11 +64,11 @@ class Sender:
         """Send until cancelled. Ends with the error of a commit that was refused."""
         while True:
             self._new.clear()
-            if self._book.collect(self._name, self._now()):
+            if self._book.write_digest(self._name, self._now()):
                 await self._commits.store()
                 continue
             while len(self._under_way) < self._concurrency:
-                outbound = self._book.due(self._name, self._now())
+                outbound = self._book.next_message(self._name, self._now())
                 if outbound is None:
                     break
                 task = asyncio.create_task(self._send(outbound))
@@ -109,7 +109,7 @@ class Sender:
         if not isinstance(answer, Delivered):
             told = {"channel": self._name, "letter": outbound.id, "failures": outbound.attempts + 1}
             _log.warning("not delivered", extra={**told, "reason": answer.reason})
-        self._book.note(outbound.id, answer, tried_at, self._now())
+        self._book.record_answer(outbound.id, answer, tried_at, self._now())
         await self._commits.store()
 
     async def _tried(self, outbound: OutboundMessage) -> Answer:

@@ -184,9 +184,9 @@ class NotifierService:
                 messages.append(told)
         await self._skipped.bury()
         # 2. What has been made before is not made again: a relay may send twice.
-        known = await self._store.known([name for message in messages for name in self.book.ids(message)])
+        known = await self._store.known([name for message in messages for name in self.book.delivery_ids(message)])
         # 3. Decide, and commit the deliveries together with the position.
-        self.book.take(tp.partition, end, messages, known, now_us())
+        self.book.add_alerts(tp.partition, end, messages, known, now_us())
         await self._commits.store()
         # 4. Tell Kafka, for its displays of lag, and send.
         self._transport.done(tp, end)

@@ -8,8 +8,8 @@ from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
 from stream_app.adapters.redis.state_store import RedisStateStore
 from stream_app.config import INPUTS, LiveConfig
 from stream_app.core.allocation import allocator
-from stream_app.core.delivery.changes import Changes
-from stream_app.core.partition import task
+from stream_app.core.delivery.records import DeliveryChanges
+from stream_app.core.partition import progress
 from stream_app.core.partition.commit import Commit
 from stream_app.core.training import trainer
 from stream_app.errors import BadOption, CommitRefused
@@ -57,9 +57,9 @@ async def _accept_in(store: RedisStateStore, number: int, role: str, topic_id: s
     async for _ in store.states(number):
         pass  # so that the commit keeps their digest
     if number == allocator.NUMBER:
-        position = allocator.from_the_beginning(opened.position)
+        position = allocator.rewind(opened.position)
     else:
-        position = task.from_the_beginning(opened.position, role)
+        position = progress.rewind(opened.position, role)
     commit = Commit(number, opened.position, position, {}, opened.summary, [])
     outcome, _ = await store.commit(commit, topic_id, 0)
     _require(outcome, number)
@@ -76,7 +76,7 @@ async def _accept_labelled(store: ModelStore, topic_id: str) -> bool:
     outcome = await store.checkpoint(
         base=number,
         number=number + 1,
-        checkpoint=trainer.from_the_beginning(checkpoint),
+        checkpoint=trainer.rewind(checkpoint),
         through=await store.through(),
     )
     _require(outcome, "of the trainer")
@@ -89,7 +89,7 @@ async def _accept_alerts(store: DeliveryStore, topic_id: str) -> bool:
     kept = await store.keep_topics({"alerts": topic_id})
     if kept["alerts"] == topic_id:
         return False
-    _require(await store.commit(Changes((await store.load()).number, b"{}"), topic_id), "of the deliverer")
+    _require(await store.commit(DeliveryChanges((await store.load()).number, b"{}"), topic_id), "of the deliverer")
     await store.accept_topic("alerts", topic_id)
     return True
 

@@ -7,7 +7,8 @@ from typing import Final
 
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.training.quality import WINDOWS, Quality
-from stream_app.core.training.trainer import NEVER, Trainer
+from stream_app.core.training.trainer import Trainer
+from stream_app.core.units import NEVER
 from stream_app.metrics import GaugeTable, QualityMetrics
 
 _MICROS: Final = 1e6

@@ -23,7 +23,8 @@ from stream_app.core.messages.outgoing import sequence_of
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot
 from stream_app.core.stall import Progress
-from stream_app.core.training.trainer import NEVER, Trainer
+from stream_app.core.training.trainer import Trainer
+from stream_app.core.units import NEVER
 from stream_app.errors import CommitRefused
 from stream_app.metrics import CommitMetrics, InputMetrics, QualityMetrics, SkippedMetrics, TrainerMetrics
 from stream_app.ports import ModelVersion

@@ -17,7 +17,8 @@ from stream_app.core.kpis.aggregator import UNKNOWN
 from stream_app.core.kpis.event_counts import EVENT_COUNTS, EventCount, Row
 from stream_app.core.kpis.population import PopulationCounts
 from stream_app.core.kpis.risk_bands import BANDS
-from stream_app.core.partition.task import PartitionTask, Step
+from stream_app.core.partition.step import Step
+from stream_app.core.partition.task import PartitionTask
 from stream_app.core.segments.lifecycle_stage import STAGES
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.shops.registry import ShopRegistry
@@ -88,7 +89,7 @@ class KpiPublisher:
     def owned(self, tasks: Iterable[PartitionTask]) -> None:
         """The lanes that are this worker's from now on: a rate needs the zero before the first event."""
         for task in tasks:
-            for shop in task.partition.aggregator.shops.names:
+            for shop in task.processor.aggregator.shops.names:
                 self._label(shop)
 
     async def run(self, tasks: Callable[[], Mapping[int, PartitionTask]]) -> None:
@@ -142,7 +143,7 @@ class KpiPublisher:
 
     def _count(self, task: PartitionTask, totals: Totals) -> Iterator[None]:
         """Add a lane's customers to the totals, a chunk at a time."""
-        partition, aggregator = task.partition, task.partition.aggregator
+        partition, aggregator = task.processor, task.processor.aggregator
         counted = PopulationCounts()
         size, usual = len(partition.customers), partition.explainer.shops.usual_amounts()
         yield from aggregator.population.count(counted, partition.ranking, size, partition.stream_time, usual)
@@ -154,12 +155,12 @@ class KpiPublisher:
         _add_column(totals.repeat_buyers, shops, counted.repeat_buyers)
         for place, count in aggregator.monthly_churn.lost.items():
             totals.inactive[shops[place],] += count
-        for alert, count in aggregator.count_open(partition.open.values()).items():
+        for alert, count in aggregator.count_open(partition.alerts.open.values()).items():
             totals.alerts[self._episode(*alert)] += count
         self._add_months(task, totals)
 
     def _add_months(self, task: PartitionTask, totals: Totals) -> None:
-        months = task.partition.aggregator.monthly_churn
+        months = task.processor.aggregator.monthly_churn
         for name, month in zip(MONTHS, months.months, strict=False):
             start = months.start_of(month) / _MICROS
             totals.month_start[name,] = max(totals.month_start.get((name,), start), start)
@@ -168,7 +169,7 @@ class KpiPublisher:
                 (month.lost, totals.month_lost),
                 (month.returned, totals.month_returned),
             ):
-                for shop in task.partition.aggregator.shops.names:
+                for shop in task.processor.aggregator.shops.names:
                     total[self._label(shop), name] += counts.get(shop, 0)
 
     def _publish(self, totals: Totals) -> None:

@@ -17,7 +17,9 @@ from stream_app.adapters.kafka.faust_transport import Fetched
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.messages.outgoing import pack
 from stream_app.core.partition import outbox
-from stream_app.core.partition.task import Limits, PartitionTask, Position, Step
+from stream_app.core.partition.progress import Position
+from stream_app.core.partition.step import Step
+from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.settings import Settings
 from stream_app.errors import CommitRefused, SplitPartition
 from stream_app.ports import ModelStore, Opened, Outcome, StateStore
@@ -198,7 +200,7 @@ class PartitionTasks:
         work.stopped = True  # until all of the assignment is there
         work.running = [asyncio.create_task(self._guarded(run)) for run in (lambda: self._pump(work), relay.run)]
         self._work[number] = work
-        customers, seconds = len(task.partition.customers), round(time.perf_counter() - started, 3)
+        customers, seconds = len(task.processor.customers), round(time.perf_counter() - started, 3)
         _log.info("lane opened", extra={"partition": number, "customers": customers, "seconds": seconds})
         return work
 
@@ -236,7 +238,7 @@ class PartitionTasks:
     def wants(self, tp: TP) -> bool:
         """Whether more of a topic partition should be fetched now."""
         work = self._work.get(tp.partition)
-        wanted = work is not None and work.task.merge.wants(self._roles[tp.topic])
+        wanted = work is not None and work.task.inputs.wants(self._roles[tp.topic])
         self._refused |= not wanted
         return wanted
 
@@ -245,7 +247,9 @@ class PartitionTasks:
         work = self._work.get(tp.partition)
         if work is None:
             return  # given up while the message was on its way
-        work.task.push(self._roles[tp.topic], fetched.start, fetched.records, fetched.end, fetched.high_watermark)
+        work.task.inputs.receive(
+            self._roles[tp.topic], fetched.start, fetched.records, fetched.end, fetched.high_watermark
+        )
         work.wake.set()
 
     async def _pump(self, work: Work) -> None:
@@ -303,7 +307,7 @@ class PartitionTasks:
         """A lane that holds: has the trainer learned up to its moment?"""
         hold = work.task.hold
         if hold is not None and await self._model_store.through() >= hold.moment:
-            work.task.learned(await self._model_store.version_at(hold.moment) or 0)
+            work.task.end_trainer_hold(await self._model_store.version_at(hold.moment) or 0)
             work.patience = _HOLD_POLL_SECONDS
         else:
             work.patience = min(2 * work.patience, _LONGEST_POLL_SECONDS)

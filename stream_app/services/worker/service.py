@@ -170,8 +170,8 @@ class WorkerService:
 
     def _seconds_behind(self) -> float:
         """How long the oldest event has been waiting, of those that do not wait for a publisher."""
-        tasks = [task for task in self.tasks.tasks.values() if not task.awaits_publisher]
-        since = [task.waiting_since for task in tasks if task.waiting_since]
+        tasks = [task for task in self.tasks.tasks.values() if not task.inputs.waiting_for_promised]
+        since = [task.inputs.waiting_since for task in tasks if task.inputs.waiting_since]
         return max(time.time() - min(since) / 1e3, 0.0) if since else 0.0
 
     @property
@@ -181,8 +181,8 @@ class WorkerService:
 
     def _progress_of(self, tasks: Sequence[PartitionTask]) -> Progress:
         """Of the lanes that don't wait for trainer, desk or publisher."""
-        moving = [task for task in tasks if task.hold is None and not task.awaits_publisher]
-        lags = [lag for task in moving for lag in task.merge.lags.values()]
+        moving = [task for task in tasks if task.hold is None and not task.inputs.waiting_for_promised]
+        lags = [lag for task in moving for lag in task.inputs.lags.values()]
         return Progress(
             position=tuple(task.base for task in moving),
             lag=None if None in lags else sum(lag or 0 for lag in lags),

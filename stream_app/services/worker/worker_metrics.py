@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.messages.unknown_words import UnknownValues
 from stream_app.core.partition.processor import Counts
-from stream_app.core.partition.task import PartitionTask, Step
+from stream_app.core.partition.step import Step
+from stream_app.core.partition.task import PartitionTask
 from stream_app.metrics import CommitMetrics, KpiMetrics, RelayMetrics, WorkerMetrics
 from stream_app.ports import Outcome
 from stream_app.services.worker.kpi_metrics import KpiPublisher
@@ -88,7 +89,7 @@ class WorkerMonitor:
             self._held.pop(gone, None)
             self.worker.forget(gone)
         for number, task in tasks.items():
-            self._counts.setdefault(number, replace(task.partition.counts))
+            self._counts.setdefault(number, replace(task.processor.counts))
         self.business.owned(tasks.values())
         self.worker.tasks.set(len(tasks))
 
@@ -105,7 +106,7 @@ class WorkerMonitor:
         metrics.note_rejected(step.rejected)
         self._note_unknown_words(step)
         self.placement.note(
-            step.events + step.misplaced if task.dead_letters_misplaced else step.events, step.misplaced
+            step.events + step.misplaced if task.limits.dead_letter_misplaced else step.events, step.misplaced
         )
         for role, count in step.misplaced.items():
             metrics.misplaced.labels(role).inc(count)
@@ -113,16 +114,16 @@ class WorkerMonitor:
         metrics.batch.observe(step.events.total())
         before = self._counts.get(task.number)
         if before is not None:
-            now = task.partition.counts
+            now = task.processor.counts
             metrics.note_counts(before, now)
             self.recent.add(now.accepted - before.accepted, now.too_late - before.too_late)
-        self._counts[task.number] = replace(task.partition.counts)
+        self._counts[task.number] = replace(task.processor.counts)
         self.business.stepped(step)
         self.commits.duration.observe(committed_seconds)
         if step.oldest_append:
             metrics.freshness.observe(max(time.time() - step.oldest_append / 1e3, 0.0))
-        if task.partition.stream_time > 0:
-            metrics.stream_time.labels(number).set(task.partition.stream_time / _MICROS)
+        if task.processor.stream_time > 0:
+            metrics.stream_time.labels(number).set(task.processor.stream_time / _MICROS)
             metrics.watermark.labels(number).set(step.watermark / _MICROS)
 
     def _note_unknown_words(self, step: Step) -> None:
@@ -157,9 +158,9 @@ class WorkerMonitor:
         lags: dict[str, int] = dict.fromkeys(ROLES, 0)
         positions: dict[str, int] = dict.fromkeys(ROLES, 0)
         for task in tasks.values():
-            for role, lag in task.merge.lags.items():
+            for role, lag in task.inputs.lags.items():
                 lags[role] += lag or 0
-            for role, position in task.merge.positions.items():
+            for role, position in task.inputs.positions.items():
                 positions[role] += max(position, 0)
             if task.hold is None:
                 self._held.pop(task.number, None)
@@ -169,11 +170,11 @@ class WorkerMonitor:
         for role in ROLES:
             metrics.lag.labels(role).set(lags[role])
             metrics.position.labels(role).set(positions[role])
-        metrics.cached.set(sum(len(task.partition.customers) for task in tasks.values()))
-        metrics.buffered.set(sum(task.merge.buffered_bytes for task in tasks.values()))
+        metrics.cached.set(sum(len(task.processor.customers) for task in tasks.values()))
+        metrics.buffered.set(sum(task.inputs.buffered_bytes for task in tasks.values()))
         metrics.model_version.set(min((task.version for task in tasks.values()), default=0))
         ages = [
-            task.partition.stream_time - effective_at.get(task.version, task.partition.stream_time)
+            task.processor.stream_time - effective_at.get(task.version, task.processor.stream_time)
             for task in tasks.values()
         ]
         metrics.model_age.set(max(ages, default=0) / _MICROS)

@@ -37,14 +37,13 @@ from stream_app.core.alerts.lifecycle import (
     Ranking,
     alert_id,
 )
-from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, breach_id
+from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, UrgentCase, breach_id
 from stream_app.core.alerts.staff_actions import MAX_STAFF, AlertNote, WorkNote
-from stream_app.core.alerts.urgent_case import UrgentCase
 from stream_app.core.allocation.allocator import AllocatorPosition
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
-from stream_app.core.customers.codec.pending import EXPERTS
+from stream_app.core.customers.codec.decisions import EXPERTS
 from stream_app.core.customers.codec.states import encode_customers
-from stream_app.core.customers.codec.vectors import MAX_FACT
+from stream_app.core.customers.codec.vectors import MAX_VALUE
 from stream_app.core.customers.customer import Customer
 from stream_app.core.delivery.records import (
     ChannelState,
@@ -61,6 +60,7 @@ from stream_app.core.kpis.monthly_churn import MonthCount
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, LabelledExample, ScoreRecord, ScoreRecords
 from stream_app.core.messages.decoding import ROLES
+from stream_app.core.messages.outbox_reader import ReadPosition
 from stream_app.core.messages.outgoing import Outgoing, pack
 from stream_app.core.messages.schema import (
     AlertOpening,
@@ -77,12 +77,12 @@ from stream_app.core.model.labels import Pending
 from stream_app.core.model.snapshot import pickle_body, restore, snapshot
 from stream_app.core.partition import outbox
 from stream_app.core.partition.commit import Commit
-from stream_app.core.partition.task import Hold, Position, Summary
+from stream_app.core.partition.progress import Hold, Position, Summary
 from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import KnownShop
 from stream_app.core.state.counters import COUNTERS, MOST
 from stream_app.core.state.vector import CASES, ID_RING, SLOTS
-from stream_app.core.training.trainer import Checkpoint, Read
+from stream_app.core.training.trainer import Checkpoint
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.ports import ModelVersion, Outcome
 from stream_app.services.runtime.stores import open_stores
@@ -143,7 +143,9 @@ def made_customers() -> list[tuple[str, bytes]]:
     rng = np.random.default_rng(SEED)
     at = 1_704_067_200_000_000
     empty, odd = Customer("empty", 0), Customer("odd \ud800 名", 1)
-    for place, value in enumerate((-0.0, 255.0, 256.0, 65_535.0, 65_536.0, -1e9, MAX_FACT, -MAX_FACT, 2.0**63, 5e-324)):
+    for place, value in enumerate(
+        (-0.0, 255.0, 256.0, 65_535.0, 65_536.0, -1e9, MAX_VALUE, -MAX_VALUE, 2.0**63, 5e-324)
+    ):
         odd.vector[place] = value
     odd.due, odd.ids[:] = -(10**10) * 1_000_000, type(odd.ids)("Q", [0, 2**40 - 1])
     odd.waiting = [_decision(odd.name, -(10**9) * 1_000_000, rng), _decision(odd.name, 0, rng)]
@@ -165,9 +167,9 @@ def made_customers() -> list[tuple[str, bytes]]:
     target = (at, UNANSWERED)
     urgent.cases[target] = UrgentCase(breach_id("urgent", target), at + DAY_US, "li", at)
     ranking = Ranking(0)
-    ranking.decided(3, at - DAY_US, 0.5)
-    ranking.decided(3, at, 0.75)
-    ranking.scored(np.array([2, 3]), np.array([0.25, 0.625]))
+    ranking.add_decision(3, at - DAY_US, 0.5)
+    ranking.add_decision(3, at, 0.75)
+    ranking.set_latest(np.array([2, 3]), np.array([0.25, 0.625]))
     customers = [empty, odd, large, acked, snoozed, urgent]
     return list(zip([one.name for one in customers], encode_customers(customers, ranking), strict=True))
 
@@ -194,8 +196,8 @@ def made_summaries() -> list[bytes]:
         stream_time=1_704_067_200_000_000,
         ticked=1_704_067_100_000_000,
         version=9,
-        desk_moment=1_704_067_000_000_000,
-        desk_sequence=77,
+        allocator_moment=1_704_067_000_000_000,
+        allocator_sequence=77,
         following=True,
         hold=Hold(1_704_067_100_000_000, trainer=True, allocator=True),
         counts={"accepted": 5, "duplicates": 1, "late": 2, "too_late": 3, "excluded": 4, "scored": 6},
@@ -282,6 +284,8 @@ def made_values() -> list[tuple[str, bytes]]:
         Cart(**common, action=CartAction.CHECKOUT_ABANDONED, price=3.0),
         Complaint(**common, action=ComplaintAction.OPENED, complaint_id="k", category="quality", text="差"),
     ]  # fmt: skip
+    position = AllocatorPosition({0: ReadPosition(7, 9), 1: ReadPosition()}, micros, 5)
+    checkpoint = Checkpoint(micros, {0: ReadPosition(1, 2)}, DAY_US, b"model", {0: 3}, b"q")
     note = AlertNote("al_1", "c1", at, FAR, 1, 0.75, 12.5, 33.0, 8.5, "二店", why, urgent=True)
     return [
         *(("event", encode_event(one)) for one in events),
@@ -292,8 +296,8 @@ def made_values() -> list[tuple[str, bytes]]:
         ("scored", encode_message(scored)),
         *(("outbox record", pack(one)) for one in outbox),
         ("position", msgspec.json.encode(Position(dict.fromkeys(ROLES, 7), (micros, 9)))),
-        ("allocator's position", msgspec.json.encode(AllocatorPosition({0: Read(7, 9), 1: Read()}, micros, 5))),
-        ("checkpoint", msgspec.msgpack.encode(Checkpoint(micros, {0: Read(1, 2)}, DAY_US, b"model", {0: 3}, b"q"))),
+        ("allocator's position", msgspec.json.encode(position)),
+        ("checkpoint", msgspec.msgpack.encode(checkpoint)),
         ("model version", msgspec.json.encode(ModelVersion(7, micros, "f" * 32, 9, 10, {"linear": 0.5}, micros))),
         ("episode note", msgspec.json.encode(note)),
         ("work note", msgspec.json.encode(WorkNote("li", at, FAR))),

@@ -22,7 +22,7 @@ from stream_app.core.messages.batches import LabelledBatch
 from stream_app.core.messages.outgoing import sequence_of, unpack
 from stream_app.core.messages.schema import AllocationDone, Contact, decode_message
 from stream_app.core.model.snapshot import fingerprint, restore
-from stream_app.core.partition.task import Summary
+from stream_app.core.partition.progress import Summary
 from stream_app.core.training.trainer import Checkpoint
 from stream_app.services.runtime.stores import open_stores
 from tests.harness.live.system import LiveSystem

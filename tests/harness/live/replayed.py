@@ -51,8 +51,8 @@ def outcome_of_replay(settings: Settings, partitions: int, log: Path, form: LogF
     for alert in happened.opened:
         value = outbox.opening(0, alert, 0)[0].payload
         outcome.opened[alert.alert_id] = msgspec.json.decode(value, type=AlertOpened)
-    urgent = outbox.urgent_alert(0, happened.breaches, happened.ended)
-    for record in (*urgent, *outbox.closings(0, happened.closed)):
+    urgent = outbox.urgent_alerts(0, happened.breaches, happened.ended)
+    for record in (*urgent, *outbox.closed_alerts(0, happened.closed)):
         message = msgspec.json.decode(record.payload, type=AlertOpened | AlertClosed)
         if isinstance(message, AlertOpened):
             outcome.opened[message.alert_id] = message

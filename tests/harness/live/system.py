@@ -116,6 +116,8 @@ class LiveSystem:
         self.folder = Path(self._folder.name)
         key = self.folder / "model.key"
         write_missing(key, "password", shared=False)
+        # River imports scikit-learn where it is installed, a third of a service's start; users have none.
+        (self.folder / "sklearn.py").write_text('raise ImportError("not for services")\n', encoding="utf-8")
         self.settings = {"ticks.clock": "log", "health.port": "0", "model.key_file": str(key), **(settings or {})}
 
     def __enter__(self) -> Self:
@@ -152,7 +154,8 @@ class LiveSystem:
             "STREAM_APP_KAFKA__BOOTSTRAP": str(self._bootstrap),
             "STREAM_APP_REDIS__URL": str(self._redis_url),
         }
-        return {**os.environ, "OPENBLAS_NUM_THREADS": "1", **given, **servers}
+        path = os.pathsep.join(filter(None, (str(self.folder), os.environ.get("PYTHONPATH"))))
+        return {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path, **given, **servers}
 
     @cached_property
     def config(self) -> LiveConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -134,6 +135,14 @@ def fetch_jars() -> Path:
         return JARS
     maven = program("mvn", "maven")
     JARS.parent.mkdir(parents=True, exist_ok=True)
+    with (JARS.parent / "kafka.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (stamp.exists() and stamp.read_bytes() == POM.read_bytes()):
+            _fetch(maven)
+    return JARS
+
+
+def _fetch(maven: str) -> None:
     fresh = Path(tempfile.mkdtemp(prefix="kafka-", dir=JARS.parent))
     try:
         _copy_jars(maven, fresh)
@@ -142,7 +151,6 @@ def fetch_jars() -> Path:
         fresh.rename(JARS)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return JARS
 
 
 def _copy_jars(maven: str, folder: Path) -> None:

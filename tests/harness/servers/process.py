@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
@@ -19,6 +20,7 @@ from typing import Self
 START_SECONDS = 60.0  # a cold Java on a busy machine took 12
 STOP_SECONDS = 30.0
 _PORTS_IN_A_ROW = 4  # worker, trainer, desk and deliverer of one system
+_FIRST_PORT, _PORTS = 20_000, 1_500  # of one worker of pytest-xdist, up to eight of them
 
 
 class Missing(Exception):
@@ -103,10 +105,12 @@ class Server(ABC):
 def free_port() -> int:
     """Return a loopback port that was free a moment ago, as were those behind it: a service adds up to three to it.
 
-    It lies below the ports that the system gives to clients, so that no connection takes it meanwhile.
+    It lies below the ports that the system gives to clients, so that no connection takes it meanwhile, and among those
+    of this worker of pytest-xdist, so that no other worker takes it.
     """
+    first = _FIRST_PORT + _PORTS * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8)
     while True:
-        port = randrange(20_000, 32_000)
+        port = randrange(first, first + _PORTS - _PORTS_IN_A_ROW)
         with ExitStack() as stack:
             try:
                 for offset in range(_PORTS_IN_A_ROW):

@@ -27,7 +27,7 @@ from benchmarks.rounds import take_turns
 from benchmarks.sampling import part_of
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.labels import Pending
-from stream_app.core.partition.task import Position
+from stream_app.core.partition.progress import Position
 from stream_app.replay.runner import Replay
 
 

@@ -35,7 +35,8 @@ from stream_app.core.model.snapshot import (
     schema,
     snapshot,
 )
-from stream_app.core.partition.task import Limits, PartitionTask, Summary
+from stream_app.core.partition.progress import Summary
+from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.settings import Settings
 from stream_app.core.training.trainer import Checkpoint
 from stream_app.errors import UnusableSnapshot, UnusableState

@@ -27,7 +27,7 @@ def numbers_of(sign: str) -> dict[str, float]:
     if sign in (UNANSWERED, UNSOLVED):
         return {"hours": 24.0}
     partition = PartitionProcessor(Settings())
-    partition.take(order("ann", T0), T0)
+    partition.apply(order("ann", T0), T0)
     about = partition.explainer.profile(partition.customers["ann"], T0 + 9 * DAY_US)
     return next(one for one in EVIDENCE_RULES if one.key == sign).measure(about)
 

@@ -1,8 +1,8 @@
-"""The marks of many customers as bytes: most are 0, and take less than a bit of a map.
+"""Encoding of the counters of many customers: most are 0 and take less than one bit of a map.
 
-The low bytes of all marks are followed by the high ones. A map of bits says which of these bytes are not 0, and a
-summary of bits which bytes of the map are not. The summary stands in the customer's head; what is not 0 of the map and
-of the bytes follows.
+The low bytes of all counters are followed by the high bytes. A bitmap shows which of these bytes are not 0, and a
+summary bitmap shows which bytes of the bitmap are not 0. The summary is in the head of the customer's state; the bytes
+of the bitmap and of the counters that are not 0 follow.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 from stream_app.core.customers.codec.ragged import Bytes, Reader, cut
 from stream_app.core.state.counters import COUNTERS, Counters
 
-MARK_BYTES: Final = 2 * len(COUNTERS)
-MAP_BYTES: Final = (MARK_BYTES + 7) // 8
+COUNTER_BYTES: Final = 2 * len(COUNTERS)
+MAP_BYTES: Final = (COUNTER_BYTES + 7) // 8
 SUMMARY_BYTES: Final = (MAP_BYTES + 7) // 8
-MAX_BYTES: Final = MAP_BYTES + MARK_BYTES
+MAX_BYTES: Final = MAP_BYTES + COUNTER_BYTES
 
 
 def encode_counters(counters: Sequence[Counters[int]]) -> tuple[Bytes, list[bytes]]:
-    """Counters as bytes: their summaries, shape (n, SUMMARY_BYTES), and the n pieces."""
+    """Encode counters: return their summaries, shape (n, SUMMARY_BYTES), and n pieces of bytes."""
     numbers = np.frombuffer(b"".join(counters), dtype=np.uint16).reshape(len(counters), len(COUNTERS))
     table = np.concatenate([numbers & 0xFF, numbers >> 8], axis=1).astype(np.uint8)
     used = table != 0
@@ -33,12 +33,12 @@ def encode_counters(counters: Sequence[Counters[int]]) -> tuple[Bytes, list[byte
 
 
 def decode_counters(summaries: Bytes, reader: Reader) -> list[bytes]:
-    """The marks of `encode_counters`, whose pieces stand next in the reader."""
+    """Decode the counters whose pieces the reader returns next; the inverse of `encode_counters`."""
     kept = np.unpackbits(summaries, axis=1, count=MAP_BYTES).astype(bool)
     maps: Bytes = np.zeros(kept.shape, dtype=np.uint8)
     maps[kept] = np.frombuffer(reader.take(kept.sum(axis=1)), dtype=np.uint8)
-    used = np.unpackbits(maps, axis=1, count=MARK_BYTES).astype(bool)
+    used = np.unpackbits(maps, axis=1, count=COUNTER_BYTES).astype(bool)
     table = np.zeros(used.shape, dtype=np.uint16)
     table[used] = np.frombuffer(reader.take(used.sum(axis=1)), dtype=np.uint8)
     numbers = table[:, : len(COUNTERS)] | table[:, len(COUNTERS) :] << 8
-    return cut(numbers.tobytes(), np.full(len(numbers), MARK_BYTES))
+    return cut(numbers.tobytes(), np.full(len(numbers), COUNTER_BYTES))

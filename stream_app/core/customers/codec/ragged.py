@@ -1,4 +1,4 @@
-"""Bytes of many customers side by side: cut into a piece for each, and read back piece by piece."""
+"""Ragged arrays of bytes: cut into one piece per customer, and read back piece by piece."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from itertools import accumulate, pairwise
 import numpy as np
 import numpy.typing as npt
 
+from stream_app.core.arrays import Bools, Ints
 from stream_app.errors import UnusableState
 
-Counts = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 
-def cut(whole: bytes, sizes: Counts) -> list[bytes]:
+def cut(whole: bytes, sizes: Ints) -> list[bytes]:
     """Cut bytes into pieces.
 
     >>> cut(b"abcdef", np.array([2, 0, 4]))
@@ -24,13 +24,13 @@ def cut(whole: bytes, sizes: Counts) -> list[bytes]:
     return [whole[start:end] for start, end in pairwise(ends)]
 
 
-def narrow(values: Counts) -> Bytes:
-    """Integers below 2^39 in size as 5 bytes each, shape (n, 5)."""
+def narrow(values: Ints) -> Bytes:
+    """Encode integers of absolute value below 2^39 in 5 bytes each, shape (n, 5)."""
     return values.astype("<i8").view(np.uint8).reshape(-1, 8)[:, :5]
 
 
-def widen(stored: Bytes) -> Counts:
-    """The integers of `narrow`.
+def widen(stored: Bytes) -> Ints:
+    """Decode the integers of `narrow`.
 
     >>> widen(narrow(np.array([-1, 2**39 - 1]))).tolist()
     [-1, 549755813887]
@@ -41,34 +41,34 @@ def widen(stored: Bytes) -> Counts:
 
 
 class Reader:
-    """Reads the same part of many stored values at once.
+    """Reader of the same part of many stored values at once.
 
     Args:
-        names: of those whose values they are, for refusals.
-        stored: their values.
-        lengths: how much of each is to be read, bytes.
-        remedy: what to do about a value that cannot be read.
+        names: of the customers, for errors.
+        stored: values of the customers.
+        lengths: bytes to read of each value.
+        remedy: for a value that cannot be read.
     """
 
-    def __init__(self, names: Sequence[str], stored: Sequence[bytes], lengths: Counts, remedy: str) -> None:
+    def __init__(self, names: Sequence[str], stored: Sequence[bytes], lengths: Ints, remedy: str) -> None:
         self._names, self._stored, self._lengths, self._remedy = names, stored, lengths, remedy
         self._at = np.zeros(len(stored), dtype=np.int64)
 
-    def take(self, sizes: Counts) -> bytearray:
-        """The next bytes of every value, joined; raises UnusableState where one is too short."""
+    def take(self, sizes: Ints) -> bytearray:
+        """Return the next bytes of all values, joined. Raise UnusableState if one is too short."""
         ends = self._at + sizes
-        self.refuse(ends > self._lengths, "is too short for what it should hold")
+        self.refuse(ends > self._lengths, "is too short for its content")
         pieces = zip(self._stored, self._at.tolist(), ends.tolist(), strict=True)
         self._at = ends
         return bytearray().join([value[start:end] for value, start, end in pieces])
 
     def finish(self) -> None:
-        """Raise UnusableState where a value goes on."""
-        self.refuse(self._at != self._lengths, "is longer than what it should hold")
+        """Raise UnusableState if a value has more bytes."""
+        self.refuse(self._at != self._lengths, "is longer than its content")
 
-    def refuse(self, wrong: npt.NDArray[np.bool_], problem: str) -> None:
-        """Raise UnusableState for the first value with which something is wrong."""
+    def refuse(self, wrong: Bools, problem: str) -> None:
+        """Raise UnusableState for the first wrong value."""
         if wrong.any():
             first = int(wrong.argmax())
-            said = f"that of {self._names[first]!r}, {len(self._stored[first])} bytes, {problem}"
-            raise UnusableState(problem=said, remedy=self._remedy)
+            value = f"that of {self._names[first]!r}, {len(self._stored[first])} bytes,"
+            raise UnusableState(problem=f"{value} {problem}", remedy=self._remedy)

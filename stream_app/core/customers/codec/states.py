@@ -1,19 +1,19 @@
-"""What is stored of customers, as compact bytes: all that a running partition holds of them, to the last bit.
+"""Codec of customers as compact bytes: everything that a running partition holds of them, bit for bit.
 
-Many customers are encoded at once, column by column. A value is laid out like this, numbers little-endian:
+Many customers are encoded at once, column by column. Layout of a value, with little-endian numbers:
 
-    head               version, what follows, how each fact and mark is stored
-    ranking            their scores in the partition's ranking, if they have any
-    ids                5 bytes for each recent event
-    facts              those in one byte, those in two, those in eight (codec_facts.py)
-    marks              those that are not 0 (codec_marks.py)
-    decisions          27 bytes for each one that waits for its label (codec_waiting.py)
-    features           of the decisions that were made on other facts than these: a map, and what differs
-    episode            MessagePack, if one is open or an urgent case is worked on (codec_work.py)
-    checksum           xxh32 of all before it
+    head               version, what follows, how each slot and counter is stored
+    ranking            scores in the partition's ranking, if there are any
+    ids                5 bytes per recent event
+    vector             values in one byte, in two, in eight (vectors.py)
+    counters           those that are not 0 (counters.py)
+    decisions          27 bytes per decision without a label (decisions.py)
+    features           of the decisions that were not made on the present state: a bitmap and what differs
+    alert              MessagePack, if an alert is open or an urgent case has staff work (alerts.py)
+    checksum           xxh32 of everything before it
 
-Another version of the program may have other facts, marks, features or experts: CODEC_SCHEMA stands for all of them.
-It is stored once for a partition and not with every customer.
+Another version of the program may have other slots, counters, features or experts: CODEC_SCHEMA is a hash of them. It
+is stored once per partition and not with every customer.
 """
 
 from __future__ import annotations
@@ -27,21 +27,22 @@ import numpy as np
 import xxhash
 
 from stream_app.core.alerts.lifecycle import Alert, Ranking, Ranks
-from stream_app.core.alerts.urgent_case import Target, UrgentCase
-from stream_app.core.customers.codec.counters import MAX_BYTES as MAX_MARK_BYTES
+from stream_app.core.alerts.sla import Target, UrgentCase
+from stream_app.core.arrays import Bools, Ints
+from stream_app.core.customers.codec.alerts import MAX_BYTES as MAX_ALERT_BYTES
+from stream_app.core.customers.codec.alerts import decode_alerts, encode_alerts
+from stream_app.core.customers.codec.counters import MAX_BYTES as MAX_COUNTER_BYTES
 from stream_app.core.customers.codec.counters import SUMMARY_BYTES, decode_counters, encode_counters
-from stream_app.core.customers.codec.pending import (
+from stream_app.core.customers.codec.decisions import (
     DECISION_BYTES,
     EXPERTS,
     MAX_FEATURE_BYTES,
-    decode_pending,
-    encode_pending,
+    decode_decisions,
+    encode_decisions,
 )
-from stream_app.core.customers.codec.ragged import Bytes, Counts, Reader, cut, narrow, widen
-from stream_app.core.customers.codec.staff_work import MAX_BYTES as MAX_WORK_BYTES
-from stream_app.core.customers.codec.staff_work import decode_work, encode_work
+from stream_app.core.customers.codec.ragged import Bytes, Reader, cut, narrow, widen
 from stream_app.core.customers.codec.vectors import CODE_BYTES, decode_vectors, encode_vectors, matrix
-from stream_app.core.customers.codec.vectors import MAX_BYTES as MAX_FACT_BYTES
+from stream_app.core.customers.codec.vectors import MAX_BYTES as MAX_VECTOR_BYTES
 from stream_app.core.customers.customer import ID_BYTES, Customer
 from stream_app.core.model.features import NAMES
 from stream_app.core.state.counters import COUNTERS
@@ -50,7 +51,7 @@ from stream_app.core.units import SECOND_US
 from stream_app.core.versions import STATE_SCHEMAS, STATE_STEPS, is_readable, upgraded
 from stream_app.errors import UnusableState
 
-VERSION: Final = 3  # docs/state-formats.md says how to raise it
+VERSION: Final = 3  # see docs/state-formats.md
 CODEC_SCHEMA: Final = xxhash.xxh3_64_hexdigest(repr((VERSION, SLOTS, COUNTERS, NAMES, EXPERTS)))
 _HEAD: Final = np.dtype([
     ("version", "u1"),
@@ -58,10 +59,10 @@ _HEAD: Final = np.dtype([
     ("ids", "u1"),
     ("waiting", "<u2"),
     ("fresh", "<u2"),
-    ("episode", "<u2"),  # bytes; 0: none
+    ("alert", "<u2"),  # bytes; 0: none
     ("due", "u1", (5,)),  # seconds; 0: no decision is due
     ("codes", "u1", (CODE_BYTES,)),
-    ("marks", "u1", (SUMMARY_BYTES,)),
+    ("counters", "u1", (SUMMARY_BYTES,)),
 ])  # fmt: skip
 _RANKS: Final = np.dtype([
     ("earlier", "<f4"),
@@ -71,39 +72,38 @@ _RANKS: Final = np.dtype([
 ])  # fmt: skip
 _CHECKSUM_BYTES: Final = 4
 _REMEDY: Final = (
-    f"This program reads version {VERSION}: use the program that wrote it, or start on a fresh prefix and let it"
-    " catch up from Kafka."
+    f"This release reads version {VERSION}: use the release that wrote it, or start with a fresh prefix and let the"
+    " worker catch up from Kafka."
 )
 
 
 @dataclass(frozen=True)
 class Restored:
-    """Stored customers, whose index is not given yet, and their rows of the ranking."""
+    """Restored customers, without an index yet, and their rows of the ranking."""
 
     customers: list[Customer]
     ranks: Ranks
 
     def rank(self, ranking: Ranking) -> None:
-        """Bring the customers' scores into the ranking, after their index was given (`Partition.restore`)."""
+        """Set the rows of the ranking, after the customers got their index from `WorkingSet.add`."""
         ranking.set_rows(_indices(self.customers), self.ranks)
 
 
 def max_bytes(waiting: int) -> int:
-    """The most bytes that a customer with so many waiting decisions takes, whatever happened."""
+    """Return the maximum size of a customer with a number of decisions without a label, bytes."""
     ranking_and_ids = _RANKS.itemsize + ID_BYTES * ID_RING
-    vector = MAX_FACT_BYTES - CODE_BYTES
+    vector = MAX_VECTOR_BYTES - CODE_BYTES
     decisions = waiting * (DECISION_BYTES + MAX_FEATURE_BYTES)
-    return _HEAD.itemsize + ranking_and_ids + vector + MAX_MARK_BYTES + decisions + MAX_WORK_BYTES + _CHECKSUM_BYTES
+    return _HEAD.itemsize + ranking_and_ids + vector + MAX_COUNTER_BYTES + decisions + MAX_ALERT_BYTES + _CHECKSUM_BYTES
 
 
 def encode_customers(customers: Sequence[Customer], ranking: Ranking) -> list[bytes]:
-    """What is to be stored of customers whose decisions have all been scored.
+    """Encode customers whose decisions have all been scored.
 
-    Batches of hundreds are the cheapest: see docs/adr/0010-state-codec.md for figures.
+    Batches of hundreds are the cheapest; docs/adr/0010-state-codec.md has figures.
 
-
-    >>> partition_of_one, ranking = [Customer("c1", 0)], Ranking(agreement=0)
-    >>> stored = encode_customers(partition_of_one, ranking)
+    >>> customers, ranking = [Customer("c1", 0)], Ranking(agreement=0)
+    >>> stored = encode_customers(customers, ranking)
     >>> decode_customers([("c1", stored[0])], horizon=1).customers[0].name
     'c1'
     """
@@ -111,77 +111,77 @@ def encode_customers(customers: Sequence[Customer], ranking: Ranking) -> list[by
         return []
     head = np.zeros(len(customers), dtype=_HEAD)
     vector = matrix([customer.vector for customer in customers])
-    head["codes"], fact_pieces = encode_vectors(vector)
-    head["marks"], mark_pieces = encode_counters([customer.counters for customer in customers])
+    head["codes"], vector_pieces = encode_vectors(vector)
+    head["counters"], counter_pieces = encode_counters([customer.counters for customer in customers])
     ids = [customer.ids for customer in customers]
     head["ids"] = lengths = np.array([len(one) for one in ids], dtype=np.int64)
     recent = narrow(np.frombuffer(b"".join(ids), dtype=np.int64))
-    alerts = [encode_work(customer) for customer in customers]
+    alerts = [encode_alerts(customer) for customer in customers]
     head["version"] = VERSION
     head["waiting"] = [len(customer.waiting) for customer in customers]
     head["fresh"] = [customer.fresh for customer in customers]
-    head["episode"] = [len(packed) for packed in alerts]
+    head["alert"] = [len(packed) for packed in alerts]
     head["due"] = narrow(np.array([customer.due for customer in customers], dtype=np.int64) // SECOND_US)
     head["ranked"], ranks = _encode_ranks(ranking.rows(_indices(customers)))
     pieces = [
         cut(head.tobytes(), np.full(len(customers), _HEAD.itemsize)),
         ranks,
         cut(recent.tobytes(), ID_BYTES * lengths),
-        fact_pieces,
-        mark_pieces,
-        encode_pending(customers),
+        vector_pieces,
+        counter_pieces,
+        encode_decisions(customers),
         alerts,
     ]
     return [whole + xxhash.xxh32_digest(whole) for whole in map(b"".join, zip(*pieces, strict=True))]
 
 
 def decode_customers(stored: Sequence[tuple[str, bytes]], horizon: int) -> Restored:
-    """Customers as they were when they were encoded.
+    """Decode customers; the inverse of `encode_customers`.
 
     Args:
         stored: names and bytes.
-        horizon: of the shop, microseconds, with which their decisions were made.
+        horizon: of the shop when the decisions were made, microseconds.
 
     Raises:
-        UnusableState: for torn, damaged or foreign bytes, and those of another version.
+        UnusableState: a value is incomplete, damaged, or of an unknown version.
     """
     names, values = [name for name, _ in stored], [value for _, value in stored]
     reader = _open(names, values)
     every = np.ones(len(values), dtype=np.int64)
     head = np.frombuffer(reader.take(every * _HEAD.itemsize), dtype=_HEAD)
     ids, waiting, fresh = (head[name].astype(np.int64) for name in ("ids", "waiting", "fresh"))
-    reader.refuse((head["ranked"] > 1) | (ids > ID_RING) | (fresh > waiting), "holds what nobody knows")
+    reader.refuse((head["ranked"] > 1) | (ids > ID_RING) | (fresh > waiting), "has an invalid head")
     ranks = _decode_ranks(head["ranked"].astype(bool), reader)
     recent = widen(np.frombuffer(reader.take(ID_BYTES * ids), dtype=np.uint8).reshape(-1, ID_BYTES))
     recent &= (1 << 8 * ID_BYTES) - 1
     vector = decode_vectors(head["codes"], reader)
-    counters = decode_counters(head["marks"], reader)
-    decisions = decode_pending(names, vector, waiting, fresh, reader, horizon)
-    sizes = head["episode"].astype(np.int64)
+    counters = decode_counters(head["counters"], reader)
+    decisions = decode_decisions(names, vector, waiting, fresh, reader, horizon)
+    sizes = head["alert"].astype(np.int64)
     alerts = cut(bytes(reader.take(sizes)), sizes)
     reader.finish()
-    fact_bytes, id_bytes = cut(vector.tobytes(), every * vector.itemsize * len(SLOTS)), cut(recent.tobytes(), 8 * ids)
+    vector_bytes, id_bytes = cut(vector.tobytes(), every * vector.itemsize * len(SLOTS)), cut(recent.tobytes(), 8 * ids)
     due = (widen(head["due"]) * SECOND_US).tolist()
     customers = []
     for place, name in enumerate(names):
-        customer = Customer(name, -1, fact_bytes[place], id_bytes[place], counters[place])
+        customer = Customer(name, -1, vector_bytes[place], id_bytes[place], counters[place])
         customer.waiting, customer.fresh, customer.due = decisions[place], int(fresh[place]), due[place]
         if alerts[place]:
-            customer.alert, customer.cases = _work(name, alerts[place])
+            customer.alert, customer.cases = _alerts(name, alerts[place])
         customers.append(customer)
     return Restored(customers, ranks)
 
 
 def _open(names: Sequence[str], values: Sequence[bytes]) -> Reader:
-    """A reader of values that are of this version and whole."""
-    lengths: Counts = np.array([len(value) for value in values], dtype=np.int64) - _CHECKSUM_BYTES
+    """Return a reader of the values, upgraded to this version, after checking that they are complete."""
+    lengths: Ints = np.array([len(value) for value in values], dtype=np.int64) - _CHECKSUM_BYTES
     reader = Reader(names, values, lengths, _REMEDY)
     reader.refuse(lengths < _HEAD.itemsize, "is too short")
     versions = [value[0] for value in values]
     other = np.array([not is_readable(one, VERSION, STATE_STEPS) for one in versions], dtype=bool)
     reader.refuse(other, f"has version {versions[int(other.argmax())] if other.any() else VERSION}")
     sums = [xxhash.xxh32_digest(value[:-_CHECKSUM_BYTES]) != value[-_CHECKSUM_BYTES:] for value in values]
-    reader.refuse(np.array(sums, dtype=bool), "is torn or damaged: its checksum differs")
+    reader.refuse(np.array(sums, dtype=bool), "is incomplete or damaged: its checksum differs")
     if all(one == VERSION for one in versions):
         return reader
     contents = upgraded([value[:-_CHECKSUM_BYTES] for value in values], VERSION)
@@ -189,7 +189,7 @@ def _open(names: Sequence[str], values: Sequence[bytes]) -> Reader:
 
 
 def is_known_schema(schema: str) -> bool:
-    """Return whether states that were stored with a schema can be read: see CODEC_SCHEMA.
+    """Return whether states stored with a schema can be read; see CODEC_SCHEMA.
 
     >>> is_known_schema(CODEC_SCHEMA), is_known_schema("0")
     (True, False)
@@ -198,12 +198,12 @@ def is_known_schema(schema: str) -> bool:
     return schema == CODEC_SCHEMA or (version is not None and is_readable(version, VERSION, STATE_STEPS))
 
 
-def _indices(customers: Sequence[Customer]) -> Counts:
+def _indices(customers: Sequence[Customer]) -> Ints:
     return np.array([customer.index for customer in customers], dtype=np.int64)
 
 
 def _encode_ranks(ranks: Ranks) -> tuple[Bytes, list[bytes]]:
-    """Who has scores, and a piece for each."""
+    """Return which customers have scores, and one piece of bytes per customer."""
     ranked = ~(np.isnan(ranks.earlier) & np.isnan(ranks.last) & np.isnan(ranks.latest))
     rows = np.empty(int(ranked.sum()), dtype=_RANKS)
     rows["earlier"], rows["last"], rows["latest"] = ranks.earlier[ranked], ranks.last[ranked], ranks.latest[ranked]
@@ -211,7 +211,7 @@ def _encode_ranks(ranks: Ranks) -> tuple[Bytes, list[bytes]]:
     return ranked.astype(np.uint8), cut(rows.tobytes(), ranked * np.int64(_RANKS.itemsize))
 
 
-def _decode_ranks(ranked: np.typing.NDArray[np.bool_], reader: Reader) -> Ranks:
+def _decode_ranks(ranked: Bools, reader: Reader) -> Ranks:
     rows = np.frombuffer(reader.take(ranked * np.int64(_RANKS.itemsize)), dtype=_RANKS)
     ranks = Ranks.none(len(ranked))
     ranks.earlier[ranked], ranks.last[ranked], ranks.latest[ranked] = rows["earlier"], rows["last"], rows["latest"]
@@ -219,8 +219,8 @@ def _decode_ranks(ranked: np.typing.NDArray[np.bool_], reader: Reader) -> Ranks:
     return ranks
 
 
-def _work(name: str, packed: bytes) -> tuple[Alert | None, dict[Target, UrgentCase]]:
+def _alerts(name: str, packed: bytes) -> tuple[Alert | None, dict[Target, UrgentCase]]:
     try:
-        return decode_work(name, packed)
+        return decode_alerts(name, packed)
     except (msgspec.MsgspecError, IndexError) as error:
-        raise UnusableState(problem=f"that of {name!r} has an episode that is not ours", remedy=_REMEDY) from error
+        raise UnusableState(problem=f"that of {name!r} has a malformed alert", remedy=_REMEDY) from error

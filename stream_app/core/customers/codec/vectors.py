@@ -1,9 +1,9 @@
-"""The facts of many customers as bytes: what another fact tells is left out, small counts take a byte or two.
+"""Encoding of the state vectors of many customers: predictable values are left out, small counts take a byte or two.
 
-Two bits a fact say how it is stored: as foretold (nothing), in one byte, in two, or as a float64. What is foretold is
-the value of an empty state, or that of the fact's twin, with which it agrees for most customers: a customer with one
-order has the first and the last of it at the same time, and what decays has decayed to its last event. The twins were
-chosen by counting in simulated and recorded logs (docs/adr/0010-state-codec.md).
+Two bits per slot show how its value is stored: not at all (it equals its prediction), in one byte, in two bytes, or as
+a float64. The prediction is the value of an empty state, or that of a related slot with which it agrees for most
+customers: a customer with one order has the same first and last order, and decayed counts refer to their last event.
+The related slots were chosen by counting in simulated and recorded logs (docs/adr/0010-state-codec.md).
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from stream_app.core.arrays import Floats
-from stream_app.core.customers.codec.ragged import Bytes, Counts, Reader, cut
+from stream_app.core.arrays import Bools, Floats, Ints
+from stream_app.core.customers.codec.ragged import Bytes, Reader, cut
 from stream_app.core.state.vector import DECAYED, EMPTY, HALF_LIVES, LAST_SEEN, SLOT, SLOTS, StateVector
 
-FORETOLD, ONE_BYTE, TWO_BYTES, DOUBLE = range(4)
+PREDICTED, ONE_BYTE, TWO_BYTES, DOUBLE = range(4)
 _COUNTED: Final = {"order": "orders", "browsing": "browsings", "cart": "carts", "complaint": "complaints"}
-_TWINS: Final = {  # in this order a twin is known before those of whom it tells
+_RELATED: Final = {  # slot -> related slot, in an order in which the related slot is decoded first
     "first_order": "last_order",
     "first_seen": "first_order",
     "decayed_money_at": "last_order",
@@ -35,27 +34,27 @@ _TWINS: Final = {  # in this order a twin is known before those of whom it tells
         for shorter, longer in reversed(list(zip(HALF_LIVES, (*HALF_LIVES[1:], 0.0), strict=True)))
     },
 }
-_PLACES: Final = [SLOT[name] for name in _TWINS]
-_TWIN_PLACES: Final = [SLOT[name] for name in _TWINS.values()]
-_LASTS: Final = [SLOT[f"last_{kind}"] for kind in _COUNTED]  # the latest of them is last_seen, unless others stirred
+_PLACES: Final = [SLOT[name] for name in _RELATED]
+_RELATED_PLACES: Final = [SLOT[name] for name in _RELATED.values()]
+_LASTS: Final = [SLOT[f"last_{kind}"] for kind in _COUNTED]  # the latest of them predicts last_seen
 _EMPTY: Final = np.array(EMPTY)
-_SIZES: Final = np.array([0, 1, 2, 8])  # bytes, by how it is stored
+_SIZES: Final = np.array([0, 1, 2, 8])  # stored bytes, by code
 _USED: Final = np.array(
     [(1 << 64) // 255 & (1 << 8 * int(size)) - 1 for size in _SIZES], dtype="<u8"
-)  # bytes of 0 and 1
-MAX_FACT: Final = 1e30  # of a fact; no sum of amounts that events may have comes near it
+)  # bytes of 0 and 1, by code
+MAX_VALUE: Final = 1e30  # far above any sum of amounts in events
 CODE_BYTES: Final = (2 * len(SLOTS) + 7) // 8
 MAX_BYTES: Final = CODE_BYTES + 8 * len(SLOTS)
 
 
 def encode_vectors(vector: Floats) -> tuple[Bytes, list[bytes]]:
-    """StateVector as bytes.
+    """Encode state vectors.
 
     Args:
         vector: shape (n, len(SLOTS)).
 
     Returns:
-        How each is stored, shape (n, CODE_BYTES), and the n pieces.
+        The codes of all slots, shape (n, CODE_BYTES), and n pieces of bytes.
     """
     codes, small = _codes(vector)
     used = _used(codes)
@@ -65,7 +64,7 @@ def encode_vectors(vector: Floats) -> tuple[Bytes, list[bytes]]:
 
 
 def decode_vectors(packed: Bytes, reader: Reader) -> Floats:
-    """The facts of `encode_vectors`, whose pieces stand next in the reader."""
+    """Decode the state vectors whose pieces the reader returns next; the inverse of `encode_vectors`."""
     bits = np.unpackbits(packed, axis=1, count=2 * len(SLOTS))
     codes: Bytes = np.bitwise_or(bits[:, : len(SLOTS)], bits[:, len(SLOTS) :] << 1, dtype=np.uint8)
     stored = np.zeros((len(codes), 8 * len(SLOTS)), dtype=np.uint8)
@@ -73,36 +72,36 @@ def decode_vectors(packed: Bytes, reader: Reader) -> Floats:
     stored[used] = np.frombuffer(reader.take(used.sum(axis=1)), dtype=np.uint8)
     numbers = stored.view("<i8").astype(np.int64)
     vector = np.where(codes == DOUBLE, numbers.view(np.float64), numbers)
-    foretold = codes == FORETOLD
-    vector[foretold] = np.broadcast_to(_EMPTY, vector.shape)[foretold]
-    for place, twin in zip(_PLACES, _TWIN_PLACES, strict=True):
-        vector[:, place] = np.where(foretold[:, place], vector[:, twin], vector[:, place])
-    vector[:, LAST_SEEN] = np.where(foretold[:, LAST_SEEN], vector[:, _LASTS].max(axis=1), vector[:, LAST_SEEN])
-    # An older version took in any amount: what it stored of them may be infinite, or become it.
-    if not (np.abs(vector) <= MAX_FACT).all():
-        vector = np.clip(np.nan_to_num(vector, nan=0.0), -MAX_FACT, MAX_FACT)
+    predicted = codes == PREDICTED
+    vector[predicted] = np.broadcast_to(_EMPTY, vector.shape)[predicted]
+    for place, related in zip(_PLACES, _RELATED_PLACES, strict=True):
+        vector[:, place] = np.where(predicted[:, place], vector[:, related], vector[:, place])
+    vector[:, LAST_SEEN] = np.where(predicted[:, LAST_SEEN], vector[:, _LASTS].max(axis=1), vector[:, LAST_SEEN])
+    # Earlier versions accepted any amount: stored values may be infinite, or become so.
+    if not (np.abs(vector) <= MAX_VALUE).all():
+        vector = np.clip(np.nan_to_num(vector, nan=0.0), -MAX_VALUE, MAX_VALUE)
     return vector
 
 
-def _used(codes: Bytes) -> npt.NDArray[np.bool_]:
-    """Which of the eight bytes of each fact are stored."""
+def _used(codes: Bytes) -> Bools:
+    """Return which of the eight bytes of each slot are stored."""
     return _USED[codes].view(bool)
 
 
-def _codes(vector: Floats) -> tuple[Bytes, Counts]:
-    """How each fact is stored, and all facts as small integers, which are wrong where they are not stored as such."""
-    foretold = np.tile(_EMPTY, (len(vector), 1))
-    foretold[:, _PLACES] = vector[:, _TWIN_PLACES]
-    foretold[:, LAST_SEEN] = vector[:, _LASTS].max(axis=1)
-    with np.errstate(invalid="ignore"):  # of what is too large for it, which the comparison below finds
+def _codes(vector: Floats) -> tuple[Bytes, Ints]:
+    """Return the codes, and all values as integers, which are valid where a code says so."""
+    predicted = np.tile(_EMPTY, (len(vector), 1))
+    predicted[:, _PLACES] = vector[:, _RELATED_PLACES]
+    predicted[:, LAST_SEEN] = vector[:, _LASTS].max(axis=1)
+    with np.errstate(invalid="ignore"):  # values too large for int64 are found by the comparison below
         small = vector.astype(np.int64)
-    bits = vector.view(np.int64)  # compared as bits: -0.0 equals 0.0 and is not the same
+    bits = vector.view(np.int64)  # compared as bits: -0.0 equals 0.0 but must be kept
     whole = (small.astype(np.float64).view(np.int64) == bits) & (small >= 0) & (small < 1 << 16)
     codes = np.where(whole, np.where(small < 1 << 8, ONE_BYTE, TWO_BYTES), DOUBLE).astype(np.uint8)
-    codes[foretold.view(np.int64) == bits] = FORETOLD
+    codes[predicted.view(np.int64) == bits] = PREDICTED
     return codes, small
 
 
 def matrix(rows: Sequence[StateVector[float]]) -> Floats:
-    """Vectors of facts as one matrix."""
+    """Return state vectors as one matrix, shape (n, len(SLOTS))."""
     return np.frombuffer(b"".join(rows), dtype=np.float64).reshape(len(rows), len(SLOTS))

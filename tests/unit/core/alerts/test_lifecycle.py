@@ -87,10 +87,10 @@ def test_best_first_has_all_that_tie_with_the_last(values: list[float], count: i
 def ranked(*decisions: tuple[int, float], latest: float | None = None) -> float:
     ranking = Ranking(agreement=24)
     for at, probability in decisions:
-        ranking.decided(0, at, probability)
-        ranking.scored(np.array([0]), np.array([probability]))
+        ranking.add_decision(0, at, probability)
+        ranking.set_latest(np.array([0]), np.array([probability]))
     if latest is not None:
-        ranking.scored(np.array([0]), np.array([latest]))
+        ranking.set_latest(np.array([0]), np.array([latest]))
     return float(ranking.agreed(1)[0])
 
 
@@ -113,24 +113,24 @@ def test_scores_that_lie_too_close_are_one_opinion() -> None:
 def test_whoever_orders_starts_anew() -> None:
     ranking = Ranking(agreement=24)
     for at in (0, 24):
-        ranking.decided(0, at, 0.9)
-    ranking.scored(np.array([0]), np.array([0.9]))
+        ranking.add_decision(0, at, 0.9)
+    ranking.set_latest(np.array([0]), np.array([0.9]))
     assert ranking.latest(0) == 0.9
     ranking.forget(0)
     assert np.isnan(ranking.latest(0))
-    ranking.decided(0, 48, 0.9)
-    ranking.scored(np.array([0]), np.array([0.9]))
+    ranking.add_decision(0, 48, 0.9)
+    ranking.set_latest(np.array([0]), np.array([0.9]))
     assert np.isnan(ranking.agreed(1)[0])
 
 
 def test_there_is_room_for_any_number_of_customers() -> None:
     ranking = Ranking(agreement=1)
-    ranking.decided(5, 0, 0.5)
+    ranking.add_decision(5, 0, 0.5)
     ranking.open[7] = True
     ranking.reserve(100_000)
-    ranking.decided(99_999, 0, 0.9)
-    ranking.decided(5, 1, 0.6)
-    ranking.scored(np.array([5, 7, 99_999]), np.array([0.7, 0.7, 0.7]))
+    ranking.add_decision(99_999, 0, 0.9)
+    ranking.add_decision(5, 1, 0.6)
+    ranking.set_latest(np.array([5, 7, 99_999]), np.array([0.7, 0.7, 0.7]))
     agreed = ranking.agreed(100_000)
     assert np.flatnonzero(~np.isnan(agreed)).tolist() == [5]
     assert ranking.open.sum() == 1
@@ -254,11 +254,11 @@ def test_worth_puts_the_dearest_first_where_risks_are_alike(rank_by: str, deares
     names = sorted((f"c{i}" for i in range(400)), key=lambda name: phase_of(name, settings.decide_every))[:6]
     partition = PartitionProcessor(settings)
     for place, name in enumerate(names):
-        partition.take(order(name, T0, amount=10.0 + 500.0 * (place % 3)), T0)
+        partition.apply(order(name, T0, amount=10.0 + 500.0 * (place % 3)), T0)
     now = T0 + 3 * settings.decide_every
     partition.advance(now)
     partition.finish(taught())
-    nominated = partition.nominate(now)
+    nominated = partition.alerts.candidates.best(now)
     assert len(nominated) == 3
     assert [one.rank_value for one in nominated] == sorted((one.rank_value for one in nominated), reverse=True)
     for one in nominated:
@@ -272,24 +272,24 @@ def test_worth_puts_the_dearest_first_where_risks_are_alike(rank_by: str, deares
 def test_customers_alike_to_the_last_bit_are_ranked_by_name() -> None:
     partition = PartitionProcessor(SHOP)
     for name in ("b", "c", "a"):
-        partition.take(order(name, T0), T0)
+        partition.apply(order(name, T0), T0)
     for name in ("c", "a", "b"):
         index = partition.customers[name].index
         for at in (T0, T0 + DAY_US):
-            partition.ranking.decided(index, at, 0.7)
-        partition.ranking.scored(np.array([index]), np.array([0.7]))
-    assert [one.customer for one in partition.nominate(T0 + DAY_US)] == ["a", "b"]
+            partition.ranking.add_decision(index, at, 0.7)
+        partition.ranking.set_latest(np.array([index]), np.array([0.7]))
+    assert [one.customer for one in partition.alerts.candidates.best(T0 + DAY_US)] == ["a", "b"]
 
 
 def risky(days: int, events: list[Event], settings: Settings = SHOP) -> set[str]:
     """Whom a partition nominates so many days after T0, scored after every event."""
     partition = PartitionProcessor(settings)
     for event in events:
-        partition.take(event, event.at)
+        partition.apply(event, event.at)
         partition.finish(taught())
     partition.advance(T0 + days * DAY_US)
     partition.finish(taught())
-    return {one.customer for one in partition.nominate(T0 + days * DAY_US)}
+    return {one.customer for one in partition.alerts.candidates.best(T0 + days * DAY_US)}
 
 
 def test_whoever_has_just_ordered_is_not_nominated_till_two_new_decisions_agree() -> None:
@@ -315,11 +315,11 @@ def test_whom_the_shops_own_rule_calls_lost_is_not_nominated() -> None:
 def test_a_nomination_tells_what_the_staff_must_know() -> None:
     partition = PartitionProcessor(SHOP)
     for day in (0, 4):
-        partition.take(order("c", T0 + day * DAY_US, amount=60.0), T0 + day * DAY_US)
+        partition.apply(order("c", T0 + day * DAY_US, amount=60.0), T0 + day * DAY_US)
     now = T0 + 10 * DAY_US
     partition.advance(now)
     partition.finish(taught())
-    (one,) = partition.nominate(now)
+    (one,) = partition.alerts.candidates.best(now)
     assert (one.silent_days, one.usual_gap_days) == (6.0, 4.0)
     assert one.monthly_worth == pytest.approx(120.0 / (10.0 + 10.0) * 30.44)
     assert (one.source, one.version) == (1, taught().version)

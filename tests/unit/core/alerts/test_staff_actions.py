@@ -18,7 +18,8 @@ from stream_app.core.messages.alerts import AlertClosed
 from stream_app.core.messages.outgoing import Outgoing, unpack
 from stream_app.core.messages.schema import Contact, ContactAction, encode_message
 from stream_app.core.partition.outbox import opening
-from stream_app.core.partition.task import Limits, PartitionTask, Step
+from stream_app.core.partition.step import Step
+from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
 from tests.harness.livesystem import APPENDED_MS, TOPICS, Rec, tick
 from tests.harness.shops import SHOP, T0, order
@@ -109,8 +110,8 @@ def test_an_episode_that_is_resolved_is_closed_with_its_outcome_and_its_confirme
         ("retained", "price", "unknown"): 1
     }
     assert noted(steps, stored) == {}
-    assert task.partition.customers["c"].alert is None
-    assert not task.partition.open
+    assert task.processor.customers["c"].alert is None
+    assert not task.processor.alerts.open
     assert b"tea" not in b"".join(b"".join(step.commit.outbox) for step in steps)
 
 
@@ -164,9 +165,11 @@ def test_the_owner_is_stored_with_the_customer_and_in_force_after_a_restart() ->
     again.restore(list(step.commit.states.items()))
     again.begin(step.commit.position, step.commit.summary)
     late = said("episode_acked", OPENED + 2 * HOUR_US, staff="wang")
-    again.push("contacts", 2, [Rec(2, APPENDED_MS, None, late)], 3, 3)
+    again.inputs.receive("contacts", 2, [Rec(2, APPENDED_MS, None, late)], 3, 3)
     for role in ("ticks", "browsing", "cart", "complaints", "orders"):
-        again.push(role, again.fetched.get(role, 0), [], again.fetched.get(role, 0), again.fetched.get(role, 0))
+        again.inputs.receive(
+            role, again.inputs.ends.get(role, 0), [], again.inputs.ends.get(role, 0), again.inputs.ends.get(role, 0)
+        )
     assert noted(steps_of(again), stored) == stored
 
 
@@ -184,7 +187,7 @@ def test_an_episode_that_ends_otherwise_is_noted_no_more_and_has_no_outcome() ->
 def test_who_was_seen_to_waits_for_two_new_scores_before_he_is_nominated_again() -> None:
     task, _ = with_episode()
     hear(task, said("episode_resolved", OPENED + HOUR_US, outcome="no_action"))
-    assert task.partition.nominate(OPENED + 2 * HOUR_US) == []
+    assert task.processor.alerts.candidates.best(OPENED + 2 * HOUR_US) == []
 
 
 def test_where_commits_are_cut_does_not_show_in_the_ranking() -> None:
@@ -199,7 +202,7 @@ def test_where_commits_are_cut_does_not_show_in_the_ranking() -> None:
         at = OPENED + 2 * SHOP.decide_every
         fetch(task, ticks=[tick(at)], contacts=[said("episode_resolved", at + 1, outcome="lost")])
         assert len(steps_of(task)) == (2 if events == 1 else 1)
-        ranks = task.partition.ranking.rows(np.array([task.partition.customers["c"].index]))
+        ranks = task.processor.ranking.rows(np.array([task.processor.customers["c"].index]))
         return tuple(float(one[0]) for one in (ranks.earlier, ranks.last, ranks.latest))
 
     np.testing.assert_equal(ranks_with(1), ranks_with(1_000))
@@ -210,8 +213,8 @@ def test_an_opening_that_is_told_again_does_not_open_what_the_staff_has_closed()
     task, _ = with_episode()
     hear(task, said("episode_resolved", OPENED + HOUR_US, outcome="retained"))
     hear(task, opening_of("c", OPENED, 7))  # from a desk whose store was set back
-    assert task.partition.customers["c"].alert is None
-    assert not task.partition.open
+    assert task.processor.customers["c"].alert is None
+    assert not task.processor.alerts.open
 
 
 def test_why_goes_with_the_episode_from_the_desk_to_the_note_and_the_counts() -> None:

@@ -56,7 +56,7 @@ def complaint(day: float, action: str = "opened", **fields: Any) -> Event:
 def shop_of(*events: Event) -> PartitionProcessor:
     partition = PartitionProcessor(SETTINGS, lambda text: "price" if "expensive" in text else "other")
     for one in sorted(events, key=lambda one: one.at):
-        partition.take(one, one.at)
+        partition.apply(one, one.at)
     return partition
 
 
@@ -295,7 +295,7 @@ def test_money_alone_does_not_make_a_vip() -> None:
 def shuffled_twice(order: Callable[[list[Event]], list[Event]]) -> bytes:
     partition = PartitionProcessor(SETTINGS)
     for one in order([one for look in LOOKS.values() for one in look if one.customer_id == "ann"]):
-        partition.take(one, one.at)
+        partition.apply(one, one.at)
     return partition.customers["ann"].counters.tobytes()
 
 

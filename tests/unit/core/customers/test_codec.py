@@ -15,15 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, Ranking, alert_id
-from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, breach_id
+from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, UrgentCase, breach_id
 from stream_app.core.alerts.staff_actions import MAX_STAFF
-from stream_app.core.alerts.urgent_case import UrgentCase
 from stream_app.core.causes.catalogue import CAUSES
 from stream_app.core.customers.codec import states
-from stream_app.core.customers.codec.pending import EXPERTS
-from stream_app.core.customers.codec.staff_work import decode_work, encode_work
+from stream_app.core.customers.codec.alerts import decode_alerts, encode_alerts
+from stream_app.core.customers.codec.decisions import EXPERTS
 from stream_app.core.customers.codec.states import VERSION, decode_customers, encode_customers, max_bytes
-from stream_app.core.customers.codec.vectors import MAX_FACT
+from stream_app.core.customers.codec.vectors import MAX_VALUE
 from stream_app.core.customers.customer import Customer
 from stream_app.core.events.schema import Event
 from stream_app.core.model.features import NAMES
@@ -53,7 +52,7 @@ class Storing(Shell):
     def store(self) -> None:
         """Store those who have changed, and only those."""
         for kept, partition in zip(self.stored, self.partitions, strict=True):
-            touched = partition.touched()
+            touched = partition.working_set.take_changed()
             encoded = encode_customers(touched, partition.ranking)
             kept |= {customer.name: value for customer, value in zip(touched, encoded, strict=True)}
 
@@ -63,11 +62,11 @@ class Storing(Shell):
             new = PartitionProcessor(self.settings)
             for chunk in (list(kept.items())[::2], list(kept.items())[1::2]):
                 restored = decode_customers(chunk, HORIZON)
-                new.restore(restored.customers)
+                new.working_set.add(restored.customers)
                 restored.rank(new.ranking)
             new.stream_time, new.counts = old.stream_time, old.counts
             new.explainer.shops = old.explainer.shops
-            new.settle()
+            new.finish_restore()
             assert {name: held(one) for name, one in new.customers.items()} == {
                 name: held(one) for name, one in old.customers.items()
             }
@@ -202,9 +201,9 @@ def stored_and_back(customer: Customer) -> Customer:
 
 
 SOME_NUMBERS: Final = st.one_of(
-    st.floats(-MAX_FACT, MAX_FACT),
+    st.floats(-MAX_VALUE, MAX_VALUE),
     st.integers(-2, 70_000).map(float),
-    st.sampled_from([-0.0, 255.0, 256.0, 65_535.0, 65_536.0, -1e9, MAX_FACT, -MAX_FACT, 2.0**63, 5e-324]),
+    st.sampled_from([-0.0, 255.0, 256.0, 65_535.0, 65_536.0, -1e9, MAX_VALUE, -MAX_VALUE, 2.0**63, 5e-324]),
 )
 
 
@@ -232,7 +231,7 @@ def test_what_an_older_version_stored_of_absurd_amounts_comes_back_finite() -> N
     customer.vector[MONEY], customer.vector[MAX_AMOUNT], customer.vector[LAST_AMOUNT] = math.nan, math.inf, -math.inf
     customer.vector[ORDERS] = 2.0
     vector = stored_and_back(customer).vector
-    assert [vector[place] for place in (MONEY, MAX_AMOUNT, LAST_AMOUNT, ORDERS)] == [0.0, MAX_FACT, -MAX_FACT, 2.0]
+    assert [vector[place] for place in (MONEY, MAX_AMOUNT, LAST_AMOUNT, ORDERS)] == [0.0, MAX_VALUE, -MAX_VALUE, 2.0]
 
 
 @given(st.lists(st.sampled_from(range(len(SLOTS)))), st.floats(0.1, 1e6))
@@ -273,10 +272,10 @@ def test_urgent_cases_that_were_worked_on_come_back_with_an_episode_and_without(
 def test_an_episode_that_was_stored_before_there_were_cases_is_read() -> None:
     customer = Customer("c", 0)
     customer.alert = an_episode(8.5)
-    new = encode_work(customer)
+    new = encode_alerts(customer)
     assert new[:2] == b"\xdc\x00"  # an array of more than 15
     old = b"\xdc\x00" + bytes([new[2] - 2]) + new[3:-2]  # without cases and segment, both empty
-    assert decode_work("c", old) == decode_work("c", new) == (customer.alert, {})
+    assert decode_alerts("c", old) == decode_alerts("c", new) == (customer.alert, {})
 
 
 @pytest.mark.parametrize(
@@ -285,10 +284,10 @@ def test_an_episode_that_was_stored_before_there_were_cases_is_read() -> None:
 def test_scores_in_the_ranking_come_back(scores: tuple[float, float, float]) -> None:
     ranking, again = Ranking(0), Ranking(0)
     if not math.isnan(scores[0]):
-        ranking.decided(1, T0 - DAY, scores[0])
+        ranking.add_decision(1, T0 - DAY, scores[0])
     if not math.isnan(scores[1]):
-        ranking.decided(1, T0, scores[1])
-    ranking.scored(np.array([1]), np.array([scores[2]]))
+        ranking.add_decision(1, T0, scores[1])
+    ranking.set_latest(np.array([1]), np.array([scores[2]]))
     stored = encode_customers([Customer("a", 0), Customer("b", 1)], ranking)
     restored = decode_customers([("b", stored[1]), ("a", stored[0])], HORIZON)
     for index, customer in enumerate(restored.customers):
@@ -344,7 +343,7 @@ def largest(waiting: int) -> Customer:
 @pytest.mark.parametrize("waiting", [0, 1, 9])
 def test_the_bound_on_the_size_is_nearly_attained(waiting: int) -> None:
     customer, ranking = largest(waiting), Ranking(0)
-    ranking.scored(np.array([0]), np.array([0.5]))
+    ranking.set_latest(np.array([0]), np.array([0.5]))
     top = replace(an_episode(1 / 3), rank=10**9, bar=1 / 3)
     worked: dict[str, Any] = {"owner": "𠀀" * MAX_STAFF, "acked_at": 2**60, "snoozed_until": 2**60}
     told: dict[str, Any] = {"cause": max(CAUSES, key=len), "segment": max(SEGMENTS, key=len)}
@@ -362,13 +361,13 @@ def test_an_empty_customer_takes_few_bytes() -> None:
 
 def test_decisions_on_facts_as_they_still_are_take_no_features() -> None:
     partition = PartitionProcessor(SHOP)
-    partition.take(order("c", T0), T0)
+    partition.apply(order("c", T0), T0)
     partition.advance(T0 + HORIZON)
     partition.finish(taught())
     customer = partition.customers["c"]
     assert len(customer.waiting) == customer.fresh == 5
     fresh = len(encode_customers([customer], partition.ranking)[0])
-    partition.take(browsing("c", T0 + HORIZON), T0 + HORIZON)
+    partition.apply(browsing("c", T0 + HORIZON), T0 + HORIZON)
     partition.finish(taught())
     assert len(encode_customers([customer], partition.ranking)[0]) > fresh + 5 * 30
 
@@ -442,9 +441,9 @@ def changed(field: str, value: int) -> bytes:
         (changed("version", VERSION + 1), f"has version {VERSION + 1}"),
         (signed(a_value()[:-4] + b"\0"), "is longer"),
         (signed(a_value()[:-5]), "is too short for"),
-        (changed("ranked", 2), "nobody knows"),
-        (changed("ids", ID_RING + 1), "nobody knows"),
-        (changed("fresh", 4), "nobody knows"),
+        (changed("ranked", 2), "invalid head"),
+        (changed("ids", ID_RING + 1), "invalid head"),
+        (changed("fresh", 4), "invalid head"),
         (changed("waiting", 60_000), "is too short for"),
     ],
     ids=["empty", "picture", "newer", "longer", "shorter", "ranked", "ids", "fresh", "waiting"],
@@ -456,9 +455,9 @@ def test_bytes_that_are_not_ours_are_refused(stored: bytes, problem: str) -> Non
 def test_an_episode_that_was_stored_before_segments_were_is_read_without_one() -> None:
     customer = Customer("c", 0)
     customer.alert = replace(an_episode(), segment="vip")
-    packed = encode_work(customer)
+    packed = encode_alerts(customer)
     older = msgspec.msgpack.encode(msgspec.msgpack.decode(packed)[:-1])
-    assert [alert and alert.segment for alert, _ in (decode_work("c", packed), decode_work("c", older))] == [
+    assert [alert and alert.segment for alert, _ in (decode_alerts("c", packed), decode_alerts("c", older))] == [
         "vip",
         "",
     ]
@@ -468,7 +467,7 @@ def test_an_episode_that_is_not_ours_is_refused() -> None:
     customer = Customer("c", 0)
     customer.alert = an_episode()
     content = encode_customers([customer], Ranking(0))[0][:-4]
-    assert "an episode" in refusal(signed(content[:-1] + b"\xc1"))  # a byte that MessagePack never uses
+    assert "a malformed alert" in refusal(signed(content[:-1] + b"\xc1"))  # a byte that MessagePack never uses
 
 
 @given(st.binary(max_size=200))

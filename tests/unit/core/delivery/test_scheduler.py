@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from stream_app.core.causes.explanation import Cause, Explanation
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused, Retry
-from stream_app.core.delivery.changes import Stored
 from stream_app.core.delivery.quiet_hours import QuietHours, digest_due
 from stream_app.core.delivery.records import (
     CLOSED,
@@ -25,6 +24,7 @@ from stream_app.core.delivery.records import (
     SHADOW,
     SUPPRESSED,
     Delivery,
+    DeliveryState,
     MessageText,
     OutboundMessage,
     decode_record,
@@ -99,11 +99,11 @@ class Desk:
         wanted = {decode_record(value, Delivery).message for value in pending} - {""}
         messages = [self.messages[name] for name in wanted]
         self.book = DeliveryScheduler(self.routes, self.policy, self.writer)
-        self.book.begin(Stored(self.number, self.position, pending, messages, dict(self.channels)), NOW)
+        self.book.begin(DeliveryState(self.number, self.position, pending, messages, dict(self.channels)), NOW)
         return self
 
     def store(self) -> None:
-        changes = self.book.changes()
+        changes = self.book.take_changes()
         if changes is None:
             return
         assert changes.base == self.number
@@ -115,25 +115,25 @@ class Desk:
                 self.messages.pop(name, None)
             else:
                 self.messages[name] = value
-        self.book.stored(changes)
+        self.book.confirm(changes)
 
     def take(self, *messages: AlertOpened | AlertClosed, now: int = NOW) -> None:
         self.offset += len(messages)
-        known = {name for one in messages for name in self.book.ids(one)} & set(self.deliveries)
-        self.book.take(0, self.offset, messages, known, now)
+        known = {name for one in messages for name in self.book.delivery_ids(one)} & set(self.deliveries)
+        self.book.add_alerts(0, self.offset, messages, known, now)
         self.store()
 
     def due(self, now: int = NOW, channel: str = "team") -> OutboundMessage | None:
-        if self.book.collect(channel, now):
+        if self.book.write_digest(channel, now):
             self.store()
-        message = self.book.due(channel, now)
+        message = self.book.next_message(channel, now)
         self.store()
         return message
 
     def answer(self, answer: Answer, now: int = NOW, channel: str = "team") -> OutboundMessage:
         message = self.due(now, channel)
         assert message is not None
-        self.book.note(message.id, answer, now, now)
+        self.book.record_answer(message.id, answer, now, now)
         self.store()
         return message
 
@@ -225,9 +225,9 @@ def test_an_alert_that_is_told_twice_is_delivered_once() -> None:
 
 def test_the_position_only_grows() -> None:
     allocator = Desk()
-    allocator.book.take(3, 10, [], set(), NOW)
-    allocator.book.take(3, 7, [], set(), NOW)
-    allocator.book.take(1, 2, [], set(), NOW)
+    allocator.book.add_alerts(3, 10, [], set(), NOW)
+    allocator.book.add_alerts(3, 7, [], set(), NOW)
+    allocator.book.add_alerts(1, 2, [], set(), NOW)
     allocator.store()
     assert allocator.restart().book.position == {3: 10, 1: 2}
 
@@ -266,7 +266,7 @@ def test_a_closing_meets_a_letter_under_way() -> None:
         message = allocator.due()
         assert message is not None
         allocator.take(closed("a"))
-        allocator.book.note(message.id, answer, NOW, NOW)
+        allocator.book.record_answer(message.id, answer, NOW, NOW)
         allocator.store()
         assert allocator.states() == {"a:team": state}
 
@@ -525,10 +525,10 @@ def test_whatever_crashes_every_alert_ends_and_what_was_sent_was_sent_under_its_
         if isinstance(answer, Delivered):
             assert arrived.setdefault(message.id, message.deliveries) == message.deliveries
         if move == "send":
-            allocator.book.note(message.id, answer, now, now)
+            allocator.book.record_answer(message.id, answer, now, now)
             allocator.store()
         elif move == "lost":  # noted, and dead before it is stored
-            allocator.book.note(message.id, answer, now, now)
+            allocator.book.record_answer(message.id, answer, now, now)
             allocator.restart()
         else:
             allocator.restart()

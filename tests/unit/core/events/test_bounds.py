@@ -44,7 +44,7 @@ from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.nowcast import Nowcast
-from stream_app.core.partition.outbox import alert_records, record_of_candidate
+from stream_app.core.partition.outbox import record_of_candidate, urgent_alert
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import EPOCH, MICROSECOND
@@ -161,7 +161,7 @@ def lane_with(**records: list[bytes]) -> PartitionTask:
     task.begin(b"", b"")
     for role in TOPICS:
         fetched = [Rec(place, APPENDED_MS, b"k", value) for place, value in enumerate(records.get(role, ()))]
-        task.push(role, 0, fetched, len(fetched), len(fetched))
+        task.inputs.receive(role, 0, fetched, len(fetched), len(fetched))
     return task
 
 
@@ -174,14 +174,14 @@ def test_the_state_vector_stays_finite_for_any_amounts(amounts: list[float]) -> 
     ]
     task = lane_with(orders=sent)
     steps_of(task)
-    for customer in task.partition.customers.values():
+    for customer in task.processor.customers.values():
         assert all(map(math.isfinite, customer.vector))
 
 
 @pytest.mark.parametrize("worth", [math.inf, -math.inf, math.nan, 1e308, 12.5])
 def test_an_alert_round_trips_for_any_state(worth: float) -> None:
     told = AlertCandidate("c", T0, worth, 0.4, worth, worth, worth, 0, 0)
-    alert = alert_records(breach_of(told, UNANSWERED, SHOP))
+    alert = urgent_alert(breach_of(told, UNANSWERED, SHOP))
     assert decode_alert(encode_message(alert)) == alert
     nominated = CandidateBatch(T0, [record_of_candidate(told)])
     assert decode_candidates(pack(nominated)) == nominated
@@ -240,7 +240,7 @@ def test_a_contact_out_of_range_is_a_dead_letter_and_later_ones_count(place: str
     task = lane_with(orders=[encode(order("c", T0))], contacts=contacts)
     steps = steps_of(task)
     assert sum(step.rejected.total() for step in steps) == 1
-    alert = task.partition.customers["c"].alert
+    alert = task.processor.customers["c"].alert
     assert alert is not None
     assert alert.alert_id == f"al_{T0 + DAY_US}"
 
@@ -250,7 +250,7 @@ def test_a_forged_sequence_number_hides_no_later_contact() -> None:
     events = [encode(order(name, T0)) for name in ("a", "b")]
     task = lane_with(orders=events, contacts=[json.dumps(one).encode() for one in (forged, good)])
     steps_of(task)
-    assert task.partition.customers["b"].alert is not None
+    assert task.processor.customers["b"].alert is not None
 
 
 def test_only_the_allocator_numbers_its_contacts() -> None:
@@ -442,11 +442,11 @@ def test_no_record_stops_a_task_and_its_output_can_be_read(records: list[tuple[s
         by_role.setdefault(role, []).append(value)
     task = lane_with(**by_role)
     steps = steps_of(task)
-    assert "good" in task.partition.customers
+    assert "good" in task.processor.customers
     again = PartitionTask(0, TOPICS, SHOP, Limits())
     states: dict[str, bytes] = {}
     for step in steps:
         states |= step.commit.states
     again.restore(list(states.items()))
     again.begin(steps[-1].commit.position, steps[-1].commit.summary)
-    assert again.partition.customers.keys() == task.partition.customers.keys()
+    assert again.processor.customers.keys() == task.processor.customers.keys()

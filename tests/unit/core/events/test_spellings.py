@@ -76,7 +76,7 @@ def test_a_message_to_a_customer_counts_in_any_spelling(word: str) -> None:
     steps_of(task)
     fetch(task, contacts=[contact_of(word)])
     steps_of(task)
-    assert task.partition.customers["c"].is_duplicate("sent-1")
+    assert task.processor.customers["c"].is_duplicate("sent-1")
 
 
 def test_an_unknown_word_of_a_contact_is_counted() -> None:

@@ -388,10 +388,10 @@ def restored(partition: PartitionProcessor, settings: Settings) -> PartitionProc
     again = PartitionProcessor(settings)
     again.explainer.shops = Shops(partition.explainer.shops.known)
     found = decode_customers(list(stored), settings.horizon)
-    again.restore(found.customers)
+    again.working_set.add(found.customers)
     found.rank(again.ranking)
     again.stream_time = partition.stream_time
-    again.settle(memory)
+    again.finish_restore(memory)
     return again
 
 

@@ -10,6 +10,7 @@ import pickletools
 import struct
 import subprocess
 import sys
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -156,7 +157,9 @@ class Evil:
         return self.call, self.args
 
 
-@pytest.mark.parametrize("call", [os.system, eval, exec, getattr, __import__, open, np.load, np.fromfile], ids=str)
+@pytest.mark.parametrize(
+    "call", [os.system, eval, exec, getattr, __import__, open, np.load, np.fromfile], ids=attrgetter("__name__")
+)
 def test_a_body_with_side_effects_is_refused(call: Any, tmp_path: Any) -> None:
     body = pickle.dumps(Evil(call, str(tmp_path / "touched"), "w"))
     assert "which no model of ours has" in refusal(pack(header(body), body))

@@ -79,7 +79,7 @@ def test_a_commit_holds_few_large_dead_letters_and_loses_none() -> None:
     task.begin(b"", b"")
     records = [Rec(offset, APPENDED_MS, None, b"x" * 900_000) for offset in range(40)]
     fetch(task)
-    task.push("orders", 0, records, 40, 40)
+    task.inputs.receive("orders", 0, records, 40, 40)
     steps = steps_of(task)
     sizes = [sum(map(len, step.commit.outbox)) for step in steps]
     assert max(sizes) < MAX_DEAD_LETTER_BYTES + MAX_DEAD_BYTES
@@ -90,12 +90,12 @@ def test_a_commit_holds_few_large_dead_letters_and_loses_none() -> None:
 def test_keys_and_headers_count_as_buffered_bytes() -> None:
     task = PartitionTask(0, TOPICS, SHOP, Limits(), buffer_bytes=600_000)
     task.begin(b"", b"")
-    assert task.merge.wants("orders")
-    task.push("orders", 0, [Rec(0, APPENDED_MS, b"k" * 60_000, b"{", [("n", b"v" * 60_000)])], 1, 9)
-    assert task.merge.buffered_bytes > 120_000
-    assert not task.merge.wants("orders")
-    task.push("cart", 0, [Rec(0, APPENDED_MS, b"", b"{", [("", None)] * 10_000)], 1, 9)
-    assert not task.merge.wants("cart")
+    assert task.inputs.wants("orders")
+    task.inputs.receive("orders", 0, [Rec(0, APPENDED_MS, b"k" * 60_000, b"{", [("n", b"v" * 60_000)])], 1, 9)
+    assert task.inputs.buffered_bytes > 120_000
+    assert not task.inputs.wants("orders")
+    task.inputs.receive("cart", 0, [Rec(0, APPENDED_MS, b"", b"{", [("", None)] * 10_000)], 1, 9)
+    assert not task.inputs.wants("cart")
 
 
 # --- records of many entries -----------------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ def test_misplaced_records_may_become_dead_letters_as_they_came() -> None:
     assert (message.key, message.value, dict(message.headers)["trace"]) == (b"key", values[1], b"1")
     assert dict(message.headers)["kafka_dlt-exception-field"] == b"customer_id"
     assert b"murmur2" in (dict(message.headers)["kafka_dlt-exception-message"] or b"")
-    assert set(task.partition.customers) == {OURS[0], OURS[1]}
+    assert set(task.processor.customers) == {OURS[0], OURS[1]}
     assert steps[0].rejected == {"customer_id": 1}
 
 
@@ -254,7 +254,7 @@ def test_misplaced_contacts_count_too_and_ticks_and_the_desk_never(bury: bool) -
     steps = steps_of(task)
     assert sum(step.misplaced.total() for step in steps) == 1
     assert len(sent(steps, "dead_letters")) == bury
-    assert task.summary.desk_sequence == 1
+    assert task.summary.allocator_sequence == 1
 
 
 def test_the_result_is_the_same_wherever_a_chunk_ends() -> None:
@@ -266,7 +266,7 @@ def test_the_result_is_the_same_wherever_a_chunk_ends() -> None:
         fetch(task, orders=values)
         steps = steps_of(task)
         found.append((sum(s.misplaced["orders"] for s in steps), len(sent(steps, "dead_letters")), task.base[:60]))
-        assert set(task.partition.customers) == set(OURS[:3])
+        assert set(task.processor.customers) == set(OURS[:3])
     assert {one[:2] for one in found} == {(12, 12)}
 
 

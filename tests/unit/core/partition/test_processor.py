@@ -205,13 +205,13 @@ def test_after_a_long_pause_every_decision_is_made_before_the_event_that_ends_it
     partition = PartitionProcessor(SHOP)
     first, last = order("c", T0, amount=1.0), order("c", T0 + 9 * PERIOD, amount=1.0)
     for event in [first, last]:
-        partition.take(event, event.at)
+        partition.apply(event, event.at)
     decisions = partition.finish(taught()).decisions
     assert [one.decided_at for one in decisions] == list(range(first_due("c", T0), last.at, PERIOD))
     silent = PartitionProcessor(SHOP)
-    silent.take(first, first.at)
+    silent.apply(first, first.at)
     if touch:
-        silent.take(browsing("x", last.at), last.at)
+        silent.apply(browsing("x", last.at), last.at)
     else:
         silent.advance(last.at)
     assert [one.features for one in silent.finish(taught()).decisions] == [one.features for one in decisions]
@@ -220,7 +220,7 @@ def test_after_a_long_pause_every_decision_is_made_before_the_event_that_ends_it
 def test_decisions_come_in_order_of_time_and_name() -> None:
     partition = PartitionProcessor(SHOP)
     for i in range(50):
-        partition.take(order(f"c{i}", T0), T0)
+        partition.apply(order(f"c{i}", T0), T0)
     partition.advance(T0 + 20 * DAY_US)
     made = [(one.decided_at, one.customer) for one in partition.finish(taught()).decisions]
     assert len(made) == 50 * 10
@@ -246,9 +246,9 @@ def test_whoever_is_inactive_gets_none_until_he_orders_again() -> None:
 
 def test_a_first_order_that_comes_late_brings_no_decision_in_the_past() -> None:
     partition, now = PartitionProcessor(SHOP), T0 + 10 * DAY_US
-    partition.take(browsing("x", now), now)
+    partition.apply(browsing("x", now), now)
     for i in range(20):
-        partition.take(order(f"c{i}", now - LATENESS), now - LATENESS)
+        partition.apply(order(f"c{i}", now - LATENESS), now - LATENESS)
     partition.advance(now + PERIOD + 1)
     made = partition.finish(taught()).decisions
     assert len(made) == 20
@@ -335,7 +335,7 @@ def test_the_excluded_leave_no_trace_and_move_no_clock() -> None:
     settings = msgspec.structs.replace(SHOP, excluded=frozenset({"staff"}))
     events: list[Event] = [order("c", T0), order("staff", T0 + DAY_US), browsing("c", T0 + 2)]
     partition = PartitionProcessor(settings)
-    assert [partition.take(event, event.at) for event in events] == [True, False, False]
+    assert [partition.apply(event, event.at) for event in events] == [True, False, False]
     assert set(partition.customers) == {"c"}
     assert partition.stream_time == T0 + 2
     assert (partition.counts.excluded, partition.counts.accepted, partition.counts.late) == (1, 2, 0)
@@ -344,15 +344,15 @@ def test_the_excluded_leave_no_trace_and_move_no_clock() -> None:
 def test_counts_tell_late_from_too_late() -> None:
     partition = PartitionProcessor(SHOP)
     for at in [T0, T0 - 1, T0 - LATENESS, T0 - LATENESS - 1]:
-        partition.take(browsing("c", at), at)
+        partition.apply(browsing("c", at), at)
     assert (partition.counts.accepted, partition.counts.late, partition.counts.too_late) == (4, 2, 1)
 
 
 def test_events_that_stir_are_scored_and_the_effect_of_a_sixteenth_is_measured() -> None:
     partition, names = PartitionProcessor(SHOP), [f"view-{i}" for i in range(320)]
-    partition.take(order("c", T0, "first"), T0)
+    partition.apply(order("c", T0, "first"), T0)
     for i, name in enumerate(names, start=1):
-        partition.take(browsing("c", T0 + i, name), T0 + i)
+        partition.apply(browsing("c", T0 + i, name), T0 + i)
     effects = partition.finish(taught())
     sampled = [name for name in names if xxhash.xxh3_64_intdigest(name.encode()) % 16 == 0]
     assert 5 <= len(sampled) <= 40
@@ -364,7 +364,7 @@ def test_events_that_stir_are_scored_and_the_effect_of_a_sixteenth_is_measured()
 def test_the_last_order_is_kept_to_the_microsecond() -> None:
     for at in range(T0 + 123_456_789, T0 + 123_456_789 + 50):
         partition = PartitionProcessor(Settings())
-        partition.take(order("c", at), at)
+        partition.apply(order("c", at), at)
         assert round(partition.customers["c"].vector[LAST_ORDER] * DAY_US) == at
 
 
@@ -373,7 +373,7 @@ def test_a_customer_is_bounded_whatever_he_does() -> None:
     kinds: list[Any] = [order, browsing]
     for i in range(600):
         at = T0 + i * DAY_US // 8
-        partition.take(kinds[i % 2]("c", at, category=f"g{i}"), at)
+        partition.apply(kinds[i % 2]("c", at, category=f"g{i}"), at)
         partition.finish(taught())
         customer = partition.customers["c"]
         (stored,) = encode_customers([customer], partition.ranking)

@@ -13,7 +13,7 @@ from stream_app.core.events.enumerations import ComplaintAction, ComplaintForm
 from stream_app.core.events.schema import Complaint, Event
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.model.churn_model import ChurnModel
-from stream_app.core.partition.outbox import urgent_alert
+from stream_app.core.partition.outbox import urgent_alerts
 from stream_app.core.partition.processor import Effects, PartitionProcessor
 from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import Shops
@@ -37,7 +37,7 @@ def step(hours: float, action: ComplaintAction = ComplaintAction.OPENED, case: s
 def partition_with(*events: Event, settings: Settings = SHOP) -> PartitionProcessor:
     partition = PartitionProcessor(settings)
     for one in (*BEFORE, *events):
-        partition.take(one, one.at)
+        partition.apply(one, one.at)
     return partition
 
 
@@ -93,14 +93,14 @@ def test_who_complains_every_six_hours_becomes_urgent_and_an_answer_to_the_first
     partition = partition_with(*complaints[:5])
     assert told(after(partition, 24 + MINUTE)) == [("unanswered", 24.0)]
     for one in complaints[5:]:
-        partition.take(one, one.at)
+        partition.apply(one, one.at)
     until = after(partition, 19 * 6 + 1)
     assert ("unsolved", 72.0) in told(until)
     assert until.ended == []
     first = complaints[0]
     assert isinstance(first, Complaint)
     answer = step(120, ANSWERED, case=first.complaint_id or "", order_id=first.order_id)
-    partition.take(answer, answer.at)
+    partition.apply(answer, answer.at)
     assert breach_id("ann", (T0 + DAY_US, "unanswered")) in {one.alert_id for one in partition.finish(MODEL).ended}
 
 
@@ -120,14 +120,14 @@ def test_a_complaint_that_comes_late_is_told_of_when_it_comes() -> None:
     partition = partition_with(browsing("bob", T0 + 30 * HOUR_US), step(0))
     assert told(partition.finish(MODEL)) == [("unanswered", 24.0)]
     late = step(20, ANSWERED)  # it was answered in time after all
-    partition.take(late, late.at)
+    partition.apply(late, late.at)
     assert told(partition.finish(MODEL)) == [("met", 20.0)]
 
 
 def test_a_shop_that_never_says_what_becomes_of_complaints_hears_of_none() -> None:
     partition = PartitionProcessor(SHOP)
     for one in (order("ann", T0), step(1)):
-        partition.take(one, one.at)
+        partition.apply(one, one.at)
     assert told(after(partition, 500)) == []
 
 
@@ -143,8 +143,8 @@ def test_batches_and_restarts_change_nothing(cuts: tuple[int, ...]) -> None:
     for hours in (*cuts, 100):
         effects.append(after(partition, hours))
         partition = restarted(partition)
-    parts = [record for each in effects for record in urgent_alert(0, each.breaches, each.ended)]
-    assert parts == urgent_alert(0, whole.breaches, whole.ended)
+    parts = [record for each in effects for record in urgent_alerts(0, each.breaches, each.ended)]
+    assert parts == urgent_alerts(0, whole.breaches, whole.ended)
     assert len(parts) == 4
 
 
@@ -155,10 +155,10 @@ def restarted(old: PartitionProcessor) -> PartitionProcessor:
     values = encode_customers(customers, old.ranking)
     stored = [(one.name, value) for one, value in zip(customers, values, strict=True)]
     restored = decode_customers(stored, old.settings.horizon)
-    new.restore(restored.customers)
+    new.working_set.add(restored.customers)
     restored.rank(new.ranking)
     new.stream_time, new.explainer.shops = old.stream_time, Shops(old.explainer.shops.known)
-    new.settle()
+    new.finish_restore()
     return new
 
 
@@ -166,7 +166,7 @@ def test_an_urgent_alert_says_all_that_an_alert_says_at_any_risk() -> None:
     known = complaint("yan", T0 - 2 * DAY_US, action=ComplaintAction.ANSWERED, shop_id="north")
     ordered = order("ann", T0 - DAY_US, amount=30.0, shop_id="north")
     effects = after(partition_with(known, ordered, step(0, shop_id="north")), 25)
-    (record,) = urgent_alert(3, effects.breaches, effects.ended)
+    (record,) = urgent_alerts(3, effects.breaches, effects.ended)
     alert = msgspec.json.decode(record.payload, type=AlertOpened)
     assert (record.topic, record.partition, record.key) == ("alerts", 3, b"ann")
     assert (alert.urgent, alert.rank, alert.shop_id, alert.customer_id) == (True, 0, "north", "ann")
@@ -181,13 +181,13 @@ def test_an_urgent_alert_says_all_that_an_alert_says_at_any_risk() -> None:
 
 def test_who_has_never_ordered_has_no_risk_and_is_told_of_all_the_same() -> None:
     effects = after(partition_with(step(0)), 25)
-    (alert,) = [msgspec.json.decode(one.payload, type=AlertOpened) for one in urgent_alert(0, effects.breaches, [])]
+    (alert,) = [msgspec.json.decode(one.payload, type=AlertOpened) for one in urgent_alerts(0, effects.breaches, [])]
     assert (alert.probability, alert.silent_days, alert.usual_gap_days) == (0.0, 1.0, None)
 
 
 def test_the_end_has_the_id_of_the_beginning() -> None:
     effects = after(partition_with(order("ann", T0), step(0), step(30, ANSWERED)), 40)
-    opened, closed = (record.payload for record in urgent_alert(0, effects.breaches, effects.ended))
+    opened, closed = (record.payload for record in urgent_alerts(0, effects.breaches, effects.ended))
     first, last = msgspec.json.decode(opened, type=AlertOpened), msgspec.json.decode(closed, type=AlertClosed)
     assert first.alert_id == last.alert_id
     assert (last.reason, last.customer_id) == ("met", "ann")

@@ -7,7 +7,7 @@ from random import Random
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_app.core.allocation.allocator import MOMENTS_AHEAD, Allocator
@@ -28,12 +28,14 @@ from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured, Pending
 from stream_app.core.model.snapshot import fingerprint
-from stream_app.core.partition.outbox import closings, labelled, opening, urgent_alert
-from stream_app.core.partition.task import NEVER, Hold, Limits, PartitionTask, Step, Summary
+from stream_app.core.partition.outbox import closed_alerts, labelled, opening, urgent_alerts
+from stream_app.core.partition.progress import Hold, Summary
+from stream_app.core.partition.step import Step
+from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.settings import Settings
 from stream_app.core.state.counters import COUNTER, contacts_per_week
 from stream_app.core.training.trainer import DAYS_AHEAD, Trainer
-from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
+from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND, NEVER
 from stream_app.errors import UnusableState
 from stream_app.replay.runner import Replay
 from tests.harness.livesystem import APPENDED_MS, TOPICS, Rec, System, Topics, publish, role_of, tick
@@ -62,8 +64,8 @@ def assert_same(system: System, replay: Replay) -> None:
     """States, decisions, features, labels, models and alerts."""
     # 1. States.
     for task, partition in zip(system.tasks.values(), replay.partitions, strict=True):
-        assert set(task.partition.customers) == set(partition.customers)
-        for name, customer in task.partition.customers.items():
+        assert set(task.processor.customers) == set(partition.customers)
+        for name, customer in task.processor.customers.items():
             known = partition.customers[name]
             assert customer.vector == known.vector, name
             assert customer.counters == known.counters, name
@@ -83,19 +85,25 @@ def assert_same(system: System, replay: Replay) -> None:
     # 4. Alerts, each once.
     outcome = replay.outcome
     records = [record for alert in outcome.opened for record in opening(0, alert, 0) if record.topic == "alerts"]
-    records += [*urgent_alert(0, outcome.breaches, outcome.ended), *closings(0, outcome.closed)]
+    records += [*urgent_alerts(0, outcome.breaches, outcome.ended), *closed_alerts(0, outcome.closed)]
     expected = [msgspec.json.decode(one.payload, type=AlertOpened | AlertClosed) for one in records]
     for kind in (AlertOpened, AlertClosed):
         came = {one.alert_id: one for one in system.alerts if isinstance(one, kind)}
         assert came == {one.alert_id: one for one in expected if isinstance(one, kind)}
 
 
+# Each example runs a whole system, for a quarter of a second.
+COSTLY = settings(max_examples=settings().max_examples * 2 // 5)
+
+
+@COSTLY
 @given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32))
 def test_a_published_log_comes_to_what_its_replay_says(events: list[Event], partitions: int, seed: int) -> None:
     system = System(publish(events, SHOP, partitions), SHOP, seed).run()
     assert_same(system, replayed(events, SHOP, partitions))
 
 
+@COSTLY
 @given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32))
 def test_lanes_trainer_and_desk_may_crash_at_any_moment(events: list[Event], partitions: int, seed: int) -> None:
     system = System(publish(events, SHOP, partitions), SHOP, seed, crashes=0.1).run()
@@ -105,13 +113,14 @@ def test_lanes_trainer_and_desk_may_crash_at_any_moment(events: list[Event], par
 FOLLOWING = Limits(events=7, decisions=5, follows=True)
 
 
+@COSTLY
 @given(logs(customers=6, max_size=40).map(as_read), st.integers(1, 3), st.integers(0, 2**32), st.sampled_from((0, 0.1)))
 def test_a_log_that_is_published_meanwhile_comes_to_what_its_replay_says(
     events: list[Event], partitions: int, seed: int, crashes: float
 ) -> None:
     system = System(Topics(partitions), SHOP, seed, FOLLOWING, crashes).run_beside(publish(events, SHOP, partitions))
     assert_same(system, replayed(events, SHOP, partitions))
-    assert not any(task.partition.counts.late or task.partition.counts.too_late for task in system.tasks.values())
+    assert not any(task.processor.counts.late or task.processor.counts.too_late for task in system.tasks.values())
 
 
 def busy_log(seed: int) -> list[Event]:
@@ -131,7 +140,7 @@ def test_a_redis_that_was_set_back_is_caught_up_from_kafka(seed: int) -> None:
         system = System(publish(events, SHOP, 2), SHOP, rng.randrange(1 << 30), Limits(events=3, decisions=5), 0.01)
         saved = system.run(rng.randrange(250)).save()  # of some 500 turns
         system.run(rng.randrange(250))
-        dropped += sum(len(told) for told in system.training._waiting.values())
+        dropped += sum(len(waiting) for waiting in system.training.waiting.values())
         system.rolled_back(saved)
         assert_same(system.run(), replay)
         learned += any(floor > NEVER for floor in system.training._floors.values())
@@ -155,10 +164,10 @@ def lane_with(limits: Limits | None = None, **records: Sequence[bytes | None]) -
 def fetch(task: PartitionTask, *, at: int = APPENDED_MS, **records: Sequence[bytes | None]) -> None:
     """What came next, of all topics."""
     for role in ROLES:
-        start = task.fetched.get(role, 0)
+        start = task.inputs.ends.get(role, 0)
         values = records.get(role, ())
         found = [Rec(start + place, at, b"key", value, [("trace", b"1")]) for place, value in enumerate(values)]
-        task.push(role, start, found, start + len(found), start + len(found))
+        task.inputs.receive(role, start, found, start + len(found), start + len(found))
 
 
 def steps_of(task: PartitionTask) -> list[Step]:
@@ -197,7 +206,7 @@ def test_a_record_that_cannot_be_read_is_a_dead_letter_and_stops_nothing(value: 
 def test_a_dead_letter_may_have_headers_without_a_value_and_is_never_larger_than_a_broker_takes() -> None:
     record = Rec(0, APPENDED_MS, None, b"x" * 2_000_000, [("empty", None)])
     task = lane_with()
-    task.push("cart", 0, [record], 1, 1)
+    task.inputs.receive("cart", 0, [record], 1, 1)
     (message,) = sent(steps_of(task), "dead_letters")
     headers = dict(message.headers)
     assert (headers["empty"], headers["kafka_dlt-original-bytes"]) == (None, b"2000000")
@@ -238,8 +247,8 @@ def test_an_event_from_the_future_of_the_broker_touches_no_clock() -> None:
     fetch(task, at=appended_ms, orders=[encode(order("c", T0 + skew)), encode(order("d", T0 + skew + 1_000))])
     steps = steps_of(task)
     assert len(sent(steps, "dead_letters")) == 1
-    assert task.partition.stream_time == T0 + skew
-    assert list(task.partition.customers) == ["c"]
+    assert task.processor.stream_time == T0 + skew
+    assert list(task.processor.customers) == ["c"]
 
 
 def test_what_a_tick_makes_due_is_worked_off_in_chunks() -> None:
@@ -250,8 +259,8 @@ def test_what_a_tick_makes_due_is_worked_off_in_chunks() -> None:
     assert max(step.decisions for step in steps) == 7
     whole = lane_with(Limits(decisions=10_000), orders=customers, ticks=[tick(later)])
     steps_of(whole)
-    assert task.partition.decided == whole.partition.decided > 40
-    assert task.partition.stream_time == whole.partition.stream_time == later
+    assert task.processor.decided == whole.processor.decided > 40
+    assert task.processor.stream_time == whole.processor.stream_time == later
     positions = [step.commit.position for step in steps]
     assert len(set(positions)) == len(positions)  # the store compares them
 
@@ -283,14 +292,14 @@ def test_a_lane_that_holds_takes_contacts_alone_until_both_have_answered() -> No
     )
     steps_of(task)
     assert task.hold == Hold(moment, trainer=True, allocator=True)
-    assert "d" not in task.partition.customers
-    task.learned(5)
+    assert "d" not in task.processor.customers
+    task.end_trainer_hold(5)
     assert steps_of(task) == []
     fetch(task, contacts=[encode_message(AllocationDone(EPOCH + moment * MICROSECOND, sequence=1))])
     steps_of(task)
     assert task.hold is None
     assert task.version == 5
-    assert "d" in task.partition.customers
+    assert "d" in task.processor.customers
 
 
 def opening_of(customer: str, at: int, sequence: int) -> bytes:
@@ -313,26 +322,26 @@ def test_what_the_desk_sends_again_is_applied_once() -> None:
     steps_of(task)
     fetch(task, contacts=[opening_of("c", moment, 1), opening_of("nobody", moment, 2)])
     steps_of(task)
-    assert task.partition.customers["c"].alert is not None
+    assert task.processor.customers["c"].alert is not None
     fetch(task, orders=[encode(order("c", moment + 5))])
     (closed,) = sent(steps_of(task), "alerts")
     assert msgspec.json.decode(closed.payload)["reason"] == "returned"
     fetch(task, contacts=[opening_of("c", moment, 1)])
     steps_of(task)
-    assert task.partition.customers["c"].alert is None
+    assert task.processor.customers["c"].alert is None
 
 
 def test_what_version_0_1_0_has_applied_is_not_applied_again() -> None:
     moment = T0 + DAY_US
     task = lane_with(orders=[encode(order("c", T0))], ticks=[tick(moment)])
     steps_of(task)
-    task.summary.desk_sequence = 1  # as 0.1.0 stored it: without a moment
+    task.summary.allocator_sequence = 1  # as 0.1.0 stored it: without a moment
     fetch(task, contacts=[opening_of("c", moment, 1)])
     steps_of(task)
-    assert task.partition.customers["c"].alert is None
+    assert task.processor.customers["c"].alert is None
     fetch(task, contacts=[opening_of("c", moment, 2)])
     steps_of(task)
-    assert task.partition.customers["c"].alert is not None
+    assert task.processor.customers["c"].alert is not None
 
 
 def test_who_orders_while_the_desk_decides_has_returned() -> None:
@@ -357,9 +366,9 @@ def test_scores_are_told_for_all_who_changed_and_only_if_wanted() -> None:
 
 def test_a_partition_of_another_program_is_refused() -> None:
     task = PartitionTask(0, TOPICS, SHOP, Limits())
-    with pytest.raises(UnusableState, match="other facts, features or experts"):
+    with pytest.raises(UnusableState, match="other state fields, features or experts"):
         task.begin(b"", msgspec.json.encode(Summary(schema="strange")))
-    with pytest.raises(UnusableState, match="not ours"):
+    with pytest.raises(UnusableState, match="summary cannot be read"):
         task.begin(b"", b"{")
 
 
@@ -398,10 +407,10 @@ def test_messages_of_the_shop_count_and_those_of_the_desk_do_not() -> None:
     contacts = [message("m1"), message("m1"), message("m2"), message("m3", "opened")]
     task = lane_with(orders=[encode(order("c", T0))], contacts=contacts, ticks=[tick(T0 + 2 * DAY_US)])
     steps_of(task)
-    customer = task.partition.customers["c"]
+    customer = task.processor.customers["c"]
     assert contacts_per_week(customer.counters, moment / DAY_US) > 0.0
     assert customer.counters[COUNTER["contacts"]] == 2
-    assert task.partition.explainer.shop_of(customer).sends("contact")
+    assert task.processor.explainer.shop_of(customer).sends("contact")
     again = PartitionTask(0, TOPICS, SHOP, Limits())
     again.begin(task.base, msgspec.json.encode(task.summary))
-    assert again.partition.explainer.shops.known == task.partition.explainer.shops.known
+    assert again.processor.explainer.shops.known == task.processor.explainer.shops.known

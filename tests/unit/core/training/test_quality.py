@@ -36,7 +36,7 @@ def kept(days: range) -> tuple[Quality, list[Matured]]:
     quality, every = Quality(taught().names, CAPACITY), list[Matured]()
     for day in days:
         matured = day_of_rows(day)
-        quality.note(matured)
+        quality.add(matured)
         every += matured
     return quality, every
 
@@ -91,7 +91,7 @@ def test_the_tenths_are_promise_and_outcome() -> None:
 def test_too_few_of_one_outcome_give_no_auc_but_a_loss() -> None:
     quality = Quality(taught().names, CAPACITY)
     assert quality.figures(PRODUCT, ALL) is None
-    quality.note([one for one in day_of_rows(0) if one.label == CHURNED])
+    quality.add([one for one in day_of_rows(0) if one.label == CHURNED])
     found = quality.figures(PRODUCT, ALL)
     assert found is not None
     assert (found.auc, found.lift, found.calibration_error) == (None, None, None)
@@ -122,7 +122,7 @@ def test_a_checkpoint_brings_all_of_it_back() -> None:
     again = Quality(taught().names, CAPACITY)
     again.restore(first.stored())
     for day in range(5, 12):
-        again.note(day_of_rows(day))
+        again.add(day_of_rows(day))
     assert again.stored() == whole.stored()
     for window in (RECENT, ALL):
         assert again.figures("linear", window) == whole.figures("linear", window)
@@ -138,7 +138,7 @@ def test_what_was_stored_of_other_experts_is_left_and_so_is_nothing() -> None:
 
 def test_the_trainers_checkpoint_holds_it() -> None:
     training = Trainer(ChurnModel(SHOP.horizon, SHOP.decide_every, seed=1), 2, SHOP.horizon, CAPACITY)
-    training.quality.note(day_of_rows(1))
+    training.quality.add(day_of_rows(1))
     again = Trainer.restored(training.checkpoint(), 2, SHOP.horizon, CAPACITY)
     assert again.quality.stored() == training.quality.stored()
 
@@ -146,7 +146,7 @@ def test_the_trainers_checkpoint_holds_it() -> None:
 def test_what_is_told_is_what_was_found() -> None:
     training = Trainer(taught(), 2, SHOP.horizon, CAPACITY)
     for day in range(10):
-        training.quality.note(day_of_rows(day))
+        training.quality.add(day_of_rows(day))
     training.through = T0
     registry = CollectorRegistry()
     watch = QualityWatch(QualityMetrics(registry))

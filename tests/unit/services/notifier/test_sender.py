@@ -10,12 +10,12 @@ from typing import Any, Self
 import pytest
 
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused, Retry
-from stream_app.core.delivery.changes import Changes
 from stream_app.core.delivery.records import (
     DEAD,
     PENDING,
     SENT,
     Delivery,
+    DeliveryChanges,
     OutboundMessage,
     Request,
     decode_record,
@@ -69,7 +69,7 @@ def alert(name: str) -> AlertOpened:
 class SlowStore(MemoryDeliveryStore):
     """A twin whose commits take their time, as those to a server do."""
 
-    async def commit(self, changes: Changes, batch: str) -> Outcome:
+    async def commit(self, changes: DeliveryChanges, batch: str) -> Outcome:
         await asyncio.sleep(0.01)
         return await super().commit(changes, batch)
 
@@ -103,7 +103,7 @@ class Deliverer:
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
     async def take(self, *names: str) -> None:
-        self.book.take(0, 1, [alert(name) for name in names], set(), now_us())
+        self.book.add_alerts(0, 1, [alert(name) for name in names], set(), now_us())
         await self.commits.store()
         for sender in self.senders:
             sender.wake()

@@ -58,9 +58,9 @@ def lane_with(number: int, events: Iterable[Event]) -> PartitionTask:
     """A lane that has taken events, and has not told of them yet."""
     task = PartitionTask(number, {}, SHOP, Limits(scores=False))
     for event in events:
-        task.partition.take(event, event.at)
-    task.partition.aggregator.monthly_churn.advance(task.partition.stream_time)
-    task.partition.finish(ChurnModel(SHOP.horizon, SHOP.decide_every, seed=1))
+        task.processor.apply(event, event.at)
+    task.processor.aggregator.monthly_churn.advance(task.processor.stream_time)
+    task.processor.finish(ChurnModel(SHOP.horizon, SHOP.decide_every, seed=1))
     return task
 
 
@@ -185,11 +185,11 @@ def test_what_the_staff_says_of_an_episode_is_counted_in_words_that_are_known() 
 
 def test_an_episode_is_told_by_shop_cause_and_segment_from_its_opening_to_its_end() -> None:
     task, registry = lane_with(0, [order("a", T0, shop_id="s1")]), CollectorRegistry()
-    business, partition = KpiPublisher(KpiMetrics(registry)), task.partition
-    partition.opened(alert("a", "price", "vip"))
+    business, partition = KpiPublisher(KpiMetrics(registry)), task.processor
+    partition.alerts.open_alert(alert("a", "price", "vip"))
     business.count([task])
     assert series_of(registry, "churn_open_episodes") == {("s1", "price", "vip"): 1}
-    partition.worked(resolving("a"), T0 + 2)
+    partition.apply_contact(resolving("a"), T0 + 2)
     business.count([task])
     assert series_of(registry, "churn_open_episodes") == {}
     opened, closed = partition.aggregator.event_counts.take_alerts()
@@ -198,7 +198,7 @@ def test_an_episode_is_told_by_shop_cause_and_segment_from_its_opening_to_its_en
 
 def test_an_episode_that_was_stored_without_a_segment_is_told_as_unknown() -> None:
     task, registry = lane_with(0, [order("a", T0)]), CollectorRegistry()
-    task.partition.opened(alert("a", "price", ""))
+    task.processor.alerts.open_alert(alert("a", "price", ""))
     KpiPublisher(KpiMetrics(registry)).count([task])
     assert series_of(registry, "churn_open_episodes") == {("default", "price", "unknown"): 1}
 

@@ -1,0 +1,131 @@
+"""Encoding of a customer's open alert and of the urgent cases with staff work, as MessagePack."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
+from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, Target, UrgentCase, breach_id
+from stream_app.core.customers.customer import Customer
+from stream_app.core.state.vector import CASES
+
+_KINDS: Final = (UNANSWERED, UNSOLVED)  # stored as indices
+_ALERT_BYTES: Final = 336  # half of it is the owner's name, 40 characters of 4 bytes
+_CASE_BYTES: Final = 200
+MAX_BYTES: Final = _ALERT_BYTES + 2 * CASES * _CASE_BYTES  # each complaint has two targets
+
+
+class _StoredCase(msgspec.Struct, array_like=True, gc=False):
+    """An urgent case, without what follows from its customer and target."""
+
+    due: int
+    kind: int
+    expires_at: int
+    owner: str
+    acked_at: int
+    snoozed_until: int
+    resolved: bool
+
+
+class _StoredAlert(msgspec.Struct, array_like=True, gc=False):
+    """An alert, without what follows from its customer and time. Rank 0: no alert, only cases."""
+
+    alert_id: str  # empty: as `lifecycle.alert_id` returns it
+    opened_at: int
+    expires_at: int
+    rank: int
+    bar: float
+    nominated_at: int
+    rank_value: float
+    probability: float
+    monthly_worth: float
+    silent_days: float
+    usual_gap_days: float
+    source: int
+    version: int
+    owner: str = ""
+    acked_at: int = 0
+    snoozed_until: int = 0
+    cause: str = ""
+    cases: list[_StoredCase] = []
+    segment: str = ""  # unknown where it was stored before the field existed
+
+
+def encode_alerts(customer: Customer) -> bytes:
+    """Encode the alert and the urgent cases of a customer; b"" if there are none."""
+    if customer.alert is None and not customer.cases:
+        return b""
+    cases = [
+        _StoredCase(due, _KINDS.index(kind), one.expires_at, one.owner, one.acked_at, one.snoozed_until, one.resolved)
+        for (due, kind), one in customer.cases.items()
+    ]
+    return msgspec.msgpack.encode(_stored(customer.alert, cases))
+
+
+def _stored(alert: Alert | None, cases: list[_StoredCase]) -> _StoredAlert:
+    if alert is None:
+        return _StoredAlert("", 0, 0, 0, 0.0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, cases=cases)
+    one, key = alert.candidate, alert_id(alert.customer, alert.opened_at)
+    return _StoredAlert(
+        alert_id="" if alert.alert_id == key else alert.alert_id,
+        opened_at=alert.opened_at,
+        expires_at=alert.expires_at,
+        rank=alert.rank,
+        bar=alert.bar,
+        nominated_at=one.at,
+        rank_value=one.rank_value,
+        probability=one.probability,
+        monthly_worth=one.monthly_worth,
+        silent_days=one.silent_days,
+        usual_gap_days=one.usual_gap_days,
+        source=one.source,
+        version=one.version,
+        owner=alert.owner,
+        acked_at=alert.acked_at,
+        snoozed_until=alert.snoozed_until,
+        cause=alert.cause,
+        cases=cases,
+        segment=alert.segment,
+    )
+
+
+def decode_alerts(name: str, packed: bytes) -> tuple[Alert | None, dict[Target, UrgentCase]]:
+    """Decode the alert and the cases of a customer. Raise msgspec.MsgspecError or IndexError if they are malformed."""
+    one = msgspec.msgpack.decode(packed, type=_StoredAlert)
+    cases = {(case.due, _KINDS[case.kind]): _case(name, case) for case in one.cases}
+    return _alert(name, one) if one.rank else None, cases
+
+
+def _case(name: str, one: _StoredCase) -> UrgentCase:
+    key = breach_id(name, (one.due, _KINDS[one.kind]))
+    return UrgentCase(key, one.expires_at, one.owner, one.acked_at, one.snoozed_until, one.resolved)
+
+
+def _alert(name: str, one: _StoredAlert) -> Alert:
+    candidate = AlertCandidate(
+        customer=name,
+        at=one.nominated_at,
+        rank_value=one.rank_value,
+        probability=one.probability,
+        monthly_worth=one.monthly_worth,
+        silent_days=one.silent_days,
+        usual_gap_days=one.usual_gap_days,
+        source=one.source,
+        version=one.version,
+    )
+    return Alert(
+        one.alert_id or alert_id(name, one.opened_at),
+        name,
+        one.opened_at,
+        one.expires_at,
+        one.rank,
+        one.bar,
+        candidate,
+        one.owner,
+        one.acked_at,
+        one.snoozed_until,
+        one.cause,
+        one.segment,
+    )

@@ -1,0 +1,214 @@
+"""The alerts of a partition's customers: how they open and close, and what the staff does about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from stream_app.core.alerts.lifecycle import FELL, LOST, RESOLVED, RETURNED, Alert, AlertClosing, has_fallen
+from stream_app.core.alerts.sla import ComplaintsBefore, SlaBreach, SlaBreachEnded, breach_of, is_announced
+from stream_app.core.alerts.staff_actions import (
+    NO_OUTCOME,
+    StaffOutcome,
+    apply_action,
+    breach_notes_of,
+    cleared_notes_of,
+    notes_of,
+    work_notes_of,
+)
+from stream_app.core.customers.customer import Customer
+from stream_app.core.kpis.aggregator import KpiAggregator
+from stream_app.core.messages.schema import Contact
+from stream_app.core.partition.candidates import CandidateSelection
+from stream_app.core.partition.explainer import Explainer
+from stream_app.core.partition.score_batch import ScoreBatch
+from stream_app.core.partition.sla_watch import MissedTarget, SlaWatch
+from stream_app.core.partition.working_set import WorkingSet
+from stream_app.core.settings import Settings
+from stream_app.core.state.vector import LAST_ORDER
+from stream_app.core.state.vector import NEVER as NO_DAY
+from stream_app.core.units import DAY_US
+
+
+class AlertTracker:
+    """Open alerts and urgent cases of a partition, and how they have changed since the last step.
+
+    Args:
+        settings: of the shop.
+        working_set: the customers of the partition.
+        explainer: knows the shops, and explains why a customer may leave.
+        aggregator: counts opened and closed alerts.
+        batch: states to be scored at the end of the step.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        working_set: WorkingSet,
+        explainer: Explainer,
+        aggregator: KpiAggregator,
+        batch: ScoreBatch,
+    ) -> None:
+        self.open: dict[str, Customer] = {}  # customers with an open alert, by name
+        self.sla = SlaWatch(settings)
+        self.candidates = CandidateSelection(settings, working_set, explainer)
+        self._settings, self._working_set, self._explainer = settings, working_set, explainer
+        self._aggregator, self._batch = aggregator, batch
+        self._closed: list[AlertClosing] = []
+        self._breaches: list[SlaBreach] = []
+        self._resolved: list[SlaBreachEnded] = []  # urgent cases resolved by the staff
+        self._notes: dict[str, bytes] = {}
+
+    def restore(self, customer: Customer, stream_time: int) -> None:
+        """Track the alert and the service targets of a restored customer."""
+        self.sla.schedule(customer, stream_time)
+        if customer.alert is not None:
+            self._mark_open(customer)
+
+    def open_alert(self, alert: Alert) -> None:
+        """Open an alert that the allocator has decided, unless it was opened before.
+
+        An allocator whose store was rolled back may send an alert again after the staff has closed it.
+        """
+        customer = self._working_set.by_name[alert.customer]
+        if customer.is_duplicate(alert.alert_id):
+            return
+        customer.alert = alert.without_explanation()
+        self._mark_open(customer)
+        self._working_set.changed.add(customer)
+        self._aggregator.record_opened(customer, alert)
+        self._notes |= notes_of(alert)
+        ordered_at = round(customer.vector[LAST_ORDER] * DAY_US)
+        if ordered_at > alert.opened_at:  # the customer has ordered while the allocator was deciding
+            self.close(customer, ordered_at, RETURNED)
+
+    def _mark_open(self, customer: Customer) -> None:
+        self.open[customer.name] = customer
+        self._working_set.ranking.open[customer.index] = True
+
+    def close(
+        self,
+        customer: Customer,
+        at: int,
+        reason: str,
+        probability: float = 0.0,
+        verdict: StaffOutcome = NO_OUTCOME,
+    ) -> None:
+        """Close the open alert of a customer.
+
+        Args:
+            customer: with an open alert.
+            at: microseconds.
+            reason: one of `lifecycle.CLOSE_REASONS`.
+            probability: the latest score, where it is the reason.
+            verdict: what the staff found, with RESOLVED.
+        """
+        if customer.alert is not None:
+            self._aggregator.record_closed(customer, customer.alert, reason)
+            found = (verdict.outcome, verdict.cause, verdict.staff)
+            self._closed.append(AlertClosing(customer.alert, at, reason, probability, *found))
+            self._notes |= cleared_notes_of(customer.alert.alert_id)
+        customer.alert = None
+        del self.open[customer.name]
+        self._working_set.ranking.open[customer.index] = False
+
+    def close_stale(self, at: int) -> None:
+        """Close the alerts of customers who are lost by the shop's own rule, or whose risk has fallen.
+
+        This runs once per day and not at every score, so that the result does not depend on where batches are cut.
+        Closing clears the customer's ranking: another alert needs two new decisions that agree.
+        """
+        ranking = self._working_set.ranking
+        for customer in list(self.open.values()):
+            latest = ranking.latest(customer.index)
+            if self.candidates.is_lost(customer, at):
+                self.close(customer, at, LOST, latest)
+            elif customer.alert and has_fallen(latest, customer.alert.bar, self._settings.fallen_odds):
+                self.close(customer, at, FELL, latest)
+            if customer.alert is None:
+                ranking.forget(customer.index)
+                self._working_set.changed.add(customer)
+
+    def apply_action(self, customer: Customer, alert_key: str, contact: Contact, at: int, stream_time: int) -> None:
+        """Apply a staff action to an open alert or urgent case, once; ignore it if neither is open.
+
+        Args:
+            customer: whose alert or case it is.
+            alert_key: id of the alert or case.
+            contact: the action.
+            at: time of the action, microseconds.
+            stream_time: microseconds.
+        """
+        alert = customer.alert
+        if alert is None or alert.alert_id != alert_key:
+            self._apply_to_case(customer, alert_key, contact, at, stream_time)
+            return
+        self._working_set.changed.add(customer)
+        if customer.is_duplicate(contact.event_id):
+            return
+        result = apply_action(alert, contact, at)
+        if isinstance(result, StaffOutcome):
+            self.close(customer, at, RESOLVED, verdict=result)
+            # Another alert needs two new decisions that agree. The ranking is cleared in its place among the decisions
+            # of the step, not at once: the result must not depend on where batches are cut.
+            self._batch.forget(customer)
+        elif result is not None:
+            customer.alert = result
+            self._notes |= work_notes_of(result)
+
+    def _apply_to_case(self, customer: Customer, alert_key: str, contact: Contact, at: int, stream_time: int) -> None:
+        found = self.sla.open_case(customer, alert_key, stream_time, self._explainer.shop_of(customer))
+        if found is None:
+            return
+        self._working_set.changed.add(customer)
+        if customer.is_duplicate(contact.event_id):
+            return
+        target, case = found
+        result = apply_action(case, contact, at)
+        if isinstance(result, StaffOutcome):
+            customer.cases[target] = replace(case, resolved=True)
+            outcome = (result.outcome, result.cause, result.staff)
+            self._resolved.append(SlaBreachEnded(alert_key, customer.name, at, RESOLVED, *outcome))
+        elif result is not None:
+            customer.cases[target] = result
+            self._notes |= work_notes_of(result)
+
+    def update_targets(self, customer: Customer, before: ComplaintsBefore, at: int, stream_time: int) -> None:
+        """Update the service targets of a customer after a step of a complaint; see `SlaWatch.update`."""
+        self._add_breaches(self.sla.update(customer, before, at, stream_time))
+
+    def check_targets(self, stream_time: int) -> None:
+        """Open urgent alerts for the service targets that were missed, and drop the urgent cases that have expired."""
+        self._add_breaches(self.sla.take_missed(stream_time))
+        self._clear_notes(self.sla.take_expired(stream_time))
+
+    def _add_breaches(self, missed: Iterable[MissedTarget]) -> None:
+        for customer, target in missed:
+            if is_announced(target, self._explainer.shop_of(customer)):
+                at, kind = target
+                candidate = self.candidates.explained(self.candidates.candidate(customer, 0.0, at))
+                breach = breach_of(candidate, kind, self._settings)
+                self._breaches.append(breach)
+                if customer.vector[LAST_ORDER] != NO_DAY:
+                    self._batch.add_breach(customer, breach)
+
+    def take_changes(self, stream_time: int) -> tuple[list[AlertClosing], list[SlaBreach], list[SlaBreachEnded]]:
+        """Return the closed alerts, the opened and the ended urgent alerts since the last call, after scoring."""
+        closed, self._closed = self._closed, []
+        breaches, self._breaches = self._breaches, []
+        ended, self._resolved = [*self.sla.take_met(self._explainer.shop_of), *self._resolved], []
+        for breach in breaches:
+            if breach.expires_at >= stream_time:  # a complaint that arrives late may have expired already
+                self._notes = breach_notes_of(breach) | self._notes  # staff actions of this step are newer
+        self._clear_notes(one.alert_id for one in ended)
+        self._clear_notes(self.sla.take_forgotten())
+        return closed, breaches, ended
+
+    def _clear_notes(self, alert_keys: Iterable[str]) -> None:
+        for alert_key in alert_keys:
+            self._notes |= cleared_notes_of(alert_key)
+
+    def take_notes(self) -> dict[str, bytes]:
+        """Return the notes to store that have changed since the last call, by key; empty: the alert is closed."""
+        notes, self._notes = self._notes, {}
+        return notes

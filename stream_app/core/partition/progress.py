@@ -1,0 +1,102 @@
+"""Progress of a partition as it is stored with every commit: its position in the topics, and a summary."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from stream_app.core.customers.codec.states import CODEC_SCHEMA, is_known_schema
+from stream_app.core.kpis.aggregator import KpiState
+from stream_app.core.messages.schema import AllocationDone, Contact
+from stream_app.core.partition.processor import Counts, PartitionProcessor
+from stream_app.core.shops.capabilities import KnownShop, Shops
+from stream_app.core.units import EPOCH, MICROSECOND, NEVER
+from stream_app.errors import UnusableState
+
+_REMEDY: Final = "Use the version that wrote it, or start with a fresh prefix and let the worker catch up from Kafka."
+
+
+class Hold(msgspec.Struct):
+    """A tick after which the partition waits for the trainer and the allocator."""
+
+    moment: int  # microseconds
+    trainer: bool  # the trainer has not answered yet
+    allocator: bool = msgspec.field(name="desk")  # the allocator has not answered yet
+
+    @property
+    def waits_for(self) -> str:
+        """Name of the process that has to answer next."""
+        return "trainer" if self.trainer else "allocator"
+
+
+class Summary(msgspec.Struct):
+    """State of a partition apart from its customers."""
+
+    schema: str = CODEC_SCHEMA
+    stream_time: int = NEVER  # microseconds
+    ticked: int = NEVER  # time of the latest tick, microseconds
+    version: int = 0  # of the model in force
+    allocator_moment: int = msgspec.field(default=NEVER, name="desk_moment")  # of its latest message, microseconds
+    allocator_sequence: int = msgspec.field(default=0, name="desk_sequence")  # of its latest message
+    following: bool = False  # the latest tick is a publisher's, and another one will follow
+    hold: Hold | None = None
+    counts: dict[str, int] = {}
+    aggregator: KpiState = msgspec.field(default=KpiState(), name="tally")
+    shops: list[KnownShop] = []
+
+    def update(self, processor: PartitionProcessor) -> None:
+        """Copy the state of a processor."""
+        self.stream_time, self.counts = processor.stream_time, vars(processor.counts).copy()
+        processor.aggregator.monthly_churn.advance(processor.stream_time)
+        self.aggregator = processor.aggregator.state
+        self.shops = processor.explainer.shops.known
+
+    def restore(self, processor: PartitionProcessor) -> None:
+        """Restore what `update` has copied, but for the KPIs: `PartitionProcessor.finish_restore` takes them."""
+        processor.stream_time, processor.counts = self.stream_time, Counts(**self.counts)
+        processor.explainer.shops = Shops(self.shops)
+
+    def is_duplicate(self, message: Contact | AllocationDone) -> bool:
+        """Return whether a message of the allocator was received before, and record it if not.
+
+        The allocator may send messages again after a crash. Both their times and their numbers ascend. The time is
+        compared first: the broker's clock bounds it, so that a number that is far too high hides no later message.
+        """
+        received = (message.occurred_at - EPOCH) // MICROSECOND, message.sequence
+        # Release 0.1.0 stored the number only.
+        moment = received[0] if self.allocator_moment == NEVER else self.allocator_moment
+        if received <= (moment, self.allocator_sequence):
+            return True
+        self.allocator_moment, self.allocator_sequence = received
+        return False
+
+
+class Position(msgspec.Struct):
+    """Position of a partition in its topics and timers."""
+
+    offsets: dict[str, int]  # next offset of each topic, by role
+    cursor: tuple[int, int]  # stream time, and number of commits: due decisions are worked off in chunks
+
+
+def decode_summary(stored: bytes) -> Summary:
+    """Decode a stored summary. Raise UnusableState if this version cannot read it."""
+    try:
+        summary = msgspec.json.decode(stored, type=Summary)
+    except msgspec.MsgspecError as error:
+        raise UnusableState(problem=f"its summary cannot be read ({error})", remedy=_REMEDY) from error
+    if not is_known_schema(summary.schema):
+        raise UnusableState(problem="it was written with other state fields, features or experts", remedy=_REMEDY)
+    summary.schema = CODEC_SCHEMA  # with which the next commit is written
+    return summary
+
+
+def rewind(position: bytes, role: str) -> bytes:
+    """Return a stored position with one topic reset to its beginning.
+
+    >>> rewind(b'{"offsets": {"orders": 7, "cart": 9}, "cursor": [5, 2]}', "orders")
+    b'{"offsets":{"cart":9},"cursor":[5,3]}'
+    """
+    found = msgspec.json.decode(position, type=Position)
+    offsets = {name: offset for name, offset in found.offsets.items() if name != role}
+    return msgspec.json.encode(Position(offsets, (found.cursor[0], found.cursor[1] + 1)))
