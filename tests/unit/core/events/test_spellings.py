@@ -181,7 +181,7 @@ def test_a_summary_and_a_replay_without_orders_name_unknown_words(tmp_path: Path
     ]
     log.write_bytes(b"\n".join(encoded(days[::-1])))  # out of order: sorting must not lose the words
     request = Request((str(log),), LogFormat("jsonl"), Settings(), tmp_path / "out")
-    with pytest.raises(NoOrders, match=r"order\.action are not understood.*completed \(100\)"):
+    with pytest.raises(NoOrders, match=r"Unknown values of order\.action: completed \(100\)"):
         replay_log(request, Watcher())
 
 
