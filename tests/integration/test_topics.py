@@ -99,7 +99,7 @@ def with_config(**changed: str) -> dict[str, Any]:
 WRONG = {
     "missing": (None, Severity.ERROR, "is missing", "topics create"),
     "more partitions": (GOOD | {"num_partitions": 4}, Severity.ERROR, "has 4 partitions", "set kafka.partitions to 4"),
-    "fewer partitions": (GOOD | {"num_partitions": 2}, Severity.ERROR, "has 2 partitions", "moves customers"),
+    "fewer partitions": (GOOD | {"num_partitions": 2}, Severity.ERROR, "has 2 partitions", "move customers"),
     "time of the sender": (
         with_config(message_timestamp_type="CreateTime"),
         Severity.ERROR,
@@ -110,7 +110,7 @@ WRONG = {
     "too short": (
         with_config(retention_ms=str(7 * 86_400_000)),
         Severity.WARNING,
-        "keeps events for 7d only, horizon + lateness are 61d",
+        "retains events for 7d, but horizon + lateness is 61d",
         f"retention.ms={90 * 86_400_000}",
     ),
     "other retention": (
@@ -200,11 +200,11 @@ def test_the_commands_create_and_check(environ: dict[str, str], config: LiveConf
     missing = run(environ, "topics", "check")
     assert missing.returncode == 1
     assert missing.stderr.count("stream-app topics create") == 11
-    assert "No worker starts" in missing.stderr
+    assert "Workers do not start" in missing.stderr
     created = run(environ, "topics", "create")
     assert created.returncode == 0, created.stderr
-    assert "All 11 topics are as they must be, with 3 partitions each." in created.stderr
-    assert "already" in run(environ, "topics", "create").stderr
+    assert "All 11 topics are valid, with 3 partitions each." in created.stderr
+    assert "All topics exist." in run(environ, "topics", "create").stderr
     assert run(environ, "topics", "check").returncode == 0
 
 
