@@ -21,7 +21,7 @@ BootstrapOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Override a setting (docs/settings.md). Repeatable."),
+    typer.Option("--set", metavar="NAME=VALUE", help="Override a setting (docs/reference/settings.md). Repeatable."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 LangOption = Annotated[str, typer.Option("--lang", help="Language: en or zh. Default: from the environment.")]
@@ -29,7 +29,10 @@ LogsArgument = Annotated[
     list[str], typer.Argument(metavar="LOG...", help="Log files or folders, or - for standard input.")
 ]
 FormatOption = Annotated[
-    str, typer.Option("--format", help="jsonl, parquet, csv, or the name or path of a mapping (docs/mappings.md).")
+    str,
+    typer.Option(
+        "--format", help="jsonl, parquet, csv, or the name or path of a mapping (docs/reference/mappings.md)."
+    ),
 ]
 ColumnsOption = Annotated[
     list[str] | None, typer.Option(help="Columns of the fields: customer_id=cust,occurred_at=date.")

@@ -108,7 +108,9 @@ def summarized(summary: Summary, request: Request) -> str:
         sentences.append(f"{summary.rejected:,} lines were rejected; {kept}")
     for field, words in summary.unknown_words.items():
         counted = ", ".join(f"{word} ({count:,})" for word, count in words.items())
-        sentences.append(f"Unknown values of {field} count as other (docs/events.md lists the known ones): {counted}")
+        sentences.append(
+            f"Unknown values of {field} count as other (docs/reference/events.md lists the known ones): {counted}"
+        )
     if not summary.finished:
         until = f" at log time {summary.until:%Y-%m-%d %H:%M:%S}" if summary.until else ""
         sentences.append(f"Stopped{until}; run the same command to resume")

@@ -57,7 +57,7 @@ def show(
     columns = [Column(name) for name in ("decided at", "probability", "version", "ordered since")]
     show_table(console, "Decisions without a label", columns, decisions)
     vector = [(name, _shown(name, value)) for name, value in content["facts"].items()]
-    show_table(console, "State vector (docs/state.md); times in UTC", _NAME_AND_VALUE, vector)
+    show_table(console, "State vector (docs/reference/state.md); times in UTC", _NAME_AND_VALUE, vector)
 
 
 class StoredCustomer(NamedTuple):

@@ -12,12 +12,12 @@ class Delivery(Section):
 
     config: Path | None = setting(
         None,
-        "YAML file of channels (docs/delivery.md). Without it, nothing is delivered.",
+        "YAML file of channels (docs/reference/delivery.md). Without it, nothing is delivered.",
         "通知渠道文件；不设置则不投递",
     )
     playbook: Path | None = setting(
         None,
-        "YAML file with your own measures, which override the built-in playbook (docs/playbook.md).",
+        "YAML file with your own measures, which override the built-in playbook (docs/reference/playbook.md).",
         "自定义应对措施的文件，覆盖内置手册",
     )
     templates: Path | None = setting(None, "Folder with your own message templates.", "自定义消息模板的文件夹")

@@ -1,4 +1,4 @@
-"""List of all settings, for docs/settings.md and for error messages."""
+"""List of all settings, for docs/reference/settings.md and for error messages."""
 
 from __future__ import annotations
 

@@ -93,9 +93,9 @@ def _remedy(error: ErrorDetails, place: Place, sources: Sequence[Source]) -> str
     known = {row.place: row for row in rows()}
     if error["type"] == "extra_forbidden":
         source = next((one for one in sources if one.given_at(place)), None)
-        return f"{_closest(place, known, source)}All settings are in docs/settings.md."
+        return f"{_closest(place, known, source)}All settings are in docs/reference/settings.md."
     row = known.get(place) or known.get(place[:2])  # an element of a list
-    return f"{row.meaning} Default: {row.default}." if row else "See docs/settings.md."
+    return f"{row.meaning} Default: {row.default}." if row else "See docs/reference/settings.md."
 
 
 def _closest(place: Place, known: Mapping[Place, Row], source: Source | None) -> str:

@@ -113,7 +113,7 @@ class Model(Section):
         return tuple(key.encode() for key in keys)
 
     def _refuse(self, problem: str, remedy: str) -> NoReturn:
-        create = "`stream-app secret model.key --form password` creates a key (docs/deploy.md, Signed models)."
+        create = "`stream-app secret model.key --form password` creates a key (docs/how-to/model-key.md)."
         raise BadConfig(name=_KEY_SETTING, problem=problem, remedy=f"{remedy} {create}")
 
 

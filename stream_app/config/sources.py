@@ -102,7 +102,7 @@ def from_file(path: Path | None) -> Source:
     except OSError as error:
         raise BadConfig(name=name, problem=f"cannot be opened: {error.strerror}", remedy="Check the path.") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        remedy = "Correct the line; docs/settings.md has an example."
+        remedy = "Correct the line; docs/reference/settings.md has an example."
         raise BadConfig(name=name, problem=f"is not TOML: {error}", remedy=remedy) from error
 
 

@@ -106,7 +106,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
             refuse("rank_by", f"is {self.rank_by!r}", "Give risk or worth.")
         for name in ("one_time_priors", "repeat_priors"):
             if problem := problem_of(getattr(self, name)):
-                refuse(name, problem, "Give shares of the causes in docs/causes.md that sum to 1.")
+                refuse(name, problem, "Give shares of the causes in docs/reference/causes.md that sum to 1.")
 
     def _check_calendar(self) -> None:
         if not 0 <= self.nomination_hour <= 23:

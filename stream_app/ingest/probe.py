@@ -142,7 +142,7 @@ def _table_instead(source: Source, line: str) -> WrongFormat:
     table = open_table(source, FileLayout(), lambda names: range(len(names)))
     table.close()
     if len(table.header) < 2:
-        return _instead(source, f"its first line is `{line[:200]}`", "See docs/mappings.md for reading a table.")
+        return _instead(source, f"its first line is `{line[:200]}`", "To read a table, see docs/reference/mappings.md.")
     found = f"it is a table with the columns {', '.join(table.header)}"
     for name in shipped_mappings():
         if _fits(source, load_mapping(name)):

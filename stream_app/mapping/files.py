@@ -58,7 +58,7 @@ def parse_mapping(toml: bytes, name: str) -> Mapping:
         raise _misfit(rejection(error), name) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadMapping(
-            file=name, key="", problem=f"it is not TOML: {error}", remedy="See docs/mappings.md."
+            file=name, key="", problem=f"it is not TOML: {error}", remedy="See docs/reference/mappings.md."
         ) from error
     check_mapping(mapping, name)
     return mapping
@@ -99,7 +99,9 @@ def _misfit(problem: Rejected, name: str) -> BadMapping:
     """Return the error for an unknown key or a wrong type."""
     unknown = _UNKNOWN_KEY.search(problem.reason)
     if unknown is None:
-        return BadMapping(file=name, key=problem.field, problem=problem.reason, remedy="See docs/mappings.md.")
+        return BadMapping(
+            file=name, key=problem.field, problem=problem.reason, remedy="See docs/reference/mappings.md."
+        )
     known: Sequence[str] = _SECTIONS[problem.field].__struct_fields__ if problem.field in _SECTIONS else ()
     key = f"{problem.field}.{unknown['key']}".lstrip(".")
     remedy = f"{did_you_mean(unknown['key'], known)}Known keys: {', '.join(known)}."

@@ -28,7 +28,7 @@ NO_CUSTOMERS: Final = NULLS | {"nan", "NaN", "None", "<NA>"}
 _BAD_TIME: Final = (
     "`{text}` is not a time in the mapping's format ({formats}): auto reads ISO 8601, dates that start with the year,"
     " and seconds since 1970; for other times, use a mapping with `format` under [time], such as"
-    ' "%d/%m/%Y %H:%M" (docs/mappings.md)'
+    ' "%d/%m/%Y %H:%M" (docs/reference/mappings.md)'
 )
 _BAD_NUMBER: Final = "`{text}` is not a finite number: check the column and the decimal separator (`decimal`)"
 _BAD_BYTES: Final = (

@@ -98,7 +98,11 @@ def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogS
 def _unknown_steps(unknown: dict[str, int]) -> str:
     """Return the end of an error message about unknown order actions, empty if there are none."""
     words = ", ".join(f"{word} ({count:,})" for word, count in unknown.items())
-    return f" Unknown values of order.action: {words}. See docs/events.md for the accepted ones." if words else ""
+    return (
+        f" Unknown values of order.action: {words}. See docs/reference/events.md for the accepted ones."
+        if words
+        else ""
+    )
 
 
 def _make_folder(out: Path) -> None:

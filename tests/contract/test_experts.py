@@ -136,10 +136,10 @@ def test_an_unpickled_expert_predicts_and_learns_alike(expert: Expert) -> None:
 def test_a_simple_rule_is_learned(name: str) -> None:
     rows, labels = separable(np.random.default_rng(99), 1000)
     untaught = roc_auc_score(labels, MAKERS[name]().log_odds(rows)) if name != "recency" else 0.5
-    taught = learned(name, days=25).log_odds(rows)
-    assert roc_auc_score(labels, taught) > 0.8 > untaught + 0.2
+    trained_model = learned(name, days=25).log_odds(rows)
+    assert roc_auc_score(labels, trained_model) > 0.8 > untaught + 0.2
     # A tenth of the labels is noise: a calibrated expert has a log-loss of about 0.33, one that knows nothing 0.69.
-    assert np.logaddexp(0.0, np.where(labels == 1, -taught, taught)).mean() < 0.62
+    assert np.logaddexp(0.0, np.where(labels == 1, -trained_model, trained_model)).mean() < 0.62
 
 
 def test_the_prior_learns_nothing() -> None:

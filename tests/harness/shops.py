@@ -126,7 +126,7 @@ def matured_rows(churn_model: ChurnModel, rows: Rows, labels: Labels, decided_at
     return found
 
 
-def teach(
+def train(
     churn_model: ChurnModel, days: Iterable[int], seed: int = 1, rows_a_day: int = 120, horizon: int = SHOP.horizon
 ) -> None:
     """Train a model on days of separable rows, with decisions and returns counted as a shell does it."""
@@ -149,22 +149,22 @@ def teach(
 
 
 @cache
-def taught() -> ChurnModel:
+def trained_model() -> ChurnModel:
     """Return a trained model, whose tree has split. It is shared: do not change it."""
     churn_model = ChurnModel(SHOP.horizon, SHOP.decide_every, seed=1)
-    teach(churn_model, range(30))
+    train(churn_model, range(30))
     return churn_model
 
 
 @dataclass
-class Played:
+class ShopOutcome:
     """Results of a shop's log."""
 
     decisions: dict[tuple[str, int], tuple[float, bytes, bytes]] = field(default_factory=dict)
     labels: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)  # -> label, matured_at
-    opened: list[Alert] = field(default_factory=list, compare=False)  # NaN is not equal to itself: see `told`
+    opened: list[Alert] = field(default_factory=list, compare=False)  # NaN is not equal to itself: see `texts`
     closed: list[AlertClosing] = field(default_factory=list, compare=False)
-    told: list[str] = field(default_factory=list)  # alerts opened and closed, as text
+    texts: list[str] = field(default_factory=list)  # alerts opened and closed, as text
     breaches: list[SlaBreach] = field(default_factory=list, compare=False)
     ended: list[SlaBreachEnded] = field(default_factory=list)
     explained: list[str] = field(default_factory=list)  # explanations and breaches, as text
@@ -178,9 +178,9 @@ class Shell:
 
     def __init__(self, settings: Settings = SHOP, partitions: int = 1, model: ChurnModel | None = None) -> None:
         self.settings = settings
-        self.model = model or taught()
+        self.model = model or trained_model()
         self.partitions = [PartitionProcessor(settings) for _ in range(partitions)]
-        self.played = Played()
+        self.outcome = ShopOutcome()
         self._nomination = settings.next_nomination(T0)
 
     def of(self, customer: str) -> PartitionProcessor:
@@ -206,7 +206,7 @@ class Shell:
                 candidates += partition.alerts.candidates.best(at)
         for alert in open_alerts(candidates, self.settings.capacity, self.settings.alert_lifetime):
             self.of(alert.customer).alerts.open_alert(alert)
-            self.played.opened.append(alert)
+            self.outcome.opened.append(alert)
 
     def finish(self, watermark: int | None = None) -> None:
         """Score, and collect the results."""
@@ -214,42 +214,44 @@ class Shell:
             effects = partition.finish(self.model, watermark)
             for one in effects.decisions:
                 key = (one.customer, one.decided_at)
-                assert key not in self.played.decisions
-                self.played.decisions[key] = (one.probability, one.features, one.log_odds)
+                assert key not in self.outcome.decisions
+                self.outcome.decisions[key] = (one.probability, one.features, one.log_odds)
             for matured in effects.matured:
                 key = (matured.pending.customer, matured.pending.decided_at)
-                assert key not in self.played.labels
-                self.played.labels[key] = (matured.label, matured.matured_at)
-            self.played.closed += effects.closed
-            self.played.breaches += effects.breaches
-            self.played.ended += effects.ended
-            self.played.returned += effects.returned
+                assert key not in self.outcome.labels
+                self.outcome.labels[key] = (matured.label, matured.matured_at)
+            self.outcome.closed += effects.closed
+            self.outcome.breaches += effects.breaches
+            self.outcome.ended += effects.ended
+            self.outcome.returned += effects.returned
 
-    def end(self, last: int) -> Played:
+    def end(self, last: int) -> ShopOutcome:
         """End the log at a moment, and return the results."""
         for partition in self.partitions:
             partition.advance(last + 1)
         self.finish(watermark=last)
-        played = self.played
+        outcome = self.outcome
         for partition in self.partitions:
-            played.vector |= {name: customer.vector.tolist() for name, customer in partition.customers.items()}
+            outcome.vector |= {name: customer.vector.tolist() for name, customer in partition.customers.items()}
             for name, value in vars(partition.counts).items():
-                setattr(played.counts, name, getattr(played.counts, name) + value)
-        played.closed.sort(key=lambda one: (one.at, one.alert.customer))
-        played.told = [repr(one) for one in (*(alert.without_explanation() for alert in played.opened), *played.closed)]
-        explained = [repr(one.candidate.explanation) for one in played.opened]
-        played.explained = [*explained, *map(repr, sorted(played.breaches, key=lambda one: one.alert_id))]
-        played.ended.sort(key=lambda one: (one.at, one.alert_id))
-        played.returned.sort()
-        return played
+                setattr(outcome.counts, name, getattr(outcome.counts, name) + value)
+        outcome.closed.sort(key=lambda one: (one.at, one.alert.customer))
+        outcome.texts = [
+            repr(one) for one in (*(alert.without_explanation() for alert in outcome.opened), *outcome.closed)
+        ]
+        explained = [repr(one.candidate.explanation) for one in outcome.opened]
+        outcome.explained = [*explained, *map(repr, sorted(outcome.breaches, key=lambda one: one.alert_id))]
+        outcome.ended.sort(key=lambda one: (one.at, one.alert_id))
+        outcome.returned.sort()
+        return outcome
 
 
-def play(
+def run_log(
     events: Sequence[Event],
     settings: Settings = SHOP,
     cuts: Sequence[bool] = (),
     partitions: int = 1,
-) -> Played:
+) -> ShopOutcome:
     """Run a log to its end; `cuts` marks events after which everything is scored and released."""
     shell = Shell(settings, partitions)
     for place, event in enumerate(events):

@@ -214,7 +214,7 @@ def acl_file(folder: Path) -> Path:
     for line in (PROJECT / "deploy" / "redis-users.acl").read_text().splitlines():
         name = line.split()[1]
         digest = hashlib.sha256(PASSWORDS.get(name, "").encode()).hexdigest()
-        lines.append(line.replace(" on ", f" on #{digest} ") if name in PASSWORDS else line)  # as docs/deploy.md does
+        lines.append(line.replace(" on ", f" on #{digest} ") if name in PASSWORDS else line)  # as in compose.md
     lines.append(f"user {ADMIN} on >{PASSWORDS[ADMIN]} ~* &* +@all")
     path = folder / "users.acl"
     path.write_text("\n".join([*lines, ""]))

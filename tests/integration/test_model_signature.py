@@ -25,7 +25,7 @@ from stream_app.errors import BadConfig, UnusableSnapshot
 from stream_app.services.runtime.stores import Stores
 from tests.harness.processes import LiveSystem, Process
 from tests.harness.processes.live_system import STREAM_APP
-from tests.harness.shops import taught
+from tests.harness.shops import trained_model
 from tests.integration.test_worker import PARTITIONS, WALL, _learned, ended, orders_at, produce, with_stores
 
 Make = Callable[..., LiveSystem]
@@ -223,7 +223,7 @@ def test_a_key_is_replaced_without_a_pause(keys_only: LiveSystem) -> None:
 
     async def third(stores: Stores) -> None:
         await stores.models.claim("trainer")
-        (*_, last), stored = await stores.models.versions(), snapshot(taught())
+        (*_, last), stored = await stores.models.versions(), snapshot(trained_model())
         version = msgspec.structs.replace(last, number=3, effective_at=3)
         await stores.models.checkpoint(base=2, number=3, checkpoint=b"", through=3, version=version, snapshot=stored)
 
@@ -241,7 +241,9 @@ def test_a_key_is_replaced_without_a_pause(keys_only: LiveSystem) -> None:
 
 def test_after_the_keys_of_an_unsigned_model_are_deleted_the_trainer_learns_again(make: Make) -> None:
     live = make()
-    live.redis.hset(model_key(live, "meta"), mapping={"number": 1, "checkpoint": pickle_body(taught()), "epoch": 7})
+    live.redis.hset(
+        model_key(live, "meta"), mapping={"number": 1, "checkpoint": pickle_body(trained_model()), "epoch": 7}
+    )
     refused(live.start("trainer"), "it is not signed")
     live.redis.delete(*live.redis.keys(model_key(live, "*")))
     live.processes.pop().close()
@@ -254,4 +256,4 @@ def test_the_model_is_read_back_as_it_was_stored(keys_only: LiveSystem) -> None:
     live = keys_only
     with_stores(live, _learned)
     stored: bytes = with_stores(live, lambda stores: stores.models.snapshot(2))
-    assert restore(stored).examples == taught().examples
+    assert restore(stored).examples == trained_model().examples

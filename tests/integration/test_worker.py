@@ -36,7 +36,7 @@ from tests.harness.processes import LiveSystem, Process
 from tests.harness.processes.live_system import STREAM_APP
 from tests.harness.processes.outcome import messages_of
 from tests.harness.servers.process import free_port
-from tests.harness.shops import order, taught
+from tests.harness.shops import order, trained_model
 
 PARTITIONS = 2
 SECONDS = 40.0  # takes a few on an idle machine
@@ -317,14 +317,14 @@ def test_the_owner_of_the_clock_advances_time_and_publishes_the_version(make: Ma
     assert len(state["waiting"]) >= 2
     assert re.search(r"last_order\W+\d{4}-\d\d-\d\d", shown(live, "state", "show", "c0001"))
     assert {one.version for one in summaries(live)} == {2}
-    assert f"{taught().examples:,}" in shown(live, "model", "show", "1")
+    assert f"{trained_model().examples:,}" in shown(live, "model", "show", "1")
     # 3. A pinned version is in the ticks from the next one on.
     live.run("model", "rollback", "1")
     live.wait("the ticks name version 1", lambda: newest(live) == [1, 1], SECONDS)
     live.wait("it is in force", lambda: {one.version for one in summaries(live)} == {1}, SECONDS)
     listed = shown(live, "model", "list")
     assert re.search(r"^\W*1 .* pinned, in use\W*$", listed, re.MULTILINE)
-    assert fingerprint(taught())[:12] in listed
+    assert fingerprint(trained_model())[:12] in listed
     live.run("model", "rollback")
     live.wait("the ticks name version 2", lambda: newest(live) == [2, 2], SECONDS)
     # 4. The owner is killed: the other one advances the time.
@@ -344,7 +344,7 @@ def test_the_owner_of_the_clock_advances_time_and_publishes_the_version(make: Ma
 
 async def _learned(stores: Stores) -> None:
     """Store versions 1 and 2 like a trainer."""
-    churn_model = taught()
+    churn_model = trained_model()
     stored = snapshot(churn_model)
     await stores.models.claim("trainer")
     for number in (1, 2):

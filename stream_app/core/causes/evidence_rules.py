@@ -1,8 +1,8 @@
 """The evidence rules: a table of what in a customer's events speaks for which cause of churn.
 
 A row gives the event fields that it needs, the numbers that it measures on a `CustomerProfile`, the thresholds from
-which the evidence is present, and how common the evidence is with each cause and without it. `docs/causes.md` is
-generated from this table; `stream_app/i18n/` holds the text of each rule.
+which the evidence is present, and how common the evidence is with each cause and without it.
+`docs/reference/causes.md` is generated from this table; `stream_app/i18n/` holds the text of each rule.
 """
 
 from __future__ import annotations

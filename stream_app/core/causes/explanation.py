@@ -22,7 +22,7 @@ def sendable(number: float) -> float:
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """A cause of churn: its key (see docs/causes.md) and its probability."""
+    """A cause of churn: its key (see docs/reference/causes.md) and its probability."""
 
     key: Key
     probability: Probability

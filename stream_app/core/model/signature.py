@@ -19,11 +19,11 @@ _START: Final = len(MAGIC) + 32  # start of the content
 _LENGTH: Final = struct.Struct("<I")
 _UNSIGNED: Final = (
     "Delete the keys PREFIX:{model}:* in Redis; the trainer then learns the model again from the labelled topic."
-    " See docs/deploy.md, Signed models."
+    " See docs/how-to/model-key.md."
 )
 _OTHER_KEY: Final = (
     "Use the same model.key_file for all workers and the trainer; while a key is replaced, the old key is on the second"
-    " line. See docs/deploy.md, Signed models."
+    " line. See docs/how-to/model-key.md."
 )
 
 

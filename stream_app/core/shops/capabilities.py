@@ -20,7 +20,7 @@ from stream_app.core.shops.registry import MAX_SHOPS
 NOT_YET: Final = 1 << 62
 _ANSWERS: Final = (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED)
 
-# field, named as in docs/causes.md -> whether an event of its kind shows that the shop sends it
+# field, named as in docs/reference/causes.md -> whether an event of its kind shows that the shop sends it
 _BROWSING: Final[dict[str, Callable[[Browsing], bool]]] = {
     "browsing": lambda _: True,
     "browsing.session_id": lambda event: event.session_id is not None,

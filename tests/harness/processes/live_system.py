@@ -32,7 +32,7 @@ class LiveSystem:
     """Real servers and processes of the real command. All of them end with the block.
 
     Args:
-        settings: of the services, by their names in docs/settings.md: {"shop.horizon": "30d"}.
+        settings: of the services, by their names in docs/reference/settings.md: {"shop.horizon": "30d"}.
         kafka: address of a broker; None starts one.
         redis_url: address of a Redis; None starts one.
 

@@ -23,7 +23,7 @@ from stream_app.core.partition.progress import Summary
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from tests.fakes import MemoryServer, MemoryStateStore
-from tests.harness.shops import T0, complaint, order, taught
+from tests.harness.shops import T0, complaint, order, trained_model
 
 NOW = T0 + 60 * DAY_US
 
@@ -33,9 +33,9 @@ def stored(events: list[Event], *alerts: AlertNote) -> MemoryStateStore:
     processor = PartitionProcessor(Settings())
     for event in events:
         processor.apply(event, event.at)
-        processor.finish(taught())
+        processor.finish(trained_model())
     processor.advance(NOW)
-    processor.finish(taught())
+    processor.finish(trained_model())
     store = MemoryStateStore(MemoryServer())
 
     async def fill() -> None:

@@ -144,7 +144,7 @@ def test_lists_and_tables_in_the_environment() -> None:
             ["unknown", "Did you mean STREAM_APP_KAFKA__BOOTSTRAP?"],
         ),
         ({"KAFKA_BOOTSTRAP": "x:1"}, ["unknown", "Did you mean STREAM_APP_KAFKA__BOOTSTRAP?"]),
-        ({"KAFKAS": "x"}, ["unknown", "docs/settings.md"]),
+        ({"KAFKAS": "x"}, ["unknown", "docs/reference/settings.md"]),
         ({"KAFKA": "x"}, ["section"]),
         ({"KAFKA__PARTITIONS": "0"}, ["'0'", "greater than or equal to 1", "Default: 4"]),
         ({"KAFKA__PARTITIONS": "many"}, ["'many'", "integer"]),

@@ -116,7 +116,7 @@ def test_ambiguous_dates_name_the_remedy(tmp_path: Path) -> None:
         "`03/04/2024 08:00` is not a time",
         "dates that start with the year",
         "`format` under [time]",
-        "docs/mappings.md",
+        "docs/reference/mappings.md",
     )
     assert [word for word in wanted if word not in str(error)] == []
 

@@ -34,7 +34,7 @@ def test_a_custom_mapping(tmp_path: Path) -> None:
         (GOOD + "[time]\nformat = 'epoch_sec'", "time.format", "Did you mean `epoch_s`?"),
         (GOOD + "[file]\nencoding = 'gb-18031'", "file.encoding", "gb18030"),
         (GOOD + "[file]\ndelimiter = '::'", "file.delimiter", "one character"),
-        (GOOD + "[file]\ndecimal = ';'", "file.decimal", "docs/mappings.md"),
+        (GOOD + "[file]\ndecimal = ';'", "file.decimal", "docs/reference/mappings.md"),
         (GOOD + "[orders]\ncancellation_prefix = 'C'", "orders.cancellation_prefix", "group_by"),
         (GOOD + "event_id = 'id'\n[orders]\ngroup_by = 'no'", "orders.group_by", "event_id"),
         (GOOD + "[constants]\namount = 'much'", "constants.amount", "float"),

@@ -27,7 +27,7 @@ from stream_app.core.events.schema import Event
 from stream_app.core.partition.processor import PartitionProcessor, phase_of
 from stream_app.core.settings import Campaign, Settings
 from stream_app.core.units import DAY_US, HOUR_US
-from tests.harness.shops import SHOP, T0, Shell, browsing, logs, order, play, taught
+from tests.harness.shops import SHOP, T0, Shell, browsing, logs, order, run_log, trained_model
 
 NAN = float("nan")
 
@@ -141,19 +141,19 @@ def test_there_is_room_for_any_number_of_customers() -> None:
 
 @given(logs(customers=6, max_size=40), st.lists(st.booleans(), max_size=40))
 def test_alerts_keep_the_rules(events: list[Event], cuts: list[bool]) -> None:
-    played = play(events, cuts=cuts)
-    assert max(Counter(alert.opened_at for alert in played.opened).values(), default=0) <= SHOP.capacity
-    closed = {one.alert.alert_id: one for one in played.closed}
-    assert len(closed) == len(played.closed)
-    assert set(closed) <= {alert.alert_id for alert in played.opened}
+    outcome = run_log(events, cuts=cuts)
+    assert max(Counter(alert.opened_at for alert in outcome.opened).values(), default=0) <= SHOP.capacity
+    closed = {one.alert.alert_id: one for one in outcome.closed}
+    assert len(closed) == len(outcome.closed)
+    assert set(closed) <= {alert.alert_id for alert in outcome.opened}
     free_from: dict[str, int] = {}
-    for alert in played.opened:
+    for alert in outcome.opened:
         assert alert.opened_at > free_from.get(alert.customer, 0)  # never two at once
         ended = closed.get(alert.alert_id)
         free_from[alert.customer] = ended.at if ended else 1 << 62
-        said = sorted(at for name, at in played.decisions if name == alert.customer and at < alert.opened_at)
+        said = sorted(at for name, at in outcome.decisions if name == alert.customer and at < alert.opened_at)
         assert any(later - before >= SHOP.agreement for before in said for later in said)
-    for one in played.closed:
+    for one in outcome.closed:
         assert one.at > one.alert.opened_at
         assert one.reason in (RETURNED, LOST, FELL)
 
@@ -169,12 +169,12 @@ def silent_shop(customers: int = 6, settings: Settings = SHOP) -> Shell:
 def test_as_many_as_the_staff_can_take_are_opened_on_every_working_day() -> None:
     shell = silent_shop()
     shell.take(browsing("x", T0 + 9 * DAY_US))
-    days = Counter((alert.opened_at - T0) // DAY_US for alert in shell.played.opened)
+    days = Counter((alert.opened_at - T0) // DAY_US for alert in shell.outcome.opened)
     assert days
     assert set(days) <= {0, 1, 2, 3, 4, 7, 8}  # from Monday
     assert max(days.values()) == SHOP.capacity
-    assert all((alert.opened_at - T0) % DAY_US == 9 * HOUR_US for alert in shell.played.opened)
-    assert len({alert.customer for alert in shell.played.opened}) == len(shell.played.opened)
+    assert all((alert.opened_at - T0) % DAY_US == 9 * HOUR_US for alert in shell.outcome.opened)
+    assert len({alert.customer for alert in shell.outcome.opened}) == len(shell.outcome.opened)
 
 
 def opened_shop(settings: Settings = SHOP) -> Shell:
@@ -182,21 +182,21 @@ def opened_shop(settings: Settings = SHOP) -> Shell:
     shell = silent_shop(customers=1, settings=settings)
     for day in range(1, 9):
         shell.take(browsing("x", T0 + day * DAY_US))
-        if shell.played.opened:
+        if shell.outcome.opened:
             return shell
     raise AssertionError("nothing was opened")
 
 
 def test_an_alert_ends_when_the_customer_orders_and_only_by_a_later_order() -> None:
     shell = opened_shop()
-    (alert,) = shell.played.opened
+    (alert,) = shell.outcome.opened
     shell.take(order("c0", alert.opened_at - 1))  # came late: he ordered before the alert
     shell.take(browsing("c0", alert.opened_at + 5))
     shell.finish()
-    assert shell.played.closed == []
+    assert shell.outcome.closed == []
     shell.take(order("c0", alert.opened_at + 6))
     shell.finish()
-    assert [(one.alert.alert_id, one.at, one.reason) for one in shell.played.closed] == [
+    assert [(one.alert.alert_id, one.at, one.reason) for one in shell.outcome.closed] == [
         (alert.alert_id, alert.opened_at + 6, RETURNED)
     ]
 
@@ -206,8 +206,8 @@ def test_an_alert_ends_when_the_shops_own_rule_calls_the_customer_lost() -> None
     shell = opened_shop(settings)
     lost_at = T0 + settings.lost_after
     shell.take(browsing("x", lost_at + 5 * DAY_US))
-    (closing,) = shell.played.closed
-    assert len(shell.played.opened) == 1  # whom the shop's own rule calls lost, nobody is called about again
+    (closing,) = shell.outcome.closed
+    assert len(shell.outcome.opened) == 1  # whom the shop's own rule calls lost, nobody is called about again
     assert closing.reason == LOST
     assert lost_at < closing.at <= lost_at + 3 * DAY_US  # the first nomination after it
     assert closing.at == settings.next_nomination(lost_at)
@@ -216,36 +216,36 @@ def test_an_alert_ends_when_the_shops_own_rule_calls_the_customer_lost() -> None
 def test_an_alert_ends_when_the_risk_has_fallen() -> None:
     settings = msgspec.structs.replace(SHOP, fallen_odds=1e6)  # any score is far below the bar
     shell = opened_shop(settings)
-    (alert,) = shell.played.opened
+    (alert,) = shell.outcome.opened
     shell.take(browsing("x", alert.opened_at + 4 * DAY_US))
-    assert [(one.at, one.reason) for one in shell.played.closed][:1] == [
+    assert [(one.at, one.reason) for one in shell.outcome.closed][:1] == [
         (settings.next_nomination(alert.opened_at), FELL)
     ]
-    assert 0 < shell.played.closed[0].probability < 1
-    closed_at = shell.played.closed[0].at
-    again = [one.opened_at for one in shell.played.opened if one.opened_at >= closed_at]
-    said = sorted(at for name, at in shell.played.decisions if name == "c0" and at > closed_at)
+    assert 0 < shell.outcome.closed[0].probability < 1
+    closed_at = shell.outcome.closed[0].at
+    again = [one.opened_at for one in shell.outcome.opened if one.opened_at >= closed_at]
+    said = sorted(at for name, at in shell.outcome.decisions if name == "c0" and at > closed_at)
     assert all(at > said[1] for at in again)  # two new decisions have to agree first
 
 
 def test_both_scores_must_lie_above_the_bar() -> None:
     shell = silent_shop(settings=msgspec.structs.replace(SHOP, alert_above=0.999))
     shell.take(browsing("x", T0 + 9 * DAY_US))
-    assert shell.played.opened == []
+    assert shell.outcome.opened == []
 
 
 def test_a_campaign_opens_no_alert_but_still_ends_them() -> None:
     calm = Campaign("sale", date(2024, 1, 1), date(2024, 1, 31))
     shell = silent_shop(settings=msgspec.structs.replace(SHOP, campaigns=(calm,)))
     shell.take(browsing("x", T0 + 9 * DAY_US))
-    assert shell.played.opened == []
+    assert shell.outcome.opened == []
     opened = opened_shop(
         msgspec.structs.replace(
             SHOP, fallen_odds=1e-9, campaigns=(Campaign("later", date(2024, 1, 15), date(2024, 1, 31), lull_days=0),)
         )
     )
     opened.take(browsing("x", T0 + 25 * DAY_US))
-    assert [one.reason for one in opened.played.closed] == [LOST]
+    assert [one.reason for one in opened.outcome.closed] == [LOST]
 
 
 @pytest.mark.parametrize(("rank_by", "dearest_first"), [("risk", False), ("worth", True)])
@@ -257,7 +257,7 @@ def test_worth_puts_the_dearest_first_where_risks_are_alike(rank_by: str, deares
         partition.apply(order(name, T0, amount=10.0 + 500.0 * (place % 3)), T0)
     now = T0 + 3 * settings.decide_every
     partition.advance(now)
-    partition.finish(taught())
+    partition.finish(trained_model())
     nominated = partition.alerts.candidates.best(now)
     assert len(nominated) == 3
     assert [one.rank_value for one in nominated] == sorted((one.rank_value for one in nominated), reverse=True)
@@ -286,9 +286,9 @@ def risky(days: int, events: list[Event], settings: Settings = SHOP) -> set[str]
     partition = PartitionProcessor(settings)
     for event in events:
         partition.apply(event, event.at)
-        partition.finish(taught())
+        partition.finish(trained_model())
     partition.advance(T0 + days * DAY_US)
-    partition.finish(taught())
+    partition.finish(trained_model())
     return {one.customer for one in partition.alerts.candidates.best(T0 + days * DAY_US)}
 
 
@@ -318,11 +318,11 @@ def test_a_candidate_tells_what_the_staff_must_know() -> None:
         partition.apply(order("c", T0 + day * DAY_US, amount=60.0), T0 + day * DAY_US)
     now = T0 + 10 * DAY_US
     partition.advance(now)
-    partition.finish(taught())
+    partition.finish(trained_model())
     (one,) = partition.alerts.candidates.best(now)
     assert (one.silent_days, one.usual_gap_days) == (6.0, 4.0)
     assert one.monthly_worth == pytest.approx(120.0 / (10.0 + 10.0) * 30.44)
-    assert (one.source, one.version) == (1, taught().version)
+    assert (one.source, one.version) == (1, trained_model().version)
 
 
 def test_no_one_is_chosen_in_a_campaign_or_its_lull() -> None:
@@ -333,7 +333,7 @@ def test_no_one_is_chosen_in_a_campaign_or_its_lull() -> None:
     plain, calm = silent_shop(), silent_shop(settings=settings)
     for shell in (plain, calm):
         shell.take(browsing("x", T0 + 12 * DAY_US))
-    days = {(alert.opened_at - T0) // DAY_US for alert in plain.played.opened}
+    days = {(alert.opened_at - T0) // DAY_US for alert in plain.outcome.opened}
     assert days & {7, 8, 9, 10}
-    assert not {(alert.opened_at - T0) // DAY_US for alert in calm.played.opened} & {6, 7, 8, 9, 10}
-    assert calm.played.opened
+    assert not {(alert.opened_at - T0) // DAY_US for alert in calm.outcome.opened} & {6, 7, 8, 9, 10}
+    assert calm.outcome.opened

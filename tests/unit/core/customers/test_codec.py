@@ -33,7 +33,7 @@ from stream_app.core.state.counters import COUNTERS, MOST
 from stream_app.core.state.vector import CASES, ID_RING, LAST_AMOUNT, MAX_AMOUNT, MONEY, ORDERS, SLOTS, new_vector
 from stream_app.core.units import HOUR_US
 from stream_app.errors import UnusableState
-from tests.harness.shops import SECOND, SHOP, T0, Played, Shell, browsing, logs, order, taught
+from tests.harness.shops import SECOND, SHOP, T0, Shell, ShopOutcome, browsing, logs, order, trained_model
 
 DAY: Final = 24 * HOUR_US
 HORIZON: Final = SHOP.horizon
@@ -85,7 +85,9 @@ def all_of(shell: Shell) -> list[tuple[str, bytes]]:
     return found
 
 
-def played(events: Sequence[Event], cuts: Sequence[bool], *, crashes: bool) -> tuple[Played, list[tuple[str, bytes]]]:
+def outcome(
+    events: Sequence[Event], cuts: Sequence[bool], *, crashes: bool
+) -> tuple[ShopOutcome, list[tuple[str, bytes]]]:
     """Play a log; after some events all is scored and stored, and perhaps lost and restored."""
     shell = Storing()
     for place, event in enumerate(events):
@@ -101,8 +103,8 @@ def played(events: Sequence[Event], cuts: Sequence[bool], *, crashes: bool) -> t
 
 @given(logs(max_size=40), st.lists(st.booleans(), max_size=40))
 def test_a_restored_partition_goes_on_as_one_that_was_never_stored(events: list[Event], cuts: list[bool]) -> None:
-    ours, states = played(events, cuts, crashes=True)
-    theirs, expected = played(events, cuts, crashes=False)
+    ours, states = outcome(events, cuts, crashes=True)
+    theirs, expected = outcome(events, cuts, crashes=False)
     assert ours == theirs
     assert states == expected
 
@@ -121,8 +123,8 @@ def busy_log() -> list[Event]:
 
 def test_a_shop_that_crashes_after_every_event_is_the_same_shop() -> None:
     events = busy_log()
-    ours, states = played(events, [True] * len(events), crashes=True)
-    theirs, expected = played(events, [True] * len(events), crashes=False)
+    ours, states = outcome(events, [True] * len(events), crashes=True)
+    theirs, expected = outcome(events, [True] * len(events), crashes=False)
     assert ours == theirs
     assert states == expected
     assert len(ours.decisions) > 60
@@ -363,12 +365,12 @@ def test_decisions_on_states_as_they_still_are_take_no_features() -> None:
     partition = PartitionProcessor(SHOP)
     partition.apply(order("c", T0), T0)
     partition.advance(T0 + HORIZON)
-    partition.finish(taught())
+    partition.finish(trained_model())
     customer = partition.customers["c"]
     assert len(customer.waiting) == customer.fresh == 5
     fresh = len(encode_customers([customer], partition.ranking)[0])
     partition.apply(browsing("c", T0 + HORIZON), T0 + HORIZON)
-    partition.finish(taught())
+    partition.finish(trained_model())
     assert len(encode_customers([customer], partition.ranking)[0]) > fresh + 5 * 30
 
 

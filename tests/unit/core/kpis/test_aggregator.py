@@ -57,7 +57,7 @@ def shop_logs(draw: st.DrawFn) -> list[Event]:
     return sorted(events, key=lambda event: event.at)
 
 
-def played(events: Iterable[Event], settings: Settings = CHINA, partitions: int = 1) -> Shell:
+def outcome(events: Iterable[Event], settings: Settings = CHINA, partitions: int = 1) -> Shell:
     shell = Shell(settings, partitions)
     for event in events:
         shell.take(event)
@@ -180,7 +180,7 @@ def of_complaint(event: Complaint) -> list[Told]:
 def test_event_counts_equal_a_count_over_the_whole_log_for_any_partitioning(
     events: list[Event], partitions: int
 ) -> None:
-    assert flows_of(played(events, partitions=partitions)) == counted_by_hand(events)
+    assert flows_of(outcome(events, partitions=partitions)) == counted_by_hand(events)
 
 
 def test_each_kind_of_event_is_counted_with_its_amount() -> None:
@@ -200,7 +200,7 @@ def test_each_kind_of_event_is_counted_with_its_amount() -> None:
         complaint("c", T0 + 12, form=ComplaintForm.SURVEY, rating=5.0),
         complaint("c", T0 + 13, rating=3.0),
     ]
-    found = flows_of(played(events))
+    found = flows_of(outcome(events))
     assert found == counted_by_hand(events)
     assert found["s1", EventCount("amounts", "cart")] == 30.0
     assert found["default", EventCount("complaints", "logistics")] == 1
@@ -214,14 +214,14 @@ def test_a_duplicate_counts_once_and_a_late_page_view_starts_no_visit() -> None:
         browsing("c", T0 + 2 * HOUR_US, "a"),
         browsing("c", T0, "late"),
     ]
-    found = flows_of(played(events))
+    found = flows_of(outcome(events))
     assert found["default", EventCount("page_views")] == 2
     assert found["default", EventCount("visits")] == 1
     assert ("default", EventCount("visits_continued")) not in found
 
 
 def test_taken_counts_are_reset() -> None:
-    shell = played([browsing("c", T0)])
+    shell = outcome([browsing("c", T0)])
     assert flows_of(shell)
     assert flows_of(shell) == {}
 
@@ -277,13 +277,13 @@ def told_months(partitions: Iterable[PartitionProcessor], until: int) -> dict[da
 def test_months_equal_a_daily_count_of_every_customer(events: list[Event], partitions: int, silent_days: int) -> None:
     until = events[-1].at + silent_days * DAY_US
     by_hand = months_by_hand(events, until, CHINA)
-    told = told_months(played(events, partitions=partitions).partitions, until)
+    told = told_months(outcome(events, partitions=partitions).partitions, until)
     for month in sorted(by_hand)[-2:]:
         assert told.get(month, [Counter()] * 3) == by_hand[month]
 
 
 def test_a_month_begins_in_the_shops_time_zone() -> None:
-    shell = played([order("c", T0)])
+    shell = outcome([order("c", T0)])
     midnight = T0 + 31 * DAY_US - 8 * HOUR_US  # of Shanghai, the first of February
     (partition,) = shell.partitions
     partition.aggregator.monthly_churn.advance(midnight - 1)
@@ -294,7 +294,7 @@ def test_a_month_begins_in_the_shops_time_zone() -> None:
 
 
 def test_a_late_order_does_not_move_a_customer_back() -> None:
-    (partition,) = played([order("c", T0 + 3 * DAY_US), order("c", T0)]).partitions
+    (partition,) = outcome([order("c", T0 + 3 * DAY_US), order("c", T0)]).partitions
     partition.aggregator.monthly_churn.advance(T0 + 42 * DAY_US)
     assert partition.aggregator.monthly_churn.lost.total() == 0
     partition.aggregator.monthly_churn.advance(T0 + 45 * DAY_US)
@@ -345,7 +345,7 @@ def standing_by_hand(partition: PartitionProcessor) -> tuple[dict[tuple[str, str
 
 @given(shop_logs(), st.integers(0, 60))
 def test_population_counts_equal_those_of_single_customers(events: list[Event], silent_days: int) -> None:
-    shell = played(events)
+    shell = outcome(events)
     (partition,) = shell.partitions
     partition.advance(events[-1].at + silent_days * DAY_US)
     partition.finish(shell.model)
@@ -353,7 +353,7 @@ def test_population_counts_equal_those_of_single_customers(events: list[Event], 
 
 
 def test_a_complaint_counts_until_it_is_solved_and_two_periods_have_passed() -> None:
-    shell = played([order("c", T0), complaint("c", T0 + HOUR_US, complaint_id="1")])
+    shell = outcome([order("c", T0), complaint("c", T0 + HOUR_US, complaint_id="1")])
     (partition,) = shell.partitions
     assert standing_of(partition)[1] == {("default", "complaining"): 1}
     shell.take(complaint("c", T0 + DAY_US, complaint_id="1", action=ComplaintAction.RESOLVED))
@@ -364,7 +364,7 @@ def test_a_complaint_counts_until_it_is_solved_and_two_periods_have_passed() -> 
 
 def test_the_last_of_many_orders_counts_as_those_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(population, "_CHANGED_AT_ONCE", 1)  # so that each order is taken in at once
-    (partition,) = played([order("c", T0), order("c", T0 + DAY_US)]).partitions
+    (partition,) = outcome([order("c", T0), order("c", T0 + DAY_US)]).partitions
     assert standing_of(partition)[4] == {("default", ""): 1}
 
 
@@ -374,7 +374,7 @@ def test_a_customer_belongs_to_the_shop_of_their_last_order() -> None:
         order("c", T0 + HOUR_US, shop_id="s2"),
         browsing("c", T0 + DAY_US),
     ]
-    (partition,) = played(events).partitions
+    (partition,) = outcome(events).partitions
     assert standing_of(partition)[3] == {("s2", ""): 1}
     assert partition.aggregator.shop_of(partition.customers["c"]) == "s2"
 
@@ -398,7 +398,7 @@ def restored(partition: PartitionProcessor, settings: Settings) -> PartitionProc
 @given(shop_logs(), st.data())
 def test_restored_kpis_continue_like_uninterrupted_ones(events: list[Event], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(events)))
-    whole, broken = played(events), played(events[:cut])
+    whole, broken = outcome(events), outcome(events[:cut])
     broken.partitions[0].finish(broken.model)
     broken.partitions = [restored(broken.partitions[0], CHINA)]
     for event in events[cut:]:

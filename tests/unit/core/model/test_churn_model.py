@@ -25,7 +25,7 @@ from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.update import apply_event
 from stream_app.core.state.vector import new_vector
 from stream_app.core.units import DAY_US
-from tests.harness.shops import SHOP, T0, matured_rows, order, rows_of, separable, taught, teach
+from tests.harness.shops import SHOP, T0, matured_rows, order, rows_of, separable, train, trained_model
 
 # --- the mixture -----------------------------------------------------------------------------------------------------
 
@@ -210,7 +210,7 @@ def test_the_score_is_that_of_the_prior_until_there_are_enough_labels() -> None:
         prior = 1.0 / (1.0 + np.exp(-scores.log_odds[:, churn_model.names.index("prior")].astype(np.float64)))
         assert scores.source == churn_model.source
         assert bool(np.abs(scores.probability - prior).max() < 1e-6) is not sources[-1][0]
-        teach(churn_model, [day], rows_a_day=90)
+        train(churn_model, [day], rows_a_day=90)
     assert sources[0] == (False, PRIOR_SOURCE)
     assert sources[-1] == (True, MODEL_SOURCE)
     assert {source for enough, source in sources if enough} == {MODEL_SOURCE}
@@ -226,7 +226,7 @@ def test_one_kind_of_label_is_not_enough() -> None:
 
 
 def test_scoring_changes_nothing_and_learning_makes_a_version() -> None:
-    churn_model = copy.deepcopy(taught())
+    churn_model = copy.deepcopy(trained_model())
     before, view = churn_model.version, some_view()
     first = churn_model.decide(view)
     churn_model.score(view)
@@ -234,13 +234,13 @@ def test_scoring_changes_nothing_and_learning_makes_a_version() -> None:
     assert churn_model.version == before == first.version
     churn_model.learn_day([], T0 + 500 * DAY_US)
     assert churn_model.version == before  # nothing was learned
-    teach(churn_model, [300])
+    train(churn_model, [300])
     assert churn_model.version == before + 1
     assert not np.array_equal(churn_model.decide(view).probability, first.probability)
 
 
 def test_a_score_has_a_column_for_every_expert_and_the_ensemble() -> None:
-    churn_model, view = taught(), some_view()
+    churn_model, view = trained_model(), some_view()
     scores = churn_model.decide(view)
     assert churn_model.names == ("linear", "cells", "prior", "tree", "recency", "plain", MIXTURE)
     assert scores.log_odds.shape == (9, len(churn_model.names))
@@ -253,7 +253,7 @@ def test_a_score_has_a_column_for_every_expert_and_the_ensemble() -> None:
 
 @given(st.integers(1, 9))
 def test_a_score_does_not_depend_on_other_customers(size: int) -> None:
-    churn_model, view = taught(), some_view()
+    churn_model, view = trained_model(), some_view()
     decided, scored = churn_model.decide(view).probability, churn_model.score(view)
     for start in range(0, 9, size):
         part = StateFrame(view.vector[start : start + size], view.now[start : start + size], view.horizon)
@@ -262,7 +262,7 @@ def test_a_score_does_not_depend_on_other_customers(size: int) -> None:
 
 
 def test_events_are_scored_nearly_as_decisions_are() -> None:
-    churn_model, view = taught(), some_view()
+    churn_model, view = trained_model(), some_view()
     odds = [np.log(p / (1 - p)) for p in (churn_model.decide(view).probability, churn_model.score(view))]
     assert np.abs(odds[0] - odds[1]).max() < 2 * LIMIT * churn_model.shares()["tree"] + 1e-9
 
@@ -284,7 +284,7 @@ def test_returns_reach_the_nowcast() -> None:
 def test_importances_name_what_was_learned() -> None:
     churn_model = ChurnModel(SHOP.horizon, SHOP.decide_every, 1)
     assert set(churn_model.importances) == set(NAMES)
-    teach(churn_model, range(15))
+    train(churn_model, range(15))
     ranked = sorted(churn_model.importances, key=churn_model.importances.__getitem__, reverse=True)
     assert set(ranked[:3]) == {"recency", "recency_to_gap", "silence"}
 

@@ -40,9 +40,9 @@ from stream_app.core.model.snapshot import (
 )
 from stream_app.core.units import DAY_US
 from stream_app.errors import UnusableSnapshot
-from tests.harness.shops import SHOP, rows_of, taught, teach
+from tests.harness.shops import SHOP, rows_of, train, trained_model
 
-STORED: Final = snapshot(taught())
+STORED: Final = snapshot(trained_model())
 SIZE: Final = int.from_bytes(STORED[len(MAGIC) : len(MAGIC) + 4], "little")
 START: Final = len(MAGIC) + 4
 BODY: Final = STORED[START + SIZE :]
@@ -63,14 +63,14 @@ def refusal(stored: bytes) -> str:
 
 
 def test_a_restored_model_predicts_and_learns_bit_for_bit() -> None:
-    original, restored = copy.deepcopy(taught()), restore(STORED)
+    original, restored = copy.deepcopy(trained_model()), restore(STORED)
     rows = rows_of(np.random.default_rng(1), 300)
     assert fingerprint(restored) == fingerprint(original)
     for _ in range(3):
         for one, other in zip(restored.predict(rows), original.predict(rows), strict=True):
             assert np.array_equal(one, other)
         for churn_model in (restored, original):
-            teach(churn_model, range(100, 106))
+            train(churn_model, range(100, 106))
     assert (restored.version, restored.churned, restored.shares()) == (
         original.version,
         original.churned,
@@ -84,13 +84,13 @@ def test_a_restored_model_predicts_and_learns_bit_for_bit() -> None:
 
 def test_a_snapshot_of_a_restored_model_can_be_restored() -> None:
     again = restore(snapshot(restore(STORED)))
-    assert fingerprint(again) == fingerprint(taught())
+    assert fingerprint(again) == fingerprint(trained_model())
 
 
 def test_the_fingerprint_distinguishes_models() -> None:
     churn_model = ChurnModel(SHOP.horizon, SHOP.decide_every, 1)
-    seen = {fingerprint(churn_model), fingerprint(taught())}
-    teach(churn_model, [0])
+    seen = {fingerprint(churn_model), fingerprint(trained_model())}
+    train(churn_model, [0])
     seen.add(fingerprint(churn_model))
     churn_model.version += 1
     seen.add(fingerprint(churn_model))
@@ -101,11 +101,11 @@ def test_the_fingerprint_distinguishes_models() -> None:
 
 @pytest.mark.parametrize("expert", range(6))
 def test_the_fingerprint_depends_on_every_expert(expert: int) -> None:
-    churn_model = copy.deepcopy(taught())
+    churn_model = copy.deepcopy(trained_model())
     rows = rows_of(np.random.default_rng(9), 400)
     churn_model.experts[expert].learn(rows, (rows.features[:, 3] > 4).astype(np.int8))
     is_the_prior = churn_model.experts[expert].name == "prior"
-    assert (fingerprint(churn_model) == fingerprint(taught())) is is_the_prior
+    assert (fingerprint(churn_model) == fingerprint(trained_model())) is is_the_prior
 
 
 # --- the allow-list --------------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def names_in(body: bytes) -> set[tuple[str, str]]:
 
 def drifted() -> ChurnModel:
     """Return a model with detected drift, so that its snapshot contains every class."""
-    churn_model = copy.deepcopy(taught())
+    churn_model = copy.deepcopy(trained_model())
     for day in range(200):
         churn_model._drift.observe(day, 0.3 + 0.5 * (day > 100))
     assert churn_model.drift
@@ -220,7 +220,7 @@ def test_an_invalid_array_is_refused(code: Any, shape: Any, data: Any) -> None:
 
 
 def test_a_model_with_an_array_of_objects_is_not_stored() -> None:
-    churn_model = copy.deepcopy(taught())
+    churn_model = copy.deepcopy(trained_model())
     churn_model.importances = {"x": np.array([object()])}  # type: ignore[dict-item]
     with pytest.raises(TypeError, match="cannot hold arrays of object"):
         snapshot(churn_model)
@@ -297,7 +297,7 @@ def test_an_unusable_snapshot_is_refused_with_a_reason(stored: bytes, problem: s
 
 def test_another_numpy_version_is_accepted_if_predictions_are_equal() -> None:
     other = pack(header(numpy=np.__version__.split(".")[0] + ".999.0"), BODY)
-    assert fingerprint(restore(other)) == fingerprint(taught())
+    assert fingerprint(restore(other)) == fingerprint(trained_model())
 
 
 @pytest.mark.parametrize(
@@ -311,20 +311,20 @@ def test_a_body_without_a_model_is_refused(thing: Any) -> None:
 
 
 def test_a_model_with_foreign_classes_is_refused() -> None:
-    churn_model = copy.deepcopy(taught())
+    churn_model = copy.deepcopy(trained_model())
     churn_model.importances = {"x": Pending("c", 0)}  # type: ignore[dict-item]
     assert "core.model.labels.Pending" in refusal(snapshot(churn_model))
 
 
 def test_an_incomplete_model_is_refused() -> None:
-    churn_model = copy.deepcopy(taught())
+    churn_model = copy.deepcopy(trained_model())
     del churn_model._mixture
     body = pickle_body(churn_model)
     assert "body cannot be read" in refusal(pack(header(body), body))
 
 
 def test_a_body_on_which_rivers_rust_would_panic_is_refused() -> None:
-    adwin = taught()._drift._adwin._helper
+    adwin = trained_model()._drift._adwin._helper
     state = adwin.__getstate__()
     body = BODY.replace(state, b"\xff" * len(state))
     assert body != BODY
@@ -340,7 +340,7 @@ def test_no_byte_can_be_changed(place: int, change: int) -> None:
     except UnusableSnapshot:
         return
     # Only the version of numpy is told and not held against anyone.
-    assert fingerprint(restored) == fingerprint(taught())
+    assert fingerprint(restored) == fingerprint(trained_model())
     assert START <= place < START + SIZE
 
 
@@ -352,4 +352,4 @@ def test_no_byte_can_be_missing(length: int) -> None:
 def test_the_schema_is_that_of_this_release() -> None:
     assert header().schema == schema()
     assert schema() == schema()
-    assert ChurnModel(DAY_US, DAY_US, 0).names == taught().names
+    assert ChurnModel(DAY_US, DAY_US, 0).names == trained_model().names

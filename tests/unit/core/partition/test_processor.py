@@ -21,13 +21,13 @@ from stream_app.core.partition.processor import PartitionProcessor, phase_of
 from stream_app.core.settings import Settings
 from stream_app.core.state.vector import ID_RING, LAST_ORDER, ORDERS, SLOT
 from stream_app.core.units import DAY_US
-from tests.harness.shops import SECOND, SHOP, T0, Played, Shell, browsing, logs, order, play, taught
+from tests.harness.shops import SECOND, SHOP, T0, Shell, ShopOutcome, browsing, logs, order, run_log, trained_model
 
 PERIOD, HORIZON, ACTIVE, LATENESS = SHOP.decide_every, SHOP.horizon, SHOP.active_window, SHOP.lateness
 
 
-def without_counts(played: Played) -> Played:
-    return replace(played, counts=replace(played.counts, duplicates=0, late=0))
+def without_counts(outcome: ShopOutcome) -> ShopOutcome:
+    return replace(outcome, counts=replace(outcome.counts, duplicates=0, late=0))
 
 
 # --- whatever the batches --------------------------------------------------------------------------------------------
@@ -35,7 +35,7 @@ def without_counts(played: Played) -> Played:
 
 @given(logs(), st.lists(st.booleans(), max_size=25))
 def test_batches_may_be_cut_anywhere(events: list[Event], cuts: list[bool]) -> None:
-    assert play(events, cuts=cuts) == play(events)
+    assert run_log(events, cuts=cuts) == run_log(events)
 
 
 @given(logs(), st.lists(st.booleans(), max_size=25), st.data())
@@ -43,7 +43,7 @@ def test_late_events_in_batches_that_are_cut_anywhere(
     events: list[Event], cuts: list[bool], data: st.DataObject
 ) -> None:
     shuffled = delayed(events, data)
-    assert play(shuffled, cuts=cuts) == play(shuffled)
+    assert run_log(shuffled, cuts=cuts) == run_log(shuffled)
 
 
 CAUSE = re.compile(r"\bcause='\w*'")
@@ -51,12 +51,12 @@ CAUSE = re.compile(r"\bcause='\w*'")
 
 @given(logs(), st.integers(2, 4))
 def test_customers_may_be_spread_over_partitions(events: list[Event], partitions: int) -> None:
-    one, many = play(events), play(events, partitions=partitions)
+    one, many = run_log(events), run_log(events, partitions=partitions)
     assert many.decisions == one.decisions
     assert many.labels == one.labels
     assert many.vector == one.vector
     # The likeliest cause may differ: a partition knows what it has seen of the shop.
-    assert [CAUSE.sub("", text) for text in many.told] == [CAUSE.sub("", text) for text in one.told]
+    assert [CAUSE.sub("", text) for text in many.texts] == [CAUSE.sub("", text) for text in one.texts]
 
 
 @given(logs(), st.data())
@@ -66,9 +66,9 @@ def test_what_a_producer_sends_twice_counts_once(events: list[Event], data: st.D
         first = next(place for place, one in enumerate(repeated) if one is event)
         room = min(first + ID_RING, len(repeated))
         repeated.insert(data.draw(st.integers(first + 1, room)), event)
-    again = play(repeated)
+    again = run_log(repeated)
     assert again.counts.duplicates == len(repeated) - len(events)
-    assert without_counts(again) == without_counts(play(events))
+    assert without_counts(again) == without_counts(run_log(events))
 
 
 def test_an_event_that_was_forgotten_counts_again() -> None:
@@ -76,9 +76,9 @@ def test_an_event_that_was_forgotten_counts_again() -> None:
     events = [order("c", T0 + i * SECOND, amount=1.0) for i in range(ID_RING + 1)]
     for event in [*events, events[0], events[-1]]:
         shell.take(event)
-    played = shell.end(events[-1].at)
-    assert played.counts.duplicates == 1  # the last one; the first is out of the ring
-    assert played.vector["c"][ORDERS] == ID_RING + 2
+    outcome = shell.end(events[-1].at)
+    assert outcome.counts.duplicates == 1  # the last one; the first is out of the ring
+    assert outcome.vector["c"][ORDERS] == ID_RING + 2
 
 
 # --- late events -----------------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def delayed(events: list[Event], data: st.DataObject) -> list[Event]:
 
 @given(logs(), st.data())
 def test_lateness_within_the_allowance_changes_no_fact_and_no_label(events: list[Event], data: st.DataObject) -> None:
-    straight, late = play(events), play(delayed(events, data))
+    straight, late = run_log(events), run_log(delayed(events, data))
     assert late.counts.too_late == 0
     assert set(late.vector) == set(straight.vector)
     for name, vector in straight.vector.items():
@@ -109,11 +109,11 @@ def test_an_order_exactly_as_late_as_allowed_keeps_a_label_open_till_then() -> N
     late = order("c", due + HORIZON)
     shell.take(browsing("d", late.at + LATENESS))
     shell.finish()
-    assert ("c", due) not in shell.played.labels
+    assert ("c", due) not in shell.outcome.labels
     shell.take(late)
     shell.take(browsing("d", late.at + LATENESS + 1))
     shell.finish()
-    assert shell.played.labels["c", due] == (RETAINED, due + HORIZON)
+    assert shell.outcome.labels["c", due] == (RETAINED, due + HORIZON)
 
 
 def test_a_later_order_is_counted_and_opens_no_label_again() -> None:
@@ -122,10 +122,10 @@ def test_a_later_order_is_counted_and_opens_no_label_again() -> None:
     due = first_due("c", T0)
     shell.take(browsing("d", due + HORIZON + LATENESS + 1))
     shell.take(order("c", due + HORIZON - 1, amount=5.0))
-    played = shell.end(due + HORIZON + LATENESS + 1)
-    assert played.counts.too_late == 1
-    assert played.vector["c"][ORDERS] == 2
-    assert played.labels["c", due] == (CHURNED, due + HORIZON)
+    outcome = shell.end(due + HORIZON + LATENESS + 1)
+    assert outcome.counts.too_late == 1
+    assert outcome.vector["c"][ORDERS] == 2
+    assert outcome.labels["c", due] == (CHURNED, due + HORIZON)
 
 
 def test_an_order_beyond_the_lateness_still_counts_for_labels_that_are_open() -> None:
@@ -134,9 +134,9 @@ def test_an_order_beyond_the_lateness_still_counts_for_labels_that_are_open() ->
     due = first_due("c", T0)
     shell.take(browsing("d", due + LATENESS + DAY_US))
     shell.take(order("c", due + 1))
-    played = shell.end(due + HORIZON + LATENESS + 1)
-    assert played.counts.too_late == 1
-    assert played.labels["c", due] == (RETAINED, due + HORIZON)
+    outcome = shell.end(due + HORIZON + LATENESS + 1)
+    assert outcome.counts.too_late == 1
+    assert outcome.labels["c", due] == (RETAINED, due + HORIZON)
 
 
 # --- decisions -------------------------------------------------------------------------------------------------------
@@ -179,9 +179,9 @@ def test_one_decision_a_period_for_whoever_is_active_and_its_label_when_the_hori
     events = [event for event in events if event.at % SECOND]
     if not events:
         return
-    played, end = play(events), events[-1].at
-    assert set(played.decisions) == expected_decisions(events, end)
-    assert played.labels == {
+    outcome, end = run_log(events), events[-1].at
+    assert set(outcome.decisions) == expected_decisions(events, end)
+    assert outcome.labels == {
         (customer, due): (expected_label(events, customer, due), due + HORIZON)
         for customer, due in expected_decisions(events, end)
         if due + HORIZON <= end
@@ -192,7 +192,7 @@ def test_one_decision_a_period_for_whoever_is_active_and_its_label_when_the_hori
 def test_no_decision_sees_its_future(events: list[Event], data: st.DataObject) -> None:
     known = events[: data.draw(st.integers(1, len(events)))]
     now = known[-1].at
-    at_the_time, later = play(known), play(events)
+    at_the_time, later = run_log(known), run_log(events)
     if len(known) < len(events) and events[len(known)].at == now:
         return  # the future holds an event of this very instant
     assert at_the_time.decisions == {key: said for key, said in later.decisions.items() if key[1] <= now}
@@ -206,7 +206,7 @@ def test_after_a_long_pause_every_decision_is_made_before_the_event_that_ends_it
     first, last = order("c", T0, amount=1.0), order("c", T0 + 9 * PERIOD, amount=1.0)
     for event in [first, last]:
         partition.apply(event, event.at)
-    decisions = partition.finish(taught()).decisions
+    decisions = partition.finish(trained_model()).decisions
     assert [one.decided_at for one in decisions] == list(range(first_due("c", T0), last.at, PERIOD))
     silent = PartitionProcessor(SHOP)
     silent.apply(first, first.at)
@@ -214,7 +214,7 @@ def test_after_a_long_pause_every_decision_is_made_before_the_event_that_ends_it
         silent.apply(browsing("x", last.at), last.at)
     else:
         silent.advance(last.at)
-    assert [one.features for one in silent.finish(taught()).decisions] == [one.features for one in decisions]
+    assert [one.features for one in silent.finish(trained_model()).decisions] == [one.features for one in decisions]
 
 
 def test_decisions_come_in_order_of_time_and_name() -> None:
@@ -222,22 +222,22 @@ def test_decisions_come_in_order_of_time_and_name() -> None:
     for i in range(50):
         partition.apply(order(f"c{i}", T0), T0)
     partition.advance(T0 + 20 * DAY_US)
-    made = [(one.decided_at, one.customer) for one in partition.finish(taught()).decisions]
+    made = [(one.decided_at, one.customer) for one in partition.finish(trained_model()).decisions]
     assert len(made) == 50 * 10
     assert made == sorted(made)
 
 
 def test_an_event_at_the_moment_of_a_decision_is_seen_by_it() -> None:
     due = first_due("c", T0)
-    seen = play([order("c", T0), browsing("c", due), browsing("d", due + 1)]).decisions["c", due]
-    unseen = play([order("c", T0), browsing("c", due + 1)]).decisions["c", due]
+    seen = run_log([order("c", T0), browsing("c", due), browsing("d", due + 1)]).decisions["c", due]
+    unseen = run_log([order("c", T0), browsing("c", due + 1)]).decisions["c", due]
     assert seen[1] != unseen[1]
 
 
 def test_whoever_is_inactive_gets_none_until_he_orders_again() -> None:
     back = T0 + ACTIVE + 7 * DAY_US
-    played = play([order("c", T0), browsing("c", back - DAY_US), order("c", back), browsing("x", back + PERIOD)])
-    made = sorted(due for _, due in played.decisions)
+    outcome = run_log([order("c", T0), browsing("c", back - DAY_US), order("c", back), browsing("x", back + PERIOD)])
+    made = sorted(due for _, due in outcome.decisions)
     assert made == [
         *range(first_due("c", T0), T0 + ACTIVE + 1, PERIOD),
         *range(first_due("c", back), back + PERIOD + 1, PERIOD),
@@ -250,7 +250,7 @@ def test_a_first_order_that_comes_late_brings_no_decision_in_the_past() -> None:
     for i in range(20):
         partition.apply(order(f"c{i}", now - LATENESS), now - LATENESS)
     partition.advance(now + PERIOD + 1)
-    made = partition.finish(taught()).decisions
+    made = partition.finish(trained_model()).decisions
     assert len(made) == 20
     assert min(one.decided_at for one in made) > now
 
@@ -260,8 +260,8 @@ def test_the_active_window_ends_to_the_microsecond() -> None:
     for early, wanted in [(0, True), (1, False)]:  # the last order lies a window, or a window and a microsecond, before
         at = due - ACTIVE - early + (ACTIVE // PERIOD + 1) * PERIOD
         last = due + (ACTIVE // PERIOD + 1) * PERIOD
-        played = play([order("c", at), browsing("x", last + 1)])
-        assert (("c", last) in played.decisions) is wanted
+        outcome = run_log([order("c", at), browsing("x", last + 1)])
+        assert (("c", last) in outcome.decisions) is wanted
 
 
 def test_phases_are_spread_evenly_over_the_period() -> None:
@@ -280,8 +280,8 @@ def test_phases_are_spread_evenly_over_the_period() -> None:
 def test_a_label_looks_at_what_is_later_than_the_decision_and_within_the_horizon(after: int, label: int) -> None:
     due = first_due("c", T0)
     assert due > T0
-    played = play([order("c", T0), order("c", due + after), browsing("x", due + HORIZON + 2)])
-    assert played.labels["c", due] == (label, due + HORIZON)
+    outcome = run_log([order("c", T0), order("c", due + after), browsing("x", due + HORIZON + 2)])
+    assert outcome.labels["c", due] == (label, due + HORIZON)
 
 
 @pytest.mark.parametrize("returns", [False, True])
@@ -292,17 +292,17 @@ def test_both_labels_are_released_at_the_same_moment_when_the_watermark_has_pass
         shell.take(order("c", due + DAY_US))
     shell.take(browsing("x", due + HORIZON + LATENESS))
     shell.finish()
-    assert shell.played.labels == {}
+    assert shell.outcome.labels == {}
     shell.take(browsing("x", due + HORIZON + LATENESS + 1))
     shell.finish()
-    assert shell.played.labels == {("c", due): (RETAINED if returns else CHURNED, due + HORIZON)}
+    assert shell.outcome.labels == {("c", due): (RETAINED if returns else CHURNED, due + HORIZON)}
 
 
 @pytest.mark.parametrize(("after", "label"), [(0, CHURNED), (1, RETAINED)])
 def test_an_order_that_comes_late_is_held_to_its_own_time(after: int, label: int) -> None:
     due = first_due("c", T0)
     events: list[Event] = [order("c", T0), browsing("x", due + DAY_US // 2), order("c", due + after)]
-    assert play([*events, browsing("x", due + HORIZON + 2)]).labels["c", due] == (label, due + HORIZON)
+    assert run_log([*events, browsing("x", due + HORIZON + 2)]).labels["c", due] == (label, due + HORIZON)
 
 
 def test_a_return_is_told_once_and_at_once() -> None:
@@ -310,7 +310,7 @@ def test_a_return_is_told_once_and_at_once() -> None:
     for event in [order("c", T0), order("c", due + 5), order("c", due + 9)]:
         shell.take(event)
     shell.finish()
-    assert shell.played.returned == [(due, due + 5)]
+    assert shell.outcome.returned == [(due, due + 5)]
 
 
 # --- what counts -----------------------------------------------------------------------------------------------------
@@ -320,15 +320,15 @@ def test_a_return_is_told_once_and_at_once() -> None:
 def test_the_shop_says_which_step_of_an_order_counts(counted: str) -> None:
     settings = msgspec.structs.replace(SHOP, order_action=counted)
     for action in OrderAction:
-        played = play([order("c", T0, action=action, amount=7.0), browsing("c", T0 + 3 * PERIOD)], settings)
-        assert bool(played.decisions) is (action == counted)
-        assert played.vector["c"][SLOT["money"]] == (7.0 if action == counted else 0.0)
+        outcome = run_log([order("c", T0, action=action, amount=7.0), browsing("c", T0 + 3 * PERIOD)], settings)
+        assert bool(outcome.decisions) is (action == counted)
+        assert outcome.vector["c"][SLOT["money"]] == (7.0 if action == counted else 0.0)
 
 
 def test_a_later_refund_rewrites_no_label() -> None:
     due = first_due("c", T0)
     events: list[Event] = [order("c", T0), order("c", due + 1), order("c", due + 2, action=OrderAction.REFUNDED)]
-    assert play([*events, browsing("x", due + HORIZON)]).labels["c", due][0] == RETAINED
+    assert run_log([*events, browsing("x", due + HORIZON)]).labels["c", due][0] == RETAINED
 
 
 def test_the_excluded_leave_no_trace_and_move_no_clock() -> None:
@@ -353,7 +353,7 @@ def test_events_that_stir_are_scored_and_the_effect_of_a_sixteenth_is_measured()
     partition.apply(order("c", T0, "first"), T0)
     for i, name in enumerate(names, start=1):
         partition.apply(browsing("c", T0 + i, name), T0 + i)
-    effects = partition.finish(taught())
+    effects = partition.finish(trained_model())
     sampled = [name for name in names if xxhash.xxh3_64_intdigest(name.encode()) % 16 == 0]
     assert 5 <= len(sampled) <= 40
     assert partition.counts.scored == len(names) + len(sampled)  # after every page view, and before a sampled one
@@ -374,7 +374,7 @@ def test_a_customer_is_bounded_whatever_he_does() -> None:
     for i in range(600):
         at = T0 + i * DAY_US // 8
         partition.apply(kinds[i % 2]("c", at, category=f"g{i}"), at)
-        partition.finish(taught())
+        partition.finish(trained_model())
         customer = partition.customers["c"]
         (stored,) = encode_customers([customer], partition.ranking)
         assert len(stored) <= max_bytes(len(customer.waiting))

@@ -53,7 +53,7 @@ def profile(draw: st.DrawFn) -> CustomerProfile:
 
 
 def by_hand(about: CustomerProfile) -> tuple[str, ...]:
-    """Return the segments by the rule of docs/causes.md."""
+    """Return the segments by the rule of docs/reference/causes.md."""
     found = []
     if about.counter("complaints") or about.open_days:
         found.append("complaining")

@@ -19,7 +19,7 @@ from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import DAY_US
 from stream_app.metrics.trainer import QualityMetrics
 from stream_app.services.trainer.quality_publisher import QualityPublisher
-from tests.harness.shops import SHOP, T0, matured_rows, separable, taught
+from tests.harness.shops import SHOP, T0, matured_rows, separable, trained_model
 
 CAPACITY = 7
 DAYS = 40
@@ -29,11 +29,11 @@ FIRST_DAY = T0 // DAY_US
 def day_of_rows(day: int, rows: int = 40) -> list[Matured]:
     """A day's decisions with their labels."""
     drawn, labels = separable(np.random.default_rng([3, day]), rows)
-    return matured_rows(taught(), drawn, labels, T0 + day * DAY_US, SHOP.horizon)
+    return matured_rows(trained_model(), drawn, labels, T0 + day * DAY_US, SHOP.horizon)
 
 
 def kept(days: range) -> tuple[Quality, list[Matured]]:
-    quality, every = Quality(taught().names, CAPACITY), list[Matured]()
+    quality, every = Quality(trained_model().names, CAPACITY), list[Matured]()
     for day in days:
         matured = day_of_rows(day)
         quality.add(matured)
@@ -46,7 +46,7 @@ def by_hand(matured: list[Matured], scorer: str) -> Figures:
     if scorer == PRODUCT:
         said = np.array([one.pending.probability for one in matured], dtype=np.float32).astype(np.float64)
     else:
-        place = taught().names.index(scorer)
+        place = trained_model().names.index(scorer)
         said = probability_of(
             np.array([np.frombuffer(one.pending.log_odds, np.float16)[place] for one in matured], dtype=np.float64)
         )
@@ -89,7 +89,7 @@ def test_the_tenths_are_promise_and_outcome() -> None:
 
 
 def test_too_few_of_one_outcome_give_no_auc_but_a_loss() -> None:
-    quality = Quality(taught().names, CAPACITY)
+    quality = Quality(trained_model().names, CAPACITY)
     assert quality.figures(PRODUCT, ALL) is None
     quality.add([one for one in day_of_rows(0) if one.label == CHURNED])
     found = quality.figures(PRODUCT, ALL)
@@ -119,7 +119,7 @@ def test_the_sample_is_bounded_uniform_and_the_same_in_any_order(monkeypatch: py
 def test_a_checkpoint_brings_all_of_it_back() -> None:
     whole, _ = kept(range(12))
     first, _ = kept(range(5))
-    again = Quality(taught().names, CAPACITY)
+    again = Quality(trained_model().names, CAPACITY)
     again.restore(first.stored())
     for day in range(5, 12):
         again.add(day_of_rows(day))
@@ -144,7 +144,7 @@ def test_the_trainers_checkpoint_holds_it() -> None:
 
 
 def test_what_is_told_is_what_was_found() -> None:
-    training = Trainer(taught(), 2, SHOP.horizon, CAPACITY)
+    training = Trainer(trained_model(), 2, SHOP.horizon, CAPACITY)
     for day in range(10):
         training.quality.add(day_of_rows(day))
     training.through = T0
@@ -160,12 +160,12 @@ def test_what_is_told_is_what_was_found() -> None:
     told = registry.get_sample_value("churn_quality_auc_ratio", {"scorer": "recency", "window": "all"})
     assert told == figures.auc
     assert registry.get_sample_value("churn_quality_examples", {"window": "28d"}) == 400
-    for name, share in taught().shares().items():
+    for name, share in trained_model().shares().items():
         assert registry.get_sample_value("churn_model_expert_share_ratio", {"scorer": name}) == share
 
 
 def test_the_present_log_loss_is_told_before_any_change_and_beside_it() -> None:
-    training = Trainer(copy.deepcopy(taught()), 2, SHOP.horizon, CAPACITY)
+    training = Trainer(copy.deepcopy(trained_model()), 2, SHOP.horizon, CAPACITY)
     watch = training.churn_model._drift = DriftWatch()
     for day in range(100):
         watch.observe(day, 0.3)

@@ -36,7 +36,7 @@ from stream_app.services.worker import ticker as ticker_module
 from stream_app.services.worker.model_versions import ModelVersions
 from stream_app.services.worker.ticker import SETTLE_US, Ticker
 from tests.fakes import MemoryLease, MemoryModelStore, MemoryServer, MemoryStateStore
-from tests.harness.shops import SHOP, T0, taught
+from tests.harness.shops import SHOP, T0, trained_model
 
 TOPICS = {role: f"shop.{role}" for role in ("alerts", "ticks", "labelled", "dead_letters", "scores", "contacts")}
 
@@ -380,7 +380,7 @@ def test_a_version_that_is_gone_is_replaced_by_an_earlier_one_never_by_a_later()
     async def story() -> None:
         store = MemoryModelStore(MemoryServer(), keep=2)
         await store.claim("t")
-        stored = snapshot(taught())
+        stored = snapshot(trained_model())
         for number in (3, 5, 7):
             version = ModelVersion(number, number, "f", 0, len(stored), {}, 0)
             at = (3, 5, 7).index(number)
@@ -388,7 +388,7 @@ def test_a_version_that_is_gone_is_replaced_by_an_earlier_one_never_by_a_later()
         models = ModelVersions(store, SHOP)
         untaught = fingerprint(ChurnModel(SHOP.horizon, SHOP.decide_every, 1))
         assert fingerprint(await models.get(0)) == untaught
-        assert fingerprint(await models.get(7)) == fingerprint(taught())
+        assert fingerprint(await models.get(7)) == fingerprint(trained_model())
         assert await models.get(6) is await models.get(5)
         assert fingerprint(await models.get(3)) == untaught  # not kept, and there is none before it
 
@@ -401,7 +401,7 @@ def test_a_version_that_is_still_to_come_is_waited_for_and_a_stand_in_is_not_kep
     async def story() -> None:
         store = MemoryModelStore(MemoryServer(), keep=9)
         await store.claim("t")
-        stored = snapshot(taught())
+        stored = snapshot(trained_model())
         looks: list[float] = []
 
         async def add(number: int) -> None:
@@ -418,7 +418,7 @@ def test_a_version_that_is_still_to_come_is_waited_for_and_a_stand_in_is_not_kep
                 await add(7)
 
         models = ModelVersions(store, SHOP, sleep)
-        assert fingerprint(await models.get(7)) == fingerprint(taught())
+        assert fingerprint(await models.get(7)) == fingerprint(trained_model())
         assert len(looks) == 3
         untaught = fingerprint(ChurnModel(SHOP.horizon, SHOP.decide_every, 1))
         assert await models.get(9) is await models.get(7)  # it does not come
