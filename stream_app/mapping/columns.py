@@ -59,7 +59,7 @@ class Columns:
         guess = likely_column(field, missing.split("|"), self.names)
         remedy = f"Did you mean `{guess}`? Then use --columns {field}={guess}." if guess else "Use one of these."
         if any("\udc80" <= char <= "\udcff" for char in "".join(self.names)):  # bytes that are not UTF-8
-            remedy = 'The file is not UTF-8. Set encoding = "gb18030" under [file] in a mapping (docs/reference/mappings.md).'
+            remedy = 'The file is not UTF-8: set encoding = "gb18030" under [file] (docs/reference/mappings.md).'
         there = ", ".join(f"`{name.encode(errors='replace').decode()}`" for name in self.names)
         return NoSuchColumn(file=self.file, column=missing, field=field, columns=there, remedy=remedy)
 
