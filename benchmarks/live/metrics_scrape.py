@@ -19,7 +19,8 @@ import typer
 
 from benchmarks.live.results import Scrape
 from stream_app.adapters.http.health import Health, HealthServer
-from stream_app.core.alerts.lifecycle import CLOSE_REASONS, Alert, AlertCandidate, Ranks, alert_id
+from stream_app.core.alerts.lifecycle import CLOSE_REASONS, Alert, AlertCandidate, alert_id
+from stream_app.core.alerts.ranking import Ranks
 from stream_app.core.causes.catalogue import CAUSES
 from stream_app.core.causes.explanation import Cause, Explanation
 from stream_app.core.customers.customer import Customer

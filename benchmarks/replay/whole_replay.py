@@ -75,7 +75,7 @@ def replay(
         decisions=len(outcome.columns),
         labels=replayed.churn_model.examples,
         customers=outcome.customers,
-        waiting=sum(len(partition.waiting) for partition in replayed.partitions),
+        waiting=sum(len(partition.decisions.waiting) for partition in replayed.partitions),
         scan_seconds=scanned - started,
         replay_seconds=ended - scanned,
         wall_seconds=wall,

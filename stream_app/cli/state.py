@@ -14,7 +14,7 @@ from stream_app.cli.output import iso_time, results, write_document
 from stream_app.cli.stores import with_stores
 from stream_app.cli.tables import Column, show_table
 from stream_app.config import LiveConfig
-from stream_app.core.alerts.lifecycle import Ranking
+from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.customers.codec.states import decode_customers
 from stream_app.core.customers.customer import Customer
 from stream_app.core.partition.progress import Summary

@@ -26,7 +26,7 @@ def shipped_mappings() -> list[str]:
     >>> "online-retail" in shipped_mappings()
     True
     """
-    folder = resources.files("stream_app.mapping")
+    folder = resources.files("stream_app.mapping") / "shipped"
     return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
 
 
@@ -41,7 +41,9 @@ def load_mapping(name_or_path: str | Path) -> Mapping:
     """
     name = str(name_or_path)
     if name in shipped_mappings():
-        return parse_mapping(resources.files("stream_app.mapping").joinpath(f"{name}.toml").read_bytes(), name)
+        return parse_mapping(
+            resources.files("stream_app.mapping").joinpath("shipped", f"{name}.toml").read_bytes(), name
+        )
     try:
         return parse_mapping(Path(name).read_bytes(), name)
     except OSError as error:

@@ -1,4 +1,7 @@
-"""The model of a mapping file: how the columns of a foreign log become events."""
+"""The model of a mapping file: how the columns of a foreign log become events.
+
+The mappings that come with the product are in `shipped/`. docs/extending.md has the recipe for a new one.
+"""
 
 from __future__ import annotations
 

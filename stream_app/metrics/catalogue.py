@@ -1,4 +1,4 @@
-"""The metric classes that each service exports."""
+"""The metric classes that each service exports. `core/kpis/` counts what the KPIs among them show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""KPIs of the shop and its customers, exported by the workers."""
+"""Declarations of the KPIs of the shop and its customers.
+
+`core/kpis/` counts them, and `services/worker/kpi_publisher.py` sets the metrics.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The catalogue of causes of churn, with prior shares from surveys among sellers."""
+"""The catalogue of causes of churn, with prior shares from surveys among sellers.
+
+docs/extending.md lists everything that a new cause needs.
+"""
 
 from __future__ import annotations
 

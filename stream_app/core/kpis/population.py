@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.alerts.lifecycle import Ranking
+from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.customer import Customer

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from stream_app.core.alerts.lifecycle import AlertCandidate, top_indices
+from stream_app.core.alerts.lifecycle import AlertCandidate
+from stream_app.core.alerts.ranking import top_indices
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.customers.customer import Customer
 from stream_app.core.partition.explainer import Explainer

@@ -1,4 +1,7 @@
-"""The unit of progress of a partition, as a plain value."""
+"""The commit of a partition: everything that a crash either keeps as a whole or loses as a whole.
+
+`adapters/redis/scripts/commit.lua` stores it. docs/architecture.md describes what a crash does at each point.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Final
 
-from stream_app.core.messages.decoding import AT_ONCE, EVENTS, ROLES, TICKS, DeadLetter, Item, Record, decode_record
+from stream_app.core.messages.dead_letters import DeadLetter, Record
+from stream_app.core.messages.decoding import AT_ONCE, EVENTS, ROLES, TICKS, Item, decode_record
 from stream_app.core.messages.outgoing import header_bytes
 from stream_app.core.messages.schema import Tick
 from stream_app.core.partition.record_merge import UNENDING, RecordMerge

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-import xxhash
-
 from stream_app.core.alerts.lifecycle import RETURNED, AlertClosing
 from stream_app.core.alerts.sla import ComplaintsBefore, SlaBreach, SlaBreachEnded
 from stream_app.core.alerts.staff_actions import ACTIONS
@@ -19,12 +17,12 @@ from stream_app.core.events.schema import Complaint, Event
 from stream_app.core.kpis.aggregator import KpiAggregator, KpiState
 from stream_app.core.messages.schema import Contact, ContactAction
 from stream_app.core.model.churn_model import Model, Scores
-from stream_app.core.model.labels import Matured, Pending, Returned, Waiting, counts_as_order, record_order
+from stream_app.core.model.labels import Matured, Pending, Returned, counts_as_order, record_order
 from stream_app.core.partition.alert_tracker import AlertTracker
+from stream_app.core.partition.due_decisions import DueDecisions
 from stream_app.core.partition.explainer import Explainer
 from stream_app.core.partition.outbox import alert_of
 from stream_app.core.partition.score_batch import ScoreBatch
-from stream_app.core.partition.timers import Timers
 from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.settings import Settings
 from stream_app.core.state.complaint_kinds import Classifier, unclassified
@@ -33,7 +31,7 @@ from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.update import apply_event
 from stream_app.core.state.vector import LAST_ORDER
 from stream_app.core.state.vector import NEVER as NO_DAY
-from stream_app.core.units import DAY_US, NEVER, NOT_DUE, SECOND_US
+from stream_app.core.units import DAY_US, NEVER, NOT_DUE
 
 _SAMPLE: Final = 16  # one event in 16 is also scored just before it is applied, to measure its effect
 
@@ -65,18 +63,6 @@ class Effects:
     ended: list[SlaBreachEnded] = field(default_factory=list)  # closed urgent alerts
 
 
-def phase_of(customer: str, period: int) -> int:
-    """Return where in the period the decisions of a customer lie: whole seconds, in microseconds.
-
-    The phases of all customers are spread evenly over the period.
-
-    >>> 0 <= phase_of("c1", 7 * DAY_US) < 7 * DAY_US
-    True
-    """
-    key = xxhash.xxh3_64_intdigest(customer.encode("utf-8", "surrogatepass"))
-    return key % max(period // SECOND_US, 1) * SECOND_US
-
-
 class PartitionProcessor:
     """The customers of one partition number, their timers, and the decisions that wait for a label.
 
@@ -94,13 +80,12 @@ class PartitionProcessor:
         self.stream_time = NEVER  # microseconds
         self.working_set = WorkingSet(settings.agreement)
         self.customers, self.ranking = self.working_set.by_name, self.working_set.ranking
-        self.timers: Timers[Customer] = Timers(settings.decide_every // 1024)
-        self.waiting = Waiting(settings.horizon)
         self.counts = Counts()
-        self.decided = 0  # decisions made since the process started
         self.explainer = Explainer(settings, classify)
         self.aggregator = KpiAggregator(settings, classify)
         self._batch = ScoreBatch()
+        self.decisions = DueDecisions(settings, self.working_set, self._batch)
+        self._timers = self.decisions.timers
         self.alerts = AlertTracker(settings, self.working_set, self.explainer, self.aggregator, self._batch)
         self._sla = self.alerts.sla
         # Days after which the urgent alerts of a complaint have expired.
@@ -123,7 +108,7 @@ class PartitionProcessor:
             self.counts.excluded += 1
             return False
         if at > self.stream_time:
-            if at > self.timers.next_due or at > self._sla.next_due:
+            if at > self._timers.next_due or at > self._sla.next_due:
                 self.advance(at)
             self.stream_time = at
         customer = known or self.customers.get(name) or self._add_customer(event)
@@ -183,10 +168,7 @@ class PartitionProcessor:
             self.alerts.close(customer, at, RETURNED)
         self._batch.forget(customer)
         if customer.due == 0:
-            period = self.settings.decide_every
-            earliest = max(at, self.stream_time) + 1
-            phase = phase_of(customer.name, period)
-            self._set_timer(customer, earliest + (phase - earliest) % period)
+            self.decisions.schedule_first(customer, max(at, self.stream_time))
 
     def apply_contact(self, contact: Contact, at: int) -> None:
         """Apply a contact: an alert opened by the allocator, an action of the staff, or a message to a customer.
@@ -220,38 +202,10 @@ class PartitionProcessor:
         Returns:
             Whether everything due has been done. If not, call `finish` and then `advance` again.
         """
-        period, complete = self.settings.decide_every, True
-        # At most one period at a time: every decision sets the timer of its customer's next one, a period later.
-        while (due := self.timers.next_due) < until:
-            due_now = self.timers.take_before(min(until, due + period), limit)
-            for due_at, _, customer in due_now:
-                self._decide(customer, due_at)
-            limit -= len(due_now)
-            if limit <= 0 and self.timers.next_due < until:
-                until, complete = due_now[-1][0], False
-        self.stream_time = max(self.stream_time, until)
+        stopped_at = self.decisions.make_due(until, limit)
+        self.stream_time = max(self.stream_time, until if stopped_at is None else stopped_at)
         self.alerts.check_targets(self.stream_time)
-        return complete
-
-    def _decide(self, customer: Customer, due: int) -> None:
-        """Make the due decision and set the timer of the next, or retire a customer who is no longer active."""
-        self.working_set.changed.add(customer)
-        if due - round(customer.vector[LAST_ORDER] * DAY_US) > self.settings.active_window:
-            customer.due = 0
-            self._batch.forget(customer)
-            return
-        self.decided += 1
-        pending = Pending(customer.name, due)
-        customer.waiting.append(pending)
-        customer.fresh += 1
-        customer.packed = None
-        self.waiting.add(pending)
-        self._batch.add(customer, due, pending)
-        self._set_timer(customer, due + self.settings.decide_every)
-
-    def _set_timer(self, customer: Customer, due: int) -> None:
-        customer.due = due
-        self.timers.add(due, customer.name, customer)
+        return stopped_at is None
 
     def finish(self, model: Model, watermark: int | None = None) -> Effects:
         """Score everything since the last call, and release the labels that the watermark has passed.
@@ -268,7 +222,7 @@ class PartitionProcessor:
         effects.returned, self._returned = self._returned, []
         if watermark is None:
             watermark = self.stream_time - self.settings.lateness - 1
-        for matured in self.waiting.mature(watermark):
+        for matured in self.decisions.waiting.mature(watermark):
             customer = self.customers[matured.pending.customer]
             customer.waiting.pop(0)
             customer.packed = None
@@ -286,10 +240,6 @@ class PartitionProcessor:
         customers = self.working_set.by_index
         if kpi_state is not None:
             self.aggregator.restore(customers, kpi_state, self.stream_time)
+        self.decisions.restore(customers)
         for customer in customers:
-            if customer.due:
-                self.timers.add(customer.due, customer.name, customer)
             self.alerts.restore(customer, self.stream_time)
-        waiting = [pending for customer in customers for pending in customer.waiting]
-        for pending in sorted(waiting, key=lambda one: (one.decided_at, one.customer)):
-            self.waiting.add(pending)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from stream_app.core.alerts.lifecycle import Ranking
+from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.alerts.sla import SlaBreach
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.customers.customer import Customer

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import isnan
 
-from stream_app.core.alerts.lifecycle import Ranking
+from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.customers.customer import Customer
 from stream_app.core.kpis.aggregator import segment_in
 from stream_app.core.kpis.event_counts import EventCounts, Row
-from stream_app.core.messages.decoding import ROLES, DeadLetter, dead_letter
+from stream_app.core.messages.dead_letters import DeadLetter, dead_letter
+from stream_app.core.messages.decoding import ROLES
 from stream_app.core.messages.outgoing import Outgoing
 from stream_app.core.messages.unknown_words import Found
 from stream_app.core.model.cohorts import Cohorts
@@ -28,7 +29,7 @@ class Step:
 
     Args:
         partition: number of the partition.
-        decision_limit: `PartitionProcessor.decided` at which the step makes no more decisions.
+        decision_limit: `DueDecisions.made` at which the step makes no more decisions.
     """
 
     partition: int

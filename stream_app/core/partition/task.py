@@ -16,7 +16,8 @@ import msgspec
 
 from stream_app.core.customers.codec.states import decode_customers, encode_customers
 from stream_app.core.events.schema import Event, Rejected
-from stream_app.core.messages.decoding import CONTACTS, ROLES, TICKS, DeadLetter, Record
+from stream_app.core.messages.dead_letters import DeadLetter, Record
+from stream_app.core.messages.decoding import CONTACTS, ROLES, TICKS
 from stream_app.core.messages.outgoing import pack
 from stream_app.core.messages.schema import AllocationDone, Contact, SystemMessage, Tick
 from stream_app.core.model.churn_model import Model
@@ -138,7 +139,7 @@ class PartitionTask:
 
     def step(self, model: Model) -> Step | None:
         """Apply a chunk of the waiting records and return the step to commit; None if nothing can be done now."""
-        step = Step(self.number, self.processor.decided + self.limits.decisions)
+        step = Step(self.number, self.processor.decisions.made + self.limits.decisions)
         tick = self._apply_chunk(step)
         if tick is None and step.is_empty and not self._released:
             return None
@@ -149,7 +150,7 @@ class PartitionTask:
 
     def _apply_chunk(self, step: Step) -> Tick | None:  # noqa: C901 - a call per record would cost more
         """Apply records up to the limit, or up to and including a tick that ends the chunk, which is returned."""
-        processor, timers, customers = self.processor, self.processor.timers, self.processor.customers
+        processor, timers, customers = self.processor, self.processor.decisions.timers, self.processor.customers
         run = self.inputs.pop(self.limits.events, CONTACTS if self.hold is not None else None)
         for place, (role, _, at, (item, appended, record)) in enumerate(run):
             if isinstance(item, DeadLetter):
@@ -177,7 +178,7 @@ class PartitionTask:
 
     def _advance(self, at: int, step: Step) -> bool:
         """Make the decisions due before a time, as far as the limit allows; return whether that was all."""
-        limit = max(step.decision_limit - self.processor.decided, 1)
+        limit = max(step.decision_limit - self.processor.decisions.made, 1)
         step.decisions_left = not self.processor.advance(at, limit)
         return not step.decisions_left
 

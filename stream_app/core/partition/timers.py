@@ -1,4 +1,7 @@
-"""Timers in stream time: a calendar queue that returns due items in order of (due, customer)."""
+"""Timers in stream time: a calendar queue that returns due items in order of (due, customer).
+
+`due_decisions.py` uses it to score quiet customers, `sla_watch.py` to watch service targets.
+"""
 
 from __future__ import annotations
 

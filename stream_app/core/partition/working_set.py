@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from stream_app.core.alerts.lifecycle import Ranking
+from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.customers.customer import Customer
 
 

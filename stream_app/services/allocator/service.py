@@ -20,7 +20,8 @@ from stream_app.config import INPUTS, OUTPUTS, LiveConfig
 from stream_app.core.allocation.allocator import NUMBER, Allocator
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.batches import decode_candidates
-from stream_app.core.messages.decoding import Record, read_internal
+from stream_app.core.messages.dead_letters import Record
+from stream_app.core.messages.decoding import read_internal
 from stream_app.core.messages.outgoing import sequence_of
 from stream_app.core.stall import Progress
 from stream_app.core.units import NEVER

@@ -17,7 +17,7 @@ from typing import Final
 from aiokafka.errors import OutOfOrderSequenceNumber
 
 from stream_app.adapters.kafka.refusals import FIX_TOPIC, REFUSED, TOO_LARGE, refusals
-from stream_app.core.messages.decoding import MIN_DEAD_BYTES, cut
+from stream_app.core.messages.dead_letters import MIN_DEAD_BYTES, cut
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, SEQUENCE, Outgoing, unpack
 from stream_app.core.partition.outbox import ALERTS, DEAD_LETTERS, SCORES
 from stream_app.ports import StateStore

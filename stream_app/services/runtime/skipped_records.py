@@ -15,7 +15,7 @@ from faust.types.tuples import TP
 from stream_app.adapters.kafka.refusals import REFUSED, TOO_LARGE, refusals
 from stream_app.config import LiveConfig
 from stream_app.core.events.schema import Rejected
-from stream_app.core.messages.decoding import MIN_DEAD_BYTES, DeadLetter, Record, cut, dead_letter, dead_letter_of
+from stream_app.core.messages.dead_letters import MIN_DEAD_BYTES, DeadLetter, Record, cut, dead_letter, dead_letter_of
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES
 from stream_app.metrics.runtime import SkippedMetrics
 from stream_app.services.runtime.producer import make_producer, stop_producer

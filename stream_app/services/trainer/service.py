@@ -16,7 +16,8 @@ from stream_app.adapters.http.health import Health
 from stream_app.config import LiveConfig
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.batches import decode_labelled
-from stream_app.core.messages.decoding import Record, read_internal
+from stream_app.core.messages.dead_letters import Record
+from stream_app.core.messages.decoding import read_internal
 from stream_app.core.messages.outgoing import sequence_of
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot

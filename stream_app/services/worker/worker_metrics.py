@@ -21,7 +21,7 @@ from stream_app.metrics.kpis import KpiMetrics
 from stream_app.metrics.runtime import CommitMetrics, RelayMetrics
 from stream_app.metrics.worker import WorkerMetrics
 from stream_app.ports import Outcome
-from stream_app.services.worker.kpi_metrics import KpiPublisher
+from stream_app.services.worker.kpi_publisher import KpiPublisher
 
 _log = logging.getLogger(__name__)
 _MICROS: Final = 1e6

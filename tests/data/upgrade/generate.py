@@ -33,12 +33,8 @@ from confluent_kafka import Producer
 import stream_app
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import Topics, confluent_options
-from stream_app.core.alerts.lifecycle import (
-    Alert,
-    AlertCandidate,
-    Ranking,
-    alert_id,
-)
+from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
+from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, UrgentCase, breach_id
 from stream_app.core.alerts.staff_actions import MAX_STAFF, AlertNote, WorkNote
 from stream_app.core.allocation.allocator import AllocatorPosition

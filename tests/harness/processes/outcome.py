@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from stream_app.config import reader_options
 from stream_app.config.kafka import OUTPUTS
-from stream_app.core.alerts.lifecycle import Ranking
+from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.allocation.allocator import NUMBER as DESK
 from stream_app.core.customers.codec.states import decode_customers
 from stream_app.core.customers.customer import Customer

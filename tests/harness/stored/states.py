@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from stream_app.core.alerts.lifecycle import Alert, Ranking
+from stream_app.core.alerts.lifecycle import Alert
+from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.alerts.staff_actions import AlertNote, WorkNote
 from stream_app.core.customers.codec.states import encode_customers
 from stream_app.core.customers.customer import Customer
@@ -115,7 +116,7 @@ def partition_values(keyspace: Mapping[str, Any], number: int, settings: Setting
         "customers": len(task.processor.customers),
         "open": sorted(map(ascii, task.processor.alerts.open)),
         "counts": vars(task.processor.counts),
-        "next_due": task.processor.timers.next_due,
+        "next_due": task.processor.decisions.timers.next_due,
         "shops": task.processor.aggregator.shops.names,
         "episodes": {
             key.decode(): msgspec.to_builtins(msgspec.json.decode(note, type=kinds[key.endswith(b":work")]))

@@ -26,7 +26,8 @@ import msgspec
 import numpy as np
 import xxhash
 
-from stream_app.core.alerts.lifecycle import Alert, Ranking, Ranks
+from stream_app.core.alerts.lifecycle import Alert
+from stream_app.core.alerts.ranking import Ranking, Ranks
 from stream_app.core.alerts.sla import Target, UrgentCase
 from stream_app.core.arrays import Bools, Ints
 from stream_app.core.customers.codec.alerts import MAX_BYTES as MAX_ALERT_BYTES

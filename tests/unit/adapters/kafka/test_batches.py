@@ -15,7 +15,8 @@ from faust.types import TP
 from stream_app.adapters.kafka.faust_transport.batches import Batches, FetchedBytes, Taken
 from stream_app.adapters.kafka.faust_transport.faults import MOST, WITHIN_SECONDS, Faults
 from stream_app.adapters.kafka.faust_transport.unpacking import Unpacker
-from stream_app.core.messages.decoding import AT_ONCE, DeadLetter, dead_letter, decode_record
+from stream_app.core.messages.dead_letters import DeadLetter, dead_letter
+from stream_app.core.messages.decoding import AT_ONCE, decode_record
 from stream_app.core.messages.unreadable import Unreadable
 from stream_app.errors import MissingCodec, TooManyUnreadable
 from tests.harness.raw_kafka import batch, pack, record, varint

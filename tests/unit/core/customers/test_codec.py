@@ -14,7 +14,8 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, Ranking, alert_id
+from stream_app.core.alerts.lifecycle import Alert, AlertCandidate, alert_id
+from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, UrgentCase, breach_id
 from stream_app.core.alerts.staff_actions import MAX_STAFF
 from stream_app.core.causes.catalogue import CAUSES

@@ -27,7 +27,8 @@ from stream_app.core.messages.batches import (
     decode_candidates,
     decode_labelled,
 )
-from stream_app.core.messages.decoding import DeadLetter, decode_record, read_internal
+from stream_app.core.messages.dead_letters import DeadLetter
+from stream_app.core.messages.decoding import decode_record, read_internal
 from stream_app.core.messages.outgoing import pack, sequence_of
 from stream_app.core.messages.schema import (
     AlertOpening,

@@ -15,7 +15,14 @@ from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.events.schema import Rejected, encode
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, ScoreRecords
-from stream_app.core.messages.decoding import MAX_DEAD_BYTES, MAX_HEADERS, MIN_DEAD_BYTES, DeadLetter, cut, dead_letter
+from stream_app.core.messages.dead_letters import (
+    MAX_DEAD_BYTES,
+    MAX_HEADERS,
+    MIN_DEAD_BYTES,
+    DeadLetter,
+    cut,
+    dead_letter,
+)
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, Outgoing, unpack
 from stream_app.core.messages.schema import Contact, encode_message
 from stream_app.core.model.cohorts import Cohorts

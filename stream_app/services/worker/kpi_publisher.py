@@ -82,7 +82,7 @@ class KpiPublisher:
     def __init__(self, metrics: KpiMetrics) -> None:
         self.metrics = metrics
         self._shops = ShopRegistry()  # of all partitions, which together may exceed the limit
-        self._counters: dict[str, list[PrometheusCounter]] = {}  # by shop, in the order of FLOWS
+        self._counters: dict[str, list[PrometheusCounter]] = {}  # by shop, in the order of EVENT_COUNTS
         self._alert_labels: set[_Labels] = set()  # exported combinations of shop, cause and segment
 
     def stepped(self, step: Step) -> None:

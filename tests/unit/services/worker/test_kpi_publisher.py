@@ -32,7 +32,7 @@ from stream_app.metrics.kpis import KpiMetrics
 from stream_app.metrics.labels import ALERT_OUTCOMES, ATTEMPTS, MAX_ALERT_SERIES, OUTCOMES, VALUES
 from stream_app.metrics.tables import CounterTable, GaugeTable
 from stream_app.notifications.channel_settings import MAX_CHANNELS
-from stream_app.services.worker.kpi_metrics import KpiPublisher
+from stream_app.services.worker.kpi_publisher import KpiPublisher
 from tests.harness.shops import SHOP, T0, browsing, complaint, order
 
 # Series at 50 shops and `other`, of whatever is told, with every value that a label may have: more cannot come.
@@ -197,7 +197,7 @@ def test_an_episode_that_was_stored_without_a_segment_is_told_as_unknown() -> No
 
 
 def test_of_too_many_kinds_of_episodes_the_segment_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream_app.services.worker.kpi_metrics.MAX_ALERT_SERIES", 2)
+    monkeypatch.setattr("stream_app.services.worker.kpi_publisher.MAX_ALERT_SERIES", 2)
     registry = CollectorRegistry()
     business = KpiPublisher(KpiMetrics(registry))
     for segment in ("vip", "loyal", "growing", "declining", "vip"):

@@ -1,0 +1,104 @@
+"""Decisions on quiet customers: every active customer is scored once per period, whether or not they have events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import xxhash
+
+from stream_app.core.customers.customer import Customer
+from stream_app.core.model.labels import Pending, Waiting
+from stream_app.core.partition.score_batch import ScoreBatch
+from stream_app.core.partition.timers import Timers
+from stream_app.core.partition.working_set import WorkingSet
+from stream_app.core.settings import Settings
+from stream_app.core.state.vector import LAST_ORDER
+from stream_app.core.units import DAY_US, SECOND_US
+
+
+def phase_of(customer: str, period: int) -> int:
+    """Return the offset of a customer's decisions within the period: whole seconds, in microseconds.
+
+    The offsets of all customers are spread evenly over the period.
+
+    >>> 0 <= phase_of("c1", 7 * DAY_US) < 7 * DAY_US
+    True
+    """
+    key = xxhash.xxh3_64_intdigest(customer.encode("utf-8", "surrogatepass"))
+    return key % max(period // SECOND_US, 1) * SECOND_US
+
+
+class DueDecisions:
+    """The timers of the next decision on each active customer, and the decisions that wait for a label.
+
+    Args:
+        settings: of the shop.
+        working_set: customers of the partition.
+        batch: receives the states at the times of the decisions, to be scored.
+    """
+
+    def __init__(self, settings: Settings, working_set: WorkingSet, batch: ScoreBatch) -> None:
+        self._settings, self._working_set, self._batch = settings, working_set, batch
+        self.timers: Timers[Customer] = Timers(settings.decide_every // 1024)
+        self.waiting = Waiting(settings.horizon)
+        self.made = 0  # decisions since the process started
+
+    def schedule_first(self, customer: Customer, after: int) -> None:
+        """Set the timer of the first decision on a customer who has become active.
+
+        Args:
+            customer: without a timer.
+            after: time before the decision, microseconds.
+        """
+        period = self._settings.decide_every
+        self._set_timer(customer, after + 1 + (phase_of(customer.name, period) - after - 1) % period)
+
+    def make_due(self, until: int, limit: int) -> int | None:
+        """Make the decisions that are due before a time.
+
+        Args:
+            until: the time, microseconds.
+            limit: maximum number of decisions.
+
+        Returns:
+            None if everything due has been done, else the time of the last decision made.
+        """
+        period = self._settings.decide_every
+        # At most one period at a time: every decision sets the timer of its customer's next one, a period later.
+        while (due := self.timers.next_due) < until:
+            due_now = self.timers.take_before(min(until, due + period), limit)
+            for due_at, _, customer in due_now:
+                self._decide(customer, due_at)
+            limit -= len(due_now)
+            if limit <= 0 and self.timers.next_due < until:
+                return due_now[-1][0]
+        return None
+
+    def restore(self, customers: Sequence[Customer]) -> None:
+        """Set the timers of stored customers and queue their waiting decisions."""
+        for customer in customers:
+            if customer.due:
+                self.timers.add(customer.due, customer.name, customer)
+        waiting = [pending for customer in customers for pending in customer.waiting]
+        for pending in sorted(waiting, key=lambda one: (one.decided_at, one.customer)):
+            self.waiting.add(pending)
+
+    def _decide(self, customer: Customer, due: int) -> None:
+        """Make the due decision and set the timer of the next, or retire a customer who is no longer active."""
+        self._working_set.changed.add(customer)
+        if due - round(customer.vector[LAST_ORDER] * DAY_US) > self._settings.active_window:
+            customer.due = 0
+            self._batch.forget(customer)
+            return
+        self.made += 1
+        pending = Pending(customer.name, due)
+        customer.waiting.append(pending)
+        customer.fresh += 1
+        customer.packed = None
+        self.waiting.add(pending)
+        self._batch.add(customer, due, pending)
+        self._set_timer(customer, due + self._settings.decide_every)
+
+    def _set_timer(self, customer: Customer, due: int) -> None:
+        customer.due = due
+        self.timers.add(due, customer.name, customer)
