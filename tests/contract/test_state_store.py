@@ -189,7 +189,7 @@ def test_a_later_process_of_an_instance_fences_the_earlier_one(play: Play) -> No
         before = await everything(new, 0)
         assert await old.commit(batch_of(0, b"2", b"3"), "3", 9) == (FENCED, 0)
         assert await old.commit(batch_of(0, b"1", b"2"), "2", 9) == (FENCED, 0)
-        with pytest.raises(Fenced, match="worker-1 was started again elsewhere: this process leaves partition 0"):
+        with pytest.raises(Fenced, match="Another process with the instance id worker-1 has taken over partition 0"):
             await old.trim(0, 2)
         with pytest.raises(Fenced):
             await old.open(0)

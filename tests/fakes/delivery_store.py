@@ -158,7 +158,7 @@ class MemoryDeliveryStore:
         return len(max(old, surplus, key=len))
 
     def _require_complete(self) -> None:
-        self._server.require_complete("the deliverer", committed=bool(self._server.number))
+        self._server.require_complete("the notifier", committed=bool(self._server.number))
 
     def _claimed(self) -> tuple[str, int]:
         if self._life is None:

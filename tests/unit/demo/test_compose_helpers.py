@@ -135,7 +135,7 @@ def test_the_page_shows_what_came_in_two_languages_and_nothing_of_it_becomes_htm
     assert "<i>" not in page
     assert "<u>" not in page
     assert [line.split()[1] for line in said.splitlines()] == ["accepted", "accepted", "refused"]
-    assert "came 2 times" in said
+    assert "received 2 times" in said
     assert "投诉" not in said  # a terminal's log lives longer than the page
 
 
@@ -308,5 +308,5 @@ def test_the_pace_is_no_part_of_what_shop_it_is_but_all_else_is() -> None:
 
 
 def test_it_does_not_run_beside_the_workers_own_clock() -> None:
-    with pytest.raises(NotTheClock, match="brings its own ticks"):
+    with pytest.raises(NotTheClock, match="writes its own ticks"):
         run_shop(LiveConfig(), [Plan(100, 30, START)], Flag())

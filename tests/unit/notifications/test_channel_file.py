@@ -97,7 +97,7 @@ CHANNEL = "channels:\n  team:\n    kind: dingtalk\n    url: env:DING_URL\n"
             "channels.yaml, line 1: mode input should be 'shadow' or 'live'. See docs/reference",
         ),
         ("mod: live\n", "channels.yaml, line 1: mod is unknown. Did you mean mode? See docs/reference/delivery.md."),
-        ("mode: live\n\nmode: shadow\n", "channels.yaml, line 3: the file gives `mode` twice. Keep one of them."),
+        ("mode: live\n\nmode: shadow\n", "channels.yaml, line 3: mode is given twice. Keep one of them."),
         ("- a\n", "channels.yaml, line 1: the file input should be a valid dictionary"),
         ("digest:\n  settle: 60\n", "channels.yaml, line 2: digest.settle is 60, which has no unit. Use 250ms, 10s"),
         ("digest:\n  hour: 24\n", "channels.yaml, line 2: digest.hour input should be less than or equal to 23."),

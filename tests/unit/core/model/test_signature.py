@@ -89,11 +89,11 @@ def test_a_key_file_holds_one_key_or_the_new_one_and_the_old(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "holds 0 keys"),
-        ("\n \n", "holds 0 keys"),
-        ("\n".join(["k" * 43] * 3), "holds 3 keys"),
-        ("k" * 31, "a key of fewer than 32 characters"),
-        ("k" * 43 + "\nshort", "a key of fewer than 32 characters"),
+        ("", "contains 0 keys"),
+        ("\n \n", "contains 0 keys"),
+        ("\n".join(["k" * 43] * 3), "contains 3 keys"),
+        ("k" * 31, "a key shorter than 32 characters"),
+        ("k" * 43 + "\nshort", "a key shorter than 32 characters"),
         (b"\xff" * 43, "is not text"),
     ],
 )
