@@ -235,7 +235,7 @@ def test_a_port_that_is_taken_is_told_with_a_way_out(page: WebPage) -> None:
     taken = int(page.address.rstrip("/").rpartition(":")[2])
     translator = Translator("en", "demo")
     model = PageModel(translator, Views(load_playbook(), "UTC", ""), Plan(100, 9, 9, 1.0))
-    with pytest.raises(NoPageAddress, match="--port; 0: any"):
+    with pytest.raises(NoPageAddress, match="Choose another --port, or 0 for any free port"):
         WebPage(translator, model, taken)
 
 

@@ -87,8 +87,8 @@ def test_an_id_may_be_named_by_its_beginning_if_no_other_begins_so() -> None:
     assert alert_of(known, "al_xyz") is known[2]
     for odd, why in [
         ("al_abc", "2 alerts match"),
-        ("al_", "lists open alerts"),
-        ("nothing", "lists open alerts"),
+        ("al_", "shows the open ones"),
+        ("nothing", "shows the open ones"),
     ]:
         with pytest.raises(NoSuchAlert, match=why):
             alert_of(known, odd)
