@@ -241,8 +241,8 @@ def test_a_test_message_reports_what_is_wrong(make: Make) -> None:
         assert "t0ken" not in said
         status, said = command(live, "deliveries", "test", "closed")
         assert status == 1
-        assert "not a public address. Write allow_private: true" in said
+        assert "not a public address. Set allow_private: true" in said
         status, said = command(live, "deliveries", "test", "nobody")
         assert status == 2
-        assert "There is no channel nobody. The channels: crm, team, closed." in said
+        assert "Unknown channel nobody. The file named by delivery.config defines: crm, team, closed." in said
         assert len(hook.got) == 1
