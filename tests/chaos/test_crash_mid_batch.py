@@ -210,6 +210,6 @@ class Feed:
 
 def owned(process: Process) -> set[int]:
     """Return the partitions that a worker owns, by its log."""
-    told = re.findall(r'"event": "(Partition task opened|Partition task closed)".*?"partition": (\d+)', process.log.read_text())
+    told = re.findall(r'"event": "(Partition task (?:opened|closed))".*?"partition": (\d+)', process.log.read_text())
     latest = {int(number): event for event, number in told}
     return {number for number, event in latest.items() if event == "Partition task opened"}

@@ -39,7 +39,9 @@ def test_a_service_ends_when_its_consumer_stops_fetching(
     with LiveSystem(own, kafka, redis_url) as live:
         live.run("topics", "create")
         services = {name: live.start(name, program=PROGRAM) for name in WAITS}
-        live.wait("all have started", lambda: all('"Service started"' in one.tail() for one in services.values()), SECONDS)
+        live.wait(
+            "all have started", lambda: all('"Service started"' in one.tail() for one in services.values()), SECONDS
+        )
         time.sleep(6)  # longer than the watchdog waits: no records wait, so they may be idle
         assert all(service.running for service in services.values())
         produce(live)
