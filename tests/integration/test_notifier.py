@@ -162,7 +162,7 @@ def test_nothing_is_delivered_in_shadow(make: Make) -> None:
         produce(live, opened("a"))
         live.start("notifier")
         live.wait("it is recorded", lambda: states(live) == {"a:crm": "suppressed"}, SECONDS)
-        assert [one["why"] for one in listed(live)] == ["shadow"]
+        assert [one["reason"] for one in listed(live)] == ["shadow"]
         assert hook.ids == []
 
 
