@@ -113,9 +113,10 @@ def ended(process: Process, seconds: float = SECONDS) -> int:
     return process.popen.wait(seconds)
 
 
-def lanes_of(process: Process) -> set[int]:
+def opened_by(process: Process) -> set[int]:
     """Return the partitions that a worker has opened so far, by its log."""
-    return {int(number) for number in re.findall(r'"lane opened".*?"partition": (\d+)', process.log.read_text())}
+    found = re.findall(r'"Partition task opened".*?"partition": (\d+)', process.log.read_text())
+    return set(map(int, found))
 
 
 def with_stores(live: LiveSystem, work: Callable[[Stores], Awaitable[Any]]) -> Any:
@@ -221,7 +222,7 @@ def test_of_two_workers_of_one_name_the_older_one_ends(make: Make) -> None:
     older = live.start("worker", instance="same")
     live.wait("all is worked off", live.done, SECONDS)
     newer = live.start("worker", instance="same")
-    live.wait("the newer one has the partitions", lambda: len(lanes_of(newer)) == PARTITIONS, SECONDS)
+    live.wait("the newer one has the partitions", lambda: len(opened_by(newer)) == PARTITIONS, SECONDS)
     produce(live, "orders", orders_at(datetime.now(UTC) - timedelta(days=2), 20))
     assert ended(older) == Fenced.exit_code == CommitRefused.exit_code
     assert newer.running
@@ -303,7 +304,7 @@ def test_the_owner_of_the_clock_advances_time_and_publishes_the_version(make: Ma
     began = datetime.now(UTC)
     produce(live, "orders", orders_at(began - timedelta(hours=2), 20))
     workers = {name: live.start("worker", instance=name) for name in ("one", "two")}
-    live.wait("both have work", lambda: all(lanes_of(worker) for worker in workers.values()), SECONDS)
+    live.wait("both have work", lambda: all(opened_by(worker) for worker in workers.values()), SECONDS)
     # 1. A customer who ordered two hours ago is decided on without further events: ticks advance the time.
     live.wait("time has come to now", lambda: min(stream_times(live)) > began, SECONDS)
     for of in ticks_of(live):
