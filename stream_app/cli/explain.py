@@ -13,12 +13,12 @@ import numpy as np
 import typer
 from rich.cells import set_cell_size
 
-from stream_app.adapters.redis.completeness import written
 from stream_app.cli.options import ConfigOption, JsonOption, LangOption, SetOption, language, load_settings
 from stream_app.cli.output import iso_time, results, write_document
 from stream_app.cli.state import StoredCustomer, stored_customer
 from stream_app.cli.stores import with_stores
 from stream_app.config import LiveConfig
+from stream_app.core.durations import format_duration
 from stream_app.core.kpis.risk_bands import BANDS, bands
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.model.churn_model import MODEL_SOURCE
@@ -157,7 +157,7 @@ def describe(case: Case, config: LiveConfig, words: Translator) -> list[str]:
     def local(micros: int) -> str:
         return f"{(EPOCH + micros * MICROSECOND).astimezone(zone):%Y-%m-%d %H:%M}"
 
-    score = say("unscored", window=written(config.shop.active_window))
+    score = say("unscored", window=format_duration(config.shop.active_window))
     if case.probability is not None and case.band is not None:
         score = say("scored", band=words.name("risk_bands", case.band), percent=view.percent)
     last = say("never_ordered")

@@ -73,7 +73,7 @@ def test_an_urgent_alert_is_handled_by_the_same_commands(make: Make) -> None:
     first, second = by_customer["u1"], by_customer["u2"]
     table = command(live, "list", "--lang", "en").stdout
     assert {first, second} <= set(table.splitlines())  # a pipe is 80 columns wide: ids are not cut
-    assert " ".join(table.split()).count("a complaint has had no answer within 24 hours") == 2
+    assert " ".join(table.split()).count("a complaint was not answered within 24 hours") == 2
     # 1. Acknowledge, refuse to a colleague, snooze.
     taken = command(live, "ack", first[:12], "--staff", "li")
     assert (taken.returncode, taken.stdout) == (0, f"{first} is now assigned to li.\n"), taken.stderr

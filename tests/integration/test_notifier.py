@@ -162,7 +162,7 @@ def test_nothing_is_delivered_in_shadow(make: Make) -> None:
         produce(live, opened("a"))
         live.start("notifier")
         live.wait("it is recorded", lambda: states(live) == {"a:crm": "suppressed"}, SECONDS)
-        assert [one["why"] for one in listed(live)] == ["shadow"]
+        assert [one["reason"] for one in listed(live)] == ["shadow"]
         assert hook.ids == []
 
 
@@ -241,8 +241,8 @@ def test_a_test_message_reports_what_is_wrong(make: Make) -> None:
         assert "t0ken" not in said
         status, said = command(live, "deliveries", "test", "closed")
         assert status == 1
-        assert "not a public address. Write allow_private: true" in said
+        assert "not a public address. Set allow_private: true" in said
         status, said = command(live, "deliveries", "test", "nobody")
         assert status == 2
-        assert "There is no channel nobody. The channels: crm, team, closed." in said
+        assert "Unknown channel nobody. The file named by delivery.config defines: crm, team, closed." in said
         assert len(hook.got) == 1

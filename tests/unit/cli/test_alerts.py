@@ -87,7 +87,7 @@ def test_an_urgent_alert_names_the_missed_target_and_has_no_rank(monkeypatch: py
     commands = Commands(monkeypatch, urgent(), alert())
     (line,) = [one for one in commands.run("list").stdout.splitlines() if "al_urgent01" in one]
     assert "urgent" in line
-    assert "a complaint has had no answer within 24 hours" in line
+    assert "a complaint was not answered within 24 hours" in line
     assert "%" not in line  # customers without an order have no score
     assert "紧急" in commands.run("list", "--lang", "zh").stdout
 
@@ -105,7 +105,7 @@ def test_in_80_columns_ids_stay_whole_and_nothing_is_lost(lang: str, monkeypatch
     assert [line for line in lines if line.startswith("al_")] == [one.note.alert_id for one in kept]
     assert max(map(cell_len, lines)) <= 80
     whole = " ".join(" ".join(lines).split())
-    why = {"en": "a complaint has had no answer within 24 hours", "zh": "投诉超过 24 小时仍未答复"}
+    why = {"en": "a complaint was not answered within 24 hours", "zh": "投诉超过 24 小时仍未答复"}
     assert [text for text in ("王••••5678", "87%", "320", "wang", "2" * 32, why[lang]) if text not in whole] == []
 
 

@@ -118,7 +118,7 @@ def test_json_has_the_same_content(explain: Any) -> None:
 def test_a_customer_without_an_order_has_no_score(explain: Any) -> None:
     store = stored([complaint("c2", T0 + 50 * DAY_US)])
     text = explain(store, "c2").stdout
-    assert "no score" in text
+    assert "no order within 180d" in text
     assert "nan" not in text
     found = json.loads(explain(store, "c2", "--json").stdout)
     assert (found["probability"], found["risk_band"], found["usual_gap_days"]) == (None, None, None)

@@ -156,7 +156,7 @@ def test_lists_and_tables_in_the_environment() -> None:
         ({"KAFKA__TOPICS__CART": "shop orders"}, ["'shop orders'"]),
         ({"KAFKA__SECURITY__KEY_FILE": "/no/such/key"}, ["no effect with PLAINTEXT", "SASL_SSL"]),
         ({"KAFKA__SECURITY__USERNAME": "u"}, ["no effect with PLAINTEXT"]),
-        ({"SHOP__DECIDE_EVERY": "61d"}, ["longer than the horizon", "at least once a horizon"]),
+        ({"SHOP__DECIDE_EVERY": "61d"}, ["longer than the horizon", "at least once per horizon"]),
         ({"SHOP__HORIZON": "2m"}, ["'2m'", "60d"]),
         ({"SHOP__ZONE": "Mars/Olympus"}, ["Asia/Shanghai"]),
         ({"SHOP__WORKING_DAYS": "0,x"}, ["'x'", "0 (Monday)"]),
