@@ -102,7 +102,7 @@ def _delivering(system: LiveSystem, deliveries: list[int]) -> Iterator[int]:
         team = {"kind": "webhook", "url": receiver.url("team"), "secret": f"file:{secret}", "allow_private": True}
         channels.write_text(json.dumps({"mode": "live", "channels": {"team": team}}), encoding="utf-8")
         system.settings["delivery.config"] = str(channels)
-        notifier, port = system.start_with_metrics("deliver")
+        notifier, port = system.start_with_metrics("notifier")
         alerts = Repeated(ALERT_SECONDS, _alert_sender(system))
         alerts.start()
         try:

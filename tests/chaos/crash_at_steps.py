@@ -42,7 +42,7 @@ SERVICES: dict[str, Any] = {
     "notifier": NotifierService,
 }
 # The step before the call to Redis.
-COMMITS = {"worker": "commit", "desk": "commit", "trainer": "checkpoint", "deliver": "commit"}
+COMMITS = {"worker": "commit", "allocator": "commit", "trainer": "checkpoint", "notifier": "commit"}
 PR_SET_PDEATHSIG = 1  # Linux kills this process when its parent ends
 FLUSHED_SECONDS = 0.001  # uvloop writes at the end of its iteration
 ANSWERED_SECONDS = 0.05  # Redis needs one or two milliseconds for a commit

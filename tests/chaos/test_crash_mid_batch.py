@@ -149,7 +149,7 @@ def test_a_killed_worker_is_back_soon_and_does_not_disturb_the_other(tell: Calla
         seconds = time.monotonic() - killed
         tell(f"worked on again {seconds:.1f} s after the kill, {RESTART_SECONDS} s of them until the restart;")
         tell(f"the other worker's partitions stood still for {watched.longest(others):.2f} s at most")
-        assert "lane" not in other.log.read_text()[len(before) :]
+        assert "Partition task" not in other.log.read_text()[len(before) :]
         assert [victim.stop(), other.stop()] == [0, 0]
     assert seconds <= BACK_SECONDS
     assert watched.longest(others) <= DISTURBED_SECONDS
@@ -210,6 +210,6 @@ class Feed:
 
 def owned(process: Process) -> set[int]:
     """Return the partitions that a worker owns, by its log."""
-    told = re.findall(r'"event": "(lane opened|lane given up)".*?"partition": (\d+)', process.log.read_text())
+    told = re.findall(r'"event": "(Partition task opened|Partition task closed)".*?"partition": (\d+)', process.log.read_text())
     latest = {int(number): event for event, number in told}
     return {number for number, event in latest.items() if event == "Partition task opened"}

@@ -188,7 +188,7 @@ def test_a_notifier_killed_at_any_step_loses_nothing(
         live = _system(stack, receivers, kafka, redis_url, monkeypatch)
         started = time.monotonic()
         program = [sys.executable, str(CRASHING), *plans]
-        deliverer = live.start("deliver", program=program)
+        deliverer = live.start("notifier", program=program)
         for start in numbers[::30]:  # in portions, so that every process has something to do
             produce(live, range(start, start + 30))
             time.sleep(0.2)
@@ -237,7 +237,7 @@ def test_every_alert_arrives_despite_misbehaving_receivers_and_kills(
         live = _system(stack, receivers, kafka, redis_url, monkeypatch)
         started = time.monotonic()
         # 1. Alerts come in portions; the notifier is killed in the middle of each one.
-        deliverer = live.start("deliver")
+        deliverer = live.start("notifier")
         step = ALERTS // (KILLS + 1) + 1
         for kill, start in enumerate(range(0, ALERTS, step)):
             produce(live, range(start, min(start + step, ALERTS)))

@@ -390,4 +390,4 @@ def test_history_that_is_deleted_while_it_is_read_ends_the_app(kafka: str, tmp_p
     asyncio.run(scenario())
     assert isinstance(reader.crash(), HistoryGone)
     assert 0 < store.positions[tp] < 990
-    assert "begins at 990" in str(reader.crash())
+    assert "the earliest offset is 990" in str(reader.crash())

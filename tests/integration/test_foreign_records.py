@@ -92,7 +92,7 @@ def alert(at: datetime, **fields: Any) -> AlertOpened:
     return AlertOpened(**{"alert_id": "al_good", "customer_id": "nobody", "opened_at": at, **given, **fields})
 
 
-@pytest.mark.parametrize("service", ["trainer", "desk", "deliver"])
+@pytest.mark.parametrize("service", ["trainer", "allocator", "notifier"])
 def test_a_service_skips_records_that_it_cannot_use(make: Make, service: str) -> None:
     live = make({"health.port": str(free_port()), "shop.capacity": "3"})
     now = datetime.now(UTC)
@@ -130,7 +130,7 @@ def test_a_service_skips_records_that_it_cannot_use(make: Make, service: str) ->
     assert again.stop() == 0
 
 
-@pytest.mark.parametrize("service", ["trainer", "desk", "deliver"])
+@pytest.mark.parametrize("service", ["trainer", "allocator", "notifier"])
 def test_a_dead_letter_that_kafka_rejects_ends_no_service(make: Make, service: str) -> None:
     live = make({"health.port": str(free_port()), "shop.capacity": "3"})
     limit(live, "dead_letters", max_message_bytes=5_000)

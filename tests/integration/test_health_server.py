@@ -143,7 +143,7 @@ def test_idle_clients_occupy_a_limited_number_of_slots(server: HealthServer, mon
 
 
 def test_a_port_in_use_is_reported_with_a_remedy(server: HealthServer, health: Health) -> None:
-    with pytest.raises(NoHealthAddress, match=f"port {server.port}: Address already in use.*another"):
+    with pytest.raises(NoHealthAddress, match=f"port {server.port}: Address already in use.*free port"):
         HealthServer(health, new_registry(), port=server.port)
 
 

@@ -60,7 +60,7 @@ mode: shadow
 channels:
   team: {kind: webhook, url: "http://127.0.0.1:9/alerts", secret: "env:HOOK", allow_private: true}
 """
-OFFSETS = {"worker": 0, "trainer": 1, "desk": 2, "deliver": 3}
+OFFSETS = {"worker": 0, "trainer": 1, "allocator": 2, "notifier": 3}
 SECONDS = 180.0  # takes ten on an idle machine
 
 
@@ -278,7 +278,7 @@ def test_every_command_runs_with_the_shipped_rights(secured: Secured) -> None:
         secured.start(service)
     secured.wait("all ready", lambda: all(map(secured.ready, SERVICES)))
     secured.acl("LOG", "RESET")
-    assert "are as they must be" in secured.run("operator", "topics", "check")
+    assert "topics are valid" in secured.run("operator", "topics", "check")
     customer = str(next(iter(secured.redis_admin.hkeys("churn:{p0}:states"))))
     assert customer in secured.run("operator", "state", "show", customer)
     assert "in use" in secured.run("operator", "model", "list")

@@ -168,7 +168,7 @@ def test_a_checkpoint_of_another_prefix_is_refused(keys_only: LiveSystem) -> Non
     assert with_stores(live, lambda stores: stores.models.latest())[0] == 1
     live.settings["redis.prefix"] = other
     del live.config
-    with pytest.raises(UnusableSnapshot, match="written for another place"):
+    with pytest.raises(UnusableSnapshot, match="written for another installation"):
         with_stores(live, lambda stores: stores.models.latest())
 
 

@@ -163,7 +163,7 @@ def test_a_topic_with_a_small_limit_gets_shorter_dead_letters(make: Make, when: 
     metrics = get(live, "/metrics")[1]
     assert number_of(metrics, "churn_dropped_records_total", topic="scores") > 0
     assert number_of(metrics, "churn_dropped_records_total", topic="dead_letters") == 0
-    assert "refused for good and dropped" in worker.tail()
+    assert "Rejected record dropped" in worker.tail()
     # Afterwards the work continues: the producer's numbers have no gap.
     for role in limits:
         limit(live, role, max_message_bytes=1_048_588)
@@ -231,12 +231,12 @@ def test_an_allocator_keeps_its_contacts_and_continues_once_the_topic_is_fixed(m
         assert producer.flush(30) == 0
 
     nominate(1, moments[0])
-    allocator = live.start("desk")
-    live.wait("it is told", lambda: refused(live, "desk"), SECONDS)
-    assert live.config.kafka.topics.contacts in checks(live, "desk")["relayed"]["reason"]
+    allocator = live.start("allocator")
+    live.wait("it is told", lambda: refused(live, "allocator"), SECONDS)
+    assert live.config.kafka.topics.contacts in checks(live, "allocator")["relayed"]["reason"]
     assert allocator.stop() == 0  # it stops without delay
-    allocator = live.start("desk")
-    live.wait("it is told again", lambda: refused(live, "desk"), SECONDS)
+    allocator = live.start("allocator")
+    live.wait("it is told again", lambda: refused(live, "allocator"), SECONDS)
     nominate(2, moments[1])
     time.sleep(10.0)  # three times as long as the watchdog waits
     assert allocator.running

@@ -98,7 +98,7 @@ def test_late_events_are_reported(make: Make) -> None:
     live.wait("all is well", lambda: in_time(live).get("ok") is True, SECONDS)
     produce(live, "orders", orders_at(now - timedelta(days=30), 40))
     live.wait("it is not", lambda: in_time(live).get("ok") is False, SECONDS)
-    assert "40 of the latest 80 events" in in_time(live)["reason"]
+    assert "40 of the last 80 events" in in_time(live)["reason"]
     assert "ticks.clock" in in_time(live)["reason"]
     status, metrics = get(live, "/metrics")
     assert status == 200

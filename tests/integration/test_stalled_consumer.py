@@ -16,7 +16,7 @@ from tests.harness.processes import LiveSystem
 
 PROGRAM = [sys.executable, str(Path(__file__).with_name("stop_fetching.py"))]
 # A worker notices by its partitions, for which a consumer that never reported the end of a topic may have more records.
-WAITS = {"trainer": "labelled", "desk": "nominations", "deliver": "alerts"}
+WAITS = {"trainer": "labelled", "allocator": "nominations", "notifier": "alerts"}
 SECONDS = 60.0
 
 
@@ -39,11 +39,11 @@ def test_a_service_ends_when_its_consumer_stops_fetching(
     with LiveSystem(own, kafka, redis_url) as live:
         live.run("topics", "create")
         services = {name: live.start(name, program=PROGRAM) for name in WAITS}
-        live.wait("all have started", lambda: all('"started"' in one.tail() for one in services.values()), SECONDS)
+        live.wait("all have started", lambda: all('"Service started"' in one.tail() for one in services.values()), SECONDS)
         time.sleep(6)  # longer than the watchdog waits: no records wait, so they may be idle
         assert all(service.running for service in services.values())
         produce(live)
         ended = {name: service.popen.wait(SECONDS) for name, service in services.items()}
         assert ended == dict.fromkeys(WAITS, Stalled.exit_code)
         for service in services.values():
-            assert "while 1 records wait" in service.log.read_text()
+            assert "while 1 records are waiting" in service.log.read_text()

@@ -224,16 +224,16 @@ def bury_bad_batches(live: LiveSystem, service: str, role: str) -> None:
     assert process.stop() == 0
 
 
-@pytest.mark.parametrize(("service", "role"), [("trainer", "labelled"), ("desk", "nominations")])
+@pytest.mark.parametrize(("service", "role"), [("trainer", "labelled"), ("allocator", "nominations")])
 def test_trainer_and_allocator_dead_letter_a_bad_batch(make: Make, service: str, role: str) -> None:
     bury_bad_batches(make({"health.port": str(free_port())}), service, role)
 
 
 def test_a_notifier_dead_letters_a_bad_batch(make_deliverer: Make) -> None:
     live = make_deliverer("mode: shadow\n", {}, {"health.port": str(free_port())})
-    bury_bad_batches(live, "deliver", "alerts")
+    bury_bad_batches(live, "notifier", "alerts")
     # Its position is beyond the bad batches: nothing is read again.
-    again = live.start("deliver")
+    again = live.start("notifier")
     assert raw(live, "alerts", 0, batch([record(0, b"later")])) == 0
     live.wait("the next one is kept", lambda: 4 in buried(live, "alerts"), SECONDS)
     assert len(messages_of(live, "dead_letters")[0]) == 5

@@ -130,7 +130,7 @@ def test_the_services_continue_as_the_earlier_release_did(
     messages = [dict(one.headers()) for of in messages_of(live, "dead_letters").values() for one in of]
     assert [one["kafka_dlt-exception-message"] for one in messages] == [b"left in the outbox"]
     # 3. A closed channel is open again, as requested; dead deliveries can be redriven.
-    live.run("alerts", "redrive", "--all")
+    live.run("deliveries", "redrive", "--all")
     live.wait("nothing is dead", lambda: not live.redis.scard(_key(live, "dead")), SECONDS)
     live.wait("it is sent", lambda: "al_failing:closed" in receiver.ids, SECONDS)
     # 4. The rest of the log gives the same customers, labels, alerts and models as it did then.

@@ -39,7 +39,7 @@ def test_a_stalled_process_is_ended_with_a_dump_of_its_stacks() -> None:
     line = json.loads(ended.stderr)
     assert line["event"] == "Stalled"
     assert line["level"] == "critical"
-    assert "while 3 records wait" in line["problem"]
+    assert "while 3 records are waiting" in line["problem"]
     assert "in stuck" in line["threads"]
 
 

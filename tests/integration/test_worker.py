@@ -115,7 +115,7 @@ def ended(process: Process, seconds: float = SECONDS) -> int:
 
 def lanes_of(process: Process) -> set[int]:
     """Return the partitions that a worker has opened so far, by its log."""
-    return {int(number) for number in re.findall(r'"lane opened".*?"partition": (\d+)', process.log.read_text())}
+    return {int(number) for number in re.findall(r'"Partition task opened".*?"partition": (\d+)', process.log.read_text())}
 
 
 def with_stores(live: LiveSystem, work: Callable[[Stores], Awaitable[Any]]) -> Any:

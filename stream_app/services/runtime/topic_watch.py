@@ -51,7 +51,7 @@ def require_same(names: Mapping[str, str], present: Mapping[str, str], stored: M
 
     >>> require_same({"orders": "shop.orders"}, {"orders": "b"}, {"orders": "a"})
     Traceback (most recent call last):
-    stream_app.errors.OtherTopic: shop.orders is another topic than the one that was read: its id is b, and ...
+    stream_app.errors.OtherTopic: shop.orders is not the topic that was read before: its id is b, but the ...
     """
     for role, one in present.items():
         if stored.get(role, one) != one:

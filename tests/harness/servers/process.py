@@ -23,7 +23,7 @@ START_SECONDS: Final = 60.0  # a cold Java on a busy machine took 12
 STOP_SECONDS: Final = 30.0
 _PORTS_IN_A_ROW: Final = 4  # of the four services of a system
 _FIRST_PORT, _PORTS = 20_000, 1_500  # per worker of pytest-xdist, up to eight of them
-_OWNERSHIP: Final = re.compile(r'"event": "(lane opened|lane given up)".*?"partition": (\d+)')
+_OWNERSHIP: Final = re.compile(r'"event": "(Partition task opened|Partition task closed)".*?"partition": (\d+)')
 
 
 class Missing(Exception):
@@ -87,7 +87,7 @@ class Process:
     def partitions(self) -> set[int]:
         """Return the partitions that a worker owns, by its log."""
         latest = {int(number): event for event, number in _OWNERSHIP.findall(self.log.read_text(errors="replace"))}
-        return {number for number, event in latest.items() if event == "lane opened"}
+        return {number for number, event in latest.items() if event == "Partition task opened"}
 
 
 class Server(ABC):
