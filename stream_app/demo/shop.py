@@ -162,7 +162,7 @@ class _DayLog(Listener):
         if day == self._day or now - self._logged_at < _LOG_SECONDS or summary.place <= self._resumes_after:
             return
         if self._day:
-            _log.info("day started", extra={"day": day, "events_since": summary.events - self._events})
+            _log.info("Day started", extra={"day": day, "events_since": summary.events - self._events})
         self._day, self._events, self._logged_at = day, summary.events, now
 
 
@@ -194,14 +194,14 @@ def run_shop(config: LiveConfig, plans: Sequence[Plan], stop: Flag, *, staffed: 
             flat_out=False,
         )
         endpoint.health.set(KAFKA, ok=True)  # it has answered; the process ends when it stops answering
-        _log.info("shop opened", extra={"start": plan.start.isoformat(), "resumes_after": sender.resumes_after})
+        _log.info("Shop opened", extra={"start": plan.start.isoformat(), "resumes_after": sender.resumes_after})
         fast_until = time.time_ns() // 1_000 - round(plan.last_days * DAY_US)
         clock = _BeatingClock(ShopClock(fast_until, plan.day_seconds, stop), endpoint.health)
         day_log = _DayLog(endpoint.health, sender.resumes_after)
         feed = Feed(sender, clock, config.kafka.partitions, day_log, stop)
         with _staffed(StaffThread(config, plan.shop, plan.seed, _time_of(feed, fast_until)), staffed=staffed):
             feed.go(steps(simulate(plan.shop, plan.seed), config.shop.settings(), complete=False))
-    _log.info("shop closed", extra={"finished": feed.summary.finished, "sent": feed.summary.sent})
+    _log.info("Shop closed", extra={"finished": feed.summary.finished, "sent": feed.summary.sent})
     return feed.summary
 
 

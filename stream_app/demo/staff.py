@@ -168,7 +168,7 @@ class StaffThread(Thread):
                 failed = False
             except Exception as error:  # noqa: BLE001 - whatever it is, the shop must go on
                 if not failed:
-                    _log.warning("the simulated staff cannot work", extra={"problem": str(error)})
+                    _log.warning("Simulated staff cannot work", extra={"problem": str(error)})
                 failed = True
 
     def _work(self, staff: Staff, contacts: Contacts, now: datetime) -> None:

@@ -92,8 +92,8 @@ def test_prometheus_scrapes_every_target(stack: Stack) -> None:
 
 
 def test_alerts_reach_the_receiver(stack: Stack) -> None:
-    if "deliver" in stack.unavailable:
-        pytest.skip(stack.unavailable["deliver"])
+    if "notifier" in stack.unavailable:
+        pytest.skip(stack.unavailable["notifier"])
     stack.wait("an alert came", lambda: " accepted " in stack.log_of("receiver"), 240.0)
     assert "<article>" in asked(stack.address("receiver", 8080), "/?lang=zh")
 
@@ -104,7 +104,7 @@ def test_the_stack_continues_after_a_stop(stack: Stack, folder: Path) -> None:
     again = Stack(FILE, folder)
     try:
         again.up()
-        opened = [json.loads(line) for line in again.log_of("shop").splitlines() if '"opened"' in line]
+        opened = [json.loads(line) for line in again.log_of("shop").splitlines() if '"Shop opened"' in line]
         assert [one["resumes_after"] == 0 for one in opened] == [True, False]
         assert len({one["start"] for one in opened}) == 1
     finally:

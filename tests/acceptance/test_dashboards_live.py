@@ -81,7 +81,7 @@ def test_a_segment_narrows_the_figures_and_all_segments_add_up(watched: Watched)
 
 
 def test_staff_find_the_causes_that_the_simulator_hides(watched: Watched) -> None:
-    told = watched.prometheus.instant("sum by (outcome) (churn_episode_outcomes_total)", watched.over.end)
+    told = watched.prometheus.instant("sum by (outcome) (churn_alert_outcomes_total)", watched.over.end)
     found = {one.labels["outcome"]: one.last for one in told}
     assert {"retained", "lost", "unreachable"} <= {outcome for outcome, count in found.items() if count}
 

@@ -92,12 +92,12 @@ def test_it_shows_risk_and_alerts_and_leaves_nothing_behind(demo: subprocess.Pop
     said += demo.communicate(timeout=150)[1]
     assert demo.returncode == 0, said
     assert nobody_left(demo.pid, 2) == []
-    days = re.findall(r": (\d+) active customers, (\d+) at 80% or more; model (\d+), ([\d,]+) labels", said)
+    days = re.findall(r": (\d+) active customers, (\d+) at very high risk; model (\d+), ([\d,]+) labels", said)
     assert len(days) > 3, said
     assert all(int(active) > 50 for active, *_ in days)
     assert int(days[-1][2]) > 0
     assert int(days[-1][3].replace(",", "")) > 0
-    alerts = re.findall(r"  alert   c••\d{4} · risk (\d+)% · silent for \d+ d\S* .* · ¥[\d,]+ a month", said)
+    alerts = re.findall(r"  alert   c••\d{4} · risk (\d+)% · no order for \d+ d\S* .* · ¥[\d,]+ per month", said)
     assert len(alerts) >= 5, said
     assert all(75 <= int(risk) <= 100 for risk in alerts)
     alerts += re.findall(r"  urgent  c••\d{4} · a complaint is past its service target", said)
@@ -115,7 +115,7 @@ def test_a_kill_ends_all_processes(demo: subprocess.Popen[str]) -> None:
     until = time.monotonic() + 60
     while len(in_session(demo.pid)) < 6 and time.monotonic() < until:
         time.sleep(0.05)
-    assert len(in_session(demo.pid)) == 6  # itself, Redis, worker, trainer, desk, deliverer
+    assert len(in_session(demo.pid)) == 6  # itself, Redis, worker, trainer, allocator, notifier
     demo.send_signal(signal.SIGKILL)
     demo.communicate(timeout=10)
     assert nobody_left(demo.pid, 5) == []

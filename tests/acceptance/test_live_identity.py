@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import gzip
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from stream_app.ingest import LogFormat
-from tests.harness.processes import LiveSystem, Outcome, Process, outcome_of, outcome_of_replay
+from tests.harness.processes import LiveSystem, Outcome, outcome_of, outcome_of_replay
 
 FIRST, END = datetime(2010, 10, 1, tzinfo=UTC), datetime(2010, 12, 1, tzinfo=UTC)
 FORMAT = "online-retail"
@@ -46,13 +45,6 @@ def log(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cut
 
 
-def owned(process: Process) -> set[int]:
-    """Return the partitions that a worker owns, by its log."""
-    told = re.findall(r'"event": "(lane opened|lane given up)".*?"partition": (\d+)', process.log.read_text())
-    latest = {int(number): event for event, number in told}
-    return {number for number, event in latest.items() if event == "Partition task opened"}
-
-
 @pytest.mark.slow
 @pytest.mark.acceptance
 def test_joining_and_leaving_workers_change_nothing(log: Path) -> None:
@@ -65,13 +57,13 @@ def test_joining_and_leaving_workers_change_nothing(log: Path) -> None:
         first, second = live.start("worker"), live.start("worker")
         live.wait("a quarter is done", lambda: live.consumed() > total / 4, 120)
         third = live.start("worker")
-        live.wait("the third worker has its partitions", lambda: len(owned(third)) == 2, 60)
+        live.wait("the third worker has its partitions", lambda: len(third.partitions()) == 2, 60)
         joined_at = live.consumed()
         live.wait("more is done", lambda: live.consumed() > joined_at + total / 8, 120)
-        left_at, before = live.consumed(), [owned(worker) for worker in (first, second, third)]
+        left_at, before = live.consumed(), [worker.partitions() for worker in (first, second, third)]
         assert first.stop() == 0
         live.wait_until_done(300)
-        after = [owned(worker) for worker in (first, second, third)]
+        after = [worker.partitions() for worker in (first, second, third)]
         came = outcome_of(live)
         assert [process.stop() for process in (second, third)] == [0, 0]
         replayed = outcome_of_replay(live.config.shop.settings(), PARTITIONS, log, LogFormat(FORMAT))
@@ -119,7 +111,7 @@ def test_publishing_to_running_services_changes_nothing(speed: str, tmp_path: Pa
         for name in ("trainer", "allocator"):
             live.start(name)
         workers = live.start("worker"), live.start("worker")
-        live.wait("both workers have a partition", lambda: all(len(owned(one)) == 1 for one in workers), 60)
+        live.wait("both workers have a partition", lambda: all(len(one.partitions()) == 1 for one in workers), 60)
         live.run("publish", str(racing), "--speed", speed)
         live.wait_until_done(120)
         came = outcome_of(live)
