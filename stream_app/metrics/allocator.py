@@ -16,7 +16,7 @@ class AllocatorMetrics(Metrics):
         self.candidates = self._counter("allocator_candidates", "Alert candidates received from the partitions.")
         self.alerts = self._counter("allocator_alerts", "Alerts opened.")
         self.suppressed = self._counter(
-            "alert_candidates_suppressed", "Customers at risk for whom no alert was opened, by reason.", "reason"
+            "alert_candidates_suppressed", "Customers at risk who got no alert, by reason.", "reason"
         )
         self.suppressed.labels("capacity")
         self.missing = self._gauge(

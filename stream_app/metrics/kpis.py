@@ -125,6 +125,6 @@ class KpiMetrics(Metrics):
             "segment",
         )
         self.suppressed = self._counter(
-            "alert_candidates_suppressed", "Customers at risk for whom no alert was opened, by reason.", "reason"
+            "alert_candidates_suppressed", "Customers at risk who got no alert, by reason.", "reason"
         )
         self.suppressed.labels("campaign")

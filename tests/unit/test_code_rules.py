@@ -167,24 +167,7 @@ def test_what_only_a_replay_needs_is_imported_by_a_replay_only() -> None:
 # --- what people read -----------------------------------------------------------------------------------------------
 
 # Packages and pages whose texts are checked: docstrings, help, errors, settings, log lines, and prose.
-PLAIN: Final = (
-    *("stream_app/cli", "stream_app/config", "stream_app/errors", "stream_app/publish"),
-    *(
-        "docs/explanation",
-        "docs/how-to",
-        "docs/tutorial",
-        "docs/architecture.md",
-        "docs/extending.md",
-        "docs/glossary.md",
-    ),
-    *(
-        "docs/reference/commands.md",
-        "docs/reference/settings.md",
-        "docs/state-formats.md",
-        "README.md",
-        "CONTRIBUTING.md",
-    ),
-)
+PLAIN: Final = ("stream_app", "docs", "README.md", "CONTRIBUTING.md")
 DECISIONS: Final = "docs/adr/"  # records of their time
 # Archaic words, invented names of parts, and phrases that read as translated.
 HOUSE_WORDS: Final = re.compile(
@@ -199,7 +182,15 @@ HOUSE_WORDS: Final = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 # What users typed or stored before 0.2, by file.
-OLD_NAMES: Final = {"stream_app/cli/commands.py": {"desk", "episode"}}
+OLD_NAMES: Final = {
+    "stream_app/cli/commands.py": {"desk", "episode"},
+    "stream_app/adapters/redis/delivery_store.py": {"deliverer"},
+    "stream_app/core/messages/schema.py": {"nominee", "opening.nominee.customer"},
+    "stream_app/core/partition/progress.py": {"desk"},
+    "stream_app/services/allocator/service.py": {"desk"},
+}
+# Pages that list old names beside the present ones, the table of stored names, and what the staff does.
+EXEMPT: Final = {"docs/how-to/upgrade.md", "stream_app/adapters/redis/keys.py", "docs/reference/playbook.md"}
 
 
 def texts_of(path: Path) -> Iterator[tuple[int, str]]:
@@ -231,7 +222,11 @@ def house_words(path: Path) -> list[str]:
 def test_texts_are_plain_english(place: str) -> None:
     below = (path for path in tracked() if path.suffix in {".py", ".md"} and not path.name.endswith(".zh.md"))
     names = {path: path.relative_to(PROJECT).as_posix() for path in below}
-    chosen = [path for path, name in names.items() if f"{name}/".startswith(f"{place}/") and DECISIONS not in name]
+    chosen = [
+        path
+        for path, name in names.items()
+        if f"{name}/".startswith(f"{place}/") and DECISIONS not in name and name not in EXEMPT
+    ]
     assert chosen
     assert [word for path in chosen for word in house_words(path)] == []
 

@@ -104,7 +104,7 @@ class EventCounts:
         self.unknown_words = UnknownValues()
 
     def record(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
-        """Count an event at a time in microseconds; `counts` tells whether it is an order that counts."""
+        """Count an event at a time in microseconds; `counts`: it is an order that counts."""
         row = self._rows.get(event.shop_id)
         if row is None:
             row = self._row(event.shop_id)

@@ -152,7 +152,7 @@ def restore(stored: bytes, source: str = "given") -> ChurnModel:
             SNAPSHOT_STEPS[older](churn_model)
         found = fingerprint(churn_model) if isinstance(churn_model, ChurnModel) else ""
     except _Forbidden as error:
-        _refuse(source, f"it names {error}, which no model of ours has", _USE_ANOTHER, error)
+        _refuse(source, f"it names {error}, which is not part of a churn model", _USE_ANOTHER, error)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - foreign bytes may raise anything, even a panic in River's Rust code

@@ -1,4 +1,4 @@
-"""Reading YAML by its nodes, so that whatever is wrong can be told with file, line, field and remedy."""
+"""Reader of YAML nodes: an error names the file, line and field, and the remedy."""
 
 from __future__ import annotations
 
