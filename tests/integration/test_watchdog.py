@@ -15,7 +15,7 @@ from stream_app.services.runtime.watchdog import Watchdog, thread_dump
 
 STANDS_STILL = """
 import time
-from stream_app.adapters import logs
+from stream_app.services.runtime import logs
 from stream_app.services.runtime.watchdog import Watchdog
 from stream_app.core.stall import Progress
 
