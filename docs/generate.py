@@ -201,7 +201,7 @@ def about_causes() -> dict[str, object]:
         "plain": [sign_row(sign) for sign in EVIDENCE_RULES if not sign.likelihoods],
         "family": [FAMILY, *(Translator(lang).cause(FAMILY) for lang in LANGUAGES)],
         "segments": [(key, *(Translator(lang).segment(key) for lang in LANGUAGES)) for key in SEGMENTS],
-        "told": SHOWING,
+        "showing": SHOWING,
         "misled": MISLEADING,
         "period": PERIOD_DAYS,
         "contact_period": CONTACT_PERIOD_DAYS,
