@@ -122,8 +122,7 @@ def bins_of(scored: Scored, bins: int = BINS) -> list[Ints]:
 
 
 def ece(scored: Scored, bins: int = BINS) -> float:
-    """Return the expected calibration error: the mean gap between predicted and observed churn over equally filled
-    bins.
+    """Return the expected calibration error: the mean gap between predicted and observed churn over equal-size bins.
 
     >>> ece(Scored(np.array([True, False, True, False]), np.full(4, 0.5)), bins=1)
     0.0

@@ -98,7 +98,8 @@ class AlertTracker:
 
         Args:
             customer: a customer with an open alert.
-            at: time of closing, microseconds. reason: one of `lifecycle.CLOSE_REASONS`.
+            at: time of closing, microseconds.
+            reason: one of `lifecycle.CLOSE_REASONS`.
             probability: the latest score, if it is the reason for closing.
             verdict: the outcome reported by the staff, if the reason is RESOLVED.
         """
@@ -192,7 +193,7 @@ class AlertTracker:
                     self._batch.add_breach(customer, breach)
 
     def take_changes(self, stream_time: int) -> tuple[list[AlertClosing], list[SlaBreach], list[SlaBreachEnded]]:
-        """Return the closed alerts, the opened and the ended urgent alerts since the last call, after scoring."""
+        """Return the alerts closed, and the urgent alerts opened and ended, since the last call. Call after scoring."""
         closed, self._closed = self._closed, []
         breaches, self._breaches = self._breaches, []
         ended, self._resolved = [*self.sla.take_met(self._explainer.shop_of), *self._resolved], []
