@@ -75,57 +75,53 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         """Raise ContradictorySettings for values that are out of range or contradict each other."""
         for name in ("horizon", "active_window", "decide_every", "capacity", "alert_lifetime", "fallen_odds"):
             if getattr(self, name) <= 0:
-                refuse(name, "is not greater than zero", "Give a positive number.")
+                refuse(name, "is not greater than zero", "Use a positive number.")
         for name in ("lost_after", "agreement", "answer_within", "solve_within"):
             if getattr(self, name) < 0:
-                refuse(name, "is negative", "Give 0 or more.")
+                refuse(name, "is negative", "Use 0 or a positive number.")
         self._check_times()
         self._check_choices()
         self._check_calendar()
 
     def _check_times(self) -> None:
         if self.decide_every > self.horizon:
-            refuse("decide_every", "is longer than the horizon", "Decide at least once per horizon.")
+            refuse("decide_every", "is longer than the horizon", "Use a value no longer than the horizon.")
         if self.decide_every % SECOND_US:  # decision times are stored in seconds
-            refuse("decide_every", "is not in whole seconds", "Give whole seconds.")
+            refuse("decide_every", "is not a whole number of seconds", "Use whole seconds.")
         if (self.horizon + self.lateness) // self.decide_every >= MAX_WAITING:
             refuse(
                 "decide_every",
                 f"leaves {MAX_WAITING:,} or more decisions per customer unlabelled",
-                "Decide less often.",
+                "Use a longer interval between decisions.",
             )
         if not 0 <= self.lateness <= MAX_LATENESS_DAYS * DAY_US:
-            refuse("lateness", "is out of range", f"Give between 0 and {MAX_LATENESS_DAYS} days.")
+            refuse("lateness", "is out of range", f"Use a value from 0 to {MAX_LATENESS_DAYS} days.")
 
     def _check_choices(self) -> None:
         if self.order_action not in ("placed", "paid"):
-            refuse("order_action", f"is {self.order_action!r}", "Give placed or paid.")
+            refuse("order_action", f"is {self.order_action!r}", "Use placed or paid.")
         if not 0.0 <= self.alert_above < 1.0:
-            refuse("alert_above", "is not a probability", "Give 0 or more, and less than 1.")
+            refuse("alert_above", "is not a probability below 1", "Use a value from 0 to less than 1.")
         if self.rank_by not in ("risk", "worth"):
-            refuse("rank_by", f"is {self.rank_by!r}", "Give risk or worth.")
+            refuse("rank_by", f"is {self.rank_by!r}", "Use risk or worth.")
         for name in ("one_time_priors", "repeat_priors"):
             if problem := problem_of(getattr(self, name)):
-                refuse(name, problem, "Give shares of the causes in docs/reference/causes.md that sum to 1.")
+                refuse(name, problem, "Use causes from docs/reference/causes.md, with shares that sum to 1.")
 
     def _check_calendar(self) -> None:
         if not 0 <= self.nomination_hour <= 23:
-            refuse("nomination_hour", "is not an hour", "Give between 0 and 23.")
+            refuse("nomination_hour", "is not an hour of the day", "Use a number from 0 to 23.")
         if not self.working_days or not set(self.working_days) <= set(range(7)):
-            refuse("working_days", "contains no valid day", "Give days from 0 (Monday) to 6 (Sunday).")
+            refuse("working_days", "is empty or contains an invalid day", "Use days from 0 (Monday) to 6 (Sunday).")
         for campaign in self.campaigns:
             if campaign.last_day < campaign.first_day:
-                refuse(
-                    "campaigns", f"contain {campaign.name!r}, which ends before it begins", "Give its last_day later."
-                )
+                refuse("campaigns", f"contain {campaign.name!r}, which ends before it starts", "Use a later last_day.")
             if campaign.lull_days < 0:
-                refuse(
-                    "campaigns", f"contain {campaign.name!r}, whose lull is negative", "Give lull_days of 0 or more."
-                )
+                refuse("campaigns", f"contain {campaign.name!r}, whose lull is negative", "Set lull_days to 0 or more.")
         try:
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError):
-            refuse("zone", f"is unknown: {self.zone!r}", "Give a name such as Asia/Shanghai.")
+            refuse("zone", f"is unknown: {self.zone!r}", "Use a name such as Asia/Shanghai.")
 
     @property
     def lost_after_or_default(self) -> int:

@@ -149,8 +149,8 @@ class AlertTracker:
         result = apply_action(alert, contact, at)
         if isinstance(result, StaffOutcome):
             self.close(customer, at, RESOLVED, verdict=result)
-            # Another alert needs two new decisions that agree. The ranking is cleared in its place among the decisions
-            # of the step, not at once: the result must not depend on where batches are cut.
+            # A new alert needs two new decisions that agree. The ranking is cleared in sequence with the decisions of
+            # the step, not immediately, since the result must not depend on batch boundaries.
             self._batch.forget(customer)
         elif result is not None:
             customer.alert = result

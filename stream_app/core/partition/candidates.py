@@ -48,7 +48,7 @@ class CandidateSelection:
         return [self.explained(one) for one in candidates[: settings.capacity]]
 
     def is_lost(self, customer: Customer, at: int) -> bool:
-        """Return whether a customer is lost by the shop's own rule, so that an alert would tell nothing new."""
+        """Return whether a customer is already lost by the shop's own definition, so that an alert is pointless."""
         return at - round(customer.vector[LAST_ORDER] * DAY_US) > self._settings.lost_after_or_default
 
     def candidate(self, customer: Customer, risk: float, at: int) -> AlertCandidate:

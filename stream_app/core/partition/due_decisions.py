@@ -84,7 +84,7 @@ class DueDecisions:
             self.waiting.add(pending)
 
     def _decide(self, customer: Customer, due: int) -> None:
-        """Make the due decision and set the timer of the next, or retire a customer who is no longer active."""
+        """Make the due decision and set the next timer, or stop scoring a customer who is no longer active."""
         self._working_set.changed.add(customer)
         if due - round(customer.vector[LAST_ORDER] * DAY_US) > self._settings.active_window:
             customer.due = 0

@@ -28,7 +28,7 @@ class Placement:
     """
 
     def __init__(self) -> None:
-        self._before: dict[str, tuple[int, int]] = {}  # records and misplaced records of the last full window, by role
+        self._before: dict[str, tuple[int, int]] = {}  # by role: records and misplaced records in the last full window
         self._now: dict[str, tuple[int, int]] = {}
 
     def add(self, records: Mapping[str, int], misplaced: Mapping[str, int]) -> None:

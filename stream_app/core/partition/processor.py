@@ -53,8 +53,8 @@ class Effects:
     """Effects of a step, which the caller has to carry out."""
 
     decisions: list[Pending] = field(default_factory=list)
-    scores: Scores | None = None  # of the decisions, row by row
-    view: StateFrame | None = None  # of the decisions, row by row
+    scores: Scores | None = None  # one row per decision
+    view: StateFrame | None = None  # one row per decision
     matured: list[Matured] = field(default_factory=list)
     closed: list[AlertClosing] = field(default_factory=list)
     returned: list[Returned] = field(default_factory=list)  # decisions followed by an order, reported once each
@@ -120,7 +120,7 @@ class PartitionProcessor:
         customer.touch()
         counts = counts_as_order(event, settings)
         is_buyer = customer.vector[LAST_ORDER] != NO_DAY
-        sampled = is_buyer and customer.ids[-1] % _SAMPLE == 0  # by event id, so that partitioning does not matter
+        sampled = is_buyer and customer.ids[-1] % _SAMPLE == 0  # by event id, so independent of partitioning
         if sampled:
             self._batch.add(customer, at, None)
         self._update_state(customer, event, at, counts)
@@ -160,7 +160,7 @@ class PartitionProcessor:
             self.alerts.update_targets(customer, before, at, self.stream_time)
 
     def _apply_order(self, customer: Customer, at: int) -> None:
-        closed = self.stream_time - self.settings.lateness - 1  # horizons that ended by then already have their label
+        closed = self.stream_time - self.settings.lateness - 1  # labels of horizons that ended by then are final
         if first := record_order(customer.waiting, at, self.settings.horizon, closed):
             self._returned += first
             customer.packed = None

@@ -227,7 +227,7 @@ class RecordMerge(Generic[ItemT]):
             self._queues[entry[0]].entries.appendleft(entry)
 
     def wants(self, topic: str) -> bool:
-        """Return whether to fetch more of a topic; a topic that holds the others back is empty, so it is fetched."""
+        """Return whether to fetch more from a topic. A topic that holds others back is empty, so it is fetched."""
         return self._by_topic[topic].buffered_bytes < self._share
 
     @property

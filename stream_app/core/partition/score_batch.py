@@ -25,8 +25,8 @@ class ScoredBatch:
 
     count: int = 0  # number of scored states
     decisions: list[Pending] = field(default_factory=list)
-    scores: Scores | None = None  # of the decisions, row by row; None: no decisions
-    view: StateFrame | None = None  # of the decisions, row by row
+    scores: Scores | None = None  # one row per decision; None: no decisions
+    view: StateFrame | None = None  # one row per decision
     effects_of: list[tuple[str, float]] = field(default_factory=list)  # kind of event, change of the log-odds
 
 
