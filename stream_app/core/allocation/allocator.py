@@ -1,4 +1,4 @@
-"""Allocator: turns the alert candidates of all partitions into the day's alerts. Performs no I/O."""
+"""Allocator: turns the alert candidates of all partitions into the day's alerts. No I/O."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class PartitionProcessor:
                 self.counts.late += 1
 
     def _update_state(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
-        """Update the KPIs, which compare the event with the state before it, then the state, then what follows it."""
+        """Update the KPIs, which need the state before the event, then the state, then what depends on the new one."""
         self.aggregator.event_counts.record(customer, event, at, counts)
         if counts:
             self.aggregator.record_order(customer, event, at, self.stream_time)

@@ -202,7 +202,7 @@ class RecordMerge(Generic[ItemT]):
         return taken
 
     def _take_run(self, heads: list[tuple[int, int]], taken: list[Entry[ItemT]], limit: int) -> bool:
-        """Take from the topic with the smallest head while it is smallest; return whether it is empty and may lag."""
+        """Take from the topic with the smallest head while it is smallest. Return whether it is empty and may lag."""
         index = heads[0][1]
         queue = self._queues[index]
         entries = queue.entries

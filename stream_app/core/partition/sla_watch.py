@@ -73,8 +73,8 @@ class SlaWatch:
         added = sorted(after - before.targets)
         for target in added:
             self._set_timers(customer, target, stream_time)
-        # A step changes one complaint. If a new complaint has replaced another, the replaced one was not met: there are
-        # more complaints than places in the state, and the alert of the replaced one stays open until it expires.
+        # An event changes one complaint. If the state was full and the new complaint replaced another one, the targets
+        # of the replaced one were not met, and its alert stays open until it expires.
         replaced = not before.keys <= keys_of(customer.vector)
         for target in sorted(before.targets - after):
             case = customer.cases.pop(target, None)
@@ -88,7 +88,7 @@ class SlaWatch:
 
     def take_missed(self, stream_time: int) -> list[MissedTarget]:
         """Return the targets missed before stream time, without duplicates."""
-        missed: dict[tuple[str, Target], MissedTarget] = {}  # complaints of one instant share an alert, not a timer
+        missed: dict[tuple[str, Target], MissedTarget] = {}  # simultaneous complaints share an alert, not a timer
         for due, name, customer, target in self._take_due(self._deadlines, stream_time):
             if target[0] == due:
                 missed[name, target] = (customer, target)

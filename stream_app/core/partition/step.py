@@ -38,7 +38,7 @@ class Step:
     position: Position = field(init=False)
     events: Counter[str] = field(default_factory=Counter)  # by role
     rejected: Counter[str] = field(default_factory=Counter)  # rejected records by field
-    misplaced: Counter[str] = field(default_factory=Counter)  # by role: records of customers of other partitions
+    misplaced: Counter[str] = field(default_factory=Counter)  # by role: records whose customer is elsewhere
     decisions: int = 0
     decisions_left: bool = False  # whether more decisions are due than the limit allows
     scored: int = 0
@@ -60,7 +60,7 @@ class Step:
         return not (self.events or self.rejected or self.misplaced or self.decisions_left)
 
     def count_event(self, role: int, appended: int) -> None:
-        """Count an event of a topic, by its index in ROLES, with the broker's append time in milliseconds."""
+        """Count an event, given its topic's index in ROLES and the broker's append time in milliseconds."""
         self.events[ROLES[role]] += 1
         if not self.oldest_append or appended < self.oldest_append:
             self.oldest_append = appended

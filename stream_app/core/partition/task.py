@@ -44,7 +44,7 @@ class Limits(msgspec.Struct, frozen=True):
     decisions: int = 1_000  # per commit; after an idle night, tens of thousands may become due with one tick
     skew: int = HOUR_US // 12  # how far an event may be ahead of the broker's append time, microseconds
     scores: bool = True  # whether to send scores to `shop.scores`
-    dead_letter_misplaced: bool = False  # whether records of customers of other partitions become dead letters
+    dead_letter_misplaced: bool = False  # whether misplaced records become dead letters
     follows: bool = False  # whether records wait for the next tick from the publisher that writes them
 
 
@@ -185,7 +185,7 @@ class PartitionTask:
     def _apply_unplaced(
         self, event: Event, at: int, role: int, appended: int, record: Record | None, step: Step
     ) -> None:
-        """Apply an event of a customer that is new, belongs elsewhere, or has had no event since the start."""
+        """Apply an event whose customer is new, belongs elsewhere, or has had no event since the start."""
         placed = self._is_placed(event.customer_id)
         if not placed and self._reject_misplaced(ROLES[role], record, step):
             return
@@ -196,7 +196,7 @@ class PartitionTask:
             customer.placed = placed
 
     def _is_placed(self, name: str) -> bool:
-        """Return whether a customer belongs to this partition; computed once per customer, since hashing is slow."""
+        """Return whether a customer belongs to this partition. Cached per customer, since hashing is slow."""
         customer = self.processor.customers.get(name)
         if customer is not None and customer.placed is not None:
             return customer.placed
