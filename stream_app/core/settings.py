@@ -78,7 +78,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
                 refuse(name, "is not greater than zero", "Use a positive number.")
         for name in ("lost_after", "agreement", "answer_within", "solve_within"):
             if getattr(self, name) < 0:
-                refuse(name, "is negative", "Use 0 or a positive number.")
+                refuse(name, "is negative", "Use 0 or more.")
         self._check_times()
         self._check_choices()
         self._check_calendar()
@@ -92,10 +92,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
             refuse(
                 "decide_every",
                 f"leaves {MAX_WAITING:,} or more decisions per customer unlabelled",
-                "Use a longer interval between decisions.",
+                "Decide less often.",
             )
         if not 0 <= self.lateness <= MAX_LATENESS_DAYS * DAY_US:
-            refuse("lateness", "is out of range", f"Use a value from 0 to {MAX_LATENESS_DAYS} days.")
+            refuse("lateness", "is out of range", f"Use a value between 0 and {MAX_LATENESS_DAYS} days.")
 
     def _check_choices(self) -> None:
         if self.order_action not in ("placed", "paid"):
@@ -110,7 +110,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
 
     def _check_calendar(self) -> None:
         if not 0 <= self.nomination_hour <= 23:
-            refuse("nomination_hour", "is not an hour of the day", "Use a number from 0 to 23.")
+            refuse("nomination_hour", "is not an hour of the day", "Use a number between 0 and 23.")
         if not self.working_days or not set(self.working_days) <= set(range(7)):
             refuse("working_days", "is empty or contains an invalid day", "Use days from 0 (Monday) to 6 (Sunday).")
         for campaign in self.campaigns:
