@@ -1,4 +1,4 @@
-"""Types of the arrays that the core computes with."""
+"""Array types used by the core."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parsing and formatting of durations: days and hours in settings of a shop, minutes and less in technical ones."""
+"""Parsing and formatting of durations: shop settings use weeks, days and hours; technical settings go down to ms."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|[wdhms]?)")
 
 
 def duration(text: str) -> int:
-    """Return a duration in weeks, days or hours as microseconds; a number without a unit is in days.
+    """Convert a duration in weeks, days or hours to microseconds. A number without a unit is in days.
 
-    Minutes are refused, since 2m as a horizon most likely means months.
+    Minutes are rejected, since a horizon of "2m" most likely means months.
 
     Raises:
-        BadOption: the text is not such a duration.
+        BadOption: the text is not a valid duration.
 
     >>> duration("60d") == duration("60") == 60 * DAY_US, duration("36h") / DAY_US, duration("2w") / DAY_US
     (True, 1.5, 14.0)
     """
     match = _DURATION.fullmatch(text.strip().lower())
     if match is None or match[2] not in {"", *_LONG}:
-        raise BadOption(option="a duration", value=text, remedy="Write 60d, 36h or 2w.")
+        raise BadOption(option="a duration", value=text, remedy="Use a form such as 60d, 36h or 2w.")
     return round(float(match[1]) * _UNITS[match[2] or "d"])
 
 
 def short_duration(text: str) -> int:
-    """Return a duration in weeks to milliseconds as microseconds; only 0 may lack a unit.
+    """Convert a duration in weeks, days, hours, minutes, seconds or milliseconds to microseconds. Only 0 needs no unit.
 
     Raises:
-        BadOption: the text is not such a duration.
+        BadOption: the text is not a valid duration.
 
     >>> short_duration("5m"), short_duration("250ms"), short_duration("1.5s"), short_duration("0")
     (300000000, 250000, 1500000, 0)
     """
     match = _DURATION.fullmatch(text.strip().lower())
     if match is None or (not match[2] and float(match[1])):
-        raise BadOption(option="a duration", value=text, remedy="Write 250ms, 10s, 5m, 36h or 7d.")
+        raise BadOption(option="a duration", value=text, remedy="Use a form such as 250ms, 10s, 5m, 36h or 7d.")
     return round(float(match[1]) * _UNITS[match[2] or "s"])
 
 
 def format_duration(span: int) -> str:
-    """Return a duration of whole milliseconds as text, in the longest unit, up to days, that divides it.
+    """Format a duration of whole milliseconds in the largest unit, up to days, that divides it.
 
     >>> format_duration(60 * DAY_US), format_duration(DAY_US * 3 // 2), format_duration(250_000), format_duration(0)
     ('60d', '36h', '250ms', '0')

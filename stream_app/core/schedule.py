@@ -13,11 +13,11 @@ class Moment(NamedTuple):
 
     at: int  # microseconds
     learns: bool  # midnight UTC: the trainer learns
-    nominates: bool  # the hour of a working day at which partitions send alert candidates
+    nominates: bool  # the hour on working days when partitions send alert candidates
 
 
 def moments_between(after: int, until: int, settings: Settings) -> list[Moment]:
-    """Return the midnights and candidate times in (after, until], in order.
+    """Return all midnights and nomination times in (after, until], in order.
 
     >>> [moment.at // 3_600_000_000 for moment in moments_between(0, 24 * 3_600_000_000, Settings())]
     [9, 24]
@@ -34,13 +34,13 @@ def moments_between(after: int, until: int, settings: Settings) -> list[Moment]:
 
 
 def due_ticks(last: int | None, now: int, every: int, settings: Settings) -> list[Moment]:
-    """Return the ticks that the owner of the clock has to write now.
+    """Return the ticks that the clock's owner has to write now.
 
     Args:
-        last: time of the latest tick in the topic; None: no tick, so the past needs none.
-        now: microseconds.
-        every: interval between ticks without a scheduled moment, microseconds.
-        settings: of the shop, with its calendar.
+        last: time of the latest tick in the topic; None if there is none, in which case no past ticks are needed.
+        now: current time, microseconds.
+        every: maximum interval between ticks, microseconds.
+        settings: the shop's settings, including its calendar.
 
     >>> due_ticks(None, 5, 10, Settings()), due_ticks(0, 5, 10, Settings())
     ([Moment(at=5, learns=False, nominates=False)], [])

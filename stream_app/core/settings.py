@@ -1,4 +1,4 @@
-"""Settings of a shop: horizons, what counts as an order, calendar and staff. Durations are in microseconds."""
+"""Shop settings: horizons, definition of an order, calendar and staff. Durations are in microseconds."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from stream_app.core.units import DAY_US, EPOCH, MICROSECOND, SECOND_US
 from stream_app.errors import ContradictorySettings
 
 WORKING_DAYS: Final = (0, 1, 2, 3, 4)  # Monday is 0
-MAX_WAITING: Final = 10_000  # unlabelled decisions per customer, which are stored in the customer's state
+MAX_WAITING: Final = 10_000  # limit of unlabelled decisions per customer, which are stored in the customer's state
 
 
 def refuse(name: str, problem: str, remedy: str) -> NoReturn:
-    """Raise ContradictorySettings for one setting."""
+    """Raise ContradictorySettings for a setting."""
     raise ContradictorySettings(name=name, problem=problem, remedy=remedy)
 
 
 class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A sale or a holiday, both days included, and the lull before it, in which silence does not mean churn."""
+    """A sale or holiday (both days inclusive) and the lull before it, during which silence does not mean churn."""
 
     name: str
     first_day: date
@@ -32,7 +32,7 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lull_days: int = 7  # before first_day, while customers wait for lower prices
 
     def covers(self, day: date) -> bool:
-        """Return whether a day is in the campaign or in the lull before it.
+        """Return whether a day falls in the campaign or in the lull before it.
 
         >>> Campaign("双11", date(2025, 11, 1), date(2025, 11, 11)).covers(date(2025, 10, 26))
         True
@@ -47,11 +47,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         ContradictorySettings: a value is out of range or contradicts another one.
     """
 
-    horizon: int = 60 * DAY_US  # a customer without an order in it has churned
-    active_window: int = 180 * DAY_US  # decisions are made on customers who ordered in it
+    horizon: int = 60 * DAY_US  # a customer who does not order within it has churned
+    active_window: int = 180 * DAY_US  # decisions are made on customers who ordered within it
     decide_every: int = 7 * DAY_US
-    lateness: int = DAY_US  # how far behind stream time an event may be and still count in full
-    lost_after: int = 0  # a customer without an order for this long is lost; 0: the active window
+    lateness: int = DAY_US  # how far an event may be behind stream time and still be processed in full
+    lost_after: int = 0  # a customer without an order for this long is lost; 0: use the active window
     order_action: str = "paid"  # the step that counts as an order: placed or paid
     excluded: frozenset[str] = frozenset()  # ids of fake, staff and test buyers
     campaigns: tuple[Campaign, ...] = ()
@@ -59,14 +59,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     working_days: tuple[int, ...] = WORKING_DAYS
     nomination_hour: int = 9
     capacity: int = 30  # new alerts per working day
-    alert_lifetime: int = 14 * DAY_US  # alerts expire after it
+    alert_lifetime: int = 14 * DAY_US  # alerts expire after this time
     agreement: int = DAY_US  # two scores at least this far apart must agree before an alert opens
-    alert_above: float = 0.5  # both of these scores must exceed it
+    alert_above: float = 0.5  # both scores must exceed this probability
     rank_by: str = "risk"  # risk: churn probability; worth: churn probability × monthly revenue of the customer
     fallen_odds: float = 0.5  # an alert closes when the odds fall below this share of the odds at which it opened
     answer_within: int = DAY_US  # an unanswered complaint older than this opens an urgent alert; 0: never
-    solve_within: int = 3 * DAY_US  # the same for an unsolved complaint; 0: never
-    # Shares of the causes among lost one-time buyers, and among lost repeat buyers.
+    solve_within: int = 3 * DAY_US  # an unsolved complaint older than this does the same; 0: never
+    # Share of each cause among lost one-time buyers, and among lost repeat buyers.
     one_time_priors: dict[str, float] = msgspec.field(default_factory=ONE_TIME.copy)
     repeat_priors: dict[str, float] = msgspec.field(default_factory=REPEAT.copy)
     seed: int = 1
@@ -75,10 +75,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         """Raise ContradictorySettings for values that are out of range or contradict each other."""
         for name in ("horizon", "active_window", "decide_every", "capacity", "alert_lifetime", "fallen_odds"):
             if getattr(self, name) <= 0:
-                refuse(name, "is not greater than zero", "Give a positive number.")
+                refuse(name, "is not greater than zero", "Use a positive number.")
         for name in ("lost_after", "agreement", "answer_within", "solve_within"):
             if getattr(self, name) < 0:
-                refuse(name, "is negative", "Give 0 or more.")
+                refuse(name, "is negative", "Use 0 or more.")
         self._check_times()
         self._check_choices()
         self._check_calendar()
@@ -87,7 +87,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         if self.decide_every > self.horizon:
             refuse("decide_every", "is longer than the horizon", "Decide at least once per horizon.")
         if self.decide_every % SECOND_US:  # decision times are stored in seconds
-            refuse("decide_every", "is not in whole seconds", "Give whole seconds.")
+            refuse("decide_every", "is not a whole number of seconds", "Use whole seconds.")
         if (self.horizon + self.lateness) // self.decide_every >= MAX_WAITING:
             refuse(
                 "decide_every",
@@ -95,41 +95,37 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
                 "Decide less often.",
             )
         if not 0 <= self.lateness <= MAX_LATENESS_DAYS * DAY_US:
-            refuse("lateness", "is out of range", f"Give between 0 and {MAX_LATENESS_DAYS} days.")
+            refuse("lateness", "is out of range", f"Use a value between 0 and {MAX_LATENESS_DAYS} days.")
 
     def _check_choices(self) -> None:
         if self.order_action not in ("placed", "paid"):
-            refuse("order_action", f"is {self.order_action!r}", "Give placed or paid.")
+            refuse("order_action", f"is {self.order_action!r}", "Use placed or paid.")
         if not 0.0 <= self.alert_above < 1.0:
-            refuse("alert_above", "is not a probability", "Give 0 or more, and less than 1.")
+            refuse("alert_above", "is not a probability below 1", "Use a value from 0 to less than 1.")
         if self.rank_by not in ("risk", "worth"):
-            refuse("rank_by", f"is {self.rank_by!r}", "Give risk or worth.")
+            refuse("rank_by", f"is {self.rank_by!r}", "Use risk or worth.")
         for name in ("one_time_priors", "repeat_priors"):
             if problem := problem_of(getattr(self, name)):
-                refuse(name, problem, "Give shares of the causes in docs/reference/causes.md that sum to 1.")
+                refuse(name, problem, "Use causes from docs/reference/causes.md, with shares that sum to 1.")
 
     def _check_calendar(self) -> None:
         if not 0 <= self.nomination_hour <= 23:
-            refuse("nomination_hour", "is not an hour", "Give between 0 and 23.")
+            refuse("nomination_hour", "is not an hour of the day", "Use a number between 0 and 23.")
         if not self.working_days or not set(self.working_days) <= set(range(7)):
-            refuse("working_days", "contains no valid day", "Give days from 0 (Monday) to 6 (Sunday).")
+            refuse("working_days", "is empty or contains an invalid day", "Use days from 0 (Monday) to 6 (Sunday).")
         for campaign in self.campaigns:
             if campaign.last_day < campaign.first_day:
-                refuse(
-                    "campaigns", f"contain {campaign.name!r}, which ends before it begins", "Give its last_day later."
-                )
+                refuse("campaigns", f"contain {campaign.name!r}, which ends before it starts", "Use a later last_day.")
             if campaign.lull_days < 0:
-                refuse(
-                    "campaigns", f"contain {campaign.name!r}, whose lull is negative", "Give lull_days of 0 or more."
-                )
+                refuse("campaigns", f"contain {campaign.name!r}, whose lull is negative", "Set lull_days to 0 or more.")
         try:
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError):
-            refuse("zone", f"is unknown: {self.zone!r}", "Give a name such as Asia/Shanghai.")
+            refuse("zone", f"is unknown: {self.zone!r}", "Use a name such as Asia/Shanghai.")
 
     @property
     def lost_after_or_default(self) -> int:
-        """Time without an order after which a customer is lost."""
+        """Time without an order after which a customer is lost, microseconds."""
         return self.lost_after or self.active_window
 
     @cached_property
@@ -138,7 +134,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         return ZoneInfo(self.zone)
 
     def local(self, at: int) -> datetime:
-        """Return an instant in the shop's time zone.
+        """Convert an instant to the shop's time zone.
 
         >>> Settings(zone="Asia/Shanghai").local(0).isoformat()
         '1970-01-01T08:00:00+08:00'
@@ -146,7 +142,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         return (EPOCH + at * MICROSECOND).astimezone(self.clock)
 
     def local_day(self, at: int) -> int:
-        """Return the day of an instant in the shop's time zone, counted from 1970-01-01.
+        """Return an instant's day in the shop's time zone, counted from 1970-01-01.
 
         >>> from stream_app.core.units import HOUR_US
         >>> Settings(zone="Asia/Shanghai").local_day(20 * HOUR_US)
@@ -155,7 +151,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         return at // DAY_US if self.zone == "UTC" else self.local(at).toordinal() - EPOCH.toordinal()
 
     def local_midnights(self, at: int) -> tuple[int, int]:
-        """Return the shop's midnights around an instant, the first of them not after it; microseconds.
+        """Return the shop's midnights at or before an instant and after it, in microseconds.
 
         >>> from stream_app.core.units import HOUR_US
         >>> [midnight // HOUR_US for midnight in Settings(zone="Asia/Shanghai").local_midnights(0)]
@@ -169,15 +165,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         return begin, end
 
     def in_campaign(self, day: date) -> bool:
-        """Return whether a day is in a campaign or its lull."""
+        """Return whether a day falls in a campaign or its lull."""
         return any(campaign.covers(day) for campaign in self.campaigns)
 
     def opens_alerts(self, at: int) -> bool:
-        """Return whether alerts may open at an instant: not in a campaign, when silence does not mean churn."""
+        """Return whether alerts may open at an instant: not during campaigns, when silence does not mean churn."""
         return not self.in_campaign(self.local(at).date())
 
     def next_nomination(self, after: int) -> int:
-        """Return the first allocation after an instant: the nomination hour of a working day in the shop's time zone.
+        """Return the first allocation after an instant: the nomination hour on a working day, in the shop's time zone.
 
         >>> from stream_app.core.units import HOUR_US
         >>> Settings().next_nomination(0) // HOUR_US  # 1970-01-01 was a Thursday

@@ -1,4 +1,4 @@
-"""Detection of a stalled process: work is waiting, and the position does not change."""
+"""Detects stalled processes: work is waiting, but the position does not change."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class Progress:
     """Progress of a process.
 
     Attributes:
-        position: any value that changes with every commit.
-        lag: number of waiting records; None: unknown, so records may be waiting.
-        waiting: whether it waits for another process, such as the trainer.
+        position: a value that changes with every commit.
+        lag: number of waiting records, or None if unknown, which counts as if records were waiting.
+        waiting: whether the process is waiting for another one, such as the trainer.
     """
 
     position: Hashable
@@ -24,12 +24,12 @@ class Progress:
 class Stall:
     """Detects a process that has been stalled for too long.
 
-    Consumers have been reported to stop silently after days while every other sign looked healthy: only the position
-    shows it.
+    Consumers have been reported to stop silently after days while all other health signals looked fine. Only the
+    position reveals it.
 
     Args:
-        after: seconds without progress, while records are waiting, after which the process is stalled.
-        longest_look: maximum seconds that one check may add. After a process was suspended or a machine slept, the time
+        after: a process counts as stalled after this many seconds without progress while records are waiting.
+        longest_look: maximum seconds that one check may add. If a process was suspended or a machine slept, the time
             between two checks says nothing about progress.
 
     >>> stall = Stall(after=60, longest_look=20)
@@ -51,8 +51,8 @@ class Stall:
         """Check the progress of the process; return whether it is stalled.
 
         Args:
-            now: seconds of a monotonic clock.
-            progress: of the process.
+            now: monotonic clock, seconds.
+            progress: current progress of the process.
         """
         looked, self._looked = self._looked, now
         idle = progress.lag == 0 or progress.waiting

@@ -12,5 +12,5 @@ HOUR_SECONDS: Final = 3_600.0
 DAY_SECONDS: Final = 86_400.0
 MICROSECOND: Final = timedelta(microseconds=1)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-NEVER: Final = -(1 << 62)  # the instant of something that has not happened: before every other instant
-NOT_DUE: Final = 1 << 62  # the instant of something that is not scheduled: after every other instant
+NEVER: Final = -(1 << 62)  # instant of something that has not happened; before all other instants
+NOT_DUE: Final = 1 << 62  # instant of something that is not scheduled; after all other instants

@@ -1,7 +1,7 @@
-"""Compatibility with earlier releases: the one place for aliases of stored names and for version steps.
+"""Compatibility with earlier releases: aliases of stored names, and upgrade steps between versions.
 
-Everything here is plain data or a function on bytes, and imports nothing of the present program: a step belongs to the
-version that it reads, while present names and layouts change. docs/state-formats.md describes how to add one.
+Everything here is plain data or a function on bytes and imports nothing from the current program: a step belongs to the
+version it reads, while current names and layouts change. docs/state-formats.md describes how to add a step.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Class = tuple[str, str]  # module, name
 
 # --- models: pickled classes and their attributes --------------------------------------------------------------------
 
-# Pickled class of a release -> present class. A class that has not moved needs no line.
+# Class as pickled by an earlier release -> current class. Classes that have not moved need no entry.
 CLASSES: Final[dict[Class, Class]] = {
     # 0.1.1
     ("stream_app.core.drift", "Drift"): ("stream_app.core.model.drift", "Drift"),
@@ -41,33 +41,33 @@ CLASSES: Final[dict[Class, Class]] = {
     ("stream_app.core.snapshot", "array"): ("stream_app.core.model.snapshot", "array"),
 }
 
-# Present class -> pickled attribute of a release -> present attribute.
+# Current class -> attribute as pickled by an earlier release -> current attribute.
 ATTRIBUTES: Final[dict[Class, dict[str, str]]] = {}
 
-# Hashes of names (`snapshot.schema`) of earlier releases that differ from the present ones in names only.
+# Hashes of names (`snapshot.schema`) of earlier releases that differ from the current one in names only.
 SNAPSHOT_SCHEMAS: Final[frozenset[str]] = frozenset()
 
-# Format of a snapshot -> step that upgrades a churn model of that format in place to the next one.
+# Snapshot format -> step that upgrades a churn model of that format in place to the next one.
 SNAPSHOT_STEPS: Final[dict[int, Callable[[Any], None]]] = {}
 
 # --- customers -------------------------------------------------------------------------------------------------------
 
 Step = Callable[[Sequence[bytes]], list[bytes]]
 
-# Version of a customer's state -> step that upgrades contents of that version to the next one. A content is the value
-# without its checksum; its first byte is the version.
+# Version of a customer's state -> step that upgrades contents of that version to the next one. The contents are the
+# stored value without its checksum; the first byte is the version.
 STATE_STEPS: Final[dict[int, Step]] = {}
 
 # Hash of names (`states.CODEC_SCHEMA`) in the summary of a partition -> version of its states. The hash changes with
 # the name of any slot, counter, feature or expert.
 STATE_SCHEMAS: Final[dict[str, int]] = {}
 
-# Name of an expert in a release -> present name.
+# Expert name in an earlier release -> current name.
 EXPERTS: Final[dict[str, str]] = {}
 
 
 def present_class(module: str, name: str) -> Class:
-    """Return the present module and name of a pickled class.
+    """Return the current module and name of a pickled class.
 
     >>> present_class("stream_app.core.unmoved", "Thing")
     ('stream_app.core.unmoved', 'Thing')
@@ -76,7 +76,7 @@ def present_class(module: str, name: str) -> Class:
 
 
 def present_expert(name: str) -> str:
-    """Return the present name of an expert.
+    """Return the current name of an expert.
 
     >>> present_expert("linear")
     'linear'
@@ -85,12 +85,12 @@ def present_expert(name: str) -> str:
 
 
 def rename_attributes(value: object, own: str, renamed: Mapping[Class, Mapping[str, str]] = ATTRIBUTES) -> None:
-    """Rename the attributes of an unpickled object and of everything it holds.
+    """Rename the attributes of an unpickled object and of all objects it contains.
 
     Args:
-        value: the object; lists, tuples, values of dicts and attributes of own classes are searched.
-        own: prefix of the modules with own classes.
-        renamed: as `ATTRIBUTES`.
+        value: the object; lists, tuples, dict values and attributes of own classes are searched.
+        own: module prefix of own classes.
+        renamed: renamed attributes, in the form of `ATTRIBUTES`.
     """
     if not renamed:
         return
@@ -102,7 +102,7 @@ def rename_attributes(value: object, own: str, renamed: Mapping[Class, Mapping[s
 
 
 def _instances(value: object, own: str, seen: set[int]) -> Iterator[Any]:
-    """Yield each instance of an own class that has a `__dict__`, once."""
+    """Yield each instance of an own class that has a `__dict__` exactly once."""
     if id(value) in seen:
         return
     seen.add(id(value))
@@ -119,7 +119,7 @@ def _instances(value: object, own: str, seen: set[int]) -> Iterator[Any]:
 
 
 def is_readable(version: int, present: int, steps: Mapping[int, Any]) -> bool:
-    """Return whether steps lead from a version or format to the present one.
+    """Return whether there are steps from a version or format to the current one.
 
     >>> is_readable(3, 3, {}), is_readable(2, 3, {}), is_readable(2, 3, {2: list})
     (True, False, True)
@@ -128,12 +128,12 @@ def is_readable(version: int, present: int, steps: Mapping[int, Any]) -> bool:
 
 
 def upgraded(contents: Sequence[bytes], present: int, steps: Mapping[int, Step] = STATE_STEPS) -> list[bytes]:
-    r"""Upgrade contents of readable versions to the present one, in the same order.
+    r"""Upgrade contents of readable versions to the current version, keeping their order.
 
     Args:
-        contents: customers' states without their checksums.
-        present: the present version.
-        steps: as `STATE_STEPS`.
+        contents: customers' encoded states without their checksums.
+        present: the current version.
+        steps: upgrade steps, in the form of `STATE_STEPS`.
 
     >>> upgraded([b"\x02ann", b"\x03bob"], 3, {2: lambda old: [b"\x03" + one[1:].upper() for one in old]})
     [b'\x03ANN', b'\x03bob']

@@ -2,9 +2,8 @@
 
 `core/partition/alert_tracker.py` opens and closes the alerts of a partition.
 
-The capacity of the staff is global, while the state is partitioned. So each partition sends its best candidates, and
-the allocator opens the best of all partitions once per working day. A replay and the live system rank with the same
-code.
+Staff capacity is global, but state is partitioned: each partition sends its best candidates, and the allocator opens
+alerts for the best of all partitions once per working day. The replay and the live system share the ranking code.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ CLOSE_REASONS: Final = (RETURNED, LOST, FELL, RESOLVED)
 
 @dataclass(frozen=True, slots=True)
 class AlertCandidate:
-    """One of the customers most at risk in a partition."""
+    """A customer among those most at risk in a partition."""
 
     customer: str
     at: int  # microseconds
-    rank_value: float  # by which candidates are ranked: the risk, or the risk times the worth
+    rank_value: float  # sort key of candidates: the risk, or the risk times the customer's worth
     probability: float
     monthly_worth: float
     silent_days: float
@@ -50,29 +49,29 @@ class Alert:
     alert_id: str
     customer: str
     opened_at: int  # microseconds
-    expires_at: int  # microseconds; the staff should not act on the alert later
-    rank: int  # 1: first of the day
+    expires_at: int  # microseconds; staff should not act on the alert after this time
+    rank: int  # rank among the alerts of the day, starting at 1
     bar: float  # lowest probability among the alerts opened that day
     candidate: AlertCandidate
     owner: str = ""  # name of the staff member; empty: no owner
-    acked_at: int = 0  # since when it has its owner, microseconds
+    acked_at: int = 0  # time when the owner took the alert, microseconds
     snoozed_until: int = 0  # microseconds; 0: not snoozed
     cause: str = ""  # likeliest cause at opening; set when the explanation is dropped
     segment: str = ""  # of the customer at opening; set when the explanation is dropped
 
     @property
     def likeliest_cause(self) -> str:
-        """Likeliest cause at opening, with or without the explanation; empty: unknown."""
+        """Most likely cause when the alert opened, or "" if unknown; kept after the explanation is dropped."""
         causes = self.candidate.explanation.causes
         return causes[0].key if causes else self.cause
 
     @property
     def opening_segment(self) -> str:
-        """Segment of the customer at opening, with or without the explanation; empty: unknown."""
+        """Customer's segment when the alert opened, or "" if unknown; kept after the explanation is dropped."""
         return self.candidate.explanation.segment or self.segment
 
     def without_explanation(self) -> Alert:
-        """Return the alert without its explanation, but with the likeliest cause and the segment."""
+        """Return a copy of the alert without its explanation, keeping the most likely cause and the segment."""
         return replace(
             self,
             cause=self.likeliest_cause,
@@ -89,13 +88,13 @@ class AlertClosing:
     at: int  # microseconds
     reason: str
     probability: float
-    outcome: str = ""  # reported by the staff, with RESOLVED
+    outcome: str = ""  # outcome reported by the staff if the reason is RESOLVED
     cause: str = ""
     staff: str = ""
 
 
 def alert_id(customer: str, at: int, kind: str = "churn") -> str:
-    """Return the id of an alert, which depends on customer, time and kind only, so that it can be computed anywhere.
+    """Return the id of an alert. It depends only on the customer, time and kind, so any process can compute it.
 
     >>> alert_id("c1", 0) == alert_id("c1", 0) != alert_id("c1", 1)
     True
@@ -104,7 +103,7 @@ def alert_id(customer: str, at: int, kind: str = "churn") -> str:
 
 
 def open_alerts(candidates: Iterable[AlertCandidate], capacity: int, lifetime: int) -> list[Alert]:
-    """Return the alerts of one working day: for the best `capacity` candidates of all partitions, best first."""
+    """Return one working day's alerts, for the top `capacity` candidates across all partitions, best first."""
     best = sorted(candidates, key=lambda one: (-one.rank_value, one.customer))[:capacity]
     if not best:
         return []
@@ -116,7 +115,7 @@ def open_alerts(candidates: Iterable[AlertCandidate], capacity: int, lifetime: i
 
 
 def has_fallen(probability: float, bar: float, share: float) -> bool:
-    """Return whether the odds have fallen below a share of the odds at the bar of an alert.
+    """Return whether the odds have fallen below the given share of the odds at the alert's bar.
 
     >>> has_fallen(0.6, bar=0.9, share=0.5), has_fallen(0.85, bar=0.9, share=0.5)
     (True, False)

@@ -1,4 +1,4 @@
-"""Ranking of the customers of a partition by risk, from which the alert candidates are taken."""
+"""Ranking of a partition's customers by risk, from which alert candidates are selected."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from stream_app.core.arrays import Floats, Ints
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Rows of the ranking as columns; NaN: no score."""
+    """Rows of the ranking, stored as columns; NaN means no score."""
 
     earlier: Floats  # at the decision before the last one
     last: Floats  # at the last decision
-    last_at: Ints  # time of the last decision, microseconds; meaningless without one
+    last_at: Ints  # time of the last decision, microseconds; undefined if there is none
     latest: Floats  # at the latest event or decision
 
     @classmethod
     def none(cls, size: int) -> Ranks:
-        """Return rows without scores."""
+        """Return the given number of rows without scores."""
         return cls(np.full(size, np.nan), np.full(size, np.nan), np.zeros(size, dtype=np.int64), np.full(size, np.nan))
 
 
 class Ranking:
-    """Scores of a partition's customers as columns, so that ranking a million customers takes milliseconds.
+    """Scores of a partition's customers, stored as columns so that ranking a million customers takes milliseconds.
 
-    A customer is ranked by the smallest of three scores: at the last two decisions, at least `agreement` apart, and the
-    latest one. A single high score does not open an alert.
+    A customer is ranked by the smallest of three scores: those of the last two decisions at least `agreement` apart,
+    and the latest score. A single high score therefore does not open an alert.
 
     Args:
-        agreement: microseconds.
+        agreement: minimum time between the two decisions, microseconds.
     """
 
     def __init__(self, agreement: int) -> None:
@@ -43,7 +43,7 @@ class Ranking:
         self.open = np.zeros(1024, dtype=bool)
 
     def reserve(self, size: int) -> None:
-        """Grow to hold customers with an index below `size`."""
+        """Grow the columns to hold customers with an index below `size`."""
         room = len(self._last)
         if size <= room:
             return
@@ -63,38 +63,38 @@ class Ranking:
         self._last_at[indices], self._latest[indices] = ranks.last_at, ranks.latest
 
     def add_decision(self, index: int, at: int, probability: float) -> None:
-        """Add the score of a decision, unless it follows the last one too soon to be a second opinion."""
+        """Add the score of a decision, or ignore it if the previous one is less than `agreement` old."""
         if np.isnan(self._last[index]) or at - self._last_at[index] >= self._agreement:
             self._earlier[index] = self._last[index]
             self._last_at[index] = at
             self._last[index] = probability
 
     def set_latest(self, indices: Ints, probabilities: Floats) -> None:
-        """Set the latest scores of customers; of repeated indices the last one counts."""
+        """Set the latest scores of customers. If an index is repeated, its last score is used."""
         self._latest[indices] = probabilities
 
     def forget(self, index: int) -> None:
         """Remove the scores of a customer after an order or the last active day."""
         self._earlier[index] = self._last[index] = self._latest[index] = np.nan
-        self._last_at[index] = 0  # meaningless now, but it would be stored
+        self._last_at[index] = 0  # unused without a score, but part of the stored state
 
     def latest(self, index: int) -> float:
-        """Return the latest score of a customer; NaN without one."""
+        """Return the latest score of a customer, or NaN if there is none."""
         return float(self._latest[index])
 
     def latest_of(self, start: int, end: int) -> Floats:
-        """Return the latest scores of the customers with indices in [start, end); NaN without one."""
+        """Return the latest scores of the customers with indices in [start, end); NaN if a customer has no score."""
         return self._latest[start:end]
 
     def agreed(self, size: int) -> Floats:
-        """Return the risk on which the scores of the first `size` customers agree; NaN: not a candidate."""
+        """Return the smallest of the three scores of each of the first `size` customers; NaN if not a candidate."""
         agreed = np.minimum(np.minimum(self._earlier[:size], self._last[:size]), self._latest[:size])
         agreed[self.open[:size]] = np.nan
         return agreed
 
 
 def top_indices(values: Floats, count: int) -> Ints:
-    """Return the indices of the `count` largest values and of all ties with the smallest of them, without NaN.
+    """Return the indices of the `count` largest values, plus any ties with the smallest of them; NaNs are ignored.
 
     >>> sorted(top_indices(np.array([0.5, np.nan, 0.9, 0.5]), 2).tolist())
     [0, 2, 3]

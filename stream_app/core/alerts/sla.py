@@ -1,4 +1,4 @@
-"""Service targets of complaints: when an answer and a resolution are due, and the urgent alert of a missed one."""
+"""Service targets of complaints: when an answer and a resolution are due, and the urgent alert for a missed target."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from stream_app.core.units import DAY_US, HOUR_US
 
 UNANSWERED: Final = "unanswered"
 UNSOLVED: Final = "unsolved"
-MET: Final = "met"  # reason for closing an urgent alert: the complaint was answered, resolved or reopened, though late
+MET: Final = "met"  # reason for closing an urgent alert: the complaint was answered, resolved or reopened late
 
-Target = tuple[int, str]  # the time after which it is missed, microseconds; UNANSWERED or UNSOLVED
+Target = tuple[int, str]  # deadline in microseconds; UNANSWERED or UNSOLVED
 
 
 @dataclass(frozen=True, slots=True)
 class UrgentCase:
-    """Work of the staff on a missed target. Whether the case is open follows from the complaint."""
+    """Staff work on a missed target. Whether the case is open is derived from the complaint."""
 
     alert_id: str
     expires_at: int  # microseconds
     owner: str = ""  # name of the staff member; empty: no owner
-    acked_at: int = 0  # since when it has its owner, microseconds
+    acked_at: int = 0  # time when the owner took the case, microseconds
     snoozed_until: int = 0  # microseconds; 0: not snoozed
-    resolved: bool = False  # by the staff, whatever happens to the complaint
+    resolved: bool = False  # whether the staff has resolved the case, regardless of the complaint's state
 
 
 @dataclass(slots=True)
 class SlaBreach:
-    """A missed target, which opens an urgent alert whatever the risk."""
+    """A missed target, which opens an urgent alert regardless of the risk."""
 
     kind: str
     expires_at: int  # microseconds
-    candidate: AlertCandidate  # at the time of the target; the probability is 0 for customers without an order
+    candidate: AlertCandidate  # as of the deadline; the probability is 0 for customers without an order
 
     @property
     def alert_id(self) -> str:
-        """Id of the urgent alert, which differs from that of an ordinary alert of the same customer."""
+        """Id of the urgent alert, which differs from the id of an ordinary alert for the same customer."""
         return breach_id(self.candidate.customer, (self.candidate.at, self.kind))
 
 
 @dataclass(frozen=True, slots=True)
 class SlaBreachEnded:
-    """The end of an urgent alert: its target was met after all, or the staff has resolved it."""
+    """End of an urgent alert: the complaint was handled late, or the staff resolved the alert."""
 
     alert_id: str
     customer: str
@@ -63,14 +63,14 @@ class SlaBreachEnded:
 
 @dataclass(frozen=True, slots=True)
 class ComplaintsBefore:
-    """The complaints of a customer before a step of one of them."""
+    """A customer's complaints as they were before a complaint event."""
 
     targets: set[Target]
     keys: frozenset[float]
 
     @classmethod
     def of(cls, vector: StateVector[float], settings: Settings) -> ComplaintsBefore:
-        """Return the present complaints."""
+        """Return the customer's current complaints."""
         return cls(targets_of(vector, settings), keys_of(vector))
 
 
@@ -84,7 +84,7 @@ def breach_id(customer: str, target: Target) -> str:
 
 
 def targets_of(vector: StateVector[float], settings: Settings) -> set[Target]:
-    """Return the targets of all open complaints in the state. Two complaints of one instant share their targets."""
+    """Return the targets of all open complaints. Complaints opened at the same instant share their targets."""
     if not has_cases(vector):
         return set()
     return {target for case in steps_of(vector) if case.is_open for target in _targets(case, settings)}
@@ -101,7 +101,7 @@ def _targets(case: ComplaintCase, settings: Settings) -> list[Target]:
 
 
 def breach_of(candidate: AlertCandidate, kind: str, settings: Settings) -> SlaBreach:
-    """Return the breach of a customer at the time of the target; the target itself is the first evidence."""
+    """Return a customer's service-target breach as of the deadline, with the missed target as the first evidence."""
     within = settings.answer_within if kind == UNANSWERED else settings.solve_within
     first = Evidence(kind, {"hours": within / HOUR_US})
     explained = msgspec.structs.replace(candidate.explanation, evidence=(first, *candidate.explanation.evidence))
@@ -110,6 +110,6 @@ def breach_of(candidate: AlertCandidate, kind: str, settings: Settings) -> SlaBr
 
 
 def is_announced(target: Target, shop: KnownShop) -> bool:
-    """Return whether a missed target opens an alert: only if the shop had reported answers, or resolutions, by then."""
+    """Return whether a missed target opens an alert: the shop must have reported answers (or resolutions) by then."""
     due, kind = target
     return due >= (shop.answers_since if kind == UNANSWERED else shop.solves_since)

@@ -1,8 +1,8 @@
-"""Actions of the staff on alerts and urgent cases: acknowledge, snooze or resolve.
+"""Staff actions on alerts and urgent cases: acknowledge, snooze or resolve.
 
-Actions arrive as contacts on `shop.contacts`. The customer's partition applies them in order, so that an alert never
-has two owners. An action that is not allowed changes nothing here; `stream-app alerts` rejects it with a message before
-it is sent.
+Actions arrive as contacts on `shop.contacts`. The customer's partition applies them in order, so an alert never has two
+owners. Actions that are not allowed are ignored here; `stream-app alerts` rejects them with an error message before
+sending them.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ RESOLVED: Final = ContactAction.ALERT_RESOLVED
 ACTIONS: Final = (ACKED, SNOOZED, RESOLVED)
 OUTCOMES: Final = ("retained", "lost", "unreachable", "no_action")
 OTHER_OUTCOME: Final = "other"  # any other outcome reported by a shop's own tools
-MAX_STAFF: Final = 40  # characters of a name that are stored with an alert
-WORK: Final = ":work"  # suffix of an alert's id: key of its WorkNote in the store
+MAX_STAFF: Final = 40  # maximum length of an owner's name stored with an alert, characters
+WORK: Final = ":work"  # appended to an alert's id to form the key of its WorkNote in the store
 
 
 @dataclass(frozen=True, slots=True)
 class StaffOutcome:
-    """The outcome of an alert as reported by the staff."""
+    """Outcome of an alert as reported by the staff."""
 
     outcome: str
-    cause: str  # confirmed; empty: unknown
+    cause: str  # cause confirmed by the staff; empty: unknown
     staff: str
 
 
@@ -44,7 +44,7 @@ _Worked = TypeVar("_Worked", Alert, UrgentCase)
 
 
 class AlertNote(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An open alert or urgent case as it is listed; stored as JSON, by its id."""
+    """An open alert or urgent case as shown in lists, stored as JSON under its id."""
 
     alert_id: str
     customer_id: str
@@ -61,7 +61,7 @@ class AlertNote(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class WorkNote(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Work of the staff on an open alert or urgent case; stored as JSON, by its id and `WORK`."""
+    """Staff work on an open alert or urgent case, stored as JSON under its id plus `WORK`."""
 
     owner: str = ""
     acked_at: Instant | None = None
@@ -69,7 +69,7 @@ class WorkNote(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def may_act(owner: str, staff: str, *, take_over: bool) -> bool:
-    """Return whether a staff member may act on an alert: others than its owner only by taking it over.
+    """Return whether a staff member may act on an alert; anyone but its owner must take it over first.
 
     >>> may_act("", "li", take_over=False), may_act("li", "wang", take_over=False)
     (True, False)
@@ -78,7 +78,7 @@ def may_act(owner: str, staff: str, *, take_over: bool) -> bool:
 
 
 def apply_action(alert: _Worked, contact: Contact, at: int) -> _Worked | StaffOutcome | None:
-    """Apply an action of the staff.
+    """Apply a staff action.
 
     Args:
         alert: an open alert or urgent case.
@@ -86,7 +86,7 @@ def apply_action(alert: _Worked, contact: Contact, at: int) -> _Worked | StaffOu
         at: time of the action, microseconds.
 
     Returns:
-        The alert with its new owner or snooze time, the outcome that resolves it, or None if the action is not allowed.
+        The alert with its new owner or snooze time, its outcome if the action resolves it, or None if not allowed.
     """
     staff = staff_name(contact.staff)
     if not may_act(alert.owner, staff, take_over=contact.take_over):
@@ -96,18 +96,18 @@ def apply_action(alert: _Worked, contact: Contact, at: int) -> _Worked | StaffOu
         cause = contact.cause if contact.cause in (*CAUSES, FAMILY) else ""
         return StaffOutcome(outcome, cause or "", staff or alert.owner)
     if not staff:
-        return None  # an owner needs a name
+        return None  # an owner must have a name
     if contact.action == ACKED:
         return replace(alert, owner=staff, acked_at=at, snoozed_until=0)
     until = min((contact.until - EPOCH) // MICROSECOND, alert.expires_at) if contact.until is not None else at
-    if contact.action == SNOOZED and until > at:  # a shop's own tools may send a time that has passed
+    if contact.action == SNOOZED and until > at:  # a shop's own tools may send a time in the past
         acked_at = alert.acked_at if alert.owner == staff else at
         return replace(alert, owner=staff, acked_at=acked_at, snoozed_until=until)
     return None
 
 
 def staff_name(staff: str | None) -> str:
-    """Return a name as it is stored: normalised spaces, encodable characters, at most `MAX_STAFF` of them.
+    """Return a name as stored: whitespace normalised, unencodable characters replaced, at most `MAX_STAFF` long.
 
     >>> staff_name("  Li   Na "), staff_name(None)
     ('Li Na', '')
@@ -149,7 +149,7 @@ def _note(
 
 
 def work_notes_of(alert: Alert | UrgentCase) -> dict[str, bytes]:
-    """Return the notes to store for the work on an alert; empty without an owner."""
+    """Return the notes to store for staff work on an alert; empty values if it has no owner."""
     if not alert.owner:
         return {}
     until = _instant(alert.snoozed_until) if alert.snoozed_until else None
@@ -158,7 +158,7 @@ def work_notes_of(alert: Alert | UrgentCase) -> dict[str, bytes]:
 
 
 def cleared_notes_of(alert_key: str) -> dict[str, bytes]:
-    """Return the notes that remove an alert or urgent case from the store: empty values."""
+    """Return notes with empty values, which remove an alert or urgent case from the store."""
     return {alert_key: b"", alert_key + WORK: b""}
 
 

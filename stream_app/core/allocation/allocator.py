@@ -1,4 +1,4 @@
-"""Allocator: alert candidates of all partitions in, the alerts of the day out. No input or output."""
+"""Allocator: turns the alert candidates of all partitions into the day's alerts. No I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stream_app.core.partition.commit import Commit
 from stream_app.core.settings import Settings
 from stream_app.core.units import EPOCH, MICROSECOND, NEVER
 
-MOMENTS_AHEAD: Final = 64  # moments of a partition that are buffered while a slower partition is awaited
+MOMENTS_AHEAD: Final = 64  # maximum number of moments buffered per partition while waiting for slower partitions
 NUMBER: Final = -1  # the allocator's partition number in the store
 
 
@@ -26,13 +26,13 @@ class AllocatorPosition(msgspec.Struct):
     """Progress of the allocator."""
 
     read: dict[int, ReadPosition]
-    moment: int  # latest moment decided, microseconds
-    sequence: int  # number of the last message to a partition
+    moment: int  # latest moment allocated, microseconds
+    sequence: int  # sequence number of the last message to a partition
 
 
 @dataclass
 class Allocation:
-    """Decision for one moment, to be committed."""
+    """Result of allocating one moment, ready to commit."""
 
     commit: Commit
     moment: int
@@ -41,7 +41,7 @@ class Allocation:
 
 
 class Allocator(OutboxReader[CandidateBatch]):
-    """Merges the candidates of all partitions and opens alerts for the best of them.
+    """Merges the candidates of all partitions and opens alerts for the best ones.
 
     Args:
         partitions: number of partitions.
@@ -57,14 +57,14 @@ class Allocator(OutboxReader[CandidateBatch]):
         self._base = b""
 
     def begin(self, position: bytes) -> None:
-        """Begin at a stored position, if there is one."""
+        """Start from a stored position, if there is one."""
         self._base = position
         if position:
             self.position = msgspec.json.decode(position, type=AllocatorPosition)
             self.resume(self.position.read)
 
     def push(self, partition: int, offset: int, sequence: int, batch: CandidateBatch) -> bool:
-        """Buffer the candidates of a partition; return False if they were received before."""
+        """Buffer a partition's candidates; return False if they are duplicates."""
         received = self.receive(partition, offset, sequence, batch)
         if received and batch.voids is not None:
             self.retract(partition, batch.voids)
@@ -72,27 +72,27 @@ class Allocator(OutboxReader[CandidateBatch]):
         return received
 
     def wants(self, partition: int) -> bool:
-        """Return whether to read more of a partition; one far ahead of the slowest waits in Kafka, not in memory."""
+        """Return whether to read more from a partition. One far ahead of the slowest is paused, to bound memory."""
         return sum(not batch.more for batch, _ in self.waiting[partition]) < MOMENTS_AHEAD
 
     @property
     def lacking(self) -> list[int]:
-        """Partitions whose candidates for the next moment have not all arrived."""
+        """Partitions whose candidates for the next moment are still incomplete."""
         return [number for number, waiting in self.waiting.items() if all(batch.more for batch, _ in waiting)]
 
     def recover(self, moment: int, sequence: int) -> Commit:
-        """Return a commit that skips what Kafka already has, after a rollback of the store.
+        """Return a commit that skips what is already in Kafka, after a rollback of the store.
 
         Args:
-            moment: latest moment that was completed in every partition, microseconds; it is not decided again.
-            sequence: highest number of a message to a partition.
+            moment: latest moment completed in every partition, microseconds; it is not allocated again.
+            sequence: highest sequence number of any message to a partition.
         """
         self.position.moment = max(moment, self.position.moment)
         self.position.sequence = max(sequence, self.position.sequence)
         return self._commit([])
 
     def decide(self) -> Allocation | None:
-        """Decide the next moment; None if the candidates of a partition are missing."""
+        """Allocate the next moment and return the commit, or None if candidates are still missing from a partition."""
         if self.lacking:
             return None
         moment = min(waiting[0][0].moment for waiting in self.waiting.values())
@@ -108,7 +108,7 @@ class Allocator(OutboxReader[CandidateBatch]):
         return Allocation(self._commit(records), moment, len(candidates), opened)
 
     def _records(self, moment: int, candidates: list[AlertCandidate]) -> tuple[list[Outgoing], int]:
-        """Return the records of the opened alerts and a marker for every partition, and the number of alerts."""
+        """Return the records (opened alerts and one marker per partition) and the number of opened alerts."""
         settings, position = self._settings, self.position
         alerts = open_alerts(candidates, settings.capacity, settings.alert_lifetime)
         records: list[Outgoing] = []
@@ -127,6 +127,6 @@ class Allocator(OutboxReader[CandidateBatch]):
 
 
 def rewind(position: bytes) -> bytes:
-    """Return a stored position with all partitions reset to their beginnings; no moment is decided again."""
+    """Return a stored position with all partitions reset to their beginnings. No moment is allocated again."""
     found = msgspec.json.decode(position, type=AllocatorPosition)
     return msgspec.json.encode(AllocatorPosition(rewound(found.read), found.moment, found.sequence))

@@ -1,4 +1,4 @@
-"""The catalogue of causes of churn, with prior shares from surveys among sellers.
+"""The catalogue of causes of churn, with prior shares from seller surveys.
 
 docs/extending.md lists everything that a new cause needs.
 """
@@ -29,14 +29,14 @@ _SURVEYED: Final = {
     "natural": (0.03, 0.03),
 }
 CAUSES: Final = tuple(_SURVEYED)
-FAMILY: Final = "poor_experience"  # the five causes below together, where events cannot tell them apart
+FAMILY: Final = "poor_experience"  # the five causes below combined, for when events cannot tell them apart
 POOR_EXPERIENCE: Final = ("product_quality", "logistics", "service", "unresolved_complaint", "broken_promise")
 ONE_TIME: Final = {cause: shares[0] for cause, shares in _SURVEYED.items()}
 REPEAT: Final = {cause: shares[1] for cause, shares in _SURVEYED.items()}
 
 
 def problem_of(shares: Mapping[str, float]) -> str:
-    """Return what is wrong with a set of priors, as the end of an error message; empty if they are valid.
+    """Return what is wrong with a set of priors, worded as the end of an error message, or "" if they are valid.
 
     >>> problem_of(ONE_TIME), problem_of({"price": 0.4}), problem_of({"prize": 1.0})
     ('', 'sum to 0.4', 'contain an unknown cause: prize')

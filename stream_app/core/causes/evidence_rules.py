@@ -1,7 +1,7 @@
-"""The evidence rules: a table of what in a customer's events speaks for which cause of churn.
+"""The evidence rules: a table of which customer behaviour is evidence for which cause of churn.
 
-A row gives the event fields that it needs, the numbers that it measures on a `CustomerProfile`, the thresholds from
-which the evidence is present, and how common the evidence is with each cause and without it.
+Each row gives the event fields it needs, the numbers it measures on a `CustomerProfile`, the thresholds at which the
+evidence counts as present, and how common the evidence is among customers with and without each cause.
 `docs/reference/causes.md` is generated from this table; `stream_app/i18n/` holds the text of each rule.
 """
 
@@ -21,7 +21,7 @@ def _share(part: float, whole: float) -> float:
 
 
 def _counted(number: str, counter: str) -> Measure:
-    """Return the measure that reports a counter under another name."""
+    """Return a measure that reports a counter under the given name."""
     return lambda c: {number: c.counter(counter)}
 
 
@@ -46,7 +46,7 @@ def _late(profile: CustomerProfile) -> Numbers:
 
 
 EVIDENCE_RULES: Final = (
-    # How long the customer has been silent: always listed first, and evidence for no cause by itself.
+    # How long the customer has been silent: always listed first, but not evidence for any cause by itself.
     EvidenceRule(
         "silence",
         ("order",),
@@ -56,7 +56,7 @@ EVIDENCE_RULES: Final = (
     EvidenceRule(
         "silence_once", ("order",), lambda c: {"days": c.silent_days, "repeats": c.repeats}, (at_most("repeats", 0.0),)
     ),
-    # forgot_shop, natural: no visit since the last order; a visit that ends with the order lasts some minutes longer
+    # forgot_shop, natural: no visit since the last order; the visit with the order may continue for a few minutes
     EvidenceRule(
         "no_visit",
         ("browsing",),
@@ -234,7 +234,7 @@ EVIDENCE_RULES: Final = (
         {"broken_promise": 0.80},
         0.015,
     ),
-    # the family of the five above: something went wrong, and no event tells what
+    # the family of the five above: something went wrong, but the events do not show what
     EvidenceRule(
         UNSPLIT,
         ("complaint",),
@@ -242,7 +242,7 @@ EVIDENCE_RULES: Final = (
         (at_least("complaints", 1.0),),
         dict.fromkeys(POOR_EXPERIENCE, 0.30),
         0.03,
-        (at_least("complaints", 1.0),),  # a complaint about something else is no evidence against them
+        (at_least("complaints", 1.0),),  # a complaint about something else is not evidence against these causes
     ),
     # habit_change
     EvidenceRule(

@@ -1,4 +1,4 @@
-"""The explanation of a risk, as sent with an alert: causes with their probabilities, and the evidence for them."""
+"""The explanation sent with an alert: the likely causes with their probabilities, and the evidence for them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import msgspec
 MAX_NUMBER: Final = 1e15  # largest absolute value sent: finite, and integers up to it are exact
 Number = Annotated[float, msgspec.Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-Key = Annotated[str, msgspec.Meta(max_length=40)]  # of a cause, a segment or a rule; other releases may use other keys
+Key = Annotated[str, msgspec.Meta(max_length=40)]  # key of a cause, segment or rule; other releases may use other keys
 
 
 def sendable(number: float) -> float:
-    """Return a number that a message can hold: infinities are clipped to MAX_NUMBER, NaN becomes 0.
+    """Return a number that is valid in a message: infinities are clipped to ±MAX_NUMBER and NaN becomes 0.
 
     >>> sendable(float("inf")), sendable(float("nan")), sendable(2.5)
     (1000000000000000.0, 0.0, 2.5)
@@ -29,19 +29,19 @@ class Cause(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """Evidence in a customer's events: the key of its rule, and the numbers that its text shows."""
+    """Evidence in a customer's events: the key of its rule, and the numbers shown in its text."""
 
     rule: Key = msgspec.field(name="sign")
     numbers: Annotated[dict[Key, Number], msgspec.Meta(max_length=16)] = {}
 
 
 class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The likeliest causes, the strongest evidence, both in descending order, and the customer's segments.
+    """The most likely causes and the strongest evidence, each in descending order, and the customer's segments.
 
     Attributes:
-        segment: the segment in which the customer is counted.
-        causes: likeliest first.
-        evidence: strongest first.
+        segment: the segment under which the customer is counted.
+        causes: the causes, most likely first.
+        evidence: the evidence, strongest first.
         also: other segments to which the customer belongs.
 
     >>> Explanation("one_time", (Cause("forgot_shop", 0.6),), (Evidence("no_visit", {"days": 40.0}),)).causes[0].key

@@ -1,14 +1,14 @@
-"""Probabilities of the causes of churn for one customer, from priors and from the evidence in their events.
+"""Computes the probability of each cause of churn for one customer, from priors and the evidence in their events.
 
-For each cause c, the evidence is weighed as a mixture, since events do not always show why a customer leaves, and
-sometimes mislead:
+For each cause c, the evidence enters as a mixture, since events do not always show why a customer leaves and are
+sometimes misleading:
 
     P(c | evidence) ∝ prior(c) × (1 - s + s × with(c) ÷ ((1 - m) × without(c) + m × with(c)))
 
-where s is SHOWING, m is MISLEADING, and with(c) and without(c) are products over the rules for c that apply: of the
-likelihood or the base rate where the evidence is present, and of 1 minus it where the evidence is absent although the
-shop sends the fields. Absent evidence therefore weakens a cause to no less than a share of its prior, and all evidence
-for a cause together strengthens it by no more than 1 ÷ m.
+where s is SHOWING, m is MISLEADING, and with(c) and without(c) are products over the applicable rules for c. The
+factors are the likelihood (for with) or the base rate (for without) where the evidence is present, and 1 minus that
+value where it is absent although the shop sends the fields. Absent evidence therefore cannot reduce a cause below a
+fixed share of its prior, and all evidence for a cause combined cannot increase it by more than a factor of 1 ÷ m.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from stream_app.core.causes.rule import EvidenceRule, Numbers, Reading
 from stream_app.core.segments.segments import segments_of
 from stream_app.core.state.profile import CustomerProfile
 
-SHOWING: Final = 0.8  # share of leaving customers whose events show the cause
-MISLEADING: Final = 0.003  # share of all others whose events show this cause
-MAX_CAUSES: Final = 5  # in one explanation
+SHOWING: Final = 0.8  # share of churning customers whose events show the cause
+MISLEADING: Final = 0.003  # share of all other customers whose events also show the cause
+MAX_CAUSES: Final = 5  # maximum number of causes in one explanation
 MAX_EVIDENCE: Final = 6
 _DIGITS: Final = 4
 _RULES_OF: Final = {cause: [rule for rule in EVIDENCE_RULES if cause in rule.likelihoods] for cause in CAUSES}
 
 
 def explain(profile: CustomerProfile, priors: Mapping[str, float]) -> Explanation:
-    """Return the likeliest causes, the evidence for them and the customer's segments.
+    """Return the most likely causes, the evidence for them, and the customer's segments.
 
     Args:
         profile: the customer at the moment of the explanation.
-        priors: by cause, for one-time or for repeat buyers, whichever the customer is.
+        priors: by cause; those for one-time or repeat buyers, matching the customer.
     """
     readings = read_evidence(profile)
     present = {key: reading.numbers for key, reading in readings.items() if reading.present}
@@ -49,7 +49,7 @@ def explain(profile: CustomerProfile, priors: Mapping[str, float]) -> Explanatio
 
 
 def read_evidence(profile: CustomerProfile) -> dict[str, Reading]:
-    """Return the readings of the rules that apply to a customer, by key."""
+    """Return the readings of all applicable rules for a customer, by rule key."""
     readings = ((rule.key, rule.evaluate(profile)) for rule in EVIDENCE_RULES)
     return {key: reading for key, reading in readings if reading is not None}
 
@@ -58,8 +58,8 @@ def probabilities(priors: Mapping[str, float], readings: Mapping[str, Reading]) 
     """Return the probability of each of CAUSES; they sum to 1.
 
     Args:
-        priors: by cause; a cause without a prior has the probability 0.
-        readings: by the key of the rule.
+        priors: by cause; a cause without a prior gets probability 0.
+        readings: readings by rule key.
 
     >>> posterior = probabilities({"price": 0.5, "logistics": 0.5}, {"late_parcel": Reading(True, {"parcels": 1.0})})
     >>> posterior["logistics"] > 0.8
@@ -81,7 +81,7 @@ def _likelihood_ratio(cause: str, readings: Mapping[str, Reading]) -> float:
 
 
 def _merge_family(posterior: Mapping[str, float], present: Mapping[str, Numbers]) -> dict[str, float]:
-    """Sum the causes of a poor experience into FAMILY where a complaint is the only evidence and cannot split them."""
+    """Merge the poor-experience causes into FAMILY if a complaint is the only evidence and does not separate them."""
     if UNSPLIT not in present or any(_splits_family(rule) for rule in EVIDENCE_RULES if rule.key in present):
         return dict(posterior)
     others = {cause: p for cause, p in posterior.items() if cause not in POOR_EXPERIENCE}
@@ -89,12 +89,12 @@ def _merge_family(posterior: Mapping[str, float], present: Mapping[str, Numbers]
 
 
 def _splits_family(rule: EvidenceRule) -> bool:
-    """Return whether a rule is evidence for some causes of a poor experience and not for the others."""
+    """Return whether a rule is evidence for some but not all poor-experience causes."""
     return 0 < sum(cause in rule.likelihoods for cause in POOR_EXPERIENCE) < len(POOR_EXPERIENCE)
 
 
 def _evidence(posterior: Mapping[str, float], present: Mapping[str, Numbers]) -> tuple[Evidence, ...]:
-    """Return the strongest evidence first; rules without causes, such as the customer's silence, precede all others."""
+    """Return the evidence, strongest first. Rules without causes, such as the customer's silence, come first."""
     strengths = {rule.key: _strength(rule, posterior) for rule in EVIDENCE_RULES if rule.key in present}
     keys = sorted(strengths, key=lambda key: -strengths[key])[:MAX_EVIDENCE]
     return tuple(

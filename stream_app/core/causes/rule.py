@@ -1,4 +1,4 @@
-"""An evidence rule: what it measures on a customer, when it applies, and how it weighs for and against each cause."""
+"""An evidence rule: what it measures, when it applies, and how strongly it supports or weakens each cause."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Measure = Callable[[CustomerProfile], Numbers]
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """An inclusive lower or upper limit of one number."""
+    """An inclusive lower or upper limit on one number."""
 
     number: str
     least: float | None = None
     most: float | None = None
 
     def is_met(self, numbers: Mapping[str, float]) -> bool:
-        """Return whether the number lies within the limit; NaN never does."""
+        """Return whether the number is within the limit. NaN never is."""
         value = numbers[self.number]
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
 
@@ -30,7 +30,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The result of a rule for one customer: whether the evidence is present, and the numbers shown with it."""
+    """Result of a rule for one customer: whether the evidence is present, and the numbers to show with it."""
 
     present: bool
     numbers: Numbers
@@ -41,14 +41,15 @@ class EvidenceRule:
     """One row of the table.
 
     Attributes:
-        key: unique name, also the key of the rule's texts in `stream_app/i18n/`.
+        key: unique name, which is also the key of the rule's text in `stream_app/i18n/`.
         fields: event fields that the rule needs, from `capabilities.FIELDS`.
-        measure: computes the numbers that the thresholds refer to.
-        thresholds: limits that must all be met for the evidence to be present.
-        likelihoods: by cause, the share of customers leaving for it, and showing it in their events, who have this
-            evidence.
-        base_rate: the share of all other customers who have this evidence.
-        applies_if: limits that must all be met for the rule to apply; otherwise it is neither present nor absent.
+        measure: computes the numbers compared with the thresholds.
+        thresholds: the evidence is present if all of these limits are met.
+        likelihoods: by cause, the share of customers with this evidence among those who leave for that cause and show
+            it in their events.
+        base_rate: share of all other customers who have this evidence.
+        applies_if: the rule applies only if all of these limits are met; otherwise the evidence is neither present nor
+            absent.
     """
 
     key: str
@@ -60,7 +61,7 @@ class EvidenceRule:
     applies_if: tuple[Threshold, ...] = ()
 
     def evaluate(self, profile: CustomerProfile) -> Reading | None:
-        """Return the reading for a customer, None if the shop does not send the fields or the rule does not apply."""
+        """Return the reading for a customer, or None if the shop lacks the fields or the rule does not apply."""
         if not all(profile.shop.sends(name) for name in self.fields):
             return None
         numbers = self.measure(profile)
@@ -70,10 +71,10 @@ class EvidenceRule:
 
 
 def at_least(number: str, value: float) -> Threshold:
-    """Return the threshold of a number that must not be less than a value."""
+    """Return a threshold that requires a number to be at least the given value."""
     return Threshold(number, least=value)
 
 
 def at_most(number: str, value: float) -> Threshold:
-    """Return the threshold of a number that must not be greater than a value."""
+    """Return a threshold that requires a number to be at most the given value."""
     return Threshold(number, most=value)

@@ -1,4 +1,4 @@
-"""State of one customer in the memory of a partition."""
+"""State of one customer, as held in memory by a partition."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stream_app.core.model.labels import Pending
 from stream_app.core.state.counters import EMPTY_COUNTERS, Counters
 from stream_app.core.state.vector import EMPTY, ID_RING, StateVector
 
-# Bytes of a hashed event id. A new event is mistaken for one of 16 recent ones once in 2^40 / 16 = 69 billion events.
+# Bytes of a hashed event id. A new event collides with one of 16 recent ones once in 2^40 / 16 = 69 billion events.
 ID_BYTES: Final = 5
 _ID_MASK: Final = (1 << 8 * ID_BYTES) - 1
 _EMPTY: Final = EMPTY.tobytes()
@@ -24,10 +24,10 @@ class Customer:
 
     Args:
         name: the customer id.
-        index: in the ranking of the partition.
-        vector: state vector, as bytes.
+        index: index in the partition's ranking.
+        vector: the state vector as bytes.
         ids: hashes of recent event ids, 8 bytes each, oldest first.
-        counters: as bytes.
+        counters: the counters as bytes.
     """
 
     __slots__ = (
@@ -43,24 +43,24 @@ class Customer:
         self.vector: StateVector[float] = array("d", vector)
         self.counters: Counters[int] = array("H", counters)
         self.ids = array("Q", ids)
-        self.waiting: list[Pending] = []  # decisions without a label, oldest first
-        self.fresh = 0  # number of the latest decisions that were made on the present state vector
+        self.waiting: list[Pending] = []  # unlabelled decisions, oldest first
+        self.fresh = 0  # how many of the latest decisions were made on the current state vector
         self.due = 0  # time of the next decision, microseconds; 0: none
         self.alert: Alert | None = None
-        self.cases: dict[Target, UrgentCase] = {}  # urgent cases on which the staff has worked
-        self.bounces = False  # the current visit has one page view so far; not stored, for metrics only
+        self.cases: dict[Target, UrgentCase] = {}  # urgent cases that the staff has worked on
+        self.bounces = False  # whether the current visit has only one page view so far; for metrics, not stored
         self.placed: bool | None = None  # whether the customer belongs to this partition; not stored; None: unknown
-        self.packed: bytes | None = None  # the waiting decisions as stored; None: changed since
+        self.packed: bytes | None = None  # encoded waiting decisions; None: they have changed
 
     def touch(self) -> None:
-        """Mark the state vector as changed: what the models saw at earlier decisions can't be recomputed from it."""
+        """Mark the state vector as changed, so that features of earlier decisions are stored and not recomputed."""
         if self.fresh:
             self.fresh, self.packed = 0, None
 
     def is_duplicate(self, event_id: str) -> bool:
-        """Return whether an event is among the recent ones, and remember it if not.
+        """Return whether an event is one of the recent events; if not, record it.
 
-        Producers may send an event twice after a timeout.
+        After a timeout, producers may send the same event again.
 
         >>> customer = Customer("c1", 0)
         >>> customer.is_duplicate("e1"), customer.is_duplicate("e1")

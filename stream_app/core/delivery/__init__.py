@@ -1,1 +1,1 @@
-"""Scheduling of alert deliveries to channels: routing, digests, quiet hours and retries. Time is an argument."""
+"""Scheduling of alert deliveries to channels: routing, digests, quiet hours and retries. The time is passed in."""

@@ -1,4 +1,4 @@
-"""Answer of a channel to an attempt, as a value from which the scheduler decides what to do."""
+"""Results of a delivery attempt, which determine what the scheduler does next."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver has accepted the message."""
+    """The receiver accepted the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The attempt has failed and may succeed later.
+    """The attempt failed but may succeed later.
 
     Attributes:
-        reason: for people, without secrets.
-        after: minimum pause requested by the receiver, microseconds; None: not given.
+        reason: human-readable reason that contains no secrets.
+        after: minimum pause requested by the receiver, microseconds; None if it requested none.
     """
 
     reason: str
@@ -25,7 +25,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No attempt can succeed until somebody applies the remedy."""
+    """The attempt failed permanently; no retry can succeed until the remedy is applied."""
 
     reason: str
     remedy: str
@@ -33,7 +33,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The receiver accepts no more messages: the channel is closed until it is enabled again."""
+    """The receiver no longer accepts messages. The channel stays closed until it is enabled again."""
 
     reason: str
 

@@ -1,4 +1,4 @@
-"""Pending deliveries and messages in memory, and how they have changed since they were stored."""
+"""Pending deliveries and messages in memory, and their changes since they were last stored."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from stream_app.core.delivery.records import (
 
 
 class ChannelQueue:
-    """Pending messages and collected deliveries of one channel. Ended messages stay in it until their turn."""
+    """Pending messages and collected deliveries of one channel. Ended messages stay queued until they are reached."""
 
     def __init__(self) -> None:
         self._messages: list[tuple[int, bool, int, str]] = []  # due, not urgent, created, id
         self._collected: dict[str, Delivery] = {}
 
     def add(self, message: OutboundMessage) -> None:
-        """Add a message, or add it again with a new due time."""
+        """Add a message, or re-add it with a new due time."""
         not_urgent = message.alert is None or not message.alert.urgent
         heapq.heappush(self._messages, (message.due_at, not_urgent, message.opened_at, message.id))
 
     def first(self, now: int) -> str | None:
-        """Return the id of the first due message; None: no message is due."""
+        """Return the id of the first due message, or None if no message is due."""
         return self._messages[0][3] if self._messages and self._messages[0][0] <= now else None
 
     def pop(self) -> None:
@@ -42,7 +42,7 @@ class ChannelQueue:
         heapq.heappop(self._messages)
 
     def next_at(self) -> int | None:
-        """Return when the first message is due; None: the queue is empty."""
+        """Return when the first message is due, or None if the queue is empty."""
         return self._messages[0][0] if self._messages else None
 
     def collect(self, delivery: Delivery) -> None:
@@ -54,14 +54,14 @@ class ChannelQueue:
         self._collected.pop(delivery.id, None)
 
     def digest_at(self, settle: int, at_most: int) -> int | None:
-        """Return when the next digest may be sent; None: no deliveries are collected.
+        """Return when the next digest may be sent, or None if no deliveries have been collected.
 
-        The digest is due with its first delivery, and is then held until no further delivery has arrived for a while.
-        Deliveries that are due later neither hold it back nor belong to it.
+        The digest becomes due with its first delivery, and is then held until no delivery has arrived for the time
+        `settle`. Deliveries that become due later are not part of it and do not delay it.
 
         Args:
-            settle: time without further deliveries, microseconds.
-            at_most: maximum time to wait for it, microseconds.
+            settle: time without new deliveries after which the digest is sent, microseconds.
+            at_most: maximum time to hold the digest, microseconds.
         """
         if not self._collected:
             return None
@@ -70,7 +70,7 @@ class ChannelQueue:
         return min(max(due, max(created) + settle), max(due, min(created)) + at_most)
 
     def take_digest(self, now: int, settle: int, at_most: int) -> list[Delivery]:
-        """Remove and return the deliveries of a digest that can be sent now, in order of arrival; [] if none can."""
+        """Remove and return the deliveries of a digest that can be sent now, in order of arrival, or [] if none can."""
         at = self.digest_at(settle, at_most)
         if at is None or at > now:
             return []
@@ -81,7 +81,7 @@ class ChannelQueue:
 
 
 class PendingDeliveries:
-    """Pending deliveries and messages, with the changes to store in the next commit.
+    """Pending deliveries and messages, together with the changes to store in the next commit.
 
     Args:
         channels: names of the configured channels.
@@ -94,7 +94,7 @@ class PendingDeliveries:
         self.messages: dict[str, OutboundMessage] = {}
         self.outcomes: Counter[tuple[str, str, str]] = Counter()  # channel, state, reason; cleared by the metrics
         self.dead = 0
-        self.unreadable: list[str] = []  # problems of stored records that cannot be read, and stay in the store
+        self.unreadable: list[str] = []  # errors from stored records that cannot be read; the records stay in the store
         self._number = 0
         self._changes: DeliveryChanges | None = None
 
@@ -114,7 +114,7 @@ class PendingDeliveries:
         self.messages = {message.id: message for message in messages}
 
     def take_changes(self) -> DeliveryChanges | None:
-        """Return the changes since the last call; None: nothing has changed."""
+        """Return the changes since the last call, or None if nothing has changed."""
         changes, self._changes = self._changes, None
         if changes is not None:
             changes.position = msgspec.json.encode(self.position)
@@ -123,7 +123,7 @@ class PendingDeliveries:
         return changes
 
     def oldest(self) -> dict[str, int]:
-        """Return when the oldest pending message of each channel was created."""
+        """Return the creation time of each channel's oldest pending message."""
         oldest: dict[str, int] = {}
         for message in self.messages.values():
             oldest[message.channel] = min(message.opened_at, oldest.get(message.channel, message.opened_at))
@@ -148,7 +148,7 @@ class PendingDeliveries:
         self._change().channels[name] = encode_record(self.channels[name])
 
     def _add_message(self, message: OutboundMessage) -> None:
-        """Add a new message, which carries its deliveries from now on."""
+        """Add a new message and assign its deliveries to it."""
         self.messages[message.id] = message
         for name in message.deliveries:
             delivery = self.deliveries[name]
@@ -157,7 +157,7 @@ class PendingDeliveries:
         self._save_message(message)
 
     def _end_message(self, message: OutboundMessage, state: str, reason: str, now: int) -> None:
-        """End a message and all of its deliveries."""
+        """End a message and all its deliveries."""
         self.messages.pop(message.id, None)
         if state == DEAD:
             message.problem = reason

@@ -1,4 +1,4 @@
-"""Quiet hours and digest times on the shop's clock."""
+"""Quiet hours and digest times in the shop's time zone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stream_app.core.units import EPOCH, MICROSECOND
 
 @dataclass(frozen=True)
 class QuietHours:
-    """A time of day in which nothing is sent; it may include midnight.
+    """A daily period in which no messages are sent. It may span midnight.
 
     >>> night = QuietHours(time(22), time(8), ZoneInfo("Asia/Shanghai"))
     >>> hour = 3_600_000_000
@@ -24,7 +24,7 @@ class QuietHours:
     zone: ZoneInfo
 
     def ends(self, at: int) -> int | None:
-        """Return when the quiet hours at a time end, microseconds; None: it is not within quiet hours."""
+        """Return when the quiet hours that contain the given time end, microseconds, or None outside quiet hours."""
         local = _local(at, self.zone)
         now = local.time()
         if self.begin < self.end:
@@ -35,10 +35,10 @@ class QuietHours:
 
 
 def digest_due(opened_at: int, hour: int, zone: ZoneInfo) -> int:
-    """Return when the digest with an alert is due: at the first digest hour at or after its opening.
+    """Return when the digest that contains an alert is due: the first digest hour at or after the alert opened.
 
-    Alerts carry the exact time of the allocator's hour and arrive later. So an alert opened at 09:00 belongs to the
-    digest of that 09:00, whenever it arrives.
+    Alerts are stamped with the exact hour of the allocation but arrive later. An alert opened at 09:00 therefore
+    belongs to the 09:00 digest, no matter when it arrives.
 
     >>> hour = 3_600_000_000
     >>> digest_due(9 * hour, 9, ZoneInfo("UTC")) // hour, digest_due(9 * hour + 1, 9, ZoneInfo("UTC")) // hour

@@ -1,4 +1,4 @@
-"""DeliveryState records of deliveries: one delivery per alert and channel, and the messages that carry them."""
+"""Records of deliveries: one delivery per alert and channel, and the messages that carry them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUPPRESSED: Final = "suppressed"
 DEAD: Final = "dead"
 STATES: Final = (PENDING, SENT, SUPPRESSED, DEAD)
 
-# Reasons of suppressed deliveries: the complete list, since they are labels of a metric.
+# Reasons for suppressed deliveries. The list is complete, since the reasons are label values of a metric.
 EXPIRED: Final = "expired"  # the alert has expired
 CLOSED: Final = "closed"  # the alert closed before anything was sent
 SHADOW: Final = "shadow"  # delivery is off
@@ -26,7 +26,7 @@ REASONS: Final = (EXPIRED, CLOSED, SHADOW, REMOVED)
 
 
 class MessageText(NamedTuple):
-    """The text of a message in its forms."""
+    """The text of a message in all its formats."""
 
     title: str
     markdown: str
@@ -34,12 +34,12 @@ class MessageText(NamedTuple):
 
 
 class Delivery(msgspec.Struct, omit_defaults=True):
-    """Delivery of one alert to one channel. Times are in microseconds.
+    """The delivery of one alert to one channel. Times are in microseconds.
 
     Attributes:
-        reason: why it was suppressed or is dead.
-        due_at: earliest time to send it, or to write its digest.
-        message: id of the message that carries it; "": it waits for its digest, with its alert.
+        reason: why the delivery was suppressed or is dead.
+        due_at: earliest time to send it or to write its digest.
+        message: id of the message that carries the delivery; "" while it waits for its digest.
     """
 
     id: str
@@ -58,16 +58,16 @@ class Delivery(msgspec.Struct, omit_defaults=True):
 
 
 class OutboundMessage(msgspec.Struct, omit_defaults=True):
-    """A message with one alert or a digest. Its id and text are the same at every attempt.
+    """A message that contains one alert or a digest. Its id and text are the same in every attempt.
 
     Attributes:
-        deliveries: ids of the deliveries that it carries.
-        alert: of a message with one alert.
-        opened_at: when it was created; visible to the receiver.
-        expires_at: when the last of its alerts expires.
+        deliveries: ids of the deliveries in this message.
+        alert: the alert, if the message contains just one.
+        opened_at: time when the message was created; visible to the receiver.
+        expires_at: time when the last of its alerts expires.
         attempts: number of failed attempts.
-        first_at: time of the first attempt; 0: none.
-        problem: of the last attempt.
+        first_at: time of the first attempt, or 0 if there was none.
+        problem: error of the last attempt.
     """
 
     id: str
@@ -89,9 +89,9 @@ class ChannelState(msgspec.Struct, omit_defaults=True):
     """State of a channel.
 
     Attributes:
-        gone_at: when its receiver closed it; 0: it is open.
-        reason: given by the receiver.
-        sent: times of the latest attempts, as far back as the rate limits reach.
+        gone_at: time when the receiver closed the channel, or 0 if it is open.
+        reason: reason given by the receiver.
+        sent: times of recent attempts, as far back as the rate limits require.
     """
 
     gone_at: int = 0
@@ -100,11 +100,11 @@ class ChannelState(msgspec.Struct, omit_defaults=True):
 
 
 class Request(msgspec.Struct, omit_defaults=True):
-    """A request to the notifier from the command line.
+    """A command-line request to the notifier.
 
     Attributes:
         action: redrive or enable.
-        name: the id of a dead delivery or "" for all of them, or the channel to open.
+        name: for redrive, the id of a dead delivery, or "" for all; for enable, the channel.
     """
 
     action: str
@@ -113,18 +113,18 @@ class Request(msgspec.Struct, omit_defaults=True):
 
 @dataclass
 class DeliveryChanges:
-    """Records that have changed since the last commit, to be stored as a whole or not at all.
+    """Records that have changed since the last commit, to be stored atomically.
 
     Attributes:
-        base: number of the previous commit; 0: none.
-        position: next offset of each partition of the alerts, encoded.
-        deliveries: encoded, by id.
-        messages: encoded, by id; None: no longer needed.
-        channels: encoded states, by name.
+        base: number of the previous commit, or 0 if there is none.
+        position: encoded next offset of each partition of the alerts topic.
+        deliveries: encoded deliveries by id.
+        messages: encoded messages by id; None marks a message that is no longer needed.
+        channels: encoded channel states by name.
         opened: ids of new pending deliveries.
-        ended: time in microseconds at which deliveries were sent or suppressed or became dead, by id.
-        dead: ids of ended deliveries that can be redriven.
-        answered: number of requests carried out, oldest first.
+        ended: by id, the time when a delivery was sent, was suppressed or became dead, microseconds.
+        dead: ids of dead deliveries that can be redriven.
+        answered: number of requests that were carried out, counted from the oldest.
     """
 
     base: int
@@ -140,17 +140,17 @@ class DeliveryChanges:
 
 @dataclass
 class DeliveryState:
-    """DeliveryState state from which the notifier starts."""
+    """Stored state from which the notifier starts."""
 
-    number: int = 0  # of the last commit
+    number: int = 0  # number of the last commit
     position: bytes = b""
     deliveries: list[bytes] = field(default_factory=list)  # pending
-    messages: list[bytes] = field(default_factory=list)  # that carry pending deliveries
+    messages: list[bytes] = field(default_factory=list)  # messages that carry pending deliveries
     channels: dict[str, bytes] = field(default_factory=dict)
     dead: int = 0  # number of dead deliveries
 
 
-_SHOWN_BYTES: Final = 120  # shown of an unreadable value, which begins with its id
+_SHOWN_BYTES: Final = 120  # number of leading bytes shown of an unreadable value, which starts with its id
 _RecordT = TypeVar("_RecordT", Delivery, OutboundMessage, ChannelState, Request)
 
 
@@ -164,7 +164,7 @@ def delivery_id(alert_id: str, channel: str) -> str:
 
 
 def digest_id(channel: str, deliveries: Iterable[str]) -> str:
-    """Return the id of a digest, which depends on its deliveries only.
+    """Return the id of a digest, which depends only on its deliveries.
 
     >>> digest_id("team", ["al_1:team"]) == digest_id("team", ["al_1:team"]) != digest_id("team", ["al_2:team"])
     True
@@ -173,7 +173,7 @@ def digest_id(channel: str, deliveries: Iterable[str]) -> str:
 
 
 def encode_record(record: Delivery | OutboundMessage | ChannelState | Request) -> bytes:
-    """Encode a record as JSON, so that people can read it in Redis."""
+    """Encode a record as JSON, which is readable in Redis."""
     return msgspec.json.encode(record)
 
 
@@ -183,7 +183,7 @@ def decode_record(value: bytes, kind: type[_RecordT]) -> _RecordT:
 
 
 def readable(values: Iterable[bytes], kind: type[_RecordT]) -> tuple[list[_RecordT], list[str]]:
-    """Return the readable records, and for each other value its beginning and the problem.
+    """Return the readable records, and for each unreadable value its first bytes and the error.
 
     >>> readable([b'{"action":"enable"}', b"?"], Request)[1]
     ['?: JSON is malformed: invalid character (byte 0)']
@@ -192,6 +192,6 @@ def readable(values: Iterable[bytes], kind: type[_RecordT]) -> tuple[list[_Recor
     for value in values:
         try:
             found.append(decode_record(value, kind))
-        except (ValueError, RecursionError) as error:  # of msgspec, and of bytes that are not UTF-8
+        except (ValueError, RecursionError) as error:  # from msgspec, and from bytes that are not UTF-8
             problems.append(f"{value[:_SHOWN_BYTES].decode(errors='replace')}: {error}")
     return found, problems

@@ -12,10 +12,10 @@ SECOND: Final = 1_000_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 SHORTEST: Final = SECOND // 10  # minimum pause between two attempts
-_MARGIN: Final = 20  # the span of a limit is extended by 1/20: messages sent evenly may arrive unevenly
-_SPREAD: Final = 0.1  # spread of requested pauses: senders that got the same answer must not return at once
+_MARGIN: Final = 20  # extends the span of a limit by 1/20, since messages sent evenly may arrive unevenly
+_SPREAD: Final = 0.1  # jitter of requested pauses, so that senders with the same answer do not all retry at once
 
-# Maximum pauses, as proposed by Standard Webhooks 1.0.0.
+# Maximum pauses, as recommended by Standard Webhooks 1.0.0.
 SCHEDULE: Final = (
     *(5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR),
     *(10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR),
@@ -28,27 +28,27 @@ class Retries:
     """Schedule of retries.
 
     Args:
-        schedule: maximum pause after the first failure, the second, and so on; the last one repeats.
-        give_up_after: maximum time from the first attempt to the last one.
+        schedule: maximum pause after the first failure, the second, and so on; the last value repeats.
+        give_up_after: maximum time between the first and the last attempt.
     """
 
     schedule: tuple[int, ...] = SCHEDULE
     give_up_after: int = GIVE_UP_AFTER
 
     def next_try(self, message: str, failures: int, first_at: int, now: int, after: int | None = None) -> int | None:
-        """Return the time of the next attempt; None: give up.
+        """Return the time of the next attempt, or None to give up.
 
         The pause is uniform between zero and the schedule's maximum ("full jitter", M. Brooker, "Exponential Backoff
-        And Jitter", 2015). It is derived from a hash of message and attempt, so that it is the same after a restart. A
-        pause requested by the receiver is respected, unless it exceeds the remaining time: then the last attempt is
-        made at its end.
+        And Jitter", 2015). It is derived from a hash of the message and the attempt, so it does not change after a
+        restart. A pause requested by the receiver is respected unless it exceeds the remaining time; in that case a
+        last attempt is made when the remaining time ends.
 
         Args:
             message: id of the message.
-            failures: number of failed attempts, from 1.
+            failures: number of failed attempts, at least 1.
             first_at: time of the first attempt.
             now: current time.
-            after: pause requested by the receiver.
+            after: pause requested by the receiver, if any.
 
         >>> at = Retries().next_try("al_1:team", failures=1, first_at=0, now=0)
         >>> SHORTEST <= at <= 5 * SECOND
@@ -79,10 +79,10 @@ class Limit:
 
 
 def free_at(limits: Sequence[Limit], sent: Sequence[int], now: int) -> int:
-    """Return from when the next attempt is within all limits, at least `now`.
+    """Return the earliest time, not before `now`, at which another attempt is within all limits.
 
-    This is not a token bucket: a bucket of 20 per minute lets 40 messages pass within a minute, after which chat
-    services block a bot for ten minutes.
+    This is a sliding window rather than a token bucket: a bucket of 20 per minute can let 40 messages through in a
+    minute, and chat services then block the bot for ten minutes.
 
     >>> free_at([Limit(2, MINUTE)], [0, 10], now=20) / MINUTE, free_at([Limit(2, MINUTE)], [0], now=20)
     (1.05, 20)
@@ -95,7 +95,7 @@ def free_at(limits: Sequence[Limit], sent: Sequence[int], now: int) -> int:
 
 
 def remembered(limits: Sequence[Limit], sent: Sequence[int], now: int) -> list[int]:
-    """Return the times of attempts that are still relevant to a limit."""
+    """Return the times of attempts that still count towards a limit."""
     longest = max(map(_span, limits), default=0)
     most = max((limit.count for limit in limits), default=0)
     return [at for at in sent if at > now - longest][-most:] if most else []

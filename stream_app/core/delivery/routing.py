@@ -1,4 +1,4 @@
-"""Routing of alerts to channels, and the policy of their delivery."""
+"""Routing of alerts to channels, and delivery policy."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ ALL: Final = "all"
 
 @dataclass(frozen=True)
 class Route:
-    """Selection and form of the alerts of one channel.
+    """Which alerts a channel receives, and in what form.
 
     Attributes:
-        channel: name of the channel.
-        alerts: URGENT, DIGEST (all others) or ALL.
-        shops: send alerts of these shops only; empty: all shops.
-        causes: send alerts whose likeliest cause is one of these only; empty: all causes.
-        each: send every alert in its own message; otherwise only urgent ones, and the others as a digest.
-        quiet: hours in which nothing is sent.
+        channel: channel name.
+        alerts: URGENT, DIGEST (all alerts that are not urgent) or ALL.
+        shops: send only alerts of these shops; empty means all shops.
+        causes: send only alerts whose most likely cause is one of these; empty means all causes.
+        each: send every alert in its own message; otherwise only urgent alerts, with the rest in a digest.
+        quiet: hours in which no messages are sent.
         limits: rate limits.
         language: en or zh.
         max_bytes: maximum size of a message.
@@ -44,7 +44,7 @@ class Route:
     max_bytes: int = 15_000
 
     def takes(self, alert: AlertOpened) -> bool:
-        """Return whether an alert is sent to this channel."""
+        """Return whether this channel receives an alert."""
         causes = alert.explanation.causes
         return (
             self.alerts in {ALL, URGENT if alert.urgent else DIGEST}
@@ -62,12 +62,12 @@ class Policy:
     """Policy for all channels. Times are in microseconds.
 
     Attributes:
-        live: whether messages are sent; otherwise their deliveries are recorded as suppressed.
-        digest_hour: hour of the shop's day.
-        zone: of the shop.
-        settle: time without further alerts after which a digest is sent; the alerts of a day arrive one by one.
-        settle_at_most: maximum time to wait for that after the first alert has arrived or was due.
-        retries: schedule of retries.
+        live: whether messages are sent; if not, deliveries are recorded as suppressed.
+        digest_hour: hour of the day in the shop's time zone.
+        zone: the shop's time zone.
+        settle: time without new alerts after which a digest is sent, since a day's alerts arrive one by one.
+        settle_at_most: maximum time that a digest waits after its first alert has arrived and is due.
+        retries: retry schedule.
     """
 
     live: bool = False
@@ -78,17 +78,17 @@ class Policy:
     retries: Retries = field(default_factory=Retries)
 
     def due_at(self, alert: AlertOpened, opened_at: int, route: Route, now: int) -> int:
-        """Return when an alert, or the digest with it, is due."""
+        """Return when an alert, or the digest that contains it, is due."""
         return digest_due(opened_at, self.digest_hour, self.zone) if route.collects(alert) else now
 
 
 class MessageWriter(Protocol):
-    """Writes alerts as text in the language and size of a channel."""
+    """Writes alerts as text in the language and within the size limit of a channel."""
 
     def alert(self, alert: AlertOpened, route: Route) -> MessageText:
         """Return the message of one alert."""
         ...
 
     def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[MessageText, tuple[str, ...]]]:
-        """Return as few messages as hold all alerts, each with the ids of its alerts."""
+        """Return the fewest messages that hold all alerts, each with the ids of its alerts."""
         ...

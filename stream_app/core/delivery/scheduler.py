@@ -1,4 +1,4 @@
-"""Scheduler of deliveries: alerts and answers of channels in, messages to send and changes to store out."""
+"""Delivery scheduler: takes alerts and channel answers, and returns messages to send and changes to store."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from stream_app.core.units import EPOCH, MICROSECOND
 
 
 class DeliveryScheduler(PendingDeliveries):
-    """All pending deliveries.
+    """Schedules all pending deliveries.
 
-    Every method changes the records in memory and collects what has to be stored: call `take_changes`, store them, then
-    call `confirm`. A message is sent only once it is stored, so that it is the same message after a crash.
+    Every method changes the records in memory and collects the changes to store: call `take_changes`, store them, then
+    call `confirm`. A message is not sent until it is stored, so that after a crash the same message is sent again.
 
     Args:
-        routes: of all channels.
-        policy: for all channels.
-        writer: of the messages.
+        routes: routes of all channels.
+        policy: delivery policy for all channels.
+        writer: writes the messages.
     """
 
     def __init__(self, routes: Sequence[Route], policy: Policy, writer: MessageWriter) -> None:
@@ -52,7 +52,7 @@ class DeliveryScheduler(PendingDeliveries):
         self._closed: set[str] = set()  # ids of messages in flight whose alert has closed
 
     def begin(self, stored: DeliveryState, now: int) -> None:
-        """Resume the stored deliveries, and end those of channels that were removed from the configuration."""
+        """Resume the stored deliveries, and suppress those of channels that were removed from the configuration."""
         self._load(stored)
         for message in list(self.messages.values()):
             if message.channel in self.routes:
@@ -66,7 +66,7 @@ class DeliveryScheduler(PendingDeliveries):
                 self._queues[delivery.channel].collect(delivery)
 
     def confirm(self, changes: DeliveryChanges) -> None:
-        """Release the messages of stored changes for sending."""
+        """Release the messages of the stored changes for sending."""
         for name in changes.messages:
             message = self.messages.get(name)
             if message is not None and name not in self._in_flight:
@@ -75,7 +75,7 @@ class DeliveryScheduler(PendingDeliveries):
     # --- alerts in ---------------------------------------------------------------------------------------------------
 
     def delivery_ids(self, message: AlertMessage) -> list[str]:
-        """Return the ids of the deliveries that an alert may create; `add_alerts` needs to know which ones exist."""
+        """Return the ids of all deliveries that the alerts may create. Pass those that exist to `add_alerts`."""
         if isinstance(message, AlertClosed):
             return []
         return [delivery_id(message.alert_id, name) for name, route in self.routes.items() if route.takes(message)]
@@ -86,10 +86,10 @@ class DeliveryScheduler(PendingDeliveries):
         """Add opened and closed alerts.
 
         Args:
-            partition: of the records.
-            offset: behind the last record.
-            messages: of the records.
-            known: ids of deliveries that were created before.
+            partition: partition of the records.
+            offset: offset after the last record.
+            messages: messages in the records.
+            known: ids of deliveries that already exist.
             now: microseconds.
         """
         self.position[partition] = max(offset, self.position.get(partition, 0))
@@ -130,7 +130,7 @@ class DeliveryScheduler(PendingDeliveries):
         )
 
     def _close(self, message: AlertClosed, now: int) -> None:
-        """Suppress the deliveries of a closed alert that have not been sent; a written digest is not changed."""
+        """Suppress the unsent deliveries of a closed alert. A digest that is already written is not changed."""
         for name in self.routes:
             delivery = self.deliveries.get(delivery_id(message.alert_id, name))
             if delivery is None:
@@ -147,7 +147,7 @@ class DeliveryScheduler(PendingDeliveries):
     # --- messages out ------------------------------------------------------------------------------------------------
 
     def write_digest(self, channel: str, now: int) -> bool:
-        """Write the digest of a channel if it is due and the alerts of the day have arrived; return whether it was."""
+        """Write a channel's digest if it is due and the day's alerts have arrived; return whether it was written."""
         due = self._queues[channel].take_digest(now, self._policy.settle, self._policy.settle_at_most)
         for delivery in due:
             if delivery.expires_at <= now:
@@ -159,15 +159,15 @@ class DeliveryScheduler(PendingDeliveries):
             names = tuple(delivery.id for delivery in held)
             expires_at = max(delivery.expires_at for delivery in held)
             self._add_message(OutboundMessage(digest_id(channel, names), channel, names, *text, now, expires_at, now))
-        for delivery in left.values():  # an alert that the writer has left out must not be lost
+        for delivery in left.values():  # an alert that the writer left out must not be lost
             if delivery.alert is not None:
                 self._write_alert(delivery, delivery.alert, now)
         return bool(due)
 
     def next_message(self, channel: str, now: int) -> OutboundMessage | None:
-        """Return a message to send now, which is in flight until `record_answer`; None: nothing can be sent now.
+        """Return a message to send now, or None. The message is in flight until `record_answer` is called.
 
-        Messages that are due but must not be sent end here: expired, in shadow mode, or on a closed channel.
+        Due messages that must not be sent (expired, in shadow mode or on a closed channel) are ended here.
         """
         route, state, queue = self.routes[channel], self.channels[channel], self._queues[channel]
         while (name := queue.first(now)) is not None:
@@ -192,7 +192,7 @@ class DeliveryScheduler(PendingDeliveries):
         return None
 
     def wake_at(self, channel: str, now: int) -> int | None:
-        """Return when to check a channel again unless something new arrives; None: nothing is pending."""
+        """Return when to check a channel again if nothing new arrives, or None if nothing is pending."""
         queue = self._queues[channel]
         first, digest = queue.next_at(), queue.digest_at(self._policy.settle, self._policy.settle_at_most)
         if first is not None:
@@ -200,18 +200,18 @@ class DeliveryScheduler(PendingDeliveries):
         return min((at for at in (first, digest) if at is not None), default=None)
 
     def _free_at(self, route: Route, now: int) -> int:
-        """Return from when quiet hours and rate limits allow a message."""
+        """Return the earliest time at which quiet hours and rate limits allow a message."""
         quiet_until = route.quiet.ends(now) if route.quiet is not None else None
         return max(quiet_until or now, free_at(route.limits, self.channels[route.channel].sent, now))
 
     # --- answers in --------------------------------------------------------------------------------------------------
 
     def record_answer(self, name: str, answer: Answer, tried_at: int, now: int) -> None:
-        """Record the answer of a channel to a message in flight.
+        """Record a channel's answer to a message in flight.
 
         Args:
-            name: id of the message.
-            answer: of the channel.
+            name: message id.
+            answer: the channel's answer.
             tried_at: time of the attempt, microseconds.
             now: microseconds.
         """
@@ -244,12 +244,12 @@ class DeliveryScheduler(PendingDeliveries):
         message.due_at = at
         self._save_message(message)
 
-    # --- requests of people ------------------------------------------------------------------------------------------
+    # --- user requests -----------------------------------------------------------------------------------------------
 
     def redrive(self, deliveries: Sequence[Delivery], messages: Mapping[str, OutboundMessage], now: int) -> int:
-        """Retry dead deliveries with their messages; return the number of deliveries.
+        """Retry dead deliveries and their messages. Return the number of deliveries.
 
-        A message is retried as a whole, since its text describes all of its alerts.
+        A message is always retried as a whole, since its text describes all its alerts.
         """
         retried = 0
         for delivery in deliveries:
@@ -268,7 +268,7 @@ class DeliveryScheduler(PendingDeliveries):
         return retried
 
     def enable(self, channel: str) -> bool:
-        """Open a channel that its receiver has closed; return False for an unknown channel."""
+        """Reopen a channel that its receiver has closed. Return False for an unknown channel."""
         if channel not in self.channels:
             return False
         self.channels[channel] = ChannelState(sent=self.channels[channel].sent)
@@ -276,7 +276,7 @@ class DeliveryScheduler(PendingDeliveries):
         return True
 
     def complete_requests(self, count: int) -> None:
-        """Mark the oldest requests as carried out."""
+        """Mark the given number of oldest requests as carried out."""
         self._change().answered += count
 
 

@@ -1,1 +1,1 @@
-"""Events of a shop: wire schema, accepted spellings and bounds of their times."""
+"""Shop events: wire schema, accepted spellings, and bounds on timestamps."""

@@ -1,4 +1,4 @@
-"""Bounds of the times of events, the same in a replay and in the live services."""
+"""Bounds on event timestamps, used by both the replay and the live services."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import msgspec
 
 from stream_app.core.events.schema import EARLIEST, LATEST, Event, Rejected
 
-# A single event from the year 2300 would close every label. A day of skew allows for wrong clocks and time zones.
+# A single event from the year 2300 would finalize every label. A day of skew allows for wrong clocks and time zones.
 TOLERATED_SKEW: Final = timedelta(days=1)
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """The earliest and the latest time that an event may have, both included.
+    """Earliest and latest time that an event may have, both inclusive.
 
     >>> from datetime import UTC
     >>> from stream_app.core.events.schema import Order
@@ -30,16 +30,16 @@ class Bounds(msgspec.Struct, frozen=True):
 
     @classmethod
     def until(cls, not_after: datetime | None, skew: timedelta = TOLERATED_SKEW) -> Bounds:
-        """Return the bounds from 1980 to `skew` after `not_after`, or to LATEST if it is None."""
+        """Return bounds from 1980 to `not_after` plus `skew`, or to LATEST if `not_after` is None."""
         return cls(EARLIEST, min(not_after + skew, LATEST) if not_after else LATEST)
 
     def contain(self, events: Sequence[Event]) -> bool:
-        """Return whether all events are within the bounds; fast for a whole block."""
+        """Return whether all events are within the bounds. Fast for large blocks of events."""
         times = [event.occurred_at for event in events]
         return not times or (min(times) >= self.earliest and max(times) <= self.latest)
 
     def problem(self, event: Event | Rejected) -> Rejected | None:
-        """Return why an event is rejected, by its decoder or by the bounds; None if it is accepted."""
+        """Return why the decoder or the bounds reject an event, or None if it is accepted."""
         if isinstance(event, Rejected):
             return event
         if not self.earliest <= event.occurred_at <= self.latest:
@@ -47,7 +47,7 @@ class Bounds(msgspec.Struct, frozen=True):
         return None
 
     def out_of_bounds(self, at: datetime) -> Rejected:
-        """Return the rejection of an instant outside the bounds."""
+        """Return the rejection for an instant outside the bounds."""
         if at < self.earliest:
             reason = (
                 f"{at.isoformat()} is before {self.earliest.date()}, like a missing time that is written as zero: check"

@@ -10,15 +10,15 @@ from stream_app.core.events.spellings import word_of
 
 
 class _Known:
-    """Base of the members of an enumeration; an unknown value overrides `is_unknown`."""
+    """Base class of enumeration members. Members for unknown values override `is_unknown`."""
 
     is_unknown: ClassVar[bool] = False
 
 
 class OpenEnum(_Known, enum.StrEnum):
-    """An enumeration that accepts other spellings of its values, and unknown values.
+    """An enumeration that accepts alternative spellings of its values, as well as unknown values.
 
-    An unknown value becomes a member named OTHER that keeps the original word, so that it can be counted and is encoded
+    An unknown value becomes a member named OTHER that keeps the original word, so it can be counted and is encoded
     unchanged.
     """
 
@@ -40,12 +40,12 @@ def _from_spelling(kind: type[OpenEnum], word: str) -> OpenEnum:
 def _unknown_member(kind: type[OpenEnum], word: str) -> OpenEnum:
     unknown = str.__new__(kind, word)
     unknown._name_, unknown._value_ = "OTHER", word
-    unknown.is_unknown = True  # type: ignore[misc] # overrides the class variable for this member
+    unknown.is_unknown = True  # type: ignore[misc] # override the class variable for this member
     return unknown
 
 
 class Page(OpenEnum):
-    """Kind of a viewed page."""
+    """Kind of page viewed."""
 
     HOME = "home"
     CATEGORY = "category"
@@ -73,7 +73,7 @@ class CartAction(OpenEnum):
 
 
 class OrderAction(OpenEnum):
-    """A step in the life of an order."""
+    """A step in the lifecycle of an order."""
 
     PLACED = "placed"
     PAID = "paid"

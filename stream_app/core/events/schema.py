@@ -23,20 +23,21 @@ MAX_ID_CHARS: Final = 256
 MAX_NAME_CHARS: Final = 8_192  # a product may be identified by its URL, a session by a token
 MAX_TEXT_CHARS: Final = 100_000
 MAX_MONEY: Final = 1e12
-# Missing times are often written as zero: 1970 in Unix, 1900 in spreadsheets, year 1 in .NET. No online shop is older.
+# Missing times are often written as zero: 1970 in Unix, 1900 in spreadsheets, year 1 in .NET. No online shop is that
+# old.
 EARLIEST: Final = datetime(1980, 1, 1, tzinfo=UTC)
-LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)  # early enough that a lifetime or an offset can be added
-MAX_DELIVERY: Final = timedelta(days=3_653)  # between an order and its delivery, promised or actual
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)  # leaves room for adding a lifetime or an offset
+MAX_DELIVERY: Final = timedelta(days=3_653)  # maximum time between an order and its promised or actual delivery
 DEFAULT_SHOP: Final = "default"
 _EnumT = TypeVar("_EnumT", bound=enum.StrEnum)
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
 Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)]
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)]
 Micros = Annotated[int, msgspec.Meta(ge=0, le=(LATEST - EPOCH) // MICROSECOND)]  # since 1970-01-01 UTC
-# Finite, and so small that their sums are finite too. A count of -1 means "unknown".
+# Finite, and small enough that sums stay finite too. A count of -1 means "unknown".
 Money = Annotated[float, msgspec.Meta(ge=-MAX_MONEY, le=MAX_MONEY)]
 Seconds = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
-# Stars. A rating on another scale is refused, since it would be misread without notice.
+# Stars. Ratings on other scales are rejected, since they would silently be misread.
 Rating = Annotated[float, msgspec.Meta(ge=1, le=5)]
 Count = Annotated[int, msgspec.Meta(ge=-(10**12), le=10**12)]
 Instant = Annotated[
@@ -45,14 +46,14 @@ Instant = Annotated[
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """Why an event was rejected, and the offending field; empty for the whole line."""
+    """Why an event was rejected, and the offending field, which is empty if the whole line is invalid."""
 
     reason: str
     field: str = ""
 
 
 def refuse(field: str, problem: str, remedy: str) -> NoReturn:
-    """Raise ValueError from a `__post_init__`; the decoder reports it like a wrong type of the field."""
+    """Raise ValueError from a `__post_init__`. The decoder reports it like a type error of the field."""
     raise ValueError(f"{problem}: {remedy} - at `$.{field}`")
 
 
@@ -79,7 +80,7 @@ def _refuse_far(field: str, at: datetime, occurred_at: datetime) -> None:
 
 
 class _Event(msgspec.Struct, kw_only=True, frozen=True, gc=False, omit_defaults=True, tag_field="type"):
-    """Fields of every event."""
+    """Fields common to all events."""
 
     event_id: Id
     customer_id: Id
@@ -102,7 +103,7 @@ class _Event(msgspec.Struct, kw_only=True, frozen=True, gc=False, omit_defaults=
 
 
 def _always_encoded(default: _EnumT) -> _EnumT:
-    """Return a field with a default that is always encoded, so that other readers need not know it."""
+    """Return a field whose default is always encoded, so that other readers need not know the default."""
     return msgspec.field(default_factory=lambda: default)
 
 
@@ -124,7 +125,7 @@ class Browsing(_Event, tag="browsing", kw_only=True, frozen=True, gc=False):
 
 
 class Cart(_Event, tag="cart", kw_only=True, frozen=True, gc=False):
-    """A change of the cart or the favourites, or a step of the checkout."""
+    """A change to the cart or favourites, or a checkout step."""
 
     action: CartAction = _always_encoded(CartAction.ADD)
     product_id: Name | None = None
@@ -136,7 +137,7 @@ class Cart(_Event, tag="cart", kw_only=True, frozen=True, gc=False):
 
 
 class Order(_Event, tag="order", kw_only=True, frozen=True, gc=False):
-    """A step in the life of an order. Amounts are in the shop's currency, after discounts."""
+    """A step in the lifecycle of an order. Amounts are in the shop's currency, after discounts."""
 
     action: OrderAction = _always_encoded(OrderAction.PAID)
     order_id: Name | None = None
@@ -155,7 +156,7 @@ class Order(_Event, tag="order", kw_only=True, frozen=True, gc=False):
     member_benefit: bool | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for blank ids, and for a delivery more than ten years from the event."""
+        """Raise ValueError for blank ids, or if a delivery is more than ten years from the event."""
         if self.customer_id.isspace() or self.event_id.isspace() or self.shop_id.isspace():
             refuse_blank(self.event_id, self.customer_id, self.shop_id)
         if self.promised_at is not None:
@@ -188,7 +189,7 @@ _MISSING = re.compile(r"missing required field `(?P<field>[^`]+)`")
 
 
 def rejection(error: msgspec.MsgspecError) -> Rejected:
-    """Return the rejection that an error of msgspec describes.
+    """Convert a msgspec error to a rejection.
 
     >>> decode(b'{"type":"order","event_id":"1","customer_id":7,"occurred_at":"2026-01-01T00:00:00Z"}')
     Rejected(reason='Expected `str`, got `int`', field='customer_id')
@@ -202,7 +203,7 @@ def rejection(error: msgspec.MsgspecError) -> Rejected:
 
 
 def decode(line: bytes | str) -> Event | Rejected:
-    """Return the event in a line of JSON, or why it was rejected. Never raises.
+    """Return the event in a line of JSON, or its rejection. Never raises.
 
     >>> line = b'{"type":"cart","event_id":"e","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","action":"new!"}'
     >>> decode(line).action

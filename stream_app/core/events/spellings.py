@@ -1,14 +1,14 @@
-"""Accepted spellings of the values of the wire schema's enumerations, as shops' systems write them.
+"""Accepted spellings of the wire schema's enumeration values, as written by shop systems.
 
-Spellings are compared by their letters and digits in lower case: `ADD_TO_CART`, `addToCart` and `Add to cart` are
-equal. Only unambiguous spellings are listed, since a misread word is worse than an unknown one, which is counted and
-reported (unknown_words.py). Left out on purpose are:
+Only letters and digits are compared, ignoring case: `ADD_TO_CART`, `addToCart` and `Add to cart` are equal. Only
+unambiguous spellings are listed, since misreading a word is worse than not knowing it: unknown words are counted and
+reported (unknown_words.py). Deliberately omitted:
 
-- `completed`, `success`, `finished`, `TRADE_FINISHED`, `已完成`, `交易成功` of an order: paid in one system, delivered
-  in another. Read as paid, it would count the orders of a shop that sends both steps twice.
-- `pending`, `processing`, `confirmed`, `待发货` of an order: before the payment in one system, after it in another.
-- `closed`, `TRADE_CLOSED`, `交易关闭` of an order: cancelled or refunded.
-- `ticket`, `工单` as the form of a complaint: it may be a question.
+- `completed`, `success`, `finished`, `TRADE_FINISHED`, `已完成`, `交易成功` for orders: paid in one system, delivered
+  in another. If they were read as paid, orders would be counted twice for shops that send both steps.
+- `pending`, `processing`, `confirmed`, `待发货` for orders: before payment in one system, after it in another.
+- `closed`, `TRADE_CLOSED`, `交易关闭` for orders: cancelled or refunded.
+- `ticket`, `工单` for the form of a complaint: a ticket may be a question.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
-# enumeration -> value -> its other spellings
+# enumeration -> value -> alternative spellings
 SPELLINGS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "Page": {
         "home": ("homepage", "index", "main", "首页", "主页"),
@@ -176,7 +176,7 @@ SPELLINGS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
             *("return", "return request", "reason for return", "refund reason"),
             *("退货", "退货原因", "退货理由", "退款原因"),
         ),
-        # Forms that are a complaint only if the rating is low.
+        # Forms that count as a complaint only if the rating is low.
         "survey": (
             *("survey answer", "survey response", "questionnaire", "review", "product review", "rating", "feedback"),
             *("csat", "good review", "positive review", "positive feedback", "praise", "compliment"),
@@ -209,7 +209,7 @@ SPELLINGS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "opened": ("open", "read", "viewed", "已读", "已打开", "打开"),
         "replied": ("reply", "answered", "responded", "已回复", "回复"),
         "failed": ("failure", "bounce", "bounced", "undelivered", "not delivered", "发送失败", "失败", "退信"),
-        # Written as in 0.1.1, so that both releases read the topic; alert_* is accepted.
+        # Written as in 0.1.1, so that both releases can read the topic; alert_* is also accepted.
         "episode_opened": ("alert opened",),
         "episode_acked": ("alert acked",),
         "episode_snoozed": ("alert snoozed",),
@@ -219,7 +219,7 @@ SPELLINGS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
 
 
 def letters_of(word: str) -> str:
-    """Return the letters and digits of a word in lower case and normal width, as spellings are compared.
+    """Normalise a word for comparison: keep letters and digits only, in lower case and normal width.
 
     >>> letters_of("addToCart") == letters_of("ADD_TO-cart ") == letters_of("ａｄｄ to cart") == "addtocart"
     True
@@ -227,7 +227,7 @@ def letters_of(word: str) -> str:
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", word).casefold()))
 
 
-_OTHER: Final = {"other": ("others", "其他", "其它")}  # of every enumeration
+_OTHER: Final = {"other": ("others", "其他", "其它")}  # spellings shared by all enumerations
 _WORD_OF: Final = {
     name: {letters_of(one): word for word, others in (words | _OTHER).items() for one in (word, *others)}
     for name, words in SPELLINGS.items()
@@ -235,7 +235,7 @@ _WORD_OF: Final = {
 
 
 def word_of(enumeration: str, spelling: str) -> str | None:
-    """Return the value of an enumeration that a spelling stands for, None if it is unknown.
+    """Return the enumeration value for a spelling, or None if it is unknown.
 
     >>> word_of("OrderAction", "PAID"), word_of("OrderAction", "支付成功"), word_of("OrderAction", "completed")
     ('paid', 'paid', None)

@@ -1,1 +1,1 @@
-"""Aggregated figures of a shop: events, population, monthly churn and risk bands."""
+"""Shop-level KPIs: event counts, customer population, monthly churn and risk bands."""

@@ -20,11 +20,11 @@ from stream_app.core.state.complaint_kinds import Classifier, unclassified
 from stream_app.core.state.vector import SHOP
 from stream_app.core.units import DAY_US
 
-UNKNOWN: Final = "unknown"  # cause or segment of an alert that has none
+UNKNOWN: Final = "unknown"  # stands for a missing cause or segment of an alert
 
 
 class KpiState(msgspec.Struct, frozen=True):
-    """The part of the KPIs that cannot be derived from the customers' states; stored with every commit."""
+    """KPI state that cannot be derived from the customers' states; stored with every commit."""
 
     shops: list[str] = []
     months: list[MonthCount] = []
@@ -33,8 +33,8 @@ class KpiState(msgspec.Struct, frozen=True):
 class KpiAggregator:
     """Aggregates the KPIs of one partition.
 
-    Call `event_counts.record` for every event and `record_order` for an order that counts, before the customer's state
-    is updated, and `record_change` after a change of the state that affects the population.
+    Before a customer's state is updated, call `event_counts.record` for every event and `record_order` for orders that
+    count. After a state change that affects the population, call `record_change`.
     """
 
     def __init__(self, settings: Settings, classify: Classifier = unclassified) -> None:
@@ -51,20 +51,20 @@ class KpiAggregator:
         self.population = Population(shops, settings.horizon / DAY_US, settings.lost_after_or_default / DAY_US)
 
     def record_order(self, customer: Customer, event: Event, at: int, stream_time: int) -> None:
-        """Record an order that counts; times in microseconds."""
+        """Record an order that counts. Times are in microseconds."""
         self.monthly_churn.advance(stream_time)
         self.monthly_churn.record_order(customer, at, event.shop_id)
 
     def record_change(self, customer: Customer) -> None:
-        """Record that a customer has ordered or complained, or that the period of a complaint has passed."""
+        """Record that a customer ordered or complained, or that a complaint is no longer recent."""
         self.population.mark_changed(customer)
 
     def record_opened(self, customer: Customer, alert: Alert) -> None:
-        """Record that an alert has opened."""
+        """Count an opened alert."""
         self.event_counts.opened[self.shop_of(customer), cause_of(alert), segment_in(alert)] += 1
 
     def record_closed(self, customer: Customer, alert: Alert, reason: str) -> None:
-        """Record that an alert has closed."""
+        """Count a closed alert."""
         self.event_counts.closed[self.shop_of(customer), reason, segment_in(alert)] += 1
 
     def count_open(self, customers: Iterable[Customer]) -> Counter[tuple[str, str, str]]:
@@ -75,26 +75,26 @@ class KpiAggregator:
         )
 
     def shop_of(self, customer: Customer) -> str:
-        """Return the shop of a customer's last order."""
+        """Return the shop where a customer ordered last."""
         return self.shops.names[self.shops.place_of_key(customer.vector[SHOP])]
 
     @property
     def state(self) -> KpiState:
-        """State to be stored with the commit."""
+        """State to store with the commit."""
         return KpiState(self.shops.names, self.monthly_churn.months)
 
     def restore(self, customers: Sequence[Customer], state: KpiState, stream_time: int) -> None:
-        """Restore the KPIs of the last commit; `stream_time` in microseconds."""
+        """Restore the KPIs from the last commit. `stream_time` is in microseconds."""
         self._begin(ShopRegistry(state.shops))
         self.population.restore(customers)
         self.monthly_churn.restore(customers, state.months, stream_time)
 
 
 def cause_of(alert: Alert) -> str:
-    """Return the likeliest cause of an alert, UNKNOWN if it has none."""
+    """Return the most likely cause of an alert, or UNKNOWN if it has none."""
     return alert.likeliest_cause or UNKNOWN
 
 
 def segment_in(alert: Alert) -> str:
-    """Return the segment of the customer when an alert opened, UNKNOWN if it is missing."""
+    """Return the customer's segment when the alert opened, or UNKNOWN if it is missing."""
     return alert.opening_segment or UNKNOWN

@@ -1,7 +1,7 @@
-"""Counts of events by shop: visits, steps of the funnel, orders, complaints, and alerts.
+"""Event counts by shop: visits, funnel steps, orders, complaints and alerts.
 
-Counting an event takes a fraction of a microsecond: rows are lists, and the calendar is used once per visit or order.
-docs/adr/0015-business-metrics.md gives the definitions and their reasons.
+Counting an event takes a fraction of a microsecond: rows are lists, and the calendar is consulted only once per visit
+or order. See docs/adr/0015-business-metrics.md for the definitions and the reasons behind them.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from stream_app.core.state.vector import LAST_ORDER, ORDERS, SLOT
 from stream_app.core.units import DAY_US, HOUR_US
 
 FUNNEL: Final = ("browse", "favourite", "cart", "checkout", "order", "paid", "delivered", "complained")
-AMOUNTS: Final = ("cart", "checkout", "abandoned", "order", "paid", "refunded")  # steps whose amounts are summed
+AMOUNTS: Final = ("cart", "checkout", "abandoned", "order", "paid", "refunded")  # steps for which amounts are summed
 CHECKOUT_LOSSES: Final = ("abandoned", "payment_failed")
 ORDER_KINDS: Final = ("first", "repeat")
 CATEGORIES: Final = (*COMPLAINED, "unsubscribe", OTHER)  # categories of complaints
-# Days between page views that separate visits: half an hour, plus a millisecond since days are floats.
+# Gap between page views that starts a new visit, days: half an hour, plus a millisecond for float rounding.
 VISIT_GAP: Final = (HOUR_US // 2 + 1_000) / DAY_US
 
 
 class EventCount(NamedTuple):
-    """One number of a shop: what is counted, and its kind; empty if there is only one."""
+    """Key of one count of a shop: what is counted, and its kind, which is empty if there is only one kind."""
 
     what: str
     kind: str = ""
@@ -60,7 +60,7 @@ _COMPLAINT: Final = {category: PLACE[EventCount("complaints", category)] for cat
 _BROWSE: Final = _STEP["browse"]
 _LAST_BROWSING: Final = SLOT["last_browsing"]
 
-# action -> place of its count, and of its amount
+# action -> indices of its count and of its amount
 _COUNTS: Final[dict[CartAction | OrderAction, int]] = {
     CartAction.FAVOURITE: _STEP["favourite"],
     CartAction.ADD: _STEP["cart"],
@@ -81,13 +81,13 @@ _MONEY: Final[dict[CartAction | OrderAction, int]] = {
 }
 _ABOUT_AN_ORDER: Final = (ComplaintForm.COMPLAINT, ComplaintForm.LOW_REVIEW, ComplaintForm.RETURN_REASON)
 
-Row = list[float]  # by place in EVENT_COUNTS
+Row = list[float]  # indexed as EVENT_COUNTS
 
 
 class EventCounts:
     """Counts since the last `take`.
 
-    Call `record` for every new event before the customer's state is updated by it.
+    Call `record` for every new event, before the event updates the customer's state.
 
     Args:
         settings: settings of the shop.
@@ -98,13 +98,13 @@ class EventCounts:
     def __init__(self, settings: Settings, shops: ShopRegistry, classify: Classifier = unclassified) -> None:
         self._settings, self._shops, self._classify = settings, shops, classify
         self._rows: dict[str, Row] = {}
-        self._day = (0, 0)  # midnights around the last time looked up, microseconds
+        self._day = (0, 0)  # midnights before and after the last time looked up, microseconds
         self.opened: Counter[tuple[str, str, str]] = Counter()  # alerts by shop, cause and segment
-        self.closed: Counter[tuple[str, str, str]] = Counter()  # by shop, reason and segment
+        self.closed: Counter[tuple[str, str, str]] = Counter()  # alerts by shop, reason and segment
         self.unknown_words = UnknownValues()
 
     def record(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
-        """Count an event at a time in microseconds; `counts`: it is an order that counts."""
+        """Count an event. `at` is in microseconds; `counts` is whether the event is an order that counts."""
         row = self._rows.get(event.shop_id)
         if row is None:
             row = self._row(event.shop_id)
@@ -136,12 +136,12 @@ class EventCounts:
             _record_complaint(row, event, self._classify)
 
     def take(self) -> dict[str, Row]:
-        """Return and reset the rows by shop."""
+        """Return the counts by shop, and reset them."""
         rows, self._rows = self._rows, {}
         return rows
 
     def take_alerts(self) -> tuple[Counter[tuple[str, str, str]], Counter[tuple[str, str, str]]]:
-        """Return and reset the counts of alerts opened and closed."""
+        """Return the counts of opened and closed alerts, and reset them."""
         taken = self.opened, self.closed
         self.opened, self.closed = Counter(), Counter()
         return taken
@@ -176,7 +176,7 @@ class EventCounts:
                 row[place] += max(money, 0.0)
 
     def _midnight(self, at: int) -> float:
-        """Return the last midnight in the shop's time zone, days since 1970 UTC."""
+        """Return the last midnight in the shop's time zone, in days since 1970-01-01 UTC."""
         if not self._day[0] <= at < self._day[1]:
             self._day = self._settings.local_midnights(at)
         return self._day[0] / DAY_US
@@ -193,7 +193,7 @@ def _record_complaint(row: Row, event: Complaint, classify: Classifier) -> None:
 def category_of(event: Complaint, classify: Classifier) -> str:
     """Return the category of a complaint, one of CATEGORIES.
 
-    `classify` is applied to the text of a complaint without a category.
+    If the complaint has no category, `classify` derives it from the text.
 
     >>> from stream_app.core.state.complaint_kinds import unclassified
     >>> from stream_app.core.events.schema import decode

@@ -1,8 +1,8 @@
-"""Customers at the start of each calendar month, lost in it and won back, in the shop's time zone.
+"""Monthly churn: customers at the start of each calendar month, and those lost and won back during it.
 
-The customers are kept as a histogram over the days of their last orders: an order moves one customer, and at midnight
-all customers of one day become lost. The histogram is derived from the customers' states; the counts of the months are
-stored with every commit.
+Months are in the shop's time zone. Customers are kept as a histogram over the day of their last order: an order moves
+one customer, and at midnight all customers of one day become lost. The histogram is derived from the customers' states;
+the monthly counts are stored with every commit.
 """
 
 from __future__ import annotations
@@ -24,42 +24,42 @@ from stream_app.core.state.vector import LAST_ORDER, NEVER, SHOP
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 
 _EPOCH_DAY: Final = EPOCH.toordinal()
-_NO_TIME: Final = -(1 << 62)  # stream time before anything has happened
-_QUARTER_US: Final = DAY_US // 96  # midnight of every time zone is on a quarter of an hour
+_NO_TIME: Final = -(1 << 62)  # stream time before the first event
+_QUARTER_US: Final = DAY_US // 96  # midnight falls on a quarter of an hour in every time zone
 
 
 class MonthCount(msgspec.Struct):
-    """Counts of one month: customers by shop."""
+    """Customer counts of one month, by shop."""
 
     first_day: int  # days since 1970
-    customers: dict[str, int] = {}  # not lost at its start
+    customers: dict[str, int] = {}  # customers who were not lost at the start of the month
     lost: dict[str, int] = {}
-    returned: dict[str, int] = {}  # lost customers who ordered in it
+    returned: dict[str, int] = {}  # lost customers who ordered again during the month
 
 
 class MonthlyChurn:
-    """Counts of the present month and the one before.
+    """Counts of the current and the previous month.
 
-    `advance` moves the calendar forward; `record_order` records an order before the customer's state is updated by it.
-    The result does not depend on how often `advance` is called.
+    `advance` moves the calendar forward. Call `record_order` before the order updates the customer's state. The result
+    does not depend on how often `advance` is called.
 
     Args:
-        settings: settings of the shop: time zone, and when a customer is lost.
+        settings: the shop's settings; provides the time zone and the time after which a customer is lost.
         shops: registry of the partition.
     """
 
     def __init__(self, settings: Settings, shops: ShopRegistry) -> None:
         self._settings, self._shops = settings, shops
         self._lost_after = settings.lost_after_or_default // DAY_US  # calendar days
-        # Customers who are not lost, by day and place of the shop.
+        # Customers who are not lost, by day of the last order and index of the shop.
         self._last_orders: Counter[tuple[int, int]] = Counter()
         self._next_midnight = _NO_TIME + 1  # microseconds
         self.today: int | None = None  # days since 1970; None before the first event
         self.months: list[MonthCount] = []  # newest first
-        self.lost: Counter[int] = Counter()  # lost customers, by place of the shop
+        self.lost: Counter[int] = Counter()  # lost customers, by index of the shop
 
     def advance(self, at: int) -> None:
-        """Move the calendar to a stream time in microseconds."""
+        """Advance the calendar to a stream time, given in microseconds."""
         if at < self._next_midnight:
             return
         day = self._settings.local_day(at)
@@ -72,13 +72,13 @@ class MonthlyChurn:
             self._begin_day(self.today)
 
     def record_order(self, customer: Customer, at: int, shop: str) -> None:
-        """Record an order that counts, after `advance` to the stream time of the order."""
+        """Record an order that counts. Call `advance` with the order's stream time first."""
         last = customer.vector[LAST_ORDER]
         if self.today is None or at < round(last * DAY_US):
-            return  # a late order before the last one changes nothing
+            return  # a late order that precedes the last one changes nothing
         place, day = self._shops.place(shop), self._settings.local_day(at)
         if at == round(last * DAY_US):
-            if shop_key(shop) > customer.vector[SHOP]:  # orders in two shops at one instant: see update.py
+            if shop_key(shop) > customer.vector[SHOP]:  # orders in two shops at the same instant: see update.py
                 self._move(self._shops.place_of_key(customer.vector[SHOP]), place, day)
             return
         if last != NEVER:
@@ -89,7 +89,7 @@ class MonthlyChurn:
             self._last_orders[day, place] += 1
 
     def restore(self, customers: Sequence[Customer], months: Sequence[MonthCount], at: int) -> None:
-        """Restore the customers, the months and the stream time of the last commit."""
+        """Restore the customers, months and stream time from the last commit."""
         self.months = list(months)
         self.today = self._settings.local_day(at) if at > _NO_TIME else None
         for start in range(0, len(customers), _AT_ONCE):
@@ -97,7 +97,7 @@ class MonthlyChurn:
             self._add_stored(vector[vector[:, LAST_ORDER] != NEVER])
 
     def start_of(self, month: MonthCount) -> int:
-        """Return the start of a month in the shop's time zone, microseconds."""
+        """Return the start of a month in the shop's time zone, in microseconds."""
         day = date.fromordinal(month.first_day + _EPOCH_DAY)
         return (datetime(day.year, day.month, 1, tzinfo=self._settings.clock) - EPOCH) // MICROSECOND
 
@@ -117,7 +117,7 @@ class MonthlyChurn:
         return customers
 
     def _remove(self, customer: Customer, last: int, shop: str) -> None:
-        """Remove a customer's previous last order; `shop` is that of the new one."""
+        """Remove a customer's previous last order. `shop` is the shop of the new order."""
         place, day = self._shops.place_of_key(customer.vector[SHOP]), self._settings.local_day(last)
         if self._is_lost(day):
             self.lost[place] -= 1
@@ -128,7 +128,7 @@ class MonthlyChurn:
                 del self._last_orders[day, place]
 
     def _move(self, old: int, new: int, day: int) -> None:
-        """Move a customer with a last order on a day from one shop to another."""
+        """Move a customer whose last order was on the given day from one shop to another."""
         if self._is_lost(day):
             self.lost[old] -= 1
             self.lost[new] += 1
@@ -142,7 +142,7 @@ class MonthlyChurn:
         return self.today is not None and self.today - last_order > self._lost_after
 
     def _add_stored(self, vector: Floats) -> None:
-        """Add the customers of stored state vectors to the histogram."""
+        """Add customers to the histogram by their stored state vectors."""
         quarters = np.round(vector[:, LAST_ORDER] * DAY_US).astype(np.int64) // _QUARTER_US
         pairs, counts = np.unique(quarters * _PLACES + self._shops.places_of_keys(vector[:, SHOP]), return_counts=True)
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
@@ -154,8 +154,8 @@ class MonthlyChurn:
                 self._last_orders[day, place] += count
 
 
-_PLACES: Final = 64  # more than the number of shops
-_AT_ONCE: Final = 10_000  # customers whose state vectors are copied at once
+_PLACES: Final = 64  # greater than the maximum number of shops
+_AT_ONCE: Final = 10_000  # number of customers whose state vectors are copied at once
 
 
 def _first_of_month(day: int) -> int:

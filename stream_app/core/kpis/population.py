@@ -1,7 +1,7 @@
-"""Counts of the customers of a partition by segment, lifecycle stage and risk band.
+"""Counts of a partition's customers by segment, lifecycle stage and risk band.
 
-The customers are kept as columns derived from their states, and counted in chunks: a million customers take tens of
-milliseconds, and a chunk blocks the event loop for only a few.
+Customers are kept as columns derived from their states and counted in chunks. A million customers take tens of
+milliseconds, and each chunk blocks the event loop for only a few.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from stream_app.core.state.frame import mean_gap
 from stream_app.core.state.vector import FIRST_ORDER, LAST_ORDER, MONEY, NEVER, ORDER_DAYS, ORDERS, RING_END, SHOP, SLOT
 from stream_app.core.units import DAY_US
 
-CHUNK: Final = 16_384  # customers counted at once, in about 3 ms
-_CHANGED_AT_ONCE: Final = 4_096  # customers whose state vectors are copied at once
+CHUNK: Final = 16_384  # number of customers counted at once, which takes about 3 ms
+_CHANGED_AT_ONCE: Final = 4_096  # number of customers whose state vectors are copied at once
 _DISCOUNTED, _DISCOUNT = SLOT["discounted"], SLOT["discount"]
 _COMPLAINTS: Final = [COUNTER["complaints"], COUNTER["complaints_before"]]
 
 
 class BuyerColumns:
-    """Columns of n buyers from which their stages and segments are derived.
+    """Columns of n buyers, from which stages and segments are derived.
 
     Args:
         rows: rows of the buyers.
         now: days since 1970-01-01 UTC.
         horizon: days.
-        usual: usual amount of an order by number of the shop.
+        usual: usual order amount by shop number.
     """
 
     def __init__(self, rows: npt.NDArray[np.void], now: float, horizon: float, usual: Floats) -> None:
@@ -65,10 +65,10 @@ _ROW: Final = np.dtype([
     ("first_order", "f8"),
     ("last_gap", "f4"),  # whole days; NaN if there is none
     ("order_days", "f4"),
-    ("repeats", "?"),  # two orders or more
+    ("repeats", "?"),  # whether the customer has two or more orders
     ("buyer", "?"),
     ("shop", "u1"),
-    ("counters_shop", "u1"),  # number of the first shop in capabilities.Shops, as used by explanations
+    ("counters_shop", "u1"),  # number of the customer's first shop in capabilities.Shops, as used by explanations
     ("money", "f8"),
     ("complains", "?"),
     ("price_sensitive", "?"),
@@ -81,7 +81,7 @@ def _zeros(kinds: int) -> Ints:
 
 @dataclass
 class PopulationCounts:
-    """Tables of customers; the rows are places of shops."""
+    """Tables of customer counts, with one row per shop."""
 
     bands: Ints = field(default_factory=lambda: _zeros(len(SEGMENTS) * len(BANDS)))  # by segment and band
     segments: Ints = field(default_factory=lambda: _zeros(len(SEGMENTS)))  # buyers, by segment
@@ -91,7 +91,7 @@ class PopulationCounts:
 
 
 class Population:
-    """The columns of a partition's customers, by index of the customer.
+    """Columns of a partition's customers, by customer index.
 
     Args:
         shops: registry of the partition.
@@ -105,18 +105,18 @@ class Population:
         self._changed: list[Customer] = []
 
     def mark_changed(self, customer: Customer) -> None:
-        """Mark a customer whose row has to be updated before the next count."""
+        """Mark a customer's row for update before the next count."""
         self._changed.append(customer)
         if len(self._changed) >= _CHANGED_AT_ONCE:
             self._flush()
 
     def restore(self, customers: Sequence[Customer]) -> None:
-        """Create the rows of restored customers, whose index is set."""
+        """Create the rows of restored customers. Their indices must already be set."""
         for start in range(0, len(customers), _CHANGED_AT_ONCE):
             self._update_rows(customers[start : start + _CHANGED_AT_ONCE])
 
     def count(self, counted: PopulationCounts, ranking: Ranking, size: int, now: int, usual: Floats) -> Iterator[None]:
-        """Add the first `size` customers at a time in microseconds to `counted`, yielding after each chunk.
+        """Add the first `size` customers to `counted`, as of `now` (microseconds), yielding after each chunk.
 
         `usual` is as in BuyerColumns.
         """
@@ -139,7 +139,7 @@ class Population:
     def _count(
         self, counted: PopulationCounts, buyers: npt.NDArray[np.void], latest: Floats, columns: BuyerColumns
     ) -> None:
-        """Count buyers; other customers have no score."""
+        """Count buyers. Other customers have no score."""
         shop = buyers["shop"].astype(np.int64)
         segment = segments(columns).astype(np.int64)
         counted.segments += _by_shop(shop, segment, counted.segments.shape)

@@ -1,4 +1,4 @@
-"""Bands of the churn probability: the one definition for metrics, dashboards, pages and messages."""
+"""Risk bands of the churn probability, shared by metrics, dashboards, pages and messages."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from stream_app.core.arrays import Floats, Ints
 
 BANDS: Final = ("low", "medium", "high", "very_high")
-EDGES: Final = (0.25, 0.5, 0.75)  # probabilities at which the next band begins
+EDGES: Final = (0.25, 0.5, 0.75)  # probabilities at which the next band starts
 
 
 def bounds(band: str) -> tuple[float, float]:
-    """Return the lowest probability of a band, which belongs to it, and the first one above it.
+    """Return the lower bound of a band, which is inclusive, and its upper bound.
 
     >>> bounds("low"), bounds("very_high")
     ((0.0, 0.25), (0.75, 1.0))
@@ -23,7 +23,7 @@ def bounds(band: str) -> tuple[float, float]:
 
 
 def band_of(probability: float) -> str:
-    """Return the band of a probability.
+    """Return the risk band of a probability.
 
     >>> band_of(0.1), band_of(0.25), band_of(1.0)
     ('low', 'medium', 'very_high')
@@ -32,7 +32,7 @@ def band_of(probability: float) -> str:
 
 
 def bands(probability: Floats) -> Ints:
-    """Return the band of each probability as an index into BANDS, -1 where it is NaN: the customer has no score.
+    """Return the band of each probability as an index into BANDS, or -1 for NaN (customers without a score).
 
     >>> [BANDS[band] for band in bands(np.array([0.1, 0.25, 0.8]))], bands(np.array([np.nan])).tolist()
     (['low', 'medium', 'very_high'], [-1])

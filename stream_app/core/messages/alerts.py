@@ -1,4 +1,4 @@
-"""Messages on `shop.alerts`: an alert has opened or closed."""
+"""Messages on `shop.alerts`, sent when an alert opens or closes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from stream_app.core.units import EPOCH, MICROSECOND
 
 
 class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True):
-    """An alert has opened: the staff should act until it expires.
+    """An alert was opened. Staff should act before it expires.
 
     Attributes:
-        rank: place among the alerts of the day, from 1; 0 for an urgent alert, which is not ranked.
-        urgent: whether a complaint has missed its service target; delivered at once, whatever the risk.
+        rank: rank among the alerts of the day, starting at 1; 0 for urgent alerts, which are not ranked.
+        urgent: whether a complaint missed its service target; such alerts are delivered at once, regardless of risk.
     """
 
     alert_id: Id
@@ -55,12 +55,12 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
 
 
 class AlertClosed(msgspec.Struct, frozen=True, tag="closed", omit_defaults=True):
-    """An alert has closed: the customer returned or is lost, the risk has fallen, or the staff has resolved it.
+    """An alert was closed because the customer returned or is lost, the risk fell, or the staff resolved it.
 
     Attributes:
-        outcome: with reason `resolved`: one of staff_actions.OUTCOMES.
-        cause: with reason `resolved`: as confirmed by the staff, empty if unknown.
-        staff: with reason `resolved`: who resolved it.
+        outcome: one of staff_actions.OUTCOMES, if the reason is `resolved`.
+        cause: cause confirmed by the staff, if the reason is `resolved`; empty if unknown.
+        staff: name of the person who resolved it, if the reason is `resolved`.
     """
 
     alert_id: Id

@@ -1,4 +1,4 @@
-"""Batches that a commit of a partition sends: labelled examples, alert candidates and scores."""
+"""Batches sent with a partition's commit: labelled examples, alert candidates and scores."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from stream_app.core.messages.outgoing import SequenceNumber
 from stream_app.core.messages.schema import CandidateRecord, Source, Version
 from stream_app.core.units import DAY_US
 
-Days = Annotated[int, msgspec.Meta(ge=0, le=84_006)]  # since 1970-01-01, or an age
+Days = Annotated[int, msgspec.Meta(ge=0, le=84_006)]  # days since 1970-01-01, or an age in days
 Figure = Annotated[float, msgspec.Meta(ge=0.0, le=1e12)]
-_Values = msgspec.Meta(max_length=10_000)  # of a list; far more than a record of 1 MiB holds
+_Values = msgspec.Meta(max_length=10_000)  # list length; far more than fits into a record of 1 MiB
 
 
 class LabelledExample(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A decision with its label, for the trainer: see labels.Pending."""
+    """A decision with its label, sent to the trainer; see labels.Pending."""
 
     customer: Id
     decided_at: Micros
@@ -38,15 +38,16 @@ class LabelledExample(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class LabelledBatch(msgspec.Struct, frozen=True, array_like=True):
-    """The labelled examples of one commit of a partition, on `shop.labelled`.
+    """Labelled examples from one commit of a partition, sent to `shop.labelled`.
 
     Attributes:
         examples: decisions whose labels have become known.
-        expected: by day since 1970, the returns expected of its decisions (cohorts.Cohorts).
-        returns: day since 1970, age in days, and how many decisions of that day saw the customer order at that age.
-        moment: watermark, microseconds: all examples up to it have been sent; 0: no watermark.
-        voids: retracts all earlier batches with a greater sequence number; they are sent again after a rollback of the
-            store.
+        expected: expected returns for the decisions of each day, by day since 1970 (see cohorts.Cohorts).
+        returns: tuples of day since 1970, age in days, and number of that day's decisions followed by an order at that
+            age.
+        moment: watermark in microseconds, up to which all examples have been sent; 0: no watermark.
+        voids: after a rollback of the store, retracts all earlier batches with a greater sequence number, which are
+            sent again.
     """
 
     examples: Annotated[list[LabelledExample], _Values] = []
@@ -64,10 +65,10 @@ class LabelledBatch(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CandidateBatch(msgspec.Struct, frozen=True, array_like=True):
-    """A partition's best alert candidates at one time, on `shop.nominations`; an empty list means that it has none.
+    """A partition's best alert candidates at one time, sent to `shop.nominations`. The list may be empty.
 
     Attributes:
-        voids: as in `LabelledBatch`; such a batch holds no candidates.
+        voids: as in `LabelledBatch`; a batch with this field contains no candidates.
         more: whether the list continues in the partition's next record.
     """
 
@@ -83,14 +84,14 @@ class CandidateBatch(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ScoreRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A customer's latest probability of churn."""
+    """A customer's latest churn probability."""
 
     customer: Id
     probability: Probability
 
 
 class ScoreRecords(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The new scores of one commit of a partition, on `shop.scores`, as JSON."""
+    """New scores from one commit of a partition, sent to `shop.scores` as JSON."""
 
     partition: int
     stream_time: Instant
@@ -105,7 +106,7 @@ decode_scored: Final = msgspec.json.Decoder(ScoreRecords).decode
 
 
 def read_message(value: bytes | None, decode: Callable[[bytes], _ReadT]) -> _ReadT | Rejected:
-    """Return the message in a value of an internal topic, or why it was rejected. Never raises.
+    """Decode the value of a record on an internal topic. Return the message or its rejection; never raises.
 
     >>> read_message(b"not msgpack", decode_candidates).reason
     'not a message of this topic: Expected `array`, got `int`'

@@ -1,4 +1,4 @@
-"""Dead letters: records that cannot be used, as they are sent to the topic of dead letters."""
+"""Dead letters: unusable records, in the form in which they are sent to the dead-letter topic."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, Outgoing, header_bytes
 from stream_app.core.messages.unreadable import Unreadable
 
-# A dead letter is larger than its record by its headers, and a broker accepts 1 MiB.
+# A dead letter is larger than its record because of the added headers, and brokers accept up to 1 MiB.
 MAX_DEAD_BYTES: Final = MAX_RECORD_BYTES
 MIN_DEAD_BYTES: Final = 2_000  # room for the headers below
 MAX_REASON_CHARS: Final = 200
-MAX_HEADERS: Final = 256  # of a dead letter: 100,000 empty ones take a megabyte, and more in memory
-# Headers of a dead letter: the origin of the record, the reason, and its sizes before it was truncated.
+MAX_HEADERS: Final = 256  # maximum per dead letter: 100,000 empty headers take a megabyte, and more in memory
+# Headers of a dead letter: the record's origin, the reason, and the original sizes before truncation.
 ORIGINAL_TOPIC: Final = "kafka_dlt-original-topic"
 ORIGINAL_PARTITION: Final = "kafka_dlt-original-partition"
 ORIGINAL_OFFSET: Final = "kafka_dlt-original-offset"
 ORIGINAL_TIMESTAMP: Final = "kafka_dlt-original-timestamp"
 EXCEPTION_MESSAGE: Final = "kafka_dlt-exception-message"
 EXCEPTION_FIELD: Final = "kafka_dlt-exception-field"
-ORIGINAL_BYTES: Final = "kafka_dlt-original-bytes"  # size of the value; -1: the record had neither key nor value
+ORIGINAL_BYTES: Final = "kafka_dlt-original-bytes"  # size of the value, or -1 if the record had neither key nor value
 ORIGINAL_KEY_BYTES: Final = "kafka_dlt-original-key-bytes"
 ORIGINAL_HEADERS: Final = "kafka_dlt-original-headers"  # number of headers
 _ADDED: Final = frozenset(
@@ -34,32 +34,32 @@ _ADDED: Final = frozenset(
 
 
 class Record(Protocol):
-    """A Kafka record; aiokafka's ConsumerRecord satisfies it."""
+    """A Kafka record. aiokafka's ConsumerRecord implements this protocol."""
 
     @property
     def offset(self) -> int:
-        """Offset in the partition."""
+        """Offset of the record in its partition."""
 
     @property
     def timestamp(self) -> int:
-        """Append time of the broker, milliseconds."""
+        """Time when the broker appended the record, milliseconds."""
 
     @property
     def key(self) -> bytes | None:
-        """For an event, the customer's id."""
+        """Record key; the customer's id if the record is an event."""
 
     @property
     def value(self) -> bytes | None:
-        """An event or a message as JSON."""
+        """Record value: an event or a message as JSON."""
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """Headers of the producer; a value may be None."""
+        """Headers set by the producer. A header's value may be None."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that cannot be processed, and why."""
+    """A record that cannot be processed, and the reason."""
 
     role: str
     record: Record
@@ -67,19 +67,19 @@ class DeadLetter:
 
 
 def dead_letter_of(role: str, record: Record, rejected: Rejected) -> DeadLetter:
-    """Return the dead letter of a record, or of what is left of an unreadable one."""
+    """Return the dead letter for a record, or for the readable parts of a damaged one."""
     if isinstance(record, Unreadable):
         return DeadLetter(role, record.kept, Rejected(record.reason))
     return DeadLetter(role, record, rejected)
 
 
 def dead_letter(dead: DeadLetter, topic: str, partition: int) -> Outgoing:
-    """Return the record for the dead-letter topic: the original with headers for its origin and the reason.
+    """Return the record to send to the dead-letter topic: the original plus headers with its origin and the reason.
 
-    A record that is too large for a broker is truncated: see `cut`.
+    A record that is too large for a broker is truncated; see `cut`.
 
     Args:
-        dead: the record.
+        dead: the dead letter.
         topic: name of its topic.
         partition: its partition.
     """
@@ -93,7 +93,7 @@ def dead_letter(dead: DeadLetter, topic: str, partition: int) -> Outgoing:
         EXCEPTION_FIELD: rejected.field[:MAX_REASON_CHARS],
     }
     value = record.value
-    if value is None and record.key is None:  # clients refuse to send a record without both
+    if value is None and record.key is None:  # clients refuse to send a record that has neither key nor value
         added[ORIGINAL_BYTES], value = "-1", b""
     headers = [(name, None if value is None else bytes(value)) for name, value in record.headers if name not in _ADDED]
     headers += [(name, text.encode("utf-8", "replace")) for name, text in added.items()]
@@ -101,10 +101,10 @@ def dead_letter(dead: DeadLetter, topic: str, partition: int) -> Outgoing:
 
 
 def cut(outgoing: Outgoing, limit: int) -> Outgoing:
-    """Return a dead letter of at most `limit` bytes, which must be MIN_DEAD_BYTES or more.
+    """Truncate a dead letter to at most `limit` bytes, which must be MIN_DEAD_BYTES or more.
 
-    The original headers and the key get a quarter each, the value gets the rest. Added headers hold the original sizes
-    of the value and the key, and the original number of headers.
+    The original headers and the key each get a quarter of the space, and the value gets the rest. Additional headers
+    record the original sizes of value and key, and the original number of headers.
 
     >>> message = Outgoing("dead_letters", 0, b"k" * 2_000, b"v" * 9_000, [("trace", b"1")] * 400)
     >>> short = cut(message, 4_000)

@@ -1,4 +1,4 @@
-"""Decoding of records into events, messages or dead letters."""
+"""Decodes records into events, messages or dead letters."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ TICKS: Final = "ticks"
 CONTACTS: Final = "contacts"
 EVENTS: Final = ("browsing", "cart", "complaints", "orders")
 ROLES: Final = (TICKS, CONTACTS, *EVENTS)
-AT_ONCE: Final = -(1 << 62)  # the time of a dead letter, which need not be merged in order
+AT_ONCE: Final = -(1 << 62)  # time given to dead letters, which need not be merged in order
 _EARLIEST: Final = (EARLIEST - EPOCH) // MICROSECOND
 _LATEST: Final = (LATEST - EPOCH) // MICROSECOND
 
 
 class Dated(Protocol):
-    """A message with a latest time."""
+    """A message that reports its latest time."""
 
     @property
     def latest(self) -> int:
-        """Latest past time in the message, microseconds."""
+        """Latest time in the message that is not in the future, microseconds."""
 
 
 _DatedT = TypeVar("_DatedT", bound=Dated)
@@ -43,13 +43,13 @@ Item = Event | SystemMessage | DeadLetter
 
 
 def decode_record(role: str, records: Sequence[Record], skew: int) -> tuple[list[Item], list[int]]:
-    """Return the items of records, and their times in microseconds.
+    """Decode records. Return their items and times, in microseconds.
 
     Args:
-        role: role of their topic.
-        records: in order of their offsets.
+        role: role of the records' topic.
+        records: records in offset order.
         skew: how far an event may be after the broker's append time, microseconds. Without this bound, a single event
-            from the year 2300 would close every label.
+            from the year 2300 would finalize every label.
     """
     read: Callable[[bytes], Event | SystemMessage | Rejected] = decode if role in EVENTS else decode_message
     items: list[Item] = []
@@ -71,7 +71,7 @@ def decode_record(role: str, records: Sequence[Record], skew: int) -> tuple[list
 
 
 def _bounds(record: Record, skew: int) -> Bounds:
-    """Return the bounds of the event in a record; its timestamp may be any number if the producer sets it."""
+    """Return the time bounds for the event in a record. The timestamp may be arbitrary if set by the producer."""
     latest = min(max(record.timestamp * 1000 + skew, _EARLIEST), _LATEST)
     return Bounds(EARLIEST, EPOCH + latest * MICROSECOND)
 
@@ -79,13 +79,13 @@ def _bounds(record: Record, skew: int) -> Bounds:
 def read_internal(
     record: Record, decode: Callable[[bytes], _DatedT], skew: int, *, numbered: bool = True
 ) -> _DatedT | Rejected:
-    """Return the message of a record on an internal topic, or why it was rejected. Never raises.
+    """Decode a record on an internal topic. Return the message or its rejection; never raises.
 
     Args:
         record: the record.
-        decode: decoder of the topic's messages.
-        skew: as in `decode_record`; a time in the year 2199 would block all records behind it.
-        numbered: whether the record must have a sequence number.
+        decode: decoder for the topic's messages.
+        skew: as in `decode_record`; a time in the year 2199 would block all records after it.
+        numbered: whether the record must have a sequence number header.
     """
     message = read_message(record.value, decode)
     if isinstance(message, Rejected):

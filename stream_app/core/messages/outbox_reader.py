@@ -1,4 +1,4 @@
-"""Reader of the outboxes of all partitions from one internal topic: each message once, in order."""
+"""Reads the outboxes of all partitions from one internal topic, yielding each message exactly once and in order."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ MessageT = TypeVar("MessageT")
 
 
 class ReadPosition(msgspec.Struct, frozen=True):
-    """Position in the outbox of a partition."""
+    """Read position in a partition's outbox."""
 
-    offset: int = 0  # of the next record to read
-    sequence: int = 0  # of the last record read
+    offset: int = 0  # offset of the next record to read
+    sequence: int = 0  # sequence number of the last record read
 
 
 class OutboxReader(Generic[MessageT]):
-    """Buffers the messages of all partitions until they are processed.
+    """Buffers messages from all partitions until they are processed.
 
     Args:
         partitions: number of partitions.
@@ -39,11 +39,11 @@ class OutboxReader(Generic[MessageT]):
         self._received = dict.fromkeys(numbers, ReadPosition())
 
     def resume(self, read: Mapping[int, ReadPosition]) -> None:
-        """Continue after the messages that have been processed."""
+        """Resume after the messages that have already been processed."""
         self._received = dict(read)
 
     def fetched(self, partition: int) -> int:
-        """Return the next offset to fetch of a partition."""
+        """Return the next offset to fetch from a partition."""
         return self._received[partition].offset
 
     def skip(self, partition: int, offset: int) -> None:
@@ -52,7 +52,7 @@ class OutboxReader(Generic[MessageT]):
         self._received[partition] = ReadPosition(max(received.offset, offset + 1), received.sequence)
 
     def receive(self, partition: int, offset: int, sequence: int, message: MessageT) -> bool:
-        """Buffer a message; return False for a duplicate, since an outbox may send messages again after a crash."""
+        """Buffer a message. Return False for a duplicate: an outbox may resend messages after a crash."""
         self.skip(partition, offset)
         received = self._received[partition]
         if is_duplicate(sequence, received.sequence):
@@ -62,13 +62,13 @@ class OutboxReader(Generic[MessageT]):
         return True
 
     def retract(self, partition: int, since: int) -> None:
-        """Drop the waiting messages between a sequence number and the latest message, which retracts them."""
+        """Drop the buffered messages after the given sequence number, except the latest one, which retracts them."""
         *earlier, latest = self.waiting[partition]
         self.waiting[partition] = deque([*(one for one in earlier if one[1].sequence <= since), latest])
 
 
 def rewound(read: Mapping[int, ReadPosition]) -> dict[int, ReadPosition]:
-    """Return positions at the beginning of a topic, where the outboxes continue their sequence numbers.
+    """Return positions at the start of the topic that keep their sequence numbers.
 
     >>> rewound({3: ReadPosition(offset=7, sequence=9)})
     {3: ReadPosition(offset=0, sequence=9)}

@@ -1,4 +1,4 @@
-"""Records of the outbox: what a partition has to produce, and the sequence number that each carries."""
+"""Outbox records: the records that a partition has to produce, and their sequence numbers."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
-# Bytes of a record with key and headers. Brokers accept a batch of 1 MiB by default, older ones 1,000,012 bytes.
+# Bytes of a record with key and headers. Brokers accept batches of 1 MiB by default, or 1,000,012 bytes in old
+# versions.
 MAX_RECORD_BYTES: Final = 900_000
-SEQUENCE: Final = "sequence"  # the header of a relayed record
-MOST_REPEATED: Final = 100_000  # records; many times what an outbox holds
+SEQUENCE: Final = "sequence"  # header of relayed records
+MOST_REPEATED: Final = 100_000  # number of records; many times the size of an outbox
 _SEQUENCE_DIGITS: Final = 15  # enough for 1,000 records per second over 30,000 years
 SequenceNumber = Annotated[int, msgspec.Meta(ge=0, lt=10**_SEQUENCE_DIGITS)]
 
 
 class Outgoing(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
-    """A record of the outbox: a value to produce, and its destination."""
+    """An outbox record: a value to produce, and its destination."""
 
-    topic: str  # the role of the topic: labelled, nominations, scores, alerts, contacts, dead_letters
+    topic: str  # role of the topic: labelled, nominations, scores, alerts, contacts or dead_letters
     partition: int
     key: bytes | None
     value: bytes | None
@@ -26,12 +27,12 @@ class Outgoing(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True)
 
     @property
     def payload(self) -> bytes:
-        """Value of the record; only a dead letter may have none."""
+        """Value of the record. Only dead letters may have None."""
         return self.value or b""
 
     @property
     def size(self) -> int:
-        """Size on the wire in bytes, rounded up: key, value and headers."""
+        """Size of key, value and headers on the wire in bytes, rounded up."""
         parts = len(self.key or b"") + len(self.value or b"") + RECORD_OVERHEAD
         return parts + sum(map(header_bytes, self.headers))
 
@@ -40,7 +41,7 @@ RECORD_OVERHEAD: Final = 200  # bytes per record in addition to key, value and h
 
 
 def header_bytes(header: tuple[str, bytes | None]) -> int:
-    """Return the size of a header on the wire in bytes, rounded up; its two length fields take at most 5 bytes each.
+    """Return the wire size of a header in bytes, rounded up. Each of its two length fields takes at most 5 bytes.
 
     >>> header_bytes(("trace", b"12"))
     17
@@ -54,12 +55,12 @@ _MessageT = TypeVar("_MessageT")
 
 
 def pack(message: msgspec.Struct) -> bytes:
-    """Return a message as MessagePack."""
+    """Encode a message as MessagePack."""
     return _packer.encode(message)
 
 
 def sequence_of(headers: Iterable[tuple[str, bytes | None]]) -> int:
-    """Return the sequence number of a relayed record, 0 for a record of another producer.
+    """Return the sequence number of a relayed record, or 0 for a record from another producer.
 
     >>> sequence_of([("sequence", b"7")]), sequence_of([("sequence", b"abc")]), sequence_of([])
     (7, 0, 0)
@@ -69,10 +70,10 @@ def sequence_of(headers: Iterable[tuple[str, bytes | None]]) -> int:
 
 
 def is_duplicate(sequence: int, highest: int) -> bool:
-    """Return whether a record was received before, by its sequence number and the highest one so far.
+    """Return whether a record is a duplicate, given its sequence number and the highest one received so far.
 
-    After a crash a relay repeats what was pending, some thousand records. If the highest number is further ahead, it is
-    invalid: trusting it would drop all records of the partition.
+    After a crash, a relay resends its pending records, a few thousand at most. If the highest number is further ahead
+    than that, it is invalid, and trusting it would drop all records of the partition.
 
     >>> is_duplicate(7, 7), is_duplicate(8, 7), is_duplicate(8, 999_999_999)
     (True, False, False)
@@ -81,5 +82,5 @@ def is_duplicate(sequence: int, highest: int) -> bool:
 
 
 def unpack(value: bytes, kind: type[_MessageT]) -> _MessageT:
-    """Return the message that `pack` encoded. Raise msgspec.MsgspecError for other bytes."""
+    """Decode a message encoded by `pack`. Raise msgspec.MsgspecError for other bytes."""
     return msgspec.msgpack.decode(value, type=kind)

@@ -1,7 +1,7 @@
-"""Wire schema of the system's own messages: ticks, contacts with customers, and the end of an allocation.
+"""Wire schema of the system's own messages: ticks, customer contacts, and the end of an allocation.
 
-They are JSON, since people read ticks and a shop's own tools may write contacts. Messages that only the system reads
-are MessagePack: see batches.py and outgoing.py.
+These are JSON, because people read ticks and a shop's own tools may write contacts. Messages read only by the system
+itself use MessagePack; see batches.py and outgoing.py.
 """
 
 from __future__ import annotations
@@ -27,24 +27,25 @@ from stream_app.core.events.schema import (
 from stream_app.core.messages.outgoing import SequenceNumber
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 
-Version = Annotated[int, msgspec.Meta(ge=0, lt=10**9)]  # of the churn model
-Source = Annotated[int, msgspec.Meta(ge=0, le=1)]  # churn_model.PRIOR_SOURCE or MODEL_SOURCE
+Version = Annotated[int, msgspec.Meta(ge=0, lt=10**9)]  # version of the churn model
+Source = Annotated[int, msgspec.Meta(ge=0, le=1)]  # churn_model.PRIOR_SOURCE or churn_model.MODEL_SOURCE
 _Role = Annotated[str, msgspec.Meta(max_length=32)]
 _Offset = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
-    """Advances the stream time of a partition, with or without events. Idempotent, and ordered like an event.
+    """Advances a partition's stream time even if there are no events. Ticks are idempotent and ordered like events.
 
     Attributes:
-        occurred_at: new stream time; all earlier events have happened.
-        version: model version in force from here on; None: unchanged, or the one that the trainer publishes (`waits`).
-        learns: whether the trainer learns from the examples that have matured so far.
-        nominates: whether the partition sends alert candidates to the allocator.
-        waits: whether the partition pauses until the trainer and the allocator have answered, as in a replay.
+        occurred_at: new stream time; all earlier events have already happened.
+        version: model version to use from now on; None: keep it, or with `waits` use the one that the trainer
+            publishes.
+        learns: whether the trainer should learn from the examples that have matured so far.
+        nominates: whether the partition should send alert candidates to the allocator.
+        waits: whether the partition should pause until the trainer and the allocator have answered, as in a replay.
         complete: whether the log is complete up to this tick, so that the partition does not wait for late events.
-        ends: by role of an event topic, the offset after the last record of this partition that precedes the tick.
-            Written by a publisher; another tick with `ends` follows unless this one is `complete`.
+        ends: by role of an event topic, the offset after this partition's last record before the tick. Set by a
+            publisher; another tick with `ends` follows unless this one is `complete`.
     """
 
     occurred_at: Instant
@@ -57,14 +58,14 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", omit_defaults=True):
 
 
 class CandidateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A customer proposed for an alert, as sent: see lifecycle.AlertCandidate."""
+    """Wire form of a customer proposed for an alert; see lifecycle.AlertCandidate."""
 
     customer: Id
     rank_value: Number
     probability: Probability
     monthly_worth: Number
     silent_days: Number
-    usual_gap_days: Number | None  # None: one-time buyer
+    usual_gap_days: Number | None  # None for one-time buyers
     source: Source
     version: Version
     shop_id: Id = DEFAULT_SHOP
@@ -72,7 +73,7 @@ class CandidateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AlertOpening(msgspec.Struct, frozen=True):
-    """An alert as opened by the allocator: see lifecycle.Alert."""
+    """Wire form of an alert opened by the allocator; see lifecycle.Alert."""
 
     alert_id: Id
     opened_at: Micros
@@ -83,7 +84,7 @@ class AlertOpening(msgspec.Struct, frozen=True):
 
 
 class ContactAction(OpenEnum):
-    """A step in the delivery of a message to a customer, or in the life of an alert."""
+    """A step in the delivery of a message to a customer, or in the lifecycle of an alert."""
 
     SENT = "sent"
     DELIVERED = "delivered"
@@ -98,17 +99,17 @@ class ContactAction(OpenEnum):
 
 
 class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True):
-    """A message to a customer, by this system or by the shop's own tools, a reaction to it, or a step of an alert.
+    """A message to a customer (from this system or the shop's own tools), a reaction to it, or a step of an alert.
 
     Attributes:
-        sequence: number in the allocator's outbox, by which repeats are dropped; 0 for other producers.
-        opening: the alert, with action `episode_opened`.
-        alert_id: with `episode_acked`, `episode_snoozed` and `episode_resolved`.
-        until: end of the pause, with `episode_snoozed`.
-        outcome: retained, lost, unreachable or no_action, with `episode_resolved`.
-        cause: cause of churn as confirmed by the staff, with `episode_resolved`.
-        take_over: whether the step is allowed although the alert has another owner.
-        note: free text for people who read the topic; otherwise ignored.
+        sequence: sequence number in the allocator's outbox, used to drop duplicates; 0 for other producers.
+        opening: the alert, if the action is `episode_opened`.
+        alert_id: id of the alert, for `episode_acked`, `episode_snoozed` and `episode_resolved`.
+        until: end of the snooze, for `episode_snoozed`.
+        outcome: retained, lost, unreachable or no_action, for `episode_resolved`.
+        cause: cause of churn confirmed by the staff, for `episode_resolved`.
+        take_over: whether the step is allowed even if the alert has another owner.
+        note: free text for people who read the topic; ignored by the system.
     """
 
     event_id: Id
@@ -129,12 +130,12 @@ class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True):
     note: Text | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for blank ids, an alert that contradicts its contact, or a sequence without an alert."""
+        """Raise ValueError for blank ids, an alert that contradicts its contact, or a sequence number but no alert."""
         refuse_blank(self.event_id, self.customer_id, self.shop_id)
         opening = self.opening
         if opening is None:
             if self.sequence:
-                refuse("sequence", "is reserved for the allocator", "leave it out of contacts that open no alert")
+                refuse("sequence", "is reserved for the allocator", "leave it out unless the contact opens an alert")
             return
         if abs(opening.opened_at - (self.occurred_at - EPOCH) // MICROSECOND) > DAY_US:
             refuse("opening.opened_at", "differs from occurred_at", "set it to occurred_at")
@@ -145,7 +146,7 @@ class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True):
 
 
 class AllocationDone(msgspec.Struct, frozen=True, tag="desk_done", omit_defaults=True):
-    """The allocator has opened all alerts of one allocation in this partition."""
+    """Marks the end of an allocation: the allocator has opened all its alerts in this partition."""
 
     occurred_at: Instant  # time of the allocation
     sequence: SequenceNumber = 0
@@ -157,7 +158,7 @@ _json_encoder: Final = msgspec.json.Encoder()
 
 
 def decode_message(value: bytes) -> SystemMessage | Rejected:
-    """Return the message in a JSON value, or why it was rejected. Never raises.
+    """Decode a JSON value. Return the message or its rejection; never raises.
 
     >>> decode_message(b'{"type":"tick","occurred_at":"2026-01-01T00:00:00Z","version":3}').version
     3
@@ -173,5 +174,5 @@ def decode_message(value: bytes) -> SystemMessage | Rejected:
 
 
 def encode_message(message: msgspec.Struct) -> bytes:
-    """Return a message as JSON; `decode_message(encode_message(tick)) == tick`."""
+    """Encode a message as JSON; `decode_message(encode_message(tick)) == tick`."""
     return _json_encoder.encode(message)

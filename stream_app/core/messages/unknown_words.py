@@ -1,4 +1,4 @@
-"""Counts of unknown enumeration values, which have no effect until they are mapped."""
+"""Counts of unknown enumeration values. Unknown values have no effect until they are mapped."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Final
 from stream_app.core.events.schema import Browsing, Complaint, Event
 from stream_app.core.messages.schema import Contact
 
-MAX_WORDS: Final = 50  # counted separately, over all fields
+MAX_WORDS: Final = 50  # maximum number of words counted separately, over all fields
 MAX_CHARS: Final = 40  # longer values are not shown
-MORE: Final = "(more)"  # all words beyond MAX_WORDS
+MORE: Final = "(more)"  # counts all words beyond MAX_WORDS
 UNREADABLE: Final = "(unreadable)"  # values that may be personal data, such as a phone number or an address
 _MOST_DIGITS: Final = 3
 _PUNCTUATION: Final = frozenset(" _-./:")
@@ -19,7 +19,7 @@ Found = tuple[str, str]  # field, such as `order.action`, and word
 
 
 class UnknownValues:
-    """Counts of unknown values by field and word, bounded in size.
+    """Bounded counts of unknown values by field and word.
 
     >>> from stream_app.core.events.schema import decode
     >>> words = UnknownValues()
@@ -44,7 +44,7 @@ class UnknownValues:
             self.add("complaint.form", event.form)
 
     def add(self, field: str, word: str, count: int = 1) -> Found:
-        """Count a word of a field, and return the key that it is counted under."""
+        """Count a word of a field, and return the key under which it is counted."""
         found = (field, displayable(word))
         if found not in self.counts and len(self.counts) >= MAX_WORDS:
             found = (field, MORE)
@@ -60,13 +60,13 @@ class UnknownValues:
         return fields
 
     def take(self) -> Counter[Found]:
-        """Return and reset the counts."""
+        """Return the counts, and reset them."""
         counts, self.counts = self.counts, Counter()
         return counts
 
 
 def displayable(word: str) -> str:
-    """Return a word that is safe to show, UNREADABLE if it may be personal data.
+    """Return the word if it is safe to show, or UNREADABLE if it may be personal data.
 
     >>> displayable(" Completed "), displayable("已完成"), displayable("li@example.com"), displayable("13800138000")
     ('Completed', '已完成', '(unreadable)', '(unreadable)')

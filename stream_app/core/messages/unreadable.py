@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Kept(NamedTuple):
-    """What is left of a record, in the form of `decoding.Record`."""
+    """The readable parts of a damaged record; implements `decoding.Record`."""
 
     offset: int
     timestamp: int
@@ -17,10 +17,10 @@ class Kept(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A record, or a whole batch of records, that the client library cannot read.
+    """Placeholder for a record, or a whole batch of records, that the client library cannot read.
 
-    It takes the place of the records in their partition. Its value is None, so that no decoder accepts it; `kept` is
-    sent to the dead letters.
+    It takes the place of the records in their partition. Its value is None, so that no decoder accepts it. `kept` is
+    sent to the dead-letter topic.
 
     >>> lost = Unreadable(Kept(7, 0, None, b"raw"), "the checksum does not match")
     >>> lost.offset, lost.value, lost.kept.value
@@ -32,17 +32,17 @@ class Unreadable(NamedTuple):
 
     @property
     def offset(self) -> int:
-        """First offset that it stands for."""
+        """Offset of the first unreadable record."""
         return self.kept.offset
 
     @property
     def timestamp(self) -> int:
-        """Append time of the broker, milliseconds."""
+        """Time when the broker appended the record, milliseconds."""
         return self.kept.timestamp
 
     @property
     def key(self) -> bytes | None:
-        """Key, if it could be read."""
+        """Record key, or None if it could not be read."""
         return self.kept.key
 
     @property
@@ -52,5 +52,5 @@ class Unreadable(NamedTuple):
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """Headers, if they could be read."""
+        """Record headers; empty if they could not be read."""
         return self.kept.headers

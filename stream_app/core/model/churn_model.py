@@ -1,6 +1,6 @@
 """The churn model: experts, their ensemble, a nowcast of the shop's return level, and drift detection.
 
-The trainer and the workers use the same class: `decide` and `score` never change the model, `learn_day` turns it into
+The trainer and the workers use the same class. `decide` and `score` never change the model; `learn_day` updates it to
 its next version.
 """
 
@@ -31,8 +31,8 @@ from stream_app.core.state.frame import StateFrame
 from stream_app.core.units import DAY_US
 
 PRIOR_SOURCE, MODEL_SOURCE = 0, 1
-ENOUGH: Final = 100  # labels of each kind before the model replaces the prior
-MIXTURE: Final = "mixture"  # column of the ensemble, before the shop's level is added
+ENOUGH: Final = 100  # number of labels of each class needed before the model replaces the prior
+MIXTURE: Final = "mixture"  # column of the ensemble, before adding the shop's return level
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class Model(Protocol):
     """A model that scores customers."""
 
     def decide(self, view: StateFrame) -> Scores:
-        """Score decisions with all experts."""
+        """Score decisions using all experts."""
 
     def score(self, view: StateFrame) -> Floats:
-        """Return churn probabilities from the experts that are cheap enough for every event."""
+        """Return churn probabilities, using only experts that are cheap enough to run on every event."""
 
 
 def probability_of(log_odds: Floats) -> Floats:
-    """Return log-odds as probabilities."""
+    """Convert log-odds to probabilities."""
     return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -LIMIT, LIMIT)))
 
 
@@ -65,9 +65,9 @@ class ChurnModel:
     """The model of one shop.
 
     Args:
-        horizon: microseconds.
-        decide_every: microseconds.
-        seed: of random experts; none of the present ones is random.
+        horizon: churn horizon, microseconds.
+        decide_every: time between decisions on a customer, microseconds.
+        seed: seed for experts that use randomness; currently none do.
     """
 
     def __init__(self, horizon: int, decide_every: int, seed: int) -> None:
@@ -103,12 +103,12 @@ class ChurnModel:
 
     @property
     def source(self) -> int:
-        """PRIOR_SOURCE or MODEL_SOURCE: where present scores come from."""
+        """Source of the current scores: PRIOR_SOURCE or MODEL_SOURCE."""
         return MODEL_SOURCE if min(self.churned, self.retained) >= ENOUGH else PRIOR_SOURCE
 
     @property
     def level(self) -> float:
-        """Shift of every customer's log-odds by the shop's present return level."""
+        """Shift of every customer's log-odds due to the shop's current return level."""
         return self._nowcast.shift
 
     @property
@@ -118,7 +118,7 @@ class ChurnModel:
 
     @property
     def drift_window(self) -> tuple[int, float]:
-        """Days since the latest change, and their mean log-loss: see DriftWatch.window."""
+        """Number of days since the latest change, and their mean log-loss; see DriftWatch.window."""
         return self._drift.window
 
     def shares(self) -> dict[str, float]:
@@ -134,7 +134,7 @@ class ChurnModel:
         return Scores(kept, log_odds.astype(np.float32), _rounded(probability), self.source, self.version)
 
     def predict(self, rows: Rows) -> tuple[Floats, Floats]:
-        """Return the log-odds of n rows in the columns of `names`, shape (n, len(names)), and their probabilities."""
+        """Return the log-odds of n rows, shape (n, len(names)), and their churn probabilities."""
         table = np.stack([expert.log_odds(rows) for expert in self.experts], axis=1)
         mixed = self._mixture.log_odds(table[:, self._mixed])
         probability = probability_of(self._with_level(mixed, rows.prior))
@@ -148,11 +148,11 @@ class ChurnModel:
         return _rounded(probability_of(self._with_level(self._mixture.log_odds(table, columns), rows.prior)))
 
     def record_cohorts(self, cohorts: Cohorts) -> None:
-        """Record decisions and returns, from which the nowcast compares expected with observed returns."""
+        """Record decisions and returns for the nowcast, which compares expected with observed returns."""
         self._nowcast.record(cohorts)
 
     def learn_day(self, matured: Sequence[Matured], moment: int) -> None:
-        """Learn from a day's labels, in order of (matured_at, customer), and become the version in force from `moment`.
+        """Learn from a day's labels, in order of (matured_at, customer), and become the version used from `moment` on.
 
         The version number increases whenever predictions change.
         """
@@ -175,7 +175,7 @@ class ChurnModel:
         self._drift.observe(moment, float(losses.mean()))
         expected = probability_of(table[:, -1])
         days = np.array([pending.decided_at // DAY_US for pending in decisions])
-        for day in np.unique(days).tolist():  # a single day if the horizon is in whole days
+        for day in np.unique(days).tolist():  # a single day if the horizon is a whole number of days
             self._nowcast.learn_day(day, expected[days == day], labels[days == day])
         self._mixture.learn_day(table[:, self._mixed], labels)
         for expert in self.experts:
@@ -185,11 +185,11 @@ class ChurnModel:
         self.retained += int((labels != CHURNED).sum())
 
     def _with_level(self, mixed: Floats, prior: Floats) -> Floats:
-        """Return the ensemble at the shop's present level, or the prior while there are too few labels."""
+        """Return the ensemble's log-odds shifted to the shop's current level, or the prior while labels are too few."""
         return mixed + self._nowcast.shift if self.source == MODEL_SOURCE else prior
 
     def _weigh_features(self, rows: Rows) -> None:
-        """Set the mean absolute contribution of each feature to the linear expert's log-odds over the last day."""
+        """Store each feature's mean absolute contribution to the linear expert's log-odds over the last day."""
         linear = self.experts[0]
         if isinstance(linear, LinearExpert):
             contributions = linear.contributions(rows)
@@ -199,5 +199,5 @@ class ChurnModel:
 
 
 def _rounded(probability: Floats) -> Floats:
-    """Round to float32, so that stored and reported probabilities are equal."""
+    """Round to float32 so that stored and reported probabilities are equal."""
     return probability.astype(np.float32).astype(np.float64)

@@ -1,7 +1,7 @@
-"""Expected and observed returns by day of decision, the input of the nowcast.
+"""Expected and observed returns by decision day, used as input for the nowcast.
 
-Partitions send these sums to the trainer instead of single decisions. The sums are exact, so they do not depend on how
-the decisions were distributed over batches and partitions.
+Partitions send these sums to the trainer instead of individual decisions. The sums are exact, so they do not depend on
+how decisions are distributed over batches and partitions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _GRAIN: Final = 2.0**32  # sums of multiples of 2^-32 below 2^20 are exact in a 
 
 
 class Cohorts:
-    """Sums over the decisions of each day.
+    """Sums over each day's decisions.
 
     >>> cohorts = Cohorts()
     >>> cohorts.record_returns([Returned(decided_at=0, returned_at=3 * DAY_US)])
@@ -47,12 +47,12 @@ class Cohorts:
             self.expected[day] = self.expected.get(day, 0.0) + float(grains[days == day].sum())
 
     def record_returns(self, returned: Sequence[Returned]) -> None:
-        """Add the returns of decisions whose customers have ordered, before their labels are released."""
+        """Add the returns of decisions whose customers have ordered, before the labels are released."""
         for one in returned:
             self.returns[one.decided_at // DAY_US, (one.returned_at - one.decided_at) // DAY_US] += 1
 
     def merge(self, other: Cohorts) -> None:
-        """Add the sums of another partition or batch."""
+        """Add the sums from another partition or batch."""
         for day, expected in other.expected.items():
             self.expected[day] = self.expected.get(day, 0.0) + expected
         self.returns.update(other.returns)

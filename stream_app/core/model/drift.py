@@ -8,13 +8,13 @@ from typing import Final
 
 from river import drift
 
-RECENT_DAYS: Final = 28  # mean after a change: ADWIN's window may still hold days from before it
+RECENT_DAYS: Final = 28  # days in the mean after a change, since ADWIN's window may still hold days from before it
 CONFIDENCE: Final = 0.002  # ADWIN's delta: probability of a false alarm per test
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A significant change of the mean daily log-loss."""
+    """A significant change in the mean daily log-loss."""
 
     at: int  # microseconds
     before: float  # mean daily log-loss
@@ -24,21 +24,21 @@ class Drift:
 class DriftWatch:
     """ADWIN over the mean log-loss of each day (Bifet, Gavaldà: Learning from time-changing data, SDM 2007).
 
-    Days are used instead of rows, because rows are correlated and would trigger an alarm at every season.
+    Days are used instead of rows, because rows are correlated and would raise an alarm with every season.
     """
 
     def __init__(self) -> None:
         self._adwin = drift.ADWIN(delta=CONFIDENCE, clock=1)
-        self._window: list[float] = []  # losses in ADWIN's window; ADWIN does not report those that it drops
+        self._window: list[float] = []  # losses in ADWIN's window; ADWIN does not report the ones it drops
         self.seen: list[Drift] = []
 
     @property
     def window(self) -> tuple[int, float]:
-        """Number of days with labels in ADWIN's window, and their mean log-loss; NaN without any."""
+        """Number of labelled days in ADWIN's window, and their mean log-loss, which is NaN if there are none."""
         return len(self._window), fmean(self._window) if self._window else float("nan")
 
     def observe(self, at: int, loss: float) -> None:
-        """Add the mean log-loss of a day."""
+        """Add a day's mean log-loss."""
         self._window.append(loss)
         self._adwin.update(loss)
         kept = max(int(self._adwin.width), 1)

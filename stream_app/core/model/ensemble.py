@@ -1,7 +1,7 @@
 """The ensemble: experts weighted by their recent loss.
 
-Exponential weights (Vovk; Cesa-Bianchi, Lugosi: Prediction, Learning, and Games, 2006) on the mean log-loss over the
-last horizons. The sum would soon give all weight to one expert, since rows are correlated.
+Exponential weights (Vovk; Cesa-Bianchi, Lugosi: Prediction, Learning, and Games, 2006) on the mean log-loss over recent
+horizons. With the sum instead of the mean, one expert would soon get all the weight, since rows are correlated.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from stream_app.core.model.experts.expert import Labels, row_sums
 from stream_app.core.model.experts.recursive import Span
 
 START: Final = {"linear": 0.70, "cells": 0.15, "prior": 0.10, "tree": 0.05}  # initial shares
-RATE: Final = 100.0  # an expert whose log-loss is worse by 0.01 loses a factor e
+RATE: Final = 100.0  # an expert with a log-loss higher by 0.01 has its share reduced by a factor of e
 MEMORY_HORIZONS: Final = 2.0  # half-life of the mean loss
-_CALM_PERIODS: Final = 200.0  # rows, times horizon / decide_every, that shrink the initial differences of losses
+_CALM_PERIODS: Final = 200.0  # pseudo-rows, times horizon / decide_every, that dampen initial loss differences
 
 
 class Ensemble:
@@ -38,7 +38,7 @@ class Ensemble:
         self._shares = self._start
 
     def shares(self) -> dict[str, float]:
-        """Return the share of each expert; they sum to 1."""
+        """Return each expert's share. The shares sum to 1."""
         return dict(zip(self._names, self._shares.tolist(), strict=True))
 
     def log_odds(self, table: Floats, columns: list[int] | None = None) -> Floats:
@@ -46,13 +46,13 @@ class Ensemble:
 
         Args:
             table: the experts' log-odds, shape (n, number of experts given).
-            columns: places of the given experts, by default all. Their shares are scaled to sum to 1.
+            columns: indices of the given experts; all by default. Their shares are rescaled to sum to 1.
         """
         shares = self._shares if columns is None else self._shares[columns] / self._shares[columns].sum()
         return row_sums(table * shares)
 
     def learn_day(self, table: Floats, labels: Labels) -> None:
-        """Update the shares by the log-loss of the logged predictions on the rows that matured on one day."""
+        """Update the shares from the log-loss of the stored predictions for the rows that matured on one day."""
         fading = 1.0 - self._span.fading(MEMORY_HORIZONS)
         losses = np.logaddexp(0.0, np.where(labels[:, None] == 1, -table, table))
         self._loss = self._loss * fading + losses.sum(axis=0)

@@ -1,7 +1,7 @@
-"""Metrics of probabilities: ROC-AUC, PR-AUC, lift, log-loss, Brier score, calibration error.
+"""Metrics for predicted probabilities: ROC-AUC, PR-AUC, lift, log-loss, Brier score, calibration error.
 
-Where an order is needed, equal probabilities are put in a fixed random order, so results do not depend on the order of
-the rows. All functions take a `Scored`: the outcomes and the churn probabilities of n rows.
+Metrics that rank rows put ties in a fixed random order, so that sorted input does not bias the results. All functions
+take a `Scored`: the outcomes and the churn probabilities of n rows.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy as np
 from stream_app.core.arrays import Bools, Floats, Ints
 
 BINS: Final = 10
-ENOUGH: Final = 30  # rows of each outcome below which an AUC is mostly noise
-CLIP: Final = 1e-6  # bounds the loss of a wrong probability of 0 or 1
+ENOUGH: Final = 30  # with fewer rows of either outcome, an AUC is mostly noise
+CLIP: Final = 1e-6  # bounds the loss when a probability of 0 or 1 is wrong
 
 
 def ascending(probability: Floats) -> Ints:
-    """Return indices in ascending order of probability, with ties in a fixed random order.
+    """Return the indices that sort probabilities in ascending order, with ties in a fixed random order.
 
     >>> ascending(np.array([0.3, 0.1, 0.2])).tolist()
     [1, 2, 0]
@@ -31,11 +31,11 @@ def ascending(probability: Floats) -> Ints:
 
 @dataclass(frozen=True)
 class Scored:
-    """Outcomes and probabilities of n rows, sorted once for all metrics that need an order."""
+    """Outcomes and probabilities of n rows, sorted once for all metrics that rank them."""
 
     churned: Bools
     probability: Floats
-    presorted: Ints | None = None  # indices in ascending order of probability, if known
+    presorted: Ints | None = None  # indices in ascending order of probability, if already known
 
     @cached_property
     def order(self) -> Ints:
@@ -51,12 +51,12 @@ class Scored:
 
     @property
     def one_sided(self) -> bool:
-        """Whether only one outcome occurs, so that ranking metrics are undefined."""
+        """Whether fewer than two outcomes occur, which makes ranking metrics undefined."""
         return len(self.churned) == 0 or bool(self.churned.all()) or not self.churned.any()
 
     @cached_property
     def placement(self) -> Floats:
-        """For each row, the share of rows with the other outcome that rank below it, ties counting half; shape (n,)."""
+        """For each row, the share of rows with the opposite outcome that rank below it; ties count half. Shape (n,)."""
         sorted_p, sorted_y = self.probability[self.order], self.churned[self.order]
         starts = np.flatnonzero(np.append(True, np.diff(sorted_p) > 0))
         group = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(sorted_p))))
@@ -71,13 +71,13 @@ class Scored:
 
 
 def enough(scored: Scored) -> bool:
-    """Return whether both outcomes occur often enough for an AUC, and every row has a probability."""
+    """Return whether both outcomes occur often enough for an AUC and all probabilities are finite."""
     left = int(scored.churned.sum())
     return min(left, len(scored.churned) - left) >= ENOUGH and bool(np.isfinite(scored.probability).all())
 
 
 def roc_auc(scored: Scored) -> float:
-    """Return the probability that a churned row ranks above a retained one, ties counting half; NaN if one-sided.
+    """Return the probability that a churned row ranks above a retained one. Ties count half; NaN if one-sided.
 
     >>> roc_auc(Scored(np.array([False, True, True]), np.array([0.2, 0.2, 0.9])))
     0.75
@@ -86,7 +86,7 @@ def roc_auc(scored: Scored) -> float:
 
 
 def pr_auc(scored: Scored) -> float:
-    """Return the average precision: the precision at each threshold, weighted by the gain in recall."""
+    """Return the average precision: the precision at each threshold, weighted by the increase in recall."""
     if scored.one_sided:
         return float("nan")
     falling = scored.order[::-1]
@@ -111,18 +111,18 @@ def log_loss(scored: Scored) -> float:
 
 
 def brier(scored: Scored) -> float:
-    """Return the mean squared difference of probability and outcome (Brier 1950)."""
+    """Return the mean squared difference between probability and outcome (Brier 1950)."""
     p = np.clip(scored.probability, CLIP, 1 - CLIP)
     return float(((p - scored.churned) ** 2).mean()) if len(p) else float("nan")
 
 
 def bins_of(scored: Scored, bins: int = BINS) -> list[Ints]:
-    """Return row indices in equally filled bins, in ascending order of probability."""
+    """Split the row indices into equally filled bins, in ascending order of probability."""
     return [rows for rows in np.array_split(scored.order, bins) if len(rows)]
 
 
 def ece(scored: Scored, bins: int = BINS) -> float:
-    """Return the expected calibration error: the mean gap of predicted and observed churn over equally filled bins.
+    """Return the expected calibration error: the mean gap between predicted and observed churn over equal-size bins.
 
     >>> ece(Scored(np.array([True, False, True, False]), np.full(4, 0.5)), bins=1)
     0.0
@@ -136,7 +136,7 @@ def ece(scored: Scored, bins: int = BINS) -> float:
 
 
 def precision_at(scored: Scored, day: Ints, capacity: int) -> float:
-    """Return the churn rate among the `capacity` highest scores of each day, over all days.
+    """Return the churn rate among each day's `capacity` highest scores, over all days.
 
     >>> y, p = np.array([True, False, False, True]), np.array([0.9, 0.8, 0.7, 0.6])
     >>> precision_at(Scored(y, p), np.array([0, 0, 1, 1]), capacity=1)

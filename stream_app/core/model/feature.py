@@ -1,4 +1,4 @@
-"""A feature: a named number on a customer at a moment, and the functions that features are made of."""
+"""The feature type, and the functions that features are built from."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from stream_app.core.state.vector import NEVER
 
 @dataclass(frozen=True)
 class Feature:
-    """A named number on a customer.
+    """A named number that describes a customer at the time of a decision.
 
     Attributes:
         name: identifier in code, logs and metrics.
-        unit: unit of the value that the models see.
+        unit: unit of the value passed to the models.
         meaning: description in English.
         meaning_zh: description in Chinese.
-        needs: kind of event, or `kind.field`, without which the feature carries no information.
+        needs: event kind, or `kind.field`, that the feature depends on.
         value: computes the feature for n customers, shape (n,).
-        linear: whether the linear expert uses it; features that grow with the age of the log are left to the others.
+        linear: whether the linear expert uses the feature; features that grow with the age of the log are excluded from
+            it.
     """
 
     name: str
@@ -49,7 +50,7 @@ _KIND_WORDS: Final = {
 
 
 def decayed_feature(kind: str, half_life: float) -> Feature:
-    """Return the feature of the decayed count of a kind of event, with a half-life in days."""
+    """Return a feature for the decayed count of an event kind, with a half-life in days."""
     english, chinese = _KIND_WORDS[kind]
     return Feature(
         f"{kind}_{half_life:g}d",
@@ -62,26 +63,26 @@ def decayed_feature(kind: str, half_life: float) -> Feature:
 
 
 def trend(kind: str, short: float, long: float, floor: float) -> Callable[[StateFrame], Floats]:
-    """Return a function that computes the logarithm of the ratio of two rates; `floor` is added to both counts."""
+    """Return a function that computes the log ratio of two rates; `floor` is added to both counts."""
     return lambda view: np.log((view.decayed(kind, short) + floor) / (view.decayed(kind, long) * short / long + floor))
 
 
 def log_since(name: str) -> Callable[[StateFrame], Floats]:
-    """Return a function that computes the logarithm of the days since a time in the state vector."""
+    """Return a function that computes log(1 + days) since a time in the state vector."""
     return lambda view: np.log1p(view.days_since(name))
 
 
 def open_complaint_age(view: StateFrame) -> Floats:
-    """Return the logarithm of the days for which the oldest open complaint has been open, 0 without one."""
+    """Return log(1 + days) for the age of the oldest open complaint, or 0 if there is none."""
     oldest = np.min(np.where(view.complaint_opened > NEVER, view.complaint_opened, np.inf), axis=1)
     return np.log1p(np.where(np.isfinite(oldest), np.maximum(view.now - oldest, 0.0) + 1.0, 0.0))
 
 
 def rate_recency(view: StateFrame) -> Floats:
-    """Return the orders that each customer's own rate predicts for the time since the last order."""
+    """Return the expected number of orders since the last one, given each customer's own order rate."""
     return view.recency * view.order_days / (view.age + view.horizon)
 
 
 def share(part: str, whole: str) -> Callable[[StateFrame], Floats]:
-    """Return a function that computes a share, shrunk towards 0 by two observations."""
+    """Return a function that computes a share, shrunk towards 0 by two pseudo-observations."""
     return lambda view: view[part] / (view[whole] + 2.0)

@@ -1,7 +1,7 @@
-"""The table of features, each with its unit and its meaning in both languages.
+"""The feature table: each feature with its unit and its description in both languages.
 
 Features are stationary: rates, decayed counts and comparisons with the customer's own past. Totals since the start of
-the log would drift with the calendar and teach a model the age of the log (docs/adr/0005-model.md).
+the log would drift over time, and models would learn the age of the log (docs/adr/0005-model.md).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stream_app.core.model.feature import (
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.vector import HALF_LIVES, NEVER
 
-LIMIT: Final = 60.0  # largest absolute value of a feature, so that float16 holds all of them
+LIMIT: Final = 60.0  # largest absolute value of a feature, so that all values fit in a float16
 _OWN_PACE: Final = (
     Feature(
         "recency",
@@ -301,7 +301,7 @@ LINEAR: Final = tuple(place for place, feature in enumerate(FEATURES) if feature
 def features(view: StateFrame) -> npt.NDArray[np.float16]:
     """Return the features of n customers, shape (n, len(FEATURES)).
 
-    Models see the float16 values that are stored until the label is known.
+    The values are float16, as stored until the label is known, so that models are trained on the values they scored.
     """
     table = np.empty((len(view.now), len(FEATURES)))
     for place, feature in enumerate(FEATURES):

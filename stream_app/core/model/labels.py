@@ -1,4 +1,4 @@
-"""Delayed labels: a decision is kept with its features until the watermark has passed its horizon."""
+"""Delayed labels: a decision and its features are kept until the watermark has passed the end of the horizon."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ RETAINED, CHURNED = 0, 1
 
 
 def counts_as_order(event: Event, settings: Settings) -> bool:
-    """Return whether an event counts as an order: `placed` or `paid`, depending on the settings."""
+    """Return whether an event counts as an order: an order `placed` or `paid`, depending on the settings."""
     return isinstance(event, Order) and event.action == settings.order_action
 
 
 class Pending:
-    """A decision without a label yet, with the features and predictions to learn from later."""
+    """A decision that has no label yet, with the features and predictions to learn from later."""
 
     __slots__ = (
         "customer",
@@ -37,12 +37,12 @@ class Pending:
         self.customer = customer
         self.decided_at = decided_at  # microseconds
         self.features = b""  # float16, one per feature
-        self.log_odds = b""  # float16, the columns of churn_model.Scores.log_odds
-        self.probability = 0.5  # exactly a float32
+        self.log_odds = b""  # float16, in the order of the columns of churn_model.Scores.log_odds
+        self.probability = 0.5  # representable exactly as float32
         self.source = 0
         self.version = 0
-        self.index = 0  # place among all decisions of a replay
-        self.returned = False  # whether an order within the horizon is known
+        self.index = 0  # index among all decisions of a replay
+        self.returned = False  # whether an order within the horizon has been seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Matured:
 
 
 class Returned(NamedTuple):
-    """A decision whose customer has ordered since, by the first order received; a late event may be earlier."""
+    """A decision and the first order received after it. A late event may turn out to be an earlier order."""
 
     decided_at: int  # microseconds
     returned_at: int  # microseconds
@@ -72,14 +72,14 @@ class Waiting:
         return len(self._queue)
 
     def add(self, pending: Pending) -> None:
-        """Add a decision; decisions are added in order of (decided_at, customer)."""
+        """Add a decision. Decisions must be added in order of (decided_at, customer)."""
         self._queue.append(pending)
 
     def mature(self, watermark: int) -> Iterator[Matured]:
         """Remove and yield every decision whose horizon has ended by the watermark.
 
-        Both labels are released at decided_at + horizon. Retained customers are known earlier, but learning their
-        labels first would bias the models towards retention.
+        Both labels are released at decided_at + horizon. Retained customers are known earlier, but learning from them
+        first would bias the models towards retention.
         """
         queue = self._queue
         while queue and queue[0].decided_at + self._horizon <= watermark:
@@ -89,9 +89,9 @@ class Waiting:
 
 
 def record_order(waiting: list[Pending], at: int, horizon: int, closed: int) -> list[Returned]:
-    """Mark a customer's unlabelled decisions as returned by an order, and return those marked for the first time.
+    """Mark a customer's unlabelled decisions as returned after an order. Return those that were newly marked.
 
-    A decision whose horizon ended by `closed` has its label already, even if it is not released yet.
+    A decision whose horizon ended by `closed` already has a final label, even if it has not been released yet.
     """
     first = []
     for pending in waiting:

@@ -1,7 +1,7 @@
-"""Signatures of snapshots, verified before anything is parsed.
+"""Signatures of snapshots, which are verified before anything is parsed.
 
-Layout: MAGIC, an HMAC-SHA256 (32 bytes), the content. The signature also covers a context, so that content signed for
-one purpose is not accepted for another.
+Layout: MAGIC, an HMAC-SHA256 (32 bytes), then the content. The signature also covers a context, so content signed for
+    one purpose is not accepted for another.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Final, NoReturn
 
 from stream_app.errors import UnusableSnapshot
 
-Keys = tuple[bytes, ...]  # the first key signs, all keys verify; two while a key is replaced
+Keys = tuple[bytes, ...]  # the first key signs, all keys verify; there are two during key rotation
 MAGIC: Final = b"churnsig"
 _DIGEST: Final = "sha256"
-_START: Final = len(MAGIC) + 32  # start of the content
+_START: Final = len(MAGIC) + 32  # offset of the content
 _LENGTH: Final = struct.Struct("<I")
 _UNSIGNED: Final = (
     "Delete the keys PREFIX:{model}:* in Redis; the trainer then learns the model again from the labelled topic."
@@ -28,27 +28,27 @@ _OTHER_KEY: Final = (
 
 
 def sign(content: bytes, context: str, keys: Keys) -> bytes:
-    """Return the content with a signature by the first key.
+    """Return the content, signed with the first key.
 
     Args:
         content: any bytes.
-        context: purpose and installation of the content; `verify` needs the same.
-        keys: secrets, at least one.
+        context: purpose and installation of the content; `verify` requires the same context.
+        keys: one or more secrets.
     """
     return MAGIC + _mac(content, context, keys[0]) + content
 
 
 def verify(signed: bytes, context: str, keys: Keys, source: str) -> bytes:
-    """Return the content of signed bytes after verifying the signature.
+    """Verify the signature of signed bytes and return their content.
 
     Args:
         signed: untrusted bytes.
         context: expected context.
-        keys: secrets, any of which may have signed.
+        keys: accepted secrets.
         source: origin of the bytes, for the error message.
 
     Raises:
-        UnusableSnapshot: none of the keys has signed these bytes for this context.
+        UnusableSnapshot: the signature does not match any key for this context.
 
     >>> verify(sign(b"model", "churn version 3", (b"new",)), "churn version 3", (b"newer", b"new"), "here")
     b'model'

@@ -1,11 +1,11 @@
-"""Snapshots of the churn model as bytes, with a header, read through an allow-list.
+"""Snapshots of the churn model as bytes with a header, restored through an allow-list.
 
 Layout: MAGIC, the length of the header (4 bytes, little-endian), the header (JSON), the body (a pickle). The header is
-checked before the body is read. The body may refer only to the names in ALLOWED, so it can construct models but not
-call anything with side effects. Arrays are stored as code, shape and bytes, because `numpy.dtype` would accept a forged
-state with wrong sizes and pointers.
+    checked before the body is read. The body may only reference names in ALLOWED, so it can construct models but cannot
+    call anything with side effects. Arrays are stored as type code, shape and bytes, because `numpy.dtype` would accept
+    a forged state with wrong sizes and pointers.
 
-The list is the second line of defence, since River's classes restore any state. Snapshots that are stored where others
+The allow-list is only a second line of defence, since River's classes restore any state. Snapshots stored where others
 can write must be signed, and verified before they are read (core/model/signature.py).
 """
 
@@ -30,15 +30,15 @@ from stream_app.core.units import DAY_US
 from stream_app.core.versions import SNAPSHOT_SCHEMAS, SNAPSHOT_STEPS, is_readable, present_class, rename_attributes
 from stream_app.errors import UnusableSnapshot
 
-# Increase it with every change of the layout or of the attributes of a class of this package: docs/state-formats.md.
+# Increase with every change to the layout or to the attributes of a class in this package; see docs/state-formats.md.
 FORMAT: Final = 2
 MAGIC: Final = b"churnmdl"
-CODES: Final = frozenset({"<f8"})  # allowed types of arrays, as named by numpy
-PROBES: Final = 64  # rows of a fingerprint
+CODES: Final = frozenset({"<f8"})  # allowed array types, in numpy's notation
+PROBES: Final = 64  # number of rows used for a fingerprint
 _RIVER: Final[str] = river.__version__  # type: ignore[attr-defined] # River does not export it by name
 _LENGTH: Final = struct.Struct("<I")
 _OWN: Final = "stream_app.core.model"
-# Exactly the names in a snapshot; a test compares them.
+# Exactly the names that occur in a snapshot, as checked by a test.
 ALLOWED: Final = frozenset(
     {
         (f"{_OWN}.drift", "Drift"),
@@ -58,7 +58,7 @@ ALLOWED: Final = frozenset(
         ("builtins", "float"),
         ("collections", "Counter"),
         ("collections", "defaultdict"),
-        ("random", "Random"),  # in River's distributions, which are never sampled
+        ("random", "Random"),  # part of River's distributions, which are never sampled
         ("river._river_rust.drift", "AdaptiveWindowing"),
         ("river._river_rust.vectordict", "VectorDict"),
         ("river.drift.adwin", "ADWIN"),
@@ -84,9 +84,9 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         format: version of the layout.
-        river: version of River, which must match exactly, since its models are pickled.
+        river: version of River, which must match exactly because its models are pickled.
         numpy: version of numpy, whose major version must match.
-        schema: hash of the names of features, slots and columns of scores.
+        schema: hash of the names of features, slots and score columns.
         fingerprint: fingerprint of the model.
         checksum: checksum of the body.
     """
@@ -100,7 +100,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def snapshot(churn_model: ChurnModel) -> bytes:
-    """Return a model as bytes for `restore`. Equal models may give different bytes, so compare fingerprints."""
+    """Serialize a model for `restore`. Equal models may give different bytes; compare fingerprints instead."""
     body = pickle_body(churn_model)
     header = Header(
         format=FORMAT,
@@ -114,20 +114,20 @@ def snapshot(churn_model: ChurnModel) -> bytes:
 
 
 def pickle_body(value: object) -> bytes:
-    """Return the body of a snapshot: a pickle in which arrays are calls of `array`."""
+    """Return a snapshot body: a pickle in which arrays are stored as calls to `array`."""
     written = io.BytesIO()
     _Pickler(written, protocol=5).dump(value)
     return written.getvalue()
 
 
 def pack(header: Header, body: bytes) -> bytes:
-    """Return the bytes of a snapshot."""
+    """Assemble a snapshot from its header and body."""
     written = msgspec.json.encode(header)
     return MAGIC + _LENGTH.pack(len(written)) + written + body
 
 
 def restore(stored: bytes, source: str = "given") -> ChurnModel:
-    """Return the model of a snapshot, which predicts and learns bit-for-bit like the original.
+    """Restore the model from a snapshot. It predicts and learns bit-for-bit like the original.
 
     Args:
         stored: result of `snapshot`.
@@ -152,7 +152,7 @@ def restore(stored: bytes, source: str = "given") -> ChurnModel:
             SNAPSHOT_STEPS[older](churn_model)
         found = fingerprint(churn_model) if isinstance(churn_model, ChurnModel) else ""
     except _Forbidden as error:
-        _refuse(source, f"it names {error}, which is not part of a churn model", _USE_ANOTHER, error)
+        _refuse(source, f"it names {error}, which is not allowed in a model", _USE_ANOTHER, error)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001 - foreign bytes may raise anything, even a panic in River's Rust code
@@ -165,9 +165,9 @@ def restore(stored: bytes, source: str = "given") -> ChurnModel:
 
 
 def fingerprint(churn_model: ChurnModel) -> str:
-    """Return a hash of a model's version and of its predictions on fixed rows, to nine decimals.
+    """Return a hash of the model's version and its predictions on fixed rows, rounded to nine decimals.
 
-    The bytes of a pickle cannot identify a model, since they change when it is stored and restored.
+    Pickle bytes cannot identify a model, since they change when a model is stored and restored.
     """
     rng = np.random.default_rng(PROBES)
     features = rng.uniform(-1.0, 7.0, (PROBES, len(NAMES))).astype(np.float16).astype(np.float64)
@@ -178,19 +178,19 @@ def fingerprint(churn_model: ChurnModel) -> str:
 
 
 def schema() -> str:
-    """Return a hash of all names whose order a stored model depends on."""
+    """Return a hash of all names whose order matters to a stored model."""
     names = (*NAMES, "|", *SLOTS, "|", *ChurnModel(DAY_US, DAY_US, seed=0).names)
     return xxhash.xxh3_128_hexdigest(" ".join(names))
 
 
 def array(code: str, shape: tuple[int, ...], data: bytes) -> npt.NDArray[Any]:
-    """Return the array of a snapshot. Raise ValueError unless the code is one of CODES and shape and data agree.
+    """Restore an array from a snapshot. Raise ValueError if the type code is not allowed or shape and data disagree.
 
     >>> array("<f8", (1, 2), bytes(16))
     array([[0., 0.]])
     """
     if code not in CODES:
-        raise ValueError(f"arrays of the type {code!r} are not allowed")
+        raise ValueError(f"arrays of type {code!r} are not allowed")
     return np.frombuffer(bytes(data), dtype=code).reshape(shape).copy()
 
 
@@ -201,18 +201,18 @@ def _reduced(value: npt.NDArray[Any]) -> tuple[Any, ...]:
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles arrays as calls of `array`."""
+    """Pickles arrays as calls to `array`."""
 
     dispatch_table = {np.ndarray: _reduced}  # noqa: RUF012 - name and type are given by pickle
 
 
 class _Forbidden(Exception):
-    """A name that is not in ALLOWED."""
+    """Raised for a name that is not in ALLOWED."""
 
 
 class _AllowListUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        present = present_class(module, name)  # an earlier release may have used another name
+        present = present_class(module, name)  # an earlier release may have used a different name
         if present not in ALLOWED:
             raise _Forbidden(f"{module}.{name}")
         return super().find_class(*present)

@@ -1,1 +1,1 @@
-"""Processing of one partition: record merge, event processor, timers, outbox and commit."""
+"""Processing of a partition: record merge, event processor, timers, outbox and commit."""

@@ -1,4 +1,4 @@
-"""The alerts of a partition's customers: how they open and close, and what the staff does about them."""
+"""Tracks the alerts of a partition's customers: opening, closing and staff actions."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from stream_app.core.units import DAY_US
 
 
 class AlertTracker:
-    """Open alerts and urgent cases of a partition, and how they have changed since the last step.
+    """Open alerts and urgent cases of a partition, and their changes since the last step.
 
     Args:
         settings: of the shop.
         working_set: the customers of the partition.
-        explainer: knows the shops, and explains why a customer may leave.
+        explainer: provides shop data, and explains why a customer may leave.
         aggregator: counts opened and closed alerts.
-        batch: states to be scored at the end of the step.
+        batch: collects the states to score at the end of the step.
     """
 
     def __init__(
@@ -60,15 +60,15 @@ class AlertTracker:
         self._notes: dict[str, bytes] = {}
 
     def restore(self, customer: Customer, stream_time: int) -> None:
-        """Track the alert and the service targets of a restored customer."""
+        """Start tracking the alert and service targets of a restored customer."""
         self.sla.schedule(customer, stream_time)
         if customer.alert is not None:
             self._mark_open(customer)
 
     def open_alert(self, alert: Alert) -> None:
-        """Open an alert that the allocator has decided, unless it was opened before.
+        """Open an alert from the allocator, unless it was already opened.
 
-        An allocator whose store was rolled back may send an alert again after the staff has closed it.
+        After a rollback of its store, the allocator may resend an alert that staff have already closed.
         """
         customer = self._working_set.by_name[alert.customer]
         if customer.is_duplicate(alert.alert_id):
@@ -79,7 +79,7 @@ class AlertTracker:
         self._aggregator.record_opened(customer, alert)
         self._notes |= notes_of(alert)
         ordered_at = round(customer.vector[LAST_ORDER] * DAY_US)
-        if ordered_at > alert.opened_at:  # the customer has ordered while the allocator was deciding
+        if ordered_at > alert.opened_at:  # the customer ordered while the allocator was deciding
             self.close(customer, ordered_at, RETURNED)
 
     def _mark_open(self, customer: Customer) -> None:
@@ -94,14 +94,14 @@ class AlertTracker:
         probability: float = 0.0,
         verdict: StaffOutcome = NO_OUTCOME,
     ) -> None:
-        """Close the open alert of a customer.
+        """Close a customer's open alert.
 
         Args:
-            customer: with an open alert.
-            at: microseconds.
+            customer: a customer with an open alert.
+            at: time of closing, microseconds.
             reason: one of `lifecycle.CLOSE_REASONS`.
-            probability: the latest score, where it is the reason.
-            verdict: what the staff found, with RESOLVED.
+            probability: the latest score, if it is the reason for closing.
+            verdict: the outcome reported by the staff, if the reason is RESOLVED.
         """
         if customer.alert is not None:
             self._aggregator.record_closed(customer, customer.alert, reason)
@@ -113,10 +113,10 @@ class AlertTracker:
         self._working_set.ranking.open[customer.index] = False
 
     def close_stale(self, at: int) -> None:
-        """Close the alerts of customers who are lost by the shop's own rule, or whose risk has fallen.
+        """Close the alerts of customers who are lost by the shop's own definition, or whose risk has fallen.
 
-        This runs once per day and not at every score, so that the result does not depend on where batches are cut.
-        Closing clears the customer's ranking: another alert needs two new decisions that agree.
+        This runs once per day rather than after every score, so that the result does not depend on batch boundaries.
+        Closing clears the customer's ranking: a new alert requires two new decisions that agree.
         """
         ranking = self._working_set.ranking
         for customer in list(self.open.values()):
@@ -130,12 +130,12 @@ class AlertTracker:
                 self._working_set.changed.add(customer)
 
     def apply_action(self, customer: Customer, alert_key: str, contact: Contact, at: int, stream_time: int) -> None:
-        """Apply a staff action to an open alert or urgent case, once; ignore it if neither is open.
+        """Apply a staff action to an open alert or urgent case. Ignore it if neither is open.
 
         Args:
-            customer: whose alert or case it is.
+            customer: the customer that the alert or case is about.
             alert_key: id of the alert or case.
-            contact: the action.
+            contact: the staff action.
             at: time of the action, microseconds.
             stream_time: microseconds.
         """
@@ -149,8 +149,8 @@ class AlertTracker:
         result = apply_action(alert, contact, at)
         if isinstance(result, StaffOutcome):
             self.close(customer, at, RESOLVED, verdict=result)
-            # Another alert needs two new decisions that agree. The ranking is cleared in its place among the decisions
-            # of the step, not at once: the result must not depend on where batches are cut.
+            # A new alert needs two new decisions that agree. The ranking is cleared in sequence with the decisions of
+            # the step, not immediately, since the result must not depend on batch boundaries.
             self._batch.forget(customer)
         elif result is not None:
             customer.alert = result
@@ -174,11 +174,11 @@ class AlertTracker:
             self._notes |= work_notes_of(result)
 
     def update_targets(self, customer: Customer, before: ComplaintsBefore, at: int, stream_time: int) -> None:
-        """Update the service targets of a customer after a step of a complaint; see `SlaWatch.update`."""
+        """Update a customer's service targets after a complaint event; see `SlaWatch.update`."""
         self._add_breaches(self.sla.update(customer, before, at, stream_time))
 
     def check_targets(self, stream_time: int) -> None:
-        """Open urgent alerts for the service targets that were missed, and drop the urgent cases that have expired."""
+        """Open urgent alerts for missed service targets, and drop expired urgent cases."""
         self._add_breaches(self.sla.take_missed(stream_time))
         self._clear_notes(self.sla.take_expired(stream_time))
 
@@ -193,12 +193,12 @@ class AlertTracker:
                     self._batch.add_breach(customer, breach)
 
     def take_changes(self, stream_time: int) -> tuple[list[AlertClosing], list[SlaBreach], list[SlaBreachEnded]]:
-        """Return the closed alerts, the opened and the ended urgent alerts since the last call, after scoring."""
+        """Return the alerts closed, and the urgent alerts opened and ended, since the last call. Call after scoring."""
         closed, self._closed = self._closed, []
         breaches, self._breaches = self._breaches, []
         ended, self._resolved = [*self.sla.take_met(self._explainer.shop_of), *self._resolved], []
         for breach in breaches:
-            if breach.expires_at >= stream_time:  # a complaint that arrives late may have expired already
+            if breach.expires_at >= stream_time:  # a complaint that arrives late may already have expired
                 self._notes = breach_notes_of(breach) | self._notes  # staff actions of this step are newer
         self._clear_notes(one.alert_id for one in ended)
         self._clear_notes(self.sla.take_forgotten())
@@ -209,6 +209,6 @@ class AlertTracker:
             self._notes |= cleared_notes_of(alert_key)
 
     def take_notes(self) -> dict[str, bytes]:
-        """Return the notes to store that have changed since the last call, by key; empty: the alert is closed."""
+        """Return the notes that changed since the last call, by key. An empty value means that the alert is closed."""
         notes, self._notes = self._notes, {}
         return notes

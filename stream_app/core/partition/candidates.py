@@ -19,7 +19,7 @@ from stream_app.core.units import DAY_US
 
 
 class CandidateSelection:
-    """Selects and describes the customers of a partition that are worth an alert.
+    """Selects a partition's customers that are worth an alert, and describes them.
 
     Args:
         settings: of the shop.
@@ -34,11 +34,11 @@ class CandidateSelection:
         """Return at most `capacity` candidates for the allocator, best first.
 
         Args:
-            at: the allocator's moment, microseconds; all events and decisions before it have been scored.
+            at: time of the allocation, microseconds; all earlier events and decisions must have been scored.
         """
         settings, customers = self._settings, self._working_set.by_index
         risk = self._working_set.ranking.agreed(len(customers))
-        with np.errstate(invalid="ignore"):  # NaN compares as false, so customers without a risk stay excluded
+        with np.errstate(invalid="ignore"):  # comparisons with NaN are false, so customers without a risk are excluded
             risk[risk < settings.alert_above] = np.nan
         risk[[index for index in np.flatnonzero(risk >= 0) if self.is_lost(customers[index], at)]] = np.nan
         rank = risk if settings.rank_by == "risk" else risk * self._worth(np.flatnonzero(risk >= 0), at)
@@ -48,7 +48,7 @@ class CandidateSelection:
         return [self.explained(one) for one in candidates[: settings.capacity]]
 
     def is_lost(self, customer: Customer, at: int) -> bool:
-        """Return whether a customer is lost by the shop's own rule, so that an alert would be of no use."""
+        """Return whether a customer is already lost by the shop's own definition, so that an alert is pointless."""
         return at - round(customer.vector[LAST_ORDER] * DAY_US) > self._settings.lost_after_or_default
 
     def candidate(self, customer: Customer, risk: float, at: int) -> AlertCandidate:
@@ -70,15 +70,16 @@ class CandidateSelection:
         )
 
     def explained(self, candidate: AlertCandidate) -> AlertCandidate:
-        """Return a candidate with its explanation.
+        """Return a candidate with its explanation added.
 
-        Explaining is expensive, and many more candidates may tie for the last place than are sent.
+        Explanations are computed late because they are expensive, and many more candidates may tie for last place than
+        are sent.
         """
         profile = self._explainer.profile(self._working_set.by_name[candidate.customer], candidate.at)
         return replace(candidate, explanation=self._explainer.explain(profile))
 
     def _worth(self, indices: Ints, at: int) -> Floats:
-        """Return the monthly worth of the customers with these indices, NaN for all others."""
+        """Return the monthly worth of the customers with these indices, and NaN for all others."""
         customers = self._working_set.by_index
         vectors = [customers[index].vector for index in indices]
         money = np.array([vector[MONEY] for vector in vectors])
@@ -89,7 +90,7 @@ class CandidateSelection:
 
 
 def monthly_worth(view: StateFrame) -> Floats:
-    """Return the money per month that customers have been spending, shrunk towards zero during the first horizon."""
+    """Return customers' average spending per month, shrunk towards zero during their first horizon."""
     return _per_month(view["money"], view.age, view.horizon)
 
 

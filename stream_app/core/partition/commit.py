@@ -1,6 +1,7 @@
-"""The commit of a partition: everything that a crash either keeps as a whole or loses as a whole.
+"""Commit of a partition: everything that is stored atomically, so that a crash keeps or loses it as a whole.
 
-`adapters/redis/scripts/commit.lua` stores it. docs/architecture.md describes what a crash does at each point.
+It is stored by `adapters/redis/scripts/commit.lua`. docs/architecture.md describes what happens if a process crashes at
+each point.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A batch of one partition, stored as a whole or not at all.
+    """A partition's batch of changes, stored atomically.
 
     Args:
-        partition: its number.
-        base: position of the states before the batch; b"" for a partition that was never committed.
-        position: position after the batch. It must differ from every earlier position of the partition.
-        states: changed states, encoded, by customer. Names may contain lone surrogates.
-        summary: state of the partition apart from its customers, encoded.
-        outbox: records to send, in order. Each gets the next sequence number of the partition, from 1.
-        alerts: changed descriptions of open alerts, by key (`staff_actions.py`); an empty value removes the key.
+        partition: partition number.
+        base: position before the batch, or b"" if the partition has never been committed.
+        position: position after the batch, which must differ from all earlier positions of the partition.
+        states: encoded states that have changed, by customer id. Ids may contain lone surrogates.
+        summary: encoded state of the partition, excluding its customers.
+        outbox: records to send, in order. Each is given the partition's next sequence number, starting at 1.
+        alerts: changed notes on open alerts, by key (see `staff_actions.py`). An empty value removes the key.
 
     >>> Commit(7, base=b"", position=b"1", states={"ann": b"state"}, summary=b"", outbox=[b"alert"]).partition
     7

@@ -1,4 +1,4 @@
-"""Decisions on quiet customers: every active customer is scored once per period, whether or not they have events."""
+"""Decisions on quiet customers: every active customer is scored once per period, even without events."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from stream_app.core.units import DAY_US, SECOND_US
 
 
 def phase_of(customer: str, period: int) -> int:
-    """Return the offset of a customer's decisions within the period: whole seconds, in microseconds.
+    """Return the offset of a customer's decisions within the period, in microseconds (whole seconds).
 
-    The offsets of all customers are spread evenly over the period.
+    Customers' offsets are spread evenly over the period.
 
     >>> 0 <= phase_of("c1", 7 * DAY_US) < 7 * DAY_US
     True
@@ -29,26 +29,26 @@ def phase_of(customer: str, period: int) -> int:
 
 
 class DueDecisions:
-    """The timers of the next decision on each active customer, and the decisions that wait for a label.
+    """Timers for the next decision on each active customer, and the decisions waiting for a label.
 
     Args:
         settings: of the shop.
-        working_set: customers of the partition.
-        batch: receives the states at the times of the decisions, to be scored.
+        working_set: the customers of the partition.
+        batch: receives the states to score, as of the time of each decision.
     """
 
     def __init__(self, settings: Settings, working_set: WorkingSet, batch: ScoreBatch) -> None:
         self._settings, self._working_set, self._batch = settings, working_set, batch
         self.timers: Timers[Customer] = Timers(settings.decide_every // 1024)
         self.waiting = Waiting(settings.horizon)
-        self.made = 0  # decisions since the process started
+        self.made = 0  # number of decisions since the process started
 
     def schedule_first(self, customer: Customer, after: int) -> None:
-        """Set the timer of the first decision on a customer who has become active.
+        """Set the timer for the first decision on a customer who has become active.
 
         Args:
-            customer: without a timer.
-            after: time before the decision, microseconds.
+            customer: a customer who has no timer.
+            after: the decision is made after this time, microseconds.
         """
         period = self._settings.decide_every
         self._set_timer(customer, after + 1 + (phase_of(customer.name, period) - after - 1) % period)
@@ -61,10 +61,10 @@ class DueDecisions:
             limit: maximum number of decisions.
 
         Returns:
-            None if everything due has been done, else the time of the last decision made.
+            None if all due decisions were made, otherwise the time of the last decision made.
         """
         period = self._settings.decide_every
-        # At most one period at a time: every decision sets the timer of its customer's next one, a period later.
+        # At most one period at a time, since each decision sets a timer for the customer's next one, a period later.
         while (due := self.timers.next_due) < until:
             due_now = self.timers.take_before(min(until, due + period), limit)
             for due_at, _, customer in due_now:
@@ -75,7 +75,7 @@ class DueDecisions:
         return None
 
     def restore(self, customers: Sequence[Customer]) -> None:
-        """Set the timers of stored customers and queue their waiting decisions."""
+        """Set the timers of restored customers and queue their waiting decisions."""
         for customer in customers:
             if customer.due:
                 self.timers.add(customer.due, customer.name, customer)
@@ -84,7 +84,7 @@ class DueDecisions:
             self.waiting.add(pending)
 
     def _decide(self, customer: Customer, due: int) -> None:
-        """Make the due decision and set the timer of the next, or retire a customer who is no longer active."""
+        """Make the due decision and set the next timer, or stop scoring a customer who is no longer active."""
         self._working_set.changed.add(customer)
         if due - round(customer.vector[LAST_ORDER] * DAY_US) > self._settings.active_window:
             customer.due = 0

@@ -1,4 +1,4 @@
-"""Explanations of why a customer may leave, and the knowledge of shops that they need."""
+"""Explanations of why a customer may leave, and the shop data needed for them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from stream_app.core.state.counters import SHOP, count_contact
 from stream_app.core.state.profile import CustomerProfile
 from stream_app.core.units import DAY_US
 
-DEFAULT_SOLVE: Final = 3 * DAY_US  # age from which an open complaint is evidence, where the shop has set no target
+DEFAULT_SOLVE: Final = 3 * DAY_US  # age at which an open complaint becomes evidence if the shop has not set a target
 
 
 class Explainer:
-    """Records what events reveal about shops and customers, and explains the risk of a customer.
+    """Records what events reveal about shops and customers, and explains customers' risk.
 
     Args:
         settings: of the shop.
-        classify: finds the category of a complaint from its text, where the shop gives none.
+        classify: derives a complaint's category from its text if the shop does not send one.
     """
 
     def __init__(self, settings: Settings, classify: Classifier) -> None:
@@ -37,12 +37,12 @@ class Explainer:
         customer.counters[SHOP] = self.shops.number(shop)
 
     def record_event(self, customer: Customer, event: Event, at: int, counts: bool, stream_time: int) -> None:
-        """Record an event with its customer and their shop.
+        """Record an event for its customer and the customer's shop.
 
         Args:
-            customer: of the event.
-            event: that was applied.
-            at: its time, microseconds.
+            customer: customer of the event.
+            event: the applied event.
+            at: time of the event, microseconds.
             counts: whether it is an order that counts.
             stream_time: microseconds.
         """
@@ -64,7 +64,7 @@ class Explainer:
         return self.shops[customer.counters[SHOP]]
 
     def profile(self, customer: Customer, at: int) -> CustomerProfile:
-        """Return a customer at a time, in microseconds, as explanations need them."""
+        """Return the profile of a customer at a time, in microseconds, for use in explanations."""
         settings = self._settings
         return CustomerProfile(
             customer.vector,
@@ -76,6 +76,6 @@ class Explainer:
         )
 
     def explain(self, profile: CustomerProfile) -> Explanation:
-        """Return why a customer may leave, by the priors of repeat or one-time buyers."""
+        """Explain why a customer may leave, using the priors for one-time or repeat buyers."""
         settings = self._settings
         return explain(profile, settings.repeat_priors if profile.repeats else settings.one_time_priors)

@@ -1,4 +1,4 @@
-"""Input topics of a partition task: fetched records, decoded and merged into one order."""
+"""Input topics of a partition task: decodes fetched records and merges them into one order."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from stream_app.core.messages.outgoing import header_bytes
 from stream_app.core.messages.schema import Tick
 from stream_app.core.partition.record_merge import UNENDING, RecordMerge
 
-RECORD_BYTES: Final = 256  # memory of a buffered record besides its parts; without it, empty records would be free
-_HEADER_BYTES: Final = 100  # memory of a header besides its value
-# An item, the broker's append time of its record in milliseconds, and the record if it may become a dead letter later.
+RECORD_BYTES: Final = 256  # overhead of a buffered record, so that empty records count towards the limit
+_HEADER_BYTES: Final = 100  # overhead of a header in addition to its value
+# An item, the time when the broker appended its record (ms), and the record itself if it may become a dead letter.
 _Entry = tuple[Item, int, Record | None]
 
 
 class TaskInputs(RecordMerge[_Entry]):
-    """Records that were fetched and not yet applied.
+    """Records that have been fetched but not yet applied.
 
     Args:
-        buffer_bytes: limit of all buffers together.
-        skew: how far an event may lie after the broker's append time, microseconds.
-        keeps_records: whether records are kept whole, since they may become dead letters when they are applied.
-        follows_publisher: whether records wait for the next tick of the publisher that writes them.
+        buffer_bytes: total size limit of all buffers.
+        skew: how far an event may be ahead of the broker's append time, microseconds.
+        keeps_records: whether to keep whole records, because they may become dead letters when they are applied.
+        follows_publisher: whether records wait for the next tick from the publisher that writes them.
     """
 
     def __init__(self, buffer_bytes: int, skew: int, *, keeps_records: bool, follows_publisher: bool) -> None:
@@ -33,7 +33,7 @@ class TaskInputs(RecordMerge[_Entry]):
         self._skew, self._keeps_records, self._follows_publisher = skew, keeps_records, follows_publisher
 
     def receive(self, role: str, start: int, records: Sequence[Record], end: int, high_watermark: int) -> None:
-        """Buffer the result of one fetch; see `RecordMerge.push`."""
+        """Decode and buffer the result of one fetch; see `RecordMerge.push`."""
         items, times = decode_record(role, records, self._skew)
         appended = [record.timestamp for record in records]
         offsets = [record.offset for record in records]
@@ -53,12 +53,12 @@ class TaskInputs(RecordMerge[_Entry]):
     def follow_publisher(self, ends: Mapping[str, int], *, more: bool) -> None:
         """Hold records back until everything before the publisher's latest tick has been fetched.
 
-        The topics of a publisher race: otherwise a reader at the head would apply the orders of months before it has
-        fetched the page views of the first day.
+        A publisher's topics advance independently. Without this, a reader at the head could apply months of orders
+        before it has fetched the first day's page views.
 
         Args:
-            ends: by role, the offset behind the last record before the tick.
-            more: whether another tick will follow, which is then waited for too.
+            ends: by role, the offset after the last record before the tick.
+            more: whether another tick will follow, for which records also have to wait.
         """
         if self._follows_publisher:
             self.promise(TICKS, UNENDING if more else 0)
@@ -67,17 +67,17 @@ class TaskInputs(RecordMerge[_Entry]):
 
     @property
     def waiting_since(self) -> int:
-        """The broker's append time of the oldest waiting record, milliseconds; 0: no record waits."""
+        """Time when the broker appended the oldest waiting record, milliseconds, or 0 if no record is waiting."""
         return min((appended for _, appended, _ in self.heads), default=0)
 
 
 def more_ticks_follow(tick: Tick) -> bool:
-    """Return whether a publisher wrote a tick and will write another one."""
+    """Return whether a publisher has written a tick and will write another one."""
     return tick.ends is not None and not tick.complete
 
 
 def _bytes_beside_values(records: Sequence[Record]) -> int:
-    """Return the approximate memory of the keys and headers of records that are kept whole."""
+    """Return the approximate memory used by the keys and headers of records that are kept whole."""
     keys = sum(len(record.key or b"") for record in records)
     headers = [header for record in records for header in record.headers]
     return keys + sum(_HEADER_BYTES + header_bytes(header) for header in headers)

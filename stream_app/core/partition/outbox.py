@@ -1,4 +1,4 @@
-"""Records that a step sends to the rest of the system."""
+"""Builds the records that a step sends to the rest of the system."""
 
 from __future__ import annotations
 
@@ -26,21 +26,22 @@ SCORES: Final = "scores"
 ALERTS: Final = "alerts"
 CONTACTS: Final = "contacts"
 DEAD_LETTERS: Final = "dead_letters"
-MAX_EXAMPLES: Final = 600  # per record: 0.7 MB with the longest ids, 256 characters of 4 bytes
+MAX_EXAMPLES: Final = 600  # per record: 0.7 MB with ids of the maximum length (256 characters of 4 bytes)
 MAX_SCORES: Final = 800  # per record
 _PayloadT = TypeVar("_PayloadT")
 
 
 def labelled(partition: int, matured: Sequence[Matured], cohorts: Cohorts, moment: int) -> list[Outgoing]:
-    """Return labelled examples for the trainer; no records if there is nothing to send.
+    """Return the records with labelled examples for the trainer; empty if there is nothing to send.
 
-    Many examples take several records, since brokers accept at most a megabyte; the last record has the marker.
+    Examples are split over several records if necessary, since brokers accept at most a megabyte. The last record has
+    the marker.
 
     Args:
-        partition: number of the partition.
-        matured: decisions whose labels are known.
+        partition: partition number.
+        matured: decisions with their labels.
         cohorts: expected and observed returns.
-        moment: time of a watermark marker, microseconds; 0: no marker.
+        moment: time of the watermark marker, microseconds, or 0 for no marker.
     """
     if not (matured or cohorts or moment):
         return []
@@ -63,7 +64,7 @@ def _split(
     encode: Callable[[_PayloadT], bytes],
     halves: Callable[[_PayloadT], tuple[_PayloadT, _PayloadT]],
 ) -> list[bytes]:
-    """Return a message as payloads that each fit into a record, in order, halving it as often as needed."""
+    """Encode a message as payloads that each fit into a record, in order, splitting it in halves as needed."""
     value = encode(message)
     if len(value) + RECORD_OVERHEAD <= MAX_RECORD_BYTES:
         return [value]
@@ -93,7 +94,7 @@ def _example(matured: Matured) -> LabelledExample:
 
 
 def candidate_batches(partition: int, moment: int, candidates: Iterable[AlertCandidate]) -> list[Outgoing]:
-    """Return the alert candidates of a moment for the allocator: at least one record, several for a long list."""
+    """Return the records with a moment's alert candidates for the allocator; at least one, even for an empty list."""
     message = CandidateBatch(moment, [record_of_candidate(one) for one in candidates])
     return [Outgoing(NOMINATIONS, partition, None, value) for value in _split(message, pack, _halves_of_candidates)]
 
@@ -105,7 +106,7 @@ def _halves_of_candidates(message: CandidateBatch) -> tuple[CandidateBatch, Cand
 
 
 def retractions(partition: int, since: int) -> list[Outgoing]:
-    """Return records that retract everything sent after a sequence number, which is sent again after a rollback."""
+    """Return records that retract everything sent after a sequence number, since a rollback causes it to be resent."""
     return [
         Outgoing(LABELLED, partition, None, pack(LabelledBatch(voids=since))),
         Outgoing(NOMINATIONS, partition, None, pack(CandidateBatch(0, [], voids=since))),
@@ -113,7 +114,7 @@ def retractions(partition: int, since: int) -> list[Outgoing]:
 
 
 def scores(partition: int, stream_time: int, version: int, latest: Sequence[tuple[str, float]]) -> list[Outgoing]:
-    """Return the latest scores of customers in as few records as brokers accept."""
+    """Return customers' latest scores in as few records as brokers accept."""
     records = []
     for start in range(0, len(latest), MAX_SCORES):
         part = [ScoreRecord(*one) for one in latest[start : start + MAX_SCORES]]
@@ -130,7 +131,7 @@ def _halves_of_scores(message: ScoreRecords) -> tuple[ScoreRecords, ScoreRecords
 
 
 def closed_alerts(partition: int, closed: Iterable[AlertClosing]) -> list[Outgoing]:
-    """Return the records of closed alerts."""
+    """Return the records for closed alerts."""
     return [
         _alert_record(partition, one.alert.customer, _closed(one.alert.alert_id, one.alert.customer, one))
         for one in closed
@@ -138,7 +139,7 @@ def closed_alerts(partition: int, closed: Iterable[AlertClosing]) -> list[Outgoi
 
 
 def urgent_alerts(partition: int, breaches: Iterable[SlaBreach], ended: Iterable[SlaBreachEnded]) -> list[Outgoing]:
-    """Return the records of urgent alerts, which a partition opens and closes without the allocator."""
+    """Return the records for urgent alerts, which a partition opens and closes without the allocator."""
     opened = [_alert_record(partition, one.candidate.customer, urgent_alert(one)) for one in breaches]
     return opened + [_alert_record(partition, one.customer, _closed(one.alert_id, one.customer, one)) for one in ended]
 
@@ -153,7 +154,7 @@ def _alert_record(partition: int, customer: str, message: AlertMessage) -> Outgo
 
 
 def urgent_alert(breach: SlaBreach) -> AlertOpened:
-    """Return a missed service target as an alert for the staff."""
+    """Return the alert message for a missed service target."""
     return _opened(breach.alert_id, breach.candidate, breach.expires_at, rank=0, urgent=True)
 
 
@@ -178,15 +179,15 @@ def _opened(alert_key: str, candidate: AlertCandidate, expires_at: int, rank: in
 
 
 def opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
-    """Return the records of an alert that the allocator opens: one for the staff, one for the customer's partition.
+    """Return the records for a newly opened alert: one for the staff, and one for the customer's partition.
 
     Args:
-        partition: of the customer.
-        alert: that opens.
-        sequence: number of the message to the partition.
+        partition: partition of the customer.
+        alert: the opened alert.
+        sequence: sequence number of the message to the partition.
     """
     records = _opening(partition, alert, sequence)
-    if any(one.size > MAX_RECORD_BYTES for one in records):  # a foreign explanation; no worker makes one this long
+    if any(one.size > MAX_RECORD_BYTES for one in records):  # not from a worker, whose explanations are shorter
         candidate = replace(alert.candidate, explanation=UNEXPLAINED)
         records = _opening(partition, replace(alert, candidate=candidate), sequence)
     return records
@@ -210,7 +211,7 @@ def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
 
 
 def record_of_candidate(candidate: AlertCandidate) -> CandidateRecord:
-    """Return an alert candidate as it is sent; see `sendable`."""
+    """Convert an alert candidate to its wire form; see `sendable`."""
     gap = candidate.usual_gap_days
     return CandidateRecord(
         customer=candidate.customer,
@@ -227,14 +228,14 @@ def record_of_candidate(candidate: AlertCandidate) -> CandidateRecord:
 
 
 def candidate_of(record: CandidateRecord, moment: int) -> AlertCandidate:
-    """Return the alert candidate of a record; the inverse of `record_of_candidate` but for NaN."""
+    """Convert an alert candidate from its wire form; the inverse of `record_of_candidate`, except for NaN."""
     fields = msgspec.structs.asdict(record)
     fields["usual_gap_days"] = float("nan") if record.usual_gap_days is None else record.usual_gap_days
     return AlertCandidate(at=moment, **fields)
 
 
 def alert_of(opening: AlertOpening, customer: str) -> Alert:
-    """Return the alert that the allocator has opened for a customer."""
+    """Convert an alert from its wire form."""
     candidate = candidate_of(opening.candidate, opening.opened_at)
     return Alert(
         opening.alert_id, customer, opening.opened_at, opening.expires_at, opening.rank, opening.bar, candidate

@@ -1,4 +1,4 @@
-"""Placement of records: the share of records outside their customer's partition, and the remedies."""
+"""Placement check: the share of records that are not in their customer's partition, and how to fix it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ PARTITIONER_REMEDY: Final = (
     "Partition by murmur2, as Java does. librdkafka (Python, Go, C#, PHP): partitioner=murmur2_random."
 )
 PLACEMENT_REMEDY: Final = f"{KEY_REMEDY} {PARTITIONER_REMEDY} `stream-app topics check` covers other clients."
-WINDOW: Final = 1_000  # records of a topic
-MAX_SHARE: Final = 0.01  # of misplaced records, above which the worker is not ready
-FEWEST: Final = 10  # misplaced records, below which the share is not significant
+WINDOW: Final = 1_000  # number of records per topic
+MAX_SHARE: Final = 0.01  # share of misplaced records above which the worker is not ready
+FEWEST: Final = 10  # with fewer misplaced records, the share is not significant
 
 
 class Placement:
-    """Share of misplaced records among the latest records of each topic.
+    """Tracks the share of misplaced records among the latest records of each topic.
 
     >>> placement = Placement()
     >>> placement.add({"orders": 99}, {"orders": 1})
@@ -28,11 +28,11 @@ class Placement:
     """
 
     def __init__(self) -> None:
-        self._before: dict[str, tuple[int, int]] = {}  # records and misplaced records of the last full window, by role
+        self._before: dict[str, tuple[int, int]] = {}  # by role: records and misplaced records in the last full window
         self._now: dict[str, tuple[int, int]] = {}
 
     def add(self, records: Mapping[str, int], misplaced: Mapping[str, int]) -> None:
-        """Add the number of records and of misplaced records in a commit, by role of the topic."""
+        """Add the numbers of records and of misplaced records in a commit, by topic role."""
         for role, count in records.items():
             total, wrong = self._now.get(role, (0, 0))
             if total >= WINDOW:
@@ -44,11 +44,11 @@ class Placement:
 
     @property
     def ready(self) -> bool:
-        """Whether every topic has few misplaced records."""
+        """Whether the share of misplaced records is acceptable in every topic."""
         return all(wrong < FEWEST or wrong <= MAX_SHARE * total for total, wrong in self._windows().values())
 
     def problem(self, topics: Mapping[str, str]) -> str:
-        """Return problem and remedy; empty if no record is misplaced.
+        """Return a problem and its remedy, both empty if no record is misplaced.
 
         Args:
             topics: topic names by role.

@@ -1,7 +1,7 @@
-"""Event processor of one partition: events in, effects out. A replay and a live worker run the same code.
+"""Event processor of one partition: applies events and returns effects. The replay and live workers share this code.
 
 Time is stream time, the largest `occurred_at` accepted so far. A decision due at t is made before the first event later
-than t is applied, so that no decision sees its own future, whether or not its customer has further events.
+than t is applied, so no decision sees its own future, even if its customer has no further events.
 """
 
 from __future__ import annotations
@@ -33,46 +33,46 @@ from stream_app.core.state.vector import LAST_ORDER
 from stream_app.core.state.vector import NEVER as NO_DAY
 from stream_app.core.units import DAY_US, NEVER, NOT_DUE
 
-_SAMPLE: Final = 16  # one event in 16 is also scored just before it is applied, to measure its effect
+_SAMPLE: Final = 16  # one in this many events is also scored just before it is applied, to measure its effect
 
 
 @dataclass
 class Counts:
-    """Numbers of events by how they were handled, and of scored states."""
+    """Counts of events by how they were handled, and of scored states."""
 
     accepted: int = 0
     duplicates: int = 0
-    late: int = 0  # behind stream time by at most the lateness: counted in full
-    too_late: int = 0  # further behind: counted where order does not matter, but they change no label
+    late: int = 0  # late by at most the allowed lateness: processed in full
+    too_late: int = 0  # later than that: counted where order does not matter, but do not change labels
     excluded: int = 0
     scored: int = 0
 
 
 @dataclass
 class Effects:
-    """Effects of a step that the caller has to carry out."""
+    """Effects of a step, which the caller has to carry out."""
 
     decisions: list[Pending] = field(default_factory=list)
-    scores: Scores | None = None  # of the decisions, row by row
-    view: StateFrame | None = None  # of the decisions, row by row
+    scores: Scores | None = None  # one row per decision
+    view: StateFrame | None = None  # one row per decision
     matured: list[Matured] = field(default_factory=list)
     closed: list[AlertClosing] = field(default_factory=list)
-    returned: list[Returned] = field(default_factory=list)  # decisions followed by an order, each reported once
+    returned: list[Returned] = field(default_factory=list)  # decisions followed by an order, reported once each
     effects_of: list[tuple[str, float]] = field(default_factory=list)  # kind of event, change of the log-odds
-    breaches: list[SlaBreach] = field(default_factory=list)  # opened urgent alerts
-    ended: list[SlaBreachEnded] = field(default_factory=list)  # closed urgent alerts
+    breaches: list[SlaBreach] = field(default_factory=list)  # urgent alerts opened in this step
+    ended: list[SlaBreachEnded] = field(default_factory=list)  # urgent alerts closed in this step
 
 
 class PartitionProcessor:
-    """The customers of one partition number, their timers, and the decisions that wait for a label.
+    """The customers of one partition number, their timers, and the decisions waiting for a label.
 
-    Call `apply` with events in merged order, `advance` with a time up to which all events are known, then `finish` with
-    the model in force: it scores everything since the last call in one batch and returns the effects. The result does
-    not depend on where batches are cut.
+    Call `apply` with events in merged order, then `advance` with a time up to which all events are known, then `finish`
+    with the current model. `finish` scores everything since the last call in one batch and returns the effects. The
+    result does not depend on batch boundaries.
 
     Args:
         settings: of the shop.
-        classify: finds the category of a complaint from its text, where the shop gives none.
+        classify: derives a complaint's category from its text if the shop does not send one.
     """
 
     def __init__(self, settings: Settings, classify: Classifier = unclassified) -> None:
@@ -88,17 +88,17 @@ class PartitionProcessor:
         self._timers = self.decisions.timers
         self.alerts = AlertTracker(settings, self.working_set, self.explainer, self.aggregator, self._batch)
         self._sla = self.alerts.sla
-        # Days after which the urgent alerts of a complaint have expired.
+        # Days after which a complaint's urgent alerts have expired.
         self._tracked_days = (max(settings.answer_within, settings.solve_within) + settings.alert_lifetime) / DAY_US
         self._returned: list[Returned] = []
 
     def apply(self, event: Event, at: int, known: Customer | None = None) -> bool:
-        """Apply one event, after the decisions that are due before it.
+        """Apply one event, after making the decisions that are due before it.
 
         Args:
-            event: in merged order.
-            at: `event.at`, microseconds; computing it again would cost a microsecond.
-            known: the customer of the event, if the caller has looked them up.
+            event: the next event in merged order.
+            at: `event.at`, microseconds; passed in because computing it takes a microsecond.
+            known: the customer of the event, if the caller has already looked them up.
 
         Returns:
             Whether the event is a new order that counts.
@@ -120,7 +120,7 @@ class PartitionProcessor:
         customer.touch()
         counts = counts_as_order(event, settings)
         is_buyer = customer.vector[LAST_ORDER] != NO_DAY
-        sampled = is_buyer and customer.ids[-1] % _SAMPLE == 0  # by event id, so that partitioning does not matter
+        sampled = is_buyer and customer.ids[-1] % _SAMPLE == 0  # by event id, so independent of partitioning
         if sampled:
             self._batch.add(customer, at, None)
         self._update_state(customer, event, at, counts)
@@ -145,7 +145,7 @@ class PartitionProcessor:
                 self.counts.late += 1
 
     def _update_state(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
-        """Update the KPIs, which compare the event with the state before it, then the state, then what follows it."""
+        """Update the KPIs, which need the state before the event, then the state, then what depends on the new one."""
         self.aggregator.event_counts.record(customer, event, at, counts)
         if counts:
             self.aggregator.record_order(customer, event, at, self.stream_time)
@@ -160,7 +160,7 @@ class PartitionProcessor:
             self.alerts.update_targets(customer, before, at, self.stream_time)
 
     def _apply_order(self, customer: Customer, at: int) -> None:
-        closed = self.stream_time - self.settings.lateness - 1  # horizons that ended by then already have their label
+        closed = self.stream_time - self.settings.lateness - 1  # labels of horizons that ended by then are final
         if first := record_order(customer.waiting, at, self.settings.horizon, closed):
             self._returned += first
             customer.packed = None
@@ -171,13 +171,13 @@ class PartitionProcessor:
             self.decisions.schedule_first(customer, max(at, self.stream_time))
 
     def apply_contact(self, contact: Contact, at: int) -> None:
-        """Apply a contact: an alert opened by the allocator, an action of the staff, or a message to a customer.
+        """Apply a contact: an alert opened by the allocator, a staff action, or a message to a customer.
 
-        Contacts of customers that the partition does not know change nothing.
+        Contacts with unknown customers are ignored.
 
         Args:
-            contact: the message.
-            at: its time, microseconds.
+            contact: the contact message.
+            at: time of the contact, microseconds.
         """
         customer = self.customers.get(contact.customer_id)
         if contact.opening is not None and customer is not None:
@@ -193,14 +193,14 @@ class PartitionProcessor:
             self.aggregator.event_counts.unknown_words.record(contact)
 
     def advance(self, until: int, limit: int = NOT_DUE) -> bool:
-        """Make the decisions that are due before a time; all events before it must have been applied.
+        """Make the decisions that are due before a time. All events before it must have been applied.
 
         Args:
             until: the new stream time, microseconds.
             limit: maximum number of decisions. If more are due, stream time stops at the last decision made.
 
         Returns:
-            Whether everything due has been done. If not, call `finish` and then `advance` again.
+            Whether all due decisions were made. If not, call `finish` and then `advance` again.
         """
         stopped_at = self.decisions.make_due(until, limit)
         self.stream_time = max(self.stream_time, until if stopped_at is None else stopped_at)
@@ -208,12 +208,12 @@ class PartitionProcessor:
         return stopped_at is None
 
     def finish(self, model: Model, watermark: int | None = None) -> Effects:
-        """Score everything since the last call, and release the labels that the watermark has passed.
+        """Score everything since the last call, and release the labels of horizons that the watermark has passed.
 
         Args:
-            model: in force.
-            watermark: time up to and including which all events are known, microseconds. The default is just before
-                stream time minus the lateness, since an event at exactly that time may still arrive and count in full.
+            model: the current model.
+            watermark: time up to which (inclusive) all events are known, microseconds. The default is just before
+                stream time minus the lateness, since an event at exactly that time may still arrive in time.
         """
         scored = self._batch.score(model, self.settings.horizon / DAY_US, self.ranking)
         self.counts.scored += scored.count
@@ -232,10 +232,10 @@ class PartitionProcessor:
         return effects
 
     def finish_restore(self, kpi_state: KpiState | None = None) -> None:
-        """Set the timers and queue the waiting decisions, after all stored customers were added to `working_set`.
+        """Set the timers and queue the waiting decisions. Call this after adding all stored customers to `working_set`.
 
         Args:
-            kpi_state: the KPIs as they were stored with the customers.
+            kpi_state: the KPI state stored with the customers.
         """
         customers = self.working_set.by_index
         if kpi_state is not None:

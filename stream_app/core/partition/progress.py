@@ -1,4 +1,4 @@
-"""Progress of a partition as it is stored with every commit: its position in the topics, and a summary."""
+"""Progress of a partition, stored with every commit: its position in the topics, and a summary."""
 
 from __future__ import annotations
 
@@ -18,53 +18,54 @@ _REMEDY: Final = "Use the version that wrote it, or start with a fresh prefix an
 
 
 class Hold(msgspec.Struct):
-    """A tick after which the partition waits for the trainer and the allocator."""
+    """A pause after a tick, during which the partition waits for the trainer and the allocator."""
 
     moment: int  # microseconds
-    trainer: bool  # the trainer has not answered yet
-    allocator: bool = msgspec.field(name="desk")  # the allocator has not answered yet
+    trainer: bool  # whether the trainer's answer is still missing
+    allocator: bool = msgspec.field(name="desk")  # whether the allocator's answer is still missing
 
     @property
     def waits_for(self) -> str:
-        """Name of the process that has to answer next."""
+        """Name of the process whose answer is awaited next."""
         return "trainer" if self.trainer else "allocator"
 
 
 class Summary(msgspec.Struct):
-    """State of a partition apart from its customers."""
+    """State of a partition, excluding its customers."""
 
     schema: str = CODEC_SCHEMA
     stream_time: int = NEVER  # microseconds
     ticked: int = NEVER  # time of the latest tick, microseconds
-    version: int = 0  # of the model in force
-    allocator_moment: int = msgspec.field(default=NEVER, name="desk_moment")  # of its latest message, microseconds
-    allocator_sequence: int = msgspec.field(default=0, name="desk_sequence")  # of its latest message
-    following: bool = False  # the latest tick is a publisher's, and another one will follow
+    version: int = 0  # version of the current model
+    allocator_moment: int = msgspec.field(default=NEVER, name="desk_moment")  # time of its latest message, microseconds
+    allocator_sequence: int = msgspec.field(default=0, name="desk_sequence")  # sequence number of its latest message
+    following: bool = False  # whether the latest tick is from a publisher and another one will follow
     hold: Hold | None = None
     counts: dict[str, int] = {}
     aggregator: KpiState = msgspec.field(default=KpiState(), name="tally")
     shops: list[KnownShop] = []
 
     def update(self, processor: PartitionProcessor) -> None:
-        """Copy the state of a processor."""
+        """Copy the current state from a processor."""
         self.stream_time, self.counts = processor.stream_time, vars(processor.counts).copy()
         processor.aggregator.monthly_churn.advance(processor.stream_time)
         self.aggregator = processor.aggregator.state
         self.shops = processor.explainer.shops.known
 
     def restore(self, processor: PartitionProcessor) -> None:
-        """Restore what `update` has copied, but for the KPIs: `PartitionProcessor.finish_restore` takes them."""
+        """Restore what `update` copied, except the KPIs, which `PartitionProcessor.finish_restore` restores."""
         processor.stream_time, processor.counts = self.stream_time, Counts(**self.counts)
         processor.explainer.shops = Shops(self.shops)
 
     def is_duplicate(self, message: Contact | AllocationDone) -> bool:
-        """Return whether a message of the allocator was received before, and record it if not.
+        """Return whether a message from the allocator is a duplicate; if not, record it.
 
-        The allocator may send messages again after a crash. Both their times and their numbers ascend. The time is
-        compared first: the broker's clock bounds it, so that a number that is far too high hides no later message.
+        The allocator may resend messages after a crash. Both their times and their sequence numbers increase. The time
+        is compared first: it is bounded by the broker's clock, so a sequence number that is far too high cannot hide
+        later messages.
         """
         received = (message.occurred_at - EPOCH) // MICROSECOND, message.sequence
-        # Release 0.1.0 stored the number only.
+        # Release 0.1.0 stored only the sequence number.
         moment = received[0] if self.allocator_moment == NEVER else self.allocator_moment
         if received <= (moment, self.allocator_sequence):
             return True
@@ -73,21 +74,21 @@ class Summary(msgspec.Struct):
 
 
 class Position(msgspec.Struct):
-    """Position of a partition in its topics and timers."""
+    """Position of a partition in its topics and in time."""
 
     offsets: dict[str, int]  # next offset of each topic, by role
-    cursor: tuple[int, int]  # stream time, and number of commits: due decisions are worked off in chunks
+    cursor: tuple[int, int]  # stream time, and number of commits, since due decisions are made in several chunks
 
 
 def decode_summary(stored: bytes) -> Summary:
-    """Decode a stored summary. Raise UnusableState if this version cannot read it."""
+    """Decode a stored summary. Raise UnusableState if this release cannot read it."""
     try:
         summary = msgspec.json.decode(stored, type=Summary)
     except msgspec.MsgspecError as error:
         raise UnusableState(problem=f"its summary cannot be read ({error})", remedy=_REMEDY) from error
     if not is_known_schema(summary.schema):
         raise UnusableState(problem="it was written with other state fields, features or experts", remedy=_REMEDY)
-    summary.schema = CODEC_SCHEMA  # with which the next commit is written
+    summary.schema = CODEC_SCHEMA  # the next commit is written with this schema
     return summary
 
 

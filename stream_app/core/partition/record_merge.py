@@ -1,4 +1,4 @@
-"""Timestamp merge of co-partitioned topics: one order, whatever the speeds at which they are fetched."""
+"""Timestamp merge of co-partitioned topics. The order does not depend on how fast each topic is fetched."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Final, Generic, TypeAlias, TypeVar
 from stream_app.errors import AlignmentGap
 
 ItemT = TypeVar("ItemT")
-Entry: TypeAlias = tuple[int, int, int, ItemT]  # index of the topic, offset, time in µs, the item
-MAX_BYTES: Final = 48 << 20  # of all buffers of a partition number
-UNENDING: Final = 1 << 63  # an offset that no topic reaches
-_UNKNOWN: Final = -1  # an offset before the first fetch
-_LAST: Final = 1 << 63  # µs: later than all times
-_TIME: Final = 2  # index of the time in an entry; a named tuple would triple the cost of a push
+Entry: TypeAlias = tuple[int, int, int, ItemT]  # index of the topic, offset, time in µs, item
+MAX_BYTES: Final = 48 << 20  # total size limit of all buffers of a partition number
+UNENDING: Final = 1 << 63  # an offset that no topic ever reaches
+_UNKNOWN: Final = -1  # offset of a topic before its first fetch
+_LAST: Final = 1 << 63  # µs; later than any time
+_TIME: Final = 2  # index of the time in an entry; named tuples would triple the cost of a push
 
 
 @dataclass(slots=True)
@@ -37,10 +37,10 @@ class _Queue(Generic[ItemT]):
         self.entries: deque[Entry[ItemT]] = deque()
         self.end = end  # next offset to fetch
         self.high_watermark = _UNKNOWN
-        self.promised = 0  # the topic has records up to this offset, whatever the last fetch found
-        self.pushed = 0  # items ever
+        self.promised = 0  # the topic has records up to this offset, even if the last fetch did not return them
+        self.pushed = 0  # total number of items pushed
         self.fetches: deque[_Fetch] = deque()
-        self.fetched_bytes = 0  # of all in `fetches`
+        self.fetched_bytes = 0  # total bytes of `fetches`
 
     @property
     def position(self) -> int:
@@ -52,7 +52,7 @@ class _Queue(Generic[ItemT]):
 
     @property
     def buffered_bytes(self) -> int:
-        """Bytes of the remaining items; the bytes of a fetch are spread evenly over its items."""
+        """Bytes of the remaining items, assuming that all items of a fetch have the same size."""
         taken = self.pushed - len(self.entries)
         while self.fetches and self.fetches[0].until <= taken:
             self.fetched_bytes -= self.fetches.popleft().size
@@ -70,22 +70,23 @@ class _Queue(Generic[ItemT]):
 
 
 class RecordMerge(Generic[ItemT]):
-    """Merges the topics of one partition number by the smallest (time, topic, offset), as Kafka Streams does.
+    """Merges the topics of one partition number in order of (time, topic, offset), as Kafka Streams does.
 
     A worker that is catching up reads its topics at different speeds. An empty buffer therefore holds the others back
-    while its lag may be above zero. A topic is caught up when its last fetch ended at its high watermark. A log that
-    was published completely has one order, however it is cut into fetches; at the head of the log nothing waits,
-    unless more records are promised.
+    as long as its topic may have a lag. A topic is caught up when its last fetch ended at its high watermark. A
+    completely published log always has the same order, regardless of how it is split into fetches. At the head of the
+    log nothing waits, unless more records are promised.
 
-    The order is by heads: an event that is late within its topic keeps its place there and is next once it is the head.
+    Only the heads of the topics are compared: a late event keeps its position within its topic, and is taken next once
+    it becomes the head.
 
-    Only `pop` consumes. A caller that stops early returns the rest with `put_back`, so that `positions` cover only what
-    was consumed.
+    Only `pop` consumes items. A caller that stops early returns the remaining items with `put_back`, so that
+    `positions` cover only consumed items.
 
     Args:
-        topics: names, in order of precedence among equal times.
-        max_bytes: limit of all buffers together; a topic whose buffer exceeds its equal share is not fetched. Each
-            topic may exceed its share by one fetch, since a fetch is not cut.
+        topics: topic names, in order of precedence for equal times.
+        max_bytes: total size limit of all buffers. A topic is not fetched while its buffer exceeds its equal share.
+            Each topic may exceed its share by one fetch, since fetches are not split.
 
     >>> merge = RecordMerge[str](["ticks", "orders"])
     >>> merge.begin({"ticks": 0, "orders": 7})
@@ -109,11 +110,11 @@ class RecordMerge(Generic[ItemT]):
         self.begin({})
 
     def begin(self, positions: Mapping[str, int]) -> None:
-        """Begin after an assignment with empty buffers and unknown lags.
+        """Start after an assignment, with empty buffers and unknown lags.
 
         Args:
-            positions: next offset to consume of each topic; a topic without one begins at its first fetch, since the
-                oldest events of a log may have been deleted.
+            positions: next offset to consume in each topic. A topic without a position starts at its first fetch, since
+                the oldest records of a log may have been deleted.
         """
         self._queues = [_Queue(positions.get(topic, _UNKNOWN)) for topic in self.topics]
         self._by_topic = dict(zip(self.topics, self._queues, strict=True))
@@ -131,61 +132,61 @@ class RecordMerge(Generic[ItemT]):
     ) -> None:
         """Buffer the result of one fetch.
 
-        Items received before are dropped, so a redelivery is harmless. A fetch may have no items, but only `end` and
-        `high_watermark`: a log may end in control records, such as the markers of transactions.
+        Items received before are dropped, so redelivery is harmless. A fetch may contain no items and only advance
+        `end` and `high_watermark`, since a log may end with control records such as transaction markers.
 
         Args:
             topic: one of `topics`.
-            start: offset at which the fetch began.
-            items: fetched.
-            times: one per item, µs; they need not ascend within a topic.
-            offsets: one per item, ascending, in [start, end).
-            end: offset at which the next fetch begins.
-            high_watermark: end of the log in this fetch response.
-            size: bytes of all items.
+            start: start offset of the fetch.
+            items: fetched items.
+            times: one time per item, µs; need not be ascending within a topic.
+            offsets: one offset per item, ascending, in [start, end).
+            end: start offset of the next fetch.
+            high_watermark: end of the log as of this fetch response.
+            size: total bytes of all items.
 
         Raises:
-            AlignmentGap: the fetch begins after the next expected offset.
+            AlignmentGap: the fetch starts after the next expected offset.
         """
         queue = self._by_topic[topic]
         expected = start if queue.end == _UNKNOWN else queue.end
-        # 1. Never skip a gap: its events would be lost silently.
+        # 1. Never skip a gap, since its events would be lost silently.
         if start > expected:
             raise AlignmentGap(topic=topic, expected=expected, start=start)
         # 2. A fetch that ends before the expected offset is outdated, and so is its high watermark.
         if end < expected:
             return
-        # 3. The next regular fetch determines the lag; a redelivered one may be older than what is known.
+        # 3. The next regular fetch determines the lag. A redelivered fetch may be older than what is already known.
         queue.high_watermark = high_watermark if start == expected else max(high_watermark, queue.high_watermark)
         queue.end = end
-        # 4. Keep only what is new.
+        # 4. Keep only new items.
         seen = 0 if start == expected else bisect_left(offsets, expected)
         entries = list(zip(repeat(self.topics.index(topic)), offsets, times, items, strict=False))[seen:]
         if entries:
             queue.add(entries, size * len(entries) // len(items))
 
     def promise(self, topic: str, end: int) -> None:
-        """Hold the others back while a topic is empty and not fetched up to `end`, even if it seems caught up.
+        """Hold back the other topics while a topic is empty and not fetched up to `end`, even if it seems caught up.
 
-        A publisher writes its topics concurrently, and a fetch of one may be older than a fetch of another. The latest
-        promise counts, so that a wrong one is corrected by the next.
+        A publisher writes its topics concurrently, and the fetch of one topic may be older than that of another. The
+        latest promise replaces earlier ones, so that a wrong one is corrected by the next.
 
         Args:
             topic: one of `topics`.
-            end: an offset; UNENDING: whenever the topic is empty, more records will follow.
+            end: promised end offset; UNENDING if more records will follow whenever the topic is empty.
         """
         self._by_topic[topic].promised = end
 
     def pop(self, limit: int, only: str | None = None) -> list[Entry[ItemT]]:
-        """Take the next entries in order.
+        """Remove and return the next entries in order.
 
         Args:
             limit: maximum number of entries.
-            only: take from this topic only, without regard to the others.
+            only: take entries only from this topic, regardless of the others.
 
         Returns:
-            (index of the topic in `topics`, offset, time in µs, item). Fewer than `limit`, or none, when a topic is
-            empty and not known to be caught up, or when no entries are left.
+            (index of the topic in `topics`, offset, time in µs, item). Fewer than `limit` entries are returned if a
+            topic is empty and not known to be caught up, or if no entries are left.
         """
         if only is not None:
             entries = self._by_topic[only].entries
@@ -201,19 +202,19 @@ class RecordMerge(Generic[ItemT]):
         return taken
 
     def _take_run(self, heads: list[tuple[int, int]], taken: list[Entry[ItemT]], limit: int) -> bool:
-        """Take from the topic with the smallest head while it is smallest; return whether it is empty and may lag."""
+        """Take from the topic with the smallest head while it is smallest. Return whether it is empty and may lag."""
         index = heads[0][1]
         queue = self._queues[index]
         entries = queue.entries
         # 1. The run ends at the second smallest head: a child of the heap's root.
         rival_time, rival_index = min(heads[1:3], default=(_LAST, index))
         bound = rival_time + (index < rival_index)
-        # 2. Its first entry is below the bound. Times need not ascend, so each one is compared.
+        # 2. Its first entry is below the bound. Times need not be ascending, so each one is compared.
         room = limit - len(taken)
         while room and entries and entries[0][_TIME] < bound:
             taken.append(entries.popleft())
             room -= 1
-        # 3. Its new head joins the heads; without one, the others continue only if the topic is caught up.
+        # 3. Its new head joins the heap. If there is none, the others continue only if the topic is caught up.
         if entries:
             heapreplace(heads, (entries[0][_TIME], index))
             return False
@@ -221,19 +222,19 @@ class RecordMerge(Generic[ItemT]):
         return not queue.caught_up
 
     def put_back(self, entries: Sequence[Entry[ItemT]]) -> None:
-        """Return the last entries of the last `pop`, in their order; the next `pop` takes them again."""
+        """Put back the last entries of the last `pop`, in order. The next `pop` returns them again."""
         for entry in reversed(entries):
             self._queues[entry[0]].entries.appendleft(entry)
 
     def wants(self, topic: str) -> bool:
-        """Return whether to fetch more of a topic; a topic that holds the others back is empty, so it is fetched."""
+        """Return whether to fetch more from a topic. A topic that holds others back is empty, so it is fetched."""
         return self._by_topic[topic].buffered_bytes < self._share
 
     @property
     def positions(self) -> dict[str, int]:
-        """Next offset to consume of each topic: of the first item not popped, or the end of the last fetch.
+        """Next offset to consume in each topic: that of the first item not yet popped, or the end of the last fetch.
 
-        A topic that began without a position is missing until its first fetch; nothing is popped before that.
+        A topic that started without a position is missing until its first fetch. Nothing is popped before that.
         """
         return {topic: queue.position for topic, queue in self._by_topic.items() if queue.end != _UNKNOWN}
 
@@ -244,12 +245,12 @@ class RecordMerge(Generic[ItemT]):
 
     @property
     def ends(self) -> dict[str, int]:
-        """Next offset to fetch of each topic whose position is known."""
+        """Next offset to fetch from each topic whose position is known."""
         return {topic: queue.end for topic, queue in self._by_topic.items() if queue.end != _UNKNOWN}
 
     @property
     def lags(self) -> dict[str, int | None]:
-        """Number of offsets between position and high watermark of each topic; None: not known yet."""
+        """Number of offsets between each topic's position and its high watermark, or None if not known yet."""
         return {
             topic: None if queue.high_watermark == _UNKNOWN else max(0, queue.high_watermark - queue.position)
             for topic, queue in self._by_topic.items()
@@ -257,12 +258,12 @@ class RecordMerge(Generic[ItemT]):
 
     @property
     def waiting_for(self) -> tuple[str, ...]:
-        """Topics that hold the others back: empty and not known to be caught up."""
+        """Topics that hold back the others: they are empty and not known to be caught up."""
         return tuple(topic for topic, queue in self._by_topic.items() if not queue.entries and not queue.caught_up)
 
     @property
     def waiting_for_promised(self) -> tuple[str, ...]:
-        """Topics of `waiting_for` whose last fetch found nothing, although more records are promised."""
+        """Topics of `waiting_for` whose last fetch was empty although more records are promised."""
         queues = self._by_topic.items()
         return tuple(
             topic for topic, queue in queues if not queue.entries and queue.promised > queue.end >= queue.high_watermark
@@ -270,10 +271,10 @@ class RecordMerge(Generic[ItemT]):
 
     @property
     def buffered_bytes(self) -> int:
-        """Bytes of the buffered items of all topics."""
+        """Bytes of all buffered items."""
         return sum(queue.buffered_bytes for queue in self._queues)
 
     @property
     def buffered_items(self) -> int:
-        """Number of buffered items of all topics."""
+        """Number of all buffered items."""
         return sum(len(queue.entries) for queue in self._queues)

@@ -1,4 +1,4 @@
-"""States to be scored at the end of a step: copied while events are applied, scored together as one matrix."""
+"""Batch of states to score: states are copied while events are applied, then scored as one matrix after the step."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from stream_app.core.units import DAY_US
 class ScoredBatch:
     """Scores of a step."""
 
-    count: int = 0  # scored states
+    count: int = 0  # number of scored states
     decisions: list[Pending] = field(default_factory=list)
-    scores: Scores | None = None  # of the decisions, row by row; None: no decisions
-    view: StateFrame | None = None  # of the decisions, row by row
+    scores: Scores | None = None  # one row per decision; None: no decisions
+    view: StateFrame | None = None  # one row per decision
     effects_of: list[tuple[str, float]] = field(default_factory=list)  # kind of event, change of the log-odds
 
 
@@ -41,18 +41,18 @@ class ScoreBatch:
         self._at: list[int] = []
         self._vectors: list[bytes] = []
         self._pending: list[Pending | None] = []
-        self._sampled: list[tuple[int, str]] = []  # row of the score after a sampled event, kind of the event
+        self._sampled: list[tuple[int, str]] = []  # row of the score after a sampled event, event kind
         self._breaches: list[tuple[SlaBreach, bytes]] = []
-        self._forgotten: dict[int, int] = {}  # ranking index -> row before which the scores are not ranked
+        self._forgotten: dict[int, int] = {}  # ranking index -> row; scores before this row are not ranked
 
     def add(self, customer: Customer, at: int, pending: Pending | None, sampled: str = "") -> None:
-        """Copy the present state of a customer.
+        """Copy the current state of a customer.
 
         Args:
-            customer: whose state.
-            at: the time of the score, microseconds.
-            pending: the decision made at that time, if there is one.
-            sampled: kind of an event that has just been applied; the previous row is the state before it.
+            customer: the customer to score.
+            at: time of the score, microseconds.
+            pending: the decision made at that time, if any.
+            sampled: kind of the event that was just applied; the previous row is the state before the event.
         """
         if sampled:
             self._sampled.append((len(self._at), sampled))
@@ -62,20 +62,20 @@ class ScoreBatch:
         self._pending.append(pending)
 
     def add_breach(self, customer: Customer, breach: SlaBreach) -> None:
-        """Copy the present state of a customer to score an urgent alert; this score does not enter the ranking."""
+        """Copy a customer's current state to score an urgent alert. The score is not used in the ranking."""
         self._breaches.append((breach, customer.vector.tobytes()))
 
     def forget(self, customer: Customer) -> None:
-        """Remove a customer from the ranking as of now, after an order or the last active day."""
+        """Remove a customer's scores so far from the ranking, after an order or the last active day."""
         self._forgotten[customer.index] = len(self._at)
 
     def score(self, model: Model, horizon: float, ranking: Ranking) -> ScoredBatch:
-        """Score the batch, complete its decisions, enter the scores in the ranking, and begin a new batch.
+        """Score the batch, complete its decisions, add the scores to the ranking, and start a new batch.
 
         Args:
-            model: in force.
-            horizon: of the labels, days.
-            ranking: of the partition.
+            model: the current model.
+            horizon: label horizon, days.
+            ranking: ranking of the partition.
         """
         for index in self._forgotten:
             ranking.forget(index)
@@ -128,7 +128,7 @@ def _log_odds(probability: float) -> float:
 
 
 def _complete(decisions: Iterable[Pending], scores: Scores) -> None:
-    """Store with each decision what the models saw and predicted."""
+    """Store the features and predictions with each decision."""
     log_odds = scores.log_odds.astype(np.float16)
     for row, pending in enumerate(decisions):
         pending.features = scores.features[row].tobytes()

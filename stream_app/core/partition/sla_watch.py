@@ -1,8 +1,8 @@
-"""Watch over the service targets of complaints: when one is missed, met after all, or no longer worth an alert.
+"""Monitors the service targets of complaints: detects targets that are missed, met late, or no longer worth an alert.
 
-Which targets were missed follows from the complaints in the customers' states and from stream time, so it needs no
-state: targets before stream time have been evaluated, all others have a timer. Only what the staff does about an urgent
-case is stored with the customer.
+Missed targets are derived from the complaints in the customers' states and from stream time, so no extra state is
+needed: targets before stream time have been evaluated, and all others have a timer. Only staff work on an urgent case
+is stored with the customer.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ MissedTarget = tuple[Customer, Target]
 
 
 class SlaWatch:
-    """Timers for the service targets of open complaints.
+    """Holds timers for the service targets of open complaints.
 
     Args:
         settings: of the shop.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.next_due = NOT_DUE  # no target is missed and no urgent case expires before this time, microseconds
+        self.next_due = NOT_DUE  # no target becomes overdue and no urgent case expires before this time, microseconds
         self._settings = settings
         self._deadlines: Timers[Customer] = Timers(HOUR_US)
         self._expiries: Timers[Customer] = Timers(HOUR_US)  # one alert lifetime after the deadlines
@@ -44,7 +44,7 @@ class SlaWatch:
         self._forgotten: list[str] = []
 
     def schedule(self, customer: Customer, stream_time: int) -> None:
-        """Set the timers of a restored customer; targets before stream time have been evaluated already."""
+        """Set the timers of a restored customer. Targets before stream time have already been evaluated."""
         for target in targets_of(customer.vector, self._settings):
             self._set_timers(customer, target, stream_time)
 
@@ -58,23 +58,23 @@ class SlaWatch:
         return target[0] + self._settings.alert_lifetime
 
     def update(self, customer: Customer, before: ComplaintsBefore, at: int, stream_time: int) -> list[MissedTarget]:
-        """Set timers for the targets added by a step of a complaint, and record those that it meets too late.
+        """Set timers for targets added by a complaint event, and record targets that the event meets too late.
 
         Args:
-            customer: after the step.
-            before: the customer's complaints before it.
-            at: time of the step, microseconds.
+            customer: the customer, after the event was applied.
+            before: the customer's complaints before the event.
+            at: time of the event, microseconds.
             stream_time: microseconds.
 
         Returns:
-            The added targets that have passed already because the complaint arrived late.
+            The added targets that are already overdue because the complaint arrived late.
         """
         after = targets_of(customer.vector, self._settings)
         added = sorted(after - before.targets)
         for target in added:
             self._set_timers(customer, target, stream_time)
-        # A step changes one complaint. If a new complaint has replaced another, the replaced one was not met: there are
-        # more complaints than places in the state, and the alert of the replaced one stays open until it expires.
+        # An event changes one complaint. If the state was full and the new complaint replaced another one, the targets
+        # of the replaced one were not met, and its alert stays open until it expires.
         replaced = not before.keys <= keys_of(customer.vector)
         for target in sorted(before.targets - after):
             case = customer.cases.pop(target, None)
@@ -87,8 +87,8 @@ class SlaWatch:
         return [(customer, target) for target in added if target[0] < stream_time]
 
     def take_missed(self, stream_time: int) -> list[MissedTarget]:
-        """Return the targets missed before stream time, each once."""
-        missed: dict[tuple[str, Target], MissedTarget] = {}  # complaints of one instant share an alert, not a timer
+        """Return the targets missed before stream time, without duplicates."""
+        missed: dict[tuple[str, Target], MissedTarget] = {}  # simultaneous complaints share an alert, not a timer
         for due, name, customer, target in self._take_due(self._deadlines, stream_time):
             if target[0] == due:
                 missed[name, target] = (customer, target)
@@ -112,7 +112,7 @@ class SlaWatch:
     def open_case(
         self, customer: Customer, alert_key: str, stream_time: int, shop: KnownShop
     ) -> tuple[Target, UrgentCase] | None:
-        """Return an open urgent case of a customer and its target, by the id of its alert; None if it is not open."""
+        """Return a customer's open urgent case and its target by alert id, or None if there is no such open case."""
         for target in targets_of(customer.vector, self._settings):
             if breach_id(customer.name, target) == alert_key:
                 case = customer.cases.get(target) or UrgentCase(alert_key, self._expires_at(target))
@@ -121,7 +121,7 @@ class SlaWatch:
         return None
 
     def take_forgotten(self) -> list[str]:
-        """Return the ids of the urgent cases whose complaints were replaced in the state since the last call."""
+        """Return the ids of urgent cases whose complaints were replaced in the state since the last call."""
         forgotten, self._forgotten = self._forgotten, []
         return forgotten
 

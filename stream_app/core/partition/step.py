@@ -1,4 +1,4 @@
-"""A step of a partition task: the effects of one chunk of records, and the commit that stores them."""
+"""A step of a partition task: collects the effects of one chunk of records, and builds the commit that stores them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from stream_app.core.segments.segments import COMPLAINING, SEGMENTS
 
 @dataclass
 class Step:
-    """One step: what was counted, and what is to be committed.
+    """One step: its counts, and the changes to commit.
 
     Args:
-        partition: number of the partition.
-        decision_limit: `DueDecisions.made` at which the step makes no more decisions.
+        partition: partition number.
+        decision_limit: the step makes no more decisions once `DueDecisions.made` reaches this value.
     """
 
     partition: int
@@ -37,17 +37,17 @@ class Step:
     commit: Commit = field(init=False)
     position: Position = field(init=False)
     events: Counter[str] = field(default_factory=Counter)  # by role
-    rejected: Counter[str] = field(default_factory=Counter)  # by field
-    misplaced: Counter[str] = field(default_factory=Counter)  # by role: records of customers of other partitions
+    rejected: Counter[str] = field(default_factory=Counter)  # rejected records by field
+    misplaced: Counter[str] = field(default_factory=Counter)  # by role: records whose customer is elsewhere
     decisions: int = 0
-    decisions_left: bool = False  # more decisions are due than the limit allows
+    decisions_left: bool = False  # whether more decisions are due than the limit allows
     scored: int = 0
-    oldest_append: int = 0  # the broker's append time of the oldest event, milliseconds; 0: no events
+    oldest_append: int = 0  # time when the broker appended the oldest event, milliseconds; 0: no events
     watermark: int = 0  # microseconds
     event_counts: dict[str, Row] = field(default_factory=dict)  # by shop
     opened: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # alerts by shop, cause and segment
     closed: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # alerts by shop, reason and segment
-    suppressed: int = 0  # alert candidates of a day on which no alerts open
+    suppressed: int = 0  # number of alert candidates on a day when no alerts open
     # Alerts resolved by the staff, by outcome, cause and segment.
     outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     unknown_words: Counter[Found] = field(default_factory=Counter)
@@ -56,24 +56,24 @@ class Step:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was applied."""
+        """Whether the step has applied nothing."""
         return not (self.events or self.rejected or self.misplaced or self.decisions_left)
 
     def count_event(self, role: int, appended: int) -> None:
-        """Count an event of a topic, by its index in ROLES, with the broker's append time in milliseconds."""
+        """Count an event, given its topic's index in ROLES and the broker's append time in milliseconds."""
         self.events[ROLES[role]] += 1
         if not self.oldest_append or appended < self.oldest_append:
             self.oldest_append = appended
 
     def add_dead_letter(self, dead: DeadLetter, topic: str) -> None:
-        """Send a record that came from a topic to the dead-letter topic."""
+        """Send a record from a topic to the dead-letter topic."""
         self.rejected[dead.rejected.field] += 1
         outgoing = dead_letter(dead, topic, self.partition)
         self.outbox.append(outgoing)
         self.dead_letter_bytes += outgoing.size
 
     def add_effects(self, effects: Effects) -> None:
-        """Send the effects of the processor to the trainer and the staff."""
+        """Send the processor's effects to the trainer and the staff."""
         cohorts = Cohorts()
         cohorts.record_decisions(effects.decisions)
         cohorts.record_returns(effects.returned)
@@ -81,19 +81,19 @@ class Step:
         self.outbox += outbox.closed_alerts(self.partition, effects.closed)
         self.outbox += outbox.urgent_alerts(self.partition, effects.breaches, effects.ended)
         self.outcomes.update((one.outcome, one.cause, segment_in(one.alert)) for one in effects.closed if one.outcome)
-        # A customer with an urgent case has complained.
+        # An urgent case implies that the customer has complained.
         self.outcomes.update((one.outcome, one.cause, SEGMENTS[COMPLAINING]) for one in effects.ended if one.outcome)
         self.decisions += len(effects.decisions)
 
     def add_scores(self, stream_time: int, version: int, ranking: Ranking, customers: Iterable[Customer]) -> None:
-        """Send the latest scores of customers: those that have one."""
+        """Send the latest scores of the customers that have one."""
         latest = ((one.name, ranking.latest(one.index)) for one in customers)
         scores = [(name, score) for name, score in latest if not isnan(score)]
         self.outbox += outbox.scores(self.partition, stream_time, version, scores)
         self.scored = len(scores)
 
     def take_counts(self, counts: EventCounts) -> None:
-        """Move the counts since the last step into this one."""
+        """Move the counts since the last step into this step."""
         self.event_counts = counts.take()
         self.opened, self.closed = counts.take_alerts()
         self.unknown_words = counts.unknown_words.take()

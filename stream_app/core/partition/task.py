@@ -1,10 +1,10 @@
-"""Task of one partition number, from records to commits: all decisions of a worker, without its input and output.
+"""Task of one partition number: turns records into commits. Contains a worker's whole logic, but performs no I/O.
 
 A task merges the records of six topics into one order, applies a bounded chunk of them to its customers, and returns a
-commit: the new position, the changed states, and the records to send. Nothing has happened until the commit is stored.
-If it cannot be stored, the task is dropped and rebuilt from the store.
+commit: the new position, the changed states, and the records to send. Nothing takes effect until the commit is stored.
+If storing fails, the task is discarded and rebuilt from the store.
 
-The position of a commit covers exactly what is in its states, so that a record fetched twice is applied once.
+A commit's position matches its states exactly, so a record that is fetched twice is applied only once.
 """
 
 from __future__ import annotations
@@ -33,35 +33,35 @@ from stream_app.core.settings import Settings
 from stream_app.core.state.complaint_kinds import Classifier, unclassified
 from stream_app.core.units import EPOCH, HOUR_US, MICROSECOND
 
-MAX_DEAD_LETTER_BYTES: Final = 8 << 20  # per commit: Redis takes 512 MB per argument, and blocks while it copies
+MAX_DEAD_LETTER_BYTES: Final = 8 << 20  # per commit; Redis accepts 512 MB per argument but blocks while it copies
 _MISPLACED: Final = f"the customer belongs to another partition. {PLACEMENT_REMEDY}"
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Bounds and options of a task; the result does not depend on the bounds."""
+    """Limits and options of a task. The results do not depend on the limits."""
 
     events: int = 1_000  # per commit
-    decisions: int = 1_000  # per commit: after an idle night, one tick may make tens of thousands due
-    skew: int = HOUR_US // 12  # how far an event may lie after the broker's append time, microseconds
-    scores: bool = True  # whether scores are sent to `shop.scores`
-    dead_letter_misplaced: bool = False  # whether records of customers of other partitions become dead letters
-    follows: bool = False  # whether records wait for the next tick of the publisher that writes them
+    decisions: int = 1_000  # per commit; after an idle night, tens of thousands may become due with one tick
+    skew: int = HOUR_US // 12  # how far an event may be ahead of the broker's append time, microseconds
+    scores: bool = True  # whether to send scores to `shop.scores`
+    dead_letter_misplaced: bool = False  # whether misplaced records become dead letters
+    follows: bool = False  # whether records wait for the next tick from the publisher that writes them
 
 
 class PartitionTask:
-    """Work on one partition number.
+    """Processes one partition number.
 
-    Call `restore` with everything stored, then `begin`. After that, pass every fetch to `inputs.receive`, and call
-    `step` with the model of `version` until it returns None. Every step must be committed before the next one.
+    Call `restore` with all stored customers, then `begin`. After that, pass every fetch to `inputs.receive`, and call
+    `step` with the model of `version` until it returns None. Commit every step before requesting the next one.
 
     Args:
-        number: of the partition.
-        topics: names by role (`decoding.ROLES`).
+        number: partition number.
+        topics: topic names by role (`decoding.ROLES`).
         settings: of the shop.
-        limits: of a step.
-        buffer_bytes: limit of the buffered records.
-        classify: finds the category of a complaint from its text, where the shop gives none.
-        partition_of: returns the partition of a customer; None: every record belongs here.
+        limits: limits of a step, and options.
+        buffer_bytes: size limit of the buffered records.
+        classify: derives a complaint's category from its text if the shop does not send one.
+        partition_of: returns a customer's partition; None if all records belong to this one.
     """
 
     def __init__(
@@ -86,19 +86,19 @@ class PartitionTask:
         self._settings = settings
         self._partition_of = partition_of
         self._commits = 0
-        self._released = False  # a hold has ended, and no commit records it yet
+        self._released = False  # whether a hold has ended but no commit has recorded it yet
 
     def restore(self, stored: Sequence[tuple[str, bytes]]) -> None:
-        """Restore a chunk of stored customers: names and encoded states."""
+        """Restore a chunk of stored customers, given as ids and encoded states."""
         restored = decode_customers(stored, self._settings.horizon)
         self.processor.working_set.add(restored.customers)
         restored.rank(self.processor.ranking)
 
     def begin(self, position: bytes, summary: bytes) -> Position | None:
-        """Begin at a stored position, after all customers were restored.
+        """Start from a stored position. Call this after all customers have been restored.
 
         Returns:
-            Where to continue reading; None: at the beginning.
+            The position to resume reading from, or None to read from the beginning.
 
         Raises:
             UnusableState: the summary was written by an incompatible version.
@@ -116,29 +116,29 @@ class PartitionTask:
 
     @property
     def version(self) -> int:
-        """Version of the model in force."""
+        """Version of the current model."""
         return self.summary.version
 
     @property
     def hold(self) -> Hold | None:
-        """The hold in which the task waits, if any."""
+        """The hold that the task is waiting in, if any."""
         return self.summary.hold
 
     def end_trainer_hold(self, version: int) -> None:
-        """Put the version in force that the trainer has learned up to the moment of the hold."""
+        """Switch to the model version that the trainer has learned up to the moment of the hold."""
         if self.hold is not None:
             self.summary.version = version
             self.hold.trainer = False
             self._release()
 
     def _release(self) -> None:
-        """End the hold if everybody has answered."""
+        """End the hold if both the trainer and the allocator have answered."""
         if self.hold is not None and not self.hold.trainer and not self.hold.allocator:
             self.summary.hold = None
             self._released = True
 
     def step(self, model: Model) -> Step | None:
-        """Apply a chunk of the waiting records and return the step to commit; None if nothing can be done now."""
+        """Apply a chunk of the waiting records. Return the step to commit, or None if nothing can be done now."""
         step = Step(self.number, self.processor.decisions.made + self.limits.decisions)
         tick = self._apply_chunk(step)
         if tick is None and step.is_empty and not self._released:
@@ -148,8 +148,8 @@ class PartitionTask:
         self.base, self._released = step.commit.position, False
         return step
 
-    def _apply_chunk(self, step: Step) -> Tick | None:  # noqa: C901 - a call per record would cost more
-        """Apply records up to the limit, or up to and including a tick that ends the chunk, which is returned."""
+    def _apply_chunk(self, step: Step) -> Tick | None:  # noqa: C901 - splitting it would cost a call per record
+        """Apply records up to the limit or up to a tick that ends the chunk. Return that tick, if any."""
         processor, timers, customers = self.processor, self.processor.decisions.timers, self.processor.customers
         run = self.inputs.pop(self.limits.events, CONTACTS if self.hold is not None else None)
         for place, (role, _, at, (item, appended, record)) in enumerate(run):
@@ -177,7 +177,7 @@ class PartitionTask:
         return None
 
     def _advance(self, at: int, step: Step) -> bool:
-        """Make the decisions due before a time, as far as the limit allows; return whether that was all."""
+        """Make decisions due before a time, within the limit. Return whether all due decisions were made."""
         limit = max(step.decision_limit - self.processor.decisions.made, 1)
         step.decisions_left = not self.processor.advance(at, limit)
         return not step.decisions_left
@@ -185,25 +185,25 @@ class PartitionTask:
     def _apply_unplaced(
         self, event: Event, at: int, role: int, appended: int, record: Record | None, step: Step
     ) -> None:
-        """Apply an event of a customer that is new, belongs elsewhere, or has had no event since the start."""
+        """Apply an event whose customer is new, belongs elsewhere, or has had no event since the start."""
         placed = self._is_placed(event.customer_id)
         if not placed and self._reject_misplaced(ROLES[role], record, step):
             return
         self.processor.apply(event, at)
         step.count_event(role, appended)
         customer = self.processor.customers.get(event.customer_id)
-        if customer is not None:  # None: excluded by the settings
+        if customer is not None:  # None if excluded by the settings
             customer.placed = placed
 
     def _is_placed(self, name: str) -> bool:
-        """Return whether a customer belongs to this partition; computed once per customer, since hashing is slow."""
+        """Return whether a customer belongs to this partition. Cached per customer, since hashing is slow."""
         customer = self.processor.customers.get(name)
         if customer is not None and customer.placed is not None:
             return customer.placed
         return self._partition_of is None or self._partition_of(name) == self.number
 
     def _reject_misplaced(self, role: str, record: Record | None, step: Step) -> bool:
-        """Count a misplaced record; return whether it has become a dead letter."""
+        """Count a misplaced record. Return whether it becomes a dead letter."""
         step.misplaced[role] += 1
         if record is None:
             return False
@@ -213,8 +213,8 @@ class PartitionTask:
     def _is_ready(self, item: SystemMessage, at: int, step: Step) -> bool:
         """Return whether a message can be applied now.
 
-        A tick is ready when all decisions before it are made. While the task is on hold it reads its contacts only, and
-        may meet messages of the allocator for later moments: these have to wait.
+        A tick is ready when all decisions before it have been made. While on hold, the task reads only contacts, and
+        may encounter messages from the allocator for later moments, which have to wait.
         """
         if isinstance(item, Tick):
             return self._advance(at, step)
@@ -222,14 +222,14 @@ class PartitionTask:
         return self.hold is None or at <= self.hold.moment or not by_allocator
 
     def _apply_message(self, item: SystemMessage, at: int, record: Record | None, step: Step) -> bool:
-        """Apply a tick or a contact; return whether the chunk ends with it."""
+        """Apply a tick or a contact. Return whether it ends the chunk."""
         if isinstance(item, Tick):
             step.events[TICKS] += 1
             if self._ends_chunk(item, at):
                 return True
             self.summary.ticked, self.summary.following = max(self.summary.ticked, at), more_ticks_follow(item)
             return False
-        # Contacts of the allocator have a number, and are always in the right partition.
+        # Contacts from the allocator have a sequence number and are always in the right partition.
         misplaced = isinstance(item, Contact) and not item.sequence and not self._is_placed(item.customer_id)
         if misplaced and self._reject_misplaced(CONTACTS, record, step):
             return False
@@ -241,22 +241,22 @@ class PartitionTask:
         elif self.hold is not None and at >= self.hold.moment:
             self.hold.allocator = False
             self._release()
-        return self._released  # the other topics can be read again
+        return self._released  # reading of the other topics can resume
 
     def _ends_chunk(self, tick: Tick, at: int) -> bool:
-        """Return whether a tick does more than advance the time; one that was applied before does nothing."""
+        """Return whether a tick does more than advance time. Ticks that were already applied do nothing."""
         changes = tick.version is not None and tick.version != self.summary.version
         return at > self.summary.ticked and (changes or tick.learns or tick.nominates or tick.waits or tick.complete)
 
     def _finish(self, step: Step, tick: Tick | None, model: Model) -> None:
-        """Score the chunk, and carry out the tick that ends it in the order of a replay."""
+        """Score the chunk, and carry out the tick that ends it, in the same order as a replay."""
         if tick is None:
             step.add_effects(self.processor.finish(model))
             return
         at, summary = (tick.occurred_at - EPOCH) // MICROSECOND, self.summary
-        # 1. Everything before the tick, with the model that was in force.
+        # 1. Everything before the tick, with the model used until then.
         step.add_effects(self.processor.finish(model, at - 1 if tick.complete else None))
-        # 2. Candidates for the allocator; alerts closed by this belong to the same commit.
+        # 2. Candidates for the allocator. Alerts closed in the process belong to the same commit.
         if tick.nominates:
             self._send_candidates(at, step)
             step.add_effects(self.processor.finish(model))
@@ -266,7 +266,7 @@ class PartitionTask:
             step.outbox += outbox.labelled(self.number, [], Cohorts(), moment)
             if tick.waits:
                 summary.hold = Hold(moment, trainer=True, allocator=False)
-        # 4. State after the tick.
+        # 4. The state after the tick.
         if tick.waits and tick.nominates:
             summary.hold = Hold(at, trainer=tick.learns, allocator=True)
         if tick.version is not None:
@@ -281,7 +281,7 @@ class PartitionTask:
         step.outbox += outbox.candidate_batches(self.number, at, candidates)
 
     def _seal(self, step: Step) -> None:
-        """Complete a step with the commit of everything that has changed."""
+        """Complete a step with a commit of all changes."""
         processor, summary, changed = self.processor, self.summary, self.processor.working_set.take_changed()
         if self.limits.scores:
             step.add_scores(processor.stream_time, summary.version, processor.ranking, changed)

@@ -1,4 +1,4 @@
-"""Timers in stream time: a calendar queue that returns due items in order of (due, customer).
+"""Stream-time timers: a calendar queue that returns due items in order of (due, customer).
 
 `due_decisions.py` uses it to score quiet customers, `sla_watch.py` to watch service targets.
 """
@@ -14,13 +14,13 @@ ItemT = TypeVar("ItemT")
 
 
 class Timers(Generic[ItemT]):
-    """Timers in buckets of equal width; only the current bucket is kept sorted.
+    """Timers in buckets of equal width. Only the current bucket is kept sorted.
 
-    Adding and taking cost the same with a million timers as with a thousand, where a heap would pay for its depth.
+    Adding and removing timers costs the same for a million timers as for a thousand, unlike in a heap.
     Calendar queue: Brown, Communications of the ACM 31(10), 1988.
 
     Args:
-        width: of a bucket, microseconds; about a thousandth of the usual time until an item is due.
+        width: bucket width, microseconds; about a thousandth of the typical time until an item is due.
 
     >>> timers = Timers(width=10)
     >>> for due, name in [(25, "b"), (25, "a"), (7, "c"), (31, "d")]:
@@ -37,7 +37,7 @@ class Timers(Generic[ItemT]):
         self._width = max(width, 1)
         self._buckets: dict[int, list[tuple[int, str, ItemT]]] = {}
         self._starts: list[int] = []
-        self._current: list[tuple[int, str, ItemT]] = []  # latest first, so that taking is popping
+        self._current: list[tuple[int, str, ItemT]] = []  # latest first, so that timers are removed by popping
         self._current_end = 0  # index of the first bucket after the current one
         self._size = 0
         self.next_due = NOT_DUE  # microseconds; nothing is due before it
@@ -46,7 +46,7 @@ class Timers(Generic[ItemT]):
         return self._size
 
     def add(self, due: int, customer: str, item: ItemT) -> None:
-        """Set a timer; (due, customer) must be unique."""
+        """Set a timer. Its (due, customer) must be unique."""
         self._size += 1
         index = due // self._width
         if index < self._current_end:
@@ -75,7 +75,7 @@ class Timers(Generic[ItemT]):
         return self._current
 
     def _first_of_next(self) -> int:
-        """Return the earliest time in the next bucket."""
+        """Return the time of the earliest timer in the next bucket."""
         if not self._starts:
             return NOT_DUE
         return min(due for due, _, _ in self._buckets[self._starts[0]])

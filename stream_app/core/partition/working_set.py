@@ -1,4 +1,4 @@
-"""The customers that a partition holds in memory."""
+"""Holds a partition's customers in memory."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from stream_app.core.customers.customer import Customer
 
 
 class WorkingSet:
-    """The customers of one partition number, their ranking, and which of them have changed since the last commit.
+    """The customers of one partition number, their ranking, and the set of customers changed since the last commit.
 
     Args:
-        agreement: minimum time between two decisions that count for the ranking, microseconds.
+        agreement: minimum time between the two decisions used for the ranking, microseconds.
     """
 
     def __init__(self, agreement: int) -> None:
         self.by_name: dict[str, Customer] = {}
-        self.by_index: list[Customer] = []  # index in the ranking
+        self.by_index: list[Customer] = []  # customers by index in the ranking
         self.ranking = Ranking(agreement)
         self.changed: set[Customer] = set()
 
     def add(self, customers: Iterable[Customer]) -> None:
-        """Add customers and assign each its index in the ranking."""
+        """Add customers and assign each an index in the ranking."""
         for customer in customers:
             customer.index = len(self.by_index)
             self.by_name[customer.name] = customer

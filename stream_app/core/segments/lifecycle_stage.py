@@ -1,4 +1,4 @@
-"""Lifecycle stages of customers, derived from the trend of their own gaps between orders."""
+"""Lifecycle stages of customers, derived from the trend in their gaps between orders."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from stream_app.core.arrays import Floats
 
 STAGES: Final = ("new", "one_time", "growing", "stable", "declining", "lost")
 NEW, ONE_TIME, GROWING, STABLE, DECLINING, LOST = range(len(STAGES))
-FASTER: Final = 0.75  # ratio of the last gap to the usual one up to which orders speed up
-SLOWER: Final = 1.5  # ratio of the last gap, or of the silence, to the usual gap from which orders slow down
+FASTER: Final = 0.75  # orders are speeding up if the last gap is at most this multiple of the usual gap
+SLOWER: Final = 1.5  # orders are slowing down if the last gap or the silence is at least this multiple of the usual gap
 
 
 class Life(Protocol):
-    """What the stages of n customers are derived from, in days; a StateFrame satisfies it."""
+    """Columns that stages are derived from, for n customers, in days. A StateFrame implements this protocol."""
 
     @property
     def recency(self) -> Floats:
@@ -24,7 +24,7 @@ class Life(Protocol):
 
     @property
     def mean_gap(self) -> Floats:
-        """Usual gap between order days."""
+        """Typical gap between order days."""
 
     @property
     def last_gap(self) -> Floats:
@@ -36,15 +36,15 @@ class Life(Protocol):
 
     @property
     def horizon(self) -> float:
-        """Days within which an order means that a customer has stayed."""
+        """Horizon: a customer who orders within it is retained."""
 
 
 def stages(life: Life, lost_after_days: float) -> npt.NDArray[np.int8]:
     """Return the stages of n customers as indices into STAGES, shape (n,).
 
     lost: no order for lost_after. new: one order day, less than half a horizon ago. one_time: one order day, longer
-    ago. declining: the last gap, or the present silence, is SLOWER times the usual gap or more. growing: two order
-    days, or a last gap of FASTER times the usual one or less. stable: all others.
+        ago. declining: the last gap or the current silence is at least SLOWER times the usual gap. growing: two order
+        days, or the last gap is at most FASTER times the usual gap. stable: all others.
     """
     silence_ratio = life.recency / np.maximum(life.mean_gap, 0.5)
     gap_ratio = life.last_gap / np.maximum(life.mean_gap, 0.5)

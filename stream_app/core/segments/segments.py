@@ -1,6 +1,6 @@
-"""Segments of customers. Measures must fit the cause of churn and the segment.
+"""Customer segments. Retention measures must fit both the cause of churn and the segment.
 
-The rules work on columns: explanations apply them to one customer, KPIs to all customers of a partition.
+The rules operate on columns: explanations apply them to a single customer, KPIs to all customers of a partition.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from stream_app.core.state.profile import CustomerProfile
 SEGMENTS: Final = ("complaining", "vip", "price_sensitive", "one_time", "growing", "declining", "loyal")
 COMPLAINING, VIP, PRICE_SENSITIVE, ONCE, RISING, FADING, LOYAL = range(len(SEGMENTS))
 NEVER_LOST: Final = float("inf")  # days; lost customers keep their segment
-# A VIP is defined by recency, frequency and money, not by money single.
-VIP_SILENCE: Final = 8.0  # largest silence, in usual gaps of the customer
-VIP_ORDER_DAYS: Final = 5  # smallest number of order days
-VIP_MONEY: Final = 6.0  # smallest revenue, in usual orders of the shop
-CHEAP_SHARE: Final = 0.75  # share of discounted orders
-CHEAP_DEPTH: Final = 0.10  # share of the full price saved
+# A VIP is defined by recency, frequency and money, not by money alone.
+VIP_SILENCE: Final = 8.0  # maximum silence, in multiples of the customer's usual gap
+VIP_ORDER_DAYS: Final = 5  # minimum number of order days
+VIP_MONEY: Final = 6.0  # minimum revenue, in multiples of the shop's usual order
+CHEAP_SHARE: Final = 0.75  # minimum share of discounted orders
+CHEAP_DEPTH: Final = 0.10  # minimum share of the full price saved
 
 _OF_STAGE: Final = np.full(len(STAGES), LOYAL, dtype=np.int8)
 _OF_STAGE[[NEW, ONE_TIME]] = ONCE
@@ -30,7 +30,7 @@ _OF_STAGE[GROWING], _OF_STAGE[[DECLINING, LOST]] = RISING, FADING
 
 
 class Dealings(Life, Protocol):
-    """What the segments of n customers are derived from, in addition to their stages."""
+    """Columns that segments are derived from, for n customers, in addition to those for stages."""
 
     @property
     def money(self) -> Floats:
@@ -38,7 +38,7 @@ class Dealings(Life, Protocol):
 
     @property
     def usual_amount(self) -> Floats:
-        """Usual amount of an order in the customer's shop; 0 if unknown."""
+        """Usual order amount in the customer's shop, or 0 if unknown."""
 
     @property
     def complains(self) -> Bools:
@@ -52,7 +52,7 @@ class Dealings(Life, Protocol):
 def segments(of: Dealings) -> npt.NDArray[np.int8]:
     """Return the segments of n customers as indices into SEGMENTS, shape (n,).
 
-    The first matching segment applies; those that need attention come before those of the lifecycle stage.
+    The first matching segment applies. Segments that need attention take precedence over lifecycle stages.
     """
     segment = _OF_STAGE[stages(of, NEVER_LOST)]
     for one, belong in reversed(_before_stages(of)):
@@ -61,7 +61,7 @@ def segments(of: Dealings) -> npt.NDArray[np.int8]:
 
 
 def _before_stages(of: Dealings) -> list[tuple[int, Bools]]:
-    """Return the segments that precede those of the stages, in order, each with its members."""
+    """Return the segments that take precedence over lifecycle stages, in order, each with a mask of its members."""
     usual = of.usual_amount
     is_vip = (of.order_days >= VIP_ORDER_DAYS) & (usual > 0) & (of.money >= VIP_MONEY * usual)
     is_vip &= of.recency <= VIP_SILENCE * np.maximum(of.mean_gap, 0.5)
@@ -69,11 +69,11 @@ def _before_stages(of: Dealings) -> list[tuple[int, Bools]]:
 
 
 def price_sensitive(orders: Floats, discounted: Floats, money: Floats, discount: Floats) -> Bools:
-    """Return whether most orders had a considerable discount; a single order needs a deep one.
+    """Return whether most orders were considerably discounted. For a single order, the discount must be deep.
 
     Args:
-        orders: number of orders, shape (n,).
-        discounted: number of orders with a discount.
+        orders: numbers of orders, shape (n,).
+        discounted: numbers of orders with a discount.
         money: total amount paid.
         discount: total amount saved.
     """
@@ -84,7 +84,7 @@ def price_sensitive(orders: Floats, discounted: Floats, money: Floats, discount:
 
 
 def segments_of(about: CustomerProfile) -> tuple[str, ...]:
-    """Return every segment that a customer belongs to, the one that applies first."""
+    """Return all segments that a customer belongs to, starting with the one that applies."""
     single = _SingleCustomer(about)
     found = [one for one, belong in _before_stages(single) if belong[0]]
     return tuple(SEGMENTS[one] for one in (*found, _OF_STAGE[stages(single, NEVER_LOST)][0]))

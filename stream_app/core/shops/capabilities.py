@@ -1,6 +1,6 @@
-"""What a partition has learned about each shop: the fields that it sends, and the usual value of an order.
+"""What a partition has learned about each shop: the fields it sends, and its usual order amount.
 
-Absent evidence counts against a cause of churn only if the shop is known to send the fields of the rule.
+Missing evidence counts against a cause of churn only if the shop is known to send the fields that the rule needs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stream_app.core.shops.registry import MAX_SHOPS
 NOT_YET: Final = 1 << 62
 _ANSWERS: Final = (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED)
 
-# field, named as in docs/reference/causes.md -> whether an event of its kind shows that the shop sends it
+# field (named as in docs/reference/causes.md) -> whether an event of its kind shows that the shop sends it
 _BROWSING: Final[dict[str, Callable[[Browsing], bool]]] = {
     "browsing": lambda _: True,
     "browsing.session_id": lambda event: event.session_id is not None,
@@ -73,13 +73,13 @@ _TESTS: Final = {
 
 
 class KnownShop(msgspec.Struct):
-    """One shop, as far as a partition has seen it.
+    """A shop's data, as seen by one partition.
 
     Attributes:
-        fields: bitmap of the fields sent, by place in FIELDS.
-        log_money: sum of log(1 + amount) over its orders.
+        fields: bitmap of the fields that the shop sends, indexed as FIELDS.
+        log_money: sum of log(1 + amount) over all orders.
         answers_since: stream time of the first answer to a complaint, microseconds; NOT_YET: none so far.
-        solves_since: the same for the first solution of a complaint.
+        solves_since: stream time of the first resolution of a complaint, in the same form.
     """
 
     name: str = DEFAULT_SHOP
@@ -99,23 +99,23 @@ class KnownShop(msgspec.Struct):
                     self.fields |= bit
 
     def record_step(self, action: ComplaintAction, stream_time: int) -> None:
-        """Record that the shop reports answers or solutions of complaints, if this is the first one."""
+        """Record since when the shop reports answers to complaints, or resolutions."""
         if action in _ANSWERS:
             self.answers_since = min(self.answers_since, stream_time)
         if action is ComplaintAction.RESOLVED:
             self.solves_since = min(self.solves_since, stream_time)
 
     def record_order(self, amount: float) -> None:
-        """Record the amount of an order that counts."""
+        """Add the amount of an order that counts."""
         self.orders += 1
         self.log_money += math.log1p(max(amount, 0.0))
 
     def record_contact(self) -> None:
-        """Record that the shop reports its contacts with customers."""
+        """Record that the shop reports contacts with customers."""
         self.fields |= _BIT[CONTACTS]
 
     def sends(self, field: str) -> bool:
-        """Return whether the shop is known to send a field, one of FIELDS.
+        """Return whether the shop is known to send the given field of FIELDS.
 
         >>> from stream_app.core.events.schema import decode
         >>> shop = KnownShop()
@@ -128,19 +128,19 @@ class KnownShop(msgspec.Struct):
 
     @property
     def usual_amount(self) -> float:
-        """Geometric mean of the amounts of orders; 0 before the first one."""
+        """Geometric mean of order amounts, or 0 before the first order."""
         return math.expm1(self.log_money / self.orders) if self.orders else 0.0
 
 
 class Shops:
-    """The shops of a partition, by name and by number, in order of appearance."""
+    """The shops of a partition, by name and by number. Numbers follow the order of appearance."""
 
     def __init__(self, known: list[KnownShop] | None = None) -> None:
         self.known = known or []
         self._numbers = {shop.name: number for number, shop in enumerate(self.known)}
 
     def number(self, name: str) -> int:
-        """Return the number of a shop, assigned when it is first seen; shops beyond MAX_SHOPS share the last one."""
+        """Return a shop's number, assigned when it is first seen. Shops beyond MAX_SHOPS share the last number."""
         number = self._numbers.get(name)
         if number is None:
             if len(self.known) == MAX_SHOPS:
@@ -150,7 +150,7 @@ class Shops:
         return number
 
     def usual_amounts(self) -> Floats:
-        """Return the usual amount of an order by number of the shop, 0 if unknown; shape (MAX_SHOPS,)."""
+        """Return the usual order amount by shop number, 0 if unknown; shape (MAX_SHOPS,)."""
         usual = np.zeros(MAX_SHOPS)
         usual[: len(self.known)] = [shop.usual_amount for shop in self.known]
         return usual

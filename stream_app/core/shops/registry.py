@@ -1,4 +1,4 @@
-"""Registry of the shops that a partition has seen, bounded in size."""
+"""Bounded registry of the shops that a partition has seen."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import xxhash
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.events.schema import DEFAULT_SHOP
 
-MAX_SHOPS: Final = 50  # listed by name; all further names count as one more shop
+MAX_SHOPS: Final = 50  # shops listed by name; all other names are counted as one additional shop
 OTHER_SHOPS: Final = "other"
-_KEY_BITS: Final = 48  # exact in a float64
+_KEY_BITS: Final = 48  # representable exactly in a float64
 
 
 def shop_key(name: str) -> float:
-    """Return the key of a shop in the state vector; 0 for the default shop.
+    """Return a shop's key in the state vector, which is 0 for the default shop.
 
     >>> shop_key("default"), 0 < shop_key("s1") < 2**48
     (0.0, True)
@@ -28,7 +28,7 @@ def shop_key(name: str) -> float:
 
 
 class ShopRegistry:
-    """Names of shops and their places, in order of appearance; names beyond MAX_SHOPS share a place.
+    """Shop names and their indices, in order of appearance. Names beyond MAX_SHOPS share one index.
 
     >>> shops = ShopRegistry()
     >>> shops.place("default"), shops.place("s1"), shops.place("s1"), shops.names
@@ -45,17 +45,17 @@ class ShopRegistry:
             self.place(name)
 
     def place(self, name: str) -> int:
-        """Return the place of a shop, that of OTHER_SHOPS if there are too many or the name is not printable."""
+        """Return a shop's index, or the index of OTHER_SHOPS if there are too many or the name is not printable."""
         found = self._places.get(name)
         return found if found is not None else self._add(name)
 
     def place_of_key(self, key: float) -> int:
-        """Return the place of a shop by its key, that of OTHER_SHOPS if the name is not registered."""
+        """Return a shop's index by its key, or the index of OTHER_SHOPS if the name is not registered."""
         found = self._keys.get(key)
         return found if found is not None else self.place(OTHER_SHOPS)
 
     def places_of_keys(self, keys: Floats) -> Ints:
-        """Return the places for n keys, shape (n,)."""
+        """Return the shop indices for n keys, shape (n,)."""
         distinct, which = np.unique(keys, return_inverse=True)
         return np.array([self.place_of_key(key) for key in distinct.tolist()], dtype=np.int64)[which]
 

@@ -1,1 +1,1 @@
-"""State of a customer: state vector, counters, complaints, and their update by events."""
+"""State of a customer: state vector, counters, complaints, and how events update them."""

@@ -1,4 +1,4 @@
-"""Classification of complaints: whether an event expresses dissatisfaction, and what it is about."""
+"""Classification of complaints: whether an event expresses dissatisfaction, and what the complaint is about."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from stream_app.core.state.counters import COMPLAINED
 OTHER: Final = "other"
 HANDLING: Final = (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED)
 ACTS: Final = (ComplaintForm.UNSUBSCRIBE, ComplaintForm.RETURN_REASON, ComplaintForm.CANCELLATION)
-LOW_RATING: Final = 2.0  # of 5; up to it a rating expresses dissatisfaction
+LOW_RATING: Final = 2.0  # out of 5; ratings up to this value express dissatisfaction
 Classifier = Callable[[str], str]  # a complaint's text -> one of COMPLAINED, or OTHER
 
-# Other names that shops use for the kinds in COMPLAINED.
+# Alternative names that shops use for the kinds in COMPLAINED.
 _ALIASES: Final = {
     "advertising": "messages",
     "availability": "stock",
@@ -38,11 +38,11 @@ _KINDS: Final = {**_ALIASES, **{kind: kind for kind in COMPLAINED}}
 
 
 def is_dissatisfaction(event: Complaint) -> bool:
-    """Return whether a customer expresses dissatisfaction. Other events count as no complaint anywhere.
+    """Return whether a customer expresses dissatisfaction. Other events are not counted as complaints anywhere.
 
-    The rating decides for complaints, reviews and surveys. An unsubscribe, return or cancellation is dissatisfaction
-    with any rating. Without a rating, every form but a survey is. Answers and resolutions are not, since their rating
-    concerns the handling, and neither are unknown actions.
+    The rating decides for complaints, reviews and surveys. An unsubscribe, return or cancellation counts as
+    dissatisfaction regardless of rating. Without a rating, every form except a survey counts. Answers and resolutions
+    do not count, since their rating is about the handling, and neither do unknown actions.
 
     >>> from stream_app.core.events.schema import decode
     >>> head = b'{"type":"complaint","event_id":"1","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","form":'
@@ -61,7 +61,7 @@ def is_dissatisfaction(event: Complaint) -> bool:
 
 
 def is_low_rating(event: Complaint) -> bool:
-    """Return whether the dissatisfaction is a low rating; a low review may lack the number."""
+    """Return whether the dissatisfaction is a low rating. A low review counts even without a number."""
     rated_low = event.rating is not None and event.rating <= LOW_RATING
     return rated_low or event.form is ComplaintForm.LOW_REVIEW
 
@@ -72,7 +72,7 @@ def unclassified(_text: str) -> str:
 
 
 def kind_of(event: Complaint, classify: Classifier) -> str:
-    """Return what a complaint is about, one of COMPLAINED or OTHER.
+    """Return what a complaint is about: one of COMPLAINED, or OTHER.
 
     The text is classified only if the category is missing or `other`.
 

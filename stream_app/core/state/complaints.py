@@ -1,9 +1,9 @@
 """A customer's complaints: which are open, since when, and whether they were answered.
 
-The state vector has CASES places. A complaint takes one place, and one more for each time that it is opened again while
-the customer is still waiting; the waiting time starts with the first opening. What is stored depends only on the
-openings and on the latest answer and resolution, so up to CASES openings and their steps give the same state in any
-order of arrival.
+The state vector has CASES places. A complaint takes one place, plus one for each time it is opened again while the
+customer is still waiting; the waiting time starts with the first opening. The stored values depend only on the openings
+and on the latest answer and resolution, so up to CASES openings and their steps give the same state in any order of
+arrival.
 
 If there are more, places are freed in this order: further openings of a complaint, closed complaints, open ones that
 are too old to be acted on, answered ones, and the newest unanswered one. The longest waiting complaint is therefore
@@ -30,9 +30,9 @@ _KEY_BITS: Final = 48  # exact in a float64
 
 
 class ComplaintCase(NamedTuple):
-    """Times of the steps of one complaint, days since 1970, NEVER for a missing step.
+    """Times of one complaint's steps, in days since 1970; NEVER for a missing step.
 
-    `opened` is the first opening after the latest answer or resolution, or the latest opening if there is none.
+    `opened` is the first opening after the latest answer or resolution, or the latest opening if none came after.
     """
 
     opened: float
@@ -41,17 +41,17 @@ class ComplaintCase(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        """Whether it was opened and not resolved afterwards."""
+        """Whether the complaint was opened and has not been resolved since."""
         return self.opened > self.resolved
 
     @property
     def was_answered(self) -> bool:
-        """Whether it was opened and answered afterwards."""
+        """Whether the complaint was opened and has been answered since."""
         return self.answered >= self.opened > NEVER
 
 
 class _Place(NamedTuple):
-    """A place in the state vector: the key of a complaint, and one opening of it."""
+    """A place in the state vector: the key of a complaint, and one of its openings."""
 
     key: float
     case: ComplaintCase
@@ -61,7 +61,7 @@ _EMPTY: Final = _Place(0.0, ComplaintCase(NEVER, NEVER, NEVER))
 
 
 def has_cases(vector: StateVector[float]) -> bool:
-    """Return whether any complaint is stored; the first place is filled first."""
+    """Return whether any complaint is stored. The first place is always filled first."""
     return vector[_FIRST_KEY] != 0
 
 
@@ -80,7 +80,7 @@ def steps_of(vector: StateVector[float]) -> Iterator[ComplaintCase]:
 
 
 def _places(vector: StateVector[float]) -> list[_Place]:
-    """Return the places in use, grouped by complaint, with the openings of a complaint in order."""
+    """Return the places in use, grouped by complaint, with each complaint's openings in order."""
     places = []
     for place in range(CASES):
         if key := vector[_FIRST_KEY + place]:
@@ -90,11 +90,11 @@ def _places(vector: StateVector[float]) -> list[_Place]:
 
 
 def apply_complaint(vector: StateVector[float], event: Complaint, day: float, followed_days: float = math.inf) -> None:
-    """Update the complaints by a step. Steps without a complaint_id count for one complaint per order, or a common one.
+    """Apply a step to the complaints. Steps without a complaint_id share one complaint per order, or a common one.
 
     Args:
         vector: state vector of the customer, changed in place.
-        event: the step.
+        event: the complaint step.
         day: time of the step, days since 1970.
         followed_days: age at which a complaint is too old to be acted on.
     """
@@ -112,7 +112,7 @@ def apply_complaint(vector: StateVector[float], event: Complaint, day: float, fo
 
 
 def _after_step(known: Sequence[ComplaintCase], action: ComplaintAction, day: float) -> list[ComplaintCase]:
-    """Return a complaint after a step: the unanswered openings, or the latest opening if there is none."""
+    """Return a complaint's places after a step: its unanswered openings, or its latest opening if all are answered."""
     openings = {case.opened for case in known}
     answered = max((case.answered for case in known), default=NEVER)
     resolved = max((case.resolved for case in known), default=NEVER)
@@ -127,7 +127,7 @@ def _after_step(known: Sequence[ComplaintCase], action: ComplaintAction, day: fl
 
 
 def _truncated(places: list[_Place], expired: float) -> list[_Place]:
-    """Return the places to keep; open complaints from before `expired` are too old to be acted on."""
+    """Return the places to keep. Open complaints from before `expired` are too old to be acted on."""
 
     def priority(one: _Place) -> tuple[int, float, float]:
         key, (opened, answered, resolved) = one
@@ -145,10 +145,10 @@ def _truncated(places: list[_Place], expired: float) -> list[_Place]:
 
 
 def open_since(vector: Floats) -> Floats:
-    """Return when each open complaint was opened, days since 1970, NEVER where closed or empty; shape (n, CASES)."""
+    """Return when open complaints were opened, in days since 1970; NEVER if closed or empty. Shape (n, CASES)."""
     steps = vector[:, _FIRST_STEP : _FIRST_STEP + CASES * _STEPS].reshape(len(vector), CASES, _STEPS)
     opened, resolved = steps[:, :, 0], steps[:, :, 2]
     is_open = opened > resolved
     keys = vector[:, _FIRST_KEY : _FIRST_KEY + CASES]
-    is_open[:, 1:] &= keys[:, 1:] != keys[:, :-1]  # another opening of the complaint in the place before
+    is_open[:, 1:] &= keys[:, 1:] != keys[:, :-1]  # not another opening of the complaint in the previous place
     return np.where(is_open, opened, NEVER)

@@ -1,4 +1,4 @@
-"""Updates of the counters (counters.py) by events."""
+"""Updates the counters (counters.py) from events."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from stream_app.core.state.complaint_kinds import Classifier, is_dissatisfaction
 from stream_app.core.state.counters import COUNTED, MOST, Counters, bit_of, count, place_in
 from stream_app.core.state.update import SLOW_PAGE_SECONDS
 
-BRIEF_SECONDS: Final = 15.0  # a shorter view of a recommended product counts as ignored
-RUSH_HOURS: Final = 36  # a delivery promised within this time after the payment is a short promise
+BRIEF_SECONDS: Final = 15.0  # a view of a recommended product shorter than this counts as ignored
+RUSH_HOURS: Final = 36  # a delivery promised within this time after payment counts as a short promise
 
 _PLACE: Final = {name: place for place, name in enumerate(COUNTED)}
 _VIEWS, _SESSIONS, _CATEGORIES = _PLACE["views"], _PLACE["sessions"], _PLACE["categories"]
@@ -30,14 +30,14 @@ _CART: Final = {
 
 
 def count_event(counters: Counters[int], event: Event, at: int, counts: bool, classify: Classifier) -> None:
-    """Update the counters of a customer by one event.
+    """Update a customer's counters with an event.
 
     Args:
-        counters: counters of the customer, changed in place.
+        counters: the customer's counters, modified in place.
         event: the event.
         at: time of the event, microseconds.
-        counts: whether it counts as an order.
-        classify: classifier of the texts of complaints.
+        counts: whether the event counts as an order.
+        classify: classifier for complaint texts.
     """
     place = place_in(counters, at)
     if place is None:

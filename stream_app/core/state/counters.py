@@ -1,10 +1,10 @@
-"""Counters of a customer over two periods, for explanations only.
+"""Counters of a customer over two periods, used only for explanations.
 
-Models read the state vector at every event. Counters hold what only an explanation needs, so that scoring does not pay
-for it. They cover the period of the customer's latest event and the period before it: what preceded a silence is kept,
-however long the silence lasts, and what happened a year earlier is dropped.
+Models read the state vector at every event. Counters hold what only explanations need, so that it does not slow down
+scoring. They cover the period of the customer's latest event and the period before it: what preceded a silence is kept,
+no matter how long the silence lasts, and what happened a year earlier is dropped.
 
-Within the allowed lateness, which is shorter than a period, counters do not depend on the order of arrival.
+Counters do not depend on the arrival order of events within the allowed lateness, which is shorter than a period.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ COMPLAINED: Final = (
 COUNTED: Final = (
     "views",
     "sessions",  # bitmap of SKETCH_BITS bits: linear counting
-    "categories",  # bitmap, the same
+    "categories",  # bitmap, like sessions
     "slow_pages",
     "empty_searches",
     "unavailable",  # views and carts of unavailable products
     "recommended",  # views of recommended products
-    "brief",  # such views that were left at once
-    "adds",  # to the cart
-    "abandoned",  # checkouts, with a price in view
+    "brief",  # views of recommended products that were left quickly
+    "adds",  # additions to the cart
+    "abandoned",  # abandoned checkouts in which a price was shown
     "payment_failures",
     "methods_removed",
     "orders",
     "returned",
     "refunded",
-    "delivered",  # with a promised and an actual time
+    "delivered",  # deliveries with a promised and an actual time
     "late",
-    "late_hours",  # whole hours, summed over late deliveries
-    "rushed",  # orders promised within RUSH_HOURS
+    "late_hours",  # whole hours of delay, summed over late deliveries
+    "rushed",  # orders with delivery promised within RUSH_HOURS
     "complaints",
     "reopened",
     "low_ratings",
@@ -65,12 +65,12 @@ _ALONE: Final = ("shop", "period", "contact_period", "contacts", "contacts_befor
 COUNTERS: Final = (*_ALONE, *COUNTED, *(f"{name}_before" for name in COUNTED))
 COUNTER: Final = {name: place for place, name in enumerate(COUNTERS)}
 SKETCH_BITS: Final = 16
-MOST: Final = 65_535  # counters saturate here
+MOST: Final = 65_535  # counters saturate at this value
 
 SHOP, PERIOD, _CONTACT_PERIOD, _CONTACTS, _CONTACTS_BEFORE = range(len(_ALONE))
 _NOW, _BEFORE = len(_ALONE), len(_ALONE) + len(COUNTED)
 _NOTHING: Final = array("H", [0] * len(COUNTED))
-_FIRST_DAY: Final = 36_600  # days before 1970 at which periods start, so that none is negative
+_FIRST_DAY: Final = 36_600  # periods are counted from this many days before 1970, so that none is negative
 _FIRST_US: Final = _FIRST_DAY * DAY_US
 _PERIOD_US: Final = PERIOD_DAYS * DAY_US
 EMPTY_COUNTERS: Final = bytes(2 * len(COUNTERS))
@@ -79,7 +79,7 @@ Counters = array  # of type code "H", len(COUNTERS) long
 
 
 def place_in(counters: Counters[int], at: int) -> int | None:
-    """Return the place of the first counter for a time, shifting the periods if needed; None if it is too old.
+    """Return the index of the first counter for a time, shifting periods if needed, or None if it is too old.
 
     >>> counters, day = array("H", EMPTY_COUNTERS), 86_400_000_000
     >>> now = place_in(counters, 20_000 * day)
@@ -98,18 +98,18 @@ def place_in(counters: Counters[int], at: int) -> int | None:
 
 
 def count(counters: Counters[int], place: int, amount: int = 1) -> None:
-    """Add to a counter, up to MOST."""
+    """Increase a counter, up to MOST."""
     counters[place] = min(counters[place] + amount, MOST)
 
 
 @lru_cache(maxsize=1 << 16)
 def bit_of(name: str) -> int:
-    """Return the bit of a name in a bitmap for linear counting (Whang, Vander-Zanden, Taylor, ACM TODS 1990)."""
+    """Return a name's bit in a bitmap for linear counting (Whang, Vander-Zanden, Taylor, ACM TODS 1990)."""
     return 1 << xxhash.xxh3_64_intdigest(name.encode("utf-8", "surrogatepass")) % SKETCH_BITS
 
 
 def count_contact(counters: Counters[int], day: float) -> None:
-    """Count a message to the customer. Messages have their own periods, since they go on while a customer is silent."""
+    """Count a message to the customer. Messages have separate periods, since they continue during a silence."""
     period = int(day + _FIRST_DAY) // CONTACT_PERIOD_DAYS
     if (ahead := period - counters[_CONTACT_PERIOD]) > 0:
         counters[_CONTACTS_BEFORE] = counters[_CONTACTS] if ahead == 1 else 0
@@ -119,7 +119,7 @@ def count_contact(counters: Counters[int], day: float) -> None:
 
 
 def contacts_per_week(counters: Counters[int], day: float) -> float:
-    """Return the messages per week, over the period of a day so far and the one before it."""
+    """Return the messages per week over the period that contains `day`, up to that day, and the previous period."""
     into = (day + _FIRST_DAY) % CONTACT_PERIOD_DAYS
     ahead = int(day + _FIRST_DAY) // CONTACT_PERIOD_DAYS - counters[_CONTACT_PERIOD]
     sent = counters[_CONTACTS] + counters[_CONTACTS_BEFORE] if ahead == 0 else counters[_CONTACTS] if ahead == 1 else 0
@@ -127,7 +127,7 @@ def contacts_per_week(counters: Counters[int], day: float) -> float:
 
 
 def counter_value(counters: Counters[int], name: str) -> int:
-    """Return a counter over both periods.
+    """Return a counter's total over both periods.
 
     >>> counter_value(array("H", EMPTY_COUNTERS), "late")
     0
@@ -136,10 +136,10 @@ def counter_value(counters: Counters[int], name: str) -> int:
 
 
 def matrix(counters: Sequence[Counters[int]]) -> npt.NDArray[np.uint16]:
-    """Return the counters of n customers, shape (n, len(COUNTERS))."""
+    """Return the counters of n customers as a matrix, shape (n, len(COUNTERS))."""
     return np.frombuffer(b"".join(counters), dtype=np.uint16).reshape(len(counters), len(COUNTERS))
 
 
 def distinct(counters: Counters[int], name: str) -> int:
-    """Return the number of bits set in a bitmap over both periods: a lower bound of the distinct names."""
+    """Return the number of bits set in a bitmap over both periods, a lower bound on the number of distinct names."""
     return (counters[COUNTER[name]] | counters[COUNTER[f"{name}_before"]]).bit_count()

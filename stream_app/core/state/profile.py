@@ -1,4 +1,4 @@
-"""One customer at one time, for explanations: state vector, counters, open complaints and shop."""
+"""Profile of a customer at one time, for explanations: state vector, counters, open complaints and shop."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _HOURS_PER_DAY: Final = 24.0
 
 
 class CustomerProfile:
-    """What evidence rules and segments read.
+    """The data that evidence rules and segments are computed from.
 
     Args:
-        vector: state vector of the customer.
-        counters: counters of the customer.
-        now: days since 1970-01-01 UTC.
-        horizon: of the shop, days.
-        shop: shop of the customer.
-        solve_days: service target for the solution of a complaint.
+        vector: the customer's state vector.
+        counters: the customer's counters.
+        now: time of the profile, days since 1970-01-01 UTC.
+        horizon: the shop's horizon, days.
+        shop: the customer's shop.
+        solve_days: service target for resolving a complaint, days.
     """
 
     def __init__(
@@ -49,16 +49,16 @@ class CustomerProfile:
         return float(self.vector[SLOT[name]])
 
     def counter(self, name: str) -> int:
-        """Return a counter, one of counters.COUNTED, over the last two periods."""
+        """Return the total of a counter (one of counters.COUNTED) over the last two periods."""
         return counter_value(self.counters, name)
 
     def distinct(self, name: str) -> int:
-        """Return the distinct names in a bitmap, one of counters.COUNTED, over the last two periods."""
+        """Return the number of distinct names in a bitmap (one of counters.COUNTED) over the last two periods."""
         return distinct(self.counters, name)
 
     @cached_property
     def silent_days(self) -> float:
-        """Days since the last order, or since the last event if there is none."""
+        """Days since the last order, or since the last event for customers without an order."""
         has_ordered = self.slot("last_order") != NEVER
         return float(self.frame.recency[0] if has_ordered else self.frame.silence[0])
 
@@ -69,7 +69,7 @@ class CustomerProfile:
 
     @cached_property
     def usual_gap_days(self) -> float:
-        """The mean gap between order days; NaN for one-time buyers."""
+        """Mean gap between order days, in days; NaN for one-time buyers."""
         return float(self.frame.mean_gap[0]) if self.repeats else float("nan")
 
     @cached_property
@@ -79,17 +79,17 @@ class CustomerProfile:
 
     @cached_property
     def mean_amount(self) -> float:
-        """Geometric mean of the amounts of the customer's orders."""
+        """Geometric mean of the customer's order amounts."""
         return float(np.expm1(self.slot("log_money") / self.orders)) if self.orders else 0.0
 
     @cached_property
     def open_days(self) -> list[float]:
-        """Ages of the open complaints in days, oldest first."""
+        """Ages of the open complaints, in days, oldest first."""
         return sorted((self.now - case.opened for case in steps_of(self.vector) if case.is_open), reverse=True)
 
     @cached_property
     def answer_hours(self) -> float:
-        """Longest wait for an answer to a complaint so far, hours; 0 without complaints."""
+        """Longest wait for an answer to a complaint so far, in hours; 0 without complaints."""
         waits = [
             (case.answered if case.was_answered else self.now) - case.opened
             for case in steps_of(self.vector)
@@ -99,5 +99,5 @@ class CustomerProfile:
 
     @cached_property
     def contacts_per_week(self) -> float:
-        """Recent messages to the customer per week."""
+        """Recent number of messages to the customer per week."""
         return contacts_per_week(self.counters, self.now)

@@ -1,4 +1,4 @@
-"""Updates of the state vector by events."""
+"""Updates the state vector from events."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from stream_app.core.state.vector import (
 )
 from stream_app.core.units import DAY_US
 
-SLOW_PAGE_SECONDS: Final = 3.0  # from here on, many visitors give up waiting
+SLOW_PAGE_SECONDS: Final = 3.0  # many visitors give up on pages this slow
 
 _LAST_BROWSING, _LAST_CART, _LAST_COMPLAINT = SLOT["last_browsing"], SLOT["last_cart"], SLOT["last_complaint"]
 _BROWSINGS, _CARTS, _CATEGORIES = SLOT["browsings"], SLOT["carts"], SLOT["categories"]
@@ -59,13 +59,13 @@ _MAX_CACHED: Final = 100_000
 def apply_event(
     vector: StateVector[float], event: Event, at: int, local_day: int, counts: bool, followed_days: float = math.inf
 ) -> None:
-    """Update the state vector of a customer by one event.
+    """Update a customer's state vector with an event.
 
     Args:
-        vector: state vector of the customer, changed in place.
+        vector: the customer's state vector, modified in place.
         event: the event.
-        at: `event.at`, microseconds since 1970-01-01 UTC; passed in because it takes a microsecond to compute.
-        local_day: day of the shop's calendar; used only if the event counts as an order.
+        at: `event.at`, microseconds since 1970-01-01 UTC; passed in because computing it takes a microsecond.
+        local_day: day in the shop's calendar; used only if the event counts as an order.
         counts: whether the event counts as an order (`labels.counts_as_order`).
         followed_days: age at which a complaint is too old to be acted on.
     """
@@ -102,7 +102,7 @@ def _apply_browsing(vector: StateVector[float], event: Browsing, day: float) -> 
 
 
 def _apply_category(vector: StateVector[float], category: str) -> None:
-    """Set the bit of a category for linear counting (Whang, Vander-Zanden, Taylor, ACM TODS 1990)."""
+    """Set a category's bit for linear counting (Whang, Vander-Zanden, Taylor, ACM TODS 1990)."""
     bit = _CATEGORY_BITS.get(category)
     if bit is None:
         bit = 1 << xxhash.xxh3_64_intdigest(category.encode("utf-8", "surrogatepass")) % SKETCH_BITS
@@ -150,7 +150,7 @@ def _apply_purchase(vector: StateVector[float], event: Order, day: float, local_
     if day > vector[LAST_ORDER]:
         vector[LAST_ORDER] = day
         vector[LAST_AMOUNT], vector[SHOP] = amount, shop_key(event.shop_id)
-    elif day == vector[LAST_ORDER]:  # two orders at one instant: take the larger, independent of the order of arrival
+    elif day == vector[LAST_ORDER]:  # two orders at one instant: take the larger, regardless of arrival order
         vector[LAST_AMOUNT] = max(vector[LAST_AMOUNT], amount)
         vector[SHOP] = max(vector[SHOP], shop_key(event.shop_id))
     add_order_day(vector, local_day)

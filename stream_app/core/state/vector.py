@@ -1,7 +1,7 @@
 """The state vector of a customer: an array of numbers with a fixed layout.
 
-Every number that a feature needs has a fixed slot, so the state of a customer is bounded, the states of many customers
-form one matrix, and encoding them is a copy.
+Every number that a feature needs has a fixed slot. A customer's state is therefore bounded in size, the states of many
+customers form one matrix, and encoding them is a copy.
 
 Up to rounding, the vector does not depend on the order in which events within the allowed lateness arrive: counts and
 extremes commute, decayed counts use forward decay, and gaps between order days are computed over a sorted ring that
@@ -14,15 +14,15 @@ import math
 from array import array
 from typing import Final
 
-NEVER: Final = -1e9  # days; so long before every log that "days since" needs no special case
+NEVER: Final = -1e9  # days; so far before any log that "days since" needs no special case
 
 HALF_LIVES: Final = (2.0, 7.0, 30.0, 90.0, 365.0)  # days
 DECAYED: Final = ("order", "browsing", "cart", "complaint", "money")  # money: log(1 + amount) of each order
 RING: Final = 8  # number of order days stored
-MAX_LATENESS_DAYS: Final = RING - 1  # the days in the ring are distinct, so it always covers this many
+MAX_LATENESS_DAYS: Final = RING - 1  # the days in the ring are distinct, so it always covers at least this many
 CASES: Final = 4  # places for complaints
-CASE_STEPS: Final = ("opened", "answered", "resolved")  # as in complaints.ComplaintCase
-ID_RING: Final = 16  # recent event ids, to detect duplicates
+CASE_STEPS: Final = ("opened", "answered", "resolved")  # same as in complaints.ComplaintCase
+ID_RING: Final = 16  # number of recent event ids kept to detect duplicates
 
 ORDER_DECAY, BROWSING_DECAY, CART_DECAY, COMPLAINT_DECAY, MONEY_DECAY = range(len(DECAYED))
 
@@ -75,7 +75,7 @@ _AMOUNTS: Final = (
 SLOTS: Final = (*_TIMES, *_AMOUNTS)
 TIME_SLOTS: Final = frozenset(_TIMES)
 SLOT: Final = {name: place for place, name in enumerate(SLOTS)}
-SKETCH_BITS: Final = 48  # a bitmap in a float64 stays exact below 53 bits
+SKETCH_BITS: Final = 48  # bitmaps in a float64 are exact below 53 bits
 
 FIRST_SEEN, LAST_SEEN = SLOT["first_seen"], SLOT["last_seen"]
 FIRST_ORDER, LAST_ORDER = SLOT["first_order"], SLOT["last_order"]
@@ -88,7 +88,7 @@ DECAYED_AT, DECAYED_START = SLOT["decayed_order_at"], SLOT["decayed_order_2d"]
 EMPTY: Final = array("d", [NEVER] * len(_TIMES) + [0.0] * len(_AMOUNTS))
 
 _RATES: Final = tuple(1.0 / half_life for half_life in HALF_LIVES)
-_GONE: Final = 60.0  # half-lives after which the rest does not change a float64 sum
+_GONE: Final = 60.0  # half-lives after which the remainder no longer affects a float64 sum
 
 StateVector = array  # of type code "d", len(SLOTS) long
 
@@ -99,10 +99,10 @@ def new_vector() -> StateVector[float]:
 
 
 def add_decayed(vector: StateVector[float], kind: int, day: float, amount: float = 1.0) -> None:
-    """Add an amount at a day to the decayed counts of a kind.
+    """Add an amount, dated at a day, to the decayed counts of a kind.
 
-    The counts refer to the latest day seen; a late amount is added with its decay up to then (Cormode, Shkapenyuk,
-    Srivastava, Xu: Forward Decay, ICDE 2009).
+    The counts refer to the latest day seen. A late amount is decayed to that day before it is added (Cormode,
+    Shkapenyuk, Srivastava, Xu: Forward Decay, ICDE 2009).
     """
     age = day - vector[DECAYED_AT + kind]
     place = DECAYED_START + kind * len(HALF_LIVES)
@@ -119,9 +119,9 @@ def add_decayed(vector: StateVector[float], kind: int, day: float, amount: float
 
 
 def add_order_day(vector: StateVector[float], day: float) -> None:
-    """Count a distinct day of the shop's calendar with an order, in any order of arrival.
+    """Count a day of the shop's calendar with an order, once, regardless of arrival order.
 
-    A day before the whole ring is ignored, since it may have been counted already. That only happens beyond
+    A day before all days in the ring is ignored, since it may already have been counted. This happens only beyond
     MAX_LATENESS_DAYS.
     """
     ring = vector[RING_START:RING_END]

@@ -1,7 +1,7 @@
-"""Quality of the model on decisions whose label is known, over the last days and over all time.
+"""Model quality on labelled decisions, over recent days and over all time.
 
-Sums over days are kept exactly; figures that need the decisions side by side use a bounded sample. The memory does not
-depend on the number of customers. The trainer's checkpoint contains all of it.
+Daily sums are exact; metrics that need individual decisions use a bounded sample. Memory use does not depend on the
+number of customers. Everything is stored in the trainer's checkpoint.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from stream_app.core.training.quality_sample import EVERYBODY, Sample, row_type
 from stream_app.core.units import DAY_US
 from stream_app.core.versions import present_expert
 
-PRODUCT: Final = "product"  # scorer: the probability that was predicted
+PRODUCT: Final = "product"  # scorer name of the probability that was actually reported
 RECENT: Final = "28d"
 ALL: Final = "all"
 WINDOWS: Final = (RECENT, ALL)
@@ -41,15 +41,15 @@ RECENT_DAYS: Final = 28
 
 
 class Sums(msgspec.Struct):
-    """Sums over the decisions of one or more days; lists are by scorer."""
+    """Sums over the decisions of one or more days. Lists have one entry per scorer."""
 
-    day: int  # the latest one, since 1970
+    day: int  # latest day, counted from 1970
     examples: int
     churned: int
     log_loss: list[float]
     brier: list[float]
-    hits: list[float]  # churned customers among the highest scores of each day, as many as the staff can call
-    called: int  # number of those scores
+    hits: list[float]  # churned customers among each day's highest scores, up to the number that staff can call
+    called: int  # number of these highest scores
 
     def add(self, other: Sums) -> None:
         """Add the sums of a later day."""
@@ -63,10 +63,10 @@ class Sums(msgspec.Struct):
 
 
 class _Stored(msgspec.Struct):
-    """All of it, as encoded in the checkpoint."""
+    """The complete quality state, as encoded in the checkpoint."""
 
     names: list[str]
-    days: list[Sums]  # recent
+    days: list[Sums]  # recent days
     total: Sums | None
     recent_rows: bytes
     recent_bar: int
@@ -76,7 +76,7 @@ class _Stored(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Figures:
-    """Quality figures of one scorer in one window; None: too few decisions."""
+    """Quality metrics of one scorer in one window; None if there are too few decisions."""
 
     auc: float | None
     log_loss: float
@@ -87,10 +87,10 @@ class Figures:
 
 
 class Quality:
-    """Quality of the model and its experts.
+    """Tracks the quality of the model and its experts.
 
     Args:
-        names: of the columns of log-odds (`ChurnModel.names`).
+        names: names of the log-odds columns (`ChurnModel.names`).
         capacity: calls per day that the staff can make.
     """
 
@@ -102,11 +102,11 @@ class Quality:
 
     @property
     def scorers(self) -> tuple[str, ...]:
-        """Names of the scorers: the product, the experts and their ensemble."""
+        """Names of the scorers: the reported probability, the experts, and their ensemble."""
         return (PRODUCT, *self._names)
 
     def add(self, matured: Sequence[Matured]) -> None:
-        """Add the decisions of one day whose labels have become known."""
+        """Add one day's decisions whose labels have become known."""
         if not matured:
             return
         rows = self._rows(matured)
@@ -122,7 +122,7 @@ class Quality:
         self._samples[RECENT].forget_before(first)
 
     def sums(self, window: str) -> Sums | None:
-        """Return the sums over a window; None: no decisions."""
+        """Return the sums over a window, or None if it has no decisions."""
         if window == ALL or not self._days:
             return self._total
         total = msgspec.structs.replace(self._days[0])
@@ -131,7 +131,7 @@ class Quality:
         return total
 
     def figures(self, scorer: str, window: str) -> Figures | None:
-        """Return the figures of a scorer in a window; None: no decisions."""
+        """Return the metrics of a scorer in a window, or None if it has no decisions."""
         sums = self.sums(window)
         if sums is None:
             return None
@@ -147,7 +147,7 @@ class Quality:
         )
 
     def tenths(self, window: str) -> list[tuple[float, float]]:
-        """Return mean prediction and churned share of each tenth of the decisions, lowest first; [] if too few."""
+        """Return the mean prediction and churn rate per decile of the decisions, lowest first; [] if too few."""
         scored = self.scored(PRODUCT, window)
         if not enough(scored):
             return []
@@ -156,12 +156,12 @@ class Quality:
         ]
 
     def scored(self, scorer: str, window: str) -> Scored:
-        """Return the labels of a window's sample with the predictions of a scorer."""
+        """Return the labels and a scorer's predictions for the sample of a window."""
         rows = self._samples[window].rows
         return Scored(rows["churned"], self._predicted(rows, scorer))
 
     def stored(self) -> bytes:
-        """Encode for the checkpoint."""
+        """Encode the state for the checkpoint."""
         recent, every = self._samples[RECENT], self._samples[ALL]
         return msgspec.msgpack.encode(
             _Stored(
@@ -176,7 +176,7 @@ class Quality:
         )
 
     def restore(self, stored: bytes) -> None:
-        """Restore what was stored, unless it is empty or of other experts."""
+        """Restore the stored state, unless it is empty or has different experts."""
         if not stored:
             return
         found = msgspec.msgpack.decode(stored, type=_Stored)

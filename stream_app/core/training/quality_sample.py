@@ -1,4 +1,4 @@
-"""A bounded uniform sample of labelled decisions, independent of partitions, restarts and order."""
+"""A bounded uniform sample of labelled decisions. It does not depend on partitions, restarts or arrival order."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-ROWS: Final = 20_000  # maximum; a ROC-AUC over 20,000 rows has a standard error of about 0.004
+ROWS: Final = 20_000  # maximum number of rows; a ROC-AUC over 20,000 rows has a standard error of about 0.004
 EVERYBODY: Final = 1 << 32
 
 
 def row_type(columns: int) -> np.dtype[np.void]:
-    """Return the row format of a decision with a number of columns of log-odds."""
+    """Return the row format of a decision, with the given number of log-odds columns."""
     return np.dtype([
         ("key", "<u4"),  # hash of customer and time, which selects the sample
-        ("day", "<i4"),  # of the decision, since 1970
+        ("day", "<i4"),  # day of the decision, counted from 1970
         ("churned", "?"),
-        ("probability", "<f4"),  # as predicted
-        ("log_odds", "<f2", (columns,)),  # of the experts and their ensemble
+        ("probability", "<f4"),  # the reported probability
+        ("log_odds", "<f2", (columns,)),  # log-odds of the experts and their ensemble
     ])  # fmt: skip
 
 
 class Sample:
-    """The decisions whose key lies below a bar, which is halved whenever there are too many.
+    """The decisions with a key below a bar. The bar is halved whenever there are too many.
 
     Args:
-        columns: of log-odds.
-        rows: as stored.
-        bar: as stored.
+        columns: number of log-odds columns.
+        rows: stored rows.
+        bar: stored bar.
 
     >>> sample = Sample(1)
     >>> sample.add(np.zeros(3, dtype=row_type(1)))
@@ -41,7 +41,7 @@ class Sample:
         self.bar = bar
 
     def add(self, rows: npt.NDArray[np.void]) -> None:
-        """Add decisions."""
+        """Add decisions to the sample."""
         self.rows = np.concatenate([self.rows, rows[rows["key"] < self.bar]])
         while len(self.rows) > ROWS:
             self.bar //= 2

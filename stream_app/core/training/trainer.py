@@ -1,4 +1,4 @@
-"""Trainer: labelled examples of all partitions in, days learned in the order of a replay out. No input or output."""
+"""Trainer: collects labelled examples of all partitions and learns them day by day, as a replay does. No I/O."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from stream_app.core.units import NEVER
 from stream_app.errors import UnusableSnapshot
 
 CAPACITY: Final = Settings().capacity
-DAYS_AHEAD: Final = 8  # days of a partition that are buffered while a slower partition is awaited
+DAYS_AHEAD: Final = 8  # maximum number of days buffered per partition while waiting for slower partitions
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """The complete state of the trainer."""
+    """Complete state of the trainer."""
 
-    through: int  # time up to which everything has been learned, microseconds
+    through: int  # everything up to this time has been learned, microseconds
     read: dict[int, ReadPosition]
     horizon: int
     churn_model: bytes = msgspec.field(name="learner")  # snapshot.snapshot
@@ -37,13 +37,13 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 class Trainer(OutboxReader[LabelledBatch]):
-    """Collects the labelled examples of all partitions, and learns a day once every partition has completed it.
+    """Collects labelled examples from all partitions, and learns each day once all partitions have completed it.
 
     Args:
-        churn_model: as of the last checkpoint.
+        churn_model: model as of the last checkpoint.
         partitions: number of partitions.
-        horizon: microseconds.
-        capacity: calls per day that the staff can make, for the quality figures.
+        horizon: churn horizon, microseconds.
+        capacity: calls per day that the staff can make, for quality metrics.
     """
 
     def __init__(self, churn_model: ChurnModel, partitions: int, horizon: int, capacity: int = CAPACITY) -> None:
@@ -52,15 +52,15 @@ class Trainer(OutboxReader[LabelledBatch]):
         self.quality = Quality(churn_model.names, capacity)
         self.horizon = horizon
         self.through = NEVER
-        self.unfit = 0  # examples rejected since the start
+        self.unfit = 0  # number of examples rejected since the start
         self.read: dict[int, ReadPosition] = dict.fromkeys(range(partitions), ReadPosition())
         half = np.dtype(np.float16).itemsize
         self._bytes = half * len(NAMES), half * len(churn_model.names)
         self._markers: dict[int, deque[int]] = {number: deque() for number in range(partitions)}
-        self._floors: dict[int, int] = {}  # by partition that sends again: time up to which everything was learned
+        self._floors: dict[int, int] = {}  # by resending partition: everything up to this time was learned
 
     def push(self, partition: int, offset: int, sequence: int, batch: LabelledBatch) -> bool:
-        """Buffer a batch of a partition; return False if it was received before."""
+        """Buffer a partition's batch. Return False for a duplicate."""
         fit = [one for one in batch.examples if self._fits(one)]
         unfit = len(batch.examples) - len(fit)
         if not self.receive(partition, offset, sequence, msgspec.structs.replace(batch, examples=fit)):
@@ -73,29 +73,29 @@ class Trainer(OutboxReader[LabelledBatch]):
         return True
 
     def _fits(self, one: LabelledExample) -> bool:
-        """Return whether the model can learn an example: a single infinity would spoil it."""
+        """Return whether the model can learn from an example. A single infinite value would corrupt the model."""
         if (len(one.features), len(one.log_odds)) != self._bytes:
             return False
         return bool(np.isfinite(np.frombuffer(one.features + one.log_odds, dtype=np.float16)).all())
 
     def _retract(self, partition: int, since: int) -> None:
-        """Drop waiting batches that will be sent again; what was learned of them stays, and is not learned again."""
+        """Drop buffered batches that will be resent. What has already been learned is kept and not learned again."""
         self.retract(partition, since)
         *earlier, _ = self.waiting[partition]
         self._markers[partition] = deque(batch.moment for batch, _ in earlier if batch.moment)
         self._floors[partition] = self.through
 
     def wants(self, partition: int) -> bool:
-        """Return whether to read more of a partition; one days ahead of the slowest waits in Kafka, not in memory."""
+        """Return whether to read more from a partition. One far ahead of the slowest is paused, to bound memory."""
         return len(self._markers[partition]) < DAYS_AHEAD
 
     @property
     def lacking(self) -> list[int]:
-        """Partitions that have not completed the next day."""
+        """Partitions that have not yet completed the next day."""
         return [number for number, markers in self._markers.items() if not markers]
 
     def learn(self) -> int | None:
-        """Learn the next day that all partitions have completed; return its end, microseconds, or None."""
+        """Learn the next day if all partitions have completed it. Return its end in microseconds, or None if not."""
         if self.lacking:
             return None
         moment = min(markers[0] for markers in self._markers.values())
@@ -109,7 +109,7 @@ class Trainer(OutboxReader[LabelledBatch]):
                     for batch in batches:
                         _add_cohorts(cohorts, batch)
                         examples += batch.examples
-        if new and moment >= self.through:  # the end of a log may be the midnight that was learned last
+        if new and moment >= self.through:  # the end of a log may coincide with the midnight that was learned last
             self.churn_model.record_cohorts(cohorts)
             matured = self._matured(examples)
             self.churn_model.learn_day(matured, moment)
@@ -126,15 +126,15 @@ class Trainer(OutboxReader[LabelledBatch]):
                 return
 
     def _matured(self, examples: list[LabelledExample]) -> list[Matured]:
-        """Return examples as the model learns them, in order of (matured_at, customer)."""
+        """Return the examples in the order in which the model learns them: by (matured_at, customer)."""
         examples.sort(key=lambda one: (one.decided_at, one.customer))
         return [Matured(_pending(one), one.label, one.decided_at + self.horizon) for one in examples]
 
     def checkpoint(self, churn_model: bytes | None = None) -> bytes:
-        """Encode the state as of the last day learned; messages received after it will be read again.
+        """Encode the state as of the last day learned. Messages received after that will be read again.
 
         Args:
-            churn_model: snapshot of the model, if the caller has one.
+            churn_model: snapshot of the model, if the caller already has one.
         """
         stored = churn_model if churn_model is not None else snapshot(self.churn_model)
         checkpoint = Checkpoint(self.through, self.read, self.horizon, stored, self._floors, self.quality.stored())
@@ -142,10 +142,10 @@ class Trainer(OutboxReader[LabelledBatch]):
 
     @classmethod
     def restored(cls, stored: bytes, partitions: int, horizon: int, capacity: int = CAPACITY) -> Trainer:
-        """Return the trainer of a checkpoint.
+        """Restore a trainer from a checkpoint.
 
         Raises:
-            UnusableSnapshot: the checkpoint is damaged, or was made with other settings.
+            UnusableSnapshot: the checkpoint is damaged, or was created with other settings.
         """
         source = "in the trainer's checkpoint"
         try:
@@ -166,7 +166,7 @@ class Trainer(OutboxReader[LabelledBatch]):
 
 
 def rewind(stored: bytes) -> bytes:
-    """Return a checkpoint with all partitions reset to their beginnings; nothing is learned again."""
+    """Return a checkpoint with all partitions reset to their beginnings. Nothing is learned twice."""
     checkpoint = msgspec.msgpack.decode(stored, type=Checkpoint)
     return msgspec.msgpack.encode(msgspec.structs.replace(checkpoint, read=rewound(checkpoint.read)))
 

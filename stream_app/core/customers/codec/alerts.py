@@ -1,4 +1,4 @@
-"""Encoding of a customer's open alert and of the urgent cases with staff work, as MessagePack."""
+"""MessagePack encoding of a customer's open alert and of the urgent cases that staff have worked on."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from stream_app.core.customers.customer import Customer
 from stream_app.core.state.vector import CASES
 
 _KINDS: Final = (UNANSWERED, UNSOLVED)  # stored as indices
-_ALERT_BYTES: Final = 336  # half of it is the owner's name, 40 characters of 4 bytes
+_ALERT_BYTES: Final = 336  # half of this is the owner's name: 40 characters of 4 bytes
 _CASE_BYTES: Final = 200
 MAX_BYTES: Final = _ALERT_BYTES + 2 * CASES * _CASE_BYTES  # each complaint has two targets
 
 
 class _StoredCase(msgspec.Struct, array_like=True, gc=False):
-    """An urgent case, without what follows from its customer and target."""
+    """Stored form of an urgent case, without the fields that can be derived from its customer and target."""
 
     due: int
     kind: int
@@ -30,9 +30,9 @@ class _StoredCase(msgspec.Struct, array_like=True, gc=False):
 
 
 class _StoredAlert(msgspec.Struct, array_like=True, gc=False):
-    """An alert, without what follows from its customer and time. Rank 0: no alert, only cases."""
+    """Stored form of an alert, without the fields that can be derived. Rank 0 means no alert, only cases."""
 
-    alert_id: str  # empty: as `lifecycle.alert_id` returns it
+    alert_id: str  # empty if equal to the result of `lifecycle.alert_id`
     opened_at: int
     expires_at: int
     rank: int
@@ -50,11 +50,11 @@ class _StoredAlert(msgspec.Struct, array_like=True, gc=False):
     snoozed_until: int = 0
     cause: str = ""
     cases: list[_StoredCase] = []
-    segment: str = ""  # unknown where it was stored before the field existed
+    segment: str = ""  # "" in states stored before this field existed
 
 
 def encode_alerts(customer: Customer) -> bytes:
-    """Encode the alert and the urgent cases of a customer; b"" if there are none."""
+    """Return the encoded alert and urgent cases of a customer, or b"" if there are none."""
     if customer.alert is None and not customer.cases:
         return b""
     cases = [
@@ -92,7 +92,7 @@ def _stored(alert: Alert | None, cases: list[_StoredCase]) -> _StoredAlert:
 
 
 def decode_alerts(name: str, packed: bytes) -> tuple[Alert | None, dict[Target, UrgentCase]]:
-    """Decode the alert and the cases of a customer. Raise msgspec.MsgspecError or IndexError if they are malformed."""
+    """Return the alert and the cases of a customer. Raise msgspec.MsgspecError or IndexError if malformed."""
     one = msgspec.msgpack.decode(packed, type=_StoredAlert)
     cases = {(case.due, _KINDS[case.kind]): _case(name, case) for case in one.cases}
     return _alert(name, one) if one.rank else None, cases

@@ -1,8 +1,8 @@
-"""Encoding of the counters of many customers: most are 0 and take less than one bit of a map.
+"""Encoding of the counters of many customers. Most counters are 0 and take less than one bit of a bitmap.
 
-The low bytes of all counters are followed by the high bytes. A bitmap shows which of these bytes are not 0, and a
-summary bitmap shows which bytes of the bitmap are not 0. The summary is in the head of the customer's state; the bytes
-of the bitmap and of the counters that are not 0 follow.
+The low bytes of all counters come first, then the high bytes. A bitmap marks the nonzero bytes, and a summary bitmap
+marks the nonzero bytes of the bitmap. The summary is stored in the header of the customer's state, followed by the
+nonzero bytes of the bitmap and of the counters.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_BYTES: Final = MAP_BYTES + COUNTER_BYTES
 
 
 def encode_counters(counters: Sequence[Counters[int]]) -> tuple[Bytes, list[bytes]]:
-    """Encode counters: return their summaries, shape (n, SUMMARY_BYTES), and n pieces of bytes."""
+    """Encode counters. Return their summaries, shape (n, SUMMARY_BYTES), and one bytes object per customer."""
     numbers = np.frombuffer(b"".join(counters), dtype=np.uint16).reshape(len(counters), len(COUNTERS))
     table = np.concatenate([numbers & 0xFF, numbers >> 8], axis=1).astype(np.uint8)
     used = table != 0
@@ -33,7 +33,7 @@ def encode_counters(counters: Sequence[Counters[int]]) -> tuple[Bytes, list[byte
 
 
 def decode_counters(summaries: Bytes, reader: Reader) -> list[bytes]:
-    """Decode the counters whose pieces the reader returns next; the inverse of `encode_counters`."""
+    """Decode the counters at the reader's position; the inverse of `encode_counters`."""
     kept = np.unpackbits(summaries, axis=1, count=MAP_BYTES).astype(bool)
     maps: Bytes = np.zeros(kept.shape, dtype=np.uint8)
     maps[kept] = np.frombuffer(reader.take(kept.sum(axis=1)), dtype=np.uint8)

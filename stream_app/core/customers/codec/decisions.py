@@ -1,8 +1,8 @@
-"""Encoding of decisions without a label: what the models predicted, and what they saw where it cannot be recomputed.
+"""Encoding of unlabelled decisions: the models' predictions, and any features that cannot be recomputed.
 
-The features of the latest decisions, made on the present state, are recomputed from the state. Of earlier decisions the
-features are stored that differ from those of the next decision. Decisions are removed oldest first, so the next
-decision is always there.
+Features of decisions made on the current state are recomputed from that state. For earlier decisions, only the features
+that differ from those of the next decision are stored. Decisions are removed oldest first, so the next decision is
+always available.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from stream_app.core.units import DAY_US, SECOND_US
 EXPERTS: Final = ChurnModel(DAY_US, DAY_US, seed=0).names  # the columns of Pending.log_odds
 _DECISION: Final = np.dtype([
     ("decided_at", "u1", (5,)),  # seconds
-    ("model", "<u4"),  # 24 bits version, 7 bits source, 1 bit: the customer has returned
+    ("model", "<u4"),  # 24 bits: version; 7 bits: source; 1 bit: whether the customer has returned
     ("probability", "<f4"),
     ("log_odds", "<f2", (len(EXPERTS),)),
 ])  # fmt: skip
 _MAP_BYTES: Final = (len(NAMES) + 7) // 8
 DECISION_BYTES: Final = _DECISION.itemsize
 MAX_FEATURE_BYTES: Final = _MAP_BYTES + 2 * len(NAMES)
-_VERSION_BITS: Final = 24  # one version per day for 45,000 years
+_VERSION_BITS: Final = 24  # enough for one version per day for 45,000 years
 _RETURNED: Final = 1 << 31
-_CHUNK: Final = 1_024  # rows whose features are computed at once: 1.7 µs per row, and 3 µs with chunks of 8,192
+_CHUNK: Final = 1_024  # rows whose features are computed at once: 1.7 µs per row, compared with 3 µs for 8,192
 
 Halves = npt.NDArray[np.uint16]  # the bits of float16 numbers
 
 
 def encode_decisions(customers: Sequence[Customer]) -> list[bytes]:
-    """Encode the decisions of customers: return one piece of bytes per customer.
+    """Return the encoded decisions, one bytes object per customer.
 
-    A piece rarely changes with an event, but when a decision is made, gets its label, or is followed by an order. It is
-    cached until then.
+    The encoded bytes rarely change with an event: only when a decision is made, is labelled, or is followed by an
+    order. They are cached until then.
     """
     stale = [customer for customer in customers if customer.packed is None]
     if stale:
@@ -58,13 +58,13 @@ def encode_decisions(customers: Sequence[Customer]) -> list[bytes]:
 def decode_decisions(
     names: Sequence[str], vector: Floats, counts: Ints, fresh: Ints, reader: Reader, horizon: int
 ) -> list[list[Pending]]:
-    """Decode the decisions whose pieces the reader returns next; the inverse of `encode_decisions`.
+    """Decode the decisions at the reader's position; the inverse of `encode_decisions`.
 
     Args:
-        names: of the customers.
+        names: customer ids.
         vector: state vectors, shape (n, len(SLOTS)).
-        counts: numbers of decisions.
-        fresh: numbers of decisions that were made on the present state.
+        counts: number of decisions per customer.
+        fresh: number of decisions made on the current state, per customer.
         reader: of the stored values.
         horizon: microseconds.
     """
@@ -98,10 +98,10 @@ def _rows(decisions: Sequence[Pending]) -> npt.NDArray[np.void]:
 def _changed_features(customers: Sequence[Customer], counts: Ints) -> list[list[bytes]]:
     """Return bitmaps of the features that differ from those of the next decision, and their values.
 
-    Decisions made on the present state are left out.
+    Decisions made on the current state are omitted.
     """
     sizes: Ints = counts - np.array([customer.fresh for customer in customers], dtype=np.int64)
-    shown: Ints = np.where(sizes > 0, np.minimum(sizes + 1, counts), 0)  # including the next decision of the last one
+    shown: Ints = np.where(sizes > 0, np.minimum(sizes + 1, counts), 0)  # including the decision after the last one
     rows = [
         pending.features
         for customer, end in zip(customers, shown.tolist(), strict=True)
@@ -111,7 +111,7 @@ def _changed_features(customers: Sequence[Customer], counts: Ints) -> list[list[
     ends = np.cumsum(shown)
     following = np.zeros_like(table)
     following[:-1] = table[1:]
-    following[ends[shown > 0] - 1] = 0  # the latest decision of a customer has no next one
+    following[ends[shown > 0] - 1] = 0  # a customer's latest decision has no successor
     kept = np.arange(len(table)) < np.repeat(ends - shown + sizes, shown)
     differs = table[kept] != following[kept]
     maps = np.packbits(differs, axis=1)
@@ -120,20 +120,20 @@ def _changed_features(customers: Sequence[Customer], counts: Ints) -> list[list[
 
 
 def _sums(values: Ints, sizes: Ints) -> Ints:
-    """Return the sum over each customer's rows."""
+    """Return the sum of each customer's rows."""
     total = np.concatenate([[0], np.cumsum(values)])
     ends = np.cumsum(sizes)
     return total[ends] - total[ends - sizes]
 
 
 def _is_stored(counts: Ints, fresh: Ints) -> Bools:
-    """Return which decisions were not made on the present state."""
+    """Return a mask of the decisions that were not made on the current state."""
     ends = np.cumsum(counts)
     return np.arange(int(counts.sum())) < np.repeat(ends - fresh, counts)
 
 
 def _recomputed(vector: Floats, decided_at: Ints, counts: Ints, fresh: Ints, horizon: int) -> Halves:
-    """Return a table of the features of all decisions, with those made on the present state filled in."""
+    """Return a feature table for all decisions, with only the rows of decisions made on the current state filled in."""
     seen: Halves = np.zeros((len(decided_at), len(NAMES)), dtype=np.uint16)
     places = np.flatnonzero(~_is_stored(counts, fresh))
     owner = np.repeat(np.arange(len(vector)), counts)
@@ -145,12 +145,12 @@ def _recomputed(vector: Floats, decided_at: Ints, counts: Ints, fresh: Ints, hor
 
 
 def _fill(seen: Halves, counts: Ints, fresh: Ints, differs: Bools, kept: Halves) -> None:
-    """Fill in the features of the other decisions: where they do not differ, those of the next decision."""
+    """Fill in the features of the other decisions, copying unchanged values from the next decision."""
     held = np.zeros(differs.shape, dtype=np.uint16)
     held[differs] = kept
     ends, stored = np.cumsum(counts), counts - fresh
     places = np.flatnonzero(_is_stored(counts, fresh))
-    depth = np.repeat(ends - fresh, stored) - places  # 1: the latest decision not made on the present state
+    depth = np.repeat(ends - fresh, stored) - places  # 1: the latest decision not made on the current state
     latest = places + 1 == np.repeat(ends, stored)
     for step in range(1, int(stored.max(initial=0)) + 1):
         rows = np.flatnonzero(depth == step)

@@ -1,4 +1,4 @@
-"""Ragged arrays of bytes: cut into one piece per customer, and read back piece by piece."""
+"""Ragged byte arrays: split into one bytes object per customer, and read back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def cut(whole: bytes, sizes: Ints) -> list[bytes]:
-    """Cut bytes into pieces.
+    """Split bytes into consecutive pieces of the given lengths.
 
     >>> cut(b"abcdef", np.array([2, 0, 4]))
     [b'ab', b'', b'cdef']
@@ -25,12 +25,12 @@ def cut(whole: bytes, sizes: Ints) -> list[bytes]:
 
 
 def narrow(values: Ints) -> Bytes:
-    """Encode integers of absolute value below 2^39 in 5 bytes each, shape (n, 5)."""
+    """Encode integers with an absolute value below 2^39 in 5 bytes each, shape (n, 5)."""
     return values.astype("<i8").view(np.uint8).reshape(-1, 8)[:, :5]
 
 
 def widen(stored: Bytes) -> Ints:
-    """Decode the integers of `narrow`.
+    """Decode integers encoded by `narrow`.
 
     >>> widen(narrow(np.array([-1, 2**39 - 1]))).tolist()
     [-1, 549755813887]
@@ -41,13 +41,13 @@ def widen(stored: Bytes) -> Ints:
 
 
 class Reader:
-    """Reader of the same part of many stored values at once.
+    """Reads the same part of many stored values at once.
 
     Args:
-        names: of the customers, for errors.
-        stored: values of the customers.
-        lengths: bytes to read of each value.
-        remedy: for a value that cannot be read.
+        names: customer ids, for error messages.
+        stored: one stored value per customer.
+        lengths: number of bytes to read from each value.
+        remedy: advice for the error message if a value cannot be read.
     """
 
     def __init__(self, names: Sequence[str], stored: Sequence[bytes], lengths: Ints, remedy: str) -> None:
@@ -55,7 +55,7 @@ class Reader:
         self._at = np.zeros(len(stored), dtype=np.int64)
 
     def take(self, sizes: Ints) -> bytearray:
-        """Return the next bytes of all values, joined. Raise UnusableState if one is too short."""
+        """Return the next bytes of all values, concatenated. Raise UnusableState if any value is too short."""
         ends = self._at + sizes
         self.refuse(ends > self._lengths, "is too short for its content")
         pieces = zip(self._stored, self._at.tolist(), ends.tolist(), strict=True)
@@ -63,11 +63,11 @@ class Reader:
         return bytearray().join([value[start:end] for value, start, end in pieces])
 
     def finish(self) -> None:
-        """Raise UnusableState if a value has more bytes."""
+        """Raise UnusableState if any value has bytes left."""
         self.refuse(self._at != self._lengths, "is longer than its content")
 
     def refuse(self, wrong: Bools, problem: str) -> None:
-        """Raise UnusableState for the first wrong value."""
+        """Raise UnusableState for the first invalid value."""
         if wrong.any():
             first = int(wrong.argmax())
             value = f"that of {self._names[first]!r}, {len(self._stored[first])} bytes,"

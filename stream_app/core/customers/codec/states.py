@@ -1,19 +1,19 @@
-"""Codec of customers as compact bytes: everything that a running partition holds of them, bit for bit.
+"""Compact codec of customers: encodes everything that a running partition holds of them, bit for bit.
 
-Many customers are encoded at once, column by column. Layout of a value, with little-endian numbers:
+Many customers are encoded at once, column by column. Layout of a value (numbers are little-endian):
 
-    head               version, what follows, how each slot and counter is stored
-    ranking            scores in the partition's ranking, if there are any
+    head               version, lengths of the parts, how each slot and counter is stored
+    ranking            scores in the partition's ranking, if any
     ids                5 bytes per recent event
-    vector             values in one byte, in two, in eight (vectors.py)
-    counters           those that are not 0 (counters.py)
-    decisions          27 bytes per decision without a label (decisions.py)
-    features           of the decisions that were not made on the present state: a bitmap and what differs
+    vector             values of one, two and eight bytes (vectors.py)
+    counters           nonzero counters (counters.py)
+    decisions          27 bytes per unlabelled decision (decisions.py)
+    features           of decisions not made on the current state: a bitmap, then the features that differ
     alert              MessagePack, if an alert is open or an urgent case has staff work (alerts.py)
     checksum           xxh32 of everything before it
 
-Another version of the program may have other slots, counters, features or experts: CODEC_SCHEMA is a hash of them. It
-is stored once per partition and not with every customer.
+Other releases may have different slots, counters, features or experts. CODEC_SCHEMA is a hash of their names. It is
+stored once per partition rather than with every customer.
 """
 
 from __future__ import annotations
@@ -80,18 +80,18 @@ _REMEDY: Final = (
 
 @dataclass(frozen=True)
 class Restored:
-    """Restored customers, without an index yet, and their rows of the ranking."""
+    """Restored customers that have no index yet, and their ranking rows."""
 
     customers: list[Customer]
     ranks: Ranks
 
     def rank(self, ranking: Ranking) -> None:
-        """Set the rows of the ranking, after the customers got their index from `WorkingSet.add`."""
+        """Set the ranking rows. Call this after `WorkingSet.add` has assigned the customers' indices."""
         ranking.set_rows(_indices(self.customers), self.ranks)
 
 
 def max_bytes(waiting: int) -> int:
-    """Return the maximum size of a customer with a number of decisions without a label, bytes."""
+    """Return the maximum encoded size, in bytes, of a customer with the given number of unlabelled decisions."""
     ranking_and_ids = _RANKS.itemsize + ID_BYTES * ID_RING
     vector = MAX_VECTOR_BYTES - CODE_BYTES
     decisions = waiting * (DECISION_BYTES + MAX_FEATURE_BYTES)
@@ -99,9 +99,9 @@ def max_bytes(waiting: int) -> int:
 
 
 def encode_customers(customers: Sequence[Customer], ranking: Ranking) -> list[bytes]:
-    """Encode customers whose decisions have all been scored.
+    """Encode customers. All of their decisions must have been scored.
 
-    Batches of hundreds are the cheapest; docs/adr/0010-state-codec.md has figures.
+    Batches of hundreds of customers are cheapest per customer; see the figures in docs/adr/0010-state-codec.md.
 
     >>> customers, ranking = [Customer("c1", 0)], Ranking(agreement=0)
     >>> stored = encode_customers(customers, ranking)
@@ -140,8 +140,8 @@ def decode_customers(stored: Sequence[tuple[str, bytes]], horizon: int) -> Resto
     """Decode customers; the inverse of `encode_customers`.
 
     Args:
-        stored: names and bytes.
-        horizon: of the shop when the decisions were made, microseconds.
+        stored: customer ids and encoded states.
+        horizon: the shop's horizon when the decisions were made, microseconds.
 
     Raises:
         UnusableState: a value is incomplete, damaged, or of an unknown version.
@@ -174,7 +174,7 @@ def decode_customers(stored: Sequence[tuple[str, bytes]], horizon: int) -> Resto
 
 
 def _open(names: Sequence[str], values: Sequence[bytes]) -> Reader:
-    """Return a reader of the values, upgraded to this version, after checking that they are complete."""
+    """Check that the values are complete, upgrade them to this version, and return a reader for them."""
     lengths: Ints = np.array([len(value) for value in values], dtype=np.int64) - _CHECKSUM_BYTES
     reader = Reader(names, values, lengths, _REMEDY)
     reader.refuse(lengths < _HEAD.itemsize, "is too short")
@@ -190,7 +190,7 @@ def _open(names: Sequence[str], values: Sequence[bytes]) -> Reader:
 
 
 def is_known_schema(schema: str) -> bool:
-    """Return whether states stored with a schema can be read; see CODEC_SCHEMA.
+    """Return whether states stored with the given CODEC_SCHEMA can be read.
 
     >>> is_known_schema(CODEC_SCHEMA), is_known_schema("0")
     (True, False)
@@ -204,7 +204,7 @@ def _indices(customers: Sequence[Customer]) -> Ints:
 
 
 def _encode_ranks(ranks: Ranks) -> tuple[Bytes, list[bytes]]:
-    """Return which customers have scores, and one piece of bytes per customer."""
+    """Return a mask of the customers that have scores, and one bytes object per customer."""
     ranked = ~(np.isnan(ranks.earlier) & np.isnan(ranks.last) & np.isnan(ranks.latest))
     rows = np.empty(int(ranked.sum()), dtype=_RANKS)
     rows["earlier"], rows["last"], rows["latest"] = ranks.earlier[ranked], ranks.last[ranked], ranks.latest[ranked]

@@ -1,9 +1,9 @@
-"""Encoding of the state vectors of many customers: predictable values are left out, small counts take a byte or two.
+"""Encoding of the state vectors of many customers: predictable values are omitted, small counts take a byte or two.
 
-Two bits per slot show how its value is stored: not at all (it equals its prediction), in one byte, in two bytes, or as
-a float64. The prediction is the value of an empty state, or that of a related slot with which it agrees for most
-customers: a customer with one order has the same first and last order, and decayed counts refer to their last event.
-The related slots were chosen by counting in simulated and recorded logs (docs/adr/0010-state-codec.md).
+Two bits per slot show how its value is stored: omitted (equal to its prediction), in one byte, in two bytes, or as a
+float64. The prediction is the value in an empty state, or the value of a related slot that is equal for most customers:
+for example, first and last order are the same for a customer with one order. The related slots were chosen from
+statistics of simulated and recorded logs (docs/adr/0010-state-codec.md).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from stream_app.core.state.vector import DECAYED, EMPTY, HALF_LIVES, LAST_SEEN, 
 
 PREDICTED, ONE_BYTE, TWO_BYTES, DOUBLE = range(4)
 _COUNTED: Final = {"order": "orders", "browsing": "browsings", "cart": "carts", "complaint": "complaints"}
-_RELATED: Final = {  # slot -> related slot, in an order in which the related slot is decoded first
+_RELATED: Final = {  # slot -> related slot, ordered so that related slots are decoded first
     "first_order": "last_order",
     "first_seen": "first_order",
     "decayed_money_at": "last_order",
@@ -36,13 +36,13 @@ _RELATED: Final = {  # slot -> related slot, in an order in which the related sl
 }
 _PLACES: Final = [SLOT[name] for name in _RELATED]
 _RELATED_PLACES: Final = [SLOT[name] for name in _RELATED.values()]
-_LASTS: Final = [SLOT[f"last_{kind}"] for kind in _COUNTED]  # the latest of them predicts last_seen
+_LASTS: Final = [SLOT[f"last_{kind}"] for kind in _COUNTED]  # the maximum of these predicts last_seen
 _EMPTY: Final = np.array(EMPTY)
-_SIZES: Final = np.array([0, 1, 2, 8])  # stored bytes, by code
+_SIZES: Final = np.array([0, 1, 2, 8])  # number of stored bytes, by code
 _USED: Final = np.array(
     [(1 << 64) // 255 & (1 << 8 * int(size)) - 1 for size in _SIZES], dtype="<u8"
-)  # bytes of 0 and 1, by code
-MAX_VALUE: Final = 1e30  # far above any sum of amounts in events
+)  # numbers of bytes as patterns of 0 and 1, by code
+MAX_VALUE: Final = 1e30  # far above any realistic sum of amounts
 CODE_BYTES: Final = (2 * len(SLOTS) + 7) // 8
 MAX_BYTES: Final = CODE_BYTES + 8 * len(SLOTS)
 
@@ -54,7 +54,7 @@ def encode_vectors(vector: Floats) -> tuple[Bytes, list[bytes]]:
         vector: shape (n, len(SLOTS)).
 
     Returns:
-        The codes of all slots, shape (n, CODE_BYTES), and n pieces of bytes.
+        The codes of all slots, shape (n, CODE_BYTES), and one bytes object per customer.
     """
     codes, small = _codes(vector)
     used = _used(codes)
@@ -64,7 +64,7 @@ def encode_vectors(vector: Floats) -> tuple[Bytes, list[bytes]]:
 
 
 def decode_vectors(packed: Bytes, reader: Reader) -> Floats:
-    """Decode the state vectors whose pieces the reader returns next; the inverse of `encode_vectors`."""
+    """Decode the state vectors at the reader's position; the inverse of `encode_vectors`."""
     bits = np.unpackbits(packed, axis=1, count=2 * len(SLOTS))
     codes: Bytes = np.bitwise_or(bits[:, : len(SLOTS)], bits[:, len(SLOTS) :] << 1, dtype=np.uint8)
     stored = np.zeros((len(codes), 8 * len(SLOTS)), dtype=np.uint8)
@@ -77,25 +77,25 @@ def decode_vectors(packed: Bytes, reader: Reader) -> Floats:
     for place, related in zip(_PLACES, _RELATED_PLACES, strict=True):
         vector[:, place] = np.where(predicted[:, place], vector[:, related], vector[:, place])
     vector[:, LAST_SEEN] = np.where(predicted[:, LAST_SEEN], vector[:, _LASTS].max(axis=1), vector[:, LAST_SEEN])
-    # Earlier versions accepted any amount: stored values may be infinite, or become so.
+    # Earlier versions accepted any amount, so stored values may be infinite or overflow later.
     if not (np.abs(vector) <= MAX_VALUE).all():
         vector = np.clip(np.nan_to_num(vector, nan=0.0), -MAX_VALUE, MAX_VALUE)
     return vector
 
 
 def _used(codes: Bytes) -> Bools:
-    """Return which of the eight bytes of each slot are stored."""
+    """Return a mask that shows which of the eight bytes of each slot are stored."""
     return _USED[codes].view(bool)
 
 
 def _codes(vector: Floats) -> tuple[Bytes, Ints]:
-    """Return the codes, and all values as integers, which are valid where a code says so."""
+    """Return the codes, and all values as integers; an integer is valid only where its code is that of an integer."""
     predicted = np.tile(_EMPTY, (len(vector), 1))
     predicted[:, _PLACES] = vector[:, _RELATED_PLACES]
     predicted[:, LAST_SEEN] = vector[:, _LASTS].max(axis=1)
-    with np.errstate(invalid="ignore"):  # values too large for int64 are found by the comparison below
+    with np.errstate(invalid="ignore"):  # values too large for int64 are detected by the comparison below
         small = vector.astype(np.int64)
-    bits = vector.view(np.int64)  # compared as bits: -0.0 equals 0.0 but must be kept
+    bits = vector.view(np.int64)  # compared as bits, since -0.0 == 0.0 but must be preserved
     whole = (small.astype(np.float64).view(np.int64) == bits) & (small >= 0) & (small < 1 << 16)
     codes = np.where(whole, np.where(small < 1 << 8, ONE_BYTE, TWO_BYTES), DOUBLE).astype(np.uint8)
     codes[predicted.view(np.int64) == bits] = PREDICTED

@@ -1,1 +1,1 @@
-"""The experts: models that each give their log-odds of churn, and what mixes and calibrates them."""
+"""The experts: models that each predict log-odds of churn."""

@@ -1,4 +1,4 @@
-"""Baselines: the prior as an expert, and recency alone."""
+"""Baseline experts: the prior, and recency alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RECENCY: Final = PLACE["recency"]
 
 
 class BgNbdExpert:
-    """The prior itself; it never learns."""
+    """The prior as an expert. It never learns."""
 
     name: ClassVar[str] = "prior"
     cheap: ClassVar[bool] = True
@@ -25,11 +25,11 @@ class BgNbdExpert:
         return rows.prior.copy()
 
     def learn(self, rows: Rows, labels: Labels) -> None:
-        """See Expert. Does nothing."""
+        """Do nothing; see Expert."""
 
 
 class RecencyExpert:
-    """Logistic regression on recency alone, the ranking that needs no model."""
+    """Logistic regression on recency alone. It ranks customers by recency, which needs no model."""
 
     name: ClassVar[str] = "recency"
     cheap: ClassVar[bool] = True
@@ -40,12 +40,12 @@ class RecencyExpert:
         self._curvature = np.eye(2)
 
     def log_odds(self, rows: Rows) -> Floats:
-        """See Expert. Strictly increasing in recency, so that the ranking is that of recency."""
+        """Return log-odds that strictly increase with recency; see Expert."""
         recency = rows.features[:, _RECENCY]
         return np.clip(self._scale[0] + max(self._scale[1], 0.05) * (recency - 3.0), -LIMIT, LIMIT)
 
     def learn(self, rows: Rows, labels: Labels) -> None:
-        """See Expert. One Newton step of a logistic regression on recency alone."""
+        """Perform one Newton step of a logistic regression on recency alone; see Expert."""
         x = np.stack([np.ones(len(labels)), rows.features[:, _RECENCY] - 3.0], axis=1)
         expected = 1.0 / (1.0 + np.exp(-np.clip(x @ self._scale, -30.0, 30.0)))
         self._curvature = self._curvature + (x * (expected * (1.0 - expected))[:, None]).T @ x

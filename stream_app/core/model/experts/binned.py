@@ -1,6 +1,6 @@
-"""The binned expert: one weight per cell of coarse grids over features, and over pairs of them.
+"""The binned expert: one weight per cell of coarse grids over single features and pairs of features.
 
-It models what the linear expert cannot: steps in recency, and a different effect of recency on one-time buyers.
+It models what the linear expert cannot: step changes in recency, and a different effect of recency for one-time buyers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from stream_app.core.model.experts.expert import LIMIT, Labels, Rows, row_sums
 from stream_app.core.model.experts.recursive import RecursiveLogistic, Span
 from stream_app.core.model.features import PLACE
 
-# name -> lowest value, highest value, number of cells; in the unit of the feature
+# name -> lowest value, highest value (both in the feature's unit), number of cells
 _GRID: Final = {
     "recency_to_gap": (0.0, 2.5, 7),
     "order_90d": (0.0, 1.8, 6),
@@ -65,13 +65,13 @@ class BinnedExpert:
         self._model.learn_day(rows.prior, inputs, labels)
 
     def _cells(self, rows: Rows) -> Ints:
-        """Return the cell of each row on each grid, as places among all cells; shape (n, number of grids)."""
+        """Return the cell of each row on each grid, as indices into all cells; shape (n, number of grids)."""
         feature = {name: rows.features[:, place] for name, place in PLACE.items()}
         grids = [_cell(feature[name], *grid) for name, grid in _GRID.items()]
         recency = _cell(np.log1p(np.expm1(feature["recency"]) / self._horizon), 0.0, np.log1p(3.0), _RECENCY_CELLS)
         silence = _cell(feature["silence"], 0.0, np.log1p(self._horizon) + 0.7, _SILENCE_CELLS)
         order_days = np.rint(np.expm1(np.clip(feature["order_days"], 0.0, 3.0))).astype(np.int64)
-        # cells: 1 to 6 order days, 7 to 14, more
+        # cells: one each for 1 to 6 order days, one for 7 to 14, one for more
         days = np.where(order_days > 14, _ORDER_DAY_CELLS - 1, np.clip(order_days, 1, _ORDER_DAY_CELLS - 1) - 1)
         crossed = np.minimum(days, _CROSSED_ORDER_DAYS - 1)
         age = grids[list(_GRID).index("age")]

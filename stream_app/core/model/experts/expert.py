@@ -1,4 +1,4 @@
-"""The interface of experts, and the rows that they score."""
+"""The expert interface, and the rows that experts score."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LIMIT = 8.0  # largest absolute log-odds of an expert
 
 @dataclass(frozen=True)
 class Rows:
-    """Input of the experts: n decisions.
+    """Input to the experts: n decisions.
 
     Attributes:
-        features: shape (n, number of features), rounded to float16, as stored until the label is known.
+        features: shape (n, number of features), rounded to float16 because they are stored that way until labelled.
         prior: log-odds of the prior, shape (n,).
     """
 
@@ -29,26 +29,26 @@ class Rows:
 
 
 def row_sums(products: Floats) -> Floats:
-    """Return the sum of each row, bit-for-bit independent of the other rows.
+    """Return the sum of each row. Results are bit-for-bit independent of the other rows.
 
-    numpy's order of additions follows the memory layout, which is ambiguous for a single row, so the layout is fixed. A
-    matrix product `x @ w` would give other last bits for another number of rows.
+    numpy adds in the order of the memory layout, which is ambiguous for a single row, so the layout is fixed here. A
+    matrix product `x @ w` could differ in the last bits depending on the number of rows.
     """
     return np.ascontiguousarray(products).sum(axis=1)
 
 
 class Expert(Protocol):
-    """A churn model behind a small interface. One contract suite tests all experts.
+    """A churn model behind a small interface. All experts are tested by the same contract tests.
 
-    `log_odds` does not change the model; `learn` takes labelled rows in the order in which they matured.
+    `log_odds` never changes the model. `learn` receives labelled rows in the order in which they matured.
     """
 
     name: ClassVar[str]
-    cheap: ClassVar[bool]  # whether it scores every event, or decisions only
-    mixed: ClassVar[bool]  # whether it is part of the ensemble, or only compared
+    cheap: ClassVar[bool]  # whether it scores every event or only decisions
+    mixed: ClassVar[bool]  # whether it is part of the ensemble or only evaluated for comparison
 
     def log_odds(self, rows: Rows) -> Floats:
-        """Return the log-odds of churn, shape (n,), between -LIMIT and LIMIT."""
+        """Return the log-odds of churn, shape (n,), clipped to [-LIMIT, LIMIT]."""
 
     def learn(self, rows: Rows, labels: Labels) -> None:
-        """Learn from decisions and their labels; 1 means churned."""
+        """Learn from decisions and their labels, where 1 means churned."""

@@ -12,11 +12,11 @@ from stream_app.core.model.experts.recursive import RecursiveLogistic, Span
 from stream_app.core.model.features import LINEAR, NAMES
 
 CLIP: Final = 4.0  # standard deviations
-_FLAT: Final = 1e-6  # a feature with a smaller deviation is ignored
+_FLAT: Final = 1e-6  # features with a smaller deviation are ignored
 
 
 class LinearExpert:
-    """Recursive logistic regression on features, scaled by the running mean and deviation of the learned rows."""
+    """Recursive logistic regression on features, standardised by their running mean and standard deviation."""
 
     name: ClassVar[str] = "linear"
     cheap: ClassVar[bool] = True
@@ -34,12 +34,12 @@ class LinearExpert:
         return np.clip(self._model.log_odds(rows.prior, self._scaled(rows)), -LIMIT, LIMIT)
 
     def learn(self, rows: Rows, labels: Labels) -> None:
-        """See Expert. The scale is updated first, so that it exists for the first rows."""
+        """Update the scale first, so that it exists for the first rows, then learn; see Expert."""
         self._measure(rows.features[:, self._places])
         self._model.learn_day(rows.prior, self._scaled(rows), labels)
 
     def contributions(self, rows: Rows) -> dict[str, Floats]:
-        """Return the contribution of each feature to the log-odds of each row."""
+        """Return each feature's contribution to the log-odds of each row."""
         moved = self._scaled(rows) * self._model.mean[2:]
         return {NAMES[place]: moved[:, column] for column, place in enumerate(self._places)}
 
@@ -49,7 +49,7 @@ class LinearExpert:
         return np.clip((rows.features[:, self._places] - self._mean) * scale, -CLIP, CLIP)
 
     def _measure(self, features: Floats) -> None:
-        """Merge the mean and variance of new rows into the running ones (Chan, Golub, LeVeque 1979)."""
+        """Merge the mean and variance of new rows into the running values (Chan, Golub, LeVeque 1979)."""
         count = len(features)
         total = self._count + count
         gap = features.mean(axis=0) - self._mean

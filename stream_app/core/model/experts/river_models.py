@@ -43,12 +43,12 @@ PLAIN_FEATURES: Final = (
     "complaint_90d",
     "mean_amount",
 )
-_ENOUGH: Final = 1_000  # rows before the tree replaces the prior
-_SURE: Final = 0.05  # bounds probabilities of leaves with few rows
+_ENOUGH: Final = 1_000  # number of rows needed before the tree replaces the prior
+_SURE: Final = 0.05  # clips the probabilities of leaves with few rows
 
 
 class TreeExpert:
-    """River's Hoeffding tree (Domingos, Hulten: Mining high-speed data streams, KDD 2000), over the main features."""
+    """River's Hoeffding tree (Domingos, Hulten: Mining high-speed data streams, KDD 2000) on the main features."""
 
     name: ClassVar[str] = "tree"
     cheap: ClassVar[bool] = False
@@ -60,7 +60,7 @@ class TreeExpert:
         self._learned = 0
 
     def log_odds(self, rows: Rows) -> Floats:
-        """See Expert. Returns the prior until enough rows have been learned."""
+        """Return the tree's log-odds, or the prior until enough rows have been learned; see Expert."""
         if self._learned < _ENOUGH:
             return rows.prior.copy()
         return np.array([_logit(self._model.predict_proba_one(x).get(1, 0.5)) for x in self._inputs(rows)])
@@ -85,8 +85,8 @@ def _logit(probability: float) -> float:
 class RiverBaselineExpert:
     """River's standard scaler and logistic regression, as a baseline.
 
-    River learns one row at a time. Predictions for many rows use River's weights in numpy; a test compares them with
-    `predict_proba_one`.
+    River learns one row at a time. Predictions for many rows are computed in numpy from River's weights; a test
+    compares them with `predict_proba_one`.
     """
 
     name: ClassVar[str] = "plain"

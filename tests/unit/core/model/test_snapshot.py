@@ -162,7 +162,7 @@ class Evil:
 )
 def test_a_body_that_would_call_what_touches_the_world_is_refused(call: Any, tmp_path: Any) -> None:
     body = pickle.dumps(Evil(call, str(tmp_path / "touched"), "w"))
-    assert "which is not part of a churn model" in refusal(pack(header(body), body))
+    assert "which is not allowed in a model" in refusal(pack(header(body), body))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -268,7 +268,7 @@ def test_a_forged_numpy_type_is_refused_without_a_crash() -> None:
     assert child(_LOADS, body).returncode < 0, "this is what would happen: a signal, not an error"
     refused = child(_RESTORES, pack(header(body), body))
     assert (refused.returncode, refused.stderr) == (0, b"")
-    assert b"which is not part of a churn model" in refused.stdout
+    assert b"which is not allowed in a model" in refused.stdout
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------
