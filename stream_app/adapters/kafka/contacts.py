@@ -31,8 +31,8 @@ class Contacts:
         self._topic, self._partitions = config.kafka.topics.contacts, config.kafka.partitions
         self._options: dict[str, Any] = confluent_options(config.kafka) | {
             "acks": "all",
-            # Duplicates are harmless, so idempotence is not needed. Without permission, an idempotent producer raises in a
-            callback, which the library turns into a SystemError.
+            # Duplicates are harmless, so idempotence is not needed. Without permission, an idempotent producer raises
+            # inside a callback, which the library turns into a SystemError.
             "enable.idempotence": False,
             "compression.type": "none",
             "linger.ms": 0,

@@ -166,7 +166,7 @@ def plain_refusals(_logger: WrappedLogger, _method: str, line: EventDict) -> Eve
     >>> from stream_app.errors import EmptyLog
     >>> error = EmptyLog(file="a.jsonl")
     >>> plain_refusals(None, "error", {"event": "crashed", "exc_info": (EmptyLog, error, None)})["error"]
-    'a.jsonl holds no events: nothing can be replayed. Check the path, and that the export is complete.'
+    'a.jsonl contains no events. Check the path, and that the export is complete.'
     """
     given = line.get("exc_info")
     error = given[1] if isinstance(given, tuple) else given
