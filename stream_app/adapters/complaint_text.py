@@ -1,7 +1,7 @@
 """Classifier of complaint texts in Chinese and English, based on a lexicon.
 
-jieba segments Chinese with the words of the lexicon as its only dictionary: its default dictionary would take seconds
-to load and some hundred megabytes in every worker, and words outside the lexicon carry no information. Services and
+jieba segments Chinese with the lexicon's words as its only dictionary. Its default dictionary would take seconds to
+load and hundreds of megabytes in every worker, and words outside the lexicon carry no information. Services and
 replays both create their classifier here, so that they agree.
 """
 
@@ -20,14 +20,14 @@ import jieba
 
 from stream_app.core.state.complaint_kinds import OTHER
 
-MAX_CHARS: Final = 2_000  # only the first characters are read; they are enough to classify a text
+MAX_CHARS: Final = 2_000  # number of characters read; the beginning of a text is enough to classify it
 _NOTHING: Final = "nothing"
 _LATIN: Final = re.compile("[a-z]")
-_FREQUENCY: Final = 100.0  # base of a word's frequency, raised to the word's length: the longest match wins
+_FREQUENCY: Final = 100.0  # a word's frequency is this to the power of its length, so the longest match wins
 
 
 class ComplaintReader:
-    """Classifier of texts; implements core.state.complaint_kinds.Classifier.
+    """Classifies complaint texts; implements core.state.complaint_kinds.Classifier.
 
     Args:
         lexicon: words of each kind by language, `zh` and `en`.
@@ -67,7 +67,7 @@ def complaint_reader() -> ComplaintReader:
 
 
 def _tokenizer(words: Iterable[str]) -> jieba.Tokenizer:
-    """Return a tokenizer that knows only these words; it accesses no files."""
+    """Return a tokenizer that knows only these words. It reads no dictionary file."""
     tokenizer = jieba.Tokenizer()
     lines = "".join(f"{word} {math.ceil(_FREQUENCY ** len(word))}\n" for word in words)
     tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(io.BytesIO(lines.encode()))
@@ -76,6 +76,6 @@ def _tokenizer(words: Iterable[str]) -> jieba.Tokenizer:
 
 
 def _pattern(words: Iterable[str]) -> re.Pattern[str]:
-    """Return a pattern that matches any of the words or phrases as whole words."""
+    """Return a pattern that matches each of these words or phrases as a whole word."""
     parts = (re.escape(word).replace(r"\*", r"\w*") for word in sorted(words, key=len, reverse=True))
     return re.compile(rf"\b(?:{'|'.join(parts)})(?!\w)")

@@ -49,7 +49,7 @@ app = typer.Typer(
     cls=Group,
     add_completion=False,
     no_args_is_help=True,
-    help="List open alerts and record who works on them, and the outcome.",
+    help="List open alerts, and record who works on them and the outcome.",
 )
 MAX_NOTE: Final = 500  # characters
 _APPLIED_SECONDS: Final = 10.0  # time to wait until a worker has applied an action
@@ -59,8 +59,8 @@ _RESULTS: Final = {ACKED: "alerts.acked", SNOOZED: "alerts.put_off", RESOLVED: "
 _COLUMNS: Final = ("alert", "customer", "opened", "rank", "risk", "worth", "cause", "owner", "snoozed")
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the alert, or an unambiguous prefix.")]
-StaffOption = Annotated[str, typer.Option("--staff", help="Your name, as your colleagues know it.")]
-TakeOverOption = Annotated[bool, typer.Option("--take-over", help="Take over an alert of a colleague.")]
+StaffOption = Annotated[str, typer.Option("--staff", help="Your name as known to your colleagues.")]
+TakeOverOption = Annotated[bool, typer.Option("--take-over", help="Take over a colleague's alert.")]
 
 
 @app.command("list")
@@ -71,7 +71,7 @@ def list_alerts(
     config: ConfigOption = None,
     given: SetOption = None,
 ) -> None:
-    """List open alerts: urgent ones first, then newest day first, by rank.
+    """List open alerts: urgent ones first, then the newest day first, by rank.
 
     Customer ids are masked in the table. --json lists all alerts, with full ids.
     """
@@ -116,14 +116,14 @@ def ack(
 def snooze(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     alert_id: IdArgument,
     staff: StaffOption,
-    until: Annotated[str, typer.Option(help="2d, or a time with an offset: 2026-11-12T09:00+08:00.")],
+    until: Annotated[str, typer.Option(help="A duration (2d) or a time with an offset (2026-11-12T09:00+08:00).")],
     take_over: TakeOverOption = False,
     lang: LangOption = "",
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
     given: SetOption = None,
 ) -> None:
-    """Snooze an alert until a time, at most until it expires, and assign it to yourself."""
+    """Snooze an alert until a given time, at most until it expires, and assign it to yourself."""
     act(load_settings(config, bootstrap, given), alert_id, (SNOOZED, staff, take_over), language(lang), until=until)
 
 
@@ -134,7 +134,7 @@ def resolve(  # noqa: PLR0913, PLR0917 - the options of a command are its parame
     outcome: Annotated[str, typer.Option(help=f"{', '.join(OUTCOMES)}.")],
     cause: Annotated[str, typer.Option(help="Confirmed cause: a key from `stream-app playbook show`.")] = "",
     note: Annotated[
-        str, typer.Option(help="Note for readers of the topic, without names or phone numbers of customers.")
+        str, typer.Option(help="Note for consumers of the topic. Do not include customers' names or phone numbers.")
     ] = "",
     take_over: TakeOverOption = False,
     lang: LangOption = "",
@@ -160,12 +160,12 @@ def act(
     until: str = "",
     details: Mapping[str, str | None] = MappingProxyType({}),
 ) -> None:
-    """Write an action of the staff to Kafka, wait until a worker has applied it, and print the result.
+    """Write a staff action to Kafka, wait until a worker has applied it, and print the result.
 
     Args:
         config: settings of the services.
         alert_id: id of an open alert, or a prefix.
-        action: the action, the name of the staff member, and whether they take the alert over.
+        action: the action, the staff member's name, and whether they take over the alert.
         lang: language of the output.
         until: end of a snooze, as a duration or a time.
         details: outcome, cause and note of a resolved alert.
@@ -204,7 +204,7 @@ def _report_skipped(line: str) -> None:
 
 
 async def _now(stores: Stores, config: LiveConfig) -> datetime:
-    """Return the time of an action, on the clock of the shop."""
+    """Return the time of an action by the shop's clock."""
     if config.ticks.clock != "log":
         return datetime.now(UTC)
     summaries = (await stores.states.summaries(range(config.kafka.partitions))).values()
@@ -213,7 +213,7 @@ async def _now(stores: Stores, config: LiveConfig) -> datetime:
 
 
 async def _applied(stores: Stores, alert: OpenAlert, contact: Contact) -> bool:
-    """Wait until the customer's worker has applied an action; return False on timeout.
+    """Wait until the customer's worker has applied an action. Return False on timeout.
 
     Raises AlertTaken if a colleague was faster.
     """
@@ -235,13 +235,13 @@ async def _applied(stores: Stores, alert: OpenAlert, contact: Contact) -> bool:
 
 
 def _end(text: str, now: datetime) -> datetime:
-    """Return the end of a snooze, given as a duration from now or as a time with an offset."""
+    """Parse the end of a snooze, given as a duration from now or as a time with an offset."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return now + timedelta(microseconds=duration(text))
     if moment.tzinfo is None or moment <= now:
-        remedy = "Use a future time with an offset, like 2026-11-12T09:00+08:00, or a duration like 2d."
+        remedy = "Use a future time with an offset, such as 2026-11-12T09:00+08:00, or a duration such as 2d."
         raise BadOption(option="--until", value=text, remedy=remedy)
     return moment
 
@@ -262,10 +262,10 @@ def _row(one: OpenAlert, zone: ZoneInfo, words: Translator) -> tuple[str, ...]:
 
 
 def cause_of(note: AlertNote, words: Translator) -> str:
-    """Return the likeliest cause of an alert; for an urgent one, the missed service target: its first evidence."""
+    """Return the likeliest cause of an alert or, for an urgent one, the missed service target (its first evidence)."""
     explanation = note.explanation
     if note.urgent and explanation.evidence:
-        with suppress(KeyError):  # evidence of another version may have other numbers
+        with suppress(KeyError):  # evidence from another version may contain different numbers
             return words.evidence(explanation.evidence[0])
     return words.cause(explanation.causes[0].key) if explanation.causes else ""
 

@@ -14,7 +14,7 @@ from stream_app.cli.output import reported_errors
 
 
 class Entry(NamedTuple):
-    """One command of `stream-app --help`: its module below `stream_app.cli`, its section and its summary."""
+    """A command in `stream-app --help`: its module in `stream_app.cli`, its section and its summary."""
 
     module: str
     section: str
@@ -25,15 +25,15 @@ _LOGS, _SERVICES, _STAFF, _OPERATIONS = "Recorded logs", "Services", "Staff", "O
 COMMANDS: Final = {
     "demo": Entry("demo", _LOGS, "Run a simulated shop on the real services, with embedded Kafka and Redis."),
     "simulate": Entry("simulate", _LOGS, "Write the log of a simulated shop, as JSON lines in the wire format."),
-    "replay": Entry("replay", _LOGS, "Replay a recorded log and report how early churn would have been known."),
+    "replay": Entry("replay", _LOGS, "Replay a recorded log and report how early churn would have been detected."),
     "publish": Entry("publish", _LOGS, "Publish a recorded log to Kafka, with its own ticks."),
     "schema": Entry("schema", _LOGS, "Print the schema of the events."),
-    "worker": Entry("services", _SERVICES, "Run a worker: keep customer states, score, and find alert candidates."),
+    "worker": Entry("services", _SERVICES, "Run a worker: process events, score customers and find alert candidates."),
     "trainer": Entry("services", _SERVICES, "Run the trainer: update the model from labelled decisions."),
-    "allocator": Entry("services", _SERVICES, "Run the allocator: open the day's alerts among all candidates."),
+    "allocator": Entry("services", _SERVICES, "Run the allocator: open the day's alerts, chosen from all candidates."),
     "notifier": Entry("services", _SERVICES, "Run the notifier: deliver alerts to chats and webhooks."),
-    "alerts": Entry("alerts", _STAFF, "List open alerts and record who works on them, and the outcome."),
-    "explain": Entry("explain", _STAFF, "Explain what is known of a customer, in words."),
+    "alerts": Entry("alerts", _STAFF, "List open alerts, and record who works on them and the outcome."),
+    "explain": Entry("explain", _STAFF, "Explain in words what is known about a customer."),
     "playbook": Entry("playbook", _STAFF, "Show and check the measures for each cause of churn."),
     "deliveries": Entry("deliveries", _STAFF, "List and retry alert deliveries, and test channels."),
     "topics": Entry("topics", _OPERATIONS, "Create and check the Kafka topics."),
@@ -42,11 +42,11 @@ COMMANDS: Final = {
     "model": Entry("model", _OPERATIONS, "List, show and roll back model versions."),
     "health": Entry("health", _OPERATIONS, "Check whether a service on this machine is ready."),
     "secret": Entry("secret", _OPERATIONS, "Write a new random secret to a file."),
-    "shop": Entry("shop", _OPERATIONS, "Run a simulated shop on Kafka, in real time."),
+    "shop": Entry("shop", _OPERATIONS, "Run a simulated shop on Kafka in real time."),
     "receiver": Entry("receiver", _OPERATIONS, "Run a webhook receiver that verifies signatures and shows messages."),
 }
 
-# Commands up to 0.1, by the command that replaces them.
+# Names of commands up to version 0.1, with the commands that replace them.
 RENAMED: Final = {
     "desk": "allocator",
     "deliver": "notifier",
@@ -58,10 +58,10 @@ RENAMED: Final = {
 
 
 class Group(TyperGroup):
-    """A group that names the new command when an old one is called."""
+    """A command group that names the new command when an old name is used."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the name, the command and its arguments. Fails for a renamed or unknown command."""
+        """Return a command's name, the command and its arguments. Fails for a renamed or unknown command."""
         old = f"{ctx.command_path.partition(' ')[2]} {args[0]}".strip()
         if old in RENAMED:
             ctx.fail(f"`stream-app {old}` has been renamed. Use `stream-app {RENAMED[old]}`.")
@@ -69,15 +69,15 @@ class Group(TyperGroup):
 
 
 class Commands(Group):
-    """The top-level group: it imports the module of a command when the command is called."""
+    """The top-level group. It imports a command's module when the command is called."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the name, the imported command and its arguments."""
+        """Return a command's name, the imported command and its arguments."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, imported(name) if name else command, rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; print an error of the product as one paragraph and exit with its status."""
+        """Run the command. Print an error of the product as one paragraph and exit with its status."""
         with reported_errors():
             return super().invoke(ctx)
 
@@ -85,11 +85,11 @@ class Commands(Group):
 def imported(name: str) -> Any:
     """Return a command of COMMANDS after importing its module."""
     group = get_group(import_module(f"stream_app.cli.{COMMANDS[name].module}").app)
-    return group.commands.get(name, group)  # a module holds commands by name, or the group itself
+    return group.commands.get(name, group)  # a module defines commands by name, or the group itself
 
 
 def _placeholder() -> None:
-    """Stand for a command in the list of commands."""
+    """Return a stand-in for a command, used only to list it."""
 
 
 app = typer.Typer(

@@ -71,14 +71,14 @@ ChannelArgument = Annotated[str, typer.Argument(help="Name of the channel.")]
 
 
 class Filter(NamedTuple):
-    """Selection of deliveries."""
+    """Filter for listing deliveries."""
 
     state: str | None  # a state, or the reason of a suppressed delivery
     channel: str | None
     limit: int
 
     def matches(self, delivery: Delivery) -> bool:
-        """Return whether a delivery is selected."""
+        """Return whether a delivery passes the filter."""
         states = {None, delivery.state, delivery.reason if delivery.state == SUPPRESSED else None}
         return self.state in states and self.channel in {None, delivery.channel}
 
@@ -112,7 +112,7 @@ def redrive(
     config: ConfigOption = None,
     given: SetOption = None,
 ) -> None:
-    """Retry dead deliveries. Expired ones are suppressed instead."""
+    """Retry dead deliveries. Those of expired alerts are suppressed instead."""
     if everything == (delivery is not None):
         remedy = "Name one dead delivery, or use --all."
         raise BadOption(option="DELIVERY", value=delivery, remedy=remedy)
@@ -138,12 +138,12 @@ def enable(channel: ChannelArgument, config: ConfigOption = None, given: SetOpti
     _with_store(settings, lambda store: store.ask(encode_record(Request(ENABLE, channel))))
     console = results()
     console.print(f"Channel {channel} will be reopened by a running notifier within a second.")
-    console.print("To retry what was given up in the meantime: stream-app deliveries redrive --all")
+    console.print("To retry the deliveries that died in the meantime: stream-app deliveries redrive --all")
 
 
 @app.command("test")
 def send_sample(channel: ChannelArgument, config: ConfigOption = None, given: SetOption = None) -> None:
-    """Send a sample alert, marked as a test, to a channel now. Exit status 1 and a remedy if that fails.
+    """Send a sample alert, marked as a test, to a channel now. If this fails, print a remedy and exit with status 1.
 
     Ignores shadow mode, quiet hours and limits.
     """
@@ -190,7 +190,7 @@ async def _find(store: RedisDeliveryStore, chosen: Filter) -> Found:
 
 
 def _readable(values: Iterable[bytes], kind: type[_RecordT]) -> list[_RecordT]:
-    """Return the records that can be decoded; report the others on standard error."""
+    """Return the records that can be decoded. Report the others on standard error."""
     found, problems = readable(values, kind)
     for problem in problems:
         sys.stderr.write(f"Skipped an unreadable record: {problem!a}\n")
@@ -210,7 +210,7 @@ def _show(found: Found, chosen: Filter, console: Console) -> None:
         console.print(f"{_NONE[chosen.state]}{where}", markup=False, soft_wrap=True)
     for name, state in found.channels.items():
         if state.gone_at:
-            console.print(f"Channel {name} is closed since {iso_time(state.gone_at)}: {state.reason}.", markup=False)
+            console.print(f"Channel {name} closed at {iso_time(state.gone_at)}: {state.reason}.", markup=False)
             console.print(f"To reopen it: stream-app deliveries enable {name}")
 
 

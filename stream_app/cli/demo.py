@@ -18,20 +18,22 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
     seconds: Annotated[float, typer.Option(min=5, help="Duration of the demo.")] = 75.0,
     customers: Annotated[int, typer.Option(min=100, max=20_000, help="Number of simulated customers.")] = 3_000,
     history: Annotated[
-        int, typer.Option(min=45, max=400, help="Days that are played fast at first, to train a model.")
+        int, typer.Option(min=45, max=400, help="Number of days to fast-forward at the start to train a model.")
     ] = 110,
-    day_seconds: Annotated[float, typer.Option(min=0.3, max=60, help="Seconds per day of the shop after that.")] = 1.25,
+    day_seconds: Annotated[float, typer.Option(min=0.3, max=60, help="Seconds per simulated day after that.")] = 1.25,
     capacity: Annotated[int, typer.Option(min=1, max=100, help="Maximum number of new alerts per day.")] = 5,
     lang: LangOption = "",
     seed: Annotated[int, typer.Option(help="Random seed of the shop.")] = 1,
     port: Annotated[
         int | None,
-        typer.Option(min=0, max=65_535, help="Port of the web page on this machine; 0: any free port. Default: 8465."),
+        typer.Option(
+            min=0, max=65_535, help="Port of the web page on this machine, or 0 for any free port. Default: 8465."
+        ),
     ] = None,
 ) -> None:
     """Run a simulated shop on the real services, with embedded Kafka and Redis.
 
-    Needs no servers and no Docker.
+    Needs neither servers nor Docker.
     """
     request = Request(
         customers=customers,

@@ -37,7 +37,7 @@ from stream_app.services.runtime.stores import Stores
 
 app = typer.Typer(add_completion=False)
 _LABEL_CELLS: Final = 16
-_NOT_OPENED: Final = "not-opened"  # id of the view of a customer without an alert
+_NOT_OPENED: Final = "not-opened"  # id of the alert view for a customer without an alert
 
 
 @app.command()
@@ -48,9 +48,9 @@ def explain(
     config: ConfigOption = None,
     given: SetOption = None,
 ) -> None:
-    """Explain what is known of a customer, in words.
+    """Explain in words what is known about a customer.
 
-    Shows the risk, the likely causes with evidence, open complaints and alerts, and the measure of the playbook. Exit
+    Shows the risk, the likely causes with evidence, open complaints and alerts, and the playbook's measure. Exits with
     status 1 if the customer is unknown.
     """
     settings, words = load_settings(config, given=given), Translator(language(lang), "cli")
@@ -64,7 +64,7 @@ def explain(
 
 
 class Case(NamedTuple):
-    """What is known of a customer."""
+    """What is known about a customer."""
 
     stored: StoredCustomer
     profile: CustomerProfile
@@ -74,12 +74,12 @@ class Case(NamedTuple):
 
     @property
     def probability(self) -> float | None:
-        """Latest churn probability, if there is one."""
+        """Latest churn probability, or None if there is none."""
         return None if math.isnan(self.stored.score) else self.stored.score
 
     @property
     def band(self) -> str | None:
-        """Risk band of the probability."""
+        """Risk band of the churn probability."""
         return None if self.probability is None else BANDS[int(bands(np.array([self.probability]))[0])]
 
 
@@ -113,7 +113,7 @@ async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator
 
 
 def content(case: Case) -> dict[str, Any]:
-    """Return what is known of a customer, as JSON."""
+    """Return what is known about a customer, for output as JSON."""
     customer, profile, view = case.stored.customer, case.profile, case.view
     decision = customer.waiting[-1] if customer.waiting else None
     return {
@@ -148,7 +148,7 @@ def content(case: Case) -> dict[str, Any]:
 
 
 def describe(case: Case, config: LiveConfig, words: Translator) -> list[str]:
-    """Return what is known of a customer, in words, one line per entry."""
+    """Describe in words what is known about a customer, one line per entry."""
     zone, customer, profile, view = ZoneInfo(config.shop.zone), case.stored.customer, case.profile, case.view
 
     def say(key: str, **values: object) -> str:
@@ -209,7 +209,7 @@ def _measure(view: AlertView, words: Translator, say: Callable[..., str]) -> lis
 
 
 def _lines(label: str, values: Sequence[str]) -> list[str]:
-    """Return a label and its values, the first one beside it and the others below.
+    """Return lines with a label and its values: the first value next to the label, the others below.
 
     >>> _lines("causes", ["price 60%", "service 20%"])
     ['  causes          price 60%', '                  service 20%']

@@ -13,7 +13,7 @@ from stream_app.config import PORT_OFFSETS, LiveConfig
 from stream_app.errors import BadOption
 
 app = typer.Typer(add_completion=False)
-_OFFSETS: Final = {**PORT_OFFSETS, "shop": 4}  # as in demo.shop, which takes a second to import
+_OFFSETS: Final = {**PORT_OFFSETS, "shop": 4}  # same value as in demo.shop, which takes a second to import
 _RECEIVER_PORT: Final = 8080
 
 
@@ -21,14 +21,14 @@ _RECEIVER_PORT: Final = 8080
 def health(
     service: Annotated[str, typer.Argument(help=f"{', '.join(_OFFSETS)} or receiver.")],
     port: Annotated[
-        int | None, typer.Option(min=1, max=65_535, help="Port to ask. Default: from the settings.")
+        int | None, typer.Option(min=1, max=65_535, help="Port of the health endpoint. Default: from the settings.")
     ] = None,
     config: ConfigOption = None,
     given: SetOption = None,
 ) -> None:
     """Check whether a service on this machine is ready.
 
-    Exit status 1, with the reason, if it is not.
+    If it is not, prints the reason and exits with status 1.
     """
     answer = ask(port or port_of(service, load_settings(config, given=given)))
     if not answer.ready:

@@ -30,7 +30,7 @@ _SHOWN_FEATURES: Final = 8
 
 @app.command("list")
 def list_models(as_json: JsonOption = False, config: ConfigOption = None, given: SetOption = None) -> None:
-    """List the model versions that are kept, newest last."""
+    """List the stored model versions, newest last."""
     settings = load_settings(config, given=given)
     kept = with_stores(settings, lambda stores: _kept(stores, settings))
     if as_json:
@@ -61,7 +61,7 @@ def show(
     config: ConfigOption = None,
     given: SetOption = None,
 ) -> None:
-    """Show a model version: training data, weights of its experts, and most important features."""
+    """Show a model version: its training data, expert weights and most important features."""
     settings = load_settings(config, given=given)
     kept = with_stores(settings, lambda stores: _kept(stores, settings))
     number = max(kept.in_use.values(), default=0) if version is None else version
@@ -97,7 +97,7 @@ def rollback(
     config: ConfigOption = None,
     given: SetOption = None,
 ) -> None:
-    """Pin a kept model version from the next tick on; without a number, return to the newest version."""
+    """Pin a stored model version from the next tick on. Without a number, return to the newest version."""
     settings = load_settings(config, given=given)
 
     async def pin(stores: Stores) -> None:
@@ -110,7 +110,7 @@ def rollback(
 
 
 class KeptVersions(NamedTuple):
-    """The versions in the store, the pinned one, and the version in use by partition."""
+    """The stored versions, the pinned one, and the version that each partition uses."""
 
     versions: list[ModelVersion]
     pinned: int | None
@@ -142,7 +142,7 @@ def _content(version: ModelVersion, kept: KeptVersions) -> dict[str, Any]:
 
 
 def _use(number: int, pinned: int | None, in_use: dict[int, int]) -> str:
-    """Return whether a version is pinned, and in which partitions it is in use.
+    """Describe whether a version is pinned and which partitions use it.
 
     >>> _use(3, 3, {0: 3, 1: 2}), _use(2, None, {0: 2, 1: 2}), _use(1, None, {0: 2})
     ('pinned, in use by partition 0', 'in use', '')

@@ -1,4 +1,4 @@
-"""Options that commands share, and parsers of their values."""
+"""Options that several commands share, and parsers for their values."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ FormatOption = Annotated[
     ),
 ]
 ColumnsOption = Annotated[
-    list[str] | None, typer.Option(help="Columns of the fields: customer_id=cust,occurred_at=date.")
+    list[str] | None, typer.Option(help="Columns for the fields, e.g. customer_id=cust,occurred_at=date.")
 ]
 KindsOption = Annotated[
-    list[str] | None, typer.Option(help="Event types of the log's values: click=browsing,buy=order.")
+    list[str] | None, typer.Option(help="Map values in the log to event types, e.g. click=browsing,buy=order.")
 ]
 KindOption = Annotated[str | None, typer.Option(help="Event type of every line, for logs of a single type.")]
 
 
 def load_settings(config: Path | None, bootstrap: str | None = None, given: list[str] | None = None) -> LiveConfig:
-    """Return the settings of the services, overridden by options. Raises BadOption or BadConfig."""
+    """Load the settings of the services, overridden by options. Raises BadOption or BadConfig."""
     return load_config(config, {"kafka.bootstrap": bootstrap, **overrides(given)})
 
 
 def share(text: str) -> float:
-    """Return a fraction between 0 and 1, which may be written as a percentage.
+    """Parse a fraction between 0 and 1, which may be written as a percentage.
 
     >>> share("1%"), share("0.05")
     (0.01, 0.05)
@@ -65,7 +65,7 @@ def share(text: str) -> float:
 
 
 def pairs(texts: list[str] | None) -> dict[str, str]:
-    """Return pairs `name=value`, which may be separated by commas.
+    """Parse pairs of the form `name=value`, which may be separated by commas.
 
     >>> pairs(["customer_id=cust,occurred_at=date"])
     {'customer_id': 'cust', 'occurred_at': 'date'}
@@ -75,22 +75,22 @@ def pairs(texts: list[str] | None) -> dict[str, str]:
 
 
 def overrides(texts: list[str] | None) -> dict[str, str]:
-    """Return the settings given by `--set`.
+    """Parse the settings given with `--set`.
 
     >>> overrides(["worker.instance=w2", "kafka.bootstrap=a:1,b:2"])
     {'worker.instance': 'w2', 'kafka.bootstrap': 'a:1,b:2'}
     """
-    return dict(_pair("--set", text, "NAME=VALUE, like worker.instance=w2", empty=True) for text in texts or [])
+    return dict(_pair("--set", text, "NAME=VALUE, such as worker.instance=w2", empty=True) for text in texts or [])
 
 
 def language(given: str = "") -> str:
-    """Return the chosen language, or that of the environment: en or zh."""
+    """Return the chosen language (en or zh), or the environment's language if none is given."""
     locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
     return one_of("--lang", given or ("zh" if locale.lower().startswith("zh") else "en"), ("en", "zh"))
 
 
 def one_of(option: str, value: str, allowed: Sequence[str]) -> str:
-    """Return a value if it is allowed. Raises BadOption, which suggests the closest one.
+    """Return a value if it is allowed; otherwise raise BadOption, which suggests the closest allowed value.
 
     >>> one_of("--lang", "en", ("en", "zh"))
     'en'

@@ -1,4 +1,4 @@
-"""Output of commands: consoles, JSON lines, progress bars, and errors as one paragraph."""
+"""Output of commands: consoles, JSON lines, progress bars and errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def write_document(value: object) -> None:
 
 
 def iso_time(micros: int) -> str:
-    """Return a time, microseconds since 1970, as ISO 8601 in UTC.
+    """Return a time, given in microseconds since 1970, as ISO 8601 in UTC.
 
     >>> iso_time(1_700_000_000_000_000)
     '2023-11-14T22:13:20+00:00'
@@ -56,7 +56,7 @@ def iso_time(micros: int) -> str:
 
 
 def progress_bars(console: Console) -> Progress:
-    """Return progress bars with a percentage, the elapsed time and a note per task."""
+    """Return progress bars that show a percentage, the elapsed time and a note for each task."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     return Progress(

@@ -28,7 +28,7 @@ def check(
     templates: Annotated[Path | None, typer.Option(help="Folder with your own message templates.")] = None,
     lang: LangOption = "",
 ) -> None:
-    """Check a playbook and templates. Exit status 2 with line and remedy if one is invalid."""
+    """Check a playbook and templates. If one is invalid, print the line and a remedy, and exit with status 2."""
     playbook, words, console = load_playbook(own), Translator(language(lang), "cli"), results()
     entries = len(playbook.layers[0]) if own is not None and len(playbook.layers) > 1 else 0
     console.print(Text(words.text("playbook.complete", causes=len(CAUSES), entries=entries)))
@@ -88,7 +88,7 @@ def _described(playbook: Playbook, measure: Measure, words: Translator) -> Text:
 
 
 def _channel(playbook: Playbook, measure: Measure, channel: Channel, words: Translator) -> str:
-    """Return the name of a channel, with the monthly worth from which it is used."""
+    """Return the name of a channel and, for phone calls, the monthly worth above which it is used."""
     name = words.text(f"contact_channels.{channel.value}")
     limited = channel is Channel.PHONE and playbook.channel(measure, 0.0) is not Channel.PHONE
     return f"{name} ({words.text('playbook.from', worth=f'{playbook.limits.phone_from:g}')})" if limited else name

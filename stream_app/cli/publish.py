@@ -36,12 +36,12 @@ _SHOWN_EVERY_SECONDS = 0.1
 @app.command()
 def publish(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     logs: LogsArgument,
-    speed: Annotated[str, typer.Option(help="1000x: a multiple of real time. max: as fast as possible.")] = "max",
+    speed: Annotated[str, typer.Option(help="Multiple of real time, such as 1000x, or max for top speed.")] = "max",
     form: FormatOption = "jsonl",
     columns: ColumnsOption = None,
     kinds: KindsOption = None,
     kind: KindOption = None,
-    open_end: Annotated[bool, typer.Option("--open-end", help="Do not end the log: more events will follow.")] = False,
+    open_end: Annotated[bool, typer.Option("--open-end", help="Leave the log open: more events will follow.")] = False,
     after_other_logs: Annotated[
         bool, typer.Option("--after-other-logs", help="Append even if the topics contain other logs.")
     ] = False,
@@ -71,7 +71,7 @@ def publish(  # noqa: PLR0913, PLR0917 - the options of a command are its parame
 
 
 class _Bars(Watcher):
-    """Progress bars of reading and publishing."""
+    """Progress bars for reading and publishing."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -96,7 +96,7 @@ class _Bars(Watcher):
 
 
 def summarized(summary: Summary, request: Request) -> str:
-    """Return the summary of a publication, in a few sentences."""
+    """Summarize a publication in a few sentences."""
     passed = f"{summary.events:,} of {summary.total:,} events and {summary.ticks:,} ticks"
     sentences = [
         f"{passed} in {summary.seconds:,.1f} s ({_rate(summary):,.0f} events/s): {summary.sent:,} records sent"

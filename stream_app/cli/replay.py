@@ -55,7 +55,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         str | None, typer.Option(help="A customer without an order for this long has churned. Default: 60d.")
     ] = None,
     active_window: Annotated[
-        str | None, typer.Option(help="Decide on customers with an order in this period. Default: 180d.")
+        str | None, typer.Option(help="Decisions cover customers with an order in this period. Default: 180d.")
     ] = None,
     decide_every: Annotated[
         str | None, typer.Option(help="Interval between decisions per customer. Default: 7d.")
@@ -63,14 +63,18 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     lost_after: Annotated[
         str | None, typer.Option(help="The shop's own rule for lost customers. Default: --active-window.")
     ] = None,
-    lateness: Annotated[str | None, typer.Option(help="How late an event may arrive. Default: 1d.")] = None,
+    lateness: Annotated[
+        str | None, typer.Option(help="How late an event may arrive and still count fully. Default: 1d.")
+    ] = None,
     columns: ColumnsOption = None,
     kinds: KindsOption = None,
     kind: KindOption = None,
     order_action: Annotated[
         str | None, typer.Option(help="Event that counts as an order: placed or paid. Default: paid.")
     ] = None,
-    zone: Annotated[str | None, typer.Option(help="Time zone of the shop, like Asia/Shanghai. Default: UTC.")] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="Time zone of the shop, such as Asia/Shanghai. Default: UTC.")
+    ] = None,
     capacity: Annotated[int | None, typer.Option(help="Maximum number of new alerts per working day.")] = None,
     rank_by: Annotated[str | None, typer.Option(help="Ranking of alerts: risk, or worth (risk × money).")] = None,
     settings: Annotated[Path | None, typer.Option(help="TOML file with these and all other shop settings.")] = None,
@@ -79,7 +83,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     max_rejected: Annotated[str, typer.Option(help="Exit with status 3 if more lines than this are rejected.")] = "1%",
     lang: LangOption = "",
     not_after: Annotated[datetime | None, typer.Option(help="Reject events after this day (UTC).")] = None,
-    currency: Annotated[str, typer.Option(help="Currency of amounts in the report, like CNY.")] = "",
+    currency: Annotated[str, typer.Option(help="Currency of amounts in the report, such as CNY.")] = "",
     seed: Annotated[
         int | None, typer.Option(help="Stored with the results. The current models use no randomness.")
     ] = None,
@@ -115,9 +119,9 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
 
 
 def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
-    """Return the settings of a TOML file, overridden by the values given. Raises BadOption.
+    """Return the settings from a TOML file, overridden by the given values. Raises BadOption.
 
-    Durations in the file are written as on the command line; a number is days.
+    Durations in the file are written as on the command line. A number means days.
     """
     values: dict[str, Any] = {}
     if path is not None:
@@ -141,7 +145,7 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
 
 
 class _Bars(Watcher):
-    """Progress bars of reading and replaying."""
+    """Progress bars for reading and replaying."""
 
     def __init__(self, progress: Progress, lang: str) -> None:
         self._progress, self._words = progress, Translator(lang, "cli")

@@ -17,8 +17,8 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def secret(
     path: Annotated[Path, typer.Argument(help="File to write. An existing file is left unchanged.")],
-    form: Annotated[str, typer.Option(help="Form of the secret: webhook (whsec_…) or password.")] = "webhook",
-    shared: Annotated[bool, typer.Option("--shared", help="Make the file readable for all users.")] = False,
+    form: Annotated[str, typer.Option(help="Format of the secret: webhook (whsec_…) or password.")] = "webhook",
+    shared: Annotated[bool, typer.Option("--shared", help="Make the file readable by all users.")] = False,
 ) -> None:
     """Write a new random secret to a file."""
     written = write_missing(path, one_of("--form", form, tuple(FORMS)), shared=shared)

@@ -12,9 +12,9 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def worker(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
-    """Run a worker: keep customer states, score, and find alert candidates.
+    """Run a worker: process events, score customers and find alert candidates.
 
-    Any number of workers share the partitions.
+    Any number of workers can run; they share the partitions.
     """
     from stream_app.services.worker.service import WorkerService
 
@@ -25,7 +25,7 @@ def worker(config: ConfigOption = None, bootstrap: BootstrapOption = None, given
 def trainer(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Run the trainer: update the model from labelled decisions.
 
-    Run exactly one.
+    Run exactly one instance.
     """
     from stream_app.services.trainer.service import TrainerService
 
@@ -34,9 +34,9 @@ def trainer(config: ConfigOption = None, bootstrap: BootstrapOption = None, give
 
 @app.command()
 def allocator(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
-    """Run the allocator: open the day's alerts among all candidates.
+    """Run the allocator: open the day's alerts, chosen from all candidates.
 
-    Run exactly one.
+    Run exactly one instance.
     """
     from stream_app.services.allocator.service import AllocatorService
 
@@ -47,7 +47,7 @@ def allocator(config: ConfigOption = None, bootstrap: BootstrapOption = None, gi
 def notifier(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Run the notifier: deliver alerts to chats and webhooks.
 
-    Run exactly one.
+    Run exactly one instance.
     """
     from stream_app.services.notifier.service import NotifierService
 

@@ -22,28 +22,30 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def shop(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     customers: Annotated[int, typer.Option(min=100, help="Number of customers over the shop's lifetime.")] = 12_000,
-    days: Annotated[int, typer.Option(min=30, help="Lifetime of the shop in days.")] = 1_461,
+    days: Annotated[int, typer.Option(min=30, help="Number of days that the shop exists.")] = 1_461,
     start: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="First day. Default: that of the topics, or some months ago."),
+        typer.Option(
+            formats=["%Y-%m-%d"], help="First day. Default: that of the log in the topics, else a few months ago."
+        ),
     ] = None,
     last_days: Annotated[
-        float, typer.Option(min=0, help="Days before today that are played at the pace of --day-seconds.")
+        float, typer.Option(min=0, help="Number of days before today to play at the pace of --day-seconds.")
     ] = 13.0,
-    day_seconds: Annotated[float, typer.Option(min=0.1, max=86_400, help="Seconds per such day.")] = 60.0,
+    day_seconds: Annotated[float, typer.Option(min=0.1, max=86_400, help="Seconds per day during those days.")] = 60.0,
     seconds: Annotated[float | None, typer.Option(min=1, help="Stop after this many seconds. Default: never.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the shop.")] = 1,
     staff: Annotated[
-        bool, typer.Option(help="Simulate a staff that works on alerts; otherwise use `stream-app alerts`.")
+        bool, typer.Option(help="Simulate staff who work on alerts. Otherwise, use `stream-app alerts`.")
     ] = True,
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
     given: SetOption = None,
 ) -> None:
-    """Run a simulated shop on Kafka, in real time.
+    """Run a simulated shop on Kafka in real time.
 
-    Its past is played fast, its last days at a watchable pace, then it runs in real time. It writes the ticks of the
-    services (ticks.clock = log). After an interruption, the same command resumes.
+    Its history is fast-forwarded and its last few days are played at a watchable pace; from then on it runs in real
+    time. It also writes the services' ticks (ticks.clock = log). If interrupted, run the same command again to resume.
     """
     settings = load_settings(config, bootstrap, given)
     plans = ShopOptions(customers, days, start, seed, last_days, day_seconds).plans(datetime.now(UTC))
@@ -61,7 +63,7 @@ def shop(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
 
 @dataclass(frozen=True)
 class ShopOptions:
-    """Options that describe a shop."""
+    """Options that describe the simulated shop."""
 
     customers: int
     days: int
@@ -71,7 +73,7 @@ class ShopOptions:
     day_seconds: float
 
     def plans(self, today: datetime) -> list[Plan]:
-        """Return the possible plans of the shop, one per first day. Raises BadOption."""
+        """Return the possible plans for the shop, one per first day. Raises BadOption."""
         begins = [self.start.replace(tzinfo=SHOP_ZONE)] if self.start else possible_starts(today, self.days)
         if not begins:
             raise BadOption(option="--days", value=self.days, remedy="Use 1461, or set --start.")

@@ -1,4 +1,4 @@
-"""Orderly shutdown of commands on signals."""
+"""Orderly shutdown of commands when a signal arrives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def stopped_by_signals() -> Iterator[Flag]:
-    """Yield a flag that SIGINT and SIGTERM set; restore the previous handlers afterwards."""
+    """Yield a flag that SIGINT and SIGTERM set. Restore the previous handlers afterwards."""
     stop = Flag()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:

@@ -22,7 +22,7 @@ _STEPS: Final = {"simulate": "Simulating the shop", "write": "Writing the log"}
 def simulate(
     customers: Annotated[int, typer.Option(min=1, help="Number of customers.")] = 5000,
     days: Annotated[int, typer.Option(min=1, help="Number of days.")] = 365,
-    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same bytes.")] = 1,
+    seed: Annotated[int, typer.Option(help="Random seed. The same seed produces the same bytes.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Output file. Default: standard output.")] = None,
 ) -> None:
     """Write the log of a simulated shop, as JSON lines in the wire format.

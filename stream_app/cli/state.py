@@ -30,7 +30,7 @@ _LISTS: Final = ("facts", "waiting")
 
 @app.callback()
 def _group() -> None:
-    """Keep `show` a subcommand."""
+    """Empty callback: it makes Typer treat `show` as a subcommand."""
 
 
 @app.command()
@@ -61,7 +61,7 @@ def show(
 
 
 class StoredCustomer(NamedTuple):
-    """A customer as stored, and the partition's summary."""
+    """A customer's stored state, and the partition's summary."""
 
     customer: Customer
     partition: int
@@ -117,7 +117,7 @@ def _content(stored: StoredCustomer) -> dict[str, Any]:
 
 
 def _shown(name: str, value: float) -> str:
-    """Return a value of the state vector as a time, a day of the shop's calendar, or a number.
+    """Format a value of the state vector as a time, a day of the shop's calendar, or a number.
 
     >>> _shown("last_order", 19_675.5), _shown("order_day_7", 19_675.0), _shown("orders", 3.0)
     ('2023-11-14T12:00:00+00:00', '2023-11-14', '3')

@@ -1,4 +1,4 @@
-"""Access of commands to the stores of the services."""
+"""Gives commands access to the stores of the services."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def with_stores(config: LiveConfig, task: Callable[[Stores], Awaitable[T]]) -> T:
-    """Run a task on the stores and close them. Raises StoreUnavailable."""
+    """Run a task with the stores, then close them. Raises StoreUnavailable."""
 
     async def run() -> T:
         stores = open_stores(config)

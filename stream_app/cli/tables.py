@@ -1,4 +1,4 @@
-"""Tables for terminals of any width. In a narrow terminal each row becomes a few lines; nothing is cut off."""
+"""Tables for terminals of any width. In a narrow terminal, each row becomes a few lines; no text is cut off."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _INDENT: Final = 2
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, and the minimum width in cells of text that may wrap; 0: the text never wraps."""
+    """A column: its name, and the minimum width in cells if its text may wrap, or 0 if it never wraps."""
 
     name: str
     wraps_at: int = 0
 
 
 def show_table(console: Console, title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table if it fits, else each row as its first cell on a line and the other cells below it.
+    """Print a table if it fits. Otherwise, print each row as several lines: the first cell, then the others.
 
     >>> console = Console(width=30)
     >>> show_table(console, "Pets", [Column("id"), Column("kind")], [("al_1", "cat")])
@@ -69,7 +69,7 @@ def _stack(console: Console, columns: Sequence[Column], rows: Sequence[Sequence[
 
 
 def _packed(parts: Sequence[str], width: int) -> list[str]:
-    """Return the parts joined on as few lines as possible; a part wider than a line gets its own line.
+    """Join the parts into as few lines as possible. A part wider than a line gets its own line.
 
     >>> _packed(["a: 1", "b: 2", "c: a long one"], 12)
     ['a: 1 · b: 2', 'c: a long one']

@@ -25,7 +25,7 @@ def create(
     bootstrap: BootstrapOption = None,
     given: SetOption = None,
 ) -> None:
-    """Create missing topics, then check all of them. Exit status 1 if a topic has a problem."""
+    """Create missing topics, then check all topics. Exits with status 1 if a topic has a problem."""
     settings = load_settings(config, bootstrap, given)
     created = create_topics(settings)
     messages().print(f"Created: {', '.join(created)}." if created else "All topics exist.", highlight=False)
@@ -39,7 +39,7 @@ def check(
     bootstrap: BootstrapOption = None,
     given: SetOption = None,
 ) -> None:
-    """Check all topics and print problems with remedies. Exit status 1 if a topic has a problem."""
+    """Check all topics and print problems with remedies. Exits with status 1 if a topic has a problem."""
     settings = load_settings(config, bootstrap, given)
     mismatches = check_topics(settings)
     mismatches += check_placement(settings, {one.topic for one in mismatches if one.unequal})

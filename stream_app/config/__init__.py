@@ -1,4 +1,4 @@
-"""Settings of the services: typed, validated, and listed in docs/reference/settings.md."""
+"""Typed and validated settings of the services; docs/reference/settings.md lists them."""
 
 from stream_app.config.clients import confluent_options, kafka_python_options, reader_options, ssl_context
 from stream_app.config.delivery import Delivery

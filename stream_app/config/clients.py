@@ -1,4 +1,4 @@
-"""Kafka settings as the options of each client library."""
+"""Converts the Kafka settings to options of each client library."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from stream_app.config.fields import tls_context
 from stream_app.config.kafka import Kafka
 
 _MILLISECOND_US = 1_000
-# Without a logger, librdkafka writes to standard error. Commands set up no logs and stay quiet: what matters is raised
-# as an exception.
+# Without a logger, librdkafka writes to standard error. Commands do not configure logging and stay quiet: anything that
+# matters is raised as an exception.
 _librdkafka = logging.getLogger("librdkafka")
 _librdkafka.addHandler(logging.NullHandler())
 
@@ -39,10 +39,10 @@ def confluent_options(kafka: Kafka) -> dict[str, Any]:
 
 
 def reader_options(kafka: Kafka, name: str) -> dict[str, Any]:
-    """Return the options of a confluent-kafka consumer that is assigned partitions and commits no offsets.
+    """Return the options of a confluent-kafka consumer that assigns its partitions itself and commits no offsets.
 
-    The library still looks up the coordinator of a group. It needs no permission for that, and the group's name
-    starts with `kafka.group`, so existing permissions cover it.
+    The library still looks up a group coordinator. The group's name starts with `kafka.group`, so the existing
+    permissions cover it.
 
     >>> reader_options(Kafka(group="shop-1"), "last")["group.id"]
     'shop-1-last'

@@ -1,4 +1,4 @@
-"""Settings of delivery; the channels themselves are in a YAML file."""
+"""Settings for the delivery of alerts. The channels themselves are defined in a YAML file."""
 
 from __future__ import annotations
 

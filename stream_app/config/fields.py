@@ -1,4 +1,4 @@
-"""Building blocks of settings: sections, types of values, secrets and TLS files."""
+"""Building blocks for settings: sections, value types, secrets and TLS files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _PEM: Final = "Use a file with PEM certificates (`-----BEGIN CERTIFICATE-----`).
 
 
 class Section(BaseModel):
-    """A group of settings. Unknown names are rejected, and values cannot change."""
+    """A group of settings. It rejects unknown names, and its values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
 
 
 class ContradictionError(ValueError):
-    """An invalid setting: its path relative to the section that raises, the problem and the remedy."""
+    """A setting is invalid. Holds its path relative to the section that raises, the problem and the remedy."""
 
     def __init__(self, place: Place, problem: str, remedy: str) -> None:
         self.place, self.problem, self.remedy = place, problem, remedy
@@ -37,12 +37,12 @@ class ContradictionError(ValueError):
 def _shop_span(value: object) -> object:
     if isinstance(value, str):
         return _read(duration, value)
-    # A number in a file is days, as in the settings file of a replay.
+    # A number in a file means days, as in the settings file of a replay.
     return round(value * DAY_US) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _machine_span(value: object) -> object:
-    # A number could mean seconds or milliseconds. Defaults are microseconds and are not validated.
+    # A bare number is ambiguous: seconds or milliseconds? Defaults are in microseconds and are not validated.
     if not isinstance(value, str):
         raise ContradictionError((), f"is {value!r}, which has no unit", "Use 250ms, 10s, 5m or 7d.")
     return _read(short_duration, value)
@@ -60,12 +60,12 @@ def _retention(value: object) -> object:
 
 
 def _listed(value: object) -> object:
-    """Split a comma-separated list of the environment; a list from a file stays as it is."""
+    """Split a comma-separated list from the environment. A list from a file is returned unchanged."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def _tables(value: object) -> object:
-    """Parse the JSON tables of the environment; tables from a file stay as they are."""
+    """Parse JSON tables from the environment. Tables from a file are returned unchanged."""
     if not isinstance(value, str):
         return value
     try:
@@ -90,7 +90,7 @@ def setting(default: object, meaning: str, zh: str, **limits: Any) -> Any:
 
 
 def secret(password: SecretStr | None, file: Path | None) -> str | None:
-    """Return a password, or the first line of its file; None if neither is set.
+    """Return a password or the first line of its file, or None if neither is set.
 
     Raises ContradictionError if the file cannot be read or its first line is empty.
     """
@@ -108,9 +108,9 @@ def secret(password: SecretStr | None, file: Path | None) -> str | None:
 
 
 def tls_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:
-    """Return a TLS context for clients that trusts the certificates in `ca_file`, or the system's.
+    """Return a client TLS context that trusts the certificates in `ca_file`, or the system's.
 
-    Raises ContradictionError, naming the setting, if a file is missing, unreadable or invalid.
+    Raises ContradictionError, which names the setting, if a file is missing, unreadable or invalid.
     """
     for name, path in {"ca_file": ca_file, "cert_file": cert_file, "key_file": key_file}.items():
         if path is not None:
@@ -137,10 +137,10 @@ def require_tls_files(
     """Check the settings `ca_file`, `cert_file` and `key_file` of a connection.
 
     Args:
-        files: their values, in this order.
+        files: values of the three settings, in this order.
         encrypted: whether the connection is encrypted.
-        scheme: the configured protocol, for the error.
-        remedy: the remedy if it is not encrypted.
+        scheme: the configured protocol, for the error message.
+        remedy: the remedy to show if the connection is not encrypted.
 
     Raises ContradictionError.
     """

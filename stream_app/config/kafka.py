@@ -70,7 +70,7 @@ class Topics(Section):
 
 
 class Security(Section):
-    """Encryption and login. The password comes from the environment or a file only."""
+    """Encryption and login. The password can only come from the environment or a file."""
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = setting(
         "PLAINTEXT", "Security protocol of the connection.", "连接的安全协议"
@@ -98,7 +98,7 @@ class Security(Section):
         return self.protocol.endswith("SSL")
 
     def secret(self) -> str | None:
-        """Return the password from the setting or its file; None if neither is set."""
+        """Return the password from the setting or the password file, or None if neither is set."""
         return secret(self.password, self.password_file)
 
     @model_validator(mode="after")
@@ -122,7 +122,7 @@ class Security(Section):
 
 
 class Kafka(Section):
-    """Brokers, topics, and how they are read."""
+    """Brokers and topics, and how topics are read."""
 
     bootstrap: Annotated[str, StringConstraints(pattern=r"^[^\s,:/]+:\d+(,[^\s,:/]+:\d+)*$")] = setting(
         "127.0.0.1:9092", "Bootstrap servers: host:port, separated by commas.", "引导服务器：host:port，多个以逗号分隔"
@@ -157,7 +157,7 @@ class Kafka(Section):
     heartbeat: Span = setting(3 * SECOND_US, "Interval between heartbeats of a worker.", "心跳间隔")
     request_timeout: Span = setting(30 * SECOND_US, "Timeout of a request to a broker.", "请求超时")
     fetch_max_wait: Span = setting(
-        10_000, "Maximum time a broker waits for fetch_min_bytes.", "Kafka 为凑足 fetch_min_bytes 最多等待的时间"
+        10_000, "Maximum time that a broker waits for fetch_min_bytes.", "Kafka 为凑足 fetch_min_bytes 最多等待的时间"
     )
     fetch_min_bytes: Bytes = setting(
         32_768,
@@ -191,7 +191,7 @@ class Kafka(Section):
         return self
 
     def retention_of(self, role: str) -> int:
-        """Return the retention of a topic by role, in microseconds, or FOREVER.
+        """Return the retention of the topic with the given role, in microseconds, or FOREVER.
 
         >>> Kafka().retention_of("orders") // DAY_US, Kafka().retention_of("scores") // DAY_US
         (90, 30)

@@ -19,7 +19,7 @@ from stream_app.core.durations import format_duration
 
 @dataclass(frozen=True)
 class Row:
-    """One setting in the list."""
+    """A setting in the list."""
 
     place: Place
     kind: str
@@ -29,12 +29,12 @@ class Row:
 
     @property
     def name(self) -> str:
-        """Name of the setting in a TOML file."""
+        """Name of the setting in TOML files."""
         return ".".join(self.place)
 
     @property
     def variable(self) -> str:
-        """Name of the environment variable."""
+        """Name of the environment variable that sets it."""
         return variable(self.place)
 
 

@@ -23,7 +23,7 @@ class LiveConfig(Section):
     """
 
     kafka: Kafka = setting(Kafka(), "Brokers and topics.", "Kafka")
-    redis: Redis = setting(Redis(), "Store of states, models and deliveries.", "Redis")
+    redis: Redis = setting(Redis(), "Store for states, models and deliveries.", "Redis")
     shop: Shop = setting(Shop(), "Business rules of the shop.", "店铺")
     worker: Worker = setting(Worker(), "Scoring processes.", "工作进程")
     ticks: Ticks = setting(Ticks(), "Progress of event time.", "时间刻度")
@@ -31,7 +31,7 @@ class LiveConfig(Section):
     model: Model = setting(Model(), "Signature of the model.", "模型签名")
     delivery: Delivery = setting(Delivery(), "Delivery of alerts to the staff.", "通知")
     health: Health = setting(Health(), "Health and metrics over HTTP.", "健康检查")
-    log: Log = setting(Log(), "Log on standard error.", "日志")
+    log: Log = setting(Log(), "Logging to standard error.", "日志")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

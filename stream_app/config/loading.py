@@ -1,4 +1,4 @@
-"""Loads the settings from all sources and reports errors under the names that the user wrote."""
+"""Loads the settings from all sources. Errors name settings as the user wrote them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stream_app.config.live import LiveConfig
 from stream_app.config.sources import CONFIG_VARIABLE, Source, from_environment, from_file, from_flags, merged, variable
 from stream_app.errors import BadConfig
 
-_SECRET_NAMES: Final = frozenset({"password", "url"})  # values that errors never show
+_SECRET_NAMES: Final = frozenset({"password", "url"})  # settings whose values are never shown in errors
 
 
 def load_config(
@@ -25,15 +25,15 @@ def load_config(
     flags: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> LiveConfig:
-    """Return the settings from (highest precedence first) flags, environment, file and defaults.
+    """Load the settings from, in order of precedence, flags, environment, file and defaults.
 
     Args:
-        path: a TOML file; by default the one named by STREAM_APP_CONFIG, if set.
-        flags: values by dotted name, `{"kafka.bootstrap": "kafka:9092"}`; None: not given.
-        environ: by default the environment of this process.
+        path: TOML file. Default: the one named by STREAM_APP_CONFIG, if set.
+        flags: values by dotted name, such as `{"kafka.bootstrap": "kafka:9092"}`; None means not given.
+        environ: environment variables. Default: those of this process.
 
     Raises:
-        BadConfig: names the setting as the user wrote it, the problem and the remedy. Never shows a secret.
+        BadConfig: a setting is invalid. The message names it as the user wrote it and never contains a secret.
 
     >>> load_config(flags={"kafka.partitions": 8}, environ={"STREAM_APP_KAFKA__PARTITIONS": "2"}).kafka.partitions
     8
@@ -49,14 +49,14 @@ def load_config(
     try:
         return LiveConfig.model_validate(merged(sources))
     except ValidationError as error:
-        # Without its cause: pydantic's error quotes the input, which may be a password.
+        # Suppress the cause: pydantic's error quotes the input, which may be a password.
         raise _first(error.errors(include_url=False), sources) from None
 
 
 def _first(errors: Sequence[ErrorDetails], sources: Sequence[Source]) -> BadConfig:
     error = errors[0]
     place = tuple(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":  # pydantic reports an unknown section without the setting in it
+    if error["type"] == "extra_forbidden":  # pydantic does not report which setting an unknown section contains
         place = next((given for source in sources if (given := source.given_under(place))), place)
     cause = error.get("ctx", {}).get("error")
     if isinstance(cause, ContradictionError):
@@ -94,7 +94,7 @@ def _remedy(error: ErrorDetails, place: Place, sources: Sequence[Source]) -> str
     if error["type"] == "extra_forbidden":
         source = next((one for one in sources if one.given_at(place)), None)
         return f"{_closest(place, known, source)}All settings are in docs/reference/settings.md."
-    row = known.get(place) or known.get(place[:2])  # an element of a list
+    row = known.get(place) or known.get(place[:2])  # the place is an element of a list
     return f"{row.meaning} Default: {row.default}." if row else "See docs/reference/settings.md."
 
 

@@ -1,4 +1,4 @@
-"""Settings of the services: workers, event time, trainer, model signature, health and logs."""
+"""Settings of the processes: workers, event time, trainer, model signature, health and logs."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ PORT_OFFSETS: Final = {
     "notifier": 3,
 }  # added to health.port, so that all services can run on one machine
 Chunk = Annotated[int, Field(gt=0, le=20_000)]  # a larger commit takes seconds
-_KEYS: Final = 2  # the second one only while a key is being replaced
+_KEYS: Final = 2  # two only while a key is being replaced
 _KEY_LENGTH: Final = 32  # characters
 _KEY_SETTING: Final = "model.key_file (STREAM_APP_MODEL__KEY_FILE)"
 _NOT_IN_INSTANCE: Final = re.compile(r"[^a-zA-Z0-9._-]+")
 
 
 def this_host() -> str:
-    """Return the name of this machine, restricted to the characters of an instance id."""
+    """Return the name of this machine, reduced to the characters allowed in an instance id."""
     return _NOT_IN_INSTANCE.sub("-", socket.gethostname()) or "worker"
 
 
 class Worker(Section):
-    """Workers, which score customers."""
+    """Workers: the services that process events and score customers."""
 
     instance: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,200}$")] = Field(
         default_factory=this_host,
@@ -59,7 +59,7 @@ class Worker(Section):
 
 
 class Ticks(Section):
-    """Ticks, which advance event time in partitions without events."""
+    """Ticks: they advance event time in partitions without events."""
 
     clock: Literal["wall", "log"] = setting(
         "wall",
@@ -83,7 +83,7 @@ class Ticks(Section):
 
 
 class Trainer(Section):
-    """The trainer, which updates the model from labelled decisions."""
+    """Trainer: it updates the model from labelled decisions."""
 
     keep: Positive = setting(30, "Number of model versions to keep for rollback.", "为回滚保留的模型版本数")
 
@@ -98,7 +98,7 @@ class Model(Section):
     )
 
     def keys(self) -> Keys:
-        """Return the keys of the file: the first one signs, all of them verify. Raises BadConfig for a bad file."""
+        """Return the keys in the key file. The first one signs, all of them verify. Raises BadConfig if invalid."""
         if self.key_file is None:
             self._refuse("is not set, but models must be signed", "Set it for the trainer and all workers.")
         try:
@@ -134,7 +134,7 @@ class Health(Section):
 
 
 class Log(Section):
-    """Log on standard error."""
+    """Logging to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = setting("info", "Lowest level to write.", "最低日志级别")
     format: Literal["json", "console"] = setting(

@@ -76,12 +76,12 @@ class Redis(Section):
         return self
 
     def secret(self) -> str | None:
-        """Return the password from the setting or its file; None if neither is set."""
+        """Return the password from the setting or the password file, or None if neither is set."""
         return secret(self.password, self.password_file)
 
 
 def split_url(url: str) -> SplitResult:
-    """Return the parts of a URL. Raises ContradictionError, which never shows the URL: it may contain a password."""
+    """Split a URL into its parts. Raises ContradictionError, without the URL, which may contain a password."""
     try:
         parts = urlsplit(url)
         _ = parts.port

@@ -1,4 +1,4 @@
-"""References to secrets: `env:NAME` or `file:PATH`. A secret itself is never part of a settings file."""
+"""References to secrets: `env:NAME` or `file:PATH`. Settings files never contain the secrets themselves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Reference = Annotated[str, AfterValidator(_reference)]
 
 
 def is_reference(text: str) -> bool:
-    """Return whether a text is a reference to a secret.
+    """Return whether a text has the form of a reference to a secret.
 
     >>> is_reference("env:DINGTALK_URL"), is_reference("https://oapi.dingtalk.com/robot/send?access_token=1")
     (True, False)
@@ -34,7 +34,7 @@ def is_reference(text: str) -> bool:
 
 
 def resolved(reference: str, environ: Mapping[str, str]) -> str:
-    """Return the secret that a reference names. Raises ContradictionError, which never shows the secret.
+    """Return the secret to which a reference points. Raises ContradictionError, whose text never contains the secret.
 
     >>> resolved("env:TOKEN", {"TOKEN": "t"})
     't'

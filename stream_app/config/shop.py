@@ -1,4 +1,4 @@
-"""Business rules of the shop: `core.settings.Settings`, validated from a file or the environment."""
+"""Business rules of the shop: validates the values of `core.settings.Settings` from a file or the environment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Sale(Section):
 
 
 def _rule(name: str, meaning: str, zh: str) -> Any:
-    """Return a setting with the default of `core.settings.Settings`."""
+    """Return a field with the default value from `core.settings.Settings`."""
     return setting(getattr(_DEFAULT, name), meaning, zh)
 
 
@@ -119,7 +119,7 @@ class Shop(Section):
     )
 
     def settings(self) -> Settings:
-        """Return the settings of the core.
+        """Return these settings as `core.settings.Settings`.
 
         >>> Shop(horizon="30d", campaigns=[{"name": "双11", "first_day": "2025-11-01", "last_day": "2025-11-11"}]
         ...     ).settings().campaigns[0].lull_days

@@ -1,4 +1,4 @@
-"""Sources of settings: the command line, the environment and a TOML file."""
+"""Reads settings from their sources: the command line, the environment and a TOML file."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def variable(place: Place) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """Settings from one source, by place.
+    """Settings from one source, by path.
 
     Args:
         label: "command line", "environment", or the path of the file.
-        given: the values, as they were written.
+        given: the values as the user wrote them.
     """
 
     label: str
@@ -45,19 +45,19 @@ class Source:
         return self.label == _ENVIRONMENT
 
     def name(self, place: Place) -> str:
-        """Return the name of a setting as the user writes it in this source."""
+        """Return the name of a setting as it is written in this source."""
         return f"{variable(place) if self.is_environment else '.'.join(place)} ({self.label})"
 
     def given_at(self, place: Place) -> Place | None:
-        """Return the place that sets a value, which may be a list or table around it; None if not set here."""
+        """Return the path in this source that sets a value, which may be a list or table around it, or None."""
         return next((given for given in self.given if place[: len(given)] == given), None)
 
     def given_under(self, section: Place) -> Place | None:
-        """Return the first place that is set in a section, or None."""
+        """Return the first path that is set inside a section, or None."""
         return next((given for given in self.given if given[: len(section)] == section), None)
 
     def nested(self) -> dict[str, Any]:
-        """Return the values nested by section. Raises BadConfig if a section and one of its settings are both set."""
+        """Return the values, nested by section. Raises BadConfig if a section and one of its settings are both set."""
         nested: dict[str, Any] = {}
         for place, value in sorted(self.given.items(), key=lambda item: len(item[0])):
             section = nested
@@ -70,7 +70,7 @@ class Source:
         return nested
 
     def refuse_secrets(self) -> None:
-        """Raise BadConfig for a password outside the environment: other users can read command lines and files."""
+        """Raise BadConfig if a password is set outside the environment: others can read command lines and files."""
         for place, value in self.given.items():
             in_url = place == ("redis", "url") and isinstance(value, str) and _holds_password(value)
             if not self.is_environment and (place[-1] == "password" or in_url):
@@ -79,7 +79,7 @@ class Source:
 
 
 def from_flags(flags: Mapping[str, object]) -> Source:
-    """Return the settings of the command line, by dotted name; a value of None is not set.
+    """Return the settings given on the command line by dotted name. A value of None means that it is not set.
 
     >>> from_flags({"kafka.bootstrap": "kafka:9092", "kafka.group": None}).given
     {('kafka', 'bootstrap'): 'kafka:9092'}
@@ -88,7 +88,7 @@ def from_flags(flags: Mapping[str, object]) -> Source:
 
 
 def from_environment(environ: Mapping[str, str]) -> Source:
-    """Return the settings of the variables that start with PREFIX. An empty variable is not set."""
+    """Return the settings from environment variables that start with PREFIX. An empty variable counts as not set."""
     ours = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX) and value}
     ours.pop(CONFIG_VARIABLE.removeprefix(PREFIX), None)
     return Source(_ENVIRONMENT, {tuple(name.lower().split(DELIMITER)): value for name, value in ours.items()})
@@ -107,7 +107,7 @@ def from_file(path: Path | None) -> Source:
 
 
 def merged(sources: Sequence[Source]) -> dict[str, Any]:
-    """Return the values of all sources, nested; an earlier source overrides a later one."""
+    """Merge the values of all sources, nested by section. Earlier sources override later ones."""
     values: dict[str, Any] = {}
     for source in reversed(sources):
         values = _overlaid(values, source.nested())

@@ -1,4 +1,4 @@
-"""Reader of YAML files that keeps the line of every value, so that errors can name it."""
+"""Reads YAML files and keeps the line number of every value, for use in error messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Lines = dict[Place, int]
 
 
 class YamlProblemError(ValueError):
-    """A file that cannot be read as YAML: the line (from 1), the field if known, the problem and its remedy."""
+    """A file cannot be read as YAML. Holds the line (from 1), the field if known, the problem and the remedy."""
 
     def __init__(self, line: int, problem: str, remedy: str, field: str = "") -> None:
         self.line, self.problem, self.remedy, self.field = line, problem, remedy, field
@@ -23,10 +23,10 @@ class YamlProblemError(ValueError):
 
 
 def read_yaml(path: Path) -> yaml.Node | None:
-    """Return the root node of a YAML file, or None for an empty file. Tags are never executed.
+    """Return the root node of a YAML file, or None if the file is empty. Tags are never executed.
 
-    Raises YamlProblemError if the file cannot be opened, is not UTF-8 or not YAML, is too large, repeats a key, or
-    refers to a list or mapping by an alias: a few nested aliases can stand for billions of values.
+    Raises YamlProblemError if the file cannot be opened, is not UTF-8 or not YAML, is too large, repeats a key, or uses
+    an alias for a list or mapping: a few nested aliases can expand to billions of values.
     """
     try:
         text = path.read_bytes()[: MAX_BYTES + 1].decode("utf-8")
@@ -45,7 +45,7 @@ def read_yaml(path: Path) -> yaml.Node | None:
 
 
 def values_of(root: yaml.Node | None) -> tuple[Any, Lines]:
-    r"""Return the values of a YAML file and the line of each of them. Raises YamlProblemError for an unknown tag.
+    r"""Return the values of a YAML file and the line of each value. Raises YamlProblemError for an unknown tag.
 
     >>> root = yaml.compose("channels:\n  team:\n    kind: dingtalk")
     >>> values, lines = values_of(root)
@@ -60,7 +60,7 @@ def values_of(root: yaml.Node | None) -> tuple[Any, Lines]:
 
 
 def line_of(place: Place, lines: Lines) -> int:
-    """Return the line of a value, or of the innermost section around it."""
+    """Return the line of a value or, if unknown, of the innermost section around it."""
     while place and place not in lines:
         place = place[:-1]
     return lines.get(place, 1)

@@ -1,18 +1,18 @@
-"""Base class of all errors: the docstring of a subclass is its message, and the exit status is one of `EXIT_CODES`."""
+"""Base class of all errors: a subclass's docstring is its message, and its exit status is one of `EXIT_CODES`."""
 
 from __future__ import annotations
 
 import inspect
 from typing import ClassVar, Final
 
-# What each exit status of `stream-app` means; docs/reference/commands.md lists them.
+# Meaning of each exit status of `stream-app`; docs/reference/commands.md lists them.
 EXIT_CODES: Final = {
     0: "Success, or an orderly stop on SIGINT or SIGTERM.",
     1: "The command ran but did not succeed, for example because a check failed or a customer is unknown.",
     2: "An argument, option, setting or input file is invalid. Nothing was started.",
     3: "`replay` finished, but rejected more lines than `--max-rejected` allows.",
     4: "Stored states, models, positions or topics cannot be used. Restarting does not help.",
-    5: "Kafka or Redis cannot be reached or refused a request.",
+    5: "Kafka or Redis is unreachable or refused a request.",
     6: "Another process has taken over the work of this one. Do not restart it.",
     75: "The process made no progress and ended itself. Restart it.",
 }
@@ -54,7 +54,7 @@ class UnusableData(ChurnMonitorError):
 
 
 class Unreachable(ChurnMonitorError):
-    """Kafka or Redis cannot be reached or refused a request."""
+    """Kafka or Redis is unreachable or refused a request."""
 
     exit_code = 5
 

@@ -1,4 +1,4 @@
-"""Errors of input files and their mappings."""
+"""Errors in input files and their mappings."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class AlignmentGap(Unreachable):
 
 
 class HistoryGone(UnusableData):
-    """Kafka no longer has {topic}[{partition}] from offset {position}: the earliest offset is {earliest}.
+    """Kafka no longer has offset {position} of {topic}[{partition}]: the earliest offset is {earliest}.
 
     The events between would be missing from the customers' states. Restore a Redis backup whose offsets Kafka still
     has, or restore the older segments of the topic. Then set a retention longer than the age of your oldest backup.

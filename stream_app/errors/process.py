@@ -1,4 +1,4 @@
-"""Errors of running processes: the services, the demo, the simulated shop and the receiver."""
+"""Errors of long-running processes: the services, the demo, the simulated shop and the receiver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors of command-line options, settings, secrets and installation."""
+"""Errors in command-line options, settings, secrets and the installation."""
 
 from __future__ import annotations
 

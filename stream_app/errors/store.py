@@ -1,4 +1,4 @@
-"""Errors of Redis: connection, ownership, and stored states that do not fit."""
+"""Errors of Redis: connection, ownership, and unusable or incomplete data."""
 
 from __future__ import annotations
 

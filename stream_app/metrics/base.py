@@ -1,4 +1,4 @@
-"""Base class of the metric classes, and the registry of a process."""
+"""Base class of the metric classes, and the registry of the process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Description(NamedTuple):
 
 
 class Metrics:
-    """Base of the metric classes; creates metrics with the product's prefix and keeps their descriptions.
+    """Base class of the metric classes. Creates metrics with the product's prefix and keeps their descriptions.
 
     Args:
         registry: registry of the process.

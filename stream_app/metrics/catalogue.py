@@ -1,4 +1,4 @@
-"""The metric classes that each service exports. `core/kpis/` counts what the KPIs among them show."""
+"""The metric classes that each service exports. The KPIs among them are computed in `core/kpis/`."""
 
 from __future__ import annotations
 

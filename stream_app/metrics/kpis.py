@@ -1,6 +1,6 @@
 """Declarations of the KPIs of the shop and its customers.
 
-`core/kpis/` counts them, and `services/worker/kpi_publisher.py` sets the metrics.
+`core/kpis/` computes them, and `services/worker/kpi_publisher.py` sets the metrics.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from stream_app.metrics.labels import MAX_ALERT_SERIES
 
 
 class KpiMetrics(Metrics):
-    """KPIs over the partitions of one worker; sum them over all workers.
+    """KPIs of one worker's partitions; sum them over all workers.
 
-    docs/adr/0015-business-metrics.md defines each KPI and the ratios that are derived from them.
+    docs/adr/0015-business-metrics.md defines each KPI and the ratios derived from them.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:

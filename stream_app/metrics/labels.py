@@ -1,4 +1,4 @@
-"""The values that each label may take. All label sets are bounded."""
+"""Values that each label may take. All label sets are bounded."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from stream_app.core.segments.lifecycle_stage import STAGES
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.training.quality import PRODUCT, WINDOWS
 
-OUTCOMES: Final = ("done", "already_done", "fenced", "wrong_base")  # of a commit
-ALERT_OUTCOMES: Final = ("retained", "lost", "unreachable", "no_action", "other")  # as reported by staff
-HOLDS: Final = ("trainer", "allocator")  # the services that a partition may wait for at a tick
+OUTCOMES: Final = ("done", "already_done", "fenced", "wrong_base")  # outcomes of a commit
+ALERT_OUTCOMES: Final = ("retained", "lost", "unreachable", "no_action", "other")  # outcomes reported by staff
+HOLDS: Final = ("trainer", "allocator")  # services for which a partition may wait at a tick
 ATTEMPTS: Final = ("delivered", "retry", "refused", "gone")  # results of a request to a receiver
 MONTHS: Final = ("current", "previous")  # calendar months on the shop's clock
-SUPPRESSIONS: Final = ("campaign", "capacity")  # why a customer at risk got no alert
-NO_FIELD: Final = "none"  # no single field is at fault: the record is not JSON
+SUPPRESSIONS: Final = ("campaign", "capacity")  # reasons why no alert was opened for a customer at risk
+NO_FIELD: Final = "none"  # label if no single field is at fault: the record is not JSON
 OTHER_FIELD: Final = "other"
-# Fields that a record may be rejected for. A field name made up by a producer must not become a label value.
+# Fields for which a record may be rejected. A field name made up by a producer must not become a label value.
 FIELDS: Final = frozenset({"type", *(name for kind in KINDS.values() for name in kind.__struct_fields__)})
 # Combinations of shop, cause and segment per worker; beyond them the segment is `unknown`. One shop has 152 of them,
-# fifty shops could have 7,752, and each takes microseconds of every scrape.
+# fifty shops could have 7,752, and each one adds microseconds to every scrape.
 MAX_ALERT_SERIES: Final = 1_000
 # The values of all labels with a fixed vocabulary. `shop` has at most MAX_SHOPS values and `other`, `partition` is a
 # number, and the channel file holds at most 20 names for `channel`.
@@ -48,7 +48,7 @@ VALUES: Final[dict[str, tuple[str, ...]]] = {
 
 
 def field_label(field: str) -> str:
-    """Return the label value for the field that a record was rejected for.
+    """Return the label value of the field for which a record was rejected.
 
     Args:
         field: `Rejected.field`.

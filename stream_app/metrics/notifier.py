@@ -17,7 +17,7 @@ _ATTEMPT: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0,
 
 
 class DeliveryMetrics(Metrics):
-    """Deliveries by channel. Channel names are labels; the channel file bounds their number.
+    """Deliveries by channel. Channel names are used as labels; the channel file limits their number.
 
     Args:
         registry: registry of the process.
@@ -51,7 +51,7 @@ class DeliveryMetrics(Metrics):
             self.suppressed.labels(reason)
 
     def update(self, scheduler: DeliveryScheduler, now: int) -> None:
-        """Set the gauges from the scheduler and count what has finished since the last call.
+        """Set the gauges from the scheduler and count the deliveries that have ended since the last call.
 
         Args:
             scheduler: its `outcomes` are counted and cleared.

@@ -10,7 +10,7 @@ from stream_app.ports import Outcome
 
 
 class CommitMetrics(Metrics):
-    """Commits to Redis: all services."""
+    """Commits to Redis; used by all services."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
@@ -19,7 +19,7 @@ class CommitMetrics(Metrics):
         self.fence_losses = self._counter(
             "fence_losses", "Commits refused because a newer process uses the same instance name; the process exits."
         )
-        for outcome in OUTCOMES:  # a rate needs the zero before the first increment
+        for outcome in OUTCOMES:  # a rate needs a zero before the first increment
             self.outcomes.labels(outcome)
 
     def record(self, outcome: Outcome, seconds: float) -> None:
@@ -31,7 +31,7 @@ class CommitMetrics(Metrics):
 
 
 class InputMetrics(Metrics):
-    """Input from Kafka: all services."""
+    """Input from Kafka; used by all services."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
@@ -43,7 +43,7 @@ class InputMetrics(Metrics):
 
 
 class RelayMetrics(Metrics):
-    """Relay of the outbox to Kafka: worker and allocator."""
+    """Relay of the outbox to Kafka; used by the worker and the allocator."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
@@ -66,7 +66,7 @@ class RelayMetrics(Metrics):
 
 
 class SkippedMetrics(Metrics):
-    """Skipped records: services that read an internal topic."""
+    """Skipped records; used by the services that read an internal topic."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
@@ -78,7 +78,7 @@ class SkippedMetrics(Metrics):
 
 
 class RedisMetrics(Metrics):
-    """Memory of Redis, exported by the allocator because there is exactly one."""
+    """Memory of Redis, exported by the allocator because exactly one allocator runs."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)

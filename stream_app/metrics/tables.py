@@ -1,4 +1,4 @@
-"""Collectors for metrics whose set of series changes at run time."""
+"""Prometheus collectors for metrics whose set of series changes at run time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-ZERO_SECONDS: Final = 30.0  # how long a new series is exported as zero: two scrapes at usual intervals
+ZERO_SECONDS: Final = 30.0  # how long a new series is exported as zero: two scrapes at the usual interval
 
 
 class GaugeTable(Collector):
-    """A gauge whose series are all replaced at once, so that a scrape never mixes old and new values.
+    """A gauge whose series are replaced all at once, so that a scrape never mixes old and new values.
 
     Args:
         name: name of the metric.
@@ -37,7 +37,7 @@ class GaugeTable(Collector):
         registry.register(self)
 
     def replace(self, values: Mapping[tuple[str, ...], float]) -> None:
-        """Replace all series; each key holds the label values in the order of `labels`."""
+        """Replace all series. Each key contains the label values in the order of `labels`."""
         self._values = dict(values)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
@@ -53,7 +53,7 @@ class GaugeTable(Collector):
 
 
 class CounterTable(Collector):
-    """A counter that creates a series on its first increment, for label sets too numerous to create in advance.
+    """A counter that creates each series on its first increment, for when there are too many to create in advance.
 
     Prometheus measures an increase between two scrapes. A new series is therefore exported as zero for ZERO_SECONDS
     after it was first scraped, and with its real value afterwards.
@@ -90,7 +90,7 @@ class CounterTable(Collector):
         registry.register(self)
 
     def add(self, labels: tuple[str, ...], count: float = 1) -> None:
-        """Increment one series; `labels` holds the label values in the order of the label names."""
+        """Increment one series. `labels` contains the label values in the order of the label names."""
         self._counts[labels] = self._counts.get(labels, 0.0) + count
 
     def describe(self) -> Iterable[CounterMetricFamily]:

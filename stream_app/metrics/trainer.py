@@ -8,7 +8,7 @@ from stream_app.metrics.base import DURATION_BUCKETS, Metrics
 
 
 class TrainerMetrics(Metrics):
-    """Progress and checkpoints of the trainer."""
+    """Training progress and checkpoints."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)

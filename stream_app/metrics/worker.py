@@ -13,7 +13,7 @@ from stream_app.core.partition.processor import Counts
 from stream_app.metrics.base import Metrics
 from stream_app.metrics.labels import HOLDS, NO_FIELD, OTHER_FIELD, field_label
 
-# Seconds. The promised latencies, 50 ms and 150 ms from append to score, are bucket bounds.
+# Seconds. The target latencies, 50 ms and 150 ms from append to score, are bucket bounds.
 _FRESHNESS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _BATCH: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)  # events
 
@@ -97,12 +97,12 @@ class WorkerMetrics(Metrics):
             self.rejected.labels(field_label(field)).inc(count)
 
     def count_events(self, before: Counts, after: Counts) -> None:
-        """Add the difference between two counts of one partition."""
+        """Count the events between two counts of one partition."""
         old, new = asdict(before), asdict(after)
         for name in ("duplicates", "late", "too_late", "excluded", "scored"):
             getattr(self, name).inc(new[name] - old[name])
 
     def remove_partition(self, partition: int) -> None:
-        """Remove the series of a revoked partition; its new owner exports them."""
+        """Remove the series of a revoked partition, which its new owner exports."""
         for gauge in (self.stream_time, self.watermark):
             gauge.remove_by_labels({"partition": str(partition)})

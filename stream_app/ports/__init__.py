@@ -1,7 +1,7 @@
 """Ports: protocols for the external systems that the services use.
 
 Each port has an adapter for Redis and an in-memory fake; one contract suite (tests/contract/) runs against both. Every
-write is idempotent, because clients repeat calls whose reply was lost. An adapter raises `StoreUnavailable` if its
+write is idempotent, because clients retry calls whose reply was lost. An adapter raises `StoreUnavailable` if its
 server is unreachable or rejects a call.
 """
 

@@ -16,7 +16,7 @@ class DeliveryStore(Protocol):
     """
 
     async def claim(self, instance: str) -> int:
-        """Become the only notifier and return the epoch; writes of earlier notifiers are refused from now on.
+        """Become the only notifier and return the epoch. Writes by earlier notifiers are refused from now on.
 
         Raises `StoreIncomplete` if part of the stored data is missing; so do `commit` and `forget`.
         """
@@ -28,7 +28,7 @@ class DeliveryStore(Protocol):
         """Replace the stored id of a topic."""
 
     async def load(self) -> DeliveryState:
-        """Return the position and everything that is pending."""
+        """Return the stored position and everything that is pending."""
 
     async def commit(self, changes: DeliveryChanges, batch: str) -> Outcome:
         """Store changes atomically. Raises `NotClaimed` before `claim`.
@@ -39,19 +39,19 @@ class DeliveryStore(Protocol):
         """
 
     async def known(self, ids: Sequence[str]) -> set[str]:
-        """Return the ids of deliveries that exist, in whatever state."""
+        """Return which of the given delivery ids exist, in any state."""
 
     async def deliveries(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """Return encoded deliveries by id, without those that are not kept."""
+        """Return encoded deliveries by id, omitting those that are no longer stored."""
 
     async def messages(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """Return encoded messages by id, without those that are not kept."""
+        """Return encoded messages by id, omitting those that are no longer stored."""
 
     async def channels(self) -> dict[str, bytes]:
         """Return the encoded state of all channels by name."""
 
     def all_deliveries(self) -> AsyncIterator[list[bytes]]:
-        """Iterate over all encoded deliveries in chunks; each occurs once, in unspecified order."""
+        """Iterate over all encoded deliveries in chunks. Each delivery occurs once; the order is unspecified."""
 
     async def dead(self) -> list[str]:
         """Return the ids of all dead deliveries in ascending order."""
@@ -63,7 +63,7 @@ class DeliveryStore(Protocol):
         """Return up to `limit` requests that have not been carried out, oldest first."""
 
     async def forget(self, before: int, keep: int) -> int:
-        """Delete some deliveries that ended before a moment, or are not among the last `keep` that ended.
+        """Delete some of the deliveries that ended before a given time or are not among the last `keep` that ended.
 
         Args:
             before: wall-clock time, microseconds.

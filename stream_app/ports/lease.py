@@ -6,17 +6,17 @@ from typing import Protocol
 
 
 class Lease(Protocol):
-    """A lease with a time limit that guards one ascending value: the moment of the last tick."""
+    """A lease with a time limit. It guards one increasing value: the time of the last tick."""
 
     async def now(self) -> int:
         """Return the store's wall-clock time in microseconds since 1970.
 
         All holders use this one clock. The guarded value only increases, so a holder whose own clock is a year ahead
-        would stop event time for everybody.
+        would stop event time for all partitions.
         """
 
     async def acquire(self, holder: str, ttl_ms: int) -> bool:
-        """Acquire or renew the lease; return whether `holder` owns it for the next `ttl_ms` milliseconds.
+        """Acquire or renew the lease for `ttl_ms` milliseconds. Return whether `holder` owns it.
 
         Call this again well before the lease expires.
         """
@@ -32,4 +32,4 @@ class Lease(Protocol):
         """
 
     async def last(self) -> int | None:
-        """Return the guarded value; None before the first `advance`."""
+        """Return the guarded value, or None before the first `advance`."""

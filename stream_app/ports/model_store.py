@@ -10,7 +10,7 @@ import msgspec
 from stream_app.ports.outcome import Outcome
 
 NOTHING_LEARNED: Final = -(1 << 62)  # microseconds; earlier than any event
-VERSIONS_INDEXED: Final = 10_000  # versions whose effective time is kept: 27 years of daily versions
+VERSIONS_INDEXED: Final = 10_000  # number of versions whose effective time is kept: 27 years of daily versions
 
 
 class ModelVersion(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class ModelStore(Protocol):
     """
 
     async def claim(self, instance: str) -> int:
-        """Become the only trainer and return the epoch; all earlier claims are fenced.
+        """Become the only trainer and return the epoch. All earlier claims are fenced off.
 
         Raises `StoreIncomplete`, as `verify` does.
         """
@@ -74,29 +74,29 @@ class ModelStore(Protocol):
         """
 
     async def latest(self) -> tuple[int, bytes] | None:
-        """Return number and bytes of the stored checkpoint; None before the first."""
+        """Return the number and the bytes of the stored checkpoint, or None before the first one."""
 
     async def through(self) -> int:
         """Return the event time up to which the trainer has learned, in microseconds, or NOTHING_LEARNED."""
 
     async def snapshot(self, number: int) -> bytes | None:
-        """Return the bytes of a version; None if it is not kept."""
+        """Return the snapshot of a version, or None if it is not kept."""
 
     async def versions(self) -> list[ModelVersion]:
         """Return the kept versions in ascending order: the latest ones and the pinned one."""
 
     async def pin(self, number: int | None) -> None:
-        """Pin the version that ticks activate, for a rollback; None selects the newest again.
+        """Pin the version that ticks activate, for a rollback. None goes back to the newest version.
 
         A pinned version is not deleted. Raises `UnknownVersion` for a version that is not kept.
         """
 
     async def pinned(self) -> int | None:
-        """Return the pinned version; None if the newest is used."""
+        """Return the pinned version, or None if ticks activate the newest one."""
 
     async def version_at(self, moment: int) -> int | None:
-        """Return the latest version that was effective at a moment (microseconds), or None.
+        """Return the latest version in effect at the given time (microseconds), or None.
 
-        Also finds versions whose bytes are gone, up to VERSIONS_INDEXED versions back. Of two versions with the same
-        effective time the higher number wins. Raises `StoreIncomplete`, as `verify` does.
+        Also finds versions whose bytes have been deleted, up to VERSIONS_INDEXED versions back. Of two versions with
+        the same effective time, the one with the higher number wins. Raises `StoreIncomplete`, as `verify` does.
         """

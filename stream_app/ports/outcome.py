@@ -11,7 +11,7 @@ class Outcome(enum.Enum):
     DONE = 0  # stored by this call
     ALREADY_DONE = 1  # stored by an earlier call whose reply was lost
     FENCED = 2  # not stored: a newer process with the same name has taken over
-    WRONG_BASE = 3  # not stored: the stored position is not the one that the commit was computed from
+    WRONG_BASE = 3  # not stored: the stored position is not the one on which the commit is based
 
     @property
     def stored(self) -> bool:

@@ -9,12 +9,12 @@ from typing import Final, Protocol
 from stream_app.core.partition.commit import Commit
 from stream_app.ports.outcome import Outcome
 
-INSTANCES: Final = 64  # instances whose epochs a partition keeps, newest first
+INSTANCES: Final = 64  # number of instances whose epochs a partition keeps, newest first
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A partition as stored: position, summary, and the sequence number of the next outbox record."""
+    """Stored state of a partition: position, summary, and sequence number of the next outbox record."""
 
     position: bytes  # b"" if never committed
     summary: bytes
@@ -25,7 +25,7 @@ class StateStore(Protocol):
     """Source of truth for states, positions and outboxes, by partition number.
 
     Call `claim` once when the process starts. For each assigned partition call `open`, then read `states`, in this
-    order: if another process commits in between, the first commit ends as WRONG_BASE. Then call `commit` for each
+    order: if another process commits in between, the first commit returns WRONG_BASE. Then call `commit` for each
     batch. `open`, `commit` and `trim` raise `NotClaimed` before `claim`.
     """
 
@@ -38,7 +38,7 @@ class StateStore(Protocol):
     async def open(self, partition: int) -> Opened:
         """Take ownership of a partition and return its stored state.
 
-        From now on, earlier processes of the same instance are fenced from the partition.
+        From now on, earlier processes of the same instance are fenced off from the partition.
 
         Raises:
             Fenced: a newer process of the instance has opened the partition.
@@ -61,14 +61,14 @@ class StateStore(Protocol):
         """Iterate over all states of a partition in chunks of (customer, encoded state).
 
         Each customer occurs once; the order is unspecified. Raises `StoreIncomplete` after the last chunk if this
-        process has opened the partition and the states differ from those that were committed.
+        process has opened the partition and the states differ from those committed.
         """
 
     async def state(self, partition: int, customer: str) -> bytes | None:
         """Return the encoded state of one customer, or None."""
 
     async def alerts(self, partition: int) -> dict[str, bytes]:
-        """Return the notes on a partition's open alerts by key (see core/alerts/staff_actions.py)."""
+        """Return the notes on a partition's open alerts, by key (see core/alerts/staff_actions.py)."""
 
     async def commit(self, commit: Commit, batch: str, relayed: int) -> tuple[Outcome, int]:
         """Store a batch atomically.
@@ -102,7 +102,7 @@ class StateStore(Protocol):
         """Delete outbox records up to and including a sequence number. Raises `Fenced`."""
 
     async def skip(self, partition: int, seen: int, first_void: int, records: Sequence[bytes]) -> int:
-        """Move past sequence numbers that are in Kafka but unknown to this store, after it was restored from a backup.
+        """Move the outbox past sequence numbers in Kafka that this store, restored from a backup, does not know.
 
         Records that are still in the outbox get new numbers, since they may or may not have been relayed. Does nothing
         if `seen` is known.

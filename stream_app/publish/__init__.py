@@ -1,4 +1,4 @@
-"""Publication of a recorded log to Kafka, with ticks in event time. An interrupted run can be continued."""
+"""Publishes a recorded log to Kafka, with ticks in event time. An interrupted run can be resumed."""
 
 from stream_app.publish.feed import Summary
 from stream_app.publish.pace import speed_factor

@@ -1,4 +1,4 @@
-"""Feed: sends a stream of events and ticks at the right time and reports progress."""
+"""Feed: sends events and ticks at the configured pace and reports progress."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stream_app.core.messages.schema import Tick
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.publish.sender import Sender
 
-_OPENING_SECONDS: Final = 0.5  # far longer than a fetch of a consumer at the end of the topics
+_OPENING_SECONDS: Final = 0.5  # far longer than a fetch takes for a consumer at the end of the topics
 
 
 @dataclass
@@ -25,8 +25,8 @@ class Summary:
     ticks: int = 0  # processed ticks; each is a record in every partition
     sent: int = 0  # records
     skipped: int = 0  # records sent by an earlier run
-    seconds: float = 0.0  # of publishing, without the first pass over the log
-    rejected: int = 0  # lines that are unreadable or in the future
+    seconds: float = 0.0  # spent publishing, without the first pass over the log
+    rejected: int = 0  # lines that are unreadable or have a time in the future
     total: int = 0  # events in the log
     unknown_words: dict[str, dict[str, int]] = field(default_factory=dict)  # see LogSummary
     until: datetime | None = None  # event time
@@ -34,12 +34,12 @@ class Summary:
 
     @property
     def place(self) -> int:
-        """Place of the last processed event or tick in the stream."""
+        """Place in the stream of the last processed event or tick."""
         return self.events + self.ticks
 
 
 class Listener:
-    """Observer of a feed; the base class does nothing."""
+    """Receives progress reports from a feed. The base class ignores them."""
 
     def publishing(self, summary: Summary) -> None:
         """Handle a progress report."""
@@ -56,14 +56,14 @@ class Clock(Protocol):
 
 
 class Feed:
-    """Loop over a stream. Records sent by an earlier run are skipped without waiting.
+    """Sends a stream of events and ticks. Records sent by an earlier run are skipped without waiting.
 
     Args:
-        sender: sends records, and knows which were sent.
+        sender: sends records, and knows which ones an earlier run has sent.
         pace: pace of the feed.
         partitions: number of partitions of every topic.
         listener: called after each step.
-        stop: stops the feed in an orderly way.
+        stop: event that stops the feed in an orderly way.
         check: called after each tick and while the feed waits; may raise an exception to end the feed.
     """
 
@@ -113,7 +113,7 @@ class Feed:
         self.summary.until = events[-1].occurred_at
 
     def _paced(self, events: Sequence[Event]) -> None:
-        """Send each event at its time."""
+        """Send each event when it is due."""
         for event in events:
             if self.summary.place >= self._sender.resumes_after:
                 self._pace.wait(event.at, self._meanwhile)

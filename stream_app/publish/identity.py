@@ -1,4 +1,4 @@
-"""Identity of a publication: equal ids mean that log and settings produce the same records."""
+"""Computes the id of a log: equal ids mean that log and settings produce the same records."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _VERSION: Final = 2  # version of the rules that turn a log into records
 def log_id(log: Log, settings: Settings, partitions: int) -> bytes:
     """Return the id of a log, 16 hexadecimal digits.
 
-    It covers name, size and beginning of the files, and the settings that shape the stream: the mapping of lines to
-    events, the times of allocation rounds, and the number of partitions. The location of the files does not matter.
+    The id covers the name, size and beginning of each file, and the settings that shape the stream: the mapping of
+    lines to events, the times of allocation rounds, and the number of partitions. The location of the files does not
+    matter.
     """
     digest = xxhash.xxh3_64()
     for source in log.sources:

@@ -1,4 +1,4 @@
-"""Pace of a publication: as fast as possible, or a multiple of real time."""
+"""Pace at which a log is published: as fast as possible, or a multiple of real time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAP_SECONDS: Final = 0.2  # maximum time until a stop or a broker error is noti
 
 
 def speed_factor(text: str) -> float:
-    """Return the factor for the text of a speed. Raises BadOption.
+    """Parse a speed such as `1000x` or `max` and return its factor. Raises BadOption.
 
     >>> speed_factor("1000x"), speed_factor("0.5"), speed_factor("max")
     (1000.0, 0.5, inf)
@@ -37,7 +37,7 @@ class Pace:
 
     Args:
         factor: speed, or FLAT_OUT.
-        stop: ends all waiting.
+        stop: event that ends all waiting.
         clock: returns monotonic seconds.
     """
 

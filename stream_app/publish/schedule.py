@@ -1,4 +1,4 @@
-"""Schedule of the ticks in a published log. Pure functions."""
+"""Computes when ticks occur in a published log. Pure functions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def steps(
     Args:
         batches: events in order of time.
         settings: settings of the shop, for the times of allocation rounds.
-        complete: whether the log is complete; a final tick, one microsecond later, then ends it.
+        complete: whether the log is complete; a final tick, one microsecond after the last event, then ends it.
         opening: whether a tick precedes the first event.
 
     >>> from stream_app.core.events.schema import Order
@@ -61,7 +61,8 @@ def steps(
 class _Ticks:
     """Ticks after the first event: every full hour (UTC) and every allocation round.
 
-    They include the training and allocation rounds of a replay, where partitions wait for trainer and allocator.
+    They include the training and allocation rounds of a replay, at which partitions wait for the trainer and the
+    allocator.
     """
 
     def __init__(self, first_at: int, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Sender of events and ticks: exactly once, in order, with their place in the log in a header."""
+"""Sends events and ticks exactly once and in order. A header of each record contains its place in the log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PRODUCER: Final[dict[str, Any]] = {
     "acks": "all",
     "enable.idempotence": True,
     "enable.gapless.guarantee": True,
-    # Longer than our own timeout: a single record that times out would leave a gap that no later run fills.
+    # Longer than our own timeout: a single record that times out would leave a gap that later runs do not fill.
     "message.timeout.ms": 600_000,
     "compression.type": "none",
     "batch.size": 1_000_000,
@@ -39,25 +39,25 @@ _PRODUCER: Final[dict[str, Any]] = {
     "queue.buffering.max.kbytes": 131_072,
     "delivery.report.only.error": True,
 }
-_Header = tuple[str, str | bytes | None]  # as typed by confluent-kafka
+_Header = tuple[str, str | bytes | None]  # as in the type hints of confluent-kafka
 _LINGER_FLAT_OUT_MS: Final = 20
 _LINGER_PACED_MS: Final = 2
 _STALLED_SECONDS: Final = 60.0
 _REMEMBERED_CUSTOMERS: Final = 200_000
-_quiet: Final = logging.getLogger(__name__)  # silences the client; errors are raised instead
+_quiet: Final = logging.getLogger(__name__)  # silences the client, whose errors are raised as exceptions instead
 _quiet.addHandler(logging.NullHandler())
 
 
 class Sender:
-    """Sender of the records that earlier runs have not sent.
+    """Sends the records that earlier runs have not sent.
 
     Args:
         config: settings of Kafka.
         log: id of the log.
         places: place up to which each partition was published by earlier runs.
         flat_out: whether to optimize for throughput rather than latency.
-        begins: offset at which each partition begins for this sender. Ticks then contain the ends of the topics, and
-            partition tasks wait for the records before them.
+        begins: offset at which each partition begins for this sender. Ticks then contain the end offsets of the topics,
+            and partition tasks wait for the records before them.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Sender:
         flat_out: bool,
         begins: Mapping[Partition, int] | None = None,
     ) -> None:
-        self.resumes_after = max(places.values(), default=0)  # place after which nothing was published
+        self.resumes_after = max(places.values(), default=0)  # place after which no records have been published
         self._log: _Header = (LOG_HEADER, log)
         self._partitions = config.kafka.partitions
         topics = config.kafka.topics
@@ -83,7 +83,7 @@ class Sender:
         self._topics = {kind: getattr(topics, role) for kind, role in ROLES.items()}
         self._roles = topics.of(*ROLES.values())
         self._customers: dict[str, tuple[bytes, int]] = {}
-        self._refused: tuple[str, KafkaError] | None = None  # topic and error
+        self._refused: tuple[str, KafkaError] | None = None  # the topic and its error
         self._fatal: KafkaError | None = None
         linger = _LINGER_FLAT_OUT_MS if flat_out else _LINGER_PACED_MS
         callbacks = {
@@ -95,7 +95,7 @@ class Sender:
         self._producer = Producer(confluent_options(config.kafka) | _PRODUCER | callbacks)
 
     def events(self, events: Sequence[Event], place: int) -> None:
-        """Send events; `place` is the place of the first one."""
+        """Send events; `place` is the place of the first one in the stream."""
         customers, topics, done, counts = self._customers, self._topics, self._done, self._counts
         log, produce = self._log, self._producer.produce
         for here, event in enumerate(events, place):
@@ -138,7 +138,7 @@ class Sender:
         """Process delivery reports. Raises NotDelivered if the broker rejected a record."""
         self._poll(0.0)
         if self._fatal is not None and self._refused is None:
-            self._poll(1.0)  # the report of the rejected record follows the fatal error
+            self._poll(1.0)  # the delivery report of the rejected record follows the fatal error
         topic, refused = self._refused or ("Kafka", self._fatal)
         for error in (refused, self._fatal):  # after a fatal denial all other records are reported as "purged"
             if error is not None and (denied := refusal(KafkaException(error), "Write", topic)):
@@ -160,11 +160,11 @@ class Sender:
         return {(topic, number): count for topic, counts in self._counts.items() for number, count in enumerate(counts)}
 
     def abandon(self) -> None:
-        """Discard records that were not sent yet."""
+        """Discard records that have not been sent yet."""
         self._producer.purge()
 
     def _poll(self, seconds: float, call: Callable[[float], int] | None = None) -> None:
-        """Run the client's callbacks and record fatal errors, which it raises or passes to `_on_error`."""
+        """Run the client's callbacks and record fatal errors, which the client raises or passes to `_on_error`."""
         try:
             (call or self._producer.poll)(seconds)
         except KafkaException as error:
@@ -175,7 +175,7 @@ class Sender:
             self._fatal = error.__cause__.args[0]
 
     def _remember(self, customer: str) -> tuple[bytes, int]:
-        """Return key and partition of a customer, and cache them."""
+        """Return a customer's key and partition, caching both."""
         if len(self._customers) >= _REMEMBERED_CUSTOMERS:
             self._customers.clear()
         known = customer.encode("utf-8", "surrogatepass"), partition_of(customer, self._partitions)
@@ -201,12 +201,12 @@ class Sender:
                 return
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        """Record the first failure; successes are not reported."""
+        """Delivery report: record the first failure. Successes are not reported."""
         if error is not None and self._refused is None:
             self._refused = message.topic() or "", error
 
     def _on_error(self, error: KafkaError) -> None:
-        """Record a fatal error. Unreachable brokers may come back, and are otherwise detected as a stall."""
+        """Record a fatal error. Ignore others: an unreachable broker may come back, or is detected as a stall."""
         if error.fatal():
             self._fatal = error
 
@@ -215,7 +215,7 @@ _RESUME: Final = "Fix the cause, then run the command again: it continues where 
 
 
 class _Stalled:
-    """Detector of a producer that delivers nothing for a minute."""
+    """Detects a producer that has delivered nothing for a minute."""
 
     def __init__(self, producer: Producer) -> None:
         self._producer = producer

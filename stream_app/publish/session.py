@@ -1,4 +1,4 @@
-"""Publication of a log, from its files to the topics."""
+"""Publishes a log, from its files to the topics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES, Sender
 from stream_app.publish.watermarks import CLOCK_REMEDY, next_offsets, places, read_ends
 
-_CHECK_SECONDS: Final = 1.0  # between two checks for ticks of other producers
+_CHECK_SECONDS: Final = 1.0  # between two checks for ticks from other producers
 
 
 @dataclass(frozen=True)
@@ -34,39 +34,39 @@ class Request:
     form: LogFormat
     speed: float  # multiple of real time, or pace.FLAT_OUT
     open_end: bool = False  # the log will continue, so there is no final tick
-    after_other_logs: bool = False  # append to records of another log
-    rejected: Path | None = None  # file for unreadable lines; None only counts them
+    after_other_logs: bool = False  # append to the records of another log
+    rejected: Path | None = None  # file for unreadable lines; None: only count them
 
 
 class Watcher(Listener):
-    """Observer of a publication; the base class does nothing."""
+    """Receives progress reports while a log is published. The base class ignores them."""
 
     def reading(self, progress: Progress) -> None:
         """Handle the progress of the first pass over the log."""
 
 
 def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Flag) -> Summary:
-    """Publish a log to the topics of the shop and the ticks, until its end or until `stop` is set.
+    """Publish a log to the shop's topics and the ticks topic, until the log ends or `stop` is set.
 
-    Calling this again after a run was stopped or killed continues it, without gaps or duplicates.
+    If a run was stopped or killed, another call resumes it without gaps or duplicates.
 
     Args:
         config: settings of Kafka and of the shop.
         request: options of the publication.
         watcher: receives progress reports.
-        stop: stops the publication in an orderly way.
+        stop: event that stops publishing in an orderly way.
 
     Returns:
         Summary of the run.
 
     Raises:
         UnusableLog, BadMapping: the log cannot be read; nothing was sent.
-        OtherLog: a topic ends with something else.
-        NoBroker, NotDelivered: Kafka does not answer, or rejects a record.
+        OtherLog: a topic ends with records of another origin.
+        NoBroker, NotDelivered: Kafka does not answer or rejects a record.
     """
     topics = config.kafka.topics
     names = [*topics.of(*ROLES.values()).values(), topics.ticks]
-    # Workers reject events in the future, so reject them here, where they are reported.
+    # Workers reject events from the future. Reject them here, where the user sees it.
     not_after = datetime.now(UTC) - TOLERATED_SKEW
     with (
         tempfile.TemporaryDirectory(prefix="stream-app-publish-") as workdir,
@@ -90,7 +90,7 @@ def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Fl
 
 
 class _ForeignRecords:
-    """Detector of other producers: a second publisher duplicates events, and a worker's ticks move event time ahead.
+    """Detects other producers: a second publisher duplicates events, and a worker's ticks advance event time too far.
 
     Args:
         config: settings with the names of the topics.
@@ -110,7 +110,7 @@ class _ForeignRecords:
         self._checked = time.monotonic()
 
     def poll(self) -> None:
-        """Check for ticks of other producers at intervals. Raises NotDelivered."""
+        """Check at intervals for ticks from other producers. Raises NotDelivered."""
         if time.monotonic() - self._checked >= _CHECK_SECONDS:
             self.check(self._offsets(), arrived=False)
             self._checked = time.monotonic()
@@ -123,7 +123,7 @@ class _ForeignRecords:
             arrived: whether all sent records are acknowledged.
 
         Raises:
-            NotDelivered: there are records of other producers.
+            NotDelivered: there are records from other producers.
         """
         config, counts = self._config, self._sender.counts()
         for (topic, number), offset in offsets.items():

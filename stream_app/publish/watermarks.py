@@ -1,4 +1,4 @@
-"""How far each partition has been published, as recorded in the headers of its last record."""
+"""Reads how far each partition has been published from the headers of its last record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stream_app.errors import OtherLog
 LOG_HEADER: Final = "log"
 PLACE_HEADER: Final = "place"
 PLACE_BYTES: Final = 8  # big-endian
-# Requests of a killed publisher may still arrive: the ends must not change for this long.
+# Requests from a killed publisher may still arrive: wait until the ends have not changed for this long.
 SETTLE_SECONDS: Final = 1.0
 _LONGEST_SETTLE_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 10.0
@@ -29,7 +29,7 @@ _LOOK_BACK: Final = 16  # offsets; the last ones may be transaction markers rath
 
 @dataclass(frozen=True)
 class End:
-    """End of a partition: its next offset, and the log and place recorded in its last record."""
+    """End of a partition: its next offset, and the log and the place recorded in its last record."""
 
     offset: int = 0
     log: bytes | None = None  # None if there is no record or no publisher wrote it
@@ -53,22 +53,22 @@ def next_offsets(config: LiveConfig, partitions: Iterable[Partition]) -> Callabl
 
 
 def places(ends: Mapping[Partition, End], log: bytes, *, ticks: str, after_other_logs: bool) -> dict[Partition, int]:
-    """Return the place up to which a log has been published to each partition; 0 if not at all.
+    """Return the place up to which each partition has been published, or 0 for a partition without records of the log.
 
     Args:
         ends: ends of all partitions.
         log: id of the log.
-        ticks: topic of the ticks, which workers write to as well.
+        ticks: topic of the ticks, to which workers also write.
         after_other_logs: whether to append after records of another log.
 
     Raises:
-        OtherLog: a partition ends with something else, and `after_other_logs` is not set.
+        OtherLog: a partition ends with other records, and `after_other_logs` is not set.
 
     >>> ends = {("shop.orders", 0): End(7, b"mine", 12, empty=False)}
     >>> places(ends, b"mine", ticks="shop.ticks", after_other_logs=False)
     {('shop.orders', 0): 12}
     """
-    for (topic, number), end in ends.items():  # checked first: publishing after such a tick is never intended
+    for (topic, number), end in ends.items():  # checked first: nobody wants to publish after such a tick
         if topic == ticks and end.offset and end.log is None and not end.empty:
             raise OtherLog(topic=topic, partition=number, found=_A_WORKERS_TICK, remedy=CLOCK_REMEDY)
     found = {}
@@ -97,12 +97,12 @@ def _described(end: End) -> str:
     if end.empty:
         return "records that are no longer retained, so it is unknown how far this log was published"
     if end.log is None:
-        return "a record that was not written by a publisher or cannot be read"
+        return "a record that cannot be read or was not written by a publisher"
     return f"another log ({end.log.decode('ascii', 'replace')}), or this log read with other settings"
 
 
 def _settled(offsets: PartitionOffsets, partitions: list[Partition]) -> Mapping[Partition, int]:
-    """Return the next offsets once they no longer change: requests of a killed publisher may still arrive.
+    """Return the next offsets once they no longer change: requests from a killed publisher may still arrive.
 
     A worker on the wall clock keeps writing ticks, so the wait is limited.
     """
@@ -116,7 +116,7 @@ def _settled(offsets: PartitionOffsets, partitions: list[Partition]) -> Mapping[
 
 
 def _last_records(config: LiveConfig, ends: Mapping[Partition, int]) -> dict[Partition, Taken]:
-    """Return the last record before the end of each partition, except where there are only transaction markers."""
+    """Return the last record of each partition, omitting partitions that end with transaction markers only."""
     last: dict[Partition, Taken] = {}
 
     def take(tp: TP, taken: list[Taken]) -> None:

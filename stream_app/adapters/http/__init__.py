@@ -1,1 +1,1 @@
-"""HTTP endpoint for health and metrics, and its client."""
+"""HTTP endpoint for health and metrics, and a client for it."""

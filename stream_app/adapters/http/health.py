@@ -1,4 +1,4 @@
-"""Health and metrics over HTTP, served from threads so that they work while the event loop is blocked."""
+"""Serves health and metrics over HTTP from threads, which keep working while the event loop is blocked."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from prometheus_client.exposition import choose_encoder
 
 from stream_app.errors import NoHealthAddress
 
-MAX_REQUESTS: Final = 8  # concurrent requests; further ones are closed, and probes retry
-REQUEST_SECONDS: Final = 5  # for a client to send its request
-BEAT_SECONDS: Final = 30.0  # without a heartbeat after which the event loop counts as blocked
+MAX_REQUESTS: Final = 8  # maximum number of concurrent requests; others are closed, and probes retry
+REQUEST_SECONDS: Final = 5  # time for a client to send its request
+BEAT_SECONDS: Final = 30.0  # without a heartbeat, after which the event loop counts as blocked
 JSON: Final = "application/json"
 
 
@@ -33,7 +33,7 @@ class Check:
 
 
 class Health:
-    """Health of the process, written by the event loop and read by the threads of the server.
+    """Health of the process, written by the event loop and read by the server's threads.
 
     Args:
         expected: names of checks that must pass before the process is ready.
@@ -92,7 +92,7 @@ class Health:
 
     @property
     def checks(self) -> dict[str, Check]:
-        """Copy of all check results."""
+        """A copy of all check results."""
         with self._lock:
             return dict(self._checks)
 
@@ -105,10 +105,10 @@ class HealthServer:
         registry: metrics of the process.
         host: address to listen on. There is no authentication, so use the loopback interface unless the network is
             trusted.
-        port: port to listen on; 0 selects a free one, which the attribute `port` then holds.
+        port: port to listen on. If 0, a free one is chosen and stored in the attribute `port`.
 
     Raises:
-        NoHealthAddress: cannot listen on this address and port.
+        NoHealthAddress: the server cannot listen on this address and port.
     """
 
     def __init__(self, health: Health, registry: CollectorRegistry, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -143,7 +143,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__((host, port), _Handler)
 
     def server_bind(self) -> None:
-        """Bind without the host name lookup of HTTPServer, which may take seconds and is not needed."""
+        """Bind without HTTPServer's host name lookup, which is not needed and may take seconds."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
@@ -160,7 +160,7 @@ class _Server(ThreadingHTTPServer):
             self._slots.release()
 
     def handle_error(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        """Ignore clients that disconnect early, as probes do."""
+        """Ignore errors of clients that disconnect early, as probes do."""
 
 
 class _Handler(BaseHTTPRequestHandler):

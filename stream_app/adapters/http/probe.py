@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-_SECONDS: Final = 3.0  # timeout; the health check of a container waits 5 s
+_SECONDS: Final = 3.0  # timeout; a container's health check waits 5 s
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class _Check(msgspec.Struct):
 
 
 class _Readiness(msgspec.Struct):
-    """Body of /readyz, as far as it is used."""
+    """The parts of the body of /readyz that are used here."""
 
     alive: bool = True
     checks: dict[str, _Check] = {}
 
 
 def ask(port: int, host: str = "127.0.0.1") -> Answer:
-    """Return the readiness of the service on a port. Never raises."""
+    """Ask the service on a port whether it is ready. Never raises."""
     connection = http.client.HTTPConnection(host, port, timeout=_SECONDS)
     try:
         connection.request("GET", "/readyz")
@@ -47,10 +47,10 @@ def ask(port: int, host: str = "127.0.0.1") -> Answer:
 
 
 def _reason(body: bytes) -> str:
-    """Return the failing checks and their reasons."""
+    """Return the failing checks with their reasons, from the body of /readyz."""
     try:
         readiness = msgspec.json.decode(body, type=_Readiness)
     except msgspec.DecodeError:
-        return "sends no valid readiness report"
+        return "does not send a valid readiness report"
     wrong = [f"{name}: {check.reason}" for name, check in readiness.checks.items() if not check.ok]
     return "; ".join(([] if readiness.alive else ["the event loop is blocked"]) + wrong)

@@ -14,9 +14,9 @@ from stream_app.core.messages.schema import Contact, encode_message
 from stream_app.errors import NotDelivered
 
 _SECONDS: Final = 20.0
-_quiet: Final = logging.getLogger(__name__)  # silences the client; errors are raised instead
+_quiet: Final = logging.getLogger(__name__)  # silences the client, whose errors are raised as exceptions instead
 _quiet.addHandler(logging.NullHandler())
-_REMEDY: Final = "Check that the broker is up (kafka.bootstrap), then try again; a duplicate contact counts once."
+_REMEDY: Final = "Check that the broker is up (kafka.bootstrap), then try again. Duplicate contacts count once."
 
 
 class Contacts:
@@ -31,8 +31,8 @@ class Contacts:
         self._topic, self._partitions = config.kafka.topics.contacts, config.kafka.partitions
         self._options: dict[str, Any] = confluent_options(config.kafka) | {
             "acks": "all",
-            # Duplicates are harmless. An idempotent producer whose id is denied raises inside a callback, which the
-            # library turns into a SystemError.
+            # Duplicates are harmless, so idempotence is not needed. Without permission, an idempotent producer raises
+            # inside a callback, which the library turns into a SystemError.
             "enable.idempotence": False,
             "compression.type": "none",
             "linger.ms": 0,

@@ -1,4 +1,4 @@
-"""The last records of partitions, and the sequence numbers that our outboxes have left there.
+"""Reads the last records of partitions and the sequence numbers that our outboxes have written there.
 
 Records are read with the transport's own reader, which skips unreadable batches. librdkafka would fail or stall at
 them.
@@ -34,27 +34,27 @@ from stream_app.errors import NoBroker
 
 _ANSWER_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.02
-_LOOK_BACK: Final = 16  # offsets; the last ones may hold records of other producers
-# Topics that only workers write to.
+_LOOK_BACK: Final = 16  # number of offsets; the last ones may belong to other producers
+# Topics to which only workers write.
 _WORKER_TOPICS: Final[dict[str, Callable[[bytes], object]]] = {
     LABELLED: decode_labelled,
     NOMINATIONS: decode_candidates,
     SCORES: decode_scored,
 }
-_MAX_SPREAD: Final = 10**9  # between the lowest and the highest plausible number of some last records
+_MAX_SPREAD: Final = 10**9  # between the lowest and the highest plausible number among the last records
 _FURTHER: Final = 8  # factor by which to look further back if none of our records was found
 Take: TypeAlias = Callable[[TP, list[Taken]], None]
-# Commands do not set up logging; without this, Python would print the library's warnings next to our error.
+# Commands do not configure logging. Without this, Python would print the library's warnings next to our error.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
 class LastSent(NamedTuple):
-    """What the allocator has last sent to a partition.
+    """The last records that the allocator has sent to a partition.
 
     Attributes:
         sequence: highest sequence number of its outbox.
-        contact: highest number of its contacts to the partition.
-        moment: latest allocation round, microseconds; -1 if there is none.
+        contact: highest contact number that it has used in the partition.
+        moment: time of the latest allocation round, in microseconds; -1 if there is none.
     """
 
     sequence: int
@@ -83,7 +83,7 @@ def last_sequence(config: LiveConfig, partition: int, look_back: int = _LOOK_BAC
 
 
 def last_of_allocator(config: LiveConfig, topic: str, partition: int) -> LastSent:
-    """Return what the allocator has last sent to a partition of the contacts topic. Raises NoBroker."""
+    """Return the last records that the allocator has sent to a partition of the contacts topic. Raises NoBroker."""
     look_back = _LOOK_BACK
     while True:
         sequences, contacts, moment = list[int](), list[int](), -1
@@ -95,13 +95,13 @@ def last_of_allocator(config: LiveConfig, topic: str, partition: int) -> LastSen
                 contacts.append(message.sequence)
             if isinstance(message, AllocationDone):
                 moment = max(moment, (message.occurred_at - EPOCH) // MICROSECOND)
-        if moment >= 0 or whole:  # otherwise contacts of the shop's own tools may hide it
+        if moment >= 0 or whole:  # otherwise contacts from the shop's own tools may hide them
             return LastSent(highest(sequences), highest(contacts), moment)
         look_back *= _FURTHER
 
 
 def highest(numbers: Iterable[int]) -> int:
-    """Return the highest sequence number, ignoring those implausibly far above the lowest.
+    """Return the highest sequence number, ignoring numbers implausibly far above the lowest one.
 
     >>> highest([0, 7, 5_000_000]), highest([7, 999_999_999_999]), highest([])
     (5000000, 7, 0)
@@ -122,7 +122,7 @@ def _readable(
 
 
 def read_last(config: LiveConfig, tps: Sequence[TP], look_back: int, take: Take) -> bool:
-    """Read the last offsets of some partitions in a new event loop, and return whether nothing precedes them.
+    """Read the last records of partitions in a new event loop. Return whether these were all of their records.
 
     Args:
         config: settings of Kafka.
@@ -131,7 +131,7 @@ def read_last(config: LiveConfig, tps: Sequence[TP], look_back: int, take: Take)
         take: called with a partition and its next records, in order; `Unreadable` replaces unreadable records.
 
     Raises:
-        NoBroker: Kafka does not answer, or sends nothing: records that were not read must not count as missing.
+        NoBroker: Kafka does not answer or sends nothing: unread records must not count as missing.
         KafkaDenied: the user lacks a right.
     """
     if not tps:
@@ -145,14 +145,14 @@ def read_last(config: LiveConfig, tps: Sequence[TP], look_back: int, take: Take)
 
 
 class _NoLimit(Faults):
-    """Skips any number of unreadable batches without logging them, since nothing is lost by looking."""
+    """Skips any number of unreadable batches without logging them: this only inspects records, so nothing is lost."""
 
     def skip(self, tp: TP, first: int, last: int, problem: str) -> None:
         pass
 
 
 async def _read(tps: list[TP], config: LiveConfig, look_back: int, take: Take) -> bool:
-    # Without a group: no right to a group is needed, and no group is rebalanced.
+    # Without a consumer group, no permission for one is needed, and no group is rebalanced.
     consumer = aiokafka.AIOKafkaConsumer(
         **kafka_python_options(config.kafka), group_id=None, auto_offset_reset="none", enable_auto_commit=False
     )

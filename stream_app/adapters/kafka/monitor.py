@@ -20,16 +20,16 @@ Ends = Callable[[Collection[Partition]], Mapping[Partition, int]]
 
 
 class KafkaMonitor:
-    """Independent check of a consumer, in a thread and with a client of its own.
+    """Checks a consumer independently, in a separate thread with its own client.
 
-    A stuck consumer looks like one without input: it receives neither new records nor news of a lost broker.
+    A stuck consumer looks like an idle one: it receives no records and does not notice that a broker is lost.
 
     Args:
         ends: returns the next offsets of partitions; raises NoBroker.
         away_after: seconds without an answer after which Kafka counts as unavailable.
         every: seconds between two checks.
         clock: returns monotonic seconds.
-        gone: returns the topics that were deleted; raises OtherTopic if one was recreated, and NoBroker.
+        gone: returns the topics that have been deleted; raises OtherTopic if one was recreated, and NoBroker.
 
     >>> monitor = KafkaMonitor(lambda partitions: dict.fromkeys(partitions, 9), away_after=10, clock=lambda: 0.0)
     >>> monitor.update({("shop.alerts", 0): 7})
@@ -48,7 +48,7 @@ class KafkaMonitor:
     ) -> None:
         self.gone_topics: Sequence[str] = ()
         self.other_topic: OtherTopic | None = None  # error if a topic was recreated
-        self.problem = ""  # why the last check failed, if known
+        self.problem = ""  # reason why the last check failed, if known
         self._gone = gone
         self._read_ends, self._away_after, self._every, self._clock = ends, away_after, every, clock
         self._answered = clock()
@@ -67,7 +67,7 @@ class KafkaMonitor:
         self._stopped.set()
 
     def update(self, positions: Mapping[Partition, int]) -> None:
-        """Set the consumer's position in each partition that it wants more records of."""
+        """Set the consumer's position in each partition from which it wants more records."""
         self._positions = positions
 
     @property
@@ -82,17 +82,17 @@ class KafkaMonitor:
 
     @property
     def progress(self) -> Progress:
-        """Progress of the consumer for a watchdog; its lag is what Kafka has and the consumer has not received."""
+        """Progress of the consumer, for a watchdog. The lag is the number of records in Kafka not received yet."""
         positions, ends = self._positions, self._ends
         lag = sum(max(ends.get(partition, 0) - position, 0) for partition, position in positions.items())
         return Progress(position=tuple(sorted(positions.items())), lag=lag, waiting=self.away)
 
     def excused(self, progress: Progress) -> Progress:
-        """Return a progress marked as waiting while Kafka is unavailable."""
+        """Return the progress, marked as waiting while Kafka is unavailable."""
         return replace(progress, waiting=progress.waiting or self.away)
 
     def check(self) -> None:
-        """Check once."""
+        """Run one check."""
         try:
             self._ends = self._read_ends(self._positions)
             self._answered = self._clock()

@@ -1,4 +1,4 @@
-"""Beginnings and ends of partitions, read by an admin client that is independent of the consumer."""
+"""Reads the first and the next offsets of partitions with an admin client that is independent of the consumer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Partition = tuple[str, int]  # topic, partition number
 
 
 class PartitionOffsets:
-    """Reader of partition offsets; use each instance from one thread only.
+    """Reads partition offsets. Use each instance from one thread only.
 
     Args:
         kafka: connection settings.
@@ -37,10 +37,10 @@ class PartitionOffsets:
 
         Args:
             partitions: partitions to look up; if empty, only the connection is checked.
-            complete: whether every partition must answer. By default a partition without a leader is left out.
+            complete: whether every partition must answer. By default, partitions without a leader are left out.
 
         Raises:
-            NoBroker: no partition answers, or not all of them if `complete`.
+            NoBroker: no partition answers or, if `complete`, not all of them.
         """
         return self._offsets(partitions, _END, complete)
 
@@ -54,7 +54,7 @@ class PartitionOffsets:
             try:
                 found = self._listed(partitions, spec)
             except KafkaException:
-                # After an outage librdkafka has no leader in its cache, and reconnects only to fetch metadata.
+                # After an outage librdkafka has no leader in its cache and reconnects only to fetch metadata.
                 self._admin.list_topics(timeout=self._seconds)
                 found = self._listed(partitions, spec)
         except KafkaException as error:

@@ -1,4 +1,4 @@
-"""Partitioner: the partition of a customer's events."""
+"""Partitioner: computes the partition of a customer's events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BITS: Final = 0xFFFFFFFF
 
 
 def partition_of(customer: str, partitions: int) -> int:
-    """Return the partition of a customer as computed by Kafka's Java client (murmur2).
+    """Return the partition of a customer, computed as in Kafka's Java client (murmur2).
 
     >>> partition_of("c1", 1), 0 <= partition_of("c1", 8) < 8
     (0, True)
@@ -25,7 +25,7 @@ def partition_of(customer: str, partitions: int) -> int:
 def murmur2(data: bytes) -> int:
     """Return the 32-bit murmur2 hash of a key, as `Utils.murmur2` of Kafka's Java client does.
 
-    Takes a half to a third of the time of kafka-python's `murmur2`; a worker calls it for each new customer.
+    It takes a third to a half of the time of kafka-python's `murmur2`. A worker calls it for each new customer.
 
     >>> hex(murmur2(b"21"))
     '0xc5f2f8ec'

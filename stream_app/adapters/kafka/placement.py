@@ -1,4 +1,4 @@
-"""Check that the last records of the shop's topics are in the partitions of their customers."""
+"""Checks that the last records of the shop's topics are in their customers' partitions."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _AFTERWARDS: Final = "Misplaced records stay where they are: publish to new topi
 
 
 def check_placement(config: LiveConfig, without: Collection[str] = ()) -> list[Mismatch]:
-    """Return mismatches between the keys and the partitions of the last records of each topic.
+    """Check the last records of each topic and return the mismatches between keys and partitions.
 
     Args:
         config: settings of Kafka.
-        without: names of topics to skip because they are missing or have a wrong number of partitions.
+        without: names of topics to skip because they are missing or have the wrong number of partitions.
 
     Raises:
         NoBroker: Kafka does not answer.
@@ -76,7 +76,7 @@ def _mismatches(topic: str, counts: Counter[str]) -> Iterator[Mismatch]:
 
 
 def _customer_of(role: str, value: bytes) -> str | None:
-    """Return the customer of a record; None if it has none, or if the allocator chose its partition."""
+    """Return the customer of a record, or None if it has no customer or the allocator chose its partition."""
     item = decode_message(value) if role == _CONTACTS else decode(value)
     if isinstance(item, Rejected) or (isinstance(item, Contact) and item.sequence):
         return None

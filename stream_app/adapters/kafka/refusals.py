@@ -1,4 +1,4 @@
-"""Errors by which Kafka refuses a request, a login or a record, translated for operators."""
+"""Translates errors with which Kafka refuses a request, a login or a record into messages for operators."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from kafka.errors import KafkaError as KafkaPythonError
 from stream_app.config import Kafka, confluent_options
 from stream_app.errors import KafkaDenied, LoginRefused, NoBroker
 
-# Resources that a broker authorizes, by protocol error code; all three client libraries use these codes.
+# Kinds of resources by the protocol error code that denies access to them, the same in all three client libraries.
 _RESOURCES: Final = {29: "topic", 30: "group", 31: "cluster", 53: "transactional id"}
-_LOGIN_CODES: Final = {33, 34, 58, KafkaError._AUTHENTICATION}  # mechanism, state, password; detected by librdkafka
+_LOGIN_CODES: Final = {33, 34, 58, KafkaError._AUTHENTICATION}  # mechanism, state, password; librdkafka's own code
 _SENTENCES: Final = {code: KafkaError(code).str().removeprefix("Broker: ") for code in _RESOURCES}
 _PRODUCED: Final = re.compile(r"ProduceRequest for (\S+) \[")
 _REFUSED: Final = _RESOURCES.keys() | _LOGIN_CODES
@@ -28,14 +28,14 @@ _LIBRARIES: Final = (KafkaException, AiokafkaError, KafkaPythonError)
 
 
 class InvalidRecordError(aiokafka_errors.BrokerResponseError):  # type: ignore[misc]  # aiokafka has no types
-    """Broker error for a record that its topic cannot hold, such as one without a key on a compacted topic."""
+    """Broker error for a record that its topic cannot store, such as one without a key on a compacted topic."""
 
     errno = 87
     message = "INVALID_RECORD"
     description = "The broker rejected the record."
 
 
-# aiokafka does not know this error, and treats unknown errors of a broker as transient.
+# aiokafka does not know this error, and treats unknown broker errors as transient.
 aiokafka_errors.kafka_errors.setdefault(InvalidRecordError.errno, InvalidRecordError)
 TOO_LARGE: Final = (aiokafka_errors.MessageSizeTooLargeError, aiokafka_errors.RecordListTooLargeError)
 # Errors that retrying a record does not resolve. A missing right is not among them, because it may be granted later.
@@ -49,11 +49,11 @@ FIX_TOPIC: Final = "Fix the topic (max.message.bytes, cleanup.policy; see `strea
 
 
 def refusal(error: BaseException, right: str, topic: str = "") -> NoBroker | None:
-    """Return KafkaDenied or LoginRefused if Kafka refused a right or the login; None for any other error.
+    """Return KafkaDenied or LoginRefused if Kafka denied a right or refused the login, or None for any other error.
 
     Args:
         error: exception of aiokafka, confluent-kafka or kafka-python.
-        right: attempted operation, as named by kafka-acls.sh.
+        right: attempted operation, as it is called in kafka-acls.sh.
         topic: topic of the operation, if the exception does not contain it.
 
     >>> from aiokafka.errors import TopicAuthorizationFailedError
@@ -87,7 +87,7 @@ def refusals(right: str, topic: str = "") -> Iterator[None]:
 
 
 class ConnectionErrors:
-    """Error callback (`error_cb`) of librdkafka that records why a connection fails; calls only report a timeout.
+    """Error callback (`error_cb`) for librdkafka that records why a connection fails; calls only report a timeout.
 
     >>> errors = ConnectionErrors("kafka:9092")
     >>> errors(KafkaError(KafkaError._AUTHENTICATION, "Invalid username or password"))
@@ -97,7 +97,7 @@ class ConnectionErrors:
 
     def __init__(self, bootstrap: str, right: str = "Describe") -> None:
         self._bootstrap, self._right = bootstrap, right
-        self.cause: NoBroker | None = None  # latest known reason for having no connection
+        self.cause: NoBroker | None = None  # latest known reason why there is no connection
 
     def __call__(self, error: KafkaError) -> None:
         """Record an error if it gives a reason."""
@@ -108,7 +108,7 @@ class ConnectionErrors:
 
 
 def why_no_connection(kafka: Kafka) -> NoBroker | None:
-    """Connect again and return why it fails; None if it succeeds or the reason is unknown."""
+    """Connect again and return the reason for a failure, or None if it succeeds or the reason is unknown."""
     errors = ConnectionErrors(kafka.bootstrap)
     admin = AdminClient(confluent_options(kafka) | {"error_cb": errors})
     try:
@@ -128,7 +128,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _code(error: BaseException) -> int:
     if isinstance(error, KafkaException):
         cause = error.args[0]
-        # A fatal error of a producer has its own code; only its text names the broker's error.
+        # A fatal producer error has its own code; only its text names the broker's error.
         return next((code for code, words in _SENTENCES.items() if words in cause.str()), int(cause.code()))
     return int(getattr(error, "errno", None) or 0)
 

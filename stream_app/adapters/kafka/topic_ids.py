@@ -1,4 +1,4 @@
-"""Topic ids (KIP-516): a topic that is deleted and recreated gets a new id, and its offsets start again."""
+"""Reads topic ids (KIP-516). A recreated topic has a new id, and its offsets start again from 0."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NO_ID: Final = str(Uuid(0, 0))  # returned by brokers before 2.8
 
 
 class TopicIds:
-    """Reader of topic ids; use each instance from one thread at a time.
+    """Reads topic ids. Use each instance from one thread at a time.
 
     Args:
         kafka: connection settings.
@@ -31,7 +31,7 @@ class TopicIds:
         self._admin = AdminClient(confluent_options(kafka) | {"error_cb": self._errors})
 
     def __call__(self, topics: Collection[str]) -> dict[str, str | None]:
-        """Return the ids of topics by name, or None where the broker has no ids. Missing topics are left out.
+        """Return the ids of topics by name, or None if the broker does not support ids. Missing topics are omitted.
 
         Raises:
             NoBroker: Kafka does not answer.

@@ -1,4 +1,4 @@
-"""Creation and checks of the topics, with kafka-python's admin client."""
+"""Creates and checks the topics with kafka-python's admin client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RETENTION: Final = "retention.ms"
 _CLEANUP: Final = "cleanup.policy"
 _IN_SYNC: Final = "min.insync.replicas"
 _LARGEST: Final = "max.message.bytes"
-# Minimal max.message.bytes: the size of our records (MAX_RECORD_BYTES), or of a producer's batch of small records.
+# Minimum for max.message.bytes: the size of our largest record (MAX_RECORD_BYTES), or of a batch of small ones.
 _NEEDED_BYTES: Final = {
     "labelled": 1_000_000,
     "nominations": 1_000_000,
@@ -34,15 +34,15 @@ _NEEDED_BYTES: Final = {
     "alerts": 65_536,
     "dead_letters": 1_000_000,
 }
-# Records refused by these topics are truncated or dropped, and counted. On other topics the services would stop.
+# Records refused by these topics are truncated or dropped, and counted. On other topics, the services would stop.
 _MAY_LACK: Final = frozenset({"scores", "alerts", "dead_letters"})
 
 
 class Severity(StrEnum):
     """Severity of a mismatch."""
 
-    ERROR = "error"  # events would be lost, reordered or given to the wrong worker: workers do not start
-    WARNING = "warning"  # less safe than configured
+    ERROR = "error"  # events would be lost, reordered or sent to the wrong worker: workers do not start
+    WARNING = "warning"  # data is less safe than configured
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Mismatch:
     severity: Severity
     problem: str
     remedy: str
-    unequal: bool = False  # the topic is missing or has a wrong number of partitions
+    unequal: bool = False  # the topic is missing or has the wrong number of partitions
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Found:
     """A topic as it exists on the broker."""
 
     partitions: int
-    replication: int  # of the partition with the fewest replicas
+    replication: int  # number of replicas of the partition with the fewest
     configs: Mapping[str, str]
 
 
@@ -69,7 +69,7 @@ def create_topics(config: LiveConfig) -> list[str]:
     """Create missing topics and return their names; existing topics are not changed.
 
     Raises:
-        NoBroker: Kafka does not answer, or refuses.
+        NoBroker: Kafka does not answer or refuses the request.
     """
     wanted = config.kafka.topics.of(*INPUTS, *OUTPUTS)
     with _admin(config) as admin:
@@ -98,7 +98,7 @@ def _create(admin: KafkaAdminClient, config: LiveConfig, role: str, name: str) -
 
 
 def check_topics(config: LiveConfig, roles: Sequence[str] = (*INPUTS, *OUTPUTS)) -> list[Mismatch]:
-    """Return the differences between topics and settings, errors first. Raises NoBroker."""
+    """Return the differences between the topics and the settings, errors first. Raises NoBroker."""
     names = config.kafka.topics.of(*roles)
     with _admin(config) as admin:
         found = _describe(admin, list(names.values()))
@@ -107,7 +107,7 @@ def check_topics(config: LiveConfig, roles: Sequence[str] = (*INPUTS, *OUTPUTS))
 
 
 def require_topics(config: LiveConfig, roles: Sequence[str] = (*INPUTS, *OUTPUTS)) -> list[Mismatch]:
-    """Return the warnings about some topics; raise WrongTopics if there are errors."""
+    """Check topics and return the warnings. Raises WrongTopics if there are errors."""
     if not config.kafka.check_topics:  # the demo's broker has no admin API
         return []
     mismatches = check_topics(config, roles)
@@ -135,7 +135,7 @@ def wanted_configs(config: LiveConfig, role: str) -> dict[str, str]:
 
 
 def compare(config: LiveConfig, role: str, name: str, found: Found | None) -> Iterator[Mismatch]:
-    """Yield the differences between one topic and the settings.
+    """Compare a topic with the settings and yield the differences.
 
     >>> wrong = Found(8, 1, wanted_configs(LiveConfig(), "orders"))
     >>> [mismatch.problem for mismatch in compare(LiveConfig(), "orders", "shop.orders", wrong)]
@@ -187,7 +187,7 @@ def _compare_retention(config: LiveConfig, role: str, name: str, found: Found) -
 def _repartition(there: int, wanted: int) -> str:
     remedy = f"All topics need the same number. If all others have {there}, set kafka.partitions to {there}"
     if there < wanted:
-        # Adding partitions would separate customers from their events, state and timers.
+        # Adding partitions would separate customers from their earlier events, state and timers.
         return f"{remedy}. Adding partitions would move customers; if the topic is empty, delete and recreate it."
     return f"{remedy}; otherwise delete and recreate the topic."
 
@@ -212,7 +212,7 @@ def _describe(admin: KafkaAdminClient, names: list[str]) -> dict[str, Found]:
     resources = [ConfigResource("TOPIC", name) for name in topics]
     configs = admin.describe_configs(resources, config_filter="all")["topic"]
     for name in topics:
-        if not configs[name]:  # every topic has settings; kafka-python hides a refusal
+        if not configs[name]:  # every topic has settings, so their absence means a refusal, which kafka-python hides
             raise KafkaDenied(right="DescribeConfigs", resource=f"the topic {name}")
     return {
         name: Found(
@@ -226,7 +226,7 @@ def _describe(admin: KafkaAdminClient, names: list[str]) -> dict[str, Found]:
 
 @contextmanager
 def _admin(config: LiveConfig) -> Iterator[KafkaAdminClient]:
-    """Return a context manager with an admin client; its errors are raised as NoBroker."""
+    """Return a context manager that yields an admin client and converts its errors to NoBroker."""
     _require_listener(config)
     try:
         with (
@@ -241,7 +241,7 @@ def _admin(config: LiveConfig) -> Iterator[KafkaAdminClient]:
 
 
 def _require_listener(config: LiveConfig) -> None:
-    """Raise NoBroker if nothing listens on any address: the client would retry for long and then hide the reason."""
+    """Raise NoBroker if no address accepts connections: the client would retry for a long time and hide the reason."""
     problem = ""
     for address in config.kafka.bootstrap.split(","):
         host, _, port = address.rpartition(":")

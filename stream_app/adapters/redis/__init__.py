@@ -1,1 +1,1 @@
-"""Ports implemented on Redis. Atomic operations are Lua scripts; each starts with its keys and arguments."""
+"""Implementations of the ports on Redis. Atomic operations are Lua scripts; each lists its arguments in a header."""

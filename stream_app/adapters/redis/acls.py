@@ -1,4 +1,4 @@
-"""Redis ACL file with the minimal rights of each service."""
+"""Generates a Redis ACL file with the minimal rights of each service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from stream_app.adapters.redis.connection import commands_in
 from stream_app.config import Redis
 
-# Memory for the metrics, and maxmemory-policy, because a Redis that evicts keys would lose states.
+# To export the memory usage, and to check maxmemory-policy, because a Redis that evicts keys would lose states.
 _ABOUT_THE_SERVER: Final = ("info", "config|get")
 _OF_A_CLUSTER: Final = ("cluster|slots", "command")  # for locating keys
 _STATES: Final = "{p*}:*"  # includes the allocator, which has a partition number
@@ -24,7 +24,7 @@ class Needs:
 
     Attributes:
         scripts: Lua scripts that it runs.
-        commands: commands that it sends besides those of the scripts.
+        commands: commands that it sends directly, outside scripts.
         writes: patterns of keys that it reads and writes, after the prefix; they include every key of its scripts.
         reads: patterns of keys that it only reads.
     """
@@ -69,7 +69,7 @@ NEEDS: Final = {
 
 
 def redis_acls(redis: Redis, user: str | None = None) -> str:
-    """Return an ACL file for Redis 7 or newer. It contains no passwords; a user without one cannot log in.
+    """Return an ACL file for Redis 7 or newer. It contains no passwords; users cannot log in until they get one.
 
     Args:
         redis: settings with the key prefix and whether Redis is a cluster.
@@ -89,7 +89,7 @@ def redis_acls(redis: Redis, user: str | None = None) -> str:
 
 
 def _file(users: list[str]) -> str:
-    """Return the file; it turns off the user `default`, which has all rights and needs no login."""
+    """Return the text of the file. It turns off the user `default`, which has all rights and needs no login."""
     return "\n".join(["user default off", *users, ""])
 
 

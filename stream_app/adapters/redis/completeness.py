@@ -1,4 +1,4 @@
-"""Completeness checks: each key of a store must hold what the last commit left in it."""
+"""Completeness checks: each key of a store must contain what the last commit left in it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Counts = Mapping[str, tuple[int | None, int]]  # kind -> entries stored (None: n
 
 
 def require_complete(what: str, committed: bool, counts: Counts) -> None:
-    """Raise StoreIncomplete unless each key has as many entries as the last commit left.
+    """Raise StoreIncomplete unless each key has as many entries as after the last commit.
 
     Args:
         what: owner of the keys, for the error message.
-        committed: whether `meta` holds a commit.
-        counts: entries of all other keys. Keys stored by earlier versions are not counted and pass.
+        committed: whether `meta` contains a commit.
+        counts: entries stored and found, by key. Keys stored by earlier versions have no count and pass.
 
     >>> require_complete("partition 3", committed=True, counts={"states": (2, 2), "outbox": (None, 5)})
     >>> require_complete("partition 3", committed=True, counts={"states": (2, 0)})
@@ -42,12 +42,12 @@ def _problems(committed: bool, counts: Counts) -> Iterator[str]:
 
 
 def digest_of(customer: bytes, state: bytes) -> int:
-    """Return one customer's part of a partition's digest; the digest is the sum of all parts modulo 2^64."""
+    """Return a customer's part of the partition's digest, which is the sum of all parts modulo 2^64."""
     return xxh3_64_intdigest(customer + state)
 
 
 def written(total: int) -> str:
-    """Return a sum of parts in its stored form.
+    """Return a sum of parts in the form in which it is stored.
 
     >>> written(-1)
     'ffffffffffffffff'
@@ -56,14 +56,14 @@ def written(total: int) -> str:
 
 
 class Digest:
-    """Digest over all states of a partition, updated as states are replaced."""
+    """Digest over all states of a partition, updated when states are replaced."""
 
     def __init__(self) -> None:
         self._parts: dict[str, int] = {}
         self._total = 0
 
     def put(self, customers: Collection[str], flat: Sequence[bytes]) -> None:
-        """Replace the states of some customers.
+        """Update the digest with the new states of customers.
 
         Args:
             customers: customer ids.

@@ -1,4 +1,4 @@
-"""Redis client with bounded timeouts and retries, and the translation of its errors."""
+"""Creates Redis clients with bounded timeouts and retries, and translates their errors."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Client: TypeAlias = Union[Redis, RedisCluster]  # noqa: UP007 - evaluated when t
 T = TypeVar("T")
 
 TIMEOUT_SECONDS: Final = 5.0  # per reply; a commit of 1,000 states takes 10 ms
-RETRIES: Final = 4  # of a call without a reply; safe, because every write is idempotent
+RETRIES: Final = 4  # number of retries of a call without a reply; safe, because every write is idempotent
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 1.0
 
 _CALLED: Final = re.compile(r"\b(?:redis\.call|write)\('([A-Z]+)'")
-_TABLE: Final = re.compile(r"\bSIZES = \{(.*?)\}")  # commands that a script looks up in a table
+_TABLE: Final = re.compile(r"\bSIZES = \{(.*?)\}")  # dynamic commands of a script: it takes their names from a table
 _GRANT: Final = (
     "Grant the user this command and these keys; `stream-app acls redis` prints the rights that each service needs."
 )
@@ -89,7 +89,7 @@ def make_client(
     timeout_seconds: float = TIMEOUT_SECONDS,
     retries: int = RETRIES,
 ) -> Client:
-    """Return a client that connects on first use. Close it with `await client.aclose()`.
+    """Return a client that connects on first use. The caller closes it with `await client.aclose()`.
 
     Args:
         url: for example redis://host:6379/0; rediss:// for TLS, unix:// for a socket.
@@ -108,7 +108,7 @@ def make_client(
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": connect_timeout_seconds,
         "retry": Retry(backoff, retries),
-        "protocol": 2,  # the pure Python parser reads it faster than version 3, and there are no push messages
+        "protocol": 2,  # RESP2: the pure Python parser reads it faster than RESP3, and push messages are not needed
     }
     if password is not None:
         options["password"] = password
@@ -128,7 +128,7 @@ def translated(client: Client, call: str = "") -> Iterator[None]:
 
     Args:
         client: client that the block uses.
-        call: command or script and its keys, for the message if the user lacks a right.
+        call: command or script with its keys, shown if the user lacks a right.
     """
     try:
         yield
@@ -142,7 +142,7 @@ def translated(client: Client, call: str = "") -> Iterator[None]:
 
 
 def address(client: Client) -> str:
-    """Return the address of a client for display: host and port, or a path; never user or password."""
+    """Return the address of a client for display: host and port, or a path; never the user or the password."""
     if isinstance(client, RedisCluster):
         return ", ".join(sorted(f"{node.host}:{node.port}" for node in client.nodes_manager.startup_nodes.values()))
     options = client.connection_pool.connection_kwargs
@@ -169,7 +169,7 @@ class Script:
 
 
 class Verify:
-    """Completeness check of the keys under one hash tag.
+    """Checks that the keys under one hash tag are complete.
 
     Args:
         client: client to run the script on.
@@ -193,7 +193,7 @@ class Verify:
         require_complete(what, bool(committed), dict(zip(kinds, zip(stored, sizes[1::2], strict=True), strict=True)))
 
     async def refusal(self, what: str, key_of: Callable[[str], str]) -> StoreIncomplete:
-        """Return the error for a commit that was refused because a key lacks entries."""
+        """Return the error for a commit refused because a key lacks entries."""
         try:
             await self(what, key_of)
         except StoreIncomplete as error:
@@ -202,7 +202,7 @@ class Verify:
 
 
 class Topics:
-    """Stored ids of the topics that the positions of a store refer to.
+    """Stored ids of the topics to which a store's positions refer.
 
     Args:
         client: client to run the script on.
@@ -214,7 +214,7 @@ class Topics:
         self._run = Script(client, "topics")
 
     async def keep(self, meta: str, ids: Mapping[str, str]) -> dict[str, str]:
-        """Store ids by role where none is stored yet; return the stored ids."""
+        """Store the ids of roles that have none yet. Return the stored ids by role."""
         pairs = [part for pair in ids.items() for part in pair]
         kept = await self._run([meta], self._committed, *pairs)
         return {role: one.decode() for role, one in zip(ids, kept, strict=True)}
@@ -225,7 +225,7 @@ class Topics:
 
 
 def commands_in(script: str) -> set[str]:
-    """Return the commands that a Lua script calls; its caller needs a right for each.
+    """Return the commands that a Lua script calls. Its user needs permission for each of them.
 
     >>> commands_in("local now = redis.call('TIME')")
     {'TIME'}
@@ -241,12 +241,12 @@ async def ask(client: Client, command: str, key: str, *args: bytes | str | int) 
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Await a coroutine that must not be interrupted; a cancellation takes effect after it has finished."""
+    """Await a coroutine that must not be interrupted. A cancellation takes effect after it has finished."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # retrieve it, because the cancelled caller does not
+            task.exception()  # retrieve the exception, because the cancelled caller does not
         raise

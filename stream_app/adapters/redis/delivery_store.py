@@ -26,9 +26,9 @@ from stream_app.core.delivery.records import Delivery, DeliveryChanges, Delivery
 from stream_app.errors import Fenced, NotClaimed
 from stream_app.ports import DeliveryStore, Outcome
 
-PAGE: Final = 1_000  # records per read, and per call that deletes
+PAGE: Final = 1_000  # number of records per read and per deleting call
 _WHAT: Final = "the notifier"
-_INCOMPLETE: Final = 4  # reply of commit_deliveries.lua besides the outcomes
+_INCOMPLETE: Final = 4  # reply of commit_deliveries.lua that is not an Outcome
 _LACKS: Final = 2  # reply of delete_deliveries.lua
 
 

@@ -1,4 +1,4 @@
-"""Check of the eviction policy: a Redis that evicts keys loses customer states when its memory is full."""
+"""Checks the eviction policy: a Redis that evicts keys loses customer states when its memory is full."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class EvictionWatch:
-    """Periodic check that Redis does not evict keys; `CONFIG SET` may change the policy at any time.
+    """Checks periodically that Redis does not evict keys, since `CONFIG SET` may change the policy at any time.
 
     Call `begin` when a service starts, read `problem` from time to time, and call `end` when it stops.
     """
@@ -53,7 +53,7 @@ class EvictionWatch:
             await asyncio.sleep(CHECK_SECONDS)
             try:
                 self.problem = str(_refusal(await policies(self._client)) or "")
-            except StoreUnavailable as error:  # not fatal: commits will notice
+            except StoreUnavailable as error:  # not fatal: commits will fail if Redis is down
                 _log.debug("Eviction check failed", extra={"problem": str(error)})
 
 
@@ -65,7 +65,7 @@ def _refusal(found: dict[str, str | None]) -> EvictingStore | None:
 
 
 async def policies(client: Client) -> dict[str, str | None]:
-    """Return the maxmemory-policy of every node by address, or None where the user may not read it.
+    """Return the maxmemory-policy of every node, by address; None if the user may not read it.
 
     Cluster nodes that are down are left out, because a missing replica is no problem. Raises StoreUnavailable.
     """
@@ -84,7 +84,7 @@ async def policies(client: Client) -> dict[str, str | None]:
 
 
 async def _policy_of(client: Client, **target: Any) -> str | None:
-    """Return the policy of one node from INFO, or from CONFIG GET if INFO is denied or lacks it."""
+    """Return the policy of one node, from INFO or, if INFO is denied or does not contain it, from CONFIG GET."""
     with translated(client):
         try:
             if policy := (await client.info("memory", **target)).get("maxmemory_policy"):

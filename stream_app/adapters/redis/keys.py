@@ -1,4 +1,4 @@
-"""Every Redis key and every field of a `meta` hash, with type, owner and content.
+"""Table of all Redis keys and all fields of the `meta` hashes, with type, owner and content.
 
 All keys start with `PREFIX:` (`redis.prefix`). The part in braces is a hash tag, which puts related keys on one node of
 a cluster. The names are stored in running installations and therefore never change: `{deliver}` belongs to the
@@ -24,12 +24,12 @@ DELIVERIES, LETTERS, CHANNELS, OPEN, ENDED, DEAD, REQUESTS = (
 HOLDER, LAST = "holder", "last"
 EPOCH: Final = "epoch"
 
-# Kinds of keys under one hash tag, with the entry count of each in `meta`, in the order in which the scripts take them.
+# Kinds of keys under one hash tag whose entries are counted in `meta`, in the order in which the scripts take them.
 PARTITION_KINDS: Final = (STATES, OUTBOX, EPISODES)
 MODEL_KINDS: Final = (VERSIONS, SNAPSHOTS, INDEX)
 DELIVERY_KINDS: Final = (DELIVERIES, LETTERS, CHANNELS, OPEN, ENDED, DEAD)
 
-# The field of `meta` that every commit writes: without it, nothing was ever committed.
+# The field of `meta` that every commit writes. Without it, nothing has ever been committed.
 POSITION, CHECKPOINT, NUMBER = "position", "checkpoint", "number"
 
 
@@ -38,7 +38,7 @@ class Key(NamedTuple):
 
     name: str
     type: str  # Redis type; "field" for a field of the `meta` hash above it
-    owner: str  # services that write it
+    owner: str  # services that write the key
     content: str
 
 

@@ -1,4 +1,4 @@
-"""Lease on writing ticks, in Redis."""
+"""Lease on writing ticks, stored in Redis."""
 
 from __future__ import annotations
 

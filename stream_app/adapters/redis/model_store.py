@@ -18,7 +18,7 @@ from stream_app.core.model.signature import Keys, sign, verify
 from stream_app.errors import NotClaimed, UnknownVersion, UnusableSnapshot, VersionOutOfOrder
 from stream_app.ports import NOTHING_LEARNED, VERSIONS_INDEXED, ModelStore, ModelVersion, Outcome
 
-_INCOMPLETE: Final = 4  # replies of checkpoint.lua besides the outcomes
+_INCOMPLETE: Final = 4  # replies of checkpoint.lua that are not an Outcome
 _OUT_OF_ORDER: Final = 5
 _WHAT: Final = "the trainer"
 _decoder: Final = msgspec.json.Decoder(ModelVersion)
@@ -126,7 +126,7 @@ class RedisModelStore(ModelStore):
         found = await ask(self._client, "ZREVRANGEBYSCORE", self._key(INDEX), moment, "-inf", "LIMIT", 0, 1)
         if found:
             return self._number(INDEX, found[0])
-        # A lost index would activate the prior. Plain commands, because a worker may not write these keys.
+        # A lost index would activate the prior. Plain commands instead of a script: a worker may not write these keys.
         stored = await self._field("count:index")
         if stored and not await ask(self._client, "ZCARD", self._key(INDEX)):
             require_complete(_WHAT, committed=True, counts={INDEX: (stored, 0)})

@@ -1,4 +1,4 @@
-"""MessagePack arrays of byte strings, as the msgpack library inside Redis reads and writes them.
+"""Packs MessagePack arrays of byte strings in the form that the msgpack library inside Redis reads and writes.
 
 Redis supports the string type of MessagePack but not its binary type, and Python libraries decode strings as text, so
 neither side can use a library here. docs/adr/0009-commit.md gives the measurements.
@@ -12,16 +12,16 @@ from typing import Final, Protocol
 
 import msgspec
 
-_LONG_STRING: Final = 0xDB  # 4-byte length; shorter headers exist, but writing only one kind is faster
+_LONG_STRING: Final = 0xDB  # header with a 4-byte length; shorter ones exist, but writing only one kind is faster
 _LONG_ARRAY: Final = 0xDD
 _SHORT_STRINGS: Final = range(0xA0, 0xC0)  # the length is in the header
-_HEADERS: Final = {0xD9: 2, 0xDA: 3, _LONG_STRING: 5}  # size of the header in bytes, by its first byte
+_HEADERS: Final = {0xD9: 2, 0xDA: 3, _LONG_STRING: 5}  # size of the whole header in bytes, by its first byte
 _header: Final = struct.Struct(">BI").pack
 _decoder: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
 
 
 class SizedBytes(Sized, Iterable[bytes], Protocol):
-    """Iterable of byte strings with a length."""
+    """Byte strings that can be counted and iterated."""
 
 
 def pack_strings(strings: SizedBytes) -> bytes:
@@ -42,7 +42,7 @@ def unpack_strings(packed: bytes) -> list[bytes]:
     >>> unpack_strings(b"\x92\xa3ann\xd9\x02ed")
     [b'ann', b'ed']
     """
-    if packed == b"\x80":  # some Redis versions pack an empty Lua table as a map
+    if packed == b"\x80":  # some versions of Redis pack an empty Lua table as a map
         return []
     raw = map(bytes, _decoder.decode(packed))
     return [string[1 if string[0] in _SHORT_STRINGS else _HEADERS[string[0]] :] for string in raw]

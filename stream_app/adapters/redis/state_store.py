@@ -1,8 +1,8 @@
 """States, positions and outboxes in Redis. See keys.py for the keys and commit.lua for a commit.
 
 Each partition has one hash for the states of all its customers, which takes less memory than a key per customer and is
-read without scanning other partitions. Notes on open alerts have a hash of their own, so that listing them scans no
-states.
+read without scanning other partitions. Notes on open alerts are in a separate hash, so that listing
+them does not scan states.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from stream_app.errors import Fenced, NotClaimed, StoreIncomplete
 from stream_app.ports import INSTANCES, Opened, Outcome, StateStore
 
 PAGE: Final = 1_000  # states per read, which blocks Redis for 5 ms
-_INCOMPLETE: Final = 4  # reply of commit.lua besides the outcomes
+_INCOMPLETE: Final = 4  # reply of commit.lua that is not an Outcome
 _LACKS: Final = 2  # reply of trim.lua and skip.lua
 
 
@@ -45,8 +45,8 @@ class RedisStateStore(StateStore):
         self._client = client
         self._prefix = prefix
         self._life: tuple[str, int] | None = None
-        self._opened: dict[int, bytes] = {}  # positions at which partitions were opened
-        self._digests: dict[int, Digest] = {}  # of partitions whose states are all in memory
+        self._opened: dict[int, bytes] = {}  # by partition: the position at which it was opened
+        self._digests: dict[int, Digest] = {}  # by partition, if all of its states are in memory
         self._claim = Script(client, "claim")
         self._open = Script(client, "open")
         self._commit = Script(client, "commit")
@@ -105,7 +105,7 @@ class RedisStateStore(StateStore):
         await self._compare(partition, digest)
 
     async def _compare(self, partition: int, digest: Digest) -> None:
-        """Compare the states that were read with the stored digest, and maintain the digest from now on."""
+        """Compare the states that were read with the stored digest, and keep the digest up to date from now on."""
         position, stored = await ask(self._client, "HMGET", self._keys(partition)(META), POSITION, "digest")
         if self._opened.get(partition) != (position or b""):
             return  # another process has opened it and may have replaced states meanwhile

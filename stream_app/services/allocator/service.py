@@ -1,4 +1,4 @@
-"""Allocator service. The store treats it like a partition, with a number of its own."""
+"""Allocator service. The store treats it like another partition, with its own number."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from stream_app.services.runtime.rollback_recovery import is_behind, skip_sent
 
 _log = logging.getLogger(__name__)
 _NAME: Final = "allocator"
-_INSTANCE: Final = "desk"  # name in the store since 0.1, so that a process of 0.1 that is still running is fenced
+_INSTANCE: Final = "desk"  # name used in the store since 0.1; keeping it fences off a 0.1 process that is still running
 
 
 class AllocatorService(SingletonService):
-    """Consumer of the alert candidates of all partitions.
+    """Consumes the alert candidates of all partitions and opens alerts.
 
     Args:
         config: all settings.
@@ -83,11 +83,11 @@ class AllocatorService(SingletonService):
             NUMBER, states, self._producer, topics, self._relays.sent, self._on_step, self._relays.drop
         )
         await self._relay.recover()
-        self._recovered = self._run(self._relay.drain())  # Kafka may reject a record for long; health reports it
+        self._recovered = self._run(self._relay.drain())  # Kafka may reject a record for long; readiness shows this
         self._run(watch_memory(self._stores.client, self._redis_metrics))
 
     async def _recover_rollback(self, opened: Opened) -> None:
-        """If Kafka has newer records than the store, Redis was restored from a backup: continue after those records."""
+        """Continue after the records in Kafka if they are newer than the store: Redis was restored from a backup."""
         config, known = self._config, opened.next_sequence - 1
         last = [
             await asyncio.to_thread(last_of_allocator, config, config.kafka.topics.contacts, number)
@@ -123,7 +123,7 @@ class AllocatorService(SingletonService):
 
     @property
     def progress(self) -> Progress:
-        """See Service. There is lag once all partitions have reached the next round; workers watch slow partitions."""
+        """See Service. Reports lag once all partitions have reached the next round; workers watch slow partitions."""
         lag = 0 if self.allocator.lacking else 1
         return Progress(position=self.allocator.position.moment, lag=lag, waiting=bool(self._relay.refused))
 
@@ -138,7 +138,7 @@ class AllocatorService(SingletonService):
             for record in fetched.records:
                 self._take(tp, record)
             await self._skipped.write_dead_letters()
-            moved = not self._recovered.done()  # nothing was wanted meanwhile
+            moved = not self._recovered.done()  # no records were requested meanwhile
             await asyncio.shield(self._recovered)
             while await self._decide():
                 moved = True
@@ -155,7 +155,7 @@ class AllocatorService(SingletonService):
             self.allocator.push(tp.partition, record.offset, sequence_of(record.headers), message)
 
     async def _decide(self) -> bool:
-        """Run one round and commit it; return False if a partition has not reached the round yet."""
+        """Run one round and commit it. Return False if a partition has not reached the round yet."""
         # 1. Decide, in memory only.
         self._on_step("decide")
         decided = self.allocator.decide()
@@ -173,14 +173,14 @@ class AllocatorService(SingletonService):
         self._relay.record_trim(relayed)
         self._relay.add(first, list(decided.commit.outbox))
         await self._relay.drain()
-        # 4. Commit offsets to Kafka, to display lag.
+        # 4. Commit the offsets to Kafka, for display of the lag only.
         for number, read in self.allocator.position.read.items():
             self._transport.done(TP(self._topic, number), read.offset)
         self._on_step("acknowledged")
         self._metrics.rounds.inc()
         self._metrics.candidates.inc(decided.nominated)
         self._metrics.alerts.inc(decided.opened)
-        if decided.opened:  # otherwise the round was decided before
+        if decided.opened:  # otherwise the round was already decided
             self._metrics.suppressed.labels("capacity").inc(decided.nominated - decided.opened)
         _log.info("Alerts allocated", extra={"candidates": decided.nominated, "opened": decided.opened})
         return True

@@ -1,4 +1,4 @@
-"""Commits of the delivery scheduler's changes; concurrent callers share a commit."""
+"""Commits the delivery scheduler's changes. Concurrent callers share one commit."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Commits:
         self._batch = 0
 
     async def store(self) -> None:
-        """Store all changes up to now. Raises CommitRefused."""
+        """Store all changes made so far. Raises CommitRefused."""
         self._requested += 1
         mine = self._requested
         async with self._lock:

@@ -20,10 +20,10 @@ _RecordT = TypeVar("_RecordT", Delivery, OutboundMessage, Request)
 
 
 class Requests:
-    """Executor of requests.
+    """Executes pending requests.
 
     Args:
-        scheduler: scheduler that requests change.
+        scheduler: scheduler whose deliveries the requests change.
         store: store with the requests.
         commits: stores the changes.
     """
@@ -53,7 +53,7 @@ class Requests:
             await self._commits.store()
 
     async def _with_messages(self, names: Sequence[str]) -> tuple[list[Delivery], Mapping[str, OutboundMessage]]:
-        """Return deliveries, those that share a message with them, and the messages by id."""
+        """Return the given deliveries and all others that share a message with them, and those messages by id."""
         found = _readable((await self._store.deliveries(names)).values(), Delivery)
         stored = await self._store.messages(sorted({one.message for one in found} - {""}))
         messages = {message.id: message for message in _readable(stored.values(), OutboundMessage)}
@@ -63,7 +63,7 @@ class Requests:
 
 
 def _readable(values: Iterable[bytes], kind: type[_RecordT]) -> list[_RecordT]:
-    """Decode stored values; unreadable ones are logged and left unchanged."""
+    """Decode stored values. Unreadable ones are logged and left unchanged in the store."""
     found, problems = readable(values, kind)
     for problem in problems:
         _log.error("Unreadable record in the store ignored", extra={"problem": problem})

@@ -1,4 +1,4 @@
-"""Sender of due messages to one channel. Each channel has its own, so that a dead receiver delays no other channel."""
+"""Sends due messages to one channel. Each channel has its own sender, so a dead receiver delays no other channel."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from stream_app.metrics.notifier import DeliveryMetrics
 from stream_app.notifications.channels.channel import Channel
 from stream_app.services.notifier.commits import Commits
 
-LONGEST_SLEEP_SECONDS: Final = 5.0  # so that changes of the wall clock are noticed
-_HARD_LIMIT: Final = 2.0  # times the channel's own timeout, in case the channel hangs
+LONGEST_SLEEP_SECONDS: Final = 5.0  # so that changes of the system clock are noticed
+_HARD_LIMIT: Final = 2.0  # multiple of the channel's own timeout, in case the channel hangs
 _OUTCOMES: Final = {Delivered: "delivered", Retry: "retry", Refused: "refused", Gone: "gone"}
 _log = logging.getLogger(__name__)
 
 
 class Sender:
-    """Sender for one channel.
+    """Sends the messages of one channel.
 
     Args:
         name: name of the channel.
@@ -62,7 +62,7 @@ class Sender:
         self._new.set()
 
     async def run(self) -> None:
-        """Send until cancelled. Raises CommitRefused."""
+        """Send due messages until cancelled. Raises CommitRefused."""
         while True:
             self._new.clear()
             if self._scheduler.write_digest(self._name, self._now()):
@@ -86,7 +86,7 @@ class Sender:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._new.set()
         if task.cancelled() or task.exception() is None:
-            self._under_way.discard(task)  # a failed task stays, so that `_sleep` raises its error
+            self._under_way.discard(task)  # a failed task stays in the set, so that `_sleep` raises its error
 
     async def _sleep(self) -> None:
         for task in self._under_way:
@@ -119,7 +119,7 @@ class Sender:
                 return await self._channel.send(outbound)
         except TimeoutError:
             return Retry("the channel did not finish in time")
-        # A bug in one channel must not stop others. The message may contain an address, so it is not logged.
+        # A bug in one channel must not stop the others. The message may contain an address, so it is not logged.
         except Exception as error:  # noqa: BLE001
             _log.error("Channel failed", extra={"channel": self._name, "error": type(error).__name__})
             return Retry(f"the channel failed: {type(error).__name__}")

@@ -38,13 +38,13 @@ from stream_app.services.runtime.process import Crash
 _NAME: Final = "notifier"
 CHUNK: Final = 200  # records per commit
 _REQUEST_SECONDS: Final = 1.0
-_DELETE_SECONDS: Final = 5.0  # also limits how long a replaced notifier without changes keeps running
+_DELETE_SECONDS: Final = 5.0  # also limits how long a replaced notifier with nothing to commit keeps running
 _FINISH_SECONDS: Final = 15.0
 _log = logging.getLogger(__name__)
 
 
 class NotifierService(SingletonService):
-    """Consumer of the alerts of all partitions, with a sender for each channel.
+    """Consumes the alerts of all partitions and runs a sender for each channel.
 
     Args:
         config: all settings.
@@ -103,7 +103,7 @@ class NotifierService(SingletonService):
 
     @property
     def progress(self) -> Progress:
-        """See Service. Alerts are rare, so hours without progress are normal."""
+        """See Service. Alerts are rare, so it is normal to make no progress for hours."""
         return self._progress
 
     def _sender(self, name: str) -> Sender:
@@ -129,15 +129,15 @@ class NotifierService(SingletonService):
             for start in range(0, len(records), CHUNK):
                 self._progress = Progress(position=(tp, records[start].offset), lag=len(records) - start)
                 chunk = records[start : start + CHUNK]
-                # An unreadable record may stand for several offsets.
+                # An unreadable record may span several offsets.
                 end = fetched.end if chunk[-1] is records[-1] else chunk[-1].offset + 1
                 await self._take(tp, chunk, end)
             self._progress = Progress(position=(), lag=0)
             yield
 
     async def _take(self, tp: TP, records: Sequence[Record], end: int) -> None:
-        """Process some records and commit them together with the position after them."""
-        # 1. Decode, and skip invalid records.
+        """Process records and commit the results together with the position after them."""
+        # 1. Decode the records and skip invalid ones.
         messages = []
         for record in records:
             message = read_internal(record, decode_alert, self._config.worker.skew, numbered=False)
@@ -148,10 +148,10 @@ class NotifierService(SingletonService):
         await self._skipped.write_dead_letters()
         # 2. Find existing deliveries: a relay may send an alert twice.
         known = await self._store.known([name for message in messages for name in self.scheduler.delivery_ids(message)])
-        # 3. Decide, and commit deliveries and position.
+        # 3. Decide, and commit the deliveries and the position.
         self.scheduler.add_alerts(tp.partition, end, messages, known, now_us())
         await self._batches.store()
-        # 4. Commit offsets to Kafka, to display lag, and send.
+        # 4. Commit the offsets to Kafka, for display of the lag only, and send.
         self._transport.done(tp, end)
         self._metrics.alerts.inc(len(messages))
         self._wake_senders()
@@ -161,7 +161,7 @@ class NotifierService(SingletonService):
             sender.wake()
 
     async def _serve_requests(self) -> None:
-        """Execute requests of users until cancelled."""
+        """Execute users' requests until cancelled."""
         while True:
             if await self._requests.answer(now_us()):
                 self._wake_senders()

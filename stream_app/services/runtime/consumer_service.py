@@ -1,4 +1,4 @@
-"""Base classes of the services: one Faust agent over some topics, with stores, health checks and background tasks."""
+"""Base classes of the services: each runs one Faust agent, with stores, health checks and background tasks."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class ConsumerService(ABC):
         on_step: called before each numbered step of a commit; tests crash there.
         roles: roles of the topics to consume.
         group: consumer group.
-        instance: name of the group member.
-        transport: further options of the transport.
+        instance: name of this member of the consumer group.
+        transport: additional options for the transport.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ConsumerService(ABC):
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Check topics and Redis, claim the store, and start consuming."""
+        """Check the topics and Redis, claim the store, and start consuming."""
         await asyncio.to_thread(require_topics, self._config, self._required_topics)
         await self.topic_watch.begin()
         await self._stores.eviction.begin()
@@ -75,28 +75,28 @@ class ConsumerService(ABC):
         await self.app.start()
 
     async def stop(self) -> None:
-        """Stop background tasks and consumer, finish pending work, and close all connections."""
+        """Stop the background tasks and the consumer, finish pending work, and close all connections."""
         await self._stop_consumer()
         await self._finish()
         await self._stores.close()
 
     def report(self, health: Health) -> None:
-        """Update health checks and gauges; called twice per second."""
+        """Update the health checks and gauges. Called twice per second."""
         problem = self._stores.eviction.problem
         health.set("redis", not problem, problem)
 
     @property
     def _required_topics(self) -> Sequence[str]:
-        """Roles of the topics that must exist with the right settings."""
+        """Roles of the topics that must exist and have the required settings."""
         return (*INPUTS, *OUTPUTS)
 
     @abstractmethod
     async def _begin(self) -> None:
-        """Claim the store and load its state, before the consumer group is joined."""
+        """Claim the store and load its state. Called before the service joins the consumer group."""
 
     @abstractmethod
     async def _finish(self) -> None:
-        """Finish pending work after the consumer has stopped."""
+        """Finish pending work. Called after the consumer has stopped."""
 
     async def _stop_consumer(self) -> None:
         await self.app.stop()
@@ -104,18 +104,18 @@ class ConsumerService(ABC):
 
     @abstractmethod
     async def _positions(self, tps: frozenset[TP]) -> dict[TP, int]:
-        """Return the stored positions of assigned partitions; missing ones are read from their beginning."""
+        """Return the stored positions of assigned partitions. Partitions not returned are read from the beginning."""
 
     def _wants(self, tp: TP) -> bool:  # noqa: ARG002
-        """Return whether to fetch more records of a partition."""
+        """Return whether to fetch more records from a partition."""
         return True
 
     @abstractmethod
     def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
-        """Process the stream of the agent."""
+        """Process the agent's stream."""
 
     def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run a background task until the service stops; its failure ends the process."""
+        """Run a background task until the service stops. If the task fails, the process ends."""
         task = asyncio.create_task(self._guarded(work))
         self._tasks.append(task)
         return task
@@ -134,7 +134,7 @@ class ConsumerService(ABC):
 
 
 class SingletonService(ConsumerService):
-    """Base class of the services of which one process runs: it consumes all partitions of one internal topic.
+    """Base class of the services that run as a single process and consume all partitions of one internal topic.
 
     Args:
         config: all settings.
@@ -162,7 +162,7 @@ class SingletonService(ConsumerService):
         self._skipped = SkippedRecords(SkippedMetrics(registry), role, config)
 
     def report(self, health: Health) -> None:
-        """Update health checks and gauges; called twice per second."""
+        """Update the health checks and gauges. Called twice per second."""
         super().report(health)
         assigned = len(self.app.consumer.assignment()) if self.app.started else 0
         partitions = self._config.kafka.partitions
@@ -170,7 +170,7 @@ class SingletonService(ConsumerService):
 
     @abstractmethod
     def _position(self, partition: int) -> int:
-        """Return the next offset of a partition; 0 if nothing was processed."""
+        """Return the next offset of a partition, or 0 if nothing has been processed yet."""
 
     async def _positions(self, tps: frozenset[TP]) -> dict[TP, int]:
         return {tp: offset for tp in tps if (offset := self._position(tp.partition))}

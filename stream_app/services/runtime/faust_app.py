@@ -1,4 +1,4 @@
-"""Faust app of the services, with the settings that a crash-safe consumer needs; see docs/adr/0008-transport.md."""
+"""Creates the services' Faust app with the settings that a crash-safe consumer needs (docs/adr/0008-transport.md)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _App(faust.App):
 
 
 def make_app(config: LiveConfig, group: str, instance: str) -> faust.App:
-    """Return an app that consumes in a group as a static member.
+    """Return an app that joins a consumer group as a static member.
 
     Args:
         config: settings of Kafka.
@@ -65,7 +65,7 @@ async def batches(app: faust.App, stream: StreamT[Any]) -> AsyncIterator[tuple[T
     """Iterate over the fetched records of an agent's stream, partition by partition.
 
     Report stored positions to the transport with `done` instead of acknowledging messages. Records fetched before a
-    rebalance are left out, because they are fetched again.
+    rebalance are skipped, because they are fetched again.
     """
     async for event in cast("Stream[Fetches]", stream).noack().events():
         event.ack()
@@ -74,11 +74,11 @@ async def batches(app: faust.App, stream: StreamT[Any]) -> AsyncIterator[tuple[T
                 break
             yield tp, fetched
             if len(fetched.records) > _MANY:
-                await asyncio.sleep(0)  # a partition that catches up gets thousands at once: let others run
+                await asyncio.sleep(0)  # while catching up, there are thousands of records at once: let other tasks run
 
 
 def positions(app: faust.App) -> Mapping[TP, int]:
-    """Return the position of the app's consumer in each partition that it wants more records of."""
+    """Return the consumer's position in each partition from which it wants more records."""
     transport = app.transport
     return transport.standing() if isinstance(transport, BatchingTransport) and app.started else {}
 

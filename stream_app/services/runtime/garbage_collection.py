@@ -1,4 +1,4 @@
-"""Schedule of Python's cyclic garbage collector, which would otherwise scan all customers again and again.
+"""Runs Python's cyclic garbage collector on a schedule, so that it does not keep rescanning all customers.
 
 By default a full collection runs whenever the number of objects has grown by a quarter, which pauses a process with a
 million customers for seconds. Customer states have no cycles, and the cycles that asyncio creates are short-lived.
@@ -10,7 +10,7 @@ import gc
 from typing import Final
 
 FULL_EVERY_SECONDS: Final = 3_600.0
-YOUNG_EVERY_SECONDS: Final = 30.0  # refcounting frees most young objects; every 0.5 s took 7 % of a worker
+YOUNG_EVERY_SECONDS: Final = 30.0  # reference counting frees most objects; every 0.5 s took 7 % of a worker's time
 _YOUNG: Final = 1  # generation
 
 

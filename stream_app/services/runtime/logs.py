@@ -1,4 +1,4 @@
-"""Structured logging as JSON lines or as coloured text. Customer ids are always hashed."""
+"""Structured logging, as JSON lines or coloured text. Customer ids are always hashed."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _HASH_BYTES: Final = 6
 
 
 def set_up(level: str = "info", form: str = "json", key: bytes = b"", stream: TextIO | None = None) -> None:
-    """Configure logging for the process, including the logs of libraries.
+    """Configure logging for the process, including its libraries.
 
     Call this once, before anything is logged, and keep Faust from configuring logging (`override_logging=False`).
 
     Args:
         level: one of LEVELS.
         form: one of FORMATS.
-        key: key of the hash that replaces customer ids. With a secret key, ids cannot be found by trying candidates;
-            with the same key in all processes, their log lines can be correlated.
+        key: key of the hash that replaces customer ids. A secret key prevents recovering ids by trying candidates.
+            Use the same key in all processes to correlate their log lines.
         stream: output; standard error by default.
 
     Raises:
@@ -68,14 +68,14 @@ def set_up(level: str = "info", form: str = "json", key: bytes = b"", stream: Te
 
 
 class Handler(logging.StreamHandler[TextIO]):
-    """Handler that collapses repeated log lines of libraries; our own lines are written at once.
+    """Log handler that collapses repeated lines from libraries. Our own lines are written at once.
 
-    Lines are repeats if logger, level and message template are the same. The first one is written at once. Following
-    ones are counted, and the last of them is written, with the count, every `every` seconds.
+    Lines with the same logger, level and message template are repeats. The first one is written at once. Later ones
+    are counted, and the last of them is written, with the count, every `every` seconds.
 
     Args:
         stream: output.
-        every: seconds between two repeats.
+        every: seconds between two lines about the same repeats.
         clock: returns monotonic seconds.
     """
 
@@ -87,7 +87,7 @@ class Handler(logging.StreamHandler[TextIO]):
         self._kinds: dict[tuple[object, ...], _Kind] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write or count a record, and write overdue repeats. The caller holds the lock."""
+        """Write or count a record, and write overdue repeats. The caller must hold the lock."""
         now = self._clock()
         self._write_repeats(now - self._every)
         if record.name.partition(".")[0] not in CHATTY:
@@ -108,7 +108,7 @@ class Handler(logging.StreamHandler[TextIO]):
         super().close()
 
     def _write_repeats(self, until: float) -> None:
-        """Write the last line of each kind counted since `until` or earlier, and restart its count."""
+        """Write the last line of each kind whose count started at `until` or earlier, and restart the count."""
         now = self._clock()
         for name, kind in list(self._kinds.items()):
             if kind.since > until:
@@ -119,7 +119,7 @@ class Handler(logging.StreamHandler[TextIO]):
                 self._repeat(kind.last, kind.count, now - kind.since)
 
     def _repeat(self, record: logging.LogRecord, count: int, seconds: float) -> None:
-        """Write a line with the number of its repeats. A line that cannot be formatted is reported and dropped."""
+        """Write a line and how often it was repeated. A line that cannot be formatted is reported and dropped."""
         try:
             text = record.getMessage()
         except Exception:  # noqa: BLE001 - like the logging module: a malformed line never stops a program
@@ -131,7 +131,7 @@ class Handler(logging.StreamHandler[TextIO]):
 
 @dataclass
 class _Kind:
-    """Repeats of one line."""
+    """Counted repeats of one line."""
 
     since: float
     count: int = 0
@@ -139,7 +139,7 @@ class _Kind:
 
 
 def _shared(key: bytes) -> list[Processor]:
-    """Return the processors for all lines."""
+    """Return the structlog processors that all lines pass through."""
     return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -154,14 +154,14 @@ def _shared(key: bytes) -> list[Processor]:
 
 
 def _last(form: str) -> list[Processor]:
-    """Return the final processors. Tracebacks omit local variables, which may contain customer data."""
+    """Return the processors that format a line. Tracebacks omit local variables, which may contain customer data."""
     if form == "console":
         return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str, ensure_ascii=False)]
 
 
 def plain_refusals(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-    """Log one of our own errors as its message, without a traceback: the message states problem and remedy.
+    """Log one of our own errors as its message, without a traceback: the message states the problem and the remedy.
 
     >>> from stream_app.errors import EmptyLog
     >>> error = EmptyLog(file="a.jsonl")
@@ -177,7 +177,7 @@ def plain_refusals(_logger: WrappedLogger, _method: str, line: EventDict) -> Eve
 
 
 def hide_customers(key: bytes) -> Callable[[WrappedLogger, str, EventDict], MutableMapping[str, Any]]:
-    """Return a processor that replaces customer ids in a line's fields, at any depth, by a short hash.
+    """Return a processor that replaces customer ids in a line's fields, at any depth, with a short hash.
 
     >>> hide = hide_customers(b"secret")
     >>> hide(None, "info", {"event": "scored", "customer": "ann", "seen": [{"customer_id": "ann"}]})
@@ -197,7 +197,7 @@ def hide_customers(key: bytes) -> Callable[[WrappedLogger, str, EventDict], Muta
         return value
 
     def processor(_logger: WrappedLogger, _method: str, line: EventDict) -> MutableMapping[str, Any]:
-        # Fields that start with `_` are internal, such as the record of the standard library.
+        # Fields that start with `_` are internal, such as the standard library's log record.
         return {
             name: value
             if name.startswith("_") or name == "exc_info"

@@ -1,7 +1,7 @@
 """Relay of an outbox: writes committed records to Kafka in order, then trims them.
 
-A crash in between sends records again. Receivers of internal topics detect duplicates by the partition's sequence
-number, and ids inside the records do not change.
+A crash in between causes records to be sent again. Consumers of internal topics detect duplicates by the partition's
+sequence number, and ids inside the records do not change.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from stream_app.core.partition.outbox import ALERTS, DEAD_LETTERS, SCORES
 from stream_app.ports import StateStore
 from stream_app.services.runtime.producer import RecordProducer
 
-MAX_PENDING: Final = 2_000  # records; beyond it the partition waits for Kafka
+MAX_PENDING: Final = 2_000  # records; with more than this pending, the partition waits for Kafka
 MAX_PENDING_BYTES: Final = 32 << 20  # likewise
 _CHUNK: Final = 500
 _CHUNK_BYTES: Final = 8 << 20
-# Topics that no service waits for. All other records stay in the outbox and are retried until their topic is fixed:
-# without them the trainer, the allocator or a partition would wait forever, or decide differently.
+# Topics that no service waits for. Records for others stay in the outbox and are retried until the topic is fixed:
+# without those records the trainer, the allocator or a partition would wait forever, or decide differently.
 MAY_BE_DROPPED: Final = (DEAD_LETTERS, ALERTS, SCORES)
 _TRIM_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 3.0  # between attempts to write a rejected record
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Sent:
-    """A record that was given to the producer."""
+    """A record that was passed to the producer."""
 
     sequence: int
     outgoing: Outgoing
@@ -52,7 +52,7 @@ class _Sent:
 
 
 class OutboxRelay:
-    """Relay of one partition's outbox.
+    """Relays the outbox of one partition to Kafka.
 
     Args:
         number: partition number.
@@ -82,7 +82,7 @@ class OutboxRelay:
         self._pending: deque[tuple[int, bytes]] = deque()
         self._pending_bytes = 0
         self._fits = MAX_RECORD_BYTES  # known maximum size of a dead letter
-        self._begun: set[tuple[str, int]] = set()  # partitions to which the producer has written a required record
+        self._begun: set[tuple[str, int]] = set()  # partitions to which a record that must not be dropped was written
         self._trimmed = 0
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
@@ -90,7 +90,7 @@ class OutboxRelay:
 
     @property
     def pending(self) -> int:
-        """Number of committed records that are not in Kafka yet."""
+        """Number of committed records that have not been written to Kafka yet."""
         return len(self._pending)
 
     async def recover(self) -> None:
@@ -123,11 +123,11 @@ class OutboxRelay:
         await self._room.wait()
 
     def record_trim(self, through: int) -> None:
-        """Record that a commit has trimmed the outbox."""
+        """Note that a commit has trimmed the outbox."""
         self._trimmed = max(self._trimmed, through)
 
     async def run(self) -> None:
-        """Relay until cancelled. Trims only if no commit does."""
+        """Relay records until cancelled. Trims the outbox only if no commit does so."""
         while True:
             try:
                 async with asyncio.timeout(_TRIM_SECONDS):  # `wait_for` of Python 3.11 may lose a cancellation
@@ -139,7 +139,7 @@ class OutboxRelay:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write all pending records and wait for the acknowledgements."""
+        """Write all pending records and wait until they are acknowledged."""
         while self._pending:
             chunk = self._next_chunk()
             self._on_step("produce")
@@ -161,7 +161,7 @@ class OutboxRelay:
         return chunk
 
     async def _produce(self, chunk: list[tuple[int, bytes]]) -> None:
-        """Write some records, then retry rejected ones one by one: one record causes the rejection of a batch."""
+        """Write records, then retry rejected ones one at a time: one bad record makes the broker reject its batch."""
         sent = []
         for sequence, record in chunk:
             one = await self._send(sequence, unpack(record, Outgoing))
@@ -198,7 +198,7 @@ class OutboxRelay:
         return _Sent(sequence, outgoing, future)
 
     async def _is_written(self, sent: _Sent) -> bool:
-        """Wait for the acknowledgement. Raises KafkaDenied, which is not permanent: the record stays in the outbox."""
+        """Return whether a sent record was acknowledged. Raises KafkaDenied; the record then stays in the outbox."""
         try:
             if sent.future is not None:
                 with refusals("Write", topic=self._topics[sent.outgoing.topic]):
@@ -211,9 +211,9 @@ class OutboxRelay:
         return True
 
     def _take_back(self, sent: Sequence[_Sent], refused: Sequence[_Sent]) -> None:
-        """Take back the producer sequence numbers of rejected records at the end of each partition.
+        """Reuse the producer sequence numbers of rejected records at the end of each partition.
 
-        aiokafka numbers rejected records, too, and at the gap the broker would reject everything that follows.
+        aiokafka numbers rejected records too, so without this the broker would see a gap and reject all later records.
         """
         if not refused:
             return
@@ -273,7 +273,7 @@ class OutboxRelay:
         await self._trim()
 
     async def close(self) -> None:
-        """Drain, with a timeout. The next owner of the outbox sends what is left."""
+        """Drain the outbox, with a timeout. The next owner of the outbox sends the remaining records."""
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.drain()

@@ -1,4 +1,4 @@
-"""Process of a service: startup, health reports, graceful shutdown on a signal, immediate exit on an error."""
+"""Runs a service as a process: startup, health reports, graceful shutdown on a signal, immediate exit on an error."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from stream_app.services.runtime.logs import set_up
 from stream_app.services.runtime.topic_watch import TopicWatch
 from stream_app.services.runtime.watchdog import Watchdog
 
-STARTED: Final = "started"  # first health check of every service
+STARTED: Final = "started"  # name of the first health check, which every service has
 _REPORT_SECONDS: Final = 0.5
-_STOP_SECONDS: Final = 25.0  # process supervisors usually kill after 30
+_STOP_SECONDS: Final = 25.0  # process supervisors usually kill a process after 30
 _CRASH_STOP_SECONDS: Final = 3.0
 # A fetch changes threads several times between Kafka and an agent, and each time a busy thread holds the interpreter
 # for up to this long. With Python's default of 5 ms that adds up to tens of milliseconds.
@@ -41,7 +41,7 @@ Crash = Callable[[BaseException], Awaitable[None]]
 
 
 class Service(Protocol):
-    """Interface of a service to its process."""
+    """Interface of a service, as used by the process that runs it."""
 
     app: faust.App
     topic_watch: TopicWatch
@@ -53,11 +53,11 @@ class Service(Protocol):
         """Finish pending work and release all resources."""
 
     def report(self, health: Health) -> None:
-        """Update health checks and gauges; called twice per second."""
+        """Update the health checks and gauges. Called twice per second."""
 
     @property
     def progress(self) -> Progress:
-        """Progress for the watchdog; read from another thread."""
+        """Progress as seen by the watchdog, which reads it from another thread."""
 
 
 Make = Callable[[LiveConfig, CollectorRegistry, Crash], Service]
@@ -66,8 +66,8 @@ Make = Callable[[LiveConfig, CollectorRegistry, Crash], Service]
 def run_service(name: str, config: LiveConfig, make: Make) -> int:
     """Run a service until a signal or an error ends it, and return the exit status.
 
-    SIGTERM and SIGINT let it finish its current batch. An error ends the process at once, because its memory can no
-    longer be trusted, while the stored data is consistent.
+    SIGTERM and SIGINT let it finish its current batch. An error ends the process at once: its memory can no
+    longer be trusted, but the stored data is consistent.
     """
     set_up(config.log.level, config.log.format)
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -97,7 +97,7 @@ def _exit(name: str, error: BaseException) -> NoReturn:
 
 
 def _report(name: str, error: BaseException) -> None:
-    """Print one of our own errors to a terminal, because it contains the remedy; log all others."""
+    """Print one of our own errors if standard error is a terminal, because its text says what to do; log all others."""
     if isinstance(error, ChurnMonitorError) and sys.stderr.isatty():
         sys.stderr.write(f"stream-app {name}: {error}\n")
         return
@@ -148,7 +148,7 @@ async def _serve(
 
 
 async def _started(service: Service, health: Health) -> None:
-    """Start a service. Raises the error if Faust crashes meanwhile: its start may wait forever."""
+    """Start a service. If Faust crashes meanwhile, raise its error, because the start may then wait forever."""
     starting = asyncio.create_task(service.start())
     while not (starting.done() or service.app.crashed):
         health.beat()
@@ -159,7 +159,7 @@ async def _started(service: Service, health: Health) -> None:
 
 
 def _watchdogs(service: Service, monitor: KafkaMonitor, after: float) -> list[Watchdog]:
-    """Start one watchdog for processing and one for receiving; none if they are disabled."""
+    """Start one watchdog for processing and one for receiving, unless watchdogs are disabled."""
     if not after:
         return []
     watchdogs = [
@@ -175,7 +175,7 @@ async def _stopped(service: Service) -> BaseException | None:
     """Stop a service; return the error if it did not stop cleanly."""
     stopping = asyncio.create_task(service.stop())
     await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
-    if not stopping.done():  # not cancelled: a client of a dead broker may ignore a cancellation
+    if not stopping.done():  # not cancelled: a client whose broker is down may ignore cancellation
         return StopCutShort(seconds=_STOP_SECONDS)
     return stopping.exception()  # Kafka or Redis is unavailable or too slow; stored data is consistent
 
@@ -214,7 +214,7 @@ def _check(service: Service, health: Health, monitor: KafkaMonitor, collector: C
 
 
 async def _abandon(service: Service) -> None:
-    """Stop Faust, with a timeout; the group waits for a static member anyway."""
+    """Stop Faust, with a timeout: the consumer group waits for a static member to return anyway."""
     try:
         await asyncio.wait_for(service.app.stop(), _CRASH_STOP_SECONDS)
     except Exception:  # noqa: BLE001 - the process exits with the first error

@@ -11,12 +11,12 @@ from aiokafka.structs import TopicPartition
 from stream_app.config import LiveConfig, ssl_context
 
 MAX_REQUEST_BYTES: Final = 1 << 20  # maximum size of a record by the default settings of a broker
-_STOP_SECONDS: Final = 3.0  # for sending the last records
+_STOP_SECONDS: Final = 3.0  # to send the last records
 _LINGER_MS: Final = 2  # so that records of one commit share a batch
 
 
 class RecordProducer(Protocol):
-    """The interface of `Producer` that its users need; fakes implement it. Records of a partition stay in order."""
+    """The part of `Producer` that callers use; fakes implement it too. Records of a partition stay in order."""
 
     async def send(  # noqa: D102 - see aiokafka
         self,
@@ -69,7 +69,7 @@ def make_producer(config: LiveConfig, *, idempotent: bool = True) -> Producer:
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:
-    """Stop a producer, with a timeout in case Kafka is unavailable: all of its records are in an outbox, too."""
+    """Stop a producer, with a timeout in case Kafka is unavailable. All of its records are also in an outbox."""
     stopping: asyncio.Task[Any] = asyncio.create_task(producer.stop())
     await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
     if stopping.done():

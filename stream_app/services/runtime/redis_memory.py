@@ -1,4 +1,4 @@
-"""Memory usage of Redis for the metrics: a full Redis refuses commits."""
+"""Exports the memory usage of Redis as metrics, because a full Redis refuses commits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 async def watch_memory(client: Client, metrics: RedisMetrics) -> None:
-    """Update the metrics until cancelled. Errors are logged once; they are not fatal, because commits notice them."""
+    """Update the metrics until cancelled. Errors are logged once and are not fatal: commits fail on them anyway."""
     reported = False
     while True:
         try:
@@ -32,7 +32,7 @@ async def watch_memory(client: Client, metrics: RedisMetrics) -> None:
 
 
 def fullest(info: Mapping[str, Any]) -> tuple[int, int]:
-    """Return used and maximum bytes from a reply of INFO; in a cluster, those of the fullest node.
+    """Return the used and maximum bytes from a reply to INFO. In a cluster, return those of the fullest node.
 
     >>> fullest({"used_memory": 5, "maxmemory": 0})
     (5, 0)

@@ -11,7 +11,7 @@ Retractions = Callable[[int], Sequence[bytes]]  # last valid sequence number -> 
 
 
 def is_behind(opened: Opened, sent: int, what: object) -> bool:
-    """Return whether Kafka has outbox records that the store does not know.
+    """Return whether Kafka has outbox records that are unknown to the store.
 
     Args:
         opened: stored state of the partition.
@@ -32,14 +32,14 @@ def is_behind(opened: Opened, sent: int, what: object) -> bool:
 
 
 async def skip_sent(store: StateStore, number: int, opened: Opened, sent: int, retractions: Retractions) -> bool:
-    """Move the outbox past all sequence numbers in Kafka and retract the records that the store does not know.
+    """Move the outbox past all sequence numbers in Kafka and retract the records that are unknown to the store.
 
     Args:
         store: store with the outbox.
         number: partition number.
         opened: stored state of the partition.
         sent: highest sequence number in Kafka.
-        retractions: returns the records to insert first.
+        retractions: returns the retractions to insert, given the last valid sequence number.
 
     Returns:
         False if another process has already done so.

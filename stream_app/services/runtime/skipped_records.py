@@ -1,4 +1,4 @@
-"""Records that a service cannot process: they are counted, logged, written to the dead-letter topic and skipped."""
+"""Counts, logs and skips the records that a service cannot process, and writes them to the dead-letter topic."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _LINES: Final = 10  # log lines per minute, so that a topic full of foreign reco
 _MINUTE: Final = 60.0  # seconds
 _REASON_CHARS: Final = 300
 _AT_ONCE: Final = 500  # dead letters in flight
-_WRITE_SECONDS: Final = 10.0  # timeout for that many; electing a leader takes less
-_PAUSE_SECONDS: Final = 30.0  # without attempts after a timeout
+_WRITE_SECONDS: Final = 10.0  # timeout for that many dead letters; a leader election takes less time
+_PAUSE_SECONDS: Final = 30.0  # pause after a timeout, without attempts
 _log = logging.getLogger(__name__)
 
 
 class SkippedRecords:
-    """Skipped records of one topic.
+    """Handles the skipped records of one topic.
 
     Call `add` for each record, then `write_dead_letters` before the stored position moves past them. A record that is
     read again after a crash becomes a dead letter again.
 
-    A dead letter that Kafka rejects is logged and given up; it never ends the service. The producer is therefore not
+    A dead letter that Kafka rejects is logged and discarded; it never ends the service. The producer is therefore not
     idempotent, because a rejected record would leave a gap in its sequence numbers, and it connects on first use.
 
     Args:
@@ -65,7 +65,7 @@ class SkippedRecords:
         self._records.log(logging.WARNING, "Record skipped", _place(tp, record.offset) | why)
 
     async def write_dead_letters(self) -> None:
-        """Write the dead letters of all added records. Return when they are acknowledged or given up."""
+        """Write the dead letters of all added records. Return when they have been acknowledged or discarded."""
         added, self._added = self._added, []
         for start in range(0, len(added), _AT_ONCE):
             await self._write([_Attempt(tp, dead) for tp, dead in added[start : start + _AT_ONCE]])
@@ -93,9 +93,9 @@ class SkippedRecords:
                 self._failures.log(logging.ERROR, "Dead letter not written", place | {"problem": text})
 
     async def _write_all(self, attempts: Sequence[_Attempt]) -> None:
-        """Write all dead letters, then retry rejected ones one by one: one record may cause the rejection of a batch.
+        """Write all dead letters, then retry the rejected ones one at a time: one bad record can make a batch fail.
 
-        Raises errors of connecting.
+        Raises connection errors.
         """
         producer = await self._connected()
         await asyncio.gather(*(self._write_one(producer, attempt) for attempt in attempts))
@@ -134,7 +134,7 @@ class SkippedRecords:
 
 @dataclass
 class _Attempt:
-    """Attempt to write a dead letter."""
+    """An attempt to write a dead letter."""
 
     tp: TP
     dead: DeadLetter
@@ -151,7 +151,7 @@ class _RateLimit:
         self._lines = self._suppressed = 0
 
     def log(self, level: int, message: str, extra: Mapping[str, object]) -> None:
-        """Log a line unless the limit is reached. The next line contains the number of suppressed ones."""
+        """Log a line unless the limit has been reached. The next logged line contains the number of suppressed ones."""
         now = self._clock()
         if now - self._since >= _MINUTE:
             self._since, self._lines = now, 0

@@ -1,4 +1,4 @@
-"""Stores of a service, created from its settings."""
+"""Creates the stores of a service from its settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stream_app.config.fields import SECOND_US
 
 @dataclass(frozen=True)
 class Stores:
-    """All stores on one Redis."""
+    """All stores that share one Redis."""
 
     client: Client
     states: RedisStateStore
@@ -31,7 +31,7 @@ class Stores:
 
 
 def open_stores(config: LiveConfig) -> Stores:
-    """Return the stores; they connect on first use."""
+    """Return the stores. They connect to Redis on first use."""
     redis = config.redis
     client = make_client(
         redis.url,

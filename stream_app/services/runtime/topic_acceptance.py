@@ -1,4 +1,4 @@
-"""Acceptance of a recreated topic: it is read from its beginning, and all other positions stay."""
+"""Accepts a recreated topic: resets its positions to the beginning and keeps all others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stream_app.ports import DeliveryStore, ModelStore, Outcome
 from stream_app.services.runtime.stores import open_stores
 from stream_app.services.runtime.topic_watch import TopicWatch
 
-ACCEPTED: Final = (*INPUTS, "labelled", "nominations", "alerts")  # topics read from stored positions
+ACCEPTED: Final = (*INPUTS, "labelled", "nominations", "alerts")  # topics that are read from stored positions
 _INSTANCE: Final = "topics accept"
 
 

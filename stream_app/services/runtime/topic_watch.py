@@ -1,4 +1,4 @@
-"""Check that the topics a service reads are those that its stored positions refer to."""
+"""Checks that a service's stored positions refer to the topics that it reads now."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stream_app.errors import OtherTopic
 
 
 class TopicWatch:
-    """Detects topics that were deleted or recreated: offsets are meaningless in another topic of the same name.
+    """Detects deleted and recreated topics: old offsets are meaningless in a new topic of the same name.
 
     Call `begin` when the service starts, then `require` with the stored ids, and `missing` from time to time.
 
@@ -31,7 +31,7 @@ class TopicWatch:
             self.ids = self._by_role(await asyncio.to_thread(self._read_ids, list(self.names.values())))
 
     def require(self, stored: Mapping[str, str]) -> None:
-        """Raise OtherTopic if a topic has another id than the one stored for its role."""
+        """Raise OtherTopic if a topic's id differs from the one stored for its role."""
         require_same(self.names, self.ids, stored)
 
     def missing(self) -> list[str]:
@@ -47,7 +47,7 @@ class TopicWatch:
 
 
 def require_same(names: Mapping[str, str], present: Mapping[str, str], stored: Mapping[str, str]) -> None:
-    """Raise OtherTopic for a topic whose id differs from the stored one; all arguments are by role.
+    """Raise OtherTopic if a topic's id differs from the stored one. All arguments are keyed by role.
 
     >>> require_same({"orders": "shop.orders"}, {"orders": "b"}, {"orders": "a"})
     Traceback (most recent call last):

@@ -1,4 +1,4 @@
-"""Watchdog that ends a process which makes no progress although records are waiting, so that it is restarted."""
+"""Watchdog: ends a process that makes no progress while records are waiting, so that it gets restarted."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Watchdog:
-    """Checks progress from a thread of its own, because the event loop itself may hang.
+    """Checks progress from a separate thread, because the event loop itself may hang.
 
     Args:
-        progress: returns the current progress; called from the thread, so it should only read prepared values.
-        after: seconds without progress, while there is lag, after which the process counts as stalled.
-        end: called then; by default the process exits at once, because a clean stop could hang, too.
+        progress: returns the current progress; called from another thread, so it should only read prepared values.
+        after: number of seconds without progress, despite lag, after which the process counts as stalled.
+        end: called on a stall. By default the process exits at once, because a clean stop could hang too.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop checking, so that a graceful shutdown may take its time."""
+        """Stop checking, so that a slow graceful shutdown is not taken for a stall."""
         self._stopped.set()
         self._thread.join()
 
@@ -58,7 +58,7 @@ class Watchdog:
 
 
 def end_process(stalled: Stalled) -> None:
-    """Log the stacks of all threads, then exit with the status of the error."""
+    """Log the stacks of all threads, then exit with the error's exit status."""
     logging = threading.Thread(target=_log_stacks, args=(stalled,), daemon=True)
     logging.start()
     logging.join(LOG_SECONDS)

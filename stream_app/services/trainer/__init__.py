@@ -1,1 +1,1 @@
-"""Trainer: service around `core.training`. It reads labelled examples, learns day by day, and stores checkpoints."""
+"""Trainer: service around `core.training`. It learns from labelled examples day by day and stores checkpoints."""

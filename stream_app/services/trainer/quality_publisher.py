@@ -1,4 +1,4 @@
-"""Export of model quality, computed in small steps after each training round."""
+"""Exports model quality as metrics, computed in small steps after each training round."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _Values = dict[tuple[str, ...], float]
 
 
 class QualityPublisher:
-    """Publisher of quality metrics.
+    """Publishes the metrics of model quality.
 
-    Call `update` twice per second; each call evaluates at most one scorer in one window. A pass over all of them takes
-    some seconds, and starts after a training round.
+    Call `update` twice per second; each call evaluates at most one scorer in one window. A full pass takes a few
+    seconds and starts after a training round.
 
     Args:
         metrics: metrics to set.
@@ -33,7 +33,7 @@ class QualityPublisher:
         self._pass: Iterator[None] = iter(())
 
     def update(self, training: Trainer) -> None:
-        """Continue the current pass, or start one if there was a new training round."""
+        """Continue the current pass, or start one if a new training round has finished."""
         for _ in self._pass:
             return
         if training.through != self._through:

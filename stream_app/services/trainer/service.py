@@ -1,4 +1,4 @@
-"""Trainer service: learns from labelled examples day by day and stores a checkpoint after each day."""
+"""Trainer service: learns from labelled examples one day at a time and stores a checkpoint after each day."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 class TrainerService(SingletonService):
-    """Consumer of the labelled examples of all partitions.
+    """Consumes the labelled examples of all partitions and trains the model.
 
     Args:
         config: all settings.
@@ -89,14 +89,14 @@ class TrainerService(SingletonService):
 
     @property
     def progress(self) -> Progress:
-        """See Service. There is lag once all partitions have reached the next round; workers watch slow partitions."""
+        """See Service. Reports lag once all partitions have reached the next round; workers watch slow partitions."""
         return Progress(position=self.training.through, lag=0 if self.training.lacking else 1)
 
     def _wants(self, tp: TP) -> bool:
         return self.training.wants(tp.partition)
 
     def _position(self, partition: int) -> int:
-        return self.training.fetched(partition)  # includes records that wait in memory
+        return self.training.fetched(partition)  # includes records waiting in memory
 
     async def _consume(self, stream: StreamT[Any]) -> AsyncIterator[None]:
         async for tp, fetched in batches(self.app, stream):
@@ -123,7 +123,7 @@ class TrainerService(SingletonService):
             self._skipped.add(tp, record, Rejected(problem, "examples"))
 
     async def _learn(self) -> bool:
-        """Learn one day and store a checkpoint; return False if a partition has not completed the day yet."""
+        """Learn from one day and store a checkpoint. Return False if a partition has not completed the day yet."""
         churn_model = self.training.churn_model
         before, examples = churn_model.version, churn_model.examples
         # 1. Learn, in memory only.
@@ -131,11 +131,11 @@ class TrainerService(SingletonService):
         moment = self.training.learn()
         if moment is None:
             return False
-        # 2. Store position, model and new version atomically.
+        # 2. Store the position, the model and the new version atomically.
         self._on_step("checkpoint")
         await asyncio.shield(self._checkpoint(moment, churn_model.version != before))
         self._on_step("checkpointed")
-        # 3. Commit offsets to Kafka, to display lag.
+        # 3. Commit the offsets to Kafka, for display of the lag only.
         for number, read in self.training.read.items():
             self._transport.done(TP(self._topic, number), read.offset)
         self._on_step("acknowledged")

@@ -1,4 +1,4 @@
-"""Export of the KPIs over a worker's partitions, counted in small chunks between other work."""
+"""Exports the KPIs of a worker's partitions, counting them in small chunks between other work."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SEGMENTS: Final[_Kinds] = tuple(product(SEGMENTS))
 _STAGES: Final[_Kinds] = tuple(product(STAGES))
 
 
-# Attributes of KpiMetrics that are replaced at every count.
+# Attributes of KpiMetrics whose values are replaced by every count.
 _TABLES: Final = (
     "by_band",
     "by_segment",
@@ -53,7 +53,7 @@ _TABLES: Final = (
 
 
 class Totals:
-    """Sums over partitions, by label values of each table."""
+    """Sums over the partitions: for each table, by label values."""
 
     def __init__(self) -> None:
         self.tables: dict[str, Counter[_Labels]] = {name: Counter() for name in _TABLES}
@@ -71,9 +71,9 @@ class Totals:
 
 
 class KpiPublisher:
-    """Publisher of KPI metrics.
+    """Publishes the KPI metrics.
 
-    Call `stepped` after every commit. Run `run` in the background, or call `count` to count at once.
+    Call `stepped` after every commit. Run `run` in the background, or call `count` for an immediate count.
 
     Args:
         metrics: metrics to set.
@@ -81,12 +81,12 @@ class KpiPublisher:
 
     def __init__(self, metrics: KpiMetrics) -> None:
         self.metrics = metrics
-        self._shops = ShopRegistry()  # of all partitions, which together may exceed the limit
+        self._shops = ShopRegistry()  # over all partitions, which together may exceed the limit
         self._counters: dict[str, list[PrometheusCounter]] = {}  # by shop, in the order of EVENT_COUNTS
         self._alert_labels: set[_Labels] = set()  # exported combinations of shop, cause and segment
 
     def stepped(self, step: Step) -> None:
-        """Count the results of a commit."""
+        """Add a commit's results to the counters."""
         for shop, row in step.event_counts.items():
             self._add_row(self._label(shop), row)
         for (shop, cause, segment), count in step.opened.items():
@@ -108,7 +108,7 @@ class KpiPublisher:
             self.metrics.outcomes.add((known, _known("cause", cause), _known("segment", segment)), count)
 
     def owned(self, tasks: Iterable[PartitionTask]) -> None:
-        """Create the counters of the shops of newly owned partitions: a rate needs the zero before the first event."""
+        """Create the counters for the shops of newly owned partitions: a rate needs the zero before the first event."""
         for task in tasks:
             for shop in task.processor.aggregator.shops.names:
                 self._label(shop)
@@ -130,7 +130,7 @@ class KpiPublisher:
             pass
 
     def chunks(self, tasks: Iterable[PartitionTask]) -> Iterator[None]:
-        """Count in chunks, yielding after each, and publish the result at the end."""
+        """Count in chunks, yielding after each one, and publish the result at the end."""
         totals = Totals()
         for task in list(tasks):
             yield from self._count(task, totals)

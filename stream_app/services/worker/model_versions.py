@@ -13,20 +13,20 @@ from stream_app.core.model.snapshot import restore
 from stream_app.core.settings import Settings
 from stream_app.ports import ModelStore
 
-_KEPT: Final = 8  # partitions of one worker are rarely more than a few versions apart
+_KEPT: Final = 8  # a worker's partitions are rarely more than a few versions apart
 _POLL_SECONDS: Final = 0.5
-_POLLS: Final = 60  # for a version that does not exist yet
-_AHEAD: Final = 1_000  # versions after the newest; a tick with a later version is invalid
+_POLLS: Final = 60  # how long to wait for a version that does not exist yet
+_AHEAD: Final = 1_000  # number of versions after the newest one; a tick that names a later version is invalid
 _log = logging.getLogger(__name__)
 
 
 class ModelVersions:
-    """Models by version, fetched from the store once. Version 0 is the untrained prior, which is not stored.
+    """Cache of models by version; each is fetched once. Version 0 is the untrained prior, which is not stored.
 
     Args:
         store: store to fetch from.
         settings: settings of the shop, for the prior.
-        sleep: waits for some seconds.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -34,15 +34,16 @@ class ModelVersions:
     ) -> None:
         self._store, self._sleep = store, sleep
         self.effective_at: dict[int, int] = {}  # by version, microseconds
-        self._given_up: set[int] = set()  # versions that never appeared; not waited for again
+        self._given_up: set[int] = set()  # versions that never appeared; they are not waited for again
         self._kept: OrderedDict[int, ChurnModel] = OrderedDict()
         self._prior = ChurnModel(settings.horizon, settings.decide_every, settings.seed)
 
     async def get(self, version: int) -> ChurnModel:
         """Return the model of a version, or the nearest earlier one if it is no longer kept.
 
-        A worker that catches up over more versions than are kept must not use a model from its future. If a version is
-        newer than all in the store, Redis was restored from a backup: wait for the trainer to create it again.
+        A worker that is catching up may need a version that is no longer kept. It must not use a later one, which has
+        seen its future. A version newer than all those stored means that Redis was restored from a backup: wait until
+        the trainer has created the version again.
         """
         if version == 0:
             return self._prior
@@ -57,7 +58,7 @@ class ModelVersions:
         return self._kept[version]
 
     async def _find(self, version: int) -> ChurnModel | None:
-        """Return the model of a version, waiting for it if it is new; None if it is gone or does not appear."""
+        """Return the model of a version, waiting for a new one. Return None if it was deleted or never appears."""
         for _ in range(1 if version in self._given_up else _POLLS):
             stored, versions = await self._store.snapshot(version), await self._store.versions()
             self.effective_at |= {kept.number: kept.effective_at for kept in versions}

@@ -1,4 +1,4 @@
-"""Partition tasks of a worker: opened and closed as partitions are assigned and revoked."""
+"""Opens and closes a worker's partition tasks as partitions are assigned and revoked."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class PartitionTasks:
         limits: limits of a step.
         buffer_bytes: maximum size of fetched records per task.
         topic_watch: compares topic ids.
-        last_sent: returns the highest sequence number of a partition's outbox in Kafka.
+        last_sent: returns the highest sequence number in Kafka from a partition's outbox.
     """
 
     def __init__(  # noqa: PLR0913 - dependencies and settings
@@ -72,7 +72,7 @@ class PartitionTasks:
 
     @property
     def effective_at(self) -> Mapping[int, int]:
-        """Effective times of the fetched model versions, microseconds."""
+        """Effective times of the fetched model versions, in microseconds."""
         return self._context.models.effective_at
 
     @property
@@ -82,7 +82,7 @@ class PartitionTasks:
 
     @property
     def refused(self) -> dict[int, str]:
-        """Problems of relays whose records Kafka rejects, by partition number."""
+        """Problem of each relay whose records Kafka rejects, by partition number."""
         return {number: runner.relay.refused for number, runner in self._runners.items() if runner.relay.refused}
 
     async def positions(self, tps: Iterable[TP]) -> dict[TP, int]:
@@ -99,7 +99,7 @@ class PartitionTasks:
             for number in sorted(numbers):
                 runner = self._runners.get(number)
                 if runner is not None and runner.base != stored.get(number, b""):
-                    await self._close({number})  # another worker owned it meanwhile
+                    await self._close({number})  # another worker owned the partition in the meantime
                     runner = None
                 if runner is None:
                     runner = await self._open(number)
@@ -115,26 +115,26 @@ class PartitionTasks:
             return found
 
     async def pause(self) -> None:
-        """Finish current commits, because the partitions are about to be revoked."""
+        """Finish the current commits. Called when the partitions are about to be revoked."""
         self._revocations += 1
         for runner in self._runners.values():
             await runner.pause()
 
     async def close(self) -> None:
-        """Finish current commits, drain the outboxes and close all tasks."""
+        """Finish the current commits, drain the outboxes and close all tasks."""
         async with self._opening:
             await self.pause()
             await self._close(set(self._runners), relay=True)
 
     def wants(self, tp: TP) -> bool:
-        """Return whether to fetch more records of a topic partition."""
+        """Return whether to fetch more records from a topic partition."""
         runner = self._runners.get(tp.partition)
         wanted = runner is not None and runner.task.inputs.wants(self._roles[tp.topic])
         self._context.refused |= not wanted
         return wanted
 
     def take(self, tp: TP, fetched: Fetched) -> None:
-        """Pass fetched records to their task; those of a closed partition are dropped."""
+        """Pass fetched records to their tasks. Records of a closed partition are dropped."""
         if (runner := self._runners.get(tp.partition)) is not None:
             runner.take(self._roles[tp.topic], fetched)
 
@@ -165,10 +165,10 @@ class PartitionTasks:
         return runner
 
     async def _recover_rollback(self, number: int, opened: Opened) -> None:
-        """If Kafka has newer outbox records than the store, Redis was restored from a backup.
+        """Recover if Kafka has newer outbox records than the store, which means Redis was restored from a backup.
 
         The shop's events are processed again from the stored position. Records sent since then are retracted for
-        trainer and allocator, and sent again with new numbers.
+        the trainer and the allocator, and sent again with new numbers.
         """
         sent = await self._last_sent(number)
         if is_behind(opened, sent, number) and await skip_sent(
@@ -195,7 +195,7 @@ def _retractions(number: int, since: int) -> list[bytes]:
 
 
 def _co_owned(tps: set[TP], topics: set[str]) -> set[int]:
-    """Return the partition numbers of an assignment. Raises SplitPartition for one without all topics."""
+    """Return the partition numbers of an assignment. Raises SplitPartition if a number lacks one of the topics."""
     numbers = {tp.partition for tp in tps}
     for number in numbers:
         missing = topics - {tp.topic for tp in tps if tp.partition == number}

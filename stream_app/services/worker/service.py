@@ -31,16 +31,16 @@ from stream_app.services.worker.ticker import Ticker
 from stream_app.services.worker.worker_metrics import WorkerMonitor
 
 MILLISECOND_US: Final = 1_000
-TOLERATED_TOO_LATE: Final = 0.01  # share of the events of some minutes
-FEW_TOO_LATE: Final = 10  # events, too few to be a trend
+TOLERATED_TOO_LATE: Final = 0.01  # share of the events within a few minutes
+FEW_TOO_LATE: Final = 10  # fewer events than this show no trend
 _TOO_LATE: Final = (
-    "{too_late:,} of the last {events:,} events are later than shop.lateness, so they are applied out of order. Check"
+    "{too_late:,} of the last {events:,} events exceed shop.lateness and are applied out of order. Check"
     " whether a past log is being published while ticks.clock is `wall`, and whether a topic lags behind"
 )
 
 
 class WorkerService(ConsumerService):
-    """Consumer of the co-partitioned topics.
+    """Consumes the co-partitioned topics and feeds the partition tasks.
 
     Args:
         config: all settings.
@@ -78,7 +78,7 @@ class WorkerService(ConsumerService):
     async def _begin(self) -> None:
         config, stores = self._config, self._stores
         for number in range(config.kafka.partitions):
-            # Before the group is joined: the assignment may be that of an earlier process, without a recreated topic.
+            # Before joining the group: the assignment may come from an earlier process and lack a recreated topic.
             self.topic_watch.require(await stores.states.keep_topics(number, self.topic_watch.ids))
         epoch = await stores.states.claim(config.worker.instance)
         self._producer = make_producer(config)
@@ -158,11 +158,11 @@ class WorkerService(ConsumerService):
 
     @property
     def progress(self) -> Progress:
-        """See Service. As of the last report, because it is read from another thread."""
+        """See Service. The value dates from the last report, because another thread reads it."""
         return self._progress
 
     def _progress_of(self, tasks: Sequence[PartitionTask]) -> Progress:
-        """Return the progress of the tasks that do not wait for trainer, allocator or publisher."""
+        """Return the progress of the tasks that are not waiting for the trainer, the allocator or a publisher."""
         moving = [task for task in tasks if task.hold is None and not task.inputs.waiting_for_promised]
         lags = [lag for task in moving for lag in task.inputs.lags.values()]
         return Progress(

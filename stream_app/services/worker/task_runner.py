@@ -1,4 +1,4 @@
-"""Runner of one partition task: it turns fetched records into commits, one after the other."""
+"""Runs one partition task, turning fetched records into commits one after the other."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from stream_app.services.worker.worker_metrics import WorkerMonitor
 
 _MIN_POLL_SECONDS: Final = 0.005
 _MAX_POLL_SECONDS: Final = 0.25
-# A fetch needs some iterations of the event loop from its thread to the tasks. With a step of some milliseconds in each
-# iteration it would arrive late, contain more records, and make the steps longer still.
+# A fetch takes several iterations of the event loop to get from its thread to the tasks. With a step of a few
+# milliseconds in each iteration it would arrive late, contain more records, and make the steps longer still.
 _ITERATIONS_BETWEEN_STEPS: Final = 8
 Crash = Callable[[BaseException], Awaitable[None]]
 
 
 @dataclass
 class RunnerContext:
-    """What all runners of a worker share.
+    """Objects that all runners of a worker share.
 
     Attributes:
         store: states, positions and outboxes.
@@ -37,10 +37,10 @@ class RunnerContext:
         models: cache of model versions.
         topics: topic names by role.
         instance: instance name and epoch, a prefix for batch ids.
-        watch: receives all measurements.
+        watch: collects the worker's measurements.
         crash: ends the process; cached states cannot be trusted after an error.
         done: called with a topic partition and its stored position.
-        wants_changed: called when more records are wanted of a partition that was refused before.
+        wants_changed: called when more records are wanted from a partition that was refused before.
         on_step: called before each numbered step of a commit; tests crash there.
         turn: held while a task computes a step.
         refused: whether fetching from a partition was refused since the last commit.
@@ -61,7 +61,7 @@ class RunnerContext:
 
 
 class TaskRunner:
-    """Runner of a partition task and its outbox relay; paused until `resume`.
+    """Runs a partition task and its outbox relay. Starts paused; call `resume`.
 
     Args:
         context: shared parts.
@@ -82,25 +82,25 @@ class TaskRunner:
         self._jobs = [asyncio.create_task(self._guarded(job)) for job in (self._pump, relay.run)]
 
     def resume(self) -> None:
-        """Continue to process records."""
+        """Start or continue processing records."""
         self._paused = False
         self._wake.set()
 
     async def pause(self) -> None:
-        """Stop after the current commit."""
+        """Pause after the current commit."""
         self._paused = True
         async with self._committing:
             pass
 
     async def stop(self) -> None:
-        """Stop for good after the current commit."""
+        """Stop permanently after the current commit."""
         await self.pause()
         for job in self._jobs:
             job.cancel()
         await asyncio.gather(*self._jobs, return_exceptions=True)
 
     def take(self, role: str, fetched: Fetched) -> None:
-        """Add fetched records of the topic with a role."""
+        """Add records fetched from the topic with the given role."""
         self.task.inputs.receive(role, fetched.start, fetched.records, fetched.end, fetched.high_watermark)
         self._wake.set()
 
@@ -119,7 +119,7 @@ class TaskRunner:
         await self.relay.has_room()
         model = await context.models.get(task.version)
         async with self._committing:
-            if self._paused:  # revoked while this method waited
+            if self._paused:  # the partition was revoked while this method waited
                 return False
             # 1. Decide, in memory only.
             context.on_step("decide")
@@ -130,11 +130,11 @@ class TaskRunner:
             if step is None:
                 return False
             decided = time.perf_counter()
-            # 2. Commit. Shielded, because losing the reply would cost a restart.
+            # 2. Commit. Shielded from cancellation, because losing the reply would require a restart.
             context.on_step("commit")
             await asyncio.shield(self._commit(step))
             context.on_step("committed")
-            # 3. Commit offsets to Kafka, to display lag.
+            # 3. Commit the offsets to Kafka, for display of the lag only.
             for role, offset in step.position.offsets.items():
                 context.done(TP(context.topics[role], task.number), offset)
             context.on_step("acknowledged")

@@ -1,4 +1,4 @@
-"""Writer of ticks: the worker that holds the lease writes them for all partitions."""
+"""Writes the ticks of all partitions while this worker holds the lease."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from stream_app.ports import Lease, ModelStore
 from stream_app.services.runtime.outbox_relay import REMIND_SECONDS
 from stream_app.services.runtime.producer import RecordProducer
 
-SETTLE_US: Final = 2_000_000  # delay of ticks, so that events reach their topics before the tick
+SETTLE_US: Final = 2_000_000  # ticks are delayed by this much, so that earlier events have reached their topics
 _POLL_SECONDS: Final = 0.5
 _log = logging.getLogger(__name__)
 
 
 class Ticker:
-    """Writer of ticks while it holds the lease.
+    """Writes ticks while this worker holds the lease.
 
     Args:
         lease: lease shared by all workers.
-        models: model versions, for the version that a tick activates.
+        models: store of the model versions, one of which each tick activates.
         producer: idempotent producer.
         topic: topic of the ticks.
         partitions: number of partitions, each of which gets every tick.
@@ -53,11 +53,11 @@ class Ticker:
         self._topic, self._partitions, self._settings = topic, partitions, settings
         self._holder, self._every, self._ttl_ms = holder, every, ttl // 1_000
         self.owner = False
-        self.refused = ""  # problem and remedy while the topic rejects ticks
+        self.refused = ""  # problem and remedy, while the topic rejects ticks
         self._reminded = 0.0
 
     async def run(self) -> None:
-        """Write due ticks until cancelled. A rejected tick is retried, because its topic can be fixed."""
+        """Write due ticks until cancelled. A rejected tick is retried, because an operator may fix the topic."""
         try:
             while True:
                 try:
@@ -71,7 +71,7 @@ class Ticker:
                 await self._lease.release(self._holder)
 
     async def write_due(self) -> int:
-        """Write due ticks if this worker holds the lease; return their number."""
+        """Write the due ticks if this worker holds the lease. Return how many were written."""
         owned = await self._lease.acquire(self._holder, self._ttl_ms)
         if owned != self.owner:
             _log.info("Tick lease acquired" if owned else "Tick lease lost")
@@ -81,7 +81,7 @@ class Ticker:
         due = due_ticks(await self._lease.last(), await self._lease.now() - SETTLE_US, self._every, self._settings)
         for moment in due:
             await self._write(moment)
-            # Advance after writing: a crash in between writes the tick again, and duplicate ticks are harmless.
+            # Advance after writing: after a crash in between, the tick is written twice, which is harmless.
             if not await self._lease.advance(self._holder, moment.at):
                 self.owner = False
                 break

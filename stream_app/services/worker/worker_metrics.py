@@ -1,4 +1,4 @@
-"""Measurements of a worker, updated after every commit and twice per second."""
+"""Collects a worker's measurements after every commit and twice per second."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SAMPLE_SECONDS: Final = 5.0
 
 
 class Recent:
-    """Counts of events and too-late events in the last minutes.
+    """Counts events and too-late events over the last few minutes.
 
     Args:
         clock: returns monotonic seconds.
@@ -44,7 +44,7 @@ class Recent:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._samples: deque[tuple[float, int, int]] = deque()  # start, events, too-late events
+        self._samples: deque[tuple[float, int, int]] = deque()  # start, number of events, and of too-late events
 
     def add(self, events: int, too_late: int) -> None:
         """Add events."""
@@ -61,7 +61,7 @@ class Recent:
 
     @property
     def too_late(self) -> int:
-        """Number of events beyond the allowed lateness."""
+        """Number of events that arrived after the allowed lateness."""
         return sum(late for _, _, late in self._kept())
 
     def _kept(self) -> deque[tuple[float, int, int]]:
@@ -86,7 +86,7 @@ class WorkerMonitor:
         self.recent = Recent()
         self._counts: dict[int, Counts] = {}
         self.placement = Placement()
-        self._held: dict[int, float] = {}  # seconds that each partition has been waiting at its tick
+        self._held: dict[int, float] = {}  # number of seconds that each partition has been waiting at its tick
 
     def owned(self, tasks: Mapping[int, PartitionTask]) -> None:
         """Set the partitions that the worker owns."""
@@ -101,11 +101,11 @@ class WorkerMonitor:
 
     @property
     def longest_hold(self) -> float:
-        """Longest time that a partition has been waiting for trainer or allocator, seconds."""
+        """Longest time that a partition has been waiting for the trainer or the allocator, in seconds."""
         return max(self._held.values(), default=0.0)
 
     def stepped(self, task: PartitionTask, step: Step, committed_seconds: float) -> None:
-        """Record a stored commit."""
+        """Update the metrics after a stored commit."""
         metrics, number = self.worker, str(task.number)
         for role, count in step.events.items():
             metrics.events.labels(role).inc(count)
@@ -133,7 +133,7 @@ class WorkerMonitor:
             metrics.watermark.labels(number).set(step.watermark / _MICROS)
 
     def _count_unknown_values(self, step: Step) -> None:
-        """Count unknown enum values, and log each of them once."""
+        """Count unknown enum values, logging each one once."""
         for (field, word), count in step.unknown_words.items():
             known = len(self._unknown_values.counts)
             counted_as = self._unknown_values.add(field, word, count)
@@ -155,9 +155,9 @@ class WorkerMonitor:
 
         Args:
             tasks: tasks by partition number.
-            pending: outbox records that are not in Kafka yet.
-            seconds: time since the last call.
-            effective_at: effective times of model versions, microseconds.
+            pending: number of outbox records that are not in Kafka yet.
+            seconds: number of seconds since the last call.
+            effective_at: effective times of the model versions, in microseconds.
         """
         metrics = self.worker
         lags: dict[str, int] = dict.fromkeys(ROLES, 0)

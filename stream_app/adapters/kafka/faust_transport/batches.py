@@ -1,6 +1,6 @@
-"""Reader of one partition's record batches in a fetch response, which skips unreadable batches and keeps their bytes.
+"""Reads one partition's record batches from a fetch response. Skips unreadable batches and keeps their bytes.
 
-aiokafka's own reader fails at such a batch every time, and decompresses without a limit.
+aiokafka's own reader fails on such a batch every time, and decompresses without a limit.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from stream_app.adapters.kafka.faust_transport.salvage import MAX_KEPT_BYTES, sa
 from stream_app.adapters.kafka.faust_transport.unpacking import PADDING, Unpacker
 from stream_app.core.messages.unreadable import Kept, Unreadable
 
-# Limits of what is handed over at once per partition; the rest stays compressed.
+# Limits on what is returned at once per partition; the rest stays compressed.
 TAKEN_BYTES: Final = 32 << 20
 TAKEN_RECORDS: Final = 100_000
-_LENGTH: Final = struct.Struct(">8xi")  # length of what follows the log header
+_LENGTH: Final = struct.Struct(">8xi")  # size of the batch without its log header
 Taken: TypeAlias = ConsumerRecord | Unreadable
 
 
 class FetchedBytes:
-    """Bytes of a partition in a fetch response; replaces aiokafka's `MemoryRecords`, which hides them."""
+    """Bytes of a partition in a fetch response. Replaces aiokafka's `MemoryRecords`, which does not expose them."""
 
     def __init__(self, data: bytes | None) -> None:
         self.data = data or b""
 
     def has_next(self) -> bool:
-        """Return whether there are bytes to read, even malformed ones: aiokafka would silently skip an offset."""
+        """Return whether there are bytes to read, even malformed ones: else aiokafka would silently skip an offset."""
         return bool(self.data)
 
     def size_in_bytes(self) -> int:
@@ -51,7 +51,7 @@ class FetchedBytes:
 
 
 class Batches:
-    """Record batches of one partition in a fetch response; replaces aiokafka's `PartitionRecords`.
+    """Record batches of one partition in a fetch response. Replaces aiokafka's `PartitionRecords`.
 
     Args:
         tp: partition.
@@ -68,10 +68,10 @@ class Batches:
         self._data, self._size, self._at = memoryview(data + bytes(PADDING)), len(data), 0
 
     def take(self, high_watermark: int | None) -> tuple[list[Taken], int]:
-        """Return the next records, up to a limit, and their decompressed size.
+        """Return the next records, up to a limit, with their decompressed size.
 
         Reading stops at an unreadable batch, which is then fetched again. If it fails in the same way, it is skipped:
-        its readable records are returned, and `Unreadable` replaces the rest.
+        its readable records are returned, and `Unreadable` values replace the others.
 
         Args:
             high_watermark: end of the partition according to this response, if known.
@@ -100,7 +100,7 @@ class Batches:
         return size
 
     def _end(self) -> int:
-        """Return where the next batch ends; beyond the bytes if it is malformed."""
+        """Return the position at which the next batch ends. For a malformed batch it lies beyond the bytes."""
         if self._at + LOG_HEADER_BYTES < self._size:
             (length,) = _LENGTH.unpack_from(self._data, self._at)
             end: int = self._at + LOG_HEADER_BYTES + length
@@ -131,14 +131,14 @@ class Batches:
         return batch, data
 
     def _is_ahead(self, following: int, high_watermark: int | None) -> bool:
-        """Return whether a batch is plausible at its place: the checksum does not cover the base offset."""
+        """Return whether a batch may start at this position. The checksum does not cover the base offset."""
         return self.next_fetch_offset < following and (high_watermark is None or following <= high_watermark)
 
     def _misplaced(self, following: int) -> str:
-        return f"its header ends it before offset {following}, but it was found at {self.next_fetch_offset}"
+        return f"by its header it ends before offset {following}, but it was found at {self.next_fetch_offset}"
 
     def _add(self, taken: list[Taken], records: list[ConsumerRecord]) -> None:
-        """Add the records from the position on, which may lie inside the batch."""
+        """Add the records at or after the current position, which may lie inside the batch."""
         if records and records[0].offset < self.next_fetch_offset:
             records = [one for one in records if one.offset >= self.next_fetch_offset]
         taken += records
@@ -162,7 +162,7 @@ class Batches:
         self.done = end > self._size
 
     def _following(self, end: int, high_watermark: int | None) -> int:
-        """Return the offset after an unreadable batch: by its header, else by the next batch, else the next offset."""
+        """Return the offset after an unreadable batch: from its header, else the next batch, else the next offset."""
         data = self._data
         guesses = []
         if self._at + HEADER_BYTES <= self._size:
@@ -173,7 +173,7 @@ class Batches:
         return next((one for one in guesses if self._is_ahead(one, high_watermark)), self.next_fetch_offset + 1)
 
     def _salvaged(self, end: int, high_watermark: int | None, problem: str) -> list[Taken]:
-        """Return the readable records of a batch, and the rest as `Unreadable`."""
+        """Return the readable records of a batch, and an `Unreadable` for each of the others."""
         try:
             batch, data = self._unpacked(end, high_watermark)
         except MemoryError:

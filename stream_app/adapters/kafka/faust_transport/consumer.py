@@ -1,4 +1,4 @@
-"""Consumer of the batching transport: which partitions it fetches, from which positions, and what it commits."""
+"""Consumer of the batching transport: decides which partitions to fetch, from which positions, and what to commit."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _CREATE_TIME = 0  # Kafka's timestamp type for times set by the producer
 
 
 class BatchingConsumer(Consumer):
-    """Consumer that yields one message per fetch; its value holds a `Fetched` for each partition with records.
+    """Consumer that yields one message per fetch. Its value holds a `Fetched` for each partition that has records.
 
     Faust tracks messages by partition and offset, so a message carries those of the last record of one of its
-    partitions. Which one does not matter, because positions come from the store and never from Faust.
+    partitions. It does not matter which one, because positions come from the store and never from Faust.
 
-    After an assignment or a stop of the flow, a partition is fetched only once it was sought to the position that the
-    transport's `positions` returned. Fetching therefore always resumes from there.
+    After an assignment or a stop of the flow, a partition is not fetched until the consumer has sought the position
+    that the transport's `positions` returned. Fetching therefore always resumes from there.
     """
 
     transport: BatchingTransport
@@ -52,13 +52,13 @@ class BatchingConsumer(Consumer):
 
     @Service.task
     async def _watch_group(self) -> None:
-        """Crash if the group coordinator refuses access: nothing else checks this before partitions are assigned."""
+        """Crash if the group coordinator refuses access. Nothing else checks this until partitions are assigned."""
         while not self.should_stop:
             await self._thread.check_group()
             await self.sleep(WATCH_GROUP_SECONDS)
 
     def wake(self) -> None:
-        """Re-evaluate which partitions are wanted."""
+        """Make the consumer re-evaluate which partitions to fetch."""
         self._thread.wake()
 
     # --- positions
@@ -70,12 +70,12 @@ class BatchingConsumer(Consumer):
         self._thread.wake()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Forget the positions of the partitions."""
+        """Forget the positions of revoked partitions."""
         self._forget_positions()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Forget all positions: retained partitions have new positions in aiokafka, too."""
+        """Forget all positions: partitions that are kept have new positions in aiokafka too."""
         self._forget_positions()
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -84,14 +84,14 @@ class BatchingConsumer(Consumer):
         self._epoch += 1
 
     async def perform_seek(self) -> None:
-        """Seek to the stored positions, once per assignment or stop of the flow."""
+        """Seek the stored positions, once per assignment or stop of the flow."""
         async with self._seeking:
             if self._sought and self._sought >= self.assignment():
                 return
             epoch = self._epoch
             positions = await self.seek_to_committed()
             # An empty `Fetched` at a position carries the offset before it, which must count as new. The first commit
-            # to Kafka is always sent, because such commits are only used to display lag.
+            # to Kafka is always sent, which is harmless: offsets in Kafka are only used to display lag.
             for tp, position in positions.items():
                 self._read_offset[tp] = position - 1
                 self._committed_offset[tp] = None
@@ -100,7 +100,7 @@ class BatchingConsumer(Consumer):
                 self._sought = frozenset(positions)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Seek all assigned partitions to their stored positions, and return the positions.
+        """Seek the stored position in every assigned partition, and return the positions.
 
         Raises:
             HistoryGone: a stored position is before the beginning of its partition.
@@ -129,10 +129,10 @@ class BatchingConsumer(Consumer):
         return fetched if epoch == self._epoch else {}
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's name
-        """Yield one message with everything that was fetched.
+        """Yield a single message with everything that was fetched.
 
-        Faust needs four iterations of the event loop per message and the stream a fifth, and partition tasks may run in
-        each. With one message for each of 24 partitions, a fetch took a hundred iterations to arrive.
+        Faust needs four iterations of the event loop per message and the stream a fifth. Partition tasks may run in
+        each of them. With one message for each of 24 partitions, a fetch took a hundred iterations to arrive.
         """
         fetched: Any = (await self._wait_next_records(timeout))[0]
         if fetched and not self.should_stop:
@@ -166,14 +166,14 @@ class BatchingConsumer(Consumer):
         """
 
     def standing(self) -> dict[TP, int]:
-        """Return the position up to which each wanted partition was delivered."""
+        """Return the position up to which records of each wanted partition have been delivered."""
         ends, wants = self._thread._ends, self.transport.wants
         return {tp: ends[tp] for tp in self._sought if tp in ends and wants(tp)}
 
     # --- committing
 
     def ack(self, message: Message) -> bool:
-        """Release a message. `done` reports stored positions, partition by partition."""
+        """Release a message. Positions are not acknowledged here but reported to `done`, partition by partition."""
         with ack_lock:
             if message.acked:
                 return False
@@ -183,7 +183,7 @@ class BatchingConsumer(Consumer):
             return True
 
     def done(self, tp: TP, position: int) -> None:
-        """Commit a stored position to Kafka, where it is used to display lag."""
+        """Commit a stored position to Kafka, where it is only used to display lag."""
         with ack_lock:
             if tp in self._sought:  # otherwise the partition is being reassigned
                 self._acked[tp] = [position - 1]
@@ -204,4 +204,4 @@ class BatchingConsumer(Consumer):
             return False
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Ignore gaps between offsets of messages: they are records of the same message."""
+        """Ignore gaps between the offsets of messages: these are the other records of a message."""

@@ -1,4 +1,4 @@
-"""Policy for unreadable batches: when one is skipped, and when there are too many."""
+"""Policy for unreadable batches: when to skip one, and when there are too many."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class Faults:
-    """Record of the unreadable batches of a process.
+    """Keeps track of the unreadable batches that a process encounters.
 
     Args:
         skipped: called for each skipped batch.
@@ -31,7 +31,7 @@ class Faults:
         self._times: deque[float] = deque(maxlen=MOST + 1)
 
     def is_lasting(self, tp: TP, first: int, problem: str) -> bool:
-        """Return whether a batch fails for the second time in the same way, so that its bytes in Kafka are at fault."""
+        """Return whether a batch has failed twice in the same way, which means that its bytes in Kafka are at fault."""
         fault = (first, problem)
         if self._seen.get(tp) == fault:
             del self._seen[tp]

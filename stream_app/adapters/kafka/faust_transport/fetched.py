@@ -14,12 +14,12 @@ class Fetched(NamedTuple):
     """Records of one partition from one fetch, with the positions before and after them.
 
     Consecutive values of a partition are contiguous: each starts where the previous one ended, and the first one after
-    an assignment starts at the position sought to. Offsets in between may have gaps (compaction, transactions).
+    an assignment starts at the position that was sought. Offsets in between may have gaps (compaction, transactions).
 
     Attributes:
-        start: position at which the fetch started.
-        records: records in order of offset; `Unreadable` replaces unreadable ones. Empty if the fetch only showed that
-            the partition is caught up.
+        start: position from which the records were fetched.
+        records: records in order of offset; `Unreadable` replaces unreadable ones. Empty if the fetch
+            only showed that the consumer has reached the end of the partition.
         end: next position.
         high_watermark: end of the partition according to its last fetch response.
 
@@ -34,5 +34,5 @@ class Fetched(NamedTuple):
 
     @property
     def caught_up(self) -> bool:
-        """Whether the partition had no further records at its last fetch response."""
+        """Whether the partition had no more records at the time of its last fetch response."""
         return self.end >= self.high_watermark

@@ -1,4 +1,4 @@
-"""Replacement of the readers in aiokafka's fetcher, and access to its records."""
+"""Replaces the readers in aiokafka's fetcher, and gives access to its records."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from stream_app.adapters.kafka.faust_transport.unpacking import Unpacker
 
 
 def responding(fetcher: Any, faults: Faults, unpacker: Unpacker) -> MethodType:
-    """Return the fetcher's method for responses, with readers that skip unreadable batches.
+    """Return the fetcher's method that handles responses, with readers that skip unreadable batches.
 
-    The method runs the same code with two global names replaced, so that other consumers are not affected.
+    The method runs the same code with two global names replaced, so other consumers are not affected.
     """
 
     def batches(tp: TP, records: FetchedBytes, _: Any, position: int, *__: Any) -> Batches:
@@ -29,9 +29,9 @@ def responding(fetcher: Any, faults: Faults, unpacker: Unpacker) -> MethodType:
 
 
 def drain(fetcher: Any, wanted: AbstractSet[TP]) -> dict[TP, list[Taken]]:
-    """Return fetched records of some partitions up to a limit, as aiokafka's `getmany` does.
+    """Return fetched records of the given partitions up to a limit, as aiokafka's `getmany` does.
 
-    Raises errors that a broker returned instead of records, and TooManyUnreadable.
+    Raises TooManyUnreadable, and any error that a broker returned instead of records.
     """
     records: dict[TP, list[Taken]] = {}
     size = count = 0

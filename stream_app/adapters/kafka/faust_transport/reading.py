@@ -1,4 +1,4 @@
-"""Parsing of record batches with aiokafka's parser, within limits on memory."""
+"""Parses record batches with aiokafka's parser, within memory limits."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from stream_app.adapters.kafka.faust_transport.salvage import MAX_HEADERS, MAX_R
 from stream_app.adapters.kafka.faust_transport.unpacking import Unpacker
 
 # Events have unique ids, so 1 MiB never holds this many, however well they compress. Each record becomes an object of
-# some hundred bytes, and a batch that decompresses to 32 MiB could hold 4,000,000 records of 7 bytes.
+# a few hundred bytes, and a batch that decompresses to 32 MiB could hold 4,000,000 records of 7 bytes.
 MAX_RECORDS: Final = 100_000
 
-LOG_HEADER_BYTES: Final = 12  # base offset and length of the rest
-MAGIC_AT: Final = 16  # offset of the format version
+LOG_HEADER_BYTES: Final = 12  # size of the log header: base offset and length of the rest
+MAGIC_AT: Final = 16  # byte position of the format version
 HEADER_BYTES: Final = 61
-_ATTRIBUTES_AT: Final = 22  # offset of the byte with the codec
-_COUNT: Final = struct.Struct(">57xi")  # number of records
+_ATTRIBUTES_AT: Final = 22  # byte position of the codec
+_COUNT: Final = struct.Struct(">57xi")  # reads the number of records
 _LEGACY_BYTES: Final = 26  # size of the smallest batch
 _LEGACY_ATTRIBUTES_AT: Final = 17
-_CODEC: Final = 7  # mask of the attributes
+_CODEC: Final = 7  # mask of the codec in the attributes
 
 
 class Fault(ValueError):
-    """Malformed bytes of a batch."""
+    """The bytes of a batch are malformed."""
 
 
 def unpacked(data: memoryview, unpacker: Unpacker) -> tuple[Any, memoryview]:
@@ -59,13 +59,13 @@ def unpacked(data: memoryview, unpacker: Unpacker) -> tuple[Any, memoryview]:
 
 
 def count_of(data: memoryview) -> int:
-    """Return the number of records according to the header of a batch."""
+    """Return the number of records according to the header of the batch."""
     count: int = _COUNT.unpack_from(data)[0]
     return count
 
 
 def records_of(tp: TP, batch: Any, data: memoryview) -> list[ConsumerRecord]:
-    """Return the records of a batch from `unpacked`. Raises Fault, or exceptions of aiokafka's parser."""
+    """Return the records of a batch returned by `unpacked`. Raises Fault, or exceptions of aiokafka's parser."""
     if len(data) > MAX_RECORD_BYTES and longest(data[HEADER_BYTES:], count_of(data)) > MAX_RECORD_BYTES:
         raise Fault(f"a record has more than {MAX_RECORD_BYTES} bytes")
     topic, partition = tp
@@ -102,7 +102,7 @@ def records_of(tp: TP, batch: Any, data: memoryview) -> list[ConsumerRecord]:
 
 
 def legacy_records(tp: TP, data: memoryview, unpacker: Unpacker) -> tuple[list[ConsumerRecord], int]:
-    """Return the records of a message set of Kafka before 0.11, and the offset after them.
+    """Return the records of a message set (the format before Kafka 0.11), and the offset after them.
 
     Raises:
         Fault: the message is malformed. aiokafka and codecs raise exceptions of their own.
@@ -116,7 +116,7 @@ def legacy_records(tp: TP, data: memoryview, unpacker: Unpacker) -> tuple[list[C
     end = batch.next_offset
     if not codec:
         return [consumer_record(tp, one, one.offset, one.timestamp) for one in batch], end
-    # Without its codec flag, the wrapper is a plain message whose value is the compressed messages.
+    # Without its codec flag, the wrapper is a plain message whose value contains the compressed messages.
     wrapper = bytearray(data)
     wrapper[_LEGACY_ATTRIBUTES_AT] &= ~_CODEC
     (outer,) = LegacyRecordBatch(wrapper, data[MAGIC_AT])
@@ -150,7 +150,7 @@ def _messages(data: memoryview) -> list[Any]:
 
 
 def consumer_record(tp: TP, record: Any, offset: int, timestamp: int | None) -> ConsumerRecord:
-    """Return a parsed record as the type that aiokafka returns."""
+    """Convert a parsed record to the type that aiokafka returns."""
     key, value = record.key, record.value
     return ConsumerRecord(
         tp.topic,

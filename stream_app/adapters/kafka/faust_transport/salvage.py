@@ -1,6 +1,6 @@
 """Record-by-record reader for batches that the client library rejects.
 
-It returns readable records and keeps the bytes of the others. It is slow and only used for malformed batches. Every
+It returns the readable records and keeps the bytes of the others. It is slow and only used for malformed batches. Every
 number is validated before use.
 """
 
@@ -39,7 +39,7 @@ def salvage(batch: Any, count: int, payload: memoryview) -> Iterator[Record | Un
         payload: decompressed records.
     """
     at, next_offset, room = 0, batch.base_offset, MAX_HEADERS
-    gapless = count == batch.last_offset_delta + 1  # otherwise compaction has removed records
+    gapless = count == batch.last_offset_delta + 1  # otherwise compaction may have removed records
     for _ in range(count):
         begin = at
         try:
@@ -57,7 +57,7 @@ def salvage(batch: Any, count: int, payload: memoryview) -> Iterator[Record | Un
 
 
 def longest(payload: memoryview, count: int) -> int:
-    """Return the size of the longest record. Raises ValueError or IndexError if record lengths are wrong."""
+    """Return the size of the longest record. Raises ValueError or IndexError if a record length is wrong."""
     at = found = 0
     for _ in range(count):
         start, at = _bounds(payload, at)
@@ -66,7 +66,7 @@ def longest(payload: memoryview, count: int) -> int:
 
 
 def _bounds(payload: memoryview, at: int) -> tuple[int, int]:
-    """Return where the body of a record starts and ends."""
+    """Return the positions at which the body of a record starts and ends."""
     length, start = _number(payload, at)
     if not 0 <= length <= len(payload) - start:
         raise ValueError("a record is longer than the batch")
@@ -78,7 +78,7 @@ def _is_in_place(offset: int, next_offset: int, end: int, gapless: bool) -> bool
 
 
 def _read(batch: Any, offset: int, body: memoryview, room: int) -> Record | Unreadable:
-    """Return one record; `offset` is used if its own is unreadable."""
+    """Parse and return one record, or an Unreadable with the given `offset` if the record's own cannot be read."""
     if len(body) > MAX_RECORD_BYTES:
         return _kept(batch, offset, body, f"the record has {len(body)} bytes, more than {MAX_RECORD_BYTES}")
     try:
@@ -92,7 +92,7 @@ def _read(batch: Any, offset: int, body: memoryview, room: int) -> Record | Unre
 
 
 def _parsed(batch: Any, body: memoryview, room: int) -> tuple[Record, bool]:
-    """Return the record, and whether its header names are UTF-8."""
+    """Parse a record. Return it, and whether its header names are UTF-8."""
     _, at = _number(body, 0)  # attributes: unused
     timestamp_delta, at = _number(body, at)
     offset_delta, at = _number(body, at)
@@ -100,7 +100,7 @@ def _parsed(batch: Any, body: memoryview, room: int) -> tuple[Record, bool]:
     value, at = _bytes(body, at)
     count, at = _number(body, at)
     if not 0 <= count <= room:
-        raise ValueError(f"it has {count} headers; the limit is {MAX_HEADERS} a batch")
+        raise ValueError(f"it has {count} headers; the limit is {MAX_HEADERS} per batch")
     headers, is_utf8 = [], True
     for _ in range(count):
         name, at = _bytes(body, at)

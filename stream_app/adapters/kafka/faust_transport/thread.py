@@ -1,4 +1,4 @@
-"""Consumer thread of the batching transport: fetches records per partition, with the positions around them."""
+"""Consumer thread of the batching transport: fetches records by partition, with the positions before and after them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from stream_app.adapters.kafka.faust_transport.transport import BatchingTransport
 
 # While fetched records of a broker's partitions wait to be taken, aiokafka delays the next fetch by this time and then
-# sends it without those partitions. With the default of 0.1 s, one partition that is held back delays all others. With
+# sends it without those partitions. With the default of 0.1 s, one held-back partition delays all others. With
 # 0, the next request is sent before the records can be taken, so that their partitions miss it.
 PREFETCH_BACKOFF_SECONDS = 0.005
 
-# Pause between checks whether a rebalance has finished.
+# Interval between checks whether a rebalance has finished.
 REBALANCE_PAUSE_SECONDS = 0.01
 
 
@@ -32,9 +32,9 @@ class FetchThread(AIOKafkaConsumerThread):
     """Consumer thread of Faust that returns all records of some partitions instead of single records."""
 
     transport: BatchingTransport
-    _ends: dict[TP, int]  # end of each partition's last `Fetched`
+    _ends: dict[TP, int]  # position at the end of each partition's last `Fetched`
     _caught_up: dict[TP, int]  # position at which each partition was last reported as caught up
-    wakes: int  # counts `wake`, so that no call is missed between choosing partitions and waiting
+    wakes: int  # number of calls of `wake`, so that none is missed between choosing partitions and waiting
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -45,7 +45,7 @@ class FetchThread(AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = self.transport.fetch_max_wait_ms
         consumer._fetch_min_bytes = self.transport.fetch_min_bytes
         consumer._max_partition_fetch_bytes = self.transport.max_partition_fetch_bytes
-        consumer._auto_offset_reset = "none"  # never silently replace an invalid position
+        consumer._auto_offset_reset = "none"  # never replace an invalid position silently
         return consumer
 
     async def on_start(self) -> None:
@@ -64,7 +64,7 @@ class FetchThread(AIOKafkaConsumerThread):
                 if not fetcher._closed:
                     raise
                 return False
-            # aiokafka wakes nobody for an empty response, but a partition may now be caught up.
+            # aiokafka does not wake waiters for an empty response, but a partition may now be caught up.
             if not came:
                 self._notify()
             return came
@@ -77,7 +77,7 @@ class FetchThread(AIOKafkaConsumerThread):
             super()._stopped_set()
 
     async def check_group(self) -> None:
-        """Raise errors of the group coordinator, as KafkaDenied if a right is missing."""
+        """Raise an error of the group coordinator, if there is one; KafkaDenied if a right is missing."""
         with refusals("Read"):
             await self.call_thread(self._check_group)
 
@@ -87,7 +87,7 @@ class FetchThread(AIOKafkaConsumerThread):
             coordinator.check_errors()
 
     def wake(self) -> None:
-        """End a waiting fetch because the wanted partitions have changed. Thread-safe."""
+        """Interrupt a waiting fetch because the set of wanted partitions has changed. Thread-safe."""
         self.wakes += 1
         self.thread_loop.call_soon_threadsafe(self._notify)
 
@@ -98,7 +98,7 @@ class FetchThread(AIOKafkaConsumerThread):
                 fetcher._notify(waiter)
 
     async def fetch(self, wanted: frozenset[TP], wakes: int, timeout: float) -> dict[TP, Fetched]:  # noqa: ASYNC109
-        """Return all fetched records of some partitions; wait for records, a call of `wake`, or a timeout.
+        """Wait for records, a call of `wake`, or a timeout, and return all fetched records of the wanted partitions.
 
         Args:
             wanted: partitions to return; records of other partitions are kept.
@@ -138,7 +138,7 @@ class FetchThread(AIOKafkaConsumerThread):
         return {}
 
     async def _take(self, fetcher: Any, wanted: frozenset[TP]) -> dict[TP, Fetched]:
-        """Return fetched records; it does not wait before reading positions, so that they match the records."""
+        """Return fetched records. Awaits nothing before it reads the positions, so that they match the records."""
         try:
             records = drain(fetcher, wanted)
         except OffsetOutOfRangeError as error:
@@ -158,7 +158,7 @@ class FetchThread(AIOKafkaConsumerThread):
         return found
 
     async def _unreachable(self, positions: Mapping[TP, int]) -> Exception:
-        """Return the error for the first of some positions that cannot be fetched."""
+        """Return the error for the first of these positions that cannot be fetched."""
         (topic, partition), position = next(iter(positions.items()))
         return await self._checked(TP(topic, partition), position) or OffsetOutOfRangeError(dict(positions))
 
@@ -168,7 +168,7 @@ class FetchThread(AIOKafkaConsumerThread):
         return unreachable(tp, position, earliest, end)
 
     async def seek_all(self, stored: Mapping[TP, int], assigned: Iterable[TP]) -> dict[TP, int]:
-        """Seek every assigned partition to its stored position, or to its beginning, and return the positions.
+        """In every assigned partition, seek the stored position or the beginning; return the positions.
 
         Raises:
             HistoryGone: a stored position is before the beginning of its partition.
@@ -189,7 +189,7 @@ class FetchThread(AIOKafkaConsumerThread):
         # 2. Seek without awaiting in between. Raises IllegalStateError for a partition that was revoked meanwhile.
         for tp, position in positions.items():
             consumer.seek(tp, position)
-            # The known high watermark may be older than the position, which would then seem caught up.
+            # The known high watermark may be older than the position, so the partition would seem to be caught up.
             consumer._subscription.subscription.assignment.state_value(tp).highwater = None
             self._ends[tp] = position
             self._caught_up.pop(tp, None)

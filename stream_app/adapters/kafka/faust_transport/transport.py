@@ -16,10 +16,10 @@ from stream_app.adapters.kafka.faust_transport.faults import Faults
 from stream_app.adapters.kafka.faust_transport.unpacking import Unpacker
 
 # Maximum time that a broker delays an empty fetch response. A partition whose records were not taken in time misses one
-# fetch and is delayed by as much; an idle consumer sends requests at this interval.
+# fetch and is delayed by this time. An idle consumer sends requests at this interval.
 FETCH_MAX_WAIT_MS = 20
 
-# Maximum size per partition and fetch: some 1,000 events, one batch of a partition task.
+# Maximum size per partition and fetch: about 1,000 events, one batch of a partition task.
 MAX_PARTITION_FETCH_BYTES = 256 * 1024
 
 Wants = Callable[[TP], bool]
@@ -37,10 +37,10 @@ class BatchingTransport(stock.Transport):
     Args:
         url: brokers.
         app: app that uses the transport.
-        positions: returns the position of each of some partitions; called at every assignment and resume. Missing
+        positions: returns the positions of the given partitions; called at every assignment and resume. Missing
             partitions are read from their beginning. Records fetched before the call are discarded.
-        wants: returns whether to fetch more of a partition; called before every fetch in the app's thread. Fetched
-            records of an unwanted partition are kept and delivered later.
+        wants: returns whether to fetch more records from a partition; called before every fetch in the app's thread.
+            Fetched records of an unwanted partition are kept and delivered later.
         fetch_max_wait_ms: maximum time that a broker delays a fetch response with less than `fetch_min_bytes`.
         fetch_min_bytes: minimum size of a fetch response.
         max_partition_fetch_bytes: maximum size per partition, unless a single batch is larger.

@@ -1,4 +1,4 @@
-"""Decompression of Kafka's four codecs into a buffer of fixed size."""
+"""Decompresses Kafka's four codecs into a buffer of fixed size."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from stream_app.errors import MissingCodec
 # By default a broker accepts batches up to 1 MiB, and JSON events compress 5 to 20 times, so no legitimate batch is
 # larger. 440 KB of gzip can hold 450 MB of zeros, which crashed a worker with 1 GiB of memory at every start.
 MAX_UNPACKED_BYTES: Final = 32 << 20
-# The library reads a few bytes past the end of a batch that is truncated inside a number.
+# The library reads a few bytes past the end of a batch that is cut off inside a number.
 PADDING: Final = 64
 
-GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4  # codes in the attributes of a batch
+GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4  # by code in the attributes of a batch
 _NAMES: Final = {GZIP: "gzip", SNAPPY: "snappy", LZ4: "lz4", ZSTD: "zstd"}
 # Java and kafka-python write snappy in blocks after this header and two 4-byte numbers. librdkafka and Go write one raw
 # block.
@@ -23,7 +23,7 @@ _XERIAL: Final = b"\x82SNAPPY\x00"
 _XERIAL_HEADER_BYTES: Final = 16
 _LENGTH_BYTES: Final = 4
 
-Decompress = Callable[[Any, memoryview], int]  # compressed bytes, target; returns the number of bytes written
+Decompress = Callable[[Any, memoryview], int]  # takes compressed bytes and a target; returns the bytes written
 
 
 def require_codecs() -> dict[int, Decompress]:

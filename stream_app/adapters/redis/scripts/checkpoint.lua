@@ -40,7 +40,7 @@ if (stored[2] or '0') ~= ARGV[2] then
   return {WRONG_BASE, newest}
 end
 
--- 4. The other keys must have as many entries as the last checkpoint left. A key of a wrong type fails here.
+-- 4. The other keys must have as many entries as after the last checkpoint. A key of the wrong type fails here.
 local function sizes()
   return {redis.call('HLEN', versions), redis.call('HLEN', snapshots), redis.call('ZCARD', index)}
 end

@@ -41,7 +41,7 @@ if (stored[5] or '') ~= ARGV[4] then
   return {WRONG_BASE, 0}
 end
 
--- 4. The other keys must have as many entries as the last commit left. A key of a wrong type fails here.
+-- 4. The other keys must have as many entries as after the last commit. A key of the wrong type fails here.
 local waiting = redis.call('LLEN', outbox)
 local found = {redis.call('HLEN', states), waiting, redis.call('HLEN', episodes)}
 for place = 1, #found do

@@ -38,7 +38,7 @@ if (stored[2] or '0') ~= ARGV[3] then
   return WRONG_BASE
 end
 
--- 4. The keys must have as many entries as the last commit left. A key of a wrong type fails here.
+-- 4. The keys must have as many entries as after the last commit. A key of the wrong type fails here.
 local KINDS = {'deliveries', 'letters', 'channels', 'open', 'ended', 'dead'}
 local SIZES = {'HLEN', 'HLEN', 'HLEN', 'SCARD', 'ZCARD', 'SCARD'}
 for place, kind in ipairs(KINDS) do

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  holder of the lease, a string that expires
 -- ARGV[1]  holder
--- returns  1 if the holder had it, else 0
+-- returns  1 if the holder had the lease, else 0
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 0

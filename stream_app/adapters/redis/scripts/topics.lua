@@ -1,4 +1,4 @@
--- Store the ids of the topics that the positions of a store refer to.
+-- Store the ids of the topics to which the positions of a store refer.
 --
 -- KEYS[1]  meta, a hash: topic:ROLE -> id
 -- ARGV[1]  field of meta that every commit writes; until it exists, stored ids are replaced
