@@ -1,4 +1,4 @@
-"""Backpressure for the shop: how far the services have come, so that it does not run far ahead of them."""
+"""Progress of the services, read by the simulated shop so that it does not run far ahead of them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _NEVER: Final = -(1 << 62)
 
 
 class _Summary(msgspec.Struct):
-    """Part of the summary of a partition. Importing the real type takes seconds, since it brings the models."""
+    """The fields of a partition summary that are read here. Importing the full type also loads the models (seconds)."""
 
     stream_time: int = _NEVER  # microseconds
 
 
 class Backpressure:
-    """Reader of the services' progress for a thread without an event loop. Use as a context manager."""
+    """Reads the services' progress from a thread without an event loop. Use it as a context manager."""
 
     def __init__(self, config: LiveConfig) -> None:
         self._config = config
@@ -44,11 +44,11 @@ class Backpressure:
         return min(msgspec.json.decode(one, type=_Summary).stream_time if one else _NEVER for one in stored)
 
     def through(self) -> int:
-        """Return the stream time up to which the trainer has learned, in microseconds."""
+        """Return the stream time up to which the trainer has processed labels, in microseconds."""
         return int(self._run(self._stores.models.through()))
 
     def version_at(self, moment: int) -> int:
-        """Return the model version in force at a stream time; 0 is the untrained model."""
+        """Return the model version in use at a stream time; 0 is the untrained model."""
         return self._run(self._stores.models.version_at(moment)) or 0
 
     def _run(self, coroutine: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Embedded Kafka: the mock cluster of librdkafka, in memory and in this process. For demos only."""
+"""Embedded Kafka for demos: librdkafka's mock cluster, which runs in this process and stores records in memory."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from confluent_kafka import KafkaException, Producer
 
 from stream_app.errors import NoEmbeddedServer
 
-PARTITIONS: Final = 4  # of every topic: the mock cluster offers no other number
-# It keeps 5 MiB of a partition, so a producer must not run far ahead of the consumers.
+PARTITIONS: Final = 4  # partitions per topic; the mock cluster supports no other number
+# The mock cluster keeps only 5 MiB per partition, so a producer must not run far ahead of the consumers.
 _TIMEOUT_SECONDS: Final = 10.0
 _REMEDY: Final = "Use a real Kafka: run `stream-app topics create`, then start the services."
 _quiet: Final = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ _quiet.addHandler(logging.NullHandler())
 
 
 class EmbeddedBroker:
-    """A broker that runs from its creation until `close`.
+    """A broker that runs from construction until `close`.
 
     Args:
         topics: topics to create.
@@ -37,7 +37,7 @@ class EmbeddedBroker:
         self._cluster: Producer | None = Producer(options)
         try:
             address = next(iter(self._cluster.list_topics(timeout=_TIMEOUT_SECONDS).brokers.values()))
-            for topic in topics:  # asking for the metadata of a topic creates it
+            for topic in topics:  # requesting a topic's metadata creates the topic
                 created = self._cluster.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic]
                 if len(created.partitions) != PARTITIONS:
                     problem = f"{topic} has {len(created.partitions)} partitions"
@@ -47,5 +47,5 @@ class EmbeddedBroker:
         self.bootstrap = f"{address.host}:{address.port}"
 
     def close(self) -> None:
-        """Stop the broker and drop its records."""
+        """Stop the broker and discard its records."""
         self._cluster = None

@@ -1,4 +1,4 @@
-"""Check of the Host header, against DNS rebinding."""
+"""Host header check that protects against DNS rebinding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 def is_local_host(host: str | None) -> bool:
     """Return whether a Host header is `localhost` or an IP address.
 
-    Any other name may belong to a foreign site that resolves to this machine, whose pages could then read ours.
+    Any other name may belong to an attacker's site that resolves to this machine; its pages could then read ours.
 
     >>> [is_local_host(host) for host in ("localhost:8080", "127.0.0.1:8080", "[::1]:8080", "10.0.0.7")]
     [True, True, True, True]

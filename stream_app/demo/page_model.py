@@ -1,4 +1,4 @@
-"""Model of the demo's web page: plain values for figures and alerts, in the reader's language."""
+"""View model of the demo's web page: figures and alerts as plain values in the viewer's language."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _MAX_STEPS: Final = 3
 
 
 class PageModel:
-    """Builder of the values that the page shows.
+    """Builds the values shown on the page.
 
     Args:
-        translator: into the viewer's language, with the domain "demo".
-        views: views of alerts, with the playbook.
-        plan: of the shop.
+        translator: translator into the viewer's language, with the domain "demo".
+        views: factory of alert views, which uses the playbook.
+        plan: plan of the simulated shop.
     """
 
     def __init__(self, translator: Translator, views: Views, plan: Plan) -> None:
         self._translator, self._views, self._plan = translator, views, plan
 
     def figures(self, state: DemoState, shop: ShopSimulation, left: float) -> dict[str, Any]:
-        """Return everything but the alerts, with `left` seconds to go."""
+        """Return all values except the alerts; `left` is the number of seconds until the demo ends."""
         translator, active = self._translator, state.active()
         leavers = translator.number(sum(active))
         return self._figures(state, active) | {
@@ -52,12 +52,12 @@ class PageModel:
         }
 
     def initial_figures(self) -> dict[str, Any]:
-        """Return the figures before anything is known."""
+        """Return the figures to show before the first update."""
         texts = {"clock": self._translator.text("demo.starting"), "left": "", "active": "", "expected": ""}
         return self._figures(DemoState(0), []) | texts | {"history": None, "parts": []}
 
     def alert(self, listed: ListedAlert, number: int) -> dict[str, Any]:
-        """Return one alert; `number` counts the alerts up to this one."""
+        """Return the values of one alert; `number` is its sequence number on the page."""
         translator, alert = self._translator, listed.alert
         view = self._views.view(alert, translator.lang)
         channels = translator.group("page.channels")
@@ -81,7 +81,7 @@ class PageModel:
         }
 
     def states(self) -> dict[str, dict[str, str]]:
-        """Return name and tone of every state of an alert; an open alert may be urgent."""
+        """Return the name and tone of each alert state, including `urgent` for open urgent alerts."""
         names = {**self._translator.group("state"), URGENT: self._translator.text("page.urgent")}
         return {state: {"name": name, "tone": _TONES.get(state, "good")} for state, name in names.items()}
 

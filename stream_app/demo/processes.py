@@ -1,4 +1,4 @@
-"""Processes of the demo: each logs into a file and ends with the demo."""
+"""Processes of the demo. Each one logs to a file and is stopped when the demo ends."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Final
 from stream_app.demo import parent_death_guard
 from stream_app.errors import DemoFailed
 
-_STOP_SECONDS: Final = 4.0  # for all processes together; their data is discarded anyway
+_STOP_SECONDS: Final = 4.0  # shared by all processes; their data is discarded anyway
 _LAST_LINES: Final = 3
-_LINE_LENGTH: Final = 300  # characters of a quoted log line
+_LINE_LENGTH: Final = 300  # maximum characters of a quoted log line
 
 
 class Processes:
@@ -38,26 +38,26 @@ class Processes:
             parent_death_guard.__file__,
             str(os.getpid()),
             *command,
-        ]  # -P: modules of this folder must not hide others
+        ]  # -P: modules in this folder must not shadow others
         with self._log(name).open("wb") as log:
-            self._running[name] = subprocess.Popen(  # noqa: S603 - a command of our own
+            self._running[name] = subprocess.Popen(  # noqa: S603 - the demo's own command
                 guarded, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ, process_group=0
             )
 
     def check(self) -> None:
-        """Raise DemoFailed if a process has ended."""
+        """Raise DemoFailed if any process has exited."""
         for name, process in self._running.items():
             status = process.poll()
             if status is not None:
                 raise self.failed(name, f"ended with status {status}")
 
     def failed(self, names: str, problem: str) -> DemoFailed:
-        """Return the error for some processes, separated by commas, with the last lines of their logs."""
+        """Return a DemoFailed error for the named processes (comma-separated), with the last lines of their logs."""
         words = " / ".join(self._last_words(name) for name in names.split(", ")) or "none."
         return DemoFailed(part=names, problem=problem, words=words, folder=self._folder)
 
     def stop(self) -> None:
-        """Stop all processes, the last one first: terminate them, and kill those that do not end in time."""
+        """Stop all processes in reverse order of start: terminate them, and kill those that do not exit in time."""
         running = list(reversed(self._running.values()))
         self._running = {}
         for process in running:

@@ -1,4 +1,4 @@
-"""Receiver of webhooks with a page that shows the messages, as the chat of a team would."""
+"""Webhook receiver with a page that shows the messages like a team chat."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ class Received:
     identity: str
     kind: str  # type of the message
     size: int  # bytes
-    title: str  # of the message, if the body contains one
+    title: str  # text of the message, if the body contains one
     text: str
     body: str  # formatted; empty if the request was refused
-    problem: str | None  # why it was refused: see `Verifier.problem`
-    times: int = 1  # how often this id was received
+    problem: str | None  # reason for the refusal; see `Verifier.problem`
+    times: int = 1  # number of times that this id was received
 
     @property
     def line(self) -> str:
-        """A line for the terminal, without the body, since logs are kept for long.
+        """Line for the terminal. It omits the body, since logs may be kept for a long time.
 
         >>> Received(datetime(2025, 6, 1, tzinfo=UTC), "msg_1", "alert.opened", 120, "", "", "{}", None, 2).line
         '2025-06-01T00:00:00Z accepted msg_1 alert.opened 120 bytes (received 2 times)'
@@ -66,12 +66,12 @@ class Received:
 
 
 class Inbox:
-    """The latest messages and counts of all.
+    """The latest messages, and counts of all messages received.
 
     Args:
         verifier: verifier of the signatures.
         kept: number of messages to keep.
-        unsigned: path of a sender that cannot sign, if there is one.
+        unsigned: path on which unsigned requests are accepted, if any.
         now: clock, seconds since 1970.
     """
 
@@ -88,7 +88,7 @@ class Inbox:
         self._times: OrderedDict[str, int] = OrderedDict()
 
     def take(self, path: str, headers: dict[str, str], body: bytes) -> Received:
-        """Verify a request, keep it and return it."""
+        """Verify a request, store it and return it."""
         now, signed = self._now(), path != self._unsigned
         problem = self._verifier.problem(headers, body, now) if signed else None
         identity = _plain(headers.get("webhook-id", "")) if signed else ""
@@ -104,7 +104,7 @@ class Inbox:
         return received
 
     def _count(self, identity: str) -> int:
-        """Count an id and return how often it was received; a sender without an answer retries."""
+        """Return how often an id has been received, including this time; senders retry when they get no reply."""
         self._times[identity] = self._times.pop(identity, 0) + 1
         if len(self._times) > _REMEMBERED_IDS:
             self._times.popitem(last=False)
@@ -112,12 +112,12 @@ class Inbox:
 
 
 def _plain(text: str) -> str:
-    """Return a text without characters that could control a terminal."""
+    """Return the text without terminal control characters."""
     return "".join(one if one.isprintable() else "?" for one in text[:256])
 
 
 class _Message(msgspec.Struct, frozen=True):
-    """Title and text, as a chat would show them."""
+    """Title and text of a message, as a chat would show them."""
 
     title: str = ""
     plain: str = ""
@@ -128,18 +128,18 @@ class _Data(msgspec.Struct, frozen=True):
 
 
 class _Body(msgspec.Struct, frozen=True):
-    """The known fields of a body; Standard Webhooks asks for `type` and `data`."""
+    """The fields of a body that are read; Standard Webhooks requires `type` and `data`."""
 
     type: str = ""
     data: _Data = _Data()
 
 
-# Created before any thread decodes: at the first use of a type, msgspec fills a table that other threads may read.
+# Created before any thread decodes: on first use of a type, msgspec fills a table that other threads may be reading.
 _decoder: Final = msgspec.json.Decoder(_Body)
 
 
 def _read(body: bytes) -> tuple[str, str, str, str]:
-    """Return the type of a body, title and text of its message, and the formatted body; what is missing is empty."""
+    """Return the type, title, text and formatted body of a request body; missing parts are empty strings."""
     try:
         whole = msgspec.json.format(body, indent=2).decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -153,7 +153,7 @@ def _read(body: bytes) -> tuple[str, str, str, str]:
 
 
 def receiver_app(inbox: Inbox, print_line: Print) -> web.Application:
-    """Return the application: POST to any path delivers, GET / shows the messages, GET /readyz reports readiness."""
+    """Return the web application: POST to any path accepts a message, GET / shows all, GET /readyz checks health."""
     template = Environment(
         loader=PackageLoader("stream_app.demo", "web"), autoescape=True, undefined=StrictUndefined
     ).get_template("receiver.html.j2")
@@ -185,7 +185,7 @@ def _language(request: web.Request) -> str:
 
 
 async def serve(inbox: Inbox, host: str, port: int, print_line: Print) -> web.AppRunner:
-    """Start to receive; `await runner.cleanup()` stops. Raise NoReceiverAddress."""
+    """Start the receiver and return its runner; `await runner.cleanup()` stops it. Raise NoReceiverAddress."""
     runner = web.AppRunner(receiver_app(inbox, print_line), access_log=None)
     await runner.setup()
     try:

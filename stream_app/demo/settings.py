@@ -1,4 +1,4 @@
-"""Settings of the demo's services, and the files that hold them."""
+"""Settings of the demo's services, and the files they are written to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ZONE: Final = "Asia/Shanghai"
 CURRENCY: Final = "CNY"
 HORIZON_DAYS: Final = 60
 
-# The staff works every day: a day takes a second, and two quiet days in a row would look like a failure.
+# Every day is a working day: a day takes about a second, and two days without alerts would look like a failure.
 _FILE: Final = """\
 [kafka]
 bootstrap = "{bootstrap}"
@@ -73,7 +73,7 @@ channels:
 
 @dataclass(frozen=True)
 class WebhookTarget:
-    """The demo's page as a receiver of webhooks: its address, its secret and the language of its reader."""
+    """The demo's page as a webhook receiver: its address, secret and language."""
 
     address: str
     secret: str
@@ -82,11 +82,11 @@ class WebhookTarget:
 
 @dataclass(frozen=True)
 class Pace:
-    """The shop's days in relation to the wall clock, by which the notifier drops expired alerts.
+    """How the shop's days relate to the wall clock, which the notifier uses to drop expired alerts.
 
     Args:
-        ahead_days: days from now to the shop's last day.
-        lifetime_days: lifetime of an alert.
+        ahead_days: number of days from now to the shop's last day.
+        lifetime_days: lifetime of an alert, in days.
     """
 
     ahead_days: int
@@ -95,18 +95,18 @@ class Pace:
 
 @dataclass(frozen=True)
 class ServiceSetup:
-    """Commands and environments to start the services with, and their ports."""
+    """Commands, environments and ports of the services."""
 
     file: Path
     config: LiveConfig
-    ports: dict[str, int]  # of /metrics and /readyz by service
+    ports: dict[str, int]  # port of /metrics and /readyz, by service
 
     def command(self, service: str) -> list[str]:
         """Return the command that starts a service."""
         return [str(Path(sysconfig.get_path("scripts")) / "stream-app"), service, "--config", str(self.file)]
 
     def environ(self, service: str) -> dict[str, str]:
-        """Return the environment of a service: the user's, without the user's own settings of stream-app."""
+        """Return the environment for a service: the user's environment without their own stream-app settings."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         return environ | {f"{PREFIX}HEALTH__PORT": str(self.ports[service] - PORT_OFFSETS[service])}
 
@@ -114,7 +114,7 @@ class ServiceSetup:
 def write_settings(
     folder: Path, bootstrap: str, redis: Path, capacity: int, target: WebhookTarget, pace: Pace
 ) -> ServiceSetup:
-    """Write the settings into a folder that belongs to the demo alone."""
+    """Write the settings to a folder used only by the demo, and return how to start the services."""
     file, channels, key = folder / "demo.toml", folder / "channels.yaml", folder / "webhook.key"
     key.write_text(f"{target.secret}\n", encoding="utf-8")
     model_key = folder / "model.key"

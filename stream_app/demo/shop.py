@@ -1,4 +1,4 @@
-"""The simulated shop as a service: publishes years of events to any Kafka and resumes where it was stopped."""
+"""The simulated shop as a service: it publishes years of events to any Kafka, and resumes after a restart."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from stream_app.simulate.calendar import SHOP_ZONE
 
 PORT_OFFSET: Final = 4  # added to health.port
 KAFKA: Final = "kafka"  # name of the health check
-SETTLE_US: Final = 2_000_000  # behind the wall clock, since workers reject events of the future
-_HISTORY_DAYS: Final = 120  # minimum before today, so that there are labels and a model
-_VERSION: Final = 1  # of the rules that turn a plan into records
+SETTLE_US: Final = 2_000_000  # lag behind the wall clock, since workers reject events from the future
+_HISTORY_DAYS: Final = 120  # minimum history before today, so that there are labels and a model
+_VERSION: Final = 1  # version of the rules that turn a plan into records
 _NAP_SECONDS: Final = 0.2
 _LOG_SECONDS: Final = 1.0  # minimum time between two log lines
 _log = logging.getLogger(__name__)
@@ -41,17 +41,18 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """Which shop to simulate, and the pace of its time.
+    """Which shop to simulate, and at what pace.
 
-    The past is published at full speed, the last days before today at a pace for people, and the rest in real time.
+    The history is published at full speed, the last days before today at a pace people can follow, and the rest in
+    real time.
 
     Args:
         customers: number of customers over the shop's lifetime.
         days: lifetime of the shop.
-        start: first moment of the shop, with an offset.
+        start: when the shop opens, with a UTC offset.
         seed: seed of the simulation; the same seed gives the same shop.
-        last_days: days before today that take `day_seconds` each.
-        day_seconds: duration of such a day.
+        last_days: number of days before today that take `day_seconds` each.
+        day_seconds: duration of each of the last days.
     """
 
     customers: int
@@ -67,7 +68,7 @@ class Plan:
         return ShopSettings(customers=self.customers, days=self.days, start=self.start)
 
     def identity(self, config: LiveConfig) -> bytes:
-        """Return an id of everything that determines the records, as 16 hexadecimal digits. The pace is no part of it.
+        """Return a hash, as 16 hexadecimal digits, of everything that determines the records; the pace does not.
 
         >>> from datetime import UTC
         >>> len(Plan(100, 30, datetime(2025, 1, 1, tzinfo=UTC)).identity(LiveConfig()))
@@ -79,14 +80,14 @@ class Plan:
         return xxhash.xxh3_64(msgspec.json.encode([*content, *schedule])).hexdigest().encode("ascii")
 
     def starting_at(self, start: datetime) -> Plan:
-        """Return the same plan with another first moment."""
+        """Return a copy of the plan with a different start."""
         return replace(self, start=start)
 
 
 def possible_starts(today: datetime, days: int) -> list[datetime]:
-    """Return the first days of months on which a shop with some history today may start, the latest first.
+    """Return the dates on which the shop could have started to have some history today, latest first.
 
-    Lists of different days overlap, so that a shop that was started on another day is found again.
+    They are first days of months, so lists for different days overlap and a shop started on an earlier day is found.
 
     >>> found = possible_starts(datetime(2026, 6, 15, tzinfo=SHOP_ZONE), days=730)
     >>> found[0].isoformat(), found[-1].isoformat()
@@ -102,14 +103,14 @@ def possible_starts(today: datetime, days: int) -> list[datetime]:
 
 
 class ShopClock:
-    """Clock of the shop: full speed through the history, then the pace of the plan, then the wall clock.
+    """Clock of the shop: full speed during the history, then the plan's pace, then real time.
 
     Args:
-        fast_until: end of the history, microseconds.
-        day_seconds: duration of a day after the history.
-        stop: ends all waiting.
-        now: wall clock, microseconds since 1970.
-        clock: monotonic clock, seconds.
+        fast_until: end of the history, in microseconds.
+        day_seconds: duration of each day after the history.
+        stop: flag that ends any wait.
+        now: wall clock, in microseconds since 1970.
+        clock: monotonic clock, in seconds.
     """
 
     flat_out = False
@@ -124,16 +125,16 @@ class ShopClock:
     ) -> None:
         self._fast_until, self._pace = fast_until, DAY_US / day_seconds
         self._stop, self._now, self._clock = stop, now, clock
-        self._began: tuple[int, float] | None = None  # end of the history: time of the shop, monotonic seconds
+        self._began: tuple[int, float] | None = None  # end of the history: shop time, monotonic seconds
 
     def wait(self, at: int, meanwhile: Callable[[], None]) -> None:
-        """Wait for a moment of the shop or for `stop`; call `meanwhile` while waiting."""
+        """Wait until the given shop time or until `stop` is set; call `meanwhile` repeatedly while waiting."""
         while (left := self._left(at)) > 0 and not self._stop.is_set():
             meanwhile()
             self._stop.wait(min(left, _NAP_SECONDS))
 
     def _left(self, at: int) -> float:
-        """Return the seconds until a moment of the shop."""
+        """Return the number of seconds until the given shop time."""
         past = (at + SETTLE_US - self._now()) / 1e6
         if at < self._fast_until:
             return past
@@ -144,11 +145,11 @@ class ShopClock:
 
 
 class _DayLog(Listener):
-    """Logs a line per day of the shop, fewer during the history.
+    """Logs one line per shop day, and fewer during the history.
 
     Args:
-        health: health of the service; every step is a heartbeat.
-        resumes_after: position up to which an earlier run has published.
+        health: health of the service; each step sends a heartbeat.
+        resumes_after: position up to which an earlier run published.
     """
 
     def __init__(self, health: Health, resumes_after: int) -> None:
@@ -167,18 +168,18 @@ class _DayLog(Listener):
 
 
 def run_shop(config: LiveConfig, plans: Sequence[Plan], stop: Flag, *, staffed: bool = False) -> Summary:
-    """Publish the events of a shop until `stop` is set or its last day is over. Resume after what was published before.
+    """Publish a shop's events until `stop` is set or its last day is over. Resume where an earlier run ended.
 
     Args:
         config: configuration of the services.
-        plans: possible shops: the one that the topics hold is resumed, or the first one is started on empty topics.
-        stop: stops the shop in order.
-        staffed: whether a simulated staff works on the alerts after the history.
+        plans: candidate plans. The plan whose log is in the topics is resumed; if they are empty, the first one starts.
+        stop: flag that requests a clean stop.
+        staffed: whether simulated staff handle the alerts after the history.
 
     Raises:
-        NotTheClock: the workers are configured to send the clock ticks.
+        NotTheClock: the workers are configured to send the clock ticks themselves.
         WrongTopics, NoBroker, NotDelivered: Kafka is not reachable or its topics are wrong.
-        OtherLog: the topics hold the log of something else.
+        OtherLog: the topics contain a different log.
     """
     if config.ticks.clock != "log":
         raise NotTheClock(clock=config.ticks.clock)
@@ -193,8 +194,8 @@ def run_shop(config: LiveConfig, plans: Sequence[Plan], stop: Flag, *, staffed: 
             places(ends, plan.identity(config), ticks=topics.ticks, after_other_logs=False),
             flat_out=False,
         )
-        endpoint.health.set(KAFKA, ok=True)  # it has answered; the process ends when it stops answering
-        _log.info("Shop opened", extra={"start": plan.start.isoformat(), "resumes_after": sender.resumes_after})
+        endpoint.health.set(KAFKA, ok=True)  # Kafka has answered; the process ends if it stops answering
+        _log.info("shop opened", extra={"start": plan.start.isoformat(), "resumes_after": sender.resumes_after})
         fast_until = time.time_ns() // 1_000 - round(plan.last_days * DAY_US)
         clock = _BeatingClock(ShopClock(fast_until, plan.day_seconds, stop), endpoint.health)
         day_log = _DayLog(endpoint.health, sender.resumes_after)
@@ -206,7 +207,7 @@ def run_shop(config: LiveConfig, plans: Sequence[Plan], stop: Flag, *, staffed: 
 
 
 def _published_plan(plans: Sequence[Plan], ends: Mapping[Partition, End], config: LiveConfig) -> Plan:
-    """Return the plan whose log the topics hold, or the first one."""
+    """Return the plan that generated the log in the topics, or the first plan if the topics are empty."""
     logs = {end.log for end in ends.values()}
     return next((plan for plan in plans if plan.identity(config) in logs), plans[0])
 
@@ -222,7 +223,7 @@ def _staffed(staff: StaffThread, *, staffed: bool) -> Iterator[None]:
 
 
 def _time_of(feed: Feed, fast_until: int) -> Callable[[], int]:
-    """Return a function that returns the time of the shop in microseconds, 0 during the history."""
+    """Return a function that returns the shop time in microseconds, or 0 during the history."""
 
     def now() -> int:
         until = feed.summary.until
@@ -249,7 +250,7 @@ class _BeatingClock:
 
 
 class _HealthEndpoint:
-    """Health of the shop over HTTP."""
+    """Health endpoint of the shop."""
 
     def __init__(self, config: LiveConfig) -> None:
         self.health = Health([KAFKA])

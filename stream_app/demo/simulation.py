@@ -1,6 +1,6 @@
-"""Simulation of the demo's shop: the history at the speed of the services, then the days at a pace for people.
+"""Simulation of the demo's shop: the history as fast as the services keep up, then days at a pace people can follow.
 
-After the history, a simulated staff works on the alerts.
+After the history, simulated staff handle the alerts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from stream_app.simulate import ShopSettings, simulate
 from stream_app.simulate.shop import DEFAULT_START
 
 _AHEAD_US: Final = 8 * DAY_US  # maximum lead over the slowest partition, since the broker keeps few records
-_BEHIND_US: Final = 2 * DAY_US  # lag of the services from which the shop's clock waits
+_BEHIND_US: Final = 2 * DAY_US  # lag of the services at which the shop's clock pauses
 _TICK_US: Final = 2 * HOUR_US
 _FRAME_SECONDS: Final = 0.04
 _POLL_SECONDS: Final = 0.02
@@ -36,22 +36,22 @@ _LOG: Final = b"demo"
 class Phase(StrEnum):
     """Phase of the simulation."""
 
-    OPENING = "opening"  # the services start
+    OPENING = "opening"  # the services are starting
     HISTORY = "history"
     LIVE = "live"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Size of the shop and pace of its time.
+    """Size and pace of the simulated shop.
 
     Args:
         customers: number of customers.
-        history_days: days at full speed, from which the model learns.
+        history_days: number of days replayed at full speed, from which the model learns.
         live_days: maximum number of days after the history.
-        day_seconds: duration of a day after the history.
+        day_seconds: duration of each day after the history.
         seed: seed of the simulation.
-        start: first moment of the shop.
+        start: when the shop opens.
     """
 
     customers: int
@@ -68,20 +68,20 @@ class Plan:
 
 
 class ShopSimulation(Thread):
-    """Thread that publishes the shop's events and its clock ticks, which name the model version in force.
+    """Thread that publishes the shop's events and the clock ticks, which carry the model version in use.
 
     Args:
         config: configuration of the services.
         plan: plan of the shop.
-        ready: set when the services are ready; nothing is published before.
+        ready: event that is set when the services are ready; nothing is published before that.
     """
 
     def __init__(self, config: LiveConfig, plan: Plan, ready: Flag) -> None:
         super().__init__(name="shop", daemon=True)
         self.phase = Phase.OPENING
-        self.now = 0  # time of the shop, microseconds
-        self.began = 0  # first moment of the shop, microseconds
-        self.sent = 0  # events published
+        self.now = 0  # shop time, microseconds
+        self.began = 0  # when the shop opens, microseconds
+        self.sent = 0  # number of events published
         self.error: Exception | None = None
         self._config, self._plan, self._ready = config, plan, ready
         self._settings = config.shop.settings()
@@ -99,7 +99,7 @@ class ShopSimulation(Thread):
 
     @property
     def history_share(self) -> float:
-        """Replayed share of the history, 0 to 1."""
+        """Share of the history replayed so far, 0 to 1."""
         return min((self.now - self.began) / (self._plan.history_days * DAY_US), 1.0)
 
     def run(self) -> None:
@@ -110,7 +110,7 @@ class ShopSimulation(Thread):
                 self._replay_history(backpressure)
                 self._staff.start()
                 self._run_live(backpressure)
-        except Exception as error:  # noqa: BLE001 - the main thread raises it again
+        except Exception as error:  # noqa: BLE001 - the main thread re-raises it
             self.error = error
         finally:
             self._staff.stop()
@@ -149,7 +149,7 @@ class ShopSimulation(Thread):
                 last = time.monotonic()
 
     def _advance(self, moment: int, backpressure: Backpressure, every: int, *, nominates: bool) -> None:
-        """Publish events and ticks up to a moment, with a tick every `every` microseconds."""
+        """Publish events and ticks up to a point in time, with one tick per `every` microseconds."""
         for due in due_ticks(self._ticked, moment, every, self._settings):
             self._send_before(due.at)
             self._sender.flush()  # consumers must not read the tick before the events that precede it
@@ -169,7 +169,7 @@ class ShopSimulation(Thread):
     def _tick(self, due: Moment, version: int, *, nominates: bool) -> None:
         at = EPOCH + due.at * MICROSECOND
         self._position += 1
-        learns = due.learns and due.at > self._labelled_from  # there are no labels before
+        learns = due.learns and due.at > self._labelled_from  # there are no labels before this
         self._sender.tick(Tick(at, version=version, learns=learns, nominates=nominates), self._position)
         self._ticked = due.at
 

@@ -1,8 +1,8 @@
-"""Simulated staff: takes alerts on and reports their outcomes, as people do with `stream-app alerts`.
+"""Simulated staff who take on alerts and report their outcomes, as people do with `stream-app alerts`.
 
-The staff is part of the simulation, like the customers. What real staff would learn in a call, it reads from the ground
-truth of the simulator (`stream_app.simulate.truth`). Its calls have no effect: who leaves, and when, is part of the
-simulated shop.
+The staff are part of the simulation, like the customers. What real staff would learn in a call, they read from the
+simulator's ground truth (`stream_app.simulate.truth`). Their calls have no effect on customers: the simulated shop
+determines who leaves, and when.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from stream_app.simulate import ShopSettings
 from stream_app.simulate.truth import Truth, truth
 
 TEAM: Final = ("Li Na", "Wang Wei", "Zhang Min")
-# Shares of all alerts. One that is left alone ends by what the customer does.
+# Shares of all alerts. An alert that is not handled closes because of what the customer does, or expires.
 UNREACHABLE: Final = 0.15
 LEFT_ALONE: Final = 0.45
-WITHOUT_REASON: Final = 0.25  # share of the customers who have left that do not say why
-SOON: Final = timedelta(days=45)  # customers who leave within this time say so in a call
-TAKEN_ON_AFTER: Final = timedelta(hours=4)  # at most
+WITHOUT_REASON: Final = 0.25  # share of departed customers who do not say why they left
+SOON: Final = timedelta(days=45)  # customers who will leave within this time say so in a call
+TAKEN_ON_AFTER: Final = timedelta(hours=4)  # maximum
 ENDED_AFTER: Final = timedelta(days=2), timedelta(days=8)  # shortest and longest time from opening to outcome
 _POLL_SECONDS: Final = 0.5  # between two reads of the open alerts
 _log = logging.getLogger(__name__)
 
 
 class Handling(StrEnum):
-    """How the staff handles an alert."""
+    """How the staff handle an alert."""
 
     LEFT_ALONE = "left_alone"
     UNREACHABLE = "unreachable"
@@ -52,7 +52,7 @@ class Handling(StrEnum):
 
 @dataclass(frozen=True)
 class Case:
-    """Work of the staff on one alert, drawn from the shop's seed and the alert's id: the same in every run."""
+    """How and when one alert is handled, drawn from the shop's seed and the alert's id: the same in every run."""
 
     owner: str
     acked_at: datetime
@@ -62,7 +62,7 @@ class Case:
 
 
 def case_of(note: AlertNote, seed: int) -> Case:
-    """Return the case of an alert.
+    """Draw the case for an alert.
 
     >>> note = AlertNote("al_1", "c1", EPOCH, EPOCH, 1, 0.9, 1.0, 1.0)
     >>> case_of(note, seed=1) == case_of(note, seed=1), case_of(note, seed=1).owner in TEAM
@@ -81,11 +81,11 @@ def case_of(note: AlertNote, seed: int) -> Case:
 
 
 def outcome_of(case: Case, truth_of_customer: Truth, at: datetime) -> tuple[str, str | None] | None:
-    """Return the outcome of a case and the cause, if the customer gave one. Return None for one that is left alone.
+    """Return the outcome of a case, with the cause if the customer gave one; None if the alert is not handled.
 
     Args:
         case: the case.
-        truth_of_customer: ground truth of its customer.
+        truth_of_customer: ground truth about the customer.
         at: time of the call.
     """
     if case.handling is Handling.LEFT_ALONE:
@@ -97,7 +97,7 @@ def outcome_of(case: Case, truth_of_customer: Truth, at: datetime) -> tuple[str,
     if left_at is not None and left_at <= at:
         return "lost", cause
     if left_at is not None and left_at <= at + SOON:
-        return "no_action", cause  # the customer is about to leave, and no offer would change that
+        return "no_action", cause  # the customer is about to leave, and no offer can change that
     return "retained", None
 
 
@@ -112,18 +112,18 @@ class Staff:
     def __init__(self, truths: Iterable[Truth], seed: int) -> None:
         self._truths = {one.customer_id: one for one in truths}
         self._seed = seed
-        self._sent: set[tuple[str, str]] = set()  # alert and action; the store shows them a moment later
+        self._sent: set[tuple[str, str]] = set()  # (alert, action) already sent; the store shows them a moment later
 
     def work(self, alerts: Iterable[OpenAlert], now: datetime) -> Iterator[Contact]:
-        """Yield the actions on open alerts that are due."""
+        """Yield the due actions on open alerts."""
         for one in alerts:
             note, truth_of_customer = one.note, self._truths.get(one.note.customer_id)
             case = case_of(note, self._seed)
             if truth_of_customer is None or one.work.owner not in {"", case.owner}:
-                continue  # a person who tries `stream-app alerts` works on it
+                continue  # somebody is handling it with `stream-app alerts`
             if now >= case.acked_at and not one.work.owner and self._is_new(note, ACKED):
                 yield contact_of(one, ACKED, case.owner, now, take_over=False, event_id=_event(note, ACKED))
-                self._sent.add((note.alert_id, ACKED))  # after the yield, when it has been sent
+                self._sent.add((note.alert_id, ACKED))  # after the yield, once the action has been sent
             outcome = outcome_of(case, truth_of_customer, now) if now >= case.resolved_at else None
             if outcome is not None and self._is_new(note, RESOLVED):
                 contact = contact_of(one, RESOLVED, case.owner, now, take_over=False, event_id=_event(note, RESOLVED))
@@ -135,13 +135,13 @@ class Staff:
 
 
 class StaffThread(Thread):
-    """Thread in which the staff works. Its errors are logged and do not stop the shop.
+    """Thread in which the simulated staff work. Errors are logged and do not stop the shop.
 
     Args:
         config: configuration of the services.
         shop: settings of the simulated shop.
         seed: seed of the simulation.
-        now: time of the shop, microseconds; 0 before it opens.
+        now: shop time in microseconds; 0 before it opens.
     """
 
     def __init__(self, config: LiveConfig, shop: ShopSettings, seed: int, now: Callable[[], int]) -> None:
@@ -166,9 +166,9 @@ class StaffThread(Thread):
             try:
                 self._work(staff, contacts, EPOCH + now * MICROSECOND)
                 failed = False
-            except Exception as error:  # noqa: BLE001 - whatever it is, the shop must go on
+            except Exception as error:  # noqa: BLE001 - no error may stop the shop
                 if not failed:
-                    _log.warning("Simulated staff cannot work", extra={"problem": str(error)})
+                    _log.warning("simulated staff failed", extra={"problem": str(error)})
                 failed = True
 
     def _work(self, staff: Staff, contacts: Contacts, now: datetime) -> None:
@@ -186,7 +186,7 @@ class StaffThread(Thread):
 
 
 def _event(note: AlertNote, action: str) -> str:
-    """Return the id of an action, the same in every run, so that a duplicate counts once."""
+    """Return the id of an action, which is the same in every run so that duplicates count once."""
     return f"staff-{note.alert_id}-{action}"
 
 

@@ -14,8 +14,8 @@ from stream_app.core.messages.batches import ScoreRecords
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 
 OPEN: Final = "open"
-ENDINGS: Final = ("returned", "fell", "met", "lost")  # reasons to close an alert that the demo counts
-WORST_FIRST: Final = BANDS[::-1]  # risk bands in the order in which they are shown
+ENDINGS: Final = ("returned", "fell", "met", "lost")  # reasons for closing an alert that the demo counts
+WORST_FIRST: Final = BANDS[::-1]  # risk bands in display order
 _MAX_LISTED: Final = 60
 _RATE_SECONDS: Final = 3.0  # window of rates and means
 _FRESHNESS: Final = "churn_score_freshness_seconds"
@@ -23,20 +23,20 @@ _FRESHNESS: Final = "churn_score_freshness_seconds"
 
 @dataclass
 class ListedAlert:
-    """An alert and its state: open, or the reason why it was closed."""
+    """An alert and its state: open, or the reason it was closed."""
 
     alert: AlertOpened
     state: str = OPEN
 
     @property
     def position(self) -> tuple[float, int]:
-        """Sort key: newest first, then by rank. Alerts of several partitions arrive out of order."""
+        """Sort key: newest first, then by rank. Alerts from different partitions may arrive out of order."""
         return -self.alert.opened_at.timestamp(), self.alert.rank
 
 
 @dataclass
 class ServiceStatus:
-    """Readiness of a service, and its metrics summed over their labels."""
+    """Readiness of a service, and its metrics summed over all labels."""
 
     ready: bool = False
     figures: dict[str, float] = field(default_factory=dict)
@@ -47,31 +47,31 @@ class DemoState:
     """Everything that a view of the demo shows.
 
     Args:
-        score_interval: longest time between two scores of an active customer, in microseconds. A customer without a
-            score for longer than that is no longer active.
+        score_interval: longest time between two scores of an active customer, in microseconds. A customer who has not
+            been scored for longer than this is no longer active.
     """
 
     score_interval: int
-    stream_time: int = 0  # latest time of a score, microseconds
+    stream_time: int = 0  # time of the latest score, microseconds
     services: dict[str, ServiceStatus] = field(default_factory=dict)
     listed: list[ListedAlert] = field(default_factory=list)  # newest first
-    counts: Counter[str] = field(default_factory=Counter)  # opened alerts, and closed ones by reason
+    counts: Counter[str] = field(default_factory=Counter)  # number of alerts opened, and closed by reason
     opened: dict[str, AlertOpened] = field(default_factory=dict)  # all alerts by id
-    _scores: dict[str, tuple[float, int]] = field(default_factory=dict)  # probability and time by customer
+    _scores: dict[str, tuple[float, int]] = field(default_factory=dict)  # (probability, time) by customer
     _polled_at: float = 0.0  # monotonic seconds
     _ready_at: dict[str, float] = field(default_factory=dict)
     _freshness: deque[tuple[float, float, float]] = field(default_factory=lambda: deque([(0.0, 0.0, 0.0)]))
-    _sent: deque[tuple[float, int]] = field(default_factory=deque)  # monotonic seconds, events sent until then
+    _sent: deque[tuple[float, int]] = field(default_factory=deque)  # (monotonic seconds, events sent by then)
 
     def apply_scores(self, records: ScoreRecords) -> None:
-        """Record the latest scores of some customers."""
+        """Record new scores."""
         at = (records.stream_time - EPOCH) // MICROSECOND
         self.stream_time = max(self.stream_time, at)
         for score in records.scores:
             self._scores[score.customer] = (score.probability, at)
 
     def apply_alert(self, event: AlertOpened | AlertClosed) -> ListedAlert | None:
-        """Open or close an alert. Return it, or None for a duplicate or an unknown alert."""
+        """Open or close an alert. Return it, or None if the event is a duplicate or the alert is unknown."""
         if isinstance(event, AlertOpened):
             if event.alert_id in self.opened:
                 return None
@@ -91,14 +91,14 @@ class DemoState:
         return found
 
     def record_sent(self, seconds: float, events: int) -> None:
-        """Record the number of events published until now."""
+        """Record the total number of events published so far."""
         self._sent.append((seconds, events))
         while self._sent[0][0] < seconds - _RATE_SECONDS:
             self._sent.popleft()
 
     @property
     def rate(self) -> float:
-        """Events published per second during the last seconds."""
+        """Events published per second over the last few seconds."""
         (first, before), (last, after) = self._sent[0], self._sent[-1]
         return (after - before) / (last - first) if last > first else 0.0
 
@@ -114,16 +114,16 @@ class DemoState:
 
     @property
     def freshness_ms(self) -> float | None:
-        """Mean time from an event's arrival in Kafka to its score in Redis, milliseconds; None without scores."""
+        """Mean milliseconds from an event's arrival in Kafka to its score in Redis; None if there are no new scores."""
         (_, sum_before, before), (_, sum_after, after) = self._freshness[0], self._freshness[-1]
         return (sum_after - sum_before) / (after - before) * 1e3 if after > before else None
 
     def is_ready(self, service: str) -> bool:
-        """Return whether a service was ready during the last seconds. A busy worker may miss a single poll."""
+        """Return whether a service was ready within the last few seconds, since a busy worker may miss a poll."""
         return service in self._ready_at and self._polled_at - self._ready_at[service] <= _RATE_SECONDS
 
     def active(self) -> list[float]:
-        """Return the probabilities of all active customers."""
+        """Return the churn probabilities of all active customers."""
         return [self._scores[customer][0] for customer in self.active_customers()]
 
     def active_customers(self) -> list[str]:
@@ -132,7 +132,7 @@ class DemoState:
         return [customer for customer, (_, at) in self._scores.items() if at >= since]
 
     def figure(self, service: str, name: str) -> float:
-        """Return a metric of a service, 0 if it is not known yet."""
+        """Return a service's metric, or 0 if it is not known yet."""
         return self.services[service].figures.get(name, 0.0) if service in self.services else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Subscriber to the services: alerts and scores from their topics, readiness and metrics over HTTP."""
+"""Subscriber to the services' output: alerts and scores from Kafka, readiness and metrics over HTTP."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from stream_app.core.messages.batches import ScoreRecords
 from stream_app.demo.state import ServiceStatus
 
 _MAX_RECORDS: Final = 500  # per poll
-_HTTP_SECONDS: Final = 0.5  # timeout; a busy service is polled again
+_HTTP_SECONDS: Final = 0.5  # timeout; a service that does not answer is polled again
 _alerts: Final = msgspec.json.Decoder(AlertOpened | AlertClosed)
 _scores: Final = msgspec.json.Decoder(ScoreRecords)
 
 
 class Subscriber:
-    """Reader of the topics of alerts and scores, from their beginning."""
+    """Reads the alert and score topics from the beginning."""
 
     def __init__(self, config: LiveConfig) -> None:
         self._alerts, self._scores = config.kafka.topics.alerts, config.kafka.topics.scores
@@ -32,12 +32,12 @@ class Subscriber:
         self._consumer.assign([TopicPartition(name, n, 0) for name in (self._alerts, self._scores) for n in numbers])
 
     def poll(self, seconds: float) -> Iterator[AlertOpened | AlertClosed | ScoreRecords]:
-        """Yield the new records; wait up to `seconds` for the first one."""
+        """Yield new records. Wait up to `seconds` for the first one."""
         for message in self._consumer.consume(_MAX_RECORDS, seconds):
             value = message.value()
             if message.error() is None and value is not None:
                 decoder = _alerts if message.topic() == self._alerts else _scores
-                with suppress(ValueError, RecursionError):  # a foreign record
+                with suppress(ValueError, RecursionError):  # not a record of ours
                     yield decoder.decode(value)
 
     def close(self) -> None:
@@ -46,7 +46,7 @@ class Subscriber:
 
 
 def service_status(port: int) -> ServiceStatus:
-    """Return the status of a service; one that does not answer is not ready."""
+    """Return the status of a service. A service that does not answer is reported as not ready."""
     try:
         status, _ = _get(port, "/readyz")
         _, metrics = _get(port, "/metrics")

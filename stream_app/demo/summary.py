@@ -1,4 +1,4 @@
-"""Summary of a demo, and the next commands to try."""
+"""Summary of a finished demo, with suggested next commands."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def print_summary(
 
 
 def own_command() -> str:
-    """Return what to type to run `stream-app`: its name if it is on the PATH, else its path."""
+    """Return the command that runs `stream-app`: its name if it is on the PATH, otherwise its path."""
     path = Path(sysconfig.get_path("scripts")) / "stream-app"
     found = shutil.which("stream-app")
     if found is not None and Path(found).resolve() == path.resolve():
@@ -70,7 +70,7 @@ def _learned(state: DemoState, translator: Translator) -> str:
 
 
 def _truth(state: DemoState, plan: Plan, translator: Translator) -> str:
-    """Return how many listed customers have really left, which only the simulator knows."""
+    """Return a sentence on how many customers with an alert really left, which only the simulator knows."""
     left = {one.customer_id for one in truth(plan.shop, plan.seed) if one.left_at is not None}
     listed = [alert.customer_id for alert in state.opened.values() if not alert.urgent]
     active = state.active_customers()

@@ -1,4 +1,4 @@
-"""Layout of the demo in a terminal: at least 80 columns and 24 rows, at most 110 columns wide."""
+"""Terminal layout of the demo, for at least 80 columns and 24 rows; at most 110 columns wide."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from stream_app.i18n import Translator
 from stream_app.notifications.messages.masking import mask
 from stream_app.simulate.calendar import SHOP_ZONE
 
-_WIDE: Final = 100  # columns from which the monthly revenue is shown
+_WIDE: Final = 100  # minimum width at which the monthly revenue is shown
 _COLUMNS: Final = ("since", "customer", "risk", "why", "silent", "worth", "now")
-_SHRINKING: Final = {"why", "silent"}  # columns that are cut where space is short
+_SHRINKING: Final = {"why", "silent"}  # columns that are truncated if space is short
 MAX_WIDTH: Final = 110
-_OTHER_ROWS: Final = 17  # everything but the alerts
-_ROWS: Final = range(3, 13)  # alerts shown, minimum and maximum
+_OTHER_ROWS: Final = 17  # rows of everything except the alerts
+_ROWS: Final = range(3, 13)  # minimum and maximum number of alerts shown
 _BAND_STYLES: Final = dict(zip(WORST_FIRST, ("red", "dark_orange", "yellow", "green"), strict=True))
 _STATE_STYLES: Final = {OPEN: "default", "returned": "bold green", "fell": "green", "met": "green", "lost": "dim"}
 _BORDER: Final = "bright_black"
@@ -41,18 +41,18 @@ _BAR: Final = "━"
 
 
 class TerminalLayout:
-    """Layout of the demo's state.
+    """Draws the demo's state.
 
     Args:
-        translator: into the viewer's language, with the domain "demo".
-        plan: of the shop.
+        translator: translator into the viewer's language, with the domain "demo".
+        plan: plan of the simulated shop.
     """
 
     def __init__(self, translator: Translator, plan: Plan) -> None:
         self._translator, self._plan = translator, plan
 
     def draw(self, state: DemoState, shop: ShopSimulation, left: float, width: int, height: int) -> RenderableType:
-        """Return the whole screen for a terminal of this size, with `left` seconds to go."""
+        """Return the whole screen for a terminal of this size; the demo ends in `left` seconds."""
         width = min(width, MAX_WIDTH)
         half = width // 2
         upper = Table.grid()
@@ -77,7 +77,7 @@ class TerminalLayout:
             return Group(head, Text())
         if shop.phase is Phase.HISTORY:
             head.add_row(Text(phase), Text(self._translator.day(local_date(shop.now)), style="cyan"))
-            bar = Table.grid()  # a bar alone does not end its line
+            bar = Table.grid()  # a bar does not end its own line
             bar.add_row(ProgressBar(total=1.0, completed=shop.history_share, width=width, complete_style="cyan"))
             return Group(head, bar)
         head.add_row(Text(phase), Text())
@@ -135,7 +135,7 @@ class TerminalLayout:
         return (
             Text(f"{opened:%m-%d}", style="dim"),
             mask(alert.customer_id),
-            risk if alert.probability else "–",  # an urgent case may have no score
+            risk if alert.probability else "–",  # an urgent alert may have no score
             _cut(translator.cause(causes[0].key) if causes else ""),
             _cut(silence_text(translator, alert)),
             *worth,
@@ -155,5 +155,5 @@ class TerminalLayout:
 
 
 def _cut(text: str, style: str = "") -> Text:
-    """Return a text that stays on one line and is cut where space is short."""
+    """Return a text that stays on one line and is truncated if space is short."""
     return Text(text, style=style, no_wrap=True, overflow="ellipsis")

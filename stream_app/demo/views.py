@@ -1,4 +1,4 @@
-"""Views of the demo: a full screen on a terminal, plain lines elsewhere."""
+"""Views of the demo: full-screen in a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HISTORY_LINES: Final = 5  # progress lines while the history is replayed
 
 
 class View(Protocol):
-    """A view of the demo, used as a context manager."""
+    """A view of the demo. Use it as a context manager."""
 
     def __enter__(self) -> Self: ...
 
@@ -34,10 +34,10 @@ class View(Protocol):
         """Show the state.
 
         Args:
-            state: of the demo.
+            state: state of the demo.
             shop: the simulated shop.
-            changed: alerts that were opened or closed since the last update.
-            left: seconds until the demo ends.
+            changed: alerts opened or closed since the last update.
+            left: number of seconds until the demo ends.
         """
         ...
 
@@ -66,11 +66,11 @@ class ScreenView:
 
 
 class LineView:
-    """A view that prints lines, for a file or the log of a build."""
+    """A view that prints plain lines, for files and CI logs."""
 
     def __init__(self, console: Console, translator: Translator, plan: Plan) -> None:
         self._console, self._translator, self._plan = console, translator, plan
-        self._history_lines = -1  # printed so far, minus one
+        self._history_lines = -1  # number of progress lines printed so far, minus one
         self._day = -1
 
     def __enter__(self) -> Self:
@@ -109,7 +109,7 @@ class LineView:
         values = {"customer": mask(alert.customer_id)}
         if listed.state != OPEN:
             key, values["state"] = "line.closed", translator.text(f"state.{listed.state}")
-        elif alert.urgent:  # at any risk, and possibly without a score
+        elif alert.urgent:  # urgent alerts do not depend on the risk and may have no score
             key = "line.urgent"
         else:
             key, values["risk"] = "line.opened", translator.percent(alert.probability)

@@ -26,13 +26,13 @@ from stream_app.notifications.webhook_signature import Verifier
 
 DEFAULT_PORT: Final = 8465
 HOST: Final = "127.0.0.1"
-_KEPT: Final = 60  # alerts sent to a page that is opened late
+_KEPT: Final = 60  # maximum alerts kept for a page that is opened late
 _TEXTS: Final = ("alert_id", "at", "rank", "tone", "who", "risk", "about", "todo", "never", "until")
 _LISTS: Final = ("causes", "evidence", "steps")
 DELIVERED: Final = "delivered"  # path of the webhook
-_MAX_DELIVERED: Final = 2_000  # ids that are kept
-_MAX_BYTES: Final = 100_000  # of a delivery
-# Nothing is loaded from elsewhere, and no text of an alert can run.
+_MAX_DELIVERED: Final = 2_000  # maximum ids kept
+_MAX_BYTES: Final = 100_000  # maximum size of a webhook delivery
+# The page loads nothing from elsewhere, and text in an alert cannot run as script.
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -58,25 +58,25 @@ class _Data(msgspec.Struct):
 
 
 class _Delivered(msgspec.Struct):
-    """The part of a webhook's body that is read."""
+    """The fields of a webhook body that are read."""
 
     data: _Data
 
 
-# Created before any thread decodes: at the first use of a type, msgspec fills a table that other threads may read.
+# Created before any thread decodes: on first use of a type, msgspec fills a table that other threads may be reading.
 _decoder: Final = msgspec.json.Decoder(_Delivered)
 
 
 class WebPage:
-    """A view that is served on a loopback port from its creation until its context is left.
+    """A view served on a loopback port from construction until its context exits.
 
-    Threads serve the page; its content is replaced as a whole.
+    The page is served by threads, so its content is always replaced as a whole.
 
     Args:
-        translator: into the viewer's language.
-        model: model of the page.
-        port: port to listen on; 0 is any free port; None is the default port, or any free one if it is taken.
-        verifier: verifier of the notifier's signature; without one, nothing can be delivered.
+        translator: translator into the viewer's language.
+        model: view model of the page.
+        port: port to listen on; 0 for any free port, None for the default port or, if that is taken, any free one.
+        verifier: verifier of the notifier's signatures; without one, all deliveries are rejected.
 
     Raises NoPageAddress if the port is taken.
     """
@@ -130,25 +130,25 @@ class WebPage:
         self._content = (figures, list(self._alerts), dict(self._states))
 
     def _keep(self, listed: ListedAlert) -> None:
-        """Keep a new alert, or the new state of one that is kept."""
+        """Store a new alert, or update the state of a stored one."""
         alert_id = listed.alert.alert_id
         if listed.state == OPEN:
             self._count += 1
             self._alerts.append(self._model.alert(listed, self._count))
         elif alert_id not in self._states:
-            return  # it is too old to be kept, or was opened and closed between two updates
+            return  # too old to be stored, or opened and closed between two updates
         self._states[alert_id] = listed.state
         for gone in self._alerts[:-_KEPT]:
             self._states.pop(gone["alert_id"], None)
         del self._alerts[:-_KEPT]
 
     def deliver(self, headers: Mapping[str, str], body: bytes) -> HTTPStatus:
-        """Accept a delivery of the notifier and return the HTTP status."""
+        """Accept a delivery from the notifier and return the HTTP status."""
         if self._verifier is None or self._verifier.problem(headers, body, time.time()) is not None:
             return HTTPStatus.UNAUTHORIZED
         try:
             delivery = _decoder.decode(body)
-        except ValueError:  # of msgspec, and of bytes that are not UTF-8
+        except ValueError:  # from msgspec, or for bytes that are not UTF-8
             return HTTPStatus.BAD_REQUEST
         self._delivered[delivery.data.alert.alert_id] = None
         while len(self._delivered) > _MAX_DELIVERED:
@@ -156,7 +156,7 @@ class WebPage:
         return HTTPStatus.NO_CONTENT
 
     def answer(self, path: str) -> tuple[bytes, str] | None:
-        """Return the bytes and the kind of what is served at a path, if there is something."""
+        """Return the content served at a path and its kind, or None if there is nothing."""
         url = urlsplit(path)
         if url.path == "/":
             return self._template.render(self._content, self._delivered.keys()), "html"
@@ -174,7 +174,7 @@ class WebPage:
 
 
 class _Template:
-    """Template of the page. It contains the current content, so that the page is complete without its script."""
+    """Template of the page. The current content is rendered into it, so the page is complete without its script."""
 
     def __init__(self, translator: Translator, model: PageModel) -> None:
         environment = jinja2.Environment(
@@ -195,7 +195,7 @@ class _Template:
         }
 
     def render(self, content: _Content, delivered: Container[str]) -> bytes:
-        """Return the page as bytes."""
+        """Render the page as bytes."""
         figures, alerts, states = content
         shown = [
             {
@@ -219,10 +219,10 @@ def _position(alert: Mapping[str, Any]) -> tuple[int, int, int]:
 
 def _handler(page: WebPage) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        timeout = 10.0  # seconds until an idle connection releases its thread
+        timeout = 10.0  # timeout in seconds, after which an idle connection releases its thread
 
         def do_GET(self) -> None:
-            """Serve a file or the state, only under a name of this machine."""
+            """Serve a file or the state, but only if the Host header names this machine."""
             found = page.answer(self.path) if is_local_host(self.headers.get("Host")) else None
             body, kind = found or (b"", "html")
             self.send_response(HTTPStatus.OK if found else HTTPStatus.NOT_FOUND)
@@ -246,6 +246,6 @@ def _handler(page: WebPage) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name in the base class
-            """Log nothing, since the terminal is in use."""
+            """Log nothing, since the demo uses the terminal."""
 
     return Handler

@@ -1,4 +1,4 @@
-"""Texts that all views of the demo share, in the reader's language."""
+"""Texts shared by all views of the demo, in the viewer's language."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ VERSION: Final = "churn_model_version"
 
 
 def local_time(at: int) -> datetime:
-    """Return a time of the shop, in microseconds, in its time zone."""
+    """Convert a time in microseconds to the shop's time zone."""
     return (EPOCH + at * MICROSECOND).astimezone(SHOP_ZONE)
 
 
 def local_date(at: int) -> str:
-    """Return a day of the shop as YYYY-MM-DD."""
+    """Return the shop's date at a time in microseconds, as YYYY-MM-DD."""
     return local_time(at).date().isoformat()
 
 
 def clock_text(translator: Translator, now: datetime) -> str:
-    """Return a time of the shop in words.
+    """Return the shop time as text, rounded down to the hour.
 
     >>> clock_text(Translator("en", "demo"), datetime(2025, 6, 10, 14, 5))
     'Tuesday, 10 June 2025 · 14:00'
@@ -39,7 +39,7 @@ def clock_text(translator: Translator, now: datetime) -> str:
 
 
 def phase_text(translator: Translator, shop: ShopSimulation, plan: Plan) -> str:
-    """Return what the shop is doing: its time, or how it starts."""
+    """Return the shop's current time, or its startup progress."""
     if shop.phase is Phase.LIVE:
         return clock_text(translator, local_time(shop.now))
     if shop.phase is Phase.HISTORY:
@@ -72,7 +72,7 @@ def band_names(translator: Translator) -> list[str]:
 
 
 def service_lines(translator: Translator, state: DemoState) -> dict[str, str]:
-    """Return what each part of the system is doing, in a few words; Kafka and Redis first."""
+    """Return a short status of each part of the system, Kafka and Redis first."""
     text, number, figure = translator.text, translator.number, state.figure
     labels, scored = figure("trainer", EXAMPLES), figure("worker", "churn_events_scored_total")
     opened, sent = state.counts[OPEN], figure("notifier", "churn_delivery_attempts_total")
@@ -89,5 +89,5 @@ def service_lines(translator: Translator, state: DemoState) -> dict[str, str]:
 
 
 def is_running(state: DemoState, part: str) -> bool:
-    """Return whether a part of the system runs: Kafka and Redis are embedded, so they always do."""
+    """Return whether a part of the system is running. Kafka and Redis are embedded, so they always are."""
     return part in {"kafka", "redis"} or state.is_ready(part)

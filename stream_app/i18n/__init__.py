@@ -1,4 +1,4 @@
-"""Everything that people read, in English and 简体中文: catalogues in `locales/`, and a `Translator` over them."""
+"""User-facing texts in English and 简体中文: catalogues in `locales/`, and a `Translator` that reads them."""
 
 from __future__ import annotations
 

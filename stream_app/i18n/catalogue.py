@@ -13,9 +13,9 @@ LANGUAGES: Final = ("en", "zh")
 
 @cache
 def catalogue(lang: str, domain: str) -> Mapping[str, Any]:
-    """Return the texts of a domain, such as "report", by group and key.
+    """Return the texts of a domain such as "report", by group and key.
 
-    Raises ValueError for an unknown language.
+    Raises ValueError if the language is unknown.
     """
     if lang not in LANGUAGES:
         raise ValueError(f"unknown language {lang!r}: use one of {', '.join(LANGUAGES)}")

@@ -21,12 +21,12 @@ class Evidence(Protocol):
 
     @property
     def numbers(self) -> Mapping[str, float]:
-        """Numbers of the sentence by name: days, counts, shares between 0 and 1."""
+        """Numbers for the sentence by name: days, counts, and shares between 0 and 1."""
         ...
 
 
 class Translator:
-    """Translator into one language. Missing figures (None) become a dash.
+    """Translator into one language. Missing numbers (None) are shown as a dash.
 
     Args:
         lang: one of LANGUAGES; any other raises ValueError.
@@ -50,7 +50,7 @@ class Translator:
         self.dash: str = self._groups["punctuation"]["dash"]
 
     def text(self, key: str, **values: object) -> str:
-        """Return the text at a dotted key, with the values filled in."""
+        """Return the text for a dotted key, with the values filled in."""
         found: Any = self._groups
         for part in key.split("."):
             found = found[part]
@@ -66,7 +66,7 @@ class Translator:
         return texts
 
     def name(self, group: str, key: str) -> str:
-        """Return the name of a key, or the key in readable form if it is unknown.
+        """Return the name for a key, or the key itself in readable form if it is unknown.
 
         >>> Translator("en", "report").name("expert", "my_new_model")
         'my new model'
@@ -82,7 +82,7 @@ class Translator:
         return self.name("segments", key)
 
     def risk_band(self, key: str, lower: float, upper: float) -> str:
-        """Return the name of a risk band with its bounds, which are probabilities.
+        """Return the name of a risk band, with its probability bounds in percent.
 
         >>> Translator("en").risk_band("high", 0.5, 0.75), Translator("zh").risk_band("high", 0.5, 0.75)
         ('high, 50–75%', '高，50–75%')
@@ -106,12 +106,12 @@ class Translator:
         return sentence
 
     def join(self, texts: Iterable[str]) -> str:
-        """Return the texts as a list in one line."""
+        """Join the texts into a one-line list."""
         separator: str = self._groups["punctuation"]["list_comma"]
         return separator.join(texts)
 
     def number(self, value: float | None, digits: int = 0) -> str:
-        """Return a number with thousands separators.
+        """Format a number with thousands separators.
 
         >>> Translator("en").number(12345.678, 1), Translator("en").number(None)
         ('12,345.7', '–')
@@ -119,11 +119,11 @@ class Translator:
         return self.dash if value is None else f"{value:,.{digits}f}".replace("-", "−")
 
     def percent(self, share: float | None, digits: int = 0) -> str:
-        """Return a share between 0 and 1 as a percentage."""
+        """Format a share between 0 and 1 as a percentage."""
         return self.dash if share is None else f"{share * 100:.{digits}f}%"
 
     def money(self, amount: float | None, currency: str = "") -> str:
-        """Return an amount with two to four significant digits, in units of 万 where Chinese uses them.
+        """Format an amount with two to four significant digits; Chinese uses units of 万 where customary.
 
         >>> english, chinese = Translator("en"), Translator("zh")
         >>> english.money(27110.7, "CNY"), chinese.money(27110.7, "CNY"), english.money(1234567.0)
@@ -138,7 +138,7 @@ class Translator:
         return f"{sign}{rounded:,.0f}"
 
     def day(self, iso: str) -> str:
-        """Return a date, given as YYYY-MM-DD, in words.
+        """Format a date, given as YYYY-MM-DD, in words.
 
         >>> Translator("en").day("2024-06-05"), Translator("zh").day("2024-06-05")
         ('5 June 2024', '2024年6月5日')
@@ -149,7 +149,7 @@ class Translator:
 
 
 class Number(float):
-    """A number in a sentence. The format `n` rounds it, and `n day|days` adds the noun in the right form.
+    """A number in a sentence. The format `n` rounds it, and `n day|days` adds the noun in the singular or plural.
 
     >>> f"{Number(1.2):n day|days}", f"{Number(3.0):n}", f"{Number(0.5):.0%}"
     ('1 day', '3', '50%')

@@ -1,4 +1,4 @@
-"""Readers of recorded logs: JSON lines, Parquet and tables with a mapping, in replay order."""
+"""Reads recorded logs (JSON Lines, Parquet and mapped tables) in replay order."""
 
 from __future__ import annotations
 

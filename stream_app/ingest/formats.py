@@ -1,4 +1,4 @@
-"""The mapping that results from the options --format, --columns, --kinds and --kind."""
+"""Choice of the mapping from the options --format, --columns, --kinds and --kind."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class LogFormat(msgspec.Struct, frozen=True):
 
     Attributes:
         name: `jsonl`, `parquet`, `csv`, the name of a shipped mapping, or the path of a mapping.
-        columns: field -> column; adds to the mapping.
-        kinds: value in the log -> kind; adds to the mapping.
-        kind: kind of every line.
+        columns: field -> column; extends the mapping.
+        kinds: value in the log -> kind; extends the mapping.
+        kind: kind of all lines.
     """
 
     name: str
@@ -53,9 +53,9 @@ class _Sample(msgspec.Struct, frozen=True):
 
 
 def choose_mapping(form: LogFormat, sources: Sequence[Source]) -> Mapping | None:
-    """Return the mapping of a format, None for JSON lines, which are events already.
+    """Return the mapping for a format, or None for JSON lines, which need no mapping.
 
-    `csv` and `parquet` without columns use those that are named like fields of the wire schema.
+    `csv` and `parquet` without --columns use the columns that have the same names as fields of the wire schema.
 
     Raises:
         BadMapping: the options contradict each other or the mapping is invalid.
@@ -64,7 +64,7 @@ def choose_mapping(form: LogFormat, sources: Sequence[Source]) -> Mapping | None
     given = bool(form.columns or form.kinds or form.kind)
     if form.name == JSON_LINES:
         if given:
-            problem, remedy = "JSON lines take no mapping", "Omit these options, or use --format csv for a table."
+            problem, remedy = "JSON lines do not use a mapping", "Omit these options, or use --format csv for a table."
             raise BadMapping(file="jsonl", key="--columns, --kinds, --kind", problem=problem, remedy=remedy)
         return None
     if form.name not in TABLES:
@@ -97,7 +97,7 @@ def _from_header(form: LogFormat, sample: _Sample) -> Mapping:
 
 
 def _column_of_kinds(sample: _Sample, kinds: Dict[str, str]) -> str:
-    """Return the column whose values are the words of --kinds."""
+    """Return the column that contains the values given in --kinds."""
     if not kinds:
         remedy = (
             "If every line is an order, add --kind order; otherwise add --columns type=COLUMN and --kinds WORD=KIND,…"
@@ -110,5 +110,5 @@ def _column_of_kinds(sample: _Sample, kinds: Dict[str, str]) -> str:
         if values & kinds.keys() and len(values - kinds.keys()) <= len(values) / 2:
             return name
     likely = likely_column("type", ["type"], sample.header) or "COLUMN"
-    problem = f"no column contains the words of --kinds ({', '.join(kinds)}); {sample.columns}"
+    problem = f"no column contains the values of --kinds ({', '.join(kinds)}); {sample.columns}"
     raise UnusableLog(file=sample.source.name, problem=problem, remedy=f"Name the column: --columns type={likely}.")

@@ -1,4 +1,4 @@
-"""A recorded log: scanned once, then read in replay order any number of times."""
+"""A recorded log, which is scanned once and can then be read in replay order any number of times."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BATCH_EVENTS: Final = 4_096
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """Progress of a scan: share of the log's bytes read, from 0 to 1, and number of events so far."""
+    """Progress of a scan: share of bytes read (0 to 1) and number of events so far."""
 
     share: float
     events: int
@@ -47,16 +47,16 @@ def open_log(
     memory: str = DEFAULT_MEMORY,
     stdin: BinaryIO | None = None,
 ) -> Log:
-    r"""Return a log after checking that its first lines can be read.
+    r"""Open a log after checking that its first lines can be read.
 
     Args:
         paths: files, folders, or `-` for standard input.
         form: format of the log.
-        workdir: existing folder for data that does not fit into memory.
-        not_after: events more than a day later are rejected; None for no limit.
-        rejected: file for rejections, by default `rejected.jsonl` in `workdir`.
-        memory: memory limit of DuckDB for sorting.
-        stdin: stream that `-` reads, by default standard input.
+        workdir: existing folder for data that does not fit in memory.
+        not_after: reject events more than a day after this time; None for no limit.
+        rejected: file for rejected lines; defaults to `rejected.jsonl` in `workdir`.
+        memory: DuckDB's memory limit for sorting.
+        stdin: stream to read for `-`; defaults to standard input.
 
     Raises:
         UnusableLog: the log is empty, lacks a column, or its first lines cannot be read.
@@ -79,7 +79,7 @@ def open_log(
 
 
 class Log:
-    """A log of one or more files: `scan` counts it, `batches` reads it.
+    """A log in one or more files. `scan` counts its events, `batches` reads them.
 
     Use it as a context manager, or call `close`, to delete the copies in the working folder.
     """
@@ -99,12 +99,12 @@ class Log:
         self._spool: Spool | None = None
 
     def scan(self, on_progress: OnProgress | None = None) -> LogSummary:
-        """Read the log once: count events, store rejections, and sort events that are not in replay order.
+        """Read the log once to count events, store rejected lines, and sort the events if they are not in replay order.
 
-        Tables with a mapping are copied to the working folder as events, JSON lines only if they must be sorted.
+        Mapped tables are always copied to the working folder as events; JSON lines only if they must be sorted.
 
         Raises:
-            EmptyLog: no line became an event.
+            EmptyLog: the log contains no valid event.
             NotSorted: sorting failed, for example because memory or disk space was insufficient.
         """
         if self._summary is None:
@@ -148,7 +148,7 @@ class Log:
             meter.next_file()
 
     def batches(self, size: int = BATCH_EVENTS) -> Iterator[list[Event]]:
-        """Yield lists of `size` events, ordered by time, kind in alphabetical order, and place in the log."""
+        """Yield lists of `size` events, ordered by time, then kind (alphabetically), then place in the log."""
         self.scan()
         if self._spool is not None:
             yield from self._spool.batches(size)
@@ -163,7 +163,7 @@ class Log:
             yield waiting
 
     def close(self) -> None:
-        """Delete the copies in the working folder, except for the rejections."""
+        """Delete the copies in the working folder, but keep the file of rejected lines."""
         self.rejections.close()
         if self._spool is not None:
             self._spool.remove()
@@ -183,11 +183,11 @@ def _fill(spool: Spool, numbered: Iterable[tuple[int, Event]]) -> None:
 
 
 def _ignore(_: object) -> None:
-    """Ignore a rejection that the first pass has stored."""
+    """Ignore a rejected line, since the first pass has already stored it."""
 
 
 class _Meter:
-    """Converts the position in a file into progress over the whole log."""
+    """Converts the position in the current file into progress through the whole log."""
 
     def __init__(self, sources: Sequence[Source], on_progress: OnProgress | None) -> None:
         self.events = 0

@@ -1,4 +1,4 @@
-"""Reading tables with a mapping: rows become events, and lines of an order are grouped on disk."""
+"""Reader for mapped tables: converts rows to events and groups the lines of an order on disk."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Numbered = tuple[int, Event]
 
 
 class MappedReader:
-    """Reads tables with a mapping once.
+    """Reads mapped tables once.
 
     Attributes:
         lines: number of rows read.
-        skipped: number of rows that the mapping skips.
+        skipped: number of rows skipped by the mapping.
     """
 
     def __init__(self, mapping: Mapping, bounds: Bounds, workdir: Path, memory: str) -> None:
@@ -42,11 +42,11 @@ class MappedReader:
     def read(
         self, sources: Sequence[Source], reject: Reject, on_bytes: Callable[[int], None]
     ) -> Iterator[list[Numbered]]:
-        """Yield batches of (place in the log, event); grouped orders come last, at the place of their first line.
+        """Yield batches of (place in the log, event). Grouped orders come last, with the place of their first line.
 
         Args:
             sources: the files.
-            reject: called with the rejection of each row that cannot be read.
+            reject: called with a Rejection for each row that cannot be read.
             on_bytes: called with the number of bytes read from the current file.
         """
         try:
@@ -92,7 +92,7 @@ class MappedReader:
         yield batch
 
     def _add_line(self, line: Event) -> None:
-        """Add a line to the current order, or start the next one: lines of an order are mostly adjacent."""
+        """Add a line to the current order or start the next one. Lines of an order are usually adjacent."""
         if self._order is not None and self._order_id == line.event_id:
             self._order.add(line)
         else:
@@ -106,7 +106,7 @@ class MappedReader:
 
 
 def open_mapped(source: Source, mapping: Mapping) -> Table:
-    """Return a table after checking its columns. Raise NoSuchColumn if one that the mapping reads is missing."""
+    """Open a table after checking its columns. Raise NoSuchColumn if a column that the mapping reads is missing."""
 
     def wanted(names: Sequence[str]) -> list[int]:
         return mapped_columns(mapping, Columns(source.name, names))

@@ -16,7 +16,7 @@ BATCH_ROWS: Final = 8_192
 
 
 class ParquetTable:
-    """A Parquet table; see tables.Table. Line numbers are row numbers; values are converted to text as in CSV."""
+    """A Parquet table (see tables.Table). Line numbers are row numbers, and values are converted to text as in CSV."""
 
     def __init__(self, source: Source, wanted: Callable[[Sequence[str]], Sequence[int]]) -> None:
         self.damage = ""
@@ -55,13 +55,13 @@ class ParquetTable:
 
 
 def _texts(column: pa.Array) -> list[str]:
-    """Return values as text as in CSV: null is empty, an instant has its offset if it is known.
+    """Convert values to text as in CSV: nulls become empty, and instants include their UTC offset if known.
 
     >>> _texts(pa.array([1.5, None])), _texts(pa.array([0], pa.timestamp("ns", "UTC")))
     (['1.5', ''], ['1970-01-01 00:00:00+00:00'])
     """
     if pa.types.is_timestamp(column.type):
-        # Python has no nanoseconds without pandas, and events have microseconds.
+        # Without pandas, Python has no nanoseconds; events have a precision of microseconds.
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
     elif pa.types.is_binary(column.type):
         return [(value or b"").decode("utf-8", "surrogateescape") for value in column.to_pylist()]

@@ -1,4 +1,4 @@
-"""Check of the first lines of a log, with an error that suggests the right options."""
+"""Checks the first lines of a log and raises errors that suggest the right options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROBED_LINES: Final = 1_000
 # File types often passed by mistake; a zip archive is usually a spreadsheet.
 _FOREIGN: Final = {
     b"PK\x03\x04": ("it is a zip archive or an Excel file", "Unpack it, or save the sheet as CSV."),
-    b"\xd0\xcf\x11\xe0": ("it is an old Excel file", "Save the sheet as CSV."),
+    b"\xd0\xcf\x11\xe0": ("it is an old Excel file (.xls)", "Save the sheet as CSV."),
     b"\xff\xfe": ("it is text in UTF-16", 'Convert it to UTF-8, or map it with encoding = "utf-16".'),
 }
 
@@ -51,14 +51,14 @@ def probe(sources: Sequence[Source], mapping: Mapping | None, bounds: Bounds) ->
 
 
 def refuse_wrong_table(source: Source, name: str) -> None:
-    """Raise WrongFormat if a file does not have the given format, `csv` or `parquet`."""
-    if source.magic == PARQUET:  # accepted for both
+    """Raise WrongFormat if a file is not in the given format (`csv` or `parquet`)."""
+    if source.magic == PARQUET:  # other formats are accepted for both
         return
     start = _start(source)
     _refuse_foreign(source, start, name)
     looks_json = start.lstrip().startswith((b"{", b"["))
     if name == "parquet" or looks_json:
-        found = "its lines are JSON" if looks_json else "it does not start like a Parquet file"
+        found = "its lines are JSON" if looks_json else "it is not a Parquet file"
         remedy = f"Use --format {'jsonl' if looks_json else 'csv'}."
         raise WrongFormat(file=source.name, expected=name, found=found, remedy=remedy)
 
@@ -122,7 +122,7 @@ def _keys(line: bytes) -> str:
 
 
 def _not_json_lines(source: Source, line: bytes) -> WrongFormat | None:
-    """Return the error for a file that is not JSON lines, by its first line; None if that is a JSON object."""
+    """Return the error for a file that is not JSON lines, or None if its first line is a JSON object."""
     text = line.strip()
     if text.startswith(PARQUET):
         return _instead(source, "it is a Parquet file", "Use --format parquet.")
@@ -138,7 +138,7 @@ def _instead(source: Source, found: str, remedy: str) -> WrongFormat:
 
 
 def _table_instead(source: Source, line: str) -> WrongFormat:
-    """Return the error for a table passed as JSON lines, with the options that read it."""
+    """Return the error for a table passed as JSON lines. Its remedy gives the options to read the table."""
     table = open_table(source, FileLayout(), lambda names: range(len(names)))
     table.close()
     if len(table.header) < 2:
@@ -153,7 +153,7 @@ def _table_instead(source: Source, line: str) -> WrongFormat:
 
 
 def _fits(source: Source, mapping: Mapping) -> bool:
-    """Return whether a mapping that relies on the file's header reads the first lines."""
+    """Return whether a mapping that uses the file's header can read the first lines."""
     if mapping.file.header:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Rejected lines, stored with their place and reason, and counted."""
+"""Rejected lines, which are counted and stored with their place and reason."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Rejection(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         file: name of the file.
         line: line number from 1, or row number in a Parquet file; 0 for the whole file.
-        reason: why it was rejected.
-        field: offending field of the wire schema, empty for the whole line.
+        reason: why the line was rejected.
+        field: invalid field of the wire schema; empty if the whole line is invalid.
         text: the line, truncated to 2,000 characters.
     """
 
@@ -32,9 +32,9 @@ class Rejection(msgspec.Struct, frozen=True, gc=False):
 
 
 class RejectionLog:
-    """Rejections as JSON lines in a file, so that their number is not limited by memory.
+    """Rejected lines stored as JSON lines in a file, so that memory does not limit their number.
 
-    Iterating reads them back. `by_field` counts them by field.
+    Iterate to read them back. `by_field` counts them by field.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, RejectionLog(Path(folder, "rejected.jsonl")) as rejected:
@@ -55,7 +55,7 @@ class RejectionLog:
         return self.by_field.total()
 
     def add(self, rejection: Rejection) -> None:
-        """Write a rejection. Its text may contain undecodable bytes, escaped as lone surrogates."""
+        """Write a rejected line. Its text may contain undecodable bytes, escaped as lone surrogates."""
         kept = msgspec.structs.replace(
             rejection, reason=_plain(rejection.reason), text=_plain(rejection.text[:MAX_TEXT_CHARS])
         )
@@ -84,5 +84,5 @@ class RejectionLog:
 
 
 def _plain(text: str) -> str:
-    """Return text for UTF-8, with bytes that were escaped as lone surrogates replaced."""
+    """Return text that UTF-8 can encode: bytes that were escaped as lone surrogates are replaced."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

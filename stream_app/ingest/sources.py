@@ -20,12 +20,12 @@ STANDARD_INPUT: Final = "-"
 GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 PARQUET: Final = b"PAR1"
-# Small, so that little is lost from a file that is truncated within a compressed block.
+# Small, so that little is lost if a file is truncated within a compressed block.
 READ_BYTES: Final = 65_536
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One file of a log, with its place among the files and the name to display."""
+    """One file of a log, with its position among the files and its display name."""
 
     index: int
     name: str
@@ -43,14 +43,14 @@ class Source(msgspec.Struct, frozen=True):
             return file.read(4)
 
     def open(self) -> SourceStream:
-        """Return a stream of the uncompressed bytes."""
+        """Open a stream of the uncompressed bytes."""
         return SourceStream(self.path)
 
 
 class SourceStream(io.RawIOBase):
-    """The uncompressed bytes of a file. If compressed data is damaged, the stream ends and `damage` gives the reason.
+    """The uncompressed bytes of a file. If compressed data is damaged, the stream ends early and `damage` says why.
 
-    Ending early, instead of raising, keeps everything that was decompressed before.
+    Ending early instead of raising preserves the data decompressed so far.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +63,7 @@ class SourceStream(io.RawIOBase):
         return True
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return up to `size` bytes, none at the end."""
+        """Return up to `size` bytes, or b"" at the end."""
         wanted = READ_BYTES if size < 0 else size
         try:
             return self._unpacked(wanted)
@@ -72,14 +72,14 @@ class SourceStream(io.RawIOBase):
             return b""
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]  # typeshed wants Buffer of 3.12
-        """Read bytes into a buffer and return their number, 0 at the end."""
+        """Read bytes into a buffer and return how many were read, 0 at the end."""
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     @property
     def position(self) -> int:
-        """Bytes of the file on the disk that were read so far."""
+        """Number of bytes of the file on disk that have been read."""
         return self._file.tell()
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class SourceStream(io.RawIOBase):
 
 
 def _decompressor(file: BinaryIO) -> Callable[[int], bytes]:
-    """Return a function that reads up to a number of uncompressed bytes."""
+    """Return a function that reads up to a given number of uncompressed bytes."""
     magic = file.read(4)
     file.seek(0)
     if magic.startswith(GZIP):
@@ -107,17 +107,17 @@ def expand(paths: Sequence[str | Path], workdir: Path, stdin: BinaryIO | None = 
         paths: files, folders, and `-` for standard input. Folders are searched recursively and sorted by path; names
             that begin with `.` or `_` are skipped, like the metadata of Spark and Hive.
         workdir: folder for a copy of standard input, since a log is read twice.
-        stdin: stream for `-`.
+        stdin: stream to read for `-`.
 
     Raises:
-        NoSuchLog: a path does not exist or is not readable.
+        NoSuchLog: a path does not exist or cannot be read.
         EmptyLog: a folder contains no files.
     """
     named = [pair for path in paths for pair in _files(path, workdir, stdin)]
     sources = [Source(index, name, path) for index, (name, path) in enumerate(named)]
     for source in sources:
         try:
-            source.magic  # noqa: B018  # raises if the file is not readable
+            source.magic  # noqa: B018  # raises if the file cannot be read
         except OSError as error:
             raise NoSuchLog(file=source.name, problem=error.strerror) from error
     return sources

@@ -1,4 +1,4 @@
-"""Events on disk, sorted by DuckDB, so that a log may be larger than memory."""
+"""On-disk event storage sorted by DuckDB, so that a log may be larger than memory."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ import pyarrow.parquet as pq
 from stream_app.core.events.schema import Browsing, Cart, Complaint, Event, Order, encode
 from stream_app.errors import NotSorted
 
-# Events at the same instant are in alphabetical order of their kinds, as from the Kafka topics named after them.
+# Events at the same instant are sorted alphabetically by kind, as when read from the Kafka topics named after them.
 KIND_RANK: Final[dict[type[Event], int]] = {Browsing: 0, Cart: 1, Complaint: 2, Order: 3}
 DEFAULT_MEMORY: Final = "512MB"
 BATCH_ROWS: Final = 4_096
-# A row group is held in memory at once, here and in DuckDB, so it is limited in rows and in bytes. Smaller groups are
+# A whole row group is held in memory, here and in DuckDB, so its rows and bytes are limited. Smaller groups are
 # inefficient; DuckDB works on 2,048 rows at a time.
 ROW_GROUP_ROWS: Final = 32_768
 ROW_GROUP_BYTES: Final = 8_388_608
 MIN_ROW_GROUP_ROWS: Final = 2_048
-# DuckDB holds about 120,000 rows in memory when it sorts, however wide they are. Wide events are therefore stored in a
-# separate file, and the row holds offset and length. They are rare: most events have 200 to 400 bytes.
+# DuckDB holds about 120,000 rows in memory while sorting, regardless of their width. Wide events are stored in a
+# separate file, and their rows hold the offset and length. They are rare: most events have 200 to 400 bytes.
 WIDE_BYTES: Final = 2_048
 _WIDE_PREFIX: Final = b"@"
 _COLUMNS: Final = ("key", "kind", "seq", "payload")
@@ -51,7 +51,7 @@ class Spool:
         self._workdir, self._memory = workdir, memory
         self._path = workdir / f"{name}.parquet"
         self._schema = pa.schema(zip(_COLUMNS, (key, pa.int8(), pa.int64(), pa.binary()), strict=True))
-        # Level 1, since the file is written once and read once or twice.
+        # Level 1 (fast), since the file is read only once or twice.
         self._writer = pq.ParquetWriter(
             self._path, self._schema, compression="zstd", compression_level=1, use_dictionary=False
         )
@@ -62,12 +62,12 @@ class Spool:
 
     @classmethod
     def by_time(cls, workdir: Path, memory: str = DEFAULT_MEMORY) -> Spool:
-        """Return a spool that sorts events into replay order."""
+        """Create a spool that sorts events into replay order."""
         return cls(workdir, "events", pa.int64(), memory)
 
     @classmethod
     def by_group(cls, workdir: Path, memory: str = DEFAULT_MEMORY) -> Spool:
-        """Return a spool that groups the lines of orders."""
+        """Create a spool that groups the lines of each order."""
         return cls(workdir, "lines", pa.string(), memory)
 
     def add(self, key: int | str, seq: int, event: Event) -> None:
@@ -103,7 +103,7 @@ class Spool:
             self._bytes = 0
 
     def finish(self) -> None:
-        """Finish writing, so that the spool can be read."""
+        """Finish writing. After this, the spool can be read."""
         self._flush()
         self._writer.close()
 
@@ -128,7 +128,7 @@ class Spool:
 
     def _sort_to(self, ordered: Path, overflow: Path, group_rows: int) -> None:
         with contextlib.closing(duckdb.connect()) as database:
-            # One thread needs half the memory of two, and leaves the other cores to other processes.
+            # One thread needs half the memory of two and leaves the other cores to other processes.
             database.execute("SET threads = 1")
             database.execute(f"SET memory_limit = {_literal(self._memory)}")
             database.execute(f"SET temp_directory = {_literal(overflow)}")

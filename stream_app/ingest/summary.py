@@ -21,16 +21,16 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Summary of a log.
 
     Attributes:
-        lines: number of lines read, except blank ones.
+        lines: number of non-blank lines read.
         events: number of events.
         rejected: number of rejected lines.
-        skipped: number of lines that the mapping skips: without a customer, or of an ignored kind.
-        first_at: time of the first event, microseconds since 1970-01-01 UTC; None without events.
+        skipped: number of lines skipped by the mapping: those without a customer or of an ignored kind.
+        first_at: time of the first event in microseconds since 1970-01-01 UTC; None if there are no events.
         last_at: time of the last event.
         kinds: number of events by kind.
-        fields: by kind, the optional fields that have a value in any event.
-        unknown_words: by field, counts of values that are not understood.
-        in_order: whether the events were in replay order, so that they need not be sorted.
+        fields: by kind, the optional fields that are set in at least one event.
+        unknown_words: by field, counts of unrecognized values.
+        in_order: whether the events were already in replay order and need no sorting.
     """
 
     lines: int
@@ -46,12 +46,12 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rejected_share(self) -> float:
-        """Share of rejected lines, 0 for an empty log."""
+        """Share of lines that were rejected; 0 for an empty log."""
         return self.rejected / max(self.lines, 1)
 
 
 class SummaryBuilder:
-    """Builds a summary from blocks of events.
+    """Builds a log summary from blocks of events.
 
     >>> from stream_app.core.events.schema import decode
     >>> builder = SummaryBuilder()
@@ -73,7 +73,7 @@ class SummaryBuilder:
         self._unseen = {kind: _optional_fields(kind) for kind in KINDS.values()}
 
     def add(self, events: Sequence[Event]) -> None:
-        """Count one more block, in the order of the log."""
+        """Add a block of events. Blocks must be added in log order."""
         if not events:
             return
         self.events += len(events)
@@ -102,7 +102,7 @@ class SummaryBuilder:
                     }
 
     def summary(self, *, lines: int, rejected: int, skipped: int) -> LogSummary:
-        """Return the summary, given the numbers of lines that became no events."""
+        """Return the summary, given the number of lines read, rejected and skipped."""
         return LogSummary(
             lines=lines,
             events=self.events,
@@ -131,7 +131,7 @@ def _default(field: msgspec.structs.FieldInfo) -> object:
 
 
 def _reader(fields: dict[str, object]) -> tuple[object, Callable[[Any], object]]:
-    """Return the defaults of fields, and a function that reads the fields in the same form."""
+    """Return the fields' defaults, and a function that reads the fields of an event in the same form."""
     defaults: Any = tuple(fields.values()) if len(fields) > 1 else next(iter(fields.values()))
     return defaults, operator.attrgetter(*fields)
 
@@ -141,7 +141,7 @@ def _place(event: Event) -> tuple[datetime, int]:
 
 
 def _ordered(events: Iterable[Event], times: Sequence[datetime]) -> bool:
-    """Return whether events are in replay order; the times alone usually suffice."""
+    """Return whether events are in replay order. Comparing the times alone is usually enough."""
     if all(map(operator.lt, times, islice(times, 1, None))):
         return True
     return all(starmap(operator.le, pairwise(map(_place, events))))

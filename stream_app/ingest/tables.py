@@ -1,4 +1,4 @@
-"""Tables in text or Parquet files: rows of strings with their line numbers."""
+"""Tables in text or Parquet files, read as rows of strings with line numbers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from stream_app.mapping.mapping import FileLayout
 
 
 class Table(Protocol):
-    """A table that is read once from start to end.
+    """A table that can be read once, from start to end.
 
     Attributes:
-        header: names of the columns of the rows.
+        header: names of the columns.
     """
 
     header: list[str]
 
     def rows(self) -> Iterator[tuple[int, list[str] | str]]:
-        """Yield line numbers and rows; a row that cannot be split into columns is a str with the reason."""
+        """Yield (line number, row). A row that cannot be split into columns is replaced with a str that states why."""
 
     def text(self) -> str:
         """Return the raw text of the last row."""
@@ -31,20 +31,20 @@ class Table(Protocol):
 
     @property
     def damage(self) -> str:
-        """Why the rows ended early; empty if they did not."""
+        """Reason why the rows ended early; empty if they did not."""
 
     @property
     def position(self) -> int:
-        """Bytes of the file read so far."""
+        """Number of bytes of the file read so far."""
 
 
 def open_table(source: Source, layout: FileLayout, wanted: Callable[[Sequence[str]], Sequence[int]]) -> Table:
-    """Return the table in a file, Parquet or text depending on its first bytes.
+    """Open the table in a file, as Parquet or text depending on its first bytes.
 
     Args:
         source: the file.
         layout: layout of a text file.
-        wanted: given the names of all columns, returns the places of those to read; text files are read completely.
+        wanted: given the names of all columns, returns the indices of those to read. Ignored for text files.
 
     Raises:
         EmptyLog: the file has no header.

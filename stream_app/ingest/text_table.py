@@ -1,4 +1,4 @@
-"""Text tables: CSV and similar formats, and columns separated by whitespace."""
+"""Text tables: CSV and similar formats, and whitespace-separated columns."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from stream_app.errors import EmptyLog
 from stream_app.ingest.sources import Source, SourceStream
 from stream_app.mapping.mapping import FileLayout, delimiter_of
 
-# A file without line ends must not be read into memory as one line.
+# A file without line breaks must not be read into memory as one line.
 MAX_LINE_CHARS: Final = 1_048_576
 CHUNK_CHARS: Final = 65_536
 _DELIMITERS: Final = (",", "\t", ";", "|")
 _BLANKS: Final = "whitespace"
-_OPEN_QUOTE: Final = "a quoted field that opens here is not closed properly: double the quotes within fields"
+_OPEN_QUOTE: Final = "a quoted field that starts here is not closed properly: double the quotes within fields"
 
 
 class TextTable:
-    """A text table; see tables.Table. Undecodable bytes affect only their own field.
+    """A text table (see tables.Table). Undecodable bytes affect only the field that contains them.
 
-    Chunks in which every line is one row are split at once, all others record by record.
+    Chunks in which every line is one row are split in one step, all others record by record.
     """
 
     def __init__(self, source: Source, layout: FileLayout) -> None:
@@ -61,7 +61,7 @@ class TextTable:
             self._line = first + len(lines)
 
     def _plain_rows(self, lines: Sequence[str]) -> list[list[str]] | None:
-        """Return the rows of a chunk if each line is one row of the right width, else None."""
+        """Return the rows of a chunk if each line is one row of the right width, otherwise None."""
         if lines[-1][-1] != "\n":
             return None
         try:
@@ -76,7 +76,7 @@ class TextTable:
         return rows if len(rows) == len(lines) and set(map(len, rows)) == {len(self.header)} else None
 
     def _careful_rows(self) -> Iterator[tuple[int, list[str] | str]]:
-        """Yield the rows of the lines that were pushed back, reading further lines for the last row if needed."""
+        """Yield the rows of the pushed-back lines, reading more lines to complete the last row if needed."""
         width = len(self.header)
         while self._lines.pushed:
             row, line = self._record(), self._line
@@ -88,7 +88,7 @@ class TextTable:
                 yield line, f"{len(row)} columns instead of {width}: check the delimiter and the quotes"
 
     def _record(self) -> list[str] | str:
-        """Return the next record, an empty list at the end of the file, or why it cannot be split."""
+        """Return the next record, an empty list at the end of the file, or the reason why it cannot be split."""
         lines = self._lines
         lines.seen.clear()
         if self._delimiter == _BLANKS:
@@ -99,7 +99,7 @@ class TextTable:
         except csv.Error as error:
             row = f"{error}: check the delimiter and the quotes"
         if len(lines.seen) > 1 and self.header and len(row) != len(self.header):
-            # A stray quote has joined the following lines: reject only the first and read the others again.
+            # A stray quote has merged the following lines: reject only the first one and read the others again.
             lines.push_back(lines.seen[1:])
             del lines.seen[1:]
             return _OPEN_QUOTE
@@ -125,7 +125,7 @@ class TextTable:
 
 
 class _Lines:
-    """The lines of a text, with push-back; `seen` holds those of the current record."""
+    """Lines of a text, with push-back; `seen` holds the lines of the current record."""
 
     def __init__(self, stream: SourceStream, encoding: str) -> None:
         self.seen: list[str] = []
@@ -137,7 +137,7 @@ class _Lines:
         self._text = io.TextIOWrapper(buffer, encoding, errors="surrogateescape", newline="")
 
     def take(self) -> list[str]:
-        """Return the next chunk of lines, empty at the end."""
+        """Return the next chunk of lines, or an empty list at the end."""
         if self.pushed:
             lines = self.pushed[::-1]
             self.pushed.clear()
@@ -145,7 +145,7 @@ class _Lines:
         chunk = self._text.read(CHUNK_CHARS)
         if chunk[-1:] != "\n":
             chunk += self._text.readline(MAX_LINE_CHARS)
-        # Not splitlines(), which also splits at form feeds and at Unicode line separators.
+        # Not splitlines(), which also splits at form feeds and Unicode line separators.
         return list(io.StringIO(chunk, newline=""))
 
     def __iter__(self) -> _Lines:
@@ -159,20 +159,20 @@ class _Lines:
         return line
 
     def _without_line_end(self, line: str) -> str:
-        """Return the last line of a file unless it is truncated, or the beginning of an overlong line."""
+        """Return an unterminated line: the file's last line unless truncated, or the beginning of an overlong line."""
         if len(line) >= MAX_LINE_CHARS:
             while (part := self._text.readline(MAX_LINE_CHARS)) and not part.endswith(("\n", "\r")):
                 pass
             return line[:CHUNK_CHARS]
         if line and self._stream.damage:
-            # A truncated line may look complete, with `1` for an amount of `100`.
+            # A truncated line may look complete, for example with an amount of `1` instead of `100`.
             self.cut_off, line = line, ""
         if not line:
             raise StopIteration
         return line
 
     def push_back(self, lines: Sequence[str]) -> None:
-        """Return lines to the front of the text, to be read again."""
+        """Put lines back at the front of the text, to be read again."""
         self.pushed.extend(reversed(lines))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Reading events as JSON lines: in blocks of whole lines, and line by line only where a block fails."""
+"""Reader for events as JSON lines: decodes blocks of whole lines, and single lines only if a block fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stream_app.ingest.rejections import Rejection
 from stream_app.ingest.sources import Source, SourceStream
 
 BLOCK_BYTES: Final = 262_144
-# A file without line ends, such as an image, must not be read into memory as one line.
+# A file without line breaks, such as an image, must not be read into memory as one line.
 MAX_LINE_BYTES: Final = 1_048_576
 BOM: Final = b"\xef\xbb\xbf"
 
@@ -22,7 +22,7 @@ _decoder = msgspec.json.Decoder(Event)
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Whole lines, with the number of the first; or the beginning of an overlong line."""
+    """Whole lines with the number of the first one, or the beginning of an overlong line."""
 
     first_line: int
     data: bytes
@@ -30,7 +30,7 @@ class Block(msgspec.Struct, frozen=True):
 
 
 def blocks(stream: SourceStream) -> Iterator[Block]:
-    """Yield the blocks of a stream; the last one may lack its line end."""
+    """Yield the blocks of a stream. The last one may not end with a line break."""
     line, rest = 1, stream.read(BLOCK_BYTES).removeprefix(BOM)
     while chunk := stream.read(BLOCK_BYTES):
         cut = chunk.rfind(b"\n") + 1
@@ -62,8 +62,8 @@ def read_wire(source: Source, bounds: Bounds, reject: Reject, on_bytes: Callable
 
     Args:
         source: the file.
-        bounds: bounds of the times of events.
-        reject: called with the rejection of each line that cannot be read.
+        bounds: bounds for event times.
+        reject: called with a Rejection for each line that cannot be read.
         on_bytes: called with the number of bytes read so far.
     """
     with source.open() as stream:
@@ -84,7 +84,7 @@ def _decode_block(file: str, block: Block, bounds: Bounds, reject: Reject) -> li
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _decode_each(file, block, bounds, reject)
     lines = block.data.count(b"\n") + (not block.data.endswith(b"\n") and block.data != b"")
-    # Blank lines, or values that span lines: only the slow path knows the line of each event.
+    # Blank lines or values that span lines: only the slow path knows each event's line number.
     if len(events) != lines or not bounds.contain(events):
         return _decode_each(file, block, bounds, reject)
     return events

@@ -1,1 +1,1 @@
-"""Mappings of foreign logs, with one TOML file per shipped mapping; see docs/reference/mappings.md for custom ones."""
+"""Mappings of foreign logs. Each shipped mapping is a TOML file; see docs/reference/mappings.md for custom ones."""

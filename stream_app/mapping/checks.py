@@ -26,12 +26,12 @@ from stream_app.mapping.mapping import NAMED_DELIMITERS, Mapping
 from stream_app.mapping.times import NAMED_FORMATS
 
 REQUIRED: Final = ("customer_id", "occurred_at")
-# Fields of single lines, which have no meaning once lines are grouped into orders.
+# Fields that refer to single lines and have no meaning once lines are grouped into orders.
 _OF_LINES: Final = frozenset({"event_id", "action", "order.action"})
 
 
 def check_mapping(mapping: Mapping, name: str) -> None:
-    """Raise BadMapping if a mapping is invalid; `name` is that of its file."""
+    """Raise BadMapping if a mapping is invalid; `name` is the name of its file."""
     _check_fields(mapping, name)
     _check_products(mapping, name)
     _check_kinds(mapping, name)
@@ -59,7 +59,7 @@ def _check_constant(key: str, value: Value, name: str) -> None:
     try:
         msgspec.convert(value, FIELDS[kind][field], strict=False)
     except msgspec.ValidationError as error:
-        remedy = "Give a value that the field accepts in an event."
+        remedy = "Use a value that is valid for this field in an event."
         raise BadMapping(file=name, key=f"constants.{key}", problem=error, remedy=remedy) from error
 
 
@@ -85,7 +85,7 @@ def _check_kinds(mapping: Mapping, name: str) -> None:
 def _check_orders(mapping: Mapping, name: str) -> None:
     if not mapping.orders.group_by:
         if mapping.orders.cancellation_prefix:
-            problem, remedy = "group_by is missing", "Add group_by: the prefix is looked for in its columns."
+            problem, remedy = "group_by is missing", "Add group_by: the prefix applies to its first column."
             raise BadMapping(file=name, key="orders.cancellation_prefix", problem=problem, remedy=remedy)
         return
     of_lines = sorted(_OF_LINES & mapping.columns.keys()) or ["repeats"] * (mapping.repeats == "drop")

@@ -32,10 +32,10 @@ class Columns:
         self.names = [name.strip() for name in header]
 
     def places(self, field: str, column: str) -> tuple[int, ...]:
-        """Return the places of a column, or of the factors of a product; empty for a missing optional column.
+        """Return the index of a column, or the indices of the factors of a product; () for a missing optional column.
 
         Raises:
-            NoSuchColumn: the column is missing; the error lists the columns and suggests one.
+            NoSuchColumn: the column is missing. The error lists the columns and suggests one.
         """
         if column in self.names:
             return (self.names.index(column),)
@@ -49,7 +49,7 @@ class Columns:
         raise self._absent(field, missing)
 
     def place(self, field: str, column: str) -> int:
-        """Return the place of one column."""
+        """Return the index of a column."""
         return self.places(field, column)[0]
 
     def _find(self, spellings: Sequence[str]) -> int | None:
@@ -65,7 +65,7 @@ class Columns:
 
 
 def likely_column(field: str, spellings: Sequence[str], names: Sequence[str]) -> str | None:
-    """Return the most likely column for a field, by similar or common names; None if there is none.
+    """Return the most likely column for a field, based on similar or common names, or None.
 
     >>> likely_column("customer_id", ["custmer"], ["date", "customer"])
     'customer'
@@ -79,13 +79,13 @@ def likely_column(field: str, spellings: Sequence[str], names: Sequence[str]) ->
 
 
 def wire_columns(names: Sequence[str]) -> dict[str, str]:
-    """Return the columns that are named like fields of the wire schema, each mapped to itself."""
+    """Return the columns that have the same name as a field of the wire schema, each mapped to itself."""
     known = set(field_names())
     return {name: name for name in names if name in known}
 
 
 def mapped_columns(mapping: Mapping, columns: Columns) -> list[int]:
-    """Return the places of all columns that a mapping reads, in the order of the file."""
+    """Return the indices of all columns that a mapping reads, in file order."""
     kind = [("type", mapping.columns.get("type", "type"))] if mapping.kinds else []
     wanted = [*kind, *mapping.columns.items(), *((f"order {key}", key) for key in mapping.orders.key_columns)]
     return sorted({place for field, column in wanted for place in columns.places(field, column)})

@@ -25,7 +25,7 @@ FIELDS: Final = {name: {f.name: f.type for f in msgspec.structs.fields(kind)} fo
 
 
 def parse_kind(text: str) -> tuple[str, dict[str, Value]] | None:
-    """Return a kind and the field that its suffix sets, None if it is unknown.
+    """Parse a kind into its name and the field set by its suffix; return None if it is unknown.
 
     >>> parse_kind("cart.favourite"), parse_kind("order"), parse_kind("cart.favorit")
     (('cart', {'action': 'favourite'}), ('order', {}), None)
@@ -65,7 +65,7 @@ def field_names() -> list[str]:
 
 
 def factors(column: str) -> tuple[str, ...]:
-    """Return the factors of a column expression.
+    """Return the column names in a column expression, which may be a product.
 
     >>> factors("Quantity * Price|UnitPrice"), factors("date")
     (('Quantity', 'Price|UnitPrice'), ('date',))
@@ -85,7 +85,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the beginning of a remedy, empty if no known word is similar.
+    """Return a suggestion to begin a remedy with, or an empty string if no known word is similar.
 
     >>> did_you_mean("ordr", ["cart", "order"])
     'Did you mean `order`? '

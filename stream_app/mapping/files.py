@@ -1,4 +1,4 @@
-"""Loading of mappings from TOML files and from the command line."""
+"""Loads mappings from TOML files and from command-line options."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COMMAND_LINE: Final = "on the command line"
 
 
 def shipped_mappings() -> list[str]:
-    """Return the names of the mappings in this package.
+    """Return the names of the mappings shipped with this package.
 
     >>> "online-retail" in shipped_mappings()
     True
@@ -31,7 +31,7 @@ def shipped_mappings() -> list[str]:
 
 
 def load_mapping(name_or_path: str | Path) -> Mapping:
-    """Return a shipped mapping by name, or a mapping by the path of its TOML file.
+    """Load a shipped mapping by name, or any mapping by the path of its TOML file.
 
     Raises:
         BadMapping: the file cannot be read or is invalid.
@@ -53,7 +53,7 @@ def load_mapping(name_or_path: str | Path) -> Mapping:
 
 
 def parse_mapping(toml: bytes, name: str) -> Mapping:
-    """Return the mapping in a TOML text. Raise BadMapping if it is invalid; `name` is that of the file."""
+    """Parse a mapping from TOML. Raise BadMapping if it is invalid; `name` is the name of the file."""
     try:
         mapping = msgspec.toml.decode(toml, type=Mapping)
     except msgspec.ValidationError as error:
@@ -69,13 +69,13 @@ def parse_mapping(toml: bytes, name: str) -> Mapping:
 def mapping_from_options(
     columns: Dict[str, str], kinds: Dict[str, str] | None = None, kind: str | None = None, base: Mapping | None = None
 ) -> Mapping:
-    """Return a mapping from the options --columns, --kinds and --kind, which override those of `base`.
+    """Build a mapping from the options --columns, --kinds and --kind, which override the values in `base`.
 
     >>> mapping_from_options({"customer_id": "cust", "occurred_at": "date"}, kind="order").columns["occurred_at"]
     'date'
     """
     if kind and kinds:
-        remedy = "Give --kind if all lines are of one kind, otherwise --kinds."
+        remedy = "Use --kind if all lines are of one kind, otherwise --kinds."
         raise BadMapping(file=_COMMAND_LINE, key="--kind, --kinds", problem="both are given", remedy=remedy)
     base = base or Mapping()
     mapping = msgspec.structs.replace(
@@ -98,7 +98,7 @@ _SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
 
 
 def _misfit(problem: Rejected, name: str) -> BadMapping:
-    """Return the error for an unknown key or a wrong type."""
+    """Return the error for an unknown key or a value of the wrong type."""
     unknown = _UNKNOWN_KEY.search(problem.reason)
     if unknown is None:
         return BadMapping(

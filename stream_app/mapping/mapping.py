@@ -1,6 +1,6 @@
-"""The model of a mapping file: how the columns of a foreign log become events.
+"""Model of a mapping file, which defines how the columns of a foreign log are converted to events.
 
-The mappings that come with the product are in `shipped/`. docs/extending.md has the recipe for a new one.
+The shipped mappings are in `shipped/`. See docs/extending.md for how to add one.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class FileLayout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class TimeLayout(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Format of times (see `times.time_reader`), and the time zone of those without an offset."""
+    """Formats of times (see `times.time_reader`), and the time zone of times without an offset."""
 
     format: str | tuple[str, ...] = "auto"
     zone: str = "UTC"
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """The formats, in the order in which they are tried."""
+        """Time formats in the order in which they are tried."""
         return (self.format,) if isinstance(self.format, str) else self.format
 
 
@@ -47,8 +47,8 @@ class OrderGrouping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Grouping of lines into orders.
 
     Attributes:
-        group_by: columns that the lines of an order share; empty if every line is an order.
-        cancellation_prefix: prefix of the first of these columns in lines that cancel an order.
+        group_by: columns that have equal values in all lines of an order; empty if every line is an order.
+        cancellation_prefix: prefix of the value in the first of these columns that marks a cancellation.
     """
 
     group_by: str | tuple[str, ...] = ()
@@ -56,20 +56,20 @@ class OrderGrouping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     @property
     def key_columns(self) -> tuple[str, ...]:
-        """The columns that the lines of an order share."""
+        """Columns that have equal values in all lines of an order."""
         return (self.group_by,) if isinstance(self.group_by, str) else self.group_by
 
 
 class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the columns of a foreign log become events.
+    """Defines how the columns of a foreign log are converted to events.
 
     Attributes:
         description: free text.
         columns: field -> column. `a|b` gives alternative names of a column, `a * b` the product of two columns.
             `order.amount` maps a field for one kind only. The column of `type` holds the kind.
-        kind: kind of every line; otherwise use `kinds`.
+        kind: kind of all lines; use `kinds` if there are several.
         kinds: value of the column of `type` -> kind such as `order` or `cart.favourite`, or `skip`.
-        constants: field -> value for every event.
+        constants: field -> value to set in every event.
         file: layout of the file.
         time: format of times.
         orders: grouping of lines into orders.

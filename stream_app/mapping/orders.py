@@ -1,4 +1,4 @@
-"""Merging of the lines of an order into one event."""
+"""Merges the lines of an order into one event."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _SUMMED: Final = ("amount", "discount", "items")
 class OrderLines:
     """Merges the lines of one order, in log order, into one event.
 
-    The event has the earliest time and the customer of the first line. Amounts, discounts and items are summed in log
-    order; without items, their number is that of the lines. Any other field is kept if all lines agree. Merged events
-    may be merged again.
+    The event has the earliest time of all lines and the customer of the first line. Amounts, discounts and items are
+    summed in log order; if the lines have no item counts, each line counts as one item. Other fields are kept if all
+    lines agree. Merged events may be merged again.
 
     >>> from stream_app.core.events.schema import decode
     >>> text = '{"type":"order","event_id":"o","customer_id":"c","occurred_at":"2024-01-01T00:0%d:00Z","amount":%d}'
@@ -33,7 +33,7 @@ class OrderLines:
         self._first, self._earliest, self._count = first, first.occurred_at, 1
         is_order = isinstance(first, Order)
         self._sums: dict[str, Any] = {name: getattr(first, name) for name in _SUMMED if is_order}
-        # A field that the first line lacks stays empty: either all lines lack it, or they disagree.
+        # A field missing from the first line stays empty: either all lines lack it, or they disagree.
         skip = _OF_THE_FIRST.union(self._sums)
         named = ((name, getattr(first, name)) for name in first.__struct_fields__ if name not in skip)
         self._agreed = {name: value for name, value in named if value is not None}
@@ -63,7 +63,7 @@ class OrderLines:
 
 
 def merge_groups(rows: Iterable[tuple[str | int, int, Event]]) -> Iterator[tuple[int, Event]]:
-    """Yield (seq of the first line, event) for each key of (key, seq, line) rows sorted by key and seq."""
+    """Merge (key, seq, line) rows sorted by key and seq; yield (seq of the first line, event) for each key."""
     order, order_key, order_seq = None, None, 0
     for key, seq, line in rows:
         if order is not None and key == order_key:

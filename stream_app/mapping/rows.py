@@ -1,4 +1,4 @@
-"""Conversion of rows of a foreign table into events."""
+"""Converts rows of a foreign table to events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Row = Sequence[str]
 ReadNumber = Callable[[Row], "float | None"]
 T = TypeVar("T")
 NULLS: Final = frozenset({"", "NULL", "null", "\\N"})
-# How table programs write a missing customer.
+# Values that table programs write for a missing customer.
 NO_CUSTOMERS: Final = NULLS | {"nan", "NaN", "None", "<NA>"}
 _BAD_TIME: Final = (
     "`{text}` is not a time in the mapping's format ({formats}): auto reads ISO 8601, dates that start with the year,"
@@ -37,28 +37,28 @@ _BAD_BYTES: Final = (
 _BAD_KIND: Final = "`{text}` is not among the kinds of the mapping: add it under [kinds], or as `skip` to ignore it"
 
 
-class Unfit(Exception):  # control flow: carries the rejection of a row
-    """A row is rejected."""
+class Unfit(Exception):  # control flow: carries a row's rejection
+    """Raised to reject a row."""
 
     def __init__(self, rejected: Rejected) -> None:
         self.rejected = rejected
 
 
 class _Plan(msgspec.Struct, frozen=True):
-    """Plan for reading rows of one kind."""
+    """How to read rows of one kind."""
 
     struct: type[Event]
     start: dict[str, Value]
     texts: tuple[tuple[str, int], ...]
     numbers: tuple[tuple[str, ReadNumber], ...]
-    key_field: str  # field for the key of the order; empty if lines of this kind are not grouped
-    word: str  # prefix of the id of a group: paying and refunding an order are two events
+    key_field: str  # field that receives the order key; empty if lines of this kind are not grouped
+    word: str  # prefix of the group's id, since paying and refunding an order are two events
 
 
 class RowReader:
     """Converts the rows of one file.
 
-    With `group_by` in the mapping, an event whose id is its `row_id` is complete; any other is a line of an order.
+    If the mapping has `group_by`, an event whose id equals its `row_id` is complete; any other is a line of an order.
     """
 
     def __init__(self, mapping: Mapping, columns: Columns, bounds: Bounds) -> None:
@@ -72,9 +72,9 @@ class RowReader:
         self._plan_of = self._plan_chooser()
 
     def read(self, row: Row, row_id: str) -> Event | Rejected | None:
-        """Return the event of a row, Rejected with the reason, or None if the mapping skips the row.
+        """Convert a row to an event. Return Rejected with the reason if it is invalid, or None if the mapping skips it.
 
-        `row_id` becomes the event's id if neither a column nor the key of an order gives one.
+        `row_id` is used as the event's id if neither a column nor the order key provides one.
         """
         try:
             return self._read(row, row_id)
@@ -84,14 +84,14 @@ class RowReader:
             return rejection(error)
 
     def _read(self, row: Row, row_id: str) -> Event | None:
-        # 1. Customer: lines without one are dropped before anything else is read.
+        # 1. Customer: lines without one are skipped or rejected before anything else is read.
         customer = customer_name(row[self._customer_at])
         if customer in NO_CUSTOMERS:
             if self._mapping.missing_customer == "skip":
                 return None
             raise Unfit(NO_CUSTOMER)
         self._decodable(customer, "customer_id")
-        # 2. Kind, and the order that the line belongs to.
+        # 2. Kind, and the order to which the line belongs.
         plan = self._plan_of(row)
         if plan is None:
             return None
@@ -117,7 +117,7 @@ class RowReader:
                 raise Unfit(Rejected(_BAD_NUMBER.format(text=error), name)) from None
 
     def _join_order(self, plan: _Plan, row: Row, fields: dict[str, object]) -> _Plan:
-        """Set the id of a line's order, and return the plan: that of a cancellation if the key has the prefix."""
+        """Set the order id of a line. Return the plan to use: the cancellation's if the key has the prefix."""
         key = "/".join([row[place].strip() for place in self._key_at])
         if not key.strip("/"):
             return plan
@@ -132,7 +132,7 @@ class RowReader:
         return plan
 
     def _decodable(self, text: str, field: str) -> str:
-        """Return a text. Raise Unfit if it has undecodable bytes, which are lone surrogates."""
+        """Return the text unchanged. Raise Unfit if it has undecodable bytes, which appear as lone surrogates."""
         if text.isascii():
             return text
         try:
@@ -191,13 +191,13 @@ class RowReader:
 
 
 def _for_kind(table: dict[str, T], kind: str) -> dict[str, T]:
-    """Return the entries for a kind; `order.amount` overrides `amount`."""
+    """Return the entries that apply to a kind; `order.amount` overrides `amount`."""
     keys = sorted((key for key in table if kind in kinds_with(key)), key=operator.methodcaller("count", "."))
     return {key.rpartition(".")[2]: table[key] for key in keys}
 
 
 def number_reader(places: Sequence[int], decimal: Callable[[str], float]) -> ReadNumber:
-    """Return a function that multiplies the columns of a row at the given places.
+    """Return a function that multiplies the values of the given columns of a row.
 
     It returns None if a value is missing, and raises ValueError with the texts if the product is not finite.
 
@@ -224,7 +224,7 @@ def number_reader(places: Sequence[int], decimal: Callable[[str], float]) -> Rea
 
 
 def customer_name(text: str) -> str:
-    """Return a customer's id without blanks, and without the `.0` of a number from a float column.
+    """Return a customer id without surrounding blanks, and without the `.0` of a float column.
 
     >>> customer_name(" 00042 "), customer_name("13085.0"), customer_name("v1.0")
     ('00042', '13085', 'v1.0')
@@ -238,5 +238,5 @@ def _decimal_comma(text: str) -> float:
 
 
 def _fingerprint(row: Row) -> str:
-    """Return an id that is equal only for equal lines."""
+    """Return an id derived from the row's content; only equal rows share an id."""
     return hashlib.blake2b("\x1f".join(row).encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()

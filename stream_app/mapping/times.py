@@ -12,9 +12,9 @@ from stream_app.core.units import EPOCH
 ReadTime = Callable[[str], datetime]
 
 NAMED_FORMATS: Final = ("auto", "iso", "epoch_s", "epoch_ms", "epoch_us")
-# Year first only: 3/4/2024 may be in March or in April, and a wrong guess would distort every gap.
+# Year first only: 3/4/2024 may be in March or April, and a wrong guess would distort every gap.
 YEAR_FIRST: Final = ("%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "%Y年%m月%d日")
-# Times repeat (lines of an invoice, days); strptime takes 8 µs, the cache 0.1 µs.
+# Times repeat (lines of an invoice, whole days); strptime takes 8 µs, a cache hit 0.1 µs.
 CACHED_TIMES: Final = 65_536
 
 
@@ -39,7 +39,7 @@ def _auto(text: str) -> datetime:
 
 
 def _strptime(text: str, layout: str) -> datetime:
-    return datetime.strptime(text, layout)  # noqa: DTZ007  # the caller adds the time zone of the mapping
+    return datetime.strptime(text, layout)  # noqa: DTZ007  # the caller adds the mapping's time zone
 
 
 def _first_that_fits(text: str, readers: Sequence[ReadTime]) -> datetime:
@@ -61,11 +61,11 @@ _NAMED: Final[dict[str, ReadTime]] = {
 
 
 def time_reader(formats: Sequence[str], zone: tzinfo) -> ReadTime:
-    """Return a function that converts a text into an instant in UTC, or raises ValueError.
+    """Return a function that parses a text into an instant in UTC. It raises ValueError if no format matches.
 
     Args:
-        formats: tried in this order, each `auto`, `iso`, `epoch_s`, `epoch_ms`, `epoch_us` or a strptime layout.
-        zone: time zone of times without an offset. Ambiguous times are taken as the earlier instant.
+        formats: formats to try in order: `auto`, `iso`, `epoch_s`, `epoch_ms`, `epoch_us` or a strptime layout.
+        zone: time zone of times without an offset. Ambiguous times are read as the earlier instant.
 
     >>> from zoneinfo import ZoneInfo
     >>> time_reader(["auto"], ZoneInfo("Asia/Shanghai"))("2024-11-11 08:00:00").isoformat()

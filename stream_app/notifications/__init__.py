@@ -1,1 +1,1 @@
-"""Notification of the staff: channels, messages composed from alerts, the playbook of measures, and open alerts."""
+"""Staff notifications: channels, messages composed from alerts, the playbook of measures, and open alerts."""

@@ -1,4 +1,4 @@
-"""Factory of channels from the entries of the channel file."""
+"""Factory that creates channels from the entries of the channel file."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from stream_app.notifications.channels.registry import KINDS
 
 
 def make_channel(name: str, channels: Channels) -> Channel:
-    """Return the channel of an entry. Raise BadChannels for an invalid secret."""
+    """Create the channel with the given name. Raise BadChannels if its secret is invalid."""
     settings, secrets = channels.file.channels[name], channels.secrets[name]
     endpoint = Endpoint(secrets.url, secrets.keys, settings.timeout / SECOND_US, settings.allow_private)
     try:
         return KINDS[settings.kind].make(endpoint)
     except ValueError as error:
-        remedy = "Use whsec_ and the base64 of 24 to 64 bytes; `stream-app secret` writes a new one."
+        remedy = "Use whsec_ followed by 24 to 64 bytes in base64; `stream-app secret` creates one."
         field = f"channels.{name}.secret or one of its old_secrets"
         raise BadChannels(file="the channel file", line=1, field=field, problem=str(error), remedy=remedy) from None
 
 
 def make_channels(channels: Channels) -> dict[str, Channel]:
-    """Return all channels by name."""
+    """Create all channels and return them by name."""
     return {name: make_channel(name, channels) for name in channels.file.channels}

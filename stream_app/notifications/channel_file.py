@@ -1,4 +1,4 @@
-"""Reader of the channel file. Its errors name file, line, field and remedy, and never show a value."""
+"""Reader of the channel file. Its errors state the file, line, field and remedy, but never show a value."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SEE: Final = "See docs/reference/delivery.md."
 
 @dataclass(frozen=True)
 class Secrets:
-    """The address and the secrets of a channel. They are never shown."""
+    """The address and secrets of a channel, which are never shown."""
 
     url: str = field(repr=False)
     keys: tuple[str, ...] = field(default=(), repr=False)  # newest first
@@ -31,18 +31,18 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Channels:
-    """The channel file and the secrets that it refers to, by channel."""
+    """The channel file, and the secrets it refers to by channel."""
 
     file: ChannelsFile
     secrets: Mapping[str, Secrets]
 
 
 def read_channels(path: Path | None, environ: Mapping[str, str] | None = None) -> Channels:
-    """Return the channels of a file, or no channels without a file.
+    """Read the channel file and the secrets it refers to. Without a file, return no channels.
 
     Args:
-        path: path of the YAML file.
-        environ: environment for `env:NAME`; by default that of this process.
+        path: path of the YAML file, or None.
+        environ: environment for `env:NAME`; defaults to the environment of this process.
 
     Raises:
         BadChannels: the file is invalid, or a secret is missing.
@@ -58,7 +58,7 @@ def read_channels(path: Path | None, environ: Mapping[str, str] | None = None) -
     try:
         file = ChannelsFile.model_validate(values)
     except ValidationError as error:
-        # Without its cause: the error of pydantic quotes the values, which may be secrets.
+        # `from None`: pydantic's error quotes the values, which may be secrets.
         raise _translated(error.errors(include_url=False)[0], path, lines) from None
     return Channels(file, {name: _secrets(name, one, path, lines, environ) for name, one in file.channels.items()})
 
@@ -77,7 +77,7 @@ def _secrets(name: str, channel: ChannelSettings, path: Path, lines: Lines, envi
 
 
 def _translated(error: ErrorDetails, path: Path, lines: Lines) -> BadChannels:
-    """Return an error of pydantic as ours."""
+    """Convert a pydantic error to BadChannels."""
     place = tuple(str(part) for part in error["loc"] if part != "[key]")
     cause = error.get("ctx", {}).get("error")
     if isinstance(cause, ContradictionError):
@@ -88,7 +88,7 @@ def _translated(error: ErrorDetails, path: Path, lines: Lines) -> BadChannels:
         case "missing":
             return _bad(place, "is missing", _SEE, path, lines)
         case "string_pattern_mismatch":
-            remedy = "A channel's name starts with a letter and has at most 30 lower-case letters, digits and hyphens."
+            remedy = "A channel name starts with a letter and has at most 30 lower-case letters, digits and hyphens."
             return _bad(place, "is not a valid name", remedy, path, lines)
         case "too_long":
             return _bad(place, "has too many entries", f"The maximum is {MAX_CHANNELS} channels. {_SEE}", path, lines)

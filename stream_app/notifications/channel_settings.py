@@ -15,8 +15,8 @@ from stream_app.core.delivery.retry import GIVE_UP_AFTER, MINUTE, SCHEDULE, SECO
 from stream_app.core.units import DAY_US
 from stream_app.notifications.channels.registry import KINDS
 
-MAX_CHANNELS: Final = 20  # each is a label of several metrics
-MAX_KEPT: Final = 200_000  # finished deliveries, about 300 bytes each
+MAX_CHANNELS: Final = 20  # each channel is a label value of several metrics
+MAX_KEPT: Final = 200_000  # finished deliveries kept, about 300 bytes each
 _HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
@@ -56,7 +56,7 @@ class ChannelSettings(Section):
         self._check_url()
         kind = KINDS[self.kind]
         if kind.signing == "required" and self.secret is None:
-            raise ContradictionError(("secret",), "is missing", "Every webhook is signed: use env:NAME or file:PATH.")
+            raise ContradictionError(("secret",), "is missing", "Webhooks must be signed: use env:NAME or file:PATH.")
         if kind.signing == "none" and self.secret is not None:
             raise ContradictionError(("secret",), f"is not used by {self.kind}", "Remove it.")
         if self.old_secrets and not kind.rotates:
@@ -72,17 +72,17 @@ class ChannelSettings(Section):
         if is_reference(self.url):
             return
         if self.kind != "webhook":
-            remedy = "It contains a secret: move it to the environment or a file, and use env:NAME or file:PATH."
+            remedy = "It contains a secret: move it to an environment variable or a file; use env:NAME or file:PATH."
             raise ContradictionError(("url",), "is written in the file", remedy)
         parts = urlsplit(self.url)
         if parts.query or parts.username or parts.password:
-            remedy = "Use env:NAME or file:PATH for an address with a user, a password or a query."
+            remedy = "Use env:NAME or file:PATH for an address with a user name, password or query."
             raise ContradictionError(("url",), "may contain a secret, but is written in the file", remedy)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ContradictionError(("url",), "is not a URL", "Use https://host/path, env:NAME or file:PATH.")
 
     def quiet(self) -> tuple[time, time] | None:
-        """Return start and end of the quiet hours, if there are any.
+        """Return the start and end of the quiet hours, or None if there are none.
 
         >>> ChannelSettings(kind="wecom", url="env:URL", quiet_hours="22:00-08:00").quiet()
         (datetime.time(22, 0), datetime.time(8, 0))
@@ -94,7 +94,7 @@ class ChannelSettings(Section):
 
 
 class Digest(Section):
-    """When alerts that are not urgent are sent."""
+    """When non-urgent alerts are sent."""
 
     hour: Annotated[int, Field(ge=0, le=23)] = 9
     settle: Span = 60 * SECOND
@@ -102,7 +102,7 @@ class Digest(Section):
 
 
 class Retry(Section):
-    """Schedule of retries."""
+    """Retry schedule."""
 
     schedule: Annotated[tuple[Span, ...], Field(min_length=1, max_length=20)] = SCHEDULE
     give_up_after: Span = GIVE_UP_AFTER

@@ -16,7 +16,7 @@ from stream_app.core.messages.schema import Contact, ContactAction
 from stream_app.errors import AlertTaken, BadOption, NoSuchAlert
 from stream_app.ports import StateStore
 
-SHORTEST_ID: Final = 6  # minimum length of an abbreviated id
+SHORTEST_ID: Final = 6  # minimum length of an id prefix
 _log = logging.getLogger(__name__)
 _note: Final = msgspec.json.Decoder(AlertNote)
 _work: Final = msgspec.json.Decoder(WorkNote)
@@ -24,24 +24,24 @@ _work: Final = msgspec.json.Decoder(WorkNote)
 
 @dataclass(frozen=True)
 class OpenAlert:
-    """An open alert and the staff's work on it."""
+    """An open alert, with its owner and snooze time."""
 
     partition: int
     note: AlertNote
     work: WorkNote
 
     def is_snoozed(self, now: datetime) -> bool:
-        """Return whether it is snoozed until later."""
+        """Return whether the alert is snoozed at the given time."""
         return self.work.snoozed_until is not None and self.work.snoozed_until > now
 
 
 async def open_alerts(
     store: StateStore, partitions: Iterable[int], skip: Callable[[str], None] = _log.warning
 ) -> list[OpenAlert]:
-    """Return all open alerts: urgent ones first, then the newest day first, then by rank.
+    """Return all open alerts: urgent alerts first, then newest day first, then by rank.
 
     Args:
-        store: store of the states.
+        store: state store.
         partitions: partitions to read.
         skip: called with a log line for each alert that cannot be decoded.
     """
@@ -54,7 +54,7 @@ async def open_alerts(
             work = noted.get(key + WORK)
             try:
                 found.append(OpenAlert(number, _note.decode(value), _work.decode(work) if work else WorkNote()))
-            except (ValueError, RecursionError) as error:  # of msgspec, or bytes that are not UTF-8
+            except (ValueError, RecursionError) as error:  # from msgspec, or for bytes that are not UTF-8
                 skip(f"Skipped alert {key!a} of partition {number}, which cannot be decoded: {error}")
     return sorted(found, key=_order)
 
@@ -65,7 +65,7 @@ def _order(one: OpenAlert) -> tuple[bool, float, int, str]:
 
 
 def alert_of(alerts: Iterable[OpenAlert], alert_id: str) -> OpenAlert:
-    """Return the alert with an id or a unique prefix of one. Raise NoSuchAlert."""
+    """Return the alert whose id is, or uniquely begins with, `alert_id`. Raise NoSuchAlert."""
     known = list(alerts)
     exact = [one for one in known if one.note.alert_id == alert_id]
     found = exact or [one for one in known if one.note.alert_id.startswith(alert_id) and len(alert_id) >= SHORTEST_ID]
@@ -76,24 +76,24 @@ def alert_of(alerts: Iterable[OpenAlert], alert_id: str) -> OpenAlert:
         )
         raise NoSuchAlert(alert_id=alert_id, remedy=remedy)
     if len(found) > 1:
-        raise NoSuchAlert(alert_id=alert_id, remedy=f"{len(found)} alerts match: use more of the id.")
+        raise NoSuchAlert(alert_id=alert_id, remedy=f"{len(found)} alerts match. Give more characters of the id.")
     return found[0]
 
 
 def contact_of(
     alert: OpenAlert, action: str, staff: str, occurred_at: datetime, *, take_over: bool, event_id: str = ""
 ) -> Contact:
-    """Return the record of an action on an alert.
+    """Return the record of a staff action on an alert.
 
     Args:
         alert: the alert.
         action: one of `staff_actions.ACTIONS`.
-        staff: name of the person who acts.
+        staff: name of the person taking the action.
         occurred_at: time of the action.
-        take_over: whether to act on an alert that belongs to somebody else.
-        event_id: id of the record; a new one if empty.
+        take_over: whether the action is allowed on an alert assigned to somebody else.
+        event_id: id of the record; if empty, a new id is created.
 
-    Raises AlertTaken if the alert belongs to somebody else, and BadOption for an empty name.
+    Raises AlertTaken if the alert is assigned to somebody else, and BadOption if the name is empty.
     """
     name, owner = staff_name(staff), alert.work.owner
     if not name:

@@ -1,4 +1,4 @@
-"""Routes and policy of the delivery scheduler, from the channel file."""
+"""Creates the delivery scheduler's routes and policy from the channel file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stream_app.notifications.channels.registry import KINDS
 
 
 def make_route(name: str, channel: ChannelSettings, zone: ZoneInfo) -> Route:
-    """Return the route to a channel: which alerts it gets, when and how."""
+    """Return the route of a channel: which alerts it receives, when and in what form."""
     kind, quiet, per_minute = KINDS[channel.kind], channel.quiet(), channel.per_minute
     return Route(
         name,
@@ -28,7 +28,7 @@ def make_route(name: str, channel: ChannelSettings, zone: ZoneInfo) -> Route:
 
 
 def make_policy(file: ChannelsFile, zone: ZoneInfo) -> Policy:
-    """Return the policy for all channels."""
+    """Return the delivery policy for all channels."""
     return Policy(
         live=file.mode == "live",
         digest_hour=file.digest.hour,

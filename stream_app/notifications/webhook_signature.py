@@ -18,17 +18,17 @@ from stream_app.config.secrets import is_reference, resolved
 from stream_app.errors import BadSecret
 
 PREFIX: Final = "whsec_"
-KEY_BYTES: Final = range(24, 65)  # length that Standard Webhooks 1.0.0 asks for
-TOLERANCE_SECONDS: Final = 300  # between the clocks of sender and receiver; older requests may be replayed ones
+KEY_BYTES: Final = range(24, 65)  # length required by Standard Webhooks 1.0.0
+TOLERANCE_SECONDS: Final = 300  # maximum clock difference; older requests may be replays
 _ID: Final = re.compile(r"[!-~]{1,256}")
 _SECONDS: Final = re.compile(r"[0-9]{1,12}")
-_REMEDY: Final = f"Use {PREFIX} and 24 to 64 bytes in base64; `stream-app secret` writes a new one."
+_REMEDY: Final = f"Use {PREFIX} followed by 24 to 64 bytes in base64; `stream-app secret` creates one."
 
 
 def webhook_key(secret: str) -> bytes:
-    """Return the key in a secret, `whsec_` and base64. The prefix may be missing.
+    """Decode the key in a secret (`whsec_` followed by base64). The prefix is optional.
 
-    Raises ValueError, whose message does not contain the secret.
+    Raises ValueError, with a message that does not contain the secret.
     """
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
@@ -40,7 +40,7 @@ def webhook_key(secret: str) -> bytes:
 
 
 def read_webhook_key(reference: str, environ: Mapping[str, str] | None = None) -> bytes:
-    """Return the key of the secret that `env:NAME` or `file:PATH` refers to. Raise BadSecret, which does not show it.
+    """Return the key from the secret that `env:NAME` or `file:PATH` refers to. Raise BadSecret, which never shows it.
 
     >>> read_webhook_key("env:HOOK", {"HOOK": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"})
     b'012345678901234567890123'
@@ -56,7 +56,7 @@ def read_webhook_key(reference: str, environ: Mapping[str, str] | None = None) -
 
 
 def signature(key: bytes, message_id: str, seconds: int, body: bytes) -> str:
-    """Return one signature of the header `webhook-signature`.
+    """Return one signature for the `webhook-signature` header.
 
     >>> signature(b"k" * 24, "msg", 0, b"{}")
     'v1,7oae1+wsAOG4o0P0WIjPDotxZBYqz6uG3XxwwLF7ohE='
@@ -80,7 +80,7 @@ class Verifier:
         self._key = key
 
     def problem(self, headers: Mapping[str, str], body: bytes, now: float) -> str | None:
-        """Return what is missing or wrong: id, timestamp, stale or signature. Return None for a valid request.
+        """Return what is missing or wrong (id, timestamp, stale or signature), or None if the request is valid.
 
         Args:
             headers: headers of the request, with names in lower case.

@@ -1,4 +1,4 @@
-"""Growing columns of the decisions of a replay."""
+"""Growing columns that collect a replay's decisions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FLOATS: Final = ("probability", "recency_days", "order_days", "money", "monthly
 
 
 class DecisionColumns:
-    """Decisions as columns, in the order in which they are added."""
+    """Stores decisions as columns, in the order in which they are added."""
 
     def __init__(self, expert_names: tuple[str, ...]) -> None:
         self._expert_names = expert_names
@@ -34,11 +34,11 @@ class DecisionColumns:
         return self._count
 
     def customer_index(self, name: str) -> int:
-        """Return the index of a customer, assigned at their first decision or order."""
+        """Return the index of a customer, assigned on their first decision or order."""
         return self._customers.setdefault(name, len(self._customers))
 
     def add(self, decisions: list[Pending], scores: Scores, view: StateFrame, lost_after_days: float) -> None:
-        """Append and number the decisions of one step, ordered by (decided_at, customer)."""
+        """Append the decisions of one step, ordered by (decided_at, customer), and assign them numbers."""
         for index, pending in enumerate(decisions, start=self._count):
             pending.index = index
         self._count += len(decisions)
@@ -87,7 +87,7 @@ class DecisionColumns:
         )
 
     def _append(self, name: str, values: npt.NDArray[np.generic]) -> None:
-        # Copied, since a row of the frame's matrix would keep the whole matrix in memory.
+        # Copied, since a view of one row would keep the frame's whole matrix in memory.
         self._chunks.setdefault(name, []).append(np.array(values))
 
     def _column(self, name: str, dtype: type[Number]) -> npt.NDArray[Number]:

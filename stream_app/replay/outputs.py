@@ -26,11 +26,11 @@ PREDICTION_COLUMNS: Final = (
     "source",
     "model_version",
 )
-_ROWS: Final = 50_000  # formatted at once
+_ROWS: Final = 50_000  # number of rows formatted at once
 
 
 def instant(at: int) -> str:
-    """Return microseconds since 1970-01-01 UTC as RFC 3339, with a fraction only if needed.
+    """Format microseconds since 1970-01-01 UTC as RFC 3339, with fractional seconds only if needed.
 
     >>> instant(0), instant(1_500_000)
     ('1970-01-01T00:00:00Z', '1970-01-01T00:00:01.500000Z')
@@ -39,14 +39,14 @@ def instant(at: int) -> str:
 
 
 def in_order(decisions: Decisions) -> Ints:
-    """Return row numbers in order of (decided_at, customer id), independent of the partitions."""
+    """Return row numbers in order of (decided_at, customer id), which does not depend on the partitions."""
     rank = np.empty(len(decisions.customers), dtype=np.int64)
     rank[sorted(range(len(rank)), key=decisions.customers.__getitem__)] = np.arange(len(rank))
     return np.lexsort((rank[decisions.customer], decisions.decided_at))
 
 
 def prediction_rows(decisions: Decisions) -> Iterator[list[tuple[str, ...]]]:
-    """Yield blocks of the rows of predictions.csv as text; label and matured_at are empty without a label."""
+    """Yield blocks of rows of predictions.csv as text. Rows without a label have empty `label` and `matured_at`."""
     order = in_order(decisions)
     for start in range(0, len(order), _ROWS):
         rows = order[start : start + _ROWS]
@@ -65,7 +65,7 @@ def prediction_rows(decisions: Decisions) -> Iterator[list[tuple[str, ...]]]:
 
 
 def _instants(at: Ints) -> list[str]:
-    """Return instants as text, -1 as an empty string. numpy formats whole seconds, for speed."""
+    """Format instants as text, with -1 as an empty string. numpy formats whole seconds for speed."""
     texts = np.datetime_as_string(at.astype("datetime64[us]"), unit="s")
     whole = at % 1_000_000 == 0
     return [
@@ -87,7 +87,7 @@ def write_predictions(decisions: Decisions, path: Path) -> None:
 
 
 def _write_parquet(decisions: Decisions, path: Path) -> None:
-    import pyarrow as pa  # noqa: PLC0415 - only needed for Parquet
+    import pyarrow as pa  # noqa: PLC0415 - needed only for Parquet
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     order = in_order(decisions)
@@ -112,7 +112,7 @@ def alert_lines(
     breaches: Iterable[SlaBreach] = (),
     ended: Iterable[SlaBreachEnded] = (),
 ) -> list[dict[str, Any]]:
-    """Return the lines of alerts.jsonl in order of time; at the same time, closings precede openings."""
+    """Return the lines of alerts.jsonl in order of time. Closings precede openings at the same time."""
     lines = [(one.at, 0, one.alert.rank, one.alert.alert_id, _closing(one)) for one in closed]
     lines += [(one.at, 0, 0, one.alert_id, _ended(one)) for one in ended]
     lines += [(one.opened_at, 1, one.rank, one.alert_id, _opening(one)) for one in opened]
@@ -187,7 +187,7 @@ def _closing(closing: AlertClosing) -> dict[str, Any]:
 
 
 def alert_records(opened: Iterable[Alert], closed: Iterable[AlertClosing]) -> list[AlertRecord]:
-    """Return the alerts as records for the evaluation."""
+    """Convert alerts to records for the evaluation."""
     records = [
         AlertRecord(e.alert_id, "opened", e.customer, e.opened_at, e.rank, e.candidate.probability, "", e.expires_at)
         for e in opened

@@ -1,4 +1,4 @@
-"""Results of a replay for the evaluation: decisions, alerts, and figures on the log and the models."""
+"""Results of a replay for the evaluation: decisions, alerts, and statistics of the log and the models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SOURCES = ("prior", "model")
 class Decisions:
     """All decisions of a replay, in order of (decided_at, customer), as columns of n rows.
 
-    Probabilities are churn probabilities: no order in (decided_at, decided_at + horizon].
+    Probabilities are churn probabilities: the probability of no order in (decided_at, decided_at + horizon].
     """
 
     customer: Ints  # index into customers
@@ -33,11 +33,11 @@ class Decisions:
     matured_at: Ints  # microseconds; undefined while open
     source: npt.NDArray[np.int8]  # index into SOURCES
     version: npt.NDArray[np.int32]  # model version in force
-    experts: dict[str, Floats]  # name -> probability at the time, for all experts including baselines
+    experts: dict[str, Floats]  # expert or baseline -> its probability at the time
     recency_days: Floats
-    order_days: Floats  # distinct days with an order: the F of RFM
+    order_days: Floats  # number of distinct days with an order: the F of RFM
     money: Floats  # revenue so far: the M of RFM
-    monthly_worth: Floats  # monthly revenue of the customer
+    monthly_worth: Floats  # the customer's monthly revenue
     usual_gap_days: Floats  # mean gap between order days, NaN for one-time buyers
     stage: npt.NDArray[np.int8]  # index into STAGES
 
@@ -52,13 +52,13 @@ class AlertRecord:
     at: int  # microseconds
     rank: int
     probability: float
-    reason: str  # of closing: returned, lost, fell; empty when opened
+    reason: str  # reason for closing: returned, lost, fell; empty when opened
     expires_at: int = 0
 
 
 @dataclass(frozen=True)
 class DriftEvent:
-    """A change of the model's error found by a drift detector."""
+    """A change in the model's error found by a drift detector."""
 
     at: int  # microseconds
     what: str
@@ -78,7 +78,7 @@ class Version:
 
 @dataclass(frozen=True)
 class LogFacts:
-    """Figures on the log."""
+    """Statistics of the log."""
 
     files: list[str]
     events: int
@@ -105,7 +105,7 @@ class Results:
     drift: list[DriftEvent]
     versions: list[Version]
     log: LogFacts
-    orders: tuple[Ints, Ints, Floats]  # customer index, time in microseconds and amount of every order
+    orders: tuple[Ints, Ints, Floats]  # customer index, time in microseconds, and amount of every order
     importances: dict[str, float]  # feature -> mean absolute contribution to the log-odds
     effects: dict[str, tuple[int, float]]  # kind of event -> count, mean change of the log-odds
     settings: dict[str, object]

@@ -1,8 +1,8 @@
-"""Replay of a recorded log: partitions, trainer and allocator in one loop, in the time of the log.
+"""Replay of a recorded log: runs the partitions, trainer and allocator in one loop, in log time.
 
-At every midnight (UTC) the trainer learns the matured decisions, and a new model version is in force. At the nomination
-hour of a working day (in the shop's time zone) the allocator opens alerts. Only events and timers happen between these
-times, so a replay over P partitions gives the results of P live partitions.
+At midnight (UTC), the trainer learns the matured decisions and a new model version takes effect. At the nomination hour
+of each working day (in the shop's time zone), the allocator opens alerts. Only events and timers are processed between
+these times, so a replay over P partitions gives the same results as P live partitions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from stream_app.replay.columns import DecisionColumns
 from stream_app.replay.results import Version
 
 OnProgress = Callable[[int, int], None]  # events so far, decisions so far
-_MAX_CHUNK = 8_192  # events scored at once; limits memory without affecting results
+_MAX_CHUNK = 8_192  # maximum events scored at once; limits memory without affecting results
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Outcome:
     breaches: list[SlaBreach] = field(default_factory=list)  # urgent alerts
     ended: list[SlaBreachEnded] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
-    effects: dict[str, tuple[int, float]] = field(default_factory=dict)  # kind -> count, sum of changes of log-odds
+    effects: dict[str, tuple[int, float]] = field(default_factory=dict)  # kind -> count, sum of changes in log-odds
     order_customers: list[int] = field(default_factory=list)
     order_at: list[int] = field(default_factory=list)
     order_amounts: list[float] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Replay:
         self._nomination = 0
 
     def run(self, batches: Iterable[list[Event]]) -> Outcome:
-        """Replay a log. Decisions whose horizon has ended at the end of the log get their labels."""
+        """Replay a log. At its end, decisions whose horizon has ended get their labels."""
         last = 0
         for chunk in self._cut(chain.from_iterable(batches)):
             if chunk:
@@ -82,7 +82,7 @@ class Replay:
 
     @property
     def counts(self) -> Counts:
-        """Counts of processed events over all partitions."""
+        """Counts of processed events, summed over all partitions."""
         total = Counts()
         for partition in self.partitions:
             for name, value in vars(partition.counts).items():
@@ -137,13 +137,13 @@ class Replay:
         self._on_progress(outcome.events, len(outcome.columns))
 
     def _finish(self, until: int | None, watermark: int | None = None) -> None:
-        """Advance every partition to a time, and collect its decisions and matured decisions."""
+        """Advance every partition to a time, and collect its new and matured decisions."""
         effects = []
         for partition in self.partitions:
             if until is not None:
                 partition.advance(until)
             effects.append(partition.finish(self.churn_model, watermark))
-            partition.alerts.take_notes()  # for a store, which a replay has not
+            partition.alerts.take_notes()  # meant for a state store, which a replay does not have
         self._record(effects)
 
     def _record(self, effects: list[Effects]) -> None:
@@ -166,7 +166,7 @@ class Replay:
         """Learn the matured decisions."""
         self.churn_model.record_cohorts(self._cohorts)
         self._cohorts = Cohorts()
-        # In an order that does not depend on the partitions, since floating-point sums depend on it.
+        # Sorted independently of the partitions, since floating-point sums depend on the order.
         matured = sorted(self._matured, key=lambda one: (one.matured_at, one.pending.customer))
         self._matured = []
         self.outcome.columns.label(matured)

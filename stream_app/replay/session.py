@@ -1,4 +1,4 @@
-"""A complete replay, from the log to the output files."""
+"""Runs a complete replay, from reading the log to writing the output files."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class Request:
     partitions: int = 1
     predictions: str = "csv"
     lang: str = "en"
-    max_rejected: float = 0.01  # largest share of rejected lines
+    max_rejected: float = 0.01  # maximum share of rejected lines
     currency: str = ""
-    not_after: datetime | None = None  # later events are rejected; the system clock is not used
+    not_after: datetime | None = None  # reject later events; the system clock is not used
 
 
 class Watcher:
-    """Observer of a replay's progress; does nothing by default."""
+    """Observer of a replay's progress. All methods do nothing by default."""
 
     def reading(self, progress: Progress) -> None:
         """Called while the log is scanned."""
@@ -96,7 +96,7 @@ def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogS
 
 
 def _unknown_steps(unknown: dict[str, int]) -> str:
-    """Return the end of an error message about unknown order actions, empty if there are none."""
+    """Return a sentence to append to an error message about unknown order actions; empty if there are none."""
     words = ", ".join(f"{word} ({count:,})" for word, count in unknown.items())
     return (
         f" Unknown values of order.action: {words}. See docs/reference/events.md for the accepted ones."
@@ -114,7 +114,7 @@ def _make_folder(out: Path) -> None:
 
 
 def _check_length(request: Request, summary: LogSummary) -> None:
-    """Raise ShortLog if the log is not longer than the horizon, so that no decision would get a label."""
+    """Raise ShortLog if the log is not longer than the horizon, in which case no decision could get a label."""
     days = ((summary.last_at or 0) - (summary.first_at or 0)) / DAY_US
     horizon = request.settings.horizon / DAY_US
     if days <= horizon:
@@ -122,7 +122,7 @@ def _check_length(request: Request, summary: LogSummary) -> None:
 
 
 def check_rejected(request: Request, summary: LogSummary) -> None:
-    """Raise TooManyRejected if too many lines were rejected. Call it after all files are written."""
+    """Raise TooManyRejected if too many lines were rejected. Call this after all files are written."""
     if summary.rejected_share > request.max_rejected:
         raise TooManyRejected(
             rejected=summary.rejected,
@@ -133,7 +133,7 @@ def check_rejected(request: Request, summary: LogSummary) -> None:
 
 
 def write_results(request: Request, results: Results, outcome: Outcome, watcher: Watcher) -> dict[str, Any]:
-    """Write the output files, and return the content of metrics.json."""
+    """Write the output files and return the content of metrics.json."""
     predictions = request.out / f"predictions.{request.predictions}"
     watcher.writing(predictions.name)
     write_predictions(results.decisions, predictions)
@@ -152,7 +152,7 @@ def write_results(request: Request, results: Results, outcome: Outcome, watcher:
 
 @contextmanager
 def collector_off() -> Iterator[None]:
-    """Disable Python's cyclic garbage collector in a context.
+    """Disable Python's cyclic garbage collector within the context.
 
     It visits all live objects repeatedly, so its cost per event grows with the number of customers. A replay creates no
     reference cycles.
@@ -163,7 +163,7 @@ def collector_off() -> Iterator[None]:
         yield
     finally:
         if enabled:
-            gc.freeze()  # a collection over the objects of a million customers would take seconds
+            gc.freeze()  # collecting the objects of a million customers would take seconds
             gc.enable()
 
 

@@ -1,4 +1,4 @@
-"""Report of a replay, one HTML file, and its summary in the terminal, in English and 简体中文.
+"""Replay report as one HTML file, and its terminal summary, in English and 简体中文.
 
-Both show only the figures of `metrics.json`, which contain no customer ids.
+Both show only values from `metrics.json`, which contains no customer ids.
 """

@@ -1,7 +1,7 @@
-"""Altair charts as small static SVG in two widths, with the font and the light and dark colours of the page.
+"""Renders Altair charts as small static SVGs in two widths, with the page's font and light and dark colours.
 
-The colours in the specification are placeholders, and style.css maps them to real colours, so that one SVG fits the
-light and the dark page. Marks with a description become hover targets (`data-tip`, with lines separated by `¦`).
+The colours in a chart are placeholders that style.css maps to real colours, so that one SVG suits light and dark mode.
+Marks with a description become hover targets (`data-tip`, with lines separated by `¦`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SERIES: Final = ("#0a0a00", "#0a0a01", "#0a0a02", "#0a0a03", "#0a0a04", "#0a0a05
 
 FULL: Final = 860  # pixels of a full-width chart
 HALF: Final = 420
-NARROW: Final = 340  # on a phone
+NARROW: Final = 340  # pixels of a chart on a phone
 
 Values = list[dict[str, Any]]
 Plot = alt.Chart | alt.LayerChart | alt.FacetChart  # return types of Altair's methods
@@ -38,7 +38,7 @@ Draw = Callable[[int], Plot]
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart for the page."""
+    """A chart to embed in the page."""
 
     title: str
     alt: str
@@ -48,23 +48,23 @@ class Picture:
 
 
 def picture(title: str, description: str, draw: Draw, *, half: bool = False) -> Picture:
-    """Return a chart in both widths. `draw` gets the width in pixels."""
+    """Draw a chart in both widths. `draw` receives the width in pixels."""
     wide = svg(draw(HALF if half else FULL), description)
     return Picture(title, description, wide, svg(draw(NARROW), description), half)
 
 
 def data(values: Values) -> alt.InlineData:
-    """Return inline data of plain dictionaries, so that pandas is not needed."""
+    """Return plain dictionaries as inline data, which avoids a dependency on pandas."""
     return alt.InlineData(values=values)
 
 
 def svg(chart: Plot, description: str) -> str:
-    """Return a chart as an SVG element."""
+    """Render a chart as an SVG element."""
     return clean_svg(vl_convert.vegalite_to_svg(with_style(chart).to_dict()), description)
 
 
 def with_style(chart: Plot) -> Plot:
-    """Return a chart in the style of the page: no frame, a light horizontal grid, and the width of the picture."""
+    """Apply the page's style to a chart: no frame, a light horizontal grid, and the width of the picture."""
     chart = chart.properties(autosize=alt.AutoSizeParams(type="fit", contains="padding"), padding=2)
     return (
         chart.configure(background="transparent")
@@ -95,7 +95,7 @@ _POSITION = re.compile(r' (?:d|transform|x|y|x2|y2|width|height)="[^"]*"')
 
 
 def clean_svg(text: str, description: str) -> str:
-    """Return an SVG of Vega ready for the page: scalable, with unique ids, a description and hover texts."""
+    """Prepare an SVG from Vega for the page: make it scalable, with unique ids, a description and hover texts."""
     size = _SIZE.match(text)
     if size is None:
         raise ValueError(f"not an SVG of Vega: {text[:80]!r}")
@@ -112,7 +112,7 @@ _CLIP = re.compile(r'( clip-path="url\(#|<clipPath id=")(clip\d+)')
 
 
 def with_unique_ids(body: str) -> str:
-    """Return an SVG whose clip ids depend on the chart alone: Vega numbers them over all charts of a process.
+    """Make an SVG's clip ids depend only on the chart, since Vega numbers them across all charts of a process.
 
     >>> body = '<g clip-path="url(#clip7)"/><clipPath id="clip7"/>'
     >>> with_unique_ids(body) == with_unique_ids(body.replace("7", "8"))

@@ -1,4 +1,4 @@
-"""Report as one self-contained HTML file."""
+"""The report as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stream_app.report.charts.shop import churn_chart, effect_chart, importance_
 from stream_app.report.drawing import Picture
 
 Figures = Mapping[str, Any]
-Features = Mapping[str, tuple[str, str, str]]  # by name: unit, English and Chinese meaning
+Features = Mapping[str, tuple[str, str, str]]  # name -> unit, English meaning, Chinese meaning
 MAX_FEATURES: Final = 12
 MAX_COHORTS: Final = 24
 
@@ -29,16 +29,16 @@ def write_report(metrics: Figures, path: Path, lang: str, features: Features | N
     """Write the report as one self-contained HTML file.
 
     Args:
-        metrics: figures of `stream_app.replay.evaluation.metrics`, or of metrics.json.
+        metrics: result of `stream_app.replay.evaluation.metrics`, or the content of metrics.json.
         path: file to write; its folder must exist.
         lang: en or zh; any other value raises ValueError.
-        features: unit and meanings of the features; without them, the name of a feature is shown.
+        features: units and meanings of the features; if omitted, only feature names are shown.
     """
     path.write_text(render(metrics, lang, features), encoding="utf-8")
 
 
 def render(metrics: Figures, lang: str, features: Features | None = None) -> str:
-    """Return the report as text, which depends on the figures alone."""
+    """Return the report as HTML text, which depends only on the arguments."""
     translator = Translator(lang, "report")
     rows = feature_rows(metrics, translator, features or {})
     return environment().get_template("report.html.j2").render(
@@ -58,7 +58,7 @@ def render(metrics: Figures, lang: str, features: Features | None = None) -> str
 
 
 def pictures(m: Figures, translator: Translator, rows: list[dict[str, Any]]) -> dict[str, Picture | None]:
-    """Return all charts by name; None for those without data."""
+    """Return all charts by name, with None for charts without data."""
     reach, right = translator.text("gain.chart_reach", days=m["capacity"]["early_days"]), gain_right(m, translator)
     departed = m["protocol"]["departures"] > 0
     values = {"n": translator.number(m["protocol"]["capacity"])}
@@ -86,7 +86,7 @@ def gain_right(m: Figures, translator: Translator) -> str:
 
 
 def feature_rows(m: Figures, translator: Translator, features: Features) -> list[dict[str, Any]]:
-    """Return the most important features with unit and meaning."""
+    """Return the most important features with their units and meanings."""
     found = []
     for name, weight in list(m["models"]["importances"].items())[:MAX_FEATURES]:
         unit, english, chinese = features.get(name, ("", "", ""))
@@ -104,7 +104,7 @@ def feature_rows(m: Figures, translator: Translator, features: Features) -> list
 
 
 def silent_features(m: Figures, translator: Translator, features: Features) -> list[str]:
-    """Return the features without influence, mostly because their fields are missing in the log."""
+    """Return the names of features without influence, usually because their fields are missing from the log."""
     names = sorted(name for name, weight in m["models"]["importances"].items() if not weight)
     place = 2 if translator.lang == "zh" else 1
     return [features[name][place] if name in features else name for name in names]
@@ -116,7 +116,7 @@ def weight_legend(m: Figures, translator: Translator) -> list[str]:
 
 
 def cohort_rows(m: Figures) -> list[dict[str, Any]]:
-    """Return the latest cohorts. A cell is a share and its shade; the first month, always 100%, is left out."""
+    """Return the latest cohorts. Each cell has a share and its shade; the first month, always 100%, is omitted."""
     c = m["cohorts"]
     most = max((share for cells in c["retention"] for share in cells[1:]), default=0) or 1
     rows = [
@@ -138,7 +138,7 @@ def command(m: Figures) -> str:
 
 @cache
 def environment() -> Environment:
-    """Return the environment of the templates: all values are escaped, and an unknown name is an error."""
+    """Return the template environment, in which all values are escaped and unknown names are errors."""
     env = Environment(
         loader=FunctionLoader(asset),
         autoescape=True,
@@ -147,10 +147,10 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    env.filters["svg"] = Markup  # our charts; Vega escapes their texts
+    env.filters["svg"] = Markup  # our own charts; Vega escapes their texts
     return env
 
 
 def asset(name: str) -> str:
-    """Return a file of the layout as text."""
+    """Return the text of a file in the layout folder."""
     return resources.files("stream_app.report").joinpath("layout", name).read_text(encoding="utf-8")

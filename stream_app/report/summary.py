@@ -13,7 +13,7 @@ Figures = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Tile:
-    """A large figure with its meaning."""
+    """A large number with its meaning."""
 
     value: str
     what: str
@@ -40,13 +40,13 @@ class Verdict:
 
 
 def own_row(m: Figures, who: str = "product") -> Figures:
-    """Return the capacity curve at the capacity of the shop."""
+    """Return the point of the capacity curve at the shop's capacity."""
     capacity = m["protocol"]["capacity"]
     return next(row for row in m["capacity"][who] if row["capacity"] == capacity)
 
 
 def headline(m: Figures, translator: Translator) -> str:
-    """Return the main result: which share calls would have reached, and how early."""
+    """Return the main result: the share of leavers that calls would have reached, and how early."""
     own = own_row(m)
     if not own["reached"]:
         return translator.text("headline.reach_none")
@@ -60,7 +60,7 @@ def headline(m: Figures, translator: Translator) -> str:
 
 
 def reach_note(m: Figures, translator: Translator) -> str:
-    """Return why the chart shows less than the headline; empty if nobody was reached."""
+    """Return a note on why the chart shows less than the headline; empty if no leaver was reached."""
     own, rule = own_row(m), m["protocol"]["lost_after_days"]
     if not own["reached"]:
         return ""
@@ -75,7 +75,7 @@ def reach_note(m: Figures, translator: Translator) -> str:
 
 
 def against(m: Figures, translator: Translator) -> str:
-    """Return the result of the baseline without a model; empty if nobody left."""
+    """Return a sentence on the result of the baseline that needs no model; empty if no customer left."""
     if not m["protocol"]["departures"]:
         return ""
     rival = own_row(m, "recency")
@@ -86,7 +86,7 @@ def against(m: Figures, translator: Translator) -> str:
 
 
 def money(m: Figures, translator: Translator) -> str:
-    """Return what is at risk: an amount, or customers if the log has no amounts."""
+    """Return a sentence on what is at risk: an amount, or a number of customers if the log has no amounts."""
     figures, active = m["money"], translator.number(m["money"]["active_customers"])
     if not figures["known"]:
         leavers, days = translator.number(figures["expected_leavers"]), translator.number(m["protocol"]["horizon_days"])
@@ -101,7 +101,7 @@ def money(m: Figures, translator: Translator) -> str:
 
 
 def meaning_of_left(m: Figures, translator: Translator) -> str:
-    """Return what counts as having left."""
+    """Return the definition of "left" used in the report."""
     p = m["protocol"]
     rule = translator.number(p["lost_after_days"])
     if p["departure_means"] == "lost_after":
@@ -110,7 +110,7 @@ def meaning_of_left(m: Figures, translator: Translator) -> str:
 
 
 def verdict(m: Figures, translator: Translator) -> Verdict:
-    """Return whether the scores are ready for use, with all conditions."""
+    """Return the verdict on whether the scores are ready for use, with all conditions."""
     r = m["readiness"]
     if r["ready"]:
         title, text = translator.text("verdict.ready"), translator.text("verdict.ready_text")
@@ -126,7 +126,7 @@ def verdict(m: Figures, translator: Translator) -> Verdict:
 
 
 def condition(c: Figures, m: Figures, translator: Translator) -> Condition:
-    """Return a condition in words."""
+    """Return a condition of the verdict in words."""
     wait = translator.text("verdict.in_days", days=translator.number(c["days_to_go"])) if c["days_to_go"] else ""
     if c["name"] != "better_than_recency":
         days = translator.number(m["protocol"]["horizon_days"])
@@ -142,7 +142,7 @@ def condition(c: Figures, m: Figures, translator: Translator) -> Condition:
 
 
 def signed(value: float | None, translator: Translator, digits: int = 3) -> str:
-    """Return a difference with its sign.
+    """Format a difference with its sign.
 
     >>> signed(0.0163, Translator("en", "report"))
     '+0.016'
@@ -151,7 +151,7 @@ def signed(value: float | None, translator: Translator, digits: int = 3) -> str:
 
 
 def tiles(m: Figures, translator: Translator) -> list[Tile]:
-    """Return the tiles under the headline."""
+    """Return the tiles shown below the headline."""
     own, auc = own_row(m), m["product"]["auc"]
     calls, horizon = translator.number(own["capacity"]), translator.number(m["protocol"]["horizon_days"])
     recency, rule = (
@@ -180,7 +180,7 @@ def tiles(m: Figures, translator: Translator) -> list[Tile]:
 
 
 def risk_tile(m: Figures, translator: Translator) -> Tile:
-    """Return the tile of what is at risk: an amount, or customers if the log has no amounts."""
+    """Return the tile for what is at risk: an amount, or a number of customers if the log has no amounts."""
     figures = m["money"]
     if figures["known"]:
         worth = translator.money(figures["monthly_worth"], figures["currency"])
@@ -192,7 +192,7 @@ def risk_tile(m: Figures, translator: Translator) -> Tile:
 
 
 def unknown_words(m: Figures, translator: Translator) -> list[tuple[str, str]]:
-    """Return the fields with unknown values, and the values with their counts."""
+    """Return (field, unknown values with their counts) for each field with unknown values."""
     return [
         (field, ", ".join(f"{word} ({translator.number(count)})" for word, count in words.items()))
         for field, words in m["log"]["unknown_words"].items()

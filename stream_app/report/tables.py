@@ -15,21 +15,21 @@ Figures = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Cell:
-    """Text with a bar behind it (a share of the width, 0 to 1) or a style class."""
+    """A cell's text, with an optional bar behind it (share of the width, 0 to 1) and an optional style class."""
 
     text: str
     bar: float | None = None
-    mark: str = ""  # a class of style.css
+    mark: str = ""  # a CSS class from style.css
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under headings. The first column is the heading of its row."""
+    """A table with column headings. The first cell of each row is the row's heading."""
 
     head: list[str]
     rows: list[list[str | Cell]]
     strong: set[int] = field(default_factory=set)  # highlighted rows
-    text_columns: set[int] = field(default_factory=lambda: {0})  # aligned to the left
+    text_columns: set[int] = field(default_factory=lambda: {0})  # left-aligned columns
 
 
 def score_table(m: Figures, translator: Translator) -> Table:
@@ -122,7 +122,7 @@ def segment_name(key: str, translator: Translator) -> str:
 
 
 def capitalized(text: str) -> str:
-    """Return a text with an upper-case first letter, as in the first column of a table."""
+    """Return a text with its first letter in upper case, as in the first column of a table."""
     return text[:1].upper() + text[1:]
 
 
@@ -142,7 +142,7 @@ def churn_table(m: Figures, translator: Translator) -> Table:
 
 
 def cause_table(m: Figures, translator: Translator) -> Table:
-    """Return the table of causes that the log can show, and of the fields that are missing for the others."""
+    """Return the table of the causes that the log can show, and the fields missing for the others."""
     head = [translator.text(f"data.col_{key}") for key in ("cause", "support", "missing")]
     rows: list[list[str | Cell]] = [
         [
@@ -156,7 +156,7 @@ def cause_table(m: Figures, translator: Translator) -> Table:
 
 
 def missing_field(name: str, translator: Translator) -> str:
-    """Return the name of a field, such as `order.amount`, or a text for a whole kind of events."""
+    """Return the display name of a missing field such as `order.amount`, or of a missing kind of event."""
     return name if "." in name else translator.text("data.whole_kind", kind=translator.name("kind", name))
 
 
@@ -209,7 +209,7 @@ def setting_table(m: Figures, translator: Translator) -> Table:
 
 
 def setting_text(value: object) -> str:
-    """Return the text of a setting, with whole numbers without decimals.
+    """Format the value of a setting; whole numbers have no decimals.
 
     >>> setting_text(60.0), setting_text([0, 1]), setting_text(None)
     ('60', '0, 1', '–')
@@ -236,7 +236,7 @@ def version_table(m: Figures, translator: Translator) -> Table:
 
 
 def alert_table(m: Figures, translator: Translator) -> Table:
-    """Return the table of the alerts' results and of the reasons why they were closed."""
+    """Return the table of alert results and the reasons why alerts were closed."""
     a, horizon = m["alerts"], translator.number(m["protocol"]["horizon_days"])
     rows: list[list[str | Cell]] = [
         [translator.text("alerts.opened"), translator.number(a["opened"])],

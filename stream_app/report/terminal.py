@@ -1,4 +1,4 @@
-"""Summary of a replay in the terminal."""
+"""Replay summary for the terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def summary(metrics: Figures, lang: str, report: Path | None = None) -> Renderab
     """Return the summary of a replay: headline, verdict, scores and the path of the report.
 
     Args:
-        metrics: figures of `stream_app.replay.evaluation.metrics`.
+        metrics: result of `stream_app.replay.evaluation.metrics`.
         lang: en or zh; any other value raises ValueError.
         report: path of the report, if there is one.
     """
@@ -58,7 +58,7 @@ def verdict_line(m: Figures, translator: Translator) -> Text:
 
 
 def unknown_words(m: Figures, translator: Translator) -> list[Text]:
-    """Return the unknown values by field, and what to do about them."""
+    """Return lines with the unknown values by field, and what to do about them."""
     lines = [
         Text(f"  {field}{translator.colon}{words}", "yellow") for field, words in texts.unknown_words(m, translator)
     ]

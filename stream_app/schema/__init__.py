@@ -1,4 +1,4 @@
-"""Event schema as machine-readable documents, JSON Schema and AsyncAPI, generated from the event types."""
+"""Event schema as JSON Schema and AsyncAPI documents, generated from the event types."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _ABOUT: Final = (
 
 
 def asyncapi() -> dict[str, Any]:
-    """Return the topics, operations and messages in AsyncAPI 3.0.0.
+    """Return the AsyncAPI 3.0.0 document with the topics, operations and messages.
 
     >>> document = asyncapi()
     >>> [channel["address"] for channel in document["channels"].values()]
@@ -61,7 +61,7 @@ def _channel(kind: str) -> Schema:
         "bindings": {
             "kafka": {
                 "topic": TOPICS[kind],
-                # With the timestamps of a log from 2009, the broker would delete the records at once.
+                # With event timestamps (such as from a log of 2009), the broker would delete the records at once.
                 "topicConfiguration": {"message.timestamp.type": "LogAppendTime"},
                 "bindingVersion": BINDING,
             }

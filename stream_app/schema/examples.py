@@ -1,4 +1,4 @@
-"""Valid example events of every kind: one with all fields and one with the required fields."""
+"""Valid example events of every kind: one with all fields and one with only the required fields."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _FULL: Final[dict[str, Event]] = {
 
 
 def examples(kind: str) -> list[dict[str, Any]]:
-    """Return two events of a kind as JSON objects: one with all fields, one with the required fields and the defaults.
+    """Return two events of a kind as JSON objects: one with all fields, one with only the required fields.
 
     >>> sorted(examples("browsing")[1])
     ['customer_id', 'event_id', 'occurred_at', 'type']

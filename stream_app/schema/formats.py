@@ -1,4 +1,4 @@
-"""Documents of the event schema as text."""
+"""Renders the event schema documents as text."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from stream_app.schema.payloads import json_schema
 FORMATS: Final = {"json-schema": json_schema, "asyncapi": asyncapi}
 
 
-def render(format: str) -> str:  # noqa: A002 - the name of the option on the command line
-    r"""Return a document as JSON text.
+def render(format: str) -> str:  # noqa: A002 - named after the command-line option
+    r"""Render a schema document as JSON text.
 
     Args:
         format: `json-schema` (draft 2020-12) or `asyncapi` (3.0.0).

@@ -1,6 +1,6 @@
 """JSON Schema of the four kinds of events. It accepts what `core.events.schema.decode` accepts.
 
-The structure comes from the types, meanings and units of the fields come from `words.py`.
+The structure comes from the event types; the meanings and units of the fields come from `words.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ABOUT: Final = (
 
 
 def json_schema() -> Schema:
-    """Return the event schema in JSON Schema, draft 2020-12: an event is one of the four kinds.
+    """Return the event schema as JSON Schema, draft 2020-12. An event is one of the four kinds.
 
     >>> schema = json_schema()
     >>> [one["$ref"] for one in schema["oneOf"]]
@@ -44,7 +44,7 @@ def json_schema() -> Schema:
 
 
 def payloads() -> dict[str, Schema]:
-    """Return the schema of each kind by the name of its type. They do not refer to each other."""
+    """Return the schema of each kind by type name. The schemas do not refer to each other."""
     return {struct.__name__: _payload(kind, struct) for kind, struct in KINDS.items()}
 
 
@@ -65,7 +65,7 @@ def _payload(kind: str, struct: type[Event]) -> Schema:
 
 
 def open_enum(field: msgspec.structs.FieldInfo) -> Schema:
-    """Return the schema of an enumeration that lists its known values and allows any other text."""
+    """Return the schema of an enumeration, which lists the known values but allows any other text."""
     default = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     known = {"description": "Known values.", "enum": [member.value for member in field.type]}
     foreign = {
@@ -76,7 +76,7 @@ def open_enum(field: msgspec.structs.FieldInfo) -> Schema:
 
 
 def _require_offset(schema: Schema) -> None:
-    """Add a pattern to times, which need an offset: validators check a `format` only on request."""
+    """Add a pattern that requires an offset in times, since validators check `format` only on request."""
     for part in (schema, *schema.get("anyOf", ())):
         if part.get("format") == "date-time":
             part["pattern"] = INSTANT

@@ -1,4 +1,4 @@
-"""Meaning of the kinds and fields of the event schema, from the catalogue `events`."""
+"""Meanings of the kinds and fields of the event schema, from the catalogue `events`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Final
 
 from stream_app.i18n import Translator
 
-COMMON: Final = "every"  # group of the fields that all kinds have
+COMMON: Final = "every"  # group of the fields shared by all kinds
 
 
 def meanings(kind: str, lang: str = "en") -> dict[str, str]:
-    """Return the meanings of the fields of a kind, or of COMMON, without a full stop.
+    """Return the meanings of the fields of a kind (or of COMMON), without a full stop.
 
     >>> meanings("browsing", "zh")["load_seconds"]
     '页面加载时长'
@@ -19,12 +19,12 @@ def meanings(kind: str, lang: str = "en") -> dict[str, str]:
 
 
 def units(kind: str, lang: str = "en") -> dict[str, str]:
-    """Return the units of those fields of a kind, or of COMMON, that have one."""
+    """Return the units of the fields of a kind (or of COMMON) that have one."""
     return dict(Translator(lang, "events").group(f"units.{kind}"))
 
 
 def describe(kind: str, field: str) -> str:
-    """Return an English sentence about a field, with its unit.
+    """Describe a field in an English sentence, with its unit.
 
     >>> describe("browsing", "load_seconds")
     'Time to load the page (seconds).'
@@ -34,7 +34,7 @@ def describe(kind: str, field: str) -> str:
 
 
 def meaning_of_kind(kind: str, lang: str = "en") -> str:
-    """Return a sentence about a kind.
+    """Describe a kind of event in a sentence.
 
     >>> meaning_of_kind("browsing")
     'A page view.'

@@ -1,4 +1,4 @@
-"""Simulator of a shop with known hidden causes of churn, for demos, benchmarks and the evaluation of causes."""
+"""Shop simulator with known hidden causes of churn, for demos, benchmarks and the evaluation of cause inference."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def within_group(counts: Ints) -> Ints:
 
 
 def owners(counts: Ints) -> Ints:
-    """Return the group number of each row.
+    """Return the group number of each row, given the sizes of the groups.
 
     >>> owners(np.array([2, 0, 3])).tolist()
     [0, 0, 2, 2, 2]
@@ -32,7 +32,7 @@ def owners(counts: Ints) -> Ints:
 
 
 def running_sum(values: Floats, counts: Ints) -> Floats:
-    """Return the sum of the values before each row within its group.
+    """Return, for each row, the sum of the preceding values in its group.
 
     >>> running_sum(np.array([1.0, 2.0, 5.0, 6.0]), np.array([2, 2])).tolist()
     [0.0, 1.0, 0.0, 5.0]
@@ -42,7 +42,7 @@ def running_sum(values: Floats, counts: Ints) -> Floats:
 
 
 def pick(rng: np.random.Generator, weights: Floats, size: int) -> Ints:
-    """Return `size` indices drawn with the given weights, which need not sum to 1.
+    """Draw `size` indices with the given weights, which need not sum to 1.
 
     >>> pick(np.random.default_rng(0), np.array([0.0, 2.0]), 3).tolist()
     [1, 1, 1]
@@ -53,7 +53,7 @@ def pick(rng: np.random.Generator, weights: Floats, size: int) -> Ints:
 
 
 def rows(size: int, dtype: np.dtype[np.void], **columns: Any) -> Table:
-    """Return a structured table of `size` rows; missing columns are 0."""
+    """Return a structured table of `size` rows. Columns that are not given are 0."""
     table = np.zeros(size, dtype)
     for name, values in columns.items():
         table[name] = values

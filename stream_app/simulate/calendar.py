@@ -1,7 +1,8 @@
 """Shopping intensity by hour, weekday and campaign (618, 双11, Spring Festival), in the shop's time zone.
 
-A clock that runs faster when the shop is busy maps constant personal rates to the shop's rhythm: times that are uniform
-on the busy clock are dense at peaks and rare in lulls on the ordinary clock (time change of a Poisson process).
+A "busy clock", which runs faster when the shop is busy, converts constant customer rates to the shop's rhythm: times
+that are uniform on the busy clock are dense at peaks and sparse in lulls on the ordinary clock (a time-changed Poisson
+process).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ EVENING: Final = (1.4, 1.3, 1.2, 1.2, 1.2, 1.1, 1.1, 1.4, 1.9, 2.2, 1.9, 1.1)
 HOURS: Final = np.array([*MORNING, *EVENING])
 WEEKDAYS: Final = np.array([0.97, 0.95, 0.95, 0.97, 1.02, 1.1, 1.04])  # Monday first
 
-# First days of the Chinese year; other years have no Spring Festival in the simulation.
+# First days of the Chinese year. The simulation has no Spring Festival in other years.
 SPRING_FESTIVALS: Final = tuple(
     date(year, month, day)
     for year, month, day in (
@@ -31,7 +32,7 @@ SPRING_FESTIVALS: Final = tuple(
 )
 # (first and last day relative to the festival, intensity): stocking up, holiday, back to work
 FESTIVAL_PHASES: Final = ((-20, -8, 1.5), (-7, 6, 0.4), (7, 13, 1.15))
-# (first and last day of the phase, intensity): a lull while people wait, then the peak
+# (first and last day, intensity): a lull while customers wait, then the peak
 CAMPAIGN_PHASES: Final = (
     ((5, 20), (5, 30), 0.75),
     ((5, 31), (6, 16), 1.5),
@@ -41,11 +42,11 @@ CAMPAIGN_PHASES: Final = (
     ((11, 10), (11, 11), 4.5),
     ((12, 11), (12, 12), 1.8),
 )
-CAMPAIGN_LEVEL: Final = 1.4  # intensity from which campaign prices apply
+CAMPAIGN_LEVEL: Final = 1.4  # minimum intensity at which campaign prices apply
 
 
 def day_intensity(day: date) -> float:
-    """Return the intensity of a day due to campaigns and the festival, 1.0 on an ordinary day.
+    """Return the shopping intensity of a day due to campaigns and the festival; 1.0 on an ordinary day.
 
     >>> day_intensity(date(2025, 11, 11)), day_intensity(date(2025, 1, 29)), day_intensity(date(2025, 3, 12))
     (4.5, 0.4, 1.0)
@@ -80,14 +81,14 @@ class BusyClock:
         self.end = days * DAY_SECONDS
 
     def busy(self, seconds: Floats) -> Floats:
-        """Return busy seconds for ordinary seconds, clipped to the log."""
+        """Convert ordinary seconds to busy seconds, clipped to the log."""
         return np.interp(seconds, self._ordinary, self._busy)
 
     def ordinary(self, busy_seconds: Floats) -> Floats:
-        """Return ordinary seconds for busy seconds, clipped to the log."""
+        """Convert busy seconds to ordinary seconds, clipped to the log."""
         return np.interp(busy_seconds, self._busy, self._ordinary)
 
     def in_campaign(self, seconds: Floats) -> Floats:
-        """Return 1.0 where campaign prices apply, else 0.0."""
+        """Return 1.0 for times at which campaign prices apply, otherwise 0.0."""
         hour = np.clip(seconds // HOUR_SECONDS, 0, len(self.campaign) - 1).astype(np.int64)
         return (self.campaign[hour] >= CAMPAIGN_LEVEL).astype(np.float64)

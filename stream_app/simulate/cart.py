@@ -1,4 +1,4 @@
-"""Cart and checkout events, at the end of visits."""
+"""Cart and checkout events, which happen at the end of visits."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def cart_steps(
 def _taken(
     shop: Shop, customers: Customers, visits: Visits, looks: Looks, rng: np.random.Generator
 ) -> dict[CartAction, Bools]:
-    """Return the visits in which each step is taken."""
+    """Draw the visits in which each step is taken."""
     v = len(visits.who)
     ordering = visits.order != NO_ORDER
     poor_site = visits.showing(customers, "poor_site")
@@ -85,5 +85,5 @@ def _taken(
 
 
 def _levels(shown: Bools, chance: float, otherwise: Floats | float) -> Floats:
-    """Return the chance of a step, depending on whether a cause shows in the visit."""
+    """Return the probability of a step in each visit, which depends on whether a cause shows in the visit."""
     return np.where(shown, chance, otherwise)

@@ -29,7 +29,7 @@ UNSUBSCRIBE_RATE: Final = 0.01  # share of customers
 LATE_COMPLAINT_RATE: Final = 0.15  # share of late parcels
 EVERYDAY_CATEGORIES: Final = ("quality", "description", "logistics", "service", "promise", "price")
 
-# Complaints due to a cause: (cause, form, chance, categories). Each line is drawn independently.
+# Complaints due to a cause: (cause, form, probability, categories). Each entry is drawn independently.
 CAUSED: Final[tuple[tuple[str, ComplaintForm, float, tuple[str, ...]], ...]] = (
     ("product_quality", ComplaintForm.COMPLAINT, 0.6, ("quality", "description")),
     ("product_quality", ComplaintForm.LOW_REVIEW, 0.6, ("quality", "description")),
@@ -58,11 +58,11 @@ class Complaints:
     answered: Floats
     resolved: Floats
     reopened: Floats
-    closed: Floats  # second resolution, after it was reopened
+    closed: Floats  # time of the second resolution, after reopening
 
 
 def draw_complaints(shop: Shop, customers: Customers, orders: Orders, rng: np.random.Generator) -> Complaints:
-    """Draw everyday complaints, and those due to a cause of churn."""
+    """Draw everyday complaints and those due to a cause of churn."""
     parts = [
         _everyday(shop, orders, rng),
         _late_parcels(orders, rng),
@@ -79,7 +79,7 @@ def draw_complaints(shop: Shop, customers: Customers, orders: Orders, rng: np.ra
 def _complaints(
     who: Ints, order: Ints, form: ComplaintForm, category: Ints | int, opened: Floats, rating: Ints | int = 0
 ) -> Complaints:
-    """Return unhandled complaints; scalars apply to all of them."""
+    """Return complaints that have not been handled. Scalar arguments apply to all of them."""
     never = np.full(len(who), NEVER)
     return Complaints(
         who=who,
@@ -96,7 +96,7 @@ def _complaints(
 
 
 def _handled(complaints: Complaints, rng: np.random.Generator) -> Complaints:
-    """Return the complaints, answered within a day and resolved within three: within the service targets."""
+    """Return the complaints as handled within the service targets: answered within a day and resolved within three."""
     answered = complaints.opened + rng.uniform(0.2, 20, len(complaints.who)) * HOUR_SECONDS
     resolved = answered + rng.uniform(1, 48, len(complaints.who)) * HOUR_SECONDS
     return _with(complaints, answered=answered, resolved=resolved)
@@ -108,7 +108,7 @@ def _with(complaints: Complaints, **changes: Floats) -> Complaints:
 
 
 def _about(orders: Orders, chosen: Bools) -> tuple[Ints, Ints]:
-    """Return the row numbers of customers and orders, for the chosen orders that were delivered."""
+    """Return the row numbers of the customers and orders, for those chosen orders that were delivered."""
     number = np.flatnonzero(chosen & (orders.delivered < NEVER))
     return orders.who[number], number
 
@@ -160,7 +160,7 @@ def _caused(
     categories: tuple[str, ...],
     rng: np.random.Generator,
 ) -> Complaints:
-    """Draw the complaints due to one cause, about the last order if the cause is related to an order."""
+    """Draw the complaints due to one cause. They are about the last order if the cause is related to orders."""
     who = np.flatnonzero(customers.shows(cause) & (rng.random(len(customers.number)) < chance))
     last = np.full(len(customers.number), NO_ORDER)
     before_leaving = np.flatnonzero((orders.after == 0) & (orders.delivered < NEVER))
@@ -177,7 +177,7 @@ def _caused(
 
 
 def _treated(cause: str, complaints: Complaints, rng: np.random.Generator) -> Complaints:
-    """Return the complaints with their handling: poor if that is the cause, otherwise within the service targets."""
+    """Return the complaints with their handling: poor if poor handling is the cause, otherwise within the targets."""
     k = len(complaints.who)
     if cause == "unresolved_complaint":
         answer = np.where(rng.random(k) < 0.5, complaints.opened + rng.uniform(2, 30, k) * HOUR_SECONDS, NEVER)

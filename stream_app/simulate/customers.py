@@ -1,4 +1,4 @@
-"""Hidden attributes of customers: rates, when and why they leave, and the causes that their events show."""
+"""Hidden attributes of customers: their rates, when and why they leave, and the causes visible in their events."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from stream_app.simulate.shop import BLOCK, Shop
 from stream_app.simulate.vocabulary import CATEGORIES, CAUSE, CAUSES, priors
 
 TWO_CAUSES_SHARE: Final = 1 / 3  # share of leaving customers
-MISSING_SHARE: Final = 0.2  # share of causes that do not show
-MISLEADING_SHARE: Final = 0.1  # share of causes that show as another one
+MISSING_SHARE: Final = 0.2  # share of causes that do not show in events
+MISLEADING_SHARE: Final = 0.1  # share of causes that show as a different cause
 NO_CAUSE: Final = -1
 CHINESE_SHARE: Final = 0.85  # share of customers who write Chinese
-FORESIGHT_DAYS: Final = 60.0  # customers who leave within this time after the log show their cause in it
-ESTABLISHED_DAYS: Final = 720.0  # largest time since established customers joined
+FORESIGHT_DAYS: Final = 60.0  # customers who leave within this time after the end of the log show their cause in it
+ESTABLISHED_DAYS: Final = 720.0  # maximum time since established customers joined
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,25 +38,25 @@ class Customers:
     orders_per_day: Floats
     visits_per_day: Floats
     decline_seconds: Floats
-    causes: Ints  # shape (n, 2), NO_CAUSE if there is none
+    causes: Ints  # shape (n, 2), padded with NO_CAUSE
     shown: Bools  # shape (n, causes)
     trouble_start: Floats
     trouble_end: Floats
     home_category: Ints
-    spending: Floats  # factor on the amount of orders
+    spending: Floats  # factor applied to order amounts
     member: Bools
     english: Bools
     region: Ints
     channel: Ints
 
     def shows(self, cause: str) -> Bools:
-        """Return the customers whose events show a cause."""
+        """Return a mask of the customers whose events show a cause."""
         return self.shown[:, CAUSE[cause]]
 
     def activity(self, who: Ints, at: Floats, floor: float) -> Floats:
-        """Return the share of the full rate: rising at first, then stable, and fading to `floor` before leaving.
+        """Return the share of the full rate, which rises at first, is then stable, and fades to `floor` before leaving.
 
-        With a habit change, it fades further. `who` holds row numbers in this block, `at` times, of the same length.
+        With a habit change, it fades further. `who` (row numbers in this block) and `at` (times) have the same length.
         """
         floors = np.where(self.shows("habit_change"), floor / 4, floor)[who]
         known_for = (at - self.joined[who]) / (90 * DAY_SECONDS)
@@ -65,7 +65,7 @@ class Customers:
 
 
 def draw_customers(shop: Shop, block: int, rng: np.random.Generator) -> Customers:
-    """Draw the customers of a block; blocks are independent."""
+    """Draw the customers of a block. Blocks are independent of each other."""
     numbers = np.arange(block * BLOCK, min((block + 1) * BLOCK, shop.settings.customers))
     n = len(numbers)
     kind = rng.random(n)
@@ -124,7 +124,7 @@ def draw_causes(one_time: Bools, leaving: Bools, rng: np.random.Generator) -> In
 def draw_shown(causes: Ints, stayer_share: float, rng: np.random.Generator) -> Bools:
     """Draw which causes the events show: mostly the true ones, some missing, some misleading; shape (n, causes).
 
-    A share of the customers who stay shows a random cause: bad experiences that were forgiven.
+    A share of the customers who stay also show a random cause, as if they had forgiven a bad experience.
     """
     n = len(causes)
     shown = np.zeros((n, len(CAUSES)), np.bool_)

@@ -24,7 +24,7 @@ from stream_app.simulate.typed import EventMaker
 from stream_app.simulate.visits import draw_visits
 
 BATCH: Final = 20_000  # events converted at once, which limits the memory for Python objects
-SLICE: Final = 100_000  # mean number of events in a time slice, within which blocks are merged
+SLICE: Final = 100_000  # mean number of events per time slice, within which blocks are merged
 
 OnProgress = Callable[[str, float], None]  # ("simulate" or "write", share done from 0 to 1)
 
@@ -35,7 +35,7 @@ def _no_progress(what: str, done: float) -> None:
 
 @dataclass(frozen=True)
 class Streams:
-    """Independent random streams of a block, so that one part of the simulation does not affect another."""
+    """Independent random streams for a block, so that changes in one part of the simulation do not affect another."""
 
     customers: np.random.Generator
     orders: np.random.Generator
@@ -44,7 +44,7 @@ class Streams:
 
 
 def block_streams(seed: int, block: int) -> Streams:
-    """Return the random streams of a block."""
+    """Create the random streams for a block."""
     return Streams(*map(np.random.default_rng, np.random.SeedSequence(seed, spawn_key=(1, block)).spawn(4)))
 
 
@@ -54,7 +54,7 @@ def blocks(settings: ShopSettings) -> range:
 
 
 def simulate_block(shop: Shop, seed: int, block: int) -> tuple[Customers, dict[str, Table]]:
-    """Return the customers of a block, and a table of events sorted by time for each kind."""
+    """Simulate a block. Return its customers and, for each kind, a table of events sorted by time."""
     streams, wanted = block_streams(seed, block), shop.settings.kinds
     customers = draw_customers(shop, block, streams.customers)
     orders = draw_orders(shop, customers, streams.orders)
@@ -78,8 +78,8 @@ def _in_span(table: Table, end: float) -> Table:
 def simulate(settings: ShopSettings, seed: int, on_progress: OnProgress = _no_progress) -> Iterator[list[Event]]:
     """Yield a shop's log in batches of up to `BATCH` events, sorted by (occurred_at, kind, sequence).
 
-    Compact columns of all events are in memory, about 40 bytes per event; typed events only for one batch. The same
-    settings and seed give the same events.
+    All events are held in memory as compact columns (about 40 bytes per event), but only one batch at a time as typed
+    events. The same settings and seed give the same events.
 
     >>> batches = list(simulate(ShopSettings(customers=20, days=30), seed=1))
     >>> times = [event.occurred_at for batch in batches for event in batch]
@@ -105,11 +105,11 @@ class _Slice:
     """The rows of one time slice by kind, and their merged order."""
 
     tables: dict[str, Table]
-    numbers: dict[str, Ints]  # number of each row within its kind and block
+    numbers: dict[str, Ints]  # row number within its kind and block
     order: Ints
 
     def typed(self, maker: EventMaker, chosen: Ints) -> list[Event]:
-        """Return the chosen rows as typed events, in the order of `chosen`."""
+        """Convert the chosen rows to typed events, in the order of `chosen`."""
         events: list[Event] = []
         sorted_rows, base = np.sort(chosen), 0
         for kind, table in self.tables.items():
@@ -121,7 +121,7 @@ class _Slice:
 
 
 def _slices(settings: ShopSettings, everything: list[dict[str, Table]], total: int) -> Iterator[_Slice]:
-    """Yield the merged rows of consecutive time slices, without a copy of the whole log."""
+    """Yield the merged rows of consecutive time slices without copying the whole log."""
     edges = np.linspace(0, settings.days * DAY_SECONDS * 1_000, 2 + total // SLICE).astype(np.int64)
     cuts = [{kind: np.searchsorted(table["at"], edges) for kind, table in tables.items()} for tables in everything]
     for place in range(len(edges) - 1):

@@ -1,4 +1,4 @@
-"""Orders of a block of customers, and their steps from placed to delivered, cancelled or refunded."""
+"""Orders of a block of customers, with their steps from placement to delivery, cancellation or refund."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Orders:
 
 
 def order_times(shop: Shop, customers: Customers, rng: np.random.Generator) -> tuple[Ints, Floats]:
-    """Draw customers and times of orders, sorted by both. New customers order when they join."""
+    """Draw the customers and times of orders, sorted by both. New customers place an order when they join."""
     clock = shop.clock
     first = clock.busy(customers.joined)
     busy_span = clock.busy(customers.left) - first
@@ -66,7 +66,7 @@ def order_times(shop: Shop, customers: Customers, rng: np.random.Generator) -> t
 
 
 def orders_after(customers: Customers, who: Ints, at: Floats) -> Ints:
-    """Return the number of later orders up to `trouble_end` for each order, -1 for orders after it."""
+    """Return, for each order, the number of later orders up to `trouble_end`; -1 for orders after `trouble_end`."""
     within = at <= customers.trouble_end[who]
     total = np.bincount(who, within, minlength=len(customers.number)).astype(np.int64)
     starts = np.searchsorted(who, np.arange(len(customers.number)))
@@ -121,7 +121,7 @@ def draw_products(shop: Shop, customers: Customers, who: Ints, rng: np.random.Ge
 def draw_prices(
     shop: Shop, customers: Customers, who: Ints, placed: Floats, after: Ints, product: Ints, rng: np.random.Generator
 ) -> tuple[Ints, Ints, Ints]:
-    """Draw items, amount and discount (cents) of each order, depending on the causes shown."""
+    """Draw the items, amount and discount (in cents) of each order, depending on the causes shown."""
     m = len(who)
     neglected = customers.shows("small_customer_neglect")[who]
     restless = customers.shows("too_many_choices")[who] & (after >= 0) & (after < 2)
@@ -138,7 +138,7 @@ def draw_prices(
 def draw_deliveries(
     shop: Shop, customers: Customers, who: Ints, paid: Floats, after: Ints, rng: np.random.Generator
 ) -> tuple[Ints, Floats, Floats, Floats]:
-    """Draw carrier and delivery times of each order; delays depend on the carrier and on two causes."""
+    """Draw the carrier and delivery times of each order. Delays depend on the carrier and on two causes."""
     m = len(who)
     late_parcel = customers.shows("logistics")[who] & (after == 0)
     over_promised = customers.shows("broken_promise")[who] & (after == 0)
@@ -168,7 +168,7 @@ def order_events(customers: Customers, orders: Orders) -> Table:
 
 
 def _step_rows(customers: Customers, orders: Orders, action: OrderAction, at: Floats) -> Table:
-    """Return the rows of one kind of step. Fields that are unknown at the step are not sent."""
+    """Return the rows of one kind of step. Fields that are not yet known at that step are not sent."""
     number = np.flatnonzero(at < NEVER)
     o = number
     sent = action in (OrderAction.SHIPPED, OrderAction.DELIVERED, OrderAction.RETURNED, OrderAction.REFUNDED)

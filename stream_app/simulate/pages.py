@@ -34,7 +34,7 @@ NEXT_PAGES: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Looks:
-    """For each of v visits, the last product viewed and the duration."""
+    """The last product viewed and the duration of each of v visits."""
 
     product: Ints
     price_cents: Ints
@@ -61,7 +61,7 @@ class _Views:
 def page_views(
     shop: Shop, customers: Customers, orders: Orders, visits: Visits, rng: np.random.Generator
 ) -> tuple[Table, Looks]:
-    """Return one row per page view, and the data of each visit that cart events need."""
+    """Return one row per page view, and the data about each visit that is needed for cart events."""
     views = _draw_views(shop, customers, visits, rng)
     who = visits.who[views.visit]
     page = _draw_pages(views, rng)
@@ -131,7 +131,7 @@ def _pick_pages(choices: tuple[tuple[Page, float], ...], size: int, rng: np.rand
 def _draw_goods(
     shop: Shop, customers: Customers, orders: Orders, visits: Visits, views: _Views, rng: np.random.Generator
 ) -> Ints:
-    """Draw the product of each view: that of the order, mostly one of the home category, or any."""
+    """Draw the product of each view: the ordered product, usually one from the home category, or any product."""
     product = draw_products(shop, customers, visits.who[views.visit], rng)
     wandering = views.served_ill | visits.showing(customers, "too_many_choices")[views.visit]
     product = np.where(wandering, rng.integers(PRODUCTS, size=len(views)), product)
@@ -146,7 +146,7 @@ def _absent(shop: Shop, views: _Views, rng: np.random.Generator) -> Bools:
 
 
 def _times(visits: Visits, views: _Views, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Draw start and dwell time of each view, and the duration of each visit; visits end with their order."""
+    """Draw the start and dwell time of each view and the duration of each visit. Visits end with their order."""
     dwell = np.clip(rng.lognormal(2.8, 0.8, len(views)) * np.where(views.served_ill, 0.5, 1.0), 1, 1_800)
     seconds: Floats = np.bincount(views.visit, dwell, minlength=len(views.counts)).astype(np.float64)
     begin = np.where(visits.order == NO_ORDER, visits.at, visits.at - seconds)
@@ -154,7 +154,7 @@ def _times(visits: Visits, views: _Views, rng: np.random.Generator) -> tuple[Flo
 
 
 def _load_seconds(customers: Customers, visits: Visits, views: _Views, rng: np.random.Generator) -> Floats:
-    """Draw load times: about 1 s, several seconds if the site is the cause."""
+    """Draw load times: about 1 s, or several seconds if the site is the cause of churn."""
     slow = visits.showing(customers, "poor_site")[views.visit]
     return np.clip(rng.lognormal(0.0, 0.5, len(views)) * np.where(slow, 5.0, 1.0), 0.1, 60)
 
@@ -162,7 +162,7 @@ def _load_seconds(customers: Customers, visits: Visits, views: _Views, rng: np.r
 def _searches(
     customers: Customers, visits: Visits, views: _Views, goods: Ints, searching: Bools, rng: np.random.Generator
 ) -> tuple[Ints, Ints]:
-    """Draw search text and number of results of each view, UNKNOWN for other pages."""
+    """Draw the search text and number of results of each view; UNKNOWN for pages other than searches."""
     half = TERMS_PER_CATEGORY // 2
     english = customers.english[visits.who][views.visit]
     text = goods % len(CATEGORIES) * TERMS_PER_CATEGORY + rng.integers(half, size=len(views)) + english * half

@@ -1,4 +1,4 @@
-"""The simulated shop: settings of the user, and parameters drawn from the seed."""
+"""The simulated shop: the user's settings, and parameters drawn from the seed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stream_app.core.events.schema import DEFAULT_SHOP, KINDS
 from stream_app.simulate.calendar import SHOP_ZONE, BusyClock
 from stream_app.simulate.vocabulary import ACQUISITION_CHANNELS, CARRIERS, CATEGORIES, REGIONS, STAFF
 
-BLOCK: Final = 1_024  # customers simulated together; a change alters the log of every seed
+BLOCK: Final = 1_024  # customers simulated together; changing this changes the log of every seed
 PRODUCTS: Final = 360  # evenly spread over the categories
 MAX_CUSTOMERS: Final = 99_999_999  # limited by the digits of a customer id
 MAX_DAYS: Final = 3_653
@@ -29,9 +29,9 @@ class ShopSettings:
         customers: number of customers.
         days: length of the log.
         start: start of the log.
-        sessions: factor on the number of visits without an order.
+        sessions: factor applied to the number of visits without an order.
         page_views: mean number of page views per visit.
-        kinds: kinds of events to write; customers and orders do not depend on it.
+        kinds: kinds of events to write. Does not affect the simulated customers and orders.
         shop_id: id of the shop.
 
     >>> ShopSettings(customers=0)
@@ -64,7 +64,7 @@ class ShopSettings:
 
     @classmethod
     def browsing_heavy(cls, customers: int, days: int) -> Self:
-        """Return settings for a log with more than 20 events per weekly decision on a recent buyer."""
+        """Return settings for a log with more than 20 events per weekly decision for a recent buyer."""
         return cls(customers=customers, days=days, sessions=16.0, page_views=9.0)
 
     @classmethod
@@ -80,19 +80,19 @@ class Shop:
     settings: ShopSettings
     clock: BusyClock
     one_time_share: float
-    established_share: float  # customers who joined before the log
+    established_share: float  # share of customers who joined before the log
     rate_shape: float  # shape of the gamma distribution of order rates
     orders_per_day: float  # mean of that distribution
-    lifetime_days: float  # mean of repeat buyers
+    lifetime_days: float  # mean for repeat buyers
     decline_days: float  # mean time over which orders and visits fade before leaving
     visits_per_order: float
     visit_chance_after_leaving: float
-    stayer_share: float  # staying customers who show a cause
-    complaint_rate: float  # per order, without any cause of leaving
+    stayer_share: float  # share of staying customers who show a cause
+    complaint_rate: float  # per order, unrelated to any cause of churn
     discount_share: float  # share of orders with a discount outside campaigns
     failure_rate: float  # share of payments that fail
     out_of_stock_rate: float
-    late_rates: Floats  # per carrier
+    late_rates: Floats  # share of late parcels per carrier
     carrier_weights: Floats
     staff_weights: Floats
     region_weights: Floats
@@ -110,7 +110,7 @@ class Shop:
 
 
 def draw_shop(settings: ShopSettings, seed: int) -> Shop:
-    """Return the shop of a seed; the same settings and seed give the same shop."""
+    """Draw a shop. The same settings and seed give the same shop."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
     weak_carrier = int(rng.integers(len(CARRIERS)))
     late_rates = rng.uniform(0.01, 0.05, len(CARRIERS))

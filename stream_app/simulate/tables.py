@@ -1,7 +1,7 @@
 """Compact columns of simulated events, about 40 bytes per event.
 
 Times are milliseconds since the start of the log, money is in cents, and -1 means that a field is not sent. `customer`
-is the number of the customer in the log; `order`, `session` and `complaint` are numbers within a block of customers.
+is the customer's number in the log; `order`, `session` and `complaint` are numbers within a block of customers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hidden attributes of customers, for the evaluation only."""
+"""Ground truth about customers, for evaluation only."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         customer_id: id in the log.
-        joined_at: before the start of the log for established customers.
-        left_at: None for customers who stay until the end of the log.
+        joined_at: time at which the customer joined; before the start of the log for established customers.
+        left_at: time at which the customer left; None for customers who stay until the end of the log.
         one_time: whether the customer orders only once.
-        causes: causes of leaving, empty for customers who stay.
-        shown: causes that the events show, which may be fewer or others.
+        causes: causes of leaving; empty for customers who stay.
+        shown: causes that the events show, which may be fewer than or different from `causes`.
     """
 
     customer_id: str
@@ -36,7 +36,7 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def truth(settings: ShopSettings, seed: int) -> Iterator[Truth]:
-    """Yield the hidden attributes of every customer of a log, in the order of their numbers.
+    """Yield the hidden attributes of every customer in a log, in order of their numbers.
 
     >>> first = next(truth(ShopSettings(customers=1), seed=1))
     >>> first.customer_id, len(first.causes) > 0 or first.left_at is None

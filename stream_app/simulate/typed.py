@@ -1,4 +1,4 @@
-"""Conversion of compact columns into typed events.
+"""Conversion of compact columns to typed events.
 
 Ids are scrambled numbers: unique, the same for the same seed, and unrelated to the hidden attributes.
 """
@@ -48,7 +48,7 @@ SALTS: Final = {name: 0x5851F42D4C957F2D * (number + 1) % 2**64 for number, name
 def scrambled(blocks: Ints, numbers: Ints, salt: int) -> list[str]:
     """Return unique ids of 16 hexadecimal digits for pairs of (block, number in the block).
 
-    The finalizer of splitmix64 (Steele, Lea, Flood 2014), a bijection of 64-bit numbers.
+    Uses the finalizer of splitmix64 (Steele, Lea, Flood 2014), which is a bijection on 64-bit numbers.
 
     >>> scrambled(np.array([0, 0]), np.array([1, 2]), 7)
     ['d17707977078336c', 'b6bf613dbebb45dc']
@@ -70,13 +70,13 @@ def customer_ids(numbers: Ints) -> list[str]:
 
 
 def _ids(prefix: str, table: Table, numbers: Ints, salt: str) -> Names:
-    """Return ids with a prefix, None for the number -1."""
+    """Convert numbers to ids with a prefix; -1 becomes None."""
     ids = scrambled(table["customer"] // BLOCK, np.maximum(numbers, 0), SALTS[salt])
     return [None if number < 0 else prefix + one for number, one in zip(numbers.tolist(), ids, strict=True)]
 
 
 def _named(names: Sequence[str], codes: Ints) -> Names:
-    """Return the names of codes, None for -1."""
+    """Convert codes to names; -1 becomes None."""
     table: Names = [*names, None]
     return [table[code] for code in codes.tolist()]
 
@@ -110,7 +110,7 @@ class EventMaker:
         }
 
     def make(self, kind: str, table: Table, numbers: Ints) -> list[Event]:
-        """Return one event per row; `numbers` are the row numbers within kind and block, used for event ids."""
+        """Convert rows to events. `numbers` are the row numbers within kind and block, used for the event ids."""
         columns: Columns = {
             "event_id": _ids("e", table, numbers, kind),
             "customer_id": customer_ids(table["customer"]),

@@ -15,9 +15,9 @@ from stream_app.simulate.shop import Shop
 
 NO_ORDER: Final = -1
 FADED_RATE: Final = 0.4  # share of the visit rate just before leaving
-VISITS_AFTER_ONE_ORDER: Final = 2.0  # mean number for one-time buyers
+VISITS_AFTER_ONE_ORDER: Final = 2.0  # mean number of visits of one-time buyers
 TROUBLED_VISITS: Final = 2.0  # mean number of additional visits in which a cause shows
-# Causes that show in visits; each adds visits between trouble_start and trouble_end.
+# Causes that show in visits. Each adds visits between trouble_start and trouble_end.
 VISIT_CAUSES: Final = ("price", "too_many_choices", "poor_site", "out_of_stock", "no_personal_fit", "privacy")
 SILENT_CAUSES: Final = ("forgot_shop", "natural")
 
@@ -29,15 +29,15 @@ class Visits:
     who: Ints  # row number of the customer in the block
     at: Floats
     order: Ints  # row number of the order in the block, or NO_ORDER
-    troubled: Bools  # between the customer's trouble_start and trouble_end
+    troubled: Bools  # whether the visit is between the customer's trouble_start and trouble_end
 
     def showing(self, customers: Customers, cause: str) -> Bools:
-        """Return the visits in which a cause shows."""
+        """Return a mask of the visits in which a cause shows."""
         return self.troubled & customers.shows(cause)[self.who]
 
 
 def draw_visits(shop: Shop, customers: Customers, orders: Orders, rng: np.random.Generator) -> Visits:
-    """Draw visits with an order, ordinary ones, those due to a cause, and those after the last order."""
+    """Draw all visits: those with an order, ordinary ones, those due to a cause, and those after the last order."""
     parts = [
         (orders.who, orders.placed),
         _ordinary(shop, customers, rng),
@@ -58,7 +58,7 @@ def _silent(customers: Customers) -> Bools:
 
 
 def _ordinary(shop: Shop, customers: Customers, rng: np.random.Generator) -> tuple[Ints, Floats]:
-    """Draw visits without an order of repeat buyers; none after a customer starts to forget the shop."""
+    """Draw repeat buyers' visits without an order; a customer who starts to forget the shop makes no more of them."""
     first = shop.clock.busy(customers.joined)
     span = shop.clock.busy(customers.left) - first
     rate = customers.visits_per_day * shop.settings.sessions * ~customers.one_time
@@ -71,7 +71,7 @@ def _ordinary(shop: Shop, customers: Customers, rng: np.random.Generator) -> tup
 
 
 def _after_leaving(shop: Shop, customers: Customers, rng: np.random.Generator) -> tuple[Ints, Floats]:
-    """Draw visits after the last order, since a visit is not a return."""
+    """Draw visits after the last order, since customers who have left may still browse."""
     lingers = customers.one_time | (rng.random(len(customers.number)) < shop.visit_chance_after_leaving)
     mean = np.where(customers.one_time, VISITS_AFTER_ONE_ORDER, customers.visits_per_day * 40)
     counts = rng.poisson(mean * shop.settings.sessions * (lingers & ~_silent(customers)))

@@ -35,7 +35,7 @@ CAUSE: Final = {name: number for number, name in enumerate(CAUSES)}
 
 
 def priors() -> Floats:
-    """Return cause priors, shape (2, causes): row 0 for one-time buyers, row 1 for repeat buyers.
+    """Return the cause priors with shape (2, causes): row 0 for one-time buyers, row 1 for repeat buyers.
 
     >>> priors().sum(axis=1).round(6).tolist()
     [1.0, 1.0]

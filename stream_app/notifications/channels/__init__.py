@@ -1,1 +1,1 @@
-"""Channels to the staff, one module each. A channel sends a message and returns a value of `core.delivery.answer`."""
+"""Channels to the staff, one module each. A channel sends a message and returns an answer of `core.delivery.answer`."""

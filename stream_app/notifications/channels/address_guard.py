@@ -1,4 +1,4 @@
-"""Guard against private addresses: names are resolved here, and aiohttp connects only to the checked addresses.
+"""Guard against private addresses: names are resolved here, and aiohttp connects only to addresses checked here.
 
 If a name were checked and then resolved again, its address could change in between ("DNS rebinding").
 """
@@ -15,18 +15,18 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from stream_app.errors import PrivateAddress
 
-# Not public, although Python says so: clouds serve their metadata there.
+# Python calls this address global, but clouds serve their instance metadata there.
 _NOT_PUBLIC: Final = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
-# IPv6 addresses that contain an IPv4 address, which a NAT64 gateway would reach.
+# IPv6 addresses that embed an IPv4 address, which a NAT64 gateway would connect to.
 _NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
-Lookup = Callable[[str, int, int], Awaitable[list[Any]]]  # host, port, family, as in getaddrinfo
+Lookup = Callable[[str, int, int], Awaitable[list[Any]]]  # host, port and family, as for getaddrinfo
 
 
 def is_public(text: str) -> bool:
     """Return whether an address is on the public internet.
 
-    Private, loopback, link-local (metadata of clouds), shared, reserved and multicast addresses are not, nor are IPv6
-    addresses that contain such an IPv4 address.
+    Private, loopback, link-local (cloud metadata), shared, reserved and multicast addresses are not public, nor are
+    IPv6 addresses that embed such an IPv4 address.
 
     >>> is_public("93.184.216.34"), is_public("169.254.169.254"), is_public("::ffff:10.0.0.1")
     (True, False, False)
@@ -41,20 +41,20 @@ def is_public(text: str) -> bool:
 
 
 def _inside(address: IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address in an IPv6 address, if there is one."""
+    """Return the IPv4 address embedded in an IPv6 address, or None."""
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
     if address.sixtofour is not None:
         return address.sixtofour
     if address.teredo is not None:
         return address.teredo[1]
-    if any(address in network for network in _NAT64) or int(address) >> 32 == 0:  # the last: "IPv4-compatible"
+    if any(address in network for network in _NAT64) or int(address) >> 32 == 0:  # the last form is "IPv4-compatible"
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return None
 
 
 def refuse_private_literal(host: str) -> None:
-    """Raise PrivateAddress for a host that is an address: aiohttp does not ask the resolver for it."""
+    """Raise PrivateAddress if the host is a private IP address; aiohttp does not pass these to the resolver."""
     try:
         public = is_public(host.strip("[]"))
     except ValueError:
@@ -64,7 +64,7 @@ def refuse_private_literal(host: str) -> None:
 
 
 async def system_lookup(host: str, port: int, family: int) -> list[Any]:
-    """Resolve a name with the resolver of the system."""
+    """Resolve a name with the system's resolver."""
     loop = asyncio.get_running_loop()
     return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG)
 
@@ -83,7 +83,7 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Return the addresses of a host. Raise PrivateAddress if one is not public, and OSError if there is none."""
+        """Return the addresses of a host. Raise PrivateAddress if any is not public, or OSError if there are none."""
         found: list[ResolveResult] = []
         for kind, _, proto, _, where in await self._lookup(host, port, family):
             address = str(where[0])
@@ -104,4 +104,4 @@ class GuardedResolver(AbstractResolver):
         return found
 
     async def close(self) -> None:
-        """Do nothing: the resolver has no resources."""
+        """Do nothing: the resolver holds no resources."""

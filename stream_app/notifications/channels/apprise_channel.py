@@ -1,4 +1,4 @@
-"""E-mail and more than a hundred other services, by apprise (https://github.com/caronc/apprise).
+"""E-mail and more than a hundred other services, via Apprise (https://github.com/caronc/apprise).
 
 Apprise reports no error codes, and it opens its own connections, so private addresses cannot be refused here.
 """
@@ -18,22 +18,22 @@ _REMEDY: Final = "See https://github.com/caronc/apprise/wiki for the address for
 
 
 class AppriseChannel:
-    """An address of apprise.
+    """A channel that sends to one Apprise address.
 
     Args:
-        url: address in the format of apprise; it usually contains a secret.
-        timeout_seconds: time after which an attempt counts as failed, although its thread may continue.
+        url: address in Apprise's format; it usually contains a secret.
+        timeout_seconds: time after which an attempt counts as failed, although its thread may keep running.
     """
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
-        import apprise  # noqa: PLC0415 - takes half a second, and few shops use it
+        import apprise  # noqa: PLC0415 - importing it takes half a second, and few shops use it
 
-        # The log lines of apprise contain addresses.
+        # Apprise's log lines contain addresses.
         logging.getLogger("apprise").setLevel(logging.CRITICAL)
         self._apprise = apprise.Apprise()
         self._is_valid = bool(self._apprise.add(url))
         self._timeout_seconds = timeout_seconds
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="apprise")  # per channel, since it may hang
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="apprise")  # one per channel, since it may hang
 
     async def send(self, message: OutboundMessage) -> Answer:
         """See `Channel.send`."""
@@ -45,7 +45,7 @@ class AppriseChannel:
                 done = await loop.run_in_executor(self._thread, self._notify, message)
         except TimeoutError:
             return Retry(f"no answer within {self._timeout_seconds:g} s")
-        except Exception as error:  # noqa: BLE001 - each service fails in its own way; the message may contain a secret
+        except Exception as error:  # noqa: BLE001 - each service raises different errors, whose messages may contain a secret
             return Retry(f"apprise failed: {type(error).__name__}")
         return Delivered() if done else Retry("the service did not accept the message; apprise gives no reason")
 

@@ -1,4 +1,4 @@
-"""Interface of a channel, and what is known about each kind of channel."""
+"""Interface of channels, and the properties of each kind of channel."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from stream_app.core.delivery.retry import Limit
 
 
 class Channel(Protocol):
-    """A receiver of messages."""
+    """Sends messages to one receiver."""
 
     async def send(self, message: OutboundMessage) -> Answer:
-        """Try to send a message once. Return errors of the receiver or the network; never show a secret."""
+        """Try once to send a message. Receiver and network errors are returned, not raised, and contain no secret."""
         ...
 
     async def close(self) -> None:
@@ -25,7 +25,7 @@ class Channel(Protocol):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a channel sends to. Address and keys are secret and never shown."""
+    """The destination of a channel. Its address and keys are secret and never shown."""
 
     url: str = field(repr=False)
     keys: tuple[str, ...] = field(repr=False)  # newest first
@@ -35,17 +35,17 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class ChannelKind:
-    """Properties of a kind of channel. Each module of a channel defines one, and `registry.KINDS` lists them.
+    """Properties of a kind of channel. Each channel module defines one; `registry.KINDS` lists them all.
 
     Attributes:
-        name: value of `kind` in the channel file.
-        make: factory of the channel. Raises ValueError for an invalid secret, without showing it.
+        name: the value of `kind` in the channel file.
+        make: creates a channel. Raises ValueError if the secret is invalid, without showing it.
         limits: documented rate limits.
-        max_bytes: largest message text, in bytes of UTF-8.
-        concurrency: requests at the same time.
-        single: whether each alert is sent in a separate message, instead of a digest.
-        signing: whether requests are signed, and so whether the setting `secret` is required.
-        rotates: whether `old_secrets` stay valid while a secret is replaced.
+        max_bytes: maximum size of the message text, in UTF-8 bytes.
+        concurrency: maximum number of concurrent requests.
+        single: whether each alert is sent as a separate message instead of in a digest.
+        signing: whether requests are signed, which makes the setting `secret` required.
+        rotates: whether `old_secrets` remain valid while a secret is being replaced.
         guarded: whether private addresses can be refused.
     """
 

@@ -17,16 +17,16 @@ from stream_app.notifications.channels.channel import ChannelKind, Endpoint
 from stream_app.notifications.channels.http import Poster, hidden_parts
 from stream_app.notifications.channels.robot import Codes, post_to_robot
 
-LIMITS: Final = (Limit(20, MINUTE),)  # a robot that exceeds it is blocked for 10 minutes
-MAX_BYTES: Final = 20_000  # of the request body
-TEXT_BYTES: Final = 15_000  # less than MAX_BYTES, since JSON escapes quotation marks and line ends
+LIMITS: Final = (Limit(20, MINUTE),)  # a robot that exceeds this is blocked for 10 minutes
+MAX_BYTES: Final = 20_000  # maximum size of the request body
+TEXT_BYTES: Final = 15_000  # less than MAX_BYTES, since JSON escapes quotation marks and line breaks
 
 CODES: Final = Codes(
     field="errcode",
     message="errmsg",
     busy={-1: 10 * SECOND, 130101: 10 * MINUTE, 410100: 10 * MINUTE, 90030: 10 * MINUTE},
     refused={
-        310000: "The robot's security setting rejects the message. 加签: check the secret and this machine's clock."
+        310000: "The robot's security setting rejected the message. 加签: check the secret and this machine's clock."
         " 自定义关键词: add the keyword to the template. IP 地址段: add this machine's address.",
         300001: "The access_token is unknown: copy the robot's address again.",
         300005: "The access_token is unknown: copy the robot's address again.",
@@ -40,11 +40,11 @@ CODES: Final = Codes(
 
 
 class DingTalk:
-    """A robot of one group.
+    """A robot in one group chat.
 
     Args:
-        poster: posts to the robot's address, which contains its access_token.
-        secret: SEC…, if signatures are the robot's security setting (加签); else empty.
+        poster: client for the robot's address, which contains its access_token.
+        secret: SEC…, if the robot's security setting is signatures (加签); otherwise empty.
         url: the robot's address; no part of it is ever shown.
         now: clock, seconds since 1970.
     """
@@ -65,7 +65,7 @@ class DingTalk:
 
 
 def signature(secret: str, now_ms: int) -> str:
-    """Return the signed query string: HMAC-SHA256 of the time and the secret, with the secret as the key.
+    """Return the query string with the signature: HMAC-SHA256 of the time and the secret, with the secret as the key.
 
     >>> signature("SEC1", 1_700_000_000_000)
     'timestamp=1700000000000&sign=ukR4%2BWoOOBTGaOauYqugxVrMSFyr92q4hPxJxuOkiio%3D'

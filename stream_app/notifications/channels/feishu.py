@@ -17,30 +17,30 @@ from stream_app.notifications.channels.http import Poster, hidden_parts
 from stream_app.notifications.channels.robot import Codes, post_to_robot
 
 LIMITS: Final = (Limit(100, MINUTE), Limit(5, SECOND))
-MAX_BYTES: Final = 20 * 1024  # of the request body
-TEXT_BYTES: Final = 15_000  # less than MAX_BYTES, since JSON escapes quotation marks and line ends
+MAX_BYTES: Final = 20 * 1024  # maximum size of the request body
+TEXT_BYTES: Final = 15_000  # less than MAX_BYTES, since JSON escapes quotation marks and line breaks
 
 CODES: Final = Codes(
     field="code",
     message="msg",
     busy={11232: MINUTE, 230020: MINUTE, 99991400: MINUTE},
     refused={
-        9499: "Feishu rejects the format of the body: please report this as a bug.",
+        9499: "Feishu rejected the format of the body. Please report this as a bug.",
         19001: "The address is unknown: copy the robot's address again.",
-        19021: "The signature is rejected: check the secret (签名校验) and this machine's clock.",
+        19021: "The signature was rejected: check the secret (签名校验) and this machine's clock.",
         19022: "Add this machine's address to the robot's list (IP 白名单).",
-        19024: "Every message needs the keyword (自定义关键词): add it to the template, or use signatures.",
+        19024: "Messages must contain the keyword (自定义关键词): add it to the template, or use signatures.",
     },
     otherwise="Look the code up in Feishu's documentation of custom bots.",
 )
 
 
 class Feishu:
-    """A robot of one group.
+    """A robot in one group chat.
 
     Args:
-        poster: posts to the robot's address, which is itself a secret.
-        secret: secret of the signatures (签名校验), if they are turned on; else empty.
+        poster: client for the robot's address, which is itself a secret.
+        secret: signing secret if signatures (签名校验) are turned on; otherwise empty.
         url: the robot's address; no part of it is ever shown.
         now: clock, seconds since 1970.
     """
@@ -69,7 +69,7 @@ class Feishu:
 
 
 def below_header(title: str, markdown: str) -> str:
-    r"""Return the text of a card without a first line that repeats the title in its header.
+    r"""Return a card's text without its first line if that repeats the title shown in the header.
 
     >>> below_header("2 customers at risk", "**2 customers at risk**\n\nann ...")
     'ann ...'

@@ -1,4 +1,4 @@
-"""HTTP requests to receivers: guarded addresses, no redirects, a timeout, and errors that contain no secret."""
+"""HTTP client for receivers: guarded addresses, no redirects, a timeout, and errors that contain no secrets."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from stream_app.notifications.channels.address_guard import (
 from stream_app.notifications.channels.channel import Endpoint
 
 MAX_ANSWER_BYTES: Final = 65_536
-_SHOWN: Final = 200  # characters of a receiver's error message
+_SHOWN: Final = 200  # maximum characters shown of a receiver's error message
 _JSON: Final = "application/json; charset=utf-8"
 _ALLOW: Final = "Set allow_private: true for the channel if the receiver is in your own network."
-_SECRET_LENGTH: Final = 8  # minimum length of a secret; shorter values are words or numbers
+_SECRET_LENGTH: Final = 8  # minimum length of a value to hide; shorter ones are ordinary words or numbers
 _AGENT: Final = "stream-app"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """Reply of a receiver."""
+    """A receiver's HTTP response."""
 
     status: int
     body: bytes
@@ -43,11 +43,11 @@ class Reply:
 
 
 class Poster:
-    """Client for one address.
+    """HTTP client for one address.
 
     Args:
         url: address of the receiver. It may contain a secret, so only its host is ever shown.
-        timeout_seconds: timeout of a whole request.
+        timeout_seconds: timeout for a whole request.
         allow_private: whether the receiver may have a private address.
         lookup: function that resolves names.
     """
@@ -61,26 +61,26 @@ class Poster:
 
     @classmethod
     def to(cls, endpoint: Endpoint) -> Self:
-        """Return the client for an endpoint."""
+        """Create the client for an endpoint."""
         return cls(endpoint.url, timeout_seconds=endpoint.timeout_seconds, allow_private=endpoint.allow_private)
 
     @property
     def host(self) -> str:
-        """Host of the address, the only part that may be shown."""
+        """Host of the address, which is the only part that may be shown."""
         return host_of(self._url)
 
     async def post(
         self, body: bytes, headers: Mapping[str, str] | None = None, query: str = ""
     ) -> Reply | Retry | Refused:
-        """Post once. Return the reply, or the answer for an error of the network.
+        """Post once. Return the reply, or a Retry or Refused answer if the request fails.
 
         Args:
             body: JSON.
             headers: headers in addition to the usual ones.
-            query: encoded query to append to the address.
+            query: encoded query string to append to the address.
         """
         try:
-            if not self._allow_private:  # the host as aiohttp normalizes it: 127.0.0.1 has many spellings
+            if not self._allow_private:  # as aiohttp normalizes it: 127.0.0.1 has many spellings
                 refuse_private_literal(URL(self._url).raw_host or "")
             return await self._post(body, headers or {}, query)
         except PrivateAddress as error:
@@ -93,7 +93,7 @@ class Poster:
             return Retry(self._failed(error))
 
     def _failed(self, error: Exception) -> str:
-        """Describe an error of the network without its message, which may contain the address."""
+        """Describe a network error without quoting its message, which may contain the address."""
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return f"the certificate of {self.host} is not trusted"
         if isinstance(error, aiohttp.ClientConnectorError):
@@ -109,7 +109,7 @@ class Poster:
             return Reply(response.status, head, retry_after(response.headers.get("Retry-After"), datetime.now(UTC)))
 
     def _open(self) -> aiohttp.ClientSession:
-        """Return the session of the running loop. Proxies of the environment are ignored: they would resolve names."""
+        """Return the session, creating it if needed. Proxy variables are ignored, since proxies would resolve names."""
         if self._session is None:
             resolver = GuardedResolver(allow_private=self._allow_private, lookup=self._lookup)
             self._session = aiohttp.ClientSession(
@@ -129,7 +129,7 @@ class Poster:
 
 
 async def _head_of(content: aiohttp.StreamReader) -> bytes:
-    """Return the first MAX_ANSWER_BYTES of a body, which may arrive in pieces."""
+    """Read the first MAX_ANSWER_BYTES of a body, which may arrive in several chunks."""
     read = bytearray()
     while len(read) < MAX_ANSWER_BYTES and (piece := await content.read(MAX_ANSWER_BYTES - len(read))):
         read += piece
@@ -143,7 +143,7 @@ def _words(error: OSError) -> str:
 
 
 def host_of(url: str) -> str:
-    """Return the host of an address.
+    """Return the host of a URL.
 
     >>> host_of("https://oapi.dingtalk.com/robot/send?access_token=secret")
     'oapi.dingtalk.com'
@@ -155,7 +155,7 @@ def host_of(url: str) -> str:
 
 
 def hidden_parts(url: str, *secrets: str) -> tuple[str, ...]:
-    """Return what must not be shown of an address: the address, the values of its query and the end of its path.
+    """Return the strings to hide for a URL: the URL itself, its query values, and the last part of its path.
 
     >>> hidden_parts("https://host/send?access_token=0123456789&v=1")
     ('https://host/send?access_token=0123456789&v=1', '0123456789')
@@ -169,7 +169,7 @@ def hidden_parts(url: str, *secrets: str) -> tuple[str, ...]:
 
 
 def retry_after(text: str | None, now: datetime) -> int | None:
-    """Return the microseconds to wait by a Retry-After header; None if there is none or it is invalid.
+    """Parse a Retry-After header into microseconds to wait; return None if it is missing or invalid.
 
     >>> retry_after("120", datetime.now(UTC)), retry_after("soon", datetime.now(UTC))
     (120000000, None)
@@ -187,7 +187,7 @@ def retry_after(text: str | None, now: datetime) -> int | None:
 
 
 def shown(text: object, *secrets: str) -> str:
-    """Return the error message of a receiver as one short line without our secrets.
+    """Return a receiver's error message as one short line, with our secrets masked.
 
     >>> shown("bad token t0psecret", "t0psecret")
     'bad token ***'
@@ -200,7 +200,7 @@ def shown(text: object, *secrets: str) -> str:
 
 
 def unexpected(reply: Reply, host: str) -> Retry:
-    """Return the answer for a status that does not depend on the message: a later attempt may succeed."""
+    """Return a Retry for an HTTP status that is not caused by the message, so a later attempt may succeed."""
     if 300 <= reply.status < 400:
         return Retry(f"{host} answered with a redirect (HTTP {reply.status}), which is not followed")
     return Retry(f"{host} answered HTTP {reply.status}", reply.retry_after)

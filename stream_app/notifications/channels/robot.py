@@ -1,4 +1,4 @@
-"""Requests to the robots of DingTalk, Feishu and WeCom, which report errors by a code in the body of HTTP 200."""
+"""Requests to DingTalk, Feishu and WeCom robots, which report errors as a code in the body of an HTTP 200 response."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from stream_app.notifications.channels.http import Poster, Reply, shown, unexpec
 
 @dataclass(frozen=True)
 class Codes:
-    """Meaning of the codes in a robot's replies.
+    """Meaning of the codes in a chat robot's replies.
 
     Attributes:
-        field: field of the body with the code.
-        message: field of the body with the error message.
-        busy: codes after which a retry makes sense, with the microseconds to wait.
-        refused: codes of permanent errors, with the remedy.
+        field: name of the body field that holds the code.
+        message: name of the body field that holds the error message.
+        busy: codes of temporary errors, with the microseconds to wait before a retry.
+        refused: codes of permanent errors, with the remedy for each.
         otherwise: remedy for any other code.
     """
 
@@ -33,7 +33,7 @@ class Codes:
 async def post_to_robot(
     poster: Poster, codes: Codes, body: object, max_bytes: int, secrets: Sequence[str], query: str = ""
 ) -> Answer:
-    """Post a body to a robot and return the answer by the code in its reply."""
+    """Post a body to a chat robot and map the code in its reply to an answer."""
     encoded = msgspec.json.encode(body)
     if len(encoded) > max_bytes:
         return Refused(
@@ -43,16 +43,16 @@ async def post_to_robot(
     if not isinstance(reply, Reply):
         return reply
     if reply.status != 200:
-        # HTTP 400 may have a code in the body too; without one, the status counts.
+        # An HTTP 400 response may also contain a code; if it does not, the status decides.
         return _read(reply, codes, secrets) or unexpected(reply, poster.host)
     return _read(reply, codes, secrets) or Retry(f"{poster.host} sent a reply without a code")
 
 
 def _read(reply: Reply, codes: Codes, secrets: Sequence[str]) -> Answer | None:
-    """Return the answer in a body, or None if it has no code."""
+    """Return the answer for the code in a reply, or None if it contains no code."""
     try:
         found = msgspec.json.decode(reply.body, type=dict[str, object])
-    except ValueError:  # of msgspec, or bytes that are not UTF-8
+    except ValueError:  # from msgspec, or for bytes that are not UTF-8
         return None
     code = found.get(codes.field)
     if not isinstance(code, int):

@@ -1,4 +1,4 @@
-"""Webhooks signed by Standard Webhooks 1.0.0 (https://www.standardwebhooks.com): one JSON message per alert."""
+"""Webhooks signed as in Standard Webhooks 1.0.0 (https://www.standardwebhooks.com), one JSON message per alert."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class WebhookChannel:
     """A receiver of Standard Webhooks.
 
     Args:
-        poster: posts to the receiver's address.
-        keys: keys of the signatures, newest first. While one is replaced, each request has a signature per key.
+        poster: client for the receiver's address.
+        keys: signing keys, newest first. While a key is being replaced, each request carries one signature per key.
         now: clock, seconds since 1970.
     """
 
@@ -54,7 +54,7 @@ class WebhookChannel:
 
 
 def payload(message: OutboundMessage) -> bytes:
-    """Return the body of a request. It depends on the message alone, so every attempt sends the same bytes."""
+    """Return the request body. It depends only on the message, so every attempt sends the same bytes."""
     return msgspec.json.encode(
         {
             "type": OPENED,

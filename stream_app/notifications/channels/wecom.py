@@ -12,8 +12,8 @@ from stream_app.notifications.channels.http import Poster, hidden_parts
 from stream_app.notifications.channels.robot import Codes, post_to_robot
 
 LIMITS: Final = (Limit(20, MINUTE),)
-TEXT_BYTES: Final = 2_048  # limit of all kinds of messages; Markdown may have 4,096
-MAX_BYTES: Final = 16_384  # of the request body, which is longer than its text because of JSON escapes
+TEXT_BYTES: Final = 2_048  # the limit common to all message types; Markdown allows 4,096
+MAX_BYTES: Final = 16_384  # limit of the request body, which is longer than its text because of JSON escapes
 
 CODES: Final = Codes(
     field="errcode",
@@ -23,7 +23,7 @@ CODES: Final = Codes(
         93000: "The key is unknown: copy the robot's address again.",
         93004: "The robot is disabled: enable it in the group's settings.",
         93008: "The robot was removed from the group: add it again.",
-        40058: "The message is too long or has a wrong format: shorten its template.",
+        40058: "The message is too long or malformed: shorten or fix its template.",
         44004: "The message is empty: check its template.",
     },
     otherwise="Look the code up in WeCom's documentation of group robots.",
@@ -31,10 +31,10 @@ CODES: Final = Codes(
 
 
 class WeCom:
-    """A robot of one group.
+    """A robot in one group chat.
 
     Args:
-        poster: posts to the robot's address, which contains its key.
+        poster: client for the robot's address, which contains its key.
         url: the robot's address; no part of it is ever shown.
     """
 

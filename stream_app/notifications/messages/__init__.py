@@ -1,1 +1,1 @@
-"""Messages to the staff, composed from alerts within the size limits of a channel."""
+"""Messages to the staff, composed from alerts within a channel's size limits."""

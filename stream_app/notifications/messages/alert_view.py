@@ -1,4 +1,4 @@
-"""Views of alerts: the plain values that templates may show."""
+"""Alert views: the plain values available to templates."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from stream_app.i18n import Translator
 from stream_app.notifications.messages.masking import harmless, mask
 from stream_app.notifications.playbook.measures import COMPLAINS, Channel, Measure, Playbook
 
-URGENT_CAUSE: Final = "unresolved_complaint"  # of an SLA breach, whatever other causes there are
-MIN_WORTH: Final = 0.5  # less rounds to zero and is not shown
+URGENT_CAUSE: Final = "unresolved_complaint"  # cause of an SLA breach, regardless of other causes
+MIN_WORTH: Final = 0.5  # lower probabilities round to zero and are not shown
 HARASSED: Final = "ad_harassment"
-_HARASSED_FROM: Final = 0.15  # probability from which its warnings are added to those of another cause
-_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # an id that is shown unchanged, so that it can be copied
-_KEY: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")  # a valid key of a cause, a segment or an evidence rule
+_HARASSED_FROM: Final = 0.15  # from this probability, its warnings are added to those of another cause
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # ids of this form are shown unchanged, so that they can be copied
+_KEY: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")  # valid keys of causes, segments and evidence rules
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class CauseView:
 
 @dataclass(frozen=True)
 class AlertView:
-    """An alert, with all texts in the language of the message."""
+    """An alert, with all texts in the message's language."""
 
     alert_id: str
     who: str  # the masked customer id
@@ -42,26 +42,26 @@ class AlertView:
     segment: str  # empty if unknown
     urgent: bool
     rank: int
-    risk: str  # name of the risk band; empty for a customer without a score
-    percent: int  # probability of churn
+    risk: str  # name of the risk band; empty if the customer has no score
+    percent: int  # churn probability
     worth: str  # monthly revenue; empty if there is none yet
     silent_days: int
-    silence: float | None  # in usual gaps between orders; None after a single order
+    silence: float | None  # multiple of the usual gap between orders; None after a single order
     causes: tuple[CauseView, ...]
     evidence: tuple[str, ...]
     steps: tuple[str, ...]
     channel: str  # phone, chat, sms, email, app or none
     never: tuple[str, ...]
-    until: str  # in the time zone of the shop
+    until: str  # in the shop's time zone
 
 
 class Views:
-    """Factory of views.
+    """Creates alert views.
 
     Args:
         playbook: playbook of the shop.
         zone: time zone of the shop.
-        currency: currency to show with money; may be empty.
+        currency: currency shown with amounts; may be empty.
     """
 
     def __init__(self, playbook: Playbook, zone: str, currency: str) -> None:
@@ -69,7 +69,7 @@ class Views:
         self._zone, self._currency = ZoneInfo(zone), currency
 
     def view(self, alert: AlertOpened, language: str) -> AlertView:
-        """Return the view of an alert. Keys that are not valid are left out."""
+        """Return the view of an alert. Invalid keys are omitted."""
         translator = _translator(language)
         measure, gap = self._measure(alert), alert.usual_gap_days
         channel = Channel.NONE
@@ -96,7 +96,7 @@ class Views:
         )
 
     def _measure(self, alert: AlertOpened) -> Measure | None:
-        """Return the measure for the likeliest cause that the playbook knows, or for an SLA breach."""
+        """Return the measure for the likeliest cause in the playbook or, for an SLA breach, the measure for that."""
         keys = [URGENT_CAUSE] if alert.urgent else [cause.key for cause in alert.explanation.causes]
         for key in keys:
             try:
@@ -106,7 +106,7 @@ class Views:
         return None
 
     def _never(self, alert: AlertOpened, measure: Measure | None, language: str) -> tuple[str, ...]:
-        """Return the warnings of the measure, of `ad_harassment` if it may be a cause, and of the whole playbook."""
+        """Return the warnings of the measure and the whole playbook, and of `ad_harassment` if that may be a cause."""
         texts = list(measure.never) if measure else []
         for cause in alert.explanation.causes:
             if cause.key == HARASSED and cause.probability >= _HARASSED_FROM:
@@ -128,19 +128,19 @@ def _evidence(alert: AlertOpened, translator: Translator) -> tuple[str, ...]:
     found = []
     for evidence in alert.explanation.evidence:
         if all(_KEY.fullmatch(key) for key in (evidence.rule, *evidence.numbers)):
-            with suppress(KeyError):  # a number of the sentence is missing
+            with suppress(KeyError):  # a number needed by the sentence is missing
                 found.append(translator.evidence(evidence))
     return tuple(found)
 
 
 def _segments(keys: tuple[str, ...], translator: Translator) -> str:
-    """Return the name of the first segment; for a complaining customer also that of the next one."""
+    """Return the name of the customer's first segment, plus the next one if the customer is complaining."""
     shown = keys[:2] if keys[:1] == (COMPLAINS,) else keys[:1]
     return translator.join(translator.segment(key) for key in shown if _KEY.fullmatch(key))
 
 
 def _percent(probability: float) -> int:
-    """Return a whole percentage between 1 and 99, since nothing is certain.
+    """Return a whole percentage, limited to 1–99 since no prediction is certain.
 
     >>> _percent(0.9999), _percent(0.5)
     (99, 50)

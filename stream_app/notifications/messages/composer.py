@@ -18,10 +18,10 @@ from stream_app.notifications.messages.size_budget import ALERT_BUDGETS, ITEM_BU
 from stream_app.notifications.messages.template_loader import Templates
 from stream_app.notifications.playbook.measures import Playbook
 
-MAX_TITLE_BYTES: Final = 120  # as much as a phone shows
+MAX_TITLE_BYTES: Final = 120  # fits on a phone screen
 MARKDOWN, PLAIN = "markdown", "plain"
 _ITEM: Final = re.compile(r"- |\d+\. ")  # start of a list item
-_GAP: Final = "\n\n"  # between the alerts of a digest
+_GAP: Final = "\n\n"  # separator between the alerts of a digest
 _TRIAL: Final = AlertOpened(
     "al_trial", "c1", EPOCH, EPOCH + timedelta(days=1), 1, 0.8, 100.0, 40.0, 20.0, "model", 1,
     explanation=Explanation("one_time", (Cause("forgot_shop", 0.6),), (Evidence("silence", {}),)),
@@ -29,7 +29,7 @@ _TRIAL: Final = AlertOpened(
 
 
 class PlaybookComposer:
-    """`Composer` with a playbook and templates.
+    """`Composer` that uses a playbook and templates.
 
     Args:
         playbook: playbook of the shop.
@@ -37,7 +37,7 @@ class PlaybookComposer:
         zone: time zone of the shop.
         currency: currency to show with money; may be empty.
 
-    Raises BadTemplate for an invalid template of the shop.
+    Raises BadTemplate if one of the shop's templates is invalid.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class PlaybookComposer:
         self._views = Views(playbook, zone, currency)
         self._templates = Templates(templates)
         self._contacts = playbook.limits.contacts_a_week
-        for language in LANGUAGES:  # so that errors show at the start
+        for language in LANGUAGES:  # so that errors are found at startup
             self.alert(_TRIAL, language, 4_096)
             self.digest([_TRIAL, _TRIAL], language, 4_096)
 
     def alert(self, alert: AlertOpened, language: str, max_bytes: int) -> Message:
-        """See `Composer.alert`: the least important parts are left out first, and characters are never cut."""
+        """See `Composer.alert`. The least important parts are omitted first, and characters are never split."""
         view = self._views.view(alert, language)
         fitted = [self._fitted(view, "alert", form, language, max_bytes) for form in (MARKDOWN, PLAIN)]
         return Message(self._title([view], language, max_bytes), fitted[0], fitted[1])
@@ -63,10 +63,10 @@ class PlaybookComposer:
     def digest(
         self, alerts: Sequence[AlertOpened], language: str, max_bytes: int
     ) -> list[tuple[Message, tuple[str, ...]]]:
-        """See `Composer.digest`: urgent alerts first, then by rank."""
+        """See `Composer.digest`. Urgent alerts come first, then alerts by rank."""
         ordered = sorted(alerts, key=lambda alert: (not alert.urgent, alert.rank, alert.alert_id))
         views = [self._views.view(alert, language) for alert in ordered]
-        # The heading grows by the number of the part. No item may be larger than a message.
+        # The part number makes the heading longer. No item may be larger than a message.
         space = max_bytes - size(self._heading(views, language, MARKDOWN, (999, 999))) - size(_GAP)
         forms = (MARKDOWN, PLAIN)
         items = [tuple(self._fitted(view, "item", form, language, space) for form in forms) for view in views]
@@ -84,7 +84,7 @@ class PlaybookComposer:
         return messages
 
     def _fitted(self, view: AlertView, template: str, form: str, language: str, max_bytes: int) -> str:
-        """Return as much of an alert as fits."""
+        """Return the text of an alert with as many parts as fit."""
         text = ""
         for budget in ALERT_BUDGETS if template == "alert" else ITEM_BUDGETS:
             text = self._rendered(view, template, form, language, budget)
@@ -118,7 +118,7 @@ class PlaybookComposer:
 
 
 def _packed(sizes: Sequence[int], space: int) -> list[int]:
-    """Return the number of items per message: in order, as many as fit, at least one.
+    """Return the number of items per message: as many as fit, at least one, in order.
 
     >>> _packed([40, 40, 90, 10], space=100)
     [2, 1, 1]
@@ -144,7 +144,7 @@ def _plain(text: str) -> str:
 
 
 def _with_breaks(text: str) -> str:
-    """Return Markdown that keeps its line breaks: two spaces before each, except around list items."""
+    """Return Markdown with its line breaks preserved by two trailing spaces, except around list items."""
     lines = [line.rstrip() for line in text.split("\n")]
     return "\n".join(
         f"{line}  " if line and after and not _ITEM.match(line) and not _ITEM.match(after) else line

@@ -1,4 +1,4 @@
-"""Fallback composer without templates, for when a template fails."""
+"""Fallback composer without templates, used when a template fails."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FallbackComposer:
 
 
 def _line(alert: AlertOpened, translator: Translator) -> str:
-    key = "fallback.line" if alert.probability else "fallback.line_without_score"  # of an urgent case
+    key = "fallback.line" if alert.probability else "fallback.line_without_score"  # for an urgent alert
     days = translator.number(alert.silent_days)
     return translator.text(key, name=mask(alert.customer_id), risk=translator.percent(alert.probability), days=days)
 

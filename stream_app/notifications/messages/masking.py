@@ -1,4 +1,4 @@
-"""Masking of foreign texts: no names, phone numbers, markup or mentions."""
+"""Masking of untrusted texts: removes names, phone numbers, markup and mentions."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import unicodedata
 from typing import Final
 
 MASK: Final = "••"
-MAX_LENGTH: Final = 40  # characters of an id
+MAX_LENGTH: Final = 40  # maximum characters of an id
 PHONE_DIGITS: Final = 7  # minimum length of a phone number; separators do not count
-_SHOWN_DIGITS: Final = 4  # of a masked number, as on a receipt
+_SHOWN_DIGITS: Final = 4  # digits kept of a masked number, as on a receipt
 _DIGITS: Final = re.compile(rf"\d(?:[\s().+\-_/]*\d){{{PHONE_DIGITS - 1},}}")
 _WORD: Final = re.compile(r"[^\W\d_]{2,}")
-# Chat tools differ in their escapes, and some show the backslash. So every character that may be markup is replaced by
-# its full-width form, which looks similar and is never markup.
+# Chat tools differ in how they escape, and some show the backslash. So every possible markup character is replaced by
+# its full-width form, which looks similar but is never interpreted as markup.
 _MARKUP: Final = {ord(sign): chr(ord(sign) + 0xFEE0) for sign in "@[](){}<>*_`#~|!\\&$^"}
 _DOMAIN: Final = re.compile(r"\.(?=[^\W\d_])")  # chat tools turn bare domains into links
 _INVISIBLE: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Mn", "Me"}  # controls, direction marks, lone surrogates
 
 
 def mask(customer: str) -> str:
-    """Return a customer's id without names, phone numbers and markup.
+    """Return a customer id with names, phone numbers and markup masked.
 
-    Words keep their first letter, long numbers their last four digits. Short numbers stay, so that the staff can
-    distinguish customers. `stream-app alerts show` shows the whole id.
+    Words keep their first letter and long numbers their last four digits. Short numbers are unchanged, so that the
+    staff can tell customers apart. `stream-app alerts show` prints the full id.
 
     >>> mask("ann.lee@mail.com"), mask("王小明"), mask("+86 138-1234-5678"), mask("c1042")
     ('a••．l••＠m••．c••', '王••', '+••5678', 'c1042')
@@ -34,7 +34,7 @@ def mask(customer: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """Return a foreign text on one line, without markup, mentions and links.
+    """Return an untrusted text as one line without markup, mentions or links.
 
     >>> harmless("@all [x](http://evil.com)")
     '＠all ［x］（http:／／evil．com）'
@@ -43,7 +43,7 @@ def harmless(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    r"""Return a text on one line, without invisible characters and direction marks.
+    r"""Return a text as one line without invisible characters or direction marks.
 
     >>> visible("a\nb\u202ec")
     'a bc'

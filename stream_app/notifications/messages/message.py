@@ -11,7 +11,7 @@ from stream_app.core.messages.alerts import AlertOpened
 
 @dataclass(frozen=True)
 class Message:
-    """A message in two forms. Each is complete without the other one and without the title."""
+    """A message in two forms. Each is complete without the other form and without the title."""
 
     title: str
     markdown: str
@@ -19,15 +19,15 @@ class Message:
 
 
 class Composer(Protocol):
-    """Composer of messages from alerts."""
+    """Composes messages from alerts."""
 
     def alert(self, alert: AlertOpened, language: str, max_bytes: int) -> Message:
-        """Return the message of one alert.
+        """Return the message for one alert.
 
         Args:
             alert: the alert.
             language: en or zh.
-            max_bytes: maximum size of each form, in bytes of UTF-8.
+            max_bytes: maximum size of each form, in UTF-8 bytes.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Size budgets of a message: what is left out first when an alert does not fit."""
+"""Size budgets of a message, which define what to omit first when an alert does not fit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class SizeBudget:
-    """Maximum number of entries of each kind. `extras` are segment, shop and the limit of contacts."""
+    """Maximum number of entries of each kind. `extras` are the segment, the shop and the contact limit."""
 
     causes: int
     evidence: int
@@ -17,7 +17,7 @@ class SizeBudget:
     extras: bool
 
 
-# From everything to the minimum: customer, risk, likeliest cause, first step.
+# From the full message down to the minimum: customer, risk, likeliest cause, first step.
 ALERT_BUDGETS: Final = (
     SizeBudget(3, 5, 6, 6, extras=True),
     SizeBudget(3, 4, 6, 3, extras=True),
@@ -39,7 +39,7 @@ ITEM_BUDGETS: Final = (
 
 
 def cut(text: str, max_bytes: int) -> str:
-    """Return a text of at most `max_bytes` of UTF-8, cut between characters, with an ellipsis if it fits.
+    """Truncate a text to at most `max_bytes` of UTF-8, between characters, with an ellipsis if that fits.
 
     >>> cut("客户流失", 9), cut("客户流失", 2), cut("short", 9)
     ('客户…', '', 'short')
@@ -52,5 +52,5 @@ def cut(text: str, max_bytes: int) -> str:
 
 
 def size(text: str) -> int:
-    """Return the size of a text in bytes of UTF-8."""
+    """Return the size of a text in UTF-8 bytes."""
     return len(text.encode())

@@ -1,7 +1,7 @@
-"""Loader of message templates: sandboxed, in two languages, replaceable by the shop's own files.
+"""Loader of message templates, which are sandboxed, exist in two languages and can be replaced by the shop's own files.
 
-A template may use only a small part of Jinja2 (`_ALLOWED`). It cannot call methods, assign values or read other files,
-and it cannot multiply a text, so its size limits the cost of rendering it.
+A template may use only a small part of Jinja2 (`_ALLOWED`). It cannot call methods, assign values, read other files or
+repeat a text many times, so its size limits the cost of rendering it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ FILTERS: Final = (
     "capitalize", "count", "d", "default", "first", "int", "join", "last", "length", "lower", "title", "trim",
     "truncate", "upper",
 )  # fmt: skip
-TESTS: Final = ("defined", "in", "none", "number", "string", "undefined")  # `odd` uses `%`, which can format
+TESTS: Final = ("defined", "in", "none", "number", "string", "undefined")  # `odd` uses `%`, which also formats strings
 MAX_SOURCE_BYTES: Final = 10_000
-MAX_CHARACTERS: Final = 60_000  # of a rendered text: three times the limit of any channel
-MAX_LOOPS: Final = 2  # nested
+MAX_CHARACTERS: Final = 60_000  # maximum of a rendered text: three times the limit of any channel
+MAX_LOOPS: Final = 2  # maximum nesting depth
 _ALLOWED: Final = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.CondExpr, nodes.Const, nodes.Getattr,
     nodes.Getitem, nodes.Slice, nodes.Tuple, nodes.List, nodes.Dict, nodes.Pair, nodes.Compare, nodes.Operand,
@@ -42,18 +42,17 @@ _PROBLEMS: Final[dict[type[nodes.Node], str]] = {
     nodes.For: f"a loop must be over {', '.join(LISTS)} or a slice of one, nested at most {MAX_LOOPS} times",
     nodes.Filter: f"join needs one of {', '.join(LISTS)} or a slice of one, and a constant text",
 }
-_BLANK_LINES: Final = re.compile(r"\n(?:[ \t]*\n){2,}+")  # remain where parts are left out; possessive, so linear
+_BLANK_LINES: Final = re.compile(r"\n(?:[ \t]*\n){2,}+")  # left by omitted parts; possessive, so linear
 _REMEDY: Final = "Fix it, or remove it to use the default template. See docs/reference/playbook.md."
 
 
 class Templates:
-    """Templates by language and name.
+    """Message templates by language and name.
 
-    The sandbox limits a template to the values that it gets, because the authors of templates may write texts but not
-    run programs.
+    The sandbox restricts a template to the values passed to it: template authors may write texts but not run code.
 
     Args:
-        own: folder with the shop's own templates, `LANGUAGE/NAME.j2`. For the others, the defaults are used.
+        own: folder with the shop's own templates, `LANGUAGE/NAME.j2`. Defaults are used for any that are missing.
     """
 
     def __init__(self, own: Path | None = None) -> None:
@@ -61,7 +60,7 @@ class Templates:
             problem = "the folder does not exist"
             raise BadTemplate(file=own, line=1, problem=problem, remedy="Check the path.")
         self._own = own
-        # Nothing is escaped as HTML: the output is Markdown and plain text, and `masking` has made foreign texts safe.
+        # No HTML escaping: the output is Markdown and plain text, and `masking` has made untrusted texts safe.
         self._environment = _Sandbox(
             loader=jinja2.FunctionLoader(self._load),
             trim_blocks=True,
@@ -69,23 +68,23 @@ class Templates:
             undefined=jinja2.StrictUndefined,
             autoescape=False,
         )
-        self._environment.globals.clear()  # some are types
+        self._environment.globals.clear()  # some globals are types
         self._environment.filters = {name: filters.FILTERS[name] for name in FILTERS}
         self._environment.tests = {name: tests.TESTS[name] for name in TESTS}
 
     def render(self, language: str, name: str, values: Mapping[str, Any]) -> str:
-        """Return the rendered text without superfluous blank lines. Raise BadTemplate."""
+        """Render a template without superfluous blank lines. Raise BadTemplate on failure."""
         file = f"{language}/{name}.j2"
         try:
             parts = self._environment.get_template(file).generate(values)
             return _BLANK_LINES.sub("\n\n", "".join(_bounded(parts)).strip())
-        except Exception as error:  # no template may stop the notifier
+        except Exception as error:  # a template must never stop the notifier
             message = error.message if isinstance(error, jinja2.TemplateError) else error
             problem = f"{type(error).__name__}: {message}".rstrip(".")
             raise BadTemplate(file=file, line=_line(error, file), problem=problem, remedy=_REMEDY) from error
 
     def _load(self, name: str) -> tuple[str, str, None]:
-        """Return the checked source of a template. It is read once."""
+        """Load and check the source of a template. It is read only once."""
         path = self._own_file(name) or Path(str(files(__package__))) / "templates" / name
         with path.open("rb") as file:
             source = file.read(MAX_SOURCE_BYTES + 1)
@@ -96,7 +95,7 @@ class Templates:
         return text, name, None
 
     def _own_file(self, name: str) -> Path | None:
-        """Return the shop's own file, if there is one. Links to files outside the folder are rejected."""
+        """Return the path of the shop's own template, or None. Links to files outside the folder are rejected."""
         if self._own is None:
             return None
         path = self._own / name
@@ -108,7 +107,7 @@ class Templates:
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """Sandbox without types and methods, in which only the given functions can be called."""
+    """Sandbox without types or methods, in which only the functions in FUNCTIONS can be called."""
 
     def wrap_str_format(self, value: Any) -> None:  # noqa: ARG002 - there is no `format` to wrap
         return None
@@ -129,7 +128,7 @@ def _check(node: nodes.Node, loops: int = 0) -> None:
 
 
 def _is_allowed(node: nodes.Node, loops: int) -> bool:
-    """Return whether a node is allowed, inside of `loops` loops."""
+    """Return whether a node is allowed at a loop depth of `loops`."""
     match node:
         case nodes.Call(node=nodes.Name(name=name), dyn_args=None, dyn_kwargs=None):
             return name in FUNCTIONS
@@ -171,7 +170,7 @@ def _bounded(parts: Iterator[str]) -> Iterator[str]:
 
 
 def _line(error: BaseException, file: str) -> int:
-    """Return the line of a template that failed, or 1 if it is not known."""
+    """Return the line of the template that failed, or 1 if unknown."""
     if isinstance(error, jinja2.TemplateSyntaxError):
         return error.lineno
     frames = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(file)]

@@ -1,4 +1,4 @@
-"""Writer of messages for the delivery scheduler."""
+"""Writes messages for the delivery scheduler."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 def make_composer(config: LiveConfig) -> Composer:
-    """Return the composer for the settings. Raise BadPlaybook or BadTemplate for an invalid file of the shop."""
+    """Create the composer from the settings. Raise BadPlaybook or BadTemplate if a file of the shop is invalid."""
     delivery = config.delivery
     return PlaybookComposer(
         load_playbook(delivery.playbook),
@@ -30,13 +30,13 @@ def make_composer(config: LiveConfig) -> Composer:
 
 
 class MessageWriter:
-    """Writer that uses a composer, and the fallback composer where that fails: a broken template stops no delivery."""
+    """Writes messages with a composer; if that fails, uses the fallback, so a broken template stops no delivery."""
 
     def __init__(self, composer: Composer) -> None:
         self._composer, self._fallback = composer, FallbackComposer()
 
     def alert(self, alert: AlertOpened, route: Route) -> MessageText:
-        """Return the message of one alert."""
+        """Return the message for one alert."""
         try:
             return _text(self._composer.alert(alert, route.language, route.max_bytes))
         except Exception:  # noqa: BLE001 - a template may fail in any way

@@ -11,14 +11,14 @@ from stream_app.core.causes.catalogue import CAUSES as KNOWN
 from stream_app.core.causes.catalogue import FAMILY
 from stream_app.core.segments.segments import COMPLAINING, SEGMENTS
 
-# The family stands for its causes where events cannot distinguish them, so it needs a measure too.
+# A family of causes is reported where events cannot tell its causes apart, so it needs a measure too.
 CAUSES: Final = (*KNOWN, FAMILY)
 COMPLAINS: Final = SEGMENTS[COMPLAINING]
-DEFAULT: Final = "default"  # in place of a segment: for all customers
+DEFAULT: Final = "default"  # used in place of a segment: applies to all customers
 
 
 class Kind(enum.Enum):
-    """Kind of a measure, on which the limits depend."""
+    """Kind of a measure, which determines the limits that apply."""
 
     SERVICE = "service"  # fixes a problem: always allowed
     CARE = "care"  # a contact without an offer
@@ -45,7 +45,7 @@ class Text:
     zh: str
 
     def text(self, language: str) -> str:
-        """Return the text in one language.
+        """Return the text in the given language.
 
         >>> Text("Call", "致电").text("zh")
         '致电'
@@ -55,13 +55,13 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What to do about a cause.
+    """What to do about a cause of churn.
 
     Attributes:
         kind: kind of the measure.
         steps: steps in order.
         channels: channels to the customer, best first. The limits may rule out a call.
-        never: what would make it worse.
+        never: actions that would make it worse.
     """
 
     kind: Kind
@@ -72,7 +72,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """An entry of a playbook. None means: as in the next broader entry."""
+    """An entry of a playbook. Fields that are None are taken from the next broader entry."""
 
     kind: Kind | None = None
     steps: tuple[Text, ...] | None = None
@@ -89,8 +89,8 @@ class Limits:
     """Limits for all causes.
 
     Attributes:
-        contacts_a_week: maximum number of care contacts to a customer per week.
-        phone_from: monthly revenue, in the shop's currency, from which a customer is called. Service calls are always
+        contacts_a_week: maximum number of care contacts per customer and week.
+        phone_from: minimum monthly revenue, in the shop's currency, for calling a customer. Service calls are always
             allowed.
     """
 
@@ -100,21 +100,21 @@ class Limits:
 
 @dataclass(frozen=True)
 class Playbook:
-    """Measures of a shop by cause and segment.
+    """A shop's measures by cause and segment.
 
-    The shop's own entries take precedence over all default ones of a cause, and within each, the entry of a segment
-    takes precedence over that for all customers. If a customer is in several segments, the first one with an entry
-    counts. The texts for `complaining`, which is a state rather than a kind of customer, are added before the others.
+    The shop's own entries for a cause take precedence over the default ones. Within each, a segment's entry takes
+    precedence over the entry for all customers. If a customer is in several segments, the first one with an entry
+    is used. Texts for `complaining`, which is a state rather than a type of customer, are placed before the others.
     """
 
     limits: Limits = Limits()
-    never: tuple[Text, ...] = ()  # for every measure
+    never: tuple[Text, ...] = ()  # warnings that apply to every measure
     layers: tuple[dict[tuple[str, str], Part], ...] = field(
         default=()
     )  # by cause and segment, the shop's own layer first
 
     def measure(self, cause: str, *segments: str) -> Measure:
-        """Return the measure for a cause and a customer's segments. Raise KeyError for an unknown cause.
+        """Return the measure for a cause and a customer's segments. Raise KeyError if the cause is unknown.
 
         For an unknown segment, the default entry is used.
         """
@@ -134,7 +134,7 @@ class Playbook:
     def _first(
         self, cause: str, segments: tuple[str, ...], field_of: Callable[[Part], _T | None]
     ) -> tuple[_T | None, bool]:
-        """Return a field of the first entry that has it, and whether the entry is one of the segments."""
+        """Return the field from the first entry that sets it, and whether that entry is specific to a segment."""
         for layer in self.layers:
             for segment in (*segments, DEFAULT):
                 value = field_of(layer.get((cause, segment), _EMPTY))
@@ -149,7 +149,7 @@ class Playbook:
         others: tuple[str, ...],
         field_of: Callable[[Part], tuple[Text, ...] | None],
     ) -> tuple[Text, ...]:
-        """Return the texts for a complaint followed by those of the other segments, or the default texts."""
+        """Return the texts for a complaining customer followed by those of the other segments, or the default texts."""
         first, of_complaint = self._first(cause, complains, field_of)
         then, of_others = self._first(cause, others, field_of)
         if not of_complaint:
@@ -157,10 +157,10 @@ class Playbook:
         return tuple(dict.fromkeys((*(first or ()), *((then or ()) if of_others else ()))))
 
     def overridden(self, cause: str) -> list[str]:
-        """Return the segments with an entry for a cause, in the order of SEGMENTS."""
+        """Return the segments that have their own entry for a cause, in the order of SEGMENTS."""
         return [segment for segment in SEGMENTS if any((cause, segment) in layer for layer in self.layers)]
 
     def channel(self, measure: Measure, monthly_worth: float, *, urgent: bool = False) -> Channel:
-        """Return the first of a measure's channels that the limits allow."""
+        """Return the first channel of a measure that the limits allow."""
         may_call = urgent or measure.kind is Kind.SERVICE or monthly_worth >= self.limits.phone_from
         return next((one for one in measure.channels if may_call or one is not Channel.PHONE), Channel.NONE)

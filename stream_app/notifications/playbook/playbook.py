@@ -1,4 +1,4 @@
-"""Reader of the playbook: the default one, and the shop's own over it."""
+"""Playbook reader: loads the default playbook and overlays the shop's own."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from stream_app.notifications.playbook.measures import (
 from stream_app.notifications.playbook.yaml_nodes import Node, read_playbook
 
 SHIPPED: Final = "playbook.yaml"
-MAX_TEXT: Final = 200  # characters, since steps are read on a phone
+MAX_TEXT: Final = 200  # maximum characters, since steps are read on a phone
 MAX_STEPS: Final = 6
 _NO_OFFERS: Final = ("ad_harassment", "unresolved_complaint", "natural")
 _LARGEST: Final = 1e9
 
 
 def load_playbook(own: Path | None = None) -> Playbook:
-    """Return the default playbook with a shop's own over it, which may replace single fields of single entries.
+    """Return the default playbook overlaid with the shop's own, which may replace individual fields of an entry.
 
-    Raises BadPlaybook, which names file, line and field.
+    Raises BadPlaybook, which states the file, line and field.
 
     >>> load_playbook().measure("ad_harassment").kind
     <Kind.REST: 'rest'>
@@ -46,7 +46,7 @@ def _shipped() -> Playbook:
 
 
 def _read(root: Node, under: Playbook) -> Playbook:
-    """Return the playbook of a file over another one."""
+    """Return the playbook in a file, overlaid on another one."""
     entries = root.entries(("limits", "never", "causes"), "entry")
     never = _texts(entries["never"]) if "never" in entries else under.never
     limits = _limits(entries["limits"], under.limits) if "limits" in entries else under.limits
@@ -76,7 +76,7 @@ def _part(node: Node, cause: str) -> Part:
     if kind is Kind.PROMOTION and cause in _NO_OFFERS:
         entries["kind"].refuse("a promotion is not allowed for this cause", "Use service or rest.")
     if kind is Kind.CARE and cause == "ad_harassment":
-        entries["kind"].refuse("another contact is not allowed for this cause", "Use service or rest.")
+        entries["kind"].refuse("further contact is not allowed for this cause", "Use service or rest.")
     return Part(
         kind=kind,
         steps=_texts(entries["steps"], least=1) if "steps" in entries else None,

@@ -1,4 +1,4 @@
-"""Reader of YAML nodes: an error names the file, line and field, and the remedy."""
+"""YAML nodes with typed access, whose errors state the file, line, field and remedy."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _SCALARS: Final = {"str": "text", "int": "a number", "float": "a number", "bool"
 
 
 class Node:
-    """A place in a YAML file.
+    """A node of a YAML file.
 
     Args:
-        file: for errors.
-        field: the path to it, like causes.price.default.
-        node: PyYAML's.
+        file: name of the file, for errors.
+        field: path to the node, such as causes.price.default.
+        node: the PyYAML node.
     """
 
     def __init__(self, file: str, field: str, node: yaml.Node) -> None:
         self.file, self.field, self._node = file, field, node
 
     def refuse(self, problem: str, remedy: str) -> NoReturn:
-        """Raise BadPlaybook for this place."""
+        """Raise BadPlaybook for this node."""
         line = self._node.start_mark.line + 1
         raise BadPlaybook(file=self.file, line=line, field=self.field or "the file", problem=problem, remedy=remedy)
 
     def entries(self, allowed: Collection[str], what: str) -> dict[str, Node]:
-        """The entries of a mapping, whose names must be among those allowed; `what` says what a name is."""
+        """Return the entries of a mapping. Raise BadPlaybook if a name is not allowed; `what` describes names."""
         if not isinstance(self._node, yaml.MappingNode):
             self.refuse(f"it is {self._kind()}", f"Write names with values, like `{next(iter(allowed))}: ...`.")
         found: dict[str, Node] = {}
@@ -46,35 +46,35 @@ class Node:
         return found
 
     def items(self) -> list[Node]:
-        """The items of a list."""
+        """Return the items of a list."""
         if not isinstance(self._node, yaml.SequenceNode):
-            self.refuse(f"it is {self._kind()}", "Write a list: one item a line, each after `- `.")
+            self.refuse(f"it is {self._kind()}", "Write a list with one item per line, each starting with `- `.")
         return [Node(self.file, f"{self.field}[{place}]", node) for place, node in enumerate(self._node.value)]
 
     def text(self, max_length: int) -> str:
-        """A text that is not empty, on one line."""
+        """Return a non-empty text as one line."""
         value = self._scalar("str")
         if not value.strip():
-            self.refuse("it is empty", "Write what is to be said, or leave the entry out.")
+            self.refuse("it is empty", "Write a text, or remove the entry.")
         if len(value) > max_length:
-            self.refuse(f"it has {len(value)} characters", f"Say it in {max_length} at the most.")
+            self.refuse(f"it has {len(value)} characters", f"Use at most {max_length}.")
         return " ".join(value.split())
 
     def word(self, allowed: Collection[str]) -> str:
-        """One of a few words."""
+        """Return a text that must be one of the allowed words."""
         value = self._scalar("str")
         if value not in allowed:
-            self.refuse(f"`{value}` is not known here", f"Use one of: {', '.join(allowed)}.")
+            self.refuse(f"`{value}` is not a valid value", f"Use one of: {', '.join(allowed)}.")
         return value
 
     def number(self, least: float, most: float) -> float:
-        """A number within bounds."""
+        """Return a number within bounds."""
         try:
             value = float(self._scalar("int", "float"))
-        except ValueError:  # YAML has more ways to write one: 0x10, 1_000, .nan
-            self.refuse("it is not a plain number", f"Give between {least:g} and {most:g}, in decimal digits.")
+        except ValueError:  # YAML also accepts other notations: 0x10, 1_000, .nan
+            self.refuse("it is not a plain number", f"Use a number from {least:g} to {most:g}, in decimal digits.")
         if not least <= value <= most:
-            self.refuse(f"{value:g} is out of range", f"Give between {least:g} and {most:g}.")
+            self.refuse(f"{value:g} is out of range", f"Use a number from {least:g} to {most:g}.")
         return value
 
     def _scalar(self, *kinds: str) -> str:
@@ -85,7 +85,7 @@ class Node:
 
     def _kind(self) -> str:
         if isinstance(self._node, yaml.MappingNode):
-            return "a group of names"
+            return "a mapping"
         if isinstance(self._node, yaml.SequenceNode):
             return "a list"
         return _SCALARS.get(self._node.tag.rpartition(":")[2], "something else")
@@ -105,5 +105,5 @@ def read_playbook(path: Path, name: str | None = None) -> Node:
         field, problem = error.field or "the file", f"it {error.problem}"
         raise BadPlaybook(file=file, line=error.line, field=field, problem=problem, remedy=error.remedy) from error
     if root is None:
-        raise BadPlaybook(file=file, line=1, field="the file", problem="it is empty", remedy="Begin with `causes:`.")
+        raise BadPlaybook(file=file, line=1, field="the file", problem="it is empty", remedy="Start with `causes:`.")
     return Node(file, "", root)

@@ -1,4 +1,4 @@
-"""Evaluation of a replay: the content of metrics.json and of the report."""
+"""Evaluation of a replay, which provides the content of metrics.json and the report."""
 
 from __future__ import annotations
 

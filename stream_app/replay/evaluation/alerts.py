@@ -13,7 +13,7 @@ from stream_app.replay.evaluation.departures import Departures, lead_summary
 from stream_app.replay.evaluation.evaluation import Evaluation
 from stream_app.replay.results import AlertRecord
 
-FLAP_DAYS: Final = 14.0  # an alert that opens again within this time without an event should not have closed
+FLAP_DAYS: Final = 14.0  # an alert that reopens within this time without an event should not have been closed
 
 
 def alert_figures(evaluation: Evaluation, departures: Departures) -> dict[str, object]:
@@ -40,7 +40,7 @@ def alert_figures(evaluation: Evaluation, departures: Departures) -> dict[str, o
 
 
 def customer_days(evaluation: Evaluation) -> float:
-    """Return the active days of all customers after the warm-up; each decision stands for one period."""
+    """Return the number of active customer-days after the warm-up; each decision counts as one period."""
     decided = evaluation.results.decisions.decided_at
     return float((decided >= evaluation.warm_at).sum() * evaluation.protocol.every_days)
 
@@ -59,7 +59,7 @@ def flaps(alerts: list[AlertRecord], since: int) -> int:
 
 
 def last_orders(evaluation: Evaluation, departures: Departures, opened: list[AlertRecord]) -> tuple[Ints, Ints]:
-    """Return the index of the last order before each alert, and the time of the alert; alerts without are omitted."""
+    """Return the index of the last order before each alert and the alert's time; omit alerts without an order."""
     index = {name: i for i, name in enumerate(evaluation.results.decisions.customers)}
     known = [a for a in opened if a.customer_id in index]
     customer = np.array([index[a.customer_id] for a in known], np.int64)
@@ -69,7 +69,7 @@ def last_orders(evaluation: Evaluation, departures: Departures, opened: list[Ale
 
 
 def precision(evaluation: Evaluation, departures: Departures, order: Ints, at: Ints) -> float | None:
-    """Return the share of alerts without an order within the horizon, among those whose horizon has ended."""
+    """Return the share of alerts not followed by an order within the horizon, among those whose horizon has ended."""
     horizon = round(evaluation.protocol.horizon_days * DAY_US)
     ripe = at + horizon <= evaluation.end_at
     next_at = departures.orders.at[order] + departures.orders.silence[order]

@@ -1,4 +1,4 @@
-"""Days and months in the shop's time zone, for columns of instants."""
+"""Converts instants to days and months in the shop's time zone."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from stream_app.core.units import EPOCH, MICROSECOND
 
 
 def instant(local: datetime) -> int:
-    """Return a time as microseconds since 1970-01-01 UTC."""
+    """Convert a time to microseconds since 1970-01-01 UTC."""
     return (local - EPOCH) // MICROSECOND
 
 
 def local(at: int, zone: ZoneInfo) -> datetime:
-    """Return an instant in the shop's time zone."""
+    """Convert an instant to the shop's time zone."""
     return (EPOCH + int(at) * MICROSECOND).astimezone(zone)
 
 
@@ -31,7 +31,7 @@ def iso_day(at: int, zone: ZoneInfo) -> str:
 
 
 def midnights(first: int, last: int, zone: ZoneInfo) -> Ints:
-    """Return the starts of all days from that of `first` to the one after `last`, microseconds."""
+    """Return the starts of all days from the day of `first` to the day after `last`, in microseconds."""
     day = local(first, zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     found: list[int] = []
     while not found or found[-1] <= last:
@@ -41,7 +41,7 @@ def midnights(first: int, last: int, zone: ZoneInfo) -> Ints:
 
 
 def month_starts(first: int, last: int, zone: ZoneInfo) -> tuple[Ints, list[str]]:
-    """Return the starts of all months from that of `first` to the one after `last`, and names such as 2026-03."""
+    """Return starts and names (such as 2026-03) of the months from that of `first` to the one after `last`."""
     start = local(first, zone)
     year, month = start.year, start.month
     found: list[int] = []
@@ -54,7 +54,7 @@ def month_starts(first: int, last: int, zone: ZoneInfo) -> tuple[Ints, list[str]
 
 
 def index_of(at: Ints, starts: Ints) -> Ints:
-    """Return the index of the span that contains each instant; spans begin at `starts`."""
+    """Return, for each instant, the index of the span that contains it; spans begin at `starts`."""
     return (np.searchsorted(starts, at, side="right") - 1).astype(np.int64)
 
 

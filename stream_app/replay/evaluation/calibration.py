@@ -1,4 +1,4 @@
-"""Calibration of the probabilities, and lift by tenths of the ranking."""
+"""Calibration of the probabilities, and lift by decile of the ranking."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from stream_app.replay.evaluation.intervals import share_interval
 
 
 def reliability(evaluation: Evaluation) -> list[dict[str, object]]:
-    """Return predicted and observed churn in ten equally filled bins, with intervals, in ascending order."""
+    """Return predicted and observed churn in ten bins of equal size, with intervals, in ascending order."""
     return [bin_entry(evaluation, rows) for rows in bins_of(evaluation.product)]
 
 
 def bin_entry(evaluation: Evaluation, rows: Ints) -> dict[str, object]:
-    """Return predicted and observed churn of one bin."""
+    """Return the predicted and observed churn of one bin."""
     churned, p = evaluation.outcome[rows], evaluation.product.probability[rows]
     low, high = share_interval(churned, evaluation.customer[rows])
     return {
@@ -27,7 +27,7 @@ def bin_entry(evaluation: Evaluation, rows: Ints) -> dict[str, object]:
 
 
 def deciles(evaluation: Evaluation) -> list[dict[str, object]]:
-    """Return the lift of each tenth of the ranking, highest scores first."""
+    """Return the lift of each decile of the ranking, highest scores first."""
     if evaluation.product.one_sided:
         return []
     base = float(evaluation.outcome.mean())

@@ -20,12 +20,12 @@ from stream_app.replay.evaluation.departures import Departures, Orders, lead_sum
 from stream_app.replay.evaluation.evaluation import Evaluation
 
 LADDER: Final = (1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000, 2000, 5000)
-EARLY_DAYS: Final = 14  # a lead time that is long enough for a measure to work
+EARLY_DAYS: Final = 14  # minimum lead time for a measure to work
 
 
 @dataclass(frozen=True)
 class Calls:
-    """The calls of one ranking and one capacity."""
+    """The calls made with one ranking at one capacity."""
 
     decision: Ints  # decision whose score led to the call
     order: Ints  # index of the last order before the call
@@ -33,12 +33,12 @@ class Calls:
 
 
 class CallList:
-    """The daily call list for several capacities at once."""
+    """Simulates the daily call list for several capacities at once."""
 
     def __init__(self, evaluation: Evaluation, orders: Orders, score: Floats, capacities: Sequence[int]) -> None:
         decisions = evaluation.results.decisions
         n = len(decisions.customers)
-        shuffled = np.random.default_rng(0).permutation(n)  # breaks ties at random instead of by arrival
+        shuffled = np.random.default_rng(0).permutation(n)  # breaks ties at random instead of by order of arrival
         self.customer, self.buyer = shuffled[decisions.customer], shuffled[orders.customer]
         self.decided_at, self.score, self.orders = decisions.decided_at, score, orders
         self.fresh = round((evaluation.protocol.every_days * 1.5 + 1) * DAY_US)
@@ -49,14 +49,14 @@ class CallList:
         self.calls: list[list[tuple[Ints, Ints, int]]] = [[] for _ in capacities]
 
     def update(self, decisions: slice, orders: slice) -> None:
-        """Add the decisions and orders since the last list."""
+        """Add the decisions and orders made since the last list."""
         self.newest[self.customer[decisions]] = np.arange(decisions.start, decisions.stop)
         buyers = self.buyer[orders]
         self.last_order[buyers] = np.arange(orders.start, orders.stop)
         self.called[:, buyers] = False
 
     def call(self, now: int) -> None:
-        """Call the first customers of the list, for every capacity."""
+        """Call the first customers on the list, for every capacity."""
         who = np.flatnonzero((self.newest >= 0) & (self.last_order >= 0))
         scored_at, ordered_at = self.decided_at[self.newest[who]], self.orders.at[self.last_order[who]]
         who = who[(scored_at >= ordered_at) & (scored_at > now - self.fresh)]
@@ -67,7 +67,7 @@ class CallList:
             self.calls[i].append((self.newest[chosen], self.last_order[chosen], now))
 
     def all_calls(self, i: int) -> Calls:
-        """Return all calls of one capacity as columns."""
+        """Return all calls at one capacity as columns."""
         days = self.calls[i]
         empty = [np.zeros(0, np.int64)]
         return Calls(
@@ -80,7 +80,7 @@ class CallList:
 def simulate_calls(
     evaluation: Evaluation, departures: Departures, score: Floats, capacities: Sequence[int]
 ) -> list[Calls]:
-    """Return the calls of each capacity for a ranking by descending `score`, one value per decision."""
+    """Return the calls at each capacity for a ranking by descending `score`, which has one value per decision."""
     protocol, decisions, orders = evaluation.protocol, evaluation.results.decisions, departures.orders
     staff = CallList(evaluation, orders, score, capacities)
     lists = call_times(evaluation.warm_at, evaluation.end_at, protocol.zone, protocol.working_days, protocol.hour)
@@ -104,7 +104,7 @@ def ladder(capacity: int, active: int) -> list[int]:
 
 
 def outcome_of(evaluation: Evaluation, departures: Departures, calls: Calls) -> dict[str, object]:
-    """Return the metrics of a set of calls: share of departures reached, lead time, precision, revenue."""
+    """Return the metrics of a set of calls: share of departures reached, lead time, precision and revenue."""
     lead = departures.lead_days(calls.order, calls.at)
     hit = departures.left[calls.order] & (lead > 0)
     worth = evaluation.results.decisions.monthly_worth
@@ -123,7 +123,7 @@ def outcome_of(evaluation: Evaluation, departures: Departures, calls: Calls) -> 
 
 
 def capacity_curve(evaluation: Evaluation, departures: Departures) -> dict[str, object]:
-    """Return the curves of the model and of "longest silence first", and lead times at the configured capacity."""
+    """Return the curves for the model and "longest silence first", and the lead times at the configured capacity."""
     decisions, capacity = evaluation.results.decisions, evaluation.protocol.capacity
     capacities = ladder(capacity, active_customers(evaluation))
     rankings = {"product": decisions.probability, "recency": decisions.recency_days}

@@ -11,7 +11,7 @@ from stream_app.replay.evaluation.evaluation import Evaluation
 
 
 def cohort_retention(evaluation: Evaluation) -> dict[str, object]:
-    """Return the share of each month's new buyers who ordered in each later month, without the unfinished last month.
+    """Return the share of each month's new buyers who ordered in each later month, excluding the incomplete last month.
 
     `retention[i][k]` is the share of cohort i with an order k months later. Months without new buyers have size 0 and
     an empty row.
@@ -34,7 +34,7 @@ def cohort_retention(evaluation: Evaluation) -> dict[str, object]:
 
 
 def churn_by_month(evaluation: Evaluation, departures: Departures) -> list[dict[str, object]]:
-    """Return the churn rates of finished months: lost in the month ÷ customers at its start."""
+    """Return the churn rate of each complete month: customers lost in the month ÷ customers at its start."""
     orders, lost_after = departures.orders, departures.lost_after
     if not len(orders.at):
         return []
@@ -53,7 +53,7 @@ def churn_by_month(evaluation: Evaluation, departures: Departures) -> list[dict[
 
 
 def repurchase(evaluation: Evaluation) -> dict[str, object]:
-    """Return the number of buyers, and the share with two or more orders."""
+    """Return the number of buyers and the share of them with two or more orders."""
     customer, _, _ = evaluation.results.orders
     counts = np.bincount(customer) if len(customer) else np.zeros(0, np.int64)
     buyers = int((counts > 0).sum())

@@ -1,8 +1,8 @@
 """Departures of customers, and when the shop's own rule would have noticed them.
 
 A silence lasts from an order to the customer's next one, or to the end of the log. A departure is a silence of at least
-`lost_after`; the shop's rule notices it `lost_after` after the last order. If the log has too few of those, silences
-longer than the horizon are used instead, and the figures say so.
+`lost_after`; the shop's rule notices it `lost_after` after the last order. If the log has too few departures, silences
+longer than the horizon are used instead, and the metrics say so.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.evaluation import Evaluation
 from stream_app.replay.results import Results
 
-ENOUGH: Final = 30  # number of departures below which a share is not meaningful
+ENOUGH: Final = 30  # minimum number of departures for a meaningful share
 Definition = Literal["lost_after", "horizon"]
 
 
 @dataclass(frozen=True)
 class Orders:
-    """All orders by time, with the silence after each."""
+    """All orders in order of time, with the silence after each one."""
 
     customer: Ints
     at: Ints
@@ -31,17 +31,17 @@ class Orders:
 
     @classmethod
     def of(cls, results: Results) -> Orders:
-        """Return the orders of a replay."""
+        """Collect the orders of a replay."""
         customer, at, _ = results.orders
         by_time = np.lexsort((customer, at))
         customer, at = customer[by_time], at[by_time]
         return cls(customer, at, next_orders(customer, at, results.log.last_at) - at)
 
     def last_before(self, customer: Ints, moment: Ints) -> Ints:
-        """Return the index of each customer's last order at or before a time, -1 if there is none."""
+        """Return the index of each customer's last order at or before the given time, or -1."""
         by_customer = np.lexsort((self.at, self.customer))
         starts = np.searchsorted(self.customer[by_customer], customer)
-        # One search for all: positions of (customer, time) pairs among the sorted orders.
+        # A single search finds the positions of all (customer, time) pairs among the sorted orders.
         keys = np.concatenate((self.customer[by_customer], customer))
         times = np.concatenate((self.at[by_customer], moment))
         is_query = np.concatenate((np.zeros(len(by_customer), np.int8), np.ones(len(customer), np.int8)))
@@ -54,7 +54,7 @@ class Orders:
 
 
 def next_orders(customer: Ints, at: Ints, end_at: int) -> Ints:
-    """Return the time of the same customer's next order, or the end, for each order.
+    """Return, for each order, the time of the same customer's next order, or the end of the log.
 
     >>> next_orders(np.array([0, 1, 0]), np.array([1, 2, 5]), end_at=9).tolist()
     [5, 9, 9]
@@ -70,10 +70,10 @@ def next_orders(customer: Ints, at: Ints, end_at: int) -> Ints:
 
 @dataclass(frozen=True)
 class Departures:
-    """The silences that are departures, identified by the order before them."""
+    """The departures, each identified by the order that precedes it."""
 
     orders: Orders
-    left: Bools  # per order: a departure followed it, confirmed between the warm-up and the end
+    left: Bools  # per order: whether a departure followed, confirmed between the warm-up and the end
     definition: Definition
     lost_after: int  # microseconds
 
@@ -83,7 +83,7 @@ class Departures:
         return int(self.left.sum())
 
     def lead_days(self, order: Ints, at: Ints) -> Floats:
-        """Return the days from each time to the day on which the shop's own rule notices."""
+        """Return the number of days from each time until the shop's own rule notices the departure."""
         return (self.orders.at[order] + self.lost_after - at) / DAY_US
 
 
@@ -103,7 +103,7 @@ def find_departures(evaluation: Evaluation) -> Departures:
 
 
 def lead_summary(days: Floats) -> dict[str, object]:
-    """Return quartiles and a histogram of lead times in days."""
+    """Return the quartiles and a histogram of lead times in days."""
     if not len(days):
         return {"n": 0, "median_days": None, "q25_days": None, "q75_days": None, "histogram": []}
     q25, median, q75 = np.quantile(days, (0.25, 0.5, 0.75))
@@ -124,7 +124,7 @@ def lead_summary(days: Floats) -> dict[str, object]:
 
 
 def nice_width(span: float, bars: int = 24) -> float:
-    """Return a bin width of 1, 2, 5, 7, 10, ... days that divides a span into at most `bars` bins.
+    """Return a bin width of 1, 2, 5, 7, 10, ... days for which a span has at most `bars` bins.
 
     >>> nice_width(180)
     10

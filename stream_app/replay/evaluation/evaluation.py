@@ -1,7 +1,7 @@
 """The evaluation protocol: which decisions are counted, and their outcomes.
 
-A decision is counted if its whole horizon is within the log and it is after the warm-up: the first 30 % of the time,
-and at least one and a half horizons, in which models start without any training.
+A decision is counted if it is after the warm-up and its whole horizon is within the log. The warm-up, in which models
+start untrained, is the first 30 % of the log's time, but at least one and a half horizons.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stream_app.replay.results import CHURNED, OPEN, Results
 ROUNDING_US: Final = 86_400  # 1e-6 days, the tolerance for rounded times
 WARM_HORIZONS: Final = 1.5
 WARM_SHARE: Final = 0.3
-UNEVEN: Final = 0.05  # periods by which a decision may be late
+UNEVEN: Final = 0.05  # number of decision periods by which a decision may be late
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Protocol:
 
     @classmethod
     def of(cls, settings: dict[str, object]) -> Protocol:
-        """Return the protocol for the settings of a replay. Raise ContradictorySettings if one is missing."""
+        """Create the protocol from a replay's settings. Raise ContradictorySettings if a setting is missing."""
 
         def number(name: str) -> float:
             value = settings.get(name)
@@ -69,7 +69,7 @@ class Evaluation:
 
     results: Results
     protocol: Protocol
-    rows: Ints  # matured rows of results.decisions
+    rows: Ints  # row numbers of matured decisions in results.decisions
     churned: Bools  # of each row
     first_order_at: int
     warm_at: int
@@ -77,7 +77,7 @@ class Evaluation:
 
     @cached_property
     def counted(self) -> Bools:
-        """Whether each row is after the warm-up."""
+        """Mask of the rows after the warm-up."""
         return self.results.decisions.decided_at[self.rows] >= self.warm_at
 
     @cached_property
@@ -92,28 +92,28 @@ class Evaluation:
 
     @cached_property
     def day(self) -> Ints:
-        """Day of the shop's calendar for each counted row, from 0."""
+        """Calendar day in the shop's time zone for each counted row, starting at 0."""
         at = self.results.decisions.decided_at[self.rows[self.counted]]
         return index_of(at, midnights(self.warm_at, self.end_at, self.protocol.zone)) if len(at) else at
 
     @cached_property
     def product(self) -> Scored:
-        """Probabilities of the model in force and outcomes of the counted rows."""
+        """Probabilities by the model in use at the time, and outcomes, of the counted rows."""
         return self.scored(self.results.decisions.probability)
 
     @cached_property
     def recency(self) -> Scored:
-        """Ranking by recency, the simplest rule, and outcomes of the counted rows; not probabilities."""
+        """Ranking by recency (the simplest baseline; not probabilities), and outcomes, of the counted rows."""
         silent = self.results.decisions.recency_days[self.rows[self.counted]]
         return Scored(self.outcome, silent / max(float(silent.max(initial=0.0)), 1e-9))
 
     def scored(self, column: Floats) -> Scored:
-        """Return a column of all decisions with the outcomes, for the counted rows."""
+        """Return the counted rows of a column of all decisions, with their outcomes."""
         return Scored(self.outcome, column[self.rows[self.counted]])
 
 
 def evaluate(results: Results) -> Evaluation:
-    """Apply the protocol to a replay."""
+    """Evaluate a replay according to the protocol."""
     protocol, decisions = Protocol.of(results.settings), results.decisions
     start, warm_at = warm_up(results, protocol)
     end_at = results.log.last_at
@@ -134,7 +134,7 @@ def ranks(names: list[str]) -> Ints:
 
 
 def warm_up(results: Results, protocol: Protocol) -> tuple[int, int]:
-    """Return the time of the first order and the end of the warm-up, microseconds."""
+    """Return the time of the first order and the end of the warm-up, in microseconds."""
     times = results.orders[1]
     first = int(times.min()) if len(times) else results.log.first_at
     start = first + protocol.every_days * DAY_US
@@ -144,7 +144,7 @@ def warm_up(results: Results, protocol: Protocol) -> tuple[int, int]:
 
 
 def outcomes(results: Results, rows: Ints, horizon: int) -> Bools:
-    """Return whether each row churned, by its label, or by the orders if the label was not released before the end."""
+    """Return whether each row churned: by its label or, if the log ended before its release, by the orders."""
     decisions = results.decisions
     churned = decisions.label[rows] == CHURNED
     unlabelled = np.flatnonzero(decisions.label[rows] == OPEN)
@@ -156,7 +156,7 @@ def outcomes(results: Results, rows: Ints, horizon: int) -> Bools:
 
 
 def next_order(results: Results, customer: Ints, after: Ints) -> Ints:
-    """Return the time of each customer's first order later than `after`, the largest integer if there is none."""
+    """Return the time of each customer's first order later than `after`, or the largest integer if there is none."""
     never = np.iinfo(np.int64).max
     buyers, times, _ = results.orders
     by_customer = np.lexsort((times, buyers))

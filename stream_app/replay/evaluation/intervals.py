@@ -1,7 +1,7 @@
 """95 % confidence intervals clustered by customer.
 
-Decisions on a customer are made weekly while the horizon is months long, so their labels overlap. Intervals that treat
-decisions as independent would be far too narrow.
+A customer is scored weekly while the horizon is months long, so the labels of successive decisions overlap. Intervals
+that treated decisions as independent would be far too narrow.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Interval = tuple[float, float]
 
 
 def clustered_error(influence: Floats, customer: Ints) -> float:
-    """Return the standard error of an estimate from the influence of each row, summed by customer."""
+    """Return the standard error of an estimate, computed from the rows' influences summed by customer."""
     sums = np.bincount(customer, weights=influence)
     clusters = len(np.unique(customer))
     if clusters < 2:
@@ -27,7 +27,7 @@ def clustered_error(influence: Floats, customer: Ints) -> float:
 
 
 def auc_influence(scored: Scored) -> Floats:
-    """Return the influence of each row on the ROC-AUC; shape (n,), sum 0.
+    """Return the influence of each row on the ROC-AUC, with shape (n,) and sum 0.
 
     Structural components of DeLong, DeLong & Clarke-Pearson (1988); clustered as in Obuchowski (1997).
     """
@@ -37,7 +37,7 @@ def auc_influence(scored: Scored) -> Floats:
 
 
 def auc_interval(scored: Scored, customer: Ints) -> Interval:
-    """Return the interval of the ROC-AUC, NaN if there is only one outcome."""
+    """Return the confidence interval of the ROC-AUC, or NaN if all outcomes are equal."""
     if scored.one_sided:
         return float("nan"), float("nan")
     auc, half = roc_auc(scored), Z * clustered_error(auc_influence(scored), customer)
@@ -45,7 +45,7 @@ def auc_interval(scored: Scored, customer: Ints) -> Interval:
 
 
 def auc_difference(first: Scored, second: Scored, customer: Ints) -> tuple[float, float, float]:
-    """Return the difference of two AUCs on the same rows, with its interval."""
+    """Return the difference between two AUCs on the same rows, with its confidence interval."""
     if first.one_sided:
         return float("nan"), float("nan"), float("nan")
     difference = roc_auc(first) - roc_auc(second)
@@ -54,7 +54,7 @@ def auc_difference(first: Scored, second: Scored, customer: Ints) -> tuple[float
 
 
 def share_interval(yes: Bools, customer: Ints) -> Interval:
-    """Return the interval of a share: Wilson (1927), with the effective number of independent rows.
+    """Return the Wilson (1927) interval of a share, based on the effective number of independent rows.
 
     >>> low, high = share_interval(np.arange(100) < 50, np.arange(100))
     >>> round(low, 3), round(high, 3)
@@ -70,7 +70,7 @@ def share_interval(yes: Bools, customer: Ints) -> Interval:
 
 
 def wilson(share: float, n: float) -> Interval:
-    """Return Wilson's interval of a share of n independent rows."""
+    """Return the Wilson interval for a share of n independent rows."""
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
     return float(max(0.0, centre - half)), float(min(1.0, centre + half))

@@ -1,4 +1,4 @@
-"""Models of a replay: versions, shares of the experts over time, drift, importances and effects of events."""
+"""Metrics of a replay's models: versions, expert weights over time, drift, feature importances and event effects."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from stream_app.replay.evaluation.calendar import iso_day
 from stream_app.replay.evaluation.evaluation import Evaluation
 from stream_app.replay.results import Version
 
-POINTS: Final = 60  # largest number of versions shown
+POINTS: Final = 60  # maximum number of versions shown
 
 
 def model_figures(evaluation: Evaluation) -> dict[str, object]:
-    """Return the figures, with features and events in descending order of importance."""
+    """Return the metrics of the models, with features and events in descending order of importance."""
     results, zone = evaluation.results, evaluation.protocol.zone
     return {
         "versions": len(results.versions),
@@ -32,7 +32,7 @@ def model_figures(evaluation: Evaluation) -> dict[str, object]:
 
 
 def version_entry(evaluation: Evaluation, version: Version) -> dict[str, object]:
-    """Return one version: start, number of examples, and shares of the experts."""
+    """Return the start, number of examples and expert weights of one version."""
     return {
         "number": version.number,
         "from": iso_day(version.effective_at, evaluation.protocol.zone),

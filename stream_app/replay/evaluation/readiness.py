@@ -15,12 +15,12 @@ from stream_app.replay.evaluation.intervals import auc_difference
 from stream_app.replay.results import CHURNED, RETAINED
 
 MIN_BUYERS: Final = 500
-MIN_LABELS: Final = 100  # of each outcome
-NEVER_DAYS: Final = 3650  # forecasts beyond ten years are not shown
+MIN_LABELS: Final = 100  # minimum labels of each outcome
+NEVER_DAYS: Final = 3650  # longer forecasts (over ten years) are not shown
 
 
 def readiness(evaluation: Evaluation) -> dict[str, object]:
-    """Return the four conditions with their values, minimums, and the days until they are met at the present growth."""
+    """Return the four conditions with their values, minimums, and the days until they are met at the current growth."""
     label, log = evaluation.results.decisions.label, evaluation.results.log
     span = max((evaluation.end_at - log.first_at) / DAY_US, 1.0)
     horizon = evaluation.protocol.horizon_days
@@ -43,7 +43,7 @@ def readiness(evaluation: Evaluation) -> dict[str, object]:
 
 
 def condition(name: str, have: int, need: int, days: float) -> dict[str, object]:
-    """Return a count with its minimum, and the days until it is met at the present growth.
+    """Return a count with its minimum and the number of days until it is met at the current growth.
 
     >>> condition("buyers", 250, 500, 100.0)["days_to_go"]
     100
@@ -59,9 +59,9 @@ def condition(name: str, have: int, need: int, days: float) -> dict[str, object]
 
 
 def better_than_recency(evaluation: Evaluation) -> dict[str, object]:
-    """Return whether the score ranks significantly better than "longest silence first": the interval is above zero.
+    """Return whether the score ranks significantly better than "longest silence first" (interval above zero).
 
-    The interval narrows with the square root of time, which gives the day on which the difference becomes significant.
+    The interval narrows with the square root of time, from which the day of significance is estimated.
     """
     difference, low, high = auc_difference(evaluation.product, evaluation.recency, evaluation.customer)
     met = bool(low > 0)

@@ -1,6 +1,6 @@
 """The content of metrics.json: keys in a fixed order, floats rounded, NaN as null.
 
-Two replays of the same log with the same seed and settings give the same figures, except for `run` (time, memory).
+Replays of the same log with the same seed and settings give identical metrics, except for `run` (time, memory).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DIGITS: Final = 6
 
 
 def metrics(results: Results) -> dict[str, object]:
-    """Return all figures of a replay. Raise ContradictorySettings if a required setting is missing."""
+    """Return all metrics of a replay. Raise ContradictorySettings if a required setting is missing."""
     evaluation = evaluate(results)
     departures = find_departures(evaluation)
     figures = {
@@ -68,7 +68,7 @@ def metrics(results: Results) -> dict[str, object]:
 
 
 def plain(value: object) -> object:  # noqa: PLR0911 - one case per type
-    """Return a value for JSON: numpy scalars as Python numbers, floats rounded, NaN and infinities as None.
+    """Convert a value for JSON: numpy scalars to Python numbers, floats rounded, NaN and infinities to None.
 
     >>> plain({"a": np.float64(1 / 3), "b": [np.int64(2), float("nan")]})
     {'a': 0.333333, 'b': [2, None]}
@@ -92,7 +92,7 @@ def plain(value: object) -> object:  # noqa: PLR0911 - one case per type
 
 
 def protocol_figures(evaluation: Evaluation, departures: Departures) -> dict[str, object]:
-    """Return the protocol and the evaluated time."""
+    """Return the evaluation protocol and the period evaluated."""
     p = evaluation.protocol
 
     def day(at: int) -> str:
@@ -116,7 +116,7 @@ def protocol_figures(evaluation: Evaluation, departures: Departures) -> dict[str
 
 
 def decision_counts(evaluation: Evaluation) -> dict[str, object]:
-    """Return the numbers of decisions by state."""
+    """Return the number of decisions in each state."""
     d = evaluation.results.decisions
     sources = d.source[evaluation.rows[evaluation.counted]]
     return {
@@ -131,7 +131,7 @@ def decision_counts(evaluation: Evaluation) -> dict[str, object]:
 
 
 def score_figures(evaluation: Evaluation, column: Floats) -> dict[str, object]:
-    """Return the metrics of one column of probabilities, None if it is incomplete."""
+    """Return the metrics of a column of probabilities, or None if the column is incomplete."""
     scored = evaluation.scored(column)
     if not len(scored.churned) or not np.isfinite(scored.probability).all():
         names = ("auc", "auc_low", "auc_high", "pr_auc", "lift10", "precision_at_capacity")
@@ -159,7 +159,7 @@ def ranking_figures(evaluation: Evaluation, scored: Scored) -> dict[str, object]
 
 
 def silence_figures(evaluation: Evaluation) -> dict[str, object]:
-    """Return the ranking metrics of recency alone, and the difference to the model's AUC."""
+    """Return the ranking metrics of recency alone, and the difference from the model's AUC."""
     scored, customer = evaluation.recency, evaluation.customer
     difference, difference_low, difference_high = auc_difference(evaluation.product, scored, customer)
     return {
@@ -171,7 +171,7 @@ def silence_figures(evaluation: Evaluation) -> dict[str, object]:
 
 
 def log_figures(evaluation: Evaluation) -> dict[str, object]:
-    """Return the figures on the log."""
+    """Return the statistics of the log."""
     log = evaluation.results.log
     return {
         "files": [PurePath(f).name for f in log.files],
@@ -190,7 +190,7 @@ def log_figures(evaluation: Evaluation) -> dict[str, object]:
 
 
 def settings_figures(results: Results) -> dict[str, object]:
-    """Return all settings by name; of excluded buyers only the number, since ids are personal data."""
+    """Return all settings by name. For excluded buyers, return only their count, since ids are personal data."""
     settings = dict(sorted(results.settings.items()))
     excluded = settings.get("excluded")
     if isinstance(excluded, list | tuple | set | frozenset):
@@ -199,7 +199,7 @@ def settings_figures(results: Results) -> dict[str, object]:
 
 
 def run_figures(results: Results) -> dict[str, object]:
-    """Return time, memory and versions of the run, the only part that differs between runs."""
+    """Return the run's duration, memory and package versions, the only part that differs between runs."""
     return {
         "seed": results.seed,
         "events": results.log.events,

@@ -17,7 +17,7 @@ from stream_app.replay.evaluation.intervals import share_interval
 from stream_app.replay.evaluation.worth import newest_decisions
 from stream_app.replay.results import STAGES
 
-# (recent, frequent, high spending) -> key, in the order of the report
+# (recent, frequent, high spending) -> key, in report order
 RFM: Final[dict[tuple[bool, bool, bool], str]] = {
     (True, True, True): "champions",
     (False, True, True): "must_keep",
@@ -32,7 +32,7 @@ RFM: Final[dict[tuple[bool, bool, bool], str]] = {
 
 @dataclass(frozen=True)
 class Medians:
-    """Medians of the active customers, which separate high from low."""
+    """Medians of the active customers, which separate high from low values."""
 
     recency_days: float
     order_days: float
@@ -48,7 +48,7 @@ def medians_of(evaluation: Evaluation, rows: Ints) -> Medians:
 
 
 def rfm_of(evaluation: Evaluation, rows: Ints, medians: Medians) -> Ints:
-    """Return the segment of each decision, as its place in RFM."""
+    """Return the segment of each decision as an index into RFM."""
     d = evaluation.results.decisions
     recent = d.recency_days[rows] <= medians.recency_days
     frequent = d.order_days[rows] > medians.order_days
@@ -59,7 +59,7 @@ def rfm_of(evaluation: Evaluation, rows: Ints, medians: Medians) -> Ints:
 
 
 def segment_tables(evaluation: Evaluation) -> dict[str, object]:
-    """Return the tables by RFM and by lifecycle stage, in a fixed order, without empty segments."""
+    """Return the tables by RFM segment and lifecycle stage, in a fixed order and without empty segments."""
     now, past = newest_decisions(evaluation), evaluation.rows[evaluation.counted]
     medians, stage = medians_of(evaluation, now), evaluation.results.decisions.stage
     rfm = table(evaluation, list(RFM.values()), rfm_of(evaluation, now, medians), rfm_of(evaluation, past, medians))
@@ -69,7 +69,7 @@ def segment_tables(evaluation: Evaluation) -> dict[str, object]:
 
 
 def table(evaluation: Evaluation, names: list[str], now: Ints, past: Ints) -> list[dict[str, object]]:
-    """Return one entry per segment: its active customers, and the calibration of its evaluated decisions."""
+    """Return one entry per segment, with its active customers and the calibration of its evaluated decisions."""
     entries = []
     for i, name in enumerate(names):
         if (now == i).any() or (past == i).any():
@@ -78,7 +78,7 @@ def table(evaluation: Evaluation, names: list[str], now: Ints, past: Ints) -> li
 
 
 def today(evaluation: Evaluation, mine: Bools) -> dict[str, object]:
-    """Return the figures of a segment's active customers at the end of the log."""
+    """Return the statistics of a segment's active customers at the end of the log."""
     d, rows = evaluation.results.decisions, newest_decisions(evaluation)[mine]
     worth, p = np.nan_to_num(d.monthly_worth[rows]), d.probability[rows]
     return {
@@ -91,7 +91,7 @@ def today(evaluation: Evaluation, mine: Bools) -> dict[str, object]:
 
 
 def measured(evaluation: Evaluation, mine: Bools) -> dict[str, object]:
-    """Return predicted and observed churn of a segment's evaluated decisions."""
+    """Return the predicted and observed churn of a segment's evaluated decisions."""
     churned, p = evaluation.outcome[mine], evaluation.product.probability[mine]
     low, high = share_interval(churned, evaluation.customer[mine])
     return {

@@ -1,4 +1,4 @@
-"""Which causes of churn the fields of a log can reveal, and which kinds and fields are missing."""
+"""Reports which causes of churn a log's fields can reveal, and which kinds and fields are missing."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Final
 from stream_app.core.events.schema import KINDS
 from stream_app.replay.results import LogFacts
 
-GIVEN: Final = {"event_id", "customer_id", "occurred_at", "shop_id"}  # fields of every event
+GIVEN: Final = {"event_id", "customer_id", "occurred_at", "shop_id"}  # fields present in every event
 
 
 @dataclass(frozen=True)
 class FieldGroup:
-    """Fields of one kind of event that together are evidence for a cause; no fields: any event of the kind."""
+    """Fields of one kind of event that together are evidence for a cause. Without fields, any event of the kind is."""
 
     kind: str
     fields: tuple[str, ...] = ()
@@ -26,7 +26,7 @@ class FieldGroup:
         return [f"{self.kind}.{field}" for field in self.fields if field not in seen]
 
 
-# cause -> groups of fields that are evidence for it; each group reveals a part, all together the whole
+# cause -> groups of fields that are evidence for it; support is full if all groups are present, else partial
 FIELD_GROUPS: Final[dict[str, tuple[FieldGroup, ...]]] = {
     "forgot_shop": (FieldGroup("order"), FieldGroup("browsing"), FieldGroup("cart", ("action",))),
     "product_quality": (
@@ -64,21 +64,21 @@ FIELD_GROUPS: Final[dict[str, tuple[FieldGroup, ...]]] = {
 
 
 def support_figures(log: LogFacts) -> dict[str, object]:
-    """Return the support of each cause (full, part, none) with the missing fields, and all absent fields by kind."""
+    """Return how well the log supports each cause (full, part, none), and which fields are missing."""
     return {"causes": [cause_support(cause, log) for cause in FIELD_GROUPS], "absent_fields": absent_fields(log)}
 
 
 def cause_support(cause: str, log: LogFacts) -> dict[str, object]:
-    """Return the support of one cause."""
+    """Return how well the log supports one cause."""
     missing = [group.missing(log) for group in FIELD_GROUPS[cause]]
     seen = sum(not m for m in missing)
     level = "full" if seen == len(missing) else "part" if seen else "none"
-    names = dict.fromkeys(name for m in missing for name in m)  # in order, once
+    names = dict.fromkeys(name for m in missing for name in m)  # in order, without duplicates
     return {"cause": cause, "support": level, "signs": len(missing), "signs_seen": seen, "missing": list(names)}
 
 
 def absent_fields(log: LogFacts) -> dict[str, list[str]]:
-    """Return the optional fields of each kind that never appear; all of them for a kind without events."""
+    """Return the optional fields of each kind that never appear: all of them if there are no events of the kind."""
     return {
         kind: [f for f in type_.__struct_fields__ if f not in GIVEN and f not in log.fields.get(kind, ())]
         for kind, type_ in KINDS.items()

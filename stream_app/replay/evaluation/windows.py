@@ -1,4 +1,4 @@
-"""Quality over time, in windows of 28 days and cumulated since the warm-up."""
+"""Quality over time, in windows of 28 days and cumulatively since the warm-up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WINDOW_DAYS: Final = 28
 
 
 def windows(evaluation: Evaluation) -> list[dict[str, object]]:
-    """Return one entry per window, oldest first; windows before the end of the warm-up are marked `warm_up`."""
+    """Return one entry per window, oldest first. Windows within the warm-up are marked `warm_up`."""
     decided = evaluation.results.decisions.decided_at[evaluation.rows]
     number = (decided - evaluation.warm_at) // (WINDOW_DAYS * DAY_US)
     if not len(number):
@@ -31,13 +31,13 @@ def windows(evaluation: Evaluation) -> list[dict[str, object]]:
 
 
 def columns(evaluation: Evaluation) -> dict[str, Floats]:
-    """Return the probabilities of the model in force and of every expert, experts in alphabetical order."""
+    """Return the probabilities of the model in use and of each expert, in alphabetical order."""
     decisions = evaluation.results.decisions
     return {"product": decisions.probability, **dict(sorted(decisions.experts.items()))}
 
 
 def window_entry(evaluation: Evaluation, window: int, rows: Ints) -> dict[str, object]:
-    """Return base rate, AUC, log-loss and calibration error of one window."""
+    """Return the base rate, AUC, log-loss and calibration error of one window."""
     start = evaluation.warm_at + window * WINDOW_DAYS * DAY_US
     zone, churned = evaluation.protocol.zone, evaluation.churned[rows]
     scores: dict[str, object] = {}
@@ -62,7 +62,7 @@ def window_entry(evaluation: Evaluation, window: int, rows: Ints) -> dict[str, o
 
 
 def cumulative(evaluation: Evaluation, column: Floats, number: Ints) -> list[dict[str, object]]:
-    """Return AUC and log-loss of all decisions from the warm-up to the end of each window."""
+    """Return the AUC and log-loss of all decisions from the warm-up to the end of each window."""
     counted = number >= 0
     number, p, churned = number[counted], column[evaluation.rows[counted]], evaluation.churned[counted]
     order = np.argsort(p, kind="stable")  # sorted once for all windows
@@ -78,7 +78,7 @@ def cumulative(evaluation: Evaluation, column: Floats, number: Ints) -> list[dic
 
 
 def compress(order: Ints, keep: Bools) -> Ints:
-    """Return the order of the kept rows, given the order of all rows.
+    """Return the sort order of the kept rows, given the sort order of all rows.
 
     >>> compress(np.array([2, 0, 1]), np.array([True, False, True])).tolist()
     [1, 0]

@@ -1,4 +1,4 @@
-"""Monthly revenue of the active customers, and its share at risk, in the shop's currency."""
+"""Monthly revenue of the active customers and the share at risk, in the shop's currency."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ MONTH_DAYS: Final = 30.4375
 
 
 def newest_decisions(evaluation: Evaluation) -> Ints:
-    """Return the newest decision of each customer who is active at the end of the log, as indices."""
+    """Return the index of the newest decision of each customer who is active at the end of the log."""
     decisions, every = evaluation.results.decisions, evaluation.protocol.every_days
     recent = np.flatnonzero(decisions.decided_at > evaluation.end_at - every * 1.5 * DAY_US)
     newest = np.full(len(decisions.customers), -1)
-    newest[decisions.customer[recent]] = recent  # in order of time, so the newest is kept
+    newest[decisions.customer[recent]] = recent  # decisions are in order of time, so the newest one is kept
     return newest[newest >= 0].astype(np.int64)
 
 
 def money_figures(evaluation: Evaluation, departures: Departures) -> dict[str, object]:
-    """Return the monthly revenue, the revenue at risk, and the revenue lost by departures."""
+    """Return the monthly revenue, the revenue at risk and the revenue lost through departures."""
     decisions, rows = evaluation.results.decisions, newest_decisions(evaluation)
     worth, p = np.nan_to_num(decisions.monthly_worth[rows]), decisions.probability[rows]
     _, _, amounts = evaluation.results.orders
@@ -48,7 +48,7 @@ def money_figures(evaluation: Evaluation, departures: Departures) -> dict[str, o
 
 
 def worth_at_departure(evaluation: Evaluation, departures: Departures) -> Floats:
-    """Return the monthly revenue of each departed customer, by the last decision before the departure was noticed."""
+    """Return the monthly revenue of each departed customer at the last decision before the departure was noticed."""
     decisions, orders = evaluation.results.decisions, departures.orders
     gone = np.flatnonzero(departures.left)
     last_of = np.full(len(orders.at), -1)

@@ -1,1 +1,1 @@
-"""Charts of the report, from the figures of metrics.json."""
+"""Charts of the report, drawn from the values in metrics.json."""

@@ -1,4 +1,4 @@
-"""Parts that several charts share."""
+"""Parts shared by several charts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ PERCENT: Final = "~%"
 
 
 def hover(values: Values, x: alt.X, height: int, **more: Any) -> alt.Chart:
-    """Return invisible bars over the whole height that carry the hover texts: the field `tip` of the values."""
+    """Return invisible full-height bars that carry the hover texts, taken from the field `tip` of the values."""
     mark = alt.Chart(data(values)).mark_bar(opacity=0, color=INK)
     return mark.encode(x=x, description=alt.Description("tip:N"), y=alt.value(0), y2=alt.value(height), **more)

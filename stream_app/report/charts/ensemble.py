@@ -12,7 +12,7 @@ from stream_app.report.drawing import INK, SERIES, Picture, Plot, data, picture
 
 
 def weight_chart(m: Figures, translator: Translator) -> Picture | None:
-    """Return the chart of the experts' weights over time, with the days of drift; None with less than two versions."""
+    """Return the chart of the experts' weights over time, with drift days marked; None for fewer than two versions."""
     course = m["models"]["course"]
     if len(course) < 2:
         return None
@@ -44,7 +44,7 @@ def weight_chart(m: Figures, translator: Translator) -> Picture | None:
 
 
 def expert_order(m: Figures) -> list[str]:
-    """Return the experts with the largest final weights first, at most one per colour."""
+    """Return the experts by descending final weight, at most as many as there are colours."""
     last = m["models"]["course"][-1]["weights"]
     names = {name for version in m["models"]["course"] for name in version["weights"]}
     return sorted(names, key=lambda name: (-last.get(name, 0), name))[: len(SERIES)]

@@ -1,4 +1,4 @@
-"""Charts of the customers that calls would have reached, and how early."""
+"""Charts of how many customers calls would have reached, and how early."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stream_app.report.drawing import ACCENT, INK, MUTED, SECOND, Picture, Plot,
 
 
 def capacity_chart(m: Figures, translator: Translator, field: str, title: str, description: str) -> Picture:
-    """Return the chart of a share by calls per day, for stream-app and for longest silence first."""
+    """Return the chart of a share by calls per day, for stream-app and "longest silence first"."""
     curve, own = m["capacity"], m["protocol"]["capacity"]
     rows = [
         {"calls": row["capacity"], "share": row[field], "who": who}
@@ -62,7 +62,7 @@ def capacity_chart(m: Figures, translator: Translator, field: str, title: str, d
 
 
 def lead_chart(m: Figures, translator: Translator) -> Picture | None:
-    """Return the histogram of lead times; None if nobody was reached."""
+    """Return the histogram of lead times, or None if no departing customer was reached."""
     lead = m["capacity"]["lead"]
     if not lead["n"]:
         return None
@@ -98,7 +98,7 @@ def lead_chart(m: Figures, translator: Translator) -> Picture | None:
         bar = alt.Chart(data(bars)).mark_rect(color=ACCENT)
         chosen = alt.Chart(data(median))
         ticks = alt.Axis(tickMinStep=1, tickCount=5)
-        room = alt.Scale(domainMax=1.15 * max(bar["n"] for bar in bars), nice=False)  # for the median's label
+        room = alt.Scale(domainMax=1.15 * max(bar["n"] for bar in bars), nice=False)  # room for the median's label
         height = alt.Y("n:Q", title=translator.text("early.count"), axis=ticks, scale=room)
         late = lead["median_days"] > bars[-1]["to"] / 2
         return alt.layer(

@@ -1,4 +1,4 @@
-"""Charts of the quality of the scores: over time, calibration and lift."""
+"""Charts of score quality: metrics over time, calibration and lift."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stream_app.report.drawing import ACCENT, FAINT, INK, MUTED, SECOND, SHADE, 
 
 
 def window_chart(m: Figures, translator: Translator, figure: str, digits: int = 3) -> Picture | None:
-    """Return the chart of a figure in windows of 28 days, for stream-app, longest silence first and the experts."""
+    """Return the chart of a metric by 28-day window, for stream-app, "longest silence first" and the experts."""
     windows = [w for w in m["windows"] if any(s[figure] is not None for s in w["scores"].values())]
     if not windows:
         return None
@@ -56,7 +56,7 @@ def kind_of(name: str) -> str:
 
 
 def window_tip(window: Figures, translator: Translator, figure: str, digits: int) -> str:
-    """Return the hover text of a window with all scores."""
+    """Return the hover text of a window, with the metric of every score."""
     lines = [
         f"{translator.name('expert', name)}: {translator.number(score[figure], digits)}"
         for name, score in window["scores"].items()
@@ -73,7 +73,7 @@ def window_tip(window: Figures, translator: Translator, figure: str, digits: int
 
 
 def calibration_chart(m: Figures, translator: Translator) -> Picture | None:
-    """Return the reliability diagram; None without labels."""
+    """Return the reliability diagram, or None if there are no labels."""
     bins = m["calibration"]
     if not bins:
         return None
@@ -115,7 +115,7 @@ def calibration_chart(m: Figures, translator: Translator) -> Picture | None:
 
 
 def lift_chart(m: Figures, translator: Translator) -> Picture | None:
-    """Return the chart of the lift by tenth of the ranking; None without labels."""
+    """Return the chart of lift by decile of the ranking, or None if there are no labels."""
     rows = m["deciles"]
     if not rows:
         return None

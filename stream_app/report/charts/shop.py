@@ -13,11 +13,11 @@ from stream_app.i18n import Translator
 from stream_app.report.charts.common import PERCENT, Figures
 from stream_app.report.drawing import ACCENT, FULL, INK, MUTED, NARROW, SECOND, Picture, Plot, data, picture
 
-NAME_CHARS = {FULL: 48, NARROW: 20}  # maximum length of a feature's name, by width of the chart
+NAME_CHARS = {FULL: 48, NARROW: 20}  # maximum characters of a feature name, by chart width
 
 
 def churn_chart(m: Figures, translator: Translator) -> Picture | None:
-    """Return the chart of the churn rate by calendar month; None if no month is complete."""
+    """Return the chart of the churn rate by calendar month, or None if no month is complete."""
     months = m["churn_by_month"]
     if not months:
         return None
@@ -57,7 +57,7 @@ def churn_chart(m: Figures, translator: Translator) -> Picture | None:
 
 
 def importance_chart(rows: Sequence[Figures], translator: Translator) -> Picture | None:
-    """Return the chart of the most important features; None without any."""
+    """Return the chart of the most important features, or None if there are none."""
     if not rows:
         return None
     bars = [
@@ -93,7 +93,7 @@ def importance_chart(rows: Sequence[Figures], translator: Translator) -> Picture
 
 
 def wrapped(text: str, chars: int, translator: Translator) -> list[str]:
-    """Return a label in at most two lines. A Chinese character is as wide as two Latin ones.
+    """Wrap a label to at most two lines. A Chinese character is as wide as two Latin ones.
 
     >>> wrapped("days since the customer's last order", 20, Translator("en", "report"))
     ['days since the', "customer's last …"]
@@ -102,7 +102,7 @@ def wrapped(text: str, chars: int, translator: Translator) -> list[str]:
 
 
 def effect_chart(m: Figures, translator: Translator) -> Picture | None:
-    """Return the chart of the factors by which events change the odds of leaving; None without any."""
+    """Return the chart of the factors by which events change the odds of leaving, or None if there are none."""
     effects = m["models"]["effects"]
     if not effects:
         return None

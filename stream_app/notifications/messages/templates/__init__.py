@@ -1,1 +1,1 @@
-"""Templates of messages, one folder per language. The shop may replace each of them by its own."""
+"""Message templates, one folder per language. The shop may replace any of them with its own."""
