@@ -195,7 +195,7 @@ def run_shop(config: LiveConfig, plans: Sequence[Plan], stop: Flag, *, staffed: 
             flat_out=False,
         )
         endpoint.health.set(KAFKA, ok=True)  # Kafka has answered; the process ends if it stops answering
-        _log.info("shop opened", extra={"start": plan.start.isoformat(), "resumes_after": sender.resumes_after})
+        _log.info("Shop opened", extra={"start": plan.start.isoformat(), "resumes_after": sender.resumes_after})
         fast_until = time.time_ns() // 1_000 - round(plan.last_days * DAY_US)
         clock = _BeatingClock(ShopClock(fast_until, plan.day_seconds, stop), endpoint.health)
         day_log = _DayLog(endpoint.health, sender.resumes_after)

@@ -168,7 +168,7 @@ class StaffThread(Thread):
                 failed = False
             except Exception as error:  # noqa: BLE001 - no error may stop the shop
                 if not failed:
-                    _log.warning("simulated staff failed", extra={"problem": str(error)})
+                    _log.warning("Simulated staff failed", extra={"problem": str(error)})
                 failed = True
 
     def _work(self, staff: Staff, contacts: Contacts, now: datetime) -> None:
