@@ -4,7 +4,7 @@
 #   BOOTSTRAP=kafka-1:9092 ADMIN_CONFIG=admin.properties sh kafka-acls.sh
 #
 # BOOTSTRAP     address of a broker
-# ADMIN_CONFIG  properties file of a user who may grant rights: security.protocol, sasl.jaas.config and so on
+# ADMIN_CONFIG  properties file of a user that may grant rights: security.protocol, sasl.jaas.config and so on
 # KAFKA_ACLS    path of kafka-acls.sh of the Kafka distribution, if it is not on the PATH
 set -eu
 : "${BOOTSTRAP:?}" "${ADMIN_CONFIG:?}"
