@@ -88,7 +88,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         int | None, typer.Option(help="Stored with the results. The current models use no randomness.")
     ] = None,
 ) -> None:
-    """Replay a recorded log and report how early churn would have been known."""
+    """Replay a recorded log and report how early churn would have been detected."""
     durations = {
         "horizon": horizon,
         "active_window": active_window,

@@ -177,7 +177,7 @@ def test_dead_deliveries_are_redriven_and_closed_channels_reopened(make: Make) -
         produce(live, opened("b"))
         live.wait("so is the next, unsent", lambda: states(live).get("b:crm") == "dead", SECONDS)
         assert hook.ids == ["a:crm"]
-        assert "is closed since" in live.run("deliveries", "list")
+        assert "closed at" in live.run("deliveries", "list")
         assert command(live, "deliveries", "redrive", "nobody:crm")[0] == 1
         assert command(live, "deliveries", "redrive")[0] == 2
         assert command(live, "deliveries", "enable", "nobody")[0] == 2
