@@ -194,7 +194,7 @@ def test_only_what_is_kept_can_be_pinned(play: Play) -> None:
             await store.pin(1)
         await learn_all(store, 12)
         for number in (10, 13, 0, -1):
-            with pytest.raises(UnknownVersion, match=rf"version {number} is not kept\. Kept: 11, 12"):
+            with pytest.raises(UnknownVersion, match=rf"version {number} is not kept\. Available versions: 11, 12"):
                 await store.pin(number)
         assert await store.pinned() is None
 

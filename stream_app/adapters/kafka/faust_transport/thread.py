@@ -200,8 +200,7 @@ def unreachable(tp: TP, position: int, earliest: int, end: int) -> HistoryGone |
     """Return the error for a position outside a partition's range from `earliest` to `end`; None if it is inside.
 
     >>> print(unreachable(TP("shop.orders", 3), 5, earliest=9, end=20))
-    Kafka no longer has shop.orders[3] from offset 5: the earliest offset is 9.
-    ...
+    Kafka no longer has offset 5 of shop.orders[3]: the earliest offset is 9. ...
     >>> unreachable(TP("shop.orders", 3), 20, earliest=9, end=20)
     """
     if position < earliest:
