@@ -312,7 +312,7 @@ def test_the_owner_of_the_clock_advances_time_and_publishes_the_version(make: Ma
         assert {tick.version for tick in of} == {2}
         assert not any(tick.waits for tick in of)
     # 2. A customer and a version can be shown.
-    state = msgspec.json.decode(live.run("state", "show", "c0001", "--format", "json"))
+    state = msgspec.json.decode(live.run("state", "show", "c0001", "--json"))
     assert state["customer"] == "c0001"
     assert 0.0 < state["probability"] < 1.0
     assert len(state["waiting"]) >= 2
