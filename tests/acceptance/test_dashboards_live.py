@@ -111,7 +111,7 @@ def test_shares_are_shares_and_counts_are_not_negative(watched: Watched) -> None
 
 def test_a_panel_shows_the_sum_over_all_processes(watched: Watched) -> None:
     """A panel shows the sum over the metrics of all processes."""
-    (shown,) = one_panel(watched.boards["en/churn-today"], "In the hands of the staff")
+    (shown,) = one_panel(watched.boards["en/churn-today"], "With the staff")
     told = sum(one.last for one in watched.prometheus.instant("churn_open_alerts", watched.over.end))
     assert told > 0
     assert shown.found[0].last == pytest.approx(told, rel=0.2)
