@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from faust.types import StreamT
@@ -16,7 +16,7 @@ from stream_app.adapters.http.health import Health
 from stream_app.adapters.kafka.last_records import last_of_allocator
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.refusals import refusals
-from stream_app.config import INPUTS, OUTPUTS, LiveConfig
+from stream_app.config import INPUTS, OUTPUTS
 from stream_app.core.allocation.allocator import NUMBER, Allocator
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.batches import decode_candidates
@@ -32,34 +32,23 @@ from stream_app.ports import Opened
 from stream_app.services.runtime.consumer_service import SingletonService
 from stream_app.services.runtime.faust_app import batches
 from stream_app.services.runtime.outbox_relay import OutboxRelay
-from stream_app.services.runtime.process import Crash
 from stream_app.services.runtime.producer import make_producer, stop_producer
 from stream_app.services.runtime.redis_memory import watch_memory
 from stream_app.services.runtime.rollback_recovery import is_behind, skip_sent
 
 _log = logging.getLogger(__name__)
-_NAME: Final = "allocator"
 _INSTANCE: Final = "desk"  # name used in the store since 0.1; keeping it fences off a 0.1 process that is still running
 
 
 class AllocatorService(SingletonService):
-    """Consumes the alert candidates of all partitions and opens alerts.
+    """Consumes the alert candidates of all partitions and opens alerts."""
 
-    Args:
-        config: all settings.
-        registry: registry of the process.
-        crash: ends the process with an error.
-        on_step: called before each numbered step of a commit; tests crash there.
-    """
+    name = "allocator"
+    role = "nominations"
 
-    def __init__(
-        self,
-        config: LiveConfig,
-        registry: CollectorRegistry,
-        crash: Crash,
-        on_step: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        super().__init__(config, registry, crash, on_step, name=_NAME, role="nominations")
+    def _prepare(self, registry: CollectorRegistry) -> None:
+        super()._prepare(registry)
+        config = self._config
         self._metrics, self._relays = AllocatorMetrics(registry), RelayMetrics(registry)
         self._redis_metrics = RedisMetrics(registry)
         partitions = config.kafka.partitions

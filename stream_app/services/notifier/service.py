@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from faust.types import StreamT
@@ -13,7 +13,6 @@ from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.http.health import Health
 from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
-from stream_app.config import LiveConfig
 from stream_app.config.fields import SECOND_US
 from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.core.events.schema import Rejected
@@ -33,9 +32,7 @@ from stream_app.services.notifier.requests import Requests
 from stream_app.services.notifier.sender import Sender
 from stream_app.services.runtime.consumer_service import SingletonService
 from stream_app.services.runtime.faust_app import batches
-from stream_app.services.runtime.process import Crash
 
-_NAME: Final = "notifier"
 CHUNK: Final = 200  # records per commit
 _REQUEST_SECONDS: Final = 1.0
 _DELETE_SECONDS: Final = 5.0  # also limits how long a replaced notifier with nothing to commit keeps running
@@ -44,23 +41,14 @@ _log = logging.getLogger(__name__)
 
 
 class NotifierService(SingletonService):
-    """Consumes the alerts of all partitions and runs a sender for each channel.
+    """Consumes the alerts of all partitions and runs a sender for each channel."""
 
-    Args:
-        config: all settings.
-        registry: registry of the process.
-        crash: ends the process with an error.
-        on_step: called before each numbered step of a commit; tests crash there.
-    """
+    name = "notifier"
+    role = "alerts"
 
-    def __init__(
-        self,
-        config: LiveConfig,
-        registry: CollectorRegistry,
-        crash: Crash,
-        on_step: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        super().__init__(config, registry, crash, on_step, name=_NAME, role="alerts")
+    def _prepare(self, registry: CollectorRegistry) -> None:
+        super()._prepare(registry)
+        config = self._config
         channels = read_channels(config.delivery.config)
         self._file = channels.file
         self._receivers = make_channels(channels)
@@ -72,7 +60,7 @@ class NotifierService(SingletonService):
         self._progress = Progress(position=(), lag=0)
 
     async def _begin(self) -> None:
-        await self._store.claim(_NAME)
+        await self._store.claim(self.name)
         self.topic_watch.require(await self._store.keep_topics(self.topic_watch.ids))
         self.scheduler.begin(await self._store.load(), now_us())
         for problem in self.scheduler.unreadable:

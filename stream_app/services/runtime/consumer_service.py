@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 
 from faust.types import StreamT
 from faust.types.tuples import TP
@@ -25,6 +26,22 @@ from stream_app.services.runtime.stores import open_stores
 from stream_app.services.runtime.topic_watch import TopicWatch
 
 
+class Member(NamedTuple):
+    """A member of a consumer group.
+
+    Attributes:
+        roles: roles of the topics to consume.
+        group: consumer group.
+        instance: name of this member of the group.
+        transport: additional options for the transport.
+    """
+
+    roles: Sequence[str]
+    group: str
+    instance: str
+    transport: Mapping[str, Any] = MappingProxyType({})
+
+
 class ConsumerService(ABC):
     """Base class of all services; implements `process.Service` except for `progress`.
 
@@ -32,11 +49,7 @@ class ConsumerService(ABC):
         config: all settings.
         registry: registry of the process.
         crash: ends the process with an error.
-        on_step: called before each numbered step of a commit; tests crash there.
-        roles: roles of the topics to consume.
-        group: consumer group.
-        instance: name of this member of the consumer group.
-        transport: additional options for the transport.
+        on_step: called before each numbered step of a commit or checkpoint; tests crash there.
     """
 
     def __init__(
@@ -44,27 +57,33 @@ class ConsumerService(ABC):
         config: LiveConfig,
         registry: CollectorRegistry,
         crash: Crash,
-        on_step: Callable[[str], None],
-        *,
-        roles: Sequence[str],
-        group: str,
-        instance: str,
-        **transport: Any,
+        on_step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._config, self._crash, self._on_step = config, crash, on_step
         self._stores = open_stores(config)
-        self.topic_watch = TopicWatch(config, roles)
-        self.app = make_app(config, group, instance)
+        member = self._member
+        self.topic_watch = TopicWatch(config, member.roles)
+        self.app = make_app(config, member.group, member.instance)
         self._transport = BatchingTransport.install(
             self.app,
             positions=self._positions,
             wants=self._wants,
             skipped=InputMetrics(registry).unreadable.inc,
-            **transport,
+            **member.transport,
         )
         channel = self.app.topic(*self.topic_watch.names.values(), key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name=type(self).__name__)(self._consume)
         self._tasks: list[asyncio.Task[None]] = []
+        self._prepare(registry)
+
+    @property
+    @abstractmethod
+    def _member(self) -> Member:
+        """How the service joins its consumer group."""
+
+    @abstractmethod
+    def _prepare(self, registry: CollectorRegistry) -> None:
+        """Create the metrics and everything else that needs the settings only. The last step of the constructor."""
 
     async def start(self) -> None:
         """Check the topics and Redis, claim the store, and start consuming."""
@@ -136,30 +155,24 @@ class ConsumerService(ABC):
 class SingletonService(ConsumerService):
     """Base class of the services that run as a single process and consume all partitions of one internal topic.
 
-    Args:
-        config: all settings.
-        registry: registry of the process.
-        crash: ends the process with an error.
-        on_step: called before each numbered step of a commit; tests crash there.
+    Attributes:
         name: name of the service.
         role: role of the topic.
     """
 
-    def __init__(
-        self,
-        config: LiveConfig,
-        registry: CollectorRegistry,
-        crash: Crash,
-        on_step: Callable[[str], None],
-        *,
-        name: str,
-        role: str,
-    ) -> None:
+    name: ClassVar[str]
+    role: ClassVar[str]
+
+    @property
+    def _member(self) -> Member:
+        config, name = self._config, self.name
         group = f"{config.kafka.group}-{name}"
-        super().__init__(config, registry, crash, on_step, roles=[role], group=group, instance=name)
-        self._name, self._topic = name, self.topic_watch.names[role]
+        return Member([self.role], group, name)
+
+    def _prepare(self, registry: CollectorRegistry) -> None:
+        self._topic = self.topic_watch.names[self.role]
         self._commits = CommitMetrics(registry)
-        self._skipped = SkippedRecords(SkippedMetrics(registry), role, config)
+        self._skipped = SkippedRecords(SkippedMetrics(registry), self.role, self._config)
 
     def report(self, health: Health) -> None:
         """Update the health checks and gauges. Called twice per second."""
@@ -182,4 +195,4 @@ class SingletonService(ConsumerService):
         """Record a commit in the metrics. Raises CommitRefused if it was not stored."""
         self._commits.record(outcome, seconds)
         if not outcome.stored:
-            raise CommitRefused(partition=f"of the {self._name}", outcome=outcome.name.lower())
+            raise CommitRefused(partition=f"of the {self.name}", outcome=outcome.name.lower())

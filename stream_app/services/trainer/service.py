@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from typing import Any
 
 from faust.types import StreamT
 from faust.types.tuples import TP
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.http.health import Health
-from stream_app.config import LiveConfig
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.batches import decode_labelled
 from stream_app.core.messages.dead_letters import Record
@@ -28,31 +27,20 @@ from stream_app.metrics.trainer import QualityMetrics, TrainerMetrics
 from stream_app.ports import ModelVersion
 from stream_app.services.runtime.consumer_service import SingletonService
 from stream_app.services.runtime.faust_app import batches
-from stream_app.services.runtime.process import Crash
 from stream_app.services.trainer.quality_publisher import QualityPublisher
 
-_NAME: Final = "trainer"
 _log = logging.getLogger(__name__)
 
 
 class TrainerService(SingletonService):
-    """Consumes the labelled examples of all partitions and trains the model.
+    """Consumes the labelled examples of all partitions and trains the model."""
 
-    Args:
-        config: all settings.
-        registry: registry of the process.
-        crash: ends the process with an error.
-        on_step: called before each numbered step of a checkpoint; tests crash there.
-    """
+    name = "trainer"
+    role = "labelled"
 
-    def __init__(
-        self,
-        config: LiveConfig,
-        registry: CollectorRegistry,
-        crash: Crash,
-        on_step: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        super().__init__(config, registry, crash, on_step, name=_NAME, role="labelled")
+    def _prepare(self, registry: CollectorRegistry) -> None:
+        super()._prepare(registry)
+        config = self._config
         config.model.keys()  # fail at startup rather than at the first version
         self._settings = config.shop.settings()
         self._metrics = TrainerMetrics(registry)
@@ -65,7 +53,7 @@ class TrainerService(SingletonService):
         return ["labelled"]
 
     async def _begin(self) -> None:
-        await self._stores.models.claim(_NAME)
+        await self._stores.models.claim(self.name)
         self.topic_watch.require(await self._stores.models.keep_topics(self.topic_watch.ids))
         settings, partitions = self._settings, self._config.kafka.partitions
         latest = await self._stores.models.latest()

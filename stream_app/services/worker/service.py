@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final
 
 from faust.types import StreamT
@@ -15,14 +15,13 @@ from stream_app.adapters.http.health import Health
 from stream_app.adapters.kafka.last_records import last_sequence
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.refusals import refusals
-from stream_app.config import INPUTS, OUTPUTS, LiveConfig
+from stream_app.config import INPUTS, OUTPUTS
 from stream_app.config.fields import SECOND_US
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.stall import Progress
-from stream_app.services.runtime.consumer_service import ConsumerService
+from stream_app.services.runtime.consumer_service import ConsumerService, Member
 from stream_app.services.runtime.faust_app import batches
-from stream_app.services.runtime.process import Crash
 from stream_app.services.runtime.producer import make_producer, stop_producer
 from stream_app.services.worker.model_versions import ModelVersions
 from stream_app.services.worker.partition_tasks import PartitionTasks
@@ -40,35 +39,24 @@ _TOO_LATE: Final = (
 
 
 class WorkerService(ConsumerService):
-    """Consumes the co-partitioned topics and feeds the partition tasks.
+    """Consumes the co-partitioned topics and feeds the partition tasks."""
 
-    Args:
-        config: all settings.
-        registry: registry of the process.
-        crash: ends the process with an error.
-        on_step: called before each numbered step of a commit; tests crash there.
-    """
-
-    def __init__(
-        self,
-        config: LiveConfig,
-        registry: CollectorRegistry,
-        crash: Crash,
-        on_step: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        super().__init__(
-            config,
-            registry,
-            crash,
-            on_step,
+    @property
+    def _member(self) -> Member:
+        config = self._config
+        return Member(
             roles=ROLES,
             group=config.kafka.group,
             instance=config.worker.instance,
-            fetch_max_wait_ms=config.kafka.fetch_max_wait // MILLISECOND_US,
-            fetch_min_bytes=config.kafka.fetch_min_bytes,
-            max_partition_fetch_bytes=config.kafka.fetch_partition_bytes,
+            transport={
+                "fetch_max_wait_ms": config.kafka.fetch_max_wait // MILLISECOND_US,
+                "fetch_min_bytes": config.kafka.fetch_min_bytes,
+                "max_partition_fetch_bytes": config.kafka.fetch_partition_bytes,
+            },
         )
-        config.model.keys()  # fail at startup rather than at the first version
+
+    def _prepare(self, registry: CollectorRegistry) -> None:
+        self._config.model.keys()  # fail at startup rather than at the first version
         self.watch = WorkerMonitor(registry)
         self.app.on_partitions_revoked.connect(self._on_revoked)
         self._reported = time.monotonic()
