@@ -15,7 +15,7 @@ import msgspec
 from stream_app.core.alerts.lifecycle import Alert, AlertCandidate
 from stream_app.core.alerts.sla import SlaBreach, UrgentCase
 from stream_app.core.causes.catalogue import CAUSES, FAMILY
-from stream_app.core.causes.explanation import Explanation, Number, Probability, sendable
+from stream_app.core.causes.explanation import Explanation, Number, Probability, sendable, sendable_or_none
 from stream_app.core.events.schema import DEFAULT_SHOP, Id, Instant
 from stream_app.core.messages.schema import Contact, ContactAction
 from stream_app.core.units import EPOCH, MICROSECOND
@@ -131,7 +131,6 @@ def breach_notes_of(breach: SlaBreach) -> dict[str, bytes]:
 def _note(
     alert_key: str, candidate: AlertCandidate, opened_at: int, expires_at: int, rank: int = 0, urgent: bool = False
 ) -> AlertNote:
-    gap = candidate.usual_gap_days
     return AlertNote(
         alert_id=alert_key,
         customer_id=candidate.customer.encode("utf-8", "replace").decode(),
@@ -141,7 +140,7 @@ def _note(
         probability=candidate.probability,
         monthly_worth=sendable(candidate.monthly_worth),
         silent_days=sendable(candidate.silent_days),
-        usual_gap_days=sendable(gap) if gap == gap else None,  # noqa: PLR0124 - NaN alone differs from itself
+        usual_gap_days=sendable_or_none(candidate.usual_gap_days),
         shop_id=candidate.shop_id,
         explanation=candidate.explanation,
         urgent=urgent,

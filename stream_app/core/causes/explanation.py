@@ -21,6 +21,15 @@ def sendable(number: float) -> float:
     return min(max(number, -MAX_NUMBER), MAX_NUMBER) if number == number else 0.0  # noqa: PLR0124 - NaN alone differs from itself
 
 
+def sendable_or_none(number: float) -> float | None:
+    """Return `sendable(number)`, or None for NaN, where a message distinguishes "unknown" from 0.
+
+    >>> sendable_or_none(float("nan")), sendable_or_none(float("inf"))
+    (None, 1000000000000000.0)
+    """
+    return sendable(number) if number == number else None  # noqa: PLR0124 - NaN alone differs from itself
+
+
 class Cause(msgspec.Struct, frozen=True):
     """A cause of churn: its key (see docs/reference/causes.md) and its probability."""
 

@@ -10,7 +10,7 @@ import msgspec
 
 from stream_app.core.alerts.lifecycle import UNEXPLAINED, Alert, AlertCandidate, AlertClosing
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
-from stream_app.core.causes.explanation import sendable
+from stream_app.core.causes.explanation import sendable, sendable_or_none
 from stream_app.core.messages.alerts import AlertClosed, AlertMessage, AlertOpened
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, LabelledExample, ScoreRecord, ScoreRecords
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, RECORD_OVERHEAD, Outgoing, pack
@@ -212,14 +212,13 @@ def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
 
 def record_of_candidate(candidate: AlertCandidate) -> CandidateRecord:
     """Convert an alert candidate to its wire form; see `sendable`."""
-    gap = candidate.usual_gap_days
     return CandidateRecord(
         customer=candidate.customer,
         rank_value=sendable(candidate.rank_value),
         probability=candidate.probability,
         monthly_worth=sendable(candidate.monthly_worth),
         silent_days=sendable(candidate.silent_days),
-        usual_gap_days=sendable(gap) if gap == gap else None,  # noqa: PLR0124 - NaN alone differs from itself
+        usual_gap_days=sendable_or_none(candidate.usual_gap_days),
         source=candidate.source,
         version=candidate.version,
         shop_id=candidate.shop_id,
