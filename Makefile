@@ -23,7 +23,7 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-demo: env ## a living shop in the terminal, on the real services: no server, no Docker (DEMO='--lang zh --seconds 300')
+demo: env ## a simulated shop in the terminal, on the real services: no server, no Docker (DEMO='--lang zh --seconds 300')
 	@$(BIN)/stream-app demo $(DEMO)
 
 report: env ## simulate a shop, replay its log, write a report (REPORT_LANG=zh for Chinese)

@@ -67,7 +67,7 @@ _NONE: Final = {
     REMOVED: "There are no deliveries suppressed because their channel was removed.",
 }
 _TEST_PREFIX: Final = {"en": "[TEST] ", "zh": "【测试】"}
-ChannelArgument = Annotated[str, typer.Argument(help="Name of the channel.")]
+ChannelArgument = Annotated[str, typer.Argument(metavar="CHANNEL", help="Name of the channel.")]
 
 
 class Filter(NamedTuple):
@@ -107,7 +107,7 @@ def list_deliveries(
 
 @app.command()
 def redrive(
-    delivery: Annotated[str | None, typer.Argument(help="Id of a dead delivery.")] = None,
+    delivery: Annotated[str | None, typer.Argument(metavar="DELIVERY", help="Id of a dead delivery.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Retry all dead deliveries.")] = False,
     config: ConfigOption = None,
     given: SetOption = None,

@@ -42,7 +42,7 @@ _NOT_OPENED: Final = "not-opened"  # id of the alert view for a customer without
 
 @app.command()
 def explain(
-    customer: Annotated[str, typer.Argument(help="Id of the customer.")],
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="Id of the customer.")],
     as_json: JsonOption = False,
     lang: LangOption = "",
     config: ConfigOption = None,

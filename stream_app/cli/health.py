@@ -19,7 +19,7 @@ _RECEIVER_PORT: Final = 8080
 
 @app.command()
 def health(
-    service: Annotated[str, typer.Argument(help=f"{', '.join(_OFFSETS)} or receiver.")],
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help=f"{', '.join(_OFFSETS)} or receiver.")],
     port: Annotated[
         int | None, typer.Option(min=1, max=65_535, help="Port of the health endpoint. Default: from the settings.")
     ] = None,

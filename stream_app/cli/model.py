@@ -56,7 +56,9 @@ def list_models(as_json: JsonOption = False, config: ConfigOption = None, given:
 
 @app.command()
 def show(
-    version: Annotated[int | None, typer.Argument(help="Version number. Default: the version in use.")] = None,
+    version: Annotated[
+        int | None, typer.Argument(metavar="VERSION", help="Version number. Default: the version in use.")
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     given: SetOption = None,
@@ -93,7 +95,9 @@ def show(
 
 @app.command()
 def rollback(
-    version: Annotated[int | None, typer.Argument(help="Version number. Default: the newest version.")] = None,
+    version: Annotated[
+        int | None, typer.Argument(metavar="VERSION", help="Version number. Default: the newest version.")
+    ] = None,
     config: ConfigOption = None,
     given: SetOption = None,
 ) -> None:

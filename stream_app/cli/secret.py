@@ -16,7 +16,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def secret(
-    path: Annotated[Path, typer.Argument(help="File to write. An existing file is left unchanged.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="File to write. An existing file is left unchanged.")],
     form: Annotated[str, typer.Option(help="Format of the secret: webhook (whsec_…) or password.")] = "webhook",
     shared: Annotated[bool, typer.Option("--shared", help="Make the file readable by all users.")] = False,
 ) -> None:

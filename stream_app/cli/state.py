@@ -35,7 +35,7 @@ def _group() -> None:
 
 @app.command()
 def show(
-    customer: Annotated[str, typer.Argument(help="Id of the customer.")],
+    customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="Id of the customer.")],
     as_json: JsonOption = False,
     config: ConfigOption = None,
     given: SetOption = None,

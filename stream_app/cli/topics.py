@@ -48,7 +48,7 @@ def check(
 
 @app.command()
 def accept(
-    topic: Annotated[str, typer.Argument(help="Name of the topic in Kafka.")],
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="Name of the topic in Kafka.")],
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
     given: SetOption = None,
