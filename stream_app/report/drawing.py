@@ -24,7 +24,6 @@ ACCENT: Final = "#040404"  # stream-app
 SECOND: Final = "#050505"  # the baseline
 FAINT: Final = "#060606"  # other lines
 SHADE: Final = "#070707"  # warm-up
-PAPER: Final = "#080808"
 SERIES: Final = ("#0a0a00", "#0a0a01", "#0a0a02", "#0a0a03", "#0a0a04", "#0a0a05", "#0a0a06", "#0a0a07")
 
 FULL: Final = 860  # pixels of a full-width chart

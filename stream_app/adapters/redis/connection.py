@@ -27,6 +27,7 @@ RETRIES: Final = 4  # number of retries of a call without a reply; safe, because
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 1.0
 
+FAILURES: Final = (exceptions.RedisError, exceptions.RedisClusterException, OSError)  # all that redis-py raises
 _CALLED: Final = re.compile(r"\b(?:redis\.call|write)\('([A-Z]+)'")
 _TABLE: Final = re.compile(r"\bSIZES = \{(.*?)\}")  # dynamic commands of a script: it takes their names from a table
 _GRANT: Final = (
@@ -132,7 +133,7 @@ def translated(client: Client, call: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except (exceptions.RedisError, exceptions.RedisClusterException, OSError) as error:
+    except FAILURES as error:
         problem = (str(error) or type(error).__name__).strip().rstrip(".")
         fitting = (text for kind, word, text in _REMEDIES if isinstance(error, kind) and word in problem)
         remedy = next(fitting, "Check the address and the log of the server.")

@@ -160,8 +160,8 @@ class DeliveryScheduler(PendingDeliveries):
             expires_at = max(delivery.expires_at for delivery in held)
             self._add_message(OutboundMessage(digest_id(channel, names), channel, names, *text, now, expires_at, now))
         for delivery in left.values():  # an alert that the writer left out must not be lost
-            if delivery.alert is not None:
-                self._write_alert(delivery, delivery.alert, now)
+            assert delivery.alert is not None  # noqa: S101 - what waits for a digest has its alert
+            self._write_alert(delivery, delivery.alert, now)
         return bool(due)
 
     def next_message(self, channel: str, now: int) -> OutboundMessage | None:

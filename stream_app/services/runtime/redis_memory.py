@@ -7,9 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from redis.exceptions import RedisError
-
-from stream_app.adapters.redis.connection import Client
+from stream_app.adapters.redis.connection import FAILURES, Client
 from stream_app.metrics.runtime import RedisMetrics
 
 POLL_SECONDS: Final = 5.0
@@ -24,7 +22,7 @@ async def watch_memory(client: Client, metrics: RedisMetrics) -> None:
             used, limit = fullest(await client.info("memory"))
             metrics.used.set(used)
             metrics.limit.set(limit)
-        except RedisError as error:
+        except FAILURES as error:
             if not reported:
                 _log.warning("Cannot read the memory usage of Redis", extra={"error": str(error)})
             reported = True

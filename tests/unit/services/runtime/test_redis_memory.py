@@ -1,4 +1,4 @@
-"""The desk tells of Redis' memory, and goes on when Redis does not answer."""
+"""The allocator reports the memory usage of Redis, and continues if Redis does not answer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import RedisClusterException
 
 from stream_app.metrics.base import new_registry
 from stream_app.metrics.runtime import RedisMetrics
@@ -52,8 +53,8 @@ def test_the_latest_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_redis_that_does_not_answer_is_asked_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gone = NoConnection("gone")
-    assert watched(monkeypatch, gone, gone, {"used_memory": 7, "maxmemory": 0}) == (7, 0)
+    gone, uncovered = NoConnection("gone"), RedisClusterException("not all slots are covered")
+    assert watched(monkeypatch, gone, uncovered, {"used_memory": 7, "maxmemory": 0}) == (7, 0)
     assert [record.message for record in caplog.records if "memory" in record.message] == [
         "Cannot read the memory usage of Redis"
     ]
