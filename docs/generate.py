@@ -28,13 +28,14 @@ from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.causes.inference import MISLEADING, SHOWING
 from stream_app.core.causes.rule import EvidenceRule
 from stream_app.core.customers.codec.counters import COUNTER_BYTES
-from stream_app.core.customers.codec.decisions import DECISION_BYTES, EXPERTS, MAX_FEATURE_BYTES
+from stream_app.core.customers.codec.decisions import DECISION_BYTES, MAX_FEATURE_BYTES
 from stream_app.core.customers.codec.states import max_bytes
 from stream_app.core.customers.customer import ID_BYTES
 from stream_app.core.events.schema import KINDS
 from stream_app.core.events.spellings import SPELLINGS
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.model.features import FEATURES
+from stream_app.core.model.scores import EXPERTS
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.settings import Settings
 from stream_app.core.shops.registry import MAX_SHOPS

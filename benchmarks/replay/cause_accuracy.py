@@ -23,11 +23,11 @@ from stream_app.adapters.complaint_text import complaint_reader
 from stream_app.core.arrays import Floats
 from stream_app.core.causes.catalogue import ONE_TIME, REPEAT
 from stream_app.core.causes.explanation import Explanation
-from stream_app.core.customers.codec.decisions import EXPERTS
 from stream_app.core.customers.customer import Customer
 from stream_app.core.model.bg_nbd import bg_nbd_log_odds
-from stream_app.core.model.churn_model import PRIOR_SOURCE, Scores, probability_of
+from stream_app.core.model.experts.expert import probability_of
 from stream_app.core.model.features import NAMES
+from stream_app.core.model.scores import EXPERTS, PRIOR_SOURCE, Scores
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.settings import Settings
 from stream_app.core.state.frame import StateFrame

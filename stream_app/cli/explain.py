@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
-import numpy as np
 import typer
 from rich.cells import set_cell_size
 
@@ -19,9 +18,9 @@ from stream_app.cli.state import StoredCustomer, stored_customer
 from stream_app.cli.stores import with_stores
 from stream_app.config import LiveConfig
 from stream_app.core.durations import format_duration
-from stream_app.core.kpis.risk_bands import BANDS, bands
+from stream_app.core.kpis.risk_bands import band_of
 from stream_app.core.messages.alerts import AlertOpened
-from stream_app.core.model.churn_model import MODEL_SOURCE
+from stream_app.core.model.scores import MODEL_SOURCE
 from stream_app.core.partition.candidates import monthly_worth
 from stream_app.core.partition.explainer import Explainer
 from stream_app.core.shops.capabilities import Shops
@@ -80,7 +79,7 @@ class Case(NamedTuple):
     @property
     def band(self) -> str | None:
         """Risk band of the churn probability."""
-        return None if self.probability is None else BANDS[int(bands(np.array([self.probability]))[0])]
+        return None if self.probability is None else band_of(self.probability)
 
 
 async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator) -> Case:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import msgspec
 import typer
@@ -12,12 +12,13 @@ from stream_app.cli.output import iso_time, results, write_document, write_json
 from stream_app.cli.stores import with_stores
 from stream_app.cli.tables import Column, show_table
 from stream_app.config import LiveConfig
-from stream_app.core.model.churn_model import ChurnModel
-from stream_app.core.model.snapshot import restore
 from stream_app.core.partition.progress import Summary
 from stream_app.errors import UnknownVersion
 from stream_app.ports import ModelVersion
 from stream_app.services.runtime.stores import Stores
+
+if TYPE_CHECKING:  # its import takes seconds
+    from stream_app.core.model.churn_model import ChurnModel
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, show and roll back model versions.")
 _NO_VERSION: Final = (
@@ -128,6 +129,8 @@ async def _kept(stores: Stores, config: LiveConfig) -> KeptVersions:
 
 
 async def _model(stores: Stores, version: int) -> tuple[ModelVersion, ChurnModel]:
+    from stream_app.core.model.snapshot import restore
+
     kept = await stores.models.versions()
     found = [one for one in kept if one.number == version]
     stored = await stores.models.snapshot(version)

@@ -31,7 +31,7 @@ from stream_app.errors import BadOption
 from stream_app.i18n import Translator
 from stream_app.ingest import LogFormat
 from stream_app.ingest import Progress as Reading
-from stream_app.replay.session import Request, Watcher, check_rejected, replay_log
+from stream_app.replay.request import Request, Watcher
 from stream_app.report.terminal import summary
 
 app = typer.Typer(add_completion=False)
@@ -99,6 +99,8 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     given = {"order_action": order_action, "zone": zone, "capacity": capacity, "rank_by": rank_by, "seed": seed} | {
         name: duration(text) for name, text in durations.items() if text is not None
     }
+    from stream_app.replay.session import check_rejected, replay_log
+
     request = Request(
         logs=tuple(logs),
         form=LogFormat(form, pairs(columns), pairs(kinds), kind),

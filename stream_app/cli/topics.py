@@ -13,7 +13,6 @@ from stream_app.adapters.kafka.topics import Mismatch, Severity, check_topics, c
 from stream_app.cli.options import BootstrapOption, ConfigOption, JsonOption, SetOption, load_settings
 from stream_app.cli.output import messages, write_json
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
-from stream_app.services.runtime.topic_acceptance import accept_topic
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Create and check the Kafka topics.")
 
@@ -57,6 +56,8 @@ def accept(
 
     Stop the services first.
     """
+    from stream_app.services.runtime.topic_acceptance import accept_topic
+
     accepted = asyncio.run(accept_topic(load_settings(config, bootstrap, given), topic))
     done = "will be read from the beginning at the next start" if accepted else "has not been created again"
     messages().print(f"{topic} {done}.", highlight=False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from stream_app.core.kpis.risk_bands import BANDS, band_of
-from stream_app.core.messages.alerts import AlertClosed, AlertOpened
+from stream_app.core.messages.alerts import AlertMessage, AlertOpened
 from stream_app.core.messages.batches import ScoreRecords
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 
@@ -70,7 +70,7 @@ class DemoState:
         for score in records.scores:
             self._scores[score.customer] = (score.probability, at)
 
-    def apply_alert(self, event: AlertOpened | AlertClosed) -> ListedAlert | None:
+    def apply_alert(self, event: AlertMessage) -> ListedAlert | None:
         """Open or close an alert. Return it, or None if the event is a duplicate or the alert is unknown."""
         if isinstance(event, AlertOpened):
             if event.alert_id in self.opened:

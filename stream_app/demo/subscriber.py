@@ -7,19 +7,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
-import msgspec
 from confluent_kafka import Consumer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
 from stream_app.config import LiveConfig, reader_options
-from stream_app.core.messages.alerts import AlertClosed, AlertOpened
-from stream_app.core.messages.batches import ScoreRecords
+from stream_app.core.messages.alerts import AlertMessage, decode_alert
+from stream_app.core.messages.batches import ScoreRecords, decode_scored
 from stream_app.demo.state import ServiceStatus
 
 _MAX_RECORDS: Final = 500  # per poll
 _HTTP_SECONDS: Final = 0.5  # timeout; a service that does not answer is polled again
-_alerts: Final = msgspec.json.Decoder(AlertOpened | AlertClosed)
-_scores: Final = msgspec.json.Decoder(ScoreRecords)
 
 
 class Subscriber:
@@ -31,14 +28,14 @@ class Subscriber:
         numbers = range(config.kafka.partitions)
         self._consumer.assign([TopicPartition(name, n, 0) for name in (self._alerts, self._scores) for n in numbers])
 
-    def poll(self, seconds: float) -> Iterator[AlertOpened | AlertClosed | ScoreRecords]:
+    def poll(self, seconds: float) -> Iterator[AlertMessage | ScoreRecords]:
         """Yield new records. Wait up to `seconds` for the first one."""
         for message in self._consumer.consume(_MAX_RECORDS, seconds):
             value = message.value()
             if message.error() is None and value is not None:
-                decoder = _alerts if message.topic() == self._alerts else _scores
+                decode = decode_alert if message.topic() == self._alerts else decode_scored
                 with suppress(ValueError, RecursionError):  # not a record of ours
-                    yield decoder.decode(value)
+                    yield decode(value)
 
     def close(self) -> None:
         """Close the consumer."""

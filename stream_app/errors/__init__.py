@@ -151,3 +151,4 @@ __all__ = [
 # Tracebacks show the name that callers import.
 for _error in (value for value in list(globals().values()) if isinstance(value, type)):
     _error.__module__ = __name__
+del _error

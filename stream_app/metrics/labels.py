@@ -10,6 +10,7 @@ from stream_app.core.delivery.records import REASONS, STATES
 from stream_app.core.events.schema import KINDS
 from stream_app.core.kpis.event_counts import AMOUNTS, CATEGORIES, CHECKOUT_LOSSES, FUNNEL, ORDER_KINDS
 from stream_app.core.kpis.risk_bands import BANDS
+from stream_app.core.model.scores import EXPERTS, MIXTURE
 from stream_app.core.segments.lifecycle_stage import STAGES
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.training.quality import PRODUCT, WINDOWS
@@ -37,7 +38,7 @@ VALUES: Final[dict[str, tuple[str, ...]]] = {
     "month": MONTHS,
     "outcome": (*OUTCOMES, *ALERT_OUTCOMES, *STATES[1:], *ATTEMPTS),
     "reason": (*HOLDS, *CHECKOUT_LOSSES, *CLOSE_REASONS, *SUPPRESSIONS, *REASONS),
-    "scorer": (PRODUCT, "mixture", "linear", "cells", "prior", "tree", "recency", "plain"),
+    "scorer": (PRODUCT, MIXTURE, *EXPERTS[:-1]),
     "segment": (*SEGMENTS, "unknown"),
     "side": ("before", "after", "now"),
     "stage": STAGES,

@@ -25,7 +25,7 @@ class CommitMetrics(Metrics):
     def record(self, outcome: Outcome, seconds: float) -> None:
         """Count a commit and observe how long it took."""
         self.duration.observe(seconds)
-        self.outcomes.labels(outcome.name.lower()).inc()
+        self.outcomes.labels(outcome.label).inc()
         if outcome is Outcome.FENCED:
             self.fence_losses.inc()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 
+from stream_app.errors import CommitRefused
+
 
 class Outcome(enum.Enum):
     """Outcome of a commit or a checkpoint. After FENCED or WRONG_BASE the process must discard its state and exit."""
@@ -21,3 +23,17 @@ class Outcome(enum.Enum):
         ['DONE', 'ALREADY_DONE']
         """
         return self in {Outcome.DONE, Outcome.ALREADY_DONE}
+
+    @property
+    def label(self) -> str:
+        """Name for metrics and messages.
+
+        >>> Outcome.WRONG_BASE.label
+        'wrong_base'
+        """
+        return self.name.lower()
+
+    def require_stored(self, partition: object) -> None:
+        """Raise CommitRefused if the data is not stored. `partition` names it in the message."""
+        if not self.stored:
+            raise CommitRefused(partition=partition, outcome=self.label)

@@ -8,8 +8,8 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from stream_app.core.model.churn_model import Scores
 from stream_app.core.model.labels import Matured, Pending
+from stream_app.core.model.scores import Scores
 from stream_app.core.partition.candidates import monthly_worth
 from stream_app.core.segments.lifecycle_stage import stages
 from stream_app.core.state.frame import StateFrame

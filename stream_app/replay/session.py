@@ -10,8 +10,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -20,47 +18,18 @@ import msgspec
 import numpy as np
 
 from stream_app.core.model.features import FEATURES
-from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.errors import BadOption, NoOrders, ShortLog, TooManyRejected
-from stream_app.ingest import Log, LogFormat, LogSummary, Progress, open_log
+from stream_app.ingest import Log, LogSummary, open_log
 from stream_app.replay.evaluation import metrics
 from stream_app.replay.outputs import alert_lines, alert_records, write_json, write_json_lines, write_predictions
+from stream_app.replay.request import Request, Watcher
 from stream_app.replay.results import DriftEvent, LogFacts, Results
 from stream_app.replay.runner import Outcome, Replay
 from stream_app.report.html import write_report
 
 REJECTED: Final = "rejected.jsonl"
 _PACKAGES: Final = ("stream-app", "river", "numpy", "msgspec", "duckdb")
-
-
-@dataclass(frozen=True)
-class Request:
-    """Parameters of a replay."""
-
-    logs: tuple[str, ...]
-    form: LogFormat
-    settings: Settings
-    out: Path
-    partitions: int = 1
-    predictions: str = "csv"
-    lang: str = "en"
-    max_rejected: float = 0.01  # maximum share of rejected lines
-    currency: str = ""
-    not_after: datetime | None = None  # reject later events; the system clock is not used
-
-
-class Watcher:
-    """Observer of a replay's progress. All methods do nothing by default."""
-
-    def reading(self, progress: Progress) -> None:
-        """Called while the log is scanned."""
-
-    def replaying(self, events: int, of: int, decisions: int) -> None:
-        """Called while events are replayed."""
-
-    def writing(self, what: str) -> None:
-        """Called before a file is written."""
 
 
 def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogSummary]:

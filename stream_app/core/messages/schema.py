@@ -28,7 +28,7 @@ from stream_app.core.messages.outgoing import SequenceNumber
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 
 Version = Annotated[int, msgspec.Meta(ge=0, lt=10**9)]  # version of the churn model
-Source = Annotated[int, msgspec.Meta(ge=0, le=1)]  # churn_model.PRIOR_SOURCE or churn_model.MODEL_SOURCE
+Source = Annotated[int, msgspec.Meta(ge=0, le=1)]  # scores.PRIOR_SOURCE or scores.MODEL_SOURCE
 _Role = Annotated[str, msgspec.Meta(max_length=32)]
 _Offset = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 

@@ -7,11 +7,9 @@ its next version.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from stream_app.core.arrays import Floats
 from stream_app.core.model.bg_nbd import bg_nbd_log_odds
@@ -20,45 +18,18 @@ from stream_app.core.model.drift import Drift, DriftWatch
 from stream_app.core.model.ensemble import Ensemble
 from stream_app.core.model.experts.baselines import BgNbdExpert, RecencyExpert
 from stream_app.core.model.experts.binned import BinnedExpert
-from stream_app.core.model.experts.expert import LIMIT, Expert, Rows
+from stream_app.core.model.experts.expert import Expert, Rows, probability_of
 from stream_app.core.model.experts.linear import LinearExpert
 from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.experts.river_models import RiverBaselineExpert, TreeExpert
 from stream_app.core.model.features import NAMES, features
 from stream_app.core.model.labels import CHURNED, Matured
 from stream_app.core.model.nowcast import Nowcast
+from stream_app.core.model.scores import MIXTURE, MODEL_SOURCE, PRIOR_SOURCE, Scores
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.units import DAY_US
 
-PRIOR_SOURCE, MODEL_SOURCE = 0, 1
 ENOUGH: Final = 100  # number of labels of each class needed before the model replaces the prior
-MIXTURE: Final = "mixture"  # column of the ensemble, before adding the shop's return level
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Scores of n decisions."""
-
-    features: npt.NDArray[np.float16]  # (n, number of features)
-    log_odds: npt.NDArray[np.float32]  # (n, number of experts + 1): the experts, then the ensemble
-    probability: Floats  # rounded to float32, as stored
-    source: int
-    version: int
-
-
-class Model(Protocol):
-    """A model that scores customers."""
-
-    def decide(self, view: StateFrame) -> Scores:
-        """Score decisions using all experts."""
-
-    def score(self, view: StateFrame) -> Floats:
-        """Return churn probabilities, using only experts that are cheap enough to run on every event."""
-
-
-def probability_of(log_odds: Floats) -> Floats:
-    """Convert log-odds to probabilities."""
-    return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -LIMIT, LIMIT)))
 
 
 class ChurnModel:

@@ -15,9 +15,9 @@ from stream_app.core.messages.alerts import AlertClosed, AlertMessage, AlertOpen
 from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, LabelledExample, ScoreRecord, ScoreRecords
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES, RECORD_OVERHEAD, Outgoing, pack
 from stream_app.core.messages.schema import AlertOpening, CandidateRecord, Contact, ContactAction, encode_message
-from stream_app.core.model.churn_model import MODEL_SOURCE
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured
+from stream_app.core.model.scores import MODEL_SOURCE
 from stream_app.core.units import EPOCH, MICROSECOND
 
 LABELLED: Final = "labelled"

@@ -16,8 +16,8 @@ from stream_app.core.customers.customer import Customer
 from stream_app.core.events.schema import Complaint, Event
 from stream_app.core.kpis.aggregator import KpiAggregator, KpiState
 from stream_app.core.messages.schema import Contact, ContactAction
-from stream_app.core.model.churn_model import Model, Scores
 from stream_app.core.model.labels import Matured, Pending, Returned, counts_as_order, record_order
+from stream_app.core.model.scores import Model, Scores
 from stream_app.core.partition.alert_tracker import AlertTracker
 from stream_app.core.partition.due_decisions import DueDecisions
 from stream_app.core.partition.explainer import Explainer

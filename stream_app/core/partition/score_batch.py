@@ -12,8 +12,8 @@ from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.alerts.sla import SlaBreach
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.customers.customer import Customer
-from stream_app.core.model.churn_model import Model, Scores
 from stream_app.core.model.labels import Pending
+from stream_app.core.model.scores import Model, Scores
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.vector import SLOTS
 from stream_app.core.units import DAY_US

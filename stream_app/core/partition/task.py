@@ -20,8 +20,8 @@ from stream_app.core.messages.dead_letters import DeadLetter, Record
 from stream_app.core.messages.decoding import CONTACTS, ROLES, TICKS
 from stream_app.core.messages.outgoing import pack
 from stream_app.core.messages.schema import AllocationDone, Contact, SystemMessage, Tick
-from stream_app.core.model.churn_model import Model
 from stream_app.core.model.cohorts import Cohorts
+from stream_app.core.model.scores import Model
 from stream_app.core.partition import outbox
 from stream_app.core.partition.commit import Commit
 from stream_app.core.partition.inputs import TaskInputs, more_ticks_follow

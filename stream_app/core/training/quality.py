@@ -16,7 +16,6 @@ import numpy.typing as npt
 import xxhash
 
 from stream_app.core.arrays import Floats
-from stream_app.core.model.churn_model import probability_of
 from stream_app.core.model.evaluation_metrics import (
     Scored,
     bins_of,
@@ -28,6 +27,7 @@ from stream_app.core.model.evaluation_metrics import (
     precision_at,
     roc_auc,
 )
+from stream_app.core.model.experts.expert import probability_of
 from stream_app.core.model.labels import CHURNED, Matured
 from stream_app.core.training.quality_sample import EVERYBODY, Sample, row_type
 from stream_app.core.units import DAY_US

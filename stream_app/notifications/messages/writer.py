@@ -40,7 +40,7 @@ class MessageWriter:
         try:
             return _text(self._composer.alert(alert, route.language, route.max_bytes))
         except Exception:  # noqa: BLE001 - a template may fail in any way
-            _log.exception("cannot compose an alert", extra={"alert": alert.alert_id, "channel": route.channel})
+            _log.exception("Cannot compose an alert", extra={"alert": alert.alert_id, "channel": route.channel})
             return _text(self._fallback.alert(alert, route.language, route.max_bytes))
 
     def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[MessageText, tuple[str, ...]]]:
@@ -48,7 +48,7 @@ class MessageWriter:
         try:
             composed = self._composer.digest(alerts, route.language, route.max_bytes)
         except Exception:  # noqa: BLE001 - a template may fail in any way
-            _log.exception("cannot compose a digest", extra={"channel": route.channel})
+            _log.exception("Cannot compose a digest", extra={"channel": route.channel})
             composed = self._fallback.digest(alerts, route.language, route.max_bytes)
         return [(_text(message), ids) for message, ids in composed]
 

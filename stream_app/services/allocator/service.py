@@ -25,7 +25,6 @@ from stream_app.core.messages.decoding import read_internal
 from stream_app.core.messages.outgoing import sequence_of
 from stream_app.core.stall import Progress
 from stream_app.core.units import NEVER
-from stream_app.errors import CommitRefused
 from stream_app.metrics.allocator import AllocatorMetrics
 from stream_app.metrics.runtime import RedisMetrics, RelayMetrics
 from stream_app.ports import Opened
@@ -88,8 +87,7 @@ class AllocatorService(SingletonService):
         # A round that only some partitions received is repeated: the same customers get the same alert ids.
         commit = self.allocator.recover(min(one.moment for one in last), max(one.contact for one in last))
         outcome, _ = await self._stores.states.commit(commit, f"{_INSTANCE}:{self._epoch}:recover", 0)
-        if not outcome.stored:
-            raise CommitRefused(partition="of the allocator", outcome=outcome.name.lower())
+        outcome.require_stored("of the allocator")
         await skip_sent(self._stores.states, NUMBER, opened, sent, lambda _: [])
         _log.warning(
             "Redis is behind Kafka, continuing after the records in Kafka", extra={"known": known, "sent": sent}

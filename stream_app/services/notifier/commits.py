@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from stream_app.core.delivery.records import DeliveryChanges
 from stream_app.core.delivery.scheduler import DeliveryScheduler
-from stream_app.errors import CommitRefused
 from stream_app.metrics.runtime import CommitMetrics
 from stream_app.ports import DeliveryStore
 
@@ -54,7 +53,6 @@ class Commits:
         started = time.perf_counter()
         outcome = await self._store.commit(changes, str(self._batch))
         self._metrics.record(outcome, time.perf_counter() - started)
-        if not outcome.stored:
-            raise CommitRefused(partition="of the notifier", outcome=outcome.name.lower())
+        outcome.require_stored("of the notifier")
         self._scheduler.confirm(changes)
         self._on_step("committed")

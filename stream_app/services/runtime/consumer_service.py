@@ -16,7 +16,6 @@ from stream_app.adapters.http.health import Health
 from stream_app.adapters.kafka.faust_transport import BatchingTransport
 from stream_app.adapters.kafka.topics import require_topics
 from stream_app.config import INPUTS, OUTPUTS, LiveConfig
-from stream_app.errors import CommitRefused
 from stream_app.metrics.runtime import CommitMetrics, InputMetrics, SkippedMetrics
 from stream_app.ports import Outcome
 from stream_app.services.runtime.faust_app import make_app
@@ -194,5 +193,4 @@ class SingletonService(ConsumerService):
     def _require_stored(self, outcome: Outcome, seconds: float) -> None:
         """Record a commit in the metrics. Raises CommitRefused if it was not stored."""
         self._commits.record(outcome, seconds)
-        if not outcome.stored:
-            raise CommitRefused(partition=f"of the {self.name}", outcome=outcome.name.lower())
+        outcome.require_stored(f"of the {self.name}")

@@ -12,8 +12,8 @@ from stream_app.core.delivery.records import DeliveryChanges
 from stream_app.core.partition import progress
 from stream_app.core.partition.commit import Commit
 from stream_app.core.training import trainer
-from stream_app.errors import BadOption, CommitRefused
-from stream_app.ports import DeliveryStore, ModelStore, Outcome
+from stream_app.errors import BadOption
+from stream_app.ports import DeliveryStore, ModelStore
 from stream_app.services.runtime.stores import open_stores
 from stream_app.services.runtime.topic_watch import TopicWatch
 
@@ -71,7 +71,7 @@ async def _accept_in(store: RedisStateStore, number: int, role: str, topic_id: s
         position = progress.rewind(opened.position, role)
     commit = Commit(number, opened.position, position, {}, opened.summary, [])
     outcome, _ = await store.commit(commit, topic_id, 0)
-    _require(outcome, number)
+    outcome.require_stored(number)
     await store.accept_topic(number, role, topic_id)
     return True
 
@@ -88,7 +88,7 @@ async def _accept_labelled(store: ModelStore, topic_id: str) -> bool:
         checkpoint=trainer.rewind(checkpoint),
         through=await store.through(),
     )
-    _require(outcome, "of the trainer")
+    outcome.require_stored("of the trainer")
     await store.accept_topic("labelled", topic_id)
     return True
 
@@ -98,11 +98,7 @@ async def _accept_alerts(store: DeliveryStore, topic_id: str) -> bool:
     kept = await store.keep_topics({"alerts": topic_id})
     if kept["alerts"] == topic_id:
         return False
-    _require(await store.commit(DeliveryChanges((await store.load()).number, b"{}"), topic_id), "of the notifier")
+    outcome = await store.commit(DeliveryChanges((await store.load()).number, b"{}"), topic_id)
+    outcome.require_stored("of the notifier")
     await store.accept_topic("alerts", topic_id)
     return True
-
-
-def _require(outcome: Outcome, what: object) -> None:
-    if not outcome.stored:
-        raise CommitRefused(partition=what, outcome=outcome.name.lower())

@@ -65,9 +65,10 @@ class WorkerService(ConsumerService):
 
     async def _begin(self) -> None:
         config, stores = self._config, self._stores
-        for number in range(config.kafka.partitions):
-            # Before joining the group: the assignment may come from an earlier process and lack a recreated topic.
-            self.topic_watch.require(await stores.states.keep_topics(number, self.topic_watch.ids))
+        # Before joining the group: the assignment may come from an earlier process and lack a recreated topic.
+        numbers, ids = range(config.kafka.partitions), self.topic_watch.ids
+        for stored in await asyncio.gather(*(stores.states.keep_topics(number, ids) for number in numbers)):
+            self.topic_watch.require(stored)
         epoch = await stores.states.claim(config.worker.instance)
         self._producer = make_producer(config)
         with refusals("Write"):

@@ -13,7 +13,6 @@ from faust.types.tuples import TP
 from stream_app.adapters.kafka.faust_transport import Fetched
 from stream_app.core.partition.step import Step
 from stream_app.core.partition.task import PartitionTask
-from stream_app.errors import CommitRefused
 from stream_app.ports import ModelStore, StateStore
 from stream_app.services.runtime.outbox_relay import OutboxRelay
 from stream_app.services.worker.model_versions import ModelVersions
@@ -150,8 +149,7 @@ class TaskRunner:
         batch = f"{self._context.instance}:{self._batch}"
         outcome, first = await self._context.store.commit(step.commit, batch, relayed)
         self._context.watch.committed(outcome)
-        if not outcome.stored:
-            raise CommitRefused(partition=step.commit.partition, outcome=outcome.name.lower())
+        outcome.require_stored(step.commit.partition)
         self.base = step.commit.position
         self.relay.record_trim(relayed)
         self.relay.add(first, list(step.commit.outbox))

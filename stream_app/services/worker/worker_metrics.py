@@ -144,7 +144,7 @@ class WorkerMonitor:
 
     def committed(self, outcome: Outcome) -> None:
         """Record the outcome of a commit."""
-        self.commits.outcomes.labels(outcome.name.lower()).inc()
+        self.commits.outcomes.labels(outcome.label).inc()
         if outcome is Outcome.FENCED:
             self.commits.fence_losses.inc()
 

@@ -39,7 +39,6 @@ from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED, UrgentCase, breach_
 from stream_app.core.alerts.staff_actions import MAX_STAFF, AlertNote, WorkNote
 from stream_app.core.allocation.allocator import AllocatorPosition
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
-from stream_app.core.customers.codec.decisions import EXPERTS
 from stream_app.core.customers.codec.states import encode_customers
 from stream_app.core.customers.codec.vectors import MAX_VALUE
 from stream_app.core.customers.customer import Customer
@@ -71,6 +70,7 @@ from stream_app.core.messages.schema import (
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Pending
+from stream_app.core.model.scores import EXPERTS
 from stream_app.core.model.snapshot import pickle_body, restore, snapshot
 from stream_app.core.partition import outbox
 from stream_app.core.partition.commit import Commit

@@ -91,6 +91,16 @@ def test_help_imports_no_command() -> None:
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
+def test_help_of_a_command_imports_no_river() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from stream_app.cli import app;"
+        f"[CliRunner().invoke(app, [*path.split(), '--help']) for path in {sorted(ALL)}];"
+        "print(*{'river'} & set(sys.modules), 'stream_app.cli.alerts' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr
+
+
 def test_a_missing_package_of_an_extra_is_named_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "duckdb", None)
     for name in [name for name in sys.modules if name.startswith(("stream_app.ingest", "stream_app.cli.replay"))]:

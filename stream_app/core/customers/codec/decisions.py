@@ -16,13 +16,12 @@ import numpy.typing as npt
 from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.customers.codec.ragged import Reader, cut, narrow, widen
 from stream_app.core.customers.customer import Customer
-from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.features import NAMES, features
 from stream_app.core.model.labels import Pending
+from stream_app.core.model.scores import EXPERTS
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.units import DAY_US, SECOND_US
 
-EXPERTS: Final = ChurnModel(DAY_US, DAY_US, seed=0).names  # the columns of Pending.log_odds
 _DECISION: Final = np.dtype([
     ("decided_at", "u1", (5,)),  # seconds
     ("model", "<u4"),  # 24 bits: version; 7 bits: source; 1 bit: whether the customer has returned

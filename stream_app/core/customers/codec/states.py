@@ -36,7 +36,6 @@ from stream_app.core.customers.codec.counters import MAX_BYTES as MAX_COUNTER_BY
 from stream_app.core.customers.codec.counters import SUMMARY_BYTES, decode_counters, encode_counters
 from stream_app.core.customers.codec.decisions import (
     DECISION_BYTES,
-    EXPERTS,
     MAX_FEATURE_BYTES,
     decode_decisions,
     encode_decisions,
@@ -46,6 +45,7 @@ from stream_app.core.customers.codec.vectors import CODE_BYTES, decode_vectors, 
 from stream_app.core.customers.codec.vectors import MAX_BYTES as MAX_VECTOR_BYTES
 from stream_app.core.customers.customer import ID_BYTES, Customer
 from stream_app.core.model.features import NAMES
+from stream_app.core.model.scores import EXPERTS
 from stream_app.core.state.counters import COUNTERS
 from stream_app.core.state.vector import ID_RING, SLOTS
 from stream_app.core.units import SECOND_US

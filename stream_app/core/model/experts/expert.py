@@ -52,3 +52,8 @@ class Expert(Protocol):
 
     def learn(self, rows: Rows, labels: Labels) -> None:
         """Learn from decisions and their labels, where 1 means churned."""
+
+
+def probability_of(log_odds: Floats) -> Floats:
+    """Convert log-odds to probabilities."""
+    return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -LIMIT, LIMIT)))

@@ -29,7 +29,7 @@ def test_every_field_that_a_script_names_is_in_the_table() -> None:
         code = re.sub(r"--.*", "", script.read_text(encoding="utf-8"))
         named |= set(re.findall(r"'([a-z_]+)'", code)) | set(re.findall(r"'((?:epoch|count|topic):)'", code))
     kinds = {key.name.rpartition(":")[2] for key in keys.TABLE}
-    prefixes = {"epoch:", "count:", "topic:"}
+    prefixes = {"epoch:", *(key.name.partition(":")[0] + ":" for key in keys.SHARED_FIELDS)}
     assert named - NAMES - kinds - prefixes - TYPES == {"letter"}  # of a delivery: the id of its message
 
 

@@ -21,13 +21,13 @@ from stream_app.core.alerts.staff_actions import MAX_STAFF
 from stream_app.core.causes.catalogue import CAUSES
 from stream_app.core.customers.codec import states
 from stream_app.core.customers.codec.alerts import decode_alerts, encode_alerts
-from stream_app.core.customers.codec.decisions import EXPERTS
 from stream_app.core.customers.codec.states import VERSION, decode_customers, encode_customers, max_bytes
 from stream_app.core.customers.codec.vectors import MAX_VALUE
 from stream_app.core.customers.customer import Customer
 from stream_app.core.events.schema import Event
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Pending
+from stream_app.core.model.scores import EXPERTS
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.state.counters import COUNTERS, MOST

@@ -24,7 +24,8 @@ from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.errors import NoOrders
 from stream_app.ingest import LogFormat
-from stream_app.replay.session import Request, Watcher, replay_log
+from stream_app.replay.request import Request, Watcher
+from stream_app.replay.session import replay_log
 from stream_app.services.worker.worker_metrics import WorkerMonitor
 from tests.harness.in_memory import TOPICS
 from tests.harness.shops import SHOP, T0, browsing, order

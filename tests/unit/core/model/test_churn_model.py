@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_app.core.arrays import Floats
-from stream_app.core.model.churn_model import ENOUGH, MIXTURE, MODEL_SOURCE, PRIOR_SOURCE, ChurnModel
+from stream_app.core.model.churn_model import ENOUGH, ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.drift import DriftWatch
 from stream_app.core.model.ensemble import START, Ensemble
@@ -21,6 +21,8 @@ from stream_app.core.model.experts.recursive import Span
 from stream_app.core.model.features import NAMES
 from stream_app.core.model.labels import Returned
 from stream_app.core.model.nowcast import COEFFICIENT, Nowcast
+from stream_app.core.model.scores import EXPERTS as COLUMNS
+from stream_app.core.model.scores import MIXTURE, MODEL_SOURCE, PRIOR_SOURCE
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.update import apply_event
 from stream_app.core.state.vector import new_vector
@@ -242,7 +244,7 @@ def test_scoring_changes_nothing_and_learning_makes_a_version() -> None:
 def test_a_score_has_a_column_for_every_expert_and_the_ensemble() -> None:
     churn_model, view = trained_model(), some_view()
     scores = churn_model.decide(view)
-    assert churn_model.names == ("linear", "cells", "prior", "tree", "recency", "plain", MIXTURE)
+    assert churn_model.names == COLUMNS == ("linear", "cells", "prior", "tree", "recency", "plain", MIXTURE)
     assert scores.log_odds.shape == (9, len(churn_model.names))
     assert scores.features.shape == (9, len(NAMES))
     assert ((scores.probability > 0) & (scores.probability < 1)).all()

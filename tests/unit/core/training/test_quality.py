@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from stream_app.core.model.churn_model import ChurnModel, probability_of
+from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.drift import DriftWatch
 from stream_app.core.model.evaluation_metrics import Scored, brier, ece, lift, log_loss, precision_at, roc_auc
+from stream_app.core.model.experts.expert import probability_of
 from stream_app.core.model.labels import CHURNED, Matured
 from stream_app.core.training import quality_sample
 from stream_app.core.training.quality import ALL, PRODUCT, RECENT, RECENT_DAYS, Figures, Quality

@@ -1,0 +1,37 @@
+"""Scores, their columns, and the interface of a model that gives them. Importing this does not import River."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from stream_app.core.arrays import Floats
+from stream_app.core.state.frame import StateFrame
+
+PRIOR_SOURCE, MODEL_SOURCE = 0, 1
+MIXTURE: Final = "mixture"  # column of the ensemble, before adding the shop's return level
+EXPERTS: Final = ("linear", "cells", "prior", "tree", "recency", "plain", MIXTURE)  # `ChurnModel.names`
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of n decisions."""
+
+    features: npt.NDArray[np.float16]  # (n, number of features)
+    log_odds: npt.NDArray[np.float32]  # (n, number of experts + 1): the experts, then the ensemble
+    probability: Floats  # rounded to float32, as stored
+    source: int
+    version: int
+
+
+class Model(Protocol):
+    """A model that scores customers."""
+
+    def decide(self, view: StateFrame) -> Scores:
+        """Score decisions using all experts."""
+
+    def score(self, view: StateFrame) -> Floats:
+        """Return churn probabilities, using only experts that are cheap enough to run on every event."""
