@@ -1,4 +1,4 @@
-"""Panels as HTML and SVG, similar to those of Grafana."""
+"""Panels as SVG and HTML, similar to those of Grafana."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import altair as alt
+import vl_convert
+
 from grafana.preview.answers import Answered
-from grafana.preview.plot import LEFT, Plot, label, ticks
 from grafana.preview.prometheus import Range, Series
-from grafana.preview.units import written
+from grafana.preview.units import AXIS_LABELS, written
+from stream_app.report.drawing import Plot, Values, data
 
 COLOURS: Final = {
     "green": "#73BF69", "dark-green": "#37872D", "light-green": "#96D98D", "yellow": "#F2CC0C", "orange": "#FF9830",
@@ -22,7 +25,6 @@ _CLASSIC: Final = (
     "#73BF69", "#F2CC0C", "#8AB8FF", "#FF780A", "#F2495C", "#5794F2", "#B877D9", "#705DA0", "#37872D", "#FADE2A",
     "#447EBC", "#C15C17", "#890F02", "#0A437C", "#6D1F62", "#584477", "#B7DBAB",
 )  # fmt: skip
-_BAR: Final = 38.0  # maximum height of a bar, pixels
 
 
 @dataclass(frozen=True)
@@ -36,47 +38,55 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Looks:
-    """Field settings of a panel."""
+class Panel:
+    """A panel with its results, time range and size in pixels."""
 
-    panel: Mapping[str, Any]
+    answered: Answered
+    over: Range
+    width: int
+    height: int
 
     @property
     def defaults(self) -> Mapping[str, Any]:
         """Settings of all fields."""
-        found: Mapping[str, Any] = self.panel["fieldConfig"]["defaults"]
+        found: Mapping[str, Any] = self.answered.panel["fieldConfig"]["defaults"]
         return found
 
     @property
     def custom(self) -> Mapping[str, Any]:
-        """Settings of the kind of panel."""
-        found: Mapping[str, Any] = self.defaults.get("custom", {})
-        return found
-
-    def of(self, name: str) -> dict[str, Any]:
-        """Return the overrides of a field by property."""
-        found: dict[str, Any] = {}
-        for override in self.panel["fieldConfig"].get("overrides", []):
-            if override["matcher"] == {"id": "byName", "options": name}:
-                found |= {one["id"]: one["value"] for one in override["properties"]}
-        return found
+        """Settings of this kind of panel."""
+        return self.defaults.get("custom", {})
 
     def text(self, value: float) -> str:
         """Return a value as text."""
-        said = _words(self.defaults.get("mappings", [])).get(f"{value:g}")
-        return said or written(value, self.defaults["unit"], self.defaults.get("decimals"))
+        return written(value, self.defaults["unit"], self.defaults.get("decimals"))
 
-    def colour(self, value: float) -> str:
-        """Return the colour of a value by the thresholds."""
-        return _step(self.defaults["thresholds"]["steps"], value)
+    def x(self, field: str = "at") -> alt.X:
+        """Return the time axis."""
+        scale = alt.Scale(type="utc", domain=[self.over.start * 1000, self.over.end * 1000], nice=False)
+        return alt.X(f"{field}:T", title=None, scale=scale, axis=alt.Axis(format="%H:%M:%S", tickCount=5, grid=False))
+
+    def y(self, **more: Any) -> alt.Y:
+        """Return the axis of values, within the limits that the panel sets."""
+        limits = {"domainMin": self.defaults.get("min"), "domainMax": self.defaults.get("max")}
+        scale = alt.Scale(**{name: limit for name, limit in limits.items() if limit is not None})
+        axis = alt.Axis(tickCount=4, labelExpr=AXIS_LABELS[self.defaults["unit"]])
+        return alt.Y("value:Q", title=None, scale=scale, axis=axis, **more)
 
 
 def drawn(answered: Answered, over: Range, width: int, height: int) -> str:
     """Return the content of a panel of this size in pixels."""
-    looks = Looks(answered.panel)
+    panel = Panel(answered, over, width, height)
     if not any(one.found for one in answered.asked):
-        return f'<div class="nothing">{html.escape(looks.defaults["noValue"])}</div>'
-    return _KINDS[answered.panel["type"]](answered, looks, Plot(over, width, height))
+        return f'<div class="nothing">{html.escape(panel.defaults["noValue"])}</div>'
+    if answered.panel["type"] == "table":
+        return _table(panel)
+    chart = _KINDS[answered.panel["type"]](panel)
+    chart = chart.properties(width=width, height=height, autosize=alt.AutoSizeParams(type="fit", contains="padding"))
+    chart = chart.configure_view(stroke=None).configure_axis(
+        domain=False, ticks=False, gridColor="#eceef0", labelColor="#6a7078", labelFontSize=11
+    )
+    return vl_convert.vegalite_to_svg(chart.to_dict())
 
 
 def lines_of(answered: Answered) -> list[Line]:
@@ -85,7 +95,7 @@ def lines_of(answered: Answered) -> list[Line]:
     for asked in answered.asked:
         for series in asked.found:
             name = asked.name(series)
-            own = Looks(answered.panel).of(name)
+            own = _overrides(answered, name)
             fixed = own.get("color", {}).get("fixedColor")
             colour = COLOURS[fixed] if fixed else _CLASSIC[len(lines) % len(_CLASSIC)]
             lines.append(Line(own.get("displayName", name), colour, fixed is not None, series))
@@ -110,169 +120,147 @@ def rows_of(answered: Answered) -> tuple[list[str], list[dict[str, Any]]]:
     return [titles[name] for name in sorted(order, key=lambda name: order[name])], rows
 
 
-def _stat(answered: Answered, looks: Looks, plot: Plot) -> str:
-    series = next(one for asked in answered.asked for one in asked.found)
-    colour, text = looks.colour(series.last), looks.text(series.last)
-    own = Plot(plot.over, plot.width, plot.height, 0.0, _highest([series]), 0, 0, plot.height * 0.6, 0)
-    size = min(plot.height * 0.42, plot.width / max(len(text), 3) * 1.5)
-    spark = f'<path d="{own.area(series.points)}" fill="{colour}" opacity=".18"/>'
-    where = f'x="{plot.width / 2}" y="{plot.height * 0.36}" text-anchor="middle" dominant-baseline="central"'
-    style = f'style="font-size:{size:.0f}px;font-weight:500" fill="{colour}"'
-    return f"{_svg(plot)}{spark}<text {where} {style}>{html.escape(text)}</text></svg>"
+def _stat(panel: Panel) -> Plot:
+    series = next(one for asked in panel.answered.asked for one in asked.found)
+    text, colour = panel.text(series.last), _threshold(panel.defaults, series.last)
+    size = min(panel.height * 0.42, panel.width / max(len(text), 3) * 1.5)
+    below = alt.Scale(range=[panel.height, panel.height * 0.6])
+    area = alt.Chart(data(_points(series))).mark_area(color=colour, opacity=0.18)
+    figure = alt.Chart(data([{"text": text}])).mark_text(fontSize=size, fontWeight=500, color=colour)
+    return alt.layer(
+        area.encode(x=panel.x().axis(None), y=alt.Y("value:Q", axis=None, scale=below)),
+        figure.encode(x=alt.value(panel.width / 2), y=alt.value(panel.height * 0.36), text="text:N"),
+    )
 
 
-def _trend(answered: Answered, looks: Looks, plot: Plot) -> str:
-    lines = lines_of(answered)
-    stacked = looks.custom.get("stacking", {}).get("mode") == "normal"
-    stacks = _stacked([line.series for line in lines]) if stacked else [line.series for line in lines]
-    low = looks.defaults.get("min", _lowest(stacks))
-    entries = [(one.name, one.colour) for one in lines]
-    high = looks.defaults.get("max") or _highest(stacks)
-    own = Plot(plot.over, plot.width, plot.height - _legend_height(entries, plot.width), low, high)
-    inside = [own.axes(looks.defaults["unit"]), _limits(looks, own)]
-    for line, series in reversed(list(zip(lines, stacks, strict=True))):
-        if stacked:
-            inside.append(f'<path d="{own.area(series.points)}" fill="{line.colour}"/>')
-        path = own.path(series.points, steps=looks.custom.get("lineInterpolation") == "stepAfter")
-        inside.append(f'<path d="{path}" fill="none" stroke="{line.colour}" stroke-width="1.6"/>')
-    return f"{_svg(own)}{''.join(inside)}</svg>{_legend(entries)}"
+def _trend(panel: Panel) -> Plot:
+    lines = lines_of(panel.answered)
+    rows = [
+        {**row, "name": line.name, "place": place} for place, line in enumerate(lines) for row in _points(line.series)
+    ]
+    colour = _colour([line.name for line in lines], [line.colour for line in lines], panel.width)
+    if panel.custom.get("stacking", {}).get("mode") == "normal":
+        return alt.Chart(data(rows)).mark_area().encode(x=panel.x(), y=panel.y(), color=colour, order="place:O")
+    steps = panel.custom.get("lineInterpolation") == "stepAfter"
+    mark = alt.Chart(data(rows)).mark_line(strokeWidth=1.6, interpolate="step-after" if steps else "linear")
+    series = mark.encode(x=panel.x(), y=panel.y(), color=colour)
+    dashed = panel.custom.get("thresholdsStyle", {}).get("mode") == "dashed"
+    highest = max((row["value"] for row in rows if row["value"] is not None), default=0.0)
+    limits = [
+        {"value": one["value"], "colour": COLOURS[one["color"]]}
+        for one in panel.defaults["thresholds"]["steps"]
+        if dashed and one["value"] is not None and one["value"] <= highest
+    ]
+    rules = (
+        alt.Chart(data(limits))
+        .mark_rule(strokeDash=[6, 4])
+        .encode(y="value:Q", color=alt.Color("colour:N", scale=None))
+    )
+    return alt.layer(rules, series) if limits else series
 
 
-def _bars(answered: Answered, looks: Looks, plot: Plot) -> str:
-    lines = [line for line in lines_of(answered) if math.isfinite(line.series.last)]
-    top = looks.defaults.get("max") or max((one.series.last for one in lines), default=1.0) or 1.0
-    each = min(_BAR, plot.height / max(len(lines), 1))
-    names = min(max((_wide(one.name) for one in lines), default=0) * 6.8 + 16, plot.width * 0.5)
-    rows = []
-    for place, line in enumerate(lines):
-        y, value = place * each, line.series.last
-        colour = line.colour if line.fixed else looks.colour(value)
-        length = max((plot.width - names - 74) * min(value / top, 1), 1)
-        rows.append(label(names - 8, y + each * 0.68, line.name, "end"))
-        rows.append(_block(names, y + 3, length, each - 6, colour))
-        rows.append(label(names + length + 6, y + each * 0.68, looks.text(value), "start", "#24292e"))
-    return f"{_svg(plot)}{''.join(rows)}</svg>"
+def _bars(panel: Panel) -> Plot:
+    rows: Values = [
+        {
+            "name": line.name,
+            "value": line.series.last,
+            "text": panel.text(line.series.last),
+            "colour": line.colour if line.fixed else _threshold(panel.defaults, line.series.last),
+        }
+        for line in lines_of(panel.answered)
+        if math.isfinite(line.series.last)
+    ]
+    highest = panel.defaults.get("max") or max((row["value"] for row in rows), default=1.0) or 1.0
+    names = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=panel.width // 2))
+    room = alt.Scale(domain=[0, highest * 1.3], clamp=True)  # for the text beside the longest bar
+    base = alt.Chart(data(rows)).encode(x=alt.X("value:Q", axis=None, scale=room), y=names)
+    return alt.layer(
+        base.mark_bar().encode(color=alt.Color("colour:N", scale=None)),
+        base.mark_text(align="left", dx=6).encode(text="text:N"),
+    )
 
 
-def _columns(answered: Answered, looks: Looks, plot: Plot) -> str:
-    (of, *titles), rows = rows_of(answered)
-    high = looks.defaults.get("max") or max(row[title] for row in rows for title in titles) * 1.05
-    own = Plot(Range(0, len(rows)), plot.width, plot.height - 22, 0.0, high)
-    inside = []
-    for value in ticks(0.0, high, 10):
-        inside.append(own.across(value, "#eceef0"))
-        inside.append(label(LEFT - 6, own.y(value) + 4, written(value, looks.defaults["unit"], 0), "end"))
-    wide = (own.x(1) - own.x(0)) * 0.8 / len(titles)
-    for place, row in enumerate(rows):
-        for nth, title in enumerate(titles):
-            x, y = own.x(place + 0.1) + nth * wide, own.y(row[title])
-            inside.append(_block(x, y, wide * 0.92, own.y(0) - y, _CLASSIC[nth]))
-        inside.append(label(own.x(place + 0.5), own.height - 5, row[of], "middle"))
-    legend = _legend(list(zip(titles, _CLASSIC, strict=False)))
-    return f"{_svg(own)}{''.join(inside)}</svg>{legend}"
+def _columns(panel: Panel) -> Plot:
+    (of, *titles), found = rows_of(panel.answered)
+    rows = [{"of": row[of], "name": title, "value": row[title]} for row in found for title in titles]
+    return (
+        alt.Chart(data(rows))
+        .mark_bar()
+        .encode(
+            x=alt.X("of:N", title=None, sort=None, axis=alt.Axis(labelAngle=0)),
+            xOffset=alt.XOffset("name:N", sort=titles),
+            y=panel.y(),
+            color=_colour(titles, _CLASSIC[: len(titles)], panel.width),
+        )
+    )
 
 
-def _heatmap(answered: Answered, looks: Looks, plot: Plot) -> str:
-    series = sorted(answered.asked[0].found, key=lambda one: float(one.labels["le"]))
-    own = Plot(plot.over, plot.width, plot.height, 0, len(series), top=0)
-    wide = own.x(plot.over.start + plot.over.step) - own.x(plot.over.start) + 0.5
-    cells, before, counts = [], dict[float, float](), []
-    for place, one in enumerate(series):
-        counts += [(place, at, value - before.get(at, 0.0)) for at, value in one.points]
-        before = dict(one.points)
-    most = max((count for *_, count in counts), default=1.0) or 1.0
-    for place, at, count in counts:
-        if count > 0:
-            strength = 0.12 + 0.88 * math.sqrt(count / most)
-            cells.append(_block(own.x(at), own.y(place + 1), wide, own.y(0) - own.y(1) - 1, "#1F60C4", strength))
-    for place, one in enumerate(series[::2]):
+def _heatmap(panel: Panel) -> Plot:
+    buckets = sorted(panel.answered.asked[0].found, key=lambda one: float(one.labels["le"]))
+    rows, before, edges = Values(), dict[float, float](), list[str]()
+    for one in buckets:
         edge = float(one.labels["le"])
-        text = "∞" if math.isinf(edge) else written(edge, looks.defaults["unit"])
-        cells.append(label(LEFT - 6, own.y(2 * place + 0.3), text, "end"))
-    return f"{_svg(own)}{''.join(cells)}{own.times()}</svg>"
+        edges.insert(0, "∞" if math.isinf(edge) else panel.text(edge))
+        counts = [(at, value - before.get(at, 0.0)) for at, value in one.points]
+        rows += [
+            {"at": at * 1000, "to": (at + panel.over.step) * 1000, "le": edges[0], "count": count}
+            for at, count in counts
+            if count > 0
+        ]
+        before = dict(one.points)
+    strength = alt.Opacity("count:Q", legend=None, scale=alt.Scale(type="sqrt", domainMin=0, range=[0.12, 1]))
+    bucket = alt.Y("le:N", title=None, scale=alt.Scale(domain=edges), axis=alt.Axis(labelOverlap=True))
+    return (
+        alt.Chart(data(rows))
+        .mark_rect(color=COLOURS["dark-blue"])
+        .encode(x=panel.x(), x2="to:T", y=bucket, opacity=strength)
+    )
 
 
-def _table(answered: Answered, looks: Looks, plot: Plot) -> str:
-    head, rows = rows_of(answered)
+_KINDS: Final = {"stat": _stat, "timeseries": _trend, "bargauge": _bars, "barchart": _columns, "heatmap": _heatmap}
+
+
+def _table(panel: Panel) -> str:
+    head, rows = rows_of(panel.answered)
+    fields = {name: _overrides(panel.answered, name) for name in head}
     cells = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    body = "".join(f"<tr>{''.join(_cell(looks.of(name), row.get(name)) for name in head)}</tr>" for row in rows)
-    return f'<div style="max-height:{plot.height}px;overflow:hidden"><table><tr>{cells}</tr>{body}</table></div>'
-
-
-_KINDS: Final = {
-    "stat": _stat,
-    "timeseries": _trend,
-    "bargauge": _bars,
-    "barchart": _columns,
-    "heatmap": _heatmap,
-    "table": _table,
-}
+    body = "".join(f"<tr>{''.join(_cell(own, row.get(name)) for name, own in fields.items())}</tr>" for row in rows)
+    return f'<div style="max-height:{panel.height}px;overflow:hidden"><table><tr>{cells}</tr>{body}</table></div>'
 
 
 def _cell(own: Mapping[str, Any], value: Any) -> str:
-    words = _words(own.get("mappings", []))
     if value is None:
         return "<td></td>"
+    words = {key: one["text"] for mapping in own.get("mappings", []) for key, one in mapping["options"].items()}
     if isinstance(value, str):
         return f"<td>{html.escape(words.get(value, value))}</td>"
     text = words.get(f"{value:g}") or written(value, own.get("unit", "short"), own.get("decimals"))
-    colour = _step(own["thresholds"]["steps"], value) if "thresholds" in own else "inherit"
+    colour = _threshold(own, value) if "thresholds" in own else "inherit"
     return f'<td style="color:{colour}">{html.escape(text)}</td>'
 
 
-def _words(mappings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    return {key: one["text"] for mapping in mappings for key, one in mapping["options"].items()}
+def _overrides(answered: Answered, name: str) -> dict[str, Any]:
+    """Return the overrides of a field by property."""
+    return {
+        one["id"]: one["value"]
+        for override in answered.panel["fieldConfig"].get("overrides", [])
+        if override["matcher"] == {"id": "byName", "options": name}
+        for one in override["properties"]
+    }
 
 
-def _step(steps: Sequence[Mapping[str, Any]], value: float) -> str:
+def _threshold(settings: Mapping[str, Any], value: float) -> str:
+    """Return the colour of a value by the thresholds."""
+    steps = settings["thresholds"]["steps"]
     return COLOURS[[one["color"] for one in steps if one["value"] is None or value >= one["value"]][-1]]
 
 
-def _limits(looks: Looks, plot: Plot) -> str:
-    if looks.custom.get("thresholdsStyle", {}).get("mode") != "dashed":
-        return ""
-    steps = [one for one in looks.defaults["thresholds"]["steps"] if one["value"] is not None]
-    shown = [one for one in steps if plot.low < one["value"] <= plot.high]
-    return "".join(plot.across(one["value"], COLOURS[one["color"]], "6 4") for one in shown)
+def _points(series: Series) -> Values:
+    """Return the points of a series, with gaps where there are no numbers."""
+    return [{"at": at * 1000, "value": value if math.isfinite(value) else None} for at, value in series.points]
 
 
-def _legend(entries: Sequence[tuple[str, str]]) -> str:
-    spans = [f'<span><i style="background:{colour}"></i>{html.escape(name)}</span>' for name, colour in entries]
-    return f'<div class="legend">{"".join(spans)}</div>'
-
-
-def _legend_height(entries: Sequence[tuple[str, str]], width: float) -> int:
-    wide = sum(_wide(name) * 6.4 + 36 for name, _ in entries)
-    return 6 + 16 * min(math.ceil(wide / width), 3)
-
-
-def _block(x: float, y: float, width: float, height: float, colour: str, opacity: float = 1.0) -> str:
-    size = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{max(height, 0):.1f}"'
-    return f'<rect {size} fill="{colour}" opacity="{opacity:.2f}"/>'
-
-
-def _svg(plot: Plot) -> str:
-    return f'<svg width="{plot.width}" height="{plot.height}">'
-
-
-def _stacked(series: Sequence[Series]) -> list[Series]:
-    below: dict[float, float] = {}
-    found = []
-    for one in series:
-        points = [(at, below.get(at, 0.0) + (0.0 if math.isnan(value) else value)) for at, value in one.points]
-        below |= dict(points)
-        found.append(Series(one.labels, points))
-    return found
-
-
-def _highest(series: Sequence[Series]) -> float:
-    values = [value for one in series for _, value in one.points if math.isfinite(value)]
-    return max([*values, 0.0]) * 1.05 or 1.0
-
-
-def _lowest(series: Sequence[Series]) -> float:
-    return min((value for one in series for _, value in one.points if math.isfinite(value)), default=0.0)
-
-
-def _wide(text: str) -> float:
-    return sum(1.8 if ord(letter) > 0x2E80 else 1.0 for letter in text)
+def _colour(names: Sequence[str], colours: Sequence[str], width: int) -> alt.Color:
+    """Return the colours of the series, with a legend below the chart."""
+    legend = alt.Legend(orient="bottom", title=None, columns=max(width // 130, 1))
+    return alt.Color("name:N", scale=alt.Scale(domain=list(names), range=list(colours)), legend=legend)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import html
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from grafana.preview.answers import Board
+from grafana.preview.chromium import chromium
 from grafana.preview.drawing import drawn
-from tests.harness.servers.process import program
 
 WIDTH: Final = 1480
 _GAP, _ROW, _HEAD = 8, 30, 26  # pixels: between panels, of a row of the grid, of a panel's title
@@ -28,10 +27,6 @@ nav span, .choice { border: 1px solid #d0d3d8; background: #fff; padding: 4px 9p
 .panel h2 { font-size: 13px; font-weight: 500; margin: 6px 9px 4px; height: 16px; white-space: nowrap; }
 .row { position: absolute; left: 10px; font-size: 15px; font-weight: 500; }
 svg { display: block; }
-svg text { font-size: 11px; }
-.legend { margin: 0 9px; line-height: 16px; }
-.legend span { margin-right: 12px; white-space: nowrap; }
-.legend i { display: inline-block; width: 12px; height: 4px; margin-right: 5px; vertical-align: middle; }
 .nothing { color: #6a7078; text-align: center; padding-top: 24px; }
 table { width: 100%; border-collapse: collapse; }
 th { text-align: left; color: #1f60c4; font-weight: 500; }
@@ -64,17 +59,12 @@ def page(board: Board) -> tuple[str, int]:
 
 
 def photograph(board: Board, to: Path) -> None:
-    """Write a dashboard as PNG. Raise Missing without Chromium."""
+    """Write a dashboard as PNG. Raise FileNotFoundError if Chromium is not installed."""
     text, height = page(board)
     with tempfile.TemporaryDirectory(prefix="preview-") as folder:
         source = Path(folder) / "board.html"
         source.write_text(text, encoding="utf-8")
-        command = [
-            program("chromium", "chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-            f"--user-data-dir={folder}/profile", f"--window-size={WIDTH},{height}",
-            f"--screenshot={to.resolve()}", source.as_uri(),
-        ]  # fmt: skip
-        subprocess.run(command, check=True, capture_output=True, timeout=120)  # noqa: S603 - a command of our own
+        chromium(f"--window-size={WIDTH},{height}", f"--screenshot={to.resolve()}", source.as_uri())
 
 
 def _box(place: Mapping[str, int]) -> tuple[int, int, int, int]:

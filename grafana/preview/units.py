@@ -15,6 +15,19 @@ _SECONDS: Final = (
 )
 
 
+# Labels of an axis, as expressions of Vega.
+AXIS_LABELS: Final = {
+    unit: f"format(datum.value, '{form}') + '{suffix}'"
+    for unit, form, suffix in (
+        ("short", "~s", ""),
+        ("percentunit", "~%", ""),
+        ("s", "~s", "s"),
+        ("bytes", "~s", "B"),
+        ("cps", "~s", " c/s"),
+    )
+}
+
+
 def written(value: float, unit: str, decimals: int | None = None) -> str:
     """Return a value with its unit.
 
