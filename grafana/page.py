@@ -13,13 +13,15 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from grafana import panels
 from grafana.label_names import label_names
-from grafana.panels import SOURCE, Column, Frame, Measure, Names, Query, Style
+from grafana.panels import SOURCE, Column, Measure, Names, Query, Style
 from stream_app.i18n import LANGUAGES, Translator
 
 PAGES: Final = ("churn_today", "causes", "quality", "service")
 STAT_HEIGHT, TREND_HEIGHT = 4, 8
 _ALERTS: Final = 'ALERTS{alertstate="firing"}'
 _VERSIONS: Final = "changes(churn_trainer_model_version[$__rate_interval]) > 0"
+_PROCESS: Final = "{{severity}} {{job}} {{instance}}"
+_STEP: Final = "30s"
 
 
 @dataclass(frozen=True)
@@ -37,26 +39,6 @@ class Variable:
     query: str = ""
     chosen: str = ""
     named: str = ""
-
-
-class _Annotation(model.AnnotationQuery):
-    """Annotation query of Grafana's Prometheus data source, whose fields the SDK does not know.
-
-    Later versions of Grafana 11 read the query from `target`, earlier ones from `expr`.
-    """
-
-    def __init__(self, name: str, expr: str, colour: str, *, title: str, text: str) -> None:
-        super().__init__(name=name, datasource=SOURCE, enable=True, icon_color=colour, expr=expr)
-        self._title, self._text = title, text
-
-    def to_json(self) -> dict[str, object]:
-        step = "30s"
-        return super().to_json() | {
-            "step": step,
-            "target": {"expr": self.expr, "interval": step, "refId": "Anno"},
-            "titleFormat": self._title,
-            "textFormat": self._text,
-        }
 
 
 class Page:
@@ -88,7 +70,6 @@ class Page:
         )
         self._choices(variables)
         self._links()
-        self._dashboard.annotations([_Built(self._alerts()), _Built(self._versions())])
 
     def row(self, key: str) -> None:
         """Add a heading."""
@@ -97,7 +78,7 @@ class Page:
 
     def number(self, key: str, expr: str, measure: Measure, width: int = 4) -> None:
         """Add a panel with one figure."""
-        self._dashboard.with_panel(panels.big_number(self._frame(key, width, STAT_HEIGHT), Query(expr), measure))
+        self._add(panels.big_number(Query(expr), measure), key, width, STAT_HEIGHT)
 
     def trend(
         self,
@@ -113,9 +94,7 @@ class Page:
         The keys of the queries are legends: a key of the panel's texts, a label as `{{label}}`, or a value of a label
         that has a name in `names`, for series in a fixed order.
         """
-        asked = self._queries(key, queries, names)
-        panel = panels.trend(self._frame(key, width, TREND_HEIGHT), asked, measure, style)
-        self._add(panel, names)
+        self._add(panels.trend(self._queries(key, queries, names), measure, style), key, width, names=names)
 
     def bars(
         self,
@@ -127,19 +106,15 @@ class Page:
         names: Names | None = None,
     ) -> None:
         """Add a bar chart of the latest value of each series. The queries are those of `trend`."""
-        asked = self._queries(key, queries, names)
-        self._add(panels.bars(self._frame(key, width, height), asked, measure), names)
+        self._add(panels.bars(self._queries(key, queries, names), measure), key, width, height, names)
 
     def columns(self, key: str, label: str, queries: Mapping[str, str], measure: Measure, width: int = 8) -> None:
         """Add columns per value of a label. The keys of the queries are keys of the panel's texts."""
-        asked = [Query(expr, self._text(key, legend)) for legend, expr in queries.items()]
-        self._add(panels.columns(self._frame(key, width, TREND_HEIGHT), label, asked, measure), None)
+        self._add(panels.columns(label, self._queries(key, queries, None), measure), key, width)
 
     def buckets(self, key: str, expr: str, measure: Measure, width: int = 8) -> None:
         """Add a histogram over time."""
-        self._dashboard.with_panel(
-            panels.buckets(self._frame(key, width, TREND_HEIGHT), Query(expr, "{{le}}"), measure)
-        )
+        self._add(panels.buckets(Query(expr, "{{le}}"), measure), key, width)
 
     def table(
         self, key: str, columns: Sequence[Column], width: int = 24, height: int = TREND_HEIGHT, largest: str = ""
@@ -154,13 +129,26 @@ class Page:
             for one in columns
         ]
         first = self._text(key, largest) if largest else ""
-        self._dashboard.with_panel(panels.listing(self._frame(key, width, height), titled, first))
+        self._add(panels.listing(titled, first), key, width, height)
 
     def json(self) -> str:
         """Return the page as JSON for Grafana."""
-        return json.dumps(self._dashboard.build(), cls=JSONEncoder, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+        text = self._translator.text
+        annotations = [
+            _annotation(text("common.alerts"), _ALERTS, panels.RED, "{{alertname}}", _PROCESS),
+            _annotation(text("common.versions"), _VERSIONS, panels.BLUE, text("common.version"), "{{instance}}"),
+        ]
+        board = self._dashboard.build().to_json() | {"annotations": {"list": annotations}}
+        return json.dumps(board, cls=JSONEncoder, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 
-    def _add(self, panel: panels.Panel, names: Names | None) -> None:
+    def _add(
+        self, panel: panels.Panel, key: str, width: int, height: int = TREND_HEIGHT, names: Names | None = None
+    ) -> None:
+        """Add a panel with its texts and the names of its series."""
+        self._key += 1
+        own = {"nothing": self._translator.text("common.nothing"), **self._translator.group(f"pages.{self.name}.{key}")}
+        panel.id(self._key).title(own["title"]).description(own["text"]).no_value(own["nothing"])
+        panel.datasource(SOURCE).span(width).height(height)
         if names is not None:
             panels.rename_series(panel, self._names(names.of), names.colours)
         self._dashboard.with_panel(panel)
@@ -178,11 +166,6 @@ class Page:
             for legend, expr in queries.items()
         ]
 
-    def _frame(self, key: str, width: int, height: int) -> Frame:
-        self._key += 1
-        own = {"nothing": self._translator.text("common.nothing"), **self._translator.group(f"pages.{self.name}.{key}")}
-        return Frame(self._key, own["title"], own["text"], own["nothing"], width, height)
-
     def _choices(self, variables: Sequence[Variable]) -> None:
         source = frame.DatasourceVariable("datasource").label(self._translator.text("variables.datasource"))
         self._dashboard.with_variable(source.type("prometheus"))
@@ -199,7 +182,8 @@ class Page:
     def _named(self, variable: Variable) -> frame.CustomVariable:
         names = self._names(variable.named)
         choice = frame.CustomVariable(variable.name)
-        choice.values(", ".join(f"{_escaped(name)} : {value}" for value, name in names.items()))
+        escaped = {value: name.replace(",", "\\,") for value, name in names.items()}  # commas separate the entries
+        choice.values(", ".join(f"{name} : {value}" for value, name in escaped.items()))
         return choice.options([model.VariableOption(False, name, value) for value, name in names.items()])
 
     def _links(self) -> None:
@@ -215,33 +199,18 @@ class Page:
         link.url(f"/d/{uid(name, lang)}").keep_time(True).include_vars(True)
         self._dashboard.link(link.tooltip(Translator(lang, "dashboards").text(f"pages.{name}.description")))
 
-    def _alerts(self) -> _Annotation:
-        name = self._translator.text("common.alerts")
-        return _Annotation(name, _ALERTS, panels.RED, title="{{alertname}}", text="{{severity}} {{job}} {{instance}}")
 
-    def _versions(self) -> _Annotation:
-        name = self._translator.text("common.versions")
-        title = self._translator.text("common.version")
-        return _Annotation(name, _VERSIONS, panels.BLUE, title=title, text="{{instance}}")
-
-
-class _Built(frame.AnnotationQuery):
-    """Builder of an annotation that is complete already."""
-
-    def __init__(self, annotation: _Annotation) -> None:
-        super().__init__()
-        self._internal = annotation
+def _annotation(name: str, expr: str, colour: str, title: str, text: str) -> dict[str, object]:
+    """Return an annotation. Later versions of Grafana 11 read the query from `target`, earlier ones from `expr`."""
+    query = model.AnnotationQuery(name=name, datasource=SOURCE, enable=True, icon_color=colour, expr=expr)
+    target = {"expr": expr, "interval": _STEP, "refId": "Anno"}
+    return query.to_json() | {"step": _STEP, "target": target, "titleFormat": title, "textFormat": text}
 
 
 def _query_variable(variable: Variable) -> frame.QueryVariable:
     choice = frame.QueryVariable(variable.name).datasource(SOURCE)
     choice.query({"query": variable.query, "refId": variable.name})
     return choice.sort(model.VariableSort.NATURAL_ASC).refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
-
-
-def _escaped(name: str) -> str:
-    """Return a name for the list of a custom variable, which separates entries by commas."""
-    return name.replace(",", "\\,")
 
 
 def uid(name: str, lang: str) -> str:

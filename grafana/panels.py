@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from grafana_foundation_sdk.builders import barchart, bargauge, common, heatmap, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.builders import dashboard as frame
@@ -18,7 +18,6 @@ SOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 LETTERS: Final = "ABCDEFGHIJ"  # ids of the queries of a panel
 GREEN, ORANGE, RED, BLUE = "green", "orange", "red", "blue"
 Panel: TypeAlias = stat.Panel | timeseries.Panel | bargauge.Panel | barchart.Panel | table.Panel | heatmap.Panel
-PanelT = TypeVar("PanelT", stat.Panel, timeseries.Panel, bargauge.Panel, barchart.Panel, table.Panel, heatmap.Panel)
 Steps: TypeAlias = Sequence[tuple[float, str]]  # value from which a colour applies
 
 
@@ -56,26 +55,14 @@ class Measure:
     highest: float | None = None
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Position, size and texts of a panel."""
-
-    key: int
-    title: str
-    description: str
-    nothing: str  # shown without a value
-    width: int  # of 24 columns
-    height: int
-
-
-def big_number(place: Frame, query: Query, measure: Measure) -> stat.Panel:
+def big_number(query: Query, measure: Measure) -> stat.Panel:
     """Return a panel with one figure and its trend."""
     panel = stat.Panel().color_mode(looks.BigValueColorMode.VALUE).graph_mode(looks.BigValueGraphMode.AREA)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.text_mode(looks.BigValueTextMode.VALUE)
     panel.with_target(_target(query, "A"))
     _measured(panel, measure)
-    return _framed(panel, place)
+    return panel
 
 
 class Style(StrEnum):
@@ -86,7 +73,7 @@ class Style(StrEnum):
     STEPS = "steps"  # values that hold until the next
 
 
-def trend(place: Frame, queries: Sequence[Query], measure: Measure, style: Style) -> timeseries.Panel:
+def trend(queries: Sequence[Query], measure: Measure, style: Style) -> timeseries.Panel:
     """Return a chart of values over time."""
     panel = timeseries.Panel().line_width(1.5).fill_opacity(60 if style is Style.STACKED else 8)
     panel.show_points(looks.VisibilityMode.NEVER)
@@ -102,10 +89,10 @@ def trend(place: Frame, queries: Sequence[Query], measure: Measure, style: Style
     for letter, query in zip(LETTERS, queries, strict=False):
         panel.with_target(_target(query, letter))
     _measured(panel, measure)
-    return _framed(panel, place)
+    return panel
 
 
-def bars(place: Frame, queries: Sequence[Query], measure: Measure) -> bargauge.Panel:
+def bars(queries: Sequence[Query], measure: Measure) -> bargauge.Panel:
     """Return a bar chart of the latest value of each series, in the order of the queries and their results."""
     panel = bargauge.Panel().orientation(looks.VizOrientation.HORIZONTAL)
     panel.display_mode(looks.BarGaugeDisplayMode.BASIC).value_mode(looks.BarGaugeValueMode.TEXT)
@@ -114,10 +101,10 @@ def bars(place: Frame, queries: Sequence[Query], measure: Measure) -> bargauge.P
     for letter, query in zip(LETTERS, queries, strict=False):
         panel.with_target(_target(query, letter, instant=True))
     _measured(panel, measure)
-    return _framed(panel, place)
+    return panel
 
 
-def columns(place: Frame, label: str, queries: Sequence[Query], measure: Measure) -> barchart.Panel:
+def columns(label: str, queries: Sequence[Query], measure: Measure) -> barchart.Panel:
     """Return columns per value of a label, sorted by the values of the first query."""
     panel = barchart.Panel().x_field(label).group_width(0.8).bar_width(0.95)
     panel.line_width(1).fill_opacity(80).gradient_mode(looks.GraphGradientMode.NONE)
@@ -131,10 +118,10 @@ def columns(place: Frame, label: str, queries: Sequence[Query], measure: Measure
     panel.with_transformation(model.DataTransformerConfig(id_val="sortBy", options=order))
     panel.color_scheme(frame.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC))
     _measured(panel, measure)
-    return _framed(panel, place)
+    return panel
 
 
-def buckets(place: Frame, query: Query, measure: Measure) -> heatmap.Panel:
+def buckets(query: Query, measure: Measure) -> heatmap.Panel:
     """Return a histogram over time. The query returns the rates of the buckets by `le`."""
     panel = heatmap.Panel().calculate(False)
     panel.y_axis(heatmap.YAxisConfig().unit(measure.unit).axis_placement(looks.AxisPlacement.LEFT))
@@ -143,7 +130,7 @@ def buckets(place: Frame, query: Query, measure: Measure) -> heatmap.Panel:
     panel.scale_distribution(common.ScaleDistributionConfig().type(looks.ScaleDistribution.LINEAR))
     panel.with_target(_target(query, "A", form=PromQueryFormat.HEATMAP))
     panel.unit(measure.unit)
-    return _framed(panel, place)
+    return panel
 
 
 @dataclass(frozen=True)
@@ -167,7 +154,7 @@ class Column:
     texts: Mapping[str, str] | None = None
 
 
-def listing(place: Frame, columns: Sequence[Column], largest: str = "") -> table.Panel:
+def listing(columns: Sequence[Column], largest: str = "") -> table.Panel:
     """Return a table with a row per combination of labels, sorted by the column `largest`."""
     panel = table.Panel().show_header(True).cell_height(looks.TableCellHeight.SM)
     panel.align(looks.FieldTextAlignment.AUTO).inspect(False)
@@ -185,7 +172,7 @@ def listing(place: Frame, columns: Sequence[Column], largest: str = "") -> table
     if largest:
         panel.sort_by([common.TableSortByFieldState().display_name(largest).desc(True)])
     panel.unit("short")
-    return _framed(panel, place)
+    return panel
 
 
 @dataclass(frozen=True)
@@ -265,9 +252,3 @@ def _thresholds(measure: Measure) -> frame.ThresholdsConfig:
     steps = [model.Threshold(value=None, color=measure.base)]
     steps += [model.Threshold(value=value, color=colour) for value, colour in measure.steps]
     return frame.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(steps)
-
-
-def _framed(panel: PanelT, place: Frame) -> PanelT:
-    panel.id(place.key).title(place.title).description(place.description).no_value(place.nothing)
-    panel.datasource(SOURCE).span(place.width).height(place.height)
-    return panel

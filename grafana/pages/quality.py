@@ -23,7 +23,6 @@ SCORERS: Final = Names(
     },
 )
 _ALL: Final = Queries('window=~"$window"')
-_PRODUCT: Final = 'scorer="product"'
 
 SHARE: Final = Measure("percentunit", BLUE, decimals=1)
 NUMBER: Final = Measure("short", BLUE, decimals=3, lowest=None)
