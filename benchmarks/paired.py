@@ -4,7 +4,8 @@
     python -m benchmarks.paired replay /path/to/other/checkout
 
 `replay` is a whole replay per event, `worker` a worker process per record, on servers of its own. Both checkouts use
-the same log, each with its own code and environment. CPU time counts, because wall time depends on other load.
+the same log, each with its own code and environment. CPU time counts, because wall time depends on other load. The
+interval of the ratio is by Student's t over the rounds.
 """
 
 from __future__ import annotations
@@ -14,9 +15,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Annotated, Final, cast
@@ -37,26 +36,6 @@ class What(StrEnum):
 
     REPLAY = "replay"
     WORKER = "worker"
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean and its 95 % confidence interval, by Student's t over independent rounds.
-
-    >>> Interval.of([1.0, 1.1, 0.9])
-    Interval(mean=1.0, low=0.752, high=1.248)
-    """
-
-    mean: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, ratios: Sequence[float]) -> Interval:
-        """Return the interval of at least two ratios."""
-        mean = statistics.mean(ratios)
-        half = stats.t.ppf(0.975, len(ratios) - 1) * statistics.stdev(ratios) / len(ratios) ** 0.5
-        return cls(*(round(float(one), 3) for one in (mean, mean - half, mean + half)))
 
 
 class Side:
@@ -124,8 +103,8 @@ def main(
             ratios.append(there / here)
             print(f"{number + 1}/{rounds}  there ({sides[0].version}): {there:.2f} µs", end="  ")
             print(f"here ({sides[1].version}): {here:.2f} µs  ratio {ratios[-1]:.3f}", flush=True)
-    found = Interval.of(ratios)
-    print(f"{what.value}: throughput by CPU time, here / there: {found.mean} (95 %: {found.low} to {found.high})")
+    mean, (low, high) = statistics.mean(ratios), stats.ttest_1samp(ratios, 1.0).confidence_interval()
+    print(f"{what.value}: throughput by CPU time, here / there: {mean:.3f} (95 %: {low:.3f} to {high:.3f})")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing import get_context
@@ -26,23 +26,25 @@ class Pairs:
     product: Spread
     ratio: Spread
 
+    @classmethod
+    def of(cls, floors: Sequence[float], products: Sequence[float]) -> Pairs:
+        """Compare each figure of the product with the mean of the floor's figures just before and after it.
+
+        >>> Pairs.of([4.0, 6.0, 4.0], [1.0, 2.0]).ratio
+        Spread(median=0.30000000000000004, least=0.2, most=0.4, rounds=2)
+        """
+        around = [(before + after) / 2 for before, after in pairwise(floors)]
+        ratios = [one / other for one, other in zip(products, around, strict=True)]
+        return cls(Spread.of(floors), Spread.of(products), Spread.of(ratios))
+
 
 def take_turns(floor: Measure, product: Measure, rounds: Iterable[object]) -> Pairs:
-    """Measure floor, product, floor, ..., floor: other load on the machine then falls on both alike.
-
-    Each figure of the product is compared with the mean of the floor's figures just before and after it.
-
-    >>> pairs = take_turns(iter([4.0, 6.0, 4.0]).__next__, iter([1.0, 2.0]).__next__, range(2))
-    >>> pairs.ratio.least, pairs.ratio.most
-    (0.2, 0.4)
-    """
+    """Measure floor, product, floor, ..., floor, so that other load on the machine affects both alike."""
     floors, products = [floor()], []
     for _ in rounds:
         products.append(product())
         floors.append(floor())
-    around = [(before + after) / 2 for before, after in pairwise(floors)]
-    ratios = [one / other for one, other in zip(products, around, strict=True)]
-    return Pairs(Spread.of(floors), Spread.of(products), Spread.of(ratios))
+    return Pairs.of(floors, products)
 
 
 def in_own_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

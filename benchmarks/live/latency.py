@@ -32,7 +32,7 @@ from stream_app.core.events.schema import Event, decode, encode
 from stream_app.core.partition.progress import Position
 from stream_app.publish.sender import ROLES
 from tests.harness.processes import LiveSystem
-from tests.harness.processes.outcome import ranked_customers, scores_of
+from tests.harness.processes.outcome import outcome_in_redis
 
 _SLICE_SECONDS: Final = 0.002  # whose events are sent at once
 _SAMPLE_EVERY: Final = 16  # events
@@ -65,16 +65,6 @@ class Committed:
     position: bytes
 
 
-@dataclass(frozen=True)
-class Load:
-    """Events to send."""
-
-    log: Path
-    limit: int  # events of the log that are sent in turn
-    rate: float  # events a second
-    seconds: float
-
-
 def latency(live: LiveSystem, log: Path, model: TrainedModel, *, history: int, rate: float, seconds: float) -> Latency:
     """Measure a worker that knows its customers' histories, at the end of the topics, on the wall clock.
 
@@ -96,7 +86,7 @@ def latency(live: LiveSystem, log: Path, model: TrainedModel, *, history: int, r
         time.sleep(_SETTLE_SECONDS)
         before = cpu_seconds(worker.pid)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            sending = pool.submit(send, system.environ, Load(log, history, rate, sent_seconds))
+            sending = pool.submit(send, system.environ, log, history, rate, sent_seconds)
             committed, gaps = _poll(system, sending)
             sent = sending.result()
         busy = (cpu_seconds(worker.pid) - before) / sent_seconds
@@ -163,15 +153,24 @@ def _poll(live: LiveSystem, sending: Future[list[Sent]]) -> tuple[list[Committed
     return committed, np.diff(times).tolist()
 
 
-def send(environ: Mapping[str, str], load: Load) -> list[Sent]:
-    """Send events that happen now at a steady rate. Return those that were recorded."""
+def send(environ: Mapping[str, str], log: Path, limit: int, rate: float, seconds: float) -> list[Sent]:
+    """Send the first events of a log again and again, as if they happened now. Return those that were recorded.
+
+    Args:
+        environ: settings of the system.
+        log: in the wire format.
+        limit: number of events of the log to use.
+        rate: events per second.
+        seconds: duration.
+    """
     config = load_config(environ=environ)
     producer = Producer(confluent_options(config.kafka) | {"acks": "all", "linger.ms": _LINGER_MS})
     sender = _Sender(producer, config.kafka.topics.of(*SHOP_TOPICS), config.kafka.partitions)
-    events = cycle(_events(load))
+    with log.open("rb") as lines:
+        events = cycle([event for event in map(decode, islice(lines, limit)) if isinstance(event, Event)])
     began = time.perf_counter()
-    while (now := time.perf_counter() - began) < load.seconds:
-        while sender.count < now * load.rate:
+    while (now := time.perf_counter() - began) < seconds:
+        while sender.count < now * rate:
             sender.send(next(events))
         producer.poll(0)
         time.sleep(_SLICE_SECONDS)
@@ -206,12 +205,6 @@ class _Sender:
         self.sent.append(Sent(customer, role, partition, offset, appended_ms))
 
 
-def _events(load: Load) -> list[Event]:
-    with load.log.open("rb") as lines:
-        read = [decode(line) for line in islice(lines, load.limit)]
-    return [event for event in read if isinstance(event, Event)]
-
-
 def _rate_of(sent: Sequence[Sent]) -> float:
     """Events per second that were appended."""
     appended = [one.appended_ms for one in sent]
@@ -225,13 +218,6 @@ def _at_the_end(live: LiveSystem) -> bool:
 
 def _check_scores(live: LiveSystem, sent: Sequence[Sent]) -> None:
     """Raise an error unless some of the customers whose events were recorded last have a score."""
-    prefix, settings = live.config.redis.prefix, live.config.shop.settings()
-    newest = {one.customer: one.partition for one in sent[-_CHECKED:]}
-    stored = [
-        (customer, live.redis.hget(f"{prefix}:{{p{partition}}}:states", customer))
-        for customer, partition in newest.items()
-    ]
-    lacking = [customer for customer, state in stored if state is None]
-    scores = scores_of(*ranked_customers(stored, settings)) if not lacking else {}  # type: ignore[arg-type]
-    if not any(0.0 < score < 1.0 for score in scores.values()):
-        raise RuntimeError(f"no customer has a score; no state is stored of: {lacking}")
+    scores = outcome_in_redis(live).scores
+    if not any(0.0 < scores.get(one.customer, 0.0) < 1.0 for one in sent[-_CHECKED:]):
+        raise RuntimeError("none of the last customers has a score")

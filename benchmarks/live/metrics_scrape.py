@@ -1,21 +1,13 @@
-"""Cost of the metrics of a million customers: `python -m benchmarks.live.metrics_scrape`."""
+"""Cost of the metrics of a million customers."""
 
 from __future__ import annotations
-
-import os
-
-# Before numpy is imported, as in the product's command line: one thread for linear algebra.
-for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")
 
 import time
 import urllib.request
 from itertools import islice
-from typing import Annotated, Final
+from typing import Final
 
-import msgspec
 import numpy as np
-import typer
 
 from benchmarks.live.results import Scrape
 from stream_app.adapters.http.health import Health, HealthServer
@@ -37,16 +29,6 @@ from stream_app.services.worker.worker_metrics import WorkerMonitor
 TODAY: Final = 20_000 * DAY_US
 SHARE_OF_BUYERS: Final = 0.8
 _MS: Final = 1e3
-
-
-def main(
-    customers: Annotated[int, typer.Option(help="Number of customers over all partitions.")] = 1_000_000,
-    partitions: Annotated[int, typer.Option(help="Number of partitions of the worker.")] = 8,
-    shops: Annotated[int, typer.Option(help="Number of shops.")] = 50,
-    alerts: Annotated[int, typer.Option(help="Number of open alerts, of any cause and segment.")] = 1_500,
-) -> None:
-    """Measure, and print the figures in milliseconds."""
-    print(msgspec.json.format(msgspec.json.encode(measure(customers, partitions, shops, alerts))).decode())
 
 
 def measure(customers: int, partitions: int, shops: int, alerts: int = 0, scrapes: int = 9) -> Scrape:
@@ -134,7 +116,3 @@ def _customer(name: str, rng: np.random.Generator, shops: list[str]) -> Customer
         vector[RING_END - 1], vector[RING_END - 2] = int(last), int(last) - 30 if orders > 1 else NEVER
         vector[SHOP] = shop_key(shops[int(draw[3] * len(shops))])
     return Customer(name, 0, vector.tobytes())
-
-
-if __name__ == "__main__":
-    typer.run(main)

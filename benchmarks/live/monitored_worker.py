@@ -16,7 +16,7 @@ from benchmarks.live.feed import Feed, TrainedModel, fresh_system, store_model
 from benchmarks.live.progress import WorkerRun, watch
 from benchmarks.live.results import Monitored
 from benchmarks.live.throughput import RUN_SECONDS, VARIANTS, worker_run
-from benchmarks.rounds import take_turns
+from benchmarks.rounds import Pairs, take_turns
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import confluent_options
 from stream_app.core.messages.schema import encode_message
@@ -24,6 +24,7 @@ from stream_app.demo.secrets import new_secret
 from tests.harness.alerts import urgent_alert
 from tests.harness.processes import LiveSystem
 from tests.harness.receivers import AlertReceiver
+from tests.harness.servers.process import answers
 
 SCRAPE_SECONDS: Final = 5.0
 ALERT_SECONDS: Final = 0.1  # between two alerts: 36,000 per hour, more than any staff can call
@@ -75,7 +76,7 @@ def cost_of_monitoring(
             store_model(system, model, feed.moment)
             with _delivering(system, deliveries) as notifier_port:
                 worker, port = system.start_with_metrics("worker")
-                system.wait("the worker can be scraped", lambda: _answers(port), _READY_SECONDS, every=0.02)
+                system.wait("the worker can be scraped", lambda: answers(port, "/metrics"), _READY_SECONDS, every=0.02)
                 scraping = Repeated(scrape_seconds, lambda: _scrape(port, notifier_port))
                 scraping.start()
                 monitored.append(watch(system, [worker], RUN_SECONDS))
@@ -83,10 +84,9 @@ def cost_of_monitoring(
         return monitored[-1].rate
 
     rates = take_turns(rate_alone, rate_monitored, rounds)
-    alone_per_cpu, monitored_per_cpu = (iter([1 / run.cpu_micros for run in runs]) for runs in (alone, monitored))
     return Monitored(
         rates=rates,
-        cpu_ratio=take_turns(alone_per_cpu.__next__, monitored_per_cpu.__next__, monitored).ratio,
+        cpu_ratio=Pairs.of([1 / run.cpu_micros for run in alone], [1 / run.cpu_micros for run in monitored]).ratio,
         seconds=sum(run.seconds for run in monitored),
         scrapes=sum(scrapes),
         deliveries=sum(deliveries),
@@ -133,11 +133,3 @@ def _scrape(*ports: int) -> None:
     for port in ports:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=SCRAPE_SECONDS) as response:
             response.read()
-
-
-def _answers(port: int) -> bool:
-    try:
-        _scrape(port)
-    except OSError:
-        return False
-    return True

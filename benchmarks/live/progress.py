@@ -26,46 +26,31 @@ class Sample:
 
 @dataclass(frozen=True)
 class WorkerRun:
-    """Samples of a run, from the last one before the first commit to the first one after the last commit."""
+    """Cost of a run, from the last sample before the first commit to the first sample after the last commit."""
 
-    samples: list[Sample]
-
-    @classmethod
-    def trimmed(cls, samples: Sequence[Sample], total: int) -> WorkerRun:
-        """Return a run without what came before the first commit and after the last.
-
-        >>> seen = [Sample(float(at), records, 0.0, 0.0) for at, records in enumerate([0, 0, 10, 90, 100, 100])]
-        >>> [sample.at for sample in WorkerRun.trimmed(seen, 100).samples]
-        [1.0, 2.0, 3.0, 4.0]
-        """
-        begin = max(place for place, sample in enumerate(samples) if sample.records == samples[0].records)
-        end = min(place for place, sample in enumerate(samples) if sample.records >= total)
-        return cls(list(samples[begin : end + 1]))
-
-    @property
-    def records(self) -> int:
-        """Committed records."""
-        return self.samples[-1].records - self.samples[0].records
-
-    @property
-    def seconds(self) -> float:
-        """Wall time."""
-        return self.samples[-1].at - self.samples[0].at
+    records: int  # committed
+    seconds: float  # wall time
+    cpu_micros: float  # CPU time of the workers per record
+    redis_micros: float  # CPU time of Redis per record
 
     @property
     def rate(self) -> float:
         """Records per second of wall time."""
         return self.records / self.seconds
 
-    @property
-    def cpu_micros(self) -> float:
-        """CPU time of the workers per record, µs."""
-        return (self.samples[-1].cpu - self.samples[0].cpu) / self.records * 1e6
+    @classmethod
+    def of(cls, samples: Sequence[Sample], total: int) -> WorkerRun:
+        """Return the cost without what came before the first commit and after the last.
 
-    @property
-    def redis_micros(self) -> float:
-        """CPU time of Redis per record, µs."""
-        return (self.samples[-1].redis_cpu - self.samples[0].redis_cpu) / self.records * 1e6
+        >>> seen = [Sample(float(at), records, at, at / 2) for at, records in enumerate([0, 0, 10, 90, 100, 100])]
+        >>> WorkerRun.of(seen, 100)
+        WorkerRun(records=100, seconds=3.0, cpu_micros=30000.0, redis_micros=15000.0)
+        """
+        first = max((one for one in samples if one.records == samples[0].records), key=lambda one: one.at)
+        last = next(one for one in samples if one.records >= total)
+        records = last.records - first.records
+        cpu, redis_cpu = last.cpu - first.cpu, last.redis_cpu - first.redis_cpu
+        return cls(records, last.at - first.at, cpu / records * 1e6, redis_cpu / records * 1e6)
 
 
 def watch(live: LiveSystem, workers: Sequence[Process], seconds: float) -> WorkerRun:
@@ -85,7 +70,7 @@ def watch(live: LiveSystem, workers: Sequence[Process], seconds: float) -> Worke
         return samples[-1].records >= total
 
     live.wait("all records are committed", is_finished, seconds, every=_EVERY_SECONDS)
-    return WorkerRun.trimmed(samples, total)
+    return WorkerRun.of(samples, total)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -14,7 +14,7 @@ from benchmarks.live.latency import latency
 from benchmarks.live.metrics_scrape import measure as measure_scrape
 from benchmarks.live.monitored_worker import cost_of_monitoring
 from benchmarks.live.publishing import publishing
-from benchmarks.live.redis_memory import encoded, stored
+from benchmarks.live.redis_memory import redis_memory
 from benchmarks.live.results import LiveReport
 from benchmarks.live.throughput import throughput
 from benchmarks.live.two_workers import cost_of_two
@@ -66,7 +66,7 @@ class LiveBench(Bench):
         log = self._log("browsing-heavy", browsing_heavy(plan.customers))
         year = self._log("year", ShopSettings(customers=plan.year_customers, days=365))
         with self._step("Memory of Redis"):
-            memory = stored(encoded(year), plan.stored_customers)
+            memory = redis_memory(year, plan.stored_customers)
         with self._step("A scrape"):
             scrape = in_own_process(measure_scrape, plan.stored_customers, **SCRAPED)
         with self._step("Training a model"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
 from typing import Final
 
 from benchmarks.live.feed import Feed, TrainedModel, fresh_system, store_model
@@ -53,16 +52,11 @@ def throughput(
 
 
 def _against(variant: str, runs: list[WorkerRun], stock: list[StockRun]) -> Throughput:
-    around = [
-        ((before.rate + after.rate) / 2, (before.cpu_rate + after.cpu_rate) / 2) for before, after in pairwise(stock)
-    ]
-    floor, product = Spread.of([one.rate for one in stock]), Spread.of([run.rate for run in runs])
-    ratio = Spread.of([run.rate / rate for run, (rate, _) in zip(runs, around, strict=True)])
     return Throughput(
         variant=variant,
         records=runs[0].records,
-        rates=Pairs(floor, product, ratio),
-        cpu_ratio=Spread.of([1e6 / run.cpu_micros / rate for run, (_, rate) in zip(runs, around, strict=True)]),
+        rates=Pairs.of([one.rate for one in stock], [run.rate for run in runs]),
+        cpu_ratio=Pairs.of([one.cpu_rate for one in stock], [1e6 / run.cpu_micros for run in runs]).ratio,
         cpu_micros=Spread.of([run.cpu_micros for run in runs]),
         redis_micros=Spread.of([run.redis_micros for run in runs]),
     )
