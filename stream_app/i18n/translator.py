@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from functools import reduce
+from operator import getitem
 from typing import Any, Final, Protocol
 
 from stream_app.i18n.catalogue import catalogue
@@ -51,19 +53,16 @@ class Translator:
 
     def text(self, key: str, **values: object) -> str:
         """Return the text for a dotted key, with the values filled in."""
-        found: Any = self._groups
-        for part in key.split("."):
-            found = found[part]
-        text: str = found
+        text: str = self._found(key)
         return text.format(**values) if values else text
 
     def group(self, key: str) -> Mapping[str, str]:
         """Return all texts of a group."""
-        found: Any = self._groups
-        for part in key.split("."):
-            found = found[part]
-        texts: Mapping[str, str] = found
+        texts: Mapping[str, str] = self._found(key)
         return texts
+
+    def _found(self, key: str) -> Any:
+        return reduce(getitem, key.split("."), self._groups)
 
     def name(self, group: str, key: str) -> str:
         """Return the name for a key, or the key itself in readable form if it is unknown.

@@ -19,13 +19,7 @@ class KpiMetrics(Metrics):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
-        self._add_customers()
-        self._add_months()
-        self._add_visits()
-        self._add_orders()
-        self._add_alerts()
-
-    def _add_customers(self) -> None:
+        # Customers
         self.by_band = self._gauge_table(
             "risk_customers",
             "Scored customers, by risk band of the latest churn probability"
@@ -48,7 +42,7 @@ class KpiMetrics(Metrics):
             "shop",
         )
 
-    def _add_months(self) -> None:
+        # Months
         self.month_start = self._gauge_table(
             "month_start_timestamp_seconds",
             "Start of the calendar month on the shop's clock; take the maximum over all workers.",
@@ -67,7 +61,7 @@ class KpiMetrics(Metrics):
             "month_returned_customers", "Lost buyers who ordered again in the month.", "shop", "month"
         )
 
-    def _add_visits(self) -> None:
+        # Visits
         self.page_views = self._counter("page_views", "Page views.", "shop")
         self.visits = self._counter(
             "visits", "Visits: page views with no other page view of the customer in the 30 minutes before.", "shop"
@@ -90,7 +84,7 @@ class KpiMetrics(Metrics):
             "checkout_losses", "Abandoned checkouts and failed payments, by reason.", "shop", "reason"
         )
 
-    def _add_orders(self) -> None:
+        # Orders
         self.orders = self._counter("orders", "Valid orders, by first or repeat order of the customer.", "shop", "kind")
         self.revenue = self._counter("revenue_amount", "Value of valid orders, in the shop's currency.", "shop")
         self.daily_buyers = self._counter(
@@ -102,7 +96,7 @@ class KpiMetrics(Metrics):
             "complaints", "Complaints, low reviews, return reasons and unsubscribes, by category.", "shop", "category"
         )
 
-    def _add_alerts(self) -> None:
+        # Alerts
         self.open_alerts = self._gauge_table(
             "open_alerts",
             "Open alerts, by most likely cause and by segment of the customer at opening"

@@ -40,10 +40,6 @@ class GaugeTable(Collector):
         """Replace all series. Each key contains the label values in the order of `labels`."""
         self._values = dict(values)
 
-    def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Return the metric family without samples."""
-        return [GaugeMetricFamily(self._name, self._meaning, labels=self.labels)]
-
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Return the metric family with the current samples."""
         family = GaugeMetricFamily(self._name, self._meaning, labels=self.labels)
@@ -92,10 +88,6 @@ class CounterTable(Collector):
     def add(self, labels: tuple[str, ...], count: float = 1) -> None:
         """Increment one series. `labels` contains the label values in the order of the label names."""
         self._counts[labels] = self._counts.get(labels, 0.0) + count
-
-    def describe(self) -> Iterable[CounterMetricFamily]:
-        """Return the metric family without samples."""
-        return [CounterMetricFamily(self._name, self._meaning, labels=self.labels)]
 
     def collect(self) -> Iterable[CounterMetricFamily]:
         """Return the metric family with the current samples."""

@@ -36,11 +36,7 @@ class QualityMetrics(Metrics):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
-        self._add_figures()
-        self._add_calibration()
-        self._add_model()
-
-    def _add_figures(self) -> None:
+        # Figures
         both = ("scorer", "window")
         self.auc = self._gauge_table(
             "quality_auc_ratio", "ROC-AUC: probability that a churned customer scores above a retained one.", *both
@@ -61,7 +57,7 @@ class QualityMetrics(Metrics):
         self.base_rate = self._gauge_table("quality_base_rate_ratio", "Overall churn rate.", "window")
         self.examples = self._gauge_table("quality_examples", "Decisions with a known label.", "window")
 
-    def _add_calibration(self) -> None:
+        # Calibration
         self.predicted = self._gauge_table(
             "quality_predicted_ratio",
             "Mean predicted probability per tenth of decisions; 1 is the lowest.",
@@ -72,7 +68,7 @@ class QualityMetrics(Metrics):
             "quality_observed_ratio", "Observed churn rate per tenth of decisions; 1 is the lowest.", "tenth", "window"
         )
 
-    def _add_model(self) -> None:
+        # Model
         self.shares = self._gauge_table("model_expert_share_ratio", "Weight of each expert in the ensemble.", "scorer")
         self.shift = self._gauge(
             "model_level_log_odds", "Correction of every customer's log-odds by the shop's current churn level."

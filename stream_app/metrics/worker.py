@@ -30,12 +30,7 @@ class WorkerMetrics(Metrics):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
-        self._add_events()
-        self._add_scores()
-        self._add_progress()
-        self._add_partitions()
-
-    def _add_events(self) -> None:
+        # Events
         self.events = self._counter("events", "Records applied, by role of the topic.", "topic")
         self.rejected = self._counter(
             "events_rejected",
@@ -61,7 +56,7 @@ class WorkerMetrics(Metrics):
         )
         self.batch = self._histogram("batch_events", "Events per commit.", _BATCH)
 
-    def _add_scores(self) -> None:
+        # Scores
         self.decisions = self._counter("decisions", "Decisions: one per active customer and period.")
         self.scored = self._counter("events_scored", "Events that triggered a score of their customer.")
         self.freshness = self._histogram(
@@ -72,7 +67,7 @@ class WorkerMetrics(Metrics):
             "model_age_seconds", "Age of the active model in event time; the highest of all partitions."
         )
 
-    def _add_progress(self) -> None:
+        # Progress
         self.lag = self._gauge("lag_records", "Consumer lag, summed over the worker's partitions.", "topic")
         self.position = self._gauge("position_records", "Next offset, summed over the worker's partitions.", "topic")
         self.stream_time = self._gauge("stream_time_timestamp_seconds", "Largest event time applied.", "partition")
@@ -80,7 +75,7 @@ class WorkerMetrics(Metrics):
             "watermark_timestamp_seconds", "Stream time minus the allowed lateness; closes labels.", "partition"
         )
 
-    def _add_partitions(self) -> None:
+        # Partitions
         self.tasks = self._gauge("partitions_owned", "Partition numbers assigned to this worker.")
         self.cached = self._gauge("states_cached", "Customer states in memory.")
         self.buffered = self._gauge("buffered_bytes", "Size of fetched records that are not processed yet.")

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import gzip
 import socket
 import struct
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
 
-import cramjam
-from aiokafka.record.util import calc_crc32c
+from aiokafka import codec as codecs
+from aiokafka.record.util import calc_crc32c, encode_varint
 
-CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
-XERIAL = b"\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01"
+# Codec -> its number in the attributes of a batch, and its compression. Java writes snappy in blocks (`xerial`).
+CODECS: Final[dict[str, tuple[int, Callable[[bytes], bytes]]]] = {
+    "none": (0, bytes),
+    "gzip": (1, partial(codecs.gzip_encode, compresslevel=1)),
+    "snappy": (2, partial(codecs.snappy_encode, xerial_compatible=False)),
+    "xerial": (2, codecs.snappy_encode),
+    "lz4": (3, codecs.lz4_encode),
+    "zstd": (4, codecs.zstd_encode),
+}
 
 
 def varint(number: int) -> bytes:
     """Encode a zigzag number of variable length."""
-    left = (number << 1) ^ (number >> 63) if number < 0 else number << 1
-    left &= (1 << 64) - 1
     out = bytearray()
-    while left > 127:
-        out.append(left & 127 | 128)
-        left >>= 7
-    return bytes([*out, left])
+    encode_varint(number, out.append)
+    return bytes(out)
 
 
 def field(content: bytes | None) -> bytes:
@@ -46,29 +49,16 @@ def record(
 
 
 def pack(codec: str, payload: bytes) -> bytes:
-    """Compress a payload; `xerial` is snappy in blocks, as Java writes it."""
-    if codec == "gzip":
-        return gzip.compress(payload, compresslevel=1)
-    if codec == "xerial":
-        blocks = [bytes(cramjam.snappy.compress_raw(payload[at : at + 32768])) for at in range(0, len(payload), 32768)]
-        return XERIAL + b"".join(struct.pack(">i", len(block)) + block for block in blocks)
-    if codec == "snappy":
-        return bytes(cramjam.snappy.compress_raw(payload))
-    if codec == "lz4":
-        compressor = cramjam.lz4.Compressor(content_checksum=False, block_linked=False)  # the broker reads no others
-        compressor.compress(payload)
-        return bytes(compressor.finish())
-    return bytes(cramjam.zstd.compress(payload)) if codec == "zstd" else payload
+    """Compress a payload."""
+    return bytes(CODECS[codec][1](payload))
 
 
 def batch(records: Sequence[bytes], codec: str = "none", packed: bytes | None = None, **wrong: Any) -> bytes:
     """Encode a record batch; `count`, `last_delta`, `magic`, `crc`, `base` and `length` may be wrong."""
     payload = pack(codec, b"".join(records)) if packed is None else packed
     count = wrong.get("count", len(records))
-    attributes = CODECS["snappy" if codec == "xerial" else codec]
-    checked = (
-        struct.pack(">hiqqqhii", attributes, wrong.get("last_delta", count - 1), 0, 0, -1, -1, -1, count) + payload
-    )
+    head = (CODECS[codec][0], wrong.get("last_delta", count - 1), 0, 0, -1, -1, -1, count)
+    checked = struct.pack(">hiqqqhii", *head) + payload
     crc = wrong.get("crc", calc_crc32c(checked))
     after = struct.pack(">ibI", -1, wrong.get("magic", 2), crc) + checked
     return struct.pack(">qi", wrong.get("base", 0), wrong.get("length", len(after))) + after
