@@ -15,7 +15,7 @@ PAGE = 1_000
 
 @dataclass
 class StoredDeliveries(Counted):
-    """Deliveries on a server. Several stores on them act like the connections of several processes."""
+    """Deliveries on a server. Several stores on it act like the connections of several processes."""
 
     epoch: int = 0
     number: int = 0
@@ -31,7 +31,6 @@ class StoredDeliveries(Counted):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The number of entries now."""
         kinds = ("deliveries", "channels", "open", "ended", "dead")
         return {kind: len(getattr(self, kind)) for kind in kinds} | {"letters": len(self.messages)}
 
@@ -60,11 +59,9 @@ class MemoryDeliveryStore:
         return self._server.epoch
 
     async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
-        """See `DeliveryStore.keep_topics`."""
         return self._server.keep_topics(ids, committed=bool(self._server.number))
 
     async def accept_topic(self, role: str, topic_id: str) -> None:
-        """See `DeliveryStore.accept_topic`."""
         self._server.topics[role] = topic_id
 
     async def load(self) -> DeliveryState:
@@ -124,7 +121,6 @@ class MemoryDeliveryStore:
         return dict(self._server.channels)
 
     async def all_deliveries(self) -> AsyncIterator[list[bytes]]:
-        """See `DeliveryStore.all_deliveries`."""
         values = list(self._server.deliveries.values())
         for start in range(0, len(values), PAGE):
             yield values[start : start + PAGE]

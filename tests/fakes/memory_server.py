@@ -13,31 +13,27 @@ from stream_app.ports import NOTHING_LEARNED, ModelVersion
 
 @dataclass
 class Counted:
-    """Base of what is stored: the number of entries at the last commit tells whether some were lost since."""
+    """Base class of stored content. The number of entries at the last commit shows whether some were lost."""
 
     counts: dict[str, int] = field(default_factory=dict)  # entries at the last commit
     topics: dict[str, str] = field(default_factory=dict)  # ids by role
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The number of entries now."""
         raise NotImplementedError
 
     def require_complete(self, what: str, *, committed: bool) -> None:
-        """Raise StoreIncomplete if entries were lost."""
         counts = {kind: (self.counts.get(kind), found) for kind, found in self.sizes.items()}
         require_complete(what, committed, counts)
 
     def keep_topics(self, ids: Mapping[str, str], *, committed: bool) -> dict[str, str]:
-        """Keep ids of roles without one, and all ids before the first commit; the steps are those of topics.lua."""
+        """Keep the ids of new roles, and all ids before the first commit, as topics.lua does."""
         self.topics |= {role: self.topics.get(role, one) if committed else one for role, one in ids.items()}
         return {role: self.topics[role] for role in ids}
 
 
 @dataclass
 class StoredPartition(Counted):
-    """A partition in the store."""
-
     position: bytes = b""
     summary: bytes = b""
     sequence: int = 0  # of the last record
@@ -50,32 +46,27 @@ class StoredPartition(Counted):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The number of entries now."""
         return {"states": len(self.states), "outbox": len(self.outbox), "episodes": len(self.alerts)}
 
     def put(self, states: Mapping[str, bytes]) -> None:
-        """Replace states."""
         for customer, state in states.items():
             before = self.states.get(customer)
             self.digest += part_digest(customer, state) - (0 if before is None else part_digest(customer, before))
             self.states[customer] = state
 
     def note(self, alerts: Mapping[str, bytes]) -> None:
-        """Update the notes of open alerts; an empty note removes one."""
+        """Update the notes of open alerts. An empty value removes a note."""
         self.alerts |= alerts
         for gone in [key for key, note in alerts.items() if not note]:
             del self.alerts[gone]
 
     def drop(self, through: int) -> None:
-        """Drop records up to and including a sequence number."""
         del self.outbox[: max(through - (self.sequence - len(self.outbox)), 0)]
         self.counts["outbox"] = len(self.outbox)
 
 
 @dataclass
 class StoredModels(Counted):
-    """The trainer's checkpoint and models in the store."""
-
     epoch: int = 0
     number: int = 0
     written_in: int = 0  # epoch
@@ -88,11 +79,10 @@ class StoredModels(Counted):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """The number of entries now."""
         return {"versions": len(self.versions), "index": len(self.index)}
 
     def prune(self, keep: int, indexed: int) -> None:
-        """Remove old versions, but never the pinned one."""
+        """Remove old versions except the pinned one."""
         del self.index[:-indexed]
         for number in sorted(self.versions, reverse=True)[keep:]:
             if number != self.pinned:
@@ -101,8 +91,6 @@ class StoredModels(Counted):
 
 @dataclass
 class StoredLease:
-    """The lease in the store."""
-
     holder: str | None = None
     until: float = 0.0  # seconds, by the server's clock
     last: int | None = None
@@ -126,5 +114,5 @@ class MemoryServer:
 
 
 def part_digest(customer: str, state: bytes) -> int:
-    """Return the share of one customer in the digest over all states."""
+    """Return the contribution of a customer to the digest over all states."""
     return digest_of(customer.encode("utf-8", "surrogatepass"), state)

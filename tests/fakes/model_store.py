@@ -30,11 +30,9 @@ class MemoryModelStore:
         return self._epoch
 
     async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
-        """See `ModelStore.keep_topics`."""
         return self._models.keep_topics(ids, committed=bool(self._models.number))
 
     async def accept_topic(self, role: str, topic_id: str) -> None:
-        """See `ModelStore.accept_topic`."""
         self._models.topics[role] = topic_id
 
     async def verify(self) -> None:
@@ -97,7 +95,6 @@ class MemoryModelStore:
         return self._models.pinned
 
     async def version_at(self, moment: int) -> int | None:
-        """See `ModelStore.version_at`."""
         if not self._models.index:  # a lost index would put the prior in force
             await self.verify()
         return next((number for effective_at, number in reversed(self._models.index) if effective_at <= moment), None)

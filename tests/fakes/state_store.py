@@ -48,12 +48,10 @@ class MemoryStateStore:
         return Opened(stored.position, stored.summary, stored.sequence + 1)
 
     async def keep_topics(self, partition: int, ids: Mapping[str, str]) -> dict[str, str]:
-        """See `StateStore.keep_topics`."""
         stored = self._server.partitions[partition]
         return stored.keep_topics(ids, committed=bool(stored.position))
 
     async def accept_topic(self, partition: int, role: str, topic_id: str) -> None:
-        """See `StateStore.accept_topic`."""
         self._server.partitions[partition].topics[role] = topic_id
 
     def close(self, partition: int) -> None:
@@ -134,7 +132,7 @@ class MemoryStateStore:
         stored.require_complete(f"partition {partition}", committed=bool(stored.position))
 
     def _later(self, partition: int) -> int | None:
-        """Return the epoch of a later life of this instance at a partition."""
+        """Return the epoch of a newer process with this instance name, if the partition has one."""
         instance, epoch = self._claimed()
         registered = self._server.partitions[partition].epochs.get(instance, 0)
         return registered if registered > epoch else None

@@ -16,7 +16,7 @@ HEALTHY_SECONDS: Final = 240.0  # minimum; the machine may be busy
 
 
 class Service(msgspec.Struct, frozen=True):
-    """A service of the file; `spec` is all that the file says about it."""
+    """A service of the file; `spec` is its complete entry."""
 
     name: str
     image: str
@@ -26,7 +26,6 @@ class Service(msgspec.Struct, frozen=True):
 
     @property
     def ours(self) -> bool:
-        """Whether it is a process of this project."""
         return self.image == OUR_IMAGE
 
     @property
@@ -36,7 +35,6 @@ class Service(msgspec.Struct, frozen=True):
 
     @property
     def check(self) -> list[str]:
-        """The command of the health check."""
         kind, *command = self.spec["healthcheck"]["test"]
         assert kind == "CMD", "the image need not have a shell"
         return command
@@ -49,7 +47,7 @@ class Service(msgspec.Struct, frozen=True):
 
     @property
     def needs(self) -> dict[str, str]:
-        """Services that start before it, with the condition that they must meet."""
+        """Services that start first, and the condition that each must meet."""
         return {name: one["condition"] for name, one in self.spec.get("depends_on", {}).items()}
 
     @property
@@ -66,7 +64,6 @@ class Service(msgspec.Struct, frozen=True):
 
     @property
     def temporary(self) -> list[str]:
-        """Paths of its file systems in memory."""
         return [str(one).partition(":")[0] for one in self.spec.get("tmpfs", [])]
 
 
@@ -82,6 +79,6 @@ class ComposeFile:
         }
 
     def order(self) -> list[Service]:
-        """Return the services as `docker compose up` starts them: each after those that it needs."""
+        """Return the services in the order in which `docker compose up` starts them."""
         needs = {name: service.needs for name, service in self.services.items()}
         return [self.services[name] for name in TopologicalSorter(needs).static_order()]

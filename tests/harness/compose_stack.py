@@ -71,21 +71,18 @@ class Stack:
         return statuses
 
     def close(self) -> None:
-        """End all running services."""
         for process in reversed(self.running.values()):
             process.close()
         self.running = {}
 
     def address(self, service: str, port: int) -> str:
-        """Return the address of a container's port on this machine."""
         return f"127.0.0.1:{self._ports[service, port]}"
 
     def log_of(self, service: str) -> str:
-        """Return the log of a service."""
         return (self.folder / f"{service}.log").read_text(errors="replace")
 
     def environ(self, service: Service) -> dict[str, str]:
-        """Return the environment of a container; from this machine it has only the search path and that of coverage."""
+        """Return the environment of a container, plus this machine's PATH and the variables of coverage."""
         words = _Words(self, service)
         given = {name: words.local(value) for name, value in service.environment.items()}
         if HEALTH_PORT in given:  # the base from which each service counts its own port
@@ -96,7 +93,6 @@ class Stack:
         return {name: os.environ[name] for name in passed if name in os.environ} | given
 
     def is_healthy(self, service: Service) -> bool:
-        """Run the health check once."""
         name, *rest = [_Words(self, service).local(word) for word in service.check]
         match name:
             case "nc":
@@ -145,7 +141,7 @@ class Stack:
     # --- containers as processes ----------------------------------------------------------------------------------
 
     def _program(self, service: Service) -> list[str]:
-        """Return the command line that the image's entry point makes of the command."""
+        """Return the command line that the image's entry point runs."""
         words = [_Words(self, service).local(word) for word in service.command]
         match service.image.partition(":")[0]:
             case "stream-app":
@@ -193,18 +189,18 @@ class Stack:
             self._path_of(service, path).mkdir(parents=True)
 
     def _copy(self, source: Path, target: Path, words: _Words) -> None:
-        """Copy a mounted file or folder, with the names of this machine in it."""
+        """Copy a mounted file or folder, and replace the names in it by those of this machine."""
         for file in [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file()):
             copy = target if source.is_file() else target / file.relative_to(source)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_text(words.local(file.read_text(encoding="utf-8")), encoding="utf-8")
 
     def _path_of(self, service: Service, path: str) -> Path:
-        """Return the path on this machine of a container's path."""
+        """Return the path on this machine for a path in the container."""
         return dict(self.paths(service))[path]
 
     def paths(self, service: Service) -> Iterator[tuple[str, Path]]:
-        """Yield each mounted path of a container, and its path on this machine."""
+        """Yield each mounted path of a container with its path on this machine."""
         for source, target, _ in service.mounts:
             own = self.folder / "mounts" / service.name / target.strip("/")
             yield target, own if source.startswith(".") else self.folder / "volumes" / source
@@ -219,7 +215,7 @@ class _Words:
         self._stack, self._service = stack, service
 
     def local(self, text: str) -> str:
-        """Return a value, an argument or the text of a mounted file with this machine's names."""
+        """Replace container names in a value, an argument or the text of a file by those of this machine."""
         if text == "0.0.0.0":  # noqa: S104 - in a container
             return "127.0.0.1"
         if text.isdigit() and int(text) in self._service.ports:

@@ -39,8 +39,6 @@ TOPICS = {role: f"shop.{role}" for role in ROLES}
 
 @dataclass
 class Record:
-    """A record of a topic."""
-
     offset: int
     timestamp: int
     key: bytes | None
@@ -68,7 +66,7 @@ def tick(at: int, **fields: Any) -> bytes:
 
 
 def publish(events: Sequence[Event], settings: Settings, partitions: int) -> Topics:
-    """Return topics with a whole log and its ticks, as the publisher writes them."""
+    """Return topics with a log and its ticks, as written by the publisher."""
     topics = Topics(partitions)
     ticked = events[0].at
 
@@ -89,8 +87,6 @@ def publish(events: Sequence[Event], settings: Settings, partitions: int) -> Top
 
 @dataclass
 class StoredPartition:
-    """A partition in the store."""
-
     position: bytes = b""
     summary: bytes = b""
     states: dict[str, bytes] = field(default_factory=dict)
@@ -163,7 +159,7 @@ class MemorySystem:
         return self.run()
 
     def run(self, turns: int = 1 << 62) -> Self:
-        """Run until nothing changes any more, or for a number of turns."""
+        """Run until nothing changes, or for a number of turns."""
         idle = 0
         while idle < 200 and (turns := turns - 1) >= 0:
             number = self.rng.randrange(self.topics.partitions)
@@ -253,11 +249,11 @@ class MemorySystem:
         return self._models[version]
 
     def save(self) -> tuple[Any, ...]:
-        """Return the content of the store, as a snapshot of Redis would have it."""
+        """Return a snapshot of the store."""
         return deepcopy((self.stored, self.allocator_stored, self.versions, self.effective, self.checkpoint))
 
     def rolled_back(self, saved: tuple[Any, ...]) -> None:
-        """Restore a saved store and restart everything from it; the topics stay as they are."""
+        """Restore a snapshot and restart everything from it. The topics keep their records."""
         self.stored, self.allocator_stored, self.versions, self.effective, self.checkpoint = deepcopy(saved)
         for number, stored in self.stored.items():
             sent = max(
@@ -284,5 +280,4 @@ class MemorySystem:
         self.allocator_stored = self.allocator.recover(min(max(of, default=-1) for of in done), contact).position
 
     def sent_to(self, kind: str) -> list[Outgoing]:
-        """Return all records that were sent to a topic."""
         return [one for one in self.sent if one.topic == kind]

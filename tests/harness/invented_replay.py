@@ -223,5 +223,4 @@ def some_log(orders: tuple[Ints, Ints, Floats], names: list[str], end: int) -> L
 
 
 def with_probability(given: Results, probability: Floats) -> Results:
-    """Return the results with other probabilities of the product."""
     return replace(given, decisions=replace(given.decisions, probability=probability))

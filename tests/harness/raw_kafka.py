@@ -49,7 +49,6 @@ def record(
 
 
 def pack(codec: str, payload: bytes) -> bytes:
-    """Compress a payload."""
     return bytes(CODECS[codec][1](payload))
 
 

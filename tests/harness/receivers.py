@@ -144,7 +144,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Site:
-    """Handlers on a free loopback port during the block."""
+    """HTTP handlers on a free loopback port."""
 
     def __init__(self, **handlers: Handler) -> None:
         self._handlers = handlers
@@ -169,7 +169,7 @@ class Site:
 
 
 class SiteThread:
-    """A site in a thread, for tests that wait for processes."""
+    """A site in a thread of its own, for tests that wait for processes."""
 
     def __init__(self, **handlers: Handler) -> None:
         self.site = Site(**handlers)

@@ -46,12 +46,11 @@ def _basics(customer: str, at: int, event_id: str | None) -> dict[str, Any]:
 
 
 def order(customer: str, at: int, event_id: str | None = None, **fields: Any) -> Order:
-    """Return an order, paid by default; `at` in microseconds."""
+    """Return an order at `at` microseconds, by default a paid one."""
     return Order(**_basics(customer, at, event_id), **fields)
 
 
 def browsing(customer: str, at: int, event_id: str | None = None, **fields: Any) -> Browsing:
-    """Return a page view."""
     return Browsing(**_basics(customer, at, event_id), **fields)
 
 
@@ -61,13 +60,12 @@ def cart(customer: str, at: int, event_id: str | None = None, **fields: Any) -> 
 
 
 def complaint(customer: str, at: int, event_id: str | None = None, **fields: Any) -> Complaint:
-    """Return a step of a complaint, by default its opening."""
+    """Return a complaint event, by default an opening."""
     return Complaint(**_basics(customer, at, event_id), **fields)
 
 
 @st.composite
 def some_event(draw: st.DrawFn, at: int, customers: int) -> Event:
-    """Draw an event of any kind."""
     customer = f"c{draw(st.integers(0, customers - 1))}"
     kind = draw(st.sampled_from(["order", "order", "browsing", "cart", "complaint"]))
     match kind:
@@ -87,7 +85,7 @@ def some_event(draw: st.DrawFn, at: int, customers: int) -> Event:
 
 @st.composite
 def logs(draw: st.DrawFn, customers: int = 4, max_size: int = 25, start: int = T0) -> list[Event]:
-    """Draw a log in order of time, whose gaps prefer the periods of SHOP."""
+    """Draw a log in order of time, with many gaps equal to the periods of SHOP."""
     special = [0, 1, HOUR_US, DAY_US, SHOP.decide_every, SHOP.horizon, SHOP.horizon + 1, SHOP.active_window]
     gaps = draw(st.lists(st.sampled_from(special) | st.integers(0, 4 * DAY_US), min_size=1, max_size=max_size))
     at, events = start, []
@@ -104,7 +102,7 @@ def rows_of(rng: np.random.Generator, size: int) -> Rows:
 
 
 def separable(rng: np.random.Generator, size: int) -> tuple[Rows, Labels]:
-    """Return rows on which customers with long silence churn, with 10 % noise: a rule that every expert can learn."""
+    """Return rows whose label depends on recency, with 10 % noise: a rule that every expert can learn."""
     rows = rows_of(rng, size)
     place = NAMES.index("recency")
     for other in ("recency_to_gap", "silence"):  # correlated with recency in a real log
@@ -129,7 +127,7 @@ def matured_rows(churn_model: ChurnModel, rows: Rows, labels: Labels, decided_at
 def train(
     churn_model: ChurnModel, days: Iterable[int], seed: int = 1, rows_a_day: int = 120, horizon: int = SHOP.horizon
 ) -> None:
-    """Train a model on days of separable rows, with decisions and returns counted as a shell does it."""
+    """Train a model on days of separable rows, with decisions and returns counted as the shells do."""
     for day in days:
         rng = np.random.default_rng([seed, day])
         rows, labels = separable(rng, rows_a_day)
@@ -150,7 +148,7 @@ def train(
 
 @cache
 def trained_model() -> ChurnModel:
-    """Return a trained model, whose tree has split. It is shared: do not change it."""
+    """Return a trained model whose tree has split. It is shared and must not be changed."""
     churn_model = ChurnModel(SHOP.horizon, SHOP.decide_every, seed=1)
     train(churn_model, range(30))
     return churn_model
@@ -158,8 +156,6 @@ def trained_model() -> ChurnModel:
 
 @dataclass
 class ShopOutcome:
-    """Results of a shop's log."""
-
     decisions: dict[tuple[str, int], tuple[float, bytes, bytes]] = field(default_factory=dict)
     labels: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)  # -> label, matured_at
     opened: list[Alert] = field(default_factory=list, compare=False)  # NaN is not equal to itself: see `texts`
@@ -174,7 +170,7 @@ class ShopOutcome:
 
 
 class Shell:
-    """A minimal shell: partitions, an allocator and a fixed model."""
+    """Minimal shell: partitions, an allocator and a fixed model."""
 
     def __init__(self, settings: Settings = SHOP, partitions: int = 1, model: ChurnModel | None = None) -> None:
         self.settings = settings
@@ -184,18 +180,16 @@ class Shell:
         self._nomination = settings.next_nomination(T0)
 
     def of(self, customer: str) -> PartitionProcessor:
-        """Return the partition of a customer."""
         return self.partitions[crc32(customer.encode()) % len(self.partitions)]
 
     def take(self, event: Event) -> None:
-        """Apply an event, after all allocations before it."""
+        """Run the allocations that are due, then apply an event."""
         while self._nomination <= event.at:
             self.nominate(self._nomination)
             self._nomination = self.settings.next_nomination(self._nomination)
         self.of(event.customer_id).apply(event, event.at)
 
     def nominate(self, at: int) -> None:
-        """Allocate alerts at a moment."""
         for partition in self.partitions:
             partition.advance(at)
         self.finish()
@@ -209,7 +203,6 @@ class Shell:
             self.outcome.opened.append(alert)
 
     def finish(self, watermark: int | None = None) -> None:
-        """Score, and collect the results."""
         for partition in self.partitions:
             effects = partition.finish(self.model, watermark)
             for one in effects.decisions:
@@ -226,7 +219,7 @@ class Shell:
             self.outcome.returned += effects.returned
 
     def end(self, last: int) -> ShopOutcome:
-        """End the log at a moment, and return the results."""
+        """End the log at this time and return the results."""
         for partition in self.partitions:
             partition.advance(last + 1)
         self.finish(watermark=last)
@@ -252,7 +245,7 @@ def run_log(
     cuts: Sequence[bool] = (),
     partitions: int = 1,
 ) -> ShopOutcome:
-    """Run a log to its end; `cuts` marks events after which everything is scored and released."""
+    """Run a log to its end, and score after each event that is marked in `cuts`."""
     shell = Shell(settings, partitions)
     for place, event in enumerate(events):
         shell.take(event)

@@ -32,7 +32,7 @@ SEQUENCES: Final = (
 
 
 def _numbered(maker: Maker) -> Record:
-    """A record with an absurd sequence number, once or twice."""
+    """Return a record with one or two invalid sequence headers."""
     headers = [("sequence", maker.rng.choice(SEQUENCES))] * maker.rng.choice([1, 2])
     return maker.record("sequence header", maker.rng.choice([b"{}", b"\x90", b"\x92\x00\x90"]), headers=headers)
 
@@ -58,7 +58,7 @@ KINDS: Final = (
 
 
 def few(seed: int, kinds: Collection[str] = KINDS, roles: Collection[str] = ROLES) -> Iterator[Record]:
-    """Yield two records of each kind and role that are large, or of which a process tolerates a limited number."""
+    """Yield two records of each kind and role that is large or tolerated only in limited number."""
     for role in roles:
         rng = Random(f"{seed} {role} few")
         for _ in range(2):

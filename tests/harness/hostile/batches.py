@@ -13,7 +13,7 @@ _BOMB_BYTES: Final = 300_000_000
 
 
 def _bomb(maker: Maker) -> bytes:
-    """Some hundred KB that decompress to some hundred MB."""
+    """Return a few hundred KB that decompress to 300 MB."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     head = b"\x00" + varint(0) + varint(0) + field(None) + varint(_BOMB_BYTES)
     tail = varint(0)

@@ -54,7 +54,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Bare:
-    """Text to write into JSON without quotes, such as a number that no float holds."""
+    """Text to write into JSON without quotes, such as a number that does not fit a float."""
 
     text: str
 
@@ -73,7 +73,7 @@ class Maker:
         self.customer = f"{PREFIX}{rng.randrange(_CUSTOMERS):03d}"
 
     def event(self, **fields: Any) -> Json:
-        """Return an event or message of the role with some fields; without them it is valid and affects nobody else."""
+        """Return an event or message of the role with additional fields; without them it is valid and harmless."""
         if self.role == "ticks":
             return {"type": "tick", "occurred_at": "1971-01-01T00:00:00Z", **fields}
         # A shop of its own: which fields a shop sends affects how its customers are explained.
@@ -94,11 +94,11 @@ class Maker:
         return text.replace(f'"{_ESCAPED}', "").replace(f'{_ESCAPED}"', "").encode("ascii")
 
     def with_any(self, names: Sequence[str], values: Sequence[Any]) -> bytes:
-        """Return the event with one of some values in one of some fields."""
+        """Return the event with a random one of these values in a random one of these fields."""
         return self.json(**{self.rng.choice(names): self.rng.choice(values)})
 
     def with_one_of(self, *fields: tuple[str, Any]) -> bytes:
-        """Return the event with one of some fields."""
+        """Return the event with a random one of these fields."""
         return self.json(**dict([self.rng.choice(fields)]))
 
     def record(self, kind: str, value: bytes | None, **more: Any) -> Record:

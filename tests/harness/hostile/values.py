@@ -41,7 +41,7 @@ _OPENING: Final[Json] = {"alert_id": "al_x", "rank": 1, "bar": 0.5}
 
 
 def _nested(maker: Maker) -> bytes:
-    """Nesting that exhausts a stack, in JSON and in MessagePack."""
+    """Return JSON or MessagePack nested so deeply that it exhausts a stack."""
     depth = maker.rng.choice([1_000, 20_000])
     if maker.role in PACKED:
         return b"\x91" * depth
@@ -49,7 +49,7 @@ def _nested(maker: Maker) -> bytes:
 
 
 def _opening(maker: Maker) -> bytes:
-    """The opening of an impossible alert."""
+    """Return a contact that opens an invalid alert."""
     times = {"opened_at": 1_735_000_000_000_000, "expires_at": 1_736_000_000_000_000}
     whole: Json = {**_OPENING, **times, "nominee": {**_NOMINEE, "customer": maker.customer}}
     field, value = maker.rng.choice(
@@ -62,7 +62,7 @@ def _opening(maker: Maker) -> bytes:
 
 
 def _candidate(maker: Maker) -> bytes:
-    """The opening of an alert with an impossible candidate."""
+    """Return a contact that opens an alert with an invalid candidate."""
     field, value = maker.rng.choice(
         [
             ("monthly_worth", Bare("1e308")), ("silent_days", Bare("-1e308")), ("probability", 7.0), ("source", 99),
@@ -75,7 +75,6 @@ def _candidate(maker: Maker) -> bytes:
 
 
 def _contact(maker: Maker) -> bytes:
-    """A contact with an absurd field."""
     return maker.with_one_of(
         ("sequence", 2**62), ("sequence", -1), ("sequence", 2**70), ("action", "a" * 100_000), ("action", ""),
         ("until", "9999-12-31T23:59:59Z"), ("until", "0001-01-01T00:00:00Z"), ("staff", "s" * 100_000),
@@ -84,13 +83,12 @@ def _contact(maker: Maker) -> bytes:
 
 
 def _allocation_done(maker: Maker) -> bytes:
-    """The allocator's marker of a moment, with a sequence number that is not its own."""
+    """Return the allocator's marker with an invalid sequence number."""
     at, sequence = maker.rng.choice(DATES[:5]), maker.rng.choice([2**62, -1, 2**70])
     return json.dumps({"type": "desk_done", "occurred_at": at, "sequence": sequence}).encode()
 
 
 def _tick(maker: Maker) -> bytes:
-    """A tick with an absurd field."""
     return maker.with_one_of(
         ("version", 2**62), ("version", -1), ("version", 2**70), ("version", "1"), ("version", 10**9),
         ("ends", {"orders": -1}), ("ends", {"orders": 2**70}), ("ends", {"x" * 1_000: 1}), ("ends", 7),
@@ -99,12 +97,12 @@ def _tick(maker: Maker) -> bytes:
 
 
 def _old_tick(maker: Maker) -> bytes:
-    """A tick of a time in the past that requests all that a tick can."""
+    """Return a tick in the past that sets all flags."""
     return maker.json(version=maker.rng.choice([0, 1, 999_999]), learns=True, nominates=True, waits=True)
 
 
 def _labelled(maker: Maker) -> bytes:
-    """Impossible examples, sums and moments."""
+    """Return invalid examples, sums and times."""
     good = [maker.customer, 1_735_000_000_000_000, bytes(48), bytes(8), 0.5, 1, 0, 0]
     inf, nan = float("inf"), float("nan")
     examples = [
@@ -126,7 +124,6 @@ def _labelled(maker: Maker) -> bytes:
 
 
 def _candidates(maker: Maker) -> bytes:
-    """Impossible lists of candidates."""
     good = {**_NOMINEE, "customer": maker.customer}
     wrong: list[Json] = [
         {"rank_value": float("inf")}, {"rank_value": float("nan")}, {"probability": float("nan")}, {"version": 2**62},
@@ -138,7 +135,6 @@ def _candidates(maker: Maker) -> bytes:
 
 
 def _alert(maker: Maker) -> bytes:
-    """An impossible alert."""
     whole: Json = {"type": "opened", "alert_id": f"al_{maker.customer}", "customer_id": maker.customer}
     whole |= {"opened_at": maker.at, "expires_at": maker.at, "rank": 1, "probability": 0.5, "monthly_worth": 9.0}
     whole |= {"silent_days": 3.0, "usual_gap_days": None, "source": "model", "version": 0}

@@ -77,7 +77,7 @@ class LiveSystem:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The environment of every process of the system."""
+        """Environment of all processes."""
         settings = {**self.settings, "kafka.bootstrap": str(self._bootstrap), "redis.url": str(self._redis_url)}
         given = {f"STREAM_APP_{name.upper().replace('.', '__')}": value for name, value in settings.items()}
         path = os.pathsep.join(filter(None, (str(self.folder), os.environ.get("PYTHONPATH"))))
@@ -85,7 +85,6 @@ class LiveSystem:
 
     @cached_property
     def config(self) -> LiveConfig:
-        """The settings as the processes read them."""
         return load_config(environ=self.environ)
 
     def run(self, *command: str) -> str:
@@ -124,7 +123,7 @@ class LiveSystem:
         return self.start(name), port
 
     def positions(self) -> list[dict[str, int] | None]:
-        """Return the committed offsets of each partition by role; None if nothing was committed yet."""
+        """Return the committed offsets of each partition by role, or None before its first commit."""
         stored = [self._stored(number, "position") for number in range(self.partitions)]
         return [msgspec.json.decode(one)["offsets"] if one else None for one in stored]
 
@@ -133,7 +132,7 @@ class LiveSystem:
         return sum(sum(offsets.values()) for offsets in self.positions() if offsets is not None)
 
     def hold(self, number: int) -> dict[str, Any] | None:
-        """Return the tick at which a partition waits for trainer or allocator, as stored; None if it does not wait."""
+        """Return the stored tick at which a partition waits for trainer or allocator, or None."""
         summary = self._stored(number, "summary")
         hold: dict[str, Any] | None = msgspec.json.decode(summary)["hold"] if summary else None
         return hold
@@ -148,7 +147,6 @@ class LiveSystem:
 
     @property
     def partitions(self) -> int:
-        """Number of partitions of each topic."""
         return self.config.kafka.partitions
 
     def wait(self, what: str, until: Callable[[], bool], seconds: float, every: float = 0.1) -> float:
@@ -169,11 +167,11 @@ class LiveSystem:
         return time.monotonic() - started
 
     def wait_until_done(self, seconds: float = 300.0) -> float:
-        """Wait until a completely published log is processed, learned from, and its outboxes are relayed."""
+        """Wait until `done`; the log must be published completely."""
         return self.wait("the log is processed", self.done, seconds, every=0.25)
 
     def done(self) -> bool:
-        """Whether each partition is at the end of its topics and does not wait, and all outboxes are empty."""
+        """Whether all partitions have reached the end of their topics, none waits, and all outboxes are empty."""
         prefix = self.config.redis.prefix
         positions = self.positions()
         if None in positions or any(self.hold(number) is not None for number in range(self.partitions)):

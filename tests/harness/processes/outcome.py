@@ -35,7 +35,7 @@ Label = tuple[int, bytes, bytes, float, int]  # label, features, experts' log-od
 
 @dataclass
 class Outcome:
-    """All results that must be equal after the same log was processed; compare two of them with `==`."""
+    """All results that must be equal after processing the same log."""
 
     states: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)  # latest probability, of customers who have one
@@ -73,7 +73,6 @@ def _differences(name: str, one: Outcome, other: Outcome) -> Iterator[str]:
 
 
 def plain_state(customer: Customer) -> tuple[Any, ...]:
-    """Return a state as plain values."""
     return (
         tuple(customer.vector),
         tuple(customer.counters),
@@ -86,7 +85,7 @@ def plain_state(customer: Customer) -> tuple[Any, ...]:
 
 
 def ranked_customers(stored: Sequence[tuple[str, bytes]], settings: Settings) -> tuple[list[Customer], Ranking]:
-    """Decode stored customers, and rank them."""
+    """Decode stored customers and rank them."""
     restored, ranking = decode_customers(stored, settings.horizon), Ranking(settings.agreement)
     ranking.reserve(len(restored.customers))
     for index, customer in enumerate(restored.customers):
@@ -102,7 +101,7 @@ def scores_of(customers: list[Customer], ranking: Ranking) -> dict[str, float]:
 
 
 def outcome_of(live: LiveSystem) -> Outcome:
-    """Read the whole outcome; the services need not run."""
+    """Read the outcome from Redis and Kafka. The services need not run."""
     outcome = Outcome()
     last = asyncio.run(_read_redis(live, outcome))
     received = _Received(outcome)
@@ -115,14 +114,14 @@ def outcome_of(live: LiveSystem) -> Outcome:
 
 
 def outcome_in_redis(live: LiveSystem) -> Outcome:
-    """Read the outcome in Redis: states, scores and models, without labels and alerts."""
+    """Read states, scores and models from Redis, without labels and alerts."""
     outcome = Outcome()
     asyncio.run(_read_redis(live, outcome))
     return outcome
 
 
 async def _read_redis(live: LiveSystem, outcome: Outcome) -> dict[int, int]:
-    """Fill in what Redis holds. Return the last sequence number of each outbox, including the allocator's."""
+    """Read states and models. Return the last sequence number of each outbox, including the allocator's."""
     config = live.config
     settings, stores = config.shop.settings(), open_stores(config)
     try:
@@ -144,7 +143,7 @@ async def _read_redis(live: LiveSystem, outcome: Outcome) -> dict[int, int]:
 
 
 class _Received:
-    """Consumes all output topics: a record whose sequence number is not larger than the last one is a duplicate."""
+    """Consumer of all output topics. A sequence number that does not increase marks a duplicate."""
 
     def __init__(self, outcome: Outcome) -> None:
         self._outcome = outcome
@@ -176,7 +175,7 @@ class _Received:
             self._outcome.closed[message.alert_id] = message
 
     def check(self, last: dict[int, int]) -> None:
-        """Record gaps in the sequence of each outbox, over all topics that it is relayed to."""
+        """Record gaps in the sequence of each outbox, over all of its topics."""
         for outbox, end in last.items():
             missing = set(range(1, end + 1)) ^ self._sequences.get(outbox, set())
             self._outcome.lost += [f"outbox {outbox}: {number}" for number in sorted(missing)]

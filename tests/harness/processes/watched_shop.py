@@ -43,11 +43,10 @@ channels:
 
 
 class PlanUntilToday(Plan):
-    """A plan whose history ends today, so that no alert is too old to be delivered."""
+    """A plan whose history ends today, since old alerts are not delivered."""
 
     @property
     def shop(self) -> ShopSettings:
-        """Settings of the simulator."""
         midnight = datetime.now(SHOP_ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
         start = midnight - timedelta(days=self.history_days)
         return ShopSettings(customers=self.customers, days=self.history_days + self.live_days, start=start)

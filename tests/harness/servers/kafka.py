@@ -83,7 +83,7 @@ class KafkaServer(Server):
         self._users = dict(users or {})
 
     def client(self, user: str = ADMIN) -> dict[str, str]:
-        """Return the options with which a client of confluent-kafka connects as a user."""
+        """Return the options of a confluent-kafka client that connects as a user."""
         options = {"bootstrap.servers": self.bootstrap}
         if self._users:
             options |= {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN"}

@@ -46,28 +46,26 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Process id of the latest start."""
         return self.popen.pid
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
         return self.popen.poll() is None
 
     def restart(self) -> None:
-        """Start the command again, after it has ended."""
+        """Start the command again."""
         with self.log.open("ab") as out:
             self.popen = subprocess.Popen(
                 with_parent(self.command), env=self._environ, stdin=subprocess.DEVNULL, stdout=out, stderr=out
             )
 
     def kill(self) -> None:
-        """End it at once with SIGKILL, as a crash would."""
+        """Send SIGKILL."""
         self.popen.kill()
         self.popen.wait(STOP_SECONDS)
 
     def stop(self) -> int:
-        """Send SIGTERM as a supervisor does, and return the exit status."""
+        """Send SIGTERM and return the exit status."""
         self.popen.send_signal(signal.SIGTERM)
         try:
             return self.popen.wait(STOP_SECONDS)
@@ -76,16 +74,14 @@ class Process:
             raise
 
     def close(self) -> None:
-        """End it if it is running."""
         if self.running:
             self.kill()
 
     def tail(self, characters: int = 4_000) -> str:
-        """Return the end of its log."""
         return self.log.read_text(errors="replace")[-characters:]
 
     def partitions(self) -> set[int]:
-        """Return the partitions that a worker owns, by its log."""
+        """Return the partitions that a worker owns according to its log."""
         latest = {int(number): event for event, number in _OWNERSHIP.findall(self.log.read_text(errors="replace"))}
         return {number for number, event in latest.items() if event == "Partition task opened"}
 
@@ -112,12 +108,10 @@ class Server(ABC):
 
     @property
     def pid(self) -> int | None:
-        """Process id of the latest start."""
         return self._process.pid if self._process else None
 
     @property
     def log(self) -> Path:
-        """File with the server's output."""
         return self.folder / "server.log"
 
     def start(self) -> None:
@@ -136,12 +130,12 @@ class Server(ABC):
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """End it at once, as a crash would; data that is not in its folder is lost."""
+        """Send SIGKILL. Data outside its folder is lost."""
         if self._process is not None:
             self._process.kill()
 
     def terminate(self) -> None:
-        """Let it stop in good order."""
+        """Send SIGTERM and wait for the end."""
         if self._process is not None:
             self._process.stop()
 

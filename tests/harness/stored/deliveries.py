@@ -26,7 +26,6 @@ DELIVER: Final = "{deliver}:"
 
 
 def desk_values(keyspace: Mapping[str, Any], settings: Settings, partitions: int) -> dict[str, Any]:
-    """Return what the allocator reads from its position."""
     allocator = Allocator(partitions, settings, lambda _: 0)
     allocator.begin(entries_of(keyspace, "{p-1}:meta")[b"position"])
     return {
@@ -38,7 +37,7 @@ def desk_values(keyspace: Mapping[str, Any], settings: Settings, partitions: int
 
 
 class _Writer:
-    """A composer of placeholders: stored messages have their texts."""
+    """Composer of placeholders. Stored messages keep their texts."""
 
     def alert(self, alert: AlertOpened, route: Route) -> MessageText:
         return MessageText(f"{alert.alert_id} on {route.channel}", "", "")
@@ -48,7 +47,7 @@ class _Writer:
 
 
 def stored_deliveries(keyspace: Mapping[str, Any]) -> DeliveryState:
-    """Return what a notifier loads from the store when it starts."""
+    """Return the state that a starting notifier loads."""
     meta, every = entries_of(keyspace, DELIVER + "meta"), entries_of(keyspace, DELIVER + "deliveries")
     messages = entries_of(keyspace, DELIVER + "letters")
     pending = [every[one] for one in keyspace[DELIVER + "open"][1]]

@@ -14,28 +14,26 @@ Keyspace = dict[str, tuple[str, Any]]  # key without its prefix -> type, entries
 
 
 def write_packed(path: Path, value: Any) -> None:
-    """Write plain values with bytes among them."""
+    """Write plain values and bytes as compressed MessagePack."""
     path.write_bytes(lzma.compress(msgspec.msgpack.encode(value), preset=9 | lzma.PRESET_EXTREME))
 
 
 def read_packed(path: Path) -> Any:
-    """Return what `write_packed` wrote."""
     return msgspec.msgpack.decode(lzma.decompress(path.read_bytes()))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write plain values as compressed JSON, so that `xzcat` shows them."""
+    """Write plain values as compressed JSON, readable with `xzcat`."""
     text = msgspec.json.format(msgspec.json.encode(value), indent=1)
     path.write_bytes(lzma.compress(text, preset=9 | lzma.PRESET_EXTREME))
 
 
 def read_json(path: Path) -> Any:
-    """Return what `write_json` wrote."""
     return msgspec.json.decode(lzma.decompress(path.read_bytes()))
 
 
 def export(client: redis.Redis, prefix: str) -> Keyspace:
-    """Return all keys under a prefix that do not expire, whatever the version of Redis."""
+    """Return all keys under a prefix that do not expire."""
     found: Keyspace = {}
     readers: dict[str, Callable[[bytes], Any]] = {
         "string": client.get,
@@ -52,7 +50,6 @@ def export(client: redis.Redis, prefix: str) -> Keyspace:
 
 
 def load(client: redis.Redis, prefix: str, keyspace: Mapping[str, Any]) -> None:
-    """Write exported keys under a prefix."""
     for name, (kind, entries) in keyspace.items():
         key = f"{prefix}:{name}"
         if kind == "string":
@@ -68,5 +65,5 @@ def load(client: redis.Redis, prefix: str, keyspace: Mapping[str, Any]) -> None:
 
 
 def entries_of(keyspace: Mapping[str, Any], name: str) -> dict[bytes, Any]:
-    """Return the fields of an exported hash; nothing, if there is none."""
+    """Return the fields of an exported hash; empty if it does not exist."""
     return dict(keyspace[name][1]) if name in keyspace else {}

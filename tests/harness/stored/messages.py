@@ -62,16 +62,15 @@ KINDS: Final[dict[str, tuple[Callable[[bytes], Any], Callable[[Any], bytes]]]] =
 
 
 def message_value(kind: str, value: bytes) -> Any:
-    """Return what is read from a stored or sent value, under the names in the value."""
+    """Read a stored or sent value, and return it under the names that it has in the format."""
     return msgspec.json.decode(_json(KINDS[kind][0](value)))
 
 
 def message_again(kind: str, value: bytes) -> bytes:
-    """Read a value, and return what is written again."""
+    """Read a value and write it again."""
     read, write = KINDS[kind]
     return write(read(value))
 
 
 def summary_value(value: bytes) -> Any:
-    """Return what is read from a partition's summary."""
     return msgspec.json.decode(_json(without_schema(value)))

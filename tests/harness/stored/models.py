@@ -20,7 +20,6 @@ from stream_app.core.units import DAY_US
 
 
 def checkpoint_values(stored: bytes, horizon: int, capacity: int) -> dict[str, Any]:
-    """Return what the trainer reads from its checkpoint."""
     checkpoint = msgspec.msgpack.decode(stored, type=Checkpoint)
     training = Trainer.restored(stored, len(checkpoint.read), horizon, capacity)
     return {
@@ -34,7 +33,7 @@ def checkpoint_values(stored: bytes, horizon: int, capacity: int) -> dict[str, A
 
 
 def learner_values(churn_model: ChurnModel) -> dict[str, Any]:
-    """Return the figures of a model. Columns and features are in their order, without names."""
+    """Return the figures of a model. Columns and features keep their order and have no names."""
     days, loss = churn_model.drift_window
     return {
         "fingerprint": fingerprint(churn_model),
@@ -52,7 +51,7 @@ def learner_values(churn_model: ChurnModel) -> dict[str, Any]:
 
 
 def quality_values(quality: Quality) -> dict[str, Any]:
-    """Return the figures of quality, by window and then by scorer in their order."""
+    """Return the quality figures by window, in the order of the scorers."""
     return {
         window: [
             None if (found := quality.figures(scorer, window)) is None else list(vars(found).values())
@@ -86,7 +85,7 @@ def predictions(churn_model: ChurnModel, customers: Sequence[Customer], at: int,
 
 
 def learn_on(churn_model: ChurnModel, customers: Sequence[Customer], horizon: int) -> None:
-    """Let a model learn from the waiting decisions of customers, every second one as churned."""
+    """Train a model on the waiting decisions of customers, every second one as churned."""
     waiting = [one for customer in customers for one in customer.waiting]
     days: dict[int, list[Matured]] = {}
     for place, pending in enumerate(sorted(waiting, key=lambda one: (one.decided_at, one.customer))):

@@ -24,7 +24,6 @@ from tests.harness.stored.keyspace import entries_of
 
 
 def customer_values(customer: Customer) -> dict[str, Any]:
-    """Return the stored values of a customer."""
     return {
         "facts": list(customer.vector),
         "marks": list(customer.counters),
@@ -68,18 +67,14 @@ def _episode(one: Alert | None) -> list[Any] | None:
 
 @dataclass
 class Restored:
-    """Customers that were decoded, with their ranking."""
-
     customers: list[Customer]
     ranking: Ranking
 
     @classmethod
     def of(cls, stored: Sequence[tuple[str, bytes]], settings: Settings) -> Restored:
-        """Decode stored customers and rank them."""
         return cls(*ranked_customers(stored, settings))
 
     def values(self) -> dict[str, Any]:
-        """Return the stored values of each customer, by name."""
         rows = self.ranking.rows(np.arange(len(self.customers)))
         ranks = zip(*(_numbers(getattr(rows, name)) for name in ("earlier", "last", "last_at", "latest")), strict=True)
         return {
@@ -88,7 +83,6 @@ class Restored:
         }
 
     def written_again(self) -> list[bytes]:
-        """Encode the customers again."""
         return encode_customers(self.customers, self.ranking)
 
 
@@ -103,7 +97,7 @@ def states_of(keyspace: Mapping[str, Any], partition: int) -> list[tuple[str, by
 
 
 def partition_values(keyspace: Mapping[str, Any], number: int, settings: Settings) -> dict[str, Any]:
-    """Return what a worker reads of a partition, and its state after it was restored."""
+    """Return the stored values of a partition, and figures of the restored partition."""
     meta = entries_of(keyspace, f"{{p{number}}}:meta")
     task = PartitionTask(number, {role: role for role in ROLES}, settings, Limits())
     task.restore(states_of(keyspace, number))
@@ -127,7 +121,7 @@ def partition_values(keyspace: Mapping[str, Any], number: int, settings: Setting
 
 
 def without_schema(summary: bytes) -> dict[str, Any]:
-    """Return what is read of a partition's summary, without the name of its schema."""
+    """Return a partition's summary without the name of its schema."""
     found: dict[str, Any] = msgspec.to_builtins(msgspec.json.decode(summary, type=Summary))
     del found["schema"]
     return found
