@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -20,7 +19,6 @@ from benchmarks.rounds import Pairs, take_turns
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import confluent_options
 from stream_app.core.messages.schema import encode_message
-from stream_app.demo.secrets import new_secret
 from tests.harness.alerts import urgent_alert
 from tests.harness.processes import LiveSystem
 from tests.harness.receivers import AlertReceiver
@@ -96,12 +94,8 @@ def cost_of_monitoring(
 @contextmanager
 def _delivering(system: LiveSystem, deliveries: list[int]) -> Iterator[int]:
     """Run a notifier that delivers alerts to a webhook. Yield the port of its metrics."""
-    secret, channels = system.folder / "secret", system.folder / "channels.yml"
-    secret.write_text(new_secret("webhook"), encoding="utf-8")
     with AlertReceiver() as receiver:
-        team = {"kind": "webhook", "url": receiver.url("team"), "secret": f"file:{secret}", "allow_private": True}
-        channels.write_text(json.dumps({"mode": "live", "channels": {"team": team}}), encoding="utf-8")
-        system.settings["delivery.config"] = str(channels)
+        system.write_channels(team={"url": receiver.url("team")})
         notifier, port = system.start_with_metrics("notifier")
         alerts = Repeated(ALERT_SECONDS, _alert_sender(system))
         alerts.start()

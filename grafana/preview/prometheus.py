@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -98,12 +99,9 @@ class Prometheus:
         return found
 
     def _ask(self, path: str, **given: object) -> Any:
-        connection = http.client.HTTPConnection(self._host, timeout=_SECONDS)
-        try:
+        with closing(http.client.HTTPConnection(self._host, timeout=_SECONDS)) as connection:
             connection.request("GET", f"/api/v1/{path}?{urlencode(given)}")
             answer = json.loads(connection.getresponse().read())
-        finally:
-            connection.close()
         if answer["status"] != "success":
             raise Refused(f"{answer['error']}: {given.get('query', path)}")
         return answer["data"]

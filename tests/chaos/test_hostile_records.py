@@ -19,7 +19,6 @@ from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.config import confluent_options
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.messages.schema import encode_message
-from stream_app.demo.secrets import new_secret
 from stream_app.ingest import LogFormat, open_log
 from stream_app.publish.feed import Feed, Listener, Summary
 from stream_app.publish.pace import FLAT_OUT, Pace
@@ -51,11 +50,6 @@ INPUTS: Final = ("ticks", "contacts", *hostile.EVENTS)
 UNREADABLE: Final = ("random bytes", "invalid UTF-8", "empty", "null", "not an object", "deep nesting")
 URGENT: Final = 20  # current alerts of good customers, which the notifier delivers
 DONE_SECONDS: Final = 240.0
-_CHANNELS: Final = """\
-mode: live
-channels:
-  team: {{kind: webhook, url: "{url}", secret: "file:{secret}", allow_private: true}}
-"""
 
 
 class Attack(Listener):
@@ -216,13 +210,6 @@ def assert_same(mine: dict[Any, Any], theirs: dict[Any, Any], what: str) -> None
     assert not differing, f"{len(differing)} {what} differ:\n{examples}"
 
 
-def write_channels(live: LiveSystem, receiver: AlertReceiver) -> None:
-    secret, channels = live.folder / "secret", live.folder / "channels.yml"
-    secret.write_text(new_secret("webhook"), encoding="utf-8")
-    channels.write_text(_CHANNELS.format(url=receiver.url("team"), secret=secret), encoding="utf-8")
-    live.settings["delivery.config"] = str(channels)
-
-
 def send_urgent(live: LiveSystem) -> None:
     """Send current alerts of good customers to the same topic."""
     config = live.config.kafka
@@ -240,7 +227,7 @@ def attack_and_compare(
 ) -> None:
     """Run the services among hostile records of some kinds, and compare good customers with a replay."""
     with AlertReceiver() as receiver, LiveSystem(SETTINGS) as live:
-        write_channels(live, receiver)
+        live.write_channels(team={"url": receiver.url("team")})
         live.run("topics", "create")
         began = time.monotonic()
         attack = attacked(live, log, kinds, count)

@@ -14,17 +14,16 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from tests.harness.compose_file import HEALTH_PORT, ComposeFile, Service
 from tests.harness.processes import Process
 from tests.harness.servers.kafka import fetch_jars
-from tests.harness.servers.process import free_port, program
+from tests.harness.servers.process import answers, free_port, program
 
 STREAM_APP: Final = Path(sys.executable).parent / "stream-app"
 ONCE_SECONDS: Final = 60.0
@@ -98,7 +97,8 @@ class Stack:
             case "nc":
                 return _listens(rest[-2], int(rest[-1]))
             case "wget":
-                return _answers(rest[-1])
+                url = urlsplit(rest[-1])
+                return answers(int(url.port or 80), url.path)
             case "stream-app":
                 name = str(STREAM_APP)
             case _:
@@ -110,9 +110,7 @@ class Stack:
 
     def _start(self, service: Service) -> None:
         self._mount(service)
-        command = self._program(service)
-        environ = self.environ(service)
-        process = Process(command, environ, self.folder / f"{service.name}.log")
+        process = Process(self._program(service), self.environ(service), self.folder / f"{service.name}.log")
         if service.once:
             self._finish(service, process)
             return
@@ -162,7 +160,7 @@ class Stack:
         java = [program("java", "default-jre-headless"), *service.environment["KAFKA_HEAP_OPTS"].split()]
         java += ["-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{fetch_jars()}/*"]
         defaults, given = self.folder / "kafka-defaults", self.folder / "kafka-given"
-        final = self._path_of(service, "/opt/kafka/config")
+        final = self.paths(service)["/opt/kafka/config"]
         for folder in (defaults, given):
             folder.mkdir(exist_ok=True)
         for name in _KAFKA_DEFAULTS:
@@ -183,10 +181,10 @@ class Stack:
             if not source.startswith("."):
                 (self.folder / "volumes" / source).mkdir(parents=True, exist_ok=True)
                 continue
-            self._copy(self.file.folder / source, self._path_of(service, target), _Words(self, service))
+            self._copy(self.file.folder / source, self.paths(service)[target], _Words(self, service))
         for path in service.temporary:
-            shutil.rmtree(self._path_of(service, path), ignore_errors=True)  # empty in a new container
-            self._path_of(service, path).mkdir(parents=True)
+            shutil.rmtree(self.paths(service)[path], ignore_errors=True)  # empty in a new container
+            self.paths(service)[path].mkdir(parents=True)
 
     def _copy(self, source: Path, target: Path, words: _Words) -> None:
         """Copy a mounted file or folder, and replace the names in it by those of this machine."""
@@ -195,17 +193,13 @@ class Stack:
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_text(words.local(file.read_text(encoding="utf-8")), encoding="utf-8")
 
-    def _path_of(self, service: Service, path: str) -> Path:
-        """Return the path on this machine for a path in the container."""
-        return dict(self.paths(service))[path]
-
-    def paths(self, service: Service) -> Iterator[tuple[str, Path]]:
-        """Yield each mounted path of a container with its path on this machine."""
-        for source, target, _ in service.mounts:
-            own = self.folder / "mounts" / service.name / target.strip("/")
-            yield target, own if source.startswith(".") else self.folder / "volumes" / source
-        for path in service.temporary:
-            yield path, self.folder / "memory" / service.name / path.strip("/")
+    def paths(self, service: Service) -> dict[str, Path]:
+        """Return the paths on this machine of a container's mounts, by path in the container."""
+        mounts, memory = self.folder / "mounts" / service.name, self.folder / "memory" / service.name
+        return {
+            target: mounts / target.strip("/") if source.startswith(".") else self.folder / "volumes" / source
+            for source, target, _ in service.mounts
+        } | {path: memory / path.strip("/") for path in service.temporary}
 
 
 class _Words:
@@ -225,7 +219,7 @@ class _Words:
 
     @cached_property
     def _paths(self) -> dict[str, Path]:
-        return dict(self._stack.paths(self._service))
+        return self._stack.paths(self._service)
 
     @cached_property
     def _mounted(self) -> re.Pattern[str]:
@@ -250,14 +244,6 @@ def _listens(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5.0) as answer:  # noqa: S310 - on loopback
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 TERMINATED: Final = {0, -signal.SIGTERM, 128 + signal.SIGTERM}  # Java ends with 143

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ import redis
 
 from stream_app.config import INPUTS, PORT_OFFSETS, LiveConfig, load_config, reader_options
 from stream_app.core.allocation.allocator import NUMBER as DESK
-from stream_app.demo.secrets import write_missing
+from stream_app.demo.secrets import new_secret, write_missing
 from tests.harness.servers import KafkaServer, RedisServer
 from tests.harness.servers.process import Process, free_port
 
@@ -121,6 +122,15 @@ class LiveSystem:
         port = free_port()
         self.settings["health.port"] = str(port - PORT_OFFSETS[name])
         return self.start(name), port
+
+    def write_channels(self, **channels: dict[str, Any]) -> None:
+        """Deliver alerts to webhooks on loopback. Each channel needs a `url`."""
+        secret, file = self.folder / "secret", self.folder / "channels.yml"
+        secret.write_text(new_secret("webhook"), encoding="utf-8")
+        common = {"kind": "webhook", "secret": f"file:{secret}", "allow_private": True}
+        named = {name: {**common, **channel} for name, channel in channels.items()}
+        file.write_text(json.dumps({"mode": "live", "channels": named}), encoding="utf-8")
+        self.settings["delivery.config"] = str(file)
 
     def positions(self) -> list[dict[str, int] | None]:
         """Return the committed offsets of each partition by role, or None before its first commit."""

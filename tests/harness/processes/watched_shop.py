@@ -8,7 +8,6 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Final, Self
 
-from stream_app.demo.secrets import new_secret
 from stream_app.demo.simulation import Plan, ShopSimulation
 from stream_app.simulate import ShopSettings
 from stream_app.simulate.calendar import SHOP_ZONE
@@ -34,12 +33,6 @@ SETTINGS: Final = {
     "kafka.partitions": "4",
     "health.watchdog_after": "0s",
 }
-_CHANNELS: Final = """\
-mode: live
-channels:
-  team: {{kind: webhook, url: "{team}", secret: "file:{secret}", language: zh, allow_private: true}}
-  spare: {{kind: webhook, url: "{spare}", secret: "file:{secret}", allow_private: true}}
-"""
 
 
 class PlanUntilToday(Plan):
@@ -79,11 +72,7 @@ class WatchedShop(LiveSystem):
     def __enter__(self) -> Self:
         super().__enter__()
         receiver = self._closing.enter_context(AlertReceiver())
-        secret, channels = self.folder / "secret", self.folder / "channels.yml"
-        secret.write_text(new_secret("webhook"), encoding="utf-8")
-        text = _CHANNELS.format(team=receiver.url("team"), spare=receiver.url("spare"), secret=secret)
-        channels.write_text(text, encoding="utf-8")
-        self.settings["delivery.config"] = str(channels)
+        self.write_channels(team={"url": receiver.url("team"), "language": "zh"}, spare={"url": receiver.url("spare")})
         self.redis.config_set("maxmemory", "512mb")
         self.run("topics", "create")
         for name in self.services:
