@@ -26,23 +26,19 @@ def machine() -> dict[str, str]:
     return facts | {name: version(name) for name in PACKAGES}
 
 
-def load_average() -> float:
-    """Return the load average of the last minute, which includes the benchmark's own processes."""
-    return os.getloadavg()[0]
-
-
 @dataclass
 class Conditions:
     """Conditions of a measurement that begins when the object is created; `end` completes them."""
 
     machine: dict[str, str] = field(default_factory=machine)
-    load_before: float = field(default_factory=load_average)
+    # Load averages of the last minute, which include the benchmark itself.
+    load_before: float = field(default_factory=lambda: os.getloadavg()[0])
     load_after: float = 0.0
     seconds: float = field(default_factory=lambda: -time.perf_counter())
 
     def end(self) -> None:
         """Record the load and the duration."""
-        self.load_after = load_average()
+        self.load_after = os.getloadavg()[0]
         self.seconds += time.perf_counter()
 
 

@@ -175,6 +175,10 @@ def listing(columns: Sequence[Column], largest: str = "") -> table.Panel:
     return panel
 
 
+COUNT: Final = Measure("short", decimals=0)
+PERCENT: Final = Measure("percentunit", decimals=1)
+
+
 @dataclass(frozen=True)
 class Names:
     """Names and colours of series by the value of their label.

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from benchmarks.replay.results import Growth
-from benchmarks.replay.whole_replay import SHORT, Run, replay
+from benchmarks.replay.whole_replay import SHORT, replay
 from benchmarks.results import Spread
 from stream_app.core.units import DAY_US
 
@@ -27,11 +27,6 @@ class Case:
     log: Path
     every_days: int = 14
     partitions: int = 1
-
-    def runs(self) -> list[Run]:
-        """Replay the log."""
-        settings = msgspec.structs.replace(SHORT, decide_every=self.every_days * DAY_US)
-        return [replay(self.log, settings, partitions=self.partitions) for _ in range(_ROUNDS)]
 
 
 def cases(visits: dict[str, Path]) -> list[Case]:
@@ -53,7 +48,8 @@ def measure(every: Iterable[Case]) -> list[Growth]:
     """Measure all cases, each parameter's first value first."""
     rows: list[Growth] = []
     for case in every:
-        runs = case.runs()
+        settings = msgspec.structs.replace(SHORT, decide_every=case.every_days * DAY_US)
+        runs = [replay(case.log, settings, partitions=case.partitions) for _ in range(_ROUNDS)]
         seconds = Spread.of([run.replay_seconds for run in runs])
         base = next((row for row in rows if row.parameter == case.parameter), None)
         row = Growth(case.parameter, case.value, runs[0].events, runs[0].decisions, seconds, "–")

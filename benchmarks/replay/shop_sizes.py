@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -53,8 +53,9 @@ def flatness(logs: dict[int, Path], runs: Iterable[int]) -> Flatness:
     measured: dict[int, list[Measured]] = {customers: [] for customers in sorted(logs)}
     for customers in runs:
         measured[customers].append(in_own_process(measure, logs[customers]))
-    return Flatness([_size(customers, every) for customers, every in measured.items()])
-
-
-def _size(customers: int, every: Sequence[Measured]) -> Size:
-    return Size(customers, [one.run for one in every], every[0].state_bytes, every[0].pending_bytes)
+    return Flatness(
+        [
+            Size(customers, [one.run for one in every], every[0].state_bytes, every[0].pending_bytes)
+            for customers, every in measured.items()
+        ]
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from grafana.page import Page, Variable
-from grafana.panels import BLUE, GREEN, ORANGE, RED, Column, Measure, Names, Style
+from grafana.panels import COUNT, GREEN, ORANGE, PERCENT, RED, Column, Measure, Names, Style
 from grafana.queries import Queries
 
 VARIABLES: Final = (
@@ -23,17 +23,12 @@ _FOUND: Final = Queries('cause=~"$cause",segment=~"$segment"')  # outcomes have 
 _SENT: Final = Queries('channel=~"$channel"')
 SENT: Final = 'outcome="sent"'
 
-PEOPLE: Final = Measure("short", BLUE, decimals=0)
-PERCENT: Final = Measure("percentunit", BLUE, decimals=1)
-
 
 def page(lang: str) -> Page:
     """Return the page in a language."""
     made = Page("causes", lang, VARIABLES, since="now-7d", refresh="1m")
-    _at_a_glance(made)
-    _causes(made)
-    _outcomes(made)
-    _delivery(made)
+    for add_section in (_at_a_glance, _causes, _outcomes, _delivery):
+        add_section(made)
     return made
 
 
@@ -42,14 +37,14 @@ def _closed(reason: str) -> str:
 
 
 def _at_a_glance(page: Page) -> None:
-    page.number("open", _ALL.total("churn_open_alerts"), PEOPLE)
-    page.number("opened", _ALL.increase("churn_alerts_opened_total"), PEOPLE)
+    page.number("open", _ALL.total("churn_open_alerts"), COUNT)
+    page.number("opened", _ALL.increase("churn_alerts_opened_total"), COUNT)
     page.number("returned", _closed("returned"), Measure("short", "green", decimals=0))
-    page.number("lost", _closed("lost"), PEOPLE)
+    page.number("lost", _closed("lost"), COUNT)
     share = f"{_closed('returned')} / ({_CLOSED.increase('churn_alerts_closed_total')} > 0)"
     page.number("returned_share", share, PERCENT)
     suppressed = "sum(increase(churn_alert_candidates_suppressed_total[$__range]))"
-    page.number("suppressed", suppressed, PEOPLE)
+    page.number("suppressed", suppressed, COUNT)
 
 
 def _causes(page: Page) -> None:
@@ -57,42 +52,42 @@ def _causes(page: Page) -> None:
     page.bars(
         "open_by_cause",
         {"{{cause}}": f"sort_desc({_ALL.total('churn_open_alerts', 'cause')} > 0)"},
-        PEOPLE, 10, 10, CAUSES,
+        COUNT, 10, 10, CAUSES,
     )  # fmt: skip
     page.bars(
         "open_by_segment",
         {"{{segment}}": f"sort_desc({_ALL.total('churn_open_alerts', 'segment')} > 0)"},
-        PEOPLE, 7, 10, Names("segments"),
+        COUNT, 7, 10, Names("segments"),
     )  # fmt: skip
     page.bars(
         "complaints",
         {"{{category}}": f"sort_desc({_SHOP.increase('churn_complaints_total', 'category')} > 0)"},
-        PEOPLE, 7, 10, Names("categories"),
+        COUNT, 7, 10, Names("categories"),
     )  # fmt: skip
     page.trend(
         "open_course",
         {"{{cause}}": f"{_ALL.total('churn_open_alerts', 'cause')} > 0"},
-        PEOPLE,
+        COUNT,
         12,
         Style.STACKED,
         CAUSES,
     )
     rate = {"{{cause}}": f"sum by (cause) (increase({_ALL.series('churn_alerts_opened_total')}[$__rate_interval])) > 0"}
-    page.trend("opened_course", rate, PEOPLE, 12, Style.STACKED, CAUSES)
+    page.trend("opened_course", rate, COUNT, 12, Style.STACKED, CAUSES)
 
 
 def _outcomes(page: Page) -> None:
     page.row("outcomes")
     closed = f"sum by (reason) (increase({_CLOSED.series('churn_alerts_closed_total')}[$__rate_interval]))"
-    page.trend("closed", {"{{reason}}": closed}, PEOPLE, 12, Style.STACKED, OUTCOMES)
+    page.trend("closed", {"{{reason}}": closed}, COUNT, 12, Style.STACKED, OUTCOMES)
     suppressed = "sum by (reason) (increase(churn_alert_candidates_suppressed_total[$__rate_interval]))"
-    page.trend("suppressed_course", {"{{reason}}": suppressed}, PEOPLE, 12, Style.STACKED, Names("suppressions"))
+    page.trend("suppressed_course", {"{{reason}}": suppressed}, COUNT, 12, Style.STACKED, Names("suppressions"))
     page.table(
         "table",
         [
             Column("cause", name="cause", named="causes"),
-            Column("open", query=f"{_ALL.total('churn_open_alerts', 'cause')} > 0", measure=PEOPLE),
-            Column("opened", query=f"{_ALL.increase('churn_alerts_opened_total', 'cause')} > 0", measure=PEOPLE),
+            Column("open", query=f"{_ALL.total('churn_open_alerts', 'cause')} > 0", measure=COUNT),
+            Column("opened", query=f"{_ALL.increase('churn_alerts_opened_total', 'cause')} > 0", measure=COUNT),
             Column(
                 "share",
                 query=f"{_ALL.increase('churn_alerts_opened_total', 'cause')}"
@@ -104,35 +99,35 @@ def _outcomes(page: Page) -> None:
         largest="open",
     )
     found = _FOUND.increase("churn_alert_outcomes_total", "outcome")
-    page.bars("found", {"{{outcome}}": f"sort_desc({found} > 0)"}, PEOPLE, names=Names("staff_outcomes"))
+    page.bars("found", {"{{outcome}}": f"sort_desc({found} > 0)"}, COUNT, names=Names("staff_outcomes"))
 
 
 def _delivery(page: Page) -> None:
     page.row("delivery")
     ended = "churn_deliveries_total"
-    page.number("sent", _SENT.increase(ended, more=SENT), PEOPLE)
-    page.number("pending", _SENT.total("churn_delivery_pending_records"), PEOPLE)
+    page.number("sent", _SENT.increase(ended, more=SENT), COUNT)
+    page.number("pending", _SENT.total("churn_delivery_pending_records"), COUNT)
     late = Measure("s", GREEN, ((2 * 3_600, ORANGE), (12 * 3_600, RED)))
     page.number("oldest", f"max({_SENT.series('churn_delivery_oldest_pending_seconds')})", late)
     page.number("dead", "sum(churn_delivery_dead_records)", Measure("short", GREEN, ((1, RED),), decimals=0))
-    page.number("held_back", _SENT.increase(ended, more='outcome="suppressed"'), PEOPLE)
+    page.number("held_back", _SENT.increase(ended, more='outcome="suppressed"'), COUNT)
     closed = Measure("short", GREEN, ((1, RED),), decimals=0)
     page.number("closed_channels", _SENT.total("churn_delivery_channel_disabled"), closed)
     page.trend(
         "sent_course",
         {"{{channel}}": f"sum by (channel) (increase({_SENT.series(ended, SENT)}[$__rate_interval]))"},
-        PEOPLE, 8, Style.STACKED,
+        COUNT, 8, Style.STACKED,
     )  # fmt: skip
     reasons = {"{{reason}}": "sum by (reason) (increase(churn_deliveries_suppressed_total[$__rate_interval]))"}
-    page.trend("held_course", reasons, PEOPLE, 8, Style.STACKED, Names("held_back"))
+    page.trend("held_course", reasons, COUNT, 8, Style.STACKED, Names("held_back"))
     page.table(
         "channels",
         [
             Column("channel", name="channel"),
-            Column("sent", query=_SENT.increase(ended, "channel", SENT), measure=PEOPLE),
-            Column("pending", query=_SENT.total("churn_delivery_pending_records", "channel"), measure=PEOPLE),
+            Column("sent", query=_SENT.increase(ended, "channel", SENT), measure=COUNT),
+            Column("pending", query=_SENT.total("churn_delivery_pending_records", "channel"), measure=COUNT),
             Column("oldest", query=_SENT.total("churn_delivery_oldest_pending_seconds", "channel"), measure=late),
-            Column("gave_up", query=_SENT.increase(ended, "channel", 'outcome="dead"'), measure=PEOPLE),
+            Column("gave_up", query=_SENT.increase(ended, "channel", 'outcome="dead"'), measure=COUNT),
             Column(
                 "state",
                 query=_SENT.total("churn_delivery_channel_disabled", "channel"),

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from grafana.page import Page, Variable
-from grafana.panels import BLUE, Column, Measure, Names, Style
+from grafana.panels import COUNT, PERCENT, Column, Measure, Names, Style
 from grafana.queries import Queries
 
 VARIABLES: Final = (
@@ -44,18 +44,12 @@ _CHOSEN: Final = Queries('shop=~"$shop",segment=~"$segment"')  # metrics with a 
 _CURRENT: Final = 'month="current"'
 _LIKELY: Final = 'band=~"high|very_high"'
 
-PEOPLE: Final = Measure("short", BLUE, decimals=0)
-PERCENT: Final = Measure("percentunit", BLUE, decimals=1)
-MONEY: Final = Measure("short", BLUE, decimals=0)
-
 
 def page(lang: str) -> Page:
     """Return the page in a language."""
     made = Page("churn_today", lang, VARIABLES, since="now-24h", refresh="1m")
-    _at_a_glance(made)
-    _customers(made)
-    _funnel(made)
-    _money(made)
+    for add_section in (_at_a_glance, _customers, _funnel, _money):
+        add_section(made)
     return made
 
 
@@ -99,9 +93,9 @@ def _left_in_carts(over: str) -> str:
 
 def _at_a_glance(page: Page) -> None:
     page.number("churn_rate", _churn_rate("current"), PERCENT)
-    page.number("lost", _ALL.total("churn_month_lost_customers", more=_CURRENT), PEOPLE)
-    page.number("likely", _ALL.total("churn_risk_customers", more=_LIKELY), PEOPLE)
-    page.number("open", _CHOSEN.total("churn_open_alerts"), PEOPLE)
+    page.number("lost", _ALL.total("churn_month_lost_customers", more=_CURRENT), COUNT)
+    page.number("likely", _ALL.total("churn_risk_customers", more=_LIKELY), COUNT)
+    page.number("open", _CHOSEN.total("churn_open_alerts"), COUNT)
     page.number("inactive", _ALL.ratio("churn_inactive_buyers", "churn_buyers"), PERCENT)
     page.number("repurchase", _ALL.ratio("churn_repeat_buyers", "churn_buyers"), PERCENT)
 
@@ -109,9 +103,9 @@ def _at_a_glance(page: Page) -> None:
 def _customers(page: Page) -> None:
     page.row("customers")
     bands = _each("churn_risk_customers", "band", ("very_high", "high", "medium", "low"))
-    page.trend("bands", bands, PEOPLE, 8, Style.STACKED, BANDS)
+    page.trend("bands", bands, COUNT, 8, Style.STACKED, BANDS)
     stages = _each("churn_stage_customers", "stage", tuple(STAGES.colours))
-    page.trend("stages", stages, PEOPLE, 8, Style.STACKED, STAGES)
+    page.trend("stages", stages, COUNT, 8, Style.STACKED, STAGES)
     page.trend("churn_course", {"current": _churn_rate("current"), "previous": _churn_rate("previous")}, PERCENT)
     page.trend(
         "month",
@@ -119,7 +113,7 @@ def _customers(page: Page) -> None:
             "lost": _ALL.total("churn_month_lost_customers", more=_CURRENT),
             "returned": _ALL.total("churn_month_returned_customers", more=_CURRENT),
         },
-        PEOPLE,
+        COUNT,
     )
     page.trend(
         "shares",
@@ -133,20 +127,20 @@ def _customers(page: Page) -> None:
     page.bars(
         "complaints",
         {"{{category}}": f"sort_desc({_ALL.increase('churn_complaints_total', 'category')} > 0)"},
-        PEOPLE,
+        COUNT,
         names=Names("categories"),
     )
     segments = _each("churn_segment_customers", "segment", tuple(one for one in SEGMENTS.colours if one != "unknown"))
-    page.trend("segments", segments, PEOPLE, 8, Style.STACKED, SEGMENTS)
+    page.trend("segments", segments, COUNT, 8, Style.STACKED, SEGMENTS)
     buyers, open_now = (_CHOSEN.total(one, "segment") for one in ("churn_segment_customers", "churn_open_alerts"))
     page.table(
         "by_segment",
         [
             Column("segment", name="segment", named="segments"),
-            Column("buyers", query=buyers, measure=PEOPLE),
-            Column("scored", query=_CHOSEN.total("churn_risk_customers", "segment"), measure=PEOPLE),
+            Column("buyers", query=buyers, measure=COUNT),
+            Column("scored", query=_CHOSEN.total("churn_risk_customers", "segment"), measure=COUNT),
             Column("likely", query=_likely_share("segment"), measure=PERCENT),
-            Column("open", query=f"{open_now} or 0 * {buyers}", measure=PEOPLE),
+            Column("open", query=f"{open_now} or 0 * {buyers}", measure=COUNT),
         ],
         16,
         largest="buyers",
@@ -156,7 +150,7 @@ def _customers(page: Page) -> None:
 def _funnel(page: Page) -> None:
     page.row("funnel")
     steps = {f"step_{step}": _ALL.increase("churn_funnel_steps_total", more=f'step="{step}"') for step in FUNNEL}
-    page.bars("funnel", steps, PEOPLE)
+    page.bars("funnel", steps, COUNT)
     losses = {
         f"after_{before}": f"clamp_min(1 - {_ALL.share(_step(after), _step(before))}, 0)"
         for before, after in pairwise(("browse", "cart", "checkout", "order", "paid", "delivered"))
@@ -181,19 +175,17 @@ def _step(step: str) -> str:
 
 def _money(page: Page) -> None:
     page.row("money")
-    page.number("revenue", _ALL.increase("churn_revenue_amount_total"), MONEY)
-    page.number("visitors", _ALL.increase("churn_visitors_total"), PEOPLE)
+    page.number("revenue", _ALL.increase("churn_revenue_amount_total"), COUNT)
+    page.number("visitors", _ALL.increase("churn_visitors_total"), COUNT)
     page.number("conversion", _conversion("$__range"), PERCENT)
     page.number("visitor_value", _ALL.share("churn_revenue_amount_total", "churn_visitors_total"), Measure("short"))
-    page.number("left_in_carts", _left_in_carts("$__range"), MONEY)
+    page.number("left_in_carts", _left_in_carts("$__range"), COUNT)
     page.number("bounce", _bounces("$__range"), PERCENT)
-    page.trend(
-        "orders", {"{{kind}}": _an_hour("churn_orders_total", "kind")}, PEOPLE, 12, Style.STACKED, Names("kinds")
-    )
+    page.trend("orders", {"{{kind}}": _an_hour("churn_orders_total", "kind")}, COUNT, 12, Style.STACKED, Names("kinds"))
     page.trend(
         "checkout_losses",
         {"{{reason}}": _an_hour("churn_checkout_losses_total", "reason")},
-        PEOPLE,
+        COUNT,
         12,
         Style.STACKED,
         Names("checkout"),
@@ -202,12 +194,12 @@ def _money(page: Page) -> None:
         "shops",
         [
             Column("shop", name="shop"),
-            Column("buyers", query=_ALL.total("churn_buyers", "shop"), measure=PEOPLE),
+            Column("buyers", query=_ALL.total("churn_buyers", "shop"), measure=COUNT),
             Column("churn_rate", query=_churn_rate("current", "shop"), measure=PERCENT),
             Column("likely", query=_likely_share("shop"), measure=PERCENT),
             Column("repurchase", query=_ALL.ratio("churn_repeat_buyers", "churn_buyers", by="shop"), measure=PERCENT),
-            Column("open", query=_CHOSEN.total("churn_open_alerts", "shop"), measure=PEOPLE),
-            Column("revenue", query=_ALL.increase("churn_revenue_amount_total", "shop"), measure=MONEY),
+            Column("open", query=_CHOSEN.total("churn_open_alerts", "shop"), measure=COUNT),
+            Column("revenue", query=_ALL.increase("churn_revenue_amount_total", "shop"), measure=COUNT),
         ],
         height=6,
         largest="buyers",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from grafana.page import STAT_HEIGHT, Page, Variable
-from grafana.panels import BLUE, GREEN, ORANGE, RED, Column, Measure, Names, Style
+from grafana.panels import BLUE, COUNT, GREEN, ORANGE, PERCENT, RED, Column, Measure, Names, Style
 from grafana.queries import Queries
 
 VARIABLES: Final = (Variable("window", "label_values(churn_quality_examples, window)", chosen="28d"),)
@@ -24,9 +24,7 @@ SCORERS: Final = Names(
 )
 _ALL: Final = Queries('window=~"$window"')
 
-SHARE: Final = Measure("percentunit", BLUE, decimals=1)
 NUMBER: Final = Measure("short", BLUE, decimals=3, lowest=None)
-COUNT: Final = Measure("short", BLUE, decimals=0)
 # Typical values on a time split are 0.55 to 0.80; 0.5 is chance. Above 0.9, suspect label leakage.
 AUC: Final = Measure("short", RED, ((0.55, ORANGE), (0.6, GREEN), (0.9, ORANGE)), decimals=3, lowest=0.4, highest=1.0)
 AHEAD: Final = Measure("short", RED, ((0.0, ORANGE), (0.01, GREEN)), decimals=3, lowest=None)
@@ -37,10 +35,8 @@ LIFT: Final = Measure("short", RED, ((1.0, ORANGE), (1.2, GREEN)), decimals=2)
 def page(lang: str) -> Page:
     """Return the page in a language."""
     made = Page("quality", lang, VARIABLES, since="now-7d", refresh="5m")
-    _at_a_glance(made)
-    _beside(made)
-    _promises(made)
-    _inside(made)
+    for add_section in (_at_a_glance, _beside, _promises, _inside):
+        add_section(made)
     return made
 
 
@@ -59,7 +55,7 @@ def _at_a_glance(page: Page) -> None:
     page.number("ahead", ahead, AHEAD)
     page.number("calibration", _of("churn_quality_calibration_error_ratio"), CALIBRATION)
     page.number("lift", _of("churn_quality_lift_ratio"), LIFT)
-    page.number("precision", _of("churn_quality_precision_ratio"), SHARE)
+    page.number("precision", _of("churn_quality_precision_ratio"), PERCENT)
     page.number("examples", f"max({_ALL.series('churn_quality_examples')})", COUNT)
 
 
@@ -83,9 +79,9 @@ def _beside(page: Page) -> None:
                     ("auc", "churn_quality_auc_ratio", NUMBER),
                     ("log_loss", "churn_quality_log_loss_nats", NUMBER),
                     ("brier", "churn_quality_brier_ratio", NUMBER),
-                    ("calibration", "churn_quality_calibration_error_ratio", SHARE),
+                    ("calibration", "churn_quality_calibration_error_ratio", PERCENT),
                     ("lift", "churn_quality_lift_ratio", Measure("short", decimals=2)),
-                    ("precision", "churn_quality_precision_ratio", SHARE),
+                    ("precision", "churn_quality_precision_ratio", PERCENT),
                 )
             ),
         ],
@@ -103,7 +99,7 @@ def _promises(page: Page) -> None:
             "promised": f"max by (tenth) ({_ALL.series('churn_quality_predicted_ratio')})",
             "measured": f"max by (tenth) ({_ALL.series('churn_quality_observed_ratio')})",
         },
-        SHARE,
+        PERCENT,
         12,
     )
     page.trend(
@@ -113,7 +109,7 @@ def _promises(page: Page) -> None:
             "recency": _of("churn_quality_precision_ratio", "recency"),
             "base": f"max({_ALL.series('churn_quality_base_rate_ratio')})",
         },
-        SHARE,
+        PERCENT,
         12,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from grafana.page import Page, Variable
-from grafana.panels import BLUE, GREEN, ORANGE, RED, Column, Measure, Names, Style
+from grafana.panels import BLUE, COUNT, GREEN, ORANGE, RED, Column, Measure, Names, Style
 from grafana.queries import Queries
 
 VARIABLES: Final = (Variable("instance", "label_values(churn_build_info, instance)"),)
@@ -13,7 +13,6 @@ _ALL: Final = Queries('instance=~"$instance"')
 _WHERE: Final = _ALL.where
 _JOBS: Final = "worker|trainer|allocator|notifier"
 
-COUNT: Final = Measure("short", decimals=0)
 RATE: Final = Measure("cps")
 SECONDS: Final = Measure("s")
 BYTES: Final = Measure("bytes")
@@ -25,12 +24,8 @@ NONE_IS_GOOD: Final = Measure("short", GREEN, ((1, RED),), decimals=0)
 def page(lang: str) -> Page:
     """Return the page in a language."""
     made = Page("service", lang, VARIABLES, since="now-1h", refresh="10s")
-    _at_a_glance(made)
-    _flow(made)
-    _commits(made)
-    _learning(made)
-    _delivery(made)
-    _processes(made)
+    for add_section in (_at_a_glance, _flow, _commits, _learning, _delivery, _processes):
+        add_section(made)
     return made
 
 

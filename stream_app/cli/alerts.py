@@ -266,7 +266,7 @@ def cause_of(note: AlertNote, words: Translator) -> str:
     explanation = note.explanation
     if note.urgent and explanation.evidence:
         with suppress(KeyError):  # evidence from another version may contain different numbers
-            return words.evidence(explanation.evidence[0])
+            return words.evidence(explanation.evidence[0].rule, explanation.evidence[0].numbers)
     return words.cause(explanation.causes[0].key) if explanation.causes else ""
 
 

@@ -6,25 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import reduce
 from operator import getitem
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from stream_app.i18n.catalogue import catalogue
 
 CURRENCY_SIGNS: Final = {"CNY": "¥", "RMB": "¥", "EUR": "€", "GBP": "£", "USD": "$", "JPY": "¥"}
-
-
-class Evidence(Protocol):
-    """Evidence for a cause, such as `core.causes.explanation.Evidence`."""
-
-    @property
-    def rule(self) -> str:
-        """Key of the evidence rule."""
-        ...
-
-    @property
-    def numbers(self) -> Mapping[str, float]:
-        """Numbers for the sentence by name: days, counts, and shares between 0 and 1."""
-        ...
 
 
 class Translator:
@@ -89,19 +75,22 @@ class Translator:
         bounds = f"{lower * 100:.0f}–{upper * 100:.0f}%"
         return f"{self.name('risk_bands', key)}{self._groups['punctuation']['comma']}{bounds}"
 
-    def evidence(self, evidence: Evidence) -> str:
-        """Return a piece of evidence as a sentence with its numbers.
+    def evidence(self, rule: str, numbers: Mapping[str, float]) -> str:
+        """Return a piece of evidence as a sentence.
 
-        >>> from types import SimpleNamespace
-        >>> found = SimpleNamespace(rule="open_complaint", numbers={"complaints": 2.0, "open": 1.0, "days": 6.2})
-        >>> Translator("en").evidence(found), Translator("zh").evidence(found)
+        Args:
+            rule: key of the evidence rule.
+            numbers: numbers for the sentence by name: days, counts, and shares between 0 and 1.
+
+        >>> found = "open_complaint", {"complaints": 2.0, "open": 1.0, "days": 6.2}
+        >>> Translator("en").evidence(*found), Translator("zh").evidence(*found)
         ('2 complaints, 1 of them open for 6 days', '投诉 2 次，其中 1 次已 6 天未解决')
         """
-        text = self._groups["evidence"].get(evidence.rule)
+        text = self._groups["evidence"].get(rule)
         if text is None:
-            numbers = ", ".join(f"{name} {value:g}" for name, value in evidence.numbers.items())
-            return f"{evidence.rule.replace('_', ' ')}{f' ({numbers})' if numbers else ''}"
-        sentence: str = text.format(**{name: Number(value) for name, value in evidence.numbers.items()})
+            listed = ", ".join(f"{name} {value:g}" for name, value in numbers.items())
+            return f"{rule.replace('_', ' ')}{f' ({listed})' if listed else ''}"
+        sentence: str = text.format(**{name: Number(value) for name, value in numbers.items()})
         return sentence
 
     def join(self, texts: Iterable[str]) -> str:

@@ -59,7 +59,8 @@ def render(metrics: Figures, lang: str, features: Features | None = None) -> str
 
 def pictures(m: Figures, translator: Translator, rows: list[dict[str, Any]]) -> dict[str, Picture | None]:
     """Return all charts by name, with None for charts without data."""
-    reach, right = translator.text("gain.chart_reach", days=m["capacity"]["early_days"]), gain_right(m, translator)
+    reach = translator.text("gain.chart_reach", days=m["capacity"]["early_days"])
+    right = translator.text("gain.chart_right", days=translator.number(m["protocol"]["horizon_days"]))
     departed = m["protocol"]["departures"] > 0
     values = {"n": translator.number(m["protocol"]["capacity"])}
     values |= {who: translator.percent(summary.own_row(m, who)["early_share"]) for who in ("product", "recency")}
@@ -78,11 +79,6 @@ def pictures(m: Figures, translator: Translator, rows: list[dict[str, Any]]) -> 
         "effects": effect_chart(m, translator),
         "weights": weight_chart(m, translator),
     }
-
-
-def gain_right(m: Figures, translator: Translator) -> str:
-    """Return the title of the chart of correct calls."""
-    return translator.text("gain.chart_right", days=translator.number(m["protocol"]["horizon_days"]))
 
 
 def feature_rows(m: Figures, translator: Translator, features: Features) -> list[dict[str, Any]]:

@@ -129,7 +129,7 @@ def _evidence(alert: AlertOpened, translator: Translator) -> tuple[str, ...]:
     for evidence in alert.explanation.evidence:
         if all(_KEY.fullmatch(key) for key in (evidence.rule, *evidence.numbers)):
             with suppress(KeyError):  # a number needed by the sentence is missing
-                found.append(translator.evidence(evidence))
+                found.append(translator.evidence(evidence.rule, evidence.numbers))
     return tuple(found)
 
 

@@ -81,7 +81,7 @@ def test_an_alert_is_told_with_cause_evidence_and_measure(page: WebPage) -> None
     lang = "zh" if alert["risk"].startswith("风险") else "en"
     measure = load_playbook().measure("forgot_shop", "one_time")
     assert alert["causes"] == [{"name": Translator(lang).cause("forgot_shop"), "percent": 61, "text": "61%"}]
-    assert alert["evidence"] == [Translator(lang).evidence(WHY.evidence[0])]
+    assert alert["evidence"] == [Translator(lang).evidence(WHY.evidence[0].rule, WHY.evidence[0].numbers)]
     assert alert["steps"] == [step.text(lang) for step in measure.steps]
     assert measure.never[0].text(lang) in alert["never"]
     assert "120" in alert["about"]

@@ -13,7 +13,6 @@ import stream_app.i18n
 from stream_app.core.alerts.sla import UNANSWERED, UNSOLVED
 from stream_app.core.causes.catalogue import CAUSES, FAMILY
 from stream_app.core.causes.evidence_rules import EVIDENCE_RULES
-from stream_app.core.causes.explanation import Evidence
 from stream_app.core.kpis.risk_bands import BANDS
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.segments.lifecycle_stage import STAGES
@@ -102,15 +101,14 @@ def test_no_other_catalogue_names_a_cause_a_segment_or_a_risk_band(lang: str, do
 def test_evidence_uses_only_numbers_of_its_rule(sign: str) -> None:
     for lang in LANGUAGES:
         assert placeholders(catalogue(lang, "explanations")["evidence"][sign]) <= set(numbers_of(sign))
-        text = Translator(lang).evidence(Evidence(sign, numbers_of(sign)))
+        text = Translator(lang).evidence(sign, numbers_of(sign))
         assert text
         assert "{" not in text
         assert bool(HAN.search(text)) == (lang == "zh")
 
 
 def test_unknown_keys_are_shown_in_readable_form() -> None:
-    unknown = Evidence("new_sign", {"days": 3.5})
-    assert {Translator(lang).evidence(unknown) for lang in LANGUAGES} == {"new sign (days 3.5)"}
+    assert {Translator(lang).evidence("new_sign", {"days": 3.5}) for lang in LANGUAGES} == {"new sign (days 3.5)"}
     assert Translator("zh").cause("new_cause") == "new cause"
 
 
