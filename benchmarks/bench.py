@@ -1,4 +1,4 @@
-"""What the benchmarks of the replay and of the live system share: simulated logs, and steps shown as they go."""
+"""Base class of both benchmark runs: simulated logs and progress."""
 
 from __future__ import annotations
 

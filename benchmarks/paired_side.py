@@ -3,7 +3,7 @@
     paired_side.py replay|worker LOG EVENTS [KAFKA REDIS_URL]
 
 It prints the version of the checkout. For each line of standard input it measures once, and prints the CPU time per
-event or record, µs. It knows the modules of this release and those of 0.1.1.
+event or record, µs. It supports this release and 0.1.1.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def replay(log: Path, _events: int) -> Iterator[Callable[[], float]]:
 
 @contextmanager
 def worker(log: Path, events: int, kafka: str, redis_url: str) -> Iterator[Callable[[], float]]:
-    """Provide the measurement of a worker process on servers that are used by nothing else."""
+    """Provide the measurement of a worker process on dedicated servers."""
     feed, runs = module("benchmarks.live.feed"), module("benchmarks.live.throughput")
     model: Any = feed.TrainedModel.from_log(log) if hasattr(feed, "TrainedModel") else feed.Taught.by(log)
     numbers = count()
@@ -68,7 +68,7 @@ def worker(log: Path, events: int, kafka: str, redis_url: str) -> Iterator[Calla
 
 
 def main(what: str, log: str, events: str, *servers: str) -> None:
-    """Measure whenever standard input asks for it."""
+    """Measure once for each line of standard input."""
     version = import_module("stream_app").__version__
     measurement: Any = {"replay": replay, "worker": worker}[what]
     with measurement(Path(log), int(events), *servers) as measure:

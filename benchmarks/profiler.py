@@ -1,4 +1,4 @@
-"""A sampling profiler by parts of the product.
+"""Sampling profiler that attributes CPU time to parts of the program.
 
 A tracing profiler makes small functions look expensive; this one has no measurable cost. Time in libraries counts for
 the part that calls them.
@@ -97,7 +97,7 @@ class Profiler:
 
 
 def profile(work: Callable[[], int]) -> list[Part]:
-    """Do some work, which returns its number of events, and return the share of each part."""
+    """Profile a function that returns its number of events, and return the share of each part."""
     profiler = Profiler(part_of)
     profiler.start()
     try:

@@ -1,4 +1,4 @@
-"""Measurements in turns, and in processes of their own."""
+"""Alternating measurements, and measurements in a separate process."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def take_turns(floor: Measure, product: Measure, rounds: Iterable[object]) -> Pa
 
 
 def in_own_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what a function returns in a new process, whose memory and CPU time are its own.
+    """Run a function in a new process and return its result.
 
     Raises:
         RuntimeError: the process has ended without a result. Its traceback is on standard error.

@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: what is measured, and where the results go."""
+"""Command line of the benchmarks."""
 
 from __future__ import annotations
 

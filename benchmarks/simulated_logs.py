@@ -32,7 +32,7 @@ def short(customers: int, sessions: float = 0.6, page_views: float = 1.0) -> Sho
     """Return a shop with all kinds of events over 45 days.
 
     Args:
-        customers: whose orders do not depend on the other arguments.
+        customers: number of customers; their orders do not depend on the other arguments.
         sessions: visits without an order; the default makes a dozen events per customer.
         page_views: per visit.
     """

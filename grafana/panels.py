@@ -1,4 +1,4 @@
-"""Panels of six kinds, all with a unit, a description and a text for missing values."""
+"""Panels of six kinds, each with a unit, a description and a text for missing values."""
 
 from __future__ import annotations
 

@@ -31,11 +31,11 @@ class Queries:
         return f"sum{_by(by)}(increase({self.series(metric, more)}[{over}]))"
 
     def ratio(self, part: str, whole: str, more: str = "", by: str = "") -> str:
-        """Return a gauge as a share of another one; empty while that is zero."""
+        """Return the ratio of two gauges; empty while the denominator is zero."""
         return f"{self.total(part, by, more)} / ({self.total(whole, by, more)} > 0)"
 
     def share(self, part: str, whole: str, over: str = "$__range") -> str:
-        """Return the growth of a counter as a share of that of another one; both may have matchers in braces."""
+        """Return the ratio of the growth of two counters, which may have matchers in braces."""
         return f"{self._increase(part, over)} / ({self._increase(whole, over)} > 0)"
 
     def quantile(self, share: float, metric: str) -> str:

@@ -89,7 +89,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if isinstance(report.longrepr, tuple)
     )
     if reasons:
-        terminalreporter.section("what was skipped, and why")
+        terminalreporter.section("skipped tests")
     for reason, count in reasons.most_common():
         terminalreporter.write_line(f"{count:4} {'test' if count == 1 else 'tests'}: {reason}")
     for report in [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]:
@@ -115,10 +115,10 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def judge(data_dir: Path) -> ModuleType:
-    """Provide the independent judge of predictions, which is kept beside the recorded logs."""
+    """Provide the independent judge of predictions, a script beside the recorded logs."""
     path = data_dir.parent / "tools" / "judge.py"
     if not path.exists():
-        missing(f"the judge of predictions: {path}")
+        missing(f"no judge of predictions at {path}")
     spec = importlib.util.spec_from_file_location("judge", path)
     assert spec is not None
     assert spec.loader is not None
@@ -164,5 +164,5 @@ def _running(server: ServerT) -> Iterator[ServerT]:
 def missing(what: str) -> None:
     """Skip the test because something it needs is missing; fail in CI."""
     if IN_CI:
-        pytest.fail(f"in CI this must be there: {what}", pytrace=False)
+        pytest.fail(f"missing in CI: {what}", pytrace=False)
     pytest.skip(what)

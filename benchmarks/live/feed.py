@@ -1,8 +1,7 @@
-"""Input of a live system under measurement: a simulated log with plain ticks, and a model trained on it.
+"""Input of a live benchmark: a simulated log with plain ticks, and a model trained on it.
 
-The log is sent by the parts of `stream-app publish`, but its ticks request nothing. Neither trainer nor allocator takes
-part, so that only the worker is measured. The first tick alone waits, for a model that the benchmark stores when the
-measurement may begin.
+The log is sent with the sender of `stream-app publish`, but its ticks request neither training nor allocation, so only
+the worker is measured. Only the first tick waits: for a model that the benchmark stores to start the measurement.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class Feed:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model after training, as it is stored."""
+    """A trained model in its stored form."""
 
     version: int
     snapshot: bytes
@@ -58,7 +57,7 @@ class TrainedModel:
 
     @classmethod
     def from_log(cls, log: Path) -> TrainedModel:
-        """Return the model after a replay of a log."""
+        """Train a model by replaying a log."""
         kept: list[ChurnModel] = []
         replay(log, WEEKLY, keep=lambda replayed: kept.append(replayed.churn_model))
         (churn_model,) = kept
@@ -109,14 +108,14 @@ def _batches(log: Path, limit: int, until: datetime | None) -> Iterator[Sequence
 
 @contextmanager
 def fresh_system(live: LiveSystem, name: str, settings: Mapping[str, str] | None = None) -> Iterator[LiveSystem]:
-    """Provide a system on the same servers and input topics with an empty part of Redis, a group and output topics.
+    """Provide a system on the same servers and input topics, with its own Redis prefix, group and output topics.
 
-    Its processes end with the block, and its keys in Redis are removed.
+    On exit, its processes end and its keys in Redis are removed.
 
     Args:
         live: the system whose servers and settings are used.
-        name: a name that is unique on these servers.
-        settings: those that differ.
+        name: unique name on these servers.
+        settings: settings that differ from those of `live`.
     """
     servers = live.config.kafka.bootstrap, live.config.redis.url
     own = {"redis.prefix": name, "kafka.group": name}
@@ -131,14 +130,19 @@ def fresh_system(live: LiveSystem, name: str, settings: Mapping[str, str] | None
 
 
 def input_topics(name: str) -> dict[str, str]:
-    """Return settings that give a system input topics of its own."""
+    """Return the settings for separate input topics."""
     return {f"kafka.topics.{role}": f"{name}.{role}" for role in INPUTS}
 
 
 def store_model(live: LiveSystem, model: TrainedModel, moment: int) -> None:
-    """Store a model as learned up to a moment, microseconds; if there is one, store that it has learned on until then.
+    """Store a model that has learned up to a moment. If one is stored already, only advance its moment.
 
     Partitions that wait for this moment then continue.
+
+    Args:
+        live: the system.
+        model: the model.
+        moment: microseconds.
     """
     asyncio.run(_store_model(live.config, model, moment))
 

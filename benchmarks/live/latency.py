@@ -47,7 +47,7 @@ _CHECKED: Final = 50  # customers whose scores are checked
 
 @dataclass(frozen=True)
 class Sent:
-    """An event that was recorded."""
+    """A sampled event."""
 
     customer: str
     role: str
@@ -66,11 +66,11 @@ class Committed:
 
 
 def latency(live: LiveSystem, log: Path, model: TrainedModel, *, history: int, rate: float, seconds: float) -> Latency:
-    """Measure a worker that knows its customers' histories, at the end of the topics, on the wall clock.
+    """Measure a worker with warm customer histories, at the head of the topics, on the wall clock.
 
     Args:
         live: servers.
-        log: its first events, shifted so that they end now, are the history; they are then sent again and again.
+        log: its first events, shifted to end now, are the history, and are then sent repeatedly.
         model: the model in force.
         history: number of events.
         rate: events per second.
@@ -105,7 +105,7 @@ def latency(live: LiveSystem, log: Path, model: TrainedModel, *, history: int, r
 
 
 def latencies_ms(sent: Sequence[Sent], committed: Sequence[Committed]) -> list[float]:
-    """Return the time from each event's append until it was seen to be committed.
+    """Return the time from each event's append to its observed commit, ms.
 
     Raises:
         ValueError: an event was never committed.
@@ -132,7 +132,7 @@ def latencies_ms(sent: Sequence[Sent], committed: Sequence[Committed]) -> list[f
 
 
 def _poll(live: LiveSystem, sending: Future[list[Sent]]) -> tuple[list[Committed], list[float]]:
-    """Poll until the sender has ended and all is committed. Return changes of positions, and seconds between polls."""
+    """Poll until the sender has ended and all is committed. Return the changes of positions and the poll intervals."""
     prefix, last = live.config.redis.prefix, dict[int, bytes]()
     committed: list[Committed] = []
     times = [time.time()]
@@ -154,7 +154,7 @@ def _poll(live: LiveSystem, sending: Future[list[Sent]]) -> tuple[list[Committed
 
 
 def send(environ: Mapping[str, str], log: Path, limit: int, rate: float, seconds: float) -> list[Sent]:
-    """Send the first events of a log again and again, as if they happened now. Return those that were recorded.
+    """Send the first events of a log repeatedly, as if they happened now. Return the sampled ones.
 
     Args:
         environ: settings of the system.
@@ -181,7 +181,7 @@ def send(environ: Mapping[str, str], log: Path, limit: int, rate: float, seconds
 
 
 class _Sender:
-    """Sends events as of now, and records every 16th."""
+    """Sends events with the current time, and samples every 16th."""
 
     def __init__(self, producer: Producer, topics: Mapping[str, str], partitions: int) -> None:
         self._producer, self._topics, self._partitions = producer, topics, partitions
@@ -217,7 +217,7 @@ def _at_the_end(live: LiveSystem) -> bool:
 
 
 def _check_scores(live: LiveSystem, sent: Sequence[Sent]) -> None:
-    """Raise an error unless some of the customers whose events were recorded last have a score."""
+    """Raise RuntimeError unless a customer of the last sampled events has a score."""
     scores = outcome_in_redis(live).scores
     if not any(0.0 < scores.get(one.customer, 0.0) < 1.0 for one in sent[-_CHECKED:]):
         raise RuntimeError("none of the last customers has a score")

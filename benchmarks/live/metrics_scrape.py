@@ -74,7 +74,7 @@ def _scrape(port: int) -> tuple[float, float, bytes]:
 
 
 def _filled(number: int, customers: int, shops: list[str]) -> tuple[PartitionTask, float]:
-    """Return a partition of restored customers, and the seconds that the columns of its counts took."""
+    """Return a partition of restored customers, and the CPU seconds of preparing its counts."""
     rng = np.random.default_rng(number)
     task = PartitionTask(number, {}, Settings(), Limits())
     partition = task.processor

@@ -30,7 +30,7 @@ _READY_SECONDS: Final = 60.0
 
 
 class Repeated(Thread):
-    """Calls a function again and again until it is stopped, and counts the calls."""
+    """Thread that calls a function at an interval and counts the calls."""
 
     def __init__(self, every: float, act: Callable[[], None]) -> None:
         super().__init__(daemon=True)
@@ -39,7 +39,7 @@ class Repeated(Thread):
         self.error: Exception | None = None
 
     def run(self) -> None:
-        """Call the function until `stop`, or until it fails."""
+        """Call the function until `stop` is called or the function fails."""
         try:
             while not self._end.wait(self._every):
                 self._act()
@@ -48,7 +48,7 @@ class Repeated(Thread):
             self.error = error
 
     def stop(self) -> int:
-        """Stop the thread. Return the number of calls, or raise what the function has raised."""
+        """Stop the thread. Return the number of calls, or raise the exception of the function."""
         self._end.set()
         self.join()
         if self.error is not None:
@@ -59,7 +59,7 @@ class Repeated(Thread):
 def cost_of_monitoring(
     live: LiveSystem, feed: Feed, model: TrainedModel, rounds: Iterable[int], scrape_seconds: float = SCRAPE_SECONDS
 ) -> Monitored:
-    """Measure a worker alone, monitored, alone, ...: each monitored run against those before and after it."""
+    """Measure a worker alone, monitored, alone, ...: each monitored run is compared with the runs around it."""
     alone: list[WorkerRun] = []
     monitored: list[WorkerRun] = []
     scrapes: list[int] = []

@@ -54,7 +54,7 @@ class WorkerRun:
 
 
 def watch(live: LiveSystem, workers: Sequence[Process], seconds: float) -> WorkerRun:
-    """Sample until everything in the topics is committed.
+    """Sample until all records in the topics are committed.
 
     Raises:
         AssertionError: a process has ended, or the time has passed.

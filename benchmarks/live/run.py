@@ -31,7 +31,7 @@ SCRAPED: Final = {"partitions": 8, "shops": 50, "alerts": 1_500}
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured."""
+    """Sizes of a run."""
 
     customers: int  # of the browsing-heavy shop
     events: int  # of its log, at most
@@ -53,7 +53,7 @@ class LiveBench(Bench):
     Args:
         logs: folder of the simulated logs.
         progress: where progress is shown.
-        plan: how much is measured.
+        plan: sizes of the run.
     """
 
     def __init__(self, logs: Path, progress: Progress, plan: Plan = FULL) -> None:
@@ -61,7 +61,7 @@ class LiveBench(Bench):
         self._plan = plan
 
     def run(self) -> LiveReport:
-        """Measure everything. Raise `Missing` if a program of Kafka or Redis is missing."""
+        """Run all benchmarks. Raise `Missing` if a program of Kafka or Redis is not installed."""
         plan, conditions = self._plan, Conditions()
         log = self._log("browsing-heavy", browsing_heavy(plan.customers))
         year = self._log("year", ShopSettings(customers=plan.year_customers, days=365))

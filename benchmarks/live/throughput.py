@@ -33,7 +33,7 @@ def worker_run(
 def throughput(
     live: LiveSystem, feed: Feed, model: TrainedModel, rounds: Iterable[int], stock_seconds: float
 ) -> list[Throughput]:
-    """Measure agent, worker, worker with scores, agent, ...: each worker against the agent before and after.
+    """Measure agent, worker, worker with scores, agent, ...: each worker is compared with the agents around it.
 
     Args:
         live: servers with full topics.

@@ -1,4 +1,4 @@
-"""Cost of a record with two workers, against one: work that is done twice shows here."""
+"""Cost of a record with two workers compared with one, which reveals work done twice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EARLIER: Final = 1  # microseconds before the moment that partitions wait for
 
 
 def cost_of_two(live: LiveSystem, feed: Feed, model: TrainedModel, rounds: Iterable[int]) -> TwoWorkers:
-    """Measure one worker, two, one, ...: each pair against the single ones before and after.
+    """Measure one worker, two, one, ...: each pair is compared with the single workers around it.
 
     No rebalance is measured: the workers first share the partitions, which wait at the first tick, and then continue.
     """

@@ -68,7 +68,7 @@ def profiled_command(out: Path) -> list[str]:
 
 
 class _WorkerParts:
-    """Names the parts of a worker, from its first work on a partition on: imports and start do not count."""
+    """Names the parts of a worker. Imports and start-up, before the first work on a partition, do not count."""
 
     def __init__(self) -> None:
         self._begun = False

@@ -1,12 +1,11 @@
-"""How often the cause that an explanation names is the one for which a simulated customer has left.
+"""Accuracy of explanations: how often they name a true cause of a simulated customer's churn.
 
     python -m benchmarks.replay.cause_accuracy --seeds 20
 
-Each seed draws a shop with hidden causes. Everyone who has left is explained once, as the product does it: when their
-scores first agree that they are at risk, at a time of alert candidates after they have left, from the events until
-then. Scores are those of the BG/NBD baseline, which a shop has before anything was learned: they decide when a customer
-is explained, not what the explanation is. Only this program knows who has left, and why. A customer counts as found if
-one of their true causes is among the first that are named.
+Each seed simulates a shop with hidden causes. Every customer who has left is explained once, as in production: at the
+first allocation after they left at which their scores agree that they are at risk. The scores are those of a shop
+without a trained model (BG/NBD); they decide when a customer is explained, but do not affect the explanation. A
+customer counts as found if one of their true causes is among the first causes named.
 """
 
 from __future__ import annotations
@@ -112,7 +111,7 @@ class Leavers:
         self._model = BaselineModel()
 
     def take_at_risk(self, moment: int) -> Iterator[tuple[Truth, Customer]]:
-        """Remove and yield those who have left and are at risk at a moment."""
+        """Remove and yield the customers who have left and are at risk at this time."""
         self.partition.advance(moment)
         self.partition.finish(self._model)
         left = [fact for fact in self._pending.values() if left_at(fact) < moment]
@@ -134,7 +133,7 @@ def left_at(fact: Truth) -> int:
 
 
 def explained_leavers(seed: int, shop: ShopSettings = SHOP, settings: Settings = SETTINGS) -> list[Explained]:
-    """Explain all who have left a simulated shop and were at risk afterwards."""
+    """Explain all customers who left a simulated shop and were at risk afterwards."""
     leavers = Leavers(settings, {fact.customer_id: fact for fact in truth(shop, seed) if fact.left_at is not None})
     explained: list[Explained] = []
     moment = 0

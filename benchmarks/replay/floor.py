@@ -1,4 +1,4 @@
-"""The floor: the least that a program built on River must do with a log.
+"""The floor: the minimum work of a River program on a log.
 
 It reads the file line by line, decodes each line with msgspec into a typed event, and predicts once with River's scaler
 and logistic regression on 24 features.

@@ -58,7 +58,7 @@ def measure(every: Iterable[Case]) -> list[Growth]:
 
 
 def marginal(base: Growth, row: Growth) -> str:
-    """Return what one more event or decision costs, or by what share more partitions cost more."""
+    """Return the cost of one more event or decision, or the relative extra cost of more partitions."""
     if row.parameter == "partitions":
         return f"{row.seconds.median / base.seconds.median - 1.0:+.0%}"
     more = getattr(row, row.parameter) - getattr(base, row.parameter)

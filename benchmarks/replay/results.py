@@ -47,13 +47,13 @@ class Flatness:
 
     @property
     def change(self) -> float:
-        """By what share the most expensive size exceeds the cheapest."""
+        """Relative cost increase from the cheapest to the most expensive size."""
         costs = [size.micros("replay").median for size in self.sizes]
         return max(costs) / min(costs) - 1.0
 
     @property
     def growth(self) -> float:
-        """By what share the largest size exceeds the smallest; negative if it is cheaper."""
+        """Relative cost increase from the smallest to the largest size."""
         return self.sizes[-1].micros("replay").median / self.sizes[0].micros("replay").median - 1.0
 
 

@@ -24,7 +24,7 @@ _CDNOW_FILE: Final = "CDNOW_master.txt.gz"
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured."""
+    """Sizes of a run."""
 
     sizes: tuple[int, ...]  # customers
     rounds: int
@@ -45,7 +45,7 @@ class ReplayBench(Bench):
         logs: folder of the simulated logs.
         progress: where progress is shown.
         data: folder of the recorded logs; it need not exist.
-        plan: how much is measured.
+        plan: sizes of the run.
     """
 
     def __init__(self, logs: Path, progress: Progress, data: Path, plan: Plan = FULL) -> None:
@@ -53,7 +53,7 @@ class ReplayBench(Bench):
         self._data, self._plan = data, plan
 
     def run(self) -> ReplayReport:
-        """Measure everything."""
+        """Run all benchmarks."""
         conditions = Conditions()
         browsing = self._log("browsing-heavy", browsing_heavy(self._plan.browsing_customers))
         report = ReplayReport(

@@ -1,4 +1,4 @@
-"""Chromium without a window, for pictures of pages."""
+"""Headless Chromium."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Prometheus:
         """Return the result of the query `label_values(metric, label)` of a variable."""
         asked = _VALUES.fullmatch(query)
         if asked is None:
-            raise Refused(f"not a query of a variable: {query}")
+            raise Refused(f"not a label_values query: {query}")
         more = {"match[]": asked["metric"]} if asked["metric"] else {}
         found: list[str] = self._ask(f"label/{asked['label']}/values", start=over.start, end=over.end, **more)
         return found

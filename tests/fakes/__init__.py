@@ -1,6 +1,6 @@
-"""Fakes of the stores, in memory. No lock is needed: none of their methods awaits anything.
+"""In-memory fakes of the stores. They need no lock, since none of their methods awaits anything.
 
-What a server would hold is a value of its own, and each store on it is the connection of one process. Tests can thus
+The content of a server is a separate object, and each store on it acts as the connection of one process. Tests can thus
 simulate several processes, crashes and restarts without a server.
 """
 

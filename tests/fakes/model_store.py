@@ -13,9 +13,9 @@ class MemoryModelStore:
     """A `ports.ModelStore` in memory; the port documents the methods.
 
     Args:
-        server: what is stored.
-        keep: number of versions that are kept beside the pinned one; at least 1.
-        indexed: number of versions whose time of coming into force is kept.
+        server: content of the store.
+        keep: number of versions to keep in addition to the pinned one; at least 1.
+        indexed: number of versions whose effective time is kept.
     """
 
     def __init__(self, server: MemoryServer, keep: int, indexed: int = VERSIONS_INDEXED) -> None:

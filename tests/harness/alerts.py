@@ -12,7 +12,7 @@ _LIFETIME: Final = timedelta(days=14)
 
 
 def urgent_alert(number: int, shop_id: str = DEFAULT_SHOP) -> AlertOpened:
-    """Return an urgent alert, opened now; its id and its customer follow from the number.
+    """Return an urgent alert opened now, whose id and customer contain the number.
 
     >>> urgent_alert(7).alert_id, urgent_alert(7).urgent
     ('al_7', True)

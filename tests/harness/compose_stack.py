@@ -133,7 +133,7 @@ class Stack:
             for name, process in self.running.items():
                 assert process.running, f"{name} ended with {process.popen.returncode}:\n{process.tail()}"
             logs = "\n\n".join(f"{name}:\n{process.tail(1_500)}" for name, process in self.running.items())
-            assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}\n{logs}"
+            assert time.monotonic() < deadline, f"timed out after {seconds:.0f} s: {what}\n{logs}"
             time.sleep(0.5)
 
     # --- containers as processes ----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Invented results of a replay: a shop with customers who come, buy at their own pace, and leave for good.
+"""Synthetic results of a replay: customers arrive, buy at their own pace, and leave.
 
 The probabilities come from a logistic regression on the same rows, so they are calibrated and better than recency, like
 those of a real replay. None of the figures is measured.

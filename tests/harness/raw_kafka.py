@@ -1,4 +1,4 @@
-"""Record batches as bytes, and a producer that sends any bytes: client libraries do not write such batches."""
+"""Encoder of record batches and a raw producer, for batches that no client library writes."""
 
 from __future__ import annotations
 

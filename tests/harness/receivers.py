@@ -1,4 +1,4 @@
-"""Receivers on loopback: strict fakes of three chat robots by their documentation, and webhooks.
+"""Receivers on loopback: strict fakes of three chat robots after their documentation, and webhooks.
 
 A robot checks signature, size and rate, and answers rejections with HTTP 200 and a code, as the real ones do.
 """

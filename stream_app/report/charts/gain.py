@@ -1,4 +1,4 @@
-"""Charts of how many customers calls would have reached, and how early."""
+"""Charts of the reach and the lead time of calls."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Records that nobody should send, of every known kind: the same ones for the same seed.
+"""Malformed and malicious records of every known kind, reproducible by seed.
 
-They name customers that the good shop does not have, and none of them is an order that counts, a complaint, or a time
-in the future. Other customers are as they would be without them.
+They use customers of their own, and contain no valid orders, no complaints and no times in the future, so they do not
+affect the other customers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hostile values: what no reader understands, and fields that no shop or service would send."""
+"""Hostile values: unreadable bytes, and fields that no shop or service would send."""
 
 from __future__ import annotations
 

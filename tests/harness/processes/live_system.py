@@ -172,7 +172,7 @@ class LiveSystem:
                     raise AssertionError(f"{process.command} ended with {process.popen.returncode}:\n{process.tail()}")
             if time.monotonic() - started > seconds:
                 logs = "\n\n".join(f"{process.command}:\n{process.tail()}" for process in self.processes)
-                raise AssertionError(f"not within {seconds} s: {what}\n{self.positions()}\n{logs}")
+                raise AssertionError(f"timed out after {seconds} s: {what}\n{self.positions()}\n{logs}")
             time.sleep(every)
         return time.monotonic() - started
 

@@ -185,7 +185,7 @@ def program(name: str, package: str) -> str:
 
 
 def with_parent(command: Sequence[str]) -> list[str]:
-    """Return the command such that the kernel kills it when the thread that starts it ends.
+    """Wrap a command so that the kernel kills it when the starting thread ends.
 
     `setpriv` is part of util-linux, hence of every Debian; without it, a process survives a crash of the test.
     """

@@ -1,4 +1,4 @@
-"""What is stored, read by the present code into plain values without names of classes, modules and attributes.
+"""Stored data read by the present code, as plain values without names of classes, modules or attributes.
 
 `tests/data/upgrade/generate.py` records what a release reads from its own store; `test_upgrade.py` compares the present
 release with it. Names in the result are those of the stored formats, so they never change.
@@ -60,7 +60,7 @@ def read_keyspace(
     channels: Sequence[str],
     now: int,
 ) -> Any:
-    """Return all that the services read of a keyspace, as values of JSON.
+    """Return everything that the services read from a keyspace, as JSON values.
 
     Args:
         keyspace: exported.

@@ -1,4 +1,4 @@
-"""The stores of the allocator and the notifier, as they are read."""
+"""Stored values of the allocator and the notifier."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def stored_deliveries(keyspace: Mapping[str, Any]) -> DeliveryState:
 
 
 def delivery_values(keyspace: Mapping[str, Any], channels: Sequence[str], now: int) -> dict[str, Any]:
-    """Return what the notifier reads from its store, and what it sends at a moment.
+    """Return the notifier's stored values, and the messages that it sends at a moment.
 
     Args:
         keyspace: exported.

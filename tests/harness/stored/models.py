@@ -1,4 +1,4 @@
-"""The trainer's checkpoint and the models, as they are read, and what the models predict."""
+"""Stored values of the trainer, and predictions of stored models."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def quality_values(quality: Quality) -> dict[str, Any]:
 
 
 def predictions(churn_model: ChurnModel, customers: Sequence[Customer], at: int, horizon: int) -> dict[str, Any]:
-    """Return what a model predicts at a moment, to the last bit: as hexadecimal numbers.
+    """Return a model's predictions at a moment as hexadecimal numbers, exact to the last bit.
 
     Args:
         churn_model: the model.

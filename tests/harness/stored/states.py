@@ -1,4 +1,4 @@
-"""Customers and partitions, as a worker reads them."""
+"""Stored values of customers and partitions."""
 
 from __future__ import annotations
 
