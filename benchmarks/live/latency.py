@@ -92,10 +92,11 @@ def latency(live: LiveSystem, log: Path, model: TrainedModel, *, history: int, r
         busy = (cpu_seconds(worker.pid) - before) / sent_seconds
         worker.stop()
         _check_scores(system, sent)
-    warm_ms = min(one.appended_ms for one in sent) + _WARM_UP_SECONDS * 1e3
+    appended = [one.appended_ms for one in sent]
+    warm_ms = min(appended) + _WARM_UP_SECONDS * 1e3
     return Latency.of(
         latencies_ms([one for one in sent if one.appended_ms >= warm_ms], committed),
-        rate=_rate_of(sent),
+        rate=len(sent) * _SAMPLE_EVERY / (max(appended) - min(appended)) * 1e3,
         seconds=seconds,
         poll_ms=float(np.mean(gaps)) * 1e3,
         poll_p99_ms=float(np.percentile(gaps, 99)) * 1e3,
@@ -203,12 +204,6 @@ class _Sender:
             return
         partition, offset, appended_ms = message.partition() or 0, message.offset() or 0, message.timestamp()[1]
         self.sent.append(Sent(customer, role, partition, offset, appended_ms))
-
-
-def _rate_of(sent: Sequence[Sent]) -> float:
-    """Events per second that were appended."""
-    appended = [one.appended_ms for one in sent]
-    return len(sent) * _SAMPLE_EVERY / (max(appended) - min(appended)) * 1e3
 
 
 def _at_the_end(live: LiveSystem) -> bool:

@@ -6,7 +6,7 @@ import html
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from grafana.preview.answers import Board
 from grafana.preview.chromium import chromium
@@ -38,9 +38,9 @@ def page(board: Board) -> tuple[str, int]:
     """Return the HTML of a dashboard and its height in pixels."""
     made = board.dashboard
     links = "".join(f"<span>{html.escape(one['title'])}</span>" for one in made["links"])
+    variables = [(one["label"], one.get("current", {}).get("text", "Prometheus")) for one in made["templating"]["list"]]
     choices = "".join(
-        f'<span class="choice"><b>{html.escape(one["label"])}</b>{html.escape(_chosen(one))}</span>'
-        for one in made["templating"]["list"]
+        f'<span class="choice"><b>{html.escape(label)}</b>{html.escape(text)}</span>' for label, text in variables
     )
     answers = {one.panel["id"]: one for one in board.panels}
     parts, bottom = [], 0
@@ -76,8 +76,3 @@ def _box(place: Mapping[str, int]) -> tuple[int, int, int, int]:
         round(place["w"] * column) - _GAP,
         place["h"] * (_ROW + _GAP) - _GAP,
     )
-
-
-def _chosen(variable: Mapping[str, Any]) -> str:
-    current = variable.get("current") or {}
-    return str(current.get("text") or "Prometheus")

@@ -198,14 +198,12 @@ def effect_table(m: Figures, translator: Translator) -> Table:
     return Table(head, rows)
 
 
-def setting_table(m: Figures, translator: Translator) -> Table:
-    """Return the table of all settings."""
+def code_table(values: Mapping[str, object], head: list[str]) -> Table:
+    """Return a table of names and values, both as code."""
     rows: list[list[str | Cell]] = [
-        [Cell(name, mark="code"), Cell(setting_text(value), mark="code")] for name, value in m["settings"].items()
+        [Cell(name, mark="code"), Cell(setting_text(value), mark="code")] for name, value in values.items()
     ]
-    return Table(
-        [translator.text("method.col_setting"), translator.text("method.col_value")], rows, text_columns={0, 1}
-    )
+    return Table(head, rows, text_columns={0, 1})
 
 
 def setting_text(value: object) -> str:
@@ -223,16 +221,6 @@ def setting_text(value: object) -> str:
             return ", ".join(setting_text(v) for v in value) or "–"
         case _:
             return str(value) or "–"
-
-
-def version_table(m: Figures, translator: Translator) -> Table:
-    """Return the table of package versions."""
-    rows: list[list[str | Cell]] = [
-        [Cell(name, mark="code"), Cell(version, mark="code")] for name, version in m["run"]["versions"].items()
-    ]
-    return Table(
-        [translator.text("method.col_package"), translator.text("method.col_version")], rows, text_columns={0, 1}
-    )
 
 
 def alert_table(m: Figures, translator: Translator) -> Table:
