@@ -32,7 +32,7 @@ from stream_app.core.events.schema import Event, decode, encode
 from stream_app.core.partition.progress import Position
 from stream_app.publish.sender import ROLES
 from tests.harness.processes import LiveSystem
-from tests.harness.processes.outcome import outcome_in_redis
+from tests.harness.processes.outcome import ranked_customers, scores_of
 
 _SLICE_SECONDS: Final = 0.002  # whose events are sent at once
 _SAMPLE_EVERY: Final = 16  # events
@@ -213,6 +213,10 @@ def _at_the_end(live: LiveSystem) -> bool:
 
 def _check_scores(live: LiveSystem, sent: Sequence[Sent]) -> None:
     """Raise RuntimeError unless a customer of the last sampled events has a score."""
-    scores = outcome_in_redis(live).scores
-    if not any(0.0 < scores.get(one.customer, 0.0) < 1.0 for one in sent[-_CHECKED:]):
+    newest = {one.customer: one.partition for one in sent[-_CHECKED:]}
+    prefix = live.config.redis.prefix
+    states = {name: live.redis.hget(f"{prefix}:{{p{number}}}:states", name) for name, number in newest.items()}
+    stored = [(name, state) for name, state in states.items() if isinstance(state, bytes)]
+    scores = scores_of(*ranked_customers(stored, live.config.shop.settings()))
+    if not any(0.0 < score < 1.0 for score in scores.values()):
         raise RuntimeError("none of the last customers has a score")
