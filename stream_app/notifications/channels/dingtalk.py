@@ -5,17 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import time
-from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote_plus
 
-from stream_app.core.delivery.answer import Answer
 from stream_app.core.delivery.records import OutboundMessage
 from stream_app.core.delivery.retry import MINUTE, SECOND, Limit
-from stream_app.notifications.channels.channel import ChannelKind, Endpoint
-from stream_app.notifications.channels.http import Poster, hidden_parts
-from stream_app.notifications.channels.robot import Codes, post_to_robot
+from stream_app.notifications.channels.channel import ChannelKind
+from stream_app.notifications.channels.robot import Codes, Robot
 
 LIMITS: Final = (Limit(20, MINUTE),)  # a robot that exceeds this is blocked for 10 minutes
 MAX_BYTES: Final = 20_000  # maximum size of the request body
@@ -39,29 +35,16 @@ CODES: Final = Codes(
 )
 
 
-class DingTalk:
-    """A robot in one group chat.
+class DingTalk(Robot):
+    """A robot in one group chat. It has a secret (SEC…) if its security setting is signatures (加签)."""
 
-    Args:
-        poster: client for the robot's address, which contains its access_token.
-        secret: SEC…, if the robot's security setting is signatures (加签); otherwise empty.
-        url: the robot's address; no part of it is ever shown.
-        now: clock, seconds since 1970.
-    """
+    codes, max_bytes = CODES, MAX_BYTES
 
-    def __init__(self, poster: Poster, secret: str, url: str, now: Callable[[], float] = time.time) -> None:
-        self._poster, self._secret, self._now = poster, secret, now
-        self._hidden = hidden_parts(url, secret)
-
-    async def send(self, message: OutboundMessage) -> Answer:
-        """See `Channel.send`."""
-        body = {"msgtype": "markdown", "markdown": {"title": message.title, "text": message.markdown}}
-        query = signature(self._secret, int(self._now() * 1_000)) if self._secret else ""
-        return await post_to_robot(self._poster, CODES, body, MAX_BYTES, self._hidden, query)
-
-    async def close(self) -> None:
-        """See `Channel.close`."""
-        await self._poster.close()
+    def request(self, message: OutboundMessage) -> tuple[dict[str, object], str]:
+        """See `Robot.request`."""
+        content = {"title": message.title, "text": message.markdown}
+        query = signature(self.secret, int(self._now() * 1_000)) if self.secret else ""
+        return {"msgtype": "markdown", "markdown": content}, query
 
 
 def signature(secret: str, now_ms: int) -> str:
@@ -74,8 +57,4 @@ def signature(secret: str, now_ms: int) -> str:
     return f"timestamp={now_ms}&sign={quote_plus(base64.b64encode(digest))}"
 
 
-def _make(endpoint: Endpoint) -> DingTalk:
-    return DingTalk(Poster.to(endpoint), endpoint.keys[0] if endpoint.keys else "", endpoint.url)
-
-
-KIND: Final = ChannelKind("dingtalk", _make, LIMITS, TEXT_BYTES, signing="optional")
+KIND: Final = ChannelKind("dingtalk", DingTalk, LIMITS, TEXT_BYTES, signing="optional")

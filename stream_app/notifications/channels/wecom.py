@@ -7,9 +7,8 @@ from typing import Final
 from stream_app.core.delivery.answer import Answer, Refused
 from stream_app.core.delivery.records import OutboundMessage
 from stream_app.core.delivery.retry import MINUTE, SECOND, Limit
-from stream_app.notifications.channels.channel import ChannelKind, Endpoint
-from stream_app.notifications.channels.http import Poster, hidden_parts
-from stream_app.notifications.channels.robot import Codes, post_to_robot
+from stream_app.notifications.channels.channel import ChannelKind
+from stream_app.notifications.channels.robot import Codes, Robot
 
 LIMITS: Final = (Limit(20, MINUTE),)
 TEXT_BYTES: Final = 2_048  # the limit common to all message types; Markdown allows 4,096
@@ -30,17 +29,14 @@ CODES: Final = Codes(
 )
 
 
-class WeCom:
-    """A robot in one group chat.
+class WeCom(Robot):
+    """A robot in one group chat."""
 
-    Args:
-        poster: client for the robot's address, which contains its key.
-        url: the robot's address; no part of it is ever shown.
-    """
+    codes, max_bytes = CODES, MAX_BYTES
 
-    def __init__(self, poster: Poster, url: str) -> None:
-        self._poster = poster
-        self._hidden = hidden_parts(url)
+    def request(self, message: OutboundMessage) -> tuple[dict[str, object], str]:
+        """See `Robot.request`."""
+        return {"msgtype": "markdown", "markdown": {"content": message.markdown}}, ""
 
     async def send(self, message: OutboundMessage) -> Answer:
         """See `Channel.send`."""
@@ -49,16 +45,7 @@ class WeCom:
             return Refused(
                 f"the text has {size:,} bytes, more than the limit of {TEXT_BYTES:,}", "Shorten its template."
             )
-        body = {"msgtype": "markdown", "markdown": {"content": message.markdown}}
-        return await post_to_robot(self._poster, CODES, body, MAX_BYTES, self._hidden)
-
-    async def close(self) -> None:
-        """See `Channel.close`."""
-        await self._poster.close()
+        return await super().send(message)
 
 
-def _make(endpoint: Endpoint) -> WeCom:
-    return WeCom(Poster.to(endpoint), endpoint.url)
-
-
-KIND: Final = ChannelKind("wecom", _make, LIMITS, TEXT_BYTES)
+KIND: Final = ChannelKind("wecom", WeCom, LIMITS, TEXT_BYTES)
