@@ -64,8 +64,12 @@ def choose_mapping(form: LogFormat, sources: Sequence[Source]) -> Mapping | None
     given = bool(form.columns or form.kinds or form.kind)
     if form.name == JSON_LINES:
         if given:
-            problem, remedy = "JSON lines do not use a mapping", "Omit these options, or use --format csv for a table."
-            raise BadMapping(file="jsonl", key="--columns, --kinds, --kind", problem=problem, remedy=remedy)
+            raise BadMapping(
+                file="jsonl",
+                key="--columns, --kinds, --kind",
+                problem="JSON lines do not use a mapping",
+                remedy="Omit these options, or use --format csv for a table.",
+            )
         return None
     if form.name not in TABLES:
         mapping = load_mapping(form.name)
@@ -99,16 +103,19 @@ def _from_header(form: LogFormat, sample: _Sample) -> Mapping:
 def _column_of_kinds(sample: _Sample, kinds: Dict[str, str]) -> str:
     """Return the column that contains the values given in --kinds."""
     if not kinds:
-        remedy = (
-            "If every line is an order, add --kind order; otherwise add --columns type=COLUMN and --kinds WORD=KIND,…"
-        )
         raise UnusableLog(
-            file=sample.source.name, problem=f"the kind of the lines is unknown; {sample.columns}", remedy=remedy
+            file=sample.source.name,
+            problem=f"the kind of the lines is unknown; {sample.columns}",
+            remedy="If every line is an order, add --kind order; otherwise add --columns type=COLUMN and --kinds"
+            " WORD=KIND,…",
         )
     for place, name in enumerate(sample.header):
         values = {row[place].strip() for row in sample.rows}
         if values & kinds.keys() and len(values - kinds.keys()) <= len(values) / 2:
             return name
     likely = likely_column("type", ["type"], sample.header) or "COLUMN"
-    problem = f"no column contains the values of --kinds ({', '.join(kinds)}); {sample.columns}"
-    raise UnusableLog(file=sample.source.name, problem=problem, remedy=f"Name the column: --columns type={likely}.")
+    raise UnusableLog(
+        file=sample.source.name,
+        problem=f"no column contains the values of --kinds ({', '.join(kinds)}); {sample.columns}",
+        remedy=f"Name the column: --columns type={likely}.",
+    )

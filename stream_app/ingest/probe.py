@@ -58,9 +58,12 @@ def refuse_wrong_table(source: Source, name: str) -> None:
     _refuse_foreign(source, start, name)
     looks_json = start.lstrip().startswith((b"{", b"["))
     if name == "parquet" or looks_json:
-        found = "its lines are JSON" if looks_json else "it is not a Parquet file"
-        remedy = f"Use --format {'jsonl' if looks_json else 'csv'}."
-        raise WrongFormat(file=source.name, expected=name, found=found, remedy=remedy)
+        raise WrongFormat(
+            file=source.name,
+            expected=name,
+            found="its lines are JSON" if looks_json else "it is not a Parquet file",
+            remedy=f"Use --format {'jsonl' if looks_json else 'csv'}.",
+        )
 
 
 def _start(source: Source) -> bytes:
@@ -87,8 +90,7 @@ def _probe_table(source: Source, mapping: Mapping, bounds: Bounds) -> None:
     finally:
         table.close()
     if bad:
-        remedy = f"The columns are: {', '.join(table.header)}."
-        raise _nothing_readable(source, bad[0], len(bad), remedy)
+        raise _nothing_readable(source, bad[0], len(bad), f"The columns are: {', '.join(table.header)}.")
 
 
 def _nothing_readable(source: Source, first: tuple[int, Rejected], lines: int, remedy: str) -> NothingReadable:

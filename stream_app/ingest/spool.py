@@ -121,8 +121,7 @@ class Spool:
         try:
             self._sort_to(ordered, overflow, group_rows)
         except duckdb.Error as error:
-            problem = str(error).partition("\n")[0]
-            raise NotSorted(memory=self._memory, folder=self._workdir, problem=problem) from error
+            raise NotSorted(memory=self._memory, folder=self._workdir, problem=str(error).partition("\n")[0]) from error
         shutil.rmtree(overflow, ignore_errors=True)
         ordered.replace(self._path)
 

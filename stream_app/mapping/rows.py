@@ -145,8 +145,9 @@ class RowReader:
         try:
             at = self._read_time(text)
         except ValueError:
-            formats = ", ".join(self._mapping.time.formats)
-            raise Unfit(Rejected(_BAD_TIME.format(text=text, formats=formats), "occurred_at")) from None
+            raise Unfit(
+                Rejected(_BAD_TIME.format(text=text, formats=", ".join(self._mapping.time.formats)), "occurred_at")
+            ) from None
         if not self._bounds.earliest <= at <= self._bounds.latest:
             raise Unfit(self._bounds.out_of_bounds(at))
         return at

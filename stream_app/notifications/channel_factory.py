@@ -16,9 +16,13 @@ def make_channel(name: str, channels: Channels) -> Channel:
     try:
         return KINDS[settings.kind].make(endpoint)
     except ValueError as error:
-        remedy = "Use whsec_ followed by 24 to 64 bytes in base64; `stream-app secret` creates one."
-        field = f"channels.{name}.secret or one of its old_secrets"
-        raise BadChannels(file="the channel file", line=1, field=field, problem=str(error), remedy=remedy) from None
+        raise BadChannels(
+            file="the channel file",
+            line=1,
+            field=f"channels.{name}.secret or one of its old_secrets",
+            problem=str(error),
+            remedy="Use whsec_ followed by 24 to 64 bytes in base64; `stream-app secret` creates one.",
+        ) from None
 
 
 def make_channels(channels: Channels) -> dict[str, Channel]:

@@ -53,8 +53,13 @@ def read_channels(path: Path | None, environ: Mapping[str, str] | None = None) -
     try:
         values, lines = values_of(read_yaml(path))
     except YamlProblemError as error:
-        about = {"field": error.field or "the file", "problem": error.problem, "remedy": error.remedy}
-        raise BadChannels(file=path, line=error.line, **about) from error
+        raise BadChannels(
+            file=path,
+            line=error.line,
+            field=error.field or "the file",
+            problem=error.problem,
+            remedy=error.remedy,
+        ) from error
     try:
         file = ChannelsFile.model_validate(values)
     except ValidationError as error:

@@ -62,8 +62,11 @@ class ChannelSettings(Section):
         if self.old_secrets and not kind.rotates:
             raise ContradictionError(("old_secrets",), f"is not used by {self.kind}", "Remove it.")
         if not kind.guarded and not self.allow_private:
-            problem = f"is false, but {self.kind} opens its own connections, so private addresses cannot be refused"
-            raise ContradictionError(("allow_private",), problem, "Set it to true if you trust the address.")
+            raise ContradictionError(
+                ("allow_private",),
+                f"is false, but {self.kind} opens its own connections, so private addresses cannot be refused",
+                "Set it to true if you trust the address.",
+            )
         if not SECOND // 10 <= self.timeout <= MINUTE:
             raise ContradictionError(("timeout",), "is out of range", "Use 100ms to 1m; 15s to 30s is usual.")
         return self
@@ -72,12 +75,18 @@ class ChannelSettings(Section):
         if is_reference(self.url):
             return
         if self.kind != "webhook":
-            remedy = "It contains a secret: move it to an environment variable or a file; use env:NAME or file:PATH."
-            raise ContradictionError(("url",), "is written in the file", remedy)
+            raise ContradictionError(
+                ("url",),
+                "is written in the file",
+                "It contains a secret: move it to an environment variable or a file; use env:NAME or file:PATH.",
+            )
         parts = urlsplit(self.url)
         if parts.query or parts.username or parts.password:
-            remedy = "Use env:NAME or file:PATH for an address with a user name, password or query."
-            raise ContradictionError(("url",), "may contain a secret, but is written in the file", remedy)
+            raise ContradictionError(
+                ("url",),
+                "may contain a secret, but is written in the file",
+                "Use env:NAME or file:PATH for an address with a user name, password or query.",
+            )
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ContradictionError(("url",), "is not a URL", "Use https://host/path, env:NAME or file:PATH.")
 

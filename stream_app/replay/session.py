@@ -78,8 +78,9 @@ def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        remedy = f"The folder cannot be created: {error.strerror}. Use another one."
-        raise BadOption(option="--out", value=str(out), remedy=remedy) from error
+        raise BadOption(
+            option="--out", value=str(out), remedy=f"The folder cannot be created: {error.strerror}. Use another one."
+        ) from error
 
 
 def _check_length(request: Request, summary: LogSummary) -> None:

@@ -28,8 +28,13 @@ class Node:
 
     def refuse(self, problem: str, remedy: str) -> NoReturn:
         """Raise BadPlaybook for this node."""
-        line = self._node.start_mark.line + 1
-        raise BadPlaybook(file=self.file, line=line, field=self.field or "the file", problem=problem, remedy=remedy)
+        raise BadPlaybook(
+            file=self.file,
+            line=self._node.start_mark.line + 1,
+            field=self.field or "the file",
+            problem=problem,
+            remedy=remedy,
+        )
 
     def entries(self, allowed: Collection[str], what: str) -> dict[str, Node]:
         """Return the entries of a mapping. Raise BadPlaybook if a name is not allowed; `what` describes names."""
@@ -102,8 +107,13 @@ def read_playbook(path: Path, name: str | None = None) -> Node:
     try:
         root = read_yaml(path)
     except YamlProblemError as error:
-        field, problem = error.field or "the file", f"it {error.problem}"
-        raise BadPlaybook(file=file, line=error.line, field=field, problem=problem, remedy=error.remedy) from error
+        raise BadPlaybook(
+            file=file,
+            line=error.line,
+            field=error.field or "the file",
+            problem=f"it {error.problem}",
+            remedy=error.remedy,
+        ) from error
     if root is None:
         raise BadPlaybook(file=file, line=1, field="the file", problem="it is empty", remedy="Start with `causes:`.")
     return Node(file, "", root)
