@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,12 @@ class Decisions:
     monthly_worth: Floats  # the customer's monthly revenue
     usual_gap_days: Floats  # mean gap between order days, NaN for one-time buyers
     stage: npt.NDArray[np.int8]  # index into STAGES
+
+    def in_order(self, rows: Ints) -> Ints:
+        """Sort row numbers by (decided_at, customer id), which does not depend on the partitions."""
+        rank = np.empty(len(self.customers), np.int64)
+        rank[sorted(range(len(rank)), key=self.customers.__getitem__)] = np.arange(len(rank))
+        return rows[np.lexsort((rank[self.customer[rows]], self.decided_at[rows]))]
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ class Results:
     orders: tuple[Ints, Ints, Floats]  # customer index, time in microseconds, and amount of every order
     importances: dict[str, float]  # feature -> mean absolute contribution to the log-odds
     effects: dict[str, tuple[int, float]]  # kind of event -> count, mean change of the log-odds
-    settings: dict[str, object]
+    settings: dict[str, Any]
     seed: int
     seconds: float
     events_per_second: float

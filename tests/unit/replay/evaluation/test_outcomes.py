@@ -17,8 +17,9 @@ from stream_app.replay.evaluation.alerts import alert_figures, flaps
 from stream_app.replay.evaluation.calendar import call_times, index_of, instant, local, midnights, month_starts
 from stream_app.replay.evaluation.capacity import capacity_curve, simulate_calls
 from stream_app.replay.evaluation.cohorts import churn_by_month, cohort_retention, repurchase
-from stream_app.replay.evaluation.departures import Departures, Orders, find_departures, lead_summary
+from stream_app.replay.evaluation.departures import Departures, find_departures, lead_summary
 from stream_app.replay.evaluation.evaluation import Evaluation, evaluate
+from stream_app.replay.evaluation.orders import Orders
 from stream_app.replay.evaluation.readiness import condition, readiness
 from stream_app.replay.evaluation.segments import RFM, segment_tables
 from stream_app.replay.evaluation.support import FIELD_GROUPS, support_figures

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream_app.errors import ContradictorySettings
 from stream_app.replay.evaluation import metrics
 from stream_app.replay.evaluation.evaluation import evaluate
 from stream_app.replay.results import CHURNED, OPEN, RETAINED, Results
@@ -143,12 +142,6 @@ def test_a_better_model_has_better_figures(replayed: Results, figures: Any) -> N
     assert worse["auc"] < best["auc"] - 0.05
     assert worse["log_loss"] > best["log_loss"]
     assert worse["ece"] > best["ece"]
-
-
-@pytest.mark.parametrize("name", ["horizon_days", "lost_after_days", "capacity"])
-def test_a_missing_setting_is_named(replayed: Results, name: str) -> None:
-    with pytest.raises(ContradictorySettings, match=name):
-        metrics(replace(replayed, settings={k: v for k, v in replayed.settings.items() if k != name}))
 
 
 def test_a_log_that_is_too_short_for_any_label_still_gives_figures() -> None:
