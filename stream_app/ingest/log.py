@@ -15,7 +15,7 @@ from stream_app.core.events.bounds import Bounds
 from stream_app.core.events.schema import Event
 from stream_app.errors import EmptyLog
 from stream_app.ingest.formats import LogFormat, choose_mapping
-from stream_app.ingest.mapped import MappedReader
+from stream_app.ingest.mapped import MappedReader, batched
 from stream_app.ingest.probe import probe
 from stream_app.ingest.rejections import RejectionLog
 from stream_app.ingest.sources import Source, expand
@@ -121,7 +121,7 @@ class Log:
             builder.add(events)
             meter.events = builder.events
         if not builder.in_order:
-            self._spool = Spool.by_time(self._workdir, self._memory)
+            self._spool = Spool(self._workdir, "events", self._memory)
             numbered = enumerate(chain.from_iterable(self._read_wire(_ignore, _Meter(self.sources, None))))
             _fill(self._spool, numbered)
             self._spool.sort()
@@ -131,7 +131,7 @@ class Log:
     def _scan_table(self, mapping: Mapping, meter: _Meter) -> LogSummary:
         builder = SummaryBuilder()
         reader = MappedReader(mapping, self._bounds, self._workdir, self._memory)
-        self._spool = Spool.by_time(self._workdir, self._memory)
+        self._spool = Spool(self._workdir, "events", self._memory)
         for numbered in reader.read(self.sources, self.rejections.add, meter.at):
             builder.add([event for _, event in numbered])
             _fill(self._spool, numbered)
@@ -145,7 +145,7 @@ class Log:
     def _read_wire(self, reject: Reject, meter: _Meter) -> Iterator[list[Event]]:
         for source in self.sources:
             yield from read_wire(source, self._bounds, reject, meter.at)
-            meter.next_file()
+            meter.next_file(source.size)
 
     def batches(self, size: int = BATCH_EVENTS) -> Iterator[list[Event]]:
         """Yield lists of `size` events, ordered by time, then kind (alphabetically), then place in the log."""
@@ -153,14 +153,7 @@ class Log:
         if self._spool is not None:
             yield from self._spool.batches(size)
             return
-        waiting: list[Event] = []
-        for events in self._read_wire(_ignore, _Meter(self.sources, None)):
-            waiting += events
-            while len(waiting) >= size:
-                yield waiting[:size]
-                del waiting[:size]
-        if waiting:
-            yield waiting
+        yield from batched(chain.from_iterable(self._read_wire(_ignore, _Meter(self.sources, None))), size)
 
     def close(self) -> None:
         """Delete the copies in the working folder, but keep the file of rejected lines."""
@@ -191,8 +184,7 @@ class _Meter:
 
     def __init__(self, sources: Sequence[Source], on_progress: OnProgress | None) -> None:
         self.events = 0
-        self._sizes = [source.size for source in sources]
-        self._total, self._before, self._file = sum(self._sizes) or 1, 0, 0
+        self._total, self._before = sum(source.size for source in sources) or 1, 0
         self._on_progress = on_progress
 
     def at(self, position: int) -> None:
@@ -200,10 +192,9 @@ class _Meter:
         if self._on_progress is not None:
             self._on_progress(Progress(min((self._before + position) / self._total, 1.0), self.events))
 
-    def next_file(self) -> None:
-        """Move on to the next file."""
-        self._before += self._sizes[self._file]
-        self._file += 1
+    def next_file(self, size: int) -> None:
+        """Move on to the next file; `size` is the size of the current one."""
+        self._before += size
 
     def done(self, events: int) -> None:
         """Report the end of the scan."""

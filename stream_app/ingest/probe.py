@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import islice
 from typing import Final
 
@@ -78,17 +79,14 @@ def _refuse_foreign(source: Source, start: bytes, expected: str, encoding: str =
 
 
 def _probe_table(source: Source, mapping: Mapping, bounds: Bounds) -> None:
-    table = open_mapped(source, mapping)
-    try:
+    bad: list[tuple[int, Rejected]] = []
+    with closing(open_mapped(source, mapping)) as table:
         reader = RowReader(mapping, Columns(source.name, table.header), bounds)
-        bad: list[tuple[int, Rejected]] = []
         for line, row in islice(table.rows(), PROBED_LINES):
             event = Rejected(row) if isinstance(row, str) else reader.read(row, "probe")
             if not isinstance(event, Rejected):
                 return
             bad.append((line, event))
-    finally:
-        table.close()
     if bad:
         raise _nothing_readable(source, bad[0], len(bad), f"The columns are: {', '.join(table.header)}.")
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice, pairwise, starmap
-from typing import Any
 
 import msgspec
 
@@ -81,7 +80,7 @@ class SummaryBuilder:
         times = [event.occurred_at for event in events]
         follows = self._latest is None or _place(self._latest) <= _place(events[0])
         self.in_order = self.in_order and follows and _ordered(events, times)
-        first, last = (times[0], times[-1]) if self.in_order else (min(times), max(times))
+        first, last = min(times), max(times)
         self._first = first if self._first is None else min(first, self._first)
         self._last = last if self._last is None else max(last, self._last)
         self._latest = events[-1]
@@ -91,15 +90,10 @@ class SummaryBuilder:
 
     def _see_fields(self, events: Sequence[Event]) -> None:
         for kind, unseen in self._unseen.items():
-            if unseen and self._kinds[kind]:
-                defaults, values = _reader(unseen)
-                of_kind = [event for event in events if type(event) is kind]
-                if any(values(event) != defaults for event in of_kind):
-                    self._unseen[kind] = {
-                        name: default
-                        for name, default in unseen.items()
-                        if all(getattr(event, name) == default for event in of_kind)
-                    }
+            of_kind = [event for event in events if type(event) is kind] if unseen else []
+            for name, default in list(unseen.items()):
+                if list(map(operator.attrgetter(name), of_kind)).count(default) < len(of_kind):
+                    del unseen[name]
 
     def summary(self, *, lines: int, rejected: int, skipped: int) -> LogSummary:
         """Return the summary, given the number of lines read, rejected and skipped."""
@@ -128,12 +122,6 @@ def _optional_fields(kind: type[Event]) -> dict[str, object]:
 
 def _default(field: msgspec.structs.FieldInfo) -> object:
     return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-
-
-def _reader(fields: dict[str, object]) -> tuple[object, Callable[[Any], object]]:
-    """Return the fields' defaults, and a function that reads the fields of an event in the same form."""
-    defaults: Any = tuple(fields.values()) if len(fields) > 1 else next(iter(fields.values()))
-    return defaults, operator.attrgetter(*fields)
 
 
 def _place(event: Event) -> tuple[datetime, int]:
