@@ -7,7 +7,7 @@ from datetime import time
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stream_app.config.fields import ContradictionError, Positive, Section, Span
 from stream_app.config.secrets import Reference, is_reference
@@ -17,9 +17,18 @@ from stream_app.notifications.channels.registry import KINDS
 
 MAX_CHANNELS: Final = 20  # each channel is a label value of several metrics
 MAX_KEPT: Final = 200_000  # finished deliveries kept, about 300 bytes each
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,29}")
 _HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
+
+def _is_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        remedy = "A channel name starts with a letter and has at most 30 lower-case letters, digits and hyphens."
+        raise ContradictionError((), "is not a valid name", remedy)
+    return name
+
+
+Name = Annotated[str, AfterValidator(_is_name)]
 
 
 def _is_kind(name: str) -> str:

@@ -94,13 +94,16 @@ CHANNEL = "channels:\n  team:\n    kind: dingtalk\n    url: env:DING_URL\n"
     [
         (
             "mode: on\n",
-            "channels.yaml, line 1: mode input should be 'shadow' or 'live'. See docs/reference",
+            "channels.yaml, line 1: mode is invalid: input should be 'shadow' or 'live'. See docs/reference",
         ),
         ("mod: live\n", "channels.yaml, line 1: mod is unknown. Did you mean mode? See docs/reference/delivery.md."),
         ("mode: live\n\nmode: shadow\n", "channels.yaml, line 3: mode is given twice. Keep one of them."),
-        ("- a\n", "channels.yaml, line 1: the file input should be a valid dictionary"),
+        ("- a\n", "channels.yaml, line 1: the file is not a mapping. Write names"),
         ("digest:\n  settle: 60\n", "channels.yaml, line 2: digest.settle is 60, which has no unit. Use 250ms, 10s"),
-        ("digest:\n  hour: 24\n", "channels.yaml, line 2: digest.hour input should be less than or equal to 23."),
+        (
+            "digest:\n  hour: 24\n",
+            "line 2: digest.hour is invalid: input should be less than or equal to 23.",
+        ),
         ("channels: {team: {kind: x", "channels.yaml, line 1: the file is not YAML: "),
         (f"{CHANNEL}    langauge: zh\n", "line 5: channels.team.langauge is unknown. Did you mean language?"),
         (f"{CHANNEL}    quiet_hours: 22-8\n", "line 5: channels.team.quiet_hours is '22-8'. Write it as 22:00-08:00."),
