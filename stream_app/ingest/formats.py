@@ -71,13 +71,12 @@ def choose_mapping(form: LogFormat, sources: Sequence[Source]) -> Mapping | None
 def _from_header(form: LogFormat, source: Source) -> Mapping:
     with closing(open_table(source, FileLayout(), lambda names: range(len(names)))) as table:
         rows = [row for _, row in islice(table.rows(), SAMPLED_ROWS) if not isinstance(row, str)]
-    header = table.header
-    columns = dict(form.columns) or wire_columns(header)
+    columns = dict(form.columns) or wire_columns(table.header)
     for field in REQUIRED:
-        Columns(source.name, header).places(field, columns.get(field, field))
+        Columns(source.name, table.header).places(field, columns.get(field, field))
     kinds = dict(form.kinds)
     if not form.kind and "type" not in columns:
-        columns["type"] = _column_of_kinds(source.name, header, rows, kinds)
+        columns["type"] = _column_of_kinds(source.name, table.header, rows, kinds)
     if not form.kind and not kinds:
         kinds = {kind: kind for kind in SUBKINDS}
     return mapping_from_options(columns, kinds, form.kind)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -78,7 +79,7 @@ def open_log(
     return Log(sources, mapping, bounds, RejectionLog(rejected or workdir / "rejected.jsonl"), workdir, memory)
 
 
-class Log:
+class Log(AbstractContextManager["Log"]):
     """A log in one or more files. `scan` counts its events, `batches` reads them.
 
     Use it as a context manager, or call `close`, to delete the copies in the working folder.
@@ -160,9 +161,6 @@ class Log:
         self.rejections.close()
         if self._spool is not None:
             self._spool.remove()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -24,7 +24,7 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
         events: number of events.
         rejected: number of rejected lines.
         skipped: number of lines skipped by the mapping: those without a customer or of an ignored kind.
-        first_at: time of the first event in microseconds since 1970-01-01 UTC; None if there are no events.
+        first_at: time of the first event in microseconds since 1970-01-01 UTC; 0 if there are no events.
         last_at: time of the last event.
         kinds: number of events by kind.
         fields: by kind, the optional fields that are set in at least one event.
@@ -36,8 +36,8 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     rejected: int
     skipped: int
-    first_at: int | None
-    last_at: int | None
+    first_at: int
+    last_at: int
     kinds: dict[str, int]
     fields: dict[str, frozenset[str]]
     unknown_words: dict[str, dict[str, int]]
@@ -117,11 +117,11 @@ class SummaryBuilder:
 
 def _optional_fields(kind: type[Event]) -> dict[str, object]:
     """Return the optional fields of a kind with their defaults."""
-    return {field.name: _default(field) for field in msgspec.structs.fields(kind) if not field.required}
-
-
-def _default(field: msgspec.structs.FieldInfo) -> object:
-    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    optional = [field for field in msgspec.structs.fields(kind) if not field.required]
+    return {
+        field.name: field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        for field in optional
+    }
 
 
 def _place(event: Event) -> tuple[datetime, int]:
@@ -135,5 +135,5 @@ def _ordered(events: Iterable[Event], times: Sequence[datetime]) -> bool:
     return all(starmap(operator.le, pairwise(map(_place, events))))
 
 
-def _microseconds(at: datetime | None) -> int | None:
-    return None if at is None else (at - EPOCH) // MICROSECOND
+def _microseconds(at: datetime | None) -> int:
+    return 0 if at is None else (at - EPOCH) // MICROSECOND

@@ -197,8 +197,3 @@ def write_json_lines(lines: Iterable[dict[str, Any]], path: Path) -> None:
     with path.open("w", encoding="utf-8") as file:
         for line in lines:
             file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
-
-
-def write_json(value: object, path: Path) -> None:
-    """Write an indented JSON document."""
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

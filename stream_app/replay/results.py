@@ -11,6 +11,7 @@ import numpy.typing as npt
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.model import labels
 from stream_app.core.segments import lifecycle_stage
+from stream_app.ingest import LogSummary
 
 OPEN = -1  # label of a decision whose horizon has not ended
 RETAINED = labels.RETAINED
@@ -83,24 +84,22 @@ class Version:
     weights: dict[str, float]  # expert -> share in the ensemble
 
 
-@dataclass(frozen=True)
-class LogFacts:
-    """Statistics of the log."""
+class LogFacts(LogSummary, frozen=True, kw_only=True):
+    """Statistics of the log.
+
+    Attributes:
+        files: names of the files.
+        duplicates: number of events that repeated an earlier one.
+        late: number of events that arrived late.
+        customers: number of customers.
+        buyers: number of customers with an order.
+    """
 
     files: list[str]
-    events: int
-    rejected: int
-    skipped: int
     duplicates: int
     late: int
-    first_at: int
-    last_at: int
-    kinds: dict[str, int]
-    fields: dict[str, list[str]]  # kind -> optional fields that were present
     customers: int
     buyers: int
-    lines: int = 0  # number of lines read; several lines may be one order
-    unknown_words: dict[str, dict[str, int]] = field(default_factory=dict)  # field -> value -> number of events
 
 
 @dataclass(frozen=True)

@@ -42,15 +42,10 @@ def is_public(text: str) -> bool:
 
 def _inside(address: IPv6Address) -> IPv4Address | None:
     """Return the IPv4 address embedded in an IPv6 address, or None."""
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    if address.sixtofour is not None:
-        return address.sixtofour
-    if address.teredo is not None:
-        return address.teredo[1]
-    if any(address in network for network in _NAT64) or int(address) >> 32 == 0:  # the last form is "IPv4-compatible"
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return None
+    embedded = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+    if embedded is None and (any(address in network for network in _NAT64) or int(address) >> 32 == 0):
+        return IPv4Address(int(address) & 0xFFFFFFFF)  # an address with 96 leading zeros is "IPv4-compatible"
+    return embedded
 
 
 def refuse_private_literal(host: str) -> None:

@@ -14,31 +14,31 @@ from stream_app.notifications.channels.channel import ChannelKind
 from stream_app.notifications.channels.robot import Codes, Robot
 
 LIMITS: Final = (Limit(20, MINUTE),)  # a robot that exceeds this is blocked for 10 minutes
-MAX_BYTES: Final = 20_000  # maximum size of the request body
-TEXT_BYTES: Final = 15_000  # less than MAX_BYTES, since JSON escapes quotation marks and line breaks
-
-CODES: Final = Codes(
-    field="errcode",
-    message="errmsg",
-    busy={-1: 10 * SECOND, 130101: 10 * MINUTE, 410100: 10 * MINUTE, 90030: 10 * MINUTE},
-    refused={
-        310000: "The robot's security setting rejected the message. 加签: check the secret and this machine's clock."
-        " 自定义关键词: add the keyword to the template. IP 地址段: add this machine's address.",
-        300001: "The access_token is unknown: copy the robot's address again.",
-        300005: "The access_token is unknown: copy the robot's address again.",
-        400101: "The access_token is unknown: copy the robot's address again.",
-        400102: "The robot is disabled: enable it in the group's settings.",
-        400106: "The robot was removed from the group: add it again.",
-        460101: "The message is too long: shorten its template.",
-    },
-    otherwise="Look the code up in DingTalk's documentation of custom robots.",
+TEXT_BYTES: Final = (
+    15_000  # less than the limit of the request body, since JSON escapes quotation marks and line breaks
 )
 
 
 class DingTalk(Robot):
     """A robot in one group chat. It has a secret (SEC…) if its security setting is signatures (加签)."""
 
-    codes, max_bytes = CODES, MAX_BYTES
+    max_bytes = 20_000
+    codes = Codes(
+        field="errcode",
+        message="errmsg",
+        busy={-1: 10 * SECOND, 130101: 10 * MINUTE, 410100: 10 * MINUTE, 90030: 10 * MINUTE},
+        refused={
+            310000: "The robot's security setting rejected the message. 加签: check the secret and this machine's"
+            " clock. 自定义关键词: add the keyword to the template. IP 地址段: add this machine's address.",
+            300001: "The access_token is unknown: copy the robot's address again.",
+            300005: "The access_token is unknown: copy the robot's address again.",
+            400101: "The access_token is unknown: copy the robot's address again.",
+            400102: "The robot is disabled: enable it in the group's settings.",
+            400106: "The robot was removed from the group: add it again.",
+            460101: "The message is too long: shorten its template.",
+        },
+        otherwise="Look the code up in DingTalk's documentation of custom robots.",
+    )
 
     def request(self, message: OutboundMessage) -> tuple[dict[str, object], str]:
         """See `Robot.request`."""

@@ -13,28 +13,28 @@ from stream_app.notifications.channels.channel import ChannelKind
 from stream_app.notifications.channels.robot import Codes, Robot
 
 LIMITS: Final = (Limit(100, MINUTE), Limit(5, SECOND))
-MAX_BYTES: Final = 20 * 1024  # maximum size of the request body
-TEXT_BYTES: Final = 15_000  # less than MAX_BYTES, since JSON escapes quotation marks and line breaks
-
-CODES: Final = Codes(
-    field="code",
-    message="msg",
-    busy={11232: MINUTE, 230020: MINUTE, 99991400: MINUTE},
-    refused={
-        9499: "Feishu rejected the format of the body. Please report this as a bug.",
-        19001: "The address is unknown: copy the robot's address again.",
-        19021: "The signature was rejected: check the secret (签名校验) and this machine's clock.",
-        19022: "Add this machine's address to the robot's list (IP 白名单).",
-        19024: "Messages must contain the keyword (自定义关键词): add it to the template, or use signatures.",
-    },
-    otherwise="Look the code up in Feishu's documentation of custom bots.",
+TEXT_BYTES: Final = (
+    15_000  # less than the limit of the request body, since JSON escapes quotation marks and line breaks
 )
 
 
 class Feishu(Robot):
     """A robot in one group chat. It has a secret if signatures (签名校验) are turned on."""
 
-    codes, max_bytes = CODES, MAX_BYTES
+    max_bytes = 20 * 1024
+    codes = Codes(
+        field="code",
+        message="msg",
+        busy={11232: MINUTE, 230020: MINUTE, 99991400: MINUTE},
+        refused={
+            9499: "Feishu rejected the format of the body. Please report this as a bug.",
+            19001: "The address is unknown: copy the robot's address again.",
+            19021: "The signature was rejected: check the secret (签名校验) and this machine's clock.",
+            19022: "Add this machine's address to the robot's list (IP 白名单).",
+            19024: "Messages must contain the keyword (自定义关键词): add it to the template, or use signatures.",
+        },
+        otherwise="Look the code up in Feishu's documentation of custom bots.",
+    )
 
     def request(self, message: OutboundMessage) -> tuple[dict[str, object], str]:
         """See `Robot.request`."""

@@ -12,27 +12,25 @@ from stream_app.notifications.channels.robot import Codes, Robot
 
 LIMITS: Final = (Limit(20, MINUTE),)
 TEXT_BYTES: Final = 2_048  # the limit common to all message types; Markdown allows 4,096
-MAX_BYTES: Final = 16_384  # limit of the request body, which is longer than its text because of JSON escapes
-
-CODES: Final = Codes(
-    field="errcode",
-    message="errmsg",
-    busy={-1: 10 * SECOND, 45009: MINUTE, 45033: 10 * SECOND},
-    refused={
-        93000: "The key is unknown: copy the robot's address again.",
-        93004: "The robot is disabled: enable it in the group's settings.",
-        93008: "The robot was removed from the group: add it again.",
-        40058: "The message is too long or malformed: shorten or fix its template.",
-        44004: "The message is empty: check its template.",
-    },
-    otherwise="Look the code up in WeCom's documentation of group robots.",
-)
 
 
 class WeCom(Robot):
     """A robot in one group chat."""
 
-    codes, max_bytes = CODES, MAX_BYTES
+    max_bytes = 16_384  # limit of the request body, which is longer than its text because of JSON escapes
+    codes = Codes(
+        field="errcode",
+        message="errmsg",
+        busy={-1: 10 * SECOND, 45009: MINUTE, 45033: 10 * SECOND},
+        refused={
+            93000: "The key is unknown: copy the robot's address again.",
+            93004: "The robot is disabled: enable it in the group's settings.",
+            93008: "The robot was removed from the group: add it again.",
+            40058: "The message is too long or malformed: shorten or fix its template.",
+            44004: "The message is empty: check its template.",
+        },
+        otherwise="Look the code up in WeCom's documentation of group robots.",
+    )
 
     def request(self, message: OutboundMessage) -> tuple[dict[str, object], str]:
         """See `Robot.request`."""

@@ -21,6 +21,7 @@ MIN_WORTH: Final = 0.5  # lower probabilities round to zero and are not shown
 HARASSED: Final = "ad_harassment"
 _HARASSED_FROM: Final = 0.15  # from this probability, its warnings are added to those of another cause
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # ids of this form are shown unchanged, so that they can be copied
+_translator: Final = cache(Translator)
 _KEY: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")  # valid keys of causes, segments and evidence rules
 
 
@@ -112,11 +113,6 @@ class Views:
             if cause.key == HARASSED and cause.probability >= _HARASSED_FROM:
                 texts = [*self._playbook.measure(HARASSED, *alert.explanation.segments).never, *texts]
         return tuple(dict.fromkeys(text.text(language) for text in (*texts, *self._playbook.never)))
-
-
-@cache
-def _translator(language: str) -> Translator:
-    return Translator(language)
 
 
 def _causes(alert: AlertOpened, translator: Translator) -> tuple[CauseView, ...]:

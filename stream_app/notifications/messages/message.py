@@ -20,10 +20,8 @@ class Composer(Protocol):
             language: en or zh.
             max_bytes: maximum size of each form, in UTF-8 bytes.
         """
-        ...
 
     def digest(
         self, alerts: Sequence[AlertOpened], language: str, max_bytes: int
     ) -> list[tuple[MessageText, tuple[str, ...]]]:
         """Return the messages of several alerts, as few as possible, each with the ids of its alerts."""
-        ...

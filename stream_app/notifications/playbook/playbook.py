@@ -73,9 +73,8 @@ def _read(path: Path, name: str, under: Playbook) -> Playbook:
     try:
         file, _ = read_model(path, PlaybookFile, _SECTIONS, _SEE)
     except YamlProblemError as error:
-        field = error.field or "the file"
         raise BadPlaybook(
-            file=name, line=error.line, field=field, problem=error.problem, remedy=error.remedy
+            file=name, line=error.line, field=error.field or "the file", problem=error.problem, remedy=error.remedy
         ) from error
     layer = {(cause, segment): part for cause, entries in file.causes.items() for segment, part in entries.items()}
     return Playbook(

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -58,7 +59,8 @@ def ended_with_its_last_order(given: Results) -> Results:
         name: getattr(d, name)[keep] for name in d.__dataclass_fields__ if isinstance(getattr(d, name), np.ndarray)
     }
     cut = replace(d, **columns, experts={name: p[keep] for name, p in d.experts.items()})
-    return replace(given, decisions=cut, log=replace(given.log, last_at=end, first_at=int(given.orders[1].min())))
+    cut_log = msgspec.structs.replace(given.log, last_at=end, first_at=int(given.orders[1].min()))
+    return replace(given, decisions=cut, log=cut_log)
 
 
 @pytest.mark.parametrize("digits", [6, 1])
