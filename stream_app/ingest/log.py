@@ -1,4 +1,4 @@
-"""A recorded log, which is scanned once and can then be read in replay order any number of times."""
+"""Recorded logs: one scan, then any number of reads in replay order."""
 
 from __future__ import annotations
 

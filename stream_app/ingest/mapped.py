@@ -1,4 +1,4 @@
-"""Reader for mapped tables: converts rows to events and groups the lines of an order on disk."""
+"""Reader of mapped tables. Converts rows to events and groups the lines of each order on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rejected lines, which are counted and stored with their place and reason."""
+"""Storage of rejected lines, with the place and reason of each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Rejection(msgspec.Struct, frozen=True, gc=False):
 
 
 class RejectionLog:
-    """Rejected lines stored as JSON lines in a file, so that memory does not limit their number.
+    """Rejected lines, stored as JSON lines in a file; only the counts are held in memory.
 
     Iterate to read them back. `by_field` counts them by field.
 

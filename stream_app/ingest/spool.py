@@ -1,4 +1,4 @@
-"""On-disk event storage sorted by DuckDB, so that a log may be larger than memory."""
+"""On-disk event storage, sorted by DuckDB, for logs larger than memory."""
 
 from __future__ import annotations
 

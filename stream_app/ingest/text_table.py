@@ -65,7 +65,7 @@ class TextTable:
         if lines[-1][-1] != "\n":
             return None
         try:
-            # Strict, so that an open quote at the end of the chunk is an error.
+            # In strict mode, an open quote at the end of the chunk is an error.
             rows = (
                 [line.split() for line in lines]
                 if self._delimiter == _BLANKS

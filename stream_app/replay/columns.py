@@ -1,4 +1,4 @@
-"""Growing columns that collect a replay's decisions."""
+"""Columns that collect the decisions of a replay."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FLOATS: Final = ("probability", "recency_days", "order_days", "money", "monthly
 
 
 class DecisionColumns:
-    """Stores decisions as columns, in the order in which they are added."""
+    """Collects decisions, and later their labels, as columns."""
 
     def __init__(self, expert_names: tuple[str, ...]) -> None:
         self._expert_names = expert_names

@@ -1,6 +1,7 @@
-"""Guard against private addresses: names are resolved here, and aiohttp connects only to addresses checked here.
+"""Protection against requests to private addresses.
 
-If a name were checked and then resolved again, its address could change in between ("DNS rebinding").
+Host names are resolved and checked here, and aiohttp connects to the checked addresses. A second lookup after the check
+could return another address (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ Lookup = Callable[[str, int, int], Awaitable[list[Any]]]  # host, port and famil
 def is_public(text: str) -> bool:
     """Return whether an address is on the public internet.
 
-    Private, loopback, link-local (cloud metadata), shared, reserved and multicast addresses are not public, nor are
-    IPv6 addresses that embed such an IPv4 address.
+    Private, loopback, link-local (cloud metadata), shared, reserved and multicast addresses are not public. Neither are
+    IPv6 addresses that embed one of these IPv4 addresses.
 
     >>> is_public("93.184.216.34"), is_public("169.254.169.254"), is_public("::ffff:10.0.0.1")
     (True, False, False)

@@ -38,7 +38,7 @@ class AppriseChannel:
     async def send(self, message: OutboundMessage) -> Answer:
         """See `Channel.send`."""
         if not self._is_valid:
-            return Refused("apprise does not understand the address", _REMEDY)
+            return Refused("the address is not a valid Apprise URL", _REMEDY)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeout_seconds):

@@ -14,9 +14,7 @@ from stream_app.notifications.channels.channel import ChannelKind
 from stream_app.notifications.channels.robot import Codes, Robot
 
 LIMITS: Final = (Limit(20, MINUTE),)  # a robot that exceeds this is blocked for 10 minutes
-TEXT_BYTES: Final = (
-    15_000  # less than the limit of the request body, since JSON escapes quotation marks and line breaks
-)
+TEXT_BYTES: Final = 15_000  # leaves room in the body for JSON escapes of quotes and line breaks
 
 
 class DingTalk(Robot):

@@ -13,9 +13,7 @@ from stream_app.notifications.channels.channel import ChannelKind
 from stream_app.notifications.channels.robot import Codes, Robot
 
 LIMITS: Final = (Limit(100, MINUTE), Limit(5, SECOND))
-TEXT_BYTES: Final = (
-    15_000  # less than the limit of the request body, since JSON escapes quotation marks and line breaks
-)
+TEXT_BYTES: Final = 15_000  # leaves room in the body for JSON escapes of quotes and line breaks
 
 
 class Feishu(Robot):

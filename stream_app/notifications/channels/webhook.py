@@ -46,7 +46,7 @@ class WebhookChannel(HttpChannel):
         if 200 <= reply.status < 300:
             return Delivered()
         if reply.status == HTTPStatus.GONE:
-            return Gone(f"{self.host} answered HTTP 410: it accepts no more messages")
+            return Gone(f"{self.host} answered HTTP 410: it no longer accepts messages")
         return unexpected(reply, self.host)
 
 

@@ -1,4 +1,4 @@
-"""Composer of messages to the staff: who is at risk and why, what they are worth, and what to do first."""
+"""Composer of messages to the staff: customers at risk, causes, revenue and the steps to take."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class PlaybookComposer:
         self._views = Views(playbook, zone, currency)
         self._templates = Templates(templates)
         self._contacts = playbook.limits.contacts_a_week
-        for language in LANGUAGES:  # so that errors are found at startup
+        for language in LANGUAGES:  # finds errors at startup
             self.alert(_TRIAL, language, 4_096)
             self.digest([_TRIAL, _TRIAL], language, 4_096)
 

@@ -30,7 +30,7 @@ def make_composer(config: LiveConfig) -> Composer:
 
 
 class MessageWriter:
-    """Writes messages with a composer; if that fails, uses the fallback, so a broken template stops no delivery."""
+    """Composes messages for the scheduler. Uses the fallback if the composer fails, so delivery continues."""
 
     def __init__(self, composer: Composer) -> None:
         self._composer, self._fallback = composer, FallbackComposer()

@@ -14,7 +14,7 @@ from stream_app.core.causes.catalogue import CAUSES as KNOWN
 from stream_app.core.causes.catalogue import FAMILY
 from stream_app.core.segments.segments import COMPLAINING, SEGMENTS
 
-# A family of causes is reported where events cannot tell its causes apart, so it needs a measure too.
+# A family of causes is reported if the events do not distinguish its causes, so it needs a measure too.
 CAUSES: Final = (*KNOWN, FAMILY)
 COMPLAINS: Final = SEGMENTS[COMPLAINING]
 MAX_TEXT: Final = 200  # maximum characters, since steps are read on a phone
@@ -85,7 +85,7 @@ class Measure:
 
 
 class Part(Section):
-    """An entry of a playbook. Fields that are None are taken from the next broader entry."""
+    """An entry of a playbook. If a field is None, the next broader entry provides it."""
 
     kind: Kind | None = None
     steps: Annotated[tuple[Text, ...], Field(min_length=1, max_length=MAX_STEPS)] | None = None

@@ -43,7 +43,7 @@ def midnights(first: int, last: int, zone: ZoneInfo) -> Ints:
 
 
 def month_starts(first: int, last: int, zone: ZoneInfo) -> tuple[Ints, list[str]]:
-    """Return starts and names (such as 2026-03) of the months from that of `first` to the one after `last`."""
+    """Return starts and names (such as 2026-03) of the months from the month of `first` to the month after `last`."""
     first_month, last_month = (np.datetime64(iso_day(at, zone), "M") for at in (first, last))
     names: list[str] = np.arange(first_month, last_month + 2).astype(str).tolist()
     starts = [instant(datetime.fromisoformat(f"{name}-01").replace(tzinfo=zone)) for name in names]

@@ -69,7 +69,7 @@ class CallList:
             self.calls[i].append((self.newest[chosen], self.last_order[chosen], now))
 
     def all_calls(self, i: int) -> Calls:
-        """Return all calls at one capacity as columns."""
+        """Return the calls at one capacity as columns."""
         days = self.calls[i]
         empty = [np.zeros(0, np.int64)]
         return Calls(

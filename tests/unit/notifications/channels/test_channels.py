@@ -258,7 +258,7 @@ def test_id_and_body_are_the_same_at_every_attempt_and_the_timestamp_is_its_own(
     [
         (200, {}, Delivered()),
         (202, {}, Delivered()),
-        (410, {}, Gone("127.0.0.1 answered HTTP 410: it accepts no more messages")),
+        (410, {}, Gone("127.0.0.1 answered HTTP 410: it no longer accepts messages")),
         (429, {"Retry-After": "7"}, Retry("127.0.0.1 answered HTTP 429", 7 * SECOND)),
         (503, {"Retry-After": "soon"}, Retry("127.0.0.1 answered HTTP 503")),
         (500, {}, Retry("127.0.0.1 answered HTTP 500")),
