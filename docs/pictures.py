@@ -26,6 +26,7 @@ from markupsafe import Markup
 from rich.cells import cell_len
 from rich.console import Console
 
+from stream_app.core.delivery.records import MessageText
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.demo import Request, run_demo
 from stream_app.demo.settings import CURRENCY, ZONE
@@ -35,7 +36,6 @@ from stream_app.demo.terminal_layout import TerminalLayout
 from stream_app.i18n import Translator
 from stream_app.notifications.channels import dingtalk, feishu
 from stream_app.notifications.messages.composer import PlaybookComposer
-from stream_app.notifications.messages.message import Message
 from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.simulate.calendar import SHOP_ZONE
 
@@ -128,7 +128,7 @@ def chosen(board: DemoState) -> tuple[AlertOpened, list[AlertOpened]]:
     return urgent, [alert for alert in daily if alert.opened_at == newest]
 
 
-def _chat(where: str, alert: AlertOpened, message: Message, *, titled: bool) -> Chat:
+def _chat(where: str, alert: AlertOpened, message: MessageText, *, titled: bool) -> Chat:
     text = feishu.below_header(message.title, message.markdown) if titled else message.markdown
     html = MarkdownIt("commonmark", {"breaks": True, "html": False}).render(text)
     when = f"{alert.opened_at.astimezone(SHOP_ZONE):%m-%d %H:%M}"

@@ -41,10 +41,9 @@ from stream_app.core.delivery.routing import Route
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.errors import BadOption, UnknownChannel, UnknownDelivery
-from stream_app.notifications.channel_factory import make_channel
+from stream_app.notifications.channel_factory import make_channel, make_route
 from stream_app.notifications.channel_file import Channels, read_channels
 from stream_app.notifications.messages.writer import MessageWriter, make_composer
-from stream_app.notifications.routes import make_route
 from stream_app.services.notifier.clock import now_us
 from stream_app.services.notifier.requests import ENABLE, REDRIVE
 

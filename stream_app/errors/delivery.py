@@ -32,7 +32,7 @@ class PrivateAddress(InvalidInput):
 
 
 class BadPlaybook(InvalidInput):
-    """{file}, line {line}, {field}: {problem}. {remedy}"""
+    """{file}, line {line}: {field} {problem}. {remedy}"""
 
 
 class BadTemplate(InvalidInput):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import islice
 from typing import Final
 
@@ -40,18 +41,6 @@ class LogFormat(msgspec.Struct, frozen=True):
     kind: str | None = None
 
 
-class _Sample(msgspec.Struct, frozen=True):
-    """The first rows of a table."""
-
-    source: Source
-    header: list[str]
-    rows: list[list[str]]
-
-    @property
-    def columns(self) -> str:
-        return f"the columns are: {', '.join(self.header)}"
-
-
 def choose_mapping(form: LogFormat, sources: Sequence[Source]) -> Mapping | None:
     """Return the mapping for a format, or None for JSON lines, which need no mapping.
 
@@ -64,51 +53,52 @@ def choose_mapping(form: LogFormat, sources: Sequence[Source]) -> Mapping | None
     given = bool(form.columns or form.kinds or form.kind)
     if form.name == JSON_LINES:
         if given:
-            problem, remedy = "JSON lines do not use a mapping", "Omit these options, or use --format csv for a table."
-            raise BadMapping(file="jsonl", key="--columns, --kinds, --kind", problem=problem, remedy=remedy)
+            raise BadMapping(
+                file="jsonl",
+                key="--columns, --kinds, --kind",
+                problem="JSON lines do not use a mapping",
+                remedy="Omit these options, or use --format csv for a table.",
+            )
         return None
     if form.name not in TABLES:
         mapping = load_mapping(form.name)
         return mapping_from_options(form.columns, form.kinds, form.kind, mapping) if given else mapping
     first = first_with_content(sources)
     refuse_wrong_table(first, form.name)
-    return _from_header(form, _sample(first))
+    return _from_header(form, first)
 
 
-def _sample(source: Source) -> _Sample:
-    table = open_table(source, FileLayout(), lambda names: range(len(names)))
-    try:
+def _from_header(form: LogFormat, source: Source) -> Mapping:
+    with closing(open_table(source, FileLayout(), lambda names: range(len(names)))) as table:
         rows = [row for _, row in islice(table.rows(), SAMPLED_ROWS) if not isinstance(row, str)]
-    finally:
-        table.close()
-    return _Sample(source, table.header, rows)
-
-
-def _from_header(form: LogFormat, sample: _Sample) -> Mapping:
-    columns = dict(form.columns) or wire_columns(sample.header)
+    columns = dict(form.columns) or wire_columns(table.header)
     for field in REQUIRED:
-        Columns(sample.source.name, sample.header).places(field, columns.get(field, field))
+        Columns(source.name, table.header).places(field, columns.get(field, field))
     kinds = dict(form.kinds)
     if not form.kind and "type" not in columns:
-        columns["type"] = _column_of_kinds(sample, kinds)
+        columns["type"] = _column_of_kinds(source.name, table.header, rows, kinds)
     if not form.kind and not kinds:
         kinds = {kind: kind for kind in SUBKINDS}
     return mapping_from_options(columns, kinds, form.kind)
 
 
-def _column_of_kinds(sample: _Sample, kinds: Dict[str, str]) -> str:
+def _column_of_kinds(file: str, header: Sequence[str], rows: Sequence[Sequence[str]], kinds: Dict[str, str]) -> str:
     """Return the column that contains the values given in --kinds."""
+    found = f"the columns are: {', '.join(header)}"
     if not kinds:
-        remedy = (
-            "If every line is an order, add --kind order; otherwise add --columns type=COLUMN and --kinds WORD=KIND,…"
-        )
         raise UnusableLog(
-            file=sample.source.name, problem=f"the kind of the lines is unknown; {sample.columns}", remedy=remedy
+            file=file,
+            problem=f"the kind of the lines is unknown; {found}",
+            remedy="If every line is an order, add --kind order; otherwise add --columns type=COLUMN and --kinds"
+            " WORD=KIND,…",
         )
-    for place, name in enumerate(sample.header):
-        values = {row[place].strip() for row in sample.rows}
+    for place, name in enumerate(header):
+        values = {row[place].strip() for row in rows}
         if values & kinds.keys() and len(values - kinds.keys()) <= len(values) / 2:
             return name
-    likely = likely_column("type", ["type"], sample.header) or "COLUMN"
-    problem = f"no column contains the values of --kinds ({', '.join(kinds)}); {sample.columns}"
-    raise UnusableLog(file=sample.source.name, problem=problem, remedy=f"Name the column: --columns type={likely}.")
+    likely = likely_column("type", ["type"], header) or "COLUMN"
+    raise UnusableLog(
+        file=file,
+        problem=f"no column contains the values of --kinds ({', '.join(kinds)}); {found}",
+        remedy=f"Name the column: --columns type={likely}.",
+    )

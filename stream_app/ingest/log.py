@@ -1,13 +1,14 @@
-"""A recorded log, which is scanned once and can then be read in replay order any number of times."""
+"""Recorded logs: one scan, then any number of reads in replay order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -15,7 +16,7 @@ from stream_app.core.events.bounds import Bounds
 from stream_app.core.events.schema import Event
 from stream_app.errors import EmptyLog
 from stream_app.ingest.formats import LogFormat, choose_mapping
-from stream_app.ingest.mapped import MappedReader
+from stream_app.ingest.mapped import MappedReader, batched
 from stream_app.ingest.probe import probe
 from stream_app.ingest.rejections import RejectionLog
 from stream_app.ingest.sources import Source, expand
@@ -78,7 +79,7 @@ def open_log(
     return Log(sources, mapping, bounds, RejectionLog(rejected or workdir / "rejected.jsonl"), workdir, memory)
 
 
-class Log:
+class Log(AbstractContextManager["Log"]):
     """A log in one or more files. `scan` counts its events, `batches` reads them.
 
     Use it as a context manager, or call `close`, to delete the copies in the working folder.
@@ -121,7 +122,7 @@ class Log:
             builder.add(events)
             meter.events = builder.events
         if not builder.in_order:
-            self._spool = Spool.by_time(self._workdir, self._memory)
+            self._spool = Spool(self._workdir, "events", self._memory)
             numbered = enumerate(chain.from_iterable(self._read_wire(_ignore, _Meter(self.sources, None))))
             _fill(self._spool, numbered)
             self._spool.sort()
@@ -131,7 +132,7 @@ class Log:
     def _scan_table(self, mapping: Mapping, meter: _Meter) -> LogSummary:
         builder = SummaryBuilder()
         reader = MappedReader(mapping, self._bounds, self._workdir, self._memory)
-        self._spool = Spool.by_time(self._workdir, self._memory)
+        self._spool = Spool(self._workdir, "events", self._memory)
         for numbered in reader.read(self.sources, self.rejections.add, meter.at):
             builder.add([event for _, event in numbered])
             _fill(self._spool, numbered)
@@ -145,7 +146,7 @@ class Log:
     def _read_wire(self, reject: Reject, meter: _Meter) -> Iterator[list[Event]]:
         for source in self.sources:
             yield from read_wire(source, self._bounds, reject, meter.at)
-            meter.next_file()
+            meter.next_file(source.size)
 
     def batches(self, size: int = BATCH_EVENTS) -> Iterator[list[Event]]:
         """Yield lists of `size` events, ordered by time, then kind (alphabetically), then place in the log."""
@@ -153,23 +154,13 @@ class Log:
         if self._spool is not None:
             yield from self._spool.batches(size)
             return
-        waiting: list[Event] = []
-        for events in self._read_wire(_ignore, _Meter(self.sources, None)):
-            waiting += events
-            while len(waiting) >= size:
-                yield waiting[:size]
-                del waiting[:size]
-        if waiting:
-            yield waiting
+        yield from batched(chain.from_iterable(self._read_wire(_ignore, _Meter(self.sources, None))), size)
 
     def close(self) -> None:
         """Delete the copies in the working folder, but keep the file of rejected lines."""
         self.rejections.close()
         if self._spool is not None:
             self._spool.remove()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -191,8 +182,7 @@ class _Meter:
 
     def __init__(self, sources: Sequence[Source], on_progress: OnProgress | None) -> None:
         self.events = 0
-        self._sizes = [source.size for source in sources]
-        self._total, self._before, self._file = sum(self._sizes) or 1, 0, 0
+        self._total, self._before = sum(source.size for source in sources) or 1, 0
         self._on_progress = on_progress
 
     def at(self, position: int) -> None:
@@ -200,10 +190,9 @@ class _Meter:
         if self._on_progress is not None:
             self._on_progress(Progress(min((self._before + position) / self._total, 1.0), self.events))
 
-    def next_file(self) -> None:
-        """Move on to the next file."""
-        self._before += self._sizes[self._file]
-        self._file += 1
+    def next_file(self, size: int) -> None:
+        """Move on to the next file; `size` is the size of the current one."""
+        self._before += size
 
     def done(self, events: int) -> None:
         """Report the end of the scan."""

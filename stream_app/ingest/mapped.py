@@ -1,10 +1,12 @@
-"""Reader for mapped tables: converts rows to events and groups the lines of an order on disk."""
+"""Reader of mapped tables. Converts rows to events and groups the lines of each order on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from stream_app.core.events.bounds import Bounds
 from stream_app.core.events.schema import Event, Rejected
@@ -21,6 +23,7 @@ from stream_app.mapping.rows import RowReader
 
 BATCH_ROWS: Final = 4_096
 Numbered = tuple[int, Event]
+T = TypeVar("T")
 
 
 class MappedReader:
@@ -37,7 +40,7 @@ class MappedReader:
         self._mapping, self._bounds = mapping, bounds
         self._order: OrderLines | None = None
         self._order_id, self._order_at = "", 0
-        self._grouped = Spool.by_group(workdir, memory) if mapping.orders.group_by else None
+        self._grouped = Spool(workdir, "lines", memory) if mapping.orders.group_by else None
 
     def read(
         self, sources: Sequence[Source], reject: Reject, on_bytes: Callable[[int], None]
@@ -61,12 +64,11 @@ class MappedReader:
         if self._grouped is not None:
             self._flush_order()
             self._grouped.sort()
-            yield from _in_batches(merge_groups(self._grouped.rows()))
+            yield from batched(merge_groups(self._grouped.rows()), BATCH_ROWS)
 
     def _read_file(self, source: Source, reject: Reject, on_bytes: Callable[[int], None]) -> Iterator[list[Numbered]]:
-        table = open_mapped(source, self._mapping)
         batch: list[Numbered] = []
-        try:
+        with closing(open_mapped(source, self._mapping)) as table:
             read = RowReader(self._mapping, Columns(source.name, table.header), self._bounds).read
             for line, row in table.rows():
                 self.lines += 1
@@ -87,8 +89,6 @@ class MappedReader:
             if table.damage:
                 reason = f"{table.damage}: the rows before it are used; copy the file again"
                 reject(Rejection(source.name, 0, reason, "", table.text()))
-        finally:
-            table.close()
         yield batch
 
     def _add_line(self, line: Event) -> None:
@@ -120,11 +120,12 @@ def open_mapped(source: Source, mapping: Mapping) -> Table:
     return table
 
 
-def _in_batches(events: Iterator[Numbered]) -> Iterator[list[Numbered]]:
-    batch: list[Numbered] = []
-    for numbered in events:
-        batch.append(numbered)
-        if len(batch) == BATCH_ROWS:
-            yield batch
-            batch = []
-    yield batch
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of `size`; the last list may be shorter.
+
+    >>> list(batched("abcde", 2))
+    [['a', 'b'], ['c', 'd'], ['e']]
+    """
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -24,8 +24,9 @@ class ParquetTable:
         try:
             self._file = pq.ParquetFile(source.path)
         except (pa.ArrowException, OSError) as error:
-            remedy = "Copy the file again; it may be truncated."
-            raise WrongFormat(file=source.name, expected="Parquet", found=error, remedy=remedy) from error
+            raise WrongFormat(
+                file=source.name, expected="Parquet", found=error, remedy="Copy the file again; it may be truncated."
+            ) from error
         names = self._file.schema_arrow.names
         self.header: list[str] = [names[place] for place in wanted(names)]
 

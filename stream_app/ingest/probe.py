@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import islice
 from typing import Final
 
@@ -58,9 +59,12 @@ def refuse_wrong_table(source: Source, name: str) -> None:
     _refuse_foreign(source, start, name)
     looks_json = start.lstrip().startswith((b"{", b"["))
     if name == "parquet" or looks_json:
-        found = "its lines are JSON" if looks_json else "it is not a Parquet file"
-        remedy = f"Use --format {'jsonl' if looks_json else 'csv'}."
-        raise WrongFormat(file=source.name, expected=name, found=found, remedy=remedy)
+        raise WrongFormat(
+            file=source.name,
+            expected=name,
+            found="its lines are JSON" if looks_json else "it is not a Parquet file",
+            remedy=f"Use --format {'jsonl' if looks_json else 'csv'}.",
+        )
 
 
 def _start(source: Source) -> bytes:
@@ -75,20 +79,16 @@ def _refuse_foreign(source: Source, start: bytes, expected: str, encoding: str =
 
 
 def _probe_table(source: Source, mapping: Mapping, bounds: Bounds) -> None:
-    table = open_mapped(source, mapping)
-    try:
+    bad: list[tuple[int, Rejected]] = []
+    with closing(open_mapped(source, mapping)) as table:
         reader = RowReader(mapping, Columns(source.name, table.header), bounds)
-        bad: list[tuple[int, Rejected]] = []
         for line, row in islice(table.rows(), PROBED_LINES):
             event = Rejected(row) if isinstance(row, str) else reader.read(row, "probe")
             if not isinstance(event, Rejected):
                 return
             bad.append((line, event))
-    finally:
-        table.close()
     if bad:
-        remedy = f"The columns are: {', '.join(table.header)}."
-        raise _nothing_readable(source, bad[0], len(bad), remedy)
+        raise _nothing_readable(source, bad[0], len(bad), f"The columns are: {', '.join(table.header)}.")
 
 
 def _nothing_readable(source: Source, first: tuple[int, Rejected], lines: int, remedy: str) -> NothingReadable:

@@ -1,12 +1,11 @@
-"""Rejected lines, which are counted and stored with their place and reason."""
+"""Storage of rejected lines, with the place and reason of each."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 
@@ -32,12 +31,15 @@ class Rejection(msgspec.Struct, frozen=True, gc=False):
 
 
 class RejectionLog:
-    """Rejected lines stored as JSON lines in a file, so that memory does not limit their number.
+    """Rejected lines, stored as JSON lines in a file; only the counts are held in memory.
 
     Iterate to read them back. `by_field` counts them by field.
 
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder, RejectionLog(Path(folder, "rejected.jsonl")) as rejected:
+    >>> import contextlib, tempfile
+    >>> with (
+    ...     tempfile.TemporaryDirectory() as folder,
+    ...     contextlib.closing(RejectionLog(Path(folder, "rejected.jsonl"))) as rejected,
+    ... ):
     ...     rejected.add(Rejection("log.csv", 7, "a wrong date", "occurred_at", "x" * 3000))
     ...     [(r.line, len(r.text)) for r in rejected], dict(rejected.by_field)
     ([(7, 2000)], {'occurred_at': 1})
@@ -73,14 +75,6 @@ class RejectionLog:
     def close(self) -> None:
         """Flush and close the file without deleting it."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _plain(text: str) -> str:

@@ -20,7 +20,7 @@ STANDARD_INPUT: Final = "-"
 GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 PARQUET: Final = b"PAR1"
-# Small, so that little is lost if a file is truncated within a compressed block.
+# Small, to lose little data if a file is truncated within a compressed block.
 READ_BYTES: Final = 65_536
 
 

@@ -1,4 +1,4 @@
-"""On-disk event storage sorted by DuckDB, so that a log may be larger than memory."""
+"""On-disk event storage, sorted by DuckDB, for logs larger than memory."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ MIN_ROW_GROUP_ROWS: Final = 2_048
 # separate file, and their rows hold the offset and length. They are rare: most events have 200 to 400 bytes.
 WIDE_BYTES: Final = 2_048
 _WIDE_PREFIX: Final = b"@"
+_KEYS: Final = {"events": pa.int64(), "lines": pa.string()}
 _COLUMNS: Final = ("key", "kind", "seq", "payload")
 _decoder = msgspec.json.Decoder(Event)
 
@@ -42,15 +43,16 @@ class Spool:
 
     Args:
         workdir: folder for the file, and for DuckDB's temporary files.
-        name: name of the file.
-        key: type of the key: an instant in microseconds (`by_time`), or the name of a group of lines (`by_group`).
+        name: `events` to sort events into replay order; their key is an instant in microseconds. `lines` to group the
+            lines of each order; their key is the id of the order.
         memory: memory limit of DuckDB, 256MB or more.
     """
 
-    def __init__(self, workdir: Path, name: str, key: pa.DataType, memory: str = DEFAULT_MEMORY) -> None:
+    def __init__(self, workdir: Path, name: Literal["events", "lines"], memory: str = DEFAULT_MEMORY) -> None:
         self._workdir, self._memory = workdir, memory
         self._path = workdir / f"{name}.parquet"
-        self._schema = pa.schema(zip(_COLUMNS, (key, pa.int8(), pa.int64(), pa.binary()), strict=True))
+        self._key = _KEYS[name]
+        self._schema = pa.schema(zip(_COLUMNS, (self._key, pa.int8(), pa.int64(), pa.binary()), strict=True))
         # Level 1 (fast), since the file is read only once or twice.
         self._writer = pq.ParquetWriter(
             self._path, self._schema, compression="zstd", compression_level=1, use_dictionary=False
@@ -59,16 +61,6 @@ class Spool:
         self._wide = self._path.with_suffix(".wide").open("w+b")
         self._bytes = 0
         self._total_rows, self._total_bytes = 0, 0
-
-    @classmethod
-    def by_time(cls, workdir: Path, memory: str = DEFAULT_MEMORY) -> Spool:
-        """Create a spool that sorts events into replay order."""
-        return cls(workdir, "events", pa.int64(), memory)
-
-    @classmethod
-    def by_group(cls, workdir: Path, memory: str = DEFAULT_MEMORY) -> Spool:
-        """Create a spool that groups the lines of each order."""
-        return cls(workdir, "lines", pa.string(), memory)
 
     def add(self, key: int | str, seq: int, event: Event) -> None:
         """Append an event; `seq` orders events with the same key and kind."""
@@ -88,15 +80,8 @@ class Spool:
     def _flush(self) -> None:
         if self._rows:
             keys, kinds, seqs, payloads = zip(*self._rows, strict=True)
-            keyed = (
-                _numbers("q", keys) if self._schema.field("key").type == pa.int64() else _bytes(map(str.encode, keys))
-            )
-            columns = [
-                keyed.cast(self._schema.field("key").type),
-                _numbers("b", kinds),
-                _numbers("q", seqs),
-                _bytes(payloads),
-            ]
+            keyed = _numbers("q", keys) if self._key == pa.int64() else _bytes(map(str.encode, keys))
+            columns = [keyed.cast(self._key), _numbers("b", kinds), _numbers("q", seqs), _bytes(payloads)]
             self._writer.write_batch(pa.record_batch(columns, schema=self._schema))
             self._total_rows, self._total_bytes = self._total_rows + len(payloads), self._total_bytes + self._bytes
             self._rows.clear()
@@ -121,8 +106,7 @@ class Spool:
         try:
             self._sort_to(ordered, overflow, group_rows)
         except duckdb.Error as error:
-            problem = str(error).partition("\n")[0]
-            raise NotSorted(memory=self._memory, folder=self._workdir, problem=problem) from error
+            raise NotSorted(memory=self._memory, folder=self._workdir, problem=str(error).partition("\n")[0]) from error
         shutil.rmtree(overflow, ignore_errors=True)
         ordered.replace(self._path)
 
@@ -144,9 +128,9 @@ class Spool:
         for rows in self._read(size, ["payload"]):
             yield self._decode(rows.column(0))
 
-    def rows(self, size: int = BATCH_ROWS) -> Iterator[tuple[str | int, int, Event]]:
+    def rows(self) -> Iterator[tuple[str | int, int, Event]]:
         """Yield (key, seq, event) in row order."""
-        for rows in self._read(size, ["key", "seq", "payload"]):
+        for rows in self._read(BATCH_ROWS, ["key", "seq", "payload"]):
             yield from zip(
                 rows.column(0).to_pylist(), rows.column(1).to_pylist(), self._decode(rows.column(2)), strict=True
             )

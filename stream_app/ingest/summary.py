@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice, pairwise, starmap
-from typing import Any
 
 import msgspec
 
@@ -25,7 +24,7 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
         events: number of events.
         rejected: number of rejected lines.
         skipped: number of lines skipped by the mapping: those without a customer or of an ignored kind.
-        first_at: time of the first event in microseconds since 1970-01-01 UTC; None if there are no events.
+        first_at: time of the first event in microseconds since 1970-01-01 UTC; 0 if there are no events.
         last_at: time of the last event.
         kinds: number of events by kind.
         fields: by kind, the optional fields that are set in at least one event.
@@ -37,8 +36,8 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     rejected: int
     skipped: int
-    first_at: int | None
-    last_at: int | None
+    first_at: int
+    last_at: int
     kinds: dict[str, int]
     fields: dict[str, frozenset[str]]
     unknown_words: dict[str, dict[str, int]]
@@ -81,7 +80,7 @@ class SummaryBuilder:
         times = [event.occurred_at for event in events]
         follows = self._latest is None or _place(self._latest) <= _place(events[0])
         self.in_order = self.in_order and follows and _ordered(events, times)
-        first, last = (times[0], times[-1]) if self.in_order else (min(times), max(times))
+        first, last = min(times), max(times)
         self._first = first if self._first is None else min(first, self._first)
         self._last = last if self._last is None else max(last, self._last)
         self._latest = events[-1]
@@ -91,15 +90,10 @@ class SummaryBuilder:
 
     def _see_fields(self, events: Sequence[Event]) -> None:
         for kind, unseen in self._unseen.items():
-            if unseen and self._kinds[kind]:
-                defaults, values = _reader(unseen)
-                of_kind = [event for event in events if type(event) is kind]
-                if any(values(event) != defaults for event in of_kind):
-                    self._unseen[kind] = {
-                        name: default
-                        for name, default in unseen.items()
-                        if all(getattr(event, name) == default for event in of_kind)
-                    }
+            of_kind = [event for event in events if type(event) is kind] if unseen else []
+            for name, default in list(unseen.items()):
+                if list(map(operator.attrgetter(name), of_kind)).count(default) < len(of_kind):
+                    del unseen[name]
 
     def summary(self, *, lines: int, rejected: int, skipped: int) -> LogSummary:
         """Return the summary, given the number of lines read, rejected and skipped."""
@@ -123,17 +117,11 @@ class SummaryBuilder:
 
 def _optional_fields(kind: type[Event]) -> dict[str, object]:
     """Return the optional fields of a kind with their defaults."""
-    return {field.name: _default(field) for field in msgspec.structs.fields(kind) if not field.required}
-
-
-def _default(field: msgspec.structs.FieldInfo) -> object:
-    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-
-
-def _reader(fields: dict[str, object]) -> tuple[object, Callable[[Any], object]]:
-    """Return the fields' defaults, and a function that reads the fields of an event in the same form."""
-    defaults: Any = tuple(fields.values()) if len(fields) > 1 else next(iter(fields.values()))
-    return defaults, operator.attrgetter(*fields)
+    optional = [field for field in msgspec.structs.fields(kind) if not field.required]
+    return {
+        field.name: field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        for field in optional
+    }
 
 
 def _place(event: Event) -> tuple[datetime, int]:
@@ -147,5 +135,5 @@ def _ordered(events: Iterable[Event], times: Sequence[datetime]) -> bool:
     return all(starmap(operator.le, pairwise(map(_place, events))))
 
 
-def _microseconds(at: datetime | None) -> int | None:
-    return None if at is None else (at - EPOCH) // MICROSECOND
+def _microseconds(at: datetime | None) -> int:
+    return 0 if at is None else (at - EPOCH) // MICROSECOND

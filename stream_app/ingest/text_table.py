@@ -65,7 +65,7 @@ class TextTable:
         if lines[-1][-1] != "\n":
             return None
         try:
-            # Strict, so that an open quote at the end of the chunk is an error.
+            # In strict mode, an open quote at the end of the chunk is an error.
             rows = (
                 [line.split() for line in lines]
                 if self._delimiter == _BLANKS
@@ -124,7 +124,7 @@ class TextTable:
         self._lines.close()
 
 
-class _Lines:
+class _Lines(Iterator[str]):
     """Lines of a text, with push-back; `seen` holds the lines of the current record."""
 
     def __init__(self, stream: SourceStream, encoding: str) -> None:
@@ -147,9 +147,6 @@ class _Lines:
             chunk += self._text.readline(MAX_LINE_CHARS)
         # Not splitlines(), which also splits at form feeds and Unicode line separators.
         return list(io.StringIO(chunk, newline=""))
-
-    def __iter__(self) -> _Lines:
-        return self
 
     def __next__(self) -> str:
         line = self.pushed.pop() if self.pushed else self._text.readline(MAX_LINE_CHARS)

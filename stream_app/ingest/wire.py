@@ -84,7 +84,7 @@ def _decode_block(file: str, block: Block, bounds: Bounds, reject: Reject) -> li
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _decode_each(file, block, bounds, reject)
     lines = block.data.count(b"\n") + (not block.data.endswith(b"\n") and block.data != b"")
-    # Blank lines or values that span lines: only the slow path knows each event's line number.
+    # Blank lines, or values that span lines: decode line by line to get the line numbers right.
     if len(events) != lines or not bounds.contain(events):
         return _decode_each(file, block, bounds, reject)
     return events

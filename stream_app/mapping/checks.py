@@ -43,13 +43,21 @@ def check_mapping(mapping: Mapping, name: str) -> None:
 def _check_fields(mapping: Mapping, name: str) -> None:
     for field in REQUIRED:
         if field not in mapping.columns:
-            remedy = f"Add its column: {field} = COLUMN."
-            raise BadMapping(file=name, key="columns", problem=f"the field `{field}` is missing", remedy=remedy)
+            raise BadMapping(
+                file=name,
+                key="columns",
+                problem=f"the field `{field}` is missing",
+                remedy=f"Add its column: {field} = COLUMN.",
+            )
     for table, keys in (("columns", mapping.columns.keys() - {"type"}), ("constants", mapping.constants.keys())):
         for key in sorted(keys):
             if not kinds_with(key):
-                remedy = f"{did_you_mean(key, field_names())}The fields are listed by `stream-app schema`."
-                raise BadMapping(file=name, key=f"{table}.{key}", problem="no event has this field", remedy=remedy)
+                raise BadMapping(
+                    file=name,
+                    key=f"{table}.{key}",
+                    problem="no event has this field",
+                    remedy=f"{did_you_mean(key, field_names())}The fields are listed by `stream-app schema`.",
+                )
     for key, value in mapping.constants.items():
         _check_constant(key, value, name)
 
@@ -59,39 +67,62 @@ def _check_constant(key: str, value: Value, name: str) -> None:
     try:
         msgspec.convert(value, FIELDS[kind][field], strict=False)
     except msgspec.ValidationError as error:
-        remedy = "Use a value that is valid for this field in an event."
-        raise BadMapping(file=name, key=f"constants.{key}", problem=error, remedy=remedy) from error
+        raise BadMapping(
+            file=name,
+            key=f"constants.{key}",
+            problem=error,
+            remedy="Use a value that is valid for this field in an event.",
+        ) from error
 
 
 def _check_products(mapping: Mapping, name: str) -> None:
     for key, column in mapping.columns.items():
         if len(factors(column)) > 1 and not is_number(key):
-            problem, remedy = f"`{column}` is a product of columns", "Only numbers can be multiplied."
-            raise BadMapping(file=name, key=f"columns.{key}", problem=problem, remedy=remedy)
+            raise BadMapping(
+                file=name,
+                key=f"columns.{key}",
+                problem=f"`{column}` is a product of columns",
+                remedy="Only numbers can be multiplied.",
+            )
 
 
 def _check_kinds(mapping: Mapping, name: str) -> None:
     if bool(mapping.kind) == bool(mapping.kinds):
-        problem = "both are given" if mapping.kind else "neither is given"
-        remedy = "Give `kind` if all lines are of one kind, otherwise `kinds` and the column of the field `type`."
-        raise BadMapping(file=name, key="kind, kinds", problem=problem, remedy=remedy)
+        raise BadMapping(
+            file=name,
+            key="kind, kinds",
+            problem="both are given" if mapping.kind else "neither is given",
+            remedy="Give `kind` if all lines are of one kind, otherwise `kinds` and the column of the field `type`.",
+        )
     named = {"kind": mapping.kind} if mapping.kind else {f"kinds.{k}": text for k, text in mapping.kinds.items()}
     for key, text in named.items():
         if text != SKIP and parse_kind(text) is None:
-            remedy = f"{did_you_mean(text, kind_names())}Kinds are {', '.join(SUBKINDS)} and {SKIP}."
-            raise BadMapping(file=name, key=key, problem=f"`{text}` is not a kind", remedy=remedy)
+            raise BadMapping(
+                file=name,
+                key=key,
+                problem=f"`{text}` is not a kind",
+                remedy=f"{did_you_mean(text, kind_names())}Kinds are {', '.join(SUBKINDS)} and {SKIP}.",
+            )
 
 
 def _check_orders(mapping: Mapping, name: str) -> None:
     if not mapping.orders.group_by:
         if mapping.orders.cancellation_prefix:
-            problem, remedy = "group_by is missing", "Add group_by: the prefix applies to its first column."
-            raise BadMapping(file=name, key="orders.cancellation_prefix", problem=problem, remedy=remedy)
+            raise BadMapping(
+                file=name,
+                key="orders.cancellation_prefix",
+                problem="group_by is missing",
+                remedy="Add group_by: the prefix applies to its first column.",
+            )
         return
     of_lines = sorted(_OF_LINES & mapping.columns.keys()) or ["repeats"] * (mapping.repeats == "drop")
     if of_lines:
-        problem = f"{of_lines[0]} refers to single lines, but lines are grouped into orders"
-        raise BadMapping(file=name, key="orders.group_by", problem=problem, remedy="Remove one of them.")
+        raise BadMapping(
+            file=name,
+            key="orders.group_by",
+            problem=f"{of_lines[0]} refers to single lines, but lines are grouped into orders",
+            remedy="Remove one of them.",
+        )
 
 
 def _check_file(mapping: Mapping, name: str) -> None:
@@ -102,22 +133,29 @@ def _check_file(mapping: Mapping, name: str) -> None:
             file=name, key="file.encoding", problem=error, remedy="Use utf-8, gb18030 or another codec of Python."
         ) from error
     if len(mapping.file.delimiter) != 1 and mapping.file.delimiter not in NAMED_DELIMITERS:
-        problem, remedy = (
-            f"`{mapping.file.delimiter}` is invalid",
-            f"Use one character, or {', '.join(NAMED_DELIMITERS)}.",
+        raise BadMapping(
+            file=name,
+            key="file.delimiter",
+            problem=f"`{mapping.file.delimiter}` is invalid",
+            remedy=f"Use one character, or {', '.join(NAMED_DELIMITERS)}.",
         )
-        raise BadMapping(file=name, key="file.delimiter", problem=problem, remedy=remedy)
 
 
 def _check_time(mapping: Mapping, name: str) -> None:
     for text in mapping.time.formats:
         if text not in NAMED_FORMATS and "%" not in text:
-            remedy = f"{did_you_mean(text, NAMED_FORMATS)}You can also use a layout such as %d.%m.%Y %H:%M."
-            raise BadMapping(file=name, key="time.format", problem=f"`{text}` is not a format", remedy=remedy)
+            raise BadMapping(
+                file=name,
+                key="time.format",
+                problem=f"`{text}` is not a format",
+                remedy=f"{did_you_mean(text, NAMED_FORMATS)}You can also use a layout such as %d.%m.%Y %H:%M.",
+            )
     try:
         ZoneInfo(mapping.time.zone)
     except (OSError, ValueError, LookupError) as error:
-        remedy = "Use a name such as Asia/Shanghai."
         raise BadMapping(
-            file=name, key="time.zone", problem=f"the time zone `{mapping.time.zone}` is unknown", remedy=remedy
+            file=name,
+            key="time.zone",
+            problem=f"the time zone `{mapping.time.zone}` is unknown",
+            remedy="Use a name such as Asia/Shanghai.",
         ) from error

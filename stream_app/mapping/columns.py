@@ -45,8 +45,7 @@ class Columns:
             return tuple(place for place in found if place is not None)
         if optional:
             return ()
-        missing = factors(spellings)[found.index(None)]
-        raise self._absent(field, missing)
+        raise self._absent(field, factors(spellings)[found.index(None)])
 
     def place(self, field: str, column: str) -> int:
         """Return the index of a column."""

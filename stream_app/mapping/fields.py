@@ -55,7 +55,7 @@ def kinds_with(key: str) -> list[str]:
 
 
 def is_number(key: str) -> bool:
-    """Return whether a field is a float, so that its column may be a product such as `Quantity * Price`."""
+    """Return whether a field is a float. Its column may be a product such as `Quantity * Price`."""
     return any(get_type_hints(KINDS[kind])[key.rpartition(".")[2]] == float | None for kind in kinds_with(key))
 
 

@@ -48,8 +48,12 @@ def load_mapping(name_or_path: str | Path) -> Mapping:
         return parse_mapping(Path(name).read_bytes(), name)
     except OSError as error:
         known = ["jsonl", "parquet", "csv", *shipped_mappings()]
-        remedy = f"{did_you_mean(name, known)}Use {', '.join(known)}, or the path of a mapping."
-        raise BadMapping(file=name, key="--format", problem=error.strerror, remedy=remedy) from error
+        raise BadMapping(
+            file=name,
+            key="--format",
+            problem=error.strerror,
+            remedy=f"{did_you_mean(name, known)}Use {', '.join(known)}, or the path of a mapping.",
+        ) from error
 
 
 def parse_mapping(toml: bytes, name: str) -> Mapping:
@@ -75,8 +79,12 @@ def mapping_from_options(
     'date'
     """
     if kind and kinds:
-        remedy = "Use --kind if all lines are of one kind, otherwise --kinds."
-        raise BadMapping(file=_COMMAND_LINE, key="--kind, --kinds", problem="both are given", remedy=remedy)
+        raise BadMapping(
+            file=_COMMAND_LINE,
+            key="--kind, --kinds",
+            problem="both are given",
+            remedy="Use --kind if all lines are of one kind, otherwise --kinds.",
+        )
     base = base or Mapping()
     mapping = msgspec.structs.replace(
         base,

@@ -74,7 +74,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         time: format of times.
         orders: grouping of lines into orders.
         missing_customer: whether lines without a customer are rejected or skipped.
-        repeats: whether exact repeats of a line are separate events (`keep`) or duplicates (`drop`).
+        repeats: whether identical lines are separate events (`keep`) or duplicates (`drop`).
     """
 
     description: str = ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any, Final
 
 import msgspec
@@ -64,13 +66,9 @@ class OrderLines:
 
 def merge_groups(rows: Iterable[tuple[str | int, int, Event]]) -> Iterator[tuple[int, Event]]:
     """Merge (key, seq, line) rows sorted by key and seq; yield (seq of the first line, event) for each key."""
-    order, order_key, order_seq = None, None, 0
-    for key, seq, line in rows:
-        if order is not None and key == order_key:
+    for _, group in groupby(rows, key=operator.itemgetter(0)):
+        _, seq, first = next(group)
+        order = OrderLines(first)
+        for _, _, line in group:  # noqa: B031 - continues after the first line
             order.add(line)
-            continue
-        if order is not None:
-            yield order_seq, order.event()
-        order, order_key, order_seq = OrderLines(line), key, seq
-    if order is not None:
-        yield order_seq, order.event()
+        yield seq, order.event()

@@ -15,7 +15,7 @@ import msgspec
 from stream_app.core.events.bounds import Bounds
 from stream_app.core.events.schema import KINDS, NO_CUSTOMER, Event, Rejected, rejection
 from stream_app.mapping.columns import Columns
-from stream_app.mapping.fields import SKIP, Value, is_number, kinds_with, parse_kind
+from stream_app.mapping.fields import Value, is_number, kinds_with, parse_kind
 from stream_app.mapping.mapping import Mapping
 from stream_app.mapping.times import time_reader
 
@@ -145,8 +145,9 @@ class RowReader:
         try:
             at = self._read_time(text)
         except ValueError:
-            formats = ", ".join(self._mapping.time.formats)
-            raise Unfit(Rejected(_BAD_TIME.format(text=text, formats=formats), "occurred_at")) from None
+            raise Unfit(
+                Rejected(_BAD_TIME.format(text=text, formats=", ".join(self._mapping.time.formats)), "occurred_at")
+            ) from None
         if not self._bounds.earliest <= at <= self._bounds.latest:
             raise Unfit(self._bounds.out_of_bounds(at))
         return at
@@ -169,7 +170,7 @@ class RowReader:
         return choose
 
     def _plan_named(self, text: str) -> _Plan | None:
-        parsed = None if text == SKIP else parse_kind(text)
+        parsed = parse_kind(text)  # None for `skip`
         if parsed is None:
             return None
         kind, sets = parsed

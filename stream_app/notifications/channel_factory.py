@@ -1,26 +1,61 @@
-"""Factory that creates channels from the entries of the channel file."""
+"""Creates channels, routes and the delivery policy from the channel file."""
 
 from __future__ import annotations
 
-from stream_app.core.units import SECOND_US
+from zoneinfo import ZoneInfo
+
+from stream_app.core.delivery.quiet_hours import QuietHours
+from stream_app.core.delivery.retry import MINUTE, Limit, Retries
+from stream_app.core.delivery.routing import Policy, Route
 from stream_app.errors import BadChannels
 from stream_app.notifications.channel_file import Channels
-from stream_app.notifications.channels.channel import Channel, Endpoint
+from stream_app.notifications.channel_settings import ChannelSettings, ChannelsFile
+from stream_app.notifications.channels.channel import Channel
 from stream_app.notifications.channels.registry import KINDS
 
 
 def make_channel(name: str, channels: Channels) -> Channel:
     """Create the channel with the given name. Raise BadChannels if its secret is invalid."""
-    settings, secrets = channels.file.channels[name], channels.secrets[name]
-    endpoint = Endpoint(secrets.url, secrets.keys, settings.timeout / SECOND_US, settings.allow_private)
     try:
-        return KINDS[settings.kind].make(endpoint)
+        return KINDS[channels.file.channels[name].kind].make(channels.endpoints[name])
     except ValueError as error:
-        remedy = "Use whsec_ followed by 24 to 64 bytes in base64; `stream-app secret` creates one."
-        field = f"channels.{name}.secret or one of its old_secrets"
-        raise BadChannels(file="the channel file", line=1, field=field, problem=str(error), remedy=remedy) from None
+        raise BadChannels(
+            file="the channel file",
+            line=1,
+            field=f"channels.{name}.secret or one of its old_secrets",
+            problem=str(error),
+            remedy="Use whsec_ followed by 24 to 64 bytes in base64; `stream-app secret` creates one.",
+        ) from None
 
 
 def make_channels(channels: Channels) -> dict[str, Channel]:
     """Create all channels and return them by name."""
     return {name: make_channel(name, channels) for name in channels.file.channels}
+
+
+def make_route(name: str, channel: ChannelSettings, zone: ZoneInfo) -> Route:
+    """Return the route of a channel: which alerts it receives, when and in what form."""
+    kind, quiet, per_minute = KINDS[channel.kind], channel.quiet(), channel.per_minute
+    return Route(
+        name,
+        alerts=channel.alerts,
+        shops=channel.shops,
+        causes=channel.causes,
+        each=kind.single,
+        quiet=QuietHours(*quiet, zone) if quiet is not None else None,
+        limits=kind.limits if per_minute is None else (Limit(per_minute, MINUTE),),
+        language=channel.language,
+        max_bytes=kind.max_bytes,
+    )
+
+
+def make_policy(file: ChannelsFile, zone: ZoneInfo) -> Policy:
+    """Return the delivery policy for all channels."""
+    return Policy(
+        live=file.mode == "live",
+        digest_hour=file.digest.hour,
+        zone=zone,
+        settle=file.digest.settle,
+        settle_at_most=file.digest.settle_at_most,
+        retries=Retries(file.retry.schedule, file.retry.give_up_after),
+    )

@@ -7,7 +7,7 @@ from datetime import time
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stream_app.config.fields import ContradictionError, Positive, Section, Span
 from stream_app.config.secrets import Reference, is_reference
@@ -17,9 +17,18 @@ from stream_app.notifications.channels.registry import KINDS
 
 MAX_CHANNELS: Final = 20  # each channel is a label value of several metrics
 MAX_KEPT: Final = 200_000  # finished deliveries kept, about 300 bytes each
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,29}")
 _HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
+
+def _is_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        remedy = "A channel name starts with a letter and has at most 30 lower-case letters, digits and hyphens."
+        raise ContradictionError((), "is not a valid name", remedy)
+    return name
+
+
+Name = Annotated[str, AfterValidator(_is_name)]
 
 
 def _is_kind(name: str) -> str:
@@ -62,8 +71,11 @@ class ChannelSettings(Section):
         if self.old_secrets and not kind.rotates:
             raise ContradictionError(("old_secrets",), f"is not used by {self.kind}", "Remove it.")
         if not kind.guarded and not self.allow_private:
-            problem = f"is false, but {self.kind} opens its own connections, so private addresses cannot be refused"
-            raise ContradictionError(("allow_private",), problem, "Set it to true if you trust the address.")
+            raise ContradictionError(
+                ("allow_private",),
+                f"is false, but {self.kind} opens its own connections, so private addresses cannot be refused",
+                "Set it to true if you trust the address.",
+            )
         if not SECOND // 10 <= self.timeout <= MINUTE:
             raise ContradictionError(("timeout",), "is out of range", "Use 100ms to 1m; 15s to 30s is usual.")
         return self
@@ -72,12 +84,18 @@ class ChannelSettings(Section):
         if is_reference(self.url):
             return
         if self.kind != "webhook":
-            remedy = "It contains a secret: move it to an environment variable or a file; use env:NAME or file:PATH."
-            raise ContradictionError(("url",), "is written in the file", remedy)
+            raise ContradictionError(
+                ("url",),
+                "is written in the file",
+                "It contains a secret: move it to an environment variable or a file; use env:NAME or file:PATH.",
+            )
         parts = urlsplit(self.url)
         if parts.query or parts.username or parts.password:
-            remedy = "Use env:NAME or file:PATH for an address with a user name, password or query."
-            raise ContradictionError(("url",), "may contain a secret, but is written in the file", remedy)
+            raise ContradictionError(
+                ("url",),
+                "may contain a secret, but is written in the file",
+                "Use env:NAME or file:PATH for an address with a user name, password or query.",
+            )
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ContradictionError(("url",), "is not a URL", "Use https://host/path, env:NAME or file:PATH.")
 

@@ -70,11 +70,11 @@ def alert_of(alerts: Iterable[OpenAlert], alert_id: str) -> OpenAlert:
     exact = [one for one in known if one.note.alert_id == alert_id]
     found = exact or [one for one in known if one.note.alert_id.startswith(alert_id) and len(alert_id) >= SHORTEST_ID]
     if not found:
-        remedy = (
-            "`stream-app alerts list --all` shows the open ones. An alert closes when the customer orders, an urgent"
-            " one when the complaint is answered or solved, and both when they expire."
+        raise NoSuchAlert(
+            alert_id=alert_id,
+            remedy="`stream-app alerts list --all` shows the open ones. An alert closes when the customer orders, an"
+            " urgent one when the complaint is answered or solved, and both when they expire.",
         )
-        raise NoSuchAlert(alert_id=alert_id, remedy=remedy)
     if len(found) > 1:
         raise NoSuchAlert(alert_id=alert_id, remedy=f"{len(found)} alerts match. Give more characters of the id.")
     return found[0]

@@ -1,9 +1,9 @@
-"""Growing columns that collect a replay's decisions."""
+"""Columns that collect the decisions of a replay."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final, TypeVar
+from collections import defaultdict
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +20,12 @@ _FLOATS: Final = ("probability", "recency_days", "order_days", "money", "monthly
 
 
 class DecisionColumns:
-    """Stores decisions as columns, in the order in which they are added."""
+    """Collects decisions, and later their labels, as columns."""
 
     def __init__(self, expert_names: tuple[str, ...]) -> None:
         self._expert_names = expert_names
-        self._chunks: dict[str, list[npt.NDArray[np.generic]]] = {}
+        self._chunks: defaultdict[str, list[npt.NDArray[np.generic]]] = defaultdict(list)
         self._customers: dict[str, int] = {}
-        self._labels = np.full(1024, OPEN, dtype=np.int8)
-        self._matured_at = np.zeros(1024, dtype=np.int64)
         self._count = 0
 
     def __len__(self) -> int:
@@ -42,29 +40,32 @@ class DecisionColumns:
         for index, pending in enumerate(decisions, start=self._count):
             pending.index = index
         self._count += len(decisions)
-        self._reserve()
-        self._append("customer", np.array([self.customer_index(p.customer) for p in decisions], dtype=np.int64))
-        self._append("decided_at", np.array([p.decided_at for p in decisions], dtype=np.int64))
-        self._append("source", np.full(len(decisions), scores.source, dtype=np.int8))
-        self._append("version", np.full(len(decisions), scores.version, dtype=np.int32))
-        self._append("log_odds", scores.log_odds)
-        self._append("stage", stages(view, lost_after_days))
-        values = (
-            scores.probability,
-            view.recency,
-            view.order_days,
-            view["money"],
-            monthly_worth(view),
-            np.where(view.repeats > 0, view.mean_gap, np.nan),
+        self._append(
+            {
+                "customer": np.array([self.customer_index(p.customer) for p in decisions], dtype=np.int64),
+                "decided_at": np.array([p.decided_at for p in decisions], dtype=np.int64),
+                "source": np.full(len(decisions), scores.source, dtype=np.int8),
+                "version": np.full(len(decisions), scores.version, dtype=np.int32),
+                "log_odds": scores.log_odds,
+                "stage": stages(view, lost_after_days),
+                "probability": scores.probability,
+                "recency_days": view.recency,
+                "order_days": view.order_days,
+                "money": view["money"],
+                "monthly_worth": monthly_worth(view),
+                "usual_gap_days": np.where(view.repeats > 0, view.mean_gap, np.nan),
+            }
         )
-        for name, value in zip(_FLOATS, values, strict=True):
-            self._append(name, value)
 
-    def label(self, matured: Iterable[Matured]) -> None:
+    def label(self, matured: list[Matured]) -> None:
         """Set the labels of matured decisions."""
-        for one in matured:
-            self._labels[one.pending.index] = one.label
-            self._matured_at[one.pending.index] = one.matured_at
+        self._append(
+            {
+                "matured": np.array([one.pending.index for one in matured], dtype=np.int64),
+                "label": np.array([one.label for one in matured], dtype=np.int8),
+                "matured_at": np.array([one.matured_at for one in matured], dtype=np.int64),
+            }
+        )
 
     def decisions(self) -> Decisions:
         """Return all decisions."""
@@ -73,12 +74,15 @@ class DecisionColumns:
             name: 1.0 / (1.0 + np.exp(-log_odds[:, place].astype(np.float64)))
             for place, name in enumerate(self._expert_names)
         }
+        label, matured_at = np.full(self._count, OPEN, dtype=np.int8), np.zeros(self._count, dtype=np.int64)
+        matured = self._column("matured", np.int64)
+        label[matured], matured_at[matured] = self._column("label", np.int8), self._column("matured_at", np.int64)
         return Decisions(
             customer=self._column("customer", np.int64),
             customers=list(self._customers),
             decided_at=self._column("decided_at", np.int64),
-            label=self._labels[: self._count].copy(),
-            matured_at=self._matured_at[: self._count].copy(),
+            label=label,
+            matured_at=matured_at,
             source=self._column("source", np.int8),
             version=self._column("version", np.int32),
             experts=experts,
@@ -86,15 +90,11 @@ class DecisionColumns:
             **{name: self._column(name, np.float64) for name in _FLOATS},
         )
 
-    def _append(self, name: str, values: npt.NDArray[np.generic]) -> None:
-        # Copied, since a view of one row would keep the frame's whole matrix in memory.
-        self._chunks.setdefault(name, []).append(np.array(values))
+    def _append(self, columns: dict[str, npt.NDArray[Any]]) -> None:
+        for name, values in columns.items():
+            # Copied, since a view of one row would keep the frame's whole matrix in memory.
+            self._chunks[name].append(np.array(values))
 
     def _column(self, name: str, dtype: type[Number]) -> npt.NDArray[Number]:
-        chunks = self._chunks.get(name)
+        chunks = self._chunks[name]
         return np.concatenate(chunks).astype(dtype, copy=False) if chunks else np.zeros(0, dtype=dtype)
-
-    def _reserve(self) -> None:
-        while len(self._labels) < self._count:
-            self._labels = np.concatenate([self._labels, np.full(len(self._labels), OPEN, dtype=np.int8)])
-            self._matured_at = np.concatenate([self._matured_at, np.zeros(len(self._matured_at), dtype=np.int64)])

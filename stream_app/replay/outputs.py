@@ -38,16 +38,9 @@ def instant(at: int) -> str:
     return (EPOCH + at * MICROSECOND).isoformat().replace("+00:00", "Z")
 
 
-def in_order(decisions: Decisions) -> Ints:
-    """Return row numbers in order of (decided_at, customer id), which does not depend on the partitions."""
-    rank = np.empty(len(decisions.customers), dtype=np.int64)
-    rank[sorted(range(len(rank)), key=decisions.customers.__getitem__)] = np.arange(len(rank))
-    return np.lexsort((rank[decisions.customer], decisions.decided_at))
-
-
 def prediction_rows(decisions: Decisions) -> Iterator[list[tuple[str, ...]]]:
     """Yield blocks of rows of predictions.csv as text. Rows without a label have empty `label` and `matured_at`."""
-    order = in_order(decisions)
+    order = decisions.in_order(np.arange(len(decisions.label)))
     for start in range(0, len(order), _ROWS):
         rows = order[start : start + _ROWS]
         yield list(
@@ -90,7 +83,7 @@ def _write_parquet(decisions: Decisions, path: Path) -> None:
     import pyarrow as pa  # noqa: PLC0415 - needed only for Parquet
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    order = in_order(decisions)
+    order = decisions.in_order(np.arange(len(decisions.label)))
     still_open = decisions.label[order] == OPEN
     table = pa.table(
         {
@@ -204,8 +197,3 @@ def write_json_lines(lines: Iterable[dict[str, Any]], path: Path) -> None:
     with path.open("w", encoding="utf-8") as file:
         for line in lines:
             file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
-
-
-def write_json(value: object, path: Path) -> None:
-    """Write an indented JSON document."""
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

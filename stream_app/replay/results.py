@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.model import labels
 from stream_app.core.segments import lifecycle_stage
+from stream_app.ingest import LogSummary
 
 OPEN = -1  # label of a decision whose horizon has not ended
 RETAINED = labels.RETAINED
@@ -40,6 +42,12 @@ class Decisions:
     monthly_worth: Floats  # the customer's monthly revenue
     usual_gap_days: Floats  # mean gap between order days, NaN for one-time buyers
     stage: npt.NDArray[np.int8]  # index into STAGES
+
+    def in_order(self, rows: Ints) -> Ints:
+        """Sort row numbers by (decided_at, customer id), which does not depend on the partitions."""
+        rank = np.empty(len(self.customers), np.int64)
+        rank[sorted(range(len(rank)), key=self.customers.__getitem__)] = np.arange(len(rank))
+        return rows[np.lexsort((rank[self.customer[rows]], self.decided_at[rows]))]
 
 
 @dataclass(frozen=True)
@@ -76,24 +84,22 @@ class Version:
     weights: dict[str, float]  # expert -> share in the ensemble
 
 
-@dataclass(frozen=True)
-class LogFacts:
-    """Statistics of the log."""
+class LogFacts(LogSummary, frozen=True, kw_only=True):
+    """Statistics of the log.
+
+    Attributes:
+        files: names of the files.
+        duplicates: number of events that repeated an earlier one.
+        late: number of events that arrived late.
+        customers: number of customers.
+        buyers: number of customers with an order.
+    """
 
     files: list[str]
-    events: int
-    rejected: int
-    skipped: int
     duplicates: int
     late: int
-    first_at: int
-    last_at: int
-    kinds: dict[str, int]
-    fields: dict[str, list[str]]  # kind -> optional fields that were present
     customers: int
     buyers: int
-    lines: int = 0  # number of lines read; several lines may be one order
-    unknown_words: dict[str, dict[str, int]] = field(default_factory=dict)  # field -> value -> number of events
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,7 @@ class Results:
     orders: tuple[Ints, Ints, Floats]  # customer index, time in microseconds, and amount of every order
     importances: dict[str, float]  # feature -> mean absolute contribution to the log-odds
     effects: dict[str, tuple[int, float]]  # kind of event -> count, mean change of the log-odds
-    settings: dict[str, object]
+    settings: dict[str, Any]
     seed: int
     seconds: float
     events_per_second: float

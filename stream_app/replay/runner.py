@@ -101,7 +101,8 @@ class Replay:
                     chunk = []
                     self._advance_clock(at)
                 else:
-                    self._start(at)
+                    self._midnight = (at // DAY_US + 1) * DAY_US
+                    self._nomination = self.settings.next_nomination(at)
                 limit = min(self._midnight, self._nomination)
             chunk.append((at, event))
             if len(chunk) >= _MAX_CHUNK:
@@ -109,10 +110,6 @@ class Replay:
                 self._finish(None)
                 chunk = []
         yield chunk
-
-    def _start(self, at: int) -> None:
-        self._midnight = (at // DAY_US + 1) * DAY_US
-        self._nomination = self.settings.next_nomination(at)
 
     def _advance_clock(self, at: int) -> None:
         """Process all midnights and allocations up to the time of the next event."""
@@ -138,29 +135,26 @@ class Replay:
 
     def _finish(self, until: int | None, watermark: int | None = None) -> None:
         """Advance every partition to a time, and collect its new and matured decisions."""
-        effects = []
         for partition in self.partitions:
             if until is not None:
                 partition.advance(until)
-            effects.append(partition.finish(self.churn_model, watermark))
+            self._record(partition.finish(self.churn_model, watermark))
             partition.alerts.take_notes()  # meant for a state store, which a replay does not have
-        self._record(effects)
 
-    def _record(self, effects: list[Effects]) -> None:
+    def _record(self, effects: Effects) -> None:
         outcome = self.outcome
-        lost_after_days = self.settings.lost_after_or_default / DAY_US
-        for one in effects:
-            if one.scores is not None and one.view is not None:
-                outcome.columns.add(one.decisions, one.scores, one.view, lost_after_days)
-            self._matured += one.matured
-            self._cohorts.record_decisions(one.decisions)
-            self._cohorts.record_returns(one.returned)
-            outcome.closed += one.closed
-            outcome.breaches += one.breaches
-            outcome.ended += one.ended
-            for kind, change in one.effects_of:
-                count, total = outcome.effects.get(kind, (0, 0.0))
-                outcome.effects[kind] = (count + 1, total + change)
+        if effects.scores is not None and effects.view is not None:
+            lost_after_days = self.settings.lost_after_or_default / DAY_US
+            outcome.columns.add(effects.decisions, effects.scores, effects.view, lost_after_days)
+        self._matured += effects.matured
+        self._cohorts.record_decisions(effects.decisions)
+        self._cohorts.record_returns(effects.returned)
+        outcome.closed += effects.closed
+        outcome.breaches += effects.breaches
+        outcome.ended += effects.ended
+        for kind, change in effects.effects_of:
+            count, total = outcome.effects.get(kind, (0, 0.0))
+            outcome.effects[kind] = (count + 1, total + change)
 
     def _learn(self, moment: int) -> None:
         """Learn the matured decisions."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import platform
 import resource
 import sys
@@ -20,15 +21,19 @@ import numpy as np
 from stream_app.core.model.features import FEATURES
 from stream_app.core.units import DAY_US
 from stream_app.errors import BadOption, NoOrders, ShortLog, TooManyRejected
-from stream_app.ingest import Log, LogSummary, open_log
+from stream_app.ingest import LogSummary, open_log
 from stream_app.replay.evaluation import metrics
-from stream_app.replay.outputs import alert_lines, alert_records, write_json, write_json_lines, write_predictions
+from stream_app.replay.outputs import alert_lines, alert_records, write_json_lines, write_predictions
 from stream_app.replay.request import Request, Watcher
 from stream_app.replay.results import DriftEvent, LogFacts, Results
 from stream_app.replay.runner import Outcome, Replay
 from stream_app.report.html import write_report
 
 REJECTED: Final = "rejected.jsonl"
+_DURATIONS: Final = (
+    *("horizon", "active_window", "decide_every", "lateness", "lost_after"),
+    *("alert_lifetime", "agreement", "answer_within", "solve_within"),
+)
 _PACKAGES: Final = ("stream-app", "river", "numpy", "msgspec", "duckdb")
 
 
@@ -60,7 +65,7 @@ def replay_log(request: Request, watcher: Watcher) -> tuple[dict[str, Any], LogS
                     action=request.settings.order_action,
                     unknown=_unknown_steps(summary.unknown_words.get("order.action", {})),
                 )
-            results = _results(request, log, summary, replay, outcome, time.perf_counter() - started)
+            results = _results(request, summary, replay, outcome, time.perf_counter() - started)
     return write_results(request, results, outcome, watcher), summary
 
 
@@ -78,13 +83,14 @@ def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        remedy = f"The folder cannot be created: {error.strerror}. Use another one."
-        raise BadOption(option="--out", value=str(out), remedy=remedy) from error
+        raise BadOption(
+            option="--out", value=str(out), remedy=f"The folder cannot be created: {error.strerror}. Use another one."
+        ) from error
 
 
 def _check_length(request: Request, summary: LogSummary) -> None:
     """Raise ShortLog if the log is not longer than the horizon, in which case no decision could get a label."""
-    days = ((summary.last_at or 0) - (summary.first_at or 0)) / DAY_US
+    days = (summary.last_at - summary.first_at) / DAY_US
     horizon = request.settings.horizon / DAY_US
     if days <= horizon:
         raise ShortLog(file=", ".join(request.logs), days=days, horizon=horizon)
@@ -112,7 +118,8 @@ def write_results(request: Request, results: Results, outcome: Outcome, watcher:
     )
     watcher.writing("metrics.json")
     figures = metrics(results)
-    write_json(figures, request.out / "metrics.json")
+    text = json.dumps(figures, ensure_ascii=False, indent=2) + "\n"
+    (request.out / "metrics.json").write_text(text, encoding="utf-8")
     watcher.writing("report.html")
     words = {feature.name: (feature.unit, feature.meaning, feature.meaning_zh) for feature in FEATURES}
     write_report(figures, request.out / "report.html", request.lang, words)
@@ -136,15 +143,13 @@ def collector_off() -> Iterator[None]:
             gc.enable()
 
 
-def _results(
-    request: Request, log: Log, summary: LogSummary, replay: Replay, outcome: Outcome, seconds: float
-) -> Results:
+def _results(request: Request, summary: LogSummary, replay: Replay, outcome: Outcome, seconds: float) -> Results:
     return Results(
         decisions=outcome.columns.decisions(),
         alerts=alert_records(outcome.opened, outcome.closed),
         drift=[DriftEvent(one.at, "log-loss", one.before, one.after) for one in replay.churn_model.drift],
         versions=outcome.versions,
-        log=_log_facts(request.logs, log, summary, replay, outcome),
+        log=_log_facts(request.logs, summary, replay, outcome),
         orders=(
             np.array(outcome.order_customers, dtype=np.int64),
             np.array(outcome.order_at, dtype=np.int64),
@@ -161,47 +166,36 @@ def _results(
     )
 
 
-def _log_facts(names: Sequence[str], log: Log, summary: LogSummary, replay: Replay, outcome: Outcome) -> LogFacts:
+def _log_facts(names: Sequence[str], summary: LogSummary, replay: Replay, outcome: Outcome) -> LogFacts:
     counts = replay.counts
     return LogFacts(
+        **msgspec.structs.asdict(summary),
         files=[Path(name).name for name in names],
-        events=summary.events,
-        rejected=log.rejections.count,
-        skipped=summary.skipped,
         duplicates=counts.duplicates,
         late=counts.late + counts.too_late,
-        first_at=summary.first_at or 0,
-        last_at=summary.last_at or 0,
-        kinds=summary.kinds,
-        fields={kind: sorted(fields) for kind, fields in sorted(summary.fields.items())},
         customers=outcome.customers,
         buyers=len(set(outcome.order_customers)),
-        lines=summary.lines,
-        unknown_words=summary.unknown_words,
     )
 
 
 def shown_settings(request: Request) -> dict[str, object]:
     """Return the settings of a replay as shown in metrics.json and the report, with durations in days."""
-    settings = msgspec.to_builtins(request.settings)
-    days = (
-        *("horizon", "active_window", "decide_every", "lateness", "lost_after"),
-        *("alert_lifetime", "agreement", "answer_within", "solve_within"),
-    )
-    shown: dict[str, object] = {
-        "horizon_days": request.settings.horizon / DAY_US,
-        "active_days": request.settings.active_window / DAY_US,
-        "every_days": request.settings.decide_every / DAY_US,
-        "lost_after_days": request.settings.lost_after_or_default / DAY_US,
-        "lateness_days": request.settings.lateness / DAY_US,
-        "alert_lifetime_days": request.settings.alert_lifetime / DAY_US,
-        "agreement_days": request.settings.agreement / DAY_US,
-        "answer_within_days": request.settings.answer_within / DAY_US,
-        "solve_within_days": request.settings.solve_within / DAY_US,
+    settings = request.settings
+    in_days = {
+        "horizon_days": settings.horizon,
+        "active_days": settings.active_window,
+        "every_days": settings.decide_every,
+        "lost_after_days": settings.lost_after_or_default,
+        "lateness_days": settings.lateness,
+        "alert_lifetime_days": settings.alert_lifetime,
+        "agreement_days": settings.agreement,
+        "answer_within_days": settings.answer_within,
+        "solve_within_days": settings.solve_within,
     }
-    shown |= {name: value for name, value in settings.items() if name not in days}
-    shown["excluded"] = sorted(request.settings.excluded)
-    shown |= {
+    return {
+        **{name: value for name, value in msgspec.to_builtins(settings).items() if name not in _DURATIONS},
+        **{name: value / DAY_US for name, value in in_days.items()},
+        "excluded": sorted(settings.excluded),
         "format": request.form.name,
         "partitions": request.partitions,
         "lang": request.lang,
@@ -209,7 +203,6 @@ def shown_settings(request: Request) -> dict[str, object]:
         "currency": request.currency,
         "not_after": request.not_after.isoformat() if request.not_after else None,
     }
-    return shown
 
 
 def _peak_rss() -> int:

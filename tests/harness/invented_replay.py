@@ -209,16 +209,16 @@ def some_versions(days: int) -> list[Version]:
 def some_log(orders: tuple[Ints, Ints, Floats], names: list[str], end: int) -> LogFacts:
     """Return facts of a log with orders, browsing and complaints, but without carts."""
     fields = {
-        "order": ["action", "order_id", "amount", "discount", "product_id"],
-        "browsing": ["page", "product_id", "category", "session_id"],
-        "complaint": ["form", "action", "complaint_id", "category"],
+        "order": frozenset({"action", "order_id", "amount", "discount", "product_id"}),
+        "browsing": frozenset({"page", "product_id", "category", "session_id"}),
+        "complaint": frozenset({"form", "action", "complaint_id", "category"}),
     }
     assert set(fields) < set(KINDS)
     return LogFacts(
         files=["exports/shop-2023.jsonl.gz"], events=len(orders[0]) + 91_022, rejected=37, skipped=1204, duplicates=58,
         late=412, first_at=int(orders[1].min()) - 5 * DAY_US, last_at=end,
         kinds={"order": len(orders[0]), "browsing": 90_210, "complaint": 812}, fields=fields,
-        customers=len(names) + 240, buyers=len(names),
+        customers=len(names) + 240, buyers=len(names), lines=0, unknown_words={}, in_order=True,
     )  # fmt: skip
 
 

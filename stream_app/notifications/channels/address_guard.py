@@ -1,6 +1,7 @@
-"""Guard against private addresses: names are resolved here, and aiohttp connects only to addresses checked here.
+"""Protection against requests to private addresses.
 
-If a name were checked and then resolved again, its address could change in between ("DNS rebinding").
+Host names are resolved and checked here, and aiohttp connects to the checked addresses. A second lookup after the check
+could return another address (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ Lookup = Callable[[str, int, int], Awaitable[list[Any]]]  # host, port and famil
 def is_public(text: str) -> bool:
     """Return whether an address is on the public internet.
 
-    Private, loopback, link-local (cloud metadata), shared, reserved and multicast addresses are not public, nor are
-    IPv6 addresses that embed such an IPv4 address.
+    Private, loopback, link-local (cloud metadata), shared, reserved and multicast addresses are not public. Neither are
+    IPv6 addresses that embed one of these IPv4 addresses.
 
     >>> is_public("93.184.216.34"), is_public("169.254.169.254"), is_public("::ffff:10.0.0.1")
     (True, False, False)
@@ -42,15 +43,10 @@ def is_public(text: str) -> bool:
 
 def _inside(address: IPv6Address) -> IPv4Address | None:
     """Return the IPv4 address embedded in an IPv6 address, or None."""
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    if address.sixtofour is not None:
-        return address.sixtofour
-    if address.teredo is not None:
-        return address.teredo[1]
-    if any(address in network for network in _NAT64) or int(address) >> 32 == 0:  # the last form is "IPv4-compatible"
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return None
+    embedded = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+    if embedded is None and (any(address in network for network in _NAT64) or int(address) >> 32 == 0):
+        return IPv4Address(int(address) & 0xFFFFFFFF)  # an address with 96 leading zeros is "IPv4-compatible"
+    return embedded
 
 
 def refuse_private_literal(host: str) -> None:

@@ -21,24 +21,24 @@ class AppriseChannel:
     """A channel that sends to one Apprise address.
 
     Args:
-        url: address in Apprise's format; it usually contains a secret.
-        timeout_seconds: time after which an attempt counts as failed, although its thread may keep running.
+        endpoint: an address in Apprise's format, which usually contains a secret. After the timeout, an attempt counts
+            as failed, although its thread may keep running.
     """
 
-    def __init__(self, url: str, timeout_seconds: float) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         import apprise  # noqa: PLC0415 - importing it takes half a second, and few shops use it
 
         # Apprise's log lines contain addresses.
         logging.getLogger("apprise").setLevel(logging.CRITICAL)
         self._apprise = apprise.Apprise()
-        self._is_valid = bool(self._apprise.add(url))
-        self._timeout_seconds = timeout_seconds
+        self._is_valid = bool(self._apprise.add(endpoint.url))
+        self._timeout_seconds = endpoint.timeout_seconds
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="apprise")  # one per channel, since it may hang
 
     async def send(self, message: OutboundMessage) -> Answer:
         """See `Channel.send`."""
         if not self._is_valid:
-            return Refused("apprise does not understand the address", _REMEDY)
+            return Refused("the address is not a valid Apprise URL", _REMEDY)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeout_seconds):
@@ -57,8 +57,4 @@ class AppriseChannel:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-def _make(endpoint: Endpoint) -> AppriseChannel:
-    return AppriseChannel(endpoint.url, endpoint.timeout_seconds)
-
-
-KIND: Final = ChannelKind("apprise", _make, guarded=False)
+KIND: Final = ChannelKind("apprise", AppriseChannel, guarded=False)

@@ -16,11 +16,9 @@ class Channel(Protocol):
 
     async def send(self, message: OutboundMessage) -> Answer:
         """Try once to send a message. Receiver and network errors are returned, not raised, and contain no secret."""
-        ...
 
     async def close(self) -> None:
         """Close all connections."""
-        ...
 
 
 @dataclass(frozen=True)

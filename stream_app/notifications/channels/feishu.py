@@ -5,52 +5,37 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import time
-from collections.abc import Callable
 from typing import Final
 
-from stream_app.core.delivery.answer import Answer
 from stream_app.core.delivery.records import OutboundMessage
 from stream_app.core.delivery.retry import MINUTE, SECOND, Limit
-from stream_app.notifications.channels.channel import ChannelKind, Endpoint
-from stream_app.notifications.channels.http import Poster, hidden_parts
-from stream_app.notifications.channels.robot import Codes, post_to_robot
+from stream_app.notifications.channels.channel import ChannelKind
+from stream_app.notifications.channels.robot import Codes, Robot
 
 LIMITS: Final = (Limit(100, MINUTE), Limit(5, SECOND))
-MAX_BYTES: Final = 20 * 1024  # maximum size of the request body
-TEXT_BYTES: Final = 15_000  # less than MAX_BYTES, since JSON escapes quotation marks and line breaks
-
-CODES: Final = Codes(
-    field="code",
-    message="msg",
-    busy={11232: MINUTE, 230020: MINUTE, 99991400: MINUTE},
-    refused={
-        9499: "Feishu rejected the format of the body. Please report this as a bug.",
-        19001: "The address is unknown: copy the robot's address again.",
-        19021: "The signature was rejected: check the secret (签名校验) and this machine's clock.",
-        19022: "Add this machine's address to the robot's list (IP 白名单).",
-        19024: "Messages must contain the keyword (自定义关键词): add it to the template, or use signatures.",
-    },
-    otherwise="Look the code up in Feishu's documentation of custom bots.",
-)
+TEXT_BYTES: Final = 15_000  # leaves room in the body for JSON escapes of quotes and line breaks
 
 
-class Feishu:
-    """A robot in one group chat.
+class Feishu(Robot):
+    """A robot in one group chat. It has a secret if signatures (签名校验) are turned on."""
 
-    Args:
-        poster: client for the robot's address, which is itself a secret.
-        secret: signing secret if signatures (签名校验) are turned on; otherwise empty.
-        url: the robot's address; no part of it is ever shown.
-        now: clock, seconds since 1970.
-    """
+    max_bytes = 20 * 1024
+    codes = Codes(
+        field="code",
+        message="msg",
+        busy={11232: MINUTE, 230020: MINUTE, 99991400: MINUTE},
+        refused={
+            9499: "Feishu rejected the format of the body. Please report this as a bug.",
+            19001: "The address is unknown: copy the robot's address again.",
+            19021: "The signature was rejected: check the secret (签名校验) and this machine's clock.",
+            19022: "Add this machine's address to the robot's list (IP 白名单).",
+            19024: "Messages must contain the keyword (自定义关键词): add it to the template, or use signatures.",
+        },
+        otherwise="Look the code up in Feishu's documentation of custom bots.",
+    )
 
-    def __init__(self, poster: Poster, secret: str, url: str, now: Callable[[], float] = time.time) -> None:
-        self._poster, self._secret, self._now = poster, secret, now
-        self._hidden = hidden_parts(url, secret)
-
-    async def send(self, message: OutboundMessage) -> Answer:
-        """See `Channel.send`."""
+    def request(self, message: OutboundMessage) -> tuple[dict[str, object], str]:
+        """See `Robot.request`."""
         body: dict[str, object] = {
             "msg_type": "interactive",
             "card": {
@@ -58,14 +43,10 @@ class Feishu:
                 "elements": [{"tag": "markdown", "content": below_header(message.title, message.markdown)}],
             },
         }
-        if self._secret:
+        if self.secret:
             stamp = int(self._now())
-            body |= {"timestamp": str(stamp), "sign": signature(self._secret, stamp)}
-        return await post_to_robot(self._poster, CODES, body, MAX_BYTES, self._hidden)
-
-    async def close(self) -> None:
-        """See `Channel.close`."""
-        await self._poster.close()
+            body |= {"timestamp": str(stamp), "sign": signature(self.secret, stamp)}
+        return body, ""
 
 
 def below_header(title: str, markdown: str) -> str:
@@ -86,8 +67,4 @@ def signature(secret: str, now: int) -> str:
     return base64.b64encode(hmac.new(f"{now}\n{secret}".encode(), b"", hashlib.sha256).digest()).decode()
 
 
-def _make(endpoint: Endpoint) -> Feishu:
-    return Feishu(Poster.to(endpoint), endpoint.keys[0] if endpoint.keys else "", endpoint.url)
-
-
-KIND: Final = ChannelKind("feishu", _make, LIMITS, TEXT_BYTES, signing="optional")
+KIND: Final = ChannelKind("feishu", Feishu, LIMITS, TEXT_BYTES, signing="optional")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final, Self
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
@@ -42,32 +43,21 @@ class Reply:
     retry_after: int | None  # microseconds
 
 
-class Poster:
-    """HTTP client for one address.
+class HttpChannel:
+    """Base class of channels that post to one address.
 
     Args:
-        url: address of the receiver. It may contain a secret, so only its host is ever shown.
-        timeout_seconds: timeout for a whole request.
-        allow_private: whether the receiver may have a private address.
+        endpoint: the receiver. Its address may contain a secret, so only its host is ever shown.
+        now: clock, seconds since 1970.
         lookup: function that resolves names.
     """
 
     def __init__(
-        self, url: str, *, timeout_seconds: float, allow_private: bool, lookup: Lookup = system_lookup
+        self, endpoint: Endpoint, now: Callable[[], float] = time.time, lookup: Lookup = system_lookup
     ) -> None:
-        self._url, self._timeout_seconds = url, timeout_seconds
-        self._allow_private, self._lookup = allow_private, lookup
+        self._endpoint, self._now, self._lookup = endpoint, now, lookup
         self._session: aiohttp.ClientSession | None = None
-
-    @classmethod
-    def to(cls, endpoint: Endpoint) -> Self:
-        """Create the client for an endpoint."""
-        return cls(endpoint.url, timeout_seconds=endpoint.timeout_seconds, allow_private=endpoint.allow_private)
-
-    @property
-    def host(self) -> str:
-        """Host of the address, which is the only part that may be shown."""
-        return host_of(self._url)
+        self.host = host_of(endpoint.url)
 
     async def post(
         self, body: bytes, headers: Mapping[str, str] | None = None, query: str = ""
@@ -80,13 +70,13 @@ class Poster:
             query: encoded query string to append to the address.
         """
         try:
-            if not self._allow_private:  # as aiohttp normalizes it: 127.0.0.1 has many spellings
-                refuse_private_literal(URL(self._url).raw_host or "")
+            if not self._endpoint.allow_private:  # as aiohttp normalizes it: 127.0.0.1 has many spellings
+                refuse_private_literal(URL(self._endpoint.url).raw_host or "")
             return await self._post(body, headers or {}, query)
         except PrivateAddress as error:
             return Refused(f"{self.host} resolves to {error.facts['address']}, which is not a public address", _ALLOW)
         except TimeoutError:
-            return Retry(f"no answer from {self.host} within {self._timeout_seconds:g} s")
+            return Retry(f"no answer from {self.host} within {self._endpoint.timeout_seconds:g} s")
         except (aiohttp.InvalidURL, ValueError):
             return Refused("the address is not a URL", "Use https://host/path.")
         except (aiohttp.ClientError, OSError) as error:
@@ -101,7 +91,9 @@ class Poster:
         return f"the connection to {self.host} failed: {type(error).__name__}"
 
     async def _post(self, body: bytes, headers: Mapping[str, str], query: str) -> Reply:
-        url = f"{self._url}{'&' if '?' in self._url else '?'}{query}" if query else self._url
+        url = self._endpoint.url
+        if query:
+            url += f"{'&' if '?' in url else '?'}{query}"
         all_headers = {"Content-Type": _JSON, "User-Agent": _AGENT, **headers}
         session = self._open()
         async with session.post(url, data=body, headers=all_headers, allow_redirects=False) as response:
@@ -111,17 +103,17 @@ class Poster:
     def _open(self) -> aiohttp.ClientSession:
         """Return the session, creating it if needed. Proxy variables are ignored, since proxies would resolve names."""
         if self._session is None:
-            resolver = GuardedResolver(allow_private=self._allow_private, lookup=self._lookup)
+            resolver = GuardedResolver(allow_private=self._endpoint.allow_private, lookup=self._lookup)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=32),
-                timeout=aiohttp.ClientTimeout(total=self._timeout_seconds),
+                timeout=aiohttp.ClientTimeout(total=self._endpoint.timeout_seconds),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
             )
         return self._session
 
     async def close(self) -> None:
-        """Close the connections."""
+        """See `Channel.close`."""
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -154,8 +146,8 @@ def host_of(url: str) -> str:
         return "the receiver"
 
 
-def hidden_parts(url: str, *secrets: str) -> tuple[str, ...]:
-    """Return the strings to hide for a URL: the URL itself, its query values, and the last part of its path.
+def hidden_parts(url: str) -> tuple[str, ...]:
+    """Return the parts of a URL that may be secret: the URL itself, its query values, and the last part of its path.
 
     >>> hidden_parts("https://host/send?access_token=0123456789&v=1")
     ('https://host/send?access_token=0123456789&v=1', '0123456789')
@@ -165,7 +157,7 @@ def hidden_parts(url: str, *secrets: str) -> tuple[str, ...]:
         found = [value for _, value in parse_qsl(parts.query)] + [parts.path.rpartition("/")[2]]
     except ValueError:
         found = []
-    return (*(one for one in secrets if one), url, *(one for one in found if len(one) >= _SECRET_LENGTH))
+    return (url, *(one for one in found if len(one) >= _SECRET_LENGTH))
 
 
 def retry_after(text: str | None, now: datetime) -> int | None:
@@ -194,8 +186,7 @@ def shown(text: object, *secrets: str) -> str:
     """
     line = " ".join(str(text).split())
     for secret in secrets:
-        if secret:
-            line = line.replace(secret, "***")
+        line = line.replace(secret, "***")
     return line[:_SHOWN]
 
 

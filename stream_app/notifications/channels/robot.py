@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import msgspec
 
 from stream_app.core.delivery.answer import Answer, Delivered, Refused, Retry
-from stream_app.notifications.channels.http import Poster, Reply, shown, unexpected
+from stream_app.core.delivery.records import OutboundMessage
+from stream_app.notifications.channels.http import HttpChannel, Reply, hidden_parts, shown, unexpected
 
 
 @dataclass(frozen=True)
@@ -30,36 +32,50 @@ class Codes:
     otherwise: str
 
 
-async def post_to_robot(
-    poster: Poster, codes: Codes, body: object, max_bytes: int, secrets: Sequence[str], query: str = ""
-) -> Answer:
-    """Post a body to a chat robot and map the code in its reply to an answer."""
-    encoded = msgspec.json.encode(body)
-    if len(encoded) > max_bytes:
-        return Refused(
-            f"the message has {len(encoded):,} bytes, more than the limit of {max_bytes:,}", "Shorten its template."
-        )
-    reply = await poster.post(encoded, query=query)
-    if not isinstance(reply, Reply):
-        return reply
-    if reply.status != 200:
+class Robot(HttpChannel):
+    """Base class of group-chat robots. A subclass sets `codes` and `max_bytes`, and defines `request`."""
+
+    codes: ClassVar[Codes]
+    max_bytes: ClassVar[int]  # maximum size of the request body
+
+    @property
+    def secret(self) -> str:
+        """Signing secret; empty if requests are not signed."""
+        return self._endpoint.keys[0] if self._endpoint.keys else ""
+
+    def request(self, message: OutboundMessage) -> tuple[dict[str, object], str]:
+        """Return the request body, and the query string to append to the address."""
+        raise NotImplementedError
+
+    async def send(self, message: OutboundMessage) -> Answer:
+        """See `Channel.send`."""
+        body, query = self.request(message)
+        encoded = msgspec.json.encode(body)
+        if len(encoded) > self.max_bytes:
+            return Refused(
+                f"the message has {len(encoded):,} bytes, more than the limit of {self.max_bytes:,}",
+                "Shorten its template.",
+            )
+        reply = await self.post(encoded, query=query)
+        if not isinstance(reply, Reply):
+            return reply
         # An HTTP 400 response may also contain a code; if it does not, the status decides.
-        return _read(reply, codes, secrets) or unexpected(reply, poster.host)
-    return _read(reply, codes, secrets) or Retry(f"{poster.host} sent a reply without a code")
+        missing = Retry(f"{self.host} sent a reply without a code") if reply.status == 200 else None
+        return self._answer(reply) or missing or unexpected(reply, self.host)
 
-
-def _read(reply: Reply, codes: Codes, secrets: Sequence[str]) -> Answer | None:
-    """Return the answer for the code in a reply, or None if it contains no code."""
-    try:
-        found = msgspec.json.decode(reply.body, type=dict[str, object])
-    except ValueError:  # from msgspec, or for bytes that are not UTF-8
-        return None
-    code = found.get(codes.field)
-    if not isinstance(code, int):
-        return None
-    if code == 0:
-        return Delivered() if reply.status == 200 else None
-    problem = f"code {code}: {shown(found.get(codes.message, ''), *secrets)}"
-    if code in codes.busy:
-        return Retry(problem, max(codes.busy[code], reply.retry_after or 0))
-    return Refused(problem, codes.refused.get(code, codes.otherwise))
+    def _answer(self, reply: Reply) -> Answer | None:
+        """Return the answer for the code in a reply, or None if it contains no code."""
+        try:
+            found = msgspec.json.decode(reply.body, type=dict[str, object])
+        except ValueError:  # from msgspec, or for bytes that are not UTF-8
+            return None
+        code = found.get(self.codes.field)
+        if not isinstance(code, int):
+            return None
+        if code == 0:
+            return Delivered() if reply.status == 200 else None
+        secrets = (*self._endpoint.keys, *hidden_parts(self._endpoint.url))
+        problem = f"code {code}: {shown(found.get(self.codes.message, ''), *secrets)}"
+        if code in self.codes.busy:
+            return Retry(problem, max(self.codes.busy[code], reply.retry_after or 0))
+        return Refused(problem, self.codes.refused.get(code, self.codes.otherwise))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -12,24 +12,25 @@ import msgspec
 from stream_app.core.delivery.answer import Answer, Delivered, Gone
 from stream_app.core.delivery.records import OutboundMessage
 from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.notifications.channels.address_guard import Lookup, system_lookup
 from stream_app.notifications.channels.channel import ChannelKind, Endpoint
-from stream_app.notifications.channels.http import Poster, Reply, unexpected
+from stream_app.notifications.channels.http import HttpChannel, Reply, unexpected
 from stream_app.notifications.webhook_signature import signature, webhook_key
 
 OPENED: Final = "alert.opened"
 
 
-class WebhookChannel:
+class WebhookChannel(HttpChannel):
     """A receiver of Standard Webhooks.
 
-    Args:
-        poster: client for the receiver's address.
-        keys: signing keys, newest first. While a key is being replaced, each request carries one signature per key.
-        now: clock, seconds since 1970.
+    While a secret is being replaced, each request carries one signature per secret, newest first.
     """
 
-    def __init__(self, poster: Poster, keys: Sequence[bytes], now: Callable[[], float] = time.time) -> None:
-        self._poster, self._keys, self._now = poster, keys, now
+    def __init__(
+        self, endpoint: Endpoint, now: Callable[[], float] = time.time, lookup: Lookup = system_lookup
+    ) -> None:
+        super().__init__(endpoint, now, lookup)
+        self._keys = [webhook_key(key) for key in endpoint.keys]
 
     async def send(self, message: OutboundMessage) -> Answer:
         """See `Channel.send`."""
@@ -39,18 +40,14 @@ class WebhookChannel:
             "webhook-timestamp": str(seconds),
             "webhook-signature": " ".join(signature(key, message.id, seconds, body) for key in self._keys),
         }
-        reply = await self._poster.post(body, headers)
+        reply = await self.post(body, headers)
         if not isinstance(reply, Reply):
             return reply
         if 200 <= reply.status < 300:
             return Delivered()
         if reply.status == HTTPStatus.GONE:
-            return Gone(f"{self._poster.host} answered HTTP 410: it accepts no more messages")
-        return unexpected(reply, self._poster.host)
-
-    async def close(self) -> None:
-        """See `Channel.close`."""
-        await self._poster.close()
+            return Gone(f"{self.host} answered HTTP 410: it no longer accepts messages")
+        return unexpected(reply, self.host)
 
 
 def payload(message: OutboundMessage) -> bytes:
@@ -67,8 +64,4 @@ def payload(message: OutboundMessage) -> bytes:
     )
 
 
-def _make(endpoint: Endpoint) -> WebhookChannel:
-    return WebhookChannel(Poster.to(endpoint), [webhook_key(key) for key in endpoint.keys])
-
-
-KIND: Final = ChannelKind("webhook", _make, concurrency=4, single=True, signing="required", rotates=True)
+KIND: Final = ChannelKind("webhook", WebhookChannel, concurrency=4, single=True, signing="required", rotates=True)

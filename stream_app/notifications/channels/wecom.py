@@ -7,40 +7,34 @@ from typing import Final
 from stream_app.core.delivery.answer import Answer, Refused
 from stream_app.core.delivery.records import OutboundMessage
 from stream_app.core.delivery.retry import MINUTE, SECOND, Limit
-from stream_app.notifications.channels.channel import ChannelKind, Endpoint
-from stream_app.notifications.channels.http import Poster, hidden_parts
-from stream_app.notifications.channels.robot import Codes, post_to_robot
+from stream_app.notifications.channels.channel import ChannelKind
+from stream_app.notifications.channels.robot import Codes, Robot
 
 LIMITS: Final = (Limit(20, MINUTE),)
 TEXT_BYTES: Final = 2_048  # the limit common to all message types; Markdown allows 4,096
-MAX_BYTES: Final = 16_384  # limit of the request body, which is longer than its text because of JSON escapes
-
-CODES: Final = Codes(
-    field="errcode",
-    message="errmsg",
-    busy={-1: 10 * SECOND, 45009: MINUTE, 45033: 10 * SECOND},
-    refused={
-        93000: "The key is unknown: copy the robot's address again.",
-        93004: "The robot is disabled: enable it in the group's settings.",
-        93008: "The robot was removed from the group: add it again.",
-        40058: "The message is too long or malformed: shorten or fix its template.",
-        44004: "The message is empty: check its template.",
-    },
-    otherwise="Look the code up in WeCom's documentation of group robots.",
-)
 
 
-class WeCom:
-    """A robot in one group chat.
+class WeCom(Robot):
+    """A robot in one group chat."""
 
-    Args:
-        poster: client for the robot's address, which contains its key.
-        url: the robot's address; no part of it is ever shown.
-    """
+    max_bytes = 16_384  # limit of the request body, which is longer than its text because of JSON escapes
+    codes = Codes(
+        field="errcode",
+        message="errmsg",
+        busy={-1: 10 * SECOND, 45009: MINUTE, 45033: 10 * SECOND},
+        refused={
+            93000: "The key is unknown: copy the robot's address again.",
+            93004: "The robot is disabled: enable it in the group's settings.",
+            93008: "The robot was removed from the group: add it again.",
+            40058: "The message is too long or malformed: shorten or fix its template.",
+            44004: "The message is empty: check its template.",
+        },
+        otherwise="Look the code up in WeCom's documentation of group robots.",
+    )
 
-    def __init__(self, poster: Poster, url: str) -> None:
-        self._poster = poster
-        self._hidden = hidden_parts(url)
+    def request(self, message: OutboundMessage) -> tuple[dict[str, object], str]:
+        """See `Robot.request`."""
+        return {"msgtype": "markdown", "markdown": {"content": message.markdown}}, ""
 
     async def send(self, message: OutboundMessage) -> Answer:
         """See `Channel.send`."""
@@ -49,16 +43,7 @@ class WeCom:
             return Refused(
                 f"the text has {size:,} bytes, more than the limit of {TEXT_BYTES:,}", "Shorten its template."
             )
-        body = {"msgtype": "markdown", "markdown": {"content": message.markdown}}
-        return await post_to_robot(self._poster, CODES, body, MAX_BYTES, self._hidden)
-
-    async def close(self) -> None:
-        """See `Channel.close`."""
-        await self._poster.close()
+        return await super().send(message)
 
 
-def _make(endpoint: Endpoint) -> WeCom:
-    return WeCom(Poster.to(endpoint), endpoint.url)
-
-
-KIND: Final = ChannelKind("wecom", _make, LIMITS, TEXT_BYTES)
+KIND: Final = ChannelKind("wecom", WeCom, LIMITS, TEXT_BYTES)

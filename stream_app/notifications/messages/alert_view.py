@@ -20,7 +20,8 @@ URGENT_CAUSE: Final = "unresolved_complaint"  # cause of an SLA breach, regardle
 MIN_WORTH: Final = 0.5  # lower probabilities round to zero and are not shown
 HARASSED: Final = "ad_harassment"
 _HARASSED_FROM: Final = 0.15  # from this probability, its warnings are added to those of another cause
-_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # ids of this form are shown unchanged, so that they can be copied
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # ids of this form are shown unchanged and can be copied
+_translator: Final = cache(Translator)
 _KEY: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")  # valid keys of causes, segments and evidence rules
 
 
@@ -96,7 +97,7 @@ class Views:
         )
 
     def _measure(self, alert: AlertOpened) -> Measure | None:
-        """Return the measure for the likeliest cause in the playbook or, for an SLA breach, the measure for that."""
+        """Return the measure for the likeliest cause in the playbook; urgent alerts always use `URGENT_CAUSE`."""
         keys = [URGENT_CAUSE] if alert.urgent else [cause.key for cause in alert.explanation.causes]
         for key in keys:
             try:
@@ -106,17 +107,12 @@ class Views:
         return None
 
     def _never(self, alert: AlertOpened, measure: Measure | None, language: str) -> tuple[str, ...]:
-        """Return the warnings of the measure and the whole playbook, and of `ad_harassment` if that may be a cause."""
+        """Return the warnings of the measure and the playbook, after those of `ad_harassment` if it is likely."""
         texts = list(measure.never) if measure else []
         for cause in alert.explanation.causes:
             if cause.key == HARASSED and cause.probability >= _HARASSED_FROM:
                 texts = [*self._playbook.measure(HARASSED, *alert.explanation.segments).never, *texts]
         return tuple(dict.fromkeys(text.text(language) for text in (*texts, *self._playbook.never)))
-
-
-@cache
-def _translator(language: str) -> Translator:
-    return Translator(language)
 
 
 def _causes(alert: AlertOpened, translator: Translator) -> tuple[CauseView, ...]:

@@ -1,4 +1,4 @@
-"""Composer of messages to the staff: who is at risk and why, what they are worth, and what to do first."""
+"""Composer of messages to the staff: customers at risk, causes, revenue and the steps to take."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
+from stream_app.core.delivery.records import MessageText
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.core.units import EPOCH
 from stream_app.i18n import LANGUAGES
 from stream_app.notifications.messages.alert_view import AlertView, Views
-from stream_app.notifications.messages.message import Message
 from stream_app.notifications.messages.size_budget import ALERT_BUDGETS, ITEM_BUDGETS, SizeBudget, cut, size
 from stream_app.notifications.messages.template_loader import Templates
 from stream_app.notifications.playbook.measures import Playbook
@@ -50,19 +50,19 @@ class PlaybookComposer:
         self._views = Views(playbook, zone, currency)
         self._templates = Templates(templates)
         self._contacts = playbook.limits.contacts_a_week
-        for language in LANGUAGES:  # so that errors are found at startup
+        for language in LANGUAGES:  # finds errors at startup
             self.alert(_TRIAL, language, 4_096)
             self.digest([_TRIAL, _TRIAL], language, 4_096)
 
-    def alert(self, alert: AlertOpened, language: str, max_bytes: int) -> Message:
+    def alert(self, alert: AlertOpened, language: str, max_bytes: int) -> MessageText:
         """See `Composer.alert`. The least important parts are omitted first, and characters are never split."""
         view = self._views.view(alert, language)
         fitted = [self._fitted(view, "alert", form, language, max_bytes) for form in (MARKDOWN, PLAIN)]
-        return Message(self._title([view], language, max_bytes), fitted[0], fitted[1])
+        return MessageText(self._title([view], language, max_bytes), fitted[0], fitted[1])
 
     def digest(
         self, alerts: Sequence[AlertOpened], language: str, max_bytes: int
-    ) -> list[tuple[Message, tuple[str, ...]]]:
+    ) -> list[tuple[MessageText, tuple[str, ...]]]:
         """See `Composer.digest`. Urgent alerts come first, then alerts by rank."""
         ordered = sorted(alerts, key=lambda alert: (not alert.urgent, alert.rank, alert.alert_id))
         views = [self._views.view(alert, language) for alert in ordered]
@@ -79,7 +79,7 @@ class PlaybookComposer:
                 for form, bodies in zip(forms, zip(*items[here], strict=True), strict=True)
             ]
             title = self._title(views, language, max_bytes, (number, len(parts)))
-            messages.append((Message(title, texts[0], texts[1]), tuple(alert.alert_id for alert in ordered[here])))
+            messages.append((MessageText(title, texts[0], texts[1]), tuple(alert.alert_id for alert in ordered[here])))
             position += count
         return messages
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stream_app.core.delivery.records import MessageText
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.i18n import Translator
 from stream_app.notifications.messages.masking import mask
-from stream_app.notifications.messages.message import Message
 from stream_app.notifications.messages.size_budget import size
 
 
 class FallbackComposer:
     """`Composer` of messages with one line per alert."""
 
-    def alert(self, alert: AlertOpened, language: str, max_bytes: int) -> Message:
+    def alert(self, alert: AlertOpened, language: str, max_bytes: int) -> MessageText:
         """See `Composer.alert`."""
         translator = Translator(language, "messages")
         title = translator.text("fallback.urgent" if alert.urgent else "fallback.alert")
@@ -22,7 +22,7 @@ class FallbackComposer:
 
     def digest(
         self, alerts: Sequence[AlertOpened], language: str, max_bytes: int
-    ) -> list[tuple[Message, tuple[str, ...]]]:
+    ) -> list[tuple[MessageText, tuple[str, ...]]]:
         """See `Composer.digest`."""
         translator = Translator(language, "messages")
         title = translator.text("fallback.digest", count=len(alerts))
@@ -47,10 +47,10 @@ def _line(alert: AlertOpened, translator: Translator) -> str:
     return translator.text(key, name=mask(alert.customer_id), risk=translator.percent(alert.probability), days=days)
 
 
-def _message(title: str, lines: list[str], max_bytes: int) -> Message:
+def _message(title: str, lines: list[str], max_bytes: int) -> MessageText:
     plain = "\n".join([title, *lines])
     markdown = "\n".join([f"**{title}**", *(f"- {line}" for line in lines)])
-    return Message(title, _cut(markdown, max_bytes), _cut(plain, max_bytes))
+    return MessageText(title, _cut(markdown, max_bytes), _cut(plain, max_bytes))
 
 
 def _cut(text: str, max_bytes: int) -> str:

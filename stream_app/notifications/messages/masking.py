@@ -22,8 +22,8 @@ _INVISIBLE: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Mn", "Me"}  # co
 def mask(customer: str) -> str:
     """Return a customer id with names, phone numbers and markup masked.
 
-    Words keep their first letter and long numbers their last four digits. Short numbers are unchanged, so that the
-    staff can distinguish customers. `stream-app alerts show` prints the full id.
+    Words keep their first letter and long numbers their last four digits. Short numbers are unchanged, which
+    keeps customers distinguishable. `stream-app alerts show` prints the full id.
 
     >>> mask("ann.lee@mail.com"), mask("王小明"), mask("+86 138-1234-5678"), mask("c1042")
     ('a••．l••＠m••．c••', '王••', '+••5678', 'c1042')

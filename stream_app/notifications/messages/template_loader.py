@@ -57,8 +57,7 @@ class Templates:
 
     def __init__(self, own: Path | None = None) -> None:
         if own is not None and not own.is_dir():
-            problem = "the folder does not exist"
-            raise BadTemplate(file=own, line=1, problem=problem, remedy="Check the path.")
+            raise BadTemplate(file=own, line=1, problem="the folder does not exist", remedy="Check the path.")
         self._own = own
         # No HTML escaping: the output is Markdown and plain text, and `masking` has made untrusted texts safe.
         self._environment = _Sandbox(
@@ -80,8 +79,12 @@ class Templates:
             return _BLANK_LINES.sub("\n\n", "".join(_bounded(parts)).strip())
         except Exception as error:  # a template must never stop the notifier
             message = error.message if isinstance(error, jinja2.TemplateError) else error
-            problem = f"{type(error).__name__}: {message}".rstrip(".")
-            raise BadTemplate(file=file, line=_line(error, file), problem=problem, remedy=_REMEDY) from error
+            raise BadTemplate(
+                file=file,
+                line=_line(error, file),
+                problem=f"{type(error).__name__}: {message}".rstrip("."),
+                remedy=_REMEDY,
+            ) from error
 
     def _load(self, name: str) -> tuple[str, str, None]:
         """Load and check the source of a template. It is read only once."""
@@ -120,8 +123,9 @@ def _check(node: nodes.Node, loops: int = 0) -> None:
     """Raise TemplateSyntaxError if a template uses a forbidden part of Jinja2."""
     loops += isinstance(node, nodes.For)
     if not _is_allowed(node, loops):
-        problem = _PROBLEMS.get(type(node), f"`{type(node).__name__.lower()}` is not allowed in a template")
-        raise jinja2.TemplateSyntaxError(problem, node.lineno)
+        raise jinja2.TemplateSyntaxError(
+            _PROBLEMS.get(type(node), f"`{type(node).__name__.lower()}` is not allowed in a template"), node.lineno
+        )
     for child in node.iter_child_nodes():
         if not (isinstance(node, nodes.Call) and child is node.node):
             _check(child, loops)

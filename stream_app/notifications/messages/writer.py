@@ -12,7 +12,7 @@ from stream_app.core.delivery.routing import Route
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.notifications.messages.composer import PlaybookComposer
 from stream_app.notifications.messages.fallback import FallbackComposer
-from stream_app.notifications.messages.message import Composer, Message
+from stream_app.notifications.messages.message import Composer
 from stream_app.notifications.playbook.playbook import load_playbook
 
 _log: Final = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def make_composer(config: LiveConfig) -> Composer:
 
 
 class MessageWriter:
-    """Writes messages with a composer; if that fails, uses the fallback, so a broken template stops no delivery."""
+    """Composes messages for the scheduler. Uses the fallback if the composer fails, so delivery continues."""
 
     def __init__(self, composer: Composer) -> None:
         self._composer, self._fallback = composer, FallbackComposer()
@@ -38,20 +38,15 @@ class MessageWriter:
     def alert(self, alert: AlertOpened, route: Route) -> MessageText:
         """Return the message for one alert."""
         try:
-            return _text(self._composer.alert(alert, route.language, route.max_bytes))
+            return self._composer.alert(alert, route.language, route.max_bytes)
         except Exception:  # noqa: BLE001 - a template may fail in any way
             _log.exception("Cannot compose an alert", extra={"alert": alert.alert_id, "channel": route.channel})
-            return _text(self._fallback.alert(alert, route.language, route.max_bytes))
+            return self._fallback.alert(alert, route.language, route.max_bytes)
 
     def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[MessageText, tuple[str, ...]]]:
         """Return the messages of a digest, each with the ids of its alerts."""
         try:
-            composed = self._composer.digest(alerts, route.language, route.max_bytes)
+            return self._composer.digest(alerts, route.language, route.max_bytes)
         except Exception:  # noqa: BLE001 - a template may fail in any way
             _log.exception("Cannot compose a digest", extra={"channel": route.channel})
-            composed = self._fallback.digest(alerts, route.language, route.max_bytes)
-        return [(_text(message), ids) for message, ids in composed]
-
-
-def _text(message: Message) -> MessageText:
-    return MessageText(message.title, message.markdown, message.plain)
+            return self._fallback.digest(alerts, route.language, route.max_bytes)

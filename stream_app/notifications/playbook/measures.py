@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Final, TypeVar
 
+from pydantic import AfterValidator, Field
+
+from stream_app.config.fields import ContradictionError, Section
 from stream_app.core.causes.catalogue import CAUSES as KNOWN
 from stream_app.core.causes.catalogue import FAMILY
 from stream_app.core.segments.segments import COMPLAINING, SEGMENTS
 
-# A family of causes is reported where events cannot tell its causes apart, so it needs a measure too.
+# A family of causes is reported if the events do not distinguish its causes, so it needs a measure too.
 CAUSES: Final = (*KNOWN, FAMILY)
 COMPLAINS: Final = SEGMENTS[COMPLAINING]
+MAX_TEXT: Final = 200  # maximum characters, since steps are read on a phone
+MAX_STEPS: Final = 6
 DEFAULT: Final = "default"  # used in place of a segment: applies to all customers
 
 
@@ -37,17 +42,26 @@ class Channel(enum.Enum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    if not line:
+        raise ContradictionError((), "is empty", "Write a text, or remove the entry.")
+    return line
+
+
+Line = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_one_line)]
+
+
+class Text(Section):
     """A text in both languages."""
 
-    en: str
-    zh: str
+    en: Line
+    zh: Line
 
     def text(self, language: str) -> str:
         """Return the text in the given language.
 
-        >>> Text("Call", "致电").text("zh")
+        >>> Text(en="Call", zh="致电").text("zh")
         '致电'
         """
         return self.zh if language == "zh" else self.en
@@ -70,22 +84,20 @@ class Measure:
     never: tuple[Text, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """An entry of a playbook. Fields that are None are taken from the next broader entry."""
+class Part(Section):
+    """An entry of a playbook. If a field is None, the next broader entry provides it."""
 
     kind: Kind | None = None
-    steps: tuple[Text, ...] | None = None
+    steps: Annotated[tuple[Text, ...], Field(min_length=1, max_length=MAX_STEPS)] | None = None
     channels: tuple[Channel, ...] | None = None
-    never: tuple[Text, ...] | None = None
+    never: Annotated[tuple[Text, ...], Field(max_length=MAX_STEPS)] | None = None
 
 
 _EMPTY: Final = Part()
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Section):
     """Limits for all causes.
 
     Attributes:
@@ -94,8 +106,8 @@ class Limits:
             allowed.
     """
 
-    contacts_a_week: int = 1
-    phone_from: float = 200.0
+    contacts_a_week: Annotated[int, Field(strict=True, ge=1, le=7)] = 1
+    phone_from: Annotated[float, Field(strict=True, ge=0, le=1e9)] = 200.0
 
 
 @dataclass(frozen=True)
@@ -107,11 +119,9 @@ class Playbook:
     is used. Texts for `complaining`, which is a state rather than a type of customer, are placed before the others.
     """
 
-    limits: Limits = Limits()
+    limits: Limits = Limits()  # noqa: RUF009 - immutable
     never: tuple[Text, ...] = ()  # warnings that apply to every measure
-    layers: tuple[dict[tuple[str, str], Part], ...] = field(
-        default=()
-    )  # by cause and segment, the shop's own layer first
+    layers: tuple[dict[tuple[str, str], Part], ...] = ()  # by cause and segment, the shop's own layer first
 
     def measure(self, cause: str, *segments: str) -> Measure:
         """Return the measure for a cause and a customer's segments. Raise KeyError if the cause is unknown.

@@ -2,30 +2,53 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, Self
 
+from pydantic import AfterValidator, Field, model_validator
+
+from stream_app.config.fields import ContradictionError, Section
+from stream_app.config.yaml_nodes import YamlProblemError
 from stream_app.core.segments.segments import SEGMENTS
-from stream_app.i18n import LANGUAGES
-from stream_app.notifications.playbook.measures import (
-    CAUSES,
-    DEFAULT,
-    Channel,
-    Kind,
-    Limits,
-    Part,
-    Playbook,
-    Text,
-)
-from stream_app.notifications.playbook.yaml_nodes import Node, read_playbook
+from stream_app.errors import BadPlaybook
+from stream_app.notifications.playbook.measures import CAUSES, DEFAULT, MAX_STEPS, Kind, Limits, Part, Playbook, Text
+from stream_app.notifications.yaml_model import Sections, read_model
 
 SHIPPED: Final = "playbook.yaml"
-MAX_TEXT: Final = 200  # maximum characters, since steps are read on a phone
-MAX_STEPS: Final = 6
+_SECTIONS: Final[Sections] = {("limits", 2): Limits, ("never", 3): Text, ("causes", 4): Part, ("causes", 6): Text}
+_SEE: Final = "See docs/reference/playbook.md."
 _NO_OFFERS: Final = ("ad_harassment", "unresolved_complaint", "natural")
-_LARGEST: Final = 1e9
+
+
+def _key(name: str, known: tuple[str, ...], what: str) -> str:
+    if name not in known:
+        raise ContradictionError((), f"is not a {what}", f"Use one of: {', '.join(known)}.")
+    return name
+
+
+Cause = Annotated[str, AfterValidator(partial(_key, known=CAUSES, what="cause"))]
+Segment = Annotated[str, AfterValidator(partial(_key, known=(DEFAULT, *SEGMENTS), what="segment"))]
+
+
+class PlaybookFile(Section):
+    """A playbook file. Everything in it is optional; for entries without a value, the default playbook applies."""
+
+    limits: Limits = Limits()
+    never: Annotated[tuple[Text, ...], Field(max_length=MAX_STEPS)] = ()
+    causes: Annotated[dict[Cause, dict[Segment, Part]], Field(default_factory=dict)]
+
+    @model_validator(mode="after")
+    def _does_no_harm(self) -> Self:
+        for cause, entries in self.causes.items():
+            for segment, part in entries.items():
+                place, remedy = ("causes", cause, segment, "kind"), "Use service or rest."
+                if part.kind is Kind.PROMOTION and cause in _NO_OFFERS:
+                    raise ContradictionError(place, "is promotion, which is not allowed for this cause", remedy)
+                if part.kind is Kind.CARE and cause == "ad_harassment":
+                    raise ContradictionError(place, "is care, but further contact is not allowed", remedy)
+        return self
 
 
 def load_playbook(own: Path | None = None) -> Playbook:
@@ -36,77 +59,26 @@ def load_playbook(own: Path | None = None) -> Playbook:
     >>> load_playbook().measure("ad_harassment").kind
     <Kind.REST: 'rest'>
     """
-    return _read(read_playbook(own), _shipped()) if own is not None else _shipped()
+    return _read(own, str(own), _shipped()) if own is not None else _shipped()
 
 
 @cache
 def _shipped() -> Playbook:
     with as_file(files(__package__) / SHIPPED) as path:
-        return _read(read_playbook(path, f"{SHIPPED} (shipped)"), Playbook())
+        return _read(path, f"{SHIPPED} (shipped)", Playbook())
 
 
-def _read(root: Node, under: Playbook) -> Playbook:
-    """Return the playbook in a file, overlaid on another one."""
-    entries = root.entries(("limits", "never", "causes"), "entry")
-    never = _texts(entries["never"]) if "never" in entries else under.never
-    limits = _limits(entries["limits"], under.limits) if "limits" in entries else under.limits
-    if "causes" not in entries:
-        return Playbook(limits, never, under.layers)
-    measures: dict[tuple[str, str], Part] = {}
-    for cause, node in entries["causes"].entries(CAUSES, "cause").items():
-        for segment, place in node.entries((DEFAULT, *SEGMENTS), "segment").items():
-            measures[cause, segment] = _part(place, cause)
-    playbook = Playbook(limits, never, (measures, *under.layers))
-    _refuse_gaps(playbook, entries["causes"])
-    return playbook
-
-
-def _limits(node: Node, under: Limits) -> Limits:
-    entries = node.entries(("contacts_a_week", "phone_from"), "limit")
-    contacts, phone = entries.get("contacts_a_week"), entries.get("phone_from")
-    return Limits(
-        contacts_a_week=round(contacts.number(1, 7)) if contacts else under.contacts_a_week,
-        phone_from=phone.number(0, _LARGEST) if phone else under.phone_from,
+def _read(path: Path, name: str, under: Playbook) -> Playbook:
+    """Return the playbook in a file, overlaid on another one. `name` is the name of the file in errors."""
+    try:
+        file, _ = read_model(path, PlaybookFile, _SECTIONS, _SEE)
+    except YamlProblemError as error:
+        raise BadPlaybook(
+            file=name, line=error.line, field=error.field or "the file", problem=error.problem, remedy=error.remedy
+        ) from error
+    layer = {(cause, segment): part for cause, entries in file.causes.items() for segment, part in entries.items()}
+    return Playbook(
+        limits=under.limits.model_copy(update=file.limits.model_dump(exclude_unset=True)),
+        never=file.never if "never" in file.model_fields_set else under.never,
+        layers=(layer, *under.layers),
     )
-
-
-def _part(node: Node, cause: str) -> Part:
-    entries = node.entries(("kind", "steps", "channels", "never"), "field")
-    kind = Kind(entries["kind"].word([one.value for one in Kind])) if "kind" in entries else None
-    if kind is Kind.PROMOTION and cause in _NO_OFFERS:
-        entries["kind"].refuse("a promotion is not allowed for this cause", "Use service or rest.")
-    if kind is Kind.CARE and cause == "ad_harassment":
-        entries["kind"].refuse("further contact is not allowed for this cause", "Use service or rest.")
-    return Part(
-        kind=kind,
-        steps=_texts(entries["steps"], least=1) if "steps" in entries else None,
-        channels=_channels(entries["channels"]) if "channels" in entries else None,
-        never=_texts(entries["never"]) if "never" in entries else None,
-    )
-
-
-def _channels(node: Node) -> tuple[Channel, ...]:
-    known = [one.value for one in Channel]
-    return tuple(Channel(item.word(known)) for item in node.items())
-
-
-def _texts(node: Node, least: int = 0) -> tuple[Text, ...]:
-    items = node.items()
-    if not least <= len(items) <= MAX_STEPS:
-        node.refuse(f"it has {len(items)} items", f"Use {least} to {MAX_STEPS}.")
-    return tuple(_text(item) for item in items)
-
-
-def _text(node: Node) -> Text:
-    entries = node.entries(LANGUAGES, "language")
-    for language in LANGUAGES:
-        if language not in entries:
-            node.refuse(f"`{language}` is missing", "Give the text in both languages: {en: ..., zh: ...}.")
-    return Text(entries["en"].text(MAX_TEXT), entries["zh"].text(MAX_TEXT))
-
-
-def _refuse_gaps(playbook: Playbook, node: Node) -> None:
-    """Raise BadPlaybook if a cause has no default entry with steps."""
-    for cause in CAUSES:
-        if not any((cause, DEFAULT) in layer for layer in playbook.layers) or not playbook.measure(cause).steps:
-            node.refuse(f"`{cause}` has no default measure", f"Add `{cause}:` with `default:` and its `steps:`.")

@@ -13,7 +13,7 @@ from stream_app.replay.evaluation.departures import Departures, lead_summary
 from stream_app.replay.evaluation.evaluation import Evaluation
 from stream_app.replay.results import AlertRecord
 
-FLAP_DAYS: Final = 14.0  # an alert that reopens within this time without an event should not have been closed
+FLAP_DAYS: Final = 14.0  # an alert that reopens this soon without an event was closed too early
 
 
 def alert_figures(evaluation: Evaluation, departures: Departures) -> dict[str, object]:
@@ -46,7 +46,7 @@ def customer_days(evaluation: Evaluation) -> float:
 
 
 def flaps(alerts: list[AlertRecord], since: int) -> int:
-    """Return the number of alerts that opened within FLAP_DAYS after one that closed without an event."""
+    """Return how many alerts opened within FLAP_DAYS after the customer's last alert closed without an event."""
     closed: dict[str, AlertRecord] = {}
     found = 0
     for alert in sorted(alerts, key=lambda a: (a.at, a.kind != "closed")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -30,27 +30,24 @@ def iso_day(at: int, zone: ZoneInfo) -> str:
     return local(at, zone).date().isoformat()
 
 
+def days(first: int, last: int, zone: ZoneInfo) -> list[date]:
+    """Return the days from the day of `first` to the day after `last`."""
+    start = local(first, zone).date()
+    count = (local(last, zone).date() - start).days + 2
+    return [start + timedelta(days=number) for number in range(count)]
+
+
 def midnights(first: int, last: int, zone: ZoneInfo) -> Ints:
     """Return the starts of all days from the day of `first` to the day after `last`, in microseconds."""
-    day = local(first, zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-    found: list[int] = []
-    while not found or found[-1] <= last:
-        found.append(instant(day.replace(tzinfo=zone)))
-        day += timedelta(days=1)
-    return np.array(found, np.int64)
+    return np.array([instant(datetime.combine(day, time(), zone)) for day in days(first, last, zone)], np.int64)
 
 
 def month_starts(first: int, last: int, zone: ZoneInfo) -> tuple[Ints, list[str]]:
-    """Return starts and names (such as 2026-03) of the months from that of `first` to the one after `last`."""
-    start = local(first, zone)
-    year, month = start.year, start.month
-    found: list[int] = []
-    names: list[str] = []
-    while not found or found[-1] <= last:
-        found.append(instant(datetime(year, month, 1, tzinfo=zone)))
-        names.append(f"{year:04d}-{month:02d}")
-        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
-    return np.array(found, np.int64), names
+    """Return starts and names (such as 2026-03) of the months from the month of `first` to the month after `last`."""
+    first_month, last_month = (np.datetime64(iso_day(at, zone), "M") for at in (first, last))
+    names: list[str] = np.arange(first_month, last_month + 2).astype(str).tolist()
+    starts = [instant(datetime.fromisoformat(f"{name}-01").replace(tzinfo=zone)) for name in names]
+    return np.array(starts, np.int64), names
 
 
 def index_of(at: Ints, starts: Ints) -> Ints:
@@ -66,10 +63,6 @@ def call_times(first: int, last: int, zone: ZoneInfo, working_days: tuple[int, .
     >>> len(call_times(monday, monday + 7 * DAY_US - 1, ZoneInfo("UTC"), (0, 1, 2, 3, 4), 9))
     5
     """
-    found = []
-    day = local(first, zone).replace(hour=hour, minute=0, second=0, microsecond=0, tzinfo=None)
-    while (at := instant(day.replace(tzinfo=zone))) <= last:
-        if at >= first and day.weekday() in working_days:
-            found.append(at)
-        day += timedelta(days=1)
-    return np.array(found, np.int64)
+    working = [day for day in days(first, last, zone) if day.weekday() in working_days]
+    times = [instant(datetime.combine(day, time(hour), zone)) for day in working]
+    return np.array([at for at in times if first <= at <= last], np.int64)

@@ -10,17 +10,16 @@ from stream_app.replay.evaluation.intervals import share_interval
 
 def reliability(evaluation: Evaluation) -> list[dict[str, object]]:
     """Return predicted and observed churn in ten bins of equal size, with intervals, in ascending order."""
-    return [bin_entry(evaluation, rows) for rows in bins_of(evaluation.product)]
+    return [{"n": len(rows), **observed(evaluation, rows)} for rows in bins_of(evaluation.product)]
 
 
-def bin_entry(evaluation: Evaluation, rows: Ints) -> dict[str, object]:
-    """Return the predicted and observed churn of one bin."""
+def observed(evaluation: Evaluation, rows: Ints) -> dict[str, object]:
+    """Return the predicted and observed churn of some of the counted rows."""
     churned, p = evaluation.outcome[rows], evaluation.product.probability[rows]
     low, high = share_interval(churned, evaluation.customer[rows])
     return {
-        "n": len(rows),
-        "promised": p.mean(),
-        "churned": churned.mean(),
+        "promised": p.mean() if len(p) else None,
+        "churned": churned.mean() if len(p) else None,
         "churned_low": low,
         "churned_high": high,
     }

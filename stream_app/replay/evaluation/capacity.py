@@ -16,8 +16,10 @@ import numpy as np
 from stream_app.core.arrays import Floats, Ints
 from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.calendar import call_times
-from stream_app.replay.evaluation.departures import Departures, Orders, lead_summary
+from stream_app.replay.evaluation.departures import Departures, lead_summary
 from stream_app.replay.evaluation.evaluation import Evaluation
+from stream_app.replay.evaluation.orders import Orders
+from stream_app.replay.evaluation.worth import newest_decisions
 
 LADDER: Final = (1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000, 2000, 5000)
 EARLY_DAYS: Final = 14  # minimum lead time for a measure to work
@@ -67,7 +69,7 @@ class CallList:
             self.calls[i].append((self.newest[chosen], self.last_order[chosen], now))
 
     def all_calls(self, i: int) -> Calls:
-        """Return all calls at one capacity as columns."""
+        """Return the calls at one capacity as columns."""
         days = self.calls[i]
         empty = [np.zeros(0, np.int64)]
         return Calls(
@@ -125,7 +127,7 @@ def outcome_of(evaluation: Evaluation, departures: Departures, calls: Calls) -> 
 def capacity_curve(evaluation: Evaluation, departures: Departures) -> dict[str, object]:
     """Return the curves for the model and "longest silence first", and the lead times at the configured capacity."""
     decisions, capacity = evaluation.results.decisions, evaluation.protocol.capacity
-    capacities = ladder(capacity, active_customers(evaluation))
+    capacities = ladder(capacity, len(newest_decisions(evaluation)))
     rankings = {"product": decisions.probability, "recency": decisions.recency_days}
     played = {name: simulate_calls(evaluation, departures, score, capacities) for name, score in rankings.items()}
     own = played["product"][capacities.index(capacity)]
@@ -139,10 +141,3 @@ def capacity_curve(evaluation: Evaluation, departures: Departures) -> dict[str, 
         for name, runs in played.items()
     }
     return {"early_days": EARLY_DAYS, **curve, "lead": lead_summary(reached)}
-
-
-def active_customers(evaluation: Evaluation) -> int:
-    """Return the number of customers with a recent score at the end of the log."""
-    decisions, every = evaluation.results.decisions, evaluation.protocol.every_days
-    recent = decisions.decided_at > evaluation.end_at - every * 1.5 * DAY_US
-    return len(np.unique(decisions.customer[recent]))

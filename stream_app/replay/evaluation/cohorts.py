@@ -17,8 +17,6 @@ def cohort_retention(evaluation: Evaluation) -> dict[str, object]:
     an empty row.
     """
     customer, at, _ = evaluation.results.orders
-    if not len(at):
-        return {"months": [], "sizes": [], "retention": []}
     starts, names = month_starts(int(at.min()), evaluation.end_at, evaluation.protocol.zone)
     months = len(starts) - 1
     month = np.searchsorted(starts, at, side="right") - 1
@@ -36,8 +34,6 @@ def cohort_retention(evaluation: Evaluation) -> dict[str, object]:
 def churn_by_month(evaluation: Evaluation, departures: Departures) -> list[dict[str, object]]:
     """Return the churn rate of each complete month: customers lost in the month ÷ customers at its start."""
     orders, lost_after = departures.orders, departures.lost_after
-    if not len(orders.at):
-        return []
     starts, names = month_starts(int(orders.at.min()), evaluation.end_at, evaluation.protocol.zone)
     noticed = np.where(orders.silence >= lost_after, orders.at + lost_after, np.iinfo(np.int64).max)
     leaves = np.minimum(noticed, orders.at + orders.silence)

@@ -15,57 +15,10 @@ import numpy as np
 from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.units import DAY_US
 from stream_app.replay.evaluation.evaluation import Evaluation
-from stream_app.replay.results import Results
+from stream_app.replay.evaluation.orders import Orders
 
 ENOUGH: Final = 30  # minimum number of departures for a meaningful share
 Definition = Literal["lost_after", "horizon"]
-
-
-@dataclass(frozen=True)
-class Orders:
-    """All orders in order of time, with the silence after each one."""
-
-    customer: Ints
-    at: Ints
-    silence: Ints  # microseconds to the customer's next order, or to the end of the log
-
-    @classmethod
-    def of(cls, results: Results) -> Orders:
-        """Collect the orders of a replay."""
-        customer, at, _ = results.orders
-        by_time = np.lexsort((customer, at))
-        customer, at = customer[by_time], at[by_time]
-        return cls(customer, at, next_orders(customer, at, results.log.last_at) - at)
-
-    def last_before(self, customer: Ints, moment: Ints) -> Ints:
-        """Return the index of each customer's last order at or before the given time, or -1."""
-        by_customer = np.lexsort((self.at, self.customer))
-        starts = np.searchsorted(self.customer[by_customer], customer)
-        # A single search finds the positions of all (customer, time) pairs among the sorted orders.
-        keys = np.concatenate((self.customer[by_customer], customer))
-        times = np.concatenate((self.at[by_customer], moment))
-        is_query = np.concatenate((np.zeros(len(by_customer), np.int8), np.ones(len(customer), np.int8)))
-        merged = np.lexsort((is_query, times, keys))
-        seen = np.cumsum(is_query[merged] == 0)
-        place = np.empty(len(keys), np.int64)
-        place[merged] = seen
-        place = place[len(by_customer) :] - 1
-        return np.where(place >= starts, by_customer[np.maximum(place, 0)], -1) if len(by_customer) else starts * 0 - 1
-
-
-def next_orders(customer: Ints, at: Ints, end_at: int) -> Ints:
-    """Return, for each order, the time of the same customer's next order, or the end of the log.
-
-    >>> next_orders(np.array([0, 1, 0]), np.array([1, 2, 5]), end_at=9).tolist()
-    [5, 9, 9]
-    """
-    by_customer = np.lexsort((np.arange(len(at)), at, customer))
-    sorted_customer, sorted_at = customer[by_customer], at[by_customer]
-    same = np.append(sorted_customer[1:] == sorted_customer[:-1], False) if len(at) else np.zeros(0, bool)
-    after = np.where(same, np.append(sorted_at[1:], end_at), end_at) if len(at) else sorted_at
-    found = np.empty(len(at), np.int64)
-    found[by_customer] = after
-    return found
 
 
 @dataclass(frozen=True)

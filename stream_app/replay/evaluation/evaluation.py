@@ -6,9 +6,10 @@ start untrained, is the first 30 % of the log's time, but at least one and a hal
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -16,8 +17,8 @@ import numpy as np
 from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.model.evaluation_metrics import Scored
 from stream_app.core.units import DAY_US
-from stream_app.errors import ContradictorySettings
 from stream_app.replay.evaluation.calendar import index_of, midnights
+from stream_app.replay.evaluation.orders import Orders
 from stream_app.replay.results import CHURNED, OPEN, Results
 
 ROUNDING_US: Final = 86_400  # 1e-6 days, the tolerance for rounded times
@@ -40,26 +41,17 @@ class Protocol:
     hour: int = 9
 
     @classmethod
-    def of(cls, settings: dict[str, object]) -> Protocol:
-        """Create the protocol from a replay's settings. Raise ContradictorySettings if a setting is missing."""
-
-        def number(name: str) -> float:
-            value = settings.get(name)
-            if not isinstance(value, int | float) or value <= 0:
-                raise ContradictorySettings(name=name, problem=f"is {value!r}", remedy="Give a positive number.")
-            return float(value)
-
-        days = settings.get("working_days", cls.working_days)
-        hour = settings.get("nomination_hour", cls.hour)
+    def of(cls, settings: Mapping[str, Any]) -> Protocol:
+        """Create the protocol from a replay's settings."""
         return cls(
-            horizon_days=number("horizon_days"),
-            active_days=number("active_days"),
-            every_days=number("every_days"),
-            lost_after_days=number("lost_after_days"),
-            capacity=int(number("capacity")),
-            zone=ZoneInfo(str(settings.get("zone", "UTC"))),
-            working_days=tuple(days) if isinstance(days, list | tuple) else cls.working_days,
-            hour=hour if isinstance(hour, int) else cls.hour,
+            horizon_days=settings["horizon_days"],
+            active_days=settings["active_days"],
+            every_days=settings["every_days"],
+            lost_after_days=settings["lost_after_days"],
+            capacity=settings["capacity"],
+            zone=ZoneInfo(settings["zone"]),
+            working_days=tuple(settings.get("working_days", cls.working_days)),
+            hour=settings.get("nomination_hour", cls.hour),
         )
 
 
@@ -120,17 +112,9 @@ def evaluate(results: Results) -> Evaluation:
     horizon = round(protocol.horizon_days * DAY_US)
     ripe = decisions.decided_at + horizon <= end_at + ROUNDING_US
     active = decisions.recency_days <= protocol.active_days + UNEVEN * protocol.every_days
-    rows = np.flatnonzero(ripe & active)
-    rows = rows[np.lexsort((ranks(decisions.customers)[decisions.customer[rows]], decisions.decided_at[rows]))]
+    rows = decisions.in_order(np.flatnonzero(ripe & active))
     churned = outcomes(results, rows, horizon)
-    return Evaluation(results, protocol, rows.astype(np.int64), churned, start, warm_at, end_at)
-
-
-def ranks(names: list[str]) -> Ints:
-    """Return the alphabetical rank of each name."""
-    rank = np.empty(len(names), np.int64)
-    rank[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
-    return rank
+    return Evaluation(results, protocol, rows, churned, start, warm_at, end_at)
 
 
 def warm_up(results: Results, protocol: Protocol) -> tuple[int, int]:
@@ -150,22 +134,7 @@ def outcomes(results: Results, rows: Ints, horizon: int) -> Bools:
     unlabelled = np.flatnonzero(decisions.label[rows] == OPEN)
     if len(unlabelled):
         late = rows[unlabelled]
-        following = next_order(results, decisions.customer[late], decisions.decided_at[late] + ROUNDING_US)
-        churned[unlabelled] = following > decisions.decided_at[late] + horizon + ROUNDING_US
+        after, orders = decisions.decided_at[late] + ROUNDING_US, Orders.of(results)
+        following = orders.first_after(decisions.customer[late], after)
+        churned[unlabelled] = (following < 0) | (orders.at[following] > after + horizon)
     return churned
-
-
-def next_order(results: Results, customer: Ints, after: Ints) -> Ints:
-    """Return the time of each customer's first order later than `after`, or the largest integer if there is none."""
-    never = np.iinfo(np.int64).max
-    buyers, times, _ = results.orders
-    by_customer = np.lexsort((times, buyers))
-    buyers, times = buyers[by_customer], times[by_customer]
-    starts = np.searchsorted(buyers, np.arange(len(results.decisions.customers) + 1))
-    found = np.full(len(customer), never)
-    for i, (who, moment) in enumerate(zip(customer.tolist(), after.tolist(), strict=True)):
-        mine = times[starts[who] : starts[who + 1]]
-        place = int(np.searchsorted(mine, moment, side="right"))
-        if place < len(mine):
-            found[i] = mine[place]
-    return found

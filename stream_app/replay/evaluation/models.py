@@ -18,7 +18,15 @@ def model_figures(evaluation: Evaluation) -> dict[str, object]:
     results, zone = evaluation.results, evaluation.protocol.zone
     return {
         "versions": len(results.versions),
-        "course": [version_entry(evaluation, version) for version in thinned(results.versions)],
+        "course": [
+            {
+                "number": version.number,
+                "from": iso_day(version.effective_at, zone),
+                "examples": version.examples,
+                "weights": dict(sorted(version.weights.items())),
+            }
+            for version in thinned(results.versions)
+        ],
         "drift": [
             {"on": iso_day(d.at, zone), "what": d.what, "before": d.before, "after": d.after}
             for d in sorted(results.drift, key=lambda d: d.at)
@@ -28,16 +36,6 @@ def model_figures(evaluation: Evaluation) -> dict[str, object]:
             kind: {"n": n, "log_odds": change}
             for kind, (n, change) in sorted(results.effects.items(), key=lambda item: (-abs(item[1][1]), item[0]))
         },
-    }
-
-
-def version_entry(evaluation: Evaluation, version: Version) -> dict[str, object]:
-    """Return the start, number of examples and expert weights of one version."""
-    return {
-        "number": version.number,
-        "from": iso_day(version.effective_at, evaluation.protocol.zone),
-        "examples": version.examples,
-        "weights": dict(sorted(version.weights.items())),
     }
 
 

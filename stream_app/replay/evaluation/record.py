@@ -37,7 +37,7 @@ DIGITS: Final = 6
 
 
 def metrics(results: Results) -> dict[str, object]:
-    """Return all metrics of a replay. Raise ContradictorySettings if a required setting is missing."""
+    """Return all metrics of a replay."""
     evaluation = evaluate(results)
     departures = find_departures(evaluation)
     figures = {
@@ -67,28 +67,21 @@ def metrics(results: Results) -> dict[str, object]:
     return {name: plain(value) for name, value in figures.items()}
 
 
-def plain(value: object) -> object:  # noqa: PLR0911 - one case per type
+def plain(value: object) -> object:
     """Convert a value for JSON: numpy scalars to Python numbers, floats rounded, NaN and infinities to None.
 
     >>> plain({"a": np.float64(1 / 3), "b": [np.int64(2), float("nan")]})
     {'a': 0.333333, 'b': [2, None]}
     """
-    match value:
-        case Mapping():
-            return {str(k): plain(v) for k, v in value.items()}
-        case list() | tuple() | set() | frozenset() | np.ndarray():
-            items = sorted(value) if isinstance(value, set | frozenset) else value
-            return [plain(v) for v in items]
-        case bool() | str() | None:
-            return value
-        case np.bool_():
-            return bool(value)
-        case int() | np.integer():
-            return int(value)
-        case float() | np.floating():
-            return round(float(value), DIGITS) if math.isfinite(value) else None
-        case _:
-            return str(value)
+    match value.item() if isinstance(value, np.generic) else value:
+        case Mapping() as entries:
+            return {str(name): plain(entry) for name, entry in entries.items()}
+        case list() | tuple() as items:
+            return [plain(item) for item in items]
+        case float() as number:
+            return round(number, DIGITS) if math.isfinite(number) else None
+        case other:
+            return other
 
 
 def protocol_figures(evaluation: Evaluation, departures: Departures) -> dict[str, object]:
@@ -192,9 +185,8 @@ def log_figures(evaluation: Evaluation) -> dict[str, object]:
 def settings_figures(results: Results) -> dict[str, object]:
     """Return all settings by name. For excluded buyers, return only their count, since ids are personal data."""
     settings = dict(sorted(results.settings.items()))
-    excluded = settings.get("excluded")
-    if isinstance(excluded, list | tuple | set | frozenset):
-        settings["excluded"] = len(excluded)
+    if "excluded" in settings:
+        settings["excluded"] = len(settings["excluded"])
     return settings
 
 

@@ -21,11 +21,10 @@ from stream_app.core.messages.dead_letters import Record
 from stream_app.core.messages.decoding import read_internal
 from stream_app.core.stall import Progress
 from stream_app.metrics.notifier import DeliveryMetrics
-from stream_app.notifications.channel_factory import make_channels
+from stream_app.notifications.channel_factory import make_channels, make_policy, make_route
 from stream_app.notifications.channel_file import read_channels
 from stream_app.notifications.channels.registry import KINDS
 from stream_app.notifications.messages.writer import MessageWriter, make_composer
-from stream_app.notifications.routes import make_policy, make_route
 from stream_app.services.notifier.clock import now_us
 from stream_app.services.notifier.commits import Commits
 from stream_app.services.notifier.requests import Requests

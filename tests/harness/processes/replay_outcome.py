@@ -24,9 +24,9 @@ class RecordingReplay(Replay):
         super().__init__(settings, partitions)
         self.recorded = Outcome()
 
-    def _record(self, effects: list[Effects]) -> None:
+    def _record(self, effects: Effects) -> None:
         super()._record(effects)
-        for matured in (matured for one in effects for matured in one.matured):
+        for matured in effects.matured:
             pending = matured.pending
             label = (matured.label, pending.features, pending.log_odds, pending.probability, pending.version)
             self.recorded.labels[pending.customer, pending.decided_at] = label

@@ -10,10 +10,9 @@ import pytest
 
 from stream_app.core.delivery.retry import HOUR, MINUTE, SECOND, Limit
 from stream_app.errors import BadChannels
-from stream_app.notifications.channel_factory import make_channels
+from stream_app.notifications.channel_factory import make_channels, make_policy, make_route
 from stream_app.notifications.channel_file import Channels, read_channels
 from stream_app.notifications.channels.registry import KINDS
-from stream_app.notifications.routes import make_policy, make_route
 
 WHOLE = """\
 mode: live
@@ -67,9 +66,9 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert team.limits == (Limit(20, MINUTE),)
     assert (crm.shops, crm.causes, crm.each) == (frozenset({"s1", "s2"}), frozenset({"logistics"}), True)
     assert crm.limits == (Limit(600, MINUTE),)
-    assert channels.secrets["service-team"].url.endswith("t0ken")
-    assert channels.secrets["service-team"].keys == ("SEC-in-a-file",)
-    assert len(channels.secrets["crm"].keys) == 2
+    assert channels.endpoints["service-team"].url.endswith("t0ken")
+    assert channels.endpoints["service-team"].keys == ("SEC-in-a-file",)
+    assert len(channels.endpoints["crm"].keys) == 2
     assert set(make_channels(channels)) == {"service-team", "crm"}
 
 
@@ -83,7 +82,7 @@ def test_secrets_are_not_shown_by_accident(tmp_path: Path) -> None:
     channels = read(tmp_path, WHOLE, HOOK=SECRET, HOOK_OLD=SECRET)
     assert "t0ken" not in repr(channels)
     assert SECRET not in repr(channels)
-    assert "SEC-in-a-file" not in str(channels.secrets)
+    assert "SEC-in-a-file" not in str(channels.endpoints)
 
 
 CHANNEL = "channels:\n  team:\n    kind: dingtalk\n    url: env:DING_URL\n"
@@ -94,13 +93,16 @@ CHANNEL = "channels:\n  team:\n    kind: dingtalk\n    url: env:DING_URL\n"
     [
         (
             "mode: on\n",
-            "channels.yaml, line 1: mode input should be 'shadow' or 'live'. See docs/reference",
+            "channels.yaml, line 1: mode is invalid: input should be 'shadow' or 'live'. See docs/reference",
         ),
         ("mod: live\n", "channels.yaml, line 1: mod is unknown. Did you mean mode? See docs/reference/delivery.md."),
         ("mode: live\n\nmode: shadow\n", "channels.yaml, line 3: mode is given twice. Keep one of them."),
-        ("- a\n", "channels.yaml, line 1: the file input should be a valid dictionary"),
+        ("- a\n", "channels.yaml, line 1: the file is not a mapping. Write names"),
         ("digest:\n  settle: 60\n", "channels.yaml, line 2: digest.settle is 60, which has no unit. Use 250ms, 10s"),
-        ("digest:\n  hour: 24\n", "channels.yaml, line 2: digest.hour input should be less than or equal to 23."),
+        (
+            "digest:\n  hour: 24\n",
+            "line 2: digest.hour is invalid: input should be less than or equal to 23.",
+        ),
         ("channels: {team: {kind: x", "channels.yaml, line 1: the file is not YAML: "),
         (f"{CHANNEL}    langauge: zh\n", "line 5: channels.team.langauge is unknown. Did you mean language?"),
         (f"{CHANNEL}    quiet_hours: 22-8\n", "line 5: channels.team.quiet_hours is '22-8'. Write it as 22:00-08:00."),

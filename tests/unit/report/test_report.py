@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import msgspec
 import numpy as np
 import pytest
 from rich.console import Console
@@ -298,7 +299,7 @@ def test_without_amounts_the_report_counts_customers_instead_of_money(replayed: 
 
 @pytest.mark.usefixtures("undrawn")
 def test_not_yet_says_when(replayed: Results) -> None:
-    few: Any = metrics(replace(replayed, log=replace(replayed.log, buyers=400)))
+    few: Any = metrics(replace(replayed, log=msgspec.structs.replace(replayed.log, buyers=400)))
     page = render(few, "en")
     assert "Not ready yet" in page
     assert Translator("en", "report").day(few["readiness"]["expected_on"]) in page

@@ -21,12 +21,12 @@ from stream_app.core.delivery.records import OutboundMessage
 from stream_app.core.delivery.retry import MINUTE, SECOND
 from stream_app.core.messages.alerts import AlertOpened
 from stream_app.notifications.channels import address_guard
-from stream_app.notifications.channels.address_guard import is_public
+from stream_app.notifications.channels.address_guard import Lookup, is_public
 from stream_app.notifications.channels.apprise_channel import AppriseChannel
-from stream_app.notifications.channels.channel import Channel
+from stream_app.notifications.channels.channel import Channel, Endpoint
 from stream_app.notifications.channels.dingtalk import DingTalk
 from stream_app.notifications.channels.feishu import Feishu
-from stream_app.notifications.channels.http import Poster, retry_after, shown
+from stream_app.notifications.channels.http import retry_after, shown
 from stream_app.notifications.channels.webhook import WebhookChannel, payload
 from stream_app.notifications.channels.wecom import WeCom
 from stream_app.notifications.webhook_signature import webhook_key
@@ -42,8 +42,8 @@ def message(markdown: str = '**客户即将流失** "quoted"\n- facts', name: st
     return OutboundMessage(name, "team", (name,), "title", markdown, "plain", 1, 10**18, 1, ALERT)
 
 
-def poster(url: str, **options: Any) -> Poster:
-    return Poster(url, **{"timeout_seconds": 5.0, "allow_private": True, **options})
+def at(url: str, *keys: str, timeout: float = 5.0, private: bool = True) -> Endpoint:
+    return Endpoint(url, keys, timeout, private)
 
 
 async def sent(channel: Channel, *messages: OutboundMessage) -> list[Answer]:
@@ -74,7 +74,7 @@ def test_an_answer_that_comes_in_pieces_is_read_to_its_end() -> None:
     async def scenario() -> None:
         async with Site(robot=slowly) as site:
             address = f"http://127.0.0.1:{site.port}/robot?key=k"
-            assert await sent(WeCom(poster(address), address)) == [Delivered()]
+            assert await sent(WeCom(at(address))) == [Delivered()]
 
     play(scenario)
 
@@ -87,11 +87,11 @@ def channel_of(robot: Robot, url: str, **wrong: str) -> Channel:
     known = {"secret": robot.secret, "token": getattr(robot, "token", ""), **wrong}
     if isinstance(robot, DingTalkRobot):
         address = f"{url}?access_token={known['token']}"
-        return DingTalk(poster(address), known["secret"], address)
+        return DingTalk(at(address, *filter(None, [known["secret"]])))
     if isinstance(robot, FeishuRobot):
-        return Feishu(poster(url), known["secret"], url)
+        return Feishu(at(url, *filter(None, [known["secret"]])))
     address = f"{url}?key={known['token']}"
-    return WeCom(poster(address), address)
+    return WeCom(at(address))
 
 
 ROBOTS: list[Callable[[], Robot]] = [
@@ -196,7 +196,7 @@ def test_an_odd_answer_of_a_robot_is_no_success(status: int, body: bytes, kind: 
 
     async def scenario() -> None:
         async with Site(robot=odd) as site:
-            [answer] = await sent(DingTalk(poster(site.url("robot")), "", ""))
+            [answer] = await sent(DingTalk(at(site.url("robot"))))
         assert isinstance(answer, kind), answer
 
     play(scenario)
@@ -219,8 +219,7 @@ def test_a_webhook_is_what_the_public_verifier_accepts() -> None:
         requests: list[web.Request] = []
         bodies: list[bytes] = []
         async with Site(hook=keeping(requests, bodies)) as site:
-            keys = [webhook_key(SECRET), webhook_key(OLD_SECRET)]
-            assert await sent(WebhookChannel(poster(site.url("hook")), keys)) == [Delivered()]
+            assert await sent(WebhookChannel(at(site.url("hook"), SECRET, OLD_SECRET))) == [Delivered()]
         headers = dict(requests[0].headers)
         for secret in (SECRET, OLD_SECRET):  # while a secret is replaced, both fit
             read = Verifier(secret).verify(bodies[0], headers)
@@ -243,7 +242,7 @@ def test_id_and_body_are_the_same_at_every_attempt_and_the_timestamp_is_its_own(
         bodies: list[bytes] = []
         times = iter([1_000.0, 2_000.0])
         async with Site(hook=keeping(requests, bodies, 500)) as site:
-            hook = WebhookChannel(poster(site.url("hook")), [webhook_key(SECRET)], lambda: next(times))
+            hook = WebhookChannel(at(site.url("hook"), SECRET), lambda: next(times))
             first, second = await sent(hook, message(), message())
         assert isinstance(first, Retry)
         assert isinstance(second, Retry)
@@ -259,7 +258,7 @@ def test_id_and_body_are_the_same_at_every_attempt_and_the_timestamp_is_its_own(
     [
         (200, {}, Delivered()),
         (202, {}, Delivered()),
-        (410, {}, Gone("127.0.0.1 answered HTTP 410: it accepts no more messages")),
+        (410, {}, Gone("127.0.0.1 answered HTTP 410: it no longer accepts messages")),
         (429, {"Retry-After": "7"}, Retry("127.0.0.1 answered HTTP 429", 7 * SECOND)),
         (503, {"Retry-After": "soon"}, Retry("127.0.0.1 answered HTTP 503")),
         (500, {}, Retry("127.0.0.1 answered HTTP 500")),
@@ -270,7 +269,7 @@ def test_id_and_body_are_the_same_at_every_attempt_and_the_timestamp_is_its_own(
 def test_what_a_status_means(status: int, headers: dict[str, str], expected: Answer) -> None:
     async def scenario() -> None:
         async with Site(hook=keeping([], [], status, **headers)) as site:
-            assert await sent(WebhookChannel(poster(site.url("hook")), [webhook_key(SECRET)])) == [expected]
+            assert await sent(WebhookChannel(at(site.url("hook"), SECRET))) == [expected]
 
     play(scenario)
 
@@ -293,17 +292,17 @@ def test_what_the_network_does_is_an_answer() -> None:
 
     async def scenario() -> None:
         async with Site(hang=hang, cut=cut) as site:
-            hung = WebhookChannel(poster(site.url("hang"), timeout_seconds=0.2), [webhook_key(SECRET)])
+            hung = WebhookChannel(at(site.url("hang"), SECRET, timeout=0.2))
             assert await sent(hung) == [Retry("no answer from 127.0.0.1 within 0.2 s")]
-            [answer] = await sent(WebhookChannel(poster(site.url("cut")), [webhook_key(SECRET)]))
+            [answer] = await sent(WebhookChannel(at(site.url("cut"), SECRET)))
             assert answer == Retry("the connection to 127.0.0.1 failed: ServerDisconnectedError")
             port = site.port
-        [answer] = await sent(WebhookChannel(poster(f"http://127.0.0.1:{port}/s3cret?t0ken=1"), [webhook_key(SECRET)]))
+        [answer] = await sent(WebhookChannel(at(f"http://127.0.0.1:{port}/s3cret?t0ken=1", SECRET)))
         assert answer == Retry("cannot connect to 127.0.0.1: Connection refused") or isinstance(answer, Retry)
         assert "s3cret" not in answer.reason
-        [answer] = await sent(WebhookChannel(poster("http://no.such.host.invalid/x"), [webhook_key(SECRET)]))
+        [answer] = await sent(WebhookChannel(at("http://no.such.host.invalid/x", SECRET)))
         assert isinstance(answer, Retry)
-        [answer] = await sent(WebhookChannel(poster("no address s3cret"), [webhook_key(SECRET)]))
+        [answer] = await sent(WebhookChannel(at("no address s3cret", SECRET)))
         assert isinstance(answer, Refused)
         assert "s3cret" not in answer.reason
 
@@ -319,7 +318,7 @@ def test_an_endless_answer_is_not_read_to_its_end() -> None:
 
     async def scenario() -> None:
         async with Site(robot=endless) as site:
-            [answer] = await sent(DingTalk(poster(site.url("robot")), "", ""))
+            [answer] = await sent(DingTalk(at(site.url("robot"))))
             assert isinstance(answer, Retry)
 
     play(scenario)
@@ -361,8 +360,8 @@ def resolving(*addresses: str) -> tuple[Callable[[str, int, int], Awaitable[list
     return lookup, asked
 
 
-def trapped(site: Site, **options: Any) -> WebhookChannel:
-    return WebhookChannel(poster(f"http://shop.example:{site.port}/trap", **options), [webhook_key(SECRET)])
+def trapped(site: Site, lookup: Lookup, *, private: bool) -> WebhookChannel:
+    return WebhookChannel(at(f"http://shop.example:{site.port}/trap", SECRET, private=private), lookup=lookup)
 
 
 def test_a_name_that_leads_to_a_private_address_gets_nothing() -> None:
@@ -370,12 +369,12 @@ def test_a_name_that_leads_to_a_private_address_gets_nothing() -> None:
         requests: list[web.Request] = []
         async with Site(trap=keeping(requests, [])) as site:
             lookup, asked = resolving("127.0.0.1")
-            [answer] = await sent(trapped(site, allow_private=False, lookup=lookup))
+            [answer] = await sent(trapped(site, lookup, private=False))
             assert isinstance(answer, Refused)
             assert "127.0.0.1, which is not a public address" in answer.reason
             assert asked == ["shop.example"]
             lookup, _ = resolving("127.0.0.1")
-            assert await sent(trapped(site, allow_private=True, lookup=lookup)) == [Delivered()]  # the trap is one
+            assert await sent(trapped(site, lookup, private=True)) == [Delivered()]  # the trap is one
         assert len(requests) == 1
 
     play(scenario)
@@ -393,7 +392,7 @@ def test_a_private_address_gets_nothing_however_it_is_written(host: str) -> None
         requests: list[web.Request] = []
         async with Site(trap=keeping(requests, [])) as site:
             url = f"http://{host}:{site.port}/trap"
-            [answer] = await sent(WebhookChannel(poster(url, allow_private=False), [webhook_key(SECRET)]))
+            [answer] = await sent(WebhookChannel(at(url, SECRET, private=False)))
         assert isinstance(answer, Refused), answer
         assert requests == []
 
@@ -408,7 +407,7 @@ def test_one_private_address_among_public_ones_is_enough() -> None:
         ]
 
     async def scenario() -> None:
-        hook = WebhookChannel(poster("http://shop.example/x", allow_private=False, lookup=both), [webhook_key(SECRET)])
+        hook = WebhookChannel(at("http://shop.example/x", SECRET, private=False), lookup=both)
         [answer] = await sent(hook)
         assert isinstance(answer, Refused)
 
@@ -428,7 +427,7 @@ def test_a_name_that_changes_between_check_and_connection_is_connected_to_as_it_
         requests: list[web.Request] = []
         async with Site(trap=keeping(requests, [])) as site:
             lookup, asked = resolving("127.0.0.2", "127.0.0.1", "127.0.0.1")
-            first, second = await sent(trapped(site, allow_private=False, lookup=lookup), message(), message())
+            first, second = await sent(trapped(site, lookup, private=False), message(), message())
             assert first == Retry("cannot connect to shop.example: Connection refused")
             assert isinstance(second, Refused)
             assert asked == ["shop.example"] * 2  # once an attempt: never again for the connection
@@ -445,7 +444,7 @@ def test_a_redirect_is_not_followed(status: int) -> None:
             Site(trap=keeping(caught, [])) as inner,
             Site(hook=keeping([], [], status, Location=inner.url("trap"))) as site,
         ):
-            [answer] = await sent(WebhookChannel(poster(site.url("hook")), [webhook_key(SECRET)]))
+            [answer] = await sent(WebhookChannel(at(site.url("hook"), SECRET)))
         assert answer == Retry(f"127.0.0.1 answered with a redirect (HTTP {status}), which is not followed")
         assert caught == []
 
@@ -458,7 +457,7 @@ def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatc
         async with Site(trap=keeping(caught, []), hook=keeping([], [])) as site:
             for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
                 monkeypatch.setenv(name, site.url("trap"))
-            assert await sent(WebhookChannel(poster(site.url("hook")), [webhook_key(SECRET)])) == [Delivered()]
+            assert await sent(WebhookChannel(at(site.url("hook"), SECRET))) == [Delivered()]
         assert caught == []
 
     play(scenario)
@@ -478,7 +477,7 @@ def test_apprise_delivers_to_what_it_knows(status: int, kind: type[Answer]) -> N
         bodies: list[bytes] = []
         async with Site(notify=keeping([], bodies, status)) as site:
             url = f"json://127.0.0.1:{site.port}/notify"
-            [answer] = await sent(AppriseChannel(url, 10.0))
+            [answer] = await sent(AppriseChannel(at(url)))
         assert isinstance(answer, kind)
         assert json.loads(bodies[0])["message"] == "plain"
 
@@ -488,7 +487,7 @@ def test_apprise_delivers_to_what_it_knows(status: int, kind: type[Answer]) -> N
 @OLD_MODULE
 def test_apprise_does_not_show_an_address_that_it_does_not_know() -> None:
     async def scenario() -> None:
-        [answer] = await sent(AppriseChannel("nonsense://t0ken", 1.0))
+        [answer] = await sent(AppriseChannel(at("nonsense://t0ken")))
         assert isinstance(answer, Refused)
         assert "t0ken" not in answer.reason + answer.remedy
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -17,8 +18,9 @@ from stream_app.replay.evaluation.alerts import alert_figures, flaps
 from stream_app.replay.evaluation.calendar import call_times, index_of, instant, local, midnights, month_starts
 from stream_app.replay.evaluation.capacity import capacity_curve, simulate_calls
 from stream_app.replay.evaluation.cohorts import churn_by_month, cohort_retention, repurchase
-from stream_app.replay.evaluation.departures import Departures, Orders, find_departures, lead_summary
+from stream_app.replay.evaluation.departures import Departures, find_departures, lead_summary
 from stream_app.replay.evaluation.evaluation import Evaluation, evaluate
+from stream_app.replay.evaluation.orders import Orders
 from stream_app.replay.evaluation.readiness import condition, readiness
 from stream_app.replay.evaluation.segments import RFM, segment_tables
 from stream_app.replay.evaluation.support import FIELD_GROUPS, support_figures
@@ -227,8 +229,8 @@ def test_todays_customers_are_those_with_a_current_score(evaluation: Evaluation)
 
 
 def test_ready_needs_every_condition(evaluation: Evaluation) -> None:
-    enough = replace(evaluation, results=replace(evaluation.results, log=replace(evaluation.results.log, buyers=500)))
-    few = replace(evaluation, results=replace(evaluation.results, log=replace(evaluation.results.log, buyers=499)))
+    logs = [msgspec.structs.replace(evaluation.results.log, buyers=buyers) for buyers in (500, 499)]
+    enough, few = (replace(evaluation, results=replace(evaluation.results, log=log)) for log in logs)
     assert readiness(enough)["ready"]
     found: Any = readiness(few)
     assert [c["name"] for c in found["conditions"] if not c["met"]] == ["buyers"]
@@ -254,8 +256,11 @@ def test_nothing_grows_from_nothing() -> None:
 
 
 def vector(fields: dict[str, list[str]]) -> LogFacts:
-    kinds = dict.fromkeys(fields, 10)
-    return LogFacts(["x"], 10, 0, 0, 0, 0, 0, 1, kinds, fields, customers=1, buyers=1)
+    return LogFacts(
+        files=["x"], lines=10, events=10, rejected=0, skipped=0, duplicates=0, late=0, first_at=0, last_at=1,
+        kinds=dict.fromkeys(fields, 10), fields={kind: frozenset(names) for kind, names in fields.items()},
+        unknown_words={}, in_order=True, customers=1, buyers=1,
+    )  # fmt: skip
 
 
 def test_every_field_group_names_fields_of_the_schema() -> None:

@@ -16,6 +16,7 @@ from stream_app.core.delivery.records import (
     SENT,
     Delivery,
     DeliveryChanges,
+    MessageText,
     OutboundMessage,
     Request,
     decode_record,
@@ -30,7 +31,6 @@ from stream_app.metrics.notifier import DeliveryMetrics
 from stream_app.metrics.runtime import CommitMetrics
 from stream_app.notifications.messages.fallback import FallbackComposer
 from stream_app.notifications.messages.masking import mask
-from stream_app.notifications.messages.message import Message
 from stream_app.notifications.messages.writer import MessageWriter
 from stream_app.ports import Outcome
 from stream_app.services.notifier.clock import now_us
@@ -247,10 +247,10 @@ def test_what_people_ask_for_is_carried_out_once() -> None:
 
 def test_a_composer_that_fails_is_replaced_by_plain_words() -> None:
     class Broken:
-        def alert(self, *_: object) -> Message:
+        def alert(self, *_: object) -> MessageText:
             raise ValueError("a template")
 
-        def digest(self, *_: object) -> list[tuple[Message, tuple[str, ...]]]:
+        def digest(self, *_: object) -> list[tuple[MessageText, tuple[str, ...]]]:
             raise ValueError("a template")
 
     words = MessageWriter(Broken())
