@@ -281,7 +281,6 @@ class PartitionTask:
         step.outbox += outbox.candidate_batches(self.number, at, candidates)
 
     def _seal(self, step: Step) -> None:
-        """Complete a step with a commit of all changes."""
         processor, summary, changed = self.processor, self.summary, self.processor.working_set.take_changed()
         if self.limits.scores:
             step.add_scores(processor.stream_time, summary.version, processor.ranking, changed)
