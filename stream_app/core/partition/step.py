@@ -99,4 +99,4 @@ class Step:
         self.event_counts, counts.rows = counts.rows, {}
         self.opened, counts.opened = counts.opened, Counter()
         self.closed, counts.closed = counts.closed, Counter()
-        self.unknown_words = counts.unknown_words.take()
+        self.unknown_words, counts.unknown_words.counts = counts.unknown_words.counts, Counter()
