@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import urllib.request
+from collections import Counter
 from itertools import islice
 from typing import Final
 
@@ -98,7 +99,8 @@ def _open_alerts(task: PartitionTask, monitor: WorkerMonitor, count: int) -> Non
         partition.alerts.open_alert(
             Alert(alert_id(customer.name, TODAY), customer.name, TODAY, TODAY + DAY_US, 1, 0.9, candidate)
         )
-    opened, _ = partition.aggregator.event_counts.take_alerts()
+    counts = partition.aggregator.event_counts
+    opened, counts.opened = counts.opened, Counter()
     for (shop, cause, segment), number in opened.items():
         for reason in CLOSE_REASONS:
             monitor.business.metrics.closed.add((shop, reason, segment), number)
@@ -115,4 +117,4 @@ def _customer(name: str, rng: np.random.Generator, shops: list[str]) -> Customer
         vector[ORDERS] = vector[ORDER_DAYS] = orders
         vector[RING_END - 1], vector[RING_END - 2] = int(last), int(last) - 30 if orders > 1 else NEVER
         vector[SHOP] = shop_key(shops[int(draw[3] * len(shops))])
-    return Customer(name, 0, vector.tobytes())
+    return Customer(name, 0, vector)

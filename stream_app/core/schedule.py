@@ -34,7 +34,7 @@ def moments_between(after: int, until: int, settings: Settings) -> list[Moment]:
 
 
 def due_ticks(last: int | None, now: int, every: int, settings: Settings) -> list[Moment]:
-    """Return the ticks that the clock's owner has to write now.
+    """Return the ticks that are due.
 
     Args:
         last: time of the latest tick in the topic; None if there is none, in which case no past ticks are needed.

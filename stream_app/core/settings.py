@@ -164,13 +164,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         )
         return begin, end
 
-    def in_campaign(self, day: date) -> bool:
-        """Return whether a day falls in a campaign or its lull."""
-        return any(campaign.covers(day) for campaign in self.campaigns)
-
     def opens_alerts(self, at: int) -> bool:
         """Return whether alerts may open at an instant: not during campaigns, when silence does not mean churn."""
-        return not self.in_campaign(self.local(at).date())
+        day = self.local(at).date()
+        return not any(campaign.covers(day) for campaign in self.campaigns)
 
     def next_nomination(self, after: int) -> int:
         """Return the first allocation after an instant: the nomination hour on a working day, in the shop's time zone.

@@ -6,12 +6,12 @@ version it reads, while current names and layouts change. docs/state-formats.md 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 Class = tuple[str, str]  # module, name
 
-# --- models: pickled classes and their attributes --------------------------------------------------------------------
+# --- models -----------------------------------------------------------------------------------------------------------
 
 # Class as pickled by an earlier release -> current class. Classes that have not moved need no entry.
 CLASSES: Final[dict[Class, Class]] = {
@@ -41,13 +41,11 @@ CLASSES: Final[dict[Class, Class]] = {
     ("stream_app.core.snapshot", "array"): ("stream_app.core.model.snapshot", "array"),
 }
 
-# Current class -> attribute as pickled by an earlier release -> current attribute.
-ATTRIBUTES: Final[dict[Class, dict[str, str]]] = {}
-
 # Hashes of names (`snapshot.schema`) of earlier releases that differ from the current one in names only.
 SNAPSHOT_SCHEMAS: Final[frozenset[str]] = frozenset()
 
-# Snapshot format -> step that upgrades a churn model of that format in place to the next one.
+# Snapshot format -> step that upgrades a churn model of that format in place to the next one, for example by renaming
+# attributes.
 SNAPSHOT_STEPS: Final[dict[int, Callable[[Any], None]]] = {}
 
 # --- customers -------------------------------------------------------------------------------------------------------
@@ -73,49 +71,6 @@ def present_class(module: str, name: str) -> Class:
     ('stream_app.core.unmoved', 'Thing')
     """
     return CLASSES.get((module, name), (module, name))
-
-
-def present_expert(name: str) -> str:
-    """Return the current name of an expert.
-
-    >>> present_expert("linear")
-    'linear'
-    """
-    return EXPERTS.get(name, name)
-
-
-def rename_attributes(value: object, own: str, renamed: Mapping[Class, Mapping[str, str]] = ATTRIBUTES) -> None:
-    """Rename the attributes of an unpickled object and of all objects it contains.
-
-    Args:
-        value: the object; lists, tuples, dict values and attributes of own classes are searched.
-        own: module prefix of own classes.
-        renamed: renamed attributes, in the form of `ATTRIBUTES`.
-    """
-    if not renamed:
-        return
-    for one in _instances(value, own, set()):
-        names = renamed.get((type(one).__module__, type(one).__qualname__), {})
-        for old, new in names.items():
-            if old in vars(one):
-                vars(one)[new] = vars(one).pop(old)
-
-
-def _instances(value: object, own: str, seen: set[int]) -> Iterator[Any]:
-    """Yield each instance of an own class that has a `__dict__` exactly once."""
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    inner: list[Any] = []
-    if isinstance(value, list | tuple):
-        inner = list(value)
-    elif isinstance(value, dict):
-        inner = list(value.values())
-    elif type(value).__module__.startswith(own) and hasattr(value, "__dict__"):
-        yield value
-        inner = list(vars(value).values())
-    for one in inner:
-        yield from _instances(one, own, seen)
 
 
 def is_readable(version: int, present: int, steps: Mapping[int, Any]) -> bool:

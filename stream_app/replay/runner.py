@@ -19,7 +19,8 @@ from stream_app.core.events.schema import Event
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured
-from stream_app.core.partition.processor import Counts, Effects, PartitionProcessor
+from stream_app.core.partition.processor import Counts, PartitionProcessor
+from stream_app.core.partition.score_batch import Effects
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.replay.columns import DecisionColumns

@@ -21,7 +21,6 @@ def _share(part: float, whole: float) -> float:
 
 
 def _counted(number: str, counter: str) -> Measure:
-    """Return a measure that reports a counter under the given name."""
     return lambda c: {number: c.counter(counter)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import dataclass, field
 from typing import Final
 
 import xxhash
@@ -11,46 +12,30 @@ from stream_app.core.alerts.lifecycle import Alert
 from stream_app.core.alerts.sla import Target, UrgentCase
 from stream_app.core.model.labels import Pending
 from stream_app.core.state.counters import EMPTY_COUNTERS, Counters
-from stream_app.core.state.vector import EMPTY, ID_RING, StateVector
+from stream_app.core.state.vector import ID_RING, StateVector, new_vector
 
 # Bytes of a hashed event id. A new event collides with one of 16 recent ones once in 2^40 / 16 = 69 billion events.
 ID_BYTES: Final = 5
 _ID_MASK: Final = (1 << 8 * ID_BYTES) - 1
-_EMPTY: Final = EMPTY.tobytes()
 
 
+@dataclass(slots=True, eq=False)
 class Customer:
-    """A customer of a partition.
+    """A customer of a partition."""
 
-    Args:
-        name: the customer id.
-        index: index in the partition's ranking.
-        vector: the state vector as bytes.
-        ids: hashes of recent event ids, 8 bytes each, oldest first.
-        counters: the counters as bytes.
-    """
-
-    __slots__ = (
-        *("alert", "bounces", "cases", "counters", "due", "fresh", "ids", "index", "name", "packed", "vector"),
-        *("placed", "waiting"),
-    )
-
-    def __init__(
-        self, name: str, index: int, vector: bytes = _EMPTY, ids: bytes = b"", counters: bytes = EMPTY_COUNTERS
-    ) -> None:
-        self.name = name
-        self.index = index
-        self.vector: StateVector[float] = array("d", vector)
-        self.counters: Counters[int] = array("H", counters)
-        self.ids = array("Q", ids)
-        self.waiting: list[Pending] = []  # unlabelled decisions, oldest first
-        self.fresh = 0  # how many of the latest decisions were made on the current state vector
-        self.due = 0  # time of the next decision, microseconds; 0: none
-        self.alert: Alert | None = None
-        self.cases: dict[Target, UrgentCase] = {}  # urgent cases that the staff has worked on
-        self.bounces = False  # whether the current visit has only one page view so far; for metrics, not stored
-        self.placed: bool | None = None  # whether the customer belongs to this partition; not stored; None: unknown
-        self.packed: bytes | None = None  # encoded waiting decisions; None: they have changed
+    name: str  # customer id
+    index: int  # index in the partition's ranking
+    vector: StateVector[float] = field(default_factory=new_vector)
+    ids: array[int] = field(default_factory=lambda: array("Q"))  # hashes of recent event ids, oldest first
+    counters: Counters[int] = field(default_factory=lambda: array("H", EMPTY_COUNTERS))
+    waiting: list[Pending] = field(default_factory=list)  # unlabelled decisions, oldest first
+    fresh: int = 0  # how many of the latest decisions were made on the current state vector
+    due: int = 0  # time of the next decision, microseconds; 0: none
+    alert: Alert | None = None
+    cases: dict[Target, UrgentCase] = field(default_factory=dict)  # urgent cases that the staff has worked on
+    bounces: bool = False  # whether the current visit has only one page view so far; for metrics, not stored
+    placed: bool | None = None  # whether the customer belongs to this partition; not stored; None: unknown
+    packed: bytes | None = None  # encoded waiting decisions; None: they have changed
 
     def touch(self) -> None:
         """Mark the state vector as changed, so that features of earlier decisions are stored and not recomputed."""

@@ -26,7 +26,7 @@ class ChannelQueue:
 
     def __init__(self) -> None:
         self._messages: list[tuple[int, bool, int, str]] = []  # due, not urgent, created, id
-        self._collected: dict[str, Delivery] = {}
+        self.collected: dict[str, Delivery] = {}  # deliveries for the next digest, by id, in order of arrival
 
     def add(self, message: OutboundMessage) -> None:
         """Add a message, or re-add it with a new due time."""
@@ -45,14 +45,6 @@ class ChannelQueue:
         """Return when the first message is due, or None if the queue is empty."""
         return self._messages[0][0] if self._messages else None
 
-    def collect(self, delivery: Delivery) -> None:
-        """Keep a delivery for the next digest."""
-        self._collected[delivery.id] = delivery
-
-    def remove(self, delivery: Delivery) -> None:
-        """Remove a delivery from the next digest."""
-        self._collected.pop(delivery.id, None)
-
     def digest_at(self, settle: int, at_most: int) -> int | None:
         """Return when the next digest may be sent, or None if no deliveries have been collected.
 
@@ -63,10 +55,10 @@ class ChannelQueue:
             settle: time without new deliveries after which the digest is sent, microseconds.
             at_most: maximum time to hold the digest, microseconds.
         """
-        if not self._collected:
+        if not self.collected:
             return None
-        due = min(delivery.due_at for delivery in self._collected.values())
-        created = [delivery.created_at for delivery in self._collected.values() if delivery.due_at == due]
+        due = min(delivery.due_at for delivery in self.collected.values())
+        created = [delivery.created_at for delivery in self.collected.values() if delivery.due_at == due]
         return min(max(due, max(created) + settle), max(due, min(created)) + at_most)
 
     def take_digest(self, now: int, settle: int, at_most: int) -> list[Delivery]:
@@ -74,9 +66,9 @@ class ChannelQueue:
         at = self.digest_at(settle, at_most)
         if at is None or at > now:
             return []
-        due = [delivery for delivery in self._collected.values() if delivery.due_at <= now]
+        due = [delivery for delivery in self.collected.values() if delivery.due_at <= now]
         for delivery in due:
-            self.remove(delivery)
+            del self.collected[delivery.id]
         return due
 
 
@@ -148,7 +140,6 @@ class PendingDeliveries:
         self._change().channels[name] = encode_record(self.channels[name])
 
     def _add_message(self, message: OutboundMessage) -> None:
-        """Add a new message and assign its deliveries to it."""
         self.messages[message.id] = message
         for name in message.deliveries:
             delivery = self.deliveries[name]
@@ -157,7 +148,6 @@ class PendingDeliveries:
         self._save_message(message)
 
     def _end_message(self, message: OutboundMessage, state: str, reason: str, now: int) -> None:
-        """End a message and all its deliveries."""
         self.messages.pop(message.id, None)
         if state == DEAD:
             message.problem = reason

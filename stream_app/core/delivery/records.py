@@ -150,6 +150,7 @@ class DeliveryState:
     dead: int = 0  # number of dead deliveries
 
 
+encode_record: Final = msgspec.json.Encoder().encode  # as JSON, which is readable in Redis
 _SHOWN_BYTES: Final = 120  # number of leading bytes shown of an unreadable value, which starts with its id
 _RecordT = TypeVar("_RecordT", Delivery, OutboundMessage, ChannelState, Request)
 
@@ -170,11 +171,6 @@ def digest_id(channel: str, deliveries: Iterable[str]) -> str:
     True
     """
     return f"dg_{xxhash.xxh3_128_hexdigest('|'.join([channel, *deliveries]).encode('utf-8', 'surrogatepass'))}"
-
-
-def encode_record(record: Delivery | OutboundMessage | ChannelState | Request) -> bytes:
-    """Encode a record as JSON, which is readable in Redis."""
-    return msgspec.json.encode(record)
 
 
 def decode_record(value: bytes, kind: type[_RecordT]) -> _RecordT:

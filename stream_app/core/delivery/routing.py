@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
-from stream_app.core.delivery.quiet_hours import QuietHours, digest_due
+from stream_app.core.delivery.quiet_hours import QuietHours
 from stream_app.core.delivery.records import MessageText
 from stream_app.core.delivery.retry import SECOND, Limit, Retries
 from stream_app.core.messages.alerts import AlertOpened
@@ -77,18 +77,12 @@ class Policy:
     settle_at_most: int = 600 * SECOND
     retries: Retries = field(default_factory=Retries)
 
-    def due_at(self, alert: AlertOpened, opened_at: int, route: Route, now: int) -> int:
-        """Return when an alert, or the digest that contains it, is due."""
-        return digest_due(opened_at, self.digest_hour, self.zone) if route.collects(alert) else now
-
 
 class MessageWriter(Protocol):
     """Writes alerts as text in the language and within the size limit of a channel."""
 
     def alert(self, alert: AlertOpened, route: Route) -> MessageText:
         """Return the message of one alert."""
-        ...
 
     def digest(self, alerts: Sequence[AlertOpened], route: Route) -> list[tuple[MessageText, tuple[str, ...]]]:
         """Return the fewest messages that hold all alerts, each with the ids of its alerts."""
-        ...

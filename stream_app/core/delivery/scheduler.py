@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime
 
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused
 from stream_app.core.delivery.pending import ChannelQueue, PendingDeliveries
+from stream_app.core.delivery.quiet_hours import digest_due
 from stream_app.core.delivery.records import (
     CLOSED,
     DEAD,
@@ -63,7 +63,7 @@ class DeliveryScheduler(PendingDeliveries):
             if delivery.channel not in self.routes:
                 self._end_delivery(delivery, SUPPRESSED, REMOVED, now)
             elif not delivery.message:
-                self._queues[delivery.channel].collect(delivery)
+                self._queues[delivery.channel].collected[delivery.id] = delivery
 
     def confirm(self, changes: DeliveryChanges) -> None:
         """Release the messages of the stored changes for sending."""
@@ -101,12 +101,13 @@ class DeliveryScheduler(PendingDeliveries):
                 self._open(message, known, now)
 
     def _open(self, alert: AlertOpened, known: AbstractSet[str], now: int) -> None:
-        opened_at, expires_at = _micros(alert.opened_at), _micros(alert.expires_at)
+        opened_at, expires_at = ((at - EPOCH) // MICROSECOND for at in (alert.opened_at, alert.expires_at))
         for name, route in self.routes.items():
             key = delivery_id(alert.alert_id, name)
             if not route.takes(alert) or key in known or key in self.deliveries:
                 continue
-            due_at = self._policy.due_at(alert, opened_at, route, now)
+            collects = route.collects(alert)
+            due_at = digest_due(opened_at, self._policy.digest_hour, self._policy.zone) if collects else now
             delivery = Delivery(
                 key, alert.alert_id, name, alert.shop_id, now, now, expires_at, due_at, urgent=alert.urgent
             )
@@ -114,9 +115,9 @@ class DeliveryScheduler(PendingDeliveries):
                 self._end_delivery(delivery, SUPPRESSED, EXPIRED, now)
                 continue
             self.deliveries[key] = delivery
-            if route.collects(alert):
+            if collects:
                 delivery.alert = alert
-                self._queues[name].collect(delivery)
+                self._queues[name].collected[key] = delivery
                 self._save_delivery(delivery)
             else:
                 self._write_alert(delivery, alert, now)
@@ -137,7 +138,7 @@ class DeliveryScheduler(PendingDeliveries):
                 continue
             outbound = self.messages.get(delivery.message)
             if outbound is None:
-                self._queues[name].remove(delivery)
+                self._queues[name].collected.pop(delivery.id, None)
                 self._end_delivery(delivery, SUPPRESSED, CLOSED, now)
             elif outbound.id in self._in_flight:
                 self._closed.add(outbound.id)
@@ -278,7 +279,3 @@ class DeliveryScheduler(PendingDeliveries):
     def complete_requests(self, count: int) -> None:
         """Mark the given number of oldest requests as carried out."""
         self._change().answered += count
-
-
-def _micros(at: datetime) -> int:
-    return (at - EPOCH) // MICROSECOND

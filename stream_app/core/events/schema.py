@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, NoReturn, TypeVar
 
@@ -30,6 +31,7 @@ LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)  # leaves room for adding a lif
 MAX_DELIVERY: Final = timedelta(days=3_653)  # maximum time between an order and its promised or actual delivery
 DEFAULT_SHOP: Final = "default"
 _EnumT = TypeVar("_EnumT", bound=enum.StrEnum)
+_ReadT = TypeVar("_ReadT")
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
 Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)]
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)]
@@ -182,8 +184,6 @@ class Complaint(_Event, tag="complaint", kw_only=True, frozen=True, gc=False):
 
 Event = Browsing | Cart | Order | Complaint
 KINDS: Final[dict[str, type[Event]]] = {"browsing": Browsing, "cart": Cart, "order": Order, "complaint": Complaint}
-_decoder = msgspec.json.Decoder(Event)
-_encoder = msgspec.json.Encoder()
 _AT_FIELD = re.compile(r"(?P<reason>.*?) - at `\$\.?(?P<field>.*)`$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(?P<field>[^`]+)`")
 
@@ -202,8 +202,8 @@ def rejection(error: msgspec.MsgspecError) -> Rejected:
     return Rejected(text)
 
 
-def decode(line: bytes | str) -> Event | Rejected:
-    """Return the event in a line of JSON, or its rejection. Never raises.
+def rejecting(decode_json: Callable[[bytes | str], _ReadT]) -> Callable[[bytes | str], _ReadT | Rejected]:
+    """Return a decoder that returns a rejection where the given one raises an error.
 
     >>> line = b'{"type":"cart","event_id":"e","customer_id":"c","occurred_at":"2026-01-01T00:00:00Z","action":"new!"}'
     >>> decode(line).action
@@ -211,14 +211,17 @@ def decode(line: bytes | str) -> Event | Rejected:
     >>> decode(b'{"type":"cart","event_id":"e","customer_id":"c"}')
     Rejected(reason='Object missing required field `occurred_at`', field='occurred_at')
     """
-    try:
-        return _decoder.decode(line)
-    except msgspec.ValidationError as error:
-        return rejection(error)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Rejected(f"not a JSON object: {error}")
+
+    def decode_or_reject(line: bytes | str) -> _ReadT | Rejected:
+        try:
+            return decode_json(line)
+        except msgspec.ValidationError as error:
+            return rejection(error)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return Rejected(f"not a JSON object: {error}")
+
+    return decode_or_reject
 
 
-def encode(event: Event) -> bytes:
-    """Return an event as JSON without a line end; `decode(encode(e)) == e`."""
-    return _encoder.encode(event)
+decode: Final[Callable[[bytes | str], Event | Rejected]] = rejecting(msgspec.json.Decoder(Event).decode)
+encode: Final = msgspec.json.Encoder().encode  # without a line end; `decode(encode(event)) == event`

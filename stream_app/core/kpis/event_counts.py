@@ -49,35 +49,31 @@ EVENT_COUNTS: Final = (
     *(EventCount("orders", kind) for kind in ORDER_KINDS),
     *(EventCount("complaints", category) for category in CATEGORIES),
 )
-PLACE: Final = {flow: place for place, flow in enumerate(EVENT_COUNTS)}
+PLACE: Final[dict[tuple[str, str], int]] = {count: place for place, count in enumerate(EVENT_COUNTS)}
 _PAGE_VIEWS, _VISITS, _CONTINUED = (PLACE[EventCount(name)] for name in ("page_views", "visits", "visits_continued"))
 _VISITORS, _DAILY_BUYERS, _REVENUE = (PLACE[EventCount(name)] for name in ("visitors", "daily_buyers", "revenue"))
-_STEP: Final = {step: PLACE[EventCount("funnel", step)] for step in FUNNEL}
-_AMOUNT: Final = {step: PLACE[EventCount("amounts", step)] for step in AMOUNTS}
-_LOSS: Final = {reason: PLACE[EventCount("checkout_losses", reason)] for reason in CHECKOUT_LOSSES}
-_ORDER: Final = {kind: PLACE[EventCount("orders", kind)] for kind in ORDER_KINDS}
-_COMPLAINT: Final = {category: PLACE[EventCount("complaints", category)] for category in CATEGORIES}
-_BROWSE: Final = _STEP["browse"]
+_BROWSE, _COMPLAINED = PLACE["funnel", "browse"], PLACE["funnel", "complained"]
+_ORDER: Final = {kind: PLACE["orders", kind] for kind in ORDER_KINDS}
 _LAST_BROWSING: Final = SLOT["last_browsing"]
 
 # action -> indices of its count and of its amount
 _COUNTS: Final[dict[CartAction | OrderAction, int]] = {
-    CartAction.FAVOURITE: _STEP["favourite"],
-    CartAction.ADD: _STEP["cart"],
-    CartAction.CHECKOUT_STARTED: _STEP["checkout"],
-    CartAction.CHECKOUT_ABANDONED: _LOSS["abandoned"],
-    CartAction.PAYMENT_FAILED: _LOSS["payment_failed"],
-    OrderAction.PLACED: _STEP["order"],
-    OrderAction.PAID: _STEP["paid"],
-    OrderAction.DELIVERED: _STEP["delivered"],
+    CartAction.FAVOURITE: PLACE["funnel", "favourite"],
+    CartAction.ADD: PLACE["funnel", "cart"],
+    CartAction.CHECKOUT_STARTED: PLACE["funnel", "checkout"],
+    CartAction.CHECKOUT_ABANDONED: PLACE["checkout_losses", "abandoned"],
+    CartAction.PAYMENT_FAILED: PLACE["checkout_losses", "payment_failed"],
+    OrderAction.PLACED: PLACE["funnel", "order"],
+    OrderAction.PAID: PLACE["funnel", "paid"],
+    OrderAction.DELIVERED: PLACE["funnel", "delivered"],
 }
 _MONEY: Final[dict[CartAction | OrderAction, int]] = {
-    CartAction.ADD: _AMOUNT["cart"],
-    CartAction.CHECKOUT_STARTED: _AMOUNT["checkout"],
-    CartAction.CHECKOUT_ABANDONED: _AMOUNT["abandoned"],
-    OrderAction.PLACED: _AMOUNT["order"],
-    OrderAction.PAID: _AMOUNT["paid"],
-    OrderAction.REFUNDED: _AMOUNT["refunded"],
+    CartAction.ADD: PLACE["amounts", "cart"],
+    CartAction.CHECKOUT_STARTED: PLACE["amounts", "checkout"],
+    CartAction.CHECKOUT_ABANDONED: PLACE["amounts", "abandoned"],
+    OrderAction.PLACED: PLACE["amounts", "order"],
+    OrderAction.PAID: PLACE["amounts", "paid"],
+    OrderAction.REFUNDED: PLACE["amounts", "refunded"],
 }
 _ABOUT_AN_ORDER: Final = (ComplaintForm.COMPLAINT, ComplaintForm.LOW_REVIEW, ComplaintForm.RETURN_REASON)
 
@@ -85,7 +81,7 @@ Row = list[float]  # indexed as EVENT_COUNTS
 
 
 class EventCounts:
-    """Counts since the last `take`.
+    """Counts since the last step; see `Step.take_counts`.
 
     Call `record` for every new event, before the event updates the customer's state.
 
@@ -97,7 +93,7 @@ class EventCounts:
 
     def __init__(self, settings: Settings, shops: ShopRegistry, classify: Classifier = unclassified) -> None:
         self._settings, self._shops, self._classify = settings, shops, classify
-        self._rows: dict[str, Row] = {}
+        self.rows: dict[str, Row] = {}  # by shop
         self._day = (0, 0)  # midnights before and after the last time looked up, microseconds
         self.opened: Counter[tuple[str, str, str]] = Counter()  # alerts by shop, cause and segment
         self.closed: Counter[tuple[str, str, str]] = Counter()  # alerts by shop, reason and segment
@@ -105,9 +101,10 @@ class EventCounts:
 
     def record(self, customer: Customer, event: Event, at: int, counts: bool) -> None:
         """Count an event. `at` is in microseconds; `counts` is whether the event is an order that counts."""
-        row = self._rows.get(event.shop_id)
+        row = self.rows.get(event.shop_id)
         if row is None:
-            row = self._row(event.shop_id)
+            name = self._shops.names[self._shops.place(event.shop_id)]
+            row = self.rows.setdefault(name, [0] * len(EVENT_COUNTS))
         if isinstance(event, Browsing):
             row[_PAGE_VIEWS] += 1
             if event.page.is_unknown:
@@ -134,21 +131,6 @@ class EventCounts:
         else:
             self.unknown_words.record(event)
             _record_complaint(row, event, self._classify)
-
-    def take(self) -> dict[str, Row]:
-        """Return the counts by shop, and reset them."""
-        rows, self._rows = self._rows, {}
-        return rows
-
-    def take_alerts(self) -> tuple[Counter[tuple[str, str, str]], Counter[tuple[str, str, str]]]:
-        """Return the counts of opened and closed alerts, and reset them."""
-        taken = self.opened, self.closed
-        self.opened, self.closed = Counter(), Counter()
-        return taken
-
-    def _row(self, shop: str) -> Row:
-        name = self._shops.names[self._shops.place(shop)]
-        return self._rows.setdefault(name, [0] * len(EVENT_COUNTS))
 
     def _begin_visit(self, row: Row, customer: Customer, at: int) -> None:
         customer.bounces = True
@@ -185,9 +167,9 @@ class EventCounts:
 def _record_complaint(row: Row, event: Complaint, classify: Classifier) -> None:
     if event.action is ComplaintAction.REOPENED or not is_dissatisfaction(event):
         return
-    row[_COMPLAINT[category_of(event, classify)]] += 1
+    row[PLACE["complaints", category_of(event, classify)]] += 1
     if event.form in _ABOUT_AN_ORDER:
-        row[_STEP["complained"]] += 1
+        row[_COMPLAINED] += 1
 
 
 def category_of(event: Complaint, classify: Classifier) -> str:

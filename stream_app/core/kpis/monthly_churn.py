@@ -71,22 +71,24 @@ class MonthlyChurn:
             self.today += 1
             self._begin_day(self.today)
 
-    def record_order(self, customer: Customer, at: int, shop: str) -> None:
-        """Record an order that counts. Call `advance` with the order's stream time first."""
+    def record_order(self, customer: Customer, at: int, shop: str, stream_time: int) -> None:
+        """Record an order that counts. Times are in microseconds."""
+        self.advance(stream_time)
         last = customer.vector[LAST_ORDER]
         if self.today is None or at < round(last * DAY_US):
             return  # a late order that precedes the last one changes nothing
         place, day = self._shops.place(shop), self._settings.local_day(at)
         if at == round(last * DAY_US):
             if shop_key(shop) > customer.vector[SHOP]:  # orders in two shops at the same instant: see update.py
-                self._move(self._shops.place_of_key(customer.vector[SHOP]), place, day)
+                self._add_customers(day, self._shops.place_of_key(customer.vector[SHOP]), -1)
+                self._add_customers(day, place, 1)
             return
         if last != NEVER:
-            self._remove(customer, round(last * DAY_US), shop)
-        if self._is_lost(day):
-            self.lost[place] += 1
-        else:
-            self._last_orders[day, place] += 1
+            last_day = self._settings.local_day(round(last * DAY_US))
+            if self._is_lost(last_day):
+                _add(self.months[0].returned, self._shops.names[place], 1)
+            self._add_customers(last_day, self._shops.place_of_key(customer.vector[SHOP]), -1)
+        self._add_customers(day, place, 1)
 
     def restore(self, customers: Sequence[Customer], months: Sequence[MonthCount], at: int) -> None:
         """Restore the customers, months and stream time from the last commit."""
@@ -116,42 +118,25 @@ class MonthlyChurn:
             _add(customers, self._shops.names[place], count)
         return customers
 
-    def _remove(self, customer: Customer, last: int, shop: str) -> None:
-        """Remove a customer's previous last order. `shop` is the shop of the new order."""
-        place, day = self._shops.place_of_key(customer.vector[SHOP]), self._settings.local_day(last)
-        if self._is_lost(day):
-            self.lost[place] -= 1
-            _add(self.months[0].returned, self._shops.names[self._shops.place(shop)], 1)
-        else:
-            self._last_orders[day, place] -= 1
-            if not self._last_orders[day, place]:
-                del self._last_orders[day, place]
-
-    def _move(self, old: int, new: int, day: int) -> None:
-        """Move a customer whose last order was on the given day from one shop to another."""
-        if self._is_lost(day):
-            self.lost[old] -= 1
-            self.lost[new] += 1
+    def _add_customers(self, last_order: int, place: int, count: int) -> None:
+        """Add customers by the day of their last order and the index of their shop; a negative count removes them."""
+        if self._is_lost(last_order):
+            self.lost[place] += count
             return
-        self._last_orders[day, old] -= 1
-        if not self._last_orders[day, old]:
-            del self._last_orders[day, old]
-        self._last_orders[day, new] += 1
+        self._last_orders[last_order, place] += count
+        if not self._last_orders[last_order, place]:
+            del self._last_orders[last_order, place]
 
     def _is_lost(self, last_order: int) -> bool:
         return self.today is not None and self.today - last_order > self._lost_after
 
     def _add_stored(self, vector: Floats) -> None:
-        """Add customers to the histogram by their stored state vectors."""
         quarters = np.round(vector[:, LAST_ORDER] * DAY_US).astype(np.int64) // _QUARTER_US
         pairs, counts = np.unique(quarters * _PLACES + self._shops.places_of_keys(vector[:, SHOP]), return_counts=True)
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
             quarter, place = divmod(pair, _PLACES)
             day = self._settings.local_day(quarter * _QUARTER_US)
-            if self._is_lost(day):
-                self.lost[place] += count
-            else:
-                self._last_orders[day, place] += count
+            self._add_customers(day, place, count)
 
 
 _PLACES: Final = 64  # greater than the maximum number of shops

@@ -105,15 +105,10 @@ class Population:
         self._changed: list[Customer] = []
 
     def mark_changed(self, customer: Customer) -> None:
-        """Mark a customer's row for update before the next count."""
+        """Mark a customer, whose index must be set, for update before the next count."""
         self._changed.append(customer)
         if len(self._changed) >= _CHANGED_AT_ONCE:
             self._flush()
-
-    def restore(self, customers: Sequence[Customer]) -> None:
-        """Create the rows of restored customers. Their indices must already be set."""
-        for start in range(0, len(customers), _CHANGED_AT_ONCE):
-            self._update_rows(customers[start : start + _CHANGED_AT_ONCE])
 
     def count(self, counted: PopulationCounts, ranking: Ranking, size: int, now: int, usual: Floats) -> Iterator[None]:
         """Add the first `size` customers to `counted`, as of `now` (microseconds), yielding after each chunk.
@@ -139,7 +134,6 @@ class Population:
     def _count(
         self, counted: PopulationCounts, buyers: npt.NDArray[np.void], latest: Floats, columns: BuyerColumns
     ) -> None:
-        """Count buyers. Other customers have no score."""
         shop = buyers["shop"].astype(np.int64)
         segment = segments(columns).astype(np.int64)
         counted.segments += _by_shop(shop, segment, counted.segments.shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from stream_app.core.events.schema import Rejected
@@ -69,7 +69,7 @@ class DeadLetter:
 def dead_letter_of(role: str, record: Record, rejected: Rejected) -> DeadLetter:
     """Return the dead letter for a record, or for the readable parts of a damaged one."""
     if isinstance(record, Unreadable):
-        return DeadLetter(role, record.kept, Rejected(record.reason))
+        return DeadLetter(role, replace(record, value=record.raw), Rejected(record.reason))
     return DeadLetter(role, record, rejected)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from stream_app.core.events.bounds import Bounds
 from stream_app.core.events.schema import EARLIEST, LATEST, Event, Rejected, decode
-from stream_app.core.messages.batches import read_message
+from stream_app.core.messages.alerts import AlertMessage
+from stream_app.core.messages.batches import CandidateBatch, LabelledBatch, read_message
 from stream_app.core.messages.dead_letters import (
     DeadLetter,
     Record,
@@ -17,8 +18,8 @@ from stream_app.core.messages.outgoing import SEQUENCE, sequence_of
 from stream_app.core.messages.schema import SystemMessage, decode_message
 from stream_app.core.units import EPOCH, MICROSECOND
 
-# Roles of the topics of a partition, in the order in which records of the same instant are processed: first a tick,
-# which says that everything before it has happened; events in the order of a replay.
+# Roles of the topics of a partition, in the order in which records of the same instant are processed: ticks, which mark
+# the end of everything before them, then contacts, then events in the order of a replay.
 TICKS: Final = "ticks"
 CONTACTS: Final = "contacts"
 EVENTS: Final = ("browsing", "cart", "complaints", "orders")
@@ -28,17 +29,7 @@ _EARLIEST: Final = (EARLIEST - EPOCH) // MICROSECOND
 _LATEST: Final = (LATEST - EPOCH) // MICROSECOND
 
 
-class Dated(Protocol):
-    """A message that reports its latest time."""
-
-    @property
-    def latest(self) -> int:
-        """Latest time in the message that is not in the future, microseconds."""
-
-
-_DatedT = TypeVar("_DatedT", bound=Dated)
-
-
+_DatedT = TypeVar("_DatedT", bound=LabelledBatch | CandidateBatch | AlertMessage)
 Item = Event | SystemMessage | DeadLetter
 
 
@@ -65,15 +56,11 @@ def decode_record(role: str, records: Sequence[Record], skew: int) -> tuple[list
             items.append(item)
             times.append(at)
         else:
-            items.append(DeadLetter(role, record, _bounds(record, skew).out_of_bounds(item.occurred_at)))
+            # The append time may be arbitrary if it was set by the producer.
+            latest = EPOCH + min(max(record.timestamp * 1000 + skew, _EARLIEST), _LATEST) * MICROSECOND
+            items.append(DeadLetter(role, record, Bounds(EARLIEST, latest).out_of_bounds(item.occurred_at)))
             times.append(AT_ONCE)
     return items, times
-
-
-def _bounds(record: Record, skew: int) -> Bounds:
-    """Return the time bounds for the event in a record. The timestamp may be arbitrary if set by the producer."""
-    latest = min(max(record.timestamp * 1000 + skew, _EARLIEST), _LATEST)
-    return Bounds(EARLIEST, EPOCH + latest * MICROSECOND)
 
 
 def read_internal(

@@ -50,13 +50,8 @@ def header_bytes(header: tuple[str, bytes | None]) -> int:
     return len(name.encode("utf-8", "surrogatepass")) + len(value or b"") + 10
 
 
-_packer: Final = msgspec.msgpack.Encoder()
+pack: Final = msgspec.msgpack.Encoder().encode
 _MessageT = TypeVar("_MessageT")
-
-
-def pack(message: msgspec.Struct) -> bytes:
-    """Encode a message as MessagePack."""
-    return _packer.encode(message)
 
 
 def sequence_of(headers: Iterable[tuple[str, bytes | None]]) -> int:

@@ -6,6 +6,7 @@ itself use MessagePack; see batches.py and outgoing.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Final
 
 import msgspec
@@ -22,7 +23,7 @@ from stream_app.core.events.schema import (
     Text,
     refuse,
     refuse_blank,
-    rejection,
+    rejecting,
 )
 from stream_app.core.messages.outgoing import SequenceNumber
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
@@ -153,26 +154,7 @@ class AllocationDone(msgspec.Struct, frozen=True, tag="desk_done", omit_defaults
 
 
 SystemMessage = Tick | Contact | AllocationDone
-_json_decoder: Final = msgspec.json.Decoder(SystemMessage)
-_json_encoder: Final = msgspec.json.Encoder()
-
-
-def decode_message(value: bytes) -> SystemMessage | Rejected:
-    """Decode a JSON value. Return the message or its rejection; never raises.
-
-    >>> decode_message(b'{"type":"tick","occurred_at":"2026-01-01T00:00:00Z","version":3}').version
-    3
-    >>> decode_message(b'{"type":"tick"}')
-    Rejected(reason='Object missing required field `occurred_at`', field='occurred_at')
-    """
-    try:
-        return _json_decoder.decode(value)
-    except msgspec.ValidationError as error:
-        return rejection(error)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Rejected(f"not a JSON object: {error}")
-
-
-def encode_message(message: msgspec.Struct) -> bytes:
-    """Encode a message as JSON; `decode_message(encode_message(tick)) == tick`."""
-    return _json_encoder.encode(message)
+decode_message: Final[Callable[[bytes | str], SystemMessage | Rejected]] = rejecting(
+    msgspec.json.Decoder(SystemMessage).decode
+)
+encode_message: Final = msgspec.json.Encoder().encode  # `decode_message(encode_message(tick)) == tick`

@@ -59,11 +59,6 @@ class UnknownValues:
             fields.setdefault(field, {})[word] = count
         return fields
 
-    def take(self) -> Counter[Found]:
-        """Return the counts, and reset them."""
-        counts, self.counts = self.counts, Counter()
-        return counts
-
 
 def displayable(word: str) -> str:
     """Return the word if it is safe to show, or UNREADABLE if it may be personal data.

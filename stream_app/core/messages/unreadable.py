@@ -3,54 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
-class Kept(NamedTuple):
-    """The readable parts of a damaged record; implements `decoding.Record`."""
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Placeholder for a record, or a whole batch of records, that the client library cannot read.
+
+    It takes the place of the records in their partition, and implements `dead_letters.Record`.
+
+    Attributes:
+        offset: offset of the first unreadable record.
+        timestamp: time when the broker appended the record, milliseconds.
+        key: record key, or None if it cannot be read.
+        raw: value of the record or bytes of the batch, sent to the dead-letter topic.
+        reason: why the record cannot be read.
+        headers: record headers; empty if they cannot be read.
+        value: None, so that decoders reject it.
+    """
 
     offset: int
     timestamp: int
     key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]] = ()
-
-
-class Unreadable(NamedTuple):
-    """Placeholder for a record, or a whole batch of records, that the client library cannot read.
-
-    It takes the place of the records in their partition. Its value is None, so that no decoder accepts it. `kept` is
-    sent to the dead-letter topic.
-
-    >>> lost = Unreadable(Kept(7, 0, None, b"raw"), "the checksum does not match")
-    >>> lost.offset, lost.value, lost.kept.value
-    (7, None, b'raw')
-    """
-
-    kept: Kept
+    raw: bytes | None
     reason: str
-
-    @property
-    def offset(self) -> int:
-        """Offset of the first unreadable record."""
-        return self.kept.offset
-
-    @property
-    def timestamp(self) -> int:
-        """Time when the broker appended the record, milliseconds."""
-        return self.kept.timestamp
-
-    @property
-    def key(self) -> bytes | None:
-        """Record key, or None if it could not be read."""
-        return self.kept.key
-
-    @property
-    def value(self) -> None:
-        """Always None, so that decoders reject it."""
-        return
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """Record headers; empty if they could not be read."""
-        return self.kept.headers
+    headers: Sequence[tuple[str, bytes | None]] = ()
+    value: bytes | None = None

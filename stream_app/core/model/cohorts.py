@@ -1,7 +1,7 @@
 """Expected and observed returns by decision day, used as input for the nowcast.
 
-Partitions send these sums to the trainer instead of individual decisions. The sums are exact, so they do not depend on
-how decisions are distributed over batches and partitions.
+Partitions send these sums to the trainer instead of individual decisions. The sums are exact and therefore independent
+of how decisions are distributed over batches and partitions.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from stream_app.core.messages.batches import LabelledBatch
 from stream_app.core.model.experts.expert import LIMIT
 from stream_app.core.model.labels import Pending, Returned
 from stream_app.core.units import DAY_US
@@ -51,8 +52,8 @@ class Cohorts:
         for one in returned:
             self.returns[one.decided_at // DAY_US, (one.returned_at - one.decided_at) // DAY_US] += 1
 
-    def merge(self, other: Cohorts) -> None:
-        """Add the sums from another partition or batch."""
-        for day, expected in other.expected.items():
+    def merge(self, batch: LabelledBatch) -> None:
+        """Add the sums of a partition's batch."""
+        for day, expected in batch.expected.items():
             self.expected[day] = self.expected.get(day, 0.0) + expected
-        self.returns.update(other.returns)
+        self.returns.update({(day, age): count for day, age, count in batch.returns})

@@ -37,10 +37,6 @@ class Feature:
     linear: bool = True
 
 
-def _log_decayed(kind: str, half_life: float) -> Callable[[StateFrame], Floats]:
-    return lambda view: np.log1p(view.decayed(kind, half_life))
-
-
 _KIND_WORDS: Final = {
     "order": ("orders", "订单"),
     "browsing": ("page views", "浏览"),
@@ -58,18 +54,13 @@ def decayed_feature(kind: str, half_life: float) -> Feature:
         f"recent {english}, each losing half its weight every {half_life:g} days",
         f"近期{chinese}次数，每 {half_life:g} 天权重减半",
         kind,
-        _log_decayed(kind, half_life),
+        lambda view: np.log1p(view.decayed(kind, half_life)),
     )
 
 
 def trend(kind: str, short: float, long: float, floor: float) -> Callable[[StateFrame], Floats]:
     """Return a function that computes the log ratio of two rates; `floor` is added to both counts."""
     return lambda view: np.log((view.decayed(kind, short) + floor) / (view.decayed(kind, long) * short / long + floor))
-
-
-def log_since(name: str) -> Callable[[StateFrame], Floats]:
-    """Return a function that computes log(1 + days) since a time in the state vector."""
-    return lambda view: np.log1p(view.days_since(name))
 
 
 def open_complaint_age(view: StateFrame) -> Floats:
@@ -81,8 +72,3 @@ def open_complaint_age(view: StateFrame) -> Floats:
 def rate_recency(view: StateFrame) -> Floats:
     """Return the expected number of orders since the last one, given each customer's own order rate."""
     return view.recency * view.order_days / (view.age + view.horizon)
-
-
-def share(part: str, whole: str) -> Callable[[StateFrame], Floats]:
-    """Return a function that computes a share, shrunk towards 0 by two pseudo-observations."""
-    return lambda view: view[part] / (view[whole] + 2.0)

@@ -1,7 +1,8 @@
 """The feature table: each feature with its unit and its description in both languages.
 
 Features are stationary: rates, decayed counts and comparisons with the customer's own past. Totals since the start of
-the log would drift over time, and models would learn the age of the log (docs/adr/0005-model.md).
+the log would drift over time, and models would learn the age of the log (docs/adr/0005-model.md). Shares are shrunk
+towards 0 by two pseudo-observations.
 """
 
 from __future__ import annotations
@@ -14,17 +15,16 @@ import numpy.typing as npt
 from stream_app.core.model.feature import (
     Feature,
     decayed_feature,
-    log_since,
     open_complaint_age,
     rate_recency,
-    share,
     trend,
 )
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.vector import HALF_LIVES, NEVER
 
 LIMIT: Final = 60.0  # largest absolute value of a feature, so that all values fit in a float16
-_OWN_PACE: Final = (
+FEATURES: Final = (
+    # the customer's own pace
     Feature(
         "recency",
         "log(1 + days)",
@@ -36,7 +36,7 @@ _OWN_PACE: Final = (
     Feature(
         "silence",
         "log(1 + days)",
-        "days since any sign of life",
+        "days since the last event of any kind",
         "距最近一次任何行为的天数",
         "order",
         lambda v: np.log1p(v.silence),
@@ -44,7 +44,7 @@ _OWN_PACE: Final = (
     Feature(
         "recency_to_gap",
         "log(1 + ratio)",
-        "silence compared with the customer's usual gap between orders",
+        "days since the last order, relative to the customer's usual gap between orders",
         "沉默时间与其平常下单间隔之比",
         "order",
         lambda v: np.log1p(v.recency / np.maximum(np.where(v.repeats > 0, v.mean_gap, v.horizon / 2), 0.5)),
@@ -52,7 +52,7 @@ _OWN_PACE: Final = (
     Feature(
         "expected_orders",
         "orders",
-        "orders that the customer's own rate would have brought since the last one",
+        "expected number of orders since the last one, at the customer's own order rate",
         "按其自身频率，自上次下单以来本应产生的订单数",
         "order",
         rate_recency,
@@ -60,7 +60,7 @@ _OWN_PACE: Final = (
     Feature(
         "expected_orders_squared",
         "orders²",
-        "the same, squared: very overdue",
+        "square of `expected_orders`, which emphasises customers who are long overdue",
         "同上的平方：严重逾期",
         "order",
         lambda v: np.minimum(rate_recency(v), 7.0) ** 2,
@@ -68,7 +68,7 @@ _OWN_PACE: Final = (
     Feature(
         "expected_repeats",
         "log(1 + orders)",
-        "the same by the rate between the first order and the last",
+        "expected number of orders since the last one, at the rate between the first and the last order",
         "同上，按首末两单之间的频率计算",
         "order",
         lambda v: np.log1p(v.recency * (v.repeats + 1.0) / (v.span + v.horizon)),
@@ -84,7 +84,7 @@ _OWN_PACE: Final = (
     Feature(
         "gap_deviation",
         "log(1 + days)",
-        "how irregular the gaps are",
+        "standard deviation of the gaps between order days",
         "下单间隔的波动",
         "order",
         lambda v: np.log1p(v.gap_deviation),
@@ -92,7 +92,7 @@ _OWN_PACE: Final = (
     Feature(
         "last_gap",
         "log(1 + days)",
-        "the last gap between order days",
+        "most recent gap between order days",
         "最近一次下单间隔",
         "order",
         lambda v: np.log1p(v.last_gap),
@@ -100,7 +100,7 @@ _OWN_PACE: Final = (
     Feature(
         "gap_trend",
         "log ratio",
-        "the last gap compared with the usual one: are the gaps growing?",
+        "most recent gap, relative to the usual gap; positive if the gaps are growing",
         "最近间隔与平常之比：间隔是否在变长",
         "order",
         lambda v: np.log1p(v.last_gap) - v.log_gap,
@@ -108,7 +108,7 @@ _OWN_PACE: Final = (
     Feature(
         "gap_score",
         "standard deviations",
-        "how unusual the present silence is for this customer",
+        "how far the current silence exceeds the customer's usual gaps",
         "目前的沉默对该客户有多不寻常",
         "order",
         lambda v: np.clip((np.log1p(v.recency) - v.log_gap) / v.log_gap_deviation, -8.0, 8.0),
@@ -116,7 +116,7 @@ _OWN_PACE: Final = (
     Feature(
         "longer_gaps",
         "share",
-        "share of the last gaps that were longer than the present silence",
+        "share of the recent gaps that were longer than the current silence",
         "近期间隔中比目前沉默更长的比例",
         "order",
         lambda v: (v.longer_gaps + 0.5) / (np.minimum(v.repeats, 7.0) + 1.0),
@@ -124,7 +124,7 @@ _OWN_PACE: Final = (
     Feature(
         "gaps_ending",
         "share",
-        "of those, the share that ended within the horizon",
+        "share of these longer gaps that ended within the horizon",
         "其中在预测窗口内结束的比例",
         "order",
         lambda v: (v.gaps_ending_within_horizon + 0.3) / (v.longer_gaps + 0.6 + (v.repeats == 0)),
@@ -132,7 +132,7 @@ _OWN_PACE: Final = (
     Feature(
         "one_time",
         "0 or 1",
-        "has ordered on one day only",
+        "1 if the customer has ordered on one day only",
         "只在一天下过单",
         "order",
         lambda v: (v.order_days <= 1).astype(np.float64),
@@ -140,17 +140,16 @@ _OWN_PACE: Final = (
     Feature(
         "second_order",
         "0 or 1",
-        "has ordered on two days",
+        "1 if the customer has ordered on exactly two days",
         "在两天下过单",
         "order",
         lambda v: (v.order_days == 2).astype(np.float64),
     ),
-)
-_MONEY: Final = (
+    # money
     Feature(
         "mean_amount",
         "log(1 + money)",
-        "mean amount of an order",
+        "mean order amount",
         "平均订单金额",
         "order.amount",
         lambda v: np.log1p(np.maximum(v["money"], 0.0) / np.maximum(v["orders"], 1.0)),
@@ -166,43 +165,42 @@ _MONEY: Final = (
     Feature(
         "discount_share",
         "share",
-        "orders with a discount",
+        "share of orders with a discount",
         "使用优惠的订单占比",
         "order.discount",
-        share("discounted", "orders"),
+        lambda v: v["discounted"] / (v["orders"] + 2.0),
     ),
     Feature(
         "return_share",
         "share",
-        "orders returned, refunded or cancelled",
+        "share of orders that were returned, refunded or cancelled",
         "退货、退款或取消占比",
         "order.action",
-        share("returns", "orders"),
+        lambda v: v["returns"] / (v["orders"] + 2.0),
     ),
     Feature(
         "late_share",
         "share",
-        "orders delivered after the promised time",
+        "share of orders delivered after the promised time",
         "晚于承诺时间送达的占比",
         "order.promised_at",
-        share("late_deliveries", "orders"),
+        lambda v: v["late_deliveries"] / (v["orders"] + 2.0),
     ),
-)
-_COUNTS: Final = tuple(
-    decayed_feature(kind, half_life)
-    for kind, half_lives in {
-        "order": HALF_LIVES[:4],
-        "browsing": HALF_LIVES[:4],
-        "cart": HALF_LIVES[:4],
-        "complaint": HALF_LIVES[1:4],
-    }.items()
-    for half_life in half_lives
-)
-_ACTIVITY: Final = (
+    # recent events
+    *(
+        decayed_feature(kind, half_life)
+        for kind, half_lives in {
+            "order": HALF_LIVES[:4],
+            "browsing": HALF_LIVES[:4],
+            "cart": HALF_LIVES[:4],
+            "complaint": HALF_LIVES[1:4],
+        }.items()
+        for half_life in half_lives
+    ),
     Feature(
         "order_trend",
         "log ratio",
-        "orders of the last month against those of the last quarter",
+        "orders in the last month, relative to the last quarter",
         "近一月与近一季订单之比",
         "order",
         trend("order", 30.0, 90.0, 0.2),
@@ -210,7 +208,7 @@ _ACTIVITY: Final = (
     Feature(
         "browsing_trend_week",
         "log ratio",
-        "page views of the last week against those of the last month",
+        "page views in the last week, relative to the last month",
         "近一周与近一月浏览之比",
         "browsing",
         trend("browsing", 7.0, 30.0, 0.5),
@@ -218,7 +216,7 @@ _ACTIVITY: Final = (
     Feature(
         "browsing_trend_month",
         "log ratio",
-        "page views of the last month against those of the last quarter",
+        "page views in the last month, relative to the last quarter",
         "近一月与近一季浏览之比",
         "browsing",
         trend("browsing", 30.0, 90.0, 0.5),
@@ -229,7 +227,7 @@ _ACTIVITY: Final = (
         "days since the last page view",
         "距最近一次浏览的天数",
         "browsing",
-        log_since("last_browsing"),
+        lambda v: np.log1p(v.days_since("last_browsing")),
     ),
     Feature(
         "cart_recency",
@@ -237,7 +235,7 @@ _ACTIVITY: Final = (
         "days since the last cart or favourite action",
         "距最近一次加购或收藏的天数",
         "cart",
-        log_since("last_cart"),
+        lambda v: np.log1p(v.days_since("last_cart")),
     ),
     Feature(
         "complaint_recency",
@@ -245,12 +243,12 @@ _ACTIVITY: Final = (
         "days since the last complaint",
         "距最近一次投诉的天数",
         "complaint",
-        log_since("last_complaint"),
+        lambda v: np.log1p(v.days_since("last_complaint")),
     ),
     Feature(
         "open_complaint_age",
         "log(1 + days)",
-        "days for which a complaint has been open",
+        "age of the oldest open complaint",
         "投诉未解决的天数",
         "complaint.action",
         open_complaint_age,
@@ -258,7 +256,7 @@ _ACTIVITY: Final = (
     Feature(
         "open_complaints",
         "count",
-        "complaints that are open",
+        "number of open complaints",
         "未解决的投诉数",
         "complaint.action",
         lambda v: (v.complaint_opened > NEVER).sum(axis=1).astype(np.float64),
@@ -266,13 +264,12 @@ _ACTIVITY: Final = (
     Feature(
         "checkout_loss",
         "share",
-        "checkouts abandoned or failed in payment",
+        "share of checkouts that were abandoned or failed at payment",
         "结算放弃或支付失败的占比",
         "cart.action",
         lambda v: (v["abandoned"] + v["payment_failures"]) / (v["checkouts"] + 2.0),
     ),
-)
-_LENGTH: Final = (
+    # totals, which the linear expert does not use
     Feature(
         "age",
         "log(1 + horizons)",
@@ -285,14 +282,13 @@ _LENGTH: Final = (
     Feature(
         "order_days",
         "log(1 + days)",
-        "distinct days with an order",
+        "number of distinct days with an order",
         "有订单的天数",
         "order",
         lambda v: np.log1p(v.order_days),
         linear=False,
     ),
 )
-FEATURES: Final = (*_OWN_PACE, *_MONEY, *_COUNTS, *_ACTIVITY, *_LENGTH)
 NAMES: Final = tuple(feature.name for feature in FEATURES)
 PLACE: Final = {name: place for place, name in enumerate(NAMES)}
 LINEAR: Final = tuple(place for place, feature in enumerate(FEATURES) if feature.linear)

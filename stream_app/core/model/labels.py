@@ -18,31 +18,19 @@ def counts_as_order(event: Event, settings: Settings) -> bool:
     return isinstance(event, Order) and event.action == settings.order_action
 
 
+@dataclass(slots=True, eq=False)
 class Pending:
     """A decision that has no label yet, with the features and predictions to learn from later."""
 
-    __slots__ = (
-        "customer",
-        "decided_at",
-        "features",
-        "index",
-        "log_odds",
-        "probability",
-        "returned",
-        "source",
-        "version",
-    )
-
-    def __init__(self, customer: str, decided_at: int) -> None:
-        self.customer = customer
-        self.decided_at = decided_at  # microseconds
-        self.features = b""  # float16, one per feature
-        self.log_odds = b""  # float16, in the order of the columns of churn_model.Scores.log_odds
-        self.probability = 0.5  # representable exactly as float32
-        self.source = 0
-        self.version = 0
-        self.index = 0  # index among all decisions of a replay
-        self.returned = False  # whether an order within the horizon has been seen
+    customer: str
+    decided_at: int  # microseconds
+    features: bytes = b""  # float16, one per feature
+    log_odds: bytes = b""  # float16, in the order of the columns of scores.Scores.log_odds
+    probability: float = 0.5  # representable exactly as float32
+    source: int = 0
+    version: int = 0
+    returned: bool = False  # whether an order within the horizon has been seen
+    index: int = 0  # index among all decisions of a replay
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +49,20 @@ class Returned(NamedTuple):
     returned_at: int  # microseconds
 
 
-class Waiting:
-    """The unlabelled decisions of a partition, oldest first."""
+def mature(waiting: deque[Pending], horizon: int, watermark: int) -> Iterator[Matured]:
+    """Remove and yield the decisions whose horizon has ended by the watermark.
 
-    def __init__(self, horizon: int) -> None:
-        self._horizon = horizon
-        self._queue: deque[Pending] = deque()
+    Both labels are released at decided_at + horizon. Retained customers are known earlier, but learning from them first
+    would bias the models towards retention.
 
-    def __len__(self) -> int:
-        return len(self._queue)
-
-    def add(self, pending: Pending) -> None:
-        """Add a decision. Decisions must be added in order of (decided_at, customer)."""
-        self._queue.append(pending)
-
-    def mature(self, watermark: int) -> Iterator[Matured]:
-        """Remove and yield every decision whose horizon has ended by the watermark.
-
-        Both labels are released at decided_at + horizon. Retained customers are known earlier, but learning from them
-        first would bias the models towards retention.
-        """
-        queue = self._queue
-        while queue and queue[0].decided_at + self._horizon <= watermark:
-            pending = queue.popleft()
-            label = RETAINED if pending.returned else CHURNED
-            yield Matured(pending, label, pending.decided_at + self._horizon)
+    Args:
+        waiting: unlabelled decisions, in order of (decided_at, customer).
+        horizon: microseconds.
+        watermark: microseconds.
+    """
+    while waiting and (end := waiting[0].decided_at + horizon) <= watermark:
+        pending = waiting.popleft()
+        yield Matured(pending, RETAINED if pending.returned else CHURNED, end)
 
 
 def record_order(waiting: list[Pending], at: int, horizon: int, closed: int) -> list[Returned]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import struct
-from typing import Final, NoReturn
+from typing import Final
 
 from stream_app.errors import UnusableSnapshot
 
@@ -57,22 +57,16 @@ def verify(signed: bytes, context: str, keys: Keys, source: str) -> bytes:
     stream_app.errors.UnusableSnapshot: The model snapshot here cannot be used: it is not signed. ...
     """
     if not signed.startswith(MAGIC):
-        _refuse(source, "it is not signed", _UNSIGNED)
+        raise UnusableSnapshot(source=source, problem="it is not signed", remedy=_UNSIGNED)
     given, content = signed[len(MAGIC) : _START], signed[_START:]
     if not any(hmac.compare_digest(given, _mac(content, context, key)) for key in keys):
         problem = (
             "its signature is invalid: it was signed with another key, written for another installation, or modified"
         )
-        _refuse(source, problem, _OTHER_KEY)
+        raise UnusableSnapshot(source=source, problem=problem, remedy=_OTHER_KEY)
     return content
 
 
 def _mac(content: bytes, context: str, key: bytes) -> bytes:
     where = context.encode()
-    mac = hmac.new(key, MAGIC + _LENGTH.pack(len(where)) + where, _DIGEST)
-    mac.update(content)
-    return mac.digest()
-
-
-def _refuse(source: str, problem: str, remedy: str) -> NoReturn:
-    raise UnusableSnapshot(source=source, problem=problem, remedy=remedy)
+    return hmac.digest(key, MAGIC + _LENGTH.pack(len(where)) + where + content, _DIGEST)

@@ -27,7 +27,7 @@ from stream_app.core.model.experts.expert import Rows
 from stream_app.core.model.features import NAMES
 from stream_app.core.state.vector import SLOTS
 from stream_app.core.units import DAY_US
-from stream_app.core.versions import SNAPSHOT_SCHEMAS, SNAPSHOT_STEPS, is_readable, present_class, rename_attributes
+from stream_app.core.versions import SNAPSHOT_SCHEMAS, SNAPSHOT_STEPS, is_readable, present_class
 from stream_app.errors import UnusableSnapshot
 
 # Increase with every change to the layout or to the attributes of a class in this package; see docs/state-formats.md.
@@ -147,7 +147,6 @@ def restore(stored: bytes, source: str = "given") -> ChurnModel:
     _check(header, body, source)
     try:
         churn_model = _AllowListUnpickler(io.BytesIO(body)).load()
-        rename_attributes(churn_model, _OWN)
         for older in range(header.format, FORMAT):
             SNAPSHOT_STEPS[older](churn_model)
         found = fingerprint(churn_model) if isinstance(churn_model, ChurnModel) else ""

@@ -201,7 +201,8 @@ class AlertTracker:
             if breach.expires_at >= stream_time:  # a complaint that arrives late may already have expired
                 self._notes = breach_notes_of(breach) | self._notes  # staff actions of this step are newer
         self._clear_notes(one.alert_id for one in ended)
-        self._clear_notes(self.sla.take_forgotten())
+        self._clear_notes(self.sla.forgotten)
+        self.sla.forgotten.clear()
         return closed, breaches, ended
 
     def _clear_notes(self, alert_keys: Iterable[str]) -> None:

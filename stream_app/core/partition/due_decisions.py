@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 import xxhash
 
 from stream_app.core.customers.customer import Customer
-from stream_app.core.model.labels import Pending, Waiting
+from stream_app.core.model.labels import Pending
 from stream_app.core.partition.score_batch import ScoreBatch
 from stream_app.core.partition.timers import Timers
 from stream_app.core.partition.working_set import WorkingSet
@@ -40,7 +41,7 @@ class DueDecisions:
     def __init__(self, settings: Settings, working_set: WorkingSet, batch: ScoreBatch) -> None:
         self._settings, self._working_set, self._batch = settings, working_set, batch
         self.timers: Timers[Customer] = Timers(settings.decide_every // 1024)
-        self.waiting = Waiting(settings.horizon)
+        self.waiting: deque[Pending] = deque()  # in order of (decided_at, customer)
         self.made = 0  # number of decisions since the process started
 
     def schedule_first(self, customer: Customer, after: int) -> None:
@@ -80,8 +81,7 @@ class DueDecisions:
             if customer.due:
                 self.timers.add(customer.due, customer.name, customer)
         waiting = [pending for customer in customers for pending in customer.waiting]
-        for pending in sorted(waiting, key=lambda one: (one.decided_at, one.customer)):
-            self.waiting.add(pending)
+        self.waiting.extend(sorted(waiting, key=lambda one: (one.decided_at, one.customer)))
 
     def _decide(self, customer: Customer, due: int) -> None:
         """Make the due decision and set the next timer, or stop scoring a customer who is no longer active."""
@@ -95,7 +95,7 @@ class DueDecisions:
         customer.waiting.append(pending)
         customer.fresh += 1
         customer.packed = None
-        self.waiting.add(pending)
+        self.waiting.append(pending)
         self._batch.add(customer, due, pending)
         self._set_timer(customer, due + self._settings.decide_every)
 

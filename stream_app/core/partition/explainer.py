@@ -32,10 +32,6 @@ class Explainer:
         self._settings = settings
         self._classify = classify
 
-    def register(self, customer: Customer, shop: str) -> None:
-        """Assign a new customer to their shop."""
-        customer.counters[SHOP] = self.shops.number(shop)
-
     def record_event(self, customer: Customer, event: Event, at: int, counts: bool, stream_time: int) -> None:
         """Record an event for its customer and the customer's shop.
 

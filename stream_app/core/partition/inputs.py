@@ -68,7 +68,8 @@ class TaskInputs(RecordMerge[_Entry]):
     @property
     def waiting_since(self) -> int:
         """Time when the broker appended the oldest waiting record, milliseconds, or 0 if no record is waiting."""
-        return min((appended for _, appended, _ in self.heads), default=0)
+        heads = [queue.entries[0][3] for queue in self._queues if queue.entries]
+        return min((appended for _, appended, _ in heads), default=0)
 
 
 def more_ticks_follow(tick: Tick) -> bool:

@@ -187,7 +187,7 @@ def opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
         sequence: sequence number of the message to the partition.
     """
     records = _opening(partition, alert, sequence)
-    if any(one.size > MAX_RECORD_BYTES for one in records):  # not from a worker, whose explanations are shorter
+    if any(one.size > MAX_RECORD_BYTES for one in records):  # explanations from workers are always shorter
         candidate = replace(alert.candidate, explanation=UNEXPLAINED)
         records = _opening(partition, replace(alert, candidate=candidate), sequence)
     return records

@@ -10,6 +10,7 @@ PARTITIONER_REMEDY: Final = (
     "Partition by murmur2, as Java does. librdkafka (Python, Go, C#, PHP): partitioner=murmur2_random."
 )
 PLACEMENT_REMEDY: Final = f"{KEY_REMEDY} {PARTITIONER_REMEDY} `stream-app topics check` covers other clients."
+Counts = tuple[int, int]
 WINDOW: Final = 1_000  # number of records per topic
 MAX_SHARE: Final = 0.01  # share of misplaced records above which the worker is not ready
 FEWEST: Final = 10  # with fewer misplaced records, the share is not significant
@@ -28,24 +29,21 @@ class Placement:
     """
 
     def __init__(self) -> None:
-        self._before: dict[str, tuple[int, int]] = {}  # by role: records and misplaced records in the last full window
-        self._now: dict[str, tuple[int, int]] = {}
+        # By role: numbers of records and of misplaced records in the last full window, and since then.
+        self._windows: dict[str, tuple[Counts, Counts]] = {}
 
     def add(self, records: Mapping[str, int], misplaced: Mapping[str, int]) -> None:
         """Add the numbers of records and of misplaced records in a commit, by topic role."""
-        for role, count in records.items():
-            total, wrong = self._now.get(role, (0, 0))
-            if total >= WINDOW:
-                self._before[role], total, wrong = (total, wrong), 0, 0
-            self._now[role] = total + count, wrong
-        for role, count in misplaced.items():
-            total, wrong = self._now.get(role, (0, 0))
-            self._now[role] = total, wrong + count
+        for role in {*records, *misplaced}:
+            before, (total, wrong) = self._windows.get(role, ((0, 0), (0, 0)))
+            if role in records and total >= WINDOW:
+                before, total, wrong = (total, wrong), 0, 0
+            self._windows[role] = before, (total + records.get(role, 0), wrong + misplaced.get(role, 0))
 
     @property
     def ready(self) -> bool:
         """Whether the share of misplaced records is acceptable in every topic."""
-        return all(wrong < FEWEST or wrong <= MAX_SHARE * total for total, wrong in self._windows().values())
+        return all(wrong < FEWEST or wrong <= MAX_SHARE * total for total, wrong in self._sums().values())
 
     def problem(self, topics: Mapping[str, str]) -> str:
         """Return a problem and its remedy, both empty if no record is misplaced.
@@ -55,16 +53,12 @@ class Placement:
         """
         found = [
             f"{wrong} of the last {total} records of {topics[role]}"
-            for role, (total, wrong) in sorted(self._windows().items())
+            for role, (total, wrong) in sorted(self._sums().items())
             if wrong
         ]
         if not found:
             return ""
         return f"{', '.join(found)} are in a partition other than their customer's: {PLACEMENT_REMEDY}"
 
-    def _windows(self) -> dict[str, tuple[int, int]]:
-        windows = {}
-        for role, (total, wrong) in self._now.items():
-            before_total, before_wrong = self._before.get(role, (0, 0))
-            windows[role] = total + before_total, wrong + before_wrong
-        return windows
+    def _sums(self) -> dict[str, Counts]:
+        return {role: (before[0] + now[0], before[1] + now[1]) for role, (before, now) in self._windows.items()}

@@ -6,28 +6,27 @@ than t is applied, so no decision sees its own future, even if its customer has 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from stream_app.core.alerts.lifecycle import RETURNED, AlertClosing
-from stream_app.core.alerts.sla import ComplaintsBefore, SlaBreach, SlaBreachEnded
+from stream_app.core.alerts.lifecycle import RETURNED
+from stream_app.core.alerts.sla import ComplaintsBefore
 from stream_app.core.alerts.staff_actions import ACTIONS
 from stream_app.core.customers.customer import Customer
 from stream_app.core.events.schema import Complaint, Event
 from stream_app.core.kpis.aggregator import KpiAggregator, KpiState
 from stream_app.core.messages.schema import Contact, ContactAction
-from stream_app.core.model.labels import Matured, Pending, Returned, counts_as_order, record_order
-from stream_app.core.model.scores import Model, Scores
+from stream_app.core.model.labels import Returned, counts_as_order, mature, record_order
+from stream_app.core.model.scores import Model
 from stream_app.core.partition.alert_tracker import AlertTracker
 from stream_app.core.partition.due_decisions import DueDecisions
 from stream_app.core.partition.explainer import Explainer
 from stream_app.core.partition.outbox import alert_of
-from stream_app.core.partition.score_batch import ScoreBatch
+from stream_app.core.partition.score_batch import Effects, ScoreBatch
 from stream_app.core.partition.working_set import WorkingSet
 from stream_app.core.settings import Settings
 from stream_app.core.state.complaint_kinds import Classifier, unclassified
-from stream_app.core.state.counters import PERIOD
-from stream_app.core.state.frame import StateFrame
+from stream_app.core.state.counters import PERIOD, SHOP
 from stream_app.core.state.update import apply_event
 from stream_app.core.state.vector import LAST_ORDER
 from stream_app.core.state.vector import NEVER as NO_DAY
@@ -46,21 +45,6 @@ class Counts:
     too_late: int = 0  # later than that: counted where order does not matter, but do not change labels
     excluded: int = 0
     scored: int = 0
-
-
-@dataclass
-class Effects:
-    """Effects of a step, which the caller has to carry out."""
-
-    decisions: list[Pending] = field(default_factory=list)
-    scores: Scores | None = None  # one row per decision
-    view: StateFrame | None = None  # one row per decision
-    matured: list[Matured] = field(default_factory=list)
-    closed: list[AlertClosing] = field(default_factory=list)
-    returned: list[Returned] = field(default_factory=list)  # decisions followed by an order, reported once each
-    effects_of: list[tuple[str, float]] = field(default_factory=list)  # kind of event, change of the log-odds
-    breaches: list[SlaBreach] = field(default_factory=list)  # urgent alerts opened in this step
-    ended: list[SlaBreachEnded] = field(default_factory=list)  # urgent alerts closed in this step
 
 
 class PartitionProcessor:
@@ -132,7 +116,7 @@ class PartitionProcessor:
 
     def _add_customer(self, event: Event) -> Customer:
         customer = Customer(event.customer_id, -1)
-        self.explainer.register(customer, event.shop_id)
+        customer.counters[SHOP] = self.explainer.shops.number(event.shop_id)
         self.working_set.add([customer])
         return customer
 
@@ -148,14 +132,14 @@ class PartitionProcessor:
         """Update the KPIs, which need the state before the event, then the state, then what depends on the new one."""
         self.aggregator.event_counts.record(customer, event, at, counts)
         if counts:
-            self.aggregator.record_order(customer, event, at, self.stream_time)
+            self.aggregator.monthly_churn.record_order(customer, at, event.shop_id, self.stream_time)
         before = ComplaintsBefore.of(customer.vector, self.settings) if isinstance(event, Complaint) else None
         period = customer.counters[PERIOD]
         local_day = self.settings.local_day(at) if counts else 0
         apply_event(customer.vector, event, at, local_day, counts, self._tracked_days)
         self.explainer.record_event(customer, event, at, counts, self.stream_time)
         if counts or before is not None or customer.counters[PERIOD] != period:
-            self.aggregator.record_change(customer)
+            self.aggregator.population.mark_changed(customer)
         if before is not None:
             self.alerts.update_targets(customer, before, at, self.stream_time)
 
@@ -215,14 +199,13 @@ class PartitionProcessor:
             watermark: time up to which (inclusive) all events are known, microseconds. The default is just before
                 stream time minus the lateness, since an event at exactly that time may still arrive in time.
         """
-        scored = self._batch.score(model, self.settings.horizon / DAY_US, self.ranking)
-        self.counts.scored += scored.count
-        effects = Effects(scored.decisions, scored.scores, scored.view, effects_of=scored.effects_of)
+        self.counts.scored += len(self._batch)
+        effects = self._batch.score(model, self.settings.horizon / DAY_US, self.ranking)
         effects.closed, effects.breaches, effects.ended = self.alerts.take_changes(self.stream_time)
         effects.returned, self._returned = self._returned, []
         if watermark is None:
             watermark = self.stream_time - self.settings.lateness - 1
-        for matured in self.decisions.waiting.mature(watermark):
+        for matured in mature(self.decisions.waiting, self.settings.horizon, watermark):
             customer = self.customers[matured.pending.customer]
             customer.waiting.pop(0)
             customer.packed = None

@@ -98,8 +98,8 @@ class RecordMerge(Generic[ItemT]):
     >>> ready
     [(0, 0, 20, 'tick'), (1, 7, 20, 'b'), (1, 8, 30, 'c')]
     >>> merge.put_back(ready[2:])
-    >>> merge.positions, merge.buffered_items, merge.buffered_bytes
-    ({'ticks': 1, 'orders': 8}, 1, 100)
+    >>> merge.positions, merge.buffered_bytes
+    ({'ticks': 1, 'orders': 8}, 100)
     """
 
     def __init__(self, topics: Sequence[str], max_bytes: int = MAX_BYTES) -> None:
@@ -239,11 +239,6 @@ class RecordMerge(Generic[ItemT]):
         return {topic: queue.position for topic, queue in self._by_topic.items() if queue.end != _UNKNOWN}
 
     @property
-    def heads(self) -> list[ItemT]:
-        """First item of each topic that is not empty."""
-        return [queue.entries[0][3] for queue in self._queues if queue.entries]
-
-    @property
     def ends(self) -> dict[str, int]:
         """Next offset to fetch from each topic whose position is known."""
         return {topic: queue.end for topic, queue in self._by_topic.items() if queue.end != _UNKNOWN}
@@ -273,8 +268,3 @@ class RecordMerge(Generic[ItemT]):
     def buffered_bytes(self) -> int:
         """Bytes of all buffered items."""
         return sum(queue.buffered_bytes for queue in self._queues)
-
-    @property
-    def buffered_items(self) -> int:
-        """Number of all buffered items."""
-        return sum(len(queue.entries) for queue in self._queues)

@@ -8,26 +8,31 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from stream_app.core.alerts.lifecycle import AlertClosing
 from stream_app.core.alerts.ranking import Ranking
-from stream_app.core.alerts.sla import SlaBreach
+from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.arrays import Floats, Ints
+from stream_app.core.customers.codec.vectors import matrix
 from stream_app.core.customers.customer import Customer
-from stream_app.core.model.labels import Pending
+from stream_app.core.model.labels import Matured, Pending, Returned
 from stream_app.core.model.scores import Model, Scores
 from stream_app.core.state.frame import StateFrame
-from stream_app.core.state.vector import SLOTS
 from stream_app.core.units import DAY_US
 
 
 @dataclass
-class ScoredBatch:
-    """Scores of a step."""
+class Effects:
+    """Effects of a step, which the caller has to carry out."""
 
-    count: int = 0  # number of scored states
     decisions: list[Pending] = field(default_factory=list)
     scores: Scores | None = None  # one row per decision; None: no decisions
     view: StateFrame | None = None  # one row per decision
     effects_of: list[tuple[str, float]] = field(default_factory=list)  # kind of event, change of the log-odds
+    matured: list[Matured] = field(default_factory=list)
+    returned: list[Returned] = field(default_factory=list)  # decisions followed by an order, reported once each
+    closed: list[AlertClosing] = field(default_factory=list)
+    breaches: list[SlaBreach] = field(default_factory=list)  # urgent alerts opened in this step
+    ended: list[SlaBreachEnded] = field(default_factory=list)  # urgent alerts closed in this step
 
 
 class ScoreBatch:
@@ -36,11 +41,11 @@ class ScoreBatch:
     def __init__(self) -> None:
         self._begin()
 
+    def __len__(self) -> int:
+        return len(self._rows)
+
     def _begin(self) -> None:
-        self._customers: list[Customer] = []
-        self._at: list[int] = []
-        self._vectors: list[bytes] = []
-        self._pending: list[Pending | None] = []
+        self._rows: list[tuple[int, int, bytes, Pending | None]] = []  # ranking index, time in µs, vector, decision
         self._sampled: list[tuple[int, str]] = []  # row of the score after a sampled event, event kind
         self._breaches: list[tuple[SlaBreach, bytes]] = []
         self._forgotten: dict[int, int] = {}  # ranking index -> row; scores before this row are not ranked
@@ -55,11 +60,8 @@ class ScoreBatch:
             sampled: kind of the event that was just applied; the previous row is the state before the event.
         """
         if sampled:
-            self._sampled.append((len(self._at), sampled))
-        self._customers.append(customer)
-        self._at.append(at)
-        self._vectors.append(customer.vector.tobytes())
-        self._pending.append(pending)
+            self._sampled.append((len(self._rows), sampled))
+        self._rows.append((customer.index, at, customer.vector.tobytes(), pending))
 
     def add_breach(self, customer: Customer, breach: SlaBreach) -> None:
         """Copy a customer's current state to score an urgent alert. The score is not used in the ranking."""
@@ -67,9 +69,9 @@ class ScoreBatch:
 
     def forget(self, customer: Customer) -> None:
         """Remove a customer's scores so far from the ranking, after an order or the last active day."""
-        self._forgotten[customer.index] = len(self._at)
+        self._forgotten[customer.index] = len(self._rows)
 
-    def score(self, model: Model, horizon: float, ranking: Ranking) -> ScoredBatch:
+    def score(self, model: Model, horizon: float, ranking: Ranking) -> Effects:
         """Score the batch, complete its decisions, add the scores to the ranking, and start a new batch.
 
         Args:
@@ -80,47 +82,43 @@ class ScoreBatch:
         for index in self._forgotten:
             ranking.forget(index)
         self._score_breaches(model, horizon)
-        scored = ScoredBatch(count=len(self._at))
-        if self._at:
-            vectors, now = _matrix(self._vectors), np.array(self._at, dtype=np.float64) / DAY_US
-            decided = np.array([pending is not None for pending in self._pending])
+        effects = Effects()
+        if self._rows:
+            indices, times, copies, pending = zip(*self._rows, strict=True)
+            vectors, now = matrix(copies), np.array(times, dtype=np.float64) / DAY_US
+            decided = np.array([one is not None for one in pending])
             probability = np.empty(len(now))
             if decided.any():
-                scored.decisions = [pending for pending in self._pending if pending is not None]
-                scored.view = StateFrame(vectors[decided], now[decided], horizon)
-                scored.scores = model.decide(scored.view)
-                probability[decided] = scored.scores.probability
-                _complete(scored.decisions, scored.scores)
+                effects.decisions = [one for one in pending if one is not None]
+                effects.view = StateFrame(vectors[decided], now[decided], horizon)
+                effects.scores = model.decide(effects.view)
+                probability[decided] = effects.scores.probability
+                _complete(effects.decisions, effects.scores)
             if not decided.all():
                 probability[~decided] = model.score(StateFrame(vectors[~decided], now[~decided], horizon))
-            scored.effects_of = [
+            effects.effects_of = [
                 (kind, _log_odds(probability[row]) - _log_odds(probability[row - 1])) for row, kind in self._sampled
             ]
-            self._rank(ranking, probability)
+            self._rank(ranking, np.array(indices, dtype=np.int64), probability)
         self._begin()
-        return scored
+        return effects
 
     def _score_breaches(self, model: Model, horizon: float) -> None:
         if not self._breaches:
             return
         now = np.array([breach.candidate.at for breach, _ in self._breaches], dtype=np.float64) / DAY_US
-        scores = model.decide(StateFrame(_matrix([vector for _, vector in self._breaches]), now, horizon))
+        scores = model.decide(StateFrame(matrix([vector for _, vector in self._breaches]), now, horizon))
         for (breach, _), probability in zip(self._breaches, scores.probability.tolist(), strict=True):
             breach.candidate = replace(
                 breach.candidate, probability=probability, source=scores.source, version=scores.version
             )
 
-    def _rank(self, ranking: Ranking, probability: Floats) -> None:
-        indices: Ints = np.array([customer.index for customer in self._customers], dtype=np.int64)
+    def _rank(self, ranking: Ranking, indices: Ints, probability: Floats) -> None:
         ranked = np.arange(len(indices)) >= np.array([self._forgotten.get(index, 0) for index in indices.tolist()])
         ranking.set_latest(indices[ranked], probability[ranked])
-        for row, pending in enumerate(self._pending):
+        for row, (index, at, _, pending) in enumerate(self._rows):
             if pending is not None and ranked[row]:
-                ranking.add_decision(int(indices[row]), self._at[row], float(probability[row]))
-
-
-def _matrix(vectors: list[bytes]) -> Floats:
-    return np.frombuffer(b"".join(vectors)).reshape(len(vectors), len(SLOTS))
+                ranking.add_decision(index, at, float(probability[row]))
 
 
 def _log_odds(probability: float) -> float:
@@ -128,7 +126,6 @@ def _log_odds(probability: float) -> float:
 
 
 def _complete(decisions: Iterable[Pending], scores: Scores) -> None:
-    """Store the features and predictions with each decision."""
     log_odds = scores.log_odds.astype(np.float16)
     for row, pending in enumerate(decisions):
         pending.features = scores.features[row].tobytes()

@@ -41,7 +41,7 @@ class SlaWatch:
         self._deadlines: Timers[Customer] = Timers(HOUR_US)
         self._expiries: Timers[Customer] = Timers(HOUR_US)  # one alert lifetime after the deadlines
         self._met: list[tuple[Customer, Target, int]] = []
-        self._forgotten: list[str] = []
+        self.forgotten: list[str] = []  # ids of urgent cases whose complaints were replaced in the state
 
     def schedule(self, customer: Customer, stream_time: int) -> None:
         """Set the timers of a restored customer. Targets before stream time have already been evaluated."""
@@ -81,7 +81,7 @@ class SlaWatch:
             if target[0] >= stream_time or (case and case.resolved):
                 continue
             if replaced:
-                self._forgotten.append(breach_id(customer.name, target))
+                self.forgotten.append(breach_id(customer.name, target))
             else:
                 self._met.append((customer, target, at))
         return [(customer, target) for target in added if target[0] < stream_time]
@@ -119,11 +119,6 @@ class SlaWatch:
                 is_open = target[0] < stream_time <= case.expires_at and is_announced(target, shop)
                 return (target, case) if is_open and not case.resolved else None
         return None
-
-    def take_forgotten(self) -> list[str]:
-        """Return the ids of urgent cases whose complaints were replaced in the state since the last call."""
-        forgotten, self._forgotten = self._forgotten, []
-        return forgotten
 
     def take_met(self, shop_of: Callable[[Customer], KnownShop]) -> list[SlaBreachEnded]:
         """Return the ends of the urgent alerts whose targets were met since the last call."""

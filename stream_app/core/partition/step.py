@@ -9,7 +9,7 @@ from math import isnan
 
 from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.customers.customer import Customer
-from stream_app.core.kpis.aggregator import segment_in
+from stream_app.core.kpis.aggregator import UNKNOWN
 from stream_app.core.kpis.event_counts import EventCounts, Row
 from stream_app.core.messages.dead_letters import DeadLetter, dead_letter
 from stream_app.core.messages.decoding import ROLES
@@ -18,8 +18,8 @@ from stream_app.core.messages.unknown_words import Found
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.partition import outbox
 from stream_app.core.partition.commit import Commit
-from stream_app.core.partition.processor import Effects
 from stream_app.core.partition.progress import Position
+from stream_app.core.partition.score_batch import Effects
 from stream_app.core.segments.segments import COMPLAINING, SEGMENTS
 
 
@@ -80,7 +80,9 @@ class Step:
         self.outbox += outbox.labelled(self.partition, effects.matured, cohorts, 0)
         self.outbox += outbox.closed_alerts(self.partition, effects.closed)
         self.outbox += outbox.urgent_alerts(self.partition, effects.breaches, effects.ended)
-        self.outcomes.update((one.outcome, one.cause, segment_in(one.alert)) for one in effects.closed if one.outcome)
+        self.outcomes.update(
+            (one.outcome, one.cause, one.alert.opening_segment or UNKNOWN) for one in effects.closed if one.outcome
+        )
         # An urgent case implies that the customer has complained.
         self.outcomes.update((one.outcome, one.cause, SEGMENTS[COMPLAINING]) for one in effects.ended if one.outcome)
         self.decisions += len(effects.decisions)
@@ -94,6 +96,7 @@ class Step:
 
     def take_counts(self, counts: EventCounts) -> None:
         """Move the counts since the last step into this step."""
-        self.event_counts = counts.take()
-        self.opened, self.closed = counts.take_alerts()
-        self.unknown_words = counts.unknown_words.take()
+        self.event_counts, counts.rows = counts.rows, {}
+        self.opened, counts.opened = counts.opened, Counter()
+        self.closed, counts.closed = counts.closed, Counter()
+        self.unknown_words, counts.unknown_words.counts = counts.unknown_words.counts, Counter()

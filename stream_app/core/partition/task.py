@@ -2,9 +2,8 @@
 
 A task merges the records of six topics into one order, applies a bounded chunk of them to its customers, and returns a
 commit: the new position, the changed states, and the records to send. Nothing takes effect until the commit is stored.
-If storing fails, the task is discarded and rebuilt from the store.
-
-A commit's position matches its states exactly, so a record that is fetched twice is applied only once.
+If storing fails, the task is discarded and rebuilt from the store. A commit's position matches its states exactly, so a
+record that is fetched twice is applied only once.
 """
 
 from __future__ import annotations
@@ -281,7 +280,6 @@ class PartitionTask:
         step.outbox += outbox.candidate_batches(self.number, at, candidates)
 
     def _seal(self, step: Step) -> None:
-        """Complete a step with a commit of all changes."""
         processor, summary, changed = self.processor, self.summary, self.processor.working_set.take_changed()
         if self.limits.scores:
             step.add_scores(processor.stream_time, summary.version, processor.ranking, changed)

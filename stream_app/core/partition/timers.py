@@ -27,11 +27,11 @@ class Timers(Generic[ItemT]):
     ...     timers.add(due, name, None)
     >>> timers.next_due
     7
-    >>> [name for due, name, _ in timers.take_before(26)], len(timers)
-    (['c', 'a', 'b'], 1)
+    >>> [name for due, name, _ in timers.take_before(26)], timers.next_due
+    (['c', 'a', 'b'], 31)
     """
 
-    __slots__ = ("_buckets", "_current", "_current_end", "_size", "_starts", "_width", "next_due")
+    __slots__ = ("_buckets", "_current", "_current_end", "_starts", "_width", "next_due")
 
     def __init__(self, width: int) -> None:
         self._width = max(width, 1)
@@ -39,15 +39,10 @@ class Timers(Generic[ItemT]):
         self._starts: list[int] = []
         self._current: list[tuple[int, str, ItemT]] = []  # latest first, so that timers are removed by popping
         self._current_end = 0  # index of the first bucket after the current one
-        self._size = 0
         self.next_due = NOT_DUE  # microseconds; nothing is due before it
-
-    def __len__(self) -> int:
-        return self._size
 
     def add(self, due: int, customer: str, item: ItemT) -> None:
         """Set a timer. Its (due, customer) must be unique."""
-        self._size += 1
         index = due // self._width
         if index < self._current_end:
             self._current.append((due, customer, item))
@@ -65,7 +60,6 @@ class Timers(Generic[ItemT]):
         while self.next_due < until and len(taken) < limit:
             taken.append(self._current.pop() if self._current else self._open_next().pop())
             self.next_due = self._current[-1][0] if self._current else self._first_of_next()
-        self._size -= len(taken)
         return taken
 
     def _open_next(self) -> list[tuple[int, str, ItemT]]:
@@ -75,7 +69,6 @@ class Timers(Generic[ItemT]):
         return self._current
 
     def _first_of_next(self) -> int:
-        """Return the time of the earliest timer in the next bucket."""
         if not self._starts:
             return NOT_DUE
         return min(due for due, _, _ in self._buckets[self._starts[0]])

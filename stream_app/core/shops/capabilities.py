@@ -1,4 +1,4 @@
-"""What a partition has learned about each shop: the fields it sends, and its usual order amount.
+"""Shops as observed by one partition: the fields that each shop sends, and its usual order amount.
 
 Missing evidence counts against a cause of churn only if the shop is known to send the fields that the rule needs.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -20,51 +21,47 @@ from stream_app.core.shops.registry import MAX_SHOPS
 NOT_YET: Final = 1 << 62
 _ANSWERS: Final = (ComplaintAction.ANSWERED, ComplaintAction.RESOLVED)
 
-# field (named as in docs/reference/causes.md) -> whether an event of its kind shows that the shop sends it
-_BROWSING: Final[dict[str, Callable[[Browsing], bool]]] = {
-    "browsing": lambda _: True,
-    "browsing.session_id": lambda event: event.session_id is not None,
-    "browsing.category": lambda event: event.category is not None,
-    "browsing.load_seconds": lambda event: event.load_seconds is not None,
-    "browsing.search_results": lambda event: event.search_results is not None,
-    "browsing.available": lambda event: event.available is not None,
-    "browsing.recommended": lambda event: event.recommended is not None,
-    "browsing.dwell_seconds": lambda event: event.dwell_seconds is not None,
-}
-_CART: Final[dict[str, Callable[[Cart], bool]]] = {
-    "cart.add": lambda event: event.action is CartAction.ADD,
-    "cart.favourite": lambda event: event.action is CartAction.FAVOURITE,
-    "cart.checkout_abandoned": lambda event: event.action is CartAction.CHECKOUT_ABANDONED,
-    "cart.price": lambda event: event.price is not None,
-    "cart.payment_failed": lambda event: event.action is CartAction.PAYMENT_FAILED,
-    "cart.payment_method_removed": lambda event: event.action is CartAction.PAYMENT_METHOD_REMOVED,
-}
-_ORDER: Final[dict[str, Callable[[Order], bool]]] = {
-    "order": lambda _: True,
-    "order.amount": lambda event: event.amount is not None,
-    "order.discount": lambda event: event.discount is not None,
-    "order.promised_at": lambda event: event.promised_at is not None,
-    "order.delivered_at": lambda event: event.delivered_at is not None,
-    "order.member_benefit": lambda event: event.member_benefit is not None,
-    "order.returned": lambda event: event.action in (OrderAction.RETURNED, OrderAction.REFUNDED),
-}
-_COMPLAINT: Final[dict[str, Callable[[Complaint], bool]]] = {
-    "complaint": lambda _: True,
-    "complaint.category": lambda event: event.category is not None or event.text is not None,
-    "complaint.rating": lambda event: event.rating is not None,
-    "complaint.answered": lambda event: event.action in _ANSWERS,
-    "complaint.resolved": lambda event: event.action is ComplaintAction.RESOLVED,
-    "complaint.reopened": lambda event: event.action is ComplaintAction.REOPENED,
-    "complaint.unsubscribe": lambda event: event.form == "unsubscribe",
+# kind of event -> field (named as in docs/reference/causes.md) -> whether such an event shows that the shop sends it
+_OF_KIND: Final[dict[type, dict[str, Callable[..., bool]]]] = {
+    Browsing: {
+        "browsing": lambda _: True,
+        "browsing.session_id": lambda event: event.session_id is not None,
+        "browsing.category": lambda event: event.category is not None,
+        "browsing.load_seconds": lambda event: event.load_seconds is not None,
+        "browsing.search_results": lambda event: event.search_results is not None,
+        "browsing.available": lambda event: event.available is not None,
+        "browsing.recommended": lambda event: event.recommended is not None,
+        "browsing.dwell_seconds": lambda event: event.dwell_seconds is not None,
+    },
+    Cart: {
+        "cart.add": lambda event: event.action is CartAction.ADD,
+        "cart.favourite": lambda event: event.action is CartAction.FAVOURITE,
+        "cart.checkout_abandoned": lambda event: event.action is CartAction.CHECKOUT_ABANDONED,
+        "cart.price": lambda event: event.price is not None,
+        "cart.payment_failed": lambda event: event.action is CartAction.PAYMENT_FAILED,
+        "cart.payment_method_removed": lambda event: event.action is CartAction.PAYMENT_METHOD_REMOVED,
+    },
+    Order: {
+        "order": lambda _: True,
+        "order.amount": lambda event: event.amount is not None,
+        "order.discount": lambda event: event.discount is not None,
+        "order.promised_at": lambda event: event.promised_at is not None,
+        "order.delivered_at": lambda event: event.delivered_at is not None,
+        "order.member_benefit": lambda event: event.member_benefit is not None,
+        "order.returned": lambda event: event.action in (OrderAction.RETURNED, OrderAction.REFUNDED),
+    },
+    Complaint: {
+        "complaint": lambda _: True,
+        "complaint.category": lambda event: event.category is not None or event.text is not None,
+        "complaint.rating": lambda event: event.rating is not None,
+        "complaint.answered": lambda event: event.action in _ANSWERS,
+        "complaint.resolved": lambda event: event.action is ComplaintAction.RESOLVED,
+        "complaint.reopened": lambda event: event.action is ComplaintAction.REOPENED,
+        "complaint.unsubscribe": lambda event: event.form == "unsubscribe",
+    },
 }
 CONTACTS: Final = "contact"
-_OF_KIND: Final[dict[type, dict[str, Callable[..., bool]]]] = {
-    Browsing: dict(_BROWSING),
-    Cart: dict(_CART),
-    Order: dict(_ORDER),
-    Complaint: dict(_COMPLAINT),
-}
-FIELDS: Final = (*_BROWSING, *_CART, *_ORDER, *_COMPLAINT, CONTACTS)
+FIELDS: Final = (*chain.from_iterable(_OF_KIND.values()), CONTACTS)
 _BIT: Final = {field: 1 << place for place, field in enumerate(FIELDS)}
 _TESTS: Final = {
     kind: (sum(_BIT[field] for field in tests), [(_BIT[field], test) for field, test in tests.items()])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -37,12 +36,10 @@ class ShopRegistry:
     1
     """
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
+    def __init__(self) -> None:
         self.names: list[str] = []
         self._places: dict[str, int] = {}
         self._keys: dict[float, int] = {}
-        for name in names:
-            self.place(name)
 
     def place(self, name: str) -> int:
         """Return a shop's index, or the index of OTHER_SHOPS if there are too many or the name is not printable."""

@@ -1,8 +1,8 @@
 """Counters of a customer over two periods, used only for explanations.
 
-Models read the state vector at every event. Counters hold what only explanations need, so that it does not slow down
-scoring. They cover the period of the customer's latest event and the period before it: what preceded a silence is kept,
-no matter how long the silence lasts, and what happened a year earlier is dropped.
+Counters hold the numbers that only explanations need, separate from the state vector, which is scored at every event.
+They cover the period of the customer's latest event and the period before it. Events that preceded a silence are kept,
+no matter how long the silence lasts; events from a year earlier are dropped.
 
 Counters do not depend on the arrival order of events within the allowed lateness, which is shorter than a period.
 """
@@ -126,20 +126,6 @@ def contacts_per_week(counters: Counters[int], day: float) -> float:
     return sent / (into + CONTACT_PERIOD_DAYS) * 7.0
 
 
-def counter_value(counters: Counters[int], name: str) -> int:
-    """Return a counter's total over both periods.
-
-    >>> counter_value(array("H", EMPTY_COUNTERS), "late")
-    0
-    """
-    return counters[COUNTER[name]] + counters[COUNTER[f"{name}_before"]]
-
-
 def matrix(counters: Sequence[Counters[int]]) -> npt.NDArray[np.uint16]:
     """Return the counters of n customers as a matrix, shape (n, len(COUNTERS))."""
     return np.frombuffer(b"".join(counters), dtype=np.uint16).reshape(len(counters), len(COUNTERS))
-
-
-def distinct(counters: Counters[int], name: str) -> int:
-    """Return the number of bits set in a bitmap over both periods, a lower bound on the number of distinct names."""
-    return (counters[COUNTER[name]] | counters[COUNTER[f"{name}_before"]]).bit_count()

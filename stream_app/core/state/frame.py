@@ -16,7 +16,6 @@ from stream_app.core.state.vector import (
     FIRST_ORDER,
     HALF_LIVES,
     LAST_ORDER,
-    LAST_SEEN,
     NEVER,
     ORDER_DAYS,
     RING_END,
@@ -75,7 +74,7 @@ class StateFrame:
     @cached_property
     def silence(self) -> Floats:
         """Days since any event."""
-        return np.clip(self.now - self.columns[LAST_SEEN], 0.0, LONG_AGO)
+        return self.days_since("last_seen")
 
     @cached_property
     def age(self) -> Floats:

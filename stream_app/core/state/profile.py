@@ -9,7 +9,7 @@ import numpy as np
 
 from stream_app.core.shops.capabilities import KnownShop
 from stream_app.core.state.complaints import steps_of
-from stream_app.core.state.counters import Counters, contacts_per_week, counter_value, distinct
+from stream_app.core.state.counters import COUNTER, Counters, contacts_per_week
 from stream_app.core.state.frame import StateFrame
 from stream_app.core.state.vector import NEVER, SLOT, StateVector
 
@@ -50,11 +50,14 @@ class CustomerProfile:
 
     def counter(self, name: str) -> int:
         """Return the total of a counter (one of counters.COUNTED) over the last two periods."""
-        return counter_value(self.counters, name)
+        return self.counters[COUNTER[name]] + self.counters[COUNTER[f"{name}_before"]]
 
     def distinct(self, name: str) -> int:
-        """Return the number of distinct names in a bitmap (one of counters.COUNTED) over the last two periods."""
-        return distinct(self.counters, name)
+        """Return the number of bits set in a bitmap (one of counters.COUNTED) over the last two periods.
+
+        This is a lower bound on the number of distinct names.
+        """
+        return (self.counters[COUNTER[name]] | self.counters[COUNTER[f"{name}_before"]]).bit_count()
 
     @cached_property
     def silent_days(self) -> float:

@@ -37,7 +37,7 @@ from stream_app.core.state.vector import (
 )
 from stream_app.core.units import DAY_US
 
-SLOW_PAGE_SECONDS: Final = 3.0  # many visitors give up on pages this slow
+SLOW_PAGE_SECONDS: Final = 3.0  # many visitors leave pages that take this long to load
 
 _LAST_BROWSING, _LAST_CART, _LAST_COMPLAINT = SLOT["last_browsing"], SLOT["last_cart"], SLOT["last_complaint"]
 _BROWSINGS, _CARTS, _CATEGORIES = SLOT["browsings"], SLOT["carts"], SLOT["categories"]

@@ -1,6 +1,7 @@
 """Model quality on labelled decisions, over recent days and over all time.
 
-Daily sums are exact; metrics that need individual decisions use a bounded sample. Memory use does not depend on the
+Daily sums are exact; metrics that need individual decisions use a bounded uniform sample, which does not depend on
+partitions, restarts or arrival order. Memory use does not depend on the
 number of customers. Everything is stored in the trainer's checkpoint.
 """
 
@@ -29,15 +30,57 @@ from stream_app.core.model.evaluation_metrics import (
 )
 from stream_app.core.model.experts.expert import probability_of
 from stream_app.core.model.labels import CHURNED, Matured
-from stream_app.core.training.quality_sample import EVERYBODY, Sample, row_type
 from stream_app.core.units import DAY_US
-from stream_app.core.versions import present_expert
+from stream_app.core.versions import EXPERTS
 
 PRODUCT: Final = "product"  # scorer name of the probability that was actually reported
 RECENT: Final = "28d"
 ALL: Final = "all"
 WINDOWS: Final = (RECENT, ALL)
 RECENT_DAYS: Final = 28
+ROWS: Final = 20_000  # maximum number of rows; a ROC-AUC over 20,000 rows has a standard error of about 0.004
+EVERYBODY: Final = 1 << 32
+
+
+def row_type(columns: int) -> np.dtype[np.void]:
+    """Return the row format of a decision, with the given number of log-odds columns."""
+    return np.dtype([
+        ("key", "<u4"),  # hash of customer and time, which selects the sample
+        ("day", "<i4"),  # day of the decision, counted from 1970
+        ("churned", "?"),
+        ("probability", "<f4"),  # the reported probability
+        ("log_odds", "<f2", (columns,)),  # log-odds of the experts and their ensemble
+    ])  # fmt: skip
+
+
+class Sample:
+    """The decisions with a key below a bar. The bar is halved whenever there are too many.
+
+    Args:
+        columns: number of log-odds columns.
+        rows: stored rows.
+        bar: stored bar.
+
+    >>> sample = Sample(1)
+    >>> sample.add(np.zeros(3, dtype=row_type(1)))
+    >>> len(sample.rows), sample.bar == EVERYBODY
+    (3, True)
+    """
+
+    def __init__(self, columns: int, rows: bytes = b"", bar: int = EVERYBODY) -> None:
+        self.rows: npt.NDArray[np.void] = np.frombuffer(rows, dtype=row_type(columns))
+        self.bar = bar
+
+    def add(self, rows: npt.NDArray[np.void]) -> None:
+        """Add decisions to the sample."""
+        self.rows = np.concatenate([self.rows, rows[rows["key"] < self.bar]])
+        while len(self.rows) > ROWS:
+            self.bar //= 2
+            self.rows = self.rows[self.rows["key"] < self.bar]
+
+    def forget_before(self, day: int) -> None:
+        """Remove the decisions before a day."""
+        self.rows = self.rows[self.rows["day"] >= day]
 
 
 class Sums(msgspec.Struct):
@@ -180,7 +223,7 @@ class Quality:
         if not stored:
             return
         found = msgspec.msgpack.decode(stored, type=_Stored)
-        if tuple(map(present_expert, found.names)) != self._names:
+        if tuple(EXPERTS.get(name, name) for name in found.names) != self._names:
             return
         columns = len(self._names)
         self._days, self._total = found.days, found.total

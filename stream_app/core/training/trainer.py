@@ -107,7 +107,7 @@ class Trainer(OutboxReader[LabelledBatch]):
                 if moment > self._floors.get(number, NEVER):
                     new = True
                     for batch in batches:
-                        _add_cohorts(cohorts, batch)
+                        cohorts.merge(batch)
                         examples += batch.examples
         if new and moment >= self.through:  # the end of a log may coincide with the midnight that was learned last
             self.churn_model.record_cohorts(cohorts)
@@ -171,15 +171,5 @@ def rewind(stored: bytes) -> bytes:
     return msgspec.msgpack.encode(msgspec.structs.replace(checkpoint, read=rewound(checkpoint.read)))
 
 
-def _add_cohorts(cohorts: Cohorts, batch: LabelledBatch) -> None:
-    added = Cohorts()
-    added.expected.update(batch.expected)
-    added.returns.update({(day, age): count for day, age, count in batch.returns})
-    cohorts.merge(added)
-
-
-def _pending(example: LabelledExample) -> Pending:
-    pending = Pending(example.customer, example.decided_at)
-    pending.features, pending.log_odds = example.features, example.log_odds
-    pending.probability, pending.source, pending.version = example.probability, example.source, example.version
-    return pending
+def _pending(one: LabelledExample) -> Pending:
+    return Pending(one.customer, one.decided_at, one.features, one.log_odds, one.probability, one.source, one.version)

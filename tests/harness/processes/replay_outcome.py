@@ -10,7 +10,7 @@ import msgspec
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.model.snapshot import fingerprint
 from stream_app.core.partition import outbox
-from stream_app.core.partition.processor import Effects
+from stream_app.core.partition.score_batch import Effects
 from stream_app.core.settings import Settings
 from stream_app.ingest import LogFormat, open_log
 from stream_app.replay.runner import Replay

@@ -26,7 +26,7 @@ from stream_app.adapters.kafka.faust_transport.reading import (
 )
 from stream_app.adapters.kafka.faust_transport.salvage import MAX_KEPT_BYTES, salvage
 from stream_app.adapters.kafka.faust_transport.unpacking import PADDING, Unpacker
-from stream_app.core.messages.unreadable import Kept, Unreadable
+from stream_app.core.messages.unreadable import Unreadable
 
 # Limits on what is returned at once per partition; the rest stays compressed.
 TAKEN_BYTES: Final = 32 << 20
@@ -180,7 +180,7 @@ class Batches:
             raise
         except Exception:  # noqa: BLE001 - see _take_batch
             kept = bytes(self._data[self._at : min(end, self._size, self._at + MAX_KEPT_BYTES)])
-            return [Unreadable(Kept(self.next_fetch_offset, 0, None, kept), f"a record batch: {problem}")]
+            return [Unreadable(self.next_fetch_offset, 0, None, kept, f"a record batch: {problem}")]
         return [
             one if isinstance(one, Unreadable) else consumer_record(self._tp, one, one.offset, one.timestamp)
             for one in salvage(batch, count_of(data), data[HEADER_BYTES:])

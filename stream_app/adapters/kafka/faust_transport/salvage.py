@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from stream_app.core.messages.unreadable import Kept, Unreadable
+from stream_app.core.messages.unreadable import Unreadable
 
 # By default producers reject records larger than 1 MiB before compression.
 MAX_RECORD_BYTES: Final = 2 << 20
@@ -51,7 +51,7 @@ def salvage(batch: Any, count: int, payload: memoryview) -> Iterator[Record | Un
         room -= len(one.headers)
         if isinstance(one, Record) and not _is_in_place(one.offset, next_offset, batch.next_offset, gapless):
             reason = f"the record has offset {one.offset} where {next_offset} is expected"
-            one = Unreadable(Kept(next_offset, batch.max_timestamp, one.key, one.value, one.headers), reason)
+            one = Unreadable(next_offset, batch.max_timestamp, one.key, one.value, reason, one.headers)
         yield one
         next_offset = one.offset + 1
 
@@ -87,8 +87,8 @@ def _read(batch: Any, offset: int, body: memoryview, room: int) -> Record | Unre
         return _kept(batch, offset, body, f"the record cannot be read: {error}")
     if is_utf8:
         return record
-    kept = Kept(offset, record.timestamp, record.key, record.value, record.headers)
-    return Unreadable(kept, "the name of a header is not UTF-8")
+    reason = "the name of a header is not UTF-8"
+    return Unreadable(offset, record.timestamp, record.key, record.value, reason, record.headers)
 
 
 def _parsed(batch: Any, body: memoryview, room: int) -> tuple[Record, bool]:
@@ -118,7 +118,7 @@ def _parsed(batch: Any, body: memoryview, room: int) -> tuple[Record, bool]:
 
 
 def _kept(batch: Any, offset: int, body: memoryview, reason: str) -> Unreadable:
-    return Unreadable(Kept(offset, batch.max_timestamp, None, bytes(body[:MAX_KEPT_BYTES])), reason)
+    return Unreadable(offset, batch.max_timestamp, None, bytes(body[:MAX_KEPT_BYTES]), reason)
 
 
 def _bytes(data: memoryview, at: int) -> tuple[bytes | None, int]:

@@ -8,6 +8,7 @@ always available.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -119,7 +120,6 @@ def _changed_features(customers: Sequence[Customer], counts: Ints) -> list[list[
 
 
 def _sums(values: Ints, sizes: Ints) -> Ints:
-    """Return the sum of each customer's rows."""
     total = np.concatenate([[0], np.cumsum(values)])
     ends = np.cumsum(sizes)
     return total[ends] - total[ends - sizes]
@@ -172,14 +172,7 @@ def _decisions(
         (model & _RETURNED != 0).tolist(),
         strict=True,
     )
-    found = []
-    for name, count in zip(names, counts.tolist(), strict=True):
-        waiting = []
-        for _ in range(count):
-            at, *values = next(columns)
-            pending = Pending(name, at)
-            pending.features, pending.log_odds, pending.probability = values[:3]
-            pending.source, pending.version, pending.returned = values[3:]
-            waiting.append(pending)
-        found.append(waiting)
-    return found
+    return [
+        [Pending(name, *values) for values in islice(columns, count)]
+        for name, count in zip(names, counts.tolist(), strict=True)
+    ]

@@ -18,6 +18,7 @@ stored once per partition rather than with every customer.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -165,8 +166,16 @@ def decode_customers(stored: Sequence[tuple[str, bytes]], horizon: int) -> Resto
     due = (widen(head["due"]) * SECOND_US).tolist()
     customers = []
     for place, name in enumerate(names):
-        customer = Customer(name, -1, vector_bytes[place], id_bytes[place], counters[place])
-        customer.waiting, customer.fresh, customer.due = decisions[place], int(fresh[place]), due[place]
+        customer = Customer(
+            name,
+            index=-1,
+            vector=array("d", vector_bytes[place]),
+            ids=array("Q", id_bytes[place]),
+            counters=array("H", counters[place]),
+            waiting=decisions[place],
+            fresh=int(fresh[place]),
+            due=due[place],
+        )
         if alerts[place]:
             customer.alert, customer.cases = _alerts(name, alerts[place])
         customers.append(customer)

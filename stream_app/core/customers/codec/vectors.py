@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.arrays import Bools, Floats, Ints
+from stream_app.core.arrays import Floats, Ints
 from stream_app.core.customers.codec.ragged import Bytes, Reader, cut
 from stream_app.core.state.vector import DECAYED, EMPTY, HALF_LIVES, LAST_SEEN, SLOT, SLOTS, StateVector
 
@@ -41,7 +41,7 @@ _EMPTY: Final = np.array(EMPTY)
 _SIZES: Final = np.array([0, 1, 2, 8])  # number of stored bytes, by code
 _USED: Final = np.array(
     [(1 << 64) // 255 & (1 << 8 * int(size)) - 1 for size in _SIZES], dtype="<u8"
-)  # numbers of bytes as patterns of 0 and 1, by code
+)  # by code: eight bytes of 1 or 0, which show the bytes of a slot that are stored
 MAX_VALUE: Final = 1e30  # far above any realistic sum of amounts
 CODE_BYTES: Final = (2 * len(SLOTS) + 7) // 8
 MAX_BYTES: Final = CODE_BYTES + 8 * len(SLOTS)
@@ -57,7 +57,7 @@ def encode_vectors(vector: Floats) -> tuple[Bytes, list[bytes]]:
         The codes of all slots, shape (n, CODE_BYTES), and one bytes object per customer.
     """
     codes, small = _codes(vector)
-    used = _used(codes)
+    used = _USED[codes].view(bool)
     stored = np.where(codes == DOUBLE, vector.view(np.int64), small).astype("<i8").view(np.uint8)
     bits = np.concatenate([codes & 1, codes >> 1], axis=1)
     return np.packbits(bits, axis=1), cut(stored[used].tobytes(), used.sum(axis=1))
@@ -68,7 +68,7 @@ def decode_vectors(packed: Bytes, reader: Reader) -> Floats:
     bits = np.unpackbits(packed, axis=1, count=2 * len(SLOTS))
     codes: Bytes = np.bitwise_or(bits[:, : len(SLOTS)], bits[:, len(SLOTS) :] << 1, dtype=np.uint8)
     stored = np.zeros((len(codes), 8 * len(SLOTS)), dtype=np.uint8)
-    used = _used(codes)
+    used = _USED[codes].view(bool)
     stored[used] = np.frombuffer(reader.take(used.sum(axis=1)), dtype=np.uint8)
     numbers = stored.view("<i8").astype(np.int64)
     vector = np.where(codes == DOUBLE, numbers.view(np.float64), numbers)
@@ -81,11 +81,6 @@ def decode_vectors(packed: Bytes, reader: Reader) -> Floats:
     if not (np.abs(vector) <= MAX_VALUE).all():
         vector = np.clip(np.nan_to_num(vector, nan=0.0), -MAX_VALUE, MAX_VALUE)
     return vector
-
-
-def _used(codes: Bytes) -> Bools:
-    """Return a mask that shows which of the eight bytes of each slot are stored."""
-    return _USED[codes].view(bool)
 
 
 def _codes(vector: Floats) -> tuple[Bytes, Ints]:
@@ -102,6 +97,6 @@ def _codes(vector: Floats) -> tuple[Bytes, Ints]:
     return codes, small
 
 
-def matrix(rows: Sequence[StateVector[float]]) -> Floats:
+def matrix(rows: Sequence[StateVector[float] | bytes]) -> Floats:
     """Return state vectors as one matrix, shape (n, len(SLOTS))."""
     return np.frombuffer(b"".join(rows), dtype=np.float64).reshape(len(rows), len(SLOTS))

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from stream_app.core.arrays import Floats, Ints
-from stream_app.core.model.experts.expert import LIMIT, Labels, Rows, row_sums
+from stream_app.core.model.experts.expert import LIMIT, Expert, Labels, Rows, row_sums
 from stream_app.core.model.experts.recursive import RecursiveLogistic, Span
 from stream_app.core.model.features import PLACE
 
@@ -41,25 +41,21 @@ def _cell(values: Floats, low: float, high: float, count: int) -> Ints:
     return np.clip((values - low) / (high - low) * count, 0, count - 1).astype(np.int64)
 
 
-class BinnedExpert:
+class BinnedExpert(Expert):
     """Recursive logistic regression on one-hot encoded cells."""
 
     name: ClassVar[str] = "cells"
-    cheap: ClassVar[bool] = True
-    mixed: ClassVar[bool] = True
 
     def __init__(self, span: Span) -> None:
         self._horizon = span.horizon
         self._model = RecursiveLogistic(sum(_SIZES), span)
 
     def log_odds(self, rows: Rows) -> Floats:
-        """See Expert."""
         weights = self._model.mean
         total = row_sums(weights[2:][self._cells(rows)]) + weights[1] * rows.prior + weights[0]
         return np.clip(total, -LIMIT, LIMIT)
 
     def learn(self, rows: Rows, labels: Labels) -> None:
-        """See Expert."""
         inputs = np.zeros((len(labels), sum(_SIZES)))
         np.put_along_axis(inputs, self._cells(rows), 1.0, axis=1)
         self._model.learn_day(rows.prior, inputs, labels)

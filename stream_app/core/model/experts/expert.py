@@ -38,14 +38,14 @@ def row_sums(products: Floats) -> Floats:
 
 
 class Expert(Protocol):
-    """A churn model behind a small interface. All experts are tested by the same contract tests.
+    """Interface of a churn model in the ensemble. The same contract tests run against all experts.
 
     `log_odds` never changes the model. `learn` receives labelled rows in the order in which they matured.
     """
 
     name: ClassVar[str]
-    cheap: ClassVar[bool]  # whether it scores every event or only decisions
-    mixed: ClassVar[bool]  # whether it is part of the ensemble or only evaluated for comparison
+    cheap: ClassVar[bool] = True  # whether it scores every event or only decisions
+    mixed: ClassVar[bool] = True  # whether it is part of the ensemble or only evaluated for comparison
 
     def log_odds(self, rows: Rows) -> Floats:
         """Return the log-odds of churn, shape (n,), clipped to [-LIMIT, LIMIT]."""

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from stream_app.core.arrays import Floats
-from stream_app.core.model.experts.expert import LIMIT, Labels, Rows
+from stream_app.core.model.experts.expert import LIMIT, Expert, Labels, Rows
 from stream_app.core.model.experts.recursive import RecursiveLogistic, Span
 from stream_app.core.model.features import LINEAR, NAMES
 
@@ -15,12 +15,10 @@ CLIP: Final = 4.0  # standard deviations
 _FLAT: Final = 1e-6  # features with a smaller deviation are ignored
 
 
-class LinearExpert:
+class LinearExpert(Expert):
     """Recursive logistic regression on features, standardised by their running mean and standard deviation."""
 
     name: ClassVar[str] = "linear"
-    cheap: ClassVar[bool] = True
-    mixed: ClassVar[bool] = True
 
     def __init__(self, span: Span) -> None:
         self._places = list(LINEAR)
@@ -30,11 +28,10 @@ class LinearExpert:
         self._variance = np.zeros(len(self._places))
 
     def log_odds(self, rows: Rows) -> Floats:
-        """See Expert."""
         return np.clip(self._model.log_odds(rows.prior, self._scaled(rows)), -LIMIT, LIMIT)
 
     def learn(self, rows: Rows, labels: Labels) -> None:
-        """Update the scale first, so that it exists for the first rows, then learn; see Expert."""
+        """Update the scale first, so that it exists for the first rows, then learn."""
         self._measure(rows.features[:, self._places])
         self._model.learn_day(rows.prior, self._scaled(rows), labels)
 

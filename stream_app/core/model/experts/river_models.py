@@ -9,7 +9,7 @@ import numpy as np
 from river import linear_model, optim, preprocessing, tree
 
 from stream_app.core.arrays import Floats
-from stream_app.core.model.experts.expert import LIMIT, Labels, Rows, row_sums
+from stream_app.core.model.experts.expert import LIMIT, Expert, Labels, Rows, row_sums
 from stream_app.core.model.features import PLACE
 
 PRIOR: Final = "prior"
@@ -47,12 +47,11 @@ _ENOUGH: Final = 1_000  # number of rows needed before the tree replaces the pri
 _SURE: Final = 0.05  # clips the probabilities of leaves with few rows
 
 
-class TreeExpert:
+class TreeExpert(Expert):
     """River's Hoeffding tree (Domingos, Hulten: Mining high-speed data streams, KDD 2000) on the main features."""
 
     name: ClassVar[str] = "tree"
     cheap: ClassVar[bool] = False
-    mixed: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._places = [PLACE[name] for name in TREE_FEATURES]
@@ -60,13 +59,12 @@ class TreeExpert:
         self._learned = 0
 
     def log_odds(self, rows: Rows) -> Floats:
-        """Return the tree's log-odds, or the prior until enough rows have been learned; see Expert."""
+        """Return the tree's log-odds, or the prior until enough rows have been learned."""
         if self._learned < _ENOUGH:
             return rows.prior.copy()
         return np.array([_logit(self._model.predict_proba_one(x).get(1, 0.5)) for x in self._inputs(rows)])
 
     def learn(self, rows: Rows, labels: Labels) -> None:
-        """See Expert."""
         for x, label in zip(self._inputs(rows), labels.tolist(), strict=True):
             self._model.learn_one(x, label)
         self._learned += len(labels)
@@ -82,7 +80,7 @@ def _logit(probability: float) -> float:
     return math.log(bounded / (1.0 - bounded))
 
 
-class RiverBaselineExpert:
+class RiverBaselineExpert(Expert):
     """River's standard scaler and logistic regression, as a baseline.
 
     River learns one row at a time. Predictions for many rows are computed in numpy from River's weights; a test
@@ -90,7 +88,6 @@ class RiverBaselineExpert:
     """
 
     name: ClassVar[str] = "plain"
-    cheap: ClassVar[bool] = True
     mixed: ClassVar[bool] = False
 
     def __init__(self) -> None:
@@ -100,12 +97,10 @@ class RiverBaselineExpert:
         self._export()
 
     def log_odds(self, rows: Rows) -> Floats:
-        """See Expert."""
         scaled = (rows.features[:, self._places] - self._means) * self._scales
         return np.clip(row_sums(scaled * self._weights) + self._model.intercept, -LIMIT, LIMIT)
 
     def learn(self, rows: Rows, labels: Labels) -> None:
-        """See Expert."""
         table = rows.features[:, self._places].tolist()
         for row, label in zip(table, labels.tolist(), strict=True):
             x = dict(zip(PLAIN_FEATURES, row, strict=True))
@@ -119,7 +114,6 @@ class RiverBaselineExpert:
         return float(self._model.predict_proba_one(self._scaler.transform_one(x))[True])
 
     def _export(self) -> None:
-        """Copy River's parameters into arrays."""
         weights: dict[str, Any] = self._model.weights
         means, variances = self._scaler.means, self._scaler.vars
         self._means = np.array([means.get(name, 0.0) for name in PLAIN_FEATURES])

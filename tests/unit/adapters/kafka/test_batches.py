@@ -124,8 +124,8 @@ def test_a_batch_that_cannot_be_opened_is_skipped_as_a_whole_at_the_second_failu
     assert isinstance(lost, Unreadable)
     assert (lost.offset, lost.value, reader.skipped) == (3, None, 1)
     assert reason in lost.reason
-    assert lost.kept.value is not None
-    assert lost.kept.value[8:] == bad[8 : 1 << 20]
+    assert lost.raw is not None
+    assert lost.raw[8:] == bad[8 : 1 << 20]
     assert told(after) == [(6, b"value 0"), (7, b"value 1"), (8, b"value 2")]
     assert reader.position == 9
 
@@ -168,7 +168,7 @@ def test_a_batch_that_breaks_off_gives_what_lies_before_and_keeps_the_rest() -> 
     first, lost = reader.read(data)
     assert told([first, lost]) == [(0, b"a"), (1, None)]
     assert isinstance(lost, Unreadable)
-    assert lost.kept.value == varint(90) + b"rest"
+    assert lost.raw == varint(90) + b"rest"
     assert reader.position == 3
 
 

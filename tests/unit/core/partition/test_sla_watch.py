@@ -14,7 +14,8 @@ from stream_app.core.events.schema import Complaint, Event
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.partition.outbox import urgent_alerts
-from stream_app.core.partition.processor import Effects, PartitionProcessor
+from stream_app.core.partition.processor import PartitionProcessor
+from stream_app.core.partition.score_batch import Effects
 from stream_app.core.settings import Settings
 from stream_app.core.shops.capabilities import Shops
 from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND

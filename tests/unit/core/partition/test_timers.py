@@ -29,7 +29,6 @@ def test_timers_are_a_heap_in_other_clothes(steps: list[tuple[bool, int]], width
             while heap and heap[0][0] < now:
                 wanted.append(heappop(heap))
             assert timers.take_before(now) == wanted
-        assert len(timers) == len(heap)
         if heap:
             assert timers.next_due == heap[0][0]
         else:

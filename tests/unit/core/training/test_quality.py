@@ -13,9 +13,8 @@ from stream_app.core.model.drift import DriftWatch
 from stream_app.core.model.evaluation_metrics import Scored, brier, ece, lift, log_loss, precision_at, roc_auc
 from stream_app.core.model.experts.expert import probability_of
 from stream_app.core.model.labels import CHURNED, Matured
-from stream_app.core.training import quality_sample
-from stream_app.core.training.quality import ALL, PRODUCT, RECENT, RECENT_DAYS, Figures, Quality
-from stream_app.core.training.quality_sample import Sample, row_type
+from stream_app.core.training import quality as quality_module
+from stream_app.core.training.quality import ALL, PRODUCT, RECENT, RECENT_DAYS, Figures, Quality, Sample, row_type
 from stream_app.core.training.trainer import Trainer
 from stream_app.core.units import DAY_US
 from stream_app.metrics.trainer import QualityMetrics
@@ -101,7 +100,7 @@ def test_too_few_of_one_outcome_give_no_auc_but_a_loss() -> None:
 
 
 def test_the_sample_is_bounded_uniform_and_the_same_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quality_sample, "ROWS", 500)
+    monkeypatch.setattr(quality_module, "ROWS", 500)
     rows = np.zeros(4_000, dtype=row_type(1))
     rows["key"] = np.random.default_rng(1).integers(0, 1 << 32, len(rows))
     rows["day"] = np.arange(len(rows)) // 100

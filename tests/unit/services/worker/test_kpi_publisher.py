@@ -185,7 +185,8 @@ def test_an_episode_is_told_by_shop_cause_and_segment_from_its_opening_to_its_en
     partition.apply_contact(resolving("a"), T0 + 2)
     business.count([task])
     assert series_of(registry, "churn_open_alerts") == {}
-    opened, closed = partition.aggregator.event_counts.take_alerts()
+    counts = partition.aggregator.event_counts
+    opened, closed = counts.opened, counts.closed
     assert (dict(opened), dict(closed)) == ({("s1", "price", "vip"): 1}, {("s1", "resolved", "vip"): 1})
 
 
