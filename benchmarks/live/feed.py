@@ -27,7 +27,7 @@ from stream_app.core.events.schema import Event
 from stream_app.core.messages.schema import Tick
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import MICROSECOND, micros
 from stream_app.ingest import LogFormat, open_log
 from stream_app.ports import ModelVersion, Outcome
 from stream_app.publish.schedule import steps
@@ -82,7 +82,7 @@ def feed(config: LiveConfig, log: Path, limit: int, until: datetime | None = Non
     for step in steps(_batches(log, limit, until), config.shop.settings(), complete=False):
         if not ticks:
             first = step.occurred_at if isinstance(step, Tick) else step[0].occurred_at
-            moment = (first - _BEFORE - EPOCH) // MICROSECOND
+            moment = micros(first - _BEFORE)
             sender.tick(Tick(first - _BEFORE, learns=True, waits=True), 1)
             ticks = 1
         place = ticks + events + 1

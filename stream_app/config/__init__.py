@@ -2,7 +2,7 @@
 
 from stream_app.config.clients import confluent_options, kafka_python_options, reader_options, ssl_context
 from stream_app.config.delivery import Delivery
-from stream_app.config.fields import FOREVER, SECOND_US
+from stream_app.config.fields import FOREVER
 from stream_app.config.kafka import INPUTS, OUTPUTS, SHOP_TOPICS, Kafka, Security, Topics
 from stream_app.config.live import LiveConfig
 from stream_app.config.loading import load_config
@@ -15,7 +15,6 @@ __all__ = [
     "INPUTS",
     "OUTPUTS",
     "PORT_OFFSETS",
-    "SECOND_US",
     "SHOP_TOPICS",
     "Delivery",
     "Health",

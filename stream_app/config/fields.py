@@ -14,7 +14,6 @@ from stream_app.core.durations import duration, short_duration
 from stream_app.core.units import DAY_US
 from stream_app.errors import BadOption
 
-SECOND_US: Final = 1_000_000
 FOREVER: Final = -1  # as in Kafka's retention.ms
 Place = tuple[str, ...]  # path of a setting: ("kafka", "bootstrap")
 _PEM: Final = "Use a file with PEM certificates (`-----BEGIN CERTIFICATE-----`)."

@@ -10,7 +10,6 @@ from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from stream_app.config.fields import (
     FOREVER,
-    SECOND_US,
     Bytes,
     ContradictionError,
     Retention,
@@ -20,7 +19,7 @@ from stream_app.config.fields import (
     secret,
     setting,
 )
-from stream_app.core.units import DAY_US
+from stream_app.core.units import DAY_US, SECOND_US
 
 TopicName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
 SHOP_TOPICS: Final = ("browsing", "cart", "complaints", "orders")

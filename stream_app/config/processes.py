@@ -9,11 +9,11 @@ from typing import Annotated, Final, Literal, NoReturn, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from stream_app.config.fields import SECOND_US, Bytes, ContradictionError, Positive, Section, Span, setting
+from stream_app.config.fields import Bytes, ContradictionError, Positive, Section, Span, setting
 from stream_app.core.model.signature import Keys
+from stream_app.core.units import MINUTE_US, SECOND_US
 from stream_app.errors import BadConfig
 
-MINUTE_US: Final = 60 * SECOND_US
 PORT_OFFSETS: Final = {
     "worker": 0,
     "trainer": 1,

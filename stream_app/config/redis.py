@@ -9,7 +9,6 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from pydantic import SecretStr, StringConstraints, model_validator
 
 from stream_app.config.fields import (
-    SECOND_US,
     ContradictionError,
     Section,
     Span,
@@ -17,6 +16,7 @@ from stream_app.config.fields import (
     secret,
     setting,
 )
+from stream_app.core.units import SECOND_US
 
 _EXAMPLE: Final = "Use redis://host:6379/0."
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime
 
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused
 from stream_app.core.delivery.pending import ChannelQueue, PendingDeliveries
@@ -28,7 +27,7 @@ from stream_app.core.delivery.records import (
 from stream_app.core.delivery.retry import free_at, remembered
 from stream_app.core.delivery.routing import MessageWriter, Policy, Route
 from stream_app.core.messages.alerts import AlertClosed, AlertMessage, AlertOpened
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import micros
 
 
 class DeliveryScheduler(PendingDeliveries):
@@ -101,7 +100,7 @@ class DeliveryScheduler(PendingDeliveries):
                 self._open(message, known, now)
 
     def _open(self, alert: AlertOpened, known: AbstractSet[str], now: int) -> None:
-        opened_at, expires_at = _micros(alert.opened_at), _micros(alert.expires_at)
+        opened_at, expires_at = micros(alert.opened_at), micros(alert.expires_at)
         for name, route in self.routes.items():
             key = delivery_id(alert.alert_id, name)
             if not route.takes(alert) or key in known or key in self.deliveries:
@@ -278,7 +277,3 @@ class DeliveryScheduler(PendingDeliveries):
     def complete_requests(self, count: int) -> None:
         """Mark the given number of oldest requests as carried out."""
         self._change().answered += count
-
-
-def _micros(at: datetime) -> int:
-    return (at - EPOCH) // MICROSECOND

@@ -8,17 +8,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from stream_app.core.arrays import Ints
-from stream_app.core.units import EPOCH, MICROSECOND
-
-
-def instant(local: datetime) -> int:
-    """Convert a time to microseconds since 1970-01-01 UTC."""
-    return (local - EPOCH) // MICROSECOND
+from stream_app.core.units import from_micros, micros
 
 
 def local(at: int, zone: ZoneInfo) -> datetime:
     """Convert an instant to the shop's time zone."""
-    return (EPOCH + int(at) * MICROSECOND).astimezone(zone)
+    return from_micros(int(at)).astimezone(zone)
 
 
 def iso_day(at: int, zone: ZoneInfo) -> str:
@@ -35,7 +30,7 @@ def midnights(first: int, last: int, zone: ZoneInfo) -> Ints:
     day = local(first, zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     found: list[int] = []
     while not found or found[-1] <= last:
-        found.append(instant(day.replace(tzinfo=zone)))
+        found.append(micros(day.replace(tzinfo=zone)))
         day += timedelta(days=1)
     return np.array(found, np.int64)
 
@@ -47,7 +42,7 @@ def month_starts(first: int, last: int, zone: ZoneInfo) -> tuple[Ints, list[str]
     found: list[int] = []
     names: list[str] = []
     while not found or found[-1] <= last:
-        found.append(instant(datetime(year, month, 1, tzinfo=zone)))
+        found.append(micros(datetime(year, month, 1, tzinfo=zone)))
         names.append(f"{year:04d}-{month:02d}")
         year, month = (year + 1, 1) if month == 12 else (year, month + 1)
     return np.array(found, np.int64), names
@@ -62,13 +57,13 @@ def call_times(first: int, last: int, zone: ZoneInfo, working_days: tuple[int, .
     """Return the times of the staff's daily list: `hour` on each working day in [first, last], microseconds.
 
     >>> from stream_app.core.units import DAY_US
-    >>> monday = instant(datetime(2026, 3, 2, tzinfo=ZoneInfo("UTC")))
+    >>> monday = micros(datetime(2026, 3, 2, tzinfo=ZoneInfo("UTC")))
     >>> len(call_times(monday, monday + 7 * DAY_US - 1, ZoneInfo("UTC"), (0, 1, 2, 3, 4), 9))
     5
     """
     found = []
     day = local(first, zone).replace(hour=hour, minute=0, second=0, microsecond=0, tzinfo=None)
-    while (at := instant(day.replace(tzinfo=zone))) <= last:
+    while (at := micros(day.replace(tzinfo=zone))) <= last:
         if at >= first and day.weekday() in working_days:
             found.append(at)
         day += timedelta(days=1)
