@@ -29,21 +29,20 @@ from stream_app.cli.options import (
     load_settings,
     one_of,
 )
-from stream_app.cli.output import results, write_document, write_json
-from stream_app.cli.stores import with_stores
+from stream_app.cli.output import local_time, results, write_document, write_json
 from stream_app.cli.tables import Column, show_table
 from stream_app.config import LiveConfig
 from stream_app.core.alerts.staff_actions import ACKED, OUTCOMES, RESOLVED, SNOOZED, AlertNote
 from stream_app.core.durations import duration
 from stream_app.core.messages.schema import Contact, ContactAction
-from stream_app.core.partition.progress import Summary
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.partition.progress import decode_summary
+from stream_app.core.units import from_micros
 from stream_app.errors import AlertTaken, BadOption
 from stream_app.i18n import Translator
 from stream_app.notifications.messages.masking import mask
 from stream_app.notifications.open_alerts import OpenAlert, alert_of, contact_of, open_alerts
 from stream_app.notifications.playbook.measures import CAUSES
-from stream_app.services.runtime.stores import Stores
+from stream_app.services.runtime.stores import Stores, with_stores
 
 app = typer.Typer(
     cls=Group,
@@ -183,7 +182,7 @@ def act(
     if not with_stores(config, lambda stores: _applied(stores, alert, contact)):
         console.print(words.text("alerts.pending"))
         return
-    local = f"{end.astimezone(ZoneInfo(config.shop.zone)):%Y-%m-%d %H:%M}" if end else ""
+    local = local_time(end, ZoneInfo(config.shop.zone)) if end else ""
     values = {"id": alert.note.alert_id, "staff": contact.staff, "outcome": contact.outcome, "until": local}
     console.print(Text(words.text(_RESULTS[kind], **values)))
 
@@ -208,8 +207,8 @@ async def _now(stores: Stores, config: LiveConfig) -> datetime:
     if config.ticks.clock != "log":
         return datetime.now(UTC)
     summaries = (await stores.states.summaries(range(config.kafka.partitions))).values()
-    times = [msgspec.json.decode(one, type=Summary).stream_time for one in summaries if one]
-    return EPOCH + max([0, *times]) * MICROSECOND
+    times = [decode_summary(one).stream_time for one in summaries if one]
+    return from_micros(max([0, *times]))
 
 
 async def _applied(stores: Stores, alert: OpenAlert, contact: Contact) -> bool:
@@ -257,7 +256,7 @@ def _row(one: OpenAlert, zone: ZoneInfo, words: Translator) -> tuple[str, ...]:
         f"{note.monthly_worth:,.0f}",
         cause_of(note, words),
         one.work.owner,
-        f"{until.astimezone(zone):%Y-%m-%d %H:%M}" if until else "",
+        local_time(until, zone) if until else "",
     )
 
 

@@ -14,7 +14,6 @@ from rich.console import Console
 from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
 from stream_app.cli.options import ConfigOption, JsonOption, SetOption, load_settings, one_of
 from stream_app.cli.output import iso_time, messages, results, write_json
-from stream_app.cli.stores import with_stores
 from stream_app.cli.tables import Column, show_table
 from stream_app.config import LiveConfig
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
@@ -39,7 +38,7 @@ from stream_app.core.delivery.records import (
 )
 from stream_app.core.delivery.routing import Route
 from stream_app.core.messages.alerts import AlertOpened
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import from_micros
 from stream_app.errors import BadOption, UnknownChannel, UnknownDelivery
 from stream_app.notifications.channel_factory import make_channel
 from stream_app.notifications.channel_file import Channels, read_channels
@@ -47,6 +46,7 @@ from stream_app.notifications.messages.writer import MessageWriter, make_compose
 from stream_app.notifications.routes import make_route
 from stream_app.services.notifier.clock import now_us
 from stream_app.services.notifier.requests import ENABLE, REDRIVE
+from stream_app.services.runtime.stores import with_stores
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="List and retry alert deliveries, and test channels."
@@ -252,7 +252,7 @@ def _remedy(answer: Answer) -> str:
 
 def _sample(config: LiveConfig, route: Route) -> OutboundMessage:
     now = now_us()
-    opened_at = EPOCH + now * MICROSECOND
+    opened_at = from_micros(now)
     causes = (Cause("logistics", 0.62), Cause("price", 0.2))
     alert = AlertOpened(
         alert_id=f"test_{now}",

@@ -13,9 +13,8 @@ import typer
 from rich.cells import set_cell_size
 
 from stream_app.cli.options import ConfigOption, JsonOption, LangOption, SetOption, language, load_settings
-from stream_app.cli.output import iso_time, results, write_document
+from stream_app.cli.output import iso_time, local_time, results, write_document
 from stream_app.cli.state import StoredCustomer, stored_customer
-from stream_app.cli.stores import with_stores
 from stream_app.config import LiveConfig
 from stream_app.core.durations import format_duration
 from stream_app.core.kpis.risk_bands import band_of
@@ -26,13 +25,13 @@ from stream_app.core.partition.explainer import Explainer
 from stream_app.core.shops.capabilities import Shops
 from stream_app.core.state.complaint_kinds import unclassified
 from stream_app.core.state.profile import CustomerProfile
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import from_micros, micros
 from stream_app.i18n import Translator
 from stream_app.i18n.translator import Number
 from stream_app.notifications.messages.alert_view import AlertView, Views
 from stream_app.notifications.open_alerts import OpenAlert, open_alerts
 from stream_app.notifications.playbook.playbook import load_playbook
-from stream_app.services.runtime.stores import Stores
+from stream_app.services.runtime.stores import Stores, with_stores
 
 app = typer.Typer(add_completion=False)
 _LABEL_CELLS: Final = 16
@@ -84,11 +83,11 @@ class Case(NamedTuple):
 
 async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator) -> Case:
     stored = await stored_customer(stores, config, name)
-    micros = stored.summary.stream_time
-    at = EPOCH + micros * MICROSECOND if micros > 0 else datetime.now(UTC)
+    stream_time = stored.summary.stream_time
+    at = from_micros(stream_time) if stream_time > 0 else datetime.now(UTC)
     explainer = Explainer(config.shop.settings(), unclassified)
     explainer.shops = Shops(stored.summary.shops)
-    profile = explainer.profile(stored.customer, (at - EPOCH) // MICROSECOND)
+    profile = explainer.profile(stored.customer, micros(at))
     alerts = [one for one in await open_alerts(stores.states, [stored.partition]) if one.note.customer_id == name]
     views = Views(load_playbook(config.delivery.playbook), config.shop.zone, config.delivery.currency)
     urgent = any(one.note.urgent for one in alerts)
@@ -153,9 +152,6 @@ def describe(case: Case, config: LiveConfig, words: Translator) -> list[str]:
     def say(key: str, **values: object) -> str:
         return words.text(f"explain.{key}", **values)
 
-    def local(micros: int) -> str:
-        return f"{(EPOCH + micros * MICROSECOND).astimezone(zone):%Y-%m-%d %H:%M}"
-
     score = say("unscored", window=format_duration(config.shop.active_window))
     if case.probability is not None and case.band is not None:
         score = say("scored", band=words.name("risk_bands", case.band), percent=view.percent)
@@ -180,22 +176,22 @@ def describe(case: Case, config: LiveConfig, words: Translator) -> list[str]:
     if customer.waiting:
         decision = customer.waiting[-1]
         percent = f"{decision.probability * 100:.0f}"
-        at = local(decision.decided_at)
+        at = local_time(from_micros(decision.decided_at), zone)
         entries.append(("decided", [say("decision", time=at, percent=percent, version=decision.version)]))
     if customer.due:
-        entries.append(("next", [local(customer.due)]))
-    title = say("title", customer=customer.name, time=f"{case.at.astimezone(zone):%Y-%m-%d %H:%M}")
+        entries.append(("next", [local_time(from_micros(customer.due), zone)]))
+    title = say("title", customer=customer.name, time=local_time(case.at, zone))
     return [title, *(line for name, values in entries for line in _lines(say(name), values or [say("none")]))]
 
 
 def _alert(one: OpenAlert, zone: ZoneInfo, say: Callable[..., str]) -> str:
     note, work = one.note, one.work
-    until = f"{note.expires_at.astimezone(zone):%Y-%m-%d %H:%M}"
-    text = say("urgent" if note.urgent else "alert", id=note.alert_id, rank=note.rank, until=until)
+    key, until = "urgent" if note.urgent else "alert", local_time(note.expires_at, zone)
+    text = say(key, id=note.alert_id, rank=note.rank, until=until)
     if work.owner:
         text += say("owner", owner=work.owner)
     if work.snoozed_until:
-        text += say("snoozed", until=f"{work.snoozed_until.astimezone(zone):%Y-%m-%d %H:%M}")
+        text += say("snoozed", until=local_time(work.snoozed_until, zone))
     return text
 
 

@@ -9,13 +9,12 @@ import typer
 
 from stream_app.cli.options import ConfigOption, JsonOption, SetOption, load_settings
 from stream_app.cli.output import iso_time, results, write_document, write_json
-from stream_app.cli.stores import with_stores
 from stream_app.cli.tables import Column, show_table
 from stream_app.config import LiveConfig
-from stream_app.core.partition.progress import Summary
+from stream_app.core.partition.progress import decode_summary
 from stream_app.errors import UnknownVersion
 from stream_app.ports import ModelVersion
-from stream_app.services.runtime.stores import Stores
+from stream_app.services.runtime.stores import Stores, with_stores
 
 if TYPE_CHECKING:  # its import takes seconds
     from stream_app.core.model.churn_model import ChurnModel
@@ -124,7 +123,7 @@ class KeptVersions(NamedTuple):
 
 async def _kept(stores: Stores, config: LiveConfig) -> KeptVersions:
     summaries = await stores.states.summaries(range(config.kafka.partitions))
-    in_use = {number: msgspec.json.decode(one, type=Summary).version for number, one in summaries.items() if one}
+    in_use = {number: decode_summary(one).version for number, one in summaries.items() if one}
     return KeptVersions(await stores.models.versions(), await stores.models.pinned(), in_use)
 
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import typer
-from rich.progress import Progress, TaskID
 
 from stream_app.cli.options import (
     ColumnsOption,
@@ -23,14 +22,14 @@ from stream_app.cli.options import (
     pairs,
     share,
 )
-from stream_app.cli.output import messages, progress_bars
+from stream_app.cli.output import messages
+from stream_app.cli.progress import ProgressBars
 from stream_app.core.durations import duration
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.errors import BadOption
 from stream_app.i18n import Translator
-from stream_app.ingest import LogFormat
-from stream_app.ingest import Progress as Reading
+from stream_app.ingest import LogFormat, Progress
 from stream_app.replay.request import Request, Watcher
 from stream_app.report.terminal import summary
 
@@ -113,10 +112,9 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         currency=currency,
         not_after=not_after.replace(tzinfo=UTC) if not_after else None,
     )
-    console = messages()
-    with progress_bars(console) as progress:
-        figures, log_summary = replay_log(request, _Bars(progress, request.lang))
-    console.print(summary(figures, request.lang, request.out / "report.html"))
+    with ProgressBars() as bars:
+        figures, log_summary = replay_log(request, _Bars(bars, request.lang))
+    messages().print(summary(figures, request.lang, request.out / "report.html"))
     check_rejected(request, log_summary)
 
 
@@ -147,24 +145,17 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
 
 
 class _Bars(Watcher):
-    """Progress bars for reading and replaying."""
+    """Shows the progress of a replay."""
 
-    def __init__(self, progress: Progress, lang: str) -> None:
-        self._progress, self._words = progress, Translator(lang, "cli")
-        self._reading: TaskID | None = None
-        self._replaying: TaskID | None = None
+    def __init__(self, bars: ProgressBars, lang: str) -> None:
+        self._bars, self._words = bars, Translator(lang, "cli")
 
-    def reading(self, progress: Reading) -> None:
-        if self._reading is None:
-            self._reading = self._progress.add_task(self._words.text("replay.read"), total=1000, note="")
-        self._progress.update(self._reading, completed=round(progress.share * 1000))
+    def reading(self, progress: Progress) -> None:
+        self._bars.show(self._words.text("replay.read"), completed=progress.share)
 
     def replaying(self, events: int, of: int, decisions: int) -> None:
-        if self._replaying is None:
-            self._replaying = self._progress.add_task(self._words.text("replay.replay"), total=of, note="")
         note = self._words.text("replay.decisions", count=f"{decisions:,}")
-        self._progress.update(self._replaying, completed=events, note=note)
+        self._bars.show(self._words.text("replay.replay"), completed=events, total=of, note=note)
 
     def writing(self, what: str) -> None:
-        if self._replaying is not None:
-            self._progress.update(self._replaying, note=self._words.text("replay.write", what=what))
+        self._bars.show(self._words.text("replay.replay"), note=self._words.text("replay.write", what=what))

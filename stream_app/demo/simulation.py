@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,9 +19,9 @@ from stream_app.config import LiveConfig
 from stream_app.core.events.schema import Event
 from stream_app.core.messages.schema import Tick
 from stream_app.core.schedule import Moment, due_ticks
-from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
+from stream_app.core.units import DAY_US, HOUR_US, from_micros
 from stream_app.demo.backpressure import Backpressure
-from stream_app.demo.staff import StaffThread
+from stream_app.demo.staff import working_staff
 from stream_app.publish.sender import ROLES, Sender
 from stream_app.simulate import ShopSettings, simulate
 from stream_app.simulate.shop import DEFAULT_START
@@ -89,7 +90,6 @@ class ShopSimulation(Thread):
         self._ticked: int | None = None
         self._position = 0
         self._next: Event | None = None
-        self._staff = StaffThread(config, plan.shop, plan.seed, lambda: self.now)
 
     def stop(self) -> None:
         """Stop the simulation and wait for the thread to end."""
@@ -106,14 +106,12 @@ class ShopSimulation(Thread):
         """Publish until stopped."""
         try:
             self._open()
-            with Backpressure(self._config) as backpressure:
+            with closing(Backpressure(self._config)) as backpressure:
                 self._replay_history(backpressure)
-                self._staff.start()
-                self._run_live(backpressure)
+                with working_staff(self._config, self._plan.shop, self._plan.seed, lambda: self.now):
+                    self._run_live(backpressure)
         except Exception as error:  # noqa: BLE001 - the main thread re-raises it
             self.error = error
-        finally:
-            self._staff.stop()
 
     def _open(self) -> None:
         self._events: Iterator[Event] = (
@@ -167,7 +165,7 @@ class ShopSimulation(Thread):
         self.sent += len(events)
 
     def _tick(self, due: Moment, version: int, *, nominates: bool) -> None:
-        at = EPOCH + due.at * MICROSECOND
+        at = from_micros(due.at)
         self._position += 1
         learns = due.learns and due.at > self._labelled_from  # there are no labels before this
         self._sender.tick(Tick(at, version=version, learns=learns, nominates=nominates), self._position)

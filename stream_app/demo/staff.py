@@ -7,9 +7,9 @@ determines who leaves, and when.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,9 +24,9 @@ from stream_app.adapters.kafka.contacts import Contacts
 from stream_app.config import LiveConfig
 from stream_app.core.alerts.staff_actions import ACKED, RESOLVED, AlertNote
 from stream_app.core.messages.schema import Contact
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import from_micros
 from stream_app.notifications.open_alerts import OpenAlert, contact_of, open_alerts
-from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.stores import with_stores
 from stream_app.simulate import ShopSettings
 from stream_app.simulate.truth import Truth, truth
 
@@ -134,55 +134,43 @@ class Staff:
         return (note.alert_id, action) not in self._sent
 
 
-class StaffThread(Thread):
-    """Thread in which the simulated staff work. Errors are logged and do not stop the shop.
+@contextmanager
+def working_staff(config: LiveConfig, shop: ShopSettings, seed: int, now: Callable[[], int]) -> Iterator[None]:
+    """Let simulated staff work in a thread until the context exits. Errors are logged and do not stop the shop.
 
     Args:
-        config: configuration of the services.
+        config: settings of the services.
         shop: settings of the simulated shop.
         seed: seed of the simulation.
-        now: shop time in microseconds; 0 before it opens.
+        now: returns the shop time in microseconds, or 0 before the staff start to work.
     """
+    stop = Flag()
 
-    def __init__(self, config: LiveConfig, shop: ShopSettings, seed: int, now: Callable[[], int]) -> None:
-        super().__init__(name="staff", daemon=True)
-        self._config, self._now, self._stopping = config, now, Flag()
-        self._shop, self._seed = shop, seed
-
-    def stop(self) -> None:
-        """Stop the staff and wait for the thread to end."""
-        self._stopping.set()
-        if self.is_alive():
-            self.join()
-
-    def run(self) -> None:
-        """Work until stopped."""
-        staff = Staff(truth(self._shop, self._seed), self._seed)
-        contacts = Contacts(self._config)
+    def work() -> None:
+        staff, contacts = Staff(truth(shop, seed), seed), Contacts(config)
         failed = False
-        while not self._stopping.wait(_POLL_SECONDS):
-            if (now := self._now()) == 0:
+        while not stop.wait(_POLL_SECONDS):
+            if (at := now()) == 0:
                 continue
             try:
-                self._work(staff, contacts, EPOCH + now * MICROSECOND)
+                alerts = with_stores(config, lambda stores: open_alerts(stores.states, range(config.kafka.partitions)))
+                for contact in staff.work(alerts, from_micros(at)):
+                    contacts.send(contact)
+                    if stop.is_set():
+                        break
                 failed = False
             except Exception as error:  # noqa: BLE001 - no error may stop the shop
                 if not failed:
                     _log.warning("Simulated staff failed", extra={"problem": str(error)})
                 failed = True
 
-    def _work(self, staff: Staff, contacts: Contacts, now: datetime) -> None:
-        for contact in staff.work(asyncio.run(self._open()), now):
-            contacts.send(contact)
-            if self._stopping.is_set():
-                return
-
-    async def _open(self) -> list[OpenAlert]:
-        stores = open_stores(self._config)
-        try:
-            return await open_alerts(stores.states, range(self._config.kafka.partitions))
-        finally:
-            await stores.close()
+    thread = Thread(target=work, name="staff", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _event(note: AlertNote, action: str) -> str:

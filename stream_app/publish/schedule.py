@@ -11,7 +11,7 @@ from typing import Final
 from stream_app.core.events.schema import Event
 from stream_app.core.messages.schema import Tick
 from stream_app.core.settings import Settings
-from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
+from stream_app.core.units import DAY_US, HOUR_US, MICROSECOND, from_micros
 
 _when: Final = attrgetter("occurred_at")
 
@@ -85,4 +85,4 @@ class _Ticks:
         return tick
 
     def _next(self) -> datetime:
-        return EPOCH + min(self._hour, self._nomination) * MICROSECOND
+        return from_micros(min(self._hour, self._nomination))

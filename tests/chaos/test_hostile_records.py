@@ -21,7 +21,7 @@ from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.messages.schema import encode_message
 from stream_app.demo.secrets import new_secret
 from stream_app.ingest import LogFormat, open_log
-from stream_app.publish.feed import Feed, Listener, Summary
+from stream_app.publish.feed import Feed, Summary
 from stream_app.publish.pace import FLAT_OUT, Pace
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES, Sender
@@ -58,7 +58,7 @@ channels:
 """
 
 
-class Attack(Listener):
+class Attack:
     """Sends hostile records between the good ones.
 
     Args:
@@ -147,7 +147,7 @@ def attacked(live: LiveSystem, log: Path, kinds: Collection[str], count: int) ->
         events = opened.scan().events
         sender, stop = Sender(config, b"hostile", nothing_yet, flat_out=True), Flag()
         attack = Attack(live, kinds, count, events, sender.flush)
-        feed = Feed(sender, Pace(FLAT_OUT, stop), config.kafka.partitions, attack, stop)
+        feed = Feed(sender, Pace(FLAT_OUT, stop), config.kafka.partitions, attack.publishing, stop)
         feed.go(steps(opened.batches(), config.shop.settings(), complete=True, opening=True))
     return attack
 
