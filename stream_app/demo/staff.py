@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from threading import Event as Flag
 from threading import Thread
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import xxhash
@@ -40,14 +39,7 @@ TAKEN_ON_AFTER: Final = timedelta(hours=4)  # maximum
 ENDED_AFTER: Final = timedelta(days=2), timedelta(days=8)  # shortest and longest time from opening to outcome
 _POLL_SECONDS: Final = 0.5  # between two reads of the open alerts
 _log = logging.getLogger(__name__)
-
-
-class Handling(StrEnum):
-    """How the staff handle an alert."""
-
-    LEFT_ALONE = "left_alone"
-    UNREACHABLE = "unreachable"
-    REACHED = "reached"
+Handling = Literal["left alone", "unreachable", "reached"]
 
 
 @dataclass(frozen=True)
@@ -64,18 +56,18 @@ class Case:
 def case_of(note: AlertNote, seed: int) -> Case:
     """Draw the case for an alert.
 
-    >>> note = AlertNote("al_1", "c1", EPOCH, EPOCH, 1, 0.9, 1.0, 1.0)
+    >>> note = AlertNote("al_1", "c1", from_micros(0), from_micros(0), 1, 0.9, 1.0, 1.0)
     >>> case_of(note, seed=1) == case_of(note, seed=1), case_of(note, seed=1).owner in TEAM
     (True, True)
     """
     draws = _draws(note.alert_id, seed)
     chance, (soonest, latest) = next(draws), ENDED_AFTER
-    handling = Handling.LEFT_ALONE if chance < LEFT_ALONE else Handling.REACHED
+    called: Handling = "unreachable" if chance >= 1 - UNREACHABLE else "reached"
     return Case(
         owner=TEAM[int(next(draws) * len(TEAM))],
         acked_at=note.opened_at + TAKEN_ON_AFTER * next(draws),
         resolved_at=note.opened_at + soonest + (latest - soonest) * next(draws),
-        handling=Handling.UNREACHABLE if chance >= 1 - UNREACHABLE else handling,
+        handling="left alone" if chance < LEFT_ALONE else called,
         says_why=next(draws) >= WITHOUT_REASON,
     )
 
@@ -88,9 +80,9 @@ def outcome_of(case: Case, truth_of_customer: Truth, at: datetime) -> tuple[str,
         truth_of_customer: ground truth about the customer.
         at: time of the call.
     """
-    if case.handling is Handling.LEFT_ALONE:
+    if case.handling == "left alone":
         return None
-    if case.handling is Handling.UNREACHABLE:
+    if case.handling == "unreachable":
         return "unreachable", None
     causes, left_at = truth_of_customer.causes, truth_of_customer.left_at
     cause = causes[0] if causes and case.says_why else None
