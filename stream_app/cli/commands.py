@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_group
+from typer.main import get_command, get_group
 
 from stream_app import __version__
 from stream_app.cli.output import reported_errors
@@ -83,9 +83,13 @@ class Commands(Group):
 
 
 def imported(name: str) -> Any:
-    """Return a command of COMMANDS after importing its module."""
-    group = get_group(import_module(f"stream_app.cli.{COMMANDS[name].module}").app)
-    return group.commands.get(name, group)  # a module defines commands by name, or the group itself
+    """Return a command of COMMANDS. Its module defines either a group, `app`, or a function with the command's name."""
+    module = import_module(f"stream_app.cli.{COMMANDS[name].module}")
+    if hasattr(module, "app"):
+        return get_group(module.app)
+    single = typer.Typer(add_completion=False)
+    single.command(name)(getattr(module, name))
+    return get_command(single)
 
 
 def _placeholder() -> None:

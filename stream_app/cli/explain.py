@@ -33,12 +33,10 @@ from stream_app.notifications.open_alerts import OpenAlert, open_alerts
 from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.services.runtime.stores import Stores, with_stores
 
-app = typer.Typer(add_completion=False)
 _LABEL_CELLS: Final = 16
 _NOT_OPENED: Final = "not-opened"  # id of the alert view for a customer without an alert
 
 
-@app.command()
 def explain(
     customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="Id of the customer.")],
     as_json: JsonOption = False,

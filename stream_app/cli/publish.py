@@ -27,10 +27,7 @@ from stream_app.ingest import LogFormat
 from stream_app.publish import Request, Summary, publish_log, speed_factor
 from stream_app.services.runtime.signals import stopped_by_signals
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 def publish(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     logs: LogsArgument,
     speed: Annotated[str, typer.Option(help="Multiple of real time, such as 1000x, or max for top speed.")] = "max",

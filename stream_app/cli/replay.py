@@ -33,7 +33,6 @@ from stream_app.ingest import LogFormat, Progress
 from stream_app.replay.request import Request, Watcher
 from stream_app.report.terminal import summary
 
-app = typer.Typer(add_completion=False)
 _DURATIONS: Final = (
     "horizon",
     "active_window",
@@ -45,7 +44,6 @@ _DURATIONS: Final = (
 )
 
 
-@app.command()
 def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     logs: LogsArgument,
     out: Annotated[Path, typer.Option(help="Folder for the results.")],

@@ -15,10 +15,7 @@ from stream_app.services.runtime.logs import set_up
 from stream_app.services.runtime.signals import stopped_by_signals
 from stream_app.simulate.calendar import SHOP_ZONE
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 def shop(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     customers: Annotated[int, typer.Option(min=100, help="Number of customers over the shop's lifetime.")] = 12_000,
     days: Annotated[int, typer.Option(min=30, help="Number of days that the shop exists.")] = 1_461,

@@ -14,11 +14,9 @@ from stream_app.cli.progress import ProgressBars
 from stream_app.errors import BadOption
 from stream_app.simulate import ShopSettings, write_log
 
-app = typer.Typer(add_completion=False)
 _STEPS: Final = {"simulate": "Simulating the shop", "write": "Writing the log"}
 
 
-@app.command()
 def simulate(
     customers: Annotated[int, typer.Option(min=1, help="Number of customers.")] = 5000,
     days: Annotated[int, typer.Option(min=1, help="Number of days.")] = 365,

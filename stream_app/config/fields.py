@@ -91,8 +91,10 @@ def setting(default: object, meaning: str, zh: str, **limits: Any) -> Any:
 def secret(password: SecretStr | None, file: Path | None) -> str | None:
     """Return a password or the first line of its file, or None if neither is set.
 
-    Raises ContradictionError if the file cannot be read or its first line is empty.
+    Raises ContradictionError if both are set, the file cannot be read, or its first line is empty.
     """
+    if password is not None and file is not None:
+        raise ContradictionError(("password_file",), "is set together with a password", "Set only one of them.")
     if password is not None:
         return password.get_secret_value()
     if file is None:

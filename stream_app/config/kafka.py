@@ -102,8 +102,6 @@ class Security(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.password is not None and self.password_file is not None:
-            raise ContradictionError(("password_file",), "is set together with a password", "Set only one of them.")
         login = {"sasl_mechanism": self.sasl_mechanism, "username": self.username, "password": self.secret()}
         for name, value in login.items():
             if self.sasl and value is None:

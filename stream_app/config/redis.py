@@ -64,8 +64,6 @@ class Redis(Section):
         parts = split_url(self.url)
         if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.path):
             raise ContradictionError(("url",), "is not a Redis address", _EXAMPLE)
-        if self.password is not None and self.password_file is not None:
-            raise ContradictionError(("password_file",), "is set together with a password", "Set only one of them.")
         self.secret()
         require_tls_files(
             (self.ca_file, self.cert_file, self.key_file),

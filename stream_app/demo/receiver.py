@@ -15,12 +15,10 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from stream_app.demo.host_check import is_local_host
-from stream_app.errors import NoReceiverAddress
+from stream_app.errors import CannotListen
 from stream_app.i18n import LANGUAGES, Translator
 from stream_app.notifications.webhook_signature import Verifier
 
-DEFAULT_PORT: Final = 8080
-KEPT: Final = 100  # messages
 MAX_BODY_BYTES: Final = 256 * 1024
 _SHOWN_CHARACTERS: Final = 8_000  # of a body
 _REMEMBERED_IDS: Final = 10_000
@@ -78,7 +76,7 @@ class Inbox:
     def __init__(
         self,
         verifier: Verifier,
-        kept: int = KEPT,
+        kept: int = 100,
         unsigned: str | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -185,13 +183,13 @@ def _language(request: web.Request) -> str:
 
 
 async def serve(inbox: Inbox, host: str, port: int, print_line: Print) -> web.AppRunner:
-    """Start the receiver and return its runner; `await runner.cleanup()` stops it. Raise NoReceiverAddress."""
+    """Start the receiver and return its runner; `await runner.cleanup()` stops it. Raise CannotListen."""
     runner = web.AppRunner(receiver_app(inbox, print_line), access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
     except (OSError, OverflowError) as error:
         await runner.cleanup()
-        problem = getattr(error, "strerror", None) or str(error)
-        raise NoReceiverAddress(host=host, port=port, problem=problem) from error
+        problem, remedy = getattr(error, "strerror", None) or error, "Choose another address or port."
+        raise CannotListen(server="The receiver", host=host, port=port, problem=problem, remedy=remedy) from error
     return runner

@@ -49,7 +49,7 @@ def run_demo(request: Request, console: Console, extra_view: Callable[[str], Vie
         extra_view: factory of an additional view; called with the address of the page.
 
     Raises:
-        NoPageAddress: the port of the page is already in use.
+        CannotListen: the port of the page is already in use.
         NoEmbeddedServer: Kafka or Redis does not start.
         DemoFailed: a process has exited; the logs are kept.
     """

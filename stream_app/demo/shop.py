@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from stream_app.adapters.http.health import Health, HealthServer
 from stream_app.adapters.kafka.offsets import Partition
 from stream_app.adapters.kafka.topics import require_topics
-from stream_app.config import SHOP_TOPICS, LiveConfig
+from stream_app.config import PORT_OFFSETS, SHOP_TOPICS, LiveConfig
 from stream_app.core.units import DAY_SECONDS, DAY_US, micros
 from stream_app.demo.staff import working_staff
 from stream_app.errors import NotTheClock
@@ -30,7 +30,6 @@ from stream_app.publish.watermarks import End, places, read_ends
 from stream_app.simulate import ShopSettings, simulate
 from stream_app.simulate.calendar import SHOP_ZONE
 
-PORT_OFFSET: Final = 4  # added to health.port
 KAFKA: Final = "kafka"  # name of the health check
 SETTLE_US: Final = 2_000_000  # lag behind the wall clock, since workers reject events from the future
 _HISTORY_DAYS: Final = 120  # minimum history before today, so that there are labels and a model
@@ -202,7 +201,7 @@ def _health_endpoint(config: LiveConfig) -> Iterator[Health]:
     if not config.health.port:
         yield health
         return
-    server = HealthServer(health, CollectorRegistry(), config.health.host, config.health.port + PORT_OFFSET)
+    server = HealthServer(health, CollectorRegistry(), config.health.host, config.health.port + PORT_OFFSETS["shop"])
     server.start()
     try:
         yield health

@@ -20,7 +20,7 @@ from stream_app.demo.page_model import URGENT, PageModel
 from stream_app.demo.simulation import ShopSimulation
 from stream_app.demo.state import OPEN, DemoState, ListedAlert
 from stream_app.demo.views import View
-from stream_app.errors import NoPageAddress
+from stream_app.errors import CannotListen
 from stream_app.i18n import Translator
 from stream_app.notifications.webhook_signature import Verifier
 
@@ -60,7 +60,7 @@ class WebPage(View):
         port: port to listen on; 0 for any free port, None for the default port or, if that is taken, any free one.
         verifier: verifier of the notifier's signatures; without one, all deliveries are rejected.
 
-    Raises NoPageAddress if the port is taken.
+    Raises CannotListen if the port is taken.
     """
 
     def __init__(
@@ -103,7 +103,8 @@ class WebPage(View):
         except OSError as error:
             if or_any:
                 return self._start(0, or_any=False)
-            raise NoPageAddress(port=port, problem=error.strerror or error) from error
+            problem, remedy = error.strerror or error, "Choose another --port, or 0 for any free port."
+            raise CannotListen(server="The demo page", host=HOST, port=port, problem=problem, remedy=remedy) from error
 
     @property
     def address(self) -> str:

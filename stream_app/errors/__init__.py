@@ -46,16 +46,10 @@ from stream_app.errors.kafka import (
     TooManyUnreadable,
     WrongTopics,
 )
-from stream_app.errors.model import (
-    UnknownVersion,
-    UnusableSnapshot,
-    VersionOutOfOrder,
-)
 from stream_app.errors.process import (
+    CannotListen,
     DemoFailed,
     NoEmbeddedServer,
-    NoPageAddress,
-    NoReceiverAddress,
     NotTheClock,
     Stalled,
     StopCutShort,
@@ -66,7 +60,6 @@ from stream_app.errors.settings import (
     BadSecret,
     ContradictorySettings,
     MissingExtra,
-    NoHealthAddress,
 )
 from stream_app.errors.store import (
     BadStoreAddress,
@@ -78,7 +71,10 @@ from stream_app.errors.store import (
     StoreIncomplete,
     StoreUnavailable,
     UnknownCustomer,
+    UnknownVersion,
+    UnusableSnapshot,
     UnusableState,
+    VersionOutOfOrder,
 )
 
 __all__ = [
@@ -93,6 +89,7 @@ __all__ = [
     "BadSecret",
     "BadStoreAddress",
     "BadTemplate",
+    "CannotListen",
     "ChurnMonitorError",
     "CommitRefused",
     "ContradictorySettings",
@@ -108,10 +105,7 @@ __all__ = [
     "MissingExtra",
     "NoBroker",
     "NoEmbeddedServer",
-    "NoHealthAddress",
     "NoOrders",
-    "NoPageAddress",
-    "NoReceiverAddress",
     "NoSuchAlert",
     "NoSuchColumn",
     "NoSuchLog",

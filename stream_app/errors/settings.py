@@ -25,9 +25,3 @@ class MissingExtra(InvalidInput):
     """This command needs the package {package}, which is not installed. Run `make env` in the checkout of the project,
     or `pip install ".[replay,demo]"` there.
     """
-
-
-class NoHealthAddress(InvalidInput):
-    """Cannot serve health and metrics on {host}, port {port}: {problem}. Set health.port to a free port, or to 0 to
-    disable the endpoint.
-    """

@@ -8,7 +8,7 @@ import numpy as np
 
 from stream_app.core.arrays import Bools, Floats
 from stream_app.core.events.enumerations import CartAction
-from stream_app.simulate.arrays import Table, rows
+from stream_app.simulate.arrays import Table, code, rows
 from stream_app.simulate.customers import Customers
 from stream_app.simulate.orders import Orders
 from stream_app.simulate.pages import UNKNOWN, Looks
@@ -16,8 +16,6 @@ from stream_app.simulate.shop import Shop
 from stream_app.simulate.tables import CART
 from stream_app.simulate.visits import NO_ORDER, Visits
 
-ACTIONS: Final = tuple(CartAction)
-ACTION: Final = {action: number for number, action in enumerate(ACTIONS)}
 # Seconds from the end of the visit to the step; with an order, all steps precede it.
 SHIFTS: Final = {
     CartAction.FAVOURITE: -5.0,
@@ -48,7 +46,7 @@ def cart_steps(
             at=(end[visit] + SHIFTS[action]) * 1_000,
             customer=customers.number[visits.who[visit]],
             session=visit,
-            action=ACTION[action],
+            action=code(action),
             product=looks.product[visit] if about_goods else UNKNOWN,
             price_cents=looks.price_cents[visit] if about_goods else UNKNOWN,
             quantity=quantity[visit] if about_goods else 0,

@@ -26,8 +26,8 @@ from stream_app.config import LiveConfig, load_config
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.demo.receiver import Inbox, serve
 from stream_app.demo.secrets import new_secret, write_missing
-from stream_app.demo.shop import PORT_OFFSET, SETTLE_US, Plan, ShopClock, _published_plan, run_shop
-from stream_app.errors import BadOption, BadSecret, NoReceiverAddress, NotTheClock
+from stream_app.demo.shop import SETTLE_US, Plan, ShopClock, _published_plan, run_shop
+from stream_app.errors import BadOption, BadSecret, CannotListen, NotTheClock
 from stream_app.notifications.webhook_signature import Verifier, read_webhook_key, webhook_key
 from stream_app.publish.watermarks import End
 from tests.harness.servers.process import free_port
@@ -159,7 +159,7 @@ def test_a_port_that_is_taken_is_told() -> None:
         inbox = Inbox(Verifier(webhook_key(SECRET)))
         first = await serve(inbox, "127.0.0.1", port, lambda _: None)
         try:
-            with pytest.raises(NoReceiverAddress, match="cannot listen"):
+            with pytest.raises(CannotListen, match="cannot listen"):
                 await serve(inbox, "127.0.0.1", port, lambda _: None)
         finally:
             await first.cleanup()
@@ -221,7 +221,7 @@ def test_health_asks_where_the_settings_say_and_tells_why_not(monkeypatch: pytes
 
 
 def test_each_service_has_a_port_of_its_own_and_an_unknown_one_none() -> None:
-    assert port_of("shop", LiveConfig()) == LiveConfig().health.port + PORT_OFFSET
+    assert port_of("shop", LiveConfig()) == LiveConfig().health.port + 4
     ports = [port_of(name, LiveConfig()) for name in ("worker", "trainer", "allocator", "shop", "receiver")]
     assert len(set(ports)) == 5
     with pytest.raises(BadOption):
