@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
@@ -195,11 +195,7 @@ def print_alerts(alerts: list[OpenAlert], zone: ZoneInfo, words: Translator, con
 
 async def _found(stores: Stores, config: LiveConfig) -> tuple[list[OpenAlert], datetime]:
     numbers = range(config.kafka.partitions)
-    return await open_alerts(stores.states, numbers, _report_skipped), await _now(stores, config)
-
-
-def _report_skipped(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+    return await open_alerts(stores.states, numbers, partial(typer.echo, err=True)), await _now(stores, config)
 
 
 async def _now(stores: Stores, config: LiveConfig) -> datetime:

@@ -86,15 +86,17 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     ] = None,
 ) -> None:
     """Replay a recorded log and report how early churn would have been detected."""
-    durations = {
+    given = {
         "horizon": horizon,
         "active_window": active_window,
         "decide_every": decide_every,
         "lost_after": lost_after,
         "lateness": lateness,
-    }
-    given = {"order_action": order_action, "zone": zone, "capacity": capacity, "rank_by": rank_by, "seed": seed} | {
-        name: duration(text) for name, text in durations.items() if text is not None
+        "order_action": order_action,
+        "zone": zone,
+        "capacity": capacity,
+        "rank_by": rank_by,
+        "seed": seed,
     }
     from stream_app.replay.session import check_rejected, replay_log
 
@@ -119,7 +121,7 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
 def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
     """Return the settings from a TOML file, overridden by the given values. Raises BadOption.
 
-    Durations in the file are written as on the command line. A number means days.
+    Durations are written as on the command line. A number in the file means days.
     """
     values: dict[str, Any] = {}
     if path is not None:
@@ -130,12 +132,12 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
             raise BadOption(option="--settings", value=str(path), remedy=remedy) from error
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise BadOption(option="--settings", value=str(path), remedy=f"It is not TOML: {error}.") from error
+    values |= {name: value for name, value in given.items() if value is not None}
     for name in _DURATIONS:
         if isinstance(values.get(name), str):
             values[name] = duration(values[name])
         elif isinstance(values.get(name), int | float):
             values[name] = round(values[name] * DAY_US)
-    values |= {name: value for name, value in given.items() if value is not None}
     try:
         return msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from typing import Final
 
 from confluent_kafka import KafkaException, Producer
 
+from stream_app.config import Kafka, confluent_options
 from stream_app.errors import NoEmbeddedServer
 
 PARTITIONS: Final = 4  # partitions per topic; the mock cluster supports no other number
 # The mock cluster keeps only 5 MiB per partition, so a producer must not run far ahead of the consumers.
 _TIMEOUT_SECONDS: Final = 10.0
 _REMEDY: Final = "Use a real Kafka: run `stream-app topics create`, then start the services."
-_quiet: Final = logging.getLogger(__name__)
-_quiet.addHandler(logging.NullHandler())
 
 
 class EmbeddedBroker:
@@ -33,7 +31,7 @@ class EmbeddedBroker:
     """
 
     def __init__(self, topics: Iterable[str]) -> None:
-        options = {"bootstrap.servers": "127.0.0.1:1", "test.mock.num.brokers": 1, "logger": _quiet}
+        options = confluent_options(Kafka(bootstrap="127.0.0.1:1")) | {"test.mock.num.brokers": 1}
         self._cluster: Producer | None = Producer(options)
         try:
             address = next(iter(self._cluster.list_topics(timeout=_TIMEOUT_SECONDS).brokers.values()))

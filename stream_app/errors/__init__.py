@@ -19,8 +19,13 @@ from stream_app.errors.delivery import (
     UnknownDelivery,
 )
 from stream_app.errors.input import (
+    BadConfig,
     BadMapping,
+    BadOption,
+    BadSecret,
+    ContradictorySettings,
     EmptyLog,
+    MissingExtra,
     NoOrders,
     NoSuchColumn,
     NoSuchLog,
@@ -53,13 +58,6 @@ from stream_app.errors.process import (
     NotTheClock,
     Stalled,
     StopCutShort,
-)
-from stream_app.errors.settings import (
-    BadConfig,
-    BadOption,
-    BadSecret,
-    ContradictorySettings,
-    MissingExtra,
 )
 from stream_app.errors.store import (
     BadStoreAddress,

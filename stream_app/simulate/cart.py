@@ -6,15 +6,15 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.arrays import Bools, Floats
+from stream_app.core.arrays import Bools
 from stream_app.core.events.enumerations import CartAction
 from stream_app.simulate.arrays import Table, code, rows
 from stream_app.simulate.customers import Customers
-from stream_app.simulate.orders import Orders
+from stream_app.simulate.orders import NO_ORDER, Orders
 from stream_app.simulate.pages import UNKNOWN, Looks
 from stream_app.simulate.shop import Shop
 from stream_app.simulate.tables import CART
-from stream_app.simulate.visits import NO_ORDER, Visits
+from stream_app.simulate.visits import Visits
 
 # Seconds from the end of the visit to the step; with an order, all steps precede it.
 SHIFTS: Final = {
@@ -65,13 +65,13 @@ def _taken(
     poor_site = visits.showing(customers, "poor_site")
     fate = rng.random(v)
     checkout_left = ~ordering & (
-        fate < _levels(visits.showing(customers, "price"), 0.7, np.where(poor_site, 0.5, 0.03))
+        fate < np.where(visits.showing(customers, "price"), 0.7, np.where(poor_site, 0.5, 0.03))
     )
-    adding = fate < _levels(visits.showing(customers, "too_many_choices"), 0.75, 0.12)
+    adding = fate < np.where(visits.showing(customers, "too_many_choices"), 0.75, 0.12)
     wished = looks.absent & (rng.random(v) < 0.5)
-    failing = _levels(poor_site & checkout_left, 0.8, np.where(ordering, shop.failure_rate, 0.0))
+    failing = np.where(poor_site & checkout_left, 0.8, np.where(ordering, shop.failure_rate, 0.0))
     return {
-        CartAction.FAVOURITE: rng.random(v) < _levels(customers.shows("forgot_shop")[visits.who], 0.0, 0.10),
+        CartAction.FAVOURITE: rng.random(v) < np.where(customers.shows("forgot_shop")[visits.who], 0.0, 0.10),
         CartAction.UNFAVOURITE: rng.random(v) < 0.01,
         CartAction.ADD: ordering | checkout_left | adding | wished,
         CartAction.CHECKOUT_STARTED: ordering | checkout_left,
@@ -80,8 +80,3 @@ def _taken(
         CartAction.REMOVE: adding & ~checkout_left & ~ordering & (rng.random(v) < 0.3),
         CartAction.PAYMENT_METHOD_REMOVED: visits.showing(customers, "privacy") | (rng.random(v) < 0.0005),
     }
-
-
-def _levels(shown: Bools, chance: float, otherwise: Floats | float) -> Floats:
-    """Return the probability of a step in each visit, which depends on whether a cause shows in the visit."""
-    return np.where(shown, chance, otherwise)

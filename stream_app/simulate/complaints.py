@@ -12,13 +12,12 @@ from stream_app.core.events.enumerations import ComplaintAction, ComplaintForm
 from stream_app.core.units import DAY_SECONDS, HOUR_SECONDS
 from stream_app.simulate.arrays import Table, code, pick, rows
 from stream_app.simulate.customers import Customers
-from stream_app.simulate.orders import NEVER, Orders
+from stream_app.simulate.orders import NEVER, NO_ORDER, Orders
 from stream_app.simulate.shop import Shop
 from stream_app.simulate.tables import COMPLAINT
 from stream_app.simulate.vocabulary import COMPLAINT_CATEGORIES, COMPLAINT_CHANNELS, TEXTS_PER_CATEGORY
 
 NO_CATEGORY: Final = -1
-NO_ORDER: Final = -1
 SURVEY_RATE: Final = 0.06  # share of delivered orders
 LOW_REVIEW_RATE: Final = 0.006
 UNSUBSCRIBE_RATE: Final = 0.01  # share of customers

@@ -17,6 +17,7 @@ from stream_app.simulate.tables import ORDER
 from stream_app.simulate.vocabulary import CATEGORIES
 
 NEVER: Final = np.inf
+NO_ORDER: Final = -1  # row number of an order, for what has none
 CANCELLED_SHARE: Final = 0.03
 RETURN_RATE: Final = 0.015
 FADED_RATE: Final = 0.3  # share of the order rate just before leaving

@@ -9,12 +9,12 @@ import numpy as np
 
 from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.events.enumerations import Page
-from stream_app.simulate.arrays import Table, code, owners, rows, running_sum, within_group
+from stream_app.simulate.arrays import Table, code, owners, pick, rows, running_sum, within_group
 from stream_app.simulate.customers import Customers
-from stream_app.simulate.orders import Orders, draw_products
+from stream_app.simulate.orders import NO_ORDER, Orders, draw_products
 from stream_app.simulate.shop import PRODUCTS, Shop
 from stream_app.simulate.tables import BROWSING
-from stream_app.simulate.visits import NO_ORDER, Visits
+from stream_app.simulate.visits import Visits
 from stream_app.simulate.vocabulary import CATEGORIES, TERMS_PER_CATEGORY, VISIT_CHANNELS
 
 UNKNOWN: Final = -1
@@ -121,9 +121,8 @@ def _draw_pages(views: _Views, rng: np.random.Generator) -> Ints:
 
 
 def _pick_pages(choices: tuple[tuple[Page, float], ...], size: int, rng: np.random.Generator) -> Ints:
-    cumulative = np.cumsum([weight for _, weight in choices])
     pages = np.array([code(page) for page, _ in choices])
-    return pages[np.searchsorted(cumulative[:-1], rng.random(size), side="right")]
+    return pages[pick(rng, np.array([weight for _, weight in choices]), size)]
 
 
 def _draw_goods(
