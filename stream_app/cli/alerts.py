@@ -18,7 +18,6 @@ from rich.console import Console
 from rich.text import Text
 
 from stream_app.adapters.kafka.contacts import send_contact
-from stream_app.cli.commands import Group
 from stream_app.cli.options import (
     BootstrapOption,
     ConfigOption,
@@ -45,7 +44,6 @@ from stream_app.notifications.playbook.measures import CAUSES
 from stream_app.services.runtime.stores import Stores, with_stores
 
 app = typer.Typer(
-    cls=Group,
     add_completion=False,
     no_args_is_help=True,
     help="List open alerts, and record who works on them and the outcome.",

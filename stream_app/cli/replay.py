@@ -72,8 +72,12 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     zone: Annotated[
         str | None, typer.Option(help="Time zone of the shop, such as Asia/Shanghai. Default: UTC.")
     ] = None,
-    capacity: Annotated[int | None, typer.Option(help="Maximum number of new alerts per working day.")] = None,
-    rank_by: Annotated[str | None, typer.Option(help="Ranking of alerts: risk, or worth (risk × money).")] = None,
+    capacity: Annotated[
+        int | None, typer.Option(help="Maximum number of new alerts per working day. Default: 30.")
+    ] = None,
+    rank_by: Annotated[
+        str | None, typer.Option(help="Ranking of alerts: risk, or worth (risk × money). Default: risk.")
+    ] = None,
     settings: Annotated[Path | None, typer.Option(help="TOML file with these and all other shop settings.")] = None,
     partitions: Annotated[int, typer.Option(min=1, max=1024, help="Number of partitions, as in Kafka.")] = 1,
     predictions: Annotated[str, typer.Option(help="Format of the predictions: csv or parquet.")] = "csv",
