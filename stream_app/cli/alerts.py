@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from stream_app.adapters.kafka.contacts import send_contact
@@ -29,7 +28,7 @@ from stream_app.cli.options import (
     one_of,
 )
 from stream_app.cli.output import local_time, results, write_document, write_json
-from stream_app.cli.tables import Column, show_table
+from stream_app.cli.tables import show_table
 from stream_app.config import LiveConfig
 from stream_app.core.alerts.staff_actions import ACKED, OUTCOMES, RESOLVED, SNOOZED, AlertNote
 from stream_app.core.durations import duration
@@ -51,9 +50,13 @@ app = typer.Typer(
 MAX_NOTE: Final = 500  # characters
 _APPLIED_SECONDS: Final = 10.0  # time to wait until a worker has applied an action
 _POLL_SECONDS: Final = 0.1
-_CAUSE_CELLS: Final = 20
 _RESULTS: Final = {ACKED: "alerts.acked", SNOOZED: "alerts.put_off", RESOLVED: "alerts.resolved"}
-_COLUMNS: Final = ("alert", "customer", "opened", "rank", "risk", "worth", "cause", "owner", "snoozed")
+_COLUMNS: Final = {  # minimum width in cells
+    **dict.fromkeys(("alert", "customer", "opened", "rank", "risk", "worth"), 0),
+    "cause": 20,
+    "owner": 0,
+    "snoozed": 0,
+}
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the alert, or an unambiguous prefix.")]
 StaffOption = Annotated[str, typer.Option("--staff", help="Your name as known to your colleagues.")]
@@ -80,7 +83,9 @@ def list_alerts(
     words, console = Translator(language(lang), "cli"), results()
     shown = [one for one in found if everything or not one.is_snoozed(now)]
     if shown:
-        print_alerts(shown, ZoneInfo(settings.shop.zone), words, console)
+        rows = [_row(one, ZoneInfo(settings.shop.zone), words) for one in shown]
+        columns = {words.text(f"alerts.{name}"): cells for name, cells in _COLUMNS.items()}
+        show_table(console, words.text("alerts.title"), columns, rows)
     elif not found:
         console.print(words.text("alerts.none"))
     if len(shown) < len(found):
@@ -183,12 +188,6 @@ def act(
     local = local_time(end, ZoneInfo(config.shop.zone)) if end else ""
     values = {"id": alert.note.alert_id, "staff": contact.staff, "outcome": contact.outcome, "until": local}
     console.print(Text(words.text(_RESULTS[kind], **values)))
-
-
-def print_alerts(alerts: list[OpenAlert], zone: ZoneInfo, words: Translator, console: Console) -> None:
-    """Print a table of open alerts."""
-    columns = [Column(words.text(f"alerts.{name}"), _CAUSE_CELLS if name == "cause" else 0) for name in _COLUMNS]
-    show_table(console, words.text("alerts.title"), columns, [_row(one, zone, words) for one in alerts])
 
 
 async def _found(stores: Stores, config: LiveConfig) -> tuple[list[OpenAlert], datetime]:

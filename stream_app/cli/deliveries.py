@@ -13,7 +13,7 @@ from rich.console import Console
 from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
 from stream_app.cli.options import ConfigOption, JsonOption, SetOption, load_settings, one_of
 from stream_app.cli.output import iso_time, messages, results, write_json
-from stream_app.cli.tables import Column, show_table
+from stream_app.cli.tables import show_table
 from stream_app.config import LiveConfig
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused
@@ -52,7 +52,6 @@ app = typer.Typer(
 )
 T = TypeVar("T")
 _RecordT = TypeVar("_RecordT", Delivery, OutboundMessage, ChannelState)
-_REASON_CELLS: Final = 24
 _NONE: Final = {
     None: "There are no deliveries yet. They start with the first alert while `stream-app notifier` runs with channels"
     " (delivery.config).",
@@ -191,8 +190,7 @@ def _readable(values: Iterable[bytes], kind: type[_RecordT]) -> list[_RecordT]:
 def _show(found: Found, limit: int, none: str, console: Console) -> None:
     shown = found.deliveries[:limit]
     if shown:
-        names = ("delivery", "state", "since", "attempts")
-        columns = [*map(Column, names), Column("reason, or next attempt", _REASON_CELLS)]
+        columns = {"delivery": 0, "state": 0, "since": 0, "attempts": 0, "reason, or next attempt": 24}
         count = f"{len(shown)} of {len(found.deliveries)}, " if len(found.deliveries) > len(shown) else ""
         rows = [_row(one, found.messages.get(one.message)) for one in shown]
         show_table(console, f"Deliveries: {count}latest state change first", columns, rows)

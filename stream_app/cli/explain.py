@@ -34,7 +34,6 @@ from stream_app.notifications.playbook.playbook import load_playbook
 from stream_app.services.runtime.stores import Stores, with_stores
 
 _LABEL_CELLS: Final = 16
-_NOT_OPENED: Final = "not-opened"  # id of the alert view for a customer without an alert
 
 
 def explain(
@@ -67,16 +66,9 @@ class Case(NamedTuple):
     view: AlertView
     alerts: list[OpenAlert]
     at: datetime
-
-    @property
-    def probability(self) -> float | None:
-        """Latest churn probability, or None if there is none."""
-        return None if math.isnan(self.stored.score) else self.stored.score
-
-    @property
-    def band(self) -> str | None:
-        """Risk band of the churn probability."""
-        return None if self.probability is None else band_of(self.probability)
+    probability: float | None  # latest churn probability
+    band: str | None  # its risk band
+    worth: float  # per month
 
 
 async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator) -> Case:
@@ -89,14 +81,17 @@ async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator
     alerts = [one for one in await open_alerts(stores.states, [stored.partition]) if one.note.customer_id == name]
     views = Views(load_playbook(config.delivery.playbook), config.shop.zone, config.delivery.currency)
     urgent = any(one.note.urgent for one in alerts)
+    worth = float(monthly_worth(profile.frame)[0])
+    probability = None if math.isnan(stored.score) else stored.score
+    band = None if probability is None else band_of(probability)
     as_alert = AlertOpened(
-        alert_id=_NOT_OPENED,
+        alert_id="not-opened",
         customer_id=name,
         opened_at=at,
         expires_at=at + timedelta(microseconds=config.shop.alert_lifetime),
         rank=0,
-        probability=0.0 if math.isnan(stored.score) else stored.score,
-        monthly_worth=float(monthly_worth(profile.frame)[0]),
+        probability=probability or 0.0,
+        monthly_worth=worth,
         silent_days=profile.silent_days,
         usual_gap_days=profile.usual_gap_days if profile.repeats else None,
         source="model",
@@ -105,7 +100,7 @@ async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator
         urgent=urgent,
         explanation=explainer.explain(profile),
     )
-    return Case(stored, profile, views.view(as_alert, words.lang), alerts, at)
+    return Case(stored, profile, views.view(as_alert, words.lang), alerts, at, probability, band, worth)
 
 
 def content(case: Case) -> dict[str, Any]:
@@ -121,7 +116,7 @@ def content(case: Case) -> dict[str, Any]:
         "orders": profile.orders,
         "last_order_days": round(profile.silent_days, 2) if profile.orders else None,
         "usual_gap_days": round(profile.usual_gap_days, 2) if profile.repeats else None,
-        "monthly_worth": round(float(monthly_worth(profile.frame)[0]), 2),
+        "monthly_worth": round(case.worth, 2),
         "causes": [{"name": one.name, "percent": one.percent} for one in view.causes],
         "evidence": list(view.evidence),
         "open_complaint_days": [round(days, 2) for days in profile.open_days],
@@ -150,17 +145,12 @@ def describe(case: Case, config: LiveConfig, words: Translator) -> list[str]:
     def say(key: str, **values: object) -> str:
         return words.text(f"explain.{key}", **values)
 
-    score = say("unscored", window=format_duration(config.shop.active_window))
-    if case.probability is not None and case.band is not None:
-        score = say("scored", band=words.name("risk_bands", case.band), percent=view.percent)
-    last = say("never_ordered")
-    if profile.orders:
-        date = f"{(case.at - timedelta(days=profile.silent_days)).astimezone(zone):%Y-%m-%d}"
-        last = say("ordered", days=Number(profile.silent_days), date=date)
+    scored = case.band and say("scored", band=words.name("risk_bands", case.band), percent=view.percent)
+    date = f"{(case.at - timedelta(days=profile.silent_days)).astimezone(zone):%Y-%m-%d}" if profile.orders else ""
     entries: list[tuple[str, Sequence[str]]] = [
         ("segment", [view.segment]),
-        ("score", [score]),
-        ("last_order", [last]),
+        ("score", [scored or say("unscored", window=format_duration(config.shop.active_window))]),
+        ("last_order", [say("ordered", days=Number(profile.silent_days), date=date) if date else say("never_ordered")]),
         ("usual_gap", [say("gap", days=Number(profile.usual_gap_days)) if profile.repeats else say("no_gap")]),
         ("orders", [words.number(profile.orders)]),
         ("worth", [say("monthly", worth=view.worth)] if view.worth else []),

@@ -149,8 +149,6 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
 
 
 class _Bars(Watcher):
-    """Shows the progress of a replay."""
-
     def __init__(self, bars: ProgressBars, lang: str) -> None:
         self._bars, self._words = bars, Translator(lang, "cli")
 

@@ -79,7 +79,6 @@ Retention = Annotated[int, BeforeValidator(_retention)]  # microseconds, or FORE
 Listed = BeforeValidator(_listed)
 Tables = BeforeValidator(_tables)
 Positive = Annotated[int, Field(gt=0)]
-Port = Annotated[int, Field(ge=0, le=65_535)]
 Bytes = Annotated[int, Field(ge=1)]
 
 

@@ -23,8 +23,7 @@ from stream_app.core.units import DAY_US, SECOND_US
 
 TopicName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
 SHOP_TOPICS: Final = ("browsing", "cart", "complaints", "orders")
-SYSTEM_INPUTS: Final = ("contacts", "ticks")
-INPUTS: Final = SHOP_TOPICS + SYSTEM_INPUTS
+INPUTS: Final = (*SHOP_TOPICS, "contacts", "ticks")
 OUTPUTS: Final = ("labelled", "nominations", "scores", "alerts", "dead_letters")
 
 

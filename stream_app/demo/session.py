@@ -16,10 +16,9 @@ from rich.console import Console
 
 from stream_app.config import INPUTS, OUTPUTS, Topics
 from stream_app.core.messages.batches import ScoreRecords
-from stream_app.demo.broker import EmbeddedBroker
+from stream_app.demo.embedded_servers import EmbeddedBroker, start_redis
 from stream_app.demo.page_model import PageModel
 from stream_app.demo.processes import Processes
-from stream_app.demo.redis_server import start_redis
 from stream_app.demo.secrets import new_secret
 from stream_app.demo.settings import CURRENCY, SERVICES, ZONE, Request, write_settings
 from stream_app.demo.simulation import ShopSimulation

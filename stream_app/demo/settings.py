@@ -13,7 +13,7 @@ from typing import Final
 
 from stream_app.config import PORT_OFFSETS, LiveConfig, load_config
 from stream_app.config.sources import PREFIX
-from stream_app.demo.broker import PARTITIONS
+from stream_app.demo.embedded_servers import PARTITIONS
 from stream_app.demo.secrets import write_missing
 from stream_app.demo.simulation import Plan
 from stream_app.simulate.calendar import SHOP_ZONE

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Event as Flag
@@ -129,15 +129,16 @@ class _DayLog:
     """Logs one line per shop day, and fewer during the history.
 
     Args:
+        health: health of the service; each step sends a heartbeat.
         resumes_after: place up to which an earlier run published.
     """
 
-    def __init__(self, resumes_after: int) -> None:
-        self._resumes_after = resumes_after
+    def __init__(self, health: Health, resumes_after: int) -> None:
+        self._health, self._resumes_after = health, resumes_after
         self._day, self._events, self._logged_at = "", 0, float("-inf")
 
-    def log(self, summary: Summary) -> None:
-        """Log the day that has just started, if any."""
+    def __call__(self, summary: Summary) -> None:
+        self._health.beat()
         day = f"{summary.until:%Y-%m-%d}" if summary.until else ""
         now = time.monotonic()
         if day == self._day or now - self._logged_at < _LOG_SECONDS or summary.place <= self._resumes_after:
@@ -163,7 +164,13 @@ def run_shop(config: LiveConfig, plans: Sequence[Plan], stop: Flag, *, staffed: 
     """
     if config.ticks.clock != "log":
         raise NotTheClock(clock=config.ticks.clock)
-    with _health_endpoint(config) as health:
+    health = Health([KAFKA])
+    with ExitStack() as stack:
+        if config.health.port:
+            port = config.health.port + PORT_OFFSETS["shop"]
+            server = HealthServer(health, CollectorRegistry(), config.health.host, port)
+            stack.callback(server.stop)
+            server.start()
         require_topics(config, (*SHOP_TOPICS, "ticks"))
         topics = config.kafka.topics
         ends = read_ends(config, [*topics.of(*SHOP_TOPICS).values(), topics.ticks])
@@ -174,13 +181,7 @@ def run_shop(config: LiveConfig, plans: Sequence[Plan], stop: Flag, *, staffed: 
         health.set(KAFKA, ok=True)  # Kafka has answered; the process ends if it stops answering
         _log.info("Shop opened", extra={"start": plan.start.isoformat(), "resumes_after": sender.resumes_after})
         fast_until = time.time_ns() // 1_000 - round(plan.last_days * DAY_US)
-        day_log = _DayLog(sender.resumes_after)
-
-        def on_step(summary: Summary) -> None:
-            health.beat()
-            day_log.log(summary)
-
-        clock = ShopClock(fast_until, plan.day_seconds, stop)
+        clock, on_step = ShopClock(fast_until, plan.day_seconds, stop), _DayLog(health, sender.resumes_after)
         feed = Feed(sender, clock, config.kafka.partitions, on_step, stop, health.beat)
 
         def now() -> int:
@@ -188,25 +189,11 @@ def run_shop(config: LiveConfig, plans: Sequence[Plan], stop: Flag, *, staffed: 
             at = micros(feed.summary.until) if feed.summary.until is not None else 0
             return at if at >= fast_until else 0
 
-        with working_staff(config, plan.shop, plan.seed, now) if staffed else nullcontext():
-            feed.go(steps(simulate(plan.shop, plan.seed), config.shop.settings(), complete=False))
+        if staffed:
+            stack.enter_context(working_staff(config, plan.shop, plan.seed, now))
+        feed.go(steps(simulate(plan.shop, plan.seed), config.shop.settings(), complete=False))
     _log.info("Shop closed", extra={"finished": feed.summary.finished, "sent": feed.summary.sent})
     return feed.summary
-
-
-@contextmanager
-def _health_endpoint(config: LiveConfig) -> Iterator[Health]:
-    """Serve the health of the shop, unless the endpoint is disabled."""
-    health = Health([KAFKA])
-    if not config.health.port:
-        yield health
-        return
-    server = HealthServer(health, CollectorRegistry(), config.health.host, config.health.port + PORT_OFFSETS["shop"])
-    server.start()
-    try:
-        yield health
-    finally:
-        server.stop()
 
 
 def _published_plan(plans: Sequence[Plan], ends: Mapping[Partition, End], config: LiveConfig) -> Plan:

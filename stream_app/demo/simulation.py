@@ -5,6 +5,7 @@ After the history, simulated staff handle the alerts.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -18,11 +19,12 @@ from typing import Final
 from stream_app.config import LiveConfig
 from stream_app.core.events.schema import Event
 from stream_app.core.messages.schema import Tick
+from stream_app.core.partition.progress import decode_summary
 from stream_app.core.schedule import Moment, due_ticks
-from stream_app.core.units import DAY_US, HOUR_US, from_micros
-from stream_app.demo.backpressure import Backpressure
+from stream_app.core.units import DAY_US, HOUR_US, NEVER, from_micros
 from stream_app.demo.staff import working_staff
 from stream_app.publish.sender import ROLES, Sender
+from stream_app.services.runtime.stores import open_stores
 from stream_app.simulate import ShopSettings, simulate
 from stream_app.simulate.shop import DEFAULT_START
 
@@ -66,6 +68,33 @@ class Plan:
     def shop(self) -> ShopSettings:
         """Settings of the simulator."""
         return ShopSettings(customers=self.customers, days=self.history_days + self.live_days, start=self.start)
+
+
+class Backpressure:
+    """Reads the progress of the services, so that the shop does not run far ahead of them."""
+
+    def __init__(self, config: LiveConfig) -> None:
+        self._partitions = range(config.kafka.partitions)
+        self._stores = open_stores(config)
+        self._runner = asyncio.Runner()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._runner.run(self._stores.close())
+        self._runner.close()
+
+    def stream_time(self) -> int:
+        """Return the stream time of the slowest partition, in microseconds."""
+        stored = self._runner.run(self._stores.states.summaries(self._partitions)).values()
+        return min(decode_summary(one).stream_time if one else NEVER for one in stored)
+
+    def through(self) -> int:
+        """Return the stream time up to which the trainer has processed labels, in microseconds."""
+        return self._runner.run(self._stores.models.through())
+
+    def version_at(self, moment: int) -> int:
+        """Return the model version in use at a stream time; 0 is the untrained model."""
+        return self._runner.run(self._stores.models.version_at(moment)) or 0
 
 
 class ShopSimulation(Thread):

@@ -113,17 +113,14 @@ class Staff:
             case = case_of(note, self._seed)
             if truth_of_customer is None or one.work.owner not in {"", case.owner}:
                 continue  # somebody is handling it with `stream-app alerts`
-            if now >= case.acked_at and not one.work.owner and self._is_new(note, ACKED):
+            if now >= case.acked_at and not one.work.owner and (note.alert_id, ACKED) not in self._sent:
                 yield contact_of(one, ACKED, case.owner, now, take_over=False, event_id=_event(note, ACKED))
                 self._sent.add((note.alert_id, ACKED))  # after the yield, once the action has been sent
             outcome = outcome_of(case, truth_of_customer, now) if now >= case.resolved_at else None
-            if outcome is not None and self._is_new(note, RESOLVED):
+            if outcome is not None and (note.alert_id, RESOLVED) not in self._sent:
                 contact = contact_of(one, RESOLVED, case.owner, now, take_over=False, event_id=_event(note, RESOLVED))
                 yield msgspec.structs.replace(contact, outcome=outcome[0], cause=outcome[1])
                 self._sent.add((note.alert_id, RESOLVED))
-
-    def _is_new(self, note: AlertNote, action: str) -> bool:
-        return (note.alert_id, action) not in self._sent
 
 
 @contextmanager

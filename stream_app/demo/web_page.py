@@ -123,7 +123,6 @@ class WebPage(View):
         self._content = (figures, list(self._alerts), dict(self._states))
 
     def _keep(self, listed: ListedAlert) -> None:
-        """Store a new alert, or update the state of a stored one."""
         alert_id = listed.alert.alert_id
         if listed.state == OPEN:
             self._count += 1
@@ -168,24 +167,20 @@ class WebPage(View):
     def _render(self) -> bytes:
         """Render the page with its current content, so that it is complete before its script runs."""
         figures, alerts, states = self._content
+        newest_first = sorted(alerts, key=lambda one: (-one["at"], one["rank"], -one["number"]))
         shown = [
             {
                 "alert": alert,
                 "state": self._state(states[alert["alert_id"]], urgent=alert["urgent"]),
                 "delivered": alert["alert_id"] in self._delivered,
             }
-            for alert in sorted(alerts, key=_position)
+            for alert in newest_first
         ]
         after = max((alert["number"] for alert in alerts), default=0)
         return self._template.render(**self._constants, figures=figures, alerts=shown, after=after).encode()
 
     def _state(self, state: str, *, urgent: bool) -> dict[str, Any]:
         return self._state_names[URGENT if urgent and state == OPEN else state] | {"ended": state != OPEN}
-
-
-def _position(alert: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Return the sort key of an alert: newest first, then by rank."""
-    return -alert["at"], alert["rank"], -alert["number"]
 
 
 def _handler(page: WebPage) -> type[BaseHTTPRequestHandler]:

@@ -66,26 +66,23 @@ class Feed:
 
     def go(self, steps: Iterable[Sequence[Event] | Tick]) -> None:
         """Send the stream until its end or until stopped. Raises NotDelivered."""
+        summary, started = self.summary, time.monotonic()
         try:
-            self._go(steps)
+            for step in steps:
+                if self._stop.is_set():
+                    break
+                if isinstance(step, Tick):
+                    self._tick(step)
+                elif self._pace.flat_out or summary.place + len(step) <= self._sender.resumes_after:
+                    self._events(step)
+                else:
+                    self._paced(step)
+                summary.seconds = time.monotonic() - started
+                self._on_step(summary)
+            self._sender.flush()
         except BaseException:
             self._sender.abandon()
             raise
-
-    def _go(self, steps: Iterable[Sequence[Event] | Tick]) -> None:
-        summary, started = self.summary, time.monotonic()
-        for step in steps:
-            if self._stop.is_set():
-                break
-            if isinstance(step, Tick):
-                self._tick(step)
-            elif self._pace.flat_out or summary.place + len(step) <= self._sender.resumes_after:
-                self._events(step)
-            else:
-                self._paced(step)
-            summary.seconds = time.monotonic() - started
-            self._on_step(summary)
-        self._sender.flush()
         summary.finished = not self._stop.is_set()
         summary.seconds = time.monotonic() - started
         summary.sent = sum(self._sender.counts().values())
@@ -97,7 +94,6 @@ class Feed:
         self.summary.until = events[-1].occurred_at
 
     def _paced(self, events: Sequence[Event]) -> None:
-        """Send each event when it is due."""
         for event in events:
             if self.summary.place >= self._sender.resumes_after:
                 self._pace.wait(event.at, self._meanwhile)

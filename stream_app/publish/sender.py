@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -77,7 +78,6 @@ class Sender:
             for topic in (*self._topics.values(), self._ticks)
         }
         self._counts = {topic: [0] * self._partitions for topic in self._done}
-        self._customers: dict[str, tuple[bytes, int]] = {}
         self._refused: tuple[str, KafkaError] | None = None  # the topic and its error
         self._fatal: KafkaError | None = None
         options = {
@@ -85,13 +85,19 @@ class Sender:
             "error_cb": self._on_error,
             "linger.ms": _LINGER_FLAT_OUT_MS if flat_out else _LINGER_PACED_MS,
         }
+
+        @lru_cache(maxsize=_REMEMBERED_CUSTOMERS)
+        def key_of(customer: str) -> tuple[bytes, int]:
+            return customer.encode("utf-8", "surrogatepass"), partition_of(customer, config.kafka.partitions)
+
+        self._key_of = key_of
         self._producer = Producer(confluent_options(config.kafka) | _PRODUCER | options)
 
     def events(self, events: Sequence[Event], place: int) -> None:
         """Send events; `place` is the place of the first one in the stream."""
-        customers, topics, done, produce = self._customers, self._topics, self._done, self._produce
+        key_of, topics, done, produce = self._key_of, self._topics, self._done, self._produce
         for here, event in enumerate(events, place):
-            key, partition = customers.get(event.customer_id) or self._remember(event.customer_id)
+            key, partition = key_of(event.customer_id)
             topic = topics[type(event)]
             if here > done[topic][partition]:
                 produce(here, topic, partition, key, encode(event))
@@ -173,14 +179,6 @@ class Sender:
             if not isinstance(error.__cause__, KafkaException):
                 raise
             self._fatal = error.__cause__.args[0]
-
-    def _remember(self, customer: str) -> tuple[bytes, int]:
-        """Return a customer's key and partition, caching both."""
-        if len(self._customers) >= _REMEMBERED_CUSTOMERS:
-            self._customers.clear()
-        known = customer.encode("utf-8", "surrogatepass"), partition_of(customer, self._partitions)
-        self._customers[customer] = known
-        return known
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         """Delivery report: record the first failure. Successes are not reported."""

@@ -11,18 +11,23 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Final
 
+import msgspec
+import xxhash
+
 from stream_app.adapters.kafka.offsets import Partition
 from stream_app.config import LiveConfig
 from stream_app.core.events.bounds import TOLERATED_SKEW
+from stream_app.core.settings import Settings
 from stream_app.errors import NotDelivered
-from stream_app.ingest import LogFormat, Progress, open_log
+from stream_app.ingest import Log, LogFormat, Progress, open_log
 from stream_app.publish.feed import Feed, Summary
-from stream_app.publish.identity import log_id
 from stream_app.publish.pace import Pace
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES, Sender
 from stream_app.publish.watermarks import CLOCK_REMEDY, next_offsets, places, read_ends
 
+HEAD_BYTES: Final = 65_536  # of each file, which identify a log
+_VERSION: Final = 2  # version of the rules that turn a log into records
 _CHECK_SECONDS: Final = 1.0  # between two checks for ticks from other producers
 
 
@@ -87,6 +92,23 @@ def publish_log(
         feed.go(steps(log.batches(), config.shop.settings(), complete=not request.open_end, opening=True))
         foreign.check(next_offsets(config, begins)())
     return feed.summary
+
+
+def log_id(log: Log, settings: Settings, partitions: int) -> bytes:
+    """Return the id of a log, 16 hexadecimal digits.
+
+    The id covers the name, size and beginning of each file, and the settings that shape the stream: the mapping of
+    lines to events, the times of allocation rounds, and the number of partitions. The location of the files does not
+    matter.
+    """
+    digest = xxhash.xxh3_64()
+    for source in log.sources:
+        digest.update(msgspec.json.encode([Path(source.name).name, source.size]))
+        with source.path.open("rb") as file:
+            digest.update(file.read(HEAD_BYTES))
+    shaping = [_VERSION, log.mapping, settings.zone, settings.working_days, settings.nomination_hour, partitions]
+    digest.update(msgspec.json.encode(shaping))
+    return digest.hexdigest().encode("ascii")
 
 
 class _ForeignRecords:

@@ -59,7 +59,6 @@ def cart_steps(
 def _taken(
     shop: Shop, customers: Customers, visits: Visits, looks: Looks, rng: np.random.Generator
 ) -> dict[CartAction, Bools]:
-    """Draw the visits in which each step is taken."""
     v = len(visits.who)
     ordering = visits.order != NO_ORDER
     poor_site = visits.showing(customers, "poor_site")

@@ -137,7 +137,6 @@ def _draw_goods(
 
 
 def _absent(shop: Shop, views: _Views, rng: np.random.Generator) -> Bools:
-    """Draw whether the product of each view is unavailable."""
     absent = rng.random(len(views)) < np.where(views.wants_absent, 0.7, shop.out_of_stock_rate)
     return (absent | (views.wants_absent & (views.left == 1))) & ~views.ordering
 
