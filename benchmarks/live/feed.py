@@ -32,7 +32,7 @@ from stream_app.ingest import LogFormat, open_log
 from stream_app.ports import ModelVersion, Outcome
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import Sender
-from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.stores import opened_stores
 from tests.harness.processes import LiveSystem
 
 _LOG_ID: Final = b"benchmark"
@@ -144,8 +144,7 @@ def store_model(live: LiveSystem, model: TrainedModel, moment: int) -> None:
 
 
 async def _store_model(config: LiveConfig, model: TrainedModel, moment: int) -> None:
-    stores = open_stores(config)
-    try:
+    async with opened_stores(config) as stores:
         await stores.models.claim("benchmark")
         latest = await stores.models.latest()
         number = latest[0] if latest else 0
@@ -162,5 +161,3 @@ async def _store_model(config: LiveConfig, model: TrainedModel, moment: int) -> 
         )
         if outcome is not Outcome.DONE:
             raise RuntimeError(f"the model was not stored: {outcome}")
-    finally:
-        await stores.close()

@@ -102,10 +102,7 @@ def rollback(
     """Pin a stored model version from the next tick on. Without a number, return to the newest version."""
     settings = load_settings(config, given=given)
 
-    async def pin(stores: Stores) -> None:
-        await stores.models.pin(version)
-
-    with_stores(settings, pin)
+    with_stores(settings, lambda stores: stores.models.pin(version))
     what = f"Version {version}" if version is not None else "The newest version"
     where = "; with ticks.clock = log, ticks come from the published log" if settings.ticks.clock == "log" else ""
     results().print(f"{what} takes effect with the next tick{where}.")
