@@ -58,7 +58,7 @@ RENAMED: Final = {
 
 
 class Group(TyperGroup):
-    """A command group that names the new command when an old name is used."""
+    """A command group that names the new command for an old name, and the option `--json` for `--format`."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return a command's name, the command and its arguments. Fails if the command is renamed or unknown."""
@@ -67,7 +67,8 @@ class Group(TyperGroup):
             ctx.fail(f"`stream-app {old}` has been renamed. Use `stream-app {RENAMED[old]}`.")
         name, command, rest = super().resolve_command(ctx, args)
         command = self.loaded(name, command)
-        options = {option for parameter in command.params for option in parameter.opts}
+        parameters = getattr(command, "params", ())  # during completion, the command may be unknown
+        options = {option for parameter in parameters for option in parameter.opts}
         if "--json" in options and any(word.partition("=")[0] == "--format" for word in rest):
             ctx.fail("No such option: --format. Use --json.")
         return name, command, rest

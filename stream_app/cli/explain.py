@@ -104,7 +104,7 @@ async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator
 
 
 def content(case: Case) -> dict[str, Any]:
-    """Return what is known about a customer, for output as JSON."""
+    """Return everything known about a customer, for output as JSON."""
     customer, profile, view = case.stored.customer, case.profile, case.view
     decision = customer.waiting[-1] if customer.waiting else None
     return {
@@ -139,7 +139,7 @@ def content(case: Case) -> dict[str, Any]:
 
 
 def describe(case: Case, config: LiveConfig, words: Translator) -> list[str]:
-    """Describe in words what is known about a customer, one line per entry."""
+    """Describe a customer in words, one line per entry."""
     zone, customer, profile, view = ZoneInfo(config.shop.zone), case.stored.customer, case.profile, case.view
 
     def say(key: str, **values: object) -> str:

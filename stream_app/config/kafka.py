@@ -179,7 +179,7 @@ class Kafka(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.heartbeat <= 0 or self.heartbeat * 3 > self.session_timeout:
-            remedy = "Use at most a third, so that two lost heartbeats do no harm."
+            remedy = "Use at most a third: two lost heartbeats must do no harm."
             raise ContradictionError(("heartbeat",), "is zero, or more than a third of session_timeout", remedy)
         for name in ("retention_inputs", "retention_internal"):
             if 0 <= getattr(self, name) < DAY_US and getattr(self, name) != FOREVER:

@@ -14,7 +14,7 @@ from stream_app.core.model.signature import Keys
 from stream_app.core.units import MINUTE_US, SECOND_US
 from stream_app.errors import BadConfig
 
-# Added to health.port, so that all services can run on one machine. `shop` is the simulated shop.
+# Added to health.port, which allows all services to run on one machine. `shop` is the simulated shop.
 PORT_OFFSETS: Final = {"worker": 0, "trainer": 1, "allocator": 2, "notifier": 3, "shop": 4}
 Chunk = Annotated[int, Field(gt=0, le=20_000)]  # a larger commit takes seconds
 _KEYS: Final = 2  # two only while a key is being replaced

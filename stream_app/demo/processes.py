@@ -31,7 +31,7 @@ class Processes:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
-        """Start a command in its own process group, so that Ctrl-C reaches only this process."""
+        """Start a command in its own process group, which Ctrl-C does not reach."""
         guarded = [
             sys.executable,
             "-P",

@@ -32,7 +32,7 @@ from stream_app.simulate.calendar import SHOP_ZONE
 
 KAFKA: Final = "kafka"  # name of the health check
 SETTLE_US: Final = 2_000_000  # lag behind the wall clock, since workers reject events from the future
-_HISTORY_DAYS: Final = 120  # minimum history before today, so that there are labels and a model
+_HISTORY_DAYS: Final = 120  # minimum history before today; a shorter one gives no labels and no model
 _VERSION: Final = 1  # version of the rules that turn a plan into records
 _LOG_SECONDS: Final = 1.0  # minimum time between two log lines
 _log = logging.getLogger(__name__)

@@ -71,7 +71,7 @@ class Plan:
 
 
 class Backpressure:
-    """Reads the progress of the services, so that the shop does not run far ahead of them."""
+    """Reads the progress of the services, which limits how far the shop runs ahead of them."""
 
     def __init__(self, config: LiveConfig) -> None:
         self._partitions = range(config.kafka.partitions)

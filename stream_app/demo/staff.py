@@ -163,7 +163,7 @@ def working_staff(config: LiveConfig, shop: ShopSettings, seed: int, now: Callab
 
 
 def _event(note: AlertNote, action: str) -> str:
-    """Return the id of an action, which is the same in every run so that duplicates count once."""
+    """Return the id of an action. It is the same in every run, so duplicates count once."""
     return f"staff-{note.alert_id}-{action}"
 
 

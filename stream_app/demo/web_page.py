@@ -165,7 +165,7 @@ class WebPage(View):
         return msgspec.json.encode(update), "json"
 
     def _render(self) -> bytes:
-        """Render the page with its current content, so that it is complete before its script runs."""
+        """Render the page with its current content. It is complete before its script runs."""
         figures, alerts, states = self._content
         newest_first = sorted(alerts, key=lambda one: (-one["at"], one["rank"], -one["number"]))
         shown = [

@@ -71,7 +71,7 @@ def publish_log(
     """
     topics = config.kafka.topics
     names = [*topics.of(*ROLES.values()).values(), topics.ticks]
-    # Workers reject events from the future. Reject them here, where the user sees it.
+    # Workers reject events from the future. Reject them here, and report them to the user.
     not_after = datetime.now(UTC) - TOLERATED_SKEW
     with (
         tempfile.TemporaryDirectory(prefix="stream-app-publish-") as workdir,

@@ -91,7 +91,7 @@ def _complaints(
 
 
 def _handled(complaints: Complaints, rng: np.random.Generator) -> Complaints:
-    """Return the complaints as handled within the service targets: answered within a day and resolved within three."""
+    """Return the complaints with answers within a day and solutions within three, as the service targets require."""
     answered = complaints.opened + rng.uniform(0.2, 20, len(complaints.who)) * HOUR_SECONDS
     resolved = answered + rng.uniform(1, 48, len(complaints.who)) * HOUR_SECONDS
     return replace(complaints, answered=answered, resolved=resolved)
