@@ -81,8 +81,8 @@ clean: ## remove the environment and everything that was built
 	@rm -rf $(VENV) build dist .coverage* .hypothesis .*_cache *.egg-info
 
 # The environment: a stamp file says what it holds, so that a second run is instant. Only hashed files are installed from.
-env: $(VENV)/.runtime
-env-dev: $(VENV)/.dev
+env: $(VENV)/.runtime ## make the environment in .venv, with everything that a user needs
+env-dev: $(VENV)/.dev ## the same, with the tools for development and tests
 
 INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 SELF    = $(INSTALL) --no-deps --no-build-isolation --offline --editable .

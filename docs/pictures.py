@@ -17,8 +17,7 @@ from functools import partial
 from html import unescape
 from pathlib import Path
 from threading import Thread
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import jinja2
 from markdown_it import MarkdownIt
@@ -33,6 +32,7 @@ from stream_app.demo.settings import CURRENCY, ZONE
 from stream_app.demo.simulation import Phase, ShopSimulation
 from stream_app.demo.state import DemoState, ListedAlert
 from stream_app.demo.terminal_layout import TerminalLayout
+from stream_app.demo.views import View
 from stream_app.i18n import Translator
 from stream_app.notifications.channels import dingtalk, feishu
 from stream_app.notifications.messages.composer import PlaybookComposer
@@ -66,7 +66,7 @@ class Chat:
     html: Markup
 
 
-class Camera:
+class Camera(View):
     """A view of the demo that takes its pictures once."""
 
     def __init__(self, request: Request, address: str) -> None:
@@ -74,17 +74,12 @@ class Camera:
         self._translator = Translator(request.lang, "demo")
         self._page: Thread | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._page is not None:
             self._page.join()
 
     def update(self, board: DemoState, shop: ShopSimulation, _changed: Sequence[ListedAlert], left: float) -> None:
-        """See Show."""
+        """See `View.update`."""
         if self._page is not None or left > TAKEN_AT or shop.phase is not Phase.LIVE:
             return
         self._page = Thread(target=self._take_page)  # the demo continues meanwhile

@@ -26,12 +26,12 @@ from stream_app.core.events.schema import Event
 from stream_app.core.messages.schema import Tick
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.model.snapshot import fingerprint, snapshot
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import MICROSECOND, micros
 from stream_app.ingest import LogFormat, open_log
 from stream_app.ports import ModelVersion, Outcome
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import Sender
-from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.stores import opened_stores
 from tests.harness.processes import LiveSystem
 
 _LOG_ID: Final = b"benchmark"
@@ -81,7 +81,7 @@ def feed(config: LiveConfig, log: Path, limit: int, until: datetime | None = Non
     for step in steps(_batches(log, limit, until), config.shop.settings(), complete=False):
         if not ticks:
             first = step.occurred_at if isinstance(step, Tick) else step[0].occurred_at
-            moment = (first - _BEFORE - EPOCH) // MICROSECOND
+            moment = micros(first - _BEFORE)
             sender.tick(Tick(first - _BEFORE, learns=True, waits=True), 1)
             ticks = 1
         place = ticks + events + 1
@@ -148,8 +148,7 @@ def store_model(live: LiveSystem, model: TrainedModel, moment: int) -> None:
 
 
 async def _store_model(config: LiveConfig, model: TrainedModel, moment: int) -> None:
-    stores = open_stores(config)
-    try:
+    async with opened_stores(config) as stores:
         await stores.models.claim("benchmark")
         latest = await stores.models.latest()
         number = latest[0] if latest else 0
@@ -166,5 +165,3 @@ async def _store_model(config: LiveConfig, model: TrainedModel, moment: int) -> 
         )
         if outcome is not Outcome.DONE:
             raise RuntimeError(f"the model was not stored: {outcome}")
-    finally:
-        await stores.close()

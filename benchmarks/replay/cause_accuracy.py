@@ -30,7 +30,7 @@ from stream_app.core.model.scores import EXPERTS, PRIOR_SOURCE, Scores
 from stream_app.core.partition.processor import PartitionProcessor
 from stream_app.core.settings import Settings
 from stream_app.core.state.frame import StateFrame
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import micros
 from stream_app.simulate import ShopSettings, Truth, simulate, truth
 
 SHOP: Final = ShopSettings(customers=1_500, days=365)
@@ -129,7 +129,7 @@ class Leavers:
 
 def left_at(fact: Truth) -> int:
     """Return when a customer left, microseconds since 1970; long after every log if they have not."""
-    return 1 << 62 if fact.left_at is None else (fact.left_at - EPOCH) // MICROSECOND
+    return 1 << 62 if fact.left_at is None else micros(fact.left_at)
 
 
 def explained_leavers(seed: int, shop: ShopSettings = SHOP, settings: Settings = SETTINGS) -> list[Explained]:

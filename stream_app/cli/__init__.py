@@ -1,7 +1,5 @@
 """The command line: one module per command or command group, imported when it is called."""
 
-from __future__ import annotations
-
 import os
 
 # Small matrices are faster on one thread, and sums are then the same on all machines of a kind. Set before numpy loads.

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from stream_app.adapters.kafka.contacts import send_contact
-from stream_app.cli.commands import Group
 from stream_app.cli.options import (
     BootstrapOption,
     ConfigOption,
@@ -29,24 +27,22 @@ from stream_app.cli.options import (
     load_settings,
     one_of,
 )
-from stream_app.cli.output import results, write_document, write_json
-from stream_app.cli.stores import with_stores
-from stream_app.cli.tables import Column, show_table
+from stream_app.cli.output import local_time, results, write_document, write_json
+from stream_app.cli.tables import show_table
 from stream_app.config import LiveConfig
 from stream_app.core.alerts.staff_actions import ACKED, OUTCOMES, RESOLVED, SNOOZED, AlertNote
 from stream_app.core.durations import duration
 from stream_app.core.messages.schema import Contact, ContactAction
-from stream_app.core.partition.progress import Summary
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.partition.progress import decode_summary
+from stream_app.core.units import from_micros
 from stream_app.errors import AlertTaken, BadOption
 from stream_app.i18n import Translator
 from stream_app.notifications.messages.masking import mask
 from stream_app.notifications.open_alerts import OpenAlert, alert_of, contact_of, open_alerts
 from stream_app.notifications.playbook.measures import CAUSES
-from stream_app.services.runtime.stores import Stores
+from stream_app.services.runtime.stores import Stores, with_stores
 
 app = typer.Typer(
-    cls=Group,
     add_completion=False,
     no_args_is_help=True,
     help="List open alerts, and record who works on them and the outcome.",
@@ -54,9 +50,13 @@ app = typer.Typer(
 MAX_NOTE: Final = 500  # characters
 _APPLIED_SECONDS: Final = 10.0  # time to wait until a worker has applied an action
 _POLL_SECONDS: Final = 0.1
-_CAUSE_CELLS: Final = 20
 _RESULTS: Final = {ACKED: "alerts.acked", SNOOZED: "alerts.put_off", RESOLVED: "alerts.resolved"}
-_COLUMNS: Final = ("alert", "customer", "opened", "rank", "risk", "worth", "cause", "owner", "snoozed")
+_COLUMNS: Final = {  # minimum width in cells
+    **dict.fromkeys(("alert", "customer", "opened", "rank", "risk", "worth"), 0),
+    "cause": 20,
+    "owner": 0,
+    "snoozed": 0,
+}
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the alert, or an unambiguous prefix.")]
 StaffOption = Annotated[str, typer.Option("--staff", help="Your name as known to your colleagues.")]
@@ -83,7 +83,9 @@ def list_alerts(
     words, console = Translator(language(lang), "cli"), results()
     shown = [one for one in found if everything or not one.is_snoozed(now)]
     if shown:
-        print_alerts(shown, ZoneInfo(settings.shop.zone), words, console)
+        rows = [_row(one, ZoneInfo(settings.shop.zone), words) for one in shown]
+        columns = {words.text(f"alerts.{name}"): cells for name, cells in _COLUMNS.items()}
+        show_table(console, words.text("alerts.title"), columns, rows)
     elif not found:
         console.print(words.text("alerts.none"))
     if len(shown) < len(found):
@@ -183,24 +185,14 @@ def act(
     if not with_stores(config, lambda stores: _applied(stores, alert, contact)):
         console.print(words.text("alerts.pending"))
         return
-    local = f"{end.astimezone(ZoneInfo(config.shop.zone)):%Y-%m-%d %H:%M}" if end else ""
+    local = local_time(end, ZoneInfo(config.shop.zone)) if end else ""
     values = {"id": alert.note.alert_id, "staff": contact.staff, "outcome": contact.outcome, "until": local}
     console.print(Text(words.text(_RESULTS[kind], **values)))
 
 
-def print_alerts(alerts: list[OpenAlert], zone: ZoneInfo, words: Translator, console: Console) -> None:
-    """Print a table of open alerts."""
-    columns = [Column(words.text(f"alerts.{name}"), _CAUSE_CELLS if name == "cause" else 0) for name in _COLUMNS]
-    show_table(console, words.text("alerts.title"), columns, [_row(one, zone, words) for one in alerts])
-
-
 async def _found(stores: Stores, config: LiveConfig) -> tuple[list[OpenAlert], datetime]:
     numbers = range(config.kafka.partitions)
-    return await open_alerts(stores.states, numbers, _report_skipped), await _now(stores, config)
-
-
-def _report_skipped(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+    return await open_alerts(stores.states, numbers, partial(typer.echo, err=True)), await _now(stores, config)
 
 
 async def _now(stores: Stores, config: LiveConfig) -> datetime:
@@ -208,8 +200,8 @@ async def _now(stores: Stores, config: LiveConfig) -> datetime:
     if config.ticks.clock != "log":
         return datetime.now(UTC)
     summaries = (await stores.states.summaries(range(config.kafka.partitions))).values()
-    times = [msgspec.json.decode(one, type=Summary).stream_time for one in summaries if one]
-    return EPOCH + max([0, *times]) * MICROSECOND
+    times = [decode_summary(one).stream_time for one in summaries if one]
+    return from_micros(max([0, *times]))
 
 
 async def _applied(stores: Stores, alert: OpenAlert, contact: Contact) -> bool:
@@ -257,7 +249,7 @@ def _row(one: OpenAlert, zone: ZoneInfo, words: Translator) -> tuple[str, ...]:
         f"{note.monthly_worth:,.0f}",
         cause_of(note, words),
         one.work.owner,
-        f"{until.astimezone(zone):%Y-%m-%d %H:%M}" if until else "",
+        local_time(until, zone) if until else "",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_group
+from typer.main import get_command, get_group
 
 from stream_app import __version__
 from stream_app.cli.output import reported_errors
@@ -58,23 +58,32 @@ RENAMED: Final = {
 
 
 class Group(TyperGroup):
-    """A command group that names the new command when an old name is used."""
+    """A command group that names the new command for an old name, and the option `--json` for `--format`."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return a command's name, the command and its arguments. Fails for a renamed or unknown command."""
+        """Return a command's name, the command and its arguments. Fails if the command is renamed or unknown."""
         old = f"{ctx.command_path.partition(' ')[2]} {args[0]}".strip()
         if old in RENAMED:
             ctx.fail(f"`stream-app {old}` has been renamed. Use `stream-app {RENAMED[old]}`.")
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        command = self.loaded(name, command)
+        parameters = getattr(command, "params", ())  # during completion, the command may be unknown
+        options = {option for parameter in parameters for option in parameter.opts}
+        if "--json" in options and any(word.partition("=")[0] == "--format" for word in rest):
+            ctx.fail("No such option: --format. Use --json.")
+        return name, command, rest
+
+    def loaded(self, _name: str | None, command: Any) -> Any:
+        """Return the command to run."""
+        return command
 
 
 class Commands(Group):
     """The top-level group. It imports a command's module when the command is called."""
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return a command's name, the imported command and its arguments."""
-        name, command, rest = super().resolve_command(ctx, args)
-        return name, imported(name) if name else command, rest
+    def loaded(self, name: str | None, command: Any) -> Any:
+        """Return the command after importing its module."""
+        return imported(name) if name else command
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Print an error of the product as one paragraph and exit with its status."""
@@ -83,9 +92,14 @@ class Commands(Group):
 
 
 def imported(name: str) -> Any:
-    """Return a command of COMMANDS after importing its module."""
-    group = get_group(import_module(f"stream_app.cli.{COMMANDS[name].module}").app)
-    return group.commands.get(name, group)  # a module defines commands by name, or the group itself
+    """Return a command of COMMANDS. Its module defines either a group, `app`, or a function with the command's name."""
+    module = import_module(f"stream_app.cli.{COMMANDS[name].module}")
+    if hasattr(module, "app"):
+        module.app.info.cls = Group
+        return get_group(module.app)
+    single = typer.Typer(add_completion=False)
+    single.command(name)(getattr(module, name))
+    return get_command(single)
 
 
 def _placeholder() -> None:

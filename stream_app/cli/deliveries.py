@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
@@ -14,8 +13,7 @@ from rich.console import Console
 from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
 from stream_app.cli.options import ConfigOption, JsonOption, SetOption, load_settings, one_of
 from stream_app.cli.output import iso_time, messages, results, write_json
-from stream_app.cli.stores import with_stores
-from stream_app.cli.tables import Column, show_table
+from stream_app.cli.tables import show_table
 from stream_app.config import LiveConfig
 from stream_app.core.causes.explanation import Cause, Evidence, Explanation
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused
@@ -39,20 +37,20 @@ from stream_app.core.delivery.records import (
 )
 from stream_app.core.delivery.routing import Route
 from stream_app.core.messages.alerts import AlertOpened
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import from_micros
 from stream_app.errors import BadOption, UnknownChannel, UnknownDelivery
 from stream_app.notifications.channel_factory import make_channel, make_route
 from stream_app.notifications.channel_file import Channels, read_channels
 from stream_app.notifications.messages.writer import MessageWriter, make_composer
 from stream_app.services.notifier.clock import now_us
 from stream_app.services.notifier.requests import ENABLE, REDRIVE
+from stream_app.services.runtime.stores import with_stores
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="List and retry alert deliveries, and test channels."
 )
 T = TypeVar("T")
 _RecordT = TypeVar("_RecordT", Delivery, OutboundMessage, ChannelState)
-_REASON_CELLS: Final = 24
 _NONE: Final = {
     None: "There are no deliveries yet. They start with the first alert while `stream-app notifier` runs with channels"
     " (delivery.config).",
@@ -69,19 +67,6 @@ _TEST_PREFIX: Final = {"en": "[TEST] ", "zh": "【测试】"}
 ChannelArgument = Annotated[str, typer.Argument(metavar="CHANNEL", help="Name of the channel.")]
 
 
-class Filter(NamedTuple):
-    """Filter for listing deliveries."""
-
-    state: str | None  # a state, or the reason of a suppressed delivery
-    channel: str | None
-    limit: int
-
-    def matches(self, delivery: Delivery) -> bool:
-        """Return whether a delivery passes the filter."""
-        states = {None, delivery.state, delivery.reason if delivery.state == SUPPRESSED else None}
-        return self.state in states and self.channel in {None, delivery.channel}
-
-
 @app.command("list")
 def list_deliveries(
     state: Annotated[
@@ -96,12 +81,17 @@ def list_deliveries(
     """List deliveries with their state and its reason, latest state change first."""
     if state is not None:
         one_of("--state", state, (*STATES, *REASONS))
-    chosen = Filter(state, channel, limit)
-    found = _with_store(load_settings(config, given=given), lambda store: _find(store, chosen))
+
+    def matches(delivery: Delivery) -> bool:
+        reason = delivery.reason if delivery.state == SUPPRESSED else None
+        return state in {None, delivery.state, reason} and channel in {None, delivery.channel}
+
+    found = _with_store(load_settings(config, given=given), lambda store: _find(store, matches, limit))
     if as_json:
         write_json(_content(one, found.messages.get(one.message)) for one in found.deliveries[:limit])
-    else:
-        _show(found, chosen, results())
+        return
+    where = f" (channel {channel})" if channel else ""
+    _show(found, limit, f"{_NONE[state]}{where}", results())
 
 
 @app.command()
@@ -174,12 +164,12 @@ class Found(NamedTuple):
     channels: dict[str, ChannelState]
 
 
-async def _find(store: RedisDeliveryStore, chosen: Filter) -> Found:
+async def _find(store: RedisDeliveryStore, matches: Callable[[Delivery], bool], limit: int) -> Found:
     found: list[Delivery] = []
     async for chunk in store.all_deliveries():
-        found += filter(chosen.matches, _readable(chunk, Delivery))
+        found += filter(matches, _readable(chunk, Delivery))
     found.sort(key=lambda one: (-one.changed_at, one.id))
-    stored = await store.messages(sorted({one.message for one in found[: chosen.limit]} - {""}))
+    stored = await store.messages(sorted({one.message for one in found[:limit]} - {""}))
     channels = await store.channels()
     return Found(
         found,
@@ -192,21 +182,19 @@ def _readable(values: Iterable[bytes], kind: type[_RecordT]) -> list[_RecordT]:
     """Return the records that can be decoded. Report the others on standard error."""
     found, problems = readable(values, kind)
     for problem in problems:
-        sys.stderr.write(f"Skipped an unreadable record: {problem!a}\n")
+        typer.echo(f"Skipped an unreadable record: {problem!a}", err=True)
     return found
 
 
-def _show(found: Found, chosen: Filter, console: Console) -> None:
-    shown = found.deliveries[: chosen.limit]
+def _show(found: Found, limit: int, none: str, console: Console) -> None:
+    shown = found.deliveries[:limit]
     if shown:
-        names = ("delivery", "state", "since", "attempts")
-        columns = [*map(Column, names), Column("reason, or next attempt", _REASON_CELLS)]
+        columns = {"delivery": 0, "state": 0, "since": 0, "attempts": 0, "reason, or next attempt": 24}
         count = f"{len(shown)} of {len(found.deliveries)}, " if len(found.deliveries) > len(shown) else ""
         rows = [_row(one, found.messages.get(one.message)) for one in shown]
         show_table(console, f"Deliveries: {count}latest state change first", columns, rows)
     else:
-        where = f" (channel {chosen.channel})" if chosen.channel else ""
-        console.print(f"{_NONE[chosen.state]}{where}", markup=False, soft_wrap=True)
+        console.print(none, markup=False, soft_wrap=True)
     for name, state in found.channels.items():
         if state.gone_at:
             console.print(f"Channel {name} closed at {iso_time(state.gone_at)}: {state.reason}.", markup=False)
@@ -251,7 +239,7 @@ def _remedy(answer: Answer) -> str:
 
 def _sample(config: LiveConfig, route: Route) -> OutboundMessage:
     now = now_us()
-    opened_at = EPOCH + now * MICROSECOND
+    opened_at = from_micros(now)
     causes = (Cause("logistics", 0.62), Cause("price", 0.2))
     alert = AlertOpened(
         alert_id=f"test_{now}",

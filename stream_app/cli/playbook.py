@@ -10,7 +10,7 @@ from rich.text import Text
 
 from stream_app.cli.options import JsonOption, LangOption, language, one_of
 from stream_app.cli.output import results, write_json
-from stream_app.cli.tables import Column, show_table
+from stream_app.cli.tables import show_table
 from stream_app.i18n import Translator
 from stream_app.notifications.messages.composer import PlaybookComposer
 from stream_app.notifications.playbook.measures import CAUSES, DEFAULT, Channel, Measure, Playbook
@@ -59,7 +59,7 @@ def show(
 
 
 def _show_overview(playbook: Playbook, words: Translator) -> None:
-    columns = [Column(words.text(f"playbook.{name}"), cells) for name, cells in _COLUMNS.items()]
+    columns = {words.text(f"playbook.{name}"): cells for name, cells in _COLUMNS.items()}
     rows = []
     for cause in CAUSES:
         measure = playbook.measure(cause)

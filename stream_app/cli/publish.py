@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, TaskID
 
 from stream_app.adapters.kafka.topics import require_topics
 from stream_app.cli.options import (
@@ -22,18 +20,14 @@ from stream_app.cli.options import (
     load_settings,
     pairs,
 )
-from stream_app.cli.output import messages, progress_bars
-from stream_app.cli.signals import stopped_by_signals
+from stream_app.cli.output import messages
+from stream_app.cli.progress import ProgressBars
 from stream_app.config import SHOP_TOPICS
 from stream_app.ingest import LogFormat
-from stream_app.ingest import Progress as Reading
-from stream_app.publish import Request, Summary, Watcher, publish_log, speed_factor
-
-app = typer.Typer(add_completion=False)
-_SHOWN_EVERY_SECONDS = 0.1
+from stream_app.publish import Request, Summary, publish_log, speed_factor
+from stream_app.services.runtime.signals import stopped_by_signals
 
 
-@app.command()
 def publish(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     logs: LogsArgument,
     speed: Annotated[str, typer.Option(help="Multiple of real time, such as 1000x, or max for top speed.")] = "max",
@@ -64,35 +58,17 @@ def publish(  # noqa: PLR0913, PLR0917 - the options of a command are its parame
         rejected=rejected,
     )
     require_topics(settings, (*SHOP_TOPICS, "ticks"))
-    console = messages()
-    with stopped_by_signals() as stop, progress_bars(console) as progress:
-        summary = publish_log(settings, request, _Bars(progress), stop)
-    console.print(summarized(summary, request), highlight=False)
+    with stopped_by_signals() as stop, ProgressBars() as bars:
 
+        def show(summary: Summary) -> None:
+            until = f"{summary.until:%Y-%m-%d %H:%M}" if summary.until else ""
+            note = f"{_rate(summary):,.0f} events/s, log time {until}"
+            bars.show("Publishing", completed=summary.events, total=summary.total, note=note)
 
-class _Bars(Watcher):
-    """Progress bars for reading and publishing."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._reading: TaskID | None = None
-        self._publishing: TaskID | None = None
-        self._shown = 0.0
-
-    def reading(self, progress: Reading) -> None:
-        if self._reading is None:
-            self._reading = self._progress.add_task("Reading the log", total=1000, note="")
-        self._progress.update(self._reading, completed=round(progress.share * 1000))
-
-    def publishing(self, summary: Summary) -> None:
-        if self._publishing is None:
-            self._publishing = self._progress.add_task("Publishing", total=summary.total, note="")
-        elif summary.events < summary.total and time.monotonic() - self._shown < _SHOWN_EVERY_SECONDS:
-            return
-        self._shown = time.monotonic()
-        until = f"{summary.until:%Y-%m-%d %H:%M}" if summary.until else ""
-        note = f"{_rate(summary):,.0f} events/s, log time {until}"
-        self._progress.update(self._publishing, completed=summary.events, note=note)
+        summary = publish_log(
+            settings, request, stop, lambda done: bars.show("Reading the log", completed=done.share), show
+        )
+    messages().print(summarized(summary, request), highlight=False)
 
 
 def summarized(summary: Summary, request: Request) -> str:

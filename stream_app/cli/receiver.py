@@ -13,10 +13,7 @@ from stream_app.cli.output import results
 from stream_app.demo.receiver import Inbox, serve
 from stream_app.notifications.webhook_signature import Verifier, read_webhook_key
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 def receiver(
     secret: Annotated[str, typer.Option(metavar="env:NAME|file:PATH", help="Reference to the secret (whsec_…).")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

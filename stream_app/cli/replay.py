@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import typer
-from rich.progress import Progress, TaskID
 
 from stream_app.cli.options import (
     ColumnsOption,
@@ -23,18 +22,17 @@ from stream_app.cli.options import (
     pairs,
     share,
 )
-from stream_app.cli.output import messages, progress_bars
+from stream_app.cli.output import messages
+from stream_app.cli.progress import ProgressBars
 from stream_app.core.durations import duration
 from stream_app.core.settings import Settings
 from stream_app.core.units import DAY_US
 from stream_app.errors import BadOption
 from stream_app.i18n import Translator
-from stream_app.ingest import LogFormat
-from stream_app.ingest import Progress as Reading
+from stream_app.ingest import LogFormat, Progress
 from stream_app.replay.request import Request, Watcher
 from stream_app.report.terminal import summary
 
-app = typer.Typer(add_completion=False)
 _DURATIONS: Final = (
     "horizon",
     "active_window",
@@ -46,7 +44,6 @@ _DURATIONS: Final = (
 )
 
 
-@app.command()
 def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     logs: LogsArgument,
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
@@ -75,8 +72,12 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     zone: Annotated[
         str | None, typer.Option(help="Time zone of the shop, such as Asia/Shanghai. Default: UTC.")
     ] = None,
-    capacity: Annotated[int | None, typer.Option(help="Maximum number of new alerts per working day.")] = None,
-    rank_by: Annotated[str | None, typer.Option(help="Ranking of alerts: risk, or worth (risk × money).")] = None,
+    capacity: Annotated[
+        int | None, typer.Option(help="Maximum number of new alerts per working day. Default: 30.")
+    ] = None,
+    rank_by: Annotated[
+        str | None, typer.Option(help="Ranking of alerts: risk, or worth (risk × money). Default: risk.")
+    ] = None,
     settings: Annotated[Path | None, typer.Option(help="TOML file with these and all other shop settings.")] = None,
     partitions: Annotated[int, typer.Option(min=1, max=1024, help="Number of partitions, as in Kafka.")] = 1,
     predictions: Annotated[str, typer.Option(help="Format of the predictions: csv or parquet.")] = "csv",
@@ -89,15 +90,17 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
     ] = None,
 ) -> None:
     """Replay a recorded log and report how early churn would have been detected."""
-    durations = {
+    given = {
         "horizon": horizon,
         "active_window": active_window,
         "decide_every": decide_every,
         "lost_after": lost_after,
         "lateness": lateness,
-    }
-    given = {"order_action": order_action, "zone": zone, "capacity": capacity, "rank_by": rank_by, "seed": seed} | {
-        name: duration(text) for name, text in durations.items() if text is not None
+        "order_action": order_action,
+        "zone": zone,
+        "capacity": capacity,
+        "rank_by": rank_by,
+        "seed": seed,
     }
     from stream_app.replay.session import check_rejected, replay_log
 
@@ -113,17 +116,16 @@ def replay(  # noqa: PLR0913, PLR0917 - the options of a command are its paramet
         currency=currency,
         not_after=not_after.replace(tzinfo=UTC) if not_after else None,
     )
-    console = messages()
-    with progress_bars(console) as progress:
-        figures, log_summary = replay_log(request, _Bars(progress, request.lang))
-    console.print(summary(figures, request.lang, request.out / "report.html"))
+    with ProgressBars() as bars:
+        figures, log_summary = replay_log(request, _Bars(bars, request.lang))
+    messages().print(summary(figures, request.lang, request.out / "report.html"))
     check_rejected(request, log_summary)
 
 
 def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
     """Return the settings from a TOML file, overridden by the given values. Raises BadOption.
 
-    Durations in the file are written as on the command line. A number means days.
+    Durations are written as on the command line. A number in the file means days.
     """
     values: dict[str, Any] = {}
     if path is not None:
@@ -134,12 +136,12 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
             raise BadOption(option="--settings", value=str(path), remedy=remedy) from error
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise BadOption(option="--settings", value=str(path), remedy=f"It is not TOML: {error}.") from error
+    values |= {name: value for name, value in given.items() if value is not None}
     for name in _DURATIONS:
         if isinstance(values.get(name), str):
             values[name] = duration(values[name])
         elif isinstance(values.get(name), int | float):
             values[name] = round(values[name] * DAY_US)
-    values |= {name: value for name, value in given.items() if value is not None}
     try:
         return msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
@@ -147,24 +149,15 @@ def read_settings(path: Path | None, given: dict[str, Any]) -> Settings:
 
 
 class _Bars(Watcher):
-    """Progress bars for reading and replaying."""
+    def __init__(self, bars: ProgressBars, lang: str) -> None:
+        self._bars, self._words = bars, Translator(lang, "cli")
 
-    def __init__(self, progress: Progress, lang: str) -> None:
-        self._progress, self._words = progress, Translator(lang, "cli")
-        self._reading: TaskID | None = None
-        self._replaying: TaskID | None = None
-
-    def reading(self, progress: Reading) -> None:
-        if self._reading is None:
-            self._reading = self._progress.add_task(self._words.text("replay.read"), total=1000, note="")
-        self._progress.update(self._reading, completed=round(progress.share * 1000))
+    def reading(self, progress: Progress) -> None:
+        self._bars.show(self._words.text("replay.read"), completed=progress.share)
 
     def replaying(self, events: int, of: int, decisions: int) -> None:
-        if self._replaying is None:
-            self._replaying = self._progress.add_task(self._words.text("replay.replay"), total=of, note="")
         note = self._words.text("replay.decisions", count=f"{decisions:,}")
-        self._progress.update(self._replaying, completed=events, note=note)
+        self._bars.show(self._words.text("replay.replay"), completed=events, total=of, note=note)
 
     def writing(self, what: str) -> None:
-        if self._replaying is not None:
-            self._progress.update(self._replaying, note=self._words.text("replay.write", what=what))
+        self._bars.show(self._words.text("replay.replay"), note=self._words.text("replay.write", what=what))

@@ -8,10 +8,7 @@ import typer
 
 from stream_app.schema import render
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 def schema(
     form: Annotated[str, typer.Option("--format", help="json-schema or asyncapi.")] = "json-schema",
 ) -> None:

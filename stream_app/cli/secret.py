@@ -11,10 +11,7 @@ from stream_app.cli.options import one_of
 from stream_app.cli.output import messages
 from stream_app.demo.secrets import FORMS, write_missing
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 def secret(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="File to write. An existing file is left unchanged.")],
     form: Annotated[str, typer.Option(help="Format of the secret: webhook (whsec_…) or password.")] = "webhook",

@@ -7,10 +7,7 @@ import typer
 from stream_app.cli.options import BootstrapOption, ConfigOption, SetOption, load_settings
 from stream_app.services.runtime.process import run_service
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 def worker(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Run a worker: process events, score customers and find alert candidates.
 
@@ -21,7 +18,6 @@ def worker(config: ConfigOption = None, bootstrap: BootstrapOption = None, given
     raise typer.Exit(run_service("worker", load_settings(config, bootstrap, given), WorkerService))
 
 
-@app.command()
 def trainer(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Run the trainer: update the model from labelled decisions.
 
@@ -32,7 +28,6 @@ def trainer(config: ConfigOption = None, bootstrap: BootstrapOption = None, give
     raise typer.Exit(run_service("trainer", load_settings(config, bootstrap, given), TrainerService))
 
 
-@app.command()
 def allocator(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Run the allocator: open the day's alerts, chosen from all candidates.
 
@@ -43,7 +38,6 @@ def allocator(config: ConfigOption = None, bootstrap: BootstrapOption = None, gi
     raise typer.Exit(run_service("allocator", load_settings(config, bootstrap, given), AllocatorService))
 
 
-@app.command()
 def notifier(config: ConfigOption = None, bootstrap: BootstrapOption = None, given: SetOption = None) -> None:
     """Run the notifier: deliver alerts to chats and webhooks.
 

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Timer
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from stream_app.cli.options import BootstrapOption, ConfigOption, SetOption, load_settings
-from stream_app.cli.signals import stopped_by_signals
 from stream_app.demo.shop import Plan, possible_starts, run_shop
 from stream_app.errors import BadOption
 from stream_app.services.runtime.logs import set_up
+from stream_app.services.runtime.signals import stopped_by_signals
 from stream_app.simulate.calendar import SHOP_ZONE
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 def shop(  # noqa: PLR0913, PLR0917 - the options of a command are its parameters
     customers: Annotated[int, typer.Option(min=100, help="Number of customers over the shop's lifetime.")] = 12_000,
     days: Annotated[int, typer.Option(min=30, help="Number of days that the shop exists.")] = 1_461,
     start: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%d"], help="First day. Default: that of the log in the topics, else a few months ago."
+            formats=["%Y-%m-%d"],
+            help="First day. Default: the first day of the log in the topics, or a few months ago if they are empty.",
         ),
     ] = None,
     last_days: Annotated[
@@ -48,39 +45,36 @@ def shop(  # noqa: PLR0913, PLR0917 - the options of a command are its parameter
     time. It also writes the services' ticks (ticks.clock = log). If interrupted, run the same command again to resume.
     """
     settings = load_settings(config, bootstrap, given)
-    plans = ShopOptions(customers, days, start, seed, last_days, day_seconds).plans(datetime.now(UTC))
+    plans = possible_plans(
+        datetime.now(UTC), start, days, customers=customers, seed=seed, last_days=last_days, day_seconds=day_seconds
+    )
     set_up(settings.log.level, settings.log.format)
     with stopped_by_signals() as stop:
-        timer = Timer(seconds or 0.0, stop.set)
-        timer.daemon = True
         if seconds:
+            timer = Timer(seconds, stop.set)
+            timer.daemon = True
             timer.start()
-        try:
-            run_shop(settings, plans, stop, staffed=staff)
-        finally:
-            timer.cancel()
+        run_shop(settings, plans, stop, staffed=staff)
 
 
-@dataclass(frozen=True)
-class ShopOptions:
-    """Options that describe the simulated shop."""
+def possible_plans(today: datetime, start: datetime | None, days: int, **options: Any) -> list[Plan]:
+    """Return the possible plans for the shop, one per first day.
 
-    customers: int
-    days: int
-    start: datetime | None  # a day without a zone
-    seed: int
-    last_days: float
-    day_seconds: float
+    Args:
+        today: current time.
+        start: first day, without a zone, or None if it is unknown.
+        days: lifetime of the shop.
+        options: other fields of `Plan`.
 
-    def plans(self, today: datetime) -> list[Plan]:
-        """Return the possible plans for the shop, one per first day. Raises BadOption."""
-        begins = [self.start.replace(tzinfo=SHOP_ZONE)] if self.start else possible_starts(today, self.days)
-        if not begins:
-            raise BadOption(option="--days", value=self.days, remedy="Use 1461, or set --start.")
-        plan = Plan(self.customers, self.days, begins[0], self.seed, self.last_days, self.day_seconds)
-        try:
-            _ = plan.shop
-        except ValueError as error:
-            size = (self.customers, self.days)
-            raise BadOption(option="--customers or --days", value=size, remedy=f"{error}.") from error
-        return [plan.starting_at(at) for at in begins]
+    Raises BadOption if the simulator does not support the plan.
+    """
+    starts = [start.replace(tzinfo=SHOP_ZONE)] if start else possible_starts(today, days)
+    if not starts:
+        raise BadOption(option="--days", value=days, remedy="Use 1461, or set --start.")
+    plans = [Plan(days=days, start=at, **options) for at in starts]
+    try:
+        _ = plans[0].shop
+    except ValueError as error:
+        size = (plans[0].customers, days)
+        raise BadOption(option="--customers or --days", value=size, remedy=f"{error}.") from error
+    return plans

@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.progress import Progress
 
 from stream_app.cli.output import messages
+from stream_app.cli.progress import ProgressBars
 from stream_app.errors import BadOption
 from stream_app.simulate import ShopSettings, write_log
 
-app = typer.Typer(add_completion=False)
 _STEPS: Final = {"simulate": "Simulating the shop", "write": "Writing the log"}
 
 
-@app.command()
 def simulate(
     customers: Annotated[int, typer.Option(min=1, help="Number of customers.")] = 5000,
     days: Annotated[int, typer.Option(min=1, help="Number of days.")] = 365,
@@ -35,14 +33,7 @@ def simulate(
         raise BadOption(option="--customers or --days", value=(customers, days), remedy=f"{error}.") from error
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-    console = messages()
-    with Progress(console=console) as progress:
-        tasks = {step: progress.add_task(words, total=1.0, visible=False) for step, words in _STEPS.items()}
-
-        def show(step: str, share: float) -> None:
-            progress.update(tasks[step], completed=share, visible=True)
-
-        with nullcontext(sys.stdout.buffer) if out is None else out.open("wb") as file:
-            written = write_log(settings, seed, file, show)
-            file.flush()
-    console.print(f"{written:,} events of {customers:,} customers over {days} days" + (f" in {out}" if out else ""))
+    with ProgressBars() as bars, nullcontext(sys.stdout.buffer) if out is None else out.open("wb") as file:
+        written = write_log(settings, seed, file, lambda step, share: bars.show(_STEPS[step], completed=share))
+        file.flush()
+    messages().print(f"{written:,} events of {customers:,} customers over {days} days" + (f" in {out}" if out else ""))

@@ -5,32 +5,25 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Final, NamedTuple
 
-import msgspec
 import typer
 
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.cli.options import ConfigOption, JsonOption, SetOption, load_settings
 from stream_app.cli.output import iso_time, results, write_document
-from stream_app.cli.stores import with_stores
-from stream_app.cli.tables import Column, show_table
+from stream_app.cli.tables import show_table
 from stream_app.config import LiveConfig
 from stream_app.core.alerts.ranking import Ranking
 from stream_app.core.customers.codec.states import decode_customers
 from stream_app.core.customers.customer import Customer
-from stream_app.core.partition.progress import Summary
+from stream_app.core.partition.progress import Summary, decode_summary
 from stream_app.core.state.vector import EMPTY, SLOTS, TIME_SLOTS
 from stream_app.core.units import DAY_US
 from stream_app.errors import UnknownCustomer
-from stream_app.services.runtime.stores import Stores
+from stream_app.services.runtime.stores import Stores, with_stores
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Show the stored state of a customer.")
-_NAME_AND_VALUE: Final = [Column("name"), Column("value", 24)]
+_NAME_AND_VALUE: Final = {"name": 0, "value": 24}
 _LISTS: Final = ("facts", "waiting")
-
-
-@app.callback()
-def _group() -> None:
-    """Empty callback: it makes Typer treat `show` as a subcommand."""
 
 
 @app.command()
@@ -54,7 +47,7 @@ def show(
         (one["decided_at"], f"{one['probability']:.3f}", str(one["version"]), "yes" if one["returned"] else "no")
         for one in content["waiting"]
     ]
-    columns = [Column(name) for name in ("decided at", "probability", "version", "ordered since")]
+    columns = dict.fromkeys(("decided at", "probability", "version", "ordered since"), 0)
     show_table(console, "Decisions without a label", columns, decisions)
     vector = [(name, _shown(name, value)) for name, value in content["facts"].items()]
     show_table(console, "State vector (docs/reference/state.md); times in UTC", _NAME_AND_VALUE, vector)
@@ -88,7 +81,7 @@ async def stored_customer(stores: Stores, config: LiveConfig, name: str) -> Stor
         number,
         len(stored),
         ranking.latest(0),
-        msgspec.json.decode(summary, type=Summary) if summary else Summary(),
+        decode_summary(summary) if summary else Summary(),
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from rich.cells import cell_len
@@ -16,53 +15,51 @@ _FRAME: Final = 3  # cells of padding and border per column; the table needs one
 _INDENT: Final = 2
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column: its name, and the minimum width in cells if its text may wrap, or 0 if it never wraps."""
-
-    name: str
-    wraps_at: int = 0
-
-
-def show_table(console: Console, title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+def show_table(console: Console, title: str, columns: Mapping[str, int], rows: Sequence[Sequence[str]]) -> None:
     """Print a table if it fits. Otherwise, print each row as several lines: the first cell, then the others.
 
+    Args:
+        console: console to print to.
+        title: title of the table.
+        columns: by name, the minimum width in cells of a column whose text may wrap, or 0 if it never wraps.
+        rows: cells of each row.
+
     >>> console = Console(width=30)
-    >>> show_table(console, "Pets", [Column("id"), Column("kind")], [("al_1", "cat")])
+    >>> show_table(console, "Pets", {"id": 0, "kind": 0}, [("al_1", "cat")])
     Pets
     ┏━━━━━━┳━━━━━━┓
     ┃ id   ┃ kind ┃
     ┡━━━━━━╇━━━━━━┩
     │ al_1 │ cat  │
     └──────┴──────┘
-    >>> show_table(Console(width=12), "Pets", [Column("id"), Column("kind")], [("al_123456789", "cat")])
+    >>> show_table(Console(width=12), "Pets", {"id": 0, "kind": 0}, [("al_123456789", "cat")])
     Pets
     al_123456789
       kind: cat
     """
-    widths = [_least(column, [row[place] for row in rows]) for place, column in enumerate(columns)]
+    widths = [_least(name, columns[name], [row[place] for row in rows]) for place, name in enumerate(columns)]
     console.print(Text(title, style="bold"), soft_wrap=True)
     if sum(widths) + _FRAME * len(widths) + 1 > console.width:
-        _stack(console, columns, rows)
+        _stack(console, list(columns), rows)
         return
     table = Table()
-    for column, width in zip(columns, widths, strict=True):
-        table.add_column(column.name, min_width=width, no_wrap=not column.wraps_at)
+    for (name, wraps_at), width in zip(columns.items(), widths, strict=True):
+        table.add_column(name, min_width=width, no_wrap=not wraps_at)
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)
 
 
-def _least(column: Column, cells: Sequence[str]) -> int:
+def _least(name: str, wraps_at: int, cells: Sequence[str]) -> int:
     """Return the minimum width of a column, in cells."""
-    widest = max(map(cell_len, (column.name, *cells)))
-    return min(widest, max(column.wraps_at, cell_len(column.name))) if column.wraps_at else widest
+    widest = max(map(cell_len, (name, *cells)))
+    return min(widest, max(wraps_at, cell_len(name))) if wraps_at else widest
 
 
-def _stack(console: Console, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+def _stack(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for first, *others in rows:
         console.print(Text(first, style="cyan"), soft_wrap=True)
-        named = zip((column.name for column in columns[1:]), others, strict=True)
+        named = zip(names[1:], others, strict=True)
         parts = [f"{name}: {cell}" if name else cell for name, cell in named if cell]
         for line in _packed(parts, console.width - _INDENT):
             console.print(Padding(Text(line), (0, 0, 0, _INDENT), expand=False))

@@ -1,12 +1,11 @@
 """Typed and validated settings of the services; docs/reference/settings.md lists them."""
 
 from stream_app.config.clients import confluent_options, kafka_python_options, reader_options, ssl_context
-from stream_app.config.delivery import Delivery
-from stream_app.config.fields import FOREVER, SECOND_US
+from stream_app.config.fields import FOREVER
 from stream_app.config.kafka import INPUTS, OUTPUTS, SHOP_TOPICS, Kafka, Security, Topics
 from stream_app.config.live import LiveConfig
 from stream_app.config.loading import load_config
-from stream_app.config.processes import PORT_OFFSETS, Health, Log, Ticks, Trainer, Worker
+from stream_app.config.processes import PORT_OFFSETS, Delivery, Health, Log, Ticks, Trainer, Worker
 from stream_app.config.redis import Redis
 from stream_app.config.shop import Shop
 
@@ -15,7 +14,6 @@ __all__ = [
     "INPUTS",
     "OUTPUTS",
     "PORT_OFFSETS",
-    "SECOND_US",
     "SHOP_TOPICS",
     "Delivery",
     "Health",

@@ -8,8 +8,8 @@ from typing import Any
 
 from stream_app.config.fields import tls_context
 from stream_app.config.kafka import Kafka
+from stream_app.core.units import MILLISECOND_US
 
-_MILLISECOND_US = 1_000
 # Without a logger, librdkafka writes to standard error. Commands do not configure logging and stay quiet: anything that
 # matters is raised as an exception.
 _librdkafka = logging.getLogger("librdkafka")
@@ -56,7 +56,7 @@ def kafka_python_options(kafka: Kafka) -> dict[str, Any]:
     options: dict[str, Any] = {
         "bootstrap_servers": kafka.bootstrap.split(","),
         "client_id": kafka.client_id,
-        "request_timeout_ms": kafka.request_timeout // _MILLISECOND_US,
+        "request_timeout_ms": kafka.request_timeout // MILLISECOND_US,
         "security_protocol": security.protocol,
         "sasl_mechanism": security.sasl_mechanism,
         "sasl_plain_username": security.username,

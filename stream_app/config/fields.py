@@ -14,7 +14,6 @@ from stream_app.core.durations import duration, short_duration
 from stream_app.core.units import DAY_US
 from stream_app.errors import BadOption
 
-SECOND_US: Final = 1_000_000
 FOREVER: Final = -1  # as in Kafka's retention.ms
 Place = tuple[str, ...]  # path of a setting: ("kafka", "bootstrap")
 _PEM: Final = "Use a file with PEM certificates (`-----BEGIN CERTIFICATE-----`)."
@@ -80,7 +79,6 @@ Retention = Annotated[int, BeforeValidator(_retention)]  # microseconds, or FORE
 Listed = BeforeValidator(_listed)
 Tables = BeforeValidator(_tables)
 Positive = Annotated[int, Field(gt=0)]
-Port = Annotated[int, Field(ge=0, le=65_535)]
 Bytes = Annotated[int, Field(ge=1)]
 
 
@@ -92,8 +90,10 @@ def setting(default: object, meaning: str, zh: str, **limits: Any) -> Any:
 def secret(password: SecretStr | None, file: Path | None) -> str | None:
     """Return a password or the first line of its file, or None if neither is set.
 
-    Raises ContradictionError if the file cannot be read or its first line is empty.
+    Raises ContradictionError if both are set, the file cannot be read, or its first line is empty.
     """
+    if password is not None and file is not None:
+        raise ContradictionError(("password_file",), "is set together with a password", "Set only one of them.")
     if password is not None:
         return password.get_secret_value()
     if file is None:

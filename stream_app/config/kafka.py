@@ -10,7 +10,6 @@ from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from stream_app.config.fields import (
     FOREVER,
-    SECOND_US,
     Bytes,
     ContradictionError,
     Retention,
@@ -20,12 +19,11 @@ from stream_app.config.fields import (
     secret,
     setting,
 )
-from stream_app.core.units import DAY_US
+from stream_app.core.units import DAY_US, SECOND_US
 
 TopicName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
 SHOP_TOPICS: Final = ("browsing", "cart", "complaints", "orders")
-SYSTEM_INPUTS: Final = ("contacts", "ticks")
-INPUTS: Final = SHOP_TOPICS + SYSTEM_INPUTS
+INPUTS: Final = (*SHOP_TOPICS, "contacts", "ticks")
 OUTPUTS: Final = ("labelled", "nominations", "scores", "alerts", "dead_letters")
 
 
@@ -103,8 +101,6 @@ class Security(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.password is not None and self.password_file is not None:
-            raise ContradictionError(("password_file",), "is set together with a password", "Set only one of them.")
         login = {"sasl_mechanism": self.sasl_mechanism, "username": self.username, "password": self.secret()}
         for name, value in login.items():
             if self.sasl and value is None:
@@ -183,7 +179,7 @@ class Kafka(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.heartbeat <= 0 or self.heartbeat * 3 > self.session_timeout:
-            remedy = "Use at most a third, so that two lost heartbeats do no harm."
+            remedy = "Use at most a third: two lost heartbeats must do no harm."
             raise ContradictionError(("heartbeat",), "is zero, or more than a third of session_timeout", remedy)
         for name in ("retention_inputs", "retention_internal"):
             if 0 <= getattr(self, name) < DAY_US and getattr(self, name) != FOREVER:

@@ -6,10 +6,9 @@ from typing import Self
 
 from pydantic import model_validator
 
-from stream_app.config.delivery import Delivery
 from stream_app.config.fields import ContradictionError, Section, setting
 from stream_app.config.kafka import Kafka
-from stream_app.config.processes import Health, Log, Model, Ticks, Trainer, Worker
+from stream_app.config.processes import Delivery, Health, Log, Model, Ticks, Trainer, Worker
 from stream_app.config.redis import Redis
 from stream_app.config.shop import Shop
 

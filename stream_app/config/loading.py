@@ -30,7 +30,7 @@ def load_config(
     Args:
         path: TOML file. Default: the one named by STREAM_APP_CONFIG, if set.
         flags: values by dotted name, such as `{"kafka.bootstrap": "kafka:9092"}`; None means not given.
-        environ: environment variables. Default: those of this process.
+        environ: environment variables. Default: the variables of this process.
 
     Raises:
         BadConfig: a setting is invalid. The message names it as the user wrote it and never contains a secret.

@@ -1,4 +1,4 @@
-"""Settings of the processes: workers, event time, trainer, model signature, health and logs."""
+"""Settings of the processes: workers, event time, trainer, model signature, delivery, health and logs."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ from typing import Annotated, Final, Literal, NoReturn, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from stream_app.config.fields import SECOND_US, Bytes, ContradictionError, Positive, Section, Span, setting
+from stream_app.config.fields import Bytes, ContradictionError, Positive, Section, Span, setting
 from stream_app.core.model.signature import Keys
+from stream_app.core.units import MINUTE_US, SECOND_US
 from stream_app.errors import BadConfig
 
-MINUTE_US: Final = 60 * SECOND_US
-PORT_OFFSETS: Final = {
-    "worker": 0,
-    "trainer": 1,
-    "allocator": 2,
-    "notifier": 3,
-}  # added to health.port, so that all services can run on one machine
+# Added to health.port, which allows all services to run on one machine. `shop` is the simulated shop.
+PORT_OFFSETS: Final = {"worker": 0, "trainer": 1, "allocator": 2, "notifier": 3, "shop": 4}
 Chunk = Annotated[int, Field(gt=0, le=20_000)]  # a larger commit takes seconds
 _KEYS: Final = 2  # two only while a key is being replaced
 _KEY_LENGTH: Final = 32  # characters
@@ -115,6 +111,23 @@ class Model(Section):
     def _refuse(self, problem: str, remedy: str) -> NoReturn:
         create = "`stream-app secret model.key --form password` creates a key (docs/how-to/model-key.md)."
         raise BadConfig(name=_KEY_SETTING, problem=problem, remedy=f"{remedy} {create}")
+
+
+class Delivery(Section):
+    """Delivery of alerts to the staff."""
+
+    config: Path | None = setting(
+        None,
+        "YAML file of channels (docs/reference/delivery.md). Without it, nothing is delivered.",
+        "通知渠道文件；不设置则不投递",
+    )
+    playbook: Path | None = setting(
+        None,
+        "YAML file with your own measures, which override the built-in playbook (docs/reference/playbook.md).",
+        "自定义应对措施的文件，覆盖内置手册",
+    )
+    templates: Path | None = setting(None, "Folder with your own message templates.", "自定义消息模板的文件夹")
+    currency: str = setting("", "Currency shown next to amounts in messages, such as CNY.", "消息中金额的币种，如 CNY")
 
 
 class Health(Section):

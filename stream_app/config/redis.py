@@ -9,7 +9,6 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from pydantic import SecretStr, StringConstraints, model_validator
 
 from stream_app.config.fields import (
-    SECOND_US,
     ContradictionError,
     Section,
     Span,
@@ -17,6 +16,7 @@ from stream_app.config.fields import (
     secret,
     setting,
 )
+from stream_app.core.units import SECOND_US
 
 _EXAMPLE: Final = "Use redis://host:6379/0."
 
@@ -64,8 +64,6 @@ class Redis(Section):
         parts = split_url(self.url)
         if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.path):
             raise ContradictionError(("url",), "is not a Redis address", _EXAMPLE)
-        if self.password is not None and self.password_file is not None:
-            raise ContradictionError(("password_file",), "is set together with a password", "Set only one of them.")
         self.secret()
         require_tls_files(
             (self.ca_file, self.cert_file, self.key_file),

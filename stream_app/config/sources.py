@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -108,10 +109,7 @@ def from_file(path: Path | None) -> Source:
 
 def merged(sources: Sequence[Source]) -> dict[str, Any]:
     """Merge the values of all sources, nested by section. Earlier sources override later ones."""
-    values: dict[str, Any] = {}
-    for source in reversed(sources):
-        values = _overlaid(values, source.nested())
-    return values
+    return reduce(_overlaid, [source.nested() for source in reversed(sources)])
 
 
 def _overlaid(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import msgspec
 
 from stream_app.core.causes.catalogue import ONE_TIME, REPEAT, problem_of
 from stream_app.core.state.vector import MAX_LATENESS_DAYS
-from stream_app.core.units import DAY_US, EPOCH, MICROSECOND, SECOND_US
+from stream_app.core.units import DAY_US, EPOCH, SECOND_US, from_micros, micros
 from stream_app.errors import ContradictorySettings
 
 WORKING_DAYS: Final = (0, 1, 2, 3, 4)  # Monday is 0
@@ -139,7 +139,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         >>> Settings(zone="Asia/Shanghai").local(0).isoformat()
         '1970-01-01T08:00:00+08:00'
         """
-        return (EPOCH + at * MICROSECOND).astimezone(self.clock)
+        return from_micros(at).astimezone(self.clock)
 
     def local_day(self, at: int) -> int:
         """Return an instant's day in the shop's time zone, counted from 1970-01-01.
@@ -159,9 +159,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         """
         today = self.local(at).date()
         days = (today, today + timedelta(days=1))
-        begin, end = (
-            (datetime(day.year, day.month, day.day, tzinfo=self.clock) - EPOCH) // MICROSECOND for day in days
-        )
+        begin, end = (micros(datetime(day.year, day.month, day.day, tzinfo=self.clock)) for day in days)
         return begin, end
 
     def opens_alerts(self, at: int) -> bool:
@@ -181,7 +179,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         day = self.local(after).date()
         while True:
             moment = datetime(day.year, day.month, day.day, self.nomination_hour, tzinfo=self.clock)
-            at = (moment - EPOCH) // MICROSECOND
+            at = micros(moment)
             if at > after and day.weekday() in self.working_days:
                 return at
             day += timedelta(days=1)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from stream_app.core.kpis.risk_bands import band_of
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import micros
 from stream_app.demo.settings import HORIZON_DAYS
 from stream_app.demo.simulation import Phase, Plan, ShopSimulation
 from stream_app.demo.state import ENDINGS, OPEN, WORST_FIRST, DemoState, ListedAlert, band_counts
@@ -68,7 +68,7 @@ class PageModel:
         risk = translator.text("page.risk", band=view.risk, percent=view.percent) if view.risk else ""
         return values | {
             "number": number,
-            "at": (alert.opened_at - EPOCH) // MICROSECOND,
+            "at": micros(alert.opened_at),
             "tone": f"b{WORST_FIRST.index(band)}",
             "risk": risk,
             "about": " · ".join(filter(None, (view.segment, worth, opened))),

@@ -1,6 +1,6 @@
 """Runs a command that is killed when its parent dies: `python parent_death_guard.py PARENT COMMAND`.
 
-It runs as a script and imports nothing from the package, so that the guard is set as early as possible: if the demo is
+It runs as a script and imports nothing from the package, which sets the guard as early as possible: if the demo is
 killed before that, the process keeps running. This works only on Linux; elsewhere, a killed demo leaves its services
 running.
 """

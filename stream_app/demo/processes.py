@@ -31,7 +31,7 @@ class Processes:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
-        """Start a command in its own process group, so that Ctrl-C reaches only this process."""
+        """Start a command in its own process group, which Ctrl-C does not reach."""
         guarded = [
             sys.executable,
             "-P",
@@ -39,7 +39,7 @@ class Processes:
             str(os.getpid()),
             *command,
         ]  # -P: modules in this folder must not shadow others
-        with self._log(name).open("wb") as log:
+        with (self._folder / f"{name}.log").open("wb") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - the demo's own command
                 guarded, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ, process_group=0
             )
@@ -72,8 +72,5 @@ class Processes:
                 process.wait()
 
     def _last_words(self, name: str) -> str:
-        lines = self._log(name).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = (self._folder / f"{name}.log").read_text(encoding="utf-8", errors="replace").splitlines()
         return " / ".join(line[:_LINE_LENGTH] for line in lines[-_LAST_LINES:])
-
-    def _log(self, name: str) -> Path:
-        return self._folder / f"{name}.log"

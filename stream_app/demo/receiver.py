@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -15,12 +16,10 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from stream_app.demo.host_check import is_local_host
-from stream_app.errors import NoReceiverAddress
+from stream_app.errors import CannotListen
 from stream_app.i18n import LANGUAGES, Translator
 from stream_app.notifications.webhook_signature import Verifier
 
-DEFAULT_PORT: Final = 8080
-KEPT: Final = 100  # messages
 MAX_BODY_BYTES: Final = 256 * 1024
 _SHOWN_CHARACTERS: Final = 8_000  # of a body
 _REMEMBERED_IDS: Final = 10_000
@@ -78,7 +77,7 @@ class Inbox:
     def __init__(
         self,
         verifier: Verifier,
-        kept: int = KEPT,
+        kept: int = 100,
         unsigned: str | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -116,40 +115,19 @@ def _plain(text: str) -> str:
     return "".join(one if one.isprintable() else "?" for one in text[:256])
 
 
-class _Message(msgspec.Struct, frozen=True):
-    """Title and text of a message, as a chat would show them."""
-
-    title: str = ""
-    plain: str = ""
-
-
-class _Data(msgspec.Struct, frozen=True):
-    message: _Message = _Message()
-
-
-class _Body(msgspec.Struct, frozen=True):
-    """The fields of a body that are read; Standard Webhooks requires `type` and `data`."""
-
-    type: str = ""
-    data: _Data = _Data()
-
-
-# Created before any thread decodes: on first use of a type, msgspec fills a table that other threads may be reading.
-_decoder: Final = msgspec.json.Decoder(_Body)
-
-
 def _read(body: bytes) -> tuple[str, str, str, str]:
     """Return the type, title, text and formatted body of a request body; missing parts are empty strings."""
     try:
-        whole = msgspec.json.format(body, indent=2).decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        content, whole = json.loads(body), msgspec.json.format(body, indent=2).decode()[:_SHOWN_CHARACTERS]
+    except (ValueError, RecursionError):
         return "", "", "", body.decode("utf-8", "replace")[:_SHOWN_CHARACTERS]
-    try:
-        known = _decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        known = _Body()
-    message = known.data.message
-    return _plain(known.type), message.title, message.plain, whole[:_SHOWN_CHARACTERS]
+    match content:  # Standard Webhooks requires `type` and `data`
+        case {"type": str(kind), "data": {"message": {"title": str(title), "plain": str(text)}}}:
+            return _plain(kind), title, text, whole
+        case {"type": str(kind)}:
+            return _plain(kind), "", "", whole
+        case _:
+            return "", "", "", whole
 
 
 def receiver_app(inbox: Inbox, print_line: Print) -> web.Application:
@@ -185,13 +163,13 @@ def _language(request: web.Request) -> str:
 
 
 async def serve(inbox: Inbox, host: str, port: int, print_line: Print) -> web.AppRunner:
-    """Start the receiver and return its runner; `await runner.cleanup()` stops it. Raise NoReceiverAddress."""
+    """Start the receiver and return its runner; `await runner.cleanup()` stops it. Raise CannotListen."""
     runner = web.AppRunner(receiver_app(inbox, print_line), access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
     except (OSError, OverflowError) as error:
         await runner.cleanup()
-        problem = getattr(error, "strerror", None) or str(error)
-        raise NoReceiverAddress(host=host, port=port, problem=problem) from error
+        problem, remedy = getattr(error, "strerror", None) or error, "Choose another address or port."
+        raise CannotListen(server="The receiver", host=host, port=port, problem=problem, remedy=remedy) from error
     return runner

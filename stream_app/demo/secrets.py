@@ -1,4 +1,4 @@
-"""Random secrets for a new installation, so that no default password is needed."""
+"""Random secrets for a new installation, which therefore needs no default passwords."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write_missing(path: Path, form: str, *, shared: bool) -> bool:
     mode = _ALL_USERS if shared else _OWNER_ONLY
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Written under another name first, so that a killed process leaves no incomplete secret.
+        # Write under another name first: a killed process must not leave an incomplete secret.
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
         with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "w", encoding="ascii") as file:
             file.write(new_secret(form))

@@ -1,23 +1,30 @@
-"""Settings of the demo's services, and the files they are written to."""
+"""Options of the demo, and the settings of its services."""
 
 from __future__ import annotations
 
 import os
 import socket
 import sysconfig
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from datetime import time as midnight
 from pathlib import Path
 from typing import Final
 
 from stream_app.config import PORT_OFFSETS, LiveConfig, load_config
 from stream_app.config.sources import PREFIX
-from stream_app.demo.broker import PARTITIONS
+from stream_app.demo.embedded_servers import PARTITIONS
 from stream_app.demo.secrets import write_missing
+from stream_app.demo.simulation import Plan
+from stream_app.simulate.calendar import SHOP_ZONE
 
 SERVICES: Final = ("worker", "trainer", "allocator", "notifier")
 ZONE: Final = "Asia/Shanghai"
 CURRENCY: Final = "CNY"
 HORIZON_DAYS: Final = 60
+_SPARE_DAYS: Final = 3  # simulated beyond the end of the demo
+_AHEAD_DAYS: Final = 170  # maximum days beyond today: worker.skew must not exceed shop.active_window
+_LIFETIME_DAYS: Final = 14  # default lifetime of an alert
 
 # Every day is a working day: a day takes about a second, and two days without alerts would look like a failure.
 _FILE: Final = """\
@@ -72,25 +79,56 @@ channels:
 
 
 @dataclass(frozen=True)
-class WebhookTarget:
-    """The demo's page as a webhook receiver: its address, secret and language."""
-
-    address: str
-    secret: str
-    lang: str
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How the shop's days relate to the wall clock, which the notifier uses to drop expired alerts.
+class Request:
+    """Options of a demo.
 
     Args:
-        ahead_days: number of days from now to the shop's last day.
-        lifetime_days: lifetime of an alert, in days.
+        customers: number of customers of the shop.
+        history_days: number of days replayed at full speed.
+        day_seconds: duration of each day after the history.
+        capacity: alerts per day.
+        seconds: duration of the demo, counted from when all services are ready.
+        lang: en or zh.
+        seed: seed of the simulation.
+        port: port of the page; 0 for any free port, None for the default port or, if that is taken, any free one.
+        today: end of the history; from then on, each day takes `day_seconds`.
     """
 
-    ahead_days: int
-    lifetime_days: int
+    customers: int = 3_000
+    history_days: int = 110
+    day_seconds: float = 1.25
+    capacity: int = 5
+    seconds: float = 75.0
+    lang: str = "en"
+    seed: int = 1
+    port: int | None = None
+    today: date = field(default_factory=lambda: datetime.now(SHOP_ZONE).date())
+
+    @property
+    def plan(self) -> Plan:
+        """Plan of the simulated shop."""
+        today = datetime.combine(self.today, midnight(), SHOP_ZONE)
+        start = today - timedelta(days=self.history_days + self._days_before_today)
+        return Plan(self.customers, self.history_days, self._live_days, self.day_seconds, self.seed, start)
+
+    @property
+    def ahead_days(self) -> int:
+        """Number of days from today to the shop's last day."""
+        return self._live_days - self._days_before_today
+
+    @property
+    def lifetime_days(self) -> int:
+        """Lifetime of an alert, in days. The notifier drops expired alerts, which it compares with the wall clock."""
+        return _LIFETIME_DAYS + self._days_before_today
+
+    @property
+    def _live_days(self) -> int:
+        return int(self.seconds / self.day_seconds) + _SPARE_DAYS
+
+    @property
+    def _days_before_today(self) -> int:
+        """Number of live days that fall before today, which happens only in a long demo."""
+        return max(0, self._live_days - _AHEAD_DAYS)
 
 
 @dataclass(frozen=True)
@@ -112,31 +150,42 @@ class ServiceSetup:
 
 
 def write_settings(
-    folder: Path, bootstrap: str, redis: Path, capacity: int, target: WebhookTarget, pace: Pace
+    folder: Path, bootstrap: str, redis: Path, request: Request, address: str, secret: str
 ) -> ServiceSetup:
-    """Write the settings to a folder used only by the demo, and return how to start the services."""
-    file, channels, key = folder / "demo.toml", folder / "channels.yaml", folder / "webhook.key"
-    key.write_text(f"{target.secret}\n", encoding="utf-8")
-    model_key = folder / "model.key"
+    """Write the settings of the services to files.
+
+    Args:
+        folder: folder that only the demo uses.
+        bootstrap: address of Kafka.
+        redis: Unix socket of Redis.
+        request: options of the demo.
+        address: URL to which the notifier delivers alerts.
+        secret: secret that signs these deliveries.
+
+    Returns:
+        How to start the services.
+    """
+    names = ("demo.toml", "channels.yaml", "webhook.key", "model.key")
+    file, channels, key, model_key = (folder / name for name in names)
+    key.write_text(f"{secret}\n", encoding="utf-8")
     write_missing(model_key, "password", shared=False)
-    channels.write_text(_CHANNELS.format(address=target.address, key=key, lang=target.lang), encoding="utf-8")
+    channels.write_text(_CHANNELS.format(address=address, key=key, lang=request.lang), encoding="utf-8")
     text = _FILE.format(
         bootstrap=bootstrap,
         partitions=PARTITIONS,
         redis=redis,
         zone=ZONE,
         horizon=HORIZON_DAYS,
-        capacity=capacity,
-        lifetime=pace.lifetime_days,
-        ahead=pace.ahead_days + 1,
+        capacity=request.capacity,
+        lifetime=request.lifetime_days,
+        ahead=request.ahead_days + 1,
         model_key=model_key,
         channels=channels,
         currency=CURRENCY,
     )
     file.write_text(text, encoding="utf-8")
-    return ServiceSetup(
-        file, load_config(file, environ={}), dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True))
-    )
+    ports = dict(zip(SERVICES, _free_ports(len(SERVICES)), strict=True))
+    return ServiceSetup(file, load_config(file, environ={}), ports)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Event as Flag
 from typing import Final
@@ -18,23 +18,22 @@ from prometheus_client import CollectorRegistry
 from stream_app.adapters.http.health import Health, HealthServer
 from stream_app.adapters.kafka.offsets import Partition
 from stream_app.adapters.kafka.topics import require_topics
-from stream_app.config import SHOP_TOPICS, LiveConfig
-from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
-from stream_app.demo.staff import StaffThread
+from stream_app.config import PORT_OFFSETS, SHOP_TOPICS, LiveConfig
+from stream_app.core.units import DAY_SECONDS, DAY_US, micros
+from stream_app.demo.staff import working_staff
 from stream_app.errors import NotTheClock
-from stream_app.publish.feed import Feed, Listener, Summary
+from stream_app.publish.feed import Feed, Summary
+from stream_app.publish.pace import Pace
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import Sender
 from stream_app.publish.watermarks import End, places, read_ends
 from stream_app.simulate import ShopSettings, simulate
 from stream_app.simulate.calendar import SHOP_ZONE
 
-PORT_OFFSET: Final = 4  # added to health.port
 KAFKA: Final = "kafka"  # name of the health check
 SETTLE_US: Final = 2_000_000  # lag behind the wall clock, since workers reject events from the future
-_HISTORY_DAYS: Final = 120  # minimum history before today, so that there are labels and a model
+_HISTORY_DAYS: Final = 120  # minimum history before today; a shorter one gives no labels and no model
 _VERSION: Final = 1  # version of the rules that turn a plan into records
-_NAP_SECONDS: Final = 0.2
 _LOG_SECONDS: Final = 1.0  # minimum time between two log lines
 _log = logging.getLogger(__name__)
 
@@ -79,10 +78,6 @@ class Plan:
         schedule = [shop.zone, shop.working_days, shop.nomination_hour, config.kafka.partitions]
         return xxhash.xxh3_64(msgspec.json.encode([*content, *schedule])).hexdigest().encode("ascii")
 
-    def starting_at(self, start: datetime) -> Plan:
-        """Return a copy of the plan with a different start."""
-        return replace(self, start=start)
-
 
 def possible_starts(today: datetime, days: int) -> list[datetime]:
     """Return the dates on which the shop could have started to have some history today, latest first.
@@ -102,18 +97,16 @@ def possible_starts(today: datetime, days: int) -> list[datetime]:
     return found
 
 
-class ShopClock:
-    """Clock of the shop: full speed during the history, then the plan's pace, then real time.
+class ShopClock(Pace):
+    """Pace of the shop: full speed during the history, then the plan's pace, then real time.
 
     Args:
         fast_until: end of the history, in microseconds.
         day_seconds: duration of each day after the history.
-        stop: flag that ends any wait.
-        now: wall clock, in microseconds since 1970.
-        clock: monotonic clock, in seconds.
+        stop: flag that ends all waiting.
+        now: returns the wall clock, in microseconds since 1970.
+        clock: returns monotonic seconds.
     """
-
-    flat_out = False
 
     def __init__(
         self,
@@ -123,40 +116,28 @@ class ShopClock:
         now: Callable[[], int] = lambda: time.time_ns() // 1_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._fast_until, self._pace = fast_until, DAY_US / day_seconds
-        self._stop, self._now, self._clock = stop, now, clock
-        self._began: tuple[int, float] | None = None  # end of the history: shop time, monotonic seconds
+        super().__init__(DAY_SECONDS / day_seconds, stop, clock)
+        self._fast_until, self._now = fast_until, now
 
-    def wait(self, at: int, meanwhile: Callable[[], None]) -> None:
-        """Wait until the given shop time or until `stop` is set; call `meanwhile` repeatedly while waiting."""
-        while (left := self._left(at)) > 0 and not self._stop.is_set():
-            meanwhile()
-            self._stop.wait(min(left, _NAP_SECONDS))
-
-    def _left(self, at: int) -> float:
-        """Return the number of seconds until the given shop time."""
+    def left(self, at: int) -> float:
+        """Return the number of seconds until a shop time (microseconds) is due."""
         past = (at + SETTLE_US - self._now()) / 1e6
-        if at < self._fast_until:
-            return past
-        if self._began is None:
-            self._began = at, self._clock()
-        began_at, began = self._began
-        return max(past, began + (at - began_at) / self._pace - self._clock())
+        return past if at < self._fast_until else max(past, super().left(at))
 
 
-class _DayLog(Listener):
+class _DayLog:
     """Logs one line per shop day, and fewer during the history.
 
     Args:
         health: health of the service; each step sends a heartbeat.
-        resumes_after: position up to which an earlier run published.
+        resumes_after: place up to which an earlier run published.
     """
 
     def __init__(self, health: Health, resumes_after: int) -> None:
         self._health, self._resumes_after = health, resumes_after
         self._day, self._events, self._logged_at = "", 0, float("-inf")
 
-    def publishing(self, summary: Summary) -> None:
+    def __call__(self, summary: Summary) -> None:
         self._health.beat()
         day = f"{summary.until:%Y-%m-%d}" if summary.until else ""
         now = time.monotonic()
@@ -183,25 +164,34 @@ def run_shop(config: LiveConfig, plans: Sequence[Plan], stop: Flag, *, staffed: 
     """
     if config.ticks.clock != "log":
         raise NotTheClock(clock=config.ticks.clock)
-    with closing(_HealthEndpoint(config)) as endpoint:
+    health = Health([KAFKA])
+    with ExitStack() as stack:
+        if config.health.port:
+            port = config.health.port + PORT_OFFSETS["shop"]
+            server = HealthServer(health, CollectorRegistry(), config.health.host, port)
+            stack.callback(server.stop)
+            server.start()
         require_topics(config, (*SHOP_TOPICS, "ticks"))
         topics = config.kafka.topics
         ends = read_ends(config, [*topics.of(*SHOP_TOPICS).values(), topics.ticks])
         plan = _published_plan(plans, ends, config)
-        sender = Sender(
-            config,
-            plan.identity(config),
-            places(ends, plan.identity(config), ticks=topics.ticks, after_other_logs=False),
-            flat_out=False,
-        )
-        endpoint.health.set(KAFKA, ok=True)  # Kafka has answered; the process ends if it stops answering
+        identity = plan.identity(config)
+        done = places(ends, identity, ticks=topics.ticks, after_other_logs=False)
+        sender = Sender(config, identity, done, flat_out=False)
+        health.set(KAFKA, ok=True)  # Kafka has answered; the process ends if it stops answering
         _log.info("Shop opened", extra={"start": plan.start.isoformat(), "resumes_after": sender.resumes_after})
         fast_until = time.time_ns() // 1_000 - round(plan.last_days * DAY_US)
-        clock = _BeatingClock(ShopClock(fast_until, plan.day_seconds, stop), endpoint.health)
-        day_log = _DayLog(endpoint.health, sender.resumes_after)
-        feed = Feed(sender, clock, config.kafka.partitions, day_log, stop)
-        with _staffed(StaffThread(config, plan.shop, plan.seed, _time_of(feed, fast_until)), staffed=staffed):
-            feed.go(steps(simulate(plan.shop, plan.seed), config.shop.settings(), complete=False))
+        clock, on_step = ShopClock(fast_until, plan.day_seconds, stop), _DayLog(health, sender.resumes_after)
+        feed = Feed(sender, clock, config.kafka.partitions, on_step, stop, health.beat)
+
+        def now() -> int:
+            """Return the shop time in microseconds, or 0 during the history."""
+            at = micros(feed.summary.until) if feed.summary.until is not None else 0
+            return at if at >= fast_until else 0
+
+        if staffed:
+            stack.enter_context(working_staff(config, plan.shop, plan.seed, now))
+        feed.go(steps(simulate(plan.shop, plan.seed), config.shop.settings(), complete=False))
     _log.info("Shop closed", extra={"finished": feed.summary.finished, "sent": feed.summary.sent})
     return feed.summary
 
@@ -210,55 +200,3 @@ def _published_plan(plans: Sequence[Plan], ends: Mapping[Partition, End], config
     """Return the plan that generated the log in the topics, or the first plan if the topics are empty."""
     logs = {end.log for end in ends.values()}
     return next((plan for plan in plans if plan.identity(config) in logs), plans[0])
-
-
-@contextmanager
-def _staffed(staff: StaffThread, *, staffed: bool) -> Iterator[None]:
-    if staffed:
-        staff.start()
-    try:
-        yield
-    finally:
-        staff.stop()
-
-
-def _time_of(feed: Feed, fast_until: int) -> Callable[[], int]:
-    """Return a function that returns the shop time in microseconds, or 0 during the history."""
-
-    def now() -> int:
-        until = feed.summary.until
-        at = (until - EPOCH) // MICROSECOND if until is not None else 0
-        return at if at >= fast_until else 0
-
-    return now
-
-
-class _BeatingClock:
-    """A clock that sends heartbeats while it waits."""
-
-    flat_out = False
-
-    def __init__(self, clock: ShopClock, health: Health) -> None:
-        self._clock, self._health = clock, health
-
-    def wait(self, at: int, meanwhile: Callable[[], None]) -> None:
-        def both() -> None:
-            self._health.beat()
-            meanwhile()
-
-        self._clock.wait(at, both)
-
-
-class _HealthEndpoint:
-    """Health endpoint of the shop."""
-
-    def __init__(self, config: LiveConfig) -> None:
-        self.health = Health([KAFKA])
-        port = config.health.port and config.health.port + PORT_OFFSET
-        self._server = HealthServer(self.health, CollectorRegistry(), config.health.host, port) if port else None
-        if self._server is not None:
-            self._server.start()
-
-    def close(self) -> None:
-        if self._server is not None:
-            self._server.stop()

@@ -5,8 +5,10 @@ After the history, simulated staff handle the alerts.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,11 +19,12 @@ from typing import Final
 from stream_app.config import LiveConfig
 from stream_app.core.events.schema import Event
 from stream_app.core.messages.schema import Tick
+from stream_app.core.partition.progress import decode_summary
 from stream_app.core.schedule import Moment, due_ticks
-from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
-from stream_app.demo.backpressure import Backpressure
-from stream_app.demo.staff import StaffThread
+from stream_app.core.units import DAY_US, HOUR_US, NEVER, from_micros
+from stream_app.demo.staff import working_staff
 from stream_app.publish.sender import ROLES, Sender
+from stream_app.services.runtime.stores import open_stores
 from stream_app.simulate import ShopSettings, simulate
 from stream_app.simulate.shop import DEFAULT_START
 
@@ -67,6 +70,33 @@ class Plan:
         return ShopSettings(customers=self.customers, days=self.history_days + self.live_days, start=self.start)
 
 
+class Backpressure:
+    """Reads the progress of the services, which limits how far the shop runs ahead of them."""
+
+    def __init__(self, config: LiveConfig) -> None:
+        self._partitions = range(config.kafka.partitions)
+        self._stores = open_stores(config)
+        self._runner = asyncio.Runner()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._runner.run(self._stores.close())
+        self._runner.close()
+
+    def stream_time(self) -> int:
+        """Return the stream time of the slowest partition, in microseconds."""
+        stored = self._runner.run(self._stores.states.summaries(self._partitions)).values()
+        return min(decode_summary(one).stream_time if one else NEVER for one in stored)
+
+    def through(self) -> int:
+        """Return the stream time up to which the trainer has processed labels, in microseconds."""
+        return self._runner.run(self._stores.models.through())
+
+    def version_at(self, moment: int) -> int:
+        """Return the model version in use at a stream time; 0 is the untrained model."""
+        return self._runner.run(self._stores.models.version_at(moment)) or 0
+
+
 class ShopSimulation(Thread):
     """Thread that publishes the shop's events and the clock ticks, which carry the model version in use.
 
@@ -89,7 +119,6 @@ class ShopSimulation(Thread):
         self._ticked: int | None = None
         self._position = 0
         self._next: Event | None = None
-        self._staff = StaffThread(config, plan.shop, plan.seed, lambda: self.now)
 
     def stop(self) -> None:
         """Stop the simulation and wait for the thread to end."""
@@ -106,14 +135,12 @@ class ShopSimulation(Thread):
         """Publish until stopped."""
         try:
             self._open()
-            with Backpressure(self._config) as backpressure:
+            with closing(Backpressure(self._config)) as backpressure:
                 self._replay_history(backpressure)
-                self._staff.start()
-                self._run_live(backpressure)
+                with working_staff(self._config, self._plan.shop, self._plan.seed, lambda: self.now):
+                    self._run_live(backpressure)
         except Exception as error:  # noqa: BLE001 - the main thread re-raises it
             self.error = error
-        finally:
-            self._staff.stop()
 
     def _open(self) -> None:
         self._events: Iterator[Event] = (
@@ -167,7 +194,7 @@ class ShopSimulation(Thread):
         self.sent += len(events)
 
     def _tick(self, due: Moment, version: int, *, nominates: bool) -> None:
-        at = EPOCH + due.at * MICROSECOND
+        at = from_micros(due.at)
         self._position += 1
         learns = due.learns and due.at > self._labelled_from  # there are no labels before this
         self._sender.tick(Tick(at, version=version, learns=learns, nominates=nominates), self._position)

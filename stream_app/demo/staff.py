@@ -7,15 +7,14 @@ determines who leaves, and when.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from threading import Event as Flag
 from threading import Thread
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import xxhash
@@ -24,9 +23,9 @@ from stream_app.adapters.kafka.contacts import Contacts
 from stream_app.config import LiveConfig
 from stream_app.core.alerts.staff_actions import ACKED, RESOLVED, AlertNote
 from stream_app.core.messages.schema import Contact
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import from_micros
 from stream_app.notifications.open_alerts import OpenAlert, contact_of, open_alerts
-from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.stores import with_stores
 from stream_app.simulate import ShopSettings
 from stream_app.simulate.truth import Truth, truth
 
@@ -40,14 +39,7 @@ TAKEN_ON_AFTER: Final = timedelta(hours=4)  # maximum
 ENDED_AFTER: Final = timedelta(days=2), timedelta(days=8)  # shortest and longest time from opening to outcome
 _POLL_SECONDS: Final = 0.5  # between two reads of the open alerts
 _log = logging.getLogger(__name__)
-
-
-class Handling(StrEnum):
-    """How the staff handle an alert."""
-
-    LEFT_ALONE = "left_alone"
-    UNREACHABLE = "unreachable"
-    REACHED = "reached"
+Handling = Literal["left alone", "unreachable", "reached"]
 
 
 @dataclass(frozen=True)
@@ -64,18 +56,18 @@ class Case:
 def case_of(note: AlertNote, seed: int) -> Case:
     """Draw the case for an alert.
 
-    >>> note = AlertNote("al_1", "c1", EPOCH, EPOCH, 1, 0.9, 1.0, 1.0)
+    >>> note = AlertNote("al_1", "c1", from_micros(0), from_micros(0), 1, 0.9, 1.0, 1.0)
     >>> case_of(note, seed=1) == case_of(note, seed=1), case_of(note, seed=1).owner in TEAM
     (True, True)
     """
     draws = _draws(note.alert_id, seed)
     chance, (soonest, latest) = next(draws), ENDED_AFTER
-    handling = Handling.LEFT_ALONE if chance < LEFT_ALONE else Handling.REACHED
+    called: Handling = "unreachable" if chance >= 1 - UNREACHABLE else "reached"
     return Case(
         owner=TEAM[int(next(draws) * len(TEAM))],
         acked_at=note.opened_at + TAKEN_ON_AFTER * next(draws),
         resolved_at=note.opened_at + soonest + (latest - soonest) * next(draws),
-        handling=Handling.UNREACHABLE if chance >= 1 - UNREACHABLE else handling,
+        handling="left alone" if chance < LEFT_ALONE else called,
         says_why=next(draws) >= WITHOUT_REASON,
     )
 
@@ -88,9 +80,9 @@ def outcome_of(case: Case, truth_of_customer: Truth, at: datetime) -> tuple[str,
         truth_of_customer: ground truth about the customer.
         at: time of the call.
     """
-    if case.handling is Handling.LEFT_ALONE:
+    if case.handling == "left alone":
         return None
-    if case.handling is Handling.UNREACHABLE:
+    if case.handling == "unreachable":
         return "unreachable", None
     causes, left_at = truth_of_customer.causes, truth_of_customer.left_at
     cause = causes[0] if causes and case.says_why else None
@@ -121,72 +113,57 @@ class Staff:
             case = case_of(note, self._seed)
             if truth_of_customer is None or one.work.owner not in {"", case.owner}:
                 continue  # somebody is handling it with `stream-app alerts`
-            if now >= case.acked_at and not one.work.owner and self._is_new(note, ACKED):
+            if now >= case.acked_at and not one.work.owner and (note.alert_id, ACKED) not in self._sent:
                 yield contact_of(one, ACKED, case.owner, now, take_over=False, event_id=_event(note, ACKED))
                 self._sent.add((note.alert_id, ACKED))  # after the yield, once the action has been sent
             outcome = outcome_of(case, truth_of_customer, now) if now >= case.resolved_at else None
-            if outcome is not None and self._is_new(note, RESOLVED):
+            if outcome is not None and (note.alert_id, RESOLVED) not in self._sent:
                 contact = contact_of(one, RESOLVED, case.owner, now, take_over=False, event_id=_event(note, RESOLVED))
                 yield msgspec.structs.replace(contact, outcome=outcome[0], cause=outcome[1])
                 self._sent.add((note.alert_id, RESOLVED))
 
-    def _is_new(self, note: AlertNote, action: str) -> bool:
-        return (note.alert_id, action) not in self._sent
 
-
-class StaffThread(Thread):
-    """Thread in which the simulated staff work. Errors are logged and do not stop the shop.
+@contextmanager
+def working_staff(config: LiveConfig, shop: ShopSettings, seed: int, now: Callable[[], int]) -> Iterator[None]:
+    """Let simulated staff work in a thread until the context exits. Errors are logged and do not stop the shop.
 
     Args:
-        config: configuration of the services.
+        config: settings of the services.
         shop: settings of the simulated shop.
         seed: seed of the simulation.
-        now: shop time in microseconds; 0 before it opens.
+        now: returns the shop time in microseconds, or 0 before the staff start to work.
     """
+    stop = Flag()
 
-    def __init__(self, config: LiveConfig, shop: ShopSettings, seed: int, now: Callable[[], int]) -> None:
-        super().__init__(name="staff", daemon=True)
-        self._config, self._now, self._stopping = config, now, Flag()
-        self._shop, self._seed = shop, seed
-
-    def stop(self) -> None:
-        """Stop the staff and wait for the thread to end."""
-        self._stopping.set()
-        if self.is_alive():
-            self.join()
-
-    def run(self) -> None:
-        """Work until stopped."""
-        staff = Staff(truth(self._shop, self._seed), self._seed)
-        contacts = Contacts(self._config)
+    def work() -> None:
+        staff, contacts = Staff(truth(shop, seed), seed), Contacts(config)
         failed = False
-        while not self._stopping.wait(_POLL_SECONDS):
-            if (now := self._now()) == 0:
+        while not stop.wait(_POLL_SECONDS):
+            if (at := now()) == 0:
                 continue
             try:
-                self._work(staff, contacts, EPOCH + now * MICROSECOND)
+                alerts = with_stores(config, lambda stores: open_alerts(stores.states, range(config.kafka.partitions)))
+                for contact in staff.work(alerts, from_micros(at)):
+                    contacts.send(contact)
+                    if stop.is_set():
+                        break
                 failed = False
             except Exception as error:  # noqa: BLE001 - no error may stop the shop
                 if not failed:
                     _log.warning("Simulated staff failed", extra={"problem": str(error)})
                 failed = True
 
-    def _work(self, staff: Staff, contacts: Contacts, now: datetime) -> None:
-        for contact in staff.work(asyncio.run(self._open()), now):
-            contacts.send(contact)
-            if self._stopping.is_set():
-                return
-
-    async def _open(self) -> list[OpenAlert]:
-        stores = open_stores(self._config)
-        try:
-            return await open_alerts(stores.states, range(self._config.kafka.partitions))
-        finally:
-            await stores.close()
+    thread = Thread(target=work, name="staff", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _event(note: AlertNote, action: str) -> str:
-    """Return the id of an action, which is the same in every run so that duplicates count once."""
+    """Return the id of an action. It is the same in every run, so duplicates count once."""
     return f"staff-{note.alert_id}-{action}"
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from stream_app.core.kpis.risk_bands import BANDS, band_of
 from stream_app.core.messages.alerts import AlertMessage, AlertOpened
 from stream_app.core.messages.batches import ScoreRecords
-from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
+from stream_app.core.units import DAY_US, micros
 
 OPEN: Final = "open"
 ENDINGS: Final = ("returned", "fell", "met", "lost")  # reasons for closing an alert that the demo counts
@@ -65,7 +65,7 @@ class DemoState:
 
     def apply_scores(self, records: ScoreRecords) -> None:
         """Record new scores."""
-        at = (records.stream_time - EPOCH) // MICROSECOND
+        at = micros(records.stream_time)
         self.stream_time = max(self.stream_time, at)
         for score in records.scores:
             self._scores[score.customer] = (score.probability, at)

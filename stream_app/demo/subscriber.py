@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final
 
 from confluent_kafka import Consumer, TopicPartition
@@ -58,10 +58,7 @@ def service_status(port: int) -> ServiceStatus:
 
 
 def _get(port: int, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_HTTP_SECONDS)
-    try:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=_HTTP_SECONDS)) as connection:
         connection.request("GET", path)
         response = connection.getresponse()
         return response.status, response.read().decode()
-    finally:
-        connection.close()

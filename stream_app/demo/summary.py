@@ -70,7 +70,7 @@ def _learned(state: DemoState, translator: Translator) -> str:
 
 
 def _truth(state: DemoState, plan: Plan, translator: Translator) -> str:
-    """Return a sentence on how many customers with an alert really left, which only the simulator knows."""
+    """Return a sentence on how many customers with an alert have really left, according to the simulator."""
     left = {one.customer_id for one in truth(plan.shop, plan.seed) if one.left_at is not None}
     listed = [alert.customer_id for alert in state.opened.values() if not alert.urgent]
     active = state.active_customers()

@@ -70,18 +70,19 @@ class TerminalLayout:
         head.add_column(justify="right")
         ends = f"{text('demo.ends_in', seconds=f'{left:.0f}')} · {text('demo.ctrl_c')}"
         head.add_row(Text(text("demo.title"), style="bold"), Text(ends, style="dim"))
-        phase = phase_text(self._translator, shop, self._plan)
+        phase = Text(phase_text(self._translator, shop, self._plan))
+        right: RenderableType = ""
+        bar: RenderableType = ""
         if shop.phase is Phase.LIVE:
-            pace = text("demo.pace", seconds=self._plan.day_seconds)
-            head.add_row(Text(phase, style="bold cyan"), Text(pace, style="dim"))
-            return Group(head, Text())
-        if shop.phase is Phase.HISTORY:
-            head.add_row(Text(phase), Text(self._translator.day(local_date(shop.now)), style="cyan"))
-            bar = Table.grid()  # a bar does not end its own line
-            bar.add_row(ProgressBar(total=1.0, completed=shop.history_share, width=width, complete_style="cyan"))
-            return Group(head, bar)
-        head.add_row(Text(phase), Text())
-        return Group(head, Text())
+            phase.stylize("bold cyan")
+            right = Text(text("demo.pace", seconds=self._plan.day_seconds), style="dim")
+        elif shop.phase is Phase.HISTORY:
+            right = Text(self._translator.day(local_date(shop.now)), style="cyan")
+            bar = ProgressBar(total=1.0, completed=shop.history_share, width=width, complete_style="cyan")
+        head.add_row(phase, right)
+        below = Table.grid()  # a bar does not end its own line
+        below.add_row(bar)
+        return Group(head, below)
 
     def _risk(self, state: DemoState, width: int) -> Panel:
         translator, active = self._translator, state.active()

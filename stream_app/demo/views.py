@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -21,14 +20,13 @@ _FRAMES_PER_SECOND: Final = 8
 _HISTORY_LINES: Final = 5  # progress lines while the history is replayed
 
 
-class View(Protocol):
+class View:
     """A view of the demo. Use it as a context manager."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
     def update(self, state: DemoState, shop: ShopSimulation, changed: Sequence[ListedAlert], left: float) -> None:
         """Show the state.
@@ -39,10 +37,10 @@ class View(Protocol):
             changed: alerts opened or closed since the last update.
             left: number of seconds until the demo ends.
         """
-        ...
+        raise NotImplementedError
 
 
-class ScreenView:
+class ScreenView(View):
     """A full-screen view that is redrawn several times per second."""
 
     def __init__(self, console: Console, translator: Translator, plan: Plan) -> None:
@@ -54,9 +52,7 @@ class ScreenView:
         self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
     def update(self, state: DemoState, shop: ShopSimulation, _changed: Sequence[ListedAlert], left: float) -> None:
@@ -65,7 +61,7 @@ class ScreenView:
         self._live.update(self._layout.draw(state, shop, left, size.width, size.height), refresh=True)
 
 
-class LineView:
+class LineView(View):
     """A view that prints plain lines, for files and CI logs."""
 
     def __init__(self, console: Console, translator: Translator, plan: Plan) -> None:
@@ -77,10 +73,6 @@ class LineView:
         customers = self._translator.number(self._plan.customers)
         self._print(self._translator.text("demo.opening", customers=customers))
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
     def update(self, state: DemoState, shop: ShopSimulation, changed: Sequence[ListedAlert], left: float) -> None:  # noqa: ARG002
         """See `View.update`."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from threading import Thread
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import jinja2
@@ -20,7 +19,8 @@ from stream_app.demo.host_check import is_local_host
 from stream_app.demo.page_model import URGENT, PageModel
 from stream_app.demo.simulation import ShopSimulation
 from stream_app.demo.state import OPEN, DemoState, ListedAlert
-from stream_app.errors import NoPageAddress
+from stream_app.demo.views import View
+from stream_app.errors import CannotListen
 from stream_app.i18n import Translator
 from stream_app.notifications.webhook_signature import Verifier
 
@@ -49,25 +49,7 @@ _BLANK: Final[dict[str, dict[str, Any]]] = {  # an alert for the script to fill 
 }
 
 
-class _Alert(msgspec.Struct):
-    alert_id: str
-
-
-class _Data(msgspec.Struct):
-    alert: _Alert
-
-
-class _Delivered(msgspec.Struct):
-    """The fields of a webhook body that are read."""
-
-    data: _Data
-
-
-# Created before any thread decodes: on first use of a type, msgspec fills a table that other threads may be reading.
-_decoder: Final = msgspec.json.Decoder(_Delivered)
-
-
-class WebPage:
+class WebPage(View):
     """A view served on a loopback port from construction until its context exits.
 
     The page is served by threads, so its content is always replaced as a whole.
@@ -78,7 +60,7 @@ class WebPage:
         port: port to listen on; 0 for any free port, None for the default port or, if that is taken, any free one.
         verifier: verifier of the notifier's signatures; without one, all deliveries are rejected.
 
-    Raises NoPageAddress if the port is taken.
+    Raises CannotListen if the port is taken.
     """
 
     def __init__(
@@ -90,7 +72,22 @@ class WebPage:
         self._states: dict[str, str] = {}
         self._count = 0
         self._content: _Content = (model.initial_figures(), [], {})
-        self._template = _Template(translator, model)
+        environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("stream_app.demo", "web"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        self._template = environment.get_template("index.html.j2")
+        self._state_names = model.states()
+        words = {"over": translator.text("page.over"), "states": self._state_names}
+        self._constants = {
+            "lang": translator.lang,
+            "text": translator.text,
+            "words": json.dumps(words, ensure_ascii=False),
+            "blank": _BLANK,
+        }
         folder = files("stream_app.demo") / "web"
         self._files = {
             "/style.css": ((folder / "style.css").read_bytes(), "css"),
@@ -106,19 +103,15 @@ class WebPage:
         except OSError as error:
             if or_any:
                 return self._start(0, or_any=False)
-            raise NoPageAddress(port=port, problem=error.strerror or error) from error
+            problem, remedy = error.strerror or error, "Choose another --port, or 0 for any free port."
+            raise CannotListen(server="The demo page", host=HOST, port=port, problem=problem, remedy=remedy) from error
 
     @property
     def address(self) -> str:
         """URL of the page."""
         return f"http://{HOST}:{self._server.server_port}/"
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
 
@@ -130,7 +123,6 @@ class WebPage:
         self._content = (figures, list(self._alerts), dict(self._states))
 
     def _keep(self, listed: ListedAlert) -> None:
-        """Store a new alert, or update the state of a stored one."""
         alert_id = listed.alert.alert_id
         if listed.state == OPEN:
             self._count += 1
@@ -147,10 +139,10 @@ class WebPage:
         if self._verifier is None or self._verifier.problem(headers, body, time.time()) is not None:
             return HTTPStatus.UNAUTHORIZED
         try:
-            delivery = _decoder.decode(body)
-        except ValueError:  # from msgspec, or for bytes that are not UTF-8
+            alert_id = json.loads(body)["data"]["alert"]["alert_id"]
+        except (ValueError, LookupError, TypeError):
             return HTTPStatus.BAD_REQUEST
-        self._delivered[delivery.data.alert.alert_id] = None
+        self._delivered[str(alert_id)] = None
         while len(self._delivered) > _MAX_DELIVERED:
             del self._delivered[next(iter(self._delivered))]
         return HTTPStatus.NO_CONTENT
@@ -159,7 +151,7 @@ class WebPage:
         """Return the content served at a path and its kind, or None if there is nothing."""
         url = urlsplit(path)
         if url.path == "/":
-            return self._template.render(self._content, self._delivered.keys()), "html"
+            return self._render(), "html"
         if url.path != "/state":
             return self._files.get(url.path)
         figures, alerts, states = self._content
@@ -172,49 +164,23 @@ class WebPage:
         update = {"figures": figures, "alerts": new, "states": states, "delivered": delivered}
         return msgspec.json.encode(update), "json"
 
-
-class _Template:
-    """Template of the page. The current content is rendered into it, so the page is complete without its script."""
-
-    def __init__(self, translator: Translator, model: PageModel) -> None:
-        environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("stream_app.demo", "web"),
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            undefined=jinja2.StrictUndefined,
-        )
-        self._states = model.states()
-        words = {"over": translator.text("page.over"), "states": self._states}
-        self._template = environment.get_template("index.html.j2")
-        self._constants = {
-            "lang": translator.lang,
-            "text": translator.text,
-            "words": json.dumps(words, ensure_ascii=False),
-            "blank": _BLANK,
-        }
-
-    def render(self, content: _Content, delivered: Container[str]) -> bytes:
-        """Render the page as bytes."""
-        figures, alerts, states = content
+    def _render(self) -> bytes:
+        """Render the page with its current content. It is complete before its script runs."""
+        figures, alerts, states = self._content
+        newest_first = sorted(alerts, key=lambda one: (-one["at"], one["rank"], -one["number"]))
         shown = [
             {
                 "alert": alert,
                 "state": self._state(states[alert["alert_id"]], urgent=alert["urgent"]),
-                "delivered": alert["alert_id"] in delivered,
+                "delivered": alert["alert_id"] in self._delivered,
             }
-            for alert in sorted(alerts, key=_position)
+            for alert in newest_first
         ]
         after = max((alert["number"] for alert in alerts), default=0)
         return self._template.render(**self._constants, figures=figures, alerts=shown, after=after).encode()
 
     def _state(self, state: str, *, urgent: bool) -> dict[str, Any]:
-        return self._states[URGENT if urgent and state == OPEN else state] | {"ended": state != OPEN}
-
-
-def _position(alert: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Return the sort key of an alert: newest first, then by rank."""
-    return -alert["at"], alert["rank"], -alert["number"]
+        return self._state_names[URGENT if urgent and state == OPEN else state] | {"ended": state != OPEN}
 
 
 def _handler(page: WebPage) -> type[BaseHTTPRequestHandler]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from stream_app.core.kpis.risk_bands import bounds
 from stream_app.core.messages.alerts import AlertOpened
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import from_micros
 from stream_app.demo.settings import CURRENCY
 from stream_app.demo.simulation import Phase, Plan, ShopSimulation
 from stream_app.demo.state import OPEN, WORST_FIRST, DemoState
@@ -20,7 +20,7 @@ VERSION: Final = "churn_model_version"
 
 def local_time(at: int) -> datetime:
     """Convert a time in microseconds to the shop's time zone."""
-    return (EPOCH + at * MICROSECOND).astimezone(SHOP_ZONE)
+    return from_micros(at).astimezone(SHOP_ZONE)
 
 
 def local_date(at: int) -> str:

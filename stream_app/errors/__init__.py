@@ -19,8 +19,13 @@ from stream_app.errors.delivery import (
     UnknownDelivery,
 )
 from stream_app.errors.input import (
+    BadConfig,
     BadMapping,
+    BadOption,
+    BadSecret,
+    ContradictorySettings,
     EmptyLog,
+    MissingExtra,
     NoOrders,
     NoSuchColumn,
     NoSuchLog,
@@ -46,27 +51,13 @@ from stream_app.errors.kafka import (
     TooManyUnreadable,
     WrongTopics,
 )
-from stream_app.errors.model import (
-    UnknownVersion,
-    UnusableSnapshot,
-    VersionOutOfOrder,
-)
 from stream_app.errors.process import (
+    CannotListen,
     DemoFailed,
     NoEmbeddedServer,
-    NoPageAddress,
-    NoReceiverAddress,
     NotTheClock,
     Stalled,
     StopCutShort,
-)
-from stream_app.errors.settings import (
-    BadConfig,
-    BadOption,
-    BadSecret,
-    ContradictorySettings,
-    MissingExtra,
-    NoHealthAddress,
 )
 from stream_app.errors.store import (
     BadStoreAddress,
@@ -78,7 +69,10 @@ from stream_app.errors.store import (
     StoreIncomplete,
     StoreUnavailable,
     UnknownCustomer,
+    UnknownVersion,
+    UnusableSnapshot,
     UnusableState,
+    VersionOutOfOrder,
 )
 
 __all__ = [
@@ -93,6 +87,7 @@ __all__ = [
     "BadSecret",
     "BadStoreAddress",
     "BadTemplate",
+    "CannotListen",
     "ChurnMonitorError",
     "CommitRefused",
     "ContradictorySettings",
@@ -108,10 +103,7 @@ __all__ = [
     "MissingExtra",
     "NoBroker",
     "NoEmbeddedServer",
-    "NoHealthAddress",
     "NoOrders",
-    "NoPageAddress",
-    "NoReceiverAddress",
     "NoSuchAlert",
     "NoSuchColumn",
     "NoSuchLog",

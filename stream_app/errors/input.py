@@ -1,8 +1,30 @@
-"""Errors in input files and their mappings."""
+"""Errors in what the user provides: options, settings, secrets, packages, log files and their mappings."""
 
 from __future__ import annotations
 
 from stream_app.errors.base import ChurnMonitorError, InvalidInput
+
+
+class BadOption(InvalidInput):
+    """Invalid value {value!r} for {option}. {remedy}"""
+
+
+class BadConfig(InvalidInput):
+    """Invalid setting {name}: it {problem}. {remedy}"""
+
+
+class ContradictorySettings(InvalidInput):
+    """Invalid setting `{name}`: it {problem}. {remedy}"""
+
+
+class BadSecret(InvalidInput):
+    """Invalid secret {source}: it {problem}. {remedy}"""
+
+
+class MissingExtra(InvalidInput):
+    """This command needs the package {package}, which is not installed. Run `make env` in the checkout of the project,
+    or `pip install ".[replay,demo]"` there.
+    """
 
 
 class UnusableLog(InvalidInput):

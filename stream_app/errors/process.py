@@ -23,16 +23,12 @@ class NotTheClock(InvalidInput):
     """
 
 
-class NoReceiverAddress(InvalidInput):
-    """The receiver cannot listen on {host}, port {port}: {problem}. Choose another address or port."""
+class CannotListen(InvalidInput):
+    """{server} cannot listen on {host}, port {port}: {problem}. {remedy}"""
 
 
 class NoEmbeddedServer(Unreachable):
     """The embedded {server} of the demo cannot be started: {problem}. {remedy}"""
-
-
-class NoPageAddress(InvalidInput):
-    """The demo page cannot be served on port {port}: {problem}. Choose another --port, or 0 for any free port."""
 
 
 class DemoFailed(ChurnMonitorError):

@@ -1,4 +1,4 @@
-"""Errors of Redis: connection, ownership, and unusable or incomplete data."""
+"""Errors of Redis and the data in it: connection, ownership, states, and model versions."""
 
 from __future__ import annotations
 
@@ -58,4 +58,18 @@ class StoreIncomplete(UnusableData):
     results. Restore a backup of the whole Redis, however old; the rest is read again from Kafka. Or start over with a
     new redis.prefix and new topics for labelled, nominations, alerts, contacts and scores (kafka.topics). Keep
     maxmemory-policy at noeviction.
+    """
+
+
+class UnusableSnapshot(UnusableData):
+    """The model snapshot {source} cannot be used: {problem}. {remedy}"""
+
+
+class UnknownVersion(InvalidInput):
+    """Model version {number} is not kept. Available versions: {kept}."""
+
+
+class VersionOutOfOrder(UnusableData):
+    """Model version {number} cannot follow version {newest}: version numbers must increase. Resume from the latest
+    checkpoint.
     """

@@ -12,7 +12,7 @@ import msgspec
 
 from stream_app.core.events.schema import KINDS, Event
 from stream_app.core.messages.unknown_words import UnknownValues
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import micros
 from stream_app.ingest.spool import KIND_RANK
 
 
@@ -136,4 +136,4 @@ def _ordered(events: Iterable[Event], times: Sequence[datetime]) -> bool:
 
 
 def _microseconds(at: datetime | None) -> int:
-    return 0 if at is None else (at - EPOCH) // MICROSECOND
+    return 0 if at is None else micros(at)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from stream_app.core.delivery.quiet_hours import QuietHours
-from stream_app.core.delivery.retry import MINUTE, Limit, Retries
+from stream_app.core.delivery.retry import Limit, Retries
 from stream_app.core.delivery.routing import Policy, Route
+from stream_app.core.units import MINUTE_US
 from stream_app.errors import BadChannels
 from stream_app.notifications.channel_file import Channels
 from stream_app.notifications.channel_settings import ChannelSettings, ChannelsFile
@@ -43,7 +44,7 @@ def make_route(name: str, channel: ChannelSettings, zone: ZoneInfo) -> Route:
         causes=channel.causes,
         each=kind.single,
         quiet=QuietHours(*quiet, zone) if quiet is not None else None,
-        limits=kind.limits if per_minute is None else (Limit(per_minute, MINUTE),),
+        limits=kind.limits if per_minute is None else (Limit(per_minute, MINUTE_US),),
         language=channel.language,
         max_bytes=kind.max_bytes,
     )

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from stream_app.config.fields import ContradictionError, Positive, Section, Span
 from stream_app.config.secrets import Reference, is_reference
-from stream_app.core.delivery.retry import GIVE_UP_AFTER, MINUTE, SCHEDULE, SECOND
-from stream_app.core.units import DAY_US
+from stream_app.core.delivery.retry import GIVE_UP_AFTER, SCHEDULE
+from stream_app.core.units import DAY_US, MINUTE_US, SECOND_US
 from stream_app.notifications.channels.registry import KINDS
 
 MAX_CHANNELS: Final = 20  # each channel is a label value of several metrics
@@ -56,7 +56,7 @@ class ChannelSettings(Section):
     causes: frozenset[str] = frozenset()
     quiet_hours: Annotated[str, AfterValidator(_are_hours)] | None = None
     allow_private: bool = False
-    timeout: Span = 15 * SECOND
+    timeout: Span = 15 * SECOND_US
     concurrency: Annotated[int, Field(ge=1, le=16)] | None = None
     per_minute: Annotated[int, Field(ge=1, le=60_000)] | None = None
 
@@ -76,7 +76,7 @@ class ChannelSettings(Section):
                 f"is false, but {self.kind} opens its own connections, so private addresses cannot be refused",
                 "Set it to true if you trust the address.",
             )
-        if not SECOND // 10 <= self.timeout <= MINUTE:
+        if not SECOND_US // 10 <= self.timeout <= MINUTE_US:
             raise ContradictionError(("timeout",), "is out of range", "Use 100ms to 1m; 15s to 30s is usual.")
         return self
 
@@ -115,8 +115,8 @@ class Digest(Section):
     """When non-urgent alerts are sent."""
 
     hour: Annotated[int, Field(ge=0, le=23)] = 9
-    settle: Span = 60 * SECOND
-    settle_at_most: Span = 600 * SECOND
+    settle: Span = 60 * SECOND_US
+    settle_at_most: Span = 600 * SECOND_US
 
 
 class Retry(Section):

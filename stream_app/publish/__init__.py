@@ -2,6 +2,6 @@
 
 from stream_app.publish.feed import Summary
 from stream_app.publish.pace import speed_factor
-from stream_app.publish.session import Request, Watcher, publish_log
+from stream_app.publish.session import Request, publish_log
 
-__all__ = ["Request", "Summary", "Watcher", "publish_log", "speed_factor"]
+__all__ = ["Request", "Summary", "publish_log", "speed_factor"]

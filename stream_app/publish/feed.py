@@ -1,4 +1,4 @@
-"""Feed: sends events and ticks at the configured pace and reports progress."""
+"""Sends the events and ticks of a log at a given pace and reports progress."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event as Flag
-from typing import Final, Protocol
+from typing import Final
 
 from stream_app.core.events.schema import Event
 from stream_app.core.messages.schema import Tick
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import micros
+from stream_app.publish.pace import Pace
 from stream_app.publish.sender import Sender
 
 _OPENING_SECONDS: Final = 0.5  # far longer than a fetch takes for a consumer at the end of the topics
@@ -38,70 +39,50 @@ class Summary:
         return self.events + self.ticks
 
 
-class Listener:
-    """Receives progress reports from a feed. The base class ignores them."""
-
-    def publishing(self, summary: Summary) -> None:
-        """Handle a progress report."""
-
-
-class Clock(Protocol):
-    """Pace of a feed."""
-
-    flat_out: bool  # send everything immediately
-
-    def wait(self, at: int, meanwhile: Callable[[], None]) -> None:
-        """Wait until an event time (microseconds) is due or the feed stops, calling `meanwhile` periodically."""
-        ...
-
-
 class Feed:
     """Sends a stream of events and ticks. Records sent by an earlier run are skipped without waiting.
 
     Args:
-        sender: sends records, and knows which ones an earlier run has sent.
+        sender: sends the records that no earlier run has sent.
         pace: pace of the feed.
         partitions: number of partitions of every topic.
-        listener: called after each step.
-        stop: event that stops the feed in an orderly way.
+        on_step: called with the progress after each step.
+        stop: flag that stops the feed in an orderly way.
         check: called after each tick and while the feed waits; may raise an exception to end the feed.
     """
 
     def __init__(
         self,
         sender: Sender,
-        pace: Clock,
+        pace: Pace,
         partitions: int,
-        listener: Listener,
+        on_step: Callable[[Summary], object],
         stop: Flag,
-        check: Callable[[], None] = lambda: None,
+        check: Callable[[], object] = lambda: None,
     ) -> None:
         self.summary = Summary()
         self._sender, self._pace, self._partitions = sender, pace, partitions
-        self._listener, self._stop, self._check = listener, stop, check
+        self._on_step, self._stop, self._check = on_step, stop, check
 
     def go(self, steps: Iterable[Sequence[Event] | Tick]) -> None:
         """Send the stream until its end or until stopped. Raises NotDelivered."""
+        summary, started = self.summary, time.monotonic()
         try:
-            self._go(steps)
+            for step in steps:
+                if self._stop.is_set():
+                    break
+                if isinstance(step, Tick):
+                    self._tick(step)
+                elif self._pace.flat_out or summary.place + len(step) <= self._sender.resumes_after:
+                    self._events(step)
+                else:
+                    self._paced(step)
+                summary.seconds = time.monotonic() - started
+                self._on_step(summary)
+            self._sender.flush()
         except BaseException:
             self._sender.abandon()
             raise
-
-    def _go(self, steps: Iterable[Sequence[Event] | Tick]) -> None:
-        summary, started = self.summary, time.monotonic()
-        for step in steps:
-            if self._stop.is_set():
-                break
-            if isinstance(step, Tick):
-                self._tick(step)
-            elif self._pace.flat_out or summary.place + len(step) <= self._sender.resumes_after:
-                self._events(step)
-            else:
-                self._paced(step)
-            summary.seconds = time.monotonic() - started
-            self._listener.publishing(summary)
-        self._sender.flush()
         summary.finished = not self._stop.is_set()
         summary.seconds = time.monotonic() - started
         summary.sent = sum(self._sender.counts().values())
@@ -113,7 +94,6 @@ class Feed:
         self.summary.until = events[-1].occurred_at
 
     def _paced(self, events: Sequence[Event]) -> None:
-        """Send each event when it is due."""
         for event in events:
             if self.summary.place >= self._sender.resumes_after:
                 self._pace.wait(event.at, self._meanwhile)
@@ -123,7 +103,7 @@ class Feed:
 
     def _tick(self, tick: Tick) -> None:
         if not self._pace.flat_out and self.summary.place >= self._sender.resumes_after:
-            self._pace.wait((tick.occurred_at - EPOCH) // MICROSECOND, self._meanwhile)
+            self._pace.wait(micros(tick.occurred_at), self._meanwhile)
             if self._stop.is_set():
                 return
             # A consumer at the end of the topics must not read a tick before the events that precede it.

@@ -37,7 +37,7 @@ class Pace:
 
     Args:
         factor: speed, or FLAT_OUT.
-        stop: event that ends all waiting.
+        stop: flag that ends all waiting.
         clock: returns monotonic seconds.
     """
 
@@ -48,10 +48,13 @@ class Pace:
 
     def wait(self, at: int, meanwhile: Callable[[], None]) -> None:
         """Wait until an event time (microseconds) is due or `stop` is set, calling `meanwhile` periodically."""
+        while (left := self.left(at)) > 0 and not self._stop.is_set():
+            meanwhile()
+            self._stop.wait(min(left, _NAP_SECONDS))
+
+    def left(self, at: int) -> float:
+        """Return the number of seconds until an event time (microseconds) is due."""
         if self._began is None:
             self._began = at, self._clock()
         began_at, began = self._began
-        due = began + (at - began_at) / self._factor / 1e6
-        while (left := due - self._clock()) > 0 and not self._stop.is_set():
-            meanwhile()
-            self._stop.wait(min(left, _NAP_SECONDS))
+        return began + (at - began_at) / self._factor / 1e6 - self._clock()

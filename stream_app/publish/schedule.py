@@ -10,8 +10,9 @@ from typing import Final
 
 from stream_app.core.events.schema import Event
 from stream_app.core.messages.schema import Tick
+from stream_app.core.schedule import Moment, moments_between
 from stream_app.core.settings import Settings
-from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
+from stream_app.core.units import HOUR_US, MICROSECOND, from_micros
 
 _when: Final = attrgetter("occurred_at")
 
@@ -38,51 +39,34 @@ def steps(
     1 event
     01 23:30 True
     """
-    ticks: _Ticks | None = None
+    ticked: int | None = None
     last: datetime | None = None
     for batch in batches:
-        if ticks is None:
-            ticks = _Ticks(batch[0].at, settings)
+        if ticked is None:
+            ticked = batch[0].at
             if opening:
                 yield Tick(batch[0].occurred_at)
         begin = 0
-        while begin < len(batch):
-            end = bisect_left(batch, ticks.next_at, begin, key=_when)
+        for tick in _ticks(ticked, batch[-1].at, settings):
+            end = bisect_left(batch, tick.occurred_at, begin, key=_when)
             if end > begin:
                 yield batch[begin:end]
             begin = end
-            if begin < len(batch):
-                yield ticks.take()
-        last = batch[-1].occurred_at
+            yield tick
+        yield batch[begin:]
+        ticked, last = batch[-1].at, batch[-1].occurred_at
     if last is not None and complete:
         yield Tick(last + MICROSECOND, learns=True, waits=True, complete=True)
 
 
-class _Ticks:
-    """Ticks after the first event: every full hour (UTC) and every allocation round.
+def _ticks(after: int, until: int, settings: Settings) -> Iterator[Tick]:
+    """Yield the ticks in (after, until]: every full hour (UTC) and every allocation round.
 
     They include the training and allocation rounds of a replay, at which partitions wait for the trainer and the
     allocator.
     """
-
-    def __init__(self, first_at: int, settings: Settings) -> None:
-        self._settings = settings
-        self._hour = (first_at // HOUR_US + 1) * HOUR_US
-        self._nomination = settings.next_nomination(first_at)
-        self.next_at = self._next()
-
-    def take(self) -> Tick:
-        """Return the tick at `next_at` and advance to the next one."""
-        moment = min(self._hour, self._nomination)
-        learns = moment % DAY_US == 0
-        nominates = moment == self._nomination
-        tick = Tick(self.next_at, learns=learns, nominates=nominates, waits=learns or nominates)
-        if moment == self._hour:
-            self._hour += HOUR_US
-        if nominates:
-            self._nomination = self._settings.next_nomination(moment)
-        self.next_at = self._next()
-        return tick
-
-    def _next(self) -> datetime:
-        return EPOCH + min(self._hour, self._nomination) * MICROSECOND
+    rounds = {moment.at: moment for moment in moments_between(after, until, settings)}
+    hours = range((after // HOUR_US + 1) * HOUR_US, until + 1, HOUR_US)
+    for at in sorted({*hours, *rounds}):
+        _, learns, nominates = rounds.get(at, Moment(at, learns=False, nominates=False))
+        yield Tick(from_micros(at), learns=learns, nominates=nominates, waits=learns or nominates)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -44,8 +44,6 @@ _LINGER_FLAT_OUT_MS: Final = 20
 _LINGER_PACED_MS: Final = 2
 _STALLED_SECONDS: Final = 60.0
 _REMEMBERED_CUSTOMERS: Final = 200_000
-_quiet: Final = logging.getLogger(__name__)  # silences the client, whose errors are raised as exceptions instead
-_quiet.addHandler(logging.NullHandler())
 
 
 class Sender:
@@ -72,59 +70,67 @@ class Sender:
         self.resumes_after = max(places.values(), default=0)  # place after which no records have been published
         self._log: _Header = (LOG_HEADER, log)
         self._partitions = config.kafka.partitions
-        topics = config.kafka.topics
-        self._ticks = topics.ticks
+        self._ticks, self._begins = config.kafka.topics.ticks, begins
+        self._roles = config.kafka.topics.of(*ROLES.values())
+        self._topics = {kind: self._roles[role] for kind, role in ROLES.items()}
         self._done = {
             topic: [places[topic, number] for number in range(self._partitions)]
-            for topic in (*topics.of(*ROLES.values()).values(), topics.ticks)
+            for topic in (*self._topics.values(), self._ticks)
         }
-        self._begins = begins
         self._counts = {topic: [0] * self._partitions for topic in self._done}
-        self._topics = {kind: getattr(topics, role) for kind, role in ROLES.items()}
-        self._roles = topics.of(*ROLES.values())
-        self._customers: dict[str, tuple[bytes, int]] = {}
         self._refused: tuple[str, KafkaError] | None = None  # the topic and its error
         self._fatal: KafkaError | None = None
-        linger = _LINGER_FLAT_OUT_MS if flat_out else _LINGER_PACED_MS
-        callbacks = {
+        options = {
             "on_delivery": self._delivered,
             "error_cb": self._on_error,
-            "linger.ms": linger,
-            "logger": _quiet,
+            "linger.ms": _LINGER_FLAT_OUT_MS if flat_out else _LINGER_PACED_MS,
         }
-        self._producer = Producer(confluent_options(config.kafka) | _PRODUCER | callbacks)
+
+        @lru_cache(maxsize=_REMEMBERED_CUSTOMERS)
+        def key_of(customer: str) -> tuple[bytes, int]:
+            return customer.encode("utf-8", "surrogatepass"), partition_of(customer, config.kafka.partitions)
+
+        self._key_of = key_of
+        self._producer = Producer(confluent_options(config.kafka) | _PRODUCER | options)
 
     def events(self, events: Sequence[Event], place: int) -> None:
         """Send events; `place` is the place of the first one in the stream."""
-        customers, topics, done, counts = self._customers, self._topics, self._done, self._counts
-        log, produce = self._log, self._producer.produce
+        key_of, topics, done, produce = self._key_of, self._topics, self._done, self._produce
         for here, event in enumerate(events, place):
-            key, partition = customers.get(event.customer_id) or self._remember(event.customer_id)
+            key, partition = key_of(event.customer_id)
             topic = topics[type(event)]
-            if here <= done[topic][partition]:
-                continue
-            value = encode(event)
-            headers: list[_Header] = [log, (PLACE_HEADER, here.to_bytes(PLACE_BYTES, "big"))]
-            try:
-                produce(topic, value, key, partition, headers=headers)
-            except (BufferError, KafkaException) as error:
-                self._produce_again(error, topic, value, key, partition, headers)
-            counts[topic][partition] += 1
+            if here > done[topic][partition]:
+                produce(here, topic, partition, key, encode(event))
         self.serve()
 
     def tick(self, tick: Tick, place: int) -> None:
         """Send a tick to every partition."""
-        topic = self._ticks
-        headers: list[_Header] = [self._log, (PLACE_HEADER, place.to_bytes(PLACE_BYTES, "big"))]
         for partition in range(self._partitions):
-            if place > self._done[topic][partition]:
+            if place > self._done[self._ticks][partition]:
                 value = encode_message(replace(tick, ends=self._ends(partition)))
-                try:
-                    self._producer.produce(topic, value, None, partition, headers=headers)
-                except (BufferError, KafkaException) as error:
-                    self._produce_again(error, topic, value, None, partition, headers)
-                self._counts[topic][partition] += 1
+                self._produce(place, self._ticks, partition, None, value)
         self.serve()
+
+    def _produce(self, place: int, topic: str, partition: int, key: bytes | None, value: bytes) -> None:
+        """Send a record, waiting while the client's queue is full. Raises NotDelivered."""
+        headers: list[_Header] = [self._log, (PLACE_HEADER, place.to_bytes(PLACE_BYTES, "big"))]
+        stalled: _Stalled | None = None
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, headers=headers)
+            except BufferError:
+                stalled = stalled or _Stalled(self._producer)
+                self._poll(0.05)
+                self.serve()
+                stalled.check()
+            except KafkaException as error:
+                self._poll(0.05)
+                self.serve()
+                problem = f"the record with key {key!r} and {len(value):,} bytes was rejected: {error}"
+                raise NotDelivered(topic=topic, problem=problem, remedy=_RESUME) from error
+            else:
+                break
+        self._counts[topic][partition] += 1
 
     def _ends(self, partition: int) -> dict[str, int] | None:
         """Return the next offset of each topic of a partition number, including records in flight."""
@@ -173,32 +179,6 @@ class Sender:
             if not isinstance(error.__cause__, KafkaException):
                 raise
             self._fatal = error.__cause__.args[0]
-
-    def _remember(self, customer: str) -> tuple[bytes, int]:
-        """Return a customer's key and partition, caching both."""
-        if len(self._customers) >= _REMEMBERED_CUSTOMERS:
-            self._customers.clear()
-        known = customer.encode("utf-8", "surrogatepass"), partition_of(customer, self._partitions)
-        self._customers[customer] = known
-        return known
-
-    def _produce_again(self, error: Exception, topic: str, value: bytes, key: bytes | None, *rest: Any) -> None:
-        """Retry a record once the queue has room. Raises NotDelivered for any other error."""
-        partition, headers = rest
-        stalled = _Stalled(self._producer)
-        while True:
-            self._poll(0.05)
-            self.serve()
-            if not isinstance(error, BufferError):
-                problem = f"the record with key {key!r} and {len(value):,} bytes was rejected: {error}"
-                raise NotDelivered(topic=topic, problem=problem, remedy=_RESUME) from error
-            stalled.check()
-            try:
-                self._producer.produce(topic, value, key, partition, headers=headers)
-            except (BufferError, KafkaException) as again:
-                error = again
-            else:
-                return
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         """Delivery report: record the first failure. Successes are not reported."""

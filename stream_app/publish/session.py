@@ -11,18 +11,23 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Final
 
+import msgspec
+import xxhash
+
 from stream_app.adapters.kafka.offsets import Partition
 from stream_app.config import LiveConfig
 from stream_app.core.events.bounds import TOLERATED_SKEW
+from stream_app.core.settings import Settings
 from stream_app.errors import NotDelivered
-from stream_app.ingest import LogFormat, Progress, open_log
-from stream_app.publish.feed import Feed, Listener, Summary
-from stream_app.publish.identity import log_id
+from stream_app.ingest import Log, LogFormat, Progress, open_log
+from stream_app.publish.feed import Feed, Summary
 from stream_app.publish.pace import Pace
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES, Sender
 from stream_app.publish.watermarks import CLOCK_REMEDY, next_offsets, places, read_ends
 
+HEAD_BYTES: Final = 65_536  # of each file, which identify a log
+_VERSION: Final = 2  # version of the rules that turn a log into records
 _CHECK_SECONDS: Final = 1.0  # between two checks for ticks from other producers
 
 
@@ -38,14 +43,13 @@ class Request:
     rejected: Path | None = None  # file for unreadable lines; None: only count them
 
 
-class Watcher(Listener):
-    """Receives progress reports while a log is published. The base class ignores them."""
-
-    def reading(self, progress: Progress) -> None:
-        """Handle the progress of the first pass over the log."""
-
-
-def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Flag) -> Summary:
+def publish_log(
+    config: LiveConfig,
+    request: Request,
+    stop: Flag,
+    on_read: Callable[[Progress], None],
+    on_step: Callable[[Summary], object],
+) -> Summary:
     """Publish a log to the shop's topics and the ticks topic, until the log ends or `stop` is set.
 
     If a run was stopped or killed, another call resumes it without gaps or duplicates.
@@ -53,8 +57,9 @@ def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Fl
     Args:
         config: settings of Kafka and of the shop.
         request: options of the publication.
-        watcher: receives progress reports.
-        stop: event that stops publishing in an orderly way.
+        stop: flag that stops publishing in an orderly way.
+        on_read: called with the progress of the first pass over the log.
+        on_step: called with the progress after each batch of events and each tick.
 
     Returns:
         Summary of the run.
@@ -66,7 +71,7 @@ def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Fl
     """
     topics = config.kafka.topics
     names = [*topics.of(*ROLES.values()).values(), topics.ticks]
-    # Workers reject events from the future. Reject them here, where the user sees it.
+    # Workers reject events from the future. Reject them here, and report them to the user.
     not_after = datetime.now(UTC) - TOLERATED_SKEW
     with (
         tempfile.TemporaryDirectory(prefix="stream-app-publish-") as workdir,
@@ -75,18 +80,35 @@ def publish_log(config: LiveConfig, request: Request, watcher: Watcher, stop: Fl
         identity = log_id(log, config.shop.settings(), config.kafka.partitions)
         ends = read_ends(config, names)
         done = places(ends, identity, ticks=topics.ticks, after_other_logs=request.after_other_logs)
-        scanned = log.scan(watcher.reading)
+        scanned = log.scan(on_read)
         pace = Pace(request.speed, stop)
         begins = {one: end.offset for one, end in ends.items()}
         sender = Sender(config, identity, done, flat_out=pace.flat_out, begins=begins)
         ticks = [one for one in begins if one[0] == topics.ticks]
         foreign = _ForeignRecords(config, begins, sender, next_offsets(config, ticks))
-        feed = Feed(sender, pace, config.kafka.partitions, watcher, stop, foreign.poll)
+        feed = Feed(sender, pace, config.kafka.partitions, on_step, stop, foreign.poll)
         feed.summary.total, feed.summary.rejected = scanned.events, scanned.rejected
         feed.summary.unknown_words = scanned.unknown_words
         feed.go(steps(log.batches(), config.shop.settings(), complete=not request.open_end, opening=True))
         foreign.check(next_offsets(config, begins)())
     return feed.summary
+
+
+def log_id(log: Log, settings: Settings, partitions: int) -> bytes:
+    """Return the id of a log, 16 hexadecimal digits.
+
+    The id covers the name, size and beginning of each file, and the settings that shape the stream: the mapping of
+    lines to events, the times of allocation rounds, and the number of partitions. The location of the files does not
+    matter.
+    """
+    digest = xxhash.xxh3_64()
+    for source in log.sources:
+        digest.update(msgspec.json.encode([Path(source.name).name, source.size]))
+        with source.path.open("rb") as file:
+            digest.update(file.read(HEAD_BYTES))
+    shaping = [_VERSION, log.mapping, settings.zone, settings.working_days, settings.nomination_hour, partitions]
+    digest.update(msgspec.json.encode(shaping))
+    return digest.hexdigest().encode("ascii")
 
 
 class _ForeignRecords:

@@ -68,7 +68,7 @@ def places(ends: Mapping[Partition, End], log: bytes, *, ticks: str, after_other
     >>> places(ends, b"mine", ticks="shop.ticks", after_other_logs=False)
     {('shop.orders', 0): 12}
     """
-    for (topic, number), end in ends.items():  # checked first: nobody wants to publish after such a tick
+    for (topic, number), end in ends.items():  # checked first, because --after-other-logs does not help here
         if topic == ticks and end.offset and end.log is None and not end.empty:
             raise OtherLog(topic=topic, partition=number, found=_A_WORKERS_TICK, remedy=CLOCK_REMEDY)
     found = {}

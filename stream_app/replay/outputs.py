@@ -14,7 +14,7 @@ import numpy as np
 from stream_app.core.alerts.lifecycle import RETURNED, Alert, AlertCandidate, AlertClosing
 from stream_app.core.alerts.sla import SlaBreach, SlaBreachEnded
 from stream_app.core.arrays import Ints
-from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
+from stream_app.core.units import DAY_US, from_micros
 from stream_app.replay.results import OPEN, SOURCES, AlertRecord, Decisions
 
 PREDICTION_COLUMNS: Final = (
@@ -35,7 +35,7 @@ def instant(at: int) -> str:
     >>> instant(0), instant(1_500_000)
     ('1970-01-01T00:00:00Z', '1970-01-01T00:00:01.500000Z')
     """
-    return (EPOCH + at * MICROSECOND).isoformat().replace("+00:00", "Z")
+    return from_micros(at).isoformat().replace("+00:00", "Z")
 
 
 def prediction_rows(decisions: Decisions) -> Iterator[list[tuple[str, ...]]]:

@@ -1,7 +1,8 @@
-"""Array helpers of the simulator: grouped rows, running sums, weighted draws and structured tables."""
+"""Array helpers of the simulator: grouped rows, running sums, weighted draws, codes and structured tables."""
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,11 @@ def pick(rng: np.random.Generator, weights: Floats, size: int) -> Ints:
     cumulative = np.cumsum(weights)
     drawn = rng.random(size) * cumulative[-1]
     return np.minimum(np.searchsorted(cumulative, drawn, side="right"), len(weights) - 1)
+
+
+def code(member: Enum) -> int:
+    """Return the code of an enumeration's member in tables: its position in the enumeration."""
+    return list(type(member)).index(member)
 
 
 def rows(size: int, dtype: np.dtype[np.void], **columns: Any) -> Table:

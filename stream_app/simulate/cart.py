@@ -6,18 +6,16 @@ from typing import Final
 
 import numpy as np
 
-from stream_app.core.arrays import Bools, Floats
+from stream_app.core.arrays import Bools
 from stream_app.core.events.enumerations import CartAction
-from stream_app.simulate.arrays import Table, rows
+from stream_app.simulate.arrays import Table, code, rows
 from stream_app.simulate.customers import Customers
-from stream_app.simulate.orders import Orders
+from stream_app.simulate.orders import NO_ORDER, Orders
 from stream_app.simulate.pages import UNKNOWN, Looks
 from stream_app.simulate.shop import Shop
 from stream_app.simulate.tables import CART
-from stream_app.simulate.visits import NO_ORDER, Visits
+from stream_app.simulate.visits import Visits
 
-ACTIONS: Final = tuple(CartAction)
-ACTION: Final = {action: number for number, action in enumerate(ACTIONS)}
 # Seconds from the end of the visit to the step; with an order, all steps precede it.
 SHIFTS: Final = {
     CartAction.FAVOURITE: -5.0,
@@ -48,7 +46,7 @@ def cart_steps(
             at=(end[visit] + SHIFTS[action]) * 1_000,
             customer=customers.number[visits.who[visit]],
             session=visit,
-            action=ACTION[action],
+            action=code(action),
             product=looks.product[visit] if about_goods else UNKNOWN,
             price_cents=looks.price_cents[visit] if about_goods else UNKNOWN,
             quantity=quantity[visit] if about_goods else 0,
@@ -61,19 +59,18 @@ def cart_steps(
 def _taken(
     shop: Shop, customers: Customers, visits: Visits, looks: Looks, rng: np.random.Generator
 ) -> dict[CartAction, Bools]:
-    """Draw the visits in which each step is taken."""
     v = len(visits.who)
     ordering = visits.order != NO_ORDER
     poor_site = visits.showing(customers, "poor_site")
     fate = rng.random(v)
     checkout_left = ~ordering & (
-        fate < _levels(visits.showing(customers, "price"), 0.7, np.where(poor_site, 0.5, 0.03))
+        fate < np.where(visits.showing(customers, "price"), 0.7, np.where(poor_site, 0.5, 0.03))
     )
-    adding = fate < _levels(visits.showing(customers, "too_many_choices"), 0.75, 0.12)
+    adding = fate < np.where(visits.showing(customers, "too_many_choices"), 0.75, 0.12)
     wished = looks.absent & (rng.random(v) < 0.5)
-    failing = _levels(poor_site & checkout_left, 0.8, np.where(ordering, shop.failure_rate, 0.0))
+    failing = np.where(poor_site & checkout_left, 0.8, np.where(ordering, shop.failure_rate, 0.0))
     return {
-        CartAction.FAVOURITE: rng.random(v) < _levels(customers.shows("forgot_shop")[visits.who], 0.0, 0.10),
+        CartAction.FAVOURITE: rng.random(v) < np.where(customers.shows("forgot_shop")[visits.who], 0.0, 0.10),
         CartAction.UNFAVOURITE: rng.random(v) < 0.01,
         CartAction.ADD: ordering | checkout_left | adding | wished,
         CartAction.CHECKOUT_STARTED: ordering | checkout_left,
@@ -82,8 +79,3 @@ def _taken(
         CartAction.REMOVE: adding & ~checkout_left & ~ordering & (rng.random(v) < 0.3),
         CartAction.PAYMENT_METHOD_REMOVED: visits.showing(customers, "privacy") | (rng.random(v) < 0.0005),
     }
-
-
-def _levels(shown: Bools, chance: float, otherwise: Floats | float) -> Floats:
-    """Return the probability of a step in each visit, which depends on whether a cause shows in the visit."""
-    return np.where(shown, chance, otherwise)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 import numpy as np
@@ -10,19 +10,14 @@ import numpy as np
 from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.events.enumerations import ComplaintAction, ComplaintForm
 from stream_app.core.units import DAY_SECONDS, HOUR_SECONDS
-from stream_app.simulate.arrays import Table, pick, rows
+from stream_app.simulate.arrays import Table, code, pick, rows
 from stream_app.simulate.customers import Customers
-from stream_app.simulate.orders import NEVER, Orders
+from stream_app.simulate.orders import NEVER, NO_ORDER, Orders
 from stream_app.simulate.shop import Shop
 from stream_app.simulate.tables import COMPLAINT
-from stream_app.simulate.vocabulary import COMPLAINT_CATEGORY, COMPLAINT_CHANNELS, TEXTS_PER_CATEGORY
+from stream_app.simulate.vocabulary import COMPLAINT_CATEGORIES, COMPLAINT_CHANNELS, TEXTS_PER_CATEGORY
 
-FORMS: Final = tuple(ComplaintForm)
-FORM: Final = {form: number for number, form in enumerate(FORMS)}
-ACTIONS: Final = tuple(ComplaintAction)
-ACTION: Final = {action: number for number, action in enumerate(ACTIONS)}
 NO_CATEGORY: Final = -1
-NO_ORDER: Final = -1
 SURVEY_RATE: Final = 0.06  # share of delivered orders
 LOW_REVIEW_RATE: Final = 0.006
 UNSUBSCRIBE_RATE: Final = 0.01  # share of customers
@@ -84,7 +79,7 @@ def _complaints(
     return Complaints(
         who=who,
         order=order,
-        form=np.full(len(who), FORM[form]),
+        form=np.full(len(who), code(form)),
         category=np.broadcast_to(np.asarray(category), who.shape),
         rating=np.broadcast_to(np.asarray(rating), who.shape),
         opened=opened,
@@ -96,15 +91,10 @@ def _complaints(
 
 
 def _handled(complaints: Complaints, rng: np.random.Generator) -> Complaints:
-    """Return the complaints as handled within the service targets: answered within a day and resolved within three."""
+    """Return the complaints with answers within a day and solutions within three, as the service targets require."""
     answered = complaints.opened + rng.uniform(0.2, 20, len(complaints.who)) * HOUR_SECONDS
     resolved = answered + rng.uniform(1, 48, len(complaints.who)) * HOUR_SECONDS
-    return _with(complaints, answered=answered, resolved=resolved)
-
-
-def _with(complaints: Complaints, **changes: Floats) -> Complaints:
-    kept = {field.name: getattr(complaints, field.name) for field in fields(Complaints)}
-    return Complaints(**{**kept, **changes})
+    return replace(complaints, answered=answered, resolved=resolved)
 
 
 def _about(orders: Orders, chosen: Bools) -> tuple[Ints, Ints]:
@@ -115,7 +105,7 @@ def _about(orders: Orders, chosen: Bools) -> tuple[Ints, Ints]:
 
 def _everyday(shop: Shop, orders: Orders, rng: np.random.Generator) -> Complaints:
     who, number = _about(orders, rng.random(len(orders.who)) < shop.complaint_rate)
-    choices = np.array([COMPLAINT_CATEGORY[name] for name in EVERYDAY_CATEGORIES])
+    choices = np.array([COMPLAINT_CATEGORIES.index(name) for name in EVERYDAY_CATEGORIES])
     category = choices[rng.integers(len(choices), size=len(who))]
     opened = orders.delivered[number] + rng.uniform(1, 96, len(who)) * HOUR_SECONDS
     return _handled(_complaints(who, number, ComplaintForm.COMPLAINT, category, opened), rng)
@@ -125,7 +115,7 @@ def _late_parcels(orders: Orders, rng: np.random.Generator) -> Complaints:
     late = (orders.delivered > orders.promised) & (orders.after != 0)
     who, number = _about(orders, late & (rng.random(len(orders.who)) < LATE_COMPLAINT_RATE))
     opened = orders.promised[number] + rng.uniform(6, 30, len(who)) * HOUR_SECONDS
-    category = COMPLAINT_CATEGORY["logistics"]
+    category = COMPLAINT_CATEGORIES.index("logistics")
     return _handled(_complaints(who, number, ComplaintForm.COMPLAINT, category, opened), rng)
 
 
@@ -134,13 +124,15 @@ def _reviews(
 ) -> Complaints:
     who, number = _about(orders, rng.random(len(orders.who)) < rate)
     opened = orders.delivered[number] + rng.uniform(1, 10, len(who)) * DAY_SECONDS
-    category = COMPLAINT_CATEGORY["survey"] if form is ComplaintForm.SURVEY else COMPLAINT_CATEGORY["quality"]
+    category = COMPLAINT_CATEGORIES.index("survey" if form is ComplaintForm.SURVEY else "quality")
     return _complaints(who, number, form, category, opened, rng.integers(*ratings, size=len(who)))
 
 
 def _returns(orders: Orders, rng: np.random.Generator) -> Complaints:
     who, number = _about(orders, (orders.returned < NEVER) & (rng.random(len(orders.who)) < 0.8))
-    category = np.where(rng.random(len(who)) < 0.5, COMPLAINT_CATEGORY["quality"], COMPLAINT_CATEGORY["description"])
+    category = np.where(
+        rng.random(len(who)) < 0.5, COMPLAINT_CATEGORIES.index("quality"), COMPLAINT_CATEGORIES.index("description")
+    )
     return _complaints(who, number, ComplaintForm.RETURN_REASON, category, orders.returned[number])
 
 
@@ -169,7 +161,7 @@ def _caused(
     in_trouble = rng.uniform(customers.trouble_start[who], customers.trouble_end[who])
     arrived = np.append(orders.delivered, 0.0)[order]  # NO_ORDER selects the appended 0
     opened = np.where(order == NO_ORDER, in_trouble, arrived + rng.uniform(2, 60, len(who)) * HOUR_SECONDS)
-    choices = np.array([COMPLAINT_CATEGORY[name] for name in categories])
+    choices = np.array([COMPLAINT_CATEGORIES.index(name) for name in categories])
     category = choices[rng.integers(len(choices), size=len(who))]
     rating = rng.integers(1, 3, len(who)) if form is ComplaintForm.LOW_REVIEW else 0
     complaints = _complaints(who, order, form, category, opened, rating)
@@ -181,13 +173,15 @@ def _treated(cause: str, complaints: Complaints, rng: np.random.Generator) -> Co
     k = len(complaints.who)
     if cause == "unresolved_complaint":
         answer = np.where(rng.random(k) < 0.5, complaints.opened + rng.uniform(2, 30, k) * HOUR_SECONDS, NEVER)
-        return _with(complaints, answered=answer)
+        return replace(complaints, answered=answer)
     if cause != "service":
         return _handled(complaints, rng)
     answered = complaints.opened + rng.uniform(30, 96, k) * HOUR_SECONDS
     resolved = answered + rng.uniform(4, 60, k) * HOUR_SECONDS
     reopened = np.where(rng.random(k) < 0.6, resolved + rng.uniform(2, 48, k) * HOUR_SECONDS, NEVER)
-    return _with(complaints, answered=answered, resolved=resolved, reopened=reopened, closed=reopened + 2 * DAY_SECONDS)
+    return replace(
+        complaints, answered=answered, resolved=resolved, reopened=reopened, closed=reopened + 2 * DAY_SECONDS
+    )
 
 
 def complaint_events(
@@ -219,7 +213,7 @@ def complaint_events(
     beyond_any_log = 1e12  # seconds; NEVER does not fit into an integer
     return np.concatenate(
         [
-            rows(k, COMPLAINT, at=np.minimum(at, beyond_any_log) * 1_000, action=ACTION[step], **shared, **more)
+            rows(k, COMPLAINT, at=np.minimum(at, beyond_any_log) * 1_000, action=code(step), **shared, **more)
             for step, at, more in steps
         ]
     )

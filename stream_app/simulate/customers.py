@@ -11,7 +11,7 @@ from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.units import DAY_SECONDS
 from stream_app.simulate.arrays import pick
 from stream_app.simulate.shop import BLOCK, Shop
-from stream_app.simulate.vocabulary import CATEGORIES, CAUSE, CAUSES, priors
+from stream_app.simulate.vocabulary import CATEGORIES, CAUSES, priors
 
 TWO_CAUSES_SHARE: Final = 1 / 3  # share of leaving customers
 MISSING_SHARE: Final = 0.2  # share of causes that do not show in events
@@ -51,7 +51,7 @@ class Customers:
 
     def shows(self, cause: str) -> Bools:
         """Return a mask of the customers whose events show a cause."""
-        return self.shown[:, CAUSE[cause]]
+        return self.shown[:, CAUSES.index(cause)]
 
     def activity(self, who: Ints, at: Floats, floor: float) -> Floats:
         """Return the share of the full rate, which rises at first, is then stable, and fades to `floor` before leaving.
@@ -82,8 +82,8 @@ def draw_customers(shop: Shop, block: int, rng: np.random.Generator) -> Customer
     trouble_end = np.where(leaving, left, rng.uniform(np.maximum(joined, 0), clock.end))
     trouble_start = np.maximum(joined, trouble_end - rng.uniform(20, 60, n) * DAY_SECONDS)
     rate = rng.gamma(shop.rate_shape, shop.orders_per_day / shop.rate_shape, n)
-    fading = shop.decline_days * rng.uniform(0.5, 1.5, n) * (1 + 3 * shown[:, CAUSE["habit_change"]])
-    neglected = shown[:, CAUSE["small_customer_neglect"]]
+    fading = shop.decline_days * rng.uniform(0.5, 1.5, n) * (1 + 3 * shown[:, CAUSES.index("habit_change")])
+    neglected = shown[:, CAUSES.index("small_customer_neglect")]
     return Customers(
         number=numbers,
         joined=joined,

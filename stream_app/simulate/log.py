@@ -29,23 +29,12 @@ SLICE: Final = 100_000  # mean number of events per time slice, within which blo
 OnProgress = Callable[[str, float], None]  # ("simulate" or "write", share done from 0 to 1)
 
 
-def _no_progress(what: str, done: float) -> None:
-    """Ignore progress."""
+def block_streams(seed: int, block: int) -> list[np.random.Generator]:
+    """Return four random streams for a block: for its customers, orders, complaints and visits.
 
-
-@dataclass(frozen=True)
-class Streams:
-    """Independent random streams for a block, so that changes in one part of the simulation do not affect another."""
-
-    customers: np.random.Generator
-    orders: np.random.Generator
-    complaints: np.random.Generator
-    visits: np.random.Generator
-
-
-def block_streams(seed: int, block: int) -> Streams:
-    """Create the random streams for a block."""
-    return Streams(*map(np.random.default_rng, np.random.SeedSequence(seed, spawn_key=(1, block)).spawn(4)))
+    They are independent, so changes in one part of the simulation do not affect the others.
+    """
+    return list(map(np.random.default_rng, np.random.SeedSequence(seed, spawn_key=(1, block)).spawn(4)))
 
 
 def blocks(settings: ShopSettings) -> range:
@@ -55,17 +44,17 @@ def blocks(settings: ShopSettings) -> range:
 
 def simulate_block(shop: Shop, seed: int, block: int) -> tuple[Customers, dict[str, Table]]:
     """Simulate a block. Return its customers and, for each kind, a table of events sorted by time."""
-    streams, wanted = block_streams(seed, block), shop.settings.kinds
-    customers = draw_customers(shop, block, streams.customers)
-    orders = draw_orders(shop, customers, streams.orders)
+    for_customers, for_orders, for_complaints, for_visits = block_streams(seed, block)
+    wanted, customers = shop.settings.kinds, draw_customers(shop, block, for_customers)
+    orders = draw_orders(shop, customers, for_orders)
     tables = {"order": order_events(customers, orders)}
     if "complaint" in wanted:
-        complaints = draw_complaints(shop, customers, orders, streams.complaints)
-        tables["complaint"] = complaint_events(shop, customers, orders, complaints, streams.complaints)
+        complaints = draw_complaints(shop, customers, orders, for_complaints)
+        tables["complaint"] = complaint_events(shop, customers, orders, complaints, for_complaints)
     if "browsing" in wanted or "cart" in wanted:
-        visits = draw_visits(shop, customers, orders, streams.visits)
-        tables["browsing"], looks = page_views(shop, customers, orders, visits, streams.visits)
-        tables["cart"] = cart_steps(shop, customers, orders, visits, looks, streams.visits)
+        visits = draw_visits(shop, customers, orders, for_visits)
+        tables["browsing"], looks = page_views(shop, customers, orders, visits, for_visits)
+        tables["cart"] = cart_steps(shop, customers, orders, visits, looks, for_visits)
     end = shop.settings.days * DAY_SECONDS * 1_000
     return customers, {kind: _in_span(tables[kind], end) for kind in TABLES if kind in wanted}
 
@@ -75,7 +64,7 @@ def _in_span(table: Table, end: float) -> Table:
     return inside[np.argsort(inside["at"], kind="stable")]
 
 
-def simulate(settings: ShopSettings, seed: int, on_progress: OnProgress = _no_progress) -> Iterator[list[Event]]:
+def simulate(settings: ShopSettings, seed: int, on_progress: OnProgress = lambda *_: None) -> Iterator[list[Event]]:
     """Yield a shop's log in batches of up to `BATCH` events, sorted by (occurred_at, kind, sequence).
 
     All events are held in memory as compact columns (about 40 bytes per event), but only one batch at a time as typed
@@ -137,7 +126,7 @@ def _slices(settings: ShopSettings, everything: list[dict[str, Table]], total: i
         yield _Slice(tables, numbers, order)
 
 
-def write_log(settings: ShopSettings, seed: int, out: BinaryIO, on_progress: OnProgress = _no_progress) -> int:
+def write_log(settings: ShopSettings, seed: int, out: BinaryIO, on_progress: OnProgress = lambda *_: None) -> int:
     r"""Write the log as JSON lines, and return the number of events.
 
     >>> import io

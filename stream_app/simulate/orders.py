@@ -10,15 +10,14 @@ import numpy as np
 from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.events.enumerations import OrderAction
 from stream_app.core.units import DAY_SECONDS, HOUR_SECONDS
-from stream_app.simulate.arrays import Table, pick, rows
+from stream_app.simulate.arrays import Table, code, owners, pick, rows
 from stream_app.simulate.customers import Customers
 from stream_app.simulate.shop import PRODUCTS, Shop
 from stream_app.simulate.tables import ORDER
 from stream_app.simulate.vocabulary import CATEGORIES
 
-ACTIONS: Final = tuple(OrderAction)
-ACTION: Final = {action: number for number, action in enumerate(ACTIONS)}
 NEVER: Final = np.inf
+NO_ORDER: Final = -1  # row number of an order, for what has none
 CANCELLED_SHARE: Final = 0.03
 RETURN_RATE: Final = 0.015
 FADED_RATE: Final = 0.3  # share of the order rate just before leaving
@@ -55,7 +54,7 @@ def order_times(shop: Shop, customers: Customers, rng: np.random.Generator) -> t
     first = clock.busy(customers.joined)
     busy_span = clock.busy(customers.left) - first
     counts = rng.poisson(customers.orders_per_day * busy_span / DAY_SECONDS)
-    who = np.repeat(np.arange(len(counts)), counts)
+    who = owners(counts)
     at = clock.ordinary(first[who] + rng.random(len(who)) * busy_span[who])
     kept = rng.random(len(who)) < customers.activity(who, at, FADED_RATE)
     fresh = np.flatnonzero(~customers.established)
@@ -180,7 +179,7 @@ def _step_rows(customers: Customers, orders: Orders, action: OrderAction, at: Fl
         at=at[o] * 1_000,
         customer=customers.number[orders.who[o]],
         order=number,
-        action=ACTION[action],
+        action=code(action),
         product=orders.product[o],
         amount_cents=orders.amount_cents[o],
         discount_cents=orders.discount_cents[o],

@@ -9,16 +9,14 @@ import numpy as np
 
 from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.events.enumerations import Page
-from stream_app.simulate.arrays import Table, owners, rows, running_sum, within_group
+from stream_app.simulate.arrays import Table, code, owners, pick, rows, running_sum, within_group
 from stream_app.simulate.customers import Customers
-from stream_app.simulate.orders import Orders, draw_products
+from stream_app.simulate.orders import NO_ORDER, Orders, draw_products
 from stream_app.simulate.shop import PRODUCTS, Shop
 from stream_app.simulate.tables import BROWSING
-from stream_app.simulate.visits import NO_ORDER, Visits
+from stream_app.simulate.visits import Visits
 from stream_app.simulate.vocabulary import CATEGORIES, TERMS_PER_CATEGORY, VISIT_CHANNELS
 
-PAGES: Final = tuple(Page)
-PAGE: Final = {page: number for number, page in enumerate(PAGES)}
 UNKNOWN: Final = -1
 MAX_VIEWS: Final = 400  # per visit
 FIRST_PAGES: Final = ((Page.HOME, 0.35), (Page.SEARCH, 0.25), (Page.CATEGORY, 0.15), (Page.PRODUCT, 0.25))
@@ -67,7 +65,7 @@ def page_views(
     page = _draw_pages(views, rng)
     product = _draw_goods(shop, customers, orders, visits, views, rng)
     goods = shop.product_categories[product]
-    on_product, searching = page == PAGE[Page.PRODUCT], page == PAGE[Page.SEARCH]
+    on_product, searching = page == code(Page.PRODUCT), page == code(Page.SEARCH)
     absent = _absent(shop, views, rng)
     search, results = _searches(customers, visits, views, goods, searching, rng)
     price = np.round(shop.product_cents[product] * customers.spending[who]).astype(np.int64)
@@ -81,7 +79,7 @@ def page_views(
         session=views.visit,
         page=page,
         product=np.where(on_product, product, UNKNOWN),
-        category=np.where(on_product | searching | (page == PAGE[Page.CATEGORY]), goods, UNKNOWN),
+        category=np.where(on_product | searching | (page == code(Page.CATEGORY)), goods, UNKNOWN),
         channel=device[views.visit],
         dwell_tenths=dwell * 10,
         load_hundredths=_load_seconds(customers, visits, views, rng) * 100,
@@ -117,15 +115,14 @@ def _draw_pages(views: _Views, rng: np.random.Generator) -> Ints:
     first, later = _pick_pages(FIRST_PAGES, len(views), rng), _pick_pages(NEXT_PAGES, len(views), rng)
     page = np.where(views.position == 0, first, later)
     for left, kind in ((3, Page.PRODUCT), (2, Page.CART), (1, Page.CHECKOUT)):
-        page = np.where(views.ordering & (views.left == left), PAGE[kind], page)
+        page = np.where(views.ordering & (views.left == left), code(kind), page)
     on_goods = (views.served_ill | views.wants_absent) & (views.left == 1) & ~views.ordering
-    return np.where(on_goods, PAGE[Page.PRODUCT], page)
+    return np.where(on_goods, code(Page.PRODUCT), page)
 
 
 def _pick_pages(choices: tuple[tuple[Page, float], ...], size: int, rng: np.random.Generator) -> Ints:
-    cumulative = np.cumsum([weight for _, weight in choices])
-    pages = np.array([PAGE[page] for page, _ in choices])
-    return pages[np.searchsorted(cumulative[:-1], rng.random(size), side="right")]
+    pages = np.array([code(page) for page, _ in choices])
+    return pages[pick(rng, np.array([weight for _, weight in choices]), size)]
 
 
 def _draw_goods(
@@ -140,7 +137,6 @@ def _draw_goods(
 
 
 def _absent(shop: Shop, views: _Views, rng: np.random.Generator) -> Bools:
-    """Draw whether the product of each view is unavailable."""
     absent = rng.random(len(views)) < np.where(views.wants_absent, 0.7, shop.out_of_stock_rate)
     return (absent | (views.wants_absent & (views.left == 1))) & ~views.ordering
 

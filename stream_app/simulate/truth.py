@@ -44,7 +44,7 @@ def truth(settings: ShopSettings, seed: int) -> Iterator[Truth]:
     """
     shop = draw_shop(settings, seed)
     for block in blocks(settings):
-        yield from _truths(shop, draw_customers(shop, block, block_streams(seed, block).customers))
+        yield from _truths(shop, draw_customers(shop, block, block_streams(seed, block)[0]))
 
 
 def _truths(shop: Shop, customers: Customers) -> Iterator[Truth]:

@@ -5,7 +5,7 @@ Ids are scrambled numbers: unique, the same for the same seed, and unrelated to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from stream_app.core.arrays import Ints
+from stream_app.core.events.enumerations import CartAction, ComplaintAction, ComplaintForm, OrderAction, Page
 from stream_app.core.events.schema import KINDS, Event
-from stream_app.simulate import cart, complaints, orders, pages
 from stream_app.simulate.arrays import Table
 from stream_app.simulate.calendar import SHOP_ZONE
 from stream_app.simulate.shop import BLOCK, PRODUCTS, ShopSettings
@@ -75,14 +75,9 @@ def _ids(prefix: str, table: Table, numbers: Ints, salt: str) -> Names:
     return [None if number < 0 else prefix + one for number, one in zip(numbers.tolist(), ids, strict=True)]
 
 
-def _named(names: Sequence[str], codes: Ints) -> Names:
-    """Convert codes to names; -1 becomes None."""
-    table: Names = [*names, None]
-    return [table[code] for code in codes.tolist()]
-
-
-def _flags(codes: Ints) -> list[bool | None]:
-    table = (*MAYBE, None)
+def _decoded(values: Iterable[Any], codes: Ints) -> list[Any]:
+    """Convert codes to values by their position; -1 becomes None."""
+    table = [*values, None]
     return [table[code] for code in codes.tolist()]
 
 
@@ -131,63 +126,63 @@ class EventMaker:
 
     def _order(self, table: Table) -> Columns:
         return {
-            "action": [orders.ACTIONS[code] for code in table["action"].tolist()],
+            "action": _decoded(OrderAction, table["action"]),
             "order_id": _ids("o", table, table["order"], "order_id"),
             "amount": (table["amount_cents"] / 100).tolist(),
             "discount": (table["discount_cents"] / 100).tolist(),
             "currency": [CURRENCY] * len(table),
             "items": table["items"].tolist(),
-            "product_id": _named(PRODUCT_IDS, table["product"]),
-            "category": _named(PRODUCT_CATEGORIES, table["product"]),
+            "product_id": _decoded(PRODUCT_IDS, table["product"]),
+            "category": _decoded(PRODUCT_CATEGORIES, table["product"]),
             "promised_at": self._later(table["promised_seconds"]),
             "delivered_at": self._later(table["delivered_seconds"]),
-            "carrier": _named(CARRIERS, table["carrier"]),
-            "staff": _named(STAFF, table["staff"]),
-            "region": _named(REGIONS, table["region"]),
-            "acquisition_channel": _named(ACQUISITION_CHANNELS, table["channel"]),
-            "member_benefit": _flags(table["benefit"]),
+            "carrier": _decoded(CARRIERS, table["carrier"]),
+            "staff": _decoded(STAFF, table["staff"]),
+            "region": _decoded(REGIONS, table["region"]),
+            "acquisition_channel": _decoded(ACQUISITION_CHANNELS, table["channel"]),
+            "member_benefit": _decoded(MAYBE, table["benefit"]),
         }
 
 
 def _browsing(table: Table) -> Columns:
     return {
-        "page": [pages.PAGES[code] for code in table["page"].tolist()],
-        "product_id": _named(PRODUCT_IDS, table["product"]),
-        "category": _named(CATEGORIES, table["category"]),
+        "page": _decoded(Page, table["page"]),
+        "product_id": _decoded(PRODUCT_IDS, table["product"]),
+        "category": _decoded(CATEGORIES, table["category"]),
         "session_id": _ids("s", table, table["session"], "session_id"),
-        "channel": _named(VISIT_CHANNELS, table["channel"]),
+        "channel": _decoded(VISIT_CHANNELS, table["channel"]),
         "dwell_seconds": (table["dwell_tenths"] / 10).tolist(),
         "load_seconds": (table["load_hundredths"] / 100).tolist(),
-        "search_text": _named(SEARCHES, table["search"]),
+        "search_text": _decoded(SEARCHES, table["search"]),
         "search_results": [None if results < 0 else results for results in table["results"].tolist()],
-        "available": _flags(table["available"]),
-        "recommended": _flags(table["recommended"]),
+        "available": _decoded(MAYBE, table["available"]),
+        "recommended": _decoded(MAYBE, table["recommended"]),
         "price": _prices(table["price_cents"]),
     }
 
 
 def _cart(table: Table) -> Columns:
     return {
-        "action": [cart.ACTIONS[code] for code in table["action"].tolist()],
-        "product_id": _named(PRODUCT_IDS, table["product"]),
-        "category": _named(PRODUCT_CATEGORIES, table["product"]),
+        "action": _decoded(CartAction, table["action"]),
+        "product_id": _decoded(PRODUCT_IDS, table["product"]),
+        "category": _decoded(PRODUCT_CATEGORIES, table["product"]),
         "session_id": _ids("s", table, table["session"], "session_id"),
         "price": _prices(table["price_cents"]),
         "quantity": [quantity or None for quantity in table["quantity"].tolist()],
-        "available": _flags(table["available"]),
+        "available": _decoded(MAYBE, table["available"]),
     }
 
 
 def _complaint(table: Table) -> Columns:
     return {
-        "form": [complaints.FORMS[code] for code in table["form"].tolist()],
-        "action": [complaints.ACTIONS[code] for code in table["action"].tolist()],
+        "form": _decoded(ComplaintForm, table["form"]),
+        "action": _decoded(ComplaintAction, table["action"]),
         "complaint_id": _ids("k", table, table["complaint"], "complaint_id"),
         "order_id": _ids("o", table, table["order"], "order_id"),
-        "category": _named(COMPLAINT_CATEGORIES, table["category"]),
-        "text": _named(TEXTS, table["text"]),
+        "category": _decoded(COMPLAINT_CATEGORIES, table["category"]),
+        "text": _decoded(TEXTS, table["text"]),
         "rating": [rating or None for rating in table["rating"].tolist()],
-        "channel": _named(COMPLAINT_CHANNELS, table["channel"]),
-        "staff": _named(STAFF, table["staff"]),
-        "product_id": _named(PRODUCT_IDS, table["product"]),
+        "channel": _decoded(COMPLAINT_CHANNELS, table["channel"]),
+        "staff": _decoded(STAFF, table["staff"]),
+        "product_id": _decoded(PRODUCT_IDS, table["product"]),
     }

@@ -9,11 +9,11 @@ import numpy as np
 
 from stream_app.core.arrays import Bools, Floats, Ints
 from stream_app.core.units import DAY_SECONDS
+from stream_app.simulate.arrays import owners
 from stream_app.simulate.customers import Customers
-from stream_app.simulate.orders import Orders
+from stream_app.simulate.orders import NO_ORDER, Orders
 from stream_app.simulate.shop import Shop
 
-NO_ORDER: Final = -1
 FADED_RATE: Final = 0.4  # share of the visit rate just before leaving
 VISITS_AFTER_ONE_ORDER: Final = 2.0  # mean number of visits of one-time buyers
 TROUBLED_VISITS: Final = 2.0  # mean number of additional visits in which a cause shows
@@ -53,17 +53,13 @@ def draw_visits(shop: Shop, customers: Customers, orders: Orders, rng: np.random
     return Visits(who=who, at=at, order=order, troubled=troubled)
 
 
-def _silent(customers: Customers) -> Bools:
-    return np.any([customers.shows(cause) for cause in SILENT_CAUSES], axis=0)
-
-
 def _ordinary(shop: Shop, customers: Customers, rng: np.random.Generator) -> tuple[Ints, Floats]:
     """Draw repeat buyers' visits without an order; a customer who starts to forget the shop makes no more of them."""
     first = shop.clock.busy(customers.joined)
     span = shop.clock.busy(customers.left) - first
     rate = customers.visits_per_day * shop.settings.sessions * ~customers.one_time
     counts = rng.poisson(rate * span / DAY_SECONDS)
-    who = np.repeat(np.arange(len(counts)), counts)
+    who = owners(counts)
     at = shop.clock.ordinary(first[who] + rng.random(len(who)) * span[who])
     kept = rng.random(len(who)) < customers.activity(who, at, FADED_RATE)
     kept &= ~(customers.shows("forgot_shop")[who] & (at > customers.trouble_start[who]))
@@ -73,9 +69,10 @@ def _ordinary(shop: Shop, customers: Customers, rng: np.random.Generator) -> tup
 def _after_leaving(shop: Shop, customers: Customers, rng: np.random.Generator) -> tuple[Ints, Floats]:
     """Draw visits after the last order, since customers who have left may still browse."""
     lingers = customers.one_time | (rng.random(len(customers.number)) < shop.visit_chance_after_leaving)
+    silent = np.any([customers.shows(cause) for cause in SILENT_CAUSES], axis=0)
     mean = np.where(customers.one_time, VISITS_AFTER_ONE_ORDER, customers.visits_per_day * 40)
-    counts = rng.poisson(mean * shop.settings.sessions * (lingers & ~_silent(customers)))
-    who = np.repeat(np.arange(len(counts)), counts)
+    counts = rng.poisson(mean * shop.settings.sessions * (lingers & ~silent))
+    who = owners(counts)
     begin = np.where(customers.one_time, customers.joined, customers.left)[who]
     return who, begin + rng.exponential(50 * DAY_SECONDS, len(who))
 
@@ -84,5 +81,5 @@ def _in_trouble(customers: Customers, rng: np.random.Generator) -> tuple[Ints, F
     """Draw additional visits for each cause that shows in visits."""
     causes = np.sum([customers.shows(cause) for cause in VISIT_CAUSES], axis=0)
     counts = np.where(causes > 0, causes + rng.poisson(causes * TROUBLED_VISITS), 0)
-    who = np.repeat(np.arange(len(counts)), counts)
+    who = owners(counts)
     return who, rng.uniform(customers.trouble_start[who], customers.trouble_end[who])

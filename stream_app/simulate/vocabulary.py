@@ -31,7 +31,6 @@ CAUSE_PRIORS: Final[dict[str, tuple[float, float]]] = {
     "natural": (0.03, 0.03),
 }
 CAUSES: Final = tuple(CAUSE_PRIORS)
-CAUSE: Final = {name: number for number, name in enumerate(CAUSES)}
 
 
 def priors() -> Floats:
@@ -79,7 +78,6 @@ PHRASES: Final[dict[str, tuple[tuple[str, str], tuple[str, str]]]] = {
     "survey": (("还可以", "满意"), ("It is fine", "Satisfied")),
 }
 COMPLAINT_CATEGORIES: Final = tuple(PHRASES)
-COMPLAINT_CATEGORY: Final = {name: number for number, name in enumerate(COMPLAINT_CATEGORIES)}
 TEXTS_PER_CATEGORY: Final = 4  # two Chinese, then two English
 TEXTS: Final = tuple(text for zh, en in PHRASES.values() for text in (*zh, *en))
 

@@ -20,7 +20,7 @@ from stream_app.config import confluent_options
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
 from stream_app.core.messages.schema import encode_message
 from stream_app.ingest import LogFormat, open_log
-from stream_app.publish.feed import Feed, Listener, Summary
+from stream_app.publish.feed import Feed, Summary
 from stream_app.publish.pace import FLAT_OUT, Pace
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES, Sender
@@ -52,7 +52,7 @@ URGENT: Final = 20  # current alerts of good customers, which the notifier deliv
 DONE_SECONDS: Final = 240.0
 
 
-class Attack(Listener):
+class Attack:
     """Sends hostile records between the good ones.
 
     Args:
@@ -141,7 +141,7 @@ def attacked(live: LiveSystem, log: Path, kinds: Collection[str], count: int) ->
         events = opened.scan().events
         sender, stop = Sender(config, b"hostile", nothing_yet, flat_out=True), Flag()
         attack = Attack(live, kinds, count, events, sender.flush)
-        feed = Feed(sender, Pace(FLAT_OUT, stop), config.kafka.partitions, attack, stop)
+        feed = Feed(sender, Pace(FLAT_OUT, stop), config.kafka.partitions, attack.publishing, stop)
         feed.go(steps(opened.batches(), config.shop.settings(), complete=True, opening=True))
     return attack
 

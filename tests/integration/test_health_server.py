@@ -13,7 +13,7 @@ import pytest
 
 from stream_app.adapters.http import health as module
 from stream_app.adapters.http.health import Health, HealthServer
-from stream_app.errors import NoHealthAddress
+from stream_app.errors import CannotListen
 from stream_app.metrics.base import new_registry
 from stream_app.metrics.worker import WorkerMetrics
 
@@ -143,13 +143,13 @@ def test_idle_clients_occupy_a_limited_number_of_slots(server: HealthServer, mon
 
 
 def test_a_port_in_use_is_reported_with_a_remedy(server: HealthServer, health: Health) -> None:
-    with pytest.raises(NoHealthAddress, match=f"port {server.port}: Address already in use.*free port"):
+    with pytest.raises(CannotListen, match=f"port {server.port}: Address already in use.*free port"):
         HealthServer(health, new_registry(), port=server.port)
 
 
 @pytest.mark.parametrize(("host", "port"), [("203.0.113.1", 0), ("127.0.0.1", 70_000), ("no.such.host.invalid", 0)])
 def test_a_foreign_address_is_reported(health: Health, host: str, port: int) -> None:
-    with pytest.raises(NoHealthAddress):
+    with pytest.raises(CannotListen):
         HealthServer(health, new_registry(), host, port)
 
 

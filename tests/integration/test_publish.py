@@ -27,7 +27,7 @@ from stream_app.core.events.schema import Event, decode, encode
 from stream_app.core.messages.schema import Tick, decode_message, encode_message
 from stream_app.errors import NoBroker, NotDelivered, OtherLog
 from stream_app.ingest import LogFormat, open_log
-from stream_app.publish import Request, Summary, Watcher, publish_log, speed_factor
+from stream_app.publish import Request, Summary, publish_log, speed_factor
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import ROLES
 from stream_app.publish.watermarks import next_offsets
@@ -148,9 +148,11 @@ def short_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def publish(shop: Shop, log: Path, speed: str = "max", watcher: Watcher | None = None, **more: Any) -> Summary:
+def publish(
+    shop: Shop, log: Path, speed: str = "max", on_step: Callable[[Summary], object] = lambda _: None, **more: Any
+) -> Summary:
     request = Request((str(log),), LogFormat("jsonl"), speed_factor(speed), **more)
-    return publish_log(shop.config, request, watcher or Watcher(), Flag())
+    return publish_log(shop.config, request, Flag(), lambda _: None, on_step)
 
 
 def expected(
@@ -417,13 +419,13 @@ def test_a_tick_of_a_worker_on_the_wall_clock_is_named(shop: Shop, short_log: Pa
     assert shop.written() == 1
 
 
-class Intruder(Watcher):
+class Intruder:
     """Write into the same topic from another producer during the block."""
 
     def __init__(self, shop: Shop, role: str = "orders", value: bytes = b"{}") -> None:
         self.shop, self.role, self.value, self.done = shop, role, value, False
 
-    def publishing(self, summary: Summary) -> None:  # noqa: ARG002 - the watcher's signature
+    def __call__(self, _: Summary) -> None:
         if not self.done:
             self.done = True
             producer = Producer({"bootstrap.servers": self.shop.bootstrap})
@@ -433,14 +435,14 @@ class Intruder(Watcher):
 
 def test_a_second_writer_is_noticed(shop: Shop, short_log: Path) -> None:
     with pytest.raises(NotDelivered, match=r"partition 0 has \+1 records besides .* Another producer wrote there"):
-        publish(shop, short_log, watcher=Intruder(shop))
+        publish(shop, short_log, on_step=Intruder(shop))
 
 
 def test_a_tick_of_a_worker_on_the_wall_clock_ends_it_at_once(shop: Shop, log: Path) -> None:
     intruder = Intruder(shop, "ticks", encode_message(Tick(datetime.now(UTC))))
     started = time.monotonic()
     with pytest.raises(NotDelivered, match=r"Check for a worker on the wall clock\. .*--set ticks\.clock=log"):
-        publish(shop, log, "1000x", watcher=intruder)  # two hours in all
+        publish(shop, log, "1000x", on_step=intruder)  # two hours in all
     assert time.monotonic() - started < 15
 
 

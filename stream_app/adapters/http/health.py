@@ -16,7 +16,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from stream_app.errors import NoHealthAddress
+from stream_app.errors import CannotListen
 
 MAX_REQUESTS: Final = 8  # maximum number of concurrent requests; others are closed, and probes retry
 REQUEST_SECONDS: Final = 5  # time for a client to send its request
@@ -108,15 +108,16 @@ class HealthServer:
         port: port to listen on. If 0, a free one is chosen and stored in the attribute `port`.
 
     Raises:
-        NoHealthAddress: the server cannot listen on this address and port.
+        CannotListen: the server cannot listen on this address and port.
     """
 
     def __init__(self, health: Health, registry: CollectorRegistry, host: str = "127.0.0.1", port: int = 0) -> None:
         try:
             self._server = _Server(health, registry, host, port)
         except (OSError, OverflowError) as error:
-            problem = getattr(error, "strerror", None) or str(error)
-            raise NoHealthAddress(host=host, port=port, problem=problem) from error
+            problem, server = getattr(error, "strerror", None) or error, "The health endpoint"
+            remedy = "Set health.port to a free port, or to 0 to disable the endpoint."
+            raise CannotListen(server=server, host=host, port=port, problem=problem, remedy=remedy) from error
         self.port: Final = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
 

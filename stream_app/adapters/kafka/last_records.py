@@ -29,7 +29,7 @@ from stream_app.core.messages.outgoing import sequence_of
 from stream_app.core.messages.schema import AllocationDone, Contact, decode_message
 from stream_app.core.messages.unreadable import Unreadable
 from stream_app.core.partition.outbox import LABELLED, NOMINATIONS, SCORES
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import micros
 from stream_app.errors import NoBroker
 
 _ANSWER_SECONDS: Final = 10.0
@@ -94,7 +94,7 @@ def last_of_allocator(config: LiveConfig, topic: str, partition: int) -> LastSen
                 sequences.append(sequence_of(record.headers))
                 contacts.append(message.sequence)
             if isinstance(message, AllocationDone):
-                moment = max(moment, (message.occurred_at - EPOCH) // MICROSECOND)
+                moment = max(moment, micros(message.occurred_at))
         if moment >= 0 or whole:  # otherwise contacts from the shop's own tools may hide them
             return LastSent(highest(sequences), highest(contacts), moment)
         look_back *= _FURTHER

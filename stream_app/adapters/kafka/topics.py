@@ -15,9 +15,9 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from stream_app.adapters.kafka.refusals import refusal, refusals, why_no_connection
 from stream_app.config import FOREVER, INPUTS, OUTPUTS, LiveConfig, kafka_python_options
 from stream_app.core.durations import format_duration
+from stream_app.core.units import MILLISECOND_US
 from stream_app.errors import KafkaDenied, NoBroker, WrongTopics
 
-_MILLISECOND_US: Final = 1_000
 _CONNECT_MS: Final = 10_000
 _TIMESTAMPS: Final = "message.timestamp.type"
 _RETENTION: Final = "retention.ms"
@@ -127,7 +127,7 @@ def wanted_configs(config: LiveConfig, role: str) -> dict[str, str]:
     return {
         # With CreateTime, records of a past log would be deleted by the first retention check.
         _TIMESTAMPS: "LogAppendTime",
-        _RETENTION: str(FOREVER if retention == FOREVER else retention // _MILLISECOND_US),
+        _RETENTION: str(FOREVER if retention == FOREVER else retention // MILLISECOND_US),
         _CLEANUP: "delete",
         # With three replicas an acknowledged record survives the loss of one broker.
         _IN_SYNC: "2" if config.kafka.replication > 2 else "1",
@@ -173,11 +173,11 @@ def _compare_size(role: str, name: str, found: Found) -> Iterator[Mismatch]:
 
 def _compare_retention(config: LiveConfig, role: str, name: str, found: Found) -> Iterator[Mismatch]:
     value = wanted_configs(config, role)[_RETENTION]
-    kept = int(found.configs.get(_RETENTION, FOREVER)) * _MILLISECOND_US
+    kept = int(found.configs.get(_RETENTION, FOREVER)) * MILLISECOND_US
     needed = config.shop.horizon + config.shop.lateness
     if kept >= 0 and role in INPUTS and kept < needed:
         problem = f"retains events for {format_duration(kept)}, but horizon + lateness is {format_duration(needed)}"
-        remedy = _alter(name, _RETENTION, str(max(needed // _MILLISECOND_US, int(value))))
+        remedy = _alter(name, _RETENTION, str(max(needed // MILLISECOND_US, int(value))))
         yield Mismatch(name, Severity.WARNING, problem, f"Lost state could not be rebuilt. {remedy}")
     elif found.configs.get(_RETENTION) != value:
         problem = f"has {_RETENTION}={found.configs.get(_RETENTION)}, not {value}"

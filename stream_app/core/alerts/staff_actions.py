@@ -18,7 +18,7 @@ from stream_app.core.causes.catalogue import CAUSES, FAMILY
 from stream_app.core.causes.explanation import Explanation, Number, Probability, sendable, sendable_or_none
 from stream_app.core.events.schema import DEFAULT_SHOP, Id, Instant
 from stream_app.core.messages.schema import Contact, ContactAction
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import from_micros, micros
 
 ACKED: Final = ContactAction.ALERT_ACKED
 SNOOZED: Final = ContactAction.ALERT_SNOOZED
@@ -99,7 +99,7 @@ def apply_action(alert: _Worked, contact: Contact, at: int) -> _Worked | StaffOu
         return None  # an owner must have a name
     if contact.action == ACKED:
         return replace(alert, owner=staff, acked_at=at, snoozed_until=0)
-    until = min((contact.until - EPOCH) // MICROSECOND, alert.expires_at) if contact.until is not None else at
+    until = min(micros(contact.until), alert.expires_at) if contact.until is not None else at
     if contact.action == SNOOZED and until > at:  # a shop's own tools may send a time in the past
         acked_at = alert.acked_at if alert.owner == staff else at
         return replace(alert, owner=staff, acked_at=acked_at, snoozed_until=until)
@@ -134,8 +134,8 @@ def _note(
     return AlertNote(
         alert_id=alert_key,
         customer_id=candidate.customer.encode("utf-8", "replace").decode(),
-        opened_at=_instant(opened_at),
-        expires_at=_instant(expires_at),
+        opened_at=from_micros(opened_at),
+        expires_at=from_micros(expires_at),
         rank=rank,
         probability=candidate.probability,
         monthly_worth=sendable(candidate.monthly_worth),
@@ -151,15 +151,11 @@ def work_notes_of(alert: Alert | UrgentCase) -> dict[str, bytes]:
     """Return the notes to store for staff work on an alert; empty values if it has no owner."""
     if not alert.owner:
         return {}
-    until = _instant(alert.snoozed_until) if alert.snoozed_until else None
-    note = WorkNote(alert.owner, _instant(alert.acked_at), until)
+    until = from_micros(alert.snoozed_until) if alert.snoozed_until else None
+    note = WorkNote(alert.owner, from_micros(alert.acked_at), until)
     return {alert.alert_id + WORK: msgspec.json.encode(note)}
 
 
 def cleared_notes_of(alert_key: str) -> dict[str, bytes]:
     """Return notes with empty values, which remove an alert or urgent case from the store."""
     return {alert_key: b"", alert_key + WORK: b""}
-
-
-def _instant(at: int) -> Instant:
-    return EPOCH + at * MICROSECOND

@@ -16,7 +16,7 @@ from stream_app.core.messages.schema import AllocationDone, encode_message
 from stream_app.core.partition import outbox
 from stream_app.core.partition.commit import Commit
 from stream_app.core.settings import Settings
-from stream_app.core.units import EPOCH, MICROSECOND, NEVER
+from stream_app.core.units import NEVER, from_micros
 
 MOMENTS_AHEAD: Final = 64  # maximum number of moments buffered per partition while waiting for slower partitions
 NUMBER: Final = -1  # the allocator's partition number in the store
@@ -117,7 +117,7 @@ class Allocator(OutboxReader[CandidateBatch]):
             records += outbox.opening(self._partition_of(alert.customer), alert, position.sequence)
         for number in self.waiting:
             position.sequence += 1
-            done = encode_message(AllocationDone(EPOCH + moment * MICROSECOND, position.sequence))
+            done = encode_message(AllocationDone(from_micros(moment), position.sequence))
             records.append(Outgoing(outbox.CONTACTS, number, None, done))
         return records, len(alerts)
 

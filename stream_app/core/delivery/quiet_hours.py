@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import from_micros, micros
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ def digest_due(opened_at: int, hour: int, zone: ZoneInfo) -> int:
 
 
 def _local(at: int, zone: ZoneInfo) -> datetime:
-    return (EPOCH + at * MICROSECOND).astimezone(zone)
+    return from_micros(at).astimezone(zone)
 
 
 def _on_day(local: datetime, at: time, zone: ZoneInfo, days: int = 0) -> int:
     day = local.date() + timedelta(days=days)
-    return (datetime.combine(day, at, tzinfo=zone) - EPOCH) // MICROSECOND
+    return micros(datetime.combine(day, at, tzinfo=zone))

@@ -8,19 +8,18 @@ from typing import Final
 
 import xxhash
 
-SECOND: Final = 1_000_000
-MINUTE: Final = 60 * SECOND
-HOUR: Final = 60 * MINUTE
-SHORTEST: Final = SECOND // 10  # minimum pause between two attempts
+from stream_app.core.units import HOUR_US, MINUTE_US, SECOND_US
+
+SHORTEST: Final = SECOND_US // 10  # minimum pause between two attempts
 _MARGIN: Final = 20  # extends the span of a limit by 1/20, since messages sent evenly may arrive unevenly
 _SPREAD: Final = 0.1  # jitter of requested pauses, so that senders with the same answer do not all retry at once
 
 # Maximum pauses, as recommended by Standard Webhooks 1.0.0.
 SCHEDULE: Final = (
-    *(5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR),
-    *(10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR),
+    *(5 * SECOND_US, 5 * MINUTE_US, 30 * MINUTE_US, 2 * HOUR_US, 5 * HOUR_US),
+    *(10 * HOUR_US, 14 * HOUR_US, 20 * HOUR_US, 24 * HOUR_US),
 )
-GIVE_UP_AFTER: Final = 72 * HOUR
+GIVE_UP_AFTER: Final = 72 * HOUR_US
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,13 @@ class Retries:
             after: pause requested by the receiver, if any.
 
         >>> at = Retries().next_try("al_1:team", failures=1, first_at=0, now=0)
-        >>> SHORTEST <= at <= 5 * SECOND
+        >>> SHORTEST <= at <= 5 * SECOND_US
         True
-        >>> Retries().next_try("al_1:team", 1, 0, 0, after=HOUR) >= HOUR, Retries().next_try("x", 9, 0, 100 * HOUR)
-        (True, None)
-        >>> Retries().next_try("x", 1, 0, 0, after=100 * HOUR) // HOUR
+        >>> Retries().next_try("al_1:team", 1, 0, 0, after=HOUR_US) >= HOUR_US
+        True
+        >>> Retries().next_try("x", 9, 0, 100 * HOUR_US) is None
+        True
+        >>> Retries().next_try("x", 1, 0, 0, after=100 * HOUR_US) // HOUR_US
         72
         """
         last = first_at + self.give_up_after
@@ -84,7 +85,7 @@ def free_at(limits: Sequence[Limit], sent: Sequence[int], now: int) -> int:
     This is a sliding window rather than a token bucket: a bucket of 20 per minute can let 40 messages through in a
     minute, and chat services then block the bot for ten minutes.
 
-    >>> free_at([Limit(2, MINUTE)], [0, 10], now=20) / MINUTE, free_at([Limit(2, MINUTE)], [0], now=20)
+    >>> free_at([Limit(2, MINUTE_US)], [0, 10], now=20) / MINUTE_US, free_at([Limit(2, MINUTE_US)], [0], now=20)
     (1.05, 20)
     """
     free = now

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 from stream_app.core.delivery.quiet_hours import QuietHours
 from stream_app.core.delivery.records import MessageText
-from stream_app.core.delivery.retry import SECOND, Limit, Retries
+from stream_app.core.delivery.retry import Limit, Retries
 from stream_app.core.messages.alerts import AlertOpened
+from stream_app.core.units import SECOND_US
 
 URGENT: Final = "urgent"
 DIGEST: Final = "digest"
@@ -73,8 +74,8 @@ class Policy:
     live: bool = False
     digest_hour: int = 9
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
-    settle: int = 60 * SECOND
-    settle_at_most: int = 600 * SECOND
+    settle: int = 60 * SECOND_US
+    settle_at_most: int = 600 * SECOND_US
     retries: Retries = field(default_factory=Retries)
 
 

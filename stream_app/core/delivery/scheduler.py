@@ -28,7 +28,7 @@ from stream_app.core.delivery.records import (
 from stream_app.core.delivery.retry import free_at, remembered
 from stream_app.core.delivery.routing import MessageWriter, Policy, Route
 from stream_app.core.messages.alerts import AlertClosed, AlertMessage, AlertOpened
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import micros
 
 
 class DeliveryScheduler(PendingDeliveries):
@@ -101,7 +101,7 @@ class DeliveryScheduler(PendingDeliveries):
                 self._open(message, known, now)
 
     def _open(self, alert: AlertOpened, known: AbstractSet[str], now: int) -> None:
-        opened_at, expires_at = ((at - EPOCH) // MICROSECOND for at in (alert.opened_at, alert.expires_at))
+        opened_at, expires_at = micros(alert.opened_at), micros(alert.expires_at)
         for name, route in self.routes.items():
             key = delivery_id(alert.alert_id, name)
             if not route.takes(alert) or key in known or key in self.deliveries:

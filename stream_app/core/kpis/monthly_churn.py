@@ -21,7 +21,7 @@ from stream_app.core.customers.customer import Customer
 from stream_app.core.settings import Settings
 from stream_app.core.shops.registry import ShopRegistry, shop_key
 from stream_app.core.state.vector import LAST_ORDER, NEVER, SHOP
-from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
+from stream_app.core.units import DAY_US, EPOCH, micros
 
 _EPOCH_DAY: Final = EPOCH.toordinal()
 _NO_TIME: Final = -(1 << 62)  # stream time before the first event
@@ -101,7 +101,7 @@ class MonthlyChurn:
     def start_of(self, month: MonthCount) -> int:
         """Return the start of a month in the shop's time zone, in microseconds."""
         day = date.fromordinal(month.first_day + _EPOCH_DAY)
-        return (datetime(day.year, day.month, 1, tzinfo=self._settings.clock) - EPOCH) // MICROSECOND
+        return micros(datetime(day.year, day.month, 1, tzinfo=self._settings.clock))
 
     def _begin_day(self, day: int) -> None:
         if _first_of_month(day) == day:

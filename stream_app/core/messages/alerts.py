@@ -16,7 +16,7 @@ from stream_app.core.events.schema import (
     refuse,
 )
 from stream_app.core.messages.schema import Version
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import EPOCH, micros
 
 
 class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True):
@@ -51,7 +51,7 @@ class AlertOpened(msgspec.Struct, frozen=True, tag="opened", omit_defaults=True)
     @property
     def latest(self) -> int:
         """Latest past time in the message, microseconds."""
-        return (self.opened_at - EPOCH) // MICROSECOND
+        return micros(self.opened_at)
 
 
 class AlertClosed(msgspec.Struct, frozen=True, tag="closed", omit_defaults=True):
@@ -74,7 +74,7 @@ class AlertClosed(msgspec.Struct, frozen=True, tag="closed", omit_defaults=True)
     @property
     def latest(self) -> int:
         """Latest past time in the message, microseconds."""
-        return (self.closed_at - EPOCH) // MICROSECOND
+        return micros(self.closed_at)
 
 
 AlertMessage: TypeAlias = AlertOpened | AlertClosed

@@ -26,7 +26,7 @@ from stream_app.core.events.schema import (
     rejecting,
 )
 from stream_app.core.messages.outgoing import SequenceNumber
-from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
+from stream_app.core.units import DAY_US, micros
 
 Version = Annotated[int, msgspec.Meta(ge=0, lt=10**9)]  # version of the churn model
 Source = Annotated[int, msgspec.Meta(ge=0, le=1)]  # scores.PRIOR_SOURCE or scores.MODEL_SOURCE
@@ -138,7 +138,7 @@ class Contact(msgspec.Struct, frozen=True, tag="contact", omit_defaults=True):
             if self.sequence:
                 refuse("sequence", "is reserved for the allocator", "leave it out unless the contact opens an alert")
             return
-        if abs(opening.opened_at - (self.occurred_at - EPOCH) // MICROSECOND) > DAY_US:
+        if abs(opening.opened_at - micros(self.occurred_at)) > DAY_US:
             refuse("opening.opened_at", "differs from occurred_at", "set it to occurred_at")
         if opening.expires_at <= opening.opened_at:
             refuse("opening.expires_at", "is not later than opened_at", "set it to the end of the alert")

@@ -18,7 +18,7 @@ from stream_app.core.messages.schema import AlertOpening, CandidateRecord, Conta
 from stream_app.core.model.cohorts import Cohorts
 from stream_app.core.model.labels import Matured
 from stream_app.core.model.scores import MODEL_SOURCE
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import from_micros
 
 LABELLED: Final = "labelled"
 NOMINATIONS: Final = "nominations"
@@ -118,7 +118,7 @@ def scores(partition: int, stream_time: int, version: int, latest: Sequence[tupl
     records = []
     for start in range(0, len(latest), MAX_SCORES):
         part = [ScoreRecord(*one) for one in latest[start : start + MAX_SCORES]]
-        message = ScoreRecords(partition, EPOCH + stream_time * MICROSECOND, version, part)
+        message = ScoreRecords(partition, from_micros(stream_time), version, part)
         parts = _split(message, encode_message, _halves_of_scores)
         records += [Outgoing(SCORES, partition, None, value) for value in parts]
     return records
@@ -145,7 +145,7 @@ def urgent_alerts(partition: int, breaches: Iterable[SlaBreach], ended: Iterable
 
 
 def _closed(alert_key: str, customer: str, end: AlertClosing | SlaBreachEnded) -> AlertClosed:
-    at = EPOCH + end.at * MICROSECOND
+    at = from_micros(end.at)
     return AlertClosed(alert_key, customer, at, end.reason, end.outcome, end.cause, end.staff)
 
 
@@ -163,8 +163,8 @@ def _opened(alert_key: str, candidate: AlertCandidate, expires_at: int, rank: in
     return AlertOpened(
         alert_id=alert_key,
         customer_id=record.customer,
-        opened_at=EPOCH + candidate.at * MICROSECOND,
-        expires_at=EPOCH + expires_at * MICROSECOND,
+        opened_at=from_micros(candidate.at),
+        expires_at=from_micros(expires_at),
         rank=rank,
         probability=record.probability,
         monthly_worth=record.monthly_worth,
@@ -198,7 +198,7 @@ def _opening(partition: int, alert: Alert, sequence: int) -> list[Outgoing]:
     contact = Contact(
         event_id=alert.alert_id,
         customer_id=customer,
-        occurred_at=EPOCH + alert.opened_at * MICROSECOND,
+        occurred_at=from_micros(alert.opened_at),
         action=ContactAction.ALERT_OPENED,
         sequence=sequence,
         shop_id=candidate.shop_id,

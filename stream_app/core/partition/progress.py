@@ -11,7 +11,7 @@ from stream_app.core.kpis.aggregator import KpiState
 from stream_app.core.messages.schema import AllocationDone, Contact
 from stream_app.core.partition.processor import Counts, PartitionProcessor
 from stream_app.core.shops.capabilities import KnownShop, Shops
-from stream_app.core.units import EPOCH, MICROSECOND, NEVER
+from stream_app.core.units import NEVER, micros
 from stream_app.errors import UnusableState
 
 _REMEDY: Final = "Use the version that wrote it, or start with a fresh prefix and let the worker catch up from Kafka."
@@ -64,7 +64,7 @@ class Summary(msgspec.Struct):
         is compared first: it is bounded by the broker's clock, so a sequence number that is far too high cannot hide
         later messages.
         """
-        received = (message.occurred_at - EPOCH) // MICROSECOND, message.sequence
+        received = micros(message.occurred_at), message.sequence
         # Release 0.1.0 stored only the sequence number.
         moment = received[0] if self.allocator_moment == NEVER else self.allocator_moment
         if received <= (moment, self.allocator_sequence):

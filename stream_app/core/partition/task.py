@@ -30,7 +30,7 @@ from stream_app.core.partition.progress import Hold, Position, Summary, decode_s
 from stream_app.core.partition.step import Step
 from stream_app.core.settings import Settings
 from stream_app.core.state.complaint_kinds import Classifier, unclassified
-from stream_app.core.units import EPOCH, HOUR_US, MICROSECOND
+from stream_app.core.units import HOUR_US, micros
 
 MAX_DEAD_LETTER_BYTES: Final = 8 << 20  # per commit; Redis accepts 512 MB per argument but blocks while it copies
 _MISPLACED: Final = f"the customer belongs to another partition. {PLACEMENT_REMEDY}"
@@ -252,7 +252,7 @@ class PartitionTask:
         if tick is None:
             step.add_effects(self.processor.finish(model))
             return
-        at, summary = (tick.occurred_at - EPOCH) // MICROSECOND, self.summary
+        at, summary = micros(tick.occurred_at), self.summary
         # 1. Everything before the tick, with the model used until then.
         step.add_effects(self.processor.finish(model, at - 1 if tick.complete else None))
         # 2. Candidates for the allocator. Alerts closed in the process belong to the same commit.

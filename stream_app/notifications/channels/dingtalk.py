@@ -9,11 +9,12 @@ from typing import Final
 from urllib.parse import quote_plus
 
 from stream_app.core.delivery.records import OutboundMessage
-from stream_app.core.delivery.retry import MINUTE, SECOND, Limit
+from stream_app.core.delivery.retry import Limit
+from stream_app.core.units import MINUTE_US, SECOND_US
 from stream_app.notifications.channels.channel import ChannelKind
 from stream_app.notifications.channels.robot import Codes, Robot
 
-LIMITS: Final = (Limit(20, MINUTE),)  # a robot that exceeds this is blocked for 10 minutes
+LIMITS: Final = (Limit(20, MINUTE_US),)  # a robot that exceeds this is blocked for 10 minutes
 TEXT_BYTES: Final = 15_000  # leaves room in the body for JSON escapes of quotes and line breaks
 
 
@@ -24,7 +25,7 @@ class DingTalk(Robot):
     codes = Codes(
         field="errcode",
         message="errmsg",
-        busy={-1: 10 * SECOND, 130101: 10 * MINUTE, 410100: 10 * MINUTE, 90030: 10 * MINUTE},
+        busy={-1: 10 * SECOND_US, 130101: 10 * MINUTE_US, 410100: 10 * MINUTE_US, 90030: 10 * MINUTE_US},
         refused={
             310000: "The robot's security setting rejected the message. 加签: check the secret and this machine's"
             " clock. 自定义关键词: add the keyword to the template. IP 地址段: add this machine's address.",

@@ -8,11 +8,12 @@ import hmac
 from typing import Final
 
 from stream_app.core.delivery.records import OutboundMessage
-from stream_app.core.delivery.retry import MINUTE, SECOND, Limit
+from stream_app.core.delivery.retry import Limit
+from stream_app.core.units import MINUTE_US, SECOND_US
 from stream_app.notifications.channels.channel import ChannelKind
 from stream_app.notifications.channels.robot import Codes, Robot
 
-LIMITS: Final = (Limit(100, MINUTE), Limit(5, SECOND))
+LIMITS: Final = (Limit(100, MINUTE_US), Limit(5, SECOND_US))
 TEXT_BYTES: Final = 15_000  # leaves room in the body for JSON escapes of quotes and line breaks
 
 
@@ -23,7 +24,7 @@ class Feishu(Robot):
     codes = Codes(
         field="code",
         message="msg",
-        busy={11232: MINUTE, 230020: MINUTE, 99991400: MINUTE},
+        busy={11232: MINUTE_US, 230020: MINUTE_US, 99991400: MINUTE_US},
         refused={
             9499: "Feishu rejected the format of the body. Please report this as a bug.",
             19001: "The address is unknown: copy the robot's address again.",

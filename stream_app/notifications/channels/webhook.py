@@ -11,7 +11,7 @@ import msgspec
 
 from stream_app.core.delivery.answer import Answer, Delivered, Gone
 from stream_app.core.delivery.records import OutboundMessage
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import from_micros
 from stream_app.notifications.channels.address_guard import Lookup, system_lookup
 from stream_app.notifications.channels.channel import ChannelKind, Endpoint
 from stream_app.notifications.channels.http import HttpChannel, Reply, unexpected
@@ -55,7 +55,7 @@ def payload(message: OutboundMessage) -> bytes:
     return msgspec.json.encode(
         {
             "type": OPENED,
-            "timestamp": EPOCH + message.opened_at * MICROSECOND,
+            "timestamp": from_micros(message.opened_at),
             "data": {
                 "alert": message.alert,
                 "message": {"title": message.title, "markdown": message.markdown, "plain": message.plain},

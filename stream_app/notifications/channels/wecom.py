@@ -6,11 +6,12 @@ from typing import Final
 
 from stream_app.core.delivery.answer import Answer, Refused
 from stream_app.core.delivery.records import OutboundMessage
-from stream_app.core.delivery.retry import MINUTE, SECOND, Limit
+from stream_app.core.delivery.retry import Limit
+from stream_app.core.units import MINUTE_US, SECOND_US
 from stream_app.notifications.channels.channel import ChannelKind
 from stream_app.notifications.channels.robot import Codes, Robot
 
-LIMITS: Final = (Limit(20, MINUTE),)
+LIMITS: Final = (Limit(20, MINUTE_US),)
 TEXT_BYTES: Final = 2_048  # the limit common to all message types; Markdown allows 4,096
 
 
@@ -21,7 +22,7 @@ class WeCom(Robot):
     codes = Codes(
         field="errcode",
         message="errmsg",
-        busy={-1: 10 * SECOND, 45009: MINUTE, 45033: 10 * SECOND},
+        busy={-1: 10 * SECOND_US, 45009: MINUTE_US, 45033: 10 * SECOND_US},
         refused={
             93000: "The key is unknown: copy the robot's address again.",
             93004: "The robot is disabled: enable it in the group's settings.",

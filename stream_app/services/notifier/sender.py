@@ -9,10 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from stream_app.config.fields import SECOND_US
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused, Retry
 from stream_app.core.delivery.records import OutboundMessage
 from stream_app.core.delivery.scheduler import DeliveryScheduler
+from stream_app.core.units import SECOND_US
 from stream_app.metrics.notifier import DeliveryMetrics
 from stream_app.notifications.channels.channel import Channel
 from stream_app.services.notifier.commits import Commits

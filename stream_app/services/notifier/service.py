@@ -13,13 +13,13 @@ from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.http.health import Health
 from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
-from stream_app.config.fields import SECOND_US
 from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.alerts import decode_alert
 from stream_app.core.messages.dead_letters import Record
 from stream_app.core.messages.decoding import read_internal
 from stream_app.core.stall import Progress
+from stream_app.core.units import SECOND_US
 from stream_app.metrics.notifier import DeliveryMetrics
 from stream_app.notifications.channel_factory import make_channels, make_policy, make_route
 from stream_app.notifications.channel_file import read_channels

@@ -16,7 +16,7 @@ from mode.supervisors import CrashingSupervisor
 
 from stream_app.adapters.kafka.faust_transport import BatchingTransport, Fetched
 from stream_app.config import LiveConfig, ssl_context
-from stream_app.config.fields import SECOND_US
+from stream_app.core.units import SECOND_US
 
 _BUFFERED_FETCHES: Final = 2  # between Faust's fetcher and the agent
 _MANY: Final = 500  # records

@@ -19,8 +19,8 @@ from stream_app.adapters.http.health import Health, HealthServer
 from stream_app.adapters.kafka.monitor import KafkaMonitor
 from stream_app.adapters.kafka.offsets import PartitionOffsets
 from stream_app.config import PORT_OFFSETS, LiveConfig
-from stream_app.config.fields import SECOND_US
 from stream_app.core.stall import Progress
+from stream_app.core.units import SECOND_US
 from stream_app.errors import ChurnMonitorError, StopCutShort
 from stream_app.metrics.base import new_registry
 from stream_app.services.runtime.faust_app import positions

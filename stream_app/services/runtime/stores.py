@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 from stream_app.adapters.redis.connection import Client, TlsFiles, make_client
 from stream_app.adapters.redis.eviction import EvictionWatch
@@ -11,7 +15,9 @@ from stream_app.adapters.redis.lease import RedisLease
 from stream_app.adapters.redis.model_store import RedisModelStore
 from stream_app.adapters.redis.state_store import RedisStateStore
 from stream_app.config import LiveConfig
-from stream_app.config.fields import SECOND_US
+from stream_app.core.units import SECOND_US
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -48,3 +54,23 @@ def open_stores(config: LiveConfig) -> Stores:
         RedisLease(client, redis.prefix),
         EvictionWatch(client),
     )
+
+
+@asynccontextmanager
+async def opened_stores(config: LiveConfig) -> AsyncIterator[Stores]:
+    """Yield the stores and close them afterwards."""
+    stores = open_stores(config)
+    try:
+        yield stores
+    finally:
+        await stores.close()
+
+
+def with_stores(config: LiveConfig, task: Callable[[Stores], Awaitable[T]]) -> T:
+    """Run a task with the stores in a new event loop. Raises StoreUnavailable."""
+
+    async def run() -> T:
+        async with opened_stores(config) as stores:
+            return await task(stores)
+
+    return asyncio.run(run())

@@ -8,10 +8,9 @@ from typing import Final
 from stream_app.core.model.churn_model import ChurnModel
 from stream_app.core.training.quality import WINDOWS, Quality
 from stream_app.core.training.trainer import Trainer
-from stream_app.core.units import NEVER
+from stream_app.core.units import NEVER, SECOND_US
 from stream_app.metrics.trainer import QualityMetrics
 
-_MICROS: Final = 1e6
 _DAY: Final = 86_400.0  # seconds
 _FIGURES: Final = ("auc", "log_loss", "brier", "calibration_error", "lift", "precision")
 _Values = dict[tuple[str, ...], float]
@@ -84,7 +83,7 @@ class QualityPublisher:
         losses: _Values = {("now",): loss} if days else {}
         if churn_model.drift:
             latest = churn_model.drift[-1]
-            metrics.drifted.replace({(): latest.at / _MICROS})
+            metrics.drifted.replace({(): latest.at / SECOND_US})
             losses |= {("before",): latest.before, ("after",): latest.after}
         metrics.drift_loss.replace(losses)
 

@@ -22,13 +22,13 @@ from stream_app.core.partition.task import PartitionTask
 from stream_app.core.segments.lifecycle_stage import STAGES
 from stream_app.core.segments.segments import SEGMENTS
 from stream_app.core.shops.registry import ShopRegistry
+from stream_app.core.units import SECOND_US
 from stream_app.metrics.kpis import KpiMetrics
 from stream_app.metrics.labels import ALERT_OUTCOMES, MAX_ALERT_SERIES, MONTHS, VALUES
 
 EVERY_SECONDS: Final = 5.0  # minimum interval between two counts
 _SHARE: Final = 0.005  # maximum share of time spent counting; with many customers the interval grows
 OTHER: Final = "other"
-_MICROS: Final = 1e6
 _Labels = tuple[str, ...]
 _Kinds = tuple[_Labels, ...]
 _BANDS: Final[_Kinds] = tuple(product(SEGMENTS, BANDS))
@@ -183,7 +183,7 @@ class KpiPublisher:
     def _add_months(self, task: PartitionTask, totals: Totals) -> None:
         aggregator, tables = task.processor.aggregator, totals.tables
         for name, month in zip(MONTHS, aggregator.monthly_churn.months, strict=False):
-            starts, start = tables["month_start"], int(aggregator.monthly_churn.start_of(month) / _MICROS)
+            starts, start = tables["month_start"], int(aggregator.monthly_churn.start_of(month) / SECOND_US)
             starts[name,] = max(starts.get((name,), start), start)
             for table, counts in (
                 ("month_customers", month.customers),

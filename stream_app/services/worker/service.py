@@ -16,10 +16,10 @@ from stream_app.adapters.kafka.last_records import last_sequence
 from stream_app.adapters.kafka.partitioner import partition_of
 from stream_app.adapters.kafka.refusals import refusals
 from stream_app.config import INPUTS, OUTPUTS
-from stream_app.config.fields import SECOND_US
 from stream_app.core.messages.decoding import ROLES
 from stream_app.core.partition.task import Limits, PartitionTask
 from stream_app.core.stall import Progress
+from stream_app.core.units import MILLISECOND_US, SECOND_US
 from stream_app.services.runtime.consumer_service import ConsumerService, Member
 from stream_app.services.runtime.faust_app import batches
 from stream_app.services.runtime.producer import make_producer, stop_producer
@@ -29,7 +29,6 @@ from stream_app.services.worker.task_runner import RunnerContext
 from stream_app.services.worker.ticker import Ticker
 from stream_app.services.worker.worker_metrics import WorkerMonitor
 
-MILLISECOND_US: Final = 1_000
 TOLERATED_TOO_LATE: Final = 0.01  # share of the events within a few minutes
 FEW_TOO_LATE: Final = 10  # fewer events than this show no trend
 _TOO_LATE: Final = (

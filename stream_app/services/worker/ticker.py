@@ -11,7 +11,7 @@ from stream_app.adapters.kafka.refusals import FIX_TOPIC, REFUSED, refusals
 from stream_app.core.messages.schema import Tick, encode_message
 from stream_app.core.schedule import Moment, due_ticks
 from stream_app.core.settings import Settings
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import from_micros
 from stream_app.ports import Lease, ModelStore
 from stream_app.services.runtime.outbox_relay import REMIND_SECONDS
 from stream_app.services.runtime.producer import RecordProducer
@@ -92,7 +92,7 @@ class Ticker:
         if version is None:
             version = await self._models.version_at(moment.at) or 0
         tick = Tick(
-            occurred_at=EPOCH + moment.at * MICROSECOND,
+            occurred_at=from_micros(moment.at),
             version=version,
             learns=moment.learns,
             nominates=moment.nominates,

@@ -17,6 +17,7 @@ from stream_app.core.partition.placement import Placement
 from stream_app.core.partition.processor import Counts
 from stream_app.core.partition.step import Step
 from stream_app.core.partition.task import PartitionTask
+from stream_app.core.units import SECOND_US
 from stream_app.metrics.kpis import KpiMetrics
 from stream_app.metrics.runtime import CommitMetrics, RelayMetrics
 from stream_app.metrics.worker import WorkerMetrics
@@ -24,7 +25,6 @@ from stream_app.ports import Outcome
 from stream_app.services.worker.kpi_publisher import KpiPublisher
 
 _log = logging.getLogger(__name__)
-_MICROS: Final = 1e6
 _REMEDY: Final = "Send one of the values listed in docs/reference/events.md"
 _RECENT_SECONDS: Final = 300.0
 _SAMPLE_SECONDS: Final = 5.0
@@ -129,8 +129,8 @@ class WorkerMonitor:
         if step.oldest_append:
             metrics.freshness.observe(max(time.time() - step.oldest_append / 1e3, 0.0))
         if task.processor.stream_time > 0:
-            metrics.stream_time.labels(number).set(task.processor.stream_time / _MICROS)
-            metrics.watermark.labels(number).set(step.watermark / _MICROS)
+            metrics.stream_time.labels(number).set(task.processor.stream_time / SECOND_US)
+            metrics.watermark.labels(number).set(step.watermark / SECOND_US)
 
     def _count_unknown_values(self, step: Step) -> None:
         """Count unknown enum values, logging each one once."""
@@ -182,5 +182,5 @@ class WorkerMonitor:
             task.processor.stream_time - effective_at.get(task.version, task.processor.stream_time)
             for task in tasks.values()
         ]
-        metrics.model_age.set(max(ages, default=0) / _MICROS)
+        metrics.model_age.set(max(ages, default=0) / SECOND_US)
         self.relays.outbox.set(pending)

@@ -25,7 +25,7 @@ from stream_app.core.model.snapshot import fingerprint, restore
 from stream_app.core.partition.progress import Summary
 from stream_app.core.settings import Settings
 from stream_app.core.training.trainer import Checkpoint
-from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.stores import opened_stores
 from tests.harness.processes.live_system import LiveSystem
 
 CONTACTS: Final = "contacts"
@@ -123,8 +123,8 @@ def outcome_in_redis(live: LiveSystem) -> Outcome:
 async def _read_redis(live: LiveSystem, outcome: Outcome) -> dict[int, int]:
     """Read states and models. Return the last sequence number of each outbox, including the allocator's."""
     config = live.config
-    settings, stores = config.shop.settings(), open_stores(config)
-    try:
+    settings = config.shop.settings()
+    async with opened_stores(config) as stores:
         for number, stored in (await stores.states.summaries(range(live.partitions))).items():
             summary = msgspec.json.decode(stored, type=Summary)
             outcome.stream_times[number], outcome.counts[number] = summary.stream_time, summary.counts
@@ -137,8 +137,6 @@ async def _read_redis(live: LiveSystem, outcome: Outcome) -> dict[int, int]:
             checkpoint = msgspec.msgpack.decode(latest[1], type=Checkpoint)
             outcome.model = fingerprint(restore(checkpoint.churn_model))
         outcome.versions = {one.number: one.fingerprint for one in await stores.models.versions()}
-    finally:
-        await stores.close()
     return {number: live.outbox_sequence(number) for number in (*range(live.partitions), DESK)}
 
 

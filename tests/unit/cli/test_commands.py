@@ -17,7 +17,7 @@ from stream_app.errors import EXIT_CODES, ChurnMonitorError
 
 PROJECT = Path(__file__).parents[3]
 MODULES = Path(commands.__file__).parent
-SUPPORT = {"__init__", "commands", "options", "output", "signals", "stores", "tables"}
+SUPPORT = {"__init__", "commands", "options", "output", "progress", "tables"}
 
 
 def run(*words: str, **environ: str) -> Result:
@@ -126,3 +126,10 @@ def test_every_error_has_an_exit_status_of_the_table() -> None:
         return [kind, *(inner for one in kind.__subclasses__() for inner in below(one))]
 
     assert {one.exit_code for one in below(ChurnMonitorError)} | {0} == set(EXIT_CODES)
+
+
+@pytest.mark.parametrize("words", ["alerts list", "explain c1", "deliveries list"])
+def test_a_format_of_json_names_the_option_for_it(words: str) -> None:
+    done = run(*words.split(), "--format", "json")
+    assert done.exit_code == 2
+    assert "Use --json" in done.stderr

@@ -21,13 +21,13 @@ from stream_app.adapters.http.health import Health, HealthServer
 from stream_app.adapters.http.probe import ask
 from stream_app.cli import app
 from stream_app.cli.health import port_of
-from stream_app.cli.shop import ShopOptions
+from stream_app.cli.shop import possible_plans
 from stream_app.config import LiveConfig, load_config
 from stream_app.core.units import DAY_US, EPOCH, MICROSECOND
 from stream_app.demo.receiver import Inbox, serve
 from stream_app.demo.secrets import new_secret, write_missing
-from stream_app.demo.shop import PORT_OFFSET, SETTLE_US, Plan, ShopClock, _published_plan, run_shop
-from stream_app.errors import BadOption, BadSecret, NoReceiverAddress, NotTheClock
+from stream_app.demo.shop import SETTLE_US, Plan, ShopClock, _published_plan, run_shop
+from stream_app.errors import BadOption, BadSecret, CannotListen, NotTheClock
 from stream_app.notifications.webhook_signature import Verifier, read_webhook_key, webhook_key
 from stream_app.publish.watermarks import End
 from tests.harness.servers.process import free_port
@@ -159,7 +159,7 @@ def test_a_port_that_is_taken_is_told() -> None:
         inbox = Inbox(Verifier(webhook_key(SECRET)))
         first = await serve(inbox, "127.0.0.1", port, lambda _: None)
         try:
-            with pytest.raises(NoReceiverAddress, match="cannot listen"):
+            with pytest.raises(CannotListen, match="cannot listen"):
                 await serve(inbox, "127.0.0.1", port, lambda _: None)
         finally:
             await first.cleanup()
@@ -221,7 +221,7 @@ def test_health_asks_where_the_settings_say_and_tells_why_not(monkeypatch: pytes
 
 
 def test_each_service_has_a_port_of_its_own_and_an_unknown_one_none() -> None:
-    assert port_of("shop", LiveConfig()) == LiveConfig().health.port + PORT_OFFSET
+    assert port_of("shop", LiveConfig()) == LiveConfig().health.port + 4
     ports = [port_of(name, LiveConfig()) for name in ("worker", "trainer", "allocator", "shop", "receiver")]
     assert len(set(ports)) == 5
     with pytest.raises(BadOption):
@@ -270,10 +270,10 @@ def test_the_shop_is_never_ahead_of_the_wall_clock() -> None:
 
 def test_a_shop_that_was_begun_months_ago_is_found_again() -> None:
     config, today = LiveConfig(), datetime(2026, 11, 26, tzinfo=UTC)
-    options = ShopOptions(100, 1_461, None, 1, last_days=1.0, day_seconds=1.0)
-    begun = options.plans(today)[0]
+    options: dict[str, Any] = {"customers": 100, "last_days": 1.0, "day_seconds": 1.0}
+    begun = possible_plans(today, None, 1_461, **options)[0]
     assert 120 <= (today - begun.start).days < 152
-    later = options.plans(today + timedelta(days=400))
+    later = possible_plans(today + timedelta(days=400), None, 1_461, **options)
     assert later[0].start > begun.start
     empty, held = End(), End(7, begun.identity(config), 7, empty=False)
     assert _published_plan(later, {("shop.orders", 0): empty, ("shop.orders", 1): held}, config) == begun
@@ -281,11 +281,11 @@ def test_a_shop_that_was_begun_months_ago_is_found_again() -> None:
 
 
 def test_a_day_that_is_given_is_the_first_one_and_what_cannot_be_is_refused() -> None:
-    given = ShopOptions(100, 30, datetime(2025, 3, 1), 1, last_days=0, day_seconds=1.0)  # noqa: DTZ001
-    assert [plan.start.isoformat() for plan in given.plans(datetime.now(UTC))] == ["2025-03-01T00:00:00+08:00"]
+    given = possible_plans(datetime.now(UTC), datetime(2025, 3, 1), 30, customers=100)  # noqa: DTZ001
+    assert [plan.start.isoformat() for plan in given] == ["2025-03-01T00:00:00+08:00"]
     for days in (30, 10_000):
         with pytest.raises(BadOption):
-            ShopOptions(100, days, None, 1, last_days=0, day_seconds=1.0).plans(datetime.now(UTC))
+            possible_plans(datetime.now(UTC), None, days, customers=100)
 
 
 def test_a_stop_ends_the_waiting() -> None:

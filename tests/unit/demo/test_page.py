@@ -22,7 +22,7 @@ from stream_app.demo.secrets import new_secret
 from stream_app.demo.simulation import Phase, Plan
 from stream_app.demo.state import DemoState, ServiceStatus
 from stream_app.demo.web_page import WebPage
-from stream_app.errors import NoPageAddress
+from stream_app.errors import CannotListen
 from stream_app.i18n import Translator
 from stream_app.notifications.messages.alert_view import Views
 from stream_app.notifications.playbook.playbook import load_playbook
@@ -235,7 +235,7 @@ def test_a_port_that_is_taken_is_told_with_a_way_out(page: WebPage) -> None:
     taken = int(page.address.rstrip("/").rpartition(":")[2])
     translator = Translator("en", "demo")
     model = PageModel(translator, Views(load_playbook(), "UTC", ""), Plan(100, 9, 9, 1.0))
-    with pytest.raises(NoPageAddress, match="Choose another --port, or 0 for any free port"):
+    with pytest.raises(CannotListen, match="Choose another --port, or 0 for any free port"):
         WebPage(translator, model, taken)
 
 

@@ -9,14 +9,14 @@ import pytest
 
 from stream_app.core.alerts.staff_actions import ACKED, OUTCOMES, RESOLVED, AlertNote, WorkNote
 from stream_app.core.messages.schema import Contact
-from stream_app.demo.staff import ENDED_AFTER, TEAM, Case, Handling, Staff, case_of, outcome_of
+from stream_app.demo.staff import ENDED_AFTER, TEAM, Case, Staff, case_of, outcome_of
 from stream_app.notifications.open_alerts import OpenAlert
 from stream_app.simulate.truth import Truth
 
 OPENED = datetime(2026, 3, 2, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 SEED = 5
-REACHED = Case("Li Na", OPENED, OPENED + 3 * DAY, Handling.REACHED, says_why=True)
+REACHED = Case("Li Na", OPENED, OPENED + 3 * DAY, "reached", says_why=True)
 
 
 def about(customer: str = "c1", left: timedelta | None = None) -> Truth:
@@ -44,8 +44,8 @@ def test_who_is_reached_is_what_he_is(left: timedelta | None, told: tuple[str, s
 
 def test_a_case_that_is_left_to_run_has_no_verdict_and_one_not_reached_has_no_cause() -> None:
     runs, unreachable = (
-        Case("Li Na", OPENED, OPENED, handling, says_why=True)
-        for handling in (Handling.LEFT_ALONE, Handling.UNREACHABLE)
+        Case("Li Na", OPENED, OPENED, "left alone", says_why=True),
+        Case("Li Na", OPENED, OPENED, "unreachable", says_why=True),
     )
     assert outcome_of(runs, about(left=-DAY), OPENED) is None
     assert outcome_of(unreachable, about(left=-DAY), OPENED) == ("unreachable", None)
@@ -57,18 +57,16 @@ def test_cases_are_drawn_by_the_seed_and_of_all_kinds() -> None:
     assert cases == [case_of(note, SEED) for note in notes] != [case_of(note, SEED + 1) for note in notes]
     shares = {handling: count / len(cases) for handling, count in Counter(case.handling for case in cases).items()}
     assert shares == {
-        Handling.LEFT_ALONE: pytest.approx(0.45, abs=0.08),
-        Handling.UNREACHABLE: pytest.approx(0.15, abs=0.08),
-        Handling.REACHED: pytest.approx(0.40, abs=0.08),
+        "left alone": pytest.approx(0.45, abs=0.08),
+        "unreachable": pytest.approx(0.15, abs=0.08),
+        "reached": pytest.approx(0.40, abs=0.08),
     }
     assert {case.owner for case in cases} == set(TEAM)
     assert all(case.acked_at < case.resolved_at for case in cases)
 
 
 def test_a_case_is_taken_on_and_ended_once_each_when_its_time_has_come() -> None:
-    one = next(
-        an_open(number) for number in range(99) if case_of(an_open(number).note, SEED).handling is Handling.REACHED
-    )
+    one = next(an_open(number) for number in range(99) if case_of(an_open(number).note, SEED).handling == "reached")
     case, staff = case_of(one.note, SEED), Staff([about(one.note.customer_id, left=-DAY)], SEED)
     assert said(staff, one, case.acked_at - timedelta(seconds=1)) == []
     (ack,) = said(staff, one, case.acked_at)

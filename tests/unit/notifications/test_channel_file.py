@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from stream_app.core.delivery.retry import HOUR, MINUTE, SECOND, Limit
+from stream_app.core.delivery.retry import Limit
+from stream_app.core.units import HOUR_US, MINUTE_US, SECOND_US
 from stream_app.errors import BadChannels
 from stream_app.notifications.channel_factory import make_channels, make_policy, make_route
 from stream_app.notifications.channel_file import Channels, read_channels
@@ -58,14 +59,14 @@ def test_a_whole_file(tmp_path: Path) -> None:
     channels = read(tmp_path, WHOLE, HOOK=SECRET, HOOK_OLD=SECRET)
     zone = ZoneInfo("Asia/Shanghai")
     policy = make_policy(channels.file, zone)
-    assert (policy.live, policy.digest_hour, policy.settle, policy.zone) == (True, 8, 30 * SECOND, zone)
-    assert (policy.retries.schedule, policy.retries.give_up_after) == ((SECOND, MINUTE), 24 * HOUR)
+    assert (policy.live, policy.digest_hour, policy.settle, policy.zone) == (True, 8, 30 * SECOND_US, zone)
+    assert (policy.retries.schedule, policy.retries.give_up_after) == ((SECOND_US, MINUTE_US), 24 * HOUR_US)
     team, crm = (make_route(name, one, zone) for name, one in channels.file.channels.items())
     assert (team.channel, team.alerts, team.language, team.each) == ("service-team", "urgent", "zh", False)
     assert team.quiet is not None
-    assert team.limits == (Limit(20, MINUTE),)
+    assert team.limits == (Limit(20, MINUTE_US),)
     assert (crm.shops, crm.causes, crm.each) == (frozenset({"s1", "s2"}), frozenset({"logistics"}), True)
-    assert crm.limits == (Limit(600, MINUTE),)
+    assert crm.limits == (Limit(600, MINUTE_US),)
     assert channels.endpoints["service-team"].url.endswith("t0ken")
     assert channels.endpoints["service-team"].keys == ("SEC-in-a-file",)
     assert len(channels.endpoints["crm"].keys) == 2

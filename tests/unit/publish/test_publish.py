@@ -19,9 +19,9 @@ from stream_app.core.units import DAY_US, EPOCH, HOUR_US, MICROSECOND
 from stream_app.errors import BadOption, OtherLog
 from stream_app.ingest import LogFormat, open_log
 from stream_app.publish import speed_factor
-from stream_app.publish.identity import log_id
 from stream_app.publish.pace import FLAT_OUT, Pace
 from stream_app.publish.schedule import steps
+from stream_app.publish.session import log_id
 from stream_app.publish.watermarks import End, places
 from stream_app.replay.runner import Replay
 from tests.harness.shops import SHOP, T0, logs, order

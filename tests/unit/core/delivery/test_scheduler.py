@@ -31,10 +31,7 @@ from stream_app.core.delivery.records import (
 )
 from stream_app.core.delivery.retry import (
     GIVE_UP_AFTER,
-    HOUR,
-    MINUTE,
     SCHEDULE,
-    SECOND,
     Limit,
     Retries,
     free_at,
@@ -43,10 +40,10 @@ from stream_app.core.delivery.retry import (
 from stream_app.core.delivery.routing import DIGEST, URGENT, Policy, Route
 from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.core.messages.alerts import AlertClosed, AlertOpened
-from stream_app.core.units import EPOCH, MICROSECOND
+from stream_app.core.units import EPOCH, HOUR_US, MICROSECOND, MINUTE_US, SECOND_US
 
-DAY: Final = 24 * HOUR
-NOW: Final = 20_000 * DAY + 9 * HOUR  # 09:00 UTC, the desk's moment
+DAY: Final = 24 * HOUR_US
+NOW: Final = 20_000 * DAY + 9 * HOUR_US  # 09:00 UTC, the desk's moment
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 
 
@@ -157,40 +154,43 @@ def test_an_urgent_alert_goes_at_once_and_alone() -> None:
 
 
 def test_the_rest_goes_as_a_digest_when_the_days_alerts_have_come() -> None:
-    notifier = Notifier(settle=60 * SECOND, settle_at_most=600 * SECOND)
-    notifier.take(alert("a"), alert("b"), now=NOW + 5 * SECOND)
-    assert notifier.due(NOW + 50 * SECOND) is None
-    notifier.take(alert("c"), now=NOW + 50 * SECOND)  # of a slower partition
-    assert notifier.due(NOW + 109 * SECOND) is None
-    assert notifier.scheduler.wake_at("team", NOW + 109 * SECOND) == NOW + 110 * SECOND
-    first, second = notifier.answer(Delivered(), NOW + 110 * SECOND), notifier.answer(Delivered(), NOW + 110 * SECOND)
+    notifier = Notifier(settle=60 * SECOND_US, settle_at_most=600 * SECOND_US)
+    notifier.take(alert("a"), alert("b"), now=NOW + 5 * SECOND_US)
+    assert notifier.due(NOW + 50 * SECOND_US) is None
+    notifier.take(alert("c"), now=NOW + 50 * SECOND_US)  # of a slower partition
+    assert notifier.due(NOW + 109 * SECOND_US) is None
+    assert notifier.scheduler.wake_at("team", NOW + 109 * SECOND_US) == NOW + 110 * SECOND_US
+    first, second = (
+        notifier.answer(Delivered(), NOW + 110 * SECOND_US),
+        notifier.answer(Delivered(), NOW + 110 * SECOND_US),
+    )
     assert {first.deliveries, second.deliveries} == {("a:team", "b:team"), ("c:team",)}
     assert {state for state, _ in notifier.states().values()} == {SENT}
 
 
 def test_a_digest_waits_no_longer_than_it_may() -> None:
-    notifier = Notifier(settle=60 * SECOND, settle_at_most=100 * SECOND)
+    notifier = Notifier(settle=60 * SECOND_US, settle_at_most=100 * SECOND_US)
     for place in range(6):
-        notifier.take(alert(f"a{place}"), now=NOW + 30 * SECOND * place)
-    assert notifier.scheduler.wake_at("team", NOW) == NOW + 100 * SECOND
+        notifier.take(alert(f"a{place}"), now=NOW + 30 * SECOND_US * place)
+    assert notifier.scheduler.wake_at("team", NOW) == NOW + 100 * SECOND_US
 
 
-@pytest.mark.parametrize(("opened", "due"), [(NOW, NOW), (NOW + 1, NOW + DAY), (NOW - HOUR, NOW)])
+@pytest.mark.parametrize(("opened", "due"), [(NOW, NOW), (NOW + 1, NOW + DAY), (NOW - HOUR_US, NOW)])
 def test_a_digest_is_due_at_the_first_digest_hour_from_the_opening_on(opened: int, due: int) -> None:
     assert digest_due(opened, 9, ZoneInfo("UTC")) == due
 
 
 def test_the_digest_hour_is_the_shops() -> None:
-    assert digest_due(NOW, 9, SHANGHAI) == NOW + 16 * HOUR  # 17:00 there
+    assert digest_due(NOW, 9, SHANGHAI) == NOW + 16 * HOUR_US  # 17:00 there
 
 
 def test_an_alert_of_tomorrows_digest_does_not_hold_up_todays() -> None:
     notifier = Notifier()
     notifier.take(alert("a"), now=NOW)
-    notifier.take(alert("late", NOW + HOUR), now=NOW + 59 * SECOND)
-    assert notifier.answer(Delivered(), NOW + 60 * SECOND).deliveries == ("a:team",)
+    notifier.take(alert("late", NOW + HOUR_US), now=NOW + 59 * SECOND_US)
+    assert notifier.answer(Delivered(), NOW + 60 * SECOND_US).deliveries == ("a:team",)
     assert notifier.due(NOW + DAY - 1) is None
-    assert notifier.answer(Delivered(), NOW + DAY + SECOND).deliveries == ("late:team",)
+    assert notifier.answer(Delivered(), NOW + DAY + SECOND_US).deliveries == ("late:team",)
 
 
 def test_who_is_told_what() -> None:
@@ -254,7 +254,7 @@ def test_who_has_come_back_is_not_called() -> None:
     notifier = Notifier()
     notifier.take(urgent("a"), alert("b"))
     notifier.take(closed("a"), closed("b"), closed("unknown"))
-    assert notifier.due(NOW + HOUR) is None
+    assert notifier.due(NOW + HOUR_US) is None
     assert notifier.states() == {"a:team": (SUPPRESSED, CLOSED), "b:team": (SUPPRESSED, CLOSED)}
 
 
@@ -274,7 +274,7 @@ def test_a_closing_meets_a_message_under_way() -> None:
 def test_in_shadow_everything_is_recorded_and_nothing_delivered() -> None:
     notifier = Notifier(live=False)
     notifier.take(urgent("a"), alert("b"))
-    assert notifier.due(NOW + HOUR) is None
+    assert notifier.due(NOW + HOUR_US) is None
     assert notifier.states() == {"a:team": (SUPPRESSED, SHADOW), "b:team": (SUPPRESSED, SHADOW)}
     assert notifier.scheduler.outcomes["team", SUPPRESSED, SHADOW] == 2
 
@@ -282,11 +282,11 @@ def test_in_shadow_everything_is_recorded_and_nothing_delivered() -> None:
 def test_quiet_hours_hold_back_until_they_end() -> None:
     night = QuietHours(time(22), time(8), SHANGHAI)  # 14:00 to 24:00 UTC
     notifier = Notifier(Route("team", quiet=night))
-    evening = NOW + 6 * HOUR
+    evening = NOW + 6 * HOUR_US
     notifier.take(urgent("a", evening), now=evening)
     assert notifier.due(evening) is None
-    assert notifier.scheduler.wake_at("team", evening) == NOW + 15 * HOUR
-    assert notifier.answer(Delivered(), NOW + 15 * HOUR).id == "a:team"
+    assert notifier.scheduler.wake_at("team", evening) == NOW + 15 * HOUR_US
+    assert notifier.answer(Delivered(), NOW + 15 * HOUR_US).id == "a:team"
 
 
 @pytest.mark.parametrize(
@@ -294,8 +294,8 @@ def test_quiet_hours_hold_back_until_they_end() -> None:
     [(12, 14, 13, 14), (12, 14, 14, None), (22, 8, 23, 32), (22, 8, 7, 8), (22, 8, 8, None), (22, 8, 21, None)],
 )
 def test_when_it_is_quiet(begin: int, end: int, hour: int, ends: int | None) -> None:
-    found = QuietHours(time(begin), time(end), ZoneInfo("UTC")).ends(hour * HOUR)
-    assert found == (None if ends is None else ends * HOUR)
+    found = QuietHours(time(begin), time(end), ZoneInfo("UTC")).ends(hour * HOUR_US)
+    assert found == (None if ends is None else ends * HOUR_US)
 
 
 # --- trying again ----------------------------------------------------------------------------------------------------
@@ -322,7 +322,7 @@ def test_a_failure_is_tried_again_with_the_same_id_and_words() -> None:
 def test_a_digest_is_the_same_message_after_a_crash() -> None:
     notifier = Notifier()
     notifier.take(alert("a"), alert("b"), alert("c"))
-    at = NOW + 60 * SECOND
+    at = NOW + 60 * SECOND_US
     first, second = notifier.due(at), notifier.due(at)
     assert first is not None
     assert second is not None
@@ -337,10 +337,10 @@ def test_a_digest_is_the_same_message_after_a_crash() -> None:
 def test_who_asks_for_time_gets_it() -> None:
     notifier = Notifier()
     notifier.take(urgent("a"))
-    notifier.answer(Retry("busy", after=HOUR))
+    notifier.answer(Retry("busy", after=HOUR_US))
     at = notifier.scheduler.wake_at("team", NOW)
     assert at is not None
-    assert NOW + HOUR <= at <= NOW + HOUR * 1.1
+    assert NOW + HOUR_US <= at <= NOW + HOUR_US * 1.1
 
 
 @given(st.text(max_size=20), st.integers(1, 40), st.integers(0, GIVE_UP_AFTER))
@@ -452,9 +452,9 @@ def test_what_waits_for_a_channel_that_was_taken_out_ends() -> None:
 # --- limits ----------------------------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.integers(0, 40 * SECOND), min_size=1, max_size=80))
+@given(st.lists(st.integers(0, 40 * SECOND_US), min_size=1, max_size=80))
 def test_no_window_ever_holds_more_than_its_limit(gaps: list[int]) -> None:
-    limits = [Limit(20, MINUTE), Limit(3, SECOND)]
+    limits = [Limit(20, MINUTE_US), Limit(3, SECOND_US)]
     now, sent, all_sent = NOW, list[int](), list[int]()
     for gap in gaps:
         now = free_at(limits, sent, now + gap)
@@ -466,20 +466,20 @@ def test_no_window_ever_holds_more_than_its_limit(gaps: list[int]) -> None:
 
 
 def test_a_limit_is_kept_over_a_restart() -> None:
-    notifier = Notifier(Route("team", limits=(Limit(2, MINUTE),)))
+    notifier = Notifier(Route("team", limits=(Limit(2, MINUTE_US),)))
     notifier.take(urgent("a"), urgent("b"), urgent("c"))
     notifier.answer(Delivered())
-    notifier.answer(Delivered(), NOW + SECOND)
-    assert notifier.restart().due(NOW + 2 * SECOND) is None
-    assert notifier.scheduler.wake_at("team", NOW + 2 * SECOND) == NOW + 63 * SECOND
-    assert notifier.answer(Delivered(), NOW + 63 * SECOND).attempts == 0
+    notifier.answer(Delivered(), NOW + SECOND_US)
+    assert notifier.restart().due(NOW + 2 * SECOND_US) is None
+    assert notifier.scheduler.wake_at("team", NOW + 2 * SECOND_US) == NOW + 63 * SECOND_US
+    assert notifier.answer(Delivered(), NOW + 63 * SECOND_US).attempts == 0
 
 
 def test_one_dead_receiver_delays_nobody_else() -> None:
     notifier = Notifier(Route("dead"), Route("team"))
     notifier.take(*(urgent(f"a{place}") for place in range(3)))
     for _ in range(3):
-        notifier.answer(Retry("down", after=HOUR), channel="dead")
+        notifier.answer(Retry("down", after=HOUR_US), channel="dead")
     assert notifier.due(channel="dead") is None
     assert [notifier.answer(Delivered()).channel for _ in range(3)] == ["team"] * 3
 
@@ -497,7 +497,7 @@ def test_a_writer_that_leaves_an_alert_out_does_not_lose_it() -> None:
 
     notifier = Notifier(writer=Forgetful())
     notifier.take(alert("a"), alert("b"))
-    at = NOW + 60 * SECOND
+    at = NOW + 60 * SECOND_US
     assert {notifier.answer(Delivered(), at).deliveries, notifier.answer(Delivered(), at).deliveries} == {
         ("a:team",),
         ("b:team",),
@@ -506,19 +506,19 @@ def test_a_writer_that_leaves_an_alert_out_does_not_lose_it() -> None:
 
 # --- crashes anywhere ------------------------------------------------------------------------------------------------
 
-ANSWERS: Final = st.sampled_from([Delivered(), Retry("down"), Retry("busy", 5 * SECOND), Refused("bad", "mend")])
+ANSWERS: Final = st.sampled_from([Delivered(), Retry("down"), Retry("busy", 5 * SECOND_US), Refused("bad", "mend")])
 
 
 @given(st.lists(st.tuples(st.sampled_from(["send", "send", "crash", "lost"]), ANSWERS), max_size=60))
 def test_whatever_crashes_every_alert_ends_and_what_was_sent_was_sent_under_its_id(
     moves: list[tuple[str, Answer]],
 ) -> None:
-    notifier = Notifier(retries=Retries((SECOND,), HOUR))
+    notifier = Notifier(retries=Retries((SECOND_US,), HOUR_US))
     notifier.take(*(urgent(f"u{place}") for place in range(4)), *(alert(f"d{place}") for place in range(5)))
     arrived: dict[str, tuple[str, ...]] = {}
-    now = NOW + 60 * SECOND
+    now = NOW + 60 * SECOND_US
     for move, answer in [*moves, *[("send", Delivered())] * 200]:
-        now += SECOND
+        now += SECOND_US
         message = notifier.due(now)
         if message is None:
             continue

@@ -18,8 +18,8 @@ from standardwebhooks import WebhookVerificationError
 
 from stream_app.core.delivery.answer import Answer, Delivered, Gone, Refused, Retry
 from stream_app.core.delivery.records import OutboundMessage
-from stream_app.core.delivery.retry import MINUTE, SECOND
 from stream_app.core.messages.alerts import AlertOpened
+from stream_app.core.units import MINUTE_US, SECOND_US
 from stream_app.notifications.channels import address_guard
 from stream_app.notifications.channels.address_guard import Lookup, is_public
 from stream_app.notifications.channels.apprise_channel import AppriseChannel
@@ -159,7 +159,7 @@ def test_a_robot_that_is_asked_too_fast_is_left_alone(make: Callable[[], Robot])
             answers = await sent(channel_of(robot, site.url("robot")), message(), message(), message())
         assert answers[:2] == [Delivered(), Delivered()]
         assert isinstance(answers[2], Retry)
-        assert (answers[2].after or 0) >= MINUTE
+        assert (answers[2].after or 0) >= MINUTE_US
 
     play(scenario)
 
@@ -259,7 +259,7 @@ def test_id_and_body_are_the_same_at_every_attempt_and_the_timestamp_is_its_own(
         (200, {}, Delivered()),
         (202, {}, Delivered()),
         (410, {}, Gone("127.0.0.1 answered HTTP 410: it no longer accepts messages")),
-        (429, {"Retry-After": "7"}, Retry("127.0.0.1 answered HTTP 429", 7 * SECOND)),
+        (429, {"Retry-After": "7"}, Retry("127.0.0.1 answered HTTP 429", 7 * SECOND_US)),
         (503, {"Retry-After": "soon"}, Retry("127.0.0.1 answered HTTP 503")),
         (500, {}, Retry("127.0.0.1 answered HTTP 500")),
         (404, {}, Retry("127.0.0.1 answered HTTP 404")),
@@ -498,7 +498,7 @@ def test_apprise_does_not_show_an_address_that_it_does_not_know() -> None:
 
 
 def test_a_date_to_retry_after_is_understood() -> None:
-    assert retry_after("Mon, 02 Mar 2026 09:00:30 GMT", NOW) == 30 * SECOND
+    assert retry_after("Mon, 02 Mar 2026 09:00:30 GMT", NOW) == 30 * SECOND_US
     assert retry_after("Mon, 02 Mar 2026 08:00:30 GMT", NOW) == 0
     assert retry_after("-5", NOW) is None
     assert retry_after(None, NOW) is None

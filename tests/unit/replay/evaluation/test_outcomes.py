@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from stream_app.core.events.schema import KINDS
-from stream_app.core.units import DAY_US
+from stream_app.core.units import DAY_US, micros
 from stream_app.replay.evaluation import metrics
 from stream_app.replay.evaluation.alerts import alert_figures, flaps
-from stream_app.replay.evaluation.calendar import call_times, index_of, instant, local, midnights, month_starts
+from stream_app.replay.evaluation.calendar import call_times, index_of, local, midnights, month_starts
 from stream_app.replay.evaluation.capacity import capacity_curve, simulate_calls
 from stream_app.replay.evaluation.cohorts import churn_by_month, cohort_retention, repurchase
 from stream_app.replay.evaluation.departures import Departures, find_departures, lead_summary
@@ -51,7 +51,7 @@ def with_orders(given: Results, orders: list[tuple[int, float]]) -> Results:
 
 def test_days_and_months_are_in_the_shops_time_zone() -> None:
     zone = ZoneInfo("Europe/Berlin")  # the clock changes on 31 March 2024
-    first, last = (instant(datetime(2024, 3, day, 12, tzinfo=zone)) for day in (30, 31))
+    first, last = (micros(datetime(2024, 3, day, 12, tzinfo=zone)) for day in (30, 31))
     starts = midnights(first, last, zone)
     assert np.diff(starts).tolist() == [DAY_US, 23 * 3_600_000_000]
     assert index_of(np.array([first, last]), starts).tolist() == [0, 1]
@@ -62,7 +62,7 @@ def test_days_and_months_are_in_the_shops_time_zone() -> None:
 
 def test_lists_come_on_working_days_at_the_shops_hour() -> None:
     zone = ZoneInfo("Asia/Shanghai")
-    monday = instant(datetime(2024, 4, 1, tzinfo=zone))
+    monday = micros(datetime(2024, 4, 1, tzinfo=zone))
     times = call_times(monday, monday + 14 * DAY_US - 1, zone, (0, 2), 9)
     said = [local(int(t), zone).strftime("%a %H:%M") for t in times]
     assert said == ["Mon 09:00", "Wed 09:00"] * 2

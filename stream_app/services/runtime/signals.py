@@ -6,18 +6,14 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event as Flag
-from types import FrameType
 
 
 @contextmanager
-def stopped_by_signals() -> Iterator[Flag]:
-    """Yield a flag that SIGINT and SIGTERM set. Restore the previous handlers afterwards."""
+def stopped_by_signals(*others: signal.Signals) -> Iterator[Flag]:
+    """Yield a flag that SIGINT, SIGTERM and the given other signals set. Restore the previous handlers afterwards."""
     stop = Flag()
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM, *others)
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
     try:
         yield stop
     finally:
