@@ -12,19 +12,19 @@ from typing import Final, NoReturn
 import msgspec
 
 from stream_app.adapters.redis.completeness import require_complete
-from stream_app.adapters.redis.connection import Client, Script, Topics, Verify, ask, to_the_end
-from stream_app.adapters.redis.keys import CHECKPOINT, INDEX, META, MODEL_KINDS, NUMBER, SNAPSHOTS, VERSIONS, model_keys
-from stream_app.core.model.signature import Keys, sign, verify
-from stream_app.errors import NotClaimed, UnknownVersion, UnusableSnapshot, VersionOutOfOrder
+from stream_app.adapters.redis.connection import Client, ask, to_the_end
+from stream_app.adapters.redis.keys import CHECKPOINT, INDEX, META, MODEL_KINDS, NUMBER, SNAPSHOTS, VERSIONS, Keys
+from stream_app.adapters.redis.store import INCOMPLETE, RedisStore
+from stream_app.core.model.signature import Keys as SigningKeys
+from stream_app.core.model.signature import sign, verify
+from stream_app.errors import UnknownVersion, UnusableSnapshot, VersionOutOfOrder
 from stream_app.ports import NOTHING_LEARNED, VERSIONS_INDEXED, ModelStore, ModelVersion, Outcome
 
-_INCOMPLETE: Final = 4  # replies of checkpoint.lua that are not an Outcome
-_OUT_OF_ORDER: Final = 5
-_WHAT: Final = "the trainer"
+_OUT_OF_ORDER: Final = 5  # reply of checkpoint.lua that is not an Outcome
 _decoder: Final = msgspec.json.Decoder(ModelVersion)
 
 
-class RedisModelStore(ModelStore):
+class RedisModelStore(RedisStore, ModelStore):
     """Implementation of `ports.ModelStore` on Redis.
 
     Args:
@@ -36,22 +36,18 @@ class RedisModelStore(ModelStore):
     """
 
     def __init__(
-        self, client: Client, prefix: str, keep: int, keys: Callable[[], Keys], indexed: int = VERSIONS_INDEXED
+        self, client: Client, prefix: str, keep: int, keys: Callable[[], SigningKeys], indexed: int = VERSIONS_INDEXED
     ) -> None:
-        self._client, self._prefix, self._keys, self._key = client, prefix, keys, model_keys(prefix)
+        super().__init__(client, "model store", CHECKPOINT, MODEL_KINDS)
+        self._prefix, self._keys, self._key = prefix, keys, Keys(prefix, "model", "the trainer")
         self._kept = (max(keep, 1), indexed)
-        self._epoch: int | None = None
         self._meta = self._key(META)
-        self._claim = Script(client, "claim_owner")
-        self._checkpoint = Script(client, "checkpoint")
-        self._pin = Script(client, "pin")
-        self._verify = Verify(client, CHECKPOINT, MODEL_KINDS)
-        self._topics = Topics(client, CHECKPOINT)
 
     async def claim(self, instance: str) -> int:
-        self._epoch = int(await self._claim([self._meta], instance, uuid.uuid4().hex, "trainer"))
+        epoch = int(await self._run("claim_owner", [self._meta], instance, uuid.uuid4().hex, "trainer"))
+        self._life = (instance, epoch)
         await self.verify()
-        return self._epoch
+        return epoch
 
     async def checkpoint(
         self,
@@ -63,8 +59,7 @@ class RedisModelStore(ModelStore):
         version: ModelVersion | None = None,
         snapshot: bytes | None = None,
     ) -> Outcome:
-        if self._epoch is None:
-            raise NotClaimed(store="model store")
+        _, epoch = self._claimed()
         if (version is None) != (snapshot is None):
             raise ValueError("a version and its snapshot belong together")
         made: tuple[bytes | str | int, ...] = ("",)
@@ -72,22 +67,22 @@ class RedisModelStore(ModelStore):
             signed = sign(snapshot, self._version(version.number), self._keys())
             made = (version.number, version.effective_at, msgspec.json.encode(version), signed)
         keys = self._key.all(META, *MODEL_KINDS)
-        stands = (self._epoch, base, number, sign(checkpoint, self._checkpoint_of(number), self._keys()), through)
-        outcome, newest = await to_the_end(self._checkpoint(keys, *stands, *self._kept, *made))
-        if outcome == _INCOMPLETE:
-            raise await self._verify.refusal(_WHAT, self._key)
+        stands = (epoch, base, number, sign(checkpoint, self._checkpoint_of(number), self._keys()), through)
+        outcome, newest = await to_the_end(self._run("checkpoint", keys, *stands, *self._kept, *made))
+        if outcome == INCOMPLETE:
+            raise await self._incomplete(self._key)
         if outcome == _OUT_OF_ORDER:
             raise VersionOutOfOrder(number=made[0], newest=newest)
         return Outcome(outcome)
 
     async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
-        return await self._topics.keep(self._meta, ids)
+        return await self._keep_topics(self._key, ids)
 
     async def accept_topic(self, role: str, topic_id: str) -> None:
-        await self._topics.accept(self._meta, role, topic_id)
+        await self._accept_topic(self._key, role, topic_id)
 
     async def verify(self) -> None:
-        await self._verify(_WHAT, self._key)
+        await self._verify(self._key)
 
     async def latest(self) -> tuple[int, bytes] | None:
         stored, checkpoint = await ask(self._client, "HMGET", self._meta, NUMBER, CHECKPOINT)
@@ -115,7 +110,7 @@ class RedisModelStore(ModelStore):
             self._refuse(self._key(VERSIONS), f"it is not a model version ({error})", error)
 
     async def pin(self, number: int | None) -> None:
-        known, *kept = await self._pin(self._key.all(META, VERSIONS), "" if number is None else number)
+        known, *kept = await self._run("pin", self._key.all(META, VERSIONS), "" if number is None else number)
         if not known:
             raise UnknownVersion(number=number, kept=", ".join(map(str, sorted(map(int, kept[0])))) or "none")
 
@@ -129,7 +124,7 @@ class RedisModelStore(ModelStore):
         # A lost index would activate the prior. Plain commands instead of a script: a worker may not write these keys.
         stored = await self._field("count:index")
         if stored and not await ask(self._client, "ZCARD", self._key(INDEX)):
-            require_complete(_WHAT, committed=True, counts={INDEX: (stored, 0)})
+            require_complete(self._key.owner, committed=True, counts={INDEX: (stored, 0)})
         return None
 
     async def _field(self, name: str) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from stream_app.adapters.redis.connection import Client, TlsFiles, make_client
+from stream_app.adapters.redis.connection import Client, make_client
 from stream_app.adapters.redis.eviction import EvictionWatch
 from stream_app.adapters.redis.lease import RedisLease
 from stream_app.adapters.redis.model_store import RedisModelStore
@@ -37,7 +37,7 @@ def open_stores(config: LiveConfig) -> Stores:
         redis.url,
         password=redis.secret(),
         cluster=redis.cluster,
-        tls=TlsFiles(redis.ca_file, redis.cert_file, redis.key_file),
+        tls={"ssl_ca_certs": redis.ca_file, "ssl_certfile": redis.cert_file, "ssl_keyfile": redis.key_file},
         connect_timeout_seconds=redis.connect_timeout / SECOND_US,
         timeout_seconds=redis.answer_timeout / SECOND_US,
     )

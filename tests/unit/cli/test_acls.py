@@ -46,7 +46,7 @@ def test_only_one_place_names_groups_and_it_begins_with_the_setting() -> None:
 def test_every_script_and_command_of_the_stores_is_granted_to_somebody() -> None:
     scripts = {path.stem for path in (PACKAGE / "adapters" / "redis" / "scripts").glob("*.lua")}
     assert scripts == {script for needs in REDIS_NEEDS.values() for script in needs.scripts}
-    stores = "".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "adapters" / "redis").glob("*_store.py"))
+    stores = "".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "adapters" / "redis").glob("*store.py"))
     asked = {command.lower() for command in re.findall(r'\bask\(self\._client, "([A-Z]+)"', stores)}
     assert asked
     assert asked - {command for needs in REDIS_NEEDS.values() for command in needs.commands} == set()
