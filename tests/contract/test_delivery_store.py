@@ -178,7 +178,7 @@ def test_a_later_notifier_fences_the_earlier_one(play: Play) -> None:
         new = await deliverer(make)
         before = await everything(new)
         assert await old.commit(opening(1, "b"), "2") is FENCED
-        with pytest.raises(Fenced, match="has taken over the deliveries"):
+        with pytest.raises(Fenced, match="has taken over the notifier"):
             await old.forget(100, 0)
         assert await everything(new) == before
         assert await new.commit(opening(1, "b"), "1") is DONE

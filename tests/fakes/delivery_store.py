@@ -143,7 +143,7 @@ class MemoryDeliveryStore:
         instance, epoch = self._claimed()
         server = self._server
         if server.epoch > epoch:
-            raise Fenced(instance=instance, epoch=epoch, later=server.epoch, what="the deliveries")
+            raise Fenced(instance=instance, epoch=epoch, later=server.epoch, what="the notifier")
         self._require_complete()
         by_age = sorted(server.ended, key=lambda name: (server.ended[name], name))
         old = [name for name in by_age if server.ended[name] < before][:PAGE]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 from faust.types import StreamT
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.http.health import Health
 from stream_app.adapters.redis.delivery_store import RedisDeliveryStore
+from stream_app.config import LiveConfig
 from stream_app.config.fields import SECOND_US
 from stream_app.core.delivery.scheduler import DeliveryScheduler
 from stream_app.core.events.schema import Rejected
@@ -32,6 +33,7 @@ from stream_app.services.notifier.requests import Requests
 from stream_app.services.notifier.sender import Sender
 from stream_app.services.runtime.consumer_service import SingletonService
 from stream_app.services.runtime.faust_app import batches
+from stream_app.services.runtime.process import Crash
 
 CHUNK: Final = 200  # records per commit
 _REQUEST_SECONDS: Final = 1.0
@@ -46,9 +48,14 @@ class NotifierService(SingletonService):
     name = "notifier"
     role = "alerts"
 
-    def _prepare(self, registry: CollectorRegistry) -> None:
-        super()._prepare(registry)
-        config = self._config
+    def __init__(
+        self,
+        config: LiveConfig,
+        registry: CollectorRegistry,
+        crash: Crash,
+        on_step: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__(config, registry, crash, on_step)
         channels = read_channels(config.delivery.config)
         self._file = channels.file
         self._receivers = make_channels(channels)
@@ -85,13 +92,13 @@ class NotifierService(SingletonService):
         await super()._finish()
 
     def report(self, health: Health) -> None:
-        """See Service."""
+        """See ConsumerService."""
         super().report(health)
         self._metrics.update(self.scheduler, now_us())
 
     @property
     def progress(self) -> Progress:
-        """See Service. Alerts are rare, so it is normal to make no progress for hours."""
+        """See ConsumerService. Alerts are rare, so it is normal to make no progress for hours."""
         return self._progress
 
     def _sender(self, name: str) -> Sender:

@@ -8,10 +8,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from typing import Final, NoReturn, Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-import faust
 import uvloop
 from prometheus_client import CollectorRegistry
 
@@ -20,14 +19,14 @@ from stream_app.adapters.kafka.monitor import KafkaMonitor
 from stream_app.adapters.kafka.offsets import PartitionOffsets
 from stream_app.config import PORT_OFFSETS, LiveConfig
 from stream_app.config.fields import SECOND_US
-from stream_app.core.stall import Progress
 from stream_app.errors import ChurnMonitorError, StopCutShort
 from stream_app.metrics.base import new_registry
-from stream_app.services.runtime.faust_app import positions
 from stream_app.services.runtime.garbage_collection import Collector
 from stream_app.services.runtime.logs import set_up
-from stream_app.services.runtime.topic_watch import TopicWatch
 from stream_app.services.runtime.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from stream_app.services.runtime.consumer_service import ConsumerService
 
 STARTED: Final = "started"  # name of the first health check, which every service has
 _REPORT_SECONDS: Final = 0.5
@@ -40,27 +39,16 @@ _log = logging.getLogger(__name__)
 Crash = Callable[[BaseException], Awaitable[None]]
 
 
-class Service(Protocol):
-    """Interface of a service, as used by the process that runs it."""
-
-    app: faust.App
-    topic_watch: TopicWatch
-
-    async def start(self) -> None:
-        """Connect, claim the store, and start consuming."""
-
-    async def stop(self) -> None:
-        """Finish pending work and release all resources."""
-
-    def report(self, health: Health) -> None:
-        """Update the health checks and gauges. Called twice per second."""
-
-    @property
-    def progress(self) -> Progress:
-        """Progress as seen by the watchdog, which reads it from another thread."""
+Make = Callable[[LiveConfig, CollectorRegistry, Crash], "ConsumerService"]
 
 
-Make = Callable[[LiveConfig, CollectorRegistry, Crash], Service]
+async def guarded(work: Coroutine[Any, Any, None], crash: Crash) -> None:
+    """Await background work; end the process if it fails."""
+    try:
+        await work
+    except Exception as error:
+        await crash(error)
+        raise
 
 
 def run_service(name: str, config: LiveConfig, make: Make) -> int:
@@ -147,7 +135,7 @@ async def _serve(
     return unfinished
 
 
-async def _started(service: Service, health: Health) -> None:
+async def _started(service: ConsumerService, health: Health) -> None:
     """Start a service. If Faust crashes meanwhile, raise its error, because the start may then wait forever."""
     starting = asyncio.create_task(service.start())
     while not (starting.done() or service.app.crashed):
@@ -158,7 +146,7 @@ async def _started(service: Service, health: Health) -> None:
     await starting
 
 
-def _watchdogs(service: Service, monitor: KafkaMonitor, after: float) -> list[Watchdog]:
+def _watchdogs(service: ConsumerService, monitor: KafkaMonitor, after: float) -> list[Watchdog]:
     """Start one watchdog for processing and one for receiving, unless watchdogs are disabled."""
     if not after:
         return []
@@ -171,7 +159,7 @@ def _watchdogs(service: Service, monitor: KafkaMonitor, after: float) -> list[Wa
     return watchdogs
 
 
-async def _stopped(service: Service) -> BaseException | None:
+async def _stopped(service: ConsumerService) -> BaseException | None:
     """Stop a service; return the error if it did not stop cleanly."""
     stopping = asyncio.create_task(service.stop())
     await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
@@ -181,7 +169,7 @@ async def _stopped(service: Service) -> BaseException | None:
 
 
 async def _watch(
-    service: Service, health: Health, monitor: KafkaMonitor, ended: asyncio.Event, errors: list[BaseException]
+    service: ConsumerService, health: Health, monitor: KafkaMonitor, ended: asyncio.Event, errors: list[BaseException]
 ) -> None:
     """Check a service twice per second until it fails or ends."""
     collector = Collector(time.monotonic())
@@ -194,12 +182,12 @@ async def _watch(
         await asyncio.sleep(_REPORT_SECONDS)
 
 
-def _check(service: Service, health: Health, monitor: KafkaMonitor, collector: Collector) -> None:
+def _check(service: ConsumerService, health: Health, monitor: KafkaMonitor, collector: Collector) -> None:
     """Update the health report. Raises the error if Faust has crashed."""
     health.beat()
     collector.collect(time.monotonic())
     service.report(health)
-    monitor.update({(tp.topic, tp.partition): at for tp, at in positions(service.app).items()})
+    monitor.update({(tp.topic, tp.partition): at for tp, at in service.standing().items()})
     away = monitor.away
     silent = f"Kafka has not answered for {monitor.silent_seconds:.0f} s. {monitor.problem}".rstrip()
     health.set("kafka", not away, silent if away else "")
@@ -213,7 +201,7 @@ def _check(service: Service, health: Health, monitor: KafkaMonitor, collector: C
         raise RuntimeError("Faust has stopped")
 
 
-async def _abandon(service: Service) -> None:
+async def _abandon(service: ConsumerService) -> None:
     """Stop Faust, with a timeout: the consumer group waits for a static member to return anyway."""
     try:
         await asyncio.wait_for(service.app.stop(), _CRASH_STOP_SECONDS)

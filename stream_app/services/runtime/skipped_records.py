@@ -18,7 +18,7 @@ from stream_app.core.events.schema import Rejected
 from stream_app.core.messages.dead_letters import MIN_DEAD_BYTES, DeadLetter, Record, cut, dead_letter, dead_letter_of
 from stream_app.core.messages.outgoing import MAX_RECORD_BYTES
 from stream_app.metrics.runtime import SkippedMetrics
-from stream_app.services.runtime.producer import make_producer, stop_producer
+from stream_app.services.runtime.producer import start_producer, stop_producer
 
 _LINES: Final = 10  # log lines per minute, so that a topic full of foreign records does not fill the disk
 _MINUTE: Final = 60.0  # seconds
@@ -122,13 +122,7 @@ class SkippedRecords:
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
-            producer = make_producer(self._config, idempotent=False)
-            try:
-                await producer.start()
-            except BaseException:
-                await producer.stop()
-                raise
-            self._producer = producer
+            self._producer = await start_producer(self._config, idempotent=False)
         return self._producer
 
 

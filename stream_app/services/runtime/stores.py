@@ -26,7 +26,6 @@ class Stores:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.eviction.end()
         await self.client.aclose()
 
 

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -69,11 +69,6 @@ class PartitionTasks:
     def tasks(self) -> dict[int, PartitionTask]:
         """Tasks by partition number."""
         return {number: runner.task for number, runner in self._runners.items()}
-
-    @property
-    def effective_at(self) -> Mapping[int, int]:
-        """Effective times of the fetched model versions, in microseconds."""
-        return self._context.models.effective_at
 
     @property
     def pending(self) -> int:

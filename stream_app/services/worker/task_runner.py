@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,6 +15,7 @@ from stream_app.core.partition.step import Step
 from stream_app.core.partition.task import PartitionTask
 from stream_app.ports import ModelStore, StateStore
 from stream_app.services.runtime.outbox_relay import OutboxRelay
+from stream_app.services.runtime.process import Crash, guarded
 from stream_app.services.worker.model_versions import ModelVersions
 from stream_app.services.worker.worker_metrics import WorkerMonitor
 
@@ -23,7 +24,6 @@ _MAX_POLL_SECONDS: Final = 0.25
 # A fetch takes several iterations of the event loop to get from its thread to the tasks. With a step of a few
 # milliseconds in each iteration it would arrive late, contain more records, and make the steps longer still.
 _ITERATIONS_BETWEEN_STEPS: Final = 8
-Crash = Callable[[BaseException], Awaitable[None]]
 
 
 @dataclass
@@ -78,7 +78,7 @@ class TaskRunner:
         self._batch = 0
         self._paused = True
         self._poll_seconds = _MIN_POLL_SECONDS
-        self._jobs = [asyncio.create_task(self._guarded(job)) for job in (self._pump, relay.run)]
+        self._jobs = [asyncio.create_task(guarded(job, context.crash)) for job in (self._pump(), relay.run())]
 
     def resume(self) -> None:
         """Start or continue processing records."""
@@ -164,9 +164,3 @@ class TaskRunner:
             self._poll_seconds = min(2 * self._poll_seconds, _MAX_POLL_SECONDS)
             await asyncio.sleep(self._poll_seconds)
         self._wake.set()
-
-    async def _guarded(self, job: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await job()
-        except Exception as error:  # noqa: BLE001 - any error ends the process
-            await self._context.crash(error)

@@ -39,8 +39,8 @@ def sources() -> dict[Path, str]:
 
 def test_only_one_place_names_groups_and_it_begins_with_the_setting() -> None:
     assert [path.name for path, text in sources().items() if '"group.id"' in text] == ["clients.py"]
-    named = {one for text in sources().values() for one in re.findall(r"\bgroup = (f.+)|\bgroup=(config.+),", text)}
-    assert {first or second for first, second in named} == {"config.kafka.group", 'f"{config.kafka.group}-{name}"'}
+    named = {one for text in sources().values() for one in re.findall(r'\bgroup=(f?"?{?config.+),', text)}
+    assert named == {"config.kafka.group", 'f"{config.kafka.group}-{self.name}"'}
 
 
 def test_every_script_and_command_of_the_stores_is_granted_to_somebody() -> None:
