@@ -111,9 +111,6 @@ class MemoryDeliveryStore:
             server.open.discard(name)
         server.dead |= set(changes.dead)
 
-    async def known(self, ids: Sequence[str]) -> set[str]:
-        return set(await self.deliveries(ids))
-
     async def deliveries(self, ids: Sequence[str]) -> dict[str, bytes]:
         return {name: self._server.deliveries[name] for name in ids if name in self._server.deliveries}
 

@@ -74,8 +74,3 @@ class Contacts:
     def _failed(self, problem: str) -> NotDelivered:
         self._producer = None  # a producer with a fatal error cannot recover
         return NotDelivered(topic=self._topic, problem=problem, remedy=_REMEDY)
-
-
-def send_contact(config: LiveConfig, contact: Contact) -> None:
-    """Write one contact. Raises NotDelivered."""
-    Contacts(config).send(contact)

@@ -19,7 +19,7 @@ _log = structlog.stdlib.get_logger(__name__)
 Ends = Callable[[Collection[Partition]], Mapping[Partition, int]]
 
 
-class KafkaMonitor:
+class KafkaMonitor(threading.Thread):
     """Checks a consumer independently, in a separate thread with its own client.
 
     A stuck consumer looks like an idle one: it receives no records and does not notice that a broker is lost.
@@ -46,6 +46,7 @@ class KafkaMonitor:
         clock: Callable[[], float] = time.monotonic,
         gone: Callable[[], Sequence[str]] = tuple,
     ) -> None:
+        super().__init__(name="kafka-monitor", daemon=True)
         self.gone_topics: Sequence[str] = ()
         self.other_topic: OtherTopic | None = None  # error if a topic was recreated
         self.problem = ""  # reason why the last check failed, if known
@@ -56,11 +57,6 @@ class KafkaMonitor:
         self._ends: Mapping[Partition, int] = {}
         self._reported = False
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="kafka-monitor", daemon=True)
-
-    def start(self) -> None:
-        """Start checking."""
-        self._thread.start()
 
     def stop(self) -> None:
         """Stop checking, without waiting for a check in progress."""
@@ -110,7 +106,8 @@ class KafkaMonitor:
             self._reported = False
             _log.warning("Kafka is available again")
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Check until stopped."""
         while not self._stopped.wait(self._every):
             try:
                 self.check()

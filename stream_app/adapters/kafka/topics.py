@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -76,25 +76,19 @@ def create_topics(config: LiveConfig) -> list[str]:
         there = set(admin.list_topics())
         made = []
         for role, name in wanted.items():
-            if name not in there and _create(admin, config, role, name):
+            if name in there:
+                continue
+            topic = {
+                "num_partitions": config.kafka.partitions,
+                "replication_factor": config.kafka.replication,
+                "configs": wanted_configs(config, role),
+            }
+            with suppress(TopicAlreadyExistsError), refusals("Create", name):  # created by another process meanwhile
+                admin.create_topics({name: topic})
                 made.append(name)
         if made:
             admin.wait_for_topics(made)
     return made
-
-
-def _create(admin: KafkaAdminClient, config: LiveConfig, role: str, name: str) -> bool:
-    topic = {
-        "num_partitions": config.kafka.partitions,
-        "replication_factor": config.kafka.replication,
-        "configs": wanted_configs(config, role),
-    }
-    try:
-        with refusals("Create", name):
-            admin.create_topics({name: topic})
-    except TopicAlreadyExistsError:  # created concurrently by another process
-        return False
-    return True
 
 
 def check_topics(config: LiveConfig, roles: Sequence[str] = (*INPUTS, *OUTPUTS)) -> list[Mismatch]:

@@ -85,9 +85,6 @@ class RedisDeliveryStore(RedisStore, DeliveryStore):
             raise await self._incomplete(self._key)
         return Outcome(outcome)
 
-    async def known(self, ids: Sequence[str]) -> set[str]:
-        return set(await self.deliveries(ids))
-
     async def deliveries(self, ids: Sequence[str]) -> dict[str, bytes]:
         return await self._some(DELIVERIES, ids)
 

@@ -113,7 +113,7 @@ class AllocatorService(SingletonService):
 
     @property
     def progress(self) -> Progress:
-        """See ConsumerService. There is lag once all partitions have reached the next round; workers watch slow ones."""
+        """See ConsumerService. There is lag once all partitions have reached a round; workers watch slow ones."""
         lag = 0 if self.allocator.lacking else 1
         return Progress(position=self.allocator.position.moment, lag=lag, waiting=bool(self._relay.refused))
 

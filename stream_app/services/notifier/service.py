@@ -27,9 +27,8 @@ from stream_app.notifications.channel_file import read_channels
 from stream_app.notifications.channels.registry import KINDS
 from stream_app.notifications.messages.writer import MessageWriter, make_composer
 from stream_app.notifications.routes import make_policy, make_route
-from stream_app.services.notifier.clock import now_us
 from stream_app.services.notifier.commits import Commits
-from stream_app.services.notifier.requests import Requests
+from stream_app.services.notifier.requests import Requests, now_us
 from stream_app.services.notifier.sender import Sender
 from stream_app.services.runtime.consumer_service import SingletonService
 from stream_app.services.runtime.faust_app import batches
@@ -142,7 +141,8 @@ class NotifierService(SingletonService):
                 messages.append(message)
         await self._skipped.write_dead_letters()
         # 2. Find existing deliveries: a relay may send an alert twice.
-        known = await self._store.known([name for message in messages for name in self.scheduler.delivery_ids(message)])
+        ids = [name for message in messages for name in self.scheduler.delivery_ids(message)]
+        known = set(await self._store.deliveries(ids))
         # 3. Decide, and commit the deliveries and the position.
         self.scheduler.add_alerts(tp.partition, end, messages, known, now_us())
         await self._batches.store()

@@ -40,11 +40,6 @@ class QualityPublisher:
             self._through = training.through
             self._pass = self._publish(training)
 
-    def finish(self, training: Trainer) -> None:
-        """Run an entire pass at once."""
-        for _ in self._publish(training):
-            pass
-
     def _publish(self, training: Trainer) -> Iterator[None]:
         self._publish_model(training.churn_model)
         yield from self._publish_figures(training.quality)

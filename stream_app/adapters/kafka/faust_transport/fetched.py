@@ -22,17 +22,9 @@ class Fetched(NamedTuple):
             only showed that the consumer has reached the end of the partition.
         end: next position.
         high_watermark: end of the partition according to its last fetch response.
-
-    >>> Fetched(start=7, records=(), end=7, high_watermark=7).caught_up
-    True
     """
 
     start: int
     records: Sequence[ConsumerRecord | Unreadable]
     end: int
     high_watermark: int
-
-    @property
-    def caught_up(self) -> bool:
-        """Whether the partition had no more records at the time of its last fetch response."""
-        return self.end >= self.high_watermark

@@ -159,13 +159,9 @@ class FetchThread(AIOKafkaConsumerThread):
 
     async def _unreachable(self, positions: Mapping[TP, int]) -> Exception:
         """Return the error for the first of these positions that cannot be fetched."""
-        (topic, partition), position = next(iter(positions.items()))
-        return await self._checked(TP(topic, partition), position) or OffsetOutOfRangeError(dict(positions))
-
-    async def _checked(self, tp: TP, position: int) -> Exception | None:
-        consumer = self._ensure_consumer()
+        consumer, (tp, position) = self._ensure_consumer(), next(iter(positions.items()))
         earliest, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
-        return unreachable(tp, position, earliest, end)
+        return unreachable(tp, position, earliest, end) or OffsetOutOfRangeError(dict(positions))
 
     async def seek_all(self, stored: Mapping[TP, int], assigned: Iterable[TP]) -> dict[TP, int]:
         """In every assigned partition, seek the stored position or the beginning; return the positions.

@@ -33,9 +33,8 @@ from stream_app.notifications.messages.masking import mask
 from stream_app.notifications.messages.message import Message
 from stream_app.notifications.messages.writer import MessageWriter
 from stream_app.ports import Outcome
-from stream_app.services.notifier.clock import now_us
 from stream_app.services.notifier.commits import Commits
-from stream_app.services.notifier.requests import Requests
+from stream_app.services.notifier.requests import Requests, now_us
 from stream_app.services.notifier.sender import Sender
 from tests.fakes import MemoryDeliveryStore, StoredDeliveries
 
