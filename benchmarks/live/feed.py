@@ -32,7 +32,7 @@ from stream_app.ingest import LogFormat, open_log
 from stream_app.ports import ModelVersion, Outcome
 from stream_app.publish.schedule import steps
 from stream_app.publish.sender import Sender
-from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.stores import Stores
 from tests.harness.processes import LiveSystem
 
 _LOG_ID: Final = b"benchmark"
@@ -144,7 +144,7 @@ def store_model(live: LiveSystem, model: TrainedModel, moment: int) -> None:
 
 
 async def _store_model(config: LiveConfig, model: TrainedModel, moment: int) -> None:
-    stores = open_stores(config)
+    stores = Stores(config)
     try:
         await stores.models.claim("benchmark")
         latest = await stores.models.latest()

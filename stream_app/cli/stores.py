@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from stream_app.config import LiveConfig
-from stream_app.services.runtime.stores import Stores, open_stores
+from stream_app.services.runtime.stores import Stores
 
 T = TypeVar("T")
 
@@ -16,7 +16,7 @@ def with_stores(config: LiveConfig, task: Callable[[Stores], Awaitable[T]]) -> T
     """Run a task with the stores, then close them. Raises StoreUnavailable."""
 
     async def run() -> T:
-        stores = open_stores(config)
+        stores = Stores(config)
         try:
             return await task(stores)
         finally:

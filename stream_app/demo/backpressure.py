@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from stream_app.config import LiveConfig
-from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.stores import Stores
 
 _NEVER: Final = -(1 << 62)
 
@@ -29,7 +29,7 @@ class Backpressure:
         self._partitions = range(config.kafka.partitions)
 
     def __enter__(self) -> Self:
-        self._stores = open_stores(self._config)
+        self._stores = Stores(self._config)
         return self
 
     def __exit__(

@@ -26,7 +26,7 @@ from stream_app.core.alerts.staff_actions import ACKED, RESOLVED, AlertNote
 from stream_app.core.messages.schema import Contact
 from stream_app.core.units import EPOCH, MICROSECOND
 from stream_app.notifications.open_alerts import OpenAlert, contact_of, open_alerts
-from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.stores import Stores
 from stream_app.simulate import ShopSettings
 from stream_app.simulate.truth import Truth, truth
 
@@ -178,7 +178,7 @@ class StaffThread(Thread):
                 return
 
     async def _open(self) -> list[OpenAlert]:
-        stores = open_stores(self._config)
+        stores = Stores(self._config)
         try:
             return await open_alerts(stores.states, range(self._config.kafka.partitions))
         finally:

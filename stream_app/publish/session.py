@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Final
 
-from stream_app.adapters.kafka.offsets import Partition
+from stream_app.adapters.kafka.admin import Partition
 from stream_app.config import LiveConfig
 from stream_app.core.events.bounds import TOLERATED_SKEW
 from stream_app.errors import NotDelivered

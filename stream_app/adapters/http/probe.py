@@ -20,16 +20,16 @@ class Answer:
     reason: str
 
 
-class _Check(msgspec.Struct):
+class Check(msgspec.Struct, frozen=True):
+    """Result of one health check, as in the body of /readyz."""
+
     ok: bool = False
     reason: str = ""
 
 
 class _Readiness(msgspec.Struct):
-    """The parts of the body of /readyz that are used here."""
-
     alive: bool = True
-    checks: dict[str, _Check] = {}
+    checks: dict[str, Check] = {}
 
 
 def ask(port: int, host: str = "127.0.0.1") -> Answer:

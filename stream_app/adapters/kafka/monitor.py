@@ -10,13 +10,12 @@ from typing import Final
 
 import structlog
 
-from stream_app.adapters.kafka.offsets import Partition
+from stream_app.adapters.kafka.admin import Partition
 from stream_app.core.stall import Progress
 from stream_app.errors import NoBroker, OtherTopic
 
 CHECK_SECONDS: Final = 2.0
 _log = structlog.stdlib.get_logger(__name__)
-Ends = Callable[[Collection[Partition]], Mapping[Partition, int]]
 
 
 class KafkaMonitor(threading.Thread):
@@ -40,7 +39,7 @@ class KafkaMonitor(threading.Thread):
 
     def __init__(
         self,
-        ends: Ends,
+        ends: Callable[[Collection[Partition]], Mapping[Partition, int]],
         away_after: float,
         every: float = CHECK_SECONDS,
         clock: Callable[[], float] = time.monotonic,

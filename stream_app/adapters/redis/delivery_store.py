@@ -107,8 +107,7 @@ class RedisDeliveryStore(RedisStore, DeliveryStore):
         await ask(self._client, "RPUSH", self._key(REQUESTS), request)
 
     async def asked(self, limit: int) -> list[bytes]:
-        found: list[bytes] = await ask(self._client, "LRANGE", self._key(REQUESTS), 0, limit - 1)
-        return found
+        return await ask(self._client, "LRANGE", self._key(REQUESTS), 0, limit - 1)
 
     async def forget(self, before: int, keep: int) -> int:
         _, epoch = self._claimed()

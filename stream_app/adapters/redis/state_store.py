@@ -91,9 +91,7 @@ class RedisStateStore(RedisStore, StateStore):
         self._digests[partition] = digest
 
     async def state(self, partition: int, customer: str) -> bytes | None:
-        key = self._keys(partition)(STATES)
-        found: bytes | None = await ask(self._client, "HGET", key, encoded(customer))
-        return found
+        return await ask(self._client, "HGET", self._keys(partition)(STATES), encoded(customer))
 
     async def alerts(self, partition: int) -> dict[str, bytes]:
         found: dict[bytes, bytes] = await ask(self._client, "HGETALL", self._keys(partition)(EPISODES))

@@ -101,9 +101,8 @@ class AllocatorService(SingletonService):
         await stop_producer(self._producer)
         await super()._finish()
 
-    def report(self, health: Health) -> None:
-        """See ConsumerService."""
-        super().report(health)
+    def _report(self, health: Health) -> None:
+        super()._report(health)
         refused = self._relay.refused
         health.set("relayed", not refused, refused)
         self._metrics.missing.set(len(self.allocator.lacking))

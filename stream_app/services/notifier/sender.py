@@ -100,7 +100,6 @@ class Sender:
                 await self._new.wait()
 
     async def _send(self, outbound: OutboundMessage) -> None:
-        """Make one attempt and store the result."""
         tried_at, started = self._now(), time.perf_counter()
         self._on_step("attempt")
         answer = await self._tried(outbound)

@@ -72,7 +72,20 @@ class NotifierService(SingletonService):
         for problem in self.scheduler.unreadable:
             _log.error("Unreadable record in the store ignored", extra={"problem": problem})
         self._batches = Commits(self.scheduler, self._store, self._commits, self._on_step)
-        self._senders = {name: self._sender(name) for name in self.scheduler.routes}
+        self._senders = {
+            name: Sender(
+                name,
+                self._receivers[name],
+                self.scheduler,
+                self._batches,
+                self._metrics,
+                channel.concurrency or KINDS[channel.kind].concurrency,
+                channel.timeout / SECOND_US,
+                now_us,
+                self._on_step,
+            )
+            for name, channel in self._file.channels.items()
+        }
         self._requests = Requests(self.scheduler, self._store, self._batches)
         await self._batches.store()
         _log.info("Delivery started", extra={"mode": self._file.mode, "channels": len(self._senders)})
@@ -90,29 +103,14 @@ class NotifierService(SingletonService):
             await receiver.close()
         await super()._finish()
 
-    def report(self, health: Health) -> None:
-        """See ConsumerService."""
-        super().report(health)
+    def _report(self, health: Health) -> None:
+        super()._report(health)
         self._metrics.update(self.scheduler, now_us())
 
     @property
     def progress(self) -> Progress:
         """See ConsumerService. Alerts are rare, so it is normal to make no progress for hours."""
         return self._progress
-
-    def _sender(self, name: str) -> Sender:
-        channel = self._file.channels[name]
-        return Sender(
-            name,
-            self._receivers[name],
-            self.scheduler,
-            self._batches,
-            self._metrics,
-            channel.concurrency or KINDS[channel.kind].concurrency,
-            channel.timeout / SECOND_US,
-            now_us,
-            self._on_step,
-        )
 
     def _position(self, partition: int) -> int:
         return self.scheduler.position.get(partition, 0)

@@ -21,7 +21,7 @@ from stream_app.ports import Outcome
 from stream_app.services.runtime.faust_app import make_app
 from stream_app.services.runtime.process import Crash, guarded
 from stream_app.services.runtime.skipped_records import SkippedRecords
-from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.stores import Stores
 from stream_app.services.runtime.topic_watch import TopicWatch
 
 
@@ -52,7 +52,7 @@ class ConsumerService(ABC):
         **transport: int,
     ) -> None:
         self._config, self._crash, self._on_step = config, crash, on_step
-        self._stores = open_stores(config)
+        self._stores = Stores(config)
         self.topic_watch = TopicWatch(config, roles)
         self.app = make_app(config, group, instance)
         self._transport = BatchingTransport.install(
@@ -73,7 +73,7 @@ class ConsumerService(ABC):
 
     def standing(self) -> Mapping[TP, int]:
         """Return the consumer's position in each partition from which it wants more records."""
-        return self._transport.standing() if self.app.started else {}
+        return self.app.consumer.standing() if self.app.started else {}  # type: ignore[attr-defined] # BatchingConsumer
 
     async def start(self) -> None:
         """Check the topics and Redis, claim the store, and start consuming."""
@@ -94,6 +94,11 @@ class ConsumerService(ABC):
         """Update the health checks and gauges. Called twice per second."""
         problem = self._stores.eviction.problem
         health.set("redis", not problem, problem)
+        self._report(health)
+
+    @abstractmethod
+    def _report(self, health: Health) -> None:
+        """Update the health checks and gauges of this service."""
 
     @property
     def _required_topics(self) -> Sequence[str]:
@@ -167,9 +172,7 @@ class SingletonService(ConsumerService):
         self._commits = CommitMetrics(registry)
         self._skipped = SkippedRecords(SkippedMetrics(registry), self.role, self._config)
 
-    def report(self, health: Health) -> None:
-        """Update the health checks and gauges. Called twice per second."""
-        super().report(health)
+    def _report(self, health: Health) -> None:
         assigned = len(self.app.consumer.assignment()) if self.app.started else 0
         partitions = self._config.kafka.partitions
         health.set("assigned", assigned == partitions, f"{assigned} of {partitions} partitions of {self._topic}")

@@ -20,7 +20,6 @@ from stream_app.config.fields import SECOND_US
 
 _BUFFERED_FETCHES: Final = 2  # between Faust's fetcher and the agent
 _MANY: Final = 500  # records
-Fetches = Sequence[tuple[TP, Fetched]]  # value of one message
 
 
 class _App(faust.App):
@@ -67,7 +66,7 @@ async def batches(app: faust.App, stream: StreamT[Any]) -> AsyncIterator[tuple[T
     Report stored positions to the transport with `done` instead of acknowledging messages. Records fetched before a
     rebalance are skipped, because they are fetched again.
     """
-    async for event in cast("Stream[Fetches]", stream).noack().events():
+    async for event in cast("Stream[Sequence[tuple[TP, Fetched]]]", stream).noack().events():
         event.ack()
         for tp, fetched in event.value:
             if event.message.generation_id != app.consumer_generation_id:

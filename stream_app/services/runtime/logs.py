@@ -37,11 +37,17 @@ def set_up(level: str = "info", form: str = "json", key: bytes = b"", stream: Te
         stream: output; standard error by default.
     """
     shared = _shared(key)
+    # Tracebacks omit local variables, which may contain customer data.
+    if form == "console":
+        last: list[Processor] = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    else:
+        renderer = structlog.processors.JSONRenderer(default=str, ensure_ascii=False)
+        last = [structlog.processors.format_exc_info, renderer]
     handler = Handler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_last(form)],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
@@ -122,8 +128,6 @@ class Handler(logging.StreamHandler[TextIO]):
 
 @dataclass
 class _Kind:
-    """Counted repeats of one line."""
-
     since: float
     count: int = 0
     last: logging.LogRecord | None = None
@@ -142,13 +146,6 @@ def _shared(key: bytes) -> list[Processor]:
         plain_refusals,
         hide_customers(key),
     ]
-
-
-def _last(form: str) -> list[Processor]:
-    """Return the processors that format a line. Tracebacks omit local variables, which may contain customer data."""
-    if form == "console":
-        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str, ensure_ascii=False)]
 
 
 def plain_refusals(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:

@@ -39,8 +39,6 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Sent:
-    """A record that was passed to the producer."""
-
     sequence: int
     outgoing: Outgoing
     future: asyncio.Future[object] | None  # None if the client rejected it

@@ -8,15 +8,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import uvloop
 from prometheus_client import CollectorRegistry
 
 from stream_app.adapters.http.health import Health, HealthServer
+from stream_app.adapters.kafka.admin import PartitionOffsets
 from stream_app.adapters.kafka.monitor import KafkaMonitor
-from stream_app.adapters.kafka.offsets import PartitionOffsets
 from stream_app.config import PORT_OFFSETS, LiveConfig
 from stream_app.config.fields import SECOND_US
 from stream_app.errors import ChurnMonitorError, StopCutShort
@@ -36,7 +38,7 @@ _CRASH_STOP_SECONDS: Final = 3.0
 # for up to this long. With Python's default of 5 ms that adds up to tens of milliseconds.
 _SWITCH_SECONDS: Final = 0.0005
 _log = logging.getLogger(__name__)
-Crash = Callable[[BaseException], Awaitable[None]]
+Crash = Callable[[BaseException], None]
 
 
 Make = Callable[[LiveConfig, CollectorRegistry, Crash], "ConsumerService"]
@@ -47,7 +49,7 @@ async def guarded(work: Coroutine[Any, Any, None], crash: Crash) -> None:
     try:
         await work
     except Exception as error:
-        await crash(error)
+        crash(error)
         raise
 
 
@@ -76,7 +78,6 @@ def run_service(name: str, config: LiveConfig, make: Make) -> int:
 
 
 def _exit(name: str, error: BaseException) -> NoReturn:
-    """Report an error and exit at once."""
     _report(name, error)
     logging.shutdown()
     sys.stderr.flush()
@@ -94,41 +95,34 @@ def _report(name: str, error: BaseException) -> None:
         _log.error("Traceback", exc_info=error)
 
 
+def _end(ended: asyncio.Future[BaseException | None], error: BaseException | None = None) -> None:
+    if not ended.done():
+        ended.set_result(error)
+
+
 async def _serve(
     name: str, config: LiveConfig, make: Make, registry: CollectorRegistry, health: Health
 ) -> BaseException | None:
     """Start, monitor and stop a service; return the error that ended it, if any."""
-    ended, errors = asyncio.Event(), list[BaseException]()
-
-    async def crash(error: BaseException) -> None:
-        errors.append(error)
-        ended.set()
-
     loop = asyncio.get_running_loop()
+    ended: asyncio.Future[BaseException | None] = loop.create_future()
+    end = partial(_end, ended)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
+        loop.add_signal_handler(number, end)
     try:
-        service = make(config, registry, crash)
+        service = make(config, registry, end)
         await _started(service, health)
     except Exception as error:  # noqa: BLE001 - any error ends the process
         return error
     _log.info("Service started", extra={"service": name})
     health.set(STARTED, ok=True)
-    # After this time without Kafka, a group member has lost its partitions.
-    away_after = config.kafka.session_timeout / SECOND_US
-    monitor = KafkaMonitor(PartitionOffsets(config.kafka).ends, away_after, gone=service.topic_watch.missing)
-    monitor.start()
-    watch = asyncio.create_task(_watch(service, health, monitor, ended, errors))
-    watchdogs = _watchdogs(service, monitor, config.health.watchdog_after / SECOND_US)
-    await ended.wait()
-    watch.cancel()
-    for watchdog in watchdogs:
-        watchdog.stop()
-    monitor.stop()
+    failure = await _monitored(service, config, health, ended)
     _log.info("Service stopping", extra={"service": name})
-    if errors:
-        await _abandon(service)
-        return errors[0]
+    if failure is not None:
+        # The consumer group waits for a static member to return anyway, and the process exits with the first error.
+        with suppress(Exception):
+            await asyncio.wait_for(service.app.stop(), _CRASH_STOP_SECONDS)
+        return failure
     unfinished = await _stopped(service)
     if unfinished is None:
         _log.info("Service stopped", extra={"service": name})
@@ -146,19 +140,6 @@ async def _started(service: ConsumerService, health: Health) -> None:
     await starting
 
 
-def _watchdogs(service: ConsumerService, monitor: KafkaMonitor, after: float) -> list[Watchdog]:
-    """Start one watchdog for processing and one for receiving, unless watchdogs are disabled."""
-    if not after:
-        return []
-    watchdogs = [
-        Watchdog(lambda: monitor.excused(service.progress), after),
-        Watchdog(lambda: monitor.progress, after),
-    ]
-    for watchdog in watchdogs:
-        watchdog.start()
-    return watchdogs
-
-
 async def _stopped(service: ConsumerService) -> BaseException | None:
     """Stop a service; return the error if it did not stop cleanly."""
     stopping = asyncio.create_task(service.stop())
@@ -168,18 +149,32 @@ async def _stopped(service: ConsumerService) -> BaseException | None:
     return stopping.exception()  # Kafka or Redis is unavailable or too slow; stored data is consistent
 
 
-async def _watch(
-    service: ConsumerService, health: Health, monitor: KafkaMonitor, ended: asyncio.Event, errors: list[BaseException]
-) -> None:
-    """Check a service twice per second until it fails or ends."""
-    collector = Collector(time.monotonic())
-    while not ended.is_set():
-        try:
+async def _monitored(
+    service: ConsumerService, config: LiveConfig, health: Health, ended: asyncio.Future[BaseException | None]
+) -> BaseException | None:
+    """Monitor a service until it ends; return the error that ended it, if any."""
+
+    async def check() -> None:
+        collector = Collector(time.monotonic())
+        while True:
             _check(service, health, monitor, collector)
-        except Exception as error:  # noqa: BLE001 - an unmonitored process must not continue
-            errors.append(error)
-            ended.set()
-        await asyncio.sleep(_REPORT_SECONDS)
+            await asyncio.sleep(_REPORT_SECONDS)
+
+    # After this time without Kafka, a group member has lost its partitions.
+    away_after = config.kafka.session_timeout / SECOND_US
+    monitor = KafkaMonitor(PartitionOffsets(config.kafka).ends, away_after, gone=service.topic_watch.missing)
+    watches: list[KafkaMonitor | Watchdog] = [monitor]
+    if after := config.health.watchdog_after / SECOND_US:
+        watches.append(Watchdog(lambda: monitor.excused(service.progress), after))  # processing
+        watches.append(Watchdog(lambda: monitor.progress, after))  # receiving
+    for watch in watches:
+        watch.start()
+    checks = asyncio.create_task(guarded(check(), partial(_end, ended)))
+    failure = await ended
+    checks.cancel()
+    for watch in watches:
+        watch.stop()
+    return failure
 
 
 def _check(service: ConsumerService, health: Health, monitor: KafkaMonitor, collector: Collector) -> None:
@@ -199,11 +194,3 @@ def _check(service: ConsumerService, health: Health, monitor: KafkaMonitor, coll
         raise service.app.crash_reason or RuntimeError("Faust has crashed")
     if service.app.should_stop:
         raise RuntimeError("Faust has stopped")
-
-
-async def _abandon(service: ConsumerService) -> None:
-    """Stop Faust, with a timeout: the consumer group waits for a static member to return anyway."""
-    try:
-        await asyncio.wait_for(service.app.stop(), _CRASH_STOP_SECONDS)
-    except Exception:  # noqa: BLE001 - the process exits with the first error
-        _log.debug("Faust did not stop in time")

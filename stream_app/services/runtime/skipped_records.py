@@ -97,7 +97,9 @@ class SkippedRecords:
 
         Raises connection errors.
         """
-        producer = await self._connected()
+        if self._producer is None:
+            self._producer = await start_producer(self._config, idempotent=False)
+        producer = self._producer
         await asyncio.gather(*(self._write_one(producer, attempt) for attempt in attempts))
         for attempt in attempts:
             if isinstance(attempt.problem, REFUSED):
@@ -120,16 +122,9 @@ class SkippedRecords:
         else:
             attempt.problem, attempt.written = None, True
 
-    async def _connected(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            self._producer = await start_producer(self._config, idempotent=False)
-        return self._producer
-
 
 @dataclass
 class _Attempt:
-    """An attempt to write a dead letter."""
-
     tp: TP
     dead: DeadLetter
     limit: int = MAX_RECORD_BYTES
@@ -138,8 +133,6 @@ class _Attempt:
 
 
 class _RateLimit:
-    """Rate limit for log lines."""
-
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock, self._since = clock, clock()
         self._lines = self._suppressed = 0

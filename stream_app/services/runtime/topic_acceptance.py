@@ -14,7 +14,7 @@ from stream_app.core.partition.commit import Commit
 from stream_app.core.training import trainer
 from stream_app.errors import BadOption
 from stream_app.ports import DeliveryStore, ModelStore
-from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.stores import Stores
 from stream_app.services.runtime.topic_watch import TopicWatch
 
 ACCEPTED: Final = (*INPUTS, "labelled", "nominations", "alerts")  # topics that are read from stored positions
@@ -45,7 +45,7 @@ async def accept_topic(config: LiveConfig, topic: str) -> bool:
     await watch.begin()
     if role not in watch.ids:
         raise BadOption(option="TOPIC", value=topic, remedy="The topic does not exist: run `stream-app topics create`.")
-    stores = open_stores(config)
+    stores = Stores(config)
     try:
         if role == "labelled":
             return await _accept_labelled(stores.models, watch.ids[role])

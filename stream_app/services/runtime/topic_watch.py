@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from stream_app.adapters.kafka.topic_ids import TopicIds
+from stream_app.adapters.kafka.admin import TopicIds
 from stream_app.config import LiveConfig
 from stream_app.errors import OtherTopic
 

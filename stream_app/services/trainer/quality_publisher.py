@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Final
 
 from stream_app.core.model.churn_model import ChurnModel
@@ -49,13 +50,12 @@ class QualityPublisher:
 
     def _publish_figures(self, quality: Quality) -> Iterator[None]:
         values: dict[str, _Values] = {name: {} for name in _FIGURES}
-        for window in WINDOWS:
-            for scorer in quality.scorers:
-                figures = quality.figures(scorer, window)
-                for name in _FIGURES:
-                    if figures is not None and getattr(figures, name) is not None:
-                        values[name][scorer, window] = getattr(figures, name)
-                yield
+        for window, scorer in product(WINDOWS, quality.scorers):
+            figures = quality.figures(scorer, window)
+            for name in _FIGURES:
+                if (figure := getattr(figures, name, None)) is not None:
+                    values[name][scorer, window] = figure
+            yield
         for name in _FIGURES:
             getattr(self.metrics, name).replace(values[name])
 

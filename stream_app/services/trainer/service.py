@@ -73,9 +73,8 @@ class TrainerService(SingletonService):
         version = self.training.churn_model.version
         _log.info("Checkpoint restored", extra={"version": version, "checkpoint": self._number})
 
-    def report(self, health: Health) -> None:
-        """See ConsumerService."""
-        super().report(health)
+    def _report(self, health: Health) -> None:
+        super()._report(health)
         self._metrics.missing.set(len(self.training.lacking))
         if self.training.through != NEVER:
             self._metrics.last_round.set(self.training.through / 1e6)

@@ -29,7 +29,6 @@ from stream_app.services.runtime.topic_watch import TopicWatch
 from stream_app.services.worker.task_runner import RunnerContext, TaskRunner
 
 _log: Final = logging.getLogger(__name__)
-LastSent = Callable[[int], Awaitable[int]]
 
 
 class PartitionTasks:
@@ -56,7 +55,7 @@ class PartitionTasks:
         limits: Limits,
         buffer_bytes: int,
         topic_watch: TopicWatch,
-        last_sent: LastSent,
+        last_sent: Callable[[int], Awaitable[int]],
     ) -> None:
         self._context, self._producer, self._topic_watch, self._last_sent = context, producer, topic_watch, last_sent
         self._task_options = settings, limits, buffer_bytes, complaint_reader(), partition_of

@@ -129,9 +129,7 @@ class WorkerService(ConsumerService):
     async def _finish(self) -> None:
         await stop_producer(self._producer)
 
-    def report(self, health: Health) -> None:
-        """See ConsumerService."""
-        super().report(health)
+    def _report(self, health: Health) -> None:
         now = time.monotonic()
         tasks, refused = self.tasks.tasks, self.tasks.refused
         self.watch.gather(tasks, self.tasks.pending, now - self._reported, self._models.effective_at)
@@ -154,7 +152,7 @@ class WorkerService(ConsumerService):
         health.set("answered", held <= limit, reason if held > limit else "")
         reason = f"the oldest waiting event arrived {behind:.0f} s ago"
         health.set("fresh", behind <= limit, reason if behind > limit else "")
-        events, too_late = self.watch.recent.events, self.watch.recent.too_late
+        events, too_late = self.watch.recent.counts
         in_time = too_late <= max(TOLERATED_TOO_LATE * events, FEW_TOO_LATE)
         health.set("in_time", in_time, "" if in_time else _TOO_LATE.format(too_late=too_late, events=events))
 

@@ -128,7 +128,6 @@ class TaskRunner:
                 step = task.step(model)
             if step is None:
                 return False
-            decided = time.perf_counter()
             # 2. Commit. Shielded from cancellation, because losing the reply would require a restart.
             context.on_step("commit")
             await asyncio.shield(self._commit(step))
@@ -137,7 +136,7 @@ class TaskRunner:
             for role, offset in step.position.offsets.items():
                 context.done(TP(context.topics[role], task.number), offset)
             context.on_step("acknowledged")
-        context.watch.stepped(task, step, time.perf_counter() - decided)
+        context.watch.stepped(task, step)
         if context.refused:
             context.refused = False
             context.wants_changed()
@@ -145,10 +144,10 @@ class TaskRunner:
 
     async def _commit(self, step: Step) -> None:
         self._batch += 1
-        relayed = self.relay.relayed
+        relayed, started = self.relay.relayed, time.perf_counter()
         batch = f"{self._context.instance}:{self._batch}"
         outcome, first = await self._context.store.commit(step.commit, batch, relayed)
-        self._context.watch.committed(outcome)
+        self._context.watch.commits.record(outcome, time.perf_counter() - started)
         outcome.require_stored(step.commit.partition)
         self.base = step.commit.position
         self.relay.record_trim(relayed)

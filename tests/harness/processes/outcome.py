@@ -25,7 +25,7 @@ from stream_app.core.model.snapshot import fingerprint, restore
 from stream_app.core.partition.progress import Summary
 from stream_app.core.settings import Settings
 from stream_app.core.training.trainer import Checkpoint
-from stream_app.services.runtime.stores import open_stores
+from stream_app.services.runtime.stores import Stores
 from tests.harness.processes.live_system import LiveSystem
 
 CONTACTS: Final = "contacts"
@@ -124,7 +124,7 @@ def outcome_in_redis(live: LiveSystem) -> Outcome:
 async def _read_redis(live: LiveSystem, outcome: Outcome) -> dict[int, int]:
     """Fill in what Redis holds. Return the last sequence number of each outbox, including the allocator's."""
     config = live.config
-    settings, stores = config.shop.settings(), open_stores(config)
+    settings, stores = config.shop.settings(), Stores(config)
     try:
         for number, stored in (await stores.states.summaries(range(live.partitions))).items():
             summary = msgspec.json.decode(stored, type=Summary)

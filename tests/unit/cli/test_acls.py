@@ -15,10 +15,10 @@ from confluent_kafka import KafkaError, KafkaException
 from kafka import errors as kafka_python
 from typer.testing import CliRunner
 
-from stream_app.adapters.kafka import topic_ids
+from stream_app.adapters.kafka import admin
 from stream_app.adapters.kafka.acls import NEEDS, kafka_acls
+from stream_app.adapters.kafka.admin import TopicIds
 from stream_app.adapters.kafka.refusals import refusal, refusals
-from stream_app.adapters.kafka.topic_ids import TopicIds
 from stream_app.adapters.redis.acls import NEEDS as REDIS_NEEDS
 from stream_app.adapters.redis.acls import redis_acls
 from stream_app.adapters.redis.connection import commands_in
@@ -206,7 +206,7 @@ class FailingAdmin:
 def test_a_refusal_of_the_ids_of_topics_is_named(
     monkeypatch: pytest.MonkeyPatch, answer: int, connection: int | None, kind: type[NoBroker], words: str
 ) -> None:
-    monkeypatch.setattr(topic_ids, "AdminClient", lambda options: FailingAdmin(options, answer, connection))
+    monkeypatch.setattr(admin, "AdminClient", lambda options: FailingAdmin(options, answer, connection))
     with pytest.raises(NoBroker, match=words) as refused:
         TopicIds(Kafka())(["shop.orders"])
     assert type(refused.value) is kind

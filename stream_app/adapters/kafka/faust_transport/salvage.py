@@ -41,7 +41,8 @@ def salvage(tp: TP, batch: Any, count: int, payload: memoryview) -> Iterator[Con
             return
         one = _read(tp, batch, next_offset, payload[start:at], room)
         room -= len(one.headers)
-        if isinstance(one, ConsumerRecord) and not _is_in_place(one.offset, next_offset, batch.next_offset, gapless):
+        in_place = one.offset == next_offset if gapless else next_offset <= one.offset < batch.next_offset
+        if isinstance(one, ConsumerRecord) and not in_place:
             reason = f"the record has offset {one.offset} where {next_offset} is expected"
             one = Unreadable(Kept(next_offset, batch.max_timestamp, one.key, one.value, one.headers), reason)
         yield one
@@ -63,10 +64,6 @@ def _bounds(payload: memoryview, at: int) -> tuple[int, int]:
     if not 0 <= length <= len(payload) - start:
         raise ValueError("a record is longer than the batch")
     return start, start + length
-
-
-def _is_in_place(offset: int, next_offset: int, end: int, gapless: bool) -> bool:
-    return offset == next_offset if gapless else next_offset <= offset < end
 
 
 def _read(tp: TP, batch: Any, offset: int, body: memoryview, room: int) -> ConsumerRecord | Unreadable:

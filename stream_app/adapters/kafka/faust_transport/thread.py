@@ -11,8 +11,7 @@ from aiokafka.errors import ConsumerStoppedError, OffsetOutOfRangeError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Transport
 from faust.types import TP
 
-from stream_app.adapters.kafka.faust_transport.fetched import Fetched
-from stream_app.adapters.kafka.faust_transport.fetcher import drain, responding
+from stream_app.adapters.kafka.faust_transport.fetcher import Fetched, drain, responding
 from stream_app.adapters.kafka.refusals import refusals
 from stream_app.errors import HistoryGone, PositionAhead
 
@@ -111,8 +110,7 @@ class FetchThread(AIOKafkaConsumerThread):
             KafkaDenied: the user may not read a topic.
         """
         with refusals("Read"):
-            fetched: dict[TP, Fetched] = await self.call_thread(self._fetch, wanted, wakes, timeout)
-        return fetched
+            return await self.call_thread(self._fetch, wanted, wakes, timeout)
 
     async def _fetch(self, wanted: frozenset[TP], wakes: int, timeout: float) -> dict[TP, Fetched]:  # noqa: ASYNC109
         consumer = self._ensure_consumer()
@@ -171,8 +169,7 @@ class FetchThread(AIOKafkaConsumerThread):
             PositionAhead: a stored position is after the end of its partition.
         """
         with refusals("Describe"):
-            positions: dict[TP, int] = await self.call_thread(self._seek_all, stored, frozenset(assigned))
-        return positions
+            return await self.call_thread(self._seek_all, stored, frozenset(assigned))
 
     async def _seek_all(self, stored: Mapping[TP, int], assigned: frozenset[TP]) -> dict[TP, int]:
         consumer = self._ensure_consumer()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from threading import Semaphore
 
+from stream_app.adapters.kafka.admin import Partition
 from stream_app.adapters.kafka.monitor import KafkaMonitor
-from stream_app.adapters.kafka.offsets import Partition
 from stream_app.core.stall import Progress, Stall
 from stream_app.errors import NoBroker, OtherTopic
 
