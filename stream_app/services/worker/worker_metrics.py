@@ -146,8 +146,8 @@ class WorkerMonitor:
         metrics = self.worker
         inputs = [(task.inputs.lags, task.inputs.positions) for task in tasks.values()]
         for role in ROLES:
-            metrics.lag.labels(role).set(sum(lags[role] or 0 for lags, _ in inputs))
-            metrics.position.labels(role).set(sum(max(positions[role], 0) for _, positions in inputs))
+            metrics.lag.labels(role).set(sum(lags.get(role) or 0 for lags, _ in inputs))
+            metrics.position.labels(role).set(sum(max(positions.get(role, 0), 0) for _, positions in inputs))
         for task in tasks.values():
             if task.hold is None:
                 self._held.pop(task.number, None)
