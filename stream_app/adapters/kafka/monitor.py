@@ -31,7 +31,7 @@ class KafkaMonitor(threading.Thread):
         gone: returns the topics that have been deleted; raises OtherTopic if one was recreated, and NoBroker.
 
     >>> monitor = KafkaMonitor(lambda partitions: dict.fromkeys(partitions, 9), away_after=10, clock=lambda: 0.0)
-    >>> monitor.update({("shop.alerts", 0): 7})
+    >>> monitor.positions = {("shop.alerts", 0): 7}
     >>> monitor.check()
     >>> monitor.progress.lag, monitor.away
     (2, False)
@@ -52,7 +52,7 @@ class KafkaMonitor(threading.Thread):
         self._gone = gone
         self._read_ends, self._away_after, self._every, self._clock = ends, away_after, every, clock
         self._answered = clock()
-        self._positions: Mapping[Partition, int] = {}
+        self.positions: Mapping[Partition, int] = {}  # of the consumer where it wants more records
         self._ends: Mapping[Partition, int] = {}
         self._reported = False
         self._stopped = threading.Event()
@@ -60,10 +60,6 @@ class KafkaMonitor(threading.Thread):
     def stop(self) -> None:
         """Stop checking, without waiting for a check in progress."""
         self._stopped.set()
-
-    def update(self, positions: Mapping[Partition, int]) -> None:
-        """Set the consumer's position in each partition from which it wants more records."""
-        self._positions = positions
 
     @property
     def silent_seconds(self) -> float:
@@ -78,7 +74,7 @@ class KafkaMonitor(threading.Thread):
     @property
     def progress(self) -> Progress:
         """Progress of the consumer, for a watchdog. The lag is the number of records in Kafka not received yet."""
-        positions, ends = self._positions, self._ends
+        positions, ends = self.positions, self._ends
         lag = sum(max(ends.get(partition, 0) - position, 0) for partition, position in positions.items())
         return Progress(position=tuple(sorted(positions.items())), lag=lag, waiting=self.away)
 
@@ -89,7 +85,7 @@ class KafkaMonitor(threading.Thread):
     def check(self) -> None:
         """Run one check."""
         try:
-            self._ends = self._read_ends(self._positions)
+            self._ends = self._read_ends(self.positions)
             self._answered = self._clock()
             self.problem = ""
             self.gone_topics = self._gone()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import chain
-from uuid import uuid4
 
 from stream_app.adapters.redis.connection import Client, ask, to_the_end
 from stream_app.adapters.redis.keys import (
@@ -21,12 +20,12 @@ from stream_app.adapters.redis.keys import (
     Keys,
 )
 from stream_app.adapters.redis.packing import pack_strings
-from stream_app.adapters.redis.store import INCOMPLETE, PAGE, RedisStore, decoded, encoded
+from stream_app.adapters.redis.store import INCOMPLETE, PAGE, OwnedStore, decoded, encoded
 from stream_app.core.delivery.records import Delivery, DeliveryChanges, DeliveryState, readable
 from stream_app.ports import DeliveryStore, Outcome
 
 
-class RedisDeliveryStore(RedisStore, DeliveryStore):
+class RedisDeliveryStore(OwnedStore, DeliveryStore):
     """Implementation of `ports.DeliveryStore` on Redis.
 
     Args:
@@ -35,20 +34,8 @@ class RedisDeliveryStore(RedisStore, DeliveryStore):
     """
 
     def __init__(self, client: Client, prefix: str) -> None:
-        super().__init__(client, "delivery store", NUMBER, DELIVERY_KINDS)
-        self._key = Keys(prefix, "deliver", "the notifier")
-
-    async def claim(self, instance: str) -> int:
-        epoch = int(await self._run("claim_owner", [self._key(META)], instance, uuid4().hex, "deliverer"))
-        self._life = (instance, epoch)
-        await self._verify(self._key)
-        return epoch
-
-    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
-        return await self._keep_topics(self._key, ids)
-
-    async def accept_topic(self, role: str, topic_id: str) -> None:
-        await self._accept_topic(self._key, role, topic_id)
+        keys = Keys(prefix, "deliver", "the notifier")
+        super().__init__(client, "delivery store", NUMBER, DELIVERY_KINDS, keys, "deliverer")
 
     async def load(self) -> DeliveryState:
         number, position = await ask(self._client, "HMGET", self._key(META), "number", "position")

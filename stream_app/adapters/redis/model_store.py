@@ -5,8 +5,7 @@ Checkpoints and snapshots are signed when they are written and verified when the
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 import msgspec
@@ -14,7 +13,7 @@ import msgspec
 from stream_app.adapters.redis.completeness import require_complete
 from stream_app.adapters.redis.connection import Client, ask, to_the_end
 from stream_app.adapters.redis.keys import CHECKPOINT, INDEX, META, MODEL_KINDS, NUMBER, SNAPSHOTS, VERSIONS, Keys
-from stream_app.adapters.redis.store import INCOMPLETE, RedisStore
+from stream_app.adapters.redis.store import INCOMPLETE, OwnedStore
 from stream_app.core.model.signature import Keys as SigningKeys
 from stream_app.core.model.signature import sign, verify
 from stream_app.errors import UnknownVersion, UnusableSnapshot, VersionOutOfOrder
@@ -24,7 +23,7 @@ _OUT_OF_ORDER: Final = 5  # reply of checkpoint.lua that is not an Outcome
 _decoder: Final = msgspec.json.Decoder(ModelVersion)
 
 
-class RedisModelStore(RedisStore, ModelStore):
+class RedisModelStore(OwnedStore, ModelStore):
     """Implementation of `ports.ModelStore` on Redis.
 
     Args:
@@ -38,16 +37,12 @@ class RedisModelStore(RedisStore, ModelStore):
     def __init__(
         self, client: Client, prefix: str, keep: int, keys: Callable[[], SigningKeys], indexed: int = VERSIONS_INDEXED
     ) -> None:
-        super().__init__(client, "model store", CHECKPOINT, MODEL_KINDS)
-        self._prefix, self._keys, self._key = prefix, keys, Keys(prefix, "model", "the trainer")
+        super().__init__(
+            client, "model store", CHECKPOINT, MODEL_KINDS, Keys(prefix, "model", "the trainer"), "trainer"
+        )
+        self._prefix, self._keys = prefix, keys
         self._kept = (max(keep, 1), indexed)
         self._meta = self._key(META)
-
-    async def claim(self, instance: str) -> int:
-        epoch = int(await self._run("claim_owner", [self._meta], instance, uuid.uuid4().hex, "trainer"))
-        self._life = (instance, epoch)
-        await self.verify()
-        return epoch
 
     async def checkpoint(
         self,
@@ -74,12 +69,6 @@ class RedisModelStore(RedisStore, ModelStore):
         if outcome == _OUT_OF_ORDER:
             raise VersionOutOfOrder(number=made[0], newest=newest)
         return Outcome(outcome)
-
-    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
-        return await self._keep_topics(self._key, ids)
-
-    async def accept_topic(self, role: str, topic_id: str) -> None:
-        await self._accept_topic(self._key, role, topic_id)
 
     async def verify(self) -> None:
         await self._verify(self._key)

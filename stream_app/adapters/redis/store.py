@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
+from uuid import uuid4
 
 from redis.commands.core import AsyncScript
 
@@ -92,7 +93,6 @@ class RedisStore:
             raise Fenced(instance=instance, epoch=epoch, later=int(later[0]), what=keys.owner)
 
     async def _keep_topics(self, keys: Keys, ids: Mapping[str, str]) -> dict[str, str]:
-        """Store the ids of roles that have none yet. Return the stored ids by role."""
         pairs = [part for pair in ids.items() for part in pair]
         kept = await self._run("topics", [keys(META)], self._committed, *pairs)
         return {role: one.decode() for role, one in zip(ids, kept, strict=True)}
@@ -112,6 +112,35 @@ class RedisStore:
             yield chunk
             if cursor == b"0":
                 return
+
+
+class OwnedStore(RedisStore):
+    """Base class of the stores that a single process owns: the one with the latest claim.
+
+    Args:
+        client: from `make_client`; the caller closes it.
+        name: name of the store, for error messages.
+        committed: field of `meta` that every commit writes.
+        kinds: kinds of the other keys whose entries are counted in `meta`.
+        keys: keys of the store.
+        owner: field of `meta` for the name of the owner.
+    """
+
+    def __init__(self, client: Client, name: str, committed: str, kinds: Sequence[str], keys: Keys, owner: str) -> None:
+        super().__init__(client, name, committed, kinds)
+        self._key, self._owner = keys, owner
+
+    async def claim(self, instance: str) -> int:
+        epoch = int(await self._run("claim_owner", [self._key(META)], instance, uuid4().hex, self._owner))
+        self._life = (instance, epoch)
+        await self._verify(self._key)
+        return epoch
+
+    async def keep_topics(self, ids: Mapping[str, str]) -> dict[str, str]:
+        return await self._keep_topics(self._key, ids)
+
+    async def accept_topic(self, role: str, topic_id: str) -> None:
+        await self._accept_topic(self._key, role, topic_id)
 
 
 def encoded(name: str) -> bytes:

@@ -102,7 +102,6 @@ class ConsumerService(ABC):
 
     @property
     def _required_topics(self) -> Sequence[str]:
-        """Roles of the topics that must exist and have the required settings."""
         return (*INPUTS, *OUTPUTS)
 
     @abstractmethod

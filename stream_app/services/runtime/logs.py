@@ -134,7 +134,6 @@ class _Kind:
 
 
 def _shared(key: bytes) -> list[Processor]:
-    """Return the structlog processors that all lines pass through."""
     return [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,

@@ -182,7 +182,7 @@ def _check(service: ConsumerService, health: Health, monitor: KafkaMonitor, coll
     health.beat()
     collector.collect(time.monotonic())
     service.report(health)
-    monitor.update({(tp.topic, tp.partition): at for tp, at in service.standing().items()})
+    monitor.positions = {(tp.topic, tp.partition): at for tp, at in service.standing().items()}
     away = monitor.away
     silent = f"Kafka has not answered for {monitor.silent_seconds:.0f} s. {monitor.problem}".rstrip()
     health.set("kafka", not away, silent if away else "")

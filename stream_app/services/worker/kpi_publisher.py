@@ -141,7 +141,6 @@ class KpiPublisher:
         return counter.labels(label, flow.kind) if flow.kind else counter.labels(label)
 
     def _count(self, task: PartitionTask, totals: _Totals) -> Iterator[None]:
-        """Add the customers of a partition to the totals, in chunks."""
         partition, aggregator = task.processor, task.processor.aggregator
         counted = PopulationCounts()
         size, usual = len(partition.customers), partition.explainer.shops.usual_amounts()

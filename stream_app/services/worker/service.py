@@ -29,7 +29,6 @@ from stream_app.services.worker.task_runner import RunnerContext
 from stream_app.services.worker.ticker import Ticker
 from stream_app.services.worker.worker_metrics import WorkerMonitor
 
-MILLISECOND_US: Final = 1_000
 TOLERATED_TOO_LATE: Final = 0.01  # share of the events within a few minutes
 FEW_TOO_LATE: Final = 10  # fewer events than this show no trend
 _TOO_LATE: Final = (
@@ -56,7 +55,7 @@ class WorkerService(ConsumerService):
             roles=ROLES,
             group=config.kafka.group,
             instance=config.worker.instance,
-            fetch_max_wait_ms=config.kafka.fetch_max_wait // MILLISECOND_US,
+            fetch_max_wait_ms=config.kafka.fetch_max_wait // 1_000,
             fetch_min_bytes=config.kafka.fetch_min_bytes,
             max_partition_fetch_bytes=config.kafka.fetch_partition_bytes,
         )

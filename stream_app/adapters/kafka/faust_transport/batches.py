@@ -85,7 +85,6 @@ class Batches:
         return taken, size
 
     def _take_batch(self, taken: list[Taken], high_watermark: int | None) -> int:
-        """Read the next batch and return its size."""
         end = self._end()
         if self.done:
             return 0

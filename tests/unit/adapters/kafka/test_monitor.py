@@ -31,7 +31,7 @@ class World:
         stalled = False
         for second in range(seconds):
             self.now += 1
-            self.monitor.update({ALERTS: 5 + second * moves})
+            self.monitor.positions = {ALERTS: 5 + second * moves}
             self.monitor.check()
             self.end += moves
             stalled |= stall.stalled(self.now, self.monitor.progress)
