@@ -22,7 +22,6 @@ _CONNECT_MS: Final = 10_000
 _TIMESTAMPS: Final = "message.timestamp.type"
 _RETENTION: Final = "retention.ms"
 _CLEANUP: Final = "cleanup.policy"
-_IN_SYNC: Final = "min.insync.replicas"
 _LARGEST: Final = "max.message.bytes"
 # Minimum for max.message.bytes: the size of our largest record (MAX_RECORD_BYTES), or of a batch of small ones.
 _NEEDED_BYTES: Final = {
@@ -124,7 +123,7 @@ def wanted_configs(config: LiveConfig, role: str) -> dict[str, str]:
         _RETENTION: str(FOREVER if retention == FOREVER else retention // _MILLISECOND_US),
         _CLEANUP: "delete",
         # With three replicas an acknowledged record survives the loss of one broker.
-        _IN_SYNC: "2" if config.kafka.replication > 2 else "1",
+        "min.insync.replicas": "2" if config.kafka.replication > 2 else "1",
     }
 
 

@@ -118,8 +118,3 @@ class Keys:
     def all(self, *kinds: str) -> list[str]:
         """Return the names of several keys."""
         return [self._start + kind for kind in kinds]
-
-
-def partition_keys(prefix: str, partition: int) -> Keys:
-    """Return the keys of a partition number."""
-    return Keys(prefix, f"p{partition}", f"partition {partition}" if partition >= 0 else "the allocator")

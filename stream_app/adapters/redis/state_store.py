@@ -21,7 +21,6 @@ from stream_app.adapters.redis.keys import (
     POSITION,
     STATES,
     Keys,
-    partition_keys,
 )
 from stream_app.adapters.redis.packing import pack_strings
 from stream_app.adapters.redis.store import INCOMPLETE, RedisStore, decoded, encoded
@@ -150,4 +149,5 @@ class RedisStateStore(RedisStore, StateStore):
         return {partition: value or b"" for partition, value in zip(wanted, found, strict=True)}
 
     def _keys(self, partition: int) -> Keys:
-        return partition_keys(self._prefix, partition)
+        owner = f"partition {partition}" if partition >= 0 else "the allocator"
+        return Keys(self._prefix, f"p{partition}", owner)

@@ -154,7 +154,6 @@ class NotifierService(SingletonService):
             sender.wake()
 
     async def _serve_requests(self) -> None:
-        """Execute users' requests until cancelled."""
         while True:
             if await self._requests.answer(now_us()):
                 self._wake_senders()

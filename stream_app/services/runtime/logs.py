@@ -36,7 +36,17 @@ def set_up(level: str = "info", form: str = "json", key: bytes = b"", stream: Te
             Use the same key in all processes to correlate their log lines.
         stream: output; standard error by default.
     """
-    shared = _shared(key)
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        plain_refusals,
+        hide_customers(key),
+    ]
     # Tracebacks omit local variables, which may contain customer data.
     if form == "console":
         last: list[Processor] = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
@@ -131,20 +141,6 @@ class _Kind:
     since: float
     count: int = 0
     last: logging.LogRecord | None = None
-
-
-def _shared(key: bytes) -> list[Processor]:
-    return [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.PositionalArgumentsFormatter(),
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-        plain_refusals,
-        hide_customers(key),
-    ]
 
 
 def plain_refusals(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:

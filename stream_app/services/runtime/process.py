@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -23,7 +24,6 @@ from stream_app.config import PORT_OFFSETS, LiveConfig
 from stream_app.config.fields import SECOND_US
 from stream_app.errors import ChurnMonitorError, StopCutShort
 from stream_app.metrics.base import new_registry
-from stream_app.services.runtime.garbage_collection import Collector
 from stream_app.services.runtime.logs import set_up
 from stream_app.services.runtime.watchdog import Watchdog
 
@@ -37,6 +37,9 @@ _CRASH_STOP_SECONDS: Final = 3.0
 # A fetch changes threads several times between Kafka and an agent, and each time a busy thread holds the interpreter
 # for up to this long. With Python's default of 5 ms that adds up to tens of milliseconds.
 _SWITCH_SECONDS: Final = 0.0005
+FULL_EVERY_SECONDS: Final = 3_600.0
+YOUNG_EVERY_SECONDS: Final = 30.0  # reference counting frees most objects; every 0.5 s took 7 % of a worker's time
+_YOUNG: Final = 1  # generation
 _log = logging.getLogger(__name__)
 Crash = Callable[[BaseException], None]
 
@@ -51,6 +54,28 @@ async def guarded(work: Coroutine[Any, Any, None], crash: Crash) -> None:
     except Exception as error:
         crash(error)
         raise
+
+
+class Collector:
+    """Runs the cyclic garbage collector on a schedule: young objects often, everything once per hour.
+
+    By default a full collection runs whenever the number of objects has grown by a quarter, which pauses a process with
+    a million customers for seconds. Customer states have no cycles, and the cycles that asyncio creates are
+    short-lived.
+    """
+
+    def __init__(self, now: float) -> None:
+        gc.disable()
+        self._full_at = self._young_at = now
+
+    def collect(self, now: float) -> None:
+        """Collect if it is time; `now` is monotonic seconds. Called twice per second."""
+        if now - self._full_at >= FULL_EVERY_SECONDS:
+            gc.collect()
+            self._full_at = now
+        elif now - self._young_at >= YOUNG_EVERY_SECONDS:
+            gc.collect(_YOUNG)
+            self._young_at = now
 
 
 def run_service(name: str, config: LiveConfig, make: Make) -> int:

@@ -56,14 +56,11 @@ class Watchdog(threading.Thread):
 
 def end_process(stalled: Stalled) -> None:
     """Log the stacks of all threads, then exit with the error's exit status."""
-    logging = threading.Thread(target=_log_stacks, args=(stalled,), daemon=True)
+    extra = {"problem": str(stalled), "threads": thread_dump()}
+    logging = threading.Thread(target=_log.critical, args=("Stalled",), kwargs=extra, daemon=True)
     logging.start()
     logging.join(LOG_SECONDS)
     os._exit(stalled.exit_code)
-
-
-def _log_stacks(stalled: Stalled) -> None:
-    _log.critical("Stalled", problem=str(stalled), threads=thread_dump())
 
 
 def thread_dump() -> str:

@@ -60,14 +60,9 @@ class QualityPublisher:
             getattr(self.metrics, name).replace(values[name])
 
     def _publish_sums(self, quality: Quality) -> None:
-        base: _Values = {}
-        examples: _Values = {}
-        for window in WINDOWS:
-            sums = quality.sums(window)
-            if sums is not None:
-                base[window,], examples[window,] = sums.churned / sums.examples, sums.examples
-        self.metrics.base_rate.replace(base)
-        self.metrics.examples.replace(examples)
+        sums = {window: found for window in WINDOWS if (found := quality.sums(window)) is not None}
+        self.metrics.base_rate.replace({(window,): one.churned / one.examples for window, one in sums.items()})
+        self.metrics.examples.replace({(window,): one.examples for window, one in sums.items()})
 
     def _publish_model(self, churn_model: ChurnModel) -> None:
         metrics = self.metrics

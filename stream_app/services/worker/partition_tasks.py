@@ -164,10 +164,12 @@ class PartitionTasks:
         The shop's events are processed again from the stored position. Records sent since then are retracted for
         the trainer and the allocator, and sent again with new numbers.
         """
-        sent = await self._last_sent(number)
-        if is_behind(opened, sent, number) and await skip_sent(
-            self._context.store, number, opened, sent, lambda since: _retractions(number, since)
-        ):
+
+        def retractions(since: int) -> list[bytes]:
+            return [pack(record) for record in outbox.retractions(number, since)]
+
+        sent, store = await self._last_sent(number), self._context.store
+        if is_behind(opened, sent, number) and await skip_sent(store, number, opened, sent, retractions):
             known = opened.next_sequence - 1
             _log.warning(
                 "Redis is behind Kafka, catching up", extra={"partition": number, "known": known, "sent": sent}
@@ -182,10 +184,6 @@ class PartitionTasks:
         for number in closed:
             self._context.store.close(number)
             _log.info("Partition task closed", extra={"partition": number})
-
-
-def _retractions(number: int, since: int) -> list[bytes]:
-    return [pack(record) for record in outbox.retractions(number, since)]
 
 
 def _co_owned(tps: set[TP], topics: set[str]) -> set[int]:

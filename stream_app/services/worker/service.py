@@ -145,7 +145,7 @@ class WorkerService(ConsumerService):
 
     def _report_delays(self, health: Health, tasks: Collection[PartitionTask]) -> None:
         limit = self._config.worker.fall_behind / SECOND_US
-        held, behind = self.watch.longest_hold, _seconds_behind(tasks)
+        held, behind = max(self.watch.held.values(), default=0.0), _seconds_behind(tasks)
         missing = sorted({task.hold.waits_for for task in tasks if task.hold is not None})
         reason = f"waiting for the {' and the '.join(missing)} for {held:.0f} s: check that they are running"
         health.set("answered", held <= limit, reason if held > limit else "")

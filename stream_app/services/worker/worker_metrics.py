@@ -77,23 +77,18 @@ class WorkerMonitor:
         self.recent = Recent()
         self._counts: dict[int, Counts] = {}
         self.placement = Placement()
-        self._held: dict[int, float] = {}  # number of seconds that each partition has been waiting at its tick
+        self.held: dict[int, float] = {}  # number of seconds that each partition has been waiting at its tick
 
     def owned(self, tasks: Mapping[int, PartitionTask]) -> None:
         """Set the partitions that the worker owns."""
         for gone in set(self._counts) - set(tasks):
             del self._counts[gone]
-            self._held.pop(gone, None)
+            self.held.pop(gone, None)
             self.worker.remove_partition(gone)
         for number, task in tasks.items():
             self._counts.setdefault(number, replace(task.processor.counts))
         self.business.owned(tasks.values())
         self.worker.tasks.set(len(tasks))
-
-    @property
-    def longest_hold(self) -> float:
-        """Longest time that a partition has been waiting for the trainer or the allocator, in seconds."""
-        return max(self._held.values(), default=0.0)
 
     def stepped(self, task: PartitionTask, step: Step) -> None:
         """Update the metrics after a stored commit."""
@@ -150,10 +145,10 @@ class WorkerMonitor:
             metrics.position.labels(role).set(sum(max(positions.get(role, 0), 0) for _, positions in inputs))
         for task in tasks.values():
             if task.hold is None:
-                self._held.pop(task.number, None)
+                self.held.pop(task.number, None)
             else:
                 metrics.held.labels(task.hold.waits_for).inc(seconds)
-                self._held[task.number] = self._held.get(task.number, 0.0) + seconds
+                self.held[task.number] = self.held.get(task.number, 0.0) + seconds
         metrics.cached.set(sum(len(task.processor.customers) for task in tasks.values()))
         metrics.buffered.set(sum(task.inputs.buffered_bytes for task in tasks.values()))
         metrics.model_version.set(min((task.version for task in tasks.values()), default=0))
