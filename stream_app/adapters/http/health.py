@@ -167,14 +167,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _livez(self) -> tuple[HTTPStatus, str, bytes]:
         health = self.server.health
-        body = {"alive": health.alive, "silent_seconds": round(health.silent_seconds, 3)}
-        return _status(health.alive), JSON, msgspec.json.encode(body)
+        return _report(health.alive, {"alive": health.alive, "silent_seconds": round(health.silent_seconds, 3)})
 
     def _readyz(self) -> tuple[HTTPStatus, str, bytes]:
         health = self.server.health
         ready = health.ready
-        body = {"ready": ready, "alive": health.alive, "checks": health.checks}
-        return _status(ready), JSON, msgspec.json.encode(body)
+        return _report(ready, {"ready": ready, "alive": health.alive, "checks": health.checks})
 
     def _metrics(self) -> tuple[HTTPStatus, str, bytes]:
         encoder, content_type = choose_encoder(self.headers.get("Accept", ""))
@@ -196,5 +194,5 @@ class _Handler(BaseHTTPRequestHandler):
         """Do not log requests: probes arrive every few seconds."""
 
 
-def _status(well: bool) -> HTTPStatus:
-    return HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
+def _report(well: bool, body: dict[str, Any]) -> tuple[HTTPStatus, str, bytes]:
+    return HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE, JSON, msgspec.json.encode(body)

@@ -63,7 +63,8 @@ def refusal(error: BaseException, right: str, topic: str = "") -> NoBroker | Non
     error = next((one for one in _chain(error) if _code(one) in _REFUSED), error)
     code = _code(error)
     if code in _LOGIN_CODES or any(word in type(error).__name__ for word in _LOGIN_WORDS):
-        return LoginRefused(problem=_text(error))
+        text = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+        return LoginRefused(problem=(text or type(error).__name__).rstrip("."))
     kind = _RESOURCES.get(code)
     if kind is None:
         return None
@@ -141,8 +142,3 @@ def _named(error: BaseException) -> str:
         return ""
     named = error.args[0]
     return ", ".join(sorted(map(str, named))) if isinstance(named, set | frozenset | list | tuple) else str(named)
-
-
-def _text(error: BaseException) -> str:
-    text = error.args[0].str() if isinstance(error, KafkaException) else str(error)
-    return (text or type(error).__name__).rstrip(".")

@@ -59,10 +59,10 @@ class RedisModelStore(OwnedStore, ModelStore):
             raise ValueError("a version and its snapshot belong together")
         made: tuple[bytes | str | int, ...] = ("",)
         if version is not None and snapshot is not None:
-            signed = sign(snapshot, self._version(version.number), self._keys())
+            signed = sign(snapshot, self._signed("version", version.number), self._keys())
             made = (version.number, version.effective_at, msgspec.json.encode(version), signed)
         keys = self._key.all(META, *MODEL_KINDS)
-        stands = (epoch, base, number, sign(checkpoint, self._checkpoint_of(number), self._keys()), through)
+        stands = (epoch, base, number, sign(checkpoint, self._signed("checkpoint", number), self._keys()), through)
         outcome, newest = await to_the_end(self._run("checkpoint", keys, *stands, *self._kept, *made))
         if outcome == INCOMPLETE:
             raise await self._incomplete(self._key)
@@ -78,7 +78,7 @@ class RedisModelStore(OwnedStore, ModelStore):
         if stored is None:
             return None
         number = self._number(NUMBER, stored)
-        context = self._checkpoint_of(number)
+        context = self._signed("checkpoint", number)
         return number, verify(checkpoint or b"", context, self._keys(), "in the trainer's checkpoint")
 
     async def through(self) -> int:
@@ -89,7 +89,7 @@ class RedisModelStore(OwnedStore, ModelStore):
         found: bytes | None = await ask(self._client, "HGET", self._key(SNAPSHOTS), number)
         if found is None:
             return None
-        return verify(found, self._version(number), self._keys(), f"of version {number}")
+        return verify(found, self._signed("version", number), self._keys(), f"of version {number}")
 
     async def versions(self) -> list[ModelVersion]:
         kept: list[bytes] = await ask(self._client, "HVALS", self._key(VERSIONS))
@@ -120,11 +120,9 @@ class RedisModelStore(OwnedStore, ModelStore):
         found = await ask(self._client, "HGET", self._meta, name)
         return None if found is None else self._number(name, found)
 
-    def _version(self, number: int) -> str:
-        return f"{self._prefix} version {number}"
-
-    def _checkpoint_of(self, number: int) -> str:
-        return f"{self._prefix} checkpoint {number}"
+    def _signed(self, what: str, number: int) -> str:
+        """Return the context in which the bytes of a version or a checkpoint are signed."""
+        return f"{self._prefix} {what} {number}"
 
     def _number(self, name: str, stored: bytes) -> int:
         try:

@@ -55,16 +55,12 @@ class Sender:
         self._concurrency, self._timeout_seconds = concurrency, timeout_seconds
         self._now, self._on_step = now, on_step
         self._under_way: set[asyncio.Task[None]] = set()
-        self._new = asyncio.Event()
-
-    def wake(self) -> None:
-        """Check for due messages now."""
-        self._new.set()
+        self.due = asyncio.Event()  # set it to check for due messages now
 
     async def run(self) -> None:
         """Send due messages until cancelled. Raises CommitRefused."""
         while True:
-            self._new.clear()
+            self.due.clear()
             if self._scheduler.write_digest(self._name, self._now()):
                 await self._commits.store()
                 continue
@@ -84,7 +80,7 @@ class Sender:
             await asyncio.wait(self._under_way, timeout=seconds)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._new.set()
+        self.due.set()
         if task.cancelled() or task.exception() is None:
             self._under_way.discard(task)  # a failed task stays in the set, so that `_sleep` raises its error
 
@@ -97,7 +93,7 @@ class Sender:
         # `wait_for` of Python 3.11 may lose a cancellation; `timeout` does not.
         with suppress(TimeoutError):
             async with asyncio.timeout(min(max(wait, 0.001), LONGEST_SLEEP_SECONDS)):
-                await self._new.wait()
+                await self.due.wait()
 
     async def _send(self, outbound: OutboundMessage) -> None:
         tried_at, started = self._now(), time.perf_counter()

@@ -151,7 +151,7 @@ class NotifierService(SingletonService):
 
     def _wake_senders(self) -> None:
         for sender in self._senders.values():
-            sender.wake()
+            sender.due.set()
 
     async def _serve_requests(self) -> None:
         while True:

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -88,17 +88,15 @@ def run_service(name: str, config: LiveConfig, make: Make) -> int:
     sys.setswitchinterval(_SWITCH_SECONDS)
     registry, health = new_registry(), Health([STARTED])
     port = config.health.port and config.health.port + PORT_OFFSETS[name]
-    server = HealthServer(health, registry, config.health.host, port) if port else None
-    if server is not None:
-        server.start()
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            error = runner.run(_serve(name, config, make, registry, health))
-            if error is not None:
-                _exit(name, error)  # before the runner waits for tasks that may never finish
-    finally:
-        if server is not None:
-            server.stop()
+    with ExitStack() as exits:
+        if port:
+            server = HealthServer(health, registry, config.health.host, port)
+            server.start()
+            exits.callback(server.stop)
+        runner = exits.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
+        error = runner.run(_serve(name, config, make, registry, health))
+        if error is not None:
+            _exit(name, error)  # before the runner waits for tasks that may never finish
     return 0
 
 
