@@ -2,7 +2,7 @@
 
 jieba segments Chinese with the lexicon's words as its only dictionary. Its default dictionary would take seconds to
 load and hundreds of megabytes in every worker, and words outside the lexicon carry no information. Services and
-replays both create their classifier here, so that they agree.
+replay use the same classifier and therefore agree.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class KafkaMonitor(threading.Thread):
         self._gone = gone
         self._read_ends, self._away_after, self._every, self._clock = ends, away_after, every, clock
         self._answered = clock()
-        self.positions: Mapping[Partition, int] = {}  # of the consumer where it wants more records
+        self.positions: Mapping[Partition, int] = {}  # of the consumer, in the partitions that it is fetching
         self._ends: Mapping[Partition, int] = {}
         self._reported = False
         self._stopped = threading.Event()
@@ -106,5 +106,5 @@ class KafkaMonitor(threading.Thread):
         while not self._stopped.wait(self._every):
             try:
                 self.check()
-            except Exception:  # noqa: BLE001 - if this thread ended, Kafka would seem unavailable for ever
+            except Exception:  # noqa: BLE001 - without this thread, Kafka would count as unavailable from then on
                 _log.exception("Kafka check failed")

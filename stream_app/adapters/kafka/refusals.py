@@ -35,7 +35,7 @@ class InvalidRecordError(aiokafka_errors.BrokerResponseError):  # type: ignore[m
     description = "The broker rejected the record."
 
 
-# aiokafka does not know this error, and treats unknown broker errors as transient.
+# aiokafka has no class for this error, and treats unknown broker errors as transient.
 aiokafka_errors.kafka_errors.setdefault(InvalidRecordError.errno, InvalidRecordError)
 TOO_LARGE: Final = (aiokafka_errors.MessageSizeTooLargeError, aiokafka_errors.RecordListTooLargeError)
 # Errors that retrying a record does not resolve. A missing right is not among them, because it may be granted later.

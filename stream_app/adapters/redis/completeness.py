@@ -1,4 +1,4 @@
-"""Completeness checks: each key of a store must contain what the last commit left in it."""
+"""Completeness checks: each key of a store must contain everything that the last commit stored."""
 
 from __future__ import annotations
 

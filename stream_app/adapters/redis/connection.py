@@ -28,7 +28,7 @@ _LONGEST_PAUSE_SECONDS: Final = 1.0
 
 FAILURES: Final = (exceptions.RedisError, exceptions.RedisClusterException, OSError)  # all that redis-py raises
 _CALLED: Final = re.compile(r"\b(?:redis\.call|write)\('([A-Z]+)'")
-_TABLE: Final = re.compile(r"\bSIZES = \{(.*?)\}")  # dynamic commands of a script: it takes their names from a table
+_TABLE: Final = re.compile(r"\bSIZES = \{(.*?)\}")  # table from which a script takes the names of commands
 _GRANT: Final = (
     "Grant the user this command and these keys; `stream-app acls redis` prints the rights that each service needs."
 )

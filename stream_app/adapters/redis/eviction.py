@@ -52,8 +52,8 @@ class EvictionWatch:
 
 def _refusal(found: dict[str, str | None]) -> EvictingStore | None:
     evicting = {node: policy for node, policy in found.items() if policy not in {None, _KEEPS}}
-    policies_found = ", ".join(sorted(map(str, set(evicting.values()))))
-    return EvictingStore(address=", ".join(evicting), policy=policies_found) if evicting else None
+    found_policies = ", ".join(sorted(map(str, set(evicting.values()))))
+    return EvictingStore(address=", ".join(evicting), policy=found_policies) if evicting else None
 
 
 async def policies(client: Client) -> dict[str, str | None]:

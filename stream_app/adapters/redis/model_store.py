@@ -78,8 +78,9 @@ class RedisModelStore(OwnedStore, ModelStore):
         if stored is None:
             return None
         number = self._number(NUMBER, stored)
-        context = self._signed("checkpoint", number)
-        return number, verify(checkpoint or b"", context, self._keys(), "in the trainer's checkpoint")
+        return number, verify(
+            checkpoint or b"", self._signed("checkpoint", number), self._keys(), "in the trainer's checkpoint"
+        )
 
     async def through(self) -> int:
         moment = await self._field("through")

@@ -112,7 +112,7 @@ class AllocatorService(SingletonService):
 
     @property
     def progress(self) -> Progress:
-        """See ConsumerService. There is lag once all partitions have reached a round; workers watch slow ones."""
+        """See ConsumerService. The lag is 0 until all partitions have reached the next round."""
         lag = 0 if self.allocator.lacking else 1
         return Progress(position=self.allocator.position.moment, lag=lag, waiting=bool(self._relay.refused))
 

@@ -17,7 +17,7 @@ from stream_app.metrics.notifier import DeliveryMetrics
 from stream_app.notifications.channels.channel import Channel
 from stream_app.services.notifier.commits import Commits
 
-LONGEST_SLEEP_SECONDS: Final = 5.0  # so that changes of the system clock are noticed
+LONGEST_SLEEP_SECONDS: Final = 5.0  # limits the effect of changes of the system clock
 _HARD_LIMIT: Final = 2.0  # multiple of the channel's own timeout, in case the channel hangs
 _OUTCOMES: Final = {Delivered: "delivered", Retry: "retry", Refused: "refused", Gone: "gone"}
 _log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Sender:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self.due.set()
         if task.cancelled() or task.exception() is None:
-            self._under_way.discard(task)  # a failed task stays in the set, so that `_sleep` raises its error
+            self._under_way.discard(task)  # a failed task stays in the set, and `_sleep` raises its error
 
     async def _sleep(self) -> None:
         for task in self._under_way:

@@ -72,7 +72,7 @@ class ConsumerService(ABC):
         """Progress for the watchdog, which reads it from another thread."""
 
     def standing(self) -> Mapping[TP, int]:
-        """Return the consumer's position in each partition from which it wants more records."""
+        """Return the consumer's position in each partition that it is fetching."""
         return self.app.consumer.standing() if self.app.started else {}  # type: ignore[attr-defined] # BatchingConsumer
 
     async def start(self) -> None:

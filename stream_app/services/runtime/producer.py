@@ -13,7 +13,7 @@ from stream_app.config import LiveConfig, kafka_python_options
 
 MAX_REQUEST_BYTES: Final = 1 << 20  # maximum size of a record by the default settings of a broker
 _STOP_SECONDS: Final = 3.0  # to send the last records
-_LINGER_MS: Final = 2  # so that records of one commit share a batch
+_LINGER_MS: Final = 2  # records of one commit then share a batch
 
 
 class RecordProducer(Protocol):

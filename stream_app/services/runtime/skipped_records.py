@@ -20,7 +20,7 @@ from stream_app.core.messages.outgoing import MAX_RECORD_BYTES
 from stream_app.metrics.runtime import SkippedMetrics
 from stream_app.services.runtime.producer import start_producer, stop_producer
 
-_LINES: Final = 10  # log lines per minute, so that a topic full of foreign records does not fill the disk
+_LINES: Final = 10  # log lines per minute; a topic full of foreign records must not fill the disk
 _MINUTE: Final = 60.0  # seconds
 _REASON_CHARS: Final = 300
 _AT_ONCE: Final = 500  # dead letters in flight

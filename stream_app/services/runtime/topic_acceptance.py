@@ -64,7 +64,7 @@ async def _accept_in(store: RedisStateStore, number: int, role: str, topic_id: s
     if kept[role] == topic_id:
         return False
     async for _ in store.states(number):
-        pass  # read all states, so that the commit preserves their digest
+        pass  # the commit preserves the digest of the states only if all of them have been read
     allocating = number == allocator.NUMBER
     position = allocator.rewind(opened.position) if allocating else progress.rewind(opened.position, role)
     commit = Commit(number, opened.position, position, {}, opened.summary, [])

@@ -1,4 +1,4 @@
-"""Watchdog: ends a process that makes no progress while records are waiting, so that it gets restarted."""
+"""Watchdog: ends a process that makes no progress while records are waiting. A supervisor then restarts it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Watchdog(threading.Thread):
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Stop checking, so that a slow graceful shutdown is not taken for a stall."""
+        """Stop checking. Call this before a graceful shutdown, which may be slow."""
         self._stopped.set()
         self.join()
 

@@ -83,7 +83,7 @@ class TrainerService(SingletonService):
 
     @property
     def progress(self) -> Progress:
-        """See ConsumerService. There is lag once all partitions have reached a round; workers watch slow ones."""
+        """See ConsumerService. The lag is 0 until all partitions have reached the next round."""
         return Progress(position=self.training.through, lag=0 if self.training.lacking else 1)
 
     def _wants(self, tp: TP) -> bool:

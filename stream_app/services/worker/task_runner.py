@@ -39,7 +39,7 @@ class RunnerContext:
         watch: collects the worker's measurements.
         crash: ends the process; cached states cannot be trusted after an error.
         done: called with a topic partition and its stored position.
-        wants_changed: called when more records are wanted from a partition that was refused before.
+        wants_changed: called when a partition that was refused before may be fetched again.
         on_step: called before each numbered step of a commit; tests crash there.
         turn: held while a task computes a step.
         refused: whether fetching from a partition was refused since the last commit.

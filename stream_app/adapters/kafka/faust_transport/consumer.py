@@ -162,7 +162,7 @@ class BatchingConsumer(Consumer):
         """
 
     def standing(self) -> dict[TP, int]:
-        """Return the position up to which records of each wanted partition have been delivered."""
+        """Return the position up to which records have been delivered, for each partition to be fetched."""
         ends, wants = self._thread._ends, self.transport.wants
         return {tp: ends[tp] for tp in self._sought if tp in ends and wants(tp)}
 

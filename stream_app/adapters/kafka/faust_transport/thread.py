@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # While fetched records of a broker's partitions wait to be taken, aiokafka delays the next fetch by this time and then
 # sends it without those partitions. With the default of 0.1 s, one held-back partition delays all others. With
-# 0, the next request is sent before the records can be taken, so that their partitions miss it.
+# 0, the next request is sent before the records can be taken, and their partitions miss it.
 PREFETCH_BACKOFF_SECONDS = 0.005
 
 # Interval between checks whether a rebalance has finished.
@@ -33,7 +33,7 @@ class FetchThread(AIOKafkaConsumerThread):
     transport: BatchingTransport
     _ends: dict[TP, int]  # position at the end of each partition's last `Fetched`
     _caught_up: dict[TP, int]  # position at which each partition was last reported as caught up
-    wakes: int  # number of calls of `wake`, so that none is missed between choosing partitions and waiting
+    wakes: int  # number of calls of `wake`; reveals a call between choosing partitions and waiting
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -136,7 +136,7 @@ class FetchThread(AIOKafkaConsumerThread):
         return {}
 
     async def _take(self, fetcher: Any, wanted: frozenset[TP]) -> dict[TP, Fetched]:
-        """Return fetched records. Awaits nothing before it reads the positions, so that they match the records."""
+        """Return fetched records. The positions are read without awaiting in between, to match the records."""
         try:
             records = drain(fetcher, wanted)
         except OffsetOutOfRangeError as error:
